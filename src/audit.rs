@@ -1,0 +1,363 @@
+//! The audit line: one event at one moment as one line of text, which parses back to the same values.
+//!
+//! ```text
+//! [INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=dispatched attempts=1 correlation=none schema=1.0 created=2026-01-05T08:00:00+00:00
+//! ```
+//!
+//! A value that would break the line or forge part of it is written between quotes, with escapes: an empty one, one
+//! with a blank, a quote, `=`, a control, line-breaking or direction-changing character, and a correlation id that is
+//! the word `none`. Inside the quotes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{hex}` stand for what a line cannot hold.
+//! Every other value is written as it is. An absent correlation id is the bare word `none`.
+//!
+//! The payload is never part of it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+
+use crate::envelope::{Payload, UUID_TEXT, to_micros};
+use crate::{DeliveryStatus, EventId, Facts};
+
+/// One event at one moment: [written](Self::write_to) as a line, and [parsed](Self::parse) from one.
+///
+/// ```
+/// use integration_automation_patterns::{AuditLine, Envelope, Untyped};
+///
+/// let forged = "crm status=processed\n[INTEGRATION_EVENT] event_id=evt-002";
+/// let event = Envelope::builder(forged, Untyped::new("crm.lead.created", b"{}")).build()?;
+///
+/// let line = event.audit_line().to_string();
+/// assert!(line.contains(r#"source="crm status=processed\n[INTEGRATION_EVENT] event_id=evt-002""#));
+/// assert_eq!(line.lines().count(), 1);
+///
+/// let parsed = AuditLine::parse(&line)?;
+/// assert_eq!(parsed, event.audit_line());
+/// assert_eq!(parsed.source_system, forged);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLine<'a> {
+    /// The idempotency key: `event_id`.
+    pub event_id: Cow<'a, EventId>,
+    /// What happened: `type`.
+    pub event_type: Cow<'a, str>,
+    /// The system that the event comes from: `source`.
+    pub source_system: Cow<'a, str>,
+    /// The state: `status`.
+    pub status: DeliveryStatus,
+    /// The number of attempts so far: `attempts`.
+    pub attempts: u32,
+    /// The workflow, request or transaction that the event belongs to: `correlation`.
+    pub correlation_id: Option<Cow<'a, str>>,
+    /// The version of the payload's schema: `schema`.
+    pub schema_version: Cow<'a, str>,
+    /// When the event was created, to the microsecond: `created`.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The word that begins every line.
+const PREFIX: &str = "[INTEGRATION_EVENT]";
+
+/// What stands for an absent correlation id.
+const NONE: &str = "none";
+
+impl<'a> AuditLine<'a> {
+    pub(crate) fn of<P: Payload>(facts: &'a Facts<P>, status: DeliveryStatus) -> Self {
+        Self {
+            event_id: Cow::Borrowed(facts.id()),
+            event_type: Cow::Borrowed(facts.event_type()),
+            source_system: Cow::Borrowed(facts.source_system()),
+            status,
+            attempts: facts.attempts(),
+            correlation_id: facts.correlation_id().map(Cow::Borrowed),
+            schema_version: Cow::Borrowed(facts.schema_version()),
+            created_at: facts.created_at(),
+        }
+    }
+
+    /// Writes the line, without a line break and without allocation.
+    ///
+    /// `Display` writes the same. This form is for a buffer of one's own: with its type known, the writing is inlined.
+    ///
+    /// # Errors
+    ///
+    /// Only what the writer itself answers.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let mut log = String::with_capacity(256);
+    /// event.audit_line().write_to(&mut log)?;
+    /// assert_eq!(log, event.audit_line().to_string());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
+        out.write_str(PREFIX)?;
+        out.write_str(" event_id=")?;
+        write_value(out, self.event_id.text(&mut UUID_TEXT.clone()))?;
+        out.write_str(" type=")?;
+        write_value(out, &self.event_type)?;
+        out.write_str(" source=")?;
+        write_value(out, &self.source_system)?;
+        out.write_str(" status=")?;
+        out.write_str(self.status.as_str())?;
+        out.write_str(" attempts=")?;
+        write!(out, "{}", self.attempts)?;
+        out.write_str(" correlation=")?;
+        match self.correlation_id.as_deref() {
+            None => out.write_str(NONE)?,
+            Some(NONE) => write_quoted(out, NONE)?,
+            Some(text) => write_value(out, text)?,
+        }
+        out.write_str(" schema=")?;
+        write_value(out, &self.schema_version)?;
+        out.write_str(" created=")?;
+        write_time(out, self.created_at)
+    }
+
+    /// Reads a line back to the values that it was written from.
+    ///
+    /// It takes exactly what [`write_to`](Self::write_to) writes, and beyond that a creation time with any offset,
+    /// which it brings to UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnAuditLine`]: where the line first goes wrong, what was wanted there, and what was found.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AuditLine, DeliveryStatus};
+    ///
+    /// let line = "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=retrying attempts=2 \
+    ///             correlation=import-7 schema=1.0 created=2026-01-05T08:00:00+00:00";
+    /// let parsed = AuditLine::parse(line)?;
+    /// assert_eq!(parsed.status, DeliveryStatus::Retrying);
+    /// assert_eq!(parsed.attempts, 2);
+    ///
+    /// let error = AuditLine::parse("[INTEGRATION_EVENT] type=crm.lead.created").unwrap_err();
+    /// assert_eq!(error.to_string(), r#"not an audit line: wanted " event_id=" at byte 19, found " type=crm.lead.created""#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn parse(line: &'a str) -> Result<Self, NotAnAuditLine> {
+        let mut input = Input { line, at: 0 };
+        input.literal(PREFIX)?;
+        let event_id = input.field(" event_id=", "an event id", |value| value.text.parse().ok())?;
+        let event_type = input.text(" type=")?;
+        let source_system = input.text(" source=")?;
+        let status = input.field(" status=", "a delivery status", |value| value.bare()?.parse().ok())?;
+        let attempts = input.field(" attempts=", "a number of attempts", |value| {
+            value.bare().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+        })?;
+        let correlation_id = input.field(" correlation=", "a correlation id", |value| {
+            Some(if value.bare() == Some(NONE) { None } else { Some(value.text) })
+        })?;
+        let schema_version = input.text(" schema=")?;
+        let created_at = input
+            .field(" created=", "a time as in RFC 3339", |value| DateTime::parse_from_rfc3339(value.bare()?).ok())?;
+        input.end()?;
+        Ok(Self {
+            event_id: Cow::Owned(event_id),
+            event_type,
+            source_system,
+            status,
+            attempts,
+            correlation_id,
+            schema_version,
+            created_at: to_micros(created_at.to_utc()),
+        })
+    }
+}
+
+impl fmt::Display for AuditLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
+    }
+}
+
+fn write_value<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result {
+    if is_plain(value) { out.write_str(value) } else { write_quoted(out, value) }
+}
+
+/// Whether a value stands in a line as it is.
+fn is_plain(value: &str) -> bool {
+    let all_plain_ascii =
+        value.bytes().fold(true, |plain, byte| plain & byte.is_ascii_graphic() & (byte != b'"') & (byte != b'='));
+    let plain = |c: char| !matches!(c, ' ' | '"' | '=') && !must_be_escaped(c);
+    !value.is_empty() && (all_plain_ascii || value.chars().all(plain))
+}
+
+/// Whether a character breaks a line or hides what it says: control characters, every blank but the plain one, and
+/// the invisible characters that reorder or join text (the format characters of Unicode's bidirectional algorithm,
+/// zero-width ones, and the byte order mark).
+fn must_be_escaped(c: char) -> bool {
+    c.is_control()
+        || (c.is_whitespace() && c != ' ')
+        || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cold]
+fn write_quoted<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result {
+    out.write_char('"')?;
+    for c in value.chars() {
+        match c {
+            '"' => out.write_str("\\\"")?,
+            '\\' => out.write_str("\\\\")?,
+            '\n' => out.write_str("\\n")?,
+            '\r' => out.write_str("\\r")?,
+            '\t' => out.write_str("\\t")?,
+            c if must_be_escaped(c) => write!(out, "\\u{{{:x}}}", u32::from(c))?,
+            c => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
+}
+
+fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::Result {
+    write!(out, "{:04}-{:02}-{:02}T", time.year(), time.month(), time.day())?;
+    write!(out, "{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())?;
+    match time.timestamp_subsec_micros() {
+        0 => {}
+        micros => write!(out, ".{micros:06}")?,
+    }
+    out.write_str("+00:00")
+}
+
+/// What is left of a line that is being parsed.
+struct Input<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+/// One value of a line, with its quotes and escapes resolved.
+struct Value<'a> {
+    text: Cow<'a, str>,
+    quoted: bool,
+}
+
+impl Value<'_> {
+    fn bare(&self) -> Option<&str> {
+        (!self.quoted).then_some(&*self.text)
+    }
+}
+
+impl<'a> Input<'a> {
+    fn rest(&self) -> &'a str {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes);
+    }
+
+    fn wanted(&self, wanted: &'static str) -> NotAnAuditLine {
+        let found = self.rest().chars().take(NotAnAuditLine::EXCERPT).collect();
+        NotAnAuditLine { at: self.at, wanted, found }
+    }
+
+    fn literal(&mut self, wanted: &'static str) -> Result<(), NotAnAuditLine> {
+        if !self.rest().starts_with(wanted) {
+            return Err(self.wanted(wanted));
+        }
+        self.advance(wanted.len());
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), NotAnAuditLine> {
+        if self.rest().is_empty() { Ok(()) } else { Err(self.wanted("the end of the line")) }
+    }
+
+    fn text(&mut self, key: &'static str) -> Result<Cow<'a, str>, NotAnAuditLine> {
+        self.field(key, "a text", |value| Some(value.text))
+    }
+
+    fn field<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &'static str,
+        read: impl FnOnce(Value<'a>) -> Option<T>,
+    ) -> Result<T, NotAnAuditLine> {
+        self.literal(key)?;
+        let refused = self.wanted(wanted);
+        read(self.value()?).ok_or(refused)
+    }
+
+    fn value(&mut self) -> Result<Value<'a>, NotAnAuditLine> {
+        if self.rest().starts_with('"') {
+            return Ok(Value { text: self.quoted()?, quoted: true });
+        }
+        let (bare, _) = self.rest().split_once(' ').unwrap_or((self.rest(), ""));
+        if !is_plain(bare) {
+            return Err(self.wanted("a value, between quotes if it is empty or would break the line"));
+        }
+        self.advance(bare.len());
+        Ok(Value { text: Cow::Borrowed(bare), quoted: false })
+    }
+
+    fn quoted(&mut self) -> Result<Cow<'a, str>, NotAnAuditLine> {
+        let mut text = String::new();
+        self.advance(1);
+        loop {
+            let mut chars = self.rest().chars();
+            match chars.next() {
+                Some('"') => break,
+                Some('\\') => {
+                    let (c, length) = escape(chars.as_str()).ok_or_else(|| self.wanted("an escape"))?;
+                    text.push(c);
+                    self.advance(length.saturating_add(1));
+                }
+                Some(c) if !must_be_escaped(c) => {
+                    text.push(c);
+                    self.advance(c.len_utf8());
+                }
+                _ => return Err(self.wanted("a closing quote or an escape")),
+            }
+        }
+        self.advance(1);
+        Ok(Cow::Owned(text))
+    }
+}
+
+/// The character that an escape stands for, and its length behind the backslash.
+fn escape(behind: &str) -> Option<(char, usize)> {
+    let c = match behind.chars().next()? {
+        c @ ('"' | '\\') => c,
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        _ => {
+            let (hex, _) = behind.strip_prefix("u{")?.split_once('}')?;
+            let is_hex = (1..=6).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let code = is_hex.then(|| u32::from_str_radix(hex, 16).ok()).flatten()?;
+            return Some((char::from_u32(code)?, hex.len().saturating_add("u{}".len())));
+        }
+    };
+    Some((c, 1))
+}
+
+/// A line that is no audit line: where it first goes wrong, what was wanted there, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAnAuditLine {
+    at: usize,
+    wanted: &'static str,
+    found: Box<str>,
+}
+
+impl NotAnAuditLine {
+    /// The length of the excerpt of what was found, in characters.
+    const EXCERPT: usize = 40;
+
+    /// The place in the line, in bytes from its beginning.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+}
+
+impl fmt::Display for NotAnAuditLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not an audit line: wanted {:?} at byte {}, found {:?}", self.wanted, self.at, self.found)
+    }
+}
+
+impl std::error::Error for NotAnAuditLine {}

@@ -1,0 +1,339 @@
+//! What a payload must say about itself: which event it is, under which schema version, and how it is retried.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use static_assertions::{assert_not_impl_any, const_assert};
+
+use crate::RetryPolicy;
+
+/// A typed payload: one Rust type for one kind of event.
+///
+/// What is the same for every event of a kind is stated here once, and takes no room in an envelope.
+///
+/// The type follows the convention `domain.entity.action`: three parts of lower-case letters, digits, `_` and `-`.
+/// An envelope is not built where it does not (see [`is_conventional`]).
+///
+/// ```
+/// use integration_automation_patterns::{Envelope, Event};
+///
+/// struct StudentUpdated {
+///     student_id: u64,
+/// }
+///
+/// impl Event for StudentUpdated {
+///     const TYPE: &'static str = "enrollment.student.updated";
+///     const SCHEMA_VERSION: &'static str = "2.0";
+/// }
+///
+/// let event = Envelope::builder("sis", StudentUpdated { student_id: 7 }).build()?;
+/// assert_eq!(event.event_type(), "enrollment.student.updated");
+/// assert_eq!(event.schema_version(), "2.0");
+/// assert_eq!(event.payload().student_id, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which event it is",
+    label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `Untyped` bytes"
+)]
+pub trait Event: Sized {
+    /// What happened, as `domain.entity.action`.
+    const TYPE: &'static str;
+    /// The version of the payload's schema; a reader of another version is refused.
+    const SCHEMA_VERSION: &'static str = Untyped::DEFAULT_SCHEMA_VERSION;
+    /// How this kind of event is retried, unless an envelope says otherwise.
+    const RETRY_POLICY: RetryPolicy = RetryPolicy::DEFAULT;
+}
+
+/// A payload that nobody has read yet: bytes, and what the sender says they are.
+///
+/// It is what comes out of a database or off a wire. [`Envelope::decode`](crate::Envelope::decode) makes it typed,
+/// once type and schema version agree. The type needs no convention: vendors have their own.
+///
+/// ```
+/// use integration_automation_patterns::Untyped;
+///
+/// let webhook = Untyped::new("customer.updated", br#"{"id":"cus_1"}"#).with_schema_version("2024-06-20");
+/// assert_eq!(webhook.event_type(), "customer.updated");
+/// assert_eq!(webhook.bytes(), br#"{"id":"cus_1"}"#);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Untyped(Box<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
+    event_type: Cow<'static, str>,
+    schema_version: Cow<'static, str>,
+    bytes: Vec<u8>,
+}
+
+const_assert!(size_of::<Untyped>() == size_of::<usize>());
+assert_not_impl_any!(Untyped: Event);
+
+impl Untyped {
+    /// The schema version of a payload that states none: `1.0`.
+    pub const DEFAULT_SCHEMA_VERSION: &'static str = "1.0";
+
+    /// Bytes under a type name, with schema version `1.0`.
+    pub fn new(event_type: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self(Box::new(Parts {
+            event_type: event_type.into(),
+            schema_version: Cow::Borrowed(Self::DEFAULT_SCHEMA_VERSION),
+            bytes: bytes.into(),
+        }))
+    }
+
+    /// The same payload under the schema version that its sender states.
+    #[must_use = "this gives the changed payload back"]
+    pub fn with_schema_version(mut self, version: impl Into<Cow<'static, str>>) -> Self {
+        self.0.schema_version = version.into();
+        self
+    }
+
+    /// What happened, in the sender's words.
+    pub fn event_type(&self) -> &str {
+        &self.0.event_type
+    }
+
+    /// The version of the schema that the sender wrote these bytes under.
+    pub fn schema_version(&self) -> &str {
+        &self.0.schema_version
+    }
+
+    /// The bytes, as received.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl fmt::Debug for Untyped {
+    /// Type, schema version and length; never the bytes, which may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Untyped")
+            .field("event_type", &self.event_type())
+            .field("schema_version", &self.schema_version())
+            .field("length", &self.bytes().len())
+            .finish()
+    }
+}
+
+/// What an envelope can carry: every typed [`Event`], and [`Untyped`]. Nothing else implements it.
+#[diagnostic::on_unimplemented(
+    message = "an envelope cannot carry `{Self}`: it does not say which event it is",
+    label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `Untyped` bytes"
+)]
+pub trait Payload: Sized + sealed::Payload {
+    /// What a [`Record`](crate::Record) of such an envelope holds: the typed value itself, or the untyped bytes.
+    type Body;
+
+    /// What happened.
+    fn event_type(&self) -> &str;
+
+    /// The version of the payload's schema.
+    fn schema_version(&self) -> &str;
+
+    #[doc(hidden)]
+    fn default_retry_policy() -> RetryPolicy;
+
+    /// What must hold of the payload of any envelope.
+    #[doc(hidden)]
+    fn check(&self) -> Result<(), Malformed>;
+
+    /// Whether bytes that were stored under this type and version are such a payload.
+    #[doc(hidden)]
+    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent>;
+
+    #[doc(hidden)]
+    fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Self::Body);
+
+    #[doc(hidden)]
+    fn from_stored(event_type: Cow<'static, str>, schema_version: Cow<'static, str>, body: Self::Body) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<P: Event> Payload for P {
+    type Body = P;
+
+    fn event_type(&self) -> &str {
+        P::TYPE
+    }
+
+    fn schema_version(&self) -> &str {
+        P::SCHEMA_VERSION
+    }
+
+    fn default_retry_policy() -> RetryPolicy {
+        P::RETRY_POLICY
+    }
+
+    fn check(&self) -> Result<(), Malformed> {
+        if const { is_conventional(P::TYPE) } {
+            Ok(())
+        } else {
+            Err(Malformed::UnconventionalEventType { found: P::TYPE })
+        }
+    }
+
+    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent> {
+        if event_type != P::TYPE {
+            return Err(WrongEvent::EventType { wanted: P::TYPE, found: event_type.into() });
+        }
+        if schema_version != P::SCHEMA_VERSION {
+            return Err(WrongEvent::SchemaVersion { wanted: P::SCHEMA_VERSION, found: schema_version.into() });
+        }
+        Ok(())
+    }
+
+    fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, P) {
+        (P::TYPE.into(), P::SCHEMA_VERSION.into(), self)
+    }
+
+    fn from_stored(_: Cow<'static, str>, _: Cow<'static, str>, body: P) -> Self {
+        body
+    }
+}
+
+impl Payload for Untyped {
+    type Body = Vec<u8>;
+
+    fn event_type(&self) -> &str {
+        self.event_type()
+    }
+
+    fn schema_version(&self) -> &str {
+        self.schema_version()
+    }
+
+    fn default_retry_policy() -> RetryPolicy {
+        RetryPolicy::DEFAULT
+    }
+
+    fn check(&self) -> Result<(), Malformed> {
+        if self.event_type().is_empty() { Err(Malformed::EmptyEventType) } else { Ok(()) }
+    }
+
+    fn expect(_: &str, _: &str) -> Result<(), WrongEvent> {
+        Ok(())
+    }
+
+    fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Vec<u8>) {
+        let Parts { event_type, schema_version, bytes } = *self.0;
+        (event_type, schema_version, bytes)
+    }
+
+    fn from_stored(event_type: Cow<'static, str>, schema_version: Cow<'static, str>, bytes: Vec<u8>) -> Self {
+        Self(Box::new(Parts { event_type, schema_version, bytes }))
+    }
+}
+
+mod sealed {
+    #[diagnostic::on_unimplemented(
+        message = "an envelope cannot carry `{Self}`: it does not say which event it is",
+        label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `Untyped` bytes"
+    )]
+    pub trait Payload {}
+    #[diagnostic::do_not_recommend]
+    impl<P: super::Event> Payload for P {}
+    impl Payload for super::Untyped {}
+}
+
+/// Whether a text follows the convention `domain.entity.action`: three parts, none empty, of lower-case ASCII
+/// letters, digits, `_` and `-`.
+///
+/// To have the compiler check a declaration, assert it beside the type:
+///
+/// ```
+/// use integration_automation_patterns::event::is_conventional;
+///
+/// const _: () = assert!(is_conventional("enrollment.student.updated"));
+/// assert!(!is_conventional("StudentUpdated"));
+/// ```
+pub const fn is_conventional(event_type: &str) -> bool {
+    let mut rest = event_type.as_bytes();
+    let mut dots = 0u8;
+    let mut part_is_empty = true;
+    while let [first, tail @ ..] = rest {
+        match first {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => part_is_empty = false,
+            b'.' if !part_is_empty && dots < 2 => {
+                dots = dots.saturating_add(1);
+                part_is_empty = true;
+            }
+            _ => return false,
+        }
+        rest = tail;
+    }
+    dots == 2 && !part_is_empty
+}
+
+/// An envelope was to be made of something that makes no sense in one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The event type is empty.
+    EmptyEventType,
+    /// The name of the source system is empty.
+    EmptySourceSystem,
+    /// A typed event declares a type that is not `domain.entity.action`.
+    UnconventionalEventType {
+        /// The declared type.
+        found: &'static str,
+    },
+    /// The time of creation has no four-digit year, and so no form in RFC 3339.
+    YearOutOfRange {
+        /// The year.
+        found: i32,
+    },
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyEventType => f.write_str("an event needs a type, and found an empty one"),
+            Self::EmptySourceSystem => {
+                f.write_str("an event needs the name of its source system, and found an empty one")
+            }
+            Self::UnconventionalEventType { found } => write!(
+                f,
+                "the TYPE of a typed event is `domain.entity.action` in lower case \
+                 (such as `enrollment.student.updated`), and found {found:?}"
+            ),
+            Self::YearOutOfRange { found } => {
+                write!(f, "an event is created in one of the years 0000 to 9999, and found the year {found}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// A payload was to be read as another event than it says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrongEvent {
+    /// It is another kind of event.
+    EventType {
+        /// The type that the reader declares.
+        wanted: &'static str,
+        /// The type that the payload states.
+        found: Box<str>,
+    },
+    /// It is the right kind of event, under another schema version.
+    SchemaVersion {
+        /// The version that the reader declares.
+        wanted: &'static str,
+        /// The version that the payload states.
+        found: Box<str>,
+    },
+}
+
+impl fmt::Display for WrongEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, wanted, found) = match self {
+            Self::EventType { wanted, found } => ("an event of type", wanted, found),
+            Self::SchemaVersion { wanted, found } => ("schema version", wanted, found),
+        };
+        write!(f, "wanted {what} {wanted:?}, and found {found:?}")
+    }
+}
+
+impl std::error::Error for WrongEvent {}

@@ -1,0 +1,140 @@
+//! What an envelope carries in every state: the facts that no step changes, the attempts, and the history.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use static_assertions::const_assert;
+
+use super::event::Payload;
+use super::history::{Decision, Failure};
+use super::id::EventId;
+use crate::RetryPolicy;
+
+/// What an envelope carries in every state, to read.
+///
+/// [`Envelope`](crate::Envelope) and [`AnyEnvelope`](crate::AnyEnvelope) both dereference to it: what can be asked of
+/// an event does not depend on its state; what can be done with it does.
+#[allow(missing_debug_implementations, reason = "the two envelopes have one each, that leaves the payload out")]
+pub struct Facts<P> {
+    pub(super) id: EventId,
+    pub(super) source_system: Cow<'static, str>,
+    pub(super) extras: Option<Box<Extras>>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) attempts: u32,
+    pub(super) payload: P,
+}
+
+const_assert!(size_of::<Facts<()>>() <= 80);
+
+/// What most envelopes of a typed event do not have: one allocation where there is any of it.
+#[derive(Default, PartialEq)]
+pub(super) struct Extras {
+    pub(super) correlation_id: Option<Box<str>>,
+    pub(super) tags: BTreeMap<String, String>,
+    /// Set where it differs from the payload's own.
+    pub(super) retry_policy: Option<RetryPolicy>,
+    pub(super) failure: Option<Failure>,
+    pub(super) redriven: Option<Decision>,
+    pub(super) discarded: Option<Decision>,
+}
+
+/// The tag under which the reason of a skipped event is kept.
+pub(super) const SKIP_REASON: &str = "skip_reason";
+
+impl<P: Payload> Facts<P> {
+    /// The id, which is the idempotency key.
+    pub fn id(&self) -> &EventId {
+        &self.id
+    }
+
+    /// What happened: `domain.entity.action`, or what another system calls it.
+    pub fn event_type(&self) -> &str {
+        self.payload.event_type()
+    }
+
+    /// The version of the payload's schema.
+    pub fn schema_version(&self) -> &str {
+        self.payload.schema_version()
+    }
+
+    /// The system that the event comes from.
+    pub fn source_system(&self) -> &str {
+        &self.source_system
+    }
+
+    /// The business data.
+    pub fn payload(&self) -> &P {
+        &self.payload
+    }
+
+    /// The workflow, request or transaction that the event belongs to.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.extras.as_ref()?.correlation_id.as_deref()
+    }
+
+    /// When the event was created, to the microsecond. Wall-clock time: not an order of events.
+    pub fn created_at(&self) -> DateTime<Utc> {
+        self.created_at
+    }
+
+    /// The number of attempts made so far, since the event was created or last redriven.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// How the event is retried: the policy it was built with, or that of its kind.
+    pub fn retry_policy(&self) -> RetryPolicy {
+        self.extras.as_ref().and_then(|extras| extras.retry_policy).unwrap_or_else(P::default_retry_policy)
+    }
+
+    /// Free labels, for routing and search. The reason of a skipped event is under `skip_reason`.
+    pub fn tags(&self) -> &BTreeMap<String, String> {
+        static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
+        self.extras.as_ref().map_or(&NO_TAGS, |extras| &extras.tags)
+    }
+
+    /// The last failure of an attempt; a retrying or failed event has one.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.extras.as_ref()?.failure.as_ref()
+    }
+
+    /// The decision that gave a dead letter a new budget, where one did.
+    pub fn redriven(&self) -> Option<&Decision> {
+        self.extras.as_ref()?.redriven.as_ref()
+    }
+
+    /// The decision that discarded a dead letter, where one did.
+    pub fn discarded(&self) -> Option<&Decision> {
+        self.extras.as_ref()?.discarded.as_ref()
+    }
+
+    pub(super) fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    pub(super) fn set_retry_policy(&mut self, policy: RetryPolicy) {
+        if policy != self.retry_policy() {
+            self.extras_mut().retry_policy = Some(policy).filter(|policy| *policy != P::default_retry_policy());
+        }
+    }
+
+    /// The start of the time that delivery may take.
+    pub(super) fn started_at(&self) -> DateTime<Utc> {
+        self.redriven().map_or(self.created_at, Decision::at)
+    }
+
+    /// When the next attempt is due, after the failure that is on record.
+    pub(super) fn next_attempt_after(&self, failed_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.retry_policy().next_attempt_at(&self.id, self.attempts, self.started_at(), failed_at)
+    }
+
+    /// The same facts about another form of the payload, with the policy that was in force.
+    pub(super) fn with_payload<Q: Payload>(self, payload: impl FnOnce(P) -> Q) -> Facts<Q> {
+        let policy = self.retry_policy();
+        let Self { id, source_system, extras, created_at, attempts, payload: old } = self;
+        let mut facts = Facts { id, source_system, extras, created_at, attempts, payload: payload(old) };
+        facts.set_retry_policy(policy);
+        facts
+    }
+}

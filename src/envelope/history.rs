@@ -1,0 +1,148 @@
+//! What has happened to an event: the last failure of a delivery, and what a person decided about it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+/// Whether another attempt could succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// The next attempt may succeed: a time-out, a lost connection, a lock.
+    Transient,
+    /// No attempt will: a poison message, an unknown schema, a rule that the receiver will not bend.
+    Permanent,
+}
+
+impl FailureClass {
+    /// The lower-case name.
+    ///
+    /// ```
+    /// # use integration_automation_patterns::FailureClass;
+    /// assert_eq!(FailureClass::Permanent.as_str(), "permanent");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The failure of one attempt: its class, the reason, and when.
+///
+/// An envelope keeps its last one, past a retry and past a redrive, until another takes its place.
+///
+/// ```
+/// use integration_automation_patterns::{Envelope, FailureClass, Untyped};
+///
+/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let dead = event.dispatch().reject("unknown schema version 9");
+/// let failure = dead.failure().ok_or("a failed event knows why")?;
+/// assert_eq!(failure.class, FailureClass::Permanent);
+/// assert_eq!(failure.reason, "unknown schema version 9");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether another attempt could succeed.
+    pub class: FailureClass,
+    /// What went wrong, in the words of whoever found it.
+    pub reason: Cow<'static, str>,
+    /// When the attempt failed.
+    pub at: DateTime<Utc>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failure: {}", self.class, self.reason)
+    }
+}
+
+/// What a person decided about a dead letter: who, why, and when.
+///
+/// [`redrive`](crate::Envelope::redrive) and [`discard`](crate::Envelope::discard) take one, so that neither happens
+/// without a name and a reason.
+///
+/// ```
+/// use integration_automation_patterns::Decision;
+///
+/// let decision = Decision::new("dana", "the mapping is fixed")?;
+/// assert_eq!(decision.by(), "dana");
+/// assert_eq!(decision.reason(), "the mapping is fixed");
+/// assert!(Decision::new("dana", " ").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    by: Box<str>,
+    reason: Box<str>,
+    at: DateTime<Utc>,
+}
+
+impl Decision {
+    /// A decision taken now.
+    ///
+    /// # Errors
+    ///
+    /// [`NotADecision`] where the name or the reason is blank.
+    pub fn new(by: &str, reason: &str) -> Result<Self, NotADecision> {
+        Self::new_at(by, reason, Utc::now())
+    }
+
+    /// A decision taken at a given time.
+    ///
+    /// # Errors
+    ///
+    /// [`NotADecision`] where the name or the reason is blank.
+    pub fn new_at(by: &str, reason: &str, at: DateTime<Utc>) -> Result<Self, NotADecision> {
+        if by.trim().is_empty() {
+            return Err(NotADecision { missing: "name of the person" });
+        }
+        if reason.trim().is_empty() {
+            return Err(NotADecision { missing: "reason" });
+        }
+        Ok(Self { by: by.into(), reason: reason.into(), at: to_micros(at) })
+    }
+
+    /// Who decided.
+    pub fn by(&self) -> &str {
+        &self.by
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// When.
+    pub fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+}
+
+/// A decision was to be taken without a name or without a reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotADecision {
+    missing: &'static str,
+}
+
+impl fmt::Display for NotADecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a decision needs a name and a reason, and the {} is blank", self.missing)
+    }
+}
+
+impl std::error::Error for NotADecision {}
+
+/// The moment to the microsecond: the precision that the audit line and the databases keep, so that a time is the
+/// same before and after it was stored. A leap second counts as the first of the next minute.
+pub(crate) fn to_micros(moment: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(moment.timestamp_micros()).unwrap_or(moment)
+}

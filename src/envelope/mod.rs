@@ -1,0 +1,476 @@
+//! `Envelope`: one event on its way from system to system, in a state that the compiler knows.
+
+mod builder;
+mod erased;
+pub mod event;
+mod facts;
+mod history;
+mod id;
+mod record;
+pub mod state;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use chrono::{DateTime, Utc};
+use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
+
+pub use self::builder::Builder;
+pub use self::erased::{AnyEnvelope, WrongState};
+pub use self::event::{Event, Payload, Untyped};
+pub use self::facts::Facts;
+pub(crate) use self::history::to_micros;
+pub use self::history::{Decision, Failure, FailureClass, NotADecision};
+pub(crate) use self::id::UUID_TEXT;
+pub use self::id::{EmptyId, EventId};
+pub use self::record::{Invalid, Record};
+
+use self::event::{Malformed, WrongEvent};
+use self::state::{
+    Acknowledged, DeliveryStatus, Dispatched, Failed, Pending, Person, Processed, Retrying, Skipped, State, Step,
+};
+use crate::audit::AuditLine;
+use crate::refused::Refused;
+
+/// One event on its way, in state `S`, with payload `P`.
+///
+/// It begins as [`Pending`] (see [`Envelope::builder`]) and goes from state to state by its verbs. Each verb takes the
+/// envelope and gives it back in its next state, and exists only where the [lifecycle](state) has that step: an
+/// illegal step does not compile. What can be asked of it in every state stands at [`Facts`].
+///
+/// | verb | takes it to | |
+/// |---|---|---|
+/// | [`dispatch`](Self::dispatch) | `Dispatched` | counts the attempt; comes before the send |
+/// | [`acknowledge`](Self::acknowledge) | `Acknowledged` | the receiver holds it |
+/// | [`process`](Self::process) | `Processed` | the receiver has acted on it |
+/// | [`fail`](Self::fail) | `Retrying` or `Failed` | a transient failure; the budget decides |
+/// | [`reject`](Self::reject) | `Failed` | a permanent failure |
+/// | [`skip`](Self::skip) | `Skipped` | left out on purpose |
+/// | [`redrive`](Self::redrive) | `Pending` | a person gives a dead letter a new budget |
+/// | [`discard`](Self::discard) | `Skipped` | a person gives a dead letter up |
+///
+/// An envelope cannot be cloned, and none comes into being but by the builder or [`AnyEnvelope::rehydrate`]: a copy
+/// would be a second event with the same id.
+///
+/// ```
+/// use integration_automation_patterns::{Envelope, Untyped};
+///
+/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let done = event.dispatch().acknowledge().process();
+/// assert_eq!(done.attempts(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// To hold envelopes of several states in one place, or to store one, see [`AnyEnvelope`] and [`Record`].
+#[must_use = "an envelope is an event that somebody waits for: take its next step, or store it as an `AnyEnvelope`"]
+pub struct Envelope<S: State, P: Payload = Untyped> {
+    facts: Facts<P>,
+    state: PhantomData<S>,
+}
+
+/// A dead letter: the budget is spent or the failure is permanent. A person [redrives](Envelope::redrive) or
+/// [discards](Envelope::discard) it, or it is stored as what it is.
+pub type DeadLetter<P = Untyped> = Envelope<Failed, P>;
+
+const_assert!(size_of::<Envelope<Pending>>() <= 80);
+const_assert!(size_of::<Envelope<Dispatched>>() == size_of::<Facts<Untyped>>());
+assert_impl_all!(Envelope<Pending>: Send, Sync, fmt::Debug);
+assert_not_impl_any!(Envelope<Pending>: Clone, Default, std::str::FromStr);
+
+impl<S: State, P: Payload> Envelope<S, P> {
+    /// Counts an attempt, and takes the envelope to `Dispatched`.
+    ///
+    /// Call it, and store the result, before the send: then a crash in mid-send costs an attempt, and cannot send for
+    /// ever.
+    #[inline]
+    pub fn dispatch(mut self) -> Envelope<Dispatched, P>
+    where
+        S: Step<Dispatched>,
+    {
+        self.facts.attempts = self.facts.attempts.saturating_add(1);
+        self.step()
+    }
+
+    /// The receiver confirms that it holds the event. Not required before [`process`](Self::process).
+    #[inline]
+    pub fn acknowledge(self) -> Envelope<Acknowledged, P>
+    where
+        S: Step<Acknowledged>,
+    {
+        self.step()
+    }
+
+    /// The receiver has done what the event asks for.
+    #[inline]
+    pub fn process(self) -> Envelope<Processed, P>
+    where
+        S: Step<Processed>,
+    {
+        self.step()
+    }
+
+    /// The attempt has failed now, and another might succeed.
+    ///
+    /// The twin that takes the time is [`fail_at`](Self::fail_at).
+    #[inline]
+    pub fn fail(self, reason: impl Into<Cow<'static, str>>) -> AfterFailure<P>
+    where
+        S: Step<Retrying>,
+    {
+        self.fail_at(reason, Utc::now())
+    }
+
+    /// The attempt has failed at a given time, and another might succeed: retrying while the
+    /// [policy](Facts::retry_policy) allows it, else failed.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+    /// use chrono::TimeDelta;
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let failed_at = event.created_at();
+    /// match event.dispatch().fail_at("connection reset", failed_at) {
+    ///     AfterFailure::Retrying(event) => {
+    ///         assert_eq!(event.next_attempt_at(), failed_at + TimeDelta::seconds(30));
+    ///     }
+    ///     AfterFailure::Failed(dead) => panic!("one of three attempts is used, not {}", dead.attempts()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fail_at(mut self, reason: impl Into<Cow<'static, str>>, at: DateTime<Utc>) -> AfterFailure<P>
+    where
+        S: Step<Retrying>,
+    {
+        let at = self.record_failure(FailureClass::Transient, reason.into(), at);
+        match self.facts.next_attempt_after(at) {
+            Some(_) => AfterFailure::Retrying(self.step()),
+            // Every state with a step to `Retrying` has one to `Failed`. The bound names the first alone, so that one
+            // mistake is one error.
+            None => AfterFailure::Failed(self.become_state()),
+        }
+    }
+
+    /// The attempt has failed now, and no other can succeed.
+    ///
+    /// The twin that takes the time is [`reject_at`](Self::reject_at).
+    #[inline]
+    pub fn reject(self, reason: impl Into<Cow<'static, str>>) -> Envelope<Failed, P>
+    where
+        S: Step<Failed>,
+    {
+        self.reject_at(reason, Utc::now())
+    }
+
+    /// The attempt has failed at a given time, and no other can succeed, whatever the budget.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let created_at = event.created_at();
+    /// let dead = event.dispatch().reject_at("unknown schema version 9", created_at);
+    /// assert_eq!(dead.failure().map(|failure| failure.at), Some(created_at));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reject_at(mut self, reason: impl Into<Cow<'static, str>>, at: DateTime<Utc>) -> Envelope<Failed, P>
+    where
+        S: Step<Failed>,
+    {
+        self.record_failure(FailureClass::Permanent, reason.into(), at);
+        self.step()
+    }
+
+    /// Leaves the event out on purpose: a duplicate, an event out of date. The reason is kept under the tag
+    /// `skip_reason`; an empty one leaves the tags alone.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert_eq!(event.skip("duplicate").tags()["skip_reason"], "duplicate");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn skip(mut self, reason: impl Into<String>) -> Envelope<Skipped, P>
+    where
+        S: Step<Skipped>,
+    {
+        let reason = reason.into();
+        if !reason.is_empty() {
+            self.facts.extras_mut().tags.insert(facts::SKIP_REASON.to_owned(), reason);
+        }
+        self.step()
+    }
+
+    /// Gives a dead letter a new budget of attempts and time, under the same id, as somebody decided.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Decision, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let dead = event.dispatch().reject("no such account");
+    /// let again = dead.redrive(Decision::new("dana", "the account exists now")?);
+    /// assert_eq!(again.attempts(), 0);
+    /// assert_eq!(again.redriven().map(Decision::by), Some("dana"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn redrive(mut self, decision: Decision) -> Envelope<Pending, P>
+    where
+        S: Step<Pending, Person>,
+    {
+        self.facts.attempts = 0;
+        self.facts.extras_mut().redriven = Some(decision);
+        self.step()
+    }
+
+    /// Gives a dead letter up, as somebody decided. The reason is also kept under the tag `skip_reason`.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Decision, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let dead = event.dispatch().reject("no such account");
+    /// let gone = dead.discard(Decision::new("dana", "a test record")?);
+    /// assert_eq!(gone.discarded().map(Decision::reason), Some("a test record"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn discard(mut self, decision: Decision) -> Envelope<Skipped, P>
+    where
+        S: Step<Skipped, Person>,
+    {
+        let extras = self.facts.extras_mut();
+        extras.tags.insert(facts::SKIP_REASON.to_owned(), decision.reason().to_owned());
+        extras.discarded = Some(decision);
+        self.step()
+    }
+
+    /// When the next attempt is due: a pending event at once, a retrying one after its wait.
+    pub fn next_attempt_at(&self) -> DateTime<Utc>
+    where
+        S: Step<Dispatched>,
+    {
+        let Facts { attempts, .. } = self.facts;
+        let failed_at = self.failure().filter(|_| attempts > 0).map(|failure| failure.at);
+        failed_at.and_then(|at| self.facts.next_attempt_after(at)).unwrap_or_else(|| self.facts.started_at())
+    }
+
+    /// The state, as a value.
+    pub const fn status(&self) -> DeliveryStatus {
+        S::STATUS
+    }
+
+    /// Sets a label, and gives back the one that stood there.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let mut event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert_eq!(event.set_tag("region", "eu-west-1"), None);
+    /// assert_eq!(event.tags()["region"], "eu-west-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_tag(&mut self, key: impl Into<String>, value: impl Into<String>) -> Option<String> {
+        self.facts.extras_mut().tags.insert(key.into(), value.into())
+    }
+
+    /// The [audit line](crate::audit) of this moment.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
+    ///     .id("evt-001".parse()?)
+    ///     .build_at("2026-01-05T08:00:00Z".parse()?)?;
+    /// assert_eq!(
+    ///     event.audit_line().to_string(),
+    ///     "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=pending attempts=0 \
+    ///      correlation=none schema=1.0 created=2026-01-05T08:00:00+00:00"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn audit_line(&self) -> AuditLine<'_> {
+        AuditLine::of(&self.facts, S::STATUS)
+    }
+
+    /// The same envelope with its payload as bytes, for an outbox or a wire.
+    ///
+    /// # Errors
+    ///
+    /// What the encoder answers, with the envelope given back.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Event};
+    /// use std::convert::Infallible;
+    ///
+    /// struct LeadCreated(u8);
+    /// impl Event for LeadCreated {
+    ///     const TYPE: &'static str = "crm.lead.created";
+    /// }
+    ///
+    /// let event = Envelope::builder("crm", LeadCreated(7)).build()?;
+    /// let untyped = event.encode(|lead| Ok::<_, Infallible>(vec![lead.0]))?;
+    /// assert_eq!(untyped.payload().bytes(), [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn encode<E>(
+        self,
+        encoder: impl FnOnce(&P) -> Result<Vec<u8>, E>,
+    ) -> Result<Envelope<S, Untyped>, Refused<Self, E>> {
+        let bytes = match encoder(self.payload()) {
+            Ok(bytes) => bytes,
+            Err(cause) => return Err(Refused::new(self, cause)),
+        };
+        Ok(Envelope::new(self.facts.with_payload(|payload| {
+            Untyped::new(payload.event_type().to_owned(), bytes)
+                .with_schema_version(payload.schema_version().to_owned())
+        })))
+    }
+
+    /// An envelope around facts that have been checked.
+    fn new(facts: Facts<P>) -> Self {
+        Self { facts, state: PhantomData }
+    }
+
+    /// A legal step.
+    #[inline]
+    fn step<To: State, By>(self) -> Envelope<To, P>
+    where
+        S: Step<To, By>,
+    {
+        self.become_state()
+    }
+
+    /// Another state, whatever the lifecycle says: for the step above, and for the forms that know the state as a
+    /// value.
+    #[inline]
+    fn become_state<To: State>(self) -> Envelope<To, P> {
+        Envelope::new(self.facts)
+    }
+
+    fn record_failure(&mut self, class: FailureClass, reason: Cow<'static, str>, at: DateTime<Utc>) -> DateTime<Utc> {
+        let at = to_micros(at);
+        self.facts.extras_mut().failure = Some(Failure { class, reason, at });
+        at
+    }
+}
+
+impl<S: State> Envelope<S, Untyped> {
+    /// Reads the payload as a typed event, once its type and schema version are the ones that `P` declares.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`], with the envelope given back as it was: another type or schema version than wanted, or what the
+    /// decoder answers.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Event, Untyped};
+    /// use std::str::Utf8Error;
+    ///
+    /// struct LeadCreated(String);
+    /// impl Event for LeadCreated {
+    ///     const TYPE: &'static str = "crm.lead.created";
+    ///     const SCHEMA_VERSION: &'static str = "2.0";
+    /// }
+    /// fn decode(bytes: &[u8]) -> Result<LeadCreated, Utf8Error> {
+    ///     Ok(LeadCreated(std::str::from_utf8(bytes)?.to_owned()))
+    /// }
+    ///
+    /// let old = Envelope::builder("crm", Untyped::new("crm.lead.created", "L-7")).build()?;
+    /// let refused = old.decode(decode).unwrap_err();
+    /// assert_eq!(refused.to_string(), r#"wanted schema version "2.0", and found "1.0""#);
+    /// refused.into_value().skip("schema version 1.0 is no longer read");
+    ///
+    /// let lead = Untyped::new("crm.lead.created", "L-7").with_schema_version("2.0");
+    /// let new = Envelope::builder("crm", lead).build()?.decode(decode)?;
+    /// assert_eq!(new.payload().0, "L-7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decode<P: Event, E>(
+        self,
+        decoder: impl FnOnce(&[u8]) -> Result<P, E>,
+    ) -> Result<Envelope<S, P>, Refused<Self, Unreadable<E>>> {
+        let decode = |untyped: &Untyped| {
+            P::expect(untyped.event_type(), untyped.schema_version()).map_err(Unreadable::WrongEvent)?;
+            let typed = decoder(untyped.bytes()).map_err(Unreadable::Payload)?;
+            typed.check().map_err(Unreadable::Malformed)?;
+            Ok(typed)
+        };
+        match decode(self.payload()) {
+            Ok(typed) => Ok(Envelope::new(self.facts.with_payload(|_| typed))),
+            Err(cause) => Err(Refused::new(self, cause)),
+        }
+    }
+}
+
+impl<S: State, P: Payload> Deref for Envelope<S, P> {
+    type Target = Facts<P>;
+
+    fn deref(&self) -> &Facts<P> {
+        &self.facts
+    }
+}
+
+impl<S: State, P: Payload> fmt::Debug for Envelope<S, P> {
+    /// State, id, type, source and attempts; never the payload, which may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Envelope<{:?}>", S::STATUS)?;
+        f.debug_struct("")
+            .field("id", self.id())
+            .field("event_type", &self.event_type())
+            .field("source_system", &self.source_system())
+            .field("attempts", &self.attempts())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a transient failure has led: another attempt, or the end of the budget.
+///
+/// ```
+/// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+/// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+/// use std::time::Duration;
+///
+/// let once = RetryPolicy::new(1, Backoff::Fixed(Duration::ZERO))?;
+/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).retry_policy(once).build()?;
+/// assert!(matches!(event.dispatch().fail("connection reset"), AfterFailure::Failed(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a failed attempt is either retried or a dead letter: match on both, or store it as an `AnyEnvelope`"]
+pub enum AfterFailure<P: Payload = Untyped> {
+    /// The budget allows another attempt, due at [`Envelope::next_attempt_at`].
+    Retrying(Envelope<Retrying, P>),
+    /// The budget is spent.
+    Failed(Envelope<Failed, P>),
+}
+
+/// A payload could not be read as the typed event that was wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable<E> {
+    /// It says that it is another event.
+    WrongEvent(WrongEvent),
+    /// The type that was wanted is itself no `domain.entity.action`.
+    Malformed(Malformed),
+    /// It is the right event, and the decoder refused its bytes.
+    Payload(E),
+}
+
+impl<E: fmt::Display> fmt::Display for Unreadable<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongEvent(cause) => cause.fmt(f),
+            Self::Malformed(cause) => cause.fmt(f),
+            Self::Payload(error) => write!(f, "the payload cannot be decoded: {error}"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for Unreadable<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::WrongEvent(_) | Self::Malformed(_) => None,
+            Self::Payload(error) => Some(error),
+        }
+    }
+}

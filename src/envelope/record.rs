@@ -1,0 +1,310 @@
+//! `Record`: an envelope as plain data, and `rehydrate`, the one door back, where every invariant is checked.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::Envelope;
+use super::builder;
+use super::erased::AnyEnvelope;
+use super::event::{Malformed, Payload, WrongEvent};
+use super::facts::{Extras, Facts};
+use super::history::{Decision, Failure, FailureClass, to_micros};
+use super::id::EventId;
+use super::state::{DeliveryStatus, State};
+use crate::refused::Refused;
+use crate::retry::RetryPolicy;
+
+/// An envelope as plain data: what is stored, listed and moved between processes.
+///
+/// Every field is public and nothing is checked, as in a row of a database. The way out of an envelope is `From`;
+/// the way back in is [`AnyEnvelope::rehydrate`], which checks everything.
+///
+/// `B` is the typed payload itself, or bytes.
+///
+/// ```
+/// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, Record, Untyped};
+///
+/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let record = Record::from(event.dispatch());
+/// assert_eq!(record.status, DeliveryStatus::Dispatched);
+/// assert_eq!(record.attempts, 1);
+///
+/// let back: AnyEnvelope = AnyEnvelope::rehydrate(record.clone())?;
+/// assert_eq!(Record::from(back), record);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record<B = Vec<u8>> {
+    /// The idempotency key.
+    pub id: EventId,
+    /// What happened.
+    pub event_type: Cow<'static, str>,
+    /// The system that the event comes from.
+    pub source_system: Cow<'static, str>,
+    /// The business data.
+    pub payload: B,
+    /// The workflow, request or transaction that the event belongs to.
+    pub correlation_id: Option<Box<str>>,
+    /// The version of the payload's schema.
+    pub schema_version: Cow<'static, str>,
+    /// When the event was created.
+    pub created_at: DateTime<Utc>,
+    /// The state.
+    pub status: DeliveryStatus,
+    /// The number of attempts since the event was created or last redriven.
+    pub attempts: u32,
+    /// How the event is retried.
+    pub retry_policy: RetryPolicy,
+    /// Free labels.
+    pub tags: BTreeMap<String, String>,
+    /// The last failure of an attempt.
+    pub failure: Option<Failure>,
+    /// The decision that gave a dead letter a new budget.
+    pub redriven: Option<Decision>,
+    /// The decision that discarded a dead letter.
+    pub discarded: Option<Decision>,
+}
+
+impl<P: Payload> AnyEnvelope<P> {
+    /// The envelope that a record describes: the only way from stored data to an envelope.
+    ///
+    /// What is checked is listed at [`Invalid`]. A budget may have been lowered since the record was stored: more
+    /// attempts than it allows are refused only where another attempt would follow.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`], with the record given back.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AnyEnvelope, Envelope, Invalid, Record, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let mut record = Record::from(event);
+    /// record.attempts = 2;
+    ///
+    /// let refused = AnyEnvelope::<Untyped>::rehydrate(record).unwrap_err();
+    /// assert_eq!(refused.to_string(), "a pending event has made no attempt, and this record counts 2");
+    /// assert_eq!(refused.into_value().attempts, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn rehydrate(record: Record<P::Body>) -> Result<Self, Refused<Record<P::Body>, Invalid>> {
+        if let Err(wrong) = P::expect(&record.event_type, &record.schema_version) {
+            return Err(Refused::new(record, Invalid::WrongEvent(wrong)));
+        }
+        let status = record.status;
+        let facts = record.into_facts();
+        let checked = builder::check(&facts).map_err(Invalid::Malformed).and_then(|()| check(&facts, status));
+        match checked {
+            Ok(()) => Ok(Self::from_facts(facts, status)),
+            Err(cause) => Err(Refused::new(Record::from_facts(facts, status), cause)),
+        }
+    }
+}
+
+/// Whether a walk through the lifecycle can have led to these facts in this state.
+fn check<P: Payload>(facts: &Facts<P>, status: DeliveryStatus) -> Result<(), Invalid> {
+    use DeliveryStatus::{Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped};
+
+    let attempts = facts.attempts;
+    match (status, attempts) {
+        (Skipped, _) | (Pending, 0) => {}
+        (Pending, attempts) => return Err(Invalid::AttemptsWhilePending { attempts }),
+        (status, 0) => return Err(Invalid::NeverAttempted { status }),
+        _ => {}
+    }
+    let Some(failure) = facts.failure() else {
+        return match (status, attempts) {
+            (Retrying | Failed, _) | (_, 2..) => Err(Invalid::FailureMissing { status, attempts }),
+            _ if facts.redriven().is_some() || facts.discarded().is_some() => Err(Invalid::DecisionWithoutFailure),
+            _ => Ok(()),
+        };
+    };
+    let before_this_budget = match status {
+        Pending => true,
+        Dispatched | Acknowledged | Processed => attempts == 1,
+        Skipped => attempts == 0,
+        Retrying | Failed => false,
+    };
+    let redriven = facts.redriven().is_some();
+    if before_this_budget && !redriven {
+        return Err(Invalid::FailureTooEarly { status, attempts });
+    }
+    if facts.discarded().is_some() && (status != Skipped || attempts == 0) {
+        return Err(Invalid::DiscardedInVain { status });
+    }
+    let next_attempt = facts.next_attempt_after(failure.at);
+    match (status, failure.class) {
+        (Retrying, FailureClass::Permanent) => Err(Invalid::RetryingForGood),
+        (Retrying, FailureClass::Transient) if next_attempt.is_none() => Err(Invalid::NoBudgetLeft { attempts }),
+        (Failed, FailureClass::Transient) if next_attempt.is_some() => Err(Invalid::BudgetLeft { attempts }),
+        (Dispatched | Acknowledged | Processed, FailureClass::Permanent) if !before_this_budget => {
+            Err(Invalid::SentAgainForGood { status })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A record that no walk through the lifecycle can have led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// What no envelope may be, whatever its state.
+    Malformed(Malformed),
+    /// The record is of another event than the payload type.
+    WrongEvent(WrongEvent),
+    /// A pending event with attempts.
+    AttemptsWhilePending {
+        /// The count in the record.
+        attempts: u32,
+    },
+    /// A state that only an attempt leads to, without one.
+    NeverAttempted {
+        /// The status in the record.
+        status: DeliveryStatus,
+    },
+    /// Retrying, failed, or a second attempt, and no failure that led there.
+    FailureMissing {
+        /// The status in the record.
+        status: DeliveryStatus,
+        /// The count in the record.
+        attempts: u32,
+    },
+    /// A failure before any attempt can have failed, in an event that nobody redrove.
+    FailureTooEarly {
+        /// The status in the record.
+        status: DeliveryStatus,
+        /// The count in the record.
+        attempts: u32,
+    },
+    /// Retrying, after a permanent failure.
+    RetryingForGood,
+    /// Sent again, after a permanent failure.
+    SentAgainForGood {
+        /// The status in the record.
+        status: DeliveryStatus,
+    },
+    /// Retrying, with the budget of attempts or of time spent.
+    NoBudgetLeft {
+        /// The count in the record.
+        attempts: u32,
+    },
+    /// Failed by a transient failure, with budget left.
+    BudgetLeft {
+        /// The count in the record.
+        attempts: u32,
+    },
+    /// Redriven or discarded by a person, and never failed.
+    DecisionWithoutFailure,
+    /// Discarded by a person, and not skipped.
+    DiscardedInVain {
+        /// The status in the record.
+        status: DeliveryStatus,
+    },
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(cause) => cause.fmt(f),
+            Self::WrongEvent(cause) => cause.fmt(f),
+            Self::AttemptsWhilePending { attempts } => {
+                write!(f, "a pending event has made no attempt, and this record counts {attempts}")
+            }
+            Self::NeverAttempted { status } => {
+                write!(f, "a {status} event has made at least 1 attempt, and this record counts 0")
+            }
+            Self::FailureMissing { status, attempts } => write!(
+                f,
+                "a {status} event with {attempts} attempts has had a failure, and this record holds none: \
+                 give its class, reason and time (of an import, say so)"
+            ),
+            Self::FailureTooEarly { status, attempts } => write!(
+                f,
+                "a {status} event with {attempts} attempts that nobody redrove has had no failure, and this record \
+                 holds one"
+            ),
+            Self::RetryingForGood => {
+                f.write_str("a retrying event has had a transient failure, and this record holds a permanent one")
+            }
+            Self::SentAgainForGood { status } => {
+                write!(f, "a permanent failure allows no further attempt, and this record is {status} after one")
+            }
+            Self::NoBudgetLeft { attempts } => write!(
+                f,
+                "a retrying event has budget left, and this record's {attempts} attempts (or the time since) spent it"
+            ),
+            Self::BudgetLeft { attempts } => write!(
+                f,
+                "a transient failure leads to failed when the budget is spent, and this record's {attempts} attempts \
+                 leave some"
+            ),
+            Self::DecisionWithoutFailure => {
+                f.write_str("a person decides on an event that failed, and this record holds no failure")
+            }
+            Self::DiscardedInVain { status } => {
+                write!(f, "an event that was discarded has been attempted and is skipped, and this record is {status}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl<B> Record<B> {
+    fn into_facts<P: Payload<Body = B>>(self) -> Facts<P> {
+        let extras = Extras {
+            correlation_id: self.correlation_id.filter(|text| !text.is_empty()),
+            tags: self.tags,
+            retry_policy: Some(self.retry_policy).filter(|policy| *policy != P::default_retry_policy()),
+            failure: self.failure.map(|failure| Failure { at: to_micros(failure.at), ..failure }),
+            redriven: self.redriven,
+            discarded: self.discarded,
+        };
+        Facts {
+            id: self.id,
+            source_system: self.source_system,
+            extras: (extras != Extras::default()).then(|| Box::new(extras)),
+            created_at: to_micros(self.created_at),
+            attempts: self.attempts,
+            payload: P::from_stored(self.event_type, self.schema_version, self.payload),
+        }
+    }
+
+    fn from_facts<P: Payload<Body = B>>(facts: Facts<P>, status: DeliveryStatus) -> Self {
+        let retry_policy = facts.retry_policy();
+        let extras = facts.extras.map(|extras| *extras).unwrap_or_default();
+        let (event_type, schema_version, payload) = facts.payload.into_stored();
+        Self {
+            id: facts.id,
+            event_type,
+            source_system: facts.source_system,
+            payload,
+            correlation_id: extras.correlation_id,
+            schema_version,
+            created_at: facts.created_at,
+            status,
+            attempts: facts.attempts,
+            retry_policy,
+            tags: extras.tags,
+            failure: extras.failure,
+            redriven: extras.redriven,
+            discarded: extras.discarded,
+        }
+    }
+}
+
+impl<S: State, P: Payload> From<Envelope<S, P>> for Record<P::Body> {
+    fn from(envelope: Envelope<S, P>) -> Self {
+        Self::from_facts(envelope.facts, S::STATUS)
+    }
+}
+
+impl<P: Payload> From<AnyEnvelope<P>> for Record<P::Body> {
+    fn from(envelope: AnyEnvelope<P>) -> Self {
+        let (facts, status) = envelope.into_facts();
+        Self::from_facts(facts, status)
+    }
+}

@@ -1,0 +1,303 @@
+//! The lifecycle table, and all that is read from it: the states as types, the legal steps, the status at run time.
+//!
+//! A state is a zero-sized type that stands in [`Envelope<S>`](crate::Envelope) for the stage an event has reached.
+//! A step is legal where [`Step`] is implemented; the table below is the only place that says where.
+//!
+//! | from | the program may go to | a person may decide on |
+//! |---|---|---|
+//! | [`Pending`] | `Dispatched`, `Skipped` | |
+//! | [`Dispatched`] | `Acknowledged`, `Processed`, `Retrying`, `Failed`, `Skipped` | |
+//! | [`Acknowledged`] | `Processed`, `Retrying`, `Failed`, `Skipped` | |
+//! | [`Processed`] | | |
+//! | [`Retrying`] | `Dispatched`, `Skipped` | |
+//! | [`Failed`] | | `Pending`, `Skipped` |
+//! | [`Skipped`] | | |
+//!
+//! A program that takes a step which the table does not have is refused by the compiler, with the legal ones:
+//!
+//! ```text
+//! error[E0277]: an envelope cannot go from `Processed` to `Dispatched`
+//!   |
+//!   |     let again = done.dispatch();
+//!   |                      ^^^^^^^^ legal next states of `Processed`: NoneItIsTerminal
+//! ```
+//!
+//! Code that works in several states names the step it needs:
+//!
+//! ```
+//! use integration_automation_patterns::{Envelope, Untyped};
+//! use integration_automation_patterns::state::{Dispatched, State, Step};
+//!
+//! fn send<S: State + Step<Dispatched>>(event: Envelope<S>) -> Envelope<Dispatched> {
+//!     event.dispatch()
+//! }
+//!
+//! let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+//! assert_eq!(send(event).attempts(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use static_assertions::{assert_eq_size, assert_impl_all};
+
+/// The lifecycle as data, handed to the macro that is named: one table, read by [`DeliveryStatus`] and the
+/// marker types here and by `AnyEnvelope` in its own file. A new state or step is a change of these lines alone.
+macro_rules! lifecycle {
+    ($read_by:ident) => {
+        $read_by! {
+            /// Created, not yet sent.
+            Pending pending program [Dispatched Skipped] person [];
+            /// On its way: the attempt is counted, the answer is not known.
+            Dispatched dispatched program [Acknowledged Processed Retrying Failed Skipped] person [];
+            /// The receiver has confirmed that it holds the event, not yet that it has acted on it.
+            Acknowledged acknowledged program [Processed Retrying Failed Skipped] person [];
+            /// The receiver has done what the event asks for.
+            Processed processed program [] person [];
+            /// The last attempt failed, and the budget allows another.
+            Retrying retrying program [Dispatched Skipped] person [];
+            /// A dead letter: the budget is spent or the failure is permanent, and a person must decide.
+            Failed failed program [] person [Pending Skipped];
+            /// Left out on purpose, with a reason.
+            Skipped skipped program [] person [];
+        }
+    };
+}
+pub(crate) use lifecycle;
+
+/// The menu that a compile error prints: what is legal instead.
+macro_rules! menu {
+    ([] []) => { NoneItIsTerminal };
+    ([$($to:ident)+] []) => { ($($to,)+) };
+    ([] [$($decided:ident)+]) => { OnlyAPersonDecides<($($decided,)+)> };
+}
+
+macro_rules! states {
+    ($($(#[$doc:meta])* $state:ident $text:ident program [$($to:ident)*] person [$($decided:ident)*];)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// A state of the [lifecycle](crate::state).
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+            pub struct $state;
+
+            impl sealed::State for $state {}
+            impl State for $state {
+                const STATUS: DeliveryStatus = DeliveryStatus::$state;
+                type Next = menu!([$($to)*] [$($decided)*]);
+            }
+            $(
+                impl sealed::Edge<$to, Program> for $state {}
+                #[diagnostic::do_not_recommend]
+                impl Step<$to> for $state {}
+            )*
+            $(
+                impl sealed::Edge<$decided, Person> for $state {}
+                #[diagnostic::do_not_recommend]
+                impl Step<$decided, Person> for $state {}
+            )*
+            assert_eq_size!($state, ());
+            assert_impl_all!($state: Send, Sync);
+        )*
+
+        /// The names by which a compile error shows the states. rustc prints a type by the one public name that no
+        /// other item has, or else with its whole path; `Pending` and the rest are also variants of two enums, and
+        /// of `std`. These names are free, and they are the text of the status. (Hidden from rustdoc alone: rustc
+        /// passes over a name that is always hidden.)
+        #[cfg_attr(doc, doc(hidden))]
+        pub mod shown {
+            $(pub use super::$state as $text;)*
+        }
+
+        /// The state of an event as a value: what is stored, listed and logged.
+        ///
+        /// The text form of each is the lower-case name.
+        ///
+        /// ```
+        /// use integration_automation_patterns::DeliveryStatus;
+        ///
+        /// let status: DeliveryStatus = "retrying".parse()?;
+        /// assert_eq!(status, DeliveryStatus::Retrying);
+        /// assert_eq!(status.to_string(), "retrying");
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum DeliveryStatus {
+            $($(#[$doc])* $state,)*
+        }
+
+        impl DeliveryStatus {
+            /// Every status, in the order of the lifecycle table.
+            pub const ALL: &[Self] = &[$(Self::$state),*];
+
+            /// The text form.
+            ///
+            /// ```
+            /// # use integration_automation_patterns::DeliveryStatus;
+            /// assert_eq!(DeliveryStatus::Acknowledged.as_str(), "acknowledged");
+            /// ```
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$state => stringify!($text),)*
+                }
+            }
+
+            /// The states that a program may take an event to from here.
+            ///
+            /// ```
+            /// # use integration_automation_patterns::DeliveryStatus::{Dispatched, Failed, Retrying, Skipped};
+            /// assert_eq!(Retrying.next(), [Dispatched, Skipped]);
+            /// assert!(Failed.next().is_empty());
+            /// ```
+            pub const fn next(self) -> &'static [Self] {
+                match self {
+                    $(Self::$state => &[$(Self::$to),*],)*
+                }
+            }
+
+            /// The states that only a person may decide to take an event to from here.
+            ///
+            /// ```
+            /// # use integration_automation_patterns::DeliveryStatus::{Failed, Pending, Skipped};
+            /// assert_eq!(Failed.next_by_decision(), [Pending, Skipped]);
+            /// ```
+            pub const fn next_by_decision(self) -> &'static [Self] {
+                match self {
+                    $(Self::$state => &[$(Self::$decided),*],)*
+                }
+            }
+        }
+    };
+}
+
+lifecycle!(states);
+
+impl DeliveryStatus {
+    /// Whether no program takes the event any further: processed, failed or skipped.
+    ///
+    /// A failed event is at its end for the program, and waits for a person.
+    ///
+    /// ```
+    /// # use integration_automation_patterns::DeliveryStatus;
+    /// assert!(DeliveryStatus::Failed.is_terminal());
+    /// assert!(!DeliveryStatus::Retrying.is_terminal());
+    /// ```
+    pub const fn is_terminal(self) -> bool {
+        self.next().is_empty()
+    }
+}
+
+impl fmt::Display for DeliveryStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for DeliveryStatus {
+    type Err = UnknownStatus;
+
+    /// Reads the text form, exactly.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownStatus`], with the text, where it names no status.
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| UnknownStatus { found: text.into() })
+    }
+}
+
+/// A text that names no [`DeliveryStatus`].
+///
+/// ```
+/// use integration_automation_patterns::DeliveryStatus;
+///
+/// let error = "lost".parse::<DeliveryStatus>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "no delivery status is called \"lost\": wanted one of pending, dispatched, acknowledged, processed, \
+///      retrying, failed, skipped"
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownStatus {
+    found: Box<str>,
+}
+
+impl fmt::Display for UnknownStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no delivery status is called {:?}: wanted one of ", self.found)?;
+        for (index, status) in DeliveryStatus::ALL.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{status}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for UnknownStatus {}
+
+/// A state of the lifecycle, as a type.
+///
+/// Implemented by the seven states of the [table](crate::state) and by nothing else.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a state of the event lifecycle",
+    label = "the states are Pending, Dispatched, Acknowledged, Processed, Retrying, Failed and Skipped"
+)]
+pub trait State: sealed::State {
+    /// The same state as a value.
+    const STATUS: DeliveryStatus;
+    /// The legal next states, for the compiler to print.
+    type Next;
+}
+
+/// The step from this state to `To` is legal.
+///
+/// `By` says who may take it: a [`Program`], unless a [`Person`] must decide. `Menu` is there for the compile error
+/// alone, which prints it; leave it out.
+///
+/// ```
+/// use integration_automation_patterns::state::{Failed, Pending, Person, Step};
+///
+/// fn a_person_may<S: Step<Pending, Person>>() -> bool { true }
+/// assert!(a_person_may::<Failed>());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "an envelope cannot go from `{Self}` to `{To}`",
+    label = "legal next states of `{Self}`: {Menu}"
+)]
+pub trait Step<To, By = Program, Menu = <Self as State>::Next>: State + sealed::Edge<To, By> {}
+
+/// Who takes most steps: the program, on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Program;
+
+/// Who takes the steps out of [`Failed`]: a person, with name and reason (a [`Decision`](crate::Decision)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Person;
+
+/// What a compile error prints for a state that nothing follows.
+#[derive(Debug)]
+pub enum NoneItIsTerminal {}
+
+/// What a compile error prints for a state that only a person may end: with `redrive` or `discard`.
+#[derive(Debug)]
+pub struct OnlyAPersonDecides<Menu>(std::marker::PhantomData<Menu>);
+
+mod sealed {
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot become a state of the event lifecycle: its states are fixed",
+        label = "the states are Pending, Dispatched, Acknowledged, Processed, Retrying, Failed and Skipped"
+    )]
+    pub trait State: std::fmt::Debug + Copy + Send + Sync + 'static {}
+
+    #[diagnostic::on_unimplemented(
+        message = "a step from `{Self}` to `{To}` cannot be added: the lifecycle's steps are fixed",
+        label = "not a step of the lifecycle"
+    )]
+    pub trait Edge<To, By> {}
+}

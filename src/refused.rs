@@ -1,0 +1,68 @@
+//! `Refused`: the one shape of a refusal that was handed a value: the value, unharmed, and the cause.
+
+use std::error::Error;
+use std::fmt;
+
+use static_assertions::const_assert;
+
+/// What was handed in, given back, and why it was refused.
+///
+/// It displays as the cause, which says what was wanted and what was found. It is one pointer in size.
+///
+/// ```
+/// use integration_automation_patterns::{Envelope, Untyped};
+///
+/// let refused = Envelope::builder("", Untyped::new("crm.lead.created", b"{}")).build().unwrap_err();
+/// assert_eq!(refused.to_string(), "an event needs the name of its source system, and found an empty one");
+///
+/// let event = refused.into_value().source_system("crm").build()?;
+/// assert_eq!(event.source_system(), "crm");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Refused<V, C>(Box<(V, C)>);
+
+const_assert!(size_of::<Refused<[u64; 64], [u64; 8]>>() == size_of::<usize>());
+
+impl<V, C> Refused<V, C> {
+    pub(crate) fn new(value: V, cause: C) -> Self {
+        Self(Box::new((value, cause)))
+    }
+
+    /// Why it was refused.
+    pub fn cause(&self) -> &C {
+        &self.0.1
+    }
+
+    /// What was handed in.
+    pub fn value(&self) -> &V {
+        &self.0.0
+    }
+
+    /// What was handed in, back in the caller's hands.
+    pub fn into_value(self) -> V {
+        self.0.0
+    }
+
+    /// Both.
+    pub fn into_parts(self) -> (V, C) {
+        *self.0
+    }
+}
+
+impl<V, C: fmt::Debug> fmt::Debug for Refused<V, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").field("cause", self.cause()).finish_non_exhaustive()
+    }
+}
+
+impl<V, C: fmt::Display> fmt::Display for Refused<V, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause().fmt(f)
+    }
+}
+
+impl<V, C: Error> Error for Refused<V, C> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause().source()
+    }
+}

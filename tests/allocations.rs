@@ -1,0 +1,54 @@
+//! What costs no allocation: the whole way of a typed event without tags, its audit line, and the retry arithmetic.
+
+use integration_automation_patterns::{AfterFailure, Envelope, Event, RetryPolicy};
+
+struct LeadCreated(u64);
+
+impl Event for LeadCreated {
+    const TYPE: &'static str = "crm.lead.created";
+}
+
+fn allocations<T>(work: impl FnOnce() -> T) -> u64 {
+    let mut result = None;
+    let counted = allocation_counter::measure(|| result = Some(work()));
+    drop(result);
+    counted.count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| Box::new(7)), 1);
+}
+
+#[test]
+fn creating_and_delivering_a_typed_event_allocates_nothing() {
+    let count = allocations(|| {
+        let event = Envelope::builder("crm", LeadCreated(7)).build().ok()?;
+        let done = event.dispatch().acknowledge().process();
+        Some((done.attempts(), done.payload().0))
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn an_audit_line_allocates_nothing() {
+    let Ok(event) = Envelope::builder("crm", LeadCreated(7)).build() else { panic!("the event is well formed") };
+    let mut log = String::with_capacity(512);
+    assert_eq!(allocations(|| event.audit_line().write_to(&mut log)), 0);
+    assert!(log.ends_with("+00:00"));
+}
+
+#[test]
+fn a_failure_costs_one_allocation_for_the_history_and_a_retry_none() {
+    let Ok(event) = Envelope::builder("crm", LeadCreated(7)).build() else { panic!("the event is well formed") };
+    let sent = event.dispatch();
+    let mut after = None;
+    assert_eq!(allocations(|| after = Some(sent.fail("timeout"))), 1);
+    let Some(AfterFailure::Retrying(event)) = after else { panic!("one of three attempts") };
+    assert_eq!(allocations(|| event.dispatch().process().attempts()), 0);
+}
+
+#[test]
+fn the_wait_of_a_retry_allocates_nothing() {
+    assert_eq!(allocations(|| RetryPolicy::DEFAULT.wait(7)), 0);
+}

@@ -1,0 +1,205 @@
+//! Illegal programs do not compile, and say why in our words; their legal twins, one token away, do.
+//!
+//! Each program in `tests/ui` opens with the bug in words, then:
+//!
+//! - `//@ code:` the error code, or the lint;
+//! - `//@ error:`, `//@ label:`, `//@ note:` the lines of the error that are ours, whole;
+//! - `//@ twin: a => b` the one token that makes it legal, on the line that ends in `//@ here`.
+//!
+//! All programs and twins are checked by one `cargo check` of a package made for it. Whole compiler outputs are not
+//! compared: they change with every compiler, and most of their lines are not ours.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+struct Program {
+    name: String,
+    bug: String,
+    expected: BTreeMap<&'static str, String>,
+    source: String,
+    line: String,
+    twin_line: String,
+}
+
+const HERE: &str = " //@ here";
+
+impl Program {
+    fn read(path: &Path) -> Self {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let source = fs::read_to_string(path).unwrap();
+        let header = |key: &str| {
+            let line = source.lines().find_map(|line| line.strip_prefix(&format!("//@ {key}: ")));
+            line.map(str::to_owned)
+        };
+        let bug = source.lines().next().and_then(|line| line.strip_prefix("//! "));
+        let bug = bug.unwrap_or_else(|| panic!("{name}: the first line names the bug")).to_owned();
+        let expected = ["code", "error", "label", "note"];
+        let expected = expected.into_iter().filter_map(|key| Some((key, header(key)?))).collect::<BTreeMap<_, _>>();
+        assert!(expected.contains_key("code"), "{name}: no `//@ code:`");
+
+        let twin = header("twin").unwrap_or_else(|| panic!("{name}: no `//@ twin:`"));
+        let (wrong, right) = twin.split_once(" => ").unwrap_or_else(|| panic!("{name}: twin is `a => b`"));
+        assert!(is_one_token(wrong) && is_one_token(right), "{name}: `{twin}` changes more than one token");
+        let mut marked = source.lines().filter_map(|line| line.strip_suffix(HERE));
+        let line = marked.next().unwrap_or_else(|| panic!("{name}: no `{HERE}`")).to_owned();
+        assert_eq!(marked.next(), None, "{name}: more than one `{HERE}`");
+        let twin_line =
+            replace_token(&line, wrong, right).unwrap_or_else(|| panic!("{name}: no one `{wrong}` in {line}"));
+        Self { name, bug, expected, source, line, twin_line }
+    }
+
+    fn twin_source(&self) -> String {
+        self.source.replace(&format!("{}{HERE}", self.line), &self.twin_line)
+    }
+
+    /// The row of the README's table.
+    fn row(&self) -> String {
+        let shown = |line: &str| {
+            let line = line.trim().trim_end_matches([';', '{']).trim_end();
+            line.strip_prefix("let _ = ").unwrap_or(line).to_owned()
+        };
+        let error = match (self.expected.get("error"), &self.expected["code"]) {
+            (Some(error), _) => error.clone(),
+            (None, code) => code.clone(),
+        };
+        format!("| {} | `{}` | {error} | `{}` |", self.bug, shown(&self.line), shown(&self.twin_line))
+    }
+}
+
+/// An identifier or a string literal.
+fn is_one_token(text: &str) -> bool {
+    let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_word(text) || text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(is_word)
+}
+
+/// The line with one token in place of another that stands in it exactly once.
+fn replace_token(line: &str, wrong: &str, right: &str) -> Option<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let places = line
+        .match_indices(wrong)
+        .filter(|(at, _)| !line[..*at].ends_with(is_part) && !line[at + wrong.len()..].starts_with(is_part));
+    match places.collect::<Vec<_>>()[..] {
+        [(at, _)] => Some(format!("{}{right}{}", &line[..at], &line[at + wrong.len()..])),
+        _ => None,
+    }
+}
+
+fn programs() -> Vec<Program> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
+    let mut paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<PathBuf>>();
+    paths.sort();
+    paths.iter().map(|path| Program::read(path)).collect()
+}
+
+/// Whether a message is an error at a place; the last one of a failed program only counts the others.
+fn is_error(message: &Value) -> bool {
+    message["level"] == "error" && message["spans"].as_array().is_some_and(|spans| !spans.is_empty())
+}
+
+/// The errors of every program and twin, by name.
+fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
+    let sources = package.join("src");
+    let _ = fs::remove_dir_all(&sources);
+    fs::create_dir_all(&sources).unwrap();
+    let mut manifest = format!(
+        "[package]\nname = \"ui\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
+         [dependencies]\nchrono = {{ version = \"0.4\", default-features = false }}\n\
+         integration-automation-patterns.path = {root:?}\n\n[lib]\npath = \"src/lib.rs\"\n"
+    );
+    fs::write(sources.join("lib.rs"), "").unwrap();
+    for program in programs {
+        for (name, source) in [(program.name.clone(), program.source.clone()), (twin(program), program.twin_source())] {
+            fs::write(sources.join(format!("{name}.rs")), source).unwrap();
+            manifest +=
+                &format!("\n[[example]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\ncrate-type = [\"lib\"]\n");
+        }
+    }
+    fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
+
+    let output = Command::new(env!("CARGO"))
+        .args(["check", "--offline", "--keep-going", "--examples", "--message-format=json"])
+        .current_dir(&package)
+        .env("CARGO_TARGET_DIR", package.join("target"))
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    let mut errors = BTreeMap::<_, Vec<Value>>::new();
+    let mut checked = 0;
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let message: Value = serde_json::from_str(line).unwrap();
+        let name = message["target"]["name"].as_str().unwrap_or_default().to_owned();
+        match message["reason"].as_str() {
+            Some("compiler-message") if is_error(&message["message"]) => {
+                errors.entry(name).or_default().push(message["message"].clone());
+            }
+            Some("compiler-artifact") if name.ends_with("_twin") => checked += 1,
+            _ => {}
+        }
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let refused = errors.keys().filter(|name| name.ends_with("_twin")).count();
+    assert_eq!(checked + refused, programs.len(), "not every twin was checked:\n{stderr}");
+    errors
+}
+
+fn twin(program: &Program) -> String {
+    format!("{}_twin", program.name)
+}
+
+#[test]
+fn illegal_programs_are_refused_in_our_words_and_their_twins_compile() {
+    let programs = programs();
+    let errors = check(&programs);
+    let mut failures = Vec::new();
+    for program in &programs {
+        let rendered = |messages: &[Value]| {
+            messages.iter().map(|message| message["rendered"].as_str().unwrap().to_owned()).collect::<String>()
+        };
+        match errors.get(&program.name).map(Vec::as_slice).unwrap_or_default() {
+            [message] => {
+                let spans = message["spans"].as_array().unwrap();
+                let primary = spans.iter().find(|span| span["is_primary"] == true).unwrap();
+                let notes = message["children"].as_array().unwrap();
+                let found = |key: &str| match key {
+                    "code" => vec![&message["code"]["code"]],
+                    "error" => vec![&message["message"]],
+                    "label" => vec![&primary["label"]],
+                    _ => notes.iter().map(|note| &note["message"]).collect(),
+                };
+                for (key, wanted) in &program.expected {
+                    if !found(key).iter().any(|found| *found == wanted) {
+                        let (name, error) = (&program.name, rendered(std::slice::from_ref(message)));
+                        failures.push(format!("{name}: wanted the {key} {wanted:?}, and found\n{error}"));
+                    }
+                }
+                let here = primary["text"][0]["text"].as_str().unwrap();
+                if !here.ends_with(HERE) {
+                    failures.push(format!("{}: the error points at {here:?}", program.name));
+                }
+            }
+            other => {
+                let (name, count, found) = (&program.name, other.len(), rendered(other));
+                failures.push(format!("{name}: wanted one error for one mistake, and found {count}\n{found}"));
+            }
+        }
+        if let Some(found) = errors.get(&twin(program)) {
+            failures.push(format!("{}: the legal twin does not compile\n{}", program.name, rendered(found)));
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn the_readme_lists_every_illegal_program_with_its_error_and_its_twin() {
+    let readme = include_str!("../README.md");
+    let rows = programs().iter().map(Program::row).collect::<Vec<_>>();
+    let missing = rows.iter().filter(|row| !readme.contains(*row)).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "the README's table lacks rows; all of them:\n{}", rows.join("\n"));
+}

@@ -1,0 +1,24 @@
+//! An envelope is made from its parts
+//@ code: E0451
+//@ error: fields `facts` and `state` of struct `Envelope` are private
+//@ twin: Envelope => Parcel
+
+use std::marker::PhantomData;
+
+use integration_automation_patterns::state::Processed;
+use integration_automation_patterns::{Envelope, Facts, Untyped};
+
+pub struct Parcel<S> {
+    facts: Facts<Untyped>,
+    state: PhantomData<S>,
+}
+
+impl<S> Parcel<S> {
+    pub fn open(self) -> (Facts<Untyped>, PhantomData<S>) {
+        (self.facts, self.state)
+    }
+}
+
+pub fn never_sent(envelope: &Envelope<Processed>, facts: Facts<Untyped>) {
+    let _ = Envelope { facts, state: PhantomData::<Processed> }; //@ here
+}

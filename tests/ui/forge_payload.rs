@@ -1,0 +1,59 @@
+//! Another crate carries what has no event type
+//@ code: E0277
+//@ error: an envelope cannot carry `Blob`: it does not say which event it is
+//@ label: needs `impl Event for Blob` with its TYPE, or to be carried as `Untyped` bytes
+//@ twin: Payload => Carried
+
+use std::borrow::Cow;
+
+use integration_automation_patterns::event::{Malformed, WrongEvent};
+use integration_automation_patterns::{Payload, RetryPolicy};
+
+type Text = Cow<'static, str>;
+
+pub trait Carried: Sized {
+    type Body;
+    fn event_type(&self) -> &str;
+    fn schema_version(&self) -> &str;
+    fn default_retry_policy() -> RetryPolicy;
+    fn check(&self) -> Result<(), Malformed>;
+    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent>;
+    fn into_stored(self) -> (Text, Text, Self::Body);
+    fn from_stored(event_type: Text, schema_version: Text, body: Self::Body) -> Self;
+}
+
+pub fn carry<P: Payload>() {}
+
+pub struct Blob;
+
+impl Payload for Blob { //@ here
+    type Body = ();
+
+    fn event_type(&self) -> &str {
+        ""
+    }
+
+    fn schema_version(&self) -> &str {
+        ""
+    }
+
+    fn default_retry_policy() -> RetryPolicy {
+        RetryPolicy::DEFAULT
+    }
+
+    fn check(&self) -> Result<(), Malformed> {
+        Ok(())
+    }
+
+    fn expect(_: &str, _: &str) -> Result<(), WrongEvent> {
+        Ok(())
+    }
+
+    fn into_stored(self) -> (Text, Text, ()) {
+        (Text::default(), Text::default(), ())
+    }
+
+    fn from_stored(_: Text, _: Text, (): ()) -> Self {
+        Blob
+    }
+}

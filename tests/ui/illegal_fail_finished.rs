@@ -1,0 +1,12 @@
+//! A finished event fails
+//@ code: E0277
+//@ error: an envelope cannot go from `processed` to `retrying`
+//@ label: legal next states of `processed`: NoneItIsTerminal
+//@ twin: done => sent
+
+use integration_automation_patterns::state::{Dispatched, Processed};
+use integration_automation_patterns::Envelope;
+
+pub fn settle(done: Envelope<Processed>, sent: Envelope<Dispatched>) {
+    let _ = done.fail("timeout"); //@ here
+}

@@ -1,0 +1,12 @@
+//! What has failed for good is tried again
+//@ code: E0277
+//@ error: an envelope cannot go from `failed` to `dispatched`
+//@ label: legal next states of `failed`: OnlyAPersonDecides<(pending, skipped)>
+//@ twin: dead => retrying
+
+use integration_automation_patterns::state::{Failed, Retrying};
+use integration_automation_patterns::Envelope;
+
+pub fn relay(dead: Envelope<Failed>, retrying: Envelope<Retrying>) {
+    let _ = dead.dispatch(); //@ here
+}

@@ -1,0 +1,12 @@
+//! A finished event is scheduled for another attempt
+//@ code: E0277
+//@ error: an envelope cannot go from `skipped` to `dispatched`
+//@ label: legal next states of `skipped`: NoneItIsTerminal
+//@ twin: gone => waiting
+
+use integration_automation_patterns::state::{Retrying, Skipped};
+use integration_automation_patterns::Envelope;
+
+pub fn schedule(gone: Envelope<Skipped>, waiting: Envelope<Retrying>) {
+    let _ = gone.next_attempt_at(); //@ here
+}

@@ -1,0 +1,12 @@
+//! A program discards a dead letter
+//@ code: E0277
+//@ error: an envelope cannot go from `failed` to `skipped`
+//@ label: legal next states of `failed`: OnlyAPersonDecides<(pending, skipped)>
+//@ twin: dead => retrying
+
+use integration_automation_patterns::state::{Failed, Retrying};
+use integration_automation_patterns::Envelope;
+
+pub fn sweep(dead: Envelope<Failed>, retrying: Envelope<Retrying>) {
+    let _ = dead.skip("too old"); //@ here
+}

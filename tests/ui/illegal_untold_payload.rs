@@ -1,0 +1,18 @@
+//! An event does not say what it is
+//@ code: E0277
+//@ error: an envelope cannot carry `Lead`: it does not say which event it is
+//@ label: needs `impl Event for Lead` with its TYPE, or to be carried as `Untyped` bytes
+//@ twin: Lead => LeadCreated
+
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::{Envelope, Event};
+
+pub struct Lead;
+
+pub struct LeadCreated;
+
+impl Event for LeadCreated {
+    const TYPE: &'static str = "crm.lead.created";
+}
+
+pub fn send(_: Envelope<Pending, Lead>) {} //@ here
