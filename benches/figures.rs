@@ -1,1 +1,134 @@
-fn main() {}
+//! The README's figures: each a ratio of two things measured in turn, in one run.
+//!
+//! A ratio is the median over many rounds, each of which times both sides. It depends on the machine far less than a
+//! time does.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use backon::BackoffBuilder;
+use chrono::{DateTime, Utc};
+use integration_automation_patterns::state::{Dispatched, Pending};
+use integration_automation_patterns::{Envelope, EventId, RetryPolicy};
+use support::{ByHand, LeadCreated, by_hand, called, deliver_all, deliver_all_by_hand, envelope, moment};
+
+mod support;
+
+const ROUNDS: usize = 301;
+const CALLS: u32 = 2_000;
+
+/// The time of many calls.
+fn time<T>(mut work: impl FnMut() -> T) -> Duration {
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        black_box(work());
+    }
+    start.elapsed()
+}
+
+/// The time of one call that uses up its input, made beforehand.
+fn time_once<I, T>(input: I, work: impl FnOnce(I) -> T) -> Duration {
+    let input = black_box(input);
+    let start = Instant::now();
+    let result = black_box(work(input));
+    let elapsed = start.elapsed();
+    drop(result);
+    elapsed
+}
+
+/// The time of a call for each of many events, made beforehand.
+fn time_each<E, T>(make: fn(u64, DateTime<Utc>) -> E, work: impl Fn(E) -> T) -> Duration {
+    let events = (0..u64::from(CALLS)).map(|number| make(number, moment())).collect::<Vec<_>>();
+    time_once(events, |events| {
+        for event in events {
+            black_box(work(event));
+        }
+    })
+}
+
+fn print(what: &str, reach: &str, rounds: usize, mut round: impl FnMut() -> (Duration, Duration)) {
+    round();
+    let ratio = |(ours, theirs): (Duration, Duration)| ours.as_secs_f64() / theirs.as_secs_f64();
+    let mut ratios = (0..rounds).map(|_| ratio(round())).collect::<Vec<_>>();
+    ratios.sort_by(f64::total_cmp);
+    println!("| {what} | {:.2} | {reach} |", ratios[rounds / 2]);
+}
+
+fn main() {
+    let beside = size_of::<Envelope<Pending, LeadCreated>>() - size_of::<LeadCreated>();
+    let sizes = (beside, size_of::<Envelope<Pending>>(), size_of::<ByHand>());
+    println!("| figure | measured | reach |");
+    println!("|---|---|---|");
+    println!("| bytes of an envelope beside its payload | {} | at most 80 |", sizes.0);
+    println!("| bytes of an envelope of an untyped payload | {} | |", sizes.1);
+    println!("| bytes of the struct by hand | {} | |", sizes.2);
+
+    print("create, beside the struct by hand", "", ROUNDS, || {
+        (time(|| envelope(black_box(7), black_box(moment()))), time(|| by_hand(black_box(7), black_box(moment()))))
+    });
+    print("three transitions, inlined, beside the struct by hand", "", ROUNDS, || {
+        let ours = time_each(envelope, |event| event.dispatch().acknowledge().process());
+        let theirs = time_each(by_hand, |mut event| {
+            event.dispatch();
+            event.acknowledge();
+            event.process();
+            event
+        });
+        (ours, theirs)
+    });
+    print("three transitions as calls, beside the struct by hand", "", ROUNDS, || {
+        let ours = time_each(envelope, |event| called::process(called::acknowledge(called::dispatch(event))));
+        let theirs = time_each(by_hand, |mut event| {
+            called::dispatch_by_hand(&mut event);
+            called::acknowledge_by_hand(&mut event);
+            called::process_by_hand(&mut event);
+            event
+        });
+        (ours, theirs)
+    });
+    print("three transitions of a million events in place, beside the struct by hand", "at most 1.0", 15, || {
+        let ours = (0..1_000_000).map(|number| envelope(number, moment())).collect::<Vec<_>>();
+        let ours = time_once(ours, deliver_all);
+        let theirs = (0..1_000_000).map(|number| by_hand(number, moment())).collect::<Vec<_>>();
+        (ours, time_once(theirs, deliver_all_by_hand))
+    });
+
+    let event = envelope(7, moment()).dispatch();
+    let line = event.audit_line().to_string();
+    let mut out = String::with_capacity(512);
+    print("audit line, beside a copy of the finished line", "at most 8", ROUNDS, || {
+        let ours = time(|| write_line(&mut out, &event));
+        (ours, time(|| copy(&mut out, &line)))
+    });
+    print("audit line, beside `write!` with chrono", "", ROUNDS, || {
+        let ours = time(|| write_line(&mut out, &event));
+        let theirs = time(|| {
+            out.clear();
+            support::write_line_by_hand(&mut out, &event);
+        });
+        (ours, theirs)
+    });
+
+    let peer = backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(30))
+        .with_max_delay(Duration::from_secs(3600))
+        .with_max_times(8);
+    let policy = RetryPolicy::DEFAULT;
+    print("eight waits, beside `backon`", "", ROUNDS, || {
+        let ours = time(|| (0..8).map(|retry| black_box(&policy).wait(retry)).sum::<Duration>());
+        (ours, time(|| black_box(&peer).build().sum::<Duration>()))
+    });
+    print("a fresh id, beside `Uuid::now_v7`", "", ROUNDS, || (time(EventId::generate), time(uuid::Uuid::now_v7)));
+}
+
+fn write_line(out: &mut String, event: &Envelope<Dispatched, LeadCreated>) {
+    out.clear();
+    black_box(event).audit_line().write_to(out).unwrap();
+    black_box(out);
+}
+
+fn copy(out: &mut String, line: &str) {
+    out.clear();
+    out.push_str(black_box(line));
+    black_box(out);
+}

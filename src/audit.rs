@@ -96,7 +96,11 @@ impl<'a> AuditLine<'a> {
     pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         out.write_str(PREFIX)?;
         out.write_str(" event_id=")?;
-        write_value(out, self.event_id.text(&mut UUID_TEXT.clone()))?;
+        let mut room = UUID_TEXT;
+        match self.event_id.text(&mut room) {
+            text if self.event_id.is_uuid() => out.write_str(text)?,
+            text => write_value(out, text)?,
+        }
         out.write_str(" type=")?;
         write_value(out, &self.event_type)?;
         out.write_str(" source=")?;
@@ -104,7 +108,10 @@ impl<'a> AuditLine<'a> {
         out.write_str(" status=")?;
         out.write_str(self.status.as_str())?;
         out.write_str(" attempts=")?;
-        write!(out, "{}", self.attempts)?;
+        match char::from_digit(self.attempts, 10) {
+            Some(digit) => out.write_char(digit)?,
+            None => write!(out, "{}", self.attempts)?,
+        }
         out.write_str(" correlation=")?;
         match self.correlation_id.as_deref() {
             None => out.write_str(NONE)?,
@@ -181,10 +188,9 @@ fn write_value<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result 
 
 /// Whether a value stands in a line as it is.
 fn is_plain(value: &str) -> bool {
-    let all_plain_ascii =
-        value.bytes().fold(true, |plain, byte| plain & byte.is_ascii_graphic() & (byte != b'"') & (byte != b'='));
-    let plain = |c: char| !matches!(c, ' ' | '"' | '=') && !must_be_escaped(c);
-    !value.is_empty() && (all_plain_ascii || value.chars().all(plain))
+    let is_plain_ascii = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'=';
+    let is_plain = |c: char| !matches!(c, ' ' | '"' | '=') && !must_be_escaped(c);
+    !value.is_empty() && (value.bytes().all(is_plain_ascii) || value.chars().all(is_plain))
 }
 
 /// Whether a character breaks a line or hides what it says: control characters, every blank but the plain one, and
@@ -214,14 +220,39 @@ fn write_quoted<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result
     out.write_char('"')
 }
 
+/// `YYYY-MM-DDTHH:MM:SS`, the microseconds if there are any, `+00:00`.
 fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::Result {
-    write!(out, "{:04}-{:02}-{:02}T", time.year(), time.month(), time.day())?;
-    write!(out, "{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())?;
-    match time.timestamp_subsec_micros() {
-        0 => {}
-        micros => write!(out, ".{micros:06}")?,
+    let (date, clock) = (time.naive_utc().date(), time.naive_utc().time());
+    let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
+        return write!(out, "{}", time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00"));
+    };
+    let seconds = clock.num_seconds_from_midnight();
+    let micros = clock.nanosecond() / 1000;
+    let ([c0, c1], [y0, y1]) = (two_digits(year / 100), two_digits(year % 100));
+    let ([m0, m1], [d0, d1]) = (two_digits(date.month()), two_digits(date.day()));
+    let ([h0, h1], [n0, n1]) = (two_digits(seconds / 3600), two_digits(seconds / 60 % 60));
+    let ([s0, s1], [a0, a1]) = (two_digits(seconds % 60), two_digits(micros / 10_000));
+    let ([b0, b1], [e0, e1]) = (two_digits(micros / 100 % 100), two_digits(micros % 100));
+    #[rustfmt::skip]
+    let text = [
+        c0, c1, y0, y1, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1,
+        b'.', a0, a1, b0, b1, e0, e1, b'+', b'0', b'0', b':', b'0', b'0',
+    ];
+    let text = str::from_utf8(&text).unwrap_or_default();
+    match text.split_at_checked(19) {
+        Some((to_the_second, _)) if micros == 0 => {
+            out.write_str(to_the_second)?;
+            out.write_str("+00:00")
+        }
+        _ => out.write_str(text),
     }
-    out.write_str("+00:00")
+}
+
+/// The last two decimal digits of a number.
+#[inline]
+fn two_digits(number: u32) -> [u8; 2] {
+    let digit = |number: u32| u8::try_from(number % 10).unwrap_or_default().wrapping_add(b'0');
+    [digit(number / 10), digit(number)]
 }
 
 /// What is left of a line that is being parsed.
@@ -279,8 +310,9 @@ impl<'a> Input<'a> {
         read: impl FnOnce(Value<'a>) -> Option<T>,
     ) -> Result<T, NotAnAuditLine> {
         self.literal(key)?;
-        let refused = self.wanted(wanted);
-        read(self.value()?).ok_or(refused)
+        let at = self.at;
+        let value = self.value()?;
+        read(value).ok_or_else(|| Self { at, ..*self }.wanted(wanted))
     }
 
     fn value(&mut self) -> Result<Value<'a>, NotAnAuditLine> {

@@ -9,45 +9,12 @@ use integration_automation_patterns::{
     AnyEnvelope, AuditLine, Decision, DeliveryStatus, Envelope, EventId, Failure, FailureClass, Record, Untyped,
 };
 use proptest::prelude::*;
+use support::{Deed, perform};
 
-/// One thing that can be done to an event, whatever its state; what is illegal in a state leaves it as it is.
-#[derive(Debug, Clone)]
-enum Deed {
-    Dispatch,
-    Acknowledge,
-    Process,
-    Fail(String),
-    Reject(String),
-    Skip(String),
-    Redrive(String),
-    Discard(String),
-}
+mod support;
 
 fn start() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_600_000, 123_456_000).expect("a moment in 2026")
-}
-
-/// The deed, at a given moment, as a `match` over the typed envelopes.
-fn perform(event: AnyEnvelope, deed: &Deed, at: DateTime<Utc>) -> AnyEnvelope {
-    let decision = |reason: &str| Decision::new_at("dana", reason, at).expect("not blank");
-    match (event, deed) {
-        (AnyEnvelope::Pending(event), Deed::Dispatch) => event.dispatch().into(),
-        (AnyEnvelope::Pending(event), Deed::Skip(reason)) => event.skip(reason.as_str()).into(),
-        (AnyEnvelope::Dispatched(event), Deed::Acknowledge) => event.acknowledge().into(),
-        (AnyEnvelope::Dispatched(event), Deed::Process) => event.process().into(),
-        (AnyEnvelope::Dispatched(event), Deed::Fail(reason)) => event.fail_at(reason.clone(), at).into(),
-        (AnyEnvelope::Dispatched(event), Deed::Reject(reason)) => event.reject_at(reason.clone(), at).into(),
-        (AnyEnvelope::Dispatched(event), Deed::Skip(reason)) => event.skip(reason.as_str()).into(),
-        (AnyEnvelope::Acknowledged(event), Deed::Process) => event.process().into(),
-        (AnyEnvelope::Acknowledged(event), Deed::Fail(reason)) => event.fail_at(reason.clone(), at).into(),
-        (AnyEnvelope::Acknowledged(event), Deed::Reject(reason)) => event.reject_at(reason.clone(), at).into(),
-        (AnyEnvelope::Acknowledged(event), Deed::Skip(reason)) => event.skip(reason.as_str()).into(),
-        (AnyEnvelope::Retrying(event), Deed::Dispatch) => event.dispatch().into(),
-        (AnyEnvelope::Retrying(event), Deed::Skip(reason)) => event.skip(reason.as_str()).into(),
-        (AnyEnvelope::Failed(event), Deed::Redrive(reason)) => event.redrive(decision(reason)).into(),
-        (AnyEnvelope::Failed(event), Deed::Discard(reason)) => event.discard(decision(reason)).into(),
-        (event, _) => event,
-    }
 }
 
 fn deed() -> impl Strategy<Value = Deed> {

@@ -143,6 +143,11 @@ impl std::error::Error for NotADecision {}
 
 /// The moment to the microsecond: the precision that the audit line and the databases keep, so that a time is the
 /// same before and after it was stored. A leap second counts as the first of the next minute.
+#[inline]
 pub(crate) fn to_micros(moment: DateTime<Utc>) -> DateTime<Utc> {
+    let nanos = moment.timestamp_subsec_nanos();
+    if nanos.is_multiple_of(1000) && nanos < 1_000_000_000 {
+        return moment;
+    }
     DateTime::from_timestamp_micros(moment.timestamp_micros()).unwrap_or(moment)
 }

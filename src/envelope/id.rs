@@ -118,6 +118,10 @@ impl EventId {
         }
     }
 
+    pub(crate) fn is_uuid(&self) -> bool {
+        matches!(self.0, Repr::Uuid(_))
+    }
+
     /// The text form, without allocation: a UUID is written into the buffer.
     pub(crate) fn text<'a>(&'a self, buffer: &'a mut [u8; Hyphenated::LENGTH]) -> &'a str {
         match &self.0 {
