@@ -11,6 +11,7 @@
 
 pub mod audit;
 pub mod envelope;
+pub mod guide;
 mod refused;
 pub mod retry;
 

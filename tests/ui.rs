@@ -203,3 +203,18 @@ fn the_readme_lists_every_illegal_program_with_its_error_and_its_twin() {
     let missing = rows.iter().filter(|row| !readme.contains(*row)).collect::<Vec<_>>();
     assert!(missing.is_empty(), "the README's table lacks rows; all of them:\n{}", rows.join("\n"));
 }
+
+#[test]
+fn the_first_error_that_people_read_is_the_one_they_get() {
+    let programs = programs();
+    let program = programs.iter().find(|program| program.name == "illegal_dispatch_finished").unwrap();
+    let shown = [format!("error[E0277]: {}", program.expected["error"]), program.expected["label"].clone()];
+    for (page, text) in [
+        ("README.md", include_str!("../README.md")),
+        ("src/envelope/state.rs", include_str!("../src/envelope/state.rs")),
+    ] {
+        for line in &shown {
+            assert!(text.contains(line), "{page} does not show {line:?}");
+        }
+    }
+}

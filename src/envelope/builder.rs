@@ -41,6 +41,7 @@ impl Envelope<Pending> {
     ///
     /// The rest has defaults: a fresh id, no correlation, no tags, the retry policy of the payload's kind, and the
     /// present time.
+    #[inline]
     pub fn builder<P: Payload>(source_system: impl Into<Cow<'static, str>>, payload: P) -> Builder<P> {
         Builder {
             id: None,
@@ -58,6 +59,7 @@ impl Envelope<Pending> {
 
 impl<P: Payload> Builder<P> {
     /// The id, where another system gave one or it is derived; a fresh one otherwise.
+    #[inline]
     pub fn id(mut self, id: EventId) -> Self {
         self.id = Some(id);
         self
@@ -104,6 +106,7 @@ impl<P: Payload> Builder<P> {
     /// # Errors
     ///
     /// As [`build`](Self::build), and where the year has more than four digits or is negative.
+    #[inline]
     pub fn build_at(mut self, created_at: DateTime<Utc>) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>> {
         self.facts.created_at = to_micros(created_at);
         if let Err(cause) = check(&self.facts) {
@@ -120,7 +123,7 @@ pub(super) fn check<P: Payload>(facts: &Facts<P>) -> Result<(), Malformed> {
     if facts.source_system.is_empty() {
         return Err(Malformed::EmptySourceSystem);
     }
-    let year = facts.created_at.year();
+    let year = facts.created_at.naive_utc().year();
     if !(0..=9999).contains(&year) {
         return Err(Malformed::YearOutOfRange { found: year });
     }

@@ -16,10 +16,10 @@
 //! A program that takes a step which the table does not have is refused by the compiler, with the legal ones:
 //!
 //! ```text
-//! error[E0277]: an envelope cannot go from `Processed` to `Dispatched`
+//! error[E0277]: an envelope cannot go from `processed` to `dispatched`
 //!   |
 //!   |     let again = done.dispatch();
-//!   |                      ^^^^^^^^ legal next states of `Processed`: NoneItIsTerminal
+//!   |                      ^^^^^^^^ legal next states of `processed`: NoneItIsTerminal
 //! ```
 //!
 //! Code that works in several states names the step it needs:

@@ -1,0 +1,123 @@
+//! The envelope beside a machine of `statum` and an event of `cloudevents-sdk`.
+
+use std::hint::black_box;
+
+use chrono::{DateTime, Utc};
+use cloudevents::{EventBuilder, EventBuilderV10};
+use divan::{AllocProfiler, Bencher};
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::{Envelope, Event, EventId};
+use statum::{machine, state, transition};
+use uuid::Uuid;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+struct LeadCreated(#[allow(dead_code, reason = "only its size counts")] u64);
+
+impl Event for LeadCreated {
+    const TYPE: &'static str = "crm.lead.created";
+}
+
+fn moment() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_600_000, 123_456_000).unwrap()
+}
+
+fn envelope(number: u64) -> Envelope<Pending, LeadCreated> {
+    let id = EventId::from(Uuid::from_u128(u128::from(number)));
+    Envelope::builder("crm", LeadCreated(number)).id(id).build_at(moment()).unwrap()
+}
+
+#[state]
+enum Stage {
+    Waiting,
+    Sent,
+    Held,
+    Done,
+}
+
+/// The same fields as a typed envelope without tags.
+#[machine]
+struct Parcel<Stage> {
+    id: Uuid,
+    source_system: &'static str,
+    created_at: DateTime<Utc>,
+    attempts: u32,
+    payload: LeadCreated,
+}
+
+#[transition]
+impl Parcel<Waiting> {
+    fn dispatch(mut self) -> Parcel<Sent> {
+        self.attempts += 1;
+        self.transition()
+    }
+}
+
+#[transition]
+impl Parcel<Sent> {
+    fn acknowledge(self) -> Parcel<Held> {
+        self.transition()
+    }
+}
+
+#[transition]
+impl Parcel<Held> {
+    fn process(self) -> Parcel<Done> {
+        self.transition()
+    }
+}
+
+fn parcel(number: u64) -> Parcel<Waiting> {
+    Parcel::<Waiting>::builder()
+        .id(Uuid::from_u128(u128::from(number)))
+        .source_system("crm")
+        .created_at(moment())
+        .attempts(0)
+        .payload(LeadCreated(number))
+        .build()
+}
+
+#[divan::bench_group]
+mod create {
+    use super::{EventBuilder, EventBuilderV10, black_box, envelope, moment, parcel};
+
+    #[divan::bench]
+    fn ours() -> impl Sized {
+        envelope(black_box(7))
+    }
+
+    #[divan::bench]
+    fn statum() -> impl Sized {
+        parcel(black_box(7))
+    }
+
+    #[divan::bench]
+    fn cloudevents_sdk() -> impl Sized {
+        let event = EventBuilderV10::new().id(black_box("evt-001")).source("crm").ty("crm.lead.created");
+        event.time(moment()).data("application/octet-stream", vec![7_u8]).build()
+    }
+}
+
+#[divan::bench_group(sample_count = 10, sample_size = 1)]
+mod three_transitions_of_a_million_in_place {
+    use super::{Bencher, envelope, parcel};
+
+    #[divan::bench]
+    fn ours(bencher: Bencher) {
+        bencher.with_inputs(|| (0..1_000_000).map(envelope).collect::<Vec<_>>()).bench_values(|events| {
+            events.into_iter().map(|event| event.dispatch().acknowledge().process()).collect::<Vec<_>>()
+        });
+    }
+
+    #[divan::bench]
+    fn statum(bencher: Bencher) {
+        bencher.with_inputs(|| (0..1_000_000).map(parcel).collect::<Vec<_>>()).bench_values(|parcels| {
+            parcels.into_iter().map(|parcel| parcel.dispatch().acknowledge().process()).collect::<Vec<_>>()
+        });
+    }
+}

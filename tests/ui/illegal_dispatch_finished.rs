@@ -1,0 +1,12 @@
+//! A finished event is sent again
+//@ code: E0277
+//@ error: an envelope cannot go from `processed` to `dispatched`
+//@ label: legal next states of `processed`: NoneItIsTerminal
+//@ twin: done => waiting
+
+use integration_automation_patterns::Envelope;
+use integration_automation_patterns::state::{Processed, Retrying};
+
+pub fn resend(done: Envelope<Processed>, waiting: Envelope<Retrying>) {
+    let _ = done.dispatch(); //@ here
+}
