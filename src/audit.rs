@@ -251,8 +251,13 @@ fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::
 /// The last two decimal digits of a number.
 #[inline]
 fn two_digits(number: u32) -> [u8; 2] {
-    let digit = |number: u32| u8::try_from(number % 10).unwrap_or_default().wrapping_add(b'0');
-    [digit(number / 10), digit(number)]
+    const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
+          2021222324252627282930313233343536373839\
+          4041424344454647484950515253545556575859\
+          6061626364656667686970717273747576777879\
+          8081828384858687888990919293949596979899";
+    let (pairs, _) = PAIRS.as_chunks();
+    usize::try_from(number % 100).ok().and_then(|number| pairs.get(number)).copied().unwrap_or_default()
 }
 
 /// What is left of a line that is being parsed.
