@@ -20,7 +20,7 @@ use integration_automation_patterns::state::{Dispatched, Pending, Retrying, Stat
 use integration_automation_patterns::{AfterFailure, AnyEnvelope, DeliveryStatus, Envelope, EventId, Untyped};
 use serde_json::Value;
 
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/events.jsonl");
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/events.jsonl");
 
 fn main() -> ExitCode {
     let path = std::env::args().nth(1).unwrap_or_else(|| SAMPLE.to_owned());
@@ -42,7 +42,8 @@ fn main() -> ExitCode {
 
 fn deliver_all(text: &[u8], out: StdoutLock<'_>) -> io::Result<()> {
     let now = DateTime::from_timestamp(1_767_600_000, 0).unwrap_or_default();
-    let mut relay = Relay { now, receiver: Receiver::default(), waiting: Vec::new(), over: Vec::new(), out };
+    let mut relay =
+        Relay { now, receiver: Receiver::default(), waiting: BTreeMap::new(), turn: 0, over: Vec::new(), out };
     let mut unreadable = Vec::new();
     let mut lines = 0;
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
@@ -93,7 +94,9 @@ struct Relay<'a> {
     out: StdoutLock<'a>,
     now: DateTime<Utc>,
     receiver: Receiver,
-    waiting: Vec<Envelope<Retrying>>,
+    /// By due time, and in turn where two are due at once.
+    waiting: BTreeMap<(DateTime<Utc>, usize), Envelope<Retrying>>,
+    turn: usize,
     over: Vec<AnyEnvelope>,
 }
 
@@ -109,7 +112,8 @@ impl Relay<'_> {
             Answer::NotNow(reason) => match sent.fail_at(reason, self.now) {
                 AfterFailure::Retrying(event) => {
                     writeln!(self.out, "{}", event.audit_line())?;
-                    self.waiting.push(event);
+                    self.turn += 1;
+                    self.waiting.insert((event.next_attempt_at(), self.turn), event);
                     return Ok(());
                 }
                 AfterFailure::Failed(dead) => dead.into(),
@@ -122,9 +126,8 @@ impl Relay<'_> {
 
     /// Tries what waits, the earliest first, until nothing does.
     fn retry_all(&mut self) -> io::Result<()> {
-        while let Some(next) = (0..self.waiting.len()).min_by_key(|index| self.waiting[*index].next_attempt_at()) {
-            let event = self.waiting.remove(next);
-            self.now = self.now.max(event.next_attempt_at());
+        while let Some(((due, _), event)) = self.waiting.pop_first() {
+            self.now = self.now.max(due);
             self.attempt(event)?;
         }
         Ok(())
@@ -164,13 +167,13 @@ impl Receiver {
 }
 
 fn report(mut out: StdoutLock<'_>, over: &[AnyEnvelope], unreadable: &[String], lines: usize) -> io::Result<()> {
-    let mut counts = BTreeMap::<&str, usize>::new();
+    let mut counts = BTreeMap::<DeliveryStatus, usize>::new();
     for event in over {
-        *counts.entry(event.status().as_str()).or_default() += 1;
+        *counts.entry(event.status()).or_default() += 1;
     }
     writeln!(out, "\n{:<14}{:>7}", "status", "events")?;
     for status in DeliveryStatus::ALL {
-        writeln!(out, "{:<14}{:>7}", status, counts.get(status.as_str()).unwrap_or(&0))?;
+        writeln!(out, "{:<14}{:>7}", status, counts.get(status).unwrap_or(&0))?;
     }
     writeln!(out, "{:<14}{:>7}", "unreadable", unreadable.len())?;
     writeln!(out, "{:<14}{:>7}  of {lines} lines", "total", over.len() + unreadable.len())?;

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A value that would break the line or forge part of it is written between quotes, with escapes: an empty one, one
-//! with a blank, a quote, `=`, a control, line-breaking or direction-changing character, and a correlation id that is
-//! the word `none`. Inside the quotes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{hex}` stand for what a line cannot hold.
+//! with a blank, a quote, `=`, a control, line-breaking or invisible character, and a correlation id that is the word
+//! `none`. Inside the quotes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{hex}` stand for what a line cannot hold.
 //! Every other value is written as it is. An absent correlation id is the bare word `none`.
 //!
 //! The payload is never part of it.
@@ -52,7 +52,7 @@ pub struct AuditLine<'a> {
     pub correlation_id: Option<Cow<'a, str>>,
     /// The version of the payload's schema: `schema`.
     pub schema_version: Cow<'a, str>,
-    /// When the event was created, to the microsecond: `created`.
+    /// When the event was created: `created`. To the microsecond, in the years 0000 to 9999, as in every envelope.
     pub created_at: DateTime<Utc>,
 }
 
@@ -94,6 +94,11 @@ impl<'a> AuditLine<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
+        self.write_up_to_created(out)?;
+        write_time(out, self.created_at)
+    }
+
+    fn write_up_to_created<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         out.write_str(PREFIX)?;
         out.write_str(" event_id=")?;
         let mut room = UUID_TEXT;
@@ -120,14 +125,13 @@ impl<'a> AuditLine<'a> {
         }
         out.write_str(" schema=")?;
         write_value(out, &self.schema_version)?;
-        out.write_str(" created=")?;
-        write_time(out, self.created_at)
+        out.write_str(" created=")
     }
 
     /// Reads a line back to the values that it was written from.
     ///
-    /// It takes exactly what [`write_to`](Self::write_to) writes, and beyond that a creation time with any offset,
-    /// which it brings to UTC.
+    /// It takes exactly what [`write_to`](Self::write_to) writes, but for the creation time: any form and offset of
+    /// RFC 3339 will do, and is brought to UTC and to the microsecond.
     ///
     /// # Errors
     ///
@@ -163,7 +167,7 @@ impl<'a> AuditLine<'a> {
         let created_at = input
             .field(" created=", "a time as in RFC 3339", |value| DateTime::parse_from_rfc3339(value.bare()?).ok())?;
         input.end()?;
-        Ok(Self {
+        let parsed = Self {
             event_id: Cow::Owned(event_id),
             event_type,
             source_system,
@@ -172,7 +176,39 @@ impl<'a> AuditLine<'a> {
             correlation_id,
             schema_version,
             created_at: to_micros(created_at.to_utc()),
-        })
+        };
+        let mut rewritten = Same { line, at: 0 };
+        match parsed.write_up_to_created(&mut rewritten) {
+            Ok(()) => Ok(parsed),
+            Err(fmt::Error) => Err(Input { line, at: rewritten.at }
+                .wanted("what the writer would write: no quotes or escapes without need")),
+        }
+    }
+
+    /// The same values, with nothing borrowed from the line.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AuditLine, Envelope, Untyped};
+    ///
+    /// fn last(log: String) -> Option<AuditLine<'static>> {
+    ///     Some(AuditLine::parse(log.lines().last()?).ok()?.into_owned())
+    /// }
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert_eq!(last(event.audit_line().to_string()), Some(event.audit_line()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_owned(self) -> AuditLine<'static> {
+        AuditLine {
+            event_id: Cow::Owned(self.event_id.into_owned()),
+            event_type: self.event_type.into_owned().into(),
+            source_system: self.source_system.into_owned().into(),
+            status: self.status,
+            attempts: self.attempts,
+            correlation_id: self.correlation_id.map(|text| text.into_owned().into()),
+            schema_version: self.schema_version.into_owned().into(),
+            created_at: self.created_at,
+        }
     }
 }
 
@@ -194,13 +230,16 @@ fn is_plain(value: &str) -> bool {
 }
 
 /// Whether a character breaks a line or hides what it says: control characters, every blank but the plain one, and
-/// the invisible characters that reorder or join text (the format characters of Unicode's bidirectional algorithm,
-/// zero-width ones, and the byte order mark).
+/// what is shown as nothing (the code points that Unicode calls `Default_Ignorable_Code_Point`, the interlinear
+/// annotation marks, and the blank braille pattern), such as what reorders text.
 fn must_be_escaped(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')
-        || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+        || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
+        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cold]
@@ -258,6 +297,23 @@ fn two_digits(number: u32) -> [u8; 2] {
           8081828384858687888990919293949596979899";
     let (pairs, _) = PAIRS.as_chunks();
     usize::try_from(number % 100).ok().and_then(|number| pairs.get(number)).copied().unwrap_or_default()
+}
+
+/// A writer that only compares: it fails where what is written differs from the line.
+struct Same<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+impl fmt::Write for Same<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let rest = self.line.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(text) {
+            return Err(fmt::Error);
+        }
+        self.at = self.at.saturating_add(text.len());
+        Ok(())
+    }
 }
 
 /// What is left of a line that is being parsed.

@@ -17,8 +17,8 @@ pub mod retry;
 
 pub use audit::AuditLine;
 pub use envelope::{
-    AfterFailure, AnyEnvelope, DeadLetter, Decision, Envelope, Event, EventId, Facts, Failure, FailureClass, Invalid,
-    Payload, Record, Untyped, event, state,
+    AfterFailure, AnyEnvelope, Decision, Envelope, Event, EventId, Facts, Failure, FailureClass, Invalid, Payload,
+    Record, Untyped, event, state,
 };
 pub use refused::Refused;
 pub use retry::RetryPolicy;

@@ -61,8 +61,4 @@ impl<V, C: fmt::Display> fmt::Display for Refused<V, C> {
     }
 }
 
-impl<V, C: Error> Error for Refused<V, C> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause().source()
-    }
-}
+impl<V, C: fmt::Debug + fmt::Display> Error for Refused<V, C> {}

@@ -93,6 +93,15 @@ impl RetryPolicy {
     /// Many events that failed together then come back spread out. The share is derived from event id and retry
     /// (see [`wait_for`](Self::wait_for)), never drawn. "Full jitter" as in Marc Brooker, *Exponential Backoff And
     /// Jitter*, AWS Architecture Blog, 2015.
+    ///
+    /// ```
+    /// use integration_automation_patterns::RetryPolicy;
+    ///
+    /// let policy = RetryPolicy::DEFAULT.with_full_jitter();
+    /// assert!(policy.has_full_jitter());
+    /// assert!(policy.wait_for(&"evt-001".parse()?, 0) < policy.wait(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "this gives the changed policy back"]
     pub const fn with_full_jitter(self) -> Self {
         Self { full_jitter: true, ..self }
@@ -100,6 +109,23 @@ impl RetryPolicy {
 
     /// The same policy with a limit on the time that delivery may take: an attempt that would begin later than this
     /// after the event was created (or last redriven) is not made.
+    ///
+    /// ```
+    /// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+    /// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let policy = RetryPolicy::new(9, Backoff::Fixed(minute))?.give_up_after(minute);
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).retry_policy(policy).build()?;
+    /// let created_at = event.created_at();
+    /// let AfterFailure::Retrying(event) = event.dispatch().fail_at("timeout", created_at) else {
+    ///     unreachable!("the second attempt begins after 60 s: just in time")
+    /// };
+    /// let due = event.next_attempt_at();
+    /// assert!(matches!(event.dispatch().fail_at("timeout", due), AfterFailure::Failed(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "this gives the changed policy back"]
     pub const fn give_up_after(self, limit: Duration) -> Self {
         Self { time_limit: Some(limit), ..self }
@@ -182,26 +208,7 @@ impl RetryPolicy {
     ///
     /// `attempts` counts those made, the failed one included; `started_at` is when the event was created or last
     /// redriven. A time past the end of the calendar is the calendar's last.
-    ///
-    /// ```
-    /// use integration_automation_patterns::{EventId, RetryPolicy};
-    /// use chrono::{DateTime, TimeDelta, Utc};
-    /// use std::time::Duration;
-    ///
-    /// let event: EventId = "evt-001".parse()?;
-    /// let start: DateTime<Utc> = "2026-01-05T08:00:00Z".parse()?;
-    /// let policy = RetryPolicy::DEFAULT.give_up_after(Duration::from_secs(60));
-    ///
-    /// let failed_at = start + TimeDelta::seconds(5);
-    /// assert_eq!(
-    ///     policy.next_attempt_at(&event, 1, start, failed_at),
-    ///     Some(start + TimeDelta::seconds(35)),
-    /// );
-    /// assert_eq!(policy.next_attempt_at(&event, 2, start, failed_at), None, "65 s: past the time limit");
-    /// assert_eq!(policy.next_attempt_at(&event, 3, start, failed_at), None, "no attempt is left");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn next_attempt_at(
+    pub(crate) fn next_attempt_at(
         &self,
         event: &EventId,
         attempts: u32,
@@ -257,10 +264,22 @@ fn fraction_of(whole: Duration, share: u32) -> Duration {
 
 /// `moment + wait`, or the last moment of the calendar.
 fn later(moment: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(wait).ok().and_then(|wait| moment.checked_add_signed(wait)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    let later = TimeDelta::from_std(wait).ok().and_then(|wait| moment.checked_add_signed(wait));
+    later.unwrap_or(DateTime::<Utc>::MAX_UTC).max(moment)
 }
 
 /// A policy was to allow no attempt at all.
+///
+/// ```
+/// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+/// use std::time::Duration;
+///
+/// let error = RetryPolicy::new(0, Backoff::Fixed(Duration::from_secs(60))).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "a retry policy allows at least 1 attempt, the first one included, and this one allows 0"
+/// );
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ZeroAttempts(());
 

@@ -41,11 +41,11 @@ fn an_audit_line_allocates_nothing() {
 }
 
 #[test]
-fn a_failure_costs_one_allocation_for_the_history_and_a_retry_none() {
+fn a_failure_costs_two_allocations_for_the_history_and_its_reason_and_a_retry_none() {
     let Ok(event) = Envelope::builder("crm", LeadCreated(7)).build() else { panic!("the event is well formed") };
     let sent = event.dispatch();
     let mut after = None;
-    assert_eq!(allocations(|| after = Some(sent.fail("timeout"))), 1);
+    assert_eq!(allocations(|| after = Some(sent.fail("timeout"))), 2);
     let Some(AfterFailure::Retrying(event)) = after else { panic!("one of three attempts") };
     assert_eq!(allocations(|| event.dispatch().process().attempts()), 0);
 }

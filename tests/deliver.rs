@@ -26,7 +26,7 @@ fn count(report: &str, word: &str) -> usize {
 #[test]
 fn every_event_of_the_sample_is_accounted_for_and_every_failure_has_its_reason() {
     let report = text(deliver(&[]));
-    let lines = include_str!("data/events.jsonl").lines().count();
+    let lines = include_str!("../examples/data/events.jsonl").lines().count();
     assert_eq!(count(&report, "total"), lines);
     assert_eq!(count(&report, "missing"), 0);
     assert_eq!(count(&report, "processed") + count(&report, "failed") + count(&report, "skipped"), lines);
@@ -41,7 +41,7 @@ fn every_event_of_the_sample_is_accounted_for_and_every_failure_has_its_reason()
 
 #[test]
 fn a_bad_line_is_reported_with_its_number_and_does_not_stop_the_rest() {
-    let good = include_str!("data/events.jsonl").lines().next().expect("a line");
+    let good = include_str!("../examples/data/events.jsonl").lines().next().expect("a line");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bad_lines.jsonl");
     let bytes =
         [b"{\n\n[1]\n{\"type\":\"a\"}\n\xff\n", good.as_bytes(), b"\r\n{\"source\":\"\",\"type\":\"t\"}"].concat();

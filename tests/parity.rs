@@ -100,7 +100,7 @@ fn rehydrated(recorded: &Value, rules: &mut Rules) -> Option<AnyEnvelope> {
     let mut record = Record::from(envelope(recorded, rules)?);
     record.status = text(&recorded["status"]).parse().expect("a status");
     record.attempts = recorded.get("attempt_count").map_or(0, number);
-    let without = AnyEnvelope::<Untyped>::rehydrate(record);
+    let without = record.rehydrate();
     let record = match without {
         Ok(any) => return Some(any),
         Err(refused) => refused.into_value(),
@@ -108,7 +108,7 @@ fn rehydrated(recorded: &Value, rules: &mut Rules) -> Option<AnyEnvelope> {
     rules.count("failure-on-record");
     let reason = "imported from the Python package, which keeps no reasons".into();
     let failure = Failure { class: FailureClass::Transient, reason, at: record.created_at };
-    Some(AnyEnvelope::rehydrate(Record { failure: Some(failure), ..record }).expect("a state that can be reached"))
+    Some(Record { failure: Some(failure), ..record }.rehydrate().expect("a state that can be reached"))
 }
 
 /// The failed attempts of a case all fail at its creation, so that each wait can be read off.

@@ -1,6 +1,7 @@
 //! Every invariant of a stored record: the record that breaks it is refused with its own error and given back; the
 //! record beside it, one field away, is accepted.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,8 +11,11 @@ use integration_automation_patterns::DeliveryStatus::{
 use integration_automation_patterns::event::{Malformed, WrongEvent};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::{
-    AnyEnvelope, Decision, DeliveryStatus, Envelope, Event, Failure, FailureClass, Invalid, Record, Untyped,
+    Decision, DeliveryStatus, Envelope, Event, Failure, FailureClass, Invalid, Record, Untyped,
 };
+use support::{Deed, perform};
+
+mod support;
 
 fn start() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_600_000, 0).expect("a moment in 2026")
@@ -20,7 +24,8 @@ fn start() -> DateTime<Utc> {
 /// A record in some state, with three attempts allowed and a failure where the state needs one.
 fn record(status: DeliveryStatus, attempts: u32) -> Record {
     let event =
-        Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build_at(start()).expect("well formed");
+        Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).id("evt-001".parse().expect("not empty"));
+    let event = event.build_at(start()).expect("well formed");
     let failure = match (status, attempts) {
         (Failed, 1 | 2) => Some(failure(FailureClass::Permanent)),
         (Retrying | Failed, _) | (_, 2..) => Some(failure(FailureClass::Transient)),
@@ -38,14 +43,115 @@ fn decision() -> Option<Decision> {
 }
 
 fn refused(record: Record) -> Invalid {
-    let (given_back, cause) = AnyEnvelope::<Untyped>::rehydrate(record.clone()).expect_err("refused").into_parts();
+    let (given_back, cause) = record.clone().rehydrate().expect_err("refused").into_parts();
     assert_eq!(given_back, record, "the record comes back as it was");
     cause
 }
 
 fn accepted(record: Record) {
-    let any = AnyEnvelope::<Untyped>::rehydrate(record.clone());
+    let any = record.clone().rehydrate();
     assert_eq!(any.map(Record::from).map_err(|refused| refused.to_string()), Ok(record));
+}
+
+/// Where an event can be, as far as the invariants look.
+type Place = (DeliveryStatus, u32, Option<(bool, i64)>, Option<i64>, Option<i64>);
+
+fn place(record: &Record) -> Place {
+    let seconds = |at: DateTime<Utc>| (at - start()).num_seconds();
+    (
+        record.status,
+        record.attempts,
+        record.failure.as_ref().map(|failure| (failure.class == FailureClass::Permanent, seconds(failure.at))),
+        record.redriven.as_ref().map(|decision| seconds(decision.at())),
+        record.discarded.as_ref().map(|decision| seconds(decision.at())),
+    )
+}
+
+fn record_at((status, attempts, failed, redriven, discarded): Place, retry_policy: RetryPolicy) -> Record {
+    let at = |seconds| start() + TimeDelta::seconds(seconds);
+    let class = |permanent| if permanent { FailureClass::Permanent } else { FailureClass::Transient };
+    let decision = |seconds| Decision::new_at("dana", "a reason", at(seconds)).expect("not blank");
+    Record {
+        status,
+        attempts,
+        retry_policy,
+        failure: failed.map(|(permanent, seconds)| Failure { at: at(seconds), ..failure(class(permanent)) }),
+        redriven: redriven.map(decision),
+        discarded: discarded.map(decision),
+        ..record(Pending, 0)
+    }
+}
+
+/// The seconds after creation at which something may be decided, one of them before it: clocks do go back.
+const DECISIONS: [i64; 3] = [-500, 10, 500];
+/// The same for failures, with one so early that any limit of time allows a retry.
+const FAILURES: [i64; 4] = [-5000, -500, 10, 500];
+const MOST_ATTEMPTS: u32 = 3;
+
+/// Every place that some walk leads to.
+fn reachable(policy: RetryPolicy) -> BTreeSet<Place> {
+    let mut found = BTreeSet::from([place(&record(Pending, 0))]);
+    let mut left = found.clone();
+    while let Some(here) = left.pop_first() {
+        let text = || "a reason".to_owned();
+        let mut deeds = vec![Deed::Dispatch, Deed::Acknowledge, Deed::Process, Deed::Skip(text())];
+        deeds.extend([Deed::Fail(text()), Deed::Reject(text()), Deed::Redrive(text()), Deed::Discard(text())]);
+        for (deed, seconds) in deeds.iter().flat_map(|deed| FAILURES.map(|seconds| (deed, seconds))) {
+            if matches!(deed, Deed::Redrive(_) | Deed::Discard(_)) && !DECISIONS.contains(&seconds) {
+                continue;
+            }
+            let event = record_at(here, policy).rehydrate().expect("what a walk leads to is accepted");
+            let there = place(&Record::from(perform(event, deed, start() + TimeDelta::seconds(seconds))));
+            if there.1 <= MOST_ATTEMPTS && found.insert(there) {
+                left.insert(there);
+            }
+        }
+    }
+    found
+}
+
+/// Both directions at once, over a small space without gaps: what can be reached is accepted (asserted on the way),
+/// and what is accepted can be reached. A budget that was lowered since is the one exception: what no further attempt
+/// depends on may have been reached under a larger one.
+#[test]
+fn what_is_accepted_is_what_can_be_reached() {
+    let every_30_seconds =
+        |attempts| RetryPolicy::new(attempts, Backoff::Fixed(Duration::from_secs(30))).expect("some");
+    let under_any_budget = reachable(every_30_seconds(u32::MAX));
+    for policy in [
+        every_30_seconds(1),
+        every_30_seconds(2),
+        every_30_seconds(3),
+        every_30_seconds(3).give_up_after(Duration::from_secs(45)),
+        every_30_seconds(3).give_up_after(Duration::ZERO),
+        every_30_seconds(3).with_full_jitter().give_up_after(Duration::from_secs(20)),
+    ] {
+        let reachable = reachable(policy);
+        let moments = || [None].into_iter().chain(DECISIONS.map(Some));
+        let failures = || {
+            [None].into_iter().chain([false, true].into_iter().flat_map(|class| FAILURES.map(|at| Some((class, at)))))
+        };
+        let mut accepted = 0;
+        for status in DeliveryStatus::ALL.iter().copied() {
+            for attempts in 0..=MOST_ATTEMPTS {
+                for failed in failures() {
+                    for (redriven, discarded) in moments().flat_map(|one| moments().map(move |other| (one, other))) {
+                        let place = (status, attempts, failed, redriven, discarded);
+                        if record_at(place, policy).rehydrate().is_err() {
+                            continue;
+                        }
+                        accepted += 1;
+                        let no_attempt_follows = status != Retrying;
+                        let lowered = no_attempt_follows && attempts > 0 && under_any_budget.contains(&place);
+                        let spent = matches!(status, Failed) || discarded.is_some();
+                        let past = spent && attempts > policy.max_attempts();
+                        assert!(reachable.contains(&place) || lowered || past, "{place:?} under {policy:?}");
+                    }
+                }
+            }
+        }
+        assert!(accepted >= reachable.len());
+    }
 }
 
 #[test]
@@ -148,8 +254,21 @@ fn only_what_failed_is_decided_on() {
 #[test]
 fn what_is_discarded_is_skipped() {
     let discarded = |status| Record { discarded: decision(), ..record(status, 3) };
-    assert_eq!(refused(discarded(Failed)), Invalid::DiscardedInVain { status: Failed });
+    assert_eq!(refused(discarded(Failed)), Invalid::DiscardedInVain { status: Failed, attempts: 3 });
     accepted(discarded(Skipped));
+    let never_sent = Record { redriven: decision(), attempts: 0, ..discarded(Skipped) };
+    assert_eq!(refused(never_sent), Invalid::DiscardedInVain { status: Skipped, attempts: 0 });
+    let early = Record { attempts: 2, ..discarded(Skipped) };
+    assert_eq!(refused(early), Invalid::BudgetLeft { attempts: 2 });
+}
+
+#[test]
+fn only_a_person_skips_what_failed_for_good() {
+    let skipped = |attempts| Record { failure: Some(failure(FailureClass::Permanent)), ..record(Skipped, attempts) };
+    assert_eq!(refused(skipped(1)), Invalid::SkippedWithoutDecision);
+    accepted(Record { discarded: decision(), ..skipped(1) });
+    accepted(Record { redriven: decision(), ..skipped(1) });
+    assert_eq!(refused(Record { redriven: decision(), ..skipped(2) }), Invalid::SkippedWithoutDecision);
 }
 
 #[test]
@@ -180,7 +299,7 @@ impl Event for LeadCreated {
 fn a_typed_record_is_of_its_type_and_schema_version() {
     let event = Envelope::builder("crm", LeadCreated(7)).build_at(start()).expect("well formed");
     let good = Record::from(event);
-    let wrong = |record| match AnyEnvelope::<LeadCreated>::rehydrate(record).expect_err("refused").into_parts() {
+    let wrong = |record: Record<LeadCreated>| match record.rehydrate().expect_err("refused").into_parts() {
         (record, Invalid::WrongEvent(wrong)) => (record.payload, wrong),
         (_, other) => panic!("{other}"),
     };
@@ -190,8 +309,7 @@ fn a_typed_record_is_of_its_type_and_schema_version() {
     let other_version = Record { schema_version: "1.0".into(), ..good.clone() };
     let found = "1.0".into();
     assert_eq!(wrong(other_version), (LeadCreated(7), WrongEvent::SchemaVersion { wanted: "2.0", found }));
-    let back =
-        AnyEnvelope::<LeadCreated>::rehydrate(good.clone()).map(Record::from).map_err(|refused| refused.to_string());
+    let back = good.clone().rehydrate().map(Record::from).map_err(|refused| refused.to_string());
     assert_eq!(back, Ok(good));
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, Utc};
 
 use super::Envelope;
 use super::event::{Malformed, Payload};
-use super::facts::Facts;
+use super::facts::{Extras, Facts};
 use super::history::to_micros;
 use super::id::EventId;
 use super::state::Pending;
@@ -32,8 +32,10 @@ use crate::retry::RetryPolicy;
 /// ```
 #[must_use = "a builder makes nothing before `build` or `build_at`"]
 pub struct Builder<P> {
+    source_system: Cow<'static, str>,
+    payload: P,
     id: Option<EventId>,
-    facts: Facts<P>,
+    extras: Option<Box<Extras>>,
 }
 
 impl Envelope<Pending> {
@@ -42,22 +44,12 @@ impl Envelope<Pending> {
     /// The rest has defaults: a fresh id, no correlation, no tags, the retry policy of the payload's kind, and the
     /// present time.
     #[inline]
-    pub fn builder<P: Payload>(source_system: impl Into<Cow<'static, str>>, payload: P) -> Builder<P> {
-        Builder {
-            id: None,
-            facts: Facts {
-                id: EventId::from(uuid::Uuid::nil()),
-                source_system: source_system.into(),
-                extras: None,
-                created_at: DateTime::UNIX_EPOCH,
-                attempts: 0,
-                payload,
-            },
-        }
+    pub fn builder<P>(source_system: impl Into<Cow<'static, str>>, payload: P) -> Builder<P> {
+        Builder { source_system: source_system.into(), payload, id: None, extras: None }
     }
 }
 
-impl<P: Payload> Builder<P> {
+impl<P> Builder<P> {
     /// The id, where another system gave one or it is derived; a fresh one otherwise.
     #[inline]
     pub fn id(mut self, id: EventId) -> Self {
@@ -67,38 +59,47 @@ impl<P: Payload> Builder<P> {
 
     /// The system that the event comes from, in place of the one that the builder began with.
     pub fn source_system(mut self, source_system: impl Into<Cow<'static, str>>) -> Self {
-        self.facts.source_system = source_system.into();
+        self.source_system = source_system.into();
         self
     }
 
     /// The workflow, request or transaction that the event belongs to; an empty text is none.
-    pub fn correlation_id(mut self, correlation_id: impl Into<Box<str>>) -> Self {
+    pub fn correlation_id(mut self, correlation_id: impl Into<String>) -> Self {
         let correlation_id = correlation_id.into();
-        self.facts.extras_mut().correlation_id = Some(correlation_id).filter(|text| !text.is_empty());
+        self.extras.get_or_insert_default().correlation_id = Some(correlation_id).filter(|text| !text.is_empty());
         self
     }
 
     /// A free label; the last value of a key counts.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.facts.extras_mut().tags.insert(key.into(), value.into());
+        self.extras.get_or_insert_default().tags.insert(key.into(), value.into());
         self
     }
 
     /// How this event is retried, in place of the policy of its kind.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.facts.set_retry_policy(policy);
+        self.extras.get_or_insert_default().retry_policy = Some(policy);
         self
     }
 
     /// The envelope, created now.
     ///
+    /// The twin that takes the time is [`build_at`](Self::build_at).
+    ///
     /// # Errors
     ///
     /// [`Malformed`], with the builder given back, where the event type or the source system is empty, or a typed
     /// event declares a type that is not `domain.entity.action`.
-    pub fn build(self) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>> {
-        let id = self.id.or_else(|| Some(EventId::generate()));
-        Self { id, ..self }.build_at(Utc::now())
+    ///
+    /// # Panics
+    ///
+    /// Where a fresh id is wanted, as [`EventId::generate`].
+    #[inline]
+    pub fn build(self) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>>
+    where
+        P: Payload,
+    {
+        self.finish(Utc::now(), |_| EventId::generate())
     }
 
     /// The envelope, created at a given time, which is kept to the microsecond. A fresh id carries the same time.
@@ -106,36 +107,65 @@ impl<P: Payload> Builder<P> {
     /// # Errors
     ///
     /// As [`build`](Self::build), and where the year has more than four digits or is negative.
+    ///
+    /// # Panics
+    ///
+    /// Where a fresh id is wanted, as [`EventId::generate_at`].
     #[inline]
-    pub fn build_at(mut self, created_at: DateTime<Utc>) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>> {
-        self.facts.created_at = to_micros(created_at);
-        if let Err(cause) = check(&self.facts) {
+    pub fn build_at(self, created_at: DateTime<Utc>) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>>
+    where
+        P: Payload,
+    {
+        self.finish(created_at, EventId::generate_at)
+    }
+
+    #[inline]
+    fn finish(
+        self,
+        created_at: DateTime<Utc>,
+        fresh: fn(DateTime<Utc>) -> EventId,
+    ) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>>
+    where
+        P: Payload,
+    {
+        let created_at = to_micros(created_at);
+        if let Err(cause) = check::<P>(self.payload.event_type(), &self.source_system, created_at) {
             return Err(Refused::new(self, cause));
         }
-        self.facts.id = self.id.unwrap_or_else(|| EventId::generate_at(created_at));
-        Ok(Envelope::new(self.facts))
+        Ok(Envelope::new(Facts {
+            id: self.id.unwrap_or_else(|| fresh(created_at)),
+            source_system: self.source_system,
+            extras: self.extras,
+            created_at,
+            attempts: 0,
+            payload: self.payload,
+        }))
     }
 }
 
 /// What holds of every envelope, whatever its state: a builder and a stored record answer to the same rules.
-pub(super) fn check<P: Payload>(facts: &Facts<P>) -> Result<(), Malformed> {
-    facts.payload.check()?;
-    if facts.source_system.is_empty() {
+#[inline]
+pub(super) fn check<P: Payload>(
+    event_type: &str,
+    source_system: &str,
+    created_at: DateTime<Utc>,
+) -> Result<(), Malformed> {
+    P::check(event_type)?;
+    if source_system.is_empty() {
         return Err(Malformed::EmptySourceSystem);
     }
-    let year = facts.created_at.naive_utc().year();
+    let year = created_at.naive_utc().year();
     if !(0..=9999).contains(&year) {
         return Err(Malformed::YearOutOfRange { found: year });
     }
     Ok(())
 }
 
-impl<P: Payload> fmt::Debug for Builder<P> {
+impl<P> fmt::Debug for Builder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("source_system", &self.source_system)
             .field("id", &self.id)
-            .field("event_type", &self.facts.event_type())
-            .field("source_system", &self.facts.source_system())
             .finish_non_exhaustive()
     }
 }

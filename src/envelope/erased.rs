@@ -5,8 +5,9 @@ use std::ops::Deref;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
-use super::event::{Payload, Untyped};
+use super::event::{Event, Payload, Unreadable, Untyped};
 use super::facts::Facts;
+use super::record::Record;
 use super::state::{self, DeliveryStatus, State, lifecycle};
 use super::{AfterFailure, Envelope};
 use crate::audit::AuditLine;
@@ -18,7 +19,7 @@ macro_rules! any_envelope {
         ///
         /// Envelopes of different states live in one collection as this. A typed one comes in by `From`, and goes out
         /// by `match` or by `TryFrom`, which gives the envelope back where it is in another state. Stored data comes
-        /// in by [`AnyEnvelope::rehydrate`], and goes out as a [`Record`](crate::Record).
+        /// in by [`Record::rehydrate`](crate::Record::rehydrate), and goes out as a [`Record`](crate::Record).
         ///
         /// ```
         /// use integration_automation_patterns::state::Pending;
@@ -89,9 +90,71 @@ assert_impl_all!(AnyEnvelope: Send, Sync);
 assert_not_impl_any!(AnyEnvelope: Clone, Default);
 
 impl<P: Payload> AnyEnvelope<P> {
+    /// A record of this moment, which leaves the envelope where it is: store it, then go on.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let any = AnyEnvelope::from(event);
+    /// assert_eq!(any.to_record().status, DeliveryStatus::Pending);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_record(&self) -> Record<P::Body>
+    where
+        P::Body: Clone,
+    {
+        Record::of(self, self.status(), self.payload().body().clone())
+    }
+
     /// The [audit line](crate::audit) of this moment.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AnyEnvelope, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let any = AnyEnvelope::from(event.dispatch());
+    /// assert!(any.audit_line().to_string().contains(" status=dispatched "));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn audit_line(&self) -> AuditLine<'_> {
         AuditLine::of(self, self.status())
+    }
+}
+
+impl AnyEnvelope<Untyped> {
+    /// Reads the payload as a typed event, whatever the state: as [`Envelope::decode`].
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`], with the envelope given back as it was.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AnyEnvelope, Envelope, Event, Untyped};
+    /// use std::convert::Infallible;
+    ///
+    /// struct LeadCreated(usize);
+    /// impl Event for LeadCreated {
+    ///     const TYPE: &'static str = "crm.lead.created";
+    /// }
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let any = AnyEnvelope::from(event.dispatch());
+    /// let typed = any.decode(|bytes| Ok::<_, Infallible>(LeadCreated(bytes.len())))?;
+    /// assert_eq!(typed.payload().0, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn decode<P: Event, E>(
+        self,
+        decoder: impl FnOnce(&[u8]) -> Result<P, E>,
+    ) -> Result<AnyEnvelope<P>, Refused<Self, Unreadable<E>>> {
+        match self.payload().read_as(decoder) {
+            Ok(typed) => {
+                let (facts, status) = self.into_facts();
+                Ok(AnyEnvelope::from_facts(facts.with_payload(|_| typed), status))
+            }
+            Err(cause) => Err(Refused::new(self, cause)),
+        }
     }
 }
 

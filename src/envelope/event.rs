@@ -75,6 +75,12 @@ impl Untyped {
     pub const DEFAULT_SCHEMA_VERSION: &'static str = "1.0";
 
     /// Bytes under a type name, with schema version `1.0`.
+    ///
+    /// ```
+    /// use integration_automation_patterns::Untyped;
+    ///
+    /// assert_eq!(Untyped::new("ping", b"{}").schema_version(), Untyped::DEFAULT_SCHEMA_VERSION);
+    /// ```
     pub fn new(event_type: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
         Self(Box::new(Parts {
             event_type: event_type.into(),
@@ -98,6 +104,13 @@ impl Untyped {
     /// The version of the schema that the sender wrote these bytes under.
     pub fn schema_version(&self) -> &str {
         &self.0.schema_version
+    }
+
+    /// The typed event, once type and schema version are the ones that it declares.
+    pub(super) fn read_as<P: Event, E>(&self, decoder: impl FnOnce(&[u8]) -> Result<P, E>) -> Result<P, Unreadable<E>> {
+        P::check(self.event_type()).map_err(Unreadable::Malformed)?;
+        P::expect(self.event_type(), self.schema_version()).map_err(Unreadable::WrongEvent)?;
+        decoder(self.bytes()).map_err(Unreadable::Payload)
     }
 
     /// The bytes, as received.
@@ -124,7 +137,7 @@ impl fmt::Debug for Untyped {
 )]
 pub trait Payload: Sized + sealed::Payload {
     /// What a [`Record`](crate::Record) of such an envelope holds: the typed value itself, or the untyped bytes.
-    type Body;
+    type Body: Body<Payload = Self>;
 
     /// What happened.
     fn event_type(&self) -> &str;
@@ -135,13 +148,16 @@ pub trait Payload: Sized + sealed::Payload {
     #[doc(hidden)]
     fn default_retry_policy() -> RetryPolicy;
 
-    /// What must hold of the payload of any envelope.
+    /// What must hold of the event type of any envelope.
     #[doc(hidden)]
-    fn check(&self) -> Result<(), Malformed>;
+    fn check(event_type: &str) -> Result<(), Malformed>;
 
     /// Whether bytes that were stored under this type and version are such a payload.
     #[doc(hidden)]
     fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent>;
+
+    #[doc(hidden)]
+    fn body(&self) -> &Self::Body;
 
     #[doc(hidden)]
     fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Self::Body);
@@ -166,7 +182,7 @@ impl<P: Event> Payload for P {
         P::RETRY_POLICY
     }
 
-    fn check(&self) -> Result<(), Malformed> {
+    fn check(_: &str) -> Result<(), Malformed> {
         if const { is_conventional(P::TYPE) } {
             Ok(())
         } else {
@@ -182,6 +198,10 @@ impl<P: Event> Payload for P {
             return Err(WrongEvent::SchemaVersion { wanted: P::SCHEMA_VERSION, found: schema_version.into() });
         }
         Ok(())
+    }
+
+    fn body(&self) -> &P {
+        self
     }
 
     fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, P) {
@@ -208,12 +228,16 @@ impl Payload for Untyped {
         RetryPolicy::DEFAULT
     }
 
-    fn check(&self) -> Result<(), Malformed> {
-        if self.event_type().is_empty() { Err(Malformed::EmptyEventType) } else { Ok(()) }
+    fn check(event_type: &str) -> Result<(), Malformed> {
+        if event_type.is_empty() { Err(Malformed::EmptyEventType) } else { Ok(()) }
     }
 
     fn expect(_: &str, _: &str) -> Result<(), WrongEvent> {
         Ok(())
+    }
+
+    fn body(&self) -> &Vec<u8> {
+        &self.0.bytes
     }
 
     fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Vec<u8>) {
@@ -226,7 +250,32 @@ impl Payload for Untyped {
     }
 }
 
+/// What a [`Record`](crate::Record) can hold: every typed [`Event`], and bytes, each with the payload that an envelope
+/// makes of it. Nothing else implements it.
+#[diagnostic::on_unimplemented(
+    message = "a record cannot hold `{Self}`: it does not say which event it is",
+    label = "needs `impl Event for {Self}` with its TYPE, or to be bytes: `Vec<u8>`"
+)]
+pub trait Body: Sized + sealed::Body {
+    /// What an envelope carries in its place.
+    type Payload: Payload<Body = Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<P: Event> Body for P {
+    type Payload = P;
+}
+
+impl Body for Vec<u8> {
+    type Payload = Untyped;
+}
+
 mod sealed {
+    pub trait Body {}
+    #[diagnostic::do_not_recommend]
+    impl<P: super::Event> Body for P {}
+    impl Body for Vec<u8> {}
+
     #[diagnostic::on_unimplemented(
         message = "an envelope cannot carry `{Self}`: it does not say which event it is",
         label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `Untyped` bytes"
@@ -267,6 +316,15 @@ pub const fn is_conventional(event_type: &str) -> bool {
 }
 
 /// An envelope was to be made of something that makes no sense in one.
+///
+/// ```
+/// use integration_automation_patterns::event::Malformed;
+/// use integration_automation_patterns::{Envelope, Untyped};
+///
+/// let refused = Envelope::builder("crm", Untyped::new("", b"{}")).build().unwrap_err();
+/// assert_eq!(*refused.cause(), Malformed::EmptyEventType);
+/// assert_eq!(refused.to_string(), "an event needs a type, and found an empty one");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -308,6 +366,13 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 /// A payload was to be read as another event than it says it is.
+///
+/// ```
+/// use integration_automation_patterns::event::WrongEvent;
+///
+/// let wrong = WrongEvent::SchemaVersion { wanted: "2.0", found: "1.0".into() };
+/// assert_eq!(wrong.to_string(), r#"wanted schema version "2.0", and found "1.0""#);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WrongEvent {
     /// It is another kind of event.
@@ -337,3 +402,33 @@ impl fmt::Display for WrongEvent {
 }
 
 impl std::error::Error for WrongEvent {}
+
+/// A payload could not be read as the typed event that was wanted.
+///
+/// ```
+/// use integration_automation_patterns::event::{Unreadable, WrongEvent};
+///
+/// let poison = Unreadable::Payload("unexpected end of input");
+/// assert_eq!(poison.to_string(), "the payload cannot be decoded: unexpected end of input");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable<E> {
+    /// It says that it is another event.
+    WrongEvent(WrongEvent),
+    /// The type that was wanted is itself no `domain.entity.action`.
+    Malformed(Malformed),
+    /// It is the right event, and the decoder refused its bytes.
+    Payload(E),
+}
+
+impl<E: fmt::Display> fmt::Display for Unreadable<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongEvent(cause) => cause.fmt(f),
+            Self::Malformed(cause) => cause.fmt(f),
+            Self::Payload(error) => write!(f, "the payload cannot be decoded: {error}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for Unreadable<E> {}

@@ -15,6 +15,27 @@ use crate::RetryPolicy;
 ///
 /// [`Envelope`](crate::Envelope) and [`AnyEnvelope`](crate::AnyEnvelope) both dereference to it: what can be asked of
 /// an event does not depend on its state; what can be done with it does.
+///
+/// ```
+/// use integration_automation_patterns::{AnyEnvelope, Envelope, RetryPolicy, Untyped};
+///
+/// let payload = Untyped::new("crm.lead.created", b"{}").with_schema_version("1.2");
+/// let event = Envelope::builder("crm", payload)
+///     .id("evt-001".parse()?)
+///     .correlation_id("import-7")
+///     .tag("region", "eu-west-1")
+///     .build_at("2026-01-05T08:00:00Z".parse()?)?;
+/// let any = AnyEnvelope::from(event.dispatch());
+/// assert_eq!(any.id().to_string(), "evt-001");
+/// assert_eq!((any.event_type(), any.schema_version()), ("crm.lead.created", "1.2"));
+/// assert_eq!((any.source_system(), any.correlation_id()), ("crm", Some("import-7")));
+/// assert_eq!(any.payload().bytes(), b"{}");
+/// assert_eq!(any.created_at().to_rfc3339(), "2026-01-05T08:00:00+00:00");
+/// assert_eq!((any.attempts(), any.retry_policy()), (1, RetryPolicy::DEFAULT));
+/// assert_eq!(any.tags()["region"], "eu-west-1");
+/// assert!(any.failure().is_none() && any.redriven().is_none() && any.discarded().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[allow(missing_debug_implementations, reason = "the two envelopes have one each, that leaves the payload out")]
 pub struct Facts<P> {
     pub(super) id: EventId,
@@ -30,9 +51,9 @@ const_assert!(size_of::<Facts<()>>() <= 80);
 /// What most envelopes of a typed event do not have: one allocation where there is any of it.
 #[derive(Default, PartialEq)]
 pub(super) struct Extras {
-    pub(super) correlation_id: Option<Box<str>>,
+    pub(super) correlation_id: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
-    /// Set where it differs from the payload's own.
+    /// Where it is not the payload's own.
     pub(super) retry_policy: Option<RetryPolicy>,
     pub(super) failure: Option<Failure>,
     pub(super) redriven: Option<Decision>,
@@ -99,7 +120,7 @@ impl<P: Payload> Facts<P> {
         self.extras.as_ref()?.failure.as_ref()
     }
 
-    /// The decision that gave a dead letter a new budget, where one did.
+    /// The last decision that gave a dead letter a new budget, where one did.
     pub fn redriven(&self) -> Option<&Decision> {
         self.extras.as_ref()?.redriven.as_ref()
     }

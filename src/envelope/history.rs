@@ -1,9 +1,11 @@
 //! What has happened to an event: the last failure of a delivery, and what a person decided about it.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+
+use super::state::UnknownName;
 
 /// Whether another attempt could succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,17 +17,35 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    /// The lower-case name.
+    /// The lower-case name, which parses back.
     ///
     /// ```
-    /// # use integration_automation_patterns::FailureClass;
+    /// use integration_automation_patterns::FailureClass;
+    ///
     /// assert_eq!(FailureClass::Permanent.as_str(), "permanent");
+    /// assert_eq!("permanent".parse(), Ok(FailureClass::Permanent));
+    /// assert!("final".parse::<FailureClass>().is_err());
     /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Transient => "transient",
             Self::Permanent => "permanent",
         }
+    }
+}
+
+impl FromStr for FailureClass {
+    type Err = UnknownName;
+
+    /// Reads the lower-case name, exactly.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownName`], with the text, where it names no class.
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let all = [Self::Transient, Self::Permanent];
+        let found = all.into_iter().find(|class| class.as_str() == text);
+        found.ok_or_else(|| UnknownName::new("failure class", all.into_iter().map(Self::as_str), text))
     }
 }
 
@@ -47,6 +67,7 @@ impl fmt::Display for FailureClass {
 /// let failure = dead.failure().ok_or("a failed event knows why")?;
 /// assert_eq!(failure.class, FailureClass::Permanent);
 /// assert_eq!(failure.reason, "unknown schema version 9");
+/// assert_eq!(failure.to_string(), r#"permanent failure: "unknown schema version 9""#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,14 +75,14 @@ pub struct Failure {
     /// Whether another attempt could succeed.
     pub class: FailureClass,
     /// What went wrong, in the words of whoever found it.
-    pub reason: Cow<'static, str>,
+    pub reason: String,
     /// When the attempt failed.
     pub at: DateTime<Utc>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failure: {}", self.class, self.reason)
+        write!(f, "{} failure: {:?}", self.class, self.reason)
     }
 }
 
@@ -81,18 +102,20 @@ impl fmt::Display for Failure {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    by: Box<str>,
-    reason: Box<str>,
+    by: String,
+    reason: String,
     at: DateTime<Utc>,
 }
 
 impl Decision {
     /// A decision taken now.
     ///
+    /// The twin that takes the time is [`new_at`](Self::new_at).
+    ///
     /// # Errors
     ///
     /// [`NotADecision`] where the name or the reason is blank.
-    pub fn new(by: &str, reason: &str) -> Result<Self, NotADecision> {
+    pub fn new(by: impl Into<String>, reason: impl Into<String>) -> Result<Self, NotADecision> {
         Self::new_at(by, reason, Utc::now())
     }
 
@@ -101,14 +124,23 @@ impl Decision {
     /// # Errors
     ///
     /// [`NotADecision`] where the name or the reason is blank.
-    pub fn new_at(by: &str, reason: &str, at: DateTime<Utc>) -> Result<Self, NotADecision> {
+    ///
+    /// ```
+    /// use integration_automation_patterns::Decision;
+    ///
+    /// let at = "2026-01-05T08:00:00Z".parse()?;
+    /// assert_eq!(Decision::new_at("dana", "a test record", at)?.at(), at);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new_at(by: impl Into<String>, reason: impl Into<String>, at: DateTime<Utc>) -> Result<Self, NotADecision> {
+        let (by, reason) = (by.into(), reason.into());
         if by.trim().is_empty() {
             return Err(NotADecision { missing: "name of the person" });
         }
         if reason.trim().is_empty() {
             return Err(NotADecision { missing: "reason" });
         }
-        Ok(Self { by: by.into(), reason: reason.into(), at: to_micros(at) })
+        Ok(Self { by, reason, at: to_micros(at) })
     }
 
     /// Who decided.
@@ -128,6 +160,13 @@ impl Decision {
 }
 
 /// A decision was to be taken without a name or without a reason.
+///
+/// ```
+/// use integration_automation_patterns::Decision;
+///
+/// let error = Decision::new("", "the mapping is fixed").unwrap_err();
+/// assert_eq!(error.to_string(), "a decision needs a name and a reason, and the name of the person is blank");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotADecision {
     missing: &'static str,

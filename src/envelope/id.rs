@@ -33,7 +33,7 @@ enum Repr {
     Text(Box<str>),
 }
 
-const_assert!(size_of::<EventId>() == 24);
+const_assert!(size_of::<EventId>() <= 24);
 assert_impl_all!(EventId: Send, Sync, Clone, Ord, std::hash::Hash);
 
 /// Room on the stack for the text form of a UUID.
@@ -48,6 +48,10 @@ impl EventId {
     ///
     /// The twin that takes the moment is [`EventId::generate_at`].
     ///
+    /// # Panics
+    ///
+    /// Where the operating system has no random bytes to give, or a clock that stands before 1970: what `uuid` needs.
+    ///
     /// ```
     /// use integration_automation_patterns::EventId;
     ///
@@ -60,6 +64,10 @@ impl EventId {
     /// A fresh id as of a given moment: a v7 UUID, random below the millisecond.
     ///
     /// Moments before 1970 count as 1970: a v7 UUID knows none earlier.
+    ///
+    /// # Panics
+    ///
+    /// Where the operating system has no random bytes to give: what `uuid` needs.
     ///
     /// ```
     /// use integration_automation_patterns::EventId;
@@ -175,18 +183,18 @@ impl FromStr for EventId {
 /// The UUID that writes itself exactly as this text does.
 fn canonical_uuid(text: &str) -> Option<Uuid> {
     let uuid = Uuid::try_parse(text).ok()?;
-    (uuid.hyphenated().encode_lower(&mut UUID_TEXT.clone()) == text).then_some(uuid)
+    (uuid.hyphenated().encode_lower(&mut { UUID_TEXT }) == text).then_some(uuid)
 }
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.text(&mut UUID_TEXT.clone()))
+        f.pad(self.text(&mut { UUID_TEXT }))
     }
 }
 
 impl fmt::Debug for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventId({self})")
+        f.debug_tuple("EventId").field(&self.text(&mut { UUID_TEXT })).finish()
     }
 }
 

@@ -9,7 +9,6 @@ mod id;
 mod record;
 pub mod state;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -19,7 +18,7 @@ use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
 pub use self::builder::Builder;
 pub use self::erased::{AnyEnvelope, WrongState};
-pub use self::event::{Event, Payload, Untyped};
+pub use self::event::{Body, Event, Payload, Unreadable, Untyped};
 pub use self::facts::Facts;
 pub(crate) use self::history::to_micros;
 pub use self::history::{Decision, Failure, FailureClass, NotADecision};
@@ -27,7 +26,6 @@ pub(crate) use self::id::UUID_TEXT;
 pub use self::id::{EmptyId, EventId};
 pub use self::record::{Invalid, Record};
 
-use self::event::{Malformed, WrongEvent};
 use self::state::{
     Acknowledged, DeliveryStatus, Dispatched, Failed, Pending, Person, Processed, Retrying, Skipped, State, Step,
 };
@@ -51,8 +49,7 @@ use crate::refused::Refused;
 /// | [`redrive`](Self::redrive) | `Pending` | a person gives a dead letter a new budget |
 /// | [`discard`](Self::discard) | `Skipped` | a person gives a dead letter up |
 ///
-/// An envelope cannot be cloned, and none comes into being but by the builder or [`AnyEnvelope::rehydrate`]: a copy
-/// would be a second event with the same id.
+/// An envelope cannot be cloned, and none comes into being but by the builder or [`Record::rehydrate`].
 ///
 /// ```
 /// use integration_automation_patterns::{Envelope, Untyped};
@@ -70,10 +67,6 @@ pub struct Envelope<S: State, P: Payload = Untyped> {
     state: PhantomData<S>,
 }
 
-/// A dead letter: the budget is spent or the failure is permanent. A person [redrives](Envelope::redrive) or
-/// [discards](Envelope::discard) it, or it is stored as what it is.
-pub type DeadLetter<P = Untyped> = Envelope<Failed, P>;
-
 const_assert!(size_of::<Envelope<Pending>>() <= 80);
 const_assert!(size_of::<Envelope<Dispatched>>() == size_of::<Facts<Untyped>>());
 assert_impl_all!(Envelope<Pending>: Send, Sync, fmt::Debug);
@@ -84,6 +77,15 @@ impl<S: State, P: Payload> Envelope<S, P> {
     ///
     /// Call it, and store the result, before the send: then a crash in mid-send costs an attempt, and cannot send for
     /// ever.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let sent = event.dispatch();
+    /// assert_eq!(sent.attempts(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn dispatch(mut self) -> Envelope<Dispatched, P>
     where
@@ -94,6 +96,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
     }
 
     /// The receiver confirms that it holds the event. Not required before [`process`](Self::process).
+    ///
+    /// ```
+    /// use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert_eq!(event.dispatch().acknowledge().status(), DeliveryStatus::Acknowledged);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn acknowledge(self) -> Envelope<Acknowledged, P>
     where
@@ -103,6 +113,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
     }
 
     /// The receiver has done what the event asks for.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert!(event.dispatch().process().status().is_terminal());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn process(self) -> Envelope<Processed, P>
     where
@@ -114,8 +132,16 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// The attempt has failed now, and another might succeed.
     ///
     /// The twin that takes the time is [`fail_at`](Self::fail_at).
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert!(matches!(event.dispatch().fail("connection reset"), AfterFailure::Retrying(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
-    pub fn fail(self, reason: impl Into<Cow<'static, str>>) -> AfterFailure<P>
+    pub fn fail(self, reason: impl Into<String>) -> AfterFailure<P>
     where
         S: Step<Retrying>,
     {
@@ -139,7 +165,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fail_at(mut self, reason: impl Into<Cow<'static, str>>, at: DateTime<Utc>) -> AfterFailure<P>
+    pub fn fail_at(mut self, reason: impl Into<String>, at: DateTime<Utc>) -> AfterFailure<P>
     where
         S: Step<Retrying>,
     {
@@ -155,8 +181,16 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// The attempt has failed now, and no other can succeed.
     ///
     /// The twin that takes the time is [`reject_at`](Self::reject_at).
+    ///
+    /// ```
+    /// use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert_eq!(event.dispatch().reject("unknown schema version 9").status(), DeliveryStatus::Failed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
-    pub fn reject(self, reason: impl Into<Cow<'static, str>>) -> Envelope<Failed, P>
+    pub fn reject(self, reason: impl Into<String>) -> Envelope<Failed, P>
     where
         S: Step<Failed>,
     {
@@ -174,7 +208,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// assert_eq!(dead.failure().map(|failure| failure.at), Some(created_at));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reject_at(mut self, reason: impl Into<Cow<'static, str>>, at: DateTime<Utc>) -> Envelope<Failed, P>
+    pub fn reject_at(mut self, reason: impl Into<String>, at: DateTime<Utc>) -> Envelope<Failed, P>
     where
         S: Step<Failed>,
     {
@@ -246,13 +280,22 @@ impl<S: State, P: Payload> Envelope<S, P> {
     }
 
     /// When the next attempt is due: a pending event at once, a retrying one after its wait.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// assert_eq!(event.next_attempt_at(), event.created_at());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn next_attempt_at(&self) -> DateTime<Utc>
     where
         S: Step<Dispatched>,
     {
-        let Facts { attempts, .. } = self.facts;
-        let failed_at = self.failure().filter(|_| attempts > 0).map(|failure| failure.at);
-        failed_at.and_then(|at| self.facts.next_attempt_after(at)).unwrap_or_else(|| self.facts.started_at())
+        let waits = S::STATUS == DeliveryStatus::Retrying;
+        let failure = self.failure().filter(|_| waits);
+        let due = failure.and_then(|failure| self.facts.next_attempt_after(failure.at));
+        due.unwrap_or_else(|| self.facts.started_at())
     }
 
     /// The state, as a value.
@@ -272,6 +315,49 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// ```
     pub fn set_tag(&mut self, key: impl Into<String>, value: impl Into<String>) -> Option<String> {
         self.facts.extras_mut().tags.insert(key.into(), value.into())
+    }
+
+    /// A record of this moment, which leaves the envelope where it is: store it, then send.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let sent = event.dispatch();
+    /// assert_eq!(sent.to_record().status, DeliveryStatus::Dispatched);
+    /// assert_eq!(sent.process().attempts(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_record(&self) -> Record<P::Body>
+    where
+        P::Body: Clone,
+    {
+        Record::of(self, S::STATUS, self.payload().body().clone())
+    }
+
+    /// A record of this moment with the payload in another form, such as bytes for a column.
+    ///
+    /// # Errors
+    ///
+    /// What the encoder answers.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Event};
+    /// use std::convert::Infallible;
+    ///
+    /// struct LeadCreated(u8);
+    /// impl Event for LeadCreated {
+    ///     const TYPE: &'static str = "crm.lead.created";
+    /// }
+    ///
+    /// let event = Envelope::builder("crm", LeadCreated(7)).build()?;
+    /// let record = event.to_record_with(|lead| Ok::<_, Infallible>(vec![lead.0]))?;
+    /// assert_eq!(record.payload, [7]);
+    /// assert_eq!(event.dispatch().payload().0, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_record_with<B, E>(&self, encoder: impl FnOnce(&P) -> Result<B, E>) -> Result<Record<B>, E> {
+        Ok(Record::of(self, S::STATUS, encoder(self.payload())?))
     }
 
     /// The [audit line](crate::audit) of this moment.
@@ -348,7 +434,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
         Envelope::new(self.facts)
     }
 
-    fn record_failure(&mut self, class: FailureClass, reason: Cow<'static, str>, at: DateTime<Utc>) -> DateTime<Utc> {
+    fn record_failure(&mut self, class: FailureClass, reason: String, at: DateTime<Utc>) -> DateTime<Utc> {
         let at = to_micros(at);
         self.facts.extras_mut().failure = Some(Failure { class, reason, at });
         at
@@ -390,13 +476,7 @@ impl<S: State> Envelope<S, Untyped> {
         self,
         decoder: impl FnOnce(&[u8]) -> Result<P, E>,
     ) -> Result<Envelope<S, P>, Refused<Self, Unreadable<E>>> {
-        let decode = |untyped: &Untyped| {
-            P::expect(untyped.event_type(), untyped.schema_version()).map_err(Unreadable::WrongEvent)?;
-            let typed = decoder(untyped.bytes()).map_err(Unreadable::Payload)?;
-            typed.check().map_err(Unreadable::Malformed)?;
-            Ok(typed)
-        };
-        match decode(self.payload()) {
+        match self.payload().read_as(decoder) {
             Ok(typed) => Ok(Envelope::new(self.facts.with_payload(|_| typed))),
             Err(cause) => Err(Refused::new(self, cause)),
         }
@@ -443,34 +523,4 @@ pub enum AfterFailure<P: Payload = Untyped> {
     Retrying(Envelope<Retrying, P>),
     /// The budget is spent.
     Failed(Envelope<Failed, P>),
-}
-
-/// A payload could not be read as the typed event that was wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unreadable<E> {
-    /// It says that it is another event.
-    WrongEvent(WrongEvent),
-    /// The type that was wanted is itself no `domain.entity.action`.
-    Malformed(Malformed),
-    /// It is the right event, and the decoder refused its bytes.
-    Payload(E),
-}
-
-impl<E: fmt::Display> fmt::Display for Unreadable<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WrongEvent(cause) => cause.fmt(f),
-            Self::Malformed(cause) => cause.fmt(f),
-            Self::Payload(error) => write!(f, "the payload cannot be decoded: {error}"),
-        }
-    }
-}
-
-impl<E: std::error::Error + 'static> std::error::Error for Unreadable<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::WrongEvent(_) | Self::Malformed(_) => None,
-            Self::Payload(error) => Some(error),
-        }
-    }
 }

@@ -6,37 +6,37 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::Envelope;
-use super::builder;
 use super::erased::AnyEnvelope;
-use super::event::{Malformed, Payload, WrongEvent};
+use super::event::{Body, Malformed, Payload, WrongEvent};
 use super::facts::{Extras, Facts};
 use super::history::{Decision, Failure, FailureClass, to_micros};
 use super::id::EventId;
 use super::state::{DeliveryStatus, State};
+use super::{Envelope, builder};
 use crate::refused::Refused;
 use crate::retry::RetryPolicy;
 
 /// An envelope as plain data: what is stored, listed and moved between processes.
 ///
-/// Every field is public and nothing is checked, as in a row of a database. The way out of an envelope is `From`;
-/// the way back in is [`AnyEnvelope::rehydrate`], which checks everything.
+/// Every field is public and nothing is checked, as in a row of a database. The way out of an envelope is `From`, or
+/// [`Envelope::to_record`], which leaves it where it is; the way back in is [`rehydrate`](Self::rehydrate), which
+/// checks everything.
 ///
 /// `B` is the typed payload itself, or bytes.
 ///
 /// ```
-/// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, Record, Untyped};
+/// use integration_automation_patterns::{DeliveryStatus, Envelope, Record, Untyped};
 ///
 /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
 /// let record = Record::from(event.dispatch());
 /// assert_eq!(record.status, DeliveryStatus::Dispatched);
 /// assert_eq!(record.attempts, 1);
 ///
-/// let back: AnyEnvelope = AnyEnvelope::rehydrate(record.clone())?;
+/// let back = record.clone().rehydrate()?;
 /// assert_eq!(Record::from(back), record);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record<B = Vec<u8>> {
     /// The idempotency key.
     pub id: EventId,
@@ -47,7 +47,7 @@ pub struct Record<B = Vec<u8>> {
     /// The business data.
     pub payload: B,
     /// The workflow, request or transaction that the event belongs to.
-    pub correlation_id: Option<Box<str>>,
+    pub correlation_id: Option<String>,
     /// The version of the payload's schema.
     pub schema_version: Cow<'static, str>,
     /// When the event was created.
@@ -62,92 +62,211 @@ pub struct Record<B = Vec<u8>> {
     pub tags: BTreeMap<String, String>,
     /// The last failure of an attempt.
     pub failure: Option<Failure>,
-    /// The decision that gave a dead letter a new budget.
+    /// The last decision that gave a dead letter a new budget.
     pub redriven: Option<Decision>,
     /// The decision that discarded a dead letter.
     pub discarded: Option<Decision>,
 }
 
-impl<P: Payload> AnyEnvelope<P> {
-    /// The envelope that a record describes: the only way from stored data to an envelope.
+impl<B: Body> Record<B> {
+    /// The envelope that this record describes: the only way from stored data to an envelope.
     ///
     /// What is checked is listed at [`Invalid`]. A budget may have been lowered since the record was stored: more
     /// attempts than it allows are refused only where another attempt would follow.
     ///
     /// # Errors
     ///
-    /// [`Invalid`], with the record given back.
+    /// [`Invalid`], with the record given back as it was.
     ///
     /// ```
-    /// use integration_automation_patterns::{AnyEnvelope, Envelope, Invalid, Record, Untyped};
+    /// use integration_automation_patterns::{Envelope, Record, Untyped};
     ///
     /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
     /// let mut record = Record::from(event);
     /// record.attempts = 2;
     ///
-    /// let refused = AnyEnvelope::<Untyped>::rehydrate(record).unwrap_err();
+    /// let refused = record.rehydrate().unwrap_err();
     /// assert_eq!(refused.to_string(), "a pending event has made no attempt, and this record counts 2");
     /// assert_eq!(refused.into_value().attempts, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn rehydrate(record: Record<P::Body>) -> Result<Self, Refused<Record<P::Body>, Invalid>> {
-        if let Err(wrong) = P::expect(&record.event_type, &record.schema_version) {
-            return Err(Refused::new(record, Invalid::WrongEvent(wrong)));
+    pub fn rehydrate(self) -> Result<AnyEnvelope<B::Payload>, Refused<Self, Invalid>> {
+        match self.check() {
+            Ok(()) => {
+                let status = self.status;
+                Ok(AnyEnvelope::from_facts(self.into_facts(), status))
+            }
+            Err(cause) => Err(Refused::new(self, cause)),
         }
-        let status = record.status;
-        let facts = record.into_facts();
-        let checked = builder::check(&facts).map_err(Invalid::Malformed).and_then(|()| check(&facts, status));
-        match checked {
-            Ok(()) => Ok(Self::from_facts(facts, status)),
-            Err(cause) => Err(Refused::new(Record::from_facts(facts, status), cause)),
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        B::Payload::expect(&self.event_type, &self.schema_version).map_err(Invalid::WrongEvent)?;
+        builder::check::<B::Payload>(&self.event_type, &self.source_system, self.created_at)
+            .map_err(Invalid::Malformed)?;
+        self.check_history()
+    }
+
+    /// Whether a walk through the lifecycle can have led here.
+    fn check_history(&self) -> Result<(), Invalid> {
+        use DeliveryStatus::{Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped};
+
+        let Self { status, attempts, .. } = *self;
+        let (redriven, discarded) = (self.redriven.is_some(), self.discarded.is_some());
+        match (status, attempts) {
+            (Skipped, _) | (Pending, 0) => {}
+            (Pending, attempts) => return Err(Invalid::AttemptsWhilePending { attempts }),
+            (status, 0) => return Err(Invalid::NeverAttempted { status }),
+            _ => {}
+        }
+        let Some(failure) = &self.failure else {
+            return match (status, attempts) {
+                (Retrying | Failed, _) | (_, 2..) => Err(Invalid::FailureMissing { status, attempts }),
+                _ if redriven || discarded => Err(Invalid::DecisionWithoutFailure),
+                _ => Ok(()),
+            };
+        };
+        if discarded && (status != Skipped || attempts == 0) {
+            return Err(Invalid::DiscardedInVain { status, attempts });
+        }
+        let of_an_earlier_budget = match status {
+            Pending => true,
+            Dispatched | Acknowledged | Processed => attempts == 1,
+            Skipped => attempts == 0,
+            Retrying | Failed => false,
+        };
+        if of_an_earlier_budget && !redriven {
+            return Err(Invalid::FailureTooEarly { status, attempts });
+        }
+        let budget_left = self.next_attempt_after(failure).is_some();
+        match (status, failure.class) {
+            (Retrying, FailureClass::Permanent) => Err(Invalid::RetryingForGood),
+            (Retrying, FailureClass::Transient) if !budget_left => Err(Invalid::NoBudgetLeft { attempts }),
+            (Failed, FailureClass::Transient) if budget_left => Err(Invalid::BudgetLeft { attempts }),
+            (Skipped, FailureClass::Transient) if discarded && budget_left => Err(Invalid::BudgetLeft { attempts }),
+            (Skipped, FailureClass::Permanent) if !(discarded || redriven && attempts <= 1) => {
+                Err(Invalid::SkippedWithoutDecision)
+            }
+            (Dispatched | Acknowledged | Processed, FailureClass::Permanent) if !of_an_earlier_budget => {
+                Err(Invalid::SentAgainForGood { status })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn next_attempt_after(&self, failure: &Failure) -> Option<DateTime<Utc>> {
+        let started_at = self.redriven.as_ref().map_or(to_micros(self.created_at), Decision::at);
+        self.retry_policy.next_attempt_at(&self.id, self.attempts, started_at, to_micros(failure.at))
+    }
+
+    fn into_facts(self) -> Facts<B::Payload> {
+        let extras = Extras {
+            correlation_id: self.correlation_id.filter(|text| !text.is_empty()),
+            tags: self.tags,
+            retry_policy: Some(self.retry_policy).filter(|policy| *policy != B::Payload::default_retry_policy()),
+            failure: self.failure.map(|failure| Failure { at: to_micros(failure.at), ..failure }),
+            redriven: self.redriven,
+            discarded: self.discarded,
+        };
+        Facts {
+            id: self.id,
+            source_system: self.source_system,
+            extras: (extras != Extras::default()).then(|| Box::new(extras)),
+            created_at: to_micros(self.created_at),
+            attempts: self.attempts,
+            payload: B::Payload::from_stored(self.event_type, self.schema_version, self.payload),
         }
     }
 }
 
-/// Whether a walk through the lifecycle can have led to these facts in this state.
-fn check<P: Payload>(facts: &Facts<P>, status: DeliveryStatus) -> Result<(), Invalid> {
-    use DeliveryStatus::{Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped};
-
-    let attempts = facts.attempts;
-    match (status, attempts) {
-        (Skipped, _) | (Pending, 0) => {}
-        (Pending, attempts) => return Err(Invalid::AttemptsWhilePending { attempts }),
-        (status, 0) => return Err(Invalid::NeverAttempted { status }),
-        _ => {}
-    }
-    let Some(failure) = facts.failure() else {
-        return match (status, attempts) {
-            (Retrying | Failed, _) | (_, 2..) => Err(Invalid::FailureMissing { status, attempts }),
-            _ if facts.redriven().is_some() || facts.discarded().is_some() => Err(Invalid::DecisionWithoutFailure),
-            _ => Ok(()),
-        };
-    };
-    let before_this_budget = match status {
-        Pending => true,
-        Dispatched | Acknowledged | Processed => attempts == 1,
-        Skipped => attempts == 0,
-        Retrying | Failed => false,
-    };
-    let redriven = facts.redriven().is_some();
-    if before_this_budget && !redriven {
-        return Err(Invalid::FailureTooEarly { status, attempts });
-    }
-    if facts.discarded().is_some() && (status != Skipped || attempts == 0) {
-        return Err(Invalid::DiscardedInVain { status });
-    }
-    let next_attempt = facts.next_attempt_after(failure.at);
-    match (status, failure.class) {
-        (Retrying, FailureClass::Permanent) => Err(Invalid::RetryingForGood),
-        (Retrying, FailureClass::Transient) if next_attempt.is_none() => Err(Invalid::NoBudgetLeft { attempts }),
-        (Failed, FailureClass::Transient) if next_attempt.is_some() => Err(Invalid::BudgetLeft { attempts }),
-        (Dispatched | Acknowledged | Processed, FailureClass::Permanent) if !before_this_budget => {
-            Err(Invalid::SentAgainForGood { status })
+impl<B> Record<B> {
+    fn from_facts<P: Payload<Body = B>>(facts: Facts<P>, status: DeliveryStatus) -> Self {
+        let retry_policy = facts.retry_policy();
+        let extras = facts.extras.map(|extras| *extras).unwrap_or_default();
+        let (event_type, schema_version, payload) = facts.payload.into_stored();
+        Self {
+            id: facts.id,
+            event_type,
+            source_system: facts.source_system,
+            payload,
+            correlation_id: extras.correlation_id,
+            schema_version,
+            created_at: facts.created_at,
+            status,
+            attempts: facts.attempts,
+            retry_policy,
+            tags: extras.tags,
+            failure: extras.failure,
+            redriven: extras.redriven,
+            discarded: extras.discarded,
         }
-        _ => Ok(()),
+    }
+
+    /// A record of an envelope that goes on, with a payload of its own.
+    pub(super) fn of<P: Payload>(facts: &Facts<P>, status: DeliveryStatus, payload: B) -> Self {
+        Self {
+            id: facts.id().clone(),
+            event_type: facts.event_type().to_owned().into(),
+            source_system: facts.source_system.clone(),
+            payload,
+            correlation_id: facts.correlation_id().map(str::to_owned),
+            schema_version: facts.schema_version().to_owned().into(),
+            created_at: facts.created_at(),
+            status,
+            attempts: facts.attempts(),
+            retry_policy: facts.retry_policy(),
+            tags: facts.tags().clone(),
+            failure: facts.failure().cloned(),
+            redriven: facts.redriven().cloned(),
+            discarded: facts.discarded().cloned(),
+        }
+    }
+}
+
+impl<S: State, P: Payload> From<Envelope<S, P>> for Record<P::Body> {
+    fn from(envelope: Envelope<S, P>) -> Self {
+        Self::from_facts(envelope.facts, S::STATUS)
+    }
+}
+
+impl<P: Payload> From<AnyEnvelope<P>> for Record<P::Body> {
+    fn from(envelope: AnyEnvelope<P>) -> Self {
+        let (facts, status) = envelope.into_facts();
+        Self::from_facts(facts, status)
+    }
+}
+
+impl<B> fmt::Debug for Record<B> {
+    /// Everything but the payload and the tags, which may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &self.id)
+            .field("event_type", &self.event_type)
+            .field("source_system", &self.source_system)
+            .field("correlation_id", &self.correlation_id)
+            .field("schema_version", &self.schema_version)
+            .field("created_at", &self.created_at)
+            .field("status", &self.status)
+            .field("attempts", &self.attempts)
+            .field("retry_policy", &self.retry_policy)
+            .field("failure", &self.failure)
+            .field("redriven", &self.redriven)
+            .field("discarded", &self.discarded)
+            .finish_non_exhaustive()
     }
 }
 
 /// A record that no walk through the lifecycle can have led to.
+///
+/// ```
+/// use integration_automation_patterns::{DeliveryStatus, Envelope, Invalid, Record, Untyped};
+///
+/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let record = Record { status: DeliveryStatus::Processed, ..Record::from(event) };
+/// let refused = record.rehydrate().unwrap_err();
+/// assert_eq!(*refused.cause(), Invalid::NeverAttempted { status: DeliveryStatus::Processed });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Invalid {
@@ -191,17 +310,21 @@ pub enum Invalid {
         /// The count in the record.
         attempts: u32,
     },
-    /// Failed by a transient failure, with budget left.
+    /// Failed or discarded after a transient failure, with budget left.
     BudgetLeft {
         /// The count in the record.
         attempts: u32,
     },
+    /// Skipped after a permanent failure, and nobody decided that.
+    SkippedWithoutDecision,
     /// Redriven or discarded by a person, and never failed.
     DecisionWithoutFailure,
-    /// Discarded by a person, and not skipped.
+    /// Discarded by a person, and not skipped, or never attempted.
     DiscardedInVain {
         /// The status in the record.
         status: DeliveryStatus,
+        /// The count in the record.
+        attempts: u32,
     },
 }
 
@@ -241,70 +364,19 @@ impl fmt::Display for Invalid {
                 "a transient failure leads to failed when the budget is spent, and this record's {attempts} attempts \
                  leave some"
             ),
+            Self::SkippedWithoutDecision => f.write_str(
+                "only a person skips an event that failed for good, and this record holds nobody's decision",
+            ),
             Self::DecisionWithoutFailure => {
                 f.write_str("a person decides on an event that failed, and this record holds no failure")
             }
-            Self::DiscardedInVain { status } => {
-                write!(f, "an event that was discarded has been attempted and is skipped, and this record is {status}")
-            }
+            Self::DiscardedInVain { status, attempts } => write!(
+                f,
+                "an event that was discarded has been attempted and is skipped, and this record is {status} with \
+                 {attempts} attempts"
+            ),
         }
     }
 }
 
 impl std::error::Error for Invalid {}
-
-impl<B> Record<B> {
-    fn into_facts<P: Payload<Body = B>>(self) -> Facts<P> {
-        let extras = Extras {
-            correlation_id: self.correlation_id.filter(|text| !text.is_empty()),
-            tags: self.tags,
-            retry_policy: Some(self.retry_policy).filter(|policy| *policy != P::default_retry_policy()),
-            failure: self.failure.map(|failure| Failure { at: to_micros(failure.at), ..failure }),
-            redriven: self.redriven,
-            discarded: self.discarded,
-        };
-        Facts {
-            id: self.id,
-            source_system: self.source_system,
-            extras: (extras != Extras::default()).then(|| Box::new(extras)),
-            created_at: to_micros(self.created_at),
-            attempts: self.attempts,
-            payload: P::from_stored(self.event_type, self.schema_version, self.payload),
-        }
-    }
-
-    fn from_facts<P: Payload<Body = B>>(facts: Facts<P>, status: DeliveryStatus) -> Self {
-        let retry_policy = facts.retry_policy();
-        let extras = facts.extras.map(|extras| *extras).unwrap_or_default();
-        let (event_type, schema_version, payload) = facts.payload.into_stored();
-        Self {
-            id: facts.id,
-            event_type,
-            source_system: facts.source_system,
-            payload,
-            correlation_id: extras.correlation_id,
-            schema_version,
-            created_at: facts.created_at,
-            status,
-            attempts: facts.attempts,
-            retry_policy,
-            tags: extras.tags,
-            failure: extras.failure,
-            redriven: extras.redriven,
-            discarded: extras.discarded,
-        }
-    }
-}
-
-impl<S: State, P: Payload> From<Envelope<S, P>> for Record<P::Body> {
-    fn from(envelope: Envelope<S, P>) -> Self {
-        Self::from_facts(envelope.facts, S::STATUS)
-    }
-}
-
-impl<P: Payload> From<AnyEnvelope<P>> for Record<P::Body> {
-    fn from(envelope: AnyEnvelope<P>) -> Self {
-        let (facts, status) = envelope.into_facts();
-        Self::from_facts(facts, status)
-    }
-}

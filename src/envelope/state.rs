@@ -59,7 +59,7 @@ macro_rules! lifecycle {
             Retrying retrying program [Dispatched Skipped] person [];
             /// A dead letter: the budget is spent or the failure is permanent, and a person must decide.
             Failed failed program [] person [Pending Skipped];
-            /// Left out on purpose, with a reason.
+            /// Left out on purpose: a duplicate, an event out of date, or a dead letter that a person gave up.
             Skipped skipped program [] person [];
         }
     };
@@ -103,8 +103,9 @@ macro_rules! states {
 
         /// The names by which a compile error shows the states. rustc prints a type by the one public name that no
         /// other item has, or else with its whole path; `Pending` and the rest are also variants of two enums, and
-        /// of `std`. These names are free, and they are the text of the status. (Hidden from rustdoc alone: rustc
-        /// passes over a name that is always hidden.)
+        /// of `std`. These names are free, and they are the text of the status; a user with a module of such a name
+        /// gets the whole path for that one. (Hidden from rustdoc alone: rustc passes over a name that is always
+        /// hidden.)
         #[cfg_attr(doc, doc(hidden))]
         pub mod shown {
             $(pub use super::$state as $text;)*
@@ -112,7 +113,7 @@ macro_rules! states {
 
         /// The state of an event as a value: what is stored, listed and logged.
         ///
-        /// The text form of each is the lower-case name.
+        /// The text form of each is the lower-case name, and they sort in the order of the lifecycle table.
         ///
         /// ```
         /// use integration_automation_patterns::DeliveryStatus;
@@ -122,7 +123,7 @@ macro_rules! states {
         /// assert_eq!(status.to_string(), "retrying");
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum DeliveryStatus {
             $($(#[$doc])* $state,)*
         }
@@ -195,23 +196,20 @@ impl fmt::Display for DeliveryStatus {
 }
 
 impl FromStr for DeliveryStatus {
-    type Err = UnknownStatus;
+    type Err = UnknownName;
 
     /// Reads the text form, exactly.
     ///
     /// # Errors
     ///
-    /// [`UnknownStatus`], with the text, where it names no status.
-    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| UnknownStatus { found: text.into() })
+    /// [`UnknownName`], with the text, where it names no status.
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let found = Self::ALL.iter().copied().find(|status| status.as_str() == text);
+        found.ok_or_else(|| UnknownName::new("delivery status", Self::ALL.iter().map(|status| status.as_str()), text))
     }
 }
 
-/// A text that names no [`DeliveryStatus`].
+/// A text that was to name one of a few things, and names none of them.
 ///
 /// ```
 /// use integration_automation_patterns::DeliveryStatus;
@@ -224,22 +222,25 @@ impl FromStr for DeliveryStatus {
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownStatus {
-    found: Box<str>,
+pub struct UnknownName {
+    kind: &'static str,
+    known: String,
+    found: String,
 }
 
-impl fmt::Display for UnknownStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no delivery status is called {:?}: wanted one of ", self.found)?;
-        for (index, status) in DeliveryStatus::ALL.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(f, "{separator}{status}")?;
-        }
-        Ok(())
+impl UnknownName {
+    pub(super) fn new(kind: &'static str, known: impl Iterator<Item = &'static str>, found: &str) -> Self {
+        Self { kind, known: known.collect::<Vec<_>>().join(", "), found: found.to_owned() }
     }
 }
 
-impl std::error::Error for UnknownStatus {}
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no {} is called {:?}: wanted one of {}", self.kind, self.found, self.known)
+    }
+}
+
+impl std::error::Error for UnknownName {}
 
 /// A state of the lifecycle, as a type.
 ///

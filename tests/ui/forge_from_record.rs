@@ -1,10 +1,11 @@
 //! A stored record becomes an envelope unchecked
 //@ code: E0277
 //@ error: the trait bound `AnyEnvelope: From<Record>` is not satisfied
-//@ twin: from => rehydrate
+//@ twin: record => sent
 
-use integration_automation_patterns::{AnyEnvelope, Record, Untyped};
+use integration_automation_patterns::state::Dispatched;
+use integration_automation_patterns::{AnyEnvelope, Envelope, Record, Untyped};
 
-pub fn load(record: Record) {
+pub fn load(record: Record, sent: Envelope<Dispatched>) {
     let _ = AnyEnvelope::<Untyped>::from(record); //@ here
 }

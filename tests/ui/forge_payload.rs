@@ -16,8 +16,9 @@ pub trait Carried: Sized {
     fn event_type(&self) -> &str;
     fn schema_version(&self) -> &str;
     fn default_retry_policy() -> RetryPolicy;
-    fn check(&self) -> Result<(), Malformed>;
+    fn check(event_type: &str) -> Result<(), Malformed>;
     fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent>;
+    fn body(&self) -> &Self::Body;
     fn into_stored(self) -> (Text, Text, Self::Body);
     fn from_stored(event_type: Text, schema_version: Text, body: Self::Body) -> Self;
 }
@@ -27,7 +28,7 @@ pub fn carry<P: Payload>() {}
 pub struct Blob;
 
 impl Payload for Blob { //@ here
-    type Body = ();
+    type Body = Vec<u8>;
 
     fn event_type(&self) -> &str {
         ""
@@ -41,7 +42,7 @@ impl Payload for Blob { //@ here
         RetryPolicy::DEFAULT
     }
 
-    fn check(&self) -> Result<(), Malformed> {
+    fn check(_: &str) -> Result<(), Malformed> {
         Ok(())
     }
 
@@ -49,11 +50,15 @@ impl Payload for Blob { //@ here
         Ok(())
     }
 
-    fn into_stored(self) -> (Text, Text, ()) {
-        (Text::default(), Text::default(), ())
+    fn body(&self) -> &Vec<u8> {
+        const { &Vec::new() }
     }
 
-    fn from_stored(_: Text, _: Text, (): ()) -> Self {
+    fn into_stored(self) -> (Text, Text, Vec<u8>) {
+        (Text::default(), Text::default(), Vec::new())
+    }
+
+    fn from_stored(_: Text, _: Text, _: Vec<u8>) -> Self {
         Blob
     }
 }

@@ -4,7 +4,6 @@
 //@ label: needs `impl Event for Lead` with its TYPE, or to be carried as `Untyped` bytes
 //@ twin: Lead => LeadCreated
 
-use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, Event};
 
 pub struct Lead;
@@ -15,4 +14,6 @@ impl Event for LeadCreated {
     const TYPE: &'static str = "crm.lead.created";
 }
 
-pub fn send(_: Envelope<Pending, Lead>) {} //@ here
+pub fn send() {
+    let _ = Envelope::builder("crm", Lead).build(); //@ here
+}
