@@ -267,11 +267,11 @@ fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::
     };
     let seconds = clock.num_seconds_from_midnight();
     let micros = clock.nanosecond() / 1000;
-    let ([c0, c1], [y0, y1]) = (two_digits(year / 100), two_digits(year % 100));
+    let ([c0, c1], [y0, y1]) = (two_digits(year / 100), two_digits(year));
     let ([m0, m1], [d0, d1]) = (two_digits(date.month()), two_digits(date.day()));
     let ([h0, h1], [n0, n1]) = (two_digits(seconds / 3600), two_digits(seconds / 60 % 60));
     let ([s0, s1], [a0, a1]) = (two_digits(seconds % 60), two_digits(micros / 10_000));
-    let ([b0, b1], [e0, e1]) = (two_digits(micros / 100 % 100), two_digits(micros % 100));
+    let ([b0, b1], [e0, e1]) = (two_digits(micros / 100), two_digits(micros));
     #[rustfmt::skip]
     let text = [
         c0, c1, y0, y1, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1,
@@ -400,11 +400,11 @@ impl<'a> Input<'a> {
                     text.push(c);
                     self.advance(length.saturating_add(1));
                 }
-                Some(c) if !must_be_escaped(c) => {
+                Some(c) => {
                     text.push(c);
                     self.advance(c.len_utf8());
                 }
-                _ => return Err(self.wanted("a closing quote or an escape")),
+                None => return Err(self.wanted("a closing quote")),
             }
         }
         self.advance(1);

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod guide;
 mod refused;
 pub mod retry;
+pub mod sync;
 
 pub use audit::AuditLine;
 pub use envelope::{

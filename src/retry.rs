@@ -142,11 +142,27 @@ impl RetryPolicy {
     }
 
     /// Whether waits are spread by full jitter.
+    ///
+    /// ```
+    /// use integration_automation_patterns::RetryPolicy;
+    ///
+    /// assert!(!RetryPolicy::DEFAULT.has_full_jitter());
+    /// assert!(RetryPolicy::DEFAULT.with_full_jitter().has_full_jitter());
+    /// ```
     pub const fn has_full_jitter(&self) -> bool {
         self.full_jitter
     }
 
     /// The limit on the time that delivery may take, where there is one.
+    ///
+    /// ```
+    /// use integration_automation_patterns::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let hour = Duration::from_secs(3600);
+    /// assert_eq!(RetryPolicy::DEFAULT.time_limit(), None);
+    /// assert_eq!(RetryPolicy::DEFAULT.give_up_after(hour).time_limit(), Some(hour));
+    /// ```
     pub const fn time_limit(&self) -> Option<Duration> {
         self.time_limit
     }

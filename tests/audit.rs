@@ -62,6 +62,52 @@ fn what_breaks_or_forges_a_line_is_quoted() {
 }
 
 #[test]
+fn what_is_shown_as_nothing_is_escaped() {
+    let ranges = [
+        ('\u{ad}', '\u{ad}'),
+        ('\u{34f}', '\u{34f}'),
+        ('\u{61c}', '\u{61c}'),
+        ('\u{115f}', '\u{1160}'),
+        ('\u{17b4}', '\u{17b5}'),
+        ('\u{180b}', '\u{180f}'),
+        ('\u{200b}', '\u{200f}'),
+        ('\u{202a}', '\u{202e}'),
+        ('\u{2060}', '\u{206f}'),
+        ('\u{2800}', '\u{2800}'),
+        ('\u{3164}', '\u{3164}'),
+        ('\u{fe00}', '\u{fe0f}'),
+        ('\u{feff}', '\u{feff}'),
+        ('\u{ffa0}', '\u{ffa0}'),
+        ('\u{fff0}', '\u{fffb}'),
+        ('\u{1bca0}', '\u{1bca3}'),
+        ('\u{1d173}', '\u{1d17a}'),
+        ('\u{e0000}', '\u{e0fff}'),
+    ];
+    for c in ranges.into_iter().flat_map(|(first, last)| first..=last) {
+        let line = line(&format!("crm{c}"), None);
+        assert!(line.contains(&format!("source=\"crm\\u{{{:x}}}\" ", u32::from(c))), "{line}");
+    }
+}
+
+#[test]
+fn a_value_is_quoted_only_where_it_must_be() {
+    let good = line("crm", None);
+    for (from, to) in [
+        ("=crm ", "=\"crm\" "),
+        ("=crm ", "=\"c\\u{72}m\" "),
+        ("=crm ", "=\"a\\u{0a}b\" "),
+        ("=crm ", "=\"a\tb\" "),
+        ("evt-001", "\"evt-001\""),
+        ("=12 ", "=012 "),
+    ] {
+        let other = good.replacen(from, to, 1);
+        assert_ne!(other, good);
+        let error = AuditLine::parse(&other).expect_err("not what the writer writes");
+        assert!(error.to_string().contains("what the writer would write"), "{error}");
+    }
+}
+
+#[test]
 fn no_correlation_and_the_correlation_none_are_two_things() {
     assert!(line("crm", None).contains(" correlation=none "));
     assert!(line("crm", Some("none")).contains(r#" correlation="none" "#));

@@ -12,5 +12,8 @@ pub mod storing {}
 #[doc = include_str!("audit_line.md")]
 pub mod audit_line {}
 
+#[doc = include_str!("fields.md")]
+pub mod fields {}
+
 #[doc = include_str!("coming_from_python.md")]
 pub mod coming_from_python {}

@@ -1,0 +1,386 @@
+//! `Contract`: which system decides about which field, as data that can be built, asked, rendered and compared.
+
+use std::fmt;
+
+use super::conflict::{Side, SyncConflict};
+use super::reconcile::{FieldPlan, Question, Rule, Verdict, verdict};
+use super::slot::{Base, Slot};
+use crate::refused::Refused;
+
+/// Who decides about a field.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Authority {
+    /// This system: the field's system of record.
+    System(String),
+    /// Whichever system changes it; two different changes are put to a person.
+    Shared,
+    /// A person, always.
+    Manual,
+}
+
+impl Authority {
+    /// The system of this name.
+    pub fn system(name: impl Into<String>) -> Self {
+        Self::System(name.into())
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(name) => write!(f, "owned by {name}"),
+            Self::Shared => f.write_str("shared"),
+            Self::Manual => f.write_str("decided by a person"),
+        }
+    }
+}
+
+/// A contract between systems that hold the same kind of record: each field has one authority, or is not exchanged.
+///
+/// It displays as a Markdown page that the people who own the systems can read and sign.
+///
+/// ```
+/// use integration_automation_patterns::sync::{Authority, Contract};
+///
+/// let contract = Contract::builder("contact")
+///     .system("crm")
+///     .system("erp")
+///     .field("email", Authority::system("crm"))
+///     .field("status", Authority::Manual)
+///     .excluded("internal_notes")
+///     .build()?;
+/// assert_eq!(contract.authority_for("email"), Some(&Authority::system("crm")));
+/// assert_eq!(contract.authority_for("internal_notes"), None);
+/// assert!(contract.is_synced("status") && !contract.is_synced("internal_notes"));
+/// assert_eq!(contract.synced_fields().collect::<Vec<_>>(), ["email", "status"]);
+/// assert_eq!(contract.fields_owned_by(&Authority::system("crm")).collect::<Vec<_>>(), ["email"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contract {
+    record_type: String,
+    systems: Vec<String>,
+    fields: Vec<(String, Authority)>,
+    excluded: Vec<String>,
+}
+
+impl Contract {
+    /// Begins a contract about a kind of record.
+    pub fn builder(record_type: impl Into<String>) -> Builder {
+        Builder(Self { record_type: record_type.into(), systems: Vec::new(), fields: Vec::new(), excluded: Vec::new() })
+    }
+
+    /// The kind of record.
+    pub fn record_type(&self) -> &str {
+        &self.record_type
+    }
+
+    /// The systems, in the order in which slots are passed.
+    pub fn systems(&self) -> impl Iterator<Item = &str> {
+        self.systems.iter().map(String::as_str)
+    }
+
+    /// Who decides about a field; nobody where it is excluded or not named.
+    pub fn authority_for(&self, field: &str) -> Option<&Authority> {
+        self.fields.iter().find(|(name, _)| name == field).map(|(_, authority)| authority)
+    }
+
+    /// Whether a field is exchanged.
+    pub fn is_synced(&self, field: &str) -> bool {
+        self.authority_for(field).is_some()
+    }
+
+    /// The fields that are exchanged, in the order of their declaration.
+    pub fn synced_fields(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The fields that never leave their system.
+    pub fn excluded_fields(&self) -> impl Iterator<Item = &str> {
+        self.excluded.iter().map(String::as_str)
+    }
+
+    /// The fields of one authority, in the order of their declaration.
+    pub fn fields_owned_by(&self, authority: &Authority) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(move |(_, owner)| owner == authority).map(|(name, _)| name.as_str())
+    }
+
+    /// The rule of a field, with systems as places in [`systems`](Self::systems).
+    fn rule(&self, field: &str) -> Option<Rule> {
+        Some(match self.authority_for(field)? {
+            Authority::System(owner) => Rule::Owner(self.systems.iter().position(|system| system == owner)?),
+            Authority::Shared => Rule::Shared,
+            Authority::Manual => Rule::Manual,
+        })
+    }
+
+    /// The plan for one field, from what each system says, in the order of [`systems`](Self::systems).
+    ///
+    /// Nothing where the field is excluded or not named.
+    pub fn plan<'a, V: PartialEq>(
+        &self,
+        field: &str,
+        slots: &'a [&'a Slot<V>],
+        base: &'a Base<V>,
+    ) -> Option<FieldPlan<'a, V>> {
+        Some(FieldPlan::new(self.rule(field)?, slots, base))
+    }
+
+    /// A conflict, where a field that is exchanged was changed in two ways, whoever decides about it.
+    ///
+    /// Nothing where the field is excluded or not named, or where one side's edit stands against no other.
+    pub fn detect_conflict<V: PartialEq>(
+        &self,
+        field: &str,
+        record_id: &str,
+        sides: Vec<Side<V>>,
+        base: Base<V>,
+    ) -> Option<SyncConflict<V>> {
+        let slots = sides.iter().map(|side| &side.slot).collect::<Vec<_>>();
+        let differs = verdict(Rule::Shared, &slots, &base) == Verdict::Ask(Question::Conflict);
+        (self.is_synced(field) && differs).then(|| SyncConflict {
+            record_id: record_id.to_owned(),
+            field: field.to_owned(),
+            base,
+            sides,
+        })
+    }
+
+    /// What would change if another contract took this one's place, field by field.
+    ///
+    /// A change of authority writes nothing by itself; each line says what the next plan would do.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Authority, Contract};
+    ///
+    /// let with = |authority| Contract::builder("contact").system("crm").system("erp").field("email", authority).build();
+    /// let changes = with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
+    /// assert_eq!(
+    ///     changes[0].to_string(),
+    ///     "email: shared, becomes owned by erp: where the systems differ, erp's value replaces the others"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn changes_to(&self, other: &Self) -> Vec<Change> {
+        let of_this = self.synced_fields().map(|field| (field, self.authority_for(field), other.authority_for(field)));
+        let added = other.synced_fields().filter(|field| !self.is_synced(field));
+        let of_other = added.map(|field| (field, None, other.authority_for(field)));
+        let changed = of_this.chain(of_other).filter(|(_, from, to)| from != to);
+        changed
+            .map(|(field, from, to)| Change { field: field.to_owned(), from: from.cloned(), to: to.cloned() })
+            .collect()
+    }
+}
+
+impl fmt::Display for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}\n", Cell(&self.record_type))?;
+        writeln!(f, "Between {}.\n", Cell(&self.systems.join(", ")))?;
+        writeln!(f, "| field | who decides | when the systems differ |")?;
+        writeln!(f, "|---|---|---|")?;
+        for (name, authority) in &self.fields {
+            writeln!(f, "| {} | {} | {} |", Cell(name), Cell(&authority.to_string()), Cell(&outcome(authority)))?;
+        }
+        for name in &self.excluded {
+            writeln!(f, "| {} | excluded | it is not exchanged: every system keeps its own |", Cell(name))?;
+        }
+        Ok(())
+    }
+}
+
+/// What follows from an authority, in words.
+fn outcome(authority: &Authority) -> String {
+    match authority {
+        Authority::System(owner) => format!("{owner}'s value replaces the others"),
+        Authority::Shared => "the one that changed is taken over; two different changes are put to a person".to_owned(),
+        Authority::Manual => "nothing is written before a person has decided".to_owned(),
+    }
+}
+
+/// A text that cannot break a Markdown table.
+struct Cell<'a>(&'a str);
+
+impl fmt::Display for Cell<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '|' | '\\' | '`' | '*' | '_' | '<' | '[' | '#' => write!(f, "\\{c}")?,
+                c if c.is_control() => write!(f, " ")?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A field that has another authority in another contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The field.
+    pub field: String,
+    /// Who decides about it; nobody where it was not exchanged.
+    pub from: Option<Authority>,
+    /// Who would decide; nobody where it would not be exchanged any more.
+    pub to: Option<Authority>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name =
+            |authority: &Option<Authority>| authority.as_ref().map_or("not exchanged".to_owned(), ToString::to_string);
+        write!(f, "{}: {}, becomes {}: ", self.field, name(&self.from), name(&self.to))?;
+        match &self.to {
+            None => f.write_str("every system keeps its own value"),
+            Some(authority) => write!(f, "where the systems differ, {}", outcome(authority)),
+        }
+    }
+}
+
+/// What a contract is built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a builder makes nothing before `build`"]
+pub struct Builder(Contract);
+
+impl Builder {
+    /// A party to the contract. The order is that in which slots are passed.
+    pub fn system(mut self, name: impl Into<String>) -> Self {
+        self.0.systems.push(name.into());
+        self
+    }
+
+    /// A field that is exchanged, and who decides about it.
+    pub fn field(mut self, name: impl Into<String>, authority: Authority) -> Self {
+        self.0.fields.push((name.into(), authority));
+        self
+    }
+
+    /// A field that never leaves its system.
+    pub fn excluded(mut self, name: impl Into<String>) -> Self {
+        self.0.excluded.push(name.into());
+        self
+    }
+
+    /// The contract.
+    ///
+    /// # Errors
+    ///
+    /// [`Flaw`], with the builder given back: see there.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Authority, Contract};
+    ///
+    /// let builder = Contract::builder("contact").system("crm").field("email", Authority::system("crm"));
+    /// let refused = builder.build().unwrap_err();
+    /// assert_eq!(refused.to_string(), "a contract is between at least 2 systems, and this one names 1");
+    /// assert!(refused.into_value().system("erp").build().is_ok());
+    /// ```
+    pub fn build(self) -> Result<Contract, Refused<Self, Flaw>> {
+        match self.0.flaw() {
+            None => Ok(self.0),
+            Some(flaw) => Err(Refused::new(self, flaw)),
+        }
+    }
+}
+
+impl Contract {
+    fn flaw(&self) -> Option<Flaw> {
+        let mut names = self.systems().chain(self.synced_fields()).chain(self.excluded_fields());
+        if self.record_type.is_empty() || names.any(str::is_empty) {
+            return Some(Flaw::EmptyName);
+        }
+        if self.systems.len() < 2 {
+            return Some(Flaw::TooFewSystems { found: self.systems.len() });
+        }
+        if let Some(system) = repeated(self.systems()) {
+            return Some(Flaw::SystemTwice { system });
+        }
+        let owner_of = |field| match self.authority_for(field) {
+            Some(Authority::System(owner)) if !self.systems.contains(owner) => Some((field.to_owned(), owner.clone())),
+            _ => None,
+        };
+        if let Some((field, owner)) = self.synced_fields().find_map(owner_of) {
+            return Some(Flaw::OwnerIsNoParty { field, owner });
+        }
+        if let Some(field) = repeated(self.synced_fields()).or_else(|| repeated(self.excluded_fields())) {
+            return Some(Flaw::FieldTwice { field });
+        }
+        let both = self.excluded_fields().find(|field| self.is_synced(field));
+        both.map(|field| Flaw::SyncedAndExcluded { field: field.to_owned() })
+    }
+}
+
+/// The first name that stands in a list a second time.
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(*name)).map(str::to_owned)
+}
+
+/// What is wrong with a contract.
+///
+/// ```
+/// use integration_automation_patterns::sync::contract::{Contract, Flaw};
+/// use integration_automation_patterns::sync::Authority;
+///
+/// let builder = Contract::builder("contact").system("crm").system("erp").field("email", Authority::system("hr"));
+/// let refused = builder.build().unwrap_err();
+/// assert_eq!(*refused.cause(), Flaw::OwnerIsNoParty { field: "email".into(), owner: "hr".into() });
+/// assert_eq!(
+///     refused.to_string(),
+///     "a field is owned by a party to the contract, and \"email\" is owned by \"hr\", which is none"
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// The record type, a system or a field has no name.
+    EmptyName,
+    /// Fewer than two systems.
+    TooFewSystems {
+        /// How many there are.
+        found: usize,
+    },
+    /// A system is named twice.
+    SystemTwice {
+        /// The system.
+        system: String,
+    },
+    /// A field is declared twice: it would have two authorities.
+    FieldTwice {
+        /// The field.
+        field: String,
+    },
+    /// A field is exchanged and excluded at once.
+    SyncedAndExcluded {
+        /// The field.
+        field: String,
+    },
+    /// A field's owner is not among the systems.
+    OwnerIsNoParty {
+        /// The field.
+        field: String,
+        /// Its owner.
+        owner: String,
+    },
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyName => f.write_str("a record type, a system and a field need a name, and one of them has none"),
+            Self::TooFewSystems { found } => {
+                write!(f, "a contract is between at least 2 systems, and this one names {found}")
+            }
+            Self::SystemTwice { system } => write!(f, "a system is a party once, and {system:?} is named twice"),
+            Self::FieldTwice { field } => write!(f, "a field has one authority, and {field:?} is declared twice"),
+            Self::SyncedAndExcluded { field } => {
+                write!(f, "a field is exchanged or excluded, and {field:?} is declared as both")
+            }
+            Self::OwnerIsNoParty { field, owner } => write!(
+                f,
+                "a field is owned by a party to the contract, and {field:?} is owned by {owner:?}, which is none"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Flaw {}

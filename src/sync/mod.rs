@@ -1,0 +1,37 @@
+//! A contract between systems of record: who decides about a field, and what follows when two of them differ.
+//!
+//! Two or more systems hold the same record. For each field the [`Contract`] names the one system of record, or says
+//! that the systems share it, or that a person decides. Against their last common state, [`reconcile`] finds for each
+//! field what must be written where, what must be asked, and what is lost, without writing anything itself.
+//!
+//! ```
+//! use integration_automation_patterns::sync::{Authority, Base, Contract, Slot};
+//!
+//! let contract = Contract::builder("contact")
+//!     .system("crm")
+//!     .system("erp")
+//!     .field("email", Authority::system("crm"))
+//!     .field("nickname", Authority::Shared)
+//!     .build()?;
+//!
+//! // The ERP has changed an address that the CRM owns.
+//! let (crm, erp) = (Slot::Value("a@x.org"), Slot::Value("b@x.org"));
+//! let (slots, base) = ([&crm, &erp], Base::Known(Some("a@x.org")));
+//! let plan = contract.plan("email", &slots, &base).ok_or("a field of the contract")?;
+//!
+//! let writes = plan.writes().collect::<Vec<_>>();
+//! assert_eq!(writes.len(), 1);
+//! assert_eq!((writes[0].to, writes[0].value), (1, Some(&"a@x.org")));
+//! assert_eq!(writes[0].lost(), Some(Some(&"b@x.org")), "the edit that is overwritten is on record");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod conflict;
+pub mod contract;
+pub mod reconcile;
+mod slot;
+
+pub use conflict::{Side, Stamp, SyncConflict};
+pub use contract::{Authority, Contract};
+pub use reconcile::{FieldPlan, Question, Rule, Verdict, Write};
+pub use slot::{Base, Slot};

@@ -1,0 +1,173 @@
+//! Slots, base and authority in; what to write, what to ask and what is lost out. A pure kernel: it does nothing but
+//! compare.
+//!
+//! All systems are planned in one shot. To reconcile them pair by pair would depend on the order, and would write
+//! before it sees the conflict.
+//!
+//! | the rule | the systems differ | the plan |
+//! |---|---|---|
+//! | [`Owner`](Rule::Owner) | the owner says something | its value is written to the others |
+//! | | the owner is empty, and there is no common state yet | is asked: a first synchronisation clears nothing |
+//! | | the owner was not read | nothing |
+//! | [`Shared`](Rule::Shared) | one edit, or several that agree | it is written to the others |
+//! | | edits that differ | are asked |
+//! | [`Manual`](Rule::Manual) | in any way | is asked, and never written |
+
+use super::slot::{Base, Slot};
+
+/// Who decides about a field, with the systems as places in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// The system at this place. A place that no system has decides nothing: the field counts as unread.
+    Owner(usize),
+    /// Whichever system changes it.
+    Shared,
+    /// A person.
+    Manual,
+}
+
+/// What is to be done about a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Nothing follows: nobody said anything, or the owner did not.
+    Unread,
+    /// All who said something agree; one of them stands at this place.
+    Agreed(usize),
+    /// What the system at this place says is written to all who say something else.
+    Write(usize),
+    /// A person must decide.
+    Ask(Question),
+}
+
+/// Why a person must decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// A shared field was changed in two ways.
+    Conflict,
+    /// A field that only a person decides on differs.
+    Manual,
+    /// On the first synchronisation the owner's field is empty, and another system's is not.
+    BlankOwner,
+}
+
+/// The verdict on one field, from what each system says and what they last agreed on.
+///
+/// ```
+/// use integration_automation_patterns::sync::reconcile::{Question, Rule, Verdict, verdict};
+/// use integration_automation_patterns::sync::{Base, Slot};
+///
+/// let base = Base::Known(Some("Al"));
+/// let (old, new, other) = (Slot::Value("Al"), Slot::Value("Alan"), Slot::Value("Ali"));
+/// assert_eq!(verdict(Rule::Shared, &[&old, &new], &base), Verdict::Write(1));
+/// assert_eq!(verdict(Rule::Shared, &[&other, &new], &base), Verdict::Ask(Question::Conflict));
+/// assert_eq!(verdict(Rule::Owner(0), &[&other, &new], &base), Verdict::Write(0));
+/// assert_eq!(verdict(Rule::Manual, &[&old, &new], &base), Verdict::Ask(Question::Manual));
+/// ```
+pub fn verdict<T: PartialEq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict {
+    let read = || slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.read()?)));
+    let Some((first, shown)) = read().next() else { return Verdict::Unread };
+    let agreed = read().all(|(_, other)| other == shown);
+    match rule {
+        Rule::Owner(owner) => match slots.get(owner).and_then(|slot| slot.read()) {
+            None => Verdict::Unread,
+            Some(_) if agreed => Verdict::Agreed(first),
+            Some(None) if matches!(base, Base::Never) => Verdict::Ask(Question::BlankOwner),
+            Some(_) => Verdict::Write(owner),
+        },
+        _ if agreed => Verdict::Agreed(first),
+        Rule::Manual => Verdict::Ask(Question::Manual),
+        Rule::Shared => {
+            let edits = || slots.iter().enumerate().filter(|(_, slot)| base.is_edited(slot));
+            match edits().next() {
+                Some((place, edit)) if edits().all(|(_, other)| other == edit) => Verdict::Write(place),
+                _ => Verdict::Ask(Question::Conflict),
+            }
+        }
+    }
+}
+
+/// The plan for one field: the [verdict](verdict), and the writes that follow from it. It holds references only.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldPlan<'a, T> {
+    slots: &'a [&'a Slot<T>],
+    base: &'a Base<T>,
+    verdict: Verdict,
+}
+
+/// One value that is to be written to one system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Write<'a, T> {
+    /// The place of the system.
+    pub to: usize,
+    /// What is written: a value, or nothing, which clears the field.
+    pub value: Option<&'a T>,
+    /// What the system must still show: where it shows something else by now, this write is refused and planned again.
+    pub expects: Option<&'a T>,
+    overrides_edit: bool,
+}
+
+impl<'a, T> Write<'a, T> {
+    /// The edit that this write overrides, where the system's field was changed since the last common state.
+    pub fn lost(&self) -> Option<Option<&'a T>> {
+        self.overrides_edit.then_some(self.expects)
+    }
+}
+
+impl<'a, T: PartialEq> FieldPlan<'a, T> {
+    /// Plans one field.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Verdict};
+    ///
+    /// let (crm, erp, billing) = (Slot::Value("gold"), Slot::Value("silver"), Slot::Unread);
+    /// let (slots, base) = ([&crm, &erp, &billing], Base::Known(Some("silver")));
+    /// let plan = FieldPlan::new(Rule::Shared, &slots, &base);
+    /// assert_eq!(plan.verdict(), Verdict::Write(0));
+    /// assert_eq!(plan.writes().map(|write| write.to).collect::<Vec<_>>(), [1]);
+    /// assert_eq!(plan.next_base(), Base::Known(Some("gold")));
+    /// ```
+    pub fn new(rule: Rule, slots: &'a [&'a Slot<T>], base: &'a Base<T>) -> Self {
+        Self { slots, base, verdict: verdict(rule, slots, base) }
+    }
+
+    /// What is to be done.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// What all systems that said something hold once the plan is carried out, where that is decided.
+    pub fn outcome(&self) -> Option<Option<&'a T>> {
+        match self.verdict {
+            Verdict::Agreed(place) | Verdict::Write(place) => self.slots.get(place)?.read(),
+            Verdict::Unread | Verdict::Ask(_) => None,
+        }
+    }
+
+    /// What is to be written: at most one value for each system, and none that changes nothing.
+    pub fn writes(&self) -> impl Iterator<Item = Write<'a, T>> + use<'a, T> {
+        let Self { slots, base, verdict } = *self;
+        let value = match verdict {
+            Verdict::Write(from) => slots.get(from).and_then(|slot| slot.read()),
+            _ => None,
+        };
+        value.into_iter().flat_map(move |value| {
+            slots.iter().enumerate().filter_map(move |(to, slot)| {
+                let expects = slot.read().filter(|shown| *shown != value)?;
+                Some(Write { to, value, expects, overrides_edit: base.is_edited(slot) })
+            })
+        })
+    }
+
+    /// What each system says, for the person who is asked: the place of the system, and the value or nothing.
+    pub fn sides(&self) -> impl Iterator<Item = (usize, Option<&'a T>)> + use<'a, T> {
+        self.slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.read()?)))
+    }
+
+    /// The common state once the plan is carried out; as it was where nothing was decided.
+    pub fn next_base(&self) -> Base<T>
+    where
+        T: Clone,
+    {
+        self.outcome().map_or_else(|| self.base.clone(), |outcome| Base::Known(outcome.cloned()))
+    }
+}

@@ -1,0 +1,93 @@
+//! What one system says about a field, and what all of them last agreed on.
+
+/// What one system says about one field of one record.
+///
+/// That a system did not send a field and that the field is empty are two different things: from the first, nothing
+/// follows.
+///
+/// ```
+/// use integration_automation_patterns::sync::Slot;
+///
+/// assert_eq!(Slot::<u8>::default(), Slot::Unread);
+/// assert_eq!(Slot::from(None::<u8>), Slot::Empty);
+/// assert_eq!(Slot::from(Some(7)), Slot::Value(7));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Slot<T> {
+    /// The system did not say.
+    #[default]
+    Unread,
+    /// The system says that the field is empty.
+    Empty,
+    /// The system says this.
+    Value(T),
+}
+
+impl<T> Slot<T> {
+    /// What the system says, where it says something: a value, or nothing in it.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::Slot;
+    ///
+    /// assert_eq!(Slot::<u8>::Unread.read(), None);
+    /// assert_eq!(Slot::<u8>::Empty.read(), Some(None));
+    /// assert_eq!(Slot::Value(7).read(), Some(Some(&7)));
+    /// ```
+    #[inline]
+    pub fn read(&self) -> Option<Option<&T>> {
+        match self {
+            Self::Unread => None,
+            Self::Empty => Some(None),
+            Self::Value(value) => Some(Some(value)),
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Slot<T> {
+    /// A field that was read: a value, or empty.
+    fn from(read: Option<T>) -> Self {
+        read.map_or(Self::Empty, Self::Value)
+    }
+}
+
+/// The last state of a field that all systems had in common.
+///
+/// A first synchronisation is not the same as having agreed on nothing: after the first, everything is an edit; after
+/// the second, only what is no longer empty.
+///
+/// ```
+/// use integration_automation_patterns::sync::Base;
+///
+/// assert_eq!(Base::<u8>::default(), Base::Never);
+/// assert_ne!(Base::<u8>::Never, Base::Known(None));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Base<T> {
+    /// The systems have not agreed yet.
+    #[default]
+    Never,
+    /// They agreed on this: a value, or nothing in the field.
+    Known(Option<T>),
+}
+
+impl<T: PartialEq> Base<T> {
+    /// Whether what a system says is an edit made since.
+    ///
+    /// A field that was not read is none, and neither is an empty one on a first synchronisation.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Base, Slot};
+    ///
+    /// assert!(Base::Known(Some(7)).is_edited(&Slot::Empty), "cleared");
+    /// assert!(!Base::Never.is_edited(&Slot::<u8>::Empty));
+    /// assert!(!Base::Known(Some(7)).is_edited(&Slot::Unread));
+    /// ```
+    #[inline]
+    pub fn is_edited(&self, slot: &Slot<T>) -> bool {
+        match (slot.read(), self) {
+            (None, _) => false,
+            (Some(shown), Self::Never) => shown.is_some(),
+            (Some(shown), Self::Known(agreed)) => shown != agreed.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Contracts at run time: what is refused, rendered and compared; and who wrote last, as far as stamps can prove it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use integration_automation_patterns::sync::contract::Flaw;
+use integration_automation_patterns::sync::{
+    Authority, Base, Contract, Question, Side, Slot, Stamp, SyncConflict, Verdict,
+};
+
+fn contract() -> Contract {
+    let builder = Contract::builder("contact").system("crm").system("erp").system("billing");
+    let builder = builder.field("email", Authority::system("crm")).field("terms", Authority::system("erp"));
+    let builder = builder.field("nickname", Authority::Shared).field("status", Authority::Manual);
+    builder.excluded("internal_notes").build().expect("a sound contract")
+}
+
+#[test]
+fn a_contract_answers_for_every_field() {
+    let contract = contract();
+    assert_eq!(contract.record_type(), "contact");
+    assert_eq!(contract.systems().collect::<Vec<_>>(), ["crm", "erp", "billing"]);
+    assert_eq!(contract.synced_fields().collect::<Vec<_>>(), ["email", "terms", "nickname", "status"]);
+    assert_eq!(contract.excluded_fields().collect::<Vec<_>>(), ["internal_notes"]);
+    assert_eq!(contract.authority_for("terms"), Some(&Authority::system("erp")));
+    assert_eq!((contract.authority_for("internal_notes"), contract.authority_for("unknown")), (None, None));
+    assert_eq!(contract.fields_owned_by(&Authority::Manual).collect::<Vec<_>>(), ["status"]);
+}
+
+#[test]
+fn every_flaw_is_named_and_the_builder_comes_back() {
+    let sound = || Contract::builder("contact").system("crm").system("erp").field("email", Authority::system("crm"));
+    let flaw = |builder: integration_automation_patterns::sync::contract::Builder| {
+        let (back, flaw) = builder.clone().build().expect_err("a flaw").into_parts();
+        assert_eq!(back, builder);
+        flaw
+    };
+    assert!(sound().build().is_ok());
+    assert_eq!(flaw(Contract::builder("").system("crm").system("erp")), Flaw::EmptyName);
+    assert_eq!(flaw(sound().system("")), Flaw::EmptyName);
+    assert_eq!(flaw(sound().field("", Authority::Shared)), Flaw::EmptyName);
+    assert_eq!(flaw(sound().excluded("")), Flaw::EmptyName);
+    assert_eq!(flaw(Contract::builder("contact").system("crm")), Flaw::TooFewSystems { found: 1 });
+    assert_eq!(flaw(sound().system("crm")), Flaw::SystemTwice { system: "crm".into() });
+    assert_eq!(flaw(sound().field("email", Authority::Shared)), Flaw::FieldTwice { field: "email".into() });
+    assert_eq!(flaw(sound().excluded("x").excluded("x")), Flaw::FieldTwice { field: "x".into() });
+    assert_eq!(flaw(sound().excluded("email")), Flaw::SyncedAndExcluded { field: "email".into() });
+    let stranger = sound().field("badge", Authority::system("hr"));
+    assert_eq!(flaw(stranger), Flaw::OwnerIsNoParty { field: "badge".into(), owner: "hr".into() });
+}
+
+#[test]
+fn a_contract_plans_by_the_place_of_the_owner() {
+    let slots = [&Slot::Value(1), &Slot::Value(2), &Slot::Unread];
+    let verdict = |field| contract().plan(field, &slots, &Base::Known(Some(1))).map(|plan| plan.verdict());
+    assert_eq!(verdict("email"), Some(Verdict::Write(0)));
+    assert_eq!(verdict("terms"), Some(Verdict::Write(1)));
+    assert_eq!(verdict("nickname"), Some(Verdict::Write(1)));
+    assert_eq!(verdict("status"), Some(Verdict::Ask(Question::Manual)));
+    assert_eq!((verdict("internal_notes"), verdict("unknown")), (None, None));
+}
+
+#[test]
+fn a_business_owner_can_read_and_sign_it() {
+    let page = contract().to_string();
+    let wanted = "\
+# contact
+
+Between crm, erp, billing.
+
+| field | who decides | when the systems differ |
+|---|---|---|
+| email | owned by crm | crm's value replaces the others |
+| terms | owned by erp | erp's value replaces the others |
+| nickname | shared | the one that changed is taken over; two different changes are put to a person |
+| status | decided by a person | nothing is written before a person has decided |
+| internal\\_notes | excluded | it is not exchanged: every system keeps its own |
+";
+    assert_eq!(page, wanted);
+    let hostile = Contract::builder("a\n# b").system("x|y").system("z").field("f\n|", Authority::system("x|y"));
+    let page = hostile.build().expect("odd names").to_string();
+    assert_eq!(page.lines().count(), 7, "no name breaks the page:\n{page}");
+    assert!(page.contains("| f \\| | owned by x\\|y | x\\|y's value replaces the others |"), "{page}");
+}
+
+#[test]
+fn a_change_of_authority_is_listed_field_by_field() {
+    let builder = Contract::builder("contact").system("crm").system("erp").system("billing");
+    let builder = builder.field("email", Authority::system("crm")).field("terms", Authority::Manual);
+    let other = builder.field("status", Authority::Manual).field("fax", Authority::Shared).build().expect("sound");
+    let changes = contract().changes_to(&other).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        changes,
+        [
+            "terms: owned by erp, becomes decided by a person: where the systems differ, nothing is written before a \
+             person has decided",
+            "nickname: shared, becomes not exchanged: every system keeps its own value",
+            "fax: not exchanged, becomes shared: where the systems differ, the one that changed is taken over; two \
+             different changes are put to a person",
+        ]
+    );
+    assert!(contract().changes_to(&contract()).is_empty());
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_600_000, 0).expect("in 2026") + TimeDelta::seconds(seconds)
+}
+
+fn sides(stamps: &[Stamp]) -> Vec<Side<usize>> {
+    let side = |(place, stamp): (usize, &Stamp)| Side {
+        system: format!("system {place}"),
+        slot: Slot::Value(place),
+        modified: *stamp,
+    };
+    stamps.iter().enumerate().map(side).collect()
+}
+
+fn last_writer(stamps: &[Stamp], tolerance: u64) -> Option<usize> {
+    let conflict =
+        SyncConflict { record_id: "C-1".into(), field: "email".into(), base: Base::Never, sides: sides(stamps) };
+    let writer = conflict.last_writer(Duration::from_secs(tolerance)).map(str::to_owned);
+    writer.map(|writer| conflict.sides.iter().position(|side| side.system == writer).expect("one of them"))
+}
+
+/// Laws 25 and 26, for every pair of stamps over seven seconds and every tolerance up to three.
+#[test]
+fn the_last_writer_is_proved_or_unknown() {
+    let times = -3..=3;
+    let mut stamps = vec![Stamp::Unknown];
+    stamps.extend(times.flat_map(|time| [Stamp::Field(at(time)), Stamp::Record(at(time))]));
+    let shifted = |stamp: Stamp| match stamp {
+        Stamp::Field(time) => Stamp::Field(time + TimeDelta::days(9)),
+        Stamp::Record(time) => Stamp::Record(time + TimeDelta::days(9)),
+        Stamp::Unknown => Stamp::Unknown,
+    };
+    let possible = |stamp: Stamp| -> Vec<DateTime<Utc>> {
+        match stamp {
+            Stamp::Field(time) => vec![time],
+            Stamp::Record(time) => (0..4).map(|back| time - TimeDelta::seconds(back)).collect(),
+            Stamp::Unknown => vec![],
+        }
+    };
+    let mut proved = 0;
+    for (a, b) in stamps.iter().flat_map(|a| stamps.iter().map(move |b| (*a, *b))) {
+        for tolerance in 0..4 {
+            let writer = last_writer(&[a, b], tolerance);
+            assert_eq!(writer, last_writer(&[b, a], tolerance).map(|place| 1 - place), "antisymmetric");
+            assert_eq!(writer, last_writer(&[shifted(a), shifted(b)], tolerance), "only the difference counts");
+            let wider = last_writer(&[a, b], tolerance + 1);
+            assert!(wider.is_none() || wider == writer, "more tolerance never turns a verdict");
+            let Some(writer) = writer else { continue };
+            proved += 1;
+            for (a, b) in possible(a).into_iter().flat_map(|a| possible(b).into_iter().map(move |b| (a, b))) {
+                for error in -(tolerance as i64)..=tolerance as i64 {
+                    let later = if a + TimeDelta::seconds(error) > b { 0 } else { 1 };
+                    assert_eq!(writer, later, "sound under any clock error within the tolerance");
+                }
+            }
+        }
+    }
+    assert!(proved > 0);
+}
+
+#[test]
+fn among_many_the_last_writer_is_later_than_each() {
+    let field = |seconds| Stamp::Field(at(seconds));
+    assert_eq!(last_writer(&[field(1), field(9), Stamp::Record(at(5))], 1), Some(1));
+    assert_eq!(last_writer(&[field(9), field(9), field(1)], 0), None, "a tie at the top");
+    assert_eq!(last_writer(&[field(9), Stamp::Unknown], 0), None);
+    assert_eq!(last_writer(&[field(9)], 0), None, "one side is no conflict");
+    assert_eq!(last_writer(&[field(9), field(1)], u64::MAX), None, "a tolerance past every calendar");
+}
+
+#[test]
+fn a_conflict_names_the_record_and_never_its_values() {
+    let stamps = [Stamp::Unknown, Stamp::Unknown];
+    let conflict = contract().detect_conflict("nickname", "C-1", sides(&stamps), Base::Never).expect("two edits");
+    assert_eq!(
+        conflict.to_string(),
+        r#""nickname" of record "C-1" was changed in different ways in system 0, system 1"#
+    );
+    assert!(contract().detect_conflict("internal_notes", "C-1", sides(&stamps), Base::Never).is_none());
+    assert!(contract().detect_conflict("nickname", "C-1", sides(&stamps), Base::Known(Some(0))).is_none(), "one edit");
+}
