@@ -26,12 +26,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod boundary;
 pub mod conflict;
 pub mod contract;
 pub mod reconcile;
 mod slot;
+pub mod system;
 
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract};
 pub use reconcile::{FieldPlan, Question, Rule, Verdict, Write};
 pub use slot::{Base, Slot};
+pub use system::{Capability, Steward, System};

@@ -127,7 +127,11 @@ impl<'a, T: PartialEq> FieldPlan<'a, T> {
     /// assert_eq!(plan.next_base(), Base::Known(Some("gold")));
     /// ```
     pub fn new(rule: Rule, slots: &'a [&'a Slot<T>], base: &'a Base<T>) -> Self {
-        Self { slots, base, verdict: verdict(rule, slots, base) }
+        Self::decided(verdict(rule, slots, base), slots, base)
+    }
+
+    pub(super) fn decided(verdict: Verdict, slots: &'a [&'a Slot<T>], base: &'a Base<T>) -> Self {
+        Self { slots, base, verdict }
     }
 
     /// What is to be done.

@@ -1,0 +1,130 @@
+//! Systems of record as types, the capability to speak for one, and who may write which field.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A system of record: one marker type for each.
+///
+/// `Key` is a type that only the system's own connector can make, because it has a private field. Whoever has no key
+/// cannot speak for the system.
+///
+/// ```
+/// mod crm {
+///     use integration_automation_patterns::sync::{Capability, System};
+///
+///     pub enum Crm {}
+///     pub struct Key(());
+///
+///     impl System for Crm {
+///         const NAME: &'static str = "crm";
+///         type Key = Key;
+///     }
+///
+///     /// The connector: it knows how to reach the CRM, and alone has its key.
+///     pub fn connect() -> Capability<Crm> {
+///         Capability::mint(&Key(()))
+///     }
+/// }
+///
+/// assert_eq!(format!("{:?}", crm::connect()), "Capability<crm>");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a system of record",
+    label = "needs `impl System for {Self}` with its NAME and the Key that its connector keeps"
+)]
+pub trait System: 'static {
+    /// The name in contracts, plans and logs.
+    const NAME: &'static str;
+    /// What only the system's connector can make.
+    type Key;
+}
+
+/// The capability to speak for a system: what a snapshot or an edit is bound to.
+///
+/// It cannot be cloned, and is made of the system's key alone.
+pub struct Capability<S: System>(PhantomData<fn() -> S>);
+
+impl<S: System> Capability<S> {
+    /// The capability of whoever holds the key.
+    pub fn mint(_key: &S::Key) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<S: System> fmt::Debug for Capability<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Capability<{}>", S::NAME)
+    }
+}
+
+/// The writer of what a person has decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Steward {}
+
+/// This writer may write a field that `Owner` owns: it is that owner.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may not write `{Field}`: its system of record is `{Owner}`",
+    label = "this edit speaks for `{Self}`; `Edit::by` with the capability of `{Owner}` may write it"
+)]
+pub trait MayWrite<Owner, Field>: sealed::Is<Owner> {}
+
+#[diagnostic::do_not_recommend]
+impl<S: System, Field> MayWrite<S, Field> for S {}
+
+/// This writer may write a field that only a person decides on: it is a person's decision.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may not write `{Field}`: only a person decides on it",
+    label = "this edit speaks for `{Self}`; `Edit::decided` with a `Decision` may write it"
+)]
+pub trait MayDecide<Field>: sealed::Is<Steward> {}
+
+#[diagnostic::do_not_recommend]
+impl<Field> MayDecide<Field> for Steward {}
+
+/// This writer may write an excluded field: nobody may.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may not write `{Field}`: it is excluded from this boundary",
+    label = "nobody may: each system keeps its own"
+)]
+pub trait MayWriteExcluded<Field>: sealed::Nobody {}
+
+/// The parties to a boundary, as a list of types, have this system among them, at this place.
+///
+/// `At` is found by the compiler.
+#[diagnostic::on_unimplemented(
+    message = "`{S}` is not a party to this boundary",
+    label = "the parties are the systems that the declaration names behind `between`"
+)]
+pub trait Includes<S, At>: sealed::Includes<S, At> {
+    /// The place of the system, from 0.
+    const PLACE: usize;
+}
+
+/// The place at the head of a list.
+#[derive(Debug)]
+pub enum Here {}
+
+/// A place further down.
+#[derive(Debug)]
+pub struct Further<At>(PhantomData<At>);
+
+#[diagnostic::do_not_recommend]
+impl<S, Rest> Includes<S, Here> for (S, Rest) {
+    const PLACE: usize = 0;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, First, Rest: Includes<S, At>, At> Includes<S, Further<At>> for (First, Rest) {
+    const PLACE: usize = Rest::PLACE.saturating_add(1);
+}
+
+mod sealed {
+    pub trait Is<T> {}
+    impl<T> Is<T> for T {}
+
+    pub trait Nobody {}
+
+    pub trait Includes<S, At> {}
+    impl<S, Rest> Includes<S, super::Here> for (S, Rest) {}
+    impl<S, First, Rest: super::Includes<S, At>, At> Includes<S, super::Further<At>> for (First, Rest) {}
+}
