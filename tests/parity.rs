@@ -248,7 +248,7 @@ fn sync(case: &Value, rules: &mut Rules) {
     let side = |system: &str, value: &str, stamp: &str| Side {
         system: system.to_owned(),
         slot: Slot::Value(case[value].clone()),
-        modified: case[stamp].as_str().map_or(Stamp::Unknown, |at| Stamp::Field(at.parse().expect("a time"))),
+        modified: case[stamp].as_str().map_or(Stamp::Unknown, |at| Stamp::OfField(at.parse().expect("a time"))),
     };
     let sides = vec![side(&a, "value_a", "system_a_modified_at"), side(&b, "value_b", "system_b_modified_at")];
     let base = case.get("last_sync_value").map_or(Base::Never, |agreed| Base::Known(Some(agreed.clone())));

@@ -127,16 +127,16 @@ fn last_writer(stamps: &[Stamp], tolerance: u64) -> Option<usize> {
 fn the_last_writer_is_proved_or_unknown() {
     let times = -3..=3;
     let mut stamps = vec![Stamp::Unknown];
-    stamps.extend(times.flat_map(|time| [Stamp::Field(at(time)), Stamp::Record(at(time))]));
+    stamps.extend(times.flat_map(|time| [Stamp::OfField(at(time)), Stamp::OfRecord(at(time))]));
     let shifted = |stamp: Stamp| match stamp {
-        Stamp::Field(time) => Stamp::Field(time + TimeDelta::days(9)),
-        Stamp::Record(time) => Stamp::Record(time + TimeDelta::days(9)),
+        Stamp::OfField(time) => Stamp::OfField(time + TimeDelta::days(9)),
+        Stamp::OfRecord(time) => Stamp::OfRecord(time + TimeDelta::days(9)),
         Stamp::Unknown => Stamp::Unknown,
     };
     let possible = |stamp: Stamp| -> Vec<DateTime<Utc>> {
         match stamp {
-            Stamp::Field(time) => vec![time],
-            Stamp::Record(time) => (0..4).map(|back| time - TimeDelta::seconds(back)).collect(),
+            Stamp::OfField(time) => vec![time],
+            Stamp::OfRecord(time) => (0..4).map(|back| time - TimeDelta::seconds(back)).collect(),
             Stamp::Unknown => vec![],
         }
     };
@@ -163,8 +163,8 @@ fn the_last_writer_is_proved_or_unknown() {
 
 #[test]
 fn among_many_the_last_writer_is_later_than_each() {
-    let field = |seconds| Stamp::Field(at(seconds));
-    assert_eq!(last_writer(&[field(1), field(9), Stamp::Record(at(5))], 1), Some(1));
+    let field = |seconds| Stamp::OfField(at(seconds));
+    assert_eq!(last_writer(&[field(1), field(9), Stamp::OfRecord(at(5))], 1), Some(1));
     assert_eq!(last_writer(&[field(9), field(9), field(1)], 0), None, "a tie at the top");
     assert_eq!(last_writer(&[field(9), Stamp::Unknown], 0), None);
     assert_eq!(last_writer(&[field(9)], 0), None, "one side is no conflict");

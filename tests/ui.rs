@@ -72,8 +72,12 @@ impl Program {
     }
 }
 
-/// An identifier or a string literal.
+/// An identifier, a string literal, or the end of a declaration, with or without an authority.
 fn is_one_token(text: &str) -> bool {
+    let text = text.trim_start_matches("=> ").trim_end_matches(',');
+    if text.is_empty() {
+        return true;
+    }
     let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     is_word(text) || text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(is_word)
 }
@@ -81,11 +85,13 @@ fn is_one_token(text: &str) -> bool {
 /// The line with one token in place of another that stands in it exactly once.
 fn replace_token(line: &str, wrong: &str, right: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let places = line
-        .match_indices(wrong)
-        .filter(|(at, _)| !line[..*at].ends_with(is_part) && !line[at + wrong.len()..].starts_with(is_part));
+    let is_word = wrong.starts_with(is_part);
+    let whole = |at: usize| !line[..at].ends_with(is_part) && !line[at + wrong.len()..].starts_with(is_part);
+    let places = line.match_indices(wrong).filter(|(at, _)| !is_word || whole(*at));
     match places.collect::<Vec<_>>()[..] {
-        [(at, _)] => Some(format!("{}{right}{}", &line[..at], &line[at + wrong.len()..])),
+        [(at, _)] => {
+            Some(format!("{}{}{right}{}", &line[..at], if wrong == "," { " " } else { "" }, &line[at + wrong.len()..]))
+        }
         _ => None,
     }
 }
@@ -93,6 +99,7 @@ fn replace_token(line: &str, wrong: &str, right: &str) -> Option<String> {
 fn programs() -> Vec<Program> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
     let mut paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<PathBuf>>();
+    paths.retain(|path| path.is_file());
     paths.sort();
     paths.iter().map(|path| Program::read(path)).collect()
 }
@@ -114,7 +121,7 @@ fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
          [dependencies]\nchrono = {{ version = \"0.4\", default-features = false }}\n\
          integration-automation-patterns.path = {root:?}\n\n[lib]\npath = \"src/lib.rs\"\n"
     );
-    fs::write(sources.join("lib.rs"), "").unwrap();
+    fs::copy(root.join("tests/ui/lib/systems.rs"), sources.join("lib.rs")).unwrap();
     for program in programs {
         for (name, source) in [(program.name.clone(), program.source.clone()), (twin(program), program.twin_source())] {
             fs::write(sources.join(format!("{name}.rs")), source).unwrap();
@@ -163,7 +170,9 @@ fn rendered(errors: &[Value]) -> String {
 fn differences(program: &Program, error: &Value) -> String {
     let primary = error["spans"].as_array().unwrap().iter().find(|span| span["is_primary"] == true).unwrap();
     let notes = error["children"].as_array().unwrap();
+    let no_code = Value::from("none");
     let found = |key: &str| match key {
+        "code" if error["code"].is_null() => vec![&no_code],
         "code" => vec![&error["code"]["code"]],
         "error" => vec![&error["message"]],
         "label" => vec![&primary["label"]],
@@ -171,7 +180,13 @@ fn differences(program: &Program, error: &Value) -> String {
     };
     let missing = program.expected.iter().filter(|(key, wanted)| !found(key).iter().any(|found| found == wanted));
     let mut differences = missing.map(|(key, wanted)| format!("the {key} {wanted:?}")).collect::<Vec<_>>();
-    if !primary["text"][0]["text"].as_str().unwrap().ends_with(HERE) {
+    let here = program.source.lines().position(|line| line.ends_with(HERE)).map(|index| index as u64 + 1);
+    let mut place = primary;
+    while !place["expansion"].is_null() {
+        place = &place["expansion"]["span"];
+    }
+    let span = place["line_start"].as_u64()..=place["line_end"].as_u64();
+    if !span.contains(&here) {
         differences.push(format!("an error that points at {:?}", program.line));
     }
     differences.join(" and ")

@@ -69,8 +69,8 @@ use super::slot::{Base, Slot};
 ///   where it is excluded;
 /// - `Agreed`: the last common state, a [`Base`] for each field;
 /// - `reconcile`: all snapshots, in the order of `between`, and the last common state; its `Plan` has an entry for each
-///   field whose type follows from the authority: an [`Owned`] or [`Shared`] field may be written, a [`Manual`] one
-///   only asked;
+///   field whose type follows from the authority: an [`OwnedField`] or [`SharedField`] may be
+///   written, a [`ManualField`] only asked;
 /// - `contract()`: the same as a [`Contract`], and `SYSTEMS`, the names in order.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up where it stands.
@@ -100,15 +100,15 @@ macro_rules! __boundary {
         $crate::__boundary! { @read $m $v $b $s $y [$($x)* {$f ($t)}] $($($rest)*)? }
     };
     (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $f:ident : $t:ty => Manual $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (Manual) ($crate::sync::Rule::Manual)
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (ManualField) ($crate::sync::Rule::Manual)
             ($crate::sync::Authority::Manual) (S: $crate::sync::system::MayDecide<field::$f>)}] $x $($($rest)*)? }
     };
     (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $f:ident : $t:ty => Shared $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (Shared) ($crate::sync::Rule::Shared)
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (SharedField) ($crate::sync::Rule::Shared)
             ($crate::sync::Authority::Shared) ()}] $x $($($rest)*)? }
     };
     (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $f:ident : $t:ty => $owner:ident $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (Owned)
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (OwnedField)
             ($crate::sync::Rule::Owner($crate::sync::boundary::place::<Parties, $owner, _>()))
             ($crate::sync::Authority::system(<$owner as $crate::sync::System>::NAME))
             (S: $crate::sync::system::MayWrite<$owner, field::$f>)}] $x $($($rest)*)? }
@@ -118,6 +118,12 @@ macro_rules! __boundary {
             "the field `", stringify!($f), "` of the boundary `", stringify!($b), "` has no authority: write `",
             stringify!($f), ": ", stringify!($t), " => A` with a system, `Shared` or `Manual` for `A`, or `excluded ",
             stringify!($f), ": ", stringify!($t), "`"
+        ));
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $($other:tt)+) => {
+        compile_error!(concat!(
+            "a field of the boundary `", stringify!($b), "` is `name: Type => A` with a system, `Shared` or `Manual` for ",
+            "`A`, or `excluded name: Type`; this is neither: `", stringify!($($other)+), "`"
         ));
     };
     (@read [$(#[$m:meta])*] [$vis:vis] $b:ident [$({$s:ident $snapshot:ident})+]
@@ -332,11 +338,11 @@ macro_rules! entries {
 
 entries! {
     /// The plan for a field that one system owns: its value is written to the others, and never to itself.
-    Owned;
+    OwnedField;
     /// The plan for a field that the systems share.
-    Shared;
+    SharedField;
     /// The plan for a field that only a person decides on: it has questions, and no writes.
-    Manual;
+    ManualField;
 }
 
 macro_rules! written {
@@ -350,4 +356,4 @@ macro_rules! written {
     };
 }
 
-written!(Owned Shared);
+written!(OwnedField SharedField);

@@ -14,9 +14,9 @@ pub enum Stamp {
     #[default]
     Unknown,
     /// The record was last changed then: the field changed then or earlier.
-    Record(DateTime<Utc>),
+    OfRecord(DateTime<Utc>),
     /// The field was changed then.
-    Field(DateTime<Utc>),
+    OfField(DateTime<Utc>),
 }
 
 impl Stamp {
@@ -31,13 +31,13 @@ impl Stamp {
     ///
     /// let noon = "2026-01-05T12:00:00Z".parse()?;
     /// let later = "2026-01-05T12:00:09Z".parse()?;
-    /// assert!(Stamp::Field(later).is_after(Stamp::Record(noon), Duration::from_secs(5)));
-    /// assert!(!Stamp::Field(later).is_after(Stamp::Field(noon), Duration::from_secs(9)), "within the tolerance");
-    /// assert!(!Stamp::Record(later).is_after(Stamp::Field(noon), Duration::ZERO), "the field may be older");
+    /// assert!(Stamp::OfField(later).is_after(Stamp::OfRecord(noon), Duration::from_secs(5)));
+    /// assert!(!Stamp::OfField(later).is_after(Stamp::OfField(noon), Duration::from_secs(9)), "within the tolerance");
+    /// assert!(!Stamp::OfRecord(later).is_after(Stamp::OfField(noon), Duration::ZERO), "the field may be older");
     /// # Ok::<(), chrono::ParseError>(())
     /// ```
     pub fn is_after(self, other: Self, tolerance: Duration) -> bool {
-        let (Self::Field(this), Self::Field(other) | Self::Record(other)) = (self, other) else { return false };
+        let (Self::OfField(this), Self::OfField(other) | Self::OfRecord(other)) = (self, other) else { return false };
         TimeDelta::from_std(tolerance).is_ok_and(|tolerance| this.signed_duration_since(other) > tolerance)
     }
 }
@@ -65,7 +65,7 @@ pub struct Side<V> {
 ///     .field("nickname", Authority::Shared)
 ///     .build()?;
 /// let side = |system: &str, name: &'static str, at: &str| -> Result<_, Box<dyn std::error::Error>> {
-///     Ok(Side { system: system.to_owned(), slot: Slot::Value(name), modified: Stamp::Field(at.parse()?) })
+///     Ok(Side { system: system.to_owned(), slot: Slot::Value(name), modified: Stamp::OfField(at.parse()?) })
 /// };
 /// let sides = vec![side("crm", "Al", "2026-01-05T12:00:00Z")?, side("erp", "Alan", "2026-01-05T13:00:00Z")?];
 /// let conflict = contract.detect_conflict("nickname", "C-1", sides, Base::Never).ok_or("two edits that differ")?;

@@ -119,12 +119,23 @@ impl<S, First, Rest: Includes<S, At>, At> Includes<S, Further<At>> for (First, R
 }
 
 mod sealed {
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot grant itself what `{T}` may write",
+        label = "who may write a field is said by the declaration of its boundary alone"
+    )]
     pub trait Is<T> {}
+    #[diagnostic::do_not_recommend]
     impl<T> Is<T> for T {}
 
     pub trait Nobody {}
 
+    #[diagnostic::on_unimplemented(
+        message = "`{S}` cannot make itself a party to a boundary",
+        label = "the parties are named by the declaration of the boundary alone"
+    )]
     pub trait Includes<S, At> {}
+    #[diagnostic::do_not_recommend]
     impl<S, Rest> Includes<S, super::Here> for (S, Rest) {}
+    #[diagnostic::do_not_recommend]
     impl<S, First, Rest: super::Includes<S, At>, At> Includes<S, super::Further<At>> for (First, Rest) {}
 }

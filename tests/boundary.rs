@@ -1,0 +1,197 @@
+//! The declared boundary and the contract at run time are one: the same plans, the same questions, the same words.
+
+use integration_automation_patterns::sync::{
+    Authority, Base, Capability, Contract, FieldPlan, Question, Rule, Slot, System, Verdict,
+};
+use integration_automation_patterns::{Decision, boundary};
+use proptest::prelude::*;
+
+/// Three systems, the markers of different kinds of type: how a marker is written makes no difference.
+mod systems {
+    use super::{Capability, System};
+
+    pub(super) enum Crm {}
+    pub(super) struct Erp;
+    pub(super) struct Billing(());
+
+    macro_rules! system {
+        ($($system:ident $name:literal $connect:ident;)*) => {
+            $(impl System for $system {
+                const NAME: &'static str = $name;
+                type Key = Key;
+            }
+
+            pub(super) fn $connect() -> Capability<$system> {
+                Capability::mint(&Key(()))
+            })*
+        };
+    }
+
+    pub(super) struct Key(());
+
+    system! {
+        Crm "crm" crm;
+        Erp "erp" erp;
+        Billing "billing" billing;
+    }
+
+    impl Billing {
+        #[expect(dead_code, reason = "the marker only has to be of this kind")]
+        fn new() -> Self {
+            Self(())
+        }
+    }
+}
+
+use systems::{Billing, Crm, Erp};
+
+/// A group of fields with one winner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Address {
+    street: String,
+    city: String,
+}
+
+boundary! {
+    /// A contact, shared by CRM and ERP.
+    pub(crate) mod contact between Crm and Erp {
+        email: String => Crm,
+        address: Address => Erp,
+        nickname: String => Shared,
+        status: u8 => Manual,
+        excluded internal_notes: String,
+    }
+}
+
+boundary! {
+    mod account between Crm and Erp and Billing {
+        name: u8 => Crm,
+        terms: u8 => Erp,
+        dunning: u8 => Billing,
+        segment: u8 => Shared,
+        excluded margin: u8,
+        state: u8 => Manual
+    }
+}
+
+fn text(text: &str) -> Slot<String> {
+    Slot::Value(text.to_owned())
+}
+
+#[test]
+fn a_declaration_is_its_contract() {
+    let contract = contact::contract().expect("sound");
+    let builder = Contract::builder("contact").system("crm").system("erp").field("email", Authority::system("crm"));
+    let builder = builder.field("address", Authority::system("erp")).field("nickname", Authority::Shared);
+    let builder = builder.field("status", Authority::Manual).excluded("internal_notes");
+    assert_eq!(contract, builder.build().expect("sound"));
+    assert_eq!((contact::SYSTEMS, account::SYSTEMS), (&["crm", "erp"][..], &["crm", "erp", "billing"][..]));
+}
+
+#[test]
+fn edits_reach_the_snapshot_of_their_system() {
+    let mut of_erp = contact::Snapshot::by(&systems::erp());
+    let address = Address { street: "1 Main St".to_owned(), city: "Lansing".to_owned() };
+    of_erp.edit(contact::Edit::by(&systems::erp()).address(address.clone()).nickname("Al"));
+    assert_eq!((&of_erp.address, &of_erp.nickname), (&Slot::Value(address), &text("Al")));
+    assert_eq!((&of_erp.email, of_erp.status), (&Slot::Unread, Slot::Unread), "what was not edited is as it was");
+}
+
+#[test]
+fn a_person_settles_what_is_manual_with_a_name_and_a_reason() {
+    let decision = Decision::new("dana", "called the customer").expect("not blank");
+    let settled = contact::Edit::decided(decision.clone()).status(2);
+    assert_eq!(settled.decision(), Some(&decision));
+    let mut of_crm = contact::Snapshot::by(&systems::crm());
+    of_crm.decide(settled);
+    assert_eq!(of_crm.status, Slot::Value(2));
+    assert_eq!(contact::Edit::by(&systems::crm()).email("a@x.org").decision(), None);
+}
+
+#[test]
+fn a_plan_has_the_shape_of_its_authorities() {
+    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    of_crm.email = text("new@x.org");
+    of_erp.email = text("typo@x.org");
+    of_crm.nickname = text("Al");
+    of_erp.nickname = text("Alan");
+    of_crm.status = Slot::Value(1);
+    of_erp.status = Slot::Empty;
+    let agreed = contact::Agreed { email: Base::Known(Some("old@x.org".to_owned())), ..Default::default() };
+    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+
+    let writes = plan.email.writes().collect::<Vec<_>>();
+    assert_eq!(writes.iter().map(|write| contact::SYSTEMS[write.to]).collect::<Vec<_>>(), ["erp"]);
+    assert_eq!(writes[0].lost(), Some(Some(&"typo@x.org".to_owned())));
+    assert_eq!((plan.nickname.question(), plan.nickname.writes().count()), (Some(Question::Conflict), 0));
+    assert_eq!(plan.status.question(), Some(Question::Manual));
+    assert_eq!(plan.status.sides().collect::<Vec<_>>(), [(0, Some(&1)), (1, None)]);
+    assert_eq!(plan.address.verdict(), Verdict::Unread);
+    let next = plan.next();
+    assert_eq!(next.email, Base::Known(Some("new@x.org".to_owned())));
+    assert_eq!((next.nickname, next.address), (Base::Never, Base::Never));
+}
+
+#[test]
+fn never_agreed_and_agreed_on_nothing_stay_apart() {
+    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    of_crm.email = Slot::Empty;
+    of_erp.email = text("kept@x.org");
+    let first = contact::Agreed::default();
+    assert_eq!(contact::reconcile(&of_crm, &of_erp, &first).email.question(), Some(Question::BlankOwner));
+    let agreed = contact::Agreed { email: Base::Known(None), ..Default::default() };
+    let cleared = contact::reconcile(&of_crm, &of_erp, &agreed);
+    assert_eq!(cleared.email.writes().map(|write| write.value).collect::<Vec<_>>(), [None]);
+}
+
+fn slot() -> impl Strategy<Value = Slot<u8>> {
+    prop_oneof![Just(Slot::Unread), Just(Slot::Empty), (0_u8..3).prop_map(Slot::Value)]
+}
+
+fn base() -> impl Strategy<Value = Base<u8>> {
+    prop_oneof![Just(Base::Never), prop::option::of(0_u8..3).prop_map(Base::Known)]
+}
+
+proptest! {
+    /// Protects the declaration: whatever the systems say, each field is planned by its own rule and by nothing else.
+    #[test]
+    fn each_field_is_planned_as_the_kernel_plans_it(
+        said in prop::collection::vec(prop::array::uniform3(slot()), 5),
+        agreed in prop::array::uniform5(base()),
+    ) {
+        let mut snapshots = (
+            account::Snapshot::by(&systems::crm()),
+            account::Snapshot::by(&systems::erp()),
+            account::Snapshot::by(&systems::billing()),
+        );
+        macro_rules! fill {
+            ($($place:tt)*) => {
+                $({
+                    let snapshot = &mut snapshots.$place;
+                    snapshot.name = said[0][$place];
+                    snapshot.terms = said[1][$place];
+                    snapshot.dunning = said[2][$place];
+                    snapshot.segment = said[3][$place];
+                    snapshot.state = said[4][$place];
+                })*
+            };
+        }
+        fill!(0 1 2);
+        let [name, terms, dunning, segment, state] = agreed;
+        let common = account::Agreed { name, terms, dunning, segment, state };
+        let plan = account::reconcile(&snapshots.0, &snapshots.1, &snapshots.2, &common);
+        let next = plan.next();
+
+        let rules = [Rule::Owner(0), Rule::Owner(1), Rule::Owner(2), Rule::Shared, Rule::Manual];
+        let found = [plan.name.verdict(), plan.terms.verdict(), plan.dunning.verdict(), plan.segment.verdict(), plan.state.verdict()];
+        let writes = [plan.name.writes().count(), plan.terms.writes().count(), plan.dunning.writes().count(), plan.segment.writes().count(), 0];
+        let moved = [next.name, next.terms, next.dunning, next.segment, next.state];
+        for (field, rule) in rules.into_iter().enumerate() {
+            let slots = said[field].each_ref();
+            let expected = FieldPlan::new(rule, &slots, &agreed[field]);
+            prop_assert_eq!(found[field], expected.verdict());
+            prop_assert_eq!(writes[field], expected.writes().count());
+            prop_assert_eq!(moved[field], expected.next_base());
+        }
+    }
+}

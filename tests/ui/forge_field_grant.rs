@@ -1,0 +1,22 @@
+//! The crate of a system grants itself a field
+//@ code: E0277
+//@ twin: MayWrite => Grant
+//@ error: `Mine` cannot grant itself what `Erp` may write
+//@ label: who may write a field is said by the declaration of its boundary alone
+
+use integration_automation_patterns::sync::System;
+use integration_automation_patterns::sync::system::MayWrite;
+use ui::{Erp, contact};
+
+pub trait Grant<Owner, Field> {}
+
+pub fn may_write<S: MayWrite<Erp, contact::field::billing_address>>() {}
+
+pub enum Mine {}
+
+impl System for Mine {
+    const NAME: &'static str = "mine";
+    type Key = ();
+}
+
+impl MayWrite<Erp, contact::field::billing_address> for Mine {} //@ here

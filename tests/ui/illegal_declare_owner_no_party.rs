@@ -1,0 +1,15 @@
+//! A field is declared for a system that is no party
+//@ code: E0277
+//@ error: `ui::Hr` is not a party to this boundary
+//@ label: the parties are the systems that the declaration names behind `between`
+//@ twin: Hr => Erp
+
+use integration_automation_patterns::boundary;
+use ui::{Crm, Erp, Hr};
+
+boundary! {
+    pub mod lead between Crm and Erp {
+        email: String => Crm,
+        badge: String => Hr, //@ here
+    }
+}
