@@ -10,6 +10,7 @@ use backon::BackoffBuilder;
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::state::{Dispatched, Pending};
 use integration_automation_patterns::{Envelope, EventId, RetryPolicy};
+use support::reconcile::{self, Snapshots, contact, snapshots};
 use support::{ByHand, LeadCreated, by_hand, called, deliver_all, deliver_all_by_hand, envelope, moment};
 
 mod support;
@@ -118,7 +119,42 @@ fn main() {
         let ours = time(|| (0..8).map(|retry| black_box(&policy).wait(retry)).sum::<Duration>());
         (ours, time(|| black_box(&peer).build().sum::<Duration>()))
     });
+    print_reconcile();
     print("a fresh id, beside `Uuid::now_v7`", "", ROUNDS, || (time(EventId::generate), time(uuid::Uuid::now_v7)));
+}
+
+/// The reconcile kernel, a thousand records at a time.
+fn print_reconcile() {
+    let contract = contact::contract().unwrap();
+    for (what, conflicting) in [("agreeing", false), ("conflicting", true)] {
+        let records = (0..1000).map(|number| snapshots(number, conflicting)).collect::<Vec<_>>();
+        let maps = records.iter().map(reconcile::maps).collect::<Vec<_>>();
+        let all = |reconcile: fn(&Snapshots) -> usize| {
+            let start = Instant::now();
+            black_box(black_box(&records).iter().map(reconcile).sum::<usize>());
+            start.elapsed()
+        };
+        let dynamic = || {
+            let start = Instant::now();
+            black_box(black_box(&maps).iter().map(|maps| reconcile::dynamic(&contract, maps)).sum::<usize>());
+            start.elapsed()
+        };
+        let by_hand = || (all(reconcile::declared), all(reconcile::by_hand));
+        print(
+            &format!("a declared boundary, {what} records of 8 fields, beside the rules by hand"),
+            "at most 1.05",
+            ROUNDS,
+            by_hand,
+        );
+        let reach = "at most 0.05";
+        let of_maps = || (all(reconcile::declared), dynamic());
+        print(
+            &format!("a declared boundary, {what} records of 8 fields, beside maps of values"),
+            reach,
+            ROUNDS,
+            of_maps,
+        );
+    }
 }
 
 fn write_line(out: &mut String, event: &Envelope<Dispatched, LeadCreated>) {

@@ -94,7 +94,8 @@ fn a_record_leaves_the_envelope_and_says_the_same() {
     let bytes = sent.to_record_with(|lead| Ok::<_, Infallible>(vec![lead.0])).expect("infallible");
     assert_eq!((&bytes.id, bytes.status, &bytes.payload), (&record.id, record.status, &vec![7]));
     assert_eq!(AnyEnvelope::from(sent).to_record(), record);
-    assert_eq!(bytes.rehydrate().expect("as stored").status(), DeliveryStatus::Dispatched);
+    let any = bytes.rehydrate().expect("as stored");
+    assert_eq!((any.status(), any.to_record().payload), (DeliveryStatus::Dispatched, vec![7]));
     let AfterFailure::Failed(dead) = (0..7)
         .fold(None, |after, _| match after {
             None => Some(event().dispatch().fail_at("timeout", start())),
@@ -187,6 +188,16 @@ fn jitter_is_a_share_of_every_unit_of_the_wait() {
         assert!((share - whole).abs() < 1e-6, "{length:?}: {share} of the wait, and {whole} of a long one");
     }
     assert_ne!(wait(Duration::from_secs(9)).wait_for(&id, 0), wait(Duration::from_secs(9)).wait_for(&id, 1));
+}
+
+#[test]
+fn a_stored_time_is_brought_to_the_microsecond() {
+    let mut record = Record::from(event().dispatch().reject_at("no account", start()));
+    record.created_at = start() + TimeDelta::nanoseconds(1_999);
+    record.failure.as_mut().expect("on record").at = start() + TimeDelta::nanoseconds(2_999);
+    let back = record.rehydrate().expect("as stored");
+    assert_eq!(back.created_at(), start() + TimeDelta::microseconds(1));
+    assert_eq!(back.failure().expect("on record").at, start() + TimeDelta::microseconds(2));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "no bench uses everything")]
 
+pub(crate) mod reconcile;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;

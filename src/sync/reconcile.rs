@@ -63,23 +63,24 @@ pub enum Question {
 /// assert_eq!(verdict(Rule::Owner(0), &[&other, &new], &base), Verdict::Write(0));
 /// assert_eq!(verdict(Rule::Manual, &[&old, &new], &base), Verdict::Ask(Question::Manual));
 /// ```
+#[inline]
 pub fn verdict<T: PartialEq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict {
-    let read = || slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.read()?)));
-    let Some((first, shown)) = read().next() else { return Verdict::Unread };
-    let agreed = read().all(|(_, other)| other == shown);
+    let mut read = slots.iter().copied().enumerate().filter(|(_, slot)| !matches!(slot, Slot::Unread));
+    let Some((first, shown)) = read.next() else { return Verdict::Unread };
+    let agreed = read.all(|(_, other)| other == shown);
     match rule {
-        Rule::Owner(owner) => match slots.get(owner).and_then(|slot| slot.read()) {
-            None => Verdict::Unread,
-            Some(_) if agreed => Verdict::Agreed(first),
-            Some(None) if matches!(base, Base::Never) => Verdict::Ask(Question::BlankOwner),
-            Some(_) => Verdict::Write(owner),
+        Rule::Owner(owner) => match (slots.get(owner), base) {
+            (None | Some(Slot::Unread), _) => Verdict::Unread,
+            _ if agreed => Verdict::Agreed(first),
+            (Some(Slot::Empty), Base::Never) => Verdict::Ask(Question::BlankOwner),
+            _ => Verdict::Write(owner),
         },
         _ if agreed => Verdict::Agreed(first),
         Rule::Manual => Verdict::Ask(Question::Manual),
         Rule::Shared => {
-            let edits = || slots.iter().enumerate().filter(|(_, slot)| base.is_edited(slot));
-            match edits().next() {
-                Some((place, edit)) if edits().all(|(_, other)| other == edit) => Verdict::Write(place),
+            let mut edits = slots.iter().enumerate().filter(|(_, slot)| base.is_edited(slot));
+            match edits.next() {
+                Some((place, edit)) if edits.all(|(_, other)| other == edit) => Verdict::Write(place),
                 _ => Verdict::Ask(Question::Conflict),
             }
         }

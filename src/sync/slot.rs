@@ -84,10 +84,10 @@ impl<T: PartialEq> Base<T> {
     /// ```
     #[inline]
     pub fn is_edited(&self, slot: &Slot<T>) -> bool {
-        match (slot.read(), self) {
-            (None, _) => false,
-            (Some(shown), Self::Never) => shown.is_some(),
-            (Some(shown), Self::Known(agreed)) => shown != agreed.as_ref(),
+        match (slot, self) {
+            (Slot::Unread, _) | (Slot::Empty, Self::Never | Self::Known(None)) => false,
+            (Slot::Value(value), Self::Known(Some(agreed))) => value != agreed,
+            (Slot::Empty, Self::Known(Some(_))) | (Slot::Value(_), _) => true,
         }
     }
 }
