@@ -71,7 +71,7 @@ use super::slot::{Base, Slot};
 /// - `reconcile`: all snapshots, in the order of `between`, and the last common state; its `Plan` has an entry for each
 ///   field whose type follows from the authority: an [`OwnedField`] or [`SharedField`] may be
 ///   written, a [`ManualField`] only asked;
-/// - `contract()`: the same as a [`Contract`], and `SYSTEMS`, the names in order.
+/// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the names in order.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up where it stands.
 ///

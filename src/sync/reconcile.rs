@@ -87,7 +87,7 @@ pub fn verdict<T: PartialEq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> 
     }
 }
 
-/// The plan for one field: the [verdict](verdict), and the writes that follow from it. It holds references only.
+/// The plan for one field: the [`verdict`], and the writes that follow from it. It holds references only.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldPlan<'a, T> {
     slots: &'a [&'a Slot<T>],
