@@ -29,12 +29,14 @@
 pub mod boundary;
 pub mod conflict;
 pub mod contract;
+pub mod existence;
 pub mod reconcile;
 mod slot;
 pub mod system;
 
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract};
+pub use existence::{Deletions, Existence};
 pub use reconcile::{FieldPlan, Question, Rule, Verdict, Write};
 pub use slot::{Base, Slot};
 pub use system::{Capability, Steward, System};

@@ -1,0 +1,295 @@
+//! Reconciles two systems' tables against their last common state, and accounts for every edit.
+//!
+//! ```text
+//! cargo run --example reconcile [CURATED OFFICIAL BASE FOLDER]
+//! ```
+//!
+//! Reads three CSV files with the columns of the contract and the key `id`; by default real records of state
+//! legislators: what a curated database says, what the legislatures' own sites say, and what both said before. Prints the
+//! contract as a page, then for each field how many records agreed, were written either way, lost an edit, or were asked.
+//!
+//! Writes to the folder (`target/reconcile` by default): both tables and the base as they are after the plan,
+//! `review.csv` with what a person must decide, and `lost.csv` with every edit that was overwritten. Run again on these
+//! tables and this base, it writes nothing and asks the same. Where a file is broken it names file and line, exits with 2
+//! and writes nothing at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use integration_automation_patterns::sync::existence::existence;
+use integration_automation_patterns::sync::{Authority, Base, Contract, Deletions, Existence, Question, Slot, Verdict};
+
+/// The systems, in the order of the contract.
+const SYSTEMS: [&str; 2] = ["curated", "official"];
+
+fn main() -> ExitCode {
+    let sample = |name: &str| format!("{}/examples/data/records/{name}.csv", env!("CARGO_MANIFEST_DIR"));
+    let mut arguments = std::env::args().skip(1);
+    let mut next = |default: String| arguments.next().unwrap_or(default);
+    let files = [next(sample("curated")), next(sample("official")), next(sample("base"))];
+    let folder = next("target/reconcile".to_owned());
+    match run(&files, Path::new(&folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run([curated, official, base]: &[String; 3], folder: &Path) -> Result<(), Box<dyn Error>> {
+    let contract = contract()?;
+    let mut sync = Sync {
+        tables: [Table::read(curated, &contract)?, Table::read(official, &contract)?],
+        base: Table::read(base, &contract)?,
+        contract,
+        counts: BTreeMap::new(),
+        lost: vec![["id", "field", "system", "lost", "replaced by"].map(str::to_owned).to_vec()],
+        review: vec![["id", "field", "question", "curated", "official", "agreed before"].map(str::to_owned).to_vec()],
+    };
+    sync.records();
+    sync.write(folder)?;
+    println!("{}", sync.contract);
+    sync.print();
+    println!("\nwritten to {}", folder.display());
+    Ok(())
+}
+
+/// Who decides: the curated database about the person, the legislature about its own telephones.
+fn contract() -> Result<Contract, Box<dyn Error>> {
+    let mut builder = Contract::builder("legislator").system(SYSTEMS[0]).system(SYSTEMS[1]);
+    for field in ["state", "chamber", "district", "role_start", "party", "image"] {
+        builder = builder.field(field, Authority::system(SYSTEMS[0]));
+    }
+    for field in ["capitol_phone", "capitol_fax"] {
+        builder = builder.field(field, Authority::system(SYSTEMS[1]));
+    }
+    for field in ["name", "email", "capitol_address"] {
+        builder = builder.field(field, Authority::Shared);
+    }
+    Ok(builder.field("status", Authority::Manual).build()?)
+}
+
+/// A file of rows by key, with all of its columns.
+struct Table {
+    columns: Vec<String>,
+    rows: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Table {
+    /// Reads a file whole, or says in which line it is broken.
+    fn read(file: &str, contract: &Contract) -> Result<Self, Box<dyn Error>> {
+        let mut reader = csv::Reader::from_path(file).map_err(|error| format!("{file}: {error}"))?;
+        let columns = reader.headers().map_err(|error| format!("{file}:1: {error}"))?;
+        let columns = columns.iter().map(str::to_owned).collect::<Vec<_>>();
+        if let Some(missing) =
+            ["id"].into_iter().chain(contract.synced_fields()).find(|name| !columns.iter().any(|column| column == name))
+        {
+            return Err(format!("{file}:1: wanted a column {missing:?}, and found {}", columns.join(", ")).into());
+        }
+        let mut rows = BTreeMap::new();
+        for record in reader.records() {
+            let record = record.map_err(|error| format!("{file}:{}", broken(&error)))?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let row = columns.iter().cloned().zip(record.iter().map(str::to_owned)).collect::<BTreeMap<_, _>>();
+            let key = row.get("id").cloned().unwrap_or_default();
+            if key.is_empty() || rows.insert(key.clone(), row).is_some() {
+                return Err(format!("{file}:{line}: wanted a key that no other row has, and found {key:?}").into());
+            }
+        }
+        Ok(Self { columns, rows })
+    }
+
+    /// What the table says about a field of a record.
+    fn slot(&self, key: &str, field: &str) -> Slot<String> {
+        match self.rows.get(key).and_then(|row| row.get(field)) {
+            None => Slot::Unread,
+            Some(text) => Slot::from(Some(text.clone()).filter(|text| !text.is_empty())),
+        }
+    }
+
+    fn set(&mut self, key: &str, field: &str, value: Option<&String>) {
+        let row = self.rows.entry(key.to_owned()).or_default();
+        row.insert("id".to_owned(), key.to_owned());
+        row.insert(field.to_owned(), value.cloned().unwrap_or_default());
+    }
+
+    fn lines(&self) -> Vec<Vec<String>> {
+        let line = |row: &BTreeMap<String, String>| {
+            self.columns.iter().map(|column| row.get(column).cloned().unwrap_or_default()).collect()
+        };
+        [self.columns.clone()].into_iter().chain(self.rows.values().map(line)).collect()
+    }
+}
+
+/// The line and the reason of a broken row.
+fn broken(error: &csv::Error) -> String {
+    let line = error.position().map_or(0, csv::Position::line);
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{line}: wanted {expected_len} columns, and found {len}")
+        }
+        csv::ErrorKind::Utf8 { err, .. } => format!("{line}: wanted UTF-8, and found that {err}"),
+        _ => format!("{line}: {error}"),
+    }
+}
+
+/// What became of one field, over all records.
+#[derive(Default)]
+struct Counts {
+    agreed: usize,
+    written: [usize; 2],
+    lost: usize,
+    asked: usize,
+}
+
+struct Sync {
+    contract: Contract,
+    tables: [Table; 2],
+    base: Table,
+    counts: BTreeMap<String, Counts>,
+    lost: Vec<Vec<String>>,
+    review: Vec<Vec<String>>,
+}
+
+impl Sync {
+    fn records(&mut self) {
+        let keys = self.tables.iter().chain([&self.base]).flat_map(|table| table.rows.keys().cloned());
+        for key in keys.collect::<BTreeSet<_>>() {
+            self.record(&key);
+        }
+    }
+
+    fn record(&mut self, key: &str) {
+        let present = [0, 1].map(|system: usize| self.tables[system].rows.contains_key(key));
+        let before = self.base.rows.get(key);
+        let kept = self.tables.iter().filter_map(|table| table.rows.get(key));
+        let edited = kept.into_iter().any(|row| before.is_some_and(|before| before != row));
+        match existence(Deletions::Ask, &present, before.is_some(), edited) {
+            Existence::Everywhere => self.fields(key),
+            Existence::Create => self.create(key, present),
+            Existence::Gone => drop(self.base.rows.remove(key)),
+            Existence::Delete | Existence::Detach | Existence::Ask => {
+                self.counts.entry("(record)".to_owned()).or_default().asked += 1;
+                let there = present.map(|has| if has { "there" } else { "deleted" }.to_owned());
+                let what = if edited { "deleted in one, edited in the other" } else { "deleted in one" };
+                let [curated, official] = there;
+                self.review.push(vec![key.into(), "(record)".into(), what.into(), curated, official, "there".into()]);
+            }
+        }
+    }
+
+    /// A record that is new in one system, for the other: the fields of the contract, and no others.
+    fn create(&mut self, key: &str, present: [bool; 2]) {
+        let (from, to) = if present[0] { (0, 1) } else { (1, 0) };
+        for field in self.contract.synced_fields() {
+            let value = self.tables[from].slot(key, field);
+            self.tables[to].set(key, field, value.read().flatten());
+            self.base.set(key, field, value.read().flatten());
+        }
+        self.counts.entry("(record)".to_owned()).or_default().written[to] += 1;
+    }
+
+    fn fields(&mut self, key: &str) {
+        let mut agreed = Vec::new();
+        let known = self.base.rows.contains_key(key);
+        for field in self.contract.synced_fields() {
+            let slots = [0, 1].map(|system: usize| self.tables[system].slot(key, field));
+            let base = match self.base.slot(key, field) {
+                Slot::Unread => Base::Never,
+                slot => Base::Known(slot.read().flatten().cloned()),
+            };
+            let sides = slots.each_ref();
+            let Some(plan) = self.contract.plan(field, &sides, &base) else { continue };
+            let counts = self.counts.entry(field.to_owned()).or_default();
+            match plan.verdict() {
+                Verdict::Agreed(_) | Verdict::Unread => counts.agreed += 1,
+                Verdict::Write(_) => {}
+                Verdict::Ask(question) => {
+                    counts.asked += 1;
+                    let text = |slot: &Slot<String>| slot.read().flatten().cloned().unwrap_or_default();
+                    let before = self.base.slot(key, field);
+                    let row = [key, field, in_words(question)].map(str::to_owned).into_iter();
+                    self.review.push(row.chain([text(&slots[0]), text(&slots[1]), text(&before)]).collect());
+                }
+            }
+            for write in plan.writes() {
+                counts.written[write.to] += 1;
+                if let Some(edit) = write.lost() {
+                    counts.lost += 1;
+                    let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+                    let row = [key, field, SYSTEMS[write.to]].map(str::to_owned).into_iter();
+                    self.lost.push(row.chain([text(edit), text(write.value)]).collect());
+                }
+                self.tables[write.to].set(key, field, write.value);
+            }
+            agreed.push((field.to_owned(), plan.next_base()));
+        }
+        // A record enters the base when all of its fields are agreed: an empty cell there says "agreed to be empty".
+        if known || agreed.iter().all(|(_, base)| *base != Base::Never) {
+            for (field, base) in agreed {
+                if let Base::Known(value) = base {
+                    self.base.set(key, &field, value.as_ref());
+                }
+            }
+        }
+    }
+
+    fn print(&self) {
+        println!("{:<16}{:>8}{:>12}{:>12}{:>8}{:>8}", "field", "agreed", "to curated", "to official", "lost", "asked");
+        let mut sum = Counts::default();
+        let row = |name: &str, counts: &Counts| {
+            let Counts { agreed, written: [curated, official], lost, asked } = counts;
+            println!("{name:<16}{agreed:>8}{curated:>12}{official:>12}{lost:>8}{asked:>8}");
+        };
+        for (field, counts) in &self.counts {
+            row(field, counts);
+            sum.agreed += counts.agreed;
+            sum.written = [sum.written[0] + counts.written[0], sum.written[1] + counts.written[1]];
+            sum.lost += counts.lost;
+            sum.asked += counts.asked;
+        }
+        row("total", &sum);
+        println!("\nlost edits, all of them in lost.csv:");
+        for lost in self.lost.iter().skip(1).take(5) {
+            println!("  {} {} in {}: {:?}, replaced by {:?}", lost[0], lost[1], lost[2], lost[3], lost[4]);
+        }
+        println!("\nfor a person, all of them in review.csv:");
+        for asked in self.review.iter().skip(1).take(5) {
+            println!("  {} {}: {}", asked[0], asked[1], asked[2]);
+        }
+    }
+
+    /// All files or none: each is written beside its place first.
+    fn write(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let [curated, official] = &self.tables;
+        let files = [
+            ("curated.csv", curated.lines()),
+            ("official.csv", official.lines()),
+            ("base.csv", self.base.lines()),
+            ("review.csv", self.review.clone()),
+            ("lost.csv", self.lost.clone()),
+        ];
+        for (name, lines) in &files {
+            let mut writer = csv::Writer::from_path(folder.join(format!("{name}.new")))?;
+            lines.iter().try_for_each(|line| writer.write_record(line))?;
+            writer.flush()?;
+        }
+        for (name, _) in &files {
+            fs::rename(folder.join(format!("{name}.new")), folder.join(name))?;
+        }
+        Ok(())
+    }
+}
+
+fn in_words(question: Question) -> &'static str {
+    match question {
+        Question::Conflict => "changed in two ways",
+        Question::Manual => "a person decides on this field",
+        Question::BlankOwner => "the owner's field is empty on the first synchronisation",
+    }
+}
