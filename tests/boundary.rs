@@ -99,7 +99,7 @@ fn edits_reach_the_snapshot_of_their_system() {
 
 #[test]
 fn a_person_settles_what_is_manual_with_a_name_and_a_reason() {
-    let decision = Decision::new("dana", "called the customer").expect("not blank");
+    let decision = Decision::new("on-call", "the customer confirmed").expect("not blank");
     let settled = contact::Edit::decided(decision.clone()).status(2);
     assert_eq!(settled.decision(), Some(&decision));
     let mut of_crm = contact::Snapshot::by(&systems::crm());

@@ -34,7 +34,7 @@ fn event() -> Envelope<Pending, LeadCreated> {
 }
 
 fn decision(seconds: i64) -> Decision {
-    Decision::new_at("dana", "the account exists", start() + TimeDelta::seconds(seconds)).expect("not blank")
+    Decision::new_at("on-call", "the account exists", start() + TimeDelta::seconds(seconds)).expect("not blank")
 }
 
 #[test]

@@ -111,7 +111,7 @@ prop_compose! {
         decided in (prop::option::of(moment()), prop::option::of(moment())),
     ) -> Record {
         let (event_type, source_system, schema_version, correlation_id) = texts;
-        let decision = |at| Decision::new_at("dana", "a reason", at).expect("not blank");
+        let decision = |at| Decision::new_at("on-call", "a reason", at).expect("not blank");
         Record {
             id,
             event_type: event_type.into(),

@@ -39,7 +39,7 @@ fn failure(class: FailureClass) -> Failure {
 }
 
 fn decision() -> Option<Decision> {
-    Some(Decision::new_at("dana", "a reason", start()).expect("not blank"))
+    Some(Decision::new_at("on-call", "a reason", start()).expect("not blank"))
 }
 
 fn refused(record: Record) -> Invalid {
@@ -70,7 +70,7 @@ fn place(record: &Record) -> Place {
 fn record_at((status, attempts, failed, redriven, discarded): Place, retry_policy: RetryPolicy) -> Record {
     let at = |seconds| start() + TimeDelta::seconds(seconds);
     let class = |permanent| if permanent { FailureClass::Permanent } else { FailureClass::Transient };
-    let decision = |seconds| Decision::new_at("dana", "a reason", at(seconds)).expect("not blank");
+    let decision = |seconds| Decision::new_at("on-call", "a reason", at(seconds)).expect("not blank");
     Record {
         status,
         attempts,
@@ -230,7 +230,7 @@ fn a_redriven_event_has_a_new_budget_of_time() {
         ..record(Retrying, 1)
     };
     assert_eq!(refused(failed.clone()), Invalid::NoBudgetLeft { attempts: 1 });
-    accepted(Record { redriven: Some(Decision::new_at("dana", "a reason", late).expect("not blank")), ..failed });
+    accepted(Record { redriven: Some(Decision::new_at("on-call", "a reason", late).expect("not blank")), ..failed });
 }
 
 #[test]

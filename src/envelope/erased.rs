@@ -88,6 +88,8 @@ lifecycle!(any_envelope);
 const_assert!(size_of::<AnyEnvelope>() <= 88);
 assert_impl_all!(AnyEnvelope: Send, Sync);
 assert_not_impl_any!(AnyEnvelope: Clone, Default);
+#[cfg(test)]
+assert_not_impl_any!(AnyEnvelope: serde::de::DeserializeOwned);
 
 impl<P: Payload> AnyEnvelope<P> {
     /// A record of this moment, which leaves the envelope where it is: store it, then go on.

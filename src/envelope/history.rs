@@ -94,10 +94,10 @@ impl fmt::Display for Failure {
 /// ```
 /// use integration_automation_patterns::Decision;
 ///
-/// let decision = Decision::new("dana", "the mapping is fixed")?;
-/// assert_eq!(decision.by(), "dana");
+/// let decision = Decision::new("on-call", "the mapping is fixed")?;
+/// assert_eq!(decision.by(), "on-call");
 /// assert_eq!(decision.reason(), "the mapping is fixed");
-/// assert!(Decision::new("dana", " ").is_err());
+/// assert!(Decision::new("on-call", " ").is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Decision {
     /// use integration_automation_patterns::Decision;
     ///
     /// let at = "2026-01-05T08:00:00Z".parse()?;
-    /// assert_eq!(Decision::new_at("dana", "a test record", at)?.at(), at);
+    /// assert_eq!(Decision::new_at("on-call", "a test record", at)?.at(), at);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new_at(by: impl Into<String>, reason: impl Into<String>, at: DateTime<Utc>) -> Result<Self, NotADecision> {

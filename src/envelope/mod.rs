@@ -71,6 +71,8 @@ const_assert!(size_of::<Envelope<Pending>>() <= 80);
 const_assert!(size_of::<Envelope<Dispatched>>() == size_of::<Facts<Untyped>>());
 assert_impl_all!(Envelope<Pending>: Send, Sync, fmt::Debug);
 assert_not_impl_any!(Envelope<Pending>: Clone, Default, std::str::FromStr);
+#[cfg(test)]
+assert_not_impl_any!(Envelope<Pending>: serde::de::DeserializeOwned);
 
 impl<S: State, P: Payload> Envelope<S, P> {
     /// Counts an attempt, and takes the envelope to `Dispatched`.
@@ -244,9 +246,9 @@ impl<S: State, P: Payload> Envelope<S, P> {
     ///
     /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
     /// let dead = event.dispatch().reject("no such account");
-    /// let again = dead.redrive(Decision::new("dana", "the account exists now")?);
+    /// let again = dead.redrive(Decision::new("on-call", "the account exists now")?);
     /// assert_eq!(again.attempts(), 0);
-    /// assert_eq!(again.redriven().map(Decision::by), Some("dana"));
+    /// assert_eq!(again.redriven().map(Decision::by), Some("on-call"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn redrive(mut self, decision: Decision) -> Envelope<Pending, P>
@@ -265,7 +267,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     ///
     /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
     /// let dead = event.dispatch().reject("no such account");
-    /// let gone = dead.discard(Decision::new("dana", "a test record")?);
+    /// let gone = dead.discard(Decision::new("on-call", "a test record")?);
     /// assert_eq!(gone.discarded().map(Decision::reason), Some("a test record"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

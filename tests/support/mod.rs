@@ -19,7 +19,7 @@ pub(crate) enum Deed {
 
 /// The deed, at a given moment, as a `match` over the typed envelopes.
 pub(crate) fn perform(event: AnyEnvelope, deed: &Deed, at: DateTime<Utc>) -> AnyEnvelope {
-    let decision = |reason: &str| Decision::new_at("dana", reason, at).expect("not blank");
+    let decision = |reason: &str| Decision::new_at("on-call", reason, at).expect("not blank");
     match (event, deed) {
         (AnyEnvelope::Pending(event), Deed::Dispatch) => event.dispatch().into(),
         (AnyEnvelope::Pending(event), Deed::Skip(reason)) => event.skip(reason.as_str()).into(),
