@@ -78,8 +78,9 @@ fn is_one_token(text: &str) -> bool {
     if text.is_empty() {
         return true;
     }
-    let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_word(text) || text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(is_word)
+    let is_word = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let literal = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    is_word || literal.is_some_and(|text| !text.contains('"'))
 }
 
 /// The line with one token in place of another that stands in it exactly once.
