@@ -55,10 +55,13 @@ pub struct Address {
 boundary! {
     /// A contact, shared by CRM and ERP.
     pub(crate) mod contact between Crm and Erp {
+        /// Where the newsletter goes.
+        #[doc(alias = "mail")]
         email: String => Crm,
         address: Address => Erp,
         nickname: String => Shared,
         status: u8 => Manual,
+        /// For nobody else.
         excluded internal_notes: String,
     }
 }

@@ -75,6 +75,8 @@ use super::slot::{Base, Slot};
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up where it stands.
 ///
+/// A doc comment or an attribute on a field stands on all that is made of it.
+///
 /// A group of fields that must have one winner is one field of a struct type. The macro reads one field after another:
 /// about 120 fit the compiler's default recursion limit, which a crate can raise with `#![recursion_limit = "256"]`.
 #[macro_export]
@@ -85,7 +87,7 @@ macro_rules! boundary {
 }
 
 /// The parts of [`boundary!`]. A field that is exchanged travels as
-/// `{name (type) (entry of the plan) (rule) (authority) (bound of the setter)}`.
+/// `{name (type) [attributes] (entry of the plan) (rule) (authority) (bound of the setter)}`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary {
@@ -96,24 +98,24 @@ macro_rules! __boundary {
     (@name $m:tt $v:tt $b:ident $named:tt [] { $($fields:tt)* }) => {
         $crate::__boundary! { @read $m $v $b $named [] [] $($fields)* }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt $y:tt [$($x:tt)*] excluded $f:ident : $t:ty $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s $y [$($x)* {$f ($t)}] $($($rest)*)? }
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt [$($x:tt)*] $(#[$a:meta])* excluded $f:ident : $t:ty $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b $s $y [$($x)* {$f ($t) [$(#[$a])*]}] $($($rest)*)? }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $f:ident : $t:ty => Manual $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (ManualField) ($crate::sync::Rule::Manual)
+    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $(#[$a:meta])* $f:ident : $t:ty => Manual $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] (ManualField) ($crate::sync::Rule::Manual)
             ($crate::sync::Authority::Manual) (S: $crate::sync::system::MayDecide<field::$f>)}] $x $($($rest)*)? }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $f:ident : $t:ty => Shared $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (SharedField) ($crate::sync::Rule::Shared)
+    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $(#[$a:meta])* $f:ident : $t:ty => Shared $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] (SharedField) ($crate::sync::Rule::Shared)
             ($crate::sync::Authority::Shared) ()}] $x $($($rest)*)? }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $f:ident : $t:ty => $owner:ident $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) (OwnedField)
+    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $(#[$a:meta])* $f:ident : $t:ty => $owner:ident $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] (OwnedField)
             ($crate::sync::Rule::Owner($crate::sync::boundary::place::<Parties, $owner, _>()))
             ($crate::sync::Authority::system(<$owner as $crate::sync::System>::NAME))
             (S: $crate::sync::system::MayWrite<$owner, field::$f>)}] $x $($($rest)*)? }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $f:ident : $t:ty $(, $($rest:tt)*)?) => {
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : $t:ty $(, $($rest:tt)*)?) => {
         compile_error!(concat!(
             "the field `", stringify!($f), "` of the boundary `", stringify!($b), "` has no authority: write `",
             stringify!($f), ": ", stringify!($t), " => A` with a system, `Shared` or `Manual` for `A`, or `excluded ",
@@ -127,10 +129,10 @@ macro_rules! __boundary {
         ));
     };
     (@read [$(#[$m:meta])*] [$vis:vis] $b:ident [$({$s:ident $snapshot:ident})+]
-        [$({$f:ident ($t:ty) ($entry:ident) ($rule:expr) ($authority:expr) ($($bound:tt)*)})*]
-        [$({$xf:ident ($xt:ty)})*]) => {
+        [$({$f:ident ($t:ty) [$($attribute:tt)*] ($entry:ident) ($rule:expr) ($authority:expr) ($($bound:tt)*)})*]
+        [$({$xf:ident ($xt:ty) [$($xattribute:tt)*]})*]) => {
         $(#[$m])*
-        #[allow(dead_code)]
+        #[allow(dead_code, missing_docs, unreachable_pub)]
         $vis mod $b {
             use super::*;
 
@@ -149,7 +151,7 @@ macro_rules! __boundary {
             /// What one system says about one record.
             #[derive(Debug)]
             pub struct Snapshot<S> {
-                $(#[allow(missing_docs)] pub $f: $crate::sync::Slot<$t>,)*
+                $($($attribute)* pub $f: $crate::sync::Slot<$t>,)*
                 system: ::core::marker::PhantomData<fn() -> S>,
             }
 
@@ -205,7 +207,7 @@ macro_rules! __boundary {
                 }
 
                 $(
-                    #[allow(missing_docs)]
+                    $($attribute)*
                     pub fn $f(mut self, value: impl ::core::convert::Into<$t>) -> Self
                     where
                         $($bound)*
@@ -215,7 +217,7 @@ macro_rules! __boundary {
                     }
                 )*
                 $(
-                    #[allow(missing_docs)]
+                    $($xattribute)*
                     pub fn $xf(self, _: impl ::core::convert::Into<$xt>) -> Self
                     where
                         S: $crate::sync::system::MayWriteExcluded<field::$xf>,
@@ -228,14 +230,14 @@ macro_rules! __boundary {
             /// What the systems last agreed on.
             #[derive(Debug, Clone, PartialEq, Default)]
             pub struct Agreed {
-                $(#[allow(missing_docs)] pub $f: $crate::sync::Base<$t>,)*
+                $($($attribute)* pub $f: $crate::sync::Base<$t>,)*
             }
 
             /// What is to be done, field by field.
             #[derive(Debug)]
             #[must_use = "a plan writes nothing itself"]
             pub struct Plan<'a> {
-                $(#[allow(missing_docs)] pub $f: $crate::sync::boundary::$entry<'a, $t, { SYSTEMS.len() }>,)*
+                $($($attribute)* pub $f: $crate::sync::boundary::$entry<'a, $t, { SYSTEMS.len() }>,)*
             }
 
             impl Plan<'_> {
