@@ -10,13 +10,13 @@
 //!
 //! Writes to the folder (`target/reconcile` by default): both tables and the base as they are after the plan,
 //! `review.csv` with what a person must decide, and `lost.csv` with every edit that was overwritten. Run again on these
-//! tables and this base, it writes nothing and asks the same. Where a file is broken it names file and line, exits with 2
-//! and writes nothing at all.
+//! tables and this base, it writes nothing and asks the same. Where an input is broken it names file and line, exits with
+//! 2 and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use integration_automation_patterns::sync::existence::existence;
@@ -27,11 +27,11 @@ const SYSTEMS: [&str; 2] = ["curated", "official"];
 
 fn main() -> ExitCode {
     let sample = |name: &str| format!("{}/examples/data/records/{name}.csv", env!("CARGO_MANIFEST_DIR"));
-    let mut arguments = std::env::args().skip(1);
-    let mut next = |default: String| arguments.next().unwrap_or(default);
+    let mut arguments = std::env::args_os().skip(1);
+    let mut next = |default: String| arguments.next().map_or_else(|| PathBuf::from(default), PathBuf::from);
     let files = [next(sample("curated")), next(sample("official")), next(sample("base"))];
     let folder = next("target/reconcile".to_owned());
-    match run(&files, Path::new(&folder)) {
+    match run(&files, &folder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run([curated, official, base]: &[String; 3], folder: &Path) -> Result<(), Box<dyn Error>> {
+fn run([curated, official, base]: &[PathBuf; 3], folder: &Path) -> Result<(), Box<dyn Error>> {
     let contract = contract()?;
     let mut sync = Sync {
         tables: [Table::read(curated, &contract)?, Table::read(official, &contract)?],
@@ -81,14 +81,18 @@ struct Table {
 
 impl Table {
     /// Reads a file whole, or says in which line it is broken.
-    fn read(file: &str, contract: &Contract) -> Result<Self, Box<dyn Error>> {
-        let mut reader = csv::Reader::from_path(file).map_err(|error| format!("{file}: {error}"))?;
+    fn read(path: &Path, contract: &Contract) -> Result<Self, Box<dyn Error>> {
+        let file = path.display();
+        let mut reader = csv::Reader::from_path(path).map_err(|error| format!("{file}: {error}"))?;
         let columns = reader.headers().map_err(|error| format!("{file}:1: {error}"))?;
         let columns = columns.iter().map(str::to_owned).collect::<Vec<_>>();
         if let Some(missing) =
             ["id"].into_iter().chain(contract.synced_fields()).find(|name| !columns.iter().any(|column| column == name))
         {
             return Err(format!("{file}:1: wanted a column {missing:?}, and found {}", columns.join(", ")).into());
+        }
+        if let Some(twice) = columns.iter().find(|name| columns.iter().filter(|other| other == name).count() > 1) {
+            return Err(format!("{file}:1: wanted each column once, and found {twice:?} twice").into());
         }
         let mut rows = BTreeMap::new();
         for record in reader.records() {
@@ -203,7 +207,7 @@ impl Sync {
                 slot => Base::Known(slot.read().flatten().cloned()),
             };
             let sides = slots.each_ref();
-            let Some(plan) = self.contract.plan(field, &sides, &base) else { continue };
+            let Ok(plan) = self.contract.plan(field, &sides, &base) else { continue };
             let counts = self.counts.entry(field.to_owned()).or_default();
             match plan.verdict() {
                 Verdict::Agreed(_) | Verdict::Unread => counts.agreed += 1,
@@ -253,7 +257,7 @@ impl Sync {
             sum.asked += counts.asked;
         }
         row("total", &sum);
-        println!("\nlost edits, all of them in lost.csv:");
+        println!("\nlost edits, added to lost.csv:");
         for lost in self.lost.iter().skip(1).take(5) {
             println!("  {} {} in {}: {:?}, replaced by {:?}", lost[0], lost[1], lost[2], lost[3], lost[4]);
         }
@@ -263,27 +267,44 @@ impl Sync {
         }
     }
 
-    /// All files or none: each is written beside its place first.
+    /// Each file is written whole beside its place, and moved there when all are. Lost edits are added to those of
+    /// earlier runs.
     fn write(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let [curated, official] = &self.tables;
         let files = [
+            ("lost.csv", self.lost.clone()),
+            ("review.csv", self.review.clone()),
             ("curated.csv", curated.lines()),
             ("official.csv", official.lines()),
             ("base.csv", self.base.lines()),
-            ("review.csv", self.review.clone()),
-            ("lost.csv", self.lost.clone()),
         ];
         for (name, lines) in &files {
-            let mut writer = csv::Writer::from_path(folder.join(format!("{name}.new")))?;
-            lines.iter().try_for_each(|line| writer.write_record(line))?;
-            writer.flush()?;
+            let (path, beside) = (folder.join(name), folder.join(format!("{name}.new")));
+            let keeps_what_was_there = *name == "lost.csv" && path.exists();
+            write_lines(&path, &beside, lines, keeps_what_was_there)
+                .map_err(|error| format!("{}: {error}", beside.display()))?;
         }
         for (name, _) in &files {
-            fs::rename(folder.join(format!("{name}.new")), folder.join(name))?;
+            let path = folder.join(name);
+            fs::rename(folder.join(format!("{name}.new")), &path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(())
     }
+}
+
+fn write_lines(path: &Path, beside: &Path, lines: &[Vec<String>], after_the_old: bool) -> Result<(), Box<dyn Error>> {
+    let mut writer = csv::Writer::from_path(beside)?;
+    let mut lines = lines.iter();
+    if after_the_old {
+        lines.next();
+        for record in csv::ReaderBuilder::new().has_headers(false).from_path(path)?.records() {
+            writer.write_record(&record?)?;
+        }
+    }
+    lines.try_for_each(|line| writer.write_record(line))?;
+    Ok(writer.flush()?)
 }
 
 fn in_words(question: Question) -> &'static str {

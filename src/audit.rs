@@ -232,7 +232,7 @@ fn is_plain(value: &str) -> bool {
 /// Whether a character breaks a line or hides what it says: control characters, every blank but the plain one, and
 /// what is shown as nothing (the code points that Unicode calls `Default_Ignorable_Code_Point`, the interlinear
 /// annotation marks, and the blank braille pattern), such as what reorders text.
-fn must_be_escaped(c: char) -> bool {
+pub(crate) fn must_be_escaped(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')

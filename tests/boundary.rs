@@ -46,7 +46,7 @@ mod systems {
 use systems::{Billing, Crm, Erp};
 
 /// A group of fields with one winner.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     street: String,
     city: String,
@@ -73,7 +73,8 @@ boundary! {
         dunning: u8 => Billing,
         segment: u8 => Shared,
         excluded margin: u8,
-        state: u8 => Manual
+        state: u8 => Manual,
+        r#type: u8 => Shared
     }
 }
 
@@ -88,6 +89,8 @@ fn a_declaration_is_its_contract() {
     let builder = builder.field("address", Authority::system("erp")).field("nickname", Authority::Shared);
     let builder = builder.field("status", Authority::Manual).excluded("internal_notes");
     assert_eq!(contract, builder.build().expect("sound"));
+    let fields = account::contract().expect("sound");
+    assert!(fields.is_synced("type"), "a field is called what it is called");
     assert_eq!((contact::SYSTEMS, account::SYSTEMS), (&["crm", "erp"][..], &["crm", "erp", "billing"][..]));
 }
 
@@ -106,7 +109,7 @@ fn a_person_settles_what_is_manual_with_a_name_and_a_reason() {
     let settled = contact::Edit::decided(decision.clone()).status(2);
     assert_eq!(settled.decision(), Some(&decision));
     let mut of_crm = contact::Snapshot::by(&systems::crm());
-    of_crm.decide(settled);
+    assert_eq!(of_crm.decide(settled), Some(decision), "for the audit");
     assert_eq!(of_crm.status, Slot::Value(2));
     assert_eq!(contact::Edit::by(&systems::crm()).email("a@x.org").decision(), None);
 }
@@ -181,7 +184,7 @@ proptest! {
         }
         fill!(0 1 2);
         let [name, terms, dunning, segment, state] = agreed;
-        let common = account::Agreed { name, terms, dunning, segment, state };
+        let common = account::Agreed { name, terms, dunning, segment, state, r#type: Base::Never };
         let plan = account::reconcile(&snapshots.0, &snapshots.1, &snapshots.2, &common);
         let next = plan.next();
 

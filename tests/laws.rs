@@ -319,6 +319,41 @@ fn law_15_the_base_moves_only_to_what_all_hold() {
     });
 }
 
+/// Law 15 over two rounds: what a system holds that was not read in the first is neither taken for agreed nor, in the
+/// second, a reason to override an edit silently or to clear a value that was never agreed on.
+#[test]
+fn law_15_what_was_not_read_is_not_agreed() {
+    law(|case| {
+        let hidden = [Slot::Empty, Slot::Value(0), Slot::Value(1)];
+        let unread = case.state.iter().position(|slot| *slot == Slot::Unread)?;
+        let holds = |hidden: &Slot<u8>| {
+            let mut state = case.applied();
+            state[unread] = *hidden;
+            let next = plan(case.rule, &state, &case.plan.next);
+            let honest = |write: &Written| write.lost.is_some() || !edited(&state[write.to], &case.base);
+            let clears = case.base == Base::Never && next.writes.iter().any(|write| write.value.is_none());
+            next.writes.iter().all(honest) && !clears
+        };
+        Some(case.plan.next == case.base && hidden.iter().all(holds))
+    });
+}
+
+/// A write that was refused, because its target moved on, moves nothing: with the old base, the next plan knows both
+/// edits for what they are.
+#[test]
+fn law_31_a_refused_write_is_planned_again() {
+    law(|case| {
+        let refused = case.plan.writes.first()?;
+        let holds = |moved_on: Slot<u8>| {
+            let mut state = apply(&case.plan, &case.state, |to| to != refused.to);
+            state[refused.to] = moved_on;
+            let again = plan(case.rule, &state, &case.base);
+            again.writes.iter().all(|write| write.lost.is_some() == edited(&state[write.to], &case.base))
+        };
+        Some([Slot::Empty, Slot::Value(0), Slot::Value(1)].into_iter().all(holds))
+    });
+}
+
 #[test]
 fn law_16_a_first_synchronisation_writes_no_blank_over_a_value() {
     law(|case| {

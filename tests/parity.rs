@@ -261,7 +261,7 @@ fn sync(case: &Value, rules: &mut Rules) {
             _ => None,
         }
     );
-    let found = contract.detect_conflict(&field, &facts.record_id, facts.sides.clone(), base);
+    let found = contract.detect_conflict(&field, &facts.record_id, &facts.sides, &base);
     let flag = |name: &str| case["flags"][name].as_bool().expect("a flag");
     let turned = [("number-kind", "numeric_coercion_decides"), ("agreed-null", "null_baseline_decides")];
     let turned = turned.into_iter().filter(|(_, decides)| flag(decides)).map(|(rule, _)| rule).collect::<Vec<_>>();

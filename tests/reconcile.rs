@@ -1,7 +1,7 @@
 //! The reconcile example on real records: every cell is accounted for, a second run writes nothing, and a broken file
 //! changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -81,10 +81,30 @@ fn every_cell_of_the_sample_is_accounted_for() {
     let asked = row(&report, "total")[4];
     assert_eq!(fs::read_to_string(out.join("review.csv")).expect("written").lines().count() - 1, asked);
 
+    // Every field of every record that both have is agreed, written one way or asked.
+    let fields = base.values().next().expect("a row").keys().filter(|field| *field != "id").collect::<Vec<_>>();
+    for field in &fields {
+        assert_eq!(row(&report, field).iter().sum::<usize>() - row(&report, field)[3], common.len(), "{field}");
+    }
+
+    // Every edit that was overwritten is on record, with what it was and what replaced it.
+    let mut lost = csv::Reader::from_path(out.join("lost.csv")).expect("written");
+    let lost = lost.records().map(|row| row.expect("a row")).collect::<Vec<_>>();
+    assert_eq!(lost.len(), row(&report, "total")[3]);
+    let after = [table(out.join("curated.csv")), table(out.join("official.csv"))];
+    for edit in &lost {
+        let (key, field, system) = (&edit[0], &edit[1], usize::from(&edit[2] == "official"));
+        assert_eq!([&curated, &official][system][key][field], &edit[3], "what it was");
+        assert_eq!(after[system][key][field], &edit[4], "what replaced it");
+    }
+
     // After the plan, both tables agree wherever nothing was asked.
-    let (curated, official) = (table(out.join("curated.csv")), table(out.join("official.csv")));
-    for key in common {
-        assert_eq!(curated[key]["capitol_phone"], official[key]["capitol_phone"]);
+    let mut asked = csv::Reader::from_path(out.join("review.csv")).expect("written");
+    let asked = asked.records().map(|row| row.expect("a row")).map(|row| (row[0].to_owned(), row[1].to_owned()));
+    let asked = asked.collect::<BTreeSet<_>>();
+    for (key, field) in common.iter().flat_map(|key| fields.iter().map(move |field| (*key, *field))) {
+        let agree = after[0][key][field] == after[1][key][field];
+        assert_eq!(agree, !asked.contains(&(key.clone(), field.clone())), "{key} {field}");
     }
 }
 
@@ -96,6 +116,10 @@ fn a_second_run_on_its_own_output_writes_nothing_and_asks_the_same() {
     let (asked, again) = (row(&before, "total"), row(&after, "total"));
     assert!(asked[1] > 0 && asked[2] > 0 && asked[3] > 0, "the sample has something of everything");
     assert_eq!((again[1], again[2], again[3], again[4]), (0, 0, 0, asked[4]));
+    let again = report(&reconcile(&first, &first));
+    assert_eq!(row(&again, "total")[1..4], [0, 0, 0], "in place");
+    let lost = fs::read_to_string(first.join("lost.csv")).expect("written");
+    assert_eq!(lost.lines().count() - 1, asked[3], "what was lost before stays on record");
     for name in ["curated.csv", "official.csv", "base.csv", "review.csv"] {
         let read = |folder: &Path| fs::read_to_string(folder.join(name)).expect("written");
         assert_eq!(read(&first), read(&second), "{name}");
@@ -113,6 +137,7 @@ fn a_broken_file_is_named_with_its_line_and_nothing_is_written() {
         ("no_key", with(&lines[2][lines[2].find(',').expect("a comma")..]), ":3: ", "and found \"\""),
         ("row", with("a,b,c"), ":3: ", "wanted 13 columns, and found 3"),
         ("empty", String::new(), ":1: ", "wanted a column \"id\""),
+        ("twice", good.replacen("party", "email", 1), ":1: ", "wanted "),
     ] {
         let (inputs, out) = (folder(&format!("broken_{name}")), folder(&format!("broken_{name}_out")));
         for file in ["official.csv", "base.csv"] {

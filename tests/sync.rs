@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use integration_automation_patterns::sync::contract::Flaw;
+use integration_automation_patterns::sync::contract::{Flaw, NotPlanned};
 use integration_automation_patterns::sync::{
     Authority, Base, Contract, Question, Side, Slot, Stamp, SyncConflict, Verdict,
 };
@@ -39,7 +39,7 @@ fn every_flaw_is_named_and_the_builder_comes_back() {
     assert_eq!(flaw(Contract::builder("").system("crm").system("erp")), Flaw::EmptyName);
     assert_eq!(flaw(sound().system("")), Flaw::EmptyName);
     assert_eq!(flaw(sound().field("", Authority::Shared)), Flaw::EmptyName);
-    assert_eq!(flaw(sound().excluded("")), Flaw::EmptyName);
+    assert_eq!(flaw(sound().excluded(" ")), Flaw::EmptyName);
     assert_eq!(flaw(Contract::builder("contact").system("crm")), Flaw::TooFewSystems { found: 1 });
     assert_eq!(flaw(sound().system("crm")), Flaw::SystemTwice { system: "crm".into() });
     assert_eq!(flaw(sound().field("email", Authority::Shared)), Flaw::FieldTwice { field: "email".into() });
@@ -53,11 +53,15 @@ fn every_flaw_is_named_and_the_builder_comes_back() {
 fn a_contract_plans_by_the_place_of_the_owner() {
     let slots = [&Slot::Value(1), &Slot::Value(2), &Slot::Unread];
     let verdict = |field| contract().plan(field, &slots, &Base::Known(Some(1))).map(|plan| plan.verdict());
-    assert_eq!(verdict("email"), Some(Verdict::Write(0)));
-    assert_eq!(verdict("terms"), Some(Verdict::Write(1)));
-    assert_eq!(verdict("nickname"), Some(Verdict::Write(1)));
-    assert_eq!(verdict("status"), Some(Verdict::Ask(Question::Manual)));
-    assert_eq!((verdict("internal_notes"), verdict("unknown")), (None, None));
+    assert_eq!(verdict("email"), Ok(Verdict::Write(0)));
+    assert_eq!(verdict("terms"), Ok(Verdict::Write(1)));
+    assert_eq!(verdict("nickname"), Ok(Verdict::Write(1)));
+    assert_eq!(verdict("status"), Ok(Verdict::Ask(Question::Manual)));
+    for field in ["internal_notes", "unknown"] {
+        assert_eq!(verdict(field), Err(NotPlanned::NotExchanged { field: field.to_owned() }));
+    }
+    let two = contract().plan("email", &slots[..2], &Base::Known(Some(1))).map(|plan| plan.verdict());
+    assert_eq!(two, Err(NotPlanned::Slots { wanted: 3, found: 2 }));
 }
 
 #[test]
@@ -92,14 +96,22 @@ fn a_change_of_authority_is_listed_field_by_field() {
     assert_eq!(
         changes,
         [
-            "terms: owned by erp, becomes decided by a person: where the systems differ, nothing is written before a \
+            "\"terms\": owned by erp, becomes decided by a person: where the systems differ, nothing is written before a \
              person has decided",
-            "nickname: shared, becomes not exchanged: every system keeps its own value",
-            "fax: not exchanged, becomes shared: where the systems differ, the one that changed is taken over; two \
+            "\"nickname\": shared, becomes not named: every system keeps its own value",
+            "\"internal_notes\": excluded, becomes not named: every system keeps its own value",
+            "\"fax\": not named, becomes shared: where the systems differ, the one that changed is taken over; two \
              different changes are put to a person",
         ]
     );
     assert!(contract().changes_to(&contract()).is_empty());
+    let two = |first, second| Contract::builder("contact").system(first).system(second).build().expect("sound");
+    let changes = two("crm", "erp").changes_to(&two("erp", "crm"));
+    let wanted = r#"the systems ["crm", "erp"] become ["erp", "crm"], in this order"#;
+    assert_eq!(changes.iter().map(ToString::to_string).collect::<Vec<_>>(), [wanted]);
+    let forged = Contract::builder("contact").system("crm").system("erp").field("x\n\"y\"", Authority::Shared);
+    let changes = two("crm", "erp").changes_to(&forged.build().expect("an odd name"));
+    assert_eq!(changes[0].to_string().lines().count(), 1);
 }
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -174,11 +186,16 @@ fn among_many_the_last_writer_is_later_than_each() {
 #[test]
 fn a_conflict_names_the_record_and_never_its_values() {
     let stamps = [Stamp::Unknown, Stamp::Unknown];
-    let conflict = contract().detect_conflict("nickname", "C-1", sides(&stamps), Base::Never).expect("two edits");
+    let conflict = contract().detect_conflict("nickname", "C-1", &sides(&stamps), &Base::Never).expect("two edits");
     assert_eq!(
         conflict.to_string(),
-        r#""nickname" of record "C-1" was changed in different ways in system 0, system 1"#
+        r#""nickname" of record "C-1" was changed in different ways in "system 0", "system 1""#
     );
-    assert!(contract().detect_conflict("internal_notes", "C-1", sides(&stamps), Base::Never).is_none());
-    assert!(contract().detect_conflict("nickname", "C-1", sides(&stamps), Base::Known(Some(0))).is_none(), "one edit");
+    let owned = contract().detect_conflict("email", "C-1", &sides(&stamps), &Base::Never);
+    assert!(owned.is_some(), "whoever decides about the field");
+    assert!(contract().detect_conflict("internal_notes", "C-1", &sides(&stamps), &Base::Never).is_none());
+    assert!(
+        contract().detect_conflict("nickname", "C-1", &sides(&stamps), &Base::Known(Some(0))).is_none(),
+        "one edit"
+    );
 }

@@ -67,7 +67,7 @@ impl Program {
             line.strip_prefix("let _ = ").unwrap_or(line).to_owned()
         };
         let (error, code) = (&self.expected["error"], &self.expected["code"]);
-        let lint = if code.starts_with('E') { "" } else { " (a warning, unless denied)" };
+        let lint = if code.starts_with("unused") { " (a warning, unless denied)" } else { "" };
         format!("| {} | `{}` | {error}{lint} | `{}` |", self.bug, shown(&self.line), shown(&self.twin_line))
     }
 }
@@ -227,7 +227,13 @@ fn the_readme_lists_every_illegal_program_with_its_error_and_its_twin() {
     let listed = readme.lines().skip_while(|line| !line.starts_with("| bug |")).skip(2);
     let listed = listed.take_while(|line| line.starts_with('|')).map(str::to_owned).collect::<BTreeSet<_>>();
     let programs = rows.iter().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(listed, programs, "the README's table is not that of the programs:\n{}", rows.join("\n"));
+    let differences = listed.symmetric_difference(&programs).map(String::as_str).collect::<Vec<_>>();
+    assert!(
+        differences.is_empty(),
+        "rows on one side only:\n{}\nall rows:\n{}",
+        differences.join("\n"),
+        rows.join("\n")
+    );
 }
 
 #[test]

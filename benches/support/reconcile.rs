@@ -203,7 +203,7 @@ pub(crate) fn dynamic(contract: &Contract, maps: &Maps) -> usize {
         let (of_crm, of_erp) = (slot(&maps[0], field), slot(&maps[1], field));
         let (slots, base) = ([&of_crm, &of_erp], Base::Known(maps[2].get(*field).cloned()));
         let plan = contract.plan(field, &slots, &base);
-        plan.is_some_and(|plan| matches!(plan.verdict(), Verdict::Write(_) | Verdict::Ask(_)))
+        plan.is_ok_and(|plan| matches!(plan.verdict(), Verdict::Write(_) | Verdict::Ask(_)))
     };
     contract.synced_fields().filter(decided).count()
 }

@@ -63,15 +63,19 @@ use super::slot::{Base, Slot};
 /// A module of the given name, with
 ///
 /// - `Snapshot<S>`: what system `S` says, a [`Slot`] for each field that is exchanged. Made by its capability, and not
-///   to be mixed up with another system's;
+///   to be mixed up with another system's. Its fields are input: whatever was read, the values of fields that others own
+///   included;
 /// - `Edit<S>`: a change that speaks for `S`. A setter exists for every field; it compiles for the owner of the field,
-///   for any party where it is `Shared`, for a person's decision (`Edit::decided`) where it is `Manual`, and for nobody
-///   where it is excluded;
+///   for everybody who may edit at all where it is `Shared`, for a person's decision (`Edit::decided`) where it is
+///   `Manual`, and for nobody where it is excluded;
 /// - `Agreed`: the last common state, a [`Base`] for each field;
 /// - `reconcile`: all snapshots, in the order of `between`, and the last common state; its `Plan` has an entry for each
 ///   field whose type follows from the authority: an [`OwnedField`] or [`SharedField`] may be
 ///   written, a [`ManualField`] only asked;
 /// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the names in order.
+///
+/// A field cannot be called `by`, `decided` or `decision`, nor a system or a type `Snapshot`, `Edit`, `Agreed`, `Plan` or
+/// `Parties`: the module has these itself. Values are compared with `Eq`.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up where it stands.
 ///
@@ -84,6 +88,18 @@ macro_rules! boundary {
     ($(#[$meta:meta])* $vis:vis mod $name:ident between $first:ident $(and $system:ident)+ { $($fields:tt)* }) => {
         $crate::__boundary! { @name [$(#[$meta])*] [$vis] $name [] [$first $($system)+] { $($fields)* } }
     };
+    ($(#[$meta:meta])* $vis:vis mod $name:ident between $only:ident { $($fields:tt)* }) => {
+        compile_error!(concat!(
+            "the boundary `", stringify!($name), "` is between one system: a boundary is between two or more, ",
+            "`between ", stringify!($only), " and ...`"
+        ));
+    };
+    ($($other:tt)*) => {
+        compile_error!(
+            "a boundary is declared as `pub mod name between System and System { field: Type => Authority, ... }`, with \
+             the systems by their plain names"
+        );
+    };
 }
 
 /// The parts of [`boundary!`]. A field that is exchanged travels as
@@ -91,6 +107,14 @@ macro_rules! boundary {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary {
+    (@name $m:tt $v:tt $b:ident $named:tt [Shared $($rest:ident)*] $fields:tt) => {
+        compile_error!(concat!("a party to the boundary `", stringify!($b), "` cannot be called `Shared`: the word says ",
+            "that a field is shared; rename the system where it is imported"));
+    };
+    (@name $m:tt $v:tt $b:ident $named:tt [Manual $($rest:ident)*] $fields:tt) => {
+        compile_error!(concat!("a party to the boundary `", stringify!($b), "` cannot be called `Manual`: the word says ",
+            "that a person decides; rename the system where it is imported"));
+    };
     // Each step makes an argument of its own for one system: the names look alike, and hygiene tells them apart.
     (@name $m:tt $v:tt $b:ident [$($named:tt)*] [$s:ident $($rest:ident)*] $fields:tt) => {
         $crate::__boundary! { @name $m $v $b [$($named)* {$s snapshot}] [$($rest)*] $fields }
@@ -128,6 +152,10 @@ macro_rules! __boundary {
             "`A`, or `excluded name: Type`; this is neither: `", stringify!($($other)+), "`"
         ));
     };
+    (@read $m:tt $v:tt $b:ident $s:tt [] $x:tt) => {
+        compile_error!(concat!("the boundary `", stringify!($b), "` exchanges no field: declare one as ",
+            "`name: Type => A` with a system, `Shared` or `Manual` for `A`"));
+    };
     (@read [$(#[$m:meta])*] [$vis:vis] $b:ident [$({$s:ident $snapshot:ident})+]
         [$({$f:ident ($t:ty) [$($attribute:tt)*] ($entry:ident) ($rule:expr) ($authority:expr) ($($bound:tt)*)})*]
         [$({$xf:ident ($xt:ty) [$($xattribute:tt)*]})*]) => {
@@ -146,13 +174,21 @@ macro_rules! __boundary {
             /// The systems, in the order of the declaration.
             pub const SYSTEMS: &[&str] = &[$(<$s as $crate::sync::System>::NAME),+];
 
+            const _: () = $crate::sync::boundary::distinct(SYSTEMS);
+
             type Parties = $crate::__boundary!(@list $($s)+);
 
             /// What one system says about one record.
-            #[derive(Debug)]
             pub struct Snapshot<S> {
                 $($($attribute)* pub $f: $crate::sync::Slot<$t>,)*
-                system: ::core::marker::PhantomData<fn() -> S>,
+                __system: ::core::marker::PhantomData<fn() -> S>,
+            }
+
+            impl<S: $crate::sync::System> ::core::fmt::Debug for Snapshot<S> {
+                /// The system; never the values, which may be what no log should hold.
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    f.debug_struct("Snapshot").field("system", &S::NAME).finish_non_exhaustive()
+                }
             }
 
             impl<S: $crate::sync::System> Snapshot<S> {
@@ -161,7 +197,7 @@ macro_rules! __boundary {
                 where
                     Parties: $crate::sync::system::Includes<S, At>,
                 {
-                    Self { $($f: $crate::sync::Slot::Unread,)* system: ::core::marker::PhantomData }
+                    Self { $($f: $crate::sync::Slot::Unread,)* __system: ::core::marker::PhantomData }
                 }
 
                 /// Takes over what the system itself changes.
@@ -169,25 +205,35 @@ macro_rules! __boundary {
                     $(if let Some(changed) = edit.$f { self.$f = changed; })*
                 }
 
-                /// Takes over what a person decided.
-                pub fn decide(&mut self, edit: Edit<$crate::sync::Steward>) {
+                /// Takes over what a person decided, and gives the decision back: for the audit, and for the next system.
+                pub fn decide(
+                    &mut self,
+                    edit: Edit<$crate::sync::Steward>,
+                ) -> ::core::option::Option<$crate::Decision> {
                     $(if let Some(changed) = edit.$f { self.$f = changed; })*
+                    edit.__decision
                 }
             }
 
             /// A change that speaks for `S`.
-            #[derive(Debug)]
             #[must_use = "an edit changes nothing before a snapshot takes it over"]
             pub struct Edit<S> {
                 $($f: ::core::option::Option<$crate::sync::Slot<$t>>,)*
-                decision: ::core::option::Option<$crate::Decision>,
-                system: ::core::marker::PhantomData<fn() -> S>,
+                __decision: ::core::option::Option<$crate::Decision>,
+                __system: ::core::marker::PhantomData<fn() -> S>,
+            }
+
+            impl<S> ::core::fmt::Debug for Edit<S> {
+                /// The decision, if it is one; never the values, which may be what no log should hold.
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    f.debug_struct("Edit").field("decision", &self.__decision).finish_non_exhaustive()
+                }
             }
 
             impl Edit<$crate::sync::Steward> {
                 /// An edit that says what a person decided.
                 pub fn decided(decision: $crate::Decision) -> Self {
-                    Self { $($f: None,)* decision: Some(decision), system: ::core::marker::PhantomData }
+                    Self { $($f: None,)* __decision: Some(decision), __system: ::core::marker::PhantomData }
                 }
             }
 
@@ -198,12 +244,12 @@ macro_rules! __boundary {
                     S: $crate::sync::System,
                     Parties: $crate::sync::system::Includes<S, At>,
                 {
-                    Self { $($f: None,)* decision: None, system: ::core::marker::PhantomData }
+                    Self { $($f: None,)* __decision: None, __system: ::core::marker::PhantomData }
                 }
 
                 /// The decision that this edit follows, where a person took one.
                 pub fn decision(&self) -> ::core::option::Option<&$crate::Decision> {
-                    self.decision.as_ref()
+                    self.__decision.as_ref()
                 }
 
                 $(
@@ -262,8 +308,8 @@ macro_rules! __boundary {
                 for system in SYSTEMS {
                     builder = builder.system(*system);
                 }
-                $(builder = builder.field(stringify!($f), $authority);)*
-                $(builder = builder.excluded(stringify!($xf));)*
+                $(builder = builder.field($crate::sync::boundary::name(stringify!($f)), $authority);)*
+                $(builder = builder.excluded($crate::sync::boundary::name(stringify!($xf)));)*
                 builder.build()
             }
         }
@@ -278,6 +324,44 @@ macro_rules! __boundary {
         }
     };
     (@slots $f:ident [$({$s:ident $snapshot:ident})+]) => { [$(&$snapshot.$f),+] };
+}
+
+/// The name of a field, as an identifier that is a keyword stands for it.
+#[doc(hidden)]
+pub fn name(identifier: &'static str) -> &'static str {
+    identifier.strip_prefix("r#").unwrap_or(identifier)
+}
+
+/// Stops the compiler where two parties have one name, or one has none.
+///
+/// # Panics
+///
+/// There, in the evaluation of a constant.
+#[doc(hidden)]
+#[allow(clippy::panic, reason = "it is called in constants alone")]
+pub const fn distinct(systems: &[&str]) {
+    let mut left = systems;
+    while let [first, rest @ ..] = left {
+        if first.is_empty() {
+            panic!("a party to a boundary has an empty NAME");
+        }
+        let mut others = rest;
+        while let [other, more @ ..] = others {
+            if same(first.as_bytes(), other.as_bytes()) {
+                panic!("a boundary is between different systems, and two of its parties have the same NAME");
+            }
+            others = more;
+        }
+        left = rest;
+    }
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    match (one, other) {
+        ([], []) => true,
+        ([a, one @ ..], [b, other @ ..]) => *a == *b && same(one, other),
+        _ => false,
+    }
 }
 
 /// The place of a system among the parties.
@@ -297,10 +381,13 @@ macro_rules! entries {
                 verdict: Verdict,
             }
 
-            impl<'a, T: PartialEq, const N: usize> $entry<'a, T, N> {
+            impl<'a, T, const N: usize> $entry<'a, T, N> {
                 #[doc(hidden)]
                 #[inline]
-                pub fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self {
+                pub fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
+                where
+                    T: Eq,
+                {
                     Self { slots, base, verdict: verdict(rule, &slots, base) }
                 }
 
@@ -349,7 +436,7 @@ entries! {
 
 macro_rules! written {
     ($($entry:ident)*) => {
-        $(impl<T: PartialEq, const N: usize> $entry<'_, T, N> {
+        $(impl<T: Eq, const N: usize> $entry<'_, T, N> {
             /// What is to be written where.
             pub fn writes(&self) -> impl Iterator<Item = Write<'_, T>> {
                 self.plan().writes()

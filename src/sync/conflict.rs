@@ -67,8 +67,8 @@ pub struct Side<V> {
 /// let side = |system: &str, name: &'static str, at: &str| -> Result<_, Box<dyn std::error::Error>> {
 ///     Ok(Side { system: system.to_owned(), slot: Slot::Value(name), modified: Stamp::OfField(at.parse()?) })
 /// };
-/// let sides = vec![side("crm", "Al", "2026-01-05T12:00:00Z")?, side("erp", "Alan", "2026-01-05T13:00:00Z")?];
-/// let conflict = contract.detect_conflict("nickname", "C-1", sides, Base::Never).ok_or("two edits that differ")?;
+/// let sides = [side("crm", "Al", "2026-01-05T12:00:00Z")?, side("erp", "Alan", "2026-01-05T13:00:00Z")?];
+/// let conflict = contract.detect_conflict("nickname", "C-1", &sides, &Base::Never).ok_or("two edits that differ")?;
 /// assert_eq!(conflict.last_writer(Duration::from_secs(60)), Some("erp"));
 /// assert_eq!(conflict.last_writer(Duration::from_secs(7200)), None, "clocks that differ by more prove nothing");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -105,7 +105,7 @@ impl<V> fmt::Display for SyncConflict<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} of record {:?} was changed in different ways in", self.field, self.record_id)?;
         for (index, side) in self.sides.iter().enumerate() {
-            write!(f, "{} {}", if index == 0 { "" } else { "," }, side.system)?;
+            write!(f, "{} {:?}", if index == 0 { "" } else { "," }, side.system)?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::conflict::{Side, SyncConflict};
 use super::reconcile::{FieldPlan, Question, Rule, Verdict, verdict};
 use super::slot::{Base, Slot};
+use crate::audit::must_be_escaped;
 use crate::refused::Refused;
 
 /// Who decides about a field.
@@ -116,33 +117,39 @@ impl Contract {
 
     /// The plan for one field, from what each system says, in the order of [`systems`](Self::systems).
     ///
-    /// Nothing where the field is excluded or not named.
-    pub fn plan<'a, V: PartialEq>(
+    /// # Errors
+    ///
+    /// [`NotPlanned`] where the field is not exchanged, or there is not one slot for each system.
+    pub fn plan<'a, V: Eq>(
         &self,
         field: &str,
         slots: &'a [&'a Slot<V>],
         base: &'a Base<V>,
-    ) -> Option<FieldPlan<'a, V>> {
-        Some(FieldPlan::new(self.rule(field)?, slots, base))
+    ) -> Result<FieldPlan<'a, V>, NotPlanned> {
+        let rule = self.rule(field).ok_or_else(|| NotPlanned::NotExchanged { field: field.to_owned() })?;
+        if slots.len() != self.systems.len() {
+            return Err(NotPlanned::Slots { wanted: self.systems.len(), found: slots.len() });
+        }
+        Ok(FieldPlan::new(rule, slots, base))
     }
 
     /// A conflict, where a field that is exchanged was changed in two ways, whoever decides about it.
     ///
     /// Nothing where the field is excluded or not named, or where one side's edit stands against no other.
-    pub fn detect_conflict<V: PartialEq>(
+    pub fn detect_conflict<V: Eq + Clone>(
         &self,
         field: &str,
         record_id: &str,
-        sides: Vec<Side<V>>,
-        base: Base<V>,
+        sides: &[Side<V>],
+        base: &Base<V>,
     ) -> Option<SyncConflict<V>> {
         let slots = sides.iter().map(|side| &side.slot).collect::<Vec<_>>();
-        let differs = verdict(Rule::Shared, &slots, &base) == Verdict::Ask(Question::Conflict);
+        let differs = verdict(Rule::Shared, &slots, base) == Verdict::Ask(Question::Conflict);
         (self.is_synced(field) && differs).then(|| SyncConflict {
             record_id: record_id.to_owned(),
             field: field.to_owned(),
-            base,
-            sides,
+            base: base.clone(),
+            sides: sides.to_vec(),
         })
     }
 
@@ -157,18 +164,32 @@ impl Contract {
     /// let changes = with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
     /// assert_eq!(
     ///     changes[0].to_string(),
-    ///     "email: shared, becomes owned by erp: where the systems differ, erp's value replaces the others"
+    ///     "\"email\": shared, becomes owned by erp: where the systems differ, erp's value replaces the others"
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn changes_to(&self, other: &Self) -> Vec<Change> {
-        let of_this = self.synced_fields().map(|field| (field, self.authority_for(field), other.authority_for(field)));
-        let added = other.synced_fields().filter(|field| !self.is_synced(field));
-        let of_other = added.map(|field| (field, None, other.authority_for(field)));
-        let changed = of_this.chain(of_other).filter(|(_, from, to)| from != to);
-        changed
-            .map(|(field, from, to)| Change { field: field.to_owned(), from: from.cloned(), to: to.cloned() })
+        let systems = (self.systems != other.systems)
+            .then(|| Change::Systems { from: self.systems.clone(), to: other.systems.clone() });
+        let names = self.names().chain(other.names().filter(|name| !self.names().any(|known| known == *name)));
+        let standings = names.map(|name| (name, self.standing(name), other.standing(name)));
+        let fields = standings.filter(|(_, from, to)| from != to);
+        systems
+            .into_iter()
+            .chain(fields.map(|(name, from, to)| Change::Field { name: name.to_owned(), from, to }))
             .collect()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.synced_fields().chain(self.excluded_fields())
+    }
+
+    fn standing(&self, field: &str) -> Standing {
+        match self.authority_for(field) {
+            Some(authority) => Standing::Exchanged(authority.clone()),
+            None if self.excluded_fields().any(|excluded| excluded == field) => Standing::Excluded,
+            None => Standing::NotNamed,
+        }
     }
 }
 
@@ -197,7 +218,7 @@ fn outcome(authority: &Authority) -> String {
     }
 }
 
-/// A text that cannot break a Markdown table.
+/// A text that cannot break a Markdown table, or hide in it.
 struct Cell<'a>(&'a str);
 
 impl fmt::Display for Cell<'_> {
@@ -205,7 +226,7 @@ impl fmt::Display for Cell<'_> {
         for c in self.0.chars() {
             match c {
                 '|' | '\\' | '`' | '*' | '_' | '<' | '[' | '#' => write!(f, "\\{c}")?,
-                c if c.is_control() => write!(f, " ")?,
+                c if must_be_escaped(c) => f.write_str(" ")?,
                 c => write!(f, "{c}")?,
             }
         }
@@ -213,28 +234,104 @@ impl fmt::Display for Cell<'_> {
     }
 }
 
-/// A field that has another authority in another contract.
+/// How a field stands in a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The field.
-    pub field: String,
-    /// Who decides about it; nobody where it was not exchanged.
-    pub from: Option<Authority>,
-    /// Who would decide; nobody where it would not be exchanged any more.
-    pub to: Option<Authority>,
+pub enum Standing {
+    /// It is exchanged, under this authority.
+    Exchanged(Authority),
+    /// It never leaves its system.
+    Excluded,
+    /// The contract does not name it, and so does not exchange it.
+    NotNamed,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchanged(authority) => authority.fmt(f),
+            Self::Excluded => f.write_str("excluded"),
+            Self::NotNamed => f.write_str("not named"),
+        }
+    }
+}
+
+/// What another contract would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The parties, or their order, in which slots are passed.
+    Systems {
+        /// The parties so far.
+        from: Vec<String>,
+        /// The parties then.
+        to: Vec<String>,
+    },
+    /// How a field stands.
+    Field {
+        /// The field.
+        name: String,
+        /// How it stands so far.
+        from: Standing,
+        /// How it would stand.
+        to: Standing,
+    },
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name =
-            |authority: &Option<Authority>| authority.as_ref().map_or("not exchanged".to_owned(), ToString::to_string);
-        write!(f, "{}: {}, becomes {}: ", self.field, name(&self.from), name(&self.to))?;
-        match &self.to {
-            None => f.write_str("every system keeps its own value"),
-            Some(authority) => write!(f, "where the systems differ, {}", outcome(authority)),
+        match self {
+            Self::Systems { from, to } => write!(f, "the systems {from:?} become {to:?}, in this order"),
+            Self::Field { name, from, to } => {
+                write!(f, "{name:?}: {from}, becomes {to}: ")?;
+                match to {
+                    Standing::Exchanged(authority) => write!(f, "where the systems differ, {}", outcome(authority)),
+                    Standing::Excluded | Standing::NotNamed => f.write_str("every system keeps its own value"),
+                }
+            }
         }
     }
 }
+
+/// A field could not be planned.
+///
+/// ```
+/// use integration_automation_patterns::sync::{Authority, Base, Contract, Slot};
+///
+/// let contract = Contract::builder("contact").system("crm").system("erp").field("email", Authority::Shared).build()?;
+/// let slot = Slot::Value(7);
+/// let error = contract.plan("email", &[&slot], &Base::Never).unwrap_err();
+/// assert_eq!(error.to_string(), "a plan wants one slot for each of the 2 systems, and found 1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotPlanned {
+    /// The field is excluded, or the contract does not name it.
+    NotExchanged {
+        /// The field.
+        field: String,
+    },
+    /// There is not one slot for each system.
+    Slots {
+        /// The number of systems.
+        wanted: usize,
+        /// The number of slots.
+        found: usize,
+    },
+}
+
+impl fmt::Display for NotPlanned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotExchanged { field } => {
+                write!(f, "a plan wants a field that the contract exchanges, and found {field:?}")
+            }
+            Self::Slots { wanted, found } => {
+                write!(f, "a plan wants one slot for each of the {wanted} systems, and found {found}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotPlanned {}
 
 /// What a contract is built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,7 +382,7 @@ impl Builder {
 impl Contract {
     fn flaw(&self) -> Option<Flaw> {
         let mut names = self.systems().chain(self.synced_fields()).chain(self.excluded_fields());
-        if self.record_type.is_empty() || names.any(str::is_empty) {
+        if self.record_type.trim().is_empty() || names.any(|name| name.trim().is_empty()) {
             return Some(Flaw::EmptyName);
         }
         if self.systems.len() < 2 {

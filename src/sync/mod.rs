@@ -17,7 +17,7 @@
 //! // The ERP has changed an address that the CRM owns.
 //! let (crm, erp) = (Slot::Value("a@x.org"), Slot::Value("b@x.org"));
 //! let (slots, base) = ([&crm, &erp], Base::Known(Some("a@x.org")));
-//! let plan = contract.plan("email", &slots, &base).ok_or("a field of the contract")?;
+//! let plan = contract.plan("email", &slots, &base)?;
 //!
 //! let writes = plan.writes().collect::<Vec<_>>();
 //! assert_eq!(writes.len(), 1);

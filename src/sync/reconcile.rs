@@ -52,6 +52,8 @@ pub enum Question {
 
 /// The verdict on one field, from what each system says and what they last agreed on.
 ///
+/// Values are compared with `Eq`: bring floating-point numbers and times to one precision first, in a type that has it.
+///
 /// ```
 /// use integration_automation_patterns::sync::reconcile::{Question, Rule, Verdict, verdict};
 /// use integration_automation_patterns::sync::{Base, Slot};
@@ -64,7 +66,7 @@ pub enum Question {
 /// assert_eq!(verdict(Rule::Manual, &[&old, &new], &base), Verdict::Ask(Question::Manual));
 /// ```
 #[inline]
-pub fn verdict<T: PartialEq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict {
+pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict {
     let mut read = slots.iter().copied().enumerate().filter(|(_, slot)| !matches!(slot, Slot::Unread));
     let Some((first, shown)) = read.next() else { return Verdict::Unread };
     let agreed = read.all(|(_, other)| other == shown);
@@ -114,20 +116,23 @@ impl<'a, T> Write<'a, T> {
     }
 }
 
-impl<'a, T: PartialEq> FieldPlan<'a, T> {
+impl<'a, T> FieldPlan<'a, T> {
     /// Plans one field.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Verdict};
     ///
-    /// let (crm, erp, billing) = (Slot::Value("gold"), Slot::Value("silver"), Slot::Unread);
+    /// let (crm, erp, billing) = (Slot::Value("gold"), Slot::Value("silver"), Slot::Value("gold"));
     /// let (slots, base) = ([&crm, &erp, &billing], Base::Known(Some("silver")));
     /// let plan = FieldPlan::new(Rule::Shared, &slots, &base);
     /// assert_eq!(plan.verdict(), Verdict::Write(0));
     /// assert_eq!(plan.writes().map(|write| write.to).collect::<Vec<_>>(), [1]);
     /// assert_eq!(plan.next_base(), Base::Known(Some("gold")));
     /// ```
-    pub fn new(rule: Rule, slots: &'a [&'a Slot<T>], base: &'a Base<T>) -> Self {
+    pub fn new(rule: Rule, slots: &'a [&'a Slot<T>], base: &'a Base<T>) -> Self
+    where
+        T: Eq,
+    {
         Self::decided(verdict(rule, slots, base), slots, base)
     }
 
@@ -149,7 +154,10 @@ impl<'a, T: PartialEq> FieldPlan<'a, T> {
     }
 
     /// What is to be written: at most one value for each system, and none that changes nothing.
-    pub fn writes(&self) -> impl Iterator<Item = Write<'a, T>> + use<'a, T> {
+    pub fn writes(&self) -> impl Iterator<Item = Write<'a, T>> + use<'a, T>
+    where
+        T: Eq,
+    {
         let Self { slots, base, verdict } = *self;
         let value = match verdict {
             Verdict::Write(from) => slots.get(from).and_then(|slot| slot.read()),
@@ -168,11 +176,17 @@ impl<'a, T: PartialEq> FieldPlan<'a, T> {
         self.slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.read()?)))
     }
 
-    /// The common state once the plan is carried out; as it was where nothing was decided.
+    /// The common state once every write of the plan is carried out.
+    ///
+    /// It is as it was where nothing was decided, and where a system was not read: what that system holds is not known
+    /// to be common. Where a write was refused, keep the old one too, and plan again.
     pub fn next_base(&self) -> Base<T>
     where
         T: Clone,
     {
-        self.outcome().map_or_else(|| self.base.clone(), |outcome| Base::Known(outcome.cloned()))
+        match self.outcome() {
+            Some(outcome) if self.slots.iter().all(|slot| slot.read().is_some()) => Base::Known(outcome.cloned()),
+            _ => self.base.clone(),
+        }
     }
 }

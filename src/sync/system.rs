@@ -127,6 +127,10 @@ mod sealed {
     #[diagnostic::do_not_recommend]
     impl<T> Is<T> for T {}
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot grant itself an excluded field",
+        label = "nobody may write it: each system keeps its own"
+    )]
     pub trait Nobody {}
 
     #[diagnostic::on_unimplemented(

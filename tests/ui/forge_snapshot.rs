@@ -9,7 +9,7 @@ use ui::{Crm, contact};
 
 pub mod local {
     pub struct Draft<S> {
-        pub system: std::marker::PhantomData<fn() -> S>,
+        pub __system: std::marker::PhantomData<fn() -> S>,
     }
 }
 
@@ -17,5 +17,5 @@ pub use local::Draft;
 pub use contact::Snapshot;
 
 pub fn make() {
-    let _ = Snapshot { system: PhantomData::<fn() -> Crm> }; //@ here
+    let _ = Snapshot { __system: PhantomData::<fn() -> Crm> }; //@ here
 }
