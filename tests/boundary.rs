@@ -189,6 +189,8 @@ proptest! {
         let next = plan.next();
 
         let rules = [Rule::Owner(0), Rule::Owner(1), Rule::Owner(2), Rule::Shared, Rule::Manual];
+        let listed = plan.verdicts().collect::<Vec<_>>();
+        prop_assert_eq!(listed.len(), account::contract().expect("sound").synced_fields().count());
         let found = [plan.name.verdict(), plan.terms.verdict(), plan.dunning.verdict(), plan.segment.verdict(), plan.state.verdict()];
         let writes = [plan.name.writes().count(), plan.terms.writes().count(), plan.dunning.writes().count(), plan.segment.writes().count(), 0];
         let moved = [next.name, next.terms, next.dunning, next.segment, next.state];
@@ -196,6 +198,7 @@ proptest! {
             let slots = said[field].each_ref();
             let expected = FieldPlan::new(rule, &slots, &agreed[field]);
             prop_assert_eq!(found[field], expected.verdict());
+            prop_assert_eq!(listed[field].1, expected.verdict());
             prop_assert_eq!(writes[field], expected.writes().count());
             prop_assert_eq!(moved[field], expected.next_base());
         }

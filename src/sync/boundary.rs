@@ -23,7 +23,7 @@ use super::slot::{Base, Slot};
 /// use crm::Crm;
 /// use erp::Erp;
 /// use integration_automation_patterns::boundary;
-/// use integration_automation_patterns::sync::{Base, Question, Slot};
+/// use integration_automation_patterns::sync::{Base, Question, Slot, Verdict};
 ///
 /// boundary! {
 ///     /// A contact, shared by CRM and ERP.
@@ -52,6 +52,8 @@ use super::slot::{Base, Slot};
 /// let write = plan.email.writes().next().ok_or("the owner has changed it")?;
 /// assert_eq!((contact::SYSTEMS[write.to], write.value.map(String::as_str)), ("erp", Some("new@x.org")));
 /// assert_eq!(plan.status.question(), Some(Question::Manual));
+/// let asked = plan.verdicts().filter(|(_, verdict)| matches!(verdict, Verdict::Ask(_)));
+/// assert_eq!(asked.map(|(field, _)| field).collect::<Vec<_>>(), ["status"]);
 /// assert_eq!(plan.next().nickname, Base::Known(Some("Al".to_owned())));
 /// assert!(contact::contract()?.is_synced("email"));
 /// # Ok(())
@@ -70,8 +72,8 @@ use super::slot::{Base, Slot};
 ///   `Manual`, and for nobody where it is excluded;
 /// - `Agreed`: the last common state, a [`Base`] for each field;
 /// - `reconcile`: all snapshots, in the order of `between`, and the last common state; its `Plan` has an entry for each
-///   field whose type follows from the authority: an [`OwnedField`] or [`SharedField`] may be
-///   written, a [`ManualField`] only asked;
+///   field whose type follows from the authority: an [`OwnedField`] or [`SharedField`] may be written, a [`ManualField`]
+///   only asked. `verdicts` lists them all, `next` is the common state after;
 /// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the names in order.
 ///
 /// A field cannot be called `by`, `decided` or `decision`, nor a system or a type `Snapshot`, `Edit`, `Agreed`, `Plan` or
@@ -287,6 +289,11 @@ macro_rules! __boundary {
             }
 
             impl Plan<'_> {
+                /// What is to be done, by field: none is left out.
+                pub fn verdicts(&self) -> impl Iterator<Item = (&'static str, $crate::sync::Verdict)> {
+                    [$((const { $crate::sync::boundary::name(stringify!($f)) }, self.$f.verdict())),*].into_iter()
+                }
+
                 /// What the systems agree on once the plan is carried out.
                 pub fn next(&self) -> Agreed {
                     Agreed { $($f: self.$f.next_base(),)* }
@@ -328,8 +335,14 @@ macro_rules! __boundary {
 
 /// The name of a field, as an identifier that is a keyword stands for it.
 #[doc(hidden)]
-pub fn name(identifier: &'static str) -> &'static str {
-    identifier.strip_prefix("r#").unwrap_or(identifier)
+pub const fn name(identifier: &'static str) -> &'static str {
+    match identifier.as_bytes() {
+        [b'r', b'#', name @ ..] => match str::from_utf8(name) {
+            Ok(name) => name,
+            Err(_) => identifier,
+        },
+        _ => identifier,
+    }
 }
 
 /// Stops the compiler where two parties have one name, or one has none.
