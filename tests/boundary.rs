@@ -1,7 +1,10 @@
 //! The declared boundary and the contract at run time are one: the same plans, the same questions, the same words.
 
+use std::time::Duration;
+
+use chrono::DateTime;
 use integration_automation_patterns::sync::{
-    Authority, Base, Capability, Contract, FieldPlan, Question, Rule, Slot, System, Verdict,
+    Authority, Base, Capability, Contract, FieldPlan, Question, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 use proptest::prelude::*;
@@ -136,6 +139,22 @@ fn a_plan_has_the_shape_of_its_authorities() {
     let next = plan.next();
     assert_eq!(next.email, Base::Known(Some("new@x.org".to_owned())));
     assert_eq!((next.nickname, next.address), (Base::Never, Base::Never));
+}
+
+#[test]
+fn a_shared_field_can_declare_who_is_preferred() {
+    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    (of_crm.nickname, of_erp.nickname) = (Slot::Empty, text("Alan"));
+    let agreed = contact::Agreed { nickname: Base::Known(Some("Al".to_owned())), ..Default::default() };
+    let plan = || contact::reconcile(&of_crm, &of_erp, &agreed).nickname;
+    assert_eq!(plan().verdict(), Verdict::Ask(Question::Conflict));
+    assert_eq!(plan().prefer(0).verdict(), Verdict::Write(0));
+    assert_eq!(plan().prefer_unless_blank(0).verdict(), Verdict::Ask(Question::Conflict));
+    assert_eq!(plan().prefer_unless_blank(1).writes().count(), 1);
+    let stamp = |seconds| Stamp::OfField(DateTime::from_timestamp(seconds, 0).expect("in 1970"));
+    let by_time = plan().prefer_last_writer(&[stamp(90), stamp(10)], Duration::from_secs(60));
+    assert_eq!(by_time.verdict(), Verdict::Write(0));
+    assert_eq!(by_time.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(), [true]);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! The kernel only compares, so what it does for n systems is fixed by the equality pattern of n slots and a base. The
 //! cases below run through every pattern of n + 1 distinct values, for 2, 3 and 4 systems: a proof, not a sample.
 
-use integration_automation_patterns::sync::{Base, FieldPlan, Question, Rule, Slot, Verdict};
+use std::time::Duration;
+
+use chrono::DateTime;
+use integration_automation_patterns::sync::{Base, FieldPlan, Question, Rule, Slot, Stamp, Verdict};
 
 type State = Vec<Slot<u8>>;
 
@@ -376,6 +379,39 @@ fn law_17_once_there_is_a_base_clearing_is_an_edit() {
             Some(case.applied().iter().filter_map(Slot::read).all(|said| said.is_none()))
         }
         _ => None,
+    });
+}
+
+/// A declared preference settles true conflicts on shared fields and nothing else, and what it overrides is on record.
+#[test]
+fn law_26_a_preference_settles_only_a_true_conflict_on_a_shared_field() {
+    let at = |place: usize| {
+        let seconds = i64::try_from(place).expect("few") * 100;
+        Stamp::OfField(DateTime::from_timestamp(seconds, 0).expect("in 1970"))
+    };
+    law(|case| {
+        let slots = case.state.iter().collect::<Vec<_>>();
+        let plan = FieldPlan::new(case.rule, &slots, &case.base);
+        let conflict = plan.verdict() == Verdict::Ask(Question::Conflict);
+        let settled = |settled: FieldPlan<'_, u8>, place: usize, settles: bool| {
+            let verdict = if conflict && settles { Verdict::Write(place) } else { plan.verdict() };
+            let listed = |write: integration_automation_patterns::sync::Write<'_, u8>| {
+                write.to != place && write.lost().is_some() == edited(&case.state[write.to], &case.base)
+            };
+            settled.verdict() == verdict && (!(conflict && settles) || settled.writes().all(listed))
+        };
+        let stamps = (0..slots.len()).map(at).collect::<Vec<_>>();
+        let last = slots.iter().rposition(|slot| edited(slot, &case.base));
+        let places = (0..slots.len()).all(|place| {
+            let (read, value) = (*slots[place] != Slot::Unread, matches!(slots[place], Slot::Value(_)));
+            settled(plan.prefer(place), place, read) && settled(plan.prefer_unless_blank(place), place, value)
+        });
+        let recent = |tolerance, settles| {
+            let plan = plan.prefer_last_writer(&stamps, Duration::from_secs(tolerance));
+            last.is_none_or(|last| settled(plan, last, settles))
+        };
+        let too_few = plan.prefer_last_writer(&stamps[1..], Duration::ZERO).verdict() == plan.verdict();
+        Some(places && recent(99, true) && recent(10_000, false) && too_few)
     });
 }
 

@@ -1,5 +1,8 @@
 //! `boundary!`: a contract that the compiler checks, declared as a table.
 
+use std::time::Duration;
+
+use super::conflict::Stamp;
 use super::reconcile::{FieldPlan, Question, Rule, Verdict, Write, verdict};
 use super::slot::{Base, Slot};
 
@@ -459,3 +462,27 @@ macro_rules! written {
 }
 
 written!(OwnedField SharedField);
+
+impl<T, const N: usize> SharedField<'_, T, N> {
+    /// The same entry, with a conflict settled in favour of a system, by its place: as [`FieldPlan::prefer`].
+    #[must_use = "this gives the settled entry back"]
+    pub fn prefer(self, place: usize) -> Self {
+        Self { verdict: self.plan().prefer(place).verdict(), ..self }
+    }
+
+    /// The same entry, with a conflict settled in favour of a system, unless its field is blank: as
+    /// [`FieldPlan::prefer_unless_blank`].
+    #[must_use = "this gives the settled entry back"]
+    pub fn prefer_unless_blank(self, place: usize) -> Self {
+        Self { verdict: self.plan().prefer_unless_blank(place).verdict(), ..self }
+    }
+
+    /// The same entry, with a conflict settled in favour of the last writer: as [`FieldPlan::prefer_last_writer`].
+    #[must_use = "this gives the settled entry back"]
+    pub fn prefer_last_writer(self, stamps: &[Stamp; N], tolerance: Duration) -> Self
+    where
+        T: Eq,
+    {
+        Self { verdict: self.plan().prefer_last_writer(stamps, tolerance).verdict(), ..self }
+    }
+}

@@ -13,6 +13,9 @@
 //! | | edits that differ | are asked |
 //! | [`Manual`](Rule::Manual) | in any way | is asked, and never written |
 
+use std::time::Duration;
+
+use super::conflict::Stamp;
 use super::slot::{Base, Slot};
 
 /// Who decides about a field, with the systems as places in a list.
@@ -138,6 +141,79 @@ impl<'a, T> FieldPlan<'a, T> {
 
     pub(super) fn decided(verdict: Verdict, slots: &'a [&'a Slot<T>], base: &'a Base<T>) -> Self {
         Self { slots, base, verdict }
+    }
+
+    /// The same plan, with a conflict settled in favour of the system at this place; its edit is written to the others,
+    /// and theirs are lost, on record.
+    ///
+    /// Only a true conflict on a shared field is settled so. Nothing else changes: no owner is outweighed, and no field
+    /// that a person decides on is decided.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Verdict};
+    ///
+    /// let (crm, erp) = (Slot::Value("Al"), Slot::Value("Alan"));
+    /// let (slots, base) = ([&crm, &erp], Base::Known(None));
+    /// let settled = |rule| FieldPlan::new(rule, &slots, &base).prefer(1).verdict();
+    /// assert_eq!(settled(Rule::Shared), Verdict::Write(1));
+    /// assert_eq!(settled(Rule::Owner(0)), Verdict::Write(0), "an owner is not outweighed");
+    /// ```
+    #[must_use = "this gives the settled plan back"]
+    pub fn prefer(self, place: usize) -> Self {
+        let is_read = self.slots.get(place).is_some_and(|slot| slot.read().is_some());
+        match self.verdict {
+            Verdict::Ask(Question::Conflict) if is_read => Self { verdict: Verdict::Write(place), ..self },
+            _ => self,
+        }
+    }
+
+    /// The same plan, with a conflict settled in favour of the system at this place, unless its field is blank.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Base, FieldPlan, Question, Rule, Slot, Verdict};
+    ///
+    /// let (crm, erp) = (Slot::Empty, Slot::Value("Alan"));
+    /// let (slots, base) = ([&crm, &erp], Base::Known(Some("Al")));
+    /// let plan = FieldPlan::new(Rule::Shared, &slots, &base);
+    /// assert_eq!(plan.prefer_unless_blank(0).verdict(), Verdict::Ask(Question::Conflict));
+    /// assert_eq!(plan.prefer_unless_blank(1).verdict(), Verdict::Write(1));
+    /// ```
+    #[must_use = "this gives the settled plan back"]
+    pub fn prefer_unless_blank(self, place: usize) -> Self {
+        match self.slots.get(place) {
+            Some(Slot::Value(_)) => self.prefer(place),
+            _ => self,
+        }
+    }
+
+    /// The same plan, with a conflict settled in favour of the last writer, where the stamps (one for each system) prove
+    /// who that is, with clocks that may differ by the tolerance. A system that still shows the last common state wrote
+    /// nothing, whatever its stamp.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Stamp, Verdict};
+    /// use std::time::Duration;
+    ///
+    /// let (crm, erp) = (Slot::Value("Al"), Slot::Value("Alan"));
+    /// let (slots, base) = ([&crm, &erp], Base::Known(None));
+    /// let stamps = [Stamp::OfField("2026-01-05T12:00:00Z".parse()?), Stamp::OfField("2026-01-05T13:00:00Z".parse()?)];
+    /// let plan = FieldPlan::new(Rule::Shared, &slots, &base).prefer_last_writer(&stamps, Duration::from_secs(60));
+    /// assert_eq!(plan.verdict(), Verdict::Write(1));
+    /// # Ok::<(), chrono::ParseError>(())
+    /// ```
+    #[must_use = "this gives the settled plan back"]
+    pub fn prefer_last_writer(self, stamps: &[Stamp], tolerance: Duration) -> Self
+    where
+        T: Eq,
+    {
+        let edits = || self.slots.iter().zip(stamps).enumerate().filter(|(_, (slot, _))| self.base.is_edited(slot));
+        let after_all = |place: usize, stamp: &Stamp| {
+            edits().all(|(other, (_, of_other))| other == place || stamp.is_after(*of_other, tolerance))
+        };
+        match edits().find(|(place, (_, stamp))| after_all(*place, stamp)) {
+            Some((last, _)) if stamps.len() == self.slots.len() => self.prefer(last),
+            _ => self,
+        }
     }
 
     /// What is to be done.
