@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::DateTime;
+use integration_automation_patterns::sync::review::NotSettled;
 use integration_automation_patterns::sync::{
-    Authority, Base, Capability, Contract, FieldPlan, Question, Rule, Slot, Stamp, System, Verdict,
+    Answer, Authority, Base, Capability, Choice, Contract, FieldPlan, Question, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 use proptest::prelude::*;
@@ -139,6 +140,40 @@ fn a_plan_has_the_shape_of_its_authorities() {
     let next = plan.next();
     assert_eq!(next.email, Base::Known(Some("new@x.org".to_owned())));
     assert_eq!((next.nickname, next.address), (Base::Never, Base::Never));
+}
+
+#[test]
+fn an_answer_permits_the_writes_that_no_program_may_make() {
+    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    (of_crm.status, of_erp.status) = (Slot::Value(1), Slot::Value(2));
+    of_crm.email = Slot::Empty;
+    of_erp.email = text("kept@x.org");
+    of_crm.nickname = text("Al");
+    let agreed = contact::Agreed { status: Base::Known(Some(1)), ..Default::default() };
+    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let decision = Decision::new("on-call", "asked the customer").expect("not blank");
+    fn answer<T>(choice: Choice<T>, decision: &Decision) -> Answer<T> {
+        Answer { choice, decision: decision.clone() }
+    }
+
+    let settled = plan.status.settle(answer(Choice::Other(Some(3)), &decision)).expect("it was asked");
+    let found =
+        settled.writes().map(|write| (write.to, write.value.copied(), write.expects.copied(), write.lost().is_some()));
+    assert_eq!(found.collect::<Vec<_>>(), [(0, Some(3), Some(1), false), (1, Some(3), Some(2), true)]);
+    assert_eq!((settled.next_base(), settled.decision()), (Base::Known(Some(3)), &decision));
+    let kept = plan.status.settle(answer(Choice::Side(0), &decision)).expect("it was asked");
+    assert_eq!(kept.writes().map(|write| write.to).collect::<Vec<_>>(), [1]);
+
+    let filled = plan.email.settle(answer(Choice::Side(1), &decision)).expect("the owner is blank");
+    assert_eq!(filled.writes().map(|write| write.to).collect::<Vec<_>>(), [0], "a person may fill the owner's field");
+    let cleared = plan.email.settle(answer(Choice::Other(None), &decision)).expect("the owner is blank");
+    assert_eq!(cleared.writes().map(|write| (write.to, write.value)).collect::<Vec<_>>(), [(1, None)]);
+
+    let refused = plan.nickname.settle(answer(Choice::Side(0), &decision)).expect_err("nothing was asked");
+    assert_eq!(refused.to_string(), "an answer wants a question, and this plan asks nothing");
+    assert_eq!(refused.into_value(), answer(Choice::Side(0), &decision));
+    let refused = plan.status.settle(answer(Choice::Side(2), &decision)).expect_err("there is no such system");
+    assert_eq!(*refused.cause(), NotSettled::SaysNothing { place: 2 });
 }
 
 #[test]

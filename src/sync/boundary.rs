@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::conflict::Stamp;
 use super::reconcile::{FieldPlan, Question, Rule, Verdict, Write, verdict};
+use super::review::{Answer, NotSettled, Settled};
 use super::slot::{Base, Slot};
+use crate::Refused;
 
 /// Declares a contract between systems of record, so that the compiler knows who decides about each field.
 ///
@@ -431,6 +433,15 @@ macro_rules! entries {
                     T: Clone,
                 {
                     self.plan().next_base()
+                }
+
+                /// What follows from a person's answer: as [`FieldPlan::settle`].
+                ///
+                /// # Errors
+                ///
+                /// [`NotSettled`] where nothing was asked, or the chosen system did not say anything.
+                pub fn settle(&self, answer: Answer<T>) -> Result<Settled<'_, T>, Refused<Answer<T>, NotSettled>> {
+                    self.plan().settle(answer)
                 }
 
                 fn plan(&self) -> FieldPlan<'_, T> {

@@ -31,6 +31,7 @@ pub mod conflict;
 pub mod contract;
 pub mod existence;
 pub mod reconcile;
+pub mod review;
 mod slot;
 pub mod system;
 
@@ -38,5 +39,6 @@ pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract};
 pub use existence::{Deletions, Existence};
 pub use reconcile::{FieldPlan, Question, Rule, Verdict, Write};
+pub use review::{Answer, Choice, Settled};
 pub use slot::{Base, Slot};
 pub use system::{Capability, Steward, System};

@@ -117,6 +117,21 @@ impl<'a, T> Write<'a, T> {
     pub fn lost(&self) -> Option<Option<&'a T>> {
         self.overrides_edit.then_some(self.expects)
     }
+
+    /// One value, for every system that said something else.
+    pub(super) fn to_all(
+        value: Option<&'a T>,
+        slots: &'a [&'a Slot<T>],
+        base: &'a Base<T>,
+    ) -> impl Iterator<Item = Self> + use<'a, T>
+    where
+        T: Eq,
+    {
+        slots.iter().enumerate().filter_map(move |(to, slot)| {
+            let expects = slot.read().filter(|shown| *shown != value)?;
+            Some(Self { to, value, expects, overrides_edit: base.is_edited(slot) })
+        })
+    }
 }
 
 impl<'a, T> FieldPlan<'a, T> {
@@ -216,6 +231,14 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
+    pub(super) fn slots(&self) -> &'a [&'a Slot<T>] {
+        self.slots
+    }
+
+    pub(super) fn base(&self) -> &'a Base<T> {
+        self.base
+    }
+
     /// What is to be done.
     pub fn verdict(&self) -> Verdict {
         self.verdict
@@ -234,17 +257,12 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq,
     {
-        let Self { slots, base, verdict } = *self;
-        let value = match verdict {
-            Verdict::Write(from) => slots.get(from).and_then(|slot| slot.read()),
+        let value = match self.verdict {
+            Verdict::Write(from) => self.slots.get(from).and_then(|slot| slot.read()),
             _ => None,
         };
-        value.into_iter().flat_map(move |value| {
-            slots.iter().enumerate().filter_map(move |(to, slot)| {
-                let expects = slot.read().filter(|shown| *shown != value)?;
-                Some(Write { to, value, expects, overrides_edit: base.is_edited(slot) })
-            })
-        })
+        let Self { slots, base, .. } = *self;
+        value.into_iter().flat_map(move |value| Write::to_all(value, slots, base))
     }
 
     /// What each system says, for the person who is asked: the place of the system, and the value or nothing.
