@@ -255,4 +255,7 @@ fn the_first_error_that_people_read_is_the_one_they_get() {
             assert!(text.contains(line), "{page} does not show {line:?}");
         }
     }
+    let foreign = programs.iter().find(|program| program.name == "illegal_write_foreign_field").unwrap();
+    let line = format!("error[E0277]: {}", foreign.expected["error"]);
+    assert!(include_str!("../README.md").contains(&line), "README.md does not show {line:?}");
 }
