@@ -263,7 +263,7 @@ fn write_quoted<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result
 fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::Result {
     let (date, clock) = (time.naive_utc().date(), time.naive_utc().time());
     let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
-        return write!(out, "{}", time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00"));
+        return write!(out, "{:?}+00:00", time.naive_utc());
     };
     let seconds = clock.num_seconds_from_midnight();
     let micros = clock.nanosecond() / 1000;

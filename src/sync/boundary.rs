@@ -181,7 +181,10 @@ macro_rules! __boundary {
             /// The systems, in the order of the declaration.
             pub const SYSTEMS: &[&str] = &[$(<$s as $crate::sync::System>::NAME),+];
 
-            const _: () = $crate::sync::boundary::distinct(SYSTEMS);
+            const _: () = assert!(
+                $crate::sync::boundary::are_distinct(SYSTEMS),
+                "a boundary is between different systems, and two of its parties have the same NAME, or one has none"
+            );
 
             type Parties = $crate::__boundary!(@list $($s)+);
 
@@ -350,28 +353,24 @@ pub const fn name(identifier: &'static str) -> &'static str {
     }
 }
 
-/// Stops the compiler where two parties have one name, or one has none.
-///
-/// # Panics
-///
-/// There, in the evaluation of a constant.
+/// Whether all parties have a name, and no two the same.
 #[doc(hidden)]
-#[allow(clippy::panic, reason = "it is called in constants alone")]
-pub const fn distinct(systems: &[&str]) {
+pub const fn are_distinct(systems: &[&str]) -> bool {
     let mut left = systems;
     while let [first, rest @ ..] = left {
-        if first.is_empty() {
-            panic!("a party to a boundary has an empty NAME");
-        }
         let mut others = rest;
         while let [other, more @ ..] = others {
             if same(first.as_bytes(), other.as_bytes()) {
-                panic!("a boundary is between different systems, and two of its parties have the same NAME");
+                return false;
             }
             others = more;
         }
+        if first.is_empty() {
+            return false;
+        }
         left = rest;
     }
+    true
 }
 
 const fn same(one: &[u8], other: &[u8]) -> bool {

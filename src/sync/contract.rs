@@ -408,8 +408,14 @@ impl Contract {
 
 /// The first name that stands in a list a second time.
 fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut seen = std::collections::BTreeSet::new();
-    names.into_iter().find(|name| !seen.insert(*name)).map(str::to_owned)
+    let mut seen = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Some(name.to_owned());
+        }
+        seen.push(name);
+    }
+    None
 }
 
 /// What is wrong with a contract.

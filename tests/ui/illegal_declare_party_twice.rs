@@ -1,6 +1,6 @@
 //! A system is named twice as a party
 //@ code: E0080
-//@ error: evaluation panicked: a boundary is between different systems, and two of its parties have the same NAME
+//@ error: evaluation panicked: a boundary is between different systems, and two of its parties have the same NAME, or one has none
 //@ twin: Crm => Erp
 
 use integration_automation_patterns::boundary;
