@@ -134,12 +134,6 @@ impl<P: Payload> Facts<P> {
         self.extras.get_or_insert_default()
     }
 
-    pub(super) fn set_retry_policy(&mut self, policy: RetryPolicy) {
-        if policy != self.retry_policy() {
-            self.extras_mut().retry_policy = Some(policy).filter(|policy| *policy != P::default_retry_policy());
-        }
-    }
-
     /// The start of the time that delivery may take.
     pub(super) fn started_at(&self) -> DateTime<Utc> {
         self.redriven().map_or(self.created_at, Decision::at)
@@ -155,7 +149,9 @@ impl<P: Payload> Facts<P> {
         let policy = self.retry_policy();
         let Self { id, source_system, extras, created_at, attempts, payload: old } = self;
         let mut facts = Facts { id, source_system, extras, created_at, attempts, payload: payload(old) };
-        facts.set_retry_policy(policy);
+        if facts.retry_policy() != policy {
+            facts.extras_mut().retry_policy = Some(policy);
+        }
         facts
     }
 }

@@ -199,6 +199,13 @@ impl fmt::Debug for EventId {
 }
 
 /// An event id was wanted, and the text (or the system it is derived from) was empty.
+///
+/// ```
+/// use integration_automation_patterns::EventId;
+///
+/// assert!("".parse::<EventId>().is_err());
+/// assert!(EventId::derived("", "1").is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmptyId(());
 

@@ -212,7 +212,7 @@ macro_rules! __boundary {
 
                 /// Takes over what the system itself changes.
                 pub fn edit(&mut self, edit: Edit<S>) {
-                    $(if let Some(changed) = edit.$f { self.$f = changed; })*
+                    self.__take_over(edit);
                 }
 
                 /// Takes over what a person decided, and gives the decision back: for the audit, and for the next system.
@@ -220,6 +220,10 @@ macro_rules! __boundary {
                     &mut self,
                     edit: Edit<$crate::sync::Steward>,
                 ) -> ::core::option::Option<$crate::Decision> {
+                    self.__take_over(edit)
+                }
+
+                fn __take_over<W>(&mut self, edit: Edit<W>) -> ::core::option::Option<$crate::Decision> {
                     $(if let Some(changed) = edit.$f { self.$f = changed; })*
                     edit.__decision
                 }

@@ -257,11 +257,8 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq,
     {
-        let value = match self.verdict {
-            Verdict::Write(from) => self.slots.get(from).and_then(|slot| slot.read()),
-            _ => None,
-        };
-        let Self { slots, base, .. } = *self;
+        let Self { slots, base, verdict } = *self;
+        let value = self.outcome().filter(|_| matches!(verdict, Verdict::Write(_)));
         value.into_iter().flat_map(move |value| Write::to_all(value, slots, base))
     }
 
@@ -278,9 +275,11 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Clone,
     {
-        match self.outcome() {
-            Some(outcome) if self.slots.iter().all(|slot| slot.read().is_some()) => Base::Known(outcome.cloned()),
-            _ => self.base.clone(),
-        }
+        self.outcome().map_or_else(|| self.base.clone(), |outcome| common_after(outcome, self.slots, self.base))
     }
+}
+
+/// The common state once all hold a value; as it was where a system was not read.
+pub(super) fn common_after<T: Clone>(value: Option<&T>, slots: &[&Slot<T>], base: &Base<T>) -> Base<T> {
+    if slots.iter().all(|slot| slot.read().is_some()) { Base::Known(value.cloned()) } else { base.clone() }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::reconcile::{FieldPlan, Verdict, Write};
+use super::reconcile::{FieldPlan, Verdict, Write, common_after};
 use super::slot::{Base, Slot};
 use crate::{Decision, Refused};
 
@@ -100,10 +100,7 @@ impl<T> Settled<'_, T> {
     where
         T: Clone,
     {
-        match self.slots.iter().all(|slot| slot.read().is_some()) {
-            true => Base::Known(self.outcome().cloned()),
-            false => self.base.clone(),
-        }
+        common_after(self.outcome(), self.slots, self.base)
     }
 }
 

@@ -1,0 +1,13 @@
+//! A boundary is declared in another form
+//@ code: none
+//@ error: a boundary is declared as `pub mod name between System and System { field: Type => Authority, ... }`, with the systems by their plain names
+//@ twin: or => and
+
+use integration_automation_patterns::boundary;
+use ui::{Crm, Erp};
+
+boundary! {
+    pub mod lead between Crm or Erp { //@ here
+        email: String => Crm,
+    }
+}
