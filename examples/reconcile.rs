@@ -14,13 +14,16 @@
 //! 2 and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use integration_automation_patterns::sync::existence::existence;
-use integration_automation_patterns::sync::{Authority, Base, Contract, Deletions, Existence, Question, Slot, Verdict};
+use integration_automation_patterns::sync::{
+    Authority, Base, Contract, Deletions, Existence, Found, Slot, Store, Verdict, Write,
+};
 
 /// The systems, in the order of the contract.
 const SYSTEMS: [&str; 2] = ["curated", "official"];
@@ -129,6 +132,27 @@ impl Table {
     }
 }
 
+/// One field of one record, as both tables have it.
+struct Cells<'t> {
+    tables: &'t mut [Table; 2],
+    key: &'t str,
+    field: &'t str,
+}
+
+/// Between the plan and the write nothing happens to these tables: a database would check and write in one statement.
+impl Store<String> for Cells<'_> {
+    type Error = Infallible;
+
+    fn replace(&mut self, write: &Write<'_, String>) -> Result<Found, Infallible> {
+        let table = &mut self.tables[write.to];
+        let found = write.found(table.slot(self.key, self.field).read().flatten());
+        if found == Found::AsExpected {
+            table.set(self.key, self.field, write.value);
+        }
+        Ok(found)
+    }
+}
+
 /// The line and the reason of a broken row.
 fn broken(error: &csv::Error) -> String {
     let line = error.position().map_or(0, csv::Position::line);
@@ -211,12 +235,12 @@ impl Sync {
             let counts = self.counts.entry(field.to_owned()).or_default();
             match plan.verdict() {
                 Verdict::Agreed(_) | Verdict::Unread => counts.agreed += 1,
-                Verdict::Write(_) => {}
+                Verdict::Write(_) | Verdict::Merge => {}
                 Verdict::Ask(question) => {
                     counts.asked += 1;
                     let text = |slot: &Slot<String>| slot.read().flatten().cloned().unwrap_or_default();
                     let before = self.base.slot(key, field);
-                    let row = [key, field, in_words(question)].map(str::to_owned).into_iter();
+                    let row = [key.to_owned(), field.to_owned(), question.to_string()].into_iter();
                     self.review.push(row.chain([text(&slots[0]), text(&slots[1]), text(&before)]).collect());
                 }
             }
@@ -228,9 +252,9 @@ impl Sync {
                     let row = [key, field, SYSTEMS[write.to]].map(str::to_owned).into_iter();
                     self.lost.push(row.chain([text(edit), text(write.value)]).collect());
                 }
-                self.tables[write.to].set(key, field, write.value);
             }
-            agreed.push((field.to_owned(), plan.next_base()));
+            let Ok(applied) = plan.apply(&mut Cells { tables: &mut self.tables, key, field });
+            agreed.push((field.to_owned(), applied.base));
         }
         // A record enters the base when all of its fields are agreed: an empty cell there says "agreed to be empty".
         if known || agreed.iter().all(|(_, base)| *base != Base::Never) {
@@ -305,12 +329,4 @@ fn write_lines(path: &Path, beside: &Path, lines: &[Vec<String>], after_the_old:
     }
     lines.try_for_each(|line| writer.write_record(line))?;
     Ok(writer.flush()?)
-}
-
-fn in_words(question: Question) -> &'static str {
-    match question {
-        Question::Conflict => "changed in two ways",
-        Question::Manual => "a person decides on this field",
-        Question::BlankOwner => "the owner's field is empty on the first synchronisation",
-    }
 }

@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, unused_imports, reason = "what the stores share is there without a store too")
+)]
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,13 +14,45 @@
 )]
 
 pub mod audit;
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub mod broker;
+#[cfg(feature = "cloudevents")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
+pub mod cloudevents;
+#[cfg(feature = "delivery")]
+mod crash_point;
 pub mod envelope;
+mod external;
 pub mod guide;
+#[cfg(feature = "delivery")]
+mod hop;
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub mod inbox;
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub mod outbox;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod refused;
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub mod relay;
 pub mod retry;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 pub mod sync;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+#[cfg(all(feature = "delivery", feature = "tracing"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
+pub mod trace;
 
-pub use audit::AuditLine;
+pub use audit::{AuditLine, AuditRecord, AuditTrail};
 pub use envelope::{
     AfterFailure, AnyEnvelope, Decision, Envelope, Event, EventId, Facts, Failure, FailureClass, Invalid, Payload,
     Record, Untyped, event, state,

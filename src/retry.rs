@@ -220,6 +220,31 @@ impl RetryPolicy {
         attempts >= self.max_attempts
     }
 
+    /// The longest time from the first attempt to the beginning of the last: the sum of all waits, or the time limit
+    /// where that is shorter. Who must know an event again remembers it at least this long.
+    ///
+    /// ```
+    /// use integration_automation_patterns::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(RetryPolicy::DEFAULT.horizon(), Duration::from_secs(30 + 60));
+    /// ```
+    pub fn horizon(&self) -> Duration {
+        let retries = self.max_attempts.saturating_sub(1);
+        let limit = self.time_limit.unwrap_or(Duration::MAX);
+        let mut sum = Duration::ZERO;
+        for retry in 0..retries {
+            let wait = self.wait(retry);
+            // From here on every wait is the same.
+            if retry > 0 && wait == self.wait(retry.saturating_sub(1)) || matches!(self.backoff, Backoff::Fixed(_)) {
+                let left = retries.saturating_sub(retry);
+                return sum.saturating_add(wait.saturating_mul(left)).min(limit);
+            }
+            sum = sum.saturating_add(wait);
+        }
+        sum.min(limit)
+    }
+
     /// When the attempt after a failed one is due, or nothing where the budget of attempts or of time is spent.
     ///
     /// `attempts` counts those made, the failed one included; `started_at` is when the event was created or last

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::sync::contract::{Flaw, NotPlanned};
 use integration_automation_patterns::sync::{
-    Authority, Base, Contract, Question, Side, Slot, Stamp, SyncConflict, Verdict,
+    Authority, Base, Contract, Others, Question, Side, Slot, Stamp, SyncConflict, Verdict,
 };
 
 fn contract() -> Contract {
@@ -45,6 +45,14 @@ fn every_flaw_is_named_and_the_builder_comes_back() {
     assert_eq!(flaw(sound().field("email", Authority::Shared)), Flaw::FieldTwice { field: "email".into() });
     assert_eq!(flaw(sound().excluded("x").excluded("x")), Flaw::FieldTwice { field: "x".into() });
     assert_eq!(flaw(sound().excluded("email")), Flaw::SyncedAndExcluded { field: "email".into() });
+    let twice = sound().others_for("email", Others::Queue).others_for("email", Others::Reject);
+    assert_eq!(flaw(twice), Flaw::OthersTwice { field: "email".into() });
+    for (builder, field) in [
+        (sound().field("name", Authority::Shared).others_for("name", Others::Queue), "name"),
+        (sound().others_for("fax", Others::Queue), "fax"),
+    ] {
+        assert_eq!(flaw(builder), Flaw::OthersOfNoOwner { field: field.into() });
+    }
     let stranger = sound().field("badge", Authority::system("hr"));
     assert_eq!(flaw(stranger), Flaw::OwnerIsNoParty { field: "badge".into(), owner: "hr".into() });
 }
@@ -72,19 +80,33 @@ fn a_business_owner_can_read_and_sign_it() {
 
 Between crm, erp, billing.
 
-| field | who decides | when the systems differ |
-|---|---|---|
-| email | owned by crm | crm's value replaces the others |
-| terms | owned by erp | erp's value replaces the others |
-| nickname | shared | the one that changed is taken over; two different changes are put to a person |
-| status | decided by a person | nothing is written before a person has decided |
-| internal\\_notes | excluded | it is not exchanged: every system keeps its own |
+| field | who decides | the others may | when the systems differ |
+|---|---|---|---|
+| email | owned by crm | do nothing: an edit is refused | crm's value replaces the others |
+| terms | owned by erp | do nothing: an edit is refused | erp's value replaces the others |
+| nickname | shared | change it | the one that changed is taken over; two different changes are put to a person |
+| status | decided by a person | do nothing | nothing is written before a person has decided |
+| internal\\_notes | excluded | - | it is not exchanged: every system keeps its own |
 ";
     assert_eq!(page, wanted);
+    let builder = Contract::builder("contact").system("crm").system("erp").others(Others::Queue);
+    let builder = builder.field("email", Authority::system("crm")).field("terms", Authority::system("erp"));
+    let others = builder.others_for("terms", Others::Overwrite).build().expect("sound").to_string();
+    for line in [
+        "| email | owned by crm | propose: a person decides | crm's value replaces the others, unless one of them has changed it |",
+        "| terms | owned by erp | change it until the next synchronisation | erp's value replaces the others |",
+    ] {
+        assert!(others.contains(line), "{others}");
+    }
     let hostile = Contract::builder("a\n# b").system("x|y").system("z").field("f\n|", Authority::system("x|y"));
     let page = hostile.build().expect("odd names").to_string();
     assert_eq!(page.lines().count(), 7, "no name breaks the page:\n{page}");
-    assert!(page.contains("| f \\| | owned by x\\|y | x\\|y's value replaces the others |"), "{page}");
+    assert!(
+        page.contains(
+            "| f \\| | owned by x\\|y | do nothing: an edit is refused | x\\|y's value replaces the others |"
+        ),
+        "{page}"
+    );
 }
 
 #[test]
@@ -96,8 +118,8 @@ fn a_change_of_authority_is_listed_field_by_field() {
     assert_eq!(
         changes,
         [
-            "\"terms\": owned by erp, becomes decided by a person: where the systems differ, nothing is written before a \
-             person has decided",
+            "\"terms\": owned by erp (the others may do nothing: an edit is refused), becomes decided by a person: where the \
+             systems differ, nothing is written before a person has decided",
             "\"nickname\": shared, becomes not named: every system keeps its own value",
             "\"internal_notes\": excluded, becomes not named: every system keeps its own value",
             "\"fax\": not named, becomes shared: where the systems differ, the one that changed is taken over; two \
@@ -105,6 +127,16 @@ fn a_change_of_authority_is_listed_field_by_field() {
         ]
     );
     assert!(contract().changes_to(&contract()).is_empty());
+    let with = |others| {
+        let builder = Contract::builder("contact").system("crm").system("erp").others(others);
+        builder.field("email", Authority::system("crm")).build().expect("sound")
+    };
+    let changes = with(Others::Queue).changes_to(&with(Others::Overwrite));
+    assert_eq!(
+        changes[0].to_string(),
+        "\"email\": owned by crm (the others may propose: a person decides), becomes owned by crm (the others may change \
+         it until the next synchronisation): where the systems differ, crm's value replaces the others"
+    );
     let two = |first, second| Contract::builder("contact").system(first).system(second).build().expect("sound");
     let changes = two("crm", "erp").changes_to(&two("erp", "crm"));
     let wanted = r#"the systems ["crm", "erp"] become ["erp", "crm"], in this order"#;

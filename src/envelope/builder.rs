@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, Utc};
 
 use super::Envelope;
 use super::event::{Malformed, Payload};
-use super::facts::{Extras, Facts};
+use super::facts::{Extras, Facts, ORDERING_KEY};
 use super::history::to_micros;
 use super::id::EventId;
 use super::state::Pending;
@@ -76,6 +76,27 @@ impl<P> Builder<P> {
         self
     }
 
+    /// What this event must stay in order with, such as the id of the record that it changes: events of one key are
+    /// delivered one after another. It is kept under the tag `ordering_key`; an empty text is none.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).ordering_key("lead-7").build()?;
+    /// assert_eq!(event.ordering_key(), Some("lead-7"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ordering_key(mut self, key: impl Into<String>) -> Self {
+        let key = key.into();
+        let tags = &mut self.extras.get_or_insert_default().tags;
+        if key.is_empty() {
+            tags.remove(ORDERING_KEY);
+        } else {
+            tags.insert(ORDERING_KEY.to_owned(), key);
+        }
+        self
+    }
+
     /// How this event is retried, in place of the policy of its kind.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.extras.get_or_insert_default().retry_policy = Some(policy);
@@ -117,6 +138,12 @@ impl<P> Builder<P> {
         P: Payload,
     {
         self.finish(created_at, EventId::generate_at)
+    }
+
+    /// What it began with, where nothing was built.
+    #[cfg(feature = "cloudevents")]
+    pub(crate) fn into_payload(self) -> P {
+        self.payload
     }
 
     #[inline]

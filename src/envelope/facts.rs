@@ -63,6 +63,9 @@ pub(super) struct Extras {
 /// The tag under which the reason of a skipped event is kept.
 pub(super) const SKIP_REASON: &str = "skip_reason";
 
+/// The tag under which the ordering key is kept.
+pub(crate) const ORDERING_KEY: &str = "ordering_key";
+
 impl<P: Payload> Facts<P> {
     /// The id, which is the idempotency key.
     pub fn id(&self) -> &EventId {
@@ -109,10 +112,17 @@ impl<P: Payload> Facts<P> {
         self.extras.as_ref().and_then(|extras| extras.retry_policy).unwrap_or_else(P::default_retry_policy)
     }
 
-    /// Free labels, for routing and search. The reason of a skipped event is under `skip_reason`.
+    /// Free labels, for routing and search. The reason of a skipped event is under `skip_reason`, the key that orders
+    /// it with others under `ordering_key`.
     pub fn tags(&self) -> &BTreeMap<String, String> {
         static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
         self.extras.as_ref().map_or(&NO_TAGS, |extras| &extras.tags)
+    }
+
+    /// What this event must stay in order with: events of one key are delivered one after another. It is kept under
+    /// the tag `ordering_key`.
+    pub fn ordering_key(&self) -> Option<&str> {
+        self.tags().get(ORDERING_KEY).map(String::as_str)
     }
 
     /// The last failure of an attempt; a retrying or failed event has one.

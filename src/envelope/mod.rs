@@ -20,6 +20,8 @@ pub use self::builder::Builder;
 pub use self::erased::{AnyEnvelope, WrongState};
 pub use self::event::{Body, Event, Payload, Unreadable, Untyped};
 pub use self::facts::Facts;
+#[cfg(feature = "cloudevents")]
+pub(crate) use self::facts::ORDERING_KEY;
 pub(crate) use self::history::to_micros;
 pub use self::history::{Decision, Failure, FailureClass, NotADecision};
 pub(crate) use self::id::UUID_TEXT;
@@ -317,6 +319,13 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// ```
     pub fn set_tag(&mut self, key: impl Into<String>, value: impl Into<String>) -> Option<String> {
         self.facts.extras_mut().tags.insert(key.into(), value.into())
+    }
+
+    /// The same event, retried as the program that now holds it says.
+    #[cfg(feature = "delivery")]
+    pub(crate) fn with_retry_policy(mut self, policy: crate::RetryPolicy) -> Self {
+        self.facts.extras_mut().retry_policy = Some(policy);
+        self
     }
 
     /// A record of this moment, which leaves the envelope where it is: store it, then send.

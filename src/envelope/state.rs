@@ -229,7 +229,7 @@ pub struct UnknownName {
 }
 
 impl UnknownName {
-    pub(super) fn new(kind: &'static str, known: impl Iterator<Item = &'static str>, found: &str) -> Self {
+    pub(crate) fn new(kind: &'static str, known: impl Iterator<Item = &'static str>, found: &str) -> Self {
         Self { kind, known: known.collect::<Vec<_>>().join(", "), found: found.to_owned() }
     }
 }

@@ -1,5 +1,11 @@
 //! The guide: one chapter for each question that people ask.
 
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
+
+#[doc = include_str!("reliability.md")]
+pub mod reliability {}
+
 #[doc = include_str!("payloads.md")]
 pub mod payloads {}
 
@@ -12,8 +18,32 @@ pub mod storing {}
 #[doc = include_str!("audit_line.md")]
 pub mod audit_line {}
 
+#[doc = include_str!("audit_boundary.md")]
+pub mod audit_boundary {}
+
+#[cfg(all(feature = "delivery", feature = "tracing"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
+#[doc = include_str!("observing.md")]
+pub mod observing {}
+
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+#[doc = include_str!("as_data.md")]
+pub mod as_data {}
+
 #[doc = include_str!("fields.md")]
 pub mod fields {}
+
+#[cfg(all(feature = "delivery", feature = "cloudevents"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "cloudevents"))))]
+#[doc = include_str!("brokers.md")]
+pub mod brokers {}
+
+#[doc = include_str!("lead_to_case.md")]
+pub mod lead_to_case {}
+
+#[doc = include_str!("operating.md")]
+pub mod operating {}
 
 #[doc = include_str!("coming_from_python.md")]
 pub mod coming_from_python {}

@@ -1,13 +1,5 @@
 //! `boundary!`: a contract that the compiler checks, declared as a table.
 
-use std::time::Duration;
-
-use super::conflict::Stamp;
-use super::reconcile::{FieldPlan, Question, Rule, Verdict, Write, verdict};
-use super::review::{Answer, NotSettled, Settled};
-use super::slot::{Base, Slot};
-use crate::Refused;
-
 /// Declares a contract between systems of record, so that the compiler knows who decides about each field.
 ///
 /// ```
@@ -44,7 +36,7 @@ use crate::Refused;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (crm, erp) = (crm::connect(), erp::connect());
 /// let mut of_crm = contact::Snapshot::by(&crm);
-/// of_crm.edit(contact::Edit::by(&crm).email("new@x.org").nickname("Al"));
+/// of_crm.edit(contact::edit(&crm).email("new@x.org").nickname("Al"));
 /// of_crm.status = Slot::Value(1);
 /// let mut of_erp = contact::Snapshot::by(&erp);
 /// of_erp.email = Slot::Value("old@x.org".to_owned());
@@ -61,35 +53,49 @@ use crate::Refused;
 /// assert_eq!(asked.map(|(field, _)| field).collect::<Vec<_>>(), ["status"]);
 /// assert_eq!(plan.next().nickname, Base::Known(Some("Al".to_owned())));
 /// assert!(contact::contract()?.is_synced("email"));
+///
+/// let (mut in_crm, mut in_erp) = (contact::Snapshot::by(&crm), contact::Snapshot::by(&erp));
+/// in_crm.nickname = of_crm.nickname.clone();
+/// (in_erp.email, in_erp.nickname) = (of_erp.email.clone(), Slot::Empty);
+/// let carried = plan.apply(contact::Answers::default(), &mut in_crm, &mut in_erp)?;
+/// assert_eq!((in_erp.email, carried.moved_on.len()), (Slot::Value("new@x.org".to_owned()), 0));
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # What others may do
+///
+/// A system that does not own a field may do nothing with it, unless the declaration says otherwise: behind the owner, as
+/// in `billing_address: String => Erp (others Queue)`, or for the whole boundary in its first line, as `others Queue`.
+/// [`Others`](crate::sync::Others) has the three words and what follows from each.
 ///
 /// # What it makes
 ///
 /// A module of the given name, with
 ///
-/// - `Snapshot<S>`: what system `S` says, a [`Slot`] for each field that is exchanged. Made by its capability, and not
-///   to be mixed up with another system's. Its fields are input: whatever was read, the values of fields that others own
-///   included;
-/// - `Edit<S>`: a change that speaks for `S`. A setter exists for every field; it compiles for the owner of the field,
-///   for everybody who may edit at all where it is `Shared`, for a person's decision (`Edit::decided`) where it is
-///   `Manual`, and for nobody where it is excluded;
-/// - `Agreed`: the last common state, a [`Base`] for each field;
-/// - `reconcile`: all snapshots, in the order of `between`, and the last common state; its `Plan` has an entry for each
-///   field whose type follows from the authority: an [`OwnedField`] or [`SharedField`] may be written, a [`ManualField`]
-///   only asked. `verdicts` lists them all, `next` is the common state after;
+/// - `Snapshot<S>`: what system `S` says, a [`Slot`](crate::sync::Slot) for each field that is exchanged. Made by its
+///   capability, and not to be mixed up with another system's. Its fields are input: whatever was read, the values of
+///   fields that others own included;
+/// - `edit` and `decided`: an `Edit`, a change that speaks for a system or for a person. A setter exists for every field;
+///   it compiles for the owner of the field, for every party where others may do something or the field is `Shared`, for a
+///   person's decision where it is `Manual`, and for nobody where it is excluded. It takes a value, or `None` to clear;
+/// - `Agreed`: the last common state, a [`Base`](crate::sync::Base) for each field;
+/// - `reconcile`: all snapshots, in the order of `between`, and the last common state. Its `Plan` has an
+///   [`Entry`](crate::sync::entry::Entry) for each field whose shape follows from the authority. `verdicts` lists them all,
+///   `reviews` is what people are asked, `next` is the common state after;
+/// - `Plan::apply`: carries the plan out, once, through a `Store` of each system; `Answers` permit what no program may
+///   write; `Changes` is what one system gets;
 /// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the names in order.
 ///
-/// A field cannot be called `by`, `decided` or `decision`, nor a system or a type `Snapshot`, `Edit`, `Agreed`, `Plan` or
-/// `Parties`: the module has these itself. Values are compared with `Eq`.
+/// A field may have any name. A system or a type cannot be called as one of the types of the module is: `Snapshot`, `Edit`,
+/// `Agreed`, `Answers`, `Changes`, `Store`, `Plan` or `Parties`. Values are compared with `Eq`.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up where it stands.
 ///
 /// A doc comment or an attribute on a field stands on all that is made of it.
 ///
 /// A group of fields that must have one winner is one field of a struct type. The macro reads one field after another:
-/// about 120 fit the compiler's default recursion limit, which a crate can raise with `#![recursion_limit = "256"]`.
+/// about 115 fit the compiler's default recursion limit, which a crate can raise with `#![recursion_limit = "256"]`.
 #[macro_export]
 macro_rules! boundary {
     ($(#[$meta:meta])* $vis:vis mod $name:ident between $first:ident $(and $system:ident)+ { $($fields:tt)* }) => {
@@ -110,7 +116,7 @@ macro_rules! boundary {
 }
 
 /// The parts of [`boundary!`]. A field that is exchanged travels as
-/// `{name (type) [attributes] (entry of the plan) (rule) (authority) (bound of the setter)}`.
+/// `{name (type) [attributes] of System Others}`, or with `is Shared` or `is Manual` at the end.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary {
@@ -127,24 +133,58 @@ macro_rules! __boundary {
         $crate::__boundary! { @name $m $v $b [$($named)* {$s snapshot}] [$($rest)*] $fields }
     };
     (@name $m:tt $v:tt $b:ident $named:tt [] { $($fields:tt)* }) => {
-        $crate::__boundary! { @read $m $v $b $named [] [] $($fields)* }
+        $crate::__boundary! { @others $m $v $b $named $($fields)* }
+    };
+    (@others $m:tt $v:tt $b:ident $s:tt others Reject $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b {$s Reject} [] [] $($($rest)*)? }
+    };
+    (@others $m:tt $v:tt $b:ident $s:tt others Queue $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b {$s Queue} [] [] $($($rest)*)? }
+    };
+    (@others $m:tt $v:tt $b:ident $s:tt others Overwrite $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b {$s Overwrite} [] [] $($($rest)*)? }
+    };
+    (@others $m:tt $v:tt $b:ident $s:tt $($fields:tt)*) => {
+        $crate::__boundary! { @read $m $v $b {$s Reject} [] [] $($fields)* }
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt [$($x:tt)*] $(#[$a:meta])* excluded $f:ident : $t:ty $(, $($rest:tt)*)?) => {
         $crate::__boundary! { @read $m $v $b $s $y [$($x)* {$f ($t) [$(#[$a])*]}] $($($rest)*)? }
     };
     (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $(#[$a:meta])* $f:ident : $t:ty => Manual $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] (ManualField) ($crate::sync::Rule::Manual)
-            ($crate::sync::Authority::Manual) (S: $crate::sync::system::MayDecide<field::$f>)}] $x $($($rest)*)? }
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] is Manual}] $x $($($rest)*)? }
     };
     (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $(#[$a:meta])* $f:ident : $t:ty => Shared $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] (SharedField) ($crate::sync::Rule::Shared)
-            ($crate::sync::Authority::Shared) ()}] $x $($($rest)*)? }
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] is Shared}] $x $($($rest)*)? }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt $(#[$a:meta])* $f:ident : $t:ty => $owner:ident $(, $($rest:tt)*)?) => {
-        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] (OwnedField)
-            ($crate::sync::Rule::Owner($crate::sync::boundary::place::<Parties, $owner, _>()))
-            ($crate::sync::Authority::system(<$owner as $crate::sync::System>::NAME))
-            (S: $crate::sync::system::MayWrite<$owner, field::$f>)}] $x $($($rest)*)? }
+    (@read $m:tt $v:tt $b:ident {$s:tt $o:ident} [$($y:tt)*] $x:tt
+        $(#[$a:meta])* $f:ident : $t:ty => $owner:ident $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b {$s $o} [$($y)* {$f ($t) [$(#[$a])*] of $owner $o}] $x $($($rest)*)? }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt
+        $(#[$a:meta])* $f:ident : $t:ty => Shared (others $o:ident) $($rest:tt)*) => {
+        $crate::__boundary! { @no_owner $b $f }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt
+        $(#[$a:meta])* $f:ident : $t:ty => Manual (others $o:ident) $($rest:tt)*) => {
+        $crate::__boundary! { @no_owner $b $f }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt
+        $(#[$a:meta])* $f:ident : $t:ty => $owner:ident (others Reject) $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] of $owner Reject}] $x $($($rest)*)? }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt
+        $(#[$a:meta])* $f:ident : $t:ty => $owner:ident (others Queue) $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] of $owner Queue}] $x $($($rest)*)? }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt [$($y:tt)*] $x:tt
+        $(#[$a:meta])* $f:ident : $t:ty => $owner:ident (others Overwrite) $(, $($rest:tt)*)?) => {
+        $crate::__boundary! { @read $m $v $b $s [$($y)* {$f ($t) [$(#[$a])*] of $owner Overwrite}] $x $($($rest)*)? }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt
+        $(#[$a:meta])* $f:ident : $t:ty => $owner:ident (others $o:ident) $($rest:tt)*) => {
+        compile_error!(concat!("others may do one of three things with the field `", stringify!($f), "` of the boundary `",
+            stringify!($b), "`: `Reject` (nothing), `Queue` (propose) or `Overwrite` (change it until the next ",
+            "synchronisation); found `", stringify!($o), "`"));
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : $t:ty $(, $($rest:tt)*)?) => {
         compile_error!(concat!(
@@ -153,18 +193,48 @@ macro_rules! __boundary {
             stringify!($f), ": ", stringify!($t), "`"
         ));
     };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt others $o:ident $($rest:tt)*) => {
+        compile_error!(concat!("what others may do in the boundary `", stringify!($b), "` is said in its first line, as ",
+            "`others Reject`, `others Queue` or `others Overwrite`, or behind one field: `name: Type => System (others ",
+            "Queue)`"));
+    };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $($other:tt)+) => {
         compile_error!(concat!(
             "a field of the boundary `", stringify!($b), "` is `name: Type => A` with a system, `Shared` or `Manual` for ",
             "`A`, or `excluded name: Type`; this is neither: `", stringify!($($other)+), "`"
         ));
     };
+    (@no_owner $b:ident $f:ident) => {
+        compile_error!(concat!("the field `", stringify!($f), "` of the boundary `", stringify!($b), "` has no owner, and ",
+            "so no others: only behind a system can `(others ...)` stand"));
+    };
     (@read $m:tt $v:tt $b:ident $s:tt [] $x:tt) => {
         compile_error!(concat!("the boundary `", stringify!($b), "` exchanges no field: declare one as ",
             "`name: Type => A` with a system, `Shared` or `Manual` for `A`"));
     };
-    (@read [$(#[$m:meta])*] [$vis:vis] $b:ident [$({$s:ident $snapshot:ident})+]
-        [$({$f:ident ($t:ty) [$($attribute:tt)*] ($entry:ident) ($rule:expr) ($authority:expr) ($($bound:tt)*)})*]
+    (@read $m:tt $v:tt $b:ident {$s:tt $all:ident}
+        [$({$f:ident $($y:tt)*})*] [$({$xf:ident $($x:tt)*})*]) => {
+        $crate::__boundary! { @distinct $b [$($f)* $($xf)*]
+            [$m $v $b $s [$({$f $($y)*})*] [$({$xf $($x)*})*]] ($) }
+    };
+    // A matcher names each of its variables once. Where a field is declared twice, this one does not compile, and spares
+    // the reader some twenty errors that follow from two fields of one name; the constant says it in words.
+    (@distinct $b:ident [$($f:ident)*] [$($declaration:tt)*] ($d:tt)) => {
+        const _: () = {
+            const NAMES: &[&str] = &[$(stringify!($f)),*];
+            $(assert!(
+                $crate::sync::declared::is_once(NAMES, stringify!($f)),
+                concat!("the field `", stringify!($f), "` of the boundary `", stringify!($b), "` is declared twice: it has ",
+                    "one authority, or is excluded")
+            );)*
+        };
+        macro_rules! __declare {
+            ($($d $f:tt)*) => { $crate::__boundary! { @module $($declaration)* } };
+        }
+        __declare! { $($f)* }
+    };
+    (@module [$(#[$m:meta])*] [$vis:vis] $b:ident [$({$s:ident $snapshot:ident})+]
+        [$({$f:ident ($t:ty) [$($attribute:tt)*] $(of $owner:ident $o:ident)? $(is $kind:ident)?})*]
         [$({$xf:ident ($xt:ty) [$($xattribute:tt)*]})*]) => {
         $(#[$m])*
         #[allow(dead_code, missing_docs, unreachable_pub)]
@@ -182,7 +252,7 @@ macro_rules! __boundary {
             pub const SYSTEMS: &[&str] = &[$(<$s as $crate::sync::System>::NAME),+];
 
             const _: () = assert!(
-                $crate::sync::boundary::are_distinct(SYSTEMS),
+                $crate::sync::declared::are_distinct(SYSTEMS),
                 "a boundary is between different systems, and two of its parties have the same NAME, or one has none"
             );
 
@@ -244,41 +314,35 @@ macro_rules! __boundary {
                 }
             }
 
-            impl Edit<$crate::sync::Steward> {
-                /// An edit that says what a person decided.
-                pub fn decided(decision: $crate::Decision) -> Self {
-                    Self { $($f: None,)* __decision: Some(decision), __system: ::core::marker::PhantomData }
-                }
+            /// An edit that says what a person decided.
+            pub fn decided(decision: $crate::Decision) -> Edit<$crate::sync::Steward> {
+                Edit { $($f: None,)* __decision: Some(decision), __system: ::core::marker::PhantomData }
+            }
+
+            /// An edit that speaks for the system whose capability it is.
+            pub fn edit<S, At>(_: &$crate::sync::Capability<S>) -> Edit<S>
+            where
+                S: $crate::sync::System,
+                Parties: $crate::sync::system::Includes<S, At>,
+            {
+                Edit { $($f: None,)* __decision: None, __system: ::core::marker::PhantomData }
             }
 
             impl<S> Edit<S> {
-                /// An edit that speaks for the system whose capability it is.
-                pub fn by<At>(_: &$crate::sync::Capability<S>) -> Self
-                where
-                    S: $crate::sync::System,
-                    Parties: $crate::sync::system::Includes<S, At>,
-                {
-                    Self { $($f: None,)* __decision: None, __system: ::core::marker::PhantomData }
-                }
-
-                /// The decision that this edit follows, where a person took one.
-                pub fn decision(&self) -> ::core::option::Option<&$crate::Decision> {
-                    self.__decision.as_ref()
-                }
-
                 $(
                     $($attribute)*
-                    pub fn $f(mut self, value: impl ::core::convert::Into<$t>) -> Self
+                    pub fn $f(mut self, value: impl $crate::sync::entry::IntoSlot<$t>) -> Self
                     where
-                        $($bound)*
+                        $(S: $crate::sync::system::MayWrite<$owner, field::$f, $crate::sync::system::$o>,)?
+                        $(S: $crate::sync::system::MayDecide<field::$f, $crate::sync::entry::$kind>,)?
                     {
-                        self.$f = Some($crate::sync::Slot::Value(value.into()));
+                        self.$f = Some(value.into_slot());
                         self
                     }
                 )*
                 $(
                     $($xattribute)*
-                    pub fn $xf(self, _: impl ::core::convert::Into<$xt>) -> Self
+                    pub fn $xf(self, _: impl $crate::sync::entry::IntoSlot<$xt>) -> Self
                     where
                         S: $crate::sync::system::MayWriteExcluded<field::$xf>,
                     {
@@ -293,26 +357,193 @@ macro_rules! __boundary {
                 $($($attribute)* pub $f: $crate::sync::Base<$t>,)*
             }
 
+            /// What people answered to the questions of a plan: what permits the writes that no program may make.
+            #[derive(Default)]
+            pub struct Answers {
+                $($($attribute)* pub $f: ::core::option::Option<$crate::sync::Answer<$t>>,)*
+            }
+
+            impl ::core::fmt::Debug for Answers {
+                /// Never the values, which may be what no log should hold.
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    f.debug_struct("Answers").finish_non_exhaustive()
+                }
+            }
+
+            /// What is to be written to one system, made by a plan alone.
+            pub struct Changes<'a, S> {
+                $($($attribute)* pub $f: ::core::option::Option<$crate::sync::Write<'a, $t>>,)*
+                __system: ::core::marker::PhantomData<fn() -> S>,
+            }
+
+            impl<S> ::core::fmt::Debug for Changes<'_, S> {
+                /// Never the values, which may be what no log should hold.
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    f.debug_struct("Changes").finish_non_exhaustive()
+                }
+            }
+
+            impl<S> Changes<'_, S> {
+                /// Whether there is nothing to write.
+                pub fn is_empty(&self) -> bool {
+                    true $(&& self.$f.is_none())*
+                }
+
+                /// What the changes find in a system that shows this: one that has moved on gets none of them.
+                pub fn found_in(&self, now: &Snapshot<S>) -> $crate::sync::Found {
+                    $crate::sync::entry::found_all(&[$($crate::sync::entry::found(&self.$f, &now.$f)),*])
+                }
+            }
+
+            /// Where a system keeps its records: what carries out the changes to one of them.
+            #[diagnostic::on_unimplemented(
+                message = "`{Self}` is not where `{S}` keeps its records",
+                label = "wanted a `Store<{S}>`: one for each system, in the order of the declaration"
+            )]
+            pub trait Store<S> {
+                /// Why the system could not be reached, or would not write.
+                type Error: Into<::std::boxed::Box<dyn ::core::error::Error + Send + Sync>>;
+
+                /// Makes all of the changes, or none where the system has moved on from what one of them expects; in one
+                /// step with the check (a transaction, an `If-Match` header, a lock).
+                ///
+                /// # Errors
+                ///
+                /// Whatever keeps the system from answering.
+                fn write(
+                    &mut self,
+                    changes: &Changes<'_, S>,
+                ) -> ::core::result::Result<$crate::sync::Found, Self::Error>;
+            }
+
+            /// A snapshot is a store in memory: for tests, and to see what a plan would come to.
+            impl<S> Store<S> for Snapshot<S> {
+                type Error = ::core::convert::Infallible;
+
+                fn write(
+                    &mut self,
+                    changes: &Changes<'_, S>,
+                ) -> ::core::result::Result<$crate::sync::Found, Self::Error> {
+                    let found = changes.found_in(self);
+                    if found == $crate::sync::Found::AsExpected {
+                        $($crate::sync::entry::make(&changes.$f, &mut self.$f);)*
+                    }
+                    Ok(found)
+                }
+            }
+
             /// What is to be done, field by field.
             #[derive(Debug)]
             #[must_use = "a plan writes nothing itself"]
             pub struct Plan<'a> {
-                $($($attribute)* pub $f: $crate::sync::boundary::$entry<'a, $t, { SYSTEMS.len() }>,)*
+                $($($attribute)* pub $f: $crate::sync::entry::Entry<
+                    'a, $t,
+                    $($crate::sync::entry::Owned<$crate::sync::system::$o>)? $($crate::sync::entry::$kind)?,
+                    { SYSTEMS.len() }
+                >,)*
             }
 
             impl Plan<'_> {
                 /// What is to be done, by field: none is left out.
                 pub fn verdicts(&self) -> impl Iterator<Item = (&'static str, $crate::sync::Verdict)> {
-                    [$((const { $crate::sync::boundary::name(stringify!($f)) }, self.$f.verdict())),*].into_iter()
+                    [$((const { $crate::sync::declared::name(stringify!($f)) }, self.$f.verdict())),*].into_iter()
+                }
+
+                /// What is asked, as rows of a review queue, with values in a form that all fields share.
+                pub fn reviews<V>(&self, record_id: &str) -> ::std::vec::Vec<$crate::sync::Review<V>>
+                where
+                    $($t: Into<V>,)*
+                {
+                    let systems = || SYSTEMS.iter().copied();
+                    [$(self.$f.review(record_id, $crate::sync::declared::name(stringify!($f)), systems())
+                        .map(|row| row.map(Into::into))),*].into_iter().flatten().collect()
                 }
 
                 /// What the systems agree on once the plan is carried out.
                 pub fn next(&self) -> Agreed {
                     Agreed { $($f: self.$f.next_base(),)* }
                 }
+
+                /// What is to be written to one system, for its connector to carry out: for stores that [`Store`] does
+                /// not suit, because they are asynchronous, or take many records at once.
+                ///
+                /// # Errors
+                ///
+                /// Where an answer does not fit the plan.
+                pub fn changes<'p, S, At>(
+                    &'p self,
+                    _: &$crate::sync::Capability<S>,
+                    answers: &'p Answers,
+                ) -> ::core::result::Result<Changes<'p, S>, $crate::sync::entry::NotApplied>
+                where
+                    S: $crate::sync::System,
+                    Parties: $crate::sync::system::Includes<S, At>,
+                {
+                    self.__fits(answers)?;
+                    Ok(self.__changes(answers, $crate::sync::declared::place::<Parties, S, At>()))
+                }
+
+                fn __fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::entry::NotApplied> {
+                    $(if let Some(cause) = self.$f.misfit(answers.$f.as_ref()) {
+                        let field = $crate::sync::declared::name(stringify!($f));
+                        return Err($crate::sync::entry::NotApplied::Answer { field, cause });
+                    })*
+                    Ok(())
+                }
+
+                fn __changes<'p, S>(&'p self, answers: &'p Answers, to: usize) -> Changes<'p, S> {
+                    Changes {
+                        $($f: self.$f.change(answers.$f.as_ref(), to),)*
+                        __system: ::core::marker::PhantomData,
+                    }
+                }
+
+                /// Carries out the plan, with what people answered: the changes to each system, in the order of the
+                /// declaration, each system's all or none.
+                ///
+                /// # Errors
+                ///
+                /// Where an answer does not fit the plan, before anything is written; and where a store fails, after what
+                /// was written before it. The answers come back: plan again.
+                pub fn apply(
+                    self,
+                    answers: Answers,
+                    $($snapshot: &mut impl Store<$s>,)+
+                ) -> ::core::result::Result<
+                    $crate::sync::entry::Carried<Agreed>,
+                    $crate::Refused<Answers, $crate::sync::entry::NotApplied>,
+                > {
+                    if let Err(cause) = self.__fits(&answers) {
+                        return Err($crate::sync::entry::refuse(answers, cause));
+                    }
+                    let (mut places, mut moved_on) = (::std::vec::Vec::new(), ::std::vec::Vec::new());
+                    let mut systems = SYSTEMS.iter().copied().enumerate();
+                    $(if let Some((to, system)) = systems.next() {
+                        let changes = self.__changes::<$s>(&answers, to);
+                        if !changes.is_empty() {
+                            match Store::<$s>::write($snapshot, &changes) {
+                                Ok($crate::sync::Found::MovedOn) => {
+                                    places.push(to);
+                                    moved_on.push(system);
+                                }
+                                Ok(_) => {}
+                                Err(error) => {
+                                    let cause = $crate::sync::entry::NotApplied::Store { system, cause: error.into() };
+                                    return Err($crate::sync::entry::refuse(answers, cause));
+                                }
+                            }
+                        }
+                    })+
+                    let agreed = Agreed { $($f: self.$f.base_after(answers.$f.as_ref(), &places),)* };
+                    Ok($crate::sync::entry::Carried { agreed, moved_on })
+                }
             }
 
-            $crate::__boundary! { @reconcile [$({$s $snapshot})+] [$({$f ($entry) ($rule)})*] }
+            $crate::__boundary! { @reconcile [$({$s $snapshot})+] [$({$f (
+                $($crate::sync::Rule::Owner(
+                    $crate::sync::declared::place::<Parties, $owner, _>(), $crate::sync::Others::$o))?
+                $($crate::sync::Rule::$kind)?
+            )})*] }
 
             /// The same contract as data.
             ///
@@ -327,8 +558,14 @@ macro_rules! __boundary {
                 for system in SYSTEMS {
                     builder = builder.system(*system);
                 }
-                $(builder = builder.field($crate::sync::boundary::name(stringify!($f)), $authority);)*
-                $(builder = builder.excluded($crate::sync::boundary::name(stringify!($xf)));)*
+                $(
+                    let field = $crate::sync::declared::name(stringify!($f));
+                    $(builder = builder
+                        .field(field, $crate::sync::Authority::system(<$owner as $crate::sync::System>::NAME))
+                        .others_for(field, $crate::sync::Others::$o);)?
+                    $(builder = builder.field(field, $crate::sync::Authority::$kind);)?
+                )*
+                $(builder = builder.excluded($crate::sync::declared::name(stringify!($xf)));)*
                 builder.build()
             }
         }
@@ -336,167 +573,11 @@ macro_rules! __boundary {
     (@list) => { () };
     (@list $s:ident $($rest:ident)*) => { ($s, $crate::__boundary!(@list $($rest)*)) };
     (@reconcile $s:tt [$($field:tt)*]) => { $crate::__boundary! { @reconcile_all $s [$({$s $field})*] } };
-    (@reconcile_all [$({$s:ident $snapshot:ident})+] [$({$ss:tt {$f:ident ($entry:ident) ($rule:expr)}})*]) => {
+    (@reconcile_all [$({$s:ident $snapshot:ident})+] [$({$ss:tt {$f:ident ($rule:expr)}})*]) => {
         /// Plans one record: what each system says, in the order of the declaration, and what they last agreed on.
         pub fn reconcile<'a>($($snapshot: &'a Snapshot<$s>,)+ agreed: &'a Agreed) -> Plan<'a> {
-            Plan { $($f: $crate::sync::boundary::$entry::new($rule, $crate::__boundary!(@slots $f $ss), &agreed.$f),)* }
+            Plan { $($f: $crate::sync::entry::Entry::new($rule, $crate::__boundary!(@slots $f $ss), &agreed.$f),)* }
         }
     };
     (@slots $f:ident [$({$s:ident $snapshot:ident})+]) => { [$(&$snapshot.$f),+] };
-}
-
-/// The name of a field, as an identifier that is a keyword stands for it.
-#[doc(hidden)]
-pub const fn name(identifier: &'static str) -> &'static str {
-    match identifier.as_bytes() {
-        [b'r', b'#', name @ ..] => match str::from_utf8(name) {
-            Ok(name) => name,
-            Err(_) => identifier,
-        },
-        _ => identifier,
-    }
-}
-
-/// Whether all parties have a name, and no two the same.
-#[doc(hidden)]
-pub const fn are_distinct(systems: &[&str]) -> bool {
-    let mut left = systems;
-    while let [first, rest @ ..] = left {
-        let mut others = rest;
-        while let [other, more @ ..] = others {
-            if same(first.as_bytes(), other.as_bytes()) {
-                return false;
-            }
-            others = more;
-        }
-        if first.is_empty() {
-            return false;
-        }
-        left = rest;
-    }
-    true
-}
-
-const fn same(one: &[u8], other: &[u8]) -> bool {
-    match (one, other) {
-        ([], []) => true,
-        ([a, one @ ..], [b, other @ ..]) => *a == *b && same(one, other),
-        _ => false,
-    }
-}
-
-/// The place of a system among the parties.
-#[doc(hidden)]
-pub const fn place<Parties: super::system::Includes<S, At>, S, At>() -> usize {
-    Parties::PLACE
-}
-
-macro_rules! entries {
-    ($($(#[$doc:meta])* $entry:ident;)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug)]
-            pub struct $entry<'a, T, const N: usize> {
-                slots: [&'a Slot<T>; N],
-                base: &'a Base<T>,
-                verdict: Verdict,
-            }
-
-            impl<'a, T, const N: usize> $entry<'a, T, N> {
-                #[doc(hidden)]
-                #[inline]
-                pub fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
-                where
-                    T: Eq,
-                {
-                    Self { slots, base, verdict: verdict(rule, &slots, base) }
-                }
-
-                /// What is to be done.
-                pub fn verdict(&self) -> Verdict {
-                    self.verdict
-                }
-
-                /// Why a person must decide, where one must.
-                pub fn question(&self) -> Option<Question> {
-                    match self.verdict {
-                        Verdict::Ask(question) => Some(question),
-                        _ => None,
-                    }
-                }
-
-                /// What each system says: its place, and the value or nothing.
-                pub fn sides(&self) -> impl Iterator<Item = (usize, Option<&T>)> {
-                    self.plan().sides()
-                }
-
-                /// What the systems agree on once the plan is carried out.
-                pub fn next_base(&self) -> Base<T>
-                where
-                    T: Clone,
-                {
-                    self.plan().next_base()
-                }
-
-                /// What follows from a person's answer: as [`FieldPlan::settle`].
-                ///
-                /// # Errors
-                ///
-                /// [`NotSettled`] where nothing was asked, or the chosen system did not say anything.
-                pub fn settle(&self, answer: Answer<T>) -> Result<Settled<'_, T>, Refused<Answer<T>, NotSettled>> {
-                    self.plan().settle(answer)
-                }
-
-                fn plan(&self) -> FieldPlan<'_, T> {
-                    FieldPlan::decided(self.verdict, &self.slots, self.base)
-                }
-            }
-        )*
-    };
-}
-
-entries! {
-    /// The plan for a field that one system owns: its value is written to the others, and never to itself.
-    OwnedField;
-    /// The plan for a field that the systems share.
-    SharedField;
-    /// The plan for a field that only a person decides on: it has questions, and no writes.
-    ManualField;
-}
-
-macro_rules! written {
-    ($($entry:ident)*) => {
-        $(impl<T: Eq, const N: usize> $entry<'_, T, N> {
-            /// What is to be written where.
-            pub fn writes(&self) -> impl Iterator<Item = Write<'_, T>> {
-                self.plan().writes()
-            }
-        })*
-    };
-}
-
-written!(OwnedField SharedField);
-
-impl<T, const N: usize> SharedField<'_, T, N> {
-    /// The same entry, with a conflict settled in favour of a system, by its place: as [`FieldPlan::prefer`].
-    #[must_use = "this gives the settled entry back"]
-    pub fn prefer(self, place: usize) -> Self {
-        Self { verdict: self.plan().prefer(place).verdict(), ..self }
-    }
-
-    /// The same entry, with a conflict settled in favour of a system, unless its field is blank: as
-    /// [`FieldPlan::prefer_unless_blank`].
-    #[must_use = "this gives the settled entry back"]
-    pub fn prefer_unless_blank(self, place: usize) -> Self {
-        Self { verdict: self.plan().prefer_unless_blank(place).verdict(), ..self }
-    }
-
-    /// The same entry, with a conflict settled in favour of the last writer: as [`FieldPlan::prefer_last_writer`].
-    #[must_use = "this gives the settled entry back"]
-    pub fn prefer_last_writer(self, stamps: &[Stamp; N], tolerance: Duration) -> Self
-    where
-        T: Eq,
-    {
-        Self { verdict: self.plan().prefer_last_writer(stamps, tolerance).verdict(), ..self }
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+pub use super::change::{Change, Standing};
 use super::conflict::{Side, SyncConflict};
-use super::reconcile::{FieldPlan, Question, Rule, Verdict, verdict};
+use super::reconcile::{FieldPlan, Others, Question, Rule, Verdict, verdict};
 use super::slot::{Base, Slot};
 use crate::audit::must_be_escaped;
 use crate::refused::Refused;
@@ -57,18 +58,40 @@ impl fmt::Display for Authority {
 /// assert_eq!(contract.fields_owned_by(&Authority::system("crm")).collect::<Vec<_>>(), ["email"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Contract {
     record_type: String,
-    systems: Vec<String>,
+    pub(super) systems: Vec<String>,
     fields: Vec<(String, Authority)>,
     excluded: Vec<String>,
+    others: Others,
+    others_for: Vec<(String, Others)>,
 }
+
+impl PartialEq for Contract {
+    /// Whether they say the same, in the same order; not whether they say it field by field or for all.
+    fn eq(&self, other: &Self) -> bool {
+        let said =
+            |contract: &Self| contract.fields.iter().map(|(name, _)| contract.others_for(name)).collect::<Vec<_>>();
+        (&self.record_type, &self.systems, &self.fields, &self.excluded)
+            == (&other.record_type, &other.systems, &other.fields, &other.excluded)
+            && said(self) == said(other)
+    }
+}
+
+impl Eq for Contract {}
 
 impl Contract {
     /// Begins a contract about a kind of record.
     pub fn builder(record_type: impl Into<String>) -> Builder {
-        Builder(Self { record_type: record_type.into(), systems: Vec::new(), fields: Vec::new(), excluded: Vec::new() })
+        Builder(Self {
+            record_type: record_type.into(),
+            systems: Vec::new(),
+            fields: Vec::new(),
+            excluded: Vec::new(),
+            others: Others::default(),
+            others_for: Vec::new(),
+        })
     }
 
     /// The kind of record.
@@ -84,6 +107,30 @@ impl Contract {
     /// Who decides about a field; nobody where it is excluded or not named.
     pub fn authority_for(&self, field: &str) -> Option<&Authority> {
         self.fields.iter().find(|(name, _)| name == field).map(|(_, authority)| authority)
+    }
+
+    /// What the systems may do that do not own a field; nothing where no system owns it.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Authority, Contract, Others};
+    ///
+    /// let contract = Contract::builder("contact")
+    ///     .system("crm")
+    ///     .system("erp")
+    ///     .others(Others::Queue)
+    ///     .field("email", Authority::system("crm"))
+    ///     .field("terms", Authority::system("erp"))
+    ///     .others_for("terms", Others::Reject)
+    ///     .field("status", Authority::Manual)
+    ///     .build()?;
+    /// assert_eq!(contract.others_for("email"), Some(Others::Queue));
+    /// assert_eq!(contract.others_for("terms"), Some(Others::Reject));
+    /// assert_eq!(contract.others_for("status"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn others_for(&self, field: &str) -> Option<Others> {
+        let said = self.others_for.iter().find(|(name, _)| name == field).map_or(self.others, |(_, others)| *others);
+        matches!(self.authority_for(field)?, Authority::System(_)).then_some(said)
     }
 
     /// Whether a field is exchanged.
@@ -109,7 +156,9 @@ impl Contract {
     /// The rule of a field, with systems as places in [`systems`](Self::systems).
     fn rule(&self, field: &str) -> Option<Rule> {
         Some(match self.authority_for(field)? {
-            Authority::System(owner) => Rule::Owner(self.systems.iter().position(|system| system == owner)?),
+            Authority::System(owner) => {
+                Rule::Owner(self.systems.iter().position(|system| system == owner)?, self.others_for(field)?)
+            }
             Authority::Shared => Rule::Shared,
             Authority::Manual => Rule::Manual,
         })
@@ -152,66 +201,50 @@ impl Contract {
             sides: sides.to_vec(),
         })
     }
-
-    /// What would change if another contract took this one's place, field by field.
-    ///
-    /// A change of authority writes nothing by itself; each line says what the next plan would do.
-    ///
-    /// ```
-    /// use integration_automation_patterns::sync::{Authority, Contract};
-    ///
-    /// let with = |authority| Contract::builder("contact").system("crm").system("erp").field("email", authority).build();
-    /// let changes = with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
-    /// assert_eq!(
-    ///     changes[0].to_string(),
-    ///     "\"email\": shared, becomes owned by erp: where the systems differ, erp's value replaces the others"
-    /// );
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn changes_to(&self, other: &Self) -> Vec<Change> {
-        let systems = (self.systems != other.systems)
-            .then(|| Change::Systems { from: self.systems.clone(), to: other.systems.clone() });
-        let names = self.names().chain(other.names().filter(|name| !self.names().any(|known| known == *name)));
-        let standings = names.map(|name| (name, self.standing(name), other.standing(name)));
-        let fields = standings.filter(|(_, from, to)| from != to);
-        systems
-            .into_iter()
-            .chain(fields.map(|(name, from, to)| Change::Field { name: name.to_owned(), from, to }))
-            .collect()
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.synced_fields().chain(self.excluded_fields())
-    }
-
-    fn standing(&self, field: &str) -> Standing {
-        match self.authority_for(field) {
-            Some(authority) => Standing::Exchanged(authority.clone()),
-            None if self.excluded_fields().any(|excluded| excluded == field) => Standing::Excluded,
-            None => Standing::NotNamed,
-        }
-    }
 }
 
 impl fmt::Display for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}\n", Cell(&self.record_type))?;
         writeln!(f, "Between {}.\n", Cell(&self.systems.join(", ")))?;
-        writeln!(f, "| field | who decides | when the systems differ |")?;
-        writeln!(f, "|---|---|---|")?;
+        writeln!(f, "| field | who decides | the others may | when the systems differ |")?;
+        writeln!(f, "|---|---|---|---|")?;
         for (name, authority) in &self.fields {
-            writeln!(f, "| {} | {} | {} |", Cell(name), Cell(&authority.to_string()), Cell(&outcome(authority)))?;
+            let others = self.others_for(name);
+            let (who, outcome) = (authority.to_string(), outcome(authority, others));
+            writeln!(
+                f,
+                "| {} | {} | {} | {} |",
+                Cell(name),
+                Cell(&who),
+                others_may(authority, others),
+                Cell(&outcome)
+            )?;
         }
         for name in &self.excluded {
-            writeln!(f, "| {} | excluded | it is not exchanged: every system keeps its own |", Cell(name))?;
+            writeln!(f, "| {} | excluded | - | it is not exchanged: every system keeps its own |", Cell(name))?;
         }
         Ok(())
     }
 }
 
+/// What systems may do that do not decide, in words.
+pub(super) fn others_may(authority: &Authority, others: Option<Others>) -> &'static str {
+    match (authority, others.unwrap_or_default()) {
+        (Authority::System(_), Others::Reject) => "do nothing: an edit is refused",
+        (Authority::System(_), Others::Queue) => "propose: a person decides",
+        (Authority::System(_), Others::Overwrite) => "change it until the next synchronisation",
+        (Authority::Shared, _) => "change it",
+        (Authority::Manual, _) => "do nothing",
+    }
+}
+
 /// What follows from an authority, in words.
-fn outcome(authority: &Authority) -> String {
+pub(super) fn outcome(authority: &Authority, others: Option<Others>) -> String {
     match authority {
+        Authority::System(owner) if others == Some(Others::Queue) => {
+            format!("{owner}'s value replaces the others, unless one of them has changed it")
+        }
         Authority::System(owner) => format!("{owner}'s value replaces the others"),
         Authority::Shared => "the one that changed is taken over; two different changes are put to a person".to_owned(),
         Authority::Manual => "nothing is written before a person has decided".to_owned(),
@@ -231,63 +264,6 @@ impl fmt::Display for Cell<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// How a field stands in a contract.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// It is exchanged, under this authority.
-    Exchanged(Authority),
-    /// It never leaves its system.
-    Excluded,
-    /// The contract does not name it, and so does not exchange it.
-    NotNamed,
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exchanged(authority) => authority.fmt(f),
-            Self::Excluded => f.write_str("excluded"),
-            Self::NotNamed => f.write_str("not named"),
-        }
-    }
-}
-
-/// What another contract would change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// The parties, or their order, in which slots are passed.
-    Systems {
-        /// The parties so far.
-        from: Vec<String>,
-        /// The parties then.
-        to: Vec<String>,
-    },
-    /// How a field stands.
-    Field {
-        /// The field.
-        name: String,
-        /// How it stands so far.
-        from: Standing,
-        /// How it would stand.
-        to: Standing,
-    },
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Systems { from, to } => write!(f, "the systems {from:?} become {to:?}, in this order"),
-            Self::Field { name, from, to } => {
-                write!(f, "{name:?}: {from}, becomes {to}: ")?;
-                match to {
-                    Standing::Exchanged(authority) => write!(f, "where the systems differ, {}", outcome(authority)),
-                    Standing::Excluded | Standing::NotNamed => f.write_str("every system keeps its own value"),
-                }
-            }
-        }
     }
 }
 
@@ -351,6 +327,19 @@ impl Builder {
         self
     }
 
+    /// What systems may do with a field that another one owns, wherever the field itself does not say. They may do
+    /// nothing ([`Others::Reject`]) where this is not said either.
+    pub fn others(mut self, others: Others) -> Self {
+        self.0.others = others;
+        self
+    }
+
+    /// What systems may do with this field, which another one owns.
+    pub fn others_for(mut self, field: impl Into<String>, others: Others) -> Self {
+        self.0.others_for.push((field.into(), others));
+        self
+    }
+
     /// A field that never leaves its system.
     pub fn excluded(mut self, name: impl Into<String>) -> Self {
         self.0.excluded.push(name.into());
@@ -402,7 +391,15 @@ impl Contract {
             return Some(Flaw::FieldTwice { field });
         }
         let both = self.excluded_fields().find(|field| self.is_synced(field));
-        both.map(|field| Flaw::SyncedAndExcluded { field: field.to_owned() })
+        if let Some(field) = both {
+            return Some(Flaw::SyncedAndExcluded { field: field.to_owned() });
+        }
+        let mut said = self.others_for.iter().map(|(field, _)| field.as_str());
+        if let Some(field) = repeated(said.clone()) {
+            return Some(Flaw::OthersTwice { field });
+        }
+        let unowned = said.find(|field| self.others_for(field).is_none());
+        unowned.map(|field| Flaw::OthersOfNoOwner { field: field.to_owned() })
     }
 }
 
@@ -457,6 +454,16 @@ pub enum Flaw {
         /// The field.
         field: String,
     },
+    /// What the others may do with a field is said twice.
+    OthersTwice {
+        /// The field.
+        field: String,
+    },
+    /// What the others may do is said of a field that no system owns.
+    OthersOfNoOwner {
+        /// The field.
+        field: String,
+    },
     /// A field's owner is not among the systems.
     OwnerIsNoParty {
         /// The field.
@@ -477,6 +484,12 @@ impl fmt::Display for Flaw {
             Self::FieldTwice { field } => write!(f, "a field has one authority, and {field:?} is declared twice"),
             Self::SyncedAndExcluded { field } => {
                 write!(f, "a field is exchanged or excluded, and {field:?} is declared as both")
+            }
+            Self::OthersTwice { field } => {
+                write!(f, "what others may do with a field is said once, and of {field:?} it is said twice")
+            }
+            Self::OthersOfNoOwner { field } => {
+                write!(f, "what others may do is said of a field that one system owns, and {field:?} is none")
             }
             Self::OwnerIsNoParty { field, owner } => write!(
                 f,

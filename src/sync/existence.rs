@@ -1,5 +1,9 @@
 //! Whether a record exists: what follows when one system has it and another has not.
 
+use std::fmt;
+
+use crate::{Decision, Refused};
+
 /// What becomes of a record that one system has deleted. It is declared, never picked silently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Deletions {
@@ -56,3 +60,88 @@ pub fn existence(deletions: Deletions, present: &[bool], existed: bool, edited: 
         Deletions::Propagate | Deletions::Ask => Existence::Ask,
     }
 }
+
+/// What a person has decided about a record that one system has deleted: the token that permits it.
+///
+/// It is made by [`Existence::settle`], and by nothing else. [`Review::deletion`](super::Review::deletion) is the row that
+/// puts the question.
+///
+/// ```
+/// use integration_automation_patterns::Decision;
+/// use integration_automation_patterns::sync::existence::{Deletions, Existence, existence};
+///
+/// let asked = existence(Deletions::Ask, &[true, false], true, true);
+/// let decision = Decision::new("on-call", "the contract has ended")?;
+/// let settled = asked.settle(Existence::Delete, decision.clone())?;
+/// assert_eq!((settled.outcome(), settled.decision().reason()), (Existence::Delete, "the contract has ended"));
+///
+/// let refused = Existence::Create.settle(Existence::Delete, decision.clone()).unwrap_err();
+/// assert_eq!(refused.to_string(), "an answer about a record wants a question, and about this one nothing is asked");
+/// assert_eq!(refused.into_value(), decision);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "an answer changes nothing itself"]
+pub struct SettledRecord {
+    outcome: Existence,
+    decision: Decision,
+}
+
+impl SettledRecord {
+    /// What is to be done: [`Create`](Existence::Create), [`Delete`](Existence::Delete) or [`Detach`](Existence::Detach).
+    pub fn outcome(&self) -> Existence {
+        self.outcome
+    }
+
+    /// Who decided, why, and when.
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+}
+
+impl Existence {
+    /// What follows from a person's answer to [`Ask`](Existence::Ask).
+    ///
+    /// # Errors
+    ///
+    /// [`NotSettledRecord`] where nothing is asked, or what was chosen is nothing to be done; with the decision given
+    /// back.
+    pub fn settle(
+        self,
+        chosen: Existence,
+        decision: Decision,
+    ) -> Result<SettledRecord, Refused<Decision, NotSettledRecord>> {
+        match (self, chosen) {
+            (Self::Ask, Self::Create | Self::Delete | Self::Detach) => Ok(SettledRecord { outcome: chosen, decision }),
+            (Self::Ask, _) => Err(Refused::new(decision, NotSettledRecord::NothingToDo { chosen })),
+            _ => Err(Refused::new(decision, NotSettledRecord::NothingAsked)),
+        }
+    }
+}
+
+/// An answer that does not fit the question about a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSettledRecord {
+    /// Nothing is asked about it.
+    NothingAsked,
+    /// What was chosen is nothing that can be done to it.
+    NothingToDo {
+        /// What was chosen.
+        chosen: Existence,
+    },
+}
+
+impl fmt::Display for NotSettledRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingAsked => {
+                f.write_str("an answer about a record wants a question, and about this one nothing is asked")
+            }
+            Self::NothingToDo { chosen } => {
+                write!(f, "an answer about a record is to create, delete or detach it, and found {chosen:?}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotSettledRecord {}

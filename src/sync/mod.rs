@@ -26,19 +26,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod apply;
 pub mod boundary;
+mod change;
 pub mod conflict;
 pub mod contract;
+pub mod convert;
+#[doc(hidden)]
+pub mod declared;
+pub mod entry;
 pub mod existence;
+mod latest;
 pub mod reconcile;
 pub mod review;
 mod slot;
 pub mod system;
 
+pub use apply::{Applied, Found, Store};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract};
+pub use convert::Convert;
 pub use existence::{Deletions, Existence};
-pub use reconcile::{FieldPlan, Question, Rule, Verdict, Write};
-pub use review::{Answer, Choice, Settled};
+pub use latest::Latest;
+pub use reconcile::{FieldPlan, Merged, Others, Question, Rule, Verdict, Write};
+pub use review::{Answer, Audited, Choice, Review, Settled, Shown};
 pub use slot::{Base, Slot};
 pub use system::{Capability, Steward, System};

@@ -3,7 +3,7 @@
 /// What one system says about one field of one record.
 ///
 /// That a system did not send a field and that the field is empty are two different things: from the first, nothing
-/// follows.
+/// follows. That it has no such field at all is a third: then nobody waits for it.
 ///
 /// ```
 /// use integration_automation_patterns::sync::Slot;
@@ -17,6 +17,9 @@ pub enum Slot<T> {
     /// The system did not say.
     #[default]
     Unread,
+    /// The system has no such field: it is left out, as if it were no party. Where a system only did not say, the common
+    /// state waits for it.
+    NotKept,
     /// The system says that the field is empty.
     Empty,
     /// The system says this.
@@ -36,9 +39,28 @@ impl<T> Slot<T> {
     #[inline]
     pub fn read(&self) -> Option<Option<&T>> {
         match self {
-            Self::Unread => None,
+            Self::Unread | Self::NotKept => None,
             Self::Empty => Some(None),
             Self::Value(value) => Some(Some(value)),
+        }
+    }
+}
+
+impl<T> Slot<T> {
+    /// The same of another type, by a conversion.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::Slot;
+    ///
+    /// assert_eq!(Slot::Value("7").map(str::len), Slot::Value(1));
+    /// assert_eq!(Slot::<&str>::Empty.map(str::len), Slot::Empty);
+    /// ```
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Slot<U> {
+        match self {
+            Self::Unread => Slot::Unread,
+            Self::NotKept => Slot::NotKept,
+            Self::Empty => Slot::Empty,
+            Self::Value(value) => Slot::Value(convert(value)),
         }
     }
 }
@@ -85,7 +107,7 @@ impl<T: PartialEq> Base<T> {
     #[inline]
     pub fn is_edited(&self, slot: &Slot<T>) -> bool {
         match (slot, self) {
-            (Slot::Unread, _) | (Slot::Empty, Self::Never | Self::Known(None)) => false,
+            (Slot::Unread | Slot::NotKept, _) | (Slot::Empty, Self::Never | Self::Known(None)) => false,
             (Slot::Value(value), Self::Known(Some(agreed))) => value != agreed,
             (Slot::Empty, Self::Known(Some(_))) | (Slot::Value(_), _) => true,
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::entry::{Manual, Shared};
+
 /// A system of record: one marker type for each.
 ///
 /// `Key` is a type that only the system's own connector can make, because it has a private field. Whoever has no key
@@ -58,28 +60,47 @@ impl<S: System> fmt::Debug for Capability<S> {
 }
 
 /// The writer of what a person has decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub enum Steward {}
 
-/// This writer may write a field that `Owner` owns: it is that owner.
+/// What another system may do with a field that one owns: nothing ([`Others::Reject`](super::Others)).
+#[derive(Debug)]
+pub enum Reject {}
+
+/// What another system may do with a field that one owns: propose ([`Others::Queue`](super::Others)).
+#[derive(Debug)]
+pub enum Queue {}
+
+/// What another system may do with a field that one owns: change it until the next synchronisation
+/// ([`Others::Overwrite`](super::Others)).
+#[derive(Debug)]
+pub enum Overwrite {}
+
+/// This writer may write a field that `Owner` owns: it is that owner, or others may do something.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: its system of record is `{Owner}`",
-    label = "this edit speaks for `{Self}`; `Edit::by` with the capability of `{Owner}` may write it"
+    label = "this edit speaks for `{Self}`; `edit` with the capability of `{Owner}` may write it"
 )]
-pub trait MayWrite<Owner, Field>: sealed::Is<Owner> {}
+pub trait MayWrite<Owner, Field, Policy = Reject>: sealed::May<Owner, Policy> {}
 
 #[diagnostic::do_not_recommend]
-impl<S: System, Field> MayWrite<S, Field> for S {}
+impl<S: System, Field> MayWrite<S, Field, Reject> for S {}
+#[diagnostic::do_not_recommend]
+impl<S, Owner: System, Field> MayWrite<Owner, Field, Queue> for S {}
+#[diagnostic::do_not_recommend]
+impl<S, Owner: System, Field> MayWrite<Owner, Field, Overwrite> for S {}
 
-/// This writer may write a field that only a person decides on: it is a person's decision.
+/// This writer may write a field that nobody owns: it is shared, or this is a person's decision.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: only a person decides on it",
-    label = "this edit speaks for `{Self}`; `Edit::decided` with a `Decision` may write it"
+    label = "this edit speaks for `{Self}`; `decided` with a `Decision` may write it"
 )]
-pub trait MayDecide<Field>: sealed::Is<Steward> {}
+pub trait MayDecide<Field, Kind = Manual>: sealed::May<Steward, Kind> {}
 
 #[diagnostic::do_not_recommend]
-impl<Field> MayDecide<Field> for Steward {}
+impl<Field> MayDecide<Field, Manual> for Steward {}
+#[diagnostic::do_not_recommend]
+impl<S, Field> MayDecide<Field, Shared> for S {}
 
 /// This writer may write an excluded field: nobody may.
 #[diagnostic::on_unimplemented(
@@ -120,12 +141,21 @@ impl<S, First, Rest: Includes<S, At>, At> Includes<S, Further<At>> for (First, R
 
 mod sealed {
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` cannot grant itself what `{T}` may write",
+        message = "`{Self}` cannot grant itself what `{Owner}` may write",
         label = "who may write a field is said by the declaration of its boundary alone"
     )]
-    pub trait Is<T> {}
+    pub trait May<Owner, Policy> {}
     #[diagnostic::do_not_recommend]
-    impl<T> Is<T> for T {}
+    impl<Owner> May<Owner, super::Reject> for Owner {}
+    #[diagnostic::do_not_recommend]
+    impl<S, Owner> May<Owner, super::Queue> for S {}
+    #[diagnostic::do_not_recommend]
+    impl<S, Owner> May<Owner, super::Overwrite> for S {}
+
+    #[diagnostic::do_not_recommend]
+    impl May<super::Steward, super::Manual> for super::Steward {}
+    #[diagnostic::do_not_recommend]
+    impl<S> May<super::Steward, super::Shared> for S {}
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself an excluded field",

@@ -1,7 +1,7 @@
 //! A program settles what a person must decide
 //@ code: E0277
 //@ error: `Crm` may not write `status`: only a person decides on it
-//@ label: this edit speaks for `Crm`; `Edit::decided` with a `Decision` may write it
+//@ label: this edit speaks for `Crm`; `decided` with a `Decision` may write it
 //@ twin: by_crm => decided
 
 use integration_automation_patterns::sync::Steward;

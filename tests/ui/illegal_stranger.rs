@@ -8,5 +8,5 @@ use integration_automation_patterns::sync::Capability;
 use ui::{Erp, Hr, contact};
 
 pub fn import(hr: Capability<Hr>, erp: Capability<Erp>) {
-    let _ = contact::Edit::by(&hr); //@ here
+    let _ = contact::edit(&hr); //@ here
 }

@@ -1,7 +1,7 @@
 //! A system writes a field that another one owns
 //@ code: E0277
 //@ error: `Crm` may not write `billing_address`: its system of record is `Erp`
-//@ label: this edit speaks for `Crm`; `Edit::by` with the capability of `Erp` may write it
+//@ label: this edit speaks for `Crm`; `edit` with the capability of `Erp` may write it
 //@ twin: billing_address => email
 
 use ui::{Crm, contact};

@@ -1,6 +1,7 @@
 //! A plan writes what a person must decide
-//@ code: E0599
-//@ error: no method named `writes` found for struct `ManualField<'a, T, N>` in the current scope
+//@ code: E0277
+//@ error: a plan does not write this field: only a person decides on it
+//@ label: its `question` is put to a person, and `settle` with the answer gives the writes
 //@ twin: status => email
 
 use integration_automation_patterns::sync::Question;

@@ -1,15 +1,4 @@
-//! The audit line: one event at one moment as one line of text, which parses back to the same values.
-//!
-//! ```text
-//! [INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=dispatched attempts=1 correlation=none schema=1.0 created=2026-01-05T08:00:00+00:00
-//! ```
-//!
-//! A value that would break the line or forge part of it is written between quotes, with escapes: an empty one, one
-//! with a blank, a quote, `=`, a control, line-breaking or invisible character, and a correlation id that is the word
-//! `none`. Inside the quotes `\"`, `\\`, `\n`, `\r`, `\t` and `\u{hex}` stand for what a line cannot hold.
-//! Every other value is written as it is. An absent correlation id is the bare word `none`.
-//!
-//! The payload is never part of it.
+//! `AuditLine`: the line's writer, its escapes, and its parser.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -150,8 +139,21 @@ impl<'a> AuditLine<'a> {
     /// assert_eq!(error.to_string(), r#"not an audit line: wanted " event_id=" at byte 19, found " type=crm.lead.created""#);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline] // All of the parser: compiled where it is used, and not in every build of this crate.
     pub fn parse(line: &'a str) -> Result<Self, NotAnAuditLine> {
-        let mut input = Input { line, at: 0 };
+        let mut input = Input::new(line);
+        let parsed = Self::read(&mut input)?;
+        input.end()?;
+        let mut rewritten = Same::new(line);
+        match parsed.write_up_to_created(&mut rewritten) {
+            Ok(()) => Ok(parsed),
+            Err(fmt::Error) => Err(rewritten.differs()),
+        }
+    }
+
+    /// Reads a line as far as an audit line goes.
+    #[inline]
+    pub(super) fn read(input: &mut Input<'a>) -> Result<Self, NotAnAuditLine> {
         input.literal(PREFIX)?;
         let event_id = input.field(" event_id=", "an event id", |value| value.text.parse().ok())?;
         let event_type = input.text(" type=")?;
@@ -164,10 +166,8 @@ impl<'a> AuditLine<'a> {
             Some(if value.bare() == Some(NONE) { None } else { Some(value.text) })
         })?;
         let schema_version = input.text(" schema=")?;
-        let created_at = input
-            .field(" created=", "a time as in RFC 3339", |value| DateTime::parse_from_rfc3339(value.bare()?).ok())?;
-        input.end()?;
-        let parsed = Self {
+        let created_at = input.time(" created=")?;
+        Ok(Self {
             event_id: Cow::Owned(event_id),
             event_type,
             source_system,
@@ -175,14 +175,8 @@ impl<'a> AuditLine<'a> {
             attempts,
             correlation_id,
             schema_version,
-            created_at: to_micros(created_at.to_utc()),
-        };
-        let mut rewritten = Same { line, at: 0 };
-        match parsed.write_up_to_created(&mut rewritten) {
-            Ok(()) => Ok(parsed),
-            Err(fmt::Error) => Err(Input { line, at: rewritten.at }
-                .wanted("what the writer would write: no quotes or escapes without need")),
-        }
+            created_at,
+        })
     }
 
     /// The same values, with nothing borrowed from the line.
@@ -218,7 +212,7 @@ impl fmt::Display for AuditLine<'_> {
     }
 }
 
-fn write_value<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result {
+pub(super) fn write_value<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result {
     if is_plain(value) { out.write_str(value) } else { write_quoted(out, value) }
 }
 
@@ -260,7 +254,7 @@ fn write_quoted<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result
 }
 
 /// `YYYY-MM-DDTHH:MM:SS`, the microseconds if there are any, `+00:00`.
-fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::Result {
+pub(super) fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::Result {
     let (date, clock) = (time.naive_utc().date(), time.naive_utc().time());
     let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
         return write!(out, "{:?}+00:00", time.naive_utc());
@@ -300,9 +294,21 @@ fn two_digits(number: u32) -> [u8; 2] {
 }
 
 /// A writer that only compares: it fails where what is written differs from the line.
-struct Same<'a> {
+pub(super) struct Same<'a> {
     line: &'a str,
     at: usize,
+}
+
+impl<'a> Same<'a> {
+    pub(super) fn new(line: &'a str) -> Self {
+        Self { line, at: 0 }
+    }
+
+    /// What the parser says of a line that is written otherwise.
+    pub(super) fn differs(&self) -> NotAnAuditLine {
+        let Self { line, at } = *self;
+        Input { line, at }.wanted("what the writer would write: no quotes or escapes without need")
+    }
 }
 
 impl fmt::Write for Same<'_> {
@@ -317,37 +323,46 @@ impl fmt::Write for Same<'_> {
 }
 
 /// What is left of a line that is being parsed.
-struct Input<'a> {
+pub(super) struct Input<'a> {
     line: &'a str,
     at: usize,
 }
 
 /// One value of a line, with its quotes and escapes resolved.
-struct Value<'a> {
+pub(super) struct Value<'a> {
     text: Cow<'a, str>,
     quoted: bool,
 }
 
 impl Value<'_> {
-    fn bare(&self) -> Option<&str> {
+    pub(super) fn bare(&self) -> Option<&str> {
         (!self.quoted).then_some(&*self.text)
     }
 }
 
 impl<'a> Input<'a> {
+    #[inline]
+    pub(super) fn new(line: &'a str) -> Self {
+        Self { line, at: 0 }
+    }
+
+    #[inline]
     fn rest(&self) -> &'a str {
         self.line.get(self.at..).unwrap_or_default()
     }
 
+    #[inline]
     fn advance(&mut self, bytes: usize) {
         self.at = self.at.saturating_add(bytes);
     }
 
+    #[inline]
     fn wanted(&self, wanted: &'static str) -> NotAnAuditLine {
         let found = self.rest().chars().take(NotAnAuditLine::EXCERPT).collect();
         NotAnAuditLine { at: self.at, wanted, found }
     }
 
+    #[inline]
     fn literal(&mut self, wanted: &'static str) -> Result<(), NotAnAuditLine> {
         if !self.rest().starts_with(wanted) {
             return Err(self.wanted(wanted));
@@ -356,15 +371,30 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    fn end(&self) -> Result<(), NotAnAuditLine> {
+    #[inline]
+    pub(super) fn end(&self) -> Result<(), NotAnAuditLine> {
         if self.rest().is_empty() { Ok(()) } else { Err(self.wanted("the end of the line")) }
     }
 
-    fn text(&mut self, key: &'static str) -> Result<Cow<'a, str>, NotAnAuditLine> {
+    #[inline]
+    pub(super) fn time(&mut self, key: &'static str) -> Result<DateTime<Utc>, NotAnAuditLine> {
+        let read = |value: Value<'_>| DateTime::parse_from_rfc3339(value.bare()?).ok();
+        self.field(key, "a time as in RFC 3339", read).map(|time| to_micros(time.to_utc()))
+    }
+
+    /// Whether this key comes next.
+    #[inline]
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.rest().starts_with(key)
+    }
+
+    #[inline]
+    pub(super) fn text(&mut self, key: &'static str) -> Result<Cow<'a, str>, NotAnAuditLine> {
         self.field(key, "a text", |value| Some(value.text))
     }
 
-    fn field<T>(
+    #[inline]
+    pub(super) fn field<T>(
         &mut self,
         key: &'static str,
         wanted: &'static str,
@@ -376,6 +406,7 @@ impl<'a> Input<'a> {
         read(value).ok_or_else(|| Self { at, ..*self }.wanted(wanted))
     }
 
+    #[inline]
     fn value(&mut self) -> Result<Value<'a>, NotAnAuditLine> {
         if self.rest().starts_with('"') {
             return Ok(Value { text: self.quoted()?, quoted: true });
@@ -388,6 +419,7 @@ impl<'a> Input<'a> {
         Ok(Value { text: Cow::Borrowed(bare), quoted: false })
     }
 
+    #[inline]
     fn quoted(&mut self) -> Result<Cow<'a, str>, NotAnAuditLine> {
         let mut text = String::new();
         self.advance(1);
@@ -413,6 +445,7 @@ impl<'a> Input<'a> {
 }
 
 /// The character that an escape stands for, and its length behind the backslash.
+#[inline]
 fn escape(behind: &str) -> Option<(char, usize)> {
     let c = match behind.chars().next()? {
         c @ ('"' | '\\') => c,

@@ -1,0 +1,213 @@
+//! What outbox and inbox cost, each figure a ratio of two things measured in turn in one run.
+//!
+//! The bare statements are what nobody can leave out: the same inserts and updates with the same commits, written by hand
+//! with the same driver on a table made by the same SQL, with prepared statements and values that are text already. They
+//! check nothing, keep no ordering keys, fence nothing, and hand out rows instead of events.
+//!
+//! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases, and `-- quick` for a try.
+
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use integration_automation_patterns::broker::{Broker, SendError};
+use integration_automation_patterns::outbox::{ClaimOrder, KeyAfterFailure, Settlement, Store};
+use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::state::{Dispatched, Pending};
+use integration_automation_patterns::{Envelope, EventId, Untyped};
+
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// How much is measured: in full, or for a try.
+#[derive(Clone, Copy)]
+pub(crate) struct Amount {
+    /// How often two sides are compared.
+    pub(crate) pairs: usize,
+    /// The events that stand in a table beside those that are claimed.
+    pub(crate) depths: [u32; 3],
+}
+
+const IN_FULL: Amount = Amount { pairs: 301, depths: [1_000, 100_000, 1_000_000] };
+const QUICK: Amount = Amount { pairs: 51, depths: [1_000, 10_000, 100_000] };
+
+/// The events of one claim where its cost at several depths is compared.
+pub(crate) const CLAIM: usize = 100;
+
+/// The events of one run of a relay.
+pub(crate) const RELAYED: usize = 2_000;
+pub(crate) const THROUGH_RELAY: &str = "through a relay with 1000 in flight and a broker that confirms at once";
+
+fn main() -> Outcome {
+    let quick = std::env::args().any(|argument| argument == "quick");
+    let amount = if quick { QUICK } else { IN_FULL };
+    println!("| figure | measured | reach |");
+    println!("|---|---|---|");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        sqlite::measure(amount).await?;
+        #[cfg(feature = "postgres")]
+        postgres::measure(amount).await?;
+        Ok(())
+    })
+}
+
+/// Prints how many events per second there are beside the bare statements, where each side says how long it takes for as
+/// many events as the other.
+///
+/// It is the median over pairs that are done one after the other: a machine that has other work too disturbs single ones.
+pub(crate) async fn side_by_side(
+    database: &str,
+    what: &str,
+    pairs: usize,
+    mut ours: impl AsyncFnMut() -> Outcome<Duration>,
+    mut bare: impl AsyncFnMut() -> Outcome<Duration>,
+) -> Outcome {
+    let mut ratios = Vec::with_capacity(pairs);
+    for pair in 0..=pairs {
+        let (ours, bare) = if pair % 2 == 0 {
+            let ours = ours().await?;
+            (ours, bare().await?)
+        } else {
+            let bare = bare().await?;
+            (ours().await?, bare)
+        };
+        if pair > 0 {
+            ratios.push(bare.as_secs_f64() / ours.as_secs_f64());
+        }
+    }
+    println!(
+        "| {database}: events per second {what}, beside the bare statements | {:.2} | at least 0.8 |",
+        median(ratios)
+    );
+    Ok(())
+}
+
+fn median(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+/// The time of some work.
+pub(crate) async fn timed(work: impl Future<Output = Outcome>) -> Outcome<Duration> {
+    let start = Instant::now();
+    work.await?;
+    Ok(start.elapsed())
+}
+
+const PAYLOAD: &str = r#"{"lead":{"name":"Ada Lovelace","company":"Analytical Engines","email":"ada@engines.example","phone":"+44 20 7946 0000","source":"fair","owner":"north","score":42,"notes":"met at the stand; wants a call in the first week of next month"}}"#;
+
+/// An event as programs write it: a fresh id, a correlation, a label, some 250 bytes.
+pub(crate) fn event() -> Envelope<Pending> {
+    Envelope::builder("crm", Untyped::new("crm.lead.created", PAYLOAD))
+        .id(EventId::generate())
+        .correlation_id("import-2026-01-05")
+        .tag("region", "eu-west-1")
+        .build()
+        .expect("the event is well-formed")
+}
+
+/// The columns that a program writes of such an event.
+pub(crate) struct BareEvent {
+    pub(crate) id: String,
+    pub(crate) event_type: &'static str,
+    pub(crate) source_system: &'static str,
+    pub(crate) schema_version: &'static str,
+    pub(crate) correlation_id: Option<&'static str>,
+    pub(crate) payload: &'static [u8],
+    pub(crate) tags: &'static str,
+    pub(crate) retry_policy: &'static str,
+    pub(crate) created_at: chrono::DateTime<chrono::Utc>,
+}
+
+pub(crate) fn bare_event() -> BareEvent {
+    BareEvent {
+        id: EventId::generate().to_string(),
+        event_type: "crm.lead.created",
+        source_system: "crm",
+        schema_version: "1.0",
+        correlation_id: Some("import-2026-01-05"),
+        payload: PAYLOAD.as_bytes(),
+        tags: r#"{"region":"eu-west-1"}"#,
+        retry_policy: "3 exponential 30s 3600s",
+        created_at: chrono::Utc::now(),
+    }
+}
+
+pub(crate) fn order(limit: usize) -> ClaimOrder {
+    ClaimOrder {
+        worker: "bench".to_owned(),
+        limit,
+        lease: Duration::from_secs(30),
+        after_failure: KeyAfterFailure::Block,
+    }
+}
+
+/// Claims a batch and settles all of it, as if a broker had confirmed each at once.
+pub(crate) async fn claim_and_settle(store: &impl Store, batch: usize) -> Outcome {
+    let claimed = store.claim(&order(batch)).await?;
+    assert_eq!(claimed.claims.len(), batch);
+    let settlements: Vec<Settlement> = claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
+    let lost = store.settle(&settlements).await?;
+    assert!(lost.is_empty());
+    Ok(())
+}
+
+/// The time of one claim, whose events then go back.
+pub(crate) async fn claim_alone(store: &impl Store) -> Outcome<Duration> {
+    let start = Instant::now();
+    let claimed = store.claim(&order(CLAIM)).await?;
+    let time = start.elapsed();
+    assert_eq!(claimed.claims.len(), CLAIM);
+    let back: Vec<Settlement> = claimed.claims.into_iter().map(|claim| claim.give_back("a bench")).collect();
+    let lost = store.settle(&back).await?;
+    assert!(lost.is_empty());
+    Ok(time)
+}
+
+/// The time of claims at three depths, in turn.
+pub(crate) async fn claims_at_depths(database: &str, state: &str, amount: Amount, stores: &[impl Store]) -> Outcome {
+    let mut rounds = Vec::new();
+    for round in 0..=amount.pairs / 3 {
+        let mut times = [Duration::ZERO; 3];
+        for (time, store) in times.iter_mut().zip(stores) {
+            *time = claim_alone(store).await?;
+        }
+        if round > 0 {
+            rounds.push(times);
+        }
+    }
+    for (place, depth) in amount.depths.into_iter().enumerate().skip(1) {
+        let ratios = rounds.iter().map(|times| times[place].as_secs_f64() / times[0].as_secs_f64()).collect();
+        println!(
+            "| {database}: a claim beside {depth} events {state}, beside {} | {:.2} | at most 1.5 |",
+            amount.depths[0],
+            median(ratios)
+        );
+    }
+    Ok(())
+}
+
+/// Sends all that is due through a relay.
+pub(crate) async fn relay(store: impl Store, events: usize) -> Outcome<Duration> {
+    let settings = Settings::default().in_flight(1_000).poll(Duration::from_millis(1));
+    let relay = Relay::new("bench", store, AtOnce, settings)?;
+    let start = Instant::now();
+    let summary = relay.run_until_idle(std::future::pending()).await;
+    let time = start.elapsed();
+    assert_eq!(summary.acknowledged, u64::try_from(events)?);
+    Ok(time)
+}
+
+/// A broker that confirms at once.
+struct AtOnce;
+
+impl Broker for AtOnce {
+    const SYSTEM: &'static str = "at_once";
+
+    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), SendError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! The figures of SQLite: each side has a file of its own, in WAL mode, with every commit on disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::{Receipt, Rules, sqlite as inbox};
+use integration_automation_patterns::outbox::sqlite::{self as outbox, Outbox};
+use integration_automation_patterns::{EventId, RetryPolicy};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::{
+    Amount, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths, event,
+    relay, side_by_side, timed,
+};
+
+const NAME: &str = "SQLite";
+
+pub(super) async fn measure(amount: Amount) -> Outcome {
+    enqueue(amount).await?;
+    settle(amount).await?;
+    receive(amount).await?;
+    depths(amount).await
+}
+
+/// A new file, of a name that no other side has.
+fn fresh(name: &str) -> Outcome<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("delivery");
+    fs::create_dir_all(&folder)?;
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(folder.join(format!("{name}.db{suffix}")));
+    }
+    Ok(folder.join(format!("{name}.db")))
+}
+
+fn connect(file: &Path) -> Outcome<Connection> {
+    let mut connection = Connection::open(file)?;
+    outbox::install(&mut connection)?;
+    inbox::install(&mut connection)?;
+    Ok(connection)
+}
+
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+const INSERT: &str = "INSERT INTO outbox_event (id, event_type, source_system, schema_version, correlation_id, payload, tags, \
+     retry_policy, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
+
+fn insert(transaction: &Transaction<'_>, event: &BareEvent) -> rusqlite::Result<usize> {
+    transaction.prepare_cached(INSERT)?.execute(params![
+        event.id,
+        event.event_type,
+        event.source_system,
+        event.schema_version,
+        event.correlation_id,
+        event.payload,
+        event.tags,
+        event.retry_policy,
+        event.created_at.timestamp_micros(),
+    ])
+}
+
+async fn enqueue(amount: Amount) -> Outcome {
+    let (mut ours, mut bare) = (connect(&fresh("enqueue_ours")?)?, connect(&fresh("enqueue_bare")?)?);
+    for batch in [1, 100] {
+        let what = format!("enqueued, {batch} in a transaction");
+        let by_us = async || {
+            let events: Vec<_> = (0..batch).map(|_| event()).collect();
+            let enqueued = async {
+                let business = begin(&mut ours)?;
+                for event in events {
+                    outbox::enqueue(&business, event)?;
+                }
+                Ok(business.commit()?)
+            };
+            timed(enqueued).await
+        };
+        let by_hand = async || {
+            let events: Vec<_> = (0..batch).map(|_| bare_event()).collect();
+            let inserted = async {
+                let business = begin(&mut bare)?;
+                for event in &events {
+                    insert(&business, event)?;
+                }
+                Ok(business.commit()?)
+            };
+            timed(inserted).await
+        };
+        side_by_side(NAME, &what, amount.pairs, by_us, by_hand).await?;
+    }
+    Ok(())
+}
+
+/// Puts events into the outbox.
+fn fill(connection: &mut Connection, events: usize) -> Outcome {
+    let business = begin(connection)?;
+    for _ in 0..events {
+        insert(&business, &bare_event())?;
+    }
+    Ok(business.commit()?)
+}
+
+/// What a claim hands out, as a row.
+#[allow(dead_code, reason = "it is read from the database, and nobody sends it")]
+struct BareClaim {
+    sequence: i64,
+    id: String,
+    event_type: String,
+    source_system: String,
+    schema_version: String,
+    correlation_id: Option<String>,
+    payload: Vec<u8>,
+    tags: String,
+    retry_policy: String,
+    created_at: i64,
+    attempts: i64,
+}
+
+const FIND: &str = "SELECT sequence, id, event_type, source_system, schema_version, correlation_id, payload, tags, \
+     retry_policy, created_at, attempts FROM outbox_event WHERE status IN ('pending', 'retrying') AND due_at <= ?1 \
+     ORDER BY due_at, sequence LIMIT ?2";
+
+const TAKE: &str = "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = ?1, claimed_by = ?2, \
+     claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 WHERE sequence = ?5";
+
+const SETTLE: &str = "UPDATE outbox_event SET status = 'acknowledged', due_at = NULL, done_at = ?1, token = NULL \
+     WHERE sequence = ?2 AND token = ?3";
+
+/// A claim and its settlement by hand: two transactions, as the attempt must be stored before the send. (One `UPDATE` with
+/// `RETURNING` in place of the first two statements is slower.)
+fn claim_and_settle_bare(connection: &mut Connection, batch: usize) -> Outcome {
+    let token = EventId::generate().to_string();
+    let now = chrono::Utc::now().timestamp_micros();
+    let transaction = begin(connection)?;
+    let claims = {
+        let mut find = transaction.prepare_cached(FIND)?;
+        let rows = find.query_map(params![now, i64::try_from(batch)?], |row| {
+            Ok(BareClaim {
+                sequence: row.get(0)?,
+                id: row.get(1)?,
+                event_type: row.get(2)?,
+                source_system: row.get(3)?,
+                schema_version: row.get(4)?,
+                correlation_id: row.get(5)?,
+                payload: row.get(6)?,
+                tags: row.get(7)?,
+                retry_policy: row.get(8)?,
+                created_at: row.get(9)?,
+                attempts: row.get(10)?,
+            })
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()?
+    };
+    assert_eq!(claims.len(), batch);
+    {
+        let mut take = transaction.prepare_cached(TAKE)?;
+        for claim in &claims {
+            take.execute(params![token, "bench", now, now + 30_000_000, claim.sequence])?;
+        }
+    }
+    transaction.commit()?;
+    let transaction = begin(connection)?;
+    {
+        let mut settle = transaction.prepare_cached(SETTLE)?;
+        for claim in &claims {
+            settle.execute(params![now, claim.sequence, token])?;
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+async fn settle(amount: Amount) -> Outcome {
+    let (file, bare) = (fresh("settle_ours")?, fresh("settle_bare")?);
+    let (mut business, store) = (connect(&file)?, Outbox::open(&file)?);
+    let mut bare = connect(&bare)?;
+    for batch in [100, 1_000] {
+        let by_us = async || {
+            fill(&mut business, batch)?;
+            timed(claim_and_settle(&store, batch)).await
+        };
+        let by_hand = async || {
+            fill(&mut bare, batch)?;
+            timed(async { claim_and_settle_bare(&mut bare, batch) }).await
+        };
+        let what = format!("claimed and settled, {batch} at a time");
+        side_by_side(NAME, &what, amount.pairs, by_us, by_hand).await?;
+    }
+    let by_us = async || {
+        fill(&mut business, RELAYED)?;
+        relay(store.clone(), RELAYED).await
+    };
+    let by_hand = async || {
+        fill(&mut bare, RELAYED)?;
+        let all = async {
+            claim_and_settle_bare(&mut bare, RELAYED / 2)?;
+            claim_and_settle_bare(&mut bare, RELAYED / 2)
+        };
+        timed(all).await
+    };
+    side_by_side(NAME, THROUGH_RELAY, amount.pairs / 3, by_us, by_hand).await
+}
+
+async fn receive(amount: Amount) -> Outcome {
+    let (mut ours, mut bare) = (connect(&fresh("receive_ours")?)?, connect(&fresh("receive_bare")?)?);
+    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+    let by_us = async || {
+        let delivery = Delivery::new(event(), ());
+        let received = async {
+            let Receipt::New(first) = inbox::receive(begin(&mut ours)?, delivery, &rules)? else {
+                return Err("the event was never received".into());
+            };
+            let _committed = first.commit()?;
+            Ok(())
+        };
+        timed(received).await
+    };
+    let by_hand = async || {
+        let event = bare_event();
+        let received = async {
+            let transaction = begin(&mut bare)?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO inbox_event (source_system, id, received_at, status, attempts) \
+                     VALUES (?1, ?2, ?3, 'processed', 1) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![event.source_system, event.id, event.created_at.timestamp_micros()])?;
+            Ok(transaction.commit()?)
+        };
+        timed(received).await
+    };
+    side_by_side(NAME, "received and committed, 1 in a transaction", amount.pairs, by_us, by_hand).await
+}
+
+/// How a claim depends on what stands beside the events that it takes.
+async fn depths(amount: Amount) -> Outcome {
+    for (state, status, due) in [
+        ("that are due", "pending", "enqueued_at"),
+        ("that wait for their retry", "pending", "enqueued_at + 86400000000"),
+        ("that are done", "acknowledged", "NULL"),
+    ] {
+        let mut stores = Vec::new();
+        for depth in amount.depths {
+            let file = fresh(&format!("depth_{depth}"))?;
+            let mut connection = connect(&file)?;
+            fill(&mut connection, CLAIM)?;
+            connection.execute(
+                &format!(
+                    "WITH RECURSIVE number (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM number WHERE n < {depth}) \
+                     INSERT INTO outbox_event (id, event_type, source_system, payload, status, attempts, enqueued_at, \
+                       due_at, done_at) \
+                     SELECT printf('evt-%09d', n), 'crm.lead.created', 'crm', ?1, '{status}', \
+                       iif('{status}' = 'pending', 0, 1), enqueued_at, {due}, \
+                       iif('{status}' = 'pending', NULL, enqueued_at) \
+                     FROM number, (SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS enqueued_at)"
+                ),
+                [bare_event().payload],
+            )?;
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            drop(connection);
+            stores.push(Outbox::open(&file)?);
+        }
+        claims_at_depths(NAME, state, amount, &stores).await?;
+    }
+    Ok(())
+}

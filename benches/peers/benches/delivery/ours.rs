@@ -1,0 +1,63 @@
+//! Ours: a relay with 1000 events in flight.
+
+use std::time::{Duration, Instant};
+
+use integration_automation_patterns::broker::{Broker, SendError};
+use integration_automation_patterns::outbox::postgres::{self, Outbox};
+use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::state::{Dispatched, Pending};
+use integration_automation_patterns::{Envelope, Untyped};
+use tokio_postgres::Client;
+
+use super::{BATCH, DATABASE, Outcome, PAYLOAD, Peer, connect, url};
+
+pub(crate) struct Ours {
+    client: Client,
+    outbox: Outbox,
+}
+
+/// A broker that confirms at once.
+struct AtOnce;
+
+impl Broker for AtOnce {
+    const SYSTEM: &'static str = "at_once";
+
+    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), SendError> {
+        Ok(())
+    }
+}
+
+impl Ours {
+    pub(crate) async fn new() -> Outcome<Self> {
+        Ok(Self { client: connect(DATABASE).await?, outbox: Outbox::connect(url(DATABASE).parse()?).await? })
+    }
+}
+
+fn event() -> Outcome<Envelope<Pending>> {
+    Ok(Envelope::builder("crm", Untyped::new("crm.lead.created", PAYLOAD)).build()?)
+}
+
+impl Peer for Ours {
+    async fn enqueue(&mut self) -> Outcome {
+        let business = self.client.transaction().await?;
+        postgres::enqueue(&business, event()?).await?;
+        Ok(business.commit().await?)
+    }
+
+    async fn fill(&mut self, events: usize) -> Outcome {
+        let business = self.client.transaction().await?;
+        postgres::enqueue_all(&business, (0..events).map(|_| event()).collect::<Outcome<_>>()?).await?;
+        business.commit().await?;
+        Ok(self.client.batch_execute("VACUUM ANALYZE outbox_event").await?)
+    }
+
+    async fn drain(&mut self, events: usize) -> Outcome<Duration> {
+        let settings = Settings::default().in_flight(BATCH).poll(Duration::from_millis(1));
+        let relay = Relay::new("bench", self.outbox.clone(), AtOnce, settings)?;
+        let start = Instant::now();
+        let summary = relay.run_until_idle(std::future::pending()).await;
+        let time = start.elapsed();
+        assert_eq!(summary.acknowledged, u64::try_from(events)?);
+        Ok(time)
+    }
+}

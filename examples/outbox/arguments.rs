@@ -1,0 +1,251 @@
+//! The command line, read whole before anything is done.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use integration_automation_patterns::outbox::{Filter, Redrive};
+use integration_automation_patterns::{Decision, EventId};
+use lexopt::Arg;
+
+pub(crate) const HELP: &str = "\
+The desk of an outbox: what waits, what has failed and why, and what is decided about it.
+
+outbox <DATABASE> <COMMAND> [--json]
+
+<DATABASE> is a SQLite file, or postgres://user:password@host/name.
+
+  counts                          how much there is in each state, and how long the oldest has been due
+  list [FILTERS] [--limit 100]    the dead letters, the oldest first
+  waiting [FILTERS] [--limit 100] what is under way, the one that has been due longest first
+  show <ID> [--payload]           one event with all that happened to it
+  redrive FILTERS | --all         give dead letters a new budget
+      --by NAME --reason TEXT     who decides, and why
+      --consumers-remember 7d     how long the consumers' inboxes remember an event
+      --even-if-forgotten         redrive even what they may have forgotten: its effect may come twice
+  discard FILTERS | --all         give dead letters up
+      --by NAME --reason TEXT
+  purge --older-than 30d [--batch 1000]
+                                  remove what was done longer ago
+  verify                          balance the books
+  inbox list [FILTERS] [--limit 100]
+                                  the dead letters of a consumer's inbox
+  inbox discard --source SYSTEM --id ID --by NAME --reason TEXT
+                                  give one of them up
+
+FILTERS, which hold all at once: --id ID, --type TYPE, --source SYSTEM, --reason-contains TEXT, and --since 2h or
+--since 2026-01-05T08:00:00Z for what has failed since.
+
+A duration is a number and one of s, m, h, d, w: 90s, 15m, 7d.
+
+--json prints one JSON document, or one for each line where there are many things to list.
+
+Exit codes: 0, done or in order; 1, something waits for a person (verify found something, a redrive was refused, a
+dead letter is no valid event, there is none of this id); 2, a wrong command line or an error of the database.
+";
+
+/// What was asked.
+pub(crate) struct Request {
+    pub(crate) database: OsString,
+    pub(crate) command: Command,
+    pub(crate) as_json: bool,
+}
+
+pub(crate) enum Command {
+    Outbox(Ask),
+    InboxList { filter: Filter, limit: usize },
+    InboxDiscard { source: String, id: EventId, decision: Decision },
+}
+
+/// What is asked of an outbox.
+pub(crate) enum Ask {
+    Counts,
+    List { filter: Filter, limit: usize },
+    Waiting { filter: Filter, limit: usize },
+    Show { id: EventId, with_payload: bool },
+    Redrive { filter: Filter, order: Redrive },
+    Discard { filter: Filter, decision: Decision },
+    Purge { age: Duration, batch: usize },
+    Verify,
+}
+
+const FLAGS: [&str; 5] = ["json", "help", "all", "payload", "even-if-forgotten"];
+const VALUES: [&str; 11] = [
+    "id",
+    "type",
+    "source",
+    "reason-contains",
+    "since",
+    "limit",
+    "by",
+    "reason",
+    "consumers-remember",
+    "older-than",
+    "batch",
+];
+
+/// Reads the command line; nothing where help is wanted.
+pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Option<Request>, String> {
+    let wrong = |error: lexopt::Error| error.to_string();
+    let mut words = Vec::new();
+    let mut given = Given::default();
+    while let Some(argument) = parser.next().map_err(wrong)? {
+        match argument {
+            Arg::Value(word) => words.push(word),
+            Arg::Short('h') => return Ok(None),
+            Arg::Long(name) => {
+                if let Some(flag) = FLAGS.into_iter().find(|flag| *flag == name) {
+                    given.add(flag, String::new())?;
+                } else if let Some(option) = VALUES.into_iter().find(|option| *option == name) {
+                    let value = parser.value().map_err(wrong)?;
+                    given.add(option, text(value)?)?;
+                } else {
+                    return Err(argument.unexpected().to_string());
+                }
+            }
+            Arg::Short(_) => return Err(argument.unexpected().to_string()),
+        }
+    }
+    if given.has("help") {
+        return Ok(None);
+    }
+    let as_json = given.has("json");
+    let mut words = words.into_iter();
+    let database = words.next().ok_or("wanted a database: a SQLite file, or postgres://...")?;
+    let name = text(words.next().ok_or("wanted a command behind the database")?)?;
+    let command = command(&name, &mut words, &mut given)?;
+    if let Some(word) = words.next() {
+        return Err(format!("`{name}` takes no {word:?}"));
+    }
+    if let Some(option) = given.0.keys().next() {
+        return Err(format!("`{name}` takes no --{option}"));
+    }
+    Ok(Some(Request { database, command, as_json }))
+}
+
+fn command(name: &str, words: &mut impl Iterator<Item = OsString>, given: &mut Given) -> Result<Command, String> {
+    Ok(Command::Outbox(match name {
+        "counts" => Ask::Counts,
+        "list" => Ask::List { filter: given.filter()?, limit: given.limit()? },
+        "waiting" => Ask::Waiting { filter: given.filter()?, limit: given.limit()? },
+        "show" => {
+            let id = text(words.next().ok_or("wanted an id: `show <ID>`")?)?;
+            Ask::Show { id: event_id(&id)?, with_payload: given.has("payload") }
+        }
+        "redrive" => {
+            let filter = given.chosen(name)?;
+            let order = Redrive::new(given.decision()?, duration(&given.wanted("consumers-remember")?)?);
+            let insists = given.has("even-if-forgotten");
+            Ask::Redrive { filter, order: if insists { order.even_if_forgotten() } else { order } }
+        }
+        "discard" => Ask::Discard { filter: given.chosen(name)?, decision: given.decision()? },
+        "purge" => {
+            let batch = given.number("batch", 1000)?;
+            Ask::Purge { age: duration(&given.wanted("older-than")?)?, batch }
+        }
+        "verify" => Ask::Verify,
+        "inbox" => return inbox_command(words, given),
+        _ => {
+            return Err(format!(
+                "wanted counts, list, waiting, show, redrive, discard, purge, verify or inbox, and found {name:?}"
+            ));
+        }
+    }))
+}
+
+fn inbox_command(words: &mut impl Iterator<Item = OsString>, given: &mut Given) -> Result<Command, String> {
+    match words.next().map(text).transpose()?.as_deref() {
+        Some("list") => Ok(Command::InboxList { filter: given.filter()?, limit: given.limit()? }),
+        Some("discard") => {
+            let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
+            Ok(Command::InboxDiscard { source, id, decision: given.decision()? })
+        }
+        other => Err(format!("wanted `inbox list` or `inbox discard`, and found {:?}", other.unwrap_or_default())),
+    }
+}
+
+/// The options that were given and not yet asked for.
+#[derive(Default)]
+struct Given(BTreeMap<&'static str, String>);
+
+impl Given {
+    fn add(&mut self, option: &'static str, value: String) -> Result<(), String> {
+        match self.0.insert(option, value) {
+            None => Ok(()),
+            Some(_) => Err(format!("wanted --{option} once, and found it twice")),
+        }
+    }
+
+    fn has(&mut self, flag: &str) -> bool {
+        self.0.remove(flag).is_some()
+    }
+
+    fn wanted(&mut self, option: &str) -> Result<String, String> {
+        self.0.remove(option).ok_or_else(|| format!("wanted --{option}"))
+    }
+
+    fn filter(&mut self) -> Result<Filter, String> {
+        Ok(Filter {
+            id: self.0.remove("id").map(|id| event_id(&id)).transpose()?,
+            event_type: self.0.remove("type"),
+            source_system: self.0.remove("source"),
+            reason_contains: self.0.remove("reason-contains"),
+            failed_since: self.0.remove("since").map(|since| moment(&since)).transpose()?,
+        })
+    }
+
+    /// A filter that says something, or the word that it is meant to say nothing.
+    fn chosen(&mut self, command: &str) -> Result<Filter, String> {
+        let filter = self.filter()?;
+        match (filter == Filter::default(), self.has("all")) {
+            (true, false) => Err(format!("wanted a filter or --all: `{command}` decides about no event unasked")),
+            (false, true) => Err("wanted a filter or --all, and found both".to_owned()),
+            _ => Ok(filter),
+        }
+    }
+
+    fn decision(&mut self) -> Result<Decision, String> {
+        Decision::new(self.wanted("by")?, self.wanted("reason")?).map_err(|error| error.to_string())
+    }
+
+    fn limit(&mut self) -> Result<usize, String> {
+        self.number("limit", 100)
+    }
+
+    fn number(&mut self, option: &str, default: usize) -> Result<usize, String> {
+        let Some(text) = self.0.remove(option) else { return Ok(default) };
+        let number = text.parse::<usize>().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| format!("wanted a whole number from 1 for --{option}, and found {text:?}"))
+    }
+}
+
+fn text(word: OsString) -> Result<String, String> {
+    word.into_string().map_err(|word| format!("wanted UTF-8, and found {word:?}"))
+}
+
+fn event_id(text: &str) -> Result<EventId, String> {
+    text.parse::<EventId>().map_err(|error| error.to_string())
+}
+
+/// `90s`, `15m`, `2h`, `7d`, `2w`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let read = || {
+        let (number, seconds) = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', 24 * 60 * 60), ('w', 7 * 24 * 60 * 60)]
+            .into_iter()
+            .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(seconds).map(Duration::from_secs)
+    };
+    read().ok_or_else(|| format!("wanted a duration such as 90s, 15m, 2h, 7d or 2w, and found {text:?}"))
+}
+
+/// A moment as in RFC 3339, or one that is so long ago by this machine's clock.
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(moment.to_utc());
+    }
+    let ago = duration(text).ok().and_then(|ago| TimeDelta::from_std(ago).ok());
+    ago.and_then(|ago| Utc::now().checked_sub_signed(ago))
+        .ok_or_else(|| format!("wanted a time as 2026-01-05T08:00:00Z, or a duration such as 2h, and found {text:?}"))
+}

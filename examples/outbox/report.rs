@@ -1,0 +1,86 @@
+//! What came of a command, before it is written as text or as JSON.
+
+use integration_automation_patterns::outbox::{Counts, DeadLetter, Finding, Moment, Verdict, Waiting};
+use integration_automation_patterns::{AnyEnvelope, EventId};
+
+pub(crate) enum Report {
+    Counts(Counts),
+    /// Dead letters, and those that are no valid event.
+    Dead {
+        letters: Vec<DeadLetter>,
+        unreadable: Vec<Finding>,
+        more: bool,
+    },
+    Waiting {
+        events: Vec<Waiting>,
+        more: bool,
+    },
+    Event {
+        event: Box<AnyEnvelope>,
+        moments: Vec<Moment>,
+        with_payload: bool,
+    },
+    /// There is no event, or no dead letter, of this id.
+    NoneSuch {
+        id: EventId,
+        wanted: &'static str,
+    },
+    Decided {
+        decided: Vec<(EventId, Outcome)>,
+        unreadable: Vec<Finding>,
+    },
+    Purged(u64),
+    Books(Vec<Finding>),
+}
+
+/// What a decision did to one dead letter.
+pub(crate) enum Outcome {
+    Redrive(Verdict),
+    Discarded,
+}
+
+impl Outcome {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Redrive(Verdict::Redriven) => "redriven",
+            Self::Redrive(Verdict::Refused(_)) => "refused",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    pub(crate) fn why(&self) -> Option<String> {
+        match self {
+            Self::Redrive(Verdict::Refused(refused)) => Some(refused.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl Report {
+    /// Whether something is left that this program cannot settle. A list of what has failed is in order as a list.
+    pub(crate) fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Counts(_) | Self::Waiting { .. } | Self::Event { .. } | Self::Purged(_) => false,
+            Self::Dead { unreadable, .. } => !unreadable.is_empty(),
+            Self::NoneSuch { .. } => true,
+            Self::Decided { decided, unreadable } => {
+                !unreadable.is_empty() || decided.iter().any(|(_, outcome)| outcome.why().is_some())
+            }
+            Self::Books(findings) => !findings.is_empty(),
+        }
+    }
+
+    /// What is to be said beside the output.
+    pub(crate) fn note(&self) -> Option<String> {
+        match self {
+            Self::Dead { letters, more: true, .. } => Some(cut(letters.len())),
+            Self::Waiting { events, more: true } => Some(cut(events.len())),
+            Self::NoneSuch { id, wanted } => Some(format!("there is no {wanted} {id}")),
+            _ => None,
+        }
+    }
+}
+
+fn cut(shown: usize) -> String {
+    format!("the first {shown} are shown, and there are more: --limit shows them")
+}

@@ -1,0 +1,53 @@
+//! The two ways between the systems, on whichever broker.
+
+use integration_automation_patterns::broker::{self, Broker, Consumer};
+
+/// From one system to the other: where its relay sends, and where the other listens.
+pub(crate) struct Way<B, C> {
+    pub(crate) name: &'static str,
+    pub(crate) broker: B,
+    pub(crate) consumer: C,
+}
+
+/// Both directions.
+pub(crate) struct Ways<B, C> {
+    pub(crate) to_erp: Way<B, C>,
+    pub(crate) to_crm: Way<B, C>,
+}
+
+/// Within the process: a send is confirmed when the other system has committed the effect.
+pub(crate) fn in_process() -> Ways<impl Broker, impl Consumer> {
+    let way = |name| {
+        let (broker, consumer) = broker::in_process(64);
+        Way { name, broker, consumer }
+    };
+    Ways { to_erp: way("crm to erp"), to_crm: way("erp to crm") }
+}
+
+/// Over NATS: a stream for each direction.
+#[cfg(feature = "nats")]
+pub(crate) async fn nats(url: &str) -> crate::Outcome<Ways<broker::nats::Nats, broker::nats::Listener>> {
+    use broker::nats::{Nats, Settings};
+    let way = async |name, stream: &str, consumer: &str| {
+        let broker = Nats::new(url, Settings::new(stream))?;
+        broker.create_stream(std::time::Duration::from_secs(2 * 60)).await?;
+        let consumer = broker.listen(consumer)?;
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm", "erp").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "crm").await? })
+}
+
+/// Over RabbitMQ: an exchange for each direction, and the queue of the system that listens.
+#[cfg(feature = "amqp")]
+pub(crate) async fn amqp(url: &str) -> crate::Outcome<Ways<broker::amqp::Amqp, broker::amqp::Listener>> {
+    use broker::amqp::{Amqp, Settings};
+    let way = async |name, exchange: &str, queue: &str| {
+        let broker = Amqp::new(url, Settings::new(exchange))?;
+        broker.create_queue(queue, &["#"]).await?;
+        let consumer = broker.listen(queue)?;
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm", "sync_crm_to_erp").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "sync_erp_to_crm").await? })
+}

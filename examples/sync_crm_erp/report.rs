@@ -1,0 +1,63 @@
+//! What a person sees of a run.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use crate::step::{Closed, Delivered, Planned};
+
+/// Prints a line. Where nobody reads any more, the work goes on.
+macro_rules! say {
+    ($($line:tt)*) => { let _ = writeln!(std::io::stdout(), $($line)*); };
+}
+
+pub(crate) fn planned(planned: &Planned) {
+    let Planned { records, fields, events: [from_crm, from_erp], new: [new_crm, new_erp], lost } = planned;
+    say!("plan      {records} records, {fields} fields to write, {lost} edits give way to the field's owner");
+    say!("enqueued  crm to erp {from_crm:>4} events, {new_crm} of them new");
+    say!("          erp to crm {from_erp:>4} events, {new_erp} of them new");
+}
+
+/// How far the relay has come: one line, written over, where somebody looks at it.
+pub(crate) fn progress(way: &str, sent: u64, total: u64) {
+    let mut screen = std::io::stderr();
+    if screen.is_terminal() && sent < total {
+        let _ = write!(screen, "relaying  {way} {sent} of {total}\r");
+    }
+}
+
+pub(crate) fn delivered(delivered: &Delivered) {
+    for (way, summary) in ["crm to erp", "erp to crm"].into_iter().zip(&delivered.relays) {
+        say!(
+            "relayed   {way} {:>4} confirmed, {} attempts, {} failed for a while, {} for good",
+            summary.acknowledged,
+            summary.claimed,
+            summary.retrying,
+            summary.failed
+        );
+    }
+    if delivered.duplicates > 0 {
+        say!("          {} came twice, and had no second effect", delivered.duplicates);
+    }
+    if let Some(last) = delivered.log.last() {
+        say!("audit     {} changes of state, the last of them:", delivered.log.len());
+        say!("          {last}");
+    }
+    if !delivered.dead.is_empty() {
+        say!("dead      {} letters wait for a person:", delivered.dead.len());
+        for letter in &delivered.dead {
+            say!("          {letter}");
+        }
+    }
+}
+
+pub(crate) fn closed(closed: &Closed, folder: &Path) {
+    let Closed { agreed, waiting, review } = closed;
+    say!("closed    {agreed} fields agree, {waiting} are to be written yet, {} wait for a person:", review.len());
+    for [record, field, question, crm, erp] in review.iter().take(5) {
+        say!("          {record} {field}: {question} (crm {crm:?}, erp {erp:?})");
+    }
+    if review.len() > 5 {
+        say!("          ... all of them in the table `review`");
+    }
+    say!("\ndatabases and audit.log in {}", folder.display());
+}

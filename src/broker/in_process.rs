@@ -1,0 +1,93 @@
+//! A broker within the process, for tests and for programs that need no server: a send is confirmed when the consumer
+//! has confirmed it, so that nothing is lost with the process.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Answer, Broker, Consumer, Delivery, SendError, as_sent};
+use crate::Envelope;
+use crate::state::{Dispatched, Pending};
+
+/// The two ends of a broker that holds no more than `capacity` events that nobody has taken.
+///
+/// A send ends with the effect, so that the consumer's time counts: let the number in flight, times the time of one effect,
+/// be less than the relay's [`send_timeout`](crate::relay::Settings::send_timeout).
+///
+/// ```
+/// use integration_automation_patterns::broker::{Broker, Consumer, in_process};
+/// use integration_automation_patterns::{Envelope, Untyped};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (broker, mut listener) = in_process(16);
+/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?.dispatch();
+/// let (sent, received) = tokio::join!(broker.send(&event), async {
+///     let delivery = listener.next().await.ok().flatten().ok_or("a delivery")?;
+///     Ok::<_, &str>(delivery.facts().event_type().to_owned())
+/// });
+/// assert_eq!(received?, "crm.lead.created");
+/// assert!(sent.is_err(), "the delivery was dropped, and so the send is not confirmed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn in_process(capacity: usize) -> (InProcess, Listener) {
+    let (sender, receiver) = mpsc::channel(capacity.max(1));
+    (InProcess { sender }, Listener { receiver })
+}
+
+type Sent = (Envelope<Pending>, oneshot::Sender<Result<(), SendError>>);
+
+/// The end that a relay sends to.
+#[derive(Debug, Clone)]
+pub struct InProcess {
+    sender: mpsc::Sender<Sent>,
+}
+
+impl Broker for InProcess {
+    const SYSTEM: &'static str = "in_process";
+
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || SendError::Unreachable("the consumer is gone".to_owned());
+        self.sender.send((as_sent(event)?, answer)).await.map_err(|_| gone())?;
+        let unanswered = || SendError::Transient("the consumer dropped the delivery without an answer".to_owned());
+        answered.await.map_err(|_| unanswered())?
+    }
+}
+
+/// The end that a consumer listens to.
+#[derive(Debug)]
+pub struct Listener {
+    receiver: mpsc::Receiver<Sent>,
+}
+
+impl Consumer for Listener {
+    type Answer = Confirm;
+
+    async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
+        // A send whose time is over is sent again: nobody waits for this one's answer.
+        let mut sent = self.receiver.recv().await;
+        while sent.as_ref().is_some_and(|(_, answer)| answer.is_closed()) {
+            sent = self.receiver.recv().await;
+        }
+        Ok(sent.map(|(event, answer)| Delivery::new(event, Confirm(answer)).from_broker(InProcess::SYSTEM, None)))
+    }
+}
+
+/// The answer to a delivery within the process.
+#[derive(Debug)]
+pub struct Confirm(oneshot::Sender<Result<(), SendError>>);
+
+impl Answer for Confirm {
+    async fn confirm(self) -> Result<(), SendError> {
+        // A sender that no longer waits sends again, and learns it then.
+        let _ = self.0.send(Ok(()));
+        Ok(())
+    }
+
+    async fn retry(self, after: Duration) -> Result<(), SendError> {
+        let _ = self.0.send(Err(SendError::Transient(format!("the consumer asks for a retry after {after:?}"))));
+        Ok(())
+    }
+}

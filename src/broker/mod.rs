@@ -1,0 +1,219 @@
+//! Brokers: where a relay sends an event, and where a consumer gets it from. One file for each.
+//!
+//! A [`Broker`] has one method, for the sending side; a [`Consumer`] has one, for the receiving side. Whatever is not
+//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own.
+
+#[cfg(feature = "amqp")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
+pub mod amqp;
+mod in_process;
+#[cfg(feature = "kafka")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
+pub mod kafka;
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+mod link;
+#[cfg(feature = "cloudevents")]
+mod message;
+#[cfg(feature = "nats")]
+#[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
+pub mod nats;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+pub use self::in_process::{Confirm, InProcess, Listener, in_process};
+#[cfg(feature = "cloudevents")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
+pub use self::message::{Found, UNREADABLE, read_message};
+use crate::state::{Dispatched, Pending};
+use crate::{Envelope, Facts, FailureClass, Untyped};
+
+/// Where a relay sends events.
+pub trait Broker: Send + Sync + 'static {
+    /// What the broker is called in traces, as in `messaging.system`.
+    const SYSTEM: &'static str;
+
+    /// Sends an event, and returns when the broker has confirmed that it holds it.
+    ///
+    /// The relay calls this for many events at once, with a time-out of its own for each, and drops the call when the
+    /// time is over: it must not block the thread, or no time-out holds. The same event may come again: after a failure, a
+    /// time-out or a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], whose kind decides what becomes of the event.
+    fn send(&self, event: &Envelope<Dispatched>) -> impl Future<Output = Result<(), SendError>> + Send;
+
+    /// The queue, topic or subject that an event is sent to, for traces: nothing where that is not known.
+    fn destination(&self, event: &Facts<Untyped>) -> Option<Cow<'_, str>> {
+        let _ = event;
+        None
+    }
+}
+
+/// An event was not confirmed by the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendError {
+    /// The broker cannot be reached, and nothing was sent. The event goes back with its attempt, and the relay pauses:
+    /// an outage must not turn every event into a dead letter.
+    Unreachable(String),
+    /// This attempt failed, or its confirmation never came; another may succeed.
+    Transient(String),
+    /// No attempt can succeed: the event is too large, or the broker refuses it for good.
+    Permanent(String),
+}
+
+impl SendError {
+    /// The class of failure that the attempt ends in; nothing where it is not counted.
+    pub const fn class(&self) -> Option<FailureClass> {
+        match self {
+            Self::Unreachable(_) => None,
+            Self::Transient(_) => Some(FailureClass::Transient),
+            Self::Permanent(_) => Some(FailureClass::Permanent),
+        }
+    }
+
+    /// What went wrong.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Unreachable(reason) | Self::Transient(reason) | Self::Permanent(reason) => reason,
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Unreachable(_) => "the broker cannot be reached",
+            Self::Transient(_) => "the send failed",
+            Self::Permanent(_) => "the send can never succeed",
+        };
+        write!(f, "{what}: {}", self.reason())
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// An address or a setting that an adapter cannot work with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    what: &'static str,
+    wanted: String,
+    found: String,
+}
+
+impl Unusable {
+    /// Says what is wrong with a setting. What was found is shown, so let it hold no secret.
+    pub fn new(what: &'static str, wanted: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { what, wanted: wanted.into(), found: found.into() }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} is to be {}, and found {:?}", self.what, self.wanted, self.found)
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// Where a consumer gets events from.
+pub trait Consumer: Send {
+    /// How a delivery is answered.
+    type Answer: Answer;
+
+    /// The next delivery; nothing where no other will come. Dropped while it waits, as by a `select!`, it loses nothing: what
+    /// it had taken is delivered again.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]: the connection is gone, and calling again makes a new one where that is possible.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Delivery<Self::Answer>>, SendError>> + Send;
+}
+
+/// How the broker is told what became of a delivery. Dropped, it says nothing: the broker delivers again in its own time.
+pub trait Answer: Send + Sync {
+    /// The event is dealt with: do not deliver it again.
+    fn confirm(self) -> impl Future<Output = Result<(), SendError>> + Send;
+
+    /// Deliver it again, not before `after`, where the broker can wait.
+    fn retry(self, after: std::time::Duration) -> impl Future<Output = Result<(), SendError>> + Send;
+}
+
+/// An event as the broker hands it out, not yet dealt with, and the way to answer.
+///
+/// It is of no use as it is: an [inbox](crate::inbox) tells whether it is the first of its id, and only then gives the
+/// event; and it is confirmed only with the proof that this is stored.
+#[must_use = "a delivery that is dropped is delivered again"]
+pub struct Delivery<A> {
+    event: Envelope<Pending>,
+    answer: A,
+    origin: Origin,
+}
+
+/// Where a delivery comes from, for traces.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    pub(crate) system: Option<&'static str>,
+    pub(crate) destination: Option<Arc<str>>,
+}
+
+impl<A> Delivery<A> {
+    /// A delivery, as an adapter makes it from the broker's message.
+    pub const fn new(event: Envelope<Pending>, answer: A) -> Self {
+        Self { event, answer, origin: Origin { system: None, destination: None } }
+    }
+
+    /// Says where it comes from, for traces: what the broker is called, as of [`Broker::SYSTEM`], and the queue, topic
+    /// or subject, where there is one.
+    #[must_use = "this gives the delivery back"]
+    pub fn from_broker(mut self, system: &'static str, destination: Option<Arc<str>>) -> Self {
+        self.origin = Origin { system: Some(system), destination };
+        self
+    }
+
+    /// What the event says about itself.
+    pub fn facts(&self) -> &Facts<Untyped> {
+        &self.event
+    }
+
+    /// What the broker is called, where it is known.
+    pub const fn system(&self) -> Option<&'static str> {
+        self.origin.system
+    }
+
+    /// The queue, topic or subject that it was taken from, where it is known.
+    pub fn destination(&self) -> Option<&str> {
+        self.origin.destination.as_deref()
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(crate) fn into_parts(self) -> (Envelope<Pending>, A) {
+        (self.event, self.answer)
+    }
+}
+
+impl<A> fmt::Debug for Delivery<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").field("event", &self.event).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// The event as its consumer begins with it: what it says about itself, and nothing of how it was sent.
+pub(crate) fn as_sent(event: &Facts<Untyped>) -> Result<Envelope<Pending>, SendError> {
+    let payload = event.payload().clone();
+    let mut builder = Envelope::builder(event.source_system().to_owned(), payload).id(event.id().clone());
+    if let Some(correlation_id) = event.correlation_id() {
+        builder = builder.correlation_id(correlation_id);
+    }
+    for (key, value) in event.tags() {
+        builder = builder.tag(key, value);
+    }
+    builder.build_at(event.created_at()).map_err(|refused| SendError::Permanent(refused.to_string()))
+}

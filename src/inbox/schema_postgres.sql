@@ -1,0 +1,33 @@
+-- The inbox in PostgreSQL, version 1. The table is made in the first schema of the connection's search path.
+CREATE TABLE inbox_event (
+    source_system text NOT NULL,
+    id text NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- `processed`: the effect was had. `retrying`: it failed for the moment. `failed`: a dead letter. `skipped`: a dead
+    -- letter that a person gave up.
+    status text NOT NULL CHECK (status IN ('processed', 'retrying', 'failed', 'skipped')),
+    attempts bigint NOT NULL,
+    -- What follows is kept of events that failed, and empty otherwise.
+    event_type text,
+    schema_version text,
+    correlation_id text,
+    payload bytea,
+    -- A JSON object of texts, as it was received.
+    tags json,
+    ordering_key text,
+    retry_policy text,
+    created_at timestamptz,
+    failure_class text,
+    failure_reason text,
+    failed_at timestamptz,
+    redriven_by text,
+    redriven_reason text,
+    redriven_at timestamptz,
+    discarded_by text,
+    discarded_reason text,
+    discarded_at timestamptz,
+    PRIMARY KEY (source_system, id)
+);
+
+CREATE INDEX inbox_received ON inbox_event (received_at) WHERE status IN ('processed', 'skipped');
+CREATE INDEX inbox_failed ON inbox_event (received_at) WHERE status IN ('retrying', 'failed');

@@ -1,0 +1,34 @@
+-- The inbox in SQLite, version 1. Times are microseconds since 1970-01-01 UTC.
+CREATE TABLE inbox_event (
+    source_system TEXT NOT NULL,
+    id TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    -- `processed`: the effect was had. `retrying`: it failed for the moment. `failed`: a dead letter. `skipped`: a dead
+    -- letter that a person gave up. (For IN with more than two, SQLite makes a table at every write.)
+    status TEXT NOT NULL CHECK (
+        status = 'processed' OR status = 'retrying' OR status = 'failed' OR status = 'skipped'
+    ),
+    attempts INTEGER NOT NULL,
+    -- What follows is kept of events that failed, and empty otherwise.
+    event_type TEXT,
+    schema_version TEXT,
+    correlation_id TEXT,
+    payload BLOB,
+    tags TEXT,
+    ordering_key TEXT,
+    retry_policy TEXT,
+    created_at INTEGER,
+    failure_class TEXT,
+    failure_reason TEXT,
+    failed_at INTEGER,
+    redriven_by TEXT,
+    redriven_reason TEXT,
+    redriven_at INTEGER,
+    discarded_by TEXT,
+    discarded_reason TEXT,
+    discarded_at INTEGER,
+    PRIMARY KEY (source_system, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX inbox_received ON inbox_event (received_at) WHERE status IN ('processed', 'skipped');
+CREATE INDEX inbox_failed ON inbox_event (received_at) WHERE status IN ('retrying', 'failed');

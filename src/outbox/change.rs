@@ -1,0 +1,132 @@
+//! What one step changes in the row of an event, whichever the database: for a settlement, the sweep, and a person.
+
+use chrono::{DateTime, Utc};
+
+use super::claim::{After, Settlement};
+use super::columns::{Said, write_tags};
+use crate::audit::{Action, AuditTrail};
+use crate::envelope::{Facts, Payload};
+use crate::{AnyEnvelope, Decision, DeliveryStatus, FailureClass};
+
+/// The columns after a step. What is `None` stays as it is, but for `due_at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) status: DeliveryStatus,
+    pub(crate) tags: Option<String>,
+    pub(crate) failure: Option<Said>,
+    /// When it is due again; nothing where it is not.
+    pub(crate) due_at: Option<DateTime<Utc>>,
+    pub(crate) history: Option<History>,
+}
+
+/// An entry of the history: the attempt that the row forgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct History {
+    pub(crate) action: Action,
+    pub(crate) reason: String,
+    /// Who did it, where it was not the holder of the claim.
+    pub(crate) by: Option<String>,
+}
+
+impl Change {
+    /// Nothing where the event was given back: then the row goes to where it was before the claim.
+    pub(crate) fn of(settlement: &Settlement) -> Result<Self, String> {
+        match &settlement.after {
+            After::GivenBack(_, reason) => Err(reason.clone()),
+            After::Step(event) => Ok(Self::of_step(event)),
+        }
+    }
+
+    fn of_step(event: &AnyEnvelope) -> Self {
+        let status = event.status();
+        let change = Self { status, tags: None, failure: None, due_at: None, history: None };
+        match event {
+            AnyEnvelope::Retrying(event) => Self { due_at: Some(event.next_attempt_at()), ..change.failed(event) },
+            AnyEnvelope::Failed(event) => change.failed(event),
+            AnyEnvelope::Skipped(event) => Self { tags: Some(write_tags(event.tags().clone())), ..change },
+            _ => change,
+        }
+    }
+
+    fn failed<P: Payload>(self, event: &Facts<P>) -> Self {
+        let Some(failure) = event.failure() else { return self };
+        let action = match failure.class {
+            FailureClass::Transient => Action::Fail,
+            FailureClass::Permanent => Action::Reject,
+        };
+        Self {
+            failure: Some(Said {
+                what: failure.class.as_str().to_owned(),
+                reason: failure.reason.clone(),
+                at: failure.at,
+            }),
+            history: Some(History { action, reason: failure.reason.clone(), by: None }),
+            ..self
+        }
+    }
+
+    /// A lease that ended is a failed attempt that somebody else found.
+    pub(crate) fn of_expired(event: &AnyEnvelope, found_by: &str) -> Self {
+        let change = Self::of_step(event);
+        let history = change.history.clone().map(|history| History {
+            action: Action::Expire,
+            by: Some(found_by.to_owned()),
+            ..history
+        });
+        Self { history, ..change }
+    }
+
+    /// Whether it is a change of the state and nothing else: what becomes of most events.
+    #[cfg(feature = "sqlite")]
+    pub(crate) const fn says_nothing(&self) -> bool {
+        let Self { tags, failure, due_at, history, .. } = self;
+        tags.is_none() && failure.is_none() && due_at.is_none() && history.is_none()
+    }
+
+    /// Whether the event is done with: acknowledged, processed or skipped.
+    pub(crate) const fn is_done(&self) -> bool {
+        use DeliveryStatus::{Acknowledged, Processed, Skipped};
+        matches!(self.status, Acknowledged | Processed | Skipped)
+    }
+}
+
+/// What a person decided about a dead letter, as the event says it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided<'a> {
+    pub(crate) action: Action,
+    pub(crate) redriven: Option<&'a Decision>,
+    pub(crate) discarded: Option<&'a Decision>,
+}
+
+impl<'a> Decided<'a> {
+    /// Tells a trail of decisions that are stored.
+    pub(crate) fn tell(trail: &AuditTrail, events: &[AnyEnvelope]) {
+        for event in events {
+            let decided = Decided::of(event);
+            if let Some(decision) = decided.redriven.or(decided.discarded) {
+                trail.record(decided.action, event, event.status(), decision.at());
+            }
+        }
+    }
+
+    pub(crate) fn of(event: &'a AnyEnvelope) -> Self {
+        match event {
+            AnyEnvelope::Pending(event) => {
+                Self { action: Action::Redrive, redriven: event.redriven(), discarded: None }
+            }
+            other => Self { action: Action::Discard, redriven: None, discarded: other.discarded() },
+        }
+    }
+
+    /// The decision, and the entry of the history for it.
+    pub(crate) fn history(&self) -> Option<(&'a Decision, History)> {
+        let decision = self.redriven.or(self.discarded)?;
+        let (reason, by) = (decision.reason().to_owned(), Some(decision.by().to_owned()));
+        Some((decision, History { action: self.action, reason, by }))
+    }
+}
+
+/// Why an expired attempt failed.
+pub(crate) fn expiry_reason(claimed_by: Option<&str>) -> String {
+    format!("the lease of {} ended before the send was settled", claimed_by.unwrap_or("an unknown relay"))
+}

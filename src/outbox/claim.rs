@@ -1,0 +1,193 @@
+//! A claimed event, and what came of it: each is used up by the next step, so that nothing is settled twice.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::HeldLease;
+use crate::audit::Action;
+use crate::state::Dispatched;
+use crate::{AnyEnvelope, DeliveryStatus, Envelope, EventId, FailureClass};
+
+/// The fencing token of one claim.
+pub(crate) type Token = Uuid;
+
+/// Which row is held, under which token, since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) sequence: i64,
+    pub(crate) token: Token,
+    /// The moment of the claim by the database's clock, and by this process's own monotonic one.
+    pub(crate) claimed_at: DateTime<Utc>,
+    pub(crate) since: Instant,
+}
+
+impl Lease {
+    /// The database's time now, as far as this process can tell without asking.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let elapsed = TimeDelta::from_std(self.since.elapsed()).unwrap_or(TimeDelta::MAX);
+        self.claimed_at.checked_add_signed(elapsed).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+/// An event that this relay, and no other, may send while its lease lasts.
+///
+/// The attempt is counted and stored already. Each way to end it consumes the claim and gives the [`Settlement`] to
+/// store.
+#[derive(Debug)]
+#[must_use = "a claimed event waits for its settlement until the lease ends"]
+pub struct Claim {
+    event: Envelope<Dispatched>,
+    lease: Lease,
+}
+
+impl Claim {
+    pub(crate) const fn new(event: Envelope<Dispatched>, lease: Lease) -> Self {
+        Self { event, lease }
+    }
+
+    /// The event, on its way.
+    pub const fn event(&self) -> &Envelope<Dispatched> {
+        &self.event
+    }
+
+    /// When the claim was made, by the database's clock.
+    pub const fn claimed_at(&self) -> DateTime<Utc> {
+        self.lease.claimed_at
+    }
+
+    /// The lease, to be renewed while the send goes on.
+    pub fn lease(&self) -> HeldLease {
+        HeldLease { lease: self.lease, event: self.event.id().clone() }
+    }
+
+    /// The broker has confirmed that it holds the event.
+    pub fn acknowledge(self) -> Settlement {
+        Settlement { after: After::Step(self.event.acknowledge().into()), lease: self.lease }
+    }
+
+    /// The send failed, and another might succeed.
+    pub fn fail(self, reason: impl Into<String>) -> Settlement {
+        let at = self.lease.now();
+        Settlement { after: After::Step(self.event.fail_at(storable(reason), at).into()), lease: self.lease }
+    }
+
+    /// The send failed, and no other can succeed.
+    pub fn reject(self, reason: impl Into<String>) -> Settlement {
+        let at = self.lease.now();
+        Settlement { after: After::Step(self.event.reject_at(storable(reason), at).into()), lease: self.lease }
+    }
+
+    /// The event is left out on purpose.
+    pub fn skip(self, reason: impl Into<String>) -> Settlement {
+        Settlement { after: After::Step(self.event.skip(storable(reason)).into()), lease: self.lease }
+    }
+
+    /// Nothing was sent: the event goes back to where it was, and the attempt is not counted.
+    pub fn give_back(self, reason: impl Into<String>) -> Settlement {
+        Settlement { after: After::GivenBack(self.event.into(), storable(reason)), lease: self.lease }
+    }
+}
+
+/// A reason as every database can hold it. PostgreSQL has no text with a NUL, and one broker's message with one would keep
+/// a whole batch from being settled.
+pub(crate) fn storable(reason: impl Into<String>) -> String {
+    let reason = reason.into();
+    if reason.contains('\0') { reason.replace('\0', "\u{fffd}") } else { reason }
+}
+
+impl Deref for Claim {
+    type Target = Envelope<Dispatched>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.event
+    }
+}
+
+/// What became of a claimed event, to be stored by [`Store::settle`](super::Store::settle).
+#[derive(Debug)]
+#[must_use = "what became of the event is not stored yet: hand it to the store's `settle`"]
+pub struct Settlement {
+    pub(crate) after: After,
+    pub(crate) lease: Lease,
+}
+
+#[derive(Debug)]
+pub(crate) enum After {
+    Step(AnyEnvelope),
+    GivenBack(AnyEnvelope, String),
+}
+
+impl Settlement {
+    /// The event as it will be; one that is given back is shown as it was sent.
+    pub const fn event(&self) -> &AnyEnvelope {
+        match &self.after {
+            After::Step(event) | After::GivenBack(event, _) => event,
+        }
+    }
+
+    /// Why nothing was sent, where nothing was.
+    pub fn given_back(&self) -> Option<&str> {
+        match &self.after {
+            After::GivenBack(_, reason) => Some(reason),
+            After::Step(_) => None,
+        }
+    }
+
+    /// What is settled with it.
+    pub fn action(&self) -> Action {
+        let class = || self.event().failure().map(|failure| failure.class);
+        match (&self.after, self.event().status()) {
+            (After::GivenBack(..), _) => Action::Release,
+            (After::Step(_), DeliveryStatus::Retrying) => Action::Fail,
+            (After::Step(_), DeliveryStatus::Failed) if class() == Some(FailureClass::Transient) => Action::Fail,
+            (After::Step(_), DeliveryStatus::Failed) => Action::Reject,
+            (After::Step(_), DeliveryStatus::Skipped) => Action::Skip,
+            (After::Step(_), _) => Action::Acknowledge,
+        }
+    }
+
+    /// The state of the event once it is stored.
+    pub fn status(&self) -> DeliveryStatus {
+        match &self.after {
+            After::GivenBack(event, _) if event.attempts() <= 1 => DeliveryStatus::Pending,
+            After::GivenBack(..) => DeliveryStatus::Retrying,
+            After::Step(event) => event.status(),
+        }
+    }
+
+    /// When it happened, as far as this process can tell the database's time without asking.
+    pub(crate) fn at(&self) -> DateTime<Utc> {
+        match (&self.after, self.event().failure()) {
+            (After::Step(event), Some(failure)) if event.status() != DeliveryStatus::Acknowledged => failure.at,
+            _ => self.lease.now(),
+        }
+    }
+
+    pub(crate) fn lost(&self) -> LeaseLost {
+        LeaseLost { event: self.event().id().clone() }
+    }
+}
+
+/// A claim's lease had ended, or another relay holds the event now: nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseLost {
+    /// The event.
+    pub event: EventId,
+}
+
+impl fmt::Display for LeaseLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the lease on {} has ended, and nothing was stored: the event is given out again, and its receiver knows \
+             the id (a longer lease, or a faster broker, avoids the second send)",
+            self.event
+        )
+    }
+}
+
+impl std::error::Error for LeaseLost {}

@@ -1,0 +1,266 @@
+//! The outbox as people see it: counts, dead letters and what is decided about them, retention, and whether the books
+//! balance.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::StoreError;
+use crate::audit::Action;
+use crate::state::Failed;
+use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
+
+/// What people ask of an outbox, and decide.
+pub trait Desk: Send + Sync {
+    /// How much there is, in each state.
+    fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
+
+    /// The dead letters that a filter names, the oldest first, no more than `limit`.
+    fn dead_letters(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DeadLetter>, StoreError>> + Send;
+
+    /// The dead letters that a filter names and that are no valid event, the oldest first, each with the reason. They
+    /// are not among the [`dead_letters`](Self::dead_letters), and no decision reaches them until their row is repaired.
+    fn unreadable(&self, filter: &Filter) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
+
+    /// The events under way that a filter names, the one that has been due longest first, no more than `limit`.
+    fn waiting(&self, filter: &Filter, limit: usize) -> impl Future<Output = Result<Vec<Waiting>, StoreError>> + Send;
+
+    /// One event with all that happened to it, the oldest first; nothing where there is none of this id.
+    fn look(&self, id: &EventId)
+    -> impl Future<Output = Result<Option<(AnyEnvelope, Vec<Moment>)>, StoreError>> + Send;
+
+    /// Gives the dead letters that a filter names a new budget.
+    ///
+    /// It goes in pages, each a transaction of its own: a redrive that is interrupted is simply called again.
+    fn redrive(
+        &self,
+        filter: &Filter,
+        order: &Redrive,
+    ) -> impl Future<Output = Result<Vec<(EventId, Verdict)>, StoreError>> + Send;
+
+    /// Gives the dead letters that a filter names up.
+    fn discard(
+        &self,
+        filter: &Filter,
+        decision: &Decision,
+    ) -> impl Future<Output = Result<Vec<EventId>, StoreError>> + Send;
+
+    /// Removes up to `limit` events that were done (acknowledged, processed or skipped) longer than `age` ago, with
+    /// their history, and says how many: call it until it says less than `limit`. Dead letters stay.
+    ///
+    /// An id that is purged is new again: let `age` be longer than any source may deliver its own event a second time.
+    fn purge(&self, age: Duration, limit: usize) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Balances the books: every row is an event that a walk through the lifecycle led to, and every moment on record
+    /// has its event and leads to the next. Nothing found is books that balance.
+    fn verify(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
+}
+
+/// Which events, among those that a call is about. All conditions hold at once; none is every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this id.
+    pub id: Option<EventId>,
+    /// Of this type.
+    pub event_type: Option<String>,
+    /// From this system.
+    pub source_system: Option<String>,
+    /// Whose failure's reason contains this text.
+    pub reason_contains: Option<String>,
+    /// That failed at this time or later.
+    pub failed_since: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// The one event of this id.
+    pub fn id(id: EventId) -> Self {
+        Self { id: Some(id), ..Self::default() }
+    }
+}
+
+/// How much an outbox holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The events in each state; a state without any is left out.
+    pub by_status: BTreeMap<DeliveryStatus, u64>,
+    /// The number of events that have made so many attempts, of those not yet done.
+    pub by_attempts: BTreeMap<u32, u64>,
+    /// How long the event that has been due longest has been so.
+    pub oldest_due: Option<Duration>,
+}
+
+impl Counts {
+    /// The events in one state.
+    pub fn of(&self, status: DeliveryStatus) -> u64 {
+        self.by_status.get(&status).copied().unwrap_or(0)
+    }
+
+    /// The events that a relay still has to do with: pending, dispatched or retrying.
+    pub fn under_way(&self) -> u64 {
+        use DeliveryStatus::{Dispatched, Pending, Retrying};
+        [Pending, Dispatched, Retrying].into_iter().fold(0, |sum, status| sum.saturating_add(self.of(status)))
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_status.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// An event that waits for a person.
+#[derive(Debug)]
+pub struct DeadLetter {
+    /// The event, with its failure.
+    pub event: Envelope<Failed>,
+    /// When it was first sent, by the database's clock: consumers remember it from then on.
+    pub first_sent_at: Option<DateTime<Utc>>,
+}
+
+/// An event that a relay still has to do with: pending, dispatched or retrying.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The event.
+    pub event: AnyEnvelope,
+    /// When its next attempt may begin; of a dispatched event, when its lease ends.
+    pub due_at: DateTime<Utc>,
+    /// Who is sending it, where it is dispatched.
+    pub claimed_by: Option<String>,
+    /// The first event of its ordering key before it that is not done: it waits for that one too, which may be a dead
+    /// letter.
+    pub behind: Option<EventId>,
+}
+
+/// One thing that happened to an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// When, by the database's clock.
+    pub at: DateTime<Utc>,
+    /// What was done.
+    pub action: Action,
+    /// Who: the worker, the person, or nobody where a business transaction did it.
+    pub by: Option<String>,
+    /// The state after it.
+    pub status: DeliveryStatus,
+    /// The attempts after it.
+    pub attempts: u32,
+    /// Why, where somebody said so.
+    pub reason: Option<String>,
+}
+
+/// What a person orders who redrives dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redrive {
+    /// Who, and why.
+    pub decision: Decision,
+    /// How long the consumers remember an event that they have had: the window of their
+    /// [inboxes](crate::inbox), the shortest where they differ.
+    pub consumers_remember: Duration,
+    /// Redrive even what the consumers may have forgotten. Such an event may have its effect twice: the reason in the
+    /// decision is the place to say why it does not matter.
+    pub even_if_forgotten: bool,
+}
+
+/// What became of one dead letter that was to be redriven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is pending again.
+    Redriven,
+    /// It stays a dead letter.
+    Refused(RedriveRefused),
+}
+
+/// A dead letter was to be redriven that its consumers may have had, and forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedriveRefused {
+    /// When it was first sent.
+    pub first_sent_at: DateTime<Utc>,
+    /// How long its new attempts may take.
+    pub horizon: Duration,
+    /// How long consumers remember.
+    pub consumers_remember: Duration,
+}
+
+impl fmt::Display for RedriveRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "it was first sent at {}, its new attempts may take {:?}, and its consumers remember an event for {:?}: it \
+             could have its effect twice (see that it cannot, then order the redrive even if forgotten)",
+            self.first_sent_at.format("%Y-%m-%d %H:%M:%S UTC"),
+            self.horizon,
+            self.consumers_remember
+        )
+    }
+}
+
+impl std::error::Error for RedriveRefused {}
+
+impl Redrive {
+    /// The redrive of events whose consumers still know them.
+    pub const fn new(decision: Decision, consumers_remember: Duration) -> Self {
+        Self { decision, consumers_remember, even_if_forgotten: false }
+    }
+
+    /// The same, of those too that consumers may have forgotten.
+    #[must_use = "this gives the changed order back"]
+    pub fn even_if_forgotten(self) -> Self {
+        Self { even_if_forgotten: true, ..self }
+    }
+
+    /// What a dead letter becomes by this order, and what is answered; or why it stays one.
+    pub(crate) fn decide(
+        &self,
+        event: Envelope<Failed>,
+        first_sent_at: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<(AnyEnvelope, (EventId, Verdict)), (EventId, Verdict)> {
+        let id = event.id().clone();
+        match self.admits(&event, first_sent_at, now) {
+            Ok(()) => Ok((event.redrive(self.decision.clone()).into(), (id, Verdict::Redriven))),
+            Err(refused) => Err((id, Verdict::Refused(refused))),
+        }
+    }
+
+    /// Whether this event may be sent again, now.
+    fn admits(
+        &self,
+        event: &Envelope<Failed>,
+        first_sent_at: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), RedriveRefused> {
+        let Some(first_sent_at) = first_sent_at.filter(|_| !self.even_if_forgotten) else {
+            return Ok(());
+        };
+        let horizon = event.retry_policy().horizon();
+        let span = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let last_send = now.checked_add_signed(span(horizon));
+        let forgotten_at = first_sent_at.checked_add_signed(span(self.consumers_remember));
+        match (last_send, forgotten_at) {
+            (_, None) => Ok(()),
+            (Some(last_send), Some(forgotten_at)) if last_send < forgotten_at => Ok(()),
+            _ => Err(RedriveRefused { first_sent_at, horizon, consumers_remember: self.consumers_remember }),
+        }
+    }
+}
+
+/// A place where the books do not balance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The event's id, or its sequence number where there is none.
+    pub event: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.event, self.what)
+    }
+}

@@ -1,0 +1,159 @@
+//! The outbox: events that wait, in the database of the business transaction that wrote them, for a relay to send them.
+//!
+//! An event is enqueued in the caller's open transaction, so that it is there if and only if the business change is. A
+//! [`Relay`](crate::relay::Relay) claims due events under a lease, sends them, and settles what came of each. All that
+//! the relay does to a row after its claim carries the claim's token: a worker that was too slow gets [`LeaseLost`],
+//! and changes nothing.
+//!
+//! | who | calls | and the row goes |
+//! |---|---|---|
+//! | the business transaction | `enqueue` | to `pending` |
+//! | the relay | [`Store::claim`] | to `dispatched`: the attempt is counted before the send |
+//! | the relay | [`Store::settle`] | to `acknowledged`, `retrying`, `failed` or `skipped` |
+//! | the relay, when it has not sent | [`Store::settle`] with [`Claim::give_back`] | to where it was; the attempt is not counted |
+//! | any relay, when a lease has ended | [`Store::claim`] | to `retrying` or `failed`: the attempt failed |
+//! | a person | [`Desk::redrive`], [`Desk::discard`] | to `pending`, `skipped` |
+//!
+//! The database's clock decides what is due and when a lease ends.
+
+mod books;
+mod change;
+mod claim;
+pub(crate) mod columns;
+mod desk;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+
+pub use self::claim::{Claim, LeaseLost, Settlement};
+pub(crate) use self::claim::{Lease, Token, storable};
+pub use self::desk::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, RedriveRefused, Verdict, Waiting};
+
+assert_impl_all!(Claim: Send, Sync);
+assert_not_impl_any!(Claim: Clone);
+assert_not_impl_any!(Settlement: Clone);
+
+/// What a relay needs of a database. The stores of this crate implement it: [`sqlite::Outbox`] and
+/// `postgres::Outbox`, one in each module.
+pub trait Store: Send + Sync + 'static {
+    /// Claims up to `order.limit` due events, the one that has waited longest first, and counts an attempt of each.
+    ///
+    /// Before that, events whose lease has ended are failed, and go to `retrying` or `failed` as their policy says. An
+    /// event with an ordering key is due only when no earlier one of its key is under way.
+    fn claim(&self, order: &ClaimOrder) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
+
+    /// Stores what became of claimed events, in one transaction.
+    ///
+    /// The answer names the events whose lease had ended: nothing was stored of those. Where the statement as a whole
+    /// fails, nothing is stored of any, and the settlements can be tried again.
+    fn settle(&self, settlements: &[Settlement]) -> impl Future<Output = Result<Vec<LeaseLost>, StoreError>> + Send;
+
+    /// Lets the leases of events that are still being sent last `lease` from now. The answer as of
+    /// [`settle`](Self::settle).
+    fn renew(
+        &self,
+        held: &[HeldLease],
+        lease: Duration,
+    ) -> impl Future<Output = Result<Vec<LeaseLost>, StoreError>> + Send;
+
+    /// Waits until there may be something to claim, and no longer than `at_most`. It is a hint: who relies on it alone
+    /// misses events.
+    fn wait(&self, at_most: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// What a relay asks of a store.
+#[derive(Debug, Clone)]
+pub struct ClaimOrder {
+    /// Who claims, as the audit trail will say it.
+    pub worker: String,
+    /// How many events at the most.
+    pub limit: usize,
+    /// How long the claim holds, by the database's clock, unless it is renewed.
+    pub lease: Duration,
+    /// What an event that failed for good does to the later ones of its ordering key.
+    pub after_failure: KeyAfterFailure,
+}
+
+/// What an event that failed for good does to the later ones of its ordering key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyAfterFailure {
+    /// They wait until a person has redriven or discarded it. Other keys go on.
+    #[default]
+    Block,
+    /// They go on without it.
+    PassBy,
+}
+
+/// What a store answers to a claim.
+#[derive(Debug, Default)]
+#[must_use = "claimed events wait for their settlement until the lease ends"]
+pub struct Claimed {
+    /// The events to send.
+    pub claims: Vec<Claim>,
+    /// The events of relays that did not settle in time, as they are now.
+    pub expired: Vec<crate::AnyEnvelope>,
+    /// Rows that are no valid event, each with the reason. They are dead letters now.
+    pub quarantined: Vec<(String, String)>,
+}
+
+/// A lease that a relay still holds, to be renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLease {
+    pub(crate) lease: Lease,
+    pub(crate) event: crate::EventId,
+}
+
+/// A database did not do what it was asked.
+pub struct StoreError {
+    doing: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StoreError {
+    pub(crate) fn new(doing: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { doing, source: source.into() }
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreError").field("doing", &self.doing).field("source", &self.source).finish()
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.source)?;
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// What enqueuing did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The event is in the outbox, once the transaction is committed.
+    New,
+    /// An event of this id, from the same system and of the same type, was there before: it is the same event, and there
+    /// is still one of it. (Payloads are not compared.)
+    AlreadyThere,
+}

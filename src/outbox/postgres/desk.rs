@@ -1,0 +1,385 @@
+//! The outbox in PostgreSQL as people see it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row as SqlRow};
+
+use super::super::books::{Past, Present, balance, moments};
+use super::super::change::Decided;
+use super::super::columns::{EVENT_COLUMNS, Row, write_tags};
+use super::super::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, StoreError, Verdict, Waiting};
+use super::Outbox;
+use crate::postgres::{Link, limit, micros, read_row};
+use crate::state::Failed;
+use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
+
+const PRESENT_COLUMNS: &str = "enqueued_at, due_at, token IS NOT NULL AS has_token, claimed_at, claimed_by, done_at";
+
+/// What a filter asks of a row: its id, type, source, reason and time, in this order.
+const FILTER: &str = "($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR event_type = $2) \
+     AND ($3::text IS NULL OR source_system = $3) AND ($4::text IS NULL OR strpos(failure_reason, $4) > 0) \
+     AND ($5::timestamptz IS NULL OR failed_at >= $5)";
+
+/// How many events a look through the whole table reads at once.
+const PAGE: usize = 500;
+
+/// One moment for all that a transaction reads.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+impl Desk for Outbox {
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        const DOING: &str = "counting events";
+        let mut held = self.worker.hold(DOING).await?;
+        let counts = counts(&mut held.link).await.map_err(|error| StoreError::new(DOING, error))?;
+        held.give_back();
+        Ok(counts)
+    }
+
+    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        const DOING: &str = "listing dead letters";
+        let mut held = self.worker.hold(DOING).await?;
+        let found = find_dead(&mut held.link, filter, 0, limit, false).await;
+        let found = found.map_err(|error| StoreError::new(DOING, error))?;
+        held.give_back();
+        // What is no valid event is for `unreadable` to report.
+        let dead = |dead: Dead| Some(DeadLetter { event: dead.row.read_in().ok()?, first_sent_at: dead.first_sent_at });
+        Ok(found.into_iter().filter_map(dead).collect())
+    }
+
+    async fn unreadable(&self, filter: &Filter) -> Result<Vec<Finding>, StoreError> {
+        const DOING: &str = "listing dead letters";
+        let mut findings = Vec::new();
+        let mut after = Some(0);
+        while let Some(begin) = after {
+            let mut held = self.worker.hold(DOING).await?;
+            let page = find_dead(&mut held.link, filter, begin, PAGE, false).await;
+            let page = page.map_err(|error| StoreError::new(DOING, error))?;
+            held.give_back();
+            after = page.last().map(|dead| dead.row.sequence).filter(|_| page.len() == PAGE);
+            findings.extend(page.into_iter().filter_map(|dead| {
+                let event = dead.row.id.clone();
+                dead.row.read_in::<Failed>().err().map(|what| Finding { event, what })
+            }));
+        }
+        Ok(findings)
+    }
+
+    async fn waiting(&self, filter: &Filter, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        const DOING: &str = "listing what waits";
+        let mut held = self.worker.hold(DOING).await?;
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS}, due_at, CASE status WHEN 'dispatched' THEN claimed_by END AS holder, \
+               (SELECT id FROM outbox_event AS earlier \
+                WHERE earlier.ordering_key = event.ordering_key AND earlier.sequence < event.sequence \
+                AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
+                ORDER BY earlier.sequence LIMIT 1) AS behind \
+             FROM outbox_event AS event WHERE status IN ('pending', 'dispatched', 'retrying') AND {FILTER} \
+             ORDER BY due_at, sequence LIMIT $6::bigint"
+        );
+        let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
+        let rows = held
+            .link
+            .query(
+                &sql,
+                &[&id, &filter.event_type, &filter.source_system, &filter.reason_contains, &filter.failed_since, &most],
+            )
+            .await;
+        let read = |row: &SqlRow| {
+            let (due_at, behind): (Option<DateTime<Utc>>, Option<String>) =
+                (row.try_get("due_at")?, row.try_get("behind")?);
+            let claimed_by = row.try_get("holder")?;
+            // What is no valid event, or is never due, is for `verify` to report.
+            let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else { return Ok(None) };
+            Ok(Some(Waiting { event, due_at, claimed_by, behind: behind.and_then(|id| id.parse().ok()) }))
+        };
+        let waiting = rows.and_then(|rows| rows.iter().filter_map(|row| read(row).transpose()).collect());
+        let waiting = waiting.map_err(|error| StoreError::new(DOING, error))?;
+        held.give_back();
+        Ok(waiting)
+    }
+
+    async fn look(&self, id: &EventId) -> Result<Option<(AnyEnvelope, Vec<Moment>)>, StoreError> {
+        const DOING: &str = "looking at an event";
+        let id = id.to_string();
+        let mut held = self.worker.hold(DOING).await?;
+        let sql = format!("SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = $1");
+        let found = read_page(&mut held.link, &sql, &[&id]).await.map_err(|error| StoreError::new(DOING, error))?;
+        held.give_back();
+        let Some((row, present, past)) = found.into_iter().next() else { return Ok(None) };
+        let moments = moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
+        let event = row.read().map_err(|why| StoreError::new(DOING, why))?;
+        Ok(Some((event, moments)))
+    }
+
+    async fn redrive(&self, filter: &Filter, order: &Redrive) -> Result<Vec<(EventId, Verdict)>, StoreError> {
+        let step = |event, first_sent_at, now| order.decide(event, first_sent_at, now);
+        self.decide_all("redriving dead letters", filter, step).await
+    }
+
+    async fn discard(&self, filter: &Filter, decision: &Decision) -> Result<Vec<EventId>, StoreError> {
+        let step = |event: Envelope<Failed>, _, _| {
+            let id = event.id().clone();
+            Ok((event.discard(decision.clone()).into(), id))
+        };
+        self.decide_all("discarding dead letters", filter, step).await
+    }
+
+    async fn purge(&self, age: Duration, most: usize) -> Result<u64, StoreError> {
+        const DOING: &str = "purging what is done";
+        let mut held = self.worker.hold(DOING).await?;
+        let gone = held
+            .link
+            .query(
+                "WITH gone AS (\
+                   DELETE FROM outbox_event WHERE sequence = ANY (ARRAY(\
+                     SELECT sequence FROM outbox_event \
+                     WHERE done_at <= statement_timestamp() - $1::bigint * interval '1 microsecond' \
+                     ORDER BY done_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING sequence\
+                 ), forgotten AS (\
+                   DELETE FROM outbox_history WHERE event IN (SELECT sequence FROM gone)\
+                 ) SELECT count(*) FROM gone",
+                &[&micros(age), &limit(most)],
+            )
+            .await;
+        let gone = gone.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0)));
+        let gone = gone.map_err(|error| StoreError::new(DOING, error))?;
+        held.give_back();
+        Ok(u64::try_from(gone).unwrap_or(0))
+    }
+
+    async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
+        const DOING: &str = "balancing the books";
+        let fault = |error: Error| StoreError::new(DOING, error);
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE sequence > $1 ORDER BY sequence \
+             LIMIT $2::bigint"
+        );
+        let mut findings = Vec::new();
+        let mut after = Some(0_i64);
+        while let Some(begin) = after {
+            let mut held = self.worker.hold(DOING).await?;
+            let page = read_page(&mut held.link, &sql, &[&begin, &limit(PAGE)]).await.map_err(fault)?;
+            held.give_back();
+            after = page.last().map(|(row, ..)| row.sequence).filter(|_| page.len() == PAGE);
+            for (row, present, past) in page {
+                let event = row.id.clone();
+                if let Err(what) = balance(row, &present, &past) {
+                    findings.push(Finding { event, what });
+                }
+            }
+        }
+        let mut held = self.worker.hold(DOING).await?;
+        let orphans = held
+            .link
+            .query(
+                "SELECT event, count(*) FROM outbox_history AS past \
+                 WHERE NOT EXISTS (SELECT 1 FROM outbox_event WHERE sequence = past.event) GROUP BY event",
+                &[],
+            )
+            .await;
+        let orphans = orphans.and_then(|rows| rows.iter().map(read_orphan).collect::<Result<Vec<_>, _>>());
+        findings.extend(orphans.map_err(fault)?);
+        held.give_back();
+        Ok(findings)
+    }
+}
+
+/// What a person's decision makes of a dead letter, and the answer; or only the answer.
+type Step<T> = Result<(AnyEnvelope, T), T>;
+
+impl Outbox {
+    /// Takes a person's decision on all dead letters that a filter names, page by page.
+    async fn decide_all<T>(
+        &self,
+        doing: &'static str,
+        filter: &Filter,
+        step: impl Fn(Envelope<Failed>, Option<DateTime<Utc>>, DateTime<Utc>) -> Step<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut answers = Vec::new();
+        let mut after = Some(0);
+        while let Some(begin) = after {
+            let mut held = self.worker.hold(doing).await?;
+            let mut decided = Vec::new();
+            let page = decide(&mut held.link, filter, begin, &step, &mut answers, &mut decided).await;
+            after = page.map_err(|error| StoreError::new(doing, error))?;
+            held.give_back();
+            Decided::tell(&self.trail, &decided);
+        }
+        Ok(answers)
+    }
+}
+
+/// Takes a person's decision on one page of dead letters, and stores it; gives where the next page begins.
+async fn decide<T>(
+    link: &mut Link,
+    filter: &Filter,
+    after: i64,
+    step: impl Fn(Envelope<Failed>, Option<DateTime<Utc>>, DateTime<Utc>) -> Step<T>,
+    answers: &mut Vec<T>,
+    decided: &mut Vec<AnyEnvelope>,
+) -> Result<Option<i64>, Error> {
+    let rows = find_dead(link, filter, after, PAGE, true).await?;
+    let next = rows.last().map(|dead| dead.row.sequence).filter(|_| rows.len() == PAGE);
+    for Dead { row, first_sent_at, now } in rows {
+        let sequence = row.sequence;
+        let Ok(event) = row.read_in() else { continue };
+        match step(event, first_sent_at, now) {
+            Ok((event, answer)) => {
+                write_decision(link, sequence, &event).await?;
+                decided.push(event);
+                answers.push(answer);
+            }
+            Err(answer) => answers.push(answer),
+        }
+    }
+    link.commit().await?;
+    Ok(next)
+}
+
+async fn write_decision(link: &mut Link, sequence: i64, event: &AnyEnvelope) -> Result<(), Error> {
+    let decided = Decided::of(event);
+    let Decided { redriven, discarded, .. } = decided;
+    let Some((decision, history)) = decided.history() else { return Ok(()) };
+    link.query(
+        "WITH decided AS (\
+           UPDATE outbox_event SET status = $2, attempts = $3, tags = $4::text::jsonb, \
+           due_at = CASE WHEN $5::boolean THEN clock_timestamp() END, \
+           done_at = CASE WHEN NOT $5::boolean THEN clock_timestamp() END, \
+           redriven_by = coalesce($6, redriven_by), redriven_reason = coalesce($7, redriven_reason), \
+           redriven_at = coalesce($8, redriven_at), discarded_by = $9, discarded_reason = $10, discarded_at = $11 \
+           WHERE sequence = $1 RETURNING *\
+         ), remembered AS (\
+           INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
+           SELECT sequence, $12, $13, $14, status, attempts, $15, claimed_at, claimed_by FROM decided\
+         ) SELECT outbox_ring() FROM decided WHERE status = 'pending'",
+        &[
+            &sequence,
+            &event.status().as_str(),
+            &i64::from(event.attempts()),
+            &write_tags(event.tags().clone()),
+            &(event.status() == DeliveryStatus::Pending),
+            &redriven.map(Decision::by),
+            &redriven.map(Decision::reason),
+            &redriven.map(Decision::at),
+            &discarded.map(Decision::by),
+            &discarded.map(Decision::reason),
+            &discarded.map(Decision::at),
+            &history.action.as_str(),
+            &decision.at(),
+            &history.by,
+            &history.reason,
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+async fn counts(link: &mut Link) -> Result<Counts, Error> {
+    let mut counts = Counts::default();
+    for row in link.query("SELECT status, count(*) FROM outbox_event GROUP BY status", &[]).await? {
+        let (status, count): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if let (Ok(status), Ok(count)) = (status.parse(), u64::try_from(count)) {
+            counts.by_status.insert(status, count);
+        }
+    }
+    let sql = "SELECT attempts, count(*) FROM outbox_event \
+         WHERE status IN ('pending', 'dispatched', 'retrying', 'failed') GROUP BY attempts";
+    for row in link.query(sql, &[]).await? {
+        let (attempts, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if let (Ok(attempts), Ok(count)) = (u32::try_from(attempts), u64::try_from(count)) {
+            counts.by_attempts.insert(attempts, count);
+        }
+    }
+    let sql = "SELECT min(due_at), statement_timestamp() FROM outbox_event WHERE status IN ('pending', 'retrying')";
+    for row in link.query(sql, &[]).await? {
+        let (oldest, now): (Option<DateTime<Utc>>, DateTime<Utc>) = (row.try_get(0)?, row.try_get(1)?);
+        counts.oldest_due = oldest.and_then(|oldest| now.signed_duration_since(oldest).to_std().ok());
+    }
+    Ok(counts)
+}
+
+/// A dead letter's row, the time when it was first sent, and the time now.
+struct Dead {
+    row: Row,
+    first_sent_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+}
+
+fn read_dead(row: &SqlRow) -> Result<Dead, Error> {
+    Ok(Dead { row: read_row(row)?, first_sent_at: row.try_get("first_sent_at")?, now: row.try_get("now")? })
+}
+
+/// The dead letters beyond a sequence number that a filter names; locked, in a transaction that begins here, where a
+/// decision is to follow.
+async fn find_dead(link: &mut Link, filter: &Filter, after: i64, most: usize, lock: bool) -> Result<Vec<Dead>, Error> {
+    let mut sql = format!(
+        "SELECT {EVENT_COLUMNS}, first_sent_at, statement_timestamp() AS now FROM outbox_event \
+         WHERE status = 'failed' AND {FILTER} AND sequence > $6 ORDER BY sequence LIMIT $7::bigint"
+    );
+    let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
+    let values: [&(dyn ToSql + Sync); 7] =
+        [&id, &filter.event_type, &filter.source_system, &filter.reason_contains, &filter.failed_since, &after, &most];
+    let rows = if lock {
+        sql.push_str(" FOR UPDATE");
+        link.begin("BEGIN", &sql, &values).await?
+    } else {
+        link.query(&sql, &values).await?
+    };
+    rows.iter().map(read_dead).collect()
+}
+
+fn read_orphan(row: &SqlRow) -> Result<Finding, Error> {
+    let (event, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let what = format!("the history has {count} entries of it, and there is no such event");
+    Ok(Finding { event: format!("sequence {event}"), what })
+}
+
+/// The rows that a query of [`EVENT_COLUMNS`] and [`PRESENT_COLUMNS`] gives, each with its history as of one moment.
+async fn read_page(
+    link: &mut Link,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<(Row, Present, Vec<Past>)>, Error> {
+    let rows = link.begin(SNAPSHOT, sql, values).await?;
+    let rows = rows.iter().map(|row| Ok((read_row(row)?, read_present(row)?))).collect::<Result<Vec<_>, Error>>()?;
+    let events: Vec<i64> = rows.iter().map(|(row, _)| row.sequence).collect();
+    let sql = "SELECT action, at, by, status, attempts, reason, claimed_at, claimed_by, event FROM outbox_history \
+         WHERE event = ANY ($1) ORDER BY sequence";
+    let mut history: HashMap<i64, Vec<Past>> = HashMap::new();
+    for row in link.query(sql, &[&events]).await? {
+        history.entry(row.try_get("event")?).or_default().push(read_past(&row)?);
+    }
+    link.commit().await?;
+    let with_history = |(row, present): (Row, Present)| {
+        let past = history.remove(&row.sequence).unwrap_or_default();
+        (row, present, past)
+    };
+    Ok(rows.into_iter().map(with_history).collect())
+}
+
+fn read_present(row: &SqlRow) -> Result<Present, Error> {
+    Ok(Present {
+        enqueued_at: row.try_get("enqueued_at")?,
+        due_at: row.try_get("due_at")?,
+        has_token: row.try_get("has_token")?,
+        claimed_at: row.try_get("claimed_at")?,
+        claimed_by: row.try_get("claimed_by")?,
+        done_at: row.try_get("done_at")?,
+    })
+}
+
+fn read_past(row: &SqlRow) -> Result<Past, Error> {
+    Ok(Past {
+        action: row.try_get(0)?,
+        at: row.try_get(1)?,
+        by: row.try_get(2)?,
+        status: row.try_get(3)?,
+        attempts: row.try_get(4)?,
+        reason: row.try_get(5)?,
+        claimed_at: row.try_get(6)?,
+        claimed_by: row.try_get(7)?,
+    })
+}

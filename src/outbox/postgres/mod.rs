@@ -1,0 +1,257 @@
+//! The outbox in PostgreSQL: for many workers, on many machines.
+//!
+//! The tables are documented where they are made: [`SCHEMA`]. A transaction of another driver enqueues with the SQL function
+//! `outbox_enqueue`, which is what [`enqueue`] calls.
+//!
+//! ```no_run
+//! use integration_automation_patterns::outbox::{Enqueued, postgres};
+//! use integration_automation_patterns::{Envelope, Untyped};
+//!
+//! # async fn business() -> Result<(), Box<dyn std::error::Error>> {
+//! let (mut crm, connection) = tokio_postgres::connect("host=127.0.0.1 user=crm", tokio_postgres::NoTls).await?;
+//! tokio::spawn(connection);
+//! postgres::install(&mut crm).await?;
+//!
+//! let business = crm.transaction().await?;
+//! business.execute("INSERT INTO lead VALUES ('Ada')", &[]).await?;
+//! let event = Envelope::builder("crm", Untyped::new("crm.lead.created", br#"{"name":"Ada"}"#)).build()?;
+//! assert_eq!(postgres::enqueue(&business, event).await?, Enqueued::New);
+//! business.commit().await?; // the lead and the event, or neither
+//! # Ok(())
+//! # }
+//! ```
+
+mod desk;
+mod enqueue;
+mod rows;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+
+pub use self::enqueue::{enqueue, enqueue_all};
+use self::rows::{Changes, DISPATCHED, find_expired, give_back, quarantine, settle};
+use super::change::{Change, expiry_reason};
+use super::columns::EVENT_COLUMNS;
+use super::{
+    Claim, ClaimOrder, Claimed, HeldLease, KeyAfterFailure, Lease, LeaseLost, Settlement, Store, StoreError, Token,
+};
+use crate::AnyEnvelope;
+use crate::audit::AuditTrail;
+use crate::crash_point::point;
+use crate::postgres::{self as database, Bell, Dial, Link, Worker, limit, micros, read_row};
+use crate::schema::Part;
+use crate::state::Dispatched;
+
+/// The tables, as they are made: with what each column means, and how to enqueue from plain SQL.
+pub const SCHEMA: &str = include_str!("schema.sql");
+
+const PART: Part = Part { name: "outbox", versions: &[SCHEMA] };
+
+/// Creates the tables of the outbox, or brings them up to date. [`Outbox::connect`] does the same.
+///
+/// # Errors
+///
+/// What the database answers, and tables that a newer version of this crate has made.
+pub async fn install(client: &mut Client) -> Result<(), StoreError> {
+    database::install(client, &PART).await
+}
+
+/// The outbox of a PostgreSQL database, as a relay and people see it.
+///
+/// It works with one connection, and a relay listens on a second one. Either comes back by itself where it is lost: the
+/// call that meets the loss answers with an error, and the next one connects again.
+///
+/// Both call themselves `outbox worker` and `outbox listener` in `pg_stat_activity`, where the configuration has no
+/// `application_name`. A pooler must give each a session of its own (PgBouncer: `pool_mode = session`).
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    worker: Arc<Worker>,
+    bell: Arc<Bell>,
+    trail: AuditTrail,
+}
+
+impl Outbox {
+    /// Connects without TLS, and makes the tables where they are missing.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers, and tables that a newer version of this crate has made.
+    pub async fn connect(config: Config) -> Result<Self, StoreError> {
+        Self::connect_with(config, NoTls).await
+    }
+
+    /// The same, with the TLS of one's choice: `tokio-postgres-rustls`, `postgres-native-tls` or another.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with<T>(config: Config, tls: T) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let dial = Dial::new(config, tls);
+        let worker = Worker::connect(dial.clone(), &PART).await?;
+        Ok(Self { worker: Arc::new(worker), bell: Arc::new(Bell::new(dial)), trail: AuditTrail::silent() })
+    }
+
+    /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
+    #[must_use = "this gives the outbox back"]
+    pub fn trail(self, trail: AuditTrail) -> Self {
+        Self { trail, ..self }
+    }
+}
+
+impl Store for Outbox {
+    async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
+        const DOING: &str = "claiming due events";
+        let fault = |error: Error| StoreError::new(DOING, error);
+        self.bell.heed();
+        let mut claimed = Claimed::default();
+        let mut held = self.worker.hold(DOING).await?;
+        expire(&mut held.link, order, &mut claimed).await.map_err(fault)?;
+        claim(&mut held.link, order, &mut claimed).await.map_err(fault)?;
+        point("before the claim commits");
+        held.link.commit().await.map_err(fault)?;
+        held.give_back();
+        if !claimed.claims.is_empty() {
+            point("after the claim");
+        }
+        Ok(claimed)
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<LeaseLost>, StoreError> {
+        const DOING: &str = "settling events";
+        let fault = |error: Error| StoreError::new(DOING, error);
+        let changes: Vec<(Lease, Result<Change, String>)> =
+            settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
+        let (mut steps, mut returned) = (Changes::default(), Vec::new());
+        for (lease, change) in &changes {
+            match change {
+                Ok(change) => steps.push(lease.sequence, Some(lease.token), change),
+                Err(reason) => returned.push((lease, reason.as_str())),
+            }
+        }
+        let mut held = self.worker.hold(DOING).await?;
+        let mut stored: HashSet<i64> = settle(&mut held.link, "BEGIN", &steps, true).await.map_err(fault)?;
+        if !returned.is_empty() {
+            stored.extend(give_back(&mut held.link, &returned).await.map_err(fault)?);
+        }
+        point("before the settlement commits");
+        held.link.commit().await.map_err(fault)?;
+        held.give_back();
+        Ok(settlements.iter().filter(|one| !stored.contains(&one.lease.sequence)).map(Settlement::lost).collect())
+    }
+
+    async fn renew(&self, held: &[HeldLease], lease: Duration) -> Result<Vec<LeaseLost>, StoreError> {
+        const DOING: &str = "renewing leases";
+        let (sequences, tokens): (Vec<i64>, Vec<Token>) =
+            held.iter().map(|one| (one.lease.sequence, one.lease.token)).unzip();
+        let lease = micros(lease);
+        let values: [&(dyn ToSql + Sync); 3] = [&sequences, &tokens, &lease];
+        let mut worker = self.worker.hold(DOING).await?;
+        let sql = format!(
+            "UPDATE outbox_event AS event SET due_at = clock_timestamp() + $3::bigint * interval '1 microsecond' \
+             FROM unnest($1::bigint[], $2::uuid[]) AS held (sequence, token) \
+             WHERE event.sequence = held.sequence AND event.token = held.token AND {DISPATCHED} \
+             AND event.due_at > clock_timestamp() RETURNING event.sequence"
+        );
+        let renewed = worker.link.query(&sql, &values);
+        let renewed = renewed.await.and_then(|rows| rows::sequences(&rows));
+        let renewed = renewed.map_err(|error| StoreError::new(DOING, error))?;
+        worker.give_back();
+        let lost = held.iter().filter(|one| !renewed.contains(&one.lease.sequence));
+        Ok(lost.map(|one| LeaseLost { event: one.event.clone() }).collect())
+    }
+
+    /// Waits until a transaction that enqueued something is committed, as PostgreSQL's `NOTIFY` tells it.
+    async fn wait(&self, at_most: Duration) {
+        self.bell.wait(at_most).await;
+    }
+}
+
+/// Begins a transaction, and fails the attempts of events whose lease has ended.
+async fn expire(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
+    let mut found = Vec::new();
+    for (row, token, by, now) in find_expired(link, limit(order.limit)).await? {
+        let (sequence, id) = (row.sequence, row.id.clone());
+        match row.read_in::<Dispatched>() {
+            Ok(event) => {
+                let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
+                found.push((sequence, token, Change::of_expired(&event, &order.worker)));
+                claimed.expired.push(event);
+            }
+            Err(why) => {
+                quarantine(link, sequence, &why).await?;
+                claimed.quarantined.push((id, why));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Changes::default();
+    for (sequence, token, change) in &found {
+        changes.push(*sequence, *token, change);
+    }
+    // The rows are locked, and nobody else can have settled them.
+    settle(link, "SELECT 1", &changes, false).await?;
+    point("in the sweep");
+    Ok(())
+}
+
+/// Takes due events, and counts their attempt.
+async fn claim(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
+    let token = Token::now_v7();
+    let rows = link
+        .query(&claim_sql(order.after_failure), &[&limit(order.limit), &token, &order.worker, &micros(order.lease)])
+        .await?;
+    let since = Instant::now();
+    let mut taken = Vec::with_capacity(rows.len());
+    for row in &rows {
+        taken.push((read_row(row)?, row.try_get("claimed_at")?));
+    }
+    taken.sort_by_key(|(row, _)| row.sequence);
+    for (row, claimed_at) in taken {
+        let (sequence, id) = (row.sequence, row.id.clone());
+        match row.read_in() {
+            Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at, since })),
+            Err(why) => {
+                quarantine(link, sequence, &why).await?;
+                claimed.quarantined.push((id, why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is due, unless an earlier event of its key is under way. The choice is made once, and first, whatever the planner
+/// thinks: an array is a value.
+fn claim_sql(after_failure: KeyAfterFailure) -> String {
+    let blocking = match after_failure {
+        KeyAfterFailure::Block => "'pending', 'dispatched', 'retrying', 'failed'",
+        KeyAfterFailure::PassBy => "'pending', 'dispatched', 'retrying'",
+    };
+    format!(
+        "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = $2, claimed_by = $3, \
+         claimed_at = statement_timestamp(), first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
+         due_at = statement_timestamp() + $4::bigint * interval '1 microsecond' \
+         WHERE sequence = ANY (ARRAY(\
+           SELECT sequence FROM outbox_event AS due \
+           WHERE status IN ('pending', 'retrying') AND due_at <= statement_timestamp() \
+           AND (ordering_key IS NULL OR NOT EXISTS (\
+             SELECT 1 FROM outbox_event AS earlier \
+             WHERE earlier.ordering_key = due.ordering_key AND earlier.sequence < due.sequence \
+             AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
+             AND earlier.status IN ({blocking}))) \
+           ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED)) \
+         RETURNING {EVENT_COLUMNS}, claimed_at"
+    )
+}

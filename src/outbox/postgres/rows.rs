@@ -1,0 +1,175 @@
+//! The rows of the outbox in PostgreSQL, read and written: what relay and people have in common.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row as SqlRow};
+
+use super::super::change::Change;
+use super::super::columns::{EVENT_COLUMNS, Row};
+use super::super::{Lease, Token};
+use crate::audit::Action;
+use crate::postgres::{Link, read_row};
+
+/// An event whose lease has ended: the row, its claim's token, who held it, and the time now.
+pub(super) type Expired = (Row, Option<Token>, Option<String>, DateTime<Utc>);
+
+/// Begins a transaction with the search for leases that have ended.
+pub(super) async fn find_expired(link: &mut Link, limit: i64) -> Result<Vec<Expired>, Error> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS}, token, claimed_by, statement_timestamp() AS now FROM outbox_event \
+         WHERE status = 'dispatched' AND due_at <= statement_timestamp() ORDER BY due_at LIMIT $1::bigint \
+         FOR UPDATE SKIP LOCKED"
+    );
+    let rows = link.begin("BEGIN", &sql, &[&limit]).await?;
+    rows.iter()
+        .map(|row| Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, row.try_get("now")?)))
+        .collect()
+}
+
+/// That the row of an event is dispatched, in words which do not match the index of all leases: with it, the planner reads
+/// that index once for each event of a batch, where it should look each row up by its number.
+pub(super) const DISPATCHED: &str = "event.status IN ('dispatched', '')";
+
+/// What becomes of claimed events, as the arrays of one statement.
+#[derive(Debug, Default)]
+pub(super) struct Changes<'a> {
+    sequence: Vec<i64>,
+    token: Vec<Option<Token>>,
+    status: Vec<&'static str>,
+    done: Vec<bool>,
+    tags: Vec<Option<&'a str>>,
+    failure_class: Vec<Option<&'a str>>,
+    failure_reason: Vec<Option<&'a str>>,
+    failed_at: Vec<Option<DateTime<Utc>>>,
+    due_at: Vec<Option<DateTime<Utc>>>,
+    action: Vec<Option<&'static str>>,
+    reason: Vec<Option<&'a str>>,
+    by: Vec<Option<&'a str>>,
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn push(&mut self, sequence: i64, token: Option<Token>, change: &'a Change) {
+        let (failure, history) = (change.failure.as_ref(), change.history.as_ref());
+        self.sequence.push(sequence);
+        self.token.push(token);
+        self.status.push(change.status.as_str());
+        self.done.push(change.is_done());
+        self.tags.push(change.tags.as_deref());
+        self.failure_class.push(failure.map(|failure| failure.what.as_str()));
+        self.failure_reason.push(failure.map(|failure| failure.reason.as_str()));
+        self.failed_at.push(failure.map(|failure| failure.at));
+        self.due_at.push(change.due_at);
+        self.action.push(history.map(|history| history.action.as_str()));
+        self.reason.push(history.map(|history| history.reason.as_str()));
+        self.by.push(history.and_then(|history| history.by.as_deref()));
+    }
+}
+
+/// Writes what became of claimed events, of those whose claim still holds, and names these.
+///
+/// It goes on its way together with `begin`. A lease that must not have ended is `fenced`.
+pub(super) async fn settle(
+    link: &mut Link,
+    begin: &str,
+    changes: &Changes<'_>,
+    fenced: bool,
+) -> Result<HashSet<i64>, Error> {
+    if fenced && changes.status.iter().all(|status| *status == "acknowledged") {
+        let values: [&(dyn ToSql + Sync); 2] = [&changes.sequence, &changes.token];
+        let sql = format!(
+            "UPDATE outbox_event AS event SET status = 'acknowledged', due_at = NULL, done_at = clock_timestamp(), \
+             token = NULL FROM unnest($1::bigint[], $2::uuid[]) AS step (sequence, token) \
+             WHERE event.sequence = step.sequence AND event.token = step.token \
+             AND {DISPATCHED} AND event.due_at > clock_timestamp() RETURNING event.sequence"
+        );
+        let rows = link.begin(begin, &sql, &values);
+        return sequences(&rows.await?);
+    }
+    let values: [&(dyn ToSql + Sync); 13] = [
+        &changes.sequence,
+        &changes.token,
+        &changes.status,
+        &changes.done,
+        &changes.tags,
+        &changes.failure_class,
+        &changes.failure_reason,
+        &changes.failed_at,
+        &changes.due_at,
+        &changes.action,
+        &changes.reason,
+        &changes.by,
+        &fenced,
+    ];
+    let sql = format!(
+        "WITH settled AS (\
+           UPDATE outbox_event AS event SET status = step.status, tags = coalesce(step.tags::jsonb, event.tags), \
+           failure_class = coalesce(step.failure_class, event.failure_class), \
+           failure_reason = coalesce(step.failure_reason, event.failure_reason), \
+           failed_at = coalesce(step.failed_at, event.failed_at), due_at = step.due_at, \
+           done_at = CASE WHEN step.done THEN clock_timestamp() END, token = NULL \
+           FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], \
+             $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::text[]) AS step (sequence, token, \
+             status, done, tags, failure_class, failure_reason, failed_at, due_at, action, reason, by) \
+           WHERE event.sequence = step.sequence AND event.token IS NOT DISTINCT FROM step.token \
+           AND {DISPATCHED} AND (NOT $13::boolean OR event.due_at > clock_timestamp()) \
+           RETURNING event.*, step.action, step.reason, step.by, step.failed_at AS at\
+         ), remembered AS (\
+           INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
+           SELECT sequence, action, coalesce(at, clock_timestamp()), coalesce(by, claimed_by), status, attempts, \
+           reason, claimed_at, claimed_by FROM settled WHERE action IS NOT NULL\
+         ) SELECT sequence FROM settled"
+    );
+    let rows = link.begin(begin, &sql, &values);
+    sequences(&rows.await?)
+}
+
+/// Takes claims back whose event was not sent, of those that still hold, and names these.
+pub(super) async fn give_back(link: &mut Link, returned: &[(&Lease, &str)]) -> Result<HashSet<i64>, Error> {
+    let sequence: Vec<i64> = returned.iter().map(|(lease, _)| lease.sequence).collect();
+    let token: Vec<Token> = returned.iter().map(|(lease, _)| lease.token).collect();
+    let reason: Vec<&str> = returned.iter().map(|(_, reason)| *reason).collect();
+    let action = Action::Release.as_str();
+    let values: [&(dyn ToSql + Sync); 4] = [&sequence, &token, &reason, &action];
+    let sql = format!(
+        "WITH returned AS (\
+           UPDATE outbox_event AS event SET status = CASE event.attempts WHEN 1 THEN 'pending' ELSE 'retrying' END, \
+           attempts = event.attempts - 1, due_at = clock_timestamp(), token = NULL \
+           FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS held (sequence, token, reason) \
+           WHERE event.sequence = held.sequence AND event.token = held.token AND {DISPATCHED} \
+           AND event.due_at > clock_timestamp() \
+           RETURNING event.sequence, event.status, event.attempts, event.claimed_at, event.claimed_by, held.reason\
+         ), remembered AS (\
+           INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
+           SELECT sequence, $4, clock_timestamp(), claimed_by, status, attempts, reason, claimed_at, claimed_by \
+           FROM returned\
+         ) SELECT sequence FROM returned"
+    );
+    let rows = link.query(&sql, &values);
+    sequences(&rows.await?)
+}
+
+/// Makes a dead letter of a row that is no valid event, so that it stops nobody else.
+pub(super) async fn quarantine(link: &mut Link, sequence: i64, why: &str) -> Result<(), Error> {
+    let reason = format!("the stored row is no valid event: {why}");
+    let action = Action::Reject.as_str();
+    let values: [&(dyn ToSql + Sync); 3] = [&sequence, &reason, &action];
+    let quarantined = link.query(
+        "WITH quarantined AS (\
+           UPDATE outbox_event SET status = 'failed', attempts = greatest(attempts, 1), failure_class = 'permanent', \
+           failure_reason = $2, failed_at = clock_timestamp(), due_at = NULL, token = NULL WHERE sequence = $1 \
+           RETURNING *\
+         ) \
+         INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
+         SELECT sequence, $3, failed_at, claimed_by, status, attempts, failure_reason, claimed_at, claimed_by \
+         FROM quarantined",
+        &values,
+    );
+    quarantined.await.map(drop)
+}
+
+/// The sequence numbers that a statement gives back in its first column.
+pub(super) fn sequences(rows: &[SqlRow]) -> Result<HashSet<i64>, Error> {
+    rows.iter().map(|row| row.try_get(0)).collect()
+}

@@ -1,0 +1,299 @@
+//! The outbox in a SQLite file: the embedded default, for one machine.
+//!
+//! Any number of processes may share the file. It is kept in WAL mode, with every commit on disk before it is answered.
+//! The tables are documented where they are made: [`SCHEMA`].
+//!
+//! ```
+//! use integration_automation_patterns::outbox::{Enqueued, sqlite};
+//! use integration_automation_patterns::{Envelope, Untyped};
+//!
+//! let mut crm = rusqlite::Connection::open_in_memory()?;
+//! sqlite::install(&mut crm)?;
+//! crm.execute_batch("CREATE TABLE lead (name TEXT)")?;
+//!
+//! let business = crm.transaction()?;
+//! business.execute("INSERT INTO lead VALUES ('Ada')", [])?;
+//! let event = Envelope::builder("crm", Untyped::new("crm.lead.created", br#"{"name":"Ada"}"#)).build()?;
+//! assert_eq!(sqlite::enqueue(&business, event)?, Enqueued::New);
+//! business.commit()?; // the lead and the event, or neither
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod desk;
+mod rows;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Savepoint, Transaction, params};
+
+use self::rows::{Hold, dispatch, find_due, find_expired, give_back, limit_of, quarantine, settle};
+use super::change::{Change, expiry_reason};
+use super::columns::{Row, same_event};
+use super::{Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
+use crate::audit::AuditTrail;
+use crate::crash_point::point;
+use crate::hop::Hop;
+use crate::refused::Refused;
+use crate::schema::Part;
+use crate::sqlite::{self as database, Shared, after, micros};
+use crate::state::{Dispatched, Pending};
+use crate::{AnyEnvelope, Envelope};
+
+/// The tables, as they are made: with what each column means, and how to enqueue from plain SQL.
+pub const SCHEMA: &str = include_str!("schema.sql");
+
+const PART: Part = Part { name: "outbox", versions: &[SCHEMA] };
+
+/// Creates the tables of the outbox, or brings them up to date. [`Outbox::open`] does the same.
+///
+/// # Errors
+///
+/// What the database answers, and tables that a newer version of this crate has made.
+pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
+    database::install(connection, &PART)
+}
+
+/// Writes an event into the outbox, as part of the caller's open transaction.
+///
+/// There is no form without one: an event that is not committed with the business change is a lie or a loss.
+///
+/// # Errors
+///
+/// What the database answers, a transaction that has ended, and an event of this id that comes from another system or is
+/// of another type; each with the event given back.
+pub fn enqueue<T: OpenTransaction>(
+    transaction: &T,
+    event: Envelope<Pending>,
+) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
+    const DOING: &str = "enqueuing an event";
+    let mut record = event.to_record();
+    let hop = Hop::enqueue(&mut record);
+    let (connection, row) = (transaction.connection(), Row::of_record(record));
+    let insert = || {
+        database::still_open(connection, DOING)?;
+        let fault = |error: rusqlite::Error| StoreError::new(DOING, error);
+        if insert(connection, &row).map_err(fault)? > 0 {
+            return Ok(Enqueued::New);
+        }
+        let sql = "SELECT source_system, event_type FROM outbox_event WHERE id = ?1";
+        let there = connection.query_row(sql, [&row.id], |found| Ok((found.get(0)?, found.get(1)?))).map_err(fault)?;
+        same_event(DOING, &row, &there)
+    };
+    match insert() {
+        Ok(enqueued) => {
+            hop.enqueued(enqueued);
+            Ok(enqueued)
+        }
+        Err(error) => Err(Refused::new(event, error)),
+    }
+}
+
+/// A transaction that is open, or a savepoint in one. Nothing else implements it.
+#[diagnostic::on_unimplemented(
+    message = "an event is enqueued with the business change, in an open transaction, and `{Self}` is none",
+    label = "needs `&transaction`, from `let transaction = connection.transaction()?`"
+)]
+pub trait OpenTransaction: sealed::OpenTransaction {}
+
+impl OpenTransaction for Transaction<'_> {}
+impl OpenTransaction for Savepoint<'_> {}
+
+mod sealed {
+    use rusqlite::{Connection, Savepoint, Transaction};
+
+    pub trait OpenTransaction {
+        fn connection(&self) -> &Connection;
+    }
+
+    impl OpenTransaction for Transaction<'_> {
+        fn connection(&self) -> &Connection {
+            self
+        }
+    }
+
+    impl OpenTransaction for Savepoint<'_> {
+        fn connection(&self) -> &Connection {
+            self
+        }
+    }
+}
+
+fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
+    let (failure, redriven) = (row.failure.as_ref(), row.redriven.as_ref());
+    connection
+        .prepare_cached(
+            "INSERT INTO outbox_event (id, event_type, source_system, schema_version, correlation_id, payload, tags, \
+             ordering_key, retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
+             redriven_reason, redriven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
+             ?16) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            row.id,
+            row.event_type,
+            row.source_system,
+            row.schema_version,
+            row.correlation_id,
+            row.payload,
+            row.tags,
+            row.ordering_key,
+            row.retry_policy,
+            micros(row.created_at),
+            failure.map(|failure| &failure.what),
+            failure.map(|failure| &failure.reason),
+            failure.map(|failure| micros(failure.at)),
+            redriven.map(|redriven| &redriven.what),
+            redriven.map(|redriven| &redriven.reason),
+            redriven.map(|redriven| micros(redriven.at)),
+        ])
+}
+
+/// The outbox of a SQLite file, as a relay and people see it.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    shared: Shared,
+    /// The version of the data that the last claim saw.
+    seen: Arc<AtomicI64>,
+    trail: AuditTrail,
+}
+
+impl Outbox {
+    /// Opens the file, which is made where it is missing, and its tables too.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers, and tables that a newer version of this crate has made.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Ok(Self { shared: Shared::open(path.as_ref(), &PART)?, seen: Arc::default(), trail: AuditTrail::silent() })
+    }
+
+    /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
+    #[must_use = "this gives the outbox back"]
+    pub fn trail(self, trail: AuditTrail) -> Self {
+        Self { trail, ..self }
+    }
+}
+
+impl Store for Outbox {
+    async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
+        let (order, seen) = (order.clone(), Arc::clone(&self.seen));
+        let claimed = self.shared.write("claiming due events", move |transaction| {
+            let mut claimed = Claimed::default();
+            seen.store(data_version(transaction)?, Relaxed);
+            expire(transaction, &order, &mut claimed)?;
+            claim(transaction, &order, &mut claimed)?;
+            point("before the claim commits");
+            Ok(claimed)
+        });
+        let claimed = claimed.await?;
+        if !claimed.claims.is_empty() {
+            point("after the claim");
+        }
+        Ok(claimed)
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<LeaseLost>, StoreError> {
+        let changes: Vec<(Lease, Result<Change, String>)> =
+            settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
+        let held = self.shared.write("settling events", move |transaction| {
+            let now = database::now(transaction)?;
+            let held = changes.iter().map(|(lease, change)| match change {
+                Ok(change) => settle(transaction, (lease.sequence, Some(lease.token)), change, now, Some(now)),
+                Err(reason) => give_back(transaction, lease, reason, now),
+            });
+            let held = held.collect::<rusqlite::Result<Vec<bool>>>()?;
+            point("before the settlement commits");
+            Ok(held)
+        });
+        let held = held.await?;
+        Ok(settlements.iter().zip(held).filter(|(_, held)| !held).map(|(one, _)| one.lost()).collect())
+    }
+
+    async fn renew(&self, held: &[HeldLease], lease: Duration) -> Result<Vec<LeaseLost>, StoreError> {
+        let leases: Vec<Lease> = held.iter().map(|one| one.lease).collect();
+        let kept = self.shared.write("renewing leases", move |transaction| {
+            let now = database::now(transaction)?;
+            let mut statement = transaction.prepare_cached(
+                "UPDATE outbox_event SET due_at = ?1 \
+                 WHERE sequence = ?2 AND token = ?3 AND status = 'dispatched' AND due_at > ?4",
+            )?;
+            let renewed = leases.iter().map(|one| {
+                let until = after(now, lease);
+                Ok(statement.execute(params![until, one.sequence, one.token.to_string(), micros(now)])? == 1)
+            });
+            renewed.collect::<rusqlite::Result<Vec<bool>>>()
+        });
+        let kept = kept.await?;
+        Ok(held
+            .iter()
+            .zip(kept)
+            .filter(|(_, kept)| !kept)
+            .map(|(one, _)| LeaseLost { event: one.event.clone() })
+            .collect())
+    }
+
+    /// Looks every 20 ms whether another connection has committed anything since the last claim.
+    async fn wait(&self, at_most: Duration) {
+        let began = Instant::now();
+        while let Some(left) = at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+            tokio::time::sleep(left.min(Duration::from_millis(20))).await;
+            let now = self.shared.run("looking for changes", |connection| data_version(connection)).await;
+            if now.is_ok_and(|now| now != self.seen.load(Relaxed)) {
+                return;
+            }
+        }
+    }
+}
+
+/// A number that changes when another connection commits.
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+/// Fails the attempts of events whose lease has ended.
+fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claimed) -> rusqlite::Result<()> {
+    let now = database::now(transaction)?;
+    for (row, token, by) in find_expired(transaction, now, limit_of(order))? {
+        let (sequence, id) = (row.sequence, row.id.clone());
+        match row.read_in::<Dispatched>() {
+            Ok(event) => {
+                let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
+                let change = Change::of_expired(&event, &order.worker);
+                settle(transaction, (sequence, token), &change, now, None)?;
+                point("in the sweep");
+                claimed.expired.push(event);
+            }
+            Err(why) => {
+                quarantine(transaction, sequence, &why, now)?;
+                claimed.quarantined.push((id, why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes due events, and counts their attempt.
+fn claim(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claimed) -> rusqlite::Result<()> {
+    let now = database::now(transaction)?;
+    let token = Token::now_v7();
+    let mut rows = find_due(transaction, order, now)?;
+    rows.sort_by_key(|row| row.sequence);
+    let hold =
+        Hold { token: &token.to_string(), worker: &order.worker, since: micros(now), until: after(now, order.lease) };
+    dispatch(transaction, &mut rows, &hold)?;
+    let since = Instant::now();
+    for row in rows {
+        let (sequence, id) = (row.sequence, row.id.clone());
+        match row.read_in::<Dispatched>() {
+            Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at: now, since })),
+            Err(why) => {
+                quarantine(transaction, sequence, &why, now)?;
+                claimed.quarantined.push((id, why));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! The relay: from the outbox to the broker, one loop for every database and every broker.
+//!
+//! It claims due events under a lease (the attempt is stored before the send), sends them at the same time with a
+//! time-out for each, renews the leases of those that take long, and settles what came of each. What a crash may cost is
+//! a second delivery, which the consumer's [inbox](crate::inbox) tells from the first; never a loss.
+
+mod settings;
+mod turn;
+
+use std::fmt;
+use std::future::Future;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+pub use self::settings::{Settings, Unkeepable};
+use self::turn::Turn;
+use crate::EventId;
+use crate::audit::AuditTrail;
+use crate::broker::Broker;
+use crate::outbox::{LeaseLost, Store, StoreError};
+
+/// Moves events from one store to one broker. Many relays, in many processes, may share the store.
+///
+/// # Panics
+///
+/// It runs on a tokio runtime with time and, for a server, with I/O enabled (`enable_all`); tokio panics without.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")] {
+/// # use integration_automation_patterns::outbox::{Desk, sqlite};
+/// # use integration_automation_patterns::broker::{Answer, Consumer, in_process};
+/// # use integration_automation_patterns::relay::{Relay, Settings};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let outbox = sqlite::Outbox::open(":memory:")?;
+/// let (broker, _listener) = in_process(16);
+/// let relay = Relay::new("relay-1", outbox, broker, Settings::default())?;
+/// let summary = relay.run(std::future::ready(())).await; // until told to stop: here at once
+/// assert_eq!(summary.acknowledged, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok(())
+/// # }
+/// # main().unwrap();
+/// # }
+/// ```
+pub struct Relay<S, B> {
+    name: String,
+    store: S,
+    broker: Arc<B>,
+    settings: Settings,
+    watch: Box<dyn Fn(&Incident) + Send + Sync>,
+    trail: AuditTrail,
+    progress: Mutex<Summary>,
+}
+
+impl<S: Store, B: Broker> Relay<S, B> {
+    /// A relay under a name, which the history of every event that it claims will show.
+    ///
+    /// # Errors
+    ///
+    /// [`Unkeepable`], where the settings cannot hold what a relay promises.
+    pub fn new(name: impl Into<String>, store: S, broker: B, settings: Settings) -> Result<Self, Unkeepable> {
+        let (name, settings) = (name.into(), settings.check()?);
+        if name.trim().is_empty() {
+            return Err(Unkeepable(
+                "a relay needs a name: the history of every event that it claims shows it".to_owned(),
+            ));
+        }
+        Ok(Self {
+            name,
+            store,
+            broker: Arc::new(broker),
+            settings,
+            watch: Box::new(|incident| drop(writeln!(std::io::stderr(), "{incident}"))),
+            trail: AuditTrail::silent(),
+            progress: Mutex::default(),
+        })
+    }
+
+    /// Calls `watch` with whatever goes wrong and does not stop the relay: for a log and for alarms. Where nothing is said, it
+    /// is written to standard error.
+    #[must_use = "this gives the relay back"]
+    pub fn watch(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
+        Self { watch: Box::new(watch), ..self }
+    }
+
+    /// Tells a trail of every change of state that this relay makes: once it is stored, and once for each.
+    #[must_use = "this gives the relay back"]
+    pub fn trail(self, trail: AuditTrail) -> Self {
+        Self { trail, ..self }
+    }
+
+    /// Works until `stop` is ready, then claims no more, waits for its sends, and gives back what it could not send.
+    ///
+    /// Dropped instead, it leaves what it holds until the leases end, with an attempt spent.
+    ///
+    /// Nothing that a store or a broker answers ends it: it tries again, ever more slowly, and tells
+    /// [`watch`](Self::watch).
+    pub async fn run(&self, stop: impl Future<Output = ()> + Send) -> Summary {
+        self.drive(stop, false).await
+    }
+
+    /// Works until nothing is on its way and nothing is due within one [poll](Settings::poll), or until `stop` is ready:
+    /// for a program that runs now and then. It returns, too, when the broker cannot be reached, with the events given back.
+    ///
+    /// What waits for its retry, and what another relay has under its lease, stays for the next time:
+    /// [`Desk::counts`](crate::outbox::Desk::counts) says how much that is.
+    pub async fn run_until_idle(&self, stop: impl Future<Output = ()> + Send) -> Summary {
+        self.drive(stop, true).await
+    }
+
+    /// Both are polled side by side: `stop` may ask the same store, and must not be left half-way while the relay waits
+    /// for it.
+    async fn drive(&self, stop: impl Future<Output = ()> + Send, until_idle: bool) -> Summary {
+        let stopped = watch::Sender::new(false);
+        let mut turn = pin!(Turn::new(self).run(stopped.subscribe(), until_idle));
+        tokio::select! {
+            summary = &mut turn => return summary,
+            () = stop => drop(stopped.send_replace(true)),
+        }
+        turn.await
+    }
+
+    /// What this relay has done so far, in all its runs: to be read at any time from another task, for metrics.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")] {
+    /// # use integration_automation_patterns::outbox::sqlite;
+    /// # use integration_automation_patterns::broker::in_process;
+    /// # use integration_automation_patterns::relay::{Relay, Settings};
+    /// # use std::sync::Arc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let outbox = sqlite::Outbox::open(":memory:")?;
+    /// # let (broker, _listener) = in_process(16);
+    /// let relay = Arc::new(Relay::new("relay-1", outbox, broker, Settings::default())?);
+    /// let running = tokio::spawn({
+    ///     let relay = Arc::clone(&relay);
+    ///     async move { relay.run_until_idle(std::future::pending()).await }
+    /// });
+    /// assert_eq!(relay.progress().failed, 0); // at any time, such as when the metrics are asked for
+    /// assert_eq!(running.await?, relay.progress());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    pub fn progress(&self) -> Summary {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts, for one run and for all.
+    fn count(&self, run: &mut Summary, counter: fn(&mut Summary) -> &mut u64, more: usize) {
+        let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        for summary in [run, &mut *all] {
+            let count = counter(summary);
+            *count = count.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn report(&self, incident: &Incident) {
+        // Who watches must not end what is watched.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.watch)(incident)));
+    }
+}
+
+impl<S: fmt::Debug, B: fmt::Debug> fmt::Debug for Relay<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("name", &self.name)
+            .field("store", &self.store)
+            .field("broker", &self.broker)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a relay did, in one run or [so far](Relay::progress).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Attempts begun.
+    pub claimed: u64,
+    /// Events that the broker has confirmed.
+    pub acknowledged: u64,
+    /// Attempts that failed and have another to follow.
+    pub retrying: u64,
+    /// Events that became dead letters.
+    pub failed: u64,
+    /// Events that went back unsent.
+    pub given_back: u64,
+    /// Attempts of other relays that were found to have ended with their lease.
+    pub expired: u64,
+    /// Settlements that came too late.
+    pub lost: u64,
+    /// Attempts in which the broker's code panicked: they have failed when their lease ends.
+    pub panicked: u64,
+}
+
+/// What went wrong without stopping the relay.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Incident {
+    /// The store failed, and is tried again.
+    Store(StoreError),
+    /// The store did not answer in time, and is tried again.
+    StoreTimeout(&'static str),
+    /// A claim's lease had ended before it was settled or renewed.
+    LeaseLost(LeaseLost),
+    /// The broker cannot be reached, and the relay pauses.
+    Unreachable(String),
+    /// A row is no valid event, and is a dead letter now.
+    Quarantined {
+        /// The id in the row.
+        event: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The broker's code panicked. The event is given out again when its lease ends.
+    SendPanicked(Option<EventId>),
+}
+
+impl fmt::Display for Incident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => write!(f, "the store failed, and is tried again: {error}"),
+            Self::StoreTimeout(doing) => write!(f, "the store did not answer in time, and is tried again: {doing}"),
+            Self::LeaseLost(lost) => lost.fmt(f),
+            Self::Unreachable(reason) => write!(f, "the broker cannot be reached, and the relay pauses: {reason}"),
+            Self::Quarantined { event, why } => write!(f, "{event} is no valid event, and a dead letter now: {why}"),
+            Self::SendPanicked(Some(event)) => write!(f, "the broker's code panicked while it sent {event}"),
+            Self::SendPanicked(None) => f.write_str("the broker's code panicked while it sent an event"),
+        }
+    }
+}
+
+/// A relay can be a task of a runtime of many threads.
+#[cfg(test)]
+fn _runs_anywhere<S: Store, B: Broker>(relay: &Relay<S, B>) -> impl Future<Output = Summary> + Send {
+    relay.run(std::future::pending())
+}

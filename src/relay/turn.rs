@@ -1,0 +1,332 @@
+//! One run of a relay: what is on its way, what is not settled yet, and when to do what.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+
+use super::{Incident, Relay, Summary};
+use crate::audit::Action;
+use crate::broker::{Broker, SendError};
+use crate::crash_point::point;
+use crate::hop::Hop;
+use crate::outbox::{Claim, ClaimOrder, HeldLease, LeaseLost, Settlement, Store, StoreError};
+use crate::{AnyEnvelope, DeliveryStatus};
+
+/// The waits after a failure of broker or store: doubled from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(15);
+
+/// How much later than this process reckons an event may be due by the database's clock.
+const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
+
+pub(super) struct Turn<'a, S, B> {
+    relay: &'a Relay<S, B>,
+    sends: JoinSet<(Claim, Outcome)>,
+    held: HashMap<Id, (HeldLease, AbortHandle)>,
+    unsettled: Vec<Settlement>,
+    cancel: watch::Sender<bool>,
+    broker_pause: Pause,
+    store_pause: Pause,
+    /// Whether the store may have something to claim.
+    hungry: bool,
+    /// When the first retry is due that this relay knows of.
+    next_due: Option<Instant>,
+    summary: Summary,
+}
+
+enum Outcome {
+    Answered(Result<(), SendError>),
+    TimedOut,
+    Cancelled,
+}
+
+impl Outcome {
+    /// As the span of the send tells it.
+    const fn told(&self) -> Result<&'static str, &'static str> {
+        match self {
+            Self::Answered(Ok(())) => Ok("confirmed"),
+            Self::Answered(Err(SendError::Unreachable(_))) => Err("unreachable"),
+            Self::Answered(Err(SendError::Transient(_))) => Err("transient"),
+            Self::Answered(Err(SendError::Permanent(_))) => Err("permanent"),
+            Self::TimedOut => Err("timed_out"),
+            Self::Cancelled => Err("stopped"),
+        }
+    }
+}
+
+impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
+    pub(super) fn new(relay: &'a Relay<S, B>) -> Self {
+        Self {
+            relay,
+            sends: JoinSet::new(),
+            held: HashMap::new(),
+            unsettled: Vec::new(),
+            cancel: watch::Sender::new(false),
+            broker_pause: Pause::default(),
+            store_pause: Pause::default(),
+            hungry: true,
+            next_due: None,
+            summary: Summary::default(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>, until_idle: bool) -> Summary {
+        let settings = &self.relay.settings;
+        let mut stopping: Option<Instant> = None;
+        let third = settings.lease.checked_div(3).unwrap_or(settings.lease);
+        let mut renewal = interval_at(after(third), third);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.settle().await;
+            let idle = self.sends.is_empty() && self.unsettled.is_empty();
+            if stopping.is_some_and(|grace_ends| idle || self.store_is_gone(grace_ends)) {
+                return self.summary;
+            }
+            if stopping.is_none() && self.hungry && self.may_claim() {
+                self.claim().await;
+                continue;
+            }
+            let poll_ends = Instant::now().checked_add(settings.poll);
+            let due_soon = self.next_due.is_some_and(|due| poll_ends.is_some_and(|end| due <= end));
+            let nothing_to_do = !self.hungry && !due_soon;
+            if until_idle && idle && (nothing_to_do || self.broker_pause.level > 0) {
+                return self.summary;
+            }
+            let (pause, due) = (self.pause_ends(), self.next_due.filter(|_| !self.hungry && stopping.is_none()));
+            tokio::select! {
+                biased;
+                () = async { drop(stop.wait_for(|stop| *stop).await) }, if stopping.is_none() => stopping = Some(after(settings.grace)),
+                Some(ended) = self.sends.join_next_with_id(), if !self.sends.is_empty() => {
+                    self.ended(ended);
+                    while let Some(ended) = self.sends.try_join_next_with_id() {
+                        self.ended(ended);
+                    }
+                }
+                _ = renewal.tick(), if !self.sends.is_empty() => self.renew().await,
+                () = sleep_until(stopping.unwrap_or_else(Instant::now)), if stopping.is_some() && !*self.cancel.borrow() => {
+                    self.cancel.send_replace(true);
+                }
+                () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    (self.hungry, self.next_due) = (true, None);
+                }
+                () = self.relay.store.wait(settings.poll), if stopping.is_none() && !self.hungry => self.hungry = true,
+                else => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    fn count(&mut self, counter: fn(&mut Summary) -> &mut u64, more: usize) {
+        self.relay.count(&mut self.summary, counter, more);
+    }
+
+    fn room(&self) -> usize {
+        self.relay.settings.in_flight.saturating_sub(self.sends.len())
+    }
+
+    fn may_claim(&self) -> bool {
+        // A batch, rather than one event for each that ends.
+        let enough = self.relay.settings.in_flight.div_ceil(2);
+        let alone = self.sends.is_empty();
+        let probing = self.broker_pause.level > 0;
+        self.unsettled.is_empty()
+            && self.pause_ends().is_none()
+            && if probing { alone } else { alone || self.room() >= enough }
+    }
+
+    /// When the longer of the two pauses is over, if one is on.
+    fn pause_ends(&self) -> Option<Instant> {
+        self.broker_pause.until.max(self.store_pause.until).filter(|until| *until > Instant::now())
+    }
+
+    /// While it stops, a relay waits for its store no longer than for its sends: the leases end by themselves.
+    fn store_is_gone(&self, grace_ends: Instant) -> bool {
+        self.sends.is_empty() && self.store_pause.level > 0 && Instant::now() >= grace_ends
+    }
+
+    async fn claim(&mut self) {
+        let settings = &self.relay.settings;
+        let limit = if self.broker_pause.level > 0 { 1 } else { self.room() };
+        let order = ClaimOrder {
+            worker: self.relay.name.clone(),
+            limit,
+            lease: settings.lease,
+            after_failure: settings.after_failure,
+        };
+        let answer = timeout(settings.store_timeout, self.relay.store.claim(&order)).await;
+        let Some(claimed) = self.answer(answer.ok(), "claiming due events") else { return };
+        let taken = claimed.claims.len().saturating_add(claimed.quarantined.len());
+        self.hungry = taken >= limit || !claimed.expired.is_empty();
+        let dead = claimed.expired.iter().filter(|event| event.status() == DeliveryStatus::Failed).count();
+        self.count(|summary| &mut summary.failed, dead.saturating_add(claimed.quarantined.len()));
+        self.count(|summary| &mut summary.expired, claimed.expired.len());
+        for (event, why) in claimed.quarantined {
+            self.relay.report(&Incident::Quarantined { event, why });
+        }
+        for event in &claimed.expired {
+            let at = event.failure().map_or_else(Utc::now, |failure| failure.at);
+            self.relay.trail.record(Action::Expire, event, event.status(), at);
+        }
+        for claim in claimed.claims {
+            self.relay.trail.record(Action::Dispatch, &claim, DeliveryStatus::Dispatched, claim.claimed_at());
+            self.count(|summary| &mut summary.claimed, 1);
+            self.send(claim);
+        }
+    }
+
+    fn send(&mut self, claim: Claim) {
+        let (broker, time) = (Arc::clone(&self.relay.broker), self.relay.settings.send_timeout);
+        let mut cancelled = self.cancel.subscribe();
+        let lease = claim.lease();
+        let hop = Hop::send(&claim, &*broker, &self.relay.name);
+        let send = self.sends.spawn(async move {
+            let attempt = async {
+                tokio::select! {
+                    answer = timeout(time, broker.send(claim.event())) => answer.map_or(Outcome::TimedOut, Outcome::Answered),
+                    _ = cancelled.wait_for(|cancelled| *cancelled) => Outcome::Cancelled,
+                }
+            };
+            let outcome = hop.instrument(attempt).await;
+            point("after the broker's answer");
+            hop.end(outcome.told());
+            (claim, outcome)
+        });
+        self.held.insert(send.id(), (lease, send));
+    }
+
+    fn ended(&mut self, ended: Result<(Id, (Claim, Outcome)), JoinError>) {
+        let (id, (claim, outcome)) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let lease = self.held.remove(&error.id());
+                if error.is_panic() {
+                    self.count(|summary| &mut summary.panicked, 1);
+                    self.relay.report(&Incident::SendPanicked(lease.map(|(lease, _)| lease.event)));
+                }
+                return;
+            }
+        };
+        self.held.remove(&id);
+        // The next of its key may be due now.
+        self.hungry |= claim.ordering_key().is_some();
+        if let Outcome::Answered(Err(SendError::Unreachable(reason))) = &outcome {
+            self.broker_pause.longer();
+            self.relay.report(&Incident::Unreachable(reason.clone()));
+        } else if !matches!(outcome, Outcome::Cancelled) {
+            self.broker_pause.over();
+        }
+        self.unsettled.push(match outcome {
+            Outcome::Answered(Ok(())) => claim.acknowledge(),
+            Outcome::Answered(Err(SendError::Transient(reason))) => claim.fail(reason),
+            Outcome::Answered(Err(SendError::Permanent(reason))) => claim.reject(reason),
+            Outcome::Answered(Err(SendError::Unreachable(reason))) => claim.give_back(reason),
+            Outcome::TimedOut => {
+                let time = self.relay.settings.send_timeout;
+                claim.fail(format!("the broker did not confirm within {time:?}"))
+            }
+            Outcome::Cancelled => claim.give_back("the relay was stopped"),
+        });
+    }
+
+    async fn settle(&mut self) {
+        if self.unsettled.is_empty() || self.store_pause.until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
+        let settings = &self.relay.settings;
+        let answer = timeout(settings.store_timeout, self.relay.store.settle(&self.unsettled)).await;
+        let Some(lost) = self.answer(answer.ok(), "settling events") else { return };
+        for settlement in std::mem::take(&mut self.unsettled) {
+            if lost.iter().any(|lost| lost.event == *settlement.event().id()) {
+                continue;
+            }
+            let counter: fn(&mut Summary) -> &mut u64 = match settlement.event() {
+                _ if settlement.given_back().is_some() => |summary| &mut summary.given_back,
+                AnyEnvelope::Retrying(event) => {
+                    let wait =
+                        event.next_attempt_at().signed_duration_since(settlement.at()).to_std().unwrap_or_default();
+                    let due = Instant::now().checked_add(wait.saturating_add(CLOCKS_DIFFER));
+                    self.next_due = [self.next_due, due].into_iter().flatten().min();
+                    |summary| &mut summary.retrying
+                }
+                AnyEnvelope::Failed(_) => |summary| &mut summary.failed,
+                _ => |summary| &mut summary.acknowledged,
+            };
+            self.count(counter, 1);
+            let (action, at) = (settlement.action(), settlement.at());
+            self.relay.trail.record(action, settlement.event(), settlement.status(), at);
+            // What was given back is due when the pause is over.
+            self.hungry |= settlement.given_back().is_some();
+        }
+        self.lose(lost);
+    }
+
+    async fn renew(&mut self) {
+        let settings = &self.relay.settings;
+        let held: Vec<HeldLease> = self.held.values().map(|(lease, _)| lease.clone()).collect();
+        let answer = timeout(settings.store_timeout, self.relay.store.renew(&held, settings.lease)).await;
+        let Some(lost) = self.answer(answer.ok(), "renewing leases") else { return };
+        for (lease, send) in self.held.values() {
+            if lost.iter().any(|lost| lost.event == lease.event) {
+                send.abort();
+            }
+        }
+        self.lose(lost);
+    }
+
+    fn lose(&mut self, lost: Vec<LeaseLost>) {
+        for lost in lost {
+            self.count(|summary| &mut summary.lost, 1);
+            self.relay.report(&Incident::LeaseLost(lost));
+        }
+    }
+
+    /// What the store answered; nothing where it failed, which is reported, and makes the next call wait.
+    fn answer<T>(&mut self, answer: Option<Result<T, StoreError>>, doing: &'static str) -> Option<T> {
+        let incident = match answer {
+            Some(Ok(value)) => {
+                self.store_pause.over();
+                return Some(value);
+            }
+            Some(Err(error)) => Incident::Store(error),
+            None => Incident::StoreTimeout(doing),
+        };
+        self.relay.report(&incident);
+        self.store_pause.longer();
+        None
+    }
+}
+
+/// A pause that grows from failure to failure.
+#[derive(Default)]
+struct Pause {
+    level: u32,
+    until: Option<Instant>,
+}
+
+impl Pause {
+    fn longer(&mut self) {
+        let wait =
+            FIRST_PAUSE.saturating_mul(1_u32.checked_shl(self.level.min(16)).unwrap_or(u32::MAX)).min(LAST_PAUSE);
+        // Failures of events that were on their way together are one.
+        if self.until.is_none_or(|until| until <= Instant::now()) {
+            self.level = self.level.saturating_add(1);
+            self.until = Instant::now().checked_add(wait);
+        }
+    }
+
+    fn over(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Now and so long, or what for a process is never.
+fn after(wait: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(wait).or_else(|| now.checked_add(NEVER)).unwrap_or(now)
+}

@@ -1,0 +1,110 @@
+//! What another contract would change, field by field.
+
+use std::fmt;
+
+use super::contract::{Authority, Contract, others_may, outcome};
+use super::reconcile::Others;
+
+impl Contract {
+    /// What would change if another contract took this one's place, field by field.
+    ///
+    /// A change of authority writes nothing by itself; each line says what the next plan would do.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Authority, Contract};
+    ///
+    /// let with = |authority| Contract::builder("contact").system("crm").system("erp").field("email", authority).build();
+    /// let changes = with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
+    /// assert_eq!(
+    ///     changes[0].to_string(),
+    ///     "\"email\": shared, becomes owned by erp (the others may do nothing: an edit is refused): where the systems \
+    ///      differ, erp's value replaces the others"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn changes_to(&self, other: &Self) -> Vec<Change> {
+        let systems = (self.systems != other.systems)
+            .then(|| Change::Systems { from: self.systems.clone(), to: other.systems.clone() });
+        let names = self.names().chain(other.names().filter(|name| !self.names().any(|known| known == *name)));
+        let standings = names.map(|name| (name, self.standing(name), other.standing(name)));
+        let fields = standings.filter(|(_, from, to)| from != to);
+        systems
+            .into_iter()
+            .chain(fields.map(|(name, from, to)| Change::Field { name: name.to_owned(), from, to }))
+            .collect()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.synced_fields().chain(self.excluded_fields())
+    }
+
+    fn standing(&self, field: &str) -> Standing {
+        match self.authority_for(field) {
+            Some(authority) => Standing::Exchanged(authority.clone(), self.others_for(field)),
+            None if self.excluded_fields().any(|excluded| excluded == field) => Standing::Excluded,
+            None => Standing::NotNamed,
+        }
+    }
+}
+
+/// How a field stands in a contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is exchanged, under this authority; and where a system owns it, this is what the others may do.
+    Exchanged(Authority, Option<Others>),
+    /// It never leaves its system.
+    Excluded,
+    /// The contract does not name it, and so does not exchange it.
+    NotNamed,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchanged(authority, None) => authority.fmt(f),
+            Self::Exchanged(authority, others) => {
+                write!(f, "{authority} (the others may {})", others_may(authority, *others))
+            }
+            Self::Excluded => f.write_str("excluded"),
+            Self::NotNamed => f.write_str("not named"),
+        }
+    }
+}
+
+/// What another contract would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The parties, or their order, in which slots are passed.
+    Systems {
+        /// The parties so far.
+        from: Vec<String>,
+        /// The parties then.
+        to: Vec<String>,
+    },
+    /// How a field stands.
+    Field {
+        /// The field.
+        name: String,
+        /// How it stands so far.
+        from: Standing,
+        /// How it would stand.
+        to: Standing,
+    },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Systems { from, to } => write!(f, "the systems {from:?} become {to:?}, in this order"),
+            Self::Field { name, from, to } => {
+                write!(f, "{name:?}: {from}, becomes {to}: ")?;
+                match to {
+                    Standing::Exchanged(authority, others) => {
+                        write!(f, "where the systems differ, {}", outcome(authority, *others))
+                    }
+                    Standing::Excluded | Standing::NotNamed => f.write_str("every system keeps its own value"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! `Entry`: the plan for one field of a declared boundary, whose shape follows from who decides about the field.
+
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::apply::Found;
+use super::conflict::Stamp;
+use super::reconcile::{FieldPlan, Question, Rule, Verdict, Write, common_after, verdict};
+use super::review::{Answer, NotSettled, Review, Settled};
+use super::slot::{Base, Slot};
+use super::system;
+use crate::Refused;
+
+/// Who decides about the field of an [`Entry`].
+pub trait Kind {
+    /// Whether an edit by another system is refused.
+    const REFUSES: bool;
+    /// What a function may have made of the edits.
+    type Made<T>: Default;
+
+    #[doc(hidden)]
+    fn made<T>(made: &Self::Made<T>) -> Option<&Option<T>>;
+}
+
+/// One system owns the field, and the others may do what the policy says: its value is written to the others, and
+/// never to itself.
+#[derive(Debug)]
+pub struct Owned<Policy>(PhantomData<Policy>);
+
+/// The systems share the field.
+#[derive(Debug)]
+pub enum Shared {}
+
+/// Only a person decides on the field: it has questions, and no writes.
+#[derive(Debug)]
+pub enum Manual {}
+
+macro_rules! kinds {
+    ($($kind:ty, $refuses:literal;)*) => {
+        $(impl Kind for $kind {
+            const REFUSES: bool = $refuses;
+            type Made<T> = ();
+
+            fn made<T>((): &()) -> Option<&Option<T>> {
+                None
+            }
+        })*
+    };
+}
+
+kinds! {
+    Owned<system::Reject>, true;
+    Owned<system::Queue>, false;
+    Owned<system::Overwrite>, false;
+    Manual, false;
+}
+
+impl Kind for Shared {
+    const REFUSES: bool = false;
+    type Made<T> = Option<Option<T>>;
+
+    fn made<T>(made: &Self::Made<T>) -> Option<&Option<T>> {
+        made.as_ref()
+    }
+}
+
+/// A plan may write a field of this kind without a person.
+#[diagnostic::on_unimplemented(
+    message = "a plan does not write this field: only a person decides on it",
+    label = "its `question` is put to a person, and `settle` with the answer gives the writes"
+)]
+pub trait Written: Kind {}
+
+#[diagnostic::do_not_recommend]
+impl<Policy> Written for Owned<Policy> where Self: Kind {}
+#[diagnostic::do_not_recommend]
+impl Written for Shared {}
+
+/// The plan for one field.
+pub struct Entry<'a, T, K: Kind, const N: usize> {
+    slots: [&'a Slot<T>; N],
+    base: &'a Base<T>,
+    verdict: Verdict,
+    made: K::Made<T>,
+}
+
+impl<T, K: Kind, const N: usize> fmt::Debug for Entry<'_, T, K, N> {
+    /// What is to be done; never the values, which may be what no log should hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("verdict", &self.verdict).finish_non_exhaustive()
+    }
+}
+
+impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
+    where
+        T: Eq,
+    {
+        Self { slots, base, verdict: verdict(rule, &slots, base), made: K::Made::default() }
+    }
+
+    /// What is to be done.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Why a person must decide, where one must.
+    pub fn question(&self) -> Option<Question> {
+        match self.verdict {
+            Verdict::Ask(question) => Some(question),
+            _ => None,
+        }
+    }
+
+    /// What each system says: its place, and the value or nothing.
+    pub fn sides(&self) -> impl Iterator<Item = (usize, Option<&T>)> {
+        self.plan().sides()
+    }
+
+    /// What is to be written where.
+    pub fn writes(&self) -> impl Iterator<Item = Write<'_, T>>
+    where
+        T: Eq,
+        K: Written,
+    {
+        self.plan().writes()
+    }
+
+    /// What the systems agree on once the plan is carried out.
+    pub fn next_base(&self) -> Base<T>
+    where
+        T: Clone,
+    {
+        self.plan().next_base()
+    }
+
+    /// The question, as a row for a person: as [`FieldPlan::review`].
+    pub fn review<'s>(
+        &self,
+        record_id: impl Into<String>,
+        field: impl Into<String>,
+        systems: impl IntoIterator<Item = &'s str>,
+    ) -> Option<Review<T>>
+    where
+        T: Clone,
+    {
+        self.plan().review(record_id, field, systems)
+    }
+
+    /// What follows from a person's answer: as [`FieldPlan::settle`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotSettled`], with the answer given back: see there.
+    pub fn settle(&self, answer: Answer<T>) -> Result<Settled<'_, T>, Refused<Answer<T>, NotSettled>>
+    where
+        T: Eq,
+    {
+        self.plan().settle(answer)
+    }
+
+    fn plan(&self) -> FieldPlan<'_, T> {
+        FieldPlan::decided(self.verdict, &self.slots, self.base, K::made(&self.made), K::REFUSES)
+    }
+
+    #[doc(hidden)]
+    pub fn misfit(&self, answer: Option<&Answer<T>>) -> Option<NotSettled>
+    where
+        T: Eq,
+    {
+        answer.and_then(|answer| self.plan().why_not(answer))
+    }
+
+    /// The write to one system, which an answer settles where there is one.
+    #[doc(hidden)]
+    pub fn change<'p>(&'p self, answer: Option<&'p Answer<T>>, to: usize) -> Option<Write<'p, T>>
+    where
+        T: Eq,
+    {
+        let plan = self.plan();
+        match answer {
+            Some(answer) => {
+                Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan).find(|write| write.to == to)
+            }
+            None => plan.writes().find(|write| write.to == to),
+        }
+    }
+
+    /// The common state after the systems that have moved on were left as they are.
+    #[doc(hidden)]
+    pub fn base_after(&self, answer: Option<&Answer<T>>, moved_on: &[usize]) -> Base<T>
+    where
+        T: Eq + Clone,
+    {
+        let plan = self.plan();
+        if moved_on.iter().any(|to| self.change(answer, *to).is_some()) {
+            return self.base.clone();
+        }
+        match answer {
+            Some(answer) => common_after(answer.outcome(&plan), &self.slots, self.base),
+            None => plan.next_base(),
+        }
+    }
+}
+
+impl<T, const N: usize> Entry<'_, T, Shared, N> {
+    /// The same entry, with a conflict settled in favour of a system, by its place: as [`FieldPlan::prefer`].
+    #[must_use = "this gives the settled entry back"]
+    pub fn prefer(self, place: usize) -> Self {
+        Self { verdict: self.plan().prefer(place).verdict(), ..self }
+    }
+
+    /// The same entry, with a conflict settled in favour of a system, unless its field is blank: as
+    /// [`FieldPlan::prefer_unless_blank`].
+    #[must_use = "this gives the settled entry back"]
+    pub fn prefer_unless_blank(self, place: usize) -> Self {
+        Self { verdict: self.plan().prefer_unless_blank(place).verdict(), ..self }
+    }
+
+    /// The same entry, with a conflict settled in favour of the last writer: as [`FieldPlan::prefer_last_writer`].
+    #[must_use = "this gives the settled entry back"]
+    pub fn prefer_last_writer(self, stamps: &[Stamp; N], tolerance: Duration) -> Self
+    where
+        T: Eq,
+    {
+        Self { verdict: self.plan().prefer_last_writer(stamps, tolerance).verdict(), ..self }
+    }
+
+    /// The same entry, with a conflict settled by a function that makes one value of all edits: as [`FieldPlan::merge`].
+    #[must_use = "this gives the settled entry back"]
+    pub fn merge(self, merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Option<T>>) -> Self
+    where
+        T: Eq,
+    {
+        match self.plan().merge(merge).into_value() {
+            Some(value) => Self { verdict: Verdict::Merge, made: Some(value), ..self },
+            None => self,
+        }
+    }
+}
+
+/// What came of carrying out a plan: the common state `A` to store, and who must be read and planned again.
+#[derive(Debug)]
+#[must_use = "it has the common state, and says what must be planned again"]
+pub struct Carried<A> {
+    /// The common state. A field that was to be written to a system that has moved on is as it was.
+    pub agreed: A,
+    /// The names of the systems that have moved on since they were read. Nothing was written to them.
+    pub moved_on: Vec<&'static str>,
+}
+
+/// A plan could not be carried out, or not to the end.
+#[derive(Debug)]
+pub enum NotApplied {
+    /// An answer does not fit the plan. Nothing was written.
+    Answer {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        cause: NotSettled,
+    },
+    /// A system could not be written to. What was written before stays; the common state has not moved, and the next
+    /// plan does the rest.
+    Store {
+        /// The system.
+        system: &'static str,
+        /// Why.
+        cause: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl fmt::Display for NotApplied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { field, cause } => write!(f, "the answer about {field:?}: {cause}"),
+            Self::Store { system, cause } => {
+                write!(f, "a plan wants every system to take its changes, and {system:?} did not: {cause}; plan again")
+            }
+        }
+    }
+}
+
+impl Error for NotApplied {}
+
+#[doc(hidden)]
+pub fn refuse<A>(answers: A, cause: NotApplied) -> Refused<A, NotApplied> {
+    Refused::new(answers, cause)
+}
+
+/// What a change finds in a slot.
+#[doc(hidden)]
+pub fn found<T: PartialEq>(change: &Option<Write<'_, T>>, now: &Slot<T>) -> Found {
+    match (change, now.read()) {
+        (None, _) => Found::AlreadyWritten,
+        (Some(_), None) => Found::MovedOn,
+        (Some(write), Some(shown)) => write.found(shown),
+    }
+}
+
+/// What all changes find together.
+#[doc(hidden)]
+pub fn found_all(found: &[Found]) -> Found {
+    if found.contains(&Found::MovedOn) {
+        Found::MovedOn
+    } else if found.contains(&Found::AsExpected) {
+        Found::AsExpected
+    } else {
+        Found::AlreadyWritten
+    }
+}
+
+#[doc(hidden)]
+pub fn make<T: Clone>(change: &Option<Write<'_, T>>, slot: &mut Slot<T>) {
+    if let Some(write) = change {
+        *slot = Slot::from(write.value.cloned());
+    }
+}
+
+/// What a setter takes for a field of type `T`: a value, or an `Option`, where `None` clears the field.
+///
+/// ```
+/// use integration_automation_patterns::sync::Slot;
+/// use integration_automation_patterns::sync::entry::IntoSlot;
+///
+/// assert_eq!(IntoSlot::<u64>::into_slot(7), Slot::Value(7));
+/// assert_eq!(IntoSlot::<String>::into_slot("Al"), Slot::Value("Al".to_owned()));
+/// assert_eq!(IntoSlot::<String>::into_slot(None), Slot::Empty);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no value for a field of type `{T}`",
+    label = "wanted `{T}`, or an `Option` of it, where `None` clears the field"
+)]
+pub trait IntoSlot<T> {
+    /// What the field says then.
+    fn into_slot(self) -> Slot<T>;
+}
+
+impl<T> IntoSlot<T> for T {
+    fn into_slot(self) -> Slot<T> {
+        Slot::Value(self)
+    }
+}
+
+impl<T> IntoSlot<T> for Option<T> {
+    fn into_slot(self) -> Slot<T> {
+        Slot::from(self)
+    }
+}
+
+impl IntoSlot<String> for &str {
+    fn into_slot(self) -> Slot<String> {
+        Slot::Value(self.to_owned())
+    }
+}

@@ -1,0 +1,18 @@
+//! Crash tests: processes are killed at random moments and at named places, and afterwards the accounts must balance.
+//!
+//! The crate tests itself with it (`tests/crash.rs`), and so can whoever writes a [`Broker`](crate::broker::Broker) or
+//! runs a relay of their own: give [`CrashTest`] the commands of the processes, and [`Account`] what was committed and
+//! what came of it.
+
+mod account;
+mod crash;
+#[cfg(feature = "sqlite")]
+mod file_broker;
+mod point;
+
+pub use self::account::{Account, Unbalanced};
+pub use self::crash::{CrashFailed, CrashReport, CrashTest, Random};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use self::file_broker::{FileBroker, FileConsumer, Message};
+pub use self::point::{DIE_AT, POINTS, point};

@@ -1,0 +1,77 @@
+//! The names that spans carry, in one place: OpenTelemetry's conventions for messaging and CloudEvents, version 1.44, and
+//! the few of our own that the conventions have no word for.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44 (2026-08), `messaging-spans` and `cloudevents-spans`, which are both
+//! still marked "development" there; `otel.*` are the names by which `tracing-opentelemetry` takes what a `tracing` span
+//! has no place for.
+
+/// The version of the conventions that the names below are of.
+pub const CONVENTIONS: &str = "1.44";
+
+/// The span's name: `{operation} {destination}`, or with the event's type where no destination is known.
+pub const SPAN_NAME: &str = "otel.name";
+/// The span's kind, as the conventions say for each type of operation.
+pub const SPAN_KIND: &str = "otel.kind";
+/// `ERROR` where the operation failed.
+pub const STATUS_CODE: &str = "otel.status_code";
+
+/// The broker, such as `kafka`; `outbox` where an event is enqueued, and `inbox` where a person redrives it there.
+pub const SYSTEM: &str = "messaging.system";
+/// `enqueue`, `send`, `receive`, `process` or `redrive`.
+pub const OPERATION_NAME: &str = "messaging.operation.name";
+/// `create`, `send`, `receive` or `process`.
+pub const OPERATION_TYPE: &str = "messaging.operation.type";
+/// The queue, topic or subject, where it is known.
+pub const DESTINATION_NAME: &str = "messaging.destination.name";
+/// The event's id.
+pub const MESSAGE_ID: &str = "messaging.message.id";
+/// The event's correlation id.
+pub const CONVERSATION_ID: &str = "messaging.message.conversation_id";
+/// The relay's name.
+pub const CLIENT_ID: &str = "messaging.client.id";
+/// Why the operation failed, one word of a short list.
+pub const ERROR_TYPE: &str = "error.type";
+
+/// The event's id.
+pub const EVENT_ID: &str = "cloudevents.event_id";
+/// The system that the event comes from.
+pub const EVENT_SOURCE: &str = "cloudevents.event_source";
+/// The event's type.
+pub const EVENT_TYPE: &str = "cloudevents.event_type";
+
+/// Own: the number of the attempt, by the count of whoever makes it.
+pub const ATTEMPT: &str = "integration_event.attempt";
+/// Own: what came of the operation, where it did not fail.
+pub const OUTCOME: &str = "integration_event.outcome";
+/// Own, written by [`FreshIds`](super::FreshIds): the trace.
+pub const TRACE_ID: &str = "trace_id";
+/// Own, written by [`FreshIds`](super::FreshIds): this span.
+pub const SPAN_ID: &str = "span_id";
+/// Own, written by [`FreshIds`](super::FreshIds): the span that this one follows.
+pub const PARENT_ID: &str = "parent_id";
+
+/// All of them: a span of this crate has no other field.
+pub const ALL: [&str; 19] = [
+    SPAN_NAME,
+    SPAN_KIND,
+    STATUS_CODE,
+    SYSTEM,
+    OPERATION_NAME,
+    OPERATION_TYPE,
+    DESTINATION_NAME,
+    MESSAGE_ID,
+    CONVERSATION_ID,
+    CLIENT_ID,
+    ERROR_TYPE,
+    EVENT_ID,
+    EVENT_SOURCE,
+    EVENT_TYPE,
+    ATTEMPT,
+    OUTCOME,
+    TRACE_ID,
+    SPAN_ID,
+    PARENT_ID,
+];
+
+/// The target of every span, beside which a subscriber can filter.
+pub const TARGET: &str = "integration_event";

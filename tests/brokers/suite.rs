@@ -1,0 +1,559 @@
+//! What every adapter must do, whichever its broker is.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use integration_automation_patterns::broker::{Broker, Consumer, Delivery, SendError};
+use integration_automation_patterns::inbox::{Fault, Handled, Rules, sqlite as inbox};
+use integration_automation_patterns::outbox::{Filter, sqlite as outbox};
+use integration_automation_patterns::relay::{Relay, Settings, Summary};
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+use integration_automation_patterns::state::{Dispatched, Pending};
+use integration_automation_patterns::{Envelope, EventId, Untyped};
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use super::proxy::{Mode, Proxy};
+
+/// A place of its own at the broker for one test.
+pub(crate) trait Server: Sized {
+    type Broker: Broker;
+    type Consumer: Consumer;
+    /// More than the broker takes in one message.
+    const TOO_LARGE: usize;
+
+    fn fresh() -> impl Future<Output = Self>;
+    /// Where the server listens.
+    fn address(&self) -> SocketAddr;
+    /// The sending side, over the address given: the server's, or a proxy's.
+    fn broker(&self, address: SocketAddr) -> Self::Broker;
+    /// The receiving side. What was not answered to the last one is delivered to the next.
+    fn consumer(&self) -> impl Future<Output = Self::Consumer>;
+    /// A message of another program.
+    fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()>;
+    /// How this broker calls an attribute of a CloudEvent.
+    fn header(attribute: &str) -> String;
+    fn remove(self) -> impl Future<Output = ()>;
+}
+
+/// Ends a test that would wait for ever.
+pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(90), work).await.expect("the test does not end")
+}
+
+fn unique(name: &str) -> String {
+    format!("{name}-{}", Uuid::now_v7().simple())
+}
+
+fn build(id: &str, body: &[u8]) -> Envelope<Pending> {
+    Envelope::builder("crm", Untyped::new("crm.lead.created", body)).id(id.parse().unwrap()).build().unwrap()
+}
+
+fn event(id: &str) -> Envelope<Dispatched> {
+    build(id, id.as_bytes()).dispatch()
+}
+
+async fn next<C: Consumer>(consumer: &mut C) -> Delivery<C::Answer> {
+    loop {
+        match consumer.next().await {
+            Ok(delivery) => return delivery.expect("a delivery"),
+            Err(error) => {
+                eprintln!("{error}");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+async fn next_id<C: Consumer>(consumer: &mut C) -> String {
+    next(consumer).await.facts().id().to_string()
+}
+
+fn rules() -> Rules {
+    Rules::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
+}
+
+/// A database with an inbox, and one row for each effect.
+struct Effects(Connection);
+
+impl Effects {
+    fn new() -> Self {
+        let mut connection = Connection::open_in_memory().unwrap();
+        inbox::install(&mut connection).unwrap();
+        connection.execute_batch("CREATE TABLE effect (id TEXT NOT NULL, key TEXT)").unwrap();
+        Self(connection)
+    }
+
+    fn process<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
+        let effect = |transaction: &rusqlite::Transaction<'_>, event: &Envelope<_>| {
+            transaction
+                .execute("INSERT INTO effect VALUES (?1, ?2)", (event.id().to_string(), event.ordering_key()))?;
+            Ok(())
+        };
+        inbox::process(&mut self.0, delivery, &rules(), effect).unwrap()
+    }
+
+    /// The effect fails for the moment, and shall be tried again soon.
+    fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
+        let policy = RetryPolicy::new(5, Backoff::Fixed(Duration::from_millis(200))).unwrap();
+        let fail = |_: &rusqlite::Transaction<'_>, _: &Envelope<_>| Err(Fault::transient("the ERP is busy"));
+        inbox::process(&mut self.0, delivery, &rules().retry_policy(policy), fail).unwrap()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let mut rows = self.0.prepare("SELECT id FROM effect ORDER BY rowid").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+}
+
+/// The ids of so many deliveries, where the effect of the first one fails, and of each other not.
+pub(crate) async fn the_first_failing<C: Consumer>(consumer: &mut C, count: usize) -> Vec<String> {
+    let (mut effects, mut ids) = (Effects::new(), Vec::new());
+    while ids.len() < count {
+        let delivery = next(consumer).await;
+        ids.push(delivery.facts().id().to_string());
+        let handled = if ids.len() == 1 { effects.fail(delivery) } else { effects.process(delivery) };
+        assert!(!matches!(handled, Handled::Duplicate(_)), "what failed is no duplicate");
+        handled.tell().await.unwrap();
+    }
+    ids
+}
+
+/// Takes deliveries in until there were effects of `count` events, and answers each.
+async fn consume<C: Consumer>(consumer: &mut C, effects: &mut Effects, count: usize) {
+    let mut done = 0;
+    while done < count {
+        let handled = effects.process(next(consumer).await);
+        done += usize::from(matches!(handled, Handled::Processed(_)));
+        if let Err(error) = handled.tell().await {
+            eprintln!("an answer was lost: {error}");
+        }
+    }
+}
+
+/// Takes deliveries in until there was an effect of this event.
+async fn consume_until<C: Consumer>(consumer: &mut C, id: &str) {
+    let mut effects = Effects::new();
+    while effects.ids().last().is_none_or(|last| last != id) {
+        consume(consumer, &mut effects, 1).await;
+    }
+}
+
+pub(crate) async fn an_event_arrives_with_all_it_says_about_itself<S: Server>() {
+    let server = S::fresh().await;
+    let sent = Envelope::builder("Payroll (old)", Untyped::new("payroll.run closed/ü", b"\x00\xff{}"))
+        .id("evt 1/ü".parse().unwrap())
+        .correlation_id("import 7")
+        .ordering_key("run-7 %41")
+        .tag("region", "Zürich \"Nord\" 100%")
+        .tag("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .tag("Not an extension", "a=b&c\r\nd")
+        .build_at("2026-01-05T08:00:00.123456Z".parse().unwrap())
+        .unwrap()
+        .dispatch();
+    server.broker(server.address()).send(&sent).await.unwrap();
+    let mut consumer = server.consumer().await;
+    let delivery = next(&mut consumer).await;
+    let found = delivery.facts();
+    assert_eq!(found.id(), sent.id());
+    assert_eq!(found.event_type(), sent.event_type());
+    assert_eq!(found.source_system(), sent.source_system());
+    assert_eq!(found.schema_version(), sent.schema_version());
+    assert_eq!(found.correlation_id(), sent.correlation_id());
+    assert_eq!(found.ordering_key(), sent.ordering_key());
+    assert_eq!(found.tags(), sent.tags());
+    assert_eq!(found.created_at(), sent.created_at());
+    assert_eq!(found.payload().bytes(), sent.payload().bytes());
+    assert_eq!(found.attempts(), 0, "the receiver counts its own");
+    drop((delivery, consumer));
+    server.remove().await;
+}
+
+pub(crate) async fn a_schema_version_and_an_empty_payload_arrive<S: Server>() {
+    let server = S::fresh().await;
+    let payload = Untyped::new("crm.lead.created", b"").with_schema_version("2.1");
+    let sent = Envelope::builder("crm", payload).build().unwrap().dispatch();
+    server.broker(server.address()).send(&sent).await.unwrap();
+    let mut consumer = server.consumer().await;
+    let delivery = next(&mut consumer).await;
+    assert_eq!((delivery.facts().schema_version(), delivery.facts().payload().bytes()), ("2.1", &b""[..]));
+    drop((delivery, consumer));
+    server.remove().await;
+}
+
+pub(crate) async fn what_is_confirmed_is_not_delivered_again<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    let mut effects = Effects::new();
+    broker.send(&event("1")).await.unwrap();
+    let mut consumer = server.consumer().await;
+    consume(&mut consumer, &mut effects, 1).await;
+    drop(consumer);
+    broker.send(&event("2")).await.unwrap();
+    let mut consumer = server.consumer().await;
+    assert_eq!(next_id(&mut consumer).await, "2");
+    assert_eq!(effects.ids(), ["1"]);
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn what_is_not_answered_is_delivered_again<S: Server>() {
+    let server = S::fresh().await;
+    server.broker(server.address()).send(&event("1")).await.unwrap();
+    let mut consumer = server.consumer().await;
+    drop(next(&mut consumer).await);
+    drop(consumer);
+    let mut consumer = server.consumer().await;
+    assert_eq!(next_id(&mut consumer).await, "1");
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn an_event_that_is_sent_twice_has_one_effect<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    broker.send(&event("1")).await.unwrap();
+    broker.send(&event("1")).await.unwrap(); // stored once or twice, it is a success
+    broker.send(&event("2")).await.unwrap();
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    consume(&mut consumer, &mut effects, 2).await;
+    assert_eq!(effects.ids(), ["1", "2"]);
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn events_of_one_id_from_two_sources_are_two<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    for source in ["crm", "erp"] {
+        let event = Envelope::builder(source, Untyped::new("crm.lead.created", b"{}")).id("1".parse().unwrap());
+        broker.send(&event.build().unwrap().dispatch()).await.unwrap();
+    }
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    consume(&mut consumer, &mut effects, 2).await;
+    assert_eq!(effects.ids(), ["1", "1"]);
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn a_retry_is_delivered_again_and_then_it_is_the_first_still<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    broker.send(&event("1")).await.unwrap();
+    let mut consumer = server.consumer().await;
+    assert_eq!(the_first_failing(&mut consumer, 2).await, ["1", "1"]);
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn a_cloud_event_of_another_program_arrives<S: Server>() {
+    let server = S::fresh().await;
+    let headers = [
+        ("specversion", "1.0"),
+        ("id", "A234-1234-1234"),
+        ("source", "//shop.example.com/orders"),
+        ("type", "com.example.order.placed"),
+        ("tenant", "eu-west-1"),
+    ];
+    let headers = headers.map(|(name, value)| (S::header(name), value));
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    server.foreign(&headers, b"<order/>").await;
+    let mut consumer = server.consumer().await;
+    let delivery = next(&mut consumer).await;
+    let found = delivery.facts();
+    assert_eq!(found.id().to_string(), "A234-1234-1234");
+    assert_eq!((found.source_system(), found.event_type()), ("//shop.example.com/orders", "com.example.order.placed"));
+    assert_eq!(*found.tags(), BTreeMap::from([("tenant".to_owned(), "eu-west-1".to_owned())]));
+    assert_eq!(found.payload().bytes(), b"<order/>");
+    drop((delivery, consumer));
+    server.remove().await;
+}
+
+pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothing<S: Server>() {
+    let server = S::fresh().await;
+    server.foreign(&[("colour", "red")], b"\xffhello").await;
+    server.broker(server.address()).send(&event("1")).await.unwrap();
+
+    let mut consumer = server.consumer().await;
+    let delivery = next(&mut consumer).await;
+    let first_id = delivery.facts().id().clone();
+    assert_eq!(delivery.facts().event_type(), "unreadable");
+    drop((delivery, consumer));
+
+    struct LeadCreated;
+    impl integration_automation_patterns::Event for LeadCreated {
+        const TYPE: &'static str = "crm.lead.created";
+    }
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    let rules = rules().accept::<LeadCreated>();
+    let (mut seen, mut ids) = (0, Vec::<EventId>::new());
+    while seen < 2 {
+        let delivery = next(&mut consumer).await;
+        seen += usize::from(!ids.contains(delivery.facts().id()));
+        ids.push(delivery.facts().id().clone());
+        let handled = inbox::process(&mut effects.0, delivery, &rules, |_, _| Ok(())).unwrap();
+        handled.tell().await.unwrap();
+    }
+    assert!(ids.contains(&first_id), "delivered again, it has the same id: {first_id} of {ids:?}");
+    let dead = inbox::dead_letters(&effects.0, &Filter::default(), 10).unwrap();
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].event.payload().bytes(), b"\xffhello");
+    let why = &dead[0].event.tags()["unreadable"];
+    assert_eq!(why, "a CloudEvent has the attribute specversion, and this message has none");
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn what_is_too_large_is_refused_for_good_and_harms_no_other<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    broker.send(&event("1")).await.unwrap();
+    let large = build("2", &vec![b'x'; S::TOO_LARGE]).dispatch();
+    let next_to_it = event("3");
+    let (refused, sent) = tokio::join!(broker.send(&large), broker.send(&next_to_it));
+    assert!(matches!(refused, Err(SendError::Permanent(_))), "{refused:?}");
+    sent.unwrap();
+    server.remove().await;
+}
+
+pub(crate) async fn a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    let tagged = |length: usize| {
+        let builder = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"));
+        builder.tag("note", "n".repeat(length)).correlation_id("c".repeat(length)).build().unwrap().dispatch()
+    };
+    let typed = |length: usize| {
+        let payload = Untyped::new("t".repeat(length), b"{}");
+        Envelope::builder("s".repeat(length), payload).id("i".repeat(length).parse().unwrap()).build().unwrap()
+    };
+    for event in [tagged(300), tagged(300_000), typed(300).dispatch(), typed(300_000).dispatch()] {
+        let sent = broker.send(&event).await;
+        assert!(matches!(sent, Ok(()) | Err(SendError::Permanent(_))), "{sent:?}");
+    }
+    broker.send(&event("1")).await.unwrap();
+    let mut consumer = server.consumer().await;
+    consume_until(&mut consumer, "1").await;
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn a_server_that_is_gone_is_unreachable_and_used_once_it_is_there<S: Server>() {
+    let server = S::fresh().await;
+    let proxy = Proxy::start(server.address()).await;
+    proxy.set(Mode::Cut);
+    let broker = server.broker(proxy.address);
+    let sends = futures_util::future::join_all((0..20).map(|_| async { broker.send(&event("1")).await }));
+    for sent in sends.await {
+        assert!(matches!(sent, Err(SendError::Unreachable(_))), "{sent:?}");
+    }
+    proxy.set(Mode::Open);
+    broker.send(&event("1")).await.unwrap();
+    proxy.set(Mode::Cut);
+    // The loss itself may be noticed by a send; after that, nothing was sent.
+    let mut last = broker.send(&event("2")).await;
+    for _ in 0..100 {
+        if matches!(last, Err(SendError::Unreachable(_))) {
+            break;
+        }
+        assert!(matches!(last, Err(SendError::Transient(_))), "{last:?}");
+        last = broker.send(&event("2")).await;
+    }
+    assert!(matches!(last, Err(SendError::Unreachable(_))), "{last:?}");
+    proxy.set(Mode::Open);
+    while let Err(error) = broker.send(&event("3")).await {
+        assert!(!matches!(error, SendError::Permanent(_)), "{error}");
+        tokio::task::yield_now().await;
+    }
+    server.remove().await;
+}
+
+pub(crate) async fn nobody_listens_at_the_port<S: Server>() {
+    let server = S::fresh().await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let sent = server.broker(address).send(&event("1")).await;
+    assert!(matches!(sent, Err(SendError::Unreachable(_))), "{sent:?}");
+    server.remove().await;
+}
+
+pub(crate) async fn a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect<S: Server>() {
+    let server = S::fresh().await;
+    let proxy = Proxy::start(server.address()).await;
+    let broker = server.broker(proxy.address);
+    broker.send(&event("1")).await.unwrap();
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    consume(&mut consumer, &mut effects, 1).await;
+
+    proxy.set(Mode::Deaf);
+    let two = event("2");
+    let (sent, ()) = tokio::join!(broker.send(&two), async {
+        consume(&mut consumer, &mut effects, 1).await; // the server has it
+        proxy.set(Mode::Cut);
+    });
+    assert!(matches!(sent, Err(SendError::Transient(_) | SendError::Unreachable(_))), "{sent:?}");
+    proxy.set(Mode::Open);
+    while let Err(error) = broker.send(&event("2")).await {
+        assert!(!matches!(error, SendError::Permanent(_)), "{error}");
+        tokio::task::yield_now().await;
+    }
+    while let Err(error) = broker.send(&event("3")).await {
+        assert!(!matches!(error, SendError::Permanent(_)), "{error}");
+        tokio::task::yield_now().await;
+    }
+    consume(&mut consumer, &mut effects, 1).await;
+    assert_eq!(effects.ids(), ["1", "2", "3"]);
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn a_send_that_is_given_up_harms_no_other<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    for phase in ["before it is connected", "afterwards"] {
+        for number in 0..50 {
+            let given_up = event(&format!("given up {phase} {number}"));
+            tokio::select! {
+                biased;
+                _ = broker.send(&given_up) => {}
+                // After as many looks at it as the number says.
+                () = async { for _ in 0..number { tokio::task::yield_now().await } } => {}
+            }
+        }
+        broker.send(&event(phase)).await.unwrap();
+    }
+    broker.send(&event("1")).await.unwrap();
+    let mut consumer = server.consumer().await;
+    consume_until(&mut consumer, "1").await;
+    drop(consumer);
+    server.remove().await;
+}
+
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.db", unique(name))))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
+        }
+    }
+}
+
+/// Ten keys with a tenth of the events each, in order, committed.
+fn enqueue(file: &File, count: usize, policy: RetryPolicy) {
+    let mut crm = Connection::open(&file.0).unwrap();
+    outbox::install(&mut crm).unwrap();
+    let business = crm.transaction().unwrap();
+    for number in 0..count {
+        let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
+            .id(format!("{number:04}").parse().unwrap())
+            .ordering_key(format!("lead-{}", number % 10))
+            .retry_policy(policy);
+        outbox::enqueue(&business, event.build().unwrap()).unwrap();
+    }
+    business.commit().unwrap();
+}
+
+fn each_once_and_in_order(effects: &Effects, count: usize) {
+    let mut ids = effects.ids();
+    let by_key = |key: usize| ids.iter().filter(move |id| id.parse::<usize>().unwrap() % 10 == key);
+    for key in 0..10 {
+        assert!(by_key(key).is_sorted(), "the order of a key: {:?}", by_key(key).collect::<Vec<_>>());
+    }
+    ids.sort();
+    assert_eq!(ids, (0..count).map(|number| format!("{number:04}")).collect::<Vec<_>>());
+}
+
+async fn relayed<S: Server>(file: &File, broker: S::Broker, work: impl Future<Output = ()>) -> Summary {
+    let store = outbox::Outbox::open(&file.0).unwrap();
+    let settings = Settings::default().poll(Duration::from_millis(20));
+    let relay = Relay::new("relay-1", store, broker, settings).unwrap().watch(|incident| eprintln!("{incident}"));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let relay = tokio::spawn(async move {
+        relay
+            .run(async {
+                let _ = stopped.await;
+            })
+            .await
+    });
+    work.await;
+    drop(stop);
+    relay.await.unwrap()
+}
+
+pub(crate) async fn what_a_transaction_commits_has_its_effect_once_and_in_order<S: Server>() {
+    let server = S::fresh().await;
+    let file = File::new("relay");
+    enqueue(&file, 200, RetryPolicy::DEFAULT);
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    let summary = relayed::<S>(&file, server.broker(server.address()), consume(&mut consumer, &mut effects, 200)).await;
+    assert_eq!((summary.claimed, summary.acknowledged), (200, 200));
+    each_once_and_in_order(&effects, 200);
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect<S: Server>() {
+    let server = S::fresh().await;
+    let file = File::new("cut");
+    enqueue(&file, 200, RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap());
+    let proxy = Proxy::start(server.address()).await;
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    proxy.set(Mode::Flaky);
+    let summary = relayed::<S>(&file, server.broker(proxy.address), consume(&mut consumer, &mut effects, 200)).await;
+    assert!(summary.retrying >= 5, "the cuts met too few sends: {summary:?}");
+    assert_eq!(summary.failed, 0);
+    each_once_and_in_order(&effects, 200);
+    drop(consumer);
+    server.remove().await;
+}
+
+/// The suite on one server, each test with the attribute given. `lossy` is for a server that a proxy can stand in front of.
+#[macro_export]
+macro_rules! suite_on {
+    ($server:ty $(, #[$attribute:meta])?) => {
+        $crate::suite_on! { @each $server, [$(#[$attribute])?],
+            an_event_arrives_with_all_it_says_about_itself
+            a_schema_version_and_an_empty_payload_arrive
+            what_is_confirmed_is_not_delivered_again
+            what_is_not_answered_is_delivered_again
+            an_event_that_is_sent_twice_has_one_effect
+            events_of_one_id_from_two_sources_are_two
+            a_retry_is_delivered_again_and_then_it_is_the_first_still
+            a_cloud_event_of_another_program_arrives
+            a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothing
+            what_is_too_large_is_refused_for_good_and_harms_no_other
+            a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives
+            nobody_listens_at_the_port
+            a_send_that_is_given_up_harms_no_other
+            what_a_transaction_commits_has_its_effect_once_and_in_order
+        }
+    };
+    (lossy $server:ty $(, #[$attribute:meta])?) => {
+        $crate::suite_on! { @each $server, [$(#[$attribute])?],
+            a_server_that_is_gone_is_unreachable_and_used_once_it_is_there
+            a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect
+            connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect
+        }
+    };
+    (@each $server:ty, $attributes:tt, $($name:ident)*) => {
+        $($crate::suite_on! { @one $server, $attributes, $name })*
+    };
+    (@one $server:ty, [$(#[$attribute:meta])?], $name:ident) => {
+        #[tokio::test(flavor = "multi_thread")]
+        $(#[$attribute])?
+        async fn $name() {
+            $crate::suite::in_time($crate::suite::$name::<$server>()).await;
+        }
+    };
+}

@@ -1,0 +1,242 @@
+//! Processes are killed with SIGKILL, at random moments and at every named place, and nothing is lost, invented, repeated
+//! or overtaken.
+//!
+//! A producer writes business rows and events in one transaction (and rolls every seventh back), two relays send to a
+//! broker in a file, a consumer has each effect once. All four are this test program, started again as one of them.
+//! `CRASH_KILLS` sets the number of kills, `CRASH_SEED` the seed of a run to do again.
+#![cfg(all(feature = "sqlite", feature = "testing", unix))]
+
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use integration_automation_patterns::inbox::Rules;
+use integration_automation_patterns::outbox::{Desk, Store};
+use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::testing::{Account, CrashTest, DIE_AT, FileBroker, POINTS};
+use integration_automation_patterns::{Envelope, Untyped};
+
+use sqlite::Files;
+
+const ROLE: &str = "CRASH_ROLE";
+const PLACE: &str = "CRASH_PLACE";
+const SCHEMA: &str = "CRASH_SCHEMA";
+const EVENTS: &str = "CRASH_EVENTS";
+
+/// The databases of source and target, and what each role does with them.
+trait Side {
+    type Outbox: Store + Desk;
+
+    fn set_up(&self) -> impl Future<Output = ()>;
+    fn outbox(&self) -> impl Future<Output = Self::Outbox>;
+    /// Changes records until there are so many changes, and enqueues an event with each.
+    fn produce(&self, events: u32) -> impl Future<Output = ()>;
+    /// Has the effect of each event, for ever.
+    fn consume(&self, broker: FileBroker) -> impl Future<Output = ()>;
+    fn account(&self) -> impl Future<Output = Account>;
+    fn end_leases(&self) -> impl Future<Output = ()>;
+}
+
+/// The change of this number: its key, its id, and the event of it.
+fn change(number: u32) -> (String, String, Envelope<Pending>) {
+    let (key, id) = (format!("key-{}", number % 10), format!("change-{number}"));
+    let policy = RetryPolicy::new(1000, Backoff::Fixed(Duration::from_millis(5))).unwrap();
+    let event = Envelope::builder("source", Untyped::new("source.record.changed", id.clone()));
+    let event = event.id(id.parse().unwrap()).ordering_key(key.clone()).retry_policy(policy).build().unwrap();
+    (key, id, event)
+}
+
+fn rules() -> Rules {
+    Rules::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// The directory of one test, with the broker's file.
+struct Place {
+    folder: PathBuf,
+    schema: Option<String>,
+}
+
+impl Place {
+    fn new(name: &str, schema: Option<String>) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { folder, schema }
+    }
+
+    fn broker(&self) -> FileBroker {
+        FileBroker::open(self.folder.join("broker.db")).unwrap()
+    }
+
+    /// The command that starts this program in one of its roles.
+    fn role(&self, role: &str, events: u32) -> impl Fn() -> Command + use<> {
+        let (folder, schema, role) = (self.folder.clone(), self.schema.clone(), role.to_owned());
+        move || {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "play_the_role", "--nocapture", "--quiet"]);
+            command.env(ROLE, &role).env(PLACE, &folder).env(EVENTS, events.to_string()).env_remove(DIE_AT);
+            if let Some(schema) = &schema {
+                command.env(SCHEMA, schema);
+            }
+            command.stdout(Stdio::null());
+            command
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn assert_balanced<S: Side>(side: &S, events: u32) {
+    let account = runtime().block_on(side.account());
+    assert_eq!(account.len(), usize::try_from(events).unwrap());
+    if let Err(unbalanced) = account.check() {
+        panic!("{unbalanced}");
+    }
+    let findings = runtime().block_on(async { side.outbox().await.verify().await });
+    assert_eq!(findings.unwrap(), [], "the books of the outbox");
+}
+
+/// Whether every change has an effect.
+fn is_done<S: Side>(side: &S, events: u32) -> bool {
+    let account = runtime().block_on(side.account());
+    account.len() >= usize::try_from(events).unwrap() && account.effects() >= account.len()
+}
+
+/// Not a test of its own: what the started processes do. Started by nobody, it does nothing.
+#[test]
+fn play_the_role() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let folder = PathBuf::from(std::env::var(PLACE).unwrap());
+    match std::env::var(SCHEMA).ok() {
+        #[cfg(feature = "postgres")]
+        Some(schema) => runtime().block_on(play(&role, &postgres::Schema(schema), &folder)),
+        _ => runtime().block_on(play(&role, &Files(folder.clone()), &folder)),
+    }
+}
+
+async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
+    let events = std::env::var(EVENTS).unwrap().parse().unwrap();
+    let broker = || FileBroker::open(folder.join("broker.db")).unwrap();
+    match role {
+        "producer" => side.produce(events).await,
+        "consumer" => side.consume(broker()).await,
+        relay => {
+            let settings = Settings::default()
+                .lease(Duration::from_millis(900))
+                .store_timeout(Duration::from_millis(150))
+                .send_timeout(Duration::from_millis(700))
+                .poll(Duration::from_millis(50))
+                .in_flight(8);
+            let relay = Relay::new(relay, side.outbox().await, broker(), settings).unwrap();
+            relay.run(std::future::pending()).await;
+        }
+    }
+}
+
+fn kill_at_random<S: Side>(side: &S, place: &Place) {
+    let kills = std::env::var("CRASH_KILLS").map_or(200, |kills| kills.parse().unwrap());
+    let seed = std::env::var("CRASH_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
+    let events = kills * 5;
+    runtime().block_on(side.set_up());
+    place.broker();
+    let report = CrashTest::new(seed)
+        .kills(kills)
+        .actor("producer", place.role("producer", events))
+        .actor("relay-1", place.role("relay-1", events))
+        .actor("relay-2", place.role("relay-2", events))
+        .actor("consumer", place.role("consumer", events))
+        .run(|| Ok(is_done(side, events)))
+        .unwrap_or_else(|failed| panic!("{failed}"));
+    println!("{report}; {events} events, one effect each");
+    assert_balanced(side, events);
+}
+
+/// One process dies at one place, is started again, and the work is done all the same.
+fn kill_at<S: Side>(point: &str, side: &S, place: &Place) {
+    let events = 40;
+    runtime().block_on(side.set_up());
+    place.broker();
+    let dying = if point.contains("effect") { "consumer" } else { "relay-1" };
+    assert!(place.role("producer", events)().status().unwrap().success());
+    if point == "in the sweep" {
+        // A relay that died holding events, whose leases have ended.
+        let status = place.role("relay-2", events)().env(DIE_AT, "after the claim").status().unwrap();
+        assert!(!status.success());
+        runtime().block_on(side.end_leases());
+    }
+    let mut relay = (dying == "consumer").then(|| place.role("relay-2", events)().spawn().unwrap());
+    // The first time there may be but one event to lose.
+    let time = if point == "in the sweep" { 1 } else { 2 };
+    let status = place.role(dying, events)().env(DIE_AT, format!("{point}#{time}")).status().unwrap();
+    assert!(!status.success(), "{dying} dies {point}");
+    if let Some(relay) = &mut relay {
+        relay.kill().unwrap();
+        relay.wait().unwrap();
+    }
+    CrashTest::new(1)
+        .kills(0)
+        .actor("relay-1", place.role("relay-1", events))
+        .actor("consumer", place.role("consumer", events))
+        .run(|| Ok(is_done(side, events)))
+        .unwrap_or_else(|failed| panic!("{point}: {failed}"));
+    assert_balanced(side, events);
+}
+
+fn name_of(point: &str) -> String {
+    point.replace([' ', '\''], "_")
+}
+
+#[test]
+fn random_kills() {
+    let place = Place::new("random", None);
+    kill_at_random(&Files(place.folder.clone()), &place);
+}
+
+#[test]
+fn a_kill_at_every_named_place() {
+    for point in POINTS {
+        let place = Place::new(&name_of(point), None);
+        kill_at(point, &Files(place.folder.clone()), &place);
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+fn random_kills_on_postgres() {
+    let schema = format!("crash_random_{}", std::process::id());
+    let place = Place::new("random-postgres", Some(schema.clone()));
+    let side = postgres::Schema(schema);
+    kill_at_random(&side, &place);
+    runtime().block_on(side.drop());
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+fn a_kill_at_every_named_place_on_postgres() {
+    for point in POINTS {
+        let schema = format!("crash_{}_{}", name_of(point), std::process::id());
+        let place = Place::new(&format!("{}-postgres", name_of(point)), Some(schema.clone()));
+        let side = postgres::Schema(schema);
+        kill_at(point, &side, &place);
+        runtime().block_on(side.drop());
+    }
+}

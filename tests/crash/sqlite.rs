@@ -1,0 +1,103 @@
+//! The roles on SQLite: source and target are files.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::testing::{Account, FileBroker, Random};
+use integration_automation_patterns::{inbox, outbox};
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::{Side, change, rules};
+
+pub(crate) fn open(path: &Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.busy_timeout(Duration::from_secs(30)).unwrap();
+    connection
+}
+
+#[derive(Clone)]
+pub(crate) struct Files(pub(crate) PathBuf);
+
+impl Files {
+    pub(crate) fn source(&self) -> PathBuf {
+        self.0.join("source.db")
+    }
+
+    fn target(&self) -> PathBuf {
+        self.0.join("target.db")
+    }
+}
+
+impl Side for Files {
+    type Outbox = outbox::sqlite::Outbox;
+
+    async fn set_up(&self) {
+        let mut source = open(&self.source());
+        outbox::sqlite::install(&mut source).unwrap();
+        source.execute_batch("CREATE TABLE change (number INTEGER PRIMARY KEY, key TEXT, id TEXT)").unwrap();
+        let mut target = open(&self.target());
+        inbox::sqlite::install(&mut target).unwrap();
+        target.execute_batch("CREATE TABLE effect (number INTEGER PRIMARY KEY, key TEXT, id TEXT)").unwrap();
+    }
+
+    async fn outbox(&self) -> Self::Outbox {
+        outbox::sqlite::Outbox::open(self.source()).unwrap()
+    }
+
+    async fn produce(&self, events: u32) {
+        let mut source = open(&self.source());
+        let count = |source: &Connection| -> u32 {
+            source.query_row("SELECT count(*) FROM change", [], |row| row.get(0)).unwrap()
+        };
+        let (mut done, mut random) = (count(&source), Random::new(u64::from(std::process::id())));
+        while done < events {
+            let transaction = source.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+            for _ in 0..(1 + random.below(5)).min((events - done) as usize) {
+                let (key, id, event) = change(done);
+                transaction.execute("INSERT INTO change (key, id) VALUES (?1, ?2)", [&key, &id]).unwrap();
+                outbox::sqlite::enqueue(&transaction, event).unwrap();
+                done += 1;
+            }
+            if random.below(7) == 0 {
+                drop(transaction);
+                done = count(&source);
+            } else {
+                transaction.commit().unwrap();
+            }
+            tokio::time::sleep(random.between(Duration::ZERO, Duration::from_millis(40))).await;
+        }
+    }
+
+    async fn consume(&self, broker: FileBroker) {
+        let (mut consumer, mut target) = (broker.consumer(), open(&self.target()));
+        loop {
+            let Ok(Some(delivery)) = consumer.next().await else { continue };
+            let handled = inbox::sqlite::process(&mut target, delivery, &rules(), |transaction, event| {
+                let key = event.ordering_key().unwrap_or_default();
+                transaction.execute("INSERT INTO effect (key, id) VALUES (?1, ?2)", [key, &event.id().to_string()])?;
+                Ok(())
+            });
+            if let Ok(handled) = handled {
+                let _ = handled.tell().await;
+            }
+        }
+    }
+
+    async fn account(&self) -> Account {
+        let mut account = Account::default();
+        let read = |path: &Path, table: &str| -> Vec<(String, String)> {
+            let connection = open(path);
+            let mut statement = connection.prepare(&format!("SELECT key, id FROM {table} ORDER BY number")).unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        read(&self.source(), "change").into_iter().for_each(|(key, id)| account.committed(key, id));
+        read(&self.target(), "effect").into_iter().for_each(|(key, id)| account.effect(key, id));
+        account
+    }
+
+    async fn end_leases(&self) {
+        open(&self.source()).execute("UPDATE outbox_event SET due_at = 0 WHERE status = 'dispatched'", []).unwrap();
+    }
+}

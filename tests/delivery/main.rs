@@ -1,0 +1,16 @@
+//! Durable delivery: outbox, relay and inbox, on each database by the same tests.
+#![cfg(any(feature = "sqlite", feature = "postgres"))]
+
+#[macro_use]
+mod suite;
+
+mod broker;
+mod desk;
+#[cfg(feature = "sqlite")]
+mod inbox;
+mod outbox;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod relay;
+#[cfg(feature = "sqlite")]
+mod sqlite;

@@ -1,0 +1,79 @@
+//! The suite on PostgreSQL, each test in a schema of its own. What is PostgreSQL's own stands in
+//! `tests/delivery_postgres.rs`.
+
+use chrono::{DateTime, Utc};
+use integration_automation_patterns::Envelope;
+use integration_automation_patterns::outbox::postgres::{self, Outbox};
+use integration_automation_patterns::state::Pending;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::suite::Database;
+
+pub(crate) struct Postgres {
+    config: Config,
+    outbox: Outbox,
+    schema: String,
+}
+
+fn server() -> Config {
+    "host=127.0.0.1 user=postgres dbname=postgres".parse().unwrap()
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers on 127.0.0.1:5432");
+    tokio::spawn(connection);
+    client
+}
+
+impl Database for Postgres {
+    type Outbox = Outbox;
+
+    async fn fresh() -> Self {
+        let schema = format!("suite_{}", uuid::Uuid::now_v7().simple());
+        let admin = connect(&server()).await;
+        admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+        let mut config = server();
+        config.options(format!("-c search_path={schema}"));
+        let outbox = Outbox::connect(config.clone()).await.unwrap();
+        Self { config, outbox, schema }
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    async fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) {
+        let mut client = connect(&self.config).await;
+        let transaction = client.transaction().await.unwrap();
+        for event in events {
+            postgres::enqueue(&transaction, event).await.unwrap();
+        }
+        if commit {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+    }
+
+    async fn sql(&self, sql: &str) {
+        connect(&self.config).await.batch_execute(sql).await.unwrap();
+    }
+
+    fn moment(at: DateTime<Utc>) -> String {
+        format!("'{}'::timestamptz", at.to_rfc3339())
+    }
+}
+
+impl Drop for Postgres {
+    /// Drops the schema, from a thread with a runtime of its own: the test's is about to end.
+    fn drop(&mut self) {
+        let sql = format!("DROP SCHEMA {} CASCADE", self.schema);
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| runtime.block_on(async { connect(&server()).await.batch_execute(&sql).await }))
+        });
+        let _ = dropping.join();
+    }
+}
+
+suite!(Postgres, "needs PostgreSQL on 127.0.0.1:5432");

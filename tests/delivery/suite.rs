@@ -1,0 +1,157 @@
+//! What the tests of every database have in common: the database as a test sees it, events, and the list of the tests.
+
+use std::future::Future;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use integration_automation_patterns::outbox::{
+    Claim, ClaimOrder, Claimed, Desk, KeyAfterFailure, LeaseLost, Settlement, Store,
+};
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::{DeliveryStatus, Envelope, EventId, Untyped};
+
+/// A database of its own for one test.
+pub(crate) trait Database: Sized + Send {
+    type Outbox: Store + Desk + Clone;
+
+    fn fresh() -> impl Future<Output = Self> + Send;
+    fn outbox(&self) -> &Self::Outbox;
+    /// Enqueues in one transaction, and commits it or not.
+    fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) -> impl Future<Output = ()> + Send;
+    /// SQL that every dialect has.
+    fn sql(&self, sql: &str) -> impl Future<Output = ()> + Send;
+    /// A moment as a literal of the dialect.
+    fn moment(at: DateTime<Utc>) -> String;
+}
+
+/// All tests of the suite, on one database. A new test is named here, once.
+macro_rules! suite {
+    ($database:ty $(, $needs:literal)?) => {
+        suite! { @ $database $(, $needs)?;
+            outbox: a_rolled_back_transaction_leaves_no_event
+            outbox: the_same_id_twice_is_one_event
+            outbox: an_attempt_is_counted_before_it_is_made
+            outbox: every_end_of_an_attempt_is_stored
+            outbox: a_late_settlement_changes_nothing
+            outbox: the_sweep_changes_nothing_that_was_settled
+            outbox: a_renewed_lease_holds
+            outbox: what_is_given_back_has_spent_nothing
+            outbox: a_crash_loop_ends_as_a_dead_letter
+            outbox: events_of_one_key_never_overtake_one_another
+            outbox: a_dead_letter_blocks_its_key_or_is_passed_by
+            outbox: claimers_never_share_an_event
+            outbox: a_row_that_is_no_event_is_put_aside
+            desk: a_redrive_gives_a_new_budget
+            desk: a_redrive_past_the_window_needs_a_person_to_insist
+            desk: an_interrupted_redrive_is_called_again
+            desk: what_is_discarded_is_over
+            desk: retention_removes_what_is_done_and_nothing_else
+            desk: counts_and_ages
+            desk: what_waits_is_listed_with_what_it_waits_for
+            desk: a_dead_letter_that_is_no_event_is_listed_apart
+            desk: the_books_show_what_was_tampered_with
+            relay: everything_is_delivered_once
+            relay: poison_at_the_head_stops_nothing
+            relay: poison_in_one_key_stops_that_key_alone
+            relay: a_send_that_never_returns_stops_nothing
+            relay: an_outage_spends_no_attempt
+            relay: an_outage_ends_a_run_that_is_to_end_when_idle
+            relay: a_batch_slower_than_its_lease_is_sent_once
+            relay: a_relay_that_stops_gives_back_what_it_holds
+            relay: two_relays_share_the_work
+            relay: a_panicking_broker_costs_an_attempt
+            relay: every_change_is_told_once
+            relay: no_more_is_on_its_way_than_allowed
+        }
+    };
+    (@ $database:ty; $($module:ident: $name:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            $crate::$module::$name::<$database>().await;
+        })*
+    };
+    (@ $database:ty, $needs:literal; $($module:ident: $name:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        #[ignore = $needs]
+        async fn $name() {
+            $crate::$module::$name::<$database>().await;
+        })*
+    };
+}
+
+pub(crate) fn event(id: &str) -> Envelope<Pending> {
+    build(id, None, RetryPolicy::DEFAULT)
+}
+
+pub(crate) fn keyed(id: &str, key: &str) -> Envelope<Pending> {
+    build(id, Some(key), RetryPolicy::DEFAULT)
+}
+
+/// Retried at once, so that no test waits.
+pub(crate) fn impatient(id: &str, attempts: u32) -> Envelope<Pending> {
+    build(id, None, at_once(attempts))
+}
+
+pub(crate) fn at_once(attempts: u32) -> RetryPolicy {
+    RetryPolicy::new(attempts, Backoff::Fixed(Duration::ZERO)).unwrap()
+}
+
+pub(crate) fn build(id: &str, key: Option<&str>, policy: RetryPolicy) -> Envelope<Pending> {
+    Envelope::builder("crm", Untyped::new("crm.lead.created", id.as_bytes()))
+        .id(id.parse().unwrap())
+        .ordering_key(key.unwrap_or_default())
+        .correlation_id("import-7")
+        .tag("region", "eu-west-1")
+        .retry_policy(policy)
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn id(text: &str) -> EventId {
+    text.parse().unwrap()
+}
+
+pub(crate) fn order(worker: &str, limit: usize) -> ClaimOrder {
+    let lease = Duration::from_secs(60);
+    ClaimOrder { worker: worker.to_owned(), limit, lease, after_failure: KeyAfterFailure::Block }
+}
+
+pub(crate) async fn claim<D: Database>(database: &D, worker: &str, limit: usize) -> Claimed {
+    database.outbox().claim(&order(worker, limit)).await.unwrap()
+}
+
+/// Claims one event, which is there.
+pub(crate) async fn claim_one<D: Database>(database: &D) -> Claim {
+    let mut claims = claim(database, "relay-1", 1).await.claims;
+    claims.pop().expect("an event is due")
+}
+
+pub(crate) async fn settle<D: Database>(database: &D, settlement: Settlement) -> Vec<LeaseLost> {
+    database.outbox().settle(&[settlement]).await.unwrap()
+}
+
+pub(crate) fn ids(claims: &[Claim]) -> Vec<String> {
+    claims.iter().map(|claim| claim.id().to_string()).collect()
+}
+
+pub(crate) async fn status<D: Database>(database: &D, text: &str) -> (DeliveryStatus, u32) {
+    let (event, _) = database.outbox().look(&id(text)).await.unwrap().expect("the event is there");
+    (event.status(), event.attempts())
+}
+
+/// Lets every lease end, without waiting for it.
+pub(crate) async fn expire_leases<D: Database>(database: &D) {
+    let past = D::moment(DateTime::UNIX_EPOCH);
+    database.sql(&format!("UPDATE outbox_event SET due_at = {past} WHERE status = 'dispatched'")).await;
+}
+
+/// Lets every retry be due, without waiting for it.
+pub(crate) async fn make_due<D: Database>(database: &D) {
+    let past = D::moment(DateTime::UNIX_EPOCH);
+    database.sql(&format!("UPDATE outbox_event SET due_at = {past} WHERE status = 'retrying'")).await;
+}
+
+pub(crate) async fn assert_balanced<D: Database>(database: &D) {
+    assert_eq!(database.outbox().verify().await.unwrap(), [], "the books balance");
+}

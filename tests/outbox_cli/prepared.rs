@@ -1,0 +1,169 @@
+//! Databases as they are found by somebody on call, made with the library itself.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::{self, Fault, Rules};
+use integration_automation_patterns::outbox::{Claim, ClaimOrder, KeyAfterFailure, Settlement, Store, sqlite};
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::{Envelope, RetryPolicy, Untyped};
+use rusqlite::Connection;
+
+/// A directory for one test, that is gone with it.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("outbox-cli-{name}-{}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Every row of the outbox and its history, as text.
+pub(crate) fn contents(path: &Path) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut rows = Vec::new();
+    for table in ["outbox_event", "outbox_history"] {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY sequence")).unwrap();
+        let width = statement.column_count();
+        let found = statement.query_map([], |row| {
+            let cells = (0..width).map(|cell| row.get::<_, rusqlite::types::Value>(cell));
+            Ok(format!("{:?}", cells.collect::<rusqlite::Result<Vec<_>>>()?))
+        });
+        rows.extend(found.unwrap().map(Result::unwrap));
+    }
+    rows
+}
+
+fn event(id: &str, event_type: &'static str, source: &'static str) -> Envelope<Pending> {
+    let payload = format!("{{\"note\":\"the secret of {id}\"}}");
+    Envelope::builder(source, Untyped::new(event_type, payload)).id(id.parse().unwrap()).build().unwrap()
+}
+
+struct Database {
+    outbox: sqlite::Outbox,
+    connection: Connection,
+}
+
+impl Database {
+    fn new(path: &Path) -> Self {
+        Self { outbox: sqlite::Outbox::open(path).unwrap(), connection: Connection::open(path).unwrap() }
+    }
+
+    fn enqueue(&mut self, events: impl IntoIterator<Item = Envelope<Pending>>) {
+        let transaction = self.connection.transaction().unwrap();
+        for event in events {
+            sqlite::enqueue(&transaction, event).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+
+    /// One attempt of all that is due, as one that waits for its retry now is.
+    async fn attempt(&self, settle: impl Fn(Claim) -> Settlement) {
+        self.sql("UPDATE outbox_event SET due_at = 0 WHERE status = 'retrying'");
+        let lease = Duration::from_secs(60);
+        let after_failure = KeyAfterFailure::Block;
+        let order = ClaimOrder { worker: "relay-1".to_owned(), limit: 10_000, lease, after_failure };
+        let claimed = self.outbox.claim(&order).await.unwrap();
+        let settlements: Vec<Settlement> = claimed.claims.into_iter().map(settle).collect();
+        assert_eq!(self.outbox.settle(&settlements).await.unwrap(), []);
+    }
+
+    fn sql(&self, sql: &str) {
+        self.connection.execute_batch(sql).unwrap();
+    }
+}
+
+/// `crm.db`: three dead letters (one for good, two after three attempts, one of those first sent nine days ago), one event
+/// behind a dead letter of its key for 26 hours, one that waits for its retry, and three done, two of them long ago.
+pub(crate) async fn crm(folder: &Path) {
+    let (lead, invoice) = ("crm.lead.created", "billing.invoice.issued");
+    let keyed = |id: &str| {
+        Envelope::builder("billing", Untyped::new(invoice, format!("{{\"note\":\"the secret of {id}\"}}")))
+            .id(id.parse().unwrap())
+            .ordering_key("customer-7")
+            .correlation_id("import-7")
+            .build()
+            .unwrap()
+    };
+    let mut database = Database::new(&folder.join("crm.db"));
+    database.enqueue(["evt-0901", "evt-0902", "evt-0903"].map(|id| event(id, lead, "crm")));
+    database.enqueue([event("evt-1001", lead, "crm"), keyed("evt-1002"), event("evt-1003", invoice, "billing")]);
+    database.enqueue([keyed("evt-1004")]);
+    for _ in 0..RetryPolicy::DEFAULT.max_attempts() {
+        let answer = |claim: Claim| match claim.id().to_string().as_str() {
+            "evt-1001" => claim.reject("unknown account 4711"),
+            "evt-1002" | "evt-1003" => claim.fail("503 service unavailable"),
+            _ => claim.acknowledge(),
+        };
+        database.attempt(answer).await;
+    }
+    database.enqueue([event("evt-1005", lead, "crm")]);
+    database.attempt(|claim| claim.fail("timeout after 10s")).await;
+    let ago = |seconds: u64| format!("CAST((unixepoch('subsec') - {seconds}) * 1000000 AS INTEGER)");
+    let (days, hours) = (24 * 60 * 60, 60 * 60);
+    database.sql(&format!("UPDATE outbox_event SET first_sent_at = {} WHERE id = 'evt-1003'", ago(9 * days)));
+    database.sql(&format!("UPDATE outbox_event SET due_at = {} WHERE id = 'evt-1004'", ago(26 * hours + hours / 2)));
+    let old = ago(40 * days);
+    database.sql(&format!("UPDATE outbox_event SET done_at = {old} WHERE id IN ('evt-0901', 'evt-0902')"));
+}
+
+/// `torn.db`: a row that is no valid event and was put aside, one whose attempts somebody has set by hand, and one in order.
+pub(crate) async fn torn(folder: &Path) {
+    let mut database = Database::new(&folder.join("torn.db"));
+    database.enqueue(["evt-2001", "evt-2002", "evt-2003"].map(|id| event(id, "crm.lead.created", "crm")));
+    database.sql("UPDATE outbox_event SET retry_policy = 'often' WHERE id = 'evt-2001'");
+    database.attempt(Claim::acknowledge).await;
+    database.sql("UPDATE outbox_event SET attempts = 2 WHERE id = 'evt-2002'");
+}
+
+/// `hostile.db`: a dead letter all of whose texts are this one, and an event behind it.
+pub(crate) async fn hostile(folder: &Path, text: &str) {
+    let mut database = Database::new(&folder.join("hostile.db"));
+    let build = |id: &str| {
+        Envelope::builder(text.to_owned(), Untyped::new(text.to_owned(), text))
+            .id(id.parse().unwrap())
+            .ordering_key(text)
+            .correlation_id(text)
+            .tag(text, text)
+            .build()
+            .unwrap()
+    };
+    database.enqueue([build(text)]);
+    database.attempt(|claim| claim.reject(text)).await;
+    database.enqueue([build("behind")]);
+}
+
+/// `many.db`: so many dead letters.
+pub(crate) async fn many(folder: &Path, count: usize) {
+    let mut database = Database::new(&folder.join("many.db"));
+    database.enqueue((0..count).map(|number| event(&format!("evt-{number}"), "crm.lead.created", "crm")));
+    database.attempt(|claim| claim.reject("unknown account, which is said at some length for a long output")).await;
+}
+
+/// `erp.db`: the inbox of a consumer with two dead letters.
+pub(crate) fn erp(folder: &Path) {
+    let mut connection = Connection::open(folder.join("erp.db")).unwrap();
+    inbox::sqlite::install(&mut connection).unwrap();
+    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap();
+    for id in ["evt-1", "evt-2"] {
+        let delivery = Delivery::new(event(id, "crm.lead.created", "crm"), ());
+        let handled =
+            inbox::sqlite::process(&mut connection, delivery, &rules, |_, _| Err(Fault::permanent("no such account")));
+        let handled = handled.unwrap();
+        assert_eq!(format!("{handled:?}"), "Dead");
+    }
+}

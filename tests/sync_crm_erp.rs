@@ -1,0 +1,88 @@
+//! The example `sync_crm_erp`, killed in the middle again and again: it ends the same as if nobody had.
+#![cfg(all(feature = "sqlite", unix))]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use integration_automation_patterns::outbox::{Desk, sqlite};
+use rusqlite::Connection;
+
+fn program() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join("examples/sync_crm_erp")
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.arg("--folder").arg(folder);
+    command
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sync-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+/// Runs it to its end, and gives what it printed.
+fn run(folder: &Path) -> String {
+    let output = command(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// All that a person would see in the two databases, but for how often each record was written.
+fn state(folder: &Path) -> Vec<Vec<String>> {
+    let mut lines = Vec::new();
+    for (name, tables) in [("crm", ["record", "agreed", "review"]), ("erp", ["record", "agreed", "review"])] {
+        let connection = Connection::open(folder.join(format!("{name}.db"))).unwrap();
+        for table in tables {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+            let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+            let rows = statement.query_map([], |row| {
+                let value = |(place, column): (usize, &String)| match column.as_str() {
+                    "revision" => Ok(String::new()),
+                    _ => Ok(format!("{:?}", row.get::<_, Option<String>>(place)?)),
+                };
+                columns.iter().enumerate().map(value).collect::<rusqlite::Result<Vec<String>>>()
+            });
+            lines.extend(rows.unwrap().map(|row| [vec![name.to_owned(), table.to_owned()], row.unwrap()].concat()));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+#[test]
+fn killed_in_the_middle_it_ends_the_same() {
+    let undisturbed = folder("undisturbed");
+    let report = run(&undisturbed);
+    assert!(report.contains("0 are to be written yet"), "{report}");
+    let wanted = state(&undisturbed);
+
+    let again = run(&undisturbed);
+    assert!(again.contains("356 records, 0 fields to write"), "run again, it has nothing to do: {again}");
+    assert_eq!(state(&undisturbed), wanted);
+
+    let killed = folder("killed");
+    for pause in [30, 60, 90, 120, 150, 200, 250, 300, 400, 500] {
+        let mut process =
+            command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the example is built");
+        std::thread::sleep(Duration::from_millis(pause));
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    run(&killed);
+    assert_eq!(state(&killed), wanted, "as if nobody had killed it");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for name in ["crm", "erp"] {
+        let outbox = sqlite::Outbox::open(killed.join(format!("{name}.db"))).unwrap();
+        assert_eq!(runtime.block_on(outbox.verify()).unwrap(), [], "the books of {name}");
+    }
+    for folder in [undisturbed, killed] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}

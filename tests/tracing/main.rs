@@ -1,0 +1,9 @@
+//! The feature `tracing`: audit records as events, and operations as spans, of whatever subscriber the program has.
+#![cfg(feature = "tracing")]
+
+mod events;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod spans;
+mod subscriber;

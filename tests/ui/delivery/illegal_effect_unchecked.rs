@@ -1,0 +1,13 @@
+//! An effect is run that was not checked for duplicates
+//@ code: E0308
+//@ error: mismatched types
+//@ twin: delivery => first
+
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::First;
+
+fn create_invoice<Tx, A>(_: &First<Tx, A>) {}
+
+pub fn handle<Tx, A>(delivery: &Delivery<A>, first: &First<Tx, A>) {
+    create_invoice::<Tx, A>(delivery); //@ here
+}

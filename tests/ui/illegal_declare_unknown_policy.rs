@@ -1,0 +1,13 @@
+//! What others may do is declared in another word
+//@ code: none
+//@ error: others may do one of three things with the field `email` of the boundary `lead`: `Reject` (nothing), `Queue` (propose) or `Overwrite` (change it until the next synchronisation); found `Ignore`
+//@ twin: Ignore => Queue
+
+use integration_automation_patterns::boundary;
+use ui::{Crm, Erp};
+
+boundary! {
+    pub mod lead between Crm and Erp {
+        email: String => Crm (others Ignore), //@ here
+    }
+}
