@@ -121,6 +121,18 @@ async fn an_event_is_not_enqueued_in_a_transaction_that_has_ended() {
     assert!(claim(&database, "relay-1", 1).await.claims.is_empty());
 }
 
+#[tokio::test]
+async fn what_is_due_in_a_tick_of_the_clock_is_due_at_its_beginning() {
+    let database = Sqlite::fresh().await;
+    database.enqueue((0..20).map(|n| impatient(&n.to_string(), 2)).collect(), true).await;
+    for _ in 0..20 {
+        settle(&database, claim_one(&database).await.fail("timeout")).await;
+    }
+    let later = "SELECT count(*) FROM outbox_event WHERE status = 'retrying' AND due_at % 1000 <> 0";
+    let later: i64 = database.connect().query_row(later, [], |row| row.get(0)).unwrap();
+    assert_eq!(later, 0, "SQLite's clock would pass them only with its next millisecond");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_nobody_waits_for_any_more_is_none() {
     let database = Sqlite::fresh().await;

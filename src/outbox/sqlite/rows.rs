@@ -119,7 +119,7 @@ pub(super) fn settle(
                 failure.map(|failure| &failure.what),
                 failure.map(|failure| &failure.reason),
                 failure.map(|failure| micros(failure.at)),
-                change.due_at.map(micros),
+                change.due_at.map(tick),
                 done_at,
                 sequence,
                 token,
@@ -133,6 +133,12 @@ pub(super) fn settle(
         remember(transaction, sequence, history, at)?;
     }
     Ok(changed == 1)
+}
+
+/// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what is due in one is due at its
+/// beginning.
+fn tick(moment: DateTime<Utc>) -> i64 {
+    moment.timestamp_millis().saturating_mul(1000)
 }
 
 /// Takes a claim back whose event was not sent; says whether the claim still held.
