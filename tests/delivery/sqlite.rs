@@ -9,7 +9,7 @@ use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, Untyped};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::suite::{Database, claim, event, order};
+use crate::suite::{Database, claim, claim_one, event, impatient, order, settle};
 
 pub(crate) struct Sqlite {
     pub path: PathBuf,
