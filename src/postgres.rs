@@ -166,6 +166,31 @@ impl Link {
         Ok(rows)
     }
 
+    /// The same, with two queries.
+    pub(crate) async fn begin_two(
+        &mut self,
+        (first, first_values): (&str, &[&(dyn ToSql + Sync)]),
+        (second, second_values): (&str, &[&(dyn ToSql + Sync)]),
+    ) -> Result<(Vec<SqlRow>, Vec<SqlRow>), Error> {
+        let (first, second) = (self.prepare(first).await?, self.prepare(second).await?);
+        let begin = self.client.batch_execute("BEGIN");
+        let (first, second) = (self.client.query(&first, first_values), self.client.query(&second, second_values));
+        let ((), first, second) = tokio::try_join!(biased; begin, first, second)?;
+        Ok((first, second))
+    }
+
+    /// Commits the transaction after its last query, in one journey.
+    pub(crate) async fn commit_after(
+        &mut self,
+        sql: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<SqlRow>, Error> {
+        let statement = self.prepare(sql).await?;
+        let (query, commit) = (self.client.query(&statement, values), self.commit());
+        let (rows, ()) = tokio::try_join!(biased; query, commit)?;
+        Ok(rows)
+    }
+
     pub(crate) async fn commit(&self) -> Result<(), Error> {
         self.client.batch_execute("COMMIT").await
     }

@@ -99,7 +99,8 @@ impl Bare {
                      claimed_by = $3, claimed_at = now(), first_sent_at = coalesce(first_sent_at, now()), \
                      due_at = now() + interval '30 s' \
                      WHERE sequence = ANY (ARRAY(SELECT sequence FROM outbox_event \
-                       WHERE status IN ('pending', 'retrying') AND due_at <= now() ORDER BY due_at, sequence LIMIT $1 \
+                       WHERE status IN ('pending', 'retrying') AND NOT blocked AND due_at <= now() \
+                       ORDER BY due_at, sequence LIMIT $1 \
                        FOR UPDATE SKIP LOCKED)) \
                      RETURNING sequence, id, event_type, source_system, schema_version, correlation_id, payload, \
                        tags::text, retry_policy, created_at, attempts",
@@ -304,10 +305,16 @@ async fn receive(amount: Amount) -> Outcome {
 
 /// How a claim depends on what stands beside the events that it takes.
 async fn depths(amount: Amount) -> Outcome {
-    for (state, status, due) in [
-        ("that are due", "pending", "now()"),
-        ("that wait for their retry", "pending", "now() + interval '1 day'"),
-        ("that are done", "acknowledged", "NULL"),
+    for (state, status, due, key) in [
+        ("that are due", "'pending'", "now()", "NULL"),
+        ("that wait for their retry", "'pending'", "now() + interval '1 day'", "NULL"),
+        (
+            "that wait behind a dead letter of their key",
+            "CASE n WHEN 1 THEN 'failed' ELSE 'pending' END",
+            "now() - interval '1 hour'",
+            "'key'",
+        ),
+        ("that are done", "'acknowledged'", "NULL::timestamptz", "NULL"),
     ] {
         let mut stores = Vec::new();
         for depth in amount.depths {
@@ -317,10 +324,11 @@ async fn depths(amount: Amount) -> Outcome {
             bare.client
                 .batch_execute(&format!(
                     "INSERT INTO outbox_event (id, event_type, source_system, payload, status, attempts, due_at, \
-                       done_at) \
-                     SELECT 'evt-' || n, 'crm.lead.created', 'crm', repeat('x', 250)::bytea, '{status}', \
-                       CASE '{status}' WHEN 'pending' THEN 0 ELSE 1 END, {due}, \
-                       CASE '{status}' WHEN 'pending' THEN NULL ELSE now() END \
+                       done_at, ordering_key) \
+                     SELECT 'evt-' || n, 'crm.lead.created', 'crm', repeat('x', 250)::bytea, {status}, \
+                       CASE {status} WHEN 'pending' THEN 0 ELSE 1 END, \
+                       CASE {status} WHEN 'failed' THEN NULL ELSE {due} END, \
+                       CASE {status} WHEN 'acknowledged' THEN now() END, {key} \
                      FROM generate_series(1, {depth}) AS n"
                 ))
                 .await?;

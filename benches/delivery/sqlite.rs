@@ -119,7 +119,7 @@ struct BareClaim {
 }
 
 const FIND: &str = "SELECT sequence, id, event_type, source_system, schema_version, correlation_id, payload, tags, \
-     retry_policy, created_at, attempts FROM outbox_event WHERE status IN ('pending', 'retrying') AND due_at <= ?1 \
+     retry_policy, created_at, attempts FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 \
      ORDER BY due_at, sequence LIMIT ?2";
 
 const TAKE: &str = "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = ?1, claimed_by = ?2, \
@@ -235,10 +235,11 @@ async fn receive(amount: Amount) -> Outcome {
 
 /// How a claim depends on what stands beside the events that it takes.
 async fn depths(amount: Amount) -> Outcome {
-    for (state, status, due) in [
-        ("that are due", "pending", "enqueued_at"),
-        ("that wait for their retry", "pending", "enqueued_at + 86400000000"),
-        ("that are done", "acknowledged", "NULL"),
+    for (state, status, due, key) in [
+        ("that are due", "'pending'", "enqueued_at", "NULL"),
+        ("that wait for their retry", "'pending'", "enqueued_at + 86400000000", "NULL"),
+        ("that wait behind a dead letter of their key", "iif(n = 1, 'failed', 'pending')", "enqueued_at - n", "'key'"),
+        ("that are done", "'acknowledged'", "NULL", "NULL"),
     ] {
         let mut stores = Vec::new();
         for depth in amount.depths {
@@ -249,10 +250,10 @@ async fn depths(amount: Amount) -> Outcome {
                 &format!(
                     "WITH RECURSIVE number (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM number WHERE n < {depth}) \
                      INSERT INTO outbox_event (id, event_type, source_system, payload, status, attempts, enqueued_at, \
-                       due_at, done_at) \
-                     SELECT printf('evt-%09d', n), 'crm.lead.created', 'crm', ?1, '{status}', \
-                       iif('{status}' = 'pending', 0, 1), enqueued_at, {due}, \
-                       iif('{status}' = 'pending', NULL, enqueued_at) \
+                       due_at, done_at, ordering_key) \
+                     SELECT printf('evt-%09d', n), 'crm.lead.created', 'crm', ?1, {status}, \
+                       iif({status} = 'pending', 0, 1), enqueued_at, iif({status} = 'failed', NULL, {due}), \
+                       iif({status} = 'acknowledged', enqueued_at, NULL), {key} \
                      FROM number, (SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS enqueued_at)"
                 ),
                 [bare_event().payload],

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::aside::frees;
 use super::claim::{After, Settlement};
 use super::columns::{Said, write_tags};
 use crate::audit::{Action, AuditTrail};
@@ -17,6 +18,8 @@ pub(crate) struct Change {
     /// When it is due again; nothing where it is not.
     pub(crate) due_at: Option<DateTime<Utc>>,
     pub(crate) history: Option<History>,
+    /// The ordering key whose next event need not wait for this one any more.
+    pub(crate) frees: Option<String>,
 }
 
 /// An entry of the history: the attempt that the row forgets.
@@ -39,7 +42,8 @@ impl Change {
 
     fn of_step(event: &AnyEnvelope) -> Self {
         let status = event.status();
-        let change = Self { status, tags: None, failure: None, due_at: None, history: None };
+        let frees = frees(event).map(str::to_owned);
+        let change = Self { status, tags: None, failure: None, due_at: None, history: None, frees };
         match event {
             AnyEnvelope::Retrying(event) => Self { due_at: Some(event.next_attempt_at()), ..change.failed(event) },
             AnyEnvelope::Failed(event) => change.failed(event),
@@ -79,7 +83,7 @@ impl Change {
     /// Whether it is a change of the state and nothing else: what becomes of most events.
     #[cfg(feature = "sqlite")]
     pub(crate) const fn says_nothing(&self) -> bool {
-        let Self { tags, failure, due_at, history, .. } = self;
+        let Self { status: _, tags, failure, due_at, history, frees: _ } = self;
         tags.is_none() && failure.is_none() && due_at.is_none() && history.is_none()
     }
 

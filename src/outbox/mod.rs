@@ -16,6 +16,7 @@
 //!
 //! The database's clock decides what is due and when a lease ends.
 
+mod aside;
 mod books;
 mod change;
 mod claim;
@@ -48,7 +49,8 @@ pub trait Store: Send + Sync + 'static {
     /// Claims up to `order.limit` due events, the one that has waited longest first, and counts an attempt of each.
     ///
     /// Before that, events whose lease has ended are failed, and go to `retrying` or `failed` as their policy says. An
-    /// event with an ordering key is due only when no earlier one of its key is under way.
+    /// event with an ordering key is due only when no earlier one of its key is under way: one that is found blocked so is
+    /// put aside until the earlier one is over, and costs later claims nothing.
     fn claim(&self, order: &ClaimOrder) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
 
     /// Stores what became of claimed events, in one transaction.
@@ -103,6 +105,9 @@ pub struct Claimed {
     pub expired: Vec<crate::AnyEnvelope>,
     /// Rows that are no valid event, each with the reason. They are dead letters now.
     pub quarantined: Vec<(String, String)>,
+    /// How many events were put aside, as an earlier one of their key is under way. Where there are any, the next claim
+    /// may find more events, even if this one found few.
+    pub blocked: usize,
 }
 
 /// A lease that a relay still holds, to be renewed.

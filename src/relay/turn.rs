@@ -161,7 +161,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let answer = timeout(settings.store_timeout, self.relay.store.claim(&order)).await;
         let Some(claimed) = self.answer(answer.ok(), "claiming due events") else { return };
         let taken = claimed.claims.len().saturating_add(claimed.quarantined.len());
-        self.hungry = taken >= limit || !claimed.expired.is_empty();
+        self.hungry = taken >= limit || !claimed.expired.is_empty() || claimed.blocked > 0;
         let dead = claimed.expired.iter().filter(|event| event.status() == DeliveryStatus::Failed).count();
         self.count(|summary| &mut summary.failed, dead.saturating_add(claimed.quarantined.len()));
         self.count(|summary| &mut summary.expired, claimed.expired.len());

@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
+use super::super::aside::frees;
 use super::super::books::{Past, Present, balance, moments};
 use super::super::change::Decided;
 use super::super::columns::{EVENT_COLUMNS, Row, write_tags};
 use super::super::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, StoreError, Verdict, Waiting};
 use super::Outbox;
+use super::rows::FREE;
 use crate::postgres::{Link, limit, micros, read_row};
 use crate::state::Failed;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
@@ -223,19 +225,21 @@ async fn decide<T>(
 ) -> Result<Option<i64>, Error> {
     let rows = find_dead(link, filter, after, PAGE, true).await?;
     let next = rows.last().map(|dead| dead.row.sequence).filter(|_| rows.len() == PAGE);
+    let mut freed = Vec::new();
     for Dead { row, first_sent_at, now } in rows {
         let sequence = row.sequence;
         let Ok(event) = row.read_in() else { continue };
         match step(event, first_sent_at, now) {
             Ok((event, answer)) => {
                 write_decision(link, sequence, &event).await?;
+                freed.extend(frees(&event).map(str::to_owned));
                 decided.push(event);
                 answers.push(answer);
             }
             Err(answer) => answers.push(answer),
         }
     }
-    link.commit().await?;
+    link.commit_after(FREE, &[&freed]).await?;
     Ok(next)
 }
 
@@ -254,7 +258,7 @@ async fn write_decision(link: &mut Link, sequence: i64, event: &AnyEnvelope) -> 
          ), remembered AS (\
            INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
            SELECT sequence, $12, $13, $14, status, attempts, $15, claimed_at, claimed_by FROM decided\
-         ) SELECT outbox_ring() FROM decided WHERE status = 'pending'",
+         ) SELECT outbox_ring() FROM decided WHERE status = 'pending' OR ordering_key IS NOT NULL",
         &[
             &sequence,
             &event.status().as_str(),

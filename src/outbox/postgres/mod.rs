@@ -31,15 +31,16 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+use tokio_postgres::{Client, Config, Error, NoTls, Row as SqlRow, Socket};
 
 pub use self::enqueue::{enqueue, enqueue_all};
-use self::rows::{Changes, DISPATCHED, find_expired, give_back, quarantine, settle};
-use super::change::{Change, expiry_reason};
-use super::columns::EVENT_COLUMNS;
-use super::{
-    Claim, ClaimOrder, Claimed, HeldLease, KeyAfterFailure, Lease, LeaseLost, Settlement, Store, StoreError, Token,
+use self::rows::{
+    Changes, DISPATCHED, FREE, claim_sql, expired_sql, free_forgotten_sql, give_back, put_aside_sql, quarantine,
+    read_expired, settle,
 };
+use super::aside::{MANY_BLOCKED, Rounds};
+use super::change::{Change, expiry_reason};
+use super::{Claim, ClaimOrder, Claimed, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
 use crate::AnyEnvelope;
 use crate::audit::AuditTrail;
 use crate::crash_point::point;
@@ -72,6 +73,7 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
 pub struct Outbox {
     worker: Arc<Worker>,
     bell: Arc<Bell>,
+    rounds: Arc<Rounds>,
     trail: AuditTrail,
 }
 
@@ -99,7 +101,12 @@ impl Outbox {
     {
         let dial = Dial::new(config, tls);
         let worker = Worker::connect(dial.clone(), &PART).await?;
-        Ok(Self { worker: Arc::new(worker), bell: Arc::new(Bell::new(dial)), trail: AuditTrail::silent() })
+        Ok(Self {
+            worker: Arc::new(worker),
+            bell: Arc::new(Bell::new(dial)),
+            rounds: Arc::default(),
+            trail: AuditTrail::silent(),
+        })
     }
 
     /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
@@ -116,10 +123,19 @@ impl Store for Outbox {
         self.bell.heed();
         let mut claimed = Claimed::default();
         let mut held = self.worker.hold(DOING).await?;
-        expire(&mut held.link, order, &mut claimed).await.map_err(fault)?;
+        if self.rounds.are_due(order.after_failure) {
+            held.link.query(&free_forgotten_sql(order.after_failure), &[]).await.map_err(fault)?;
+        }
         claim(&mut held.link, order, &mut claimed).await.map_err(fault)?;
         point("before the claim commits");
-        held.link.commit().await.map_err(fault)?;
+        if claimed.claims.len().saturating_add(claimed.quarantined.len()) < order.limit {
+            // Blocked events may have stood before others.
+            let sql = put_aside_sql(order.after_failure);
+            let aside = held.link.commit_after(&sql, &[&limit(MANY_BLOCKED)]).await.map_err(fault)?;
+            claimed.blocked = aside.len();
+        } else {
+            held.link.commit().await.map_err(fault)?;
+        }
         held.give_back();
         if !claimed.claims.is_empty() {
             point("after the claim");
@@ -145,7 +161,11 @@ impl Store for Outbox {
             stored.extend(give_back(&mut held.link, &returned).await.map_err(fault)?);
         }
         point("before the settlement commits");
-        held.link.commit().await.map_err(fault)?;
+        if steps.frees.is_empty() {
+            held.link.commit().await.map_err(fault)?;
+        } else {
+            held.link.commit_after(FREE, &[&steps.frees]).await.map_err(fault)?;
+        }
         held.give_back();
         Ok(settlements.iter().filter(|one| !stored.contains(&one.lease.sequence)).map(Settlement::lost).collect())
     }
@@ -177,11 +197,48 @@ impl Store for Outbox {
     }
 }
 
-/// Begins a transaction, and fails the attempts of events whose lease has ended.
-async fn expire(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
+/// Begins a transaction, fails the attempts of events whose lease has ended, and takes what is due.
+async fn claim(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
+    let (sql, token, most, lease) =
+        (claim_sql(order.after_failure), Token::now_v7(), limit(order.limit), micros(order.lease));
+    let (expired, due) =
+        link.begin_two((&expired_sql(), &[&most]), (&sql, &[&most, &token, &order.worker, &lease])).await?;
+    take(link, &due, token, claimed).await?;
+    if !expired.is_empty() {
+        expire(link, &expired, order, claimed).await?;
+        // Some of these may be due again at once.
+        let room = limit(order.limit.saturating_sub(due.len()));
+        let due = link.query(&sql, &[&room, &token, &order.worker, &lease]).await?;
+        take(link, &due, token, claimed).await?;
+    }
+    Ok(())
+}
+
+/// Reads the events that a claim has taken.
+async fn take(link: &mut Link, rows: &[SqlRow], token: Token, claimed: &mut Claimed) -> Result<(), Error> {
+    let since = Instant::now();
+    let taken = rows.iter().map(|row| Ok((read_row(row)?, row.try_get("claimed_at")?)));
+    let mut taken = taken.collect::<Result<Vec<_>, Error>>()?;
+    taken.sort_by_key(|(row, _)| row.sequence);
+    for (row, claimed_at) in taken {
+        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
+        match row.read_in() {
+            Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at, since })),
+            Err(why) => {
+                quarantine(link, sequence, key, &why).await?;
+                claimed.quarantined.push((id, why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fails the attempts of events whose lease has ended.
+async fn expire(link: &mut Link, rows: &[SqlRow], order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
     let mut found = Vec::new();
-    for (row, token, by, now) in find_expired(link, limit(order.limit)).await? {
-        let (sequence, id) = (row.sequence, row.id.clone());
+    for row in rows {
+        let (row, token, by, now) = read_expired(row)?;
+        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
         match row.read_in::<Dispatched>() {
             Ok(event) => {
                 let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
@@ -189,13 +246,10 @@ async fn expire(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> R
                 claimed.expired.push(event);
             }
             Err(why) => {
-                quarantine(link, sequence, &why).await?;
+                quarantine(link, sequence, key, &why).await?;
                 claimed.quarantined.push((id, why));
             }
         }
-    }
-    if found.is_empty() {
-        return Ok(());
     }
     let mut changes = Changes::default();
     for (sequence, token, change) in &found {
@@ -203,55 +257,9 @@ async fn expire(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> R
     }
     // The rows are locked, and nobody else can have settled them.
     settle(link, "SELECT 1", &changes, false).await?;
+    if !changes.frees.is_empty() {
+        link.query(FREE, &[&changes.frees]).await?;
+    }
     point("in the sweep");
     Ok(())
-}
-
-/// Takes due events, and counts their attempt.
-async fn claim(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
-    let token = Token::now_v7();
-    let rows = link
-        .query(&claim_sql(order.after_failure), &[&limit(order.limit), &token, &order.worker, &micros(order.lease)])
-        .await?;
-    let since = Instant::now();
-    let mut taken = Vec::with_capacity(rows.len());
-    for row in &rows {
-        taken.push((read_row(row)?, row.try_get("claimed_at")?));
-    }
-    taken.sort_by_key(|(row, _)| row.sequence);
-    for (row, claimed_at) in taken {
-        let (sequence, id) = (row.sequence, row.id.clone());
-        match row.read_in() {
-            Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at, since })),
-            Err(why) => {
-                quarantine(link, sequence, &why).await?;
-                claimed.quarantined.push((id, why));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What is due, unless an earlier event of its key is under way. The choice is made once, and first, whatever the planner
-/// thinks: an array is a value.
-fn claim_sql(after_failure: KeyAfterFailure) -> String {
-    let blocking = match after_failure {
-        KeyAfterFailure::Block => "'pending', 'dispatched', 'retrying', 'failed'",
-        KeyAfterFailure::PassBy => "'pending', 'dispatched', 'retrying'",
-    };
-    format!(
-        "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = $2, claimed_by = $3, \
-         claimed_at = statement_timestamp(), first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
-         due_at = statement_timestamp() + $4::bigint * interval '1 microsecond' \
-         WHERE sequence = ANY (ARRAY(\
-           SELECT sequence FROM outbox_event AS due \
-           WHERE status IN ('pending', 'retrying') AND due_at <= statement_timestamp() \
-           AND (ordering_key IS NULL OR NOT EXISTS (\
-             SELECT 1 FROM outbox_event AS earlier \
-             WHERE earlier.ordering_key = due.ordering_key AND earlier.sequence < due.sequence \
-             AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
-             AND earlier.status IN ({blocking}))) \
-           ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED)) \
-         RETURNING {EVENT_COLUMNS}, claimed_at"
-    )
 }

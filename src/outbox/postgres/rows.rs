@@ -6,26 +6,83 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
+use super::super::aside::stands_before;
 use super::super::change::Change;
 use super::super::columns::{EVENT_COLUMNS, Row};
-use super::super::{Lease, Token};
+use super::super::{KeyAfterFailure, Lease, Token};
 use crate::audit::Action;
 use crate::postgres::{Link, read_row};
 
 /// An event whose lease has ended: the row, its claim's token, who held it, and the time now.
 pub(super) type Expired = (Row, Option<Token>, Option<String>, DateTime<Utc>);
 
-/// Begins a transaction with the search for leases that have ended.
-pub(super) async fn find_expired(link: &mut Link, limit: i64) -> Result<Vec<Expired>, Error> {
-    let sql = format!(
+/// The events, of so many at the most, whose lease has ended.
+pub(super) fn expired_sql() -> String {
+    format!(
         "SELECT {EVENT_COLUMNS}, token, claimed_by, statement_timestamp() AS now FROM outbox_event \
          WHERE status = 'dispatched' AND due_at <= statement_timestamp() ORDER BY due_at LIMIT $1::bigint \
          FOR UPDATE SKIP LOCKED"
-    );
-    let rows = link.begin("BEGIN", &sql, &[&limit]).await?;
-    rows.iter()
-        .map(|row| Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, row.try_get("now")?)))
-        .collect()
+    )
+}
+
+pub(super) fn read_expired(row: &SqlRow) -> Result<Expired, Error> {
+    Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, row.try_get("now")?))
+}
+
+/// The events that are due and that no claim has put aside.
+const DUE: &str = "status IN ('pending', 'retrying') AND NOT blocked AND due_at <= statement_timestamp() \
+     ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED";
+
+/// Takes what is due and not blocked. The choice is made once, and first, whatever the planner thinks: an array is a value.
+pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
+    let earlier = stands_before(after_failure);
+    format!(
+        "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = $2, claimed_by = $3, \
+         claimed_at = statement_timestamp(), first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
+         due_at = statement_timestamp() + $4::bigint * interval '1 microsecond' \
+         WHERE sequence = ANY (ARRAY(\
+           SELECT sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {DUE}) AS event \
+           WHERE ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier}))) \
+         RETURNING {EVENT_COLUMNS}, claimed_at"
+    )
+}
+
+/// Puts events aside that are due and blocked. The one in their way is locked: who is about to end it has to wait, and then
+/// finds what is put aside. (Where it is locked already it may be ending, and the next claim looks again.)
+pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
+    let earlier = stands_before(after_failure);
+    format!(
+        "UPDATE outbox_event SET blocked = true WHERE sequence = ANY (ARRAY(\
+           SELECT event.sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {DUE}) AS event, \
+           LATERAL (SELECT FROM outbox_event AS earlier WHERE {earlier} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS first)) \
+         RETURNING sequence"
+    )
+}
+
+/// Lets the next event of each of some keys be looked at again. It is a statement of its own, after the one that ended the
+/// earlier events: it must see what was put aside while that one waited.
+pub(super) const FREE: &str = "UPDATE outbox_event SET blocked = false WHERE blocked AND sequence = ANY (ARRAY(\
+       SELECT next.sequence FROM unnest($1::text[]) AS freed (key), LATERAL (\
+         SELECT sequence, blocked FROM outbox_event WHERE ordering_key = freed.key \
+         AND status IN ('pending', 'dispatched', 'retrying', 'failed') AND status <> 'failed' \
+         ORDER BY sequence LIMIT 1) AS next \
+       WHERE next.blocked ORDER BY next.sequence))";
+
+/// Lets the first event that is put aside of each key be looked at again, where nothing is in its way.
+pub(super) fn free_forgotten_sql(after_failure: KeyAfterFailure) -> String {
+    let earlier = stands_before(after_failure);
+    format!(
+        "WITH RECURSIVE keys (key) AS (\
+           SELECT min(ordering_key) FROM outbox_event WHERE blocked UNION ALL \
+           SELECT (SELECT min(ordering_key) FROM outbox_event WHERE blocked AND ordering_key > keys.key) \
+           FROM keys WHERE keys.key IS NOT NULL\
+         ) \
+         UPDATE outbox_event SET blocked = false WHERE sequence = ANY (ARRAY(\
+           SELECT sequence FROM keys, LATERAL (\
+             SELECT sequence, ordering_key FROM outbox_event WHERE blocked AND ordering_key = keys.key \
+             ORDER BY sequence LIMIT 1 FOR UPDATE SKIP LOCKED) AS event \
+           WHERE NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier})))"
+    )
 }
 
 /// That the row of an event is dispatched, in words which do not match the index of all leases: with it, the planner reads
@@ -47,6 +104,8 @@ pub(super) struct Changes<'a> {
     action: Vec<Option<&'static str>>,
     reason: Vec<Option<&'a str>>,
     by: Vec<Option<&'a str>>,
+    /// The ordering keys that go on without one of them.
+    pub(super) frees: Vec<&'a str>,
 }
 
 impl<'a> Changes<'a> {
@@ -64,12 +123,13 @@ impl<'a> Changes<'a> {
         self.action.push(history.map(|history| history.action.as_str()));
         self.reason.push(history.map(|history| history.reason.as_str()));
         self.by.push(history.and_then(|history| history.by.as_deref()));
+        self.frees.extend(change.frees.as_deref());
     }
 }
 
 /// Writes what became of claimed events, of those whose claim still holds, and names these.
 ///
-/// It goes on its way together with `begin`. A lease that must not have ended is `fenced`.
+/// `begin` begins the transaction. A lease that must not have ended is `fenced`.
 pub(super) async fn settle(
     link: &mut Link,
     begin: &str,
@@ -151,7 +211,7 @@ pub(super) async fn give_back(link: &mut Link, returned: &[(&Lease, &str)]) -> R
 }
 
 /// Makes a dead letter of a row that is no valid event, so that it stops nobody else.
-pub(super) async fn quarantine(link: &mut Link, sequence: i64, why: &str) -> Result<(), Error> {
+pub(super) async fn quarantine(link: &mut Link, sequence: i64, key: Option<String>, why: &str) -> Result<(), Error> {
     let reason = format!("the stored row is no valid event: {why}");
     let action = Action::Reject.as_str();
     let values: [&(dyn ToSql + Sync); 3] = [&sequence, &reason, &action];
@@ -166,7 +226,11 @@ pub(super) async fn quarantine(link: &mut Link, sequence: i64, why: &str) -> Res
          FROM quarantined",
         &values,
     );
-    quarantined.await.map(drop)
+    quarantined.await?;
+    if let Some(key) = key {
+        link.query(FREE, &[&[key].as_slice()]).await?;
+    }
+    Ok(())
 }
 
 /// The sequence numbers that a statement gives back in its first column.

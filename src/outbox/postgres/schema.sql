@@ -41,6 +41,8 @@ CREATE TABLE outbox_event (
     enqueued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- When the next attempt may begin; of a dispatched event, when its lease ends.
     due_at timestamptz DEFAULT clock_timestamp(),
+    -- Whether a claim has found an earlier event of its key under way: no claim looks at it again until that one is over.
+    blocked boolean NOT NULL DEFAULT false CHECK (NOT blocked OR ordering_key IS NOT NULL),
     -- The fencing token of the claim: every later write of the relay must carry it.
     token uuid,
     claimed_at timestamptz,
@@ -55,10 +57,11 @@ CREATE TABLE outbox_event (
 );
 
 -- The states stand in indexes and statements as literals, so that the one matches the other.
-CREATE INDEX outbox_due ON outbox_event (due_at, sequence) WHERE status IN ('pending', 'retrying');
+CREATE INDEX outbox_due ON outbox_event (due_at, sequence) WHERE status IN ('pending', 'retrying') AND NOT blocked;
 CREATE INDEX outbox_leased ON outbox_event (due_at) WHERE status = 'dispatched';
 CREATE INDEX outbox_key ON outbox_event (ordering_key, sequence)
     WHERE ordering_key IS NOT NULL AND status IN ('pending', 'dispatched', 'retrying', 'failed');
+CREATE INDEX outbox_blocked ON outbox_event (ordering_key, sequence) WHERE blocked;
 CREATE INDEX outbox_dead ON outbox_event (sequence) WHERE status = 'failed';
 CREATE INDEX outbox_done ON outbox_event (done_at) WHERE done_at IS NOT NULL;
 

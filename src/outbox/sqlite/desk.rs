@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
 
+use super::super::aside::frees;
 use super::super::books::{Past, Present, balance, moments};
 use super::super::change::Decided;
 use super::super::columns::{EVENT_COLUMNS, Row, write_tags};
 use super::super::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, StoreError, Verdict, Waiting};
 use super::Outbox;
-use super::rows::remember;
+use super::rows::{free, remember};
 use crate::sqlite::{maybe_moment, micros, moment, now, read_row};
 use crate::state::Failed;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
@@ -316,6 +317,9 @@ fn write_decision(
             discarded.map(Decision::reason),
             discarded.map(|decision| micros(decision.at())),
         ])?;
+    if let Some(key) = frees(event) {
+        free(transaction, key)?;
+    }
     let Some((decision, history)) = decided.history() else { return Ok(()) };
     remember(transaction, sequence, &history, decision.at())
 }

@@ -30,7 +30,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
-use self::rows::{Hold, dispatch, find_due, find_expired, give_back, limit_of, quarantine, settle};
+use self::rows::{Hold, dispatch, find_due, find_expired, free_forgotten, give_back, put_aside, quarantine, settle};
+use super::aside::Rounds;
 use super::change::{Change, expiry_reason};
 use super::columns::{Row, same_event};
 use super::{Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
@@ -157,6 +158,7 @@ pub struct Outbox {
     shared: Shared,
     /// The version of the data that the last claim saw.
     seen: Arc<AtomicI64>,
+    rounds: Arc<Rounds>,
     trail: AuditTrail,
 }
 
@@ -167,7 +169,12 @@ impl Outbox {
     ///
     /// What the database answers, and tables that a newer version of this crate has made.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Ok(Self { shared: Shared::open(path.as_ref(), &PART)?, seen: Arc::default(), trail: AuditTrail::silent() })
+        Ok(Self {
+            shared: Shared::open(path.as_ref(), &PART)?,
+            seen: Arc::default(),
+            rounds: Arc::default(),
+            trail: AuditTrail::silent(),
+        })
     }
 
     /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
@@ -179,11 +186,14 @@ impl Outbox {
 
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        let (order, seen) = (order.clone(), Arc::clone(&self.seen));
+        let (order, seen, rounds) = (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.rounds));
         let claimed = self.shared.write("claiming due events", move |transaction| {
             let mut claimed = Claimed::default();
             seen.store(data_version(transaction)?, Relaxed);
             expire(transaction, &order, &mut claimed)?;
+            if rounds.are_due(order.after_failure) {
+                free_forgotten(transaction, order.after_failure)?;
+            }
             claim(transaction, &order, &mut claimed)?;
             point("before the claim commits");
             Ok(claimed)
@@ -256,8 +266,8 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 /// Fails the attempts of events whose lease has ended.
 fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claimed) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
-    for (row, token, by) in find_expired(transaction, now, limit_of(order))? {
-        let (sequence, id) = (row.sequence, row.id.clone());
+    for (row, token, by) in find_expired(transaction, now, order.limit)? {
+        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
         match row.read_in::<Dispatched>() {
             Ok(event) => {
                 let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
@@ -267,7 +277,7 @@ fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claim
                 claimed.expired.push(event);
             }
             Err(why) => {
-                quarantine(transaction, sequence, &why, now)?;
+                quarantine(transaction, (sequence, key.as_deref()), &why, now)?;
                 claimed.quarantined.push((id, why));
             }
         }
@@ -275,22 +285,24 @@ fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claim
     Ok(())
 }
 
-/// Takes due events, and counts their attempt.
+/// Takes due events, and counts their attempt. Blocked ones that it meets it puts aside.
 fn claim(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claimed) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
     let token = Token::now_v7();
-    let mut rows = find_due(transaction, order, now)?;
-    rows.sort_by_key(|row| row.sequence);
     let hold =
         Hold { token: &token.to_string(), worker: &order.worker, since: micros(now), until: after(now, order.lease) };
+    let (mut rows, blocked) = find_due(transaction, order.after_failure, now, order.limit)?;
+    put_aside(transaction, &blocked)?;
+    claimed.blocked = blocked.len();
     dispatch(transaction, &mut rows, &hold)?;
+    rows.sort_by_key(|row| row.sequence);
     let since = Instant::now();
     for row in rows {
-        let (sequence, id) = (row.sequence, row.id.clone());
+        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
         match row.read_in::<Dispatched>() {
             Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at: now, since })),
             Err(why) => {
-                quarantine(transaction, sequence, &why, now)?;
+                quarantine(transaction, (sequence, key.as_deref()), &why, now)?;
                 claimed.quarantined.push((id, why));
             }
         }

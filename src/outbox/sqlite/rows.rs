@@ -3,36 +3,79 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
 
+use super::super::aside::{MANY_BLOCKED, stands_before};
 use super::super::change::{Change, History};
 use super::super::columns::{EVENT_COLUMNS, Row};
-use super::super::{ClaimOrder, KeyAfterFailure, Lease, Token};
+use super::super::{KeyAfterFailure, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
 use crate::sqlite::{micros, read_row};
 
-/// What is due, unless an earlier event of its key is under way.
+/// What is due: the events to send, of which there is `room` for so many, and the sequence numbers of those, met before
+/// that, for which an earlier event of their key is under way.
 pub(super) fn find_due(
     transaction: &Transaction<'_>,
-    order: &ClaimOrder,
+    after_failure: KeyAfterFailure,
     now: DateTime<Utc>,
-) -> rusqlite::Result<Vec<Row>> {
-    let blocking = match order.after_failure {
-        KeyAfterFailure::Block => "'pending', 'dispatched', 'retrying', 'failed'",
-        KeyAfterFailure::PassBy => "'pending', 'dispatched', 'retrying'",
-    };
+    room: usize,
+) -> rusqlite::Result<(Vec<Row>, Vec<i64>)> {
     let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM outbox_event AS due \
-         WHERE status IN ('pending', 'retrying') AND due_at <= ?1 AND (ordering_key IS NULL OR NOT EXISTS (\
-           SELECT 1 FROM outbox_event AS earlier \
-           WHERE earlier.ordering_key = due.ordering_key AND earlier.sequence < due.sequence \
-           AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
-           AND earlier.status IN ({blocking}))) \
-         ORDER BY due_at, sequence LIMIT ?2"
+        "SELECT {EVENT_COLUMNS}, ordering_key IS NOT NULL AND EXISTS (\
+           SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked FROM outbox_event AS event \
+         WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 ORDER BY due_at, sequence LIMIT ?2",
+        stands_before(after_failure)
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![micros(now), limit_of(order)], read_row)?;
-    rows.collect()
+    let mut found = statement.query(params![micros(now), limit_of(room.saturating_add(MANY_BLOCKED))])?;
+    let (mut due, mut blocked) = (Vec::with_capacity(room), Vec::new());
+    while due.len() < room
+        && let Some(row) = found.next()?
+    {
+        if row.get("is_blocked")? {
+            blocked.push(row.get("sequence")?);
+        } else {
+            due.push(read_row(row)?);
+        }
+    }
+    Ok((due, blocked))
+}
+
+/// Puts blocked events aside, until an event of their key is over.
+pub(super) fn put_aside(transaction: &Transaction<'_>, blocked: &[i64]) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached("UPDATE outbox_event SET blocked = 1 WHERE sequence = ?1")?;
+    blocked.iter().try_for_each(|sequence| statement.execute([sequence]).map(drop))
+}
+
+/// Lets the next event of a key be looked at again.
+pub(super) fn free(transaction: &Transaction<'_>, key: &str) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE outbox_event SET blocked = 0 WHERE blocked = 1 AND sequence = (\
+               SELECT sequence FROM outbox_event WHERE ordering_key = ?1 \
+               AND status IN ('pending', 'dispatched', 'retrying', 'failed') AND status <> 'failed' \
+               ORDER BY sequence LIMIT 1)",
+        )?
+        .execute([key])
+        .map(drop)
+}
+
+/// Lets the first event that is put aside of each key be looked at again, where none is in its way: one that was has been
+/// changed by other hands than a relay's or a desk's, or did not block under the rule of another relay.
+pub(super) fn free_forgotten(transaction: &Transaction<'_>, after_failure: KeyAfterFailure) -> rusqlite::Result<()> {
+    let sql = format!(
+        "WITH RECURSIVE keys (key) AS (\
+           SELECT min(ordering_key) FROM outbox_event WHERE blocked = 1 UNION ALL \
+           SELECT (SELECT min(ordering_key) FROM outbox_event WHERE blocked = 1 AND ordering_key > keys.key) \
+           FROM keys WHERE keys.key IS NOT NULL\
+         ) \
+         UPDATE outbox_event SET blocked = 0 WHERE sequence IN (\
+           SELECT event.sequence FROM keys, outbox_event AS event \
+           WHERE event.sequence = (SELECT min(sequence) FROM outbox_event WHERE blocked = 1 AND ordering_key = keys.key) \
+           AND NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {}))",
+        stands_before(after_failure)
+    );
+    transaction.prepare_cached(&sql)?.execute([]).map(drop)
 }
 
 /// A claim, as its rows hold it.
@@ -60,8 +103,8 @@ pub(super) fn dispatch(transaction: &Transaction<'_>, rows: &mut [Row], hold: &H
     Ok(())
 }
 
-pub(super) fn limit_of(order: &ClaimOrder) -> i64 {
-    i64::try_from(order.limit).unwrap_or(i64::MAX)
+pub(super) fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// An event whose lease has ended: the row, its claim's token, and who held it.
@@ -70,14 +113,14 @@ pub(super) type Expired = (Row, Option<Token>, Option<String>);
 pub(super) fn find_expired(
     transaction: &Transaction<'_>,
     now: DateTime<Utc>,
-    limit: i64,
+    limit: usize,
 ) -> rusqlite::Result<Vec<Expired>> {
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, token, claimed_by FROM outbox_event \
          WHERE status = 'dispatched' AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![micros(now), limit], |row| {
+    let rows = statement.query_map(params![micros(now), limit_of(limit)], |row| {
         let token: Option<String> = row.get("token")?;
         Ok((read_row(row)?, token.and_then(|token| token.parse().ok()), row.get("claimed_by")?))
     })?;
@@ -132,6 +175,11 @@ pub(super) fn settle(
         let at = change.failure.as_ref().map_or(now, |failure| failure.at);
         remember(transaction, sequence, history, at)?;
     }
+    if changed == 1
+        && let Some(key) = &change.frees
+    {
+        free(transaction, key)?;
+    }
     Ok(changed == 1)
 }
 
@@ -182,7 +230,7 @@ pub(super) fn remember(
 /// Makes a dead letter of a row that is no valid event, so that it stops nobody else.
 pub(super) fn quarantine(
     transaction: &Transaction<'_>,
-    sequence: i64,
+    (sequence, key): (i64, Option<&str>),
     why: &str,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
@@ -193,5 +241,8 @@ pub(super) fn quarantine(
              failure_reason = ?2, failed_at = ?3, due_at = NULL, token = NULL WHERE sequence = ?1",
         )?
         .execute(params![sequence, reason, micros(now)])?;
+    if let Some(key) = key {
+        free(transaction, key)?;
+    }
     remember(transaction, sequence, &History { action: Action::Reject, reason, by: None }, now)
 }

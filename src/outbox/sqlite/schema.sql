@@ -43,6 +43,10 @@ CREATE TABLE outbox_event (
     enqueued_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER)),
     -- When the next attempt may begin; of a dispatched event, when its lease ends.
     due_at INTEGER DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER)),
+    -- 1 where a claim has found an earlier event of its key under way: no claim looks at it again until that one is over.
+    blocked INTEGER NOT NULL DEFAULT 0 CHECK (
+        blocked = 0 OR (blocked = 1 AND ordering_key IS NOT NULL)
+    ),
     -- The fencing token of the claim: every later write of the relay must carry it.
     token TEXT,
     claimed_at INTEGER,
@@ -52,10 +56,11 @@ CREATE TABLE outbox_event (
     done_at INTEGER
 ) STRICT;
 
-CREATE INDEX outbox_due ON outbox_event (due_at, sequence) WHERE status IN ('pending', 'retrying');
+CREATE INDEX outbox_due ON outbox_event (due_at, sequence) WHERE status IN ('pending', 'retrying') AND blocked = 0;
 CREATE INDEX outbox_leased ON outbox_event (due_at) WHERE status = 'dispatched';
 CREATE INDEX outbox_key ON outbox_event (ordering_key, sequence)
     WHERE ordering_key IS NOT NULL AND status IN ('pending', 'dispatched', 'retrying', 'failed');
+CREATE INDEX outbox_blocked ON outbox_event (ordering_key, sequence) WHERE blocked = 1;
 CREATE INDEX outbox_dead ON outbox_event (sequence) WHERE status = 'failed';
 CREATE INDEX outbox_done ON outbox_event (done_at) WHERE done_at IS NOT NULL;
 
