@@ -80,13 +80,6 @@ impl Change {
         Self { history, ..change }
     }
 
-    /// Whether it is a change of the state and nothing else: what becomes of most events.
-    #[cfg(feature = "sqlite")]
-    pub(crate) const fn says_nothing(&self) -> bool {
-        let Self { status: _, tags, failure, due_at, history, frees: _ } = self;
-        tags.is_none() && failure.is_none() && due_at.is_none() && history.is_none()
-    }
-
     /// Whether the event is done with: acknowledged, processed or skipped.
     pub(crate) const fn is_done(&self) -> bool {
         use DeliveryStatus::{Acknowledged, Processed, Skipped};

@@ -17,6 +17,10 @@ pub(crate) const EVENT_COLUMNS: &str = "sequence, id, event_type, source_system,
      payload, tags, ordering_key, retry_policy, created_at, status, attempts, failure_class, failure_reason, \
      failed_at, redriven_by, redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at";
 
+/// How many they are.
+#[cfg(feature = "sqlite")]
+pub(crate) const EVENT_COLUMN_COUNT: usize = 22;
+
 /// An event as columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {

@@ -22,6 +22,7 @@
 mod desk;
 mod rows;
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -30,7 +31,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
-use self::rows::{Hold, dispatch, find_due, find_expired, free_forgotten, give_back, put_aside, quarantine, settle};
+use self::rows::{
+    Hold, acknowledge_all, dispatch, find_due, find_expired, free, free_forgotten, give_back, put_aside, quarantine,
+    settle,
+};
 use super::aside::Rounds;
 use super::change::{Change, expiry_reason};
 use super::columns::{Row, same_event};
@@ -42,7 +46,7 @@ use crate::refused::Refused;
 use crate::schema::Part;
 use crate::sqlite::{self as database, Shared, after, micros};
 use crate::state::{Dispatched, Pending};
-use crate::{AnyEnvelope, Envelope};
+use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 
 /// The tables, as they are made: with what each column means, and how to enqueue from plain SQL.
 pub const SCHEMA: &str = include_str!("schema.sql");
@@ -208,18 +212,13 @@ impl Store for Outbox {
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<LeaseLost>, StoreError> {
         let changes: Vec<(Lease, Result<Change, String>)> =
             settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
-        let held = self.shared.write("settling events", move |transaction| {
-            let now = database::now(transaction)?;
-            let held = changes.iter().map(|(lease, change)| match change {
-                Ok(change) => settle(transaction, (lease.sequence, Some(lease.token)), change, now, Some(now)),
-                Err(reason) => give_back(transaction, lease, reason, now),
-            });
-            let held = held.collect::<rusqlite::Result<Vec<bool>>>()?;
+        let stored = self.shared.write("settling events", move |transaction| {
+            let stored = settle_all(transaction, &changes)?;
             point("before the settlement commits");
-            Ok(held)
+            Ok(stored)
         });
-        let held = held.await?;
-        Ok(settlements.iter().zip(held).filter(|(_, held)| !held).map(|(one, _)| one.lost()).collect())
+        let stored = stored.await?;
+        Ok(settlements.iter().filter(|one| !stored.contains(&one.lease.sequence)).map(Settlement::lost).collect())
     }
 
     async fn renew(&self, held: &[HeldLease], lease: Duration) -> Result<Vec<LeaseLost>, StoreError> {
@@ -258,6 +257,42 @@ impl Store for Outbox {
     }
 }
 
+/// Writes what became of claimed events, of those whose lease has not ended, and names these. Most were confirmed by the
+/// broker, and are written together; one by one, if that finds a lease that has ended.
+fn settle_all(
+    transaction: &Transaction<'_>,
+    changes: &[(Lease, Result<Change, String>)],
+) -> rusqlite::Result<HashSet<i64>> {
+    let now = database::now(transaction)?;
+    let confirmed = |change: &Result<Change, String>| {
+        change.as_ref().is_ok_and(|change| change.status == DeliveryStatus::Acknowledged)
+    };
+    let mut together = HashMap::<Token, Vec<i64>>::new();
+    for (lease, _) in changes.iter().filter(|(_, change)| confirmed(change)) {
+        together.entry(lease.token).or_default().push(lease.sequence);
+    }
+    let mut stored = HashSet::new();
+    for (token, sequences) in together {
+        if acknowledge_all(transaction, token, &sequences, now)? {
+            stored.extend(sequences);
+        }
+    }
+    let mut freed = BTreeSet::new();
+    for (lease, change) in changes {
+        let held = stored.contains(&lease.sequence)
+            || match change {
+                Ok(change) => settle(transaction, (lease.sequence, Some(lease.token)), change, now, Some(now))?,
+                Err(reason) => give_back(transaction, lease, reason, now)?,
+            };
+        if held {
+            stored.insert(lease.sequence);
+            freed.extend(change.as_ref().ok().and_then(|change| change.frees.as_deref()));
+        }
+    }
+    freed.into_iter().try_for_each(|key| free(transaction, key))?;
+    Ok(stored)
+}
+
 /// A number that changes when another connection commits.
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
@@ -272,7 +307,11 @@ fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claim
             Ok(event) => {
                 let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
                 let change = Change::of_expired(&event, &order.worker);
-                settle(transaction, (sequence, token), &change, now, None)?;
+                if settle(transaction, (sequence, token), &change, now, None)?
+                    && let Some(key) = &change.frees
+                {
+                    free(transaction, key)?;
+                }
                 point("in the sweep");
                 claimed.expired.push(event);
             }

@@ -5,7 +5,7 @@ use rusqlite::{Transaction, params};
 
 use super::super::aside::{MANY_BLOCKED, stands_before};
 use super::super::change::{Change, History};
-use super::super::columns::{EVENT_COLUMNS, Row};
+use super::super::columns::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
 use super::super::{KeyAfterFailure, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
@@ -32,8 +32,8 @@ pub(super) fn find_due(
     while due.len() < room
         && let Some(row) = found.next()?
     {
-        if row.get("is_blocked")? {
-            blocked.push(row.get("sequence")?);
+        if row.get(EVENT_COLUMN_COUNT)? {
+            blocked.push(row.get(0)?);
         } else {
             due.push(read_row(row)?);
         }
@@ -43,8 +43,26 @@ pub(super) fn find_due(
 
 /// Puts blocked events aside, until an event of their key is over.
 pub(super) fn put_aside(transaction: &Transaction<'_>, blocked: &[i64]) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached("UPDATE outbox_event SET blocked = 1 WHERE sequence = ?1")?;
-    blocked.iter().try_for_each(|sequence| statement.execute([sequence]).map(drop))
+    if blocked.is_empty() {
+        return Ok(());
+    }
+    transaction
+        .prepare_cached("UPDATE outbox_event SET blocked = 1 WHERE sequence IN (SELECT value FROM json_each(?1))")?
+        .execute([json(blocked.iter().copied())])
+        .map(drop)
+}
+
+/// Numbers as one value of a statement that works on many rows: a statement for each row costs twice as much.
+fn json(numbers: impl Iterator<Item = i64>) -> String {
+    let mut list = String::from("[");
+    for number in numbers {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        list.push_str(&number.to_string());
+    }
+    list.push(']');
+    list
 }
 
 /// Lets the next event of a key be looked at again.
@@ -91,12 +109,15 @@ pub(super) struct Hold<'a> {
 /// That they were found by a statement before this one does not matter, since nobody else writes meanwhile; one statement
 /// for both, with `RETURNING`, copies every row twice.
 pub(super) fn dispatch(transaction: &Transaction<'_>, rows: &mut [Row], hold: &Hold<'_>) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(
-        "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = ?1, claimed_by = ?2, \
-         claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 WHERE sequence = ?5",
-    )?;
+    let sequences = json(rows.iter().map(|row| row.sequence));
+    transaction
+        .prepare_cached(
+            "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = ?1, claimed_by = ?2, \
+             claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 \
+             WHERE sequence IN (SELECT value FROM json_each(?5))",
+        )?
+        .execute(params![hold.token, hold.worker, hold.since, hold.until, sequences])?;
     for row in rows {
-        statement.execute(params![hold.token, hold.worker, hold.since, hold.until, row.sequence])?;
         row.status = DeliveryStatus::Dispatched.as_str().to_owned();
         row.attempts = row.attempts.saturating_add(1);
     }
@@ -141,46 +162,57 @@ pub(super) fn settle(
     let token = token.as_ref().map(|token| &*token.hyphenated().encode_lower(&mut buffer));
     let (done_at, held_at) = (change.is_done().then(|| micros(now)), held_at.map(micros));
     let failure = change.failure.as_ref();
-    let changed = if change.says_nothing() {
-        transaction
-            .prepare_cached(
-                "UPDATE outbox_event SET status = ?1, due_at = NULL, done_at = ?2, token = NULL \
-                 WHERE sequence = ?3 AND token IS ?4 AND status = 'dispatched' AND (?5 IS NULL OR due_at > ?5)",
-            )?
-            .execute(params![change.status.as_str(), done_at, sequence, token, held_at])?
-    } else {
-        transaction
-            .prepare_cached(
-                "UPDATE outbox_event SET status = ?1, tags = coalesce(?2, tags), failure_class = coalesce(?3, \
-                 failure_class), failure_reason = coalesce(?4, failure_reason), failed_at = coalesce(?5, failed_at), \
-                 due_at = ?6, done_at = ?7, token = NULL \
-                 WHERE sequence = ?8 AND token IS ?9 AND status = 'dispatched' AND (?10 IS NULL OR due_at > ?10)",
-            )?
-            .execute(params![
-                change.status.as_str(),
-                change.tags,
-                failure.map(|failure| &failure.what),
-                failure.map(|failure| &failure.reason),
-                failure.map(|failure| micros(failure.at)),
-                change.due_at.map(tick),
-                done_at,
-                sequence,
-                token,
-                held_at,
-            ])?
-    };
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE outbox_event SET status = ?1, tags = coalesce(?2, tags), failure_class = coalesce(?3, \
+             failure_class), failure_reason = coalesce(?4, failure_reason), failed_at = coalesce(?5, failed_at), \
+             due_at = ?6, done_at = ?7, token = NULL \
+             WHERE sequence = ?8 AND token IS ?9 AND status = 'dispatched' AND (?10 IS NULL OR due_at > ?10)",
+        )?
+        .execute(params![
+            change.status.as_str(),
+            change.tags,
+            failure.map(|failure| &failure.what),
+            failure.map(|failure| &failure.reason),
+            failure.map(|failure| micros(failure.at)),
+            change.due_at.map(tick),
+            done_at,
+            sequence,
+            token,
+            held_at,
+        ])?;
     if changed == 1
         && let Some(history) = &change.history
     {
         let at = change.failure.as_ref().map_or(now, |failure| failure.at);
         remember(transaction, sequence, history, at)?;
     }
-    if changed == 1
-        && let Some(key) = &change.frees
-    {
-        free(transaction, key)?;
-    }
     Ok(changed == 1)
+}
+
+/// Writes that a broker has confirmed the events of one claim, if none of their leases has ended; says whether it did.
+pub(super) fn acknowledge_all(
+    transaction: &Transaction<'_>,
+    token: Token,
+    sequences: &[i64],
+    now: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    let mut buffer = UUID_TEXT;
+    let token = &*token.hyphenated().encode_lower(&mut buffer);
+    transaction.execute_batch("SAVEPOINT together")?;
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE outbox_event SET status = 'acknowledged', due_at = NULL, done_at = ?1, token = NULL \
+             WHERE sequence IN (SELECT value FROM json_each(?2)) AND token = ?3 AND status = 'dispatched' \
+             AND due_at > ?1",
+        )?
+        .execute(params![micros(now), json(sequences.iter().copied()), token])?;
+    let all = changed == sequences.len();
+    if !all {
+        transaction.execute_batch("ROLLBACK TO together")?;
+    }
+    transaction.execute_batch("RELEASE together")?;
+    Ok(all)
 }
 
 /// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what is due in one is due at its
