@@ -4,6 +4,7 @@
 #[macro_use]
 mod suite;
 
+mod aside;
 mod broker;
 mod desk;
 #[cfg(feature = "sqlite")]

@@ -232,7 +232,7 @@ pub(crate) async fn claimers_never_share_an_event<D: Database>() {
     assert_eq!((count, all.len()), (200, 200), "each event has one claimer");
 }
 
-pub(crate) async fn a_row_that_is_no_event_is_put_aside<D: Database>() {
+pub(crate) async fn a_row_that_is_no_event_is_a_dead_letter<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(vec![event("poison"), event("good")], true).await;
     database.sql("UPDATE outbox_event SET retry_policy = 'often' WHERE id = 'poison'").await;

@@ -42,6 +42,10 @@ impl Database for Postgres {
         &self.outbox
     }
 
+    async fn another(&self) -> Outbox {
+        Outbox::connect(self.config.clone()).await.unwrap()
+    }
+
     async fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) {
         let mut client = connect(&self.config).await;
         let transaction = client.transaction().await.unwrap();

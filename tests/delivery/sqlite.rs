@@ -53,6 +53,10 @@ impl Database for Sqlite {
         &self.outbox
     }
 
+    async fn another(&self) -> sqlite::Outbox {
+        sqlite::Outbox::open(&self.path).unwrap()
+    }
+
     async fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) {
         let mut connection = self.connect();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();

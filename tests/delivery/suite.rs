@@ -17,6 +17,8 @@ pub(crate) trait Database: Sized + Send {
 
     fn fresh() -> impl Future<Output = Self> + Send;
     fn outbox(&self) -> &Self::Outbox;
+    /// The outbox as another process opens it.
+    fn another(&self) -> impl Future<Output = Self::Outbox> + Send;
     /// Enqueues in one transaction, and commits it or not.
     fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) -> impl Future<Output = ()> + Send;
     /// SQL that every dialect has.
@@ -41,7 +43,12 @@ macro_rules! suite {
             outbox: events_of_one_key_never_overtake_one_another
             outbox: a_dead_letter_blocks_its_key_or_is_passed_by
             outbox: claimers_never_share_an_event
-            outbox: a_row_that_is_no_event_is_put_aside
+            outbox: a_row_that_is_no_event_is_a_dead_letter
+            aside: what_waits_behind_its_key_is_put_aside_once
+            aside: what_is_put_aside_hides_no_other_event
+            aside: every_end_of_an_event_lets_the_next_of_its_key_go
+            aside: what_was_put_aside_and_forgotten_is_found
+            aside: relays_that_share_keys_forget_no_event
             desk: a_redrive_gives_a_new_budget
             desk: a_redrive_past_the_window_needs_a_person_to_insist
             desk: an_interrupted_redrive_is_called_again

@@ -121,7 +121,7 @@ pub(crate) async fn crm(folder: &Path) {
     database.sql(&format!("UPDATE outbox_event SET done_at = {old} WHERE id IN ('evt-0901', 'evt-0902')"));
 }
 
-/// `torn.db`: a row that is no valid event and was put aside, one whose attempts somebody has set by hand, and one in order.
+/// `torn.db`: a row that is no valid event and is a dead letter, one whose attempts somebody has set by hand, and one in order.
 pub(crate) async fn torn(folder: &Path) {
     let mut database = Database::new(&folder.join("torn.db"));
     database.enqueue(["evt-2001", "evt-2002", "evt-2003"].map(|id| event(id, "crm.lead.created", "crm")));
