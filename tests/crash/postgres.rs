@@ -107,9 +107,7 @@ fn server_went_away(error: &(dyn Error + 'static)) -> bool {
         let codes = [State::ADMIN_SHUTDOWN, State::CRASH_SHUTDOWN, State::CANNOT_CONNECT_NOW];
         error.is_closed() || error.code().is_some_and(|code| codes.contains(code))
     };
-    error.is::<io::Error>()
-        || error.downcast_ref().is_some_and(said)
-        || error.source().is_some_and(|cause| server_went_away(cause))
+    error.is::<io::Error>() || error.downcast_ref().is_some_and(said) || error.source().is_some_and(server_went_away)
 }
 
 async fn count(client: &Client) -> Attempt<u32> {
