@@ -47,7 +47,10 @@ fn relays_outlive_the_server_of_their_database() {
     let mut more = 0;
     for (outage, mode) in ["immediate", "fast"].into_iter().cycle().take(6).enumerate() {
         more += 100;
-        until("the work goes on", || count("SELECT count(*) FROM effect") >= more);
+        until("the work goes on", || {
+            others.iter_mut().for_each(Process::assert_running);
+            count("SELECT count(*) FROM effect") >= more
+        });
         let before = [FIRST, SECOND].map(|role| told(role).len());
         cluster.stop(mode);
         for (role, before) in [FIRST, SECOND].into_iter().zip(before) {
