@@ -14,7 +14,9 @@
 //! | any relay, when a lease has ended | [`Store::claim`] | to `retrying` or `failed`: the attempt failed |
 //! | a person | [`Desk::redrive`], [`Desk::discard`] | to `pending`, `skipped` |
 //!
-//! The database's clock decides what is due and when a lease ends.
+//! The database's clock decides what is due and when a lease ends. In PostgreSQL this is the server's: the clocks of
+//! producers and relays may be wrong by hours. In SQLite it is that of the one machine which has the file, and all of whose
+//! processes share it. What a clock costs that is set meanwhile is said in [the guide](crate::guide::operating#clocks).
 
 mod aside;
 mod books;

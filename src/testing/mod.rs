@@ -1,6 +1,6 @@
 //! Crash tests: processes are killed at random moments and at named places, and afterwards the accounts must balance.
 //!
-//! The crate tests itself with it (`tests/crash.rs`), and so can whoever writes a [`Broker`](crate::broker::Broker) or
+//! The crate tests itself with it (`tests/crash`), and so can whoever writes a [`Broker`](crate::broker::Broker) or
 //! runs a relay of their own: give [`CrashTest`] the commands of the processes, and [`Account`] what was committed and
 //! what came of it.
 

@@ -1,14 +1,29 @@
-//! Processes are killed with SIGKILL, at random moments and at every named place, and nothing is lost, invented, repeated
-//! or overtaken.
+//! Real processes meet real faults, and nothing is lost, invented, repeated or overtaken.
 //!
 //! A producer writes business rows and events in one transaction (and rolls every seventh back), two relays send to a
 //! broker in a file, a consumer has each effect once. All four are this test program, started again as one of them.
+//!
+//! | fault | where |
+//! |---|---|
+//! | SIGKILL, at random moments and at every named place | here |
+//! | SIGTERM to a relay that has events on their way | `stop.rs` |
+//! | the database's server stops or crashes, and is started again | `restart.rs` |
+//! | the clocks of two relays are two hours apart, or one clock jumps | `clocks.rs` |
+//!
 //! `CRASH_KILLS` sets the number of kills, `CRASH_SEED` the seed of a run to do again.
 #![cfg(all(feature = "sqlite", feature = "testing", unix))]
 
+mod broker;
+mod clocks;
+#[cfg(feature = "postgres")]
+mod cluster;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod process;
+#[cfg(feature = "postgres")]
+mod restart;
 mod sqlite;
+mod stop;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -27,7 +42,6 @@ use sqlite::Files;
 
 const ROLE: &str = "CRASH_ROLE";
 const PLACE: &str = "CRASH_PLACE";
-const SCHEMA: &str = "CRASH_SCHEMA";
 const EVENTS: &str = "CRASH_EVENTS";
 
 /// The databases of source and target, and what each role does with them.
@@ -41,12 +55,17 @@ trait Side {
     /// Has the effect of each event, for ever.
     fn consume(&self, broker: FileBroker) -> impl Future<Output = ()>;
     fn account(&self) -> impl Future<Output = Account>;
+    /// The number that a query answers.
+    fn count(&self, sql: &str) -> impl Future<Output = i64>;
+    fn execute(&self, sql: &str) -> impl Future<Output = ()>;
     fn end_leases(&self) -> impl Future<Output = ()>;
 }
 
-/// The change of this number: its key, its id, and the event of it.
+/// The change of this number: its key, its id, and the event of it. Every third has a key of its own, and waits for no
+/// other.
 fn change(number: u32) -> (String, String, Envelope<Pending>) {
-    let (key, id) = (format!("key-{}", number % 10), format!("change-{number}"));
+    let id = format!("change-{number}");
+    let key = if number.is_multiple_of(3) { id.clone() } else { format!("key-{}", number % 10) };
     let policy = RetryPolicy::new(1000, Backoff::Fixed(Duration::from_millis(5))).unwrap();
     let event = Envelope::builder("source", Untyped::new("source.record.changed", id.clone()));
     let event = event.id(id.parse().unwrap()).ordering_key(key.clone()).retry_policy(policy).build().unwrap();
@@ -64,15 +83,16 @@ fn runtime() -> tokio::runtime::Runtime {
 /// The directory of one test, with the broker's file.
 struct Place {
     folder: PathBuf,
-    schema: Option<String>,
+    /// What the processes are told of the databases, where those are not in the directory.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Place {
-    fn new(name: &str, schema: Option<String>) -> Self {
+    fn new(name: &str, environment: Vec<(&'static str, String)>) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        Self { folder, schema }
+        Self { folder, environment }
     }
 
     fn broker(&self) -> FileBroker {
@@ -81,14 +101,12 @@ impl Place {
 
     /// The command that starts this program in one of its roles.
     fn role(&self, role: &str, events: u32) -> impl Fn() -> Command + use<> {
-        let (folder, schema, role) = (self.folder.clone(), self.schema.clone(), role.to_owned());
+        let (folder, environment, role) = (self.folder.clone(), self.environment.clone(), role.to_owned());
         move || {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.args(["--exact", "play_the_role", "--nocapture", "--quiet"]);
             command.env(ROLE, &role).env(PLACE, &folder).env(EVENTS, events.to_string()).env_remove(DIE_AT);
-            if let Some(schema) = &schema {
-                command.env(SCHEMA, schema);
-            }
+            command.envs(environment.clone());
             command.stdout(Stdio::null());
             command
         }
@@ -124,11 +142,11 @@ fn is_done<S: Side>(side: &S, events: u32) -> bool {
 fn play_the_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let folder = PathBuf::from(std::env::var(PLACE).unwrap());
-    match std::env::var(SCHEMA).ok() {
-        #[cfg(feature = "postgres")]
-        Some(schema) => runtime().block_on(play(&role, &postgres::Schema(schema), &folder)),
-        _ => runtime().block_on(play(&role, &Files(folder.clone()), &folder)),
+    #[cfg(feature = "postgres")]
+    if let Some(schema) = postgres::Schema::of_environment() {
+        return runtime().block_on(play(&role, &schema, &folder));
     }
+    runtime().block_on(play(&role, &Files(folder.clone()), &folder));
 }
 
 async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
@@ -137,17 +155,25 @@ async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
     match role {
         "producer" => side.produce(events).await,
         "consumer" => side.consume(broker()).await,
+        stop::ROLE => stop::play(side, broker(), folder).await,
+        clocks::FIRST | clocks::SECOND => clocks::play(role, side, broker(), folder).await,
+        #[cfg(feature = "postgres")]
+        restart::FIRST | restart::SECOND => restart::play(role, side, broker(), folder).await,
         relay => {
-            let settings = Settings::default()
-                .lease(Duration::from_millis(900))
-                .store_timeout(Duration::from_millis(150))
-                .send_timeout(Duration::from_millis(700))
-                .poll(Duration::from_millis(50))
-                .in_flight(8);
-            let relay = Relay::new(relay, side.outbox().await, broker(), settings).unwrap();
+            let relay = Relay::new(relay, side.outbox().await, broker(), hasty()).unwrap();
             relay.run(std::future::pending()).await;
         }
     }
+}
+
+/// A lease that ends soon, so that what a process held when it died does not wait for long.
+fn hasty() -> Settings {
+    Settings::default()
+        .lease(Duration::from_millis(900))
+        .store_timeout(Duration::from_millis(150))
+        .send_timeout(Duration::from_millis(700))
+        .poll(Duration::from_millis(50))
+        .in_flight(8)
 }
 
 fn kill_at_random<S: Side>(side: &S, place: &Place) {
@@ -205,14 +231,14 @@ fn name_of(point: &str) -> String {
 
 #[test]
 fn random_kills() {
-    let place = Place::new("random", None);
+    let place = Place::new("random", vec![]);
     kill_at_random(&Files(place.folder.clone()), &place);
 }
 
 #[test]
 fn a_kill_at_every_named_place() {
     for point in POINTS {
-        let place = Place::new(&name_of(point), None);
+        let place = Place::new(&name_of(point), vec![]);
         kill_at(point, &Files(place.folder.clone()), &place);
     }
 }
@@ -221,9 +247,8 @@ fn a_kill_at_every_named_place() {
 #[test]
 #[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
 fn random_kills_on_postgres() {
-    let schema = format!("crash_random_{}", std::process::id());
-    let place = Place::new("random-postgres", Some(schema.clone()));
-    let side = postgres::Schema(schema);
+    let side = postgres::Schema::new("crash_random");
+    let place = Place::new("random-postgres", side.environment());
     kill_at_random(&side, &place);
     runtime().block_on(side.drop());
 }
@@ -233,9 +258,8 @@ fn random_kills_on_postgres() {
 #[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
 fn a_kill_at_every_named_place_on_postgres() {
     for point in POINTS {
-        let schema = format!("crash_{}_{}", name_of(point), std::process::id());
-        let place = Place::new(&format!("{}-postgres", name_of(point)), Some(schema.clone()));
-        let side = postgres::Schema(schema);
+        let side = postgres::Schema::new(&format!("crash_{}", name_of(point)));
+        let place = Place::new(&format!("{}-postgres", name_of(point)), side.environment());
         kill_at(point, &side, &place);
         runtime().block_on(side.drop());
     }

@@ -97,7 +97,15 @@ impl Side for Files {
         account
     }
 
+    async fn count(&self, sql: &str) -> i64 {
+        open(&self.source()).query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    async fn execute(&self, sql: &str) {
+        open(&self.source()).execute_batch(sql).unwrap();
+    }
+
     async fn end_leases(&self) {
-        open(&self.source()).execute("UPDATE outbox_event SET due_at = 0 WHERE status = 'dispatched'", []).unwrap();
+        self.execute("UPDATE outbox_event SET due_at = 0 WHERE status = 'dispatched'").await;
     }
 }
