@@ -236,6 +236,9 @@ impl<Tx, A> fmt::Debug for Receipt<Tx, A> {
 #[must_use = "the effect is not committed: call `commit`, or `fail`, or `reject`"]
 pub struct First<Tx, A> {
     pub(crate) transaction: Tx,
+    /// Whether it is known to be no savepoint in another one.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a savepoint of SQLite is a type of its own"))]
+    pub(crate) outermost: bool,
     pub(crate) event: Envelope<Acknowledged>,
     pub(crate) answer: A,
     pub(crate) hop: Hop,

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+use futures_util::TryStreamExt;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient, Transaction};
 
@@ -109,14 +110,11 @@ pub async fn receive<'c, A>(
     let source_system = event.source_system();
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&source_system, Type::TEXT), (&id, Type::TEXT), (&attempts, Type::INT8)];
-    let insert = transaction.execute_typed(
-        "INSERT INTO inbox_event (source_system, id, status, attempts) VALUES ($1, $2, 'processed', $3) \
-         ON CONFLICT DO NOTHING",
-        &values,
-    );
+    let remember = transaction.query_typed_one("SELECT inbox_remember($1, $2, $3)", &values);
     // What an effect wrote before it failed goes, and the memory of the failure stays.
-    let (inserted, ()) = tokio::try_join!(biased; insert, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
-    let event = if inserted == 1 {
+    let (remembered, ()) = tokio::try_join!(biased; remember, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
+    let outermost: Option<bool> = remembered.try_get(0).map_err(fault)?;
+    let event = if outermost.is_some() {
         event
     } else {
         match find(&transaction, &event).await.map_err(fault)? {
@@ -132,7 +130,8 @@ pub async fn receive<'c, A>(
             }
         }
     };
-    Ok(Receipt::New(First { transaction, hop: hop.process(&event), event, answer, trail: rules.trail.clone() }))
+    let (hop, trail, outermost) = (hop.process(&event), rules.trail.clone(), outermost == Some(true));
+    Ok(Receipt::New(First { transaction, outermost, event, answer, hop, trail }))
 }
 
 const SAVEPOINT: &str = "SAVEPOINT effect";
@@ -200,9 +199,19 @@ impl<A> First<Transaction<'_>, A> {
         let processed = self.event.process();
         // PostgreSQL answers the `COMMIT` of a transaction that it has given up without an error. It does not release
         // the savepoint of one.
-        self.transaction.batch_execute("RELEASE SAVEPOINT effect").await.map_err(fault)?;
-        point("before the effect commits");
-        self.transaction.commit().await.map_err(fault)?;
+        const RELEASE: &str = "RELEASE SAVEPOINT effect";
+        if self.outermost {
+            point("before the effect commits");
+            // Both in one journey.
+            let released = self.transaction.client().simple_query_raw(RELEASE).await.map_err(fault)?;
+            let released = released.try_for_each(async |_| Ok(()));
+            tokio::try_join!(biased; released, self.transaction.commit()).map_err(fault)?;
+        } else {
+            // Where that fails, the drop of a transaction in another takes it back, and the other goes on.
+            self.transaction.batch_execute(RELEASE).await.map_err(fault)?;
+            point("before the effect commits");
+            self.transaction.commit().await.map_err(fault)?;
+        }
         point("after the effect");
         self.hop.end(Ok("processed"));
         tell_processed(&self.trail, &processed);
@@ -216,7 +225,7 @@ impl<A> First<Transaction<'_>, A> {
     ///
     /// What the database answers. Then nothing is stored, and the event comes again.
     pub async fn fail(self, fault: Fault) -> Result<Handled<A>, StoreError> {
-        let Self { transaction, event, answer, hop, trail } = self;
+        let Self { transaction, event, answer, hop, trail, .. } = self;
         let stored = async {
             transaction.batch_execute("ROLLBACK TO SAVEPOINT effect").await?;
             let at = now(&transaction).await?;
@@ -305,7 +314,8 @@ pub async fn redrive<'c>(
     let event = dead.redrive(decision).with_retry_policy(rules.policy()).dispatch().acknowledge();
     write_processed(&transaction, &event).await.map_err(fault)?;
     transaction.batch_execute(SAVEPOINT).await.map_err(fault)?;
-    Ok(Some(First { transaction, hop: Hop::redrive(&event), event, answer: (), trail: rules.trail.clone() }))
+    let (hop, trail) = (Hop::redrive(&event), rules.trail.clone());
+    Ok(Some(First { transaction, outermost: false, event, answer: (), hop, trail }))
 }
 
 /// Gives a dead letter of the inbox up, as somebody decided; says whether there was one of this id.

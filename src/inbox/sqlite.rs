@@ -128,7 +128,14 @@ pub fn receive<'c, A>(
     };
     // What an effect wrote before it failed goes, and the memory of the failure stays.
     transaction.execute_batch("SAVEPOINT effect").map_err(fault)?;
-    Ok(Receipt::New(First { transaction, hop: hop.process(&event), event, answer, trail: rules.trail.clone() }))
+    Ok(Receipt::New(First {
+        transaction,
+        outermost: true,
+        hop: hop.process(&event),
+        event,
+        answer,
+        trail: rules.trail.clone(),
+    }))
 }
 
 /// Receives a delivery, has its effect, and commits: the common case in one call.
@@ -182,7 +189,7 @@ impl<A> First<Transaction<'_>, A> {
     ///
     /// What the database answers. Then nothing is stored, and the event comes again.
     pub fn fail(self, fault: Fault) -> Result<Handled<A>, StoreError> {
-        let Self { transaction, event, answer, hop, trail } = self;
+        let Self { transaction, event, answer, hop, trail, .. } = self;
         let stored = || {
             // A constraint with `ON CONFLICT ROLLBACK` has rolled everything back already.
             let back = if transaction.is_autocommit() { "BEGIN IMMEDIATE" } else { "ROLLBACK TO effect" };
@@ -273,7 +280,14 @@ pub fn redrive<'c>(
     let event = dead.redrive(decision).with_retry_policy(rules.policy()).dispatch().acknowledge();
     write_processed(&transaction, &event).map_err(fault)?;
     transaction.execute_batch("SAVEPOINT effect").map_err(fault)?;
-    Ok(Some(First { transaction, hop: Hop::redrive(&event), event, answer: (), trail: rules.trail.clone() }))
+    Ok(Some(First {
+        transaction,
+        outermost: true,
+        hop: Hop::redrive(&event),
+        event,
+        answer: (),
+        trail: rules.trail.clone(),
+    }))
 }
 
 /// Gives a dead letter of the inbox up, as somebody decided; says whether there was one of this id.

@@ -1,4 +1,6 @@
-//! Enqueuing in PostgreSQL: in the caller's transaction, by the function that plain SQL has too.
+//! Enqueuing in PostgreSQL: in the caller's transaction, by a function that is behind that of plain SQL too.
+
+use std::collections::HashSet;
 
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
@@ -29,42 +31,8 @@ pub async fn enqueue(
     transaction: &Transaction<'_>,
     event: Envelope<Pending>,
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
-    let mut record = event.to_record();
-    let hop = Hop::enqueue(&mut record);
-    let row = Row::of_record(record);
-    let answer = transaction
-        .query_typed_one(
-            "SELECT outbox_enqueue($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-            &[
-                (&row.id, Type::TEXT),
-                (&row.event_type, Type::TEXT),
-                (&row.source_system, Type::TEXT),
-                (&row.payload, Type::BYTEA),
-                (&row.schema_version, Type::TEXT),
-                (&row.correlation_id, Type::TEXT),
-                (&row.tags, Type::TEXT),
-                (&row.ordering_key, Type::TEXT),
-                (&row.retry_policy, Type::TEXT),
-                (&row.created_at, Type::TIMESTAMPTZ),
-                (&what(&row.failure), Type::TEXT),
-                (&reason(&row.failure), Type::TEXT),
-                (&at(&row.failure), Type::TIMESTAMPTZ),
-                (&what(&row.redriven), Type::TEXT),
-                (&reason(&row.redriven), Type::TEXT),
-                (&at(&row.redriven), Type::TIMESTAMPTZ),
-            ],
-        )
-        .await;
-    let fault = |error| StoreError::new(DOING, error);
-    let enqueued = match answer.and_then(|row| row.try_get(0)).map(enqueued).map_err(fault) {
-        Ok(Enqueued::AlreadyThere) => compare(transaction, &[&row]).await.map(|()| Enqueued::AlreadyThere),
-        answer => answer,
-    };
-    match enqueued {
-        Ok(enqueued) => {
-            hop.enqueued(enqueued);
-            Ok(enqueued)
-        }
+    match write(transaction, std::slice::from_ref(&event)).await {
+        Ok(answers) => Ok(enqueued(answers.contains(&Enqueued::New))),
         Err(error) => Err(Refused::new(event, error)),
     }
 }
@@ -79,67 +47,59 @@ pub async fn enqueue_all(
     transaction: &Transaction<'_>,
     events: Vec<Envelope<Pending>>,
 ) -> Result<Vec<Enqueued>, Refused<Vec<Envelope<Pending>>, StoreError>> {
+    write(transaction, &events).await.map_err(|error| Refused::new(events, error))
+}
+
+async fn write(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) -> Result<Vec<Enqueued>, StoreError> {
     let begin = |event: &Envelope<Pending>| {
         let mut record = event.to_record();
         let hop = Hop::enqueue(&mut record);
         (Row::of_record(record), hop)
     };
     let (rows, hops): (Vec<Row>, Vec<Hop>) = events.iter().map(begin).unzip();
-    // The keys are waited for in one order, whatever that of the events.
-    let sql = "WITH turn AS MATERIALIZED (\
-           SELECT count(*) FROM (SELECT DISTINCT key FROM unnest($8) AS given (key) WHERE key IS NOT NULL ORDER BY key) \
-           AS keys, LATERAL outbox_await_turn(key)\
-         ) \
-         SELECT outbox_enqueue(id, event_type, source_system, payload, schema_version, correlation_id, tags::jsonb, \
-           ordering_key, retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
-           redriven_reason, redriven_at) \
-         FROM turn, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) WITH ORDINALITY \
-           AS event (id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, \
-           retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, \
-           redriven_at, place) ORDER BY place";
-    fn each<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> T) -> Vec<T> {
-        rows.iter().map(column).collect()
-    }
-    let answer = transaction
+    let new = transaction
         .query_typed(
-            sql,
+            "SELECT outbox_enqueue_all($1, $2, $3, $4, $5, $6, $7::jsonb[], $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             &[
                 (&each(&rows, |row| row.id.as_str()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.event_type.as_str()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.source_system.as_str()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.payload.as_slice()), Type::BYTEA_ARRAY),
                 (&each(&rows, |row| row.schema_version.as_str()), Type::TEXT_ARRAY),
-                (&each(&rows, |row| row.correlation_id.as_deref()), Type::TEXT_ARRAY),
+                (&any(&rows, |row| row.correlation_id.as_deref()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.tags.as_str()), Type::TEXT_ARRAY),
-                (&each(&rows, |row| row.ordering_key.as_deref()), Type::TEXT_ARRAY),
+                (&any(&rows, |row| row.ordering_key.as_deref()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.retry_policy.as_str()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.created_at), Type::TIMESTAMPTZ_ARRAY),
-                (&each(&rows, |row| what(&row.failure)), Type::TEXT_ARRAY),
-                (&each(&rows, |row| reason(&row.failure)), Type::TEXT_ARRAY),
-                (&each(&rows, |row| at(&row.failure)), Type::TIMESTAMPTZ_ARRAY),
-                (&each(&rows, |row| what(&row.redriven)), Type::TEXT_ARRAY),
-                (&each(&rows, |row| reason(&row.redriven)), Type::TEXT_ARRAY),
-                (&each(&rows, |row| at(&row.redriven)), Type::TIMESTAMPTZ_ARRAY),
+                (&any(&rows, |row| what(&row.failure)), Type::TEXT_ARRAY),
+                (&any(&rows, |row| reason(&row.failure)), Type::TEXT_ARRAY),
+                (&any(&rows, |row| at(&row.failure)), Type::TIMESTAMPTZ_ARRAY),
+                (&any(&rows, |row| what(&row.redriven)), Type::TEXT_ARRAY),
+                (&any(&rows, |row| reason(&row.redriven)), Type::TEXT_ARRAY),
+                (&any(&rows, |row| at(&row.redriven)), Type::TIMESTAMPTZ_ARRAY),
             ],
         )
         .await;
-    let answers = answer.and_then(|rows| rows.iter().map(|row| row.try_get(0).map(enqueued)).collect());
-    let answers = match answers.map_err(|error| StoreError::new(DOING, error)) {
-        Ok(answers) => {
-            let answers: Vec<Enqueued> = answers;
-            let there = rows.iter().zip(&answers).filter(|(_, answer)| **answer == Enqueued::AlreadyThere);
-            let there: Vec<&Row> = there.map(|(row, _)| row).collect();
-            compare(transaction, &there).await.map(|()| answers)
-        }
-        Err(error) => Err(error),
-    };
-    match answers {
-        Ok(answers) => {
-            hops.into_iter().zip(&answers).for_each(|(hop, enqueued)| hop.enqueued(*enqueued));
-            Ok(answers)
-        }
-        Err(error) => Err(Refused::new(events, error)),
-    }
+    let new = new.and_then(|new| new.iter().map(|row| row.try_get(0)).collect());
+    let mut new: HashSet<String> = new.map_err(|error| StoreError::new(DOING, error))?;
+    // Of an id that is given twice, the first is the one that was written.
+    let answers: Vec<Enqueued> = rows.iter().map(|row| enqueued(new.remove(&row.id))).collect();
+    let there = rows.iter().zip(&answers).filter(|(_, answer)| **answer == Enqueued::AlreadyThere);
+    let there: Vec<&Row> = there.map(|(row, _)| row).collect();
+    compare(transaction, &there).await?;
+    hops.into_iter().zip(&answers).for_each(|(hop, enqueued)| hop.enqueued(*enqueued));
+    Ok(answers)
+}
+
+/// A column that every event has.
+fn each<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> T) -> Vec<T> {
+    rows.iter().map(column).collect()
+}
+
+/// A column that an event may do without: nothing where all do, which is cheaper to send and to read.
+fn any<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> Option<T>) -> Option<Vec<Option<T>>> {
+    let values = each(rows, column);
+    values.iter().any(Option::is_some).then_some(values)
 }
 
 /// Whether the events that are there under these ids are the ones that were to be enqueued.

@@ -104,6 +104,56 @@ BEGIN
 END
 $$;
 
+-- Enqueues events in the transaction of the caller, in the order given: an array for each column, which is NULL where no
+-- event has a value. The answer is the ids that are new: an event of an id that was there before, or that is given
+-- twice, is the same event.
+CREATE FUNCTION outbox_enqueue_all(
+    ids text[],
+    event_types text[],
+    source_systems text[],
+    payloads bytea[],
+    schema_versions text[],
+    correlation_ids text[],
+    tag_objects jsonb[],
+    ordering_keys text[],
+    retry_policies text[],
+    creations timestamptz[],
+    failure_classes text[],
+    failure_reasons text[],
+    failures timestamptz[],
+    redrivers text[],
+    redrive_reasons text[],
+    redrives timestamptz[]
+) RETURNS SETOF text LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    -- A statement of its own, and over before the first sequence number is drawn. The keys are waited for in one order,
+    -- whatever that of the events.
+    IF ordering_keys IS NOT NULL THEN
+        PERFORM outbox_await_turn(key) FROM (
+            SELECT DISTINCT key FROM unnest(ordering_keys) AS given (key) WHERE key IS NOT NULL ORDER BY key
+        ) AS keys;
+    END IF;
+    -- PostgreSQL draws the sequence numbers after it has sorted.
+    RETURN QUERY INSERT INTO outbox_event (
+        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
+        created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
+    ) SELECT
+        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
+        created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
+    FROM unnest(
+        ids, event_types, source_systems, payloads, schema_versions, correlation_ids, tag_objects, ordering_keys,
+        retry_policies, creations, failure_classes, failure_reasons, failures, redrivers, redrive_reasons, redrives
+    ) WITH ORDINALITY AS given (
+        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
+        created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at, place
+    ) ORDER BY place ON CONFLICT (id) DO NOTHING RETURNING id;
+    IF FOUND THEN
+        PERFORM outbox_ring();
+    END IF;
+END
+$$;
+
 -- Enqueues an event in the transaction of the caller. The answer is whether it is new: an event of an id that was there
 -- before is the same event.
 CREATE FUNCTION outbox_enqueue(
@@ -124,22 +174,13 @@ CREATE FUNCTION outbox_enqueue(
     redriven_reason text DEFAULT NULL,
     redriven_at timestamptz DEFAULT NULL
 ) RETURNS boolean LANGUAGE plpgsql AS $$
-#variable_conflict use_column
 BEGIN
-    IF ordering_key IS NOT NULL THEN
-        PERFORM outbox_await_turn(ordering_key);
-    END IF;
-    INSERT INTO outbox_event (
-        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
-        created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
-    ) VALUES (
-        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
-        created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
-    ) ON CONFLICT (id) DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    PERFORM outbox_ring();
-    RETURN true;
+    PERFORM outbox_enqueue_all(
+        ARRAY[id], ARRAY[event_type], ARRAY[source_system], ARRAY[payload], ARRAY[schema_version],
+        ARRAY[correlation_id], ARRAY[tags], ARRAY[ordering_key], ARRAY[retry_policy], ARRAY[created_at],
+        ARRAY[failure_class], ARRAY[failure_reason], ARRAY[failed_at], ARRAY[redriven_by], ARRAY[redriven_reason],
+        ARRAY[redriven_at]
+    );
+    RETURN FOUND;
 END
 $$;
