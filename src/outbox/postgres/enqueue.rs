@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use tokio_postgres::Transaction;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::super::columns::{Row, Said, same_event};
 use super::super::{Enqueued, StoreError};
@@ -31,10 +31,48 @@ pub async fn enqueue(
     transaction: &Transaction<'_>,
     event: Envelope<Pending>,
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
-    match write(transaction, std::slice::from_ref(&event)).await {
-        Ok(answers) => Ok(enqueued(answers.contains(&Enqueued::New))),
+    match write(transaction, &event).await {
+        Ok(enqueued) => Ok(enqueued),
         Err(error) => Err(Refused::new(event, error)),
     }
+}
+
+async fn write(transaction: &Transaction<'_>, event: &Envelope<Pending>) -> Result<Enqueued, StoreError> {
+    let (row, hop) = begin(event);
+    let (failure, redriven) = (row.failure.as_ref(), row.redriven.as_ref());
+    let values: [(&(dyn ToSql + Sync), Type); 16] = [
+        (&row.id, Type::TEXT),
+        (&row.event_type, Type::TEXT),
+        (&row.source_system, Type::TEXT),
+        (&row.payload, Type::BYTEA),
+        (&row.schema_version, Type::TEXT),
+        (&row.correlation_id, Type::TEXT),
+        (&row.tags, Type::TEXT),
+        (&row.ordering_key, Type::TEXT),
+        (&row.retry_policy, Type::TEXT),
+        (&row.created_at, Type::TIMESTAMPTZ),
+        (&what(failure), Type::TEXT),
+        (&reason(failure), Type::TEXT),
+        (&at(failure), Type::TIMESTAMPTZ),
+        (&what(redriven), Type::TEXT),
+        (&reason(redriven), Type::TEXT),
+        (&at(redriven), Type::TIMESTAMPTZ),
+    ];
+    // It is parsed each time, the sooner the less it says: what comes last is mostly not there.
+    let (sql, said) = if failure.is_none() && redriven.is_none() {
+        ("SELECT outbox_enqueue($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)", values.get(..10))
+    } else {
+        let sql = "SELECT outbox_enqueue($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+        (sql, None)
+    };
+    let new = transaction.query_typed_one(sql, said.unwrap_or(&values)).await;
+    let new = new.and_then(|row| row.try_get(0)).map_err(|error| StoreError::new(DOING, error))?;
+    let enqueued = enqueued(new);
+    if enqueued == Enqueued::AlreadyThere {
+        compare(transaction, &[&row]).await?;
+    }
+    hop.enqueued(enqueued);
+    Ok(enqueued)
 }
 
 /// Writes many events into the outbox, in the order given, in one statement: otherwise as [`enqueue`], and says of each
@@ -47,19 +85,14 @@ pub async fn enqueue_all(
     transaction: &Transaction<'_>,
     events: Vec<Envelope<Pending>>,
 ) -> Result<Vec<Enqueued>, Refused<Vec<Envelope<Pending>>, StoreError>> {
-    write(transaction, &events).await.map_err(|error| Refused::new(events, error))
+    write_all(transaction, &events).await.map_err(|error| Refused::new(events, error))
 }
 
-async fn write(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) -> Result<Vec<Enqueued>, StoreError> {
-    let begin = |event: &Envelope<Pending>| {
-        let mut record = event.to_record();
-        let hop = Hop::enqueue(&mut record);
-        (Row::of_record(record), hop)
-    };
+async fn write_all(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) -> Result<Vec<Enqueued>, StoreError> {
     let (rows, hops): (Vec<Row>, Vec<Hop>) = events.iter().map(begin).unzip();
     let new = transaction
         .query_typed(
-            "SELECT outbox_enqueue_all($1, $2, $3, $4, $5, $6, $7::jsonb[], $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            "SELECT outbox_enqueue_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             &[
                 (&each(&rows, |row| row.id.as_str()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.event_type.as_str()), Type::TEXT_ARRAY),
@@ -71,12 +104,12 @@ async fn write(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) -> R
                 (&any(&rows, |row| row.ordering_key.as_deref()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.retry_policy.as_str()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.created_at), Type::TIMESTAMPTZ_ARRAY),
-                (&any(&rows, |row| what(&row.failure)), Type::TEXT_ARRAY),
-                (&any(&rows, |row| reason(&row.failure)), Type::TEXT_ARRAY),
-                (&any(&rows, |row| at(&row.failure)), Type::TIMESTAMPTZ_ARRAY),
-                (&any(&rows, |row| what(&row.redriven)), Type::TEXT_ARRAY),
-                (&any(&rows, |row| reason(&row.redriven)), Type::TEXT_ARRAY),
-                (&any(&rows, |row| at(&row.redriven)), Type::TIMESTAMPTZ_ARRAY),
+                (&any(&rows, |row| what(row.failure.as_ref())), Type::TEXT_ARRAY),
+                (&any(&rows, |row| reason(row.failure.as_ref())), Type::TEXT_ARRAY),
+                (&any(&rows, |row| at(row.failure.as_ref())), Type::TIMESTAMPTZ_ARRAY),
+                (&any(&rows, |row| what(row.redriven.as_ref())), Type::TEXT_ARRAY),
+                (&any(&rows, |row| reason(row.redriven.as_ref())), Type::TEXT_ARRAY),
+                (&any(&rows, |row| at(row.redriven.as_ref())), Type::TIMESTAMPTZ_ARRAY),
             ],
         )
         .await;
@@ -89,6 +122,12 @@ async fn write(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) -> R
     compare(transaction, &there).await?;
     hops.into_iter().zip(&answers).for_each(|(hop, enqueued)| hop.enqueued(*enqueued));
     Ok(answers)
+}
+
+fn begin(event: &Envelope<Pending>) -> (Row, Hop) {
+    let mut record = event.to_record();
+    let hop = Hop::enqueue(&mut record);
+    (Row::of_record(record), hop)
 }
 
 /// A column that every event has.
@@ -124,14 +163,14 @@ const fn enqueued(new: bool) -> Enqueued {
     if new { Enqueued::New } else { Enqueued::AlreadyThere }
 }
 
-fn what(said: &Option<Said>) -> Option<&str> {
-    said.as_ref().map(|said| said.what.as_str())
+fn what(said: Option<&Said>) -> Option<&str> {
+    said.map(|said| said.what.as_str())
 }
 
-fn reason(said: &Option<Said>) -> Option<&str> {
-    said.as_ref().map(|said| said.reason.as_str())
+fn reason(said: Option<&Said>) -> Option<&str> {
+    said.map(|said| said.reason.as_str())
 }
 
-fn at(said: &Option<Said>) -> Option<chrono::DateTime<chrono::Utc>> {
-    said.as_ref().map(|said| said.at)
+fn at(said: Option<&Said>) -> Option<chrono::DateTime<chrono::Utc>> {
+    said.map(|said| said.at)
 }

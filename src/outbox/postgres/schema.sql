@@ -114,7 +114,7 @@ CREATE FUNCTION outbox_enqueue_all(
     payloads bytea[],
     schema_versions text[],
     correlation_ids text[],
-    tag_objects jsonb[],
+    tag_objects text[],
     ordering_keys text[],
     retry_policies text[],
     creations timestamptz[],
@@ -139,7 +139,7 @@ BEGIN
         id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
         created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
     ) SELECT
-        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
+        id, event_type, source_system, payload, schema_version, correlation_id, tags::jsonb, ordering_key, retry_policy,
         created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
     FROM unnest(
         ids, event_types, source_systems, payloads, schema_versions, correlation_ids, tag_objects, ordering_keys,
@@ -174,13 +174,22 @@ CREATE FUNCTION outbox_enqueue(
     redriven_reason text DEFAULT NULL,
     redriven_at timestamptz DEFAULT NULL
 ) RETURNS boolean LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 BEGIN
-    PERFORM outbox_enqueue_all(
-        ARRAY[id], ARRAY[event_type], ARRAY[source_system], ARRAY[payload], ARRAY[schema_version],
-        ARRAY[correlation_id], ARRAY[tags], ARRAY[ordering_key], ARRAY[retry_policy], ARRAY[created_at],
-        ARRAY[failure_class], ARRAY[failure_reason], ARRAY[failed_at], ARRAY[redriven_by], ARRAY[redriven_reason],
-        ARRAY[redriven_at]
-    );
-    RETURN FOUND;
+    IF ordering_key IS NOT NULL THEN
+        PERFORM outbox_await_turn(ordering_key);
+    END IF;
+    INSERT INTO outbox_event (
+        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
+        created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
+    ) VALUES (
+        id, event_type, source_system, payload, schema_version, correlation_id, tags, ordering_key, retry_policy,
+        created_at, failure_class, failure_reason, failed_at, redriven_by, redriven_reason, redriven_at
+    ) ON CONFLICT (id) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM outbox_ring();
+    RETURN true;
 END
 $$;
