@@ -30,7 +30,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient, Transaction};
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -204,7 +204,7 @@ impl<A> First<Transaction<'_>, A> {
             point("before the effect commits");
             // Both in one journey.
             let released = self.transaction.client().simple_query_raw(RELEASE).await.map_err(fault)?;
-            let released = released.try_for_each(async |_| Ok(()));
+            let released = released.try_for_each(|_| ready(Ok(())));
             tokio::try_join!(biased; released, self.transaction.commit()).map_err(fault)?;
         } else {
             // Where that fails, the drop of a transaction in another takes it back, and the other goes on.

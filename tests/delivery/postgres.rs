@@ -1,5 +1,5 @@
 //! The suite on PostgreSQL, each test in a schema of its own. What is PostgreSQL's own stands in
-//! `tests/delivery_postgres.rs`.
+//! `tests/delivery_postgres`.
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::Envelope;

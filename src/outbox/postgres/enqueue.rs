@@ -1,4 +1,4 @@
-//! Enqueuing in PostgreSQL: in the caller's transaction, by a function that is behind that of plain SQL too.
+//! Enqueuing in PostgreSQL: in the caller's transaction, by the functions that plain SQL has too.
 
 use std::collections::HashSet;
 

@@ -105,7 +105,7 @@ END
 $$;
 
 -- Enqueues events in the transaction of the caller, in the order given: an array for each column, which is NULL where no
--- event has a value. The answer is the ids that are new: an event of an id that was there before, or that is given
+-- event has a value; tags as JSON. The answer is the ids that are new: an event of an id that was there before, or is given
 -- twice, is the same event.
 CREATE FUNCTION outbox_enqueue_all(
     ids text[],

@@ -2,21 +2,23 @@
 //! test has a schema of its own, and drops it.
 #![cfg(feature = "postgres")]
 
+mod enqueue;
+mod inbox;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use integration_automation_patterns::audit::AuditTrail;
-use integration_automation_patterns::broker::{Answer, Broker, Delivery, SendError};
-use integration_automation_patterns::inbox::{self, Fault, Handled, Receipt, Rules};
-use integration_automation_patterns::outbox::postgres::{Outbox, enqueue, enqueue_all};
+use integration_automation_patterns::broker::{Broker, SendError};
+use integration_automation_patterns::inbox::postgres::install as install_inbox;
+use integration_automation_patterns::outbox::postgres::{Outbox, enqueue_all};
 use integration_automation_patterns::outbox::{
     Claim, ClaimOrder, Claimed, Desk, Enqueued, Filter, KeyAfterFailure, Redrive, Store,
 };
 use integration_automation_patterns::relay::{Relay, Settings};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::{Dispatched, Pending};
-use integration_automation_patterns::{Decision, Envelope, Event, Untyped};
+use integration_automation_patterns::{Decision, Envelope, Untyped};
 use tokio_postgres::{Client, Config, NoTls};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -168,48 +170,6 @@ fn decision() -> Decision {
     Decision::new("on-call", "the mapping is fixed").unwrap()
 }
 
-/// What cannot be stored is given back, with what the database said.
-#[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn an_event_that_is_refused_is_given_back() {
-    let database = Database::fresh().await;
-    let mut session = database.session().await;
-    let business = session.transaction().await.unwrap();
-    let nul = Envelope::builder("crm\0", Untyped::new("crm.lead.created", b"{}")).build().unwrap();
-    let refused = enqueue(&business, nul).await.unwrap_err();
-    assert!(refused.to_string().contains("enqueuing events: db error"), "{refused}");
-    assert_eq!(refused.into_value().source_system(), "crm\0");
-}
-
-#[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn another_event_under_the_same_id_is_refused() {
-    let database = Database::fresh().await;
-    database.enqueue(vec![event("1")]).await;
-    let mut client = database.session().await;
-    let business = client.transaction().await.unwrap();
-    let other = || Envelope::builder("erp", Untyped::new("a.b.c", b"{}")).id("1".parse().unwrap()).build().unwrap();
-    assert!(enqueue(&business, other()).await.unwrap_err().to_string().contains("another event has the id"));
-    assert!(enqueue_all(&business, vec![event("2"), other()]).await.is_err());
-    assert_eq!(enqueue(&business, event("1")).await.unwrap(), Enqueued::AlreadyThere);
-}
-
-/// A driver of one's own enqueues with plain SQL, and gets what an envelope's builder gives.
-#[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn plain_sql_enqueues_too() {
-    let database = Database::fresh().await;
-    let sql = "SELECT outbox_enqueue(id => 'invoice-4711', event_type => 'billing.invoice.issued', \
-         source_system => 'billing', payload => '{}', ordering_key => 'customer-1')";
-    let new: bool = database.client.query_one(sql, &[]).await.unwrap().get(0);
-    let again: bool = database.client.query_one(sql, &[]).await.unwrap().get(0);
-    assert_eq!((new, again), (true, false));
-    let claimed = database.claim(10).await;
-    let [claim] = claimed.claims.as_slice() else { panic!("one claim: {claimed:?}") };
-    assert_eq!((claim.retry_policy(), claim.ordering_key()), (RetryPolicy::DEFAULT, Some("customer-1")));
-    database.balanced().await;
-}
-
 /// Many processes that start at once make the tables once.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
@@ -221,7 +181,7 @@ async fn eight_processes_make_the_tables_at_once() {
             let config = database.config.clone();
             tokio::spawn(async move {
                 Outbox::connect(config.clone()).await?;
-                inbox::postgres::install(&mut connect(&config).await).await
+                install_inbox(&mut connect(&config).await).await
             })
         })
         .collect();
@@ -271,37 +231,6 @@ async fn sweep_and_completion_never_both_happen() {
     completion.commit().await.unwrap();
     let swept = database.claim(1).await;
     assert!(swept.expired.is_empty() && swept.claims.is_empty(), "{swept:?}");
-}
-
-/// A transaction that commits late, after younger events were relayed, is relayed too; and one of the same key makes the
-/// younger one wait, so that they cannot change places.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn a_late_commit_is_neither_lost_nor_overtaken() {
-    let database = Database::fresh().await;
-    let (mut first, mut second) = (database.session().await, database.session().await);
-    let late = first.transaction().await.unwrap();
-    enqueue(&late, event("late")).await.unwrap();
-    let young = second.transaction().await.unwrap();
-    enqueue(&young, event("young")).await.unwrap();
-    young.commit().await.unwrap();
-    let claims = database.claim(10).await.claims;
-    assert_eq!(ids(&claims), ["young"]);
-    late.commit().await.unwrap();
-    assert_eq!(ids(&database.claim(10).await.claims), ["late"]);
-
-    let late = first.transaction().await.unwrap();
-    enqueue(&late, keyed("k1", "k")).await.unwrap();
-    let waiting = tokio::spawn(async move {
-        let young = second.transaction().await.unwrap();
-        enqueue_all(&young, vec![keyed("other", "o"), keyed("k2", "k")]).await.unwrap();
-        young.commit().await.unwrap();
-    });
-    database.until_waiting(1).await;
-    assert!(database.claim(10).await.claims.is_empty());
-    late.commit().await.unwrap();
-    waiting.await.unwrap();
-    assert_eq!(ids(&database.claim(10).await.claims), ["k1", "other"]);
 }
 
 /// A waiting relay hears of an enqueue; one whose listening connection alone was killed hears again, and what was enqueued
@@ -400,182 +329,6 @@ async fn a_call_that_is_given_up_holds_nobody_up() {
         claims = database.claim(1).await.claims;
     }
     assert_eq!(claims[0].attempts(), 1, "nothing of it was committed");
-}
-
-#[derive(Debug)]
-struct Silent;
-
-impl Answer for Silent {
-    async fn confirm(self) -> Result<(), SendError> {
-        Ok(())
-    }
-    async fn retry(self, _after: Duration) -> Result<(), SendError> {
-        Ok(())
-    }
-}
-
-fn delivery(id: &str) -> Delivery<Silent> {
-    Delivery::new(event(id), Silent)
-}
-
-fn rules() -> Rules {
-    Rules::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap()
-}
-
-async fn with_inbox() -> Database {
-    let mut database = Database::fresh().await;
-    inbox::postgres::install(&mut database.client).await.unwrap();
-    database.sql("CREATE TABLE effect (id text NOT NULL)").await;
-    database
-}
-
-async fn have_effect(client: &mut Client, id: &str, rules: &Rules, then: Result<(), Fault>) -> Handled<Silent> {
-    let handled = inbox::postgres::process(client, delivery(id), rules, async |transaction, event| {
-        transaction.execute("INSERT INTO effect VALUES ($1)", &[&event.id().to_string()]).await?;
-        then
-    });
-    handled.await.unwrap()
-}
-
-/// Eight consumers that get the same event at the same time have its effect once.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn eight_duplicates_at_once_are_one_effect() {
-    let database = with_inbox().await;
-    let mut consumers = Vec::new();
-    for _ in 0..8 {
-        let mut client = database.session().await;
-        consumers.push(tokio::spawn(async move {
-            matches!(have_effect(&mut client, "a", &rules(), Ok(())).await, Handled::Processed(_))
-        }));
-    }
-    let mut first = 0;
-    for consumer in consumers {
-        first += i64::from(consumer.await.unwrap());
-    }
-    assert_eq!((first, database.value("SELECT count(*) FROM effect").await), (1, 1));
-}
-
-/// A duplicate waits for the transaction that is having the effect, and is the first where that one gives up.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn a_duplicate_of_an_effect_that_never_was_is_the_first() {
-    let database = with_inbox().await;
-    let (mut one, mut two) = (database.session().await, database.session().await);
-    let receipt = inbox::postgres::receive(one.transaction().await.unwrap(), delivery("a"), &rules()).await.unwrap();
-    assert!(matches!(receipt, Receipt::New(_)));
-    let second = tokio::spawn(async move { have_effect(&mut two, "a", &rules(), Ok(())).await });
-    database.until_waiting(1).await;
-    drop(receipt); // the process died
-    assert!(matches!(second.await.unwrap(), Handled::Processed(_)));
-    let third = inbox::postgres::receive(one.transaction().await.unwrap(), delivery("a"), &rules()).await.unwrap();
-    assert!(matches!(third, Receipt::Duplicate(_)));
-}
-
-/// What an effect wrote before it failed is rolled back, and the failure is remembered, up to the dead letter.
-#[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn an_effect_that_fails_leaves_only_its_failure() {
-    let database = with_inbox().await;
-    let mut client = database.session().await;
-    let policy = RetryPolicy::new(3, Backoff::Fixed(Duration::from_secs(5))).unwrap();
-    let rules = rules().retry_policy(policy);
-    for _ in 0..2 {
-        let again = have_effect(&mut client, "a", &rules, Err(Fault::transient("busy\0"))).await;
-        assert!(matches!(&again, Handled::Again(again) if again.after() == Duration::from_secs(5)), "{again:?}");
-    }
-    let dead = have_effect(&mut client, "a", &rules, Err(Fault::transient("busy"))).await;
-    assert!(matches!(dead, Handled::Dead(_)), "{dead:?}");
-    assert_eq!(database.value("SELECT count(*) FROM effect").await, 0);
-    assert!(matches!(have_effect(&mut client, "a", &rules, Ok(())).await, Handled::Duplicate(_)));
-
-    let letters = inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
-    assert_eq!((letters.len(), letters[0].event.attempts()), (1, 3));
-    assert_eq!(letters[0].event.tags()["tenant"], "north");
-    let id = "a".parse().unwrap();
-    let redrive = inbox::postgres::redrive(client.transaction().await.unwrap(), "crm", &id, decision(), &rules);
-    let first = redrive.await.unwrap().unwrap();
-    first.transaction().execute("INSERT INTO effect VALUES ('a')", &[]).await.unwrap();
-    let _ = first.commit().await.unwrap();
-    assert_eq!(database.value("SELECT count(*) FROM effect").await, 1);
-    let gone = inbox::postgres::redrive(client.transaction().await.unwrap(), "crm", &id, decision(), &rules);
-    assert!(gone.await.unwrap().is_none(), "it is processed");
-}
-
-/// An effect that overlooks a failed statement is not taken for committed: PostgreSQL has given the transaction up.
-#[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn an_overlooked_error_is_no_commit() {
-    let database = with_inbox().await;
-    let (mut client, rules) = (database.session().await, rules());
-    let overlooked = inbox::postgres::process(&mut client, delivery("a"), &rules, async |transaction, _| {
-        let _ = transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await;
-        Ok(())
-    });
-    let refused = overlooked.await.unwrap_err().to_string();
-    assert!(refused.contains("current transaction is aborted"), "{refused}");
-    assert!(matches!(have_effect(&mut client, "a", &rules, Ok(())).await, Handled::Processed(_)), "it comes again");
-
-    // The same error, told: the failure is stored, though the statement before it failed.
-    let told = inbox::postgres::process(&mut client, delivery("b"), &rules, async |transaction, _| {
-        transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await?;
-        Ok(())
-    });
-    assert!(matches!(told.await.unwrap(), Handled::Again(_)));
-    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'retrying'").await, 1);
-}
-
-struct LeadMerged;
-
-impl Event for LeadMerged {
-    const TYPE: &'static str = "crm.lead.merged";
-}
-
-/// What the rules do not name is a dead letter, even where it was waiting for a retry under older rules.
-#[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn what_is_not_taken_in_is_a_dead_letter() {
-    let database = with_inbox().await;
-    let mut client = database.session().await;
-    let narrow = rules().accept::<LeadMerged>();
-    let retrying = have_effect(&mut client, "b", &rules(), Err(Fault::transient("busy"))).await;
-    assert!(matches!(retrying, Handled::Again(_)));
-    for id in ["a", "b"] {
-        assert!(matches!(have_effect(&mut client, id, &narrow, Ok(())).await, Handled::Dead(_)));
-    }
-    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'failed'").await, 2);
-    let id = "a".parse().unwrap();
-    assert!(inbox::postgres::discard(&mut client, "crm", &id, decision(), &AuditTrail::silent()).await.unwrap());
-    assert!(!inbox::postgres::discard(&mut client, "crm", &id, decision(), &AuditTrail::silent()).await.unwrap());
-    assert_eq!(inbox::postgres::forget(&client, &rules(), 10).await.unwrap(), 0);
-    database.sql("UPDATE inbox_event SET received_at = received_at - interval '8 days'").await;
-    assert_eq!(inbox::postgres::forget(&client, &rules(), 10).await.unwrap(), 1, "dead letters stay");
-}
-
-/// An event that PostgreSQL cannot remember as it is does not come again for ever: it is a dead letter, once.
-#[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
-async fn an_id_that_cannot_be_indexed_is_a_dead_letter() {
-    let database = with_inbox().await;
-    let mut client = database.session().await;
-    for id in ["a\0b".to_owned(), "long".repeat(2000)] {
-        for _ in 0..2 {
-            assert!(matches!(have_effect(&mut client, &id, &rules(), Ok(())).await, Handled::Dead(_)));
-        }
-    }
-    let letters = inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
-    assert_eq!(letters.len(), 2);
-    assert!(letters[1].event.failure().unwrap().reason.contains("8003 bytes"), "{:?}", letters[1]);
-    // A NUL elsewhere is no hindrance.
-    let nul = || {
-        let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).correlation_id("order\0 7");
-        Delivery::new(event.tag("tenant", "no\0rth").id("nul".parse().unwrap()).build().unwrap(), Silent)
-    };
-    for _ in 0..2 {
-        let rules = rules();
-        let failing = inbox::postgres::process(&mut client, nul(), &rules, async |_, _| Err(Fault::transient("busy")));
-        assert!(matches!(failing.await.unwrap(), Handled::Again(_)));
-    }
 }
 
 /// A person's redrive wakes a relay that waits.

@@ -1,0 +1,219 @@
+//! What a delivered event leaves behind in PostgreSQL: one effect, or the memory of its failure.
+
+use std::time::Duration;
+
+use integration_automation_patterns::audit::AuditTrail;
+use integration_automation_patterns::broker::{Answer, Delivery, SendError};
+use integration_automation_patterns::inbox::{self, Fault, Handled, Receipt, Rules};
+use integration_automation_patterns::outbox::Filter;
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+use integration_automation_patterns::{Envelope, Event, Untyped};
+use tokio_postgres::Client;
+
+use crate::{DAY, Database, decision, event};
+
+#[derive(Debug)]
+struct Silent;
+
+impl Answer for Silent {
+    async fn confirm(self) -> Result<(), SendError> {
+        Ok(())
+    }
+    async fn retry(self, _after: Duration) -> Result<(), SendError> {
+        Ok(())
+    }
+}
+
+fn delivery(id: &str) -> Delivery<Silent> {
+    Delivery::new(event(id), Silent)
+}
+
+fn rules() -> Rules {
+    Rules::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap()
+}
+
+async fn with_inbox() -> Database {
+    let mut database = Database::fresh().await;
+    inbox::postgres::install(&mut database.client).await.unwrap();
+    database.sql("CREATE TABLE effect (id text NOT NULL)").await;
+    database
+}
+
+async fn have_effect(client: &mut Client, id: &str, rules: &Rules, then: Result<(), Fault>) -> Handled<Silent> {
+    let handled = inbox::postgres::process(client, delivery(id), rules, async |transaction, event| {
+        transaction.execute("INSERT INTO effect VALUES ($1)", &[&event.id().to_string()]).await?;
+        then
+    });
+    handled.await.unwrap()
+}
+
+/// Eight consumers that get the same event at the same time have its effect once.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn eight_duplicates_at_once_are_one_effect() {
+    let database = with_inbox().await;
+    let mut consumers = Vec::new();
+    for _ in 0..8 {
+        let mut client = database.session().await;
+        consumers.push(tokio::spawn(async move {
+            matches!(have_effect(&mut client, "a", &rules(), Ok(())).await, Handled::Processed(_))
+        }));
+    }
+    let mut first = 0;
+    for consumer in consumers {
+        first += i64::from(consumer.await.unwrap());
+    }
+    assert_eq!((first, database.value("SELECT count(*) FROM effect").await), (1, 1));
+}
+
+/// A duplicate waits for the transaction that is having the effect, and is the first where that one gives up.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn a_duplicate_of_an_effect_that_never_was_is_the_first() {
+    let database = with_inbox().await;
+    let (mut one, mut two) = (database.session().await, database.session().await);
+    let receipt = inbox::postgres::receive(one.transaction().await.unwrap(), delivery("a"), &rules()).await.unwrap();
+    assert!(matches!(receipt, Receipt::New(_)));
+    let second = tokio::spawn(async move { have_effect(&mut two, "a", &rules(), Ok(())).await });
+    database.until_waiting(1).await;
+    drop(receipt); // the process died
+    assert!(matches!(second.await.unwrap(), Handled::Processed(_)));
+    let third = inbox::postgres::receive(one.transaction().await.unwrap(), delivery("a"), &rules()).await.unwrap();
+    assert!(matches!(third, Receipt::Duplicate(_)));
+}
+
+/// What an effect wrote before it failed is rolled back, and the failure is remembered, up to the dead letter.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn an_effect_that_fails_leaves_only_its_failure() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    let policy = RetryPolicy::new(3, Backoff::Fixed(Duration::from_secs(5))).unwrap();
+    let rules = rules().retry_policy(policy);
+    for _ in 0..2 {
+        let again = have_effect(&mut client, "a", &rules, Err(Fault::transient("busy\0"))).await;
+        assert!(matches!(&again, Handled::Again(again) if again.after() == Duration::from_secs(5)), "{again:?}");
+    }
+    let dead = have_effect(&mut client, "a", &rules, Err(Fault::transient("busy"))).await;
+    assert!(matches!(dead, Handled::Dead(_)), "{dead:?}");
+    assert_eq!(database.value("SELECT count(*) FROM effect").await, 0);
+    assert!(matches!(have_effect(&mut client, "a", &rules, Ok(())).await, Handled::Duplicate(_)));
+
+    let letters = inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
+    assert_eq!((letters.len(), letters[0].event.attempts()), (1, 3));
+    assert_eq!(letters[0].event.tags()["tenant"], "north");
+    let id = "a".parse().unwrap();
+    let redrive = inbox::postgres::redrive(client.transaction().await.unwrap(), "crm", &id, decision(), &rules);
+    let first = redrive.await.unwrap().unwrap();
+    first.transaction().execute("INSERT INTO effect VALUES ('a')", &[]).await.unwrap();
+    let _ = first.commit().await.unwrap();
+    assert_eq!(database.value("SELECT count(*) FROM effect").await, 1);
+    let gone = inbox::postgres::redrive(client.transaction().await.unwrap(), "crm", &id, decision(), &rules);
+    assert!(gone.await.unwrap().is_none(), "it is processed");
+}
+
+/// An effect that overlooks a failed statement is not taken for committed: PostgreSQL has given the transaction up.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn an_overlooked_error_is_no_commit() {
+    let database = with_inbox().await;
+    let (mut client, rules) = (database.session().await, rules());
+    let overlooked = inbox::postgres::process(&mut client, delivery("a"), &rules, async |transaction, _| {
+        let _ = transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await;
+        Ok(())
+    });
+    let refused = overlooked.await.unwrap_err().to_string();
+    assert!(refused.contains("current transaction is aborted"), "{refused}");
+    assert!(matches!(have_effect(&mut client, "a", &rules, Ok(())).await, Handled::Processed(_)), "it comes again");
+
+    // The same error, told: the failure is stored, though the statement before it failed.
+    let told = inbox::postgres::process(&mut client, delivery("b"), &rules, async |transaction, _| {
+        transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await?;
+        Ok(())
+    });
+    assert!(matches!(told.await.unwrap(), Handled::Again(_)));
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'retrying'").await, 1);
+}
+
+struct LeadMerged;
+
+impl Event for LeadMerged {
+    const TYPE: &'static str = "crm.lead.merged";
+}
+
+/// What the rules do not name is a dead letter, even where it was waiting for a retry under older rules.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn what_is_not_taken_in_is_a_dead_letter() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    let narrow = rules().accept::<LeadMerged>();
+    let retrying = have_effect(&mut client, "b", &rules(), Err(Fault::transient("busy"))).await;
+    assert!(matches!(retrying, Handled::Again(_)));
+    for id in ["a", "b"] {
+        assert!(matches!(have_effect(&mut client, id, &narrow, Ok(())).await, Handled::Dead(_)));
+    }
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'failed'").await, 2);
+    let id = "a".parse().unwrap();
+    assert!(inbox::postgres::discard(&mut client, "crm", &id, decision(), &AuditTrail::silent()).await.unwrap());
+    assert!(!inbox::postgres::discard(&mut client, "crm", &id, decision(), &AuditTrail::silent()).await.unwrap());
+    assert_eq!(inbox::postgres::forget(&client, &rules(), 10).await.unwrap(), 0);
+    database.sql("UPDATE inbox_event SET received_at = received_at - interval '8 days'").await;
+    assert_eq!(inbox::postgres::forget(&client, &rules(), 10).await.unwrap(), 1, "dead letters stay");
+}
+
+/// An event that PostgreSQL cannot remember as it is does not come again for ever: it is a dead letter, once.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn an_id_that_cannot_be_indexed_is_a_dead_letter() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    for id in ["a\0b".to_owned(), "long".repeat(2000)] {
+        for _ in 0..2 {
+            assert!(matches!(have_effect(&mut client, &id, &rules(), Ok(())).await, Handled::Dead(_)));
+        }
+    }
+    let letters = inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
+    assert_eq!(letters.len(), 2);
+    assert!(letters[1].event.failure().unwrap().reason.contains("8003 bytes"), "{:?}", letters[1]);
+    // A NUL elsewhere is no hindrance.
+    let nul = || {
+        let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).correlation_id("order\0 7");
+        Delivery::new(event.tag("tenant", "no\0rth").id("nul".parse().unwrap()).build().unwrap(), Silent)
+    };
+    for _ in 0..2 {
+        let rules = rules();
+        let failing = inbox::postgres::process(&mut client, nul(), &rules, async |_, _| Err(Fault::transient("busy")));
+        assert!(matches!(failing.await.unwrap(), Handled::Again(_)));
+    }
+}
+
+/// An effect in a savepoint of the caller is committed with the caller's transaction; and where it cannot be, it alone is
+/// taken back, and the caller's transaction goes on.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn an_effect_in_a_savepoint_takes_only_itself_back() {
+    let database = with_inbox().await;
+    let (mut client, rules) = (database.session().await, rules());
+    let mut outer = client.transaction().await.unwrap();
+    outer.execute("INSERT INTO effect VALUES ('outer')", &[]).await.unwrap();
+    for (id, value, stored) in [("a", Some("a"), true), ("b", None, false), ("c", Some("c"), true)] {
+        let inner = outer.transaction().await.unwrap();
+        let receipt = inbox::postgres::receive(inner, delivery(id), &rules).await.unwrap();
+        let Receipt::New(first) = receipt else { panic!("the first of its event: {receipt:?}") };
+        let written = first.transaction().execute("INSERT INTO effect VALUES ($1)", &[&value]).await;
+        assert_eq!(written.is_ok(), stored);
+        assert_eq!(first.commit().await.is_ok(), stored);
+    }
+    outer.commit().await.unwrap();
+    assert_eq!(database.value("SELECT count(*) FROM effect WHERE id IN ('outer', 'a', 'c')").await, 3);
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE id = 'b'").await, 0, "it comes again");
+
+    let mut outer = client.transaction().await.unwrap();
+    let inner = outer.transaction().await.unwrap();
+    if let Receipt::New(first) = inbox::postgres::receive(inner, delivery("d"), &rules).await.unwrap() {
+        let _ = first.commit().await.unwrap();
+    }
+    outer.rollback().await.unwrap();
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE id = 'd'").await, 0, "nor is that committed");
+}
