@@ -28,8 +28,9 @@
 
 use futures_util::TryStreamExt;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, GenericClient, Transaction};
+use tokio_postgres::{Client, Error, GenericClient, SimpleQueryMessage, Transaction};
 
+use std::fmt::Write;
 use std::future::{Future, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -106,14 +107,19 @@ pub async fn receive<'c, A>(
         hop.end(Err("rejected"));
         return Ok(Receipt::Rejected(Committed::new(answer)));
     }
-    let (id, attempts) = (event.id().to_string(), i64::from(event.attempts()));
-    let source_system = event.source_system();
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&source_system, Type::TEXT), (&id, Type::TEXT), (&attempts, Type::INT8)];
-    let remember = transaction.query_typed_one("SELECT inbox_remember($1, $2, $3)", &values);
-    // What an effect wrote before it failed goes, and the memory of the failure stays.
-    let (remembered, ()) = tokio::try_join!(biased; remember, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
-    let outermost: Option<bool> = remembered.try_get(0).map_err(fault)?;
+    // What an effect wrote before it failed goes, and the memory of the failure stays. Both are one message, which is
+    // sooner dealt with, and has no values beside its text.
+    let sql = format!(
+        "SELECT inbox_remember({}, {}, {}); {SAVEPOINT}",
+        literal(event.source_system()),
+        literal(&event.id().to_string()),
+        event.attempts()
+    );
+    let remembered = transaction.simple_query(&sql).await.map_err(fault)?;
+    let outermost = remembered.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(|outermost| outermost == "t"),
+        _ => None,
+    });
     let event = if outermost.is_some() {
         event
     } else {
@@ -373,6 +379,16 @@ fn key(source_system: &str, id: &str) -> (String, String) {
 async fn find(transaction: &Transaction<'_>, event: &Envelope<Acknowledged>) -> Result<Option<Row>, Error> {
     let (source_system, id) = key(event.source_system(), &event.id().to_string());
     find_row(transaction, &source_system, &id).await
+}
+
+/// A text within a statement, spelled by its bytes: whatever it says, it stays a text.
+fn literal(text: &str) -> String {
+    let mut bytes = String::new();
+    for byte in text.bytes() {
+        // A `String` takes everything.
+        let _ = write!(bytes, "{byte:02x}");
+    }
+    format!("convert_from(decode('{bytes}', 'hex'), 'UTF8')")
 }
 
 /// The row of an event, locked until the transaction ends.

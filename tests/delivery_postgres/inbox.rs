@@ -188,6 +188,20 @@ async fn an_id_that_cannot_be_indexed_is_a_dead_letter() {
     }
 }
 
+/// The names that a message brings are texts to the database, whatever they say.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn a_quote_in_an_id_stays_in_it() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    for id in ["'); DROP TABLE effect; --", "\\' $$ \u{1f980}", "$1"] {
+        assert!(matches!(have_effect(&mut client, id, &rules(), Ok(())).await, Handled::Processed(_)));
+        assert!(matches!(have_effect(&mut client, id, &rules(), Ok(())).await, Handled::Duplicate(_)));
+        let stored = "SELECT count(*) FROM inbox_event JOIN effect USING (id) WHERE id = $1";
+        assert_eq!(client.query_one(stored, &[&id]).await.unwrap().get::<_, i64>(0), 1, "{id}");
+    }
+}
+
 /// An effect in a savepoint of the caller is committed with the caller's transaction; and where it cannot be, it alone is
 /// taken back, and the caller's transaction goes on.
 #[tokio::test]
