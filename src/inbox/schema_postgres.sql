@@ -1,7 +1,8 @@
 -- The inbox in PostgreSQL, version 1. The table is made in the first schema of the connection's search path.
 CREATE TABLE inbox_event (
-    source_system text NOT NULL,
-    id text NOT NULL,
+    -- Bytes to be told apart, in no language's order.
+    source_system text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- `processed`: the effect was had. `retrying`: it failed for the moment. `failed`: a dead letter. `skipped`: a dead
     -- letter that a person gave up.
