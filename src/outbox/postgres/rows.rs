@@ -40,8 +40,8 @@ pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
         "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = $2, claimed_by = $3, \
          claimed_at = statement_timestamp(), first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
          due_at = statement_timestamp() + $4::bigint * interval '1 microsecond' \
-         WHERE sequence = ANY (ARRAY(\
-           SELECT sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {DUE}) AS event \
+         WHERE ctid = ANY (ARRAY(\
+           SELECT ctid FROM (SELECT ctid, sequence, ordering_key FROM outbox_event WHERE {DUE}) AS event \
            WHERE ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier}))) \
          RETURNING {EVENT_COLUMNS}, claimed_at"
     )
