@@ -34,6 +34,7 @@ const DUE: &str = "status IN ('pending', 'retrying') AND NOT blocked AND due_at 
      ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED";
 
 /// Takes what is due and not blocked. The choice is made once, and first, whatever the planner thinks: an array is a value.
+/// What is chosen is locked, and so stays in its place.
 pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
     let earlier = stands_before(after_failure);
     format!(

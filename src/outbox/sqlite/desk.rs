@@ -33,6 +33,11 @@ fn filter_values(filter: &Filter) -> [Value; 5] {
     ]
 }
 
+/// When the event was due that has waited longest: of those that are not put aside, an index knows it.
+const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
+       SELECT min(due_at) AS due_at FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked = 0 UNION ALL \
+       SELECT min(due_at) FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked = 1) AS oldest";
+
 /// How many events a look through the whole table reads at once.
 const PAGE: usize = 500;
 
@@ -60,11 +65,7 @@ impl Desk for Outbox {
                         counts.by_attempts.insert(attempts, count);
                     }
                 }
-                let oldest: Option<i64> = connection.query_row(
-                    "SELECT min(due_at) FROM outbox_event WHERE status IN ('pending', 'retrying')",
-                    [],
-                    |row| row.get(0),
-                )?;
+                let oldest: Option<i64> = connection.query_row(OLDEST_DUE, [], |row| row.get(0))?;
                 if let Some(oldest) = maybe_moment(oldest) {
                     counts.oldest_due = now(connection)?.signed_duration_since(oldest).to_std().ok();
                 }
