@@ -185,6 +185,7 @@ impl<A> Delivery<A> {
     /// | NATS | the server's count of the message's deliveries |
     /// | Kafka | nothing. So it is said of what a listener reads again, and of the first message of each partition that it is assigned: there, a consumer that was started again begins |
     /// | [`InProcess`] | the attempts that the sender has counted |
+    /// | `testing::FileBroker` | what it notes with each delivery |
     ///
     /// Where a broker cannot tell, say it of a delivery too many: that costs a commit, and no effect.
     ///

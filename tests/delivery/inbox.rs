@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail};
-use integration_automation_patterns::broker::{Answer, Delivery, SendError};
+use integration_automation_patterns::broker::{Answer, Broker as _, Consumer, Delivery, SendError, in_process};
 use integration_automation_patterns::inbox::{Fault, Handled, Receipt, Rules, sqlite};
 use integration_automation_patterns::outbox::Filter;
-use integration_automation_patterns::{Decision, Envelope, Event, FailureClass, RetryPolicy, Untyped};
+use integration_automation_patterns::{AfterFailure, Decision, Envelope, Event, FailureClass, RetryPolicy, Untyped};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -359,6 +359,20 @@ async fn an_attempt_that_never_ended_is_spent_for_every_later_delivery() {
     assert!(matches!(receipt, Receipt::Rejected(_)), "{receipt:?}");
     drop(receipt);
     assert_eq!(sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_broker_within_the_process_knows_what_was_sent_before() {
+    let (broker, mut listener) = in_process(1);
+    let first = event("1").dispatch();
+    let (sent, ()) = tokio::join!(broker.send(&first), async {
+        assert!(!listener.next().await.unwrap().unwrap().is_redelivered());
+    });
+    let AfterFailure::Retrying(again) = first.fail(sent.unwrap_err().to_string()) else { panic!("there is budget") };
+    let again = again.dispatch();
+    let (_, ()) = tokio::join!(broker.send(&again), async {
+        assert!(listener.next().await.unwrap().unwrap().is_redelivered());
+    });
 }
 
 /// All that is stored of an event, but its id and when it was received.

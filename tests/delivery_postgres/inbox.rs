@@ -1,5 +1,7 @@
 //! What a delivered event leaves behind in PostgreSQL: one effect, or the memory of its failure.
 
+use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 
 use integration_automation_patterns::audit::AuditTrail;
@@ -106,6 +108,26 @@ async fn eight_redeliveries_at_once_are_one_effect() {
     }
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 5);
     assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'processed'").await, 5);
+}
+
+/// An attempt that is counted and has not reached its effect yet is taken for one that never ended, by a consumer with the
+/// same event: it has its effect all the same.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn an_attempt_that_was_only_slow_has_its_effect() {
+    let database = with_inbox().await;
+    let (mut one, mut two, rules) = (database.session().await, database.session().await, at_once(1));
+    let mut slow = Box::pin(have_effect_of(&mut one, redelivery("a"), &rules, Ok(())));
+    while database.value("SELECT count(*) FROM inbox_event").await == 0 {
+        let polled = std::future::poll_fn(|context| Poll::Ready(slow.as_mut().poll(context).is_ready())).await;
+        assert!(!polled, "it waits for the answer to its commit");
+    }
+    let dead = have_effect_of(&mut two, redelivery("a"), &rules, Ok(())).await;
+    assert!(matches!(dead, Handled::Dead(_)), "{dead:?}");
+    let done = slow.await;
+    assert!(matches!(done, Handled::Processed(_)), "{done:?}");
+    assert_eq!(database.value("SELECT count(*) FROM effect").await, 1);
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'processed'").await, 1);
 }
 
 /// An effect that never ends is counted before it begins, and is a dead letter when the policy's attempts are over.
