@@ -378,7 +378,7 @@ async fn a_broker_within_the_process_knows_what_was_sent_before() {
 /// All that is stored of an event, but its id and when it was received.
 fn stored(connection: &Connection, id: &str) -> Vec<(String, Value)> {
     let mut statement = connection.prepare("SELECT * FROM inbox_event WHERE id = ?1").unwrap();
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let values = statement.query_row([id], |row| {
         names.iter().map(|name| Ok((name.clone(), row.get(name.as_str())?))).collect::<rusqlite::Result<Vec<_>>>()
     });
