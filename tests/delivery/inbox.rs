@@ -1,7 +1,6 @@
 //! The inbox on SQLite: an effect once, whatever is delivered how often.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -299,7 +298,7 @@ fn abort_in_the_effect() {
 #[cfg(unix)]
 fn assert_aborts(path: &Path) {
     use std::os::unix::process::ExitStatusExt;
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     let output = command.args(["--exact", "inbox::abort_in_the_effect"]).env(ABORT_IN, path).output().unwrap();
     assert_eq!(output.status.signal(), Some(6), "it is ended by its effect: {output:?}");
 }
