@@ -399,7 +399,8 @@ impl Consumer for Listener {
                 let answer = Confirm { acker: message.acker.clone(), open: Arc::clone(&session.open) };
                 let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
                 let origin = destination(&[exchange, key, if key == self.queue { "" } else { &self.queue }]);
-                let delivery = Delivery::new(read(message, &self.queue)?, answer);
+                let redelivered = message.redelivered;
+                let delivery = Delivery::new(read(message, &self.queue)?, answer).redelivered(redelivered);
                 return Ok(Some(delivery.from_broker(Amqp::SYSTEM, Some(origin.into()))));
             }
             Some(Err(error)) => SendError::Unreachable(format!("the queue {}: {error}", self.queue)),

@@ -36,7 +36,12 @@ pub fn in_process(capacity: usize) -> (InProcess, Listener) {
     (InProcess { sender }, Listener { receiver })
 }
 
-type Sent = (Envelope<Pending>, oneshot::Sender<Result<(), SendError>>);
+struct Sent {
+    event: Envelope<Pending>,
+    /// Whether the sender has tried before: nobody knows what became of that.
+    again: bool,
+    answer: oneshot::Sender<Result<(), SendError>>,
+}
 
 /// The end that a relay sends to.
 #[derive(Debug, Clone)]
@@ -50,7 +55,8 @@ impl Broker for InProcess {
     async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
         let (answer, answered) = oneshot::channel();
         let gone = || SendError::Unreachable("the consumer is gone".to_owned());
-        self.sender.send((as_sent(event)?, answer)).await.map_err(|_| gone())?;
+        let sent = Sent { event: as_sent(event)?, again: event.attempts() > 1, answer };
+        self.sender.send(sent).await.map_err(|_| gone())?;
         let unanswered = || SendError::Transient("the consumer dropped the delivery without an answer".to_owned());
         answered.await.map_err(|_| unanswered())?
     }
@@ -68,10 +74,12 @@ impl Consumer for Listener {
     async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
         // A send whose time is over is sent again: nobody waits for this one's answer.
         let mut sent = self.receiver.recv().await;
-        while sent.as_ref().is_some_and(|(_, answer)| answer.is_closed()) {
+        while sent.as_ref().is_some_and(|sent| sent.answer.is_closed()) {
             sent = self.receiver.recv().await;
         }
-        Ok(sent.map(|(event, answer)| Delivery::new(event, Confirm(answer)).from_broker(InProcess::SYSTEM, None)))
+        Ok(sent.map(|Sent { event, again, answer }| {
+            Delivery::new(event, Confirm(answer)).from_broker(InProcess::SYSTEM, None).redelivered(again)
+        }))
     }
 }
 

@@ -151,6 +151,7 @@ pub struct Delivery<A> {
     event: Envelope<Pending>,
     answer: A,
     origin: Origin,
+    redelivered: bool,
 }
 
 /// Where a delivery comes from, for traces.
@@ -163,7 +164,7 @@ pub(crate) struct Origin {
 impl<A> Delivery<A> {
     /// A delivery, as an adapter makes it from the broker's message.
     pub const fn new(event: Envelope<Pending>, answer: A) -> Self {
-        Self { event, answer, origin: Origin { system: None, destination: None } }
+        Self { event, answer, origin: Origin { system: None, destination: None }, redelivered: false }
     }
 
     /// Says where it comes from, for traces: what the broker is called, as of [`Broker::SYSTEM`], and the queue, topic
@@ -172,6 +173,40 @@ impl<A> Delivery<A> {
     pub fn from_broker(mut self, system: &'static str, destination: Option<Arc<str>>) -> Self {
         self.origin = Origin { system: Some(system), destination };
         self
+    }
+
+    /// Says whether the broker has delivered it before, or may have, and got no confirmation. For such a delivery the inbox
+    /// counts the attempt before the effect, so that an effect that ends its process comes to an end itself
+    /// ([`inbox`](crate::inbox#an-effect-that-ends-its-process)).
+    ///
+    /// | broker | what says so |
+    /// |---|---|
+    /// | RabbitMQ | the flag `redelivered` of the message |
+    /// | NATS | the server's count of the message's deliveries |
+    /// | Kafka | nothing. So it is said of what a listener reads again, and of the first message of each partition that it is assigned: there, a consumer that was started again begins |
+    /// | [`InProcess`] | the attempts that the sender has counted |
+    /// | `testing::FileBroker` | what it notes with each delivery |
+    ///
+    /// Where a broker cannot tell, say it of a delivery too many: that costs a commit, and no effect.
+    ///
+    /// ```
+    /// use integration_automation_patterns::broker::Delivery;
+    /// use integration_automation_patterns::{Envelope, Untyped};
+    ///
+    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let delivery = Delivery::new(event, ());
+    /// assert!(!delivery.is_redelivered());
+    /// assert!(delivery.redelivered(true).is_redelivered());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "this gives the delivery back"]
+    pub fn redelivered(self, redelivered: bool) -> Self {
+        Self { redelivered, ..self }
+    }
+
+    /// Whether the broker has delivered it before, or may have.
+    pub const fn is_redelivered(&self) -> bool {
+        self.redelivered
     }
 
     /// What the event says about itself.
@@ -189,6 +224,11 @@ impl<A> Delivery<A> {
         self.origin.destination.as_deref()
     }
 
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn to_record(&self) -> crate::Record {
+        self.event.to_record()
+    }
+
     #[cfg(feature = "tracing")]
     pub(crate) const fn origin(&self) -> &Origin {
         &self.origin
@@ -201,7 +241,11 @@ impl<A> Delivery<A> {
 
 impl<A> fmt::Debug for Delivery<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery").field("event", &self.event).field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("Delivery")
+            .field("event", &self.event)
+            .field("origin", &self.origin)
+            .field("redelivered", &self.redelivered)
+            .finish_non_exhaustive()
     }
 }
 

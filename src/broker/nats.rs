@@ -456,11 +456,13 @@ impl Consumer for Listener {
         };
         let failed = match session.connection.clone().unless_lost(session.messages.next()).await {
             Some(Some(Ok(message))) => {
-                let event = read(&message)?;
+                let info = message.info().map_err(|error| SendError::Transient(error.to_string()))?;
+                let (event, redelivered) = (read(&message, &info)?, info.delivered > 1);
                 let reply = message.message.reply.ok_or_else(|| SendError::Transient(NO_REPLY.to_owned()))?;
                 let answer = Confirm { inner: Arc::clone(&self.inner), reply };
                 let subject = message.message.subject.as_str().into();
-                return Ok(Some(Delivery::new(event, answer).from_broker(Nats::SYSTEM, Some(subject))));
+                let delivery = Delivery::new(event, answer).from_broker(Nats::SYSTEM, Some(subject));
+                return Ok(Some(delivery.redelivered(redelivered)));
             }
             Some(Some(Err(error))) => SendError::Transient(error.to_string()),
             Some(None) => SendError::Transient("the server ended the consumer".to_owned()),
@@ -479,8 +481,7 @@ impl fmt::Debug for Listener {
     }
 }
 
-fn read(message: &jetstream::Message) -> Result<Envelope<Pending>, SendError> {
-    let info = message.info().map_err(|error| SendError::Transient(error.to_string()))?;
+fn read(message: &jetstream::Message, info: &jetstream::message::Info<'_>) -> Result<Envelope<Pending>, SendError> {
     // A stream that was deleted and made again counts from 1 again: so the time too.
     let position = format!("{} {} {}", info.stream, info.stream_sequence, info.published.timestamp_micros());
     let found = Found { place: &message.subject, position: &position, at: info.published };

@@ -57,6 +57,19 @@
 //! # }
 //! ```
 //!
+//! # An effect that ends its process
+//!
+//! An effect that fails or panics is counted with its end. One that ends the process (it aborts, or overflows the stack, or
+//! takes all memory) has no such end, and would come again for ever. So where the broker says that it
+//! [may have delivered the event before](Delivery::is_redelivered), `process` first commits that an attempt has begun:
+//! the event is kept as `retrying`, with the reason "the consumer ended before its effect did", until that attempt ends.
+//! Where no attempt of the [`Rules`]' policy is left, the event is a dead letter, and its effect is not tried. A first
+//! delivery costs nothing more, and is not counted unless its effect ends: such an event has its effect tried once more
+//! than the policy says. What else was in its effect in that process is counted as well.
+//!
+//! `receive` leaves the transaction to its caller, and so can commit nothing before the effect: there, an effect that ends
+//! its process is not counted.
+//!
 //! From time to time, `forget` removes what is older than the window of the [`Rules`].
 
 #[cfg(feature = "postgres")]
@@ -81,8 +94,11 @@ use crate::broker::{Answer, Delivery, SendError};
 use crate::hop::Hop;
 use crate::outbox::columns::Row;
 use crate::outbox::storable;
-use crate::state::{Acknowledged, Processed};
-use crate::{AnyEnvelope, DeliveryStatus, Envelope, Event, Facts, FailureClass, RetryPolicy, Untyped};
+use crate::state::{Acknowledged, Failed, Processed};
+use crate::{
+    AfterFailure, AnyEnvelope, DeliveryStatus, Envelope, Event, Facts, Failure, FailureClass, Record, RetryPolicy,
+    Untyped,
+};
 
 /// What an inbox takes in, and how long it remembers.
 ///
@@ -216,7 +232,7 @@ pub enum Receipt<Tx, A> {
     New(First<Tx, A>),
     /// Its effect is stored already, or it is among the dead letters of this inbox.
     Duplicate(Committed<A>),
-    /// It is of a kind or version that the [`Rules`] do not name, and is a dead letter now.
+    /// It is of a kind or version that the [`Rules`] do not name, or its attempts are spent: it is a dead letter now.
     Rejected(Committed<A>),
 }
 
@@ -412,13 +428,59 @@ pub(crate) fn received<A>(delivery: Delivery<A>, rules: &Rules) -> (Envelope<Ack
     (event.with_retry_policy(rules.policy()).dispatch().acknowledge(), answer, hop)
 }
 
-/// The event of a row that waits for its next attempt, received again.
-pub(crate) fn received_again(row: Row, rules: &Rules) -> Result<Envelope<Acknowledged>, String> {
-    match row.read()? {
-        AnyEnvelope::Retrying(event) => Ok(event.with_retry_policy(rules.policy()).dispatch().acknowledge()),
-        AnyEnvelope::Pending(event) => Ok(event.with_retry_policy(rules.policy()).dispatch().acknowledge()),
-        other => Err(format!("the row of {} is {}, and was to be received again", other.id(), other.status())),
+/// Why an attempt failed whose end nobody saw.
+const NEVER_ENDED: &str = "the consumer ended before its effect did";
+
+/// What a delivery is whose event the inbox has met before.
+pub(crate) enum Known {
+    /// Another attempt, which is counted.
+    Attempt(Envelope<Acknowledged>),
+    /// The last attempt was its last.
+    Spent(Envelope<Failed>),
+    Duplicate,
+}
+
+impl Known {
+    /// What the row of the event says; `begun`, where this delivery's attempt is counted in it.
+    pub(crate) fn of(row: Option<Row>, rules: &Rules, begun: bool) -> Result<Self, String> {
+        let Some(row) = row else { return Ok(Self::Duplicate) };
+        // Between the count and the effect, another consumer may have taken this attempt for one that never ended.
+        let never_ended = row.failure.as_ref().is_some_and(|failure| failure.reason == NEVER_ENDED);
+        let mistaken = begun && row.status == "failed" && never_ended;
+        if row.status != "retrying" && !mistaken {
+            return Ok(Self::Duplicate);
+        }
+        let failure = row.failure.clone();
+        let failure = failure.ok_or_else(|| format!("the row of {} is to say what has failed", row.id))?;
+        let last = last_attempt(row, rules)?;
+        if begun {
+            return Ok(Self::Attempt(last));
+        }
+        Ok(match last.fail_at(failure.reason, failure.at) {
+            AfterFailure::Retrying(event) => Self::Attempt(event.dispatch().acknowledge()),
+            AfterFailure::Failed(event) => Self::Spent(event),
+        })
     }
+}
+
+/// The event of a row as it was when its last attempt began.
+fn last_attempt(row: Row, rules: &Rules) -> Result<Envelope<Acknowledged>, String> {
+    let is_first = row.attempts <= 1 && row.redriven.is_none();
+    let failure = row.failure.filter(|_| !is_first);
+    let row = Row { status: DeliveryStatus::Acknowledged.as_str().to_owned(), failure, ..row };
+    Ok(row.read_in::<Acknowledged>()?.with_retry_policy(rules.policy()))
+}
+
+/// What is stored of an event before an attempt, and stays where the attempt never ends.
+pub(crate) fn begun(event: Record, attempts: u32, rules: &Rules, at: DateTime<Utc>) -> Row {
+    let failure = Failure { class: FailureClass::Transient, reason: NEVER_ENDED.to_owned(), at };
+    Row::of_record(Record {
+        status: DeliveryStatus::Retrying,
+        attempts,
+        retry_policy: rules.policy(),
+        failure: Some(failure),
+        ..event
+    })
 }
 
 /// The effect, whose panic is a fault too: one poison event must not end the consumer again and again.

@@ -39,7 +39,7 @@ use std::task::Poll;
 use chrono::Utc;
 
 use super::{
-    Committed, Fault, First, Handled, Receipt, Rules, faulty, handled, panicked, received, received_again, tell_fault,
+    Committed, Fault, First, Handled, Known, Receipt, Rules, begun, faulty, handled, panicked, received, tell_fault,
     tell_processed,
 };
 use crate::audit::{Action, AuditTrail};
@@ -51,7 +51,7 @@ use crate::outbox::{DeadLetter, Filter, StoreError, storable};
 use crate::postgres::{self as database, limit, micros, read_row};
 use crate::schema::Part;
 use crate::state::{Acknowledged, Failed};
-use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
+use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId, Facts, Untyped};
 
 /// The table, as it is made: with what each column means.
 pub const SCHEMA: &str = include_str!("schema_postgres.sql");
@@ -79,6 +79,8 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
 ///
 /// Where another transaction is about to have the effect of the same event, this one waits until that has ended.
 ///
+/// An effect that ends its process is not counted here: [`process`] counts it.
+///
 /// # Errors
 ///
 /// What the database answers. The delivery is given up with it, and comes again.
@@ -86,6 +88,16 @@ pub async fn receive<'c, A>(
     transaction: Transaction<'c>,
     delivery: Delivery<A>,
     rules: &Rules,
+) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
+    take_in(transaction, delivery, rules, false).await
+}
+
+/// Takes a delivery in; `begun`, where its attempt is counted already.
+async fn take_in<'c, A>(
+    transaction: Transaction<'c>,
+    delivery: Delivery<A>,
+    rules: &Rules,
+    begun: bool,
 ) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
     let fault = |error: Error| StoreError::new(RECEIVING, error);
     let (event, answer, hop) = received(delivery, rules);
@@ -100,7 +112,7 @@ pub async fn receive<'c, A>(
         if known.is_none_or(|row| row.status == "retrying") {
             let at = now(&transaction).await.map_err(fault)?;
             let dead = faulty(event, Fault::permanent(refusal), at);
-            write(&transaction, &dead).await.map_err(fault)?;
+            write(&transaction, Row::of(&dead)).await.map_err(fault)?;
             transaction.commit().await.map_err(fault)?;
             rules.tell_fault(&dead, at);
         }
@@ -123,13 +135,24 @@ pub async fn receive<'c, A>(
     let event = if outermost.is_some() {
         event
     } else {
-        match find(&transaction, &event).await.map_err(fault)? {
-            Some(row) if row.status == "retrying" => {
-                let event = received_again(row, rules).map_err(|why| StoreError::new(RECEIVING, why))?;
-                write_processed(&transaction, &event).await.map_err(fault)?;
+        let row = find(&transaction, &event).await.map_err(fault)?;
+        match Known::of(row, rules, begun).map_err(|why| StoreError::new(RECEIVING, why))? {
+            Known::Attempt(event) => {
+                // A savepoint that is behind the row's lock: a fault must not let go of the row before it is stored. Both
+                // in one journey.
+                let written = write_processed(&transaction, &event);
+                tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
                 event
             }
-            _ => {
+            Known::Spent(dead) => {
+                let (dead, at) = (AnyEnvelope::from(dead), now(&transaction).await.map_err(fault)?);
+                write(&transaction, Row::of(&dead)).await.map_err(fault)?;
+                transaction.commit().await.map_err(fault)?;
+                hop.faulted(&dead);
+                rules.tell_fault(&dead, at);
+                return Ok(Receipt::Rejected(Committed::new(answer)));
+            }
+            Known::Duplicate => {
                 hop.end(Ok("duplicate"));
                 rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
                 return Ok(Receipt::Duplicate(Committed::new(answer)));
@@ -145,7 +168,9 @@ const SAVEPOINT: &str = "SAVEPOINT effect";
 /// Receives a delivery, has its effect, and commits: the common case in one call.
 ///
 /// A fault rolls back what the effect wrote, and is stored; the answer says what to tell the broker. A `?` in the effect,
-/// and a panic, are faults for the moment; what can never succeed says so by [`Fault::permanent`].
+/// and a panic, are faults for the moment; what can never succeed says so by [`Fault::permanent`]. Of a delivery that was
+/// [made before](Delivery::is_redelivered), the attempt is counted, and committed, before the effect: one that ends its
+/// process, or is dropped, [comes to an end too](super#an-effect-that-ends-its-process).
 ///
 /// # Errors
 ///
@@ -172,8 +197,9 @@ pub async fn process<A>(
     rules: &Rules,
     effect: impl AsyncFnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
 ) -> Result<Handled<A>, StoreError> {
+    let begun = delivery.is_redelivered() && begin_attempt(client, &delivery, rules).await?;
     let transaction = client.transaction().await.map_err(|error| StoreError::new(RECEIVING, error))?;
-    match receive(transaction, delivery, rules).await? {
+    match take_in(transaction, delivery, rules, begun).await? {
         Receipt::New(first) => match first.instrument(caught(effect(&first.transaction, &first.event))).await {
             Ok(()) => Ok(Handled::Processed(first.commit().await?)),
             Err(fault) => first.fail(fault).await,
@@ -181,6 +207,37 @@ pub async fn process<A>(
         Receipt::Duplicate(committed) => Ok(Handled::Duplicate(committed)),
         Receipt::Rejected(committed) => Ok(Handled::Dead(committed)),
     }
+}
+
+/// Commits that another attempt has begun, and says whether one has: none does of a duplicate, nor where none is left.
+async fn begin_attempt<A>(client: &mut Client, delivery: &Delivery<A>, rules: &Rules) -> Result<bool, StoreError> {
+    let event = delivery.facts();
+    if unindexable(event).or_else(|| rules.refusal(event)).is_some() {
+        return Ok(false);
+    }
+    let fault = |error: Error| StoreError::new(RECEIVING, error);
+    let transaction = client.transaction().await.map_err(fault)?;
+    let inserted = transaction
+        .execute_typed(
+            "INSERT INTO inbox_event (source_system, id, status, attempts) VALUES ($1, $2, 'retrying', 1) \
+             ON CONFLICT DO NOTHING",
+            &[(&event.source_system(), Type::TEXT), (&event.id().to_string(), Type::TEXT)],
+        )
+        .await
+        .map_err(fault)?;
+    let (event, attempts) = if inserted == 1 {
+        (delivery.to_record(), 1)
+    } else {
+        let row = find(&transaction, event).await.map_err(fault)?;
+        match Known::of(row, rules, false).map_err(|why| StoreError::new(RECEIVING, why))? {
+            Known::Attempt(event) => (event.to_record(), event.attempts()),
+            Known::Spent(_) | Known::Duplicate => return Ok(false),
+        }
+    };
+    let at = now(&transaction).await.map_err(fault)?;
+    write(&transaction, begun(event, attempts, rules, at)).await.map_err(fault)?;
+    transaction.commit().await.map_err(fault)?;
+    Ok(true)
 }
 
 /// The effect, whose panic is a fault too: one poison event must not end the consumer again and again.
@@ -236,7 +293,7 @@ impl<A> First<Transaction<'_>, A> {
             transaction.batch_execute("ROLLBACK TO SAVEPOINT effect").await?;
             let at = now(&transaction).await?;
             let event = faulty(event, fault, at);
-            write(&transaction, &event).await?;
+            write(&transaction, Row::of(&event)).await?;
             transaction.commit().await?;
             Ok((event, at))
         };
@@ -343,7 +400,7 @@ pub async fn discard(
         let gone = dead.discard(decision);
         let at = gone.discarded().map_or_else(Utc::now, Decision::at);
         let gone = AnyEnvelope::from(gone);
-        write(&transaction, &gone).await?;
+        write(&transaction, Row::of(&gone)).await?;
         transaction.commit().await?;
         trail.record(Action::Discard, &gone, gone.status(), at);
         Ok(true)
@@ -356,7 +413,7 @@ async fn now(client: &impl GenericClient) -> Result<chrono::DateTime<chrono::Utc
 }
 
 /// Why an event cannot be remembered, where it cannot: it would come again for ever.
-fn unindexable(event: &Envelope<Acknowledged>) -> Option<String> {
+fn unindexable(event: &Facts<Untyped>) -> Option<String> {
     let (source_system, id) = (event.source_system(), event.id().to_string());
     let size = source_system.len().saturating_add(id.len());
     (key(source_system, &id) != (source_system.to_owned(), id)).then(|| {
@@ -376,7 +433,7 @@ fn key(source_system: &str, id: &str) -> (String, String) {
     (storable(source_system.chars().take(100).collect::<String>()), derived)
 }
 
-async fn find(transaction: &Transaction<'_>, event: &Envelope<Acknowledged>) -> Result<Option<Row>, Error> {
+async fn find(transaction: &Transaction<'_>, event: &Facts<Untyped>) -> Result<Option<Row>, Error> {
     let (source_system, id) = key(event.source_system(), &event.id().to_string());
     find_row(transaction, &source_system, &id).await
 }
@@ -403,7 +460,9 @@ async fn write_processed(transaction: &Transaction<'_>, event: &Envelope<Acknowl
     let (id, attempts) = (event.id().to_string(), i64::from(event.attempts()));
     transaction
         .execute_typed(
-            "UPDATE inbox_event SET status = 'processed', attempts = $3, payload = NULL, tags = NULL, \
+            "UPDATE inbox_event SET status = 'processed', attempts = $3, event_type = NULL, schema_version = NULL, \
+             correlation_id = NULL, payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
+             created_at = NULL, failure_class = NULL, failure_reason = NULL, failed_at = NULL, \
              received_at = clock_timestamp() WHERE source_system = $1 AND id = $2",
             &[(&event.source_system(), Type::TEXT), (&id, Type::TEXT), (&attempts, Type::INT8)],
         )
@@ -411,10 +470,9 @@ async fn write_processed(transaction: &Transaction<'_>, event: &Envelope<Acknowl
 }
 
 /// Keeps the whole of an event that failed, or was given up.
-async fn write(transaction: &Transaction<'_>, event: &AnyEnvelope) -> Result<u64, Error> {
-    let row = Row::of(event);
+async fn write(transaction: &Transaction<'_>, row: Row) -> Result<u64, Error> {
     let (failure, redriven, discarded) = (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
-    let kept = event.status() != DeliveryStatus::Skipped;
+    let kept = row.status != DeliveryStatus::Skipped.as_str();
     let (source_system, id) = key(&row.source_system, &row.id);
     let (event_type, schema_version) = (storable(row.event_type), storable(row.schema_version));
     let (correlation_id, ordering_key) = (row.correlation_id.map(storable), row.ordering_key.map(storable));

@@ -4,11 +4,11 @@ CREATE TABLE inbox_event (
     source_system text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- `processed`: the effect was had. `retrying`: it failed for the moment. `failed`: a dead letter. `skipped`: a dead
-    -- letter that a person gave up.
+    -- `processed`: the effect was had. `retrying`: it failed for the moment, or was begun, and has not ended. `failed`: a
+    -- dead letter. `skipped`: a dead letter that a person gave up.
     status text NOT NULL CHECK (status IN ('processed', 'retrying', 'failed', 'skipped')),
     attempts bigint NOT NULL,
-    -- What follows is kept of events that failed, and empty otherwise.
+    -- What follows is kept of events that failed, or are tried again, and empty otherwise.
     event_type text,
     schema_version text,
     correlation_id text,

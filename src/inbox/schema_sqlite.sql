@@ -3,13 +3,13 @@ CREATE TABLE inbox_event (
     source_system TEXT NOT NULL,
     id TEXT NOT NULL,
     received_at INTEGER NOT NULL,
-    -- `processed`: the effect was had. `retrying`: it failed for the moment. `failed`: a dead letter. `skipped`: a dead
-    -- letter that a person gave up. (For IN with more than two, SQLite makes a table at every write.)
+    -- `processed`: the effect was had. `retrying`: it failed for the moment, or was begun, and has not ended. `failed`: a
+    -- dead letter. `skipped`: a dead letter that a person gave up. (For IN with more than two, SQLite makes a table at every write.)
     status TEXT NOT NULL CHECK (
         status = 'processed' OR status = 'retrying' OR status = 'failed' OR status = 'skipped'
     ),
     attempts INTEGER NOT NULL,
-    -- What follows is kept of events that failed, and empty otherwise.
+    -- What follows is kept of events that failed, or are tried again, and empty otherwise.
     event_type TEXT,
     schema_version TEXT,
     correlation_id TEXT,

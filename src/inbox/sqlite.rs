@@ -33,7 +33,7 @@ use chrono::{TimeDelta, Utc};
 use rusqlite::{Connection, DropBehavior, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Committed, Fault, First, Handled, Receipt, Rules, caught, faulty, handled, received, received_again, tell_fault,
+    Committed, Fault, First, Handled, Known, Receipt, Rules, begun, caught, faulty, handled, received, tell_fault,
     tell_processed,
 };
 use crate::audit::{Action, AuditTrail};
@@ -45,7 +45,7 @@ use crate::outbox::{DeadLetter, Filter, StoreError};
 use crate::schema::Part;
 use crate::sqlite::{self as database, micros, moment, now, read_row};
 use crate::state::{Acknowledged, Failed};
-use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
+use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId, Facts, Untyped};
 
 /// The table, as it is made: with what each column means.
 pub const SCHEMA: &str = include_str!("schema_sqlite.sql");
@@ -71,15 +71,28 @@ pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
 /// Begin the transaction as `IMMEDIATE`, or two consumers of one file may meet in a deadlock, which the database
 /// answers with an error.
 ///
+/// An effect that ends its process is not counted here: [`process`] counts it.
+///
 /// # Errors
 ///
 /// What the database answers. The delivery is given up with it, and comes again.
 pub fn receive<'c, A>(
-    mut transaction: Transaction<'c>,
+    transaction: Transaction<'c>,
     delivery: Delivery<A>,
     rules: &Rules,
 ) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
-    const DOING: &str = "receiving an event";
+    take_in(transaction, delivery, rules, false)
+}
+
+const DOING: &str = "receiving an event";
+
+/// Takes a delivery in; `begun`, where its attempt is counted already.
+fn take_in<'c, A>(
+    mut transaction: Transaction<'c>,
+    delivery: Delivery<A>,
+    rules: &Rules,
+    begun: bool,
+) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
     let fault = |error: rusqlite::Error| StoreError::new(DOING, error);
     database::still_open(&transaction, DOING)?;
     // Dropped, a first delivery is rolled back, whatever the transaction was told before.
@@ -96,7 +109,7 @@ pub fn receive<'c, A>(
         if known.is_none_or(|row| row.status == "retrying") {
             let at = now(&transaction).map_err(fault)?;
             let dead = faulty(event, Fault::permanent(refusal), at);
-            write(&transaction, &dead).map_err(fault)?;
+            write(&transaction, Row::of(&dead)).map_err(fault)?;
             transaction.commit().map_err(fault)?;
             rules.tell_fault(&dead, at);
         }
@@ -113,13 +126,21 @@ pub fn receive<'c, A>(
     let event = if inserted == 1 {
         event
     } else {
-        match find(&transaction, &event).map_err(fault)? {
-            Some(row) if row.status == "retrying" => {
-                let event = received_again(row, rules).map_err(|why| StoreError::new("receiving an event", why))?;
+        let row = find(&transaction, &event).map_err(fault)?;
+        match Known::of(row, rules, begun).map_err(|why| StoreError::new(DOING, why))? {
+            Known::Attempt(event) => {
                 write_processed(&transaction, &event).map_err(fault)?;
                 event
             }
-            _ => {
+            Known::Spent(dead) => {
+                let (dead, at) = (AnyEnvelope::from(dead), now(&transaction).map_err(fault)?);
+                write(&transaction, Row::of(&dead)).map_err(fault)?;
+                transaction.commit().map_err(fault)?;
+                hop.faulted(&dead);
+                rules.tell_fault(&dead, at);
+                return Ok(Receipt::Rejected(Committed::new(answer)));
+            }
+            Known::Duplicate => {
                 hop.end(Ok("duplicate"));
                 rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
                 return Ok(Receipt::Duplicate(Committed::new(answer)));
@@ -141,7 +162,9 @@ pub fn receive<'c, A>(
 /// Receives a delivery, has its effect, and commits: the common case in one call.
 ///
 /// A fault rolls back what the effect wrote, and is stored; the answer says what to tell the broker. A `?` in the effect,
-/// and a panic, are faults for the moment; what can never succeed says so by [`Fault::permanent`].
+/// and a panic, are faults for the moment; what can never succeed says so by [`Fault::permanent`]. Of a delivery that was
+/// [made before](Delivery::is_redelivered), the attempt is counted, and committed, before the effect: one that ends its
+/// process [comes to an end too](super#an-effect-that-ends-its-process).
 ///
 /// # Errors
 ///
@@ -152,10 +175,8 @@ pub fn process<A>(
     rules: &Rules,
     effect: impl FnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
 ) -> Result<Handled<A>, StoreError> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| StoreError::new("receiving an event", error))?;
-    match receive(transaction, delivery, rules)? {
+    let begun = delivery.is_redelivered() && begin_attempt(connection, &delivery, rules)?;
+    match take_in(begin(connection)?, delivery, rules, begun)? {
         Receipt::New(first) => match first.in_span(|| caught(|| effect(&first.transaction, &first.event))) {
             Ok(()) => Ok(Handled::Processed(first.commit()?)),
             Err(fault) => first.fail(fault),
@@ -163,6 +184,41 @@ pub fn process<A>(
         Receipt::Duplicate(committed) => Ok(Handled::Duplicate(committed)),
         Receipt::Rejected(committed) => Ok(Handled::Dead(committed)),
     }
+}
+
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    begun.map_err(|error| StoreError::new(DOING, error))
+}
+
+/// Commits that another attempt has begun, and says whether one has: none does of a duplicate, nor where none is left.
+fn begin_attempt<A>(connection: &mut Connection, delivery: &Delivery<A>, rules: &Rules) -> Result<bool, StoreError> {
+    let event = delivery.facts();
+    if rules.refusal(event).is_some() {
+        return Ok(false);
+    }
+    let fault = |error: rusqlite::Error| StoreError::new(DOING, error);
+    let transaction = begin(connection)?;
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT INTO inbox_event (source_system, id, received_at, status, attempts) \
+             VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'retrying', 1) ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut insert| insert.execute(params![event.source_system(), event.id().to_string()]))
+        .map_err(fault)?;
+    let (event, attempts) = if inserted == 1 {
+        (delivery.to_record(), 1)
+    } else {
+        let row = find(&transaction, event).map_err(fault)?;
+        match Known::of(row, rules, false).map_err(|why| StoreError::new(DOING, why))? {
+            Known::Attempt(event) => (event.to_record(), event.attempts()),
+            Known::Spent(_) | Known::Duplicate => return Ok(false),
+        }
+    };
+    let at = now(&transaction).map_err(fault)?;
+    write(&transaction, begun(event, attempts, rules, at)).map_err(fault)?;
+    transaction.commit().map_err(fault)?;
+    Ok(true)
 }
 
 impl<A> First<Transaction<'_>, A> {
@@ -196,7 +252,7 @@ impl<A> First<Transaction<'_>, A> {
             transaction.execute_batch(back)?;
             let at = now(&transaction)?;
             let event = faulty(event, fault, at);
-            write(&transaction, &event)?;
+            write(&transaction, Row::of(&event))?;
             transaction.commit()?;
             Ok((event, at))
         };
@@ -309,7 +365,7 @@ pub fn discard(
         let gone = dead.discard(decision);
         let at = gone.discarded().map_or_else(Utc::now, Decision::at);
         let gone = AnyEnvelope::from(gone);
-        write(&transaction, &gone)?;
+        write(&transaction, Row::of(&gone))?;
         transaction.commit()?;
         trail.record(Action::Discard, &gone, gone.status(), at);
         Ok(true)
@@ -317,7 +373,7 @@ pub fn discard(
     work().map_err(|error: rusqlite::Error| StoreError::new("discarding a dead letter", error))
 }
 
-fn find(transaction: &Transaction<'_>, event: &Envelope<Acknowledged>) -> rusqlite::Result<Option<Row>> {
+fn find(transaction: &Transaction<'_>, event: &Facts<Untyped>) -> rusqlite::Result<Option<Row>> {
     find_row(transaction, event.source_system(), &event.id().to_string())
 }
 
@@ -330,17 +386,18 @@ fn find_row(transaction: &Transaction<'_>, source_system: &str, id: &str) -> rus
 fn write_processed(transaction: &Transaction<'_>, event: &Envelope<Acknowledged>) -> rusqlite::Result<usize> {
     transaction
         .prepare_cached(
-            "UPDATE inbox_event SET status = 'processed', attempts = ?3, payload = NULL, tags = NULL, \
+            "UPDATE inbox_event SET status = 'processed', attempts = ?3, event_type = NULL, schema_version = NULL, \
+             correlation_id = NULL, payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
+             created_at = NULL, failure_class = NULL, failure_reason = NULL, failed_at = NULL, \
              received_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER) WHERE source_system = ?1 AND id = ?2",
         )?
         .execute(params![event.source_system(), event.id().to_string(), event.attempts()])
 }
 
 /// Keeps the whole of an event that failed, or was given up.
-fn write(transaction: &Transaction<'_>, event: &AnyEnvelope) -> rusqlite::Result<usize> {
-    let row = Row::of(event);
+fn write(transaction: &Transaction<'_>, row: Row) -> rusqlite::Result<usize> {
     let (failure, redriven, discarded) = (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
-    let kept = event.status() != DeliveryStatus::Skipped;
+    let kept = row.status != DeliveryStatus::Skipped.as_str();
     transaction
         .prepare_cached(
             "INSERT INTO inbox_event (source_system, id, received_at, status, attempts, event_type, schema_version, \

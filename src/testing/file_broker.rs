@@ -1,5 +1,5 @@
 //! `FileBroker`: a broker in a SQLite file, for crash tests without a server. It confirms what is on disk, and delivers
-//! again whatever was not confirmed.
+//! again whatever was not confirmed; it remembers on disk what it has delivered before.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,10 +17,13 @@ use crate::{AnyEnvelope, Envelope};
 
 const PART: Part = Part {
     name: "broker",
-    versions: &["CREATE TABLE broker_message (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, \
+    versions: &[
+        "CREATE TABLE broker_message (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, \
                  event_type TEXT NOT NULL, source_system TEXT NOT NULL, schema_version TEXT NOT NULL, \
                  correlation_id TEXT, payload BLOB NOT NULL, tags TEXT NOT NULL, ordering_key TEXT, \
-                 created_at INTEGER NOT NULL) STRICT"],
+                 created_at INTEGER NOT NULL) STRICT",
+        "ALTER TABLE broker_message ADD COLUMN delivered INTEGER NOT NULL DEFAULT FALSE",
+    ],
 };
 
 /// A broker in a file, for one consumer: the sending side.
@@ -101,16 +104,23 @@ impl Consumer for FileConsumer {
             self.rewind();
             let after = self.last;
             let found = self.shared.run("receiving an event", move |connection| {
-                connection
+                let found = connection
                     .prepare_cached(
                         "SELECT sequence, id, event_type, source_system, schema_version, correlation_id, payload, tags, \
                          ordering_key, '3 exponential 30s 3600s', created_at, 'pending', 0, NULL, NULL, NULL, NULL, \
-                         NULL, NULL, NULL, NULL, NULL FROM broker_message WHERE sequence > ?1 ORDER BY sequence LIMIT 1",
+                         NULL, NULL, NULL, NULL, NULL, delivered FROM broker_message WHERE sequence > ?1 \
+                         ORDER BY sequence LIMIT 1",
                     )?
-                    .query_row([after], read_row)
-                    .optional()
+                    .query_row([after], |row| Ok((read_row(row)?, row.get::<_, bool>("delivered")?)))
+                    .optional()?;
+                if let Some((row, false)) = &found {
+                    connection
+                        .prepare_cached("UPDATE broker_message SET delivered = TRUE WHERE sequence = ?1")?
+                        .execute([row.sequence])?;
+                }
+                Ok(found)
             });
-            let Some(row) = found.await.map_err(|error| SendError::Transient(error.to_string()))? else {
+            let Some((row, delivered)) = found.await.map_err(|error| SendError::Transient(error.to_string()))? else {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             };
@@ -121,7 +131,7 @@ impl Consumer for FileConsumer {
             let AnyEnvelope::Pending(event) = read else {
                 return Err(SendError::Permanent("a message is a pending event".to_owned()));
             };
-            return Ok(Some(Delivery::new(event, message)));
+            return Ok(Some(Delivery::new(event, message).redelivered(delivered)));
         }
     }
 }

@@ -31,6 +31,7 @@ impl Server for Cluster {
     type Broker = Kafka;
     type Consumer = Listener;
     const TOO_LARGE: usize = 1_000_000;
+    const FIRST_MAY_BE_AGAIN: bool = true;
 
     async fn fresh() -> Self {
         Self::with_partitions(1)

@@ -24,6 +24,8 @@ pub(crate) trait Server: Sized {
     type Consumer: Consumer;
     /// More than the broker takes in one message.
     const TOO_LARGE: usize;
+    /// Whether the broker cannot tell that the first delivery is one.
+    const FIRST_MAY_BE_AGAIN: bool = false;
 
     fn fresh() -> impl Future<Output = Self>;
     /// Where the server listens.
@@ -208,6 +210,37 @@ pub(crate) async fn what_is_not_answered_is_delivered_again<S: Server>() {
     drop(consumer);
     let mut consumer = server.consumer().await;
     assert_eq!(next_id(&mut consumer).await, "1");
+    drop(consumer);
+    server.remove().await;
+}
+
+pub(crate) async fn what_was_delivered_before_says_so<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    for id in ["1", "2"] {
+        broker.send(&event(id)).await.unwrap();
+    }
+    let mut consumer = server.consumer().await;
+    let first = next(&mut consumer).await;
+    assert_eq!(first.is_redelivered(), S::FIRST_MAY_BE_AGAIN);
+    let second = next(&mut consumer).await;
+    assert_eq!((second.facts().id().to_string(), second.is_redelivered()), ("2".to_owned(), false));
+    drop((first, second, consumer)); // the consumer died, with both in its hands
+    let mut consumer = server.consumer().await;
+    let again = next(&mut consumer).await;
+    assert_eq!((again.facts().id().to_string(), again.is_redelivered()), ("1".to_owned(), true));
+
+    let mut effects = Effects::new();
+    let failed = effects.fail(again);
+    assert!(matches!(failed, Handled::Again(_)), "{failed:?}");
+    failed.tell().await.unwrap();
+    loop {
+        let again = next(&mut consumer).await;
+        if again.facts().id().to_string() == "1" {
+            assert!(again.is_redelivered(), "asked for, it is one too");
+            break;
+        }
+    }
     drop(consumer);
     server.remove().await;
 }
@@ -527,6 +560,7 @@ macro_rules! suite_on {
             a_schema_version_and_an_empty_payload_arrive
             what_is_confirmed_is_not_delivered_again
             what_is_not_answered_is_delivered_again
+            what_was_delivered_before_says_so
             an_event_that_is_sent_twice_has_one_effect
             events_of_one_id_from_two_sources_are_two
             a_retry_is_delivered_again_and_then_it_is_the_first_still

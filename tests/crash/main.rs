@@ -6,6 +6,7 @@
 //! | fault | where |
 //! |---|---|
 //! | SIGKILL, at random moments and at every named place | here |
+//! | an effect that aborts its process, each time | `poison.rs` |
 //! | SIGTERM to a relay that has events on their way | `stop.rs` |
 //! | the database's server stops or crashes, and is started again | `restart.rs` |
 //! | the clocks of two relays are two hours apart, or one clock jumps | `clocks.rs` |
@@ -17,6 +18,7 @@ mod broker;
 mod clocks;
 #[cfg(feature = "postgres")]
 mod cluster;
+mod poison;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
@@ -31,7 +33,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use integration_automation_patterns::inbox::Rules;
-use integration_automation_patterns::outbox::{Desk, Store};
+use integration_automation_patterns::outbox::{DeadLetter, Desk, Store};
 use integration_automation_patterns::relay::{Relay, Settings};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
@@ -55,6 +57,8 @@ trait Side {
     /// Has the effect of each event, for ever.
     fn consume(&self, broker: FileBroker) -> impl Future<Output = ()>;
     fn account(&self) -> impl Future<Output = Account>;
+    /// The dead letters of the inbox.
+    fn dead_letters(&self) -> impl Future<Output = Vec<DeadLetter>>;
     /// The number that a query answers.
     fn count(&self, sql: &str) -> impl Future<Output = i64>;
     fn execute(&self, sql: &str) -> impl Future<Output = ()>;
@@ -73,7 +77,7 @@ fn change(number: u32) -> (String, String, Envelope<Pending>) {
 }
 
 fn rules() -> Rules {
-    Rules::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap()
+    Rules::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap().retry_policy(poison::policy())
 }
 
 fn runtime() -> tokio::runtime::Runtime {

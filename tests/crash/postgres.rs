@@ -5,11 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::outbox::{DeadLetter, Filter};
 use integration_automation_patterns::testing::{Account, FileBroker, Random};
 use integration_automation_patterns::{inbox, outbox};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::poison::taste;
 use crate::{Side, change, rules};
 
 const SCHEMA: &str = "CRASH_SCHEMA";
@@ -148,6 +150,7 @@ impl Side for Schema {
             let handled = inbox::postgres::process(&mut target, delivery, &rules, async |transaction, event| {
                 let (key, id) = (event.ordering_key().unwrap_or_default(), event.id().to_string());
                 transaction.execute("INSERT INTO effect (key, id) VALUES ($1, $2)", &[&key, &id]).await?;
+                taste(&id);
                 Ok(())
             });
             match handled.await {
@@ -166,6 +169,10 @@ impl Side for Schema {
             account.effect(row.get::<_, String>(0), row.get::<_, String>(1));
         }
         account
+    }
+
+    async fn dead_letters(&self) -> Vec<DeadLetter> {
+        inbox::postgres::dead_letters(&self.connect().await, &Filter::default(), 100).await.unwrap()
     }
 
     async fn count(&self, sql: &str) -> i64 {

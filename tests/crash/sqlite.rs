@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::outbox::{DeadLetter, Filter};
 use integration_automation_patterns::testing::{Account, FileBroker, Random};
 use integration_automation_patterns::{inbox, outbox};
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::poison::taste;
 use crate::{Side, change, rules};
 
 pub(crate) fn open(path: &Path) -> Connection {
@@ -76,6 +78,7 @@ impl Side for Files {
             let handled = inbox::sqlite::process(&mut target, delivery, &rules(), |transaction, event| {
                 let key = event.ordering_key().unwrap_or_default();
                 transaction.execute("INSERT INTO effect (key, id) VALUES (?1, ?2)", [key, &event.id().to_string()])?;
+                taste(&event.id().to_string());
                 Ok(())
             });
             if let Ok(handled) = handled {
@@ -95,6 +98,10 @@ impl Side for Files {
         read(&self.source(), "change").into_iter().for_each(|(key, id)| account.committed(key, id));
         read(&self.target(), "effect").into_iter().for_each(|(key, id)| account.effect(key, id));
         account
+    }
+
+    async fn dead_letters(&self) -> Vec<DeadLetter> {
+        inbox::sqlite::dead_letters(&open(&self.target()), &Filter::default(), 100).unwrap()
     }
 
     async fn count(&self, sql: &str) -> i64 {

@@ -1,5 +1,7 @@
 //! What a delivered event leaves behind in PostgreSQL: one effect, or the memory of its failure.
 
+use std::future::Future;
+use std::task::Poll;
 use std::time::Duration;
 
 use integration_automation_patterns::audit::AuditTrail;
@@ -28,6 +30,14 @@ fn delivery(id: &str) -> Delivery<Silent> {
     Delivery::new(event(id), Silent)
 }
 
+fn redelivery(id: &str) -> Delivery<Silent> {
+    delivery(id).redelivered(true)
+}
+
+fn at_once(attempts: u32) -> Rules {
+    rules().retry_policy(RetryPolicy::new(attempts, Backoff::Fixed(Duration::ZERO)).unwrap())
+}
+
 fn rules() -> Rules {
     Rules::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap()
 }
@@ -40,7 +50,16 @@ async fn with_inbox() -> Database {
 }
 
 async fn have_effect(client: &mut Client, id: &str, rules: &Rules, then: Result<(), Fault>) -> Handled<Silent> {
-    let handled = inbox::postgres::process(client, delivery(id), rules, async |transaction, event| {
+    have_effect_of(client, delivery(id), rules, then).await
+}
+
+async fn have_effect_of(
+    client: &mut Client,
+    delivery: Delivery<Silent>,
+    rules: &Rules,
+    then: Result<(), Fault>,
+) -> Handled<Silent> {
+    let handled = inbox::postgres::process(client, delivery, rules, async |transaction, event| {
         transaction.execute("INSERT INTO effect VALUES ($1)", &[&event.id().to_string()]).await?;
         then
     });
@@ -64,6 +83,131 @@ async fn eight_duplicates_at_once_are_one_effect() {
         first += i64::from(consumer.await.unwrap());
     }
     assert_eq!((first, database.value("SELECT count(*) FROM effect").await), (1, 1));
+}
+
+/// The same, where each may have been delivered before, and the policy has one attempt: what one of them has begun is no
+/// dead letter to the others.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn eight_redeliveries_at_once_are_one_effect() {
+    let database = with_inbox().await;
+    for id in ["a", "b", "c", "d", "e"] {
+        let mut consumers = Vec::new();
+        for _ in 0..8 {
+            let mut client = database.session().await;
+            consumers.push(tokio::spawn(async move {
+                let handled = have_effect_of(&mut client, redelivery(id), &at_once(1), Ok(())).await;
+                matches!(handled, Handled::Processed(_))
+            }));
+        }
+        let mut processed = 0;
+        for consumer in consumers {
+            processed += i64::from(consumer.await.unwrap());
+        }
+        assert_eq!(processed, 1);
+    }
+    assert_eq!(database.value("SELECT count(*) FROM effect").await, 5);
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'processed'").await, 5);
+}
+
+/// An attempt that is counted and has not reached its effect yet is taken for one that never ended, by a consumer with the
+/// same event: it has its effect all the same.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn an_attempt_that_was_only_slow_has_its_effect() {
+    let database = with_inbox().await;
+    let (mut one, mut two, rules) = (database.session().await, database.session().await, at_once(1));
+    let mut slow = Box::pin(have_effect_of(&mut one, redelivery("a"), &rules, Ok(())));
+    while database.value("SELECT count(*) FROM inbox_event").await == 0 {
+        let polled = std::future::poll_fn(|context| Poll::Ready(slow.as_mut().poll(context).is_ready())).await;
+        assert!(!polled, "it waits for the answer to its commit");
+    }
+    let dead = have_effect_of(&mut two, redelivery("a"), &rules, Ok(())).await;
+    assert!(matches!(dead, Handled::Dead(_)), "{dead:?}");
+    let done = slow.await;
+    assert!(matches!(done, Handled::Processed(_)), "{done:?}");
+    assert_eq!(database.value("SELECT count(*) FROM effect").await, 1);
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'processed'").await, 1);
+}
+
+/// An effect that never ends is counted before it begins, and is a dead letter when the policy's attempts are over.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn an_effect_that_never_ends_is_a_dead_letter() {
+    let database = with_inbox().await;
+    let (mut client, rules) = (database.session().await, at_once(3));
+    for attempt in 1..=3 {
+        let begun = tokio::sync::Notify::new();
+        let mut consumer = database.session().await;
+        let endless = inbox::postgres::process(&mut consumer, redelivery("a"), &rules, async |transaction, event| {
+            assert_eq!(event.attempts(), attempt);
+            transaction.execute("INSERT INTO effect VALUES ('a')", &[]).await?;
+            begun.notify_one();
+            std::future::pending().await
+        });
+        tokio::select! {
+            handled = endless => panic!("it never ends: {handled:?}"),
+            () = begun.notified() => {} // the process died
+        }
+        drop(consumer);
+        let stored = "SELECT attempts FROM inbox_event WHERE status = 'retrying' AND payload IS NOT NULL \
+                      AND failure_reason = 'the consumer ended before its effect did'";
+        assert_eq!(database.value(stored).await, i64::from(attempt));
+    }
+    let dead = inbox::postgres::process(&mut client, redelivery("a"), &rules, async |_, _| panic!("a fourth")).await;
+    assert!(matches!(dead, Ok(Handled::Dead(_))), "{dead:?}");
+    let after = inbox::postgres::process(&mut client, redelivery("a"), &rules, async |_, _| panic!("a fifth")).await;
+    assert!(matches!(after, Ok(Handled::Duplicate(_))), "{after:?}");
+    let letters = inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
+    assert_eq!((letters.len(), letters[0].event.attempts()), (1, 3));
+    assert_eq!(letters[0].event.failure().unwrap().reason, "the consumer ended before its effect did");
+    assert_eq!(letters[0].event.tags()["tenant"], "north");
+    assert_eq!(database.value("SELECT count(*) FROM effect").await, 0);
+}
+
+/// What is counted before the effect is not counted again where the effect fails, and is gone where it succeeds.
+#[tokio::test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn a_redelivery_is_one_attempt_and_its_success_leaves_what_a_first_one_leaves() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    for attempts in 1..=3 {
+        let handled = have_effect_of(&mut client, redelivery("a"), &at_once(3), Err(Fault::transient("busy"))).await;
+        assert_eq!(matches!(handled, Handled::Dead(_)), attempts == 3, "{handled:?}");
+        let stored = "SELECT attempts FROM inbox_event WHERE failure_reason = 'busy'";
+        assert_eq!(database.value(stored).await, attempts);
+    }
+    let first = have_effect_of(&mut client, delivery("b"), &rules(), Ok(())).await;
+    let again = have_effect_of(&mut client, redelivery("c"), &rules(), Ok(())).await;
+    assert!(matches!((&first, &again), (Handled::Processed(_), Handled::Processed(_))), "{first:?} {again:?}");
+    let kinds = "SELECT count(DISTINCT to_jsonb(inbox_event) - 'id' - 'received_at') FROM inbox_event WHERE id <> 'a'";
+    assert_eq!(database.value(kinds).await, 1);
+
+    let duplicate = have_effect_of(&mut client, redelivery("c"), &rules(), Ok(())).await;
+    assert!(matches!(duplicate, Handled::Duplicate(_)), "{duplicate:?}");
+    assert_eq!(database.value("SELECT count(*) FROM effect").await, 2);
+}
+
+/// A fault of a retry is stored before another consumer can have the effect: it does not undo the memory of that one.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn a_fault_lets_go_of_its_event_only_when_it_is_stored() {
+    let database = with_inbox().await;
+    let (mut one, mut two) = (database.session().await, database.session().await);
+    let again = have_effect(&mut one, "a", &at_once(9), Err(Fault::transient("busy"))).await;
+    assert!(matches!(again, Handled::Again(_)));
+    let rules = at_once(9);
+    let mut waiting = None;
+    let failing = inbox::postgres::process(&mut one, delivery("a"), &rules, async |_, _| {
+        let second = tokio::spawn(async move { have_effect(&mut two, "a", &at_once(9), Ok(())).await });
+        database.until_waiting(1).await;
+        waiting = Some(second);
+        Err(Fault::transient("busy"))
+    });
+    assert!(matches!(failing.await.unwrap(), Handled::Again(_)));
+    assert!(matches!(waiting.unwrap().await.unwrap(), Handled::Processed(_)));
+    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'processed'").await, 1);
+    assert!(matches!(have_effect(&mut one, "a", &rules, Ok(())).await, Handled::Duplicate(_)));
 }
 
 /// A duplicate waits for the transaction that is having the effect, and is the first where that one gives up.

@@ -54,6 +54,8 @@ struct Shared {
 struct Partition {
     /// Counts how often it was read again.
     reading: u64,
+    /// The last offset that was handed out since the group assigned the partition.
+    last: Option<i64>,
     /// The deliveries without an answer, and those that were confirmed behind them, by offset.
     open: BTreeMap<i64, Open>,
     /// From where to read again, and when. Nothing is handed out meanwhile.
@@ -73,7 +75,14 @@ impl Shared {
 }
 
 impl Partition {
+    /// Whether an offset may have been handed out before, to this listener or to another: where the group's offset
+    /// stands, one may have begun that has never ended.
+    fn is_redelivered(&self, offset: i64) -> bool {
+        self.last.is_none_or(|last| offset <= last)
+    }
+
     fn deliver(&mut self, offset: i64) -> u64 {
+        self.last = self.last.max(Some(offset));
         self.open.insert(offset, Open { reading: self.reading, confirmed: false });
         self.reading
     }
@@ -122,6 +131,7 @@ impl ConsumerContext for Group {
             for element in revoked.elements() {
                 let partition = partitions.entry(element.partition()).or_default();
                 partition.open.clear();
+                partition.last = None;
                 partition.rewound();
             }
         }
@@ -171,13 +181,13 @@ impl Listener {
         message: &BorrowedMessage<'_>,
         consumer: &Arc<StreamConsumer<Group>>,
     ) -> Result<Option<Delivery<Confirm>>, SendError> {
-        let reading = {
+        let (redelivered, reading) = {
             let mut partitions = self.shared.partitions();
             let partition = partitions.entry(message.partition()).or_default();
             if partition.rewind.is_some() {
                 return Ok(None);
             }
-            partition.deliver(message.offset())
+            (partition.is_redelivered(message.offset()), partition.deliver(message.offset()))
         };
         let answer = Confirm {
             shared: Arc::clone(&self.shared),
@@ -188,7 +198,8 @@ impl Listener {
             reading,
             answered: false,
         };
-        Ok(Some(Delivery::new(read(message)?, answer).from_broker(super::Kafka::SYSTEM, Some(message.topic().into()))))
+        let delivery = Delivery::new(read(message)?, answer).redelivered(redelivered);
+        Ok(Some(delivery.from_broker(super::Kafka::SYSTEM, Some(message.topic().into()))))
     }
 }
 
@@ -349,6 +360,13 @@ mod tests {
         assert_eq!(partition.confirm(3), Some(5));
         assert_eq!(partition.confirm(3), None, "confirmed before");
         assert_eq!(partition.confirm(7), Some(8));
+    }
+
+    #[test]
+    fn the_first_of_an_assignment_may_have_been_delivered_before_and_so_was_what_is_read_again() {
+        let mut partition = Partition::default();
+        let mut deliver = |offset| (partition.is_redelivered(offset), partition.deliver(offset)).0;
+        assert_eq!([3, 4, 5, 4, 5, 6].map(&mut deliver), [true, false, false, true, true, false]);
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! An effect ends its process whenever it is tried: the event becomes a dead letter, and the rest of the queue goes on.
+
+use std::time::Duration;
+
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+
+use crate::process::{Process, until};
+use crate::sqlite::Files;
+use crate::{Place, Side, runtime};
+
+/// The event whose effect ends the consumer.
+const POISON: &str = "CRASH_POISON";
+
+const EVENTS: u32 = 20;
+
+/// Ends the process where this is the poison event.
+pub(crate) fn taste(id: &str) {
+    if std::env::var(POISON).is_ok_and(|poison| poison == id) {
+        std::process::abort();
+    }
+}
+
+/// How often the consumer tries: seldom where there is poison, and else more often than it is killed.
+pub(crate) fn policy() -> RetryPolicy {
+    let attempts = if std::env::var_os(POISON).is_some() { 3 } else { 1000 };
+    RetryPolicy::new(attempts, Backoff::Fixed(Duration::from_millis(5))).unwrap()
+}
+
+fn end_by_poison<S: Side>(side: &S, place: &Place) {
+    runtime().block_on(side.set_up());
+    place.broker();
+    assert!(place.role("producer", EVENTS)().status().unwrap().success());
+    let _relay = Process::start("relay-1", place.role("relay-1", EVENTS)());
+    let consumer = || {
+        let mut command = place.role("consumer", EVENTS)();
+        command.env(POISON, "change-7");
+        Process::start("consumer", command)
+    };
+    // The first delivery, and the three of the policy.
+    for death in 1..=4 {
+        let status = consumer().end();
+        assert!(!status.success(), "death {death}: {status}");
+    }
+    let mut last = consumer();
+    let effects = || runtime().block_on(side.account()).effects();
+    until("every other event has its effect", || effects() >= (EVENTS - 1) as usize);
+    let dead = runtime().block_on(side.dead_letters());
+    let dead: Vec<_> = dead.iter().map(|dead| (dead.event.id().to_string(), dead.event.attempts())).collect();
+    assert_eq!(dead, [("change-7".to_owned(), 3)]);
+    assert_eq!(effects(), (EVENTS - 1) as usize);
+    last.assert_running();
+}
+
+#[test]
+fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on() {
+    let place = Place::new("poison", vec![]);
+    end_by_poison(&Files(place.folder.clone()), &place);
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on_on_postgres() {
+    let side = crate::postgres::Schema::new("crash_poison");
+    let place = Place::new("poison-postgres", side.environment());
+    end_by_poison(&side, &place);
+    runtime().block_on(side.drop());
+}
