@@ -4,7 +4,8 @@ CREATE TABLE inbox_event (
     id TEXT NOT NULL,
     received_at INTEGER NOT NULL,
     -- `processed`: the effect was had. `retrying`: it failed for the moment, or was begun, and has not ended. `failed`: a
-    -- dead letter. `skipped`: a dead letter that a person gave up. (For IN with more than two, SQLite makes a table at every write.)
+    -- dead letter. `skipped`: a dead letter that a person gave up. (For IN with more than two, SQLite makes a table at
+    -- every write.)
     status TEXT NOT NULL CHECK (
         status = 'processed' OR status = 'retrying' OR status = 'failed' OR status = 'skipped'
     ),

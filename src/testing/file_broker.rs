@@ -17,13 +17,10 @@ use crate::{AnyEnvelope, Envelope};
 
 const PART: Part = Part {
     name: "broker",
-    versions: &[
-        "CREATE TABLE broker_message (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, \
+    versions: &["CREATE TABLE broker_message (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, \
                  event_type TEXT NOT NULL, source_system TEXT NOT NULL, schema_version TEXT NOT NULL, \
                  correlation_id TEXT, payload BLOB NOT NULL, tags TEXT NOT NULL, ordering_key TEXT, \
-                 created_at INTEGER NOT NULL) STRICT",
-        "ALTER TABLE broker_message ADD COLUMN delivered INTEGER NOT NULL DEFAULT FALSE",
-    ],
+                 created_at INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT FALSE) STRICT"],
 };
 
 /// A broker in a file, for one consumer: the sending side.
