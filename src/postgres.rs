@@ -196,11 +196,13 @@ impl Link {
     }
 }
 
-/// One connection that many tasks use in turn, made when it is wanted, and made anew when it was lost.
+/// The connections that many tasks use in turn: one, and a spare one for whoever finds it in use. Each is made when it is
+/// wanted, and made anew when it was lost.
 #[derive(Debug)]
 pub(crate) struct Worker {
     dial: Dial,
     link: Mutex<Option<Link>>,
+    spare: Mutex<Option<Link>>,
 }
 
 /// The plans of a worker's statements must not depend on what the database believes about a table whose rows change their
@@ -213,16 +215,31 @@ const PLANS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET 
 impl Worker {
     /// A worker with its tables.
     pub(crate) async fn connect(dial: Dial, part: &Part) -> Result<Self, StoreError> {
-        let worker = Self { dial, link: Mutex::new(None) };
+        let worker = Self { dial, link: Mutex::new(None), spare: Mutex::new(None) };
         let mut held = worker.hold(INSTALLING).await?;
         install(&mut held.link.client, part).await?;
         held.give_back();
         Ok(worker)
     }
 
-    /// The connection, for one piece of work.
+    /// A connection, for one piece of work. Where the database has no second one to give, the work waits for the first.
     pub(crate) async fn hold(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
-        let mut slot = self.link.lock().await;
+        if let Ok(slot) = self.link.try_lock() {
+            return self.link_in(slot, doing).await;
+        }
+        if let Ok(slot) = self.spare.try_lock()
+            && let Ok(held) = self.link_in(slot, doing).await
+        {
+            return Ok(held);
+        }
+        self.link_in(self.link.lock().await, doing).await
+    }
+
+    async fn link_in<'a>(
+        &self,
+        mut slot: MutexGuard<'a, Option<Link>>,
+        doing: &'static str,
+    ) -> Result<Held<'a>, StoreError> {
         let link = match slot.take().filter(|link| !link.client.is_closed()) {
             Some(link) => link,
             None => {
@@ -236,7 +253,7 @@ impl Worker {
     }
 }
 
-/// The worker's connection, in the hands of one piece of work.
+/// One of the worker's connections, in the hands of one piece of work.
 ///
 /// Only work that has ended well gives it back. Otherwise (an error, or a caller who waits no longer) it is dropped, so
 /// that no transaction is left open and no dead connection is tried twice: the next piece of work makes another.

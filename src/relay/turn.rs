@@ -14,7 +14,7 @@ use crate::audit::Action;
 use crate::broker::{Broker, SendError};
 use crate::crash_point::point;
 use crate::hop::Hop;
-use crate::outbox::{Claim, ClaimOrder, HeldLease, LeaseLost, Settlement, Store, StoreError};
+use crate::outbox::{Claim, ClaimOrder, Claimed, HeldLease, LeaseLost, Settlement, Store, StoreError};
 use crate::{AnyEnvelope, DeliveryStatus};
 
 /// The waits after a failure of broker or store: doubled from the first to the last.
@@ -82,12 +82,16 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let mut renewal = interval_at(after(third), third);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if stopping.is_none() && self.may_do_both() {
+                self.settle_and_claim().await;
+                continue;
+            }
             self.settle().await;
             let idle = self.sends.is_empty() && self.unsettled.is_empty();
             if stopping.is_some_and(|grace_ends| idle || self.store_is_gone(grace_ends)) {
                 return self.summary;
             }
-            if stopping.is_none() && self.hungry && self.may_claim() {
+            if stopping.is_none() && self.hungry && self.unsettled.is_empty() && self.may_claim() {
                 self.claim().await;
                 continue;
             }
@@ -134,9 +138,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let enough = self.relay.settings.in_flight.div_ceil(2);
         let alone = self.sends.is_empty();
         let probing = self.broker_pause.level > 0;
-        self.unsettled.is_empty()
-            && self.pause_ends().is_none()
-            && if probing { alone } else { alone || self.room() >= enough }
+        self.pause_ends().is_none() && if probing { alone } else { alone || self.room() >= enough }
     }
 
     /// When the longer of the two pauses is over, if one is on.
@@ -149,17 +151,39 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         self.sends.is_empty() && self.store_pause.level > 0 && Instant::now() >= grace_ends
     }
 
-    async fn claim(&mut self) {
+    /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed.
+    fn may_do_both(&self) -> bool {
+        let unkeyed = |settlement: &Settlement| settlement.event().ordering_key().is_none();
+        self.hungry && !self.unsettled.is_empty() && self.may_claim() && self.unsettled.iter().all(unkeyed)
+    }
+
+    async fn settle_and_claim(&mut self) {
+        let (batch, order, relay) = (std::mem::take(&mut self.unsettled), self.order(), self.relay);
+        let time = relay.settings.store_timeout;
+        let (settled, claimed) =
+            tokio::join!(timeout(time, relay.store.settle(&batch)), timeout(time, relay.store.claim(&order)));
+        self.claimed(claimed.ok(), order.limit);
+        self.settled(batch, settled.ok());
+    }
+
+    fn order(&self) -> ClaimOrder {
         let settings = &self.relay.settings;
-        let limit = if self.broker_pause.level > 0 { 1 } else { self.room() };
-        let order = ClaimOrder {
+        ClaimOrder {
             worker: self.relay.name.clone(),
-            limit,
+            limit: if self.broker_pause.level > 0 { 1 } else { self.room() },
             lease: settings.lease,
             after_failure: settings.after_failure,
-        };
-        let answer = timeout(settings.store_timeout, self.relay.store.claim(&order)).await;
-        let Some(claimed) = self.answer(answer.ok(), "claiming due events") else { return };
+        }
+    }
+
+    async fn claim(&mut self) {
+        let order = self.order();
+        let answer = timeout(self.relay.settings.store_timeout, self.relay.store.claim(&order)).await;
+        self.claimed(answer.ok(), order.limit);
+    }
+
+    fn claimed(&mut self, answer: Option<Result<Claimed, StoreError>>, limit: usize) {
+        let Some(claimed) = self.answer(answer, "claiming due events") else { return };
         let taken = claimed.claims.len().saturating_add(claimed.quarantined.len());
         self.hungry = taken >= limit || !claimed.expired.is_empty() || claimed.blocked > 0;
         let dead = claimed.expired.iter().filter(|event| event.status() == DeliveryStatus::Failed).count();
@@ -237,10 +261,17 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         if self.unsettled.is_empty() || self.store_pause.until.is_some_and(|until| until > Instant::now()) {
             return;
         }
-        let settings = &self.relay.settings;
-        let answer = timeout(settings.store_timeout, self.relay.store.settle(&self.unsettled)).await;
-        let Some(lost) = self.answer(answer.ok(), "settling events") else { return };
-        for settlement in std::mem::take(&mut self.unsettled) {
+        let batch = std::mem::take(&mut self.unsettled);
+        let answer = timeout(self.relay.settings.store_timeout, self.relay.store.settle(&batch)).await;
+        self.settled(batch, answer.ok());
+    }
+
+    fn settled(&mut self, batch: Vec<Settlement>, answer: Option<Result<Vec<LeaseLost>, StoreError>>) {
+        let Some(lost) = self.answer(answer, "settling events") else {
+            self.unsettled = batch;
+            return;
+        };
+        for settlement in batch {
             if lost.iter().any(|lost| lost.event == *settlement.event().id()) {
                 continue;
             }

@@ -307,6 +307,31 @@ async fn a_relay_outlives_its_connections() {
     database.balanced().await;
 }
 
+/// A server that has one connection to give, and so none for a listener or for a second call, is slower, and that is all.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn a_relay_with_one_connection_delivers_everything() {
+    const EVENTS: usize = 300;
+    let database = Database::fresh().await;
+    database.enqueue((0..EVENTS).map(|number| event(&format!("e{number}"))).collect()).await;
+    let role = &database.schema;
+    database
+        .sql(&format!(
+            "CREATE ROLE {role} LOGIN CONNECTION LIMIT 1; GRANT USAGE ON SCHEMA {role} TO {role}; \
+             GRANT ALL ON ALL TABLES IN SCHEMA {role} TO {role}"
+        ))
+        .await;
+    let mut config = database.config.clone();
+    config.user(role.as_str());
+    let (broker, settings) = (Counting::default(), Settings::default().in_flight(20).poll(Duration::from_millis(1)));
+    let relay = Relay::new("relay-1", Outbox::connect(config).await.unwrap(), broker.clone(), settings).unwrap();
+    let summary = relay.run_until_idle(std::future::pending()).await;
+    assert_eq!((summary.acknowledged, broker.0.lock().unwrap().len()), (EVENTS as u64, EVENTS));
+    drop(relay);
+    database.balanced().await;
+    database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
 /// A caller who waits no longer leaves nothing behind that holds up the next call.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
