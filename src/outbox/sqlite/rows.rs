@@ -47,12 +47,15 @@ pub(super) fn put_aside(transaction: &Transaction<'_>, blocked: &[i64]) -> rusql
         return Ok(());
     }
     transaction
-        .prepare_cached("UPDATE outbox_event SET blocked = 1 WHERE sequence IN (SELECT value FROM json_each(?1))")?
+        .prepare_cached(
+            "UPDATE OR FAIL outbox_event SET blocked = 1 WHERE sequence IN (SELECT value FROM json_each(?1))",
+        )?
         .execute([json(blocked.iter().copied())])
         .map(drop)
 }
 
-/// Numbers as one value of a statement that works on many rows: a statement for each row costs twice as much.
+/// Numbers as one value of a statement that works on many rows. Such a statement is `OR FAIL`, and leaves it to the
+/// transaction to take back what it has done: otherwise SQLite keeps a copy of every page for it.
 fn json(numbers: impl Iterator<Item = i64>) -> String {
     let mut list = String::from("[");
     for number in numbers {
@@ -112,7 +115,7 @@ pub(super) fn dispatch(transaction: &Transaction<'_>, rows: &mut [Row], hold: &H
     let sequences = json(rows.iter().map(|row| row.sequence));
     transaction
         .prepare_cached(
-            "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = ?1, claimed_by = ?2, \
+            "UPDATE OR FAIL outbox_event SET status = 'dispatched', attempts = attempts + 1, token = ?1, claimed_by = ?2, \
              claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 \
              WHERE sequence IN (SELECT value FROM json_each(?5))",
         )?
@@ -199,20 +202,23 @@ pub(super) fn acknowledge_all(
 ) -> rusqlite::Result<bool> {
     let mut buffer = UUID_TEXT;
     let token = &*token.hyphenated().encode_lower(&mut buffer);
-    transaction.execute_batch("SAVEPOINT together")?;
-    let changed = transaction
+    let (now, list) = (micros(now), json(sequences.iter().copied()));
+    let held: i64 = transaction
         .prepare_cached(
-            "UPDATE outbox_event SET status = 'acknowledged', due_at = NULL, done_at = ?1, token = NULL \
-             WHERE sequence IN (SELECT value FROM json_each(?2)) AND token = ?3 AND status = 'dispatched' \
-             AND due_at > ?1",
+            "SELECT count(*) FROM outbox_event WHERE sequence IN (SELECT value FROM json_each(?1)) \
+             AND token = ?2 AND status = 'dispatched' AND due_at > ?3",
         )?
-        .execute(params![micros(now), json(sequences.iter().copied()), token])?;
-    let all = changed == sequences.len();
-    if !all {
-        transaction.execute_batch("ROLLBACK TO together")?;
+        .query_row(params![list, token, now], |row| row.get(0))?;
+    if usize::try_from(held) != Ok(sequences.len()) {
+        return Ok(false);
     }
-    transaction.execute_batch("RELEASE together")?;
-    Ok(all)
+    transaction
+        .prepare_cached(
+            "UPDATE OR FAIL outbox_event SET status = 'acknowledged', due_at = NULL, done_at = ?1, token = NULL \
+             WHERE sequence IN (SELECT value FROM json_each(?2))",
+        )?
+        .execute(params![now, list])?;
+    Ok(true)
 }
 
 /// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what is due in one is due at its
