@@ -156,7 +156,7 @@ pub(crate) async fn claim_and_settle(store: &impl Store, batch: usize) -> Outcom
 }
 
 /// Has claims put aside what is blocked, as the first ones that meet it do.
-async fn put_aside(store: &impl Store) -> Outcome {
+pub(crate) async fn put_aside(store: &impl Store) -> Outcome {
     loop {
         let claimed = store.claim(&order(CLAIM)).await?;
         let aside = claimed.blocked;
@@ -186,9 +186,6 @@ async fn claim_alone(store: &impl Store) -> Outcome<Duration> {
 
 /// The time of claims at three depths, in turn.
 pub(crate) async fn claims_at_depths(database: &str, state: &str, amount: Amount, stores: &[impl Store]) -> Outcome {
-    for store in stores {
-        put_aside(store).await?;
-    }
     let mut rounds = Vec::new();
     for round in 0..=amount.pairs / 3 {
         let mut times = [Duration::ZERO; 3];

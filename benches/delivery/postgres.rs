@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Amount, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths, event,
-    relay, side_by_side, timed,
+    put_aside, relay, side_by_side, timed,
 };
 
 const NAME: &str = "PostgreSQL";
@@ -332,8 +332,10 @@ async fn depths(amount: Amount) -> Outcome {
                      FROM generate_series(1, {depth}) AS n"
                 ))
                 .await?;
+            let store = Outbox::connect(config).await?;
+            put_aside(&store).await?;
             bare.client.batch_execute("VACUUM ANALYZE outbox_event").await?;
-            stores.push(Outbox::connect(config).await?);
+            stores.push(store);
         }
         claims_at_depths(NAME, state, amount, &stores).await?;
     }

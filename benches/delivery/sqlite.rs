@@ -13,7 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
     Amount, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths, event,
-    relay, side_by_side, timed,
+    put_aside, relay, side_by_side, timed,
 };
 
 const NAME: &str = "SQLite";
@@ -276,7 +276,9 @@ async fn depths(amount: Amount) -> Outcome {
             )?;
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             drop(connection);
-            stores.push(Outbox::open(&file)?);
+            let store = Outbox::open(&file)?;
+            put_aside(&store).await?;
+            stores.push(store);
         }
         claims_at_depths(NAME, state, amount, &stores).await?;
     }
