@@ -222,17 +222,20 @@ impl Worker {
         Ok(worker)
     }
 
-    /// A connection, for one piece of work. Where the database has no second one to give, the work waits for the first.
+    /// A connection, for one piece of work. Where the database has no second one to give, or not soon, the work waits for the first.
     pub(crate) async fn hold(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
         if let Ok(slot) = self.link.try_lock() {
             return self.link_in(slot, doing).await;
         }
-        if let Ok(slot) = self.spare.try_lock()
-            && let Ok(held) = self.link_in(slot, doing).await
-        {
-            return Ok(held);
+        let Ok(spare) = self.spare.try_lock() else {
+            return self.link_in(self.link.lock().await, doing).await;
+        };
+        // A pooler may keep who asks for a second connection waiting.
+        tokio::select! {
+            biased;
+            slot = self.link.lock() => self.link_in(slot, doing).await,
+            Ok(held) = self.link_in(spare, doing) => Ok(held),
         }
-        self.link_in(self.link.lock().await, doing).await
     }
 
     async fn link_in<'a>(
@@ -268,7 +271,7 @@ impl Held<'_> {
     }
 }
 
-/// A second connection, which rings when a transaction has enqueued something. Where it is lost it comes back by itself,
+/// A connection of its own, which rings when a transaction has enqueued something. Where it is lost it comes back by itself,
 /// and meanwhile nobody hears anything.
 #[derive(Debug)]
 pub(crate) struct Bell {

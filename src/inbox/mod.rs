@@ -12,7 +12,7 @@
 //! A crash before the commit leaves nothing, and the event comes again; one after it leaves a duplicate, which is told
 //! from the first.
 //!
-//! A consumer is a loop until it is told to stop. An error of the broker or of the database is no end of it: nothing was
+//! A consumer is a loop until it is told to stop. An error of the broker or of the database is no end of it: no effect was
 //! stored, and the event comes again.
 //!
 //! ```

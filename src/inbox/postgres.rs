@@ -174,7 +174,8 @@ const SAVEPOINT: &str = "SAVEPOINT effect";
 ///
 /// # Errors
 ///
-/// What the database answers. Then nothing is stored, and the event comes again.
+/// What the database answers. Then nothing of the effect is stored, and the event comes again; the attempt of one that was
+/// delivered before stays counted.
 ///
 /// ```no_run
 /// use integration_automation_patterns::broker::Consumer;

@@ -168,7 +168,8 @@ fn take_in<'c, A>(
 ///
 /// # Errors
 ///
-/// What the database answers. Then nothing is stored, and the event comes again.
+/// What the database answers. Then nothing of the effect is stored, and the event comes again; the attempt of one that was
+/// delivered before stays counted.
 pub fn process<A>(
     connection: &mut Connection,
     delivery: Delivery<A>,

@@ -151,10 +151,12 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         self.sends.is_empty() && self.store_pause.level > 0 && Instant::now() >= grace_ends
     }
 
-    /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed.
+    /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed. Where
+    /// the store has just failed it is settled alone, so that no more is sent than can be settled.
     fn may_do_both(&self) -> bool {
         let unkeyed = |settlement: &Settlement| settlement.event().ordering_key().is_none();
-        self.hungry && !self.unsettled.is_empty() && self.may_claim() && self.unsettled.iter().all(unkeyed)
+        let healthy = self.store_pause.level == 0;
+        self.hungry && healthy && !self.unsettled.is_empty() && self.may_claim() && self.unsettled.iter().all(unkeyed)
     }
 
     async fn settle_and_claim(&mut self) {
@@ -185,7 +187,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     fn claimed(&mut self, answer: Option<Result<Claimed, StoreError>>, limit: usize) {
         let Some(claimed) = self.answer(answer, "claiming due events") else { return };
         let taken = claimed.claims.len().saturating_add(claimed.quarantined.len());
-        self.hungry = taken >= limit || !claimed.expired.is_empty() || claimed.blocked > 0;
+        // What was expired may be due at once; what was quarantined or put aside may have stood before others.
+        self.hungry =
+            taken >= limit || !claimed.expired.is_empty() || !claimed.quarantined.is_empty() || claimed.blocked > 0;
         let dead = claimed.expired.iter().filter(|event| event.status() == DeliveryStatus::Failed).count();
         self.count(|summary| &mut summary.failed, dead.saturating_add(claimed.quarantined.len()));
         self.count(|summary| &mut summary.expired, claimed.expired.len());

@@ -332,6 +332,55 @@ async fn a_relay_with_one_connection_delivers_everything() {
     database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
+/// Confirms at once, but locks the row of the first event before.
+struct Locking {
+    sent: Counting,
+    locker: Mutex<Option<Client>>,
+    locked: Arc<tokio::sync::Mutex<Option<Client>>>,
+}
+
+impl Broker for Locking {
+    const SYSTEM: &'static str = "locking";
+
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+        let locker = self.locker.lock().unwrap().take();
+        if let Some(locker) = locker {
+            let sql = format!("BEGIN; SELECT FROM outbox_event WHERE id = '{}' FOR UPDATE", event.id());
+            locker.batch_execute(&sql).await.unwrap();
+            *self.locked.lock().await = Some(locker);
+        }
+        self.sent.send(event).await
+    }
+}
+
+/// A relay that cannot settle does not go on sending: what it could not settle would be sent again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+async fn a_relay_that_cannot_settle_sends_no_more() {
+    const EVENTS: usize = 300;
+    let database = Database::fresh().await;
+    database.enqueue((0..EVENTS).map(|number| event(&format!("e{number}"))).collect()).await;
+    let (sent, locked) = (Counting::default(), Arc::new(tokio::sync::Mutex::new(None)));
+    let locker = Mutex::new(Some(database.session().await));
+    let broker = Locking { sent: sent.clone(), locker, locked: Arc::clone(&locked) };
+    let settings = Settings::default().in_flight(10).store_timeout(Duration::from_millis(100)).lease(LEASE);
+    let failures = tokio::sync::watch::Sender::new(0);
+    let told = failures.clone();
+    let relay = Relay::new("relay-1", database.outbox.clone(), broker, settings).unwrap();
+    let relay = relay.watch(move |_| told.send_modify(|count| *count += 1));
+    let running = tokio::spawn(async move { relay.run_until_idle(std::future::pending()).await });
+    let mut failures = failures.subscribe();
+    failures.wait_for(|count| *count >= 2).await.unwrap();
+    let count = || sent.0.lock().unwrap().len();
+    let before = count();
+    failures.wait_for(|count| *count >= 5).await.unwrap();
+    assert_eq!(count(), before, "nothing was sent between the failures");
+    locked.lock().await.take().unwrap().batch_execute("COMMIT").await.unwrap();
+    let summary = running.await.unwrap();
+    assert_eq!((summary.acknowledged, count()), (EVENTS as u64, EVENTS), "each once");
+    database.balanced().await;
+}
+
 /// A caller who waits no longer leaves nothing behind that holds up the next call.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL on 127.0.0.1:5432"]

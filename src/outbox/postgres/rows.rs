@@ -49,7 +49,7 @@ pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
 }
 
 /// Puts events aside that are due and blocked. The one in their way is locked: who is about to end it has to wait, and then
-/// finds what is put aside. (Where it is locked already it may be ending, and the next claim looks again.)
+/// finds what is put aside. (Where it is locked already it may be ending, and a later claim looks again.)
 pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
     let earlier = stands_before(after_failure);
     format!(

@@ -105,8 +105,8 @@ BEGIN
 END
 $$;
 
--- Enqueues events in the transaction of the caller, in the order given: an array for each column, which is NULL where no
--- event has a value; tags as JSON. The answer is the ids that are new: an event of an id that was there before, or is given
+-- Enqueues events in the transaction of the caller, in the order given: an array for each column; tags as JSON. Of a
+-- column that may be NULL, the whole array may be NULL. The answer is the ids that are new: an event of an id that was there before, or is given
 -- twice, is the same event.
 CREATE FUNCTION outbox_enqueue_all(
     ids text[],
