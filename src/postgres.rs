@@ -222,7 +222,8 @@ impl Worker {
         Ok(worker)
     }
 
-    /// A connection, for one piece of work. Where the database has no second one to give, or not soon, the work waits for the first.
+    /// A connection, for one piece of work. Where the database has no second one to give, or not soon, the work waits for
+    /// the first.
     pub(crate) async fn hold(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
         if let Ok(slot) = self.link.try_lock() {
             return self.link_in(slot, doing).await;

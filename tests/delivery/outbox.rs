@@ -208,6 +208,13 @@ pub(crate) async fn a_dead_letter_blocks_its_key_or_is_passed_by<D: Database>() 
     assert_eq!(ids(&claim(&database, "relay-1", 10).await.claims), ["a2"], "the key is free");
 }
 
+pub(crate) async fn a_claim_of_any_size_is_answered<D: Database>() {
+    let database = D::fresh().await;
+    database.enqueue(vec![event("1"), event("2")], true).await;
+    assert!(claim(&database, "relay-1", 0).await.claims.is_empty());
+    assert_eq!(ids(&claim(&database, "relay-1", usize::MAX).await.claims), ["1", "2"]);
+}
+
 pub(crate) async fn claimers_never_share_an_event<D: Database>() {
     let database = D::fresh().await;
     database.enqueue((0..200).map(|number| event(&format!("{number}"))).collect(), true).await;

@@ -42,6 +42,7 @@ macro_rules! suite {
             outbox: a_crash_loop_ends_as_a_dead_letter
             outbox: events_of_one_key_never_overtake_one_another
             outbox: a_dead_letter_blocks_its_key_or_is_passed_by
+            outbox: a_claim_of_any_size_is_answered
             outbox: claimers_never_share_an_event
             outbox: a_row_that_is_no_event_is_a_dead_letter
             aside: what_waits_behind_its_key_is_put_aside_once

@@ -65,8 +65,9 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
 /// The outbox of a PostgreSQL database, as a relay and people see it.
 ///
 /// It works with one connection, with another where two calls are under way, as when a relay settles one batch and claims
-/// the next; and a relay listens on a third. Where the server, or a pooler, has but one to give, calls wait for one another. Each comes
-/// back by itself where it is lost: the call that meets the loss answers with an error, and the next one connects again.
+/// the next; and a relay listens on a third. Where the server, or a pooler, has but one to give, calls wait for one
+/// another. Each comes back by itself where it is lost: the call that meets the loss answers with an error, and the next
+/// one connects again.
 ///
 /// They call themselves `outbox worker` and `outbox listener` in `pg_stat_activity`, where the configuration has no
 /// `application_name`. A pooler must give each a session of its own (PgBouncer: `pool_mode = session`).

@@ -28,7 +28,7 @@ pub(super) fn find_due(
     );
     let mut statement = transaction.prepare_cached(&sql)?;
     let mut found = statement.query(params![micros(now), limit_of(room.saturating_add(MANY_BLOCKED))])?;
-    let (mut due, mut blocked) = (Vec::with_capacity(room), Vec::new());
+    let (mut due, mut blocked) = (Vec::new(), Vec::new());
     while due.len() < room
         && let Some(row) = found.next()?
     {
