@@ -35,6 +35,8 @@ pub mod inbox;
 pub mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "delivery")]
+mod reason;
 mod refused;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
@@ -48,6 +50,9 @@ pub mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub mod tls;
 #[cfg(all(feature = "delivery", feature = "tracing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
 pub mod trace;

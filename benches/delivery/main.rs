@@ -8,6 +8,9 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../../tests/support/servers.rs"]
+mod servers;
 mod sqlite;
 
 use std::error::Error;
@@ -142,6 +145,7 @@ pub(crate) fn order(limit: usize) -> ClaimOrder {
         limit,
         lease: Duration::from_secs(30),
         after_failure: KeyAfterFailure::Block,
+        except: Vec::new(),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
 }
 
 fn server() -> Outcome<Config> {
-    Ok("host=127.0.0.1 user=postgres dbname=postgres".parse()?)
+    Ok(crate::servers::postgres().parse()?)
 }
 
 async fn connect(config: &Config) -> Outcome<Client> {

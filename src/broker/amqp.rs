@@ -158,7 +158,7 @@ impl Amqp {
     ///
     /// # Errors
     ///
-    /// [`SendError::Unreachable`], or [`SendError::Transient`] with what the server answers.
+    /// [`Unreachable`](super::SendErrorKind::Unreachable), or [`Transient`](super::SendErrorKind::Transient) with what the server answers.
     pub async fn create_exchange(&self) -> Result<(), SendError> {
         let open = self.inner.open().await?;
         self.declare(&open).await.map_err(|error| self.inner.refused(&error))
@@ -173,12 +173,12 @@ impl Amqp {
     ///
     /// # Errors
     ///
-    /// [`SendError::Unreachable`]; [`SendError::Permanent`] where a name is too long; [`SendError::Transient`] with what
+    /// [`Unreachable`](super::SendErrorKind::Unreachable); [`Permanent`](super::SendErrorKind::Permanent) where a name is too long; [`Transient`](super::SendErrorKind::Transient) with what
     /// the server answers, as for a queue of this name with other properties.
     pub async fn create_queue(&self, queue: &str, patterns: &[&str]) -> Result<(), SendError> {
         let inner = &self.inner;
         let name =
-            |text: &str| short(text).ok_or_else(|| SendError::Permanent(format!("{TOO_LONG}, and found {text:?}")));
+            |text: &str| short(text).ok_or_else(|| SendError::permanent(format!("{TOO_LONG}, and found {text:?}")));
         let (queue, exchange) = (name(queue)?, name(&inner.settings.exchange)?);
         let patterns: Vec<ShortString> = patterns.iter().map(|pattern| name(pattern)).collect::<Result<_, _>>()?;
         let open = inner.open().await?;
@@ -248,10 +248,10 @@ impl Inner {
         match error.kind() {
             // Found before anything was written.
             ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
-                SendError::Unreachable(error.to_string())
+                SendError::unreachable(error.to_string())
             }
-            ErrorKind::SerialisationError(_) => SendError::Permanent(error.to_string()),
-            _ => SendError::Transient(format!("the exchange {}: {error}", self.settings.exchange)),
+            ErrorKind::SerialisationError(_) => SendError::permanent(error.to_string()),
+            _ => SendError::transient(format!("the exchange {}: {error}", self.settings.exchange)),
         }
     }
 
@@ -262,9 +262,9 @@ impl Inner {
         let (found, largest) = (event.data().len(), self.settings.largest);
         if found > largest {
             let reason = format!("a payload has at most {largest} bytes here, and this one has {found}");
-            return Err(SendError::Permanent(reason));
+            return Err(SendError::permanent(reason));
         }
-        let too_long = || SendError::Permanent(format!("{TOO_LONG}, and the type of this event has more"));
+        let too_long = || SendError::permanent(format!("{TOO_LONG}, and the type of this event has more"));
         let routing_key = short(event.event_type()).ok_or_else(too_long)?;
 
         let mut headers = FieldTable::default();
@@ -272,7 +272,7 @@ impl Inner {
         for (name, value) in event.headers(Binding::RabbitMq) {
             size = size.saturating_add(name.len()).saturating_add(value.len()).saturating_add(8);
             let too_long =
-                || SendError::Permanent(format!("{TOO_LONG}, and that of an attribute of this event has more"));
+                || SendError::permanent(format!("{TOO_LONG}, and that of an attribute of this event has more"));
             headers.insert(short(&name).ok_or_else(too_long)?, AMQPValue::LongString(value.as_ref().into()));
         }
         // 2: kept on disk.
@@ -297,7 +297,7 @@ impl Inner {
         if size > room {
             let reason =
                 format!("the headers of a message have at most {room} bytes, and those of this one have {size}");
-            return Err(SendError::Permanent(reason));
+            return Err(SendError::permanent(reason));
         }
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let exchange = short(&self.settings.exchange).unwrap_or_default();
@@ -306,14 +306,14 @@ impl Inner {
         match confirmed {
             Ok(Confirmation::Ack(None)) => Ok(()),
             // Whoever declares the queue, or binds it, makes the next attempt succeed.
-            Ok(Confirmation::Ack(Some(_))) => Err(SendError::Transient(format!(
+            Ok(Confirmation::Ack(Some(_))) => Err(SendError::transient(format!(
                 "no queue gets {} from the exchange {}: declare one, or bind it",
                 event.event_type(),
                 self.settings.exchange
             ))),
-            Ok(_) => Err(SendError::Transient("the server could not store the message".to_owned())),
+            Ok(_) => Err(SendError::transient("the server could not store the message")),
             Err(error) => {
-                Err(SendError::Transient(format!("the channel ended before the server had confirmed: {error}")))
+                Err(SendError::transient(format!("the channel ended before the server had confirmed: {error}")))
             }
         }
     }
@@ -365,15 +365,15 @@ impl Listener {
     async fn begin(&self) -> Result<Session, SendError> {
         let within = self.inner.settings.connect_within;
         let connected = timeout(within, Open::connect(self.inner.address.clone())).await;
-        let connected = connected.map_err(|_| SendError::Unreachable(format!("no connection within {within:?}")))?;
-        let open = connected.map_err(|error| SendError::Unreachable(error.to_string()))?;
+        let connected = connected.map_err(|_| SendError::unreachable(format!("no connection within {within:?}")))?;
+        let open = connected.map_err(|error| SendError::unreachable(error.to_string()))?;
         let queue = short(&self.queue).unwrap_or_default();
         let consume = async {
             open.channel.basic_qos(self.unanswered.max(1), BasicQosOptions::default()).await?;
             let options = BasicConsumeOptions::default();
             open.channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await
         };
-        let refused = |error: lapin::Error| SendError::Transient(format!("the queue {}: {error}", self.queue));
+        let refused = |error: lapin::Error| SendError::transient(format!("the queue {}: {error}", self.queue));
         let messages = consume.await.map_err(refused)?;
         Ok(Session { open: Arc::new(open), messages })
     }
@@ -403,8 +403,8 @@ impl Consumer for Listener {
                 let delivery = Delivery::new(read(message, &self.queue)?, answer).redelivered(redelivered);
                 return Ok(Some(delivery.from_broker(Amqp::SYSTEM, Some(origin.into()))));
             }
-            Some(Err(error)) => SendError::Unreachable(format!("the queue {}: {error}", self.queue)),
-            None => SendError::Unreachable(format!("the server ended the consumer of the queue {}", self.queue)),
+            Some(Err(error)) => SendError::unreachable(format!("the queue {}: {error}", self.queue)),
+            None => SendError::unreachable(format!("the server ended the consumer of the queue {}", self.queue)),
         };
         self.session = None;
         Err(failed)
@@ -492,8 +492,8 @@ impl Confirm {
 fn told(told: Result<bool, lapin::Error>) -> Result<(), SendError> {
     match told {
         Ok(true) => Ok(()),
-        Ok(false) => Err(SendError::Transient(TOO_LATE.to_owned())),
-        Err(error) => Err(SendError::Transient(format!("{TOO_LATE}: {error}"))),
+        Ok(false) => Err(SendError::transient(TOO_LATE.to_owned())),
+        Err(error) => Err(SendError::transient(format!("{TOO_LATE}: {error}"))),
     }
 }
 
@@ -506,7 +506,7 @@ impl Answer for Confirm {
     /// cannot wait. It counts as one without an answer meanwhile, and comes again at once where the process ends.
     async fn retry(self, after: Duration) -> Result<(), SendError> {
         if !self.open.is_alive() {
-            return Err(SendError::Transient(TOO_LATE.to_owned()));
+            return Err(SendError::transient(TOO_LATE.to_owned()));
         }
         if after.is_zero() {
             return self.again().await;

@@ -54,10 +54,10 @@ impl Broker for InProcess {
 
     async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
         let (answer, answered) = oneshot::channel();
-        let gone = || SendError::Unreachable("the consumer is gone".to_owned());
+        let gone = || SendError::unreachable("the consumer is gone");
         let sent = Sent { event: as_sent(event)?, again: event.attempts() > 1, answer };
         self.sender.send(sent).await.map_err(|_| gone())?;
-        let unanswered = || SendError::Transient("the consumer dropped the delivery without an answer".to_owned());
+        let unanswered = || SendError::transient("the consumer dropped the delivery without an answer");
         answered.await.map_err(|_| unanswered())?
     }
 }
@@ -95,7 +95,7 @@ impl Answer for Confirm {
     }
 
     async fn retry(self, after: Duration) -> Result<(), SendError> {
-        let _ = self.0.send(Err(SendError::Transient(format!("the consumer asks for a retry after {after:?}"))));
+        let _ = self.0.send(Err(SendError::transient(format!("the consumer asks for a retry after {after:?}"))));
         Ok(())
     }
 }

@@ -244,13 +244,13 @@ impl Inner {
         let largest = self.settings.largest;
         if u32::try_from(size).map_or(true, |size| size > largest) {
             let reason = format!("a message has at most {largest} bytes here, and that of this event has {size}");
-            return Err(SendError::Permanent(reason));
+            return Err(SendError::permanent(reason));
         }
         let record = FutureRecord::to(&self.settings.topic).key(&key).payload(event.data()).headers(headers);
 
         let open = self.open().await?;
         let mut lost = open.lost.clone();
-        let gone = || SendError::Unreachable("the producer was closed".to_owned());
+        let gone = || SendError::unreachable("the producer was closed");
         let producer = open.producer.as_ref().ok_or_else(gone)?;
         let queued = producer.send_result(record.timestamp(timestamp));
         let delivered = queued.map_err(|(error, _)| self.refusal(&error))?;
@@ -259,10 +259,10 @@ impl Inner {
             delivered = delivered => match delivered {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err((error, _))) => Err(self.refusal(&error)),
-                Err(_) => Err(SendError::Transient("the producer was closed before the brokers had confirmed".to_owned())),
+                Err(_) => Err(SendError::transient("the producer was closed before the brokers had confirmed")),
             },
             _ = lost.wait_for(|lost| *lost) => {
-                Err(SendError::Transient("no broker is there, and none has confirmed".to_owned()))
+                Err(SendError::transient("no broker is there, and none has confirmed"))
             }
         }
     }
@@ -271,9 +271,9 @@ impl Inner {
         let reason = format!("the topic {}: {error}", self.settings.topic);
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord) => {
-                SendError::Permanent(reason)
+                SendError::permanent(reason)
             }
-            _ => SendError::Transient(reason),
+            _ => SendError::transient(reason),
         }
     }
 }

@@ -51,7 +51,7 @@ impl<C: Clone + Send + 'static> Link<C> {
         }
         state.connection = None;
         if self.failures.load(Ordering::SeqCst) != seen {
-            return Err(SendError::Unreachable(state.reason.clone()));
+            return Err(SendError::unreachable(state.reason.clone()));
         }
         let connecting = state.connecting.get_or_insert_with(|| {
             tokio::spawn(async move {
@@ -71,7 +71,7 @@ impl<C: Clone + Send + 'static> Link<C> {
             Err(reason) => {
                 state.reason.clone_from(&reason);
                 self.failures.fetch_add(1, Ordering::SeqCst);
-                Err(SendError::Unreachable(reason))
+                Err(SendError::unreachable(reason))
             }
         }
     }
@@ -98,7 +98,7 @@ mod tests {
             }
         };
         let (first, second) = tokio::join!(link.get(|_| true, LONG, fail()), link.get(|_| true, LONG, fail()));
-        assert_eq!(first, Err(SendError::Unreachable("nobody listens".to_owned())));
+        assert_eq!(first, Err(SendError::unreachable("nobody listens")));
         assert_eq!(first, second);
         assert_eq!(tries.load(Ordering::SeqCst), 1, "one try for both");
         assert_eq!(link.get(|_| true, LONG, async { Ok::<_, &str>(7) }).await, Ok(7), "the next one tries again");

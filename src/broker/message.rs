@@ -32,7 +32,7 @@ pub struct Found<'a> {
 ///
 /// # Errors
 ///
-/// [`SendError::Permanent`], where the place or the position is empty.
+/// [`Permanent`](super::SendErrorKind::Permanent), where the place or the position is empty.
 ///
 /// ```
 /// use integration_automation_patterns::broker::{Found, UNREADABLE, read_message};
@@ -100,7 +100,7 @@ pub(super) fn unreadable(
     reason: impl Into<String>,
     found: &Found<'_>,
 ) -> Result<Envelope<Pending>, SendError> {
-    let impossible = |why: String| SendError::Permanent(format!("a message without a place or a position: {why}"));
+    let impossible = |why: String| SendError::permanent(format!("a message without a place or a position: {why}"));
     let id = EventId::derived(found.place, found.position).map_err(|why| impossible(why.to_string()))?;
     Envelope::builder(found.place.to_owned(), Untyped::new(UNREADABLE, body))
         .id(id)

@@ -22,6 +22,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::in_process::{Confirm, InProcess, Listener, in_process};
 #[cfg(feature = "cloudevents")]
@@ -54,43 +55,104 @@ pub trait Broker: Send + Sync + 'static {
 }
 
 /// An event was not confirmed by the broker.
+///
+/// ```
+/// use integration_automation_patterns::broker::{SendError, SendErrorKind};
+/// use std::time::Duration;
+///
+/// let full = SendError::unavailable("the queue erp is full").retry_after(Duration::from_secs(30));
+/// assert_eq!(full.kind(), SendErrorKind::Unavailable);
+/// assert_eq!(full.to_string(), "the broker takes no such event for now: the queue erp is full");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SendError {
+pub struct SendError {
+    kind: SendErrorKind,
+    reason: String,
+    retry_after: Option<Duration>,
+}
+
+/// What a refused send says about the event, and about the place that it was sent to. It decides what becomes of the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SendErrorKind {
     /// The broker cannot be reached, and nothing was sent. The event goes back with its attempt, and the relay pauses:
     /// an outage must not turn every event into a dead letter.
-    Unreachable(String),
+    Unreachable,
+    /// The broker takes nothing of this kind, whichever event it is, and has stored nothing: the queue is full, senders are
+    /// blocked, the exchange or stream is missing, a permission is. The event goes back with its attempt, and the relay
+    /// pauses for events of this type; those of other types go on.
+    Unavailable,
     /// This attempt failed, or its confirmation never came; another may succeed.
-    Transient(String),
+    Transient,
     /// No attempt can succeed: the event is too large, or the broker refuses it for good.
-    Permanent(String),
+    Permanent,
 }
 
 impl SendError {
+    /// The broker cannot be reached: [`SendErrorKind::Unreachable`].
+    pub fn unreachable(reason: impl Into<String>) -> Self {
+        Self::new(SendErrorKind::Unreachable, reason)
+    }
+
+    /// The broker takes nothing of this kind for now: [`SendErrorKind::Unavailable`].
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::new(SendErrorKind::Unavailable, reason)
+    }
+
+    /// This attempt failed: [`SendErrorKind::Transient`].
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self::new(SendErrorKind::Transient, reason)
+    }
+
+    /// No attempt can succeed: [`SendErrorKind::Permanent`].
+    pub fn permanent(reason: impl Into<String>) -> Self {
+        Self::new(SendErrorKind::Permanent, reason)
+    }
+
+    fn new(kind: SendErrorKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), retry_after: None }
+    }
+
+    /// Says that the broker has asked not to be tried again before: a pause lasts at least as long, and so does the wait
+    /// of an event whose attempt has failed.
+    #[must_use = "this gives the changed error back"]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// What it says about event and place.
+    pub const fn kind(&self) -> SendErrorKind {
+        self.kind
+    }
+
+    /// How long the broker has asked to wait, where it has.
+    pub const fn wait(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The class of failure that the attempt ends in; nothing where it is not counted.
     pub const fn class(&self) -> Option<FailureClass> {
-        match self {
-            Self::Unreachable(_) => None,
-            Self::Transient(_) => Some(FailureClass::Transient),
-            Self::Permanent(_) => Some(FailureClass::Permanent),
+        match self.kind {
+            SendErrorKind::Unreachable | SendErrorKind::Unavailable => None,
+            SendErrorKind::Transient => Some(FailureClass::Transient),
+            SendErrorKind::Permanent => Some(FailureClass::Permanent),
         }
     }
 
     /// What went wrong.
     pub fn reason(&self) -> &str {
-        match self {
-            Self::Unreachable(reason) | Self::Transient(reason) | Self::Permanent(reason) => reason,
-        }
+        &self.reason
     }
 }
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self {
-            Self::Unreachable(_) => "the broker cannot be reached",
-            Self::Transient(_) => "the send failed",
-            Self::Permanent(_) => "the send can never succeed",
+        let what = match self.kind {
+            SendErrorKind::Unreachable => "the broker cannot be reached",
+            SendErrorKind::Unavailable => "the broker takes no such event for now",
+            SendErrorKind::Transient => "the send failed",
+            SendErrorKind::Permanent => "the send can never succeed",
         };
-        write!(f, "{what}: {}", self.reason())
+        write!(f, "{what}: {}", self.reason)
     }
 }
 
@@ -124,8 +186,11 @@ pub trait Consumer: Send {
     /// How a delivery is answered.
     type Answer: Answer;
 
-    /// The next delivery; nothing where no other will come. Dropped while it waits, as by a `select!`, it loses nothing: what
-    /// it had taken is delivered again.
+    /// The next delivery; nothing where no other will come.
+    ///
+    /// It makes progress however briefly it is waited for: what it has begun (a connection, a delivery half read) goes on
+    /// with the next call. So dropped while it waits, as by a `select!` or a time-out, it loses nothing, and holds nothing back
+    /// at the broker either.
     ///
     /// # Errors
     ///
@@ -133,13 +198,16 @@ pub trait Consumer: Send {
     fn next(&mut self) -> impl Future<Output = Result<Option<Delivery<Self::Answer>>, SendError>> + Send;
 }
 
-/// How the broker is told what became of a delivery. Dropped, it says nothing: the broker delivers again in its own time.
+/// How the broker is told what became of a delivery.
+///
+/// Dropped without a word, it gives the delivery back of its own accord, in about a second: whatever ended the work (an error
+/// of the database, a panic, a time-out, a `select!`), the event comes again, and the consumer never stands still for it.
 pub trait Answer: Send + Sync {
     /// The event is dealt with: do not deliver it again.
     fn confirm(self) -> impl Future<Output = Result<(), SendError>> + Send;
 
     /// Deliver it again, not before `after`, where the broker can wait.
-    fn retry(self, after: std::time::Duration) -> impl Future<Output = Result<(), SendError>> + Send;
+    fn retry(self, after: Duration) -> impl Future<Output = Result<(), SendError>> + Send;
 }
 
 /// An event as the broker hands it out, not yet dealt with, and the way to answer.
@@ -259,5 +327,5 @@ pub(crate) fn as_sent(event: &Facts<Untyped>) -> Result<Envelope<Pending>, SendE
     for (key, value) in event.tags() {
         builder = builder.tag(key, value);
     }
-    builder.build_at(event.created_at()).map_err(|refused| SendError::Permanent(refused.to_string()))
+    builder.build_at(event.created_at()).map_err(|refused| SendError::permanent(refused.to_string()))
 }

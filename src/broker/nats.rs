@@ -189,8 +189,8 @@ impl Nats {
     ///
     /// # Errors
     ///
-    /// [`SendError::Unreachable`]; [`SendError::Permanent`] where a stream of this name has another window or does not
-    /// take the subjects in; [`SendError::Transient`] for whatever else the server answers.
+    /// [`Unreachable`](super::SendErrorKind::Unreachable); [`Permanent`](super::SendErrorKind::Permanent) where a stream of this name has another window or does not
+    /// take the subjects in; [`Transient`](super::SendErrorKind::Transient) for whatever else the server answers.
     pub async fn create_stream(&self, duplicate_window: Duration) -> Result<(), SendError> {
         let connection = self.inner.connection().await?;
         let settings = &self.inner.settings;
@@ -203,10 +203,10 @@ impl Nats {
         };
         let stream = connection.context.get_or_create_stream(wanted).await;
         let stream =
-            stream.map_err(|error| SendError::Transient(format!("the stream {}: {error}", settings.stream)))?;
+            stream.map_err(|error| SendError::transient(format!("the stream {}: {error}", settings.stream)))?;
         let found = &stream.cached_info().config;
         if found.duplicate_window != duplicate_window || !found.subjects.contains(&subject) {
-            return Err(SendError::Permanent(format!(
+            return Err(SendError::permanent(format!(
                 "the stream {} was to have the duplicate window {duplicate_window:?} and the subject {subject}, and has \
                  {:?} and {}: change it, or say so here",
                 settings.stream,
@@ -280,7 +280,7 @@ impl Inner {
             let length = subject.len();
             let reason =
                 format!("a subject has at most {LONGEST_SUBJECT} bytes, and that of this event's type has {length}");
-            return Err(SendError::Permanent(reason));
+            return Err(SendError::permanent(reason));
         }
         let mut headers = HeaderMap::new();
         for (name, value) in event.headers(Binding::Nats) {
@@ -301,7 +301,7 @@ impl Inner {
             // A duplicate is an event that the stream has: what was wanted.
             Some(Ok(_)) => Ok(()),
             Some(Err(error)) => Err(self.refusal(&subject, &error)),
-            None => Err(SendError::Transient("the connection was lost before the server had confirmed".to_owned())),
+            None => Err(SendError::transient("the connection was lost before the server had confirmed")),
         }
     }
 
@@ -310,17 +310,17 @@ impl Inner {
         let stream = &self.settings.stream;
         let answer = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
         match (error.kind(), answer.map(jetstream::Error::error_code)) {
-            (PublishErrorKind::MaxPayloadExceeded, _) => SendError::Permanent(error.to_string()),
+            (PublishErrorKind::MaxPayloadExceeded, _) => SendError::permanent(error.to_string()),
             (_, Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM | ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM)) => {
-                SendError::Permanent(format!("the stream {stream}: {error}"))
+                SendError::permanent(format!("the stream {stream}: {error}"))
             }
-            (PublishErrorKind::StreamNotFound, _) => SendError::Transient(format!(
+            (PublishErrorKind::StreamNotFound, _) => SendError::transient(format!(
                 "no stream takes in {subject}: create the stream {stream}, or let it have this subject"
             )),
             (_, Some(ErrorCode::STREAM_NOT_MATCH)) => {
-                SendError::Transient(format!("another stream than {stream} takes in {subject}: {error}"))
+                SendError::transient(format!("another stream than {stream} takes in {subject}: {error}"))
             }
-            _ => SendError::Transient(error.to_string()),
+            _ => SendError::transient(error.to_string()),
         }
     }
 
@@ -332,10 +332,10 @@ impl Inner {
         match connection.unless_lost(answered).await {
             Some(Ok(_)) => Ok(()),
             Some(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
-                Err(SendError::Transient("the consumer that made this delivery is gone from the server".to_owned()))
+                Err(SendError::transient("the consumer that made this delivery is gone from the server"))
             }
-            Some(Err(error)) => Err(SendError::Transient(error.to_string())),
-            None => Err(SendError::Transient("the connection was lost before the server had answered".to_owned())),
+            Some(Err(error)) => Err(SendError::transient(error.to_string())),
+            None => Err(SendError::transient("the connection was lost before the server had answered")),
         }
     }
 }
@@ -425,7 +425,7 @@ impl Listener {
             ..pull::Config::default()
         };
         let refused = |error: String| {
-            SendError::Transient(format!("the consumer {} of the stream {}: {error}", self.durable, settings.stream))
+            SendError::transient(format!("the consumer {} of the stream {}: {error}", self.durable, settings.stream))
         };
         let opened = async {
             let consumer = connection.context.create_consumer_on_stream(config, &settings.stream).await;
@@ -433,7 +433,7 @@ impl Listener {
             let messages = consumer.stream().max_messages_per_batch(usize::from(self.unanswered.max(1)));
             messages.heartbeat(Duration::from_secs(5)).messages().await.map_err(|error| refused(error.to_string()))
         };
-        let lost = || SendError::Unreachable("the connection was lost".to_owned());
+        let lost = || SendError::unreachable("the connection was lost");
         let messages = connection.unless_lost(opened).await.ok_or_else(lost)??;
         Ok(Session { connection, messages })
     }
@@ -456,17 +456,17 @@ impl Consumer for Listener {
         };
         let failed = match session.connection.clone().unless_lost(session.messages.next()).await {
             Some(Some(Ok(message))) => {
-                let info = message.info().map_err(|error| SendError::Transient(error.to_string()))?;
+                let info = message.info().map_err(|error| SendError::transient(error.to_string()))?;
                 let (event, redelivered) = (read(&message, &info)?, info.delivered > 1);
-                let reply = message.message.reply.ok_or_else(|| SendError::Transient(NO_REPLY.to_owned()))?;
+                let reply = message.message.reply.ok_or_else(|| SendError::transient(NO_REPLY.to_owned()))?;
                 let answer = Confirm { inner: Arc::clone(&self.inner), reply };
                 let subject = message.message.subject.as_str().into();
                 let delivery = Delivery::new(event, answer).from_broker(Nats::SYSTEM, Some(subject));
                 return Ok(Some(delivery.redelivered(redelivered)));
             }
-            Some(Some(Err(error))) => SendError::Transient(error.to_string()),
-            Some(None) => SendError::Transient("the server ended the consumer".to_owned()),
-            None => SendError::Unreachable("the connection was lost".to_owned()),
+            Some(Some(Err(error))) => SendError::transient(error.to_string()),
+            Some(None) => SendError::transient("the server ended the consumer"),
+            None => SendError::unreachable("the connection was lost"),
         };
         self.session = None;
         Err(failed)

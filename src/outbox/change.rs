@@ -36,7 +36,10 @@ impl Change {
     pub(crate) fn of(settlement: &Settlement) -> Result<Self, String> {
         match &settlement.after {
             After::GivenBack(_, reason) => Err(reason.clone()),
-            After::Step(event) => Ok(Self::of_step(event)),
+            After::Step(event) => {
+                let change = Self::of_step(event);
+                Ok(Self { due_at: settlement.next_attempt_at().or(change.due_at), ..change })
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -66,29 +66,36 @@ impl Claim {
 
     /// The broker has confirmed that it holds the event.
     pub fn acknowledge(self) -> Settlement {
-        Settlement { after: After::Step(self.event.acknowledge().into()), lease: self.lease }
+        self.settled(|event, _| event.acknowledge())
     }
 
     /// The send failed, and another might succeed.
     pub fn fail(self, reason: impl Into<String>) -> Settlement {
-        let at = self.lease.now();
-        Settlement { after: After::Step(self.event.fail_at(storable(reason), at).into()), lease: self.lease }
+        self.settled(|event, at| event.fail_at(storable(reason), at))
     }
 
     /// The send failed, and no other can succeed.
     pub fn reject(self, reason: impl Into<String>) -> Settlement {
-        let at = self.lease.now();
-        Settlement { after: After::Step(self.event.reject_at(storable(reason), at).into()), lease: self.lease }
+        self.settled(|event, at| event.reject_at(storable(reason), at))
     }
 
     /// The event is left out on purpose.
     pub fn skip(self, reason: impl Into<String>) -> Settlement {
-        Settlement { after: After::Step(self.event.skip(storable(reason)).into()), lease: self.lease }
+        self.settled(|event, _| event.skip(storable(reason)))
     }
 
     /// Nothing was sent: the event goes back to where it was, and the attempt is not counted.
     pub fn give_back(self, reason: impl Into<String>) -> Settlement {
-        Settlement { after: After::GivenBack(self.event.into(), storable(reason)), lease: self.lease }
+        Settlement {
+            after: After::GivenBack(self.event.into(), storable(reason)),
+            lease: self.lease,
+            wait: Duration::ZERO,
+        }
+    }
+
+    fn settled<E: Into<AnyEnvelope>>(self, step: impl FnOnce(Envelope<Dispatched>, DateTime<Utc>) -> E) -> Settlement {
+        let event = step(self.event, self.lease.now());
+        Settlement { after: After::Step(event.into()), lease: self.lease, wait: Duration::ZERO }
     }
 }
 
@@ -113,6 +120,7 @@ impl Deref for Claim {
 pub struct Settlement {
     pub(crate) after: After,
     pub(crate) lease: Lease,
+    wait: Duration,
 }
 
 #[derive(Debug)]
@@ -122,6 +130,22 @@ pub(crate) enum After {
 }
 
 impl Settlement {
+    /// Lets the next attempt of an event that failed wait at least so long, whatever its policy says, and a year at the
+    /// most: the broker has asked for it.
+    #[must_use = "this gives the changed settlement back"]
+    pub fn wait_at_least(self, wait: Duration) -> Self {
+        const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        Self { wait: wait.min(LONGEST), ..self }
+    }
+
+    /// When the next attempt may begin, where one follows.
+    pub(crate) fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
+        let AnyEnvelope::Retrying(event) = self.event() else { return None };
+        let wait = TimeDelta::from_std(self.wait).unwrap_or(TimeDelta::MAX);
+        let asked = self.at().checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Some(event.next_attempt_at().max(asked))
+    }
+
     /// The event as it will be; one that is given back is shown as it was sent.
     pub const fn event(&self) -> &AnyEnvelope {
         match &self.after {

@@ -40,6 +40,7 @@ use static_assertions::{assert_impl_all, assert_not_impl_any};
 pub use self::claim::{Claim, LeaseLost, Settlement};
 pub(crate) use self::claim::{Lease, Token, storable};
 pub use self::desk::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, RedriveRefused, Verdict, Waiting};
+use crate::reason::reason;
 
 assert_impl_all!(Claim: Send, Sync);
 assert_not_impl_any!(Claim: Clone);
@@ -85,6 +86,8 @@ pub struct ClaimOrder {
     pub lease: Duration,
     /// What an event that failed for good does to the later ones of its ordering key.
     pub after_failure: KeyAfterFailure,
+    /// Event types to leave where they are: the broker takes none of them for now.
+    pub except: Vec<String>,
 }
 
 /// What an event that failed for good does to the later ones of its ordering key.
@@ -139,13 +142,7 @@ impl fmt::Debug for StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, self.source)?;
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        write!(f, "{}: {}", self.doing, reason(&*self.source))
     }
 }
 

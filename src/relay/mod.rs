@@ -4,6 +4,7 @@
 //! time-out for each, renews the leases of those that take long, and settles what came of each. What a crash may cost is
 //! a second delivery, which the consumer's [inbox](crate::inbox) tells from the first; never a loss.
 
+mod outage;
 mod settings;
 mod turn;
 
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+pub use self::outage::Outage;
 pub use self::settings::{Settings, Unkeepable};
 use self::turn::Turn;
 use crate::EventId;
@@ -214,8 +216,12 @@ pub enum Incident {
     StoreTimeout(&'static str),
     /// A claim's lease had ended before it was settled or renewed.
     LeaseLost(LeaseLost),
-    /// The broker cannot be reached, and the relay pauses.
-    Unreachable(String),
+    /// The broker cannot be reached, and the relay pauses: told at the beginning, and once a minute while it lasts.
+    Unreachable(Outage),
+    /// The broker takes no event of one type for now, and the relay pauses for these: told as often.
+    Unavailable(Outage),
+    /// One of these has ended.
+    Over(Outage),
     /// A row is no valid event, and is a dead letter now.
     Quarantined {
         /// The id in the row.
@@ -233,7 +239,14 @@ impl fmt::Display for Incident {
             Self::Store(error) => write!(f, "the store failed, and is tried again: {error}"),
             Self::StoreTimeout(doing) => write!(f, "the store did not answer in time, and is tried again: {doing}"),
             Self::LeaseLost(lost) => lost.fmt(f),
-            Self::Unreachable(reason) => write!(f, "the broker cannot be reached, and the relay pauses: {reason}"),
+            Self::Unreachable(outage) | Self::Unavailable(outage) => outage.fmt(f),
+            Self::Over(Outage { event_type, lasted, failures, .. }) => {
+                match event_type {
+                    Some(event_type) => write!(f, "the broker takes {event_type} again")?,
+                    None => f.write_str("the broker can be reached again")?,
+                }
+                write!(f, ", after {lasted:.0?} and {failures} failed tries")
+            }
             Self::Quarantined { event, why } => write!(f, "{event} is no valid event, and a dead letter now: {why}"),
             Self::SendPanicked(Some(event)) => write!(f, "the broker's code panicked while it sent {event}"),
             Self::SendPanicked(None) => f.write_str("the broker's code panicked while it sent an event"),

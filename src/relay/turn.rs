@@ -9,17 +9,14 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
+use super::outage::{Pause, Watch};
 use super::{Incident, Relay, Summary};
 use crate::audit::Action;
-use crate::broker::{Broker, SendError};
+use crate::broker::{Broker, SendError, SendErrorKind};
 use crate::crash_point::point;
 use crate::hop::Hop;
 use crate::outbox::{Claim, ClaimOrder, Claimed, HeldLease, LeaseLost, Settlement, Store, StoreError};
 use crate::{AnyEnvelope, DeliveryStatus};
-
-/// The waits after a failure of broker or store: doubled from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(15);
 
 /// How much later than this process reckons an event may be due by the database's clock.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
@@ -27,16 +24,29 @@ const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
 pub(super) struct Turn<'a, S, B> {
     relay: &'a Relay<S, B>,
     sends: JoinSet<(Claim, Outcome)>,
-    held: HashMap<Id, (HeldLease, AbortHandle)>,
+    held: HashMap<Id, Held>,
+    /// How many claims were made.
+    claims: u64,
     unsettled: Vec<Settlement>,
     cancel: watch::Sender<bool>,
-    broker_pause: Pause,
+    /// Whether the broker can be reached.
+    broker: Watch,
+    /// What it takes none of for now, by the type of event.
+    refused: HashMap<String, Watch>,
     store_pause: Pause,
     /// Whether the store may have something to claim.
     hungry: bool,
     /// When the first retry is due that this relay knows of.
     next_due: Option<Instant>,
     summary: Summary,
+}
+
+/// A send that is on its way.
+struct Held {
+    lease: HeldLease,
+    send: AbortHandle,
+    /// With which claim it came.
+    claim: u64,
 }
 
 enum Outcome {
@@ -47,12 +57,15 @@ enum Outcome {
 
 impl Outcome {
     /// As the span of the send tells it.
-    const fn told(&self) -> Result<&'static str, &'static str> {
+    fn told(&self) -> Result<&'static str, &'static str> {
         match self {
             Self::Answered(Ok(())) => Ok("confirmed"),
-            Self::Answered(Err(SendError::Unreachable(_))) => Err("unreachable"),
-            Self::Answered(Err(SendError::Transient(_))) => Err("transient"),
-            Self::Answered(Err(SendError::Permanent(_))) => Err("permanent"),
+            Self::Answered(Err(error)) => Err(match error.kind() {
+                SendErrorKind::Unreachable => "unreachable",
+                SendErrorKind::Unavailable => "unavailable",
+                SendErrorKind::Transient => "transient",
+                SendErrorKind::Permanent => "permanent",
+            }),
             Self::TimedOut => Err("timed_out"),
             Self::Cancelled => Err("stopped"),
         }
@@ -65,9 +78,11 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             relay,
             sends: JoinSet::new(),
             held: HashMap::new(),
+            claims: 0,
             unsettled: Vec::new(),
             cancel: watch::Sender::new(false),
-            broker_pause: Pause::default(),
+            broker: Watch::default(),
+            refused: HashMap::new(),
             store_pause: Pause::default(),
             hungry: true,
             next_due: None,
@@ -98,10 +113,11 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             let poll_ends = Instant::now().checked_add(settings.poll);
             let due_soon = self.next_due.is_some_and(|due| poll_ends.is_some_and(|end| due <= end));
             let nothing_to_do = !self.hungry && !due_soon;
-            if until_idle && idle && (nothing_to_do || self.broker_pause.level > 0) {
+            if until_idle && idle && (nothing_to_do || self.broker.pause.is_on()) {
                 return self.summary;
             }
-            let (pause, due) = (self.pause_ends(), self.next_due.filter(|_| !self.hungry && stopping.is_none()));
+            let due = [self.next_due, self.refusal_ends()].into_iter().flatten().min();
+            let (pause, due) = (self.pause_ends(), due.filter(|_| !self.hungry && stopping.is_none()));
             tokio::select! {
                 biased;
                 () = async { drop(stop.wait_for(|stop| *stop).await) }, if stopping.is_none() => stopping = Some(after(settings.grace)),
@@ -134,28 +150,39 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     fn may_claim(&self) -> bool {
-        // A batch, rather than one event for each that ends.
-        let enough = self.relay.settings.in_flight.div_ceil(2);
-        let alone = self.sends.is_empty();
-        let probing = self.broker_pause.level > 0;
-        self.pause_ends().is_none() && if probing { alone } else { alone || self.room() >= enough }
+        if self.pause_ends().is_some() {
+            return false;
+        }
+        if self.sends.is_empty() || self.broker.pause.is_on() {
+            return self.sends.is_empty();
+        }
+        // A batch, rather than one event for each that ends. Sends that have outlived a whole batch may hang for long: half of
+        // the room that they leave is enough.
+        let hanging = self.held.values().filter(|held| held.claim.saturating_add(1) < self.claims).count();
+        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2);
+        self.room() >= enough.max(1)
     }
 
     /// When the longer of the two pauses is over, if one is on.
     fn pause_ends(&self) -> Option<Instant> {
-        self.broker_pause.until.max(self.store_pause.until).filter(|until| *until > Instant::now())
+        self.broker.pause.ends().max(self.store_pause.ends())
+    }
+
+    /// When the next type of event may be tried again that the broker takes none of.
+    fn refusal_ends(&self) -> Option<Instant> {
+        self.refused.values().filter_map(|watch| watch.pause.ends()).min()
     }
 
     /// While it stops, a relay waits for its store no longer than for its sends: the leases end by themselves.
     fn store_is_gone(&self, grace_ends: Instant) -> bool {
-        self.sends.is_empty() && self.store_pause.level > 0 && Instant::now() >= grace_ends
+        self.sends.is_empty() && self.store_pause.is_on() && Instant::now() >= grace_ends
     }
 
     /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed. Where
     /// the store has just failed it is settled alone, so that no more is sent than can be settled.
     fn may_do_both(&self) -> bool {
         let unkeyed = |settlement: &Settlement| settlement.event().ordering_key().is_none();
-        let healthy = self.store_pause.level == 0;
+        let healthy = !self.store_pause.is_on();
         self.hungry && healthy && !self.unsettled.is_empty() && self.may_claim() && self.unsettled.iter().all(unkeyed)
     }
 
@@ -172,10 +199,16 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let settings = &self.relay.settings;
         ClaimOrder {
             worker: self.relay.name.clone(),
-            limit: if self.broker_pause.level > 0 { 1 } else { self.room() },
+            limit: if self.broker.pause.is_on() { 1 } else { self.room() },
             lease: settings.lease,
             after_failure: settings.after_failure,
+            except: self.paused_types(),
         }
+    }
+
+    fn paused_types(&self) -> Vec<String> {
+        let paused = self.refused.iter().filter(|(_, watch)| watch.pause.ends().is_some());
+        paused.map(|(event_type, _)| event_type.clone()).collect()
     }
 
     async fn claim(&mut self) {
@@ -199,6 +232,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         for event in &claimed.expired {
             let at = event.failure().map_or_else(Utc::now, |failure| failure.at);
             self.relay.trail.record(Action::Expire, event, event.status(), at);
+        }
+        if !claimed.claims.is_empty() {
+            self.claims = self.claims.saturating_add(1);
         }
         for claim in claimed.claims {
             self.relay.trail.record(Action::Dispatch, &claim, DeliveryStatus::Dispatched, claim.claimed_at());
@@ -224,17 +260,17 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             hop.end(outcome.told());
             (claim, outcome)
         });
-        self.held.insert(send.id(), (lease, send));
+        self.held.insert(send.id(), Held { lease, send, claim: self.claims });
     }
 
     fn ended(&mut self, ended: Result<(Id, (Claim, Outcome)), JoinError>) {
         let (id, (claim, outcome)) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                let lease = self.held.remove(&error.id());
+                let held = self.held.remove(&error.id());
                 if error.is_panic() {
                     self.count(|summary| &mut summary.panicked, 1);
-                    self.relay.report(&Incident::SendPanicked(lease.map(|(lease, _)| lease.event)));
+                    self.relay.report(&Incident::SendPanicked(held.map(|held| held.lease.event)));
                 }
                 return;
             }
@@ -242,17 +278,14 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         self.held.remove(&id);
         // The next of its key may be due now.
         self.hungry |= claim.ordering_key().is_some();
-        if let Outcome::Answered(Err(SendError::Unreachable(reason))) = &outcome {
-            self.broker_pause.longer();
-            self.relay.report(&Incident::Unreachable(reason.clone()));
-        } else if !matches!(outcome, Outcome::Cancelled) {
-            self.broker_pause.over();
-        }
+        self.watch(&claim, &outcome);
         self.unsettled.push(match outcome {
             Outcome::Answered(Ok(())) => claim.acknowledge(),
-            Outcome::Answered(Err(SendError::Transient(reason))) => claim.fail(reason),
-            Outcome::Answered(Err(SendError::Permanent(reason))) => claim.reject(reason),
-            Outcome::Answered(Err(SendError::Unreachable(reason))) => claim.give_back(reason),
+            Outcome::Answered(Err(error)) => match error.kind() {
+                SendErrorKind::Unreachable | SendErrorKind::Unavailable => claim.give_back(error.reason()),
+                SendErrorKind::Transient => claim.fail(error.reason()).wait_at_least(error.wait().unwrap_or_default()),
+                SendErrorKind::Permanent => claim.reject(error.reason()),
+            },
             Outcome::TimedOut => {
                 let time = self.relay.settings.send_timeout;
                 claim.fail(format!("the broker did not confirm within {time:?}"))
@@ -261,8 +294,33 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         });
     }
 
+    /// What an outcome says of the broker: whether it can be reached, and whether it takes events of this type.
+    fn watch(&mut self, claim: &Claim, outcome: &Outcome) {
+        // Of a send without an answer, nobody knows.
+        let Outcome::Answered(answer) = outcome else { return };
+        let event_type = claim.event().event_type();
+        match answer {
+            Err(error) if error.kind() == SendErrorKind::Unreachable => {
+                let outage = self.broker.failed(None, error.reason(), error.wait());
+                return outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unreachable(outage)));
+            }
+            Err(error) if error.kind() == SendErrorKind::Unavailable => {
+                let watch = self.refused.entry(event_type.to_owned()).or_default();
+                let outage = watch.failed(Some(event_type), error.reason(), error.wait());
+                outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unavailable(outage)));
+            }
+            Err(_) => {}
+            Ok(()) => {
+                let ended = self.refused.remove(event_type).and_then(|mut watch| watch.over());
+                ended.into_iter().for_each(|outage| self.relay.report(&Incident::Over(outage)));
+            }
+        }
+        let ended = self.broker.over();
+        ended.into_iter().for_each(|outage| self.relay.report(&Incident::Over(outage)));
+    }
+
     async fn settle(&mut self) {
-        if self.unsettled.is_empty() || self.store_pause.until.is_some_and(|until| until > Instant::now()) {
+        if self.unsettled.is_empty() || self.store_pause.ends().is_some() {
             return;
         }
         let batch = std::mem::take(&mut self.unsettled);
@@ -281,9 +339,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             }
             let counter: fn(&mut Summary) -> &mut u64 = match settlement.event() {
                 _ if settlement.given_back().is_some() => |summary| &mut summary.given_back,
-                AnyEnvelope::Retrying(event) => {
-                    let wait =
-                        event.next_attempt_at().signed_duration_since(settlement.at()).to_std().unwrap_or_default();
+                AnyEnvelope::Retrying(_) => {
+                    let due = settlement.next_attempt_at().unwrap_or_else(|| settlement.at());
+                    let wait = due.signed_duration_since(settlement.at()).to_std().unwrap_or_default();
                     let due = Instant::now().checked_add(wait.saturating_add(CLOCKS_DIFFER));
                     self.next_due = [self.next_due, due].into_iter().flatten().min();
                     |summary| &mut summary.retrying
@@ -302,12 +360,12 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     async fn renew(&mut self) {
         let settings = &self.relay.settings;
-        let held: Vec<HeldLease> = self.held.values().map(|(lease, _)| lease.clone()).collect();
+        let held: Vec<HeldLease> = self.held.values().map(|held| held.lease.clone()).collect();
         let answer = timeout(settings.store_timeout, self.relay.store.renew(&held, settings.lease)).await;
         let Some(lost) = self.answer(answer.ok(), "renewing leases") else { return };
-        for (lease, send) in self.held.values() {
-            if lost.iter().any(|lost| lost.event == lease.event) {
-                send.abort();
+        for held in self.held.values() {
+            if lost.iter().any(|lost| lost.event == held.lease.event) {
+                held.send.abort();
             }
         }
         self.lose(lost);
@@ -331,31 +389,8 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             None => Incident::StoreTimeout(doing),
         };
         self.relay.report(&incident);
-        self.store_pause.longer();
+        self.store_pause.longer(None);
         None
-    }
-}
-
-/// A pause that grows from failure to failure.
-#[derive(Default)]
-struct Pause {
-    level: u32,
-    until: Option<Instant>,
-}
-
-impl Pause {
-    fn longer(&mut self) {
-        let wait =
-            FIRST_PAUSE.saturating_mul(1_u32.checked_shl(self.level.min(16)).unwrap_or(u32::MAX)).min(LAST_PAUSE);
-        // Failures of events that were on their way together are one.
-        if self.until.is_none_or(|until| until <= Instant::now()) {
-            self.level = self.level.saturating_add(1);
-            self.until = Instant::now().checked_add(wait);
-        }
-    }
-
-    fn over(&mut self) {
-        *self = Self::default();
     }
 }
 

@@ -68,7 +68,7 @@ impl Broker for FileBroker {
                     micros(row.created_at),
                 ])
         });
-        sent.await.map(drop).map_err(|error| SendError::Transient(error.to_string()))
+        sent.await.map(drop).map_err(|error| SendError::transient(error.to_string()))
     }
 }
 
@@ -117,16 +117,16 @@ impl Consumer for FileConsumer {
                 }
                 Ok(found)
             });
-            let Some((row, delivered)) = found.await.map_err(|error| SendError::Transient(error.to_string()))? else {
+            let Some((row, delivered)) = found.await.map_err(|error| SendError::transient(error.to_string()))? else {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             };
             self.last = row.sequence;
             let (shared, rewind) = (self.shared.clone(), Arc::clone(&self.rewind));
             let message = Message { shared, rewind, sequence: row.sequence, answered: false };
-            let read = row.read().map_err(SendError::Permanent)?;
+            let read = row.read().map_err(SendError::permanent)?;
             let AnyEnvelope::Pending(event) = read else {
-                return Err(SendError::Permanent("a message is a pending event".to_owned()));
+                return Err(SendError::permanent("a message is a pending event"));
             };
             return Ok(Some(Delivery::new(event, message).redelivered(delivered)));
         }
@@ -165,7 +165,7 @@ impl Answer for Message {
         let gone = self.shared.write("confirming a message", move |transaction| {
             transaction.execute("DELETE FROM broker_message WHERE sequence = ?1", [sequence])
         });
-        gone.await.map_err(|error| SendError::Transient(error.to_string()))?;
+        gone.await.map_err(|error| SendError::transient(error.to_string()))?;
         self.answered = true;
         Ok(())
     }

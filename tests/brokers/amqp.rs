@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use integration_automation_patterns::broker::amqp::{Amqp, Listener, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendError};
+use integration_automation_patterns::broker::{Broker, Consumer, SendError, SendErrorKind};
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::{Envelope, Untyped};
 use lapin::options::{
@@ -13,7 +13,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use uuid::Uuid;
 
-use super::suite::{Server, in_time, the_first_failing};
+use super::servers;
+use super::suite::{Server, in_time, refusal, the_first_failing};
 
 struct RabbitMq {
     /// The exchange, and the queue that gets everything.
@@ -24,7 +25,10 @@ struct RabbitMq {
 
 impl RabbitMq {
     async fn without_a_queue() -> Self {
-        let connection = Connection::connect("amqp://127.0.0.1:5672", ConnectionProperties::default()).await.unwrap();
+        let connection =
+            Connection::connect(&format!("amqp://127.0.0.1:{}", servers::rabbitmq()), ConnectionProperties::default())
+                .await
+                .unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         Self { name: format!("test-{}", Uuid::now_v7().simple()), channel, _connection: connection }
@@ -49,7 +53,7 @@ impl Server for RabbitMq {
     }
 
     fn address(&self) -> SocketAddr {
-        "127.0.0.1:5672".parse().unwrap()
+        SocketAddr::from(([127, 0, 0, 1], servers::rabbitmq()))
     }
 
     fn broker(&self, address: SocketAddr) -> Amqp {
@@ -79,8 +83,8 @@ impl Server for RabbitMq {
     }
 }
 
-crate::suite_on!(RabbitMq, #[ignore = "needs RabbitMQ on 127.0.0.1:5672"]);
-crate::suite_on!(lossy RabbitMq, #[ignore = "needs RabbitMQ on 127.0.0.1:5672"]);
+crate::suite_on!(RabbitMq, #[ignore = "needs RabbitMQ"]);
+crate::suite_on!(lossy RabbitMq, #[ignore = "needs RabbitMQ"]);
 
 fn event(id: &str) -> Envelope<Dispatched> {
     Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
@@ -92,7 +96,7 @@ fn event(id: &str) -> Envelope<Dispatched> {
 }
 
 #[tokio::test]
-#[ignore = "needs RabbitMQ on 127.0.0.1:5672"]
+#[ignore = "needs RabbitMQ"]
 async fn who_knows_nothing_of_the_standard_reads_the_properties() {
     in_time(async {
         let server = RabbitMq::fresh().await;
@@ -117,17 +121,18 @@ async fn who_knows_nothing_of_the_standard_reads_the_properties() {
 }
 
 #[tokio::test]
-#[ignore = "needs RabbitMQ on 127.0.0.1:5672"]
+#[ignore = "needs RabbitMQ"]
 async fn an_event_that_no_queue_gets_is_not_sent() {
     in_time(async {
         let server = RabbitMq::without_a_queue().await;
         let broker = server.broker(server.address());
         let refused = broker.send(&event("1")).await;
-        assert!(matches!(&refused, Err(SendError::Transient(why)) if why.contains("NOT_FOUND")), "{refused:?}");
+        assert_eq!(refusal(&refused), Some(SendErrorKind::Transient), "{refused:?}");
+        assert!(refused.is_err_and(|error| error.reason().contains("NOT_FOUND")));
         broker.create_exchange().await.unwrap();
         let name = &server.name;
         let reason = format!("no queue gets crm.lead.created from the exchange {name}: declare one, or bind it");
-        assert_eq!(broker.send(&event("1")).await, Err(SendError::Transient(reason)));
+        assert_eq!(broker.send(&event("1")).await, Err(SendError::transient(reason)));
         broker.create_queue(name, &["crm.#"]).await.unwrap();
         broker.send(&event("1")).await.unwrap();
         server.remove().await;
@@ -136,7 +141,7 @@ async fn an_event_that_no_queue_gets_is_not_sent() {
 }
 
 #[tokio::test]
-#[ignore = "needs RabbitMQ on 127.0.0.1:5672"]
+#[ignore = "needs RabbitMQ"]
 async fn values_that_are_no_text_are_read_as_the_standard_writes_them() {
     in_time(async {
         let server = RabbitMq::fresh().await;
@@ -166,7 +171,7 @@ async fn values_that_are_no_text_are_read_as_the_standard_writes_them() {
 }
 
 #[tokio::test]
-#[ignore = "needs RabbitMQ on 127.0.0.1:5672"]
+#[ignore = "needs RabbitMQ"]
 async fn with_one_unanswered_a_retry_changes_no_order() {
     in_time(async {
         let server = RabbitMq::fresh().await;

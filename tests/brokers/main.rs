@@ -12,6 +12,8 @@ mod nats;
     allow(dead_code, reason = "for Kafka, its mock cluster loses")
 )]
 mod proxy;
+#[path = "../support/servers.rs"]
+mod servers;
 #[cfg_attr(
     not(any(feature = "nats", feature = "amqp")),
     allow(dead_code, reason = "for Kafka, its mock cluster loses")

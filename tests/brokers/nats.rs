@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
 use integration_automation_patterns::broker::nats::{Listener, Nats, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendError};
+use integration_automation_patterns::broker::{Broker, Consumer, SendError, SendErrorKind};
 use integration_automation_patterns::{Envelope, Untyped};
 use uuid::Uuid;
 
-use super::suite::{Server, in_time, the_first_failing};
+use super::servers;
+use super::suite::{Server, in_time, refusal, the_first_failing};
 
 struct JetStream {
     stream: String,
@@ -18,7 +19,7 @@ struct JetStream {
 
 impl JetStream {
     async fn without_a_stream() -> Self {
-        let client = async_nats::connect("127.0.0.1:4222").await.unwrap();
+        let client = async_nats::connect(format!("127.0.0.1:{}", servers::nats())).await.unwrap();
         Self { stream: format!("test-{}", Uuid::now_v7().simple()), context: jetstream::new(client) }
     }
 
@@ -39,7 +40,7 @@ impl Server for JetStream {
     }
 
     fn address(&self) -> SocketAddr {
-        "127.0.0.1:4222".parse().unwrap()
+        SocketAddr::from(([127, 0, 0, 1], servers::nats()))
     }
 
     fn broker(&self, address: SocketAddr) -> Nats {
@@ -68,15 +69,15 @@ impl Server for JetStream {
     }
 }
 
-crate::suite_on!(JetStream, #[ignore = "needs NATS with JetStream on 127.0.0.1:4222"]);
-crate::suite_on!(lossy JetStream, #[ignore = "needs NATS with JetStream on 127.0.0.1:4222"]);
+crate::suite_on!(JetStream, #[ignore = "needs NATS with JetStream"]);
+crate::suite_on!(lossy JetStream, #[ignore = "needs NATS with JetStream"]);
 
 fn event(event_type: &'static str) -> Envelope<integration_automation_patterns::state::Dispatched> {
     Envelope::builder("crm", Untyped::new(event_type, b"{}")).id("1".parse().unwrap()).build().unwrap().dispatch()
 }
 
 #[tokio::test]
-#[ignore = "needs NATS with JetStream on 127.0.0.1:4222"]
+#[ignore = "needs NATS with JetStream"]
 async fn a_second_send_within_the_window_is_stored_once() {
     in_time(async {
         let server = JetStream::fresh().await;
@@ -91,7 +92,7 @@ async fn a_second_send_within_the_window_is_stored_once() {
 }
 
 #[tokio::test]
-#[ignore = "needs NATS with JetStream on 127.0.0.1:4222"]
+#[ignore = "needs NATS with JetStream"]
 async fn without_a_stream_the_reason_says_what_to_create() {
     in_time(async {
         let server = JetStream::without_a_stream().await;
@@ -99,19 +100,19 @@ async fn without_a_stream_the_reason_says_what_to_create() {
         let stream = &server.stream;
         let reason =
             format!("no stream takes in {stream}.a.b: create the stream {stream}, or let it have this subject");
-        assert_eq!(broker.send(&event("a.b")).await, Err(SendError::Transient(reason)));
+        assert_eq!(broker.send(&event("a.b")).await, Err(SendError::transient(reason)));
         broker.create_stream(Duration::from_secs(60)).await.unwrap();
         broker.create_stream(Duration::from_secs(60)).await.unwrap(); // it is there
         broker.send(&event("a.b")).await.unwrap();
         let refused = broker.create_stream(Duration::from_secs(90)).await;
-        assert!(matches!(refused, Err(SendError::Permanent(_))), "{refused:?}");
+        assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "{refused:?}");
         server.remove().await;
     })
     .await;
 }
 
 #[tokio::test]
-#[ignore = "needs NATS with JetStream on 127.0.0.1:4222"]
+#[ignore = "needs NATS with JetStream"]
 async fn a_listener_for_some_types_gets_no_other() {
     in_time(async {
         let server = JetStream::fresh().await;
@@ -128,7 +129,7 @@ async fn a_listener_for_some_types_gets_no_other() {
 }
 
 #[tokio::test]
-#[ignore = "needs NATS with JetStream on 127.0.0.1:4222"]
+#[ignore = "needs NATS with JetStream"]
 async fn with_one_unanswered_a_retry_changes_no_order() {
     in_time(async {
         let server = JetStream::fresh().await;

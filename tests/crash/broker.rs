@@ -62,7 +62,7 @@ impl Broker for Slow {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         if self.refuses && is_refused(number) && event.attempts() == 1 {
-            return Err(SendError::Transient("busy".to_owned()));
+            return Err(SendError::transient("busy"));
         }
         self.file.send(event).await
     }

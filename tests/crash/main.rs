@@ -24,6 +24,9 @@ mod postgres;
 mod process;
 #[cfg(feature = "postgres")]
 mod restart;
+#[cfg(feature = "postgres")]
+#[path = "../support/servers.rs"]
+mod servers;
 mod sqlite;
 mod stop;
 
@@ -249,7 +252,7 @@ fn a_kill_at_every_named_place() {
 
 #[cfg(feature = "postgres")]
 #[test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 fn random_kills_on_postgres() {
     let side = postgres::Schema::new("crash_random");
     let place = Place::new("random-postgres", side.environment());
@@ -259,7 +262,7 @@ fn random_kills_on_postgres() {
 
 #[cfg(feature = "postgres")]
 #[test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 fn a_kill_at_every_named_place_on_postgres() {
     for point in POINTS {
         let side = postgres::Schema::new(&format!("crash_{}", name_of(point)));

@@ -59,7 +59,7 @@ fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on() {
 
 #[cfg(feature = "postgres")]
 #[test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on_on_postgres() {
     let side = crate::postgres::Schema::new("crash_poison");
     let place = Place::new("poison-postgres", side.environment());

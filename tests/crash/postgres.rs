@@ -28,7 +28,7 @@ pub(crate) struct Schema {
 impl Schema {
     /// A schema of this process, on the server that all tests share.
     pub(crate) fn new(name: &str) -> Self {
-        Self::on(5432, name)
+        Self::on(crate::servers::postgres_port(), name)
     }
 
     pub(crate) fn on(port: u16, name: &str) -> Self {

@@ -105,7 +105,7 @@ fn sigterm_gives_back_what_the_broker_holds() {
 
 #[cfg(feature = "postgres")]
 #[test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 fn sigterm_under_load_on_postgres() {
     for held in [Held::Confirmed, Held::ForEver] {
         let side = crate::postgres::Schema::new("stop");

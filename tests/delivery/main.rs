@@ -13,5 +13,8 @@ mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod relay;
+#[cfg(feature = "postgres")]
+#[path = "../support/servers.rs"]
+mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;

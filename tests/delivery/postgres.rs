@@ -16,11 +16,11 @@ pub(crate) struct Postgres {
 }
 
 fn server() -> Config {
-    "host=127.0.0.1 user=postgres dbname=postgres".parse().unwrap()
+    crate::servers::postgres().parse().unwrap()
 }
 
 async fn connect(config: &Config) -> Client {
-    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers on 127.0.0.1:5432");
+    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
     tokio::spawn(connection);
     client
 }
@@ -80,4 +80,4 @@ impl Drop for Postgres {
     }
 }
 
-suite!(Postgres, "needs PostgreSQL on 127.0.0.1:5432");
+suite!(Postgres, "needs PostgreSQL");

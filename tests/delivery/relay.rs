@@ -56,7 +56,7 @@ pub(crate) async fn poison_at_the_head_stops_nothing<D: Database>() {
     let poison = (0..50).map(|number| build(&format!("poison-{number}"), None, Default::default()));
     database.enqueue(poison.chain(many(100)).collect(), true).await;
     let broker = Scripted::new(|id, _| match id.starts_with("poison") {
-        true => Does::Answer(SendError::Transient("does not like it".to_owned())),
+        true => Does::Answer(SendError::transient("does not like it")),
         false => Does::Confirm,
     });
     // A batch is as large as the poison.
@@ -72,9 +72,9 @@ pub(crate) async fn poison_in_one_key_stops_that_key_alone<D: Database>() {
     events.extend((0..20).map(|number| build(&format!("b{number:02}"), Some("b"), at_once(3))));
     database.enqueue(events, true).await;
     let broker = Scripted::new(|id, times| match id {
-        "poison" => Does::Answer(SendError::Permanent("too large".to_owned())),
+        "poison" => Does::Answer(SendError::permanent("too large")),
         // Every one fails once, and keeps its place.
-        _ if times == 1 => Does::Answer(SendError::Transient("connection reset".to_owned())),
+        _ if times == 1 => Does::Answer(SendError::transient("connection reset")),
         _ => Does::Confirm,
     });
     relay(&database, &broker, settings()).run_until_idle(std::future::pending()).await;
@@ -103,28 +103,29 @@ pub(crate) async fn a_send_that_never_returns_stops_nothing<D: Database>() {
 pub(crate) async fn an_outage_spends_no_attempt<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(many(20), true).await;
-    let down = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let tries = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let broker = Scripted::new({
-        let down = Arc::clone(&down);
-        move |_, _| match down.load(std::sync::atomic::Ordering::SeqCst) {
-            true => Does::Answer(SendError::Unreachable("connection refused".to_owned())),
+        // It comes back after as many sends as would have spent every budget, had they counted.
+        let tries = Arc::clone(&tries);
+        move |_, _| match tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 23 {
+            true => Does::Answer(SendError::unreachable("connection refused")),
             false => Does::Confirm,
         }
     });
-    let outages = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let relay = relay(&database, &broker, settings()).watch({
-        let (outages, down) = (Arc::clone(&outages), Arc::clone(&down));
-        move |incident| {
-            // It comes back after as many probes as would have spent every budget, had they counted.
-            if matches!(incident, Incident::Unreachable(_))
-                && outages.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 22
-            {
-                down.store(false, std::sync::atomic::Ordering::SeqCst);
-            }
-        }
+        let told = Arc::clone(&told);
+        move |incident| told.lock().unwrap().push(incident.to_string())
     });
     let summary = run_until::<D>(&relay, broker.confirms(20)).await;
     assert!(summary.given_back >= 20, "{summary:?}");
+    let told = told.lock().unwrap().clone();
+    assert_eq!(told[0], "the broker cannot be reached, and the relay pauses: connection refused");
+    assert!(
+        told[1].starts_with("the broker can be reached again, after "),
+        "one outage is a line and its end: {told:?}"
+    );
+    assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!((summary.failed, summary.retrying), (0, 0));
     for number in 0..20 {
         assert_eq!(status(&database, &number.to_string()).await, (DeliveryStatus::Acknowledged, 1));
@@ -135,7 +136,7 @@ pub(crate) async fn an_outage_spends_no_attempt<D: Database>() {
 pub(crate) async fn an_outage_ends_a_run_that_is_to_end_when_idle<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(many(5), true).await;
-    let broker = Scripted::new(|_, _| Does::Answer(SendError::Unreachable("connection refused".to_owned())));
+    let broker = Scripted::new(|_, _| Does::Answer(SendError::unreachable("connection refused")));
     // Who watches has a bug of its own, which is not the relay's.
     let relay = relay(&database, &broker, settings()).watch(|_| panic!("a bug in what watches (a test)"));
     let summary = relay.run_until_idle(std::future::pending()).await;
@@ -212,7 +213,7 @@ pub(crate) async fn every_change_is_told_once<D: Database>() {
     database.enqueue(vec![impatient("1", 3), impatient("2", 1)], true).await;
     let broker = Scripted::new(|id, times| match (id, times) {
         ("1", 2) => Does::Confirm,
-        _ => Does::Answer(SendError::Transient("timeout".to_owned())),
+        _ => Does::Answer(SendError::transient("timeout")),
     });
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let observer = Arc::clone(&told);

@@ -122,7 +122,7 @@ pub(crate) fn id(text: &str) -> EventId {
 
 pub(crate) fn order(worker: &str, limit: usize) -> ClaimOrder {
     let lease = Duration::from_secs(60);
-    ClaimOrder { worker: worker.to_owned(), limit, lease, after_failure: KeyAfterFailure::Block }
+    ClaimOrder { worker: worker.to_owned(), limit, lease, after_failure: KeyAfterFailure::Block, except: Vec::new() }
 }
 
 pub(crate) async fn claim<D: Database>(database: &D, worker: &str, limit: usize) -> Claimed {

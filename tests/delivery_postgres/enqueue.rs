@@ -16,7 +16,7 @@ async fn stored(database: &Database) -> Vec<String> {
 
 /// What cannot be stored is given back, with what the database said.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn an_event_that_is_refused_is_given_back() {
     let database = Database::fresh().await;
     let mut session = database.session().await;
@@ -28,7 +28,7 @@ async fn an_event_that_is_refused_is_given_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn another_event_under_the_same_id_is_refused() {
     let database = Database::fresh().await;
     database.enqueue(vec![event("1")]).await;
@@ -42,7 +42,7 @@ async fn another_event_under_the_same_id_is_refused() {
 
 /// A driver of one's own enqueues with plain SQL, and gets what an envelope's builder gives.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn plain_sql_enqueues_too() {
     let database = Database::fresh().await;
     let sql = "SELECT outbox_enqueue(id => 'invoice-4711', event_type => 'billing.invoice.issued', \
@@ -59,7 +59,7 @@ async fn plain_sql_enqueues_too() {
 /// A transaction that commits late, after younger events were relayed, is relayed too; and one of the same key makes the
 /// younger one wait, so that they cannot change places.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_late_commit_is_neither_lost_nor_overtaken() {
     let database = Database::fresh().await;
     let (mut first, mut second) = (database.session().await, database.session().await);
@@ -89,7 +89,7 @@ async fn a_late_commit_is_neither_lost_nor_overtaken() {
 
 /// Many events have the order in which they were given, whatever their ids, keys and number.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn many_events_keep_the_order_given() {
     let database = Database::fresh().await;
     let given: Vec<String> = (0..2000).map(|number| format!("e{}", number * 7919 % 2000)).collect();
@@ -101,7 +101,7 @@ async fn many_events_keep_the_order_given() {
 
 /// Each answer is that of the event in its place; of an id that is given twice, the first is the event.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn the_same_id_twice_in_one_call_is_one_event() {
     let database = Database::fresh().await;
     database.enqueue(vec![event("there")]).await;
@@ -127,7 +127,7 @@ async fn the_same_id_twice_in_one_call_is_one_event() {
 /// Who enqueues many waits for the turns of their keys, sorted, before the first of them has its number: so nothing of a
 /// key is overtaken, and nobody who holds a later key is in the way of somebody who waits for it.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn many_events_wait_for_their_keys_before_they_have_a_number() {
     let database = Database::fresh().await;
     let (mut first, mut second) = (database.session().await, database.session().await);
@@ -148,7 +148,7 @@ async fn many_events_wait_for_their_keys_before_they_have_a_number() {
 
 /// A redriven event keeps what is known of its failure and of the decision, enqueued alone or with others.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_redriven_event_is_enqueued_with_its_past() {
     let database = Database::fresh().await;
     let redriven = |id| event(id).dispatch().reject(format!("{id} is unknown")).redrive(decision());

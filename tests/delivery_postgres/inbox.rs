@@ -68,7 +68,7 @@ async fn have_effect_of(
 
 /// Eight consumers that get the same event at the same time have its effect once.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn eight_duplicates_at_once_are_one_effect() {
     let database = with_inbox().await;
     let mut consumers = Vec::new();
@@ -88,7 +88,7 @@ async fn eight_duplicates_at_once_are_one_effect() {
 /// The same, where each may have been delivered before, and the policy has one attempt: what one of them has begun is no
 /// dead letter to the others.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn eight_redeliveries_at_once_are_one_effect() {
     let database = with_inbox().await;
     for id in ["a", "b", "c", "d", "e"] {
@@ -113,7 +113,7 @@ async fn eight_redeliveries_at_once_are_one_effect() {
 /// An attempt that is counted and has not reached its effect yet is taken for one that never ended, by a consumer with the
 /// same event: it has its effect all the same.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn an_attempt_that_was_only_slow_has_its_effect() {
     let database = with_inbox().await;
     let (mut one, mut two, rules) = (database.session().await, database.session().await, at_once(1));
@@ -132,7 +132,7 @@ async fn an_attempt_that_was_only_slow_has_its_effect() {
 
 /// An effect that never ends is counted before it begins, and is a dead letter when the policy's attempts are over.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn an_effect_that_never_ends_is_a_dead_letter() {
     let database = with_inbox().await;
     let (mut client, rules) = (database.session().await, at_once(3));
@@ -167,7 +167,7 @@ async fn an_effect_that_never_ends_is_a_dead_letter() {
 
 /// What is counted before the effect is not counted again where the effect fails, and is gone where it succeeds.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_redelivery_is_one_attempt_and_its_success_leaves_what_a_first_one_leaves() {
     let database = with_inbox().await;
     let mut client = database.session().await;
@@ -190,7 +190,7 @@ async fn a_redelivery_is_one_attempt_and_its_success_leaves_what_a_first_one_lea
 
 /// A fault of a retry is stored before another consumer can have the effect: it does not undo the memory of that one.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_fault_lets_go_of_its_event_only_when_it_is_stored() {
     let database = with_inbox().await;
     let (mut one, mut two) = (database.session().await, database.session().await);
@@ -212,7 +212,7 @@ async fn a_fault_lets_go_of_its_event_only_when_it_is_stored() {
 
 /// A duplicate waits for the transaction that is having the effect, and is the first where that one gives up.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_duplicate_of_an_effect_that_never_was_is_the_first() {
     let database = with_inbox().await;
     let (mut one, mut two) = (database.session().await, database.session().await);
@@ -228,7 +228,7 @@ async fn a_duplicate_of_an_effect_that_never_was_is_the_first() {
 
 /// What an effect wrote before it failed is rolled back, and the failure is remembered, up to the dead letter.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn an_effect_that_fails_leaves_only_its_failure() {
     let database = with_inbox().await;
     let mut client = database.session().await;
@@ -258,7 +258,7 @@ async fn an_effect_that_fails_leaves_only_its_failure() {
 
 /// An effect that overlooks a failed statement is not taken for committed: PostgreSQL has given the transaction up.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn an_overlooked_error_is_no_commit() {
     let database = with_inbox().await;
     let (mut client, rules) = (database.session().await, rules());
@@ -287,7 +287,7 @@ impl Event for LeadMerged {
 
 /// What the rules do not name is a dead letter, even where it was waiting for a retry under older rules.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn what_is_not_taken_in_is_a_dead_letter() {
     let database = with_inbox().await;
     let mut client = database.session().await;
@@ -308,7 +308,7 @@ async fn what_is_not_taken_in_is_a_dead_letter() {
 
 /// An event that PostgreSQL cannot remember as it is does not come again for ever: it is a dead letter, once.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn an_id_that_cannot_be_indexed_is_a_dead_letter() {
     let database = with_inbox().await;
     let mut client = database.session().await;
@@ -334,7 +334,7 @@ async fn an_id_that_cannot_be_indexed_is_a_dead_letter() {
 
 /// The names that a message brings are texts to the database, whatever they say.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_quote_in_an_id_stays_in_it() {
     let database = with_inbox().await;
     let mut client = database.session().await;
@@ -349,7 +349,7 @@ async fn a_quote_in_an_id_stays_in_it() {
 /// An effect in a savepoint of the caller is committed with the caller's transaction; and where it cannot be, it alone is
 /// taken back, and the caller's transaction goes on.
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn an_effect_in_a_savepoint_takes_only_itself_back() {
     let database = with_inbox().await;
     let (mut client, rules) = (database.session().await, rules());

@@ -4,6 +4,8 @@
 
 mod enqueue;
 mod inbox;
+#[path = "../support/servers.rs"]
+mod servers;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -125,7 +127,7 @@ impl Drop for Database {
 }
 
 fn server() -> Config {
-    "host=127.0.0.1 user=postgres dbname=postgres".parse().unwrap()
+    servers::postgres().parse().unwrap()
 }
 
 async fn connect(config: &Config) -> Client {
@@ -159,7 +161,13 @@ fn build(id: &str, key: Option<&str>, policy: RetryPolicy) -> Envelope<Pending> 
 }
 
 fn order(worker: &str, limit: usize) -> ClaimOrder {
-    ClaimOrder { worker: worker.to_owned(), limit, lease: LEASE, after_failure: KeyAfterFailure::Block }
+    ClaimOrder {
+        worker: worker.to_owned(),
+        limit,
+        lease: LEASE,
+        after_failure: KeyAfterFailure::Block,
+        except: Vec::new(),
+    }
 }
 
 fn ids(claims: &[Claim]) -> Vec<String> {
@@ -172,7 +180,7 @@ fn decision() -> Decision {
 
 /// Many processes that start at once make the tables once.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn eight_processes_make_the_tables_at_once() {
     let database = Database::fresh().await;
     database.sql(&format!("DROP SCHEMA {0} CASCADE; CREATE SCHEMA {0}", database.schema)).await;
@@ -200,7 +208,7 @@ async fn eight_processes_make_the_tables_at_once() {
 
 /// A sweep that is under way makes a completion wait, and then too late; a completion that is under way is not swept.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn sweep_and_completion_never_both_happen() {
     let database = Database::fresh().await;
     database.enqueue(vec![impatient("a", 5)]).await;
@@ -236,7 +244,7 @@ async fn sweep_and_completion_never_both_happen() {
 /// A waiting relay hears of an enqueue; one whose listening connection alone was killed hears again, and what was enqueued
 /// meanwhile is looked for.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_lost_listener_comes_back() {
     let database = Database::fresh().await;
     for round in 0..3 {
@@ -271,7 +279,7 @@ impl Broker for Counting {
 
 /// A relay whose connections are killed again and again delivers everything, and the call after each loss connects anew.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_relay_outlives_its_connections() {
     const EVENTS: i64 = 2000;
     let database = Database::fresh().await;
@@ -309,7 +317,7 @@ async fn a_relay_outlives_its_connections() {
 
 /// A server that has one connection to give, and so none for a listener or for a second call, is slower, and that is all.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_relay_with_one_connection_delivers_everything() {
     const EVENTS: usize = 300;
     let database = Database::fresh().await;
@@ -355,7 +363,7 @@ impl Broker for Locking {
 
 /// A relay that cannot settle does not go on sending: what it could not settle would be sent again.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_relay_that_cannot_settle_sends_no_more() {
     const EVENTS: usize = 300;
     let database = Database::fresh().await;
@@ -383,7 +391,7 @@ async fn a_relay_that_cannot_settle_sends_no_more() {
 
 /// A caller who waits no longer leaves nothing behind that holds up the next call.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_call_that_is_given_up_holds_nobody_up() {
     let database = Database::fresh().await;
     database.enqueue(vec![event("a")]).await;
@@ -407,7 +415,7 @@ async fn a_call_that_is_given_up_holds_nobody_up() {
 
 /// A person's redrive wakes a relay that waits.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn a_redrive_rings() {
     let database = Database::fresh().await;
     database.enqueue(vec![event("a")]).await;

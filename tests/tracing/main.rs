@@ -4,6 +4,9 @@
 mod events;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../support/servers.rs"]
+mod servers;
 #[cfg(feature = "sqlite")]
 mod spans;
 mod subscriber;

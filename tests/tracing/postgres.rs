@@ -13,17 +13,17 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::subscriber::{Heard, Listener};
 
 fn server() -> Config {
-    "host=127.0.0.1 user=postgres dbname=postgres".parse().unwrap()
+    crate::servers::postgres().parse().unwrap()
 }
 
 async fn connect(config: &Config) -> Client {
-    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers on 127.0.0.1:5432");
+    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
     tokio::spawn(connection);
     client
 }
 
 #[tokio::test]
-#[ignore = "needs PostgreSQL on 127.0.0.1:5432"]
+#[ignore = "needs PostgreSQL"]
 async fn one_event_is_followed_through_effects_that_wait() {
     let schema = format!("trace_{}", uuid::Uuid::now_v7().simple());
     let admin = connect(&server()).await;

@@ -89,7 +89,7 @@ impl<B: Broker> Broker for Refusing<B> {
     async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
         tracing::info!("within the send");
         if self.first.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Err(SendError::Transient("connection reset, token s3cr3t".to_owned()));
+            return Err(SendError::transient("connection reset, token s3cr3t"));
         }
         self.then.send(event).await
     }
@@ -259,7 +259,7 @@ mod headers {
             self.0.send((headers, event.data().to_vec(), answer)).await.unwrap();
             match answered.await {
                 Ok(true) => Ok(()),
-                _ => Err(SendError::Transient("not confirmed".to_owned())),
+                _ => Err(SendError::transient("not confirmed")),
             }
         }
 

@@ -31,7 +31,7 @@ impl Payload for Blob { //@ here
     type Body = Vec<u8>;
 
     fn event_type(&self) -> &str {
-        ""
+""
     }
 
     fn schema_version(&self) -> &str {

@@ -11,7 +11,7 @@ pub struct Lead;
 pub struct LeadCreated;
 
 impl Event for LeadCreated {
-    const TYPE: &'static str = "crm.lead.created";
+    const TYPE: &'static str ="crm.lead.created";
 }
 
 pub fn send() {

@@ -215,7 +215,7 @@ impl Consumer for Listener {
     type Answer = Confirm;
 
     async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
-        let unusable = |error: KafkaError| SendError::Unreachable(error.to_string());
+        let unusable = |error: KafkaError| SendError::unreachable(error.to_string());
         let consumer = self.consumer().map_err(unusable)?;
         loop {
             let rewind = self.rewind(&consumer).map_err(unusable)?;
@@ -231,9 +231,9 @@ impl Consumer for Listener {
                         let reason = format!("the topic {}: {error}", self.topic);
                         return Err(match error.rdkafka_error_code() {
                             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
-                                SendError::Unreachable(reason)
+                                SendError::unreachable(reason)
                             }
-                            _ => SendError::Transient(reason),
+                            _ => SendError::transient(reason),
                         });
                     }
                 },
@@ -287,7 +287,7 @@ impl Confirm {
     fn with<T>(&mut self, change: impl FnOnce(&mut Partition) -> T) -> Result<T, SendError> {
         self.answered = true;
         let late = || {
-            SendError::Transient(format!(
+            SendError::transient(format!(
                 "partition {} of {} is read again, or by another consumer, since this was delivered",
                 self.partition, self.topic
             ))
@@ -314,7 +314,7 @@ impl Answer for Confirm {
         let offset = self.offset;
         // Events before it are without an answer: it is committed with the last of them.
         let Some(commit) = self.with(|partition| partition.confirm(offset))? else { return Ok(()) };
-        let failed = |why: String| SendError::Transient(format!("the offset was not committed: {why}"));
+        let failed = |why: String| SendError::transient(format!("the offset was not committed: {why}"));
         let mut offsets = TopicPartitionList::new();
         let added = offsets.add_partition_offset(&self.topic, self.partition, Offset::Offset(commit));
         added.map_err(|error| failed(error.to_string()))?;

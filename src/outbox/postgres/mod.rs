@@ -133,7 +133,7 @@ impl Store for Outbox {
         if claimed.claims.len().saturating_add(claimed.quarantined.len()) < order.limit {
             // Blocked events may have stood before others.
             let sql = put_aside_sql(order.after_failure);
-            let aside = held.link.commit_after(&sql, &[&limit(MANY_BLOCKED)]).await.map_err(fault)?;
+            let aside = held.link.commit_after(&sql, &[&limit(MANY_BLOCKED), &order.except]).await.map_err(fault)?;
             claimed.blocked = aside.len();
         } else {
             held.link.commit().await.map_err(fault)?;
@@ -203,14 +203,15 @@ impl Store for Outbox {
 async fn claim(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
     let (sql, token, most, lease) =
         (claim_sql(order.after_failure), Token::now_v7(), limit(order.limit), micros(order.lease));
-    let (expired, due) =
-        link.begin_two((&expired_sql(), &[&most]), (&sql, &[&most, &token, &order.worker, &lease])).await?;
+    let (expired, due) = link
+        .begin_two((&expired_sql(), &[&most]), (&sql, &[&most, &token, &order.worker, &lease, &order.except]))
+        .await?;
     take(link, &due, token, claimed).await?;
     if !expired.is_empty() {
         expire(link, &expired, order, claimed).await?;
         // Some of these may be due again at once.
         let room = limit(order.limit.saturating_sub(due.len()));
-        let due = link.query(&sql, &[&room, &token, &order.worker, &lease]).await?;
+        let due = link.query(&sql, &[&room, &token, &order.worker, &lease, &order.except]).await?;
         take(link, &due, token, claimed).await?;
     }
     Ok(())

@@ -29,20 +29,24 @@ pub(super) fn read_expired(row: &SqlRow) -> Result<Expired, Error> {
     Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, row.try_get("now")?))
 }
 
-/// The events that are due and that no claim has put aside.
-const DUE: &str = "status IN ('pending', 'retrying') AND NOT blocked AND due_at <= statement_timestamp() \
-     ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED";
+/// The events that are due and that no claim has put aside, of other types than a value of the statement names.
+fn due(except: &str) -> String {
+    format!(
+        "status IN ('pending', 'retrying') AND NOT blocked AND due_at <= statement_timestamp() \
+         AND event_type <> ALL ({except}::text[]) ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
+    )
+}
 
 /// Takes what is due and not blocked. The choice is made once, and first, whatever the planner thinks: an array is a value.
 /// What is chosen is locked, and so stays in its place.
 pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
-    let earlier = stands_before(after_failure);
+    let (due, earlier) = (due("$5"), stands_before(after_failure));
     format!(
         "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = $2, claimed_by = $3, \
          claimed_at = statement_timestamp(), first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
          due_at = statement_timestamp() + $4::bigint * interval '1 microsecond' \
          WHERE ctid = ANY (ARRAY(\
-           SELECT ctid FROM (SELECT ctid, sequence, ordering_key FROM outbox_event WHERE {DUE}) AS event \
+           SELECT ctid FROM (SELECT ctid, sequence, ordering_key FROM outbox_event WHERE {due}) AS event \
            WHERE ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier}))) \
          RETURNING {EVENT_COLUMNS}, claimed_at"
     )
@@ -51,10 +55,10 @@ pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
 /// Puts events aside that are due and blocked. The one in their way is locked: who is about to end it has to wait, and then
 /// finds what is put aside. (Where it is locked already it may be ending, and a later claim looks again.)
 pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
-    let earlier = stands_before(after_failure);
+    let (due, earlier) = (due("$2"), stands_before(after_failure));
     format!(
         "UPDATE outbox_event SET blocked = true WHERE sequence = ANY (ARRAY(\
-           SELECT event.sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {DUE}) AS event, \
+           SELECT event.sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {due}) AS event, \
            LATERAL (SELECT FROM outbox_event AS earlier WHERE {earlier} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS first)) \
          RETURNING sequence"
     )

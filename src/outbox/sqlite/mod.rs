@@ -330,7 +330,7 @@ fn claim(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claime
     let token = Token::now_v7();
     let hold =
         Hold { token: &token.to_string(), worker: &order.worker, since: micros(now), until: after(now, order.lease) };
-    let (mut rows, blocked) = find_due(transaction, order.after_failure, now, order.limit)?;
+    let (mut rows, blocked) = find_due(transaction, order, now)?;
     put_aside(transaction, &blocked)?;
     claimed.blocked = blocked.len();
     dispatch(transaction, &mut rows, &hold)?;

@@ -6,7 +6,7 @@ use rusqlite::{Transaction, params};
 use super::super::aside::{MANY_BLOCKED, stands_before};
 use super::super::change::{Change, History};
 use super::super::columns::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
-use super::super::{KeyAfterFailure, Lease, Token};
+use super::super::{ClaimOrder, KeyAfterFailure, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
@@ -16,18 +16,24 @@ use crate::sqlite::{micros, read_row};
 /// that, for which an earlier event of their key is under way.
 pub(super) fn find_due(
     transaction: &Transaction<'_>,
-    after_failure: KeyAfterFailure,
+    order: &ClaimOrder,
     now: DateTime<Utc>,
-    room: usize,
 ) -> rusqlite::Result<(Vec<Row>, Vec<i64>)> {
+    let room = order.limit;
+    let except = match order.except.is_empty() {
+        true => "?3 = '[]'",
+        false => "event_type NOT IN (SELECT value FROM json_each(?3))",
+    };
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, ordering_key IS NOT NULL AND EXISTS (\
            SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked FROM outbox_event AS event \
-         WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 ORDER BY due_at, sequence LIMIT ?2",
-        stands_before(after_failure)
+         WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 AND {except} \
+         ORDER BY due_at, sequence LIMIT ?2",
+        stands_before(order.after_failure)
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let mut found = statement.query(params![micros(now), limit_of(room.saturating_add(MANY_BLOCKED))])?;
+    let except = serde_json::Value::from(order.except.clone()).to_string();
+    let mut found = statement.query(params![micros(now), limit_of(room.saturating_add(MANY_BLOCKED)), except])?;
     let (mut due, mut blocked) = (Vec::new(), Vec::new());
     while due.len() < room
         && let Some(row) = found.next()?
