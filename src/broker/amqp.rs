@@ -42,8 +42,8 @@ use lapin::{Acker, BasicProperties, Channel, Confirmation, ConnectionProperties,
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::link::Link;
-use super::message::{position_of_content, unreadable};
-use super::{Answer, Broker, Consumer, Delivery, Found, SendError, Unusable, read_message};
+use super::message::{Value, position_of_content, read as read_headers};
+use super::{Answer, Broker, Consumer, Delivery, Found, SendError, Unusable};
 use crate::cloudevents::{Binding, CloudEvent};
 use crate::state::{Dispatched, Pending};
 use crate::{Envelope, Facts, Untyped};
@@ -400,7 +400,7 @@ impl Consumer for Listener {
                 let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
                 let origin = destination(&[exchange, key, if key == self.queue { "" } else { &self.queue }]);
                 let redelivered = message.redelivered;
-                let delivery = Delivery::new(read(message, &self.queue)?, answer).redelivered(redelivered);
+                let delivery = Delivery::new(read(message, &self.queue), answer).redelivered(redelivered);
                 return Ok(Some(delivery.from_broker(Amqp::SYSTEM, Some(origin.into()))));
             }
             Some(Err(error)) => SendError::unreachable(format!("the queue {}: {error}", self.queue)),
@@ -417,7 +417,7 @@ impl fmt::Debug for Listener {
     }
 }
 
-fn read(message: lapin::message::Delivery, queue: &str) -> Result<Envelope<Pending>, SendError> {
+fn read(message: lapin::message::Delivery, queue: &str) -> Envelope<Pending> {
     let properties = &message.properties;
     let property = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
     let message_id = property(properties.message_id()).unwrap_or_default();
@@ -436,19 +436,15 @@ fn read(message: lapin::message::Delivery, queue: &str) -> Result<Envelope<Pendi
 
     let mut headers = Vec::new();
     if let Some(content_type) = property(properties.content_type()) {
-        headers.push(("content-type".to_owned(), content_type));
+        headers.push(("content-type".to_owned(), Value::Text(content_type)));
     }
     for (name, value) in properties.headers().iter().flat_map(|table| table.inner()) {
-        if !["ce-", "cloudEvents"].iter().any(|prefix| name.as_str().starts_with(prefix)) {
-            continue;
-        }
-        match text(value) {
-            Some(value) => headers.push((name.as_str().to_owned(), value)),
-            None => return unreadable(message.data, format!("the header {name} is no text, number or time"), &found),
+        if *value != AMQPValue::Void {
+            let value = text(value).map_or_else(|| Value::Other(format!("{value:?}")), Value::Text);
+            headers.push((name.as_str().to_owned(), value));
         }
     }
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    read_message(Binding::RabbitMq, headers, message.data, &found)
+    read_headers(Binding::RabbitMq, headers, message.data, &found)
 }
 
 /// The text that the standard has for a value.

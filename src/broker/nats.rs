@@ -457,7 +457,7 @@ impl Consumer for Listener {
         let failed = match session.connection.clone().unless_lost(session.messages.next()).await {
             Some(Some(Ok(message))) => {
                 let info = message.info().map_err(|error| SendError::transient(error.to_string()))?;
-                let (event, redelivered) = (read(&message, &info)?, info.delivered > 1);
+                let (event, redelivered) = (read(&message, &info), info.delivered > 1);
                 let reply = message.message.reply.ok_or_else(|| SendError::transient(NO_REPLY.to_owned()))?;
                 let answer = Confirm { inner: Arc::clone(&self.inner), reply };
                 let subject = message.message.subject.as_str().into();
@@ -481,7 +481,7 @@ impl fmt::Debug for Listener {
     }
 }
 
-fn read(message: &jetstream::Message, info: &jetstream::message::Info<'_>) -> Result<Envelope<Pending>, SendError> {
+fn read(message: &jetstream::Message, info: &jetstream::message::Info<'_>) -> Envelope<Pending> {
     // A stream that was deleted and made again counts from 1 again: so the time too.
     let position = format!("{} {} {}", info.stream, info.stream_sequence, info.published.timestamp_micros());
     let found = Found { place: &message.subject, position: &position, at: info.published };
