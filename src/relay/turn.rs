@@ -18,6 +18,9 @@ use crate::hop::Hop;
 use crate::outbox::{Claim, ClaimOrder, Claimed, HeldLease, LeaseLost, Settlement, Store, StoreError};
 use crate::{AnyEnvelope, DeliveryStatus};
 
+/// How long sends that end are gathered for the next claim, where there are few of them.
+const BATCH_WAIT: Duration = Duration::from_millis(50);
+
 /// How much later than this process reckons an event may be due by the database's clock.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
 
@@ -27,6 +30,8 @@ pub(super) struct Turn<'a, S, B> {
     held: HashMap<Id, Held>,
     /// How many claims were made.
     claims: u64,
+    /// When the next is made for less than a batch.
+    claims_anyhow_at: Option<Instant>,
     unsettled: Vec<Settlement>,
     cancel: watch::Sender<bool>,
     /// Whether the broker can be reached.
@@ -79,6 +84,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             sends: JoinSet::new(),
             held: HashMap::new(),
             claims: 0,
+            claims_anyhow_at: None,
             unsettled: Vec::new(),
             cancel: watch::Sender::new(false),
             broker: Watch::default(),
@@ -117,6 +123,10 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 return self.summary;
             }
             let due = [self.next_due, self.refusal_ends()].into_iter().flatten().min();
+            let gathered = self.claims_anyhow_at.filter(|_| {
+                let gathers = self.hungry && self.room() > 0 && self.unsettled.is_empty();
+                gathers && stopping.is_none() && !self.broker.pause.is_on() && self.pause_ends().is_none()
+            });
             let (pause, due) = (self.pause_ends(), due.filter(|_| !self.hungry && stopping.is_none()));
             tokio::select! {
                 biased;
@@ -132,6 +142,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                     self.cancel.send_replace(true);
                 }
                 () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
+                () = sleep_until(gathered.unwrap_or_else(Instant::now)), if gathered.is_some() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     (self.hungry, self.next_due) = (true, None);
                 }
@@ -157,10 +168,10 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             return self.sends.is_empty();
         }
         // A batch, rather than one event for each that ends. Sends that have outlived a whole batch may hang for long: half of
-        // the room that they leave is enough.
+        // the room that they leave is enough; and nobody waits long for a batch.
         let hanging = self.held.values().filter(|held| held.claim.saturating_add(1) < self.claims).count();
-        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2);
-        self.room() >= enough.max(1)
+        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2).max(1);
+        self.room() >= enough || self.room() > 0 && self.claims_anyhow_at.is_some_and(|at| at <= Instant::now())
     }
 
     /// When the longer of the two pauses is over, if one is on.
@@ -235,6 +246,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         }
         if !claimed.claims.is_empty() {
             self.claims = self.claims.saturating_add(1);
+            self.claims_anyhow_at = Instant::now().checked_add(BATCH_WAIT);
         }
         for claim in claimed.claims {
             self.relay.trail.record(Action::Dispatch, &claim, DeliveryStatus::Dispatched, claim.claimed_at());

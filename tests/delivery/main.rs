@@ -9,6 +9,7 @@ mod broker;
 mod desk;
 #[cfg(feature = "sqlite")]
 mod inbox;
+mod outage;
 mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
