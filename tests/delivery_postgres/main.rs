@@ -3,7 +3,10 @@
 #![cfg(feature = "postgres")]
 
 mod enqueue;
+mod hostile;
 mod inbox;
+mod place;
+mod pooler;
 #[path = "../support/servers.rs"]
 mod servers;
 

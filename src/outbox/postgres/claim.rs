@@ -16,8 +16,8 @@ use crate::postgres::{Link, at, limit, maybe_at, micros, read_row};
 use crate::state::Dispatched;
 
 /// How many entries of the index of what is due this session has read so far, and the time now.
-const READ: &str =
-    "SELECT pg_stat_get_xact_tuples_returned('outbox_due'::regclass) AS read, statement_timestamp() AS now";
+const READ: &str = "SELECT coalesce(pg_stat_get_xact_tuples_returned(to_regclass('outbox_due')), 0) AS read, \
+     statement_timestamp() AS now";
 
 /// Begins a transaction, fails the attempts of events whose lease has ended, and takes what is due; says where it began.
 pub(super) async fn claim(
