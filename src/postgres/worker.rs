@@ -89,8 +89,8 @@ impl Worker {
     /// The connection of people: what they ask and decide takes its time, and holds no relay up. Where the database has none
     /// to give, or not soon, one of the others.
     pub(crate) async fn hold_for_people(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
-        let own = async { self.link_in(self.people.lock().await, doing).await };
-        match timeout(SECOND, own).await {
+        let slot = self.people.lock().await;
+        match timeout(SECOND, self.link_in(slot, doing)).await {
             Ok(Ok(held)) => Ok(held),
             _ => self.hold(doing).await,
         }

@@ -2,6 +2,7 @@
 //! test has a schema of its own, and drops it.
 #![cfg(feature = "postgres")]
 
+mod beside;
 mod enqueue;
 mod hostile;
 mod inbox;
