@@ -137,7 +137,8 @@ impl Begun {
 
     /// What the row is to be again, or that there is to be none; nothing where the attempt is not the last of the event.
     pub(crate) fn taken_back(self, row: Option<Row>) -> Option<Option<Row>> {
-        let is_last = |row: Row| row.status == "retrying" && row.attempts == self.attempts && never_ended(&row);
+        // Another consumer may have taken it for the last one, and for one that never ended.
+        let is_last = |row: Row| row.attempts == self.attempts && never_ended(&row) && row.status != "skipped";
         row.is_some_and(is_last).then_some(self.before)
     }
 }

@@ -82,7 +82,7 @@ impl Rules {
     ///
     /// It is meant for the time of an upgrade, while consumers that know a new kind or version run beside some that do not
     /// yet. Where none ever knows it, it comes again for ever, and a broker that keeps an order holds back what follows it. A
-    /// message that [cannot be read](crate::guide::brokers) is a dead letter all the same.
+    /// message that cannot be read is a dead letter all the same.
     ///
     /// ```
     /// use integration_automation_patterns::inbox::Rules;

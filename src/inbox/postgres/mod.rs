@@ -12,15 +12,16 @@
 //! postgres::install(&mut erp).await?;
 //! let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
 //!
-//! while let Some(delivery) = listener.next().await? {
-//!     match postgres::receive(erp.transaction().await?, delivery, &rules).await? {
-//!         Receipt::New(first) => {
-//!             let lead = first.event().payload().bytes();
-//!             first.transaction().execute("INSERT INTO customer VALUES ($1)", &[&lead]).await?;
-//!             first.commit().await?.confirm().await?; // the effect and its memory are committed, and then the broker is told
-//!         }
-//!         Receipt::Duplicate(seen) | Receipt::Rejected(seen) => seen.confirm().await?,
+//! // One delivery: an error drops it, and it comes again. A consumer is a loop that no error ends, as at `process`.
+//! let Some(delivery) = listener.next().await? else { return Ok(()) };
+//! match postgres::receive(erp.transaction().await?, delivery, &rules).await? {
+//!     Receipt::New(first) => {
+//!         let lead = first.event().payload().bytes();
+//!         first.transaction().execute("INSERT INTO customer VALUES ($1)", &[&lead]).await?;
+//!         first.commit().await?.confirm().await?; // the effect and its memory are committed, and then the broker is told
 //!     }
+//!     Receipt::Duplicate(seen) | Receipt::Rejected(seen) => seen.confirm().await?,
+//!     Receipt::Left(again) => again.retry().await?,
 //! }
 //! # Ok(())
 //! # }
@@ -196,9 +197,28 @@ async fn take_in<'c, A>(
 /// ```no_run
 /// use integration_automation_patterns::broker::Consumer;
 /// use integration_automation_patterns::inbox::{Rules, postgres};
+/// use std::time::Duration;
 ///
-/// # async fn consume(mut erp: tokio_postgres::Client, mut listener: impl Consumer, rules: Rules) {
-/// while !erp.is_closed() {
+/// # async fn consume(mut listener: impl Consumer, rules: Rules) {
+/// let connect = async || {
+///     let (erp, connection) = tokio_postgres::connect("host=127.0.0.1 user=erp", tokio_postgres::NoTls).await?;
+///     tokio::spawn(connection);
+///     Ok::<_, tokio_postgres::Error>(erp)
+/// };
+/// let mut erp = None;
+/// loop {
+///     let client = match erp.take().filter(|client: &tokio_postgres::Client| !client.is_closed()) {
+///         Some(client) => Ok(client),
+///         None => connect().await,
+///     };
+///     let mut client = match client {
+///         Ok(client) => client,
+///         Err(error) => {
+///             eprintln!("{error}");
+///             tokio::time::sleep(Duration::from_secs(1)).await;
+///             continue;
+///         }
+///     };
 ///     let delivery = match listener.next().await {
 ///         Ok(Some(delivery)) => delivery,
 ///         Ok(None) => return,
@@ -207,14 +227,18 @@ async fn take_in<'c, A>(
 ///             continue;
 ///         }
 ///     };
-///     let handled = postgres::process(&mut erp, delivery, &rules, async |transaction, event| {
+///     let handled = postgres::process(&mut client, delivery, &rules, async |transaction, event| {
 ///         transaction.execute("INSERT INTO customer VALUES ($1)", &[&event.payload().bytes()]).await?;
 ///         Ok(())
 ///     });
-///     match handled.await {
-///         Ok(handled) => drop(handled.tell().await),
-///         Err(error) => eprintln!("{error}"), // the event comes again
+///     let told = match handled.await {
+///         Ok(handled) => handled.tell().await.map_err(|error| error.to_string()),
+///         Err(error) => Err(error.to_string()),
+///     };
+///     if let Err(error) = told {
+///         eprintln!("{error}"); // the event comes again: as a duplicate, where its effect is stored
 ///     }
+///     erp = Some(client);
 /// }
 /// # }
 /// ```
@@ -355,13 +379,11 @@ pub(super) fn is_of_the_database(error: &Error) -> bool {
     let Some(state) = error.code() else {
         return error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>());
     };
-    const READ_ONLY: SqlState = SqlState::READ_ONLY_SQL_TRANSACTION;
-    let class = state.code().get(..2).unwrap_or_default();
-    match class {
-        "08" | "53" | "58" => true,
+    match state.code().get(..2).unwrap_or_default() {
+        "08" | "53" => true,
         "40" => *state != SqlState::T_R_INTEGRITY_CONSTRAINT_VIOLATION,
         "57" => *state != SqlState::QUERY_CANCELED,
-        _ => *state == SqlState::LOCK_NOT_AVAILABLE || *state == READ_ONLY,
+        _ => [SqlState::LOCK_NOT_AVAILABLE, SqlState::SYSTEM_ERROR, SqlState::IO_ERROR].contains(state),
     }
 }
 

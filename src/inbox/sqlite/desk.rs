@@ -98,8 +98,7 @@ pub fn stalled(
     Ok(desk::stalled(rows.map_err(|error| StoreError::new("listing stalled events", error))?))
 }
 
-/// Rows in a state, and received at this time or before, with that time. The first condition is that of their index, in its
-/// words, by which SQLite knows it.
+/// Rows in a state, and received at this time or before, with that time.
 fn list(
     connection: &Connection,
     status: &str,
@@ -107,13 +106,7 @@ fn list(
     before: DateTime<Utc>,
     limit: usize,
 ) -> rusqlite::Result<Vec<(Row, DateTime<Utc>)>> {
-    let sql = format!(
-        "SELECT {COLUMNS}, received_at FROM inbox_event WHERE status IN ('retrying', 'failed') AND status = ?1 \
-         AND received_at <= ?2 AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
-         AND (?5 IS NULL OR source_system = ?5) AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
-         AND (?7 IS NULL OR failed_at >= ?7) ORDER BY received_at LIMIT ?8"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&listing())?;
     let values = params![
         status,
         micros(before),
@@ -125,6 +118,16 @@ fn list(
         i64::try_from(limit).unwrap_or(i64::MAX),
     ];
     statement.query_map(values, |row| Ok((read_row(row)?, any_moment(row.get("received_at")?))))?.collect()
+}
+
+/// The first condition is that of the index, in its words, by which SQLite knows it.
+fn listing() -> String {
+    format!(
+        "SELECT {COLUMNS}, received_at FROM inbox_event WHERE status IN ('retrying', 'failed') AND status = ?1 \
+         AND received_at <= ?2 AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
+         AND (?5 IS NULL OR source_system = ?5) AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
+         AND (?7 IS NULL OR failed_at >= ?7) ORDER BY received_at LIMIT ?8"
+    )
 }
 
 /// Takes a dead letter of the inbox up again, or an event that waits for [another delivery](stalled), inside the caller's
@@ -183,4 +186,26 @@ pub fn discard(
         Ok(true)
     };
     work().map_err(|error: rusqlite::Error| StoreError::new("discarding a dead letter", error))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_use_their_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::install(&mut connection).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", listing())).unwrap();
+        for place in 1..=statement.parameter_count() {
+            statement.raw_bind_parameter(place, None::<i64>).unwrap();
+        }
+        let mut plan = String::new();
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            plan.push_str(&row.get::<_, String>("detail").unwrap());
+        }
+        assert_eq!(plan, "SEARCH inbox_event USING INDEX inbox_failed (received_at<?)");
+    }
 }

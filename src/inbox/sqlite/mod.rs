@@ -51,7 +51,7 @@ use crate::outbox::columns::Row;
 use crate::schema::Part;
 use crate::sqlite::{self as database, now};
 use crate::state::Acknowledged;
-use crate::{AnyEnvelope, Envelope};
+use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 
 /// The table, as it is made: with what each column means.
 pub const SCHEMA: &str = include_str!("../schema_sqlite.sql");
@@ -304,21 +304,15 @@ fn store<A>(connection: &mut Connection, ended: Ended<A>) -> Result<Handled<A>, 
         return Err(error);
     }
     hop.end(Ok("duplicate"));
-    trail.record(Action::Duplicate, &event, crate::DeliveryStatus::Acknowledged, at);
+    trail.record(Action::Duplicate, &event, DeliveryStatus::Acknowledged, at);
     Ok(Handled::Duplicate(Committed::new(answer)))
 }
 
 /// Whether SQLite refuses what it would have refused of every event: it is busy, or has no room, or its disk fails.
 pub(super) fn is_of_the_database(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{
-        CannotOpen, DatabaseBusy, DiskFull, FileLockingProtocolFailed, OutOfMemory, ReadOnly, SystemIoFailure,
-    };
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            CannotOpen | DatabaseBusy | DiskFull | FileLockingProtocolFailed | OutOfMemory | ReadOnly | SystemIoFailure
-        )
-    )
+    use ErrorCode::{DatabaseBusy, DiskFull, FileLockingProtocolFailed, OutOfMemory, SystemIoFailure};
+    let code = error.sqlite_error_code();
+    matches!(code, Some(DatabaseBusy | DiskFull | FileLockingProtocolFailed | OutOfMemory | SystemIoFailure))
 }
 
 impl<A> First<Transaction<'_>, A> {
