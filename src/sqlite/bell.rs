@@ -11,7 +11,7 @@ use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 use tokio::sync::Notify;
 
 /// How long it is silent after each ring: another program that writes all the time keeps nobody busy.
-const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// Rings while it exists.
 #[derive(Debug)]

@@ -29,13 +29,11 @@ const STEPS: i32 = 10_000;
 /// How long wake-ups by commits are apart, whatever others commit.
 const APART: Duration = Duration::from_millis(20);
 
-/// How long it is waited for the kernel before the database is asked all the same.
-#[cfg(target_os = "linux")]
+/// How long it is waited for the kernel's word before the database is asked all the same.
 const UNTOLD: Duration = Duration::from_secs(1);
 
-/// When it is looked whether what was written is committed, after the kernel has told of it: the log is written, and then
-/// forced to the disk, before others see the commit.
-#[cfg(target_os = "linux")]
+/// When it is looked whether what was written is committed, each time after the last: the log is written, and then forced
+/// to the disk, before others see the commit.
 const LOOKS: [Duration; 8] = [
     Duration::ZERO,
     Duration::from_millis(1),
@@ -195,40 +193,18 @@ impl Shared {
 
     /// Waits until another connection may have committed something since the database had this version.
     ///
-    /// Where the kernel tells of writes, it is asked when there was one, and once a second; elsewhere every 20 ms.
+    /// Where the kernel tells of writes, it is looked a few times after each, and once a second; elsewhere every 20 ms.
     pub(crate) async fn wait(&self, seen: impl Fn() -> i64, at_most: Duration) {
         let began = Instant::now();
-        let left = || at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero());
-        while let Some(left) = left() {
-            let looks = self.written(left).await;
-            for look in looks {
-                tokio::time::sleep(*look).await;
-                if self.version().await.is_none_or(|version| version != seen()) {
-                    return self.keep_apart().await;
-                }
+        let mut looks = [].iter();
+        while let Some(left) = at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+            let pause = looks.next().copied().unwrap_or(UNTOLD);
+            if self.0.is_written_within(pause.min(left)).await {
+                looks = LOOKS.iter();
+            } else if began.elapsed() < at_most && self.version().await.is_none_or(|version| version != seen()) {
+                return self.keep_apart().await;
             }
         }
-    }
-
-    /// Waits for a write, and says when to look whether it is committed.
-    #[cfg(target_os = "linux")]
-    async fn written(&self, left: Duration) -> &'static [Duration] {
-        let Some(bell) = self.0.bell() else {
-            tokio::time::sleep(left.min(APART)).await;
-            return &[Duration::ZERO];
-        };
-        match tokio::time::timeout(left.min(UNTOLD), bell.rung()).await {
-            Ok(()) => &LOOKS,
-            // The caller looks for itself when its time is over.
-            Err(_) if left <= UNTOLD => &[],
-            Err(_) => &[Duration::ZERO],
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    async fn written(&self, left: Duration) -> &'static [Duration] {
-        tokio::time::sleep(left.min(APART)).await;
-        &[Duration::ZERO]
     }
 
     /// A number that changes when another connection commits; nothing where the next call has something to tell.
@@ -358,6 +334,24 @@ impl Inner {
         }
         install(&mut open.connection, self.part)?;
         Ok(open)
+    }
+
+    /// Waits for a write, and says whether there was one.
+    #[cfg(target_os = "linux")]
+    async fn is_written_within(&self, time: Duration) -> bool {
+        match self.bell() {
+            Some(bell) => !time.is_zero() && tokio::time::timeout(time, bell.rung()).await.is_ok(),
+            None => {
+                tokio::time::sleep(time.min(APART)).await;
+                false
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    async fn is_written_within(&self, time: Duration) -> bool {
+        tokio::time::sleep(time.min(APART)).await;
+        false
     }
 
     /// The bell of the file; nothing where none can be hung.

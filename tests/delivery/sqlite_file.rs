@@ -138,6 +138,62 @@ async fn a_log_that_was_replaced_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_restored_file_is_as_the_guide_says() {
+    let guide = include_str!("../../src/guide/operating.md");
+    let database = Sqlite::fresh().await;
+    enqueue(&database.path, &["1"]);
+    let backup = back_up(&database.path);
+    enqueue(&database.path, &["2"]);
+    for claim in claim(&database, "relay-1", 10).await.claims {
+        settle(&database, claim.acknowledge()).await;
+    }
+    let sequence = |id: &str| -> i64 {
+        let sql = "SELECT sequence FROM outbox_event WHERE id = ?1";
+        Connection::open(&database.path).unwrap().query_row(sql, [id], |row| row.get(0)).unwrap()
+    };
+    let second = sequence("2");
+    restore(&database.path, &backup);
+    let restored = database.another().await;
+    assert_eq!(restored.verify().await.unwrap(), [], "the books are those of the backup");
+    assert_eq!(restored.counts().await.unwrap().of(DeliveryStatus::Pending), 1, "sent after it, and pending again");
+    enqueue(&database.path, &["3"]);
+    assert_eq!(sequence("3"), second, "the number is given again");
+
+    // An event that failed once, and one that did not, are sent again by the guide's SQL.
+    for _ in 0..2 {
+        for claim in restored.claim(&order("relay-2", 10)).await.unwrap().claims {
+            let fails = claim.id() == &id("1") && claim.attempts() == 1;
+            let settlement = if fails { claim.fail("timeout") } else { claim.acknowledge() };
+            assert_eq!(restored.settle(&[settlement]).await.unwrap(), []);
+        }
+        make_due(&database).await;
+    }
+    assert_eq!(restored.counts().await.unwrap().of(DeliveryStatus::Acknowledged), 2);
+    let sql = guide.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the guide has the SQL");
+    database.sql(&sql.replace("1767600000000000", "0")).await;
+    assert_eq!(restored.verify().await.unwrap(), []);
+    let again = restored.claim(&order("relay-2", 10)).await.unwrap().claims;
+    assert_eq!(ids(&again), ["1", "3"]);
+}
+
+#[tokio::test]
+async fn the_room_of_what_is_purged_is_given_back_by_a_vacuum() {
+    let database = Sqlite::fresh().await;
+    let many = (0..2_000).map(|number| event(&number.to_string())).collect();
+    database.enqueue(many, true).await;
+    database.sql("UPDATE outbox_event SET status = 'acknowledged', attempts = 1, due_at = NULL, done_at = 1").await;
+    database.sql("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let size = || fs::metadata(&database.path).unwrap().len();
+    let full = size();
+    assert_eq!(database.outbox().purge(Duration::ZERO, 10_000).await.unwrap(), 2_000);
+    database.sql("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    assert!(size() >= full, "it stays as large as it was");
+    database.sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").await;
+    assert!(size() < full / 4, "{} of {full}", size());
+    assert_eq!(database.outbox().counts().await.unwrap().total(), 0, "the relay's file is the same one");
+}
+
+#[tokio::test]
 async fn a_database_in_memory_and_an_address_are_what_they_were() {
     let memory = sqlite::Outbox::open(":memory:").unwrap();
     assert!(memory.claim(&order("relay-1", 1)).await.unwrap().claims.is_empty());
