@@ -1,5 +1,16 @@
 //! The suite on NATS, and what is JetStream's own.
 
+mod durable;
+mod frozen;
+mod given_back;
+mod login;
+mod messages;
+mod own;
+mod place;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

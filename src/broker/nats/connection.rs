@@ -150,10 +150,10 @@ impl Connecting {
 
 /// What a connection was refused for.
 fn refusal(error: &ConnectError) -> String {
-    let why = reason(error);
     if error.kind() == ConnectErrorKind::AuthorizationViolation {
-        return format!("{why}: the server knows no such login");
+        return "authorization violation: the server knows no such login".to_owned();
     }
+    let why = reason(error);
     let mut cause = error.source();
     while let Some(error) = cause {
         let tls = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

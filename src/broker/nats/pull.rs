@@ -19,8 +19,8 @@ use crate::broker::SendError;
 
 /// How long the server keeps a request that it has nothing for.
 const EXPIRES: Duration = Duration::from_secs(30);
-/// How often it says that it is there meanwhile.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often it says that it is there meanwhile: as often as an answer may take, within these.
+const HEARTBEAT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// How long what is on its way to a listener that has ended is waited for.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
@@ -54,6 +54,7 @@ impl Pull {
         let subscriber = connection.subscribe(inbox.clone()).await?;
         let next = format!("{API}.CONSUMER.MSG.NEXT.{}.{}", durable.stream, durable.name);
         let (batch, expires) = (batch(&found), expires(&found));
+        let heartbeat = inner.settings.answer_within.clamp(HEARTBEAT.0, HEARTBEAT.1);
         Ok(Self {
             listening,
             giving_back: GivingBack::start(inner),
@@ -63,7 +64,7 @@ impl Pull {
             next,
             batch,
             expires,
-            heartbeat: HEARTBEAT.min(expires.checked_div(2).unwrap_or(expires)),
+            heartbeat: heartbeat.min(expires.checked_div(2).unwrap_or(expires)),
             unread,
             asked: 0,
             heard: Instant::now(),
@@ -168,14 +169,20 @@ impl Drop for Pull {
     /// What was fetched and handed to nobody goes back at once.
     fn drop(&mut self) {
         let (Some(mut subscriber), Ok(runtime)) = (self.subscriber.take(), Handle::try_current()) else { return };
-        let giving_back = self.giving_back.clone();
+        let (connection, giving_back) = (self.connection.clone(), self.giving_back.clone());
+        let info = format!("CONSUMER.INFO.{}.{}", self.durable.stream, self.durable.name);
         runtime.spawn(async move {
             // First the server is told to send no more, then what has come is given back.
             let _ = timeout(LAST_MESSAGES, subscriber.drain()).await;
+            let mut fetched = Vec::new();
             while let Ok(Some(message)) = timeout(LAST_MESSAGES, subscriber.next()).await {
-                if let Some(reply) = message.reply.filter(|reply| is_for_an_answer(reply)) {
-                    giving_back.give_back(reply, Duration::ZERO);
-                }
+                fetched.extend(message.reply.filter(|reply| is_for_an_answer(reply)));
+            }
+            // Asked about the consumer, the server forgets requests that nobody waits for any more. Servers of 2.9 lose the first
+            // message that comes back while there is one.
+            let _ = connection.api(&info, Vec::new()).await;
+            for reply in fetched {
+                giving_back.give_back(reply, Duration::ZERO);
             }
         });
     }

@@ -1,10 +1,13 @@
 //! Messages that the client library cannot read, with headers that are no UTF-8 or have a blank in a name: it ends the
 //! connection over each, whenever it comes. So they are taken from the stream itself, which hands out their bytes.
 
+use std::cmp::Reverse;
+
 use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::stream::RawMessage;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokio::task::JoinSet;
 
 use super::connection::Connection;
 use super::pulled::Pulled;
@@ -14,20 +17,22 @@ use crate::broker::message::Value;
 /// How many messages are looked at: with the others answered meanwhile, the next look begins at one that nobody can read.
 const MOST: u64 = 200;
 
-/// Those among the unanswered messages of a consumer, the oldest of them last.
+/// Those among the unanswered messages of a consumer, the oldest of them last. A login that may not look at the stream finds
+/// none, and reads everything else all the same.
 pub(super) async fn unread(connection: &Connection, found: &Info) -> Vec<Pulled> {
-    let mut unread = Vec::new();
     if found.num_ack_pending == 0 {
-        return unread;
+        return Vec::new();
     }
     let first = found.ack_floor.stream_sequence.saturating_add(1);
     let last = found.delivered.stream_sequence.min(first.saturating_add(MOST));
-    for sequence in (first..=last).rev() {
-        // A login that may not look at the stream reads everything else all the same.
-        let Ok(raw) = message(connection, &found.stream_name, sequence).await else { break };
-        unread.extend(raw.and_then(|raw| pulled(found, raw)));
+    let mut looks = JoinSet::new();
+    for sequence in first..=last {
+        let (connection, stream) = (connection.clone(), found.stream_name.clone());
+        looks.spawn(async move { message(&connection, &stream, sequence).await.ok().flatten() });
     }
-    unread
+    let mut raw: Vec<RawMessage> = looks.join_all().await.into_iter().flatten().collect();
+    raw.sort_by_key(|raw| Reverse(raw.sequence));
+    raw.into_iter().filter_map(|raw| pulled(found, raw)).collect()
 }
 
 /// The message, where the client cannot read it.
