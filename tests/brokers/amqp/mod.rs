@@ -1,13 +1,19 @@
 //! The suite on RabbitMQ, and what is AMQP's own.
 
+mod answers;
 mod routing;
+#[cfg(feature = "tls")]
+mod tls;
+mod waits;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use integration_automation_patterns::broker::amqp::{Amqp, Listener, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendError, SendErrorKind};
+use integration_automation_patterns::broker::{Answer, Broker, Consumer, Delivery, SendError, SendErrorKind};
+use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::{Envelope, Untyped};
 use lapin::options::{
@@ -115,6 +121,18 @@ fn event(id: &str) -> Envelope<Dispatched> {
         .build_at("2026-01-05T08:00:00.5Z".parse().unwrap())
         .unwrap()
         .dispatch()
+}
+
+/// Answers a delivery as one whose effect was.
+async fn tell<A: Answer>(delivery: Delivery<A>) -> Result<(), SendError> {
+    let mut inbox = rusqlite::Connection::open_in_memory().unwrap();
+    inbox::install(&mut inbox).unwrap();
+    let rules = Rules::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap();
+    inbox::process(&mut inbox, delivery, &rules, |_, _| Ok(())).unwrap().tell().await
+}
+
+async fn confirm<A: Answer>(delivery: Delivery<A>) {
+    tell(delivery).await.unwrap();
 }
 
 #[tokio::test]
