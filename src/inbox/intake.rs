@@ -122,8 +122,8 @@ pub(crate) fn begun(event: Record, attempts: u32, rules: &Rules, at: DateTime<Ut
 
 /// An attempt that was counted before its effect, to be taken back where it turns out to be none.
 pub(crate) struct Begun {
-    pub(crate) source_system: String,
-    pub(crate) id: String,
+    /// Its source system and id.
+    pub(crate) event: (String, String),
     attempts: i64,
     /// What the inbox had of the event before.
     before: Option<Row>,
@@ -131,15 +131,14 @@ pub(crate) struct Begun {
 
 impl Begun {
     pub(crate) fn new(row: &Row, before: Option<Row>) -> Self {
-        let (source_system, id) = (row.source_system.clone(), row.id.clone());
-        Self { source_system, id, attempts: row.attempts, before }
+        Self { event: (row.source_system.clone(), row.id.clone()), attempts: row.attempts, before }
     }
 
     /// What the row is to be again, or that there is to be none; nothing where the attempt is not the last of the event.
-    pub(crate) fn taken_back(self, row: Option<Row>) -> Option<Option<Row>> {
+    pub(crate) fn taken_back(&self, row: Option<Row>) -> Option<Option<Row>> {
         // Another consumer may have taken it for the last one, and for one that never ended.
         let is_last = |row: Row| row.attempts == self.attempts && never_ended(&row) && row.status != "skipped";
-        row.is_some_and(is_last).then_some(self.before)
+        row.is_some_and(is_last).then(|| self.before.clone())
     }
 }
 

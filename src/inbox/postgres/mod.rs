@@ -174,7 +174,7 @@ async fn take_in<'c, A>(
         tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
         attempt
     };
-    let (hop, trail, outermost) = (hop.process(&event), rules.own_trail(), outermost == Some(true));
+    let (hop, trail, outermost) = (hop.process(&event), rules.trail.clone(), outermost == Some(true));
     Ok(Receipt::New(First { transaction, outermost, event, answer, hop, trail }))
 }
 
@@ -248,23 +248,22 @@ pub async fn process<A>(
     rules: &Rules,
     effect: impl AsyncFnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
 ) -> Result<Handled<A>, StoreError> {
-    let event = (delivery.facts().source_system().to_owned(), delivery.facts().id().to_string());
-    let owed = rules.owed().remove(&event);
+    let owed = rules.owed().take(delivery.facts());
     let mut begun = None;
     let attempt = async {
         if delivery.is_redelivered() {
-            begun = begin_attempt(client, &delivery, rules, owed).await?;
+            begun = begin_attempt(client, &delivery, rules, owed.is_some()).await?;
         }
-        attempt(client, delivery, rules, owed || begun.is_some(), effect).await
+        attempt(client, delivery, rules, owed.is_some() || begun.is_some(), effect).await
     };
     let handled = attempt.await;
     if handled.is_err() {
-        let is_owed = match begun.filter(|_| !owed) {
-            Some(begun) => take_back(client, begun).await.is_err(),
-            None => owed,
+        let event = match begun {
+            Some(begun) if owed.is_none() => take_back(client, &begun).await.err().map(|_| begun.event),
+            _ => owed,
         };
-        if is_owed {
-            rules.owed().insert(event);
+        if let Some(event) = event {
+            rules.owed().add(event);
         }
     }
     handled
@@ -336,9 +335,9 @@ async fn begin_attempt<A>(
 }
 
 /// Takes a counted attempt back that was none.
-async fn take_back(client: &mut Client, begun: Begun) -> Result<(), Error> {
+async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
     let transaction = client.transaction().await?;
-    let (source_system, id) = key(&begun.source_system, &begun.id);
+    let (source_system, id) = key(&begun.event.0, &begun.event.1);
     match begun.taken_back(find_row(&transaction, &source_system, &id).await?) {
         Some(Some(row)) => write(&transaction, row).await?,
         Some(None) => remove(&transaction, &source_system, &id).await?,

@@ -170,7 +170,7 @@ fn take_in<'c, A>(
         hop: hop.process(&event),
         event,
         answer,
-        trail: rules.own_trail(),
+        trail: rules.trail.clone(),
     }))
 }
 
@@ -194,18 +194,20 @@ pub fn process<A>(
     rules: &Rules,
     effect: impl FnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
 ) -> Result<Handled<A>, StoreError> {
-    let key = (delivery.facts().source_system().to_owned(), delivery.facts().id().to_string());
-    let owed = rules.owed().remove(&key);
+    let owed = rules.owed().take(delivery.facts());
     let mut begun = None;
     let attempt = || {
         if delivery.is_redelivered() {
-            begun = begin_attempt(connection, &delivery, rules, owed)?;
+            begun = begin_attempt(connection, &delivery, rules, owed.is_some())?;
         }
-        attempt(connection, delivery, rules, owed || begun.is_some(), effect)
+        attempt(connection, delivery, rules, owed.is_some() || begun.is_some(), effect)
     };
     let handled = attempt();
-    if handled.is_err() && (owed || begun.is_some_and(|begun| take_back(connection, begun).is_err())) {
-        rules.owed().insert(key);
+    if handled.is_err() {
+        let not_taken_back = || begun.filter(|begun| take_back(connection, begun).is_err()).map(|begun| begun.event);
+        if let Some(event) = owed.or_else(not_taken_back) {
+            rules.owed().add(event);
+        }
     }
     handled
 }
@@ -271,12 +273,12 @@ fn begin_attempt<A>(
 }
 
 /// Takes a counted attempt back that was none.
-fn take_back(connection: &mut Connection, begun: Begun) -> rusqlite::Result<()> {
+fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (source_system, id) = (begun.source_system.clone(), begun.id.clone());
-    match begun.taken_back(find_row(&transaction, &source_system, &id)?) {
+    let (source_system, id) = &begun.event;
+    match begun.taken_back(find_row(&transaction, source_system, id)?) {
         Some(Some(row)) => write(&transaction, row)?,
-        Some(None) => remove(&transaction, &source_system, &id)?,
+        Some(None) => remove(&transaction, source_system, id)?,
         None => return Ok(()),
     };
     transaction.commit()
