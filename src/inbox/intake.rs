@@ -1,6 +1,8 @@
 //! What is decided of a delivery, apart from what finds and stores it: first, another attempt, duplicate or dead letter; what
 //! its row becomes; and what the broker is told.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::fault::is_of_the_database;
@@ -68,25 +70,25 @@ impl Known {
 }
 
 /// What becomes of a delivery that the rules refuse.
-pub(crate) enum Refused {
+pub(crate) enum TurnedAway {
     Duplicate,
     /// It is a dead letter, and is to be stored as one.
     Dead,
     /// It is one already, or was given up.
     Known,
-    /// It is left to a consumer that knows its kind.
-    Left,
+    /// It is left to a consumer that knows its kind, and comes again after this wait.
+    Left(Duration),
 }
 
-impl Refused {
-    /// What the row of the event, where there is one, makes of it; `leaves`, where the rules leave it to others.
-    pub(crate) fn of(row: Option<&Row>, event: &Facts<Untyped>, leaves: bool) -> Self {
-        match row {
-            Some(row) if row.status == "processed" => Self::Duplicate,
-            Some(row) if leaves && is_unknown(row, event) => Self::Left,
+impl TurnedAway {
+    /// What the row of the event, where there is one, makes of it; and how long the rules leave it to others, where they do.
+    pub(crate) fn of(row: Option<&Row>, event: &Facts<Untyped>, leaves: Option<Duration>) -> Self {
+        let is_done = row.is_some_and(|row| row.status != "retrying" && !is_unknown(row, event));
+        match (row, leaves) {
+            (Some(row), _) if row.status == "processed" => Self::Duplicate,
+            (_, Some(wait)) if !is_done => Self::Left(wait),
             // What waits for another attempt is not waited for again: it is a dead letter too.
-            Some(row) if row.status != "retrying" => Self::Known,
-            _ if leaves => Self::Left,
+            (Some(row), _) if row.status != "retrying" => Self::Known,
             _ => Self::Dead,
         }
     }

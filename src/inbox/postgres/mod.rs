@@ -46,7 +46,7 @@ pub use self::desk::{counts, dead_letters, discard, forget, redrive, stalled};
 use self::rows::{find, find_row, key, literal, now, remove, unindexable, write, write_processed, write_unless_done};
 use super::fault::panicked;
 use super::intake::{
-    Begun, Ended, HAVING, Known, RECEIVING, Refused, STORING, Unkept, begun, faulty, handled, received, tell_fault,
+    Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty, handled, received, tell_fault,
     tell_processed, told_of, uncommitted,
 };
 use super::{Again, Committed, Fault, First, Handled, Receipt, Rules};
@@ -110,26 +110,28 @@ async fn take_in<'c, A>(
 ) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
     let (event, answer, hop) = received(delivery, rules);
     if let Some(refusal) = unindexable(&event).or_else(|| rules.refusal(&event)) {
-        let (row, leaves) = (find(&transaction, &event).await.map_err(fault)?, rules.leaves(&refusal));
-        return Ok(match (Refused::of(row.as_ref(), &event, leaves.is_some()), leaves) {
-            (Refused::Duplicate, _) => {
+        let row = find(&transaction, &event).await.map_err(fault)?;
+        return Ok(match TurnedAway::of(row.as_ref(), &event, rules.leaves(&refusal)) {
+            TurnedAway::Duplicate => {
                 hop.end(Ok("duplicate"));
                 rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
                 Receipt::Duplicate(Committed::new(answer))
             }
-            (Refused::Left, Some(wait)) => {
+            TurnedAway::Left(wait) => {
                 hop.end(Ok("left"));
                 rules.tell(Action::Release, &event, event.status(), Utc::now());
                 Receipt::Left(Again::new(answer, wait))
             }
-            (refused, _) => {
-                if matches!(refused, Refused::Dead) {
-                    let at = now(&transaction).await.map_err(fault)?;
-                    let dead = faulty(event, Fault::permanent(refusal.reason), at);
-                    write(&transaction, Row::of(&dead)).await.map_err(fault)?;
-                    transaction.commit().await.map_err(fault)?;
-                    rules.tell_fault(&dead, at);
-                }
+            TurnedAway::Dead => {
+                let at = now(&transaction).await.map_err(fault)?;
+                let dead = faulty(event, Fault::permanent(refusal.reason), at);
+                write(&transaction, Row::of(&dead)).await.map_err(fault)?;
+                transaction.commit().await.map_err(fault)?;
+                rules.tell_fault(&dead, at);
+                hop.end(Err("rejected"));
+                Receipt::Rejected(Committed::new(answer))
+            }
+            TurnedAway::Known => {
                 hop.end(Err("rejected"));
                 Receipt::Rejected(Committed::new(answer))
             }

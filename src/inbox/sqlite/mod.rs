@@ -39,7 +39,7 @@ pub use self::desk::{counts, dead_letters, discard, forget, redrive, stalled};
 use self::rows::{find, find_row, remove, write, write_processed, write_unless_done};
 use super::fault::caught;
 use super::intake::{
-    Begun, Ended, HAVING, Known, RECEIVING, Refused, STORING, Unkept, begun, faulty, handled, received, tell_fault,
+    Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty, handled, received, tell_fault,
     tell_processed, told_of, uncommitted,
 };
 use super::{Again, Committed, Fault, First, Handled, Receipt, Rules};
@@ -107,26 +107,28 @@ fn take_in<'c, A>(
     transaction.set_drop_behavior(DropBehavior::Rollback);
     let (event, answer, hop) = received(delivery, rules);
     if let Some(refusal) = rules.refusal(&event) {
-        let (row, leaves) = (find(&transaction, &event).map_err(fault)?, rules.leaves(&refusal));
-        return Ok(match (Refused::of(row.as_ref(), &event, leaves.is_some()), leaves) {
-            (Refused::Duplicate, _) => {
+        let row = find(&transaction, &event).map_err(fault)?;
+        return Ok(match TurnedAway::of(row.as_ref(), &event, rules.leaves(&refusal)) {
+            TurnedAway::Duplicate => {
                 hop.end(Ok("duplicate"));
                 rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
                 Receipt::Duplicate(Committed::new(answer))
             }
-            (Refused::Left, Some(wait)) => {
+            TurnedAway::Left(wait) => {
                 hop.end(Ok("left"));
                 rules.tell(Action::Release, &event, event.status(), Utc::now());
                 Receipt::Left(Again::new(answer, wait))
             }
-            (refused, _) => {
-                if matches!(refused, Refused::Dead) {
-                    let at = now(&transaction).map_err(fault)?;
-                    let dead = faulty(event, Fault::permanent(refusal.reason), at);
-                    write(&transaction, Row::of(&dead)).map_err(fault)?;
-                    transaction.commit().map_err(fault)?;
-                    rules.tell_fault(&dead, at);
-                }
+            TurnedAway::Dead => {
+                let at = now(&transaction).map_err(fault)?;
+                let dead = faulty(event, Fault::permanent(refusal.reason), at);
+                write(&transaction, Row::of(&dead)).map_err(fault)?;
+                transaction.commit().map_err(fault)?;
+                rules.tell_fault(&dead, at);
+                hop.end(Err("rejected"));
+                Receipt::Rejected(Committed::new(answer))
+            }
+            TurnedAway::Known => {
                 hop.end(Err("rejected"));
                 Receipt::Rejected(Committed::new(answer))
             }
