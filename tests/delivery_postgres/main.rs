@@ -8,6 +8,8 @@ mod hostile;
 mod inbox;
 mod place;
 mod pooler;
+#[cfg(feature = "tls")]
+mod secure;
 #[path = "../support/servers.rs"]
 mod servers;
 
