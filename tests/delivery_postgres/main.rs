@@ -8,6 +8,7 @@ mod hostile;
 mod inbox;
 mod place;
 mod pooler;
+mod roles;
 #[cfg(feature = "tls")]
 mod secure;
 #[path = "../support/servers.rs"]
