@@ -1,15 +1,18 @@
-//! The one connection that an adapter sends on: made when it is first needed, by one sender at a time, and made anew
-//! once it is broken.
+//! How an adapter connects: the one connection that it sends on ([`Link`]), made when it is first needed, by one sender at a
+//! time, and made anew once it is broken; and a listener's session ([`Beginning`]).
 
-use std::fmt::Display;
+use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+#[cfg(any(feature = "amqp", feature = "nats"))]
+use tokio::time::{Instant, sleep_until};
 
 use super::SendError;
+use crate::reason::reason;
 
 pub(super) struct Link<C> {
     state: Mutex<State<C>>,
@@ -37,7 +40,7 @@ impl<C: Clone + Send + 'static> Link<C> {
     /// The connection, made now where there is none that is alive, within the time given.
     ///
     /// Who waits while another one's try fails gets its failure: a server that is gone costs a hundred sends one try.
-    pub(super) async fn get<E: Display>(
+    pub(super) async fn get<E: Into<Box<dyn Error + Send + Sync>>>(
         &self,
         is_alive: impl Fn(&C) -> bool,
         within: Duration,
@@ -56,14 +59,14 @@ impl<C: Clone + Send + 'static> Link<C> {
         let connecting = state.connecting.get_or_insert_with(|| {
             tokio::spawn(async move {
                 match timeout(within, connect).await {
-                    Ok(made) => made.map_err(|error| error.to_string()),
+                    Ok(made) => made.map_err(|error| reason(&*error.into())),
                     Err(_) => Err(format!("no connection within {within:?}")),
                 }
             })
         });
         let made = connecting.await;
         state.connecting = None;
-        match made.unwrap_or_else(|ended| Err(ended.to_string())) {
+        match made.unwrap_or_else(|ended| Err(reason(&ended))) {
             Ok(connection) => {
                 state.connection = Some(connection.clone());
                 Ok(connection)
@@ -73,6 +76,59 @@ impl<C: Clone + Send + 'static> Link<C> {
                 self.failures.fetch_add(1, Ordering::SeqCst);
                 Err(SendError::unreachable(reason))
             }
+        }
+    }
+}
+
+/// How long a listener waits at least between two tries to begin, so that a loop around it does not spin.
+#[cfg(any(feature = "amqp", feature = "nats"))]
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
+/// A listener's session on its way. The try goes on where the call that began it is given up, so that a listener which is
+/// asked for a moment at a time begins all the same.
+#[cfg(any(feature = "amqp", feature = "nats"))]
+pub(super) struct Beginning<S> {
+    under_way: Option<JoinHandle<Result<S, SendError>>>,
+    last: Option<Instant>,
+}
+
+#[cfg(any(feature = "amqp", feature = "nats"))]
+impl<S> Default for Beginning<S> {
+    fn default() -> Self {
+        Self { under_way: None, last: None }
+    }
+}
+
+#[cfg(any(feature = "amqp", feature = "nats"))]
+impl<S: Send + 'static> Beginning<S> {
+    /// The session, begun now or by an earlier call, and no sooner than a second after the try before. Where it is not there
+    /// within the time given, the try is given up.
+    pub(super) async fn session(
+        &mut self,
+        within: Duration,
+        begin: impl Future<Output = Result<S, SendError>> + Send + 'static,
+    ) -> Result<S, SendError> {
+        let not_before = self.last.and_then(|last| last.checked_add(BETWEEN_TRIES));
+        let under_way = self.under_way.get_or_insert_with(|| {
+            tokio::spawn(async move {
+                if let Some(not_before) = not_before {
+                    sleep_until(not_before).await;
+                }
+                let begun = timeout(within, begin).await;
+                begun.unwrap_or_else(|_| Err(SendError::unreachable(format!("no session within {within:?}"))))
+            })
+        });
+        let begun = under_way.await;
+        (self.under_way, self.last) = (None, Some(Instant::now()));
+        begun.unwrap_or_else(|ended| Err(SendError::unreachable(reason(&ended))))
+    }
+}
+
+#[cfg(any(feature = "amqp", feature = "nats"))]
+impl<S> Drop for Beginning<S> {
+    fn drop(&mut self) {
+        if let Some(under_way) = &self.under_way {
+            under_way.abort();
         }
     }
 }
@@ -94,14 +150,18 @@ mod tests {
             async move {
                 tries.fetch_add(1, Ordering::SeqCst);
                 tokio::task::yield_now().await;
-                Err::<u8, _>("nobody listens")
+                Err::<u8, _>(std::io::Error::other("nobody listens"))
             }
         };
         let (first, second) = tokio::join!(link.get(|_| true, LONG, fail()), link.get(|_| true, LONG, fail()));
         assert_eq!(first, Err(SendError::unreachable("nobody listens")));
         assert_eq!(first, second);
         assert_eq!(tries.load(Ordering::SeqCst), 1, "one try for both");
-        assert_eq!(link.get(|_| true, LONG, async { Ok::<_, &str>(7) }).await, Ok(7), "the next one tries again");
+        assert_eq!(
+            link.get(|_| true, LONG, async { Ok::<_, std::io::Error>(7) }).await,
+            Ok(7),
+            "the next one tries again"
+        );
     }
 
     #[tokio::test]
@@ -109,22 +169,47 @@ mod tests {
         let link = Link::<u8>::default();
         let connect = async {
             tokio::task::yield_now().await;
-            Ok::<_, &str>(1)
+            Ok::<_, std::io::Error>(1)
         };
         tokio::select! {
             biased;
             _ = link.get(|_| true, LONG, connect) => {}
             () = std::future::ready(()) => {}
         }
-        assert_eq!(link.get(|_| true, LONG, async { Err("a second try") }).await, Ok(1));
+        assert_eq!(link.get(|_| true, LONG, async { Err(std::io::Error::other("a second try")) }).await, Ok(1));
     }
 
     #[tokio::test]
     async fn a_live_connection_is_kept_and_a_broken_one_replaced() {
         let link = Link::default();
-        let connect = |number: u8| async move { Ok::<_, &str>(number) };
+        let connect = |number: u8| async move { Ok::<_, std::io::Error>(number) };
         assert_eq!(link.get(|_| true, LONG, connect(1)).await, Ok(1));
         assert_eq!(link.get(|_| true, LONG, connect(2)).await, Ok(1));
         assert_eq!(link.get(|_| false, LONG, connect(3)).await, Ok(3));
+    }
+
+    #[cfg(any(feature = "amqp", feature = "nats"))]
+    #[tokio::test(start_paused = true)]
+    async fn a_session_begins_however_briefly_it_is_waited_for_and_a_try_a_second_is_made() {
+        let tries = Arc::new(AtomicU64::new(0));
+        let mut beginning = Beginning::default();
+        let began = Instant::now();
+        let session = loop {
+            let tries = Arc::clone(&tries);
+            let begin = async move {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                match tries.fetch_add(1, Ordering::SeqCst) {
+                    0..3 => Err(SendError::unreachable("nobody listens")),
+                    _ => Ok(7),
+                }
+            };
+            if let Ok(Ok(session)) = timeout(Duration::from_millis(3), beginning.session(LONG, begin)).await {
+                break session;
+            }
+        };
+        assert_eq!((session, tries.load(Ordering::SeqCst)), (7, 4));
+        assert!(began.elapsed() >= Duration::from_secs(3), "a second lies between two tries");
+        let never = beginning.session(Duration::from_secs(1), std::future::pending()).await;
+        assert_eq!(never, Err(SendError::unreachable("no session within 1s")));
     }
 }

@@ -64,6 +64,12 @@ impl Binding {
         }
     }
 
+    /// Whether a header carries an attribute.
+    #[cfg(feature = "delivery")]
+    pub(crate) fn has_attribute(self, header: &str) -> bool {
+        self.attribute(header).is_some()
+    }
+
     fn percent_encodes(self) -> bool {
         matches!(self, Self::Http | Self::Nats)
     }

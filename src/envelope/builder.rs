@@ -140,6 +140,15 @@ impl<P> Builder<P> {
         self.finish(created_at, EventId::generate_at)
     }
 
+    /// The envelope of what was received and must not get lost, by whom has seen to it that nothing of it is malformed.
+    #[cfg(all(feature = "delivery", feature = "cloudevents"))]
+    pub(crate) fn build_whatever_it_says(self, created_at: DateTime<Utc>) -> Envelope<Pending, P>
+    where
+        P: Payload,
+    {
+        self.make(to_micros(created_at), EventId::generate_at)
+    }
+
     /// What it began with, where nothing was built.
     #[cfg(feature = "cloudevents")]
     pub(crate) fn into_payload(self) -> P {
@@ -159,14 +168,22 @@ impl<P> Builder<P> {
         if let Err(cause) = check::<P>(self.payload.event_type(), &self.source_system, created_at) {
             return Err(Refused::new(self, cause));
         }
-        Ok(Envelope::new(Facts {
+        Ok(self.make(created_at, fresh))
+    }
+
+    #[inline]
+    fn make(self, created_at: DateTime<Utc>, fresh: fn(DateTime<Utc>) -> EventId) -> Envelope<Pending, P>
+    where
+        P: Payload,
+    {
+        Envelope::new(Facts {
             id: self.id.unwrap_or_else(|| fresh(created_at)),
             source_system: self.source_system,
             extras: self.extras,
             created_at,
             attempts: 0,
             payload: self.payload,
-        }))
+        })
     }
 }
 

@@ -1,5 +1,16 @@
 //! The suite on NATS, and what is JetStream's own.
 
+mod durable;
+mod frozen;
+mod given_back;
+mod login;
+mod messages;
+mod own;
+mod place;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -48,7 +59,7 @@ impl Server for JetStream {
     }
 
     async fn consumer(&self) -> Listener {
-        self.broker(self.address()).listen("erp").unwrap().answer_after(Duration::from_secs(2))
+        self.broker(self.address()).listen("erp").unwrap().answer_after(Duration::from_secs(2)).unwrap()
     }
 
     async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
@@ -100,7 +111,7 @@ async fn without_a_stream_the_reason_says_what_to_create() {
         let stream = &server.stream;
         let reason =
             format!("no stream takes in {stream}.a.b: create the stream {stream}, or let it have this subject");
-        assert_eq!(broker.send(&event("a.b")).await, Err(SendError::transient(reason)));
+        assert_eq!(broker.send(&event("a.b")).await, Err(SendError::unavailable(reason)));
         broker.create_stream(Duration::from_secs(60)).await.unwrap();
         broker.create_stream(Duration::from_secs(60)).await.unwrap(); // it is there
         broker.send(&event("a.b")).await.unwrap();
@@ -120,7 +131,7 @@ async fn a_listener_for_some_types_gets_no_other() {
         broker.send(&event("crm.lead.created")).await.unwrap();
         let other = Envelope::builder("crm", Untyped::new("crm.order.placed", b"{}")).build().unwrap().dispatch();
         broker.send(&other).await.unwrap();
-        let mut listener = broker.listen("billing").unwrap().only("crm.order.>");
+        let mut listener = broker.listen("billing").unwrap().only("crm.order.>").unwrap();
         let delivery = listener.next().await.unwrap().unwrap();
         assert_eq!(delivery.facts().event_type(), "crm.order.placed");
         server.remove().await;
@@ -138,7 +149,7 @@ async fn with_one_unanswered_a_retry_changes_no_order() {
             let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).id(id.parse().unwrap());
             broker.send(&event.build().unwrap().dispatch()).await.unwrap();
         }
-        let mut listener = server.consumer().await.unanswered(1);
+        let mut listener = server.consumer().await.unanswered(1).unwrap();
         assert_eq!(the_first_failing(&mut listener, 3).await, ["1", "1", "2"]);
         server.remove().await;
     })

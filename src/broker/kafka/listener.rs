@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Envelope;
-use crate::broker::message::unreadable;
-use crate::broker::{Answer, Broker, Consumer, Delivery, Found, SendError, read_message};
+use crate::broker::message::{Value, read as read_message};
+use crate::broker::{Answer, Broker, Consumer, Delivery, Found, SendError};
 use crate::cloudevents::Binding;
 use crate::state::Pending;
 
@@ -198,7 +198,7 @@ impl Listener {
             reading,
             answered: false,
         };
-        let delivery = Delivery::new(read(message)?, answer).redelivered(redelivered);
+        let delivery = Delivery::new(read(message), answer).redelivered(redelivered);
         Ok(Some(delivery.from_broker(super::Kafka::SYSTEM, Some(message.topic().into()))))
     }
 }
@@ -250,24 +250,17 @@ impl fmt::Debug for Listener {
     }
 }
 
-fn read(message: &BorrowedMessage<'_>) -> Result<Envelope<Pending>, SendError> {
+fn read(message: &BorrowedMessage<'_>) -> Envelope<Pending> {
     let body = message.payload().unwrap_or_default().to_vec();
     let millis = message.timestamp().to_millis();
     // A topic that was deleted and made again counts from 0 again: so the time too.
     let position = format!("{} {} {}", message.partition(), message.offset(), millis.unwrap_or_default());
     let at = millis.and_then(DateTime::from_timestamp_millis).unwrap_or_else(Utc::now);
     let found = Found { place: message.topic(), position: &position, at };
-    let mut headers = Vec::new();
-    for header in message.headers().iter().flat_map(|headers| headers.iter()) {
-        match header.value.map(str::from_utf8).transpose() {
-            Ok(value) => headers.push((header.key, value.unwrap_or_default())),
-            Err(_) if header.key.starts_with("ce_") || header.key.eq_ignore_ascii_case("content-type") => {
-                return unreadable(body, format!("the header {} is no text", header.key), &found);
-            }
-            Err(_) => {}
-        }
-    }
-    read_message(Binding::Kafka, headers, body, &found)
+    let headers = message.headers();
+    let headers = headers.iter().flat_map(|headers| headers.iter());
+    let headers = headers.filter_map(|header| Some((header.key.to_owned(), Value::of_bytes(header.value?))));
+    read_message(Binding::Kafka, headers.collect(), body, &found)
 }
 
 /// The answer to a delivery of Kafka. Dropped, it makes the partition be read again from its event on, after a second.
