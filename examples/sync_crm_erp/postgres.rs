@@ -25,7 +25,7 @@ impl Postgres {
         let fields: Arc<[String]> = contract()?.synced_fields().map(str::to_owned).collect();
         let mut config: Config = url.parse()?;
         let schema = format!("sync_{system}");
-        connect(&config).await?.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+        make(&connect(&config).await?, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
         config.options(format!("-c search_path={schema}"));
         let outbox = outbox::postgres::Outbox::connect(config.clone()).await?;
         let mut client = connect(&config).await?;
@@ -36,7 +36,7 @@ impl Postgres {
              CREATE TABLE IF NOT EXISTS agreed (id text, field text, value text, PRIMARY KEY (id, field));
              CREATE TABLE IF NOT EXISTS review (id text, field text, question text, crm text, erp text);"
         );
-        client.batch_execute(&tables).await?;
+        make(&client, &tables).await?;
         Ok(Self { config, fields, outbox })
     }
 
@@ -49,6 +49,13 @@ async fn connect(config: &Config) -> Outcome<Client> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// Makes what is missing, one copy of the program after the other: `IF NOT EXISTS` alone does not tell two apart that come
+/// at once.
+async fn make(client: &Client, sql: &str) -> Outcome<()> {
+    let alone = "SELECT pg_advisory_xact_lock(hashtextextended('sync_crm_erp', 0))";
+    Ok(client.batch_execute(&format!("BEGIN; {alone}; {sql}; COMMIT")).await?)
 }
 
 fn read_row(fields: &[String], row: &SqlRow) -> (String, Row) {
