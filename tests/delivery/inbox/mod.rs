@@ -1,5 +1,11 @@
 //! The inbox on SQLite: an effect once, whatever is delivered how often.
 
+mod commit;
+mod desk;
+mod given_back;
+mod reasons;
+mod upgrade;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +16,7 @@ use integration_automation_patterns::inbox::{Fault, Handled, Receipt, Rules, sql
 use integration_automation_patterns::outbox::Filter;
 use integration_automation_patterns::{AfterFailure, Decision, Envelope, Event, FailureClass, RetryPolicy, Untyped};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::sqlite::fresh_path;
 use crate::suite::{at_once, event, id};
@@ -80,6 +86,12 @@ fn begin(connection: &mut Connection) -> Transaction<'_> {
 
 fn effect(transaction: &Transaction<'_>, event: &Envelope<integration_automation_patterns::state::Acknowledged>) {
     transaction.execute("INSERT INTO effect VALUES (?1)", [event.id().to_string()]).unwrap();
+}
+
+/// What is stored of an event's failures: its state, attempts and reason.
+fn failure_of(connection: &Connection, id: &str) -> Option<(String, u32, String)> {
+    let sql = "SELECT status, attempts, failure_reason FROM inbox_event WHERE id = ?1";
+    connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional().unwrap()
 }
 
 fn effects(connection: &Connection) -> i64 {
@@ -228,27 +240,6 @@ async fn what_the_rules_do_not_name_is_a_dead_letter() {
         ]
     );
     assert!(dead.iter().all(|dead| dead.event.failure().unwrap().class == FailureClass::Permanent));
-}
-
-#[tokio::test]
-async fn a_person_takes_a_dead_letter_up_again_or_gives_it_up() {
-    let (mut connection, broker) = (database(), Broker::default());
-    for text in ["1", "2"] {
-        let fault = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::permanent("no such account"));
-        let _dead = sqlite::process(&mut connection, broker.deliver(text), &rules(), fault).unwrap();
-    }
-    let decision = || Decision::new("on-call", "the account exists now").unwrap();
-
-    let again = sqlite::redrive(begin(&mut connection), "crm", &id("1"), decision(), &rules()).unwrap().unwrap();
-    assert_eq!((again.event().attempts(), again.event().redriven().map(Decision::by)), (1, Some("on-call")));
-    effect(again.transaction(), again.event());
-    let _no_broker_waits = again.commit().unwrap();
-    assert_eq!(effects(&connection), 1);
-
-    assert!(sqlite::discard(&mut connection, "crm", &id("2"), decision(), &AuditTrail::silent()).unwrap());
-    assert!(!sqlite::discard(&mut connection, "crm", &id("2"), decision(), &AuditTrail::silent()).unwrap(), "once");
-    assert!(sqlite::redrive(begin(&mut connection), "crm", &id("2"), decision(), &rules()).unwrap().is_none());
-    assert_eq!(sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -458,27 +449,6 @@ fn of_eight_redeliveries_at_once_one_has_an_effect() {
 }
 
 #[tokio::test]
-async fn an_effect_whose_transaction_sqlite_ended_is_a_fault() {
-    let (mut connection, broker) = (database(), Broker::default());
-    connection
-        .execute_batch("CREATE TABLE once (id TEXT UNIQUE ON CONFLICT ROLLBACK); INSERT INTO once VALUES ('1')")
-        .unwrap();
-    let handled = sqlite::process(&mut connection, broker.deliver("1"), &rules(), |transaction, event| {
-        effect(transaction, event);
-        transaction.execute("INSERT INTO once VALUES ('1')", [])?;
-        Ok(())
-    });
-    assert!(matches!(handled, Ok(Handled::Again(_))), "{handled:?}");
-    let overlooked = sqlite::process(&mut connection, broker.deliver("2"), &rules(), |transaction, event| {
-        effect(transaction, event);
-        let _ = transaction.execute("INSERT INTO once VALUES ('1')", []);
-        Ok(())
-    });
-    assert!(overlooked.unwrap_err().to_string().contains("the transaction has ended already"));
-    assert_eq!(effects(&connection), 0);
-}
-
-#[tokio::test]
 async fn a_first_delivery_that_is_dropped_rolls_back_whatever_the_transaction_was_told() {
     let (mut connection, broker) = (database(), Broker::default());
     let mut transaction = begin(&mut connection);
@@ -529,20 +499,4 @@ async fn every_change_and_every_duplicate_is_told_once() {
     ];
     let expected = expected.map(|(id, action, status, actor)| (id.to_owned(), action, status, actor));
     assert_eq!(*told.lock().unwrap(), expected);
-}
-
-#[tokio::test]
-async fn what_is_older_than_the_window_is_forgotten() {
-    let (mut connection, broker) = (database(), Broker::default());
-    for text in ["1", "2", "3"] {
-        let _told = sqlite::process(&mut connection, broker.deliver(text), &rules(), |_, _| Ok(())).unwrap();
-    }
-    let fault = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::permanent("no such account"));
-    let _dead = sqlite::process(&mut connection, broker.deliver("dead"), &rules(), fault).unwrap();
-    assert_eq!(sqlite::forget(&connection, &rules(), 100).unwrap(), 0);
-    connection.execute("UPDATE inbox_event SET received_at = 0 WHERE id <> '3'", []).unwrap();
-    assert_eq!(sqlite::forget(&connection, &rules(), 1).unwrap(), 1, "in batches");
-    assert_eq!(sqlite::forget(&connection, &rules(), 100).unwrap(), 1);
-    let left: i64 = connection.query_row("SELECT count(*) FROM inbox_event", [], |row| row.get(0)).unwrap();
-    assert_eq!(left, 2, "what is young, and the dead letter");
 }
