@@ -2,8 +2,15 @@
 //! test has a schema of its own, and drops it.
 #![cfg(feature = "postgres")]
 
+mod beside;
 mod enqueue;
+mod hostile;
 mod inbox;
+mod place;
+mod pooler;
+mod roles;
+#[cfg(feature = "tls")]
+mod secure;
 #[path = "../support/servers.rs"]
 mod servers;
 
