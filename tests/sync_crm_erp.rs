@@ -1,6 +1,10 @@
 //! The example `sync_crm_erp`, killed or stopped in the middle again and again: it ends the same as if nobody had.
 #![cfg(all(feature = "sqlite", unix))]
 
+#[cfg(feature = "postgres")]
+#[path = "support/servers.rs"]
+mod servers;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -132,4 +136,41 @@ fn what_is_wrong_on_the_command_line_is_refused_before_anything_is_done() {
     assert_eq!(help.status.code(), Some(0));
     let help = String::from_utf8(help.stdout).unwrap();
     assert!(["--folder", "--database", "--broker"].iter().all(|option| help.contains(option)), "{help}");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_server_that_is_not_there_is_named_with_the_reason() {
+    let folder = folder("no-server");
+    let output = command(&folder).args(["--database", "postgres://crm:secret@127.0.0.1:1/crm"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("127.0.0.1, port 1") && message.contains("refused"), "{message}");
+    assert!(!message.contains("secret"), "{message}");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn two_copies_at_once_make_one_schema() {
+    let (client, connection) =
+        tokio_postgres::connect(&servers::postgres(), tokio_postgres::NoTls).await.expect("PostgreSQL runs");
+    tokio::spawn(connection);
+    let name = format!("sync_copies_{}", std::process::id());
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/{name}", servers::postgres_port());
+    let folder = folder("copies");
+    let copies: Vec<_> = (0..3)
+        .map(|copy| {
+            let mut command = command(&folder.join(copy.to_string()));
+            command.args(["--database", &url]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for copy in copies {
+        let output = copy.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    let _ = std::fs::remove_dir_all(folder);
 }

@@ -76,7 +76,7 @@ pub(crate) fn discarded(was_there: bool, id: &EventId) -> Report {
 }
 
 /// An error with those of its causes that it does not name itself.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

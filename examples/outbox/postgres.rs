@@ -9,11 +9,11 @@ use integration_automation_patterns::inbox::postgres as inbox;
 use integration_automation_patterns::outbox::postgres::Outbox;
 #[cfg(feature = "tls")]
 use integration_automation_patterns::{outbox::postgres as outbox, tls::Tls};
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, listed, no_table, shown, stalled, table};
+use crate::database::{chain, discarded, listed, no_table, shown, stalled, table};
 use crate::report::Report;
 use crate::work;
 
@@ -61,7 +61,9 @@ impl Line {
     async fn client(&self, config: &Config) -> Result<Client, Box<dyn Error>> {
         match self {
             Self::Plain => {
-                let (client, connection) = config.connect(NoTls).await?;
+                let connected = config.connect(NoTls).await;
+                let refused = |error| format!("no connection to {}: {}", server(config), chain(&error));
+                let (client, connection) = connected.map_err(refused)?;
                 // It ends with its client.
                 tokio::spawn(connection);
                 Ok(client)
@@ -78,6 +80,17 @@ impl Line {
             Self::Secure(tls) => Outbox::connect_tls(config, tls).await?,
         })
     }
+}
+
+/// The server that is meant, without the password.
+fn server(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
+    format!("{}, port {}", hosts.collect::<Vec<_>>().join(" or "), ports.join(" or "))
 }
 
 async fn in_inbox(client: &mut Client, ask: &AskInbox) -> Result<Report, Box<dyn Error>> {

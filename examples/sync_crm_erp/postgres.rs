@@ -5,12 +5,13 @@ use std::sync::Arc;
 use integration_automation_patterns::broker::{Answer, Delivery};
 use integration_automation_patterns::inbox::{self, Fault, Handled, Rules};
 use integration_automation_patterns::outbox::{self, Enqueued};
+use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row as SqlRow, Transaction};
 
-use crate::Outcome;
 use crate::contract::contract;
 use crate::database::{Agreed, Announcement, Database, Fields, Review, Row, Rows, effect, record_of};
+use crate::{Outcome, chain};
 
 #[derive(Clone)]
 pub(crate) struct Postgres {
@@ -46,9 +47,21 @@ impl Postgres {
 }
 
 async fn connect(config: &Config) -> Outcome<Client> {
-    let (client, connection) = config.connect(NoTls).await?;
+    let refused = |error| format!("no connection to {}: {}", server(config), chain(&error));
+    let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// The server that is meant, without the password.
+fn server(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
+    format!("{}, port {}", hosts.collect::<Vec<_>>().join(" or "), ports.join(" or "))
 }
 
 /// Makes what is missing, one copy of the program after the other: `IF NOT EXISTS` alone does not tell two apart that come
