@@ -9,14 +9,17 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use super::outage::{Pause, Watch};
-use super::{Incident, Relay, Summary};
+use super::outage::Watch;
+use super::{Incident, Outage, Relay, Summary};
 use crate::audit::Action;
 use crate::broker::{Broker, SendError, SendErrorKind};
 use crate::crash_point::point;
 use crate::hop::Hop;
 use crate::outbox::{Claim, ClaimOrder, Claimed, HeldLease, LeaseLost, Settlement, Store, StoreError};
 use crate::{AnyEnvelope, DeliveryStatus};
+
+/// How long sends that end are gathered for the next claim, where there are few of them.
+const BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// How much later than this process reckons an event may be due by the database's clock.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
@@ -27,13 +30,16 @@ pub(super) struct Turn<'a, S, B> {
     held: HashMap<Id, Held>,
     /// How many claims were made.
     claims: u64,
+    /// When the next is made for less than a batch.
+    claims_anyhow_at: Option<Instant>,
     unsettled: Vec<Settlement>,
     cancel: watch::Sender<bool>,
     /// Whether the broker can be reached.
     broker: Watch,
     /// What it takes none of for now, by the type of event.
     refused: HashMap<String, Watch>,
-    store_pause: Pause,
+    /// Whether the store answers, by what is asked of it.
+    store: HashMap<&'static str, Watch>,
     /// Whether the store may have something to claim.
     hungry: bool,
     /// When the first retry is due that this relay knows of.
@@ -79,11 +85,12 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             sends: JoinSet::new(),
             held: HashMap::new(),
             claims: 0,
+            claims_anyhow_at: None,
             unsettled: Vec::new(),
             cancel: watch::Sender::new(false),
             broker: Watch::default(),
             refused: HashMap::new(),
-            store_pause: Pause::default(),
+            store: HashMap::new(),
             hungry: true,
             next_due: None,
             summary: Summary::default(),
@@ -117,6 +124,10 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 return self.summary;
             }
             let due = [self.next_due, self.refusal_ends()].into_iter().flatten().min();
+            let gathered = self.claims_anyhow_at.filter(|_| {
+                let gathers = self.hungry && self.room() > 0 && self.unsettled.is_empty();
+                gathers && stopping.is_none() && !self.broker.pause.is_on() && self.pause_ends().is_none()
+            });
             let (pause, due) = (self.pause_ends(), due.filter(|_| !self.hungry && stopping.is_none()));
             tokio::select! {
                 biased;
@@ -132,6 +143,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                     self.cancel.send_replace(true);
                 }
                 () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
+                () = sleep_until(gathered.unwrap_or_else(Instant::now)), if gathered.is_some() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     (self.hungry, self.next_due) = (true, None);
                 }
@@ -157,15 +169,23 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             return self.sends.is_empty();
         }
         // A batch, rather than one event for each that ends. Sends that have outlived a whole batch may hang for long: half of
-        // the room that they leave is enough.
+        // the room that they leave is enough; and nobody waits long for a batch.
         let hanging = self.held.values().filter(|held| held.claim.saturating_add(1) < self.claims).count();
-        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2);
-        self.room() >= enough.max(1)
+        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2).max(1);
+        self.room() >= enough || self.room() > 0 && self.claims_anyhow_at.is_some_and(|at| at <= Instant::now())
     }
 
     /// When the longer of the two pauses is over, if one is on.
     fn pause_ends(&self) -> Option<Instant> {
-        self.broker.pause.ends().max(self.store_pause.ends())
+        self.broker.pause.ends().max(self.store_pause_ends())
+    }
+
+    fn store_pause_ends(&self) -> Option<Instant> {
+        self.store.values().filter_map(|watch| watch.pause.ends()).max()
+    }
+
+    fn store_fails(&self) -> bool {
+        self.store.values().any(|watch| watch.pause.is_on())
     }
 
     /// When the next type of event may be tried again that the broker takes none of.
@@ -175,14 +195,14 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     /// While it stops, a relay waits for its store no longer than for its sends: the leases end by themselves.
     fn store_is_gone(&self, grace_ends: Instant) -> bool {
-        self.sends.is_empty() && self.store_pause.is_on() && Instant::now() >= grace_ends
+        self.sends.is_empty() && self.store_fails() && Instant::now() >= grace_ends
     }
 
     /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed. Where
     /// the store has just failed it is settled alone, so that no more is sent than can be settled.
     fn may_do_both(&self) -> bool {
         let unkeyed = |settlement: &Settlement| settlement.event().ordering_key().is_none();
-        let healthy = !self.store_pause.is_on();
+        let healthy = !self.store_fails();
         self.hungry && healthy && !self.unsettled.is_empty() && self.may_claim() && self.unsettled.iter().all(unkeyed)
     }
 
@@ -235,6 +255,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         }
         if !claimed.claims.is_empty() {
             self.claims = self.claims.saturating_add(1);
+            self.claims_anyhow_at = Instant::now().checked_add(BATCH_WAIT);
         }
         for claim in claimed.claims {
             self.relay.trail.record(Action::Dispatch, &claim, DeliveryStatus::Dispatched, claim.claimed_at());
@@ -320,7 +341,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     async fn settle(&mut self) {
-        if self.unsettled.is_empty() || self.store_pause.ends().is_some() {
+        if self.unsettled.is_empty() || self.store_pause_ends().is_some() {
             return;
         }
         let batch = std::mem::take(&mut self.unsettled);
@@ -380,16 +401,20 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     /// What the store answered; nothing where it failed, which is reported, and makes the next call wait.
     fn answer<T>(&mut self, answer: Option<Result<T, StoreError>>, doing: &'static str) -> Option<T> {
+        let watch = self.store.entry(doing).or_default();
         let incident = match answer {
             Some(Ok(value)) => {
-                self.store_pause.over();
+                if let Some(Outage { lasted, failures, .. }) = watch.over() {
+                    self.relay.report(&Incident::StoreOver { doing, lasted, failures });
+                }
                 return Some(value);
             }
             Some(Err(error)) => Incident::Store(error),
             None => Incident::StoreTimeout(doing),
         };
-        self.relay.report(&incident);
-        self.store_pause.longer(None);
+        if watch.failed(None, &incident.to_string(), None).is_some() {
+            self.relay.report(&incident);
+        }
         None
     }
 }

@@ -345,6 +345,103 @@ pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothi
     server.remove().await;
 }
 
+/// A delivery that nobody answers comes again to whoever listens, long before any server gives up waiting for the answer.
+const SOON: Duration = Duration::from_secs(15);
+
+async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, work).await.unwrap_or_else(|_| panic!("{what} takes longer than {SOON:?}"))
+}
+
+/// However its work ends, a delivery that was not answered is given back.
+pub(crate) async fn what_nobody_answers_comes_again_soon<S: Server>() {
+    let server = S::fresh().await;
+    server.broker(server.address()).send(&event("1")).await.unwrap();
+    let mut consumer = server.consumer().await;
+    let first = next(&mut consumer).await;
+    drop(first);
+    let failed = soon("dropped, it", next(&mut consumer)).await;
+    let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _held = failed;
+        panic!("what handles deliveries has a bug (a test)");
+    }));
+    assert!(panics.is_err());
+    let slow = soon("after a panic, it", next(&mut consumer)).await;
+    let work = async move {
+        let _held = slow;
+        std::future::pending::<()>().await;
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(10), work).await.is_err());
+    let busy = soon("after a time-out, it", next(&mut consumer)).await;
+    let mut locked = Effects::new();
+    locked.0.execute_batch("DROP TABLE inbox_event").unwrap();
+    assert!(inbox::process(&mut locked.0, busy, &rules(), |_, _| Ok(())).is_err(), "the database fails");
+    soon("after a failure of the database, it", consume_until(&mut consumer, "1")).await;
+    drop(consumer);
+    server.remove().await;
+}
+
+/// Three times as many deliveries without an answer as there may be at once, and the consumer gets on all the same.
+pub(crate) async fn failures_in_a_row_starve_no_consumer<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    let events: Vec<_> = (0..100).map(|number| event(&format!("{number:03}"))).collect();
+    for sent in futures_util::future::join_all(events.iter().map(|event| broker.send(event))).await {
+        sent.unwrap();
+    }
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    for _ in 0..3 {
+        let mut held = Vec::new();
+        while held.len() < 100 {
+            held.push(next(&mut consumer).await);
+        }
+    }
+    consume(&mut consumer, &mut effects, 100).await;
+    let mut ids = effects.ids();
+    ids.sort();
+    assert_eq!(ids, (0..100).map(|number| format!("{number:03}")).collect::<Vec<_>>());
+    drop(consumer);
+    server.remove().await;
+}
+
+/// What a consumer had taken from the broker, handed out or not, is there for the next one.
+pub(crate) async fn a_consumer_that_is_dropped_keeps_nothing<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    for number in 0..20 {
+        broker.send(&event(&number.to_string())).await.unwrap();
+    }
+    let mut first = server.consumer().await;
+    let held = next(&mut first).await;
+    drop(first);
+    let (mut second, mut effects) = (server.consumer().await, Effects::new());
+    soon("what was not handed out", consume(&mut second, &mut effects, 19)).await;
+    drop(held);
+    soon("what was handed out", consume(&mut second, &mut effects, 1)).await;
+    drop(second);
+    server.remove().await;
+}
+
+/// Waited for a moment at a time, as in a loop that has other things to do, a consumer connects and delivers all the same.
+pub(crate) async fn a_consumer_gets_on_however_briefly_it_is_waited_for<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    for number in 0..20 {
+        broker.send(&event(&number.to_string())).await.unwrap();
+    }
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    let all = async {
+        while effects.ids().len() < 20 {
+            if let Ok(delivery) = tokio::time::timeout(Duration::from_millis(3), consumer.next()).await {
+                let Ok(Some(delivery)) = delivery else { continue };
+                effects.process(delivery).tell().await.unwrap();
+            }
+        }
+    };
+    soon("by moments of 3 ms, it", all).await;
+    drop(consumer);
+    server.remove().await;
+}
+
 pub(crate) async fn what_is_too_large_is_refused_for_good_and_harms_no_other<S: Server>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
@@ -571,6 +668,10 @@ macro_rules! suite_on {
             a_retry_is_delivered_again_and_then_it_is_the_first_still
             a_cloud_event_of_another_program_arrives
             a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothing
+            what_nobody_answers_comes_again_soon
+            failures_in_a_row_starve_no_consumer
+            a_consumer_that_is_dropped_keeps_nothing
+            a_consumer_gets_on_however_briefly_it_is_waited_for
             what_is_too_large_is_refused_for_good_and_harms_no_other
             a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives
             nobody_listens_at_the_port

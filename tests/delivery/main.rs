@@ -9,6 +9,7 @@ mod broker;
 mod desk;
 #[cfg(feature = "sqlite")]
 mod inbox;
+mod outage;
 mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -18,3 +19,7 @@ mod relay;
 mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_file;
+#[cfg(feature = "sqlite")]
+mod sqlite_load;

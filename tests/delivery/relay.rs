@@ -13,16 +13,19 @@ use integration_automation_patterns::relay::{Incident, Relay, Settings, Summary}
 use crate::broker::{Does, Scripted};
 use crate::suite::*;
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings::default().poll(Duration::from_millis(50))
 }
 
-fn relay<D: Database>(database: &D, broker: &Scripted, settings: Settings) -> Relay<D::Outbox, Scripted> {
+pub(crate) fn relay<D: Database>(database: &D, broker: &Scripted, settings: Settings) -> Relay<D::Outbox, Scripted> {
     Relay::new("relay-1", database.outbox().clone(), broker.clone(), settings).unwrap()
 }
 
 /// Runs until `done`, and no longer than a test may hang.
-async fn run_until<D: Database>(relay: &Relay<D::Outbox, Scripted>, done: impl Future<Output = ()> + Send) -> Summary {
+pub(crate) async fn run_until<D: Database>(
+    relay: &Relay<D::Outbox, Scripted>,
+    done: impl Future<Output = ()> + Send,
+) -> Summary {
     let limit = Duration::from_secs(60);
     tokio::time::timeout(limit, relay.run(done)).await.expect("the relay stops when it is told")
 }

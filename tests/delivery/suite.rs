@@ -59,6 +59,10 @@ macro_rules! suite {
             desk: what_waits_is_listed_with_what_it_waits_for
             desk: a_dead_letter_that_is_no_event_is_listed_apart
             desk: the_books_show_what_was_tampered_with
+            outage: what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type
+            outage: a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing
+            outage: the_next_attempt_waits_as_long_as_the_broker_asks
+            outage: sends_that_hang_leave_the_rest_of_the_room_to_the_others
             relay: everything_is_delivered_once
             relay: poison_at_the_head_stops_nothing
             relay: poison_in_one_key_stops_that_key_alone

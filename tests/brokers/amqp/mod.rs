@@ -1,37 +1,71 @@
 //! The suite on RabbitMQ, and what is AMQP's own.
 
-use std::net::SocketAddr;
+mod answers;
+mod outage;
+mod reading;
+mod routing;
+#[cfg(feature = "tls")]
+mod tls;
+mod user;
+mod waits;
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
 use integration_automation_patterns::broker::amqp::{Amqp, Listener, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendError, SendErrorKind};
+use integration_automation_patterns::broker::{Answer, Broker, Consumer, Delivery, SendError, SendErrorKind};
+use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::{Envelope, Untyped};
 use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions,
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::servers;
-use super::suite::{Server, in_time, refusal, the_first_failing};
+use crate::servers;
+use crate::suite::{Server, in_time, refusal, the_first_failing};
 
 struct RabbitMq {
     /// The exchange, and the queue that gets everything.
     name: String,
+    port: u16,
     channel: Channel,
     _connection: Connection,
 }
 
 impl RabbitMq {
     async fn without_a_queue() -> Self {
-        let connection =
-            Connection::connect(&format!("amqp://127.0.0.1:{}", servers::rabbitmq()), ConnectionProperties::default())
-                .await
-                .unwrap();
+        Self::at(servers::rabbitmq()).await
+    }
+
+    async fn at(port: u16) -> Self {
+        let address = format!("amqp://127.0.0.1:{port}");
+        let connection = Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { name: format!("test-{}", Uuid::now_v7().simple()), channel, _connection: connection }
+        Self { name: format!("test-{}", Uuid::now_v7().simple()), port, channel, _connection: connection }
+    }
+
+    /// The ids of all messages in the queue, taken out, where there are as many as wanted or a second brings no more.
+    async fn ids(&self, wanted: usize) -> Vec<String> {
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let (queue, tag) = (self.name.as_str().into(), "ids".into());
+        let mut messages = self.channel.basic_consume(queue, tag, options, FieldTable::default()).await.unwrap();
+        let mut ids = Vec::new();
+        // One more than wanted would be one too many.
+        while let Ok(message) =
+            timeout(Duration::from_secs(if ids.len() < wanted { 10 } else { 1 }), messages.next()).await
+        {
+            let message = message.unwrap().unwrap();
+            ids.push(message.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default());
+        }
+        ids
     }
 
     async fn publish(&self, properties: BasicProperties, body: &[u8]) {
@@ -53,7 +87,7 @@ impl Server for RabbitMq {
     }
 
     fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], servers::rabbitmq()))
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     fn broker(&self, address: SocketAddr) -> Amqp {
@@ -95,6 +129,18 @@ fn event(id: &str) -> Envelope<Dispatched> {
         .dispatch()
 }
 
+/// Answers a delivery as one whose effect was.
+async fn tell<A: Answer>(delivery: Delivery<A>) -> Result<(), SendError> {
+    let mut inbox = rusqlite::Connection::open_in_memory().unwrap();
+    inbox::install(&mut inbox).unwrap();
+    let rules = Rules::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap();
+    inbox::process(&mut inbox, delivery, &rules, |_, _| Ok(())).unwrap().tell().await
+}
+
+async fn confirm<A: Answer>(delivery: Delivery<A>) {
+    tell(delivery).await.unwrap();
+}
+
 #[tokio::test]
 #[ignore = "needs RabbitMQ"]
 async fn who_knows_nothing_of_the_standard_reads_the_properties() {
@@ -127,12 +173,12 @@ async fn an_event_that_no_queue_gets_is_not_sent() {
         let server = RabbitMq::without_a_queue().await;
         let broker = server.broker(server.address());
         let refused = broker.send(&event("1")).await;
-        assert_eq!(refusal(&refused), Some(SendErrorKind::Transient), "{refused:?}");
+        assert_eq!(refusal(&refused), Some(SendErrorKind::Unavailable), "{refused:?}");
         assert!(refused.is_err_and(|error| error.reason().contains("NOT_FOUND")));
         broker.create_exchange().await.unwrap();
         let name = &server.name;
         let reason = format!("no queue gets crm.lead.created from the exchange {name}: declare one, or bind it");
-        assert_eq!(broker.send(&event("1")).await, Err(SendError::transient(reason)));
+        assert_eq!(broker.send(&event("1")).await, Err(SendError::unavailable(reason)));
         broker.create_queue(name, &["crm.#"]).await.unwrap();
         broker.send(&event("1")).await.unwrap();
         server.remove().await;
@@ -179,7 +225,7 @@ async fn with_one_unanswered_a_retry_changes_no_order() {
         for id in ["1", "2"] {
             broker.send(&event(id)).await.unwrap();
         }
-        let mut listener = server.consumer().await.unanswered(1);
+        let mut listener = server.consumer().await.unanswered(1).unwrap();
         assert_eq!(the_first_failing(&mut listener, 3).await, ["1", "1", "2"]);
         server.remove().await;
     })

@@ -1,5 +1,11 @@
 //! What a delivered event leaves behind in PostgreSQL: one effect, or the memory of its failure.
 
+mod commit;
+mod desk;
+mod given_back;
+mod reasons;
+mod upgrade;
+
 use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
@@ -47,6 +53,12 @@ async fn with_inbox() -> Database {
     inbox::postgres::install(&mut database.client).await.unwrap();
     database.sql("CREATE TABLE effect (id text NOT NULL)").await;
     database
+}
+
+/// Why an event failed, as it is stored.
+async fn reason_of(database: &Database, id: &str) -> String {
+    let sql = "SELECT failure_reason FROM inbox_event WHERE id = $1";
+    database.client.query_one(sql, &[&id]).await.unwrap().get(0)
 }
 
 async fn have_effect(client: &mut Client, id: &str, rules: &Rules, then: Result<(), Fault>) -> Handled<Silent> {
@@ -254,29 +266,6 @@ async fn an_effect_that_fails_leaves_only_its_failure() {
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 1);
     let gone = inbox::postgres::redrive(client.transaction().await.unwrap(), "crm", &id, decision(), &rules);
     assert!(gone.await.unwrap().is_none(), "it is processed");
-}
-
-/// An effect that overlooks a failed statement is not taken for committed: PostgreSQL has given the transaction up.
-#[tokio::test]
-#[ignore = "needs PostgreSQL"]
-async fn an_overlooked_error_is_no_commit() {
-    let database = with_inbox().await;
-    let (mut client, rules) = (database.session().await, rules());
-    let overlooked = inbox::postgres::process(&mut client, delivery("a"), &rules, async |transaction, _| {
-        let _ = transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await;
-        Ok(())
-    });
-    let refused = overlooked.await.unwrap_err().to_string();
-    assert!(refused.contains("current transaction is aborted"), "{refused}");
-    assert!(matches!(have_effect(&mut client, "a", &rules, Ok(())).await, Handled::Processed(_)), "it comes again");
-
-    // The same error, told: the failure is stored, though the statement before it failed.
-    let told = inbox::postgres::process(&mut client, delivery("b"), &rules, async |transaction, _| {
-        transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await?;
-        Ok(())
-    });
-    assert!(matches!(told.await.unwrap(), Handled::Again(_)));
-    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'retrying'").await, 1);
 }
 
 struct LeadMerged;
