@@ -112,6 +112,13 @@ pub(super) struct Connecting {
 
 impl Connecting {
     pub(super) async fn connect(self) -> Result<Connection, String> {
+        let (told, within) = (self.told.clone(), self.within);
+        let made = timeout(within, self.dial()).await;
+        let made = made.unwrap_or_else(|_| Err(format!("no connection within {within:?}")));
+        made.map_err(|why| format!("{told}: {why}"))
+    }
+
+    async fn dial(self) -> Result<Connection, String> {
         let heard = Arc::new(Heard::default());
         let (telling, credentials) = (Arc::new(Telling(Arc::clone(&heard))), self.credentials);
         let made = Arc::new(AtomicBool::new(false));
@@ -140,10 +147,10 @@ impl Connecting {
             options = options.tls_client_config(tls);
         }
         let client = options.connect(self.addresses.as_slice()).await;
-        let client = client.map_err(|error| format!("{}: {}", self.told, refusal(&error)))?;
+        let client = client.map_err(|error| refusal(&error))?;
         made.store(true, Ordering::SeqCst);
         let connection = Connection { client, heard, answer_within: self.answer_within };
-        connection.hears().await.map_err(|why| format!("{}: {why}", self.told))?;
+        connection.hears().await?;
         Ok(connection)
     }
 }

@@ -26,6 +26,8 @@ const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 pub(super) struct Pull {
     inner: Arc<Inner>,
+    /// For what is to be told when it is dropped, wherever that is.
+    runtime: Handle,
     connection: Connection,
     listening: Listening,
     pub(super) giving_back: GivingBack,
@@ -57,6 +59,7 @@ impl Pull {
         let (batch, expires) = (batch(&found), expires(&found));
         let heartbeat = inner.settings.answer_within.clamp(HEARTBEAT.0, HEARTBEAT.1);
         Ok(Self {
+            runtime: Handle::current(),
             listening,
             giving_back: GivingBack::start(Arc::clone(&inner)),
             inner,
@@ -170,10 +173,10 @@ fn expires(found: &Config) -> Duration {
 impl Drop for Pull {
     /// What was fetched and handed to nobody goes back at once.
     fn drop(&mut self) {
-        let (Some(mut subscriber), Ok(runtime)) = (self.subscriber.take(), Handle::try_current()) else { return };
+        let Some(mut subscriber) = self.subscriber.take() else { return };
         let (inner, giving_back) = (Arc::clone(&self.inner), self.giving_back.clone());
         let info = format!("CONSUMER.INFO.{}.{}", self.durable.stream, self.durable.name);
-        runtime.spawn(async move {
+        self.runtime.spawn(async move {
             // First the server is told to send no more, then what has come is given back.
             let _ = timeout(LAST_MESSAGES, subscriber.drain()).await;
             let mut fetched = Vec::new();

@@ -75,7 +75,7 @@ async fn what_a_listener_had_fetched_is_another_ones_at_once() {
         let (server, mut first) = with(60).await;
         let one = next(&mut first).await;
         let dropped = Instant::now();
-        drop(first);
+        std::thread::spawn(move || drop(first)).join().unwrap();
         let mut second = server.broker(server.address()).listen("erp").unwrap();
         let mut deliveries = Vec::new();
         while deliveries.len() < 59 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integration_automation_patterns::broker::nats::{Nats, Settings};
-use integration_automation_patterns::broker::{Broker, SendErrorKind};
+use integration_automation_patterns::broker::{Broker, Consumer, SendErrorKind};
 use nkeys::KeyPair;
 
 use super::super::suite::in_time;
@@ -70,6 +70,36 @@ async fn an_nkey_signs_in() {
         signs_in(&own, "", |settings| settings.nkey(&known.seed().unwrap()).unwrap()).await;
         let told = format!("with the nkey {}", unknown.public_key());
         is_refused(&own, "", |settings| settings.nkey(&unknown.seed().unwrap()).unwrap(), &told).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nats-server"]
+async fn a_login_needs_what_the_guide_says() {
+    in_time(async {
+        let user = |name: &str, publish: &str| {
+            format!(
+                "{{ user: {name}, password: a, permissions: {{ publish: {{ allow: [{publish}] }}, subscribe: \"_INBOX.>\" }} }}"
+            )
+        };
+        let sender = user("sender", r#""crm.>""#);
+        let listener = user(
+            "listener",
+            r#""$JS.API.CONSUMER.INFO.crm.erp", "$JS.API.CONSUMER.CREATE.crm.erp.>", "$JS.API.CONSUMER.MSG.NEXT.crm.erp", "$JS.ACK.crm.erp.>""#,
+        );
+        let users = format!("authorization {{ users = [ {sender}, {listener}, {{ user: admin, password: a }} ] }}");
+        let own = Own::start(&format!("{JETSTREAM}\n{users}")).await;
+        let broker = |user: &str| own.broker(Settings::new("crm").user(user, "a"));
+        broker("admin").create_stream(WINDOW).await.unwrap();
+        for _ in 0..2 {
+            broker("sender").send(&event("crm.lead.created")).await.unwrap();
+        }
+        let mut listener = broker("listener").listen("erp").unwrap();
+        for again in [false, true] {
+            let delivery = listener.next().await.unwrap().unwrap();
+            assert_eq!(delivery.is_redelivered(), again);
+        }
     })
     .await;
 }

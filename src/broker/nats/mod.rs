@@ -154,7 +154,9 @@ impl Inner {
             answer_within: settings.answer_within,
             told: servers.to_string(),
         };
-        self.link.get(Connection::is_alive, settings.connect_within, connecting.connect()).await
+        // It has a bound of its own, whose reason says where.
+        let within = settings.connect_within.saturating_add(Duration::from_secs(1));
+        self.link.get(Connection::is_alive, within, connecting.connect()).await
     }
 
     /// Who is trusted where a server speaks TLS without being asked to.

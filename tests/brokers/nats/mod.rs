@@ -10,6 +10,8 @@ mod place;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(not(feature = "tls"))]
+mod without_tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
