@@ -21,7 +21,7 @@ pub(crate) async fn run(path: &Path, command: &Command) -> Result<Report, Box<dy
                 Ok(true) => {}
                 Ok(false) => return Err(no_table(command).into()),
                 // A file that nobody has open, in a folder to which nothing may be written: the library can look at it.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && path.is_file() => {}
+                Err(error) if is_out_of_reach(&error) && path.is_file() => {}
                 Err(error) => return Err(error.into()),
             }
             let outbox = if ask.writes() { Outbox::open(path)? } else { Outbox::open_to_look(path)? };
@@ -35,6 +35,10 @@ pub(crate) async fn run(path: &Path, command: &Command) -> Result<Report, Box<dy
             in_inbox(&mut connection, ask)
         }
     }
+}
+
+fn is_out_of_reach(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
 fn connect(path: &Path, to_write: bool) -> rusqlite::Result<Connection> {

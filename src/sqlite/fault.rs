@@ -9,10 +9,7 @@ use crate::outbox::StoreError;
 
 /// A refusal of the database, in words.
 pub(crate) fn fault(doing: &'static str, error: Error) -> StoreError {
-    match meaning(&error, None) {
-        Some(meaning) => StoreError::new(doing, Explained { meaning, cause: error }),
-        None => StoreError::new(doing, error),
-    }
+    fault_after(doing, error, None)
 }
 
 /// The same, where calls before this one have found the database locked for so long already.

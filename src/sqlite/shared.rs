@@ -373,7 +373,7 @@ impl Inner {
 fn open_to_look(path: &Path) -> rusqlite::Result<Open> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let error = match Connection::open_with_flags(path, flags).and_then(|connection| Open::of(path, connection)) {
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => error,
+        Err(error) if matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => error,
         done => return done,
     };
     let Some(address) = unchanging(path) else { return Err(error) };

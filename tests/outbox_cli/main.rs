@@ -443,3 +443,21 @@ async fn what_looks_writes_nothing() {
     assert_eq!(code(&outbox(folder.path(), &["empty.db", "counts"])), 2);
     assert_eq!(std::fs::read(folder.path().join("empty.db")).unwrap(), b"", "no table is made");
 }
+
+/// As root this proves less: nothing is forbidden to it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_in_which_nobody_may_write_can_be_looked_at() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("forbidden");
+    crm(folder.path()).await;
+    let file = folder.path().join("crm.db");
+    set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+    set_permissions(folder.path(), Permissions::from_mode(0o555)).unwrap();
+    let found = json(folder.path(), &["crm.db", "counts"], 0);
+    assert_eq!(found[0]["total"], 8);
+    assert_eq!(ids(&json(folder.path(), &["crm.db", "list"], 0)).len(), 3);
+    set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+}

@@ -30,7 +30,7 @@ async fn rest_after(began: Instant) {
 
 impl Desk for Outbox {
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.shared.look("counting events", |connection| count(connection)).await
+        self.shared.look("counting events", count).await
     }
 
     async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {

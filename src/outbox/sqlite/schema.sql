@@ -65,7 +65,8 @@ CREATE INDEX outbox_key ON outbox_event (ordering_key, sequence)
 CREATE INDEX outbox_blocked ON outbox_event (ordering_key, sequence) WHERE blocked = 1;
 CREATE INDEX outbox_aside ON outbox_event (due_at, sequence) WHERE blocked = 1;
 CREATE INDEX outbox_dead ON outbox_event (sequence) WHERE status = 'failed';
-CREATE INDEX outbox_done ON outbox_event (done_at) WHERE done_at IS NOT NULL;
+-- With the state, so that what is done is counted here.
+CREATE INDEX outbox_done ON outbox_event (done_at, status) WHERE done_at IS NOT NULL;
 
 -- What a later attempt or decision writes over in the row of the event: every attempt that did not end in
 -- acknowledgement, and every decision of a person.
