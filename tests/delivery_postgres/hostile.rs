@@ -2,9 +2,11 @@
 //! read.
 
 use integration_automation_patterns::DeliveryStatus::Pending;
-use integration_automation_patterns::inbox;
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::{self, Fault, Handled, Rules};
 use integration_automation_patterns::outbox::postgres::{Outbox, install};
 use integration_automation_patterns::outbox::{Desk, Filter, Redrive, Store};
+use integration_automation_patterns::retry::RetryPolicy;
 
 use crate::{DAY, Database, connect, decision, event, ids, impatient, order, server};
 
@@ -114,6 +116,30 @@ async fn a_row_beyond_the_calendar_stops_nobody() {
     let redriven = desk.redrive(&everything, &Redrive::new(decision(), 7 * DAY).even_if_forgotten()).await.unwrap();
     assert_eq!(redriven.len(), desk.counts().await.unwrap().of(Pending) as usize - 2, "two are held back for ever");
     desk.purge(DAY, 100).await.unwrap();
+}
+
+/// A dead letter of the inbox with such a time hides no other.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_dead_letter_beyond_the_calendar_hides_no_other() {
+    let database = Database::fresh().await;
+    let mut client = database.session().await;
+    inbox::postgres::install(&mut client).await.unwrap();
+    let rules = Rules::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    for id in ["1", "2"] {
+        let effect = inbox::postgres::process(&mut client, Delivery::new(event(id), ()), &rules, async |_, _| {
+            Err(Fault::permanent("no"))
+        });
+        assert!(matches!(effect.await.unwrap(), Handled::Dead(_)));
+    }
+    database
+        .sql(
+            "ALTER TABLE inbox_event DROP CONSTRAINT times_of_the_calendar; \
+             UPDATE inbox_event SET received_at = '-infinity', failed_at = 'infinity' WHERE id = '1'",
+        )
+        .await;
+    let found = inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
+    assert_eq!(found.len(), 2, "{found:?}");
 }
 
 /// A database that cannot hold every text says so at once, and not when the first such text comes.

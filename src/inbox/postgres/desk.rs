@@ -15,7 +15,7 @@ use crate::inbox::intake::undelivered;
 use crate::inbox::{Counts, First, Rules, Stalled};
 use crate::outbox::columns::Row;
 use crate::outbox::{DeadLetter, Filter, StoreError};
-use crate::postgres::{limit, micros, read_row};
+use crate::postgres::{at, limit, micros, read_row};
 use crate::{AnyEnvelope, Decision, EventId};
 
 /// How much the inbox holds, in each state. It reads every row; `stalled_after` is the age of the events that it counts as
@@ -110,7 +110,7 @@ async fn list(
             ],
         )
         .await?;
-    rows.iter().map(|row| Ok((read_row(row)?, row.try_get("received_at")?))).collect()
+    rows.iter().map(|row| Ok((read_row(row)?, at(row, "received_at")?))).collect()
 }
 
 /// Takes a dead letter of the inbox up again, or an event that waits for [another delivery](stalled), inside the caller's
@@ -132,7 +132,7 @@ pub async fn redrive<'c>(
     let event = dead.redrive(decision).with_retry_policy(rules.policy()).dispatch().acknowledge();
     write_processed(&transaction, &event).await.map_err(fault)?;
     transaction.batch_execute(SAVEPOINT).await.map_err(fault)?;
-    let (hop, trail) = (Hop::redrive(&event), rules.own_trail());
+    let (hop, trail) = (Hop::redrive(&event), rules.trail.clone());
     Ok(Some(First { transaction, outermost: false, event, answer: (), hop, trail }))
 }
 

@@ -200,56 +200,66 @@ async fn decide<T>(
 ) -> Result<Option<i64>, Error> {
     let rows = lock_dead(link, filter, after, PAGE).await?;
     let next = rows.last().map(|dead| dead.row.sequence).filter(|_| rows.len() == PAGE);
-    let mut freed = Vec::new();
+    let mut sequences = Vec::new();
     for Dead { row, first_sent_at, now } in rows {
         let sequence = row.sequence;
         let Ok(event) = row.read_in() else { continue };
         match step(event, first_sent_at, now) {
             Ok((event, answer)) => {
-                write_decision(link, sequence, &event).await?;
-                freed.extend(frees(&event).map(str::to_owned));
+                sequences.push(sequence);
                 decided.push(event);
                 answers.push(answer);
             }
             Err(answer) => answers.push(answer),
         }
     }
+    if let Some(first) = decided.first() {
+        write_decisions(link, &sequences, decided, &Decided::of(first)).await?;
+    }
+    let freed: Vec<&str> = decided.iter().filter_map(frees).collect();
     link.commit_after(FREE, &[&freed]).await?;
     Ok(next)
 }
 
-async fn write_decision(link: &mut Link, sequence: i64, event: &AnyEnvelope) -> Result<(), Error> {
-    let decided = Decided::of(event);
-    let Decided { redriven, discarded, .. } = decided;
+/// Writes what was decided of some events: the same of all, by the same person.
+async fn write_decisions(
+    link: &mut Link,
+    sequences: &[i64],
+    events: &[AnyEnvelope],
+    decided: &Decided<'_>,
+) -> Result<(), Error> {
     let Some((decision, history)) = decided.history() else { return Ok(()) };
+    let status: Vec<&str> = events.iter().map(|event| event.status().as_str()).collect();
+    let attempts: Vec<i64> = events.iter().map(|event| i64::from(event.attempts())).collect();
+    let tags: Vec<String> = events.iter().map(|event| write_tags(event.tags().clone())).collect();
     link.query(
         "WITH decided AS (\
-           UPDATE outbox_event SET status = $2, attempts = $3, tags = $4::text::jsonb, \
+           UPDATE outbox_event AS event SET status = step.status, attempts = step.attempts, tags = step.tags::jsonb, \
            due_at = CASE WHEN $5::boolean THEN clock_timestamp() END, \
            done_at = CASE WHEN NOT $5::boolean THEN clock_timestamp() END, \
-           redriven_by = coalesce($6, redriven_by), redriven_reason = coalesce($7, redriven_reason), \
-           redriven_at = coalesce($8, redriven_at), discarded_by = $9, discarded_reason = $10, discarded_at = $11 \
-           WHERE sequence = $1 RETURNING *\
+           redriven_by = CASE WHEN $5::boolean THEN $7::text ELSE redriven_by END, \
+           redriven_reason = CASE WHEN $5::boolean THEN $8::text ELSE redriven_reason END, \
+           redriven_at = CASE WHEN $5::boolean THEN $9::timestamptz ELSE redriven_at END, \
+           discarded_by = CASE WHEN NOT $5::boolean THEN $7::text END, \
+           discarded_reason = CASE WHEN NOT $5::boolean THEN $8::text END, \
+           discarded_at = CASE WHEN NOT $5::boolean THEN $9::timestamptz END \
+           FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS step (sequence, status, attempts, tags) \
+           WHERE event.sequence = step.sequence AND event.status IN ('failed', '') RETURNING event.*\
          ), remembered AS (\
            INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
-           SELECT sequence, $12, $13, $14, status, attempts, $15, claimed_at, claimed_by FROM decided\
-         ) SELECT outbox_ring() FROM decided WHERE status = 'pending' OR ordering_key IS NOT NULL",
+           SELECT sequence, $6, $9, $7, status, attempts, $8, claimed_at, claimed_by FROM decided ORDER BY sequence\
+         ) SELECT outbox_ring() FROM (\
+           SELECT FROM decided WHERE status = 'pending' OR ordering_key IS NOT NULL LIMIT 1) AS ringing",
         &[
-            &sequence,
-            &event.status().as_str(),
-            &i64::from(event.attempts()),
-            &write_tags(event.tags().clone()),
-            &(event.status() == DeliveryStatus::Pending),
-            &redriven.map(Decision::by),
-            &redriven.map(Decision::reason),
-            &redriven.map(Decision::at),
-            &discarded.map(Decision::by),
-            &discarded.map(Decision::reason),
-            &discarded.map(Decision::at),
+            &sequences,
+            &status,
+            &attempts,
+            &tags,
+            &decided.redriven.is_some(),
             &history.action.as_str(),
+            &decision.by(),
+            &decision.reason(),
             &decision.at(),
-            &history.by,
-            &history.reason,
         ],
     )
     .await
