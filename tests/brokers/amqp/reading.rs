@@ -222,7 +222,8 @@ async fn properties_in_another_encoding_or_nested_without_end_stop_no_queue() {
             raw::publish(server.address(), &server.name, flags, &properties, b"hello").await;
         }
         let nested = (0..20_000).fold(Vec::new(), |inner, _| [&b"A"[..], &long(&inner)].concat());
-        raw::publish(server.address(), &server.name, HEADERS, &long(&[&short(b"k")[..], &nested].concat()), b"deep").await;
+        raw::publish(server.address(), &server.name, HEADERS, &long(&[&short(b"k")[..], &nested].concat()), b"deep")
+            .await;
         server.publish(BasicProperties::default(), b"after them").await;
         let erp = take_in(&server, 6).await;
         let dead = inbox::dead_letters(&erp, &Filter::default(), 10).unwrap();
