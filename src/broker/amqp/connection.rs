@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_rs::Runtime;
 use futures_util::{Stream, StreamExt};
 use lapin::tcp::AsyncTcpStream;
 use lapin::{Channel, ConnectionProperties, ConnectionStatus, ErrorKind, Event};
@@ -18,6 +19,7 @@ use tokio::time::{interval, timeout};
 
 use super::address::Server;
 use super::refusal::Unanswered;
+use super::stream::{Incoming, Readable, runtime};
 use crate::reason::reason;
 
 /// How long a connection that is dropped may take to say so to the server.
@@ -63,8 +65,7 @@ impl Connection {
     async fn try_to_make(server: &Server, within: Duration) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let authority = &server.uri.authority;
         let addresses: Vec<SocketAddr> = lookup_host((authority.host.as_str(), authority.port)).await?.collect();
-        let runtime = lapin::runtime::default_runtime()?;
-        let stream = AsyncTcpStream::connect(&runtime, addresses).await?;
+        let stream: Incoming = AsyncTcpStream::connect(&Runtime::tokio_current(), addresses).await?;
         let AsyncTcpStream::Plain(plain) = &stream else { return Err("a plain stream was wanted".into()) };
         let socket = Socket::of(plain.get_ref())?;
         #[cfg(feature = "tls")]
@@ -76,14 +77,14 @@ impl Connection {
             None => stream,
         };
 
-        let stream = Mutex::new(Some(stream));
+        let stream = Mutex::new(Some(AsyncTcpStream::Plain(Readable::new(stream))));
         let hand_over = async move |_, _| {
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
             stream.ok_or_else(|| io::Error::other("the stream was handed over already").into())
         };
         let name = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let made = lapin::Connection::connector(server.uri.clone(), runtime, hand_over, properties).await;
+        let made = lapin::Connection::connector(server.uri.clone(), runtime(), hand_over, properties).await;
         let connection = Arc::new(made.map_err(no_amqp)?);
 
         let (tell, state) = watch::channel(State::Free);

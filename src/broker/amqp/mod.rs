@@ -31,8 +31,10 @@ mod listener;
 mod publishing;
 mod reading;
 mod refusal;
+mod repair;
 mod sending;
 mod settings;
+mod stream;
 
 use std::borrow::Cow;
 use std::fmt;

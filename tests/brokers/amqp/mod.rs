@@ -2,6 +2,7 @@
 
 mod answers;
 mod outage;
+mod raw;
 mod reading;
 mod routing;
 #[cfg(feature = "tls")]

@@ -15,6 +15,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::RabbitMq;
+use super::raw::{self, long, short};
 use crate::suite::{Server, in_time};
 
 struct OrderPlaced;
@@ -199,6 +200,34 @@ async fn a_header_that_is_null_is_absent_and_bytes_are_a_text_and_milliseconds_a
         assert_eq!(found.created_at().to_rfc3339(), "2026-01-05T08:00:00.500+00:00");
         assert!(found.tags().is_empty(), "{:?}", found.tags());
         drop((delivery, listener));
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn properties_in_another_encoding_or_nested_without_end_stop_no_queue() {
+    in_time(async {
+        const HEADERS: u16 = 1 << 13;
+        const MESSAGE_ID: u16 = 1 << 7;
+        let server = RabbitMq::fresh().await;
+        let table = long(&[&short(b"Gr\xf6\xdfe")[..], b"S", &long(b"gro\xdf")].concat());
+        for (flags, properties) in [
+            (MESSAGE_ID, short(b"caf\xe9 1")),
+            (MESSAGE_ID, short(b"caf\xe9 2")),
+            (HEADERS, table.clone()),
+            (HEADERS | MESSAGE_ID, [table, short(b"\xff\xfe")].concat()),
+        ] {
+            raw::publish(server.address(), &server.name, flags, &properties, b"hello").await;
+        }
+        let nested = (0..20_000).fold(Vec::new(), |inner, _| [&b"A"[..], &long(&inner)].concat());
+        raw::publish(server.address(), &server.name, HEADERS, &long(&[&short(b"k")[..], &nested].concat()), b"deep")
+            .await;
+        server.publish(BasicProperties::default(), b"after them").await;
+        let erp = take_in(&server, 6).await;
+        let dead = inbox::dead_letters(&erp, &Filter::default(), 10).unwrap();
+        assert_eq!(dead.len(), 6, "each for itself");
         server.remove().await;
     })
     .await;
