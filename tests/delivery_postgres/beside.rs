@@ -67,7 +67,8 @@ async fn what_is_given_up_ends_on_the_server_too() {
     let claiming = tokio::spawn(async move { drop(claiming.claim(&order("relay-1", 1)).await) });
     let counting = tokio::spawn(async move { drop(counting.counts().await) });
     database.until_waiting(2).await;
-    (claiming.abort(), counting.abort());
+    claiming.abort();
+    counting.abort();
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}' AND wait_event_type = 'Lock'",
         database.schema
