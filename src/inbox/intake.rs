@@ -1,6 +1,8 @@
 //! What is decided of a delivery, apart from what finds and stores it: first, another attempt, duplicate or dead letter; what
 //! its row becomes; and what the broker is told.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::fault::is_of_the_database;
@@ -68,25 +70,25 @@ impl Known {
 }
 
 /// What becomes of a delivery that the rules refuse.
-pub(crate) enum Refused {
+pub(crate) enum TurnedAway {
     Duplicate,
     /// It is a dead letter, and is to be stored as one.
     Dead,
     /// It is one already, or was given up.
     Known,
-    /// It is left to a consumer that knows its kind.
-    Left,
+    /// It is left to a consumer that knows its kind, and comes again after this wait.
+    Left(Duration),
 }
 
-impl Refused {
-    /// What the row of the event, where there is one, makes of it; `leaves`, where the rules leave it to others.
-    pub(crate) fn of(row: Option<&Row>, event: &Facts<Untyped>, leaves: bool) -> Self {
-        match row {
-            Some(row) if row.status == "processed" => Self::Duplicate,
-            Some(row) if leaves && is_unknown(row, event) => Self::Left,
+impl TurnedAway {
+    /// What the row of the event, where there is one, makes of it; and how long the rules leave it to others, where they do.
+    pub(crate) fn of(row: Option<&Row>, event: &Facts<Untyped>, leaves: Option<Duration>) -> Self {
+        let is_done = row.is_some_and(|row| row.status != "retrying" && !is_unknown(row, event));
+        match (row, leaves) {
+            (Some(row), _) if row.status == "processed" => Self::Duplicate,
+            (_, Some(wait)) if !is_done => Self::Left(wait),
             // What waits for another attempt is not waited for again: it is a dead letter too.
-            Some(row) if row.status != "retrying" => Self::Known,
-            _ if leaves => Self::Left,
+            (Some(row), _) if row.status != "retrying" => Self::Known,
             _ => Self::Dead,
         }
     }
@@ -122,8 +124,8 @@ pub(crate) fn begun(event: Record, attempts: u32, rules: &Rules, at: DateTime<Ut
 
 /// An attempt that was counted before its effect, to be taken back where it turns out to be none.
 pub(crate) struct Begun {
-    pub(crate) source_system: String,
-    pub(crate) id: String,
+    /// Its source system and id.
+    pub(crate) event: (String, String),
     attempts: i64,
     /// What the inbox had of the event before.
     before: Option<Row>,
@@ -131,15 +133,14 @@ pub(crate) struct Begun {
 
 impl Begun {
     pub(crate) fn new(row: &Row, before: Option<Row>) -> Self {
-        let (source_system, id) = (row.source_system.clone(), row.id.clone());
-        Self { source_system, id, attempts: row.attempts, before }
+        Self { event: (row.source_system.clone(), row.id.clone()), attempts: row.attempts, before }
     }
 
     /// What the row is to be again, or that there is to be none; nothing where the attempt is not the last of the event.
-    pub(crate) fn taken_back(self, row: Option<Row>) -> Option<Option<Row>> {
+    pub(crate) fn taken_back(&self, row: Option<Row>) -> Option<Option<Row>> {
         // Another consumer may have taken it for the last one, and for one that never ended.
         let is_last = |row: Row| row.attempts == self.attempts && never_ended(&row) && row.status != "skipped";
-        row.is_some_and(is_last).then_some(self.before)
+        row.is_some_and(is_last).then(|| self.before.clone())
     }
 }
 

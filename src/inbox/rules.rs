@@ -41,7 +41,7 @@ use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RetryPolicy, Untyped};
 pub struct Rules {
     window: Duration,
     retry_policy: RetryPolicy,
-    trail: AuditTrail,
+    pub(super) trail: AuditTrail,
     accepted: Option<BTreeSet<(&'static str, &'static str)>>,
     leave_unknown: Option<Duration>,
     owed: Owed,
@@ -126,11 +126,6 @@ impl Rules {
         self.retry_policy
     }
 
-    /// The trail, for what is told of a delivery when these rules are out of reach.
-    pub(crate) fn own_trail(&self) -> AuditTrail {
-        self.trail.clone()
-    }
-
     /// Tells the trail what has become of an event.
     pub(crate) fn tell(&self, action: Action, event: &Facts<Untyped>, status: DeliveryStatus, at: DateTime<Utc>) {
         self.trail.record(action, event, status, at);
@@ -210,15 +205,20 @@ impl Owed {
     /// How many are kept. What is beyond costs its event an attempt.
     const MOST: usize = 10_000;
 
-    pub(crate) fn insert(&self, event: (String, String)) {
+    pub(crate) fn add(&self, event: (String, String)) {
         let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if owed.len() < Self::MOST {
             owed.insert(event);
         }
     }
 
-    pub(crate) fn remove(&self, event: &(String, String)) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(event)
+    /// The source system and id of an event that is among them, which it then is no more.
+    pub(crate) fn take(&self, event: &Facts<Untyped>) -> Option<(String, String)> {
+        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if owed.is_empty() {
+            return None;
+        }
+        owed.take(&(event.source_system().to_owned(), event.id().to_string()))
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn micros(moment: DateTime<Utc>) -> i64 {
 }
 
 /// The moment in a column.
-pub(crate) fn moment(micros: i64) -> rusqlite::Result<DateTime<Utc>> {
+fn moment(micros: i64) -> rusqlite::Result<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| {
         let error = format!("{micros} microseconds since 1970 are past the end of the calendar");
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Integer, error.into())

@@ -9,7 +9,7 @@ mod install;
 mod shared;
 
 pub(crate) use self::columns::{
-    LAST, after, any_moment, maybe_moment, maybe_text, micros, moment, now, read_row, still_open, text,
+    LAST, after, any_moment, maybe_moment, maybe_text, micros, now, read_row, still_open, text,
 };
 pub(crate) use self::fault::fault;
 pub(crate) use self::install::install;

@@ -102,18 +102,16 @@ impl Connection {
 fn no_tls(error: io::Error) -> Box<dyn Error + Send + Sync> {
     let found = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
     match found {
-        Some(rustls::Error::InvalidMessage(_)) => {
-            format!("what answers there speaks no TLS: {}", reason(&error)).into()
-        }
+        Some(rustls::Error::InvalidMessage(_)) => format!("no TLS is spoken there: {}", reason(&error)).into(),
         _ => error.into(),
     }
 }
 
-/// What a client of AMQP says of a server that speaks something else.
+/// What a client of AMQP says of a server that speaks something else, or hangs up.
 fn no_amqp(error: lapin::Error) -> Box<dyn Error + Send + Sync> {
     match error.kind() {
-        ErrorKind::ParsingError(_) => {
-            format!("what answers there speaks no AMQP, or only within TLS (amqps://): {}", reason(&error)).into()
+        ErrorKind::ParsingError(_) | ErrorKind::IOError(_) => {
+            format!("no AMQP is spoken there, or only within TLS (amqps://): {}", reason(&error)).into()
         }
         _ => error.into(),
     }

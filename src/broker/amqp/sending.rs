@@ -8,16 +8,18 @@ use std::time::Duration;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{Channel, Confirmation};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Line};
 use super::publishing::Message;
 use super::refusal::{Unanswered, of_publish};
 use crate::broker::SendError;
+use crate::reason::reason;
 
-/// The most channels, and so the most sends on their way at once. The others wait for one of them.
-const MOST_CHANNELS: u16 = 1000;
+/// The most channels, and so the most sends on their way at once. The others wait for one of them: with more, neither the client
+/// nor the server is any faster.
+const MOST_CHANNELS: u16 = 200;
 
 /// How long it is known of an event that the server has it, where nobody waits for the answer any more.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
@@ -39,7 +41,13 @@ pub(super) struct Sender {
 /// Channels on which nothing is on its way, and how many more there may be.
 struct Channels {
     idle: Mutex<Vec<Channel>>,
-    room: Semaphore,
+    room: Arc<Semaphore>,
+}
+
+/// A channel for one event.
+struct Lane {
+    channel: Channel,
+    _place: OwnedSemaphorePermit,
 }
 
 #[derive(Default)]
@@ -48,6 +56,15 @@ struct UnderWay(Mutex<HashMap<Key, Outcome>>);
 impl UnderWay {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Outcome>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is on its way, or came to be stored. One that has failed is sent anew.
+    fn found(under_way: &HashMap<Key, Outcome>, key: &Key) -> Option<Outcome> {
+        under_way.get(key).filter(|outcome| !matches!(*outcome.borrow(), Some(Err(_)))).cloned()
+    }
+
+    fn of(&self, key: &Key) -> Option<Outcome> {
+        Self::found(&self.lock(), key)
     }
 
     fn forget(&self, key: &Key, outcome: &Outcome) {
@@ -63,7 +80,7 @@ impl Sender {
         let (_, most) = connection.line().limits();
         // One is the connection's own, another one for declarations.
         let most = most.saturating_sub(2).clamp(1, MOST_CHANNELS);
-        let channels = Channels { idle: Mutex::default(), room: Semaphore::new(most.into()) };
+        let channels = Channels { idle: Mutex::default(), room: Arc::new(Semaphore::new(most.into())) };
         Self { connection, exchange, channels: Arc::new(channels), under_way: Arc::default() }
     }
 
@@ -73,33 +90,41 @@ impl Sender {
 
     /// Sends an event, or waits for what the send of it that is under way comes to.
     ///
-    /// The send goes on where this is dropped, or answered because the server takes nothing for now: its frames may be on their
-    /// way, and a second one would be a second message.
+    /// Dropped before it has a channel, it has sent nothing. After that the send goes on where this is dropped, or answered
+    /// because the server takes nothing for now: its frames may be on their way, and a second one would be a second message.
     pub(super) async fn send(&self, key: Key, message: Message) -> Result<(), SendError> {
         let line = self.line();
         message.fits(line.limits().0)?;
-        let mut outcome = self.begin(&key, message)?;
+        let sent = async {
+            let mut outcome = match self.under_way.of(&key) {
+                Some(outcome) => outcome,
+                None => self.begin(&key, self.channels.take(line).await?, message)?,
+            };
+            let known = known(&mut outcome).await;
+            self.under_way.forget(&key, &outcome);
+            known
+        };
         tokio::select! {
             biased;
-            known = known(&mut outcome) => {
-                self.under_way.forget(&key, &outcome);
-                known
-            }
+            known = sent => known,
             alarm = line.alarmed() => Err(blocked(&alarm)),
         }
     }
 
-    fn begin(&self, key: &Key, message: Message) -> Result<Outcome, SendError> {
+    /// From here on, it is the server's.
+    fn begin(&self, key: &Key, lane: Lane, message: Message) -> Result<Outcome, SendError> {
         let mut under_way = self.under_way.lock();
-        if let Some(outcome) = under_way.get(key).filter(|outcome| !matches!(*outcome.borrow(), Some(Err(_)))) {
-            return Ok(outcome.clone());
+        if let Some(outcome) = UnderWay::found(&under_way, key) {
+            self.channels.give_back(lane);
+            return Ok(outcome);
         }
         if let Some(alarm) = self.line().alarm() {
+            self.channels.give_back(lane);
             return Err(blocked(&alarm));
         }
         let (tell, outcome) = watch::channel(None);
         under_way.insert(key.clone(), outcome.clone());
-        let publish = publish(self.line().clone(), Arc::clone(&self.channels), self.exchange.clone(), message);
+        let publish = publish(self.line().clone(), Arc::clone(&self.channels), lane, self.exchange.clone(), message);
         let (key, under_way) = (key.clone(), Arc::clone(&self.under_way));
         tokio::spawn(async move {
             let answer = publish.await;
@@ -129,24 +154,19 @@ fn blocked(alarm: &str) -> SendError {
 async fn publish(
     line: Line,
     channels: Arc<Channels>,
+    lane: Lane,
     exchange: ShortString,
     message: Message,
 ) -> Result<(), SendError> {
-    let Ok(_place) = channels.room.acquire().await else { return Err(SendError::transient("no channel")) };
-    let channel = channels.take(&line).await.map_err(|error| nothing_sent(&line, &error))?;
-    if let Some(alarm) = line.alarm() {
-        channels.give_back(channel);
-        return Err(blocked(&alarm));
-    }
     let Message { routing_key, properties, body, .. } = message;
     let event_type = routing_key.clone();
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let sent = async {
-        let sent = channel.basic_publish(exchange.clone(), routing_key, options, &body, properties).await?;
+        let sent = lane.channel.basic_publish(exchange.clone(), routing_key, options, &body, properties).await?;
         sent.await
     };
     let confirmed = line.while_it_lasts(sent).await.map_err(|error| of_publish(exchange.as_str(), &error))?;
-    channels.give_back(channel);
+    channels.give_back(lane);
     match confirmed {
         Confirmation::Ack(None) => Ok(()),
         // Whoever declares the queue, or binds it, makes the next attempt succeed.
@@ -173,17 +193,24 @@ impl Channels {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(&self, line: &Line) -> Result<Channel, Unanswered> {
+    async fn take(&self, line: &Line) -> Result<Lane, SendError> {
+        let place = Arc::clone(&self.room).acquire_owned().await;
+        let place = place.map_err(|closed| SendError::transient(reason(&closed)))?;
         let idle = self.idle().pop();
-        if let Some(channel) = idle.filter(|channel| channel.status().connected()) {
-            return Ok(channel);
-        }
+        let channel = match idle.filter(|channel| channel.status().connected()) {
+            Some(channel) => channel,
+            None => Self::open(line).await.map_err(|error| nothing_sent(line, &error))?,
+        };
+        Ok(Lane { channel, _place: place })
+    }
+
+    async fn open(line: &Line) -> Result<Channel, Unanswered> {
         let channel = line.channel().await?;
         line.answer(channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(channel)
     }
 
-    fn give_back(&self, channel: Channel) {
-        self.idle().push(channel);
+    fn give_back(&self, lane: Lane) {
+        self.idle().push(lane.channel);
     }
 }

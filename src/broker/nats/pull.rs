@@ -25,6 +25,7 @@ const HEARTBEAT: (Duration, Duration) = (Duration::from_millis(500), Duration::f
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 pub(super) struct Pull {
+    inner: Arc<Inner>,
     connection: Connection,
     listening: Listening,
     pub(super) giving_back: GivingBack,
@@ -57,7 +58,8 @@ impl Pull {
         let heartbeat = inner.settings.answer_within.clamp(HEARTBEAT.0, HEARTBEAT.1);
         Ok(Self {
             listening,
-            giving_back: GivingBack::start(inner),
+            giving_back: GivingBack::start(Arc::clone(&inner)),
+            inner,
             durable,
             subscriber: Some(subscriber),
             inbox,
@@ -169,7 +171,7 @@ impl Drop for Pull {
     /// What was fetched and handed to nobody goes back at once.
     fn drop(&mut self) {
         let (Some(mut subscriber), Ok(runtime)) = (self.subscriber.take(), Handle::try_current()) else { return };
-        let (connection, giving_back) = (self.connection.clone(), self.giving_back.clone());
+        let (inner, giving_back) = (Arc::clone(&self.inner), self.giving_back.clone());
         let info = format!("CONSUMER.INFO.{}.{}", self.durable.stream, self.durable.name);
         runtime.spawn(async move {
             // First the server is told to send no more, then what has come is given back.
@@ -180,7 +182,9 @@ impl Drop for Pull {
             }
             // Asked about the consumer, the server forgets requests that nobody waits for any more. Servers of 2.9 lose the first
             // message that comes back while there is one.
-            let _ = connection.api(&info, Vec::new()).await;
+            if let Ok(connection) = inner.connection().await {
+                let _ = connection.api(&info, Vec::new()).await;
+            }
             for reply in fetched {
                 giving_back.give_back(reply, Duration::ZERO);
             }

@@ -42,8 +42,9 @@ fn pulled(found: &Info, raw: RawMessage) -> Option<Pulled> {
     let body = STANDARD.decode(raw.payload).ok()?;
     let (stream, consumer, sequence) = (&found.stream_name, &found.name, raw.sequence);
     let time = raw.time.timestamp_nanos_opt().unwrap_or_default();
-    // By its place alone the server knows which delivery is answered.
-    let reply = format!("$JS.ACK.{stream}.{consumer}.2.{sequence}.1.{time}.0");
+    // By its place in the stream the server knows what is answered; a number of the consumer's has to be one that it has given.
+    let number = found.delivered.consumer_sequence;
+    let reply = format!("$JS.ACK.{stream}.{consumer}.2.{sequence}.{number}.{time}.0");
     Some(Pulled::of(&raw.subject, headers, body, reply.into()))
 }
 
@@ -62,16 +63,20 @@ fn headers(block: &[u8]) -> Option<Vec<(String, Value)>> {
     Some(lines.map(header).collect())
 }
 
+/// As the client reads a block: a status, then headers, each with the lines that go on with it.
 fn is_readable(block: &str) -> bool {
     let mut lines = block.lines();
     let status = lines.next().and_then(|line| line.strip_prefix("NATS/1.0")).map(str::trim);
     let status = status.map(|status| status.split_once(' ').map_or(status, |(status, _)| status));
     let is_status = |status: &str| status.is_empty() || matches!(status.parse(), Ok(100..=999_u16));
     let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_graphic());
+    let mut goes_on = false;
     let is_header = |line: &str| {
-        line.is_empty()
-            || line.starts_with(char::is_whitespace)
-            || line.split_once(':').is_some_and(|(name, _)| is_name(name))
+        if goes_on && line.starts_with(char::is_whitespace) {
+            return true;
+        }
+        goes_on = !line.is_empty();
+        line.is_empty() || line.split_once(':').is_some_and(|(name, _)| is_name(name))
     };
     status.is_some_and(is_status) && lines.all(is_header)
 }
@@ -93,6 +98,8 @@ mod tests {
         let text = |name: &str, value: &str| (name.to_owned(), Value::Text(value.to_owned()));
         for (block, wanted) in [
             (&b"NATS/1.0\r\nmy header: x\r\nce-id: 1\r\n\r\n"[..], vec![text("my header", "x"), text("ce-id", "1")]),
+            (b"NATS/1.0\r\n a: b\r\n\r\n", vec![text("a", "b")]),
+            (b"NATS/1.0\r\na: b\r\n\r\n c: d\r\n\r\n", vec![text("a", "b"), text("c", "d")]),
             (b"NATS/1.0\r\nno colon\r\n\r\n", vec![text("no colon", "")]),
             (b"NATS/1.0 status\r\na: b\r\n\r\n", vec![text("a", "b")]),
             (b"NATS/1.0\r\na: \xff\r\n\r\n", vec![("a".to_owned(), Value::Other("\u{fffd}".to_owned()))]),

@@ -132,7 +132,7 @@ pub async fn redrive<'c>(
     let event = dead.redrive(decision).with_retry_policy(rules.policy()).dispatch().acknowledge();
     write_processed(&transaction, &event).await.map_err(fault)?;
     transaction.batch_execute(SAVEPOINT).await.map_err(fault)?;
-    let (hop, trail) = (Hop::redrive(&event), rules.own_trail());
+    let (hop, trail) = (Hop::redrive(&event), rules.trail.clone());
     Ok(Some(First { transaction, outermost: false, event, answer: (), hop, trail }))
 }
 

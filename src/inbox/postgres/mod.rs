@@ -46,7 +46,7 @@ pub use self::desk::{counts, dead_letters, discard, forget, redrive, stalled};
 use self::rows::{find, find_row, key, literal, now, remove, unindexable, write, write_processed, write_unless_done};
 use super::fault::panicked;
 use super::intake::{
-    Begun, Ended, HAVING, Known, RECEIVING, Refused, STORING, Unkept, begun, faulty, handled, received, tell_fault,
+    Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty, handled, received, tell_fault,
     tell_processed, told_of, uncommitted,
 };
 use super::{Again, Committed, Fault, First, Handled, Receipt, Rules};
@@ -110,26 +110,28 @@ async fn take_in<'c, A>(
 ) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
     let (event, answer, hop) = received(delivery, rules);
     if let Some(refusal) = unindexable(&event).or_else(|| rules.refusal(&event)) {
-        let (row, leaves) = (find(&transaction, &event).await.map_err(fault)?, rules.leaves(&refusal));
-        return Ok(match (Refused::of(row.as_ref(), &event, leaves.is_some()), leaves) {
-            (Refused::Duplicate, _) => {
+        let row = find(&transaction, &event).await.map_err(fault)?;
+        return Ok(match TurnedAway::of(row.as_ref(), &event, rules.leaves(&refusal)) {
+            TurnedAway::Duplicate => {
                 hop.end(Ok("duplicate"));
                 rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
                 Receipt::Duplicate(Committed::new(answer))
             }
-            (Refused::Left, Some(wait)) => {
+            TurnedAway::Left(wait) => {
                 hop.end(Ok("left"));
                 rules.tell(Action::Release, &event, event.status(), Utc::now());
                 Receipt::Left(Again::new(answer, wait))
             }
-            (refused, _) => {
-                if matches!(refused, Refused::Dead) {
-                    let at = now(&transaction).await.map_err(fault)?;
-                    let dead = faulty(event, Fault::permanent(refusal.reason), at);
-                    write(&transaction, Row::of(&dead)).await.map_err(fault)?;
-                    transaction.commit().await.map_err(fault)?;
-                    rules.tell_fault(&dead, at);
-                }
+            TurnedAway::Dead => {
+                let at = now(&transaction).await.map_err(fault)?;
+                let dead = faulty(event, Fault::permanent(refusal.reason), at);
+                write(&transaction, Row::of(&dead)).await.map_err(fault)?;
+                transaction.commit().await.map_err(fault)?;
+                rules.tell_fault(&dead, at);
+                hop.end(Err("rejected"));
+                Receipt::Rejected(Committed::new(answer))
+            }
+            TurnedAway::Known => {
                 hop.end(Err("rejected"));
                 Receipt::Rejected(Committed::new(answer))
             }
@@ -174,7 +176,7 @@ async fn take_in<'c, A>(
         tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
         attempt
     };
-    let (hop, trail, outermost) = (hop.process(&event), rules.own_trail(), outermost == Some(true));
+    let (hop, trail, outermost) = (hop.process(&event), rules.trail.clone(), outermost == Some(true));
     Ok(Receipt::New(First { transaction, outermost, event, answer, hop, trail }))
 }
 
@@ -248,23 +250,22 @@ pub async fn process<A>(
     rules: &Rules,
     effect: impl AsyncFnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
 ) -> Result<Handled<A>, StoreError> {
-    let event = (delivery.facts().source_system().to_owned(), delivery.facts().id().to_string());
-    let owed = rules.owed().remove(&event);
+    let owed = rules.owed().take(delivery.facts());
     let mut begun = None;
     let attempt = async {
         if delivery.is_redelivered() {
-            begun = begin_attempt(client, &delivery, rules, owed).await?;
+            begun = begin_attempt(client, &delivery, rules, owed.is_some()).await?;
         }
-        attempt(client, delivery, rules, owed || begun.is_some(), effect).await
+        attempt(client, delivery, rules, owed.is_some() || begun.is_some(), effect).await
     };
     let handled = attempt.await;
     if handled.is_err() {
-        let is_owed = match begun.filter(|_| !owed) {
-            Some(begun) => take_back(client, begun).await.is_err(),
-            None => owed,
+        let event = match begun {
+            Some(begun) if owed.is_none() => take_back(client, &begun).await.err().map(|_| begun.event),
+            _ => owed,
         };
-        if is_owed {
-            rules.owed().insert(event);
+        if let Some(event) = event {
+            rules.owed().add(event);
         }
     }
     handled
@@ -336,9 +337,9 @@ async fn begin_attempt<A>(
 }
 
 /// Takes a counted attempt back that was none.
-async fn take_back(client: &mut Client, begun: Begun) -> Result<(), Error> {
+async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
     let transaction = client.transaction().await?;
-    let (source_system, id) = key(&begun.source_system, &begun.id);
+    let (source_system, id) = key(&begun.event.0, &begun.event.1);
     match begun.taken_back(find_row(&transaction, &source_system, &id).await?) {
         Some(Some(row)) => write(&transaction, row).await?,
         Some(None) => remove(&transaction, &source_system, &id).await?,

@@ -156,7 +156,7 @@ pub fn redrive<'c>(
         hop: Hop::redrive(&event),
         event,
         answer: (),
-        trail: rules.own_trail(),
+        trail: rules.trail.clone(),
     }))
 }
 

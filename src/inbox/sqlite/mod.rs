@@ -39,7 +39,7 @@ pub use self::desk::{counts, dead_letters, discard, forget, redrive, stalled};
 use self::rows::{find, find_row, remove, write, write_processed, write_unless_done};
 use super::fault::caught;
 use super::intake::{
-    Begun, Ended, HAVING, Known, RECEIVING, Refused, STORING, Unkept, begun, faulty, handled, received, tell_fault,
+    Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty, handled, received, tell_fault,
     tell_processed, told_of, uncommitted,
 };
 use super::{Again, Committed, Fault, First, Handled, Receipt, Rules};
@@ -107,26 +107,28 @@ fn take_in<'c, A>(
     transaction.set_drop_behavior(DropBehavior::Rollback);
     let (event, answer, hop) = received(delivery, rules);
     if let Some(refusal) = rules.refusal(&event) {
-        let (row, leaves) = (find(&transaction, &event).map_err(fault)?, rules.leaves(&refusal));
-        return Ok(match (Refused::of(row.as_ref(), &event, leaves.is_some()), leaves) {
-            (Refused::Duplicate, _) => {
+        let row = find(&transaction, &event).map_err(fault)?;
+        return Ok(match TurnedAway::of(row.as_ref(), &event, rules.leaves(&refusal)) {
+            TurnedAway::Duplicate => {
                 hop.end(Ok("duplicate"));
                 rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
                 Receipt::Duplicate(Committed::new(answer))
             }
-            (Refused::Left, Some(wait)) => {
+            TurnedAway::Left(wait) => {
                 hop.end(Ok("left"));
                 rules.tell(Action::Release, &event, event.status(), Utc::now());
                 Receipt::Left(Again::new(answer, wait))
             }
-            (refused, _) => {
-                if matches!(refused, Refused::Dead) {
-                    let at = now(&transaction).map_err(fault)?;
-                    let dead = faulty(event, Fault::permanent(refusal.reason), at);
-                    write(&transaction, Row::of(&dead)).map_err(fault)?;
-                    transaction.commit().map_err(fault)?;
-                    rules.tell_fault(&dead, at);
-                }
+            TurnedAway::Dead => {
+                let at = now(&transaction).map_err(fault)?;
+                let dead = faulty(event, Fault::permanent(refusal.reason), at);
+                write(&transaction, Row::of(&dead)).map_err(fault)?;
+                transaction.commit().map_err(fault)?;
+                rules.tell_fault(&dead, at);
+                hop.end(Err("rejected"));
+                Receipt::Rejected(Committed::new(answer))
+            }
+            TurnedAway::Known => {
                 hop.end(Err("rejected"));
                 Receipt::Rejected(Committed::new(answer))
             }
@@ -170,7 +172,7 @@ fn take_in<'c, A>(
         hop: hop.process(&event),
         event,
         answer,
-        trail: rules.own_trail(),
+        trail: rules.trail.clone(),
     }))
 }
 
@@ -194,18 +196,20 @@ pub fn process<A>(
     rules: &Rules,
     effect: impl FnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
 ) -> Result<Handled<A>, StoreError> {
-    let key = (delivery.facts().source_system().to_owned(), delivery.facts().id().to_string());
-    let owed = rules.owed().remove(&key);
+    let owed = rules.owed().take(delivery.facts());
     let mut begun = None;
     let attempt = || {
         if delivery.is_redelivered() {
-            begun = begin_attempt(connection, &delivery, rules, owed)?;
+            begun = begin_attempt(connection, &delivery, rules, owed.is_some())?;
         }
-        attempt(connection, delivery, rules, owed || begun.is_some(), effect)
+        attempt(connection, delivery, rules, owed.is_some() || begun.is_some(), effect)
     };
     let handled = attempt();
-    if handled.is_err() && (owed || begun.is_some_and(|begun| take_back(connection, begun).is_err())) {
-        rules.owed().insert(key);
+    if handled.is_err() {
+        let not_taken_back = || begun.filter(|begun| take_back(connection, begun).is_err()).map(|begun| begun.event);
+        if let Some(event) = owed.or_else(not_taken_back) {
+            rules.owed().add(event);
+        }
     }
     handled
 }
@@ -271,12 +275,12 @@ fn begin_attempt<A>(
 }
 
 /// Takes a counted attempt back that was none.
-fn take_back(connection: &mut Connection, begun: Begun) -> rusqlite::Result<()> {
+fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (source_system, id) = (begun.source_system.clone(), begun.id.clone());
-    match begun.taken_back(find_row(&transaction, &source_system, &id)?) {
+    let (source_system, id) = &begun.event;
+    match begun.taken_back(find_row(&transaction, source_system, id)?) {
         Some(Some(row)) => write(&transaction, row)?,
-        Some(None) => remove(&transaction, &source_system, &id)?,
+        Some(None) => remove(&transaction, source_system, id)?,
         None => return Ok(()),
     };
     transaction.commit()

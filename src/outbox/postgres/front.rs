@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_700_000_000 + seconds, 0).unwrap_or_default()
+        DateTime::from_timestamp(1_700_000_000_i64.saturating_add(seconds), 0).unwrap_or_default()
     }
 
     fn cost(steps: i64) -> Cost {

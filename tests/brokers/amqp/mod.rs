@@ -1,9 +1,12 @@
 //! The suite on RabbitMQ, and what is AMQP's own.
 
 mod answers;
+mod outage;
+mod reading;
 mod routing;
 #[cfg(feature = "tls")]
 mod tls;
+mod user;
 mod waits;
 
 use std::net::SocketAddr;
@@ -31,19 +34,22 @@ use crate::suite::{Server, in_time, refusal, the_first_failing};
 struct RabbitMq {
     /// The exchange, and the queue that gets everything.
     name: String,
+    port: u16,
     channel: Channel,
     _connection: Connection,
 }
 
 impl RabbitMq {
     async fn without_a_queue() -> Self {
-        let connection =
-            Connection::connect(&format!("amqp://127.0.0.1:{}", servers::rabbitmq()), ConnectionProperties::default())
-                .await
-                .unwrap();
+        Self::at(servers::rabbitmq()).await
+    }
+
+    async fn at(port: u16) -> Self {
+        let address = format!("amqp://127.0.0.1:{port}");
+        let connection = Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { name: format!("test-{}", Uuid::now_v7().simple()), channel, _connection: connection }
+        Self { name: format!("test-{}", Uuid::now_v7().simple()), port, channel, _connection: connection }
     }
 
     /// The ids of all messages in the queue, taken out, where there are as many as wanted or a second brings no more.
@@ -81,7 +87,7 @@ impl Server for RabbitMq {
     }
 
     fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], servers::rabbitmq()))
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     fn broker(&self, address: SocketAddr) -> Amqp {

@@ -1,7 +1,6 @@
 //! `amqps://`: whom the adapter trusts, what it says where it does not, and that nothing goes over the wire in clear.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use integration_automation_patterns::broker::amqp::{Amqp, Settings};
@@ -13,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::RabbitMq;
+use super::user::{ENCODED, PASSWORD, User};
 use crate::servers::{certificate, rabbitmq, rabbitmq_tls};
 use crate::suite::{Server, in_time};
 
@@ -28,34 +28,6 @@ fn trusting(authority: &str) -> Tls {
 
 fn settings(server: &RabbitMq, authority: &str) -> Settings {
     Settings::new(&server.name).tls(trusting(authority))
-}
-
-/// A user of the test's own, whose password wants percent-encoding.
-struct User {
-    name: String,
-}
-
-const PASSWORD: &str = "s3cr3t/p@ss:word";
-const ENCODED: &str = "s3cr3t%2Fp%40ss%3Aword";
-
-fn rabbitmqctl(arguments: &[&str]) {
-    let program = std::env::var("TEST_RABBITMQCTL").expect("TEST_RABBITMQCTL, as `.ci/servers` sets it");
-    let done = Command::new(program).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
-impl User {
-    fn new(server: &RabbitMq) -> Self {
-        rabbitmqctl(&["add_user", &server.name, PASSWORD]);
-        rabbitmqctl(&["set_permissions", &server.name, ".*", ".*", ".*"]);
-        Self { name: server.name.clone() }
-    }
-}
-
-impl Drop for User {
-    fn drop(&mut self) {
-        rabbitmqctl(&["delete_user", &self.name]);
-    }
 }
 
 async fn refused(address: &str, settings: Settings) -> SendError {
@@ -84,7 +56,7 @@ async fn a_server_that_a_known_authority_has_signed_is_spoken_to_and_no_other() 
         let other_host = refused(&at("localhost", port), settings(&server, "authority.pem")).await;
         assert!(other_host.reason().contains("not valid for name"), "{other_host}");
         let plain = refused(&at("127.0.0.1", rabbitmq()), settings(&server, "authority.pem")).await;
-        assert!(plain.reason().contains("what answers there speaks no TLS"), "{plain}");
+        assert!(plain.reason().contains("no TLS is spoken there"), "{plain}");
 
         let wrong = format!("amqps://{}:wrong@127.0.0.1:{port}", user.name);
         let wrong = refused(&wrong, settings(&server, "authority.pem")).await;
@@ -95,7 +67,7 @@ async fn a_server_that_a_known_authority_has_signed_is_spoken_to_and_no_other() 
 
         let clear = format!("amqp://{}:{ENCODED}@127.0.0.1:{port}", user.name);
         let clear = refused(&clear, Settings::new(&server.name)).await;
-        assert!(clear.reason().contains("speaks no AMQP, or only within TLS"), "{clear}");
+        assert!(clear.reason().contains("no AMQP is spoken there, or only within TLS"), "{clear}");
 
         drop((listener, broker, user));
         server.remove().await;
@@ -157,7 +129,7 @@ async fn a_sniffer_between_hears_no_word() {
         for (scheme, port, in_clear) in [("amqps", rabbitmq_tls(), false), ("amqp", rabbitmq(), true)] {
             let tap = Tap::start(port).await;
             let settings = if in_clear { Settings::new(&server.name) } else { settings(&server, "authority.pem") };
-            let address = format!("{scheme}://{}:{ENCODED}@{}", user.name, tap.address);
+            let address = user.address(scheme, tap.address);
             let broker = Amqp::new(&address, settings).unwrap();
             broker.send(&event()).await.unwrap();
             let mut listener = broker.listen(&server.name).unwrap();

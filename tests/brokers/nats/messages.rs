@@ -100,7 +100,7 @@ async fn whatever_a_message_says_it_comes_out_and_what_follows_too() {
         publish(&server, &messages).await;
         server.broker(server.address()).send(&event("crm.lead.created")).await.unwrap();
         assert_eq!(server.stored().await, 61);
-        let mut listener = server.broker(server.address()).listen("erp").unwrap();
+        let mut listener = server.consumer().await;
         let found = consumed(&mut listener, "crm.lead.created", 61).await;
         let bodies: BTreeSet<_> = found.into_values().flatten().collect();
         for (block, body) in &messages {
@@ -127,7 +127,7 @@ async fn headers_that_the_client_library_cannot_read_stop_nobody() {
         let messages: Vec<_> = blocks.iter().zip('a'..).map(|(block, n)| (Some(block.to_vec()), vec![n as u8])).collect();
         publish(&server, &messages).await;
         server.broker(server.address()).send(&event("crm.lead.created")).await.unwrap();
-        let mut listener = server.broker(server.address()).listen("erp").unwrap();
+        let mut listener = server.consumer().await;
         let found = consumed(&mut listener, "crm.lead.created", 6).await;
         let bodies = |bodies: &[&[u8]]| bodies.iter().map(|body| body.to_vec()).collect::<BTreeSet<_>>();
         assert_eq!(found[UNREADABLE], bodies(&[b"a", b"b", b"c", b"d"]));

@@ -70,7 +70,7 @@ fn a_message_that_is_no_event_says_why_and_is_left_to_nobody() {
 
     let mut connection = database();
     let found = Found { place: "orders", position: "17", at: chrono::Utc::now() };
-    let message = || read_message(Binding::Nats, [("ce-id", "1")], b"hello".to_vec(), &found).unwrap();
+    let message = || read_message(Binding::Nats, [("ce-id", "1")], b"hello".to_vec(), &found);
     let rules = rules().accept::<LeadCreated>().leave_unknown(WEEK);
     let delivery = Delivery::new(message(), Broker::default());
     let dead = sqlite::process(&mut connection, delivery, &rules, |_, _| panic!("no effect of it"));

@@ -66,15 +66,21 @@ fn what_a_person_has_discarded_stays_so_where_it_is_known_later() {
 #[tokio::test]
 async fn what_is_unknown_can_be_left_to_the_new_consumer() {
     let (mut connection, broker, wait) = (database(), Broker::default(), Duration::from_secs(5));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let observer = Arc::clone(&told);
+    let observer = move |record: &AuditRecord| {
+        observer.lock().unwrap().push(record.action);
+        Ok(())
+    };
+    let left = old().leave_unknown(wait).trail(AuditTrail::new("erp", Arc::new(observer)));
     for delivery in [broker.deliver("1"), broker.deliver_again("1")] {
-        let handled =
-            sqlite::process(&mut connection, delivery, &old().leave_unknown(wait), |_, _| panic!("it is unknown"));
+        let handled = sqlite::process(&mut connection, delivery, &left, |_, _| panic!("it is unknown"));
         handled.unwrap().tell().await.unwrap();
     }
     assert_eq!(broker.told(), [Told::Retry(wait), Told::Retry(wait)]);
+    assert_eq!(*told.lock().unwrap(), [Action::Release, Action::Release]);
     assert_eq!(failure_of(&connection, "1"), None, "nothing is decided");
 
-    let left = old().leave_unknown(wait);
     let receipt = sqlite::receive(begin(&mut connection), broker.deliver("1"), &left).unwrap();
     assert!(matches!(&receipt, Receipt::Left(again) if again.after() == wait), "{receipt:?}");
     drop(receipt);

@@ -172,6 +172,29 @@ async fn a_serialization_failure_spends_no_attempt() {
     assert_eq!(process(&mut client, redelivery("a"), &rules, TURN).await.as_deref(), Ok("Processed"));
 }
 
+/// Nor is one in a statement of the inbox, after the attempt was counted.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_serialization_failure_of_the_inbox_spends_no_attempt() {
+    let database = with_inbox().await;
+    database
+        .sql(
+            "CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001'; END $$; \
+             CREATE TRIGGER conflict BEFORE UPDATE ON inbox_event FOR EACH ROW WHEN (NEW.status = 'processed') \
+             EXECUTE FUNCTION conflict()",
+        )
+        .await;
+    let (mut client, rules) = (database.session().await, at_once(1));
+    for _ in 0..3 {
+        let refused = process(&mut client, redelivery("a"), &rules, "SELECT 1 / 0").await.unwrap_err();
+        assert!(refused.contains("receiving an event: db error: ERROR: could not serialize access"), "{refused}");
+        assert_eq!(database.value("SELECT count(*) FROM inbox_event").await, 0, "the attempt is taken back");
+    }
+    database.sql("DROP TRIGGER conflict ON inbox_event").await;
+    assert_eq!(process(&mut client, redelivery("a"), &rules, "SELECT 1").await.as_deref(), Ok("Processed"));
+}
+
 /// Nor is a deadlock, in a statement of the effect; and the failure from before it stays.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
