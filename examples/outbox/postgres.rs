@@ -21,7 +21,7 @@ pub(crate) async fn run(url: &str, ca: Option<&Path>, command: &Command) -> Resu
     let config: Config = url.parse()?;
     let line = Line::of(&config, ca)?;
     let mut client = line.client(&config).await?;
-    let sql = format!("SELECT to_regclass('{}') IS NOT NULL", table(command));
+    let sql = format!("SELECT to_regclass(quote_ident(current_schema()) || '.{}') IS NOT NULL", table(command));
     if !client.query_one(&sql, &[]).await?.try_get::<_, bool>(0)? {
         return Err(no_table(command).into());
     }
