@@ -24,8 +24,8 @@
 mod claim;
 mod desk;
 mod enqueue;
+mod forgotten;
 mod front;
-mod round;
 mod rows;
 
 use std::collections::HashSet;
@@ -39,9 +39,8 @@ use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 use self::claim::claim;
 pub use self::enqueue::{enqueue, enqueue_all};
 use self::front::Front;
-use self::round::Round;
 use self::rows::{Changes, DISPATCHED, FREE, freed, give_back, put_aside_sql, settle};
-use super::aside::MANY_BLOCKED;
+use super::aside::{MANY_BLOCKED, Rounds};
 use super::change::Change;
 use super::{ClaimOrder, Claimed, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
 use crate::audit::AuditTrail;
@@ -103,7 +102,7 @@ pub struct Outbox {
     worker: Arc<Worker>,
     bell: Arc<Bell>,
     front: Arc<Front>,
-    round: Arc<Round>,
+    rounds: Arc<Rounds>,
     trail: AuditTrail,
 }
 
@@ -165,7 +164,7 @@ impl Outbox {
             worker: Arc::new(worker),
             bell: Arc::new(bell),
             front: Arc::default(),
-            round: Arc::default(),
+            rounds: Arc::default(),
             trail: AuditTrail::silent(),
         })
     }
@@ -182,7 +181,7 @@ impl Store for Outbox {
         const DOING: &str = "claiming due events";
         let fault = |error: Error| StoreError::new(DOING, error);
         self.bell.heed();
-        self.round.go(&self.worker, &self.front, order.after_failure).await?;
+        self.free_forgotten(order.after_failure).await?;
         let mut claimed = Claimed::default();
         let mut held = self.worker.hold(DOING).await?;
         let from = claim(&mut held.link, order, &self.front, &mut claimed).await.map_err(fault)?;

@@ -1,12 +1,11 @@
 //! Events that are put aside with nothing in their way, found in slices beside the claims: nobody waits for a round.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, params};
 
-use super::super::aside::{Rounds, stands_before};
+use super::super::aside::stands_before;
 use super::super::{KeyAfterFailure, StoreError};
 use super::Outbox;
 use super::rows::json;
@@ -18,45 +17,24 @@ const DOING: &str = "looking for forgotten events";
 const SLICE: usize = 100;
 const BETWEEN: Duration = Duration::from_millis(5);
 
-/// When the last round began, and what goes on with it.
-#[derive(Debug, Default)]
-pub(super) struct Forgotten {
-    rounds: Rounds,
-    rest: Mutex<Option<tokio::task::JoinHandle<()>>>,
-}
-
-impl Drop for Forgotten {
-    fn drop(&mut self) {
-        if let Some(rest) = self.rest.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            rest.abort();
-        }
-    }
-}
-
 /// An ordering key, byte for byte.
 type Key = Vec<u8>;
 
 impl Outbox {
     /// Begins a round where one is due: the first slice at once, and the others while claims go on.
     pub(super) async fn free_forgotten(&self, after_failure: KeyAfterFailure) -> Result<(), StoreError> {
-        let is_on = {
-            let rest = self.forgotten.rest.lock().unwrap_or_else(PoisonError::into_inner);
-            rest.as_ref().is_some_and(|rest| !rest.is_finished())
-        };
-        if is_on || !self.forgotten.rounds.are_due(after_failure) {
+        if !self.rounds.are_due(after_failure) {
             return Ok(());
         }
         let Some(next) = slice(&self.shared, after_failure, None).await? else { return Ok(()) };
         let shared = self.shared.clone();
-        let rest = tokio::spawn(async move {
+        self.rounds.go_on(async move {
             let mut next = Some(next);
             while let Some(from) = next {
                 tokio::time::sleep(BETWEEN).await;
-                // What fails here fails in the claims too, which tell of it; the next round begins again.
                 next = slice(&shared, after_failure, Some(from)).await.unwrap_or_default();
             }
         });
-        *self.forgotten.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
         Ok(())
     }
 }

@@ -33,10 +33,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
-use self::forgotten::Forgotten;
 use self::rows::{
     Hold, acknowledge_all, dispatch, find_due, find_expired, free, give_back, put_aside, quarantine, settle,
 };
+use super::aside::Rounds;
 use super::change::{Change, expiry_reason};
 use super::columns::{Row, same_event};
 use super::{Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
@@ -171,7 +171,7 @@ pub struct Outbox {
     shared: Shared,
     /// The version of the data that the last claim saw.
     seen: Arc<AtomicI64>,
-    forgotten: Arc<Forgotten>,
+    rounds: Arc<Rounds>,
     trail: AuditTrail,
 }
 
@@ -214,7 +214,7 @@ impl Outbox {
     }
 
     fn of(shared: Shared) -> Self {
-        Self { shared, seen: Arc::default(), forgotten: Arc::default(), trail: AuditTrail::silent() }
+        Self { shared, seen: Arc::default(), rounds: Arc::default(), trail: AuditTrail::silent() }
     }
 
     /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
