@@ -146,6 +146,7 @@ pub(crate) fn order(limit: usize) -> ClaimOrder {
         lease: Duration::from_secs(30),
         after_failure: KeyAfterFailure::Block,
         except: Vec::new(),
+        only: None,
     }
 }
 

@@ -60,9 +60,9 @@ pub trait Broker: Send + Sync + 'static {
 /// use integration_automation_patterns::broker::{SendError, SendErrorKind};
 /// use std::time::Duration;
 ///
-/// let full = SendError::unavailable("the queue erp is full").retry_after(Duration::from_secs(30));
-/// assert_eq!(full.kind(), SendErrorKind::Unavailable);
-/// assert_eq!(full.to_string(), "the broker takes no such event for now: the queue erp is full");
+/// let full = SendError::unroutable("the queue erp is full").retry_after(Duration::from_secs(30));
+/// assert_eq!(full.kind(), SendErrorKind::Unroutable);
+/// assert_eq!(full.to_string(), "the broker takes no event of this type: the queue erp is full");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendError {
@@ -77,10 +77,13 @@ pub enum SendErrorKind {
     /// The broker cannot be reached, and nothing was sent. The event goes back with its attempt, and the relay pauses:
     /// an outage must not turn every event into a dead letter.
     Unreachable,
-    /// The broker takes nothing of this kind, whichever event it is, and has stored nothing: the queue is full, senders are
-    /// blocked, the exchange or stream is missing, a permission is. The event goes back with its attempt, and the relay
-    /// pauses for events of this type; those of other types go on.
+    /// The broker can be reached, and takes nothing from anybody: an alarm blocks senders, the stream or exchange of all events
+    /// is missing or full. Nothing was stored. The event goes back with its attempt, and the relay pauses.
     Unavailable,
+    /// The broker takes no event of this type, whichever it is: no queue is bound, its queue is full, its subject is not
+    /// permitted. The event goes back with its attempt, and the relay pauses for events of this type; one of them is tried now
+    /// and then, and those of other types go on.
+    Unroutable,
     /// This attempt failed, or its confirmation never came; another may succeed.
     Transient,
     /// No attempt can succeed: the event is too large, or the broker refuses it for good.
@@ -93,9 +96,14 @@ impl SendError {
         Self::new(SendErrorKind::Unreachable, reason)
     }
 
-    /// The broker takes nothing of this kind for now: [`SendErrorKind::Unavailable`].
+    /// The broker takes nothing from anybody: [`SendErrorKind::Unavailable`].
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::new(SendErrorKind::Unavailable, reason)
+    }
+
+    /// The broker takes no event of this type: [`SendErrorKind::Unroutable`].
+    pub fn unroutable(reason: impl Into<String>) -> Self {
+        Self::new(SendErrorKind::Unroutable, reason)
     }
 
     /// This attempt failed: [`SendErrorKind::Transient`].
@@ -132,7 +140,7 @@ impl SendError {
     /// The class of failure that the attempt ends in; nothing where it is not counted.
     pub const fn class(&self) -> Option<FailureClass> {
         match self.kind {
-            SendErrorKind::Unreachable | SendErrorKind::Unavailable => None,
+            SendErrorKind::Unreachable | SendErrorKind::Unavailable | SendErrorKind::Unroutable => None,
             SendErrorKind::Transient => Some(FailureClass::Transient),
             SendErrorKind::Permanent => Some(FailureClass::Permanent),
         }
@@ -148,9 +156,10 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             SendErrorKind::Unreachable => "the broker cannot be reached",
-            SendErrorKind::Unavailable => "the broker takes no such event for now",
-            SendErrorKind::Transient => "the send failed",
-            SendErrorKind::Permanent => "the send can never succeed",
+            SendErrorKind::Unavailable => "the broker takes nothing",
+            SendErrorKind::Unroutable => "the broker takes no event of this type",
+            SendErrorKind::Transient => "the broker failed",
+            SendErrorKind::Permanent => "the broker refused for good",
         };
         write!(f, "{what}: {}", self.reason)
     }
@@ -189,8 +198,8 @@ pub trait Consumer: Send {
     /// The next delivery; nothing where no other will come.
     ///
     /// It makes progress however briefly it is waited for: what it has begun (a connection, a delivery half read) goes on
-    /// with the next call. So dropped while it waits, as by a `select!` or a time-out, it loses nothing, and holds nothing back
-    /// at the broker either.
+    /// with the next call. So dropped while it waits, as by a `select!` or a time-out, it loses nothing. What the consumer has
+    /// fetched ahead it keeps until it is asked again; dropped itself, it gives all of that back.
     ///
     /// # Errors
     ///

@@ -88,6 +88,8 @@ pub struct ClaimOrder {
     pub after_failure: KeyAfterFailure,
     /// Event types to leave where they are: the broker takes none of them for now.
     pub except: Vec<String>,
+    /// The one type of event to claim, where that is not any: to try whether the broker takes it again.
+    pub only: Option<String>,
 }
 
 /// What an event that failed for good does to the later ones of its ordering key.

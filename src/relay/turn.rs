@@ -71,6 +71,7 @@ impl Outcome {
             Self::Answered(Err(error)) => Err(match error.kind() {
                 SendErrorKind::Unreachable => "unreachable",
                 SendErrorKind::Unavailable => "unavailable",
+                SendErrorKind::Unroutable => "unroutable",
                 SendErrorKind::Transient => "transient",
                 SendErrorKind::Permanent => "permanent",
             }),
@@ -226,6 +227,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             lease: settings.lease,
             after_failure: settings.after_failure,
             except: self.paused_types(),
+            only: None,
         }
     }
 
@@ -306,7 +308,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         self.unsettled.push(match outcome {
             Outcome::Answered(Ok(())) => claim.acknowledge(),
             Outcome::Answered(Err(error)) => match error.kind() {
-                SendErrorKind::Unreachable | SendErrorKind::Unavailable => claim.give_back(error.reason()),
+                SendErrorKind::Unreachable | SendErrorKind::Unavailable | SendErrorKind::Unroutable => {
+                    claim.give_back(error.reason())
+                }
                 SendErrorKind::Transient => claim.fail(error.reason()).wait_at_least(error.wait().unwrap_or_default()),
                 SendErrorKind::Permanent => claim.reject(error.reason()),
             },
@@ -324,11 +328,11 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let Outcome::Answered(answer) = outcome else { return };
         let event_type = claim.event().event_type();
         match answer {
-            Err(error) if error.kind() == SendErrorKind::Unreachable => {
+            Err(error) if matches!(error.kind(), SendErrorKind::Unreachable | SendErrorKind::Unavailable) => {
                 let outage = self.broker.failed(number, None, error.reason(), error.wait());
                 return outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unreachable(outage)));
             }
-            Err(error) if error.kind() == SendErrorKind::Unavailable => {
+            Err(error) if error.kind() == SendErrorKind::Unroutable => {
                 let watch = self.refused.entry(event_type.to_owned()).or_default();
                 let outage = watch.failed(number, Some(event_type), error.reason(), error.wait());
                 outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unavailable(outage)));

@@ -39,7 +39,7 @@ pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no
             let full = leads.load(Ordering::SeqCst) < 100 || refusals.load(Ordering::SeqCst) < 700;
             if full {
                 refusals.fetch_add(1, Ordering::SeqCst);
-                return Does::Answer(SendError::unavailable("the queue is full"));
+                return Does::Answer(SendError::unroutable("the queue is full"));
             }
             Does::Confirm
         }
@@ -68,7 +68,7 @@ pub(crate) async fn a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_n
     let database = D::fresh().await;
     database.enqueue(vec![of_type("erp.invoice.issued", "1"), of_type("crm.lead.created", "2")], true).await;
     let broker = Scripted::new(|id, _| match id {
-        "1" => Does::Answer(SendError::unavailable("the stream is missing").retry_after(FAR)),
+        "1" => Does::Answer(SendError::unroutable("the stream is missing").retry_after(FAR)),
         _ => Does::Confirm,
     });
     let summary = relay(&database, &broker, settings()).run_until_idle(std::future::pending()).await;

@@ -126,7 +126,14 @@ pub(crate) fn id(text: &str) -> EventId {
 
 pub(crate) fn order(worker: &str, limit: usize) -> ClaimOrder {
     let lease = Duration::from_secs(60);
-    ClaimOrder { worker: worker.to_owned(), limit, lease, after_failure: KeyAfterFailure::Block, except: Vec::new() }
+    ClaimOrder {
+        worker: worker.to_owned(),
+        limit,
+        lease,
+        after_failure: KeyAfterFailure::Block,
+        except: Vec::new(),
+        only: None,
+    }
 }
 
 pub(crate) async fn claim<D: Database>(database: &D, worker: &str, limit: usize) -> Claimed {

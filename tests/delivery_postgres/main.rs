@@ -176,6 +176,7 @@ fn order(worker: &str, limit: usize) -> ClaimOrder {
         lease: LEASE,
         after_failure: KeyAfterFailure::Block,
         except: Vec::new(),
+        only: None,
     }
 }
 

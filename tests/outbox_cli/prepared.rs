@@ -76,8 +76,14 @@ impl Database {
         self.sql("UPDATE outbox_event SET due_at = 0 WHERE status = 'retrying'");
         let lease = Duration::from_secs(60);
         let after_failure = KeyAfterFailure::Block;
-        let order =
-            ClaimOrder { worker: "relay-1".to_owned(), limit: 10_000, lease, after_failure, except: Vec::new() };
+        let order = ClaimOrder {
+            worker: "relay-1".to_owned(),
+            limit: 10_000,
+            lease,
+            after_failure,
+            except: Vec::new(),
+            only: None,
+        };
         let claimed = self.outbox.claim(&order).await.unwrap();
         let settlements: Vec<Settlement> = claimed.claims.into_iter().map(settle).collect();
         assert_eq!(self.outbox.settle(&settlements).await.unwrap(), []);

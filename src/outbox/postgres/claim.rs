@@ -29,8 +29,10 @@ pub(super) async fn claim(
     let (sweep, sql, token) = (expired_sql(), claim_sql(order.after_failure), Token::now_v7());
     let (most, lease, all) = (limit(order.limit), micros(order.lease), None::<DateTime<Utc>>);
     let whole_sweep: Query<'_> = (&sweep, &[&most, &all]);
-    let whole: Query<'_> = (&sql, &[&most, &token, &order.worker, &lease, &order.except, &all]);
-    let (from, (expired, due)) = match front.next(&order.except) {
+    let whole: Query<'_> = (&sql, &[&most, &token, &order.worker, &lease, &order.except, &all, &order.only]);
+    // One type alone says nothing of where the others have come to.
+    let look = if order.only.is_some() { Look::Whole { measured: false } } else { front.next(&order.except) };
+    let (from, (expired, due)) = match look {
         Look::Whole { measured: false } => (None, link.begin_two(whole_sweep, whole).await?),
         Look::Whole { measured: true } => {
             let read = link.begin(READ, &[]).await?;
@@ -38,7 +40,7 @@ pub(super) async fn claim(
         }
         Look::From { due, leases } => {
             let (from, leases) = (Some(due), Some(leases));
-            let values: &Values<'_> = &[&most, &token, &order.worker, &lease, &order.except, &from];
+            let values: &Values<'_> = &[&most, &token, &order.worker, &lease, &order.except, &from, &order.only];
             let (expired, due) = link.begin_two((&sweep, &[&most, &leases]), (&sql, values)).await?;
             if expired.is_empty() && due.is_empty() {
                 let read = link.query(READ, &[]).await?;
@@ -48,13 +50,15 @@ pub(super) async fn claim(
             }
         }
     };
-    front.reached(due.first().map(|row| maybe_at(row, "reached")).transpose()?.flatten());
+    if order.only.is_none() {
+        front.reached(due.first().map(|row| maybe_at(row, "reached")).transpose()?.flatten());
+    }
     take(link, &due, token, claimed).await?;
     if !expired.is_empty() {
         expire(link, &expired, order, front, claimed).await?;
         // Some of these may be due again at once.
         let room = limit(order.limit.saturating_sub(due.len()));
-        let due = link.query(&sql, &[&room, &token, &order.worker, &lease, &order.except, &from]).await?;
+        let due = link.query(&sql, &[&room, &token, &order.worker, &lease, &order.except, &from, &order.only]).await?;
         take(link, &due, token, claimed).await?;
     }
     Ok(from)

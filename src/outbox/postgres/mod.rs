@@ -189,8 +189,8 @@ impl Store for Outbox {
         if claimed.claims.len().saturating_add(claimed.quarantined.len()) < order.limit {
             // Blocked events may have stood before others.
             let sql = put_aside_sql(order.after_failure);
-            let aside =
-                held.link.commit_after(&sql, &[&limit(MANY_BLOCKED), &order.except, &from]).await.map_err(fault)?;
+            let values: [&(dyn ToSql + Sync); 4] = [&limit(MANY_BLOCKED), &order.except, &from, &order.only];
+            let aside = held.link.commit_after(&sql, &values).await.map_err(fault)?;
             claimed.blocked = aside.len();
         } else {
             held.link.commit().await.map_err(fault)?;

@@ -30,12 +30,14 @@ pub(super) fn read_expired(row: &SqlRow) -> Result<Expired, Error> {
     Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, at(row, "now")?))
 }
 
-/// The events that are due, since one value of the statement or later, and that no claim has put aside, of other types than
-/// another value names.
-fn due(except: &str, from: &str) -> String {
+/// The events that are due, since one value of the statement or later, and that no claim has put aside, of other types than a
+/// second value names, and of the one type that a third names, if it does.
+fn due([except, from, only]: [&str; 3]) -> String {
     format!(
         "status IN ('pending', 'retrying') AND NOT blocked AND due_at <= statement_timestamp() \
-         AND due_at >= coalesce({from}::timestamptz, '-infinity') AND event_type <> ALL ({except}::text[]) ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
+         AND due_at >= coalesce({from}::timestamptz, '-infinity') AND event_type <> ALL ({except}::text[]) \
+         AND event_type = coalesce({only}::text, event_type) \
+         ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
     )
 }
 
@@ -43,7 +45,7 @@ fn due(except: &str, from: &str) -> String {
 /// planner thinks: an array is a value. What is chosen is locked, and so stays in its place. (Who has written the highest
 /// number of attempts stops nobody: the event is refused by its policy.)
 pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
-    let (due, earlier) = (due("$5", "$6"), stands_before(after_failure));
+    let (due, earlier) = (due(["$5", "$6", "$7"]), stands_before(after_failure));
     format!(
         "WITH due AS (\
            SELECT place, due_at FROM (\
@@ -65,7 +67,7 @@ const MOST_ATTEMPTS: u32 = u32::MAX;
 /// Puts events aside that are due and blocked. The one in their way is locked: who is about to end it has to wait, and then
 /// finds what is put aside. (Where it is locked already it may be ending, and a later claim looks again.)
 pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
-    let (due, earlier) = (due("$2", "$3"), stands_before(after_failure));
+    let (due, earlier) = (due(["$2", "$3", "$4"]), stands_before(after_failure));
     format!(
         "UPDATE outbox_event SET blocked = true WHERE sequence = ANY (ARRAY(\
            SELECT event.sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {due}) AS event, \

@@ -25,16 +25,18 @@ pub(super) fn find_due(
         true => "?3 = '[]'",
         false => "event_type NOT IN (SELECT value FROM json_each(?3))",
     };
+    let only = if order.only.is_some() { "event_type = ?4" } else { "?4 IS NULL" };
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, ordering_key IS NOT NULL AND EXISTS (\
            SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked FROM outbox_event AS event \
-         WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 AND {except} \
+         WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 AND {except} AND {only} \
          ORDER BY due_at, sequence LIMIT ?2",
         stands_before(order.after_failure)
     );
     let mut statement = transaction.prepare_cached(&sql)?;
     let except = serde_json::Value::from(order.except.clone()).to_string();
-    let mut found = statement.query(params![micros(now), limit_of(room.saturating_add(MANY_BLOCKED)), except])?;
+    let mut found =
+        statement.query(params![micros(now), limit_of(room.saturating_add(MANY_BLOCKED)), except, order.only])?;
     let (mut due, mut blocked) = (Vec::new(), Vec::new());
     while due.len() < room
         && let Some(row) = found.next()?
