@@ -13,11 +13,10 @@ use std::future::Future;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use self::outage::Outage;
+pub use self::outage::{Lacking, Outage};
 pub use self::settings::{Settings, Unkeepable};
 use self::turn::Turn;
 use crate::EventId;
@@ -108,7 +107,8 @@ impl<S: Store, B: Broker> Relay<S, B> {
     }
 
     /// Works until nothing is on its way and nothing is due within one [poll](Settings::poll), or until `stop` is ready:
-    /// for a program that runs now and then. It returns, too, when the broker cannot be reached, with the events given back.
+    /// for a program that runs now and then. It returns, too, when the broker takes nothing, or nothing of what is left, with the
+    /// events given back.
     ///
     /// What waits for its retry, and what another relay has under its lease, stays for the next time:
     /// [`Desk::counts`](crate::outbox::Desk::counts) says how much that is.
@@ -215,23 +215,12 @@ pub enum Incident {
     Store(StoreError),
     /// The store did not answer in time, and is tried again: told as often.
     StoreTimeout(&'static str),
-    /// The store answers again.
-    StoreOver {
-        /// What it had failed at.
-        doing: &'static str,
-        /// For how long it had failed.
-        lasted: Duration,
-        /// How many tries had failed.
-        failures: u64,
-    },
-    /// A claim's lease had ended before it was settled or renewed.
-    LeaseLost(LeaseLost),
-    /// The broker cannot be reached, and the relay pauses: told with each reason that is new, and once a minute while it lasts.
-    Unreachable(Outage),
-    /// The broker takes no event of one type for now, and the relay pauses for these: told as often.
-    Unavailable(Outage),
+    /// The broker takes nothing, or nothing of one type, and the relay pauses: told as often.
+    Outage(Outage),
     /// One of these has ended.
     Over(Outage),
+    /// A claim's lease had ended before it was settled or renewed.
+    LeaseLost(LeaseLost),
     /// A row is no valid event, and is a dead letter now.
     Quarantined {
         /// The id in the row.
@@ -248,18 +237,17 @@ impl fmt::Display for Incident {
         match self {
             Self::Store(error) => write!(f, "the store failed, and is tried again: {error}"),
             Self::StoreTimeout(doing) => write!(f, "the store did not answer in time, and is tried again: {doing}"),
-            Self::StoreOver { doing, lasted, failures } => {
-                write!(f, "the store answers again, after {lasted:.0?} and {failures} failed tries: {doing}")
-            }
-            Self::LeaseLost(lost) => lost.fmt(f),
-            Self::Unreachable(outage) | Self::Unavailable(outage) => outage.fmt(f),
-            Self::Over(Outage { event_type, lasted, failures, .. }) => {
-                match event_type {
-                    Some(event_type) => write!(f, "the broker takes {event_type} again")?,
-                    None => f.write_str("the broker can be reached again")?,
+            Self::Outage(outage) => outage.fmt(f),
+            Self::Over(Outage { of, lasted, failures, .. }) => {
+                match of {
+                    Lacking::Broker => f.write_str("the broker can be reached again")?,
+                    Lacking::Room => f.write_str("the broker takes events again")?,
+                    Lacking::Route(event_type) => write!(f, "the broker takes {event_type} again")?,
+                    Lacking::Store(doing) => write!(f, "the store answers again at {doing}")?,
                 }
                 write!(f, ", after {lasted:.0?} and {failures} failed tries")
             }
+            Self::LeaseLost(lost) => lost.fmt(f),
             Self::Quarantined { event, why } => write!(f, "{event} is no valid event, and a dead letter now: {why}"),
             Self::SendPanicked(Some(event)) => write!(f, "the broker's code panicked while it sent {event}"),
             Self::SendPanicked(None) => f.write_str("the broker's code panicked while it sent an event"),

@@ -19,30 +19,52 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// How many reasons of one outage are told at once, each when it is new.
 const REASONS: usize = 8;
 
-/// Something that a relay needs and does not get: the broker, what it takes of one event type, or the store.
+/// Something that a relay needs and does not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outage {
-    /// The type of event that the broker takes none of; nothing where it is out of reach.
-    pub event_type: Option<String>,
+    /// What is out of order.
+    pub of: Lacking,
     /// What was said last.
     pub reason: String,
-    /// How long it has lasted: nothing when it is told of for the first time.
+    /// How long it has lasted.
     pub lasted: Duration,
-    /// How many tries have failed.
+    /// How many tries have failed; sends that were on their way together are one.
     pub failures: u64,
+}
+
+/// What a relay does not get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lacking {
+    /// The broker cannot be reached.
+    Broker,
+    /// The broker can be reached, and takes nothing.
+    Room,
+    /// The broker takes no event of this type.
+    Route(String),
+    /// The store does not do this.
+    Store(&'static str),
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker => f.write_str("the broker cannot be reached"),
+            Self::Room => f.write_str("the broker takes nothing"),
+            Self::Route(event_type) => write!(f, "the broker takes no {event_type}"),
+            Self::Store(doing) => write!(f, "the store fails at {doing}"),
+        }
+    }
 }
 
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.event_type {
-            Some(event_type) => write!(f, "the broker takes no {event_type}")?,
-            None => f.write_str("the broker cannot be reached")?,
+        let Self { of, reason, lasted, failures } = self;
+        if *failures <= 1 {
+            return write!(f, "{of}, and the relay pauses: {reason}");
         }
-        if self.failures <= 1 {
-            return write!(f, ", and the relay pauses: {}", self.reason);
-        }
-        write!(f, " for {:.0?} now, in {} tries: {}", self.lasted, self.failures, self.reason)
+        write!(f, "{of} for {lasted:.0?} now, in {failures} tries: {reason}")
     }
 }
 
@@ -54,20 +76,26 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// One more failure, after which whoever is asked has asked for a pause of his own, or not.
-    pub(super) fn longer(&mut self, asked: Option<Duration>) {
-        let doubled = 1_u32.checked_shl(self.level.min(16)).unwrap_or(u32::MAX);
-        let wait =
-            FIRST_PAUSE.saturating_mul(doubled).min(LAST_PAUSE).max(asked.unwrap_or_default().min(LONGEST_ASKED));
-        // Failures of events that were on their way together are one.
-        if self.until.is_none_or(|until| until <= Instant::now()) {
-            self.level = self.level.saturating_add(1);
-            self.until = Instant::now().checked_add(wait);
-        }
+    /// Another try has failed.
+    fn longer(&mut self, longest: Duration) {
+        let wait = self.wait();
+        self.level = self.level.saturating_add(1);
+        self.at_least(wait.min(longest));
     }
 
-    pub(super) fn over(&mut self) {
-        *self = Self::default();
+    /// Lasts on: there was nothing to try with.
+    pub(super) fn again(&mut self) {
+        self.at_least(self.wait());
+    }
+
+    fn wait(&self) -> Duration {
+        let doubled = 1_u32.checked_shl(self.level.min(16)).unwrap_or(u32::MAX);
+        FIRST_PAUSE.saturating_mul(doubled).min(LAST_PAUSE)
+    }
+
+    /// Lasts so long from now, if not longer.
+    fn at_least(&mut self, wait: Duration) {
+        self.until = self.until.max(Instant::now().checked_add(wait));
     }
 
     /// Whether the last try failed.
@@ -75,13 +103,13 @@ impl Pause {
         self.level > 0
     }
 
-    /// When the next try may be made, where that is not now.
-    pub(super) fn ends(&self) -> Option<Instant> {
-        self.until.filter(|until| *until > Instant::now())
+    /// When the next try may be made, where that is later than this.
+    pub(super) fn ends(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| *until > now)
     }
 }
 
-/// An outage that is on, and what was told of it, and when.
+/// What was told of an outage that is on, and when.
 #[derive(Debug)]
 struct Present {
     outage: Outage,
@@ -93,40 +121,47 @@ struct Present {
 }
 
 /// The pauses for one thing, and what is told of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watch {
     pub(super) pause: Pause,
+    longest: Duration,
     present: Option<Present>,
 }
 
+impl Default for Watch {
+    fn default() -> Self {
+        Self::with_pauses_up_to(LAST_PAUSE)
+    }
+}
+
 impl Watch {
-    /// One more failure, of a try that was made together with those of its number. The outage, where it is to be told of.
-    pub(super) fn failed(
-        &mut self,
-        number: u64,
-        event_type: Option<&str>,
-        reason: &str,
-        asked: Option<Duration>,
-    ) -> Option<Outage> {
-        self.pause.longer(asked);
+    /// With no longer pause than this between two tries.
+    pub(super) fn with_pauses_up_to(longest: Duration) -> Self {
+        Self { pause: Pause::default(), longest: longest.min(LAST_PAUSE), present: None }
+    }
+
+    /// One more failure, of a try that was made together with those of its number, and how long a pause was asked for. The
+    /// outage, where it is to be told of.
+    pub(super) fn failed(&mut self, number: u64, of: Lacking, reason: &str, asked: Option<Duration>) -> Option<Outage> {
         let now = Instant::now();
+        let is_another = self.present.as_ref().is_none_or(|present| number > present.last);
+        if is_another {
+            self.pause.longer(self.longest);
+        }
+        self.pause.at_least(asked.unwrap_or_default().min(LONGEST_ASKED));
         let Some(present) = &mut self.present else {
-            let outage = Outage {
-                event_type: event_type.map(str::to_owned),
-                reason: reason.to_owned(),
-                lasted: Duration::ZERO,
-                failures: 1,
-            };
+            let outage = Outage { of, reason: reason.to_owned(), lasted: Duration::ZERO, failures: 1 };
             let reasons = vec![reason.to_owned()];
             self.present = Some(Present { outage: outage.clone(), since: now, told: now, reasons, last: number });
             return Some(outage);
         };
         present.last = present.last.max(number);
         let outage = &mut present.outage;
+        outage.of = of;
         outage.reason.clear();
         outage.reason.push_str(reason);
         outage.lasted = now.saturating_duration_since(present.since);
-        outage.failures = outage.failures.saturating_add(1);
+        outage.failures = outage.failures.saturating_add(u64::from(is_another));
         let is_new = present.reasons.len() < REASONS && !present.reasons.iter().any(|told| told == reason);
         if !is_new && now.saturating_duration_since(present.told) < TOLD_EVERY {
             return None;
@@ -141,12 +176,10 @@ impl Watch {
     /// A try went well. The outage that has ended, where one was on: not by a try that was made before the last that failed,
     /// or together with it.
     pub(super) fn over(&mut self, number: u64) -> Option<Outage> {
-        if self.present.as_ref().is_some_and(|present| number <= present.last) {
-            return None;
-        }
-        self.pause.over();
-        let Present { outage, since, .. } = self.present.take()?;
-        Some(Outage { lasted: Instant::now().saturating_duration_since(since), ..outage })
+        let present = self.present.take_if(|present| number > present.last)?;
+        self.pause = Pause::default();
+        let lasted = Instant::now().saturating_duration_since(present.since);
+        Some(Outage { lasted, ..present.outage })
     }
 }
 
@@ -159,7 +192,10 @@ mod tests {
         let mut watch = Watch::default();
         let mut told = Vec::new();
         for number in 0..130 {
-            told.extend(watch.failed(number, None, "connection refused", None).map(|outage| outage.to_string()));
+            for _ in 0..3 {
+                let outage = watch.failed(number, Lacking::Broker, "connection refused", None);
+                told.extend(outage.map(|outage| outage.to_string()));
+            }
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         assert_eq!(
@@ -170,29 +206,35 @@ mod tests {
                 "the broker cannot be reached for 120s now, in 121 tries: connection refused",
             ]
         );
-        let reset = watch.failed(130, None, "connection reset", None).map(|outage| outage.to_string());
-        assert_eq!(reset.as_deref(), Some("the broker cannot be reached for 130s now, in 131 tries: connection reset"));
-        assert_eq!(watch.failed(130, None, "connection refused", None), None, "told before");
+        let full = watch.failed(130, Lacking::Room, "an alarm", None).map(|outage| outage.to_string());
+        assert_eq!(full.as_deref(), Some("the broker takes nothing for 130s now, in 131 tries: an alarm"));
+        assert_eq!(watch.failed(130, Lacking::Broker, "connection refused", None), None, "told before");
         assert_eq!(watch.over(130), None, "it was on its way with one that failed");
-        assert_eq!(
-            watch.over(131).map(|outage| (outage.lasted, outage.failures)),
-            Some((Duration::from_secs(130), 132))
-        );
+        let ended = watch.over(131).map(|outage| (outage.lasted, outage.failures));
+        assert_eq!(ended, Some((Duration::from_secs(130), 131)));
         assert_eq!(watch.over(132), None, "it has ended once");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_grows_to_its_longest_and_is_as_long_as_the_broker_asks() {
-        let mut pause = Pause::default();
+        let mut watch = Watch::default();
         let mut waits = Vec::new();
-        for asked in [None, None, None, None, None, None, None, None, None, None, Some(30), Some(1_000_000)] {
-            pause.longer(asked.map(Duration::from_secs));
+        let asked = [None, None, None, None, None, None, None, None, None, None, Some(30), Some(1_000_000)];
+        for (number, asked) in (0..).zip(asked) {
             let began = Instant::now();
-            pause.longer(None); // on its way with the one before
-            let ends = pause.ends().unwrap_or(began);
+            watch.failed(number, Lacking::Broker, "full", None);
+            // On its way with the one before, and told something else.
+            watch.failed(number, Lacking::Broker, "full", asked.map(Duration::from_secs));
+            let ends = watch.pause.ends(began).unwrap_or(began);
             waits.push(ends.duration_since(began).as_millis());
             tokio::time::sleep_until(ends).await;
         }
         assert_eq!(waits, [50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 30_000, 3_600_000]);
+        let mut short = Watch::with_pauses_up_to(Duration::from_millis(120));
+        for number in 0..9 {
+            short.failed(number, Lacking::Store("settling events"), "locked", None);
+        }
+        let now = Instant::now();
+        assert_eq!(short.pause.ends(now).map(|ends| ends - now), Some(Duration::from_millis(120)));
     }
 }

@@ -104,7 +104,7 @@ impl Settings {
                 return Err(Unkeepable(format!("{name} > 0s does not hold: there is time for nothing")));
             }
         }
-        if self.poll < Duration::from_millis(1) || self.lease > LONGEST || self.poll > LONGEST {
+        if self.poll.min(self.lease) < Duration::from_millis(1) || self.lease > LONGEST || self.poll > LONGEST {
             return Err(Unkeepable(format!(
                 "poll and lease between 1ms and a day does not hold: poll {:?}, lease {:?} (a crash holds its events that \
                  long, and a missed hint too)",

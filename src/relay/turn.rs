@@ -1,6 +1,7 @@
 //! One run of a relay: what is on its way, what is not settled yet, and when to do what.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use super::outage::Watch;
-use super::{Incident, Outage, Relay, Summary};
+use super::outage::{Lacking, Watch};
+use super::{Incident, Relay, Summary};
 use crate::audit::Action;
 use crate::broker::{Broker, SendError, SendErrorKind};
 use crate::crash_point::point;
@@ -20,6 +21,10 @@ use crate::{AnyEnvelope, DeliveryStatus};
 
 /// How long sends that end are gathered for the next claim, where there are few of them.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
+
+/// What is asked of the store, in the words of an incident.
+const CLAIMING: &str = "claiming due events";
+const SETTLING: &str = "settling events";
 
 /// How much later than this process reckons an event may be due by the database's clock.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
@@ -34,18 +39,19 @@ pub(super) struct Turn<'a, S, B> {
     claims_anyhow_at: Option<Instant>,
     unsettled: Vec<Settlement>,
     cancel: watch::Sender<bool>,
-    /// Whether the broker can be reached.
+    /// Whether the broker takes anything, and the send that tries whether it does again.
     broker: Watch,
-    /// What it takes none of for now, by the type of event.
-    refused: HashMap<String, Watch>,
+    broker_probe: Option<Id>,
+    /// What it takes none of for now, by the type of event, and the send that tries whether it does again.
+    refused: HashMap<String, (Watch, Option<Id>)>,
     /// How often the store was asked.
     asked: u64,
     /// Whether it answers, by what is asked of it.
     store: HashMap<&'static str, Watch>,
     /// Whether the store may have something to claim.
     hungry: bool,
-    /// When the first retry is due that this relay knows of.
-    next_due: Option<Instant>,
+    /// When the retries are due that this relay knows of.
+    retries: BinaryHeap<Reverse<Instant>>,
     summary: Summary,
 }
 
@@ -92,11 +98,12 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             unsettled: Vec::new(),
             cancel: watch::Sender::new(false),
             broker: Watch::default(),
+            broker_probe: None,
             refused: HashMap::new(),
             asked: 0,
             store: HashMap::new(),
             hungry: true,
-            next_due: None,
+            retries: BinaryHeap::new(),
             summary: Summary::default(),
         }
     }
@@ -108,34 +115,43 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let mut renewal = interval_at(after(third), third);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if stopping.is_none() && self.may_do_both() {
+            // One moment for all that this turn decides: what ends between two looks would otherwise be waited for by neither.
+            let now = Instant::now();
+            if stopping.is_none() && self.may_do_both(now) {
                 self.settle_and_claim().await;
                 continue;
             }
-            self.settle().await;
+            let gives_up = stopping.is_some_and(|grace_ends| self.store_is_gone(now, grace_ends));
+            self.settle(now, gives_up).await;
             let idle = self.sends.is_empty() && self.unsettled.is_empty();
-            if stopping.is_some_and(|grace_ends| idle || self.store_is_gone(grace_ends)) {
+            if stopping.is_some() && (idle || gives_up) {
                 return self.summary;
             }
-            if stopping.is_none() && self.hungry && self.unsettled.is_empty() && self.may_claim() {
-                self.claim().await;
-                continue;
+            if stopping.is_none() && self.unsettled.is_empty() {
+                if let Some(event_type) = self.on_probation(now) {
+                    self.try_type(event_type).await;
+                    continue;
+                }
+                if self.hungry && self.may_claim(now) {
+                    self.claim().await;
+                    continue;
+                }
             }
-            let poll_ends = Instant::now().checked_add(settings.poll);
-            let due_soon = self.next_due.is_some_and(|due| poll_ends.is_some_and(|end| due <= end));
+            let first_retry = self.retries.peek().map(|Reverse(due)| *due);
+            let poll_ends = now.checked_add(settings.poll);
+            let due_soon = first_retry.is_some_and(|due| poll_ends.is_some_and(|end| due <= end));
             let nothing_to_do = !self.hungry && !due_soon;
             if until_idle && idle && (nothing_to_do || self.broker.pause.is_on()) {
                 return self.summary;
             }
-            let due = [self.next_due, self.refusal_ends()].into_iter().flatten().min();
-            let gathered = self.claims_anyhow_at.filter(|_| {
-                let gathers = self.hungry && self.room() > 0 && self.unsettled.is_empty();
-                gathers && stopping.is_none() && !self.broker.pause.is_on() && self.pause_ends().is_none()
-            });
-            let (pause, due) = (self.pause_ends(), due.filter(|_| !self.hungry && stopping.is_none()));
+            let works = stopping.is_none();
+            let (pause, refusal) = (self.pause_ends(now), self.refusal_ends(now).filter(|_| works));
+            let retry = first_retry.filter(|_| works && !self.hungry);
+            let gathers = works && self.hungry && self.room() > 0 && pause.is_none() && !self.broker.pause.is_on();
+            let gathered = self.claims_anyhow_at.filter(|_| gathers && self.unsettled.is_empty());
             tokio::select! {
                 biased;
-                () = async { drop(stop.wait_for(|stop| *stop).await) }, if stopping.is_none() => stopping = Some(after(settings.grace)),
+                () = async { drop(stop.wait_for(|stop| *stop).await) }, if works => stopping = Some(after(settings.grace)),
                 Some(ended) = self.sends.join_next_with_id(), if !self.sends.is_empty() => {
                     self.ended(ended);
                     while let Some(ended) = self.sends.try_join_next_with_id() {
@@ -143,15 +159,20 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                     }
                 }
                 _ = renewal.tick(), if !self.sends.is_empty() => self.renew().await,
-                () = sleep_until(stopping.unwrap_or_else(Instant::now)), if stopping.is_some() && !*self.cancel.borrow() => {
+                () = at(stopping), if stopping.is_some() && !*self.cancel.borrow() => {
                     self.cancel.send_replace(true);
                 }
-                () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
-                () = sleep_until(gathered.unwrap_or_else(Instant::now)), if gathered.is_some() => {}
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    (self.hungry, self.next_due) = (true, None);
+                () = at(pause), if pause.is_some() => {}
+                () = at(refusal), if refusal.is_some() => {}
+                () = at(gathered), if gathered.is_some() => {}
+                () = at(retry), if retry.is_some() => {
+                    let now = Instant::now();
+                    while self.retries.peek().is_some_and(|Reverse(due)| *due <= now) {
+                        self.retries.pop();
+                    }
+                    self.hungry = true;
                 }
-                () = self.relay.store.wait(settings.poll), if stopping.is_none() && !self.hungry => self.hungry = true,
+                () = self.relay.store.wait(settings.poll), if works && !self.hungry => self.hungry = true,
                 else => tokio::task::yield_now().await,
             }
         }
@@ -165,27 +186,24 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         self.relay.settings.in_flight.saturating_sub(self.sends.len())
     }
 
-    fn may_claim(&self) -> bool {
-        if self.pause_ends().is_some() {
+    fn may_claim(&self, now: Instant) -> bool {
+        if self.pause_ends(now).is_some() || self.room() == 0 {
             return false;
         }
-        if self.sends.is_empty() || self.broker.pause.is_on() {
-            return self.sends.is_empty();
+        if self.broker.pause.is_on() {
+            return self.broker_probe.is_none();
         }
         // A batch, rather than one event for each that ends. Sends that have outlived a whole batch may hang for long: half of
         // the room that they leave is enough; and nobody waits long for a batch.
         let hanging = self.held.values().filter(|held| held.claim.saturating_add(1) < self.claims).count();
-        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2).max(1);
-        self.room() >= enough || self.room() > 0 && self.claims_anyhow_at.is_some_and(|at| at <= Instant::now())
+        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2);
+        self.sends.is_empty() || self.room() >= enough || self.claims_anyhow_at.is_some_and(|at| at <= now)
     }
 
     /// When the longer of the two pauses is over, if one is on.
-    fn pause_ends(&self) -> Option<Instant> {
-        self.broker.pause.ends().max(self.store_pause_ends())
-    }
-
-    fn store_pause_ends(&self) -> Option<Instant> {
-        self.store.values().filter_map(|watch| watch.pause.ends()).max()
+    fn pause_ends(&self, now: Instant) -> Option<Instant> {
+        let store = self.store.values().filter_map(|watch| watch.pause.ends(now)).max();
+        self.broker.pause.ends(now).max(store)
     }
 
     fn store_fails(&self) -> bool {
@@ -193,21 +211,36 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     /// When the next type of event may be tried again that the broker takes none of.
-    fn refusal_ends(&self) -> Option<Instant> {
-        self.refused.values().filter_map(|watch| watch.pause.ends()).min()
+    fn refusal_ends(&self, now: Instant) -> Option<Instant> {
+        self.refused.values().filter_map(|(watch, _)| watch.pause.ends(now)).min()
+    }
+
+    /// A type of event that the broker took none of, and whose pause is over.
+    fn on_probation(&self, now: Instant) -> Option<String> {
+        if self.pause_ends(now).is_some() || self.broker.pause.is_on() || self.room() == 0 {
+            return None;
+        }
+        let is_due = |(watch, probe): &(Watch, Option<Id>)| {
+            watch.pause.is_on() && watch.pause.ends(now).is_none() && probe.is_none()
+        };
+        self.refused.iter().find(|(_, refused)| is_due(refused)).map(|(event_type, _)| event_type.clone())
     }
 
     /// While it stops, a relay waits for its store no longer than for its sends: the leases end by themselves.
-    fn store_is_gone(&self, grace_ends: Instant) -> bool {
-        self.sends.is_empty() && self.store_fails() && Instant::now() >= grace_ends
+    fn store_is_gone(&self, now: Instant, grace_ends: Instant) -> bool {
+        self.sends.is_empty() && self.store_fails() && now >= grace_ends
     }
 
     /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed. Where
     /// the store has just failed it is settled alone, so that no more is sent than can be settled.
-    fn may_do_both(&self) -> bool {
+    fn may_do_both(&self, now: Instant) -> bool {
         let unkeyed = |settlement: &Settlement| settlement.event().ordering_key().is_none();
         let healthy = !self.store_fails();
-        self.hungry && healthy && !self.unsettled.is_empty() && self.may_claim() && self.unsettled.iter().all(unkeyed)
+        self.hungry
+            && healthy
+            && !self.unsettled.is_empty()
+            && self.may_claim(now)
+            && self.unsettled.iter().all(unkeyed)
     }
 
     async fn settle_and_claim(&mut self) {
@@ -226,24 +259,45 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             limit: if self.broker.pause.is_on() { 1 } else { self.room() },
             lease: settings.lease,
             after_failure: settings.after_failure,
-            except: self.paused_types(),
+            except: self.refused_types(),
             only: None,
         }
     }
 
-    fn paused_types(&self) -> Vec<String> {
-        let paused = self.refused.iter().filter(|(_, watch)| watch.pause.ends().is_some());
-        paused.map(|(event_type, _)| event_type.clone()).collect()
+    /// The types of event that a claim leaves where they are: of those that the broker takes none of, also those that are tried.
+    fn refused_types(&self) -> Vec<String> {
+        let refused = self.refused.iter().filter(|(_, (watch, _))| watch.pause.is_on());
+        refused.map(|(event_type, _)| event_type.clone()).collect()
     }
 
     async fn claim(&mut self) {
         let order = self.order();
         let answer = timeout(self.relay.settings.store_timeout, self.relay.store.claim(&order)).await;
-        self.claimed(answer.ok(), order.limit);
+        let probes = self.broker.pause.is_on();
+        let began = self.claimed(answer.ok(), order.limit);
+        if probes {
+            self.broker_probe = began;
+        }
     }
 
-    fn claimed(&mut self, answer: Option<Result<Claimed, StoreError>>, limit: usize) {
-        let Some(claimed) = self.answer(answer, "claiming due events") else { return };
+    /// Sends one event of a type, to see whether the broker takes it again. Where there is none now, there may be later.
+    async fn try_type(&mut self, event_type: String) {
+        let hungry = self.hungry;
+        let order = ClaimOrder { limit: 1, except: Vec::new(), only: Some(event_type.clone()), ..self.order() };
+        let answer = timeout(self.relay.settings.store_timeout, self.relay.store.claim(&order)).await;
+        let began = self.claimed(answer.ok(), order.limit);
+        self.hungry = hungry;
+        if let Some((watch, probe)) = self.refused.get_mut(&event_type) {
+            *probe = began;
+            if began.is_none() {
+                watch.pause.again();
+            }
+        }
+    }
+
+    /// Sends what was claimed, and says which is the last of these sends.
+    fn claimed(&mut self, answer: Option<Result<Claimed, StoreError>>, limit: usize) -> Option<Id> {
+        let claimed = self.answer(answer, CLAIMING)?;
         let taken = claimed.claims.len().saturating_add(claimed.quarantined.len());
         // What was expired may be due at once; what was quarantined or put aside may have stood before others.
         self.hungry =
@@ -262,14 +316,16 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             self.claims = self.claims.saturating_add(1);
             self.claims_anyhow_at = Instant::now().checked_add(BATCH_WAIT);
         }
+        let mut last = None;
         for claim in claimed.claims {
             self.relay.trail.record(Action::Dispatch, &claim, DeliveryStatus::Dispatched, claim.claimed_at());
             self.count(|summary| &mut summary.claimed, 1);
-            self.send(claim);
+            last = Some(self.send(claim));
         }
+        last
     }
 
-    fn send(&mut self, claim: Claim) {
+    fn send(&mut self, claim: Claim) -> Id {
         let (broker, time) = (Arc::clone(&self.relay.broker), self.relay.settings.send_timeout);
         let mut cancelled = self.cancel.subscribe();
         let lease = claim.lease();
@@ -286,7 +342,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             hop.end(outcome.told());
             (claim, outcome)
         });
-        self.held.insert(send.id(), Held { lease, send, claim: self.claims });
+        let id = send.id();
+        self.held.insert(id, Held { lease, send, claim: self.claims });
+        id
     }
 
     fn ended(&mut self, ended: Result<(Id, (Claim, Outcome)), JoinError>) {
@@ -294,6 +352,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             Ok(ended) => ended,
             Err(error) => {
                 let held = self.held.remove(&error.id());
+                self.probe_ended(error.id());
                 if error.is_panic() {
                     self.count(|summary| &mut summary.panicked, 1);
                     self.relay.report(&Incident::SendPanicked(held.map(|held| held.lease.event)));
@@ -302,6 +361,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             }
         };
         let claim_number = self.held.remove(&id).map_or(self.claims, |held| held.claim);
+        self.probe_ended(id);
         // The next of its key may be due now.
         self.hungry |= claim.ordering_key().is_some();
         self.watch(claim_number, &claim, &outcome);
@@ -322,33 +382,60 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         });
     }
 
-    /// What an outcome says of the broker: whether it can be reached, and whether it takes events of this type.
-    fn watch(&mut self, number: u64, claim: &Claim, outcome: &Outcome) {
-        // Of a send without an answer, nobody knows.
-        let Outcome::Answered(answer) = outcome else { return };
-        let event_type = claim.event().event_type();
-        match answer {
-            Err(error) if matches!(error.kind(), SendErrorKind::Unreachable | SendErrorKind::Unavailable) => {
-                let outage = self.broker.failed(number, None, error.reason(), error.wait());
-                return outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unreachable(outage)));
-            }
-            Err(error) if error.kind() == SendErrorKind::Unroutable => {
-                let watch = self.refused.entry(event_type.to_owned()).or_default();
-                let outage = watch.failed(number, Some(event_type), error.reason(), error.wait());
-                outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unavailable(outage)));
-            }
-            Err(_) => {}
-            Ok(()) => {
-                let ended = self.refused.get_mut(event_type).and_then(|watch| watch.over(number));
-                ended.into_iter().for_each(|outage| self.relay.report(&Incident::Over(outage)));
-            }
+    /// Whatever came of it, the next try may be made.
+    fn probe_ended(&mut self, id: Id) {
+        for probe in self.refused.values_mut().map(|(_, probe)| probe).chain([&mut self.broker_probe]) {
+            *probe = probe.filter(|probe| *probe != id);
         }
-        let ended = self.broker.over(number);
-        ended.into_iter().for_each(|outage| self.relay.report(&Incident::Over(outage)));
     }
 
-    async fn settle(&mut self) {
-        if self.unsettled.is_empty() || self.store_pause_ends().is_some() {
+    /// What an outcome says of the broker: whether it takes anything, and whether it takes events of this type.
+    fn watch(&mut self, number: u64, claim: &Claim, outcome: &Outcome) {
+        let event_type = claim.event().event_type();
+        let error = match outcome {
+            Outcome::Answered(answer) => answer.as_ref().err(),
+            Outcome::TimedOut => {
+                // Nobody knows, unless it was to show whether the broker takes anything.
+                if let Some((watch, _)) = self.refused.get_mut(event_type).filter(|(watch, _)| watch.pause.is_on()) {
+                    let of = Lacking::Route(event_type.to_owned());
+                    let outage = watch.failed(number, of, "no answer in time", None);
+                    outage.into_iter().for_each(|outage| self.relay.report(&Incident::Outage(outage)));
+                }
+                return;
+            }
+            Outcome::Cancelled => return,
+        };
+        let broken = match error.map(SendError::kind) {
+            Some(SendErrorKind::Unreachable) => Some(Lacking::Broker),
+            Some(SendErrorKind::Unavailable) => Some(Lacking::Room),
+            Some(SendErrorKind::Unroutable) => Some(Lacking::Route(event_type.to_owned())),
+            Some(SendErrorKind::Transient | SendErrorKind::Permanent) | None => None,
+        };
+        let by_type = matches!(broken, Some(Lacking::Route(_)));
+        if let (Some(of), Some(error)) = (broken, error) {
+            let watch =
+                if by_type { &mut self.refused.entry(event_type.to_owned()).or_default().0 } else { &mut self.broker };
+            let outage = watch.failed(number, of, error.reason(), error.wait());
+            outage.into_iter().for_each(|outage| self.relay.report(&Incident::Outage(outage)));
+            if !by_type {
+                return;
+            }
+        } else if let Some((watch, _)) = self.refused.get_mut(event_type) {
+            // It has looked at this event, and so takes its type.
+            if let Some(outage) = watch.over(number) {
+                self.refused.remove(event_type);
+                self.relay.report(&Incident::Over(outage));
+            }
+        }
+        if let Some(outage) = self.broker.over(number) {
+            self.relay.report(&Incident::Over(outage));
+        }
+    }
+
+    /// Settles what has ended, where settling is not what failed last; or all the same, before the relay gives up.
+    async fn settle(&mut self, now: Instant, anyhow: bool) {
+        let pauses = self.store.get(SETTLING).is_some_and(|watch| watch.pause.ends(now).is_some());
+        if self.unsettled.is_empty() || pauses && !anyhow {
             return;
         }
         let batch = std::mem::take(&mut self.unsettled);
@@ -357,7 +444,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     fn settled(&mut self, batch: Vec<Settlement>, answer: Option<Result<Vec<LeaseLost>, StoreError>>) {
-        let Some(lost) = self.answer(answer, "settling events") else {
+        let Some(lost) = self.answer(answer, SETTLING) else {
             self.unsettled = batch;
             return;
         };
@@ -371,7 +458,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                     let due = settlement.next_attempt_at().unwrap_or_else(|| settlement.at());
                     let wait = due.signed_duration_since(settlement.at()).to_std().unwrap_or_default();
                     let due = Instant::now().checked_add(wait.saturating_add(CLOCKS_DIFFER));
-                    self.next_due = [self.next_due, due].into_iter().flatten().min();
+                    self.retries.extend(due.map(Reverse));
                     |summary| &mut summary.retrying
                 }
                 AnyEnvelope::Failed(_) => |summary| &mut summary.failed,
@@ -409,21 +496,31 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     /// What the store answered; nothing where it failed, which is reported, and makes the next call wait.
     fn answer<T>(&mut self, answer: Option<Result<T, StoreError>>, doing: &'static str) -> Option<T> {
         self.asked = self.asked.saturating_add(1);
-        let watch = self.store.entry(doing).or_default();
+        // A lease is not to end while it waits.
+        let longest = self.relay.settings.lease.checked_div(3).unwrap_or_default();
+        let watch = self.store.entry(doing).or_insert_with(|| Watch::with_pauses_up_to(longest));
         let incident = match answer {
             Some(Ok(value)) => {
-                if let Some(Outage { lasted, failures, .. }) = watch.over(self.asked) {
-                    self.relay.report(&Incident::StoreOver { doing, lasted, failures });
+                if let Some(outage) = watch.over(self.asked) {
+                    self.relay.report(&Incident::Over(outage));
                 }
                 return Some(value);
             }
             Some(Err(error)) => Incident::Store(error),
             None => Incident::StoreTimeout(doing),
         };
-        if watch.failed(self.asked, None, &incident.to_string(), None).is_some() {
+        if watch.failed(self.asked, Lacking::Store(doing), &incident.to_string(), None).is_some() {
             self.relay.report(&incident);
         }
         None
+    }
+}
+
+/// Waits for a moment, where there is one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use integration_automation_patterns::broker::SendError;
 use integration_automation_patterns::outbox::Desk;
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
 
@@ -21,14 +22,15 @@ fn of_type(event_type: &str, id: &str) -> Envelope<Pending> {
     builder.retry_policy(at_once(3)).build().unwrap()
 }
 
-/// Two hundred of one type, whose queue is full, before a hundred of another.
+/// Two hundred of one type, whose queue is full, before a hundred of another. The first hundred sends are refused together;
+/// after that, one at a time tries whether there is room.
 pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type<D: Database>() {
     let database = D::fresh().await;
     let invoices = (0..200).map(|number| of_type("erp.invoice.issued", &format!("invoice-{number}")));
     let leads = (0..100).map(|number| of_type("crm.lead.created", &format!("lead-{number}")));
     database.enqueue(invoices.chain(leads).collect(), true).await;
     let refusals = Arc::new(AtomicUsize::new(0));
-    // The queue has room once all else is delivered, and it was full for more sends than would have spent every budget.
+    // The queue has room once all else is delivered, and it was full for as many tries as would have spent every budget.
     let broker = Scripted::new({
         let (leads, refusals) = (AtomicUsize::new(0), Arc::clone(&refusals));
         move |id, _| {
@@ -36,7 +38,7 @@ pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no
                 leads.fetch_add(1, Ordering::SeqCst);
                 return Does::Confirm;
             }
-            let full = leads.load(Ordering::SeqCst) < 100 || refusals.load(Ordering::SeqCst) < 700;
+            let full = leads.load(Ordering::SeqCst) < 100 || refusals.load(Ordering::SeqCst) < 104;
             if full {
                 refusals.fetch_add(1, Ordering::SeqCst);
                 return Does::Answer(SendError::unroutable("the queue is full"));
@@ -51,6 +53,7 @@ pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no
     });
     let summary = run_until::<D>(&relay, broker.confirms(300)).await;
     assert_eq!((summary.acknowledged, summary.failed, summary.retrying), (300, 0, 0), "{summary:?}");
+    assert_eq!(refusals.load(Ordering::SeqCst), 104, "one event at a time is the probe");
     let first: Vec<String> = broker.confirmed().into_iter().take(100).collect();
     assert!(first.iter().all(|id| id.starts_with("lead")), "the other type did not wait: {first:?}");
     for number in [0, 1, 199] {
@@ -103,4 +106,37 @@ pub(crate) async fn sends_that_hang_leave_the_rest_of_the_room_to_the_others<D: 
         assert_eq!(summary.acknowledged, 100, "{hanging} hang");
         assert!(broker.most() <= 20);
     }
+}
+
+/// While a send hangs, the broker is tried again all the same.
+pub(crate) async fn a_send_that_hangs_keeps_no_outage_on<D: Database>() {
+    let database = D::fresh().await;
+    let healthy = (0..5).map(|number| impatient(&format!("{number}"), 3));
+    database.enqueue([impatient("hung", 3)].into_iter().chain(healthy).collect(), true).await;
+    let tries = AtomicUsize::new(0);
+    let broker = Scripted::new(move |id, _| match id {
+        "hung" => Does::Hang,
+        _ if tries.fetch_add(1, Ordering::SeqCst) < 8 => Does::Answer(SendError::unreachable("connection refused")),
+        _ => Does::Confirm,
+    });
+    let relay = relay(&database, &broker, settings().send_timeout(FAR).grace(Duration::ZERO));
+    let summary = run_until::<D>(&relay, broker.confirms(5)).await;
+    assert_eq!((summary.acknowledged, summary.failed), (5, 0), "{summary:?}");
+}
+
+/// Each retry is made when it is due, however seldom the store is asked otherwise.
+pub(crate) async fn no_retry_waits_for_a_poll<D: Database>() {
+    let database = D::fresh().await;
+    let after = |id: &str, millis: u64| {
+        let policy = RetryPolicy::new(3, Backoff::Fixed(Duration::from_millis(millis))).unwrap();
+        build(id, None, policy)
+    };
+    database.enqueue(vec![after("1", 600), after("2", 200), after("3", 400)], true).await;
+    let broker = Scripted::new(|_, times| match times {
+        1 => Does::Answer(SendError::transient("busy")),
+        _ => Does::Confirm,
+    });
+    let relay = relay(&database, &broker, settings().poll(FAR));
+    run_until::<D>(&relay, broker.confirms(3)).await;
+    assert_eq!(broker.confirmed(), ["2", "3", "1"]);
 }

@@ -63,6 +63,8 @@ macro_rules! suite {
             outage: a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing
             outage: the_next_attempt_waits_as_long_as_the_broker_asks
             outage: sends_that_hang_leave_the_rest_of_the_room_to_the_others
+            outage: a_send_that_hangs_keeps_no_outage_on
+            outage: no_retry_waits_for_a_poll
             relay: everything_is_delivered_once
             relay: poison_at_the_head_stops_nothing
             relay: poison_in_one_key_stops_that_key_alone
