@@ -1,0 +1,104 @@
+//! What a client of the library says of itself: its last words, and that it can go on no more.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::ProducerContext;
+use tokio::sync::watch;
+
+#[cfg(feature = "tls")]
+use super::sasl::Bearer;
+
+/// How long a client's words stand beside what happens next.
+const RECENT: Duration = Duration::from_secs(30);
+
+/// Learns what is wrong with a client.
+pub(super) struct Watch {
+    lost: watch::Sender<bool>,
+    words: Mutex<Option<(Instant, String)>>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { lost: watch::Sender::new(false), words: Mutex::default() }
+    }
+}
+
+impl Watch {
+    /// No broker is there, or the client has ended itself.
+    pub(super) fn lose(&self) {
+        self.lost.send_replace(true);
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        *self.lost.borrow()
+    }
+
+    /// Waits until it is lost.
+    pub(super) async fn loss(&self) {
+        let mut lost = self.lost.subscribe();
+        let _ = lost.wait_for(|lost| *lost).await;
+    }
+
+    /// Keeps what a client said. That all brokers are down is no cause: what was said before is.
+    pub(super) fn heard(&self, error: &KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            return;
+        }
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), reason.to_owned()));
+    }
+
+    /// What happened, with the client's own last words.
+    pub(super) fn with_words(&self, what: impl fmt::Display) -> String {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*words {
+            Some((at, words)) if at.elapsed() < RECENT => format!("{what}: {words}"),
+            _ => what.to_string(),
+        }
+    }
+}
+
+/// The context of a sender, and of a client that is only tried.
+pub(super) struct Context {
+    pub(super) watch: Arc<Watch>,
+    #[cfg(feature = "tls")]
+    pub(super) bearer: Option<Bearer>,
+}
+
+impl Context {
+    pub(super) fn token(&self) -> Result<OAuthToken, Box<dyn Error>> {
+        #[cfg(feature = "tls")]
+        if let Some(bearer) = &self.bearer {
+            return bearer.token();
+        }
+        Err("there is no function for tokens in the settings".into())
+    }
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.heard(&error, reason);
+        if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Fatal)) {
+            self.watch.lose();
+        }
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.token()
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &rdkafka::message::DeliveryResult<'_>, (): ()) {}
+}

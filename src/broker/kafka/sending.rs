@@ -1,0 +1,297 @@
+//! The sending side: many events in one batch, and each its own verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::{Instant, timeout};
+
+use super::client::{Context, Watch};
+use super::settings::Settings;
+use super::verdict::{is_of_batch, sick, verdict};
+use crate::Envelope;
+use crate::broker::link::Link;
+use crate::broker::{SendError, SendErrorKind};
+use crate::cloudevents::{Binding, CloudEvent};
+use crate::reason::reason;
+use crate::state::Dispatched;
+
+/// How long what is known of a topic that takes nothing counts, so that a hundred sends ask once.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// How long the cluster is asked about a topic, beside what is waited for anyhow.
+const ASK_WITHIN: Duration = Duration::from_millis(500);
+
+/// The most bytes that a batch has where the topic allows more.
+const BATCH: usize = 1_000_000;
+
+pub(super) struct Sender {
+    settings: Settings,
+    config: ClientConfig,
+    link: Link<Connected>,
+}
+
+/// What came of connecting.
+#[derive(Clone)]
+enum Connected {
+    To(Arc<Open>),
+    /// The cluster is there, and takes nothing for this topic.
+    Refused(SendError, Instant),
+}
+
+impl Connected {
+    fn is_alive(&self) -> bool {
+        match self {
+            Self::To(open) => !open.watch.is_lost(),
+            Self::Refused(_, at) => at.elapsed() < KNOWN_FOR,
+        }
+    }
+}
+
+/// A producer that is dropped in a thread of its own: it waits for its threads, which would block the runtime.
+struct Producer(Option<FutureProducer<Context>>);
+
+impl Producer {
+    fn new(config: &ClientConfig, context: Context) -> Result<Self, KafkaError> {
+        Ok(Self(Some(config.create_with_context(context)?)))
+    }
+
+    fn get(&self) -> Result<&FutureProducer<Context>, KafkaError> {
+        self.0.as_ref().ok_or(KafkaError::Canceled)
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        let producer = self.0.take();
+        std::thread::spawn(move || drop(producer));
+    }
+}
+
+/// What sends, as long as it is not lost.
+struct Open {
+    settings: Settings,
+    config: ClientConfig,
+    watch: Arc<Watch>,
+    together: Producer,
+    /// One event to a batch: what the cluster says is said of that event. Made where it is first needed.
+    alone: OnceCell<Producer>,
+    min_insync: Option<usize>,
+    /// What the topic's metadata said last of why it takes nothing.
+    asked: Mutex<Option<(Instant, Option<String>)>>,
+}
+
+/// An event as it is sent.
+struct Message {
+    key: String,
+    headers: OwnedHeaders,
+    body: Vec<u8>,
+}
+
+impl Message {
+    /// Without a time: the cluster reckons by a record's time how long it is kept, and its clock is the sender's. When the
+    /// event was created is among its attributes.
+    fn of(event: &Envelope<Dispatched>, largest: u32) -> Result<Self, SendError> {
+        let key = event.ordering_key().map_or_else(|| event.id().to_string(), str::to_owned);
+        let event = CloudEvent::of(event);
+        let mut headers = OwnedHeaders::new();
+        let mut size = key.len().saturating_add(event.data().len());
+        for (name, value) in event.headers(Binding::Kafka) {
+            size = size.saturating_add(name.len()).saturating_add(value.len());
+            headers = headers.insert(Header { key: &name, value: Some(&*value) });
+        }
+        if u32::try_from(size).map_or(true, |size| size > largest) {
+            let reason = format!("a message has at most {largest} bytes here, and that of this event has {size}");
+            return Err(SendError::permanent(reason));
+        }
+        Ok(Self { key, headers, body: event.into_data() })
+    }
+}
+
+/// Why an event was not confirmed.
+enum Undelivered {
+    Refused(KafkaError),
+    /// The producer is lost, and nobody knows.
+    Lost,
+}
+
+impl Sender {
+    pub(super) fn new(settings: Settings, config: ClientConfig) -> Self {
+        Self { settings, config, link: Link::default() }
+    }
+
+    pub(super) async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+        let message = Message::of(event, self.settings.largest)?;
+        let open = match self.connected().await? {
+            Connected::To(open) => open,
+            Connected::Refused(why, _) => return Err(why),
+        };
+        let mut delivered = open.deliver(&open.together, message).await;
+        if let Err(Undelivered::Refused(error)) = &delivered
+            && error.rdkafka_error_code().is_some_and(is_of_batch)
+        {
+            let alone = open.alone().await.map_err(|error| open.unreachable(&error))?;
+            delivered = open.deliver(alone, Message::of(event, self.settings.largest)?).await;
+        }
+        open.judge(delivered).await
+    }
+
+    async fn connected(&self) -> Result<Connected, SendError> {
+        let (settings, config) = (self.settings.clone(), self.config.clone());
+        let connect = async move {
+            let connected = tokio::task::spawn_blocking(move || connect(settings, config)).await;
+            connected.map_err(|ended| reason(&ended))?
+        };
+        // The client keeps the time itself; it must not be left behind in the middle.
+        let within = self.settings.connect_within.saturating_add(ASK_WITHIN);
+        self.link.get(Connected::is_alive, within, connect).await
+    }
+}
+
+/// Makes a producer, and asks whether there is any broker, what the topic allows and whether it takes anything: a producer
+/// is one before it has met a broker.
+fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connected, String> {
+    let began = Instant::now();
+    let watch = Arc::<Watch>::default();
+    let mut producer = Producer::new(&config, settings.context(&watch)).map_err(|error| reason(&error))?;
+    while let Some(why) =
+        ask(&producer, &settings, settings.connect_within, None).map_err(|error| watch.with_words(reason(&error)))?
+    {
+        // A topic that is just being made has no leader yet.
+        if began.elapsed() > settings.connect_within.min(KNOWN_FOR) {
+            let why = SendError::unavailable(format!("the topic {}: {why}", settings.topic));
+            return Ok(Connected::Refused(why, Instant::now()));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let limits = limits(&settings, &config);
+    if let Some(most) = limits.largest.filter(|most| *most < BATCH) {
+        config.set("batch.size", most.to_string());
+        producer = Producer::new(&config, settings.context(&watch)).map_err(|error| reason(&error))?;
+    }
+    Ok(Connected::To(Arc::new(Open {
+        settings,
+        config,
+        watch,
+        together: producer,
+        alone: OnceCell::new(),
+        min_insync: limits.min_insync,
+        asked: Mutex::default(),
+    })))
+}
+
+/// Why the topic takes nothing, where it does not. Blocks the thread.
+fn ask(
+    producer: &Producer,
+    settings: &Settings,
+    within: Duration,
+    min_insync: Option<usize>,
+) -> Result<Option<String>, KafkaError> {
+    let metadata = producer.get()?.client().fetch_metadata(Some(&settings.topic), within)?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == settings.topic);
+    Ok(topic.map_or_else(|| Some("the cluster does not know it".to_owned()), |topic| sick(topic, min_insync)))
+}
+
+/// What the topic has set, as far as the program may know it.
+#[derive(Default)]
+struct Limits {
+    largest: Option<usize>,
+    min_insync: Option<usize>,
+}
+
+fn limits(settings: &Settings, config: &ClientConfig) -> Limits {
+    // The client that asks gets no token.
+    if config.get("sasl.mechanism") == Some("OAUTHBEARER") {
+        return Limits::default();
+    }
+    let Ok(admin) = config.create_with_context::<_, AdminClient<Context>>(settings.context(&Arc::default())) else {
+        return Limits::default();
+    };
+    let topic = [ResourceSpecifier::Topic(&settings.topic)];
+    let options = AdminOptions::new().request_timeout(Some(ASK_WITHIN));
+    let asked = Handle::current().block_on(timeout(ASK_WITHIN, admin.describe_configs(&topic, &options)));
+    std::thread::spawn(move || drop(admin));
+    let found = asked.ok().and_then(Result::ok).and_then(|mut found| found.pop()).and_then(Result::ok);
+    let number = |name: &str| found.as_ref()?.get(name)?.value.as_ref()?.parse().ok();
+    Limits { largest: number("max.message.bytes"), min_insync: number("min.insync.replicas") }
+}
+
+impl Open {
+    async fn alone(&self) -> Result<&Producer, KafkaError> {
+        let make = || async {
+            let mut config = self.config.clone();
+            config.set("batch.num.messages", "1");
+            let context = self.settings.context(&self.watch);
+            let made = tokio::task::spawn_blocking(move || Producer::new(&config, context)).await;
+            made.unwrap_or(Err(KafkaError::Canceled))
+        };
+        self.alone.get_or_try_init(make).await
+    }
+
+    async fn deliver(&self, producer: &Producer, message: Message) -> Result<(), Undelivered> {
+        let record = FutureRecord::to(&self.settings.topic).key(&message.key).payload(&message.body);
+        let queued = producer.get().map_err(Undelivered::Refused)?.send_result(record.headers(message.headers));
+        let delivered = queued.map_err(|(error, _)| Undelivered::Refused(error))?;
+        tokio::select! {
+            biased;
+            delivered = delivered => match delivered {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err((error, _))) => Err(Undelivered::Refused(error)),
+                Err(_) => Err(Undelivered::Lost),
+            },
+            () = self.watch.loss() => Err(Undelivered::Lost),
+        }
+    }
+
+    /// What the answer to an event makes of it.
+    async fn judge(&self, delivered: Result<(), Undelivered>) -> Result<(), SendError> {
+        let error = match delivered {
+            Ok(()) => return Ok(()),
+            Err(Undelivered::Lost) => {
+                return Err(SendError::transient(self.watch.with_words("no broker is there, and none has confirmed")));
+            }
+            Err(Undelivered::Refused(error)) => error,
+        };
+        let said = format!("the topic {}: {error}", self.settings.topic);
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if matches!(code, RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
+            self.watch.lose();
+        }
+        if code == RDKafkaErrorCode::MessageTimedOut
+            && let Some(why) = self.sickness().await
+        {
+            return Err(SendError::unavailable(format!("{said}: {why}")));
+        }
+        let said = self.watch.with_words(said);
+        Err(match verdict(code) {
+            SendErrorKind::Permanent => SendError::permanent(said),
+            SendErrorKind::Unavailable => SendError::unavailable(said),
+            SendErrorKind::Unreachable => SendError::unreachable(said),
+            SendErrorKind::Transient => SendError::transient(said),
+        })
+    }
+
+    /// Why the topic takes nothing. The client itself tries again until the time is over, and then does not say what for.
+    async fn sickness(&self) -> Option<String> {
+        let mut asked = self.asked.lock().await;
+        if let Some((_, known)) = asked.as_ref().filter(|(at, _)| at.elapsed() < KNOWN_FOR) {
+            return known.clone();
+        }
+        let (settings, min_insync) = (self.settings.clone(), self.min_insync);
+        let asker = self.together.0.clone();
+        let found = tokio::task::spawn_blocking(move || ask(&Producer(asker), &settings, ASK_WITHIN, min_insync)).await;
+        let found = found.ok().and_then(Result::ok).flatten();
+        *asked = Some((Instant::now(), found.clone()));
+        found
+    }
+
+    fn unreachable(&self, error: &KafkaError) -> SendError {
+        SendError::unreachable(self.watch.with_words(reason(error)))
+    }
+}

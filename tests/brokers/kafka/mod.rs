@@ -1,0 +1,16 @@
+//! The suite on Kafka, and what is Kafka's own.
+
+mod cluster;
+//mod faults;
+//mod mock;
+mod receiving;
+//mod secure;
+mod sending;
+
+use cluster::{Behind, Cluster};
+
+crate::suite_on!(Cluster, #[ignore = "needs Kafka"]);
+
+mod lossy {
+    crate::suite_on!(lossy super::Behind, #[ignore = "needs Kafka"]);
+}
