@@ -17,6 +17,9 @@ use super::sasl::Bearer;
 /// How long a client's words stand beside what happens next.
 const RECENT: Duration = Duration::from_secs(30);
 
+/// How long a client that has failed may take to say why.
+const SOON: Duration = Duration::from_millis(300);
+
 /// Learns what is wrong with a client.
 pub(super) struct Watch {
     lost: watch::Sender<bool>,
@@ -53,6 +56,15 @@ impl Watch {
         *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), reason.to_owned()));
     }
 
+    /// The same, where the client has just failed: its words come from another thread, a moment later. Blocks the thread.
+    pub(super) fn with_words_soon(&self, what: impl fmt::Display) -> String {
+        let by = Instant::now();
+        while self.words.lock().unwrap_or_else(PoisonError::into_inner).is_none() && by.elapsed() < SOON {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.with_words_or_guess(what)
+    }
+
     /// What happened, with the client's own last words.
     pub(super) fn with_words(&self, what: impl fmt::Display) -> String {
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,6 +72,18 @@ impl Watch {
             Some((at, words)) if at.elapsed() < RECENT => format!("{what}: {words}"),
             _ => what.to_string(),
         }
+    }
+
+    /// The same of a cluster that cannot be reached. A client whose connection is closed at once does not say why.
+    pub(super) fn with_words_or_guess(&self, what: impl fmt::Display) -> String {
+        let what = what.to_string();
+        let said = self.with_words(&what);
+        if said == what {
+            return format!(
+                "{what}: the brokers are silent, or end the connection at once, as they do where security.protocol is not that of their port"
+            );
+        }
+        said
     }
 }
 

@@ -198,11 +198,13 @@ impl Listener {
 
     /// Keeps what the client said to be told.
     fn complain(&self, error: &KafkaError, what: &str) {
-        let said = self.watch.with_words(format!("the topic {}: {what}{error}", self.topic));
+        let said = format!("the topic {}: {what}{error}", self.topic);
         let (kind, error) = match error.rdkafka_error_code().map(verdict) {
-            Some(SendErrorKind::Unreachable) => ("unreachable", SendError::unreachable(said)),
-            Some(SendErrorKind::Unavailable) => ("unavailable", SendError::unavailable(said)),
-            _ => ("other", SendError::transient(said)),
+            Some(SendErrorKind::Unreachable) => {
+                ("unreachable", SendError::unreachable(self.watch.with_words_or_guess(said)))
+            }
+            Some(SendErrorKind::Unavailable) => ("unavailable", SendError::unavailable(self.watch.with_words(said))),
+            _ => ("other", SendError::transient(self.watch.with_words(said))),
         };
         self.shared.complaints().add(kind, error);
     }

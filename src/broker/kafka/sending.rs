@@ -160,8 +160,8 @@ fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connected, St
     let began = Instant::now();
     let watch = Arc::<Watch>::default();
     let mut producer = Producer::new(&config, settings.context(&watch)).map_err(|error| reason(&error))?;
-    while let Some(why) =
-        ask(&producer, &settings, settings.connect_within, None).map_err(|error| watch.with_words(reason(&error)))?
+    while let Some(why) = ask(&producer, &settings, settings.connect_within, None)
+        .map_err(|error| watch.with_words_soon(reason(&error)))?
     {
         // A topic that is just being made has no leader yet.
         if began.elapsed() > settings.connect_within.min(KNOWN_FOR) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use integration_automation_patterns::broker::kafka::{Confirm, Group, Kafka, Listener, Settings};
 use integration_automation_patterns::broker::{Consumer, Delivery};
+use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::{Envelope, Untyped};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -49,6 +51,17 @@ pub(super) async fn next(listener: &mut Listener) -> Delivery<Confirm> {
 
 pub(super) fn id(delivery: &Delivery<Confirm>) -> String {
     delivery.facts().id().to_string()
+}
+
+/// Has the delivery answered as an inbox has it whose effect succeeds.
+pub(super) async fn confirm(delivery: Delivery<Confirm>) {
+    let mut database = rusqlite::Connection::open_in_memory().unwrap();
+    inbox::install(&mut database).unwrap();
+    inbox::process(&mut database, delivery, &rules(), |_, _| Ok(())).unwrap().tell().await.unwrap();
+}
+
+pub(super) fn rules() -> Rules {
+    Rules::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
 }
 
 impl Cluster {

@@ -4,7 +4,8 @@ mod cluster;
 //mod faults;
 //mod mock;
 mod receiving;
-//mod secure;
+#[cfg(feature = "tls")]
+mod secure;
 mod sending;
 
 use cluster::{Behind, Cluster};

@@ -3,28 +3,17 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use integration_automation_patterns::broker::kafka::{Begin, Confirm, Group, Listener};
-use integration_automation_patterns::broker::{Broker as _, Consumer as _, Delivery, SendErrorKind};
-use integration_automation_patterns::inbox::{Fault, Rules, sqlite as inbox};
+use integration_automation_patterns::broker::kafka::{Begin, Group, Listener};
+use integration_automation_patterns::broker::{Broker as _, Consumer as _, SendErrorKind};
+use integration_automation_patterns::inbox::{Fault, sqlite as inbox};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::{Envelope, Untyped};
 use rdkafka::admin::{AdminOptions, NewPartitions};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
-use super::cluster::{Behind, Cluster, event, id, next};
+use super::cluster::{Behind, Cluster, confirm, event, id, next, rules};
 use crate::suite::{Server as _, in_time, the_first_failing};
-
-/// Has the delivery answered as an inbox has it whose effect succeeds.
-async fn confirm(delivery: Delivery<Confirm>) {
-    let mut database = rusqlite::Connection::open_in_memory().unwrap();
-    inbox::install(&mut database).unwrap();
-    inbox::process(&mut database, delivery, &rules(), |_, _| Ok(())).unwrap().tell().await.unwrap();
-}
-
-fn rules() -> Rules {
-    Rules::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
-}
 
 async fn send(cluster: &Cluster, numbers: std::ops::Range<usize>) {
     let broker = cluster.kafka();
