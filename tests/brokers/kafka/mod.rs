@@ -1,8 +1,8 @@
 //! The suite on Kafka, and what is Kafka's own.
 
 mod cluster;
-//mod faults;
-//mod mock;
+mod faults;
+mod mock;
 mod receiving;
 #[cfg(feature = "tls")]
 mod secure;
