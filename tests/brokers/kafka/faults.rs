@@ -43,7 +43,8 @@ impl Own {
 
     /// Starts a node that was killed, with its data.
     fn start_again(&self, node: usize) {
-        Command::new(self.folder.join(format!("{node}/run"))).stdin(Stdio::null()).spawn().unwrap();
+        let mut node = Command::new(self.folder.join(format!("{node}/run"))).stdin(Stdio::null()).spawn().unwrap();
+        std::thread::spawn(move || node.wait());
     }
 
     async fn topic(&self, replicas: i32, settings: &[(&str, &str)]) -> Cluster {
