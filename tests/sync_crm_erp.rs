@@ -1,5 +1,9 @@
-//! The example `sync_crm_erp`, killed in the middle again and again: it ends the same as if nobody had.
+//! The example `sync_crm_erp`, killed or stopped in the middle again and again: it ends the same as if nobody had.
 #![cfg(all(feature = "sqlite", unix))]
+
+#[cfg(feature = "postgres")]
+#[path = "support/servers.rs"]
+mod servers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -85,4 +89,88 @@ fn killed_in_the_middle_it_ends_the_same() {
     for folder in [undisturbed, killed] {
         let _ = std::fs::remove_dir_all(folder);
     }
+}
+
+#[test]
+fn told_to_stop_it_gives_back_and_ends_the_same() {
+    let (undisturbed, stopped) = (folder("not-stopped"), folder("stopped"));
+    run(&undisturbed);
+    for (pause, signal) in [(100, "TERM"), (200, "INT"), (300, "TERM"), (400, "TERM")] {
+        let process = command(&stopped).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        let _ = Command::new("kill").args([&format!("-{signal}"), &process.id().to_string()]).status().unwrap();
+        let output = process.wait_with_output().unwrap();
+        // One that was told before it could listen is ended by the signal.
+        assert!(matches!(output.status.code(), Some(0) | None), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let report = run(&stopped);
+    assert!(!report.contains("stopped: "), "{report}");
+    assert_eq!(state(&stopped), state(&undisturbed), "as if nobody had stopped it");
+    for name in ["crm", "erp"] {
+        let outbox = sqlite::Outbox::open(stopped.join(format!("{name}.db"))).unwrap();
+        assert_eq!(runtime.block_on(outbox.verify()).unwrap(), [], "the books of {name}");
+    }
+    for folder in [undisturbed, stopped] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_refused_before_anything_is_done() {
+    let folder = folder("refused");
+    let ask = |arguments: &[&str]| command(&folder).args(arguments).output().unwrap();
+    for arguments in [
+        ["--broker", "carrier-pigeon://user:secret@coop"],
+        ["--database", "access://user:secret@desk"],
+        ["--broker", "nats"],
+        ["--colour", "red"],
+    ] {
+        let refused = ask(&arguments);
+        let message = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{message}");
+        assert!(!message.contains("secret"), "{message}");
+        assert!(!folder.exists(), "nothing was made");
+    }
+    let help = ask(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(["--folder", "--database", "--broker"].iter().all(|option| help.contains(option)), "{help}");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_server_that_is_not_there_is_named_with_the_reason() {
+    let folder = folder("no-server");
+    let output = command(&folder).args(["--database", "postgres://crm:secret@127.0.0.1:1/crm"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("127.0.0.1, port 1") && message.contains("refused"), "{message}");
+    assert!(!message.contains("secret"), "{message}");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn two_copies_at_once_make_one_schema() {
+    let (client, connection) =
+        tokio_postgres::connect(&servers::postgres(), tokio_postgres::NoTls).await.expect("PostgreSQL runs");
+    tokio::spawn(connection);
+    let name = format!("sync_copies_{}", std::process::id());
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/{name}", servers::postgres_port());
+    let folder = folder("copies");
+    let copies: Vec<_> = (0..3)
+        .map(|copy| {
+            let mut command = command(&folder.join(copy.to_string()));
+            command.args(["--database", &url]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for copy in copies {
+        let output = copy.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    let _ = std::fs::remove_dir_all(folder);
 }

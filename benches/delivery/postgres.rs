@@ -1,18 +1,19 @@
 //! The figures of PostgreSQL on 127.0.0.1: each side has a schema of its own, and both the server's settings.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{Receipt, Rules, postgres as inbox};
+use integration_automation_patterns::outbox::Store;
 use integration_automation_patterns::outbox::postgres::{self as outbox, Outbox};
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, RetryPolicy};
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Statement};
 use uuid::Uuid;
 
 use super::{
     Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths,
-    event, put_aside, relay, side_by_side, timed,
+    event, median, order, put_aside, relay, side_by_side, timed,
 };
 
 const NAME: &str = "PostgreSQL";
@@ -22,10 +23,11 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
         enqueue(amount).await?;
         settle(amount).await?;
         receive(amount).await?;
-        depths(amount).await
+        depths(amount).await?;
+        old_snapshot(amount).await
     };
     let measured = measured.await;
-    for side in ["ours", "bare"] {
+    for side in ["ours", "bare", "churn"] {
         drop_schema(side).await?;
     }
     for depth in amount.depths {
@@ -340,4 +342,38 @@ async fn depths(amount: Amount) -> Outcome {
         claims_at_depths(NAME, state, amount, &stores).await?;
     }
     Ok(())
+}
+
+/// How a claim depends on a snapshot that was taken before all the events that have come and gone since.
+async fn old_snapshot(amount: Amount) -> Outcome {
+    let young = claims_under_churn(amount, false).await?;
+    let old = claims_under_churn(amount, true).await?;
+    println!(
+        "| {NAME}: a claim beside a snapshot that is {} events old, beside none | {:.2} | at most 1.5 |",
+        amount.pairs * CLAIM,
+        old / young
+    );
+    Ok(())
+}
+
+/// The median time of the last third of many claims, each of whose events is settled.
+async fn claims_under_churn(amount: Amount, beside_old: bool) -> Outcome<f64> {
+    let (config, mut ours) = fresh("churn").await?;
+    let store = Outbox::connect(config.clone()).await?;
+    let mut other = connect(&config).await?;
+    let snapshot = other.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await?;
+    if beside_old {
+        snapshot.query("SELECT count(*) FROM outbox_event", &[]).await?;
+    }
+    let mut times = Vec::with_capacity(amount.pairs);
+    for _ in 0..amount.pairs {
+        enqueue_all(&mut ours, (0..CLAIM).map(|_| event()).collect()).await?;
+        let start = Instant::now();
+        let claimed = store.claim(&order(CLAIM)).await?;
+        times.push(start.elapsed().as_secs_f64());
+        let settlements: Vec<_> = claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
+        assert!(store.settle(&settlements).await?.is_empty());
+    }
+    snapshot.commit().await?;
+    Ok(median(times.split_off(amount.pairs * 2 / 3)))
 }

@@ -3,17 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use integration_automation_patterns::broker::Delivery;
-use integration_automation_patterns::inbox::{Receipt, Rules, sqlite as inbox};
+use integration_automation_patterns::broker::{Consumer as _, Delivery, in_process};
+use integration_automation_patterns::inbox::{Handled, Receipt, Rules, sqlite as inbox};
 use integration_automation_patterns::outbox::sqlite::{self as outbox, Outbox};
+use integration_automation_patterns::relay::{Relay, Settings};
 use integration_automation_patterns::{EventId, RetryPolicy};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
     Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths,
-    event, put_aside, relay, side_by_side, timed,
+    event, median, put_aside, relay, side_by_side, timed,
 };
 
 const NAME: &str = "SQLite";
@@ -22,7 +23,58 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
     enqueue(amount).await?;
     settle(amount).await?;
     receive(amount).await?;
-    depths(amount).await
+    depths(amount).await?;
+    idle(amount).await
+}
+
+/// An idle relay: how long an event takes from its commit to the commit of its effect, and how often the relay's threads
+/// wake while there is none.
+async fn idle(amount: Amount) -> Outcome {
+    let (file, receiver) = (fresh("idle")?, fresh("idle_receiver")?);
+    let (mut business, mut receiver) = (connect(&file)?, connect(&receiver)?);
+    let (broker, mut listener) = in_process(16);
+    let relay = Relay::new("bench", Outbox::open(&file)?, broker, Settings::default())?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(async move { relay.run(async { drop(stopped.await) }).await });
+    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+    let mut times = Vec::with_capacity(amount.pairs);
+    for _ in 0..amount.pairs {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let transaction = begin(&mut business)?;
+        outbox::enqueue(&transaction, event())?;
+        transaction.commit()?;
+        let committed = Instant::now();
+        let delivery = listener.next().await?.ok_or("no delivery")?;
+        let handled = inbox::process(&mut receiver, delivery, &rules, |_, _| Ok(()))?;
+        times.push(committed.elapsed().as_secs_f64() * 1e3);
+        if let Handled::Processed(committed) = handled {
+            committed.confirm().await?;
+        }
+    }
+    println!(
+        "| {NAME}: milliseconds from commit to effect, through an idle relay | {:.1} | at most 5 |",
+        median(times)
+    );
+    if let Some(before) = switches() {
+        const SECONDS: u32 = 10;
+        tokio::time::sleep(Duration::from_secs(SECONDS.into())).await;
+        let each = f64::from(switches().unwrap_or(before).saturating_sub(before)) / f64::from(SECONDS);
+        println!("| {NAME}: context switches a second of an idle relay | {each:.0} | at most 20 |");
+    }
+    drop(stop);
+    running.await?;
+    Ok(())
+}
+
+/// The context switches of this process so far, as Linux counts them.
+fn switches() -> Option<u32> {
+    let mut sum = 0_u32;
+    for task in fs::read_dir("/proc/self/task").ok()? {
+        let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let counts = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+        sum += counts.filter_map(|(_, count)| count.trim().parse::<u32>().ok()).sum::<u32>();
+    }
+    Some(sum)
 }
 
 /// A new file, of a name that no other side has.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,9 +13,11 @@ use lexopt::Arg;
 pub(crate) const HELP: &str = "\
 The desk of an outbox: what waits, what has failed and why, and what is decided about it.
 
-outbox <DATABASE> <COMMAND> [--json]
+outbox <DATABASE> <COMMAND> [--json] [--ca FILE]
 
-<DATABASE> is a SQLite file, or postgres://user:password@host/name.
+<DATABASE> is a SQLite file, or with the feature `postgres` postgres://user:password@host/name. With the feature `tls`,
+?sslmode=require behind it asks for TLS, with a server that the system's authorities vouch for; --ca FILE names others, as
+PEM, and asks for TLS too. What only looks needs no permission to write.
 
   counts                          how much there is in each state, and how long the oldest has been due
   list [FILTERS] [--limit 100]    the dead letters, the oldest first
@@ -29,8 +32,13 @@ outbox <DATABASE> <COMMAND> [--json]
   purge --older-than 30d [--batch 1000]
                                   remove what was done longer ago
   verify                          balance the books
+  inbox counts [--older-than 1h]  how much there is in a consumer's inbox, and how many events have been retrying for longer
   inbox list [FILTERS] [--limit 100]
-                                  the dead letters of a consumer's inbox
+                                  its dead letters
+  inbox stalled [FILTERS] [--limit 100] [--older-than 1h]
+                                  what has been retrying for longer: its broker may have dropped it
+  inbox show --source SYSTEM --id ID [--payload]
+                                  one dead letter or retrying event; of a message that is no event, why, and its headers
   inbox discard --source SYSTEM --id ID --by NAME --reason TEXT
                                   give one of them up
 
@@ -50,12 +58,22 @@ pub(crate) struct Request {
     pub(crate) database: OsString,
     pub(crate) command: Command,
     pub(crate) as_json: bool,
+    /// A file of authorities that vouch for a database's server.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 pub(crate) enum Command {
     Outbox(Ask),
-    InboxList { filter: Filter, limit: usize },
-    InboxDiscard { source: String, id: EventId, decision: Decision },
+    Inbox(AskInbox),
+}
+
+/// What is asked of an inbox.
+pub(crate) enum AskInbox {
+    Counts { stalled_after: Duration },
+    List { filter: Filter, limit: usize },
+    Stalled { filter: Filter, limit: usize, age: Duration },
+    Show { filter: Filter, id: EventId, with_payload: bool },
+    Discard { source: String, id: EventId, decision: Decision },
 }
 
 /// What is asked of an outbox.
@@ -70,8 +88,14 @@ pub(crate) enum Ask {
     Verify,
 }
 
+impl Ask {
+    pub(crate) const fn writes(&self) -> bool {
+        matches!(self, Self::Redrive { .. } | Self::Discard { .. } | Self::Purge { .. })
+    }
+}
+
 const FLAGS: [&str; 5] = ["json", "help", "all", "payload", "even-if-forgotten"];
-const VALUES: [&str; 11] = [
+const VALUES: [&str; 12] = [
     "id",
     "type",
     "source",
@@ -83,6 +107,7 @@ const VALUES: [&str; 11] = [
     "consumers-remember",
     "older-than",
     "batch",
+    "ca",
 ];
 
 /// Reads the command line; nothing where help is wanted.
@@ -111,6 +136,7 @@ pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Option<Request>, String
         return Ok(None);
     }
     let as_json = given.has("json");
+    let ca = given.0.remove("ca").map(PathBuf::from);
     let mut words = words.into_iter();
     let database = words.next().ok_or("wanted a database: a SQLite file, or postgres://...")?;
     let name = text(words.next().ok_or("wanted a command behind the database")?)?;
@@ -121,7 +147,7 @@ pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Option<Request>, String
     if let Some(option) = given.0.keys().next() {
         return Err(format!("`{name}` takes no --{option}"));
     }
-    Ok(Some(Request { database, command, as_json }))
+    Ok(Some(Request { database, command, as_json, ca }))
 }
 
 fn command(name: &str, words: &mut impl Iterator<Item = OsString>, given: &mut Given) -> Result<Command, String> {
@@ -155,15 +181,32 @@ fn command(name: &str, words: &mut impl Iterator<Item = OsString>, given: &mut G
 }
 
 fn inbox_command(words: &mut impl Iterator<Item = OsString>, given: &mut Given) -> Result<Command, String> {
-    match words.next().map(text).transpose()?.as_deref() {
-        Some("list") => Ok(Command::InboxList { filter: given.filter()?, limit: given.limit()? }),
+    let older_than = |given: &mut Given| given.0.remove("older-than").map_or(Ok(AN_HOUR), |text| duration(&text));
+    Ok(Command::Inbox(match words.next().map(text).transpose()?.as_deref() {
+        Some("counts") => AskInbox::Counts { stalled_after: older_than(given)? },
+        Some("list") => AskInbox::List { filter: given.filter()?, limit: given.limit()? },
+        Some("stalled") => {
+            AskInbox::Stalled { filter: given.filter()?, limit: given.limit()?, age: older_than(given)? }
+        }
+        Some("show") => {
+            let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
+            let filter = Filter { source_system: Some(source), ..Filter::id(id.clone()) };
+            AskInbox::Show { filter, id, with_payload: given.has("payload") }
+        }
         Some("discard") => {
             let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
-            Ok(Command::InboxDiscard { source, id, decision: given.decision()? })
+            AskInbox::Discard { source, id, decision: given.decision()? }
         }
-        other => Err(format!("wanted `inbox list` or `inbox discard`, and found {:?}", other.unwrap_or_default())),
-    }
+        other => {
+            let found = other.unwrap_or_default();
+            return Err(format!(
+                "wanted `inbox counts`, `inbox list`, `inbox stalled`, `inbox show` or `inbox discard`, and found {found:?}"
+            ));
+        }
+    }))
 }
+
+const AN_HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The options that were given and not yet asked for.
 #[derive(Default)]

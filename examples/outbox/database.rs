@@ -1,52 +1,73 @@
-//! Which database is meant, and whether it holds what is asked about: no table is made where somebody mistyped a name.
+//! Which database is meant.
 
 use std::error::Error;
-use std::ffi::OsStr;
 use std::path::Path;
-use std::time::Duration;
 
-use integration_automation_patterns::audit::AuditTrail;
+use integration_automation_patterns::EventId;
+use integration_automation_patterns::inbox::Stalled;
 use integration_automation_patterns::outbox::DeadLetter;
-use integration_automation_patterns::{EventId, inbox, outbox};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::arguments::Command;
+use crate::arguments::{Command, Request};
 use crate::report::{Outcome, Report};
-use crate::work;
+use crate::sqlite;
 
 /// Does what was asked, on the database that was named.
-pub(crate) async fn run(database: &OsStr, command: &Command) -> Result<Report, String> {
+pub(crate) async fn run(request: &Request) -> Result<Report, String> {
+    let Request { database, command, ca, .. } = request;
     let url = database.to_str().filter(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"));
     match url {
         // The address may hold a password, so no error repeats it.
-        Some(url) => on_postgres(url, command).await.map_err(|error| format!("postgres: {}", chain(&*error))),
+        #[cfg(feature = "postgres")]
+        Some(url) => {
+            let done = crate::postgres::run(url, ca.as_deref(), command).await;
+            done.map_err(|error| format!("postgres: {}", chain(&*error)))
+        }
+        #[cfg(not(feature = "postgres"))]
+        Some(_) => Err("postgres: this program was built without the feature `postgres`".to_owned()),
+        None if ca.is_some() => Err("--ca is for the server of a postgres:// address, and this is a file".to_owned()),
         None => {
             let path = Path::new(database);
-            on_sqlite(path, command).await.map_err(|error| format!("{}: {}", path.display(), chain(&*error)))
+            sqlite::run(path, command).await.map_err(|error| format!("{}: {}", path.display(), chain(&*error)))
         }
     }
 }
 
-/// The table that a command is about.
-const fn table(command: &Command) -> &'static str {
+/// The table that a command is about. None is made where somebody mistyped a name.
+pub(crate) const fn table(command: &Command) -> &'static str {
     match command {
-        Command::InboxList { .. } | Command::InboxDiscard { .. } => "inbox_event",
+        Command::Inbox(_) => "inbox_event",
         Command::Outbox(_) => "outbox_event",
     }
 }
 
-fn no_table(command: &Command) -> String {
+pub(crate) fn no_table(command: &Command) -> String {
     format!("wanted a database with a table {}, and this one has none", table(command))
 }
 
 /// What an inbox answers that was asked for one dead letter more than is wanted.
-fn listed(mut letters: Vec<DeadLetter>, limit: usize) -> Report {
+pub(crate) fn listed(mut letters: Vec<DeadLetter>, limit: usize) -> Report {
     let more = letters.len() > limit;
     letters.truncate(limit);
     Report::Dead { letters, unreadable: Vec::new(), more }
 }
 
-fn discarded(was_there: bool, id: &EventId) -> Report {
+/// The same, of what is stalled.
+pub(crate) fn stalled(mut events: Vec<Stalled>, limit: usize) -> Report {
+    let more = events.len() > limit;
+    events.truncate(limit);
+    Report::Stalled { events, more }
+}
+
+/// One event of an inbox, which keeps no moments.
+pub(crate) fn shown(letters: Vec<DeadLetter>, retrying: Vec<Stalled>, id: &EventId, with_payload: bool) -> Report {
+    let dead = letters.into_iter().map(|letter| letter.event.into());
+    match dead.chain(retrying.into_iter().map(|stalled| stalled.event.into())).next() {
+        Some(event) => Report::Event { event: Box::new(event), moments: Vec::new(), with_payload },
+        None => Report::NoneSuch { id: id.clone(), wanted: "dead letter or retrying event (of this source)" },
+    }
+}
+
+pub(crate) fn discarded(was_there: bool, id: &EventId) -> Report {
     if was_there {
         Report::Decided { decided: vec![(id.clone(), Outcome::Discarded)], unreadable: Vec::new() }
     } else {
@@ -54,63 +75,8 @@ fn discarded(was_there: bool, id: &EventId) -> Report {
     }
 }
 
-async fn on_sqlite(path: &Path, command: &Command) -> Result<Report, Box<dyn Error>> {
-    // A file that is not there is not made.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    let found = connection
-        .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1", [table(command)], |_| Ok(()))
-        .optional()?;
-    if found.is_none() {
-        return Err(no_table(command).into());
-    }
-    Ok(match command {
-        Command::InboxList { filter, limit } => {
-            listed(inbox::sqlite::dead_letters(&connection, filter, limit.saturating_add(1))?, *limit)
-        }
-        Command::InboxDiscard { source, id, decision } => {
-            discarded(inbox::sqlite::discard(&mut connection, source, id, decision.clone(), &AuditTrail::silent())?, id)
-        }
-        Command::Outbox(command) => {
-            drop(connection);
-            work::run(&outbox::sqlite::Outbox::open(path)?, command).await?
-        }
-    })
-}
-
-#[cfg(feature = "postgres")]
-async fn on_postgres(url: &str, command: &Command) -> Result<Report, Box<dyn Error>> {
-    let config: tokio_postgres::Config = url.parse()?;
-    let (mut client, connection) = config.connect(tokio_postgres::NoTls).await?;
-    // It ends with its client.
-    tokio::spawn(connection);
-    let sql = format!("SELECT to_regclass('{}') IS NOT NULL", table(command));
-    if !client.query_one(&sql, &[]).await?.try_get::<_, bool>(0)? {
-        return Err(no_table(command).into());
-    }
-    Ok(match command {
-        Command::InboxList { filter, limit } => {
-            listed(inbox::postgres::dead_letters(&client, filter, limit.saturating_add(1)).await?, *limit)
-        }
-        Command::InboxDiscard { source, id, decision } => discarded(
-            inbox::postgres::discard(&mut client, source, id, decision.clone(), &AuditTrail::silent()).await?,
-            id,
-        ),
-        Command::Outbox(command) => {
-            drop(client);
-            work::run(&outbox::postgres::Outbox::connect(config).await?, command).await?
-        }
-    })
-}
-
-#[cfg(not(feature = "postgres"))]
-async fn on_postgres(_url: &str, _command: &Command) -> Result<Report, Box<dyn Error>> {
-    Err("this program was built without the feature `postgres`".into())
-}
-
 /// An error with those of its causes that it does not name itself.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

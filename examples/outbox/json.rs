@@ -5,8 +5,10 @@
 //! |---|---|
 //! | `counts` | `by_status`, `under_way`, `total`, `oldest_due_seconds`, `by_attempts` (of what is not done) |
 //! | `list`, `inbox list` | `id`, `type`, `source`, `attempts`, `class`, `reason`, `failed_at`, `first_sent_at`, `created_at`, `correlation_id`, `ordering_key`; or `id`, `unreadable` |
+//! | `inbox counts` | `by_status`, `stalled` |
+//! | `inbox stalled` | `id`, `type`, `source`, `attempts`, `reason`, `received_at`, `created_at`, `ordering_key` |
 //! | `waiting` | `id`, `type`, `source`, `status`, `attempts`, `due_at`, `claimed_by`, `behind`, `reason`, `ordering_key` |
-//! | `show` | `id`, `type`, `source`, `schema_version`, `status`, `attempts`, `max_attempts`, `created_at`, `correlation_id`, `ordering_key`, `tags`, `failure`, `redriven`, `discarded`, `moments`; with `--payload`, `payload`, or `payload_base64` where it is no UTF-8 |
+//! | `show`, `inbox show` | `id`, `type`, `source`, `schema_version`, `status`, `attempts`, `max_attempts`, `created_at`, `correlation_id`, `ordering_key`, `tags`, `failure`, `redriven`, `discarded`, `moments`; with `--payload`, `payload`, or `payload_base64` where it is no UTF-8 |
 //! | `redrive`, `discard`, `inbox discard` | `id`, `outcome` (`redriven`, `refused`, `discarded`, `unreadable`), `why` |
 //! | `purge` | `removed` |
 //! | `verify` | `balanced`, `findings` (each with `event`, `what`) |
@@ -16,6 +18,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
+use integration_automation_patterns::inbox::Stalled;
 use integration_automation_patterns::outbox::{Counts, DeadLetter, Finding, Moment, Waiting};
 use integration_automation_patterns::{AnyEnvelope, Decision, DeliveryStatus, Failure};
 use serde_json::{Value, json};
@@ -31,6 +34,10 @@ pub(crate) fn write(report: &Report) -> String {
             letters.iter().map(dead_letter).chain(unreadable.iter().map(torn)).collect()
         }
         Report::Waiting { events, .. } => events.iter().map(waiting).collect(),
+        Report::InboxCounts(found) => {
+            vec![json!({"by_status": by_status(|status| found.of(status)), "stalled": found.stalled})]
+        }
+        Report::Stalled { events, .. } => events.iter().map(stalled).collect(),
         Report::Event { event, moments, with_payload } => vec![show(event, moments, *with_payload)],
         Report::NoneSuch { .. } => Vec::new(),
         Report::Decided { decided, unreadable } => {
@@ -71,11 +78,32 @@ fn time(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+fn by_status(count: impl Fn(DeliveryStatus) -> u64) -> Value {
+    DeliveryStatus::ALL
+        .iter()
+        .map(|status| (status.to_string(), count(*status).into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn stalled(stalled: &Stalled) -> Value {
+    let event = &stalled.event;
+    json!({
+        "id": event.id().to_string(),
+        "type": event.event_type(),
+        "source": event.source_system(),
+        "attempts": event.attempts(),
+        "reason": event.failure().map(|failure| &failure.reason),
+        "received_at": time(stalled.received_at),
+        "created_at": time(event.created_at()),
+        "ordering_key": event.ordering_key(),
+    })
+}
+
 fn counts(counts: &Counts) -> Value {
-    let by_status = DeliveryStatus::ALL.iter().map(|status| (status.to_string(), counts.of(*status).into()));
     let by_attempts = counts.by_attempts.iter().map(|(attempts, count)| (attempts.to_string(), (*count).into()));
     json!({
-        "by_status": Value::Object(by_status.collect()),
+        "by_status": by_status(|status| counts.of(status)),
         "under_way": counts.under_way(),
         "total": counts.total(),
         "oldest_due_seconds": counts.oldest_due.map(|age| age.as_secs()),

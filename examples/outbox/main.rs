@@ -13,14 +13,15 @@
 mod arguments;
 mod database;
 mod json;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod report;
+mod sqlite;
 mod text;
 mod work;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
-
-use arguments::Request;
 
 fn main() -> ExitCode {
     let request = match arguments::read(lexopt::Parser::from_env()) {
@@ -28,18 +29,17 @@ fn main() -> ExitCode {
         Ok(None) => return print(arguments::HELP, ExitCode::SUCCESS),
         Err(error) => return complain(&format!("{error}\n(`outbox --help` lists what there is)")),
     };
-    let Request { database, command, as_json } = request;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.to_string()),
     };
-    match runtime.block_on(database::run(&database, &command)) {
+    match runtime.block_on(database::run(&request)) {
         Ok(report) => {
             if let Some(note) = report.note() {
                 tell(&note);
             }
             let code = if report.needs_a_person() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-            print(&if as_json { json::write(&report) } else { text::write(&report) }, code)
+            print(&if request.as_json { json::write(&report) } else { text::write(&report) }, code)
         }
         Err(error) => complain(&error),
     }

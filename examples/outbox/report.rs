@@ -1,10 +1,12 @@
 //! What came of a command, before it is written as text or as JSON.
 
+use integration_automation_patterns::inbox::{self, Stalled};
 use integration_automation_patterns::outbox::{Counts, DeadLetter, Finding, Moment, Verdict, Waiting};
 use integration_automation_patterns::{AnyEnvelope, EventId};
 
 pub(crate) enum Report {
     Counts(Counts),
+    InboxCounts(inbox::Counts),
     /// Dead letters, and those that are no valid event.
     Dead {
         letters: Vec<DeadLetter>,
@@ -15,6 +17,12 @@ pub(crate) enum Report {
         events: Vec<Waiting>,
         more: bool,
     },
+    /// What an inbox has waited for too long.
+    Stalled {
+        events: Vec<Stalled>,
+        more: bool,
+    },
+    /// One event, with all that happened to it; an inbox keeps no moments.
     Event {
         event: Box<AnyEnvelope>,
         moments: Vec<Moment>,
@@ -60,7 +68,8 @@ impl Report {
     /// Whether something is left that this program cannot settle. A list of what has failed is in order as a list.
     pub(crate) fn needs_a_person(&self) -> bool {
         match self {
-            Self::Counts(_) | Self::Waiting { .. } | Self::Event { .. } | Self::Purged(_) => false,
+            Self::Counts(_) | Self::InboxCounts(_) | Self::Purged(_) => false,
+            Self::Waiting { .. } | Self::Stalled { .. } | Self::Event { .. } => false,
             Self::Dead { unreadable, .. } => !unreadable.is_empty(),
             Self::NoneSuch { .. } => true,
             Self::Decided { decided, unreadable } => {
@@ -75,6 +84,7 @@ impl Report {
         match self {
             Self::Dead { letters, more: true, .. } => Some(cut(letters.len())),
             Self::Waiting { events, more: true } => Some(cut(events.len())),
+            Self::Stalled { events, more: true } => Some(cut(events.len())),
             Self::NoneSuch { id, wanted } => Some(format!("there is no {wanted} {id}")),
             _ => None,
         }

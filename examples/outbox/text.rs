@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use integration_automation_patterns::inbox::{self, Stalled};
 use integration_automation_patterns::outbox::{Counts, DeadLetter, Finding, Moment, Verdict, Waiting};
 use integration_automation_patterns::{AnyEnvelope, DeliveryStatus};
 
@@ -14,6 +15,8 @@ pub(crate) fn write(report: &Report) -> String {
         Report::Counts(found) => counts(found),
         Report::Dead { letters, unreadable, .. } => dead(letters, unreadable),
         Report::Waiting { events, .. } => waiting(events),
+        Report::InboxCounts(found) => inbox_counts(found),
+        Report::Stalled { events, .. } => stalled(events),
         Report::Event { event, moments, with_payload } => show(event, moments, *with_payload),
         Report::NoneSuch { .. } => String::new(),
         Report::Decided { decided, unreadable } => {
@@ -59,6 +62,27 @@ fn counts(counts: &Counts) -> String {
         counts.by_attempts.iter().map(|(attempts, count)| [attempts.to_string(), count.to_string(), bar(*count, most)]);
     text.push_str(&table(["attempts", "events", "of what is not done"], [Right, Right, Left], rows.collect()));
     text
+}
+
+fn inbox_counts(counts: &inbox::Counts) -> String {
+    let states = DeliveryStatus::ALL.iter().map(|status| (status.as_str(), counts.of(*status)));
+    let rows = states.filter(|(_, count)| *count > 0).chain([("stalled", counts.stalled)]);
+    let rows = rows.map(|(name, count)| [name.to_owned(), count.to_string()]).collect();
+    table(["status", "events"], [Left, Right], rows)
+}
+
+fn stalled(events: &[Stalled]) -> String {
+    if events.is_empty() {
+        return "nothing is stalled\n".to_owned();
+    }
+    let rows = events.iter().map(|stalled| {
+        let event = &stalled.event;
+        let reason = event.failure().map_or_else(String::new, |failure| failure.reason.clone());
+        let (what, source) = (event.event_type().to_owned(), event.source_system().to_owned());
+        [event.id().to_string(), what, source, event.attempts().to_string(), time(stalled.received_at), reason]
+    });
+    let header = ["id", "type", "source", "attempts", "received", "reason"];
+    table(header, [Left, Left, Left, Right, Left, Left], rows.collect())
 }
 
 /// Why a redrive was refused, and what can be done about it.
@@ -144,8 +168,11 @@ fn show(event: &AnyEnvelope, moments: &[Moment], with_payload: bool) -> String {
         [time(moment.at), action, or_none(&moment.by), status, moment.attempts.to_string(), or_none(&moment.reason)]
     });
     let header = ["at", "action", "by", "status", "attempts", "reason"];
-    text.push('\n');
-    text.push_str(&table(header, [Left, Left, Left, Left, Right, Left], moments.collect()));
+    let moments = table(header, [Left, Left, Left, Left, Right, Left], moments.collect());
+    if !moments.is_empty() {
+        text.push('\n');
+        text.push_str(&moments);
+    }
     if with_payload {
         let bytes = event.payload().bytes();
         let body = str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), printable);

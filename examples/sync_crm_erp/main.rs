@@ -8,7 +8,7 @@
 //! example `reconcile`. What one of them must tell the other is enqueued in its own transaction, carried over by a relay,
 //! and applied once, in the other's transaction. What a person must decide is put into a review queue.
 //!
-//! Kill it at any moment and start it again: it ends the same. Run it again when it is done: it has nothing to do. The
+//! Stop it by a signal, or kill it, at any moment and start it again: it ends the same. Run it again when it is done: it has nothing to do. The
 //! databases stand in `target/sync_crm_erp`; change a record there (`UPDATE record SET email = '...', revision = revision +
 //! 1 WHERE id = '...'`), run it again, and the change arrives on the other side.
 //!
@@ -22,32 +22,34 @@
 mod broker;
 mod contract;
 mod database;
+mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod report;
 mod sqlite;
 mod step;
+mod stop;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use broker::Ways;
 use database::Database;
+use integration_automation_patterns::broker::{Broker, Consumer};
+use options::{BrokerAt, DatabaseAt, Options};
+use stop::Stop;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What the command line says.
-struct Options {
-    folder: PathBuf,
-    database: Option<String>,
-    broker: Option<String>,
-}
-
 fn main() -> ExitCode {
-    let options = match options() {
-        Ok(options) => options,
+    let options = match options::read(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{}", options::HELP);
+            return ExitCode::SUCCESS;
+        }
         Err(error) => {
-            eprintln!("{error}\nusage: sync_crm_erp [--folder FOLDER] [--database postgres://...] [--broker URL]");
+            eprintln!("{error}\n(`sync_crm_erp --help` says what there is)");
             return ExitCode::from(2);
         }
     };
@@ -61,63 +63,71 @@ fn main() -> ExitCode {
     match runtime.block_on(run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}", chain(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-fn options() -> Outcome<Options> {
-    let mut options = Options { folder: PathBuf::from("target/sync_crm_erp"), database: None, broker: None };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
-        match argument.as_str() {
-            "--folder" => options.folder = PathBuf::from(value()?),
-            "--database" => options.database = Some(value()?),
-            "--broker" => options.broker = Some(value()?),
-            _ => return Err(format!("unknown argument {argument:?}").into()),
+/// An error with those of its causes that it does not name itself.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let why = error.to_string();
+        if !text.contains(&why) {
+            text.push_str(": ");
+            text.push_str(&why);
         }
+        cause = error.source();
     }
-    Ok(options)
+    text
 }
 
 async fn run(options: &Options) -> Outcome<()> {
+    let stop = Stop::listen()?;
     std::fs::create_dir_all(&options.folder).map_err(|error| format!("{}: {error}", options.folder.display()))?;
-    match options.database.as_deref() {
-        None => {
+    match &options.database {
+        DatabaseAt::Files => {
             let open = |name: &str| sqlite::Sqlite::open(&options.folder.join(format!("{name}.db")));
-            between(open("crm")?, open("erp")?, options).await
+            over(open("crm")?, open("erp")?, options, stop).await
         }
         #[cfg(feature = "postgres")]
-        Some(url) if url.starts_with("postgres") => {
+        DatabaseAt::Postgres(url) => {
             let (crm, erp) = (postgres::Postgres::open(url, "crm").await?, postgres::Postgres::open(url, "erp").await?);
-            between(crm, erp, options).await
-        }
-        Some(url) => {
-            Err(format!("{url}: a database is postgres://..., and the program built with the feature `postgres`")
-                .into())
+            over(crm, erp, options, stop).await
         }
     }
 }
 
-async fn between<D: Database>(mut crm: D, mut erp: D, options: &Options) -> Outcome<()> {
+/// Over the broker that is meant, which is reached before anything is written.
+async fn over<D: Database>(crm: D, erp: D, options: &Options, stop: Stop) -> Outcome<()> {
+    match &options.broker {
+        BrokerAt::InProcess => between(crm, erp, broker::in_process(), options, stop).await,
+        #[cfg(feature = "nats")]
+        BrokerAt::Nats(url) => between(crm, erp, broker::nats(url).await?, options, stop).await,
+        #[cfg(feature = "amqp")]
+        BrokerAt::Amqp(url) => between(crm, erp, broker::amqp(url).await?, options, stop).await,
+    }
+}
+
+async fn between<D: Database, B: Broker, C: Consumer + 'static>(
+    mut crm: D,
+    mut erp: D,
+    ways: Ways<B, C>,
+    options: &Options,
+    stop: Stop,
+) -> Outcome<()> {
     let (contract, folder) = (contract::contract()?, &options.folder);
     step::seed(&mut crm, &mut erp, &contract).await?;
     let planned = step::plan(&mut crm, &mut erp, &contract).await?;
     report::planned(&planned);
-    let delivered = match options.broker.as_deref() {
-        None => step::deliver(&crm, &erp, broker::in_process(), folder).await?,
-        #[cfg(feature = "nats")]
-        Some(url) if url.starts_with("nats") => step::deliver(&crm, &erp, broker::nats(url).await?, folder).await?,
-        #[cfg(feature = "amqp")]
-        Some(url) if url.starts_with("amqp") => step::deliver(&crm, &erp, broker::amqp(url).await?, folder).await?,
-        Some(url) => {
-            let wanted = "a broker is nats://... or amqp://..., and the program built with the feature of that name";
-            return Err(format!("{url}: {wanted}").into());
-        }
-    };
+    let delivered = step::deliver(&crm, &erp, ways, folder, &stop).await?;
     report::delivered(&delivered);
+    if stop.is_told() {
+        println!("stopped: what is left is for the next run");
+        return Ok(());
+    }
     let closed = step::close(&mut crm, &mut erp, &contract).await?;
     report::closed(&closed, folder);
     Ok(())

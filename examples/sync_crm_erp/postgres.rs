@@ -5,12 +5,13 @@ use std::sync::Arc;
 use integration_automation_patterns::broker::{Answer, Delivery};
 use integration_automation_patterns::inbox::{self, Fault, Handled, Rules};
 use integration_automation_patterns::outbox::{self, Enqueued};
+use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row as SqlRow, Transaction};
 
-use crate::Outcome;
 use crate::contract::contract;
 use crate::database::{Agreed, Announcement, Database, Fields, Review, Row, Rows, effect, record_of};
+use crate::{Outcome, chain};
 
 #[derive(Clone)]
 pub(crate) struct Postgres {
@@ -25,7 +26,7 @@ impl Postgres {
         let fields: Arc<[String]> = contract()?.synced_fields().map(str::to_owned).collect();
         let mut config: Config = url.parse()?;
         let schema = format!("sync_{system}");
-        connect(&config).await?.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+        make(&connect(&config).await?, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
         config.options(format!("-c search_path={schema}"));
         let outbox = outbox::postgres::Outbox::connect(config.clone()).await?;
         let mut client = connect(&config).await?;
@@ -36,7 +37,7 @@ impl Postgres {
              CREATE TABLE IF NOT EXISTS agreed (id text, field text, value text, PRIMARY KEY (id, field));
              CREATE TABLE IF NOT EXISTS review (id text, field text, question text, crm text, erp text);"
         );
-        client.batch_execute(&tables).await?;
+        make(&client, &tables).await?;
         Ok(Self { config, fields, outbox })
     }
 
@@ -46,9 +47,28 @@ impl Postgres {
 }
 
 async fn connect(config: &Config) -> Outcome<Client> {
-    let (client, connection) = config.connect(NoTls).await?;
+    let refused = |error| format!("no connection to {}: {}", server(config), chain(&error));
+    let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// The server that is meant, without the password.
+fn server(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
+    format!("{}, port {}", hosts.collect::<Vec<_>>().join(" or "), ports.join(" or "))
+}
+
+/// Makes what is missing, one copy of the program after the other: `IF NOT EXISTS` alone does not tell two apart that come
+/// at once.
+async fn make(client: &Client, sql: &str) -> Outcome<()> {
+    let alone = "SELECT pg_advisory_xact_lock(hashtextextended('sync_crm_erp', 0))";
+    Ok(client.batch_execute(&format!("BEGIN; {alone}; {sql}; COMMIT")).await?)
 }
 
 fn read_row(fields: &[String], row: &SqlRow) -> (String, Row) {

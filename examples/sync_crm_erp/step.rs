@@ -15,11 +15,12 @@ use integration_automation_patterns::sync::existence::existence;
 use integration_automation_patterns::sync::{Base, Contract, Deletions, Existence, Slot, Verdict};
 use integration_automation_patterns::{DeliveryStatus, Envelope, Event, EventId};
 
-use crate::Outcome;
 use crate::broker::{Way, Ways};
 use crate::contract::{Change, RecordChanged, RecordCreated};
 use crate::database::{Agreed, Announcement, Database, Review, Row, Rows};
 use crate::report;
+use crate::stop::Stop;
+use crate::{Outcome, chain};
 
 /// Another attempt after a tenth of a second, then twice as long.
 const POLICY: RetryPolicy =
@@ -171,12 +172,13 @@ pub(crate) struct Delivered {
     pub(crate) log: Vec<AuditRecord>,
 }
 
-/// Carries both outboxes over until nothing is under way.
+/// Carries both outboxes over until nothing is under way, or the program is told to stop.
 pub(crate) async fn deliver<D: Database, B: Broker, C: Consumer + 'static>(
     crm: &D,
     erp: &D,
     ways: Ways<B, C>,
     folder: &Path,
+    stop: &Stop,
 ) -> Outcome<Delivered> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let (audit, file) = (Arc::clone(&told), folder.join("audit.log"));
@@ -188,8 +190,8 @@ pub(crate) async fn deliver<D: Database, B: Broker, C: Consumer + 'static>(
     });
     let Ways { to_erp, to_crm } = ways;
     let trail = |name: &str| AuditTrail::new(name, observer.clone());
-    let one = carry(crm.clone(), erp.clone(), to_erp, trail("crm-relay"));
-    let other = carry(erp.clone(), crm.clone(), to_crm, trail("erp-relay"));
+    let one = carry(crm.clone(), erp.clone(), to_erp, trail("crm-relay"), stop.clone());
+    let other = carry(erp.clone(), crm.clone(), to_crm, trail("erp-relay"), stop.clone());
     let (one, other) = tokio::try_join!(one, other)?;
     let mut dead = Vec::new();
     for outbox in [crm.outbox(), erp.outbox()] {
@@ -208,6 +210,7 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
     target: D,
     way: Way<B, C>,
     trail: AuditTrail,
+    mut told: Stop,
 ) -> Outcome<(Summary, u64)> {
     let settings = Settings::default()
         .lease(Duration::from_secs(6))
@@ -218,7 +221,7 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
     let relay = relay.trail(trail).watch(|incident| eprintln!("{incident}"));
     let source_name = way.name;
     let (mut counted, mut consumer, mut receiving) = (target.clone(), way.consumer, target);
-    let stop = async {
+    let all_is_delivered = async {
         loop {
             let counts = source.outbox().counts().await;
             let sent = counts.as_ref().map_or(0, |counts| counts.of(DeliveryStatus::Acknowledged));
@@ -232,6 +235,12 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
+    let stop = async {
+        tokio::select! {
+            () = all_is_delivered => {}
+            () = told.told() => {}
+        }
+    };
     let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &POLICY)?;
     let rules = rules.accept::<RecordChanged>().accept::<RecordCreated>().retry_policy(POLICY);
     let consume = async move {
@@ -241,7 +250,7 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
                 Ok(Some(delivery)) => delivery,
                 Ok(None) => return duplicates,
                 Err(error) => {
-                    eprintln!("{error}");
+                    eprintln!("{}", chain(&error));
                     continue;
                 }
             };
@@ -249,10 +258,10 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
                 Ok(handled) => {
                     duplicates += u64::from(matches!(handled, Handled::Duplicate(_)));
                     if let Err(error) = handled.tell().await {
-                        eprintln!("{error}");
+                        eprintln!("{}", chain(&error));
                     }
                 }
-                Err(error) => eprintln!("{error}"),
+                Err(error) => eprintln!("{}", chain(&*error)),
             }
         }
     };

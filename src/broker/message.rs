@@ -65,7 +65,7 @@ pub(super) enum Value {
 
 impl Value {
     /// Bytes are a text where they are UTF-8.
-    #[cfg(any(feature = "amqp", feature = "kafka"))]
+    #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         match str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),

@@ -3,8 +3,10 @@
 //! A claim that finds a due event blocked marks it, and no claim looks at it again; whatever ends the earlier event takes
 //! the mark from the next one of the key. So a claim costs the same, however many events wait behind one of their key.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
 
 use super::KeyAfterFailure;
 use crate::{AnyEnvelope, DeliveryStatus};
@@ -32,22 +34,51 @@ pub(crate) fn frees(event: &AnyEnvelope) -> Option<&str> {
     event.ordering_key().filter(|_| !under_way)
 }
 
-/// When a store last looked for events that are put aside with nothing in their way: the earlier one was changed by other
-/// hands than those of relay and desk, or blocks no more under the rule of this relay.
+/// The looks of a store for events that are put aside with nothing in their way: the earlier one was changed by other hands
+/// than those of relay and desk, or blocks no more under the rule of this relay. Each is a round through all keys, in slices
+/// between which others have the database.
 #[derive(Debug, Default)]
-pub(crate) struct Rounds(Mutex<Option<(Instant, KeyAfterFailure)>>);
+pub(crate) struct Rounds(Mutex<Last>);
+
+#[derive(Debug, Default)]
+struct Last {
+    began: Option<(Instant, KeyAfterFailure)>,
+    /// What goes on with it, after its first slice.
+    rest: Option<AbortHandle>,
+}
 
 impl Rounds {
     const EVERY: Duration = Duration::from_secs(10);
 
-    /// Whether it is time for another look: at the first claim, every ten seconds, and when the rule has changed. The look
-    /// counts as done.
+    /// Whether it is time for another round: at the first claim, every ten seconds where none is on, and at once when the rule
+    /// has changed, which ends the one that is on. It counts as begun.
     pub(crate) fn are_due(&self, after_failure: KeyAfterFailure) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|(at, rule)| rule != after_failure || at.elapsed() >= Self::EVERY);
+        let mut last = self.last();
+        let is_on = last.rest.as_ref().is_some_and(|rest| !rest.is_finished());
+        let due = match last.began {
+            Some((at, rule)) if rule == after_failure => !is_on && at.elapsed() >= Self::EVERY,
+            _ => true,
+        };
         if due {
-            *last = Some((Instant::now(), after_failure));
+            last.rest.take().iter().for_each(AbortHandle::abort);
+            last.began = Some((Instant::now(), after_failure));
         }
         due
+    }
+
+    /// Goes on with a round beside the claims. What fails there fails in the claims too, which tell of it, and the next round
+    /// begins again.
+    pub(crate) fn go_on(&self, rest: impl Future<Output = ()> + Send + 'static) {
+        self.last().rest = Some(tokio::spawn(rest).abort_handle());
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Rounds {
+    fn drop(&mut self) {
+        self.last().rest.take().iter().for_each(AbortHandle::abort);
     }
 }

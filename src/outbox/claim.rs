@@ -208,7 +208,8 @@ impl fmt::Display for LeaseLost {
         write!(
             f,
             "the lease on {} has ended, and nothing was stored: the event is given out again, and its receiver knows \
-             the id (a longer lease, or a faster broker, avoids the second send)",
+             the id (where the store has told of a lock or of an outage, that held it up; else a longer lease, or a faster \
+             broker, avoids the second send)",
             self.event
         )
     }

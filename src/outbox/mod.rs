@@ -142,7 +142,12 @@ impl fmt::Debug for StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, reason(&*self.source))
+        write!(f, "{}: {}", self.doing, reason(&*self.source))?;
+        #[cfg(feature = "postgres")]
+        if let Some(hint) = crate::postgres::hint(&*self.source) {
+            write!(f, " ({hint})")?;
+        }
+        Ok(())
     }
 }
 

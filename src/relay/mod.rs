@@ -14,6 +14,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -210,13 +211,22 @@ pub struct Summary {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incident {
-    /// The store failed, and is tried again.
+    /// The store failed, and is tried again: told with each reason that is new, and once a minute while it lasts.
     Store(StoreError),
-    /// The store did not answer in time, and is tried again.
+    /// The store did not answer in time, and is tried again: told as often.
     StoreTimeout(&'static str),
+    /// The store answers again.
+    StoreOver {
+        /// What it had failed at.
+        doing: &'static str,
+        /// For how long it had failed.
+        lasted: Duration,
+        /// How many tries had failed.
+        failures: u64,
+    },
     /// A claim's lease had ended before it was settled or renewed.
     LeaseLost(LeaseLost),
-    /// The broker cannot be reached, and the relay pauses: told at the beginning, and once a minute while it lasts.
+    /// The broker cannot be reached, and the relay pauses: told with each reason that is new, and once a minute while it lasts.
     Unreachable(Outage),
     /// The broker takes no event of one type for now, and the relay pauses for these: told as often.
     Unavailable(Outage),
@@ -238,6 +248,9 @@ impl fmt::Display for Incident {
         match self {
             Self::Store(error) => write!(f, "the store failed, and is tried again: {error}"),
             Self::StoreTimeout(doing) => write!(f, "the store did not answer in time, and is tried again: {doing}"),
+            Self::StoreOver { doing, lasted, failures } => {
+                write!(f, "the store answers again, after {lasted:.0?} and {failures} failed tries: {doing}")
+            }
             Self::LeaseLost(lost) => lost.fmt(f),
             Self::Unreachable(outage) | Self::Unavailable(outage) => outage.fmt(f),
             Self::Over(Outage { event_type, lasted, failures, .. }) => {

@@ -1,5 +1,5 @@
-//! An outage: how long a relay pauses for it, and what it tells of it, which is one line at its beginning, one a minute, and
-//! one at its end.
+//! An outage: how long a relay pauses for it, and what it tells of it, which is a line for each reason, one a minute, and one
+//! at its end.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +15,9 @@ const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
 /// How often an outage that lasts is told of.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// How many reasons of one outage are told at once, each when it is new.
+const REASONS: usize = 8;
 
 /// Something that a relay needs and does not get: the broker, what it takes of one event type, or the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl fmt::Display for Outage {
             Some(event_type) => write!(f, "the broker takes no {event_type}")?,
             None => f.write_str("the broker cannot be reached")?,
         }
-        if self.lasted.is_zero() {
+        if self.failures <= 1 {
             return write!(f, ", and the relay pauses: {}", self.reason);
         }
         write!(f, " for {:.0?} now, in {} tries: {}", self.lasted, self.failures, self.reason)
@@ -78,12 +81,13 @@ impl Pause {
     }
 }
 
-/// An outage that is on, and when it was last told of.
+/// An outage that is on, and what was told of it, and when.
 #[derive(Debug)]
 struct Present {
     outage: Outage,
     since: Instant,
     told: Instant,
+    reasons: Vec<String>,
 }
 
 /// The pauses for one thing, and what is told of them.
@@ -105,7 +109,8 @@ impl Watch {
                 lasted: Duration::ZERO,
                 failures: 1,
             };
-            self.present = Some(Present { outage: outage.clone(), since: now, told: now });
+            let reasons = vec![reason.to_owned()];
+            self.present = Some(Present { outage: outage.clone(), since: now, told: now, reasons });
             return Some(outage);
         };
         let outage = &mut present.outage;
@@ -113,8 +118,12 @@ impl Watch {
         outage.reason.push_str(reason);
         outage.lasted = now.saturating_duration_since(present.since);
         outage.failures = outage.failures.saturating_add(1);
-        if now.saturating_duration_since(present.told) < TOLD_EVERY {
+        let is_new = present.reasons.len() < REASONS && !present.reasons.iter().any(|told| told == reason);
+        if !is_new && now.saturating_duration_since(present.told) < TOLD_EVERY {
             return None;
+        }
+        if is_new {
+            present.reasons.push(reason.to_owned());
         }
         present.told = now;
         Some(outage.clone())
@@ -133,7 +142,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_is_told_of_at_its_beginning_once_a_minute_and_at_its_end() {
+    async fn an_outage_is_told_of_with_each_reason_once_a_minute_and_at_its_end() {
         let mut watch = Watch::default();
         let mut told = Vec::new();
         for _ in 0..130 {
@@ -148,7 +157,10 @@ mod tests {
                 "the broker cannot be reached for 120s now, in 121 tries: connection refused",
             ]
         );
-        assert_eq!(watch.over().map(|outage| (outage.lasted, outage.failures)), Some((Duration::from_secs(130), 130)));
+        let reset = watch.failed(None, "connection reset", None).map(|outage| outage.to_string());
+        assert_eq!(reset.as_deref(), Some("the broker cannot be reached for 130s now, in 131 tries: connection reset"));
+        assert_eq!(watch.failed(None, "connection refused", None), None, "told before");
+        assert_eq!(watch.over().map(|outage| (outage.lasted, outage.failures)), Some((Duration::from_secs(130), 132)));
         assert_eq!(watch.over(), None, "it has ended once");
     }
 

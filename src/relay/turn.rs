@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use super::outage::{Pause, Watch};
-use super::{Incident, Relay, Summary};
+use super::outage::Watch;
+use super::{Incident, Outage, Relay, Summary};
 use crate::audit::Action;
 use crate::broker::{Broker, SendError, SendErrorKind};
 use crate::crash_point::point;
@@ -38,7 +38,8 @@ pub(super) struct Turn<'a, S, B> {
     broker: Watch,
     /// What it takes none of for now, by the type of event.
     refused: HashMap<String, Watch>,
-    store_pause: Pause,
+    /// Whether the store answers, by what is asked of it.
+    store: HashMap<&'static str, Watch>,
     /// Whether the store may have something to claim.
     hungry: bool,
     /// When the first retry is due that this relay knows of.
@@ -89,7 +90,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             cancel: watch::Sender::new(false),
             broker: Watch::default(),
             refused: HashMap::new(),
-            store_pause: Pause::default(),
+            store: HashMap::new(),
             hungry: true,
             next_due: None,
             summary: Summary::default(),
@@ -176,7 +177,15 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     /// When the longer of the two pauses is over, if one is on.
     fn pause_ends(&self) -> Option<Instant> {
-        self.broker.pause.ends().max(self.store_pause.ends())
+        self.broker.pause.ends().max(self.store_pause_ends())
+    }
+
+    fn store_pause_ends(&self) -> Option<Instant> {
+        self.store.values().filter_map(|watch| watch.pause.ends()).max()
+    }
+
+    fn store_fails(&self) -> bool {
+        self.store.values().any(|watch| watch.pause.is_on())
     }
 
     /// When the next type of event may be tried again that the broker takes none of.
@@ -186,14 +195,14 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     /// While it stops, a relay waits for its store no longer than for its sends: the leases end by themselves.
     fn store_is_gone(&self, grace_ends: Instant) -> bool {
-        self.sends.is_empty() && self.store_pause.is_on() && Instant::now() >= grace_ends
+        self.sends.is_empty() && self.store_fails() && Instant::now() >= grace_ends
     }
 
     /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed. Where
     /// the store has just failed it is settled alone, so that no more is sent than can be settled.
     fn may_do_both(&self) -> bool {
         let unkeyed = |settlement: &Settlement| settlement.event().ordering_key().is_none();
-        let healthy = !self.store_pause.is_on();
+        let healthy = !self.store_fails();
         self.hungry && healthy && !self.unsettled.is_empty() && self.may_claim() && self.unsettled.iter().all(unkeyed)
     }
 
@@ -332,7 +341,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     async fn settle(&mut self) {
-        if self.unsettled.is_empty() || self.store_pause.ends().is_some() {
+        if self.unsettled.is_empty() || self.store_pause_ends().is_some() {
             return;
         }
         let batch = std::mem::take(&mut self.unsettled);
@@ -392,16 +401,20 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     /// What the store answered; nothing where it failed, which is reported, and makes the next call wait.
     fn answer<T>(&mut self, answer: Option<Result<T, StoreError>>, doing: &'static str) -> Option<T> {
+        let watch = self.store.entry(doing).or_default();
         let incident = match answer {
             Some(Ok(value)) => {
-                self.store_pause.over();
+                if let Some(Outage { lasted, failures, .. }) = watch.over() {
+                    self.relay.report(&Incident::StoreOver { doing, lasted, failures });
+                }
                 return Some(value);
             }
             Some(Err(error)) => Incident::Store(error),
             None => Incident::StoreTimeout(doing),
         };
-        self.relay.report(&incident);
-        self.store_pause.longer(None);
+        if watch.failed(None, &incident.to_string(), None).is_some() {
+            self.relay.report(&incident);
+        }
         None
     }
 }

@@ -100,8 +100,8 @@ impl Consumer for FileConsumer {
         loop {
             self.rewind();
             let after = self.last;
-            let found = self.shared.run("receiving an event", move |connection| {
-                let found = connection
+            let found = self.shared.look("receiving an event", move |connection| {
+                connection
                     .prepare_cached(
                         "SELECT sequence, id, event_type, source_system, schema_version, correlation_id, payload, tags, \
                          ordering_key, '3 exponential 30s 3600s', created_at, 'pending', 0, NULL, NULL, NULL, NULL, \
@@ -109,18 +109,20 @@ impl Consumer for FileConsumer {
                          ORDER BY sequence LIMIT 1",
                     )?
                     .query_row([after], |row| Ok((read_row(row)?, row.get::<_, bool>("delivered")?)))
-                    .optional()?;
-                if let Some((row, false)) = &found {
-                    connection
-                        .prepare_cached("UPDATE broker_message SET delivered = TRUE WHERE sequence = ?1")?
-                        .execute([row.sequence])?;
-                }
-                Ok(found)
+                    .optional()
             });
             let Some((row, delivered)) = found.await.map_err(|error| SendError::transient(error.to_string()))? else {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             };
+            if !delivered {
+                let sequence = row.sequence;
+                let told = self.shared.write("receiving an event", move |transaction| {
+                    let sql = "UPDATE broker_message SET delivered = TRUE WHERE sequence = ?1";
+                    transaction.prepare_cached(sql)?.execute([sequence])
+                });
+                told.await.map_err(|error| SendError::transient(error.to_string()))?;
+            }
             self.last = row.sequence;
             let (shared, rewind) = (self.shared.clone(), Arc::clone(&self.rewind));
             let message = Message { shared, rewind, sequence: row.sequence, answered: false };

@@ -19,3 +19,7 @@ mod relay;
 mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_file;
+#[cfg(feature = "sqlite")]
+mod sqlite_load;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
-use integration_automation_patterns::outbox::{Enqueued, Store, sqlite};
+use integration_automation_patterns::outbox::{Desk, Enqueued, Filter, Store, sqlite};
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, Untyped};
 use rusqlite::{Connection, TransactionBehavior};
@@ -175,11 +175,75 @@ async fn a_row_of_other_types_is_refused_or_read_and_stops_nobody() {
     assert_eq!(claimed.claims[0].source_system(), "\u{fffd}");
 
     let poison = "'crm', '', -9000000000000000000, 9223372036854775807, CAST(x'ff' AS TEXT), 'why'";
-    insert(", created_at, failed_at, failure_class, failure_reason", poison).unwrap_err(); // the same id
     database.sql("UPDATE outbox_event SET id = 'other' WHERE id = 'odd'").await;
+    insert(", created_at, failed_at, failure_class, failure_reason", poison).unwrap_err(); // no times of the calendar
+    let poison = "'crm', '', -62135596800000000, 253402300799999999, CAST(x'ff' AS TEXT), 'why'";
     insert(", created_at, failed_at, failure_class, failure_reason", poison).unwrap();
     let claimed = claim(&database, "relay-1", 10).await;
     assert_eq!((claimed.claims.len(), claimed.quarantined[0].0.as_str()), (0, "odd"));
+}
+
+/// What a row may hold all the same: it was written while the checks were off, or the file was mended.
+#[tokio::test]
+async fn a_row_that_no_check_kept_out_stops_nobody() {
+    let database = Sqlite::fresh().await;
+    let odd = "CAST(x'ff61' AS TEXT)";
+    let rows = [
+        "enqueued_at = 9223372036854775807, claimed_at = -9223372036854775808, done_at = 9223372036854775807".to_owned(),
+        "created_at = 9223372036854775807, redriven_at = 9223372036854775807, redriven_by = 'x', redriven_reason = 'y'".to_owned(),
+        "due_at = -9223372036854775808".to_owned(),
+        "due_at = 9223372036854775807".to_owned(),
+        "attempts = 9223372036854775807".to_owned(),
+        "attempts = 4294967294".to_owned(),
+        "attempts = -7".to_owned(),
+        format!("ordering_key = {odd}, correlation_id = {odd}, retry_policy = {odd}, claimed_by = {odd}"),
+        format!("status = 'dispatched', due_at = 0, token = {odd}, claimed_by = {odd}, attempts = 1"),
+        "status = 'dispatched', due_at = 0, token = 'no uuid', attempts = 4294967294".to_owned(),
+        format!("status = 'failed', failed_at = 9223372036854775807, failure_class = {odd}, failure_reason = {odd}"),
+        "status = 'failed', failed_at = 1, failure_class = 'permanent', failure_reason = 'why', first_sent_at = 9223372036854775807".to_owned(),
+        "status = 'lost'".to_owned(),
+    ];
+    let names: Vec<String> = (0..rows.len()).map(|number| format!("odd-{number}")).collect();
+    database.enqueue(names.iter().map(|name| event(name)).collect(), true).await;
+    let connection = database.connect();
+    connection.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+    for (name, row) in names.iter().zip(&rows) {
+        connection.execute(&format!("UPDATE outbox_event SET {row} WHERE id = ?1"), [name]).unwrap();
+    }
+    let history = format!(
+        "INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) VALUES \
+         (1, {odd}, 9223372036854775807, {odd}, {odd}, -1, {odd}, -9223372036854775808, {odd})"
+    );
+    connection.execute_batch(&history).unwrap();
+    database.enqueue(vec![event("good")], true).await;
+
+    let all = sqlite::Outbox::open_to_look(&database.path).unwrap();
+    let look = async || {
+        assert_eq!(all.counts().await.unwrap().total(), 13, "one status is none");
+        all.waiting(&Filter::default(), 100).await.unwrap();
+        all.dead_letters(&Filter::default(), 100).await.unwrap();
+        all.unreadable(&Filter::default()).await.unwrap();
+        assert!(!all.verify().await.unwrap().is_empty());
+        for name in &names {
+            // Its error is of this one.
+            let _ = all.look(&name.parse().unwrap()).await;
+        }
+    };
+    look().await;
+    let mut sent = Vec::new();
+    for round in 0.. {
+        let claimed = claim(&database, "relay-1", 3).await;
+        if claimed.claims.is_empty() && claimed.expired.is_empty() && claimed.quarantined.is_empty() {
+            break;
+        }
+        assert!(round < 20, "the rows are done with one day");
+        for claim in claimed.claims {
+            sent.push(claim.id().to_string());
+            settle(&database, claim.acknowledge()).await;
+        }
+    }
+    assert!(sent.contains(&"good".to_owned()), "{sent:?}");
+    look().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

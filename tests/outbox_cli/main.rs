@@ -300,6 +300,9 @@ async fn a_wrong_command_line_does_nothing() {
         (vec!["crm.db", "purge"], "--older-than"),
         (vec!["crm.db", "purge", "--older-than", "1d", "--batch", "0"], "--batch"),
         (vec!["crm.db", "inbox", "redrive"], "inbox discard"),
+        (vec!["crm.db", "counts", "--ca", "authority.pem"], "postgres:// address"),
+        (vec!["crm.db", "inbox", "stalled", "--older-than", "soon"], "soon"),
+        (vec!["crm.db", "inbox", "show", "--id", "evt-1"], "--source"),
         (vec!["missing.db", "counts"], "missing.db"),
         (vec!["postgres://on-call:secret@127.0.0.1:1/crm", "counts"], "feature `postgres`"),
     ];
@@ -313,7 +316,8 @@ async fn a_wrong_command_line_does_nothing() {
     assert_eq!(contents(&folder.path().join("crm.db")), before);
     assert!(!folder.path().join("missing.db").exists(), "no database is made where a name is mistyped");
     for help in [&["--help"][..], &["-h"], &["crm.db", "redrive", "--help"]] {
-        assert!(text(folder.path(), help, 0).contains("--consumers-remember"));
+        let help = text(folder.path(), help, 0);
+        assert!(["--consumers-remember", "--ca", "inbox stalled", "inbox show"].iter().all(|what| help.contains(what)));
     }
 }
 
@@ -387,4 +391,73 @@ fn the_dead_letters_of_an_inbox_are_listed_and_discarded() {
     assert_eq!((code(&again), again.stdout.len()), (1, 0));
     let outbox = outbox(folder.path(), &["erp.db", "counts"]);
     assert_eq!(code(&outbox), 2, "an inbox is no outbox");
+}
+
+#[test]
+fn what_an_inbox_waits_for_is_counted_and_listed() {
+    let folder = Folder::new("stalled");
+    prepared::stalled(folder.path());
+    let counts = json(folder.path(), &["erp.db", "inbox", "counts"], 0);
+    assert_eq!((&counts[0]["by_status"]["retrying"], &counts[0]["stalled"]), (&2.into(), &1.into()));
+    assert_eq!(json(folder.path(), &["erp.db", "inbox", "counts", "--older-than", "9w"], 0)[0]["stalled"], 0);
+    assert!(text(folder.path(), &["erp.db", "inbox", "counts"], 0).contains("stalled"));
+    let stalled = json(folder.path(), &["erp.db", "inbox", "stalled"], 0);
+    assert_eq!((ids(&stalled), &stalled[0]["reason"]), (vec!["evt-old"], &"the account is locked".into()));
+    assert!(text(folder.path(), &["erp.db", "inbox", "stalled"], 0).contains("the account is locked"));
+    let show = ["erp.db", "inbox", "show", "--source", "crm", "--id", "evt-old"];
+    assert_eq!(json(folder.path(), &show, 0)[0]["status"], "retrying");
+    let discard = [&["erp.db", "inbox", "discard", "--source", "crm", "--id", "evt-old"][..], &DECISION].concat();
+    assert_eq!(json(folder.path(), &discard, 0)[0]["outcome"], "discarded");
+    assert_eq!(text(folder.path(), &["erp.db", "inbox", "stalled"], 0), "nothing is stalled\n");
+    assert_eq!(code(&outbox(folder.path(), &show)), 1);
+}
+
+#[test]
+fn a_message_that_is_no_event_is_shown_with_the_reason_and_its_headers() {
+    let folder = Folder::new("unreadable");
+    prepared::unreadable(folder.path());
+    let show = ["erp.db", "inbox", "show", "--source", "queue", "--id", "evt-torn"];
+    let shown = text(folder.path(), &show, 0);
+    for said in ["unreadable = no specversion", "x-sender = billing", "it can be read by nobody"] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    let shown = json(folder.path(), &[&show[..], &["--payload"]].concat(), 0);
+    assert_eq!(shown[0]["tags"], serde_json::json!({"unreadable": "no specversion", "x-sender": "billing"}));
+    assert_eq!(
+        (&shown[0]["failure"]["reason"], &shown[0]["payload"]),
+        (&"it can be read by nobody".into(), &"?".into())
+    );
+}
+
+#[tokio::test]
+async fn what_looks_writes_nothing() {
+    let folder = Folder::new("looking");
+    crm(folder.path()).await;
+    let bytes = || std::fs::read(folder.path().join("crm.db")).unwrap();
+    let before = bytes();
+    for command in [&["counts"][..], &["list"], &["waiting"], &["show", "evt-1001"], &["verify"]] {
+        text(folder.path(), &[&["crm.db"], command].concat(), 0);
+    }
+    assert_eq!(bytes(), before);
+    std::fs::write(folder.path().join("empty.db"), b"").unwrap();
+    assert_eq!(code(&outbox(folder.path(), &["empty.db", "counts"])), 2);
+    assert_eq!(std::fs::read(folder.path().join("empty.db")).unwrap(), b"", "no table is made");
+}
+
+/// As root this proves less: nothing is forbidden to it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_in_which_nobody_may_write_can_be_looked_at() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("forbidden");
+    crm(folder.path()).await;
+    let file = folder.path().join("crm.db");
+    set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+    set_permissions(folder.path(), Permissions::from_mode(0o555)).unwrap();
+    let found = json(folder.path(), &["crm.db", "counts"], 0);
+    assert_eq!(found[0]["total"], 8);
+    assert_eq!(ids(&json(folder.path(), &["crm.db", "list"], 0)).len(), 3);
+    set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
 }

@@ -168,3 +168,32 @@ pub(crate) fn erp(folder: &Path) {
         assert_eq!(format!("{handled:?}"), "Dead");
     }
 }
+
+fn receive(connection: &mut Connection, event: Envelope<Pending>, fault: Fault) {
+    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap();
+    drop(inbox::sqlite::process(connection, Delivery::new(event, ()), &rules, |_, _| Err(fault)).unwrap());
+}
+
+/// `erp.db`: the inbox of a consumer with two events that are to be tried again, one of them for three weeks.
+pub(crate) fn stalled(folder: &Path) {
+    let mut connection = Connection::open(folder.join("erp.db")).unwrap();
+    inbox::sqlite::install(&mut connection).unwrap();
+    for id in ["evt-old", "evt-new"] {
+        receive(&mut connection, event(id, "crm.lead.created", "crm"), Fault::transient("the account is locked"));
+    }
+    let old = "CAST((unixepoch('subsec') - 21 * 86400) * 1000000 AS INTEGER)";
+    connection.execute_batch(&format!("UPDATE inbox_event SET received_at = {old} WHERE id = 'evt-old'")).unwrap();
+}
+
+/// `erp.db`: the inbox of a consumer with a message that was no event.
+pub(crate) fn unreadable(folder: &Path) {
+    let mut connection = Connection::open(folder.join("erp.db")).unwrap();
+    inbox::sqlite::install(&mut connection).unwrap();
+    let message = Envelope::builder("queue", Untyped::new("unreadable", "?"))
+        .id("evt-torn".parse().unwrap())
+        .tag("unreadable", "no specversion")
+        .tag("x-sender", "billing")
+        .build()
+        .unwrap();
+    receive(&mut connection, message, Fault::permanent("it can be read by nobody"));
+}

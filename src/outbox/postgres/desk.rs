@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::super::aside::frees;
@@ -14,7 +14,7 @@ use super::super::columns::{EVENT_COLUMNS, Row, write_tags};
 use super::super::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, StoreError, Verdict, Waiting};
 use super::Outbox;
 use super::rows::FREE;
-use crate::postgres::{Link, limit, micros, read_row};
+use crate::postgres::{Link, Value, at, limit, maybe_at, micros, read_row, within};
 use crate::state::Failed;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
@@ -25,7 +25,7 @@ const FILTER: &str = "($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR eve
      AND ($3::text IS NULL OR source_system = $3) AND ($4::text IS NULL OR strpos(failure_reason, $4) > 0) \
      AND ($5::timestamptz IS NULL OR failed_at >= $5)";
 
-/// When the event was due that has waited longest: of those that are not put aside, an index knows it.
+/// When the event was due that has waited longest: of those that are put aside and of the others, an index each knows it.
 const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
        SELECT min(due_at) AS due_at FROM outbox_event WHERE status IN ('pending', 'retrying') AND NOT blocked UNION ALL \
        SELECT min(due_at) FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked) AS oldest";
@@ -33,38 +33,25 @@ const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
 /// How many events a look through the whole table reads at once.
 const PAGE: usize = 500;
 
-/// One moment for all that a transaction reads.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-
 impl Desk for Outbox {
     async fn counts(&self) -> Result<Counts, StoreError> {
-        const DOING: &str = "counting events";
-        let mut held = self.worker.hold(DOING).await?;
-        let counts = counts(&mut held.link).await.map_err(|error| StoreError::new(DOING, error))?;
-        held.give_back();
-        Ok(counts)
+        self.look_up("counting events", async |link| counts(link).await).await
     }
 
     async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        const DOING: &str = "listing dead letters";
-        let mut held = self.worker.hold(DOING).await?;
-        let found = find_dead(&mut held.link, filter, 0, limit, false).await;
-        let found = found.map_err(|error| StoreError::new(DOING, error))?;
-        held.give_back();
+        let found =
+            self.look_up("listing dead letters", async |link| look_for_dead(link, filter, 0, limit).await).await?;
         // What is no valid event is for `unreadable` to report.
         let dead = |dead: Dead| Some(DeadLetter { event: dead.row.read_in().ok()?, first_sent_at: dead.first_sent_at });
         Ok(found.into_iter().filter_map(dead).collect())
     }
 
     async fn unreadable(&self, filter: &Filter) -> Result<Vec<Finding>, StoreError> {
-        const DOING: &str = "listing dead letters";
         let mut findings = Vec::new();
         let mut after = Some(0);
         while let Some(begin) = after {
-            let mut held = self.worker.hold(DOING).await?;
-            let page = find_dead(&mut held.link, filter, begin, PAGE, false).await;
-            let page = page.map_err(|error| StoreError::new(DOING, error))?;
-            held.give_back();
+            let look = async |link: &Link| look_for_dead(link, filter, begin, PAGE).await;
+            let page = self.look_up("listing dead letters", look).await?;
             after = page.last().map(|dead| dead.row.sequence).filter(|_| page.len() == PAGE);
             findings.extend(page.into_iter().filter_map(|dead| {
                 let event = dead.row.id.clone();
@@ -75,46 +62,14 @@ impl Desk for Outbox {
     }
 
     async fn waiting(&self, filter: &Filter, most: usize) -> Result<Vec<Waiting>, StoreError> {
-        const DOING: &str = "listing what waits";
-        let mut held = self.worker.hold(DOING).await?;
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS}, due_at, CASE status WHEN 'dispatched' THEN claimed_by END AS holder, \
-               (SELECT id FROM outbox_event AS earlier \
-                WHERE earlier.ordering_key = event.ordering_key AND earlier.sequence < event.sequence \
-                AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
-                ORDER BY earlier.sequence LIMIT 1) AS behind \
-             FROM outbox_event AS event WHERE status IN ('pending', 'dispatched', 'retrying') AND {FILTER} \
-             ORDER BY due_at, sequence LIMIT $6::bigint"
-        );
-        let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
-        let rows = held
-            .link
-            .query(
-                &sql,
-                &[&id, &filter.event_type, &filter.source_system, &filter.reason_contains, &filter.failed_since, &most],
-            )
-            .await;
-        let read = |row: &SqlRow| {
-            let (due_at, behind): (Option<DateTime<Utc>>, Option<String>) =
-                (row.try_get("due_at")?, row.try_get("behind")?);
-            let claimed_by = row.try_get("holder")?;
-            // What is no valid event, or is never due, is for `verify` to report.
-            let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else { return Ok(None) };
-            Ok(Some(Waiting { event, due_at, claimed_by, behind: behind.and_then(|id| id.parse().ok()) }))
-        };
-        let waiting = rows.and_then(|rows| rows.iter().filter_map(|row| read(row).transpose()).collect());
-        let waiting = waiting.map_err(|error| StoreError::new(DOING, error))?;
-        held.give_back();
-        Ok(waiting)
+        self.look_up("listing what waits", async |link| waiting(link, filter, most).await).await
     }
 
     async fn look(&self, id: &EventId) -> Result<Option<(AnyEnvelope, Vec<Moment>)>, StoreError> {
         const DOING: &str = "looking at an event";
         let id = id.to_string();
-        let mut held = self.worker.hold(DOING).await?;
         let sql = format!("SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = $1");
-        let found = read_page(&mut held.link, &sql, &[&id]).await.map_err(|error| StoreError::new(DOING, error))?;
-        held.give_back();
+        let found = self.look_up(DOING, async |link| read_page(link, &sql, &[(&id, Type::TEXT)]).await).await?;
         let Some((row, present, past)) = found.into_iter().next() else { return Ok(None) };
         let moments = moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
         let event = row.read().map_err(|why| StoreError::new(DOING, why))?;
@@ -136,40 +91,41 @@ impl Desk for Outbox {
 
     async fn purge(&self, age: Duration, most: usize) -> Result<u64, StoreError> {
         const DOING: &str = "purging what is done";
-        let mut held = self.worker.hold(DOING).await?;
-        let gone = held
-            .link
-            .query(
-                "WITH gone AS (\
-                   DELETE FROM outbox_event WHERE sequence = ANY (ARRAY(\
-                     SELECT sequence FROM outbox_event \
-                     WHERE done_at <= statement_timestamp() - $1::bigint * interval '1 microsecond' \
-                     ORDER BY done_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING sequence\
-                 ), forgotten AS (\
-                   DELETE FROM outbox_history WHERE event IN (SELECT sequence FROM gone)\
-                 ) SELECT count(*) FROM gone",
-                &[&micros(age), &limit(most)],
-            )
-            .await;
-        let gone = gone.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0)));
-        let gone = gone.map_err(|error| StoreError::new(DOING, error))?;
-        held.give_back();
-        Ok(u64::try_from(gone).unwrap_or(0))
+        within(DOING, async {
+            let mut held = self.worker.hold_for_people(DOING).await?;
+            let gone = held
+                .link
+                .alone(
+                    "WITH gone AS (\
+                       DELETE FROM outbox_event WHERE sequence = ANY (ARRAY(\
+                         SELECT sequence FROM outbox_event \
+                         WHERE done_at <= statement_timestamp() - $1::bigint * interval '1 microsecond' \
+                         ORDER BY done_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING sequence\
+                     ), forgotten AS (\
+                       DELETE FROM outbox_history WHERE event IN (SELECT sequence FROM gone)\
+                     ) SELECT count(*) FROM gone",
+                    &[&micros(age), &limit(most)],
+                )
+                .await;
+            let gone = gone.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0)));
+            let gone = gone.map_err(|error| StoreError::new(DOING, error))?;
+            held.give_back();
+            Ok(u64::try_from(gone).unwrap_or(0))
+        })
+        .await
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
         const DOING: &str = "balancing the books";
-        let fault = |error: Error| StoreError::new(DOING, error);
         let sql = format!(
             "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE sequence > $1 ORDER BY sequence \
-             LIMIT $2::bigint"
+             LIMIT {PAGE}"
         );
         let mut findings = Vec::new();
         let mut after = Some(0_i64);
         while let Some(begin) = after {
-            let mut held = self.worker.hold(DOING).await?;
-            let page = read_page(&mut held.link, &sql, &[&begin, &limit(PAGE)]).await.map_err(fault)?;
-            held.give_back();
+            let page = async |link: &Link| read_page(link, &sql, &[(&begin, Type::INT8)]).await;
+            let page = self.look_up(DOING, page).await?;
             after = page.last().map(|(row, ..)| row.sequence).filter(|_| page.len() == PAGE);
             for (row, present, past) in page {
                 let event = row.id.clone();
@@ -178,18 +134,13 @@ impl Desk for Outbox {
                 }
             }
         }
-        let mut held = self.worker.hold(DOING).await?;
-        let orphans = held
-            .link
-            .query(
-                "SELECT event, count(*) FROM outbox_history AS past \
-                 WHERE NOT EXISTS (SELECT 1 FROM outbox_event WHERE sequence = past.event) GROUP BY event",
-                &[],
-            )
-            .await;
-        let orphans = orphans.and_then(|rows| rows.iter().map(read_orphan).collect::<Result<Vec<_>, _>>());
-        findings.extend(orphans.map_err(fault)?);
-        held.give_back();
+        let orphans = async |link: &Link| {
+            let sql = "SELECT event, count(*) FROM outbox_history AS past \
+                 WHERE NOT EXISTS (SELECT 1 FROM outbox_event WHERE sequence = past.event) GROUP BY event";
+            link.look(sql, &[]).await?.iter().map(read_orphan).collect()
+        };
+        let orphans: Vec<Finding> = self.look_up(DOING, orphans).await?;
+        findings.extend(orphans);
         Ok(findings)
     }
 }
@@ -198,6 +149,21 @@ impl Desk for Outbox {
 type Step<T> = Result<(AnyEnvelope, T), T>;
 
 impl Outbox {
+    /// Looks something up for people.
+    async fn look_up<T>(
+        &self,
+        doing: &'static str,
+        look: impl AsyncFnOnce(&Link) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        within(doing, async {
+            let held = self.worker.hold_for_people(doing).await?;
+            let found = look(&held.link).await.map_err(|error| StoreError::new(doing, error))?;
+            held.give_back();
+            Ok(found)
+        })
+        .await
+    }
+
     /// Takes a person's decision on all dead letters that a filter names, page by page.
     async fn decide_all<T>(
         &self,
@@ -208,11 +174,15 @@ impl Outbox {
         let mut answers = Vec::new();
         let mut after = Some(0);
         while let Some(begin) = after {
-            let mut held = self.worker.hold(doing).await?;
             let mut decided = Vec::new();
-            let page = decide(&mut held.link, filter, begin, &step, &mut answers, &mut decided).await;
-            after = page.map_err(|error| StoreError::new(doing, error))?;
-            held.give_back();
+            after = within(doing, async {
+                let mut held = self.worker.hold_for_people(doing).await?;
+                let page = decide(&mut held.link, filter, begin, &step, &mut answers, &mut decided).await;
+                let next = page.map_err(|error| StoreError::new(doing, error))?;
+                held.give_back();
+                Ok(next)
+            })
+            .await?;
             Decided::tell(&self.trail, &decided);
         }
         Ok(answers)
@@ -228,86 +198,135 @@ async fn decide<T>(
     answers: &mut Vec<T>,
     decided: &mut Vec<AnyEnvelope>,
 ) -> Result<Option<i64>, Error> {
-    let rows = find_dead(link, filter, after, PAGE, true).await?;
+    let rows = lock_dead(link, filter, after, PAGE).await?;
     let next = rows.last().map(|dead| dead.row.sequence).filter(|_| rows.len() == PAGE);
-    let mut freed = Vec::new();
+    let mut sequences = Vec::new();
     for Dead { row, first_sent_at, now } in rows {
         let sequence = row.sequence;
         let Ok(event) = row.read_in() else { continue };
         match step(event, first_sent_at, now) {
             Ok((event, answer)) => {
-                write_decision(link, sequence, &event).await?;
-                freed.extend(frees(&event).map(str::to_owned));
+                sequences.push(sequence);
                 decided.push(event);
                 answers.push(answer);
             }
             Err(answer) => answers.push(answer),
         }
     }
+    if let Some(first) = decided.first() {
+        write_decisions(link, &sequences, decided, &Decided::of(first)).await?;
+    }
+    let freed: Vec<&str> = decided.iter().filter_map(frees).collect();
     link.commit_after(FREE, &[&freed]).await?;
     Ok(next)
 }
 
-async fn write_decision(link: &mut Link, sequence: i64, event: &AnyEnvelope) -> Result<(), Error> {
-    let decided = Decided::of(event);
-    let Decided { redriven, discarded, .. } = decided;
+/// Writes what was decided of some events: the same of all, by the same person.
+async fn write_decisions(
+    link: &mut Link,
+    sequences: &[i64],
+    events: &[AnyEnvelope],
+    decided: &Decided<'_>,
+) -> Result<(), Error> {
     let Some((decision, history)) = decided.history() else { return Ok(()) };
+    let status: Vec<&str> = events.iter().map(|event| event.status().as_str()).collect();
+    let attempts: Vec<i64> = events.iter().map(|event| i64::from(event.attempts())).collect();
+    let tags: Vec<String> = events.iter().map(|event| write_tags(event.tags().clone())).collect();
     link.query(
         "WITH decided AS (\
-           UPDATE outbox_event SET status = $2, attempts = $3, tags = $4::text::jsonb, \
+           UPDATE outbox_event AS event SET status = step.status, attempts = step.attempts, tags = step.tags::jsonb, \
            due_at = CASE WHEN $5::boolean THEN clock_timestamp() END, \
            done_at = CASE WHEN NOT $5::boolean THEN clock_timestamp() END, \
-           redriven_by = coalesce($6, redriven_by), redriven_reason = coalesce($7, redriven_reason), \
-           redriven_at = coalesce($8, redriven_at), discarded_by = $9, discarded_reason = $10, discarded_at = $11 \
-           WHERE sequence = $1 RETURNING *\
+           redriven_by = CASE WHEN $5::boolean THEN $7::text ELSE redriven_by END, \
+           redriven_reason = CASE WHEN $5::boolean THEN $8::text ELSE redriven_reason END, \
+           redriven_at = CASE WHEN $5::boolean THEN $9::timestamptz ELSE redriven_at END, \
+           discarded_by = CASE WHEN NOT $5::boolean THEN $7::text END, \
+           discarded_reason = CASE WHEN NOT $5::boolean THEN $8::text END, \
+           discarded_at = CASE WHEN NOT $5::boolean THEN $9::timestamptz END \
+           FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS step (sequence, status, attempts, tags) \
+           WHERE event.sequence = step.sequence AND event.status IN ('failed', '') RETURNING event.*\
          ), remembered AS (\
            INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
-           SELECT sequence, $12, $13, $14, status, attempts, $15, claimed_at, claimed_by FROM decided\
-         ) SELECT outbox_ring() FROM decided WHERE status = 'pending' OR ordering_key IS NOT NULL",
+           SELECT sequence, $6, $9, $7, status, attempts, $8, claimed_at, claimed_by FROM decided ORDER BY sequence\
+         ) SELECT outbox_ring() FROM (\
+           SELECT FROM decided WHERE status = 'pending' OR ordering_key IS NOT NULL LIMIT 1) AS ringing",
         &[
-            &sequence,
-            &event.status().as_str(),
-            &i64::from(event.attempts()),
-            &write_tags(event.tags().clone()),
-            &(event.status() == DeliveryStatus::Pending),
-            &redriven.map(Decision::by),
-            &redriven.map(Decision::reason),
-            &redriven.map(Decision::at),
-            &discarded.map(Decision::by),
-            &discarded.map(Decision::reason),
-            &discarded.map(Decision::at),
+            &sequences,
+            &status,
+            &attempts,
+            &tags,
+            &decided.redriven.is_some(),
             &history.action.as_str(),
+            &decision.by(),
+            &decision.reason(),
             &decision.at(),
-            &history.by,
-            &history.reason,
         ],
     )
     .await
     .map(drop)
 }
 
-async fn counts(link: &mut Link) -> Result<Counts, Error> {
+async fn counts(link: &Link) -> Result<Counts, Error> {
     let mut counts = Counts::default();
-    for row in link.query("SELECT status, count(*) FROM outbox_event GROUP BY status", &[]).await? {
-        let (status, count): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if let (Ok(status), Ok(count)) = (status.parse(), u64::try_from(count)) {
-            counts.by_status.insert(status, count);
-        }
-    }
-    let sql = "SELECT attempts, count(*) FROM outbox_event \
-         WHERE status IN ('pending', 'dispatched', 'retrying', 'failed') GROUP BY attempts";
-    for row in link.query(sql, &[]).await? {
-        let (attempts, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if let (Ok(attempts), Ok(count)) = (u32::try_from(attempts), u64::try_from(count)) {
-            counts.by_attempts.insert(attempts, count);
+    let sql = "SELECT status, attempts, count(*) FROM outbox_event GROUP BY status, attempts";
+    for row in link.begin_look(sql, &[]).await? {
+        let (status, attempts, count): (String, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (Ok(status), Ok(count)) = (status.parse(), u64::try_from(count)) else { continue };
+        let of_status = counts.by_status.entry(status).or_default();
+        *of_status = of_status.saturating_add(count);
+        use DeliveryStatus::{Dispatched, Failed, Pending, Retrying};
+        if let (Pending | Dispatched | Retrying | Failed, Ok(attempts)) = (status, u32::try_from(attempts)) {
+            let of_attempts = counts.by_attempts.entry(attempts).or_default();
+            *of_attempts = of_attempts.saturating_add(count);
         }
     }
     let sql = format!("SELECT ({OLDEST_DUE}), statement_timestamp()");
-    for row in link.query(&sql, &[]).await? {
-        let (oldest, now): (Option<DateTime<Utc>>, DateTime<Utc>) = (row.try_get(0)?, row.try_get(1)?);
+    for row in link.end_look(&sql, &[]).await? {
+        let (oldest, now) = (maybe_at(&row, 0)?, at(&row, 1)?);
         counts.oldest_due = oldest.and_then(|oldest| now.signed_duration_since(oldest).to_std().ok());
     }
     Ok(counts)
+}
+
+/// What waits, from the index of each kind of waiting.
+async fn waiting(link: &Link, filter: &Filter, most: usize) -> Result<Vec<Waiting>, Error> {
+    let kinds = ["status IN ('pending', 'retrying') AND NOT blocked", "blocked", "status = 'dispatched'"].map(|kind| {
+        format!(
+            "(SELECT * FROM outbox_event WHERE {kind} AND status IN ('pending', 'dispatched', 'retrying') AND {FILTER} \
+              ORDER BY due_at, sequence LIMIT $6)"
+        )
+    });
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS}, due_at, CASE status WHEN 'dispatched' THEN claimed_by END AS holder, \
+           (SELECT id FROM outbox_event AS earlier \
+            WHERE earlier.ordering_key = event.ordering_key AND earlier.sequence < event.sequence \
+            AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
+            ORDER BY earlier.sequence LIMIT 1) AS behind \
+         FROM (SELECT * FROM ({}) AS kinds ORDER BY due_at, sequence LIMIT $6) AS event ORDER BY due_at, sequence",
+        kinds.join(" UNION ALL ")
+    );
+    let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
+    let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter);
+    let rows = link.look(&sql, &[of_id, of_type, of_source, of_reason, since, (&most, Type::INT8)]).await?;
+    let read = |row: &SqlRow| {
+        let (due_at, behind): (_, Option<String>) = (maybe_at(row, "due_at")?, row.try_get("behind")?);
+        let claimed_by = row.try_get("holder")?;
+        // What is no valid event, or is never due, is for `verify` to report.
+        let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else { return Ok(None) };
+        Ok(Some(Waiting { event, due_at, claimed_by, behind: behind.and_then(|id| id.parse().ok()) }))
+    };
+    rows.iter().filter_map(|row| read(row).transpose()).collect()
+}
+
+/// The values of a [`FILTER`].
+fn filter_values<'a>(id: &'a Option<String>, filter: &'a Filter) -> [Value<'a>; 5] {
+    [
+        (id, Type::TEXT),
+        (&filter.event_type, Type::TEXT),
+        (&filter.source_system, Type::TEXT),
+        (&filter.reason_contains, Type::TEXT),
+        (&filter.failed_since, Type::TIMESTAMPTZ),
+    ]
 }
 
 /// A dead letter's row, the time when it was first sent, and the time now.
@@ -318,25 +337,30 @@ struct Dead {
 }
 
 fn read_dead(row: &SqlRow) -> Result<Dead, Error> {
-    Ok(Dead { row: read_row(row)?, first_sent_at: row.try_get("first_sent_at")?, now: row.try_get("now")? })
+    Ok(Dead { row: read_row(row)?, first_sent_at: maybe_at(row, "first_sent_at")?, now: at(row, "now")? })
 }
 
-/// The dead letters beyond a sequence number that a filter names; locked, in a transaction that begins here, where a
-/// decision is to follow.
-async fn find_dead(link: &mut Link, filter: &Filter, after: i64, most: usize, lock: bool) -> Result<Vec<Dead>, Error> {
-    let mut sql = format!(
+/// The dead letters beyond a sequence number that a filter names.
+fn dead_sql() -> String {
+    format!(
         "SELECT {EVENT_COLUMNS}, first_sent_at, statement_timestamp() AS now FROM outbox_event \
-         WHERE status = 'failed' AND {FILTER} AND sequence > $6 ORDER BY sequence LIMIT $7::bigint"
-    );
+         WHERE status = 'failed' AND {FILTER} AND sequence > $6::bigint ORDER BY sequence LIMIT $7::bigint"
+    )
+}
+
+async fn look_for_dead(link: &Link, filter: &Filter, after: i64, most: usize) -> Result<Vec<Dead>, Error> {
     let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
-    let values: [&(dyn ToSql + Sync); 7] =
-        [&id, &filter.event_type, &filter.source_system, &filter.reason_contains, &filter.failed_since, &after, &most];
-    let rows = if lock {
-        sql.push_str(" FOR UPDATE");
-        link.begin("BEGIN", &sql, &values).await?
-    } else {
-        link.query(&sql, &values).await?
-    };
+    let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter);
+    let values = [of_id, of_type, of_source, of_reason, since, (&after, Type::INT8), (&most, Type::INT8)];
+    link.look(&dead_sql(), &values).await?.iter().map(read_dead).collect()
+}
+
+/// The same, locked in a transaction that begins here: a decision is to follow.
+async fn lock_dead(link: &mut Link, filter: &Filter, after: i64, most: usize) -> Result<Vec<Dead>, Error> {
+    let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
+    let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter).map(|(value, _)| value);
+    let values: [&(dyn ToSql + Sync); 7] = [of_id, of_type, of_source, of_reason, since, &after, &most];
+    let rows = link.begin(&format!("{} FOR UPDATE", dead_sql()), &values).await?;
     rows.iter().map(read_dead).collect()
 }
 
@@ -347,21 +371,16 @@ fn read_orphan(row: &SqlRow) -> Result<Finding, Error> {
 }
 
 /// The rows that a query of [`EVENT_COLUMNS`] and [`PRESENT_COLUMNS`] gives, each with its history as of one moment.
-async fn read_page(
-    link: &mut Link,
-    sql: &str,
-    values: &[&(dyn ToSql + Sync)],
-) -> Result<Vec<(Row, Present, Vec<Past>)>, Error> {
-    let rows = link.begin(SNAPSHOT, sql, values).await?;
+async fn read_page(link: &Link, sql: &str, values: &[Value<'_>]) -> Result<Vec<(Row, Present, Vec<Past>)>, Error> {
+    let rows = link.begin_look(sql, values).await?;
     let rows = rows.iter().map(|row| Ok((read_row(row)?, read_present(row)?))).collect::<Result<Vec<_>, Error>>()?;
     let events: Vec<i64> = rows.iter().map(|(row, _)| row.sequence).collect();
     let sql = "SELECT action, at, by, status, attempts, reason, claimed_at, claimed_by, event FROM outbox_history \
          WHERE event = ANY ($1) ORDER BY sequence";
     let mut history: HashMap<i64, Vec<Past>> = HashMap::new();
-    for row in link.query(sql, &[&events]).await? {
+    for row in link.end_look(sql, &[(&events, Type::INT8_ARRAY)]).await? {
         history.entry(row.try_get("event")?).or_default().push(read_past(&row)?);
     }
-    link.commit().await?;
     let with_history = |(row, present): (Row, Present)| {
         let past = history.remove(&row.sequence).unwrap_or_default();
         (row, present, past)
@@ -371,24 +390,24 @@ async fn read_page(
 
 fn read_present(row: &SqlRow) -> Result<Present, Error> {
     Ok(Present {
-        enqueued_at: row.try_get("enqueued_at")?,
-        due_at: row.try_get("due_at")?,
+        enqueued_at: at(row, "enqueued_at")?,
+        due_at: maybe_at(row, "due_at")?,
         has_token: row.try_get("has_token")?,
-        claimed_at: row.try_get("claimed_at")?,
+        claimed_at: maybe_at(row, "claimed_at")?,
         claimed_by: row.try_get("claimed_by")?,
-        done_at: row.try_get("done_at")?,
+        done_at: maybe_at(row, "done_at")?,
     })
 }
 
 fn read_past(row: &SqlRow) -> Result<Past, Error> {
     Ok(Past {
         action: row.try_get(0)?,
-        at: row.try_get(1)?,
+        at: at(row, 1)?,
         by: row.try_get(2)?,
         status: row.try_get(3)?,
         attempts: row.try_get(4)?,
         reason: row.try_get(5)?,
-        claimed_at: row.try_get(6)?,
+        claimed_at: maybe_at(row, 6)?,
         claimed_by: row.try_get(7)?,
     })
 }

@@ -14,6 +14,11 @@ use crate::state::Pending;
 
 const DOING: &str = "enqueuing events";
 
+/// That the first schema of the caller's search path has an outbox: that of another is not taken for it.
+const HERE: &str = "to_regclass(quote_ident(current_schema()) || '.outbox_event') IS NOT NULL";
+const ELSEWHERE: &str = "the first schema of this transaction's search path has no outbox: make one by `install`, or call that \
+     of another schema by its name, SELECT other.outbox_enqueue(..)";
+
 /// Writes an event into the outbox, as part of the caller's open transaction, in one round trip.
 ///
 /// There is no form without one: an event that is not committed with the business change is a lie or a loss.
@@ -59,14 +64,15 @@ async fn write(transaction: &Transaction<'_>, event: &Envelope<Pending>) -> Resu
         (&at(redriven), Type::TIMESTAMPTZ),
     ];
     // It is parsed each time, the sooner the less it says: what comes last is mostly not there.
-    let (sql, said) = if failure.is_none() && redriven.is_none() {
-        ("SELECT outbox_enqueue($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)", values.get(..10))
+    let (arguments, said) = if failure.is_none() && redriven.is_none() {
+        ("$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10", values.get(..10))
     } else {
-        let sql = "SELECT outbox_enqueue($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-        (sql, None)
+        ("$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16", None)
     };
-    let new = transaction.query_typed_one(sql, said.unwrap_or(&values)).await;
-    let new = new.and_then(|row| row.try_get(0)).map_err(|error| StoreError::new(DOING, error))?;
+    let sql = format!("SELECT outbox_enqueue({arguments}) WHERE {HERE}");
+    let new = transaction.query_typed(&sql, said.unwrap_or(&values)).await;
+    let new = new.and_then(|new| new.first().map(|row| row.try_get(0)).transpose());
+    let new = new.map_err(|error| StoreError::new(DOING, error))?.ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
     let enqueued = enqueued(new);
     if enqueued == Enqueued::AlreadyThere {
         compare(transaction, &[&row]).await?;
@@ -92,7 +98,10 @@ async fn write_all(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) 
     let (rows, hops): (Vec<Row>, Vec<Hop>) = events.iter().map(begin).unzip();
     let new = transaction
         .query_typed(
-            "SELECT outbox_enqueue_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            &format!(
+                "SELECT outbox_enqueue_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+                 WHERE {HERE}"
+            ),
             &[
                 (&each(&rows, |row| row.id.as_str()), Type::TEXT_ARRAY),
                 (&each(&rows, |row| row.event_type.as_str()), Type::TEXT_ARRAY),
@@ -147,6 +156,9 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
         return Ok(());
     }
     let fault = |error| StoreError::new(DOING, error);
+    if transaction.query_typed(&format!("SELECT WHERE {HERE}"), &[]).await.map_err(fault)?.is_empty() {
+        return Err(StoreError::new(DOING, ELSEWHERE));
+    }
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let sql = "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
     for found in transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.map_err(fault)? {

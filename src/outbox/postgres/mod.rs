@@ -21,32 +21,34 @@
 //! # }
 //! ```
 
+mod claim;
 mod desk;
 mod enqueue;
+mod forgotten;
+mod front;
 mod rows;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Row as SqlRow, Socket};
+use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 
+use self::claim::claim;
 pub use self::enqueue::{enqueue, enqueue_all};
-use self::rows::{
-    Changes, DISPATCHED, FREE, claim_sql, expired_sql, free_forgotten_sql, give_back, put_aside_sql, quarantine,
-    read_expired, settle,
-};
+use self::front::Front;
+use self::rows::{Changes, DISPATCHED, FREE, freed, give_back, put_aside_sql, settle};
 use super::aside::{MANY_BLOCKED, Rounds};
-use super::change::{Change, expiry_reason};
-use super::{Claim, ClaimOrder, Claimed, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
-use crate::AnyEnvelope;
+use super::change::Change;
+use super::{ClaimOrder, Claimed, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
 use crate::audit::AuditTrail;
 use crate::crash_point::point;
-use crate::postgres::{self as database, Bell, Dial, Link, Worker, limit, micros, read_row};
+use crate::postgres::{self as database, Bell, Dial, Worker, limit, micros};
 use crate::schema::Part;
-use crate::state::Dispatched;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// The tables, as they are made: with what each column means, and how to enqueue from plain SQL.
 pub const SCHEMA: &str = include_str!("schema.sql");
@@ -62,34 +64,88 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
     database::install(client, &PART).await
 }
 
+/// Connects a program's own work over TLS: with a server that an authority of `tls` vouches for under the host's name, and
+/// not at all otherwise. The connection is driven by a task of its own, which ends with the client.
+///
+/// # Errors
+///
+/// What was not reached, and why: the server, its certificate, the database or the role.
+///
+/// ```no_run
+/// # async fn business() -> Result<(), Box<dyn std::error::Error>> {
+/// use integration_automation_patterns::outbox::postgres;
+/// use integration_automation_patterns::tls::Tls;
+///
+/// let crm = postgres::connect(&"postgres://crm:secret@db.example/leads".parse()?, &Tls::system()?).await?;
+/// assert!(!crm.is_closed());
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub async fn connect(config: &Config, tls: &Tls) -> Result<Client, StoreError> {
+    database::connect(config, tls).await
+}
+
 /// The outbox of a PostgreSQL database, as a relay and people see it.
 ///
 /// It works with one connection, with another where two calls are under way, as when a relay settles one batch and claims
-/// the next; and a relay listens on a third. Where the server, or a pooler, has but one to give, calls wait for one
+/// the next; a relay listens on a third; and what people ask has a fourth, so that it holds no relay up. Where the server, or a pooler, has but one to give, calls wait for one
 /// another. Each comes back by itself where it is lost: the call that meets the loss answers with an error, and the next
 /// one connects again.
 ///
 /// They call themselves `outbox worker` and `outbox listener` in `pg_stat_activity`, where the configuration has no
-/// `application_name`. A pooler must give each a session of its own (PgBouncer: `pool_mode = session`).
+/// `application_name`. What they set, they set for a transaction. A pooler must give each a session of its own (PgBouncer:
+/// `pool_mode = session`): another is refused. [`enqueue`] and an [inbox](crate::inbox::postgres) do with any.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     worker: Arc<Worker>,
     bell: Arc<Bell>,
+    front: Arc<Front>,
     rounds: Arc<Rounds>,
     trail: AuditTrail,
 }
 
 impl Outbox {
-    /// Connects without TLS, and makes the tables where they are missing.
+    /// Connects without TLS, and makes the tables where they are missing, in the first schema of the search path.
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables that a newer version of this crate has made.
+    /// What the database answers, and tables that a newer version of this crate has made; a configuration that asks for TLS;
+    /// a search path whose first schema is not there; a database whose encoding cannot hold what is stored; and a pooler that
+    /// gives each transaction another session.
     pub async fn connect(config: Config) -> Result<Self, StoreError> {
+        database::without_tls(&config).map_err(|error| StoreError::new("connecting", error))?;
         Self::connect_with(config, NoTls).await
     }
 
-    /// The same, with the TLS of one's choice: `tokio-postgres-rustls`, `postgres-native-tls` or another.
+    /// Connects over TLS, with a server that an authority of `tls` vouches for under the host's name, and not at all
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and a server without TLS, or whose certificate is not that of this host.
+    ///
+    /// ```no_run
+    /// # async fn work() -> Result<(), Box<dyn std::error::Error>> {
+    /// use integration_automation_patterns::outbox::{Desk, postgres::Outbox};
+    /// use integration_automation_patterns::tls::Tls;
+    ///
+    /// let tls = Tls::with_authorities(&std::fs::read("authority.pem")?)?;
+    /// let outbox = Outbox::connect_tls("postgres://relay:secret@db.example/leads".parse()?, &tls).await?;
+    /// assert_eq!(outbox.counts().await?.under_way(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn connect_tls(config: Config, tls: &Tls) -> Result<Self, StoreError> {
+        let (config, tls) = database::secured(config, tls)?;
+        Self::connect_with(config, tls).await
+    }
+
+    /// Connects with the TLS of another crate: `postgres-native-tls` or one's own. Where it must not fall back to plain text, the
+    /// configuration says `sslmode=require`.
     ///
     /// # Errors
     ///
@@ -103,9 +159,11 @@ impl Outbox {
     {
         let dial = Dial::new(config, tls);
         let worker = Worker::connect(dial.clone(), &PART).await?;
+        let bell = Bell::new(dial, worker.place());
         Ok(Self {
             worker: Arc::new(worker),
-            bell: Arc::new(Bell::new(dial)),
+            bell: Arc::new(bell),
+            front: Arc::default(),
             rounds: Arc::default(),
             trail: AuditTrail::silent(),
         })
@@ -123,17 +181,16 @@ impl Store for Outbox {
         const DOING: &str = "claiming due events";
         let fault = |error: Error| StoreError::new(DOING, error);
         self.bell.heed();
+        self.free_forgotten(order.after_failure).await?;
         let mut claimed = Claimed::default();
         let mut held = self.worker.hold(DOING).await?;
-        if self.rounds.are_due(order.after_failure) {
-            held.link.query(&free_forgotten_sql(order.after_failure), &[]).await.map_err(fault)?;
-        }
-        claim(&mut held.link, order, &mut claimed).await.map_err(fault)?;
+        let from = claim(&mut held.link, order, &self.front, &mut claimed).await.map_err(fault)?;
         point("before the claim commits");
         if claimed.claims.len().saturating_add(claimed.quarantined.len()) < order.limit {
             // Blocked events may have stood before others.
             let sql = put_aside_sql(order.after_failure);
-            let aside = held.link.commit_after(&sql, &[&limit(MANY_BLOCKED), &order.except]).await.map_err(fault)?;
+            let aside =
+                held.link.commit_after(&sql, &[&limit(MANY_BLOCKED), &order.except, &from]).await.map_err(fault)?;
             claimed.blocked = aside.len();
         } else {
             held.link.commit().await.map_err(fault)?;
@@ -158,7 +215,7 @@ impl Store for Outbox {
             }
         }
         let mut held = self.worker.hold(DOING).await?;
-        let mut stored: HashSet<i64> = settle(&mut held.link, "BEGIN", &steps, true).await.map_err(fault)?;
+        let mut stored: HashSet<i64> = settle(&mut held.link, &steps, true).await.map_err(fault)?;
         if !returned.is_empty() {
             stored.extend(give_back(&mut held.link, &returned).await.map_err(fault)?);
         }
@@ -166,9 +223,14 @@ impl Store for Outbox {
         if steps.frees.is_empty() {
             held.link.commit().await.map_err(fault)?;
         } else {
-            held.link.commit_after(FREE, &[&steps.frees]).await.map_err(fault)?;
+            let rows = held.link.commit_after(FREE, &[&steps.frees]).await;
+            self.front.back_to(rows.and_then(|rows| freed(&rows)).map_err(fault)?);
         }
         held.give_back();
+        self.front.back_to(changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min());
+        if !returned.is_empty() {
+            self.front.back_to_all();
+        }
         Ok(settlements.iter().filter(|one| !stored.contains(&one.lease.sequence)).map(Settlement::lost).collect())
     }
 
@@ -185,7 +247,7 @@ impl Store for Outbox {
              WHERE event.sequence = held.sequence AND event.token = held.token AND {DISPATCHED} \
              AND event.due_at > clock_timestamp() RETURNING event.sequence"
         );
-        let renewed = worker.link.query(&sql, &values);
+        let renewed = worker.link.alone(&sql, &values);
         let renewed = renewed.await.and_then(|rows| rows::sequences(&rows));
         let renewed = renewed.map_err(|error| StoreError::new(DOING, error))?;
         worker.give_back();
@@ -195,74 +257,7 @@ impl Store for Outbox {
 
     /// Waits until a transaction that enqueued something is committed, as PostgreSQL's `NOTIFY` tells it.
     async fn wait(&self, at_most: Duration) {
-        self.bell.wait(at_most).await;
+        let rest = self.front.rest();
+        self.bell.wait(rest.map_or(at_most, |rest| at_most.min(rest))).await;
     }
-}
-
-/// Begins a transaction, fails the attempts of events whose lease has ended, and takes what is due.
-async fn claim(link: &mut Link, order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
-    let (sql, token, most, lease) =
-        (claim_sql(order.after_failure), Token::now_v7(), limit(order.limit), micros(order.lease));
-    let (expired, due) = link
-        .begin_two((&expired_sql(), &[&most]), (&sql, &[&most, &token, &order.worker, &lease, &order.except]))
-        .await?;
-    take(link, &due, token, claimed).await?;
-    if !expired.is_empty() {
-        expire(link, &expired, order, claimed).await?;
-        // Some of these may be due again at once.
-        let room = limit(order.limit.saturating_sub(due.len()));
-        let due = link.query(&sql, &[&room, &token, &order.worker, &lease, &order.except]).await?;
-        take(link, &due, token, claimed).await?;
-    }
-    Ok(())
-}
-
-/// Reads the events that a claim has taken.
-async fn take(link: &mut Link, rows: &[SqlRow], token: Token, claimed: &mut Claimed) -> Result<(), Error> {
-    let since = Instant::now();
-    let taken = rows.iter().map(|row| Ok((read_row(row)?, row.try_get("claimed_at")?)));
-    let mut taken = taken.collect::<Result<Vec<_>, Error>>()?;
-    taken.sort_by_key(|(row, _)| row.sequence);
-    for (row, claimed_at) in taken {
-        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
-        match row.read_in() {
-            Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at, since })),
-            Err(why) => {
-                quarantine(link, sequence, key, &why).await?;
-                claimed.quarantined.push((id, why));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Fails the attempts of events whose lease has ended.
-async fn expire(link: &mut Link, rows: &[SqlRow], order: &ClaimOrder, claimed: &mut Claimed) -> Result<(), Error> {
-    let mut found = Vec::new();
-    for row in rows {
-        let (row, token, by, now) = read_expired(row)?;
-        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
-        match row.read_in::<Dispatched>() {
-            Ok(event) => {
-                let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
-                found.push((sequence, token, Change::of_expired(&event, &order.worker)));
-                claimed.expired.push(event);
-            }
-            Err(why) => {
-                quarantine(link, sequence, key, &why).await?;
-                claimed.quarantined.push((id, why));
-            }
-        }
-    }
-    let mut changes = Changes::default();
-    for (sequence, token, change) in &found {
-        changes.push(*sequence, *token, change);
-    }
-    // The rows are locked, and nobody else can have settled them.
-    settle(link, "SELECT 1", &changes, false).await?;
-    if !changes.frees.is_empty() {
-        link.query(FREE, &[&changes.frees]).await?;
-    }
-    point("in the sweep");
-    Ok(())
 }

@@ -11,51 +11,61 @@ use super::super::change::Change;
 use super::super::columns::{EVENT_COLUMNS, Row};
 use super::super::{KeyAfterFailure, Lease, Token};
 use crate::audit::Action;
-use crate::postgres::{Link, read_row};
+use crate::postgres::{Link, at, maybe_at, read_row};
 
 /// An event whose lease has ended: the row, its claim's token, who held it, and the time now.
 pub(super) type Expired = (Row, Option<Token>, Option<String>, DateTime<Utc>);
 
-/// The events, of so many at the most, whose lease has ended.
+/// The events, of so many at the most, whose lease has ended, at a moment or later.
 pub(super) fn expired_sql() -> String {
     format!(
         "SELECT {EVENT_COLUMNS}, token, claimed_by, statement_timestamp() AS now FROM outbox_event \
-         WHERE status = 'dispatched' AND due_at <= statement_timestamp() ORDER BY due_at LIMIT $1::bigint \
+         WHERE status = 'dispatched' AND due_at <= statement_timestamp() \
+         AND due_at >= coalesce($2::timestamptz, '-infinity') ORDER BY due_at LIMIT $1::bigint \
          FOR UPDATE SKIP LOCKED"
     )
 }
 
 pub(super) fn read_expired(row: &SqlRow) -> Result<Expired, Error> {
-    Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, row.try_get("now")?))
+    Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, at(row, "now")?))
 }
 
-/// The events that are due and that no claim has put aside, of other types than a value of the statement names.
-fn due(except: &str) -> String {
+/// The events that are due, since one value of the statement or later, and that no claim has put aside, of other types than
+/// another value names.
+fn due(except: &str, from: &str) -> String {
     format!(
         "status IN ('pending', 'retrying') AND NOT blocked AND due_at <= statement_timestamp() \
-         AND event_type <> ALL ({except}::text[]) ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
+         AND due_at >= coalesce({from}::timestamptz, '-infinity') AND event_type <> ALL ({except}::text[]) ORDER BY due_at, sequence LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
     )
 }
 
-/// Takes what is due and not blocked. The choice is made once, and first, whatever the planner thinks: an array is a value.
-/// What is chosen is locked, and so stays in its place.
+/// Takes what is due and not blocked, and says when the last of it was due. The choice is made once, and first, whatever the
+/// planner thinks: an array is a value. What is chosen is locked, and so stays in its place. (Who has written the highest
+/// number of attempts stops nobody: the event is refused by its policy.)
 pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
-    let (due, earlier) = (due("$5"), stands_before(after_failure));
+    let (due, earlier) = (due("$5", "$6"), stands_before(after_failure));
     format!(
-        "UPDATE outbox_event SET status = 'dispatched', attempts = attempts + 1, token = $2, claimed_by = $3, \
-         claimed_at = statement_timestamp(), first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
+        "WITH due AS (\
+           SELECT place, due_at FROM (\
+             SELECT ctid AS place, sequence, ordering_key, due_at FROM outbox_event WHERE {due}) AS event \
+           WHERE ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier})\
+         ) \
+         UPDATE outbox_event SET status = 'dispatched', attempts = least(attempts, {MOST_ATTEMPTS} - 1) + 1, token = $2, \
+         claimed_by = $3, claimed_at = statement_timestamp(), \
+         first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
          due_at = statement_timestamp() + $4::bigint * interval '1 microsecond' \
-         WHERE ctid = ANY (ARRAY(\
-           SELECT ctid FROM (SELECT ctid, sequence, ordering_key FROM outbox_event WHERE {due}) AS event \
-           WHERE ordering_key IS NULL OR NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier}))) \
-         RETURNING {EVENT_COLUMNS}, claimed_at"
+         WHERE ctid = ANY (ARRAY(SELECT place FROM due)) \
+         RETURNING {EVENT_COLUMNS}, claimed_at, (SELECT max(due_at) FROM due) AS reached"
     )
 }
+
+/// What a count of attempts can be.
+const MOST_ATTEMPTS: u32 = u32::MAX;
 
 /// Puts events aside that are due and blocked. The one in their way is locked: who is about to end it has to wait, and then
 /// finds what is put aside. (Where it is locked already it may be ending, and a later claim looks again.)
 pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
-    let (due, earlier) = (due("$2"), stands_before(after_failure));
+    let (due, earlier) = (due("$2", "$3"), stands_before(after_failure));
     format!(
         "UPDATE outbox_event SET blocked = true WHERE sequence = ANY (ARRAY(\
            SELECT event.sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {due}) AS event, \
@@ -64,29 +74,42 @@ pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
     )
 }
 
-/// Lets the next event of each of some keys be looked at again. It is a statement of its own, after the one that ended the
-/// earlier events: it must see what was put aside while that one waited.
-pub(super) const FREE: &str = "UPDATE outbox_event SET blocked = false WHERE blocked AND sequence = ANY (ARRAY(\
-       SELECT next.sequence FROM unnest($1::text[]) AS freed (key), LATERAL (\
-         SELECT sequence, blocked FROM outbox_event WHERE ordering_key = freed.key \
+/// Lets the next event of each of some keys be looked at again, and says when the first of them was due. It is a statement of
+/// its own, after the one that ended the earlier events: it must see what was put aside while that one waited. (The update
+/// names no `blocked`: the planner would read the index of all that is put aside, where it should look each row up.)
+pub(super) const FREE: &str = "WITH next AS (\
+       SELECT next.* FROM unnest($1::text[]) AS freed (key), LATERAL (\
+         SELECT sequence, blocked, due_at FROM outbox_event WHERE ordering_key = freed.key \
          AND status IN ('pending', 'dispatched', 'retrying', 'failed') AND status <> 'failed' \
-         ORDER BY sequence LIMIT 1) AS next \
-       WHERE next.blocked ORDER BY next.sequence))";
+         ORDER BY sequence LIMIT 1) AS next\
+     ), let_go AS (\
+       UPDATE outbox_event SET blocked = false WHERE sequence = ANY (ARRAY(\
+         SELECT sequence FROM next WHERE blocked ORDER BY sequence))\
+     ) SELECT min(due_at) AS due_at FROM next";
 
-/// Lets the first event that is put aside of each key be looked at again, where nothing is in its way.
+/// When the first of what a statement let go was due.
+pub(super) fn freed(rows: &[SqlRow]) -> Result<Option<DateTime<Utc>>, Error> {
+    Ok(rows.first().map(|row| maybe_at(row, "due_at")).transpose()?.flatten())
+}
+
+/// Lets the first event that is put aside of each key be looked at again, where nothing is in its way: of so many keys after
+/// one of them. Says which the last was, where there may be more, and when the first of what it let go was due.
 pub(super) fn free_forgotten_sql(after_failure: KeyAfterFailure) -> String {
     let earlier = stands_before(after_failure);
     format!(
-        "WITH RECURSIVE keys (key) AS (\
-           SELECT min(ordering_key) FROM outbox_event WHERE blocked UNION ALL \
-           SELECT (SELECT min(ordering_key) FROM outbox_event WHERE blocked AND ordering_key > keys.key) \
-           FROM keys WHERE keys.key IS NOT NULL\
-         ) \
-         UPDATE outbox_event SET blocked = false WHERE sequence = ANY (ARRAY(\
-           SELECT sequence FROM keys, LATERAL (\
-             SELECT sequence, ordering_key FROM outbox_event WHERE blocked AND ordering_key = keys.key \
-             ORDER BY sequence LIMIT 1 FOR UPDATE SKIP LOCKED) AS event \
-           WHERE NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier})))"
+        "WITH RECURSIVE keys (key, place) AS (\
+           SELECT (SELECT min(ordering_key) FROM outbox_event WHERE blocked AND ordering_key > $1::text), 1::bigint UNION ALL \
+           SELECT (SELECT min(ordering_key) FROM outbox_event WHERE blocked AND ordering_key > keys.key), place + 1 \
+           FROM keys WHERE keys.key IS NOT NULL AND place < $2::bigint\
+         ), let_go AS (\
+           UPDATE outbox_event SET blocked = false WHERE sequence = ANY (ARRAY(\
+             SELECT sequence FROM outbox_event WHERE blocked IS NOT FALSE AND sequence = ANY (ARRAY(\
+               SELECT event.sequence FROM keys, LATERAL (\
+                 SELECT sequence, ordering_key FROM outbox_event WHERE blocked AND ordering_key = keys.key \
+                 ORDER BY sequence LIMIT 1) AS event \
+               WHERE NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {earlier}))) FOR UPDATE SKIP LOCKED)) \
+           RETURNING due_at\
+         ) SELECT (SELECT key FROM keys WHERE place = $2) AS last, (SELECT min(due_at) FROM let_go) AS due_at"
     )
 }
 
@@ -134,13 +157,8 @@ impl<'a> Changes<'a> {
 
 /// Writes what became of claimed events, of those whose claim still holds, and names these.
 ///
-/// `begin` begins the transaction. A lease that must not have ended is `fenced`.
-pub(super) async fn settle(
-    link: &mut Link,
-    begin: &str,
-    changes: &Changes<'_>,
-    fenced: bool,
-) -> Result<HashSet<i64>, Error> {
+/// A lease that must not have ended is `fenced`: the transaction begins with it. Otherwise it has begun.
+pub(super) async fn settle(link: &mut Link, changes: &Changes<'_>, fenced: bool) -> Result<HashSet<i64>, Error> {
     if fenced && changes.status.iter().all(|status| *status == "acknowledged") {
         let values: [&(dyn ToSql + Sync); 2] = [&changes.sequence, &changes.token];
         let sql = format!(
@@ -149,8 +167,7 @@ pub(super) async fn settle(
              WHERE event.sequence = step.sequence AND event.token = step.token \
              AND {DISPATCHED} AND event.due_at > clock_timestamp() RETURNING event.sequence"
         );
-        let rows = link.begin(begin, &sql, &values);
-        return sequences(&rows.await?);
+        return sequences(&link.begin(&sql, &values).await?);
     }
     let values: [&(dyn ToSql + Sync); 13] = [
         &changes.sequence,
@@ -186,8 +203,8 @@ pub(super) async fn settle(
            reason, claimed_at, claimed_by FROM settled WHERE action IS NOT NULL\
          ) SELECT sequence FROM settled"
     );
-    let rows = link.begin(begin, &sql, &values);
-    sequences(&rows.await?)
+    let rows = if fenced { link.begin(&sql, &values).await? } else { link.query(&sql, &values).await? };
+    sequences(&rows)
 }
 
 /// Takes claims back whose event was not sent, of those that still hold, and names these.

@@ -1,4 +1,6 @@
--- The outbox in PostgreSQL, version 1. The tables are made in the first schema of the connection's search path.
+-- The outbox in PostgreSQL, version 1. The tables are made in the first schema of the connection's search path, and the
+-- functions write into that schema, whatever the search path of who calls them. (Who runs this by hand names that one schema:
+-- SET search_path = crm, pg_temp.)
 --
 -- An event may be enqueued from plain SQL, by a driver of one's own, in one's own transaction:
 --
@@ -23,13 +25,11 @@ CREATE TABLE outbox_event (
     ordering_key text COLLATE "C" CHECK (ordering_key <> ''),
     -- Attempts, `fixed` with a wait or `exponential` with the first and the longest, ` jitter`, ` within` a limit.
     retry_policy text NOT NULL DEFAULT '3 exponential 30s 3600s',
-    -- The later bound is that of programs: their calendar ends before that of PostgreSQL.
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
-        CHECK (isfinite(created_at) AND created_at < '200000-01-01 00:00:00+00'),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     status text NOT NULL DEFAULT 'pending' CHECK (
         status IN ('pending', 'dispatched', 'acknowledged', 'processed', 'retrying', 'failed', 'skipped')
     ),
-    attempts bigint NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    attempts bigint NOT NULL DEFAULT 0 CHECK (attempts BETWEEN 0 AND 4294967295),
     failure_class text,
     failure_reason text,
     failed_at timestamptz,
@@ -50,7 +50,17 @@ CREATE TABLE outbox_event (
     claimed_by text,
     first_sent_at timestamptz,
     -- When it was acknowledged, processed, skipped or discarded.
-    done_at timestamptz
+    done_at timestamptz,
+    -- The calendar of programs ends before that of PostgreSQL, and has no infinity: an event that is to be held back is due in
+    -- a year.
+    CONSTRAINT times_of_the_calendar CHECK (
+        greatest(
+            created_at, failed_at, redriven_at, discarded_at, enqueued_at, due_at, claimed_at, first_sent_at, done_at
+        ) < '200000-01-01 00:00:00+00'
+        AND least(
+            created_at, failed_at, redriven_at, discarded_at, enqueued_at, due_at, claimed_at, first_sent_at, done_at
+        ) > '-infinity'
+    )
 ) WITH (
     -- Every event is written three times: what it was before is swept away soon, or claims would have to step over it.
     autovacuum_vacuum_scale_factor = 0.01,
@@ -62,6 +72,7 @@ CREATE INDEX outbox_due ON outbox_event (due_at, sequence) WHERE status IN ('pen
 CREATE INDEX outbox_leased ON outbox_event (due_at) WHERE status = 'dispatched';
 CREATE INDEX outbox_key ON outbox_event (ordering_key, sequence)
     WHERE ordering_key IS NOT NULL AND status IN ('pending', 'dispatched', 'retrying', 'failed');
+CREATE INDEX outbox_aside ON outbox_event (due_at, sequence) WHERE blocked;
 CREATE INDEX outbox_blocked ON outbox_event (ordering_key, sequence) WHERE blocked;
 CREATE INDEX outbox_dead ON outbox_event (sequence) WHERE status = 'failed';
 CREATE INDEX outbox_done ON outbox_event (done_at) WHERE done_at IS NOT NULL;
@@ -77,30 +88,33 @@ CREATE TABLE outbox_history (
     by text,
     -- The state and the attempts after it.
     status text NOT NULL,
-    attempts bigint NOT NULL,
+    attempts bigint NOT NULL CHECK (attempts BETWEEN 0 AND 4294967295),
     reason text,
     -- The attempt that ended so.
     claimed_at timestamptz,
-    claimed_by text
+    claimed_by text,
+    CONSTRAINT times_of_the_calendar CHECK (
+        greatest(at, claimed_at) < '200000-01-01 00:00:00+00' AND least(at, claimed_at) > '-infinity'
+    )
 );
 
 CREATE INDEX outbox_history_event ON outbox_history (event, sequence);
 
 -- Makes transactions that enqueue under one ordering key wait for one another, so that the order of their commits is that
 -- of their sequence numbers: an event that is committed late must not be overtaken by a younger one.
-CREATE FUNCTION outbox_await_turn(ordering_key text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION outbox_await_turn(ordering_key text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(ordering_key, 'outbox_event'::regclass::oid::bigint));
 END
 $$;
 
--- A hint to relays that wait, sent when the transaction is committed, and not at all while another transaction is about to
+-- A hint to relays of this outbox that wait, on a channel of its own, sent when the transaction is committed, and not at all while another transaction is about to
 -- send one: PostgreSQL commits those that notify one after another, so that many writers would wait for one another.
 -- A relay looks once more shortly after it was rung for, and finds what was not announced.
-CREATE FUNCTION outbox_ring() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION outbox_ring() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF pg_try_advisory_xact_lock('outbox_event'::regclass::oid::integer, 0) THEN
-        PERFORM pg_notify('outbox_event', '');
+        PERFORM pg_notify('outbox_event_' || 'outbox_event'::regclass::oid, '');
     END IF;
 END
 $$;
@@ -125,7 +139,7 @@ CREATE FUNCTION outbox_enqueue_all(
     redrivers text[],
     redrive_reasons text[],
     redrives timestamptz[]
-) RETURNS SETOF text LANGUAGE plpgsql AS $$
+) RETURNS SETOF text LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 BEGIN
     -- A statement of its own, and over before the first sequence number is drawn. The keys are waited for in one order,
@@ -174,7 +188,7 @@ CREATE FUNCTION outbox_enqueue(
     redriven_by text DEFAULT NULL,
     redriven_reason text DEFAULT NULL,
     redriven_at timestamptz DEFAULT NULL
-) RETURNS boolean LANGUAGE plpgsql AS $$
+) RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 BEGIN
     IF ordering_key IS NOT NULL THEN

@@ -1,93 +1,48 @@
-//! The outbox in SQLite as people see it.
+//! The outbox in SQLite as people see it: what they ask is read beside the relays, and what they decide is written in pages
+//! that let others through.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
+use rusqlite::{Transaction, params};
 
 use super::super::aside::frees;
-use super::super::books::{Past, Present, balance, moments};
+use super::super::books::moments;
 use super::super::change::Decided;
-use super::super::columns::{EVENT_COLUMNS, Row, write_tags};
+use super::super::columns::{Row, write_tags};
 use super::super::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, StoreError, Verdict, Waiting};
 use super::Outbox;
-use super::rows::{free, remember};
-use crate::sqlite::{maybe_moment, micros, moment, now, read_row};
+use super::look::{PAGE, count, dead_after, dead_among, find_event, find_orphans, find_waiting, verify_page};
+use super::rows::{free, limit_of, remember};
+use crate::sqlite::{micros, now};
 use crate::state::Failed;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
-const PRESENT_COLUMNS: &str = "enqueued_at, due_at, token IS NOT NULL AS has_token, claimed_at, claimed_by, done_at";
+/// How long one page of decisions holds the database, and how long others have it then at the least: a program that waits
+/// for SQLite's lock asks for it every 25 ms or oftener in the beginning.
+const AT_ONCE: Duration = Duration::from_millis(50);
+const BETWEEN: Duration = Duration::from_millis(30);
 
-/// What a filter asks of a row, with the values of [`filter_values`].
-const FILTER: &str = "(?1 IS NULL OR id = ?1) AND (?2 IS NULL OR event_type = ?2) AND (?3 IS NULL OR source_system = ?3) \
-     AND (?4 IS NULL OR instr(failure_reason, ?4) > 0) AND (?5 IS NULL OR failed_at >= ?5)";
-
-fn filter_values(filter: &Filter) -> [Value; 5] {
-    [
-        filter.id.as_ref().map(ToString::to_string).into(),
-        filter.event_type.clone().into(),
-        filter.source_system.clone().into(),
-        filter.reason_contains.clone().into(),
-        filter.failed_since.map(micros).into(),
-    ]
+/// Lets others have the database, for as long as a page had it.
+async fn rest_after(began: Instant) {
+    tokio::time::sleep(began.elapsed().max(BETWEEN)).await;
 }
-
-/// When the event was due that has waited longest: of those that are not put aside, an index knows it.
-const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
-       SELECT min(due_at) AS due_at FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked = 0 UNION ALL \
-       SELECT min(due_at) FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked = 1) AS oldest";
-
-/// How many events a look through the whole table reads at once.
-const PAGE: usize = 500;
 
 impl Desk for Outbox {
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.shared
-            .run("counting events", |connection| {
-                let mut counts = Counts::default();
-                let mut statement = connection.prepare("SELECT status, count(*) FROM outbox_event GROUP BY status")?;
-                let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-                for row in rows {
-                    let (status, count) = row?;
-                    if let (Ok(status), Ok(count)) = (status.parse(), u64::try_from(count)) {
-                        counts.by_status.insert(status, count);
-                    }
-                }
-                let mut statement = connection.prepare(
-                    "SELECT attempts, count(*) FROM outbox_event \
-                 WHERE status IN ('pending', 'dispatched', 'retrying', 'failed') GROUP BY attempts",
-                )?;
-                let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-                for row in rows {
-                    let (attempts, count) = row?;
-                    if let (Ok(attempts), Ok(count)) = (u32::try_from(attempts), u64::try_from(count)) {
-                        counts.by_attempts.insert(attempts, count);
-                    }
-                }
-                let oldest: Option<i64> = connection.query_row(OLDEST_DUE, [], |row| row.get(0))?;
-                if let Some(oldest) = maybe_moment(oldest) {
-                    counts.oldest_due = now(connection)?.signed_duration_since(oldest).to_std().ok();
-                }
-                Ok(counts)
-            })
-            .await
+        self.shared.look("counting events", count).await
     }
 
     async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
         let filter = filter.clone();
-        self.shared
-            .run("listing dead letters", move |connection| {
-                let mut found = Vec::new();
-                for (row, first_sent_at) in dead_rows(connection, &filter, 0, limit)? {
-                    // What is no valid event is for `unreadable` to report.
-                    if let Ok(event) = row.read_in() {
-                        found.push(DeadLetter { event, first_sent_at });
-                    }
-                }
-                Ok(found)
-            })
-            .await
+        let found = self.shared.look("listing dead letters", move |connection| {
+            let rows = dead_after(connection, &filter, 0, limit)?.into_iter();
+            // What is no valid event is for `unreadable` to report.
+            Ok(rows
+                .filter_map(|(row, first_sent_at)| Some(DeadLetter { event: row.read_in().ok()?, first_sent_at }))
+                .collect())
+        });
+        found.await
     }
 
     async fn unreadable(&self, filter: &Filter) -> Result<Vec<Finding>, StoreError> {
@@ -95,8 +50,8 @@ impl Desk for Outbox {
         let mut after = Some(0);
         while let Some(begin) = after {
             let filter = filter.clone();
-            let page = self.shared.run("listing dead letters", move |connection| {
-                let rows = dead_rows(connection, &filter, begin, PAGE)?;
+            let page = self.shared.look("listing dead letters", move |connection| {
+                let rows = dead_after(connection, &filter, begin, PAGE)?;
                 let next = rows.last().map(|(row, _)| row.sequence).filter(|_| rows.len() == PAGE);
                 let finding = |(row, _): (Row, _)| {
                     let event = row.id.clone();
@@ -113,179 +68,177 @@ impl Desk for Outbox {
 
     async fn waiting(&self, filter: &Filter, limit: usize) -> Result<Vec<Waiting>, StoreError> {
         let filter = filter.clone();
-        self.shared
-            .run("listing what waits", move |connection| {
-                let sql = format!(
-                    "SELECT {EVENT_COLUMNS}, due_at, CASE status WHEN 'dispatched' THEN claimed_by END AS holder, \
-                       (SELECT id FROM outbox_event AS earlier \
-                        WHERE earlier.ordering_key = event.ordering_key AND earlier.sequence < event.sequence \
-                        AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
-                        ORDER BY earlier.sequence LIMIT 1) AS behind \
-                     FROM outbox_event AS event WHERE status IN ('pending', 'dispatched', 'retrying') AND {FILTER} \
-                     ORDER BY due_at, sequence LIMIT ?6"
-                );
-                let mut statement = connection.prepare_cached(&sql)?;
-                let limit = Value::from(i64::try_from(limit).unwrap_or(i64::MAX));
-                let values = params_from_iter(filter_values(&filter).into_iter().chain([limit]));
-                let rows = statement.query_map(values, |row| {
-                    let due_at = maybe_moment(row.get("due_at")?);
-                    let behind: Option<String> = row.get("behind")?;
-                    let claimed_by = row.get("holder")?;
-                    // What is no valid event, or is never due, is for `verify` to report.
-                    let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else { return Ok(None) };
-                    Ok(Some(Waiting { event, due_at, claimed_by, behind: behind.and_then(|id| id.parse().ok()) }))
-                })?;
-                rows.filter_map(Result::transpose).collect()
-            })
-            .await
+        self.shared.look("listing what waits", move |connection| find_waiting(connection, &filter, limit)).await
     }
 
     async fn look(&self, id: &EventId) -> Result<Option<(AnyEnvelope, Vec<Moment>)>, StoreError> {
         const DOING: &str = "looking at an event";
         let id = id.to_string();
-        let found = self.shared.run(DOING, move |connection| {
-            let sql = format!("SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = ?1");
-            let found = connection.prepare_cached(&sql)?.query_row([id], read_present).optional()?;
-            found.map(|(row, present)| Ok((history_of(connection, row.sequence)?, row, present))).transpose()
-        });
-        let Some((past, row, present)) = found.await? else { return Ok(None) };
+        let found = self.shared.look(DOING, move |connection| find_event(connection, &id)).await?;
+        let Some((past, row, present)) = found else { return Ok(None) };
         let moments = moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
         let event = row.read().map_err(|why| StoreError::new(DOING, why))?;
         Ok(Some((event, moments)))
     }
 
     async fn redrive(&self, filter: &Filter, order: &Redrive) -> Result<Vec<(EventId, Verdict)>, StoreError> {
-        let mut verdicts = Vec::new();
-        let mut after = 0;
-        loop {
-            let (filter, order) = (filter.clone(), order.clone());
-            let (next, page, decided) = self
-                .shared
-                .write("redriving dead letters", move |transaction| {
-                    decide(transaction, &filter, after, |event, sent, now| order.decide(event, sent, now))
-                })
-                .await?;
-            Decided::tell(&self.trail, &decided);
-            verdicts.extend(page);
-            let Some(next) = next else { return Ok(verdicts) };
-            after = next;
-        }
+        let order = order.clone();
+        let decide = move |event, sent, now| order.decide(event, sent, now);
+        self.decide_all("redriving dead letters", filter, decide).await
     }
 
     async fn discard(&self, filter: &Filter, decision: &Decision) -> Result<Vec<EventId>, StoreError> {
-        let mut discarded = Vec::new();
-        let mut after = 0;
-        loop {
-            let (filter, decision) = (filter.clone(), decision.clone());
-            let (next, page, decided) = self
-                .shared
-                .write("discarding dead letters", move |transaction| {
-                    decide(transaction, &filter, after, |event, _, _| {
-                        let id = event.id().clone();
-                        Ok((event.discard(decision.clone()).into(), id))
-                    })
-                })
-                .await?;
-            Decided::tell(&self.trail, &decided);
-            discarded.extend(page);
-            let Some(next) = next else { return Ok(discarded) };
-            after = next;
-        }
+        let decision = decision.clone();
+        let decide = move |event: Envelope<Failed>, _, _| {
+            let id = event.id().clone();
+            Ok((event.discard(decision.clone()).into(), id))
+        };
+        self.decide_all("discarding dead letters", filter, decide).await
     }
 
     async fn purge(&self, age: Duration, limit: usize) -> Result<u64, StoreError> {
+        const DOING: &str = "purging what is done";
         let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.shared
-            .write("purging what is done", move |transaction| {
-                let Some(before) = now(transaction)?.checked_sub_signed(age) else { return Ok(0) };
-                let mut statement = transaction.prepare_cached(
-                    "DELETE FROM outbox_event WHERE sequence IN \
-                     (SELECT sequence FROM outbox_event WHERE done_at <= ?1 ORDER BY done_at LIMIT ?2) RETURNING sequence",
-                )?;
-                let gone = statement.query_map(params![micros(before), limit], |row| row.get(0))?;
-                let gone = gone.collect::<rusqlite::Result<Vec<i64>>>()?;
-                let mut forget = transaction.prepare_cached("DELETE FROM outbox_history WHERE event = ?1")?;
-                for sequence in &gone {
-                    forget.execute([sequence])?;
-                }
-                Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX))
-            })
-            .await
+        let mut gone = 0_usize;
+        while gone < limit {
+            let page = PAGE.min(limit.saturating_sub(gone));
+            let began = Instant::now();
+            let (found, removed) =
+                self.shared.write(DOING, move |transaction| purge_page(transaction, age, page)).await?;
+            gone = gone.saturating_add(removed);
+            if found < page && removed == found {
+                break;
+            }
+            rest_after(began).await;
+        }
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
+        const DOING: &str = "balancing the books";
         let mut findings = Vec::new();
-        let mut after = 0;
-        loop {
-            let (next, page) =
-                self.shared.run("balancing the books", move |connection| verify_page(connection, after)).await?;
+        let mut after = Some(0);
+        while let Some(begin) = after {
+            let (next, page) = self.shared.look(DOING, move |connection| verify_page(connection, begin)).await?;
             findings.extend(page);
-            let Some(next) = next else { break };
             after = next;
         }
-        let orphans = self.shared.run("balancing the books", |connection| {
-            let mut statement = connection.prepare(
-                "SELECT event, count(*) FROM outbox_history \
-                 WHERE event NOT IN (SELECT sequence FROM outbox_event) GROUP BY event",
-            )?;
-            let rows = statement.query_map([], |row| {
-                let (event, count) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
-                let what = format!("the history has {count} entries of it, and there is no such event");
-                Ok(Finding { event: format!("sequence {event}"), what })
-            })?;
-            rows.collect::<rusqlite::Result<Vec<Finding>>>()
-        });
-        findings.extend(orphans.await?);
+        findings.extend(self.shared.look(DOING, |connection| find_orphans(connection)).await?);
         Ok(findings)
     }
 }
 
-/// The rows of dead letters beyond a sequence number, each with the time when it was first sent.
-fn dead_rows(
-    connection: &Connection,
-    filter: &Filter,
-    after: i64,
-    limit: usize,
-) -> rusqlite::Result<Vec<(Row, Option<DateTime<Utc>>)>> {
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS}, first_sent_at FROM outbox_event WHERE status = 'failed' AND {FILTER} \
-         AND sequence > ?6 ORDER BY sequence LIMIT ?7"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let page = [after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    let values = params_from_iter(filter_values(filter).into_iter().chain(page));
-    let rows = statement.query_map(values, |row| Ok((read_row(row)?, maybe_moment(row.get("first_sent_at")?))))?;
-    rows.collect()
+/// What a person decides of one dead letter: what it becomes, and what is answered; or why it stays one.
+trait Decide<T>:
+    Fn(Envelope<Failed>, Option<DateTime<Utc>>, DateTime<Utc>) -> Result<(AnyEnvelope, T), T> + Clone + Send + 'static
+{
 }
 
-/// What was decided on one page of dead letters: where the next one begins, the answers, and the events as they are now.
-type Page<T> = (Option<i64>, Vec<T>, Vec<AnyEnvelope>);
+impl<T, D> Decide<T> for D where
+    D: Fn(Envelope<Failed>, Option<DateTime<Utc>>, DateTime<Utc>) -> Result<(AnyEnvelope, T), T>
+        + Clone
+        + Send
+        + 'static
+{
+}
 
-/// Takes a person's decision on one page of dead letters, and stores it; gives where the next page begins.
-fn decide<T>(
-    transaction: &Transaction<'_>,
-    filter: &Filter,
-    after: i64,
-    mut step: impl FnMut(Envelope<Failed>, Option<DateTime<Utc>>, DateTime<Utc>) -> Result<(AnyEnvelope, T), T>,
-) -> rusqlite::Result<Page<T>> {
-    let now = now(transaction)?;
-    let rows = dead_rows(transaction, filter, after, PAGE)?;
-    let next = rows.last().map(|(row, _)| row.sequence).filter(|_| rows.len() == PAGE);
-    let (mut answers, mut decided) = (Vec::new(), Vec::new());
-    for (row, first_sent_at) in rows {
-        let sequence = row.sequence;
-        let Ok(event) = row.read_in() else { continue };
-        match step(event, first_sent_at, now) {
-            Ok((event, answer)) => {
-                write_decision(transaction, sequence, &event, now)?;
-                decided.push(event);
-                answers.push(answer);
+impl Outbox {
+    /// Takes a decision on all dead letters of a filter. They are found beside those who write, and each page is a short
+    /// transaction.
+    async fn decide_all<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        filter: &Filter,
+        decide: impl Decide<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut answers = Vec::new();
+        let mut after = 0;
+        loop {
+            let wanted = filter.clone();
+            let found = self.shared.look(doing, move |connection| {
+                let rows = dead_after(connection, &wanted, after, PAGE)?;
+                Ok(rows.into_iter().map(|(row, _)| row.sequence).collect::<Vec<i64>>())
+            });
+            let mut found = found.await?;
+            let is_last = found.len() < PAGE;
+            while !found.is_empty() {
+                let (filter, decide, began) = (filter.clone(), decide.clone(), Instant::now());
+                let page =
+                    self.shared.write(doing, move |transaction| decide_page(transaction, &filter, &found, decide));
+                let page = page.await?;
+                Decided::tell(&self.trail, &page.decided);
+                answers.extend(page.answers);
+                after = page.last.unwrap_or(after);
+                found = page.left;
+                if !found.is_empty() || !is_last {
+                    rest_after(began).await;
+                }
             }
-            Err(answer) => answers.push(answer),
+            if is_last {
+                return Ok(answers);
+            }
         }
     }
-    Ok((next, answers, decided))
+}
+
+/// What was decided in one transaction.
+struct Page<T> {
+    answers: Vec<T>,
+    /// The events as they are now.
+    decided: Vec<AnyEnvelope>,
+    /// The last one that was looked at, and those for which there was no time.
+    last: Option<i64>,
+    left: Vec<i64>,
+}
+
+/// Takes a decision on dead letters that were found, while there is time.
+fn decide_page<T>(
+    transaction: &Transaction<'_>,
+    filter: &Filter,
+    found: &[i64],
+    decide: impl Decide<T>,
+) -> rusqlite::Result<Page<T>> {
+    let (now, began) = (now(transaction)?, Instant::now());
+    let mut page = Page { answers: Vec::new(), decided: Vec::new(), last: found.last().copied(), left: Vec::new() };
+    // Somebody else may have decided on some meanwhile.
+    for (row, first_sent_at) in dead_among(transaction, filter, found)? {
+        let sequence = row.sequence;
+        if began.elapsed() >= AT_ONCE && !page.decided.is_empty() {
+            page.left.push(sequence);
+            continue;
+        }
+        let Ok(event) = row.read_in() else { continue };
+        match decide(event, first_sent_at, now) {
+            Ok((event, answer)) => {
+                write_decision(transaction, sequence, &event, now)?;
+                page.decided.push(event);
+                page.answers.push(answer);
+            }
+            Err(answer) => page.answers.push(answer),
+        }
+    }
+    Ok(page)
+}
+
+/// Removes events that were done so long ago, while there is time; says how many there were, and how many are gone.
+fn purge_page(transaction: &Transaction<'_>, age: TimeDelta, limit: usize) -> rusqlite::Result<(usize, usize)> {
+    let Some(before) = now(transaction)?.checked_sub_signed(age) else { return Ok((0, 0)) };
+    let mut find = transaction
+        .prepare_cached("SELECT sequence FROM outbox_event WHERE done_at <= ?1 ORDER BY done_at LIMIT ?2")?;
+    let found = find.query_map(params![micros(before), limit_of(limit)], |row| row.get(0))?;
+    let found = found.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut remove = transaction.prepare_cached("DELETE FROM outbox_event WHERE sequence = ?1")?;
+    let mut forget = transaction.prepare_cached("DELETE FROM outbox_history WHERE event = ?1")?;
+    let (began, mut removed) = (Instant::now(), 0_usize);
+    for sequence in &found {
+        if began.elapsed() >= AT_ONCE && removed > 0 {
+            break;
+        }
+        remove.execute([sequence])?;
+        forget.execute([sequence])?;
+        removed = removed.saturating_add(1);
+    }
+    Ok((found.len(), removed))
 }
 
 fn write_decision(
@@ -323,58 +276,4 @@ fn write_decision(
     }
     let Some((decision, history)) = decided.history() else { return Ok(()) };
     remember(transaction, sequence, &history, decision.at())
-}
-
-/// Reads [`EVENT_COLUMNS`] and [`PRESENT_COLUMNS`].
-fn read_present(row: &SqlRow<'_>) -> rusqlite::Result<(Row, Present)> {
-    let present = Present {
-        enqueued_at: moment(row.get("enqueued_at")?)?,
-        due_at: maybe_moment(row.get("due_at")?),
-        has_token: row.get("has_token")?,
-        claimed_at: maybe_moment(row.get("claimed_at")?),
-        claimed_by: row.get("claimed_by")?,
-        done_at: maybe_moment(row.get("done_at")?),
-    };
-    Ok((read_row(row)?, present))
-}
-
-fn history_of(connection: &Connection, event: i64) -> rusqlite::Result<Vec<Past>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT action, at, by, status, attempts, reason, claimed_at, claimed_by FROM outbox_history \
-         WHERE event = ?1 ORDER BY sequence",
-    )?;
-    let rows = statement.query_map([event], |row| {
-        Ok(Past {
-            action: row.get(0)?,
-            at: moment(row.get(1)?)?,
-            by: row.get(2)?,
-            status: row.get(3)?,
-            attempts: row.get(4)?,
-            reason: row.get(5)?,
-            claimed_at: maybe_moment(row.get(6)?),
-            claimed_by: row.get(7)?,
-        })
-    })?;
-    rows.collect()
-}
-
-fn verify_page(connection: &mut Connection, after: i64) -> rusqlite::Result<(Option<i64>, Vec<Finding>)> {
-    // One moment for rows and history.
-    let connection = connection.transaction()?;
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![after, limit], read_present)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    let next = rows.last().map(|(row, _)| row.sequence).filter(|_| rows.len() == PAGE);
-    let mut findings = Vec::new();
-    for (row, present) in rows {
-        let event = row.id.clone();
-        let past = history_of(&connection, row.sequence)?;
-        if let Err(what) = balance(row, &present, &past) {
-            findings.push(Finding { event, what });
-        }
-    }
-    Ok((next, findings))
 }

@@ -20,6 +20,8 @@
 //! ```
 
 mod desk;
+mod forgotten;
+mod look;
 mod rows;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -32,8 +34,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
 use self::rows::{
-    Hold, acknowledge_all, dispatch, find_due, find_expired, free, free_forgotten, give_back, put_aside, quarantine,
-    settle,
+    Hold, acknowledge_all, dispatch, find_due, find_expired, free, give_back, put_aside, quarantine, settle,
 };
 use super::aside::Rounds;
 use super::change::{Change, expiry_reason};
@@ -41,6 +42,7 @@ use super::columns::{Row, same_event};
 use super::{Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
 use crate::audit::AuditTrail;
 use crate::crash_point::point;
+use crate::envelope::UUID_TEXT;
 use crate::hop::Hop;
 use crate::refused::Refused;
 use crate::schema::Part;
@@ -80,12 +82,13 @@ pub fn enqueue<T: OpenTransaction>(
     let (connection, row) = (transaction.connection(), Row::of_record(record));
     let insert = || {
         database::still_open(connection, DOING)?;
-        let fault = |error: rusqlite::Error| StoreError::new(DOING, error);
+        let fault = |error: rusqlite::Error| database::fault(DOING, error);
         if insert(connection, &row).map_err(fault)? > 0 {
             return Ok(Enqueued::New);
         }
         let sql = "SELECT source_system, event_type FROM outbox_event WHERE id = ?1";
-        let there = connection.query_row(sql, [&row.id], |found| Ok((found.get(0)?, found.get(1)?))).map_err(fault)?;
+        let there = |found: &rusqlite::Row<'_>| Ok((database::text(found, 0)?, database::text(found, 1)?));
+        let there = connection.query_row(sql, [&row.id], there).map_err(fault)?;
         same_event(DOING, &row, &there)
     };
     match insert() {
@@ -157,6 +160,12 @@ fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
 }
 
 /// The outbox of a SQLite file, as a relay and people see it.
+///
+/// It has a connection for what writes and one for what people ask, so that neither waits for the other. On Linux a relay that
+/// waits has a thread of its own, too, in which the kernel tells of commits.
+///
+/// Where another file is put in the place of the one that is open, by a restore or a deletion, the next call tells of it and
+/// the one after it has the new file. (On Unix. Elsewhere the system does not let an open file be replaced.)
 #[derive(Debug, Clone)]
 pub struct Outbox {
     shared: Shared,
@@ -173,12 +182,39 @@ impl Outbox {
     ///
     /// What the database answers, and tables that a newer version of this crate has made.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Ok(Self {
-            shared: Shared::open(path.as_ref(), &PART)?,
-            seen: Arc::default(),
-            rounds: Arc::default(),
-            trail: AuditTrail::silent(),
-        })
+        Ok(Self::of(Shared::open(path.as_ref(), &PART)?))
+    }
+
+    /// Opens the file for whoever may only look: nothing is made, no permission to write is needed, and what would write is
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers, and tables that are missing or of another version of this crate.
+    ///
+    /// ```
+    /// use integration_automation_patterns::outbox::{Desk, sqlite};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("outbox-to-look-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let path = folder.join("crm.db");
+    /// assert!(sqlite::Outbox::open_to_look(&path).is_err(), "there is no such file, and none is made");
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let relays = sqlite::Outbox::open(&path)?;
+    /// let looker_on = sqlite::Outbox::open_to_look(&path)?;
+    /// assert_eq!(looker_on.counts().await?.total(), 0);
+    /// # drop((relays, looker_on));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_to_look(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Ok(Self::of(Shared::open_to_look(path.as_ref(), &PART)?))
+    }
+
+    fn of(shared: Shared) -> Self {
+        Self { shared, seen: Arc::default(), rounds: Arc::default(), trail: AuditTrail::silent() }
     }
 
     /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
@@ -190,14 +226,12 @@ impl Outbox {
 
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        let (order, seen, rounds) = (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.rounds));
+        self.free_forgotten(order.after_failure).await?;
+        let (order, seen) = (order.clone(), Arc::clone(&self.seen));
         let claimed = self.shared.write("claiming due events", move |transaction| {
             let mut claimed = Claimed::default();
-            seen.store(data_version(transaction)?, Relaxed);
+            seen.store(database::data_version(transaction)?, Relaxed);
             expire(transaction, &order, &mut claimed)?;
-            if rounds.are_due(order.after_failure) {
-                free_forgotten(transaction, order.after_failure)?;
-            }
             claim(transaction, &order, &mut claimed)?;
             point("before the claim commits");
             Ok(claimed)
@@ -244,16 +278,10 @@ impl Store for Outbox {
             .collect())
     }
 
-    /// Looks every 20 ms whether another connection has committed anything since the last claim.
+    /// Until another connection has committed something since the last claim: the kernel tells of writes on Linux, and
+    /// elsewhere it is looked every 20 ms.
     async fn wait(&self, at_most: Duration) {
-        let began = Instant::now();
-        while let Some(left) = at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
-            tokio::time::sleep(left.min(Duration::from_millis(20))).await;
-            let now = self.shared.run("looking for changes", |connection| data_version(connection)).await;
-            if now.is_ok_and(|now| now != self.seen.load(Relaxed)) {
-                return;
-            }
-        }
+        self.shared.wait(|| self.seen.load(Relaxed), at_most).await;
     }
 }
 
@@ -281,7 +309,11 @@ fn settle_all(
     for (lease, change) in changes {
         let held = stored.contains(&lease.sequence)
             || match change {
-                Ok(change) => settle(transaction, (lease.sequence, Some(lease.token)), change, now, Some(now))?,
+                Ok(change) => {
+                    let mut buffer = UUID_TEXT;
+                    let token = lease.token.hyphenated().encode_lower(&mut buffer).as_bytes();
+                    settle(transaction, (lease.sequence, Some(token)), change, now, Some(now))?
+                }
                 Err(reason) => give_back(transaction, lease, reason, now)?,
             };
         if held {
@@ -293,11 +325,6 @@ fn settle_all(
     Ok(stored)
 }
 
-/// A number that changes when another connection commits.
-fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
-}
-
 /// Fails the attempts of events whose lease has ended.
 fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claimed) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
@@ -307,7 +334,7 @@ fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claim
             Ok(event) => {
                 let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
                 let change = Change::of_expired(&event, &order.worker);
-                if settle(transaction, (sequence, token), &change, now, None)?
+                if settle(transaction, (sequence, token.as_deref()), &change, now, None)?
                     && let Some(key) = &change.frees
                 {
                     free(transaction, key)?;

@@ -1,16 +1,17 @@
 //! The rows of the outbox in SQLite, read and written: what relay and people have in common.
 
 use chrono::{DateTime, Utc};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Transaction, params};
 
 use super::super::aside::{MANY_BLOCKED, stands_before};
 use super::super::change::{Change, History};
 use super::super::columns::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
-use super::super::{ClaimOrder, KeyAfterFailure, Lease, Token};
+use super::super::{ClaimOrder, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
-use crate::sqlite::{micros, read_row};
+use crate::sqlite::{LAST, maybe_text, micros, read_row};
 
 /// What is due: the events to send, of which there is `room` for so many, and the sequence numbers of those, met before
 /// that, for which an earlier event of their key is under way.
@@ -62,7 +63,7 @@ pub(super) fn put_aside(transaction: &Transaction<'_>, blocked: &[i64]) -> rusql
 
 /// Numbers as one value of a statement that works on many rows. Such a statement is `OR FAIL`, and leaves it to the
 /// transaction to take back what it has done: otherwise SQLite keeps a copy of every page for it.
-fn json(numbers: impl Iterator<Item = i64>) -> String {
+pub(super) fn json(numbers: impl Iterator<Item = i64>) -> String {
     let mut list = String::from("[");
     for number in numbers {
         if list.len() > 1 {
@@ -87,24 +88,6 @@ pub(super) fn free(transaction: &Transaction<'_>, key: &str) -> rusqlite::Result
         .map(drop)
 }
 
-/// Lets the first event that is put aside of each key be looked at again, where none is in its way: one that was has been
-/// changed by other hands than a relay's or a desk's, or did not block under the rule of another relay.
-pub(super) fn free_forgotten(transaction: &Transaction<'_>, after_failure: KeyAfterFailure) -> rusqlite::Result<()> {
-    let sql = format!(
-        "WITH RECURSIVE keys (key) AS (\
-           SELECT min(ordering_key) FROM outbox_event WHERE blocked = 1 UNION ALL \
-           SELECT (SELECT min(ordering_key) FROM outbox_event WHERE blocked = 1 AND ordering_key > keys.key) \
-           FROM keys WHERE keys.key IS NOT NULL\
-         ) \
-         UPDATE outbox_event SET blocked = 0 WHERE sequence IN (\
-           SELECT event.sequence FROM keys, outbox_event AS event \
-           WHERE event.sequence = (SELECT min(sequence) FROM outbox_event WHERE blocked = 1 AND ordering_key = keys.key) \
-           AND NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {}))",
-        stands_before(after_failure)
-    );
-    transaction.prepare_cached(&sql)?.execute([]).map(drop)
-}
-
 /// A claim, as its rows hold it.
 pub(super) struct Hold<'a> {
     pub(super) token: &'a str,
@@ -113,22 +96,24 @@ pub(super) struct Hold<'a> {
     pub(super) until: i64,
 }
 
+/// What the column holds at the most. Plain SQL may have written it, and one such row must not stop the others.
+const MOST_ATTEMPTS: i64 = 4_294_967_294;
+
 /// Takes rows that are due, and counts their attempt.
 ///
 /// That they were found by a statement before this one does not matter, since nobody else writes meanwhile; one statement
 /// for both, with `RETURNING`, copies every row twice.
 pub(super) fn dispatch(transaction: &Transaction<'_>, rows: &mut [Row], hold: &Hold<'_>) -> rusqlite::Result<()> {
     let sequences = json(rows.iter().map(|row| row.sequence));
-    transaction
-        .prepare_cached(
-            "UPDATE OR FAIL outbox_event SET status = 'dispatched', attempts = attempts + 1, token = ?1, claimed_by = ?2, \
-             claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 \
-             WHERE sequence IN (SELECT value FROM json_each(?5))",
-        )?
-        .execute(params![hold.token, hold.worker, hold.since, hold.until, sequences])?;
+    let sql = format!(
+        "UPDATE OR FAIL outbox_event SET status = 'dispatched', attempts = max(1, min(attempts + 1, {MOST_ATTEMPTS})), \
+         token = ?1, claimed_by = ?2, claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 \
+         WHERE sequence IN (SELECT value FROM json_each(?5))"
+    );
+    transaction.prepare_cached(&sql)?.execute(params![hold.token, hold.worker, hold.since, hold.until, sequences])?;
     for row in rows {
         row.status = DeliveryStatus::Dispatched.as_str().to_owned();
-        row.attempts = row.attempts.saturating_add(1);
+        row.attempts = row.attempts.saturating_add(1).clamp(1, MOST_ATTEMPTS);
     }
     Ok(())
 }
@@ -137,8 +122,8 @@ pub(super) fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// An event whose lease has ended: the row, its claim's token, and who held it.
-pub(super) type Expired = (Row, Option<Token>, Option<String>);
+/// An event whose lease has ended: the row, its claim's token as it is written there, and who held it.
+pub(super) type Expired = (Row, Option<Vec<u8>>, Option<String>);
 
 pub(super) fn find_expired(
     transaction: &Transaction<'_>,
@@ -151,8 +136,8 @@ pub(super) fn find_expired(
     );
     let mut statement = transaction.prepare_cached(&sql)?;
     let rows = statement.query_map(params![micros(now), limit_of(limit)], |row| {
-        let token: Option<String> = row.get("token")?;
-        Ok((read_row(row)?, token.and_then(|token| token.parse().ok()), row.get("claimed_by")?))
+        let token = row.get_ref("token")?.as_bytes_or_null()?.map(<[u8]>::to_vec);
+        Ok((read_row(row)?, token, maybe_text(row, "claimed_by")?))
     })?;
     rows.collect()
 }
@@ -162,13 +147,12 @@ pub(super) fn find_expired(
 /// `held_at` is the moment at which the lease must not have ended.
 pub(super) fn settle(
     transaction: &Transaction<'_>,
-    (sequence, token): (i64, Option<Token>),
+    (sequence, token): (i64, Option<&[u8]>),
     change: &Change,
     now: DateTime<Utc>,
     held_at: Option<DateTime<Utc>>,
 ) -> rusqlite::Result<bool> {
-    let mut buffer = UUID_TEXT;
-    let token = token.as_ref().map(|token| &*token.hyphenated().encode_lower(&mut buffer));
+    let token = token.map(|token| ToSqlOutput::Borrowed(ValueRef::Text(token)));
     let (done_at, held_at) = (change.is_done().then(|| micros(now)), held_at.map(micros));
     let failure = change.failure.as_ref();
     let changed = transaction
@@ -230,7 +214,7 @@ pub(super) fn acknowledge_all(
 /// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what is due in one is due at its
 /// beginning.
 fn tick(moment: DateTime<Utc>) -> i64 {
-    moment.timestamp_millis().saturating_mul(1000)
+    moment.timestamp_millis().saturating_mul(1000).min(LAST)
 }
 
 /// Takes a claim back whose event was not sent; says whether the claim still held.

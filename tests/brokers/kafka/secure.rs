@@ -94,15 +94,13 @@ async fn sasl_says_who_this_is_and_a_wrong_password_is_said_and_never_shown() {
         };
         rights("--add", &["--topic", &cluster.topic], &["Read", "Write"]).await;
         rights("--add", &["--group", "*"], &["Read"]).await;
-        let kinds: [(&str, fn(&str) -> Sasl); 3] = [
-            ("plain", |password| Sasl::plain("app", password)),
-            ("256", |password| Sasl::scram_sha_256("app", password)),
-            ("512", |password| Sasl::scram_sha_512("app", password)),
-        ];
-        for (what, sasl_of) in kinds {
-            works(&at(sasl, settings(sasl_of(PASSWORD))), &cluster, what).await;
-            unreachable(&at(sasl, settings(sasl_of("wrong"))), &["Authentication failed", "authentication failed"])
-                .await;
+        for (what, right, wrong) in [
+            ("plain", Sasl::plain("app", PASSWORD), Sasl::plain("app", "wrong")),
+            ("256", Sasl::scram_sha_256("app", PASSWORD), Sasl::scram_sha_256("app", "wrong")),
+            ("512", Sasl::scram_sha_512("app", PASSWORD), Sasl::scram_sha_512("app", "wrong")),
+        ] {
+            works(&at(sasl, settings(right)), &cluster, what).await;
+            unreachable(&at(sasl, settings(wrong)), &["Authentication failed", "authentication failed"]).await;
         }
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         let bearer = Sasl::oauth_bearer(|| {

@@ -1,0 +1,223 @@
+//! RabbitMQ, over AMQP 0.9.1: an event is sent when the server has confirmed it.
+//!
+//! An event goes to a topic exchange, with its type as routing key, as a persistent message with the flag `mandatory`:
+//! one that no queue would get comes back, and is not taken for sent. The attributes of its CloudEvent are headers, and
+//! the message's own properties say the same to whoever knows nothing of the standard: `message_id`, `type`,
+//! `correlation_id`, `timestamp`, `content_type`. The guide's chapter [on brokers](crate::guide::brokers) shows it in use.
+//!
+//! ```no_run
+//! use integration_automation_patterns::broker::amqp::{Amqp, Settings};
+//! use integration_automation_patterns::broker::{Broker, Consumer};
+//! use integration_automation_patterns::{Envelope, Untyped};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let amqp = Amqp::new("amqp://guest:guest@127.0.0.1:5672/%2f", Settings::new("crm"))?; // connects when first used
+//! amqp.create_queue("erp", &["lead.#"]).await?;
+//!
+//! let event = Envelope::builder("crm", Untyped::new("lead.created", b"{}")).build()?.dispatch();
+//! amqp.send(&event).await?;
+//!
+//! let mut listener = amqp.listen("erp")?;
+//! let delivery = listener.next().await?.ok_or("no delivery")?; // to an inbox
+//! # assert_eq!(delivery.facts().event_type(), "lead.created");
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod answer;
+mod connection;
+mod listener;
+mod publishing;
+mod reading;
+mod refusal;
+mod repair;
+mod sending;
+mod settings;
+mod stream;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+
+use self::address::{Server, is_name, named, short};
+pub use self::answer::Confirm;
+use self::connection::{Connection, Line};
+pub use self::listener::Listener;
+use self::publishing::Message;
+use self::refusal::Unanswered;
+use self::sending::Sender;
+pub use self::settings::Settings;
+use super::link::Link;
+use super::{Broker, SendError, Unusable};
+use crate::state::Dispatched;
+use crate::{Envelope, Facts, Untyped};
+
+/// A connection to RabbitMQ for sending, made when it is first needed and made anew once it is broken. A clone shares it.
+#[derive(Clone)]
+pub struct Amqp {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    server: Server,
+    settings: Settings,
+    exchange: ShortString,
+    link: Link<Arc<Sender>>,
+}
+
+impl Amqp {
+    /// A server, as `amqp://user:password@host:5672/virtual-host`, or `amqps://` for TLS, with the feature `tls`. User, password
+    /// and virtual host are percent-decoded. Nothing is connected before it is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], where the address or a setting is none, or the address says what is not kept.
+    ///
+    /// ```
+    /// use integration_automation_patterns::broker::amqp::{Amqp, Settings};
+    ///
+    /// assert!(Amqp::new("amqp://127.0.0.1", Settings::new("crm")).is_ok());
+    /// let refused = Amqp::new("127.0.0.1", Settings::new("crm")).unwrap_err();
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     r#"the address of the server is to be amqp://user:password@host:5672/virtual-host, and found "something else""#
+    /// );
+    /// ```
+    pub fn new(server: &str, settings: Settings) -> Result<Self, Unusable> {
+        settings.check()?;
+        let server = Server::new(server, &settings)?;
+        let exchange = short(&settings.exchange).unwrap_or_default();
+        Ok(Self { inner: Arc::new(Inner { server, settings, exchange, link: Link::default() }) })
+    }
+
+    /// Declares the exchange: a durable one of the kind `topic`. One that is there with other properties is refused by
+    /// the server.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`](super::SendErrorKind::Unreachable); [`Unavailable`](super::SendErrorKind::Unavailable) where a permission
+    /// is missing; [`Transient`](super::SendErrorKind::Transient) with whatever else the server answers.
+    pub async fn create_exchange(&self) -> Result<(), SendError> {
+        let declaration = self.inner.declare().await?;
+        declaration.exchange().await.map_err(|error| self.inner.refused(&error))
+    }
+
+    /// Declares the exchange and a durable queue, which gets each event whose type matches one of the patterns: words
+    /// with dots between, `*` for one, `#` for any number.
+    ///
+    /// The queue is a classic one, which lives on one server. One that must have more (a quorum of servers, a limit) is
+    /// created by its operator; let a quorum queue have no `x-delivery-limit`, or a dead-letter exchange, or the server
+    /// drops an event whose effect fails often.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_exchange`](Self::create_exchange); [`Permanent`](super::SendErrorKind::Permanent) where a name is too long;
+    /// [`Transient`](super::SendErrorKind::Transient) for a queue of this name with other properties.
+    pub async fn create_queue(&self, queue: &str, patterns: &[&str]) -> Result<(), SendError> {
+        let queue = named("that of this queue", queue)?;
+        let patterns = patterns.iter().map(|pattern| named("this pattern", pattern));
+        let patterns: Vec<ShortString> = patterns.collect::<Result<_, _>>()?;
+        let declaration = self.inner.declare().await?;
+        let declared = async {
+            declaration.exchange().await?;
+            declaration.queue(queue, patterns).await
+        };
+        declared.await.map_err(|error| self.inner.refused(&error))
+    }
+
+    /// A consumer of a queue, on a connection of its own. Listeners of one queue share its events.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], where the name is none.
+    pub fn listen(&self, queue: impl Into<String>) -> Result<Listener, Unusable> {
+        let queue = queue.into();
+        is_name("queue", &queue)?;
+        Ok(Listener::new(self.inner.server.clone(), self.inner.settings.connect_within, queue))
+    }
+}
+
+impl fmt::Debug for Amqp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Amqp").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// What events are sent on.
+    async fn sender(&self) -> Result<Arc<Sender>, SendError> {
+        let (server, exchange) = (self.server.clone(), self.exchange.clone());
+        let within = self.settings.connect_within;
+        let connect = async move {
+            let connection = Connection::make(&server, within).await?;
+            Ok::<_, String>(Arc::new(Sender::new(connection, exchange)))
+        };
+        // The connection has its own end, which names the server.
+        let at_the_latest = within.saturating_add(Duration::from_secs(1));
+        self.link.get(|sender| sender.line().is_alive(), at_the_latest, connect).await
+    }
+
+    /// A channel for what is declared: a refusal ends it, and harms no send.
+    async fn declare(&self) -> Result<Declaration, SendError> {
+        let sender = self.sender().await?;
+        let line = sender.line().clone();
+        let channel = line.channel().await.map_err(|error| self.refused(&error))?;
+        Ok(Declaration { exchange: self.exchange.clone(), channel, line })
+    }
+
+    fn refused(&self, error: &Unanswered) -> SendError {
+        error.about(&format!("the exchange {} of {}", self.exchange, self.server))
+    }
+}
+
+struct Declaration {
+    exchange: ShortString,
+    channel: Channel,
+    line: Line,
+}
+
+impl Declaration {
+    async fn exchange(&self) -> Result<(), Unanswered> {
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let (name, none) = (self.exchange.clone(), FieldTable::default());
+        self.line.answer(self.channel.exchange_declare(name, ExchangeKind::Topic, durable, none)).await
+    }
+
+    async fn queue(&self, queue: ShortString, patterns: Vec<ShortString>) -> Result<(), Unanswered> {
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let none = FieldTable::default;
+        self.line.answer(self.channel.queue_declare(queue.clone(), durable, none())).await?;
+        for pattern in patterns {
+            let (queue, exchange) = (queue.clone(), self.exchange.clone());
+            let bind = self.channel.queue_bind(queue, exchange, pattern, QueueBindOptions::default(), none());
+            self.line.answer(bind).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Broker for Amqp {
+    const SYSTEM: &'static str = "rabbitmq";
+
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+        let message = Message::of(event, self.inner.settings.largest)?;
+        let sender = self.inner.sender().await?;
+        sender.send((event.source_system().to_owned(), event.id().to_string()), message).await
+    }
+
+    fn destination(&self, event: &Facts<Untyped>) -> Option<Cow<'_, str>> {
+        Some(destination(&[&self.inner.settings.exchange, event.event_type()]).into())
+    }
+}
+
+/// The conventions' name of a destination: exchange, routing key and queue, as far as there are any.
+fn destination(parts: &[&str]) -> String {
+    let parts = parts.iter().copied().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(":")
+}

@@ -1,0 +1,69 @@
+//! What a program decides: which exchange, how long to wait for the server, how large a message may be, and whom to trust.
+
+use std::time::Duration;
+
+use super::address::is_name;
+use crate::broker::Unusable;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
+/// Which exchange, how long to wait for the server, and how large a message may be.
+#[derive(Debug, Clone)]
+#[must_use = "settings do nothing before an adapter has them"]
+pub struct Settings {
+    pub(super) exchange: String,
+    pub(super) connect_within: Duration,
+    pub(super) largest: usize,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
+}
+
+impl Settings {
+    /// The exchange of this name; 3 s to connect, and no message larger than 16 MiB.
+    ///
+    /// A relay waits 10 s for a send where nothing else is said. Stay below it: a send that it gives up counts as an
+    /// attempt, and one that finds the server gone does not.
+    pub fn new(exchange: impl Into<String>) -> Self {
+        Self {
+            exchange: exchange.into(),
+            connect_within: Duration::from_secs(3),
+            largest: 16 * 1024 * 1024,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// How long a connection may take to be made, and the server to answer whatever else than a send it is asked.
+    pub fn connect_within(self, connect_within: Duration) -> Self {
+        Self { connect_within, ..self }
+    }
+
+    /// The most bytes of a payload. What is larger than the server's own `max_message_size` (16 MiB from RabbitMQ 4.0 on,
+    /// 128 MiB before) the server refuses for good, once it has been sent all of it.
+    pub fn largest(self, largest: usize) -> Self {
+        Self { largest, ..self }
+    }
+
+    /// Which authorities an `amqps://` server is checked against, and which certificate it is shown. Where nothing is said,
+    /// the authorities of the system.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Unusable> {
+        is_name("exchange", &self.exchange)?;
+        if self.connect_within.is_zero() {
+            return Err(Unusable::new(
+                "time to connect within",
+                "more than none",
+                format!("{:?}", self.connect_within),
+            ));
+        }
+        if self.largest == 0 {
+            return Err(Unusable::new("most bytes of a payload", "more than none", "0"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Answers: what the server is told of a delivery, also where nobody says anything.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Subject};
+use tokio::sync::mpsc;
+
+use super::Inner;
+use super::connection::Unanswered;
+use super::settings::LONGEST_WAIT;
+use crate::broker::{Answer, SendError};
+
+/// How long a delivery waits that was dropped without a word.
+const UNSAID: Duration = Duration::from_secs(1);
+
+/// The answer to a delivery of JetStream. It waits until the server has taken it in. Dropped, or given up before that, it
+/// gives the delivery back, to come again in a second.
+pub struct Confirm {
+    inner: Arc<Inner>,
+    giving_back: GivingBack,
+    /// Where to answer, until the server has the answer.
+    reply: Option<Subject>,
+    /// When it shall come again where no answer arrives.
+    after: Duration,
+}
+
+impl Confirm {
+    pub(super) fn new(inner: Arc<Inner>, giving_back: GivingBack, reply: Subject) -> Self {
+        Self { inner, giving_back, reply: Some(reply), after: UNSAID }
+    }
+
+    async fn answer(mut self, word: String) -> Result<(), SendError> {
+        let Some(reply) = self.reply.clone() else { return Ok(()) };
+        self.inner.answer(&reply, word).await?;
+        self.reply = None;
+        Ok(())
+    }
+}
+
+impl Answer for Confirm {
+    async fn confirm(self) -> Result<(), SendError> {
+        self.answer("+ACK".to_owned()).await
+    }
+
+    async fn retry(mut self, after: Duration) -> Result<(), SendError> {
+        self.after = after.min(LONGEST_WAIT);
+        let again = again(self.after);
+        self.answer(again).await
+    }
+}
+
+impl Drop for Confirm {
+    fn drop(&mut self) {
+        if let Some(reply) = self.reply.take() {
+            self.giving_back.give_back(reply, self.after);
+        }
+    }
+}
+
+impl fmt::Debug for Confirm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirm").finish_non_exhaustive()
+    }
+}
+
+/// The word for "again", after a while.
+fn again(after: Duration) -> String {
+    match after.as_nanos() {
+        0 => "-NAK".to_owned(),
+        nanos => format!("-NAK {{\"delay\":{nanos}}}"),
+    }
+}
+
+impl Inner {
+    /// Tells the server what became of a delivery, and waits for its answer to that.
+    async fn answer(&self, reply: &Subject, word: String) -> Result<(), SendError> {
+        let connection = self.connection().await?;
+        let answered = connection.ask(reply, HeaderMap::new(), word.into_bytes()).await;
+        answered.map(|_| ()).map_err(|unanswered| match unanswered {
+            Unanswered::Lost => SendError::transient("the connection was lost before the server had answered"),
+            Unanswered::NoResponders => {
+                SendError::transient("the consumer that made this delivery is gone from the server")
+            }
+            Unanswered::Forbidden(why) => SendError::unavailable(why),
+            Unanswered::TooLarge(why) | Unanswered::Silence(why) => SendError::transient(why),
+        })
+    }
+}
+
+/// The way back for deliveries that nobody answers: in the order in which they are dropped, from a task that ends with the
+/// last of them.
+#[derive(Clone)]
+pub(super) struct GivingBack(mpsc::UnboundedSender<(Subject, Duration)>);
+
+impl GivingBack {
+    pub(super) fn start(inner: Arc<Inner>) -> Self {
+        let (tell, mut told) = mpsc::unbounded_channel::<(Subject, Duration)>();
+        tokio::spawn(async move {
+            while let Some((reply, after)) = told.recv().await {
+                // What does not arrive comes again when the server has waited long enough for its answer.
+                if let Ok(connection) = inner.connection().await {
+                    let _ = connection.tell(reply.to_string(), None, again(after)).await;
+                }
+            }
+        });
+        Self(tell)
+    }
+
+    pub(super) fn give_back(&self, reply: Subject, after: Duration) {
+        // Without its task there is no runtime any more.
+        let _ = self.0.send((reply, after));
+    }
+}

@@ -1,0 +1,175 @@
+//! The durable consumer at the server: created where it is missing, left as it is where it is there.
+
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::{AckPolicy, Config, Info};
+use async_nats::jetstream::response::Response;
+use serde_json::json;
+
+use super::connection::Connection;
+use super::stream::{not_understood, refused};
+use crate::broker::SendError;
+
+/// What a listener says of its consumer. What it does not say is as its operator has made it, or else by default.
+#[derive(Debug, Clone)]
+pub(super) struct Durable {
+    pub(super) stream: String,
+    pub(super) name: String,
+    pub(super) prefix: String,
+    /// The pattern behind the prefix.
+    pub(super) only: Option<String>,
+    pub(super) answer_after: Option<Duration>,
+    pub(super) unanswered: Option<u16>,
+}
+
+const ANSWER_AFTER: Duration = Duration::from_secs(30);
+const UNANSWERED: u16 = 100;
+
+impl Durable {
+    /// The consumer as it is at the server, created now where there is none.
+    pub(super) async fn open(&self, connection: &Connection) -> Result<Info, SendError> {
+        let found = match self.look_up(connection).await? {
+            Some(found) => found,
+            None => self.create(connection).await?,
+        };
+        self.check(&found.config).map_err(SendError::permanent)?;
+        Ok(found)
+    }
+
+    fn filter(&self) -> String {
+        format!("{}.{}", self.prefix, self.only.as_deref().unwrap_or(">"))
+    }
+
+    fn wanted(&self) -> Config {
+        Config {
+            durable_name: Some(self.name.clone()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.answer_after.unwrap_or(ANSWER_AFTER),
+            max_ack_pending: i64::from(self.unanswered.unwrap_or(UNANSWERED)),
+            filter_subject: self.filter(),
+            ..Config::default()
+        }
+    }
+
+    async fn look_up(&self, connection: &Connection) -> Result<Option<Info>, SendError> {
+        let answer = connection.api(&format!("CONSUMER.INFO.{}.{}", self.stream, self.name), Vec::new()).await;
+        match serde_json::from_slice::<Response<Info>>(&answer.map_err(|error| self.told(&error))?) {
+            Ok(Response::Ok(info)) => Ok(Some(info)),
+            Ok(Response::Err { error }) if error.error_code() == ErrorCode::CONSUMER_NOT_FOUND => Ok(None),
+            Ok(Response::Err { error }) => Err(refused("consumer", &self.both(), &error)),
+            Err(error) => Err(not_understood("consumer", &self.both(), &error)),
+        }
+    }
+
+    async fn create(&self, connection: &Connection) -> Result<Info, SendError> {
+        // From server 2.10 on, `create` changes none that another listener has created meanwhile.
+        let wanted = json!({ "stream_name": self.stream, "config": self.wanted(), "action": "create" });
+        let verb = format!("CONSUMER.CREATE.{}.{}.{}", self.stream, self.name, self.filter());
+        let answer = connection.api(&verb, wanted.to_string().into_bytes()).await;
+        match serde_json::from_slice::<Response<Info>>(&answer.map_err(|error| self.told(&error))?) {
+            Ok(Response::Ok(info)) => Ok(info),
+            Ok(Response::Err { error }) => Err(refused("consumer", &self.both(), &error)),
+            Err(error) => Err(not_understood("consumer", &self.both(), &error)),
+        }
+    }
+
+    /// What matters of a consumer that somebody else may have made.
+    fn check(&self, found: &Config) -> Result<(), String> {
+        let filters = match found.filter_subject.as_str() {
+            "" => found.filter_subjects.join(", "),
+            one => one.to_owned(),
+        };
+        let filter = self.only.as_ref().map(|_| self.filter());
+        let ack_wait = self.answer_after.filter(|_| found.backoff.is_empty());
+        let pending = self.unanswered.map(i64::from);
+        let differences = [
+            (found.deliver_subject.is_some())
+                .then(|| ("to be a pull consumer".to_owned(), "is a push consumer".to_owned())),
+            (found.ack_policy != AckPolicy::Explicit).then(|| {
+                ("to have an answer for each message".to_owned(), format!("has the ack policy {:?}", found.ack_policy))
+            }),
+            found
+                .headers_only
+                .then(|| ("to hand out whole messages".to_owned(), "hands out their headers only".to_owned())),
+            filter
+                .filter(|wanted| *wanted != filters)
+                .map(|wanted| (format!("to have the filter {wanted}"), format!("has {}", or_none(&filters)))),
+            ack_wait
+                .filter(|wanted| *wanted != found.ack_wait)
+                .map(|wanted| (format!("to wait {wanted:?} for an answer"), format!("waits {:?}", found.ack_wait))),
+            pending
+                .filter(|wanted| *wanted != found.max_ack_pending)
+                .map(|wanted| (format!("to have {wanted} unanswered"), format!("has {}", found.max_ack_pending))),
+        ];
+        let Some((wanted, found)) = differences.into_iter().flatten().next() else { return Ok(()) };
+        Err(format!("the consumer {} was {wanted}, and {found}: change it, or say so here", self.both()))
+    }
+
+    fn both(&self) -> String {
+        format!("{} of the stream {}", self.name, self.stream)
+    }
+
+    /// A refusal, and what was asked for.
+    fn told(&self, error: &SendError) -> SendError {
+        SendError::new(error.kind(), format!("the consumer {}: {}", self.both(), error.reason()))
+    }
+}
+
+fn or_none(filters: &str) -> &str {
+    if filters.is_empty() { "none" } else { filters }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn durable() -> Durable {
+        let (stream, name, prefix) = ("crm".to_owned(), "erp".to_owned(), "crm".to_owned());
+        Durable { stream, name, prefix, only: None, answer_after: None, unanswered: None }
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_operators() {
+        let operators = Config {
+            ack_wait: Duration::from_secs(60),
+            max_ack_pending: 7,
+            max_deliver: 3,
+            filter_subject: "crm.lead.>".to_owned(),
+            description: Some("made by the operator".to_owned()),
+            ..Config::default()
+        };
+        assert_eq!(durable().check(&operators), Ok(()));
+    }
+
+    #[test]
+    fn what_is_said_and_differs_is_refused_with_both() {
+        let only = |only: &str| Durable { only: Some(only.to_owned()), ..durable() };
+        let filtered = Config { filter_subject: "crm.lead.>".to_owned(), ..Config::default() };
+        assert_eq!(only("lead.>").check(&filtered), Ok(()));
+        for (listener, found, wanted) in [
+            (
+                only("invoice.>"),
+                filtered.clone(),
+                "was to have the filter crm.invoice.>, and has crm.lead.>: change it, or say so here",
+            ),
+            (
+                durable(),
+                Config { deliver_subject: Some("x".to_owned()), ..filtered.clone() },
+                "was to be a pull consumer, and is a push consumer: change it, or say so here",
+            ),
+            (
+                durable(),
+                Config { ack_policy: AckPolicy::All, ..filtered.clone() },
+                "was to have an answer for each message, and has the ack policy All: change it, or say so here",
+            ),
+            (
+                Durable { unanswered: Some(1), ..durable() },
+                Config { max_ack_pending: 100, ..filtered },
+                "was to have 1 unanswered, and has 100: change it, or say so here",
+            ),
+        ] {
+            assert_eq!(listener.check(&found), Err(format!("the consumer erp of the stream crm {wanted}")));
+        }
+    }
+}

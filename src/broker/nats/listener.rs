@@ -1,0 +1,114 @@
+//! Listening: a durable consumer's messages as deliveries.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::Confirm;
+use super::durable::Durable;
+use super::pull::Pull;
+use super::settings::check_wait;
+use super::subject::{PATTERN, is_pattern};
+use super::{Inner, Nats};
+use crate::broker::link::Beginning;
+use crate::broker::{Broker, Consumer, Delivery, SendError, SendErrorKind, Unusable};
+
+/// The receiving side: a durable pull consumer with an answer for each message.
+///
+/// What is not answered within [`answer_after`](Self::answer_after) is delivered again, to any listener of the name. What is
+/// dropped without an answer comes again in a second; what a dropped listener had fetched, at once.
+///
+/// The consumer is created where it is missing, and left as it is where it is there: what is not said here is as its operator
+/// has made it. What is said and differs is refused, by [`next`](Consumer::next).
+pub struct Listener {
+    inner: Arc<Inner>,
+    durable: Durable,
+    beginning: Beginning<Pull>,
+    session: Option<Pull>,
+    /// Whether the last session was cut off.
+    interrupted: bool,
+}
+
+impl Listener {
+    pub(super) fn new(inner: Arc<Inner>, name: String) -> Self {
+        let (stream, prefix) = (inner.settings.stream.clone(), inner.settings.prefix.clone());
+        let durable = Durable { stream, name, prefix, only: None, answer_after: None, unanswered: None };
+        Self { inner, durable, beginning: Beginning::default(), session: None, interrupted: false }
+    }
+
+    /// Only event types of this pattern, as subjects have them behind the prefix: `lead.created`, `lead.*`, `lead.>`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], where it is no pattern of subjects.
+    pub fn only(mut self, pattern: impl Into<String>) -> Result<Self, Unusable> {
+        let pattern = pattern.into();
+        if !is_pattern(&pattern) {
+            return Err(Unusable::new("pattern of event types", PATTERN, pattern));
+        }
+        self.durable.only = Some(pattern);
+        Ok(self)
+    }
+
+    /// How long the server waits for an answer before it delivers again: 30 s where nothing is said.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], where it is less than a tenth of a second or more than a year.
+    pub fn answer_after(mut self, answer_after: Duration) -> Result<Self, Unusable> {
+        check_wait("time for an answer", answer_after, Duration::from_millis(100))?;
+        self.durable.answer_after = Some(answer_after);
+        Ok(self)
+    }
+
+    /// How many deliveries may be without an answer at once, over all listeners of the name: 100 where nothing is said.
+    /// With 1, the next event comes only when the one before is answered, so that a retry changes no order.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], where it is none.
+    pub fn unanswered(mut self, unanswered: u16) -> Result<Self, Unusable> {
+        if unanswered == 0 {
+            return Err(Unusable::new("number of unanswered deliveries", "1 or more", "0"));
+        }
+        self.durable.unanswered = Some(unanswered);
+        Ok(self)
+    }
+}
+
+impl Consumer for Listener {
+    type Answer = Confirm;
+
+    async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
+        let session = match &mut self.session {
+            Some(session) => session,
+            None => {
+                let settings = &self.inner.settings;
+                // A look at the consumer, its creation, and a look at what nobody could read.
+                let within = settings.connect_within.saturating_add(settings.answer_within.saturating_mul(4));
+                let begin = Pull::begin(Arc::clone(&self.inner), self.durable.clone(), self.interrupted);
+                let session = self.beginning.session(within, begin).await?;
+                self.interrupted = false;
+                self.session.insert(session)
+            }
+        };
+        match session.next().await {
+            Ok(pulled) => {
+                let answer = Confirm::new(Arc::clone(&self.inner), session.giving_back.clone(), pulled.reply);
+                let delivery = Delivery::new(pulled.event, answer).redelivered(pulled.redelivered);
+                Ok(Some(delivery.from_broker(Nats::SYSTEM, Some(pulled.subject))))
+            }
+            Err(failed) => {
+                self.session = None;
+                self.interrupted = failed.kind() == SendErrorKind::Unreachable;
+                Err(failed)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("durable", &self.durable).finish_non_exhaustive()
+    }
+}

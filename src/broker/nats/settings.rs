@@ -1,0 +1,131 @@
+//! Which stream, who this program is to the server, and how long to wait: checked when an adapter gets them.
+
+use std::time::Duration;
+
+use super::credentials::Credentials;
+use super::subject::{NAME, is_name};
+use crate::broker::Unusable;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
+/// The longest wait that is asked of the server, and the longest that anything here takes.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Which stream, who this program is to the server, and how long to wait for it.
+#[derive(Debug, Clone)]
+#[must_use = "settings do nothing before an adapter has them"]
+pub struct Settings {
+    pub(super) stream: String,
+    pub(super) prefix: String,
+    pub(super) connect_within: Duration,
+    pub(super) answer_within: Duration,
+    pub(super) credentials: Credentials,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
+}
+
+impl Settings {
+    /// The stream of this name, with subjects that begin with its name; 3 s to connect, and 5 s for an answer.
+    ///
+    /// A relay waits 10 s for a send where nothing else is said. Stay below it: a send that it gives up counts as an
+    /// attempt, and one that finds the server gone does not.
+    pub fn new(stream: impl Into<String>) -> Self {
+        let stream = stream.into();
+        Self {
+            prefix: stream.clone(),
+            stream,
+            connect_within: Duration::from_secs(3),
+            answer_within: Duration::from_secs(5),
+            credentials: Credentials::None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// What subjects begin with, in place of the stream's name.
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), ..self }
+    }
+
+    /// How long a connection may take to be made.
+    pub fn connect_within(self, connect_within: Duration) -> Self {
+        Self { connect_within, ..self }
+    }
+
+    /// How long the server may take to answer. Then the attempt has failed.
+    pub fn answer_within(self, answer_within: Duration) -> Self {
+        Self { answer_within, ..self }
+    }
+
+    /// Signs in as a user with a password. The address can say so too.
+    pub fn user(self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { credentials: Credentials::User { name: name.into(), password: password.into() }, ..self }
+    }
+
+    /// Signs in with a token. The address can say so too.
+    pub fn token(self, token: impl Into<String>) -> Self {
+        Self { credentials: Credentials::Token(token.into()), ..self }
+    }
+
+    /// Signs in with the nkey of this seed, `SU...`. The seed stays here: what is sent is a signature.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], where it is no seed of a user. The seed is not shown.
+    ///
+    /// ```
+    /// use integration_automation_patterns::broker::nats::Settings;
+    ///
+    /// let refused = Settings::new("crm").nkey("SUNOSEED").unwrap_err();
+    /// assert!(refused.to_string().starts_with("the nkey is to be the seed of a user, SU..."));
+    /// ```
+    pub fn nkey(self, seed: &str) -> Result<Self, Unusable> {
+        Ok(Self { credentials: Credentials::of_seed(seed)?, ..self })
+    }
+
+    /// Signs in with the text of a `.creds` file, as `nsc` writes it: a JWT, and the seed that signs for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], where either is missing. Neither is shown.
+    ///
+    /// ```
+    /// use integration_automation_patterns::broker::nats::Settings;
+    ///
+    /// let refused = Settings::new("crm").credentials("-----BEGIN NATS USER JWT-----").unwrap_err();
+    /// assert!(refused.to_string().starts_with("the text of the credentials is to be"));
+    /// ```
+    pub fn credentials(self, creds: &str) -> Result<Self, Unusable> {
+        Ok(Self { credentials: Credentials::of_creds(creds)?, ..self })
+    }
+
+    /// Speaks TLS, whatever the scheme of the address says, and nothing else: a server that offers none is refused before a
+    /// word is said to it.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    pub(super) fn check(self) -> Result<Self, Unusable> {
+        is_name(&self.stream).then_some(()).ok_or_else(|| Unusable::new("stream", NAME, &self.stream))?;
+        let is_prefix = self.prefix.split('.').all(is_name) && self.prefix.len() <= LONGEST_PREFIX;
+        is_prefix.then_some(()).ok_or_else(|| Unusable::new("prefix", PREFIX, &self.prefix))?;
+        for (what, wait) in [("time to connect", self.connect_within), ("time to answer", self.answer_within)] {
+            check_wait(what, wait, SHORTEST_WAIT)?;
+        }
+        Ok(self)
+    }
+}
+
+/// Refuses a wait in which nothing can be done, and one that nobody sees the end of.
+pub(super) fn check_wait(what: &'static str, wait: Duration, shortest: Duration) -> Result<(), Unusable> {
+    if (shortest..=LONGEST_WAIT).contains(&wait) {
+        return Ok(());
+    }
+    Err(Unusable::new(what, format!("between {shortest:?} and a year"), format!("{wait:?}")))
+}
+
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_PREFIX: usize = 256;
+const PREFIX: &str = "names of printable ASCII without * > / \\ %, with dots between, 256 bytes at the most";

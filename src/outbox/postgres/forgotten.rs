@@ -1,0 +1,58 @@
+//! Events that are put aside with nothing in their way, found in slices beside the claims: nobody waits for a round.
+
+use std::time::Instant;
+
+use tokio::time::sleep;
+
+use super::super::{KeyAfterFailure, StoreError};
+use super::Outbox;
+use super::front::Front;
+use super::rows::free_forgotten_sql;
+use crate::postgres::{Worker, maybe_at, within};
+
+const DOING: &str = "looking for forgotten events";
+
+/// How many ordering keys are looked at in one transaction.
+const SLICE: i64 = 200;
+
+/// How much longer than a slice the pause after it is.
+const PAUSE: u32 = 4;
+
+impl Outbox {
+    /// Begins a round where one is due: the first slice at once, and the others while claims go on.
+    pub(super) async fn free_forgotten(&self, after_failure: KeyAfterFailure) -> Result<(), StoreError> {
+        if !self.rounds.are_due(after_failure) {
+            return Ok(());
+        }
+        let sql = free_forgotten_sql(after_failure);
+        let (worker, front) = (self.worker.clone(), self.front.clone());
+        let mut began = Instant::now();
+        let mut next = slice(&worker, &front, &sql, "").await?;
+        if next.is_none() {
+            return Ok(());
+        }
+        self.rounds.go_on(async move {
+            while let Some(after) = next {
+                sleep(began.elapsed().saturating_mul(PAUSE)).await;
+                began = Instant::now();
+                next = slice(&worker, &front, &sql, &after).await.unwrap_or_default();
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Looks at some keys, and says after which the next slice begins.
+async fn slice(worker: &Worker, front: &Front, sql: &str, after: &str) -> Result<Option<String>, StoreError> {
+    within(DOING, async {
+        let mut held = worker.hold(DOING).await?;
+        let found = held.link.alone(sql, &[&after, &SLICE]).await;
+        let read = |row: &tokio_postgres::Row| Ok((row.try_get("last")?, maybe_at(row, "due_at")?));
+        let found = found.and_then(|rows| rows.first().map_or(Ok((None, None)), read));
+        let (last, due_at) = found.map_err(|error| StoreError::new(DOING, error))?;
+        held.give_back();
+        front.back_to(due_at);
+        Ok(last)
+    })
+    .await
+}

@@ -1,0 +1,133 @@
+//! The connections that many tasks use in turn: each is made when it is wanted, and made anew when it was lost.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+use tokio_postgres::Error;
+
+use super::dial::{Dial, Leash, Line};
+use super::link::{Begins, Link};
+use super::pooler::{REFUSED, shares_sessions};
+use super::tables::{Place, install};
+use crate::outbox::StoreError;
+use crate::schema::{INSTALLING, Part};
+
+/// How long one piece of work may take that nobody else gives up: longer than the server lets a look last.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// How long a second connection is waited for: a pooler may keep who asks for one waiting.
+const SECOND: Duration = Duration::from_secs(2);
+
+/// One piece of work, which ends: the server may be there and answer no more.
+pub(crate) async fn within<T>(
+    doing: &'static str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match timeout(LONGEST, work).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::new(doing, format!("PostgreSQL did not answer within {LONGEST:?}"))),
+    }
+}
+
+/// A connection for relays, a spare one for whoever finds it in use, and one for people.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    dial: Dial,
+    place: Place,
+    begins: Arc<Begins>,
+    link: Mutex<Option<Link>>,
+    spare: Mutex<Option<Link>>,
+    people: Mutex<Option<Link>>,
+}
+
+impl Worker {
+    /// A worker with its tables.
+    pub(crate) async fn connect(dial: Dial, part: &Part) -> Result<Self, StoreError> {
+        let fault = |error: Error| StoreError::new(INSTALLING, error);
+        let connected = async {
+            let mut first = line(&dial, INSTALLING).await?;
+            let second = timeout(SECOND, line(&dial, INSTALLING)).await.ok().and_then(Result::ok);
+            if let Some(second) = &second
+                && shares_sessions(&first.client, &second.client).await.map_err(fault)?
+            {
+                return Err(StoreError::new(INSTALLING, REFUSED));
+            }
+            install(&mut first.client, part).await?;
+            Ok((Place::of(&first.client).await?, first, second))
+        };
+        let (place, first, second) = within(INSTALLING, connected).await?;
+        let begins = Arc::new(Begins::of(&place));
+        let link = |line| Mutex::new(Some(Link::new(line, Arc::clone(&begins))));
+        let (first, second) = (link(first), second.map_or_else(Mutex::default, link));
+        Ok(Self { dial, place, begins, link: first, spare: second, people: Mutex::default() })
+    }
+
+    /// Where its tables are.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// A connection, for one piece of work. Where the database has no second one to give, or not soon, the work waits for
+    /// the first.
+    pub(crate) async fn hold(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
+        if let Ok(slot) = self.link.try_lock() {
+            return self.link_in(slot, doing).await;
+        }
+        let Ok(spare) = self.spare.try_lock() else {
+            return self.link_in(self.link.lock().await, doing).await;
+        };
+        tokio::select! {
+            biased;
+            slot = self.link.lock() => self.link_in(slot, doing).await,
+            Ok(held) = self.link_in(spare, doing) => Ok(held),
+        }
+    }
+
+    /// The connection of people: what they ask and decide takes its time, and holds no relay up. Where the database has none
+    /// to give, or not soon, one of the others.
+    pub(crate) async fn hold_for_people(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
+        let slot = self.people.lock().await;
+        match timeout(SECOND, self.link_in(slot, doing)).await {
+            Ok(Ok(held)) => Ok(held),
+            _ => self.hold(doing).await,
+        }
+    }
+
+    async fn link_in<'a>(
+        &'a self,
+        mut slot: MutexGuard<'a, Option<Link>>,
+        doing: &'static str,
+    ) -> Result<Held<'a>, StoreError> {
+        let link = match slot.take().filter(|link| !link.line.client.is_closed()) {
+            Some(link) => link,
+            None => Link::new(line(&self.dial, doing).await?, Arc::clone(&self.begins)),
+        };
+        Ok(Held { leash: self.dial.leash(&link.line), slot, link })
+    }
+}
+
+async fn line(dial: &Dial, doing: &'static str) -> Result<Line, StoreError> {
+    dial.line("outbox worker", || {}).await.map_err(|error| StoreError::new(doing, error))
+}
+
+/// One of the worker's connections, in the hands of one piece of work.
+///
+/// Only work that has ended well gives it back. Otherwise (an error, or a caller who waits no longer) it is given up, so
+/// that no statement goes on, no transaction is left open and no dead connection is tried twice: the next piece of work
+/// makes another.
+pub(crate) struct Held<'a> {
+    leash: Leash,
+    slot: MutexGuard<'a, Option<Link>>,
+    pub(crate) link: Link,
+}
+
+impl Held<'_> {
+    pub(crate) fn give_back(self) {
+        let Self { leash, mut slot, link } = self;
+        leash.let_go();
+        *slot = Some(link);
+    }
+}

@@ -1,0 +1,16 @@
+//! What outbox and inbox share in SQLite: the tables' versions, what columns hold, and one file for many tasks.
+
+#[cfg(target_os = "linux")]
+mod bell;
+mod columns;
+mod fault;
+mod file;
+mod install;
+mod shared;
+
+pub(crate) use self::columns::{
+    LAST, after, any_moment, maybe_moment, maybe_text, micros, now, read_row, still_open, text,
+};
+pub(crate) use self::fault::fault;
+pub(crate) use self::install::install;
+pub(crate) use self::shared::{Shared, data_version};

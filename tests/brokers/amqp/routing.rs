@@ -1,0 +1,57 @@
+//! No event is taken for sent that no queue has, and none for refused that one has.
+
+use std::collections::BTreeSet;
+
+use futures_util::StreamExt;
+use integration_automation_patterns::broker::{Broker, SendErrorKind};
+use integration_automation_patterns::state::Dispatched;
+use integration_automation_patterns::{Envelope, Untyped};
+
+use super::RabbitMq;
+use crate::suite::{Server, in_time};
+
+fn event(event_type: &'static str, id: &str) -> Envelope<Dispatched> {
+    Envelope::builder("crm", Untyped::new(event_type, b"{}")).id(id.parse().unwrap()).build().unwrap().dispatch()
+}
+
+/// Sends `count` events, of which each twentieth has no queue, and counts at both sides.
+async fn what_is_confirmed_is_what_the_queue_has(count: usize, in_flight: usize) {
+    let server = RabbitMq::without_a_queue().await;
+    let broker = server.broker(server.address());
+    broker.create_queue(&server.name, &["routed"]).await.unwrap();
+    let sends = (0..count).map(|number| {
+        let broker = &broker;
+        let (event_type, id) = (if number % 20 == 7 { "lost" } else { "routed" }, number.to_string());
+        async move { (broker.send(&event(event_type, &id)).await, event_type, id) }
+    });
+    let sent: Vec<_> = futures_util::stream::iter(sends).buffer_unordered(in_flight).collect().await;
+    let (mut confirmed, mut refused) = (BTreeSet::new(), 0);
+    for (outcome, event_type, id) in sent {
+        match outcome {
+            Ok(()) => assert!(confirmed.insert(id)),
+            Err(error) => {
+                assert_eq!((error.kind(), event_type), (SendErrorKind::Unavailable, "lost"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, count / 20);
+    assert_eq!(server.ids(confirmed.len()).await.into_iter().collect::<BTreeSet<_>>(), confirmed);
+    server.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn with_a_hundred_in_flight_what_is_confirmed_is_what_the_queue_has() {
+    for _ in 0..5 {
+        in_time(what_is_confirmed_is_what_the_queue_has(2000, 100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn with_a_thousand_in_flight_what_is_confirmed_is_what_the_queue_has() {
+    for _ in 0..3 {
+        in_time(what_is_confirmed_is_what_the_queue_has(3000, 1000)).await;
+    }
+}

@@ -1,0 +1,102 @@
+//! The durable consumer: made where it is missing, its operator's where it is there.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, Config, pull, push};
+use integration_automation_patterns::broker::{Broker, Consumer, SendErrorKind};
+
+use super::super::suite::{Server, in_time};
+use super::{JetStream, event};
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn what_an_operator_has_set_stays() {
+    in_time(async {
+        let server = JetStream::fresh().await;
+        let broker = server.broker(server.address());
+        let stream = server.context.get_stream(&server.stream).await.unwrap();
+        let made = pull::Config {
+            durable_name: Some("erp".to_owned()),
+            description: Some("made by the operator".to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: Duration::from_secs(60),
+            max_deliver: 3,
+            max_ack_pending: 7,
+            filter_subject: format!("{}.crm.lead.>", server.stream),
+            ..pull::Config::default()
+        };
+        let before = stream.create_consumer(made).await.unwrap().cached_info().config.clone();
+        broker.send(&event("crm.lead.created")).await.unwrap();
+        let mut listener = broker.listen("erp").unwrap().only("crm.lead.>").unwrap();
+        assert!(listener.next().await.unwrap().is_some());
+        assert_eq!(stream.consumer_info("erp").await.unwrap().config, before);
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn what_is_said_and_differs_is_refused_with_both_and_changes_nothing() {
+    in_time(async {
+        let server = JetStream::fresh().await;
+        let broker = server.broker(server.address());
+        let stream = &server.stream;
+        broker.send(&event("crm.lead.created")).await.unwrap();
+        let mut leads = broker.listen("erp").unwrap().only("crm.lead.>").unwrap();
+        drop(leads.next().await.unwrap());
+        let refused = broker.listen("erp").unwrap().only("crm.order.>").unwrap().next().await.unwrap_err();
+        assert_eq!(refused.kind(), SendErrorKind::Permanent);
+        let told = format!(
+            "the consumer erp of the stream {stream} was to have the filter {stream}.crm.order.>, and has \
+             {stream}.crm.lead.>: change it, or say so here"
+        );
+        assert_eq!(refused.reason(), told);
+        assert_eq!(leads.next().await.unwrap().unwrap().facts().event_type(), "crm.lead.created", "the first goes on");
+
+        let push = push::Config {
+            durable_name: Some("push".to_owned()),
+            deliver_subject: "somewhere".to_owned(),
+            ..push::Config::default()
+        };
+        let found = server.context.get_stream(stream).await.unwrap();
+        let before: Config = found.create_consumer(push).await.unwrap().cached_info().config.clone();
+        let refused = broker.listen("push").unwrap().next().await.unwrap_err();
+        assert!(refused.reason().contains("was to be a pull consumer, and is a push consumer"), "{refused}");
+        assert_eq!(found.consumer_info("push").await.unwrap().config, before);
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn a_consumer_that_is_deleted_is_made_anew() {
+    in_time(async {
+        let server = JetStream::fresh().await;
+        let broker = server.broker(server.address());
+        let mut listener = broker.listen("erp").unwrap();
+        broker.send(&event("crm.lead.created")).await.unwrap();
+        drop(listener.next().await.unwrap());
+        server.context.get_stream(&server.stream).await.unwrap().delete_consumer("erp").await.unwrap();
+        while listener.next().await.is_err() {}
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn settings_are_tried_where_they_are_made() {
+    let broker = JetStream::without_a_stream().await.broker(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+    let listener = || broker.listen("erp").unwrap();
+    for pattern in ["", "a..b", "a b", "a.>.b"] {
+        let refused = listener().only(pattern).unwrap_err().to_string();
+        assert!(refused.contains(&format!("found {pattern:?}")), "{refused}");
+    }
+    for wait in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+        let refused = listener().answer_after(wait).unwrap_err().to_string();
+        assert!(refused.contains("between 100ms and a year"), "{refused}");
+    }
+    assert!(listener().unanswered(0).is_err());
+}

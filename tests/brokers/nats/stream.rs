@@ -1,0 +1,115 @@
+//! The stream: created, looked at, left alone; and what it has lost is sent again.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use integration_automation_patterns::broker::{Broker, SendErrorKind};
+use integration_automation_patterns::{Envelope, Untyped};
+
+use super::super::suite::{Server, in_time, refusal};
+use super::{JetStream, event};
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn a_duplicate_that_the_stream_has_lost_is_stored_again_and_once() {
+    in_time(async {
+        let server = JetStream::fresh().await;
+        let broker = server.broker(server.address());
+        broker.send(&event("crm.lead.created")).await.unwrap();
+        server.context.get_stream(&server.stream).await.unwrap().purge().await.unwrap();
+        for _ in 0..3 {
+            broker.send(&event("crm.lead.created")).await.unwrap();
+        }
+        assert_eq!(server.stored().await, 1);
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn a_duplicate_that_was_consumed_is_no_second_event() {
+    in_time(async {
+        let server = JetStream::without_a_stream().await;
+        let queue = Config {
+            name: server.stream.clone(),
+            subjects: vec![format!("{}.>", server.stream)],
+            retention: RetentionPolicy::WorkQueue,
+            duplicate_window: WINDOW,
+            ..Config::default()
+        };
+        server.context.create_stream(queue).await.unwrap();
+        let broker = server.broker(server.address());
+        broker.create_stream(WINDOW).await.unwrap(); // it will do
+        broker.send(&event("crm.lead.created")).await.unwrap();
+        let stream = server.context.get_stream(&server.stream).await.unwrap();
+        let erp = pull::Config { durable_name: Some("erp".to_owned()), ..pull::Config::default() };
+        let erp = stream.create_consumer(erp).await.unwrap();
+        let mut messages = erp.fetch().max_messages(1).messages().await.unwrap();
+        let message = futures_util::StreamExt::next(&mut messages).await.unwrap().unwrap();
+        message.double_ack().await.unwrap();
+        broker.send(&event("crm.lead.created")).await.unwrap();
+        assert_eq!(server.stored().await, 0, "it has had its effect");
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn a_stream_that_is_there_is_left_as_it_is() {
+    in_time(async {
+        let server = JetStream::without_a_stream().await;
+        let made = |subjects: &str| Config {
+            name: server.stream.clone(),
+            subjects: vec![subjects.to_owned()],
+            max_messages: 1000,
+            max_age: Duration::from_secs(3600),
+            duplicate_window: WINDOW,
+            ..Config::default()
+        };
+        let narrow = format!("{}.crm.>", server.stream);
+        let before = server.context.create_stream(made(&narrow)).await.unwrap().cached_info().config.clone();
+        let refused = server.broker(server.address()).create_stream(WINDOW).await;
+        assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "{refused:?}");
+        let now = server.context.get_stream(&server.stream).await.unwrap().cached_info().config.clone();
+        assert_eq!(now, before);
+        server.context.delete_stream(&server.stream).await.unwrap();
+
+        server.context.create_stream(made(&format!("{}.>", server.stream))).await.unwrap();
+        let broker = server.broker(server.address());
+        broker.create_stream(WINDOW).await.unwrap();
+        for window in [Duration::from_secs(90), Duration::ZERO, Duration::MAX] {
+            let refused = broker.create_stream(window).await;
+            assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "{refused:?}");
+        }
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn what_is_too_large_for_the_stream_alone_is_refused_for_good() {
+    in_time(async {
+        let server = JetStream::without_a_stream().await;
+        let small = Config {
+            name: server.stream.clone(),
+            subjects: vec![format!("{}.>", server.stream)],
+            max_message_size: 400,
+            ..Config::default()
+        };
+        server.context.create_stream(small).await.unwrap();
+        let broker = server.broker(server.address());
+        let event =
+            |body: &[u8]| Envelope::builder("crm", Untyped::new("crm.lead.created", body)).build().unwrap().dispatch();
+        let refused = broker.send(&event(&[b'x'; 400])).await;
+        assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "{refused:?}");
+        broker.send(&event(b"{}")).await.unwrap();
+        server.remove().await;
+    })
+    .await;
+}

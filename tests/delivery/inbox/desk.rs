@@ -1,0 +1,107 @@
+//! What people ask of an inbox, and decide: counts, dead letters, what waits for a delivery that never comes, retention.
+
+use super::*;
+use integration_automation_patterns::DeliveryStatus::{Failed, Processed, Retrying, Skipped};
+
+fn decision() -> Decision {
+    Decision::new("on-call", "the account exists now").unwrap()
+}
+
+fn fails(connection: &mut Connection, id: &str, fault: Fault) {
+    let _told = sqlite::process(connection, Broker::default().deliver(id), &rules(), |_, _| Err(fault)).unwrap();
+}
+
+#[tokio::test]
+async fn a_person_takes_a_dead_letter_up_again_or_gives_it_up() {
+    let (mut connection, broker) = (database(), Broker::default());
+    for text in ["1", "2"] {
+        let fault = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::permanent("no such account"));
+        let _dead = sqlite::process(&mut connection, broker.deliver(text), &rules(), fault).unwrap();
+    }
+    let again = sqlite::redrive(begin(&mut connection), "crm", &id("1"), decision(), &rules()).unwrap().unwrap();
+    assert_eq!((again.event().attempts(), again.event().redriven().map(Decision::by)), (1, Some("on-call")));
+    effect(again.transaction(), again.event());
+    let _no_broker_waits = again.commit().unwrap();
+    assert_eq!(effects(&connection), 1);
+
+    assert!(sqlite::discard(&mut connection, "crm", &id("2"), decision(), &AuditTrail::silent()).unwrap());
+    assert!(!sqlite::discard(&mut connection, "crm", &id("2"), decision(), &AuditTrail::silent()).unwrap(), "once");
+    assert!(sqlite::redrive(begin(&mut connection), "crm", &id("2"), decision(), &rules()).unwrap().is_none());
+    assert_eq!(sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(), 0);
+}
+
+/// Its broker has dropped it, by a limit of its own: no delivery ever ends it.
+fn stall(connection: &mut Connection, id: &str) {
+    fails(connection, id, Fault::transient("locked"));
+    connection.execute("UPDATE inbox_event SET received_at = received_at - 100000000 WHERE id = ?1", [id]).unwrap();
+}
+
+#[test]
+fn what_its_broker_has_dropped_is_counted_and_listed() {
+    let mut connection = database();
+    for id in ["dropped", "dropped too"] {
+        stall(&mut connection, id);
+    }
+    fails(&mut connection, "young", Fault::transient("locked"));
+    fails(&mut connection, "dead", Fault::permanent("no such account"));
+    connection.execute("UPDATE inbox_event SET received_at = 0 WHERE id = 'dead'", []).unwrap();
+    let _told = sqlite::process(&mut connection, Broker::default().deliver("had"), &rules(), |_, _| Ok(())).unwrap();
+
+    let horizon = RetryPolicy::DEFAULT.horizon();
+    let counts = sqlite::counts(&connection, horizon).unwrap();
+    assert_eq!([Processed, Retrying, Failed, Skipped].map(|status| counts.of(status)), [1, 3, 1, 0]);
+    assert_eq!(counts.stalled, 2, "what may yet come is not among them, nor is the dead letter");
+
+    let listed = |filter: &Filter, limit| {
+        let stalled = sqlite::stalled(&connection, filter, horizon, limit).unwrap();
+        stalled.iter().map(|stalled| stalled.event.id().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&Filter::default(), 10), ["dropped", "dropped too"]);
+    assert_eq!(listed(&Filter::default(), 1), ["dropped"], "the oldest first");
+    assert_eq!(listed(&Filter::id(id("dropped too")), 10), ["dropped too"]);
+    let other = Filter { reason_contains: Some("refused".to_owned()), ..Filter::default() };
+    assert!(listed(&other, 10).is_empty());
+    let found = sqlite::stalled(&connection, &Filter::default(), horizon, 1).unwrap();
+    assert_eq!(found[0].event.failure().map(|failure| failure.reason.as_str()), Some("locked"));
+    assert_eq!(found[0].event.payload().bytes(), b"dropped", "with its payload");
+}
+
+#[test]
+fn what_its_broker_has_dropped_is_redriven_or_discarded() {
+    let mut connection = database();
+    for id in ["1", "2", "3"] {
+        stall(&mut connection, id);
+    }
+    let again = sqlite::redrive(begin(&mut connection), "crm", &id("1"), decision(), &rules()).unwrap().unwrap();
+    assert_eq!((again.event().attempts(), again.event().redriven().map(Decision::by)), (1, Some("on-call")));
+    effect(again.transaction(), again.event());
+    let _no_broker_waits = again.commit().unwrap();
+    assert!(sqlite::discard(&mut connection, "crm", &id("2"), decision(), &AuditTrail::silent()).unwrap());
+    let again = sqlite::redrive(begin(&mut connection), "crm", &id("3"), decision(), &rules()).unwrap().unwrap();
+    assert!(matches!(again.fail(Fault::permanent("no such account")), Ok(Handled::Dead(_))));
+
+    let counts = sqlite::counts(&connection, Duration::ZERO).unwrap();
+    assert_eq!([Processed, Retrying, Failed, Skipped].map(|status| counts.of(status)), [1, 0, 1, 1]);
+    assert!(sqlite::stalled(&connection, &Filter::default(), Duration::ZERO, 10).unwrap().is_empty());
+    for id in ["1", "2", "3"] {
+        let late = sqlite::process(&mut connection, Broker::default().deliver(id), &rules(), |_, _| panic!("{id}"));
+        assert!(matches!(late, Ok(Handled::Duplicate(_))), "the broker had not dropped it after all: {late:?}");
+    }
+    assert_eq!(effects(&connection), 1);
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_window_is_forgotten() {
+    let (mut connection, broker) = (database(), Broker::default());
+    for text in ["1", "2", "3"] {
+        let _told = sqlite::process(&mut connection, broker.deliver(text), &rules(), |_, _| Ok(())).unwrap();
+    }
+    let fault = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::permanent("no such account"));
+    let _dead = sqlite::process(&mut connection, broker.deliver("dead"), &rules(), fault).unwrap();
+    assert_eq!(sqlite::forget(&connection, &rules(), 100).unwrap(), 0);
+    connection.execute("UPDATE inbox_event SET received_at = 0 WHERE id <> '3'", []).unwrap();
+    assert_eq!(sqlite::forget(&connection, &rules(), 1).unwrap(), 1, "in batches");
+    assert_eq!(sqlite::forget(&connection, &rules(), 100).unwrap(), 1);
+    let left: i64 = connection.query_row("SELECT count(*) FROM inbox_event", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 2, "what is young, and the dead letter");
+}

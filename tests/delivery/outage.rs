@@ -1,0 +1,106 @@
+//! Outages: what the broker refuses of everything spends no attempt, is told in a line, and stops nothing else.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use integration_automation_patterns::broker::SendError;
+use integration_automation_patterns::outbox::Desk;
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+
+use crate::broker::{Does, Scripted};
+use crate::relay::{relay, run_until, settings};
+use crate::suite::*;
+
+const FAR: Duration = Duration::from_secs(3600);
+
+fn of_type(event_type: &str, id: &str) -> Envelope<Pending> {
+    let builder = Envelope::builder("crm", Untyped::new(event_type.to_owned(), b"{}")).id(id.parse().unwrap());
+    builder.retry_policy(at_once(3)).build().unwrap()
+}
+
+/// Two hundred of one type, whose queue is full, before a hundred of another.
+pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type<D: Database>() {
+    let database = D::fresh().await;
+    let invoices = (0..200).map(|number| of_type("erp.invoice.issued", &format!("invoice-{number}")));
+    let leads = (0..100).map(|number| of_type("crm.lead.created", &format!("lead-{number}")));
+    database.enqueue(invoices.chain(leads).collect(), true).await;
+    let refusals = Arc::new(AtomicUsize::new(0));
+    // The queue has room once all else is delivered, and it was full for more sends than would have spent every budget.
+    let broker = Scripted::new({
+        let (leads, refusals) = (AtomicUsize::new(0), Arc::clone(&refusals));
+        move |id, _| {
+            if id.starts_with("lead") {
+                leads.fetch_add(1, Ordering::SeqCst);
+                return Does::Confirm;
+            }
+            let full = leads.load(Ordering::SeqCst) < 100 || refusals.load(Ordering::SeqCst) < 700;
+            if full {
+                refusals.fetch_add(1, Ordering::SeqCst);
+                return Does::Answer(SendError::unavailable("the queue is full"));
+            }
+            Does::Confirm
+        }
+    });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let relay = relay(&database, &broker, settings()).watch({
+        let told = Arc::clone(&told);
+        move |incident| told.lock().unwrap().push(incident.to_string())
+    });
+    let summary = run_until::<D>(&relay, broker.confirms(300)).await;
+    assert_eq!((summary.acknowledged, summary.failed, summary.retrying), (300, 0, 0), "{summary:?}");
+    let first: Vec<String> = broker.confirmed().into_iter().take(100).collect();
+    assert!(first.iter().all(|id| id.starts_with("lead")), "the other type did not wait: {first:?}");
+    for number in [0, 1, 199] {
+        let found = status(&database, &format!("invoice-{number}")).await;
+        assert_eq!(found, (DeliveryStatus::Acknowledged, 1));
+    }
+    let told = told.lock().unwrap().clone();
+    assert_eq!(told[0], "the broker takes no erp.invoice.issued, and the relay pauses: the queue is full");
+    assert!(told[1].starts_with("the broker takes erp.invoice.issued again, after "), "{told:?}");
+    assert_eq!(told.len(), 2, "one outage is a line and its end: {told:?}");
+    assert_balanced(&database).await;
+}
+
+pub(crate) async fn a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing<D: Database>() {
+    let database = D::fresh().await;
+    database.enqueue(vec![of_type("erp.invoice.issued", "1"), of_type("crm.lead.created", "2")], true).await;
+    let broker = Scripted::new(|id, _| match id {
+        "1" => Does::Answer(SendError::unavailable("the stream is missing").retry_after(FAR)),
+        _ => Does::Confirm,
+    });
+    let summary = relay(&database, &broker, settings()).run_until_idle(std::future::pending()).await;
+    assert_eq!((summary.acknowledged, summary.failed), (1, 0));
+    assert_eq!(broker.sends("1"), 1, "the pause is as long as the broker asks");
+    assert_eq!(status(&database, "1").await, (DeliveryStatus::Pending, 0));
+}
+
+pub(crate) async fn the_next_attempt_waits_as_long_as_the_broker_asks<D: Database>() {
+    let database = D::fresh().await;
+    database.enqueue(vec![impatient("1", 3)], true).await;
+    let broker = Scripted::new(|_, _| Does::Answer(SendError::transient("locked").retry_after(FAR)));
+    let summary = relay(&database, &broker, settings()).run_until_idle(std::future::pending()).await;
+    assert_eq!((summary.claimed, summary.retrying), (1, 1));
+    let waiting = database.outbox().waiting(&Default::default(), 10).await.unwrap();
+    let wait = waiting[0].due_at.signed_duration_since(Utc::now());
+    assert!(wait > TimeDelta::minutes(50), "its policy says at once, and the broker an hour: {wait}");
+    assert_balanced(&database).await;
+}
+
+/// Half of the sends, or all but one, have no end; the others go on in the room that is left.
+pub(crate) async fn sends_that_hang_leave_the_rest_of_the_room_to_the_others<D: Database>() {
+    for hanging in [10, 19] {
+        let database = D::fresh().await;
+        let hung = (0..hanging).map(|number| impatient(&format!("hung-{number}"), 3));
+        let healthy = (0..100).map(|number| impatient(&format!("{number}"), 3));
+        database.enqueue(hung.chain(healthy).collect(), true).await;
+        let broker = Scripted::new(|id, _| if id.starts_with("hung") { Does::Hang } else { Does::Confirm });
+        let settings = settings().in_flight(20).send_timeout(FAR).grace(Duration::ZERO);
+        let relay = relay(&database, &broker, settings);
+        let summary = run_until::<D>(&relay, broker.confirms(100)).await;
+        assert_eq!(summary.acknowledged, 100, "{hanging} hang");
+        assert!(broker.most() <= 20);
+    }
+}

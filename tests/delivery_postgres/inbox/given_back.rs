@@ -1,0 +1,100 @@
+//! Whatever ends `process` without a word to the broker lets go of the delivery, and leaves a connection that is usable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio_postgres::Transaction;
+
+use super::*;
+
+/// An answer that counts those that were dropped, rather than given.
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Answer for Dropped {
+    async fn confirm(self) -> Result<(), SendError> {
+        unreachable!("nobody tells the broker")
+    }
+    async fn retry(self, _after: Duration) -> Result<(), SendError> {
+        unreachable!("nobody tells the broker")
+    }
+}
+
+fn counted(id: &str, again: bool) -> (Delivery<Dropped>, Arc<AtomicUsize>) {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    (Delivery::new(event(id), Dropped(Arc::clone(&dropped))).redelivered(again), dropped)
+}
+
+/// An error of the database drops the answer, at whichever statement.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn an_error_drops_the_answer() {
+    let database = with_inbox().await;
+    for sql in ["COMMIT", "COMMIT; BEGIN", "SELECT pg_terminate_backend(pg_backend_pid())"] {
+        for again in [false, true] {
+            let mut client = database.session().await;
+            let (delivery, dropped) = counted(&format!("{sql} {again}"), again);
+            let effect = async |transaction: &Transaction<'_>, _: &Envelope<_>| {
+                transaction.batch_execute(sql).await?;
+                Ok(())
+            };
+            assert!(inbox::postgres::process(&mut client, delivery, &rules(), effect).await.is_err());
+            assert_eq!(dropped.load(Ordering::Relaxed), 1, "{sql}");
+            let (delivery, dropped) = counted("next", again);
+            let next = inbox::postgres::process(&mut client, delivery, &rules(), async |_, _| Ok(())).await;
+            assert_eq!(next.is_err(), client.is_closed(), "the connection is usable, or says that it is not");
+            drop(next);
+            assert_eq!(dropped.load(Ordering::Relaxed), 1, "{sql}");
+        }
+    }
+}
+
+/// One that is cancelled, before its effect, in it or after it, drops the answer; nothing of it is stored but that an attempt
+/// was begun, and the connection has no transaction left open.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_process_that_is_cancelled_drops_the_answer_and_leaves_no_transaction_open() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    for again in [false, true] {
+        // After each number of polls, up to the whole.
+        for polls in 1.. {
+            let id = format!("{again} {polls}");
+            let (delivery, dropped) = counted(&id, again);
+            let rules = at_once(1);
+            let mut process =
+                Box::pin(inbox::postgres::process(&mut client, delivery, &rules, async |transaction, event| {
+                    transaction.execute("INSERT INTO effect VALUES ($1)", &[&event.id().to_string()]).await?;
+                    Ok(())
+                }));
+            let mut polled = 0;
+            let ended = std::future::poll_fn(|context| {
+                polled += 1;
+                match process.as_mut().poll(context) {
+                    Poll::Ready(handled) => Poll::Ready(Some(handled)),
+                    Poll::Pending if polled == polls => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                }
+            });
+            let ended = ended.await;
+            drop(process);
+            if ended.is_some() {
+                assert!(matches!(ended, Some(Ok(Handled::Processed(_)))), "{ended:?}");
+                break;
+            }
+            assert_eq!(dropped.load(Ordering::Relaxed), 1, "{id}");
+            // It would be part of a transaction that was left open, and nobody else would see it.
+            client.execute("INSERT INTO effect VALUES ('after')", &[]).await.unwrap();
+            assert_eq!(database.value("SELECT count(*) FROM effect WHERE id = 'after'").await, 1, "{id}");
+            database.sql("DELETE FROM effect WHERE id = 'after'").await;
+            let both = "SELECT count(*) FROM effect FULL JOIN (SELECT id FROM inbox_event WHERE status = 'processed') had \
+                        USING (id) WHERE effect.id IS NULL OR had.id IS NULL";
+            assert_eq!(database.value(both).await, 0, "{id}: the effect and its memory, or neither");
+        }
+    }
+}
