@@ -86,10 +86,11 @@ impl ConsumerContext for Callbacks {
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         let Err(error) = result else { return };
-        // There was nothing to commit; or the group is being shared out, and who gets the partition reads on from before.
+        // There was nothing to commit; the group is being shared out, and who gets the partition reads on from before; or the
+        // client has ended, and says so itself.
         if matches!(
             error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::NoOffset | RDKafkaErrorCode::RebalanceInProgress)
+            Some(RDKafkaErrorCode::NoOffset | RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::Fatal)
         ) {
             return;
         }

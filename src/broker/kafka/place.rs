@@ -139,8 +139,13 @@ pub(super) fn go(member: &Member, topic: &str, places: &[Place]) -> Result<bool,
         }
         RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&offsets)?,
     }
-    // So the group has a place from the beginning on, and a loss is told once.
-    consumer.store_offsets(&offsets)?;
+    // So the group has a place from the beginning on, and a loss is told once. Where it only goes on, what was handed out last
+    // may have no answer yet.
+    let mut moved = TopicPartitionList::new();
+    for place in places.iter().filter(|place| place.why != Why::GoesOn) {
+        moved.add_partition_offset(topic, place.partition, Offset::Offset(place.offset))?;
+    }
+    consumer.store_offsets(&moved)?;
     Ok(true)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use integration_automation_patterns::broker::kafka::{Confirm, Group, Kafka, Listener, Settings};
 use integration_automation_patterns::broker::{Consumer, Delivery};
+use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
 use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
 use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Dispatched;
@@ -120,6 +121,17 @@ impl Cluster {
 
     pub(super) fn foreign_producer(&self) -> FutureProducer {
         self.config().create().unwrap()
+    }
+
+    /// Sends an event to this very partition.
+    pub(super) async fn send_to(&self, partition: i32, id: &str) {
+        let event = CloudEvent::of(&event(id, ""));
+        let headers = event.headers(Binding::Kafka);
+        let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key: &key, value: Some(&*value) })
+        });
+        let record = FutureRecord::<(), _>::to(&self.topic).partition(partition).payload(event.data()).headers(headers);
+        self.foreign_producer().send(record, Duration::from_secs(5)).await.unwrap();
     }
 
     /// Deletes what lies before an offset, as retention does.

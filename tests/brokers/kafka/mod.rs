@@ -2,6 +2,7 @@
 
 mod cluster;
 mod faults;
+mod groups;
 mod mock;
 mod receiving;
 #[cfg(feature = "tls")]
