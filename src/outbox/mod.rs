@@ -46,7 +46,7 @@ assert_impl_all!(Claim: Send, Sync);
 assert_not_impl_any!(Claim: Clone);
 assert_not_impl_any!(Settlement: Clone);
 
-/// What a relay needs of a database. The stores of this crate implement it: [`sqlite::Outbox`] and
+/// What a relay needs of a database. The stores of this crate implement it: `sqlite::Outbox` and
 /// `postgres::Outbox`, one in each module.
 pub trait Store: Send + Sync + 'static {
     /// Claims up to `order.limit` due events, the one that has waited longest first, and counts an attempt of each.

@@ -12,7 +12,6 @@ use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -121,7 +120,8 @@ impl<S: Store, B: Broker> Relay<S, B> {
     /// for it.
     async fn drive(&self, stop: impl Future<Output = ()> + Send, until_idle: bool) -> Summary {
         let stopped = watch::Sender::new(false);
-        let mut turn = pin!(Turn::new(self).run(stopped.subscribe(), until_idle));
+        // On the heap: it is large, and its caller may have little stack.
+        let mut turn = Box::pin(Turn::new(self).run(stopped.subscribe(), until_idle));
         tokio::select! {
             summary = &mut turn => return summary,
             () = stop => drop(stopped.send_replace(true)),

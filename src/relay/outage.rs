@@ -88,6 +88,8 @@ struct Present {
     since: Instant,
     told: Instant,
     reasons: Vec<String>,
+    /// The last try that failed, in the order in which they were made.
+    last: u64,
 }
 
 /// The pauses for one thing, and what is told of them.
@@ -98,8 +100,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// One more failure. The outage, where it is to be told of.
-    pub(super) fn failed(&mut self, event_type: Option<&str>, reason: &str, asked: Option<Duration>) -> Option<Outage> {
+    /// One more failure, of a try that was made together with those of its number. The outage, where it is to be told of.
+    pub(super) fn failed(
+        &mut self,
+        number: u64,
+        event_type: Option<&str>,
+        reason: &str,
+        asked: Option<Duration>,
+    ) -> Option<Outage> {
         self.pause.longer(asked);
         let now = Instant::now();
         let Some(present) = &mut self.present else {
@@ -110,9 +118,10 @@ impl Watch {
                 failures: 1,
             };
             let reasons = vec![reason.to_owned()];
-            self.present = Some(Present { outage: outage.clone(), since: now, told: now, reasons });
+            self.present = Some(Present { outage: outage.clone(), since: now, told: now, reasons, last: number });
             return Some(outage);
         };
+        present.last = present.last.max(number);
         let outage = &mut present.outage;
         outage.reason.clear();
         outage.reason.push_str(reason);
@@ -129,8 +138,12 @@ impl Watch {
         Some(outage.clone())
     }
 
-    /// The outage that has ended, where one was on.
-    pub(super) fn over(&mut self) -> Option<Outage> {
+    /// A try went well. The outage that has ended, where one was on: not by a try that was made before the last that failed,
+    /// or together with it.
+    pub(super) fn over(&mut self, number: u64) -> Option<Outage> {
+        if self.present.as_ref().is_some_and(|present| number <= present.last) {
+            return None;
+        }
         self.pause.over();
         let Present { outage, since, .. } = self.present.take()?;
         Some(Outage { lasted: Instant::now().saturating_duration_since(since), ..outage })
@@ -145,8 +158,8 @@ mod tests {
     async fn an_outage_is_told_of_with_each_reason_once_a_minute_and_at_its_end() {
         let mut watch = Watch::default();
         let mut told = Vec::new();
-        for _ in 0..130 {
-            told.extend(watch.failed(None, "connection refused", None).map(|outage| outage.to_string()));
+        for number in 0..130 {
+            told.extend(watch.failed(number, None, "connection refused", None).map(|outage| outage.to_string()));
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         assert_eq!(
@@ -157,11 +170,15 @@ mod tests {
                 "the broker cannot be reached for 120s now, in 121 tries: connection refused",
             ]
         );
-        let reset = watch.failed(None, "connection reset", None).map(|outage| outage.to_string());
+        let reset = watch.failed(130, None, "connection reset", None).map(|outage| outage.to_string());
         assert_eq!(reset.as_deref(), Some("the broker cannot be reached for 130s now, in 131 tries: connection reset"));
-        assert_eq!(watch.failed(None, "connection refused", None), None, "told before");
-        assert_eq!(watch.over().map(|outage| (outage.lasted, outage.failures)), Some((Duration::from_secs(130), 132)));
-        assert_eq!(watch.over(), None, "it has ended once");
+        assert_eq!(watch.failed(130, None, "connection refused", None), None, "told before");
+        assert_eq!(watch.over(130), None, "it was on its way with one that failed");
+        assert_eq!(
+            watch.over(131).map(|outage| (outage.lasted, outage.failures)),
+            Some((Duration::from_secs(130), 132))
+        );
+        assert_eq!(watch.over(132), None, "it has ended once");
     }
 
     #[tokio::test(start_paused = true)]

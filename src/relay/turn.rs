@@ -38,7 +38,9 @@ pub(super) struct Turn<'a, S, B> {
     broker: Watch,
     /// What it takes none of for now, by the type of event.
     refused: HashMap<String, Watch>,
-    /// Whether the store answers, by what is asked of it.
+    /// How often the store was asked.
+    asked: u64,
+    /// Whether it answers, by what is asked of it.
     store: HashMap<&'static str, Watch>,
     /// Whether the store may have something to claim.
     hungry: bool,
@@ -90,6 +92,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             cancel: watch::Sender::new(false),
             broker: Watch::default(),
             refused: HashMap::new(),
+            asked: 0,
             store: HashMap::new(),
             hungry: true,
             next_due: None,
@@ -296,10 +299,10 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 return;
             }
         };
-        self.held.remove(&id);
+        let claim_number = self.held.remove(&id).map_or(self.claims, |held| held.claim);
         // The next of its key may be due now.
         self.hungry |= claim.ordering_key().is_some();
-        self.watch(&claim, &outcome);
+        self.watch(claim_number, &claim, &outcome);
         self.unsettled.push(match outcome {
             Outcome::Answered(Ok(())) => claim.acknowledge(),
             Outcome::Answered(Err(error)) => match error.kind() {
@@ -316,27 +319,27 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     /// What an outcome says of the broker: whether it can be reached, and whether it takes events of this type.
-    fn watch(&mut self, claim: &Claim, outcome: &Outcome) {
+    fn watch(&mut self, number: u64, claim: &Claim, outcome: &Outcome) {
         // Of a send without an answer, nobody knows.
         let Outcome::Answered(answer) = outcome else { return };
         let event_type = claim.event().event_type();
         match answer {
             Err(error) if error.kind() == SendErrorKind::Unreachable => {
-                let outage = self.broker.failed(None, error.reason(), error.wait());
+                let outage = self.broker.failed(number, None, error.reason(), error.wait());
                 return outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unreachable(outage)));
             }
             Err(error) if error.kind() == SendErrorKind::Unavailable => {
                 let watch = self.refused.entry(event_type.to_owned()).or_default();
-                let outage = watch.failed(Some(event_type), error.reason(), error.wait());
+                let outage = watch.failed(number, Some(event_type), error.reason(), error.wait());
                 outage.into_iter().for_each(|outage| self.relay.report(&Incident::Unavailable(outage)));
             }
             Err(_) => {}
             Ok(()) => {
-                let ended = self.refused.remove(event_type).and_then(|mut watch| watch.over());
+                let ended = self.refused.get_mut(event_type).and_then(|watch| watch.over(number));
                 ended.into_iter().for_each(|outage| self.relay.report(&Incident::Over(outage)));
             }
         }
-        let ended = self.broker.over();
+        let ended = self.broker.over(number);
         ended.into_iter().for_each(|outage| self.relay.report(&Incident::Over(outage)));
     }
 
@@ -401,10 +404,11 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     /// What the store answered; nothing where it failed, which is reported, and makes the next call wait.
     fn answer<T>(&mut self, answer: Option<Result<T, StoreError>>, doing: &'static str) -> Option<T> {
+        self.asked = self.asked.saturating_add(1);
         let watch = self.store.entry(doing).or_default();
         let incident = match answer {
             Some(Ok(value)) => {
-                if let Some(Outage { lasted, failures, .. }) = watch.over() {
+                if let Some(Outage { lasted, failures, .. }) = watch.over(self.asked) {
                     self.relay.report(&Incident::StoreOver { doing, lasted, failures });
                 }
                 return Some(value);
@@ -412,7 +416,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             Some(Err(error)) => Incident::Store(error),
             None => Incident::StoreTimeout(doing),
         };
-        if watch.failed(None, &incident.to_string(), None).is_some() {
+        if watch.failed(self.asked, None, &incident.to_string(), None).is_some() {
             self.relay.report(&incident);
         }
         None

@@ -54,7 +54,8 @@ enum State {
 impl Connection {
     /// Without recovery: what was on its way is known to nobody, and so its end is told to each send.
     pub(super) async fn make(server: &Server, within: Duration) -> Result<Self, String> {
-        match timeout(within, Self::try_to_make(server, within)).await {
+        // In a place of its own, so that what may have to connect is no larger for it.
+        match timeout(within, Box::pin(Self::try_to_make(server, within))).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(format!("{server}: {}", reason(&*error))),
             Err(_) => Err(format!("{server}: no connection within {within:?}")),

@@ -14,7 +14,7 @@ use crate::inbox::intake::undelivered;
 use crate::inbox::{Counts, First, Rules, Stalled};
 use crate::outbox::columns::Row;
 use crate::outbox::{DeadLetter, Filter, StoreError};
-use crate::sqlite::{any_moment, micros, now, read_row};
+use crate::sqlite::{any_moment, fault, micros, now, read_row};
 use crate::{AnyEnvelope, Decision, EventId};
 
 /// How much the inbox holds, in each state. It reads every row; `stalled_after` is the age of the events that it counts as
@@ -43,7 +43,7 @@ pub fn counts(connection: &Connection, stalled_after: Duration) -> Result<Counts
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
-    Counts::of_rows(work().map_err(|error| StoreError::new(COUNTING, error))?)
+    Counts::of_rows(work().map_err(|error| fault(COUNTING, error))?)
 }
 
 /// The moment that was so long ago, by the database's clock.
@@ -69,7 +69,7 @@ pub fn forget(connection: &Connection, rules: &Rules, limit: usize) -> Result<u6
             .execute(params![micros(before), i64::try_from(limit).unwrap_or(i64::MAX)])?;
         Ok(u64::try_from(gone).unwrap_or(u64::MAX))
     };
-    work().map_err(|error: rusqlite::Error| StoreError::new("forgetting old events", error))
+    work().map_err(|error: rusqlite::Error| fault("forgetting old events", error))
 }
 
 /// The dead letters of the inbox that a filter names, the oldest first.
@@ -79,7 +79,7 @@ pub fn forget(connection: &Connection, rules: &Rules, limit: usize) -> Result<u6
 /// What the database answers.
 pub fn dead_letters(connection: &Connection, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
     let rows = list(connection, "failed", filter, DateTime::<Utc>::MAX_UTC, limit);
-    Ok(desk::dead_letters(rows.map_err(|error| StoreError::new("listing dead letters", error))?))
+    Ok(desk::dead_letters(rows.map_err(|error| fault("listing dead letters", error))?))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first received longer ago than `age`, the oldest
@@ -95,7 +95,7 @@ pub fn stalled(
     limit: usize,
 ) -> Result<Vec<Stalled>, StoreError> {
     let rows = since(connection, age).and_then(|before| list(connection, "retrying", filter, before, limit));
-    Ok(desk::stalled(rows.map_err(|error| StoreError::new("listing stalled events", error))?))
+    Ok(desk::stalled(rows.map_err(|error| fault("listing stalled events", error))?))
 }
 
 /// Rows in a state, and received at this time or before, with that time.
@@ -143,7 +143,7 @@ pub fn redrive<'c>(
     decision: Decision,
     rules: &Rules,
 ) -> Result<Option<First<Transaction<'c>, ()>>, StoreError> {
-    let fault = |error: rusqlite::Error| StoreError::new("redriving a dead letter", error);
+    let fault = |error: rusqlite::Error| fault("redriving a dead letter", error);
     transaction.set_drop_behavior(DropBehavior::Rollback);
     let Some(row) = find_row(&transaction, source_system, &id.to_string()).map_err(fault)? else { return Ok(None) };
     let Some(dead) = undelivered(row) else { return Ok(None) };
@@ -185,7 +185,7 @@ pub fn discard(
         trail.record(Action::Discard, &gone, gone.status(), at);
         Ok(true)
     };
-    work().map_err(|error: rusqlite::Error| StoreError::new("discarding a dead letter", error))
+    work().map_err(|error: rusqlite::Error| fault("discarding a dead letter", error))
 }
 
 #[cfg(test)]

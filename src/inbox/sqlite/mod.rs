@@ -92,7 +92,7 @@ const RELEASE: &str = "RELEASE inbox_effect";
 const ROLLBACK: &str = "ROLLBACK TO inbox_effect";
 
 fn fault(error: rusqlite::Error) -> StoreError {
-    StoreError::new(RECEIVING, error)
+    database::fault(RECEIVING, error)
 }
 
 /// Takes a delivery in; `begun`, where its attempt is counted already.
@@ -298,7 +298,7 @@ fn store<A>(connection: &mut Connection, ended: Ended<A>) -> Result<Handled<A>, 
         transaction.commit()?;
         Ok((event, at, written == 1))
     };
-    let (event, at, is_stored) = stored(event).map_err(|error: rusqlite::Error| StoreError::new(STORING, error))?;
+    let (event, at, is_stored) = stored(event).map_err(|error: rusqlite::Error| database::fault(STORING, error))?;
     if is_stored {
         hop.faulted(&event);
         tell_fault(&trail, &event, at);
@@ -381,7 +381,7 @@ impl<A> First<Transaction<'_>, A> {
             transaction.commit()?;
             Ok((event, at))
         };
-        let stored = stored().map_err(|error: rusqlite::Error| Unkept::Told(StoreError::new(STORING, error)));
+        let stored = stored().map_err(|error: rusqlite::Error| Unkept::Told(database::fault(STORING, error)));
         let (event, at) = stored?;
         hop.faulted(&event);
         tell_fault(&trail, &event, at);

@@ -55,3 +55,27 @@ async fn with_a_thousand_in_flight_what_is_confirmed_is_what_the_queue_has() {
         in_time(what_is_confirmed_is_what_the_queue_has(3000, 1000)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn a_send_that_is_given_up_and_made_again_is_one_message() {
+    in_time(async {
+        let server = RabbitMq::fresh().await;
+        let broker = server.broker(server.address());
+        broker.send(&event("lead", "000")).await.unwrap();
+        for looks in 1..300 {
+            let lead = event("lead", &format!("{looks:03}"));
+            tokio::select! {
+                biased;
+                sent = broker.send(&lead) => sent.unwrap(),
+                // After as many looks at it, wherever it is by then.
+                () = async { for _ in 0..looks { tokio::task::yield_now().await } } => broker.send(&lead).await.unwrap(),
+            }
+        }
+        let mut ids = server.ids(300).await;
+        ids.sort();
+        assert_eq!(ids, (0..300).map(|number| format!("{number:03}")).collect::<Vec<_>>());
+        server.remove().await;
+    })
+    .await;
+}
