@@ -31,10 +31,12 @@ mod listener;
 mod member;
 mod partition;
 mod place;
+mod producer;
 #[cfg(feature = "tls")]
 mod sasl;
 mod sending;
 mod settings;
+mod topic;
 mod verdict;
 
 use std::borrow::Cow;
@@ -94,6 +96,17 @@ impl Kafka {
         settings.try_producer(&producer)?;
         let sender = Sender::new(settings.clone(), producer);
         Ok(Self { inner: Arc::new(Inner { settings, config, sender }) })
+    }
+
+    /// Makes the topic where the cluster does not know it, with so many partitions, each on so many brokers. One that is there is
+    /// left as it is. A topic that must have more (`min.insync.replicas`, a retention) is made by its operator.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`](super::SendErrorKind::Unreachable); [`Unavailable`](super::SendErrorKind::Unavailable) for whatever the
+    /// cluster refuses.
+    pub async fn create_topic(&self, partitions: u16, replicas: u16) -> Result<(), SendError> {
+        self.inner.sender.create_topic(partitions, replicas).await
     }
 
     /// A consumer of the topic, in a group: listeners of one group share its partitions, each group gets every event.

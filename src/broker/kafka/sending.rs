@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
-use tokio::runtime::Handle;
+use rdkafka::producer::FutureRecord;
 use tokio::sync::{Mutex, OnceCell};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::client::{Context, Watch};
+use super::client::Watch;
+use super::producer::Producer;
 use super::settings::Settings;
-use super::verdict::{is_of_batch, sick, verdict};
+use super::topic::{ASK_WITHIN, ask, create, limits};
+use super::verdict::{is_of_batch, verdict};
 use crate::Envelope;
 use crate::broker::link::Link;
 use crate::broker::{SendError, SendErrorKind};
@@ -24,9 +24,6 @@ use crate::state::Dispatched;
 
 /// How long what is known of a topic that takes nothing counts, so that a hundred sends ask once.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
-
-/// How long the cluster is asked about a topic, beside what is waited for anyhow.
-const ASK_WITHIN: Duration = Duration::from_millis(500);
 
 /// The most bytes that a batch has where the topic allows more.
 const BATCH: usize = 1_000_000;
@@ -51,26 +48,6 @@ impl Connected {
             Self::To(open) => !open.watch.is_lost(),
             Self::Refused(_, at) => at.elapsed() < KNOWN_FOR,
         }
-    }
-}
-
-/// A producer that is dropped in a thread of its own: it waits for its threads, which would block the runtime.
-struct Producer(Option<FutureProducer<Context>>);
-
-impl Producer {
-    fn new(config: &ClientConfig, context: Context) -> Result<Self, KafkaError> {
-        Ok(Self(Some(config.create_with_context(context)?)))
-    }
-
-    fn get(&self) -> Result<&FutureProducer<Context>, KafkaError> {
-        self.0.as_ref().ok_or(KafkaError::Canceled)
-    }
-}
-
-impl Drop for Producer {
-    fn drop(&mut self) {
-        let producer = self.0.take();
-        std::thread::spawn(move || drop(producer));
     }
 }
 
@@ -142,6 +119,22 @@ impl Sender {
         open.judge(delivered).await
     }
 
+    /// Makes the topic where the cluster does not know it, and waits until it takes events, for a while at the most.
+    pub(super) async fn create_topic(&self, partitions: u16, replicas: u16) -> Result<(), SendError> {
+        if let Connected::To(_) = self.connected().await? {
+            return Ok(());
+        }
+        create(&self.settings, &self.config, partitions, replicas).await?;
+        let made = Instant::now();
+        loop {
+            match self.connected().await? {
+                Connected::Refused(why, _) if made.elapsed() > self.settings.connect_within => return Err(why),
+                Connected::Refused(..) => sleep(Duration::from_millis(50)).await,
+                Connected::To(_) => return Ok(()),
+            }
+        }
+    }
+
     async fn connected(&self) -> Result<Connected, SendError> {
         let (settings, config) = (self.settings.clone(), self.config.clone());
         let connect = async move {
@@ -184,42 +177,6 @@ fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connected, St
         min_insync: limits.min_insync,
         asked: Mutex::default(),
     })))
-}
-
-/// Why the topic takes nothing, where it does not. Blocks the thread.
-fn ask(
-    producer: &Producer,
-    settings: &Settings,
-    within: Duration,
-    min_insync: Option<usize>,
-) -> Result<Option<String>, KafkaError> {
-    let metadata = producer.get()?.client().fetch_metadata(Some(&settings.topic), within)?;
-    let topic = metadata.topics().iter().find(|topic| topic.name() == settings.topic);
-    Ok(topic.map_or_else(|| Some("the cluster does not know it".to_owned()), |topic| sick(topic, min_insync)))
-}
-
-/// What the topic has set, as far as the program may know it.
-#[derive(Default)]
-struct Limits {
-    largest: Option<usize>,
-    min_insync: Option<usize>,
-}
-
-fn limits(settings: &Settings, config: &ClientConfig) -> Limits {
-    // The client that asks gets no token.
-    if config.get("sasl.mechanism") == Some("OAUTHBEARER") {
-        return Limits::default();
-    }
-    let Ok(admin) = config.create_with_context::<_, AdminClient<Context>>(settings.context(&Arc::default())) else {
-        return Limits::default();
-    };
-    let topic = [ResourceSpecifier::Topic(&settings.topic)];
-    let options = AdminOptions::new().request_timeout(Some(ASK_WITHIN));
-    let asked = Handle::current().block_on(timeout(ASK_WITHIN, admin.describe_configs(&topic, &options)));
-    std::thread::spawn(move || drop(admin));
-    let found = asked.ok().and_then(Result::ok).and_then(|mut found| found.pop()).and_then(Result::ok);
-    let number = |name: &str| found.as_ref()?.get(name)?.value.as_ref()?.parse().ok();
-    Limits { largest: number("max.message.bytes"), min_insync: number("min.insync.replicas") }
 }
 
 impl Open {
@@ -284,8 +241,8 @@ impl Open {
             return known.clone();
         }
         let (settings, min_insync) = (self.settings.clone(), self.min_insync);
-        let asker = self.together.0.clone();
-        let found = tokio::task::spawn_blocking(move || ask(&Producer(asker), &settings, ASK_WITHIN, min_insync)).await;
+        let asker = self.together.share();
+        let found = tokio::task::spawn_blocking(move || ask(&asker, &settings, ASK_WITHIN, min_insync)).await;
         let found = found.ok().and_then(Result::ok).flatten();
         *asked = Some((Instant::now(), found.clone()));
         found

@@ -142,6 +142,26 @@ async fn a_topic_that_is_missing_is_said_and_spends_no_attempt_and_one_that_is_m
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
+async fn a_topic_is_made_where_it_is_missing_and_left_as_it_is_where_it_is_there() {
+    in_time(async {
+        let cluster = Cluster::without_a_topic();
+        let broker = cluster.kafka();
+        broker.create_topic(3, 1).await.unwrap();
+        broker.send(&event("1", "")).await.unwrap();
+        broker.create_topic(7, 1).await.unwrap();
+        let refused = Cluster::without_a_topic().kafka().create_topic(1, 9).await.unwrap_err();
+        assert_eq!(refused.kind(), SendErrorKind::Unavailable, "{refused}");
+        assert!(refused.reason().contains("replication factor"), "{refused}");
+        let consumer: StreamConsumer = cluster.config().create().unwrap();
+        let metadata = consumer.fetch_metadata(Some(&cluster.topic), Duration::from_secs(10)).unwrap();
+        assert_eq!(metadata.topics()[0].partitions().len(), 3);
+        cluster.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka"]
 async fn events_of_one_key_share_a_partition_whoever_sends_them() {
     in_time(async {
         let cluster = Cluster::with(8, &[]).await;
@@ -164,7 +184,7 @@ async fn events_of_one_key_share_a_partition_whoever_sends_them() {
     .await;
 }
 
-/// A listener in a tool of Kafka's own reads what was sent, and a producer in one is read, with each compression.
+/// By the sender or by the topic, which compresses anew what came otherwise.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
 async fn every_compression_is_written_and_read() {
@@ -177,7 +197,6 @@ async fn every_compression_is_written_and_read() {
             let delivery = super::cluster::next(&mut cluster.listener()).await;
             assert_eq!(delivery.facts().payload().bytes().len(), 10_000, "{compression}");
             cluster.remove().await;
-            // The topic compresses what came otherwise.
             let topic = if compression == "none" { "uncompressed" } else { compression };
             let cluster = Cluster::with(1, &[("compression.type", topic)]).await;
             cluster.kafka().send(&event("2", "")).await.unwrap();
@@ -188,10 +207,9 @@ async fn every_compression_is_written_and_read() {
     .await;
 }
 
-/// Not a word of the proxy's: `servers` stands for what no test of this file starts.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
-async fn a_tool_of_kafkas_own_reads_what_is_sent_and_sends_what_is_read() {
+async fn a_tool_of_kafkas_own_reads_what_is_sent() {
     in_time(async {
         let cluster = Cluster::fresh().await;
         cluster.kafka().send(&event("1", "lead-7")).await.unwrap();
