@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::complaints::Complaints;
 use super::lag::Lag;
+
+/// How long a partition is a fresh one.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What a listener, its client's callbacks and the answers to its deliveries know together.
 #[derive(Default)]
@@ -46,6 +50,8 @@ pub(super) struct Partition {
     reading: u64,
     /// The last offset that was handed out since the group assigned the partition.
     last: Option<i64>,
+    /// When the first one was.
+    since: Option<Instant>,
     /// The next offset to hand out, where that is known.
     position: Option<i64>,
     /// The deliveries without an answer, and those that were confirmed behind them, by offset.
@@ -71,6 +77,7 @@ impl Partition {
 
     pub(super) fn deliver(&mut self, offset: i64) -> u64 {
         self.last = self.last.max(Some(offset));
+        self.since.get_or_insert_with(Instant::now);
         self.position = offset.checked_add(1);
         self.open.insert(offset, Open { reading: self.reading, confirmed: false });
         self.reading
@@ -89,6 +96,11 @@ impl Partition {
             first.remove();
         }
         commit
+    }
+
+    /// Whether the group has assigned it just now: who had it before may have ended in the middle of an event that is near.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() < FRESH)
     }
 
     /// Delivers an offset again, and all that follow it. What came before it can be answered still.
@@ -126,7 +138,7 @@ impl Partition {
         self.open.clear();
         self.rewind = None;
         self.rewound();
-        (self.last, self.position) = (None, None);
+        (self.last, self.since, self.position) = (None, None, None);
     }
 }
 

@@ -248,6 +248,24 @@ async fn what_is_dropped_is_delivered_again_to_the_same_listener() {
     .await;
 }
 
+/// An event whose effect ends its process must be the first of its partition soon, whatever was confirmed just before it:
+/// only of the first is it known that it may have begun.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka"]
+async fn what_a_fresh_listener_confirms_is_committed_before_the_next_is_handed_out() {
+    in_time(async {
+        let cluster = Cluster::fresh().await;
+        send(&cluster, 0..5).await;
+        let mut listener = cluster.listener();
+        for offset in 1..=3 {
+            confirm(next(&mut listener).await).await;
+            assert_eq!(cluster.committed(0), Some(offset));
+        }
+        cluster.remove().await;
+    })
+    .await;
+}
+
 /// What is confirmed is committed though nobody closes the listener, and it says how far it is behind.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
