@@ -23,6 +23,7 @@
 //! ```
 
 mod answer;
+mod apart;
 mod client;
 mod complaints;
 mod group;

@@ -8,6 +8,7 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout};
 
+use super::apart::apart;
 use super::member::Member;
 use super::partition::{Partition, Shared};
 use crate::broker::{Answer, SendError};
@@ -74,7 +75,7 @@ impl Answer for Confirm {
         stored.map_err(|error| failed(error.to_string()))?;
         if fresh {
             // Where it fails, or takes too long, the commit in the background is left, which says what is wrong.
-            let at_once = tokio::task::spawn_blocking(move || member.consumer()?.commit(&offsets, CommitMode::Sync));
+            let at_once = apart(move || member.consumer()?.commit(&offsets, CommitMode::Sync));
             let _ = timeout(AT_ONCE, at_once).await;
         }
         Ok(())

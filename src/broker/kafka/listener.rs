@@ -11,10 +11,11 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::Confirm;
+use super::apart::{apart, begin_apart};
 use super::client::Watch;
 use super::complaints::{BETWEEN, LOST};
 use super::group::{Begin, Group};
@@ -60,7 +61,7 @@ pub struct Listener {
     not_before: Option<Instant>,
     /// When to look for the place of partitions that the client has stopped at.
     place_at: Option<Instant>,
-    finding: Option<JoinHandle<Result<Vec<Place>, KafkaError>>>,
+    finding: Option<oneshot::Receiver<Result<Vec<Place>, KafkaError>>>,
 }
 
 impl Listener {
@@ -90,7 +91,7 @@ impl Listener {
     pub async fn close(mut self) {
         let Some(member) = self.member.take().and_then(Arc::into_inner) else { return };
         // Frozen, a broker answers nothing: the thread goes on by itself.
-        let _ = timeout(LEAVE_WITHIN, tokio::task::spawn_blocking(move || member.leave())).await;
+        let _ = timeout(LEAVE_WITHIN, apart(move || member.leave())).await;
     }
 
     /// The member, made now where there is none, and no sooner than a second after the last one has ended.
@@ -154,7 +155,7 @@ impl Listener {
             Begin::Latest => Some(self.since),
             Begin::At(time) => Some(time),
         };
-        self.finding = Some(tokio::task::spawn_blocking(move || place::find(&member, &topic, &read, from)));
+        self.finding = Some(begin_apart(move || place::find(&member, &topic, &read, from)));
     }
 
     /// Goes on at the places that were found, and keeps what is lost to be told.

@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use super::apart::aside;
 use super::client::Context;
 use super::lag::Lag;
 use super::partition::Shared;
@@ -39,7 +40,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if let Some(consumer) = self.0.take() {
-            std::thread::spawn(move || drop(consumer));
+            aside(move || drop(consumer));
         }
     }
 }

@@ -4,6 +4,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::FutureProducer;
 
+use super::apart::aside;
 use super::client::Context;
 
 /// A producer that is dropped in a thread of its own: it waits for its threads, which would block the runtime.
@@ -27,6 +28,6 @@ impl Producer {
 impl Drop for Producer {
     fn drop(&mut self) {
         let producer = self.0.take();
-        std::thread::spawn(move || drop(producer));
+        aside(move || drop(producer));
     }
 }

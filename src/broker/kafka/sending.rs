@@ -10,6 +10,7 @@ use rdkafka::producer::FutureRecord;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::{Instant, sleep};
 
+use super::apart::apart;
 use super::client::Watch;
 use super::producer::Producer;
 use super::settings::Settings;
@@ -137,33 +138,28 @@ impl Sender {
 
     async fn connected(&self) -> Result<Connected, SendError> {
         let (settings, config) = (self.settings.clone(), self.config.clone());
-        let connect = async move {
-            let connected = tokio::task::spawn_blocking(move || connect(settings, config)).await;
-            connected.map_err(|ended| reason(&ended))?
-        };
-        // The client keeps the time itself; it must not be left behind in the middle.
-        let within = self.settings.connect_within.saturating_add(ASK_WITHIN);
-        self.link.get(Connected::is_alive, within, connect).await
+        // The client keeps the time itself, and says why it has failed.
+        let within = self.settings.connect_within.saturating_add(ASK_WITHIN.saturating_mul(2));
+        self.link.get(Connected::is_alive, within, connect(settings, config)).await
     }
 }
 
 /// Makes a producer, and asks whether there is any broker, what the topic allows and whether it takes anything: a producer
 /// is one before it has met a broker.
-fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connected, String> {
-    let began = Instant::now();
+async fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connected, String> {
     let watch = Arc::<Watch>::default();
-    let mut producer = Producer::new(&config, settings.context(&watch)).map_err(|error| reason(&error))?;
-    while let Some(why) = ask(&producer, &settings, settings.connect_within, None)
-        .map_err(|error| watch.with_words_soon(reason(&error)))?
-    {
-        // A topic that is just being made has no leader yet.
-        if began.elapsed() > settings.connect_within.min(KNOWN_FOR) {
+    let producer = {
+        let (settings, config, watch) = (settings.clone(), config.clone(), Arc::clone(&watch));
+        apart(move || meet(&settings, &config, &watch)).await.ok_or("the client has ended")??
+    };
+    let mut producer = match producer {
+        Ok(producer) => producer,
+        Err(why) => {
             let why = SendError::unavailable(format!("the topic {}: {why}", settings.topic));
             return Ok(Connected::Refused(why, Instant::now()));
         }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let limits = limits(&settings, &config);
+    };
+    let limits = limits(&settings, &config).await;
     if let Some(most) = limits.largest.filter(|most| *most < BATCH) {
         config.set("batch.size", most.to_string());
         producer = Producer::new(&config, settings.context(&watch)).map_err(|error| reason(&error))?;
@@ -179,14 +175,28 @@ fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connected, St
     })))
 }
 
+/// A producer that has met a broker; or why its topic takes nothing. Blocks the thread.
+fn meet(settings: &Settings, config: &ClientConfig, watch: &Arc<Watch>) -> Result<Result<Producer, String>, String> {
+    let began = Instant::now();
+    let producer = Producer::new(config, settings.context(watch)).map_err(|error| reason(&error))?;
+    loop {
+        let asked = ask(&producer, settings, settings.connect_within, None);
+        match asked.map_err(|error| watch.with_words_soon(reason(&error)))? {
+            None => return Ok(Ok(producer)),
+            Some(why) if began.elapsed() > settings.connect_within.min(KNOWN_FOR) => return Ok(Err(why)),
+            // One that is just being made has no leader yet.
+            Some(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
 impl Open {
     async fn alone(&self) -> Result<&Producer, KafkaError> {
         let make = || async {
             let mut config = self.config.clone();
             config.set("batch.num.messages", "1");
             let context = self.settings.context(&self.watch);
-            let made = tokio::task::spawn_blocking(move || Producer::new(&config, context)).await;
-            made.unwrap_or(Err(KafkaError::Canceled))
+            apart(move || Producer::new(&config, context)).await.unwrap_or(Err(KafkaError::Canceled))
         };
         self.alone.get_or_try_init(make).await
     }
@@ -242,8 +252,8 @@ impl Open {
         }
         let (settings, min_insync) = (self.settings.clone(), self.min_insync);
         let asker = self.together.share();
-        let found = tokio::task::spawn_blocking(move || ask(&asker, &settings, ASK_WITHIN, min_insync)).await;
-        let found = found.ok().and_then(Result::ok).flatten();
+        let found = apart(move || ask(&asker, &settings, ASK_WITHIN, min_insync)).await;
+        let found = found.and_then(Result::ok).flatten();
         *asked = Some((Instant::now(), found.clone()));
         found
     }

@@ -9,6 +9,7 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
+use super::apart::aside;
 use super::client::{Context, Watch};
 use super::group::Group;
 #[cfg(feature = "tls")]
@@ -234,7 +235,7 @@ fn try_as<C: FromClientConfigAndContext<Context> + Send + 'static>(
     match alone.create_with_context::<_, C>(context) {
         Ok(client) => {
             // It waits for its threads, which would block the runtime.
-            std::thread::spawn(move || drop(client));
+            aside(move || drop(client));
             Ok(())
         }
         Err(error) => Err(refused(config, error)),

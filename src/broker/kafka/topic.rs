@@ -8,9 +8,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::apart::aside;
 use super::client::Context;
 use super::producer::Producer;
 use super::settings::Settings;
@@ -39,7 +39,7 @@ pub(super) struct Limits {
     pub(super) min_insync: Option<usize>,
 }
 
-pub(super) fn limits(settings: &Settings, config: &ClientConfig) -> Limits {
+pub(super) async fn limits(settings: &Settings, config: &ClientConfig) -> Limits {
     // The client that asks gets no token.
     if config.get("sasl.mechanism") == Some("OAUTHBEARER") {
         return Limits::default();
@@ -49,8 +49,8 @@ pub(super) fn limits(settings: &Settings, config: &ClientConfig) -> Limits {
     };
     let topic = [ResourceSpecifier::Topic(&settings.topic)];
     let options = AdminOptions::new().request_timeout(Some(ASK_WITHIN));
-    let asked = Handle::current().block_on(timeout(ASK_WITHIN, admin.describe_configs(&topic, &options)));
-    std::thread::spawn(move || drop(admin));
+    let asked = timeout(ASK_WITHIN, admin.describe_configs(&topic, &options)).await;
+    aside(move || drop(admin));
     let found = asked.ok().and_then(Result::ok).and_then(|mut found| found.pop()).and_then(Result::ok);
     let number = |name: &str| found.as_ref()?.get(name)?.value.as_ref()?.parse().ok();
     Limits { largest: number("max.message.bytes"), min_insync: number("min.insync.replicas") }
@@ -69,7 +69,7 @@ pub(super) async fn create(
     let new = NewTopic::new(&settings.topic, partitions.into(), TopicReplication::Fixed(replicas.into()));
     let options = AdminOptions::new().request_timeout(Some(settings.answer_within));
     let made = timeout(settings.answer_within, admin.create_topics([&new], &options)).await;
-    std::thread::spawn(move || drop(admin));
+    aside(move || drop(admin));
     let made = made.map_err(|_| failed(format!("no answer within {:?}", settings.answer_within)))?;
     match made.map_err(|error| failed(error.to_string()))?.pop() {
         Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(failed(code.to_string())),

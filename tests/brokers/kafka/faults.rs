@@ -80,6 +80,20 @@ async fn a_server_that_is_frozen_holds_nobody_up_and_loses_nothing() {
     own.signal(1, "-STOP");
     within(1, "an answer", confirm(first)).await;
     within(1, "an answer", confirm(second)).await;
+    // A program that is told to stop, in the middle of connecting, sending and receiving: its runtime ends too.
+    let (unconnected, mut unjoined) = (cluster.kafka(), cluster.kafka().listen("another").unwrap());
+    let program = move || {
+        let (runtime, again) = (tokio::runtime::Runtime::new().unwrap(), event("2", "lead-7"));
+        runtime.block_on(async {
+            tokio::select! {
+                sent = unconnected.send(&again) => panic!("{sent:?}"),
+                next = unjoined.next() => panic!("{next:?}"),
+                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            }
+        });
+    };
+    let ended = tokio::task::spawn_blocking(move || std::thread::spawn(program).join());
+    within(2, "the end of a program", ended).await.unwrap().unwrap();
     let sent = within(12, "a send", kafka.send(&event("3", "lead-7"))).await.unwrap_err();
     assert_ne!(sent.kind(), SendErrorKind::Permanent, "{sent}");
     within(8, "the end of a listener", listener.close()).await;
