@@ -48,9 +48,11 @@ impl Watch {
         let _ = lost.wait_for(|lost| *lost).await;
     }
 
-    /// Keeps what a client said. That all brokers are down is no cause: what was said before is.
+    /// Keeps what a client said. That all brokers are down is no cause: what was said before is. Nor is it one that a partition
+    /// has no place yet.
     pub(super) fn heard(&self, error: &KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+        let code = error.rdkafka_error_code();
+        if matches!(code, Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::AutoOffsetReset)) {
             return;
         }
         *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), reason.to_owned()));

@@ -3,6 +3,7 @@
 mod cluster;
 mod faults;
 mod groups;
+mod kills;
 mod mock;
 mod receiving;
 #[cfg(feature = "tls")]
