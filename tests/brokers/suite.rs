@@ -27,6 +27,9 @@ pub(crate) trait Server: Sized {
     /// Whether the broker cannot tell that the first delivery is one.
     const FIRST_MAY_BE_AGAIN: bool = false;
 
+    /// How many events are sent while connections are cut: a client that sends many in one batch meets fewer cuts.
+    const CUT: usize = 200;
+
     fn fresh() -> impl Future<Output = Self>;
     /// Where the server listens.
     fn address(&self) -> SocketAddr;
@@ -645,14 +648,14 @@ pub(crate) async fn what_a_transaction_commits_has_its_effect_once_and_in_order<
 pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect<S: Server>() {
     let server = S::fresh().await;
     let file = File::new("cut");
-    enqueue(&file, 200, RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap());
+    enqueue(&file, S::CUT, RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap());
     let proxy = server.proxy().await;
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
     proxy.set(Mode::Flaky);
-    let summary = relayed::<S>(&file, server.broker(proxy.address), consume(&mut consumer, &mut effects, 200)).await;
+    let summary = relayed::<S>(&file, server.broker(proxy.address), consume(&mut consumer, &mut effects, S::CUT)).await;
     assert!(summary.retrying >= 5, "the cuts met too few sends: {summary:?}");
     assert_eq!(summary.failed, 0);
-    each_once_and_in_order(&effects, 200);
+    each_once_and_in_order(&effects, S::CUT);
     drop(consumer);
     server.remove().await;
 }

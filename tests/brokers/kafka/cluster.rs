@@ -204,6 +204,7 @@ impl Server for Behind {
     type Consumer = Listener;
     const TOO_LARGE: usize = Cluster::TOO_LARGE;
     const FIRST_MAY_BE_AGAIN: bool = true;
+    const CUT: usize = 800;
 
     async fn fresh() -> Self {
         static TURN: std::sync::LazyLock<std::sync::Arc<Mutex<()>>> = std::sync::LazyLock::new(Default::default);
