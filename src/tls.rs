@@ -26,6 +26,23 @@ use crate::reason::reason;
 pub struct Tls {
     authorities: Arc<RootCertStore>,
     client: Option<Arc<Identity>>,
+    #[cfg(feature = "kafka")]
+    pem: Pem,
+}
+
+/// The same as text, for a client that brings its own TLS.
+#[cfg(feature = "kafka")]
+#[derive(Clone, Default)]
+pub(crate) struct Pem {
+    /// Those that the system trusts, where there is nothing.
+    pub(crate) authorities: Option<Arc<str>>,
+    pub(crate) certificate: Option<Arc<str>>,
+    pub(crate) key: Option<Arc<str>>,
+}
+
+#[cfg(feature = "kafka")]
+fn text(pem: &[u8]) -> Option<Arc<str>> {
+    Some(String::from_utf8_lossy(pem).into())
 }
 
 struct Identity {
@@ -48,7 +65,12 @@ impl Tls {
             let why = if why.is_empty() { "found none".to_owned() } else { why.join("; ") };
             return Err(TlsError::new(AUTHORITIES, format!("expected those of the system: {why}")));
         }
-        Ok(Self { authorities: Arc::new(authorities), client: None })
+        Ok(Self {
+            authorities: Arc::new(authorities),
+            client: None,
+            #[cfg(feature = "kafka")]
+            pem: Pem::default(),
+        })
     }
 
     /// These authorities and no others, as the PEM text of their certificates: for servers of a company's own.
@@ -61,7 +83,12 @@ impl Tls {
         for certificate in certificates(AUTHORITIES, pem)? {
             authorities.add(certificate).map_err(|error| TlsError::new(AUTHORITIES, reason(&error)))?;
         }
-        Ok(Self { authorities: Arc::new(authorities), client: None })
+        Ok(Self {
+            authorities: Arc::new(authorities),
+            client: None,
+            #[cfg(feature = "kafka")]
+            pem: Pem { authorities: text(pem), ..Pem::default() },
+        })
     }
 
     /// Shows servers that ask for it a certificate of this program's own: the chain and the key as PEM text.
@@ -71,11 +98,23 @@ impl Tls {
     /// [`TlsError`], where either is none, or the key does not belong to the certificate.
     pub fn client_certificate(self, chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         const CLIENT: &str = "the client's certificate of TLS";
+        #[cfg(feature = "kafka")]
+        let pem = Pem { certificate: text(chain), key: text(key), ..self.pem.clone() };
         let chain = certificates(CLIENT, chain)?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| TlsError::new(CLIENT, format!("expected a private key as PEM: {}", reason(&error))))?;
-        let tls = Self { client: Some(Arc::new(Identity { chain, key })), ..self };
+        let tls = Self {
+            client: Some(Arc::new(Identity { chain, key })),
+            #[cfg(feature = "kafka")]
+            pem,
+            ..self
+        };
         tls.config().map(|_| tls.clone())
+    }
+
+    #[cfg(feature = "kafka")]
+    pub(crate) const fn pem(&self) -> &Pem {
+        &self.pem
     }
 
     /// As rustls takes it.

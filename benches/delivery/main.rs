@@ -4,11 +4,13 @@
 //! with the same driver on a table made by the same SQL, with prepared statements and values that are text already. They
 //! check nothing, keep no ordering keys, fence nothing, and hand out rows instead of events.
 //!
-//! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases, and `-- quick` for a try.
+//! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases, with `kafka` for that broker, and `-- quick` for a try.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "kafka", feature = "postgres"))]
 #[path = "../../tests/support/servers.rs"]
 mod servers;
 mod sqlite;
@@ -53,17 +55,23 @@ fn main() -> Outcome {
         sqlite::measure(amount).await?;
         #[cfg(feature = "postgres")]
         postgres::measure(amount).await?;
+        #[cfg(feature = "kafka")]
+        kafka::measure(amount).await?;
         Ok(())
     })
 }
 
-/// Prints how many events per second there are beside the bare statements, where each side says how long it takes for as
+/// What we are measured against in a database.
+pub(crate) const BARE: &str = "the bare statements";
+
+/// Prints how many events per second there are beside what is bare, where each side says how long it takes for as
 /// many events as the other.
 ///
 /// It is the median over pairs that are done one after the other: a machine that has other work too disturbs single ones.
 pub(crate) async fn side_by_side(
     database: &str,
     what: &str,
+    beside: &str,
     pairs: usize,
     mut ours: impl AsyncFnMut() -> Outcome<Duration>,
     mut bare: impl AsyncFnMut() -> Outcome<Duration>,
@@ -81,10 +89,7 @@ pub(crate) async fn side_by_side(
             ratios.push(bare.as_secs_f64() / ours.as_secs_f64());
         }
     }
-    println!(
-        "| {database}: events per second {what}, beside the bare statements | {:.2} | at least 0.8 |",
-        median(ratios)
-    );
+    println!("| {database}: events per second {what}, beside {beside} | {:.2} | at least 0.8 |", median(ratios));
     Ok(())
 }
 

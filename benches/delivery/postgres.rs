@@ -12,8 +12,8 @@ use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Statement};
 use uuid::Uuid;
 
 use super::{
-    Amount, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths, event,
-    median, order, put_aside, relay, side_by_side, timed,
+    Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths,
+    event, median, order, put_aside, relay, side_by_side, timed,
 };
 
 const NAME: &str = "PostgreSQL";
@@ -234,13 +234,13 @@ async fn enqueue(amount: Amount) -> Outcome {
         let event = bare_event();
         timed(bare.insert(&event)).await
     };
-    side_by_side(NAME, "enqueued, 1 in a transaction", amount.pairs, by_us, by_hand).await?;
+    side_by_side(NAME, "enqueued, 1 in a transaction", BARE, amount.pairs, by_us, by_hand).await?;
     let by_us = async || timed(enqueue_all(&mut ours, (0..100).map(|_| event()).collect())).await;
     let by_hand = async || {
         let events: Vec<_> = (0..100).map(|_| bare_event()).collect();
         timed(bare.insert_many(&events)).await
     };
-    side_by_side(NAME, "enqueued, 100 in a transaction", amount.pairs, by_us, by_hand).await
+    side_by_side(NAME, "enqueued, 100 in a transaction", BARE, amount.pairs, by_us, by_hand).await
 }
 
 async fn enqueue_all(ours: &mut Client, events: Vec<Envelope<Pending>>) -> Outcome {
@@ -262,7 +262,7 @@ async fn settle(amount: Amount) -> Outcome {
             timed(bare.claim_and_settle(batch)).await
         };
         let what = format!("claimed and settled, {batch} at a time");
-        side_by_side(NAME, &what, amount.pairs / 3, by_us, by_hand).await?;
+        side_by_side(NAME, &what, BARE, amount.pairs / 3, by_us, by_hand).await?;
     }
     let by_us = async || {
         enqueue_all(&mut ours, (0..RELAYED).map(|_| event()).collect()).await?;
@@ -276,7 +276,7 @@ async fn settle(amount: Amount) -> Outcome {
         };
         timed(all).await
     };
-    side_by_side(NAME, THROUGH_RELAY, amount.pairs / 3, by_us, by_hand).await
+    side_by_side(NAME, THROUGH_RELAY, BARE, amount.pairs / 3, by_us, by_hand).await
 }
 
 async fn receive(amount: Amount) -> Outcome {
@@ -302,7 +302,7 @@ async fn receive(amount: Amount) -> Outcome {
         };
         timed(received).await
     };
-    side_by_side(NAME, "received and committed, 1 in a transaction", amount.pairs, by_us, by_hand).await
+    side_by_side(NAME, "received and committed, 1 in a transaction", BARE, amount.pairs, by_us, by_hand).await
 }
 
 /// How a claim depends on what stands beside the events that it takes.

@@ -13,8 +13,8 @@ use integration_automation_patterns::{EventId, RetryPolicy};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    Amount, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths, event,
-    median, put_aside, relay, side_by_side, timed,
+    Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths,
+    event, median, put_aside, relay, side_by_side, timed,
 };
 
 const NAME: &str = "SQLite";
@@ -78,7 +78,7 @@ fn switches() -> Option<u32> {
 }
 
 /// A new file, of a name that no other side has.
-fn fresh(name: &str) -> Outcome<PathBuf> {
+pub(super) fn fresh(name: &str) -> Outcome<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("delivery");
     fs::create_dir_all(&folder)?;
     for suffix in ["", "-wal", "-shm"] {
@@ -87,14 +87,14 @@ fn fresh(name: &str) -> Outcome<PathBuf> {
     Ok(folder.join(format!("{name}.db")))
 }
 
-fn connect(file: &Path) -> Outcome<Connection> {
+pub(super) fn connect(file: &Path) -> Outcome<Connection> {
     let mut connection = Connection::open(file)?;
     outbox::install(&mut connection)?;
     inbox::install(&mut connection)?;
     Ok(connection)
 }
 
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+pub(super) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
@@ -141,13 +141,13 @@ async fn enqueue(amount: Amount) -> Outcome {
             };
             timed(inserted).await
         };
-        side_by_side(NAME, &what, amount.pairs, by_us, by_hand).await?;
+        side_by_side(NAME, &what, BARE, amount.pairs, by_us, by_hand).await?;
     }
     Ok(())
 }
 
 /// Puts events into the outbox.
-fn fill(connection: &mut Connection, events: usize) -> Outcome {
+pub(super) fn fill(connection: &mut Connection, events: usize) -> Outcome {
     let business = begin(connection)?;
     for _ in 0..events {
         insert(&business, &bare_event())?;
@@ -253,7 +253,7 @@ async fn settle(amount: Amount) -> Outcome {
             timed(bare.claim_and_settle(batch)).await
         };
         let what = format!("claimed and settled, {batch} at a time");
-        side_by_side(NAME, &what, amount.pairs, by_us, by_hand).await?;
+        side_by_side(NAME, &what, BARE, amount.pairs, by_us, by_hand).await?;
     }
     let by_us = async || {
         fill(&mut business, RELAYED)?;
@@ -267,7 +267,7 @@ async fn settle(amount: Amount) -> Outcome {
         };
         timed(all).await
     };
-    side_by_side(NAME, THROUGH_RELAY, amount.pairs / 3, by_us, by_hand).await
+    side_by_side(NAME, THROUGH_RELAY, BARE, amount.pairs / 3, by_us, by_hand).await
 }
 
 async fn receive(amount: Amount) -> Outcome {
@@ -298,7 +298,7 @@ async fn receive(amount: Amount) -> Outcome {
         };
         timed(received).await
     };
-    side_by_side(NAME, "received and committed, 1 in a transaction", amount.pairs, by_us, by_hand).await
+    side_by_side(NAME, "received and committed, 1 in a transaction", BARE, amount.pairs, by_us, by_hand).await
 }
 
 /// How a claim depends on what stands beside the events that it takes.

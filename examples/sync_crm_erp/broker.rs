@@ -51,3 +51,17 @@ pub(crate) async fn amqp(url: &str) -> crate::Outcome<Ways<broker::amqp::Amqp, b
     let to_erp = way("crm to erp", "sync_crm", "sync_crm_to_erp").await?;
     Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "sync_erp_to_crm").await? })
 }
+
+/// Over Kafka: a topic for each direction, and a group of the system that listens.
+#[cfg(feature = "kafka")]
+pub(crate) async fn kafka(servers: &str) -> crate::Outcome<Ways<broker::kafka::Kafka, broker::kafka::Listener>> {
+    use broker::kafka::{Kafka, Settings};
+    let way = async |name, topic: &str, group: &str| {
+        let broker = Kafka::new(servers, Settings::new(topic))?;
+        broker.create_topic(3, 1).await?;
+        let consumer = broker.listen(group)?;
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm", "erp").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "crm").await? })
+}

@@ -12,7 +12,7 @@
 //! databases stand in `target/sync_crm_erp`; change a record there (`UPDATE record SET email = '...', revision = revision +
 //! 1 WHERE id = '...'`), run it again, and the change arrives on the other side.
 //!
-//! On real servers (with the features `postgres`, `nats`, `amqp`):
+//! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`):
 //!
 //! ```text
 //! cargo run --example sync_crm_erp --features sqlite,postgres,nats -- \
@@ -108,6 +108,8 @@ async fn over<D: Database>(crm: D, erp: D, options: &Options, stop: Stop) -> Out
         BrokerAt::Nats(url) => between(crm, erp, broker::nats(url).await?, options, stop).await,
         #[cfg(feature = "amqp")]
         BrokerAt::Amqp(url) => between(crm, erp, broker::amqp(url).await?, options, stop).await,
+        #[cfg(feature = "kafka")]
+        BrokerAt::Kafka(servers) => between(crm, erp, broker::kafka(servers).await?, options, stop).await,
     }
 }
 

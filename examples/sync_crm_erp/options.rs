@@ -12,7 +12,8 @@ sync_crm_erp [--folder FOLDER] [--database URL] [--broker URL]
   --folder FOLDER   where the SQLite files and the audit log stand; target/sync_crm_erp where none is said
   --database URL    postgres://user:password@host/name, with the feature `postgres`: two schemas there instead of files
   --broker URL      nats://host:port or tls://host:port, with the feature `nats`; amqp://user:password@host or amqps://...,
-                    with the feature `amqp`; within the process where none is said
+                    with the feature `amqp`; kafka://host:port, with the feature `kafka`; within the process where
+                    none is said
   --help            this
 
 SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on.
@@ -42,6 +43,8 @@ pub(crate) enum BrokerAt {
     Nats(String),
     #[cfg(feature = "amqp")]
     Amqp(String),
+    #[cfg(feature = "kafka")]
+    Kafka(String),
 }
 
 /// Reads the command line; nothing where help is wanted.
@@ -83,9 +86,10 @@ fn broker_at(url: String) -> Outcome<BrokerAt> {
         "nats" | "tls" => Ok(BrokerAt::Nats(url)),
         #[cfg(feature = "amqp")]
         "amqp" | "amqps" => Ok(BrokerAt::Amqp(url)),
+        #[cfg(feature = "kafka")]
+        "kafka" => Ok(BrokerAt::Kafka(url.trim_start_matches("kafka://").to_owned())),
         found => {
-            let wanted =
-                "wanted nats://... or amqp://... as a broker, and the program built with the feature of that name";
+            let wanted = "wanted nats://..., amqp://... or kafka://... as a broker, and the program built with the feature of that name";
             Err(format!("{wanted}; found the scheme {found:?}").into())
         }
     }

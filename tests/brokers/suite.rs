@@ -27,9 +27,16 @@ pub(crate) trait Server: Sized {
     /// Whether the broker cannot tell that the first delivery is one.
     const FIRST_MAY_BE_AGAIN: bool = false;
 
+    /// How many events are sent while connections are cut: a client that sends many in one batch meets fewer cuts.
+    const CUT: usize = 200;
+
     fn fresh() -> impl Future<Output = Self>;
     /// Where the server listens.
     fn address(&self) -> SocketAddr;
+    /// A proxy in front of the server.
+    fn proxy(&self) -> impl Future<Output = Proxy> {
+        Proxy::start(self.address())
+    }
     /// The sending side, over the address given: the server's, or a proxy's.
     fn broker(&self, address: SocketAddr) -> Self::Broker;
     /// The receiving side. What was not answered to the last one is delivered to the next.
@@ -478,7 +485,7 @@ pub(crate) async fn a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_
 
 pub(crate) async fn a_server_that_is_gone_is_unreachable_and_used_once_it_is_there<S: Server>() {
     let server = S::fresh().await;
-    let proxy = Proxy::start(server.address()).await;
+    let proxy = server.proxy().await;
     proxy.set(Mode::Cut);
     let broker = server.broker(proxy.address);
     let sends = futures_util::future::join_all((0..20).map(|_| async { broker.send(&event("1")).await }));
@@ -518,7 +525,7 @@ pub(crate) async fn nobody_listens_at_the_port<S: Server>() {
 
 pub(crate) async fn a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect<S: Server>() {
     let server = S::fresh().await;
-    let proxy = Proxy::start(server.address()).await;
+    let proxy = server.proxy().await;
     let broker = server.broker(proxy.address);
     broker.send(&event("1")).await.unwrap();
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
@@ -641,14 +648,14 @@ pub(crate) async fn what_a_transaction_commits_has_its_effect_once_and_in_order<
 pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect<S: Server>() {
     let server = S::fresh().await;
     let file = File::new("cut");
-    enqueue(&file, 200, RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap());
-    let proxy = Proxy::start(server.address()).await;
+    enqueue(&file, S::CUT, RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap());
+    let proxy = server.proxy().await;
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
     proxy.set(Mode::Flaky);
-    let summary = relayed::<S>(&file, server.broker(proxy.address), consume(&mut consumer, &mut effects, 200)).await;
+    let summary = relayed::<S>(&file, server.broker(proxy.address), consume(&mut consumer, &mut effects, S::CUT)).await;
     assert!(summary.retrying >= 5, "the cuts met too few sends: {summary:?}");
     assert_eq!(summary.failed, 0);
-    each_once_and_in_order(&effects, 200);
+    each_once_and_in_order(&effects, S::CUT);
     drop(consumer);
     server.remove().await;
 }

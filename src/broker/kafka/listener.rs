@@ -1,28 +1,39 @@
 //! The receiving side: a member of a consumer group, whose offsets are committed only as far as every event is answered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::answer::Confirm;
+use super::apart::{apart, begin_apart};
+use super::client::Watch;
+use super::complaints::{BETWEEN, LOST};
+use super::group::{Begin, Group};
+use super::lag::Lag;
+use super::member::{Callbacks, Member};
+use super::partition::{Partition, Shared};
+use super::place::{self, Place, Why};
+use super::settings::Settings;
+use super::verdict::verdict;
 use crate::Envelope;
 use crate::broker::message::{Value, read as read_message};
-use crate::broker::{Answer, Broker, Consumer, Delivery, Found, SendError};
+use crate::broker::{Broker, Consumer, Delivery, Found, SendError, SendErrorKind};
 use crate::cloudevents::Binding;
+use crate::reason::reason;
 use crate::state::Pending;
 
-/// How long a delivery that was dropped without an answer waits.
-const DROPPED: Duration = Duration::from_secs(1);
+/// How long a member may take to leave its group.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A consumer of one topic, in a group.
 ///
@@ -31,183 +42,213 @@ const DROPPED: Duration = Duration::from_secs(1);
 /// again with all that follow it in its partition: their order is kept, and what was confirmed already is a duplicate to
 /// the inbox. The other partitions go on meanwhile.
 ///
+/// Events that are deleted before the group has read them are told: [`next`](Consumer::next) fails with
+/// [`Permanent`](SendErrorKind::Permanent), and says which and how many; called again, it goes on behind them.
+///
 /// Call [`next`](Consumer::next) at least every five minutes (`max.poll.interval.ms`), or the group gives the partitions
 /// to another member.
 pub struct Listener {
+    settings: Settings,
     config: ClientConfig,
-    topic: String,
+    group: Group,
+    topic: Arc<str>,
+    /// When it was made: where a group begins that wants what comes from now on.
+    since: DateTime<Utc>,
     shared: Arc<Shared>,
-    consumer: Option<Arc<StreamConsumer<Group>>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    partitions: Mutex<HashMap<i32, Partition>>,
-    /// Tells the listener that a partition is to be read again.
-    rewound: Notify,
-    /// One commit at a time, so that none overtakes a later one.
-    committing: tokio::sync::Mutex<()>,
-}
-
-/// What was handed out of a partition, and where to read it again.
-#[derive(Default)]
-struct Partition {
-    /// Counts how often it was read again.
-    reading: u64,
-    /// The last offset that was handed out since the group assigned the partition.
-    last: Option<i64>,
-    /// The deliveries without an answer, and those that were confirmed behind them, by offset.
-    open: BTreeMap<i64, Open>,
-    /// From where to read again, and when. Nothing is handed out meanwhile.
-    rewind: Option<(i64, Instant)>,
-}
-
-struct Open {
-    /// In which reading it was delivered: an answer to the same offset from before comes too late.
-    reading: u64,
-    confirmed: bool,
-}
-
-impl Shared {
-    fn partitions(&self) -> MutexGuard<'_, HashMap<i32, Partition>> {
-        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Partition {
-    /// Whether an offset may have been handed out before, to this listener or to another: where the group's offset
-    /// stands, one may have begun that has never ended.
-    fn is_redelivered(&self, offset: i64) -> bool {
-        self.last.is_none_or(|last| offset <= last)
-    }
-
-    fn deliver(&mut self, offset: i64) -> u64 {
-        self.last = self.last.max(Some(offset));
-        self.open.insert(offset, Open { reading: self.reading, confirmed: false });
-        self.reading
-    }
-
-    fn is_open(&self, offset: i64, reading: u64) -> bool {
-        self.open.get(&offset).is_some_and(|open| open.reading == reading && !open.confirmed)
-    }
-
-    /// Confirms an offset, and gives the one to commit where there is a new one.
-    fn confirm(&mut self, offset: i64) -> Option<i64> {
-        self.open.get_mut(&offset)?.confirmed = true;
-        let mut commit = None;
-        while let Some(first) = self.open.first_entry().filter(|first| first.get().confirmed) {
-            commit = first.key().checked_add(1);
-            first.remove();
-        }
-        commit
-    }
-
-    /// Delivers an offset again, and all that follow it. What came before it can be answered still.
-    fn read_again(&mut self, offset: i64, at: Instant) {
-        self.open.split_off(&offset);
-        // Of two, the earlier offset counts, and its wait: the other one follows it.
-        if self.rewind.is_none_or(|(from, _)| offset < from) {
-            self.rewind = Some((offset, at));
-        }
-    }
-
-    fn rewound(&mut self) {
-        self.reading = self.reading.saturating_add(1);
-        self.rewind = None;
-    }
-}
-
-/// Forgets the partitions that the group takes away.
-struct Group {
-    shared: Arc<Shared>,
-}
-
-impl ClientContext for Group {}
-
-impl ConsumerContext for Group {
-    fn pre_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(revoked) = rebalance {
-            let mut partitions = self.shared.partitions();
-            for element in revoked.elements() {
-                let partition = partitions.entry(element.partition()).or_default();
-                partition.open.clear();
-                partition.last = None;
-                partition.rewound();
-            }
-        }
-    }
+    watch: Arc<Watch>,
+    member: Option<Arc<Member>>,
+    /// When a new member may join after one that has ended.
+    not_before: Option<Instant>,
+    /// When to look for the place of partitions that the client has stopped at.
+    place_at: Option<Instant>,
+    finding: Option<oneshot::Receiver<Result<Vec<Place>, KafkaError>>>,
 }
 
 impl Listener {
-    pub(super) fn new(mut config: ClientConfig, topic: String, group: String) -> Self {
-        config
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest");
-        Self { config, topic, shared: Arc::default(), consumer: None }
-    }
-
-    fn consumer(&mut self) -> Result<Arc<StreamConsumer<Group>>, KafkaError> {
-        if let Some(consumer) = &self.consumer {
-            return Ok(Arc::clone(consumer));
+    pub(super) fn new(settings: Settings, config: ClientConfig, group: Group) -> Self {
+        Self {
+            topic: settings.topic.as_str().into(),
+            settings,
+            config,
+            group,
+            since: Utc::now(),
+            shared: Arc::default(),
+            watch: Arc::default(),
+            member: None,
+            not_before: None,
+            place_at: None,
+            finding: None,
         }
-        let group = Group { shared: Arc::clone(&self.shared) };
-        let consumer: StreamConsumer<Group> = self.config.create_with_context(group)?;
-        consumer.subscribe(&[&self.topic])?;
-        Ok(Arc::clone(self.consumer.insert(Arc::new(consumer))))
     }
 
-    /// Goes back to where a delivery is to be read again, and says when the next one is.
-    fn rewind(&self, consumer: &StreamConsumer<Group>) -> Result<Option<Instant>, KafkaError> {
-        let (now, mut next) = (Instant::now(), None::<Instant>);
+    /// How far it is behind in each partition that it has, as of a second ago; nothing before the first records are fetched.
+    pub fn lag(&self) -> Vec<Lag> {
+        self.shared.lag().clone()
+    }
+
+    /// Ends it, and waits until what was confirmed is committed and the group knows that it has left, 5 s at the most.
+    /// Dropped, it does the same in the background, as far as the process lives.
+    pub async fn close(mut self) {
+        let Some(member) = self.member.take().and_then(Arc::into_inner) else { return };
+        // Frozen, a broker answers nothing: the thread goes on by itself.
+        let _ = timeout(LEAVE_WITHIN, apart(move || member.leave())).await;
+    }
+
+    /// The member, made now where there is none, and no sooner than a second after the last one has ended.
+    async fn member(&mut self) -> Result<Arc<Member>, SendError> {
+        if let Some(member) = &self.member {
+            return Ok(Arc::clone(member));
+        }
+        if let Some(not_before) = self.not_before {
+            sleep_until(not_before).await;
+        }
+        self.not_before = Instant::now().checked_add(BETWEEN);
+        let context = self.settings.context(&self.watch);
+        let callbacks = Callbacks { shared: Arc::clone(&self.shared), topic: Arc::clone(&self.topic), context };
+        let joined = Member::join(&self.config, callbacks).map_err(|error| SendError::unreachable(reason(&error)))?;
+        Ok(Arc::clone(self.member.insert(Arc::new(joined))))
+    }
+
+    /// The client can go on no more: the next call makes another.
+    fn end(&mut self) {
+        self.shared.forget();
+        (self.member, self.finding, self.place_at) = (None, None, None);
+        self.not_before = Instant::now().checked_add(BETWEEN);
+    }
+
+    /// Goes back to where a delivery is to be read again, and says when the next one is. Meanwhile nothing more is read of
+    /// its partition.
+    fn rewind(&self, member: &Member) -> Result<Option<Instant>, KafkaError> {
+        let (now, mut next, consumer) = (Instant::now(), None::<Instant>, member.consumer()?);
         for (number, partition) in self.shared.partitions().iter_mut() {
-            match partition.rewind {
-                Some((offset, at)) if at <= now => {
-                    // Without a time to wait it is begun, and what was read ahead is thrown away.
-                    consumer.seek(&self.topic, *number, Offset::Offset(offset), Duration::ZERO)?;
-                    partition.rewound();
+            let Some((offset, at)) = partition.rewind else { continue };
+            let mut this = TopicPartitionList::new();
+            this.add_partition_offset(&self.topic, *number, Offset::Offset(offset))?;
+            if at <= now {
+                // Without a time to wait it is begun, and what was read ahead is thrown away.
+                consumer.seek(&self.topic, *number, Offset::Offset(offset), Duration::ZERO)?;
+                if partition.paused {
+                    consumer.resume(&this)?;
                 }
-                Some((_, at)) => next = Some(next.map_or(at, |next| next.min(at))),
-                None => {}
+                partition.rewound();
+            } else {
+                if !partition.paused {
+                    consumer.pause(&this)?;
+                    partition.paused = true;
+                }
+                next = Some(next.map_or(at, |next| next.min(at)));
             }
         }
         Ok(next)
     }
 
+    /// Begins to look where partitions go on that the client has stopped at.
+    fn find_places(&mut self, member: &Arc<Member>) {
+        self.place_at = None;
+        let read: HashMap<i32, i64> = {
+            let partitions = self.shared.partitions();
+            partitions.iter().filter_map(|(number, partition)| Some((*number, partition.reads_at()?))).collect()
+        };
+        let (member, topic) = (Arc::clone(member), Arc::clone(&self.topic));
+        let from = match self.group.begin {
+            Begin::Earliest => None,
+            Begin::Latest => Some(self.since),
+            Begin::At(time) => Some(time),
+        };
+        self.finding = Some(begin_apart(move || place::find(&member, &topic, &read, from)));
+    }
+
+    /// Goes on at the places that were found, and keeps what is lost to be told.
+    fn go_on(&mut self, member: &Member, found: Result<Vec<Place>, KafkaError>) {
+        let went = found.and_then(|mut places| {
+            // What was handed out meanwhile is not handed out again.
+            let partitions = self.shared.partitions();
+            for found in places.iter_mut().filter(|found| found.why == Why::GoesOn) {
+                let reads_at = partitions.get(&found.partition).and_then(Partition::reads_at);
+                found.offset = reads_at.unwrap_or(found.offset);
+            }
+            drop(partitions);
+            place::go(member, &self.topic, &places).map(|went| (went, places))
+        });
+        let places = match went {
+            Ok((true, places)) => places,
+            // Shared out anew meanwhile.
+            Ok((false, _)) => {
+                self.place_at = Instant::now().checked_add(BETWEEN);
+                return;
+            }
+            Err(error) => {
+                self.complain(&error, "no place to go on was found: ");
+                self.place_at = Instant::now().checked_add(BETWEEN);
+                return;
+            }
+        };
+        let (mut partitions, mut complaints) = (self.shared.partitions(), self.shared.complaints());
+        for found in places {
+            let partition = partitions.entry(found.partition).or_default();
+            // It was assigned anew, which ends a pause.
+            partition.paused = false;
+            if found.why != Why::GoesOn {
+                partition.move_to(found.offset);
+            }
+            if let Some(lost) = found.loss(&self.topic, &self.group.name) {
+                complaints.add(LOST, SendError::permanent(lost));
+            }
+        }
+    }
+
+    /// Keeps what the client said to be told.
+    fn complain(&self, error: &KafkaError, what: &str) {
+        let said = format!("the topic {}: {what}{error}", self.topic);
+        let (kind, error) = match error.rdkafka_error_code().map(verdict) {
+            Some(SendErrorKind::Unreachable) => {
+                ("unreachable", SendError::unreachable(self.watch.with_words_or_guess(said)))
+            }
+            Some(SendErrorKind::Unavailable) => ("unavailable", SendError::unavailable(self.watch.with_words(said))),
+            _ => ("other", SendError::transient(self.watch.with_words(said))),
+        };
+        self.shared.complaints().add(kind, error);
+    }
+
+    /// What becomes of an error of the client.
+    fn failed(&mut self, error: &KafkaError) {
+        match error {
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                if self.finding.is_none() {
+                    self.place_at.get_or_insert_with(Instant::now);
+                } else {
+                    self.place_at = Instant::now().checked_add(BETWEEN);
+                }
+            }
+            KafkaError::MessageConsumptionFatal(_) => {
+                self.complain(error, "the client has ended, and a new one begins: ");
+                self.end();
+            }
+            error => self.complain(error, ""),
+        }
+    }
+
     /// The delivery of a message; nothing where its partition is to be read again from an earlier one.
-    fn delivery(
-        &self,
-        message: &BorrowedMessage<'_>,
-        consumer: &Arc<StreamConsumer<Group>>,
-    ) -> Result<Option<Delivery<Confirm>>, SendError> {
+    fn delivery(&self, message: &BorrowedMessage<'_>, member: &Arc<Member>) -> Option<Delivery<Confirm>> {
         let (redelivered, reading) = {
             let mut partitions = self.shared.partitions();
             let partition = partitions.entry(message.partition()).or_default();
             if partition.rewind.is_some() {
-                return Ok(None);
+                return None;
             }
             (partition.is_redelivered(message.offset()), partition.deliver(message.offset()))
         };
         let answer = Confirm {
             shared: Arc::clone(&self.shared),
-            consumer: Arc::downgrade(consumer),
-            topic: self.topic.clone(),
+            member: Arc::downgrade(member),
+            topic: Arc::clone(&self.topic),
             partition: message.partition(),
             offset: message.offset(),
             reading,
             answered: false,
         };
         let delivery = Delivery::new(read(message), answer).redelivered(redelivered);
-        Ok(Some(delivery.from_broker(super::Kafka::SYSTEM, Some(message.topic().into()))))
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        // It leaves the group, which would block the runtime.
-        let consumer = self.consumer.take();
-        std::thread::spawn(move || drop(consumer));
+        Some(delivery.from_broker(super::Kafka::SYSTEM, Some(Arc::clone(&self.topic))))
     }
 }
 
@@ -215,30 +256,38 @@ impl Consumer for Listener {
     type Answer = Confirm;
 
     async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
-        let unusable = |error: KafkaError| SendError::unreachable(error.to_string());
-        let consumer = self.consumer().map_err(unusable)?;
         loop {
-            let rewind = self.rewind(&consumer).map_err(unusable)?;
+            if let Some(told) = self.shared.complaints().tell(Instant::now()) {
+                return Err(told);
+            }
+            let member = self.member().await?;
+            if self.place_at.is_some_and(|at| at <= Instant::now()) && self.finding.is_none() {
+                self.find_places(&member);
+            }
+            let rewind = self.rewind(&member).unwrap_or_else(|error| {
+                self.complain(&error, "a delivery is to come again: ");
+                None
+            });
+            let due = self.shared.complaints().due();
+            let place_at = self.place_at.filter(|_| self.finding.is_none());
+            let wake = [rewind, due, place_at].into_iter().flatten().min();
+            let consumer = member.consumer().map_err(|error| SendError::transient(reason(&error)))?;
+            let finding = self.finding.as_mut();
             tokio::select! {
                 message = consumer.recv() => match message {
                     Ok(message) => {
-                        if let Some(delivery) = self.delivery(&message, &consumer)? {
+                        if let Some(delivery) = self.delivery(&message, &member) {
                             return Ok(Some(delivery));
                         }
                     }
-                    // The client goes on by itself.
-                    Err(error) => {
-                        let reason = format!("the topic {}: {error}", self.topic);
-                        return Err(match error.rdkafka_error_code() {
-                            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
-                                SendError::unreachable(reason)
-                            }
-                            _ => SendError::transient(reason),
-                        });
-                    }
+                    Err(error) => self.failed(&error),
                 },
-                () = self.shared.rewound.notified() => {}
-                () = sleep_until(rewind.unwrap_or_else(Instant::now)), if rewind.is_some() => {}
+                found = async { match finding { Some(finding) => finding.await, None => std::future::pending().await } } => {
+                    self.finding = None;
+                    self.go_on(&member, found.unwrap_or(Err(KafkaError::Canceled)));
+                }
+                () = self.shared.woken.notified() => {}
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }
     }
@@ -246,7 +295,7 @@ impl Consumer for Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Listener").field("topic", &self.topic).field("group", &self.group.name).finish_non_exhaustive()
     }
 }
 
@@ -261,127 +310,4 @@ fn read(message: &BorrowedMessage<'_>) -> Envelope<Pending> {
     let headers = headers.iter().flat_map(|headers| headers.iter());
     let headers = headers.filter_map(|header| Some((header.key.to_owned(), Value::of_bytes(header.value?))));
     read_message(Binding::Kafka, headers.collect(), body, &found)
-}
-
-/// The answer to a delivery of Kafka. Dropped, it makes the partition be read again from its event on, after a second.
-pub struct Confirm {
-    shared: Arc<Shared>,
-    /// No more than a hint: the last to let go of it waits until it has left the group.
-    consumer: Weak<StreamConsumer<Group>>,
-    topic: String,
-    partition: i32,
-    offset: i64,
-    reading: u64,
-    answered: bool,
-}
-
-impl Confirm {
-    /// Changes the state of the partition, where it is still as it was when the delivery was made.
-    fn with<T>(&mut self, change: impl FnOnce(&mut Partition) -> T) -> Result<T, SendError> {
-        self.answered = true;
-        let late = || {
-            SendError::transient(format!(
-                "partition {} of {} is read again, or by another consumer, since this was delivered",
-                self.partition, self.topic
-            ))
-        };
-        let mut partitions = self.shared.partitions();
-        let partition = partitions.get_mut(&self.partition);
-        let partition = partition.filter(|partition| partition.is_open(self.offset, self.reading));
-        partition.map(change).ok_or_else(late)
-    }
-
-    fn read_again(&mut self, after: Duration) -> Result<(), SendError> {
-        let (offset, now) = (self.offset, Instant::now());
-        let at = now.checked_add(after).unwrap_or(now);
-        self.with(|partition| partition.read_again(offset, at))?;
-        self.shared.rewound.notify_one();
-        Ok(())
-    }
-}
-
-impl Answer for Confirm {
-    async fn confirm(mut self) -> Result<(), SendError> {
-        let one_at_a_time = Arc::clone(&self.shared);
-        let _committing = one_at_a_time.committing.lock().await;
-        let offset = self.offset;
-        // Events before it are without an answer: it is committed with the last of them.
-        let Some(commit) = self.with(|partition| partition.confirm(offset))? else { return Ok(()) };
-        let failed = |why: String| SendError::transient(format!("the offset was not committed: {why}"));
-        let mut offsets = TopicPartitionList::new();
-        let added = offsets.add_partition_offset(&self.topic, self.partition, Offset::Offset(commit));
-        added.map_err(|error| failed(error.to_string()))?;
-        let consumer = self.consumer.upgrade().ok_or_else(|| failed("the listener was dropped".to_owned()))?;
-        let committed = tokio::task::spawn_blocking(move || consumer.commit(&offsets, CommitMode::Sync)).await;
-        committed.map_err(|ended| failed(ended.to_string()))?.map_err(|error| failed(error.to_string()))
-    }
-
-    async fn retry(mut self, after: Duration) -> Result<(), SendError> {
-        self.read_again(after)
-    }
-}
-
-impl Drop for Confirm {
-    fn drop(&mut self) {
-        if !self.answered {
-            // Where it comes too late, the event is delivered again anyhow.
-            let _ = self.read_again(DROPPED);
-        }
-    }
-}
-
-impl fmt::Debug for Confirm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Confirm")
-            .field("partition", &self.partition)
-            .field("offset", &self.offset)
-            .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_offset_is_committed_only_when_all_before_it_are_confirmed() {
-        let mut partition = Partition::default();
-        for offset in [3, 4, 7] {
-            partition.deliver(offset);
-        }
-        assert_eq!(partition.confirm(4), None);
-        assert_eq!(partition.confirm(3), Some(5));
-        assert_eq!(partition.confirm(3), None, "confirmed before");
-        assert_eq!(partition.confirm(7), Some(8));
-    }
-
-    #[test]
-    fn the_first_of_an_assignment_may_have_been_delivered_before_and_so_was_what_is_read_again() {
-        let mut partition = Partition::default();
-        let mut deliver = |offset| (partition.is_redelivered(offset), partition.deliver(offset)).0;
-        assert_eq!([3, 4, 5, 4, 5, 6].map(&mut deliver), [true, false, false, true, true, false]);
-    }
-
-    #[test]
-    fn of_two_retries_the_earlier_offset_counts() {
-        let (mut partition, now) = (Partition::default(), Instant::now());
-        partition.read_again(5, now);
-        partition.read_again(3, now);
-        partition.read_again(4, now);
-        assert_eq!(partition.rewind.map(|(offset, _)| offset), Some(3));
-    }
-
-    #[test]
-    fn a_retry_leaves_what_came_before_it_to_be_answered_and_what_follows_to_come_again() {
-        let mut partition = Partition::default();
-        let [third, _, fifth, sixth] = [3, 4, 5, 6].map(|offset| partition.deliver(offset));
-        assert_eq!(partition.confirm(4), None);
-        partition.read_again(5, Instant::now());
-        partition.rewound();
-        let again = partition.deliver(5);
-        assert!(partition.is_open(3, third));
-        assert!(!partition.is_open(5, fifth) && partition.is_open(5, again), "an answer from before is too late");
-        assert!(!partition.is_open(6, sixth));
-        assert_eq!(partition.confirm(3), Some(5), "and nothing beyond what is read again");
-    }
 }

@@ -1,0 +1,19 @@
+//! The suite on Kafka, and what is Kafka's own.
+
+mod cluster;
+mod faults;
+mod groups;
+mod kills;
+mod mock;
+mod receiving;
+#[cfg(feature = "tls")]
+mod secure;
+mod sending;
+
+use cluster::{Behind, Cluster};
+
+crate::suite_on!(Cluster, #[ignore = "needs Kafka"]);
+
+mod lossy {
+    crate::suite_on!(lossy super::Behind, #[ignore = "needs Kafka"]);
+}
