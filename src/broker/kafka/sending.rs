@@ -18,7 +18,7 @@ use super::topic::{ASK_WITHIN, ask, create, limits};
 use super::verdict::{is_of_batch, verdict};
 use crate::Envelope;
 use crate::broker::link::Link;
-use crate::broker::{SendError, SendErrorKind};
+use crate::broker::SendError;
 use crate::cloudevents::{Binding, CloudEvent};
 use crate::reason::reason;
 use crate::state::Dispatched;
@@ -235,13 +235,7 @@ impl Open {
         {
             return Err(SendError::unavailable(format!("{said}: {why}")));
         }
-        let said = self.watch.with_words(said);
-        Err(match verdict(code) {
-            SendErrorKind::Permanent => SendError::permanent(said),
-            SendErrorKind::Unavailable => SendError::unavailable(said),
-            SendErrorKind::Unreachable => SendError::unreachable(said),
-            SendErrorKind::Transient => SendError::transient(said),
-        })
+        Err(SendError::new(verdict(code), self.watch.with_words(said)))
     }
 
     /// Why the topic takes nothing. The client itself tries again until the time is over, and then does not say what for.
