@@ -185,7 +185,7 @@ async fn a_cluster_without_its_replicas_makes_no_dead_letter_and_says_what_is_mi
     let told = Arc::clone(&outages);
     let store = outbox::Outbox::open(&file).unwrap();
     let relay = Relay::new("relay-1", store, kafka, Settings::default()).unwrap().watch(move |incident| {
-        if matches!(incident, Incident::Unavailable(_) | Incident::Unreachable(_)) {
+        if matches!(incident, Incident::Outage(_)) {
             told.lock().unwrap().push(incident.to_string());
         }
     });
