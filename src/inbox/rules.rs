@@ -50,6 +50,9 @@ pub struct Rules {
 impl Rules {
     /// An inbox that remembers an event for `window`, where its senders retry as `senders` says. It takes every event in.
     ///
+    /// What is not in that policy is an outage, in which an event that may have arrived waits and spends no attempt: let the
+    /// window be longer by the longest that one may last.
+    ///
     /// # Errors
     ///
     /// [`WindowTooShort`], where an event could come again after it was forgotten.
