@@ -112,6 +112,36 @@ fn at_once_of(id: &str, key: &str) -> Envelope<Pending> {
     build(id, Some(key), RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap())
 }
 
+/// A round looks the first of each key up, also while the database believes that nothing is put aside.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_round_reads_no_more_than_its_keys() {
+    let database = Database::fresh().await;
+    database.sql("ALTER TABLE outbox_event SET (autovacuum_enabled = false); ANALYZE outbox_event").await;
+    let sql = "INSERT INTO outbox_event (id, event_type, source_system, payload, ordering_key, status, blocked, due_at) \
+         SELECT place || '-' || key, 'crm.lead.created', 'crm', '{}', 'key-' || key, \
+         CASE place WHEN 0 THEN 'failed' ELSE 'pending' END, place > 0, CASE place WHEN 0 THEN NULL ELSE now() END \
+         FROM generate_series(1, 500) AS key, generate_series(0, 1) AS place";
+    database.sql(sql).await;
+    let read = "SELECT coalesce(sum(idx_tup_read) FILTER (WHERE indexrelname = 'outbox_aside'), 0)::bigint \
+         FROM pg_stat_user_indexes WHERE schemaname = current_schema()";
+    let looked = "SELECT coalesce(sum(idx_scan) FILTER (WHERE indexrelname = 'outbox_blocked'), 0)::bigint \
+         FROM pg_stat_user_indexes WHERE schemaname = current_schema()";
+    let before = database.value(read).await;
+    let other = database.other().await;
+    assert!(other.claim(&order("relay-2", 10)).await.unwrap().claims.is_empty(), "each waits behind a dead letter");
+    // Which the server counts when it has time for it.
+    let counted = async {
+        while database.value(looked).await < 100 {
+            let _ = other.claim(&order("relay-2", 10)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(LONG, counted).await.expect("the round is counted");
+    let found = database.value(read).await - before;
+    assert!(found < 1_000, "read for each key: {found}");
+}
+
 /// Beside an old snapshot claims begin where the last came to, and still nothing is forgotten: not what is retried, given
 /// back, let go by its key, nor what was committed late.
 #[tokio::test(flavor = "multi_thread")]

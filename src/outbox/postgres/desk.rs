@@ -290,7 +290,12 @@ async fn counts(link: &Link) -> Result<Counts, Error> {
 
 /// What waits, from the index of each kind of waiting.
 async fn waiting(link: &Link, filter: &Filter, most: usize) -> Result<Vec<Waiting>, Error> {
-    let kinds = ["status IN ('pending', 'retrying') AND NOT blocked", "blocked", "status = 'dispatched'"].map(|kind| {
+    let kinds = [
+        "status IN ('pending', 'retrying') AND NOT blocked",
+        "blocked AND due_at IS NOT NULL",
+        "status = 'dispatched'",
+    ]
+    .map(|kind| {
         format!(
             "(SELECT * FROM outbox_event WHERE {kind} AND status IN ('pending', 'dispatched', 'retrying') AND {FILTER} \
               ORDER BY due_at, sequence LIMIT $6)"
