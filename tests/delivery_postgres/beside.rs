@@ -117,11 +117,11 @@ fn at_once_of(id: &str, key: &str) -> Envelope<Pending> {
 #[ignore = "needs PostgreSQL"]
 async fn a_round_reads_no_more_than_its_keys() {
     let database = Database::fresh().await;
-    database.sql("ALTER TABLE outbox_event SET (autovacuum_enabled = false); ANALYZE outbox_event").await;
-    let sql = "INSERT INTO outbox_event (id, event_type, source_system, payload, ordering_key, status, blocked, due_at) \
+    let sql = "ALTER TABLE outbox_event SET (autovacuum_enabled = false); INSERT INTO outbox_event (id, event_type, source_system, payload, ordering_key, status, due_at) \
          SELECT place || '-' || key, 'crm.lead.created', 'crm', '{}', 'key-' || key, \
-         CASE place WHEN 0 THEN 'failed' ELSE 'pending' END, place > 0, CASE place WHEN 0 THEN NULL ELSE now() END \
-         FROM generate_series(1, 500) AS key, generate_series(0, 1) AS place";
+         CASE place WHEN 0 THEN 'failed' ELSE 'pending' END, CASE place WHEN 0 THEN NULL ELSE now() END \
+         FROM generate_series(1, 3000) AS key, generate_series(0, 1) AS place; \
+         ANALYZE outbox_event; UPDATE outbox_event SET blocked = true WHERE status = 'pending'";
     database.sql(sql).await;
     let read = "SELECT coalesce(sum(idx_tup_read) FILTER (WHERE indexrelname = 'outbox_aside'), 0)::bigint \
          FROM pg_stat_user_indexes WHERE schemaname = current_schema()";
@@ -139,7 +139,7 @@ async fn a_round_reads_no_more_than_its_keys() {
     };
     timeout(LONG, counted).await.expect("the round is counted");
     let found = database.value(read).await - before;
-    assert!(found < 1_000, "read for each key: {found}");
+    assert!(found < 10_000, "read for each key: {found}");
 }
 
 /// Beside an old snapshot claims begin where the last came to, and still nothing is forgotten: not what is retried, given
