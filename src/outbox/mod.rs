@@ -20,7 +20,7 @@
 
 mod aside;
 mod books;
-mod change;
+pub(crate) mod change;
 mod claim;
 pub(crate) mod columns;
 mod desk;

@@ -8,9 +8,7 @@ mod file;
 mod install;
 mod shared;
 
-pub(crate) use self::columns::{
-    LAST, after, any_moment, maybe_moment, maybe_text, micros, now, read_row, still_open, text,
-};
+pub(crate) use self::columns::{after, any_moment, maybe_moment, maybe_text, micros, now, read_row, still_open, text};
 pub(crate) use self::fault::fault;
 pub(crate) use self::install::install;
 pub(crate) use self::shared::{Shared, data_version};

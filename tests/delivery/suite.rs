@@ -35,6 +35,7 @@ macro_rules! suite {
             outbox: the_same_id_twice_is_one_event
             outbox: an_attempt_is_counted_before_it_is_made
             outbox: every_end_of_an_attempt_is_stored
+            outbox: a_wait_past_the_calendar_keeps_no_other_event
             outbox: a_late_settlement_changes_nothing
             outbox: the_sweep_changes_nothing_that_was_settled
             outbox: a_renewed_lease_holds

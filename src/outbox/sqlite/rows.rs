@@ -11,7 +11,7 @@ use super::super::{ClaimOrder, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
-use crate::sqlite::{LAST, maybe_text, micros, read_row};
+use crate::sqlite::{maybe_text, micros, read_row};
 
 /// What is due: the events to send, of which there is `room` for so many, and the sequence numbers of those, met before
 /// that, for which an earlier event of their key is under way.
@@ -214,7 +214,7 @@ pub(super) fn acknowledge_all(
 /// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what is due in one is due at its
 /// beginning.
 fn tick(moment: DateTime<Utc>) -> i64 {
-    moment.timestamp_millis().saturating_mul(1000).min(LAST)
+    moment.timestamp_millis().saturating_mul(1000)
 }
 
 /// Takes a claim back whose event was not sent; says whether the claim still held.
