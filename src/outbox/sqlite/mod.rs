@@ -163,8 +163,9 @@ fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
 
 /// The outbox of a SQLite file, as a relay and people see it.
 ///
-/// It has a connection for what writes and one for what people ask, so that neither waits for the other. On Linux a relay that
-/// waits has a thread of its own, too, in which the kernel tells of commits.
+/// It has a connection for what writes and one for what people ask, so that neither waits for the other; an answer that takes
+/// longer than a minute is given up. On Linux a relay that waits has a thread of its own, too, in which the kernel tells of
+/// commits.
 ///
 /// Where another file is put in the place of the one that is open, by a restore or a deletion, the next call tells of it and
 /// the one after it has the new file. (On Unix. Elsewhere the system does not let an open file be replaced.)
