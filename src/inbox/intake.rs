@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::fault::is_of_the_database;
 use super::rules::was_unknown;
-use super::{Again, Committed, Fault, Handled, Rules};
+use super::{Again, Committed, Fault, First, Handled, Receipt, Rules};
 use crate::audit::{Action, AuditTrail};
 use crate::broker::Delivery;
 use crate::hop::Hop;
@@ -23,11 +23,57 @@ pub(crate) const HAVING: &str = "having an effect";
 const COMMITTING: &str = "committing an effect";
 pub(crate) const STORING: &str = "storing a fault";
 
-/// The event of a delivery, received in this process, to be retried as its rules say; and the span of its receipt.
-pub(crate) fn received<A>(delivery: Delivery<A>, rules: &Rules) -> (Envelope<Acknowledged>, A, Hop) {
+/// The event of a delivery, received in this process, to be retried as its rules say; and who hears what becomes of it.
+pub(crate) fn received<A>(delivery: Delivery<A>, rules: &Rules) -> (Envelope<Acknowledged>, Received<'_, A>) {
     let hop = Hop::receive(&delivery);
     let (event, answer) = delivery.into_parts();
-    (event.with_retry_policy(rules.policy()).dispatch().acknowledge(), answer, hop)
+    (event.with_retry_policy(rules.policy()).dispatch().acknowledge(), Received { answer, hop, rules })
+}
+
+/// Who hears what becomes of a delivery: the broker, the trace of its receipt, and the trail of its rules. Each end gives the
+/// receipt for it.
+pub(crate) struct Received<'r, A> {
+    answer: A,
+    hop: Hop,
+    rules: &'r Rules,
+}
+
+impl<A> Received<'_, A> {
+    pub(crate) fn first<Tx>(self, transaction: Tx, outermost: bool, event: Envelope<Acknowledged>) -> Receipt<Tx, A> {
+        let (answer, hop, trail) = (self.answer, self.hop.process(&event), self.rules.trail.clone());
+        Receipt::New(First { transaction, outermost, event, answer, hop, trail })
+    }
+
+    pub(crate) fn duplicate<Tx>(self, event: &Envelope<Acknowledged>) -> Receipt<Tx, A> {
+        self.hop.end(Ok("duplicate"));
+        self.rules.tell(Action::Duplicate, event, event.status(), Utc::now());
+        Receipt::Duplicate(Committed::new(self.answer))
+    }
+
+    pub(crate) fn left<Tx>(self, event: &Envelope<Acknowledged>, wait: Duration) -> Receipt<Tx, A> {
+        self.hop.end(Ok("left"));
+        self.rules.tell(Action::Release, event, event.status(), Utc::now());
+        Receipt::Left(Again::new(self.answer, wait))
+    }
+
+    /// It was a dead letter before.
+    pub(crate) fn known<Tx>(self) -> Receipt<Tx, A> {
+        self.hop.end(Err("rejected"));
+        Receipt::Rejected(Committed::new(self.answer))
+    }
+
+    /// It is stored as a dead letter, for the rules refuse it.
+    pub(crate) fn refused<Tx>(self, dead: &AnyEnvelope, at: DateTime<Utc>) -> Receipt<Tx, A> {
+        self.rules.tell_fault(dead, at);
+        self.known()
+    }
+
+    /// It is stored as a dead letter, for its attempts are spent.
+    pub(crate) fn spent<Tx>(self, dead: &AnyEnvelope, at: DateTime<Utc>) -> Receipt<Tx, A> {
+        self.hop.faulted(dead);
+        self.rules.tell_fault(dead, at);
+        Receipt::Rejected(Committed::new(self.answer))
+    }
 }
 
 /// Why an attempt failed whose end nobody saw.
@@ -46,8 +92,15 @@ pub(crate) enum Known {
 
 impl Known {
     /// What the row of the event says; `begun`, where this delivery's attempt is counted in it.
+    ///
+    /// # Errors
+    ///
+    /// A row that is no event, and one that was there and is not any more: another consumer has taken back what it had begun,
+    /// and the event comes again.
     pub(crate) fn of(row: Option<Row>, event: &Facts<Untyped>, rules: &Rules, begun: bool) -> Result<Self, String> {
-        let Some(row) = row else { return Ok(Self::Duplicate) };
+        let row = row.ok_or_else(|| {
+            format!("another consumer had begun {} and took it back meanwhile: it is to come again", event.id())
+        })?;
         if is_unknown(&row, event) {
             return Ok(Self::Unknown);
         }

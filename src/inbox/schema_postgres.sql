@@ -38,18 +38,25 @@ CREATE TABLE inbox_event (
 CREATE INDEX inbox_received ON inbox_event (received_at) WHERE status IN ('processed', 'skipped');
 CREATE INDEX inbox_failed ON inbox_event (received_at) WHERE status IN ('retrying', 'failed');
 
+-- Refuses a caller whose inbox would be another one's: it is that of the first schema of the caller's search path, and of no
+-- other.
+CREATE FUNCTION inbox_check_place() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_regclass(quote_ident(current_schema()) || '.inbox_event') IS NULL THEN
+        RAISE undefined_table USING MESSAGE = format('the schema %s has no inbox_event', current_schema());
+    END IF;
+END
+$$;
+
 -- Remembers in the transaction of the caller that an event has its effect in it, where it was never received before. The
 -- answer is NULL where it was; else whether this is a transaction of its own, and no savepoint in another: the row then
--- has the number of the transaction, and otherwise that of the savepoint. The inbox is that of the first schema of the caller's
--- search path, and of no other.
+-- has the number of the transaction, and otherwise that of the savepoint.
 CREATE FUNCTION inbox_remember(source_system text, id text, attempts bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     outermost boolean;
 BEGIN
-    IF to_regclass(quote_ident(current_schema()) || '.inbox_event') IS NULL THEN
-        RAISE undefined_table USING MESSAGE = format('the schema %s has no inbox_event', current_schema());
-    END IF;
+    PERFORM inbox_check_place();
     INSERT INTO inbox_event (source_system, id, status, attempts) VALUES (source_system, id, 'processed', attempts)
     ON CONFLICT DO NOTHING RETURNING xmin = pg_current_xact_id()::xid INTO outermost;
     RETURN outermost;

@@ -36,13 +36,16 @@ pub(crate) fn frees(event: &AnyEnvelope) -> Option<&str> {
 
 /// The looks of a store for events that are put aside with nothing in their way: the earlier one was changed by other hands
 /// than those of relay and desk, or blocks no more under the rule of this relay. Each is a round through all keys, in slices
-/// between which others have the database.
+/// between which others have the database. Each rule has rounds of its own: relays of two may share a store.
 #[derive(Debug, Default)]
-pub(crate) struct Rounds(Mutex<Last>);
+pub(crate) struct Rounds {
+    block: Mutex<Last>,
+    pass_by: Mutex<Last>,
+}
 
 #[derive(Debug, Default)]
 struct Last {
-    began: Option<(Instant, KeyAfterFailure)>,
+    began: Option<Instant>,
     /// What goes on with it, after its first slice.
     rest: Option<AbortHandle>,
 }
@@ -50,35 +53,53 @@ struct Last {
 impl Rounds {
     const EVERY: Duration = Duration::from_secs(10);
 
-    /// Whether it is time for another round: at the first claim, every ten seconds where none is on, and at once when the rule
-    /// has changed, which ends the one that is on. It counts as begun.
+    /// Whether it is time for another round under a rule: at its first claim, and every ten seconds where none is on. It counts
+    /// as begun.
     pub(crate) fn are_due(&self, after_failure: KeyAfterFailure) -> bool {
-        let mut last = self.last();
+        let mut last = self.last(after_failure);
         let is_on = last.rest.as_ref().is_some_and(|rest| !rest.is_finished());
-        let due = match last.began {
-            Some((at, rule)) if rule == after_failure => !is_on && at.elapsed() >= Self::EVERY,
-            _ => true,
-        };
+        let due = last.began.is_none_or(|at| !is_on && at.elapsed() >= Self::EVERY);
         if due {
-            last.rest.take().iter().for_each(AbortHandle::abort);
-            last.began = Some((Instant::now(), after_failure));
+            last.began = Some(Instant::now());
         }
         due
     }
 
     /// Goes on with a round beside the claims. What fails there fails in the claims too, which tell of it, and the next round
     /// begins again.
-    pub(crate) fn go_on(&self, rest: impl Future<Output = ()> + Send + 'static) {
-        self.last().rest = Some(tokio::spawn(rest).abort_handle());
+    pub(crate) fn go_on(&self, after_failure: KeyAfterFailure, rest: impl Future<Output = ()> + Send + 'static) {
+        self.last(after_failure).rest = Some(tokio::spawn(rest).abort_handle());
     }
 
-    fn last(&self) -> MutexGuard<'_, Last> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self, after_failure: KeyAfterFailure) -> MutexGuard<'_, Last> {
+        let last = match after_failure {
+            KeyAfterFailure::Block => &self.block,
+            KeyAfterFailure::PassBy => &self.pass_by,
+        };
+        last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Rounds {
+impl Drop for Last {
     fn drop(&mut self) {
-        self.last().rest.take().iter().for_each(AbortHandle::abort);
+        self.rest.take().iter().for_each(AbortHandle::abort);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise two relays of one store begin a round with every claim, and end one another's.
+    #[tokio::test]
+    async fn each_rule_has_rounds_of_its_own() {
+        use KeyAfterFailure::{Block, PassBy};
+        let rounds = Rounds::default();
+        assert!(rounds.are_due(Block));
+        rounds.go_on(Block, std::future::pending());
+        assert!(rounds.are_due(PassBy));
+        assert!(!rounds.are_due(Block) && !rounds.are_due(PassBy));
+        tokio::task::yield_now().await;
+        assert!(rounds.last(Block).rest.as_ref().is_some_and(|rest| !rest.is_finished()));
     }
 }

@@ -9,6 +9,13 @@ use crate::audit::{Action, AuditTrail};
 use crate::envelope::{Facts, Payload};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, FailureClass};
 
+/// The latest moment at which an event can be due: the end of the year 9999, which every database can hold. One that waits for
+/// longer waits until then.
+pub(crate) const LAST_DUE: DateTime<Utc> = match DateTime::from_timestamp_micros(253_402_300_799_999_999) {
+    Some(last) => last,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
 /// The columns after a step. What is `None` stays as it is, but for `due_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
@@ -38,7 +45,7 @@ impl Change {
             After::GivenBack(_, reason) => Err(reason.clone()),
             After::Step(event) => {
                 let change = Self::of_step(event);
-                Ok(Self { due_at: settlement.next_attempt_at().or(change.due_at), ..change })
+                Ok(change.due(settlement.next_attempt_at()))
             }
         }
     }
@@ -48,11 +55,15 @@ impl Change {
         let frees = frees(event).map(str::to_owned);
         let change = Self { status, tags: None, failure: None, due_at: None, history: None, frees };
         match event {
-            AnyEnvelope::Retrying(event) => Self { due_at: Some(event.next_attempt_at()), ..change.failed(event) },
+            AnyEnvelope::Retrying(event) => change.failed(event).due(Some(event.next_attempt_at())),
             AnyEnvelope::Failed(event) => change.failed(event),
             AnyEnvelope::Skipped(event) => Self { tags: Some(write_tags(event.tags().clone())), ..change },
             _ => change,
         }
+    }
+
+    fn due(self, at: Option<DateTime<Utc>>) -> Self {
+        Self { due_at: at.map(|at| at.min(LAST_DUE)), ..self }
     }
 
     fn failed<P: Payload>(self, event: &Facts<P>) -> Self {

@@ -207,9 +207,8 @@ impl fmt::Display for LeaseLost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the lease on {} has ended, and nothing was stored: the event is given out again, and its receiver knows \
-             the id (where the store has told of a lock or of an outage, that held it up; else a longer lease, or a faster \
-             broker, avoids the second send)",
+            "the lease on {} has ended, and nothing was stored: the event is sent again, and its receiver knows the id (the \
+             send or the database took longer than the lease; where that comes often, state a longer lease)",
             self.event
         )
     }

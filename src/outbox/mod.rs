@@ -20,10 +20,11 @@
 
 mod aside;
 mod books;
-mod change;
+pub(crate) mod change;
 mod claim;
 pub(crate) mod columns;
 mod desk;
+mod front;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;

@@ -1,10 +1,10 @@
 //! A connection of its own, which rings when a transaction has enqueued something. Where it is lost it comes back by itself,
 //! and meanwhile nobody hears anything.
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -35,8 +35,8 @@ pub(crate) struct Bell {
     rung: watch::Sender<u64>,
     /// How often it had rung when somebody last looked.
     seen: AtomicU64,
-    /// Whether the last wait ended with a ring.
-    echo: AtomicBool,
+    /// When somebody is to look once more, after a ring.
+    echo: Mutex<Option<Instant>>,
     listener: OnceLock<Listener>,
 }
 
@@ -47,7 +47,7 @@ impl Bell {
             table: place.name("outbox_event"),
             rung: watch::Sender::new(0),
             seen: AtomicU64::new(0),
-            echo: AtomicBool::new(false),
+            echo: Mutex::default(),
             listener: OnceLock::new(),
         }
     }
@@ -63,12 +63,21 @@ impl Bell {
         self.listener.get_or_init(|| Listener(tokio::spawn(listen()).abort_handle()));
         let seen = self.seen.load(Relaxed);
         let mut rung = self.rung.subscribe();
-        let echo = self.echo.swap(false, Relaxed);
-        let at_most = if echo { at_most.min(ECHO) } else { at_most };
+        let echo = *self.echo();
+        let at_most = echo.map_or(at_most, |at| at_most.min(at.saturating_duration_since(Instant::now())));
         // The time is over, or it has rung; the sender lives as long as this.
-        if timeout(at_most, rung.wait_for(|rung| *rung != seen)).await.is_ok() {
-            self.echo.store(true, Relaxed);
+        let is_rung = timeout(at_most, rung.wait_for(|rung| *rung != seen)).await.is_ok();
+        let (mut echo, now) = (self.echo(), Instant::now());
+        if is_rung {
+            *echo = now.checked_add(ECHO);
+        } else {
+            echo.take_if(|at| *at <= now);
         }
+    }
+
+    /// A wait that is dropped leaves it as it is.
+    fn echo(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.echo.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
@@ -20,6 +21,9 @@ const LONGEST: Duration = Duration::from_secs(120);
 
 /// How long a second connection is waited for: a pooler may keep who asks for one waiting.
 const SECOND: Duration = Duration::from_secs(2);
+
+/// How long no spare connection is asked for after the database had none to give.
+const WITHOUT: Duration = Duration::from_secs(10);
 
 /// One piece of work, which ends: the server may be there and answer no more.
 pub(crate) async fn within<T>(
@@ -40,6 +44,8 @@ pub(crate) struct Worker {
     begins: Arc<Begins>,
     link: Mutex<Option<Link>>,
     spare: Mutex<Option<Link>>,
+    /// Since when the database has had no spare connection to give.
+    no_spare: std::sync::Mutex<Option<Instant>>,
     people: Mutex<Option<Link>>,
 }
 
@@ -61,8 +67,9 @@ impl Worker {
         let (place, first, second) = within(INSTALLING, connected).await?;
         let begins = Arc::new(Begins::of(&place));
         let link = |line| Mutex::new(Some(Link::new(line, Arc::clone(&begins))));
+        let no_spare = std::sync::Mutex::new(second.is_none().then(Instant::now));
         let (first, second) = (link(first), second.map_or_else(Mutex::default, link));
-        Ok(Self { dial, place, begins, link: first, spare: second, people: Mutex::default() })
+        Ok(Self { dial, place, begins, link: first, spare: second, no_spare, people: Mutex::default() })
     }
 
     /// Where its tables are.
@@ -76,14 +83,28 @@ impl Worker {
         if let Ok(slot) = self.link.try_lock() {
             return self.link_in(slot, doing).await;
         }
-        let Ok(spare) = self.spare.try_lock() else {
-            return self.link_in(self.link.lock().await, doing).await;
+        let spare = match self.spare.try_lock() {
+            Ok(spare) if !self.has_no_spare() => spare,
+            _ => return self.link_in(self.link.lock().await, doing).await,
+        };
+        let spare = async {
+            let held = self.link_in(spare, doing).await;
+            *self.no_spare() = held.is_err().then(Instant::now);
+            held
         };
         tokio::select! {
             biased;
             slot = self.link.lock() => self.link_in(slot, doing).await,
-            Ok(held) = self.link_in(spare, doing) => Ok(held),
+            Ok(held) = spare => Ok(held),
         }
+    }
+
+    fn has_no_spare(&self) -> bool {
+        self.no_spare().is_some_and(|since| since.elapsed() < WITHOUT)
+    }
+
+    fn no_spare(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.no_spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection of people: what they ask and decide takes its time, and holds no relay up. Where the database has none

@@ -1,7 +1,7 @@
 //! One run of a relay: what is on its way, what is not settled yet, and when to do what.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(super) struct Turn<'a, S, B> {
     broker: Watch,
     broker_probe: Option<Id>,
     /// What it takes none of for now, by the type of event, and the send that tries whether it does again.
-    refused: HashMap<String, (Watch, Option<Id>)>,
+    refused: BTreeMap<String, (Watch, Option<Id>)>,
     /// How often the store was asked.
     asked: u64,
     /// Whether it answers, by what is asked of it.
@@ -99,7 +99,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             cancel: watch::Sender::new(false),
             broker: Watch::default(),
             broker_probe: None,
-            refused: HashMap::new(),
+            refused: BTreeMap::new(),
             asked: 0,
             store: HashMap::new(),
             hungry: true,

@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, RowIndex};
 
 use crate::outbox::StoreError;
+use crate::outbox::change::LAST_DUE;
 use crate::outbox::columns::{Row, Said};
 
 /// The database's time now: as one with the transaction as SQLite can.
@@ -86,8 +87,8 @@ fn bytes(value: ValueRef<'_>) -> rusqlite::Result<Vec<u8>> {
     }
 }
 
-/// The last moment that a column may hold: the end of the year 9999.
-pub(crate) const LAST: i64 = 253_402_300_799_999_999;
+/// The last moment that the column of what is due may hold.
+const LAST: i64 = LAST_DUE.timestamp_micros();
 
 /// A later moment, in microseconds, or the last.
 pub(crate) fn after(moment: DateTime<Utc>, span: Duration) -> i64 {

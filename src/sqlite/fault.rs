@@ -1,7 +1,6 @@
 //! What SQLite refuses, with what it means here and what to do about it.
 
 use std::fmt;
-use std::time::Duration;
 
 use rusqlite::{Error, ErrorCode};
 
@@ -9,30 +8,27 @@ use crate::outbox::StoreError;
 
 /// A refusal of the database, in words.
 pub(crate) fn fault(doing: &'static str, error: Error) -> StoreError {
-    fault_after(doing, error, None)
-}
-
-/// The same, where calls before this one have found the database locked for so long already.
-pub(super) fn fault_after(doing: &'static str, error: Error, locked: Option<Duration>) -> StoreError {
-    match meaning(&error, locked) {
+    match meaning(&error) {
         Some(meaning) => StoreError::new(doing, Explained { meaning, cause: error }),
         None => StoreError::new(doing, error),
     }
 }
 
+/// Whether SQLite refuses what it would have refused of every event: it is locked, or has no room, or its disk fails.
+pub(crate) fn is_of_the_database(error: &Error) -> bool {
+    use ErrorCode::{DiskFull, FileLockingProtocolFailed, OutOfMemory, SystemIoFailure};
+    let refused = [DiskFull, FileLockingProtocolFailed, OutOfMemory, SystemIoFailure];
+    is_locked(error) || error.sqlite_error_code().is_some_and(|code| refused.contains(&code))
+}
+
 /// Whether another connection's lock was in the way.
-pub(super) fn is_locked(error: &Error) -> bool {
+fn is_locked(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-fn meaning(error: &Error, locked: Option<Duration>) -> Option<String> {
-    if is_locked(error) {
-        return Some(match locked {
-            Some(locked) => format!("database is locked by another program, for {} s by now", locked.as_secs().max(1)),
-            None => "database is locked by another program".to_owned(),
-        });
-    }
+fn meaning(error: &Error) -> Option<&'static str> {
     let meaning = match error.sqlite_error_code()? {
+        _ if is_locked(error) => "database is locked by another program",
         ErrorCode::ReadOnly => {
             "this program may only read the file: give it write permission for the file and its folder, or open it to look"
         }
@@ -46,7 +42,7 @@ fn meaning(error: &Error, locked: Option<Duration>) -> Option<String> {
         _ if is_without_tables(&error.to_string()) => "the tables are not in this database: `install` makes them",
         _ => return None,
     };
-    Some(meaning.to_owned())
+    Some(meaning)
 }
 
 /// Whether it is a table of this crate's that is missing, and not one of the caller's.
@@ -58,13 +54,13 @@ fn is_without_tables(text: &str) -> bool {
 
 #[derive(Debug)]
 struct Explained {
-    meaning: String,
+    meaning: &'static str,
     cause: Error,
 }
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.meaning)
+        f.write_str(self.meaning)
     }
 }
 

@@ -61,8 +61,10 @@ pub(super) fn lasting(path: &Path) -> PathBuf {
     std::path::absolute(path).ok().filter(|path| path.is_file()).unwrap_or_else(|| path.to_owned())
 }
 
+/// The write-ahead log of a database: where its name is a link, it stands beside what that leads to.
 pub(super) fn log_of(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut log = path.into_os_string();
     log.push("-wal");
     log.into()
 }

@@ -7,10 +7,9 @@ mod fault;
 mod file;
 mod install;
 mod shared;
+mod unchanging;
 
-pub(crate) use self::columns::{
-    LAST, after, any_moment, maybe_moment, maybe_text, micros, now, read_row, still_open, text,
-};
-pub(crate) use self::fault::fault;
+pub(crate) use self::columns::{after, any_moment, maybe_moment, maybe_text, micros, now, read_row, still_open, text};
+pub(crate) use self::fault::{fault, is_of_the_database};
 pub(crate) use self::install::install;
 pub(crate) use self::shared::{Shared, data_version};

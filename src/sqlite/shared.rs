@@ -3,6 +3,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::sync::TryLockError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -12,9 +14,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 #[cfg(target_os = "linux")]
 use super::bell::Bell;
-use super::fault::{fault, fault_after, is_locked};
-use super::file::{File, lasting, log_of};
+use super::fault::fault;
+use super::file::{File, lasting};
 use super::install::{install, version};
+use super::unchanging::unchanging;
 use crate::outbox::StoreError;
 use crate::schema::Part;
 
@@ -22,6 +25,9 @@ use crate::schema::Part;
 pub(super) const BUSY: Duration = Duration::from_secs(4);
 
 const OPENING: &str = "opening the database";
+
+/// How long a look of people's may last.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
 /// After how many steps of SQLite's machine it asks whether somebody still waits for the answer: some milliseconds.
 const STEPS: i32 = 10_000;
@@ -61,8 +67,7 @@ struct Inner {
     writer: Mutex<Option<Open>>,
     /// Opened when first needed. A database in memory has but the one connection.
     reader: Mutex<Option<Open>>,
-    /// Since when another program's lock has been in the way.
-    locked: Mutex<Option<Instant>>,
+    longest_look: Duration,
     /// When a commit was last told of.
     told: Mutex<Option<Instant>>,
     #[cfg(target_os = "linux")]
@@ -142,7 +147,7 @@ impl Shared {
             to_look: writer.is_none(),
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
-            locked: Mutex::default(),
+            longest_look: LONGEST_LOOK,
             told: Mutex::default(),
             #[cfg(target_os = "linux")]
             bell: Mutex::default(),
@@ -168,7 +173,17 @@ impl Shared {
         .await
     }
 
-    /// Runs work that only reads, beside those who write. Where the caller has stopped waiting for it, it ends.
+    /// Runs a short piece of work that only reads, on the connection of those who write: it does not wait for a look.
+    pub(crate) async fn glance<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(Side::Writer, doing, move |connection, _| work(connection)).await
+    }
+
+    /// Runs work that only reads, beside those who write. Where the caller has stopped waiting for it, or it takes too long, it
+    /// ends.
     pub(crate) async fn look<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -236,6 +251,7 @@ impl Inner {
         awaited: &Weak<()>,
         work: impl FnOnce(&mut Connection, &Weak<()>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        let longest = if side == Side::Reader { self.longest_look } else { Duration::MAX };
         let side = if self.file.is_none() { Side::Writer } else { side };
         let mut slot = lock(if side == Side::Writer { &self.writer } else { &self.reader });
         if awaited.strong_count() == 0 {
@@ -252,35 +268,20 @@ impl Inner {
         let began = Instant::now();
         let waits = Weak::clone(awaited);
         let done = (|| {
-            open.connection.progress_handler(STEPS, Some(move || waits.strong_count() == 0))?;
+            let is_over = move || waits.strong_count() == 0 || began.elapsed() >= longest;
+            open.connection.progress_handler(STEPS, Some(is_over))?;
             let done = work(&mut open.connection, awaited);
             open.connection.progress_handler(0, None::<fn() -> bool>)?;
             done
         })();
         slot.take_if(|open| open.once);
         drop(slot);
-        self.told_of_locks(doing, began, done)
-    }
-
-    /// The answer, with for how long others have locked the database by now.
-    fn told_of_locks<T>(
-        &self,
-        doing: &'static str,
-        began: Instant,
-        done: rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let mut locked = lock(&self.locked);
-        match done {
-            Ok(done) => {
-                *locked = None;
-                Ok(done)
+        done.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) if began.elapsed() >= longest => {
+                StoreError::new(doing, format!("it was ended after {longest:?}, the longest that a look may last"))
             }
-            Err(error) if is_locked(&error) => {
-                let since = *locked.get_or_insert(began);
-                Err(fault_after(doing, error, Some(since.elapsed())))
-            }
-            Err(error) => Err(fault(doing, error)),
-        }
+            _ => fault(doing, error),
+        })
     }
 
     /// Lets go of a file that was replaced, by both connections, and opens what stands in its place; says what was done.
@@ -360,7 +361,11 @@ impl Inner {
         let mut bell = lock(&self.bell);
         if bell.is_none() {
             // Whoever writes meanwhile need not be waited for: the next wait hangs it.
-            let writer = self.writer.try_lock().ok()?;
+            let writer = match self.writer.try_lock() {
+                Ok(writer) => writer,
+                Err(TryLockError::Poisoned(writer)) => writer.into_inner(),
+                Err(TryLockError::WouldBlock) => return None,
+            };
             let file = writer.as_ref().and_then(|open| open.file.as_ref())?;
             *bell = Bell::hang(file.log()).ok().map(Arc::new);
         }
@@ -379,22 +384,6 @@ fn open_to_look(path: &Path) -> rusqlite::Result<Open> {
     let Some(address) = unchanging(path) else { return Err(error) };
     let opened = Connection::open_with_flags(address, flags).and_then(|connection| Open::of(path, connection));
     opened.map(|open| Open { once: true, ..open }).map_err(|_| error)
-}
-
-/// The address under which SQLite reads a file without a log and without locks.
-fn unchanging(path: &Path) -> Option<String> {
-    if !path.is_file() || log_of(path).exists() {
-        return None;
-    }
-    let mut address = String::from("file:");
-    for byte in path.to_str()?.bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => address.push(char::from(byte)),
-            _ => address.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    address.push_str("?immutable=1");
-    Some(address)
 }
 
 fn refuse_folder(path: &Path) -> Result<(), StoreError> {
@@ -437,5 +426,55 @@ mod tests {
         }
         let next = shared.write("writing", |transaction| transaction.execute("INSERT INTO test VALUES (1)", []));
         assert_eq!(tokio::time::timeout(Duration::from_secs(30), next).await.unwrap().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_takes_too_long_ends_and_says_so() {
+        let mut shared = Shared::open(Path::new(":memory:"), &PART).unwrap();
+        Arc::get_mut(&mut shared.0).unwrap().longest_look = Duration::from_millis(50);
+        let look = shared.look("looking", |connection| connection.query_row(ENDLESS, [], |_| Ok(())));
+        let told = tokio::time::timeout(Duration::from_secs(30), look).await.unwrap().unwrap_err();
+        assert_eq!(told.to_string(), "looking: it was ended after 50ms, the longest that a look may last");
+    }
+
+    fn in_a_folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("shared-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder.join("test.db")
+    }
+
+    /// A relay would wait as long as a person's question takes.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_glance_waits_for_no_look() {
+        let path = in_a_folder("glance");
+        let shared = Shared::open(&path, &PART).unwrap();
+        let (began, has_begun) = tokio::sync::oneshot::channel();
+        let looking = shared.clone();
+        let look = tokio::spawn(async move {
+            let look = looking.look("looking", |connection| {
+                began.send(()).unwrap();
+                connection.query_row(ENDLESS, [], |_| Ok(()))
+            });
+            look.await
+        });
+        has_begun.await.unwrap();
+        let glance =
+            shared.glance("glancing", |connection| connection.query_row("SELECT 1", [], |row| row.get::<_, i64>(0)));
+        assert_eq!(tokio::time::timeout(Duration::from_secs(30), glance).await.unwrap().unwrap(), 1);
+        look.abort();
+        let _ = look.await;
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    /// A panic in one piece of work poisons the lock of its connection: who waits hears of commits all the same.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_panic_takes_no_bell_down() {
+        let path = in_a_folder("bell");
+        let shared = Shared::open(&path, &PART).unwrap();
+        let panicked = shared.write("writing", |transaction| Ok(transaction.execute("no SQL", []).unwrap()));
+        assert!(panicked.await.is_err());
+        assert!(shared.0.writer.is_poisoned() && shared.0.bell().is_some());
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 }

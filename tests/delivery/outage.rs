@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use integration_automation_patterns::broker::SendError;
-use integration_automation_patterns::outbox::Desk;
+use integration_automation_patterns::outbox::{ClaimOrder, Desk, Filter, Redrive, Store};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+use integration_automation_patterns::{Decision, DeliveryStatus, Envelope, Untyped};
 
 use crate::broker::{Does, Scripted};
 use crate::relay::{relay, run_until, settings};
@@ -65,6 +65,76 @@ pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no
     assert!(told[1].starts_with("the broker takes erp.invoice.issued again, after "), "{told:?}");
     assert_eq!(told.len(), 2, "one outage is a line and its end: {told:?}");
     assert_balanced(&database).await;
+}
+
+/// A claim that begins where the last one came to misses nothing that is due again, or let go, before that.
+pub(crate) async fn what_is_due_again_is_found_where_many_others_are_paused<D: Database>() {
+    let database = D::fresh().await;
+    database
+        .sql(
+            "INSERT INTO outbox_event (id, event_type, source_system, payload) \
+             WITH RECURSIVE paused (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM paused WHERE n < 6000) \
+             SELECT 'paused-' || n, 'erp.invoice.issued', 'erp', '{}' FROM paused",
+        )
+        .await;
+    let order = ClaimOrder { except: vec!["erp.invoice.issued".to_owned()], ..order("relay-1", 1) };
+    // A claim that has put events aside may have found no others for these.
+    let claimed = async || {
+        loop {
+            let mut claimed = database.outbox().claim(&order).await.unwrap();
+            if claimed.blocked == 0 || !claimed.claims.is_empty() {
+                return claimed.claims.pop();
+            }
+        }
+    };
+    let next = async || claimed().await.expect("it is found at once");
+    assert!(claimed().await.is_none());
+    database.enqueue(vec![impatient("1", 9)], true).await;
+    let first = next().await;
+    assert_eq!(first.id(), &id("1"));
+    settle(&database, first.fail("connection reset")).await;
+    assert_eq!(next().await.attempts(), 2, "due again at once");
+    expire_leases(&database).await;
+    let again = next().await;
+    assert_eq!((again.id(), again.attempts()), (&id("1"), 3));
+    settle(&database, again.give_back("the relay was stopped")).await;
+    let again = next().await;
+    assert_eq!((again.id(), again.attempts()), (&id("1"), 3));
+    settle(&database, again.acknowledge()).await;
+
+    database.enqueue(vec![keyed("2", "k"), keyed("3", "k")], true).await;
+    let second = next().await;
+    assert_eq!(second.id(), &id("2"));
+    assert!(claimed().await.is_none(), "the third waits for it, and is put aside");
+    let past = D::moment(chrono::DateTime::UNIX_EPOCH);
+    database.sql(&format!("UPDATE outbox_event SET due_at = {past} WHERE id = '3'")).await;
+    settle(&database, second.reject("unknown account")).await;
+    let person = Decision::new("on-call", "the account exists now").unwrap();
+    let redrive = Redrive::new(person, Duration::from_secs(7 * 24 * 3600));
+    database.outbox().redrive(&Filter::default(), &redrive).await.unwrap();
+    for expected in ["2", "3"] {
+        let found = next().await;
+        assert_eq!(found.id(), &id(expected));
+        settle(&database, found.acknowledge()).await;
+    }
+    // By hand, and so without a word to the relay.
+    database
+        .sql(&format!("UPDATE outbox_event SET event_type = 'crm.lead.created', due_at = {past} WHERE id = 'paused-7'"))
+        .await;
+    let found = async {
+        loop {
+            if let Some(claim) = claimed().await {
+                return claim;
+            }
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), found).await.expect("it is found in the end");
+    assert_eq!(found.id(), &id("paused-7"));
+    assert_eq!(
+        claim(&database, "relay-1", 10).await.claims.len(),
+        10,
+        "and what is not paused any more is there at once"
+    );
 }
 
 pub(crate) async fn a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing<D: Database>() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use integration_automation_patterns::audit::Action;
 use integration_automation_patterns::outbox::{ClaimOrder, Desk, KeyAfterFailure, Store};
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::{Decision, DeliveryStatus};
 
 use crate::suite::*;
@@ -77,6 +78,30 @@ pub(crate) async fn every_end_of_an_attempt_is_stored<D: Database>() {
         (Action::Dispatch, 2, None),
     ];
     assert_eq!(moments, expected);
+    assert_balanced(&database).await;
+}
+
+/// A batch is settled as one, and one event of it may have been told to wait for ever: by its program, or by plain SQL.
+pub(crate) async fn a_wait_past_the_calendar_keeps_no_other_event<D: Database>() {
+    let database = D::fresh().await;
+    let ever = RetryPolicy::new(3, Backoff::Fixed(Duration::MAX)).unwrap();
+    let expiring = build("expiring", None, ever);
+    database.enqueue(vec![build("typed", None, ever), event("plain"), event("other"), expiring], true).await;
+    database.sql("UPDATE outbox_event SET retry_policy = '3 fixed 9000000000000s' WHERE id = 'plain'").await;
+    let mut claims = claim(&database, "relay-1", 4).await.claims;
+    drop(claims.pop());
+    let settlements = claims.into_iter().map(|claim| match claim.id().to_string().as_str() {
+        "other" => claim.acknowledge(),
+        _ => claim.fail("connection reset"),
+    });
+    assert_eq!(database.outbox().settle(&settlements.collect::<Vec<_>>()).await.unwrap(), []);
+    assert_eq!(status(&database, "other").await.0, DeliveryStatus::Acknowledged);
+
+    expire_leases(&database).await;
+    assert_eq!(claim(&database, "relay-2", 4).await.expired.len(), 1);
+    for id in ["typed", "plain", "expiring"] {
+        assert_eq!(status(&database, id).await, (DeliveryStatus::Retrying, 1), "{id}");
+    }
     assert_balanced(&database).await;
 }
 

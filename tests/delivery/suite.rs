@@ -35,6 +35,7 @@ macro_rules! suite {
             outbox: the_same_id_twice_is_one_event
             outbox: an_attempt_is_counted_before_it_is_made
             outbox: every_end_of_an_attempt_is_stored
+            outbox: a_wait_past_the_calendar_keeps_no_other_event
             outbox: a_late_settlement_changes_nothing
             outbox: the_sweep_changes_nothing_that_was_settled
             outbox: a_renewed_lease_holds
@@ -60,6 +61,7 @@ macro_rules! suite {
             desk: a_dead_letter_that_is_no_event_is_listed_apart
             desk: the_books_show_what_was_tampered_with
             outage: what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type
+            outage: what_is_due_again_is_found_where_many_others_are_paused
             outage: a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing
             outage: the_next_attempt_waits_as_long_as_the_broker_asks
             outage: sends_that_hang_leave_the_rest_of_the_room_to_the_others

@@ -1,16 +1,19 @@
 //! What goes on beside the claims: what people ask, rounds through what was put aside, an old snapshot, calls that were given
 //! up. None of them holds a relay up.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use integration_automation_patterns::Envelope;
-use integration_automation_patterns::outbox::postgres::enqueue;
+use integration_automation_patterns::outbox::postgres::{Outbox, enqueue};
 use integration_automation_patterns::outbox::{Desk, Store};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
 use tokio::time::timeout;
+use tokio_postgres::Config;
 
-use crate::{Database, build, event, ids, impatient, order};
+use crate::{Database, FAR, build, event, ids, impatient, order, servers};
 
 /// Longer than anything here takes, where it ends at all.
 const LONG: Duration = Duration::from_secs(60);
@@ -191,4 +194,76 @@ async fn an_old_snapshot_hides_no_event() {
     found.dedup();
     assert_eq!(found.len(), 4, "{found:?}");
     snapshot.commit().await.unwrap();
+}
+
+/// A purge of many is many short statements.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_purge_of_many_goes_in_pages() {
+    let database = Database::fresh().await;
+    database
+        .sql(
+            "INSERT INTO outbox_event (id, event_type, source_system, payload, status, attempts, due_at, done_at) \
+             SELECT n::text, 't', 's', '', 'acknowledged', 1, NULL, clock_timestamp() FROM generate_series(1, 12000) AS n; \
+             CREATE FUNCTION bounded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               IF (SELECT count(*) FROM gone) > 5000 THEN RAISE 'too many at once'; END IF; \
+               RETURN NULL; \
+             END $$; \
+             CREATE TRIGGER bounded AFTER DELETE ON outbox_event REFERENCING OLD TABLE AS gone \
+             FOR EACH STATEMENT EXECUTE FUNCTION bounded()",
+        )
+        .await;
+    assert_eq!(database.outbox.purge(Duration::ZERO, 7_000).await.unwrap(), 7_000);
+    assert_eq!(database.outbox.purge(Duration::ZERO, usize::MAX).await.unwrap(), 5_000);
+    assert_eq!(database.outbox.counts().await.unwrap().total(), 0);
+}
+
+/// After a ring somebody looks once more, for what did not ring itself: also where the wait for that is given up first, as a
+/// relay does when a send ends.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_wait_that_is_dropped_loses_no_second_look() {
+    let database = Database::fresh().await;
+    // The first ring is that of the listener, which has just come.
+    database.outbox.wait(FAR).await;
+    assert!(database.claim(10).await.claims.is_empty());
+    assert!(futures_util::FutureExt::now_or_never(database.outbox.wait(FAR)).is_none());
+    let looked = timeout(LONG, database.outbox.wait(FAR)).await;
+    assert!(looked.is_ok(), "nobody looks any more");
+}
+
+/// Where the database has no second connection to give, relays share the one, and do not ask for another at every call.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_database_with_one_connection_to_give_is_not_asked_for_another_each_time() {
+    let database = Database::fresh().await;
+    let gate = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = gate.local_addr().unwrap().port();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        let mut first = None;
+        while let Ok((mut client, _)) = gate.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            first.get_or_insert_with(|| {
+                tokio::spawn(async move {
+                    let server = tokio::net::TcpStream::connect(("127.0.0.1", servers::postgres_port())).await;
+                    tokio::io::copy_bidirectional(&mut client, &mut server.unwrap()).await
+                })
+            });
+        }
+    });
+    let whole = &database.config;
+    let config = Config::new()
+        .host("127.0.0.1")
+        .port(port)
+        .user(whole.get_user().unwrap())
+        .dbname(whole.get_dbname().unwrap())
+        .options(whole.get_options().unwrap())
+        .application_name(database.schema.as_str())
+        .to_owned();
+    let outbox = Outbox::connect(config).await.unwrap();
+    let claims = (0..20).map(|_| async { outbox.claim(&order("relay-1", 1)).await.unwrap() });
+    futures_util::future::join_all(claims).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "for the one, and once for a second");
 }

@@ -1,13 +1,15 @@
 //! One outbox is one outbox: that of the first schema of the search path, whoever calls, and from wherever.
 
+use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{self, Handled, Rules};
 use integration_automation_patterns::outbox::postgres::{Outbox, enqueue, enqueue_all, install};
-use integration_automation_patterns::outbox::{Desk, Enqueued, Store};
+use integration_automation_patterns::outbox::{Desk, Enqueued, Filter, Store};
 use integration_automation_patterns::retry::RetryPolicy;
+use integration_automation_patterns::{DeliveryStatus, Event};
 use tokio_postgres::{Client, Config};
 
-use crate::{DAY, Database, FAR, connect, event, ids, keyed, order, server};
+use crate::{DAY, Database, FAR, connect, decision, event, ids, keyed, order, server};
 
 impl Database {
     /// A configuration of this path, in which `{}` is the schema of the test.
@@ -177,4 +179,47 @@ async fn two_outboxes_of_a_database_do_not_meet() {
     }
     drop(outbox);
     database.sql(&format!("DROP SCHEMA {other} CASCADE")).await;
+}
+
+/// Every call of an inbox is about that of the first schema, and none is answered from the next.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_tenants_inbox_is_not_that_of_the_next_schema() {
+    struct Other;
+    impl Event for Other {
+        const TYPE: &'static str = "erp.order.placed";
+    }
+
+    let shared = Database::fresh().await;
+    let mut client = shared.session().await;
+    inbox::postgres::install(&mut client).await.unwrap();
+    let rules = Rules::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let unknowing = rules.clone().accept::<Other>();
+    let dead = inbox::postgres::process(&mut client, Delivery::new(event("dead"), ()), &unknowing, async |_, _| Ok(()));
+    assert!(matches!(dead.await.unwrap(), Handled::Dead(_)));
+
+    let tenant = shared.other_schema().await;
+    let mut session = connect(&shared.on_path(&format!("{tenant},{{}}"))).await;
+    let (everything, id) = (Filter::default(), "dead".parse().unwrap());
+    let mut refused = Vec::new();
+    for (rules, again) in [(&rules, false), (&rules, true), (&unknowing, false), (&unknowing, true)] {
+        let delivery = Delivery::new(event("a"), ()).redelivered(again);
+        let handled = inbox::postgres::process(&mut session, delivery, rules, async |_, _| Ok(())).await;
+        refused.push(handled.unwrap_err());
+    }
+    refused.push(inbox::postgres::counts(&session, DAY).await.unwrap_err());
+    refused.push(inbox::postgres::dead_letters(&session, &everything, 10).await.unwrap_err());
+    refused.push(inbox::postgres::stalled(&session, &everything, DAY, 10).await.unwrap_err());
+    refused.push(inbox::postgres::forget(&session, &rules, 10).await.unwrap_err());
+    let silent = AuditTrail::silent();
+    refused.push(inbox::postgres::discard(&mut session, "crm", &id, decision(), &silent).await.unwrap_err());
+    let transaction = session.transaction().await.unwrap();
+    refused.push(inbox::postgres::redrive(transaction, "crm", &id, decision(), &rules).await.unwrap_err());
+    for refused in refused {
+        let refused = refused.to_string();
+        assert!(refused.contains(&format!("the schema {tenant} has no inbox_event (`install` makes")), "{refused}");
+    }
+    let counts = inbox::postgres::counts(&client, DAY).await.unwrap();
+    assert_eq!((counts.of(DeliveryStatus::Failed), counts.by_status.len()), (1, 1), "the other is as it was");
+    shared.sql(&format!("DROP SCHEMA {tenant} CASCADE")).await;
 }

@@ -7,7 +7,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Transaction};
 
 use super::SAVEPOINT;
-use super::rows::{COLUMNS, find_row, write, write_processed};
+use super::rows::{COLUMNS, check_place, find_row, write, write_processed};
 use crate::audit::{Action, AuditTrail};
 use crate::hop::Hop;
 use crate::inbox::desk::{self, COUNTING};
@@ -27,6 +27,7 @@ use crate::{AnyEnvelope, Decision, EventId};
 pub async fn counts(client: &Client, stalled_after: Duration) -> Result<Counts, StoreError> {
     let age = micros(stalled_after);
     let work = async {
+        check_place(client).await?;
         let rows = client
             .query_typed(
                 "SELECT status, count(*), count(*) FILTER (WHERE received_at <= \
@@ -48,13 +49,14 @@ pub async fn counts(client: &Client, stalled_after: Duration) -> Result<Counts, 
 pub async fn forget(client: &Client, rules: &Rules, most: usize) -> Result<u64, StoreError> {
     let (age, most) = (micros(rules.window()), limit(most));
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&age, Type::INT8), (&most, Type::INT8)];
-    let gone = client.execute_typed(
-        "DELETE FROM inbox_event WHERE ctid = ANY (ARRAY(\
-           SELECT ctid FROM inbox_event WHERE status IN ('processed', 'skipped') \
-           AND received_at <= statement_timestamp() - $1 * interval '1 microsecond' \
-           ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
-        &values,
-    );
+    let gone = async {
+        check_place(client).await?;
+        let sql = "DELETE FROM inbox_event WHERE ctid = ANY (ARRAY(\
+               SELECT ctid FROM inbox_event WHERE status IN ('processed', 'skipped') \
+               AND received_at <= statement_timestamp() - $1 * interval '1 microsecond' \
+               ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
+        client.execute_typed(sql, &values).await
+    };
     gone.await.map_err(|error| StoreError::new("forgetting old events", error))
 }
 
@@ -96,6 +98,7 @@ async fn list(
          ORDER BY received_at LIMIT $7"
     );
     let id = filter.id.as_ref().map(ToString::to_string);
+    check_place(client).await?;
     let rows = client
         .query_typed(
             &sql,
@@ -127,6 +130,7 @@ pub async fn redrive<'c>(
     rules: &Rules,
 ) -> Result<Option<First<Transaction<'c>, ()>>, StoreError> {
     let fault = |error: Error| StoreError::new("redriving a dead letter", error);
+    check_place(&transaction).await.map_err(fault)?;
     let found = find_row(&transaction, source_system, &id.to_string()).await.map_err(fault)?;
     let Some(dead) = found.and_then(undelivered) else { return Ok(None) };
     let event = dead.redrive(decision).with_retry_policy(rules.policy()).dispatch().acknowledge();
@@ -151,6 +155,7 @@ pub async fn discard(
 ) -> Result<bool, StoreError> {
     let work = async {
         let transaction = client.transaction().await?;
+        check_place(&transaction).await?;
         let found = find_row(&transaction, source_system, &id.to_string()).await?;
         let Some(dead) = found.and_then(undelivered) else { return Ok(false) };
         let gone = dead.discard(decision);

@@ -36,20 +36,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use chrono::Utc;
 use futures_util::TryStreamExt;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, SimpleQueryMessage, Transaction};
 
 pub use self::desk::{counts, dead_letters, discard, forget, redrive, stalled};
-use self::rows::{find, find_row, key, literal, now, remove, unindexable, write, write_processed, write_unless_done};
+use self::rows::{
+    check_place, find, find_row, key, literal, now, remove, unindexable, write, write_processed, write_unless_done,
+};
 use super::fault::panicked;
 use super::intake::{
     Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty, handled, received, tell_fault,
     tell_processed, told_of, uncommitted,
 };
-use super::{Again, Committed, Fault, First, Handled, Receipt, Rules};
+use super::{Committed, Fault, First, Handled, Receipt, Rules};
 use crate::audit::Action;
 use crate::broker::Delivery;
 use crate::crash_point::point;
@@ -108,32 +109,20 @@ async fn take_in<'c, A>(
     rules: &Rules,
     begun: bool,
 ) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
-    let (event, answer, hop) = received(delivery, rules);
+    let (event, received) = received(delivery, rules);
     if let Some(refusal) = unindexable(&event).or_else(|| rules.refusal(&event)) {
+        check_place(&transaction).await.map_err(fault)?;
         let row = find(&transaction, &event).await.map_err(fault)?;
         return Ok(match TurnedAway::of(row.as_ref(), &event, rules.leaves(&refusal)) {
-            TurnedAway::Duplicate => {
-                hop.end(Ok("duplicate"));
-                rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
-                Receipt::Duplicate(Committed::new(answer))
-            }
-            TurnedAway::Left(wait) => {
-                hop.end(Ok("left"));
-                rules.tell(Action::Release, &event, event.status(), Utc::now());
-                Receipt::Left(Again::new(answer, wait))
-            }
+            TurnedAway::Duplicate => received.duplicate(&event),
+            TurnedAway::Left(wait) => received.left(&event, wait),
+            TurnedAway::Known => received.known(),
             TurnedAway::Dead => {
                 let at = now(&transaction).await.map_err(fault)?;
                 let dead = faulty(event, Fault::permanent(refusal.reason), at);
                 write(&transaction, Row::of(&dead)).await.map_err(fault)?;
                 transaction.commit().await.map_err(fault)?;
-                rules.tell_fault(&dead, at);
-                hop.end(Err("rejected"));
-                Receipt::Rejected(Committed::new(answer))
-            }
-            TurnedAway::Known => {
-                hop.end(Err("rejected"));
-                Receipt::Rejected(Committed::new(answer))
+                received.refused(&dead, at)
             }
         });
     }
@@ -160,15 +149,9 @@ async fn take_in<'c, A>(
                 let (dead, at) = (AnyEnvelope::from(dead), now(&transaction).await.map_err(fault)?);
                 write(&transaction, Row::of(&dead)).await.map_err(fault)?;
                 transaction.commit().await.map_err(fault)?;
-                hop.faulted(&dead);
-                rules.tell_fault(&dead, at);
-                return Ok(Receipt::Rejected(Committed::new(answer)));
+                return Ok(received.spent(&dead, at));
             }
-            Known::Duplicate => {
-                hop.end(Ok("duplicate"));
-                rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
-                return Ok(Receipt::Duplicate(Committed::new(answer)));
-            }
+            Known::Duplicate => return Ok(received.duplicate(&event)),
         };
         // A savepoint that is behind the row's lock: a fault must not let go of the row before it is stored. Both in one
         // journey.
@@ -176,8 +159,7 @@ async fn take_in<'c, A>(
         tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
         attempt
     };
-    let (hop, trail, outermost) = (hop.process(&event), rules.trail.clone(), outermost == Some(true));
-    Ok(Receipt::New(First { transaction, outermost, event, answer, hop, trail }))
+    Ok(received.first(transaction, outermost == Some(true), event))
 }
 
 /// Receives a delivery, has its effect, and commits: the common case in one call.
@@ -309,6 +291,7 @@ async fn begin_attempt<A>(
         return Ok(None);
     }
     let transaction = client.transaction().await.map_err(fault)?;
+    check_place(&transaction).await.map_err(fault)?;
     let inserted = transaction
         .execute_typed(
             "INSERT INTO inbox_event (source_system, id, status, attempts) VALUES ($1, $2, 'retrying', 1) \

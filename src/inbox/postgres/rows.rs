@@ -18,6 +18,12 @@ pub(super) const COLUMNS: &str = "0::bigint, id, coalesce(event_type, ''), sourc
      coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, failed_at, redriven_by, \
      redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at";
 
+/// Refuses a search path whose first schema has no inbox, whatever the next ones have: a call begins with it, where it does not
+/// begin with `inbox_remember`.
+pub(super) async fn check_place(client: &impl GenericClient) -> Result<(), Error> {
+    client.batch_execute("SELECT inbox_check_place()").await
+}
+
 pub(super) async fn now(client: &impl GenericClient) -> Result<chrono::DateTime<chrono::Utc>, Error> {
     client.query_typed_one("SELECT clock_timestamp()", &[]).await?.try_get(0)
 }
@@ -27,8 +33,9 @@ pub(super) fn unindexable(event: &Facts<Untyped>) -> Option<Refusal> {
     let (source_system, id) = (event.source_system(), event.id().to_string());
     let size = source_system.len().saturating_add(id.len());
     (key(source_system, &id) != (source_system.to_owned(), id)).then(|| {
-        let why =
-            format!("its source system and id cannot be an index of PostgreSQL: {size} bytes, or a NUL among them");
+        let why = format!(
+            "its source system and id are too long to be indexed by PostgreSQL, or have a NUL in them: {size} bytes"
+        );
         Refusal::for_good(why)
     })
 }

@@ -14,7 +14,7 @@ use crate::inbox::intake::undelivered;
 use crate::inbox::{Counts, First, Rules, Stalled};
 use crate::outbox::columns::Row;
 use crate::outbox::{DeadLetter, Filter, StoreError};
-use crate::sqlite::{any_moment, fault, micros, now, read_row};
+use crate::sqlite::{any_moment, fault, micros, now, read_row, still_open};
 use crate::{AnyEnvelope, Decision, EventId};
 
 /// How much the inbox holds, in each state. It reads every row; `stalled_after` is the age of the events that it counts as
@@ -143,7 +143,9 @@ pub fn redrive<'c>(
     decision: Decision,
     rules: &Rules,
 ) -> Result<Option<First<Transaction<'c>, ()>>, StoreError> {
-    let fault = |error: rusqlite::Error| fault("redriving a dead letter", error);
+    const DOING: &str = "redriving a dead letter";
+    let fault = |error: rusqlite::Error| fault(DOING, error);
+    still_open(&transaction, DOING)?;
     transaction.set_drop_behavior(DropBehavior::Rollback);
     let Some(row) = find_row(&transaction, source_system, &id.to_string()).map_err(fault)? else { return Ok(None) };
     let Some(dead) = undelivered(row) else { return Ok(None) };

@@ -32,8 +32,7 @@
 mod desk;
 mod rows;
 
-use chrono::Utc;
-use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior, params};
 
 pub use self::desk::{counts, dead_letters, discard, forget, redrive, stalled};
 use self::rows::{find, find_row, remove, write, write_processed, write_unless_done};
@@ -42,7 +41,7 @@ use super::intake::{
     Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty, handled, received, tell_fault,
     tell_processed, told_of, uncommitted,
 };
-use super::{Again, Committed, Fault, First, Handled, Receipt, Rules};
+use super::{Committed, Fault, First, Handled, Receipt, Rules};
 use crate::audit::Action;
 use crate::broker::Delivery;
 use crate::crash_point::point;
@@ -105,32 +104,19 @@ fn take_in<'c, A>(
     database::still_open(&transaction, RECEIVING)?;
     // Dropped, a first delivery is rolled back, whatever the transaction was told before.
     transaction.set_drop_behavior(DropBehavior::Rollback);
-    let (event, answer, hop) = received(delivery, rules);
+    let (event, received) = received(delivery, rules);
     if let Some(refusal) = rules.refusal(&event) {
         let row = find(&transaction, &event).map_err(fault)?;
         return Ok(match TurnedAway::of(row.as_ref(), &event, rules.leaves(&refusal)) {
-            TurnedAway::Duplicate => {
-                hop.end(Ok("duplicate"));
-                rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
-                Receipt::Duplicate(Committed::new(answer))
-            }
-            TurnedAway::Left(wait) => {
-                hop.end(Ok("left"));
-                rules.tell(Action::Release, &event, event.status(), Utc::now());
-                Receipt::Left(Again::new(answer, wait))
-            }
+            TurnedAway::Duplicate => received.duplicate(&event),
+            TurnedAway::Left(wait) => received.left(&event, wait),
+            TurnedAway::Known => received.known(),
             TurnedAway::Dead => {
                 let at = now(&transaction).map_err(fault)?;
                 let dead = faulty(event, Fault::permanent(refusal.reason), at);
                 write(&transaction, Row::of(&dead)).map_err(fault)?;
                 transaction.commit().map_err(fault)?;
-                rules.tell_fault(&dead, at);
-                hop.end(Err("rejected"));
-                Receipt::Rejected(Committed::new(answer))
-            }
-            TurnedAway::Known => {
-                hop.end(Err("rejected"));
-                Receipt::Rejected(Committed::new(answer))
+                received.refused(&dead, at)
             }
         });
     }
@@ -152,28 +138,15 @@ fn take_in<'c, A>(
                 let (dead, at) = (AnyEnvelope::from(dead), now(&transaction).map_err(fault)?);
                 write(&transaction, Row::of(&dead)).map_err(fault)?;
                 transaction.commit().map_err(fault)?;
-                hop.faulted(&dead);
-                rules.tell_fault(&dead, at);
-                return Ok(Receipt::Rejected(Committed::new(answer)));
+                return Ok(received.spent(&dead, at));
             }
-            Known::Duplicate => {
-                hop.end(Ok("duplicate"));
-                rules.tell(Action::Duplicate, &event, event.status(), Utc::now());
-                return Ok(Receipt::Duplicate(Committed::new(answer)));
-            }
+            Known::Duplicate => return Ok(received.duplicate(&event)),
         };
         write_processed(&transaction, &attempt).map_err(fault)?;
         attempt
     };
     transaction.execute_batch(SAVEPOINT).map_err(fault)?;
-    Ok(Receipt::New(First {
-        transaction,
-        outermost: true,
-        hop: hop.process(&event),
-        event,
-        answer,
-        trail: rules.trail.clone(),
-    }))
+    Ok(received.first(transaction, true, event))
 }
 
 /// Receives a delivery, has its effect, and commits: the common case in one call.
@@ -312,11 +285,9 @@ fn store<A>(connection: &mut Connection, ended: Ended<A>) -> Result<Handled<A>, 
     Ok(Handled::Duplicate(Committed::new(answer)))
 }
 
-/// Whether SQLite refuses what it would have refused of every event: it is busy, or has no room, or its disk fails.
-pub(super) fn is_of_the_database(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{DatabaseBusy, DiskFull, FileLockingProtocolFailed, OutOfMemory, SystemIoFailure};
-    let code = error.sqlite_error_code();
-    matches!(code, Some(DatabaseBusy | DiskFull | FileLockingProtocolFailed | OutOfMemory | SystemIoFailure))
+/// Whether a savepoint is not there because its transaction is not.
+fn is_ended(transaction: &Transaction<'_>, error: &rusqlite::Error) -> bool {
+    transaction.is_autocommit() || error.to_string().starts_with("no such savepoint")
 }
 
 impl<A> First<Transaction<'_>, A> {
@@ -335,7 +306,7 @@ impl<A> First<Transaction<'_>, A> {
         let Self { transaction, event, answer, hop, trail, .. } = self;
         // Of a transaction that is not the one in which the savepoint was made, SQLite does not release it.
         let released = transaction.execute_batch(RELEASE);
-        let by_effect = released.is_err();
+        let by_effect = released.as_ref().is_err_and(|error| is_ended(&transaction, error));
         let committed = released.and_then(|()| {
             point("before the effect commits");
             transaction.commit()
@@ -370,7 +341,11 @@ impl<A> First<Transaction<'_>, A> {
         if !fault.counts {
             return Err(Unkept::Told(StoreError::new(HAVING, fault.reason)));
         }
-        if transaction.execute_batch(ROLLBACK).is_err() {
+        let unstored = |error: rusqlite::Error| Unkept::Told(database::fault(STORING, error));
+        if let Err(error) = transaction.execute_batch(ROLLBACK) {
+            if !is_ended(&transaction, &error) {
+                return Err(unstored(error));
+            }
             let error = told_of(&fault);
             return Err(Unkept::Ended(Box::new(Ended { event, answer, hop, trail, fault, error, by_effect: true })));
         }
@@ -381,8 +356,7 @@ impl<A> First<Transaction<'_>, A> {
             transaction.commit()?;
             Ok((event, at))
         };
-        let stored = stored().map_err(|error: rusqlite::Error| Unkept::Told(database::fault(STORING, error)));
-        let (event, at) = stored?;
+        let (event, at) = stored().map_err(unstored)?;
         hop.faulted(&event);
         tell_fault(&trail, &event, at);
         Ok(handled(&event, answer, at))

@@ -7,8 +7,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::super::change::{Change, expiry_reason};
+use super::super::front::{Cost, Front, Look};
 use super::super::{Claim, ClaimOrder, Claimed, Lease, Token};
-use super::front::{Cost, Front, Look};
 use super::rows::{Changes, FREE, claim_sql, expired_sql, freed, quarantine, read_expired, settle};
 use crate::AnyEnvelope;
 use crate::crash_point::point;

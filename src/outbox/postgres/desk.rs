@@ -33,6 +33,9 @@ const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
 /// How many events a look through the whole table reads at once.
 const PAGE: usize = 500;
 
+/// How many events one statement removes: it ends soon, and takes no others with it where it fails.
+const PURGED_AT_ONCE: usize = 5_000;
+
 impl Desk for Outbox {
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.look_up("counting events", async |link| counts(link).await).await
@@ -90,29 +93,16 @@ impl Desk for Outbox {
     }
 
     async fn purge(&self, age: Duration, most: usize) -> Result<u64, StoreError> {
-        const DOING: &str = "purging what is done";
-        within(DOING, async {
-            let mut held = self.worker.hold_for_people(DOING).await?;
-            let gone = held
-                .link
-                .alone(
-                    "WITH gone AS (\
-                       DELETE FROM outbox_event WHERE sequence = ANY (ARRAY(\
-                         SELECT sequence FROM outbox_event \
-                         WHERE done_at <= statement_timestamp() - $1::bigint * interval '1 microsecond' \
-                         ORDER BY done_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING sequence\
-                     ), forgotten AS (\
-                       DELETE FROM outbox_history WHERE event IN (SELECT sequence FROM gone)\
-                     ) SELECT count(*) FROM gone",
-                    &[&micros(age), &limit(most)],
-                )
-                .await;
-            let gone = gone.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0)));
-            let gone = gone.map_err(|error| StoreError::new(DOING, error))?;
-            held.give_back();
-            Ok(u64::try_from(gone).unwrap_or(0))
-        })
-        .await
+        let mut gone = 0_usize;
+        while gone < most {
+            let page = PURGED_AT_ONCE.min(most.saturating_sub(gone));
+            let purged = self.purge_page(age, page).await?;
+            gone = gone.saturating_add(purged);
+            if purged < page {
+                break;
+            }
+        }
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
@@ -149,6 +139,28 @@ impl Desk for Outbox {
 type Step<T> = Result<(AnyEnvelope, T), T>;
 
 impl Outbox {
+    /// Removes up to `most` events that were done so long ago, in one statement; says how many.
+    async fn purge_page(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
+        const DOING: &str = "purging what is done";
+        const SQL: &str = "WITH gone AS (\
+               DELETE FROM outbox_event WHERE sequence = ANY (ARRAY(\
+                 SELECT sequence FROM outbox_event \
+                 WHERE done_at <= statement_timestamp() - $1::bigint * interval '1 microsecond' \
+                 ORDER BY done_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING sequence\
+             ), forgotten AS (\
+               DELETE FROM outbox_history WHERE event IN (SELECT sequence FROM gone)\
+             ) SELECT count(*) FROM gone";
+        within(DOING, async {
+            let mut held = self.worker.hold_for_people(DOING).await?;
+            let gone = held.link.alone(SQL, &[&micros(age), &limit(most)]).await;
+            let gone = gone.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0)));
+            let gone = gone.map_err(|error| StoreError::new(DOING, error))?;
+            held.give_back();
+            Ok(usize::try_from(gone).unwrap_or(0))
+        })
+        .await
+    }
+
     /// Looks something up for people.
     async fn look_up<T>(
         &self,

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use tokio::time::sleep;
 
+use super::super::front::Front;
 use super::super::{KeyAfterFailure, StoreError};
 use super::Outbox;
-use super::front::Front;
 use super::rows::free_forgotten_sql;
 use crate::postgres::{Worker, maybe_at, within};
 
@@ -31,7 +31,7 @@ impl Outbox {
         if next.is_none() {
             return Ok(());
         }
-        self.rounds.go_on(async move {
+        self.rounds.go_on(after_failure, async move {
             while let Some(after) = next {
                 sleep(began.elapsed().saturating_mul(PAUSE)).await;
                 began = Instant::now();

@@ -25,7 +25,6 @@ mod claim;
 mod desk;
 mod enqueue;
 mod forgotten;
-mod front;
 mod rows;
 
 use std::collections::HashSet;
@@ -38,10 +37,10 @@ use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 
 use self::claim::claim;
 pub use self::enqueue::{enqueue, enqueue_all};
-use self::front::Front;
 use self::rows::{Changes, DISPATCHED, FREE, freed, give_back, put_aside_sql, settle};
 use super::aside::{MANY_BLOCKED, Rounds};
 use super::change::Change;
+use super::front::Front;
 use super::{ClaimOrder, Claimed, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
 use crate::audit::AuditTrail;
 use crate::crash_point::point;

@@ -166,6 +166,7 @@ impl Outbox {
                 let page =
                     self.shared.write(doing, move |transaction| decide_page(transaction, &filter, &found, decide));
                 let page = page.await?;
+                self.front.back_to_all();
                 Decided::tell(&self.trail, &page.decided);
                 answers.extend(page.answers);
                 after = page.last.unwrap_or(after);

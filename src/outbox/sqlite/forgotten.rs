@@ -1,11 +1,13 @@
 //! Events that are put aside with nothing in their way, found in slices beside the claims: nobody waits for a round.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, params};
 
 use super::super::aside::stands_before;
+use super::super::front::Front;
 use super::super::{KeyAfterFailure, StoreError};
 use super::Outbox;
 use super::rows::json;
@@ -26,13 +28,13 @@ impl Outbox {
         if !self.rounds.are_due(after_failure) {
             return Ok(());
         }
-        let Some(next) = slice(&self.shared, after_failure, None).await? else { return Ok(()) };
-        let shared = self.shared.clone();
-        self.rounds.go_on(async move {
+        let (shared, front) = (self.shared.clone(), Arc::clone(&self.front));
+        let Some(next) = slice(&shared, &front, after_failure, None).await? else { return Ok(()) };
+        self.rounds.go_on(after_failure, async move {
             let mut next = Some(next);
             while let Some(from) = next {
                 tokio::time::sleep(BETWEEN).await;
-                next = slice(&shared, after_failure, Some(from)).await.unwrap_or_default();
+                next = slice(&shared, &front, after_failure, Some(from)).await.unwrap_or_default();
             }
         });
         Ok(())
@@ -40,10 +42,16 @@ impl Outbox {
 }
 
 /// One slice of a round, after a key; says after which the next one begins.
-async fn slice(shared: &Shared, after_failure: KeyAfterFailure, from: Option<Key>) -> Result<Option<Key>, StoreError> {
-    let (found, next) = shared.look(DOING, move |connection| find(connection, after_failure, from)).await?;
+async fn slice(
+    shared: &Shared,
+    front: &Front,
+    after_failure: KeyAfterFailure,
+    from: Option<Key>,
+) -> Result<Option<Key>, StoreError> {
+    let (found, next) = shared.glance(DOING, move |connection| find(connection, after_failure, from)).await?;
     if !found.is_empty() {
         shared.write(DOING, move |transaction| free(transaction, after_failure, &found)).await?;
+        front.back_to_all();
     }
     Ok(next)
 }

@@ -31,14 +31,16 @@ use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
 use self::rows::{
-    Hold, acknowledge_all, dispatch, find_due, find_expired, free, give_back, put_aside, quarantine, settle,
+    Found, Hold, acknowledge_all, dispatch, find_due, find_expired, free, give_back, put_aside, quarantine, settle,
 };
 use super::aside::Rounds;
 use super::change::{Change, expiry_reason};
 use super::columns::{Row, same_event};
+use super::front::{Cost, Front, Look};
 use super::{Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
 use crate::audit::AuditTrail;
 use crate::crash_point::point;
@@ -161,8 +163,9 @@ fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
 
 /// The outbox of a SQLite file, as a relay and people see it.
 ///
-/// It has a connection for what writes and one for what people ask, so that neither waits for the other. On Linux a relay that
-/// waits has a thread of its own, too, in which the kernel tells of commits.
+/// It has a connection for what writes and one for what people ask, so that neither waits for the other; an answer that takes
+/// longer than a minute is given up. On Linux a relay that waits has a thread of its own, too, in which the kernel tells of
+/// commits.
 ///
 /// Where another file is put in the place of the one that is open, by a restore or a deletion, the next call tells of it and
 /// the one after it has the new file. (On Unix. Elsewhere the system does not let an open file be replaced.)
@@ -171,6 +174,7 @@ pub struct Outbox {
     shared: Shared,
     /// The version of the data that the last claim saw.
     seen: Arc<AtomicI64>,
+    front: Arc<Front>,
     rounds: Arc<Rounds>,
     trail: AuditTrail,
 }
@@ -214,7 +218,13 @@ impl Outbox {
     }
 
     fn of(shared: Shared) -> Self {
-        Self { shared, seen: Arc::default(), rounds: Arc::default(), trail: AuditTrail::silent() }
+        Self {
+            shared,
+            seen: Arc::default(),
+            front: Arc::default(),
+            rounds: Arc::default(),
+            trail: AuditTrail::silent(),
+        }
     }
 
     /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
@@ -227,16 +237,17 @@ impl Outbox {
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
         self.free_forgotten(order.after_failure).await?;
-        let (order, seen) = (order.clone(), Arc::clone(&self.seen));
+        let (order, seen, front) = (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.front));
         let claimed = self.shared.write("claiming due events", move |transaction| {
             let mut claimed = Claimed::default();
             seen.store(database::data_version(transaction)?, Relaxed);
-            expire(transaction, &order, &mut claimed)?;
-            claim(transaction, &order, &mut claimed)?;
+            expire(transaction, &order, &front, &mut claimed)?;
+            claim(transaction, &order, &front, &mut claimed)?;
             point("before the claim commits");
             Ok(claimed)
         });
-        let claimed = claimed.await?;
+        // What it had come to is not claimed.
+        let claimed = claimed.await.inspect_err(|_| self.front.back_to_all())?;
         if !claimed.claims.is_empty() {
             point("after the claim");
         }
@@ -246,8 +257,9 @@ impl Store for Outbox {
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<LeaseLost>, StoreError> {
         let changes: Vec<(Lease, Result<Change, String>)> =
             settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
+        let front = Arc::clone(&self.front);
         let stored = self.shared.write("settling events", move |transaction| {
-            let stored = settle_all(transaction, &changes)?;
+            let stored = settle_all(transaction, &changes, &front)?;
             point("before the settlement commits");
             Ok(stored)
         });
@@ -281,7 +293,8 @@ impl Store for Outbox {
     /// Until another connection has committed something since the last claim: the kernel tells of writes on Linux, and
     /// elsewhere it is looked every 20 ms.
     async fn wait(&self, at_most: Duration) {
-        self.shared.wait(|| self.seen.load(Relaxed), at_most).await;
+        let rest = self.front.rest();
+        self.shared.wait(|| self.seen.load(Relaxed), rest.map_or(at_most, |rest| at_most.min(rest))).await;
     }
 }
 
@@ -290,6 +303,7 @@ impl Store for Outbox {
 fn settle_all(
     transaction: &Transaction<'_>,
     changes: &[(Lease, Result<Change, String>)],
+    front: &Front,
 ) -> rusqlite::Result<HashSet<i64>> {
     let now = database::now(transaction)?;
     let confirmed = |change: &Result<Change, String>| {
@@ -321,12 +335,20 @@ fn settle_all(
             freed.extend(change.as_ref().ok().and_then(|change| change.frees.as_deref()));
         }
     }
-    freed.into_iter().try_for_each(|key| free(transaction, key))?;
+    for key in freed {
+        front.back_to(free(transaction, key)?);
+    }
+    front.back_to(changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min());
     Ok(stored)
 }
 
 /// Fails the attempts of events whose lease has ended.
-fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claimed) -> rusqlite::Result<()> {
+fn expire(
+    transaction: &Transaction<'_>,
+    order: &ClaimOrder,
+    front: &Front,
+    claimed: &mut Claimed,
+) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
     for (row, token, by) in find_expired(transaction, now, order.limit)? {
         let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
@@ -337,13 +359,13 @@ fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claim
                 if settle(transaction, (sequence, token.as_deref()), &change, now, None)?
                     && let Some(key) = &change.frees
                 {
-                    free(transaction, key)?;
+                    front.back_to(free(transaction, key)?);
                 }
                 point("in the sweep");
                 claimed.expired.push(event);
             }
             Err(why) => {
-                quarantine(transaction, (sequence, key.as_deref()), &why, now)?;
+                front.back_to(quarantine(transaction, (sequence, key.as_deref()), &why, now)?);
                 claimed.quarantined.push((id, why));
             }
         }
@@ -352,12 +374,17 @@ fn expire(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claim
 }
 
 /// Takes due events, and counts their attempt. Blocked ones that it meets it puts aside.
-fn claim(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claimed) -> rusqlite::Result<()> {
+fn claim(
+    transaction: &Transaction<'_>,
+    order: &ClaimOrder,
+    front: &Front,
+    claimed: &mut Claimed,
+) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
     let token = Token::now_v7();
     let hold =
         Hold { token: &token.to_string(), worker: &order.worker, since: micros(now), until: after(now, order.lease) };
-    let (mut rows, blocked) = find_due(transaction, order, now)?;
+    let Found { due: mut rows, blocked, .. } = find(transaction, order, front, now)?;
     put_aside(transaction, &blocked)?;
     claimed.blocked = blocked.len();
     dispatch(transaction, &mut rows, &hold)?;
@@ -368,10 +395,37 @@ fn claim(transaction: &Transaction<'_>, order: &ClaimOrder, claimed: &mut Claime
         match row.read_in::<Dispatched>() {
             Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at: now, since })),
             Err(why) => {
-                quarantine(transaction, (sequence, key.as_deref()), &why, now)?;
+                front.back_to(quarantine(transaction, (sequence, key.as_deref()), &why, now)?);
                 claimed.quarantined.push((id, why));
             }
         }
     }
     Ok(())
+}
+
+/// Finds what is due: where types are paused of which there are many events, from where the last claims have come to.
+fn find(
+    transaction: &Transaction<'_>,
+    order: &ClaimOrder,
+    front: &Front,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Found> {
+    if order.only.is_some() {
+        // One type alone says nothing of where the others have come to.
+        return find_due(transaction, order, None, now);
+    }
+    let began = Instant::now();
+    let found = match front.next(&order.except) {
+        Look::From { due, .. } => find_due(transaction, order, Some(due), now)?,
+        Look::Whole { .. } => {
+            let found = find_due(transaction, order, None, now)?;
+            let steps = if order.except.is_empty() { 0 } else { found.steps };
+            front.looked(Cost { steps, took: began.elapsed(), at: now });
+            // Others may have let older events go, of which it has met the first.
+            front.back_to(found.reached);
+            found
+        }
+    };
+    front.reached(found.reached);
+    Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, StatementStatus, Transaction, params};
 
 use super::super::aside::{MANY_BLOCKED, stands_before};
 use super::super::change::{Change, History};
@@ -11,43 +11,62 @@ use super::super::{ClaimOrder, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
-use crate::sqlite::{LAST, maybe_text, micros, read_row};
+use crate::sqlite::{maybe_moment, maybe_text, micros, read_row};
 
-/// What is due: the events to send, of which there is `room` for so many, and the sequence numbers of those, met before
-/// that, for which an earlier event of their key is under way.
+/// What a claim has found.
+pub(super) struct Found {
+    /// The events to send.
+    pub(super) due: Vec<Row>,
+    /// The sequence numbers of those, met before that, for which an earlier event of their key is under way.
+    pub(super) blocked: Vec<i64>,
+    /// The moment before which nothing is due that it has not met.
+    pub(super) reached: Option<DateTime<Utc>>,
+    /// About how many entries it has stepped over.
+    pub(super) steps: i64,
+}
+
+/// About how many steps SQLite's machine takes to step over an entry.
+const STEPS_EACH: i64 = 8;
+
+/// What is due, since a moment or at all.
 pub(super) fn find_due(
     transaction: &Transaction<'_>,
     order: &ClaimOrder,
+    from: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> rusqlite::Result<(Vec<Row>, Vec<i64>)> {
-    let room = order.limit;
+) -> rusqlite::Result<Found> {
     let except = match order.except.is_empty() {
         true => "?3 = '[]'",
         false => "event_type NOT IN (SELECT value FROM json_each(?3))",
     };
-    let only = if order.only.is_some() { "event_type = ?4" } else { "?4 IS NULL" };
+    let since = if from.is_some() { "due_at >= ?4" } else { "?4 IS NULL" };
+    let only = if order.only.is_some() { "event_type = ?5" } else { "?5 IS NULL" };
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, ordering_key IS NOT NULL AND EXISTS (\
-           SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked FROM outbox_event AS event \
-         WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 AND {except} AND {only} \
+           SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked, due_at FROM outbox_event AS event \
+         WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 AND {since} AND {except} AND {only} \
          ORDER BY due_at, sequence LIMIT ?2",
         stands_before(order.after_failure)
     );
+    let (room, most) = (order.limit, order.limit.saturating_add(MANY_BLOCKED));
     let mut statement = transaction.prepare_cached(&sql)?;
     let except = serde_json::Value::from(order.except.clone()).to_string();
-    let mut found =
-        statement.query(params![micros(now), limit_of(room.saturating_add(MANY_BLOCKED)), except, order.only])?;
-    let (mut due, mut blocked) = (Vec::new(), Vec::new());
+    let mut rows = statement.query(params![micros(now), limit_of(most), except, from.map(micros), order.only])?;
+    let (mut due, mut blocked, mut last) = (Vec::new(), Vec::new(), None);
     while due.len() < room
-        && let Some(row) = found.next()?
+        && let Some(row) = rows.next()?
     {
+        last = maybe_moment(row.get("due_at")?);
         if row.get(EVENT_COLUMN_COUNT)? {
             blocked.push(row.get(0)?);
         } else {
             due.push(read_row(row)?);
         }
     }
-    Ok((due, blocked))
+    drop(rows);
+    let is_full = due.len() >= room || due.len().saturating_add(blocked.len()) >= most;
+    let steps = i64::from(statement.reset_status(StatementStatus::VmStep)).saturating_div(STEPS_EACH);
+    Ok(Found { due, blocked, reached: if is_full { last } else { Some(now) }, steps })
 }
 
 /// Puts blocked events aside, until an event of their key is over.
@@ -77,17 +96,18 @@ pub(super) fn json(numbers: impl Iterator<Item = i64>) -> String {
     list
 }
 
-/// Lets the next event of a key be looked at again.
-pub(super) fn free(transaction: &Transaction<'_>, key: &str) -> rusqlite::Result<()> {
-    transaction
+/// Lets the next event of a key be looked at again, and says when it was due, where it had been put aside.
+pub(super) fn free(transaction: &Transaction<'_>, key: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let due_at = transaction
         .prepare_cached(
             "UPDATE outbox_event SET blocked = 0 WHERE blocked = 1 AND sequence = (\
                SELECT sequence FROM outbox_event WHERE ordering_key = ?1 \
                AND status IN ('pending', 'dispatched', 'retrying', 'failed') AND status <> 'failed' \
-               ORDER BY sequence LIMIT 1)",
+               ORDER BY sequence LIMIT 1) RETURNING due_at",
         )?
-        .execute([key])
-        .map(drop)
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(maybe_moment(due_at.flatten()))
 }
 
 /// A claim, as its rows hold it.
@@ -216,7 +236,7 @@ pub(super) fn acknowledge_all(
 /// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what is due in one is due at its
 /// beginning.
 fn tick(moment: DateTime<Utc>) -> i64 {
-    moment.timestamp_millis().saturating_mul(1000).min(LAST)
+    moment.timestamp_millis().saturating_mul(1000)
 }
 
 /// Takes a claim back whose event was not sent; says whether the claim still held.
@@ -257,13 +277,13 @@ pub(super) fn remember(
     Ok(())
 }
 
-/// Makes a dead letter of a row that is no valid event, so that it stops nobody else.
+/// Makes a dead letter of a row that is no valid event, so that it stops nobody else; the answer as of [`free`].
 pub(super) fn quarantine(
     transaction: &Transaction<'_>,
     (sequence, key): (i64, Option<&str>),
     why: &str,
     now: DateTime<Utc>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let reason = format!("the stored row is no valid event: {why}");
     transaction
         .prepare_cached(
@@ -271,8 +291,7 @@ pub(super) fn quarantine(
              failure_reason = ?2, failed_at = ?3, due_at = NULL, token = NULL WHERE sequence = ?1",
         )?
         .execute(params![sequence, reason, micros(now)])?;
-    if let Some(key) = key {
-        free(transaction, key)?;
-    }
-    remember(transaction, sequence, &History { action: Action::Reject, reason, by: None }, now)
+    let freed = key.map_or(Ok(None), |key| free(transaction, key))?;
+    remember(transaction, sequence, &History { action: Action::Reject, reason, by: None }, now)?;
+    Ok(freed)
 }

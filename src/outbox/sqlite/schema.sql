@@ -1,4 +1,4 @@
--- The outbox in SQLite (3.42 or newer), version 1. Times are microseconds since 1970-01-01 UTC, of the years 1 to 9999:
+-- The outbox in SQLite (3.42 or newer), version 1. Times are microseconds since 1970-01-01 UTC, of the years 0 to 9999:
 -- `datetime(due_at / 1000000, 'unixepoch')`.
 --
 -- An event may be enqueued from plain SQL, by a driver of one's own, in one's own transaction:
@@ -24,7 +24,7 @@ CREATE TABLE outbox_event (
     -- Attempts, `fixed` with a wait or `exponential` with the first and the longest, ` jitter`, ` within` a limit.
     retry_policy TEXT NOT NULL DEFAULT '3 exponential 30s 3600s',
     created_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER))
-        CHECK (created_at BETWEEN -62135596800000000 AND 253402300799999999),
+        CHECK (created_at BETWEEN -62167219200000000 AND 253402300799999999),
     -- One of seven, spelt without IN: for a list of more than two, SQLite makes a table at every write.
     status TEXT NOT NULL DEFAULT 'pending' CHECK (
         status = 'pending' OR status = 'dispatched' OR status = 'acknowledged' OR status = 'processed'
@@ -33,29 +33,29 @@ CREATE TABLE outbox_event (
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0 AND attempts < 4294967295),
     failure_class TEXT,
     failure_reason TEXT,
-    failed_at INTEGER CHECK (failed_at BETWEEN -62135596800000000 AND 253402300799999999),
+    failed_at INTEGER CHECK (failed_at BETWEEN -62167219200000000 AND 253402300799999999),
     redriven_by TEXT,
     redriven_reason TEXT,
-    redriven_at INTEGER CHECK (redriven_at BETWEEN -62135596800000000 AND 253402300799999999),
+    redriven_at INTEGER CHECK (redriven_at BETWEEN -62167219200000000 AND 253402300799999999),
     discarded_by TEXT,
     discarded_reason TEXT,
-    discarded_at INTEGER CHECK (discarded_at BETWEEN -62135596800000000 AND 253402300799999999),
+    discarded_at INTEGER CHECK (discarded_at BETWEEN -62167219200000000 AND 253402300799999999),
     enqueued_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER))
-        CHECK (enqueued_at BETWEEN -62135596800000000 AND 253402300799999999),
+        CHECK (enqueued_at BETWEEN -62167219200000000 AND 253402300799999999),
     -- When the next attempt may begin; of a dispatched event, when its lease ends.
     due_at INTEGER DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER))
-        CHECK (due_at BETWEEN -62135596800000000 AND 253402300799999999),
+        CHECK (due_at BETWEEN -62167219200000000 AND 253402300799999999),
     -- 1 where a claim has found an earlier event of its key under way: no claim looks at it again until that one is over.
     blocked INTEGER NOT NULL DEFAULT 0 CHECK (
         blocked = 0 OR (blocked = 1 AND ordering_key IS NOT NULL)
     ),
     -- The fencing token of the claim: every later write of the relay must carry it.
     token TEXT,
-    claimed_at INTEGER CHECK (claimed_at BETWEEN -62135596800000000 AND 253402300799999999),
+    claimed_at INTEGER CHECK (claimed_at BETWEEN -62167219200000000 AND 253402300799999999),
     claimed_by TEXT,
-    first_sent_at INTEGER CHECK (first_sent_at BETWEEN -62135596800000000 AND 253402300799999999),
+    first_sent_at INTEGER CHECK (first_sent_at BETWEEN -62167219200000000 AND 253402300799999999),
     -- When it was acknowledged, processed, skipped or discarded.
-    done_at INTEGER CHECK (done_at BETWEEN -62135596800000000 AND 253402300799999999)
+    done_at INTEGER CHECK (done_at BETWEEN -62167219200000000 AND 253402300799999999)
 ) STRICT;
 
 CREATE INDEX outbox_due ON outbox_event (due_at, sequence) WHERE status IN ('pending', 'retrying') AND blocked = 0;
@@ -74,14 +74,14 @@ CREATE TABLE outbox_history (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     event INTEGER NOT NULL,
     action TEXT NOT NULL CHECK (action IN ('fail', 'reject', 'expire', 'release', 'redrive', 'discard')),
-    at INTEGER NOT NULL CHECK (at BETWEEN -62135596800000000 AND 253402300799999999),
+    at INTEGER NOT NULL CHECK (at BETWEEN -62167219200000000 AND 253402300799999999),
     by TEXT,
     -- The state and the attempts after it.
     status TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     reason TEXT,
     -- The attempt that ended so.
-    claimed_at INTEGER CHECK (claimed_at BETWEEN -62135596800000000 AND 253402300799999999),
+    claimed_at INTEGER CHECK (claimed_at BETWEEN -62167219200000000 AND 253402300799999999),
     claimed_by TEXT
 ) STRICT;
 

@@ -237,3 +237,31 @@ fn a_full_disk_spends_no_attempt() {
     });
     assert!(matches!(handled, Ok(Handled::Processed(_))), "{handled:?}");
 }
+
+/// Only a savepoint that is not there says that the effect has ended the transaction: another refusal is told as what it is.
+#[test]
+fn a_savepoint_that_is_refused_is_no_transaction_that_has_ended() {
+    use rusqlite::hooks::{AuthAction, Authorization, TransactionOperation};
+
+    let mut connection = database();
+    let refuse = |operation| {
+        move |asked: rusqlite::hooks::AuthContext<'_>| match asked.action {
+            AuthAction::Savepoint { operation: found, .. } if found == operation => Authorization::Deny,
+            _ => Authorization::Allow,
+        }
+    };
+    connection.authorizer(Some(refuse(TransactionOperation::Release))).unwrap();
+    let handled = sqlite::process(&mut connection, Broker::default().deliver("1"), &rules(), |transaction, event| {
+        effect(transaction, event);
+        Ok(())
+    });
+    assert!(matches!(handled, Ok(Handled::Again(_))), "{handled:?}");
+    let (_, _, reason) = failure_of(&connection, "1").unwrap();
+    assert!(reason.starts_with("committing an effect: not authorized"), "{reason}");
+
+    connection.authorizer(Some(refuse(TransactionOperation::Rollback))).unwrap();
+    let fault = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::transient("locked"));
+    let told = sqlite::process(&mut connection, Broker::default().deliver("2"), &rules(), fault).unwrap_err();
+    assert!(told.to_string().starts_with("storing a fault: not authorized"), "{told}");
+    assert_eq!(effects(&connection), 0);
+}

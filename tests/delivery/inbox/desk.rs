@@ -105,3 +105,42 @@ async fn what_is_older_than_the_window_is_forgotten() {
     let left: i64 = connection.query_row("SELECT count(*) FROM inbox_event", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 2, "what is young, and the dead letter");
 }
+
+/// What it did would stand alone: a redrive that is dropped would not be taken back.
+#[test]
+fn a_redrive_in_a_transaction_that_has_ended_is_refused() {
+    let mut connection = database();
+    fails(&mut connection, "1", Fault::permanent("no such account"));
+    let transaction = begin(&mut connection);
+    transaction.execute_batch("COMMIT").unwrap();
+    let refused = sqlite::redrive(transaction, "crm", &id("1"), decision(), &rules()).unwrap_err().to_string();
+    assert!(refused.contains("the transaction has ended already"), "{refused}");
+    assert_eq!(sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(), 1);
+}
+
+/// Nothing but a moment of the calendar, and a number of attempts: whatever writes the row.
+#[test]
+fn a_row_of_no_time_or_number_is_refused() {
+    let mut connection = database();
+    for (id, created_at) in [("early", "0000-01-01T00:00:00Z"), ("late", "9999-12-31T23:59:59.999999Z")] {
+        let created_at = created_at.parse().unwrap();
+        let record = integration_automation_patterns::Record { created_at, ..event(id).to_record() };
+        let event = Envelope::try_from(record.rehydrate().unwrap()).unwrap();
+        let delivery = Delivery::new(event, Broker::default());
+        let fault = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::permanent("no such account"));
+        let dead = sqlite::process(&mut connection, delivery, &rules(), fault);
+        assert!(matches!(dead, Ok(Handled::Dead(_))), "whatever is an event is kept: {dead:?}");
+    }
+    for row in [
+        "received_at = 9223372036854775807",
+        "created_at = -9223372036854775808",
+        "failed_at = 9223372036854775807",
+        "redriven_at = 9223372036854775807",
+        "discarded_at = 9223372036854775807",
+        "attempts = -1",
+        "attempts = 4294967296",
+    ] {
+        let refused = connection.execute(&format!("UPDATE inbox_event SET {row}"), []).unwrap_err().to_string();
+        assert!(refused.contains("CHECK constraint failed"), "{row}: {refused}");
+    }
+}

@@ -78,3 +78,16 @@ fn a_message_that_is_no_event_says_why_and_is_left_to_nobody() {
     let (_, _, reason) = failure_of(&connection, &message().id().to_string()).unwrap();
     assert!(reason.contains("a CloudEvent has the attribute specversion, and this message has none"), "{reason}");
 }
+
+/// A lock within a program is as little the event's doing as that of another program.
+#[test]
+fn a_locked_table_spends_no_attempt() {
+    let mut connection = database();
+    for code in [rusqlite::ffi::SQLITE_BUSY, rusqlite::ffi::SQLITE_LOCKED] {
+        let locked = |_: &Transaction<'_>, _: &Envelope<_>| {
+            Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None).into())
+        };
+        assert!(sqlite::process(&mut connection, Broker::default().deliver("1"), &rules(), locked).is_err());
+        assert_eq!(failure_of(&connection, "1"), None);
+    }
+}

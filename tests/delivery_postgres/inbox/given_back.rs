@@ -98,3 +98,38 @@ async fn a_process_that_is_cancelled_drops_the_answer_and_leaves_no_transaction_
         }
     }
 }
+
+/// A consumer that meets what another has begun, and then looks for it, may find that it was taken back in between: it
+/// confirms nothing, for nobody has had the effect.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn what_another_consumer_takes_back_is_no_duplicate() {
+    let database = with_inbox().await;
+    database
+        .sql(
+            "INSERT INTO inbox_event (source_system, id, status, attempts) VALUES ('crm', 'a', 'retrying', 1); \
+             ALTER FUNCTION inbox_remember RENAME TO inbox_remember_at_once; \
+             CREATE FUNCTION inbox_remember(source_system text, id text, attempts bigint) RETURNS boolean \
+             LANGUAGE plpgsql AS $$ DECLARE outermost boolean; BEGIN \
+               outermost := inbox_remember_at_once(source_system, id, attempts); \
+               PERFORM pg_advisory_xact_lock('inbox_event'::regclass::oid::bigint); \
+               RETURN outermost; \
+             END $$",
+        )
+        .await;
+    database.sql("SELECT pg_advisory_lock('inbox_event'::regclass::oid::bigint)").await;
+    let (delivery, dropped) = counted("a", false);
+    let mut client = database.session().await;
+    let met = tokio::spawn(async move {
+        inbox::postgres::process(&mut client, delivery, &rules(), async |_, _| panic!("no effect of it")).await
+    });
+    database.until_waiting(1).await;
+    database.sql("DELETE FROM inbox_event").await;
+    database.sql("SELECT pg_advisory_unlock('inbox_event'::regclass::oid::bigint)").await;
+    let told = met.await.unwrap().unwrap_err().to_string();
+    assert!(told.contains("took it back meanwhile"), "{told}");
+    assert_eq!(dropped.load(Ordering::Relaxed), 1);
+
+    let mut client = database.session().await;
+    assert!(matches!(have_effect(&mut client, "a", &rules(), Ok(())).await, Handled::Processed(_)));
+}

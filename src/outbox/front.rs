@@ -1,13 +1,14 @@
-//! Where a claim begins its scan. Entries of events that are done stay in the index while any session holds an old snapshot,
-//! and a claim that begins at the oldest steps over all of them. Where these are many, claims begin at the moment that the
-//! last ones have come to, and look at everything now and then.
+//! Where a claim begins its scan. What a claim leaves where it is stands before the rest: events of types that are paused, and
+//! in PostgreSQL entries of events that are done, while any session holds an old snapshot. A claim that begins at the oldest
+//! steps over all of them. Where these are many, claims begin at the moment that the last ones have come to, and look at
+//! everything now and then.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How many entries of what is done a look may step over before it counts as dear.
+/// How many entries a look may step over for nothing before it counts as dear.
 const MANY: i64 = 4_000;
 
 /// How often it is measured what a look steps over, while that is little.
@@ -22,7 +23,7 @@ const MARGIN: TimeDelta = TimeDelta::milliseconds(250);
 
 /// What the claims of one worker have come to.
 #[derive(Debug, Default)]
-pub(super) struct Front(Mutex<State>);
+pub(crate) struct Front(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -41,7 +42,7 @@ struct State {
 
 /// Where one claim begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// At the oldest entry; measured, or not.
     Whole { measured: bool },
     /// At these moments, among events that are due, and among leases.
@@ -50,17 +51,17 @@ pub(super) enum Look {
 
 /// What a look at everything was found to cost.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     /// The entries that it stepped over for nothing.
-    pub(super) steps: i64,
-    pub(super) took: Duration,
+    pub(crate) steps: i64,
+    pub(crate) took: Duration,
     /// When it was, by the database's clock.
-    pub(super) at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
 }
 
 impl Front {
     /// Where the next claim begins.
-    pub(super) fn next(&self, except: &[String]) -> Look {
+    pub(crate) fn next(&self, except: &[String]) -> Look {
         let mut state = self.state();
         let changed = state.except != except;
         if changed {
@@ -82,13 +83,13 @@ impl Front {
     }
 
     /// Claims have come to here.
-    pub(super) fn reached(&self, at: Option<DateTime<Utc>>) {
+    pub(crate) fn reached(&self, at: Option<DateTime<Utc>>) {
         let mut state = self.state();
         state.reached = state.reached.max(at);
     }
 
     /// An event is due again that may have been passed.
-    pub(super) fn back_to(&self, at: Option<DateTime<Utc>>) {
+    pub(crate) fn back_to(&self, at: Option<DateTime<Utc>>) {
         let mut state = self.state();
         if let Some(at) = at {
             state.reached = state.reached.map(|reached| reached.min(at));
@@ -96,12 +97,12 @@ impl Front {
     }
 
     /// Events are due again, and nobody knows since when.
-    pub(super) fn back_to_all(&self) {
+    pub(crate) fn back_to_all(&self) {
         self.state().whole_at = None;
     }
 
     /// Everything was looked at.
-    pub(super) fn looked(&self, cost: Cost) {
+    pub(crate) fn looked(&self, cost: Cost) {
         let mut state = self.state();
         let now = Instant::now();
         (state.is_dear, state.measured, state.swept) = (cost.steps > MANY, Some(now), Some(cost.at));
@@ -109,7 +110,7 @@ impl Front {
     }
 
     /// How long nothing need be looked for, where claims look for less than everything.
-    pub(super) fn rest(&self) -> Option<Duration> {
+    pub(crate) fn rest(&self) -> Option<Duration> {
         let state = self.state();
         state.is_dear.then(|| state.until_whole())
     }
