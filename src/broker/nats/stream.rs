@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, Info, RawMessage, RetentionPolicy};
 use async_nats::jetstream::{self, ErrorCode};
 use serde_json::{Value, json};
 
 use super::Inner;
-use super::connection::Connection;
+use super::connection::{API, Connection, Unanswered};
 use super::sending::is_of_the_place;
 use super::settings::LONGEST_WAIT;
 use super::subject::takes_in;
@@ -64,7 +65,15 @@ fn check(found: &Config, subject: &str, duplicate_window: Duration) -> Result<()
     Ok(())
 }
 
-async fn look_up(connection: &Connection, stream: &str) -> Result<Option<Config>, SendError> {
+/// Whether there is no such stream, or no JetStream; not, where this login may not look.
+pub(super) async fn is_missing(connection: &Connection, stream: &str) -> bool {
+    match connection.ask(&format!("{API}.STREAM.INFO.{stream}"), HeaderMap::new(), Vec::new()).await {
+        Ok(answer) => read(stream, &answer.payload).is_ok_and(|found| found.is_none()),
+        Err(unanswered) => matches!(unanswered, Unanswered::NoResponders),
+    }
+}
+
+pub(super) async fn look_up(connection: &Connection, stream: &str) -> Result<Option<Config>, SendError> {
     read(stream, &connection.api(&format!("STREAM.INFO.{stream}"), Vec::new()).await?)
 }
 

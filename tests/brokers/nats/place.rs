@@ -39,7 +39,7 @@ async fn waits_for(broker: &Nats, reason: &str, mend: impl Future<Output = ()>) 
     let relay = Relay::new("relay-1", outbox::Outbox::open(&file).unwrap(), broker.clone(), settings).unwrap();
     let relay = relay.watch(move |incident| {
         println!("{incident}");
-        if let Incident::Unavailable(outage) = incident {
+        if let Incident::Unreachable(outage) | Incident::Unavailable(outage) = incident {
             let _ = tell.send(outage.reason.clone());
         }
     });
