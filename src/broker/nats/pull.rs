@@ -169,7 +169,11 @@ impl Pull {
     }
 
     fn lost(&self, why: &str) -> SendError {
-        SendError::unreachable(self.told(why))
+        let told = self.told(why);
+        SendError::unreachable(match self.unread.forbidden() {
+            Some(forbidden) => format!("{told}, and whether a message did that is not to be seen: {forbidden}"),
+            None => told,
+        })
     }
 }
 

@@ -28,6 +28,8 @@ struct Known {
     looked: BTreeMap<String, u64>,
     /// Where those are that were found, and not confirmed since.
     found: BTreeSet<u64>,
+    /// Why this login may not look.
+    forbidden: Option<String>,
 }
 
 impl Unread {
@@ -39,12 +41,20 @@ impl Unread {
         if consumer.num_ack_pending > 0 {
             for pattern in patterns(&consumer.config) {
                 match self.walk(connection, consumer, pattern).await {
-                    Err(error) if error.kind() == SendErrorKind::Unavailable => break,
+                    Err(error) if error.kind() == SendErrorKind::Unavailable => {
+                        self.known().forbidden = Some(error.reason().to_owned());
+                        break;
+                    }
                     walked => walked?,
                 }
             }
         }
         Ok(self.known().found.clone())
+    }
+
+    /// Why the last look found nothing, where it was not allowed.
+    pub(super) fn forbidden(&self) -> Option<String> {
+        self.known().forbidden.clone()
     }
 
     fn begin(&self, consumer: &Info) {
@@ -53,6 +63,7 @@ impl Unread {
             *known = Known { made: Some(consumer.created), ..Known::default() };
         }
         let answered = consumer.ack_floor.stream_sequence;
+        known.forbidden = None;
         known.found.retain(|sequence| *sequence > answered);
     }
 
