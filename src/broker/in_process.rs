@@ -36,6 +36,9 @@ pub fn in_process(capacity: usize) -> (InProcess, Listener) {
     (InProcess { sender }, Listener { receiver })
 }
 
+/// How soon a delivery comes again, at the soonest, that was dropped without an answer.
+const AFTER_A_DROP: Duration = Duration::from_secs(1);
+
 struct Sent {
     event: Envelope<Pending>,
     /// Whether the sender has tried before: nobody knows what became of that.
@@ -57,7 +60,8 @@ impl Broker for InProcess {
         let gone = || SendError::unreachable("the consumer is gone");
         let sent = Sent { event: as_sent(event)?, again: event.attempts() > 1, answer };
         self.sender.send(sent).await.map_err(|_| gone())?;
-        let unanswered = || SendError::transient("the consumer dropped the delivery without an answer");
+        let unanswered =
+            || SendError::transient("the consumer dropped the delivery without an answer").retry_after(AFTER_A_DROP);
         answered.await.map_err(|_| unanswered())?
     }
 }
@@ -95,7 +99,8 @@ impl Answer for Confirm {
     }
 
     async fn retry(self, after: Duration) -> Result<(), SendError> {
-        let _ = self.0.send(Err(SendError::transient(format!("the consumer asks for a retry after {after:?}"))));
+        let asked = SendError::transient(format!("the consumer asks for a retry after {after:?}"));
+        let _ = self.0.send(Err(asked.retry_after(after)));
         Ok(())
     }
 }

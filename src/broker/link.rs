@@ -56,6 +56,14 @@ impl<C: Clone + Send + 'static> Link<C> {
         if self.failures.load(Ordering::SeqCst) != seen {
             return Err(SendError::unreachable(state.reason.clone()));
         }
+        // What came of a try that nobody has waited for is old: good while it lives, and else no reason not to try again.
+        if let Some(over) = state.connecting.take_if(|connecting| connecting.is_finished())
+            && let Ok(Ok(connection)) = over.await
+            && is_alive(&connection)
+        {
+            state.connection = Some(connection.clone());
+            return Ok(connection);
+        }
         let connecting = state.connecting.get_or_insert_with(|| {
             tokio::spawn(async move {
                 match timeout(within, connect).await {
@@ -177,6 +185,27 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         assert_eq!(link.get(|_| true, LONG, async { Err(std::io::Error::other("a second try")) }).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn what_came_of_a_try_that_nobody_waited_for_is_looked_at_before_it_is_used() {
+        for earlier in [Ok(1), Err("yesterday's reason")] {
+            let link = Link::<u8>::default();
+            let (began, begun) = tokio::sync::oneshot::channel();
+            let connect = async move {
+                let _ = began.send(());
+                earlier.map_err(std::io::Error::other)
+            };
+            tokio::select! {
+                biased;
+                _ = link.get(|_| true, LONG, connect) => unreachable!("it is given up before"),
+                () = std::future::ready(()) => {}
+            }
+            assert_eq!(begun.await, Ok(()), "and goes on");
+            tokio::task::yield_now().await;
+            let is_alive = |connection: &u8| *connection != 1;
+            assert_eq!(link.get(is_alive, LONG, async { Ok::<_, std::io::Error>(2) }).await, Ok(2), "{earlier:?}");
+        }
     }
 
     #[tokio::test]

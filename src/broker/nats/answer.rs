@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_nats::{HeaderMap, Subject};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Inner;
 use super::connection::Unanswered;
 use super::settings::LONGEST_WAIT;
+use super::unread::Unread;
 use crate::broker::{Answer, SendError};
 
 /// How long a delivery waits that was dropped without a word.
@@ -24,11 +26,18 @@ pub struct Confirm {
     reply: Option<Subject>,
     /// When it shall come again where no answer arrives.
     after: Duration,
+    /// Where it is noted as unreadable, and its place there.
+    unread: Option<(Arc<Unread>, u64)>,
 }
 
 impl Confirm {
-    pub(super) fn new(inner: Arc<Inner>, giving_back: GivingBack, reply: Subject) -> Self {
-        Self { inner, giving_back, reply: Some(reply), after: UNSAID }
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        giving_back: GivingBack,
+        reply: Subject,
+        unread: Option<(Arc<Unread>, u64)>,
+    ) -> Self {
+        Self { inner, giving_back, reply: Some(reply), after: UNSAID, unread }
     }
 
     async fn answer(mut self, word: String) -> Result<(), SendError> {
@@ -41,7 +50,12 @@ impl Confirm {
 
 impl Answer for Confirm {
     async fn confirm(self) -> Result<(), SendError> {
-        self.answer("+ACK".to_owned()).await
+        let unread = self.unread.clone();
+        self.answer("+ACK".to_owned()).await?;
+        if let Some((unread, sequence)) = unread {
+            unread.forget(sequence);
+        }
+        Ok(())
     }
 
     async fn retry(mut self, after: Duration) -> Result<(), SendError> {
@@ -92,13 +106,23 @@ impl Inner {
 /// The way back for deliveries that nobody answers: in the order in which they are dropped, from a task that ends with the
 /// last of them.
 #[derive(Clone)]
-pub(super) struct GivingBack(mpsc::UnboundedSender<(Subject, Duration)>);
+pub(super) struct GivingBack(mpsc::UnboundedSender<Dropped>);
+
+struct Dropped {
+    reply: Subject,
+    after: Duration,
+    at: Instant,
+}
 
 impl GivingBack {
-    pub(super) fn start(inner: Arc<Inner>) -> Self {
-        let (tell, mut told) = mpsc::unbounded_channel::<(Subject, Duration)>();
+    /// What is older than the server `waits` for an answer has come again already, and is not given back.
+    pub(super) fn start(inner: Arc<Inner>, waits: Duration) -> Self {
+        let (tell, mut told) = mpsc::unbounded_channel::<Dropped>();
         tokio::spawn(async move {
-            while let Some((reply, after)) = told.recv().await {
+            while let Some(Dropped { reply, after, at }) = told.recv().await {
+                if at.elapsed() >= waits {
+                    continue;
+                }
                 // What does not arrive comes again when the server has waited long enough for its answer.
                 if let Ok(connection) = inner.connection().await {
                     let _ = connection.tell(reply.to_string(), None, again(after)).await;
@@ -110,6 +134,45 @@ impl GivingBack {
 
     pub(super) fn give_back(&self, reply: Subject, after: Duration) {
         // Without its task there is no runtime any more.
-        let _ = self.0.send((reply, after));
+        let _ = self.0.send(Dropped { reply, after, at: Instant::now() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::net::TcpListener;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::broker::nats::{Nats, Settings};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_server_has_waited_too_long_for_is_not_given_back() -> Result<(), Box<dyn Error>> {
+        let silent = TcpListener::bind("127.0.0.1:0").await?;
+        let address = silent.local_addr()?.to_string();
+        let tries = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&tries);
+        tokio::spawn(async move {
+            let mut connections = Vec::new();
+            while let Ok((connection, _)) = silent.accept().await {
+                connections.push(connection);
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let inner = Nats::new(&address, Settings::new("crm").connect_within(Duration::from_secs(1)))?.inner;
+        let giving_back = GivingBack::start(Arc::clone(&inner), Duration::from_secs(3));
+        for number in 0..100 {
+            giving_back.give_back(format!("$JS.ACK.{number}").into(), UNSAID);
+        }
+        drop(giving_back);
+        while Arc::strong_count(&inner) > 1 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let tries = tries.load(Ordering::SeqCst);
+        assert!((1..=4).contains(&tries), "{tries} tries for a hundred");
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::rustls::{self, ClientConfig};
+use async_nats::rustls;
 use async_nats::{
     AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request,
     RequestError, RequestErrorKind, ServerAddr, ServerError, Subscriber,
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::credentials::Credentials;
+use super::servers::Trust;
 use crate::broker::SendError;
 use crate::reason::reason;
 
@@ -41,6 +42,11 @@ pub(super) enum Unanswered {
     TooLarge(String),
     /// No answer came, and why.
     Silence(String),
+}
+
+/// A subject as the server writes it in a complaint: without the quotes, it would be found in a longer one too.
+fn quoted(subject: &str) -> String {
+    format!("{subject:?}")
 }
 
 /// What the server says beside its answers.
@@ -102,7 +108,7 @@ impl Telling {
 pub(super) struct Connecting {
     pub(super) addresses: Vec<ServerAddr>,
     pub(super) credentials: Credentials,
-    pub(super) tls: Option<ClientConfig>,
+    pub(super) trust: Trust,
     pub(super) only_tls: bool,
     pub(super) within: Duration,
     pub(super) answer_within: Duration,
@@ -143,11 +149,11 @@ impl Connecting {
                 telling.event(event);
                 std::future::ready(())
             });
-        if let Some(tls) = self.tls {
+        if let Some(tls) = self.trust.config {
             options = options.tls_client_config(tls);
         }
         let client = options.connect(self.addresses.as_slice()).await;
-        let client = client.map_err(|error| refusal(&error))?;
+        let client = client.map_err(|error| refusal(&error, self.trust.nobody.as_deref()))?;
         made.store(true, Ordering::SeqCst);
         let connection = Connection { client, heard, answer_within: self.answer_within };
         connection.hears().await?;
@@ -156,7 +162,7 @@ impl Connecting {
 }
 
 /// What a connection was refused for.
-fn refusal(error: &ConnectError) -> String {
+fn refusal(error: &ConnectError, nobody: Option<&str>) -> String {
     if error.kind() == ConnectErrorKind::AuthorizationViolation {
         return "authorization violation: the server knows no such login".to_owned();
     }
@@ -165,8 +171,10 @@ fn refusal(error: &ConnectError) -> String {
     while let Some(error) = cause {
         let tls = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         match tls.and_then(|error| error.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::InvalidCertificate(_)) if !cfg!(feature = "tls") => {
-                return format!("{why}: let integration-automation-patterns have its feature tls");
+            Some(rustls::Error::InvalidCertificate(_)) => {
+                let without =
+                    (!cfg!(feature = "tls")).then_some("let integration-automation-patterns have its feature tls");
+                return without.or(nobody).map_or_else(|| why.clone(), |more| format!("{why}: {more}"));
             }
             Some(rustls::Error::InvalidMessage(_)) => return format!("{why}: the server speaks no TLS there"),
             _ => cause = error.source(),
@@ -184,7 +192,7 @@ impl Connection {
     async fn hears(&self) -> Result<(), String> {
         const NOT_HEARD: &str = "Permissions Violation for Subscription";
         let asked = format!("{API}.INFO");
-        match self.until(&[NOT_HEARD, &asked], self.client.request(asked.clone(), "".into())).await {
+        match self.until(&[NOT_HEARD, &quoted(&asked)], self.client.request(asked.clone(), "".into())).await {
             Err(Unanswered::Forbidden(why)) if why.contains(NOT_HEARD) => {
                 Err(format!("the server's answers cannot be heard: {why}"))
             }
@@ -223,9 +231,7 @@ impl Connection {
         if !headers.is_empty() {
             request = request.headers(headers);
         }
-        // As the server writes a subject that it complains about.
-        let quoted = format!("{subject:?}");
-        match self.until(&[&quoted], self.client.send_request(subject.to_owned(), request)).await? {
+        match self.until(&[&quoted(subject)], self.client.send_request(subject.to_owned(), request)).await? {
             Ok(message) => Ok(message),
             Err(error) => Err(self.unanswered(&error)),
         }
@@ -290,11 +296,11 @@ pub(super) struct Listening {
 impl Listening {
     /// The end of the connection, or a complaint that speaks of `subject`.
     pub(super) async fn bad_news(&mut self, subject: &str) -> Unanswered {
-        let before = self.before;
+        let (before, subject) = (self.before, quoted(subject));
         tokio::select! {
             biased;
-            Ok(said) = self.complaints.wait_for(|said| said.of(subject, before).is_some()) => {
-                said.of(subject, before).map_or(Unanswered::Lost, Unanswered::Forbidden)
+            Ok(said) = self.complaints.wait_for(|said| said.of(&subject, before).is_some()) => {
+                said.of(&subject, before).map_or(Unanswered::Lost, Unanswered::Forbidden)
             }
             _ = self.lost.wait_for(|lost| *lost) => Unanswered::Lost,
         }
@@ -314,5 +320,25 @@ mod tests {
         assert!(complaints.of("\"crm.7\"", 0).is_some());
         assert!(complaints.of("\"crm.7\"", 8).is_none(), "it was there before");
         assert!(complaints.of("\"crm\"", 0).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_of_another_consumer_is_no_news() {
+        let heard = Heard::default();
+        let complain = |consumer: &str| {
+            let complaint =
+                format!("Permissions Violation for Publish to \"$JS.API.CONSUMER.MSG.NEXT.crm.{consumer}\"");
+            heard.complaints.send_modify(|complaints| complaints.add(complaint));
+        };
+        let (lost, complaints) = (heard.lost.subscribe(), heard.complaints.subscribe());
+        let mut listening = Listening { lost, complaints, before: 0 };
+        complain("erp2");
+        let soon = Duration::from_millis(1);
+        assert!(timeout(soon, listening.bad_news("$JS.API.CONSUMER.MSG.NEXT.crm.erp")).await.is_err());
+        complain("erp");
+        assert!(matches!(
+            listening.bad_news("$JS.API.CONSUMER.MSG.NEXT.crm.erp").await,
+            Unanswered::Forbidden(why) if why.ends_with("erp\"")
+        ));
     }
 }

@@ -81,29 +81,41 @@ impl Durable {
             one => one.to_owned(),
         };
         let filter = self.only.as_ref().map(|_| self.filter());
-        let ack_wait = self.answer_after.filter(|_| found.backoff.is_empty());
         let pending = self.unanswered.map(i64::from);
         let differences = [
             (found.deliver_subject.is_some())
-                .then(|| ("to be a pull consumer".to_owned(), "is a push consumer".to_owned())),
+                .then(|| ("to be a pull consumer".to_owned(), "is a push consumer".to_owned(), "")),
             (found.ack_policy != AckPolicy::Explicit).then(|| {
-                ("to have an answer for each message".to_owned(), format!("has the ack policy {:?}", found.ack_policy))
+                (
+                    "to have an answer for each message".to_owned(),
+                    format!("has the ack policy {:?}", found.ack_policy),
+                    "",
+                )
             }),
             found
                 .headers_only
-                .then(|| ("to hand out whole messages".to_owned(), "hands out their headers only".to_owned())),
-            filter
-                .filter(|wanted| *wanted != filters)
-                .map(|wanted| (format!("to have the filter {wanted}"), format!("has {}", or_none(&filters)))),
-            ack_wait
-                .filter(|wanted| *wanted != found.ack_wait)
-                .map(|wanted| (format!("to wait {wanted:?} for an answer"), format!("waits {:?}", found.ack_wait))),
-            pending
-                .filter(|wanted| *wanted != found.max_ack_pending)
-                .map(|wanted| (format!("to have {wanted} unanswered"), format!("has {}", found.max_ack_pending))),
+                .then(|| ("to hand out whole messages".to_owned(), "hands out their headers only".to_owned(), "")),
+            filter.filter(|wanted| *wanted != filters).map(|wanted| {
+                (format!("to have the filter {wanted}"), format!("has {}", or_none(&filters)), ", or what only says")
+            }),
+            self.answer_after.filter(|wanted| *wanted != waits(found)).map(|wanted| {
+                let by = if found.backoff.is_empty() { "" } else { " at the least, by its back-off" };
+                (
+                    format!("to wait {wanted:?} for an answer"),
+                    format!("waits {:?}{by}", waits(found)),
+                    ", or what answer_after says",
+                )
+            }),
+            pending.filter(|wanted| *wanted != found.max_ack_pending).map(|wanted| {
+                (
+                    format!("to have {wanted} unanswered"),
+                    format!("has {}", found.max_ack_pending),
+                    ", or what unanswered says",
+                )
+            }),
         ];
-        let Some((wanted, found)) = differences.into_iter().flatten().next() else { return Ok(()) };
-        Err(format!("the consumer {} was {wanted}, and {found}: change it, or say so here", self.both()))
+        let Some((wanted, found, or_say)) = differences.into_iter().flatten().next() else { return Ok(()) };
+        Err(format!("the consumer {} was {wanted}, and {found}: change it at the server{or_say}", self.both()))
     }
 
     fn both(&self) -> String {
@@ -114,6 +126,11 @@ impl Durable {
     fn told(&self, error: &SendError) -> SendError {
         SendError::new(error.kind(), format!("the consumer {}: {}", self.both(), error.reason()))
     }
+}
+
+/// How long the server waits for an answer, at the least.
+pub(super) fn waits(consumer: &Config) -> Duration {
+    consumer.backoff.iter().min().copied().unwrap_or(consumer.ack_wait)
 }
 
 fn or_none(filters: &str) -> &str {
@@ -147,26 +164,35 @@ mod tests {
         let only = |only: &str| Durable { only: Some(only.to_owned()), ..durable() };
         let filtered = Config { filter_subject: "crm.lead.>".to_owned(), ..Config::default() };
         assert_eq!(only("lead.>").check(&filtered), Ok(()));
+        let minute = Duration::from_secs(60);
+        let patient = Config { ack_wait: minute * 5, backoff: vec![minute, minute * 5], ..filtered.clone() };
+        assert_eq!(Durable { answer_after: Some(minute), ..durable() }.check(&patient), Ok(()));
         for (listener, found, wanted) in [
             (
                 only("invoice.>"),
                 filtered.clone(),
-                "was to have the filter crm.invoice.>, and has crm.lead.>: change it, or say so here",
+                "was to have the filter crm.invoice.>, and has crm.lead.>: change it at the server, or what only says",
             ),
             (
                 durable(),
                 Config { deliver_subject: Some("x".to_owned()), ..filtered.clone() },
-                "was to be a pull consumer, and is a push consumer: change it, or say so here",
+                "was to be a pull consumer, and is a push consumer: change it at the server",
             ),
             (
                 durable(),
                 Config { ack_policy: AckPolicy::All, ..filtered.clone() },
-                "was to have an answer for each message, and has the ack policy All: change it, or say so here",
+                "was to have an answer for each message, and has the ack policy All: change it at the server",
             ),
             (
                 Durable { unanswered: Some(1), ..durable() },
-                Config { max_ack_pending: 100, ..filtered },
-                "was to have 1 unanswered, and has 100: change it, or say so here",
+                Config { max_ack_pending: 100, ..filtered.clone() },
+                "was to have 1 unanswered, and has 100: change it at the server, or what unanswered says",
+            ),
+            (
+                Durable { answer_after: Some(minute), ..durable() },
+                Config { ack_wait: minute, backoff: vec![minute, minute / 60], ..filtered },
+                "was to wait 60s for an answer, and waits 1s at the least, by its back-off: change it at the server, or what \
+                 answer_after says",
             ),
         ] {
             assert_eq!(listener.check(&found), Err(format!("the consumer erp of the stream crm {wanted}")));

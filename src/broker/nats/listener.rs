@@ -9,6 +9,7 @@ use super::durable::Durable;
 use super::pull::Pull;
 use super::settings::check_wait;
 use super::subject::{PATTERN, is_pattern};
+use super::unread::Unread;
 use super::{Inner, Nats};
 use crate::broker::link::Beginning;
 use crate::broker::{Broker, Consumer, Delivery, SendError, SendErrorKind, Unusable};
@@ -25,6 +26,7 @@ pub struct Listener {
     durable: Durable,
     beginning: Beginning<Pull>,
     session: Option<Pull>,
+    unread: Arc<Unread>,
     /// Whether the last session was cut off.
     interrupted: bool,
 }
@@ -33,7 +35,8 @@ impl Listener {
     pub(super) fn new(inner: Arc<Inner>, name: String) -> Self {
         let (stream, prefix) = (inner.settings.stream.clone(), inner.settings.prefix.clone());
         let durable = Durable { stream, name, prefix, only: None, answer_after: None, unanswered: None };
-        Self { inner, durable, beginning: Beginning::default(), session: None, interrupted: false }
+        let (beginning, unread) = (Beginning::default(), Arc::default());
+        Self { inner, durable, beginning, session: None, unread, interrupted: false }
     }
 
     /// Only event types of this pattern, as subjects have them behind the prefix: `lead.created`, `lead.*`, `lead.>`.
@@ -51,6 +54,11 @@ impl Listener {
     }
 
     /// How long the server waits for an answer before it delivers again: 30 s where nothing is said.
+    ///
+    /// It waits from the moment that it sends a delivery, and a listener fetches 8 ahead, or as many as may be
+    /// [`unanswered`](Self::unanswered) where that is less: so let it be longer than 8 effects take.
+    ///
+    /// A consumer with a back-off waits as long as that says: one whose least is another time is refused.
     ///
     /// # Errors
     ///
@@ -86,7 +94,12 @@ impl Consumer for Listener {
                 let settings = &self.inner.settings;
                 // A look at the consumer, its creation, and a look at what nobody could read.
                 let within = settings.connect_within.saturating_add(settings.answer_within.saturating_mul(4));
-                let begin = Pull::begin(Arc::clone(&self.inner), self.durable.clone(), self.interrupted);
+                let begin = Pull::begin(
+                    Arc::clone(&self.inner),
+                    self.durable.clone(),
+                    Arc::clone(&self.unread),
+                    self.interrupted,
+                );
                 let session = self.beginning.session(within, begin).await?;
                 self.interrupted = false;
                 self.session.insert(session)
@@ -94,7 +107,8 @@ impl Consumer for Listener {
         };
         match session.next().await {
             Ok(pulled) => {
-                let answer = Confirm::new(Arc::clone(&self.inner), session.giving_back.clone(), pulled.reply);
+                let unread = pulled.unread.map(|sequence| (Arc::clone(&self.unread), sequence));
+                let answer = Confirm::new(Arc::clone(&self.inner), session.giving_back.clone(), pulled.reply, unread);
                 let delivery = Delivery::new(pulled.event, answer).redelivered(pulled.redelivered);
                 Ok(Some(delivery.from_broker(Nats::SYSTEM, Some(pulled.subject))))
             }

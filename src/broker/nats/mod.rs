@@ -47,12 +47,10 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_nats::rustls::ClientConfig;
-
 pub use self::answer::Confirm;
 use self::connection::{Connecting, Connection};
 pub use self::listener::Listener;
-use self::servers::{Servers, trusting_nobody};
+use self::servers::{Servers, Trust};
 pub use self::settings::Settings;
 use self::subject::{NAME, is_name, subject};
 use super::link::Link;
@@ -71,7 +69,7 @@ struct Inner {
     servers: Servers,
     settings: Settings,
     /// Who is trusted where a server speaks TLS, once that was looked up.
-    tls: OnceLock<ClientConfig>,
+    tls: OnceLock<Trust>,
     link: Link<Connection>,
 }
 
@@ -100,8 +98,8 @@ impl Nats {
         let tls = OnceLock::new();
         if servers.only_tls {
             let config = Servers::client_config(&settings);
-            let config = config.map_err(|error| Unusable::new("TLS to NATS", "possible", reason(&error)))?;
-            tls.get_or_init(|| config);
+            let config = config.map_err(|error| Unusable::new("TLS configuration", "usable", reason(&error)))?;
+            tls.get_or_init(|| Trust { config: Some(config), nobody: None });
         }
         Ok(Self { inner: Arc::new(Inner { servers, settings, tls, link: Link::default() }) })
     }
@@ -122,7 +120,8 @@ impl Nats {
         self.inner.create_stream(duplicate_window).await
     }
 
-    /// A consumer of the stream, under a durable name: listeners of one name share its events, each name gets them all.
+    /// A consumer of the stream, under a durable name and on a connection of its own: listeners of one name share its events,
+    /// each name gets them all.
     ///
     /// # Errors
     ///
@@ -132,7 +131,7 @@ impl Nats {
         if !is_name(&durable) {
             return Err(Unusable::new("durable name", NAME, durable));
         }
-        Ok(Listener::new(Arc::clone(&self.inner), durable))
+        Ok(Listener::new(Arc::new(self.inner.apart()), durable))
     }
 }
 
@@ -143,12 +142,18 @@ impl fmt::Debug for Nats {
 }
 
 impl Inner {
+    /// The same on another connection: what ends the one harms nothing on the other.
+    fn apart(&self) -> Self {
+        let (servers, settings, tls) = (self.servers.clone(), self.settings.clone(), self.tls.clone());
+        Self { servers, settings, tls, link: Link::default() }
+    }
+
     async fn connection(&self) -> Result<Connection, SendError> {
         let (settings, servers) = (&self.settings, &self.servers);
         let connecting = Connecting {
             addresses: servers.addresses.clone(),
             credentials: servers.credentials.clone(),
-            tls: self.tls(),
+            trust: self.trust(),
             only_tls: servers.only_tls,
             within: settings.connect_within,
             answer_within: settings.answer_within,
@@ -160,12 +165,8 @@ impl Inner {
     }
 
     /// Who is trusted where a server speaks TLS without being asked to.
-    fn tls(&self) -> Option<ClientConfig> {
-        if let Some(config) = self.tls.get() {
-            return Some(config.clone());
-        }
-        let config = Servers::client_config(&self.settings).ok().or_else(|| trusting_nobody().ok())?;
-        Some(self.tls.get_or_init(|| config).clone())
+    fn trust(&self) -> Trust {
+        self.tls.get_or_init(|| Trust::of(Servers::client_config(&self.settings))).clone()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Pulling: what a consumer at the server is asked for, what of it has come, and whether the server is still there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::Config;
+use async_nats::jetstream::consumer::{Config, Info};
 use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::StreamExt;
 use tokio::runtime::Handle;
@@ -12,9 +13,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Inner;
 use super::answer::GivingBack;
 use super::connection::{API, Connection, Listening, Unanswered};
-use super::durable::Durable;
+use super::durable::{Durable, waits};
 use super::pulled::{Pulled, is_for_an_answer};
-use super::unread::unread;
+use super::unread::Unread;
 use crate::broker::SendError;
 
 /// How long the server keeps a request that it has nothing for.
@@ -32,14 +33,16 @@ pub(super) struct Pull {
     listening: Listening,
     pub(super) giving_back: GivingBack,
     durable: Durable,
+    consumer: Info,
     subscriber: Option<Subscriber>,
     inbox: String,
     next: String,
     batch: usize,
     expires: Duration,
     heartbeat: Duration,
-    /// What the client could not read, to be handed out first.
-    unread: Vec<Pulled>,
+    unread: Arc<Unread>,
+    /// Where what the client could not read is, to be handed out first.
+    unread_at: BTreeSet<u64>,
     /// How many messages the server has been asked for and has not sent.
     asked: usize,
     heard: Instant,
@@ -47,23 +50,29 @@ pub(super) struct Pull {
 
 impl Pull {
     /// `interrupted` where a session before was cut off: by a message that nobody could read, perhaps.
-    pub(super) async fn begin(inner: Arc<Inner>, durable: Durable, interrupted: bool) -> Result<Self, SendError> {
+    pub(super) async fn begin(
+        inner: Arc<Inner>,
+        durable: Durable,
+        unread: Arc<Unread>,
+        interrupted: bool,
+    ) -> Result<Self, SendError> {
         let connection = inner.connection().await?;
-        let found = durable.open(&connection).await?;
-        let unread = if interrupted { unread(&connection, &found).await } else { Vec::new() };
-        let found = found.config;
+        let consumer = durable.open(&connection).await?;
+        let unread_at = if interrupted { unread.look(&connection, &consumer).await? } else { BTreeSet::new() };
+        let found = &consumer.config;
         let listening = connection.listening();
         let inbox = connection.client.new_inbox();
         let subscriber = connection.subscribe(inbox.clone()).await?;
         let next = format!("{API}.CONSUMER.MSG.NEXT.{}.{}", durable.stream, durable.name);
-        let (batch, expires) = (batch(&found), expires(&found));
+        let (batch, expires, waits) = (batch(found), expires(found), waits(found));
         let heartbeat = inner.settings.answer_within.clamp(HEARTBEAT.0, HEARTBEAT.1);
         Ok(Self {
             runtime: Handle::current(),
             listening,
-            giving_back: GivingBack::start(Arc::clone(&inner)),
+            giving_back: GivingBack::start(Arc::clone(&inner), waits),
             inner,
             durable,
+            consumer,
             subscriber: Some(subscriber),
             inbox,
             next,
@@ -71,6 +80,7 @@ impl Pull {
             expires,
             heartbeat: heartbeat.min(expires.checked_div(2).unwrap_or(expires)),
             unread,
+            unread_at,
             asked: 0,
             heard: Instant::now(),
             connection,
@@ -79,8 +89,13 @@ impl Pull {
 
     /// The next message of the stream. Given up, it has taken none.
     pub(super) async fn next(&mut self) -> Result<Pulled, SendError> {
-        if let Some(unread) = self.unread.pop() {
-            return Ok(unread);
+        while let Some(sequence) = self.unread_at.first().copied() {
+            let read = self.unread.read(&self.connection, &self.consumer, sequence).await;
+            let read = read.map_err(|error| SendError::unreachable(self.told(error.reason())))?;
+            self.unread_at.remove(&sequence);
+            if let Some(read) = read {
+                return Ok(read);
+            }
         }
         loop {
             if self.asked <= self.batch.div_euclid(2) {
@@ -154,15 +169,20 @@ impl Pull {
     }
 
     fn lost(&self, why: &str) -> SendError {
-        SendError::unreachable(self.told(why))
+        let told = self.told(why);
+        SendError::unreachable(match self.unread.forbidden() {
+            Some(forbidden) => format!("{told}, and whether a message did that is not to be seen: {forbidden}"),
+            None => told,
+        })
     }
 }
 
-/// As many as may be without an answer: then none waits here that another listener could have.
+/// How many are fetched ahead: few, since the server's time for an answer runs while they wait here, and none that another
+/// listener could have.
 fn batch(found: &Config) -> usize {
-    const MOST: i64 = 1000;
-    let limits = [found.max_ack_pending, found.max_batch, MOST];
-    let least = limits.into_iter().filter(|limit| *limit > 0).min().unwrap_or(MOST);
+    const AHEAD: i64 = 8;
+    let limits = [found.max_ack_pending, found.max_batch, AHEAD];
+    let least = limits.into_iter().filter(|limit| *limit > 0).min().unwrap_or(AHEAD);
     usize::try_from(least).unwrap_or(1)
 }
 

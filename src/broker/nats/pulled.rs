@@ -17,6 +17,8 @@ pub(super) struct Pulled {
     /// Where to answer.
     pub(super) reply: Subject,
     pub(super) redelivered: bool,
+    /// Its place in the stream, where the client could not read it.
+    pub(super) unread: Option<u64>,
 }
 
 impl Pulled {
@@ -39,7 +41,7 @@ impl Pulled {
         let found = Found { place: subject, position: &position, at };
         let event = read(Binding::Nats, headers, body, &found);
         let redelivered = told.is_none_or(|told| told.deliveries != 1);
-        Self { event, subject: subject.into(), reply, redelivered }
+        Self { event, subject: subject.into(), reply, redelivered, unread: None }
     }
 }
 

@@ -4,14 +4,15 @@ use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_STREAM, NATS_MESSAGE_ID};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::StorageType;
 use async_nats::jetstream::{self, ErrorCode};
 
 use super::Inner;
 use super::connection::{Connection, Unanswered};
-use super::stream::{Held, held};
+use super::stream::{Held, held, is_missing, look_up};
 use super::subject::{LONGEST_SUBJECT, subject};
 use crate::Envelope;
-use crate::broker::SendError;
+use crate::broker::{SendError, SendErrorKind};
 use crate::cloudevents::{Binding, CloudEvent};
 use crate::reason::reason;
 use crate::state::Dispatched;
@@ -57,24 +58,70 @@ async fn store(
     headers: HeaderMap,
     body: Vec<u8>,
 ) -> Result<PublishAck, SendError> {
+    let size = size(subject, &headers, &body);
     let answer = connection.ask(subject, headers, body).await;
     let answer = answer.map_err(|unanswered| match unanswered {
         Unanswered::Lost => SendError::transient("the connection was lost before the server had confirmed"),
-        Unanswered::NoResponders => SendError::unavailable(format!(
+        Unanswered::NoResponders => SendError::unroutable(format!(
             "no stream takes in {subject}: create the stream {stream}, or let it have this subject"
         )),
-        Unanswered::Forbidden(why) => SendError::unavailable(why),
+        Unanswered::Forbidden(why) => SendError::unroutable(why),
         Unanswered::TooLarge(why) => SendError::permanent(why),
         Unanswered::Silence(why) => SendError::transient(why),
-    })?;
+    });
+    let answer = match answer {
+        Err(refused) => return Err(of_all(connection, stream, refused).await),
+        Ok(answer) => answer,
+    };
     match serde_json::from_slice(&answer.payload) {
         Ok(Response::Ok(stored)) => Ok(stored),
-        Ok(Response::Err { error }) => Err(refusal(stream, subject, &error)),
+        Ok(Response::Err { error }) => {
+            let refused = refusal(stream, subject, &error);
+            if error.error_code() == ErrorCode::STREAM_STORE_FAILED {
+                return Err(of_this_one(connection, stream, size, refused).await);
+            }
+            Err(of_all(connection, stream, refused).await)
+        }
         Err(error) => {
             let why = reason(&error);
             Err(SendError::transient(format!("what answers for {subject} is no stream of JetStream: {why}")))
         }
     }
+}
+
+/// What is refused of one type is refused of all where the stream is missing, or JetStream with it.
+async fn of_all(connection: &Connection, stream: &str, refused: SendError) -> SendError {
+    if refused.kind() == SendErrorKind::Unroutable && is_missing(connection, stream).await {
+        return SendError::unavailable(refused.reason());
+    }
+    refused
+}
+
+/// What a full stream refuses it takes when there is room, but for what is larger than the whole of it.
+async fn of_this_one(connection: &Connection, stream: &str, size: usize, refused: SendError) -> SendError {
+    let Ok(Some(found)) = look_up(connection, stream).await else { return refused };
+    // What the server notes with each message.
+    let size = size.saturating_add(match found.storage {
+        StorageType::File => 34,
+        StorageType::Memory => 16,
+    });
+    let room = found.max_bytes;
+    if usize::try_from(room).is_ok_and(|room| room > 0 && size > room) {
+        let why = format!("{}: it has max_bytes of {room}, and this event alone has {size}", refused.reason());
+        return SendError::permanent(why);
+    }
+    refused
+}
+
+/// How many bytes of a message a stream stores: subject, headers and body.
+fn size(subject: &str, headers: &HeaderMap, body: &[u8]) -> usize {
+    const LINE: usize = "NATS/1.0\r\n\r\n".len();
+    const HEADER: usize = ": \r\n".len();
+    let lengths = headers.iter().flat_map(|(name, values)| {
+        let name: &str = name.as_ref();
+        values.iter().map(move |value| [name.len(), value.as_str().len(), HEADER].into_iter().sum::<usize>())
+    });
+    lengths.chain([LINE, subject.len(), body.len()]).sum()
 }
 
 /// The server's answer that it has not stored an event.
@@ -85,8 +132,9 @@ fn refusal(stream: &str, subject: &str, error: &jetstream::Error) -> SendError {
             SendError::permanent(said)
         }
         ErrorCode::STREAM_NOT_MATCH => {
-            SendError::unavailable(format!("another stream than {stream} takes in {subject}: {error}"))
+            SendError::unroutable(format!("another stream than {stream} takes in {subject}: {error}"))
         }
+        ErrorCode::STREAM_STORE_FAILED if said.contains("per subject") => SendError::unroutable(said),
         code if is_of_the_place(code) => SendError::unavailable(said),
         _ => SendError::transient(said),
     }

@@ -1,5 +1,6 @@
 //! The addresses of a cluster: where its servers are, whether they are spoken to over TLS, and who signs in.
 
+use std::error::Error;
 use std::fmt;
 
 use async_nats::ServerAddr;
@@ -8,7 +9,9 @@ use async_nats::rustls::{ClientConfig, RootCertStore, crypto::ring};
 use super::credentials::Credentials;
 use super::settings::Settings;
 use crate::broker::Unusable;
+use crate::reason::reason;
 
+#[derive(Clone)]
 pub(super) struct Servers {
     /// Without what is secret.
     pub(super) addresses: Vec<ServerAddr>,
@@ -74,8 +77,25 @@ impl Servers {
     }
 }
 
+/// Who is trusted where a server speaks TLS.
+#[derive(Clone)]
+pub(super) struct Trust {
+    pub(super) config: Option<ClientConfig>,
+    /// Why nobody is, where that was not wanted.
+    pub(super) nobody: Option<String>,
+}
+
+impl Trust {
+    pub(super) fn of<E: Error + 'static>(config: Result<ClientConfig, E>) -> Self {
+        match config {
+            Ok(config) => Self { config: Some(config), nobody: None },
+            Err(error) => Self { config: trusting_nobody().ok(), nobody: Some(reason(&error)) },
+        }
+    }
+}
+
 /// What nobody is trusted with.
-pub(super) fn trusting_nobody() -> Result<ClientConfig, async_nats::rustls::Error> {
+fn trusting_nobody() -> Result<ClientConfig, async_nats::rustls::Error> {
     let builder = ClientConfig::builder_with_provider(std::sync::Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, Info, RawMessage, RetentionPolicy};
 use async_nats::jetstream::{self, ErrorCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Inner;
-use super::connection::Connection;
+use super::connection::{API, Connection, Unanswered};
 use super::sending::is_of_the_place;
 use super::settings::LONGEST_WAIT;
 use super::subject::takes_in;
@@ -56,7 +57,7 @@ fn check(found: &Config, subject: &str, duplicate_window: Duration) -> Result<()
     if found.duplicate_window != duplicate_window || !found.subjects.iter().any(|wide| takes_in(wide, subject)) {
         return Err(format!(
             "the stream {stream} was to have the duplicate window {duplicate_window:?} and the subject {subject}, and has \
-             {:?} and {}: change it, or say so here",
+             {:?} and {}: change it at the server, or the window and the prefix that this program says",
             found.duplicate_window,
             found.subjects.join(", ")
         ));
@@ -64,9 +65,20 @@ fn check(found: &Config, subject: &str, duplicate_window: Duration) -> Result<()
     Ok(())
 }
 
-async fn look_up(connection: &Connection, stream: &str) -> Result<Option<Config>, SendError> {
-    let answer = connection.api(&format!("STREAM.INFO.{stream}"), Vec::new()).await?;
-    match serde_json::from_slice::<Response<Info>>(&answer) {
+/// Whether there is no such stream, or no JetStream; not, where this login may not look.
+pub(super) async fn is_missing(connection: &Connection, stream: &str) -> bool {
+    match connection.ask(&format!("{API}.STREAM.INFO.{stream}"), HeaderMap::new(), Vec::new()).await {
+        Ok(answer) => read(stream, &answer.payload).is_ok_and(|found| found.is_none()),
+        Err(unanswered) => matches!(unanswered, Unanswered::NoResponders),
+    }
+}
+
+pub(super) async fn look_up(connection: &Connection, stream: &str) -> Result<Option<Config>, SendError> {
+    read(stream, &connection.api(&format!("STREAM.INFO.{stream}"), Vec::new()).await?)
+}
+
+fn read(stream: &str, answer: &[u8]) -> Result<Option<Config>, SendError> {
+    match serde_json::from_slice::<Response<Info>>(answer) {
         Ok(Response::Ok(info)) => Ok(Some(info.config)),
         Ok(Response::Err { error }) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
         Ok(Response::Err { error }) => Err(refused("stream", stream, &error)),
@@ -136,8 +148,21 @@ pub(super) async fn message(
     stream: &str,
     sequence: u64,
 ) -> Result<Option<RawMessage>, SendError> {
-    let asked = format!("{{\"seq\":{sequence}}}");
-    let answer = connection.api(&format!("STREAM.MSG.GET.{stream}"), asked.into_bytes()).await?;
+    get(connection, stream, &json!({ "seq": sequence })).await
+}
+
+/// The first message of a stream from this place on, of those whose subject is of this pattern.
+pub(super) async fn next_message(
+    connection: &Connection,
+    stream: &str,
+    from: u64,
+    pattern: &str,
+) -> Result<Option<RawMessage>, SendError> {
+    get(connection, stream, &json!({ "seq": from, "next_by_subj": pattern })).await
+}
+
+async fn get(connection: &Connection, stream: &str, asked: &Value) -> Result<Option<RawMessage>, SendError> {
+    let answer = connection.api(&format!("STREAM.MSG.GET.{stream}"), asked.to_string().into_bytes()).await?;
     let read = serde_json::from_slice::<Response<HashMap<String, Value>>>(&answer);
     match read.map_err(|error| not_understood("stream", stream, &error))? {
         Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),

@@ -1,38 +1,121 @@
 //! Messages that the client library cannot read, with headers that are no UTF-8 or have a blank in a name: it ends the
 //! connection over each, whenever it comes. So they are taken from the stream itself, which hands out their bytes.
 
-use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use async_nats::jetstream::consumer::Info;
+use async_nats::jetstream::consumer::{Config, Info};
 use async_nats::jetstream::stream::RawMessage;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::task::JoinSet;
+use chrono::{DateTime, Utc};
 
 use super::connection::Connection;
 use super::pulled::Pulled;
-use super::stream::message;
+use super::stream::{message, next_message};
 use crate::broker::message::Value;
+use crate::broker::{SendError, SendErrorKind};
 
-/// How many messages are looked at: with the others answered meanwhile, the next look begins at one that nobody can read.
-const MOST: u64 = 200;
+/// What a listener knows of them, from one session to the next.
+#[derive(Default)]
+pub(super) struct Unread(Mutex<Known>);
 
-/// Those among the unanswered messages of a consumer, the oldest of them last. A login that may not look at the stream finds
-/// none, and reads everything else all the same.
-pub(super) async fn unread(connection: &Connection, found: &Info) -> Vec<Pulled> {
-    if found.num_ack_pending == 0 {
-        return Vec::new();
+#[derive(Default)]
+struct Known {
+    /// When the consumer was made: another one of its name counts from 1 again.
+    made: Option<DateTime<Utc>>,
+    /// Where the last look for each pattern of subjects has ended.
+    looked: BTreeMap<String, u64>,
+    /// Where those are that were found, and not confirmed since.
+    found: BTreeSet<u64>,
+    /// Why this login may not look.
+    forbidden: Option<String>,
+}
+
+impl Unread {
+    /// Those among the unanswered messages of a consumer, by their places. What an earlier look has seen is not looked at again,
+    /// so that one which is given up has come further. A login that may not look at the stream finds none, and reads everything
+    /// else all the same.
+    pub(super) async fn look(&self, connection: &Connection, consumer: &Info) -> Result<BTreeSet<u64>, SendError> {
+        self.begin(consumer);
+        if consumer.num_ack_pending > 0 {
+            for pattern in patterns(&consumer.config) {
+                match self.walk(connection, consumer, pattern).await {
+                    Err(error) if error.kind() == SendErrorKind::Unavailable => {
+                        self.known().forbidden = Some(error.reason().to_owned());
+                        break;
+                    }
+                    walked => walked?,
+                }
+            }
+        }
+        Ok(self.known().found.clone())
     }
-    let first = found.ack_floor.stream_sequence.saturating_add(1);
-    let last = found.delivered.stream_sequence.min(first.saturating_add(MOST));
-    let mut looks = JoinSet::new();
-    for sequence in first..=last {
-        let (connection, stream) = (connection.clone(), found.stream_name.clone());
-        looks.spawn(async move { message(&connection, &stream, sequence).await.ok().flatten() });
+
+    /// Why the last look found nothing, where it was not allowed.
+    pub(super) fn forbidden(&self) -> Option<String> {
+        self.known().forbidden.clone()
     }
-    let mut raw: Vec<RawMessage> = looks.join_all().await.into_iter().flatten().collect();
-    raw.sort_by_key(|raw| Reverse(raw.sequence));
-    raw.into_iter().filter_map(|raw| pulled(found, raw)).collect()
+
+    fn begin(&self, consumer: &Info) {
+        let mut known = self.known();
+        if known.made != Some(consumer.created) {
+            *known = Known { made: Some(consumer.created), ..Known::default() };
+        }
+        let answered = consumer.ack_floor.stream_sequence;
+        known.forbidden = None;
+        known.found.retain(|sequence| *sequence > answered);
+    }
+
+    /// Looks at what was delivered of one pattern, a message at a time.
+    async fn walk(&self, connection: &Connection, consumer: &Info, pattern: &str) -> Result<(), SendError> {
+        let (answered, delivered) = (consumer.ack_floor.stream_sequence, consumer.delivered.stream_sequence);
+        let mut looked = self.known().looked.get(pattern).copied().unwrap_or_default().max(answered);
+        while looked < delivered {
+            let next = next_message(connection, &consumer.stream_name, looked.saturating_add(1), pattern).await?;
+            let next = next.filter(|raw| raw.sequence <= delivered);
+            looked = next.as_ref().map_or(delivered, |raw| raw.sequence);
+            let mut known = self.known();
+            known.looked.insert(pattern.to_owned(), looked);
+            if next.is_some_and(|raw| pulled(consumer, raw).is_some()) {
+                known.found.insert(looked);
+            }
+        }
+        Ok(())
+    }
+
+    /// The message at a place that was found; nothing where the stream has lost it meanwhile.
+    pub(super) async fn read(
+        &self,
+        connection: &Connection,
+        consumer: &Info,
+        sequence: u64,
+    ) -> Result<Option<Pulled>, SendError> {
+        let raw = message(connection, &consumer.stream_name, sequence).await?;
+        let read = raw.and_then(|raw| pulled(consumer, raw));
+        if read.is_none() {
+            self.forget(sequence);
+        }
+        Ok(read)
+    }
+
+    /// It is dealt with: confirmed, or gone.
+    pub(super) fn forget(&self, sequence: u64) {
+        self.known().found.remove(&sequence);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of which subjects a consumer gets the messages.
+fn patterns(consumer: &Config) -> Vec<&str> {
+    match (consumer.filter_subject.as_str(), consumer.filter_subjects.as_slice()) {
+        ("", []) => vec![">"],
+        ("", some) => some.iter().map(String::as_str).collect(),
+        (one, _) => vec![one],
+    }
 }
 
 /// The message, where the client cannot read it.
@@ -45,7 +128,7 @@ fn pulled(found: &Info, raw: RawMessage) -> Option<Pulled> {
     // By its place in the stream the server knows what is answered; a number of the consumer's has to be one that it has given.
     let number = found.delivered.consumer_sequence;
     let reply = format!("$JS.ACK.{stream}.{consumer}.2.{sequence}.{number}.{time}.0");
-    Some(Pulled::of(&raw.subject, headers, body, reply.into()))
+    Some(Pulled { unread: Some(sequence), ..Pulled::of(&raw.subject, headers, body, reply.into()) })
 }
 
 /// The headers of a block that the client cannot read; nothing of one that it can.

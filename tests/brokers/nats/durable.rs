@@ -49,7 +49,7 @@ async fn what_is_said_and_differs_is_refused_with_both_and_changes_nothing() {
         assert_eq!(refused.kind(), SendErrorKind::Permanent);
         let told = format!(
             "the consumer erp of the stream {stream} was to have the filter {stream}.crm.order.>, and has \
-             {stream}.crm.lead.>: change it, or say so here"
+             {stream}.crm.lead.>: change it at the server, or what only says"
         );
         assert_eq!(refused.reason(), told);
         assert_eq!(leads.next().await.unwrap().unwrap().facts().event_type(), "crm.lead.created", "the first goes on");
@@ -64,6 +64,23 @@ async fn what_is_said_and_differs_is_refused_with_both_and_changes_nothing() {
         let refused = broker.listen("push").unwrap().next().await.unwrap_err();
         assert!(refused.reason().contains("was to be a pull consumer, and is a push consumer"), "{refused}");
         assert_eq!(found.consumer_info("push").await.unwrap().config, before);
+
+        let patient = pull::Config {
+            durable_name: Some("patient".to_owned()),
+            max_deliver: 3,
+            backoff: vec![Duration::from_secs(1), Duration::from_secs(60)],
+            ..pull::Config::default()
+        };
+        let before = found.create_consumer(patient).await.unwrap().cached_info().config.clone();
+        let minute = broker.listen("patient").unwrap().answer_after(Duration::from_secs(60));
+        let refused = minute.unwrap().next().await.unwrap_err();
+        assert!(
+            refused.reason().contains("was to wait 60s for an answer, and waits 1s at the least, by its"),
+            "{refused}"
+        );
+        assert_eq!(found.consumer_info("patient").await.unwrap().config, before);
+        let second = broker.listen("patient").unwrap().answer_after(Duration::from_secs(1));
+        assert!(second.unwrap().next().await.unwrap().is_some());
         server.remove().await;
     })
     .await;

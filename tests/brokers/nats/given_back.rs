@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use integration_automation_patterns::broker::nats::{Confirm, Listener};
 use integration_automation_patterns::broker::{Broker, Consumer, Delivery};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::{Envelope, RetryPolicy, Untyped};
 
 use super::super::suite::{Server, in_time};
 use super::JetStream;
@@ -133,6 +134,27 @@ async fn a_listener_that_is_asked_for_a_moment_at_a_time_gets_everything_once() 
         }
         assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
         drop((deliveries, listener));
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs NATS with JetStream"]
+async fn few_wait_in_a_listener_while_the_servers_patience_with_them_runs() {
+    in_time(async {
+        let (server, mut listener) = with(60).await;
+        let stream = server.context.get_stream(&server.stream).await.unwrap();
+        let mut erp = rusqlite::Connection::open_in_memory().unwrap();
+        inbox::install(&mut erp).unwrap();
+        let rules = Rules::new(PATIENCE, &RetryPolicy::DEFAULT).unwrap();
+        for number in 0..60 {
+            let delivery = next(&mut listener).await;
+            let unanswered = stream.consumer_info("erp").await.unwrap().num_ack_pending;
+            assert!(unanswered <= 9, "{unanswered} at the server's, at number {number}");
+            inbox::process(&mut erp, delivery, &rules, |_, _| Ok(())).unwrap().tell().await.unwrap();
+        }
+        drop(listener);
         server.remove().await;
     })
     .await;

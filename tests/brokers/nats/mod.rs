@@ -36,6 +36,10 @@ impl JetStream {
         Self { stream: format!("test-{}", Uuid::now_v7().simple()), context: jetstream::new(client) }
     }
 
+    fn subject(&self, event_type: &str) -> String {
+        format!("{}.{event_type}", self.stream)
+    }
+
     async fn stored(&self) -> u64 {
         self.context.get_stream(&self.stream).await.unwrap().cached_info().state.messages
     }

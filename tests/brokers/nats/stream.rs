@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull;
-use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use integration_automation_patterns::broker::{Broker, SendErrorKind};
 use integration_automation_patterns::{Envelope, Untyped};
 
@@ -109,6 +109,75 @@ async fn what_is_too_large_for_the_stream_alone_is_refused_for_good() {
         let refused = broker.send(&event(&[b'x'; 400])).await;
         assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "{refused:?}");
         broker.send(&event(b"{}")).await.unwrap();
+        server.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn what_is_larger_than_a_whole_stream_is_refused_for_good_and_what_finds_no_room_is_not() {
+    in_time(async {
+        for storage in [StorageType::File, StorageType::Memory] {
+            let server = JetStream::without_a_stream().await;
+            let small = Config {
+                name: server.stream.clone(),
+                subjects: vec![format!("{}.>", server.stream)],
+                max_bytes: 2000,
+                discard: DiscardPolicy::New,
+                storage,
+                ..Config::default()
+            };
+            server.context.create_stream(small).await.unwrap();
+            let broker = server.broker(server.address());
+            let send = async |bytes: usize| {
+                let body = vec![b'x'; bytes];
+                let event = Envelope::builder("crm", Untyped::new("crm.lead.created", body)).build().unwrap();
+                broker.send(&event.dispatch()).await
+            };
+            let stream = server.context.get_stream(&server.stream).await.unwrap();
+            let mut bytes = 1400; // with the headers, it fits well
+            let refused = loop {
+                match send(bytes).await {
+                    Ok(()) => bytes += 1,
+                    refused => break refused,
+                }
+                stream.purge().await.unwrap();
+            };
+            assert!((1401..2000).contains(&bytes));
+            assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "the first that never fits: {refused:?}");
+            send(1000).await.unwrap();
+            let refused = send(1000).await;
+            assert_eq!(refusal(&refused), Some(SendErrorKind::Unavailable), "{refused:?}");
+            server.remove().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn what_a_stream_takes_of_one_type_it_takes_though_it_takes_no_other() {
+    in_time(async {
+        let server = JetStream::without_a_stream().await;
+        let narrow = Config {
+            name: server.stream.clone(),
+            subjects: vec![format!("{}.crm.lead.>", server.stream)],
+            max_messages_per_subject: 1,
+            discard: DiscardPolicy::New,
+            discard_new_per_subject: true,
+            ..Config::default()
+        };
+        server.context.create_stream(narrow).await.unwrap();
+        let broker = server.broker(server.address());
+        let send = async |event_type: &'static str| {
+            let event = Envelope::builder("crm", Untyped::new(event_type, b"{}")).build().unwrap();
+            refusal(&broker.send(&event.dispatch()).await)
+        };
+        assert_eq!(send("crm.order.placed").await, Some(SendErrorKind::Unroutable), "no stream has its subject");
+        assert_eq!(send("crm.lead.created").await, None);
+        assert_eq!(send("crm.lead.created").await, Some(SendErrorKind::Unroutable), "its subject is full");
+        assert_eq!(send("crm.lead.updated").await, None);
         server.remove().await;
     })
     .await;

@@ -190,3 +190,28 @@ async fn sniffer(server: SocketAddr) -> (Arc<Mutex<Vec<u8>>>, SocketAddr) {
     });
     (sniffed, address)
 }
+
+#[tokio::test]
+#[ignore = "needs nats-server and TEST_TLS"]
+async fn why_the_system_trusts_nobody_is_said() {
+    const AGAIN: &str = "nats::tls::why_the_system_trusts_nobody_is_said";
+    let empty = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-authorities.pem");
+    if std::env::var_os("SSL_CERT_FILE").is_none_or(|file| *file != *empty) {
+        std::fs::write(&empty, "").unwrap();
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", AGAIN, "--include-ignored"]).env("SSL_CERT_FILE", &empty).env_remove("SSL_CERT_DIR");
+        let said = again.output().unwrap();
+        let (status, said) = (said.status, String::from_utf8_lossy(&said.stdout).into_owned());
+        assert!(status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    in_time(async {
+        let own = Own::start(&over_tls("")).await;
+        let reason = refusal(&format!("nats://{}", own.address()), Settings::new("crm").user("app", "s3cr3t")).await;
+        assert!(reason.contains("invalid peer certificate"), "{reason}");
+        assert!(reason.contains("expected those of the system: found none"), "{reason}");
+        let refused = Nats::new("tls://127.0.0.1", Settings::new("crm")).unwrap_err().to_string();
+        assert!(refused.starts_with("the TLS configuration is to be usable, and found"), "{refused}");
+    })
+    .await;
+}

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_automation_patterns::broker::SendErrorKind;
+use integration_automation_patterns::retry::Backoff;
+
 use super::*;
 
 /// An answer that counts those that were dropped, rather than given.
@@ -68,5 +71,23 @@ async fn the_sender_hears_at_once_that_a_delivery_was_dropped() {
         });
         assert!(refused.is_err(), "{refused:?}");
     });
-    assert!(sent.unwrap_err().to_string().contains("dropped the delivery without an answer"));
+    let refused = sent.unwrap_err();
+    assert!(refused.to_string().contains("dropped the delivery without an answer"));
+    assert_eq!(refused.wait(), Some(Duration::from_secs(1)), "and it comes again no sooner");
+}
+
+#[tokio::test]
+async fn the_sender_hears_when_a_retry_is_wanted() {
+    let (broker, mut listener) = in_process(1);
+    let (mut connection, sent) = (database(), event("1").dispatch());
+    let (sent, ()) = tokio::join!(broker.send(&sent), async {
+        let delivery = listener.next().await.unwrap().unwrap();
+        let policy = RetryPolicy::new(5, Backoff::Fixed(Duration::from_secs(7))).unwrap();
+        let fail = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::transient("the ERP is busy"));
+        let handled = sqlite::process(&mut connection, delivery, &rules().retry_policy(policy), fail).unwrap();
+        handled.tell().await.unwrap();
+    });
+    let refused = sent.unwrap_err();
+    assert_eq!(refused.kind(), SendErrorKind::Transient);
+    assert!(refused.wait().is_some_and(|wait| wait > Duration::from_secs(6)), "{refused:?}");
 }
