@@ -18,6 +18,9 @@ const MEASURED: Duration = Duration::from_millis(100);
 const ONE_IN: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// The shortest rest between claims that find nothing: where they fail, everything stays to be looked at, and nobody may spin.
+const SHORTEST_REST: Duration = Duration::from_millis(100);
+
 /// How much later than others a transaction that enqueues may commit, and not have to wait for a look at everything.
 const MARGIN: TimeDelta = TimeDelta::milliseconds(250);
 
@@ -112,7 +115,7 @@ impl Front {
     /// How long nothing need be looked for, where claims look for less than everything.
     pub(crate) fn rest(&self) -> Option<Duration> {
         let state = self.state();
-        state.is_dear.then(|| state.until_whole())
+        state.is_dear.then(|| state.until_whole().max(SHORTEST_REST))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,6 +171,7 @@ mod tests {
         assert_eq!(front.next(&paused), from(at(90)));
         front.back_to_all();
         assert_eq!(front.next(&paused), Look::Whole { measured: true });
+        assert!(front.rest() >= Some(SHORTEST_REST), "where that look fails, the next one is not at once");
     }
 
     #[test]
