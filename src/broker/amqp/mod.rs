@@ -29,6 +29,7 @@ mod answer;
 mod channels;
 mod connection;
 mod declaring;
+mod identity;
 mod listener;
 mod publishing;
 mod reading;
