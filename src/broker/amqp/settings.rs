@@ -36,7 +36,8 @@ impl Settings {
         }
     }
 
-    /// How long a connection may take to be made, and the server to answer whatever else than a send it is asked.
+    /// How long a connection may take to be made, the server to answer whatever else than a send it is asked, and a send to wait
+    /// for others to be confirmed. Between a millisecond and a year.
     pub fn connect_within(self, connect_within: Duration) -> Self {
         Self { connect_within, ..self }
     }
