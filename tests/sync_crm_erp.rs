@@ -5,6 +5,10 @@
 #[path = "support/servers.rs"]
 mod servers;
 
+#[cfg(all(feature = "postgres", feature = "tls"))]
+use std::io::BufRead;
+#[cfg(target_os = "linux")]
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -116,6 +120,79 @@ fn told_to_stop_it_gives_back_and_ends_the_same() {
     }
 }
 
+/// Waits until the program has asked for the signals, and no longer ends with the first.
+#[cfg(target_os = "linux")]
+fn until_it_listens(process: u32) {
+    const SIGTERM: u64 = 1 << 14;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim).expect("a mask");
+        if u64::from_str_radix(caught, 16).unwrap() & SIGTERM != 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn tell(process: &std::process::Child) {
+    let _ = Command::new("kill").arg(process.id().to_string()).status().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn before_anything_is_delivered_it_is_stopped_at_once() {
+    let folder = folder("locked");
+    run(&folder);
+    let crm = Connection::open(folder.join("crm.db")).unwrap();
+    crm.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let process = command(&folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_it_listens(process.id());
+    tell(&process);
+    // It would wait for the lock far longer than this test may take.
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "stopped: what is left is for the next run\n");
+    crm.execute_batch("COMMIT").unwrap();
+    run(&folder);
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn told_again_it_ends_at_once() {
+    const ROOM_IN_A_PIPE: usize = 65536;
+    let folder = folder("told-again");
+    // Full, so that it stands still with the first line that it prints, whatever that is.
+    let (_reader, mut out) = std::io::pipe().unwrap();
+    out.write_all(&vec![b'.'; ROOM_IN_A_PIPE]).unwrap();
+    let mut process = command(&folder).stdout(out).stderr(Stdio::null()).spawn().unwrap();
+    until_it_listens(process.id());
+    let ended = (0..500).find_map(|_| {
+        tell(&process);
+        std::thread::sleep(Duration::from_millis(20));
+        process.try_wait().unwrap()
+    });
+    let _ = process.kill();
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(130));
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[cfg(all(feature = "postgres", target_os = "linux"))]
+#[test]
+fn a_server_that_says_nothing_keeps_it_from_no_stop() {
+    let folder = folder("silent");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://crm@{}/crm", silent.local_addr().unwrap());
+    let mut command = command(&folder);
+    let process = command.args(["--database", &url]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _client = silent.accept().unwrap();
+    tell(&process);
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "stopped: what is left is for the next run\n");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 #[test]
 fn what_is_wrong_on_the_command_line_is_refused_before_anything_is_done() {
     let folder = folder("refused");
@@ -171,6 +248,39 @@ async fn two_copies_at_once_make_one_schema() {
         let output = copy.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
+    client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[cfg(all(feature = "postgres", feature = "tls"))]
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn over_tls_it_asks_who_the_server_is() {
+    let (client, connection) =
+        tokio_postgres::connect(&servers::postgres(), tokio_postgres::NoTls).await.expect("PostgreSQL runs");
+    tokio::spawn(connection);
+    let name = format!("sync_tls_{}", std::process::id());
+    client.batch_execute(&format!("CREATE DATABASE {name} OWNER secure")).await.unwrap();
+    let port = servers::postgres_port();
+    // A server that takes this user over TLS alone.
+    let url = format!("postgres://secure:s3cr3t%2Fp%40ss%3Aword@127.0.0.1:{port}/{name}?sslmode=require");
+    let folder = folder("tls");
+    let trusting = |authority: &str| {
+        let mut command = command(&folder);
+        command.env("SSL_CERT_FILE", servers::certificate(authority)).args(["--database", &url]);
+        command
+    };
+    let refused = trusting("stranger.pem").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("certificate") && !message.contains("s3cr3t"), "{message}");
+
+    let mut process = trusting("authority.pem").stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    std::io::BufReader::new(process.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.starts_with("plan "), "it has written and read by then: {said}");
+    process.kill().unwrap();
+    process.wait().unwrap();
     client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     let _ = std::fs::remove_dir_all(folder);
 }

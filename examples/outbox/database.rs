@@ -1,6 +1,5 @@
 //! Which database is meant.
 
-use std::error::Error;
 use std::path::Path;
 
 use integration_automation_patterns::EventId;
@@ -8,6 +7,7 @@ use integration_automation_patterns::inbox::Stalled;
 use integration_automation_patterns::outbox::DeadLetter;
 
 use crate::arguments::{Command, Request};
+use crate::reason::chain;
 use crate::report::{Outcome, Report};
 use crate::sqlite;
 
@@ -73,19 +73,4 @@ pub(crate) fn discarded(was_there: bool, id: &EventId) -> Report {
     } else {
         Report::NoneSuch { id: id.clone(), wanted: "dead letter (of this source)" }
     }
-}
-
-/// An error with those of its causes that it does not name itself.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let why = error.to_string();
-        if !text.contains(&why) {
-            text.push_str(": ");
-            text.push_str(&why);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -14,7 +14,12 @@ mod arguments;
 mod database;
 mod json;
 #[cfg(feature = "postgres")]
+#[path = "../support/line.rs"]
+mod line;
+#[cfg(feature = "postgres")]
 mod postgres;
+#[path = "../support/reason.rs"]
+mod reason;
 mod report;
 mod sqlite;
 mod text;

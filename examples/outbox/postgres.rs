@@ -1,4 +1,4 @@
-//! A PostgreSQL database, over TLS where its address or the command line asks for it.
+//! A PostgreSQL database.
 
 use std::error::Error;
 use std::path::Path;
@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::inbox::postgres as inbox;
-use integration_automation_patterns::outbox::postgres::Outbox;
-#[cfg(feature = "tls")]
-use integration_automation_patterns::{outbox::postgres as outbox, tls::Tls};
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{chain, discarded, listed, no_table, shown, stalled, table};
+use crate::database::{discarded, listed, no_table, shown, stalled, table};
+use crate::line::Line;
 use crate::report::Report;
 use crate::work;
 
-pub(crate) async fn run(url: &str, ca: Option<&Path>, command: &Command) -> Result<Report, Box<dyn Error>> {
+pub(crate) async fn run(
+    url: &str,
+    ca: Option<&Path>,
+    command: &Command,
+) -> Result<Report, Box<dyn Error + Send + Sync>> {
     let config: Config = url.parse()?;
     let line = Line::of(&config, ca)?;
     let mut client = line.client(&config).await?;
@@ -34,66 +35,7 @@ pub(crate) async fn run(url: &str, ca: Option<&Path>, command: &Command) -> Resu
     }
 }
 
-/// How the server is reached.
-enum Line {
-    Plain,
-    #[cfg(feature = "tls")]
-    Secure(Tls),
-}
-
-impl Line {
-    fn of(config: &Config, ca: Option<&Path>) -> Result<Self, Box<dyn Error>> {
-        if ca.is_none() && config.get_ssl_mode() != SslMode::Require {
-            return Ok(Self::Plain);
-        }
-        #[cfg(feature = "tls")]
-        return Ok(Self::Secure(match ca {
-            Some(file) => {
-                let authorities = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-                Tls::with_authorities(&authorities)?
-            }
-            None => Tls::system()?,
-        }));
-        #[cfg(not(feature = "tls"))]
-        Err("--ca and sslmode=require ask for TLS, and this program was built without the feature `tls`".into())
-    }
-
-    async fn client(&self, config: &Config) -> Result<Client, Box<dyn Error>> {
-        match self {
-            Self::Plain => {
-                let connected = config.connect(NoTls).await;
-                let refused = |error| format!("no connection to {}: {}", server(config), chain(&error));
-                let (client, connection) = connected.map_err(refused)?;
-                // It ends with its client.
-                tokio::spawn(connection);
-                Ok(client)
-            }
-            #[cfg(feature = "tls")]
-            Self::Secure(tls) => Ok(outbox::connect(config, tls).await?),
-        }
-    }
-
-    async fn outbox(&self, config: Config) -> Result<Outbox, Box<dyn Error>> {
-        Ok(match self {
-            Self::Plain => Outbox::connect(config).await?,
-            #[cfg(feature = "tls")]
-            Self::Secure(tls) => Outbox::connect_tls(config, tls).await?,
-        })
-    }
-}
-
-/// The server that is meant, without the password.
-fn server(config: &Config) -> String {
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        #[cfg(unix)]
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
-    format!("{}, port {}", hosts.collect::<Vec<_>>().join(" or "), ports.join(" or "))
-}
-
-async fn in_inbox(client: &mut Client, ask: &AskInbox) -> Result<Report, Box<dyn Error>> {
+async fn in_inbox(client: &mut Client, ask: &AskInbox) -> Result<Report, Box<dyn Error + Send + Sync>> {
     Ok(match ask {
         AskInbox::Counts { stalled_after } => Report::InboxCounts(inbox::counts(client, *stalled_after).await?),
         AskInbox::List { filter, limit } => {

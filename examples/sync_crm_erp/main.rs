@@ -8,8 +8,8 @@
 //! example `reconcile`. What one of them must tell the other is enqueued in its own transaction, carried over by a relay,
 //! and applied once, in the other's transaction. What a person must decide is put into a review queue.
 //!
-//! Stop it by a signal, or kill it, at any moment and start it again: it ends the same. Run it again when it is done: it has nothing to do. The
-//! databases stand in `target/sync_crm_erp`; change a record there (`UPDATE record SET email = '...', revision = revision +
+//! Stop it by a signal, or kill it, at any moment and start it again: it ends the same. Run it again when it is done: it has
+//! nothing to do. The databases stand in `target/sync_crm_erp`; change a record there (`UPDATE record SET email = '...', revision = revision +
 //! 1 WHERE id = '...'`), run it again, and the change arrives on the other side.
 //!
 //! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`):
@@ -22,9 +22,14 @@
 mod broker;
 mod contract;
 mod database;
+#[cfg(feature = "postgres")]
+#[path = "../support/line.rs"]
+mod line;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[path = "../support/reason.rs"]
+mod reason;
 mod report;
 mod sqlite;
 mod step;
@@ -37,7 +42,8 @@ use broker::Ways;
 use database::Database;
 use integration_automation_patterns::broker::{Broker, Consumer};
 use options::{BrokerAt, DatabaseAt, Options};
-use stop::Stop;
+use reason::chain;
+use stop::{Stop, Stopped};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -60,28 +66,20 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&options)) {
+    let code = match runtime.block_on(run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Stopped>() => {
+            report::stopped(&error.to_string());
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("{}", chain(&*error));
             ExitCode::FAILURE
         }
-    }
-}
-
-/// An error with those of its causes that it does not name itself.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let why = error.to_string();
-        if !text.contains(&why) {
-            text.push_str(": ");
-            text.push_str(&why);
-        }
-        cause = error.source();
-    }
-    text
+    };
+    // What a step that was given up has begun ends with the process.
+    runtime.shutdown_background();
+    code
 }
 
 async fn run(options: &Options) -> Outcome<()> {
@@ -89,12 +87,17 @@ async fn run(options: &Options) -> Outcome<()> {
     std::fs::create_dir_all(&options.folder).map_err(|error| format!("{}: {error}", options.folder.display()))?;
     match &options.database {
         DatabaseAt::Files => {
-            let open = |name: &str| sqlite::Sqlite::open(&options.folder.join(format!("{name}.db")));
-            over(open("crm")?, open("erp")?, options, stop).await
+            let [crm, erp] = ["crm.db", "erp.db"].map(|name| options.folder.join(name));
+            let open = tokio::task::spawn_blocking(move || {
+                Outcome::Ok((sqlite::Sqlite::open(&crm)?, sqlite::Sqlite::open(&erp)?))
+            });
+            let (crm, erp) = stop.or(async { open.await? }).await?;
+            over(crm, erp, options, stop).await
         }
         #[cfg(feature = "postgres")]
         DatabaseAt::Postgres(url) => {
-            let (crm, erp) = (postgres::Postgres::open(url, "crm").await?, postgres::Postgres::open(url, "erp").await?);
+            let open = |system| stop.or(postgres::Postgres::open(url, system));
+            let (crm, erp) = (open("crm").await?, open("erp").await?);
             over(crm, erp, options, stop).await
         }
     }
@@ -105,11 +108,11 @@ async fn over<D: Database>(crm: D, erp: D, options: &Options, stop: Stop) -> Out
     match &options.broker {
         BrokerAt::InProcess => between(crm, erp, broker::in_process(), options, stop).await,
         #[cfg(feature = "nats")]
-        BrokerAt::Nats(url) => between(crm, erp, broker::nats(url).await?, options, stop).await,
+        BrokerAt::Nats(url) => between(crm, erp, stop.or(broker::nats(url)).await?, options, stop).await,
         #[cfg(feature = "amqp")]
-        BrokerAt::Amqp(url) => between(crm, erp, broker::amqp(url).await?, options, stop).await,
+        BrokerAt::Amqp(url) => between(crm, erp, stop.or(broker::amqp(url)).await?, options, stop).await,
         #[cfg(feature = "kafka")]
-        BrokerAt::Kafka(servers) => between(crm, erp, broker::kafka(servers).await?, options, stop).await,
+        BrokerAt::Kafka(servers) => between(crm, erp, stop.or(broker::kafka(servers)).await?, options, stop).await,
     }
 }
 
@@ -121,16 +124,12 @@ async fn between<D: Database, B: Broker, C: Consumer + 'static>(
     stop: Stop,
 ) -> Outcome<()> {
     let (contract, folder) = (contract::contract()?, &options.folder);
-    step::seed(&mut crm, &mut erp, &contract).await?;
-    let planned = step::plan(&mut crm, &mut erp, &contract).await?;
+    stop.or(step::seed(&mut crm, &mut erp, &contract)).await?;
+    let planned = stop.or(step::plan(&mut crm, &mut erp, &contract)).await?;
     report::planned(&planned);
     let delivered = step::deliver(&crm, &erp, ways, folder, &stop).await?;
     report::delivered(&delivered);
-    if stop.is_told() {
-        println!("stopped: what is left is for the next run");
-        return Ok(());
-    }
-    let closed = step::close(&mut crm, &mut erp, &contract).await?;
+    let closed = stop.or(step::close(&mut crm, &mut erp, &contract)).await?;
     report::closed(&closed, folder);
     Ok(())
 }

@@ -10,15 +10,18 @@ Keeps two systems' tables in step: plan, enqueue, relay, consume once, apply.
 sync_crm_erp [--folder FOLDER] [--database URL] [--broker URL]
 
   --folder FOLDER   where the SQLite files and the audit log stand; target/sync_crm_erp where none is said
-  --database URL    postgres://user:password@host/name, with the feature `postgres`: two schemas there instead of files
+  --database URL    postgres://user:password@host/name, with the feature `postgres`: two schemas there instead of files;
+                    with the feature `tls`, ?sslmode=require behind it asks for TLS, with a server that the system's
+                    authorities vouch for, or those in the file that SSL_CERT_FILE names
   --broker URL      nats://host:port or tls://host:port, with the feature `nats`; amqp://user:password@host or amqps://...,
                     with the feature `amqp`; kafka://host:port, with the feature `kafka`; within the process where
                     none is said
   --help            this
 
-SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on.
+SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on. The second one ends it at
+once.
 
-Exit codes: 0, done, or stopped; 1, a database or a broker answered with an error; 2, a wrong command line, and nothing was
+Exit codes: 0, done, or stopped; 130, ended by a second signal; 1, a database or a broker answered with an error; 2, a wrong command line, and nothing was
 done.
 ";
 

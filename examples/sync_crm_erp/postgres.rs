@@ -5,17 +5,18 @@ use std::sync::Arc;
 use integration_automation_patterns::broker::{Answer, Delivery};
 use integration_automation_patterns::inbox::{self, Fault, Handled, Rules};
 use integration_automation_patterns::outbox::{self, Enqueued};
-use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row as SqlRow, Transaction};
+use tokio_postgres::{Client, Config, Row as SqlRow, Transaction};
 
+use crate::Outcome;
 use crate::contract::contract;
 use crate::database::{Agreed, Announcement, Database, Fields, Review, Row, Rows, effect, record_of};
-use crate::{Outcome, chain};
+use crate::line::Line;
 
 #[derive(Clone)]
 pub(crate) struct Postgres {
     config: Config,
+    line: Line,
     fields: Arc<[String]>,
     outbox: outbox::postgres::Outbox,
 }
@@ -26,10 +27,11 @@ impl Postgres {
         let fields: Arc<[String]> = contract()?.synced_fields().map(str::to_owned).collect();
         let mut config: Config = url.parse()?;
         let schema = format!("sync_{system}");
-        make(&connect(&config).await?, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+        let line = Line::of(&config, None)?;
+        make(&line.client(&config).await?, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
         config.options(format!("-c search_path={schema}"));
-        let outbox = outbox::postgres::Outbox::connect(config.clone()).await?;
-        let mut client = connect(&config).await?;
+        let outbox = line.outbox(config.clone()).await?;
+        let mut client = line.client(&config).await?;
         inbox::postgres::install(&mut client).await?;
         let columns: String = fields.iter().map(|field| format!(", {field} text")).collect();
         let tables = format!(
@@ -38,30 +40,12 @@ impl Postgres {
              CREATE TABLE IF NOT EXISTS review (id text, field text, question text, crm text, erp text);"
         );
         make(&client, &tables).await?;
-        Ok(Self { config, fields, outbox })
+        Ok(Self { config, line, fields, outbox })
     }
 
     fn columns(&self) -> String {
         self.fields.join(", ")
     }
-}
-
-async fn connect(config: &Config) -> Outcome<Client> {
-    let refused = |error| format!("no connection to {}: {}", server(config), chain(&error));
-    let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-/// The server that is meant, without the password.
-fn server(config: &Config) -> String {
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        #[cfg(unix)]
-        Host::Unix(path) => path.display().to_string(),
-    });
-    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
-    format!("{}, port {}", hosts.collect::<Vec<_>>().join(" or "), ports.join(" or "))
 }
 
 /// Makes what is missing, one copy of the program after the other: `IF NOT EXISTS` alone does not tell two apart that come
@@ -105,7 +89,7 @@ impl Database for Postgres {
     }
 
     async fn seed(&mut self, rows: Rows, agreed: Agreed) -> Outcome<()> {
-        let mut client = connect(&self.config).await?;
+        let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute("LOCK TABLE record").await?;
         let seeded: i64 = transaction.query_one("SELECT count(*) FROM record", &[]).await?.get(0);
@@ -124,17 +108,17 @@ impl Database for Postgres {
 
     async fn rows(&mut self) -> Outcome<Rows> {
         let sql = format!("SELECT id, revision, {} FROM record", self.columns());
-        let rows = connect(&self.config).await?.query(&sql, &[]).await?;
+        let rows = self.line.client(&self.config).await?.query(&sql, &[]).await?;
         Ok(rows.iter().map(|row| read_row(&self.fields, row)).collect())
     }
 
     async fn agreed(&mut self) -> Outcome<Agreed> {
-        let rows = connect(&self.config).await?.query("SELECT id, field, value FROM agreed", &[]).await?;
+        let rows = self.line.client(&self.config).await?.query("SELECT id, field, value FROM agreed", &[]).await?;
         Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
     }
 
     async fn announce(&mut self, announcements: Vec<Announcement>) -> Outcome<usize> {
-        let mut client = connect(&self.config).await?;
+        let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
         let mut events = Vec::new();
         for Announcement { record, revision, event } in announcements {
@@ -151,7 +135,7 @@ impl Database for Postgres {
     }
 
     async fn apply<A: Answer + 'static>(&mut self, delivery: Delivery<A>, rules: &Rules) -> Outcome<Handled<A>> {
-        let mut client = connect(&self.config).await?;
+        let mut client = self.line.client(&self.config).await?;
         let (fields, sql) =
             (&self.fields, format!("SELECT id, revision, {} FROM record WHERE id = $1 FOR UPDATE", self.columns()));
         let handled = inbox::postgres::process(&mut client, delivery, rules, async |transaction, event| {
@@ -169,12 +153,12 @@ impl Database for Postgres {
 
     async fn handled(&mut self) -> Outcome<u64> {
         let sql = "SELECT count(*) FROM inbox_event WHERE status <> 'retrying'";
-        let count: i64 = connect(&self.config).await?.query_one(sql, &[]).await?.get(0);
+        let count: i64 = self.line.client(&self.config).await?.query_one(sql, &[]).await?.get(0);
         Ok(u64::try_from(count)?)
     }
 
     async fn close(&mut self, agreed: Agreed, review: Vec<Review>) -> Outcome<()> {
-        let mut client = connect(&self.config).await?;
+        let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
         let add = "INSERT INTO agreed VALUES ($1, $2, $3) ON CONFLICT (id, field) DO UPDATE SET value = $3";
         let add = transaction.prepare(add).await?;

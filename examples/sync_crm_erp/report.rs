@@ -17,6 +17,11 @@ pub(crate) fn planned(planned: &Planned) {
     say!("          erp to crm {from_erp:>4} events, {new_erp} of them new");
 }
 
+/// Why the rest was not done.
+pub(crate) fn stopped(why: &str) {
+    say!("{why}");
+}
+
 /// How far the relay has come: one line, written over, where somebody looks at it.
 pub(crate) fn progress(way: &str, sent: u64, total: u64) {
     let mut screen = std::io::stderr();

@@ -18,9 +18,9 @@ use integration_automation_patterns::{DeliveryStatus, Envelope, Event, EventId};
 use crate::broker::{Way, Ways};
 use crate::contract::{Change, RecordChanged, RecordCreated};
 use crate::database::{Agreed, Announcement, Database, Review, Row, Rows};
-use crate::report;
+use crate::reason::chain;
 use crate::stop::Stop;
-use crate::{Outcome, chain};
+use crate::{Outcome, report};
 
 /// Another attempt after a tenth of a second, then twice as long.
 const POLICY: RetryPolicy =

@@ -1,36 +1,53 @@
 //! The word to stop, SIGINT or SIGTERM, as every step of the program hears it.
 
+use std::fmt;
 use std::io;
 
 use tokio::sync::watch;
+
+use crate::Outcome;
+
+/// What a program ends with that is told a second time.
+const AT_ONCE: i32 = 130;
 
 /// Whether the program was told to stop.
 #[derive(Clone)]
 pub(crate) struct Stop(watch::Receiver<bool>);
 
+/// A step was not done: the program was told to stop.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped: what is left is for the next run")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 impl Stop {
-    /// Listens from here on: the signals do not end the process any more.
+    /// Listens from here on: the first signal does not end the process any more, and the second one does.
     pub(crate) fn listen() -> io::Result<Self> {
         let (tell, told) = watch::channel(false);
-        #[cfg(unix)]
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        #[cfg(unix)]
-        let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut signals = Signals::listen()?;
         tokio::spawn(async move {
-            #[cfg(unix)]
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            #[cfg(not(unix))]
-            let _ = tokio::signal::ctrl_c().await;
+            signals.next().await;
             tell.send_replace(true);
+            signals.next().await;
+            std::process::exit(AT_ONCE);
         });
         Ok(Self(told))
     }
 
-    pub(crate) fn is_told(&self) -> bool {
-        *self.0.borrow()
+    /// What comes of a step; given up in the middle, it does the rest when it is begun again.
+    pub(crate) async fn or<T>(&self, step: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+        let mut stop = self.clone();
+        tokio::select! {
+            biased;
+            () = stop.told() => Err(Stopped.into()),
+            done = step => done,
+        }
     }
 
     /// Ready once it is told.
@@ -38,5 +55,40 @@ impl Stop {
         if self.0.wait_for(|told| *told).await.is_err() {
             std::future::pending().await
         }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
     }
 }

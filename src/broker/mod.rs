@@ -17,6 +17,8 @@ mod message;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
+#[cfg(any(feature = "amqp", feature = "nats"))]
+mod wait;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -39,10 +39,14 @@ pub(super) struct Server {
 impl Server {
     /// What was found is shown only where it holds no password.
     pub(super) fn new(address: &str, settings: &Settings) -> Result<Self, Unusable> {
+        if let Some(found) = of_a_password(address) {
+            return Err(Unusable::new(ADDRESS, "one with / ? # @ in a password as %2F %3F %23 %40", found));
+        }
         let mut uri: AMQPUri = address.parse().map_err(|_| Unusable::new(ADDRESS, FORM, "something else"))?;
         if let Some(unknown) = parameters(address).find(|name| !PARAMETERS.contains(name)) {
             let wanted = format!("one with no parameters but {}", PARAMETERS.join(", "));
-            return Err(Unusable::new(ADDRESS, wanted, unknown));
+            let is_name = unknown.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            return Err(Unusable::new(ADDRESS, wanted, if is_name { unknown } else { "another one" }));
         }
         if let Some(host) = in_brackets(address) {
             host.clone_into(&mut uri.authority.host);
@@ -61,7 +65,7 @@ impl Server {
             }
             (AMQPScheme::AMQPS, tls) => {
                 let config = tls.clone().map_or_else(Tls::system, Ok).and_then(|tls| tls.config());
-                let unusable = |error| Unusable::new("trust in a server", "one or more authorities", reason(&error));
+                let unusable = |error| Unusable::new("TLS of this program", "one that can be set up", reason(&error));
                 Some(Arc::new(config.map_err(unusable)?))
             }
         };
@@ -94,8 +98,17 @@ impl fmt::Display for Server {
 
 fn parameters(address: &str) -> impl Iterator<Item = &str> {
     let query = address.split_once('?').map_or("", |(_, query)| query);
-    let pairs = query.split('#').next().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| pair.split('=').next().unwrap_or_default())
+}
+
+/// What tells that a password is not encoded: the address seems to end in the middle of it.
+fn of_a_password(address: &str) -> Option<&'static str> {
+    if address.contains('#') {
+        return Some("#");
+    }
+    let (_, behind) = address.split_once("://")?.1.split_once(['/', '?'])?;
+    behind.contains('@').then_some("@ behind / or ?")
 }
 
 /// The host of an address of IPv6, which the client's parser takes for none.
@@ -152,6 +165,17 @@ mod tests {
         assert!(refusal.ends_with("and found \"cacertfile\""), "{refusal}");
         assert!(refused("amqp://u:secret@h:port").ends_with("and found \"something else\""));
         assert!(!refused("amqp://u:secret@h/v?connection_timeout=5").contains("secret"));
+        assert!(refused("amqp://u:secret@h/v#part").ends_with("and found \"#\""));
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_not_shown() {
+        for password in
+            ["12?tops3cret", "12?topsecret", "12?topsecret=1", "12?topsecret&x", "12#tops3cret", "12/tops3cret"]
+        {
+            let refusal = refused(&format!("amqp://u:{password}@h"));
+            assert!(!refusal.is_empty() && !refusal.contains("secret") && !refusal.contains("3cret"), "{refusal}");
+        }
     }
 
     #[cfg(not(feature = "tls"))]

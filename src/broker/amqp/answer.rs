@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use super::listener::Subscription;
+use super::refusal::Unanswered;
 use crate::broker::{Answer, SendError};
 
 /// The longest that a delivery is held back: the server ends a channel with one that is without an answer for 30 minutes.
@@ -51,6 +52,9 @@ impl Confirm {
         match self.subscription.line().answer(told).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(SendError::transient(TOO_LATE)),
+            Err(Unanswered::Late(within)) => Err(SendError::transient(format!(
+                "the answer to this delivery was not taken within {within:?}; where it is lost, the server delivers it again"
+            ))),
             Err(error) => Err(SendError::transient(format!("{TOO_LATE}: {error}"))),
         }
     }

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use async_rs::Runtime;
 use futures_util::{Stream, StreamExt};
+use lapin::protocol::AMQPErrorKind;
 use lapin::tcp::AsyncTcpStream;
-use lapin::{Channel, ConnectionProperties, ConnectionStatus, ErrorKind, Event};
+use lapin::{Channel, ConnectionProperties, ErrorKind, Event};
 use tokio::net::lookup_host;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 
 use super::address::Server;
 use super::refusal::Unanswered;
@@ -89,7 +90,8 @@ impl Connection {
         let connection = Arc::new(made.map_err(no_amqp)?);
 
         let (tell, state) = watch::channel(State::Free);
-        let watching = watch(connection.events_listener(), connection.status().clone(), tell);
+        let status = connection.status().clone();
+        let watching = watch(connection.events_listener(), move || status.connected(), tell);
         let watcher = tokio::spawn(watching).abort_handle();
         Ok(Self { line: Line { connection, state, within }, socket: Some(socket), watcher })
     }
@@ -155,25 +157,34 @@ impl Drop for Socket {
 }
 
 /// Tells what becomes of a connection, until it ends.
-async fn watch(events: impl Stream<Item = Event>, status: ConnectionStatus, tell: watch::Sender<State>) {
+async fn watch(events: impl Stream<Item = Event>, connected: impl Fn() -> bool, tell: watch::Sender<State>) {
     let mut events = std::pin::pin!(events);
-    let mut look = interval(LOOK_EVERY);
-    let mut why = None;
-    while status.connected() {
-        let event = tokio::select! {
-            event = events.next() => event,
-            _ = look.tick() => continue,
-        };
-        match event {
-            Some(Event::ConnectionBlocked(alarm)) => drop(tell.send_replace(State::Blocked(alarm))),
-            Some(Event::ConnectionUnblocked) => drop(tell.send_replace(State::Free)),
-            // The end of the connection, or of one of its channels.
-            Some(Event::Error(error)) => why = Some(reason(&error)),
-            Some(_) => {}
-            None => break,
+    let why = loop {
+        // Its last word comes after its end.
+        let had_ended = !connected();
+        match timeout(LOOK_EVERY, events.next()).await {
+            Ok(Some(Event::ConnectionBlocked(alarm))) => drop(tell.send_replace(State::Blocked(alarm))),
+            Ok(Some(Event::ConnectionUnblocked)) => drop(tell.send_replace(State::Free)),
+            Ok(Some(Event::Error(error))) if !is_of_a_channel(&error) => break reason(&error),
+            Ok(Some(_)) => {}
+            Err(_) if !had_ended => {}
+            Ok(None) | Err(_) => break "the server is gone".to_owned(),
         }
+    };
+    tell.send_replace(State::Ended(why));
+}
+
+/// The protocol has errors that end a channel, and others, which end the connection.
+fn is_of_a_channel(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
+}
+
+async fn free_for(mut state: watch::Receiver<State>, time: Duration) {
+    // Once the connection has ended, no alarm comes any more.
+    while timeout(time, state.wait_for(|state| matches!(state, State::Blocked(_)))).await.is_ok_and(|told| told.is_ok())
+    {
+        let _ = state.wait_for(|state| !matches!(state, State::Blocked(_))).await;
     }
-    tell.send_replace(State::Ended(why.unwrap_or_else(|| "the server is gone".to_owned())));
 }
 
 impl Line {
@@ -227,6 +238,16 @@ impl Line {
         }
     }
 
+    /// Waits for so long, counted anew with the end of each alarm: what was on its way arrives then.
+    pub(super) async fn free_for(&self, time: Duration) {
+        free_for(self.state.clone(), time).await;
+    }
+
+    /// How long the server may take to answer.
+    pub(super) const fn within(&self) -> Duration {
+        self.within
+    }
+
     /// Waits until the server takes nothing, and says why.
     pub(super) async fn alarmed(&self) -> String {
         let mut state = self.state.clone();
@@ -237,5 +258,56 @@ impl Line {
         }
         // It has ended, of which the sends are told.
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::stream;
+    use lapin::protocol::{AMQPError, AMQPHardError, AMQPSoftError};
+
+    use super::*;
+
+    fn event(kind: AMQPErrorKind, said: &str) -> Event {
+        Event::Error(ErrorKind::ProtocolError(AMQPError::new(kind, said.into())).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_for_its_own_reason_and_not_for_one_of_its_channels() {
+        let no_exchange = || event(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND), "no exchange");
+        let maintenance = || event(AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED), "maintenance");
+        for (last, wanted) in [(Some(maintenance()), "maintenance"), (None, "the server is gone")] {
+            let connected = AtomicBool::new(true);
+            let events = async {
+                tokio::time::sleep(LOOK_EVERY * 7).await;
+                connected.store(false, Ordering::SeqCst);
+                // Well after a look has found it ended.
+                tokio::time::sleep(LOOK_EVERY / 2).await;
+                last
+            };
+            let events = stream::iter([no_exchange()]).chain(stream::once(events).filter_map(async |last| last));
+            let (tell, state) = watch::channel(State::Free);
+            watch(events.chain(stream::pending()), || connected.load(Ordering::SeqCst), tell).await;
+            let State::Ended(why) = state.borrow().clone() else { unreachable!("it has ended") };
+            assert!(why.contains(wanted) && !why.contains("no exchange"), "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_takes_none_of_the_time_that_a_confirmation_has() {
+        let alarm = async |state: &watch::Sender<State>| {
+            state.send_replace(State::Blocked("memory".to_owned()));
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            state.send_replace(State::Free);
+        };
+        let (tell, state) = watch::channel(State::Free);
+        let (began, minute) = (tokio::time::Instant::now(), Duration::from_secs(60));
+        tokio::join!(free_for(state, minute), async {
+            tokio::time::sleep(minute / 2).await;
+            alarm(&tell).await;
+        });
+        assert_eq!(began.elapsed(), Duration::from_secs(30 + 3600 + 60));
     }
 }

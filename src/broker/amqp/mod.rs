@@ -26,7 +26,10 @@
 
 mod address;
 mod answer;
+mod channels;
 mod connection;
+mod declaring;
+mod identity;
 mod listener;
 mod publishing;
 mod reading;
@@ -41,13 +44,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, ExchangeKind};
+use lapin::types::ShortString;
 
 use self::address::{Server, is_name, named, short};
 pub use self::answer::Confirm;
-use self::connection::{Connection, Line};
+use self::connection::Connection;
+use self::declaring::Declaration;
 pub use self::listener::Listener;
 use self::publishing::Message;
 use self::refusal::Unanswered;
@@ -96,29 +98,31 @@ impl Amqp {
         Ok(Self { inner: Arc::new(Inner { server, settings, exchange, link: Link::default() }) })
     }
 
-    /// Declares the exchange: a durable one of the kind `topic`. One that is there with other properties is refused by
-    /// the server.
+    /// Declares the exchange where it is missing: a durable one of the kind `topic`. One that is there is its operator's, and is
+    /// left as it is.
     ///
     /// # Errors
     ///
-    /// [`Unreachable`](super::SendErrorKind::Unreachable); [`Unavailable`](super::SendErrorKind::Unavailable) where a permission
-    /// is missing; [`Transient`](super::SendErrorKind::Transient) with whatever else the server answers.
+    /// [`Permanent`](super::SendErrorKind::Permanent), in the server's words, where one is there that is of another kind or that
+    /// is not durable; [`Unreachable`](super::SendErrorKind::Unreachable); [`Unavailable`](super::SendErrorKind::Unavailable)
+    /// where it is missing and may not be made; [`Transient`](super::SendErrorKind::Transient) with whatever else the server
+    /// answers.
     pub async fn create_exchange(&self) -> Result<(), SendError> {
         let declaration = self.inner.declare().await?;
         declaration.exchange().await.map_err(|error| self.inner.refused(&error))
     }
 
-    /// Declares the exchange and a durable queue, which gets each event whose type matches one of the patterns: words
-    /// with dots between, `*` for one, `#` for any number.
+    /// Declares the exchange and a durable queue where they are missing, and binds the queue, so that it gets each event whose
+    /// type matches one of the patterns: words with dots between, `*` for one, `#` for any number.
     ///
-    /// The queue is a classic one, which lives on one server. One that must have more (a quorum of servers, a limit) is
-    /// created by its operator; let a quorum queue have no `x-delivery-limit`, or a dead-letter exchange, or the server
-    /// drops an event whose effect fails often.
+    /// A queue that is made here is of the virtual host's own type, mostly a classic one, which lives on one server. One that must
+    /// have more (a quorum of servers, a limit) is created by its operator, and left as it is; let a quorum queue have no
+    /// `x-delivery-limit`, or a dead-letter exchange, or the server drops an event whose effect fails often.
     ///
     /// # Errors
     ///
-    /// As [`create_exchange`](Self::create_exchange); [`Permanent`](super::SendErrorKind::Permanent) where a name is too long;
-    /// [`Transient`](super::SendErrorKind::Transient) for a queue of this name with other properties.
+    /// As [`create_exchange`](Self::create_exchange); [`Permanent`](super::SendErrorKind::Permanent) where a name is too long, or
+    /// a queue of this name is not durable or goes with its last consumer.
     pub async fn create_queue(&self, queue: &str, patterns: &[&str]) -> Result<(), SendError> {
         let queue = named("that of this queue", queue)?;
         let patterns = patterns.iter().map(|pattern| named("this pattern", pattern));
@@ -163,42 +167,13 @@ impl Inner {
         self.link.get(|sender| sender.line().is_alive(), at_the_latest, connect).await
     }
 
-    /// A channel for what is declared: a refusal ends it, and harms no send.
+    /// Over the same connection, beside its sends.
     async fn declare(&self) -> Result<Declaration, SendError> {
-        let sender = self.sender().await?;
-        let line = sender.line().clone();
-        let channel = line.channel().await.map_err(|error| self.refused(&error))?;
-        Ok(Declaration { exchange: self.exchange.clone(), channel, line })
+        Ok(Declaration::new(self.exchange.clone(), self.sender().await?.line().clone()))
     }
 
     fn refused(&self, error: &Unanswered) -> SendError {
         error.about(&format!("the exchange {} of {}", self.exchange, self.server))
-    }
-}
-
-struct Declaration {
-    exchange: ShortString,
-    channel: Channel,
-    line: Line,
-}
-
-impl Declaration {
-    async fn exchange(&self) -> Result<(), Unanswered> {
-        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let (name, none) = (self.exchange.clone(), FieldTable::default());
-        self.line.answer(self.channel.exchange_declare(name, ExchangeKind::Topic, durable, none)).await
-    }
-
-    async fn queue(&self, queue: ShortString, patterns: Vec<ShortString>) -> Result<(), Unanswered> {
-        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let none = FieldTable::default;
-        self.line.answer(self.channel.queue_declare(queue.clone(), durable, none())).await?;
-        for pattern in patterns {
-            let (queue, exchange) = (queue.clone(), self.exchange.clone());
-            let bind = self.channel.queue_bind(queue, exchange, pattern, QueueBindOptions::default(), none());
-            self.line.answer(bind).await?;
-        }
-        Ok(())
     }
 }
 

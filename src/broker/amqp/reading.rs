@@ -1,22 +1,19 @@
 //! A message of AMQP as an event, or as what stands for one that cannot be read.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::AMQPValue;
 
+use super::identity::position;
 use crate::Envelope;
 use crate::broker::Found;
-use crate::broker::message::{Value, position_of_content, read as read_headers};
+use crate::broker::message::{Value, read as read_headers};
 use crate::cloudevents::Binding;
 use crate::state::Pending;
 
-/// The headers by which the server counts the deliveries of a message and tells its way through queues. They change while the
-/// message stays the same.
-const OF_THE_SERVER: [&str; 5] = ["x-delivery-count", "x-acquired-count", "x-death", "x-first-death-", "x-last-death-"];
-
 pub(super) fn read(message: lapin::message::Delivery, queue: &str) -> Envelope<Pending> {
-    let position = position(&message);
-    let place = Some(message.routing_key.as_str()).filter(|key| !key.is_empty()).unwrap_or(queue);
+    let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
+    let position = position(exchange, key, &message.properties, &message.data);
+    let place = if key.is_empty() { queue } else { key };
     let at = message.properties.timestamp().as_ref().and_then(|seconds| moment(*seconds));
     let found = Found { place, position: &position, at: at.unwrap_or_else(Utc::now) };
 
@@ -30,27 +27,6 @@ pub(super) fn read(message: lapin::message::Delivery, queue: &str) -> Envelope<P
         }
     }
     read_headers(Binding::RabbitMq, headers, message.data, &found)
-}
-
-/// A queue numbers no message. Two messages are one to an inbox only where everything that their senders said is the same.
-fn position(message: &lapin::message::Delivery) -> String {
-    let properties = format!("{:?}", as_sent(&message.properties));
-    position_of_content([
-        message.exchange.as_str().as_bytes(),
-        message.routing_key.as_str().as_bytes(),
-        properties.as_bytes(),
-        &message.data,
-    ])
-}
-
-fn as_sent(properties: &BasicProperties) -> BasicProperties {
-    let mut sent = FieldTable::default();
-    for (name, value) in properties.headers().iter().flat_map(|table| table.inner()) {
-        if !OF_THE_SERVER.iter().any(|of_the_server| name.as_str().starts_with(of_the_server)) {
-            sent.insert(name.clone(), value.clone());
-        }
-    }
-    properties.clone().with_headers(sent)
 }
 
 /// A time in seconds, as the protocol has it, or in milliseconds, as many programs write it.

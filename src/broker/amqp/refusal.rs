@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lapin::ErrorKind;
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPSoftError};
 
 use crate::broker::{SendError, SendErrorKind};
 use crate::reason::reason;
@@ -34,11 +34,23 @@ impl Unanswered {
         match self {
             Self::Refused(error) => match kind(error) {
                 SendErrorKind::Unavailable => SendError::unavailable(said),
+                SendErrorKind::Permanent => SendError::permanent(said),
                 _ => SendError::transient(said),
             },
             Self::Ended(_) => SendError::unreachable(said),
             Self::Late(_) => SendError::transient(said),
         }
+    }
+
+    /// In what a thing that is there differs from the one that was declared. The server names the first difference.
+    pub(super) fn differs(&self) -> Option<&str> {
+        let Self::Refused(error) = self else { return None };
+        let (_, argument) = refusal(error)?.get_message().as_str().split_once("inequivalent arg '")?;
+        Some(argument.split_once('\'')?.0)
+    }
+
+    pub(super) fn is_of_permissions(&self) -> bool {
+        matches!(self, Self::Refused(error) if matches!(soft(error), Some(AMQPSoftError::ACCESSREFUSED)))
     }
 }
 
@@ -50,6 +62,7 @@ pub(super) fn of_publish(exchange: &str, unanswered: &Unanswered) -> SendError {
     };
     let said = format!("the exchange {exchange}: {unanswered}");
     match kind(error) {
+        SendErrorKind::Unavailable if says(error, "access to topic") => SendError::unroutable(said),
         SendErrorKind::Unavailable => SendError::unavailable(said),
         SendErrorKind::Permanent => SendError::permanent(said),
         _ => SendError::transient(said),
@@ -58,16 +71,31 @@ pub(super) fn of_publish(exchange: &str, unanswered: &Unanswered) -> SendError {
 
 /// The server's own words, by which it ends a channel.
 fn kind(error: &lapin::Error) -> SendErrorKind {
-    let ErrorKind::ProtocolError(refused) = error.kind() else { return SendErrorKind::Transient };
-    match refused.kind() {
+    match soft(error) {
         // No such exchange or queue, no permission, another one's: it is the same for whichever event.
-        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED | AMQPSoftError::RESOURCELOCKED) => {
+        Some(AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED | AMQPSoftError::RESOURCELOCKED) => {
             SendErrorKind::Unavailable
         }
-        // Larger than the server takes.
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) => {
-            SendErrorKind::Permanent
-        }
+        // Larger than the server takes, or there and another one than was wanted.
+        Some(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) => SendErrorKind::Permanent,
         _ => SendErrorKind::Transient,
+    }
+}
+
+fn soft(error: &lapin::Error) -> Option<&AMQPSoftError> {
+    match refusal(error)?.kind() {
+        AMQPErrorKind::Soft(soft) => Some(soft),
+        AMQPErrorKind::Hard(_) => None,
+    }
+}
+
+fn says(error: &lapin::Error, words: &str) -> bool {
+    refusal(error).is_some_and(|refused| refused.get_message().as_str().contains(words))
+}
+
+fn refusal(error: &lapin::Error) -> Option<&AMQPError> {
+    match error.kind() {
+        ErrorKind::ProtocolError(refused) => Some(refused),
+        _ => None,
     }
 }

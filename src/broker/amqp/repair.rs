@@ -1,5 +1,11 @@
 //! The frames of the server as the client can read them. It ends a connection over a short text that is not UTF-8, and its thread
-//! over tables nested without end; the server hands out either, so that one message would end every consumer of its queue.
+//! over tables nested without end; the server hands out either, so that one message would end every consumer of its queue. What was
+//! there before is told by a header of our own, so that no two messages become one.
+
+use std::collections::HashMap;
+
+use super::identity::is_of_the_server;
+use crate::broker::message::position_of_content;
 
 const METHOD: u8 = 1;
 const HEADER: u8 = 2;
@@ -15,6 +21,12 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// How deep tables and lists are read; what is deeper is handed on as bytes.
 const DEEPEST: u8 = 16;
 
+/// The header that tells repaired messages apart, by what was repaired.
+const REPAIRED: &[u8] = b"x-repaired";
+
+/// What stands for a byte that is no UTF-8: nothing that a name of an attribute has.
+const FAULTY: u8 = b'?';
+
 /// What comes from a server, piece by piece.
 #[derive(Default)]
 pub(super) struct Frames {
@@ -22,6 +34,8 @@ pub(super) struct Frames {
     held: Vec<u8>,
     /// How much is to come of a frame that is not.
     passing: usize,
+    /// What was repaired of the names of a message whose properties are to come, on each channel.
+    named: HashMap<[u8; 2], Vec<u8>>,
     /// It speaks something else, of which the client may say what it likes.
     foreign: bool,
 }
@@ -59,13 +73,53 @@ impl Frames {
                     self.foreign = !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT);
                     self.passing = length.saturating_add(1);
                 }
-                (_, length) => {
-                    let payload = self.held.get_mut(HEAD..HEAD.saturating_add(length.unwrap_or_default()));
-                    repair(kind, payload.unwrap_or_default());
-                }
+                _ => self.repair(kind),
             }
             out.append(&mut self.held);
         }
+    }
+
+    /// What cannot be walked through to its end is left to the client from there on.
+    fn repair(&mut self, kind: u8) {
+        let Some((head, payload)) = self.held.split_at_mut_checked(HEAD) else { return };
+        let channel = [head.get(1), head.get(2)].map(|byte| byte.copied().unwrap_or_default());
+        let Some((_, payload)) = payload.split_last_mut() else { return };
+        let mut rest = Rest::of(payload);
+        if kind == METHOD {
+            let _ = rest.delivery();
+            if !rest.repaired.is_empty() {
+                self.named.insert(channel, rest.repaired);
+            }
+            return;
+        }
+        let table = rest.properties();
+        let parts = [self.named.remove(&channel).unwrap_or_default(), rest.repaired];
+        if let Some(table) = table.filter(|_| parts.iter().any(|part| !part.is_empty())) {
+            let told = entry(&position_of_content(parts.iter().map(Vec::as_slice)));
+            let _ = self.insert(HEAD.saturating_add(table), &told);
+        }
+    }
+
+    /// Puts an entry into the table of headers that stands here, or is to stand here.
+    fn insert(&mut self, table: usize, entry: &[u8]) -> Option<()> {
+        let flags = self.held.get_mut(FLAGS)?;
+        let is_there = *flags & 0x20 != 0;
+        *flags |= 0x20;
+        let added = match is_there {
+            true => {
+                let behind = table.checked_add(4)?;
+                let length = self.held.get_mut(table..behind)?;
+                grow(length, entry.len())?;
+                self.held.splice(behind..behind, entry.iter().copied());
+                entry.len()
+            }
+            false => {
+                let length = u32::try_from(entry.len()).ok()?.to_be_bytes();
+                self.held.splice(table..table, length.into_iter().chain(entry.iter().copied()));
+                entry.len().checked_add(length.len())?
+            }
+        };
+        grow(self.held.get_mut(3..HEAD)?, added)
     }
 
     /// That of the payload, once the head is there.
@@ -75,20 +129,55 @@ impl Frames {
     }
 }
 
-/// What cannot be walked through to its end is left to the client from there on.
-fn repair(kind: u8, payload: &mut [u8]) {
-    let mut rest = Rest(payload);
-    let _ = if kind == HEADER { rest.properties() } else { rest.delivery() };
+/// The byte that says whether there are headers, in the frame of properties.
+const FLAGS: usize = HEAD + 12;
+
+/// A length of four bytes.
+fn grow(length: &mut [u8], by: usize) -> Option<()> {
+    let found = u32::from_be_bytes(length.as_ref().try_into().ok()?);
+    length.copy_from_slice(&found.checked_add(u32::try_from(by).ok()?)?.to_be_bytes());
+    Some(())
 }
 
-/// What is still to be walked through.
-struct Rest<'b>(&'b mut [u8]);
+/// An entry of a table: a name and a text, neither of which is long.
+fn entry(text: &str) -> Vec<u8> {
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap_or_default();
+    [&[length(REPAIRED)], REPAIRED, &[b'S', 0, 0, 0, length(text.as_bytes())], text.as_bytes()].concat()
+}
+
+/// What is still to be walked through, and what was repaired on the way.
+struct Rest<'b> {
+    bytes: &'b mut [u8],
+    /// How many names, texts and values were walked through.
+    walked: u32,
+    /// Which of them were repaired, with what they were.
+    repaired: Vec<u8>,
+}
 
 impl<'b> Rest<'b> {
+    const fn of(bytes: &'b mut [u8]) -> Self {
+        Self { bytes, walked: 0, repaired: Vec::new() }
+    }
+
     fn take(&mut self, length: usize) -> Option<&'b mut [u8]> {
-        let (taken, rest) = std::mem::take(&mut self.0).split_at_mut_checked(length)?;
-        self.0 = rest;
+        let (taken, rest) = std::mem::take(&mut self.bytes).split_at_mut_checked(length)?;
+        self.bytes = rest;
         Some(taken)
+    }
+
+    /// Walks through what is within.
+    fn within(&mut self, bytes: &'b mut [u8], walk: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        let rest = std::mem::replace(&mut self.bytes, bytes);
+        walk(self)?;
+        self.bytes = rest;
+        Some(())
+    }
+
+    /// Keeps what is repaired of this one.
+    fn keep(&mut self, was: &[u8]) {
+        self.repaired.extend(self.walked.to_be_bytes());
+        self.repaired.extend(u32::try_from(was.len()).unwrap_or(u32::MAX).to_be_bytes());
+        self.repaired.extend_from_slice(was);
     }
 
     fn number<const LENGTH: usize>(&mut self) -> Option<[u8; LENGTH]> {
@@ -100,25 +189,31 @@ impl<'b> Rest<'b> {
         self.take(length)
     }
 
-    fn short(&mut self) -> Option<()> {
+    fn short(&mut self) -> Option<&'b [u8]> {
         let [length] = self.number()?;
-        text(self.take(length.into())?);
-        Some(())
+        let text = self.take(length.into())?;
+        self.walked = self.walked.saturating_add(1);
+        if str::from_utf8(text).is_err() {
+            self.keep(text);
+            as_utf8(text);
+        }
+        Some(text)
     }
 
     /// `basic.deliver` and `basic.get-ok` name exchange and routing key.
     fn delivery(&mut self) -> Option<()> {
         match self.number()? {
-            [0, 60, 0, 60] => self.short()?,
+            [0, 60, 0, 60] => drop(self.short()?),
             [0, 60, 0, 71] => {}
             _ => return None,
         }
         self.take(9)?;
         self.short()?;
-        self.short()
+        self.short().map(drop)
     }
 
-    fn properties(&mut self) -> Option<()> {
+    /// Says where in them the table of headers stands, or is to stand.
+    fn properties(&mut self) -> Option<usize> {
         /// In the order of the protocol, the first bit first.
         const EACH: [Property; 14] = {
             use Property::{Short, Skipped, Table};
@@ -139,23 +234,44 @@ impl<'b> Rest<'b> {
                 Short,      // cluster_id
             ]
         };
+        let (length, mut headers) = (self.bytes.len(), None);
         self.take(12)?; // class, weight, size
         let mut flags = u16::from_be_bytes(self.number()?);
         for property in EACH {
+            if matches!(property, Property::Table) {
+                headers = length.checked_sub(self.bytes.len());
+            }
             if flags & 0x8000 != 0 {
                 match property {
-                    Property::Short => self.short()?,
-                    Property::Table => Rest(self.long()?).table(DEEPEST)?,
+                    Property::Short => drop(self.short()?),
+                    Property::Table => {
+                        let table = self.long()?;
+                        self.within(table, Self::headers)?;
+                    }
                     Property::Skipped(length) => drop(self.take(length)?),
                 }
             }
             flags = flags.rotate_left(1);
         }
+        headers
+    }
+
+    /// What is repaired of the server's own tells no message from another: they change while it stays the same.
+    fn headers(&mut self) -> Option<()> {
+        while !self.bytes.is_empty() {
+            let name = self.short()?;
+            let (walked, repaired) = (self.walked, self.repaired.len());
+            self.value(DEEPEST)?;
+            if str::from_utf8(name).is_ok_and(is_of_the_server) {
+                self.walked = walked.saturating_sub(1);
+                self.repaired.truncate(repaired);
+            }
+        }
         Some(())
     }
 
     fn table(&mut self, depth: u8) -> Option<()> {
-        while !self.0.is_empty() {
+        while !self.bytes.is_empty() {
             self.short()?;
             self.value(depth)?;
         }
@@ -163,7 +279,7 @@ impl<'b> Rest<'b> {
     }
 
     fn list(&mut self, depth: u8) -> Option<()> {
-        while !self.0.is_empty() {
+        while !self.bytes.is_empty() {
             self.value(depth)?;
         }
         Some(())
@@ -171,14 +287,16 @@ impl<'b> Rest<'b> {
 
     fn value(&mut self, depth: u8) -> Option<()> {
         let kind = self.take(1)?.first_mut()?;
+        self.walked = self.walked.saturating_add(1);
         let length = match *kind {
             b'A' | b'F' => {
-                let (is_table, mut inner) = (*kind == b'F', Rest(self.long()?));
+                let (is_table, inner) = (*kind == b'F', self.long()?);
                 return match depth.checked_sub(1) {
-                    Some(depth) if is_table => inner.table(depth),
-                    Some(depth) => inner.list(depth),
+                    Some(depth) if is_table => self.within(inner, |inner| inner.table(depth)),
+                    Some(depth) => self.within(inner, |inner| inner.list(depth)),
                     // Bytes, which are as long.
                     None => {
+                        self.keep(&[*kind]);
                         *kind = b'x';
                         Some(())
                     }
@@ -204,15 +322,14 @@ enum Property {
     Skipped(usize),
 }
 
-/// Makes a text of as many bytes that is UTF-8, where it is none: each byte that is at fault without its highest bit, so that texts
-/// that differ stay different.
-fn text(mut bytes: &mut [u8]) {
+/// Makes a text of as many bytes that is UTF-8.
+fn as_utf8(mut bytes: &mut [u8]) {
     while let Err(found) = str::from_utf8(bytes) {
         let (valid, faulty) = (found.valid_up_to(), found.error_len().unwrap_or(bytes.len()));
         let Some((_, rest)) = bytes.split_at_mut_checked(valid) else { return };
         let length = faulty.min(rest.len());
         let Some((faulty, rest)) = rest.split_at_mut_checked(length) else { return };
-        faulty.iter_mut().for_each(|byte| *byte &= 0x7f);
+        faulty.fill(FAULTY);
         bytes = rest;
     }
 }
@@ -239,16 +356,66 @@ mod tests {
         frame(HEADER, &[&[0, 60, 0, 0][..], &[0; 8], &flags.to_be_bytes(), properties].concat())
     }
 
+    fn short(text: &[u8]) -> Vec<u8> {
+        [&[u8::try_from(text.len()).unwrap_or_default()], text].concat()
+    }
+
+    fn long(bytes: &[u8]) -> Vec<u8> {
+        [&u32::try_from(bytes.len()).unwrap_or_default().to_be_bytes()[..], bytes].concat()
+    }
+
+    /// The entry by which a header frame says what one of its texts or values was, counted from 1.
+    fn told(place: u32, was: &[u8]) -> Vec<u8> {
+        entry(&position_of_content([&b""[..], &[&place.to_be_bytes()[..], &long(was)].concat()]))
+    }
+
+    const HEADERS: u16 = 1 << 13;
+    const MESSAGE_ID: u16 = 1 << 7;
+
     #[test]
-    fn a_text_in_another_encoding_becomes_one_of_the_same_length_and_others_stay() {
-        for (text, wanted) in [
-            (&b"caf\xe9"[..], &b"cafi"[..]),
-            (b"caf\xe8", b"cafh"),
-            ("café".as_bytes(), "café".as_bytes()),
-            (b"\xff\xfe\xc3", b"\x7f\x7eC"),
-        ] {
-            let with = |text: &[u8]| header(1 << 7, &[&[u8::try_from(text.len()).unwrap_or_default()], text].concat());
-            assert_eq!(passed(&with(text), 3), with(wanted));
+    fn a_text_in_another_encoding_becomes_one_of_the_same_length_and_says_so_in_a_header() {
+        for (text, wanted) in [(&b"caf\xe9"[..], &b"caf?"[..]), (b"\xff\xfe\xc3", b"???"), (b"ce-i\xe4", b"ce-i?")] {
+            let told = told(1, text);
+            let repaired = passed(&header(MESSAGE_ID, &short(text)), 3);
+            assert_eq!(repaired, header(HEADERS | MESSAGE_ID, &[long(&told), short(wanted)].concat()));
+        }
+        let utf8 = header(MESSAGE_ID, &short("café".as_bytes()));
+        assert_eq!(passed(&utf8, 3), utf8);
+    }
+
+    #[test]
+    fn what_differs_before_it_is_repaired_differs_after() {
+        let table = |name: &[u8], text: &[u8]| long(&[&short(name)[..], b"S", &long(text)].concat());
+        let deliver = |key: &[u8]| frame(METHOD, &[&[0, 60, 0, 71][..], &[0; 9], &short(b"crm"), &short(key)].concat());
+        let id = |id: &[u8]| header(MESSAGE_ID, &short(id));
+        let different = [
+            [deliver(b"k"), id(b"caf?")].concat(),
+            [deliver(b"k"), id(b"caf\xe9")].concat(),
+            [deliver(b"k"), id(b"caf\xe8")].concat(),
+            [deliver(b"\xe9"), id(b"caf?")].concat(),
+            [deliver(b"\xe8"), id(b"caf?")].concat(),
+            [deliver(b"?"), id(b"caf?")].concat(),
+            header(HEADERS, &table(b"n\xe4", b"1")),
+            header(HEADERS, &table(b"n\xe5", b"1")),
+            header(HEADERS | MESSAGE_ID, &[table(b"n?", b""), short(b"n\xe4")].concat()),
+            header(HEADERS | MESSAGE_ID, &[table(b"n\xe4", b""), short(b"n?")].concat()),
+        ];
+        let mut out: Vec<_> = different.iter().map(|sent| passed(sent, 7)).collect();
+        out.sort();
+        out.dedup();
+        assert_eq!(out.len(), different.len());
+    }
+
+    #[test]
+    fn what_the_server_adds_changes_no_message() {
+        for queue in [&b"q"[..], b"q\xe8", b"q\xe9"] {
+            let death =
+                |queue: &[u8]| [&short(b"x-death")[..], b"F", &long(&[&short(queue)[..], b"V"].concat())].concat();
+            let with = |queue: &[u8], name: &[u8]| [&death(queue)[..], &short(name), b"V"].concat();
+            let shown: Vec<u8> = queue.iter().map(|byte| if byte.is_ascii() { *byte } else { FAULTY }).collect();
+            let out = passed(&header(HEADERS, &long(&with(queue, b"n\xe4"))), 64);
+            let wanted = [told(1, b"n\xe4"), with(&shown, b"n?")].concat();
+            assert_eq!(out, header(HEADERS, &long(&wanted)), "{queue:?}");
         }
     }
 
@@ -259,24 +426,26 @@ mod tests {
             let length = u32::try_from(nested.len()).unwrap_or_default().to_be_bytes();
             nested = [&b"A"[..], &length, &nested].concat();
         }
-        let entry = [&b"\x01k"[..], &nested].concat();
-        let table = [&u32::try_from(entry.len()).unwrap_or_default().to_be_bytes()[..], &entry].concat();
-        let sent = header(1 << 13, &table);
-        let out = passed(&sent, 4096);
-        let changed: Vec<_> = sent.iter().zip(&out).filter(|(sent, out)| sent != out).collect();
-        assert_eq!((out.len(), changed), (sent.len(), vec![(&b'A', &b'x')]));
+        let with = |table: &[u8]| header(HEADERS, &long(table));
+        let mut table = [&short(b"k")[..], &nested].concat();
+        let out = passed(&with(&table), 4096);
+        // Behind the name, each level has its kind and its length.
+        let too_deep = table.get_mut(2 + 16 * 5);
+        assert_eq!(too_deep.map(|kind| std::mem::replace(kind, b'x')), Some(b'A'));
+        let told = told(18, b"A");
+        assert_eq!(out, with(&[told, table].concat()));
     }
 
     proptest! {
         #[test]
-        fn frames_of_whatever_content_keep_their_length_in_whatever_pieces(
+        fn frames_of_whatever_content_are_frames_in_whatever_pieces(
             frames in prop::collection::vec((prop::sample::select(&[METHOD, HEADER, BODY, HEARTBEAT][..]), any::<Vec<u8>>()), 0..6),
             piece in 1_usize..40,
         ) {
             let bytes: Vec<u8> = frames.iter().flat_map(|(kind, payload)| frame(*kind, payload)).collect();
             let out = passed(&bytes, piece);
-            prop_assert_eq!(out.len(), bytes.len());
-            prop_assert_eq!(out, passed(&bytes, bytes.len()));
+            prop_assert_eq!(&out, &passed(&bytes, bytes.len()));
+            prop_assert_eq!(&passed(&out, piece), &out, "what is repaired can be read");
         }
 
         #[test]

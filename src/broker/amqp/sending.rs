@@ -1,25 +1,25 @@
-//! Sending: each event alone on a channel, until the server has confirmed it; and what is under way is known, so that whoever
-//! sends an event again while it is gets the answer to the first.
+//! Sending: each event alone on a channel, until the server has confirmed it or had its time; and what is under way is known, so
+//! that whoever sends an event again while it is gets the answer to the first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::Confirmation;
+use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
-use lapin::{Channel, Confirmation};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::channels::{Channels, Lane};
 use super::connection::{Connection, Line};
 use super::publishing::Message;
 use super::refusal::{Unanswered, of_publish};
 use crate::broker::SendError;
-use crate::reason::reason;
 
-/// The most channels, and so the most sends on their way at once. The others wait for one of them: with more, neither the client
-/// nor the server is any faster.
-const MOST_CHANNELS: u16 = 200;
+/// How long the server may take to confirm, well beyond what a relay waits for a send. Then nobody knows, and the event may be
+/// sent again.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long it is known of an event that the server has it, where nobody waits for the answer any more.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
@@ -36,18 +36,6 @@ pub(super) struct Sender {
     exchange: ShortString,
     channels: Arc<Channels>,
     under_way: Arc<UnderWay>,
-}
-
-/// Channels on which nothing is on its way, and how many more there may be.
-struct Channels {
-    idle: Mutex<Vec<Channel>>,
-    room: Arc<Semaphore>,
-}
-
-/// A channel for one event.
-struct Lane {
-    channel: Channel,
-    _place: OwnedSemaphorePermit,
 }
 
 #[derive(Default)]
@@ -79,9 +67,8 @@ impl Sender {
     pub(super) fn new(connection: Connection, exchange: ShortString) -> Self {
         let (_, most) = connection.line().limits();
         // One is the connection's own, another one for declarations.
-        let most = most.saturating_sub(2).clamp(1, MOST_CHANNELS);
-        let channels = Channels { idle: Mutex::default(), room: Arc::new(Semaphore::new(most.into())) };
-        Self { connection, exchange, channels: Arc::new(channels), under_way: Arc::default() }
+        let most = most.saturating_sub(2);
+        Self { connection, exchange, channels: Arc::new(Channels::new(most)), under_way: Arc::default() }
     }
 
     pub(super) const fn line(&self) -> &Line {
@@ -98,7 +85,7 @@ impl Sender {
         let sent = async {
             let mut outcome = match self.under_way.of(&key) {
                 Some(outcome) => outcome,
-                None => self.begin(&key, self.channels.take(line).await?, message)?,
+                None => self.begin(&key, self.channels.take(line, &message.routing_key).await?, message)?,
             };
             let known = known(&mut outcome).await;
             self.under_way.forget(&key, &outcome);
@@ -162,55 +149,30 @@ async fn publish(
     let event_type = routing_key.clone();
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let sent = async {
-        let sent = lane.channel.basic_publish(exchange.clone(), routing_key, options, &body, properties).await?;
+        let channel = lane.channel();
+        let sent = channel.basic_publish(exchange.clone(), routing_key, options, &body, properties).await?;
         sent.await
     };
-    let confirmed = line.while_it_lasts(sent).await.map_err(|error| of_publish(exchange.as_str(), &error))?;
+    let confirmed = tokio::select! {
+        biased;
+        confirmed = line.while_it_lasts(sent) => confirmed,
+        () = line.free_for(CONFIRMED_WITHIN) => {
+            lane.close(&line).await;
+            Err(Unanswered::Late(CONFIRMED_WITHIN))
+        }
+    };
+    let confirmed = confirmed.map_err(|error| of_publish(exchange.as_str(), &error))?;
     channels.give_back(lane);
     match confirmed {
         Confirmation::Ack(None) => Ok(()),
         // Whoever declares the queue, or binds it, makes the next attempt succeed.
-        Confirmation::Ack(Some(_)) => Err(SendError::unavailable(format!(
+        Confirmation::Ack(Some(_)) => Err(SendError::unroutable(format!(
             "no queue gets {event_type} from the exchange {exchange}: declare one, or bind it"
         ))),
-        Confirmation::Nack(_) => Err(SendError::unavailable(format!(
+        // The other queues that it goes to may have it.
+        Confirmation::Nack(_) => Err(SendError::unroutable(format!(
             "a queue that gets {event_type} from the exchange {exchange} takes no more: it is full, or cannot store"
         ))),
         Confirmation::NotRequested => Err(SendError::transient("the channel confirms nothing")),
-    }
-}
-
-/// Before anything was written, a failure is the connection's, or the place's.
-fn nothing_sent(line: &Line, error: &Unanswered) -> SendError {
-    match line.is_alive() {
-        true => SendError::unavailable(format!("no channel to send on: {error}")),
-        false => SendError::unreachable(error.to_string()),
-    }
-}
-
-impl Channels {
-    fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn take(&self, line: &Line) -> Result<Lane, SendError> {
-        let place = Arc::clone(&self.room).acquire_owned().await;
-        let place = place.map_err(|closed| SendError::transient(reason(&closed)))?;
-        let idle = self.idle().pop();
-        let channel = match idle.filter(|channel| channel.status().connected()) {
-            Some(channel) => channel,
-            None => Self::open(line).await.map_err(|error| nothing_sent(line, &error))?,
-        };
-        Ok(Lane { channel, _place: place })
-    }
-
-    async fn open(line: &Line) -> Result<Channel, Unanswered> {
-        let channel = line.channel().await?;
-        line.answer(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        Ok(channel)
-    }
-
-    fn give_back(&self, lane: Lane) {
-        self.idle().push(lane.channel);
     }
 }

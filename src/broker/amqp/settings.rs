@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::address::is_name;
 use crate::broker::Unusable;
+use crate::broker::wait::check_wait;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Which exchange, how long to wait for the server, and how large a message may be.
 #[derive(Debug, Clone)]
@@ -33,7 +36,8 @@ impl Settings {
         }
     }
 
-    /// How long a connection may take to be made, and the server to answer whatever else than a send it is asked.
+    /// How long a connection may take to be made, the server to answer whatever else than a send it is asked, and a send to wait
+    /// for others to be confirmed. Between a millisecond and a year.
     pub fn connect_within(self, connect_within: Duration) -> Self {
         Self { connect_within, ..self }
     }
@@ -54,16 +58,26 @@ impl Settings {
 
     pub(super) fn check(&self) -> Result<(), Unusable> {
         is_name("exchange", &self.exchange)?;
-        if self.connect_within.is_zero() {
-            return Err(Unusable::new(
-                "time to connect within",
-                "more than none",
-                format!("{:?}", self.connect_within),
-            ));
-        }
+        check_wait("time to connect", self.connect_within, SHORTEST_WAIT)?;
         if self.largest == 0 {
             return Err(Unusable::new("most bytes of a payload", "more than none", "0"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_without_an_end_or_a_use_is_refused() {
+        let refused = |within| Settings::new("crm").connect_within(within).check().err().map(|error| error.to_string());
+        for (within, found) in [(Duration::ZERO, "0ns"), (Duration::from_nanos(1), "1ns")] {
+            let wanted = format!("the time to connect is to be between 1ms and a year, and found {found:?}");
+            assert_eq!(refused(within), Some(wanted));
+        }
+        assert!(refused(Duration::MAX).is_some());
+        assert_eq!(refused(Duration::from_millis(1)), None);
     }
 }

@@ -5,11 +5,9 @@ use std::time::Duration;
 use super::credentials::Credentials;
 use super::subject::{NAME, is_name};
 use crate::broker::Unusable;
+pub(super) use crate::broker::wait::{LONGEST_WAIT, check_wait};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-
-/// The longest wait that is asked of the server, and the longest that anything here takes.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Which stream, who this program is to the server, and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -116,14 +114,6 @@ impl Settings {
         }
         Ok(self)
     }
-}
-
-/// Refuses a wait in which nothing can be done, and one that nobody sees the end of.
-pub(super) fn check_wait(what: &'static str, wait: Duration, shortest: Duration) -> Result<(), Unusable> {
-    if (shortest..=LONGEST_WAIT).contains(&wait) {
-        return Ok(());
-    }
-    Err(Unusable::new(what, format!("between {shortest:?} and a year"), format!("{wait:?}")))
 }
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);

@@ -1,12 +1,14 @@
 //! The suite on RabbitMQ, and what is AMQP's own.
 
 mod answers;
+mod declaring;
 mod outage;
 mod raw;
 mod reading;
 mod routing;
 #[cfg(feature = "tls")]
 mod tls;
+mod unconfirmed;
 mod user;
 mod waits;
 
@@ -179,7 +181,7 @@ async fn an_event_that_no_queue_gets_is_not_sent() {
         broker.create_exchange().await.unwrap();
         let name = &server.name;
         let reason = format!("no queue gets crm.lead.created from the exchange {name}: declare one, or bind it");
-        assert_eq!(broker.send(&event("1")).await, Err(SendError::unavailable(reason)));
+        assert_eq!(broker.send(&event("1")).await, Err(SendError::unroutable(reason)));
         broker.create_queue(name, &["crm.#"]).await.unwrap();
         broker.send(&event("1")).await.unwrap();
         server.remove().await;

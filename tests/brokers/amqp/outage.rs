@@ -160,7 +160,7 @@ async fn a_queue_that_is_full_for_a_while_costs_no_attempt() {
         });
         futures_util::stream::iter(fill).buffer_unordered(100).collect::<Vec<()>>().await;
         let refused = broker.send(&event("too many")).await;
-        assert_eq!(refusal(&refused), Some(SendErrorKind::Unavailable), "{refused:?}");
+        assert_eq!(refusal(&refused), Some(SendErrorKind::Unroutable), "{refused:?}");
 
         let cured = async {
             server.channel.queue_purge(name(), QueuePurgeOptions::default()).await.unwrap();

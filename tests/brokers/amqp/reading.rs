@@ -213,11 +213,20 @@ async fn properties_in_another_encoding_or_nested_without_end_stop_no_queue() {
         const MESSAGE_ID: u16 = 1 << 7;
         let server = RabbitMq::fresh().await;
         let table = long(&[&short(b"Gr\xf6\xdfe")[..], b"S", &long(b"gro\xdf")].concat());
+        let attributes = [("specversion", "1.0"), ("source", "shop"), ("type", "order.placed"), ("i\u{e4}", "1")];
+        let attributes = attributes.map(|(name, value)| {
+            let name: Vec<u8> = format!("ce-{name}").chars().map(|letter| u8::try_from(letter).unwrap()).collect();
+            [&short(&name)[..], b"S", &long(value.as_bytes())].concat()
+        });
+        let attributes = attributes.concat();
         for (flags, properties) in [
-            (MESSAGE_ID, short(b"caf\xe9 1")),
-            (MESSAGE_ID, short(b"caf\xe9 2")),
+            (MESSAGE_ID, short(b"caf\xe9")),
+            (MESSAGE_ID, short(b"caf\xe8")),
+            (MESSAGE_ID, short(b"cafi")),
             (HEADERS, table.clone()),
             (HEADERS | MESSAGE_ID, [table, short(b"\xff\xfe")].concat()),
+            // With a name of an attribute but for one bit, so that it is no event.
+            (HEADERS, long(&attributes)),
         ] {
             raw::publish(server.address(), &server.name, flags, &properties, b"hello").await;
         }
@@ -225,9 +234,9 @@ async fn properties_in_another_encoding_or_nested_without_end_stop_no_queue() {
         raw::publish(server.address(), &server.name, HEADERS, &long(&[&short(b"k")[..], &nested].concat()), b"deep")
             .await;
         server.publish(BasicProperties::default(), b"after them").await;
-        let erp = take_in(&server, 6).await;
+        let erp = take_in(&server, 8).await;
         let dead = inbox::dead_letters(&erp, &Filter::default(), 10).unwrap();
-        assert_eq!(dead.len(), 6, "each for itself");
+        assert_eq!(dead.len(), 8, "each for itself");
         server.remove().await;
     })
     .await;

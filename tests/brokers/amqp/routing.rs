@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
+use integration_automation_patterns::broker::amqp::{Amqp, Settings};
 use integration_automation_patterns::broker::{Broker, SendErrorKind};
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::{Envelope, Untyped};
 
 use super::RabbitMq;
+use super::user::User;
 use crate::suite::{Server, in_time};
 
-fn event(event_type: &'static str, id: &str) -> Envelope<Dispatched> {
+pub(super) fn event(event_type: &'static str, id: &str) -> Envelope<Dispatched> {
     Envelope::builder("crm", Untyped::new(event_type, b"{}")).id(id.parse().unwrap()).build().unwrap().dispatch()
 }
 
@@ -30,7 +32,7 @@ async fn what_is_confirmed_is_what_the_queue_has(count: usize, in_flight: usize)
         match outcome {
             Ok(()) => assert!(confirmed.insert(id)),
             Err(error) => {
-                assert_eq!((error.kind(), event_type), (SendErrorKind::Unavailable, "lost"), "{error}");
+                assert_eq!((error.kind(), event_type), (SendErrorKind::Unroutable, "lost"), "{error}");
                 refused += 1;
             }
         }
@@ -54,6 +56,24 @@ async fn with_a_thousand_in_flight_what_is_confirmed_is_what_the_queue_has() {
     for _ in 0..3 {
         in_time(what_is_confirmed_is_what_the_queue_has(3000, 1000)).await;
     }
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_type_that_may_not_be_sent_stops_no_other() {
+    in_time(async {
+        let server = RabbitMq::fresh().await;
+        let user = User::new(&server);
+        user.may_send(&server.name, "^crm[.]");
+        let broker = Amqp::new(&user.address("amqp", server.address()), Settings::new(&server.name)).unwrap();
+        let refused = broker.send(&event("erp.order", "1")).await.unwrap_err();
+        assert_eq!(refused.kind(), SendErrorKind::Unroutable, "{refused}");
+        assert!(refused.reason().contains("access to topic 'erp.order'"), "{refused}");
+        broker.send(&event("crm.lead", "2")).await.unwrap();
+        drop(user);
+        server.remove().await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

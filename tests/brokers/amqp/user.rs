@@ -26,6 +26,11 @@ impl User {
         rabbitmqctl(&["set_permissions", &self.name, configure, write, read]);
     }
 
+    /// Of which types events may be sent to the exchange.
+    pub(super) fn may_send(&self, exchange: &str, types: &str) {
+        rabbitmqctl(&["set_topic_permissions", &self.name, exchange, types, ".*"]);
+    }
+
     pub(super) fn address(&self, scheme: &str, server: SocketAddr) -> String {
         format!("{scheme}://{}:{ENCODED}@{server}", self.name)
     }
@@ -37,7 +42,7 @@ impl Drop for User {
     }
 }
 
-fn rabbitmqctl(arguments: &[&str]) {
+pub(super) fn rabbitmqctl(arguments: &[&str]) {
     let program = std::env::var("TEST_RABBITMQCTL").expect("TEST_RABBITMQCTL, as `.ci/servers` sets it");
     let done = Command::new(program).args(arguments).output().unwrap();
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));

@@ -1,0 +1,75 @@
+//! The way to a PostgreSQL server: over TLS where its address or the command line asks for it.
+
+use std::error::Error;
+use std::path::Path;
+
+use integration_automation_patterns::outbox::postgres::Outbox;
+#[cfg(feature = "tls")]
+use integration_automation_patterns::{outbox::postgres as outbox, tls::Tls};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::reason::chain;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// How the server is reached.
+#[derive(Clone)]
+pub(crate) enum Line {
+    Plain,
+    #[cfg(feature = "tls")]
+    Secure(Tls),
+}
+
+impl Line {
+    /// With a file of authorities that vouch for the server, or those of the system.
+    pub(crate) fn of(config: &Config, ca: Option<&Path>) -> Outcome<Self> {
+        if ca.is_none() && config.get_ssl_mode() != SslMode::Require {
+            return Ok(Self::Plain);
+        }
+        #[cfg(feature = "tls")]
+        return Ok(Self::Secure(match ca {
+            Some(file) => {
+                let authorities = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                Tls::with_authorities(&authorities)?
+            }
+            None => Tls::system()?,
+        }));
+        #[cfg(not(feature = "tls"))]
+        Err("--ca and sslmode=require ask for TLS, and this program was built without the feature `tls`".into())
+    }
+
+    pub(crate) async fn client(&self, config: &Config) -> Outcome<Client> {
+        match self {
+            Self::Plain => {
+                let connected = config.connect(NoTls).await;
+                let refused = |error| format!("no connection to {}: {}", server(config), chain(&error));
+                let (client, connection) = connected.map_err(refused)?;
+                // It ends with its client.
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            #[cfg(feature = "tls")]
+            Self::Secure(tls) => Ok(outbox::connect(config, tls).await?),
+        }
+    }
+
+    pub(crate) async fn outbox(&self, config: Config) -> Outcome<Outbox> {
+        Ok(match self {
+            Self::Plain => Outbox::connect(config).await?,
+            #[cfg(feature = "tls")]
+            Self::Secure(tls) => Outbox::connect_tls(config, tls).await?,
+        })
+    }
+}
+
+/// The server that is meant, without the password.
+fn server(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
+    format!("{}, port {}", hosts.collect::<Vec<_>>().join(" or "), ports.join(" or "))
+}
