@@ -58,7 +58,7 @@ async fn pass(client: TcpStream, server: SocketAddr, mut modes: watch::Receiver<
             if length == 0 || (mode == Mode::Flaky && answer >= lasts) {
                 break;
             }
-            if mode != Mode::Deaf {
+            if !matches!(mode, Mode::Deaf | Mode::Cut) {
                 to_client.write_all(&room[..length]).await?;
             }
         }
