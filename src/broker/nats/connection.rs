@@ -119,8 +119,7 @@ pub(super) struct Connecting {
 impl Connecting {
     pub(super) async fn connect(self) -> Result<Connection, String> {
         let (told, within) = (self.told.clone(), self.within);
-        let made = timeout(within, self.dial()).await;
-        let made = made.unwrap_or_else(|_| Err(format!("no connection within {within:?}")));
+        let made = timeout(within, self.dial()).await.unwrap_or_else(|_| Err(late(within)));
         made.map_err(|why| format!("{told}: {why}"))
     }
 
@@ -153,12 +152,20 @@ impl Connecting {
             options = options.tls_client_config(tls);
         }
         let client = options.connect(self.addresses.as_slice()).await;
-        let client = client.map_err(|error| refusal(&error, self.trust.nobody.as_deref()))?;
+        let client = client.map_err(|error| match error.kind() {
+            // The client's own time is over as soon as ours, and it does not say what it was.
+            ConnectErrorKind::TimedOut => late(self.within),
+            _ => refusal(&error, self.trust.nobody.as_deref()),
+        })?;
         made.store(true, Ordering::SeqCst);
         let connection = Connection { client, heard, answer_within: self.answer_within };
         connection.hears().await?;
         Ok(connection)
     }
+}
+
+fn late(within: Duration) -> String {
+    format!("no connection within {within:?}")
 }
 
 /// What a connection was refused for.
