@@ -28,6 +28,9 @@ pub(super) struct Found {
 /// About how many steps SQLite's machine takes to step over an entry.
 const STEPS_EACH: i64 = 8;
 
+/// Where the time when an event is due stands in what [`find_due`] reads: a name would be looked for in each row.
+const DUE_AT: usize = EVENT_COLUMN_COUNT.saturating_add(1);
+
 /// What is due, since a moment or at all.
 pub(super) fn find_due(
     transaction: &Transaction<'_>,
@@ -56,7 +59,7 @@ pub(super) fn find_due(
     while due.len() < room
         && let Some(row) = rows.next()?
     {
-        last = maybe_moment(row.get("due_at")?);
+        last = maybe_moment(row.get(DUE_AT)?);
         if row.get(EVENT_COLUMN_COUNT)? {
             blocked.push(row.get(0)?);
         } else {
