@@ -5,6 +5,7 @@
 //! a second delivery, which the consumer's [inbox](crate::inbox) tells from the first; never a loss.
 
 mod outage;
+mod outcome;
 mod settings;
 mod turn;
 

@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::outage::{Lacking, Watch};
+use super::outcome::Outcome;
 use super::{Incident, Relay, Summary};
 use crate::audit::Action;
 use crate::broker::{Broker, SendError, SendErrorKind};
@@ -61,30 +62,6 @@ struct Held {
     send: AbortHandle,
     /// With which claim it came.
     claim: u64,
-}
-
-enum Outcome {
-    Answered(Result<(), SendError>),
-    TimedOut,
-    Cancelled,
-}
-
-impl Outcome {
-    /// As the span of the send tells it.
-    fn told(&self) -> Result<&'static str, &'static str> {
-        match self {
-            Self::Answered(Ok(())) => Ok("confirmed"),
-            Self::Answered(Err(error)) => Err(match error.kind() {
-                SendErrorKind::Unreachable => "unreachable",
-                SendErrorKind::Unavailable => "unavailable",
-                SendErrorKind::Unroutable => "unroutable",
-                SendErrorKind::Transient => "transient",
-                SendErrorKind::Permanent => "permanent",
-            }),
-            Self::TimedOut => Err("timed_out"),
-            Self::Cancelled => Err("stopped"),
-        }
-    }
 }
 
 impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
@@ -365,21 +342,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         // The next of its key may be due now.
         self.hungry |= claim.ordering_key().is_some();
         self.watch(claim_number, &claim, &outcome);
-        self.unsettled.push(match outcome {
-            Outcome::Answered(Ok(())) => claim.acknowledge(),
-            Outcome::Answered(Err(error)) => match error.kind() {
-                SendErrorKind::Unreachable | SendErrorKind::Unavailable | SendErrorKind::Unroutable => {
-                    claim.give_back(error.reason())
-                }
-                SendErrorKind::Transient => claim.fail(error.reason()).wait_at_least(error.wait().unwrap_or_default()),
-                SendErrorKind::Permanent => claim.reject(error.reason()),
-            },
-            Outcome::TimedOut => {
-                let time = self.relay.settings.send_timeout;
-                claim.fail(format!("the broker did not confirm within {time:?}"))
-            }
-            Outcome::Cancelled => claim.give_back("the relay was stopped"),
-        });
+        self.unsettled.push(outcome.settle(claim, self.relay.settings.send_timeout));
     }
 
     /// Whatever came of it, the next try may be made.
