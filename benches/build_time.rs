@@ -12,10 +12,13 @@ fn package(name: &str, dependencies: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_time").join(name);
     fs::create_dir_all(root.join("src")).unwrap();
     fs::write(root.join("src/lib.rs"), "").unwrap();
-    let head =
-        "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n";
+    let head = "[package]\nname = \"empty\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n";
     fs::write(root.join("Cargo.toml"), format!("{head}{dependencies}")).unwrap();
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"), root.join("Cargo.lock")).unwrap();
+    fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"),
+        root.join("Cargo.lock"),
+    )
+    .unwrap();
     root
 }
 
@@ -41,12 +44,19 @@ fn dependencies() -> &'static str {
 }
 
 fn main() {
-    let ours = format!("integration-automation-patterns.path = {:?}\n", env!("CARGO_MANIFEST_DIR"));
+    let ours = format!(
+        "integration-automation-patterns.path = {:?}\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let (ours, alone) = (package("ours", &ours), package("dependencies", dependencies()));
-    let mut ratios =
-        (0..ROUNDS).map(|_| clean_build(&ours).as_secs_f64() / clean_build(&alone).as_secs_f64()).collect::<Vec<_>>();
+    let mut ratios = (0..ROUNDS)
+        .map(|_| clean_build(&ours).as_secs_f64() / clean_build(&alone).as_secs_f64())
+        .collect::<Vec<_>>();
     ratios.sort_by(f64::total_cmp);
     println!("| figure | measured | reach |");
     println!("|---|---|---|");
-    println!("| a clean default build, beside its dependencies alone | {:.2} | at most 1.5 |", ratios[ROUNDS / 2]);
+    println!(
+        "| a clean default build, beside its dependencies alone | {:.2} | at most 1.5 |",
+        ratios[ROUNDS / 2]
+    );
 }

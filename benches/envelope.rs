@@ -1,4 +1,5 @@
-//! Times and allocations of the envelope, each beside what one would use instead; ratios stand in `figures`.
+//! Times and allocations of the envelope, each beside what one would use instead; ratios
+//! stand in `figures`.
 
 use std::hint::black_box;
 
@@ -56,7 +57,10 @@ mod three_transitions_as_calls {
 
     #[divan::bench]
     fn ours() -> impl Sized {
-        called::process(called::acknowledge(called::dispatch(envelope(black_box(7), moment()))))
+        called::process(called::acknowledge(called::dispatch(envelope(
+            black_box(7),
+            moment(),
+        ))))
     }
 
     #[divan::bench]
@@ -75,13 +79,16 @@ mod three_transitions_of_a_million_in_place {
 
     #[divan::bench]
     fn ours(bencher: Bencher) {
-        let events = || (0..1_000_000).map(|number| envelope(number, moment())).collect::<Vec<_>>();
+        let events = || {
+            (0..1_000_000).map(|number| envelope(number, moment())).collect::<Vec<_>>()
+        };
         bencher.with_inputs(events).bench_values(deliver_all);
     }
 
     #[divan::bench]
     fn struct_by_hand(bencher: Bencher) {
-        let events = || (0..1_000_000).map(|number| by_hand(number, moment())).collect::<Vec<_>>();
+        let events =
+            || (0..1_000_000).map(|number| by_hand(number, moment())).collect::<Vec<_>>();
         bencher.with_inputs(events).bench_values(deliver_all_by_hand);
     }
 }
@@ -142,7 +149,9 @@ mod eight_waits {
     fn ours_with_full_jitter(bencher: divan::Bencher) {
         let id = EventId::generate();
         let policy = RetryPolicy::DEFAULT.with_full_jitter();
-        bencher.bench(|| (0..8).map(|retry| black_box(policy).wait_for(&id, retry)).sum::<Duration>());
+        bencher.bench(|| {
+            (0..8).map(|retry| black_box(policy).wait_for(&id, retry)).sum::<Duration>()
+        });
     }
 
     #[divan::bench]

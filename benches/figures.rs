@@ -1,7 +1,7 @@
 //! The README's figures: each a ratio of two things measured in turn, in one run.
 //!
-//! A ratio is the median over many rounds, each of which times both sides. It depends on the machine far less than a
-//! time does.
+//! A ratio is the median over many rounds, each of which times both sides. It depends on
+//! the machine far less than a time does.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,10 @@ use chrono::{DateTime, Utc};
 use integration_automation_patterns::state::{Dispatched, Pending};
 use integration_automation_patterns::{Envelope, EventId, RetryPolicy};
 use support::reconcile::{self, Snapshots, contact, snapshots};
-use support::{ByHand, LeadCreated, by_hand, called, deliver_all, deliver_all_by_hand, envelope, moment};
+use support::{
+    ByHand, LeadCreated, by_hand, called, deliver_all, deliver_all_by_hand, envelope,
+    moment,
+};
 
 mod support;
 
@@ -39,7 +42,8 @@ fn time_once<I, T>(input: I, work: impl FnOnce(I) -> T) -> Duration {
 
 /// The time of a call for each of many events, made beforehand.
 fn time_each<E, T>(make: fn(u64, DateTime<Utc>) -> E, work: impl Fn(E) -> T) -> Duration {
-    let events = (0..u64::from(CALLS)).map(|number| make(number, moment())).collect::<Vec<_>>();
+    let events =
+        (0..u64::from(CALLS)).map(|number| make(number, moment())).collect::<Vec<_>>();
     time_once(events, |events| {
         for event in events {
             black_box(work(event));
@@ -47,9 +51,15 @@ fn time_each<E, T>(make: fn(u64, DateTime<Utc>) -> E, work: impl Fn(E) -> T) -> 
     })
 }
 
-fn print(what: &str, reach: &str, rounds: usize, mut round: impl FnMut() -> (Duration, Duration)) {
+fn print(
+    what: &str,
+    reach: &str,
+    rounds: usize,
+    mut round: impl FnMut() -> (Duration, Duration),
+) {
     round();
-    let ratio = |(ours, theirs): (Duration, Duration)| ours.as_secs_f64() / theirs.as_secs_f64();
+    let ratio =
+        |(ours, theirs): (Duration, Duration)| ours.as_secs_f64() / theirs.as_secs_f64();
     let mut ratios = (0..rounds).map(|_| ratio(round())).collect::<Vec<_>>();
     ratios.sort_by(f64::total_cmp);
     println!("| {what} | {:.2} | {reach} |", ratios[rounds / 2]);
@@ -65,7 +75,10 @@ fn main() {
     println!("| bytes of the struct by hand | {} | |", sizes.2);
 
     print("create, beside the struct by hand", "", ROUNDS, || {
-        (time(|| envelope(black_box(7), black_box(moment()))), time(|| by_hand(black_box(7), black_box(moment()))))
+        (
+            time(|| envelope(black_box(7), black_box(moment()))),
+            time(|| by_hand(black_box(7), black_box(moment()))),
+        )
     });
     print("three transitions, inlined, beside the struct by hand", "", ROUNDS, || {
         let ours = time_each(envelope, |event| event.dispatch().acknowledge().process());
@@ -78,7 +91,9 @@ fn main() {
         (ours, theirs)
     });
     print("three transitions as calls, beside the struct by hand", "", ROUNDS, || {
-        let ours = time_each(envelope, |event| called::process(called::acknowledge(called::dispatch(event))));
+        let ours = time_each(envelope, |event| {
+            called::process(called::acknowledge(called::dispatch(event)))
+        });
         let theirs = time_each(by_hand, |mut event| {
             called::dispatch_by_hand(&mut event);
             called::acknowledge_by_hand(&mut event);
@@ -87,12 +102,21 @@ fn main() {
         });
         (ours, theirs)
     });
-    print("three transitions of a million events in place, beside the struct by hand", "at most 1.0", 15, || {
-        let ours = (0..1_000_000).map(|number| envelope(number, moment())).collect::<Vec<_>>();
-        let ours = time_once(ours, deliver_all);
-        let theirs = (0..1_000_000).map(|number| by_hand(number, moment())).collect::<Vec<_>>();
-        (ours, time_once(theirs, deliver_all_by_hand))
-    });
+    print(
+        "three transitions of a million events in place, beside the struct by hand",
+        "at most 1.0",
+        15,
+        || {
+            let ours = (0..1_000_000)
+                .map(|number| envelope(number, moment()))
+                .collect::<Vec<_>>();
+            let ours = time_once(ours, deliver_all);
+            let theirs = (0..1_000_000)
+                .map(|number| by_hand(number, moment()))
+                .collect::<Vec<_>>();
+            (ours, time_once(theirs, deliver_all_by_hand))
+        },
+    );
 
     let event = envelope(7, moment()).dispatch();
     let line = event.audit_line().to_string();
@@ -116,52 +140,78 @@ fn main() {
         .with_max_times(8);
     let policy = RetryPolicy::DEFAULT;
     print("eight waits, beside `backon`", "", ROUNDS, || {
-        let ours = time(|| (0..8).map(|retry| black_box(&policy).wait(retry)).sum::<Duration>());
+        let ours =
+            time(|| (0..8).map(|retry| black_box(&policy).wait(retry)).sum::<Duration>());
         (ours, time(|| black_box(&peer).build().sum::<Duration>()))
     });
     print_reconcile();
     print_flat();
-    print("a fresh id, beside `Uuid::now_v7`", "", ROUNDS, || (time(EventId::generate), time(uuid::Uuid::now_v7)));
+    print("a fresh id, beside `Uuid::now_v7`", "", ROUNDS, || {
+        (time(EventId::generate), time(uuid::Uuid::now_v7))
+    });
 }
 
-/// What a record costs among a million, beside what it costs among a thousand: a thousand times a thousand, the same
-/// work.
+/// What a record costs among a million, beside what it costs among a thousand: a thousand
+/// times a thousand, the same work.
 fn print_flat() {
-    let many = (0..1_000_000).map(|number| snapshots(number, number % 4 == 0)).collect::<Vec<_>>();
-    let few = (0..1_000).map(|number| snapshots(number, number % 4 == 0)).collect::<Vec<_>>();
-    let by_hand = |records: &[Snapshots]| black_box(records).iter().map(reconcile::by_hand).sum::<usize>();
-    let reconcile = |records: &[Snapshots]| black_box(records).iter().map(reconcile::declared).sum::<usize>();
-    print("a declared boundary, a record among a million, beside one among a thousand", "flat", 15, || {
-        let start = Instant::now();
-        black_box(reconcile(&many));
-        let of_many = start.elapsed();
-        let start = Instant::now();
-        black_box((0..1_000).map(|_| reconcile(&few)).sum::<usize>());
-        (of_many, start.elapsed())
-    });
-    print("a declared boundary, a million records of 8 fields, beside the rules by hand", "at most 1.05", 15, || {
-        let start = Instant::now();
-        black_box(reconcile(&many));
-        let ours = start.elapsed();
-        let start = Instant::now();
-        black_box(by_hand(&many));
-        (ours, start.elapsed())
-    });
-    print("the rules by hand, a record among a million, beside one among a thousand", "", 15, || {
-        let start = Instant::now();
-        black_box(by_hand(&many));
-        let of_many = start.elapsed();
-        let start = Instant::now();
-        black_box((0..1_000).map(|_| by_hand(&few)).sum::<usize>());
-        (of_many, start.elapsed())
-    });
+    let many = (0..1_000_000)
+        .map(|number| snapshots(number, number % 4 == 0))
+        .collect::<Vec<_>>();
+    let few =
+        (0..1_000).map(|number| snapshots(number, number % 4 == 0)).collect::<Vec<_>>();
+    let by_hand = |records: &[Snapshots]| {
+        black_box(records).iter().map(reconcile::by_hand).sum::<usize>()
+    };
+    let reconcile = |records: &[Snapshots]| {
+        black_box(records).iter().map(reconcile::declared).sum::<usize>()
+    };
+    print(
+        "a declared boundary, a record among a million, beside one among a thousand",
+        "flat",
+        15,
+        || {
+            let start = Instant::now();
+            black_box(reconcile(&many));
+            let of_many = start.elapsed();
+            let start = Instant::now();
+            black_box((0..1_000).map(|_| reconcile(&few)).sum::<usize>());
+            (of_many, start.elapsed())
+        },
+    );
+    print(
+        "a declared boundary, a million records of 8 fields, beside the inbox_config by hand",
+        "at most 1.05",
+        15,
+        || {
+            let start = Instant::now();
+            black_box(reconcile(&many));
+            let ours = start.elapsed();
+            let start = Instant::now();
+            black_box(by_hand(&many));
+            (ours, start.elapsed())
+        },
+    );
+    print(
+        "the inbox_config by hand, a record among a million, beside one among a thousand",
+        "",
+        15,
+        || {
+            let start = Instant::now();
+            black_box(by_hand(&many));
+            let of_many = start.elapsed();
+            let start = Instant::now();
+            black_box((0..1_000).map(|_| by_hand(&few)).sum::<usize>());
+            (of_many, start.elapsed())
+        },
+    );
 }
 
 /// The reconcile kernel, a thousand records at a time.
 fn print_reconcile() {
     let contract = contact::contract().unwrap();
     for (what, conflicting) in [("agreeing", false), ("conflicting", true)] {
-        let records = (0..1000).map(|number| snapshots(number, conflicting)).collect::<Vec<_>>();
+        let records =
+            (0..1000).map(|number| snapshots(number, conflicting)).collect::<Vec<_>>();
         let maps = records.iter().map(reconcile::maps).collect::<Vec<_>>();
         let all = |reconcile: fn(&Snapshots) -> usize| {
             let start = Instant::now();
@@ -170,12 +220,19 @@ fn print_reconcile() {
         };
         let dynamic = || {
             let start = Instant::now();
-            black_box(black_box(&maps).iter().map(|maps| reconcile::dynamic(&contract, maps)).sum::<usize>());
+            black_box(
+                black_box(&maps)
+                    .iter()
+                    .map(|maps| reconcile::dynamic(&contract, maps))
+                    .sum::<usize>(),
+            );
             start.elapsed()
         };
         let by_hand = || (all(reconcile::declared), all(reconcile::by_hand));
         print(
-            &format!("a declared boundary, {what} records of 8 fields, beside the rules by hand"),
+            &format!(
+                "a declared boundary, {what} records of 8 fields, beside the inbox_config by hand"
+            ),
             "at most 1.05",
             ROUNDS,
             by_hand,
@@ -183,7 +240,9 @@ fn print_reconcile() {
         let reach = "at most 0.05";
         let of_maps = || (all(reconcile::declared), dynamic());
         print(
-            &format!("a declared boundary, {what} records of 8 fields, beside maps of values"),
+            &format!(
+                "a declared boundary, {what} records of 8 fields, beside maps of values"
+            ),
             reach,
             ROUNDS,
             of_maps,

@@ -1,23 +1,30 @@
-//! Delivers events from a file of JSON lines to a receiver that is not reliable, and accounts for every line.
+//! Delivers events from a file of JSON lines to a receiver that is not reliable, and
+//! accounts for every line.
 //!
 //! ```text
 //! cargo run --example deliver [FILE]
 //! ```
 //!
-//! Each line is wrapped in an envelope, with the sender's own id as its key, and driven through its lifecycle. The
-//! receiver is a simulation that always behaves the same: it refuses some events once, some always and some for good,
-//! and knows an event that it has seen before. No time passes: waits are added to a clock of the program's own.
+//! Each line is wrapped in an envelope, with the sender's own id as its key, and driven
+//! through its lifecycle. The receiver is a simulation that always behaves the same: it
+//! refuses some events once, some always and some for good, and knows an event that it
+//! has seen before. No time passes: waits are added to a clock of the program's own.
 //!
-//! Prints the audit line of every change of state, then what became of the events. A line that cannot be read is
-//! reported with its number and does not stop the rest. Exits with 2 where the file itself cannot be read.
+//! Prints the audit line of every change of state, then what became of the events. A line
+//! that cannot be read is reported with its number and does not stop the rest. Exits with
+//! 2 where the file itself cannot be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, StdoutLock, Write};
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
-use integration_automation_patterns::state::{Dispatched, Pending, Retrying, State, Step};
-use integration_automation_patterns::{AfterFailure, AnyEnvelope, DeliveryStatus, Envelope, EventId, Untyped};
+use integration_automation_patterns::state::{
+    Dispatched, Pending, Retrying, State, Step,
+};
+use integration_automation_patterns::{
+    AfterFailure, AnyEnvelope, DeliveryStatus, Envelope, EventId, RawEvent,
+};
 use serde_json::Value;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/events.jsonl");
@@ -42,8 +49,14 @@ fn main() -> ExitCode {
 
 fn deliver_all(text: &[u8], out: StdoutLock<'_>) -> io::Result<()> {
     let now = DateTime::from_timestamp(1_767_600_000, 0).unwrap_or_default();
-    let mut relay =
-        Relay { now, receiver: Receiver::default(), waiting: BTreeMap::new(), turn: 0, over: Vec::new(), out };
+    let mut relay = Relay {
+        now,
+        receiver: Receiver::default(),
+        waiting: BTreeMap::new(),
+        turn: 0,
+        over: Vec::new(),
+        out,
+    };
     let mut unreadable = Vec::new();
     let mut lines = 0;
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
@@ -64,21 +77,33 @@ fn deliver_all(text: &[u8], out: StdoutLock<'_>) -> io::Result<()> {
 }
 
 /// An envelope around one line, with the sender's id.
-fn read(line: &[u8], now: DateTime<Utc>) -> Result<Envelope<Pending>, Box<dyn std::error::Error>> {
+fn read(
+    line: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Envelope<Pending>, Box<dyn std::error::Error>> {
     let event: Value = serde_json::from_slice(line)?;
     if !event.is_object() {
         return Err("an event is a JSON object, and this line is another value".into());
     }
-    let body = event.get("payload").filter(|_| event.get("provider").is_some()).unwrap_or(&event);
-    let label = |keys: &[&str]| keys.iter().find_map(|key| event.get(key)?.as_str()).map(str::to_owned);
-    let source = label(&["provider", "source"]).ok_or("no `provider` or `source` says where it comes from")?;
-    let event_type = label(&["type", "event_type"]).ok_or("no `type` or `event_type` says what it is")?;
+    let body = event
+        .get("payload")
+        .filter(|_| event.get("provider").is_some())
+        .unwrap_or(&event);
+    let label = |keys: &[&str]| {
+        keys.iter().find_map(|key| event.get(key)?.as_str()).map(str::to_owned)
+    };
+    let source = label(&["provider", "source"])
+        .ok_or("no `provider` or `source` says where it comes from")?;
+    let event_type = label(&["type", "event_type"])
+        .ok_or("no `type` or `event_type` says what it is")?;
     let id = own_id(&source, body)?;
-    Ok(Envelope::builder(source, Untyped::new(event_type, body.to_string())).id(id).build_at(now)?)
+    Ok(Envelope::builder(source, RawEvent::new(event_type, body.to_string()))
+        .id(id)
+        .build_at(now)?)
 }
 
-/// The identity that the sender gave the event. What is unique only with its source, or has no identity but its
-/// content, gets the same derived id on every delivery.
+/// The identity that the sender gave the event. What is unique only with its source, or
+/// has no identity but its content, gets the same derived id on every delivery.
 fn own_id(source: &str, body: &Value) -> Result<EventId, Box<dyn std::error::Error>> {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     Ok(match (text("specversion"), text("id"), text("event_id").or(text("alert_id"))) {
@@ -102,7 +127,10 @@ struct Relay<'a> {
 
 impl Relay<'_> {
     /// One attempt, from either of the states that allow it.
-    fn attempt<S: State + Step<Dispatched>>(&mut self, event: Envelope<S>) -> io::Result<()> {
+    fn attempt<S: State + Step<Dispatched>>(
+        &mut self,
+        event: Envelope<S>,
+    ) -> io::Result<()> {
         let sent = event.dispatch();
         writeln!(self.out, "{}", sent.audit_line())?;
         let over: AnyEnvelope = match self.receiver.receive(&sent) {
@@ -153,7 +181,11 @@ impl Receiver {
         if self.done.contains(event.id()) {
             return Answer::Seen;
         }
-        let mood = event.id().to_string().bytes().fold(event.event_type().len(), |sum, byte| sum + usize::from(byte));
+        let mood = event
+            .id()
+            .to_string()
+            .bytes()
+            .fold(event.event_type().len(), |sum, byte| sum + usize::from(byte));
         match (mood % 8, event.attempts()) {
             (0 | 1, 1) => Answer::NotNow("connection reset"),
             (2, _) => Answer::NotNow("503 service unavailable"),
@@ -166,7 +198,12 @@ impl Receiver {
     }
 }
 
-fn report(mut out: StdoutLock<'_>, over: &[AnyEnvelope], unreadable: &[String], lines: usize) -> io::Result<()> {
+fn report(
+    mut out: StdoutLock<'_>,
+    over: &[AnyEnvelope],
+    unreadable: &[String],
+    lines: usize,
+) -> io::Result<()> {
     let mut counts = BTreeMap::<DeliveryStatus, usize>::new();
     for event in over {
         *counts.entry(event.status()).or_default() += 1;
@@ -176,13 +213,22 @@ fn report(mut out: StdoutLock<'_>, over: &[AnyEnvelope], unreadable: &[String], 
         writeln!(out, "{:<14}{:>7}", status, counts.get(status).unwrap_or(&0))?;
     }
     writeln!(out, "{:<14}{:>7}", "unreadable", unreadable.len())?;
-    writeln!(out, "{:<14}{:>7}  of {lines} lines", "total", over.len() + unreadable.len())?;
+    writeln!(
+        out,
+        "{:<14}{:>7}  of {lines} lines",
+        "total",
+        over.len() + unreadable.len()
+    )?;
     writeln!(out, "{:<14}{:>7}", "missing", lines - over.len() - unreadable.len())?;
 
-    let dead = over.iter().filter(|event| event.status() == DeliveryStatus::Failed).collect::<Vec<_>>();
+    let dead = over
+        .iter()
+        .filter(|event| event.status() == DeliveryStatus::Failed)
+        .collect::<Vec<_>>();
     writeln!(out, "\nfailed, each waiting for a person: {}", dead.len())?;
     for event in dead {
-        let (id, what, source, attempts) = (event.id(), event.event_type(), event.source_system(), event.attempts());
+        let (id, what, source, attempts) =
+            (event.id(), event.event_type(), event.source_system(), event.attempts());
         let why = event.failure().map(ToString::to_string).unwrap_or_default();
         writeln!(out, "  {id} {what} from {source}, attempt {attempts}: {why}")?;
     }

@@ -1,16 +1,20 @@
-//! Reconciles two systems' tables against their last common state, and accounts for every edit.
+//! Reconciles two systems' tables against their last common state, and accounts for every
+//! edit.
 //!
 //! ```text
 //! cargo run --example reconcile [CURATED OFFICIAL BASE FOLDER]
 //! ```
 //!
-//! Reads three CSV files with the columns of the contract and the key `id`; by default real records of state
-//! legislators: what a curated database says, what the legislatures' own sites say, and what both said before. Prints the
-//! contract as a page, then for each field how many records agreed, were written either way, lost an edit, or were asked.
+//! Reads three CSV files with the columns of the contract and the key `id`; by default
+//! real records of state legislators: what a curated database says, what the
+//! legislatures' own sites say, and what both said before. Prints the contract as a page,
+//! then for each field how many records agreed, were written either way, lost an edit, or
+//! were asked.
 //!
-//! Writes to the folder (`target/reconcile` by default): both tables and the base as they are after the plan,
-//! `review.csv` with what a person must decide, and `lost.csv` with every edit that was overwritten. Run again on these
-//! tables and this base, it writes nothing and asks the same. Where an input is broken it names file and line, exits with
+//! Writes to the folder (`target/reconcile` by default): both tables and the base as they
+//! are after the plan, `review.csv` with what a person must decide, and `lost.csv` with
+//! every edit that was overwritten. Run again on these tables and this base, it writes
+//! nothing and asks the same. Where an input is broken it names file and line, exits with
 //! 2 and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,9 +33,13 @@ use integration_automation_patterns::sync::{
 const SYSTEMS: [&str; 2] = ["curated", "official"];
 
 fn main() -> ExitCode {
-    let sample = |name: &str| format!("{}/examples/data/records/{name}.csv", env!("CARGO_MANIFEST_DIR"));
+    let sample = |name: &str| {
+        format!("{}/examples/data/records/{name}.csv", env!("CARGO_MANIFEST_DIR"))
+    };
     let mut arguments = std::env::args_os().skip(1);
-    let mut next = |default: String| arguments.next().map_or_else(|| PathBuf::from(default), PathBuf::from);
+    let mut next = |default: String| {
+        arguments.next().map_or_else(|| PathBuf::from(default), PathBuf::from)
+    };
     let files = [next(sample("curated")), next(sample("official")), next(sample("base"))];
     let folder = next("target/reconcile".to_owned());
     match run(&files, &folder) {
@@ -43,15 +51,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run([curated, official, base]: &[PathBuf; 3], folder: &Path) -> Result<(), Box<dyn Error>> {
+fn run(
+    [curated, official, base]: &[PathBuf; 3],
+    folder: &Path,
+) -> Result<(), Box<dyn Error>> {
     let contract = contract()?;
     let mut sync = Sync {
         tables: [Table::read(curated, &contract)?, Table::read(official, &contract)?],
         base: Table::read(base, &contract)?,
         contract,
         counts: BTreeMap::new(),
-        lost: vec![["id", "field", "system", "lost", "replaced by"].map(str::to_owned).to_vec()],
-        review: vec![["id", "field", "question", "curated", "official", "agreed before"].map(str::to_owned).to_vec()],
+        lost: vec![
+            ["id", "field", "system", "lost", "replaced by"].map(str::to_owned).to_vec(),
+        ],
+        review: vec![
+            ["id", "field", "question", "curated", "official", "agreed before"]
+                .map(str::to_owned)
+                .to_vec(),
+        ],
     };
     sync.records();
     sync.write(folder)?;
@@ -61,9 +78,11 @@ fn run([curated, official, base]: &[PathBuf; 3], folder: &Path) -> Result<(), Bo
     Ok(())
 }
 
-/// Who decides: the curated database about the person, the legislature about its own telephones.
+/// Who decides: the curated database about the person, the legislature about its own
+/// telephones.
 fn contract() -> Result<Contract, Box<dyn Error>> {
-    let mut builder = Contract::builder("legislator").system(SYSTEMS[0]).system(SYSTEMS[1]);
+    let mut builder =
+        Contract::builder("legislator").system(SYSTEMS[0]).system(SYSTEMS[1]);
     for field in ["state", "chamber", "district", "role_start", "party", "image"] {
         builder = builder.field(field, Authority::system(SYSTEMS[0]));
     }
@@ -86,25 +105,45 @@ impl Table {
     /// Reads a file whole, or says in which line it is broken.
     fn read(path: &Path, contract: &Contract) -> Result<Self, Box<dyn Error>> {
         let file = path.display();
-        let mut reader = csv::Reader::from_path(path).map_err(|error| format!("{file}: {error}"))?;
+        let mut reader =
+            csv::Reader::from_path(path).map_err(|error| format!("{file}: {error}"))?;
         let columns = reader.headers().map_err(|error| format!("{file}:1: {error}"))?;
         let columns = columns.iter().map(str::to_owned).collect::<Vec<_>>();
-        if let Some(missing) =
-            ["id"].into_iter().chain(contract.synced_fields()).find(|name| !columns.iter().any(|column| column == name))
+        if let Some(missing) = ["id"]
+            .into_iter()
+            .chain(contract.synced_fields())
+            .find(|name| !columns.iter().any(|column| column == name))
         {
-            return Err(format!("{file}:1: wanted a column {missing:?}, and found {}", columns.join(", ")).into());
+            return Err(format!(
+                "{file}:1: wanted a column {missing:?}, and found {}",
+                columns.join(", ")
+            )
+            .into());
         }
-        if let Some(twice) = columns.iter().find(|name| columns.iter().filter(|other| other == name).count() > 1) {
-            return Err(format!("{file}:1: wanted each column once, and found {twice:?} twice").into());
+        if let Some(twice) = columns
+            .iter()
+            .find(|name| columns.iter().filter(|other| other == name).count() > 1)
+        {
+            return Err(format!(
+                "{file}:1: wanted each column once, and found {twice:?} twice"
+            )
+            .into());
         }
         let mut rows = BTreeMap::new();
         for record in reader.records() {
             let record = record.map_err(|error| format!("{file}:{}", broken(&error)))?;
             let line = record.position().map_or(0, csv::Position::line);
-            let row = columns.iter().cloned().zip(record.iter().map(str::to_owned)).collect::<BTreeMap<_, _>>();
+            let row = columns
+                .iter()
+                .cloned()
+                .zip(record.iter().map(str::to_owned))
+                .collect::<BTreeMap<_, _>>();
             let key = row.get("id").cloned().unwrap_or_default();
             if key.is_empty() || rows.insert(key.clone(), row).is_some() {
-                return Err(format!("{file}:{line}: wanted a key that no other row has, and found {key:?}").into());
+                return Err(format!(
+                    "{file}:{line}: wanted a key that no other row has, and found {key:?}"
+                )
+                .into());
             }
         }
         Ok(Self { columns, rows })
@@ -126,7 +165,10 @@ impl Table {
 
     fn lines(&self) -> Vec<Vec<String>> {
         let line = |row: &BTreeMap<String, String>| {
-            self.columns.iter().map(|column| row.get(column).cloned().unwrap_or_default()).collect()
+            self.columns
+                .iter()
+                .map(|column| row.get(column).cloned().unwrap_or_default())
+                .collect()
         };
         [self.columns.clone()].into_iter().chain(self.rows.values().map(line)).collect()
     }
@@ -139,7 +181,8 @@ struct Cells<'t> {
     field: &'t str,
 }
 
-/// Between the plan and the write nothing happens to these tables: a database would check and write in one statement.
+/// Between the plan and the write nothing happens to these tables: a database would check
+/// and write in one statement.
 impl Store<String> for Cells<'_> {
     type Error = Infallible;
 
@@ -160,7 +203,9 @@ fn broken(error: &csv::Error) -> String {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("{line}: wanted {expected_len} columns, and found {len}")
         }
-        csv::ErrorKind::Utf8 { err, .. } => format!("{line}: wanted UTF-8, and found that {err}"),
+        csv::ErrorKind::Utf8 { err, .. } => {
+            format!("{line}: wanted UTF-8, and found that {err}")
+        }
         _ => format!("{line}: {error}"),
     }
 }
@@ -185,32 +230,51 @@ struct Sync {
 
 impl Sync {
     fn records(&mut self) {
-        let keys = self.tables.iter().chain([&self.base]).flat_map(|table| table.rows.keys().cloned());
+        let keys = self
+            .tables
+            .iter()
+            .chain([&self.base])
+            .flat_map(|table| table.rows.keys().cloned());
         for key in keys.collect::<BTreeSet<_>>() {
             self.record(&key);
         }
     }
 
     fn record(&mut self, key: &str) {
-        let present = [0, 1].map(|system: usize| self.tables[system].rows.contains_key(key));
+        let present =
+            [0, 1].map(|system: usize| self.tables[system].rows.contains_key(key));
         let before = self.base.rows.get(key);
         let kept = self.tables.iter().filter_map(|table| table.rows.get(key));
-        let edited = kept.into_iter().any(|row| before.is_some_and(|before| before != row));
+        let edited =
+            kept.into_iter().any(|row| before.is_some_and(|before| before != row));
         match existence(Deletions::Ask, &present, before.is_some(), edited) {
             Existence::Everywhere => self.fields(key),
             Existence::Create => self.create(key, present),
             Existence::Gone => drop(self.base.rows.remove(key)),
             Existence::Delete | Existence::Detach | Existence::Ask => {
                 self.counts.entry("(record)".to_owned()).or_default().asked += 1;
-                let there = present.map(|has| if has { "there" } else { "deleted" }.to_owned());
-                let what = if edited { "deleted in one, edited in the other" } else { "deleted in one" };
+                let there =
+                    present.map(|has| if has { "there" } else { "deleted" }.to_owned());
+                let what = if edited {
+                    "deleted in one, edited in the other"
+                } else {
+                    "deleted in one"
+                };
                 let [curated, official] = there;
-                self.review.push(vec![key.into(), "(record)".into(), what.into(), curated, official, "there".into()]);
+                self.review.push(vec![
+                    key.into(),
+                    "(record)".into(),
+                    what.into(),
+                    curated,
+                    official,
+                    "there".into(),
+                ]);
             }
         }
     }
 
-    /// A record that is new in one system, for the other: the fields of the contract, and no others.
+    /// A record that is new in one system, for the other: the fields of the contract, and
+    /// no others.
     fn create(&mut self, key: &str, present: [bool; 2]) {
         let (from, to) = if present[0] { (0, 1) } else { (1, 0) };
         for field in self.contract.synced_fields() {
@@ -238,25 +302,35 @@ impl Sync {
                 Verdict::Write(_) | Verdict::Merge => {}
                 Verdict::Ask(question) => {
                     counts.asked += 1;
-                    let text = |slot: &Slot<String>| slot.read().flatten().cloned().unwrap_or_default();
+                    let text = |slot: &Slot<String>| {
+                        slot.read().flatten().cloned().unwrap_or_default()
+                    };
                     let before = self.base.slot(key, field);
-                    let row = [key.to_owned(), field.to_owned(), question.to_string()].into_iter();
-                    self.review.push(row.chain([text(&slots[0]), text(&slots[1]), text(&before)]).collect());
+                    let row = [key.to_owned(), field.to_owned(), question.to_string()]
+                        .into_iter();
+                    self.review.push(
+                        row.chain([text(&slots[0]), text(&slots[1]), text(&before)])
+                            .collect(),
+                    );
                 }
             }
             for write in plan.writes() {
                 counts.written[write.to] += 1;
                 if let Some(edit) = write.lost() {
                     counts.lost += 1;
-                    let text = |value: Option<&String>| value.cloned().unwrap_or_default();
-                    let row = [key, field, SYSTEMS[write.to]].map(str::to_owned).into_iter();
+                    let text =
+                        |value: Option<&String>| value.cloned().unwrap_or_default();
+                    let row =
+                        [key, field, SYSTEMS[write.to]].map(str::to_owned).into_iter();
                     self.lost.push(row.chain([text(edit), text(write.value)]).collect());
                 }
             }
-            let Ok(applied) = plan.apply(&mut Cells { tables: &mut self.tables, key, field });
+            let Ok(applied) =
+                plan.apply(&mut Cells { tables: &mut self.tables, key, field });
             agreed.push((field.to_owned(), applied.base));
         }
-        // A record enters the base when all of its fields are agreed: an empty cell there says "agreed to be empty".
+        // A record enters the base when all of its fields are agreed: an empty cell there
+        // says "agreed to be empty".
         if known || agreed.iter().all(|(_, base)| *base != Base::Never) {
             for (field, base) in agreed {
                 if let Base::Known(value) = base {
@@ -267,23 +341,32 @@ impl Sync {
     }
 
     fn print(&self) {
-        println!("{:<16}{:>8}{:>12}{:>12}{:>8}{:>8}", "field", "agreed", "to curated", "to official", "lost", "asked");
+        println!(
+            "{:<16}{:>8}{:>12}{:>12}{:>8}{:>8}",
+            "field", "agreed", "to curated", "to official", "lost", "asked"
+        );
         let mut sum = Counts::default();
         let row = |name: &str, counts: &Counts| {
             let Counts { agreed, written: [curated, official], lost, asked } = counts;
-            println!("{name:<16}{agreed:>8}{curated:>12}{official:>12}{lost:>8}{asked:>8}");
+            println!(
+                "{name:<16}{agreed:>8}{curated:>12}{official:>12}{lost:>8}{asked:>8}"
+            );
         };
         for (field, counts) in &self.counts {
             row(field, counts);
             sum.agreed += counts.agreed;
-            sum.written = [sum.written[0] + counts.written[0], sum.written[1] + counts.written[1]];
+            sum.written =
+                [sum.written[0] + counts.written[0], sum.written[1] + counts.written[1]];
             sum.lost += counts.lost;
             sum.asked += counts.asked;
         }
         row("total", &sum);
         println!("\nlost edits, added to lost.csv:");
         for lost in self.lost.iter().skip(1).take(5) {
-            println!("  {} {} in {}: {:?}, replaced by {:?}", lost[0], lost[1], lost[2], lost[3], lost[4]);
+            println!(
+                "  {} {} in {}: {:?}, replaced by {:?}",
+                lost[0], lost[1], lost[2], lost[3], lost[4]
+            );
         }
         println!("\nfor a person, all of them in review.csv:");
         for asked in self.review.iter().skip(1).take(5) {
@@ -291,10 +374,11 @@ impl Sync {
         }
     }
 
-    /// Each file is written whole beside its place, and moved there when all are. Lost edits are added to those of
-    /// earlier runs.
+    /// Each file is written whole beside its place, and moved there when all are. Lost
+    /// edits are added to those of earlier runs.
     fn write(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
         let [curated, official] = &self.tables;
         let files = [
             ("lost.csv", self.lost.clone()),
@@ -318,12 +402,19 @@ impl Sync {
     }
 }
 
-fn write_lines(path: &Path, beside: &Path, lines: &[Vec<String>], after_the_old: bool) -> Result<(), Box<dyn Error>> {
+fn write_lines(
+    path: &Path,
+    beside: &Path,
+    lines: &[Vec<String>],
+    after_the_old: bool,
+) -> Result<(), Box<dyn Error>> {
     let mut writer = csv::Writer::from_path(beside)?;
     let mut lines = lines.iter();
     if after_the_old {
         lines.next();
-        for record in csv::ReaderBuilder::new().has_headers(false).from_path(path)?.records() {
+        for record in
+            csv::ReaderBuilder::new().has_headers(false).from_path(path)?.records()
+        {
             writer.write_record(&record?)?;
         }
     }

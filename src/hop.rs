@@ -1,4 +1,5 @@
-//! One operation on an event, as a trace shows it: nothing at all without the feature `tracing`.
+//! One operation on an event, as a trace shows it: nothing at all without the feature
+//! `tracing`.
 
 #[cfg(feature = "tracing")]
 pub(crate) use crate::trace::Hop;
@@ -12,7 +13,7 @@ mod untraced {
 
     use crate::broker::{Broker, Delivery};
     use crate::outbox::Enqueued;
-    use crate::{AnyEnvelope, Facts, Record, Untyped};
+    use crate::{AnyEnvelope, Facts, RawEvent, Record};
 
     /// No span.
     #[derive(Clone, Copy)]
@@ -23,7 +24,11 @@ mod untraced {
             Self
         }
 
-        pub(crate) const fn send<B: Broker>(_event: &Facts<Untyped>, _broker: &B, _relay: &str) -> Self {
+        pub(crate) const fn send<B: Broker>(
+            _event: &Facts<RawEvent>,
+            _broker: &B,
+            _relay: &str,
+        ) -> Self {
             Self
         }
 
@@ -31,11 +36,11 @@ mod untraced {
             Self
         }
 
-        pub(crate) const fn process(self, _event: &Facts<Untyped>) -> Self {
+        pub(crate) const fn process(self, _event: &Facts<RawEvent>) -> Self {
             self
         }
 
-        pub(crate) const fn redrive(_event: &Facts<Untyped>) -> Self {
+        pub(crate) const fn redrive(_event: &Facts<RawEvent>) -> Self {
             Self
         }
 

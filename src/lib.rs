@@ -2,7 +2,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(any(feature = "postgres", feature = "sqlite")),
-    allow(dead_code, unused_imports, reason = "what the stores share is there without a store too")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what the stores share is there without a store too"
+    )
 )]
 #![warn(
     clippy::unwrap_used,
@@ -59,8 +63,8 @@ pub mod trace;
 
 pub use audit::{AuditLine, AuditRecord, AuditTrail};
 pub use envelope::{
-    AfterFailure, AnyEnvelope, Decision, Envelope, Event, EventId, Facts, Failure, FailureClass, Invalid, Payload,
-    Record, Untyped, event, state,
+    AfterFailure, AnyEnvelope, Decision, Envelope, Event, EventId, Facts, Failure,
+    FailureClass, Payload, RawEvent, Record, RehydrateError, event, state,
 };
 pub use refused::Refused;
 pub use retry::RetryPolicy;

@@ -1,8 +1,10 @@
-//! An error as one line: what it says, and what each of its causes says, down to the first.
+//! An error as one line: what it says, and what each of its causes says, down to the
+//! first.
 
 use std::error::Error;
 
-/// The whole chain of causes, with `: ` between them. What an error says of its cause already is not said twice.
+/// The whole chain of causes, with `: ` between them. What an error says of its cause
+/// already is not said twice.
 pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,5 @@
-//! `Refused`: the one shape of a refusal that was handed a value: the value, unharmed, and the cause.
+//! `Refused`: the one shape of a refusal that was handed a value: the value, unharmed,
+//! and the cause.
 
 use std::error::Error;
 use std::fmt;
@@ -7,13 +8,19 @@ use static_assertions::const_assert;
 
 /// What was handed in, given back, and why it was refused.
 ///
-/// It displays as the cause, which says what was wanted and what was found. It is one pointer in size.
+/// It displays as the cause, which says what was wanted and what was found. It is one
+/// pointer in size.
 ///
 /// ```
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
-/// let refused = Envelope::builder("", Untyped::new("crm.lead.created", b"{}")).build().unwrap_err();
-/// assert_eq!(refused.to_string(), "an event needs the name of its source system, and found an empty one");
+/// let refused = Envelope::builder("", RawEvent::new("crm.lead.created", b"{}"))
+///     .build()
+///     .unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "an event needs the name of its source system, and found an empty one"
+/// );
 ///
 /// let event = refused.into_value().source_system("crm").build()?;
 /// assert_eq!(event.source_system(), "crm");

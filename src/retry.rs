@@ -11,8 +11,8 @@ use crate::EventId;
 
 /// How often an event may be tried, how long each retry waits, and when to give up.
 ///
-/// A policy is a plain value: it reads no clock and draws no random number, so that the same event on another
-/// machine, or in a test, waits the same time.
+/// A policy is a plain value: it reads no clock and draws no random number, so that the
+/// same event on another machine, or in a test, waits the same time.
 ///
 /// It is usable in constants, which is where the policy of a kind of event belongs
 /// ([`Event::RETRY_POLICY`](crate::Event::RETRY_POLICY)):
@@ -23,9 +23,14 @@ use crate::EventId;
 ///
 /// const POLICY: RetryPolicy = match RetryPolicy::new(
 ///     5,
-///     Backoff::Exponential { base: Duration::from_secs(2), max: Duration::from_secs(60) },
+///     Backoff::Exponential {
+///         base: Duration::from_secs(2),
+///         max: Duration::from_secs(60),
+///     },
 /// ) {
-///     Ok(policy) => policy.with_full_jitter().give_up_after(Duration::from_secs(3600)),
+///     Ok(policy) => {
+///         policy.with_full_jitter().give_up_after(Duration::from_secs(3600))
+///     }
 ///     Err(_) => panic!("5 attempts are a budget"),
 /// };
 /// assert_eq!(POLICY.wait(0), Duration::from_secs(2));
@@ -48,7 +53,8 @@ const_assert!(size_of::<RetryPolicy>() <= 64);
 pub enum Backoff {
     /// The same wait before every retry.
     Fixed(Duration),
-    /// The base before the first retry, twice as long before each further one, and never more than `max`.
+    /// The base before the first retry, twice as long before each further one, and never
+    /// more than `max`.
     Exponential {
         /// The wait before the first retry.
         base: Duration,
@@ -58,10 +64,14 @@ pub enum Backoff {
 }
 
 impl RetryPolicy {
-    /// Three attempts; 30 seconds before the first retry, doubling, an hour at the most; no jitter, no time limit.
+    /// Three attempts; 30 seconds before the first retry, doubling, an hour at the most;
+    /// no jitter, no time limit.
     pub const DEFAULT: Self = Self {
         max_attempts: 3,
-        backoff: Backoff::Exponential { base: Duration::from_secs(30), max: Duration::from_secs(3600) },
+        backoff: Backoff::Exponential {
+            base: Duration::from_secs(30),
+            max: Duration::from_secs(3600),
+        },
         full_jitter: false,
         time_limit: None,
     };
@@ -70,7 +80,7 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// [`ZeroAttempts`] where no attempt at all would be allowed.
+    /// [`ZeroAttemptsError`] where no attempt at all would be allowed.
     ///
     /// ```
     /// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
@@ -81,18 +91,23 @@ impl RetryPolicy {
     /// assert!(RetryPolicy::new(0, every_minute).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub const fn new(max_attempts: u32, backoff: Backoff) -> Result<Self, ZeroAttempts> {
+    pub const fn new(
+        max_attempts: u32,
+        backoff: Backoff,
+    ) -> Result<Self, ZeroAttemptsError> {
         if max_attempts == 0 {
-            return Err(ZeroAttempts(()));
+            return Err(ZeroAttemptsError(()));
         }
         Ok(Self { max_attempts, backoff, full_jitter: false, time_limit: None })
     }
 
-    /// The same policy with full jitter: each wait is spread evenly between nothing and its full length.
+    /// The same policy with full jitter: each wait is spread evenly between nothing and
+    /// its full length.
     ///
-    /// Many events that failed together then come back spread out. The share is derived from event id and retry
-    /// (see [`wait_for`](Self::wait_for)), never drawn. "Full jitter" as in Marc Brooker, *Exponential Backoff And
-    /// Jitter*, AWS Architecture Blog, 2015.
+    /// Many events that failed together then come back spread out. The share is derived
+    /// from event id and retry (see [`wait_for`](Self::wait_for)), never drawn. "Full
+    /// jitter" as in Marc Brooker, *Exponential Backoff And Jitter*, AWS Architecture
+    /// Blog, 2015.
     ///
     /// ```
     /// use integration_automation_patterns::RetryPolicy;
@@ -107,23 +122,31 @@ impl RetryPolicy {
         Self { full_jitter: true, ..self }
     }
 
-    /// The same policy with a limit on the time that delivery may take: an attempt that would begin later than this
-    /// after the event was created (or last redriven) is not made.
+    /// The same policy with a limit on the time that delivery may take: an attempt that
+    /// would begin later than this after the event was created (or last redriven) is not
+    /// made.
     ///
     /// ```
     /// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-    /// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+    /// use integration_automation_patterns::{AfterFailure, Envelope, RawEvent};
     /// use std::time::Duration;
     ///
     /// let minute = Duration::from_secs(60);
     /// let policy = RetryPolicy::new(9, Backoff::Fixed(minute))?.give_up_after(minute);
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).retry_policy(policy).build()?;
+    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+    ///     .retry_policy(policy)
+    ///     .build()?;
     /// let created_at = event.created_at();
-    /// let AfterFailure::Retrying(event) = event.dispatch().fail_at("timeout", created_at) else {
+    /// let AfterFailure::Retrying(event) =
+    ///     event.dispatch().fail_at("timeout", created_at)
+    /// else {
     ///     unreachable!("the second attempt begins after 60 s: just in time")
     /// };
     /// let due = event.next_attempt_at();
-    /// assert!(matches!(event.dispatch().fail_at("timeout", due), AfterFailure::Failed(_)));
+    /// assert!(matches!(
+    ///     event.dispatch().fail_at("timeout", due),
+    ///     AfterFailure::Failed(_)
+    /// ));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "this gives the changed policy back"]
@@ -167,9 +190,11 @@ impl RetryPolicy {
         self.time_limit
     }
 
-    /// The wait before a retry, without jitter; retries count from 0, so that the first one waits the base.
+    /// The wait before a retry, without jitter; retries count from 0, so that the first
+    /// one waits the base.
     ///
-    /// Exponential: `min(base * 2^retry, max)`, for every `retry`. Fixed: the same wait always.
+    /// Exponential: `min(base * 2^retry, max)`, for every `retry`. Fixed: the same wait
+    /// always.
     ///
     /// ```
     /// use integration_automation_patterns::RetryPolicy;
@@ -186,12 +211,13 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait before a retry of one event: [`wait`](Self::wait), times the event's own share where the policy has
-    /// full jitter.
+    /// The wait before a retry of one event: [`wait`](Self::wait), times the event's own
+    /// share where the policy has full jitter.
     ///
-    /// The share is a number from 0 up to but not including 1: the first 32 bits, as a fraction, of the v5 UUID of
-    /// the retry (as decimal text) in the namespace of the event's id, where the id of a text is the v5 UUID of that
-    /// text in [`EventId::NAMESPACE`].
+    /// The share is a number from 0 up to but not including 1: the first 32 bits, as a
+    /// fraction, of the v5 UUID of the retry (as decimal text) in the namespace of the
+    /// event's id, where the id of a text is the v5 UUID of that text in
+    /// [`EventId::NAMESPACE`].
     ///
     /// ```
     /// use integration_automation_patterns::RetryPolicy;
@@ -220,8 +246,9 @@ impl RetryPolicy {
         attempts >= self.max_attempts
     }
 
-    /// The longest time from the first attempt to the beginning of the last: the sum of all waits, or the time limit
-    /// where that is shorter. Who must know an event again remembers it at least this long.
+    /// The longest time from the first attempt to the beginning of the last: the sum of
+    /// all waits, or the time limit where that is shorter. Who must know an event again
+    /// remembers it at least this long.
     ///
     /// ```
     /// use integration_automation_patterns::RetryPolicy;
@@ -236,7 +263,9 @@ impl RetryPolicy {
         for retry in 0..retries {
             let wait = self.wait(retry);
             // From here on every wait is the same.
-            if retry > 0 && wait == self.wait(retry.saturating_sub(1)) || matches!(self.backoff, Backoff::Fixed(_)) {
+            if retry > 0 && wait == self.wait(retry.saturating_sub(1))
+                || matches!(self.backoff, Backoff::Fixed(_))
+            {
                 let left = retries.saturating_sub(retry);
                 return sum.saturating_add(wait.saturating_mul(left)).min(limit);
             }
@@ -245,10 +274,12 @@ impl RetryPolicy {
         sum.min(limit)
     }
 
-    /// When the attempt after a failed one is due, or nothing where the budget of attempts or of time is spent.
+    /// When the attempt after a failed one is due, or nothing where the budget of
+    /// attempts or of time is spent.
     ///
-    /// `attempts` counts those made, the failed one included; `started_at` is when the event was created or last
-    /// redriven. A time past the end of the calendar is the calendar's last.
+    /// `attempts` counts those made, the failed one included; `started_at` is when the
+    /// event was created or last redriven. A time past the end of the calendar is the
+    /// calendar's last.
     pub(crate) fn next_attempt_at(
         &self,
         event: &EventId,
@@ -288,7 +319,9 @@ const fn doubled_up_to(base: Duration, times: u32, max: Duration) -> Duration {
 
 /// The first 32 bits of a digest of event and retry.
 fn share(event: &EventId, retry: u32) -> u32 {
-    let namespace = event.as_uuid().unwrap_or_else(|| Uuid::new_v5(&EventId::NAMESPACE, event.to_string().as_bytes()));
+    let namespace = event.as_uuid().unwrap_or_else(|| {
+        Uuid::new_v5(&EventId::NAMESPACE, event.to_string().as_bytes())
+    });
     let (share, ..) = Uuid::new_v5(&namespace, retry.to_string().as_bytes()).as_fields();
     share
 }
@@ -297,7 +330,8 @@ fn share(event: &EventId, retry: u32) -> u32 {
 fn fraction_of(whole: Duration, share: u32) -> Duration {
     let seconds = u128::from(whole.as_secs()).saturating_mul(u128::from(share));
     let nanos = u128::from(whole.subsec_nanos()).saturating_mul(u128::from(share)) >> 32;
-    let below_a_second = ((seconds & u128::from(u32::MAX)).saturating_mul(1_000_000_000)) >> 32;
+    let below_a_second =
+        ((seconds & u128::from(u32::MAX)).saturating_mul(1_000_000_000)) >> 32;
     let whole_seconds = u64::try_from(seconds >> 32).unwrap_or(u64::MAX);
     let nanos = u64::try_from(nanos.saturating_add(below_a_second)).unwrap_or(u64::MAX);
     Duration::from_secs(whole_seconds).saturating_add(Duration::from_nanos(nanos))
@@ -305,7 +339,8 @@ fn fraction_of(whole: Duration, share: u32) -> Duration {
 
 /// `moment + wait`, or the last moment of the calendar.
 fn later(moment: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
-    let later = TimeDelta::from_std(wait).ok().and_then(|wait| moment.checked_add_signed(wait));
+    let later =
+        TimeDelta::from_std(wait).ok().and_then(|wait| moment.checked_add_signed(wait));
     later.unwrap_or(DateTime::<Utc>::MAX_UTC).max(moment)
 }
 
@@ -322,12 +357,12 @@ fn later(moment: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ZeroAttempts(());
+pub struct ZeroAttemptsError(());
 
-impl fmt::Display for ZeroAttempts {
+impl fmt::Display for ZeroAttemptsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a retry policy allows at least 1 attempt, the first one included, and this one allows 0")
     }
 }
 
-impl std::error::Error for ZeroAttempts {}
+impl std::error::Error for ZeroAttemptsError {}

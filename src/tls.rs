@@ -1,7 +1,9 @@
-//! TLS to brokers and databases: which certificates a server's is checked against, and which one this program shows.
+//! TLS to brokers and databases: which certificates a server's is checked against, and
+//! which one this program shows.
 //!
-//! One kind of TLS for all: rustls, with the cryptography of ring, whatever else the program has. The certificate of a server
-//! and the host name in it are always checked. Where an address asks for TLS and nothing else is said, the authorities that the
+//! One kind of TLS for all: rustls, with the cryptography of ring, whatever else the
+//! program has. The certificate of a server and the host name in it are always checked.
+//! Where an address asks for TLS and nothing else is said, the authorities that the
 //! system trusts count, or those in the file that `SSL_CERT_FILE` names.
 
 use std::fmt;
@@ -20,7 +22,10 @@ use crate::reason::reason;
 /// use integration_automation_patterns::tls::Tls;
 ///
 /// let refused = Tls::with_authorities(b"no certificate").unwrap_err();
-/// assert_eq!(refused.to_string(), "the authorities of TLS: expected certificates as PEM, found none");
+/// assert_eq!(
+///     refused.to_string(),
+///     "the authorities of TLS: expected certificates as PEM, found none"
+/// );
 /// ```
 #[derive(Clone)]
 pub struct Tls {
@@ -51,7 +56,8 @@ struct Identity {
 }
 
 impl Tls {
-    /// The authorities that the system trusts, or those in the file that `SSL_CERT_FILE` names.
+    /// The authorities that the system trusts, or those in the file that `SSL_CERT_FILE`
+    /// names.
     ///
     /// # Errors
     ///
@@ -61,9 +67,14 @@ impl Tls {
         let mut authorities = RootCertStore::empty();
         authorities.add_parsable_certificates(found.certs);
         if authorities.is_empty() {
-            let why: Vec<String> = found.errors.iter().map(|error| reason(error)).collect();
-            let why = if why.is_empty() { "found none".to_owned() } else { why.join("; ") };
-            return Err(TlsError::new(AUTHORITIES, format!("expected those of the system: {why}")));
+            let why: Vec<String> =
+                found.errors.iter().map(|error| reason(error)).collect();
+            let why =
+                if why.is_empty() { "found none".to_owned() } else { why.join("; ") };
+            return Err(TlsError::new(
+                AUTHORITIES,
+                format!("expected those of the system: {why}"),
+            ));
         }
         Ok(Self {
             authorities: Arc::new(authorities),
@@ -73,15 +84,19 @@ impl Tls {
         })
     }
 
-    /// These authorities and no others, as the PEM text of their certificates: for servers of a company's own.
+    /// These authorities and no others, as the PEM text of their certificates: for
+    /// servers of a company's own.
     ///
     /// # Errors
     ///
-    /// [`TlsError`], where there is none in the text, or one that is no certificate of an authority.
+    /// [`TlsError`], where there is none in the text, or one that is no certificate of an
+    /// authority.
     pub fn with_authorities(pem: &[u8]) -> Result<Self, TlsError> {
         let mut authorities = RootCertStore::empty();
         for certificate in certificates(AUTHORITIES, pem)? {
-            authorities.add(certificate).map_err(|error| TlsError::new(AUTHORITIES, reason(&error)))?;
+            authorities
+                .add(certificate)
+                .map_err(|error| TlsError::new(AUTHORITIES, reason(&error)))?;
         }
         Ok(Self {
             authorities: Arc::new(authorities),
@@ -91,7 +106,8 @@ impl Tls {
         })
     }
 
-    /// Shows servers that ask for it a certificate of this program's own: the chain and the key as PEM text.
+    /// Shows servers that ask for it a certificate of this program's own: the chain and
+    /// the key as PEM text.
     ///
     /// # Errors
     ///
@@ -101,8 +117,12 @@ impl Tls {
         #[cfg(feature = "kafka")]
         let pem = Pem { certificate: text(chain), key: text(key), ..self.pem.clone() };
         let chain = certificates(CLIENT, chain)?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| TlsError::new(CLIENT, format!("expected a private key as PEM: {}", reason(&error))))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+            TlsError::new(
+                CLIENT,
+                format!("expected a private key as PEM: {}", reason(&error)),
+            )
+        })?;
         let tls = Self {
             client: Some(Arc::new(Identity { chain, key })),
             #[cfg(feature = "kafka")]
@@ -120,11 +140,13 @@ impl Tls {
     /// As rustls takes it.
     pub(crate) fn config(&self) -> Result<ClientConfig, TlsError> {
         const DOING: &str = "TLS";
-        // Named, and not taken from the process: another crate may have brought a provider of its own.
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::new(DOING, reason(&error)))?
-            .with_root_certificates(Arc::clone(&self.authorities));
+        // Named, and not taken from the process: another crate may have brought a
+        // provider of its own.
+        let builder =
+            ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| TlsError::new(DOING, reason(&error)))?
+                .with_root_certificates(Arc::clone(&self.authorities));
         match &self.client {
             None => Ok(builder.with_no_client_auth()),
             Some(client) => builder
@@ -136,10 +158,18 @@ impl Tls {
 
 const AUTHORITIES: &str = "the authorities of TLS";
 
-fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(
+    what: &'static str,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::new(what, format!("expected certificates as PEM: {}", reason(&error))))?;
+        .map_err(|error| {
+            TlsError::new(
+                what,
+                format!("expected certificates as PEM: {}", reason(&error)),
+            )
+        })?;
     if found.is_empty() {
         return Err(TlsError::new(what, "expected certificates as PEM, found none"));
     }
@@ -148,7 +178,9 @@ fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("authorities", &self.authorities.len()).finish_non_exhaustive()
+        f.debug_struct("Tls")
+            .field("authorities", &self.authorities.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,9 @@
-//! What costs no allocation: the whole way of a typed event without tags, its audit line, and the retry arithmetic.
+//! What costs no allocation: the whole way of a typed event without tags, its audit line,
+//! and the retry arithmetic.
 
-use integration_automation_patterns::{AfterFailure, Envelope, Event, EventId, RetryPolicy};
+use integration_automation_patterns::{
+    AfterFailure, Envelope, Event, EventId, RetryPolicy,
+};
 
 struct LeadCreated(u64);
 
@@ -34,7 +37,9 @@ fn creating_and_delivering_a_typed_event_allocates_nothing() {
 
 #[test]
 fn an_audit_line_allocates_nothing() {
-    let Ok(event) = Envelope::builder("crm", LeadCreated(7)).build() else { panic!("the event is well formed") };
+    let Ok(event) = Envelope::builder("crm", LeadCreated(7)).build() else {
+        panic!("the event is well formed")
+    };
     let mut log = String::with_capacity(512);
     assert_eq!(allocations(|| event.audit_line().write_to(&mut log)), 0);
     assert!(log.ends_with("+00:00"));
@@ -42,11 +47,15 @@ fn an_audit_line_allocates_nothing() {
 
 #[test]
 fn a_failure_costs_two_allocations_for_the_history_and_its_reason_and_a_retry_none() {
-    let Ok(event) = Envelope::builder("crm", LeadCreated(7)).build() else { panic!("the event is well formed") };
+    let Ok(event) = Envelope::builder("crm", LeadCreated(7)).build() else {
+        panic!("the event is well formed")
+    };
     let sent = event.dispatch();
     let mut after = None;
     assert_eq!(allocations(|| after = Some(sent.fail("timeout"))), 2);
-    let Some(AfterFailure::Retrying(event)) = after else { panic!("one of three attempts") };
+    let Some(AfterFailure::Retrying(event)) = after else {
+        panic!("one of three attempts")
+    };
     assert_eq!(allocations(|| event.dispatch().process().attempts()), 0);
 }
 

@@ -1,13 +1,15 @@
-//! A declared boundary to the end: what others may do, answers, merges, and the stores that carry a plan out.
+//! A declared boundary to the end: what others may do, answers, merges, and the stores
+//! that carry a plan out.
 
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
-use integration_automation_patterns::sync::entry::NotApplied;
-use integration_automation_patterns::sync::existence::NotSettledRecord;
-use integration_automation_patterns::sync::review::NotSettled;
+use integration_automation_patterns::sync::entry::ApplyError;
+use integration_automation_patterns::sync::existence::RecordAnswerError;
+use integration_automation_patterns::sync::review::AnswerError;
 use integration_automation_patterns::sync::{
-    Answer, Base, Capability, Choice, Contract, Existence, Found, Others, Question, Review, Slot, System, Verdict,
+    Answer, Base, Capability, Choice, Contract, Existence, Found, NonOwnerEdits,
+    Question, Review, Slot, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 
@@ -56,7 +58,11 @@ boundary! {
 type All = (account::Snapshot<Crm>, account::Snapshot<Erp>, account::Snapshot<Billing>);
 
 fn nothing_read() -> All {
-    (account::Snapshot::by(&crm()), account::Snapshot::by(&erp()), account::Snapshot::by(&billing()))
+    (
+        account::Snapshot::by(&crm()),
+        account::Snapshot::by(&erp()),
+        account::Snapshot::by(&billing()),
+    )
 }
 
 macro_rules! say {
@@ -82,7 +88,8 @@ fn copy((crm_says, erp_says, billing_says): &All) -> All {
 }
 
 fn decision() -> Decision {
-    Decision::new_at("on-call", "the customer confirmed", DateTime::UNIX_EPOCH).expect("not blank")
+    Decision::new_at("on-call", "the customer confirmed", DateTime::UNIX_EPOCH)
+        .expect("not blank")
 }
 
 fn text(text: &str) -> Slot<String> {
@@ -103,17 +110,37 @@ fn each_of_the_three_that_others_may_do_works() {
     };
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
 
-    assert_eq!(plan.name.question(), Some(Question::Proposal), "queue: a proposal is put to a person");
+    assert_eq!(
+        plan.name.question(),
+        Some(Question::Proposal),
+        "queue: a proposal is put to a person"
+    );
     assert_eq!(plan.name.writes().count(), 0);
     let terms = plan.terms.writes().collect::<Vec<_>>();
-    assert_eq!((terms[0].to, terms[0].value, terms[0].refused()), (0, Some(&30), Some(Some(&60))), "reject: refused");
+    assert_eq!(
+        (terms[0].to, terms[0].value, terms[0].refused()),
+        (0, Some(&30), Some(Some(&60))),
+        "reject: refused"
+    );
     let limit = plan.limit.writes().collect::<Vec<_>>();
-    assert_eq!((limit[0].to, limit[0].value, limit[0].lost()), (0, Some(&5), Some(Some(&9))));
-    assert_eq!(limit[0].refused(), None, "overwrite: it is lost, and nobody had forbidden it");
+    assert_eq!(
+        (limit[0].to, limit[0].value, limit[0].lost()),
+        (0, Some(&5), Some(Some(&9)))
+    );
+    assert_eq!(
+        limit[0].refused(),
+        None,
+        "overwrite: it is lost, and nobody had forbidden it"
+    );
 
     let contract = account::contract().expect("sound");
-    let said = ["name", "terms", "limit", "nickname", "state"].map(|field| contract.others_for(field));
-    let (queue, reject, overwrite) = (Some(Others::Queue), Some(Others::Reject), Some(Others::Overwrite));
+    let said = ["name", "terms", "limit", "nickname", "state"]
+        .map(|field| contract.non_owner_edits_for(field));
+    let (queue, reject, overwrite) = (
+        Some(NonOwnerEdits::Queue),
+        Some(NonOwnerEdits::Reject),
+        Some(NonOwnerEdits::Overwrite),
+    );
     assert_eq!(said, [queue, reject, overwrite, None, None]);
     let slots = [&seen.0.name, &seen.1.name, &seen.2.name];
     let at_run_time = contract.plan("name", &slots, &agreed.name).expect("exchanged");
@@ -123,7 +150,9 @@ fn each_of_the_three_that_others_may_do_works() {
 #[test]
 fn a_setter_takes_a_value_or_nothing_and_any_name_is_free() {
     let mut of_erp = nothing_read().1;
-    of_erp.edit(account::edit(&erp()).terms(30).nickname("Al").by(1).edit(2).next(3).apply(4));
+    of_erp.edit(
+        account::edit(&erp()).terms(30).nickname("Al").by(1).edit(2).next(3).apply(4),
+    );
     assert_eq!(
         (of_erp.terms, &of_erp.nickname, of_erp.by, of_erp.edit),
         (Slot::Value(30), &text("Al"), Slot::Value(1), Slot::Value(2))
@@ -138,14 +167,17 @@ fn a_setter_takes_a_value_or_nothing_and_any_name_is_free() {
     );
     let decided = account::decided(decision()).decision(1).state(2).decided(3);
     assert_eq!(of_erp.decide(decided), Some(decision()));
-    assert_eq!((of_erp.decision, of_erp.state, of_erp.decided), (Slot::Value(1), Slot::Value(2), Slot::Value(3)));
+    assert_eq!(
+        (of_erp.decision, of_erp.state, of_erp.decided),
+        (Slot::Value(1), Slot::Value(2), Slot::Value(3))
+    );
 }
 
 #[test]
 fn a_plan_is_carried_out_system_by_system_and_comes_to_rest() {
     let mut seen = nothing_read();
     say!(seen, name: text("ACME AG"), text("ACME"), text("ACME"));
-    say!(seen, terms: Slot::Value(60), Slot::Value(30), Slot::NotKept);
+    say!(seen, terms: Slot::Value(60), Slot::Value(30), Slot::Unsupported);
     say!(seen, nickname: text("Al"), text("Al"), text("Alan"));
     let agreed = account::Agreed {
         name: Base::Known(Some("ACME".to_owned())),
@@ -154,16 +186,24 @@ fn a_plan_is_carried_out_system_by_system_and_comes_to_rest() {
     };
     let mut now = copy(&seen);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
-    let carried =
-        plan.apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2).expect("stores in memory");
+    let carried = plan
+        .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
+        .expect("stores in memory");
     assert_eq!(carried.moved_on, Vec::<&str>::new());
-    assert_eq!((&now.1.name, &now.2.name, now.0.terms), (&text("ACME AG"), &text("ACME AG"), Slot::Value(30)));
+    assert_eq!(
+        (&now.1.name, &now.2.name, now.0.terms),
+        (&text("ACME AG"), &text("ACME AG"), Slot::Value(30))
+    );
     assert_eq!((&now.0.nickname, &now.1.nickname), (&text("Alan"), &text("Alan")));
-    assert_eq!(now.2.terms, Slot::NotKept, "it has no such field, and gets none");
+    assert_eq!(now.2.terms, Slot::Unsupported, "it has no such field, and gets none");
     assert_eq!(carried.agreed.terms, Base::Known(Some(30)), "and nobody waits for it");
 
     let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
-    assert!(again.verdicts().all(|(_, verdict)| matches!(verdict, Verdict::Agreed(_) | Verdict::Unread)));
+    assert!(
+        again
+            .verdicts()
+            .all(|(_, verdict)| matches!(verdict, Verdict::Agreed(_) | Verdict::Unread))
+    );
 }
 
 #[test]
@@ -179,16 +219,36 @@ fn a_system_that_moved_on_gets_nothing_and_is_planned_again() {
     let mut now = copy(&seen);
     now.2.nickname = text("Ali"); // meanwhile
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
-    let carried =
-        plan.apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2).expect("stores in memory");
+    let carried = plan
+        .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
+        .expect("stores in memory");
     assert_eq!(carried.moved_on, ["billing"]);
-    assert_eq!((&now.2.name, &now.2.nickname), (&text("old"), &text("Ali")), "all of its changes or none");
-    assert_eq!((&now.1.name, &now.0.nickname), (&text("new"), &text("Alan")), "the others have theirs");
-    assert_eq!((&carried.agreed.name, &carried.agreed.nickname), (&agreed.name, &agreed.nickname));
+    assert_eq!(
+        (&now.2.name, &now.2.nickname),
+        (&text("old"), &text("Ali")),
+        "all of its changes or none"
+    );
+    assert_eq!(
+        (&now.1.name, &now.0.nickname),
+        (&text("new"), &text("Alan")),
+        "the others have theirs"
+    );
+    assert_eq!(
+        (&carried.agreed.name, &carried.agreed.nickname),
+        (&agreed.name, &agreed.nickname)
+    );
 
     let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
-    assert_eq!(again.name.writes().map(|write| write.to).collect::<Vec<_>>(), [2], "what is left");
-    assert_eq!(again.nickname.question(), Some(Question::Conflict), "the edit that would have been lost");
+    assert_eq!(
+        again.name.writes().map(|write| write.to).collect::<Vec<_>>(),
+        [2],
+        "what is left"
+    );
+    assert_eq!(
+        again.nickname.question(),
+        Some(Question::Conflict),
+        "the edit that would have been lost"
+    );
 }
 
 #[test]
@@ -200,10 +260,15 @@ fn what_moved_on_in_one_field_leaves_the_common_state_of_another() {
     now.0.terms = Slot::Value(3);
     let none = account::Agreed::default();
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
-    let carried =
-        plan.apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2).expect("stores in memory");
+    let carried = plan
+        .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
+        .expect("stores in memory");
     assert_eq!((carried.agreed.terms, carried.moved_on), (Base::Never, vec!["crm"]));
-    assert_eq!(carried.agreed.nickname, Base::Known(Some("Al".to_owned())), "on this all agree");
+    assert_eq!(
+        carried.agreed.nickname,
+        Base::Known(Some("Al".to_owned())),
+        "on this all agree"
+    );
 }
 
 /// What a row of the queue holds, whatever the field's type.
@@ -246,15 +311,27 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     let none = account::Agreed::default();
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
     let rows: Vec<Review<Cell>> = plan.reviews("A-1");
-    let asked = rows.iter().map(|row| (row.field.as_deref().unwrap_or("(record)"), row.question, row.sides.len()));
-    let (blank, conflict, manual) = (Question::BlankOwner, Question::Conflict, Question::Manual);
-    assert_eq!(asked.collect::<Vec<_>>(), [("name", blank, 2), ("nickname", conflict, 3), ("state", manual, 3)]);
+    let asked = rows.iter().map(|row| {
+        (row.field.as_deref().unwrap_or("(record)"), row.question, row.sides.len())
+    });
+    let (blank, conflict, manual) =
+        (Question::BlankOwner, Question::Conflict, Question::Manual);
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        [("name", blank, 2), ("nickname", conflict, 3), ("state", manual, 3)]
+    );
     let words = rows.iter().map(|row| row.question.to_string()).collect::<Vec<_>>();
     let blank = "the owner's field is empty on the first synchronisation";
     assert_eq!(words, [blank, "changed in two ways", "a person decides on this field"]);
-    assert_eq!((&rows[2].sides[1].value, rows[2].sides[1].system.as_str()), (&Some(Cell::Number(2)), "erp"));
+    assert_eq!(
+        (&rows[2].sides[1].value, rows[2].sides[1].system.as_str()),
+        (&Some(Cell::Number(2)), "erp")
+    );
 
-    let row = plan.state.review("A-1", "state", account::SYSTEMS.iter().copied()).expect("it is asked");
+    let row = plan
+        .state
+        .review("A-1", "state", account::SYSTEMS.iter().copied())
+        .expect("it is asked");
     let answers = account::Answers {
         name: Some(Answer::new(Choice::Side(1), decision())),
         state: Some(Answer::to(&row, Choice::Other(Some(3)), decision())),
@@ -262,9 +339,18 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     };
     let mut audit = Vec::new();
     for change in plan.changes(&crm(), &answers).iter() {
-        audit.extend(change.name.as_ref().and_then(|write| write.audit("A-1", "name", "crm")));
-        let state = change.state.as_ref().and_then(|write| write.audit("A-1", "state", "crm")).expect("decided");
-        assert_eq!((state.old, state.new, state.decision.by()), (Some(1), Some(3), "on-call"));
+        audit.extend(
+            change.name.as_ref().and_then(|write| write.audit("A-1", "name", "crm")),
+        );
+        let state = change
+            .state
+            .as_ref()
+            .and_then(|write| write.audit("A-1", "state", "crm"))
+            .expect("decided");
+        assert_eq!(
+            (state.old, state.new, state.decision.by()),
+            (Some(1), Some(3), "on-call")
+        );
         assert!(change.nickname.is_none(), "nobody has answered");
     }
     assert_eq!(
@@ -273,12 +359,21 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     );
 
     let mut now = copy(&seen);
-    let carried = plan.apply(answers, &mut now.0, &mut now.1, &mut now.2).expect("stores in memory");
-    assert_eq!((&now.0.name, now.0.state, now.2.state), (&text("ACME"), Slot::Value(3), Slot::Value(3)));
+    let carried = plan
+        .apply(answers, &mut now.0, &mut now.1, &mut now.2)
+        .expect("stores in memory");
+    assert_eq!(
+        (&now.0.name, now.0.state, now.2.state),
+        (&text("ACME"), Slot::Value(3), Slot::Value(3))
+    );
     assert_eq!(carried.agreed.state, Base::Known(Some(3)));
     assert_eq!(carried.agreed.name, Base::Never, "one system was not read");
     let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
-    assert_eq!(again.reviews::<Cell>("A-1").len(), 1, "the conflict that nobody has answered");
+    assert_eq!(
+        again.reviews::<Cell>("A-1").len(),
+        1,
+        "the conflict that nobody has answered"
+    );
 }
 
 #[test]
@@ -296,21 +391,32 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
     let before = now.0.terms;
     let mut refuse = |answers: account::Answers| {
         let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
-        plan.apply(answers, &mut now.0, &mut now.1, &mut now.2).map(|_| ()).expect_err("it does not fit")
+        plan.apply(answers, &mut now.0, &mut now.1, &mut now.2)
+            .map(|_| ())
+            .expect_err("it does not fit")
     };
     let stale = Answer::to(&row, Choice::Side(1), decision());
-    let refused = refuse(account::Answers { state: Some(stale.clone()), ..Default::default() });
-    assert!(matches!(refused.cause(), NotApplied::Answer { field: "state", cause: NotSettled::MovedOn }));
-    assert_eq!(refused.into_value().state, Some(stale), "given back");
     let refused =
-        refuse(account::Answers { nickname: Some(Answer::new(Choice::Other(None), decision())), ..Default::default() });
+        refuse(account::Answers { state: Some(stale.clone()), ..Default::default() });
+    assert!(matches!(
+        refused.cause(),
+        ApplyError::Answer { field: "state", cause: AnswerError::MovedOn }
+    ));
+    assert_eq!(refused.into_value().state, Some(stale), "given back");
+    let refused = refuse(account::Answers {
+        nickname: Some(Answer::new(Choice::Other(None), decision())),
+        ..Default::default()
+    });
     assert_eq!(
         refused.to_string(),
         r#"the answer about "nickname": an answer wants a question, and this plan asks nothing"#
     );
     let unread = Answer::new(Choice::Side(9), decision());
     let refused = refuse(account::Answers { state: Some(unread), ..Default::default() });
-    assert!(matches!(refused.cause(), NotApplied::Answer { cause: NotSettled::SaysNothing { place: 9 }, .. }));
+    assert!(matches!(
+        refused.cause(),
+        ApplyError::Answer { cause: AnswerError::SaysNothing { place: 9 }, .. }
+    ));
     assert_eq!(now.0.terms, before, "nothing was written");
 }
 
@@ -320,7 +426,10 @@ struct Failing(account::Snapshot<Erp>, bool);
 impl account::Store<Erp> for Failing {
     type Error = &'static str;
 
-    fn write(&mut self, changes: &account::Changes<'_, Erp>) -> Result<Found, Self::Error> {
+    fn write(
+        &mut self,
+        changes: &account::Changes<'_, Erp>,
+    ) -> Result<Found, Self::Error> {
         if self.1 {
             return Err("no connection");
         }
@@ -337,30 +446,48 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, true);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
-    let answers = account::Answers { state: Some(Answer::new(Choice::Side(0), decision())), ..Default::default() };
-    let refused = plan.apply(answers, &mut in_crm, &mut in_erp, &mut in_billing).expect_err("no connection");
+    let answers = account::Answers {
+        state: Some(Answer::new(Choice::Side(0), decision())),
+        ..Default::default()
+    };
+    let refused = plan
+        .apply(answers, &mut in_crm, &mut in_erp, &mut in_billing)
+        .expect_err("no connection");
     assert_eq!(
         refused.to_string(),
         r#"a plan wants every system to take its changes, and "erp" did not: no connection; plan again"#
     );
-    assert_eq!((in_crm.limit, in_erp.0.limit), (Slot::Value(2), Slot::Value(1)), "what was written stays");
+    assert_eq!(
+        (in_crm.limit, in_erp.0.limit),
+        (Slot::Value(2), Slot::Value(1)),
+        "what was written stays"
+    );
 
     in_erp.1 = false;
     let seen = copy(&(in_crm, in_erp.0, in_billing));
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, false);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
-    let carried = plan.apply(refused.into_value(), &mut in_crm, &mut in_erp, &mut in_billing).expect("it is back");
+    let carried = plan
+        .apply(refused.into_value(), &mut in_crm, &mut in_erp, &mut in_billing)
+        .expect("it is back");
     assert_eq!((in_erp.0.limit, in_erp.0.state), (Slot::Value(2), Slot::Value(4)));
-    assert_eq!((carried.agreed.limit, carried.agreed.state), (Base::Known(Some(2)), Base::Known(Some(4))));
+    assert_eq!(
+        (carried.agreed.limit, carried.agreed.state),
+        (Base::Known(Some(2)), Base::Known(Some(4)))
+    );
 }
 
 #[test]
 fn a_shared_field_can_declare_what_is_made_of_two_edits() {
-    let labels = |labels: &[&'static str]| Slot::Value(labels.iter().copied().collect::<Labels>());
+    let labels =
+        |labels: &[&'static str]| Slot::Value(labels.iter().copied().collect::<Labels>());
     let mut seen = nothing_read();
     say!(seen, labels: labels(&["a", "b"]), labels(&["a", "c"]), labels(&["a"]));
-    let agreed = account::Agreed { labels: Base::Known(Some(Labels::from(["a"]))), ..Default::default() };
+    let agreed = account::Agreed {
+        labels: Base::Known(Some(Labels::from(["a"]))),
+        ..Default::default()
+    };
     let union = |_: &Base<Labels>, edits: &[Option<&Labels>]| {
         Some(Some(edits.iter().copied().flatten().flatten().copied().collect()))
     };
@@ -371,11 +498,21 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
     assert_eq!(plan().labels.verdict(), Verdict::Merge);
     assert_eq!(plan().next().labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
     let mut now = copy(&seen);
-    let carried = plan().apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2).expect("in memory");
-    assert_eq!([&now.0.labels, &now.1.labels, &now.2.labels], [&labels(&["a", "b", "c"]); 3]);
+    let carried = plan()
+        .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
+        .expect("in memory");
+    assert_eq!(
+        [&now.0.labels, &now.1.labels, &now.2.labels],
+        [&labels(&["a", "b", "c"]); 3]
+    );
     assert_eq!(carried.agreed.labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
-    let kept = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed).labels.merge(|_, _| Some(None));
-    assert!(matches!(kept.verdict(), Verdict::Agreed(_)), "where there is no conflict, nothing is merged");
+    let kept = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed)
+        .labels
+        .merge(|_, _| Some(None));
+    assert!(
+        matches!(kept.verdict(), Verdict::Agreed(_)),
+        "where there is no conflict, nothing is merged"
+    );
 }
 
 #[test]
@@ -389,24 +526,40 @@ fn debug_shows_no_value() {
         ..Default::default()
     };
     let changes = plan.changes(&erp(), &answers).expect("it is asked");
-    assert_eq!(changes.name.as_ref().and_then(|write| write.value).map(String::as_str), Some("secret"));
+    assert_eq!(
+        changes.name.as_ref().and_then(|write| write.value).map(String::as_str),
+        Some("secret")
+    );
     let shown = format!("{:?} {plan:?} {changes:?} {answers:?}", seen.0);
-    assert!(shown.contains("Ask(Proposal)") && !shown.contains("secret") && !shown.contains("hidden"), "{shown}");
+    assert!(
+        shown.contains("Ask(Proposal)")
+            && !shown.contains("secret")
+            && !shown.contains("hidden"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn a_contract_of_one_word_is_the_same_as_one_that_says_it_for_each_field() {
     let builder = || Contract::builder("contact").system("crm").system("erp");
     let owned = |builder: integration_automation_patterns::sync::contract::Builder| {
-        builder.field("email", integration_automation_patterns::sync::Authority::system("crm"))
+        builder.field(
+            "email",
+            integration_automation_patterns::sync::Authority::system("crm"),
+        )
     };
-    let all = owned(builder().others(Others::Queue)).build().expect("sound");
-    let each = owned(builder()).others_for("email", Others::Queue).build().expect("sound");
+    let all =
+        owned(builder().non_owner_edits(NonOwnerEdits::Queue)).build().expect("sound");
+    let each = owned(builder())
+        .non_owner_edits_for("email", NonOwnerEdits::Queue)
+        .build()
+        .expect("sound");
     assert_eq!(all, each);
     assert_ne!(all, owned(builder()).build().expect("sound"));
 }
 
-/// Law 23, the answer: a deletion that is asked about follows a person's decision, and no other way.
+/// Law 23, the answer: a deletion that is asked about follows a person's decision, and no
+/// other way.
 #[test]
 fn what_becomes_of_a_record_is_settled_by_an_answer() {
     let all = [
@@ -417,19 +570,25 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
         Existence::Detach,
         Existence::Ask,
     ];
-    for (asked, chosen) in all.iter().flat_map(|asked| all.iter().map(move |chosen| (*asked, *chosen))) {
+    for (asked, chosen) in
+        all.iter().flat_map(|asked| all.iter().map(move |chosen| (*asked, *chosen)))
+    {
         let settled = asked.settle(chosen, decision());
-        let can_be_done = matches!(chosen, Existence::Create | Existence::Delete | Existence::Detach);
+        let can_be_done =
+            matches!(chosen, Existence::Create | Existence::Delete | Existence::Detach);
         match settled {
             Ok(settled) => {
                 assert!(asked == Existence::Ask && can_be_done, "{asked:?} {chosen:?}");
-                assert_eq!((settled.outcome(), settled.decision()), (chosen, &decision()));
+                assert_eq!(
+                    (settled.outcome(), settled.decision()),
+                    (chosen, &decision())
+                );
             }
             Err(refused) => {
                 let cause = if asked == Existence::Ask {
-                    NotSettledRecord::NothingToDo { chosen }
+                    RecordAnswerError::NothingToDo { chosen }
                 } else {
-                    NotSettledRecord::NothingAsked
+                    RecordAnswerError::NothingAsked
                 };
                 assert!(asked != Existence::Ask || !can_be_done, "{asked:?} {chosen:?}");
                 assert_eq!(refused.cause(), &cause);
@@ -437,9 +596,15 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
             }
         }
     }
-    let row = Review::<String>::deletion("A-1", [("crm", false), ("erp", true), ("billing", true)]);
+    let row = Review::<String>::deletion(
+        "A-1",
+        [("crm", false), ("erp", true), ("billing", true)],
+    );
     assert_eq!(
-        row.sides.iter().map(|side| (side.place, side.system.as_str())).collect::<Vec<_>>(),
+        row.sides
+            .iter()
+            .map(|side| (side.place, side.system.as_str()))
+            .collect::<Vec<_>>(),
         [(1, "erp"), (2, "billing")]
     );
 }

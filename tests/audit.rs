@@ -1,4 +1,5 @@
-//! The audit line, value by value: what stands bare, what is quoted and how, and where a damaged line goes wrong.
+//! The audit line, value by value: what stands bare, what is quoted and how, and where a
+//! damaged line goes wrong.
 
 use std::borrow::Cow;
 
@@ -29,9 +30,22 @@ fn an_ordinary_line_is_these_bytes() {
 
 #[test]
 fn what_cannot_be_mistaken_stands_bare() {
-    for value in ["crm", "café", "企業", "🚀-1", "a\\b", "it's", "`tick`", "a/b:c;d,e", "[INTEGRATION_EVENT]", "none"]
-    {
-        assert!(line(value, None).contains(&format!(" source={value} status=")), "{value}");
+    for value in [
+        "crm",
+        "café",
+        "企業",
+        "🚀-1",
+        "a\\b",
+        "it's",
+        "`tick`",
+        "a/b:c;d,e",
+        "[INTEGRATION_EVENT]",
+        "none",
+    ] {
+        assert!(
+            line(value, None).contains(&format!(" source={value} status=")),
+            "{value}"
+        );
     }
 }
 
@@ -56,8 +70,14 @@ fn what_breaks_or_forges_a_line_is_quoted() {
         ("a\u{200b}b", r#""a\u{200b}b""#),
     ] {
         let line = line(value, None);
-        assert!(line.contains(&format!(" source={written} status=")), "{value:?}: {line}");
-        assert_eq!(AuditLine::parse(&line).map(|parsed| parsed.source_system), Ok(value.into()));
+        assert!(
+            line.contains(&format!(" source={written} status=")),
+            "{value:?}: {line}"
+        );
+        assert_eq!(
+            AuditLine::parse(&line).map(|parsed| parsed.source_system),
+            Ok(value.into())
+        );
     }
 }
 
@@ -85,7 +105,10 @@ fn what_is_shown_as_nothing_is_escaped() {
     ];
     for c in ranges.into_iter().flat_map(|(first, last)| first..=last) {
         let line = line(&format!("crm{c}"), None);
-        assert!(line.contains(&format!("source=\"crm\\u{{{:x}}}\" ", u32::from(c))), "{line}");
+        assert!(
+            line.contains(&format!("source=\"crm\\u{{{:x}}}\" ", u32::from(c))),
+            "{line}"
+        );
     }
 }
 
@@ -111,7 +134,9 @@ fn a_value_is_quoted_only_where_it_must_be() {
 fn no_correlation_and_the_correlation_none_are_two_things() {
     assert!(line("crm", None).contains(" correlation=none "));
     assert!(line("crm", Some("none")).contains(r#" correlation="none" "#));
-    let correlation = |line: &str| AuditLine::parse(line).map(|parsed| parsed.correlation_id.map(Cow::into_owned));
+    let correlation = |line: &str| {
+        AuditLine::parse(line).map(|parsed| parsed.correlation_id.map(Cow::into_owned))
+    };
     assert_eq!(correlation(&line("crm", None)), Ok(None));
     assert_eq!(correlation(&line("crm", Some("none"))), Ok(Some("none".to_owned())));
 }
@@ -123,10 +148,23 @@ fn a_damaged_line_is_refused_where_it_goes_wrong() {
         let damaged = good.replacen(from, to, 1);
         assert_ne!(damaged, good);
         let error = AuditLine::parse(&damaged).expect_err("damaged");
-        (damaged.get(error.at()..).unwrap_or_default().chars().take(6).collect::<String>(), error.to_string())
+        (
+            damaged
+                .get(error.at()..)
+                .unwrap_or_default()
+                .chars()
+                .take(6)
+                .collect::<String>(),
+            error.to_string(),
+        )
     };
     for (from, to, place, wanted) in [
-        ("[INTEGRATION_EVENT]", "[integration_event]", "[integ", "\"[INTEGRATION_EVENT]\""),
+        (
+            "[INTEGRATION_EVENT]",
+            "[integration_event]",
+            "[integ",
+            "\"[INTEGRATION_EVENT]\"",
+        ),
         ("evt-001", "", " type=", "a value"),
         ("evt-001", "\"\"", "\"\" typ", "an event id"),
         (" source=crm", "", " statu", "\" source=\""),
@@ -150,7 +188,8 @@ fn a_damaged_line_is_refused_where_it_goes_wrong() {
 
 #[test]
 fn a_time_with_another_offset_is_the_same_instant() {
-    let original = line("crm", None).replace("08:00:00.000007+00:00", "13:30:00.000007+05:30");
+    let original =
+        line("crm", None).replace("08:00:00.000007+00:00", "13:30:00.000007+05:30");
     let parsed = AuditLine::parse(&original).expect("as the original writes it");
     assert_eq!(parsed.to_string(), line("crm", None));
 }

@@ -1,4 +1,5 @@
-//! The audit trail: one record for each step, which reads back, replays, and is never in the way of delivery.
+//! The audit trail: one record for each step, which reads back, replays, and is never in
+//! the way of delivery.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail, Lines};
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{
-    AnyEnvelope, AuditLine, Decision, DeliveryStatus, Envelope, FailureClass, Untyped,
+    AnyEnvelope, AuditLine, Decision, DeliveryStatus, Envelope, FailureClass, RawEvent,
 };
 use proptest::prelude::*;
 use support::{Deed, perform};
@@ -20,8 +21,9 @@ fn start() -> DateTime<Utc> {
 }
 
 fn event(source: &str) -> Envelope<Pending> {
-    let payload = Untyped::new("crm.lead.created", br#"{"secret":"s3cr3t"}"#);
-    let builder = Envelope::builder(source.to_owned(), payload).id("evt-001".parse().expect("not empty"));
+    let payload = RawEvent::new("crm.lead.created", br#"{"secret":"s3cr3t"}"#);
+    let builder = Envelope::builder(source.to_owned(), payload)
+        .id("evt-001".parse().expect("not empty"));
     builder.tag("token", "s3cr3t").build_at(start()).expect("well formed")
 }
 
@@ -64,11 +66,22 @@ fn action(deed: &Deed) -> Action {
     }
 }
 
-/// The event once more, from nothing but the record of its creation and those of each step.
+/// The event once more, from nothing but the record of its creation and those of each
+/// step.
 fn replayed(trail: &[AuditRecord]) -> AnyEnvelope {
     let deed = |record: &AuditRecord| {
-        let reason = || record.failure.as_ref().map_or(String::new(), |failure| failure.reason.clone());
-        let decided = || record.decision.as_ref().map_or(String::new(), |decision| decision.reason().to_owned());
+        let reason = || {
+            record
+                .failure
+                .as_ref()
+                .map_or(String::new(), |failure| failure.reason.clone())
+        };
+        let decided = || {
+            record
+                .decision
+                .as_ref()
+                .map_or(String::new(), |decision| decision.reason().to_owned())
+        };
         match record.action {
             Action::Dispatch => Deed::Dispatch,
             Action::Acknowledge => Deed::Acknowledge,
@@ -82,14 +95,16 @@ fn replayed(trail: &[AuditRecord]) -> AnyEnvelope {
         }
     };
     let source = trail.first().map_or("crm", |record| &record.source_system);
-    trail.iter().fold(event(source).into(), |event, record| perform(event, &deed(record), record.at))
+    trail.iter().fold(event(source).into(), |event, record| {
+        perform(event, &deed(record), record.at)
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-    /// Protects whoever must answer for an event: no step without a record, no record without a step, and enough in them
-    /// to come to the same end.
+    /// Protects whoever must answer for an event: no step without a record, no record
+    /// without a step, and enough in them to come to the same end.
     #[test]
     fn every_step_yields_one_record_and_the_trail_replays_to_the_final_status(
         source in "(?s)[a-z]{1,4}|.{1,4}",
@@ -122,7 +137,8 @@ proptest! {
         }
     }
 
-    /// Protects the parser from whatever stands in a log: near a good line, every cut and every change of a character.
+    /// Protects the parser from whatever stands in a log: near a good line, every cut and
+    /// every change of a character.
     #[test]
     fn a_damaged_line_is_refused_or_reads_as_it_stands(at in any::<prop::sample::Index>(), c in any::<char>()) {
         let line = failed().to_string();
@@ -138,8 +154,10 @@ proptest! {
 
 fn failed() -> AuditRecord {
     let dead = event("crm").dispatch().reject_at("unknown \"schema\" 9", start());
-    let decision = Decision::new_at("on-call", "a test record", start()).expect("not blank");
-    let record = AuditRecord::of("relay-1", Action::Reject, &dead, dead.status(), start());
+    let decision =
+        Decision::new_at("on-call", "a test record", start()).expect("not blank");
+    let record =
+        AuditRecord::of("relay-1", Action::Reject, &dead, dead.status(), start());
     AuditRecord { decision: Some(decision), ..record }
 }
 
@@ -153,7 +171,10 @@ fn a_line_is_these_bytes() {
          decided_by=on-call decision_reason=\"a test record\" decided_at=2026-01-05T08:00:00.123456+00:00 \
          at=2026-01-05T08:00:00.123456+00:00"
     );
-    assert!(AuditLine::parse(&failed().to_string()).is_err(), "a record is more than an audit line");
+    assert!(
+        AuditLine::parse(&failed().to_string()).is_err(),
+        "a record is more than an audit line"
+    );
     let blank = failed().to_string().replace("decided_by=on-call", "decided_by=\" \"");
     let error = AuditRecord::parse(&blank).expect_err("a decision without a name");
     assert!(error.to_string().contains("a decision with a name"), "{error}");
@@ -165,17 +186,23 @@ fn every_action_reads_back_and_no_other_word_does() {
         assert_eq!(action.to_string().parse(), Ok(action));
     }
     let error = "send".parse::<Action>().expect_err("no action").to_string();
-    assert!(error.starts_with("no action is called \"send\": wanted one of create, dispatch,"), "{error}");
+    assert!(
+        error
+            .starts_with("no action is called \"send\": wanted one of create, dispatch,"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_failure_and_a_decision_stand_only_where_the_change_is_about_them() {
     let (records, trail) = kept();
     let dead = event("crm").dispatch().reject_at("no such account", start());
-    let decision = Decision::new_at("on-call", "it exists now", start()).expect("not blank");
+    let decision =
+        Decision::new_at("on-call", "it exists now", start()).expect("not blank");
     let again = trail.step(dead, |dead| dead.redrive(decision));
     let sent = trail.step(again, Envelope::dispatch);
-    let answer = Decision::new_at("on-call", "keep the CRM's", start()).expect("not blank");
+    let answer =
+        Decision::new_at("on-call", "keep the CRM's", start()).expect("not blank");
     trail.record_decision(&sent, sent.status(), &answer);
     trail.record(Action::Expire, &sent, sent.status(), start());
     let records = records.lock().expect("nobody panicked");
@@ -196,9 +223,14 @@ fn a_failure_and_a_decision_stand_only_where_the_change_is_about_them() {
 
 #[test]
 fn a_broken_observer_is_reported_once_and_never_in_the_way() {
-    let panics = |_: &AuditRecord| -> Result<(), Box<dyn Error + Send + Sync>> { panic!("no disk") };
-    let fails = |_: &AuditRecord| -> Result<(), Box<dyn Error + Send + Sync>> { Err("no disk".into()) };
-    let observers: [Arc<dyn integration_automation_patterns::audit::Observer>; 2] = [Arc::new(panics), Arc::new(fails)];
+    let panics = |_: &AuditRecord| -> Result<(), Box<dyn Error + Send + Sync>> {
+        panic!("no disk")
+    };
+    let fails = |_: &AuditRecord| -> Result<(), Box<dyn Error + Send + Sync>> {
+        Err("no disk".into())
+    };
+    let observers: [Arc<dyn integration_automation_patterns::audit::Observer>; 2] =
+        [Arc::new(panics), Arc::new(fails)];
     for observer in observers {
         let reports = Arc::new(AtomicU32::new(0));
         let counted = reports.clone();
@@ -207,9 +239,13 @@ fn a_broken_observer_is_reported_once_and_never_in_the_way() {
             panic!("and nobody to tell");
         });
         let twin = trail.clone();
-        let done = twin.step(trail.step(event("crm"), Envelope::dispatch), Envelope::process);
+        let done =
+            twin.step(trail.step(event("crm"), Envelope::dispatch), Envelope::process);
         assert_eq!(done.status(), DeliveryStatus::Processed);
-        assert_eq!((reports.load(Ordering::Relaxed), trail.lost(), twin.lost()), (1, 2, 2));
+        assert_eq!(
+            (reports.load(Ordering::Relaxed), trail.lost(), twin.lost()),
+            (1, 2, 2)
+        );
     }
 }
 
@@ -219,7 +255,11 @@ fn lines_of_many_threads_do_not_mix() {
     let trail = AuditTrail::new("relay-1", log.clone());
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..50).for_each(|_| drop(trail.step(event("crm"), |event| event.skip("duplicate")))));
+            scope.spawn(|| {
+                (0..50).for_each(|_| {
+                    drop(trail.step(event("crm"), |event| event.skip("duplicate")))
+                })
+            });
         }
     });
     drop(trail);
@@ -232,8 +272,15 @@ fn lines_of_many_threads_do_not_mix() {
 fn a_change_without_an_envelope_is_told_under_the_programs_name() {
     let (records, trail) = kept();
     let arrived = event("crm");
-    let again =
-        |system: &str| AuditRecord::of(system, Action::Duplicate, &arrived, DeliveryStatus::Acknowledged, start());
+    let again = |system: &str| {
+        AuditRecord::of(
+            system,
+            Action::Duplicate,
+            &arrived,
+            DeliveryStatus::Acknowledged,
+            start(),
+        )
+    };
     trail.record_with(again);
     AuditTrail::silent().record_with(|_| panic!("nobody is told"));
     let records = records.lock().expect("nobody panicked");

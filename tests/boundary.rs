@@ -1,17 +1,19 @@
-//! The declared boundary and the contract at run time are one: the same plans, the same questions, the same words.
+//! The declared boundary and the contract at run time are one: the same plans, the same
+//! questions, the same words.
 
 use std::time::Duration;
 
 use chrono::DateTime;
-use integration_automation_patterns::sync::review::NotSettled;
+use integration_automation_patterns::sync::review::AnswerError;
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Capability, Choice, Contract, FieldPlan, Others, Question, Rule, Slot, Stamp, System,
-    Verdict,
+    Answer, Authority, Base, Capability, Choice, Contract, FieldPlan, NonOwnerEdits,
+    Question, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 use proptest::prelude::*;
 
-/// Three systems, the markers of different kinds of type: how a marker is written makes no difference.
+/// Three systems, the markers of different kinds of type: how a marker is written makes
+/// no difference.
 mod systems {
     use super::{Capability, System};
 
@@ -90,13 +92,21 @@ fn text(text: &str) -> Slot<String> {
 #[test]
 fn a_declaration_is_its_contract() {
     let contract = contact::contract().expect("sound");
-    let builder = Contract::builder("contact").system("crm").system("erp").field("email", Authority::system("crm"));
-    let builder = builder.field("address", Authority::system("erp")).field("nickname", Authority::Shared);
+    let builder = Contract::builder("contact")
+        .system("crm")
+        .system("erp")
+        .field("email", Authority::system("crm"));
+    let builder = builder
+        .field("address", Authority::system("erp"))
+        .field("nickname", Authority::Shared);
     let builder = builder.field("status", Authority::Manual).excluded("internal_notes");
     assert_eq!(contract, builder.build().expect("sound"));
     let fields = account::contract().expect("sound");
     assert!(fields.is_synced("type"), "a field is called what it is called");
-    assert_eq!((contact::SYSTEMS, account::SYSTEMS), (&["crm", "erp"][..], &["crm", "erp", "billing"][..]));
+    assert_eq!(
+        (contact::SYSTEMS, account::SYSTEMS),
+        (&["crm", "erp"][..], &["crm", "erp", "billing"][..])
+    );
 }
 
 #[test]
@@ -105,7 +115,11 @@ fn edits_reach_the_snapshot_of_their_system() {
     let address = Address { street: "1 Main St".to_owned(), city: "Lansing".to_owned() };
     of_erp.edit(contact::edit(&systems::erp()).address(address.clone()).nickname("Al"));
     assert_eq!((&of_erp.address, &of_erp.nickname), (&Slot::Value(address), &text("Al")));
-    assert_eq!((&of_erp.email, of_erp.status), (&Slot::Unread, Slot::Unread), "what was not edited is as it was");
+    assert_eq!(
+        (&of_erp.email, of_erp.status),
+        (&Slot::Unread, Slot::Unread),
+        "what was not edited is as it was"
+    );
 }
 
 #[test]
@@ -119,20 +133,30 @@ fn a_person_settles_what_is_manual_with_a_name_and_a_reason() {
 
 #[test]
 fn a_plan_has_the_shape_of_its_authorities() {
-    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    let (mut of_crm, mut of_erp) =
+        (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
     of_crm.email = text("new@x.org");
     of_erp.email = text("typo@x.org");
     of_crm.nickname = text("Al");
     of_erp.nickname = text("Alan");
     of_crm.status = Slot::Value(1);
     of_erp.status = Slot::Empty;
-    let agreed = contact::Agreed { email: Base::Known(Some("old@x.org".to_owned())), ..Default::default() };
+    let agreed = contact::Agreed {
+        email: Base::Known(Some("old@x.org".to_owned())),
+        ..Default::default()
+    };
     let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
 
     let writes = plan.email.writes().collect::<Vec<_>>();
-    assert_eq!(writes.iter().map(|write| contact::SYSTEMS[write.to]).collect::<Vec<_>>(), ["erp"]);
+    assert_eq!(
+        writes.iter().map(|write| contact::SYSTEMS[write.to]).collect::<Vec<_>>(),
+        ["erp"]
+    );
     assert_eq!(writes[0].lost(), Some(Some(&"typo@x.org".to_owned())));
-    assert_eq!((plan.nickname.question(), plan.nickname.writes().count()), (Some(Question::Conflict), 0));
+    assert_eq!(
+        (plan.nickname.question(), plan.nickname.writes().count()),
+        (Some(Question::Conflict), 0)
+    );
     assert_eq!(plan.status.question(), Some(Question::Manual));
     assert_eq!(plan.status.sides().collect::<Vec<_>>(), [(0, Some(&1)), (1, None)]);
     assert_eq!(plan.address.verdict(), Verdict::Unread);
@@ -143,7 +167,8 @@ fn a_plan_has_the_shape_of_its_authorities() {
 
 #[test]
 fn an_answer_permits_the_writes_that_no_program_may_make() {
-    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    let (mut of_crm, mut of_erp) =
+        (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
     (of_crm.status, of_erp.status) = (Slot::Value(1), Slot::Value(2));
     of_crm.email = Slot::Empty;
     of_erp.email = text("kept@x.org");
@@ -155,52 +180,101 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
         Answer::new(choice, decision.clone())
     }
 
-    let settled = plan.status.settle(answer(Choice::Other(Some(3)), &decision)).expect("it was asked");
-    let found =
-        settled.writes().map(|write| (write.to, write.value.copied(), write.expects.copied(), write.lost().is_some()));
-    assert_eq!(found.collect::<Vec<_>>(), [(0, Some(3), Some(1), false), (1, Some(3), Some(2), true)]);
-    assert_eq!((settled.next_base(), settled.decision()), (Base::Known(Some(3)), &decision));
-    let kept = plan.status.settle(answer(Choice::Side(0), &decision)).expect("it was asked");
+    let settled = plan
+        .status
+        .settle(answer(Choice::Other(Some(3)), &decision))
+        .expect("it was asked");
+    let found = settled.writes().map(|write| {
+        (write.to, write.value.copied(), write.expects.copied(), write.lost().is_some())
+    });
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [(0, Some(3), Some(1), false), (1, Some(3), Some(2), true)]
+    );
+    assert_eq!(
+        (settled.next_base(), settled.decision()),
+        (Base::Known(Some(3)), &decision)
+    );
+    let kept =
+        plan.status.settle(answer(Choice::Side(0), &decision)).expect("it was asked");
     assert_eq!(kept.writes().map(|write| write.to).collect::<Vec<_>>(), [1]);
 
-    let filled = plan.email.settle(answer(Choice::Side(1), &decision)).expect("the owner is blank");
-    assert_eq!(filled.writes().map(|write| write.to).collect::<Vec<_>>(), [0], "a person may fill the owner's field");
-    let cleared = plan.email.settle(answer(Choice::Other(None), &decision)).expect("the owner is blank");
-    assert_eq!(cleared.writes().map(|write| (write.to, write.value)).collect::<Vec<_>>(), [(1, None)]);
+    let filled = plan
+        .email
+        .settle(answer(Choice::Side(1), &decision))
+        .expect("the owner is blank");
+    assert_eq!(
+        filled.writes().map(|write| write.to).collect::<Vec<_>>(),
+        [0],
+        "a person may fill the owner's field"
+    );
+    let cleared = plan
+        .email
+        .settle(answer(Choice::Other(None), &decision))
+        .expect("the owner is blank");
+    assert_eq!(
+        cleared.writes().map(|write| (write.to, write.value)).collect::<Vec<_>>(),
+        [(1, None)]
+    );
 
-    let refused = plan.nickname.settle(answer(Choice::Side(0), &decision)).expect_err("nothing was asked");
-    assert_eq!(refused.to_string(), "an answer wants a question, and this plan asks nothing");
+    let refused = plan
+        .nickname
+        .settle(answer(Choice::Side(0), &decision))
+        .expect_err("nothing was asked");
+    assert_eq!(
+        refused.to_string(),
+        "an answer wants a question, and this plan asks nothing"
+    );
     assert_eq!(refused.into_value(), answer(Choice::Side(0), &decision));
-    let refused = plan.status.settle(answer(Choice::Side(2), &decision)).expect_err("there is no such system");
-    assert_eq!(*refused.cause(), NotSettled::SaysNothing { place: 2 });
+    let refused = plan
+        .status
+        .settle(answer(Choice::Side(2), &decision))
+        .expect_err("there is no such system");
+    assert_eq!(*refused.cause(), AnswerError::SaysNothing { place: 2 });
 }
 
 #[test]
 fn a_shared_field_can_declare_who_is_preferred() {
-    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    let (mut of_crm, mut of_erp) =
+        (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
     (of_crm.nickname, of_erp.nickname) = (Slot::Empty, text("Alan"));
-    let agreed = contact::Agreed { nickname: Base::Known(Some("Al".to_owned())), ..Default::default() };
+    let agreed = contact::Agreed {
+        nickname: Base::Known(Some("Al".to_owned())),
+        ..Default::default()
+    };
     let plan = || contact::reconcile(&of_crm, &of_erp, &agreed).nickname;
     assert_eq!(plan().verdict(), Verdict::Ask(Question::Conflict));
     assert_eq!(plan().prefer(0).verdict(), Verdict::Write(0));
     assert_eq!(plan().prefer_unless_blank(0).verdict(), Verdict::Ask(Question::Conflict));
     assert_eq!(plan().prefer_unless_blank(1).writes().count(), 1);
-    let stamp = |seconds| Stamp::OfField(DateTime::from_timestamp(seconds, 0).expect("in 1970"));
-    let by_time = plan().prefer_last_writer(&[stamp(90), stamp(10)], Duration::from_secs(60));
+    let stamp =
+        |seconds| Stamp::OfField(DateTime::from_timestamp(seconds, 0).expect("in 1970"));
+    let by_time =
+        plan().prefer_last_writer(&[stamp(90), stamp(10)], Duration::from_secs(60));
     assert_eq!(by_time.verdict(), Verdict::Write(0));
-    assert_eq!(by_time.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(), [true]);
+    assert_eq!(
+        by_time.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(),
+        [true]
+    );
 }
 
 #[test]
 fn never_agreed_and_agreed_on_nothing_stay_apart() {
-    let (mut of_crm, mut of_erp) = (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    let (mut of_crm, mut of_erp) =
+        (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
     of_crm.email = Slot::Empty;
     of_erp.email = text("kept@x.org");
     let first = contact::Agreed::default();
-    assert_eq!(contact::reconcile(&of_crm, &of_erp, &first).email.question(), Some(Question::BlankOwner));
+    assert_eq!(
+        contact::reconcile(&of_crm, &of_erp, &first).email.question(),
+        Some(Question::BlankOwner)
+    );
     let agreed = contact::Agreed { email: Base::Known(None), ..Default::default() };
     let cleared = contact::reconcile(&of_crm, &of_erp, &agreed);
-    assert_eq!(cleared.email.writes().map(|write| write.value).collect::<Vec<_>>(), [None]);
+    assert_eq!(
+        cleared.email.writes().map(|write| write.value).collect::<Vec<_>>(),
+        [None]
+    );
 }
 
 fn slot() -> impl Strategy<Value = Slot<u8>> {
@@ -212,7 +286,8 @@ fn base() -> impl Strategy<Value = Base<u8>> {
 }
 
 proptest! {
-    /// Protects the declaration: whatever the systems say, each field is planned by its own rule and by nothing else.
+    /// Protects the declaration: whatever the systems say, each field is planned by its
+    /// own rule and by nothing else.
     #[test]
     fn each_field_is_planned_as_the_kernel_plans_it(
         said in prop::collection::vec(prop::array::uniform3(slot()), 5),
@@ -241,7 +316,7 @@ proptest! {
         let plan = account::reconcile(&snapshots.0, &snapshots.1, &snapshots.2, &common);
         let next = plan.next();
 
-        let rules = [Rule::Owner(0, Others::Reject), Rule::Owner(1, Others::Reject), Rule::Owner(2, Others::Reject), Rule::Shared, Rule::Manual];
+        let rules = [Rule::Owner(0, NonOwnerEdits::Reject), Rule::Owner(1, NonOwnerEdits::Reject), Rule::Owner(2, NonOwnerEdits::Reject), Rule::Shared, Rule::Manual];
         let listed = plan.verdicts().collect::<Vec<_>>();
         prop_assert_eq!(listed.len(), account::contract().expect("sound").synced_fields().count());
         let found = [plan.name.verdict(), plan.terms.verdict(), plan.dunning.verdict(), plan.segment.verdict(), plan.state.verdict()];

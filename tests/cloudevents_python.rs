@@ -1,7 +1,8 @@
-//! A peer that others wrote, the Python package `cloudevents`, reads what we write, and we read what it writes.
+//! A peer that others wrote, the Python package `cloudevents`, reads what we write, and
+//! we read what it writes.
 //!
-//! The package goes into an environment of its own below `target`, from PyPI, on the first run:
-//! `cargo test --all-features --test cloudevents_python -- --ignored`
+//! The package goes into an environment of its own below `target`, from PyPI, on the
+//! first run: `cargo test --all-features --test cloudevents_python -- --ignored`
 #![cfg(all(feature = "cloudevents", feature = "serde"))]
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat};
 use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use serde_json::{Value, json};
 
 const PACKAGE: &str = "cloudevents==2.2.0";
@@ -21,7 +22,11 @@ const PACKAGE: &str = "cloudevents==2.2.0";
 /// Runs a step of the preparation; what is missing is said in the failure.
 fn prepare(what: &str, command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert!(output.status.success(), "{what}:\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{what}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// A Python that has the package.
@@ -29,14 +34,22 @@ fn python() -> PathBuf {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cloudevents-python");
     let python = home.join("bin").join("python");
     let has = |python: &Path| {
-        let import = Command::new(python).args(["-c", "import cloudevents.core.bindings.rabbitmq"]).output();
+        let import = Command::new(python)
+            .args(["-c", "import cloudevents.core.bindings.rabbitmq"])
+            .output();
         import.is_ok_and(|output| output.status.success())
     };
     if !has(&python) {
         let venv = ["-m", "venv", "--clear"];
-        prepare("python3 with its module venv is missing", Command::new("python3").args(venv).arg(&home));
+        prepare(
+            "python3 with its module venv is missing",
+            Command::new("python3").args(venv).arg(&home),
+        );
         let install = ["-m", "pip", "install", "--quiet", PACKAGE];
-        prepare("the package cloudevents cannot be had from PyPI", Command::new(&python).args(install));
+        prepare(
+            "the package cloudevents cannot be had from PyPI",
+            Command::new(&python).args(install),
+        );
     }
     python
 }
@@ -44,17 +57,31 @@ fn python() -> PathBuf {
 /// Events that have everything that is hard to carry.
 fn events() -> Vec<CloudEvent> {
     let event = |id: &str, bytes: &[u8]| {
-        let payload = Untyped::new("crm.lead.created", bytes).with_schema_version("2.1");
-        Envelope::builder("crm", payload).id(id.parse().expect("not empty")).correlation_id("import 7 \"50%\" é😀")
+        let payload = RawEvent::new("crm.lead.created", bytes).with_schema_version("2.1");
+        Envelope::builder("crm", payload)
+            .id(id.parse().expect("not empty"))
+            .correlation_id("import 7 \"50%\" é😀")
     };
     let at = "2026-01-05T08:00:00.120Z".parse().expect("a time");
     let builders = [
-        event("evt-001", br#"{"lead": 7}"#).ordering_key("lead-7").tag("Line of business", "B2B & more"),
-        event("evt 2", "Hello, 🌎!".as_bytes()).tag("datacontenttype", "text/plain; charset=utf-8"),
-        event("3", b"\0\x01\xff").tag("datacontenttype", "image/png").tag("subject", "größe 5"),
-        event("4", b"").tag("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b9c7c989f97918e1-01"),
+        event("evt-001", br#"{"lead": 7}"#)
+            .ordering_key("lead-7")
+            .tag("Line of business", "B2B & more"),
+        event("evt 2", "Hello, 🌎!".as_bytes())
+            .tag("datacontenttype", "text/plain; charset=utf-8"),
+        event("3", b"\0\x01\xff")
+            .tag("datacontenttype", "image/png")
+            .tag("subject", "größe 5"),
+        event("4", b"").tag(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b9c7c989f97918e1-01",
+        ),
     ];
-    builders.map(|builder| CloudEvent::of(&builder.build_at(at).expect("well formed").dispatch())).into()
+    builders
+        .map(|builder| {
+            CloudEvent::of(&builder.build_at(at).expect("well formed").dispatch())
+        })
+        .into()
 }
 
 const BINDINGS: [(&str, Option<Binding>); 5] = [
@@ -66,8 +93,14 @@ const BINDINGS: [(&str, Option<Binding>); 5] = [
 ];
 
 fn message(name: &str, binding: Option<Binding>, event: &CloudEvent) -> Value {
-    let headers = binding.map(|binding| event.headers(binding).collect::<BTreeMap<_, _>>()).unwrap_or_default();
-    let body = if binding.is_some() { event.data().to_vec() } else { event.to_json().into_bytes() };
+    let headers = binding
+        .map(|binding| event.headers(binding).collect::<BTreeMap<_, _>>())
+        .unwrap_or_default();
+    let body = if binding.is_some() {
+        event.data().to_vec()
+    } else {
+        event.to_json().into_bytes()
+    };
     json!({
         "binding": name,
         "headers": headers,
@@ -81,7 +114,9 @@ fn canonical(name: &str, value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(millis) if name.ends_with("time") => {
-            let time = DateTime::from_timestamp_millis(millis.as_i64().expect("an integer")).expect("in the calendar");
+            let time =
+                DateTime::from_timestamp_millis(millis.as_i64().expect("an integer"))
+                    .expect("in the calendar");
             time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
         }
         other => other.to_string(),
@@ -90,10 +125,14 @@ fn canonical(name: &str, value: &Value) -> String {
 
 fn read(binding: Option<Binding>, theirs: &Value) -> CloudEvent {
     let body = STANDARD.decode(theirs["body"].as_str().expect("text")).expect("base64");
-    let Some(binding) = binding else { return CloudEvent::from_json(&body).expect("an event") };
+    let Some(binding) = binding else {
+        return CloudEvent::from_json(&body).expect("an event");
+    };
     let headers = theirs["headers"].as_object().expect("an object").iter();
     let headers = headers.map(|(name, value)| (name.clone(), canonical(name, value)));
-    let content_type = theirs["content_type"].as_str().map(|value| ("content-type".to_owned(), value.to_owned()));
+    let content_type = theirs["content_type"]
+        .as_str()
+        .map(|value| ("content-type".to_owned(), value.to_owned()));
     let headers = headers.chain(content_type).collect::<Vec<_>>();
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     CloudEvent::from_headers(binding, headers, body).expect("an event")
@@ -103,13 +142,17 @@ fn read(binding: Option<Binding>, theirs: &Value) -> CloudEvent {
 fn assert_same(event: &CloudEvent, other: &CloudEvent, context: &str) {
     let without_time = |event: &CloudEvent| {
         let attributes = event.attributes().filter(|(name, _)| *name != "time");
-        attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+        attributes
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(without_time(event), without_time(other), "{context}");
     assert_eq!(event.time(), other.time(), "{context}");
     match event.content_type() {
         Some("application/json") => {
-            let json = |event: &CloudEvent| serde_json::from_slice::<Value>(event.data()).expect("JSON");
+            let json = |event: &CloudEvent| {
+                serde_json::from_slice::<Value>(event.data()).expect("JSON")
+            };
             assert_eq!(json(event), json(other), "{context}");
         }
         _ => assert_eq!(event.data(), other.data(), "{context}"),
@@ -119,10 +162,12 @@ fn assert_same(event: &CloudEvent, other: &CloudEvent, context: &str) {
 #[test]
 #[ignore = "needs python3 with the cloudevents package"]
 fn the_python_package_reads_ours_and_we_read_its() {
-    let cases =
-        BINDINGS.iter().flat_map(|(name, binding)| events().into_iter().map(move |event| (*name, *binding, event)));
+    let cases = BINDINGS.iter().flat_map(|(name, binding)| {
+        events().into_iter().map(move |event| (*name, *binding, event))
+    });
     let cases = cases.collect::<Vec<_>>();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/cloudevents_peer.py");
+    let script =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/cloudevents_peer.py");
     let mut peer = Command::new(python())
         .arg(script)
         .stdin(Stdio::piped())
@@ -141,10 +186,18 @@ fn the_python_package_reads_ours_and_we_read_its() {
     for ((name, binding, event), answer) in cases.iter().zip(answers.lines()) {
         let theirs: Value = serde_json::from_str(answer).expect("JSON");
         let context = format!("{name}: {event:?}");
-        for (attribute, value) in event.attributes().filter(|(attribute, _)| *attribute != "time") {
-            assert_eq!(theirs["attributes"][attribute], json!(value), "{context}: {attribute}");
+        for (attribute, value) in
+            event.attributes().filter(|(attribute, _)| *attribute != "time")
+        {
+            assert_eq!(
+                theirs["attributes"][attribute],
+                json!(value),
+                "{context}: {attribute}"
+            );
         }
-        let time = theirs["attributes"]["time"].as_str().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+        let time = theirs["attributes"]["time"]
+            .as_str()
+            .and_then(|time| DateTime::parse_from_rfc3339(time).ok());
         assert_eq!(time.map(|time| time.to_utc()), event.time(), "{context}");
         assert_same(event, &read(*binding, &theirs), &context);
     }

@@ -1,4 +1,5 @@
-//! The example of the README's main command: every line is accounted for, whatever stands in the file.
+//! The example of the README's main command: every line is accounted for, whatever stands
+//! in the file.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,7 +20,10 @@ fn text(output: Output) -> String {
 
 /// The number behind a word of the closing table.
 fn count(report: &str, word: &str) -> usize {
-    let line = report.lines().rfind(|line| line.starts_with(&format!("{word} "))).expect("a row");
+    let line = report
+        .lines()
+        .rfind(|line| line.starts_with(&format!("{word} ")))
+        .expect("a row");
     line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
 }
 
@@ -29,11 +33,18 @@ fn every_event_of_the_sample_is_accounted_for_and_every_failure_has_its_reason()
     let lines = include_str!("../examples/data/events.jsonl").lines().count();
     assert_eq!(count(&report, "total"), lines);
     assert_eq!(count(&report, "missing"), 0);
-    assert_eq!(count(&report, "processed") + count(&report, "failed") + count(&report, "skipped"), lines);
+    assert_eq!(
+        count(&report, "processed")
+            + count(&report, "failed")
+            + count(&report, "skipped"),
+        lines
+    );
     for word in ["processed", "failed", "skipped"] {
         assert!(count(&report, word) > 0, "the sample has no {word} event");
     }
-    let reasons = report.lines().filter(|line| line.starts_with("  ") && line.contains(" failure: "));
+    let reasons = report
+        .lines()
+        .filter(|line| line.starts_with("  ") && line.contains(" failure: "));
     assert_eq!(reasons.count(), count(&report, "failed"));
     assert!(report.contains("status=retrying"), "no event was refused once");
     assert_eq!(report, text(deliver(&[])), "the simulation always behaves the same");
@@ -41,14 +52,22 @@ fn every_event_of_the_sample_is_accounted_for_and_every_failure_has_its_reason()
 
 #[test]
 fn a_bad_line_is_reported_with_its_number_and_does_not_stop_the_rest() {
-    let good = include_str!("../examples/data/events.jsonl").lines().next().expect("a line");
+    let good =
+        include_str!("../examples/data/events.jsonl").lines().next().expect("a line");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bad_lines.jsonl");
-    let bytes =
-        [b"{\n\n[1]\n{\"type\":\"a\"}\n\xff\n", good.as_bytes(), b"\r\n{\"source\":\"\",\"type\":\"t\"}"].concat();
+    let bytes = [
+        b"{\n\n[1]\n{\"type\":\"a\"}\n\xff\n",
+        good.as_bytes(),
+        b"\r\n{\"source\":\"\",\"type\":\"t\"}",
+    ]
+    .concat();
     std::fs::write(&file, bytes).expect("a writable folder");
     let report = text(deliver(&[file.to_str().expect("text")]));
     for line in [1, 3, 4, 5, 7] {
-        assert!(report.contains(&format!("  line {line}: ")), "line {line} is not reported:\n{report}");
+        assert!(
+            report.contains(&format!("  line {line}: ")),
+            "line {line} is not reported:\n{report}"
+        );
     }
     assert_eq!(count(&report, "unreadable"), 5);
     assert_eq!(count(&report, "total"), 6);

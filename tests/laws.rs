@@ -1,18 +1,22 @@
 //! What the reconcile kernel obeys, checked for every case that there is.
 //!
-//! The kernel only compares, so what it does for n systems is fixed by the equality pattern of n slots and a base. The
-//! cases below run through every pattern of n + 1 distinct values, for 2, 3 and 4 systems: a proof, not a sample.
+//! The kernel only compares, so what it does for n systems is fixed by the equality
+//! pattern of n slots and a base. The cases below run through every pattern of n + 1
+//! distinct values, for 2, 3 and 4 systems: a proof, not a sample.
 //!
-//! What the others may do with an owned field (`Others`) changes one thing: where it is `Queue`, an edit of theirs is asked
-//! about instead of overridden. Every law holds of such a field as it stands, but two, which hold with that question
-//! excepted: law 11 (it asks in one case more) and law 17 (an owner's cleared field clears its followers once the
-//! proposals are answered). A rejected edit is overridden like any other, because of law 1: systems that keep what was
-//! refused would never agree.
+//! What the others may do with an owned field (`NonOwnerEdits`) changes one thing: where
+//! it is `Queue`, an edit of theirs is asked about instead of overridden. Every law holds
+//! of such a field as it stands, but two, which hold with that question excepted: law 11
+//! (it asks in one case more) and law 17 (an owner's cleared field clears its followers
+//! once the proposals are answered). A rejected edit is overridden like any other,
+//! because of law 1: systems that keep what was refused would never agree.
 
 use std::time::Duration;
 
 use chrono::DateTime;
-use integration_automation_patterns::sync::{Applied, Base, FieldPlan, Others, Question, Rule, Slot, Stamp, Verdict};
+use integration_automation_patterns::sync::{
+    Applied, Base, FieldPlan, NonOwnerEdits, Question, Rule, Slot, Stamp, Verdict,
+};
 
 type State = Vec<Slot<u8>>;
 
@@ -64,7 +68,7 @@ fn apply(plan: &Plan, state: &State, included: impl Fn(usize) -> bool) -> State 
 
 fn edited(slot: &Slot<u8>, base: &Base<u8>) -> bool {
     match (slot, base) {
-        (Slot::Unread | Slot::NotKept, _) | (Slot::Empty, Base::Never) => false,
+        (Slot::Unread | Slot::Unsupported, _) | (Slot::Empty, Base::Never) => false,
         (Slot::Value(_), Base::Never) => true,
         (Slot::Empty, Base::Known(agreed)) => agreed.is_some(),
         (Slot::Value(value), Base::Known(agreed)) => *agreed != Some(*value),
@@ -99,17 +103,20 @@ impl Case {
     }
 
     fn edits(&self) -> impl Iterator<Item = (usize, Option<u8>)> {
-        let edits = self.state.iter().enumerate().filter(|(_, slot)| edited(slot, &self.base));
-        edits.map(|(place, slot)| (place, slot.read().expect("an edit was read").copied()))
+        let edits =
+            self.state.iter().enumerate().filter(|(_, slot)| edited(slot, &self.base));
+        edits
+            .map(|(place, slot)| (place, slot.read().expect("an edit was read").copied()))
     }
 
     /// The same case with the systems in another order.
     fn permuted(&self, order: &[usize]) -> Self {
         let state = order.iter().map(|place| self.state[*place]).collect();
         let rule = match self.rule {
-            Rule::Owner(owner, others) => {
-                Rule::Owner(order.iter().position(|place| *place == owner).expect("a permutation"), others)
-            }
+            Rule::Owner(owner, others) => Rule::Owner(
+                order.iter().position(|place| *place == owner).expect("a permutation"),
+                others,
+            ),
             rule => rule,
         };
         Self::new(rule, state, self.base)
@@ -119,21 +126,44 @@ impl Case {
 /// Every case for so many systems.
 fn cases(systems: usize) -> impl Iterator<Item = Case> {
     let values = u8::try_from(systems).expect("few") + 1;
-    let slots = || [Slot::Unread, Slot::Empty].into_iter().chain((0..values).map(Slot::Value)).collect::<Vec<_>>();
-    let bases = [Base::Never, Base::Known(None)].into_iter().chain((0..values).map(|value| Base::Known(Some(value))));
+    let slots = || {
+        [Slot::Unread, Slot::Empty]
+            .into_iter()
+            .chain((0..values).map(Slot::Value))
+            .collect::<Vec<_>>()
+    };
+    let bases = [Base::Never, Base::Known(None)]
+        .into_iter()
+        .chain((0..values).map(|value| Base::Known(Some(value))));
     // To the kernel, `Reject` and `Overwrite` are one: see `others_is_one_of_three`.
-    let owner = |place| [Rule::Owner(place, Others::Reject), Rule::Owner(place, Others::Queue)];
-    let rules = (0..systems).flat_map(owner).chain([Rule::Shared, Rule::Manual]).collect::<Vec<_>>();
+    let owner = |place| {
+        [
+            Rule::Owner(place, NonOwnerEdits::Reject),
+            Rule::Owner(place, NonOwnerEdits::Queue),
+        ]
+    };
+    let rules = (0..systems)
+        .flat_map(owner)
+        .chain([Rule::Shared, Rule::Manual])
+        .collect::<Vec<_>>();
     let mut states = vec![State::new()];
     for _ in 0..systems {
-        let longer =
-            |state: &State| slots().into_iter().map(|slot| [state.as_slice(), &[slot]].concat()).collect::<Vec<_>>();
+        let longer = |state: &State| {
+            slots()
+                .into_iter()
+                .map(|slot| [state.as_slice(), &[slot]].concat())
+                .collect::<Vec<_>>()
+        };
         states = states.iter().flat_map(longer).collect();
     }
     let of_base = move |base: Base<u8>| {
         let rules = rules.clone();
-        let of_state =
-            move |state: State| rules.clone().into_iter().map(move |rule| Case::new(rule, state.clone(), base));
+        let of_state = move |state: State| {
+            rules
+                .clone()
+                .into_iter()
+                .map(move |rule| Case::new(rule, state.clone(), base))
+        };
         states.clone().into_iter().flat_map(of_state)
     };
     bases.flat_map(of_base)
@@ -145,7 +175,11 @@ fn law(holds: impl Fn(&Case) -> Option<bool>) {
         let mut spoken = 0;
         for case in cases(systems) {
             if let Some(holds) = holds(&case) {
-                assert!(holds, "{:?} {:?} {:?} -> {:?}", case.rule, case.state, case.base, case.plan);
+                assert!(
+                    holds,
+                    "{:?} {:?} {:?} -> {:?}",
+                    case.rule, case.state, case.base, case.plan
+                );
                 spoken += 1;
             }
         }
@@ -168,14 +202,22 @@ fn law_1_convergence() {
 fn law_2_idempotence() {
     law(|case| {
         let again = plan(case.rule, &case.applied(), &case.plan.next);
-        let same_question = !case.asks() || (again.verdict == case.plan.verdict && again.sides == case.plan.sides);
-        Some(again.writes.is_empty() && same_question && (case.asks() || !matches!(again.verdict, Verdict::Ask(_))))
+        let same_question = !case.asks()
+            || (again.verdict == case.plan.verdict && again.sides == case.plan.sides);
+        Some(
+            again.writes.is_empty()
+                && same_question
+                && (case.asks() || !matches!(again.verdict, Verdict::Ask(_))),
+        )
     });
 }
 
 #[test]
 fn law_3_crash_safety() {
-    law(|case| (!case.plan.writes.is_empty()).then(|| plan(case.rule, &case.applied(), &case.base).writes.is_empty()));
+    law(|case| {
+        (!case.plan.writes.is_empty())
+            .then(|| plan(case.rule, &case.applied(), &case.base).writes.is_empty())
+    });
 }
 
 #[test]
@@ -185,7 +227,13 @@ fn law_4_resumability() {
         let resumed = |subset: u32| {
             let done = |place: usize| subset & (1 << place) != 0;
             let rest = plan(case.rule, &apply(&case.plan, &case.state, done), &case.base);
-            let left = case.plan.writes.iter().filter(|write| !done(write.to)).cloned().collect::<Vec<_>>();
+            let left = case
+                .plan
+                .writes
+                .iter()
+                .filter(|write| !done(write.to))
+                .cloned()
+                .collect::<Vec<_>>();
             rest.writes == left && rest.outcome == case.plan.outcome
         };
         (!case.plan.writes.is_empty()).then(|| subsets.into_iter().all(resumed))
@@ -197,7 +245,12 @@ fn law_5_authority() {
     law(|case| match case.rule {
         Rule::Owner(owner, _) if !case.plan.writes.is_empty() => {
             let of_the_owner = case.state[owner].read().map(Option::<&u8>::copied);
-            Some(case.plan.writes.iter().all(|write| write.to != owner && Some(write.value) == of_the_owner))
+            Some(
+                case.plan
+                    .writes
+                    .iter()
+                    .all(|write| write.to != owner && Some(write.value) == of_the_owner),
+            )
         }
         _ => None,
     });
@@ -208,7 +261,8 @@ fn law_6_manual() {
     law(|case| {
         let differ = case.plan.sides.windows(2).any(|pair| pair[0].1 != pair[1].1);
         let asked = case.plan.verdict == Verdict::Ask(Question::Manual);
-        (case.rule == Rule::Manual).then_some(case.plan.writes.is_empty() && asked == differ)
+        (case.rule == Rule::Manual)
+            .then_some(case.plan.writes.is_empty() && asked == differ)
     });
 }
 
@@ -216,7 +270,8 @@ fn law_6_manual() {
 fn law_7_no_invention() {
     law(|case| {
         let read = |value| case.plan.sides.iter().any(|(_, said)| *said == value);
-        (!case.plan.writes.is_empty()).then(|| case.plan.writes.iter().all(|write| read(write.value)))
+        (!case.plan.writes.is_empty())
+            .then(|| case.plan.writes.iter().all(|write| read(write.value)))
     });
 }
 
@@ -228,7 +283,8 @@ fn law_8_minimality() {
             let said = case.state[write.to].read().map(Option::<&u8>::copied);
             said.is_some() && said != Some(write.value)
         };
-        (!case.plan.writes.is_empty()).then(|| one_each && case.plan.writes.iter().all(needed))
+        (!case.plan.writes.is_empty())
+            .then(|| one_each && case.plan.writes.iter().all(needed))
     });
 }
 
@@ -249,7 +305,11 @@ fn law_10_conservation() {
     law(|case| {
         let after = case.applied();
         let kept = |(place, edit): (usize, Option<u8>)| {
-            let lost = case.plan.writes.iter().any(|write| write.to == place && write.lost == Some(edit));
+            let lost = case
+                .plan
+                .writes
+                .iter()
+                .any(|write| write.to == place && write.lost == Some(edit));
             case.plan.outcome == Some(edit) || lost || after[place] == case.state[place]
         };
         let asked = |edit| !case.asks() || case.plan.sides.contains(&edit);
@@ -261,12 +321,13 @@ fn law_10_conservation() {
 fn law_11_maximality() {
     law(|case| {
         let first = case.edits().next();
-        let edits_differ = case.edits().any(|(_, edit)| first.is_some_and(|(_, first)| first != edit));
+        let edits_differ =
+            case.edits().any(|(_, edit)| first.is_some_and(|(_, first)| first != edit));
         match case.rule {
             Rule::Shared => case.asks().then_some(edits_differ),
             Rule::Owner(owner, others) => case.asks().then(|| {
                 let blank = case.base == Base::Never && case.state[owner] == Slot::Empty;
-                blank || (others == Others::Queue && case.proposes(owner))
+                blank || (others == NonOwnerEdits::Queue && case.proposes(owner))
             }),
             Rule::Manual => None,
         }
@@ -277,7 +338,8 @@ fn law_11_maximality() {
 fn law_12_quiescence() {
     law(|case| {
         let unchanged = case.edits().next().is_none() && case.base != Base::Never;
-        let quiet = case.plan.writes.is_empty() && !case.asks() && case.plan.next == case.base;
+        let quiet =
+            case.plan.writes.is_empty() && !case.asks() && case.plan.next == case.base;
         unchanged.then_some(quiet)
     });
 }
@@ -286,12 +348,16 @@ fn law_12_quiescence() {
 fn law_13_symmetry() {
     law(|case| {
         let systems = case.state.len();
-        let mut orders =
-            (1..systems).map(|by| (0..systems).map(|place| (place + by) % systems).collect()).collect::<Vec<Vec<_>>>();
+        let mut orders = (1..systems)
+            .map(|by| (0..systems).map(|place| (place + by) % systems).collect())
+            .collect::<Vec<Vec<_>>>();
         orders.push([1, 0].into_iter().chain(2..systems).collect());
         let same = |order: &Vec<usize>| {
             let other = case.permuted(order).plan;
-            let renamed = other.writes.iter().map(|write| Written { to: order[write.to], ..write.clone() });
+            let renamed = other
+                .writes
+                .iter()
+                .map(|write| Written { to: order[write.to], ..write.clone() });
             let mut writes = renamed.collect::<Vec<_>>();
             writes.sort_by_key(|write| write.to);
             let kind = |verdict| match verdict {
@@ -300,7 +366,10 @@ fn law_13_symmetry() {
                 verdict => verdict,
             };
             let alike = kind(other.verdict) == kind(case.plan.verdict);
-            alike && writes == case.plan.writes && other.outcome == case.plan.outcome && other.next == case.plan.next
+            alike
+                && writes == case.plan.writes
+                && other.outcome == case.plan.outcome
+                && other.next == case.plan.next
         };
         Some(orders.iter().all(same))
     });
@@ -335,13 +404,17 @@ fn law_15_the_base_moves_only_to_what_all_hold() {
     law(|case| {
         let moved = case.plan.next != case.base;
         moved.then(|| {
-            case.applied().iter().filter_map(Slot::read).all(|said| Base::Known(said.copied()) == case.plan.next)
+            case.applied()
+                .iter()
+                .filter_map(Slot::read)
+                .all(|said| Base::Known(said.copied()) == case.plan.next)
         })
     });
 }
 
-/// Law 15 over two rounds: what a system holds that was not read in the first is neither taken for agreed nor, in the
-/// second, a reason to override an edit silently or to clear a value that was never agreed on.
+/// Law 15 over two rounds: what a system holds that was not read in the first is neither
+/// taken for agreed nor, in the second, a reason to override an edit silently or to clear
+/// a value that was never agreed on.
 #[test]
 fn law_15_what_was_not_read_is_not_agreed() {
     law(|case| {
@@ -351,16 +424,19 @@ fn law_15_what_was_not_read_is_not_agreed() {
             let mut state = case.applied();
             state[unread] = *hidden;
             let next = plan(case.rule, &state, &case.plan.next);
-            let honest = |write: &Written| write.lost.is_some() || !edited(&state[write.to], &case.base);
-            let clears = case.base == Base::Never && next.writes.iter().any(|write| write.value.is_none());
+            let honest = |write: &Written| {
+                write.lost.is_some() || !edited(&state[write.to], &case.base)
+            };
+            let clears = case.base == Base::Never
+                && next.writes.iter().any(|write| write.value.is_none());
             next.writes.iter().all(honest) && !clears
         };
         Some(case.plan.next == case.base && hidden.iter().all(holds))
     });
 }
 
-/// A write that was refused, because its target moved on, moves nothing: with the old base, the next plan knows both
-/// edits for what they are.
+/// A write that was refused, because its target moved on, moves nothing: with the old
+/// base, the next plan knows both edits for what they are.
 #[test]
 fn law_31_a_refused_write_is_planned_again() {
     law(|case| {
@@ -369,7 +445,10 @@ fn law_31_a_refused_write_is_planned_again() {
             let mut state = apply(&case.plan, &case.state, |to| to != refused.to);
             state[refused.to] = moved_on;
             let again = plan(case.rule, &state, &case.base);
-            again.writes.iter().all(|write| write.lost.is_some() == edited(&state[write.to], &case.base))
+            again
+                .writes
+                .iter()
+                .all(|write| write.lost.is_some() == edited(&state[write.to], &case.base))
         };
         Some([Slot::Empty, Slot::Value(0), Slot::Value(1)].into_iter().all(holds))
     });
@@ -382,7 +461,9 @@ fn law_16_a_first_synchronisation_writes_no_blank_over_a_value() {
         first.then(|| case.plan.writes.iter().all(|write| write.value.is_some()))
     });
     law(|case| match case.rule {
-        Rule::Owner(owner, _) if case.base == Base::Never && case.state[owner] == Slot::Empty => {
+        Rule::Owner(owner, _)
+            if case.base == Base::Never && case.state[owner] == Slot::Empty =>
+        {
             let others = case.plan.sides.iter().any(|(_, said)| said.is_some());
             Some((case.plan.verdict == Verdict::Ask(Question::BlankOwner)) == others)
         }
@@ -393,15 +474,26 @@ fn law_16_a_first_synchronisation_writes_no_blank_over_a_value() {
 #[test]
 fn law_17_once_there_is_a_base_clearing_is_an_edit() {
     law(|case| match (case.rule, case.base) {
-        (Rule::Owner(owner, others), Base::Known(Some(_))) if case.state[owner] == Slot::Empty => {
-            let proposed = others == Others::Queue && case.plan.verdict == Verdict::Ask(Question::Proposal);
-            Some(proposed || case.applied().iter().filter_map(Slot::read).all(|said| said.is_none()))
+        (Rule::Owner(owner, others), Base::Known(Some(_)))
+            if case.state[owner] == Slot::Empty =>
+        {
+            let proposed = others == NonOwnerEdits::Queue
+                && case.plan.verdict == Verdict::Ask(Question::Proposal);
+            Some(
+                proposed
+                    || case
+                        .applied()
+                        .iter()
+                        .filter_map(Slot::read)
+                        .all(|said| said.is_none()),
+            )
         }
         _ => None,
     });
 }
 
-/// A declared preference settles true conflicts on shared fields and nothing else, and what it overrides is on record.
+/// A declared preference settles true conflicts on shared fields and nothing else, and
+/// what it overrides is on record.
 #[test]
 fn law_26_a_preference_settles_only_a_true_conflict_on_a_shared_field() {
     let at = |place: usize| {
@@ -413,23 +505,29 @@ fn law_26_a_preference_settles_only_a_true_conflict_on_a_shared_field() {
         let plan = FieldPlan::new(case.rule, &slots, &case.base);
         let conflict = plan.verdict() == Verdict::Ask(Question::Conflict);
         let settled = |settled: FieldPlan<'_, u8>, place: usize, settles: bool| {
-            let verdict = if conflict && settles { Verdict::Write(place) } else { plan.verdict() };
+            let verdict =
+                if conflict && settles { Verdict::Write(place) } else { plan.verdict() };
             let listed = |write: integration_automation_patterns::sync::Write<'_, u8>| {
-                write.to != place && write.lost().is_some() == edited(&case.state[write.to], &case.base)
+                write.to != place
+                    && write.lost().is_some() == edited(&case.state[write.to], &case.base)
             };
-            settled.verdict() == verdict && (!(conflict && settles) || settled.writes().all(listed))
+            settled.verdict() == verdict
+                && (!(conflict && settles) || settled.writes().all(listed))
         };
         let stamps = (0..slots.len()).map(at).collect::<Vec<_>>();
         let last = slots.iter().rposition(|slot| edited(slot, &case.base));
         let places = (0..slots.len()).all(|place| {
-            let (read, value) = (*slots[place] != Slot::Unread, matches!(slots[place], Slot::Value(_)));
-            settled(plan.prefer(place), place, read) && settled(plan.prefer_unless_blank(place), place, value)
+            let (read, value) =
+                (*slots[place] != Slot::Unread, matches!(slots[place], Slot::Value(_)));
+            settled(plan.prefer(place), place, read)
+                && settled(plan.prefer_unless_blank(place), place, value)
         });
         let recent = |tolerance, settles| {
             let plan = plan.prefer_last_writer(&stamps, Duration::from_secs(tolerance));
             last.is_none_or(|last| settled(plan, last, settles))
         };
-        let too_few = plan.prefer_last_writer(&stamps[1..], Duration::ZERO).verdict() == plan.verdict();
+        let too_few = plan.prefer_last_writer(&stamps[1..], Duration::ZERO).verdict()
+            == plan.verdict();
         Some(places && recent(99, true) && recent(10_000, false) && too_few)
     });
 }
@@ -454,46 +552,72 @@ fn law_33_pairs_in_a_chain_depend_on_their_order() {
 
     let (a, b, c) = start();
     let at_once = plan(Rule::Shared, &vec![a, b, c], &base);
-    assert_eq!((at_once.verdict, at_once.writes), (Verdict::Ask(Question::Conflict), vec![]));
+    assert_eq!(
+        (at_once.verdict, at_once.writes),
+        (Verdict::Ask(Question::Conflict), vec![])
+    );
 }
 
 #[test]
 fn an_owner_that_is_no_party_decides_nothing() {
     let state = vec![Slot::Value(1), Slot::Value(2)];
-    assert_eq!(plan(Rule::Owner(2, Others::Reject), &state, &Base::Never).verdict, Verdict::Unread);
+    assert_eq!(
+        plan(Rule::Owner(2, NonOwnerEdits::Reject), &state, &Base::Never).verdict,
+        Verdict::Unread
+    );
     assert_eq!(plan(Rule::Shared, &vec![], &Base::Never).verdict, Verdict::Unread);
 }
 
-/// What others may do with an owned field, in every case: `Reject` and `Overwrite` plan the same, and only the first calls
-/// an edit that is overridden refused; `Queue` asks where another system has an edit that the owner has not, and plans the
-/// same where none has. So a queued field overrides no edit, and law 11 holds with this one question more.
+/// What others may do with an owned field, in every case: `Reject` and `Overwrite` plan
+/// the same, and only the first calls an edit that is overridden refused; `Queue` asks
+/// where another system has an edit that the owner has not, and plans the same where none
+/// has. So a queued field overrides no edit, and law 11 holds with this one question
+/// more.
 #[test]
 fn others_is_one_of_three() {
     law(|case| {
-        let Rule::Owner(owner, Others::Reject) = case.rule else { return None };
+        let Rule::Owner(owner, NonOwnerEdits::Reject) = case.rule else { return None };
         let slots = case.state.iter().collect::<Vec<_>>();
         let rejected = FieldPlan::new(case.rule, &slots, &case.base);
-        let overwritten = FieldPlan::new(Rule::Owner(owner, Others::Overwrite), &slots, &case.base);
+        let overwritten = FieldPlan::new(
+            Rule::Owner(owner, NonOwnerEdits::Overwrite),
+            &slots,
+            &case.base,
+        );
         let refusals = rejected.writes().all(|write| write.refused() == write.lost());
         let none = overwritten.writes().all(|write| write.refused().is_none());
-        let same = plan(Rule::Owner(owner, Others::Overwrite), &case.state, &case.base) == case.plan;
-        let queued = Case::new(Rule::Owner(owner, Others::Queue), case.state.clone(), case.base);
-        let waits =
-            case.state[owner] != Slot::Unread && case.plan.verdict == Verdict::Write(owner) && case.proposes(owner);
+        let same =
+            plan(Rule::Owner(owner, NonOwnerEdits::Overwrite), &case.state, &case.base)
+                == case.plan;
+        let queued = Case::new(
+            Rule::Owner(owner, NonOwnerEdits::Queue),
+            case.state.clone(),
+            case.base,
+        );
+        let waits = case.state[owner] != Slot::Unread
+            && case.plan.verdict == Verdict::Write(owner)
+            && case.proposes(owner);
         let asked = Verdict::Ask(Question::Proposal);
-        let queues = if waits { queued.plan.verdict == asked } else { queued.plan == case.plan };
-        Some(refusals && none && same && queues && queued.plan.writes.iter().all(|write| write.lost.is_none()))
+        let queues =
+            if waits { queued.plan.verdict == asked } else { queued.plan == case.plan };
+        Some(
+            refusals
+                && none
+                && same
+                && queues
+                && queued.plan.writes.iter().all(|write| write.lost.is_none()),
+        )
     });
 }
 
-/// A system that has no such field is left out: the plan is that of the others alone, and the common state moves without
-/// it.
+/// A system that has no such field is left out: the plan is that of the others alone, and
+/// the common state moves without it.
 #[test]
 fn a_system_that_does_not_keep_the_field_is_no_party() {
     law(|case| {
         let holds = |place: usize| {
             let mut state = case.state.clone();
-            state.insert(place, Slot::NotKept);
+            state.insert(place, Slot::Unsupported);
             let moved = |other: usize| other + usize::from(other >= place);
             let rule = match case.rule {
                 Rule::Owner(owner, others) => Rule::Owner(moved(owner), others),
@@ -505,20 +629,32 @@ fn a_system_that_does_not_keep_the_field_is_no_party() {
                 Verdict::Write(place) => Verdict::Write(moved(place)),
                 verdict => verdict,
             };
-            let writes = case.plan.writes.iter().map(|write| Written { to: moved(write.to), ..write.clone() });
-            with.verdict == verdict && with.writes == writes.collect::<Vec<_>>() && with.next == case.plan.next
+            let writes = case
+                .plan
+                .writes
+                .iter()
+                .map(|write| Written { to: moved(write.to), ..write.clone() });
+            with.verdict == verdict
+                && with.writes == writes.collect::<Vec<_>>()
+                && with.next == case.plan.next
         };
         Some((0..=case.state.len()).all(holds))
     });
-    let owner = vec![Slot::NotKept, Slot::Value(1)];
-    assert_eq!(plan(Rule::Owner(0, Others::Reject), &owner, &Base::Never).verdict, Verdict::Unread);
+    let owner = vec![Slot::Unsupported, Slot::Value(1)];
+    assert_eq!(
+        plan(Rule::Owner(0, NonOwnerEdits::Reject), &owner, &Base::Never).verdict,
+        Verdict::Unread
+    );
 }
 
-/// Laws 1 to 4, 7 to 10 and 15, as far as they speak of a merged value: it is the one that no system has said, every
-/// other law holds of it. The function is a maximum; one that does not take over its own result cannot be resumed.
+/// Laws 1 to 4, 7 to 10 and 15, as far as they speak of a merged value: it is the one
+/// that no system has said, every other law holds of it. The function is a maximum; one
+/// that does not take over its own result cannot be resumed.
 #[test]
 fn law_7_a_declared_merge_is_the_one_exception() {
-    let highest = |_: &Base<u8>, edits: &[Option<&u8>]| Some(edits.iter().max()?.map(|highest| highest + 100));
+    let highest = |_: &Base<u8>, edits: &[Option<&u8>]| {
+        Some(edits.iter().max()?.map(|highest| highest + 100))
+    };
     let merged = |state: &State, base: &Base<u8>| {
         let slots = state.iter().collect::<Vec<_>>();
         let once = |_: &Base<u8>, edits: &[Option<&u8>]| {
@@ -533,7 +669,8 @@ fn law_7_a_declared_merge_is_the_one_exception() {
             expects: write.expects.copied(),
             lost: write.lost().map(Option::<&u8>::copied),
         });
-        let (verdict, outcome) = (plan.verdict(), plan.outcome().map(Option::<&u8>::copied));
+        let (verdict, outcome) =
+            (plan.verdict(), plan.outcome().map(Option::<&u8>::copied));
         let sides = plan.sides().map(|(place, value)| (place, value.copied())).collect();
         Plan { verdict, outcome, writes: writes.collect(), sides, next: plan.next_base() }
     };
@@ -543,16 +680,28 @@ fn law_7_a_declared_merge_is_the_one_exception() {
             return Some(case.rule != Rule::Shared || plan == case.plan);
         }
         let after = apply(&plan, &case.state, |_| true);
-        let agree = after.iter().filter_map(Slot::read).all(|said| Some(said.copied()) == plan.outcome);
-        let lost = plan.writes.iter().all(|write| write.lost.is_some() == edited(&case.state[write.to], &case.base));
-        let again = merged(&after, &plan.next).writes.is_empty() && merged(&after, &case.base).writes.is_empty();
+        let agree = after
+            .iter()
+            .filter_map(Slot::read)
+            .all(|said| Some(said.copied()) == plan.outcome);
+        let lost = plan.writes.iter().all(|write| {
+            write.lost.is_some() == edited(&case.state[write.to], &case.base)
+        });
+        let again = merged(&after, &plan.next).writes.is_empty()
+            && merged(&after, &case.base).writes.is_empty();
         let resumed = (0..1_u32 << case.state.len()).all(|subset| {
             let done = |place: usize| subset & (1 << place) != 0;
             let rest = merged(&apply(&plan, &case.state, done), &case.base);
-            let left = plan.writes.iter().filter(|write| !done(write.to)).cloned().collect::<Vec<_>>();
+            let left = plan
+                .writes
+                .iter()
+                .filter(|write| !done(write.to))
+                .cloned()
+                .collect::<Vec<_>>();
             rest.writes == left
         });
-        let base = plan.next == case.base || plan.outcome.map(Base::Known) == Some(plan.next);
+        let base =
+            plan.next == case.base || plan.outcome.map(Base::Known) == Some(plan.next);
         Some(plan.verdict == Verdict::Merge && agree && lost && again && resumed && base)
     });
     law(|case| {
@@ -560,26 +709,38 @@ fn law_7_a_declared_merge_is_the_one_exception() {
         let plan = FieldPlan::new(case.rule, &slots, &case.base);
         let declined = plan.merge(|_, _| None).plan().verdict() == case.plan.verdict;
         let cleared = plan.merge(|_, _| Some(None)).plan().verdict();
-        let settles = case.plan.verdict == Verdict::Ask(Question::Conflict) && case.base != Base::Never;
-        Some(declined && cleared == if settles { Verdict::Merge } else { case.plan.verdict })
+        let settles = case.plan.verdict == Verdict::Ask(Question::Conflict)
+            && case.base != Base::Never;
+        Some(
+            declined
+                && cleared == if settles { Verdict::Merge } else { case.plan.verdict },
+        )
     });
 }
 
-/// Laws 31 and 32 on a store: a plan applied twice is a plan applied once, and where a target has moved on, it is left as
-/// it is, the common state has not moved, and the next plan knows its edit.
+/// Laws 31 and 32 on a store: a plan applied twice is a plan applied once, and where a
+/// target has moved on, it is left as it is, the common state has not moved, and the next
+/// plan knows its edit.
 #[test]
 fn laws_31_and_32_a_store_is_written_once_and_never_unseen() {
     law(|case| {
         let slots = case.state.iter().collect::<Vec<_>>();
         let plan = FieldPlan::new(case.rule, &slots, &case.base);
-        let apply = |store: &mut State| -> Applied<u8> { plan.apply(&mut store[..]).expect("a store in memory") };
+        let apply = |store: &mut State| -> Applied<u8> {
+            plan.apply(&mut store[..]).expect("a store in memory")
+        };
 
         let mut store = case.state.clone();
         let once = apply(&mut store);
         let after = store.clone();
         let twice = apply(&mut store);
-        let written = once.written == case.plan.writes.len() && once.moved_on.is_empty() && once.base == case.plan.next;
-        let same = store == after && twice.written == 0 && twice.base == once.base && after == case.applied();
+        let written = once.written == case.plan.writes.len()
+            && once.moved_on.is_empty()
+            && once.base == case.plan.next;
+        let same = store == after
+            && twice.written == 0
+            && twice.base == once.base
+            && after == case.applied();
 
         let holds = |write: &Written, moved_to: Slot<u8>| {
             let mut store = case.state.clone();
@@ -589,10 +750,16 @@ fn laws_31_and_32_a_store_is_written_once_and_never_unseen() {
             if found == Some(write.value) || found == Some(write.expects) {
                 return applied.base == case.plan.next;
             }
-            store[write.to] == moved_to && applied.moved_on == [write.to] && applied.base == case.base
+            store[write.to] == moved_to
+                && applied.moved_on == [write.to]
+                && applied.base == case.base
         };
         let moves = [Slot::Empty, Slot::Value(0), Slot::Value(1), Slot::Unread];
-        let moved = case.plan.writes.iter().all(|write| moves.iter().all(|moved_to| holds(write, *moved_to)));
+        let moved = case
+            .plan
+            .writes
+            .iter()
+            .all(|write| moves.iter().all(|moved_to| holds(write, *moved_to)));
         Some(written && same && moved)
     });
 }

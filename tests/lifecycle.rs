@@ -1,16 +1,19 @@
-//! The lifecycle that the compiler enforces is the one that people read: the rustdoc table, the README's diagram, and
-//! the status at run time. The compiler is asked about all 49 pairs.
+//! The lifecycle that the compiler enforces is the one that people read: the rustdoc
+//! table, the README's diagram, and the status at run time. The compiler is asked about
+//! all 49 pairs.
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 use integration_automation_patterns::DeliveryStatus;
 use integration_automation_patterns::state::{
-    Acknowledged, Dispatched, Failed, Pending, Person, Processed, Program, Retrying, Skipped, State, Step,
+    Acknowledged, Dispatched, Failed, Pending, Person, Processed, Program, Retrying,
+    Skipped, State, Step,
 };
 
-/// Asks the compiler whether `By` may take an envelope from `From` to `To`: the constant of the inherent impl, which
-/// has the bound, stands before that of the trait, which has none.
+/// Asks the compiler whether `By` may take an envelope from `From` to `To`: the constant
+/// of the inherent impl, which has the bound, stands before that of the trait, which has
+/// none.
 struct Probe<From, To, By>(PhantomData<(From, To, By)>);
 
 trait Illegal {
@@ -56,10 +59,17 @@ fn legal() -> BTreeSet<Edge> {
 #[test]
 fn the_compiler_answers_for_every_pair() {
     let answers = asked_of_the_compiler();
-    let pairs = answers.iter().map(|(from, to, ..)| (from.as_str(), to.as_str())).collect::<BTreeSet<_>>();
+    let pairs = answers
+        .iter()
+        .map(|(from, to, ..)| (from.as_str(), to.as_str()))
+        .collect::<BTreeSet<_>>();
     assert_eq!(pairs.len(), 49);
     assert_eq!(answers.len(), 98);
-    assert_eq!(legal().len(), 15, "the lifecycle has 13 steps of a program and 2 of a person");
+    assert_eq!(
+        legal().len(),
+        15,
+        "the lifecycle has 13 steps of a program and 2 of a person"
+    );
 }
 
 #[test]
@@ -75,8 +85,14 @@ fn the_status_at_run_time_knows_the_same_steps() {
 
 #[test]
 fn a_status_is_terminal_where_no_program_goes_on() {
-    let terminal = DeliveryStatus::ALL.iter().filter(|status| status.is_terminal()).collect::<Vec<_>>();
-    assert_eq!(terminal, [&DeliveryStatus::Processed, &DeliveryStatus::Failed, &DeliveryStatus::Skipped]);
+    let terminal = DeliveryStatus::ALL
+        .iter()
+        .filter(|status| status.is_terminal())
+        .collect::<Vec<_>>();
+    assert_eq!(
+        terminal,
+        [&DeliveryStatus::Processed, &DeliveryStatus::Failed, &DeliveryStatus::Skipped]
+    );
 }
 
 #[test]
@@ -93,7 +109,8 @@ fn the_rustdoc_table_is_the_lifecycle() {
     let source = include_str!("../src/envelope/state.rs");
     let rows = source.lines().filter_map(|line| line.strip_prefix("//! | ["));
     let words = |cell: &str| -> Vec<String> {
-        let words = cell.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let words =
+            cell.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         words.map(str::to_owned).collect()
     };
     let mut documented = BTreeSet::new();
@@ -126,7 +143,13 @@ fn the_readme_diagram_is_the_lifecycle() {
     }
     assert_eq!(drawn, legal());
     assert_eq!(begins, ["Pending"]);
-    let over = |status: &&DeliveryStatus| status.is_terminal() && status.next_by_decision().is_empty();
-    let over = DeliveryStatus::ALL.iter().filter(over).map(|status| format!("{status:?}")).collect();
+    let over = |status: &&DeliveryStatus| {
+        status.is_terminal() && status.next_by_decision().is_empty()
+    };
+    let over = DeliveryStatus::ALL
+        .iter()
+        .filter(over)
+        .map(|status| format!("{status:?}"))
+        .collect();
     assert_eq!(ends, over);
 }

@@ -1,4 +1,5 @@
-//! Laws over generated walks, records and lines: what is stored comes back, and nothing panics.
+//! Laws over generated walks, records and lines: what is stored comes back, and nothing
+//! panics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::{
-    AfterFailure, AnyEnvelope, AuditLine, Decision, DeliveryStatus, Envelope, EventId, Failure, FailureClass, Record,
-    Untyped,
+    AfterFailure, AnyEnvelope, AuditLine, Decision, DeliveryStatus, Envelope, EventId,
+    Failure, FailureClass, RawEvent, Record,
 };
 use proptest::prelude::*;
 use support::{Deed, perform};
@@ -44,15 +45,20 @@ fn duration() -> impl Strategy<Value = Duration> {
 fn policy() -> impl Strategy<Value = RetryPolicy> {
     let backoff = prop_oneof![
         duration().prop_map(Backoff::Fixed),
-        (duration(), duration()).prop_map(|(base, max)| Backoff::Exponential { base, max }),
+        (duration(), duration())
+            .prop_map(|(base, max)| Backoff::Exponential { base, max }),
     ];
-    (prop_oneof![4 => 1_u32..5, 1 => 1..=u32::MAX], backoff, any::<bool>(), prop::option::of(duration())).prop_map(
-        |(attempts, backoff, jitter, limit)| {
+    (
+        prop_oneof![4 => 1_u32..5, 1 => 1..=u32::MAX],
+        backoff,
+        any::<bool>(),
+        prop::option::of(duration()),
+    )
+        .prop_map(|(attempts, backoff, jitter, limit)| {
             let policy = RetryPolicy::new(attempts, backoff).expect("at least 1");
             let policy = if jitter { policy.with_full_jitter() } else { policy };
             limit.map_or(policy, |limit| policy.give_up_after(limit))
-        },
-    )
+        })
 }
 
 fn id() -> impl Strategy<Value = EventId> {
@@ -84,7 +90,7 @@ prop_compose! {
         policy in policy(),
         bytes in any::<Vec<u8>>(),
     ) -> Envelope<integration_automation_patterns::state::Pending> {
-        let payload = Untyped::new(event_type, bytes).with_schema_version(version);
+        let payload = RawEvent::new(event_type, bytes).with_schema_version(version);
         let builder = Envelope::builder(source, payload).id(id).correlation_id(correlation).retry_policy(policy);
         let builder = tags.into_iter().fold(builder, |builder, (key, value)| builder.tag(key, value));
         builder.build_at(start()).expect("well formed")
@@ -134,7 +140,8 @@ prop_compose! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Protects a relay that is restarted between any two steps: storing and loading after each changes nothing.
+    /// Protects a relay that is restarted between any two steps: storing and loading
+    /// after each changes nothing.
     #[test]
     fn a_walk_that_is_stored_after_every_step_ends_with_the_same_facts(
         first in event(),
@@ -155,7 +162,8 @@ proptest! {
         prop_assert_eq!(stored(live), replayed);
     }
 
-    /// Protects the one door in: every record that passes is one that comes out the same, and no other panics.
+    /// Protects the one door in: every record that passes is one that comes out the same,
+    /// and no other panics.
     #[test]
     fn a_record_is_refused_whole_or_comes_back_the_same(record in record()) {
         match record.clone().rehydrate() {
@@ -173,7 +181,8 @@ proptest! {
         }
     }
 
-    /// Protects the audit trail: any values make one line, which reads back as the same values.
+    /// Protects the audit trail: any values make one line, which reads back as the same
+    /// values.
     #[test]
     fn an_audit_line_is_one_line_and_parses_back(event in event()) {
         let event = event.dispatch();
@@ -210,7 +219,8 @@ proptest! {
         }
     }
 
-    /// Protects the budget: waits grow, stay under the cap, and jitter only shortens them.
+    /// Protects the budget: waits grow, stay under the cap, and jitter only shortens
+    /// them.
     #[test]
     fn waits_never_exceed_the_cap_nor_shrink(policy in policy(), id in id(), retry in any::<u32>()) {
         let wait = policy.wait(retry);
@@ -224,8 +234,8 @@ proptest! {
         prop_assert!(policy.has_full_jitter() || jittered == wait);
     }
 
-    /// Protects `dispatch` and the sweepers: no time or policy makes the schedule panic or go back, and no attempt
-    /// begins after the time limit.
+    /// Protects `dispatch` and the sweepers: no time or policy makes the schedule panic
+    /// or go back, and no attempt begins after the time limit.
     #[test]
     fn the_next_attempt_is_never_before_the_failure_nor_after_the_limit(
         event in event(), policy in policy(), failed in moment(),
@@ -253,12 +263,17 @@ proptest! {
     }
 }
 
-/// The jitter of a fleet covers the whole wait, evenly: the mean of many events is near the half.
+/// The jitter of a fleet covers the whole wait, evenly: the mean of many events is near
+/// the half.
 #[test]
 fn full_jitter_spreads_a_fleet_over_the_whole_wait() {
     let policy = RetryPolicy::DEFAULT.with_full_jitter();
-    let waits = (0..10_000_u32)
-        .map(|event| policy.wait_for(&format!("evt-{event}").parse().expect("not empty"), 0).as_secs_f64() / 30.0);
+    let waits = (0..10_000_u32).map(|event| {
+        policy
+            .wait_for(&format!("evt-{event}").parse().expect("not empty"), 0)
+            .as_secs_f64()
+            / 30.0
+    });
     let waits = waits.collect::<Vec<_>>();
     let mut tenths = [0_u32; 10];
     for share in &waits {

@@ -1,5 +1,5 @@
-//! The reconcile example on real records: every cell is accounted for, a second run writes nothing, and a broken file
-//! changes nothing.
+//! The reconcile example on real records: every cell is accounted for, a second run
+//! writes nothing, and a broken file changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,8 +36,14 @@ fn report(output: &Output) -> String {
 
 /// The numbers behind a word of the table: agreed, to curated, to official, lost, asked.
 fn row(report: &str, field: &str) -> Vec<usize> {
-    let line = report.lines().rfind(|line| line.starts_with(&format!("{field} "))).expect("a row");
-    line.split_whitespace().skip(1).map(|number| number.parse().expect("a number")).collect()
+    let line = report
+        .lines()
+        .rfind(|line| line.starts_with(&format!("{field} ")))
+        .expect("a row");
+    line.split_whitespace()
+        .skip(1)
+        .map(|number| number.parse().expect("a number"))
+        .collect()
 }
 
 fn table(path: PathBuf) -> Table {
@@ -45,7 +51,10 @@ fn table(path: PathBuf) -> Table {
     let columns = reader.headers().expect("a header").clone();
     let rows = reader.records().map(|row| {
         let row = row.expect("a row");
-        let cells = columns.iter().zip(row.iter()).map(|(column, cell)| (column.to_owned(), cell.to_owned()));
+        let cells = columns
+            .iter()
+            .zip(row.iter())
+            .map(|(column, cell)| (column.to_owned(), cell.to_owned()));
         (row[0].to_owned(), cells.collect())
     });
     rows.collect()
@@ -59,52 +68,90 @@ fn every_cell_of_the_sample_is_accounted_for() {
     let (curated, official, base) = (read("curated"), read("official"), read("base"));
 
     // What must come out, from the three tables alone.
-    let common = curated.keys().filter(|key| official.contains_key(*key)).collect::<Vec<_>>();
+    let common =
+        curated.keys().filter(|key| official.contains_key(*key)).collect::<Vec<_>>();
     for field in ["email", "capitol_address", "name"] {
         let conflict = |key: &&&String| {
-            let [a, b, m] = [&curated, &official, &base].map(|table| &table[**key][field]);
+            let [a, b, m] =
+                [&curated, &official, &base].map(|table| &table[**key][field]);
             a != b && a != m && b != m
         };
-        assert_eq!(row(&report, field)[4], common.iter().filter(conflict).count(), "{field}");
+        assert_eq!(
+            row(&report, field)[4],
+            common.iter().filter(conflict).count(),
+            "{field}"
+        );
     }
-    let differ = common.iter().filter(|key| curated[**key]["status"] != official[**key]["status"]).count();
+    let differ = common
+        .iter()
+        .filter(|key| curated[**key]["status"] != official[**key]["status"])
+        .count();
     assert_eq!(row(&report, "status"), [common.len() - differ, 0, 0, 0, differ]);
     for field in ["capitol_phone", "capitol_fax"] {
         let numbers = row(&report, field);
         assert_eq!(numbers[2], 0, "the owner of {field} is never written");
         let edited = |key: &&&String| {
-            let [a, b, m] = [&curated, &official, &base].map(|table| &table[**key][field]);
+            let [a, b, m] =
+                [&curated, &official, &base].map(|table| &table[**key][field]);
             a != b && a != m
         };
-        assert_eq!(numbers[3], common.iter().filter(edited).count(), "every edit of {field} that is overwritten");
+        assert_eq!(
+            numbers[3],
+            common.iter().filter(edited).count(),
+            "every edit of {field} that is overwritten"
+        );
     }
     let asked = row(&report, "total")[4];
-    assert_eq!(fs::read_to_string(out.join("review.csv")).expect("written").lines().count() - 1, asked);
+    assert_eq!(
+        fs::read_to_string(out.join("review.csv")).expect("written").lines().count() - 1,
+        asked
+    );
 
     // Every field of every record that both have is agreed, written one way or asked.
-    let fields = base.values().next().expect("a row").keys().filter(|field| *field != "id").collect::<Vec<_>>();
+    let fields = base
+        .values()
+        .next()
+        .expect("a row")
+        .keys()
+        .filter(|field| *field != "id")
+        .collect::<Vec<_>>();
     for field in &fields {
-        assert_eq!(row(&report, field).iter().sum::<usize>() - row(&report, field)[3], common.len(), "{field}");
+        assert_eq!(
+            row(&report, field).iter().sum::<usize>() - row(&report, field)[3],
+            common.len(),
+            "{field}"
+        );
     }
 
-    // Every edit that was overwritten is on record, with what it was and what replaced it.
+    // Every edit that was overwritten is on record, with what it was and what replaced
+    // it.
     let mut lost = csv::Reader::from_path(out.join("lost.csv")).expect("written");
     let lost = lost.records().map(|row| row.expect("a row")).collect::<Vec<_>>();
     assert_eq!(lost.len(), row(&report, "total")[3]);
     let after = [table(out.join("curated.csv")), table(out.join("official.csv"))];
     for edit in &lost {
-        let (key, field, system) = (&edit[0], &edit[1], usize::from(&edit[2] == "official"));
+        let (key, field, system) =
+            (&edit[0], &edit[1], usize::from(&edit[2] == "official"));
         assert_eq!([&curated, &official][system][key][field], &edit[3], "what it was");
         assert_eq!(after[system][key][field], &edit[4], "what replaced it");
     }
 
     // After the plan, both tables agree wherever nothing was asked.
     let mut asked = csv::Reader::from_path(out.join("review.csv")).expect("written");
-    let asked = asked.records().map(|row| row.expect("a row")).map(|row| (row[0].to_owned(), row[1].to_owned()));
+    let asked = asked
+        .records()
+        .map(|row| row.expect("a row"))
+        .map(|row| (row[0].to_owned(), row[1].to_owned()));
     let asked = asked.collect::<BTreeSet<_>>();
-    for (key, field) in common.iter().flat_map(|key| fields.iter().map(move |field| (*key, *field))) {
+    for (key, field) in
+        common.iter().flat_map(|key| fields.iter().map(move |field| (*key, *field)))
+    {
         let agree = after[0][key][field] == after[1][key][field];
-        assert_eq!(agree, !asked.contains(&(key.clone(), field.clone())), "{key} {field}");
+        assert_eq!(
+            agree,
+            !asked.contains(&(key.clone(), field.clone())),
+            "{key} {field}"
+        );
     }
 }
 
@@ -114,32 +161,52 @@ fn a_second_run_on_its_own_output_writes_nothing_and_asks_the_same() {
     let before = report(&reconcile(Path::new(SAMPLES), &first));
     let after = report(&reconcile(&first, &second));
     let (asked, again) = (row(&before, "total"), row(&after, "total"));
-    assert!(asked[1] > 0 && asked[2] > 0 && asked[3] > 0, "the sample has something of everything");
+    assert!(
+        asked[1] > 0 && asked[2] > 0 && asked[3] > 0,
+        "the sample has something of everything"
+    );
     assert_eq!((again[1], again[2], again[3], again[4]), (0, 0, 0, asked[4]));
     let again = report(&reconcile(&first, &first));
     assert_eq!(row(&again, "total")[1..4], [0, 0, 0], "in place");
     let lost = fs::read_to_string(first.join("lost.csv")).expect("written");
-    assert_eq!(lost.lines().count() - 1, asked[3], "what was lost before stays on record");
+    assert_eq!(
+        lost.lines().count() - 1,
+        asked[3],
+        "what was lost before stays on record"
+    );
     for name in ["curated.csv", "official.csv", "base.csv", "review.csv"] {
-        let read = |folder: &Path| fs::read_to_string(folder.join(name)).expect("written");
+        let read =
+            |folder: &Path| fs::read_to_string(folder.join(name)).expect("written");
         assert_eq!(read(&first), read(&second), "{name}");
     }
 }
 
 #[test]
 fn a_broken_file_is_named_with_its_line_and_nothing_is_written() {
-    let good = fs::read_to_string(Path::new(SAMPLES).join("curated.csv")).expect("the sample");
+    let good =
+        fs::read_to_string(Path::new(SAMPLES).join("curated.csv")).expect("the sample");
     let lines = good.lines().collect::<Vec<_>>();
     let with = |line: &str| [lines[0], lines[1], line].join("\n");
     for (name, text, place, reason) in [
-        ("column", good.replacen("email", "mail", 1), ":1: ", "wanted a column \"email\""),
+        (
+            "column",
+            good.replacen("email", "mail", 1),
+            ":1: ",
+            "wanted a column \"email\"",
+        ),
         ("key", with(lines[1]), ":3: ", "wanted a key that no other row has"),
-        ("no_key", with(&lines[2][lines[2].find(',').expect("a comma")..]), ":3: ", "and found \"\""),
+        (
+            "no_key",
+            with(&lines[2][lines[2].find(',').expect("a comma")..]),
+            ":3: ",
+            "and found \"\"",
+        ),
         ("row", with("a,b,c"), ":3: ", "wanted 13 columns, and found 3"),
         ("empty", String::new(), ":1: ", "wanted a column \"id\""),
         ("twice", good.replacen("party", "email", 1), ":1: ", "wanted "),
     ] {
-        let (inputs, out) = (folder(&format!("broken_{name}")), folder(&format!("broken_{name}_out")));
+        let (inputs, out) =
+            (folder(&format!("broken_{name}")), folder(&format!("broken_{name}_out")));
         for file in ["official.csv", "base.csv"] {
             fs::copy(Path::new(SAMPLES).join(file), inputs.join(file)).expect("a copy");
         }
@@ -147,8 +214,15 @@ fn a_broken_file_is_named_with_its_line_and_nothing_is_written() {
         let output = reconcile(&inputs, &out);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(error.contains(&format!("curated.csv{place}")) && error.contains(reason), "{name}: {error}");
-        assert_eq!(fs::read_dir(&out).expect("a folder").count(), 0, "{name}: something was written");
+        assert!(
+            error.contains(&format!("curated.csv{place}")) && error.contains(reason),
+            "{name}: {error}"
+        );
+        assert_eq!(
+            fs::read_dir(&out).expect("a folder").count(),
+            0,
+            "{name}: something was written"
+        );
     }
 }
 
@@ -156,21 +230,35 @@ fn a_broken_file_is_named_with_its_line_and_nothing_is_written() {
 #[test]
 fn a_deletion_follows_the_declared_policy_and_never_silently_an_edit() {
     let flags = || [false, true].into_iter();
-    for present in flags().flat_map(|a| flags().flat_map(move |b| flags().map(move |c| [a, b, c]))) {
-        for (existed, edited) in flags().flat_map(|existed| flags().map(move |edited| (existed, edited))) {
+    for present in
+        flags().flat_map(|a| flags().flat_map(move |b| flags().map(move |c| [a, b, c])))
+    {
+        for (existed, edited) in
+            flags().flat_map(|existed| flags().map(move |edited| (existed, edited)))
+        {
             let by = |policy| existence(policy, &present, existed, edited);
-            let all = [Deletions::Ask, Deletions::Restore, Deletions::Detach, Deletions::Propagate].map(by);
+            let all = [
+                Deletions::Ask,
+                Deletions::Restore,
+                Deletions::Detach,
+                Deletions::Propagate,
+            ]
+            .map(by);
             let has = present.iter().filter(|has| **has).count();
             let expected = match (has, existed) {
                 (0, _) => [Existence::Gone; 4],
                 (3, _) => [Existence::Everywhere; 4],
                 (_, false) => [Existence::Create; 4],
                 (_, true) => {
-                    let propagated = if edited { Existence::Ask } else { Existence::Delete };
+                    let propagated =
+                        if edited { Existence::Ask } else { Existence::Delete };
                     [Existence::Ask, Existence::Create, Existence::Detach, propagated]
                 }
             };
-            assert_eq!(all, expected, "{present:?}, existed: {existed}, edited: {edited}");
+            assert_eq!(
+                all, expected,
+                "{present:?}, existed: {existed}, edited: {edited}"
+            );
         }
     }
 }

@@ -1,8 +1,12 @@
-//! Many hands over time: edits, echoes and plans in any order; and the laws that only a sequence can break.
+//! Many hands over time: edits, echoes and plans in any order; and the laws that only a
+//! sequence can break.
 
-use integration_automation_patterns::sync::convert::{Convert, Law, check, check_together};
+use integration_automation_patterns::sync::convert::{
+    Convert, Law, check, check_together,
+};
 use integration_automation_patterns::sync::{
-    Authority, Base, Contract, FieldPlan, Latest, Others, Rule, Slot, Verdict,
+    Authority, Base, Contract, FieldPlan, HighWaterMark, NonOwnerEdits, Rule, Slot,
+    Verdict,
 };
 use proptest::prelude::*;
 
@@ -12,9 +16,10 @@ const SYSTEMS: [&str; 3] = ["crm", "erp", "billing"];
 struct World {
     rule: Rule,
     now: [Slot<u8>; 3],
-    /// Every state that a system was in: an observation of it may be delivered at any time, and again.
+    /// Every state that a system was in: an observation of it may be delivered at any
+    /// time, and again.
     said: [Vec<Slot<u8>>; 3],
-    latest: Latest<usize>,
+    latest: HighWaterMark<usize>,
     base: Base<u8>,
     writes: usize,
 }
@@ -38,7 +43,14 @@ impl World {
     fn new(rule: Rule, start: [Option<u8>; 3]) -> Self {
         let now = start.map(Slot::from);
         let said = now.map(|slot| vec![slot]);
-        Self { rule, now, said, latest: Latest::default(), base: Base::Never, writes: 0 }
+        Self {
+            rule,
+            now,
+            said,
+            latest: HighWaterMark::default(),
+            base: Base::Never,
+            writes: 0,
+        }
     }
 
     fn edit(&mut self, system: usize, value: Option<u8>) {
@@ -49,7 +61,8 @@ impl World {
         }
     }
 
-    /// Plans on what was seen and applies it to what is there now; whether the common state is stored is up to the caller.
+    /// Plans on what was seen and applies it to what is there now; whether the common
+    /// state is stored is up to the caller.
     fn plan(&mut self, seen: [Slot<u8>; 3]) -> Base<u8> {
         let slots = seen.each_ref();
         let plan = FieldPlan::new(self.rule, &slots, &self.base);
@@ -108,17 +121,18 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let others = [Others::Reject, Others::Queue, Others::Overwrite];
-    let owned =
-        (0_usize..3, prop::sample::select(others.to_vec())).prop_map(|(owner, others)| Rule::Owner(owner, others));
+    let others = [NonOwnerEdits::Reject, NonOwnerEdits::Queue, NonOwnerEdits::Overwrite];
+    let owned = (0_usize..3, prop::sample::select(others.to_vec()))
+        .prop_map(|(owner, others)| Rule::Owner(owner, others));
     prop_oneof![2 => owned, 2 => Just(Rule::Shared), 1 => Just(Rule::Manual)]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Laws 29, 30 and 35: after the last outside edit, whatever else arrives again or late, writing stops within as many
-    /// rounds as there are systems; then all agree, or a person is asked.
+    /// Laws 29, 30 and 35: after the last outside edit, whatever else arrives again or
+    /// late, writing stops within as many rounds as there are systems; then all agree, or
+    /// a person is asked.
     #[test]
     fn any_schedule_comes_to_rest(
         rule in rule(),
@@ -148,20 +162,22 @@ proptest! {
         prop_assert!(agree || matches!(world.verdict(), Verdict::Ask(_)), "{:?}", world.verdict());
     }
 
-    /// Law 35, for the one who keeps the versions: history changes nothing, in whatever order it is told.
+    /// Law 35, for the one who keeps the versions: history changes nothing, in whatever
+    /// order it is told.
     #[test]
     fn what_is_admitted_only_ever_grows(versions in prop::collection::vec((0_usize..3, 0_u32..9), 0..60)) {
-        let mut latest = Latest::default();
+        let mut latest = HighWaterMark::default();
         let mut newest = [None; 3];
         for (system, version) in versions {
             prop_assert_eq!(latest.admit(SYSTEMS[system], version), Some(version) > newest[system]);
             newest[system] = newest[system].max(Some(version));
         }
-        let stored = latest.versions().map(|(system, version)| (system, *version)).collect::<Latest<_>>();
+        let stored = latest.versions().map(|(system, version)| (system, *version)).collect::<HighWaterMark<_>>();
         prop_assert_eq!(stored, latest);
     }
 
-    /// Laws 18 and 19: a field's plan is that of the same field alone, wherever it stands in the contract.
+    /// Laws 18 and 19: a field's plan is that of the same field alone, wherever it stands
+    /// in the contract.
     #[test]
     fn a_field_is_planned_alone(
         authorities in Just(vec!["crm", "erp", "shared", "manual"]).prop_shuffle(),
@@ -189,7 +205,8 @@ proptest! {
         }
     }
 
-    /// Law 34: another authority writes nothing where the systems agree, and is a plan, not a write, where they do not.
+    /// Law 34: another authority writes nothing where the systems agree, and is a plan,
+    /// not a write, where they do not.
     #[test]
     fn a_change_of_authority_writes_nothing_by_itself(first in rule(), then in rule(), start in prop::array::uniform3(value())) {
         let mut world = World::new(first, start);
@@ -214,25 +231,27 @@ proptest! {
         for write in plan.writes() {
             prop_assert!(said.contains(&write.value.copied()), "a whole that was read, and no other");
         }
-        // Two systems that change different parts of the whole have changed it in two ways.
+        // Two systems that change different parts of the whole have changed it in two
+        // ways.
         let parts = [Slot::Value((9, agreed.1)), Slot::Value((agreed.0, 9))];
         let verdict = FieldPlan::new(Rule::Shared, &parts.each_ref(), &base).verdict();
         prop_assert!(matches!(verdict, Verdict::Ask(_)));
     }
 
-    /// Laws 27 and 28: of two systems that hold more and less, none is written again once all were brought to one form;
-    /// without it, the difference that nobody made is written for ever.
+    /// Laws 27 and 28: of two systems that hold more and less, none is written again once
+    /// all were brought to one form; without it, the difference that nobody made is
+    /// written for ever.
     #[test]
     fn converted_values_do_not_flap(cents in -10_000_i64..10_000) {
         prop_assert_eq!(check(&Cents, [cents]), Ok(()));
         prop_assert_eq!(check(&Units, [cents]), Ok(()));
         prop_assert_eq!(check_together(&Cents, &Units, [cents]), Ok(()));
-        let in_units = Convert::to(&Units, &cents);
+        let in_units = Convert::encode(&Units, &cents);
         let plan = |normed: bool| {
-            let one_form = |cents: i64| if normed { Units.norm(&Cents.norm(&cents)) } else { cents };
+            let one_form = |cents: i64| if normed { Units.normalize(&Cents.normalize(&cents)) } else { cents };
             let crm = Slot::Value(cents).map(one_form);
-            let erp = Slot::Value(Convert::from(&Units, &in_units).expect("a number")).map(one_form);
-            FieldPlan::new(Rule::Owner(0, Others::Reject), &[&crm, &erp], &Base::Known(Some(one_form(cents)))).writes().count()
+            let erp = Slot::Value(Convert::decode(&Units, &in_units).expect("a number")).map(one_form);
+            FieldPlan::new(Rule::Owner(0, NonOwnerEdits::Reject), &[&crm, &erp], &Base::Known(Some(one_form(cents)))).writes().count()
         };
         prop_assert_eq!(plan(true), 0);
         prop_assert_eq!(plan(false), usize::from(cents % 100 != 0), "what this protects from");
@@ -251,16 +270,16 @@ macro_rules! convert {
             type Local = String;
             type Error = std::num::ParseIntError;
 
-            fn to(&self, $to: &i64) -> String {
+            fn encode(&self, $to: &i64) -> String {
                 ($written).to_string()
             }
 
-            fn from(&self, local: &String) -> Result<i64, Self::Error> {
+            fn decode(&self, local: &String) -> Result<i64, Self::Error> {
                 let $from = local.parse::<i64>()?;
                 Ok($read)
             }
 
-            fn norm(&self, $norm: &i64) -> i64 {
+            fn normalize(&self, $norm: &i64) -> i64 {
                 $normed
             }
         })*
@@ -276,12 +295,19 @@ convert! {
 
 #[test]
 fn a_converter_that_breaks_a_law_is_told_which_and_for_which_value() {
-    let law = |broken: Result<(), integration_automation_patterns::sync::convert::Broken<i64>>| {
+    let law = |broken: Result<
+        (),
+        integration_automation_patterns::sync::convert::ConvertError<i64>,
+    >| {
         let broken = broken.expect_err("a broken law");
         (broken.law, broken.value)
     };
-    assert_eq!(law(check(&Drifting, [7])), (Law::NormOnce, 7));
-    assert_eq!(law(check(&Bold, [7])), (Law::ReadsBack, 7), "what it writes, it cannot read");
+    assert_eq!(law(check(&Drifting, [7])), (Law::NormalizeOnce, 7));
+    assert_eq!(
+        law(check(&Bold, [7])),
+        (Law::ReadsBack, 7),
+        "what it writes, it cannot read"
+    );
     assert_eq!(law(check_together(&Drifting, &Units, [100, 199])), (Law::OneForm, 100));
 
     struct Float;
@@ -289,15 +315,15 @@ fn a_converter_that_breaks_a_law_is_told_which_and_for_which_value() {
         type Local = f64;
         type Error = std::convert::Infallible;
 
-        fn to(&self, value: &f64) -> f64 {
+        fn encode(&self, value: &f64) -> f64 {
             *value
         }
 
-        fn from(&self, local: &f64) -> Result<f64, Self::Error> {
+        fn decode(&self, local: &f64) -> Result<f64, Self::Error> {
             Ok(*local)
         }
 
-        fn norm(&self, value: &f64) -> f64 {
+        fn normalize(&self, value: &f64) -> f64 {
             *value
         }
     }

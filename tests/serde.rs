@@ -1,18 +1,21 @@
-//! The feature `serde`: names that stay, versions that are checked, and no way past a constructor.
+//! The feature `serde`: names that stay, versions that are checked, and no way past a
+//! constructor.
 #![cfg(feature = "serde")]
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail, JsonLines};
+use integration_automation_patterns::audit::{
+    Action, AuditRecord, AuditTrail, JsonLines,
+};
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
-    Answer, Audited, Authority, Base, Choice, Contract, FieldPlan, Others, Question, Review, Rule, Shown, Side, Slot,
-    Stamp, SyncConflict, Verdict,
+    Answer, Audited, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits,
+    Question, Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict,
 };
 use integration_automation_patterns::{
-    AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure, FailureClass, Record, RetryPolicy,
-    Untyped,
+    AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
+    FailureClass, RawEvent, Record, RetryPolicy,
 };
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -20,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 fn at(second: u32) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_767_600_000 + i64::from(second), 0).expect("a moment in 2026")
+    DateTime::from_timestamp(1_767_600_000 + i64::from(second), 0)
+        .expect("a moment in 2026")
 }
 
 fn decision() -> Decision {
@@ -29,8 +33,10 @@ fn decision() -> Decision {
 
 /// A record in which everything is there that can be.
 fn record() -> Record {
-    let policy = RetryPolicy::new(1, Backoff::Fixed(Duration::from_millis(1_500))).expect("at least 1");
-    let payload = Untyped::new("crm.lead.created", br#"{"lead":7}"#).with_schema_version("2.0");
+    let policy = RetryPolicy::new(1, Backoff::Fixed(Duration::from_millis(1_500)))
+        .expect("at least 1");
+    let payload =
+        RawEvent::new("crm.lead.created", br#"{"lead":7}"#).with_schema_version("2.0");
     let event = Envelope::builder("crm", payload)
         .id("evt-001".parse().expect("not empty"))
         .correlation_id("import-7")
@@ -38,15 +44,22 @@ fn record() -> Record {
         .retry_policy(policy.with_full_jitter().give_up_after(Duration::from_secs(60)))
         .build_at(at(0))
         .expect("well formed");
-    let AfterFailure::Failed(dead) = event.dispatch().fail_at("timeout", at(1)) else { panic!("one attempt is all") };
-    let AfterFailure::Failed(dead) = dead.redrive(decision()).dispatch().fail_at("timeout", at(10)) else {
+    let AfterFailure::Failed(dead) = event.dispatch().fail_at("timeout", at(1)) else {
+        panic!("one attempt is all")
+    };
+    let AfterFailure::Failed(dead) =
+        dead.redrive(decision()).dispatch().fail_at("timeout", at(10))
+    else {
         panic!("one attempt is all")
     };
     Record::from(dead.discard(decision()))
 }
 
 /// It is written so, and reads back from that and from a binary format.
-fn is_written<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, json: &Value) {
+fn is_written<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
+    value: &T,
+    json: &Value,
+) {
     assert_eq!(&serde_json::to_value(value).expect("JSON"), json);
     assert_eq!(&serde_json::from_value::<T>(json.clone()).expect("reads back"), value);
     let bytes = postcard::to_stdvec(value).expect("bytes");
@@ -100,10 +113,15 @@ fn a_record_of_a_typed_payload_holds_its_own_form() {
         const TYPE: &'static str = "crm.lead.created";
     }
 
-    let event = Envelope::builder("crm", LeadCreated { lead: 7 }).build_at(at(0)).expect("well formed");
+    let event = Envelope::builder("crm", LeadCreated { lead: 7 })
+        .build_at(at(0))
+        .expect("well formed");
     let record = Record::from(event);
     let json = serde_json::to_value(&record).expect("JSON");
-    assert_eq!((&json["payload"], &json["correlation_id"]), (&json!({"lead": 7}), &Value::Null));
+    assert_eq!(
+        (&json["payload"], &json["correlation_id"]),
+        (&json!({"lead": 7}), &Value::Null)
+    );
     is_written(&record, &json);
 }
 
@@ -115,7 +133,9 @@ fn what_is_absent_may_be_left_out() {
         members.remove(name).expect("it was there");
     }
     let read: Record = serde_json::from_value(json).expect("reads");
-    assert!(read.tags.is_empty() && read.correlation_id.is_none() && read.failure.is_none());
+    assert!(
+        read.tags.is_empty() && read.correlation_id.is_none() && read.failure.is_none()
+    );
 }
 
 #[test]
@@ -126,8 +146,12 @@ fn another_version_and_an_unknown_name_are_refused() {
         let error = refusal::<Record>(json);
         assert!(error.contains("format") || error.contains("u32"), "{error}");
     }
-    let text = record_json().to_string().replacen("\"format\":1", "\"format\":2,\"lease\":9", 1);
-    assert!(refusal::<Record>(serde_json::from_str(&text).expect("JSON")).contains("found format 2"));
+    let text =
+        record_json().to_string().replacen("\"format\":1", "\"format\":2,\"lease\":9", 1);
+    assert!(
+        refusal::<Record>(serde_json::from_str(&text).expect("JSON"))
+            .contains("found format 2")
+    );
     for (name, value) in [("priority", json!(9)), ("payload", json!("no base64!"))] {
         let mut json = record_json();
         json[name] = value;
@@ -143,16 +167,30 @@ fn another_version_and_an_unknown_name_are_refused() {
 
 #[test]
 fn what_has_rules_is_read_through_them() {
-    let policy = json!({"max_attempts": 0, "backoff": {"fixed": {"secs": 1, "nanos": 0}}});
-    assert!(refusal::<RetryPolicy>(policy).starts_with("a retry policy allows at least 1 attempt"));
+    let policy =
+        json!({"max_attempts": 0, "backoff": {"fixed": {"secs": 1, "nanos": 0}}});
+    assert!(
+        refusal::<RetryPolicy>(policy)
+            .starts_with("a retry policy allows at least 1 attempt")
+    );
     let blank = json!({"by": " ", "reason": "x", "at": "2026-01-05T08:00:00Z"});
     assert!(refusal::<Decision>(blank).contains("the name of the person is blank"));
     assert!(refusal::<EventId>(json!("")).starts_with("an event id needs text"));
-    assert!(refusal::<DeliveryStatus>(json!("lost")).starts_with("no delivery status is called \"lost\""));
-    assert!(refusal::<FailureClass>(json!("final")).starts_with("no failure class is called \"final\""));
+    assert!(
+        refusal::<DeliveryStatus>(json!("lost"))
+            .starts_with("no delivery status is called \"lost\"")
+    );
+    assert!(
+        refusal::<FailureClass>(json!("final"))
+            .starts_with("no failure class is called \"final\"")
+    );
     assert!(refusal::<Action>(json!("send")).starts_with("no action is called \"send\""));
-    let contract = json!({"format": 1, "record_type": "contact", "systems": ["crm"], "fields": []});
-    assert!(refusal::<Contract>(contract).starts_with("a contract is between at least 2 systems"));
+    let contract =
+        json!({"format": 1, "record_type": "contact", "systems": ["crm"], "fields": []});
+    assert!(
+        refusal::<Contract>(contract)
+            .starts_with("a contract is between at least 2 systems")
+    );
 }
 
 #[test]
@@ -181,7 +219,11 @@ fn policies_failures_and_decisions_are_written_under_these_names() {
         }),
     );
     is_written(
-        &Failure { class: FailureClass::Transient, reason: "timeout".to_owned(), at: at(0) },
+        &Failure {
+            class: FailureClass::Transient,
+            reason: "timeout".to_owned(),
+            at: at(0),
+        },
         &json!({"class": "transient", "reason": "timeout", "at": "2026-01-05T08:00:00Z"}),
     );
     is_written(
@@ -196,7 +238,7 @@ fn a_contract_is_written_under_these_names() {
         .system("crm")
         .system("erp")
         .field("email", Authority::system("crm"))
-        .others_for("email", Others::Queue)
+        .non_owner_edits_for("email", NonOwnerEdits::Queue)
         .field("nickname", Authority::Shared)
         .field("status", Authority::Manual)
         .excluded("internal_notes")
@@ -221,12 +263,21 @@ fn a_contract_is_written_under_these_names() {
 #[test]
 fn rows_of_plans_are_written_under_these_names() {
     is_written(
-        &[Rule::Owner(1, Others::Queue), Rule::Shared, Rule::Manual],
+        &[Rule::Owner(1, NonOwnerEdits::Queue), Rule::Shared, Rule::Manual],
         &json!([{"owner": [1, "queue"]}, "shared", "manual"]),
     );
-    is_written(&[Others::Reject, Others::Overwrite], &json!(["reject", "overwrite"]));
     is_written(
-        &[Verdict::Unread, Verdict::Agreed(0), Verdict::Write(1), Verdict::Merge, Verdict::Ask(Question::Conflict)],
+        &[NonOwnerEdits::Reject, NonOwnerEdits::Overwrite],
+        &json!(["reject", "overwrite"]),
+    );
+    is_written(
+        &[
+            Verdict::Unread,
+            Verdict::Agreed(0),
+            Verdict::Write(1),
+            Verdict::Merge,
+            Verdict::Ask(Question::Conflict),
+        ],
         &json!(["unread", {"agreed": 0}, {"write": 1}, "merge", {"ask": "conflict"}]),
     );
     is_written(
@@ -234,7 +285,7 @@ fn rows_of_plans_are_written_under_these_names() {
         &json!(["manual", "blank_owner", "proposal", "deletion"]),
     );
     is_written(
-        &[Slot::Unread, Slot::NotKept, Slot::Empty, Slot::Value(7)],
+        &[Slot::Unread, Slot::Unsupported, Slot::Empty, Slot::Value(7)],
         &json!(["unread", "not_kept", "empty", {"value": 7}]),
     );
     is_written(
@@ -254,7 +305,11 @@ fn rows_of_plans_are_written_under_these_names() {
         field: Some("status".to_owned()),
         question: Question::Manual,
         base: Base::Known(Some("gold".to_owned())),
-        sides: vec![Shown { place: 1, system: "erp".to_owned(), value: Some("silver".to_owned()) }],
+        sides: vec![Shown {
+            place: 1,
+            system: "erp".to_owned(),
+            value: Some("silver".to_owned()),
+        }],
     };
     is_written(
         &review,
@@ -317,7 +372,7 @@ fn rows_of_plans_are_written_under_these_names() {
     );
     let (crm, erp) = (Slot::Value("a@x.org"), Slot::Value("b@x.org"));
     let (slots, base) = ([&crm, &erp], Base::Known(Some("a@x.org")));
-    let plan = FieldPlan::new(Rule::Owner(0, Others::Reject), &slots, &base);
+    let plan = FieldPlan::new(Rule::Owner(0, NonOwnerEdits::Reject), &slots, &base);
     assert_eq!(
         serde_json::to_value(plan.writes().collect::<Vec<_>>()).expect("JSON"),
         json!([{"to": 1, "value": "a@x.org", "expects": "b@x.org", "overrides_edit": true}])
@@ -351,19 +406,31 @@ fn audit_json() -> Value {
 fn an_audit_record_is_written_under_these_names_and_a_json_line_is_one() {
     let log = std::sync::Arc::new(JsonLines::new(Vec::new()));
     let trail = AuditTrail::new("relay-1", log.clone());
-    let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).id("evt-001".parse().expect("an id"));
+    let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+        .id("evt-001".parse().expect("an id"));
     let event = event.build_at(at(0)).expect("well formed");
-    let dead = trail.step_at(event.dispatch(), |event| event.reject_at("no such account", at(1)), at(1));
+    let dead = trail.step_at(
+        event.dispatch(),
+        |event| event.reject_at("no such account", at(1)),
+        at(1),
+    );
     let record = AuditRecord::of("relay-1", Action::Reject, &dead, dead.status(), at(1));
     is_written(&record, &audit_json());
     drop(trail);
     let log = std::sync::Arc::into_inner(log).expect("nobody else").into_inner();
-    assert_eq!(log.strip_suffix(b"\n"), Some(&*serde_json::to_vec(&record).expect("JSON")));
-    assert!(serde_json::to_string(&record).expect("JSON").starts_with("{\"format\":1,"), "the version stands first");
+    assert_eq!(
+        log.strip_suffix(b"\n"),
+        Some(&*serde_json::to_vec(&record).expect("JSON"))
+    );
+    assert!(
+        serde_json::to_string(&record).expect("JSON").starts_with("{\"format\":1,"),
+        "the version stands first"
+    );
 }
 
 proptest! {
-    /// Protects a store: whatever bytes and texts a record holds, it comes back the same from both kinds of format.
+    /// Protects a store: whatever bytes and texts a record holds, it comes back the same
+    /// from both kinds of format.
     #[test]
     fn any_record_comes_back(
         texts in ("(?s).{1,6}", "(?s).{0,6}", "(?s).{0,6}", "(?s).{0,6}"),

@@ -1,21 +1,26 @@
-//! Illegal programs do not compile, and say why in our words; their legal twins, one token away, do.
+//! Illegal programs do not compile, and say why in our words; their legal twins, one
+//! token away, do.
 //!
 //! Each program in `tests/ui` opens with the bug in words, then:
 //!
 //! - `//@ code:` the error code, or the lint;
 //! - `//@ error:`, `//@ label:`, `//@ note:` the lines of the error that are ours, whole;
-//! - `//@ twin: a => b` the one token that makes it legal, on the line that ends in `//@ here`.
+//! - `//@ twin: a => b` the one token that makes it legal, on the line that ends in
+//!   `//@ here`.
 //!
-//! Two more are for what cannot be had better: `//@ also:` an error of rustc's own that comes with ours, `//@ away:` why
-//! the error stands at another line.
+//! Two more are for what cannot be had better: `//@ also:` an error of rustc's own that
+//! comes with ours, `//@ away:` why the error stands at another line.
 //!
-//! Where no label or note is given, the words of the error are rustc's own; with `UI_OURS_ONLY` in the environment, as
-//! for another compiler than the one these were written down with, only its code is compared then.
+//! Where no label or note is given, the words of the error are rustc's own; with
+//! `UI_OURS_ONLY` in the environment, as for another compiler than the one these were
+//! written down with, only its code is compared then.
 //!
-//! A mistake (`illegal_*`) is one error; an attempt to get around the rules from another crate (`forge_*`) may be more.
+//! A mistake (`illegal_*`) is one error; an attempt to get around the rules from another
+//! crate (`forge_*`) may be more.
 //!
-//! All programs and twins are checked by one `cargo check` of a package made for it. Whole compiler outputs are not
-//! compared: they change with every compiler, and most of their lines are not ours.
+//! All programs and twins are checked by one `cargo check` of a package made for it.
+//! Whole compiler outputs are not compared: they change with every compiler, and most of
+//! their lines are not ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,7 +41,8 @@ struct Program {
 
 const HERE: &str = " //@ here";
 
-/// The programs in `tests/ui/delivery` are about durable delivery, and are checked where its feature is on.
+/// The programs in `tests/ui/delivery` are about durable delivery, and are checked where
+/// its feature is on.
 #[cfg(feature = "sqlite")]
 const DELIVERY: &str = "rusqlite = { version = \"*\", default-features = false }\n";
 #[cfg(feature = "sqlite")]
@@ -51,26 +57,39 @@ impl Program {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let source = fs::read_to_string(path).unwrap();
         let header = |key: &str| {
-            let line = source.lines().find_map(|line| line.strip_prefix(&format!("//@ {key}: ")));
+            let line = source
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("//@ {key}: ")));
             line.map(str::to_owned)
         };
         let bug = source.lines().next().and_then(|line| line.strip_prefix("//! "));
-        let bug = bug.unwrap_or_else(|| panic!("{name}: the first line names the bug")).to_owned();
+        let bug = bug
+            .unwrap_or_else(|| panic!("{name}: the first line names the bug"))
+            .to_owned();
         let expected = ["code", "error", "label", "note", "also", "away"];
-        let expected = expected.into_iter().filter_map(|key| Some((key, header(key)?))).collect::<BTreeMap<_, _>>();
+        let expected = expected
+            .into_iter()
+            .filter_map(|key| Some((key, header(key)?)))
+            .collect::<BTreeMap<_, _>>();
         for key in ["code", "error"] {
             assert!(expected.contains_key(key), "{name}: no `//@ {key}:`");
         }
 
         let twin = header("twin").unwrap_or_else(|| panic!("{name}: no `//@ twin:`"));
-        let (wrong, right) = twin.split_once(" => ").unwrap_or_else(|| panic!("{name}: twin is `a => b`"));
-        assert!(is_one_token(wrong) && is_one_token(right), "{name}: `{twin}` changes more than one token");
+        let (wrong, right) =
+            twin.split_once(" => ").unwrap_or_else(|| panic!("{name}: twin is `a => b`"));
+        assert!(
+            is_one_token(wrong) && is_one_token(right),
+            "{name}: `{twin}` changes more than one token"
+        );
         let mut marked = source.lines().filter_map(|line| line.strip_suffix(HERE));
-        let line = marked.next().unwrap_or_else(|| panic!("{name}: no `{HERE}`")).to_owned();
+        let line =
+            marked.next().unwrap_or_else(|| panic!("{name}: no `{HERE}`")).to_owned();
         assert_eq!(marked.next(), None, "{name}: more than one `{HERE}`");
-        let twin_line =
-            replace_token(&line, wrong, right).unwrap_or_else(|| panic!("{name}: no one `{wrong}` in {line}"));
-        let is_checked = cfg!(feature = "sqlite") || path.parent().is_none_or(|folder| !folder.ends_with("delivery"));
+        let twin_line = replace_token(&line, wrong, right)
+            .unwrap_or_else(|| panic!("{name}: no one `{wrong}` in {line}"));
+        let is_checked = cfg!(feature = "sqlite")
+            || path.parent().is_none_or(|folder| !folder.ends_with("delivery"));
         Self { name, bug, expected, is_checked, source, line, twin_line }
     }
 
@@ -85,18 +104,30 @@ impl Program {
             line.strip_prefix("let _ = ").unwrap_or(line).to_owned()
         };
         let (error, code) = (&self.expected["error"], &self.expected["code"]);
-        let lint = if code.starts_with("unused") { " (a warning, unless denied)" } else { "" };
-        format!("| {} | `{}` | {error}{lint} | `{}` |", self.bug, shown(&self.line), shown(&self.twin_line))
+        let lint =
+            if code.starts_with("unused") { " (a warning, unless denied)" } else { "" };
+        format!(
+            "| {} | `{}` | {error}{lint} | `{}` |",
+            self.bug,
+            shown(&self.line),
+            shown(&self.twin_line)
+        )
     }
 }
 
-/// An identifier, a string literal, or the end of a declaration, with or without an authority, a party or a field.
+/// An identifier, a string literal, or the end of a declaration, with or without an
+/// authority, a party or a field.
 fn is_one_token(text: &str) -> bool {
-    let text = text.trim_start_matches("=> ").trim_start_matches("and ").trim_end_matches(',').trim_end_matches(" {");
+    let text = text
+        .trim_start_matches("=> ")
+        .trim_start_matches("and ")
+        .trim_end_matches(',')
+        .trim_end_matches(" {");
     if ["", "{", "{}", "{ email: String => Crm }"].contains(&text) {
         return true;
     }
-    let is_word = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_word =
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let literal = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     is_word || literal.is_some_and(|text| !text.contains('"'))
 }
@@ -105,29 +136,42 @@ fn is_one_token(text: &str) -> bool {
 fn replace_token(line: &str, wrong: &str, right: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_word = wrong.starts_with(is_part);
-    let whole = |at: usize| !line[..at].ends_with(is_part) && !line[at + wrong.len()..].starts_with(is_part);
+    let whole = |at: usize| {
+        !line[..at].ends_with(is_part) && !line[at + wrong.len()..].starts_with(is_part)
+    };
     let places = line.match_indices(wrong).filter(|(at, _)| !is_word || whole(*at));
     match places.collect::<Vec<_>>()[..] {
-        [(at, _)] => {
-            Some(format!("{}{}{right}{}", &line[..at], if wrong == "," { " " } else { "" }, &line[at + wrong.len()..]))
-        }
+        [(at, _)] => Some(format!(
+            "{}{}{right}{}",
+            &line[..at],
+            if wrong == "," { " " } else { "" },
+            &line[at + wrong.len()..]
+        )),
         _ => None,
     }
 }
 
 fn programs() -> Vec<Program> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
-    let read = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths = read(folder.clone()).chain(read(folder.join("delivery"))).collect::<Vec<PathBuf>>();
+    let read = |folder: PathBuf| {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
+    };
+    let mut paths = read(folder.clone())
+        .chain(read(folder.join("delivery")))
+        .collect::<Vec<PathBuf>>();
     paths.retain(|path| path.is_file());
-    let is_forgery = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"forge"));
+    let is_forgery = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"forge"))
+    };
     paths.sort_by_key(|path| (is_forgery(path), path.components().count(), path.clone()));
     paths.iter().map(|path| Program::read(path)).collect()
 }
 
-/// Whether a message is an error at a place; the last one of a failed program only counts the others.
+/// Whether a message is an error at a place; the last one of a failed program only counts
+/// the others.
 fn is_error(message: &Value) -> bool {
-    message["level"] == "error" && message["spans"].as_array().is_some_and(|spans| !spans.is_empty())
+    message["level"] == "error"
+        && message["spans"].as_array().is_some_and(|spans| !spans.is_empty())
 }
 
 /// The errors of every program and twin, by name.
@@ -145,17 +189,27 @@ fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
     );
     fs::copy(root.join("tests/ui/lib/systems.rs"), sources.join("lib.rs")).unwrap();
     for program in programs {
-        for (name, source) in [(program.name.clone(), program.source.clone()), (twin(program), program.twin_source())] {
+        for (name, source) in [
+            (program.name.clone(), program.source.clone()),
+            (twin(program), program.twin_source()),
+        ] {
             fs::write(sources.join(format!("{name}.rs")), source).unwrap();
-            manifest +=
-                &format!("\n[[example]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\ncrate-type = [\"lib\"]\n");
+            manifest += &format!(
+                "\n[[example]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\ncrate-type = [\"lib\"]\n"
+            );
         }
     }
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
     fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
 
     let output = Command::new(env!("CARGO"))
-        .args(["check", "--offline", "--keep-going", "--examples", "--message-format=json"])
+        .args([
+            "check",
+            "--offline",
+            "--keep-going",
+            "--examples",
+            "--message-format=json",
+        ])
         .current_dir(&package)
         .env("CARGO_TARGET_DIR", package.join("target"))
         .env_remove("RUSTFLAGS")
@@ -176,7 +230,11 @@ fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let refused = errors.keys().filter(|name| name.ends_with("_twin")).count();
-    assert_eq!(checked + refused, programs.len(), "not every twin was checked:\n{stderr}");
+    assert_eq!(
+        checked + refused,
+        programs.len(),
+        "not every twin was checked:\n{stderr}"
+    );
     errors
 }
 
@@ -190,7 +248,12 @@ fn rendered(errors: &[Value]) -> String {
 
 /// What a program expects of an error and does not find in it.
 fn differences(program: &Program, error: &Value) -> String {
-    let primary = error["spans"].as_array().unwrap().iter().find(|span| span["is_primary"] == true).unwrap();
+    let primary = error["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|span| span["is_primary"] == true)
+        .unwrap();
     let notes = error["children"].as_array().unwrap();
     let no_code = Value::from("none");
     let found = |key: &str| match key {
@@ -200,14 +263,23 @@ fn differences(program: &Program, error: &Value) -> String {
         "label" => vec![&primary["label"]],
         _ => notes.iter().map(|note| &note["message"]).collect(),
     };
-    let is_ours = program.expected.contains_key("label") || program.expected.contains_key("note");
+    let is_ours =
+        program.expected.contains_key("label") || program.expected.contains_key("note");
     let compared = |key: &str| !["also", "away"].contains(&key);
-    let compared =
-        |key: &str| compared(key) && (key == "code" || is_ours || std::env::var_os("UI_OURS_ONLY").is_none());
+    let compared = |key: &str| {
+        compared(key)
+            && (key == "code" || is_ours || std::env::var_os("UI_OURS_ONLY").is_none())
+    };
     let expected = program.expected.iter().filter(|(key, _)| compared(key));
-    let missing = expected.filter(|(key, wanted)| !found(key).iter().any(|found| found == wanted));
-    let mut differences = missing.map(|(key, wanted)| format!("the {key} {wanted:?}")).collect::<Vec<_>>();
-    let here = program.source.lines().position(|line| line.ends_with(HERE)).map(|index| index as u64 + 1);
+    let missing =
+        expected.filter(|(key, wanted)| !found(key).iter().any(|found| found == wanted));
+    let mut differences =
+        missing.map(|(key, wanted)| format!("the {key} {wanted:?}")).collect::<Vec<_>>();
+    let here = program
+        .source
+        .lines()
+        .position(|line| line.ends_with(HERE))
+        .map(|index| index as u64 + 1);
     let mut place = primary;
     while !place["expansion"].is_null() {
         place = &place["expansion"]["span"];
@@ -230,11 +302,15 @@ fn illegal_programs_are_refused_in_our_words_and_their_twins_compile() {
         let ours = found.iter().find(|error| differences(program, error).is_empty());
         let may_be_more = program.name.starts_with("forge_");
         let also = program.expected.get("also");
-        let others = found.iter().filter(|error| also.is_none_or(|also| error["message"] != also.as_str())).count();
+        let others = found
+            .iter()
+            .filter(|error| also.is_none_or(|also| error["message"] != also.as_str()))
+            .count();
         match (ours, found) {
             (Some(_), _) if others == 1 || may_be_more => {}
             (None, [error]) => {
-                let (name, wanted, error) = (&program.name, differences(program, error), rendered(found));
+                let (name, wanted, error) =
+                    (&program.name, differences(program, error), rendered(found));
                 failures.push(format!("{name}: wanted {wanted}, and found\n{error}"));
             }
             (_, found) => {
@@ -243,10 +319,19 @@ fn illegal_programs_are_refused_in_our_words_and_their_twins_compile() {
             }
         }
         if let Some(found) = errors.get(&twin(program)) {
-            failures.push(format!("{}: the legal twin does not compile\n{}", program.name, rendered(found)));
+            failures.push(format!(
+                "{}: the legal twin does not compile\n{}",
+                program.name,
+                rendered(found)
+            ));
         }
     }
-    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} failures\n\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]
@@ -254,9 +339,13 @@ fn the_readme_lists_every_illegal_program_with_its_error_and_its_twin() {
     let readme = include_str!("../README.md");
     let rows = programs().iter().map(Program::row).collect::<Vec<_>>();
     let listed = readme.lines().skip_while(|line| !line.starts_with("| bug |")).skip(2);
-    let listed = listed.take_while(|line| line.starts_with('|')).map(str::to_owned).collect::<BTreeSet<_>>();
+    let listed = listed
+        .take_while(|line| line.starts_with('|'))
+        .map(str::to_owned)
+        .collect::<BTreeSet<_>>();
     let programs = rows.iter().cloned().collect::<BTreeSet<_>>();
-    let differences = listed.symmetric_difference(&programs).map(String::as_str).collect::<Vec<_>>();
+    let differences =
+        listed.symmetric_difference(&programs).map(String::as_str).collect::<Vec<_>>();
     assert!(
         differences.is_empty(),
         "rows on one side only:\n{}\nall rows:\n{}",
@@ -268,8 +357,14 @@ fn the_readme_lists_every_illegal_program_with_its_error_and_its_twin() {
 #[test]
 fn the_first_error_that_people_read_is_the_one_they_get() {
     let programs = programs();
-    let program = programs.iter().find(|program| program.name == "illegal_dispatch_finished").unwrap();
-    let shown = [format!("error[E0277]: {}", program.expected["error"]), program.expected["label"].clone()];
+    let program = programs
+        .iter()
+        .find(|program| program.name == "illegal_dispatch_finished")
+        .unwrap();
+    let shown = [
+        format!("error[E0277]: {}", program.expected["error"]),
+        program.expected["label"].clone(),
+    ];
     for (page, text) in [
         ("README.md", include_str!("../README.md")),
         ("src/envelope/state.rs", include_str!("../src/envelope/state.rs")),
@@ -278,7 +373,13 @@ fn the_first_error_that_people_read_is_the_one_they_get() {
             assert!(text.contains(line), "{page} does not show {line:?}");
         }
     }
-    let foreign = programs.iter().find(|program| program.name == "illegal_write_foreign_field").unwrap();
+    let foreign = programs
+        .iter()
+        .find(|program| program.name == "illegal_write_foreign_field")
+        .unwrap();
     let line = format!("error[E0277]: {}", foreign.expected["error"]);
-    assert!(include_str!("../README.md").contains(&line), "README.md does not show {line:?}");
+    assert!(
+        include_str!("../README.md").contains(&line),
+        "README.md does not show {line:?}"
+    );
 }

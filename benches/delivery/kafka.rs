@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use integration_automation_patterns::RetryPolicy;
-use integration_automation_patterns::broker::kafka::{Kafka, Settings as Topic};
+use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig};
 use integration_automation_patterns::broker::{Broker as _, Consumer as _};
-use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
 use integration_automation_patterns::outbox::sqlite::Outbox;
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -33,7 +33,7 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
     let admin: AdminClient<DefaultClientContext> = config.create()?;
     let new = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
     admin.create_topics([&new], &AdminOptions::new()).await?;
-    let kafka = Kafka::new(&servers, Topic::new(&topic))?;
+    let kafka = Kafka::new(&servers, KafkaConfig::new(&topic))?;
     kafka.send(&event().dispatch()).await?;
     let (pairs, events) = (amount.pairs / 15, amount.pairs * 60);
     relay(&kafka, &config, &topic, pairs, events).await?;
@@ -42,14 +42,23 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
     Ok(())
 }
 
-async fn relay(kafka: &Kafka, config: &ClientConfig, topic: &str, pairs: usize, events: usize) -> Outcome {
+async fn relay(
+    kafka: &Kafka,
+    config: &ClientConfig,
+    topic: &str,
+    pairs: usize,
+    events: usize,
+) -> Outcome {
     let file = fresh("relay_kafka")?;
     let (mut business, store) = (connect(&file)?, Outbox::open(&file)?);
-    let producer: FutureProducer = config.clone().set("enable.idempotence", "true").create()?;
+    let producer: FutureProducer =
+        config.clone().set("enable.idempotence", "true").create()?;
     let by_us = async || {
         fill(&mut business, events)?;
-        let settings = Settings::default().in_flight(IN_FLIGHT).poll(Duration::from_millis(1));
-        let relay = Relay::new("bench", store.clone(), kafka.clone(), settings)?;
+        let config = RelayConfig::default()
+            .in_flight(IN_FLIGHT)
+            .poll_interval(Duration::from_millis(1));
+        let relay = Relay::new("bench", store.clone(), kafka.clone(), config)?;
         let start = Instant::now();
         let summary = relay.run_until_idle(std::future::pending()).await;
         assert_eq!(summary.acknowledged, u64::try_from(events)?);
@@ -62,7 +71,8 @@ async fn relay(kafka: &Kafka, config: &ClientConfig, topic: &str, pairs: usize, 
             while sent < events && on_their_way.len() < IN_FLIGHT {
                 let key = EventId::generate().to_string();
                 let record = FutureRecord::to(topic).key(&key).payload(PAYLOAD);
-                on_their_way.push(producer.send_result(record).map_err(|(error, _)| error)?);
+                on_their_way
+                    .push(producer.send_result(record).map_err(|(error, _)| error)?);
                 sent += 1;
             }
             if let Some(delivered) = on_their_way.next().await {
@@ -75,12 +85,21 @@ async fn relay(kafka: &Kafka, config: &ClientConfig, topic: &str, pairs: usize, 
     side_by_side("Kafka", &what, BESIDE, pairs, by_us, by_hand).await
 }
 
-/// The time from the first event of a new group on: both write the same row in a transaction of its own, and have offsets
-/// committed in the background.
-async fn consume(kafka: &Kafka, config: &ClientConfig, topic: &str, pairs: usize, events: usize) -> Outcome {
-    let (mut ours, mut bare) = (connect(&fresh("consume_ours")?)?, connect(&fresh("consume_bare")?)?);
-    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
-    // What the relay has sent has keys and headers; what the bare client has sent is unreadable.
+/// The time from the first event of a new group on: both write the same row in a
+/// transaction of its own, and have offsets committed in the background.
+async fn consume(
+    kafka: &Kafka,
+    config: &ClientConfig,
+    topic: &str,
+    pairs: usize,
+    events: usize,
+) -> Outcome {
+    let (mut ours, mut bare) =
+        (connect(&fresh("consume_ours")?)?, connect(&fresh("consume_bare")?)?);
+    let inbox_config =
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+    // What the relay has sent has keys and headers; what the bare client has sent is
+    // unreadable.
     let by_us = async || {
         ours.execute("DELETE FROM inbox_event", [])?;
         let mut listener = kafka.listen(EventId::generate().to_string())?;
@@ -88,7 +107,9 @@ async fn consume(kafka: &Kafka, config: &ClientConfig, topic: &str, pairs: usize
         for _ in 0..=events {
             let delivery = listener.next().await?.ok_or("no delivery")?;
             start.get_or_insert_with(Instant::now);
-            inbox::process(&mut ours, delivery, &rules, |_, _| Ok(()))?.tell().await?;
+            inbox::process(&mut ours, delivery, &inbox_config, |_, _| Ok(()))?
+                .settle()
+                .await?;
         }
         let time = start.map(|start| start.elapsed()).unwrap_or_default();
         listener.close().await;
@@ -97,8 +118,12 @@ async fn consume(kafka: &Kafka, config: &ClientConfig, topic: &str, pairs: usize
     let by_hand = async || {
         bare.execute("DELETE FROM inbox_event", [])?;
         let mut config = config.clone();
-        config.set("group.id", EventId::generate().to_string()).set("auto.offset.reset", "earliest");
-        config.set("enable.auto.offset.store", "false").set("auto.commit.interval.ms", "100");
+        config
+            .set("group.id", EventId::generate().to_string())
+            .set("auto.offset.reset", "earliest");
+        config
+            .set("enable.auto.offset.store", "false")
+            .set("auto.commit.interval.ms", "100");
         let consumer: StreamConsumer = config.create()?;
         consumer.subscribe(&[topic])?;
         let mut start = None;

@@ -1,10 +1,13 @@
-//! What outbox and inbox cost, each figure a ratio of two things measured in turn in one run.
+//! What outbox and inbox cost, each figure a ratio of two things measured in turn in one
+//! run.
 //!
-//! The bare statements are what nobody can leave out: the same inserts and updates with the same commits, written by hand
-//! with the same driver on a table made by the same SQL, with prepared statements and values that are text already. They
-//! check nothing, keep no ordering keys, fence nothing, and hand out rows instead of events.
+//! The bare statements are what nobody can leave out: the same inserts and updates with
+//! the same commits, written by hand with the same driver on a table made by the same
+//! SQL, with prepared statements and values that are text already. They check nothing,
+//! keep no ordering keys, fence nothing, and hand out rows instead of events.
 //!
-//! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases, with `kafka` for that broker, and `-- quick` for a try.
+//! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases,
+//! with `kafka` for that broker, and `-- quick` for a try.
 
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -18,11 +21,13 @@ mod sqlite;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::broker::{Broker, SendError};
-use integration_automation_patterns::outbox::{ClaimOrder, Claimed, KeyAfterFailure, Settlement, Store};
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::broker::{Broker, BrokerError};
+use integration_automation_patterns::outbox::{
+    ClaimOrder, Claimed, OnDeadLetter, Settlement, Store,
+};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::{Dispatched, Pending};
-use integration_automation_patterns::{Envelope, EventId, Untyped};
+use integration_automation_patterns::{Envelope, EventId, RawEvent};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -43,14 +48,18 @@ pub(crate) const CLAIM: usize = 100;
 
 /// The events of one run of a relay.
 pub(crate) const RELAYED: usize = 2_000;
-pub(crate) const THROUGH_RELAY: &str = "through a relay with 1000 in flight and a broker that confirms at once";
+pub(crate) const THROUGH_RELAY: &str =
+    "through a relay with 1000 in flight and a broker that confirms at once";
 
 fn main() -> Outcome {
     let quick = std::env::args().any(|argument| argument == "quick");
     let amount = if quick { QUICK } else { IN_FULL };
     println!("| figure | measured | reach |");
     println!("|---|---|---|");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         sqlite::measure(amount).await?;
         #[cfg(feature = "postgres")]
@@ -64,10 +73,11 @@ fn main() -> Outcome {
 /// What we are measured against in a database.
 pub(crate) const BARE: &str = "the bare statements";
 
-/// Prints how many events per second there are beside what is bare, where each side says how long it takes for as
-/// many events as the other.
+/// Prints how many events per second there are beside what is bare, where each side says
+/// how long it takes for as many events as the other.
 ///
-/// It is the median over pairs that are done one after the other: a machine that has other work too disturbs single ones.
+/// It is the median over pairs that are done one after the other: a machine that has
+/// other work too disturbs single ones.
 pub(crate) async fn side_by_side(
     database: &str,
     what: &str,
@@ -89,7 +99,10 @@ pub(crate) async fn side_by_side(
             ratios.push(bare.as_secs_f64() / ours.as_secs_f64());
         }
     }
-    println!("| {database}: events per second {what}, beside {beside} | {:.2} | at least 0.8 |", median(ratios));
+    println!(
+        "| {database}: events per second {what}, beside {beside} | {:.2} | at least 0.8 |",
+        median(ratios)
+    );
     Ok(())
 }
 
@@ -109,7 +122,7 @@ const PAYLOAD: &str = r#"{"lead":{"name":"Ada Lovelace","company":"Analytical En
 
 /// An event as programs write it: a fresh id, a correlation, a label, some 250 bytes.
 pub(crate) fn event() -> Envelope<Pending> {
-    Envelope::builder("crm", Untyped::new("crm.lead.created", PAYLOAD))
+    Envelope::builder("crm", RawEvent::new("crm.lead.created", PAYLOAD))
         .id(EventId::generate())
         .correlation_id("import-2026-01-05")
         .tag("region", "eu-west-1")
@@ -149,7 +162,7 @@ pub(crate) fn order(limit: usize) -> ClaimOrder {
         worker: "bench".to_owned(),
         limit,
         lease: Duration::from_secs(30),
-        after_failure: KeyAfterFailure::Block,
+        on_dead_letter: OnDeadLetter::Block,
         except: Vec::new(),
         only: None,
     }
@@ -159,7 +172,8 @@ pub(crate) fn order(limit: usize) -> ClaimOrder {
 pub(crate) async fn claim_and_settle(store: &impl Store, batch: usize) -> Outcome {
     let claimed = store.claim(&order(batch)).await?;
     assert_eq!(claimed.claims.len(), batch);
-    let settlements: Vec<Settlement> = claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
+    let settlements: Vec<Settlement> =
+        claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
     let lost = store.settle(&settlements).await?;
     assert!(lost.is_empty());
     Ok(())
@@ -170,15 +184,16 @@ pub(crate) async fn put_aside(store: &impl Store) -> Outcome {
     loop {
         let claimed = store.claim(&order(CLAIM)).await?;
         let aside = claimed.blocked;
-        give_back(store, claimed).await?;
+        release(store, claimed).await?;
         if aside == 0 {
             return Ok(());
         }
     }
 }
 
-async fn give_back(store: &impl Store, claimed: Claimed) -> Outcome {
-    let back: Vec<Settlement> = claimed.claims.into_iter().map(|claim| claim.give_back("a bench")).collect();
+async fn release(store: &impl Store, claimed: Claimed) -> Outcome {
+    let back: Vec<Settlement> =
+        claimed.claims.into_iter().map(|claim| claim.release("a bench")).collect();
     let lost = store.settle(&back).await?;
     assert!(lost.is_empty());
     Ok(())
@@ -190,12 +205,17 @@ async fn claim_alone(store: &impl Store) -> Outcome<Duration> {
     let claimed = store.claim(&order(CLAIM)).await?;
     let time = start.elapsed();
     assert_eq!(claimed.claims.len(), CLAIM);
-    give_back(store, claimed).await?;
+    release(store, claimed).await?;
     Ok(time)
 }
 
 /// The time of claims at three depths, in turn.
-pub(crate) async fn claims_at_depths(database: &str, state: &str, amount: Amount, stores: &[impl Store]) -> Outcome {
+pub(crate) async fn claims_at_depths(
+    database: &str,
+    state: &str,
+    amount: Amount,
+    stores: &[impl Store],
+) -> Outcome {
     let mut rounds = Vec::new();
     for round in 0..=amount.pairs / 3 {
         let mut times = [Duration::ZERO; 3];
@@ -207,7 +227,10 @@ pub(crate) async fn claims_at_depths(database: &str, state: &str, amount: Amount
         }
     }
     for (place, depth) in amount.depths.into_iter().enumerate().skip(1) {
-        let ratios = rounds.iter().map(|times| times[place].as_secs_f64() / times[0].as_secs_f64()).collect();
+        let ratios = rounds
+            .iter()
+            .map(|times| times[place].as_secs_f64() / times[0].as_secs_f64())
+            .collect();
         println!(
             "| {database}: a claim beside {depth} events {state}, beside {} | {:.2} | at most 1.5 |",
             amount.depths[0],
@@ -219,8 +242,9 @@ pub(crate) async fn claims_at_depths(database: &str, state: &str, amount: Amount
 
 /// Sends all that is due through a relay.
 pub(crate) async fn relay(store: impl Store, events: usize) -> Outcome<Duration> {
-    let settings = Settings::default().in_flight(1_000).poll(Duration::from_millis(1));
-    let relay = Relay::new("bench", store, AtOnce, settings)?;
+    let config =
+        RelayConfig::default().in_flight(1_000).poll_interval(Duration::from_millis(1));
+    let relay = Relay::new("bench", store, AtOnce, config)?;
     let start = Instant::now();
     let summary = relay.run_until_idle(std::future::pending()).await;
     let time = start.elapsed();
@@ -234,7 +258,7 @@ struct AtOnce;
 impl Broker for AtOnce {
     const SYSTEM: &'static str = "at_once";
 
-    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
-//! The figures of PostgreSQL on 127.0.0.1: each side has a schema of its own, and both the server's settings.
+//! The figures of PostgreSQL on 127.0.0.1: each side has a schema of its own, and both
+//! the server's settings.
 
 use std::time::{Duration, Instant};
 
 use integration_automation_patterns::broker::Delivery;
-use integration_automation_patterns::inbox::{Receipt, Rules, postgres as inbox};
+use integration_automation_patterns::inbox::{InboxConfig, Receipt, postgres as inbox};
 use integration_automation_patterns::outbox::Store;
 use integration_automation_patterns::outbox::postgres::{self as outbox, Outbox};
 use integration_automation_patterns::state::Pending;
@@ -12,8 +13,9 @@ use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Statement};
 use uuid::Uuid;
 
 use super::{
-    Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths,
-    event, median, order, put_aside, relay, side_by_side, timed,
+    Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event,
+    claim_and_settle, claims_at_depths, event, median, order, put_aside, relay,
+    side_by_side, timed,
 };
 
 const NAME: &str = "PostgreSQL";
@@ -56,7 +58,10 @@ async fn drop_schema(name: &str) -> Outcome {
 /// A schema with the tables, made anew.
 async fn fresh(name: &str) -> Outcome<(Config, Client)> {
     drop_schema(name).await?;
-    connect(&server()?).await?.batch_execute(&format!("CREATE SCHEMA bench_{name}")).await?;
+    connect(&server()?)
+        .await?
+        .batch_execute(&format!("CREATE SCHEMA bench_{name}"))
+        .await?;
     let mut config = server()?;
     config.options(format!("-c search_path=bench_{name}"));
     let mut client = connect(&config).await?;
@@ -170,10 +175,14 @@ impl Bare {
         Ok(business.commit().await?)
     }
 
-    /// Two transactions, as the attempt must be stored before the send; each is one statement, and commits by itself.
+    /// Two transactions, as the attempt must be stored before the send; each is one
+    /// statement, and commits by itself.
     async fn claim_and_settle(&self, batch: usize) -> Outcome {
         let token = Uuid::now_v7();
-        let rows = self.client.query(&self.claim, &[&i64::try_from(batch)?, &token, &"bench"]).await?;
+        let rows = self
+            .client
+            .query(&self.claim, &[&i64::try_from(batch)?, &token, &"bench"])
+            .await?;
         let mut claims = Vec::with_capacity(rows.len());
         for row in &rows {
             claims.push(BareClaim {
@@ -234,13 +243,30 @@ async fn enqueue(amount: Amount) -> Outcome {
         let event = bare_event();
         timed(bare.insert(&event)).await
     };
-    side_by_side(NAME, "enqueued, 1 in a transaction", BARE, amount.pairs, by_us, by_hand).await?;
-    let by_us = async || timed(enqueue_all(&mut ours, (0..100).map(|_| event()).collect())).await;
+    side_by_side(
+        NAME,
+        "enqueued, 1 in a transaction",
+        BARE,
+        amount.pairs,
+        by_us,
+        by_hand,
+    )
+    .await?;
+    let by_us =
+        async || timed(enqueue_all(&mut ours, (0..100).map(|_| event()).collect())).await;
     let by_hand = async || {
         let events: Vec<_> = (0..100).map(|_| bare_event()).collect();
         timed(bare.insert_many(&events)).await
     };
-    side_by_side(NAME, "enqueued, 100 in a transaction", BARE, amount.pairs, by_us, by_hand).await
+    side_by_side(
+        NAME,
+        "enqueued, 100 in a transaction",
+        BARE,
+        amount.pairs,
+        by_us,
+        by_hand,
+    )
+    .await
 }
 
 async fn enqueue_all(ours: &mut Client, events: Vec<Envelope<Pending>>) -> Outcome {
@@ -258,7 +284,8 @@ async fn settle(amount: Amount) -> Outcome {
             timed(claim_and_settle(&store, batch)).await
         };
         let by_hand = async || {
-            bare.insert_many(&(0..batch).map(|_| bare_event()).collect::<Vec<_>>()).await?;
+            bare.insert_many(&(0..batch).map(|_| bare_event()).collect::<Vec<_>>())
+                .await?;
             timed(bare.claim_and_settle(batch)).await
         };
         let what = format!("claimed and settled, {batch} at a time");
@@ -281,11 +308,15 @@ async fn settle(amount: Amount) -> Outcome {
 
 async fn receive(amount: Amount) -> Outcome {
     let (_, mut ours, mut bare) = sides().await?;
-    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+    let inbox_config =
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
     let by_us = async || {
         let delivery = Delivery::new(event(), ());
         let received = async {
-            let Receipt::New(first) = inbox::receive(ours.transaction().await?, delivery, &rules).await? else {
+            let Receipt::New(first) =
+                inbox::receive(ours.transaction().await?, delivery, &inbox_config)
+                    .await?
+            else {
                 return Err("the event was never received".into());
             };
             let _committed = first.commit().await?;
@@ -297,12 +328,22 @@ async fn receive(amount: Amount) -> Outcome {
         let event = bare_event();
         let received = async {
             let transaction = bare.client.transaction().await?;
-            transaction.execute(&bare.receive, &[&event.source_system, &event.id]).await?;
+            transaction
+                .execute(&bare.receive, &[&event.source_system, &event.id])
+                .await?;
             Ok(transaction.commit().await?)
         };
         timed(received).await
     };
-    side_by_side(NAME, "received and committed, 1 in a transaction", BARE, amount.pairs, by_us, by_hand).await
+    side_by_side(
+        NAME,
+        "received and committed, 1 in a transaction",
+        BARE,
+        amount.pairs,
+        by_us,
+        by_hand,
+    )
+    .await
 }
 
 /// How a claim depends on what stands beside the events that it takes.
@@ -322,7 +363,8 @@ async fn depths(amount: Amount) -> Outcome {
         for depth in amount.depths {
             let (config, client) = fresh(&format!("depth_{depth}")).await?;
             let mut bare = Bare::new(client).await?;
-            bare.insert_many(&(0..CLAIM).map(|_| bare_event()).collect::<Vec<_>>()).await?;
+            bare.insert_many(&(0..CLAIM).map(|_| bare_event()).collect::<Vec<_>>())
+                .await?;
             bare.client
                 .batch_execute(&format!(
                     "INSERT INTO outbox_event (id, event_type, source_system, payload, status, attempts, due_at, \
@@ -344,7 +386,8 @@ async fn depths(amount: Amount) -> Outcome {
     Ok(())
 }
 
-/// How a claim depends on a snapshot that was taken before all the events that have come and gone since.
+/// How a claim depends on a snapshot that was taken before all the events that have come
+/// and gone since.
 async fn old_snapshot(amount: Amount) -> Outcome {
     let young = claims_under_churn(amount, false).await?;
     let old = claims_under_churn(amount, true).await?;
@@ -361,7 +404,11 @@ async fn claims_under_churn(amount: Amount, beside_old: bool) -> Outcome<f64> {
     let (config, mut ours) = fresh("churn").await?;
     let store = Outbox::connect(config.clone()).await?;
     let mut other = connect(&config).await?;
-    let snapshot = other.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await?;
+    let snapshot = other
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .start()
+        .await?;
     if beside_old {
         snapshot.query("SELECT count(*) FROM outbox_event", &[]).await?;
     }
@@ -371,7 +418,8 @@ async fn claims_under_churn(amount: Amount, beside_old: bool) -> Outcome<f64> {
         let start = Instant::now();
         let claimed = store.claim(&order(CLAIM)).await?;
         times.push(start.elapsed().as_secs_f64());
-        let settlements: Vec<_> = claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
+        let settlements: Vec<_> =
+            claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
         assert!(store.settle(&settlements).await?.is_empty());
     }
     snapshot.commit().await?;

@@ -1,4 +1,5 @@
-//! The figures of SQLite: each side has a file of its own, in WAL mode, with every commit on disk.
+//! The figures of SQLite: each side has a file of its own, in WAL mode, with every commit
+//! on disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use integration_automation_patterns::broker::{Consumer as _, Delivery, in_process};
-use integration_automation_patterns::inbox::{Handled, Receipt, Rules, sqlite as inbox};
+use integration_automation_patterns::inbox::{
+    Handled, InboxConfig, Receipt, sqlite as inbox,
+};
 use integration_automation_patterns::outbox::sqlite::{self as outbox, Outbox};
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::{EventId, RetryPolicy};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event, claim_and_settle, claims_at_depths,
-    event, median, put_aside, relay, side_by_side, timed,
+    Amount, BARE, BareEvent, CLAIM, Outcome, RELAYED, THROUGH_RELAY, bare_event,
+    claim_and_settle, claims_at_depths, event, median, put_aside, relay, side_by_side,
+    timed,
 };
 
 const NAME: &str = "SQLite";
@@ -27,16 +31,19 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
     idle(amount).await
 }
 
-/// An idle relay: how long an event takes from its commit to the commit of its effect, and how often the relay's threads
-/// wake while there is none.
+/// An idle relay: how long an event takes from its commit to the commit of its effect,
+/// and how often the relay's threads wake while there is none.
 async fn idle(amount: Amount) -> Outcome {
     let (file, receiver) = (fresh("idle")?, fresh("idle_receiver")?);
     let (mut business, mut receiver) = (connect(&file)?, connect(&receiver)?);
     let (broker, mut listener) = in_process(16);
-    let relay = Relay::new("bench", Outbox::open(&file)?, broker, Settings::default())?;
+    let relay =
+        Relay::new("bench", Outbox::open(&file)?, broker, RelayConfig::default())?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(async move { relay.run(async { drop(stopped.await) }).await });
-    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+    let running =
+        tokio::spawn(async move { relay.run(async { drop(stopped.await) }).await });
+    let inbox_config =
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
     let mut times = Vec::with_capacity(amount.pairs);
     for _ in 0..amount.pairs {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -45,10 +52,11 @@ async fn idle(amount: Amount) -> Outcome {
         transaction.commit()?;
         let committed = Instant::now();
         let delivery = listener.next().await?.ok_or("no delivery")?;
-        let handled = inbox::process(&mut receiver, delivery, &rules, |_, _| Ok(()))?;
+        let handled =
+            inbox::process(&mut receiver, delivery, &inbox_config, |_, _| Ok(()))?;
         times.push(committed.elapsed().as_secs_f64() * 1e3);
         if let Handled::Processed(committed) = handled {
-            committed.confirm().await?;
+            committed.ack().await?;
         }
     }
     println!(
@@ -58,8 +66,11 @@ async fn idle(amount: Amount) -> Outcome {
     if let Some(before) = switches() {
         const SECONDS: u32 = 10;
         tokio::time::sleep(Duration::from_secs(SECONDS.into())).await;
-        let each = f64::from(switches().unwrap_or(before).saturating_sub(before)) / f64::from(SECONDS);
-        println!("| {NAME}: context switches a second of an idle relay | {each:.0} | at most 20 |");
+        let each = f64::from(switches().unwrap_or(before).saturating_sub(before))
+            / f64::from(SECONDS);
+        println!(
+            "| {NAME}: context switches a second of an idle relay | {each:.0} | at most 20 |"
+        );
     }
     drop(stop);
     running.await?;
@@ -72,7 +83,8 @@ fn switches() -> Option<u32> {
     for task in fs::read_dir("/proc/self/task").ok()? {
         let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
         let counts = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
-        sum += counts.filter_map(|(_, count)| count.trim().parse::<u32>().ok()).sum::<u32>();
+        sum +=
+            counts.filter_map(|(_, count)| count.trim().parse::<u32>().ok()).sum::<u32>();
     }
     Some(sum)
 }
@@ -116,7 +128,8 @@ fn insert(transaction: &Transaction<'_>, event: &BareEvent) -> rusqlite::Result<
 }
 
 async fn enqueue(amount: Amount) -> Outcome {
-    let (mut ours, mut bare) = (connect(&fresh("enqueue_ours")?)?, connect(&fresh("enqueue_bare")?)?);
+    let (mut ours, mut bare) =
+        (connect(&fresh("enqueue_ours")?)?, connect(&fresh("enqueue_bare")?)?);
     for batch in [1, 100] {
         let what = format!("enqueued, {batch} in a transaction");
         let by_us = async || {
@@ -181,8 +194,9 @@ const TAKE: &str = "UPDATE outbox_event SET status = 'dispatched', attempts = at
 const SETTLE: &str = "UPDATE outbox_event SET status = 'acknowledged', due_at = NULL, done_at = ?1, token = NULL \
      WHERE sequence = ?2 AND token = ?3";
 
-/// A claim and its settlement by hand: two transactions, as the attempt must be stored before the send. (One `UPDATE` with
-/// `RETURNING` in place of the first two statements is slower.)
+/// A claim and its settlement by hand: two transactions, as the attempt must be stored
+/// before the send. (One `UPDATE` with `RETURNING` in place of the first two statements
+/// is slower.)
 fn claim_and_settle_bare(connection: &mut Connection, batch: usize) -> Outcome {
     let token = EventId::generate().to_string();
     let now = chrono::Utc::now().timestamp_micros();
@@ -224,8 +238,8 @@ fn claim_and_settle_bare(connection: &mut Connection, batch: usize) -> Outcome {
     Ok(transaction.commit()?)
 }
 
-/// What relays by hand: like ours it has a connection of its own, as it would have a process, and is off the threads of the
-/// runtime, since SQLite blocks its thread.
+/// What relays by hand: like ours it has a connection of its own, as it would have a
+/// process, and is off the threads of the runtime, since SQLite blocks its thread.
 struct BareRelay(Arc<Mutex<Connection>>);
 
 impl BareRelay {
@@ -242,7 +256,8 @@ impl BareRelay {
 async fn settle(amount: Amount) -> Outcome {
     let (file, bare) = (fresh("settle_ours")?, fresh("settle_bare")?);
     let (mut business, store) = (connect(&file)?, Outbox::open(&file)?);
-    let (mut bare_business, bare) = (connect(&bare)?, BareRelay(Arc::new(Mutex::new(connect(&bare)?))));
+    let (mut bare_business, bare) =
+        (connect(&bare)?, BareRelay(Arc::new(Mutex::new(connect(&bare)?))));
     for batch in [100, 1_000] {
         let by_us = async || {
             fill(&mut business, batch)?;
@@ -271,12 +286,16 @@ async fn settle(amount: Amount) -> Outcome {
 }
 
 async fn receive(amount: Amount) -> Outcome {
-    let (mut ours, mut bare) = (connect(&fresh("receive_ours")?)?, connect(&fresh("receive_bare")?)?);
-    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+    let (mut ours, mut bare) =
+        (connect(&fresh("receive_ours")?)?, connect(&fresh("receive_bare")?)?);
+    let inbox_config =
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
     let by_us = async || {
         let delivery = Delivery::new(event(), ());
         let received = async {
-            let Receipt::New(first) = inbox::receive(begin(&mut ours)?, delivery, &rules)? else {
+            let Receipt::New(first) =
+                inbox::receive(begin(&mut ours)?, delivery, &inbox_config)?
+            else {
                 return Err("the event was never received".into());
             };
             let _committed = first.commit()?;
@@ -298,7 +317,15 @@ async fn receive(amount: Amount) -> Outcome {
         };
         timed(received).await
     };
-    side_by_side(NAME, "received and committed, 1 in a transaction", BARE, amount.pairs, by_us, by_hand).await
+    side_by_side(
+        NAME,
+        "received and committed, 1 in a transaction",
+        BARE,
+        amount.pairs,
+        by_us,
+        by_hand,
+    )
+    .await
 }
 
 /// How a claim depends on what stands beside the events that it takes.
@@ -306,7 +333,12 @@ async fn depths(amount: Amount) -> Outcome {
     for (state, status, due, key) in [
         ("that are due", "'pending'", "enqueued_at", "NULL"),
         ("that wait for their retry", "'pending'", "enqueued_at + 86400000000", "NULL"),
-        ("that wait behind a dead letter of their key", "iif(n = 1, 'failed', 'pending')", "enqueued_at - n", "'key'"),
+        (
+            "that wait behind a dead letter of their key",
+            "iif(n = 1, 'failed', 'pending')",
+            "enqueued_at - n",
+            "'key'",
+        ),
         ("that are done", "'acknowledged'", "NULL", "NULL"),
     ] {
         let mut stores = Vec::new();

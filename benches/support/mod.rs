@@ -1,5 +1,5 @@
-//! What the benches compare: the envelope beside the same fields in a struct that is changed in place, as one would
-//! write it by hand.
+//! What the benches compare: the envelope beside the same fields in a struct that is
+//! changed in place, as one would write it by hand.
 
 #![allow(dead_code, reason = "no bench uses everything")]
 
@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use integration_automation_patterns::state::{Acknowledged, Dispatched, Pending, Processed};
-use integration_automation_patterns::{DeliveryStatus, Envelope, Event, EventId, RetryPolicy};
+use integration_automation_patterns::state::{
+    Acknowledged, Dispatched, Pending, Processed,
+};
+use integration_automation_patterns::{
+    DeliveryStatus, Envelope, Event, EventId, RetryPolicy,
+};
 use uuid::Uuid;
 
 pub(crate) struct LeadCreated(pub(crate) u64);
@@ -62,7 +66,10 @@ pub(crate) fn id(number: u64) -> EventId {
 }
 
 #[inline]
-pub(crate) fn envelope(number: u64, moment: DateTime<Utc>) -> Envelope<Pending, LeadCreated> {
+pub(crate) fn envelope(
+    number: u64,
+    moment: DateTime<Utc>,
+) -> Envelope<Pending, LeadCreated> {
     Envelope::builder("crm", LeadCreated(number)).id(id(number)).build_at(moment).unwrap()
 }
 
@@ -85,20 +92,28 @@ pub(crate) fn by_hand(number: u64, created_at: DateTime<Utc>) -> ByHand {
 
 /// Three calls that the compiler may not see into, by value.
 pub(crate) mod called {
-    use super::{Acknowledged, ByHand, Dispatched, Envelope, LeadCreated, Pending, Processed};
+    use super::{
+        Acknowledged, ByHand, Dispatched, Envelope, LeadCreated, Pending, Processed,
+    };
 
     #[inline(never)]
-    pub(crate) fn dispatch(event: Envelope<Pending, LeadCreated>) -> Envelope<Dispatched, LeadCreated> {
+    pub(crate) fn dispatch(
+        event: Envelope<Pending, LeadCreated>,
+    ) -> Envelope<Dispatched, LeadCreated> {
         event.dispatch()
     }
 
     #[inline(never)]
-    pub(crate) fn acknowledge(event: Envelope<Dispatched, LeadCreated>) -> Envelope<Acknowledged, LeadCreated> {
+    pub(crate) fn acknowledge(
+        event: Envelope<Dispatched, LeadCreated>,
+    ) -> Envelope<Acknowledged, LeadCreated> {
         event.acknowledge()
     }
 
     #[inline(never)]
-    pub(crate) fn process(event: Envelope<Acknowledged, LeadCreated>) -> Envelope<Processed, LeadCreated> {
+    pub(crate) fn process(
+        event: Envelope<Acknowledged, LeadCreated>,
+    ) -> Envelope<Processed, LeadCreated> {
         event.process()
     }
 
@@ -118,7 +133,9 @@ pub(crate) mod called {
     }
 }
 
-pub(crate) fn deliver_all(events: Vec<Envelope<Pending, LeadCreated>>) -> Vec<Envelope<Processed, LeadCreated>> {
+pub(crate) fn deliver_all(
+    events: Vec<Envelope<Pending, LeadCreated>>,
+) -> Vec<Envelope<Processed, LeadCreated>> {
     events.into_iter().map(|event| event.dispatch().acknowledge().process()).collect()
 }
 
@@ -132,7 +149,10 @@ pub(crate) fn deliver_all_by_hand(mut events: Vec<ByHand>) -> Vec<ByHand> {
 }
 
 /// The audit line as one would write it with `write!` and chrono, unescaped.
-pub(crate) fn write_line_by_hand(out: &mut String, event: &Envelope<Dispatched, LeadCreated>) {
+pub(crate) fn write_line_by_hand(
+    out: &mut String,
+    event: &Envelope<Dispatched, LeadCreated>,
+) {
     write!(
         out,
         "[INTEGRATION_EVENT] event_id={} type={} source={} status={} attempts={} correlation={} schema={} created={}",

@@ -1,10 +1,13 @@
-//! Two systems' records of eight fields: reconciled by the declared boundary, by hand, and as maps of values.
+//! Two systems' records of eight fields: reconciled by the declared boundary, by hand,
+//! and as maps of values.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use integration_automation_patterns::boundary;
-use integration_automation_patterns::sync::{Base, Capability, Contract, Question, Slot, System, Verdict};
+use integration_automation_patterns::sync::{
+    Base, Capability, Contract, Question, Slot, System, Verdict,
+};
 
 pub(crate) enum Crm {}
 pub(crate) enum Erp {}
@@ -33,23 +36,30 @@ boundary! {
     }
 }
 
-pub(crate) type Snapshots = (contact::Snapshot<Crm>, contact::Snapshot<Erp>, contact::Agreed);
+pub(crate) type Snapshots =
+    (contact::Snapshot<Crm>, contact::Snapshot<Erp>, contact::Agreed);
 
 /// A record on which the systems agree, or one in which every field was changed by both.
 pub(crate) fn snapshots(number: u64, conflicting: bool) -> Snapshots {
     let text = |who: &str| Slot::Value(format!("{who} {number}"));
-    let (mut of_crm, mut of_erp) =
-        (contact::Snapshot::by(&Capability::mint(&Key(()))), contact::Snapshot::by(&Capability::mint(&Key(()))));
+    let (mut of_crm, mut of_erp) = (
+        contact::Snapshot::by(&Capability::mint(&Key(()))),
+        contact::Snapshot::by(&Capability::mint(&Key(()))),
+    );
     let (one, other) = if conflicting { ("crm", "erp") } else { ("both", "both") };
-    (of_crm.email, of_crm.phone, of_crm.address, of_crm.nickname) = (text(one), text(one), text(one), text(one));
+    (of_crm.email, of_crm.phone, of_crm.address, of_crm.nickname) =
+        (text(one), text(one), text(one), text(one));
     (of_erp.email, of_erp.phone, of_erp.address, of_erp.nickname) =
         (text(other), text(other), text(other), text(other));
     let numbers = |add: u64| Slot::Value(number + add);
-    (of_crm.owner, of_crm.terms, of_crm.segment, of_crm.status) = (numbers(1), numbers(1), numbers(1), numbers(1));
+    (of_crm.owner, of_crm.terms, of_crm.segment, of_crm.status) =
+        (numbers(1), numbers(1), numbers(1), numbers(1));
     let add = if conflicting { 2 } else { 1 };
     (of_erp.owner, of_erp.terms, of_erp.segment, of_erp.status) =
         (numbers(add), numbers(add), numbers(add), numbers(add));
-    let agreed = |slot: &Slot<String>| Base::Known(slot.read().flatten().map(|text| format!("{text} before")));
+    let agreed = |slot: &Slot<String>| {
+        Base::Known(slot.read().flatten().map(|text| format!("{text} before")))
+    };
     let agreed = contact::Agreed {
         email: agreed(&of_crm.email),
         phone: agreed(&of_crm.phone),
@@ -65,7 +75,10 @@ pub(crate) fn snapshots(number: u64, conflicting: bool) -> Snapshots {
 
 /// The number of fields that are written or asked.
 fn count(verdicts: [Verdict; 8]) -> usize {
-    verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Write(_) | Verdict::Ask(_))).count()
+    verdicts
+        .iter()
+        .filter(|verdict| matches!(verdict, Verdict::Write(_) | Verdict::Ask(_)))
+        .count()
 }
 
 pub(crate) fn declared((of_crm, of_erp, agreed): &Snapshots) -> usize {
@@ -82,7 +95,8 @@ pub(crate) fn declared((of_crm, of_erp, agreed): &Snapshots) -> usize {
     ])
 }
 
-/// One entry of a plan, as one would keep it by hand: both sides, the base, and what to do.
+/// One entry of a plan, as one would keep it by hand: both sides, the base, and what to
+/// do.
 struct Entry<'a, T> {
     sides: [&'a Slot<T>; 2],
     base: &'a Base<T>,
@@ -102,17 +116,57 @@ struct Plan<'a> {
 
 /// The same, with the rules for two systems written out as one would by hand.
 pub(crate) fn by_hand((a, b, base): &Snapshots) -> usize {
-    fn entry<'a, T>(a: &'a Slot<T>, b: &'a Slot<T>, base: &'a Base<T>, verdict: Verdict) -> Entry<'a, T> {
+    fn entry<'a, T>(
+        a: &'a Slot<T>,
+        b: &'a Slot<T>,
+        base: &'a Base<T>,
+        verdict: Verdict,
+    ) -> Entry<'a, T> {
         Entry { sides: [a, b], base, verdict }
     }
     let plan = black_box(Plan {
-        email: entry(&a.email, &b.email, &base.email, owned(&a.email, &b.email, &base.email, 0)),
-        phone: entry(&a.phone, &b.phone, &base.phone, owned(&a.phone, &b.phone, &base.phone, 0)),
-        owner: entry(&a.owner, &b.owner, &base.owner, owned(&a.owner, &b.owner, &base.owner, 0)),
-        address: entry(&a.address, &b.address, &base.address, owned(&b.address, &a.address, &base.address, 1)),
-        terms: entry(&a.terms, &b.terms, &base.terms, owned(&b.terms, &a.terms, &base.terms, 1)),
-        nickname: entry(&a.nickname, &b.nickname, &base.nickname, shared(&a.nickname, &b.nickname, &base.nickname)),
-        segment: entry(&a.segment, &b.segment, &base.segment, shared(&a.segment, &b.segment, &base.segment)),
+        email: entry(
+            &a.email,
+            &b.email,
+            &base.email,
+            owned(&a.email, &b.email, &base.email, 0),
+        ),
+        phone: entry(
+            &a.phone,
+            &b.phone,
+            &base.phone,
+            owned(&a.phone, &b.phone, &base.phone, 0),
+        ),
+        owner: entry(
+            &a.owner,
+            &b.owner,
+            &base.owner,
+            owned(&a.owner, &b.owner, &base.owner, 0),
+        ),
+        address: entry(
+            &a.address,
+            &b.address,
+            &base.address,
+            owned(&b.address, &a.address, &base.address, 1),
+        ),
+        terms: entry(
+            &a.terms,
+            &b.terms,
+            &base.terms,
+            owned(&b.terms, &a.terms, &base.terms, 1),
+        ),
+        nickname: entry(
+            &a.nickname,
+            &b.nickname,
+            &base.nickname,
+            shared(&a.nickname, &b.nickname, &base.nickname),
+        ),
+        segment: entry(
+            &a.segment,
+            &b.segment,
+            &base.segment,
+            shared(&a.segment, &b.segment, &base.segment),
+        ),
         status: entry(&a.status, &b.status, &base.status, manual(&a.status, &b.status)),
     });
     count([
@@ -127,7 +181,12 @@ pub(crate) fn by_hand((a, b, base): &Snapshots) -> usize {
     ])
 }
 
-fn owned<T: PartialEq>(owner: &Slot<T>, other: &Slot<T>, base: &Base<T>, place: usize) -> Verdict {
+fn owned<T: PartialEq>(
+    owner: &Slot<T>,
+    other: &Slot<T>,
+    base: &Base<T>,
+    place: usize,
+) -> Verdict {
     match (owner, other, base) {
         (Slot::Unread, _, _) => Verdict::Unread,
         (_, Slot::Unread, _) => Verdict::Agreed(place),
@@ -189,21 +248,29 @@ pub(crate) fn maps((of_crm, of_erp, agreed): &Snapshots) -> Maps {
         Base::Known(agreed) => (*agreed).into(),
         Base::Never => serde_json::Value::Null,
     };
-    [map!(of_crm, text, number), map!(of_erp, text, number), map!(agreed, agreed_text, agreed_number)]
+    [
+        map!(of_crm, text, number),
+        map!(of_erp, text, number),
+        map!(agreed, agreed_text, agreed_number),
+    ]
 }
 
 /// The same over maps, with the rules looked up in the contract at run time.
 pub(crate) fn dynamic(contract: &Contract, maps: &Maps) -> usize {
-    let slot = |map: &BTreeMap<String, serde_json::Value>, field: &str| match map.get(field) {
-        None => Slot::Unread,
-        Some(serde_json::Value::Null) => Slot::Empty,
-        Some(value) => Slot::Value(value.clone()),
-    };
+    let slot =
+        |map: &BTreeMap<String, serde_json::Value>, field: &str| match map.get(field) {
+            None => Slot::Unread,
+            Some(serde_json::Value::Null) => Slot::Empty,
+            Some(value) => Slot::Value(value.clone()),
+        };
     let decided = |field: &&str| {
         let (of_crm, of_erp) = (slot(&maps[0], field), slot(&maps[1], field));
-        let (slots, base) = ([&of_crm, &of_erp], Base::Known(maps[2].get(*field).cloned()));
+        let (slots, base) =
+            ([&of_crm, &of_erp], Base::Known(maps[2].get(*field).cloned()));
         let plan = contract.plan(field, &slots, &base);
-        plan.is_ok_and(|plan| matches!(plan.verdict(), Verdict::Write(_) | Verdict::Ask(_)))
+        plan.is_ok_and(|plan| {
+            matches!(plan.verdict(), Verdict::Write(_) | Verdict::Ask(_))
+        })
     };
     contract.synced_fields().filter(decided).count()
 }

@@ -11,7 +11,7 @@ use integration_automation_patterns::{Decision, EventId};
 use lexopt::Arg;
 
 pub(crate) const HELP: &str = "\
-The desk of an outbox: what waits, what has failed and why, and what is decided about it.
+The admin of an outbox: what waits, what has failed and why, and what is decided about it.
 
 outbox <DATABASE> <COMMAND> [--json] [--ca FILE]
 
@@ -122,7 +122,9 @@ pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Option<Request>, String
             Arg::Long(name) => {
                 if let Some(flag) = FLAGS.into_iter().find(|flag| *flag == name) {
                     given.add(flag, String::new())?;
-                } else if let Some(option) = VALUES.into_iter().find(|option| *option == name) {
+                } else if let Some(option) =
+                    VALUES.into_iter().find(|option| *option == name)
+                {
                     let value = parser.value().map_err(wrong)?;
                     given.add(option, text(value)?)?;
                 } else {
@@ -138,7 +140,8 @@ pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Option<Request>, String
     let as_json = given.has("json");
     let ca = given.0.remove("ca").map(PathBuf::from);
     let mut words = words.into_iter();
-    let database = words.next().ok_or("wanted a database: a SQLite file, or postgres://...")?;
+    let database =
+        words.next().ok_or("wanted a database: a SQLite file, or postgres://...")?;
     let name = text(words.next().ok_or("wanted a command behind the database")?)?;
     let command = command(&name, &mut words, &mut given)?;
     if let Some(word) = words.next() {
@@ -150,7 +153,11 @@ pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Option<Request>, String
     Ok(Some(Request { database, command, as_json, ca }))
 }
 
-fn command(name: &str, words: &mut impl Iterator<Item = OsString>, given: &mut Given) -> Result<Command, String> {
+fn command(
+    name: &str,
+    words: &mut impl Iterator<Item = OsString>,
+    given: &mut Given,
+) -> Result<Command, String> {
     Ok(Command::Outbox(match name {
         "counts" => Ask::Counts,
         "list" => Ask::List { filter: given.filter()?, limit: given.limit()? },
@@ -161,11 +168,16 @@ fn command(name: &str, words: &mut impl Iterator<Item = OsString>, given: &mut G
         }
         "redrive" => {
             let filter = given.chosen(name)?;
-            let order = Redrive::new(given.decision()?, duration(&given.wanted("consumers-remember")?)?);
+            let order = Redrive::new(
+                given.decision()?,
+                duration(&given.wanted("consumers-remember")?)?,
+            );
             let insists = given.has("even-if-forgotten");
-            Ask::Redrive { filter, order: if insists { order.even_if_forgotten() } else { order } }
+            Ask::Redrive { filter, order: if insists { order.force() } else { order } }
         }
-        "discard" => Ask::Discard { filter: given.chosen(name)?, decision: given.decision()? },
+        "discard" => {
+            Ask::Discard { filter: given.chosen(name)?, decision: given.decision()? }
+        }
         "purge" => {
             let batch = given.number("batch", 1000)?;
             Ask::Purge { age: duration(&given.wanted("older-than")?)?, batch }
@@ -180,14 +192,21 @@ fn command(name: &str, words: &mut impl Iterator<Item = OsString>, given: &mut G
     }))
 }
 
-fn inbox_command(words: &mut impl Iterator<Item = OsString>, given: &mut Given) -> Result<Command, String> {
-    let older_than = |given: &mut Given| given.0.remove("older-than").map_or(Ok(AN_HOUR), |text| duration(&text));
+fn inbox_command(
+    words: &mut impl Iterator<Item = OsString>,
+    given: &mut Given,
+) -> Result<Command, String> {
+    let older_than = |given: &mut Given| {
+        given.0.remove("older-than").map_or(Ok(AN_HOUR), |text| duration(&text))
+    };
     Ok(Command::Inbox(match words.next().map(text).transpose()?.as_deref() {
         Some("counts") => AskInbox::Counts { stalled_after: older_than(given)? },
         Some("list") => AskInbox::List { filter: given.filter()?, limit: given.limit()? },
-        Some("stalled") => {
-            AskInbox::Stalled { filter: given.filter()?, limit: given.limit()?, age: older_than(given)? }
-        }
+        Some("stalled") => AskInbox::Stalled {
+            filter: given.filter()?,
+            limit: given.limit()?,
+            age: older_than(given)?,
+        },
         Some("show") => {
             let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
             let filter = Filter { source_system: Some(source), ..Filter::id(id.clone()) };
@@ -234,7 +253,11 @@ impl Given {
             event_type: self.0.remove("type"),
             source_system: self.0.remove("source"),
             reason_contains: self.0.remove("reason-contains"),
-            failed_since: self.0.remove("since").map(|since| moment(&since)).transpose()?,
+            failed_since: self
+                .0
+                .remove("since")
+                .map(|since| moment(&since))
+                .transpose()?,
         })
     }
 
@@ -242,14 +265,17 @@ impl Given {
     fn chosen(&mut self, command: &str) -> Result<Filter, String> {
         let filter = self.filter()?;
         match (filter == Filter::default(), self.has("all")) {
-            (true, false) => Err(format!("wanted a filter or --all: `{command}` decides about no event unasked")),
+            (true, false) => Err(format!(
+                "wanted a filter or --all: `{command}` decides about no event unasked"
+            )),
             (false, true) => Err("wanted a filter or --all, and found both".to_owned()),
             _ => Ok(filter),
         }
     }
 
     fn decision(&mut self) -> Result<Decision, String> {
-        Decision::new(self.wanted("by")?, self.wanted("reason")?).map_err(|error| error.to_string())
+        Decision::new(self.wanted("by")?, self.wanted("reason")?)
+            .map_err(|error| error.to_string())
     }
 
     fn limit(&mut self) -> Result<usize, String> {
@@ -259,7 +285,9 @@ impl Given {
     fn number(&mut self, option: &str, default: usize) -> Result<usize, String> {
         let Some(text) = self.0.remove(option) else { return Ok(default) };
         let number = text.parse::<usize>().ok().filter(|number| *number > 0);
-        number.ok_or_else(|| format!("wanted a whole number from 1 for --{option}, and found {text:?}"))
+        number.ok_or_else(|| {
+            format!("wanted a whole number from 1 for --{option}, and found {text:?}")
+        })
     }
 }
 
@@ -274,13 +302,26 @@ fn event_id(text: &str) -> Result<EventId, String> {
 /// `90s`, `15m`, `2h`, `7d`, `2w`.
 fn duration(text: &str) -> Result<Duration, String> {
     let read = || {
-        let (number, seconds) = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', 24 * 60 * 60), ('w', 7 * 24 * 60 * 60)]
-            .into_iter()
-            .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+        let (number, seconds) = [
+            ('s', 1),
+            ('m', 60),
+            ('h', 60 * 60),
+            ('d', 24 * 60 * 60),
+            ('w', 7 * 24 * 60 * 60),
+        ]
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
         let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(seconds).map(Duration::from_secs)
+        number
+            .parse::<u64>()
+            .ok()
+            .filter(|_| digits)?
+            .checked_mul(seconds)
+            .map(Duration::from_secs)
     };
-    read().ok_or_else(|| format!("wanted a duration such as 90s, 15m, 2h, 7d or 2w, and found {text:?}"))
+    read().ok_or_else(|| {
+        format!("wanted a duration such as 90s, 15m, 2h, 7d or 2w, and found {text:?}")
+    })
 }
 
 /// A moment as in RFC 3339, or one that is so long ago by this machine's clock.

@@ -14,7 +14,9 @@ use crate::sqlite;
 /// Does what was asked, on the database that was named.
 pub(crate) async fn run(request: &Request) -> Result<Report, String> {
     let Request { database, command, ca, .. } = request;
-    let url = database.to_str().filter(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"));
+    let url = database.to_str().filter(|text| {
+        text.starts_with("postgres://") || text.starts_with("postgresql://")
+    });
     match url {
         // The address may hold a password, so no error repeats it.
         #[cfg(feature = "postgres")]
@@ -23,11 +25,19 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
             done.map_err(|error| format!("postgres: {}", chain(&*error)))
         }
         #[cfg(not(feature = "postgres"))]
-        Some(_) => Err("postgres: this program was built without the feature `postgres`".to_owned()),
-        None if ca.is_some() => Err("--ca is for the server of a postgres:// address, and this is a file".to_owned()),
+        Some(_) => {
+            Err("postgres: this program was built without the feature `postgres`"
+                .to_owned())
+        }
+        None if ca.is_some() => {
+            Err("--ca is for the server of a postgres:// address, and this is a file"
+                .to_owned())
+        }
         None => {
             let path = Path::new(database);
-            sqlite::run(path, command).await.map_err(|error| format!("{}: {}", path.display(), chain(&*error)))
+            sqlite::run(path, command)
+                .await
+                .map_err(|error| format!("{}: {}", path.display(), chain(&*error)))
         }
     }
 }
@@ -59,17 +69,30 @@ pub(crate) fn stalled(mut events: Vec<Stalled>, limit: usize) -> Report {
 }
 
 /// One event of an inbox, which keeps no moments.
-pub(crate) fn shown(letters: Vec<DeadLetter>, retrying: Vec<Stalled>, id: &EventId, with_payload: bool) -> Report {
+pub(crate) fn shown(
+    letters: Vec<DeadLetter>,
+    retrying: Vec<Stalled>,
+    id: &EventId,
+    with_payload: bool,
+) -> Report {
     let dead = letters.into_iter().map(|letter| letter.event.into());
     match dead.chain(retrying.into_iter().map(|stalled| stalled.event.into())).next() {
-        Some(event) => Report::Event { event: Box::new(event), moments: Vec::new(), with_payload },
-        None => Report::NoneSuch { id: id.clone(), wanted: "dead letter or retrying event (of this source)" },
+        Some(event) => {
+            Report::Event { event: Box::new(event), moments: Vec::new(), with_payload }
+        }
+        None => Report::NoneSuch {
+            id: id.clone(),
+            wanted: "dead letter or retrying event (of this source)",
+        },
     }
 }
 
 pub(crate) fn discarded(was_there: bool, id: &EventId) -> Report {
     if was_there {
-        Report::Decided { decided: vec![(id.clone(), Outcome::Discarded)], unreadable: Vec::new() }
+        Report::Decided {
+            decided: vec![(id.clone(), Outcome::Discarded)],
+            unreadable: Vec::new(),
+        }
     } else {
         Report::NoneSuch { id: id.clone(), wanted: "dead letter (of this source)" }
     }

@@ -1,5 +1,6 @@
-//! A report as JSON: one document, or one for each line where there are many things to list. Times are RFC 3339 in UTC,
-//! spans are seconds, and what there is none of is `null`.
+//! A report as JSON: one document, or one for each line where there are many things to
+//! list. Times are RFC 3339 in UTC, spans are seconds, and what there is none of is
+//! `null`.
 //!
 //! | command | each line |
 //! |---|---|
@@ -19,7 +20,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use integration_automation_patterns::inbox::Stalled;
-use integration_automation_patterns::outbox::{Counts, DeadLetter, Finding, Moment, Waiting};
+use integration_automation_patterns::outbox::{
+    Counts, DeadLetter, Finding, HistoryEntry, Waiting,
+};
 use integration_automation_patterns::{AnyEnvelope, Decision, DeliveryStatus, Failure};
 use serde_json::{Value, json};
 
@@ -35,10 +38,14 @@ pub(crate) fn write(report: &Report) -> String {
         }
         Report::Waiting { events, .. } => events.iter().map(waiting).collect(),
         Report::InboxCounts(found) => {
-            vec![json!({"by_status": by_status(|status| found.of(status)), "stalled": found.stalled})]
+            vec![
+                json!({"by_status": by_status(|status| found.of(status)), "stalled": found.stalled}),
+            ]
         }
         Report::Stalled { events, .. } => events.iter().map(stalled).collect(),
-        Report::Event { event, moments, with_payload } => vec![show(event, moments, *with_payload)],
+        Report::Event { event, moments, with_payload } => {
+            vec![show(event, moments, *with_payload)]
+        }
         Report::NoneSuch { .. } => Vec::new(),
         Report::Decided { decided, unreadable } => {
             let torn = |finding: &Finding| json!({"id": finding.event, "outcome": "unreadable", "why": finding.what});
@@ -49,7 +56,8 @@ pub(crate) fn write(report: &Report) -> String {
         }
         Report::Purged(removed) => vec![json!({"removed": removed})],
         Report::Books(findings) => {
-            let finding = |finding: &Finding| json!({"event": finding.event, "what": finding.what});
+            let finding =
+                |finding: &Finding| json!({"event": finding.event, "what": finding.what});
             let list: Vec<Value> = findings.iter().map(finding).collect();
             vec![json!({"balanced": findings.is_empty(), "findings": list})]
         }
@@ -101,7 +109,10 @@ fn stalled(stalled: &Stalled) -> Value {
 }
 
 fn counts(counts: &Counts) -> Value {
-    let by_attempts = counts.by_attempts.iter().map(|(attempts, count)| (attempts.to_string(), (*count).into()));
+    let by_attempts = counts
+        .by_attempts
+        .iter()
+        .map(|(attempts, count)| (attempts.to_string(), (*count).into()));
     json!({
         "by_status": by_status(|status| counts.of(status)),
         "under_way": counts.under_way(),
@@ -144,11 +155,10 @@ fn waiting(waiting: &Waiting) -> Value {
     })
 }
 
-fn show(event: &AnyEnvelope, moments: &[Moment], with_payload: bool) -> Value {
-    let failure =
-        |failure: &Failure| json!({"class": failure.class.as_str(), "reason": failure.reason, "at": time(failure.at)});
+fn show(event: &AnyEnvelope, moments: &[HistoryEntry], with_payload: bool) -> Value {
+    let failure = |failure: &Failure| json!({"class": failure.class.as_str(), "reason": failure.reason, "at": time(failure.at)});
     let decision = |said: &Decision| json!({"by": said.by(), "reason": said.reason(), "at": time(said.at())});
-    let moment = |moment: &Moment| {
+    let moment = |moment: &HistoryEntry| {
         json!({
             "at": time(moment.at),
             "action": moment.action.as_str(),
@@ -179,7 +189,9 @@ fn show(event: &AnyEnvelope, moments: &[Moment], with_payload: bool) -> Value {
         let bytes = event.payload().bytes();
         match str::from_utf8(bytes) {
             Ok(text) => object.insert("payload".to_owned(), text.into()),
-            Err(_) => object.insert("payload_base64".to_owned(), STANDARD.encode(bytes).into()),
+            Err(_) => {
+                object.insert("payload_base64".to_owned(), STANDARD.encode(bytes).into())
+            }
         };
     }
     document

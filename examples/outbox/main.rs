@@ -1,14 +1,17 @@
-//! The desk of an outbox, for whoever is on call: what waits, what has failed and why, and what is decided about it.
+//! The desk of an outbox, for whoever is on call: what waits, what has failed and why,
+//! and what is decided about it.
 //!
 //! ```text
 //! cargo run --example outbox --features sqlite -- <DATABASE> <COMMAND>
 //! ```
 //!
-//! `--help` lists the commands; the guide's chapter on operating shows each with its output.
+//! `--help` lists the commands; the guide's chapter on operating shows each with its
+//! output.
 //!
-//! Exit codes: 0, it is done, or in order. 1, it is done as far as it can be, and something waits for a person: `verify`
-//! found something, a redrive refused an event, a dead letter is no valid event, or there is none of the id that was
-//! named. 2, the command line is wrong, and nothing was done; or the database answered with an error.
+//! Exit codes: 0, it is done, or in order. 1, it is done as far as it can be, and
+//! something waits for a person: `verify` found something, a redrive refused an event, a
+//! dead letter is no valid event, or there is none of the id that was named. 2, the
+//! command line is wrong, and nothing was done; or the database answered with an error.
 
 mod arguments;
 mod database;
@@ -32,9 +35,12 @@ fn main() -> ExitCode {
     let request = match arguments::read(lexopt::Parser::from_env()) {
         Ok(Some(request)) => request,
         Ok(None) => return print(arguments::HELP, ExitCode::SUCCESS),
-        Err(error) => return complain(&format!("{error}\n(`outbox --help` lists what there is)")),
+        Err(error) => {
+            return complain(&format!("{error}\n(`outbox --help` lists what there is)"));
+        }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.to_string()),
     };
@@ -43,8 +49,19 @@ fn main() -> ExitCode {
             if let Some(note) = report.note() {
                 tell(&note);
             }
-            let code = if report.needs_a_person() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-            print(&if request.as_json { json::write(&report) } else { text::write(&report) }, code)
+            let code = if report.needs_a_person() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+            print(
+                &if request.as_json {
+                    json::write(&report)
+                } else {
+                    text::write(&report)
+                },
+                code,
+            )
         }
         Err(error) => complain(&error),
     }
@@ -54,7 +71,9 @@ fn main() -> ExitCode {
 fn print(text: &str, code: ExitCode) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => complain(&format!("the output: {error}")),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("the output: {error}"))
+        }
         _ => code,
     }
 }
@@ -64,7 +83,8 @@ fn complain(error: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Says something beside the output; where nobody can hear it, nothing can be done about that.
+/// Says something beside the output; where nobody can hear it, nothing can be done about
+/// that.
 fn tell(text: &str) {
     let lines = text.lines().map(text::printable).collect::<Vec<_>>().join("\n");
     let _ = writeln!(io::stderr(), "outbox: {lines}");

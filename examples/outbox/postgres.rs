@@ -22,7 +22,10 @@ pub(crate) async fn run(
     let config: Config = url.parse()?;
     let line = Line::of(&config, ca)?;
     let mut client = line.client(&config).await?;
-    let sql = format!("SELECT to_regclass(quote_ident(current_schema()) || '.{}') IS NOT NULL", table(command));
+    let sql = format!(
+        "SELECT to_regclass(quote_ident(current_schema()) || '.{}') IS NOT NULL",
+        table(command)
+    );
     if !client.query_one(&sql, &[]).await?.try_get::<_, bool>(0)? {
         return Err(no_table(command).into());
     }
@@ -35,21 +38,35 @@ pub(crate) async fn run(
     }
 }
 
-async fn in_inbox(client: &mut Client, ask: &AskInbox) -> Result<Report, Box<dyn Error + Send + Sync>> {
+async fn in_inbox(
+    client: &mut Client,
+    ask: &AskInbox,
+) -> Result<Report, Box<dyn Error + Send + Sync>> {
     Ok(match ask {
-        AskInbox::Counts { stalled_after } => Report::InboxCounts(inbox::counts(client, *stalled_after).await?),
-        AskInbox::List { filter, limit } => {
-            listed(inbox::dead_letters(client, filter, limit.saturating_add(1)).await?, *limit)
+        AskInbox::Counts { stalled_after } => {
+            Report::InboxCounts(inbox::counts(client, *stalled_after).await?)
         }
-        AskInbox::Stalled { filter, limit, age } => {
-            stalled(inbox::stalled(client, filter, *age, limit.saturating_add(1)).await?, *limit)
-        }
+        AskInbox::List { filter, limit } => listed(
+            inbox::dead_letters(client, filter, limit.saturating_add(1)).await?,
+            *limit,
+        ),
+        AskInbox::Stalled { filter, limit, age } => stalled(
+            inbox::stalled(client, filter, *age, limit.saturating_add(1)).await?,
+            *limit,
+        ),
         AskInbox::Show { filter, id, with_payload } => {
             let letters = inbox::dead_letters(client, filter, 1).await?;
-            shown(letters, inbox::stalled(client, filter, Duration::ZERO, 1).await?, id, *with_payload)
+            shown(
+                letters,
+                inbox::stalled(client, filter, Duration::ZERO, 1).await?,
+                id,
+                *with_payload,
+            )
         }
-        AskInbox::Discard { source, id, decision } => {
-            discarded(inbox::discard(client, source, id, decision.clone(), &AuditTrail::silent()).await?, id)
-        }
+        AskInbox::Discard { source, id, decision } => discarded(
+            inbox::discard(client, source, id, decision.clone(), &AuditTrail::silent())
+                .await?,
+            id,
+        ),
     })
 }

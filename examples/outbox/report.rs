@@ -1,7 +1,9 @@
 //! What came of a command, before it is written as text or as JSON.
 
 use integration_automation_patterns::inbox::{self, Stalled};
-use integration_automation_patterns::outbox::{Counts, DeadLetter, Finding, Moment, Verdict, Waiting};
+use integration_automation_patterns::outbox::{
+    Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
+};
 use integration_automation_patterns::{AnyEnvelope, EventId};
 
 pub(crate) enum Report {
@@ -25,7 +27,7 @@ pub(crate) enum Report {
     /// One event, with all that happened to it; an inbox keeps no moments.
     Event {
         event: Box<AnyEnvelope>,
-        moments: Vec<Moment>,
+        moments: Vec<HistoryEntry>,
         with_payload: bool,
     },
     /// There is no event, or no dead letter, of this id.
@@ -43,29 +45,30 @@ pub(crate) enum Report {
 
 /// What a decision did to one dead letter.
 pub(crate) enum Outcome {
-    Redrive(Verdict),
+    Redrive(RedriveOutcome),
     Discarded,
 }
 
 impl Outcome {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Redrive(Verdict::Redriven) => "redriven",
-            Self::Redrive(Verdict::Refused(_)) => "refused",
+            Self::Redrive(RedriveOutcome::Redriven) => "redriven",
+            Self::Redrive(RedriveOutcome::Refused(_)) => "refused",
             Self::Discarded => "discarded",
         }
     }
 
     pub(crate) fn why(&self) -> Option<String> {
         match self {
-            Self::Redrive(Verdict::Refused(refused)) => Some(refused.to_string()),
+            Self::Redrive(RedriveOutcome::Refused(refused)) => Some(refused.to_string()),
             _ => None,
         }
     }
 }
 
 impl Report {
-    /// Whether something is left that this program cannot settle. A list of what has failed is in order as a list.
+    /// Whether something is left that this program cannot settle. A list of what has
+    /// failed is in order as a list.
     pub(crate) fn needs_a_person(&self) -> bool {
         match self {
             Self::Counts(_) | Self::InboxCounts(_) | Self::Purged(_) => false,
@@ -73,7 +76,8 @@ impl Report {
             Self::Dead { unreadable, .. } => !unreadable.is_empty(),
             Self::NoneSuch { .. } => true,
             Self::Decided { decided, unreadable } => {
-                !unreadable.is_empty() || decided.iter().any(|(_, outcome)| outcome.why().is_some())
+                !unreadable.is_empty()
+                    || decided.iter().any(|(_, outcome)| outcome.why().is_some())
             }
             Self::Books(findings) => !findings.is_empty(),
         }

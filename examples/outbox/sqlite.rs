@@ -14,17 +14,27 @@ use crate::database::{discarded, listed, no_table, shown, stalled, table};
 use crate::report::Report;
 use crate::work;
 
-pub(crate) async fn run(path: &Path, command: &Command) -> Result<Report, Box<dyn Error>> {
+pub(crate) async fn run(
+    path: &Path,
+    command: &Command,
+) -> Result<Report, Box<dyn Error>> {
     match command {
         Command::Outbox(ask) => {
-            match connect(path, false).and_then(|connection| has_table(&connection, command)) {
+            match connect(path, false)
+                .and_then(|connection| has_table(&connection, command))
+            {
                 Ok(true) => {}
                 Ok(false) => return Err(no_table(command).into()),
-                // A file that nobody has open, in a folder to which nothing may be written: the library can look at it.
+                // A file that nobody has open, in a folder to which nothing may be
+                // written: the library can look at it.
                 Err(error) if is_out_of_reach(&error) && path.is_file() => {}
                 Err(error) => return Err(error.into()),
             }
-            let outbox = if ask.writes() { Outbox::open(path)? } else { Outbox::open_to_look(path)? };
+            let outbox = if ask.writes() {
+                Outbox::open(path)?
+            } else {
+                Outbox::open_to_look(path)?
+            };
             Ok(work::run(&outbox, ask).await?)
         }
         Command::Inbox(ask) => {
@@ -42,8 +52,13 @@ fn is_out_of_reach(error: &rusqlite::Error) -> bool {
 }
 
 fn connect(path: &Path, to_write: bool) -> rusqlite::Result<Connection> {
-    let access = if to_write { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
-    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let access = if to_write {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    };
+    let connection =
+        Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     Ok(connection)
 }
@@ -53,21 +68,40 @@ fn has_table(connection: &Connection, command: &Command) -> rusqlite::Result<boo
     Ok(connection.query_row(sql, [table(command)], |_| Ok(())).optional()?.is_some())
 }
 
-fn in_inbox(connection: &mut Connection, ask: &AskInbox) -> Result<Report, Box<dyn Error>> {
+fn in_inbox(
+    connection: &mut Connection,
+    ask: &AskInbox,
+) -> Result<Report, Box<dyn Error>> {
     Ok(match ask {
-        AskInbox::Counts { stalled_after } => Report::InboxCounts(inbox::counts(connection, *stalled_after)?),
-        AskInbox::List { filter, limit } => {
-            listed(inbox::dead_letters(connection, filter, limit.saturating_add(1))?, *limit)
+        AskInbox::Counts { stalled_after } => {
+            Report::InboxCounts(inbox::counts(connection, *stalled_after)?)
         }
-        AskInbox::Stalled { filter, limit, age } => {
-            stalled(inbox::stalled(connection, filter, *age, limit.saturating_add(1))?, *limit)
-        }
+        AskInbox::List { filter, limit } => listed(
+            inbox::dead_letters(connection, filter, limit.saturating_add(1))?,
+            *limit,
+        ),
+        AskInbox::Stalled { filter, limit, age } => stalled(
+            inbox::stalled(connection, filter, *age, limit.saturating_add(1))?,
+            *limit,
+        ),
         AskInbox::Show { filter, id, with_payload } => {
             let letters = inbox::dead_letters(connection, filter, 1)?;
-            shown(letters, inbox::stalled(connection, filter, Duration::ZERO, 1)?, id, *with_payload)
+            shown(
+                letters,
+                inbox::stalled(connection, filter, Duration::ZERO, 1)?,
+                id,
+                *with_payload,
+            )
         }
-        AskInbox::Discard { source, id, decision } => {
-            discarded(inbox::discard(connection, source, id, decision.clone(), &AuditTrail::silent())?, id)
-        }
+        AskInbox::Discard { source, id, decision } => discarded(
+            inbox::discard(
+                connection,
+                source,
+                id,
+                decision.clone(),
+                &AuditTrail::silent(),
+            )?,
+            id,
+        ),
     })
 }

@@ -1,11 +1,14 @@
-//! A report for people: aligned tables without colours, and nothing in them that a terminal would obey.
+//! A report for people: aligned tables without colours, and nothing in them that a
+//! terminal would obey.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::inbox::{self, Stalled};
-use integration_automation_patterns::outbox::{Counts, DeadLetter, Finding, Moment, Verdict, Waiting};
+use integration_automation_patterns::outbox::{
+    Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
+};
 use integration_automation_patterns::{AnyEnvelope, DeliveryStatus};
 
 use crate::report::{Outcome, Report};
@@ -17,32 +20,54 @@ pub(crate) fn write(report: &Report) -> String {
         Report::Waiting { events, .. } => waiting(events),
         Report::InboxCounts(found) => inbox_counts(found),
         Report::Stalled { events, .. } => stalled(events),
-        Report::Event { event, moments, with_payload } => show(event, moments, *with_payload),
+        Report::Event { event, moments, with_payload } => {
+            show(event, moments, *with_payload)
+        }
         Report::NoneSuch { .. } => String::new(),
         Report::Decided { decided, unreadable } => {
-            let named = |name: &str| decided.iter().filter(|(_, outcome)| outcome.name() == name).count();
-            let rows = decided.iter().map(|(id, outcome)| [id.to_string(), outcome.name().to_owned(), why(outcome)]);
-            let rows = rows
-                .chain(unreadable.iter().map(|torn| [torn.event.clone(), "unreadable".to_owned(), torn.what.clone()]));
+            let named = |name: &str| {
+                decided.iter().filter(|(_, outcome)| outcome.name() == name).count()
+            };
+            let rows = decided.iter().map(|(id, outcome)| {
+                [id.to_string(), outcome.name().to_owned(), why(outcome)]
+            });
+            let rows = rows.chain(unreadable.iter().map(|torn| {
+                [torn.event.clone(), "unreadable".to_owned(), torn.what.clone()]
+            }));
             let mut text = table(["id", "outcome", "why"], [Left; 3], rows.collect());
-            let of_redrives = decided.iter().any(|(_, outcome)| matches!(outcome, Outcome::Redrive(_)));
-            let (redriven, refused, discarded) = (named("redriven"), named("refused"), named("discarded"));
+            let of_redrives =
+                decided.iter().any(|(_, outcome)| matches!(outcome, Outcome::Redrive(_)));
+            let (redriven, refused, discarded) =
+                (named("redriven"), named("refused"), named("discarded"));
             let sum = if of_redrives {
                 format!("{redriven} redriven, {refused} refused")
             } else {
                 format!("{discarded} discarded")
             };
-            let torn = if unreadable.is_empty() { String::new() } else { format!(", {} unreadable", unreadable.len()) };
+            let torn = if unreadable.is_empty() {
+                String::new()
+            } else {
+                format!(", {} unreadable", unreadable.len())
+            };
             push(
                 &mut text,
-                &if decided.is_empty() && torn.is_empty() { "nothing to decide".to_owned() } else { sum + &torn },
+                &if decided.is_empty() && torn.is_empty() {
+                    "nothing to decide".to_owned()
+                } else {
+                    sum + &torn
+                },
             );
             text
         }
         Report::Purged(removed) => format!("{removed} removed\n"),
-        Report::Books(findings) if findings.is_empty() => "the books balance\n".to_owned(),
+        Report::Books(findings) if findings.is_empty() => {
+            "the books balance\n".to_owned()
+        }
         Report::Books(findings) => {
-            let rows = findings.iter().map(|finding| [finding.event.clone(), finding.what.clone()]).collect();
+            let rows = findings
+                .iter()
+                .map(|finding| [finding.event.clone(), finding.what.clone()])
+                .collect();
             let mut text = table(["event", "what is wrong"], [Left; 2], rows);
             push(&mut text, &format!("{} found", findings.len()));
             text
@@ -52,21 +77,33 @@ pub(crate) fn write(report: &Report) -> String {
 
 fn counts(counts: &Counts) -> String {
     let row = |name: &str, count: u64| [name.to_owned(), count.to_string()];
-    let states = DeliveryStatus::ALL.iter().map(|status| row(status.as_str(), counts.of(*status)));
+    let states =
+        DeliveryStatus::ALL.iter().map(|status| row(status.as_str(), counts.of(*status)));
     let sums = [row("under way", counts.under_way()), row("total", counts.total())];
-    let mut text = table(["status", "events"], [Left, Right], states.chain(sums).collect());
-    let oldest = counts.oldest_due.map_or_else(|| "nothing is due".to_owned(), |age| format!("for {}", in_words(age)));
+    let mut text =
+        table(["status", "events"], [Left, Right], states.chain(sums).collect());
+    let oldest = counts.oldest_due.map_or_else(
+        || "nothing is due".to_owned(),
+        |age| format!("for {}", in_words(age)),
+    );
     push(&mut text, &format!("\noldest due: {oldest}\n"));
     let most = counts.by_attempts.values().max().copied().unwrap_or(0);
-    let rows =
-        counts.by_attempts.iter().map(|(attempts, count)| [attempts.to_string(), count.to_string(), bar(*count, most)]);
-    text.push_str(&table(["attempts", "events", "of what is not done"], [Right, Right, Left], rows.collect()));
+    let rows = counts.by_attempts.iter().map(|(attempts, count)| {
+        [attempts.to_string(), count.to_string(), bar(*count, most)]
+    });
+    text.push_str(&table(
+        ["attempts", "events", "of what is not done"],
+        [Right, Right, Left],
+        rows.collect(),
+    ));
     text
 }
 
 fn inbox_counts(counts: &inbox::Counts) -> String {
-    let states = DeliveryStatus::ALL.iter().map(|status| (status.as_str(), counts.of(*status)));
-    let rows = states.filter(|(_, count)| *count > 0).chain([("stalled", counts.stalled)]);
+    let states =
+        DeliveryStatus::ALL.iter().map(|status| (status.as_str(), counts.of(*status)));
+    let rows =
+        states.filter(|(_, count)| *count > 0).chain([("stalled", counts.stalled)]);
     let rows = rows.map(|(name, count)| [name.to_owned(), count.to_string()]).collect();
     table(["status", "events"], [Left, Right], rows)
 }
@@ -77,9 +114,18 @@ fn stalled(events: &[Stalled]) -> String {
     }
     let rows = events.iter().map(|stalled| {
         let event = &stalled.event;
-        let reason = event.failure().map_or_else(String::new, |failure| failure.reason.clone());
-        let (what, source) = (event.event_type().to_owned(), event.source_system().to_owned());
-        [event.id().to_string(), what, source, event.attempts().to_string(), time(stalled.received_at), reason]
+        let reason =
+            event.failure().map_or_else(String::new, |failure| failure.reason.clone());
+        let (what, source) =
+            (event.event_type().to_owned(), event.source_system().to_owned());
+        [
+            event.id().to_string(),
+            what,
+            source,
+            event.attempts().to_string(),
+            time(stalled.received_at),
+            reason,
+        ]
     });
     let header = ["id", "type", "source", "attempts", "received", "reason"];
     table(header, [Left, Left, Left, Right, Left, Left], rows.collect())
@@ -87,18 +133,24 @@ fn stalled(events: &[Stalled]) -> String {
 
 /// Why a redrive was refused, and what can be done about it.
 fn why(outcome: &Outcome) -> String {
-    let Outcome::Redrive(Verdict::Refused(refused)) = outcome else { return String::new() };
+    let Outcome::Redrive(RedriveOutcome::Refused(refused)) = outcome else {
+        return String::new();
+    };
     format!(
         "first sent {}, new attempts may take {}, consumers remember for {}: it could have its effect twice",
         time(refused.first_sent_at),
         in_words(refused.horizon),
-        in_words(refused.consumers_remember)
+        in_words(refused.dedup_window)
     )
 }
 
 /// A bar of up to 30 marks, and one for the least.
 fn bar(count: u64, most: u64) -> String {
-    let length = u128::from(count).saturating_mul(30).checked_div(u128::from(most)).unwrap_or(0).max(1);
+    let length = u128::from(count)
+        .saturating_mul(30)
+        .checked_div(u128::from(most))
+        .unwrap_or(0)
+        .max(1);
     "#".repeat(usize::try_from(length).unwrap_or(1))
 }
 
@@ -109,18 +161,44 @@ fn dead(letters: &[DeadLetter], unreadable: &[Finding]) -> String {
     }
     let rows = letters.iter().map(|letter| {
         let event = &letter.event;
-        let (class, reason, since) = event.failure().map_or_else(Default::default, |failure| {
-            (failure.class.as_str().to_owned(), failure.reason.clone(), time(failure.at))
-        });
-        let (what, source) = (event.event_type().to_owned(), event.source_system().to_owned());
-        [event.id().to_string(), what, source, event.attempts().to_string(), class, since, reason]
+        let (class, reason, since) =
+            event.failure().map_or_else(Default::default, |failure| {
+                (
+                    failure.class.as_str().to_owned(),
+                    failure.reason.clone(),
+                    time(failure.at),
+                )
+            });
+        let (what, source) =
+            (event.event_type().to_owned(), event.source_system().to_owned());
+        [
+            event.id().to_string(),
+            what,
+            source,
+            event.attempts().to_string(),
+            class,
+            since,
+            reason,
+        ]
     });
     let header = ["id", "type", "source", "attempts", "failure", "since", "reason"];
-    text.push_str(&table(header, [Left, Left, Left, Right, Left, Left, Left], rows.collect()));
+    text.push_str(&table(
+        header,
+        [Left, Left, Left, Right, Left, Left, Left],
+        rows.collect(),
+    ));
     if !unreadable.is_empty() {
         let gap = if letters.is_empty() { "" } else { "\n" };
-        push(&mut text, &format!("{gap}no valid event, and out of reach until the row is repaired:\n"));
-        let rows = unreadable.iter().map(|torn| [torn.event.clone(), torn.what.clone()]).collect();
+        push(
+            &mut text,
+            &format!(
+                "{gap}no valid event, and out of reach until the row is repaired:\n"
+            ),
+        );
+        let rows = unreadable
+            .iter()
+            .map(|torn| [torn.event.clone(), torn.what.clone()])
+            .collect();
         text.push_str(&table(["id", "why"], [Left; 2], rows));
     }
     text
@@ -134,24 +212,42 @@ fn waiting(events: &[Waiting]) -> String {
         let event = &waiting.event;
         let held = waiting.claimed_by.as_ref().map(|by| format!("{by} sends it"));
         let behind = waiting.behind.as_ref().map(|id| format!("behind {id}"));
-        let failed = event.failure().map(|failure| format!("failed before: {}", failure.reason));
-        let note = [held, behind, failed].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        let (what, source) = (event.event_type().to_owned(), event.source_system().to_owned());
-        let (status, attempts) = (event.status().to_string(), event.attempts().to_string());
-        [event.id().to_string(), what, source, status, attempts, time(waiting.due_at), note]
+        let failed =
+            event.failure().map(|failure| format!("failed before: {}", failure.reason));
+        let note =
+            [held, behind, failed].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let (what, source) =
+            (event.event_type().to_owned(), event.source_system().to_owned());
+        let (status, attempts) =
+            (event.status().to_string(), event.attempts().to_string());
+        [
+            event.id().to_string(),
+            what,
+            source,
+            status,
+            attempts,
+            time(waiting.due_at),
+            note,
+        ]
     });
     let header = ["id", "type", "source", "status", "attempts", "due", "note"];
     table(header, [Left, Left, Left, Left, Right, Left, Left], rows.collect())
 }
 
-fn show(event: &AnyEnvelope, moments: &[Moment], with_payload: bool) -> String {
+fn show(event: &AnyEnvelope, moments: &[HistoryEntry], with_payload: bool) -> String {
     let fact = |name: &str, value: &str| [name.to_owned(), value.to_owned()];
     let mut facts = vec![
         fact("id", &event.id().to_string()),
-        fact("type", &format!("{}, version {}", event.event_type(), event.schema_version())),
+        fact(
+            "type",
+            &format!("{}, version {}", event.event_type(), event.schema_version()),
+        ),
         fact("source", event.source_system()),
         fact("status", event.status().as_str()),
-        fact("attempts", &format!("{} of {}", event.attempts(), event.retry_policy().max_attempts())),
+        fact(
+            "attempts",
+            &format!("{} of {}", event.attempts(), event.retry_policy().max_attempts()),
+        ),
         fact("created", &time(event.created_at())),
     ];
     facts.extend(event.correlation_id().map(|id| fact("correlation", id)));
@@ -159,13 +255,29 @@ fn show(event: &AnyEnvelope, moments: &[Moment], with_payload: bool) -> String {
     let tags = event.tags().iter().filter(|(name, _)| *name != "ordering_key");
     facts.extend(tags.map(|(name, value)| fact("tag", &format!("{name} = {value}"))));
     facts.extend(event.failure().map(|failure| {
-        fact("last failure", &format!("{}, {}: {}", time(failure.at), failure.class.as_str(), failure.reason))
+        fact(
+            "last failure",
+            &format!(
+                "{}, {}: {}",
+                time(failure.at),
+                failure.class.as_str(),
+                failure.reason
+            ),
+        )
     }));
     let mut text = rows([Left; 2], facts);
     let moments = moments.iter().map(|moment| {
         let or_none = |said: &Option<String>| said.clone().unwrap_or_default();
-        let (action, status) = (moment.action.as_str().to_owned(), moment.status.to_string());
-        [time(moment.at), action, or_none(&moment.by), status, moment.attempts.to_string(), or_none(&moment.reason)]
+        let (action, status) =
+            (moment.action.as_str().to_owned(), moment.status.to_string());
+        [
+            time(moment.at),
+            action,
+            or_none(&moment.by),
+            status,
+            moment.attempts.to_string(),
+            or_none(&moment.reason),
+        ]
     });
     let header = ["at", "action", "by", "status", "attempts", "reason"];
     let moments = table(header, [Left, Left, Left, Left, Right, Left], moments.collect());
@@ -175,7 +287,8 @@ fn show(event: &AnyEnvelope, moments: &[Moment], with_payload: bool) -> String {
     }
     if with_payload {
         let bytes = event.payload().bytes();
-        let body = str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), printable);
+        let body = str::from_utf8(bytes)
+            .map_or_else(|_| bytes.escape_ascii().to_string(), printable);
         push(&mut text, &format!("\npayload, {} bytes:\n{body}", bytes.len()));
     }
     text
@@ -189,7 +302,11 @@ enum Align {
 use Align::{Left, Right};
 
 /// A header and its rows; nothing where there are none.
-fn table<const N: usize>(header: [&str; N], align: [Align; N], body: Vec<[String; N]>) -> String {
+fn table<const N: usize>(
+    header: [&str; N],
+    align: [Align; N],
+    body: Vec<[String; N]>,
+) -> String {
     if body.is_empty() {
         return String::new();
     }
@@ -198,7 +315,8 @@ fn table<const N: usize>(header: [&str; N], align: [Align; N], body: Vec<[String
 
 /// Rows whose columns begin at the same place. What is empty is shown as `-`.
 fn rows<const N: usize>(align: [Align; N], body: Vec<[String; N]>) -> String {
-    let cell = |text: String| if text.is_empty() { "-".to_owned() } else { printable(&text) };
+    let cell =
+        |text: String| if text.is_empty() { "-".to_owned() } else { printable(&text) };
     let body: Vec<[String; N]> = body.into_iter().map(|row| row.map(cell)).collect();
     let mut widths = [0; N];
     for row in &body {
@@ -208,10 +326,11 @@ fn rows<const N: usize>(align: [Align; N], body: Vec<[String; N]>) -> String {
     }
     let mut text = String::new();
     for row in &body {
-        let cells = row.iter().zip(align).zip(widths).map(|((cell, align), width)| match align {
-            Left => format!("{cell:<width$}"),
-            Right => format!("{cell:>width$}"),
-        });
+        let cells =
+            row.iter().zip(align).zip(widths).map(|((cell, align), width)| match align {
+                Left => format!("{cell:<width$}"),
+                Right => format!("{cell:>width$}"),
+            });
         push(&mut text, cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     text
@@ -230,7 +349,8 @@ fn time(moment: DateTime<Utc>) -> String {
 /// The largest unit, and what is left of it in the next one.
 fn in_words(span: Duration) -> String {
     let seconds = span.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let (days, hours, minutes) =
+        (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     let (large, rest) = match (days, hours, minutes) {
         (0, 0, 0) => (format!("{seconds} s"), String::new()),
         (0, 0, _) => (format!("{minutes} min"), format!("{} s", seconds % 60)),
@@ -238,11 +358,15 @@ fn in_words(span: Duration) -> String {
         (1, _, _) => ("1 day".to_owned(), format!("{hours} h")),
         _ => (format!("{days} days"), format!("{hours} h")),
     };
-    if rest.is_empty() || rest.starts_with("0 ") { large } else { format!("{large} {rest}") }
+    if rest.is_empty() || rest.starts_with("0 ") {
+        large
+    } else {
+        format!("{large} {rest}")
+    }
 }
 
-/// Text of another system as one line that a terminal shows and does not obey: what is hidden is escaped as Rust
-/// escapes it, and so is the backslash.
+/// Text of another system as one line that a terminal shows and does not obey: what is
+/// hidden is escaped as Rust escapes it, and so is the backslash.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -257,12 +381,16 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// Whether a character moves the cursor, reorders text or is shown as nothing.
 pub(crate) fn is_hidden(c: char) -> bool {
-    // `escape_debug` knows which are not printable; the rest of what it escapes is visible.
+    // `escape_debug` knows which are not printable; the rest of what it escapes is
+    // visible.
     let not_printable = !matches!(c, '"' | '\'' | '\\') && c.escape_debug().count() > 1;
-    c.is_control() || (not_printable && !is_mark(c)) || matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
+    c.is_control()
+        || (not_printable && !is_mark(c))
+        || matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
 }
 
-/// Accents that stand behind their letter, which `escape_debug` escapes where they stand alone.
+/// Accents that stand behind their letter, which `escape_debug` escapes where they stand
+/// alone.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{34e}' | '\u{350}'..='\u{36f}' | '\u{900}'..='\u{dff}' | '\u{20d0}'..='\u{20ff}')
 }

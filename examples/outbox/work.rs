@@ -1,64 +1,82 @@
 //! The commands on an outbox, in whichever database it is.
 
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::outbox::{Desk, Filter, StoreError};
+use integration_automation_patterns::outbox::{Admin, Filter, StoreError};
 
 use crate::arguments::Ask;
 use crate::report::{Outcome, Report};
 
 /// Does what was asked.
-pub(crate) async fn run<D: Desk>(desk: &D, ask: &Ask) -> Result<Report, StoreError> {
+pub(crate) async fn run<D: Admin>(admin: &D, ask: &Ask) -> Result<Report, StoreError> {
     Ok(match ask {
-        Ask::Counts => Report::Counts(desk.counts().await?),
+        Ask::Counts => Report::Counts(admin.counts().await?),
         Ask::List { filter, limit } => {
-            let mut letters = desk.dead_letters(filter, limit.saturating_add(1)).await?;
+            let mut letters = admin.dead_letters(filter, limit.saturating_add(1)).await?;
             let more = letters.len() > *limit;
             letters.truncate(*limit);
-            Report::Dead { letters, unreadable: desk.unreadable(filter).await?, more }
+            Report::Dead { letters, unreadable: admin.unreadable(filter).await?, more }
         }
         Ask::Waiting { filter, limit } => {
-            let mut events = desk.waiting(filter, limit.saturating_add(1)).await?;
+            let mut events = admin.waiting(filter, limit.saturating_add(1)).await?;
             let more = events.len() > *limit;
             events.truncate(*limit);
             Report::Waiting { events, more }
         }
-        Ask::Show { id, with_payload } => show(desk, id, *with_payload).await?,
+        Ask::Show { id, with_payload } => show(admin, id, *with_payload).await?,
         Ask::Redrive { filter, order } => {
-            let verdicts = desk.redrive(filter, order).await?.into_iter();
-            decided(desk, filter, verdicts.map(|(id, verdict)| (id, Outcome::Redrive(verdict))).collect()).await?
+            let verdicts = admin.redrive(filter, order).await?.into_iter();
+            decided(
+                admin,
+                filter,
+                verdicts.map(|(id, verdict)| (id, Outcome::Redrive(verdict))).collect(),
+            )
+            .await?
         }
         Ask::Discard { filter, decision } => {
-            let ids = desk.discard(filter, decision).await?.into_iter();
-            decided(desk, filter, ids.map(|id| (id, Outcome::Discarded)).collect()).await?
+            let ids = admin.discard(filter, decision).await?.into_iter();
+            decided(admin, filter, ids.map(|id| (id, Outcome::Discarded)).collect())
+                .await?
         }
         Ask::Purge { age, batch } => {
             let mut removed = 0_u64;
             loop {
-                let gone = desk.purge(*age, *batch).await?;
+                let gone = admin.purge(*age, *batch).await?;
                 removed = removed.saturating_add(gone);
                 if usize::try_from(gone).is_ok_and(|gone| gone < *batch) {
                     break Report::Purged(removed);
                 }
             }
         }
-        Ask::Verify => Report::Books(desk.verify().await?),
+        Ask::Verify => Report::Books(admin.verify().await?),
     })
 }
 
-async fn show<D: Desk>(desk: &D, id: &EventId, with_payload: bool) -> Result<Report, StoreError> {
-    match desk.look(id).await {
-        Ok(Some((event, moments))) => Ok(Report::Event { event: Box::new(event), moments, with_payload }),
+async fn show<D: Admin>(
+    admin: &D,
+    id: &EventId,
+    with_payload: bool,
+) -> Result<Report, StoreError> {
+    match admin.get(id).await {
+        Ok(Some((event, moments))) => {
+            Ok(Report::Event { event: Box::new(event), moments, with_payload })
+        }
         Ok(None) => Ok(Report::NoneSuch { id: id.clone(), wanted: "event" }),
-        Err(error) => match desk.unreadable(&Filter::id(id.clone())).await? {
+        Err(error) => match admin.unreadable(&Filter::id(id.clone())).await? {
             found if found.is_empty() => Err(error),
-            unreadable => Ok(Report::Dead { letters: Vec::new(), unreadable, more: false }),
+            unreadable => {
+                Ok(Report::Dead { letters: Vec::new(), unreadable, more: false })
+            }
         },
     }
 }
 
 /// What was decided, with the dead letters that no decision reaches.
-async fn decided<D: Desk>(desk: &D, filter: &Filter, decided: Vec<(EventId, Outcome)>) -> Result<Report, StoreError> {
-    let unreadable = desk.unreadable(filter).await?;
+async fn decided<D: Admin>(
+    admin: &D,
+    filter: &Filter,
+    decided: Vec<(EventId, Outcome)>,
+) -> Result<Report, StoreError> {
+    let unreadable = admin.unreadable(filter).await?;
     Ok(match &filter.id {
         Some(id) if decided.is_empty() && unreadable.is_empty() => {
             Report::NoneSuch { id: id.clone(), wanted: "dead letter (of this filter)" }

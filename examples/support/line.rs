@@ -1,4 +1,5 @@
-//! The way to a PostgreSQL server: over TLS where its address or the command line asks for it.
+//! The way to a PostgreSQL server: over TLS where its address or the command line asks
+//! for it.
 
 use std::error::Error;
 use std::path::Path;
@@ -30,7 +31,8 @@ impl Line {
         #[cfg(feature = "tls")]
         return Ok(Self::Secure(match ca {
             Some(file) => {
-                let authorities = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let authorities = std::fs::read(file)
+                    .map_err(|error| format!("{}: {error}", file.display()))?;
                 Tls::with_authorities(&authorities)?
             }
             None => Tls::system()?,
@@ -43,7 +45,9 @@ impl Line {
         match self {
             Self::Plain => {
                 let connected = config.connect(NoTls).await;
-                let refused = |error| format!("no connection to {}: {}", server(config), chain(&error));
+                let refused = |error| {
+                    format!("no connection to {}: {}", server(config), chain(&error))
+                };
                 let (client, connection) = connected.map_err(refused)?;
                 // It ends with its client.
                 tokio::spawn(connection);

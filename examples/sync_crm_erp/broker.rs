@@ -15,7 +15,8 @@ pub(crate) struct Ways<B, C> {
     pub(crate) to_crm: Way<B, C>,
 }
 
-/// Within the process: a send is confirmed when the other system has committed the effect.
+/// Within the process: a send is confirmed when the other system has committed the
+/// effect.
 pub(crate) fn in_process() -> Ways<impl Broker, impl Consumer> {
     let way = |name| {
         let (broker, consumer) = broker::in_process(64);
@@ -26,10 +27,12 @@ pub(crate) fn in_process() -> Ways<impl Broker, impl Consumer> {
 
 /// Over NATS: a stream for each direction.
 #[cfg(feature = "nats")]
-pub(crate) async fn nats(url: &str) -> crate::Outcome<Ways<broker::nats::Nats, broker::nats::Listener>> {
-    use broker::nats::{Nats, Settings};
+pub(crate) async fn nats(
+    url: &str,
+) -> crate::Outcome<Ways<broker::nats::Nats, broker::nats::Listener>> {
+    use broker::nats::{Nats, NatsConfig};
     let way = async |name, stream: &str, consumer: &str| {
-        let broker = Nats::new(url, Settings::new(stream))?;
+        let broker = Nats::new(url, NatsConfig::new(stream))?;
         broker.create_stream(std::time::Duration::from_secs(2 * 60)).await?;
         let consumer = broker.listen(consumer)?;
         crate::Outcome::Ok(Way { name, broker, consumer })
@@ -38,12 +41,15 @@ pub(crate) async fn nats(url: &str) -> crate::Outcome<Ways<broker::nats::Nats, b
     Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "crm").await? })
 }
 
-/// Over RabbitMQ: an exchange for each direction, and the queue of the system that listens.
+/// Over RabbitMQ: an exchange for each direction, and the queue of the system that
+/// listens.
 #[cfg(feature = "amqp")]
-pub(crate) async fn amqp(url: &str) -> crate::Outcome<Ways<broker::amqp::Amqp, broker::amqp::Listener>> {
-    use broker::amqp::{Amqp, Settings};
+pub(crate) async fn amqp(
+    url: &str,
+) -> crate::Outcome<Ways<broker::amqp::Amqp, broker::amqp::Listener>> {
+    use broker::amqp::{Amqp, AmqpConfig};
     let way = async |name, exchange: &str, queue: &str| {
-        let broker = Amqp::new(url, Settings::new(exchange))?;
+        let broker = Amqp::new(url, AmqpConfig::new(exchange))?;
         broker.create_queue(queue, &["#"]).await?;
         let consumer = broker.listen(queue)?;
         crate::Outcome::Ok(Way { name, broker, consumer })
@@ -54,10 +60,12 @@ pub(crate) async fn amqp(url: &str) -> crate::Outcome<Ways<broker::amqp::Amqp, b
 
 /// Over Kafka: a topic for each direction, and a group of the system that listens.
 #[cfg(feature = "kafka")]
-pub(crate) async fn kafka(servers: &str) -> crate::Outcome<Ways<broker::kafka::Kafka, broker::kafka::Listener>> {
-    use broker::kafka::{Kafka, Settings};
+pub(crate) async fn kafka(
+    servers: &str,
+) -> crate::Outcome<Ways<broker::kafka::Kafka, broker::kafka::Listener>> {
+    use broker::kafka::{Kafka, KafkaConfig};
     let way = async |name, topic: &str, group: &str| {
-        let broker = Kafka::new(servers, Settings::new(topic))?;
+        let broker = Kafka::new(servers, KafkaConfig::new(topic))?;
         broker.create_topic(3, 1).await?;
         let consumer = broker.listen(group)?;
         crate::Outcome::Ok(Way { name, broker, consumer })

@@ -9,7 +9,8 @@ use crate::Outcome;
 pub(crate) enum Crm {}
 pub(crate) enum Erp {}
 
-// Nobody has such a key: this program reads and writes tables, and speaks for neither system.
+// Nobody has such a key: this program reads and writes tables, and speaks for neither
+// system.
 impl System for Crm {
     const NAME: &'static str = "crm";
     type Key = Crm;
@@ -21,7 +22,8 @@ impl System for Erp {
 }
 
 boundary! {
-    /// A legislator: the CRM knows the person, the ERP the telephones; some fields are anybody's, one is a person's.
+    /// A legislator: the CRM knows the person, the ERP the telephones; some fields are
+    /// anybody's, one is a person's.
     pub mod legislator between Crm and Erp {
         state: String => Crm,
         chamber: String => Crm,

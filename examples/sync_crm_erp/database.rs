@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use integration_automation_patterns::broker::{Answer, Delivery};
-use integration_automation_patterns::inbox::{Fault, Handled, Rules};
-use integration_automation_patterns::outbox::{Desk, Store};
+use integration_automation_patterns::broker::{Ack, Delivery};
+use integration_automation_patterns::inbox::{Handled, HandlerError, InboxConfig};
+use integration_automation_patterns::outbox::{Admin, Store};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{Envelope, Event, Facts, Untyped};
+use integration_automation_patterns::{Envelope, Event, Facts, RawEvent};
 
 use crate::Outcome;
 use crate::contract::{Change, RecordChanged, RecordCreated};
 
-/// The columns of a record, in the order of the tables; an absent value is an empty field.
+/// The columns of a record, in the order of the tables; an absent value is an empty
+/// field.
 pub(crate) type Fields = BTreeMap<String, Option<String>>;
 
 /// A record, and how often it has changed.
@@ -37,54 +38,84 @@ pub(crate) struct Announcement {
     pub(crate) event: Envelope<Pending>,
 }
 
-/// The database of one system: its records, its outbox and its inbox; in the CRM's, the common state and the review
-/// queue too.
+/// The database of one system: its records, its outbox and its inbox; in the CRM's, the
+/// common state and the review queue too.
 pub(crate) trait Database: Send + Sync + Clone + 'static {
-    type Outbox: Store + Desk + Clone;
+    type Outbox: Store + Admin + Clone;
 
     fn outbox(&self) -> &Self::Outbox;
     /// Fills an empty table.
-    fn seed(&mut self, rows: Rows, agreed: Agreed) -> impl Future<Output = Outcome<()>> + Send;
+    fn seed(
+        &mut self,
+        rows: Rows,
+        agreed: Agreed,
+    ) -> impl Future<Output = Outcome<()>> + Send;
     fn rows(&mut self) -> impl Future<Output = Outcome<Rows>> + Send;
     fn agreed(&mut self) -> impl Future<Output = Outcome<Agreed>> + Send;
-    /// Enqueues each event in the transaction that checks its record; says how many are new.
-    fn announce(&mut self, announcements: Vec<Announcement>) -> impl Future<Output = Outcome<usize>> + Send;
+    /// Enqueues each event in the transaction that checks its record; says how many are
+    /// new.
+    fn announce(
+        &mut self,
+        announcements: Vec<Announcement>,
+    ) -> impl Future<Output = Outcome<usize>> + Send;
     /// Has the effect of a delivery, once.
-    fn apply<A: Answer + 'static>(
+    fn apply<A: Ack + 'static>(
         &mut self,
         delivery: Delivery<A>,
-        rules: &Rules,
+        inbox_config: &InboxConfig,
     ) -> impl Future<Output = Outcome<Handled<A>>> + Send;
     /// How many events of other systems were dealt with, for good.
     fn handled(&mut self) -> impl Future<Output = Outcome<u64>> + Send;
     /// Stores the common state and the review queue, as they are now.
-    fn close(&mut self, agreed: Agreed, review: Vec<Review>) -> impl Future<Output = Outcome<()>> + Send;
+    fn close(
+        &mut self,
+        agreed: Agreed,
+        review: Vec<Review>,
+    ) -> impl Future<Output = Outcome<()>> + Send;
 }
 
-/// What an event does to a record: the fields to set. A field that shows something else than expected is left, and is
-/// planned again by the next run.
-pub(crate) fn effect(event: &Facts<Untyped>, row: Option<&Row>) -> Result<(String, Fields), Fault> {
-    let unreadable =
-        |error: serde_json::Error| Fault::permanent(format!("the payload is not as its type says: {error}"));
+/// What an event does to a record: the fields to set. A field that shows something else
+/// than expected is left, and is planned again by the next run.
+pub(crate) fn effect(
+    event: &Facts<RawEvent>,
+    row: Option<&Row>,
+) -> Result<(String, Fields), HandlerError> {
+    let unreadable = |error: serde_json::Error| {
+        HandlerError::permanent(format!("the payload is not as its type says: {error}"))
+    };
     let payload = event.payload().bytes();
     if event.event_type() == RecordCreated::TYPE {
-        let RecordCreated { record, fields } = serde_json::from_slice(payload).map_err(unreadable)?;
-        let fields = if row.is_some() { Fields::new() } else { fields.into_iter().collect() };
+        let RecordCreated { record, fields } =
+            serde_json::from_slice(payload).map_err(unreadable)?;
+        let fields =
+            if row.is_some() { Fields::new() } else { fields.into_iter().collect() };
         return Ok((record, fields));
     }
-    let RecordChanged { record, changes } = serde_json::from_slice(payload).map_err(unreadable)?;
+    let RecordChanged { record, changes } =
+        serde_json::from_slice(payload).map_err(unreadable)?;
     let Some(row) = row else {
-        return Err(Fault::permanent(format!("the record {record} is not here")));
+        return Err(HandlerError::permanent(format!("the record {record} is not here")));
     };
-    let expected = |change: &Change| row.fields.get(&change.field) == Some(&change.expects);
+    let expected =
+        |change: &Change| row.fields.get(&change.field) == Some(&change.expects);
     let unknown = changes.iter().find(|change| !row.fields.contains_key(&change.field));
     if let Some(change) = unknown {
-        return Err(Fault::permanent(format!("the field {:?} is not here", change.field)));
+        return Err(HandlerError::permanent(format!(
+            "the field {:?} is not here",
+            change.field
+        )));
     }
-    Ok((record, changes.into_iter().filter(expected).map(|change| (change.field, change.value)).collect()))
+    Ok((
+        record,
+        changes
+            .into_iter()
+            .filter(expected)
+            .map(|change| (change.field, change.value))
+            .collect(),
+    ))
 }
 
 /// The record that an event is about.
-pub(crate) fn record_of(event: &Facts<Untyped>) -> String {
+pub(crate) fn record_of(event: &Facts<RawEvent>) -> String {
     event.ordering_key().unwrap_or_default().to_owned()
 }

@@ -4,13 +4,16 @@
 //! cargo run --example sync_crm_erp --features sqlite [-- --folder FOLDER]
 //! ```
 //!
-//! A CRM and an ERP hold the same records, each in a database of its own: real records of state legislators, as in the
-//! example `reconcile`. What one of them must tell the other is enqueued in its own transaction, carried over by a relay,
-//! and applied once, in the other's transaction. What a person must decide is put into a review queue.
+//! A CRM and an ERP hold the same records, each in a database of its own: real records of
+//! state legislators, as in the example `reconcile`. What one of them must tell the other
+//! is enqueued in its own transaction, carried over by a relay, and applied once, in the
+//! other's transaction. What a person must decide is put into a review queue.
 //!
-//! Stop it by a signal, or kill it, at any moment and start it again: it ends the same. Run it again when it is done: it has
-//! nothing to do. The databases stand in `target/sync_crm_erp`; change a record there (`UPDATE record SET email = '...', revision = revision +
-//! 1 WHERE id = '...'`), run it again, and the change arrives on the other side.
+//! Stop it by a signal, or kill it, at any moment and start it again: it ends the same.
+//! Run it again when it is done: it has nothing to do. The databases stand in
+//! `target/sync_crm_erp`; change a record there (`UPDATE record SET email = '...',
+//! revision = revision + 1 WHERE id = '...'`), run it again, and the change arrives on
+//! the other side.
 //!
 //! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`):
 //!
@@ -84,7 +87,8 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Outcome<()> {
     let stop = Stop::listen()?;
-    std::fs::create_dir_all(&options.folder).map_err(|error| format!("{}: {error}", options.folder.display()))?;
+    std::fs::create_dir_all(&options.folder)
+        .map_err(|error| format!("{}: {error}", options.folder.display()))?;
     match &options.database {
         DatabaseAt::Files => {
             let [crm, erp] = ["crm.db", "erp.db"].map(|name| options.folder.join(name));
@@ -106,13 +110,21 @@ async fn run(options: &Options) -> Outcome<()> {
 /// Over the broker that is meant, which is reached before anything is written.
 async fn over<D: Database>(crm: D, erp: D, options: &Options, stop: Stop) -> Outcome<()> {
     match &options.broker {
-        BrokerAt::InProcess => between(crm, erp, broker::in_process(), options, stop).await,
+        BrokerAt::InProcess => {
+            between(crm, erp, broker::in_process(), options, stop).await
+        }
         #[cfg(feature = "nats")]
-        BrokerAt::Nats(url) => between(crm, erp, stop.or(broker::nats(url)).await?, options, stop).await,
+        BrokerAt::Nats(url) => {
+            between(crm, erp, stop.or(broker::nats(url)).await?, options, stop).await
+        }
         #[cfg(feature = "amqp")]
-        BrokerAt::Amqp(url) => between(crm, erp, stop.or(broker::amqp(url)).await?, options, stop).await,
+        BrokerAt::Amqp(url) => {
+            between(crm, erp, stop.or(broker::amqp(url)).await?, options, stop).await
+        }
         #[cfg(feature = "kafka")]
-        BrokerAt::Kafka(servers) => between(crm, erp, stop.or(broker::kafka(servers)).await?, options, stop).await,
+        BrokerAt::Kafka(servers) => {
+            between(crm, erp, stop.or(broker::kafka(servers)).await?, options, stop).await
+        }
     }
 }
 

@@ -51,11 +51,14 @@ pub(crate) enum BrokerAt {
 }
 
 /// Reads the command line; nothing where help is wanted.
-pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Outcome<Option<Options>> {
+pub(crate) fn read(
+    mut arguments: impl Iterator<Item = String>,
+) -> Outcome<Option<Options>> {
     let (mut folder, mut database, mut broker) =
         (PathBuf::from("target/sync_crm_erp"), DatabaseAt::Files, BrokerAt::InProcess);
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
+        let mut value =
+            || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
         match argument.as_str() {
             "--help" | "-h" => return Ok(None),
             "--folder" => folder = PathBuf::from(value()?),

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use integration_automation_patterns::broker::{Answer, Delivery};
-use integration_automation_patterns::inbox::{self, Fault, Handled, Rules};
+use integration_automation_patterns::broker::{Ack, Delivery};
+use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::{self, Enqueued};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row as SqlRow, Transaction};
 
 use crate::Outcome;
 use crate::contract::contract;
-use crate::database::{Agreed, Announcement, Database, Fields, Review, Row, Rows, effect, record_of};
+use crate::database::{
+    Agreed, Announcement, Database, Fields, Review, Row, Rows, effect, record_of,
+};
 use crate::line::Line;
 
 #[derive(Clone)]
@@ -22,18 +24,25 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the schema of a system, `sync_crm` or `sync_erp`, which is made where it is missing.
+    /// Opens the schema of a system, `sync_crm` or `sync_erp`, which is made where it is
+    /// missing.
     pub(crate) async fn open(url: &str, system: &str) -> Outcome<Self> {
-        let fields: Arc<[String]> = contract()?.synced_fields().map(str::to_owned).collect();
+        let fields: Arc<[String]> =
+            contract()?.synced_fields().map(str::to_owned).collect();
         let mut config: Config = url.parse()?;
         let schema = format!("sync_{system}");
         let line = Line::of(&config, None)?;
-        make(&line.client(&config).await?, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+        make(
+            &line.client(&config).await?,
+            &format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
+        )
+        .await?;
         config.options(format!("-c search_path={schema}"));
         let outbox = line.outbox(config.clone()).await?;
         let mut client = line.client(&config).await?;
         inbox::postgres::install(&mut client).await?;
-        let columns: String = fields.iter().map(|field| format!(", {field} text")).collect();
+        let columns: String =
+            fields.iter().map(|field| format!(", {field} text")).collect();
         let tables = format!(
             "CREATE TABLE IF NOT EXISTS record (id text PRIMARY KEY, revision bigint NOT NULL{columns});
              CREATE TABLE IF NOT EXISTS agreed (id text, field text, value text, PRIMARY KEY (id, field));
@@ -48,15 +57,18 @@ impl Postgres {
     }
 }
 
-/// Makes what is missing, one copy of the program after the other: `IF NOT EXISTS` alone does not tell two apart that come
-/// at once.
+/// Makes what is missing, one copy of the program after the other: `IF NOT EXISTS` alone
+/// does not tell two apart that come at once.
 async fn make(client: &Client, sql: &str) -> Outcome<()> {
     let alone = "SELECT pg_advisory_xact_lock(hashtextextended('sync_crm_erp', 0))";
     Ok(client.batch_execute(&format!("BEGIN; {alone}; {sql}; COMMIT")).await?)
 }
 
 fn read_row(fields: &[String], row: &SqlRow) -> (String, Row) {
-    let values = fields.iter().enumerate().map(|(place, field)| (field.clone(), row.get(place + 2)));
+    let values = fields
+        .iter()
+        .enumerate()
+        .map(|(place, field)| (field.clone(), row.get(place + 2)));
     (row.get(0), Row { revision: row.get(1), fields: values.collect::<Fields>() })
 }
 
@@ -66,16 +78,29 @@ async fn insert(
     revision: i64,
     fields: &Fields,
 ) -> Result<(), tokio_postgres::Error> {
-    transaction.execute("INSERT INTO record (id, revision) VALUES ($1, $2)", &[&id, &revision]).await?;
+    transaction
+        .execute("INSERT INTO record (id, revision) VALUES ($1, $2)", &[&id, &revision])
+        .await?;
     update(transaction, id, fields).await
 }
 
-async fn update(transaction: &Transaction<'_>, id: &str, fields: &Fields) -> Result<(), tokio_postgres::Error> {
+async fn update(
+    transaction: &Transaction<'_>,
+    id: &str,
+    fields: &Fields,
+) -> Result<(), tokio_postgres::Error> {
     if fields.is_empty() {
         return Ok(());
     }
-    let set: Vec<String> = fields.keys().zip(2..).map(|(field, place)| format!("{field} = ${place}")).collect();
-    let sql = format!("UPDATE record SET {}, revision = revision + 1 WHERE id = $1", set.join(", "));
+    let set: Vec<String> = fields
+        .keys()
+        .zip(2..)
+        .map(|(field, place)| format!("{field} = ${place}"))
+        .collect();
+    let sql = format!(
+        "UPDATE record SET {}, revision = revision + 1 WHERE id = $1",
+        set.join(", ")
+    );
     let mut values: Vec<&(dyn ToSql + Sync)> = vec![&id];
     values.extend(fields.values().map(|value| value as &(dyn ToSql + Sync)));
     transaction.execute(&sql, &values).await.map(drop)
@@ -92,7 +117,8 @@ impl Database for Postgres {
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute("LOCK TABLE record").await?;
-        let seeded: i64 = transaction.query_one("SELECT count(*) FROM record", &[]).await?.get(0);
+        let seeded: i64 =
+            transaction.query_one("SELECT count(*) FROM record", &[]).await?.get(0);
         if seeded > 0 {
             return Ok(());
         }
@@ -113,7 +139,12 @@ impl Database for Postgres {
     }
 
     async fn agreed(&mut self) -> Outcome<Agreed> {
-        let rows = self.line.client(&self.config).await?.query("SELECT id, field, value FROM agreed", &[]).await?;
+        let rows = self
+            .line
+            .client(&self.config)
+            .await?
+            .query("SELECT id, field, value FROM agreed", &[])
+            .await?;
         Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
     }
 
@@ -123,8 +154,10 @@ impl Database for Postgres {
         let mut events = Vec::new();
         for Announcement { record, revision, event } in announcements {
             let sql = "SELECT count(*) FROM record WHERE id = $1 AND revision = $2";
-            let as_read: i64 = transaction.query_one(sql, &[&record, &revision]).await?.get(0);
-            // A record that has changed meanwhile is announced by the next run, as it is then.
+            let as_read: i64 =
+                transaction.query_one(sql, &[&record, &revision]).await?.get(0);
+            // A record that has changed meanwhile is announced by the next run, as it is
+            // then.
             if as_read == 1 {
                 events.push(event);
             }
@@ -134,26 +167,41 @@ impl Database for Postgres {
         Ok(enqueued.into_iter().filter(|enqueued| *enqueued == Enqueued::New).count())
     }
 
-    async fn apply<A: Answer + 'static>(&mut self, delivery: Delivery<A>, rules: &Rules) -> Outcome<Handled<A>> {
+    async fn apply<A: Ack + 'static>(
+        &mut self,
+        delivery: Delivery<A>,
+        inbox_config: &InboxConfig,
+    ) -> Outcome<Handled<A>> {
         let mut client = self.line.client(&self.config).await?;
-        let (fields, sql) =
-            (&self.fields, format!("SELECT id, revision, {} FROM record WHERE id = $1 FOR UPDATE", self.columns()));
-        let handled = inbox::postgres::process(&mut client, delivery, rules, async |transaction, event| {
-            let found = transaction.query_opt(&sql, &[&record_of(event)]).await?;
-            let row = found.map(|row| read_row(fields, &row).1);
-            let (id, fields) = effect(event, row.as_ref())?;
-            match row {
-                Some(_) => update(transaction, &id, &fields).await?,
-                None => insert(transaction, &id, 0, &fields).await?,
-            }
-            Ok::<(), Fault>(())
-        });
+        let (fields, sql) = (
+            &self.fields,
+            format!(
+                "SELECT id, revision, {} FROM record WHERE id = $1 FOR UPDATE",
+                self.columns()
+            ),
+        );
+        let handled = inbox::postgres::process(
+            &mut client,
+            delivery,
+            inbox_config,
+            async |transaction, event| {
+                let found = transaction.query_opt(&sql, &[&record_of(event)]).await?;
+                let row = found.map(|row| read_row(fields, &row).1);
+                let (id, fields) = effect(event, row.as_ref())?;
+                match row {
+                    Some(_) => update(transaction, &id, &fields).await?,
+                    None => insert(transaction, &id, 0, &fields).await?,
+                }
+                Ok::<(), HandlerError>(())
+            },
+        );
         Ok(handled.await?)
     }
 
     async fn handled(&mut self) -> Outcome<u64> {
         let sql = "SELECT count(*) FROM inbox_event WHERE status <> 'retrying'";
-        let count: i64 = self.line.client(&self.config).await?.query_one(sql, &[]).await?.get(0);
+        let count: i64 =
+            self.line.client(&self.config).await?.query_one(sql, &[]).await?.get(0);
         Ok(u64::try_from(count)?)
     }
 
@@ -166,7 +214,8 @@ impl Database for Postgres {
             transaction.execute(&add, &[&id, &field, &value]).await?;
         }
         transaction.execute("DELETE FROM review", &[]).await?;
-        let add = transaction.prepare("INSERT INTO review VALUES ($1, $2, $3, $4, $5)").await?;
+        let add =
+            transaction.prepare("INSERT INTO review VALUES ($1, $2, $3, $4, $5)").await?;
         for [id, field, question, crm, erp] in review {
             transaction.execute(&add, &[&id, &field, &question, &crm, &erp]).await?;
         }

@@ -11,8 +11,16 @@ macro_rules! say {
 }
 
 pub(crate) fn planned(planned: &Planned) {
-    let Planned { records, fields, events: [from_crm, from_erp], new: [new_crm, new_erp], lost } = planned;
-    say!("plan      {records} records, {fields} fields to write, {lost} edits give way to the field's owner");
+    let Planned {
+        records,
+        fields,
+        events: [from_crm, from_erp],
+        new: [new_crm, new_erp],
+        lost,
+    } = planned;
+    say!(
+        "plan      {records} records, {fields} fields to write, {lost} edits give way to the field's owner"
+    );
     say!("enqueued  crm to erp {from_crm:>4} events, {new_crm} of them new");
     say!("          erp to crm {from_erp:>4} events, {new_erp} of them new");
 }
@@ -31,7 +39,8 @@ pub(crate) fn progress(way: &str, sent: u64, total: u64) {
 }
 
 pub(crate) fn delivered(delivered: &Delivered) {
-    for (way, summary) in ["crm to erp", "erp to crm"].into_iter().zip(&delivered.relays) {
+    for (way, summary) in ["crm to erp", "erp to crm"].into_iter().zip(&delivered.relays)
+    {
         say!(
             "relayed   {way} {:>4} confirmed, {} attempts, {} failed for a while, {} for good",
             summary.acknowledged,
@@ -57,7 +66,10 @@ pub(crate) fn delivered(delivered: &Delivered) {
 
 pub(crate) fn closed(closed: &Closed, folder: &Path) {
     let Closed { agreed, waiting, review } = closed;
-    say!("closed    {agreed} fields agree, {waiting} are to be written yet, {} wait for a person:", review.len());
+    say!(
+        "closed    {agreed} fields agree, {waiting} are to be written yet, {} wait for a person:",
+        review.len()
+    );
     for [record, field, question, crm, erp] in review.iter().take(5) {
         say!("          {record} {field}: {question} (crm {crm:?}, erp {erp:?})");
     }

@@ -1,4 +1,5 @@
-//! The steps of a run, in their order: each may be interrupted, and does the rest when it is begun again.
+//! The steps of a run, in their order: each may be interrupted, and does the rest when it
+//! is begun again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,12 +8,14 @@ use std::time::Duration;
 
 use integration_automation_patterns::audit::{AuditRecord, AuditTrail, Lines};
 use integration_automation_patterns::broker::{Broker, Consumer};
-use integration_automation_patterns::inbox::{Handled, Rules};
-use integration_automation_patterns::outbox::{Desk, Filter};
-use integration_automation_patterns::relay::{Relay, Settings, Summary};
+use integration_automation_patterns::inbox::{Handled, InboxConfig};
+use integration_automation_patterns::outbox::{Admin, Filter};
+use integration_automation_patterns::relay::{Relay, RelayConfig, Summary};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::sync::existence::existence;
-use integration_automation_patterns::sync::{Base, Contract, Deletions, Existence, Slot, Verdict};
+use integration_automation_patterns::sync::{
+    Base, Contract, Deletions, Existence, Slot, Verdict,
+};
 use integration_automation_patterns::{DeliveryStatus, Envelope, Event, EventId};
 
 use crate::broker::{Way, Ways};
@@ -23,32 +26,50 @@ use crate::stop::Stop;
 use crate::{Outcome, report};
 
 /// Another attempt after a tenth of a second, then twice as long.
-const POLICY: RetryPolicy =
-    match RetryPolicy::new(8, Backoff::Exponential { base: Duration::from_millis(100), max: Duration::from_secs(5) }) {
-        Ok(policy) => policy,
-        Err(_) => RetryPolicy::DEFAULT,
-    };
+const POLICY: RetryPolicy = match RetryPolicy::new(
+    8,
+    Backoff::Exponential {
+        base: Duration::from_millis(100),
+        max: Duration::from_secs(5),
+    },
+) {
+    Ok(policy) => policy,
+    Err(_) => RetryPolicy::DEFAULT,
+};
 
 /// Fills both tables and the common state from the files, where they are empty.
-pub(crate) async fn seed<D: Database>(crm: &mut D, erp: &mut D, contract: &Contract) -> Outcome<()> {
+pub(crate) async fn seed<D: Database>(
+    crm: &mut D,
+    erp: &mut D,
+    contract: &Contract,
+) -> Outcome<()> {
     // What is imported anew is new, to brokers that remember an earlier import too.
     let revision = chrono::Utc::now().timestamp();
     let read = |name: &str| -> Outcome<Rows> {
-        let path = format!("{}/examples/data/records/{name}.csv", env!("CARGO_MANIFEST_DIR"));
-        let mut reader = csv::Reader::from_path(&path).map_err(|error| format!("{path}: {error}"))?;
+        let path =
+            format!("{}/examples/data/records/{name}.csv", env!("CARGO_MANIFEST_DIR"));
+        let mut reader =
+            csv::Reader::from_path(&path).map_err(|error| format!("{path}: {error}"))?;
         let mut rows = Rows::new();
         for line in reader.deserialize::<BTreeMap<String, String>>() {
             let line = line.map_err(|error| format!("{path}: {error}"))?;
-            let value = |field: &str| line.get(field).filter(|text| !text.is_empty()).cloned();
-            let fields = contract.synced_fields().map(|field| (field.to_owned(), value(field))).collect();
-            rows.insert(value("id").ok_or_else(|| format!("{path}: a row has no id"))?, Row { revision, fields });
+            let value =
+                |field: &str| line.get(field).filter(|text| !text.is_empty()).cloned();
+            let fields = contract
+                .synced_fields()
+                .map(|field| (field.to_owned(), value(field)))
+                .collect();
+            rows.insert(
+                value("id").ok_or_else(|| format!("{path}: a row has no id"))?,
+                Row { revision, fields },
+            );
         }
         Ok(rows)
     };
     let (curated, official, base) = (read("curated")?, read("official")?, read("base")?);
-    let agreed = base
-        .into_iter()
-        .flat_map(|(id, row)| row.fields.into_iter().map(move |(field, value)| ((id.clone(), field), value)));
+    let agreed = base.into_iter().flat_map(|(id, row)| {
+        row.fields.into_iter().map(move |(field, value)| ((id.clone(), field), value))
+    });
     crm.seed(curated, agreed.collect()).await?;
     erp.seed(official, Agreed::new()).await
 }
@@ -61,30 +82,43 @@ struct View {
 
 impl View {
     async fn of<D: Database>(crm: &mut D, erp: &mut D) -> Outcome<Self> {
-        Ok(Self { systems: [crm.rows().await?, erp.rows().await?], agreed: crm.agreed().await? })
+        Ok(Self {
+            systems: [crm.rows().await?, erp.rows().await?],
+            agreed: crm.agreed().await?,
+        })
     }
 
     /// Every record that one of them has, or that both had.
     fn records(&self) -> std::collections::BTreeSet<&str> {
         let agreed = self.agreed.keys().map(|(record, _)| record.as_str());
-        self.systems.iter().flat_map(|rows| rows.keys().map(String::as_str)).chain(agreed).collect()
+        self.systems
+            .iter()
+            .flat_map(|rows| rows.keys().map(String::as_str))
+            .chain(agreed)
+            .collect()
     }
 
     /// Whether the record is here or there, and what is to be done about that.
     fn existence(&self, record: &str) -> ([bool; 2], Existence) {
         let present = self.systems.each_ref().map(|rows| rows.contains_key(record));
-        let is_agreed = |field: &str| self.agreed.contains_key(&(record.to_owned(), field.to_owned()));
+        let is_agreed = |field: &str| {
+            self.agreed.contains_key(&(record.to_owned(), field.to_owned()))
+        };
         let existed = is_agreed("name");
         let edited = self.systems.iter().filter_map(|rows| rows.get(record)).any(|row| {
-            row.fields.iter().any(|(field, value)| self.agreed.get(&(record.to_owned(), field.clone())) != Some(value))
+            row.fields.iter().any(|(field, value)| {
+                self.agreed.get(&(record.to_owned(), field.clone())) != Some(value)
+            })
         });
         (present, existence(Deletions::Ask, &present, existed, edited))
     }
 
     fn slots(&self, record: &str, field: &str) -> [Slot<String>; 2] {
-        self.systems.each_ref().map(|rows| match rows.get(record).and_then(|row| row.fields.get(field)) {
-            Some(value) => Slot::from(value.clone()),
-            None => Slot::Unread,
+        self.systems.each_ref().map(|rows| {
+            match rows.get(record).and_then(|row| row.fields.get(field)) {
+                Some(value) => Slot::from(value.clone()),
+                None => Slot::Unread,
+            }
         })
     }
 
@@ -107,7 +141,11 @@ pub(crate) struct Planned {
 }
 
 /// Plans, and enqueues what follows: in each system's own transaction, for the other one.
-pub(crate) async fn plan<D: Database>(crm: &mut D, erp: &mut D, contract: &Contract) -> Outcome<Planned> {
+pub(crate) async fn plan<D: Database>(
+    crm: &mut D,
+    erp: &mut D,
+    contract: &Contract,
+) -> Outcome<Planned> {
     let view = View::of(crm, erp).await?;
     let mut planned = Planned::default();
     let mut announcements = [Vec::new(), Vec::new()];
@@ -117,25 +155,41 @@ pub(crate) async fn plan<D: Database>(crm: &mut D, erp: &mut D, contract: &Contr
         match existence {
             Existence::Create => {
                 let from = usize::from(!present[0]);
-                let fields = view.systems[from].get(record).map(|row| row.fields.clone()).unwrap_or_default();
+                let fields = view.systems[from]
+                    .get(record)
+                    .map(|row| row.fields.clone())
+                    .unwrap_or_default();
                 planned.fields += fields.len();
-                let created = RecordCreated { record: record.to_owned(), fields: fields.into_iter().collect() };
+                let created = RecordCreated {
+                    record: record.to_owned(),
+                    fields: fields.into_iter().collect(),
+                };
                 announcements[from].push(announce(&view, from, record, created)?);
             }
             Existence::Everywhere => {
                 let mut changes = [Vec::new(), Vec::new()];
                 for field in contract.synced_fields() {
-                    let (slots, base) = (view.slots(record, field), view.base(record, field));
+                    let (slots, base) =
+                        (view.slots(record, field), view.base(record, field));
                     let sides = slots.each_ref();
                     let plan = contract.plan(field, &sides, &base)?;
                     for write in plan.writes() {
                         planned.fields += 1;
                         planned.lost += usize::from(write.lost().is_some());
-                        let (expects, value) = (write.expects.cloned(), write.value.cloned());
-                        changes[1 - write.to].push(Change { field: field.to_owned(), expects, value });
+                        let (expects, value) =
+                            (write.expects.cloned(), write.value.cloned());
+                        changes[1 - write.to].push(Change {
+                            field: field.to_owned(),
+                            expects,
+                            value,
+                        });
                     }
                 }
-                for (from, changes) in changes.into_iter().enumerate().filter(|(_, changes)| !changes.is_empty()) {
+                for (from, changes) in changes
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(_, changes)| !changes.is_empty())
+                {
                     let changed = RecordChanged { record: record.to_owned(), changes };
                     announcements[from].push(announce(&view, from, record, changed)?);
                 }
@@ -149,7 +203,8 @@ pub(crate) async fn plan<D: Database>(crm: &mut D, erp: &mut D, contract: &Contr
     Ok(planned)
 }
 
-/// The event of a record as it is now: the same state of it is the same event, however often it is planned.
+/// The event of a record as it is now: the same state of it is the same event, however
+/// often it is planned.
 fn announce<P: Event + serde::Serialize + Send + Sync + 'static>(
     view: &View,
     from: usize,
@@ -157,9 +212,17 @@ fn announce<P: Event + serde::Serialize + Send + Sync + 'static>(
     payload: P,
 ) -> Outcome<Announcement> {
     let system = ["crm", "erp"][from];
-    let revisions = view.systems.each_ref().map(|rows| rows.get(record).map_or(0, |row| row.revision));
-    let id = EventId::derived(system, &format!("{record}@{}/{}", revisions[0], revisions[1]))?;
-    let event = Envelope::builder(system, payload).id(id).ordering_key(record).retry_policy(POLICY).build()?;
+    let revisions = view
+        .systems
+        .each_ref()
+        .map(|rows| rows.get(record).map_or(0, |row| row.revision));
+    let id =
+        EventId::derived(system, &format!("{record}@{}/{}", revisions[0], revisions[1]))?;
+    let event = Envelope::builder(system, payload)
+        .id(id)
+        .ordering_key(record)
+        .retry_policy(POLICY)
+        .build()?;
     let event = event.encode(|payload| serde_json::to_vec(payload))?;
     Ok(Announcement { record: record.to_owned(), revision: revisions[from], event })
 }
@@ -197,7 +260,11 @@ pub(crate) async fn deliver<D: Database, B: Broker, C: Consumer + 'static>(
     for outbox in [crm.outbox(), erp.outbox()] {
         for letter in outbox.dead_letters(&Filter::default(), 20).await? {
             let why = letter.event.failure().map(ToString::to_string).unwrap_or_default();
-            dead.push(format!("{} {}: {why}", letter.event.id(), letter.event.event_type()));
+            dead.push(format!(
+                "{} {}: {why}",
+                letter.event.id(),
+                letter.event.event_type()
+            ));
         }
     }
     let log = std::mem::take(&mut *told.lock().map_err(|_| "poisoned")?);
@@ -212,19 +279,28 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
     trail: AuditTrail,
     mut told: Stop,
 ) -> Outcome<(Summary, u64)> {
-    let settings = Settings::default()
+    let config = RelayConfig::default()
         .lease(Duration::from_secs(6))
         .store_timeout(Duration::from_secs(1))
-        .poll(Duration::from_millis(100))
+        .poll_interval(Duration::from_millis(100))
         .in_flight(32);
-    let relay = Relay::new(format!("relay-{}", std::process::id()), source.outbox().clone(), way.broker, settings)?;
-    let relay = relay.trail(trail).watch(|incident| eprintln!("{incident}"));
+    let relay = Relay::new(
+        format!("relay-{}", std::process::id()),
+        source.outbox().clone(),
+        way.broker,
+        config,
+    )?;
+    let relay =
+        relay.with_audit_trail(trail).on_incident(|incident| eprintln!("{incident}"));
     let source_name = way.name;
-    let (mut counted, mut consumer, mut receiving) = (target.clone(), way.consumer, target);
+    let (mut counted, mut consumer, mut receiving) =
+        (target.clone(), way.consumer, target);
     let all_is_delivered = async {
         loop {
             let counts = source.outbox().counts().await;
-            let sent = counts.as_ref().map_or(0, |counts| counts.of(DeliveryStatus::Acknowledged));
+            let sent = counts
+                .as_ref()
+                .map_or(0, |counts| counts.of(DeliveryStatus::Acknowledged));
             let is_over = counts.as_ref().is_ok_and(|counts| counts.under_way() == 0);
             if let Ok(counts) = &counts {
                 report::progress(source_name, sent, counts.total());
@@ -241,8 +317,11 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
             () = told.told() => {}
         }
     };
-    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &POLICY)?;
-    let rules = rules.accept::<RecordChanged>().accept::<RecordCreated>().retry_policy(POLICY);
+    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &POLICY)?;
+    let inbox_config = inbox_config
+        .accept::<RecordChanged>()
+        .accept::<RecordCreated>()
+        .retry_policy(POLICY);
     let consume = async move {
         let mut duplicates = 0;
         loop {
@@ -254,10 +333,10 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
                     continue;
                 }
             };
-            match receiving.apply(delivery, &rules).await {
+            match receiving.apply(delivery, &inbox_config).await {
                 Ok(handled) => {
                     duplicates += u64::from(matches!(handled, Handled::Duplicate(_)));
-                    if let Err(error) = handled.tell().await {
+                    if let Err(error) = handled.settle().await {
                         eprintln!("{}", chain(&error));
                     }
                 }
@@ -281,13 +360,21 @@ pub(crate) struct Closed {
 }
 
 /// Stores what both systems agree on now, and the questions that are left.
-pub(crate) async fn close<D: Database>(crm: &mut D, erp: &mut D, contract: &Contract) -> Outcome<Closed> {
+pub(crate) async fn close<D: Database>(
+    crm: &mut D,
+    erp: &mut D,
+    contract: &Contract,
+) -> Outcome<Closed> {
     let view = View::of(crm, erp).await?;
     let (mut closed, mut agreed) = (Closed::default(), Agreed::new());
     for record in view.records() {
         let (present, existence) = view.existence(record);
-        if !matches!(existence, Existence::Everywhere | Existence::Create | Existence::Gone) {
-            let there = present.map(|has| if has { "there" } else { "deleted" }.to_owned());
+        if !matches!(
+            existence,
+            Existence::Everywhere | Existence::Create | Existence::Gone
+        ) {
+            let there =
+                present.map(|has| if has { "there" } else { "deleted" }.to_owned());
             let [crm, erp] = there;
             closed.review.push([
                 record.to_owned(),
@@ -309,9 +396,17 @@ pub(crate) async fn close<D: Database>(crm: &mut D, erp: &mut D, contract: &Cont
                 Verdict::Agreed(_) | Verdict::Unread => closed.agreed += 1,
                 Verdict::Write(_) | Verdict::Merge => closed.waiting += 1,
                 Verdict::Ask(question) => {
-                    let shown = |slot: &Slot<String>| slot.read().flatten().cloned().unwrap_or_default();
+                    let shown = |slot: &Slot<String>| {
+                        slot.read().flatten().cloned().unwrap_or_default()
+                    };
                     let [crm, erp] = [shown(&slots[0]), shown(&slots[1])];
-                    closed.review.push([record.to_owned(), field.to_owned(), question.to_string(), crm, erp]);
+                    closed.review.push([
+                        record.to_owned(),
+                        field.to_owned(),
+                        question.to_string(),
+                        crm,
+                        erp,
+                    ]);
                 }
             }
             if plan.writes().next().is_none()

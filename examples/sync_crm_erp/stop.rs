@@ -27,7 +27,8 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 impl Stop {
-    /// Listens from here on: the first signal does not end the process any more, and the second one does.
+    /// Listens from here on: the first signal does not end the process any more, and the
+    /// second one does.
     pub(crate) fn listen() -> io::Result<Self> {
         let (tell, told) = watch::channel(false);
         let mut signals = Signals::listen()?;
@@ -40,8 +41,12 @@ impl Stop {
         Ok(Self(told))
     }
 
-    /// What comes of a step; given up in the middle, it does the rest when it is begun again.
-    pub(crate) async fn or<T>(&self, step: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    /// What comes of a step; given up in the middle, it does the rest when it is begun
+    /// again.
+    pub(crate) async fn or<T>(
+        &self,
+        step: impl Future<Output = Outcome<T>>,
+    ) -> Outcome<T> {
         let mut stop = self.clone();
         tokio::select! {
             biased;
@@ -68,7 +73,10 @@ struct Signals {
 impl Signals {
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {

@@ -8,16 +8,20 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use crate::envelope::{Payload, UUID_TEXT, to_micros};
 use crate::{DeliveryStatus, EventId, Facts};
 
-/// One event at one moment: [written](Self::write_to) as a line, and [parsed](Self::parse) from one.
+/// One event at one moment: [written](Self::write_to) as a line, and
+/// [parsed](Self::parse) from one.
 ///
 /// ```
-/// use integration_automation_patterns::{AuditLine, Envelope, Untyped};
+/// use integration_automation_patterns::{AuditLine, Envelope, RawEvent};
 ///
 /// let forged = "crm status=processed\n[INTEGRATION_EVENT] event_id=evt-002";
-/// let event = Envelope::builder(forged, Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event = Envelope::builder(forged, RawEvent::new("crm.lead.created", b"{}"))
+///     .build()?;
 ///
 /// let line = event.audit_line().to_string();
-/// assert!(line.contains(r#"source="crm status=processed\n[INTEGRATION_EVENT] event_id=evt-002""#));
+/// assert!(line.contains(
+///     r#"source="crm status=processed\n[INTEGRATION_EVENT] event_id=evt-002""#
+/// ));
 /// assert_eq!(line.lines().count(), 1);
 ///
 /// let parsed = AuditLine::parse(&line)?;
@@ -41,7 +45,8 @@ pub struct AuditLine<'a> {
     pub correlation_id: Option<Cow<'a, str>>,
     /// The version of the payload's schema: `schema`.
     pub schema_version: Cow<'a, str>,
-    /// When the event was created: `created`. To the microsecond, in the years 0000 to 9999, as in every envelope.
+    /// When the event was created: `created`. To the microsecond, in the years 0000 to
+    /// 9999, as in every envelope.
     pub created_at: DateTime<Utc>,
 }
 
@@ -67,16 +72,18 @@ impl<'a> AuditLine<'a> {
 
     /// Writes the line, without a line break and without allocation.
     ///
-    /// `Display` writes the same. This form is for a buffer of one's own: with its type known, the writing is inlined.
+    /// `Display` writes the same. This form is for a buffer of one's own: with its type
+    /// known, the writing is inlined.
     ///
     /// # Errors
     ///
     /// Only what the writer itself answers.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let mut log = String::with_capacity(256);
     /// event.audit_line().write_to(&mut log)?;
     /// assert_eq!(log, event.audit_line().to_string());
@@ -119,12 +126,14 @@ impl<'a> AuditLine<'a> {
 
     /// Reads a line back to the values that it was written from.
     ///
-    /// It takes exactly what [`write_to`](Self::write_to) writes, but for the creation time: any form and offset of
-    /// RFC 3339 will do, and is brought to UTC and to the microsecond.
+    /// It takes exactly what [`write_to`](Self::write_to) writes, but for the creation
+    /// time: any form and offset of RFC 3339 will do, and is brought to UTC and to the
+    /// microsecond.
     ///
     /// # Errors
     ///
-    /// [`NotAnAuditLine`]: where the line first goes wrong, what was wanted there, and what was found.
+    /// [`ParseAuditLineError`]: where the line first goes wrong, what was wanted there,
+    /// and what was found.
     ///
     /// ```
     /// use integration_automation_patterns::{AuditLine, DeliveryStatus};
@@ -140,7 +149,7 @@ impl<'a> AuditLine<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline] // All of the parser: compiled where it is used, and not in every build of this crate.
-    pub fn parse(line: &'a str) -> Result<Self, NotAnAuditLine> {
+    pub fn parse(line: &'a str) -> Result<Self, ParseAuditLineError> {
         let mut input = Input::new(line);
         let parsed = Self::read(&mut input)?;
         input.end()?;
@@ -153,18 +162,25 @@ impl<'a> AuditLine<'a> {
 
     /// Reads a line as far as an audit line goes.
     #[inline]
-    pub(super) fn read(input: &mut Input<'a>) -> Result<Self, NotAnAuditLine> {
+    pub(super) fn read(input: &mut Input<'a>) -> Result<Self, ParseAuditLineError> {
         input.literal(PREFIX)?;
-        let event_id = input.field(" event_id=", "an event id", |value| value.text.parse().ok())?;
+        let event_id =
+            input.field(" event_id=", "an event id", |value| value.text.parse().ok())?;
         let event_type = input.text(" type=")?;
         let source_system = input.text(" source=")?;
-        let status = input.field(" status=", "a delivery status", |value| value.bare()?.parse().ok())?;
+        let status = input
+            .field(" status=", "a delivery status", |value| value.bare()?.parse().ok())?;
         let attempts = input.field(" attempts=", "a number of attempts", |value| {
-            value.bare().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+            value
+                .bare()
+                .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?
+                .parse()
+                .ok()
         })?;
-        let correlation_id = input.field(" correlation=", "a correlation id", |value| {
-            Some(if value.bare() == Some(NONE) { None } else { Some(value.text) })
-        })?;
+        let correlation_id =
+            input.field(" correlation=", "a correlation id", |value| {
+                Some(if value.bare() == Some(NONE) { None } else { Some(value.text) })
+            })?;
         let schema_version = input.text(" schema=")?;
         let created_at = input.time(" created=")?;
         Ok(Self {
@@ -182,13 +198,14 @@ impl<'a> AuditLine<'a> {
     /// The same values, with nothing borrowed from the line.
     ///
     /// ```
-    /// use integration_automation_patterns::{AuditLine, Envelope, Untyped};
+    /// use integration_automation_patterns::{AuditLine, Envelope, RawEvent};
     ///
     /// fn last(log: String) -> Option<AuditLine<'static>> {
     ///     Some(AuditLine::parse(log.lines().last()?).ok()?.into_owned())
     /// }
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// assert_eq!(last(event.audit_line().to_string()), Some(event.audit_line()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -212,20 +229,26 @@ impl fmt::Display for AuditLine<'_> {
     }
 }
 
-pub(super) fn write_value<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result {
+pub(super) fn write_value<W: fmt::Write + ?Sized>(
+    out: &mut W,
+    value: &str,
+) -> fmt::Result {
     if is_plain(value) { out.write_str(value) } else { write_quoted(out, value) }
 }
 
 /// Whether a value stands in a line as it is.
 fn is_plain(value: &str) -> bool {
-    let is_plain_ascii = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'=';
+    let is_plain_ascii =
+        |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'=';
     let is_plain = |c: char| !matches!(c, ' ' | '"' | '=') && !must_be_escaped(c);
-    !value.is_empty() && (value.bytes().all(is_plain_ascii) || value.chars().all(is_plain))
+    !value.is_empty()
+        && (value.bytes().all(is_plain_ascii) || value.chars().all(is_plain))
 }
 
-/// Whether a character breaks a line or hides what it says: control characters, every blank but the plain one, and
-/// what is shown as nothing (the code points that Unicode calls `Default_Ignorable_Code_Point`, the interlinear
-/// annotation marks, and the blank braille pattern), such as what reorders text.
+/// Whether a character breaks a line or hides what it says: control characters, every
+/// blank but the plain one, and what is shown as nothing (the code points that Unicode
+/// calls `Default_Ignorable_Code_Point`, the interlinear annotation marks, and the blank
+/// braille pattern), such as what reorders text.
 pub(crate) fn must_be_escaped(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')
@@ -254,7 +277,10 @@ fn write_quoted<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result
 }
 
 /// `YYYY-MM-DDTHH:MM:SS`, the microseconds if there are any, `+00:00`.
-pub(super) fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc>) -> fmt::Result {
+pub(super) fn write_time<W: fmt::Write + ?Sized>(
+    out: &mut W,
+    time: DateTime<Utc>,
+) -> fmt::Result {
     let (date, clock) = (time.naive_utc().date(), time.naive_utc().time());
     let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
         return write!(out, "{:?}+00:00", time.naive_utc());
@@ -263,7 +289,8 @@ pub(super) fn write_time<W: fmt::Write + ?Sized>(out: &mut W, time: DateTime<Utc
     let micros = clock.nanosecond() / 1000;
     let ([c0, c1], [y0, y1]) = (two_digits(year / 100), two_digits(year));
     let ([m0, m1], [d0, d1]) = (two_digits(date.month()), two_digits(date.day()));
-    let ([h0, h1], [n0, n1]) = (two_digits(seconds / 3600), two_digits(seconds / 60 % 60));
+    let ([h0, h1], [n0, n1]) =
+        (two_digits(seconds / 3600), two_digits(seconds / 60 % 60));
     let ([s0, s1], [a0, a1]) = (two_digits(seconds % 60), two_digits(micros / 10_000));
     let ([b0, b1], [e0, e1]) = (two_digits(micros / 100), two_digits(micros));
     #[rustfmt::skip]
@@ -290,7 +317,11 @@ fn two_digits(number: u32) -> [u8; 2] {
           6061626364656667686970717273747576777879\
           8081828384858687888990919293949596979899";
     let (pairs, _) = PAIRS.as_chunks();
-    usize::try_from(number % 100).ok().and_then(|number| pairs.get(number)).copied().unwrap_or_default()
+    usize::try_from(number % 100)
+        .ok()
+        .and_then(|number| pairs.get(number))
+        .copied()
+        .unwrap_or_default()
 }
 
 /// A writer that only compares: it fails where what is written differs from the line.
@@ -305,9 +336,10 @@ impl<'a> Same<'a> {
     }
 
     /// What the parser says of a line that is written otherwise.
-    pub(super) fn differs(&self) -> NotAnAuditLine {
+    pub(super) fn differs(&self) -> ParseAuditLineError {
         let Self { line, at } = *self;
-        Input { line, at }.wanted("what the writer would write: no quotes or escapes without need")
+        Input { line, at }
+            .wanted("what the writer would write: no quotes or escapes without need")
     }
 }
 
@@ -357,13 +389,13 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    fn wanted(&self, wanted: &'static str) -> NotAnAuditLine {
-        let found = self.rest().chars().take(NotAnAuditLine::EXCERPT).collect();
-        NotAnAuditLine { at: self.at, wanted, found }
+    fn wanted(&self, wanted: &'static str) -> ParseAuditLineError {
+        let found = self.rest().chars().take(ParseAuditLineError::EXCERPT).collect();
+        ParseAuditLineError { at: self.at, wanted, found }
     }
 
     #[inline]
-    fn literal(&mut self, wanted: &'static str) -> Result<(), NotAnAuditLine> {
+    fn literal(&mut self, wanted: &'static str) -> Result<(), ParseAuditLineError> {
         if !self.rest().starts_with(wanted) {
             return Err(self.wanted(wanted));
         }
@@ -372,14 +404,22 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    pub(super) fn end(&self) -> Result<(), NotAnAuditLine> {
-        if self.rest().is_empty() { Ok(()) } else { Err(self.wanted("the end of the line")) }
+    pub(super) fn end(&self) -> Result<(), ParseAuditLineError> {
+        if self.rest().is_empty() {
+            Ok(())
+        } else {
+            Err(self.wanted("the end of the line"))
+        }
     }
 
     #[inline]
-    pub(super) fn time(&mut self, key: &'static str) -> Result<DateTime<Utc>, NotAnAuditLine> {
+    pub(super) fn time(
+        &mut self,
+        key: &'static str,
+    ) -> Result<DateTime<Utc>, ParseAuditLineError> {
         let read = |value: Value<'_>| DateTime::parse_from_rfc3339(value.bare()?).ok();
-        self.field(key, "a time as in RFC 3339", read).map(|time| to_micros(time.to_utc()))
+        self.field(key, "a time as in RFC 3339", read)
+            .map(|time| to_micros(time.to_utc()))
     }
 
     /// Whether this key comes next.
@@ -389,7 +429,10 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    pub(super) fn text(&mut self, key: &'static str) -> Result<Cow<'a, str>, NotAnAuditLine> {
+    pub(super) fn text(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Cow<'a, str>, ParseAuditLineError> {
         self.field(key, "a text", |value| Some(value.text))
     }
 
@@ -399,7 +442,7 @@ impl<'a> Input<'a> {
         key: &'static str,
         wanted: &'static str,
         read: impl FnOnce(Value<'a>) -> Option<T>,
-    ) -> Result<T, NotAnAuditLine> {
+    ) -> Result<T, ParseAuditLineError> {
         self.literal(key)?;
         let at = self.at;
         let value = self.value()?;
@@ -407,20 +450,22 @@ impl<'a> Input<'a> {
     }
 
     #[inline]
-    fn value(&mut self) -> Result<Value<'a>, NotAnAuditLine> {
+    fn value(&mut self) -> Result<Value<'a>, ParseAuditLineError> {
         if self.rest().starts_with('"') {
             return Ok(Value { text: self.quoted()?, quoted: true });
         }
         let (bare, _) = self.rest().split_once(' ').unwrap_or((self.rest(), ""));
         if !is_plain(bare) {
-            return Err(self.wanted("a value, between quotes if it is empty or would break the line"));
+            return Err(self.wanted(
+                "a value, between quotes if it is empty or would break the line",
+            ));
         }
         self.advance(bare.len());
         Ok(Value { text: Cow::Borrowed(bare), quoted: false })
     }
 
     #[inline]
-    fn quoted(&mut self) -> Result<Cow<'a, str>, NotAnAuditLine> {
+    fn quoted(&mut self) -> Result<Cow<'a, str>, ParseAuditLineError> {
         let mut text = String::new();
         self.advance(1);
         loop {
@@ -428,7 +473,8 @@ impl<'a> Input<'a> {
             match chars.next() {
                 Some('"') => break,
                 Some('\\') => {
-                    let (c, length) = escape(chars.as_str()).ok_or_else(|| self.wanted("an escape"))?;
+                    let (c, length) =
+                        escape(chars.as_str()).ok_or_else(|| self.wanted("an escape"))?;
                     text.push(c);
                     self.advance(length.saturating_add(1));
                 }
@@ -454,7 +500,8 @@ fn escape(behind: &str) -> Option<(char, usize)> {
         't' => '\t',
         _ => {
             let (hex, _) = behind.strip_prefix("u{")?.split_once('}')?;
-            let is_hex = (1..=6).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_hex = (1..=6).contains(&hex.len())
+                && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
             let code = is_hex.then(|| u32::from_str_radix(hex, 16).ok()).flatten()?;
             return Some((char::from_u32(code)?, hex.len().saturating_add("u{}".len())));
         }
@@ -462,15 +509,16 @@ fn escape(behind: &str) -> Option<(char, usize)> {
     Some((c, 1))
 }
 
-/// A line that is no audit line: where it first goes wrong, what was wanted there, and what was found.
+/// A line that is no audit line: where it first goes wrong, what was wanted there, and
+/// what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotAnAuditLine {
+pub struct ParseAuditLineError {
     at: usize,
     wanted: &'static str,
     found: Box<str>,
 }
 
-impl NotAnAuditLine {
+impl ParseAuditLineError {
     /// The length of the excerpt of what was found, in characters.
     const EXCERPT: usize = 40;
 
@@ -480,10 +528,14 @@ impl NotAnAuditLine {
     }
 }
 
-impl fmt::Display for NotAnAuditLine {
+impl fmt::Display for ParseAuditLineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not an audit line: wanted {:?} at byte {}, found {:?}", self.wanted, self.at, self.found)
+        write!(
+            f,
+            "not an audit line: wanted {:?} at byte {}, found {:?}",
+            self.wanted, self.at, self.found
+        )
     }
 }
 
-impl std::error::Error for NotAnAuditLine {}
+impl std::error::Error for ParseAuditLineError {}

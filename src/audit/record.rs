@@ -1,4 +1,5 @@
-//! `AuditRecord`: one change of state, as data and as one line of text; `Action`: what was done.
+//! `AuditRecord`: one change of state, as data and as one line of text; `Action`: what
+//! was done.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -6,9 +7,11 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use super::line::{AuditLine, Input, NotAnAuditLine, Same, Value, write_time, write_value};
+use super::line::{
+    AuditLine, Input, ParseAuditLineError, Same, Value, write_time, write_value,
+};
 use crate::envelope::{Payload, to_micros};
-use crate::state::UnknownName;
+use crate::state::UnknownNameError;
 use crate::{Decision, DeliveryStatus, EventId, Facts, Failure};
 
 /// What was done to an event.
@@ -95,30 +98,34 @@ impl fmt::Display for Action {
 }
 
 impl FromStr for Action {
-    type Err = UnknownName;
+    type Err = UnknownNameError;
 
     /// Reads the lower-case name, exactly.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`], with the text, where it names no action.
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
+    /// [`UnknownNameError`], with the text, where it names no action.
+    fn from_str(text: &str) -> Result<Self, UnknownNameError> {
         let found = Self::ALL.into_iter().find(|action| action.as_str() == text);
-        found.ok_or_else(|| UnknownName::new("action", Self::ALL.into_iter().map(Self::as_str), text))
+        found.ok_or_else(|| {
+            UnknownNameError::new("action", Self::ALL.into_iter().map(Self::as_str), text)
+        })
     }
 }
 
-/// One change of an event's state: the event after it, what was done, by which system, why, and when.
+/// One change of an event's state: the event after it, what was done, by which system,
+/// why, and when.
 ///
-/// It displays as the [audit line](AuditLine) of that moment, followed by ` action=... system=...`, by the failure and
-/// the decision where there are any, and by ` at=...`; [`parse`](Self::parse) reads that back. Neither the payload nor
-/// a tag is ever part of it.
+/// It displays as the [audit line](AuditLine) of that moment, followed by
+/// ` action=... system=...`, by the failure and the decision where there are any, and by
+/// ` at=...`; [`parse`](Self::parse) reads that back. Neither the payload nor a tag is
+/// ever part of it.
 ///
 /// ```
 /// use integration_automation_patterns::audit::{Action, AuditRecord};
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
+/// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
 ///     .id("evt-001".parse()?)
 ///     .build_at("2026-01-05T08:00:00Z".parse()?)?;
 /// let at = "2026-01-05T08:00:01Z".parse()?;
@@ -157,14 +164,17 @@ pub struct AuditRecord {
     pub attempts: u32,
     /// The failure that this change is about: of `fail`, `reject` and `expire`.
     pub failure: Option<Failure>,
-    /// The person's decision that this change is about: of `redrive`, `discard` and `decide`.
+    /// The person's decision that this change is about: of `redrive`, `discard` and
+    /// `decide`.
     pub decision: Option<Decision>,
-    /// When the change was made. In the years 0000 to 9999, or its line does not parse back.
+    /// When the change was made. In the years 0000 to 9999, or its line does not parse
+    /// back.
     pub at: DateTime<Utc>,
 }
 
 impl AuditRecord {
-    /// The record of a change: the event's facts and status after it, what was done, by which system, and when.
+    /// The record of a change: the event's facts and status after it, what was done, by
+    /// which system, and when.
     pub fn of<P: Payload>(
         system: impl Into<String>,
         action: Action,
@@ -195,7 +205,8 @@ impl AuditRecord {
         }
     }
 
-    /// The audit line of the moment after the change, with which the record's own line begins.
+    /// The audit line of the moment after the change, with which the record's own line
+    /// begins.
     pub fn line(&self) -> AuditLine<'_> {
         AuditLine {
             event_id: Cow::Borrowed(&self.event_id),
@@ -209,11 +220,13 @@ impl AuditRecord {
         }
     }
 
-    /// Reads a line back to the record that it was written from: exactly what `Display` writes.
+    /// Reads a line back to the record that it was written from: exactly what `Display`
+    /// writes.
     ///
     /// # Errors
     ///
-    /// [`NotAnAuditLine`]: where the line first goes wrong, what was wanted there, and what was found.
+    /// [`ParseAuditLineError`]: where the line first goes wrong, what was wanted there,
+    /// and what was found.
     ///
     /// ```
     /// use integration_automation_patterns::audit::AuditRecord;
@@ -222,14 +235,17 @@ impl AuditRecord {
     /// assert_eq!(error.at(), 0);
     /// ```
     #[inline] // As the parser of the audit line: compiled where it is used.
-    pub fn parse(line: &str) -> Result<Self, NotAnAuditLine> {
+    pub fn parse(line: &str) -> Result<Self, ParseAuditLineError> {
         let mut input = Input::new(line);
         let of = AuditLine::read(&mut input)?.into_owned();
-        let action = input.field(" action=", "an action", |value| value.bare()?.parse().ok())?;
+        let action =
+            input.field(" action=", "an action", |value| value.bare()?.parse().ok())?;
         let system = input.text(" system=")?.into_owned();
         let mut failure = None;
         if input.has(" failure=") {
-            let class = input.field(" failure=", "a failure class", |value| value.bare()?.parse().ok())?;
+            let class = input.field(" failure=", "a failure class", |value| {
+                value.bare()?.parse().ok()
+            })?;
             let reason = input.text(" failure_reason=")?.into_owned();
             failure = Some(Failure { class, reason, at: input.time(" failed_at=")? });
         }
@@ -241,7 +257,11 @@ impl AuditRecord {
                 let at = DateTime::parse_from_rfc3339(value.bare()?).ok()?.to_utc();
                 Decision::new_at(by, why, at).ok()
             };
-            decision = Some(input.field(" decided_at=", "a time, of a decision with a name and a reason", decide)?);
+            decision = Some(input.field(
+                " decided_at=",
+                "a time, of a decision with a name and a reason",
+                decide,
+            )?);
         }
         let at = input.time(" at=")?;
         input.end()?;

@@ -12,11 +12,12 @@ use super::trail::Observer;
 ///
 /// ```
 /// use integration_automation_patterns::audit::{Action, AuditTrail, Lines};
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 /// use std::sync::Arc;
 ///
 /// let trail = AuditTrail::new("importer", Arc::new(Lines::new(std::io::stderr())));
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// trail.record(Action::Create, &event, event.status(), event.created_at());
 /// assert_eq!(trail.lost(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -48,7 +49,10 @@ impl<W> fmt::Debug for Lines<W> {
 }
 
 /// One line in one piece, so that the lines of several programs do not mix in one file.
-fn write_line(out: &Mutex<impl Write>, line: String) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn write_line(
+    out: &Mutex<impl Write>,
+    line: String,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
     out.write_all(line.as_bytes())?;
     Ok(out.flush()?)
@@ -56,17 +60,19 @@ fn write_line(out: &Mutex<impl Write>, line: String) -> Result<(), Box<dyn Error
 
 /// Emits each record as one event of `tracing`, for whatever subscriber the program has.
 ///
-/// The target is `integration_event`, the level `WARN` for `fail`, `reject` and `expire` and `INFO` for all else, and the
-/// fields have the names of the [record's own](AuditRecord): `failure_class`, `failure_reason`, `decided_by` and
+/// The target is `integration_event`, the level `WARN` for `fail`, `reject` and `expire`
+/// and `INFO` for all else, and the fields have the names of the [record's
+/// own](AuditRecord): `failure_class`, `failure_reason`, `decided_by` and
 /// `decision_reason` where there are any. Times are text as in RFC 3339.
 ///
 /// ```
 /// use integration_automation_patterns::audit::{AuditTrail, TracingEvents};
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 /// use std::sync::Arc;
 ///
 /// let trail = AuditTrail::new("importer", Arc::new(TracingEvents));
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// assert_eq!(trail.step(event, Envelope::dispatch).attempts(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -113,16 +119,20 @@ impl Observer for TracingEvents {
 
 /// Writes each record as one line of JSON, to any writer, and flushes it.
 ///
-/// The names of the members stand at [`AuditRecord`]; a line reads back with `serde_json::from_str`.
+/// The names of the members stand at [`AuditRecord`]; a line reads back with
+/// `serde_json::from_str`.
 ///
 /// ```
-/// use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail, JsonLines};
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::audit::{
+///     Action, AuditRecord, AuditTrail, JsonLines,
+/// };
+/// use integration_automation_patterns::{Envelope, RawEvent};
 /// use std::sync::Arc;
 ///
 /// let log = Arc::new(JsonLines::new(Vec::new()));
 /// let trail = AuditTrail::new("importer", log.clone());
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// trail.record(Action::Create, &event, event.status(), event.created_at());
 ///
 /// drop(trail);

@@ -1,4 +1,5 @@
-//! `AuditTrail`: the one way by which every change of state is told, and never in the way of the change itself.
+//! `AuditTrail`: the one way by which every change of state is told, and never in the way
+//! of the change itself.
 
 use std::error::Error;
 use std::fmt;
@@ -16,8 +17,8 @@ use crate::{Decision, DeliveryStatus, Facts};
 
 /// Who is told of every change of state: a log, a table, a test.
 ///
-/// It is called in the midst of delivery, by any thread. Where it fails (or panics), delivery goes on; see
-/// [`AuditTrail`].
+/// It is called in the midst of delivery, by any thread. Where it fails (or panics),
+/// delivery goes on; see [`AuditTrail`].
 pub trait Observer: Send + Sync {
     /// Takes note of one change.
     ///
@@ -38,19 +39,21 @@ where
 
 /// Tells one observer of every change that one program makes: a handle, cheap to clone.
 ///
-/// A broken observer never breaks delivery: [`record`](Self::record) cannot fail. The first record that an observer does
-/// not take is reported on standard error (or as [`with_report`](Self::with_report) says), and all of them are counted
-/// by [`lost`](Self::lost).
+/// A broken observer never breaks delivery: [`record`](Self::record) cannot fail. The
+/// first record that an observer does not take is reported on standard error (or as
+/// [`with_report`](Self::with_report) says), and all of them are counted by
+/// [`lost`](Self::lost).
 ///
 /// ```
 /// use integration_automation_patterns::audit::{AuditRecord, AuditTrail, Lines};
-/// use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+/// use integration_automation_patterns::{DeliveryStatus, Envelope, RawEvent};
 /// use std::sync::Arc;
 ///
 /// let log = Arc::new(Lines::new(Vec::new()));
 /// let trail = AuditTrail::new("importer", log.clone());
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// let sent = trail.step(event, Envelope::dispatch);
 /// let dead = trail.step(sent, |event| event.reject("no such account"));
 /// assert_eq!(dead.status(), DeliveryStatus::Failed);
@@ -58,8 +61,12 @@ where
 /// drop(trail);
 /// let log = Arc::into_inner(log).ok_or("nobody else holds it")?.into_inner();
 /// let log = String::from_utf8(log)?;
-/// let records = log.lines().map(AuditRecord::parse).collect::<Result<Vec<_>, _>>()?;
-/// assert_eq!(records.iter().map(|record| record.action.as_str()).collect::<Vec<_>>(), ["dispatch", "reject"]);
+/// let records =
+///     log.lines().map(AuditRecord::parse).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(
+///     records.iter().map(|record| record.action.as_str()).collect::<Vec<_>>(),
+///     ["dispatch", "reject"]
+/// );
 /// assert_eq!(records[1].failure, dead.failure().cloned());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -82,21 +89,24 @@ impl AuditTrail {
     /// The trail of a program, by its own name for itself, such as `relay-1`.
     pub fn new(system: impl Into<String>, observer: Arc<dyn Observer>) -> Self {
         // Not `eprintln!`, which ends the program where nobody listens any more.
-        Self::with_report(system, observer, |broken| drop(writeln!(std::io::stderr(), "{broken}")))
+        Self::with_report(system, observer, |broken| {
+            drop(writeln!(std::io::stderr(), "{broken}"))
+        })
     }
 
-    /// The trail of a program, with something else to be told, once, that the observer is broken.
+    /// The trail of a program, with something else to be told, once, that the observer is
+    /// broken.
     ///
     /// ```
     /// use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail};
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     /// use std::sync::{Arc, mpsc};
     ///
     /// let (reports, reported) = mpsc::channel();
     /// let full = Arc::new(|_: &AuditRecord| Err("the disk is full".into()));
     /// let trail = AuditTrail::with_report("relay-1", full, move |broken| drop(reports.send(broken.to_owned())));
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let done = trail.step(trail.step(event, Envelope::dispatch), Envelope::process);
     /// assert_eq!((done.attempts(), trail.lost()), (1, 2));
     /// drop(trail);
@@ -109,36 +119,57 @@ impl AuditTrail {
         observer: Arc<dyn Observer>,
         report: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {
-        let told = Told { system: system.into(), observer, report: Box::new(report), lost: AtomicU64::new(0) };
+        let told = Told {
+            system: system.into(),
+            observer,
+            report: Box::new(report),
+            lost: AtomicU64::new(0),
+        };
         Self(Some(Arc::new(told)))
     }
 
     /// Tells of one change: what was done, and the event's facts and status after it.
-    pub fn record<P: Payload>(&self, action: Action, event: &Facts<P>, status: DeliveryStatus, at: DateTime<Utc>) {
+    pub fn record<P: Payload>(
+        &self,
+        action: Action,
+        event: &Facts<P>,
+        status: DeliveryStatus,
+        at: DateTime<Utc>,
+    ) {
         self.record_with(|system| AuditRecord::of(system, action, event, status, at));
     }
 
-    /// Tells of a question about an event that a person has answered, which leaves its state as it is.
-    pub fn record_decision<P: Payload>(&self, event: &Facts<P>, status: DeliveryStatus, decision: &Decision) {
+    /// Tells of a question about an event that a person has answered, which leaves its
+    /// state as it is.
+    pub fn record_decision<P: Payload>(
+        &self,
+        event: &Facts<P>,
+        status: DeliveryStatus,
+        decision: &Decision,
+    ) {
         self.record_with(|system| AuditRecord {
             decision: Some(decision.clone()),
             ..AuditRecord::of(system, Action::Decide, event, status, decision.at())
         });
     }
 
-    /// Tells of a change of which there is no envelope, such as one made in a database; it is handed the name of the
-    /// program, and not called on a silent trail.
+    /// Tells of a change of which there is no envelope, such as one made in a database;
+    /// it is handed the name of the program, and not called on a silent trail.
     pub fn record_with(&self, record: impl FnOnce(&str) -> AuditRecord) {
         if let Some(told) = &self.0 {
             told.tell(&record(&told.system));
         }
     }
 
-    /// Takes a step, and tells of it: one record, where the state has changed. Of two steps in one closure it tells
-    /// only where they led: give it one verb at a time.
+    /// Takes a step, and tells of it: one record, where the state has changed. Of two
+    /// steps in one closure it tells only where they led: give it one verb at a time.
     ///
     /// The twin that takes the time is [`step_at`](Self::step_at).
-    pub fn step<E: Tracked, N: Tracked>(&self, envelope: E, verb: impl FnOnce(E) -> N) -> N {
+    pub fn step<E: Tracked, N: Tracked>(
+        &self,
+        envelope: E,
+        verb: impl FnOnce(E) -> N,
+    ) -> N {
         self.step_at(envelope, verb, Utc::now())
     }
 
@@ -146,17 +177,23 @@ impl AuditTrail {
     ///
     /// ```
     /// use integration_automation_patterns::audit::AuditTrail;
-    /// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+    /// use integration_automation_patterns::{AfterFailure, Envelope, RawEvent};
     ///
     /// let trail = AuditTrail::silent();
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let at = event.created_at();
     /// let sent = trail.step_at(event, Envelope::dispatch, at);
     /// let after = trail.step_at(sent, |event| event.fail_at("timeout", at), at);
     /// assert!(matches!(after, AfterFailure::Retrying(_)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn step_at<E: Tracked, N: Tracked>(&self, envelope: E, verb: impl FnOnce(E) -> N, at: DateTime<Utc>) -> N {
+    pub fn step_at<E: Tracked, N: Tracked>(
+        &self,
+        envelope: E,
+        verb: impl FnOnce(E) -> N,
+        at: DateTime<Utc>,
+    ) -> N {
         let before = envelope.tracked().1;
         let after = verb(envelope);
         let (facts, status) = after.tracked();
@@ -175,10 +212,15 @@ impl AuditTrail {
 impl Told {
     fn tell(&self, record: &AuditRecord) {
         let taken = catch_unwind(AssertUnwindSafe(|| self.observer.observe(record)));
-        let Some(error) = taken.map_or_else(|_| Some("it panicked".into()), Result::err) else { return };
+        let Some(error) = taken.map_or_else(|_| Some("it panicked".into()), Result::err)
+        else {
+            return;
+        };
         if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
             let system = &self.system;
-            let report = format!("the audit trail of {system} is broken, and delivery goes on without it: {error}");
+            let report = format!(
+                "the audit trail of {system} is broken, and delivery goes on without it: {error}"
+            );
             let _ = catch_unwind(AssertUnwindSafe(|| (self.report)(&report)));
         }
     }
@@ -187,26 +229,37 @@ impl Told {
 impl fmt::Debug for AuditTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let system = self.0.as_ref().map(|told| &told.system);
-        f.debug_struct("AuditTrail").field("system", &system).field("lost", &self.lost()).finish_non_exhaustive()
+        f.debug_struct("AuditTrail")
+            .field("system", &system)
+            .field("lost", &self.lost())
+            .finish_non_exhaustive()
     }
 }
 
-/// What was done, as the states before and after tell: no two verbs lead from one state to another alike.
-fn action<P: Payload>(before: DeliveryStatus, event: &Facts<P>, after: DeliveryStatus) -> Action {
+/// What was done, as the states before and after tell: no two verbs lead from one state
+/// to another alike.
+fn action<P: Payload>(
+    before: DeliveryStatus,
+    event: &Facts<P>,
+    after: DeliveryStatus,
+) -> Action {
     let class = event.failure().map(|failure| failure.class);
     match (before, after) {
         (_, DeliveryStatus::Pending) => Action::Redrive,
         (_, DeliveryStatus::Dispatched) => Action::Dispatch,
         (_, DeliveryStatus::Acknowledged) => Action::Acknowledge,
         (_, DeliveryStatus::Processed) => Action::Process,
-        (_, DeliveryStatus::Failed) if class == Some(FailureClass::Permanent) => Action::Reject,
+        (_, DeliveryStatus::Failed) if class == Some(FailureClass::Permanent) => {
+            Action::Reject
+        }
         (_, DeliveryStatus::Retrying | DeliveryStatus::Failed) => Action::Fail,
         (DeliveryStatus::Failed, DeliveryStatus::Skipped) => Action::Discard,
         (_, DeliveryStatus::Skipped) => Action::Skip,
     }
 }
 
-/// What has facts and a status: an envelope, typed or erased, or what follows a failure. Nothing else implements it.
+/// What has facts and a status: an envelope, typed or erased, or what follows a failure.
+/// Nothing else implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no delivery status that could be recorded",
     label = "a step leads from an envelope to an envelope, or to what follows a failure"
@@ -217,7 +270,9 @@ pub trait Tracked: sealed::Tracked {}
 impl<T: sealed::Tracked> Tracked for T {}
 
 mod sealed {
-    use super::{AfterFailure, AnyEnvelope, DeliveryStatus, Envelope, Facts, Payload, State};
+    use super::{
+        AfterFailure, AnyEnvelope, DeliveryStatus, Envelope, Facts, Payload, State,
+    };
 
     pub trait Tracked {
         type Payload: Payload;

@@ -1,32 +1,40 @@
-//! A broker within the process, for tests and for programs that need no server: a send is confirmed when the consumer
-//! has confirmed it, so that nothing is lost with the process.
+//! A broker within the process, for tests and for programs that need no server: a send is
+//! confirmed when the consumer has confirmed it, so that nothing is lost with the
+//! process.
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Answer, Broker, Consumer, Delivery, SendError, as_sent};
+use super::{Ack, Broker, BrokerError, Consumer, Delivery, as_sent};
 use crate::Envelope;
 use crate::state::{Dispatched, Pending};
 
-/// The two ends of a broker that holds no more than `capacity` events that nobody has taken.
+/// The two ends of a broker that holds no more than `capacity` events that nobody has
+/// taken.
 ///
-/// A send ends with the effect, so that the consumer's time counts: let the number in flight, times the time of one effect,
-/// be less than the relay's [`send_timeout`](crate::relay::Settings::send_timeout).
+/// A send ends with the effect, so that the consumer's time counts: let the number in
+/// flight, times the time of one effect, be less than the relay's
+/// [`send_timeout`](crate::relay::RelayConfig::send_timeout).
 ///
 /// ```
 /// use integration_automation_patterns::broker::{Broker, Consumer, in_process};
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let (broker, mut listener) = in_process(16);
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?.dispatch();
+/// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+///     .build()?
+///     .dispatch();
 /// let (sent, received) = tokio::join!(broker.send(&event), async {
 ///     let delivery = listener.next().await.ok().flatten().ok_or("a delivery")?;
 ///     Ok::<_, &str>(delivery.facts().event_type().to_owned())
 /// });
 /// assert_eq!(received?, "crm.lead.created");
-/// assert!(sent.is_err(), "the delivery was dropped, and so the send is not confirmed");
+/// assert!(
+///     sent.is_err(),
+///     "the delivery was dropped, and so the send is not confirmed"
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -43,7 +51,7 @@ struct Sent {
     event: Envelope<Pending>,
     /// Whether the sender has tried before: nobody knows what became of that.
     again: bool,
-    answer: oneshot::Sender<Result<(), SendError>>,
+    answer: oneshot::Sender<Result<(), BrokerError>>,
 }
 
 /// The end that a relay sends to.
@@ -55,13 +63,15 @@ pub struct InProcess {
 impl Broker for InProcess {
     const SYSTEM: &'static str = "in_process";
 
-    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         let (answer, answered) = oneshot::channel();
-        let gone = || SendError::unreachable("the consumer is gone");
+        let gone = || BrokerError::unreachable("the consumer is gone");
         let sent = Sent { event: as_sent(event)?, again: event.attempts() > 1, answer };
         self.sender.send(sent).await.map_err(|_| gone())?;
-        let unanswered =
-            || SendError::transient("the consumer dropped the delivery without an answer").retry_after(AFTER_A_DROP);
+        let unanswered = || {
+            BrokerError::transient("the consumer dropped the delivery without an answer")
+                .retry_after(AFTER_A_DROP)
+        };
         answered.await.map_err(|_| unanswered())?
     }
 }
@@ -73,33 +83,37 @@ pub struct Listener {
 }
 
 impl Consumer for Listener {
-    type Answer = Confirm;
+    type Acker = Acker;
 
-    async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
+    async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
         // A send whose time is over is sent again: nobody waits for this one's answer.
         let mut sent = self.receiver.recv().await;
         while sent.as_ref().is_some_and(|sent| sent.answer.is_closed()) {
             sent = self.receiver.recv().await;
         }
         Ok(sent.map(|Sent { event, again, answer }| {
-            Delivery::new(event, Confirm(answer)).from_broker(InProcess::SYSTEM, None).redelivered(again)
+            Delivery::new(event, Acker(answer))
+                .from_broker(InProcess::SYSTEM, None)
+                .redelivered(again)
         }))
     }
 }
 
 /// The answer to a delivery within the process.
 #[derive(Debug)]
-pub struct Confirm(oneshot::Sender<Result<(), SendError>>);
+pub struct Acker(oneshot::Sender<Result<(), BrokerError>>);
 
-impl Answer for Confirm {
-    async fn confirm(self) -> Result<(), SendError> {
+impl Ack for Acker {
+    async fn ack(self) -> Result<(), BrokerError> {
         // A sender that no longer waits sends again, and learns it then.
         let _ = self.0.send(Ok(()));
         Ok(())
     }
 
-    async fn retry(self, after: Duration) -> Result<(), SendError> {
-        let asked = SendError::transient(format!("the consumer asks for a retry after {after:?}"));
+    async fn nack(self, after: Duration) -> Result<(), BrokerError> {
+        let asked = BrokerError::transient(format!(
+            "the consumer asks for a retry after {after:?}"
+        ));
         let _ = self.0.send(Err(asked.retry_after(after)));
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! How an adapter connects: the one connection that it sends on ([`Link`]), made when it is first needed, by one sender at a
-//! time, and made anew once it is broken; and a listener's session ([`Beginning`]).
+//! How an adapter connects: the one connection that it sends on ([`Link`]), made when it
+//! is first needed, by one sender at a time, and made anew once it is broken; and a
+//! listener's session ([`Beginning`]).
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 #[cfg(any(feature = "amqp", feature = "nats"))]
 use tokio::time::{Instant, sleep_until};
 
-use super::SendError;
+use super::BrokerError;
 use crate::reason::reason;
 
 pub(super) struct Link<C> {
@@ -22,8 +23,8 @@ pub(super) struct Link<C> {
 
 struct State<C> {
     connection: Option<C>,
-    /// The try that is under way. It goes on where the sender that began it is given up: a client that is dropped in the
-    /// middle of it may leave half a connection behind.
+    /// The try that is under way. It goes on where the sender that began it is given up:
+    /// a client that is dropped in the middle of it may leave half a connection behind.
     connecting: Option<JoinHandle<Result<C, String>>>,
     /// Why the last try failed.
     reason: String,
@@ -39,25 +40,30 @@ impl<C> Default for Link<C> {
 impl<C: Clone + Send + 'static> Link<C> {
     /// The connection, made now where there is none that is alive, within the time given.
     ///
-    /// Who waits while another one's try fails gets its failure: a server that is gone costs a hundred sends one try.
+    /// Who waits while another one's try fails gets its failure: a server that is gone
+    /// costs a hundred sends one try.
     pub(super) async fn get<E: Into<Box<dyn Error + Send + Sync>>>(
         &self,
         is_alive: impl Fn(&C) -> bool,
         within: Duration,
         connect: impl Future<Output = Result<C, E>> + Send + 'static,
-    ) -> Result<C, SendError> {
+    ) -> Result<C, BrokerError> {
         let seen = self.failures.load(Ordering::SeqCst);
         let mut state = self.state.lock().await;
-        if let Some(connection) = state.connection.take_if(|connection| is_alive(connection)) {
+        if let Some(connection) =
+            state.connection.take_if(|connection| is_alive(connection))
+        {
             state.connection = Some(connection.clone());
             return Ok(connection);
         }
         state.connection = None;
         if self.failures.load(Ordering::SeqCst) != seen {
-            return Err(SendError::unreachable(state.reason.clone()));
+            return Err(BrokerError::unreachable(state.reason.clone()));
         }
-        // What came of a try that nobody has waited for is old: good while it lives, and else no reason not to try again.
-        if let Some(over) = state.connecting.take_if(|connecting| connecting.is_finished())
+        // What came of a try that nobody has waited for is old: good while it lives, and
+        // else no reason not to try again.
+        if let Some(over) =
+            state.connecting.take_if(|connecting| connecting.is_finished())
             && let Ok(Ok(connection)) = over.await
             && is_alive(&connection)
         {
@@ -82,21 +88,22 @@ impl<C: Clone + Send + 'static> Link<C> {
             Err(reason) => {
                 state.reason.clone_from(&reason);
                 self.failures.fetch_add(1, Ordering::SeqCst);
-                Err(SendError::unreachable(reason))
+                Err(BrokerError::unreachable(reason))
             }
         }
     }
 }
 
-/// How long a listener waits at least between two tries to begin, so that a loop around it does not spin.
+/// How long a listener waits at least between two tries to begin, so that a loop around
+/// it does not spin.
 #[cfg(any(feature = "amqp", feature = "nats"))]
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
-/// A listener's session on its way. The try goes on where the call that began it is given up, so that a listener which is
-/// asked for a moment at a time begins all the same.
+/// A listener's session on its way. The try goes on where the call that began it is given
+/// up, so that a listener which is asked for a moment at a time begins all the same.
 #[cfg(any(feature = "amqp", feature = "nats"))]
 pub(super) struct Beginning<S> {
-    under_way: Option<JoinHandle<Result<S, SendError>>>,
+    under_way: Option<JoinHandle<Result<S, BrokerError>>>,
     last: Option<Instant>,
 }
 
@@ -109,13 +116,13 @@ impl<S> Default for Beginning<S> {
 
 #[cfg(any(feature = "amqp", feature = "nats"))]
 impl<S: Send + 'static> Beginning<S> {
-    /// The session, begun now or by an earlier call, and no sooner than a second after the try before. Where it is not there
-    /// within the time given, the try is given up.
+    /// The session, begun now or by an earlier call, and no sooner than a second after
+    /// the try before. Where it is not there within the time given, the try is given up.
     pub(super) async fn session(
         &mut self,
         within: Duration,
-        begin: impl Future<Output = Result<S, SendError>> + Send + 'static,
-    ) -> Result<S, SendError> {
+        begin: impl Future<Output = Result<S, BrokerError>> + Send + 'static,
+    ) -> Result<S, BrokerError> {
         let not_before = self.last.and_then(|last| last.checked_add(BETWEEN_TRIES));
         let under_way = self.under_way.get_or_insert_with(|| {
             tokio::spawn(async move {
@@ -123,12 +130,14 @@ impl<S: Send + 'static> Beginning<S> {
                     sleep_until(not_before).await;
                 }
                 let begun = timeout(within, begin).await;
-                begun.unwrap_or_else(|_| Err(SendError::unreachable(format!("no session within {within:?}"))))
+                begun.unwrap_or_else(|_| {
+                    Err(BrokerError::unreachable(format!("no session within {within:?}")))
+                })
             })
         });
         let begun = under_way.await;
         (self.under_way, self.last) = (None, Some(Instant::now()));
-        begun.unwrap_or_else(|ended| Err(SendError::unreachable(reason(&ended))))
+        begun.unwrap_or_else(|ended| Err(BrokerError::unreachable(reason(&ended))))
     }
 }
 
@@ -161,8 +170,11 @@ mod tests {
                 Err::<u8, _>(std::io::Error::other("nobody listens"))
             }
         };
-        let (first, second) = tokio::join!(link.get(|_| true, LONG, fail()), link.get(|_| true, LONG, fail()));
-        assert_eq!(first, Err(SendError::unreachable("nobody listens")));
+        let (first, second) = tokio::join!(
+            link.get(|_| true, LONG, fail()),
+            link.get(|_| true, LONG, fail())
+        );
+        assert_eq!(first, Err(BrokerError::unreachable("nobody listens")));
         assert_eq!(first, second);
         assert_eq!(tries.load(Ordering::SeqCst), 1, "one try for both");
         assert_eq!(
@@ -184,7 +196,13 @@ mod tests {
             _ = link.get(|_| true, LONG, connect) => {}
             () = std::future::ready(()) => {}
         }
-        assert_eq!(link.get(|_| true, LONG, async { Err(std::io::Error::other("a second try")) }).await, Ok(1));
+        assert_eq!(
+            link.get(|_| true, LONG, async {
+                Err(std::io::Error::other("a second try"))
+            })
+            .await,
+            Ok(1)
+        );
     }
 
     #[tokio::test]
@@ -204,7 +222,11 @@ mod tests {
             assert_eq!(begun.await, Ok(()), "and goes on");
             tokio::task::yield_now().await;
             let is_alive = |connection: &u8| *connection != 1;
-            assert_eq!(link.get(is_alive, LONG, async { Ok::<_, std::io::Error>(2) }).await, Ok(2), "{earlier:?}");
+            assert_eq!(
+                link.get(is_alive, LONG, async { Ok::<_, std::io::Error>(2) }).await,
+                Ok(2),
+                "{earlier:?}"
+            );
         }
     }
 
@@ -219,7 +241,8 @@ mod tests {
 
     #[cfg(any(feature = "amqp", feature = "nats"))]
     #[tokio::test(start_paused = true)]
-    async fn a_session_begins_however_briefly_it_is_waited_for_and_a_try_a_second_is_made() {
+    async fn a_session_begins_however_briefly_it_is_waited_for_and_a_try_a_second_is_made()
+     {
         let tries = Arc::new(AtomicU64::new(0));
         let mut beginning = Beginning::default();
         let began = Instant::now();
@@ -228,17 +251,23 @@ mod tests {
             let begin = async move {
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 match tries.fetch_add(1, Ordering::SeqCst) {
-                    0..3 => Err(SendError::unreachable("nobody listens")),
+                    0..3 => Err(BrokerError::unreachable("nobody listens")),
                     _ => Ok(7),
                 }
             };
-            if let Ok(Ok(session)) = timeout(Duration::from_millis(3), beginning.session(LONG, begin)).await {
+            if let Ok(Ok(session)) =
+                timeout(Duration::from_millis(3), beginning.session(LONG, begin)).await
+            {
                 break session;
             }
         };
         assert_eq!((session, tries.load(Ordering::SeqCst)), (7, 4));
-        assert!(began.elapsed() >= Duration::from_secs(3), "a second lies between two tries");
-        let never = beginning.session(Duration::from_secs(1), std::future::pending()).await;
-        assert_eq!(never, Err(SendError::unreachable("no session within 1s")));
+        assert!(
+            began.elapsed() >= Duration::from_secs(3),
+            "a second lies between two tries"
+        );
+        let never =
+            beginning.session(Duration::from_secs(1), std::future::pending()).await;
+        assert_eq!(never, Err(BrokerError::unreachable("no session within 1s")));
     }
 }

@@ -1,7 +1,9 @@
-//! Brokers: where a relay sends an event, and where a consumer gets it from. One file for each.
+//! Brokers: where a relay sends an event, and where a consumer gets it from. One file for
+//! each.
 //!
-//! A [`Broker`] has one method, for the sending side; a [`Consumer`] has one, for the receiving side. Whatever is not
-//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own.
+//! A [`Broker`] has one method, for the sending side; a [`Consumer`] has one, for the
+//! receiving side. Whatever is not here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP)
+//! is an `impl` of one's own.
 
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
@@ -26,12 +28,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::in_process::{Confirm, InProcess, Listener, in_process};
+pub use self::in_process::{Acker, InProcess, Listener, in_process};
 #[cfg(feature = "cloudevents")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
-pub use self::message::{Found, UNREADABLE, read_message};
+pub use self::message::{MessageOrigin, UNREADABLE, read_message};
 use crate::state::{Dispatched, Pending};
-use crate::{Envelope, Facts, FailureClass, Untyped};
+use crate::{Envelope, Facts, FailureClass, RawEvent};
 
 /// Where a relay sends events.
 pub trait Broker: Send + Sync + 'static {
@@ -40,17 +42,22 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Sends an event, and returns when the broker has confirmed that it holds it.
     ///
-    /// The relay calls this for many events at once, with a time-out of its own for each, and drops the call when the
-    /// time is over: it must not block the thread, or no time-out holds. The same event may come again: after a failure, a
-    /// time-out or a crash.
+    /// The relay calls this for many events at once, with a time-out of its own for each,
+    /// and drops the call when the time is over: it must not block the thread, or no
+    /// time-out holds. The same event may come again: after a failure, a time-out or a
+    /// crash.
     ///
     /// # Errors
     ///
-    /// [`SendError`], whose kind decides what becomes of the event.
-    fn send(&self, event: &Envelope<Dispatched>) -> impl Future<Output = Result<(), SendError>> + Send;
+    /// [`BrokerError`], whose kind decides what becomes of the event.
+    fn send(
+        &self,
+        event: &Envelope<Dispatched>,
+    ) -> impl Future<Output = Result<(), BrokerError>> + Send;
 
-    /// The queue, topic or subject that an event is sent to, for traces: nothing where that is not known.
-    fn destination(&self, event: &Facts<Untyped>) -> Option<Cow<'_, str>> {
+    /// The queue, topic or subject that an event is sent to, for traces: nothing where
+    /// that is not known.
+    fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         let _ = event;
         None
     }
@@ -59,32 +66,40 @@ pub trait Broker: Send + Sync + 'static {
 /// An event was not confirmed by the broker.
 ///
 /// ```
-/// use integration_automation_patterns::broker::{SendError, SendErrorKind};
+/// use integration_automation_patterns::broker::{BrokerError, BrokerErrorKind};
 /// use std::time::Duration;
 ///
-/// let full = SendError::unroutable("the queue erp is full").retry_after(Duration::from_secs(30));
-/// assert_eq!(full.kind(), SendErrorKind::Unroutable);
-/// assert_eq!(full.to_string(), "the broker takes no event of this type: the queue erp is full");
+/// let full = BrokerError::unroutable("the queue erp is full")
+///     .retry_after(Duration::from_secs(30));
+/// assert_eq!(full.kind(), BrokerErrorKind::Unroutable);
+/// assert_eq!(
+///     full.to_string(),
+///     "the broker takes no event of this type: the queue erp is full"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SendError {
-    kind: SendErrorKind,
+pub struct BrokerError {
+    kind: BrokerErrorKind,
     reason: String,
     retry_after: Option<Duration>,
 }
 
-/// What a refused send says about the event, and about the place that it was sent to. It decides what becomes of the event.
+/// What a refused send says about the event, and about the place that it was sent to. It
+/// decides what becomes of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SendErrorKind {
-    /// The broker cannot be reached, and nothing was sent. The event goes back with its attempt, and the relay pauses:
-    /// an outage must not turn every event into a dead letter.
+pub enum BrokerErrorKind {
+    /// The broker cannot be reached, and nothing was sent. The event goes back with its
+    /// attempt, and the relay pauses: an outage must not turn every event into a dead
+    /// letter.
     Unreachable,
-    /// The broker can be reached, and takes nothing from anybody: an alarm blocks senders, the stream or exchange of all events
-    /// is missing or full. Nothing was stored. The event goes back with its attempt, and the relay pauses.
+    /// The broker can be reached, and takes nothing from anybody: an alarm blocks
+    /// senders, the stream or exchange of all events is missing or full. Nothing was
+    /// stored. The event goes back with its attempt, and the relay pauses.
     Unavailable,
-    /// The broker takes no event of this type, whichever it is: no queue is bound, its queue is full, its subject is not
-    /// permitted. The event goes back with its attempt, and the relay pauses for events of this type; one of them is tried now
-    /// and then, and those of other types go on.
+    /// The broker takes no event of this type, whichever it is: no queue is bound, its
+    /// queue is full, its subject is not permitted. The event goes back with its attempt,
+    /// and the relay pauses for events of this type; one of them is tried now and then,
+    /// and those of other types go on.
     Unroutable,
     /// This attempt failed, or its confirmation never came; another may succeed.
     Transient,
@@ -92,45 +107,45 @@ pub enum SendErrorKind {
     Permanent,
 }
 
-impl SendError {
-    /// The broker cannot be reached: [`SendErrorKind::Unreachable`].
+impl BrokerError {
+    /// The broker cannot be reached: [`BrokerErrorKind::Unreachable`].
     pub fn unreachable(reason: impl Into<String>) -> Self {
-        Self::new(SendErrorKind::Unreachable, reason)
+        Self::new(BrokerErrorKind::Unreachable, reason)
     }
 
-    /// The broker takes nothing from anybody: [`SendErrorKind::Unavailable`].
+    /// The broker takes nothing from anybody: [`BrokerErrorKind::Unavailable`].
     pub fn unavailable(reason: impl Into<String>) -> Self {
-        Self::new(SendErrorKind::Unavailable, reason)
+        Self::new(BrokerErrorKind::Unavailable, reason)
     }
 
-    /// The broker takes no event of this type: [`SendErrorKind::Unroutable`].
+    /// The broker takes no event of this type: [`BrokerErrorKind::Unroutable`].
     pub fn unroutable(reason: impl Into<String>) -> Self {
-        Self::new(SendErrorKind::Unroutable, reason)
+        Self::new(BrokerErrorKind::Unroutable, reason)
     }
 
-    /// This attempt failed: [`SendErrorKind::Transient`].
+    /// This attempt failed: [`BrokerErrorKind::Transient`].
     pub fn transient(reason: impl Into<String>) -> Self {
-        Self::new(SendErrorKind::Transient, reason)
+        Self::new(BrokerErrorKind::Transient, reason)
     }
 
-    /// No attempt can succeed: [`SendErrorKind::Permanent`].
+    /// No attempt can succeed: [`BrokerErrorKind::Permanent`].
     pub fn permanent(reason: impl Into<String>) -> Self {
-        Self::new(SendErrorKind::Permanent, reason)
+        Self::new(BrokerErrorKind::Permanent, reason)
     }
 
-    fn new(kind: SendErrorKind, reason: impl Into<String>) -> Self {
+    fn new(kind: BrokerErrorKind, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into(), retry_after: None }
     }
 
-    /// Says that the broker has asked not to be tried again before: a pause lasts at least as long, and so does the wait
-    /// of an event whose attempt has failed.
+    /// Says that the broker has asked not to be tried again before: a pause lasts at
+    /// least as long, and so does the wait of an event whose attempt has failed.
     #[must_use = "this gives the changed error back"]
     pub fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
     /// What it says about event and place.
-    pub const fn kind(&self) -> SendErrorKind {
+    pub const fn kind(&self) -> BrokerErrorKind {
         self.kind
     }
 
@@ -142,9 +157,11 @@ impl SendError {
     /// The class of failure that the attempt ends in; nothing where it is not counted.
     pub const fn class(&self) -> Option<FailureClass> {
         match self.kind {
-            SendErrorKind::Unreachable | SendErrorKind::Unavailable | SendErrorKind::Unroutable => None,
-            SendErrorKind::Transient => Some(FailureClass::Transient),
-            SendErrorKind::Permanent => Some(FailureClass::Permanent),
+            BrokerErrorKind::Unreachable
+            | BrokerErrorKind::Unavailable
+            | BrokerErrorKind::Unroutable => None,
+            BrokerErrorKind::Transient => Some(FailureClass::Transient),
+            BrokerErrorKind::Permanent => Some(FailureClass::Permanent),
         }
     }
 
@@ -154,77 +171,96 @@ impl SendError {
     }
 }
 
-impl fmt::Display for SendError {
+impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            SendErrorKind::Unreachable => "the broker cannot be reached",
-            SendErrorKind::Unavailable => "the broker takes nothing",
-            SendErrorKind::Unroutable => "the broker takes no event of this type",
-            SendErrorKind::Transient => "the broker failed",
-            SendErrorKind::Permanent => "the broker refused for good",
+            BrokerErrorKind::Unreachable => "the broker cannot be reached",
+            BrokerErrorKind::Unavailable => "the broker takes nothing",
+            BrokerErrorKind::Unroutable => "the broker takes no event of this type",
+            BrokerErrorKind::Transient => "the broker failed",
+            BrokerErrorKind::Permanent => "the broker refused for good",
         };
         write!(f, "{what}: {}", self.reason)
     }
 }
 
-impl std::error::Error for SendError {}
+impl std::error::Error for BrokerError {}
 
 /// An address or a setting that an adapter cannot work with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unusable {
+pub struct ConfigError {
     what: &'static str,
     wanted: String,
     found: String,
 }
 
-impl Unusable {
-    /// Says what is wrong with a setting. What was found is shown, so let it hold no secret.
-    pub fn new(what: &'static str, wanted: impl Into<String>, found: impl Into<String>) -> Self {
+impl ConfigError {
+    /// Says what is wrong with a setting. What was found is shown, so let it hold no
+    /// secret.
+    pub fn new(
+        what: &'static str,
+        wanted: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
         Self { what, wanted: wanted.into(), found: found.into() }
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} is to be {}, and found {:?}", self.what, self.wanted, self.found)
+        write!(
+            f,
+            "the {} is to be {}, and found {:?}",
+            self.what, self.wanted, self.found
+        )
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for ConfigError {}
 
 /// Where a consumer gets events from.
 pub trait Consumer: Send {
     /// How a delivery is answered.
-    type Answer: Answer;
+    type Acker: Ack;
 
     /// The next delivery; nothing where no other will come.
     ///
-    /// It makes progress however briefly it is waited for: what it has begun (a connection, a delivery half read) goes on
-    /// with the next call. So dropped while it waits, as by a `select!` or a time-out, it loses nothing. What the consumer has
-    /// fetched ahead it keeps until it is asked again; dropped itself, it gives all of that back.
+    /// It makes progress however briefly it is waited for: what it has begun (a
+    /// connection, a delivery half read) goes on with the next call. So dropped while it
+    /// waits, as by a `select!` or a time-out, it loses nothing. What the consumer has
+    /// fetched ahead it keeps until it is asked again; dropped itself, it gives all of
+    /// that back.
     ///
     /// # Errors
     ///
-    /// [`SendError`]: the connection is gone, and calling again makes a new one where that is possible.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Delivery<Self::Answer>>, SendError>> + Send;
+    /// [`BrokerError`]: the connection is gone, and calling again makes a new one where
+    /// that is possible.
+    fn next(
+        &mut self,
+    ) -> impl Future<Output = Result<Option<Delivery<Self::Acker>>, BrokerError>> + Send;
 }
 
 /// How the broker is told what became of a delivery.
 ///
-/// Dropped without a word, it gives the delivery back of its own accord, in about a second: whatever ended the work (an error
-/// of the database, a panic, a time-out, a `select!`), the event comes again, and the consumer never stands still for it.
-pub trait Answer: Send + Sync {
+/// Dropped without a word, it gives the delivery back of its own accord, in about a
+/// second: whatever ended the work (an error of the database, a panic, a time-out, a
+/// `select!`), the event comes again, and the consumer never stands still for it.
+pub trait Ack: Send + Sync {
     /// The event is dealt with: do not deliver it again.
-    fn confirm(self) -> impl Future<Output = Result<(), SendError>> + Send;
+    fn ack(self) -> impl Future<Output = Result<(), BrokerError>> + Send;
 
     /// Deliver it again, not before `after`, where the broker can wait.
-    fn retry(self, after: Duration) -> impl Future<Output = Result<(), SendError>> + Send;
+    fn nack(
+        self,
+        after: Duration,
+    ) -> impl Future<Output = Result<(), BrokerError>> + Send;
 }
 
 /// An event as the broker hands it out, not yet dealt with, and the way to answer.
 ///
-/// It is of no use as it is: an [inbox](crate::inbox) tells whether it is the first of its id, and only then gives the
-/// event; and it is confirmed only with the proof that this is stored.
+/// It is of no use as it is: an [inbox](crate::inbox) tells whether it is the first of
+/// its id, and only then gives the event; and it is confirmed only with the proof that
+/// this is stored.
 #[must_use = "a delivery that is dropped is delivered again"]
 pub struct Delivery<A> {
     event: Envelope<Pending>,
@@ -243,19 +279,29 @@ pub(crate) struct Origin {
 impl<A> Delivery<A> {
     /// A delivery, as an adapter makes it from the broker's message.
     pub const fn new(event: Envelope<Pending>, answer: A) -> Self {
-        Self { event, answer, origin: Origin { system: None, destination: None }, redelivered: false }
+        Self {
+            event,
+            answer,
+            origin: Origin { system: None, destination: None },
+            redelivered: false,
+        }
     }
 
-    /// Says where it comes from, for traces: what the broker is called, as of [`Broker::SYSTEM`], and the queue, topic
-    /// or subject, where there is one.
+    /// Says where it comes from, for traces: what the broker is called, as of
+    /// [`Broker::SYSTEM`], and the queue, topic or subject, where there is one.
     #[must_use = "this gives the delivery back"]
-    pub fn from_broker(mut self, system: &'static str, destination: Option<Arc<str>>) -> Self {
+    pub fn from_broker(
+        mut self,
+        system: &'static str,
+        destination: Option<Arc<str>>,
+    ) -> Self {
         self.origin = Origin { system: Some(system), destination };
         self
     }
 
-    /// Says whether the broker has delivered it before, or may have, and got no confirmation. For such a delivery the inbox
-    /// counts the attempt before the effect, so that an effect that ends its process comes to an end itself
+    /// Says whether the broker has delivered it before, or may have, and got no
+    /// confirmation. For such a delivery the inbox counts the attempt before the effect,
+    /// so that an effect that ends its process comes to an end itself
     /// ([`inbox`](crate::inbox#an-effect-that-ends-its-process)).
     ///
     /// | broker | what says so |
@@ -266,13 +312,15 @@ impl<A> Delivery<A> {
     /// | [`InProcess`] | the attempts that the sender has counted |
     /// | `testing::FileBroker` | what it notes with each delivery |
     ///
-    /// Where a broker cannot tell, say it of a delivery too many: that costs a commit, and no effect.
+    /// Where a broker cannot tell, say it of a delivery too many: that costs a commit,
+    /// and no effect.
     ///
     /// ```
     /// use integration_automation_patterns::broker::Delivery;
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let delivery = Delivery::new(event, ());
     /// assert!(!delivery.is_redelivered());
     /// assert!(delivery.redelivered(true).is_redelivered());
@@ -289,7 +337,7 @@ impl<A> Delivery<A> {
     }
 
     /// What the event says about itself.
-    pub fn facts(&self) -> &Facts<Untyped> {
+    pub fn facts(&self) -> &Facts<RawEvent> {
         &self.event
     }
 
@@ -328,15 +376,19 @@ impl<A> fmt::Debug for Delivery<A> {
     }
 }
 
-/// The event as its consumer begins with it: what it says about itself, and nothing of how it was sent.
-pub(crate) fn as_sent(event: &Facts<Untyped>) -> Result<Envelope<Pending>, SendError> {
+/// The event as its consumer begins with it: what it says about itself, and nothing of
+/// how it was sent.
+pub(crate) fn as_sent(event: &Facts<RawEvent>) -> Result<Envelope<Pending>, BrokerError> {
     let payload = event.payload().clone();
-    let mut builder = Envelope::builder(event.source_system().to_owned(), payload).id(event.id().clone());
+    let mut builder = Envelope::builder(event.source_system().to_owned(), payload)
+        .id(event.id().clone());
     if let Some(correlation_id) = event.correlation_id() {
         builder = builder.correlation_id(correlation_id);
     }
     for (key, value) in event.tags() {
         builder = builder.tag(key, value);
     }
-    builder.build_at(event.created_at()).map_err(|refused| SendError::permanent(refused.to_string()))
+    builder
+        .build_at(event.created_at())
+        .map_err(|refused| BrokerError::permanent(refused.to_string()))
 }

@@ -5,24 +5,34 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
-/// Whether an attribute may be called so: ASCII lower-case letters and digits, and not `data`.
+/// Whether an attribute may be called so: ASCII lower-case letters and digits, and not
+/// `data`.
 pub(super) fn is_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     !name.is_empty() && name != "data" && name.bytes().all(is_allowed)
 }
 
-/// Whether a text may be the value of an attribute: no control character, and no noncharacter of Unicode.
+/// Whether a text may be the value of an attribute: no control character, and no
+/// noncharacter of Unicode.
 pub(super) fn is_string(text: &str) -> bool {
-    let is_noncharacter = |c: char| matches!(c, '\u{fdd0}'..='\u{fdef}') || (u32::from(c) & 0xfffe) == 0xfffe;
+    let is_noncharacter = |c: char| {
+        matches!(c, '\u{fdd0}'..='\u{fdef}') || (u32::from(c) & 0xfffe) == 0xfffe
+    };
     !text.chars().any(|c| c.is_control() || is_noncharacter(c))
 }
 
-/// What the standard wants of an attribute's value, where it is not as the standard wants it.
+/// What the standard wants of an attribute's value, where it is not as the standard wants
+/// it.
 pub(super) fn flaw(name: &str, value: &str) -> Option<&'static str> {
     let (is_right, wanted) = match name {
         "specversion" => (value == "1.0", "1.0"),
-        "id" | "type" | "subject" | "correlationid" | "partitionkey" => (!value.is_empty(), "a text that is not empty"),
-        "source" => (!value.is_empty() && is_uri_reference(value), "a URI reference as in RFC 3986 that is not empty"),
+        "id" | "type" | "subject" | "correlationid" | "partitionkey" => {
+            (!value.is_empty(), "a text that is not empty")
+        }
+        "source" => (
+            !value.is_empty() && is_uri_reference(value),
+            "a URI reference as in RFC 3986 that is not empty",
+        ),
         "dataschema" => (is_uri(value), "a URI as in RFC 3986"),
         "datacontenttype" => (is_media_type(value), "a media type as in RFC 2046"),
         "time" => (time(value).is_some(), "a time as in RFC 3339"),
@@ -55,12 +65,16 @@ fn is_uri_reference(text: &str) -> bool {
         Some(behind) => behind.split_at(behind.find('/').unwrap_or(behind.len())),
         None => ("", path),
     };
-    of_uri(authority, "[]:@") && of_uri(path, ":@/") && of_uri(query, ":@/?") && of_uri(fragment, ":@/?")
+    of_uri(authority, "[]:@")
+        && of_uri(path, ":@/")
+        && of_uri(query, ":@/?")
+        && of_uri(fragment, ":@/?")
 }
 
 /// Whether a text is a `URI`, RFC 3986 section 3.
 fn is_uri(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)) && is_uri_reference(text)
+    text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme))
+        && is_uri_reference(text)
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -68,12 +82,17 @@ fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// Whether a part of a URI holds nothing but unreserved characters, sub-delimiters, escapes, and those given.
+/// Whether a part of a URI holds nothing but unreserved characters, sub-delimiters,
+/// escapes, and those given.
 fn of_uri(part: &str, others: &str) -> bool {
     let mut rest = part.as_bytes();
     while let [first, tail @ ..] = rest {
         rest = match (first, tail) {
-            (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
+            (b'%', [high, low, tail @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                tail
+            }
             (byte, tail) if is_unreserved(*byte) || b"!$&'()*+,;=".contains(byte) => tail,
             (byte, tail) if others.as_bytes().contains(byte) => tail,
             _ => return false,
@@ -89,10 +108,15 @@ fn is_unreserved(byte: u8) -> bool {
 /// Whether a text is a media type: type, `/`, subtype, and perhaps parameters.
 fn is_media_type(text: &str) -> bool {
     let is_token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
     };
     let parts = media_type(text).split_once('/');
-    text.is_ascii() && text.trim() == text && parts.is_some_and(|(main, sub)| is_token(main) && is_token(sub))
+    text.is_ascii()
+        && text.trim() == text
+        && parts.is_some_and(|(main, sub)| is_token(main) && is_token(sub))
 }
 
 /// A content type without its parameters.
@@ -100,7 +124,8 @@ pub(super) fn media_type(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// A text that displays with every byte escaped as `%XX` that is not an unreserved character of a URI, or `/`.
+/// A text that displays with every byte escaped as `%XX` that is not an unreserved
+/// character of a URI, or `/`.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -116,13 +141,16 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The text with its escapes resolved; nothing where that is no text. A `%` that begins no escape stands for itself.
+/// The text with its escapes resolved; nothing where that is no text. A `%` that begins
+/// no escape stands for itself.
 pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let escape = match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| (high << 4 | low, tail)),
+            (b'%', [high, low, tail @ ..]) => {
+                hex(*high).zip(hex(*low)).map(|(high, low)| (high << 4 | low, tail))
+            }
             _ => None,
         };
         let (byte, tail) = escape.unwrap_or((*first, tail));

@@ -1,8 +1,10 @@
 //! CloudEvents 1.0: an event as programs in other languages read and write it.
 //!
-//! [`CloudEvent::of`] makes one of an envelope, [`CloudEvent::into_envelope`] an envelope of one. On the wire it is in
-//! *binary mode*, as headers beside the payload ([`CloudEvent::headers`], [`CloudEvent::from_headers`]), under the names
-//! that each protocol's [`Binding`] gives them; or, with the feature `serde`, in *structured mode*, as one JSON object.
+//! [`CloudEvent::of`] makes one of an envelope, [`CloudEvent::into_envelope`] an envelope
+//! of one. On the wire it is in *binary mode*, as headers beside the payload
+//! ([`CloudEvent::headers`], [`CloudEvent::from_headers`]), under the names that each
+//! protocol's [`Binding`] gives them; or, with the feature `serde`, in *structured mode*,
+//! as one JSON object.
 //!
 //! # Mapping
 //!
@@ -25,28 +27,33 @@
 //! | `othertags` | every other tag | own: `key=value`, percent-encoded, with `&` between |
 //! | `pctencoded` | | own: see *escapes* |
 //!
-//! Retry policy, failure, decisions, state and lease stay where the event is stored. The receiver's envelope is a pending
-//! one, with a policy and a count of its own.
+//! Retry policy, failure, decisions, state and lease stay where the event is stored. The
+//! receiver's envelope is a pending one, with a policy and a count of its own.
 //!
-//! So an envelope comes back with the same id, type, source, schema version, correlation id, time, tags and payload, and
-//! an event of another program goes out as it came in: with its extensions, a time in UTC to the microsecond, and every
-//! value as text (binary mode knows no other; in JSON, the standard lets a number stand as text).
+//! So an envelope comes back with the same id, type, source, schema version, correlation
+//! id, time, tags and payload, and an event of another program goes out as it came in:
+//! with its extensions, a time in UTC to the microsecond, and every value as text (binary
+//! mode knows no other; in JSON, the standard lets a number stand as text).
 //!
-//! **Escapes.** An id, type, source, schema version or correlation id that the standard does not allow (a control
-//! character, a source such as `Payroll (old)` that is no URI reference) is percent-encoded, and `pctencoded` lists the
-//! attributes to which that was done, with blanks between.
+//! **Escapes.** An id, type, source, schema version or correlation id that the standard
+//! does not allow (a control character, a source such as `Payroll (old)` that is no URI
+//! reference) is percent-encoded, and `pctencoded` lists the attributes to which that was
+//! done, with blanks between.
 //!
-//! **Content type.** Without the tag, a payload that begins and ends as a JSON object, array or text is
-//! `application/json`, and any other has none. The tag says another, or, where it is empty, that none is stated.
+//! **Content type.** Without the tag, a payload that begins and ends as a JSON object,
+//! array or text is `application/json`, and any other has none. The tag says another, or,
+//! where it is empty, that none is stated.
 //!
 //! # Identity
 //!
-//! The standard's identity of an event is `source` and `id` together; that of an envelope is its id alone. This crate's
-//! fresh and derived ids are UUIDs, and unique without the source. Two other senders may both count 1, 2, 3: where such
-//! events go to one inbox, take them in with [`CloudEvent::with_derived_id`].
+//! The standard's identity of an event is `source` and `id` together; that of an envelope
+//! is its id alone. This crate's fresh and derived ids are UUIDs, and unique without the
+//! source. Two other senders may both count 1, 2, 3: where such events go to one inbox,
+//! take them in with [`CloudEvent::with_derived_id`].
 //!
-//! Source: CloudEvents 1.0.2, with the bindings for HTTP, NATS, Kafka and AMQP, and its correlation, partitioning and
-//! distributed tracing extensions; for RabbitMQ, Knative's binding.
+//! Source: CloudEvents 1.0.2, with the bindings for HTTP, NATS, Kafka and AMQP, and its
+//! correlation, partitioning and distributed tracing extensions; for RabbitMQ, Knative's
+//! binding.
 
 mod attribute;
 mod binding;
@@ -61,24 +68,26 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use self::attribute::{Escaped, flaw, is_name, unescaped};
 pub use self::binding::Binding;
 use crate::envelope::{ORDERING_KEY, Payload};
-use crate::event::Malformed;
+use crate::event::BuildError;
 use crate::state::Pending;
-use crate::{Envelope, EventId, Facts, Refused, Untyped};
+use crate::{Envelope, EventId, Facts, RawEvent, Refused};
 
-/// An event as the standard has it: attributes, which are text under names, and data, which are bytes.
+/// An event as the standard has it: attributes, which are text under names, and data,
+/// which are bytes.
 ///
-/// It always has an `id`, a `source` and a `type`, and every attribute is as the standard wants it. The mapping to and
-/// from an envelope stands [here](self).
+/// It always has an `id`, a `source` and a `type`, and every attribute is as the standard
+/// wants it. The mapping to and from an envelope stands [here](self).
 ///
 /// ```
 /// use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", br#"{"lead":7}"#))
-///     .id("evt-001".parse()?)
-///     .correlation_id("import-7")
-///     .ordering_key("lead-7")
-///     .build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", br#"{"lead":7}"#))
+///         .id("evt-001".parse()?)
+///         .correlation_id("import-7")
+///         .ordering_key("lead-7")
+///         .build()?;
 /// let sent = CloudEvent::of(&event.dispatch());
 /// assert_eq!(sent.attribute("partitionkey"), Some("lead-7"));
 /// assert_eq!(sent.attribute("deliveryattempt"), Some("1"));
@@ -86,11 +95,15 @@ use crate::{Envelope, EventId, Facts, Refused, Untyped};
 /// // Through any client of any broker:
 /// let headers = sent.headers(Binding::Nats).collect::<Vec<_>>();
 /// let headers = headers.iter().map(|(name, value)| (name.as_str(), &**value));
-/// let received = CloudEvent::from_headers(Binding::Nats, headers, sent.data().to_vec())?;
+/// let received =
+///     CloudEvent::from_headers(Binding::Nats, headers, sent.data().to_vec())?;
 ///
 /// let event = received.into_envelope()?.dispatch().acknowledge();
 /// assert_eq!(event.id().to_string(), "evt-001");
-/// assert_eq!((event.correlation_id(), event.ordering_key()), (Some("import-7"), Some("lead-7")));
+/// assert_eq!(
+///     (event.correlation_id(), event.ordering_key()),
+///     (Some("import-7"), Some("lead-7"))
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -132,14 +145,17 @@ const CONTENT_TYPE: &str = "datacontenttype";
 const LONGEST_NAME: usize = 20;
 
 impl CloudEvent {
-    /// The event of an envelope in any state, or of an `AnyEnvelope`. A typed one is [encoded](Envelope::encode) first.
-    pub fn of(event: &Facts<Untyped>) -> Self {
+    /// The event of an envelope in any state, or of an `AnyEnvelope`. A typed one is
+    /// [encoded](Envelope::encode) first.
+    pub fn of(event: &Facts<RawEvent>) -> Self {
         let data = event.payload().bytes().to_vec();
-        let mut attributes = BTreeMap::from([("specversion".to_owned(), "1.0".to_owned())]);
+        let mut attributes =
+            BTreeMap::from([("specversion".to_owned(), "1.0".to_owned())]);
         let time = event.created_at().to_rfc3339_opts(SecondsFormat::AutoSi, true);
         attributes.insert("time".to_owned(), time);
 
-        let schema_version = Some(event.schema_version()).filter(|version| *version != Untyped::DEFAULT_SCHEMA_VERSION);
+        let schema_version = Some(event.schema_version())
+            .filter(|version| *version != RawEvent::DEFAULT_SCHEMA_VERSION);
         let mut escaped = Vec::new();
         for (name, value) in [
             ("id", Some(event.id().to_string())),
@@ -165,7 +181,8 @@ impl CloudEvent {
 
         let tags = event.tags();
         let content_type = match tags.get(CONTENT_TYPE) {
-            Some(stated) => Some(stated.as_str()).filter(|stated| flaw(CONTENT_TYPE, stated).is_none()),
+            Some(stated) => Some(stated.as_str())
+                .filter(|stated| flaw(CONTENT_TYPE, stated).is_none()),
             None => apparent_type(&data),
         };
         let mut others = Vec::new();
@@ -176,7 +193,8 @@ impl CloudEvent {
                 key if RESERVED.contains(&key) => "",
                 key => key,
             };
-            if is_name(name) && name.len() <= LONGEST_NAME && flaw(name, value).is_none() {
+            if is_name(name) && name.len() <= LONGEST_NAME && flaw(name, value).is_none()
+            {
                 attributes.insert(name.to_owned(), value.clone());
             } else {
                 others.push(format!("{}={}", Escaped(key), Escaped(value)));
@@ -191,26 +209,32 @@ impl CloudEvent {
         Self { attributes, data }
     }
 
-    /// The pending envelope that a receiver starts with, under the sender's own id; it goes on with
-    /// [`dispatch`](Envelope::dispatch) and [`acknowledge`](Envelope::acknowledge).
+    /// The pending envelope that a receiver starts with, under the sender's own id; it
+    /// goes on with [`dispatch`](Envelope::dispatch) and
+    /// [`acknowledge`](Envelope::acknowledge).
     ///
-    /// An event that does not say when it happened counts as created now; the twin that takes the time is
-    /// [`into_envelope_at`](Self::into_envelope_at). For a sender whose ids are unique only beside its `source`, begin
-    /// with [`with_derived_id`](Self::with_derived_id).
+    /// An event that does not say when it happened counts as created now; the twin that
+    /// takes the time is [`into_envelope_at`](Self::into_envelope_at). For a sender whose
+    /// ids are unique only beside its `source`, begin with
+    /// [`with_derived_id`](Self::with_derived_id).
     ///
     /// # Errors
     ///
     /// As [`into_envelope_at`](Self::into_envelope_at).
-    pub fn into_envelope(self) -> Result<Envelope<Pending>, Refused<Self, NotAnEvent>> {
+    pub fn into_envelope(
+        self,
+    ) -> Result<Envelope<Pending>, Refused<Self, FromCloudEventError>> {
         self.into_envelope_at(Utc::now())
     }
 
-    /// The pending envelope that a receiver starts with, created when the event says, or else at the time given.
+    /// The pending envelope that a receiver starts with, created when the event says, or
+    /// else at the time given.
     ///
     /// # Errors
     ///
-    /// [`NotAnEvent`], with the event given back: one of this crate's own attributes cannot be read, or the event's time
-    /// is in no year from 0000 to 9999 in UTC.
+    /// [`FromCloudEventError`], with the event given back: one of this crate's own
+    /// attributes cannot be read, or the event's time is in no year from 0000 to 9999 in
+    /// UTC.
     ///
     /// ```
     /// use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
@@ -232,27 +256,35 @@ impl CloudEvent {
     pub fn into_envelope_at(
         mut self,
         received_at: DateTime<Utc>,
-    ) -> Result<Envelope<Pending>, Refused<Self, NotAnEvent>> {
+    ) -> Result<Envelope<Pending>, Refused<Self, FromCloudEventError>> {
         let read = match self.read() {
             Ok(read) => read,
             Err(cause) => return Err(Refused::new(self, cause)),
         };
         let data = std::mem::take(&mut self.data);
-        let payload = Untyped::new(read.event_type, data).with_schema_version(read.schema_version);
-        let builder = Envelope::builder(read.source_system, payload).id(read.id).correlation_id(read.correlation_id);
-        let builder = read.tags.into_iter().fold(builder, |builder, (key, value)| builder.tag(key, value));
+        let payload =
+            RawEvent::new(read.event_type, data).with_schema_version(read.schema_version);
+        let builder = Envelope::builder(read.source_system, payload)
+            .id(read.id)
+            .correlation_id(read.correlation_id);
+        let builder = read
+            .tags
+            .into_iter()
+            .fold(builder, |builder, (key, value)| builder.tag(key, value));
         builder.build_at(self.time().unwrap_or(received_at)).map_err(|refused| {
             let (builder, cause) = refused.into_parts();
             let (_, _, data) = builder.into_payload().into_stored();
-            Refused::new(Self { data, ..self }, NotAnEvent::Malformed(cause))
+            Refused::new(Self { data, ..self }, FromCloudEventError::BuildError(cause))
         })
     }
 
     /// The envelope's facts, but for the payload and the time.
-    fn read(&self) -> Result<Read, NotAnEvent> {
+    fn read(&self) -> Result<Read, FromCloudEventError> {
         let id = self.own("id")?.unwrap_or_default();
         let mut tags = BTreeMap::new();
-        for (name, value) in self.attributes().filter(|(name, _)| !RESERVED.contains(name)) {
+        for (name, value) in
+            self.attributes().filter(|(name, _)| !RESERVED.contains(name))
+        {
             tags.insert(name.to_owned(), value.to_owned());
         }
         if let Some(key) = self.attribute("partitionkey") {
@@ -261,47 +293,71 @@ impl CloudEvent {
         if let Some(stated) = tag_of(self.content_type(), &self.data) {
             tags.insert(CONTENT_TYPE.to_owned(), stated.to_owned());
         }
-        for pair in self.attribute("othertags").into_iter().flat_map(|others| others.split('&')) {
-            let pair = pair.split_once('=').and_then(|(key, value)| unescaped(key).zip(unescaped(value)));
+        for pair in
+            self.attribute("othertags").into_iter().flat_map(|others| others.split('&'))
+        {
+            let pair = pair
+                .split_once('=')
+                .and_then(|(key, value)| unescaped(key).zip(unescaped(value)));
             let wanted = "key=value, percent-encoded, with & between";
-            let (key, value) = pair.ok_or(NotAnEvent::Attribute { name: "othertags", wanted })?;
+            let (key, value) =
+                pair.ok_or(FromCloudEventError::Attribute { name: "othertags", wanted })?;
             tags.insert(key, value);
         }
         Ok(Read {
-            id: id.parse().map_err(|_| NotAnEvent::Attribute { name: "id", wanted: "a text that is not empty" })?,
+            id: id.parse().map_err(|_| FromCloudEventError::Attribute {
+                name: "id",
+                wanted: "a text that is not empty",
+            })?,
             event_type: self.own("type")?.unwrap_or_default(),
             source_system: self.own("source")?.unwrap_or_default(),
             correlation_id: self.own("correlationid")?.unwrap_or_default(),
-            schema_version: self.own("schemaversion")?.unwrap_or_else(|| Untyped::DEFAULT_SCHEMA_VERSION.to_owned()),
+            schema_version: self
+                .own("schemaversion")?
+                .unwrap_or_else(|| RawEvent::DEFAULT_SCHEMA_VERSION.to_owned()),
             tags,
         })
     }
 
     /// The value that an attribute was written from.
-    fn own(&self, name: &'static str) -> Result<Option<String>, NotAnEvent> {
+    fn own(&self, name: &'static str) -> Result<Option<String>, FromCloudEventError> {
         let Some(value) = self.attribute(name) else { return Ok(None) };
-        if !self.attribute("pctencoded").unwrap_or_default().split(' ').any(|listed| listed == name) {
+        if !self
+            .attribute("pctencoded")
+            .unwrap_or_default()
+            .split(' ')
+            .any(|listed| listed == name)
+        {
             return Ok(Some(value.to_owned()));
         }
         let wanted = "percent-encoded UTF-8, as pctencoded says";
-        unescaped(value).map(Some).ok_or(NotAnEvent::Attribute { name, wanted })
+        unescaped(value).map(Some).ok_or(FromCloudEventError::Attribute { name, wanted })
     }
 
-    /// The same event under the id [`EventId::derived`] from its `source` and `id`, with the sender's own id kept as the
-    /// extension `senderid`: for senders that count 1, 2, 3.
+    /// The same event under the id [`EventId::derived`] from its `source` and `id`, with
+    /// the sender's own id kept as the extension `senderid`: for senders that count 1, 2,
+    /// 3.
     ///
     /// ```
     /// use integration_automation_patterns::EventId;
     /// use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
     ///
     /// let read = |source| {
-    ///     let headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", source), ("ce_type", "ping")];
+    ///     let headers = [
+    ///         ("ce_specversion", "1.0"),
+    ///         ("ce_id", "1"),
+    ///         ("ce_source", source),
+    ///         ("ce_type", "ping"),
+    ///     ];
     ///     CloudEvent::from_headers(Binding::Kafka, headers, Vec::new())
     /// };
     /// let event = read("payroll")?.with_derived_id().into_envelope()?;
     /// assert_eq!(*event.id(), EventId::derived("payroll", "1")?);
     /// assert_eq!(event.tags()["senderid"], "1");
-    /// assert_ne!(*event.id(), *read("billing")?.with_derived_id().into_envelope()?.id());
+    /// assert_ne!(
+    ///     *event.id(),
+    ///     *read("billing")?.with_derived_id().into_envelope()?.id()
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "this gives the changed event back"]
@@ -351,7 +407,8 @@ impl CloudEvent {
 
     /// The business data; of an event without data, no bytes.
     ///
-    /// Over Kafka, an event without data is a message without a value, which a compacted topic takes for a deletion.
+    /// Over Kafka, an event without data is a message without a value, which a compacted
+    /// topic takes for a deletion.
     pub fn data(&self) -> &[u8] {
         &self.data
     }
@@ -363,24 +420,30 @@ impl CloudEvent {
 }
 
 /// What all attributes together must be.
-fn check(attributes: &BTreeMap<String, String>) -> Result<(), NotACloudEvent> {
+fn check(attributes: &BTreeMap<String, String>) -> Result<(), ParseCloudEventError> {
     for attribute in ["specversion", "id", "source", "type"] {
         if !attributes.contains_key(attribute) {
-            return Err(NotACloudEvent::Missing { attribute });
+            return Err(ParseCloudEventError::Missing { attribute });
         }
     }
-    let flawed = attributes.iter().find_map(|(name, value)| Some((name, flaw(name, value)?, value)));
-    flawed.map_or(Ok(()), |(name, wanted, found)| Err(NotACloudEvent::value(name, wanted, found)))
+    let flawed = attributes
+        .iter()
+        .find_map(|(name, value)| Some((name, flaw(name, value)?, value)));
+    flawed.map_or(Ok(()), |(name, wanted, found)| {
+        Err(ParseCloudEventError::value(name, wanted, found))
+    })
 }
 
-/// What data are that nobody has described: JSON, or nothing that can be told from the outside.
+/// What data are that nobody has described: JSON, or nothing that can be told from the
+/// outside.
 fn apparent_type(data: &[u8]) -> Option<&'static str> {
     let ends = (data.trim_ascii().first()?, data.trim_ascii().last()?);
     let is_json = matches!(ends, (b'{', b'}') | (b'[', b']') | (b'"', b'"'));
     (is_json && str::from_utf8(data).is_ok()).then_some("application/json")
 }
 
-/// The tag that keeps a stated content type, where it says something else than the data do.
+/// The tag that keeps a stated content type, where it says something else than the data
+/// do.
 fn tag_of<'a>(stated: Option<&'a str>, data: &[u8]) -> Option<&'a str> {
     match (stated, apparent_type(data)) {
         (None, Some(_)) => Some(""),
@@ -389,7 +452,8 @@ fn tag_of<'a>(stated: Option<&'a str>, data: &[u8]) -> Option<&'a str> {
 }
 
 impl fmt::Debug for CloudEvent {
-    /// Id, source, type and the number of bytes; never the data or an extension, which may hold what no log should.
+    /// Id, source, type and the number of bytes; never the data or an extension, which
+    /// may hold what no log should.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CloudEvent")
             .field("id", &self.id())
@@ -402,10 +466,11 @@ impl fmt::Debug for CloudEvent {
 
 /// A message that is no CloudEvent, or none that can be read so.
 ///
-/// What is found is shown for the standard's own attributes alone: an extension may hold what no log should.
+/// What is found is shown for the standard's own attributes alone: an extension may hold
+/// what no log should.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NotACloudEvent {
+pub enum ParseCloudEventError {
     /// A required attribute is missing.
     Missing {
         /// The attribute.
@@ -442,24 +507,38 @@ pub enum NotACloudEvent {
     },
 }
 
-impl NotACloudEvent {
+impl ParseCloudEventError {
     fn value(attribute: &str, wanted: &'static str, found: &str) -> Self {
-        const SHOWN: [&str; 8] =
-            ["specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype"];
+        const SHOWN: [&str; 8] = [
+            "specversion",
+            "id",
+            "source",
+            "type",
+            "time",
+            "subject",
+            "dataschema",
+            "datacontenttype",
+        ];
         let length = if SHOWN.contains(&attribute) { 40 } else { 0 };
         let found = found.chars().take(length).collect();
         Self::Value { attribute: attribute.to_owned(), wanted, found }
     }
 }
 
-impl fmt::Display for NotACloudEvent {
+impl fmt::Display for ParseCloudEventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { attribute } => {
-                write!(f, "a CloudEvent has the attribute {attribute}, and this message has none")
+                write!(
+                    f,
+                    "a CloudEvent has the attribute {attribute}, and this message has none"
+                )
             }
             Self::Twice { attribute } => {
-                write!(f, "a CloudEvent has each attribute once, and this message has {attribute:?} twice")
+                write!(
+                    f,
+                    "a CloudEvent has each attribute once, and this message has {attribute:?} twice"
+                )
             }
             Self::Name { found } => write!(
                 f,
@@ -467,27 +546,36 @@ impl fmt::Display for NotACloudEvent {
                  {found:?}"
             ),
             Self::Value { attribute, wanted, found } if found.is_empty() => {
-                write!(f, "the attribute {attribute} of a CloudEvent is {wanted}, and this one is not")
+                write!(
+                    f,
+                    "the attribute {attribute} of a CloudEvent is {wanted}, and this one is not"
+                )
             }
             Self::Value { attribute, wanted, found } => {
-                write!(f, "the attribute {attribute} of a CloudEvent is {wanted}, and found {found:?}")
+                write!(
+                    f,
+                    "the attribute {attribute} of a CloudEvent is {wanted}, and found {found:?}"
+                )
             }
             Self::Structured { content_type } => write!(
                 f,
                 "wanted a message in binary mode, and found one in structured mode ({content_type:?}): where it is \
                  JSON, read its body with CloudEvent::from_json (feature serde)"
             ),
-            Self::Json { wrong } => write!(f, "the JSON of a CloudEvent was wanted, and found otherwise: {wrong}"),
+            Self::Json { wrong } => write!(
+                f,
+                "the JSON of a CloudEvent was wanted, and found otherwise: {wrong}"
+            ),
         }
     }
 }
 
-impl std::error::Error for NotACloudEvent {}
+impl std::error::Error for ParseCloudEventError {}
 
 /// A CloudEvent that no envelope can carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NotAnEvent {
+pub enum FromCloudEventError {
     /// One of the attributes that this crate adds is not as this crate writes it.
     Attribute {
         /// The attribute.
@@ -496,18 +584,21 @@ pub enum NotAnEvent {
         wanted: &'static str,
     },
     /// What holds of every envelope does not hold of this event.
-    Malformed(Malformed),
+    BuildError(BuildError),
 }
 
-impl fmt::Display for NotAnEvent {
+impl fmt::Display for FromCloudEventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Attribute { name, wanted } => {
-                write!(f, "the attribute {name} was to be {wanted}, and this event has something else there")
+                write!(
+                    f,
+                    "the attribute {name} was to be {wanted}, and this event has something else there"
+                )
             }
-            Self::Malformed(cause) => cause.fmt(f),
+            Self::BuildError(cause) => cause.fmt(f),
         }
     }
 }
 
-impl std::error::Error for NotAnEvent {}
+impl std::error::Error for FromCloudEventError {}

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Utc};
 
 use super::Envelope;
-use super::event::{Malformed, Payload};
+use super::event::{BuildError, Payload};
 use super::facts::{Extras, Facts, ORDERING_KEY};
 use super::history::to_micros;
 use super::id::EventId;
@@ -14,13 +14,13 @@ use super::state::Pending;
 use crate::refused::Refused;
 use crate::retry::RetryPolicy;
 
-/// What an envelope is built from: begun by [`Envelope::builder`], ended by [`build`](Self::build) or, with a given
-/// time, by [`build_at`](Self::build_at).
+/// What an envelope is built from: begun by [`Envelope::builder`], ended by
+/// [`build`](Self::build) or, with a given time, by [`build_at`](Self::build_at).
 ///
 /// ```
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
+/// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
 ///     .id("evt-001".parse()?)
 ///     .correlation_id("import-7")
 ///     .tag("region", "eu-west-1")
@@ -41,10 +41,13 @@ pub struct Builder<P> {
 impl Envelope<Pending> {
     /// Begins an envelope: where the event comes from, and what it carries.
     ///
-    /// The rest has defaults: a fresh id, no correlation, no tags, the retry policy of the payload's kind, and the
-    /// present time.
+    /// The rest has defaults: a fresh id, no correlation, no tags, the retry policy of
+    /// the payload's kind, and the present time.
     #[inline]
-    pub fn builder<P>(source_system: impl Into<Cow<'static, str>>, payload: P) -> Builder<P> {
+    pub fn builder<P>(
+        source_system: impl Into<Cow<'static, str>>,
+        payload: P,
+    ) -> Builder<P> {
         Builder { source_system: source_system.into(), payload, id: None, extras: None }
     }
 }
@@ -57,16 +60,19 @@ impl<P> Builder<P> {
         self
     }
 
-    /// The system that the event comes from, in place of the one that the builder began with.
+    /// The system that the event comes from, in place of the one that the builder began
+    /// with.
     pub fn source_system(mut self, source_system: impl Into<Cow<'static, str>>) -> Self {
         self.source_system = source_system.into();
         self
     }
 
-    /// The workflow, request or transaction that the event belongs to; an empty text is none.
+    /// The workflow, request or transaction that the event belongs to; an empty text is
+    /// none.
     pub fn correlation_id(mut self, correlation_id: impl Into<String>) -> Self {
         let correlation_id = correlation_id.into();
-        self.extras.get_or_insert_default().correlation_id = Some(correlation_id).filter(|text| !text.is_empty());
+        self.extras.get_or_insert_default().correlation_id =
+            Some(correlation_id).filter(|text| !text.is_empty());
         self
     }
 
@@ -76,13 +82,16 @@ impl<P> Builder<P> {
         self
     }
 
-    /// What this event must stay in order with, such as the id of the record that it changes: events of one key are
-    /// delivered one after another. It is kept under the tag `ordering_key`; an empty text is none.
+    /// What this event must stay in order with, such as the id of the record that it
+    /// changes: events of one key are delivered one after another. It is kept under the
+    /// tag `ordering_key`; an empty text is none.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).ordering_key("lead-7").build()?;
+    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+    ///     .ordering_key("lead-7")
+    ///     .build()?;
     /// assert_eq!(event.ordering_key(), Some("lead-7"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -109,40 +118,50 @@ impl<P> Builder<P> {
     ///
     /// # Errors
     ///
-    /// [`Malformed`], with the builder given back, where the event type or the source system is empty, or a typed
-    /// event declares a type that is not `domain.entity.action`.
+    /// [`BuildError`], with the builder given back, where the event type or the source
+    /// system is empty, or a typed event declares a type that is not
+    /// `domain.entity.action`.
     ///
     /// # Panics
     ///
     /// Where a fresh id is wanted, as [`EventId::generate`].
     #[inline]
-    pub fn build(self) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>>
+    pub fn build(self) -> Result<Envelope<Pending, P>, Refused<Self, BuildError>>
     where
         P: Payload,
     {
         self.finish(Utc::now(), |_| EventId::generate())
     }
 
-    /// The envelope, created at a given time, which is kept to the microsecond. A fresh id carries the same time.
+    /// The envelope, created at a given time, which is kept to the microsecond. A fresh
+    /// id carries the same time.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and where the year has more than four digits or is negative.
+    /// As [`build`](Self::build), and where the year has more than four digits or is
+    /// negative.
     ///
     /// # Panics
     ///
     /// Where a fresh id is wanted, as [`EventId::generate_at`].
     #[inline]
-    pub fn build_at(self, created_at: DateTime<Utc>) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>>
+    pub fn build_at(
+        self,
+        created_at: DateTime<Utc>,
+    ) -> Result<Envelope<Pending, P>, Refused<Self, BuildError>>
     where
         P: Payload,
     {
         self.finish(created_at, EventId::generate_at)
     }
 
-    /// The envelope of what was received and must not get lost, by whom has seen to it that nothing of it is malformed.
+    /// The envelope of what was received and must not get lost, by whom has seen to it
+    /// that nothing of it is malformed.
     #[cfg(all(feature = "delivery", feature = "cloudevents"))]
-    pub(crate) fn build_whatever_it_says(self, created_at: DateTime<Utc>) -> Envelope<Pending, P>
+    pub(crate) fn build_whatever_it_says(
+        self,
+        created_at: DateTime<Utc>,
+    ) -> Envelope<Pending, P>
     where
         P: Payload,
     {
@@ -160,19 +179,25 @@ impl<P> Builder<P> {
         self,
         created_at: DateTime<Utc>,
         fresh: fn(DateTime<Utc>) -> EventId,
-    ) -> Result<Envelope<Pending, P>, Refused<Self, Malformed>>
+    ) -> Result<Envelope<Pending, P>, Refused<Self, BuildError>>
     where
         P: Payload,
     {
         let created_at = to_micros(created_at);
-        if let Err(cause) = check::<P>(self.payload.event_type(), &self.source_system, created_at) {
+        if let Err(cause) =
+            check::<P>(self.payload.event_type(), &self.source_system, created_at)
+        {
             return Err(Refused::new(self, cause));
         }
         Ok(self.make(created_at, fresh))
     }
 
     #[inline]
-    fn make(self, created_at: DateTime<Utc>, fresh: fn(DateTime<Utc>) -> EventId) -> Envelope<Pending, P>
+    fn make(
+        self,
+        created_at: DateTime<Utc>,
+        fresh: fn(DateTime<Utc>) -> EventId,
+    ) -> Envelope<Pending, P>
     where
         P: Payload,
     {
@@ -187,20 +212,21 @@ impl<P> Builder<P> {
     }
 }
 
-/// What holds of every envelope, whatever its state: a builder and a stored record answer to the same rules.
+/// What holds of every envelope, whatever its state: a builder and a stored record answer
+/// to the same rules.
 #[inline]
 pub(super) fn check<P: Payload>(
     event_type: &str,
     source_system: &str,
     created_at: DateTime<Utc>,
-) -> Result<(), Malformed> {
+) -> Result<(), BuildError> {
     P::check(event_type)?;
     if source_system.is_empty() {
-        return Err(Malformed::EmptySourceSystem);
+        return Err(BuildError::EmptySourceSystem);
     }
     let year = created_at.naive_utc().year();
     if !(0..=9999).contains(&year) {
-        return Err(Malformed::YearOutOfRange { found: year });
+        return Err(BuildError::YearOutOfRange { found: year });
     }
     Ok(())
 }

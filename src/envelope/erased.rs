@@ -1,11 +1,12 @@
-//! `AnyEnvelope`: an envelope whose state is a value, for collections, storage and `match`.
+//! `AnyEnvelope`: an envelope whose state is a value, for collections, storage and
+//! `match`.
 
 use std::fmt;
 use std::ops::Deref;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
-use super::event::{Event, Payload, Unreadable, Untyped};
+use super::event::{DecodeError, Event, Payload, RawEvent};
 use super::facts::Facts;
 use super::record::Record;
 use super::state::{self, DeliveryStatus, State, lifecycle};
@@ -17,16 +18,18 @@ macro_rules! any_envelope {
     ($($(#[$doc:meta])* $state:ident $text:ident program $program:tt person $person:tt;)*) => {
         /// An envelope in any state: one variant for each, with the typed envelope in it.
         ///
-        /// Envelopes of different states live in one collection as this. A typed one comes in by `From`, and goes out
-        /// by `match` or by `TryFrom`, which gives the envelope back where it is in another state. Stored data comes
-        /// in by [`Record::rehydrate`](crate::Record::rehydrate), and goes out as a [`Record`](crate::Record).
+        /// Envelopes of different states live in one collection as this. A typed one
+        /// comes in by `From`, and goes out by `match` or by `TryFrom`, which gives the
+        /// envelope back where it is in another state. Stored data comes in by
+        /// [`Record::rehydrate`](crate::Record::rehydrate), and goes out as a
+        /// [`Record`](crate::Record).
         ///
         /// ```
         /// use integration_automation_patterns::state::Pending;
-        /// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, Untyped};
+        /// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, RawEvent};
         ///
         /// let event = |id: &str| -> Result<Envelope<Pending>, Box<dyn std::error::Error>> {
-        ///     Ok(Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).id(id.parse()?).build()?)
+        ///     Ok(Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).id(id.parse()?).build()?)
         /// };
         /// let list: Vec<AnyEnvelope> = vec![event("1")?.into(), event("2")?.dispatch().process().into()];
         /// for any in list {
@@ -38,7 +41,7 @@ macro_rules! any_envelope {
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         #[must_use = "an envelope is an event that somebody waits for: take its next step, or store it"]
-        pub enum AnyEnvelope<P: Payload = Untyped> {
+        pub enum AnyEnvelope<P: Payload = RawEvent> {
             $($(#[$doc])* $state(Envelope<state::$state, P>),)*
         }
 
@@ -92,12 +95,16 @@ assert_not_impl_any!(AnyEnvelope: Clone, Default);
 assert_not_impl_any!(AnyEnvelope: serde::de::DeserializeOwned);
 
 impl<P: Payload> AnyEnvelope<P> {
-    /// A record of this moment, which leaves the envelope where it is: store it, then go on.
+    /// A record of this moment, which leaves the envelope where it is: store it, then go
+    /// on.
     ///
     /// ```
-    /// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, Untyped};
+    /// use integration_automation_patterns::{
+    ///     AnyEnvelope, DeliveryStatus, Envelope, RawEvent,
+    /// };
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let any = AnyEnvelope::from(event);
     /// assert_eq!(any.to_record().status, DeliveryStatus::Pending);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -112,9 +119,10 @@ impl<P: Payload> AnyEnvelope<P> {
     /// The [audit line](crate::audit) of this moment.
     ///
     /// ```
-    /// use integration_automation_patterns::{AnyEnvelope, Envelope, Untyped};
+    /// use integration_automation_patterns::{AnyEnvelope, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let any = AnyEnvelope::from(event.dispatch());
     /// assert!(any.audit_line().to_string().contains(" status=dispatched "));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -124,15 +132,15 @@ impl<P: Payload> AnyEnvelope<P> {
     }
 }
 
-impl AnyEnvelope<Untyped> {
+impl AnyEnvelope<RawEvent> {
     /// Reads the payload as a typed event, whatever the state: as [`Envelope::decode`].
     ///
     /// # Errors
     ///
-    /// [`Unreadable`], with the envelope given back as it was.
+    /// [`DecodeError`], with the envelope given back as it was.
     ///
     /// ```
-    /// use integration_automation_patterns::{AnyEnvelope, Envelope, Event, Untyped};
+    /// use integration_automation_patterns::{AnyEnvelope, Envelope, Event, RawEvent};
     /// use std::convert::Infallible;
     ///
     /// struct LeadCreated(usize);
@@ -140,7 +148,8 @@ impl AnyEnvelope<Untyped> {
     ///     const TYPE: &'static str = "crm.lead.created";
     /// }
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let any = AnyEnvelope::from(event.dispatch());
     /// let typed = any.decode(|bytes| Ok::<_, Infallible>(LeadCreated(bytes.len())))?;
     /// assert_eq!(typed.payload().0, 2);
@@ -149,7 +158,7 @@ impl AnyEnvelope<Untyped> {
     pub fn decode<P: Event, E>(
         self,
         decoder: impl FnOnce(&[u8]) -> Result<P, E>,
-    ) -> Result<AnyEnvelope<P>, Refused<Self, Unreadable<E>>> {
+    ) -> Result<AnyEnvelope<P>, Refused<Self, DecodeError<E>>> {
         match self.payload().read_as(decoder) {
             Ok(typed) => {
                 let (facts, status) = self.into_facts();
@@ -176,19 +185,19 @@ impl<P: Payload> From<AfterFailure<P>> for AnyEnvelope<P> {
 }
 
 impl<S: State, P: Payload> TryFrom<AnyEnvelope<P>> for Envelope<S, P> {
-    type Error = Refused<AnyEnvelope<P>, WrongState>;
+    type Error = Refused<AnyEnvelope<P>, WrongStateError>;
 
     /// The typed envelope, where it is in state `S`.
     ///
     /// # Errors
     ///
-    /// [`WrongState`], with the envelope given back.
+    /// [`WrongStateError`], with the envelope given back.
     fn try_from(any: AnyEnvelope<P>) -> Result<Self, Self::Error> {
         let found = any.status();
         if found == S::STATUS {
             Ok(Self::new(any.into_facts().0))
         } else {
-            Err(Refused::new(any, WrongState { wanted: S::STATUS, found }))
+            Err(Refused::new(any, WrongStateError { wanted: S::STATUS, found }))
         }
     }
 }
@@ -197,27 +206,37 @@ impl<S: State, P: Payload> TryFrom<AnyEnvelope<P>> for Envelope<S, P> {
 ///
 /// ```
 /// use integration_automation_patterns::state::Failed;
-/// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, Untyped};
+/// use integration_automation_patterns::{
+///     AnyEnvelope, DeliveryStatus, Envelope, RawEvent,
+/// };
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// let any = AnyEnvelope::from(event);
 /// let refused = Envelope::<Failed>::try_from(any).unwrap_err();
-/// assert_eq!(refused.to_string(), "wanted an event that is failed, and found one that is pending");
+/// assert_eq!(
+///     refused.to_string(),
+///     "wanted an event that is failed, and found one that is pending"
+/// );
 /// assert_eq!(refused.into_value().status(), DeliveryStatus::Pending);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrongState {
+pub struct WrongStateError {
     /// The state that was asked for.
     pub wanted: DeliveryStatus,
     /// The state that the envelope is in.
     pub found: DeliveryStatus,
 }
 
-impl fmt::Display for WrongState {
+impl fmt::Display for WrongStateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wanted an event that is {}, and found one that is {}", self.wanted, self.found)
+        write!(
+            f,
+            "wanted an event that is {}, and found one that is {}",
+            self.wanted, self.found
+        )
     }
 }
 
-impl std::error::Error for WrongState {}
+impl std::error::Error for WrongStateError {}

@@ -1,4 +1,5 @@
-//! What a payload must say about itself: which event it is, under which schema version, and how it is retried.
+//! What a payload must say about itself: which event it is, under which schema version,
+//! and how it is retried.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +10,12 @@ use crate::RetryPolicy;
 
 /// A typed payload: one Rust type for one kind of event.
 ///
-/// What is the same for every event of a kind is stated here once, and takes no room in an envelope.
+/// What is the same for every event of a kind is stated here once, and takes no room in
+/// an envelope.
 ///
-/// The type follows the convention `domain.entity.action`: three parts of lower-case letters, digits, `_` and `-`.
-/// An envelope is not built where it does not (see [`is_conventional`]).
+/// The type follows the convention `domain.entity.action`: three parts of lower-case
+/// letters, digits, `_` and `-`. An envelope is not built where it does not (see
+/// [`is_conventional`]).
 ///
 /// ```
 /// use integration_automation_patterns::{Envelope, Event};
@@ -34,31 +37,33 @@ use crate::RetryPolicy;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which event it is",
-    label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `Untyped` bytes"
+    label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `RawEvent` bytes"
 )]
 pub trait Event: Sized {
     /// What happened, as `domain.entity.action`.
     const TYPE: &'static str;
     /// The version of the payload's schema; a reader of another version is refused.
-    const SCHEMA_VERSION: &'static str = Untyped::DEFAULT_SCHEMA_VERSION;
+    const SCHEMA_VERSION: &'static str = RawEvent::DEFAULT_SCHEMA_VERSION;
     /// How this kind of event is retried, unless an envelope says otherwise.
     const RETRY_POLICY: RetryPolicy = RetryPolicy::DEFAULT;
 }
 
 /// A payload that nobody has read yet: bytes, and what the sender says they are.
 ///
-/// It is what comes out of a database or off a wire. [`Envelope::decode`](crate::Envelope::decode) makes it typed,
-/// once type and schema version agree. The type needs no convention: vendors have their own.
+/// It is what comes out of a database or off a wire.
+/// [`Envelope::decode`](crate::Envelope::decode) makes it typed, once type and schema
+/// version agree. The type needs no convention: vendors have their own.
 ///
 /// ```
-/// use integration_automation_patterns::Untyped;
+/// use integration_automation_patterns::RawEvent;
 ///
-/// let webhook = Untyped::new("customer.updated", br#"{"id":"cus_1"}"#).with_schema_version("2024-06-20");
+/// let webhook = RawEvent::new("customer.updated", br#"{"id":"cus_1"}"#)
+///     .with_schema_version("2024-06-20");
 /// assert_eq!(webhook.event_type(), "customer.updated");
 /// assert_eq!(webhook.bytes(), br#"{"id":"cus_1"}"#);
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Untyped(Box<Parts>);
+pub struct RawEvent(Box<Parts>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
@@ -67,21 +72,27 @@ struct Parts {
     bytes: Vec<u8>,
 }
 
-const_assert!(size_of::<Untyped>() == size_of::<usize>());
-assert_not_impl_any!(Untyped: Event);
+const_assert!(size_of::<RawEvent>() == size_of::<usize>());
+assert_not_impl_any!(RawEvent: Event);
 
-impl Untyped {
+impl RawEvent {
     /// The schema version of a payload that states none: `1.0`.
     pub const DEFAULT_SCHEMA_VERSION: &'static str = "1.0";
 
     /// Bytes under a type name, with schema version `1.0`.
     ///
     /// ```
-    /// use integration_automation_patterns::Untyped;
+    /// use integration_automation_patterns::RawEvent;
     ///
-    /// assert_eq!(Untyped::new("ping", b"{}").schema_version(), Untyped::DEFAULT_SCHEMA_VERSION);
+    /// assert_eq!(
+    ///     RawEvent::new("ping", b"{}").schema_version(),
+    ///     RawEvent::DEFAULT_SCHEMA_VERSION
+    /// );
     /// ```
-    pub fn new(event_type: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn new(
+        event_type: impl Into<Cow<'static, str>>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
         Self(Box::new(Parts {
             event_type: event_type.into(),
             schema_version: Cow::Borrowed(Self::DEFAULT_SCHEMA_VERSION),
@@ -107,10 +118,14 @@ impl Untyped {
     }
 
     /// The typed event, once type and schema version are the ones that it declares.
-    pub(super) fn read_as<P: Event, E>(&self, decoder: impl FnOnce(&[u8]) -> Result<P, E>) -> Result<P, Unreadable<E>> {
-        P::check(self.event_type()).map_err(Unreadable::Malformed)?;
-        P::expect(self.event_type(), self.schema_version()).map_err(Unreadable::WrongEvent)?;
-        decoder(self.bytes()).map_err(Unreadable::Payload)
+    pub(super) fn read_as<P: Event, E>(
+        &self,
+        decoder: impl FnOnce(&[u8]) -> Result<P, E>,
+    ) -> Result<P, DecodeError<E>> {
+        P::check(self.event_type()).map_err(DecodeError::BuildError)?;
+        P::expect(self.event_type(), self.schema_version())
+            .map_err(DecodeError::WrongEventError)?;
+        decoder(self.bytes()).map_err(DecodeError::Payload)
     }
 
     /// The bytes, as received.
@@ -119,10 +134,11 @@ impl Untyped {
     }
 }
 
-impl fmt::Debug for Untyped {
-    /// Type, schema version and length; never the bytes, which may hold what no log should.
+impl fmt::Debug for RawEvent {
+    /// Type, schema version and length; never the bytes, which may hold what no log
+    /// should.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Untyped")
+        f.debug_struct("RawEvent")
             .field("event_type", &self.event_type())
             .field("schema_version", &self.schema_version())
             .field("length", &self.bytes().len())
@@ -130,13 +146,15 @@ impl fmt::Debug for Untyped {
     }
 }
 
-/// What an envelope can carry: every typed [`Event`], and [`Untyped`]. Nothing else implements it.
+/// What an envelope can carry: every typed [`Event`], and [`RawEvent`]. Nothing else
+/// implements it.
 #[diagnostic::on_unimplemented(
     message = "an envelope cannot carry `{Self}`: it does not say which event it is",
-    label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `Untyped` bytes"
+    label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `RawEvent` bytes"
 )]
 pub trait Payload: Sized + sealed::Payload {
-    /// What a [`Record`](crate::Record) of such an envelope holds: the typed value itself, or the untyped bytes.
+    /// What a [`Record`](crate::Record) of such an envelope holds: the typed value
+    /// itself, or the untyped bytes.
     type Body: Body<Payload = Self>;
 
     /// What happened.
@@ -150,11 +168,11 @@ pub trait Payload: Sized + sealed::Payload {
 
     /// What must hold of the event type of any envelope.
     #[doc(hidden)]
-    fn check(event_type: &str) -> Result<(), Malformed>;
+    fn check(event_type: &str) -> Result<(), BuildError>;
 
     /// Whether bytes that were stored under this type and version are such a payload.
     #[doc(hidden)]
-    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent>;
+    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEventError>;
 
     #[doc(hidden)]
     fn body(&self) -> &Self::Body;
@@ -163,7 +181,11 @@ pub trait Payload: Sized + sealed::Payload {
     fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Self::Body);
 
     #[doc(hidden)]
-    fn from_stored(event_type: Cow<'static, str>, schema_version: Cow<'static, str>, body: Self::Body) -> Self;
+    fn from_stored(
+        event_type: Cow<'static, str>,
+        schema_version: Cow<'static, str>,
+        body: Self::Body,
+    ) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
@@ -182,20 +204,26 @@ impl<P: Event> Payload for P {
         P::RETRY_POLICY
     }
 
-    fn check(_: &str) -> Result<(), Malformed> {
+    fn check(_: &str) -> Result<(), BuildError> {
         if const { is_conventional(P::TYPE) } {
             Ok(())
         } else {
-            Err(Malformed::UnconventionalEventType { found: P::TYPE })
+            Err(BuildError::UnconventionalEventType { found: P::TYPE })
         }
     }
 
-    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent> {
+    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEventError> {
         if event_type != P::TYPE {
-            return Err(WrongEvent::EventType { wanted: P::TYPE, found: event_type.into() });
+            return Err(WrongEventError::EventType {
+                wanted: P::TYPE,
+                found: event_type.into(),
+            });
         }
         if schema_version != P::SCHEMA_VERSION {
-            return Err(WrongEvent::SchemaVersion { wanted: P::SCHEMA_VERSION, found: schema_version.into() });
+            return Err(WrongEventError::SchemaVersion {
+                wanted: P::SCHEMA_VERSION,
+                found: schema_version.into(),
+            });
         }
         Ok(())
     }
@@ -213,7 +241,7 @@ impl<P: Event> Payload for P {
     }
 }
 
-impl Payload for Untyped {
+impl Payload for RawEvent {
     type Body = Vec<u8>;
 
     fn event_type(&self) -> &str {
@@ -228,11 +256,11 @@ impl Payload for Untyped {
         RetryPolicy::DEFAULT
     }
 
-    fn check(event_type: &str) -> Result<(), Malformed> {
-        if event_type.is_empty() { Err(Malformed::EmptyEventType) } else { Ok(()) }
+    fn check(event_type: &str) -> Result<(), BuildError> {
+        if event_type.is_empty() { Err(BuildError::EmptyEventType) } else { Ok(()) }
     }
 
-    fn expect(_: &str, _: &str) -> Result<(), WrongEvent> {
+    fn expect(_: &str, _: &str) -> Result<(), WrongEventError> {
         Ok(())
     }
 
@@ -245,13 +273,17 @@ impl Payload for Untyped {
         (event_type, schema_version, bytes)
     }
 
-    fn from_stored(event_type: Cow<'static, str>, schema_version: Cow<'static, str>, bytes: Vec<u8>) -> Self {
+    fn from_stored(
+        event_type: Cow<'static, str>,
+        schema_version: Cow<'static, str>,
+        bytes: Vec<u8>,
+    ) -> Self {
         Self(Box::new(Parts { event_type, schema_version, bytes }))
     }
 }
 
-/// What a [`Record`](crate::Record) can hold: every typed [`Event`], and bytes, each with the payload that an envelope
-/// makes of it. Nothing else implements it.
+/// What a [`Record`](crate::Record) can hold: every typed [`Event`], and bytes, each with
+/// the payload that an envelope makes of it. Nothing else implements it.
 #[diagnostic::on_unimplemented(
     message = "a record cannot hold `{Self}`: it does not say which event it is",
     label = "needs `impl Event for {Self}` with its TYPE, or to be bytes: `Vec<u8>`"
@@ -267,7 +299,7 @@ impl<P: Event> Body for P {
 }
 
 impl Body for Vec<u8> {
-    type Payload = Untyped;
+    type Payload = RawEvent;
 }
 
 mod sealed {
@@ -278,16 +310,16 @@ mod sealed {
 
     #[diagnostic::on_unimplemented(
         message = "an envelope cannot carry `{Self}`: it does not say which event it is",
-        label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `Untyped` bytes"
+        label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `RawEvent` bytes"
     )]
     pub trait Payload {}
     #[diagnostic::do_not_recommend]
     impl<P: super::Event> Payload for P {}
-    impl Payload for super::Untyped {}
+    impl Payload for super::RawEvent {}
 }
 
-/// Whether a text follows the convention `domain.entity.action`: three parts, none empty, of lower-case ASCII
-/// letters, digits, `_` and `-`.
+/// Whether a text follows the convention `domain.entity.action`: three parts, none empty,
+/// of lower-case ASCII letters, digits, `_` and `-`.
 ///
 /// To have the compiler check a declaration, assert it beside the type:
 ///
@@ -318,16 +350,17 @@ pub const fn is_conventional(event_type: &str) -> bool {
 /// An envelope was to be made of something that makes no sense in one.
 ///
 /// ```
-/// use integration_automation_patterns::event::Malformed;
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::event::BuildError;
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
-/// let refused = Envelope::builder("crm", Untyped::new("", b"{}")).build().unwrap_err();
-/// assert_eq!(*refused.cause(), Malformed::EmptyEventType);
+/// let refused =
+///     Envelope::builder("crm", RawEvent::new("", b"{}")).build().unwrap_err();
+/// assert_eq!(*refused.cause(), BuildError::EmptyEventType);
 /// assert_eq!(refused.to_string(), "an event needs a type, and found an empty one");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Malformed {
+pub enum BuildError {
     /// The event type is empty.
     EmptyEventType,
     /// The name of the source system is empty.
@@ -344,37 +377,42 @@ pub enum Malformed {
     },
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EmptyEventType => f.write_str("an event needs a type, and found an empty one"),
-            Self::EmptySourceSystem => {
-                f.write_str("an event needs the name of its source system, and found an empty one")
+            Self::EmptyEventType => {
+                f.write_str("an event needs a type, and found an empty one")
             }
+            Self::EmptySourceSystem => f.write_str(
+                "an event needs the name of its source system, and found an empty one",
+            ),
             Self::UnconventionalEventType { found } => write!(
                 f,
                 "the TYPE of a typed event is `domain.entity.action` in lower case \
                  (such as `enrollment.student.updated`), and found {found:?}"
             ),
             Self::YearOutOfRange { found } => {
-                write!(f, "an event is created in one of the years 0000 to 9999, and found the year {found}")
+                write!(
+                    f,
+                    "an event is created in one of the years 0000 to 9999, and found the year {found}"
+                )
             }
         }
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for BuildError {}
 
 /// A payload was to be read as another event than it says it is.
 ///
 /// ```
-/// use integration_automation_patterns::event::WrongEvent;
+/// use integration_automation_patterns::event::WrongEventError;
 ///
-/// let wrong = WrongEvent::SchemaVersion { wanted: "2.0", found: "1.0".into() };
+/// let wrong = WrongEventError::SchemaVersion { wanted: "2.0", found: "1.0".into() };
 /// assert_eq!(wrong.to_string(), r#"wanted schema version "2.0", and found "1.0""#);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WrongEvent {
+pub enum WrongEventError {
     /// It is another kind of event.
     EventType {
         /// The type that the reader declares.
@@ -391,7 +429,7 @@ pub enum WrongEvent {
     },
 }
 
-impl fmt::Display for WrongEvent {
+impl fmt::Display for WrongEventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, wanted, found) = match self {
             Self::EventType { wanted, found } => ("an event of type", wanted, found),
@@ -401,34 +439,37 @@ impl fmt::Display for WrongEvent {
     }
 }
 
-impl std::error::Error for WrongEvent {}
+impl std::error::Error for WrongEventError {}
 
 /// A payload could not be read as the typed event that was wanted.
 ///
 /// ```
-/// use integration_automation_patterns::event::{Unreadable, WrongEvent};
+/// use integration_automation_patterns::event::{DecodeError, WrongEventError};
 ///
-/// let poison = Unreadable::Payload("unexpected end of input");
-/// assert_eq!(poison.to_string(), "the payload cannot be decoded: unexpected end of input");
+/// let poison = DecodeError::Payload("unexpected end of input");
+/// assert_eq!(
+///     poison.to_string(),
+///     "the payload cannot be decoded: unexpected end of input"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unreadable<E> {
+pub enum DecodeError<E> {
     /// It says that it is another event.
-    WrongEvent(WrongEvent),
+    WrongEventError(WrongEventError),
     /// The type that was wanted is itself no `domain.entity.action`.
-    Malformed(Malformed),
+    BuildError(BuildError),
     /// It is the right event, and the decoder refused its bytes.
     Payload(E),
 }
 
-impl<E: fmt::Display> fmt::Display for Unreadable<E> {
+impl<E: fmt::Display> fmt::Display for DecodeError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongEvent(cause) => cause.fmt(f),
-            Self::Malformed(cause) => cause.fmt(f),
+            Self::WrongEventError(cause) => cause.fmt(f),
+            Self::BuildError(cause) => cause.fmt(f),
             Self::Payload(error) => write!(f, "the payload cannot be decoded: {error}"),
         }
     }
 }
 
-impl<E: fmt::Debug + fmt::Display> std::error::Error for Unreadable<E> {}
+impl<E: fmt::Debug + fmt::Display> std::error::Error for DecodeError<E> {}

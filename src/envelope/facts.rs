@@ -1,4 +1,5 @@
-//! What an envelope carries in every state: the facts that no step changes, the attempts, and the history.
+//! What an envelope carries in every state: the facts that no step changes, the attempts,
+//! and the history.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,13 +14,16 @@ use crate::RetryPolicy;
 
 /// What an envelope carries in every state, to read.
 ///
-/// [`Envelope`](crate::Envelope) and [`AnyEnvelope`](crate::AnyEnvelope) both dereference to it: what can be asked of
-/// an event does not depend on its state; what can be done with it does.
+/// [`Envelope`](crate::Envelope) and [`AnyEnvelope`](crate::AnyEnvelope) both dereference
+/// to it: what can be asked of an event does not depend on its state; what can be done
+/// with it does.
 ///
 /// ```
-/// use integration_automation_patterns::{AnyEnvelope, Envelope, RetryPolicy, Untyped};
+/// use integration_automation_patterns::{
+///     AnyEnvelope, Envelope, RawEvent, RetryPolicy,
+/// };
 ///
-/// let payload = Untyped::new("crm.lead.created", b"{}").with_schema_version("1.2");
+/// let payload = RawEvent::new("crm.lead.created", b"{}").with_schema_version("1.2");
 /// let event = Envelope::builder("crm", payload)
 ///     .id("evt-001".parse()?)
 ///     .correlation_id("import-7")
@@ -28,15 +32,25 @@ use crate::RetryPolicy;
 /// let any = AnyEnvelope::from(event.dispatch());
 /// assert_eq!(any.id().to_string(), "evt-001");
 /// assert_eq!((any.event_type(), any.schema_version()), ("crm.lead.created", "1.2"));
-/// assert_eq!((any.source_system(), any.correlation_id()), ("crm", Some("import-7")));
+/// assert_eq!(
+///     (any.source_system(), any.correlation_id()),
+///     ("crm", Some("import-7"))
+/// );
 /// assert_eq!(any.payload().bytes(), b"{}");
 /// assert_eq!(any.created_at().to_rfc3339(), "2026-01-05T08:00:00+00:00");
 /// assert_eq!((any.attempts(), any.retry_policy()), (1, RetryPolicy::DEFAULT));
 /// assert_eq!(any.tags()["region"], "eu-west-1");
-/// assert!(any.failure().is_none() && any.redriven().is_none() && any.discarded().is_none());
+/// assert!(
+///     any.failure().is_none()
+///         && any.redriven().is_none()
+///         && any.discarded().is_none()
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[allow(missing_debug_implementations, reason = "the two envelopes have one each, that leaves the payload out")]
+#[allow(
+    missing_debug_implementations,
+    reason = "the two envelopes have one each, that leaves the payload out"
+)]
 pub struct Facts<P> {
     pub(super) id: EventId,
     pub(super) source_system: Cow<'static, str>,
@@ -48,7 +62,8 @@ pub struct Facts<P> {
 
 const_assert!(size_of::<Facts<()>>() <= 80);
 
-/// What most envelopes of a typed event do not have: one allocation where there is any of it.
+/// What most envelopes of a typed event do not have: one allocation where there is any of
+/// it.
 #[derive(Default, PartialEq)]
 pub(super) struct Extras {
     pub(super) correlation_id: Option<String>,
@@ -97,7 +112,8 @@ impl<P: Payload> Facts<P> {
         self.extras.as_ref()?.correlation_id.as_deref()
     }
 
-    /// When the event was created, to the microsecond. Wall-clock time: not an order of events.
+    /// When the event was created, to the microsecond. Wall-clock time: not an order of
+    /// events.
     pub fn created_at(&self) -> DateTime<Utc> {
         self.created_at
     }
@@ -109,18 +125,21 @@ impl<P: Payload> Facts<P> {
 
     /// How the event is retried: the policy it was built with, or that of its kind.
     pub fn retry_policy(&self) -> RetryPolicy {
-        self.extras.as_ref().and_then(|extras| extras.retry_policy).unwrap_or_else(P::default_retry_policy)
+        self.extras
+            .as_ref()
+            .and_then(|extras| extras.retry_policy)
+            .unwrap_or_else(P::default_retry_policy)
     }
 
-    /// Free labels, for routing and search. The reason of a skipped event is under `skip_reason`, the key that orders
-    /// it with others under `ordering_key`.
+    /// Free labels, for routing and search. The reason of a skipped event is under
+    /// `skip_reason`, the key that orders it with others under `ordering_key`.
     pub fn tags(&self) -> &BTreeMap<String, String> {
         static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
         self.extras.as_ref().map_or(&NO_TAGS, |extras| &extras.tags)
     }
 
-    /// What this event must stay in order with: events of one key are delivered one after another. It is kept under
-    /// the tag `ordering_key`.
+    /// What this event must stay in order with: events of one key are delivered one after
+    /// another. It is kept under the tag `ordering_key`.
     pub fn ordering_key(&self) -> Option<&str> {
         self.tags().get(ORDERING_KEY).map(String::as_str)
     }
@@ -150,15 +169,34 @@ impl<P: Payload> Facts<P> {
     }
 
     /// When the next attempt is due, after the failure that is on record.
-    pub(super) fn next_attempt_after(&self, failed_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.retry_policy().next_attempt_at(&self.id, self.attempts, self.started_at(), failed_at)
+    pub(super) fn next_attempt_after(
+        &self,
+        failed_at: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        self.retry_policy().next_attempt_at(
+            &self.id,
+            self.attempts,
+            self.started_at(),
+            failed_at,
+        )
     }
 
-    /// The same facts about another form of the payload, with the policy that was in force.
-    pub(super) fn with_payload<Q: Payload>(self, payload: impl FnOnce(P) -> Q) -> Facts<Q> {
+    /// The same facts about another form of the payload, with the policy that was in
+    /// force.
+    pub(super) fn with_payload<Q: Payload>(
+        self,
+        payload: impl FnOnce(P) -> Q,
+    ) -> Facts<Q> {
         let policy = self.retry_policy();
         let Self { id, source_system, extras, created_at, attempts, payload: old } = self;
-        let mut facts = Facts { id, source_system, extras, created_at, attempts, payload: payload(old) };
+        let mut facts = Facts {
+            id,
+            source_system,
+            extras,
+            created_at,
+            attempts,
+            payload: payload(old),
+        };
         if facts.retry_policy() != policy {
             facts.extras_mut().retry_policy = Some(policy);
         }

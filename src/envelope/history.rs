@@ -1,18 +1,20 @@
-//! What has happened to an event: the last failure of a delivery, and what a person decided about it.
+//! What has happened to an event: the last failure of a delivery, and what a person
+//! decided about it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use super::state::UnknownName;
+use super::state::UnknownNameError;
 
 /// Whether another attempt could succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureClass {
     /// The next attempt may succeed: a time-out, a lost connection, a lock.
     Transient,
-    /// No attempt will: a poison message, an unknown schema, a rule that the receiver will not bend.
+    /// No attempt will: a poison message, an unknown schema, a rule that the receiver
+    /// will not bend.
     Permanent,
 }
 
@@ -35,17 +37,23 @@ impl FailureClass {
 }
 
 impl FromStr for FailureClass {
-    type Err = UnknownName;
+    type Err = UnknownNameError;
 
     /// Reads the lower-case name, exactly.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`], with the text, where it names no class.
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
+    /// [`UnknownNameError`], with the text, where it names no class.
+    fn from_str(text: &str) -> Result<Self, UnknownNameError> {
         let all = [Self::Transient, Self::Permanent];
         let found = all.into_iter().find(|class| class.as_str() == text);
-        found.ok_or_else(|| UnknownName::new("failure class", all.into_iter().map(Self::as_str), text))
+        found.ok_or_else(|| {
+            UnknownNameError::new(
+                "failure class",
+                all.into_iter().map(Self::as_str),
+                text,
+            )
+        })
     }
 }
 
@@ -57,17 +65,22 @@ impl fmt::Display for FailureClass {
 
 /// The failure of one attempt: its class, the reason, and when.
 ///
-/// An envelope keeps its last one, past a retry and past a redrive, until another takes its place.
+/// An envelope keeps its last one, past a retry and past a redrive, until another takes
+/// its place.
 ///
 /// ```
-/// use integration_automation_patterns::{Envelope, FailureClass, Untyped};
+/// use integration_automation_patterns::{Envelope, FailureClass, RawEvent};
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// let dead = event.dispatch().reject("unknown schema version 9");
 /// let failure = dead.failure().ok_or("a failed event knows why")?;
 /// assert_eq!(failure.class, FailureClass::Permanent);
 /// assert_eq!(failure.reason, "unknown schema version 9");
-/// assert_eq!(failure.to_string(), r#"permanent failure: "unknown schema version 9""#);
+/// assert_eq!(
+///     failure.to_string(),
+///     r#"permanent failure: "unknown schema version 9""#
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +101,8 @@ impl fmt::Display for Failure {
 
 /// What a person decided about a dead letter: who, why, and when.
 ///
-/// [`redrive`](crate::Envelope::redrive) and [`discard`](crate::Envelope::discard) take one, so that neither happens
-/// without a name and a reason.
+/// [`redrive`](crate::Envelope::redrive) and [`discard`](crate::Envelope::discard) take
+/// one, so that neither happens without a name and a reason.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -114,8 +127,11 @@ impl Decision {
     ///
     /// # Errors
     ///
-    /// [`NotADecision`] where the name or the reason is blank.
-    pub fn new(by: impl Into<String>, reason: impl Into<String>) -> Result<Self, NotADecision> {
+    /// [`DecisionError`] where the name or the reason is blank.
+    pub fn new(
+        by: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Result<Self, DecisionError> {
         Self::new_at(by, reason, Utc::now())
     }
 
@@ -123,7 +139,7 @@ impl Decision {
     ///
     /// # Errors
     ///
-    /// [`NotADecision`] where the name or the reason is blank.
+    /// [`DecisionError`] where the name or the reason is blank.
     ///
     /// ```
     /// use integration_automation_patterns::Decision;
@@ -132,13 +148,17 @@ impl Decision {
     /// assert_eq!(Decision::new_at("on-call", "a test record", at)?.at(), at);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new_at(by: impl Into<String>, reason: impl Into<String>, at: DateTime<Utc>) -> Result<Self, NotADecision> {
+    pub fn new_at(
+        by: impl Into<String>,
+        reason: impl Into<String>,
+        at: DateTime<Utc>,
+    ) -> Result<Self, DecisionError> {
         let (by, reason) = (by.into(), reason.into());
         if by.trim().is_empty() {
-            return Err(NotADecision { missing: "name of the person" });
+            return Err(DecisionError { missing: "name of the person" });
         }
         if reason.trim().is_empty() {
-            return Err(NotADecision { missing: "reason" });
+            return Err(DecisionError { missing: "reason" });
         }
         Ok(Self { by, reason, at: to_micros(at) })
     }
@@ -165,23 +185,31 @@ impl Decision {
 /// use integration_automation_patterns::Decision;
 ///
 /// let error = Decision::new("", "the mapping is fixed").unwrap_err();
-/// assert_eq!(error.to_string(), "a decision needs a name and a reason, and the name of the person is blank");
+/// assert_eq!(
+///     error.to_string(),
+///     "a decision needs a name and a reason, and the name of the person is blank"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotADecision {
+pub struct DecisionError {
     missing: &'static str,
 }
 
-impl fmt::Display for NotADecision {
+impl fmt::Display for DecisionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a decision needs a name and a reason, and the {} is blank", self.missing)
+        write!(
+            f,
+            "a decision needs a name and a reason, and the {} is blank",
+            self.missing
+        )
     }
 }
 
-impl std::error::Error for NotADecision {}
+impl std::error::Error for DecisionError {}
 
-/// The moment to the microsecond: the precision that the audit line and the databases keep, so that a time is the
-/// same before and after it was stored. A leap second counts as the first of the next minute.
+/// The moment to the microsecond: the precision that the audit line and the databases
+/// keep, so that a time is the same before and after it was stored. A leap second counts
+/// as the first of the next minute.
 #[inline]
 pub(crate) fn to_micros(moment: DateTime<Utc>) -> DateTime<Utc> {
     let nanos = moment.timestamp_subsec_nanos();

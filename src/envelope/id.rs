@@ -1,4 +1,5 @@
-//! `EventId`: the idempotency key of an event, given by this crate or by the system that the event came from.
+//! `EventId`: the idempotency key of an event, given by this crate or by the system that
+//! the event came from.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,11 +9,12 @@ use static_assertions::{assert_impl_all, const_assert};
 use uuid::fmt::Hyphenated;
 use uuid::{NoContext, Timestamp, Uuid};
 
-/// The identity of an event, and its idempotency key: two deliveries with one id are one event.
+/// The identity of an event, and its idempotency key: two deliveries with one id are one
+/// event.
 ///
-/// It is a UUID, held inline, or the text that another system gave, unchanged. Which of the two is decided by the
-/// text alone: the lower-case hyphenated form of a UUID is that UUID, any other text stays text, so that equal ids
-/// are equal however they were made.
+/// It is a UUID, held inline, or the text that another system gave, unchanged. Which of
+/// the two is decided by the text alone: the lower-case hyphenated form of a UUID is that
+/// UUID, any other text stays text, so that equal ids are equal however they were made.
 ///
 /// ```
 /// use integration_automation_patterns::EventId;
@@ -40,17 +42,19 @@ assert_impl_all!(EventId: Send, Sync, Clone, Ord, std::hash::Hash);
 pub(crate) const UUID_TEXT: [u8; Hyphenated::LENGTH] = [0; Hyphenated::LENGTH];
 
 impl EventId {
-    /// The namespace of [`EventId::derived`]: the v5 UUID of `urn:integration-automation-patterns` in the URL
-    /// namespace of RFC 9562.
+    /// The namespace of [`EventId::derived`]: the v5 UUID of
+    /// `urn:integration-automation-patterns` in the URL namespace of RFC 9562.
     pub const NAMESPACE: Uuid = Uuid::from_u128(0x83ba5c00_0d91_56c2_a7b1_db674fba3561);
 
-    /// A fresh id: a v7 UUID of the present moment, so that ids sort by the time they were made.
+    /// A fresh id: a v7 UUID of the present moment, so that ids sort by the time they
+    /// were made.
     ///
     /// The twin that takes the moment is [`EventId::generate_at`].
     ///
     /// # Panics
     ///
-    /// Where the operating system has no random bytes to give, or a clock that stands before 1970: what `uuid` needs.
+    /// Where the operating system has no random bytes to give, or a clock that stands
+    /// before 1970: what `uuid` needs.
     ///
     /// ```
     /// use integration_automation_patterns::EventId;
@@ -70,8 +74,8 @@ impl EventId {
     /// Where the operating system has no random bytes to give: what `uuid` needs.
     ///
     /// ```
-    /// use integration_automation_patterns::EventId;
     /// use chrono::DateTime;
+    /// use integration_automation_patterns::EventId;
     ///
     /// let monday = "2026-01-05T00:00:00Z".parse()?;
     /// let tuesday = "2026-01-06T00:00:00Z".parse()?;
@@ -80,19 +84,21 @@ impl EventId {
     /// ```
     pub fn generate_at(moment: DateTime<Utc>) -> Self {
         let seconds = u64::try_from(moment.timestamp()).unwrap_or(0);
-        let timestamp = Timestamp::from_unix(NoContext, seconds, moment.timestamp_subsec_nanos());
+        let timestamp =
+            Timestamp::from_unix(NoContext, seconds, moment.timestamp_subsec_nanos());
         Self(Repr::Uuid(Uuid::new_v7(timestamp)))
     }
 
-    /// The id of an outside event, derived from the system that sent it and that system's own identifier: the same
-    /// on every delivery, on every machine.
+    /// The id of an outside event, derived from the system that sent it and that system's
+    /// own identifier: the same on every delivery, on every machine.
     ///
-    /// Use it where an identifier is unique only within its system, as two vendors may both send an event `1`. It is
-    /// `v5(v5(NAMESPACE, system), identifier)`, as RFC 9562 section 5.5 defines v5.
+    /// Use it where an identifier is unique only within its system, as two vendors may
+    /// both send an event `1`. It is `v5(v5(NAMESPACE, system), identifier)`, as RFC 9562
+    /// section 5.5 defines v5.
     ///
     /// # Errors
     ///
-    /// [`EmptyId`] where the system or the identifier is empty.
+    /// [`EmptyIdError`] where the system or the identifier is empty.
     ///
     /// ```
     /// use integration_automation_patterns::EventId;
@@ -102,9 +108,9 @@ impl EventId {
     /// assert_ne!(first, EventId::derived("billing", "1")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn derived(system: &str, identifier: &str) -> Result<Self, EmptyId> {
+    pub fn derived(system: &str, identifier: &str) -> Result<Self, EmptyIdError> {
         if system.is_empty() || identifier.is_empty() {
-            return Err(EmptyId(()));
+            return Err(EmptyIdError(()));
         }
         let namespace = Uuid::new_v5(&Self::NAMESPACE, system.as_bytes());
         Ok(Self(Repr::Uuid(Uuid::new_v5(&namespace, identifier.as_bytes()))))
@@ -131,7 +137,10 @@ impl EventId {
     }
 
     /// The text form, without allocation: a UUID is written into the buffer.
-    pub(crate) fn text<'a>(&'a self, buffer: &'a mut [u8; Hyphenated::LENGTH]) -> &'a str {
+    pub(crate) fn text<'a>(
+        &'a self,
+        buffer: &'a mut [u8; Hyphenated::LENGTH],
+    ) -> &'a str {
         match &self.0 {
             Repr::Uuid(uuid) => uuid.hyphenated().encode_lower(buffer),
             Repr::Text(text) => text,
@@ -146,16 +155,16 @@ impl From<Uuid> for EventId {
 }
 
 impl TryFrom<String> for EventId {
-    type Error = EmptyId;
+    type Error = EmptyIdError;
 
     /// Takes the text that another system gave, unchanged.
     ///
     /// # Errors
     ///
-    /// [`EmptyId`] where the text is empty.
-    fn try_from(text: String) -> Result<Self, EmptyId> {
+    /// [`EmptyIdError`] where the text is empty.
+    fn try_from(text: String) -> Result<Self, EmptyIdError> {
         if text.is_empty() {
-            return Err(EmptyId(()));
+            return Err(EmptyIdError(()));
         }
         Ok(Self(match canonical_uuid(&text) {
             Some(uuid) => Repr::Uuid(uuid),
@@ -165,14 +174,14 @@ impl TryFrom<String> for EventId {
 }
 
 impl FromStr for EventId {
-    type Err = EmptyId;
+    type Err = EmptyIdError;
 
     /// Takes the text that another system gave, unchanged.
     ///
     /// # Errors
     ///
-    /// [`EmptyId`] where the text is empty.
-    fn from_str(text: &str) -> Result<Self, EmptyId> {
+    /// [`EmptyIdError`] where the text is empty.
+    fn from_str(text: &str) -> Result<Self, EmptyIdError> {
         match canonical_uuid(text) {
             Some(uuid) => Ok(uuid.into()),
             None => text.to_owned().try_into(),
@@ -207,12 +216,12 @@ impl fmt::Debug for EventId {
 /// assert!(EventId::derived("", "1").is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmptyId(());
+pub struct EmptyIdError(());
 
-impl fmt::Display for EmptyId {
+impl fmt::Display for EmptyIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an event id needs text, and found none: pass the sender's own id, or use EventId::generate()")
     }
 }
 
-impl std::error::Error for EmptyId {}
+impl std::error::Error for EmptyIdError {}

@@ -1,4 +1,5 @@
-//! `Envelope`: one event on its way from system to system, in a state that the compiler knows.
+//! `Envelope`: one event on its way from system to system, in a state that the compiler
+//! knows.
 
 mod builder;
 mod erased;
@@ -17,28 +18,30 @@ use chrono::{DateTime, Utc};
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
 pub use self::builder::Builder;
-pub use self::erased::{AnyEnvelope, WrongState};
-pub use self::event::{Body, Event, Payload, Unreadable, Untyped};
+pub use self::erased::{AnyEnvelope, WrongStateError};
+pub use self::event::{Body, DecodeError, Event, Payload, RawEvent};
 pub use self::facts::Facts;
 #[cfg(feature = "cloudevents")]
 pub(crate) use self::facts::ORDERING_KEY;
 pub(crate) use self::history::to_micros;
-pub use self::history::{Decision, Failure, FailureClass, NotADecision};
+pub use self::history::{Decision, DecisionError, Failure, FailureClass};
 pub(crate) use self::id::UUID_TEXT;
-pub use self::id::{EmptyId, EventId};
-pub use self::record::{Invalid, Record};
+pub use self::id::{EmptyIdError, EventId};
+pub use self::record::{Record, RehydrateError};
 
 use self::state::{
-    Acknowledged, DeliveryStatus, Dispatched, Failed, Pending, Person, Processed, Retrying, Skipped, State, Step,
+    Acknowledged, DeliveryStatus, Dispatched, Failed, Pending, Person, Processed,
+    Retrying, Skipped, State, Step,
 };
 use crate::audit::AuditLine;
 use crate::refused::Refused;
 
 /// One event on its way, in state `S`, with payload `P`.
 ///
-/// It begins as [`Pending`] (see [`Envelope::builder`]) and goes from state to state by its verbs. Each verb takes the
-/// envelope and gives it back in its next state, and exists only where the [lifecycle](state) has that step: an
-/// illegal step does not compile. What can be asked of it in every state stands at [`Facts`].
+/// It begins as [`Pending`] (see [`Envelope::builder`]) and goes from state to state by
+/// its verbs. Each verb takes the envelope and gives it back in its next state, and
+/// exists only where the [lifecycle](state) has that step: an illegal step does not
+/// compile. What can be asked of it in every state stands at [`Facts`].
 ///
 /// | verb | takes it to | |
 /// |---|---|---|
@@ -51,26 +54,29 @@ use crate::refused::Refused;
 /// | [`redrive`](Self::redrive) | `Pending` | a person gives a dead letter a new budget |
 /// | [`discard`](Self::discard) | `Skipped` | a person gives a dead letter up |
 ///
-/// An envelope cannot be cloned, and none comes into being but by the builder or [`Record::rehydrate`].
+/// An envelope cannot be cloned, and none comes into being but by the builder or
+/// [`Record::rehydrate`].
 ///
 /// ```
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// let done = event.dispatch().acknowledge().process();
 /// assert_eq!(done.attempts(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// To hold envelopes of several states in one place, or to store one, see [`AnyEnvelope`] and [`Record`].
+/// To hold envelopes of several states in one place, or to store one, see [`AnyEnvelope`]
+/// and [`Record`].
 #[must_use = "an envelope is an event that somebody waits for: take its next step, or store it as an `AnyEnvelope`"]
-pub struct Envelope<S: State, P: Payload = Untyped> {
+pub struct Envelope<S: State, P: Payload = RawEvent> {
     facts: Facts<P>,
     state: PhantomData<S>,
 }
 
 const_assert!(size_of::<Envelope<Pending>>() <= 80);
-const_assert!(size_of::<Envelope<Dispatched>>() == size_of::<Facts<Untyped>>());
+const_assert!(size_of::<Envelope<Dispatched>>() == size_of::<Facts<RawEvent>>());
 assert_impl_all!(Envelope<Pending>: Send, Sync, fmt::Debug);
 assert_not_impl_any!(Envelope<Pending>: Clone, Default, std::str::FromStr);
 #[cfg(test)]
@@ -79,13 +85,14 @@ assert_not_impl_any!(Envelope<Pending>: serde::de::DeserializeOwned);
 impl<S: State, P: Payload> Envelope<S, P> {
     /// Counts an attempt, and takes the envelope to `Dispatched`.
     ///
-    /// Call it, and store the result, before the send: then a crash in mid-send costs an attempt, and cannot send for
-    /// ever.
+    /// Call it, and store the result, before the send: then a crash in mid-send costs an
+    /// attempt, and cannot send for ever.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let sent = event.dispatch();
     /// assert_eq!(sent.attempts(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -99,12 +106,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.step()
     }
 
-    /// The receiver confirms that it holds the event. Not required before [`process`](Self::process).
+    /// The receiver confirms that it holds the event. Not required before
+    /// [`process`](Self::process).
     ///
     /// ```
-    /// use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+    /// use integration_automation_patterns::{DeliveryStatus, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// assert_eq!(event.dispatch().acknowledge().status(), DeliveryStatus::Acknowledged);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -119,9 +128,10 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// The receiver has done what the event asks for.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// assert!(event.dispatch().process().status().is_terminal());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -138,10 +148,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// The twin that takes the time is [`fail_at`](Self::fail_at).
     ///
     /// ```
-    /// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+    /// use integration_automation_patterns::{AfterFailure, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
-    /// assert!(matches!(event.dispatch().fail("connection reset"), AfterFailure::Retrying(_)));
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+    /// assert!(matches!(
+    ///     event.dispatch().fail("connection reset"),
+    ///     AfterFailure::Retrying(_)
+    /// ));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
@@ -152,32 +166,39 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.fail_at(reason, Utc::now())
     }
 
-    /// The attempt has failed at a given time, and another might succeed: retrying while the
-    /// [policy](Facts::retry_policy) allows it, else failed.
+    /// The attempt has failed at a given time, and another might succeed: retrying while
+    /// the [policy](Facts::retry_policy) allows it, else failed.
     ///
     /// ```
-    /// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
     /// use chrono::TimeDelta;
+    /// use integration_automation_patterns::{AfterFailure, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let failed_at = event.created_at();
     /// match event.dispatch().fail_at("connection reset", failed_at) {
     ///     AfterFailure::Retrying(event) => {
     ///         assert_eq!(event.next_attempt_at(), failed_at + TimeDelta::seconds(30));
     ///     }
-    ///     AfterFailure::Failed(dead) => panic!("one of three attempts is used, not {}", dead.attempts()),
+    ///     AfterFailure::Failed(dead) => {
+    ///         panic!("one of three attempts is used, not {}", dead.attempts())
+    ///     }
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fail_at(mut self, reason: impl Into<String>, at: DateTime<Utc>) -> AfterFailure<P>
+    pub fn fail_at(
+        mut self,
+        reason: impl Into<String>,
+        at: DateTime<Utc>,
+    ) -> AfterFailure<P>
     where
         S: Step<Retrying>,
     {
         let at = self.record_failure(FailureClass::Transient, reason.into(), at);
         match self.facts.next_attempt_after(at) {
             Some(_) => AfterFailure::Retrying(self.step()),
-            // Every state with a step to `Retrying` has one to `Failed`. The bound names the first alone, so that one
-            // mistake is one error.
+            // Every state with a step to `Retrying` has one to `Failed`. The bound names
+            // the first alone, so that one mistake is one error.
             None => AfterFailure::Failed(self.become_state()),
         }
     }
@@ -187,10 +208,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// The twin that takes the time is [`reject_at`](Self::reject_at).
     ///
     /// ```
-    /// use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+    /// use integration_automation_patterns::{DeliveryStatus, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
-    /// assert_eq!(event.dispatch().reject("unknown schema version 9").status(), DeliveryStatus::Failed);
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+    /// assert_eq!(
+    ///     event.dispatch().reject("unknown schema version 9").status(),
+    ///     DeliveryStatus::Failed
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
@@ -201,18 +226,24 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.reject_at(reason, Utc::now())
     }
 
-    /// The attempt has failed at a given time, and no other can succeed, whatever the budget.
+    /// The attempt has failed at a given time, and no other can succeed, whatever the
+    /// budget.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let created_at = event.created_at();
     /// let dead = event.dispatch().reject_at("unknown schema version 9", created_at);
     /// assert_eq!(dead.failure().map(|failure| failure.at), Some(created_at));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reject_at(mut self, reason: impl Into<String>, at: DateTime<Utc>) -> Envelope<Failed, P>
+    pub fn reject_at(
+        mut self,
+        reason: impl Into<String>,
+        at: DateTime<Utc>,
+    ) -> Envelope<Failed, P>
     where
         S: Step<Failed>,
     {
@@ -220,13 +251,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.step()
     }
 
-    /// Leaves the event out on purpose: a duplicate, an event out of date. The reason is kept under the tag
-    /// `skip_reason`; an empty one leaves the tags alone.
+    /// Leaves the event out on purpose: a duplicate, an event out of date. The reason is
+    /// kept under the tag `skip_reason`; an empty one leaves the tags alone.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// assert_eq!(event.skip("duplicate").tags()["skip_reason"], "duplicate");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -241,12 +273,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.step()
     }
 
-    /// Gives a dead letter a new budget of attempts and time, under the same id, as somebody decided.
+    /// Gives a dead letter a new budget of attempts and time, under the same id, as
+    /// somebody decided.
     ///
     /// ```
-    /// use integration_automation_patterns::{Decision, Envelope, Untyped};
+    /// use integration_automation_patterns::{Decision, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let dead = event.dispatch().reject("no such account");
     /// let again = dead.redrive(Decision::new("on-call", "the account exists now")?);
     /// assert_eq!(again.attempts(), 0);
@@ -262,12 +296,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.step()
     }
 
-    /// Gives a dead letter up, as somebody decided. The reason is also kept under the tag `skip_reason`.
+    /// Gives a dead letter up, as somebody decided. The reason is also kept under the tag
+    /// `skip_reason`.
     ///
     /// ```
-    /// use integration_automation_patterns::{Decision, Envelope, Untyped};
+    /// use integration_automation_patterns::{Decision, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let dead = event.dispatch().reject("no such account");
     /// let gone = dead.discard(Decision::new("on-call", "a test record")?);
     /// assert_eq!(gone.discarded().map(Decision::reason), Some("a test record"));
@@ -283,12 +319,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.step()
     }
 
-    /// When the next attempt is due: a pending event at once, a retrying one after its wait.
+    /// When the next attempt is due: a pending event at once, a retrying one after its
+    /// wait.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// assert_eq!(event.next_attempt_at(), event.created_at());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -310,14 +348,19 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// Sets a label, and gives back the one that stood there.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let mut event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let mut event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// assert_eq!(event.set_tag("region", "eu-west-1"), None);
     /// assert_eq!(event.tags()["region"], "eu-west-1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn set_tag(&mut self, key: impl Into<String>, value: impl Into<String>) -> Option<String> {
+    pub fn set_tag(
+        &mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Option<String> {
         self.facts.extras_mut().tags.insert(key.into(), value.into())
     }
 
@@ -328,12 +371,14 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self
     }
 
-    /// A record of this moment, which leaves the envelope where it is: store it, then send.
+    /// A record of this moment, which leaves the envelope where it is: store it, then
+    /// send.
     ///
     /// ```
-    /// use integration_automation_patterns::{DeliveryStatus, Envelope, Untyped};
+    /// use integration_automation_patterns::{DeliveryStatus, Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let sent = event.dispatch();
     /// assert_eq!(sent.to_record().status, DeliveryStatus::Dispatched);
     /// assert_eq!(sent.process().attempts(), 1);
@@ -346,7 +391,8 @@ impl<S: State, P: Payload> Envelope<S, P> {
         Record::of(self, S::STATUS, self.payload().body().clone())
     }
 
-    /// A record of this moment with the payload in another form, such as bytes for a column.
+    /// A record of this moment with the payload in another form, such as bytes for a
+    /// column.
     ///
     /// # Errors
     ///
@@ -367,16 +413,19 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// assert_eq!(event.dispatch().payload().0, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn to_record_with<B, E>(&self, encoder: impl FnOnce(&P) -> Result<B, E>) -> Result<Record<B>, E> {
+    pub fn to_record_with<B, E>(
+        &self,
+        encoder: impl FnOnce(&P) -> Result<B, E>,
+    ) -> Result<Record<B>, E> {
         Ok(Record::of(self, S::STATUS, encoder(self.payload())?))
     }
 
     /// The [audit line](crate::audit) of this moment.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
+    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
     ///     .id("evt-001".parse()?)
     ///     .build_at("2026-01-05T08:00:00Z".parse()?)?;
     /// assert_eq!(
@@ -413,13 +462,13 @@ impl<S: State, P: Payload> Envelope<S, P> {
     pub fn encode<E>(
         self,
         encoder: impl FnOnce(&P) -> Result<Vec<u8>, E>,
-    ) -> Result<Envelope<S, Untyped>, Refused<Self, E>> {
+    ) -> Result<Envelope<S, RawEvent>, Refused<Self, E>> {
         let bytes = match encoder(self.payload()) {
             Ok(bytes) => bytes,
             Err(cause) => return Err(Refused::new(self, cause)),
         };
         Ok(Envelope::new(self.facts.with_payload(|payload| {
-            Untyped::new(payload.event_type().to_owned(), bytes)
+            RawEvent::new(payload.event_type().to_owned(), bytes)
                 .with_schema_version(payload.schema_version().to_owned())
         })))
     }
@@ -438,30 +487,36 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.become_state()
     }
 
-    /// Another state, whatever the lifecycle says: for the step above, and for the forms that know the state as a
-    /// value.
+    /// Another state, whatever the lifecycle says: for the step above, and for the forms
+    /// that know the state as a value.
     #[inline]
     fn become_state<To: State>(self) -> Envelope<To, P> {
         Envelope::new(self.facts)
     }
 
-    fn record_failure(&mut self, class: FailureClass, reason: String, at: DateTime<Utc>) -> DateTime<Utc> {
+    fn record_failure(
+        &mut self,
+        class: FailureClass,
+        reason: String,
+        at: DateTime<Utc>,
+    ) -> DateTime<Utc> {
         let at = to_micros(at);
         self.facts.extras_mut().failure = Some(Failure { class, reason, at });
         at
     }
 }
 
-impl<S: State> Envelope<S, Untyped> {
-    /// Reads the payload as a typed event, once its type and schema version are the ones that `P` declares.
+impl<S: State> Envelope<S, RawEvent> {
+    /// Reads the payload as a typed event, once its type and schema version are the ones
+    /// that `P` declares.
     ///
     /// # Errors
     ///
-    /// [`Unreadable`], with the envelope given back as it was: another type or schema version than wanted, or what the
-    /// decoder answers.
+    /// [`DecodeError`], with the envelope given back as it was: another type or schema
+    /// version than wanted, or what the decoder answers.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Event, Untyped};
+    /// use integration_automation_patterns::{Envelope, Event, RawEvent};
     /// use std::str::Utf8Error;
     ///
     /// struct LeadCreated(String);
@@ -473,12 +528,16 @@ impl<S: State> Envelope<S, Untyped> {
     ///     Ok(LeadCreated(std::str::from_utf8(bytes)?.to_owned()))
     /// }
     ///
-    /// let old = Envelope::builder("crm", Untyped::new("crm.lead.created", "L-7")).build()?;
+    /// let old =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", "L-7")).build()?;
     /// let refused = old.decode(decode).unwrap_err();
-    /// assert_eq!(refused.to_string(), r#"wanted schema version "2.0", and found "1.0""#);
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     r#"wanted schema version "2.0", and found "1.0""#
+    /// );
     /// refused.into_value().skip("schema version 1.0 is no longer read");
     ///
-    /// let lead = Untyped::new("crm.lead.created", "L-7").with_schema_version("2.0");
+    /// let lead = RawEvent::new("crm.lead.created", "L-7").with_schema_version("2.0");
     /// let new = Envelope::builder("crm", lead).build()?.decode(decode)?;
     /// assert_eq!(new.payload().0, "L-7");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -486,7 +545,7 @@ impl<S: State> Envelope<S, Untyped> {
     pub fn decode<P: Event, E>(
         self,
         decoder: impl FnOnce(&[u8]) -> Result<P, E>,
-    ) -> Result<Envelope<S, P>, Refused<Self, Unreadable<E>>> {
+    ) -> Result<Envelope<S, P>, Refused<Self, DecodeError<E>>> {
         match self.payload().read_as(decoder) {
             Ok(typed) => Ok(Envelope::new(self.facts.with_payload(|_| typed))),
             Err(cause) => Err(Refused::new(self, cause)),
@@ -503,7 +562,8 @@ impl<S: State, P: Payload> Deref for Envelope<S, P> {
 }
 
 impl<S: State, P: Payload> fmt::Debug for Envelope<S, P> {
-    /// State, id, type, source and attempts; never the payload, which may hold what no log should.
+    /// State, id, type, source and attempts; never the payload, which may hold what no
+    /// log should.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Envelope<{:?}>", S::STATUS)?;
         f.debug_struct("")
@@ -519,17 +579,22 @@ impl<S: State, P: Payload> fmt::Debug for Envelope<S, P> {
 ///
 /// ```
 /// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-/// use integration_automation_patterns::{AfterFailure, Envelope, Untyped};
+/// use integration_automation_patterns::{AfterFailure, Envelope, RawEvent};
 /// use std::time::Duration;
 ///
 /// let once = RetryPolicy::new(1, Backoff::Fixed(Duration::ZERO))?;
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).retry_policy(once).build()?;
-/// assert!(matches!(event.dispatch().fail("connection reset"), AfterFailure::Failed(_)));
+/// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+///     .retry_policy(once)
+///     .build()?;
+/// assert!(matches!(
+///     event.dispatch().fail("connection reset"),
+///     AfterFailure::Failed(_)
+/// ));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "a failed attempt is either retried or a dead letter: match on both, or store it as an `AnyEnvelope`"]
-pub enum AfterFailure<P: Payload = Untyped> {
+pub enum AfterFailure<P: Payload = RawEvent> {
     /// The budget allows another attempt, due at [`Envelope::next_attempt_at`].
     Retrying(Envelope<Retrying, P>),
     /// The budget is spent.

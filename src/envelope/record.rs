@@ -1,4 +1,5 @@
-//! `Record`: an envelope as plain data, and `rehydrate`, the one door back, where every invariant is checked.
+//! `Record`: an envelope as plain data, and `rehydrate`, the one door back, where every
+//! invariant is checked.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +8,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::erased::AnyEnvelope;
-use super::event::{Body, Malformed, Payload, WrongEvent};
+use super::event::{Body, BuildError, Payload, WrongEventError};
 use super::facts::{Extras, Facts};
 use super::history::{Decision, Failure, FailureClass, to_micros};
 use super::id::EventId;
@@ -18,16 +19,19 @@ use crate::retry::RetryPolicy;
 
 /// An envelope as plain data: what is stored, listed and moved between processes.
 ///
-/// Every field is public and nothing is checked, as in a row of a database. The way out of an envelope is `From`, or
-/// [`Envelope::to_record`], which leaves it where it is; the way back in is [`rehydrate`](Self::rehydrate), which
-/// checks everything.
+/// Every field is public and nothing is checked, as in a row of a database. The way out
+/// of an envelope is `From`, or [`Envelope::to_record`], which leaves it where it is; the
+/// way back in is [`rehydrate`](Self::rehydrate), which checks everything.
 ///
 /// `B` is the typed payload itself, or bytes.
 ///
 /// ```
-/// use integration_automation_patterns::{DeliveryStatus, Envelope, Record, Untyped};
+/// use integration_automation_patterns::{
+///     DeliveryStatus, Envelope, RawEvent, Record,
+/// };
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// let record = Record::from(event.dispatch());
 /// assert_eq!(record.status, DeliveryStatus::Dispatched);
 /// assert_eq!(record.attempts, 1);
@@ -69,28 +73,36 @@ pub struct Record<B = Vec<u8>> {
 }
 
 impl<B: Body> Record<B> {
-    /// The envelope that this record describes: the only way from stored data to an envelope.
+    /// The envelope that this record describes: the only way from stored data to an
+    /// envelope.
     ///
-    /// What is checked is listed at [`Invalid`]. A budget may have been lowered since the record was stored: more
-    /// attempts than it allows are refused only where another attempt would follow.
+    /// What is checked is listed at [`RehydrateError`]. A budget may have been lowered
+    /// since the record was stored: more attempts than it allows are refused only where
+    /// another attempt would follow.
     ///
     /// # Errors
     ///
-    /// [`Invalid`], with the record given back as it was.
+    /// [`RehydrateError`], with the record given back as it was.
     ///
     /// ```
-    /// use integration_automation_patterns::{Envelope, Record, Untyped};
+    /// use integration_automation_patterns::{Envelope, RawEvent, Record};
     ///
-    /// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
     /// let mut record = Record::from(event);
     /// record.attempts = 2;
     ///
     /// let refused = record.rehydrate().unwrap_err();
-    /// assert_eq!(refused.to_string(), "a pending event has made no attempt, and this record counts 2");
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     "a pending event has made no attempt, and this record counts 2"
+    /// );
     /// assert_eq!(refused.into_value().attempts, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn rehydrate(self) -> Result<AnyEnvelope<B::Payload>, Refused<Self, Invalid>> {
+    pub fn rehydrate(
+        self,
+    ) -> Result<AnyEnvelope<B::Payload>, Refused<Self, RehydrateError>> {
         match self.check() {
             Ok(()) => {
                 let status = self.status;
@@ -100,34 +112,45 @@ impl<B: Body> Record<B> {
         }
     }
 
-    fn check(&self) -> Result<(), Invalid> {
-        B::Payload::expect(&self.event_type, &self.schema_version).map_err(Invalid::WrongEvent)?;
-        builder::check::<B::Payload>(&self.event_type, &self.source_system, self.created_at)
-            .map_err(Invalid::Malformed)?;
+    fn check(&self) -> Result<(), RehydrateError> {
+        B::Payload::expect(&self.event_type, &self.schema_version)
+            .map_err(RehydrateError::WrongEventError)?;
+        builder::check::<B::Payload>(
+            &self.event_type,
+            &self.source_system,
+            self.created_at,
+        )
+        .map_err(RehydrateError::BuildError)?;
         self.check_history()
     }
 
     /// Whether a walk through the lifecycle can have led here.
-    fn check_history(&self) -> Result<(), Invalid> {
-        use DeliveryStatus::{Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped};
+    fn check_history(&self) -> Result<(), RehydrateError> {
+        use DeliveryStatus::{
+            Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped,
+        };
 
         let Self { status, attempts, .. } = *self;
         let (redriven, discarded) = (self.redriven.is_some(), self.discarded.is_some());
         match (status, attempts) {
             (Skipped, _) | (Pending, 0) => {}
-            (Pending, attempts) => return Err(Invalid::AttemptsWhilePending { attempts }),
-            (status, 0) => return Err(Invalid::NeverAttempted { status }),
+            (Pending, attempts) => {
+                return Err(RehydrateError::AttemptsWhilePending { attempts });
+            }
+            (status, 0) => return Err(RehydrateError::NeverAttempted { status }),
             _ => {}
         }
         let Some(failure) = &self.failure else {
             return match (status, attempts) {
-                (Retrying | Failed, _) | (_, 2..) => Err(Invalid::FailureMissing { status, attempts }),
-                _ if redriven || discarded => Err(Invalid::DecisionWithoutFailure),
+                (Retrying | Failed, _) | (_, 2..) => {
+                    Err(RehydrateError::FailureMissing { status, attempts })
+                }
+                _ if redriven || discarded => Err(RehydrateError::DecisionWithoutFailure),
                 _ => Ok(()),
             };
         };
         if discarded && (status != Skipped || attempts == 0) {
-            return Err(Invalid::DiscardedInVain { status, attempts });
+            return Err(RehydrateError::DiscardedInVain { status, attempts });
         }
         let of_an_earlier_budget = match status {
             Pending => true,
@@ -136,35 +159,54 @@ impl<B: Body> Record<B> {
             Retrying | Failed => false,
         };
         if of_an_earlier_budget && !redriven {
-            return Err(Invalid::FailureTooEarly { status, attempts });
+            return Err(RehydrateError::FailureTooEarly { status, attempts });
         }
         let budget_left = self.next_attempt_after(failure).is_some();
         match (status, failure.class) {
-            (Retrying, FailureClass::Permanent) => Err(Invalid::RetryingForGood),
-            (Retrying, FailureClass::Transient) if !budget_left => Err(Invalid::NoBudgetLeft { attempts }),
-            (Failed, FailureClass::Transient) if budget_left => Err(Invalid::BudgetLeft { attempts }),
-            (Skipped, FailureClass::Transient) if discarded && budget_left => Err(Invalid::BudgetLeft { attempts }),
-            (Skipped, FailureClass::Permanent) if !(discarded || redriven && attempts <= 1) => {
-                Err(Invalid::SkippedWithoutDecision)
+            (Retrying, FailureClass::Permanent) => Err(RehydrateError::RetryingForGood),
+            (Retrying, FailureClass::Transient) if !budget_left => {
+                Err(RehydrateError::NoBudgetLeft { attempts })
             }
-            (Dispatched | Acknowledged | Processed, FailureClass::Permanent) if !of_an_earlier_budget => {
-                Err(Invalid::SentAgainForGood { status })
+            (Failed, FailureClass::Transient) if budget_left => {
+                Err(RehydrateError::BudgetLeft { attempts })
+            }
+            (Skipped, FailureClass::Transient) if discarded && budget_left => {
+                Err(RehydrateError::BudgetLeft { attempts })
+            }
+            (Skipped, FailureClass::Permanent)
+                if !(discarded || redriven && attempts <= 1) =>
+            {
+                Err(RehydrateError::SkippedWithoutDecision)
+            }
+            (Dispatched | Acknowledged | Processed, FailureClass::Permanent)
+                if !of_an_earlier_budget =>
+            {
+                Err(RehydrateError::SentAgainForGood { status })
             }
             _ => Ok(()),
         }
     }
 
     fn next_attempt_after(&self, failure: &Failure) -> Option<DateTime<Utc>> {
-        let started_at = self.redriven.as_ref().map_or(to_micros(self.created_at), Decision::at);
-        self.retry_policy.next_attempt_at(&self.id, self.attempts, started_at, to_micros(failure.at))
+        let started_at =
+            self.redriven.as_ref().map_or(to_micros(self.created_at), Decision::at);
+        self.retry_policy.next_attempt_at(
+            &self.id,
+            self.attempts,
+            started_at,
+            to_micros(failure.at),
+        )
     }
 
     fn into_facts(self) -> Facts<B::Payload> {
         let extras = Extras {
             correlation_id: self.correlation_id.filter(|text| !text.is_empty()),
             tags: self.tags,
-            retry_policy: Some(self.retry_policy).filter(|policy| *policy != B::Payload::default_retry_policy()),
-            failure: self.failure.map(|failure| Failure { at: to_micros(failure.at), ..failure }),
+            retry_policy: Some(self.retry_policy)
+                .filter(|policy| *policy != B::Payload::default_retry_policy()),
+            failure: self
+                .failure
+                .map(|failure| Failure { at: to_micros(failure.at), ..failure }),
             redriven: self.redriven,
             discarded: self.discarded,
         };
@@ -174,7 +216,11 @@ impl<B: Body> Record<B> {
             extras: (extras != Extras::default()).then(|| Box::new(extras)),
             created_at: to_micros(self.created_at),
             attempts: self.attempts,
-            payload: B::Payload::from_stored(self.event_type, self.schema_version, self.payload),
+            payload: B::Payload::from_stored(
+                self.event_type,
+                self.schema_version,
+                self.payload,
+            ),
         }
     }
 }
@@ -203,7 +249,11 @@ impl<B> Record<B> {
     }
 
     /// A record of an envelope that goes on, with a payload of its own.
-    pub(super) fn of<P: Payload>(facts: &Facts<P>, status: DeliveryStatus, payload: B) -> Self {
+    pub(super) fn of<P: Payload>(
+        facts: &Facts<P>,
+        status: DeliveryStatus,
+        payload: B,
+    ) -> Self {
         Self {
             id: facts.id().clone(),
             event_type: facts.event_type().to_owned().into(),
@@ -259,21 +309,27 @@ impl<B> fmt::Debug for Record<B> {
 /// A record that no walk through the lifecycle can have led to.
 ///
 /// ```
-/// use integration_automation_patterns::{DeliveryStatus, Envelope, Invalid, Record, Untyped};
+/// use integration_automation_patterns::{
+///     DeliveryStatus, Envelope, RawEvent, Record, RehydrateError,
+/// };
 ///
-/// let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 /// let record = Record { status: DeliveryStatus::Processed, ..Record::from(event) };
 /// let refused = record.rehydrate().unwrap_err();
-/// assert_eq!(*refused.cause(), Invalid::NeverAttempted { status: DeliveryStatus::Processed });
+/// assert_eq!(
+///     *refused.cause(),
+///     RehydrateError::NeverAttempted { status: DeliveryStatus::Processed }
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum RehydrateError {
     /// What no envelope may be, whatever its state.
-    Malformed(Malformed),
+    BuildError(BuildError),
     /// The record is of another event than the payload type.
-    WrongEvent(WrongEvent),
+    WrongEventError(WrongEventError),
     /// A pending event with attempts.
     AttemptsWhilePending {
         /// The count in the record.
@@ -328,11 +384,11 @@ pub enum Invalid {
     },
 }
 
-impl fmt::Display for Invalid {
+impl fmt::Display for RehydrateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(cause) => cause.fmt(f),
-            Self::WrongEvent(cause) => cause.fmt(f),
+            Self::BuildError(cause) => cause.fmt(f),
+            Self::WrongEventError(cause) => cause.fmt(f),
             Self::AttemptsWhilePending { attempts } => {
                 write!(f, "a pending event has made no attempt, and this record counts {attempts}")
             }
@@ -379,4 +435,4 @@ impl fmt::Display for Invalid {
     }
 }
 
-impl std::error::Error for Invalid {}
+impl std::error::Error for RehydrateError {}

@@ -1,7 +1,9 @@
-//! The lifecycle table, and all that is read from it: the states as types, the legal steps, the status at run time.
+//! The lifecycle table, and all that is read from it: the states as types, the legal
+//! steps, the status at run time.
 //!
-//! A state is a zero-sized type that stands in [`Envelope<S>`](crate::Envelope) for the stage an event has reached.
-//! A step is legal where [`Step`] is implemented; the table below is the only place that says where.
+//! A state is a zero-sized type that stands in [`Envelope<S>`](crate::Envelope) for the
+//! stage an event has reached. A step is legal where [`Step`] is implemented; the table
+//! below is the only place that says where.
 //!
 //! | from | the program may go to | a person may decide on |
 //! |---|---|---|
@@ -13,7 +15,8 @@
 //! | [`Failed`] | | `Pending`, `Skipped` |
 //! | [`Skipped`] | | |
 //!
-//! A program that takes a step which the table does not have is refused by the compiler, with the legal ones:
+//! A program that takes a step which the table does not have is refused by the compiler,
+//! with the legal ones:
 //!
 //! ```text
 //! error[E0277]: an envelope cannot go from `processed` to `dispatched`
@@ -25,14 +28,15 @@
 //! Code that works in several states names the step it needs:
 //!
 //! ```
-//! use integration_automation_patterns::{Envelope, Untyped};
 //! use integration_automation_patterns::state::{Dispatched, State, Step};
+//! use integration_automation_patterns::{Envelope, RawEvent};
 //!
 //! fn send<S: State + Step<Dispatched>>(event: Envelope<S>) -> Envelope<Dispatched> {
 //!     event.dispatch()
 //! }
 //!
-//! let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build()?;
+//! let event =
+//!     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
 //! assert_eq!(send(event).attempts(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -42,8 +46,9 @@ use std::str::FromStr;
 
 use static_assertions::{assert_eq_size, assert_impl_all};
 
-/// The lifecycle as data, handed to the macro that is named: one table, read by [`DeliveryStatus`] and the
-/// marker types here and by `AnyEnvelope` in its own file. A new state or step is a change of these lines alone.
+/// The lifecycle as data, handed to the macro that is named: one table, read by
+/// [`DeliveryStatus`] and the marker types here and by `AnyEnvelope` in its own file. A
+/// new state or step is a change of these lines alone.
 macro_rules! lifecycle {
     ($read_by:ident) => {
         $read_by! {
@@ -51,15 +56,18 @@ macro_rules! lifecycle {
             Pending pending program [Dispatched Skipped] person [];
             /// On its way: the attempt is counted, the answer is not known.
             Dispatched dispatched program [Acknowledged Processed Retrying Failed Skipped] person [];
-            /// The receiver has confirmed that it holds the event, not yet that it has acted on it.
+            /// The receiver has confirmed that it holds the event, not yet that it has
+            /// acted on it.
             Acknowledged acknowledged program [Processed Retrying Failed Skipped] person [];
             /// The receiver has done what the event asks for.
             Processed processed program [] person [];
             /// The last attempt failed, and the budget allows another.
             Retrying retrying program [Dispatched Skipped] person [];
-            /// A dead letter: the budget is spent or the failure is permanent, and a person must decide.
+            /// A dead letter: the budget is spent or the failure is permanent, and a
+            /// person must decide.
             Failed failed program [] person [Pending Skipped];
-            /// Left out on purpose: a duplicate, an event out of date, or a dead letter that a person gave up.
+            /// Left out on purpose: a duplicate, an event out of date, or a dead letter
+            /// that a person gave up.
             Skipped skipped program [] person [];
         }
     };
@@ -101,11 +109,12 @@ macro_rules! states {
             assert_impl_all!($state: Send, Sync);
         )*
 
-        /// The names by which a compile error shows the states. rustc prints a type by the one public name that no
-        /// other item has, or else with its whole path; `Pending` and the rest are also variants of two enums, and
-        /// of `std`. These names are free, and they are the text of the status; a user with a module of such a name
-        /// gets the whole path for that one. (Hidden from rustdoc alone: rustc passes over a name that is always
-        /// hidden.)
+        /// The names by which a compile error shows the states. rustc prints a type by
+        /// the one public name that no other item has, or else with its whole path;
+        /// `Pending` and the rest are also variants of two enums, and of `std`. These
+        /// names are free, and they are the text of the status; a user with a module of
+        /// such a name gets the whole path for that one. (Hidden from rustdoc alone:
+        /// rustc passes over a name that is always hidden.)
         #[cfg_attr(doc, doc(hidden))]
         pub mod shown {
             $(pub use super::$state as $text;)*
@@ -113,7 +122,8 @@ macro_rules! states {
 
         /// The state of an event as a value: what is stored, listed and logged.
         ///
-        /// The text form of each is the lower-case name, and they sort in the order of the lifecycle table.
+        /// The text form of each is the lower-case name, and they sort in the order of
+        /// the lifecycle table.
         ///
         /// ```
         /// use integration_automation_patterns::DeliveryStatus;
@@ -196,16 +206,22 @@ impl fmt::Display for DeliveryStatus {
 }
 
 impl FromStr for DeliveryStatus {
-    type Err = UnknownName;
+    type Err = UnknownNameError;
 
     /// Reads the text form, exactly.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`], with the text, where it names no status.
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
+    /// [`UnknownNameError`], with the text, where it names no status.
+    fn from_str(text: &str) -> Result<Self, UnknownNameError> {
         let found = Self::ALL.iter().copied().find(|status| status.as_str() == text);
-        found.ok_or_else(|| UnknownName::new("delivery status", Self::ALL.iter().map(|status| status.as_str()), text))
+        found.ok_or_else(|| {
+            UnknownNameError::new(
+                "delivery status",
+                Self::ALL.iter().map(|status| status.as_str()),
+                text,
+            )
+        })
     }
 }
 
@@ -222,25 +238,37 @@ impl FromStr for DeliveryStatus {
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownName {
+pub struct UnknownNameError {
     kind: &'static str,
     known: String,
     found: String,
 }
 
-impl UnknownName {
-    pub(crate) fn new(kind: &'static str, known: impl Iterator<Item = &'static str>, found: &str) -> Self {
-        Self { kind, known: known.collect::<Vec<_>>().join(", "), found: found.to_owned() }
+impl UnknownNameError {
+    pub(crate) fn new(
+        kind: &'static str,
+        known: impl Iterator<Item = &'static str>,
+        found: &str,
+    ) -> Self {
+        Self {
+            kind,
+            known: known.collect::<Vec<_>>().join(", "),
+            found: found.to_owned(),
+        }
     }
 }
 
-impl fmt::Display for UnknownName {
+impl fmt::Display for UnknownNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no {} is called {:?}: wanted one of {}", self.kind, self.found, self.known)
+        write!(
+            f,
+            "no {} is called {:?}: wanted one of {}",
+            self.kind, self.found, self.known
+        )
     }
 }
 
-impl std::error::Error for UnknownName {}
+impl std::error::Error for UnknownNameError {}
 
 /// A state of the lifecycle, as a type.
 ///
@@ -258,26 +286,32 @@ pub trait State: sealed::State {
 
 /// The step from this state to `To` is legal.
 ///
-/// `By` says who may take it: a [`Program`], unless a [`Person`] must decide. `Menu` is there for the compile error
-/// alone, which prints it; leave it out.
+/// `By` says who may take it: a [`Program`], unless a [`Person`] must decide. `Menu` is
+/// there for the compile error alone, which prints it; leave it out.
 ///
 /// ```
 /// use integration_automation_patterns::state::{Failed, Pending, Person, Step};
 ///
-/// fn a_person_may<S: Step<Pending, Person>>() -> bool { true }
+/// fn a_person_may<S: Step<Pending, Person>>() -> bool {
+///     true
+/// }
 /// assert!(a_person_may::<Failed>());
 /// ```
 #[diagnostic::on_unimplemented(
     message = "an envelope cannot go from `{Self}` to `{To}`",
     label = "legal next states of `{Self}`: {Menu}"
 )]
-pub trait Step<To, By = Program, Menu = <Self as State>::Next>: State + sealed::Edge<To, By> {}
+pub trait Step<To, By = Program, Menu = <Self as State>::Next>:
+    State + sealed::Edge<To, By>
+{
+}
 
 /// Who takes most steps: the program, on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Program;
 
-/// Who takes the steps out of [`Failed`]: a person, with name and reason (a [`Decision`](crate::Decision)).
+/// Who takes the steps out of [`Failed`]: a person, with name and reason (a
+/// [`Decision`](crate::Decision)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Person;
 
@@ -285,7 +319,8 @@ pub struct Person;
 #[derive(Debug)]
 pub enum NoneItIsTerminal {}
 
-/// What a compile error prints for a state that only a person may end: with `redrive` or `discard`.
+/// What a compile error prints for a state that only a person may end: with `redrive` or
+/// `discard`.
 #[derive(Debug)]
 pub struct OnlyAPersonDecides<Menu>(std::marker::PhantomData<Menu>);
 

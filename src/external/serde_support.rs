@@ -1,7 +1,8 @@
-//! `Serialize` and `Deserialize` for the erased forms, under the names that the guide's chapter `as_data` lists.
+//! `Serialize` and `Deserialize` for the erased forms, under the names that the guide's
+//! chapter `as_data` lists.
 //!
-//! Never for a typed envelope: it would be a second door, past the checks. What has rules of its own is read through its
-//! own constructor.
+//! Never for a typed envelope: it would be a second door, past the checks. What has rules
+//! of its own is read through its own constructor.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,11 +20,12 @@ use crate::audit::{Action, AuditRecord};
 use crate::retry::Backoff;
 use crate::state::Pending;
 use crate::sync::{
-    Answer, Audited, Authority, Base, Choice, Contract, Others, Question, Review, Rule, Shown, Side, Slot, Stamp,
-    SyncConflict, Verdict, Write,
+    Answer, Audited, Authority, Base, Choice, Contract, NonOwnerEdits, Question, Review,
+    Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write,
 };
 use crate::{
-    AnyEnvelope, Decision, DeliveryStatus, Envelope, Event, EventId, Failure, FailureClass, Record, RetryPolicy,
+    AnyEnvelope, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
+    FailureClass, Record, RetryPolicy,
 };
 
 assert_not_impl_any!(Envelope<Pending>: Serialize, DeserializeOwned);
@@ -50,7 +52,8 @@ macro_rules! as_text {
 
 as_text!(EventId, DeliveryStatus, FailureClass, Action);
 
-/// What is written and read in the form that stands beside it, which `serde` itself checks against the type.
+/// What is written and read in the form that stands beside it, which `serde` itself
+/// checks against the type.
 macro_rules! as_form {
     ($([$($param:ident)?] $type:ty, $form:ty;)+) => {
         $(
@@ -74,7 +77,7 @@ as_form! {
     [] Backoff, BackoffForm;
     [] Authority, AuthorityForm;
     [] Rule, RuleForm;
-    [] Others, OthersForm;
+    [] NonOwnerEdits, OthersForm;
     [] Verdict, VerdictForm;
     [] Question, QuestionForm;
     [] Stamp, StampForm;
@@ -115,13 +118,13 @@ enum AuthorityForm {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Rule", rename_all = "snake_case")]
 enum RuleForm {
-    Owner(usize, Others),
+    Owner(usize, NonOwnerEdits),
     Shared,
     Manual,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Others", rename_all = "snake_case")]
+#[serde(remote = "NonOwnerEdits", rename_all = "snake_case")]
 enum OthersForm {
     Reject,
     Queue,
@@ -159,7 +162,7 @@ enum StampForm {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Slot", rename_all = "snake_case")]
 enum SlotForm<T> {
-    NotKept,
+    Unsupported,
     Unread,
     Empty,
     Value(T),
@@ -185,8 +188,12 @@ struct AnswerForm<T> {
     #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
     choice: Choice<T>,
     decision: Decision,
-    /// What the person was shown: without it, an answer to an old question would pass for one to the present one.
-    #[serde(default = "Option::default", bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    /// What the person was shown: without it, an answer to an old question would pass for
+    /// one to the present one.
+    #[serde(
+        default = "Option::default",
+        bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
+    )]
     seen: Option<Vec<(usize, Option<T>)>>,
 }
 
@@ -244,7 +251,8 @@ struct SyncConflictForm<V> {
     sides: Vec<Side<V>>,
 }
 
-/// The row of a plan that says what is written where; it holds references, and so is only written.
+/// The row of a plan that says what is written where; it holds references, and so is only
+/// written.
 impl<T: Serialize> Serialize for Write<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -256,7 +264,8 @@ impl<T: Serialize> Serialize for Write<'_, T> {
         }
 
         let Self { to, value, expects, .. } = *self;
-        Form { to, value, expects, overrides_edit: self.lost().is_some() }.serialize(serializer)
+        Form { to, value, expects, overrides_edit: self.lost().is_some() }
+            .serialize(serializer)
     }
 }
 
@@ -270,7 +279,8 @@ struct DecisionForm<'a> {
 
 impl Serialize for Decision {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        DecisionForm { by: self.by().into(), reason: self.reason().into(), at: self.at() }.serialize(serializer)
+        DecisionForm { by: self.by().into(), reason: self.reason().into(), at: self.at() }
+            .serialize(serializer)
     }
 }
 
@@ -314,7 +324,8 @@ impl<'de> Deserialize<'de> for RetryPolicy {
     }
 }
 
-/// The version of a form, which stands first in it; any other than ours is refused before the rest is read.
+/// The version of a form, which stands first in it; any other than ours is refused before
+/// the rest is read.
 struct Format;
 
 const FORMAT: u32 = 1;
@@ -354,7 +365,7 @@ struct FieldForm<'a> {
     name: Cow<'a, str>,
     authority: Cow<'a, Authority>,
     /// What the systems may do that do not own it; nothing where no system does.
-    others: Option<Others>,
+    others: Option<NonOwnerEdits>,
 }
 
 impl Serialize for Contract {
@@ -368,7 +379,7 @@ impl Serialize for Contract {
                 .map(|(name, authority)| FieldForm {
                     name: name.into(),
                     authority: Cow::Borrowed(authority),
-                    others: self.others_for(name),
+                    others: self.non_owner_edits_for(name),
                 })
                 .collect(),
             excluded: self.excluded_fields().map(Cow::Borrowed).collect(),
@@ -381,12 +392,17 @@ impl<'de> Deserialize<'de> for Contract {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let ContractForm { format: Format, record_type, systems, fields, excluded } =
             ContractForm::deserialize(deserializer)?;
-        let builder = systems.into_iter().fold(Self::builder(record_type), |builder, name| builder.system(name));
+        let builder = systems
+            .into_iter()
+            .fold(Self::builder(record_type), |builder, name| builder.system(name));
         let builder = fields.into_iter().fold(builder, |builder, field| {
             let builder = builder.field(field.name.clone(), field.authority.into_owned());
-            field.others.into_iter().fold(builder, |builder, others| builder.others_for(field.name.clone(), others))
+            field.others.into_iter().fold(builder, |builder, others| {
+                builder.non_owner_edits_for(field.name.clone(), others)
+            })
         });
-        let builder = excluded.into_iter().fold(builder, |builder, name| builder.excluded(name));
+        let builder =
+            excluded.into_iter().fold(builder, |builder, name| builder.excluded(name));
         builder.build().map_err(D::Error::custom)
     }
 }
@@ -515,7 +531,8 @@ impl<'a, P> RecordForm<'a, P> {
     }
 }
 
-/// A record of bytes: its payload is a text in base64 where people read the format, and bytes elsewhere.
+/// A record of bytes: its payload is a text in base64 where people read the format, and
+/// bytes elsewhere.
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RecordForm::of(self, Bytes(Cow::Borrowed(&self.payload))).serialize(serializer)
@@ -524,7 +541,8 @@ impl Serialize for Record {
 
 impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(RecordForm::<Bytes<'_>>::deserialize(deserializer)?.into_record(|Bytes(bytes)| bytes.into_owned()))
+        Ok(RecordForm::<Bytes<'_>>::deserialize(deserializer)?
+            .into_record(|Bytes(bytes)| bytes.into_owned()))
     }
 }
 
@@ -565,7 +583,9 @@ impl<'de> Deserialize<'de> for Bytes<'_> {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Vec<u8>, E> {
-                STANDARD.decode(text).map_err(|error| E::custom(format_args!("the payload is no base64: {error}")))
+                STANDARD.decode(text).map_err(|error| {
+                    E::custom(format_args!("the payload is no base64: {error}"))
+                })
             }
 
             fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
@@ -576,7 +596,10 @@ impl<'de> Deserialize<'de> for Bytes<'_> {
                 Ok(bytes)
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<Vec<u8>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut bytes: A,
+            ) -> Result<Vec<u8>, A::Error> {
                 let mut read = Vec::new();
                 while let Some(byte) = bytes.next_element()? {
                     read.push(byte);

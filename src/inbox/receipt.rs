@@ -1,4 +1,5 @@
-//! The steps of a delivery as types: a receipt, the first delivery with its transaction, and the proofs of what is stored.
+//! The steps of a delivery as types: a receipt, the first delivery with its transaction,
+//! and the proofs of what is stored.
 
 use std::fmt;
 use std::future::Future;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use crate::Envelope;
 use crate::audit::AuditTrail;
-use crate::broker::{Answer, SendError};
+use crate::broker::{Ack, BrokerError};
 use crate::hop::Hop;
 use crate::state::Acknowledged;
 
@@ -14,14 +15,15 @@ use crate::state::Acknowledged;
 #[must_use = "nothing has happened yet: have the effect and commit, or confirm the duplicate"]
 pub enum Receipt<Tx, A> {
     /// It had no effect so far: this is the one.
-    New(First<Tx, A>),
+    New(Fresh<Tx, A>),
     /// Its effect is stored already, or it is among the dead letters of this inbox.
     Duplicate(Committed<A>),
-    /// It is of a kind or version that the [`Rules`](super::Rules) do not name, or its attempts are spent: it is a dead letter
-    /// now.
+    /// It is of a kind or version that the [`InboxConfig`](super::InboxConfig) do not
+    /// name, or its attempts are spent: it is a dead letter now.
     Rejected(Committed<A>),
-    /// It is [left](super::Rules::leave_unknown) to a consumer that knows its kind and version.
-    Left(Again<A>),
+    /// It is [left](super::InboxConfig::leave_unknown) to a consumer that knows its kind
+    /// and version.
+    Left(RetryLater<A>),
 }
 
 impl<Tx, A> fmt::Debug for Receipt<Tx, A> {
@@ -35,14 +37,18 @@ impl<Tx, A> fmt::Debug for Receipt<Tx, A> {
     }
 }
 
-/// The proof that a delivery is the first of its event, with the transaction in which the effect belongs.
+/// The proof that a delivery is the first of its event, with the transaction in which the
+/// effect belongs.
 ///
 /// Dropped, it rolls back, and the event comes again.
 #[must_use = "the effect is not committed: call `commit`, or `fail`, or `reject`"]
-pub struct First<Tx, A> {
+pub struct Fresh<Tx, A> {
     pub(crate) transaction: Tx,
     /// Whether it is known to be no savepoint in another one.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "a savepoint of SQLite is a type of its own"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "a savepoint of SQLite is a type of its own")
+    )]
     pub(crate) outermost: bool,
     pub(crate) event: Envelope<Acknowledged>,
     pub(crate) answer: A,
@@ -50,7 +56,7 @@ pub struct First<Tx, A> {
     pub(crate) trail: AuditTrail,
 }
 
-impl<Tx, A> First<Tx, A> {
+impl<Tx, A> Fresh<Tx, A> {
     /// The event: this process holds it, and nothing was done yet.
     pub const fn event(&self) -> &Envelope<Acknowledged> {
         &self.event
@@ -61,8 +67,8 @@ impl<Tx, A> First<Tx, A> {
         &self.transaction
     }
 
-    /// Works in the span of this event's processing (feature `tracing`), so that what it logs, and what it enqueues, is
-    /// part of the trace. `process` does so by itself.
+    /// Works in the span of this event's processing (feature `tracing`), so that what it
+    /// logs, and what it enqueues, is part of the trace. `process` does so by itself.
     pub fn in_span<T>(&self, effect: impl FnOnce() -> T) -> T {
         self.hop.in_scope(effect)
     }
@@ -73,14 +79,15 @@ impl<Tx, A> First<Tx, A> {
     }
 }
 
-impl<Tx, A> fmt::Debug for First<Tx, A> {
+impl<Tx, A> fmt::Debug for Fresh<Tx, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("First").field("event", &self.event).finish_non_exhaustive()
+        f.debug_struct("Fresh").field("event", &self.event).finish_non_exhaustive()
     }
 }
 
-/// The proof that what became of a delivery is committed: only with it can the broker be told.
-#[must_use = "the broker was not told, and delivers the event again: call `confirm`"]
+/// The proof that what became of a delivery is committed: only with it can the broker be
+/// told.
+#[must_use = "the broker was not told, and delivers the event again: call `ack`"]
 pub struct Committed<A> {
     answer: A,
 }
@@ -91,14 +98,15 @@ impl<A> Committed<A> {
     }
 }
 
-impl<A: Answer> Committed<A> {
+impl<A: Ack> Committed<A> {
     /// Tells the broker that the event is dealt with.
     ///
     /// # Errors
     ///
-    /// What the broker answers. Nothing is lost by it: the event comes again, as a duplicate.
-    pub async fn confirm(self) -> Result<(), SendError> {
-        self.answer.confirm().await
+    /// What the broker answers. Nothing is lost by it: the event comes again, as a
+    /// duplicate.
+    pub async fn ack(self) -> Result<(), BrokerError> {
+        self.answer.ack().await
     }
 }
 
@@ -116,10 +124,10 @@ pub enum Handled<A> {
     /// It was a duplicate.
     Duplicate(Committed<A>),
     /// It is a dead letter of this inbox now.
-    Dead(Committed<A>),
-    /// The event shall come again after a while: its effect failed for the moment, which is stored, or it is
-    /// [left](super::Rules::leave_unknown) to another consumer.
-    Again(Again<A>),
+    DeadLettered(Committed<A>),
+    /// The event shall come again after a while: its effect failed for the moment, which
+    /// is stored, or it is [left](super::InboxConfig::leave_unknown) to another consumer.
+    RetryLater(RetryLater<A>),
 }
 
 impl<A> fmt::Debug for Handled<A> {
@@ -127,47 +135,49 @@ impl<A> fmt::Debug for Handled<A> {
         match self {
             Self::Processed(_) => f.write_str("Processed"),
             Self::Duplicate(_) => f.write_str("Duplicate"),
-            Self::Dead(_) => f.write_str("Dead"),
-            Self::Again(again) => again.fmt(f),
+            Self::DeadLettered(_) => f.write_str("DeadLettered"),
+            Self::RetryLater(again) => again.fmt(f),
         }
     }
 }
 
-impl<A: Answer> Handled<A> {
+impl<A: Ack> Handled<A> {
     /// Tells the broker.
     ///
     /// # Errors
     ///
     /// What the broker answers. Nothing is lost by it: the event comes again.
-    pub async fn tell(self) -> Result<(), SendError> {
+    pub async fn settle(self) -> Result<(), BrokerError> {
         match self {
-            Self::Processed(committed) | Self::Duplicate(committed) | Self::Dead(committed) => {
-                committed.confirm().await
-            }
-            Self::Again(again) => again.retry().await,
+            Self::Processed(committed)
+            | Self::Duplicate(committed)
+            | Self::DeadLettered(committed) => committed.ack().await,
+            Self::RetryLater(again) => again.nack().await,
         }
     }
 }
 
-/// The proof that an event may come again: its failed effect is on record, or there is nothing to record.
+/// The proof that an event may come again: its failed effect is on record, or there is
+/// nothing to record.
 #[must_use = "the broker was not told: call `retry`"]
-pub struct Again<A> {
+pub struct RetryLater<A> {
     answer: A,
     after: Duration,
 }
 
-impl<A: Answer> Again<A> {
-    /// Asks the broker to deliver the event again, after the wait that the inbox's rules give.
+impl<A: Ack> RetryLater<A> {
+    /// Asks the broker to deliver the event again, after the wait that the inbox's rules
+    /// give.
     ///
     /// # Errors
     ///
     /// What the broker answers. It delivers the event again anyhow, in its own time.
-    pub async fn retry(self) -> Result<(), SendError> {
-        self.answer.retry(self.after).await
+    pub async fn nack(self) -> Result<(), BrokerError> {
+        self.answer.nack(self.after).await
     }
 }
 
-impl<A> Again<A> {
+impl<A> RetryLater<A> {
     pub(crate) const fn new(answer: A, after: Duration) -> Self {
         Self { answer, after }
     }
@@ -178,8 +188,8 @@ impl<A> Again<A> {
     }
 }
 
-impl<A> fmt::Debug for Again<A> {
+impl<A> fmt::Debug for RetryLater<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Again").field("after", &self.after).finish_non_exhaustive()
+        f.debug_struct("RetryLater").field("after", &self.after).finish_non_exhaustive()
     }
 }

@@ -1,24 +1,27 @@
-//! Events that are put aside, since an earlier one of their ordering key is under way: what both databases know of it.
+//! Events that are put aside, since an earlier one of their ordering key is under way:
+//! what both databases know of it.
 //!
-//! A claim that finds a due event blocked marks it, and no claim looks at it again; whatever ends the earlier event takes
-//! the mark from the next one of the key. So a claim costs the same, however many events wait behind one of their key.
+//! A claim that finds a due event blocked marks it, and no claim looks at it again;
+//! whatever ends the earlier event takes the mark from the next one of the key. So a
+//! claim costs the same, however many events wait behind one of their key.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use super::KeyAfterFailure;
+use super::OnDeadLetter;
 use crate::{AnyEnvelope, DeliveryStatus};
 
-/// After how many blocked events a claim looks no further for others: it would hold up whoever waits for the database.
+/// After how many blocked events a claim looks no further for others: it would hold up
+/// whoever waits for the database.
 pub(crate) const MANY_BLOCKED: usize = 1_000;
 
 /// Which rows of `outbox_event AS earlier` stand in the way of `event`, in SQL.
-pub(crate) fn stands_before(after_failure: KeyAfterFailure) -> String {
-    let blocking = match after_failure {
-        KeyAfterFailure::Block => "'pending', 'dispatched', 'retrying', 'failed'",
-        KeyAfterFailure::PassBy => "'pending', 'dispatched', 'retrying'",
+pub(crate) fn stands_before(on_dead_letter: OnDeadLetter) -> String {
+    let blocking = match on_dead_letter {
+        OnDeadLetter::Block => "'pending', 'dispatched', 'retrying', 'failed'",
+        OnDeadLetter::Skip => "'pending', 'dispatched', 'retrying'",
     };
     format!(
         "earlier.ordering_key = event.ordering_key AND earlier.sequence < event.sequence \
@@ -26,17 +29,19 @@ pub(crate) fn stands_before(after_failure: KeyAfterFailure) -> String {
     )
 }
 
-/// The ordering key whose next event need not wait for this one any more: it is done, or a dead letter, of which the next
-/// claim says whether it blocks its key.
+/// The ordering key whose next event need not wait for this one any more: it is done, or
+/// a dead letter, of which the next claim says whether it blocks its key.
 pub(crate) fn frees(event: &AnyEnvelope) -> Option<&str> {
     use DeliveryStatus::{Dispatched, Pending, Retrying};
     let under_way = matches!(event.status(), Pending | Dispatched | Retrying);
     event.ordering_key().filter(|_| !under_way)
 }
 
-/// The looks of a store for events that are put aside with nothing in their way: the earlier one was changed by other hands
-/// than those of relay and desk, or blocks no more under the rule of this relay. Each is a round through all keys, in slices
-/// between which others have the database. Each rule has rounds of its own: relays of two may share a store.
+/// The looks of a store for events that are put aside with nothing in their way: the
+/// earlier one was changed by other hands than those of relay and desk, or blocks no more
+/// under the rule of this relay. Each is a round through all keys, in slices between
+/// which others have the database. Each rule has rounds of its own: relays of two may
+/// share a store.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     block: Mutex<Last>,
@@ -53,10 +58,10 @@ struct Last {
 impl Rounds {
     const EVERY: Duration = Duration::from_secs(10);
 
-    /// Whether it is time for another round under a rule: at its first claim, and every ten seconds where none is on. It counts
-    /// as begun.
-    pub(crate) fn are_due(&self, after_failure: KeyAfterFailure) -> bool {
-        let mut last = self.last(after_failure);
+    /// Whether it is time for another round under a rule: at its first claim, and every
+    /// ten seconds where none is on. It counts as begun.
+    pub(crate) fn are_due(&self, on_dead_letter: OnDeadLetter) -> bool {
+        let mut last = self.last(on_dead_letter);
         let is_on = last.rest.as_ref().is_some_and(|rest| !rest.is_finished());
         let due = last.began.is_none_or(|at| !is_on && at.elapsed() >= Self::EVERY);
         if due {
@@ -65,16 +70,20 @@ impl Rounds {
         due
     }
 
-    /// Goes on with a round beside the claims. What fails there fails in the claims too, which tell of it, and the next round
-    /// begins again.
-    pub(crate) fn go_on(&self, after_failure: KeyAfterFailure, rest: impl Future<Output = ()> + Send + 'static) {
-        self.last(after_failure).rest = Some(tokio::spawn(rest).abort_handle());
+    /// Goes on with a round beside the claims. What fails there fails in the claims too,
+    /// which tell of it, and the next round begins again.
+    pub(crate) fn go_on(
+        &self,
+        on_dead_letter: OnDeadLetter,
+        rest: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.last(on_dead_letter).rest = Some(tokio::spawn(rest).abort_handle());
     }
 
-    fn last(&self, after_failure: KeyAfterFailure) -> MutexGuard<'_, Last> {
-        let last = match after_failure {
-            KeyAfterFailure::Block => &self.block,
-            KeyAfterFailure::PassBy => &self.pass_by,
+    fn last(&self, on_dead_letter: OnDeadLetter) -> MutexGuard<'_, Last> {
+        let last = match on_dead_letter {
+            OnDeadLetter::Block => &self.block,
+            OnDeadLetter::Skip => &self.pass_by,
         };
         last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,15 +99,16 @@ impl Drop for Last {
 mod tests {
     use super::*;
 
-    /// Otherwise two relays of one store begin a round with every claim, and end one another's.
+    /// Otherwise two relays of one store begin a round with every claim, and end one
+    /// another's.
     #[tokio::test]
     async fn each_rule_has_rounds_of_its_own() {
-        use KeyAfterFailure::{Block, PassBy};
+        use OnDeadLetter::{Block, Skip};
         let rounds = Rounds::default();
         assert!(rounds.are_due(Block));
         rounds.go_on(Block, std::future::pending());
-        assert!(rounds.are_due(PassBy));
-        assert!(!rounds.are_due(Block) && !rounds.are_due(PassBy));
+        assert!(rounds.are_due(Skip));
+        assert!(!rounds.are_due(Block) && !rounds.are_due(Skip));
         tokio::task::yield_now().await;
         assert!(rounds.last(Block).rest.as_ref().is_some_and(|rest| !rest.is_finished()));
     }

@@ -1,10 +1,10 @@
-//! The books of an outbox: the moments of an event put together from row and history, and replayed through the
-//! lifecycle, so that a row which no walk led to is found.
+//! The books of an outbox: the moments of an event put together from row and history, and
+//! replayed through the lifecycle, so that a row which no walk led to is found.
 
 use chrono::{DateTime, Utc};
 
+use super::admin::HistoryEntry;
 use super::columns::Row;
-use super::desk::Moment;
 use crate::audit::Action;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Record};
 
@@ -33,15 +33,29 @@ pub(crate) struct Past {
 }
 
 /// All that happened to an event, the oldest first.
-pub(crate) fn moments(row: &Row, present: &Present, past: &[Past]) -> Result<Vec<Moment>, String> {
-    let status = |text: &str| text.parse::<DeliveryStatus>().map_err(|error| error.to_string());
-    let count = |attempts: i64| u32::try_from(attempts).map_err(|_| format!("{attempts} attempts are no count"));
+pub(crate) fn moments(
+    row: &Row,
+    present: &Present,
+    past: &[Past],
+) -> Result<Vec<HistoryEntry>, String> {
+    let status =
+        |text: &str| text.parse::<DeliveryStatus>().map_err(|error| error.to_string());
+    let count = |attempts: i64| {
+        u32::try_from(attempts).map_err(|_| format!("{attempts} attempts are no count"))
+    };
     let dispatch = |at: Option<DateTime<Utc>>, by: &Option<String>, attempts: u32| {
         let at = at.ok_or("an attempt has no time of its claim")?;
         let (action, status) = (Action::Dispatch, DeliveryStatus::Dispatched);
-        Ok::<_, String>(Moment { at, action, by: by.clone(), status, attempts, reason: None })
+        Ok::<_, String>(HistoryEntry {
+            at,
+            action,
+            by: by.clone(),
+            status,
+            attempts,
+            reason: None,
+        })
     };
-    let mut moments = vec![Moment {
+    let mut moments = vec![HistoryEntry {
         at: present.enqueued_at,
         action: Action::Create,
         by: None,
@@ -61,7 +75,7 @@ pub(crate) fn moments(row: &Row, present: &Present, past: &[Past]) -> Result<Vec
         if let Some(began) = began.filter(|_| entry.claimed_at.is_some()) {
             moments.push(dispatch(entry.claimed_at, &entry.claimed_by, began)?);
         }
-        moments.push(Moment {
+        moments.push(HistoryEntry {
             at: entry.at,
             action,
             by: entry.by.clone(),
@@ -72,19 +86,46 @@ pub(crate) fn moments(row: &Row, present: &Present, past: &[Past]) -> Result<Vec
     }
     let now = status(&row.status)?;
     let last = |action: Action| {
-        let at = present.done_at.ok_or_else(|| format!("it is {now}, and the row has no time for that"))?;
+        let at = present
+            .done_at
+            .ok_or_else(|| format!("it is {now}, and the row has no time for that"))?;
         let by = present.claimed_by.clone();
-        Ok::<_, String>(Moment { at, action, by, status: now, attempts: count(row.attempts)?, reason: None })
+        Ok::<_, String>(HistoryEntry {
+            at,
+            action,
+            by,
+            status: now,
+            attempts: count(row.attempts)?,
+            reason: None,
+        })
     };
-    use DeliveryStatus::{Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped};
+    use DeliveryStatus::{
+        Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped,
+    };
     match now {
-        Dispatched => moments.push(dispatch(present.claimed_at, &present.claimed_by, count(row.attempts)?)?),
+        Dispatched => moments.push(dispatch(
+            present.claimed_at,
+            &present.claimed_by,
+            count(row.attempts)?,
+        )?),
         Acknowledged | Processed => {
-            moments.push(dispatch(present.claimed_at, &present.claimed_by, count(row.attempts)?)?);
-            moments.push(last(if now == Acknowledged { Action::Acknowledge } else { Action::Process })?);
+            moments.push(dispatch(
+                present.claimed_at,
+                &present.claimed_by,
+                count(row.attempts)?,
+            )?);
+            moments.push(last(if now == Acknowledged {
+                Action::Acknowledge
+            } else {
+                Action::Process
+            })?);
         }
         Skipped if row.discarded.is_none() => {
-            moments.push(dispatch(present.claimed_at, &present.claimed_by, count(row.attempts)?)?);
+            moments.push(dispatch(
+                present.claimed_at,
+                &present.claimed_by,
+                count(row.attempts)?,
+            )?);
             moments.push(last(Action::Skip)?);
         }
         Pending | Retrying | Failed | Skipped => {}
@@ -92,7 +133,8 @@ pub(crate) fn moments(row: &Row, present: &Present, past: &[Past]) -> Result<Vec
     Ok(moments)
 }
 
-/// Whether the lifecycle leads along these moments to this row, and the row's own columns agree.
+/// Whether the lifecycle leads along these moments to this row, and the row's own columns
+/// agree.
 pub(crate) fn balance(row: Row, present: &Present, past: &[Past]) -> Result<(), String> {
     use DeliveryStatus::{Dispatched, Pending, Retrying};
     let moments = moments(&row, present, past)?;
@@ -108,13 +150,16 @@ pub(crate) fn balance(row: Row, present: &Present, past: &[Past]) -> Result<(), 
     }
     if (status == Dispatched) != present.has_token {
         let found = if present.has_token { "has one" } else { "has none" };
-        return Err(format!("only a dispatched event has a lease; this row is {status} and {found}"));
+        return Err(format!(
+            "only a dispatched event has a lease; this row is {status} and {found}"
+        ));
     }
     let replayed = replay(&record, &moments)?.to_record();
     if replayed == record {
         return Ok(());
     }
-    let (wanted, found) = ((replayed.status, replayed.attempts), (record.status, record.attempts));
+    let (wanted, found) =
+        ((replayed.status, replayed.attempts), (record.status, record.attempts));
     if wanted != found {
         return Err(format!(
             "its history leads to {} with {} attempts, and the row says {} with {}",
@@ -125,10 +170,12 @@ pub(crate) fn balance(row: Row, present: &Present, past: &[Past]) -> Result<(), 
 }
 
 /// The event as its moments make it, by the verbs of the lifecycle.
-fn replay(last: &Record, moments: &[Moment]) -> Result<AnyEnvelope, String> {
+fn replay(last: &Record, moments: &[HistoryEntry]) -> Result<AnyEnvelope, String> {
     let mut first = last.clone();
     (first.status, first.attempts, first.discarded) = (DeliveryStatus::Pending, 0, None);
-    if moments.iter().any(|moment| moment.action == Action::Redrive) || first.redriven.is_none() {
+    if moments.iter().any(|moment| moment.action == Action::Redrive)
+        || first.redriven.is_none()
+    {
         (first.failure, first.redriven) = (None, None);
     }
     let mut event = first.rehydrate().map_err(|refused| refused.to_string())?;
@@ -147,16 +194,30 @@ fn replay(last: &Record, moments: &[Moment]) -> Result<AnyEnvelope, String> {
         event = match (moment.action, event) {
             (Action::Dispatch, AnyEnvelope::Pending(event)) => event.dispatch().into(),
             (Action::Dispatch, AnyEnvelope::Retrying(event)) => event.dispatch().into(),
-            (Action::Acknowledge, AnyEnvelope::Dispatched(event)) => event.acknowledge().into(),
-            (Action::Process, AnyEnvelope::Dispatched(event)) => event.process().into(),
-            (Action::Fail | Action::Expire, AnyEnvelope::Dispatched(event)) => event.fail_at(why, at).into(),
-            (Action::Reject, AnyEnvelope::Dispatched(event)) => event.reject_at(why, at).into(),
-            (Action::Skip, AnyEnvelope::Dispatched(event)) => {
-                event.skip(last.tags.get("skip_reason").cloned().unwrap_or_default()).into()
+            (Action::Acknowledge, AnyEnvelope::Dispatched(event)) => {
+                event.acknowledge().into()
             }
-            (Action::Redrive, AnyEnvelope::Failed(event)) => event.redrive(decision()?).into(),
-            (Action::Discard, AnyEnvelope::Failed(event)) => event.discard(decision()?).into(),
-            (action, _) => return Err(format!("its history says {action} of an event that is {status}")),
+            (Action::Process, AnyEnvelope::Dispatched(event)) => event.process().into(),
+            (Action::Fail | Action::Expire, AnyEnvelope::Dispatched(event)) => {
+                event.fail_at(why, at).into()
+            }
+            (Action::Reject, AnyEnvelope::Dispatched(event)) => {
+                event.reject_at(why, at).into()
+            }
+            (Action::Skip, AnyEnvelope::Dispatched(event)) => event
+                .skip(last.tags.get("skip_reason").cloned().unwrap_or_default())
+                .into(),
+            (Action::Redrive, AnyEnvelope::Failed(event)) => {
+                event.redrive(decision()?).into()
+            }
+            (Action::Discard, AnyEnvelope::Failed(event)) => {
+                event.discard(decision()?).into()
+            }
+            (action, _) => {
+                return Err(format!(
+                    "its history says {action} of an event that is {status}"
+                ));
+            }
         };
         if (event.status(), event.attempts()) != (moment.status, moment.attempts) {
             return Err(format!(

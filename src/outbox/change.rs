@@ -1,4 +1,5 @@
-//! What one step changes in the row of an event, whichever the database: for a settlement, the sweep, and a person.
+//! What one step changes in the row of an event, whichever the database: for a
+//! settlement, the sweep, and a person.
 
 use chrono::{DateTime, Utc};
 
@@ -9,12 +10,13 @@ use crate::audit::{Action, AuditTrail};
 use crate::envelope::{Facts, Payload};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, FailureClass};
 
-/// The latest moment at which an event can be due: the end of the year 9999, which every database can hold. One that waits for
-/// longer waits until then.
-pub(crate) const LAST_DUE: DateTime<Utc> = match DateTime::from_timestamp_micros(253_402_300_799_999_999) {
-    Some(last) => last,
-    None => DateTime::<Utc>::MAX_UTC,
-};
+/// The latest moment at which an event can be due: the end of the year 9999, which every
+/// database can hold. One that waits for longer waits until then.
+pub(crate) const LAST_DUE: DateTime<Utc> =
+    match DateTime::from_timestamp_micros(253_402_300_799_999_999) {
+        Some(last) => last,
+        None => DateTime::<Utc>::MAX_UTC,
+    };
 
 /// The columns after a step. What is `None` stays as it is, but for `due_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,8 @@ pub(crate) struct History {
 }
 
 impl Change {
-    /// Nothing where the event was given back: then the row goes to where it was before the claim.
+    /// Nothing where the event was given back: then the row goes to where it was before
+    /// the claim.
     pub(crate) fn of(settlement: &Settlement) -> Result<Self, String> {
         match &settlement.after {
             After::GivenBack(_, reason) => Err(reason.clone()),
@@ -53,11 +56,22 @@ impl Change {
     fn of_step(event: &AnyEnvelope) -> Self {
         let status = event.status();
         let frees = frees(event).map(str::to_owned);
-        let change = Self { status, tags: None, failure: None, due_at: None, history: None, frees };
+        let change = Self {
+            status,
+            tags: None,
+            failure: None,
+            due_at: None,
+            history: None,
+            frees,
+        };
         match event {
-            AnyEnvelope::Retrying(event) => change.failed(event).due(Some(event.next_attempt_at())),
+            AnyEnvelope::Retrying(event) => {
+                change.failed(event).due(Some(event.next_attempt_at()))
+            }
             AnyEnvelope::Failed(event) => change.failed(event),
-            AnyEnvelope::Skipped(event) => Self { tags: Some(write_tags(event.tags().clone())), ..change },
+            AnyEnvelope::Skipped(event) => {
+                Self { tags: Some(write_tags(event.tags().clone())), ..change }
+            }
             _ => change,
         }
     }
@@ -122,10 +136,16 @@ impl<'a> Decided<'a> {
 
     pub(crate) fn of(event: &'a AnyEnvelope) -> Self {
         match event {
-            AnyEnvelope::Pending(event) => {
-                Self { action: Action::Redrive, redriven: event.redriven(), discarded: None }
-            }
-            other => Self { action: Action::Discard, redriven: None, discarded: other.discarded() },
+            AnyEnvelope::Pending(event) => Self {
+                action: Action::Redrive,
+                redriven: event.redriven(),
+                discarded: None,
+            },
+            other => Self {
+                action: Action::Discard,
+                redriven: None,
+                discarded: other.discarded(),
+            },
         }
     }
 
@@ -139,5 +159,8 @@ impl<'a> Decided<'a> {
 
 /// Why an expired attempt failed.
 pub(crate) fn expiry_reason(claimed_by: Option<&str>) -> String {
-    format!("the lease of {} ended before the send was settled", claimed_by.unwrap_or("an unknown relay"))
+    format!(
+        "the lease of {} ended before the send was settled",
+        claimed_by.unwrap_or("an unknown relay")
+    )
 }

@@ -1,4 +1,5 @@
-//! A claimed event, and what came of it: each is used up by the next step, so that nothing is settled twice.
+//! A claimed event, and what came of it: each is used up by the next step, so that
+//! nothing is settled twice.
 
 use std::fmt;
 use std::ops::Deref;
@@ -20,7 +21,8 @@ pub(crate) type Token = Uuid;
 pub(crate) struct Lease {
     pub(crate) sequence: i64,
     pub(crate) token: Token,
-    /// The moment of the claim by the database's clock, and by this process's own monotonic one.
+    /// The moment of the claim by the database's clock, and by this process's own
+    /// monotonic one.
     pub(crate) claimed_at: DateTime<Utc>,
     pub(crate) since: Instant,
 }
@@ -35,8 +37,8 @@ impl Lease {
 
 /// An event that this relay, and no other, may send while its lease lasts.
 ///
-/// The attempt is counted and stored already. Each way to end it consumes the claim and gives the [`Settlement`] to
-/// store.
+/// The attempt is counted and stored already. Each way to end it consumes the claim and
+/// gives the [`Settlement`] to store.
 #[derive(Debug)]
 #[must_use = "a claimed event waits for its settlement until the lease ends"]
 pub struct Claim {
@@ -84,8 +86,9 @@ impl Claim {
         self.settled(|event, _| event.skip(storable(reason)))
     }
 
-    /// Nothing was sent: the event goes back to where it was, and the attempt is not counted.
-    pub fn give_back(self, reason: impl Into<String>) -> Settlement {
+    /// Nothing was sent: the event goes back to where it was, and the attempt is not
+    /// counted.
+    pub fn release(self, reason: impl Into<String>) -> Settlement {
         Settlement {
             after: After::GivenBack(self.event.into(), storable(reason)),
             lease: self.lease,
@@ -93,14 +96,21 @@ impl Claim {
         }
     }
 
-    fn settled<E: Into<AnyEnvelope>>(self, step: impl FnOnce(Envelope<Dispatched>, DateTime<Utc>) -> E) -> Settlement {
+    fn settled<E: Into<AnyEnvelope>>(
+        self,
+        step: impl FnOnce(Envelope<Dispatched>, DateTime<Utc>) -> E,
+    ) -> Settlement {
         let event = step(self.event, self.lease.now());
-        Settlement { after: After::Step(event.into()), lease: self.lease, wait: Duration::ZERO }
+        Settlement {
+            after: After::Step(event.into()),
+            lease: self.lease,
+            wait: Duration::ZERO,
+        }
     }
 }
 
-/// A reason as every database can hold it. PostgreSQL has no text with a NUL, and one broker's message with one would keep
-/// a whole batch from being settled.
+/// A reason as every database can hold it. PostgreSQL has no text with a NUL, and one
+/// broker's message with one would keep a whole batch from being settled.
 pub(crate) fn storable(reason: impl Into<String>) -> String {
     let reason = reason.into();
     if reason.contains('\0') { reason.replace('\0', "\u{fffd}") } else { reason }
@@ -114,7 +124,8 @@ impl Deref for Claim {
     }
 }
 
-/// What became of a claimed event, to be stored by [`Store::settle`](super::Store::settle).
+/// What became of a claimed event, to be stored by
+/// [`Store::settle`](super::Store::settle).
 #[derive(Debug)]
 #[must_use = "what became of the event is not stored yet: hand it to the store's `settle`"]
 pub struct Settlement {
@@ -130,8 +141,8 @@ pub(crate) enum After {
 }
 
 impl Settlement {
-    /// Lets the next attempt of an event that failed wait at least so long, whatever its policy says, and a year at the
-    /// most: the broker has asked for it.
+    /// Lets the next attempt of an event that failed wait at least so long, whatever its
+    /// policy says, and a year at the most: the broker has asked for it.
     #[must_use = "this gives the changed settlement back"]
     pub fn wait_at_least(self, wait: Duration) -> Self {
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -142,7 +153,8 @@ impl Settlement {
     pub(crate) fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
         let AnyEnvelope::Retrying(event) = self.event() else { return None };
         let wait = TimeDelta::from_std(self.wait).unwrap_or(TimeDelta::MAX);
-        let asked = self.at().checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let asked =
+            self.at().checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
         Some(event.next_attempt_at().max(asked))
     }
 
@@ -154,7 +166,7 @@ impl Settlement {
     }
 
     /// Why nothing was sent, where nothing was.
-    pub fn given_back(&self) -> Option<&str> {
+    pub fn released(&self) -> Option<&str> {
         match &self.after {
             After::GivenBack(_, reason) => Some(reason),
             After::Step(_) => None,
@@ -167,7 +179,11 @@ impl Settlement {
         match (&self.after, self.event().status()) {
             (After::GivenBack(..), _) => Action::Release,
             (After::Step(_), DeliveryStatus::Retrying) => Action::Fail,
-            (After::Step(_), DeliveryStatus::Failed) if class() == Some(FailureClass::Transient) => Action::Fail,
+            (After::Step(_), DeliveryStatus::Failed)
+                if class() == Some(FailureClass::Transient) =>
+            {
+                Action::Fail
+            }
             (After::Step(_), DeliveryStatus::Failed) => Action::Reject,
             (After::Step(_), DeliveryStatus::Skipped) => Action::Skip,
             (After::Step(_), _) => Action::Acknowledge,
@@ -177,33 +193,40 @@ impl Settlement {
     /// The state of the event once it is stored.
     pub fn status(&self) -> DeliveryStatus {
         match &self.after {
-            After::GivenBack(event, _) if event.attempts() <= 1 => DeliveryStatus::Pending,
+            After::GivenBack(event, _) if event.attempts() <= 1 => {
+                DeliveryStatus::Pending
+            }
             After::GivenBack(..) => DeliveryStatus::Retrying,
             After::Step(event) => event.status(),
         }
     }
 
-    /// When it happened, as far as this process can tell the database's time without asking.
+    /// When it happened, as far as this process can tell the database's time without
+    /// asking.
     pub(crate) fn at(&self) -> DateTime<Utc> {
         match (&self.after, self.event().failure()) {
-            (After::Step(event), Some(failure)) if event.status() != DeliveryStatus::Acknowledged => failure.at,
+            (After::Step(event), Some(failure))
+                if event.status() != DeliveryStatus::Acknowledged =>
+            {
+                failure.at
+            }
             _ => self.lease.now(),
         }
     }
 
-    pub(crate) fn lost(&self) -> LeaseLost {
-        LeaseLost { event: self.event().id().clone() }
+    pub(crate) fn lost(&self) -> LeaseLostError {
+        LeaseLostError { event: self.event().id().clone() }
     }
 }
 
 /// A claim's lease had ended, or another relay holds the event now: nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseLost {
+pub struct LeaseLostError {
     /// The event.
     pub event: EventId,
 }
 
-impl fmt::Display for LeaseLost {
+impl fmt::Display for LeaseLostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -214,4 +237,4 @@ impl fmt::Display for LeaseLost {
     }
 }
 
-impl std::error::Error for LeaseLost {}
+impl std::error::Error for LeaseLostError {}

@@ -1,4 +1,5 @@
-//! How an event stands in the columns of a table, whichever the database: the one place that knows both forms.
+//! How an event stands in the columns of a table, whichever the database: the one place
+//! that knows both forms.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{Enqueued, StoreError};
-use crate::envelope::WrongState;
+use crate::envelope::WrongStateError;
 use crate::retry::{Backoff, RetryPolicy};
 use crate::state::State;
 use crate::{AnyEnvelope, Decision, Envelope, EventId, Failure, Record, Refused};
@@ -54,20 +55,33 @@ pub(crate) struct Said {
 
 impl Said {
     /// Three columns, all of them or none.
-    pub(crate) fn of(what: Option<String>, reason: Option<String>, at: Option<DateTime<Utc>>) -> Option<Self> {
+    pub(crate) fn of(
+        what: Option<String>,
+        reason: Option<String>,
+        at: Option<DateTime<Utc>>,
+    ) -> Option<Self> {
         Some(Self { what: what?, reason: reason?, at: at? })
     }
 
     fn decision(decision: &Decision) -> Self {
-        Self { what: decision.by().to_owned(), reason: decision.reason().to_owned(), at: decision.at() }
+        Self {
+            what: decision.by().to_owned(),
+            reason: decision.reason().to_owned(),
+            at: decision.at(),
+        }
     }
 }
 
-/// Whether the event that is there under this id is the one that was to be enqueued: of one source, and of one type.
-pub(crate) fn same_event(doing: &'static str, row: &Row, there: &(String, String)) -> Result<Enqueued, StoreError> {
+/// Whether the event that is there under this id is the one that was to be enqueued: of
+/// one source, and of one type.
+pub(crate) fn same_event(
+    doing: &'static str,
+    row: &Row,
+    there: &(String, String),
+) -> Result<Enqueued, StoreError> {
     let (source_system, event_type) = there;
     if (source_system, event_type) == (&row.source_system, &row.event_type) {
-        return Ok(Enqueued::AlreadyThere);
+        return Ok(Enqueued::Duplicate);
     }
     Err(StoreError::new(
         doing,
@@ -128,7 +142,7 @@ impl Row {
     /// Why it is none, or in which other state it is, in words.
     pub(crate) fn read_in<S: State>(self) -> Result<Envelope<S>, String>
     where
-        AnyEnvelope: TryInto<Envelope<S>, Error = Refused<AnyEnvelope, WrongState>>,
+        AnyEnvelope: TryInto<Envelope<S>, Error = Refused<AnyEnvelope, WrongStateError>>,
     {
         self.read()?.try_into().map_err(|refused| refused.to_string())
     }
@@ -144,7 +158,10 @@ impl Row {
                 .map_err(|error| error.to_string())
         };
         let failure = |said: Said| {
-            let class = said.what.parse().map_err(|error: crate::state::UnknownName| error.to_string())?;
+            let class = said
+                .what
+                .parse()
+                .map_err(|error: crate::state::UnknownNameError| error.to_string())?;
             Ok::<_, String>(Failure { class, reason: said.reason, at: said.at })
         };
         Ok(Record {
@@ -155,8 +172,12 @@ impl Row {
             correlation_id: self.correlation_id,
             schema_version: Cow::Owned(self.schema_version),
             created_at: self.created_at,
-            status: self.status.parse().map_err(|error: crate::state::UnknownName| error.to_string())?,
-            attempts: u32::try_from(self.attempts).map_err(|_| format!("{} attempts are no count", self.attempts))?,
+            status: self
+                .status
+                .parse()
+                .map_err(|error: crate::state::UnknownNameError| error.to_string())?,
+            attempts: u32::try_from(self.attempts)
+                .map_err(|_| format!("{} attempts are no count", self.attempts))?,
             retry_policy: read_policy(&self.retry_policy)?,
             tags,
             failure: self.failure.map(failure).transpose()?,
@@ -176,7 +197,10 @@ pub(super) fn write_tags(mut tags: BTreeMap<String, String>) -> String {
     if tags.is_empty() {
         return NO_TAGS.to_owned();
     }
-    let object = tags.into_iter().map(|(key, value)| (key, serde_json::Value::String(value))).collect();
+    let object = tags
+        .into_iter()
+        .map(|(key, value)| (key, serde_json::Value::String(value)))
+        .collect();
     serde_json::Value::Object(object).to_string()
 }
 
@@ -188,7 +212,10 @@ fn read_tags(text: &str) -> Result<BTreeMap<String, String>, String> {
         let found = match serde_json::from_str(text) {
             Ok(serde_json::Value::Object(object)) => {
                 let other = object.iter().find(|(_, value)| !value.is_string());
-                other.map_or_else(|| error.to_string(), |(key, value)| format!("{value} under {key:?}"))
+                other.map_or_else(
+                    || error.to_string(),
+                    |(key, value)| format!("{value} under {key:?}"),
+                )
             }
             Ok(other) => other.to_string(),
             Err(error) => format!("{text:?} ({error})"),
@@ -198,10 +225,15 @@ fn read_tags(text: &str) -> Result<BTreeMap<String, String>, String> {
 }
 
 fn write_policy(policy: &RetryPolicy) -> String {
-    if *policy == RetryPolicy::DEFAULT { DEFAULT_POLICY.to_owned() } else { spell_policy(policy) }
+    if *policy == RetryPolicy::DEFAULT {
+        DEFAULT_POLICY.to_owned()
+    } else {
+        spell_policy(policy)
+    }
 }
 
-/// `3 exponential 30s 3600s`, with ` jitter` and ` within 86400s` where the policy has them.
+/// `3 exponential 30s 3600s`, with ` jitter` and ` within 86400s` where the policy has
+/// them.
 fn spell_policy(policy: &RetryPolicy) -> String {
     let backoff = match policy.backoff() {
         Backoff::Fixed(wait) => format!("fixed {}", write_duration(wait)),
@@ -230,14 +262,21 @@ fn read_policy(text: &str) -> Result<RetryPolicy, String> {
         )
     };
     let mut words = text.split(' ');
-    let duration = |words: &mut std::str::Split<'_, char>| words.next().and_then(read_duration).ok_or_else(wrong);
-    let max_attempts = words.next().and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
+    let duration = |words: &mut std::str::Split<'_, char>| {
+        words.next().and_then(read_duration).ok_or_else(wrong)
+    };
+    let max_attempts =
+        words.next().and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
     let backoff = match words.next() {
         Some("fixed") => Backoff::Fixed(duration(&mut words)?),
-        Some("exponential") => Backoff::Exponential { base: duration(&mut words)?, max: duration(&mut words)? },
+        Some("exponential") => Backoff::Exponential {
+            base: duration(&mut words)?,
+            max: duration(&mut words)?,
+        },
         _ => return Err(wrong()),
     };
-    let mut policy = RetryPolicy::new(max_attempts, backoff).map_err(|error| error.to_string())?;
+    let mut policy =
+        RetryPolicy::new(max_attempts, backoff).map_err(|error| error.to_string())?;
     let mut word = words.next();
     if word == Some("jitter") {
         policy = policy.with_full_jitter();
@@ -259,7 +298,8 @@ fn write_duration(duration: Duration) -> String {
 fn read_duration(text: &str) -> Option<Duration> {
     let text = text.strip_suffix('s')?;
     let (secs, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(secs) || !digits(fraction) || fraction.len() > 9 {
         return None;
     }
@@ -270,14 +310,18 @@ fn read_duration(text: &str) -> Option<Duration> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::Untyped;
+    use crate::RawEvent;
     use proptest::prelude::*;
 
     fn policies() -> impl Strategy<Value = RetryPolicy> {
-        let duration = || (0..100_000_u64, 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
+        let duration = || {
+            (0..100_000_u64, 0..1_000_000_000_u32)
+                .prop_map(|(secs, nanos)| Duration::new(secs, nanos))
+        };
         let backoff = prop_oneof![
             duration().prop_map(Backoff::Fixed),
-            (duration(), duration()).prop_map(|(base, max)| Backoff::Exponential { base, max }),
+            (duration(), duration())
+                .prop_map(|(base, max)| Backoff::Exponential { base, max }),
         ];
         (1_u32.., backoff, any::<bool>(), proptest::option::of(duration())).prop_map(
             |(attempts, backoff, jitter, limit)| {
@@ -296,7 +340,7 @@ mod tests {
 
         #[test]
         fn an_event_reads_back(policy in policies(), tags: BTreeMap<String, String>, key: Option<String>, payload: Vec<u8>) {
-            let mut event = Envelope::builder("crm", Untyped::new("crm.lead.created", payload)).retry_policy(policy);
+            let mut event = Envelope::builder("crm", RawEvent::new("crm.lead.created", payload)).retry_policy(policy);
             for (name, value) in tags {
                 event = event.tag(name, value);
             }
@@ -309,16 +353,24 @@ mod tests {
     #[test]
     fn the_default_policy_is_what_the_schema_says() {
         assert_eq!(spell_policy(&RetryPolicy::DEFAULT), DEFAULT_POLICY);
-        for schema in [include_str!("sqlite/schema.sql"), include_str!("postgres/schema.sql")] {
+        for schema in
+            [include_str!("sqlite/schema.sql"), include_str!("postgres/schema.sql")]
+        {
             assert!(schema.contains(&format!("DEFAULT '{DEFAULT_POLICY}'")));
         }
     }
 
     #[test]
     fn what_is_no_policy_is_refused_in_words() {
-        for text in
-            ["", "3", "3 exponential 30s", "3 fixed 30", "3 fixed 30s now", "0 fixed 1s", "3 fixed 1.0000000000s"]
-        {
+        for text in [
+            "",
+            "3",
+            "3 exponential 30s",
+            "3 fixed 30",
+            "3 fixed 30s now",
+            "0 fixed 1s",
+            "3 fixed 1.0000000000s",
+        ] {
             assert!(read_policy(text).is_err(), "{text}");
         }
     }

@@ -1,7 +1,8 @@
-//! Where a claim begins its scan. What a claim leaves where it is stands before the rest: events of types that are paused, and
-//! in PostgreSQL entries of events that are done, while any session holds an old snapshot. A claim that begins at the oldest
-//! steps over all of them. Where these are many, claims begin at the moment that the last ones have come to, and look at
-//! everything now and then.
+//! Where a claim begins its scan. What a claim leaves where it is stands before the rest:
+//! events of types that are paused, and in PostgreSQL entries of events that are done,
+//! while any session holds an old snapshot. A claim that begins at the oldest steps over
+//! all of them. Where these are many, claims begin at the moment that the last ones have
+//! come to, and look at everything now and then.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,14 +15,17 @@ const MANY: i64 = 4_000;
 /// How often it is measured what a look steps over, while that is little.
 const MEASURED: Duration = Duration::from_millis(100);
 
-/// A look at everything may take this part of a relay's time, and comes after the longest of pauses whatever it takes.
+/// A look at everything may take this part of a relay's time, and comes after the longest
+/// of pauses whatever it takes.
 const ONE_IN: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The shortest rest between claims that find nothing: where they fail, everything stays to be looked at, and nobody may spin.
+/// The shortest rest between claims that find nothing: where they fail, everything stays
+/// to be looked at, and nobody may spin.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 
-/// How much later than others a transaction that enqueues may commit, and not have to wait for a look at everything.
+/// How much later than others a transaction that enqueues may commit, and not have to
+/// wait for a look at everything.
 const MARGIN: TimeDelta = TimeDelta::milliseconds(250);
 
 /// What the claims of one worker have come to.
@@ -75,7 +79,9 @@ impl Front {
             at?.checked_sub_signed(MARGIN).filter(|at| *at > DateTime::UNIX_EPOCH)
         };
         match (from(state.reached), from(state.swept)) {
-            (Some(due), Some(leases)) if state.is_dear && !changed && state.until_whole() > Duration::ZERO => {
+            (Some(due), Some(leases))
+                if state.is_dear && !changed && state.until_whole() > Duration::ZERO =>
+            {
                 Look::From { due, leases }
             }
             _ => {
@@ -108,8 +114,10 @@ impl Front {
     pub(crate) fn looked(&self, cost: Cost) {
         let mut state = self.state();
         let now = Instant::now();
-        (state.is_dear, state.measured, state.swept) = (cost.steps > MANY, Some(now), Some(cost.at));
-        state.whole_at = now.checked_add(cost.took.saturating_mul(ONE_IN).min(LONGEST_PAUSE));
+        (state.is_dear, state.measured, state.swept) =
+            (cost.steps > MANY, Some(now), Some(cost.at));
+        state.whole_at =
+            now.checked_add(cost.took.saturating_mul(ONE_IN).min(LONGEST_PAUSE));
     }
 
     /// How long nothing need be looked for, where claims look for less than everything.
@@ -125,7 +133,8 @@ impl Front {
 
 impl State {
     fn until_whole(&self) -> Duration {
-        self.whole_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
+        self.whole_at
+            .map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -134,7 +143,8 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_700_000_000_i64.saturating_add(seconds), 0).unwrap_or_default()
+        DateTime::from_timestamp(1_700_000_000_i64.saturating_add(seconds), 0)
+            .unwrap_or_default()
     }
 
     fn cost(steps: i64) -> Cost {
@@ -164,14 +174,25 @@ mod tests {
         front.back_to(Some(at(90)));
         front.back_to(Some(at(95)));
         assert_eq!(front.next(&[]), from(at(90)));
-        assert!(front.rest().is_some_and(|rest| rest > Duration::ZERO && rest <= LONGEST_PAUSE));
+        assert!(
+            front
+                .rest()
+                .is_some_and(|rest| rest > Duration::ZERO && rest <= LONGEST_PAUSE)
+        );
 
         let paused = ["crm.lead.created".to_owned()];
-        assert_eq!(front.next(&paused), Look::Whole { measured: true }, "types that are taken again may be older");
+        assert_eq!(
+            front.next(&paused),
+            Look::Whole { measured: true },
+            "types that are taken again may be older"
+        );
         assert_eq!(front.next(&paused), from(at(90)));
         front.back_to_all();
         assert_eq!(front.next(&paused), Look::Whole { measured: true });
-        assert!(front.rest() >= Some(SHORTEST_REST), "where that look fails, the next one is not at once");
+        assert!(
+            front.rest() >= Some(SHORTEST_REST),
+            "where that look fails, the next one is not at once"
+        );
     }
 
     #[test]

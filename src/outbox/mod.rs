@@ -1,29 +1,33 @@
-//! The outbox: events that wait, in the database of the business transaction that wrote them, for a relay to send them.
+//! The outbox: events that wait, in the database of the business transaction that wrote
+//! them, for a relay to send them.
 //!
-//! An event is enqueued in the caller's open transaction, so that it is there if and only if the business change is. A
-//! [`Relay`](crate::relay::Relay) claims due events under a lease, sends them, and settles what came of each. All that
-//! the relay does to a row after its claim carries the claim's token: a worker that was too slow gets [`LeaseLost`],
-//! and changes nothing.
+//! An event is enqueued in the caller's open transaction, so that it is there if and only
+//! if the business change is. A [`Relay`](crate::relay::Relay) claims due events under a
+//! lease, sends them, and settles what came of each. All that the relay does to a row
+//! after its claim carries the claim's token: a worker that was too slow gets
+//! [`LeaseLostError`], and changes nothing.
 //!
 //! | who | calls | and the row goes |
 //! |---|---|---|
 //! | the business transaction | `enqueue` | to `pending` |
 //! | the relay | [`Store::claim`] | to `dispatched`: the attempt is counted before the send |
 //! | the relay | [`Store::settle`] | to `acknowledged`, `retrying`, `failed` or `skipped` |
-//! | the relay, when it has not sent | [`Store::settle`] with [`Claim::give_back`] | to where it was; the attempt is not counted |
+//! | the relay, when it has not sent | [`Store::settle`] with [`Claim::release`] | to where it was; the attempt is not counted |
 //! | any relay, when a lease has ended | [`Store::claim`] | to `retrying` or `failed`: the attempt failed |
-//! | a person | [`Desk::redrive`], [`Desk::discard`] | to `pending`, `skipped` |
+//! | a person | [`Admin::redrive`], [`Admin::discard`] | to `pending`, `skipped` |
 //!
-//! The database's clock decides what is due and when a lease ends. In PostgreSQL this is the server's: the clocks of
-//! producers and relays may be wrong by hours. In SQLite it is that of the one machine which has the file, and all of whose
-//! processes share it. What a clock costs that is set meanwhile is said in [the guide](crate::guide::operating#clocks).
+//! The database's clock decides what is due and when a lease ends. In PostgreSQL this is
+//! the server's: the clocks of producers and relays may be wrong by hours. In SQLite it
+//! is that of the one machine which has the file, and all of whose processes share it.
+//! What a clock costs that is set meanwhile is said in [the
+//! guide](crate::guide::operating#clocks).
 
+mod admin;
 mod aside;
 mod books;
 pub(crate) mod change;
 mod claim;
 pub(crate) mod columns;
-mod desk;
 mod front;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
@@ -38,41 +42,53 @@ use std::time::Duration;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
-pub use self::claim::{Claim, LeaseLost, Settlement};
+pub use self::admin::{
+    Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveError,
+    RedriveOutcome, Waiting,
+};
+pub use self::claim::{Claim, LeaseLostError, Settlement};
 pub(crate) use self::claim::{Lease, Token, storable};
-pub use self::desk::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, RedriveRefused, Verdict, Waiting};
 use crate::reason::reason;
 
 assert_impl_all!(Claim: Send, Sync);
 assert_not_impl_any!(Claim: Clone);
 assert_not_impl_any!(Settlement: Clone);
 
-/// What a relay needs of a database. The stores of this crate implement it: `sqlite::Outbox` and
-/// `postgres::Outbox`, one in each module.
+/// What a relay needs of a database. The stores of this crate implement it:
+/// `sqlite::Outbox` and `postgres::Outbox`, one in each module.
 pub trait Store: Send + Sync + 'static {
-    /// Claims up to `order.limit` due events, the one that has waited longest first, and counts an attempt of each.
+    /// Claims up to `order.limit` due events, the one that has waited longest first, and
+    /// counts an attempt of each.
     ///
-    /// Before that, events whose lease has ended are failed, and go to `retrying` or `failed` as their policy says. An
-    /// event with an ordering key is due only when no earlier one of its key is under way: one that is found blocked so is
-    /// put aside until the earlier one is over, and costs later claims nothing.
-    fn claim(&self, order: &ClaimOrder) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
+    /// Before that, events whose lease has ended are failed, and go to `retrying` or
+    /// `failed` as their policy says. An event with an ordering key is due only when no
+    /// earlier one of its key is under way: one that is found blocked so is put aside
+    /// until the earlier one is over, and costs later claims nothing.
+    fn claim(
+        &self,
+        order: &ClaimOrder,
+    ) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
 
     /// Stores what became of claimed events, in one transaction.
     ///
-    /// The answer names the events whose lease had ended: nothing was stored of those. Where the statement as a whole
-    /// fails, nothing is stored of any, and the settlements can be tried again.
-    fn settle(&self, settlements: &[Settlement]) -> impl Future<Output = Result<Vec<LeaseLost>, StoreError>> + Send;
+    /// The answer names the events whose lease had ended: nothing was stored of those.
+    /// Where the statement as a whole fails, nothing is stored of any, and the
+    /// settlements can be tried again.
+    fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> impl Future<Output = Result<Vec<LeaseLostError>, StoreError>> + Send;
 
-    /// Lets the leases of events that are still being sent last `lease` from now. The answer as of
-    /// [`settle`](Self::settle).
+    /// Lets the leases of events that are still being sent last `lease` from now. The
+    /// answer as of [`settle`](Self::settle).
     fn renew(
         &self,
         held: &[HeldLease],
         lease: Duration,
-    ) -> impl Future<Output = Result<Vec<LeaseLost>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<LeaseLostError>, StoreError>> + Send;
 
-    /// Waits until there may be something to claim, and no longer than `at_most`. It is a hint: who relies on it alone
-    /// misses events.
+    /// Waits until there may be something to claim, and no longer than `at_most`. It is a
+    /// hint: who relies on it alone misses events.
     fn wait(&self, at_most: Duration) -> impl Future<Output = ()> + Send;
 }
 
@@ -86,21 +102,22 @@ pub struct ClaimOrder {
     /// How long the claim holds, by the database's clock, unless it is renewed.
     pub lease: Duration,
     /// What an event that failed for good does to the later ones of its ordering key.
-    pub after_failure: KeyAfterFailure,
+    pub on_dead_letter: OnDeadLetter,
     /// Event types to leave where they are: the broker takes none of them for now.
     pub except: Vec<String>,
-    /// The one type of event to claim, where that is not any: to try whether the broker takes it again.
+    /// The one type of event to claim, where that is not any: to try whether the broker
+    /// takes it again.
     pub only: Option<String>,
 }
 
 /// What an event that failed for good does to the later ones of its ordering key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KeyAfterFailure {
+pub enum OnDeadLetter {
     /// They wait until a person has redriven or discarded it. Other keys go on.
     #[default]
     Block,
     /// They go on without it.
-    PassBy,
+    Skip,
 }
 
 /// What a store answers to a claim.
@@ -113,8 +130,8 @@ pub struct Claimed {
     pub expired: Vec<crate::AnyEnvelope>,
     /// Rows that are no valid event, each with the reason. They are dead letters now.
     pub quarantined: Vec<(String, String)>,
-    /// How many events were put aside, as an earlier one of their key is under way. Where there are any, the next claim
-    /// may find more events, even if this one found few.
+    /// How many events were put aside, as an earlier one of their key is under way. Where
+    /// there are any, the next claim may find more events, even if this one found few.
     pub blocked: usize,
 }
 
@@ -132,14 +149,20 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn new(doing: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn new(
+        doing: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         Self { doing, source: source.into() }
     }
 }
 
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreError").field("doing", &self.doing).field("source", &self.source).finish()
+        f.debug_struct("StoreError")
+            .field("doing", &self.doing)
+            .field("source", &self.source)
+            .finish()
     }
 }
 
@@ -165,7 +188,7 @@ impl std::error::Error for StoreError {
 pub enum Enqueued {
     /// The event is in the outbox, once the transaction is committed.
     New,
-    /// An event of this id, from the same system and of the same type, was there before: it is the same event, and there
-    /// is still one of it. (Payloads are not compared.)
-    AlreadyThere,
+    /// An event of this id, from the same system and of the same type, was there before:
+    /// it is the same event, and there is still one of it. (Payloads are not compared.)
+    Duplicate,
 }

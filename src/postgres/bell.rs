@@ -1,5 +1,5 @@
-//! A connection of its own, which rings when a transaction has enqueued something. Where it is lost it comes back by itself,
-//! and meanwhile nobody hears anything.
+//! A connection of its own, which rings when a transaction has enqueued something. Where
+//! it is lost it comes back by itself, and meanwhile nobody hears anything.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,8 +23,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// How often a listener that hears nothing asks whether the server is still there.
 const ASK: Duration = Duration::from_secs(60);
 
-/// How long after a ring somebody looks once more: for transactions that were open when it rang, and did not ring
-/// themselves, for the bell was in use.
+/// How long after a ring somebody looks once more: for transactions that were open when
+/// it rang, and did not ring themselves, for the bell was in use.
 const ECHO: Duration = Duration::from_millis(50);
 
 /// A bell of one outbox.
@@ -57,14 +57,17 @@ impl Bell {
         self.seen.store(*self.rung.borrow(), Relaxed);
     }
 
-    /// Waits until it has rung since somebody last heeded it, and no longer than `at_most`.
+    /// Waits until it has rung since somebody last heeded it, and no longer than
+    /// `at_most`.
     pub(crate) async fn wait(&self, at_most: Duration) {
         let listen = || listen(self.dial.clone(), self.table.clone(), self.rung.clone());
         self.listener.get_or_init(|| Listener(tokio::spawn(listen()).abort_handle()));
         let seen = self.seen.load(Relaxed);
         let mut rung = self.rung.subscribe();
         let echo = *self.echo();
-        let at_most = echo.map_or(at_most, |at| at_most.min(at.saturating_duration_since(Instant::now())));
+        let at_most = echo.map_or(at_most, |at| {
+            at_most.min(at.saturating_duration_since(Instant::now()))
+        });
         // The time is over, or it has rung; the sender lives as long as this.
         let is_rung = timeout(at_most, rung.wait_for(|rung| *rung != seen)).await.is_ok();
         let (mut echo, now) = (self.echo(), Instant::now());
@@ -97,7 +100,10 @@ async fn listen(dial: Dial, table: String, rung: watch::Sender<u64>) {
         let bell = rung.clone();
         let ring = move || bell.send_modify(|count| *count = count.wrapping_add(1));
         if let Ok(mut line) = dial.line("outbox listener", ring.clone()).await
-            && matches!(timeout(CONNECT_TIMEOUT, subscribe(&line.client, &table)).await, Ok(Ok(())))
+            && matches!(
+                timeout(CONNECT_TIMEOUT, subscribe(&line.client, &table)).await,
+                Ok(Ok(()))
+            )
         {
             pause = FIRST_PAUSE;
             // What was enqueued while nobody listened.
@@ -105,7 +111,10 @@ async fn listen(dial: Dial, table: String, rung: watch::Sender<u64>) {
             // Ended by an error or not, it is gone.
             while timeout(ASK, &mut line.driver).await.is_err() {
                 // A network that went silent is told from one in which nothing happens.
-                if !matches!(timeout(CONNECT_TIMEOUT, line.client.batch_execute("")).await, Ok(Ok(()))) {
+                if !matches!(
+                    timeout(CONNECT_TIMEOUT, line.client.batch_execute("")).await,
+                    Ok(Ok(()))
+                ) {
                     line.driver.abort();
                     break;
                 }
@@ -119,7 +128,11 @@ async fn listen(dial: Dial, table: String, rung: watch::Sender<u64>) {
 /// Listens to the channel of one table, as `outbox_ring` names it.
 async fn subscribe(client: &Client, table: &str) -> Result<(), BoxedError> {
     let value: link::Value<'_> = (&table, Type::TEXT);
-    let row =
-        client.query_typed_one("SELECT format('LISTEN %I', 'outbox_event_' || $1::regclass::oid)", &[value]).await?;
+    let row = client
+        .query_typed_one(
+            "SELECT format('LISTEN %I', 'outbox_event_' || $1::regclass::oid)",
+            &[value],
+        )
+        .await?;
     Ok(client.batch_execute(row.try_get(0)?).await?)
 }

@@ -1,4 +1,5 @@
-//! How a connection is made, whatever its TLS: in a time that ends, and with words for what was not reached.
+//! How a connection is made, whatever its TLS: in a time that ends, and with words for
+//! what was not reached.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -21,7 +22,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what was written may stay without an answer of the other machine's network.
 const NETWORK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the server may take to be told that nobody waits for a statement, and then to end it.
+/// How long the server may take to be told that nobody waits for a statement, and then to
+/// end it.
 const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// How a connection is made, whatever its TLS.
@@ -57,7 +59,9 @@ impl Dial {
                 let (client, mut connection) = config.connect(tls).await?;
                 // It ends when the client is dropped, or the connection is lost.
                 let driver = tokio::spawn(async move {
-                    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                    while let Some(Ok(message)) =
+                        poll_fn(|context| connection.poll_message(context)).await
+                    {
                         if matches!(message, AsyncMessage::Notification(_)) {
                             heard();
                         }
@@ -73,23 +77,38 @@ impl Dial {
         Self { connect: Arc::new(connect), cancel: Arc::new(cancel), to }
     }
 
-    /// A connection that the database's own list shows under `name`, where the program has not named itself.
-    pub(super) async fn line(&self, name: &'static str, heard: impl Fn() + Send + 'static) -> Result<Line, BoxedError> {
+    /// A connection that the database's own list shows under `name`, where the program
+    /// has not named itself.
+    pub(super) async fn line(
+        &self,
+        name: &'static str,
+        heard: impl Fn() + Send + 'static,
+    ) -> Result<Line, BoxedError> {
         let unreached = |source| Unreached { to: Arc::clone(&self.to), source };
         match timeout(CONNECT_TIMEOUT, (self.connect)(name, Box::new(heard))).await {
             Ok(answer) => Ok(answer.map_err(unreached)?),
-            Err(_) => Err(unreached(format!("no answer within {CONNECT_TIMEOUT:?}").into()).into()),
+            Err(_) => {
+                Err(unreached(format!("no answer within {CONNECT_TIMEOUT:?}").into())
+                    .into())
+            }
         }
     }
 
-    /// What ends a statement of this connection, and the connection, where nobody waits for it any more.
+    /// What ends a statement of this connection, and the connection, where nobody waits
+    /// for it any more.
     pub(super) fn leash(&self, line: &Line) -> Leash {
         let cancel = Arc::clone(&self.cancel);
-        Leash { cancel, token: line.client.cancel_token(), driver: line.driver.abort_handle(), is_held: true }
+        Leash {
+            cancel,
+            token: line.client.cancel_token(),
+            driver: line.driver.abort_handle(),
+            is_held: true,
+        }
     }
 }
 
-/// What ends a statement that nobody waits for, and its connection: dropped while it is held, it tells the server to stop.
+/// What ends a statement that nobody waits for, and its connection: dropped while it is
+/// held, it tells the server to stop.
 pub(super) struct Leash {
     cancel: Arc<dyn Fn(CancelToken) -> Soon<()> + Send + Sync>,
     token: CancelToken,
@@ -178,7 +197,8 @@ fn address(config: &Config) -> String {
 
 #[cfg(feature = "tls")]
 mod secure {
-    //! TLS: always, and with a server that an authority vouches for under the name that it is called by.
+    //! TLS: always, and with a server that an authority vouches for under the name that
+    //! it is called by.
 
     use tokio_postgres::config::SslMode;
     use tokio_postgres::{Client, Config};
@@ -189,14 +209,21 @@ mod secure {
     use crate::tls::Tls;
 
     /// A configuration that never falls back to plain text, and its TLS.
-    pub(crate) fn secured(mut config: Config, tls: &Tls) -> Result<(Config, MakeRustlsConnect), StoreError> {
+    pub(crate) fn secured(
+        mut config: Config,
+        tls: &Tls,
+    ) -> Result<(Config, MakeRustlsConnect), StoreError> {
         config.ssl_mode(SslMode::Require);
-        let tls = tls.config().map_err(|error| StoreError::new("preparing TLS", error))?;
+        let tls =
+            tls.config().map_err(|error| StoreError::new("preparing TLS", error))?;
         Ok((config, MakeRustlsConnect::new(tls)))
     }
 
     /// A connection for a program's own work.
-    pub(crate) async fn connect(config: &Config, tls: &Tls) -> Result<Client, StoreError> {
+    pub(crate) async fn connect(
+        config: &Config,
+        tls: &Tls,
+    ) -> Result<Client, StoreError> {
         let (config, tls) = secured(config.clone(), tls)?;
         let line = Dial::new(config, tls).line("integration", || {}).await;
         Ok(line.map_err(|error| StoreError::new("connecting", error))?.client)
@@ -213,7 +240,8 @@ mod tests {
 
     #[test]
     fn an_address_has_no_password() {
-        let config: Config = "postgres://crm:s3cr3t@one:6000,two:6001/leads".parse().unwrap();
+        let config: Config =
+            "postgres://crm:s3cr3t@one:6000,two:6001/leads".parse().unwrap();
         assert_eq!(address(&config), "one:6000 or two:6001, database leads, as crm");
         let dial = Dial::new(config, tokio_postgres::NoTls);
         assert!(!format!("{dial:?}").contains("s3cr3t"));

@@ -1,5 +1,5 @@
-//! What outbox and inbox share in PostgreSQL: where their tables are, connections that come back, a bell that rings when
-//! something was enqueued, and the columns of an event.
+//! What outbox and inbox share in PostgreSQL: where their tables are, connections that
+//! come back, a bell that rings when something was enqueued, and the columns of an event.
 
 mod bell;
 mod dial;
@@ -26,7 +26,8 @@ pub(crate) use self::worker::{Worker, within};
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A span of time as the statements take it: in microseconds, and no longer than a century, which PostgreSQL can add.
+/// A span of time as the statements take it: in microseconds, and no longer than a
+/// century, which PostgreSQL can add.
 pub(crate) fn micros(span: Duration) -> i64 {
     const CENTURY: i64 = 100 * 365 * 24 * 60 * 60 * 1_000_000;
     i64::try_from(span.as_micros()).unwrap_or(CENTURY).min(CENTURY)

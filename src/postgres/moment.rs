@@ -6,17 +6,20 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use super::BoxedError;
 
-/// The moment in a column that plain SQL may have written; where it is beyond the calendar, the calendar's first or last:
-/// one such row must not stop the others.
+/// The moment in a column that plain SQL may have written; where it is beyond the
+/// calendar, the calendar's first or last: one such row must not stop the others.
 struct Moment(DateTime<Utc>);
 
 impl FromSql<'_> for Moment {
     fn from_sql(_: &Type, raw: &[u8]) -> Result<Self, BoxedError> {
-        // PostgreSQL counts from the year 2000. Its infinities are the first and the last number.
+        // PostgreSQL counts from the year 2000. Its infinities are the first and the last
+        // number.
         const MILLENNIUM: i64 = 946_684_800_000_000;
         let micros = i64::from_be_bytes(raw.try_into()?);
-        let beyond = if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
-        let moment = micros.checked_add(MILLENNIUM).and_then(DateTime::from_timestamp_micros);
+        let beyond =
+            if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        let moment =
+            micros.checked_add(MILLENNIUM).and_then(DateTime::from_timestamp_micros);
         Ok(Self(moment.filter(|_| micros != i64::MIN).unwrap_or(beyond)))
     }
 
@@ -48,7 +51,9 @@ mod tests {
 
     #[test]
     fn every_number_is_a_moment() {
-        let read = |micros: i64| Moment::from_sql(&Type::TIMESTAMPTZ, &micros.to_be_bytes()).unwrap().0;
+        let read = |micros: i64| {
+            Moment::from_sql(&Type::TIMESTAMPTZ, &micros.to_be_bytes()).unwrap().0
+        };
         assert_eq!(read(0).to_rfc3339(), "2000-01-01T00:00:00+00:00");
         assert_eq!(read(-1).to_rfc3339(), "1999-12-31T23:59:59.999999+00:00");
         for micros in [i64::MAX, i64::MAX - 1, 9_000_000_000_000_000_000] {

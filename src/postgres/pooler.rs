@@ -1,5 +1,5 @@
-//! Whether a pooler gives a connection another session for each transaction: then what is prepared, and who listens, is
-//! somebody else's in the next.
+//! Whether a pooler gives a connection another session for each transaction: then what is
+//! prepared, and who listens, is somebody else's in the next.
 
 use tokio_postgres::{Client, Error};
 
@@ -11,8 +11,12 @@ pub(super) const REFUSED: &str = "a pooler gives each transaction another sessio
 /// How often two connections are asked: once is enough where nobody else uses the pool.
 const ROUNDS: usize = 4;
 
-/// Whether two connections, asked in turn, have one session between them, or one of them another than before.
-pub(super) async fn shares_sessions(first: &Client, second: &Client) -> Result<bool, Error> {
+/// Whether two connections, asked in turn, have one session between them, or one of them
+/// another than before.
+pub(super) async fn shares_sessions(
+    first: &Client,
+    second: &Client,
+) -> Result<bool, Error> {
     let known = [session(first).await?, session(second).await?];
     let mut shared = known[0] == known[1];
     for _ in 0..ROUNDS {

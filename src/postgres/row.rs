@@ -13,7 +13,9 @@ impl FromSql<'_> for Json {
     fn from_sql(kind: &Type, raw: &[u8]) -> Result<Self, BoxedError> {
         let text = match raw.split_first() {
             Some((1, text)) if *kind == Type::JSONB => text,
-            _ if *kind == Type::JSONB => return Err("jsonb of a version that this program does not know".into()),
+            _ if *kind == Type::JSONB => {
+                return Err("jsonb of a version that this program does not know".into());
+            }
             _ => raw,
         };
         Ok(Self(String::from_utf8(text.to_vec())?))
@@ -27,7 +29,11 @@ impl FromSql<'_> for Json {
 /// Reads the columns of [`Row`], in its order.
 pub(crate) fn read_row(row: &SqlRow) -> Result<Row, Error> {
     let said = |what: usize, reason: usize, at: usize| {
-        Ok::<_, Error>(Said::of(row.try_get(what)?, row.try_get(reason)?, maybe_at(row, at)?))
+        Ok::<_, Error>(Said::of(
+            row.try_get(what)?,
+            row.try_get(reason)?,
+            maybe_at(row, at)?,
+        ))
     };
     Ok(Row {
         sequence: row.try_get(0)?,

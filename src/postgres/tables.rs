@@ -6,7 +6,8 @@ use tokio_postgres::{Client, Error, GenericClient};
 use crate::outbox::StoreError;
 use crate::schema::{INSTALLING, Part};
 
-/// The schema of a connection: the first of its search path, and no other. Its name as SQL takes it.
+/// The schema of a connection: the first of its search path, and no other. Its name as
+/// SQL takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place(pub(crate) String);
 
@@ -15,15 +16,21 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// Another encoding than UTF-8, and a search path whose first schema is not there, or not for this role: what follows it
-    /// is somebody else's.
+    /// Another encoding than UTF-8, and a search path whose first schema is not there, or
+    /// not for this role: what follows it is somebody else's.
     pub(crate) async fn of(client: &impl GenericClient) -> Result<Self, StoreError> {
         const SQL: &str = "SELECT quote_ident(current_schema()), current_schema()::text, \
              current_setting('search_path'), current_setting('server_encoding'), current_database()::text";
         let read = async {
             let row = client.query_typed_one(SQL, &[]).await?;
-            let place: (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
-            Ok::<(_, String, String, String), Error>((place, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
+            let place: (Option<String>, Option<String>) =
+                (row.try_get(0)?, row.try_get(1)?);
+            Ok::<(_, String, String, String), Error>((
+                place,
+                row.try_get(2)?,
+                row.try_get(3)?,
+                row.try_get(4)?,
+            ))
         };
         let ((quoted, name), path, encoding, database) =
             read.await.map_err(|error| StoreError::new(INSTALLING, error))?;
@@ -35,7 +42,11 @@ impl Place {
             return Err(StoreError::new(INSTALLING, what));
         }
         match (quoted, name) {
-            (Some(quoted), Some(name)) if first_of(&path).is_none_or(|first| first == name) => Ok(Self(quoted)),
+            (Some(quoted), Some(name))
+                if first_of(&path).is_none_or(|first| first == name) =>
+            {
+                Ok(Self(quoted))
+            }
             _ => {
                 let what = format!(
                     "the tables are in the first schema of the search path, and of \"{path}\" the first is not there, or this \
@@ -58,7 +69,8 @@ impl Place {
     }
 }
 
-/// The schema that a search path names first; none where that is the user's own, which seldom is there.
+/// The schema that a search path names first; none where that is the user's own, which
+/// seldom is there.
 fn first_of(path: &str) -> Option<String> {
     let path = path.trim_start();
     let first = match path.strip_prefix('"') {
@@ -79,7 +91,8 @@ fn first_of(path: &str) -> Option<String> {
     (first != "$user" && !first.is_empty()).then_some(first)
 }
 
-/// Creates a part of the schema, or brings it up to date. Safe from many processes at once: the first to come does it.
+/// Creates a part of the schema, or brings it up to date. Safe from many processes at
+/// once: the first to come does it.
 pub(crate) async fn install(client: &mut Client, part: &Part) -> Result<(), StoreError> {
     let fault = |error: Error| StoreError::new(INSTALLING, error);
     let place = Place::of(client).await?;
@@ -112,9 +125,18 @@ pub(crate) async fn install(client: &mut Client, part: &Part) -> Result<(), Stor
 }
 
 /// The version of a part that the schema has; 0 where it has none.
-async fn version(client: &impl GenericClient, place: &Place, part: &Part) -> Result<usize, Error> {
+async fn version(
+    client: &impl GenericClient,
+    place: &Place,
+    part: &Part,
+) -> Result<usize, Error> {
     let table = place.name("integration_schema");
-    let there = client.query_typed("SELECT 1 WHERE to_regclass($1) IS NOT NULL", &[(&table, Type::TEXT)]).await?;
+    let there = client
+        .query_typed(
+            "SELECT 1 WHERE to_regclass($1) IS NOT NULL",
+            &[(&table, Type::TEXT)],
+        )
+        .await?;
     if there.is_empty() {
         return Ok(0);
     }
@@ -132,7 +154,10 @@ mod tests {
     fn the_first_schema_of_a_path_is_told_from_the_users_own() {
         let first = |path| first_of(path);
         assert_eq!(first("Tenant_b, public").as_deref(), Some("tenant_b"));
-        assert_eq!(first(r#" "Tenant ""b"", x" , public"#).as_deref(), Some(r#"Tenant "b", x"#));
+        assert_eq!(
+            first(r#" "Tenant ""b"", x" , public"#).as_deref(),
+            Some(r#"Tenant "b", x"#)
+        );
         assert_eq!(first(r#""$user", public"#), None);
         assert_eq!(first("$user"), None);
         assert_eq!(first(""), None);

@@ -1,4 +1,5 @@
-//! The connections that many tasks use in turn: each is made when it is wanted, and made anew when it was lost.
+//! The connections that many tasks use in turn: each is made when it is wanted, and made
+//! anew when it was lost.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,10 +17,12 @@ use super::tables::{Place, install};
 use crate::outbox::StoreError;
 use crate::schema::{INSTALLING, Part};
 
-/// How long one piece of work may take that nobody else gives up: longer than the server lets a look last.
+/// How long one piece of work may take that nobody else gives up: longer than the server
+/// lets a look last.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// How long a second connection is waited for: a pooler may keep who asks for one waiting.
+/// How long a second connection is waited for: a pooler may keep who asks for one
+/// waiting.
 const SECOND: Duration = Duration::from_secs(2);
 
 /// How long no spare connection is asked for after the database had none to give.
@@ -32,7 +35,10 @@ pub(crate) async fn within<T>(
 ) -> Result<T, StoreError> {
     match timeout(LONGEST, work).await {
         Ok(answer) => answer,
-        Err(_) => Err(StoreError::new(doing, format!("PostgreSQL did not answer within {LONGEST:?}"))),
+        Err(_) => Err(StoreError::new(
+            doing,
+            format!("PostgreSQL did not answer within {LONGEST:?}"),
+        )),
     }
 }
 
@@ -55,7 +61,8 @@ impl Worker {
         let fault = |error: Error| StoreError::new(INSTALLING, error);
         let connected = async {
             let mut first = line(&dial, INSTALLING).await?;
-            let second = timeout(SECOND, line(&dial, INSTALLING)).await.ok().and_then(Result::ok);
+            let second =
+                timeout(SECOND, line(&dial, INSTALLING)).await.ok().and_then(Result::ok);
             if let Some(second) = &second
                 && shares_sessions(&first.client, &second.client).await.map_err(fault)?
             {
@@ -69,7 +76,15 @@ impl Worker {
         let link = |line| Mutex::new(Some(Link::new(line, Arc::clone(&begins))));
         let no_spare = std::sync::Mutex::new(second.is_none().then(Instant::now));
         let (first, second) = (link(first), second.map_or_else(Mutex::default, link));
-        Ok(Self { dial, place, begins, link: first, spare: second, no_spare, people: Mutex::default() })
+        Ok(Self {
+            dial,
+            place,
+            begins,
+            link: first,
+            spare: second,
+            no_spare,
+            people: Mutex::default(),
+        })
     }
 
     /// Where its tables are.
@@ -77,8 +92,8 @@ impl Worker {
         &self.place
     }
 
-    /// A connection, for one piece of work. Where the database has no second one to give, or not soon, the work waits for
-    /// the first.
+    /// A connection, for one piece of work. Where the database has no second one to give,
+    /// or not soon, the work waits for the first.
     pub(crate) async fn hold(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
         if let Ok(slot) = self.link.try_lock() {
             return self.link_in(slot, doing).await;
@@ -107,9 +122,12 @@ impl Worker {
         self.no_spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection of people: what they ask and decide takes its time, and holds no relay up. Where the database has none
-    /// to give, or not soon, one of the others.
-    pub(crate) async fn hold_for_people(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
+    /// The connection of people: what they ask and decide takes its time, and holds no
+    /// relay up. Where the database has none to give, or not soon, one of the others.
+    pub(crate) async fn hold_for_people(
+        &self,
+        doing: &'static str,
+    ) -> Result<Held<'_>, StoreError> {
         let slot = self.people.lock().await;
         match timeout(SECOND, self.link_in(slot, doing)).await {
             Ok(Ok(held)) => Ok(held),
@@ -136,9 +154,9 @@ async fn line(dial: &Dial, doing: &'static str) -> Result<Line, StoreError> {
 
 /// One of the worker's connections, in the hands of one piece of work.
 ///
-/// Only work that has ended well gives it back. Otherwise (an error, or a caller who waits no longer) it is given up, so
-/// that no statement goes on, no transaction is left open and no dead connection is tried twice: the next piece of work
-/// makes another.
+/// Only work that has ended well gives it back. Otherwise (an error, or a caller who
+/// waits no longer) it is given up, so that no statement goes on, no transaction is left
+/// open and no dead connection is tried twice: the next piece of work makes another.
 pub(crate) struct Held<'a> {
     leash: Leash,
     slot: MutexGuard<'a, Option<Link>>,
@@ -146,7 +164,7 @@ pub(crate) struct Held<'a> {
 }
 
 impl Held<'_> {
-    pub(crate) fn give_back(self) {
+    pub(crate) fn release(self) {
         let Self { leash, mut slot, link } = self;
         leash.let_go();
         *slot = Some(link);

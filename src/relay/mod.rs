@@ -1,12 +1,14 @@
-//! The relay: from the outbox to the broker, one loop for every database and every broker.
+//! The relay: from the outbox to the broker, one loop for every database and every
+//! broker.
 //!
-//! It claims due events under a lease (the attempt is stored before the send), sends them at the same time with a
-//! time-out for each, renews the leases of those that take long, and settles what came of each. What a crash may cost is
-//! a second delivery, which the consumer's [inbox](crate::inbox) tells from the first; never a loss.
+//! It claims due events under a lease (the attempt is stored before the send), sends them
+//! at the same time with a time-out for each, renews the leases of those that take long,
+//! and settles what came of each. What a crash may cost is a second delivery, which the
+//! consumer's [inbox](crate::inbox) tells from the first; never a loss.
 
+mod config;
 mod outage;
 mod outcome;
-mod settings;
 mod turn;
 
 use std::fmt;
@@ -17,30 +19,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+pub use self::config::{ConfigError, RelayConfig};
 pub use self::outage::{Lacking, Outage};
-pub use self::settings::{Settings, Unkeepable};
 use self::turn::Turn;
 use crate::EventId;
 use crate::audit::AuditTrail;
 use crate::broker::Broker;
-use crate::outbox::{LeaseLost, Store, StoreError};
+use crate::outbox::{LeaseLostError, Store, StoreError};
 
-/// Moves events from one store to one broker. Many relays, in many processes, may share the store.
+/// Moves events from one store to one broker. Many relays, in many processes, may share
+/// the store.
 ///
 /// # Panics
 ///
-/// It runs on a tokio runtime with time and, for a server, with I/O enabled (`enable_all`); tokio panics without.
+/// It runs on a tokio runtime with time and, for a server, with I/O enabled
+/// (`enable_all`); tokio panics without.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")] {
-/// # use integration_automation_patterns::outbox::{Desk, sqlite};
-/// # use integration_automation_patterns::broker::{Answer, Consumer, in_process};
-/// # use integration_automation_patterns::relay::{Relay, Settings};
+/// # use integration_automation_patterns::outbox::{Admin, sqlite};
+/// # use integration_automation_patterns::broker::{Ack, Consumer, in_process};
+/// # use integration_automation_patterns::relay::{Relay, RelayConfig};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let outbox = sqlite::Outbox::open(":memory:")?;
 /// let (broker, _listener) = in_process(16);
-/// let relay = Relay::new("relay-1", outbox, broker, Settings::default())?;
+/// let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default())?;
 /// let summary = relay.run(std::future::ready(())).await; // until told to stop: here at once
 /// assert_eq!(summary.acknowledged, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -54,7 +58,7 @@ pub struct Relay<S, B> {
     name: String,
     store: S,
     broker: Arc<B>,
-    settings: Settings,
+    config: RelayConfig,
     watch: Box<dyn Fn(&Incident) + Send + Sync>,
     trail: AuditTrail,
     progress: Mutex<Summary>,
@@ -65,11 +69,16 @@ impl<S: Store, B: Broker> Relay<S, B> {
     ///
     /// # Errors
     ///
-    /// [`Unkeepable`], where the settings cannot hold what a relay promises.
-    pub fn new(name: impl Into<String>, store: S, broker: B, settings: Settings) -> Result<Self, Unkeepable> {
-        let (name, settings) = (name.into(), settings.check()?);
+    /// [`ConfigError`], where the settings cannot hold what a relay promises.
+    pub fn new(
+        name: impl Into<String>,
+        store: S,
+        broker: B,
+        config: RelayConfig,
+    ) -> Result<Self, ConfigError> {
+        let (name, config) = (name.into(), config.check()?);
         if name.trim().is_empty() {
-            return Err(Unkeepable(
+            return Err(ConfigError(
                 "a relay needs a name: the history of every event that it claims shows it".to_owned(),
             ));
         }
@@ -77,49 +86,58 @@ impl<S: Store, B: Broker> Relay<S, B> {
             name,
             store,
             broker: Arc::new(broker),
-            settings,
+            config,
             watch: Box::new(|incident| drop(writeln!(std::io::stderr(), "{incident}"))),
             trail: AuditTrail::silent(),
             progress: Mutex::default(),
         })
     }
 
-    /// Calls `watch` with whatever goes wrong and does not stop the relay: for a log and for alarms. Where nothing is said, it
-    /// is written to standard error.
+    /// Calls `watch` with whatever goes wrong and does not stop the relay: for a log and
+    /// for alarms. Where nothing is said, it is written to standard error.
     #[must_use = "this gives the relay back"]
-    pub fn watch(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
+    pub fn on_incident(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
         Self { watch: Box::new(watch), ..self }
     }
 
-    /// Tells a trail of every change of state that this relay makes: once it is stored, and once for each.
+    /// Tells a trail of every change of state that this relay makes: once it is stored,
+    /// and once for each.
     #[must_use = "this gives the relay back"]
-    pub fn trail(self, trail: AuditTrail) -> Self {
+    pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }
 
-    /// Works until `stop` is ready, then claims no more, waits for its sends, and gives back what it could not send.
+    /// Works until `stop` is ready, then claims no more, waits for its sends, and gives
+    /// back what it could not send.
     ///
-    /// Dropped instead, it leaves what it holds until the leases end, with an attempt spent.
+    /// Dropped instead, it leaves what it holds until the leases end, with an attempt
+    /// spent.
     ///
-    /// Nothing that a store or a broker answers ends it: it tries again, ever more slowly, and tells
-    /// [`watch`](Self::watch).
+    /// Nothing that a store or a broker answers ends it: it tries again, ever more
+    /// slowly, and tells [`on_incident`](Self::on_incident).
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) -> Summary {
         self.drive(stop, false).await
     }
 
-    /// Works until nothing is on its way and nothing is due within one [poll](Settings::poll), or until `stop` is ready:
-    /// for a program that runs now and then. It returns, too, when the broker takes nothing, or nothing of what is left, with the
-    /// events given back.
+    /// Works until nothing is on its way and nothing is due within one
+    /// [poll](RelayConfig::poll_interval), or until `stop` is ready: for a program that
+    /// runs now and then. It returns, too, when the broker takes nothing, or nothing of
+    /// what is left, with the events given back.
     ///
-    /// What waits for its retry, and what another relay has under its lease, stays for the next time:
-    /// [`Desk::counts`](crate::outbox::Desk::counts) says how much that is.
+    /// What waits for its retry, and what another relay has under its lease, stays for
+    /// the next time: [`Admin::counts`](crate::outbox::Admin::counts) says how much that
+    /// is.
     pub async fn run_until_idle(&self, stop: impl Future<Output = ()> + Send) -> Summary {
         self.drive(stop, true).await
     }
 
-    /// Both are polled side by side: `stop` may ask the same store, and must not be left half-way while the relay waits
-    /// for it.
-    async fn drive(&self, stop: impl Future<Output = ()> + Send, until_idle: bool) -> Summary {
+    /// Both are polled side by side: `stop` may ask the same store, and must not be left
+    /// half-way while the relay waits for it.
+    async fn drive(
+        &self,
+        stop: impl Future<Output = ()> + Send,
+        until_idle: bool,
+    ) -> Summary {
         let stopped = watch::Sender::new(false);
         // On the heap: it is large, and its caller may have little stack.
         let mut turn = Box::pin(Turn::new(self).run(stopped.subscribe(), until_idle));
@@ -130,19 +148,20 @@ impl<S: Store, B: Broker> Relay<S, B> {
         turn.await
     }
 
-    /// What this relay has done so far, in all its runs: to be read at any time from another task, for metrics.
+    /// What this relay has done so far, in all its runs: to be read at any time from
+    /// another task, for metrics.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")] {
     /// # use integration_automation_patterns::outbox::sqlite;
     /// # use integration_automation_patterns::broker::in_process;
-    /// # use integration_automation_patterns::relay::{Relay, Settings};
+    /// # use integration_automation_patterns::relay::{Relay, RelayConfig};
     /// # use std::sync::Arc;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # let outbox = sqlite::Outbox::open(":memory:")?;
     /// # let (broker, _listener) = in_process(16);
-    /// let relay = Arc::new(Relay::new("relay-1", outbox, broker, Settings::default())?);
+    /// let relay = Arc::new(Relay::new("relay-1", outbox, broker, RelayConfig::default())?);
     /// let running = tokio::spawn({
     ///     let relay = Arc::clone(&relay);
     ///     async move { relay.run_until_idle(std::future::pending()).await }
@@ -161,7 +180,12 @@ impl<S: Store, B: Broker> Relay<S, B> {
     }
 
     /// Counts, for one run and for all.
-    fn count(&self, run: &mut Summary, counter: fn(&mut Summary) -> &mut u64, more: usize) {
+    fn count(
+        &self,
+        run: &mut Summary,
+        counter: fn(&mut Summary) -> &mut u64,
+        more: usize,
+    ) {
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         for summary in [run, &mut *all] {
             let count = counter(summary);
@@ -181,7 +205,7 @@ impl<S: fmt::Debug, B: fmt::Debug> fmt::Debug for Relay<S, B> {
             .field("name", &self.name)
             .field("store", &self.store)
             .field("broker", &self.broker)
-            .field("settings", &self.settings)
+            .field("config", &self.config)
             .finish_non_exhaustive()
     }
 }
@@ -199,12 +223,13 @@ pub struct Summary {
     /// Events that became dead letters.
     pub failed: u64,
     /// Events that went back unsent.
-    pub given_back: u64,
+    pub released: u64,
     /// Attempts of other relays that were found to have ended with their lease.
     pub expired: u64,
     /// Settlements that came too late.
     pub lost: u64,
-    /// Attempts in which the broker's code panicked: they have failed when their lease ends.
+    /// Attempts in which the broker's code panicked: they have failed when their lease
+    /// ends.
     pub panicked: u64,
 }
 
@@ -212,16 +237,18 @@ pub struct Summary {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incident {
-    /// The store failed, and is tried again: told with each reason that is new, and once a minute while it lasts.
+    /// The store failed, and is tried again: told with each reason that is new, and once
+    /// a minute while it lasts.
     Store(StoreError),
     /// The store did not answer in time, and is tried again: told as often.
     StoreTimeout(&'static str),
-    /// The broker takes nothing, or nothing of one type, and the relay pauses: told as often.
+    /// The broker takes nothing, or nothing of one type, and the relay pauses: told as
+    /// often.
     Outage(Outage),
     /// One of these has ended.
     Over(Outage),
     /// A claim's lease had ended before it was settled or renewed.
-    LeaseLost(LeaseLost),
+    LeaseLostError(LeaseLostError),
     /// A row is no valid event, and is a dead letter now.
     Quarantined {
         /// The id in the row.
@@ -236,28 +263,44 @@ pub enum Incident {
 impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Store(error) => write!(f, "the store failed, and is tried again: {error}"),
-            Self::StoreTimeout(doing) => write!(f, "the store did not answer in time, and is tried again: {doing}"),
+            Self::Store(error) => {
+                write!(f, "the store failed, and is tried again: {error}")
+            }
+            Self::StoreTimeout(doing) => {
+                write!(f, "the store did not answer in time, and is tried again: {doing}")
+            }
             Self::Outage(outage) => outage.fmt(f),
             Self::Over(Outage { of, lasted, failures, .. }) => {
                 match of {
                     Lacking::Broker => f.write_str("the broker can be reached again")?,
                     Lacking::Room => f.write_str("the broker takes events again")?,
-                    Lacking::Route(event_type) => write!(f, "the broker takes {event_type} again")?,
-                    Lacking::Store(doing) => write!(f, "the store answers again at {doing}")?,
+                    Lacking::Route(event_type) => {
+                        write!(f, "the broker takes {event_type} again")?
+                    }
+                    Lacking::Store(doing) => {
+                        write!(f, "the store answers again at {doing}")?
+                    }
                 }
                 write!(f, ", after {lasted:.0?} and {failures} failed tries")
             }
-            Self::LeaseLost(lost) => lost.fmt(f),
-            Self::Quarantined { event, why } => write!(f, "{event} is no valid event, and a dead letter now: {why}"),
-            Self::SendPanicked(Some(event)) => write!(f, "the broker's code panicked while it sent {event}"),
-            Self::SendPanicked(None) => f.write_str("the broker's code panicked while it sent an event"),
+            Self::LeaseLostError(lost) => lost.fmt(f),
+            Self::Quarantined { event, why } => {
+                write!(f, "{event} is no valid event, and a dead letter now: {why}")
+            }
+            Self::SendPanicked(Some(event)) => {
+                write!(f, "the broker's code panicked while it sent {event}")
+            }
+            Self::SendPanicked(None) => {
+                f.write_str("the broker's code panicked while it sent an event")
+            }
         }
     }
 }
 
 /// A relay can be a task of a runtime of many threads.
 #[cfg(test)]
-fn _runs_anywhere<S: Store, B: Broker>(relay: &Relay<S, B>) -> impl Future<Output = Summary> + Send {
+fn _runs_anywhere<S: Store, B: Broker>(
+    relay: &Relay<S, B>,
+) -> impl Future<Output = Summary> + Send {
     relay.run(std::future::pending())
 }

@@ -1,5 +1,5 @@
-//! An outage: how long a relay pauses for it, and what it tells of it, which is a line for each reason, one a minute, and one
-//! at its end.
+//! An outage: how long a relay pauses for it, and what it tells of it, which is a line
+//! for each reason, one a minute, and one at its end.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tokio::time::Instant;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(15);
 
-/// The longest pause that a broker is granted which asks for one: it is looked at once an hour all the same.
+/// The longest pause that a broker is granted which asks for one: it is looked at once an
+/// hour all the same.
 const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
 /// How often an outage that lasts is told of.
@@ -140,19 +141,37 @@ impl Watch {
         Self { pause: Pause::default(), longest: longest.min(LAST_PAUSE), present: None }
     }
 
-    /// One more failure, of a try that was made together with those of its number, and how long a pause was asked for. The
-    /// outage, where it is to be told of.
-    pub(super) fn failed(&mut self, number: u64, of: Lacking, reason: &str, asked: Option<Duration>) -> Option<Outage> {
+    /// One more failure, of a try that was made together with those of its number, and
+    /// how long a pause was asked for. The outage, where it is to be told of.
+    pub(super) fn failed(
+        &mut self,
+        number: u64,
+        of: Lacking,
+        reason: &str,
+        asked: Option<Duration>,
+    ) -> Option<Outage> {
         let now = Instant::now();
-        let is_another = self.present.as_ref().is_none_or(|present| number > present.last);
+        let is_another =
+            self.present.as_ref().is_none_or(|present| number > present.last);
         if is_another {
             self.pause.longer(self.longest);
         }
         self.pause.at_least(asked.unwrap_or_default().min(LONGEST_ASKED));
         let Some(present) = &mut self.present else {
-            let outage = Outage { of, reason: reason.to_owned(), lasted: Duration::ZERO, failures: 1 };
+            let outage = Outage {
+                of,
+                reason: reason.to_owned(),
+                lasted: Duration::ZERO,
+                failures: 1,
+            };
             let reasons = vec![reason.to_owned()];
-            self.present = Some(Present { outage: outage.clone(), since: now, told: now, reasons, last: number });
+            self.present = Some(Present {
+                outage: outage.clone(),
+                since: now,
+                told: now,
+                reasons,
+                last: number,
+            });
             return Some(outage);
         };
         present.last = present.last.max(number);
@@ -162,7 +181,8 @@ impl Watch {
         outage.reason.push_str(reason);
         outage.lasted = now.saturating_duration_since(present.since);
         outage.failures = outage.failures.saturating_add(u64::from(is_another));
-        let is_new = present.reasons.len() < REASONS && !present.reasons.iter().any(|told| told == reason);
+        let is_new = present.reasons.len() < REASONS
+            && !present.reasons.iter().any(|told| told == reason);
         if !is_new && now.saturating_duration_since(present.told) < TOLD_EVERY {
             return None;
         }
@@ -173,8 +193,8 @@ impl Watch {
         Some(outage.clone())
     }
 
-    /// A try went well. The outage that has ended, where one was on: not by a try that was made before the last that failed,
-    /// or together with it.
+    /// A try went well. The outage that has ended, where one was on: not by a try that
+    /// was made before the last that failed, or together with it.
     pub(super) fn over(&mut self, number: u64) -> Option<Outage> {
         let present = self.present.take_if(|present| number > present.last)?;
         self.pause = Pause::default();
@@ -193,7 +213,8 @@ mod tests {
         let mut told = Vec::new();
         for number in 0..130 {
             for _ in 0..3 {
-                let outage = watch.failed(number, Lacking::Broker, "connection refused", None);
+                let outage =
+                    watch.failed(number, Lacking::Broker, "connection refused", None);
                 told.extend(outage.map(|outage| outage.to_string()));
             }
             tokio::time::advance(Duration::from_secs(1)).await;
@@ -206,9 +227,18 @@ mod tests {
                 "the broker cannot be reached for 120s now, in 121 tries: connection refused",
             ]
         );
-        let full = watch.failed(130, Lacking::Room, "an alarm", None).map(|outage| outage.to_string());
-        assert_eq!(full.as_deref(), Some("the broker takes nothing for 130s now, in 131 tries: an alarm"));
-        assert_eq!(watch.failed(130, Lacking::Broker, "connection refused", None), None, "told before");
+        let full = watch
+            .failed(130, Lacking::Room, "an alarm", None)
+            .map(|outage| outage.to_string());
+        assert_eq!(
+            full.as_deref(),
+            Some("the broker takes nothing for 130s now, in 131 tries: an alarm")
+        );
+        assert_eq!(
+            watch.failed(130, Lacking::Broker, "connection refused", None),
+            None,
+            "told before"
+        );
         assert_eq!(watch.over(130), None, "it was on its way with one that failed");
         let ended = watch.over(131).map(|outage| (outage.lasted, outage.failures));
         assert_eq!(ended, Some((Duration::from_secs(130), 131)));
@@ -219,7 +249,20 @@ mod tests {
     async fn a_pause_grows_to_its_longest_and_is_as_long_as_the_broker_asks() {
         let mut watch = Watch::default();
         let mut waits = Vec::new();
-        let asked = [None, None, None, None, None, None, None, None, None, None, Some(30), Some(1_000_000)];
+        let asked = [
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            Some(30),
+            Some(1_000_000),
+        ];
         for (number, asked) in (0..).zip(asked) {
             let began = Instant::now();
             watch.failed(number, Lacking::Broker, "full", None);
@@ -229,12 +272,18 @@ mod tests {
             waits.push(ends.duration_since(began).as_millis());
             tokio::time::sleep_until(ends).await;
         }
-        assert_eq!(waits, [50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 30_000, 3_600_000]);
+        assert_eq!(
+            waits,
+            [50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 30_000, 3_600_000]
+        );
         let mut short = Watch::with_pauses_up_to(Duration::from_millis(120));
         for number in 0..9 {
             short.failed(number, Lacking::Store("settling events"), "locked", None);
         }
         let now = Instant::now();
-        assert_eq!(short.pause.ends(now).map(|ends| ends - now), Some(Duration::from_millis(120)));
+        assert_eq!(
+            short.pause.ends(now).map(|ends| ends - now),
+            Some(Duration::from_millis(120))
+        );
     }
 }

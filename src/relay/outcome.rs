@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::broker::{SendError, SendErrorKind};
+use crate::broker::{BrokerError, BrokerErrorKind};
 use crate::outbox::{Claim, Settlement};
 
 pub(super) enum Outcome {
-    Answered(Result<(), SendError>),
+    Answered(Result<(), BrokerError>),
     TimedOut,
     Cancelled,
 }
@@ -17,11 +17,11 @@ impl Outcome {
         match self {
             Self::Answered(Ok(())) => Ok("confirmed"),
             Self::Answered(Err(error)) => Err(match error.kind() {
-                SendErrorKind::Unreachable => "unreachable",
-                SendErrorKind::Unavailable => "unavailable",
-                SendErrorKind::Unroutable => "unroutable",
-                SendErrorKind::Transient => "transient",
-                SendErrorKind::Permanent => "permanent",
+                BrokerErrorKind::Unreachable => "unreachable",
+                BrokerErrorKind::Unavailable => "unavailable",
+                BrokerErrorKind::Unroutable => "unroutable",
+                BrokerErrorKind::Transient => "transient",
+                BrokerErrorKind::Permanent => "permanent",
             }),
             Self::TimedOut => Err("timed_out"),
             Self::Cancelled => Err("stopped"),
@@ -33,14 +33,18 @@ impl Outcome {
         match self {
             Self::Answered(Ok(())) => claim.acknowledge(),
             Self::Answered(Err(error)) => match error.kind() {
-                SendErrorKind::Unreachable | SendErrorKind::Unavailable | SendErrorKind::Unroutable => {
-                    claim.give_back(error.reason())
-                }
-                SendErrorKind::Transient => claim.fail(error.reason()).wait_at_least(error.wait().unwrap_or_default()),
-                SendErrorKind::Permanent => claim.reject(error.reason()),
+                BrokerErrorKind::Unreachable
+                | BrokerErrorKind::Unavailable
+                | BrokerErrorKind::Unroutable => claim.release(error.reason()),
+                BrokerErrorKind::Transient => claim
+                    .fail(error.reason())
+                    .wait_at_least(error.wait().unwrap_or_default()),
+                BrokerErrorKind::Permanent => claim.reject(error.reason()),
             },
-            Self::TimedOut => claim.fail(format!("the broker did not confirm within {time:?}")),
-            Self::Cancelled => claim.give_back("the relay was stopped"),
+            Self::TimedOut => {
+                claim.fail(format!("the broker did not confirm within {time:?}"))
+            }
+            Self::Cancelled => claim.release("the relay was stopped"),
         }
     }
 }

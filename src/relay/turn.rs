@@ -14,10 +14,12 @@ use super::outage::{Lacking, Watch};
 use super::outcome::Outcome;
 use super::{Incident, Relay, Summary};
 use crate::audit::Action;
-use crate::broker::{Broker, SendError, SendErrorKind};
-use crate::crash_point::point;
+use crate::broker::{Broker, BrokerError, BrokerErrorKind};
+use crate::crash_point::crash_point;
 use crate::hop::Hop;
-use crate::outbox::{Claim, ClaimOrder, Claimed, HeldLease, LeaseLost, Settlement, Store, StoreError};
+use crate::outbox::{
+    Claim, ClaimOrder, Claimed, HeldLease, LeaseLostError, Settlement, Store, StoreError,
+};
 use crate::{AnyEnvelope, DeliveryStatus};
 
 /// How long sends that end are gathered for the next claim, where there are few of them.
@@ -43,7 +45,8 @@ pub(super) struct Turn<'a, S, B> {
     /// Whether the broker takes anything, and the send that tries whether it does again.
     broker: Watch,
     broker_probe: Option<Id>,
-    /// What it takes none of for now, by the type of event, and the send that tries whether it does again.
+    /// What it takes none of for now, by the type of event, and the send that tries
+    /// whether it does again.
     refused: BTreeMap<String, (Watch, Option<Id>)>,
     /// How often the store was asked.
     asked: u64,
@@ -85,20 +88,26 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         }
     }
 
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>, until_idle: bool) -> Summary {
-        let settings = &self.relay.settings;
+    pub(super) async fn run(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        until_idle: bool,
+    ) -> Summary {
+        let config = &self.relay.config;
         let mut stopping: Option<Instant> = None;
-        let third = settings.lease.checked_div(3).unwrap_or(settings.lease);
+        let third = config.lease.checked_div(3).unwrap_or(config.lease);
         let mut renewal = interval_at(after(third), third);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // One moment for all that this turn decides: what ends between two looks would otherwise be waited for by neither.
+            // One moment for all that this turn decides: what ends between two looks
+            // would otherwise be waited for by neither.
             let now = Instant::now();
             if stopping.is_none() && self.may_do_both(now) {
                 self.settle_and_claim().await;
                 continue;
             }
-            let gives_up = stopping.is_some_and(|grace_ends| self.store_is_gone(now, grace_ends));
+            let gives_up =
+                stopping.is_some_and(|grace_ends| self.store_is_gone(now, grace_ends));
             self.settle(now, gives_up).await;
             let idle = self.sends.is_empty() && self.unsettled.is_empty();
             if stopping.is_some() && (idle || gives_up) {
@@ -115,20 +124,27 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 }
             }
             let first_retry = self.retries.peek().map(|Reverse(due)| *due);
-            let poll_ends = now.checked_add(settings.poll);
-            let due_soon = first_retry.is_some_and(|due| poll_ends.is_some_and(|end| due <= end));
+            let poll_ends = now.checked_add(config.poll_interval);
+            let due_soon =
+                first_retry.is_some_and(|due| poll_ends.is_some_and(|end| due <= end));
             let nothing_to_do = !self.hungry && !due_soon;
             if until_idle && idle && (nothing_to_do || self.broker.pause.is_on()) {
                 return self.summary;
             }
             let works = stopping.is_none();
-            let (pause, refusal) = (self.pause_ends(now), self.refusal_ends(now).filter(|_| works));
+            let (pause, refusal) =
+                (self.pause_ends(now), self.refusal_ends(now).filter(|_| works));
             let retry = first_retry.filter(|_| works && !self.hungry);
-            let gathers = works && self.hungry && self.room() > 0 && pause.is_none() && !self.broker.pause.is_on();
-            let gathered = self.claims_anyhow_at.filter(|_| gathers && self.unsettled.is_empty());
+            let gathers = works
+                && self.hungry
+                && self.room() > 0
+                && pause.is_none()
+                && !self.broker.pause.is_on();
+            let gathered =
+                self.claims_anyhow_at.filter(|_| gathers && self.unsettled.is_empty());
             tokio::select! {
                 biased;
-                () = async { drop(stop.wait_for(|stop| *stop).await) }, if works => stopping = Some(after(settings.grace)),
+                () = async { drop(stop.wait_for(|stop| *stop).await) }, if works => stopping = Some(after(config.shutdown_timeout)),
                 Some(ended) = self.sends.join_next_with_id(), if !self.sends.is_empty() => {
                     self.ended(ended);
                     while let Some(ended) = self.sends.try_join_next_with_id() {
@@ -149,7 +165,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                     }
                     self.hungry = true;
                 }
-                () = self.relay.store.wait(settings.poll), if works && !self.hungry => self.hungry = true,
+                () = self.relay.store.wait(config.poll_interval), if works && !self.hungry => self.hungry = true,
                 else => tokio::task::yield_now().await,
             }
         }
@@ -160,7 +176,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     fn room(&self) -> usize {
-        self.relay.settings.in_flight.saturating_sub(self.sends.len())
+        self.relay.config.in_flight.saturating_sub(self.sends.len())
     }
 
     fn may_claim(&self, now: Instant) -> bool {
@@ -170,11 +186,18 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         if self.broker.pause.is_on() {
             return self.broker_probe.is_none();
         }
-        // A batch, rather than one event for each that ends. Sends that have outlived a whole batch may hang for long: half of
-        // the room that they leave is enough; and nobody waits long for a batch.
-        let hanging = self.held.values().filter(|held| held.claim.saturating_add(1) < self.claims).count();
-        let enough = self.relay.settings.in_flight.saturating_sub(hanging).div_ceil(2);
-        self.sends.is_empty() || self.room() >= enough || self.claims_anyhow_at.is_some_and(|at| at <= now)
+        // A batch, rather than one event for each that ends. Sends that have outlived a
+        // whole batch may hang for long: half of the room that they leave is enough; and
+        // nobody waits long for a batch.
+        let hanging = self
+            .held
+            .values()
+            .filter(|held| held.claim.saturating_add(1) < self.claims)
+            .count();
+        let enough = self.relay.config.in_flight.saturating_sub(hanging).div_ceil(2);
+        self.sends.is_empty()
+            || self.room() >= enough
+            || self.claims_anyhow_at.is_some_and(|at| at <= now)
     }
 
     /// When the longer of the two pauses is over, if one is on.
@@ -194,24 +217,31 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     /// A type of event that the broker took none of, and whose pause is over.
     fn on_probation(&self, now: Instant) -> Option<String> {
-        if self.pause_ends(now).is_some() || self.broker.pause.is_on() || self.room() == 0 {
+        if self.pause_ends(now).is_some() || self.broker.pause.is_on() || self.room() == 0
+        {
             return None;
         }
         let is_due = |(watch, probe): &(Watch, Option<Id>)| {
             watch.pause.is_on() && watch.pause.ends(now).is_none() && probe.is_none()
         };
-        self.refused.iter().find(|(_, refused)| is_due(refused)).map(|(event_type, _)| event_type.clone())
+        self.refused
+            .iter()
+            .find(|(_, refused)| is_due(refused))
+            .map(|(event_type, _)| event_type.clone())
     }
 
-    /// While it stops, a relay waits for its store no longer than for its sends: the leases end by themselves.
+    /// While it stops, a relay waits for its store no longer than for its sends: the
+    /// leases end by themselves.
     fn store_is_gone(&self, now: Instant, grace_ends: Instant) -> bool {
         self.sends.is_empty() && self.store_fails() && now >= grace_ends
     }
 
-    /// Whether what has ended can be settled while more is claimed: it stands in the way of none that could be claimed. Where
-    /// the store has just failed it is settled alone, so that no more is sent than can be settled.
+    /// Whether what has ended can be settled while more is claimed: it stands in the way
+    /// of none that could be claimed. Where the store has just failed it is settled
+    /// alone, so that no more is sent than can be settled.
     fn may_do_both(&self, now: Instant) -> bool {
-        let unkeyed = |settlement: &Settlement| settlement.event().ordering_key().is_none();
+        let unkeyed =
+            |settlement: &Settlement| settlement.event().ordering_key().is_none();
         let healthy = !self.store_fails();
         self.hungry
             && healthy
@@ -221,27 +251,31 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     async fn settle_and_claim(&mut self) {
-        let (batch, order, relay) = (std::mem::take(&mut self.unsettled), self.order(), self.relay);
-        let time = relay.settings.store_timeout;
-        let (settled, claimed) =
-            tokio::join!(timeout(time, relay.store.settle(&batch)), timeout(time, relay.store.claim(&order)));
+        let (batch, order, relay) =
+            (std::mem::take(&mut self.unsettled), self.order(), self.relay);
+        let time = relay.config.store_timeout;
+        let (settled, claimed) = tokio::join!(
+            timeout(time, relay.store.settle(&batch)),
+            timeout(time, relay.store.claim(&order))
+        );
         self.claimed(claimed.ok(), order.limit);
         self.settled(batch, settled.ok());
     }
 
     fn order(&self) -> ClaimOrder {
-        let settings = &self.relay.settings;
+        let config = &self.relay.config;
         ClaimOrder {
             worker: self.relay.name.clone(),
             limit: if self.broker.pause.is_on() { 1 } else { self.room() },
-            lease: settings.lease,
-            after_failure: settings.after_failure,
+            lease: config.lease,
+            on_dead_letter: config.on_dead_letter,
             except: self.refused_types(),
             only: None,
         }
     }
 
-    /// The types of event that a claim leaves where they are: of those that the broker takes none of, also those that are tried.
+    /// The types of event that a claim leaves where they are: of those that the broker
+    /// takes none of, also those that are tried.
     fn refused_types(&self) -> Vec<String> {
         let refused = self.refused.iter().filter(|(_, (watch, _))| watch.pause.is_on());
         refused.map(|(event_type, _)| event_type.clone()).collect()
@@ -249,7 +283,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
 
     async fn claim(&mut self) {
         let order = self.order();
-        let answer = timeout(self.relay.settings.store_timeout, self.relay.store.claim(&order)).await;
+        let answer =
+            timeout(self.relay.config.store_timeout, self.relay.store.claim(&order))
+                .await;
         let probes = self.broker.pause.is_on();
         let began = self.claimed(answer.ok(), order.limit);
         if probes {
@@ -257,11 +293,19 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         }
     }
 
-    /// Sends one event of a type, to see whether the broker takes it again. Where there is none now, there may be later.
+    /// Sends one event of a type, to see whether the broker takes it again. Where there
+    /// is none now, there may be later.
     async fn try_type(&mut self, event_type: String) {
         let hungry = self.hungry;
-        let order = ClaimOrder { limit: 1, except: Vec::new(), only: Some(event_type.clone()), ..self.order() };
-        let answer = timeout(self.relay.settings.store_timeout, self.relay.store.claim(&order)).await;
+        let order = ClaimOrder {
+            limit: 1,
+            except: Vec::new(),
+            only: Some(event_type.clone()),
+            ..self.order()
+        };
+        let answer =
+            timeout(self.relay.config.store_timeout, self.relay.store.claim(&order))
+                .await;
         let began = self.claimed(answer.ok(), order.limit);
         self.hungry = hungry;
         if let Some((watch, probe)) = self.refused.get_mut(&event_type) {
@@ -273,14 +317,28 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     /// Sends what was claimed, and says which is the last of these sends.
-    fn claimed(&mut self, answer: Option<Result<Claimed, StoreError>>, limit: usize) -> Option<Id> {
+    fn claimed(
+        &mut self,
+        answer: Option<Result<Claimed, StoreError>>,
+        limit: usize,
+    ) -> Option<Id> {
         let claimed = self.answer(answer, CLAIMING)?;
         let taken = claimed.claims.len().saturating_add(claimed.quarantined.len());
-        // What was expired may be due at once; what was quarantined or put aside may have stood before others.
-        self.hungry =
-            taken >= limit || !claimed.expired.is_empty() || !claimed.quarantined.is_empty() || claimed.blocked > 0;
-        let dead = claimed.expired.iter().filter(|event| event.status() == DeliveryStatus::Failed).count();
-        self.count(|summary| &mut summary.failed, dead.saturating_add(claimed.quarantined.len()));
+        // What was expired may be due at once; what was quarantined or put aside may have
+        // stood before others.
+        self.hungry = taken >= limit
+            || !claimed.expired.is_empty()
+            || !claimed.quarantined.is_empty()
+            || claimed.blocked > 0;
+        let dead = claimed
+            .expired
+            .iter()
+            .filter(|event| event.status() == DeliveryStatus::Failed)
+            .count();
+        self.count(
+            |summary| &mut summary.failed,
+            dead.saturating_add(claimed.quarantined.len()),
+        );
         self.count(|summary| &mut summary.expired, claimed.expired.len());
         for (event, why) in claimed.quarantined {
             self.relay.report(&Incident::Quarantined { event, why });
@@ -295,7 +353,12 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         }
         let mut last = None;
         for claim in claimed.claims {
-            self.relay.trail.record(Action::Dispatch, &claim, DeliveryStatus::Dispatched, claim.claimed_at());
+            self.relay.trail.record(
+                Action::Dispatch,
+                &claim,
+                DeliveryStatus::Dispatched,
+                claim.claimed_at(),
+            );
             self.count(|summary| &mut summary.claimed, 1);
             last = Some(self.send(claim));
         }
@@ -303,7 +366,8 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     }
 
     fn send(&mut self, claim: Claim) -> Id {
-        let (broker, time) = (Arc::clone(&self.relay.broker), self.relay.settings.send_timeout);
+        let (broker, time) =
+            (Arc::clone(&self.relay.broker), self.relay.config.send_timeout);
         let mut cancelled = self.cancel.subscribe();
         let lease = claim.lease();
         let hop = Hop::send(&claim, &*broker, &self.relay.name);
@@ -315,7 +379,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 }
             };
             let outcome = hop.instrument(attempt).await;
-            point("after the broker's answer");
+            crash_point("after the broker's answer");
             hop.end(outcome.told());
             (claim, outcome)
         });
@@ -332,7 +396,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 self.probe_ended(error.id());
                 if error.is_panic() {
                     self.count(|summary| &mut summary.panicked, 1);
-                    self.relay.report(&Incident::SendPanicked(held.map(|held| held.lease.event)));
+                    self.relay.report(&Incident::SendPanicked(
+                        held.map(|held| held.lease.event),
+                    ));
                 }
                 return;
             }
@@ -342,44 +408,63 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         // The next of its key may be due now.
         self.hungry |= claim.ordering_key().is_some();
         self.watch(claim_number, &claim, &outcome);
-        self.unsettled.push(outcome.settle(claim, self.relay.settings.send_timeout));
+        self.unsettled.push(outcome.settle(claim, self.relay.config.send_timeout));
     }
 
     /// Whatever came of it, the next try may be made.
     fn probe_ended(&mut self, id: Id) {
-        for probe in self.refused.values_mut().map(|(_, probe)| probe).chain([&mut self.broker_probe]) {
+        for probe in self
+            .refused
+            .values_mut()
+            .map(|(_, probe)| probe)
+            .chain([&mut self.broker_probe])
+        {
             *probe = probe.filter(|probe| *probe != id);
         }
     }
 
-    /// What an outcome says of the broker: whether it takes anything, and whether it takes events of this type.
+    /// What an outcome says of the broker: whether it takes anything, and whether it
+    /// takes events of this type.
     fn watch(&mut self, number: u64, claim: &Claim, outcome: &Outcome) {
         let event_type = claim.event().event_type();
         let error = match outcome {
             Outcome::Answered(answer) => answer.as_ref().err(),
             Outcome::TimedOut => {
                 // Nobody knows, unless it was to show whether the broker takes anything.
-                if let Some((watch, _)) = self.refused.get_mut(event_type).filter(|(watch, _)| watch.pause.is_on()) {
+                if let Some((watch, _)) = self
+                    .refused
+                    .get_mut(event_type)
+                    .filter(|(watch, _)| watch.pause.is_on())
+                {
                     let of = Lacking::Route(event_type.to_owned());
                     let outage = watch.failed(number, of, "no answer in time", None);
-                    outage.into_iter().for_each(|outage| self.relay.report(&Incident::Outage(outage)));
+                    outage
+                        .into_iter()
+                        .for_each(|outage| self.relay.report(&Incident::Outage(outage)));
                 }
                 return;
             }
             Outcome::Cancelled => return,
         };
-        let broken = match error.map(SendError::kind) {
-            Some(SendErrorKind::Unreachable) => Some(Lacking::Broker),
-            Some(SendErrorKind::Unavailable) => Some(Lacking::Room),
-            Some(SendErrorKind::Unroutable) => Some(Lacking::Route(event_type.to_owned())),
-            Some(SendErrorKind::Transient | SendErrorKind::Permanent) | None => None,
+        let broken = match error.map(BrokerError::kind) {
+            Some(BrokerErrorKind::Unreachable) => Some(Lacking::Broker),
+            Some(BrokerErrorKind::Unavailable) => Some(Lacking::Room),
+            Some(BrokerErrorKind::Unroutable) => {
+                Some(Lacking::Route(event_type.to_owned()))
+            }
+            Some(BrokerErrorKind::Transient | BrokerErrorKind::Permanent) | None => None,
         };
         let by_type = matches!(broken, Some(Lacking::Route(_)));
         if let (Some(of), Some(error)) = (broken, error) {
-            let watch =
-                if by_type { &mut self.refused.entry(event_type.to_owned()).or_default().0 } else { &mut self.broker };
+            let watch = if by_type {
+                &mut self.refused.entry(event_type.to_owned()).or_default().0
+            } else {
+                &mut self.broker
+            };
             let outage = watch.failed(number, of, error.reason(), error.wait());
-            outage.into_iter().for_each(|outage| self.relay.report(&Incident::Outage(outage)));
+            outage
+                .into_iter()
+                .for_each(|outage| self.relay.report(&Incident::Outage(outage)));
             if !by_type {
                 return;
             }
@@ -395,18 +480,26 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         }
     }
 
-    /// Settles what has ended, where settling is not what failed last; or all the same, before the relay gives up.
+    /// Settles what has ended, where settling is not what failed last; or all the same,
+    /// before the relay gives up.
     async fn settle(&mut self, now: Instant, anyhow: bool) {
-        let pauses = self.store.get(SETTLING).is_some_and(|watch| watch.pause.ends(now).is_some());
+        let pauses =
+            self.store.get(SETTLING).is_some_and(|watch| watch.pause.ends(now).is_some());
         if self.unsettled.is_empty() || pauses && !anyhow {
             return;
         }
         let batch = std::mem::take(&mut self.unsettled);
-        let answer = timeout(self.relay.settings.store_timeout, self.relay.store.settle(&batch)).await;
+        let answer =
+            timeout(self.relay.config.store_timeout, self.relay.store.settle(&batch))
+                .await;
         self.settled(batch, answer.ok());
     }
 
-    fn settled(&mut self, batch: Vec<Settlement>, answer: Option<Result<Vec<LeaseLost>, StoreError>>) {
+    fn settled(
+        &mut self,
+        batch: Vec<Settlement>,
+        answer: Option<Result<Vec<LeaseLostError>, StoreError>>,
+    ) {
         let Some(lost) = self.answer(answer, SETTLING) else {
             self.unsettled = batch;
             return;
@@ -416,11 +509,16 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 continue;
             }
             let counter: fn(&mut Summary) -> &mut u64 = match settlement.event() {
-                _ if settlement.given_back().is_some() => |summary| &mut summary.given_back,
+                _ if settlement.released().is_some() => |summary| &mut summary.released,
                 AnyEnvelope::Retrying(_) => {
-                    let due = settlement.next_attempt_at().unwrap_or_else(|| settlement.at());
-                    let wait = due.signed_duration_since(settlement.at()).to_std().unwrap_or_default();
-                    let due = Instant::now().checked_add(wait.saturating_add(CLOCKS_DIFFER));
+                    let due =
+                        settlement.next_attempt_at().unwrap_or_else(|| settlement.at());
+                    let wait = due
+                        .signed_duration_since(settlement.at())
+                        .to_std()
+                        .unwrap_or_default();
+                    let due =
+                        Instant::now().checked_add(wait.saturating_add(CLOCKS_DIFFER));
                     self.retries.extend(due.map(Reverse));
                     |summary| &mut summary.retrying
                 }
@@ -431,15 +529,18 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             let (action, at) = (settlement.action(), settlement.at());
             self.relay.trail.record(action, settlement.event(), settlement.status(), at);
             // What was given back is due when the pause is over.
-            self.hungry |= settlement.given_back().is_some();
+            self.hungry |= settlement.released().is_some();
         }
         self.lose(lost);
     }
 
     async fn renew(&mut self) {
-        let settings = &self.relay.settings;
-        let held: Vec<HeldLease> = self.held.values().map(|held| held.lease.clone()).collect();
-        let answer = timeout(settings.store_timeout, self.relay.store.renew(&held, settings.lease)).await;
+        let config = &self.relay.config;
+        let held: Vec<HeldLease> =
+            self.held.values().map(|held| held.lease.clone()).collect();
+        let answer =
+            timeout(config.store_timeout, self.relay.store.renew(&held, config.lease))
+                .await;
         let Some(lost) = self.answer(answer.ok(), "renewing leases") else { return };
         for held in self.held.values() {
             if lost.iter().any(|lost| lost.event == held.lease.event) {
@@ -449,19 +550,25 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         self.lose(lost);
     }
 
-    fn lose(&mut self, lost: Vec<LeaseLost>) {
+    fn lose(&mut self, lost: Vec<LeaseLostError>) {
         for lost in lost {
             self.count(|summary| &mut summary.lost, 1);
-            self.relay.report(&Incident::LeaseLost(lost));
+            self.relay.report(&Incident::LeaseLostError(lost));
         }
     }
 
-    /// What the store answered; nothing where it failed, which is reported, and makes the next call wait.
-    fn answer<T>(&mut self, answer: Option<Result<T, StoreError>>, doing: &'static str) -> Option<T> {
+    /// What the store answered; nothing where it failed, which is reported, and makes the
+    /// next call wait.
+    fn answer<T>(
+        &mut self,
+        answer: Option<Result<T, StoreError>>,
+        doing: &'static str,
+    ) -> Option<T> {
         self.asked = self.asked.saturating_add(1);
         // A lease is not to end while it waits.
-        let longest = self.relay.settings.lease.checked_div(3).unwrap_or_default();
-        let watch = self.store.entry(doing).or_insert_with(|| Watch::with_pauses_up_to(longest));
+        let longest = self.relay.config.lease.checked_div(3).unwrap_or_default();
+        let watch =
+            self.store.entry(doing).or_insert_with(|| Watch::with_pauses_up_to(longest));
         let incident = match answer {
             Some(Ok(value)) => {
                 if let Some(outage) = watch.over(self.asked) {
@@ -472,7 +579,10 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             Some(Err(error)) => Incident::Store(error),
             None => Incident::StoreTimeout(doing),
         };
-        if watch.failed(self.asked, Lacking::Store(doing), &incident.to_string(), None).is_some() {
+        if watch
+            .failed(self.asked, Lacking::Store(doing), &incident.to_string(), None)
+            .is_some()
+        {
             self.relay.report(&incident);
         }
         None

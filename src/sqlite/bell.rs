@@ -1,4 +1,5 @@
-//! A bell that rings when a file is written to: the kernel tells, so that nobody has to ask all the time.
+//! A bell that rings when a file is written to: the kernel tells, so that nobody has to
+//! ask all the time.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
@@ -10,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 use tokio::sync::Notify;
 
-/// How long it is silent after each ring: another program that writes all the time keeps nobody busy.
+/// How long it is silent after each ring: another program that writes all the time keeps
+/// nobody busy.
 const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// Rings while it exists.
@@ -31,7 +33,9 @@ impl Bell {
         let (taken_down, hung) = io::pipe()?;
         let rung = Arc::new(Notify::new());
         let rings = Arc::clone(&rung);
-        thread::Builder::new().name("outbox-bell".to_owned()).spawn(move || ring(&watch, &taken_down, &rings))?;
+        thread::Builder::new()
+            .name("outbox-bell".to_owned())
+            .spawn(move || ring(&watch, &taken_down, &rings))?;
         Ok(Self { rung, _hung: hung })
     }
 
@@ -45,7 +49,8 @@ impl Bell {
 fn ring(watch: &OwnedFd, taken_down: &PipeReader, rings: &Notify) {
     let mut told = [0; 4096];
     loop {
-        let mut both = [PollFd::new(watch, PollFlags::IN), PollFd::new(taken_down, PollFlags::IN)];
+        let mut both =
+            [PollFd::new(watch, PollFlags::IN), PollFd::new(taken_down, PollFlags::IN)];
         if poll(&mut both, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
             return;
         }
@@ -56,7 +61,9 @@ fn ring(watch: &OwnedFd, taken_down: &PipeReader, rings: &Notify) {
         // What was written does not matter, only that something was.
         while rustix::io::read(watch, &mut told).is_ok_and(|length| length > 0) {}
         rings.notify_one();
-        if poll(&mut [PollFd::new(taken_down, PollFlags::IN)], Some(&SILENCE)).is_ok_and(|ready| ready > 0) {
+        if poll(&mut [PollFd::new(taken_down, PollFlags::IN)], Some(&SILENCE))
+            .is_ok_and(|ready| ready > 0)
+        {
             return;
         }
     }

@@ -1,4 +1,5 @@
-//! What columns hold: times as integers, texts and payloads as plain SQL may have written them.
+//! What columns hold: times as integers, texts and payloads as plain SQL may have written
+//! them.
 
 use std::time::Duration;
 
@@ -25,19 +26,26 @@ pub(crate) fn micros(moment: DateTime<Utc>) -> i64 {
 /// The moment in a column.
 fn moment(micros: i64) -> rusqlite::Result<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| {
-        let error = format!("{micros} microseconds since 1970 are past the end of the calendar");
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Integer, error.into())
+        let error =
+            format!("{micros} microseconds since 1970 are past the end of the calendar");
+        rusqlite::Error::FromSqlConversionFailure(
+            0,
+            rusqlite::types::Type::Integer,
+            error.into(),
+        )
     })
 }
 
-/// The moment in a column that plain SQL may have written, or the end of the calendar that is nearest: one such row must
-/// not stop the others.
+/// The moment in a column that plain SQL may have written, or the end of the calendar
+/// that is nearest: one such row must not stop the others.
 pub(crate) fn any_moment(micros: i64) -> DateTime<Utc> {
-    let end = if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    let end =
+        if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
     DateTime::from_timestamp_micros(micros).unwrap_or(end)
 }
 
-/// Reads [`EVENT_COLUMNS`](crate::outbox::columns::EVENT_COLUMNS), or what another table has in their places.
+/// Reads [`EVENT_COLUMNS`](crate::outbox::columns::EVENT_COLUMNS), or what another table
+/// has in their places.
 pub(crate) fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         sequence: row.get(0)?,
@@ -60,18 +68,31 @@ pub(crate) fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
 }
 
 /// A text that plain SQL wrote may be no UTF-8: one such row must not stop the others.
-pub(crate) fn maybe_text<I: RowIndex>(row: &SqlRow<'_>, place: I) -> rusqlite::Result<Option<String>> {
-    Ok(row.get_ref(place)?.as_bytes_or_null()?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+pub(crate) fn maybe_text<I: RowIndex>(
+    row: &SqlRow<'_>,
+    place: I,
+) -> rusqlite::Result<Option<String>> {
+    Ok(row
+        .get_ref(place)?
+        .as_bytes_or_null()?
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 pub(crate) fn text<I: RowIndex>(row: &SqlRow<'_>, place: I) -> rusqlite::Result<String> {
     Ok(maybe_text(row, place)?.unwrap_or_default())
 }
 
-/// Three columns: who or what, why, and when. Most rows say nothing, and their texts are not looked at.
+/// Three columns: who or what, why, and when. Most rows say nothing, and their texts are
+/// not looked at.
 fn said(row: &SqlRow<'_>, place: usize) -> rusqlite::Result<Option<Said>> {
-    let Some(at) = maybe_moment(row.get(place.saturating_add(2))?) else { return Ok(None) };
-    Ok(Said::of(maybe_text(row, place)?, maybe_text(row, place.saturating_add(1))?, Some(at)))
+    let Some(at) = maybe_moment(row.get(place.saturating_add(2))?) else {
+        return Ok(None);
+    };
+    Ok(Said::of(
+        maybe_text(row, place)?,
+        maybe_text(row, place.saturating_add(1))?,
+        Some(at),
+    ))
 }
 
 pub(crate) fn maybe_moment(micros: Option<i64>) -> Option<DateTime<Utc>> {
@@ -83,7 +104,11 @@ fn bytes(value: ValueRef<'_>) -> rusqlite::Result<Vec<u8>> {
     match value {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes.to_vec()),
         ValueRef::Null => Ok(Vec::new()),
-        other => Err(rusqlite::Error::InvalidColumnType(6, "payload".to_owned(), other.data_type())),
+        other => Err(rusqlite::Error::InvalidColumnType(
+            6,
+            "payload".to_owned(),
+            other.data_type(),
+        )),
     }
 }
 
@@ -92,12 +117,18 @@ const LAST: i64 = LAST_DUE.timestamp_micros();
 
 /// A later moment, in microseconds, or the last.
 pub(crate) fn after(moment: DateTime<Utc>, span: Duration) -> i64 {
-    micros(moment).saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)).min(LAST)
+    micros(moment)
+        .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+        .min(LAST)
 }
 
-/// Whether the caller's transaction is still open. A constraint with `ON CONFLICT ROLLBACK`, or a `COMMIT` by hand, ends it
-/// without a word, and what followed would stand alone.
-pub(crate) fn still_open(connection: &Connection, doing: &'static str) -> Result<(), StoreError> {
+/// Whether the caller's transaction is still open. A constraint with
+/// `ON CONFLICT ROLLBACK`, or a `COMMIT` by hand, ends it without a word, and what
+/// followed would stand alone.
+pub(crate) fn still_open(
+    connection: &Connection,
+    doing: &'static str,
+) -> Result<(), StoreError> {
     if connection.is_autocommit() {
         let found = "the transaction has ended already, by a rollback that SQLite made or by SQL: begin a new one";
         return Err(StoreError::new(doing, found));

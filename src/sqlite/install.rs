@@ -1,4 +1,5 @@
-//! The tables, made or brought up to date in a database that any number of processes open at once.
+//! The tables, made or brought up to date in a database that any number of processes open
+//! at once.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,12 @@ use super::shared::BUSY;
 use crate::outbox::StoreError;
 use crate::schema::{INSTALLING, Part};
 
-/// Creates a part of the schema, or brings it up to date. Safe from many processes at once: the first to come does it.
-pub(crate) fn install(connection: &mut Connection, part: &Part) -> Result<(), StoreError> {
+/// Creates a part of the schema, or brings it up to date. Safe from many processes at
+/// once: the first to come does it.
+pub(crate) fn install(
+    connection: &mut Connection,
+    part: &Part,
+) -> Result<(), StoreError> {
     let fault = |error: rusqlite::Error| fault(INSTALLING, error);
     let journal = write_ahead(connection).map_err(fault)?;
     if !matches!(journal.as_str(), "wal" | "memory") {
@@ -23,7 +28,9 @@ pub(crate) fn install(connection: &mut Connection, part: &Part) -> Result<(), St
     if version(connection, part).is_ok_and(|found| found == part.versions.len()) {
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(fault)?;
     transaction
         .execute_batch(
             "CREATE TABLE IF NOT EXISTS integration_schema (part TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT",
@@ -42,17 +49,21 @@ pub(crate) fn install(connection: &mut Connection, part: &Part) -> Result<(), St
     transaction.commit().map_err(fault)
 }
 
-/// Puts the database into WAL mode, and says which mode it is in. For this one change SQLite does not wait where somebody
-/// else makes it too.
+/// Puts the database into WAL mode, and says which mode it is in. For this one change
+/// SQLite does not wait where somebody else makes it too.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<String> {
     let began = Instant::now();
     loop {
-        let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+        let journal: String =
+            connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         if journal == "wal" {
             return Ok(journal);
         }
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && began.elapsed() < BUSY => {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && began.elapsed() < BUSY =>
+            {
                 std::thread::sleep(Duration::from_millis(5));
             }
             answer => return answer,
@@ -67,7 +78,11 @@ pub(super) fn version(connection: &Connection, part: &Part) -> rusqlite::Result<
         return Ok(0);
     }
     let found: Option<u32> = connection
-        .query_row("SELECT version FROM integration_schema WHERE part = ?1", [part.name], |row| row.get(0))
+        .query_row(
+            "SELECT version FROM integration_schema WHERE part = ?1",
+            [part.name],
+            |row| row.get(0),
+        )
         .optional()?;
     Ok(found.and_then(|found| usize::try_from(found).ok()).unwrap_or(0))
 }

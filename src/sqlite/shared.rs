@@ -1,5 +1,5 @@
-//! One file for many tasks: a connection for those who write and one for those who look, each used in turn and off the
-//! threads of the runtime.
+//! One file for many tasks: a connection for those who write and one for those who look,
+//! each used in turn and off the threads of the runtime.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,8 @@ use super::unchanging::unchanging;
 use crate::outbox::StoreError;
 use crate::schema::Part;
 
-/// How long a write waits for another one: less than a relay waits for its store, so that it hears why.
+/// How long a write waits for another one: less than a relay waits for its store, so that
+/// it hears why.
 pub(super) const BUSY: Duration = Duration::from_secs(4);
 
 const OPENING: &str = "opening the database";
@@ -29,7 +30,8 @@ const OPENING: &str = "opening the database";
 /// How long a look of people's may last.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 
-/// After how many steps of SQLite's machine it asks whether somebody still waits for the answer: some milliseconds.
+/// After how many steps of SQLite's machine it asks whether somebody still waits for the
+/// answer: some milliseconds.
 const STEPS: i32 = 10_000;
 
 /// How long wake-ups by commits are apart, whatever others commit.
@@ -38,8 +40,8 @@ const APART: Duration = Duration::from_millis(20);
 /// How long it is waited for the kernel's word before the database is asked all the same.
 const UNTOLD: Duration = Duration::from_secs(1);
 
-/// When it is looked whether what was written is committed, each time after the last: the log is written, and then forced
-/// to the disk, before others see the commit.
+/// When it is looked whether what was written is committed, each time after the last: the
+/// log is written, and then forced to the disk, before others see the commit.
 const LOOKS: [Duration; 8] = [
     Duration::ZERO,
     Duration::from_millis(1),
@@ -63,7 +65,8 @@ struct Inner {
     part: &'static Part,
     /// Whether whoever opened it may only look.
     to_look: bool,
-    /// Nothing after the file was replaced, until the new one can be opened; and where it is only looked.
+    /// Nothing after the file was replaced, until the new one can be opened; and where it
+    /// is only looked.
     writer: Mutex<Option<Open>>,
     /// Opened when first needed. A database in memory has but the one connection.
     reader: Mutex<Option<Open>>,
@@ -76,7 +79,10 @@ struct Inner {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("path", &self.path).field("to_look", &self.to_look).finish_non_exhaustive()
+        f.debug_struct("Inner")
+            .field("path", &self.path)
+            .field("to_look", &self.to_look)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,10 +106,12 @@ impl Open {
         self.file.as_ref().and_then(File::replaced)
     }
 
-    /// Closes a file that was replaced, and leaves what stands in its place alone: otherwise SQLite may write the old log
-    /// into it.
+    /// Closes a file that was replaced, and leaves what stands in its place alone:
+    /// otherwise SQLite may write the old log into it.
     fn abandon(self) {
-        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        let _ = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     }
 }
 
@@ -126,20 +134,33 @@ impl Shared {
     }
 
     /// Opens the file to look at it: it is not written to, nor made.
-    pub(crate) fn open_to_look(path: &Path, part: &'static Part) -> Result<Self, StoreError> {
+    pub(crate) fn open_to_look(
+        path: &Path,
+        part: &'static Part,
+    ) -> Result<Self, StoreError> {
         refuse_folder(path)?;
         let reader = open_to_look(path).map_err(|error| fault(OPENING, error))?;
-        let found = version(&reader.connection, part).map_err(|error| fault(OPENING, error))?;
+        let found =
+            version(&reader.connection, part).map_err(|error| fault(OPENING, error))?;
         if !part.missing(found)?.is_empty() {
-            let what =
-                format!("the tables of the {} are missing, or of an older version: `install` makes them", part.name);
+            let what = format!(
+                "the tables of the {} are missing, or of an older version: `install` makes them",
+                part.name
+            );
             return Err(StoreError::new(OPENING, what));
         }
         Ok(Self::of(path, part, None, Some(reader)))
     }
 
-    fn of(path: &Path, part: &'static Part, writer: Option<Open>, reader: Option<Open>) -> Self {
-        let found = |open: &Open| open.connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
+    fn of(
+        path: &Path,
+        part: &'static Part,
+        writer: Option<Open>,
+        reader: Option<Open>,
+    ) -> Self {
+        let found = |open: &Open| {
+            open.connection.path().filter(|path| !path.is_empty()).map(PathBuf::from)
+        };
         Self(Arc::new(Inner {
             path: lasting(path),
             file: writer.as_ref().or(reader.as_ref()).and_then(found),
@@ -154,15 +175,16 @@ impl Shared {
         }))
     }
 
-    /// Runs work in a transaction that writes. Where the caller has stopped waiting for it, it is not committed: nobody
-    /// would know of it.
+    /// Runs work in a transaction that writes. Where the caller has stopped waiting for
+    /// it, it is not committed: nobody would know of it.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.run(Side::Writer, doing, move |connection, awaited| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             if awaited.strong_count() == 0 {
                 return Err(given_up());
@@ -173,7 +195,8 @@ impl Shared {
         .await
     }
 
-    /// Runs a short piece of work that only reads, on the connection of those who write: it does not wait for a look.
+    /// Runs a short piece of work that only reads, on the connection of those who write:
+    /// it does not wait for a look.
     pub(crate) async fn glance<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -182,8 +205,8 @@ impl Shared {
         self.run(Side::Writer, doing, move |connection, _| work(connection)).await
     }
 
-    /// Runs work that only reads, beside those who write. Where the caller has stopped waiting for it, or it takes too long, it
-    /// ends.
+    /// Runs work that only reads, beside those who write. Where the caller has stopped
+    /// waiting for it, or it takes too long, it ends.
     pub(crate) async fn look<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -201,28 +224,37 @@ impl Shared {
         let waits = Arc::new(());
         let awaited = Arc::downgrade(&waits);
         let inner = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || inner.run(side, doing, &awaited, work)).await;
+        let done =
+            tokio::task::spawn_blocking(move || inner.run(side, doing, &awaited, work))
+                .await;
         drop(waits);
         done.unwrap_or_else(|error| Err(StoreError::new(doing, error)))
     }
 
-    /// Waits until another connection may have committed something since the database had this version.
+    /// Waits until another connection may have committed something since the database had
+    /// this version.
     ///
-    /// Where the kernel tells of writes, it is looked a few times after each, and once a second; elsewhere every 20 ms.
+    /// Where the kernel tells of writes, it is looked a few times after each, and once a
+    /// second; elsewhere every 20 ms.
     pub(crate) async fn wait(&self, seen: impl Fn() -> i64, at_most: Duration) {
         let began = Instant::now();
         let mut looks = [].iter();
-        while let Some(left) = at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+        while let Some(left) =
+            at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero())
+        {
             let pause = looks.next().copied().unwrap_or(UNTOLD);
             if self.0.is_written_within(pause.min(left)).await {
                 looks = LOOKS.iter();
-            } else if began.elapsed() < at_most && self.version().await.is_none_or(|version| version != seen()) {
+            } else if began.elapsed() < at_most
+                && self.version().await.is_none_or(|version| version != seen())
+            {
                 return self.keep_apart().await;
             }
         }
     }
 
-    /// A number that changes when another connection commits; nothing where the next call has something to tell.
+    /// A number that changes when another connection commits; nothing where the next call
+    /// has something to tell.
     async fn version(&self) -> Option<i64> {
         let inner = Arc::clone(&self.0);
         let look = move || {
@@ -251,9 +283,11 @@ impl Inner {
         awaited: &Weak<()>,
         work: impl FnOnce(&mut Connection, &Weak<()>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let longest = if side == Side::Reader { self.longest_look } else { Duration::MAX };
+        let longest =
+            if side == Side::Reader { self.longest_look } else { Duration::MAX };
         let side = if self.file.is_none() { Side::Writer } else { side };
-        let mut slot = lock(if side == Side::Writer { &self.writer } else { &self.reader });
+        let mut slot =
+            lock(if side == Side::Writer { &self.writer } else { &self.reader });
         if awaited.strong_count() == 0 {
             return Err(fault(doing, given_up()));
         }
@@ -278,16 +312,23 @@ impl Inner {
         drop(slot);
         done.map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) if began.elapsed() >= longest => {
-                StoreError::new(doing, format!("it was ended after {longest:?}, the longest that a look may last"))
+                StoreError::new(
+                    doing,
+                    format!(
+                        "it was ended after {longest:?}, the longest that a look may last"
+                    ),
+                )
             }
             _ => fault(doing, error),
         })
     }
 
-    /// Lets go of a file that was replaced, by both connections, and opens what stands in its place; says what was done.
+    /// Lets go of a file that was replaced, by both connections, and opens what stands in
+    /// its place; says what was done.
     fn begin_anew(&self, what: &str) -> String {
         let (mut writer, mut reader) = (lock(&self.writer), lock(&self.reader));
-        let still = writer.iter().chain(reader.iter()).any(|open| open.replaced().is_some());
+        let still =
+            writer.iter().chain(reader.iter()).any(|open| open.replaced().is_some());
         if still {
             reader.take().into_iter().for_each(Open::abandon);
             writer.take().into_iter().for_each(Open::abandon);
@@ -306,31 +347,41 @@ impl Inner {
         }
     }
 
-    /// Opens the file that is there now. Tables are not made in it: it may be a backup that is still being copied.
+    /// Opens the file that is there now. Tables are not made in it: it may be a backup
+    /// that is still being copied.
     fn open(&self, side: Side) -> Result<Open, StoreError> {
         let fault = |error: rusqlite::Error| fault(OPENING, error);
         if self.to_look && side == Side::Writer {
-            let found = "the database was opened to look, and this would write: open it to write";
+            let found =
+                "the database was opened to look, and this would write: open it to write";
             return Err(StoreError::new(OPENING, found));
         }
         if let Some(file) = self.file.as_ref().filter(|file| !file.exists()) {
-            return Err(StoreError::new(OPENING, format!("the file {} is not there any more", file.display())));
+            return Err(StoreError::new(
+                OPENING,
+                format!("the file {} is not there any more", file.display()),
+            ));
         }
         if self.to_look {
             return open_to_look(&self.path).map_err(fault);
         }
         // An address may ask for what the flags must then allow.
-        let make = if self.path.is_file() { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
-        let flags = OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE).union(make);
-        let open = || Open::of(&self.path, Connection::open_with_flags(&self.path, flags)?);
+        let make = if self.path.is_file() {
+            OpenFlags::empty()
+        } else {
+            OpenFlags::SQLITE_OPEN_CREATE
+        };
+        let flags =
+            OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE).union(make);
+        let open =
+            || Open::of(&self.path, Connection::open_with_flags(&self.path, flags)?);
         let mut open = open().map_err(fault)?;
         if side == Side::Reader {
             open.connection.pragma_update(None, "query_only", true).map_err(fault)?;
             return Ok(open);
         }
         if version(&open.connection, self.part).map_err(fault)? == 0 {
-            let found =
-                "the file that stands there now has no tables: is it still being copied? (`install` makes them)";
+            let found = "the file that stands there now has no tables: is it still being copied? (`install` makes them)";
             return Err(StoreError::new(OPENING, found));
         }
         install(&mut open.connection, self.part)?;
@@ -341,7 +392,9 @@ impl Inner {
     #[cfg(target_os = "linux")]
     async fn is_written_within(&self, time: Duration) -> bool {
         match self.bell() {
-            Some(bell) => !time.is_zero() && tokio::time::timeout(time, bell.rung()).await.is_ok(),
+            Some(bell) => {
+                !time.is_zero() && tokio::time::timeout(time, bell.rung()).await.is_ok()
+            }
             None => {
                 tokio::time::sleep(time.min(APART)).await;
                 false
@@ -373,22 +426,38 @@ impl Inner {
     }
 }
 
-/// A connection that only reads. Where nobody has the file open, and this program may not write in its folder, there is no
-/// log to read by: then it is read as a file that nobody changes.
+/// A connection that only reads. Where nobody has the file open, and this program may not
+/// write in its folder, there is no log to read by: then it is read as a file that nobody
+/// changes.
 fn open_to_look(path: &Path) -> rusqlite::Result<Open> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let error = match Connection::open_with_flags(path, flags).and_then(|connection| Open::of(path, connection)) {
-        Err(error) if matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => error,
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let error = match Connection::open_with_flags(path, flags)
+        .and_then(|connection| Open::of(path, connection))
+    {
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+            ) =>
+        {
+            error
+        }
         done => return done,
     };
     let Some(address) = unchanging(path) else { return Err(error) };
-    let opened = Connection::open_with_flags(address, flags).and_then(|connection| Open::of(path, connection));
+    let opened = Connection::open_with_flags(address, flags)
+        .and_then(|connection| Open::of(path, connection));
     opened.map(|open| Open { once: true, ..open }).map_err(|_| error)
 }
 
 fn refuse_folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
-        return Err(StoreError::new(OPENING, format!("{} is a folder: wanted a file in one", path.display())));
+        return Err(StoreError::new(
+            OPENING,
+            format!("{} is a folder: wanted a file in one", path.display()),
+        ));
     }
     Ok(())
 }
@@ -411,7 +480,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    const PART: Part = Part { name: "test", versions: &["CREATE TABLE test (value INTEGER) STRICT"] };
+    const PART: Part =
+        Part { name: "test", versions: &["CREATE TABLE test (value INTEGER) STRICT"] };
     const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
 
     /// Whoever comes next would wait for ever.
@@ -419,26 +489,45 @@ mod tests {
     async fn what_is_given_up_ends() {
         let shared = Shared::open(Path::new(":memory:"), &PART).unwrap();
         for _ in 0..3 {
-            let look = shared.look("looking", |connection| connection.query_row(ENDLESS, [], |_| Ok(())));
-            let write = shared.write("writing", |transaction| transaction.query_row(ENDLESS, [], |_| Ok(())));
+            let look = shared.look("looking", |connection| {
+                connection.query_row(ENDLESS, [], |_| Ok(()))
+            });
+            let write = shared.write("writing", |transaction| {
+                transaction.query_row(ENDLESS, [], |_| Ok(()))
+            });
             assert!(tokio::time::timeout(Duration::from_millis(50), look).await.is_err());
-            assert!(tokio::time::timeout(Duration::from_millis(50), write).await.is_err());
+            assert!(
+                tokio::time::timeout(Duration::from_millis(50), write).await.is_err()
+            );
         }
-        let next = shared.write("writing", |transaction| transaction.execute("INSERT INTO test VALUES (1)", []));
-        assert_eq!(tokio::time::timeout(Duration::from_secs(30), next).await.unwrap().unwrap(), 1);
+        let next = shared.write("writing", |transaction| {
+            transaction.execute("INSERT INTO test VALUES (1)", [])
+        });
+        assert_eq!(
+            tokio::time::timeout(Duration::from_secs(30), next).await.unwrap().unwrap(),
+            1
+        );
     }
 
     #[tokio::test]
     async fn a_look_that_takes_too_long_ends_and_says_so() {
         let mut shared = Shared::open(Path::new(":memory:"), &PART).unwrap();
         Arc::get_mut(&mut shared.0).unwrap().longest_look = Duration::from_millis(50);
-        let look = shared.look("looking", |connection| connection.query_row(ENDLESS, [], |_| Ok(())));
-        let told = tokio::time::timeout(Duration::from_secs(30), look).await.unwrap().unwrap_err();
-        assert_eq!(told.to_string(), "looking: it was ended after 50ms, the longest that a look may last");
+        let look = shared
+            .look("looking", |connection| connection.query_row(ENDLESS, [], |_| Ok(())));
+        let told = tokio::time::timeout(Duration::from_secs(30), look)
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "looking: it was ended after 50ms, the longest that a look may last"
+        );
     }
 
     fn in_a_folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("shared-{}-{name}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("shared-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         folder.join("test.db")
     }
@@ -458,21 +547,28 @@ mod tests {
             look.await
         });
         has_begun.await.unwrap();
-        let glance =
-            shared.glance("glancing", |connection| connection.query_row("SELECT 1", [], |row| row.get::<_, i64>(0)));
-        assert_eq!(tokio::time::timeout(Duration::from_secs(30), glance).await.unwrap().unwrap(), 1);
+        let glance = shared.glance("glancing", |connection| {
+            connection.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))
+        });
+        assert_eq!(
+            tokio::time::timeout(Duration::from_secs(30), glance).await.unwrap().unwrap(),
+            1
+        );
         look.abort();
         let _ = look.await;
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
-    /// A panic in one piece of work poisons the lock of its connection: who waits hears of commits all the same.
+    /// A panic in one piece of work poisons the lock of its connection: who waits hears
+    /// of commits all the same.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_panic_takes_no_bell_down() {
         let path = in_a_folder("bell");
         let shared = Shared::open(&path, &PART).unwrap();
-        let panicked = shared.write("writing", |transaction| Ok(transaction.execute("no SQL", []).unwrap()));
+        let panicked = shared.write("writing", |transaction| {
+            Ok(transaction.execute("no SQL", []).unwrap())
+        });
         assert!(panicked.await.is_err());
         assert!(shared.0.writer.is_poisoned() && shared.0.bell().is_some());
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! A file that nobody has open and that is not to be written to: SQLite reads it as one that never changes.
+//! A file that nobody has open and that is not to be written to: SQLite reads it as one
+//! that never changes.
 
 use std::path::Path;
 
@@ -12,7 +13,9 @@ pub(super) fn unchanging(path: &Path) -> Option<String> {
     let mut address = String::from("file:");
     for byte in path.to_str()?.bytes() {
         match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => address.push(char::from(byte)),
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                address.push(char::from(byte))
+            }
             _ => address.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -28,7 +31,8 @@ mod tests {
     /// A file with a log is none that nobody changes, whatever it is called.
     #[test]
     fn the_log_of_a_link_is_found() {
-        let folder = std::env::temp_dir().join(format!("unchanging-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("unchanging-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("test.db");
         let link = path.with_file_name("link.db");

@@ -1,4 +1,5 @@
-//! Carrying out a plan: what each write expects is checked by the store, and what moved on meanwhile is planned again.
+//! Carrying out a plan: what each write expects is checked by the store, and what moved
+//! on meanwhile is planned again.
 
 use super::reconcile::{FieldPlan, Write};
 use super::review::Settled;
@@ -6,8 +7,9 @@ use super::slot::{Base, Slot};
 
 /// Where the systems keep a field: what carries out a write.
 ///
-/// It does the reading and writing; this crate does none. `replace` is one step: the check of what the write expects and
-/// the change must not be torn apart (`UPDATE ... WHERE value = expected`, an `If-Match` header, a lock).
+/// It does the reading and writing; this crate does none. `replace` is one step: the
+/// check of what the write expects and the change must not be torn apart
+/// (`UPDATE ... WHERE value = expected`, an `If-Match` header, a lock).
 ///
 /// A slice of slots is a store in memory.
 pub trait Store<T> {
@@ -16,7 +18,8 @@ pub trait Store<T> {
 
     /// Puts the value in place of what the write expects, in the system at `write.to`.
     ///
-    /// Where the system shows something else by now, it writes nothing: see [`Write::found`].
+    /// Where the system shows something else by now, it writes nothing: see
+    /// [`Write::found`].
     ///
     /// # Errors
     ///
@@ -31,7 +34,8 @@ pub enum Found {
     AsExpected,
     /// What it would write: it is there already.
     AlreadyWritten,
-    /// Something else: the system has moved on since it was read. Nothing is written, and the field is planned again.
+    /// Something else: the system has moved on since it was read. Nothing is written, and
+    /// the field is planned again.
     MovedOn,
 }
 
@@ -61,7 +65,8 @@ impl<T: PartialEq> Write<'_, T> {
     }
 }
 
-/// A store in memory, with a slot for each system. A slot that was never read has moved on from whatever is expected.
+/// A store in memory, with a slot for each system. A slot that was never read has moved
+/// on from whatever is expected.
 impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
     type Error = std::convert::Infallible;
 
@@ -90,21 +95,24 @@ pub struct Applied<T> {
 impl<T: Eq + Clone> FieldPlan<'_, T> {
     /// Carries out the plan.
     ///
-    /// To apply a plan twice is to apply it once: the second time, every write finds its value there already. What a
-    /// person must decide is not written; see [`settle`](Self::settle).
+    /// To apply a plan twice is to apply it once: the second time, every write finds its
+    /// value there already. What a person must decide is not written; see
+    /// [`settle`](Self::settle).
     ///
     /// # Errors
     ///
-    /// That of the store, at the first write that it could not make. What was written stays; the common state has not
-    /// moved, and the next plan does the rest.
+    /// That of the store, at the first write that it could not make. What was written
+    /// stays; the common state has not moved, and the next plan does the rest.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Base, FieldPlan, Others, Rule, Slot};
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, NonOwnerEdits, Rule, Slot,
+    /// };
     ///
     /// let mut systems = [Slot::Value("new"), Slot::Value("old"), Slot::Value("old")];
     /// let (seen, base) = (systems, Base::Known(Some("old")));
     /// let slots = seen.each_ref();
-    /// let plan = FieldPlan::new(Rule::Owner(0, Others::Reject), &slots, &base);
+    /// let plan = FieldPlan::new(Rule::Owner(0, NonOwnerEdits::Reject), &slots, &base);
     ///
     /// systems[2] = Slot::Value("newer"); // meanwhile
     /// let applied = plan.apply(&mut systems[..])?;
@@ -113,7 +121,10 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
     /// assert_eq!(applied.base, base, "plan again against the same common state");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn apply<S: Store<T> + ?Sized>(&self, store: &mut S) -> Result<Applied<T>, S::Error> {
+    pub fn apply<S: Store<T> + ?Sized>(
+        &self,
+        store: &mut S,
+    ) -> Result<Applied<T>, S::Error> {
         carry_out(self.writes(), store, || self.next_base(), self.base())
     }
 }
@@ -124,7 +135,10 @@ impl<T: Eq + Clone> Settled<'_, T> {
     /// # Errors
     ///
     /// That of the store, at the first write that it could not make.
-    pub fn apply<S: Store<T> + ?Sized>(&self, store: &mut S) -> Result<Applied<T>, S::Error> {
+    pub fn apply<S: Store<T> + ?Sized>(
+        &self,
+        store: &mut S,
+    ) -> Result<Applied<T>, S::Error> {
         carry_out(self.writes(), store, || self.next_base(), self.base())
     }
 }

@@ -1,6 +1,7 @@
 //! `boundary!`: a contract that the compiler checks, declared as a table.
 
-/// Declares a contract between systems of record, so that the compiler knows who decides about each field.
+/// Declares a contract between systems of record, so that the compiler knows who decides
+/// about each field.
 ///
 /// ```
 /// # mod crm {
@@ -65,37 +66,47 @@
 ///
 /// # What others may do
 ///
-/// A system that does not own a field may do nothing with it, unless the declaration says otherwise: behind the owner, as
-/// in `billing_address: String => Erp (others Queue)`, or for the whole boundary in its first line, as `others Queue`.
-/// [`Others`](crate::sync::Others) has the three words and what follows from each.
+/// A system that does not own a field may do nothing with it, unless the declaration says
+/// otherwise: behind the owner, as in `billing_address: String => Erp (others Queue)`, or
+/// for the whole boundary in its first line, as `others Queue`.
+/// [`NonOwnerEdits`](crate::sync::NonOwnerEdits) has the three words and what follows
+/// from each.
 ///
 /// # What it makes
 ///
 /// A module of the given name, with
 ///
-/// - `Snapshot<S>`: what system `S` says, a [`Slot`](crate::sync::Slot) for each field that is exchanged. Made by its
-///   capability, and not to be mixed up with another system's. Its fields are input: whatever was read, the values of
-///   fields that others own included;
-/// - `edit` and `decided`: an `Edit`, a change that speaks for a system or for a person. A setter exists for every field;
-///   it compiles for the owner of the field, for every party where others may do something or the field is `Shared`, for a
-///   person's decision where it is `Manual`, and for nobody where it is excluded. It takes a value, or `None` to clear;
+/// - `Snapshot<S>`: what system `S` says, a [`Slot`](crate::sync::Slot) for each field
+///   that is exchanged. Made by its capability, and not to be mixed up with another
+///   system's. Its fields are input: whatever was read, the values of fields that others
+///   own included;
+/// - `edit` and `decided`: an `Edit`, a change that speaks for a system or for a person.
+///   A setter exists for every field; it compiles for the owner of the field, for every
+///   party where others may do something or the field is `Shared`, for a person's
+///   decision where it is `Manual`, and for nobody where it is excluded. It takes a
+///   value, or `None` to clear;
 /// - `Agreed`: the last common state, a [`Base`](crate::sync::Base) for each field;
-/// - `reconcile`: all snapshots, in the order of `between`, and the last common state. Its `Plan` has an
-///   [`Entry`](crate::sync::entry::Entry) for each field whose shape follows from the authority. `verdicts` lists them all,
-///   `reviews` is what people are asked, `next` is the common state after;
-/// - `Plan::apply`: carries the plan out, once, through a `Store` of each system; `Answers` permit what no program may
-///   write; `Changes` is what one system gets;
-/// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the names in order.
+/// - `reconcile`: all snapshots, in the order of `between`, and the last common state.
+///   Its `Plan` has an [`Entry`](crate::sync::entry::Entry) for each field whose shape
+///   follows from the authority. `verdicts` lists them all, `reviews` is what people are
+///   asked, `next` is the common state after;
+/// - `Plan::apply`: carries the plan out, once, through a `Store` of each system;
+///   `Answers` permit what no program may write; `Changes` is what one system gets;
+/// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the
+///   names in order.
 ///
-/// A field may have any name. A system or a type cannot be called as one of the types of the module is: `Snapshot`, `Edit`,
-/// `Agreed`, `Answers`, `Changes`, `Store`, `Plan` or `Parties`. Values are compared with `Eq`.
+/// A field may have any name. A system or a type cannot be called as one of the types of
+/// the module is: `Snapshot`, `Edit`, `Agreed`, `Answers`, `Changes`, `Store`, `Plan` or
+/// `Parties`. Values are compared with `Eq`.
 ///
-/// Declare it in a module, not in a function: the systems and the types are looked up where it stands.
+/// Declare it in a module, not in a function: the systems and the types are looked up
+/// where it stands.
 ///
 /// A doc comment or an attribute on a field stands on all that is made of it.
 ///
-/// A group of fields that must have one winner is one field of a struct type. The macro reads one field after another:
-/// about 115 fit the compiler's default recursion limit, which a crate can raise with `#![recursion_limit = "256"]`.
+/// A group of fields that must have one winner is one field of a struct type. The macro
+/// reads one field after another: about 115 fit the compiler's default recursion limit,
+/// which a crate can raise with `#![recursion_limit = "256"]`.
 #[macro_export]
 macro_rules! boundary {
     ($(#[$meta:meta])* $vis:vis mod $name:ident between $first:ident $(and $system:ident)+ { $($fields:tt)* }) => {
@@ -115,8 +126,8 @@ macro_rules! boundary {
     };
 }
 
-/// The parts of [`boundary!`]. A field that is exchanged travels as
-/// `{name (type) [attributes] of System Others}`, or with `is Shared` or `is Manual` at the end.
+/// The parts of [`boundary!`]. A field that is exchanged travels as `{name (type)
+/// [attributes] of System NonOwnerEdits}`, or with `is Shared` or `is Manual` at the end.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary {
@@ -128,7 +139,8 @@ macro_rules! __boundary {
         compile_error!(concat!("a party to the boundary `", stringify!($b), "` cannot be called `Manual`: the word says ",
             "that a person decides; rename the system where it is imported"));
     };
-    // Each step makes an argument of its own for one system: the names look alike, and hygiene tells them apart.
+    // Each step makes an argument of its own for one system: the names look alike, and
+    // hygiene tells them apart.
     (@name $m:tt $v:tt $b:ident [$($named:tt)*] [$s:ident $($rest:ident)*] $fields:tt) => {
         $crate::__boundary! { @name $m $v $b [$($named)* {$s snapshot}] [$($rest)*] $fields }
     };
@@ -217,8 +229,9 @@ macro_rules! __boundary {
         $crate::__boundary! { @distinct $b [$($f)* $($xf)*]
             [$m $v $b $s [$({$f $($y)*})*] [$({$xf $($x)*})*]] ($) }
     };
-    // A matcher names each of its variables once. Where a field is declared twice, this one does not compile, and spares
-    // the reader some twenty errors that follow from two fields of one name; the constant says it in words.
+    // A matcher names each of its variables once. Where a field is declared twice, this
+    // one does not compile, and spares the reader some twenty errors that follow from two
+    // fields of one name; the constant says it in words.
     (@distinct $b:ident [$($f:ident)*] [$($declaration:tt)*] ($d:tt)) => {
         const _: () = {
             const NAMES: &[&str] = &[$(stringify!($f)),*];
@@ -285,7 +298,8 @@ macro_rules! __boundary {
                     self.__take_over(edit);
                 }
 
-                /// Takes over what a person decided, and gives the decision back: for the audit, and for the next system.
+                /// Takes over what a person decided, and gives the decision back: for the
+                /// audit, and for the next system.
                 pub fn decide(
                     &mut self,
                     edit: Edit<$crate::sync::Steward>,
@@ -308,7 +322,8 @@ macro_rules! __boundary {
             }
 
             impl<S> ::core::fmt::Debug for Edit<S> {
-                /// The decision, if it is one; never the values, which may be what no log should hold.
+                /// The decision, if it is one; never the values, which may be what no log
+                /// should hold.
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     f.debug_struct("Edit").field("decision", &self.__decision).finish_non_exhaustive()
                 }
@@ -357,7 +372,8 @@ macro_rules! __boundary {
                 $($($attribute)* pub $f: $crate::sync::Base<$t>,)*
             }
 
-            /// What people answered to the questions of a plan: what permits the writes that no program may make.
+            /// What people answered to the questions of a plan: what permits the writes
+            /// that no program may make.
             #[derive(Default)]
             pub struct Answers {
                 $($($attribute)* pub $f: ::core::option::Option<$crate::sync::Answer<$t>>,)*
@@ -389,13 +405,15 @@ macro_rules! __boundary {
                     true $(&& self.$f.is_none())*
                 }
 
-                /// What the changes find in a system that shows this: one that has moved on gets none of them.
+                /// What the changes find in a system that shows this: one that has moved
+                /// on gets none of them.
                 pub fn found_in(&self, now: &Snapshot<S>) -> $crate::sync::Found {
                     $crate::sync::entry::found_all(&[$($crate::sync::entry::found(&self.$f, &now.$f)),*])
                 }
             }
 
-            /// Where a system keeps its records: what carries out the changes to one of them.
+            /// Where a system keeps its records: what carries out the changes to one of
+            /// them.
             #[diagnostic::on_unimplemented(
                 message = "`{Self}` is not where `{S}` keeps its records",
                 label = "wanted a `Store<{S}>`: one for each system, in the order of the declaration"
@@ -404,8 +422,9 @@ macro_rules! __boundary {
                 /// Why the system could not be reached, or would not write.
                 type Error: Into<::std::boxed::Box<dyn ::core::error::Error + Send + Sync>>;
 
-                /// Makes all of the changes, or none where the system has moved on from what one of them expects; in one
-                /// step with the check (a transaction, an `If-Match` header, a lock).
+                /// Makes all of the changes, or none where the system has moved on from
+                /// what one of them expects; in one step with the check (a transaction,
+                /// an `If-Match` header, a lock).
                 ///
                 /// # Errors
                 ///
@@ -416,7 +435,8 @@ macro_rules! __boundary {
                 ) -> ::core::result::Result<$crate::sync::Found, Self::Error>;
             }
 
-            /// A snapshot is a store in memory: for tests, and to see what a plan would come to.
+            /// A snapshot is a store in memory: for tests, and to see what a plan would
+            /// come to.
             impl<S> Store<S> for Snapshot<S> {
                 type Error = ::core::convert::Infallible;
 
@@ -449,7 +469,8 @@ macro_rules! __boundary {
                     [$((const { $crate::sync::declared::name(stringify!($f)) }, self.$f.verdict())),*].into_iter()
                 }
 
-                /// What is asked, as rows of a review queue, with values in a form that all fields share.
+                /// What is asked, as rows of a review queue, with values in a form that
+                /// all fields share.
                 pub fn reviews<V>(&self, record_id: &str) -> ::std::vec::Vec<$crate::sync::Review<V>>
                 where
                     $($t: Into<V>,)*
@@ -464,8 +485,9 @@ macro_rules! __boundary {
                     Agreed { $($f: self.$f.next_base(),)* }
                 }
 
-                /// What is to be written to one system, for its connector to carry out: for stores that [`Store`] does
-                /// not suit, because they are asynchronous, or take many records at once.
+                /// What is to be written to one system, for its connector to carry out:
+                /// for stores that [`Store`] does not suit, because they are
+                /// asynchronous, or take many records at once.
                 ///
                 /// # Errors
                 ///
@@ -474,7 +496,7 @@ macro_rules! __boundary {
                     &'p self,
                     _: &$crate::sync::Capability<S>,
                     answers: &'p Answers,
-                ) -> ::core::result::Result<Changes<'p, S>, $crate::sync::entry::NotApplied>
+                ) -> ::core::result::Result<Changes<'p, S>, $crate::sync::entry::ApplyError>
                 where
                     S: $crate::sync::System,
                     Parties: $crate::sync::system::Includes<S, At>,
@@ -483,10 +505,10 @@ macro_rules! __boundary {
                     Ok(self.__changes(answers, $crate::sync::declared::place::<Parties, S, At>()))
                 }
 
-                fn __fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::entry::NotApplied> {
+                fn __fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::entry::ApplyError> {
                     $(if let Some(cause) = self.$f.misfit(answers.$f.as_ref()) {
                         let field = $crate::sync::declared::name(stringify!($f));
-                        return Err($crate::sync::entry::NotApplied::Answer { field, cause });
+                        return Err($crate::sync::entry::ApplyError::Answer { field, cause });
                     })*
                     Ok(())
                 }
@@ -498,20 +520,21 @@ macro_rules! __boundary {
                     }
                 }
 
-                /// Carries out the plan, with what people answered: the changes to each system, in the order of the
-                /// declaration, each system's all or none.
+                /// Carries out the plan, with what people answered: the changes to each
+                /// system, in the order of the declaration, each system's all or none.
                 ///
                 /// # Errors
                 ///
-                /// Where an answer does not fit the plan, before anything is written; and where a store fails, after what
-                /// was written before it. The answers come back: plan again.
+                /// Where an answer does not fit the plan, before anything is written; and
+                /// where a store fails, after what was written before it. The answers
+                /// come back: plan again.
                 pub fn apply(
                     self,
                     answers: Answers,
                     $($snapshot: &mut impl Store<$s>,)+
                 ) -> ::core::result::Result<
                     $crate::sync::entry::Carried<Agreed>,
-                    $crate::Refused<Answers, $crate::sync::entry::NotApplied>,
+                    $crate::Refused<Answers, $crate::sync::entry::ApplyError>,
                 > {
                     if let Err(cause) = self.__fits(&answers) {
                         return Err($crate::sync::entry::refuse(answers, cause));
@@ -528,7 +551,7 @@ macro_rules! __boundary {
                                 }
                                 Ok(_) => {}
                                 Err(error) => {
-                                    let cause = $crate::sync::entry::NotApplied::Store { system, cause: error.into() };
+                                    let cause = $crate::sync::entry::ApplyError::Store { system, cause: error.into() };
                                     return Err($crate::sync::entry::refuse(answers, cause));
                                 }
                             }
@@ -541,7 +564,7 @@ macro_rules! __boundary {
 
             $crate::__boundary! { @reconcile [$({$s $snapshot})+] [$({$f (
                 $($crate::sync::Rule::Owner(
-                    $crate::sync::declared::place::<Parties, $owner, _>(), $crate::sync::Others::$o))?
+                    $crate::sync::declared::place::<Parties, $owner, _>(), $crate::sync::NonOwnerEdits::$o))?
                 $($crate::sync::Rule::$kind)?
             )})*] }
 
@@ -552,7 +575,7 @@ macro_rules! __boundary {
             /// Where two systems have one name, or a name is empty.
             pub fn contract() -> ::core::result::Result<
                 $crate::sync::Contract,
-                $crate::Refused<$crate::sync::contract::Builder, $crate::sync::contract::Flaw>,
+                $crate::Refused<$crate::sync::contract::Builder, $crate::sync::contract::ContractError>,
             > {
                 let mut builder = $crate::sync::Contract::builder(stringify!($b));
                 for system in SYSTEMS {
@@ -562,7 +585,7 @@ macro_rules! __boundary {
                     let field = $crate::sync::declared::name(stringify!($f));
                     $(builder = builder
                         .field(field, $crate::sync::Authority::system(<$owner as $crate::sync::System>::NAME))
-                        .others_for(field, $crate::sync::Others::$o);)?
+                        .non_owner_edits_for(field, $crate::sync::NonOwnerEdits::$o);)?
                     $(builder = builder.field(field, $crate::sync::Authority::$kind);)?
                 )*
                 $(builder = builder.excluded($crate::sync::declared::name(stringify!($xf)));)*
@@ -574,7 +597,8 @@ macro_rules! __boundary {
     (@list $s:ident $($rest:ident)*) => { ($s, $crate::__boundary!(@list $($rest)*)) };
     (@reconcile $s:tt [$($field:tt)*]) => { $crate::__boundary! { @reconcile_all $s [$({$s $field})*] } };
     (@reconcile_all [$({$s:ident $snapshot:ident})+] [$({$ss:tt {$f:ident ($rule:expr)}})*]) => {
-        /// Plans one record: what each system says, in the order of the declaration, and what they last agreed on.
+        /// Plans one record: what each system says, in the order of the declaration, and
+        /// what they last agreed on.
         pub fn reconcile<'a>($($snapshot: &'a Snapshot<$s>,)+ agreed: &'a Agreed) -> Plan<'a> {
             Plan { $($f: $crate::sync::entry::Entry::new($rule, $crate::__boundary!(@slots $f $ss), &agreed.$f),)* }
         }

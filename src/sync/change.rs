@@ -3,12 +3,13 @@
 use std::fmt;
 
 use super::contract::{Authority, Contract, others_may, outcome};
-use super::reconcile::Others;
+use super::reconcile::NonOwnerEdits;
 
 impl Contract {
     /// What would change if another contract took this one's place, field by field.
     ///
-    /// A change of authority writes nothing by itself; each line says what the next plan would do.
+    /// A change of authority writes nothing by itself; each line says what the next plan
+    /// would do.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Contract};
@@ -23,14 +24,23 @@ impl Contract {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn changes_to(&self, other: &Self) -> Vec<Change> {
-        let systems = (self.systems != other.systems)
-            .then(|| Change::Systems { from: self.systems.clone(), to: other.systems.clone() });
-        let names = self.names().chain(other.names().filter(|name| !self.names().any(|known| known == *name)));
-        let standings = names.map(|name| (name, self.standing(name), other.standing(name)));
+        let systems = (self.systems != other.systems).then(|| Change::Systems {
+            from: self.systems.clone(),
+            to: other.systems.clone(),
+        });
+        let names = self.names().chain(
+            other.names().filter(|name| !self.names().any(|known| known == *name)),
+        );
+        let standings =
+            names.map(|name| (name, self.standing(name), other.standing(name)));
         let fields = standings.filter(|(_, from, to)| from != to);
         systems
             .into_iter()
-            .chain(fields.map(|(name, from, to)| Change::Field { name: name.to_owned(), from, to }))
+            .chain(fields.map(|(name, from, to)| Change::Field {
+                name: name.to_owned(),
+                from,
+                to,
+            }))
             .collect()
     }
 
@@ -40,8 +50,12 @@ impl Contract {
 
     fn standing(&self, field: &str) -> Standing {
         match self.authority_for(field) {
-            Some(authority) => Standing::Exchanged(authority.clone(), self.others_for(field)),
-            None if self.excluded_fields().any(|excluded| excluded == field) => Standing::Excluded,
+            Some(authority) => {
+                Standing::Exchanged(authority.clone(), self.non_owner_edits_for(field))
+            }
+            None if self.excluded_fields().any(|excluded| excluded == field) => {
+                Standing::Excluded
+            }
             None => Standing::NotNamed,
         }
     }
@@ -50,8 +64,9 @@ impl Contract {
 /// How a field stands in a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It is exchanged, under this authority; and where a system owns it, this is what the others may do.
-    Exchanged(Authority, Option<Others>),
+    /// It is exchanged, under this authority; and where a system owns it, this is what
+    /// the others may do.
+    Exchanged(Authority, Option<NonOwnerEdits>),
     /// It never leaves its system.
     Excluded,
     /// The contract does not name it, and so does not exchange it.
@@ -63,7 +78,11 @@ impl fmt::Display for Standing {
         match self {
             Self::Exchanged(authority, None) => authority.fmt(f),
             Self::Exchanged(authority, others) => {
-                write!(f, "{authority} (the others may {})", others_may(authority, *others))
+                write!(
+                    f,
+                    "{authority} (the others may {})",
+                    others_may(authority, *others)
+                )
             }
             Self::Excluded => f.write_str("excluded"),
             Self::NotNamed => f.write_str("not named"),
@@ -95,14 +114,22 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Systems { from, to } => write!(f, "the systems {from:?} become {to:?}, in this order"),
+            Self::Systems { from, to } => {
+                write!(f, "the systems {from:?} become {to:?}, in this order")
+            }
             Self::Field { name, from, to } => {
                 write!(f, "{name:?}: {from}, becomes {to}: ")?;
                 match to {
                     Standing::Exchanged(authority, others) => {
-                        write!(f, "where the systems differ, {}", outcome(authority, *others))
+                        write!(
+                            f,
+                            "where the systems differ, {}",
+                            outcome(authority, *others)
+                        )
                     }
-                    Standing::Excluded | Standing::NotNamed => f.write_str("every system keeps its own value"),
+                    Standing::Excluded | Standing::NotNamed => {
+                        f.write_str("every system keeps its own value")
+                    }
                 }
             }
         }

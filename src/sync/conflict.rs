@@ -1,4 +1,5 @@
-//! `SyncConflict`: a field that was changed in two ways, and who changed it last as far as the stamps can say.
+//! `SyncConflict`: a field that was changed in two ways, and who changed it last as far
+//! as the stamps can say.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,10 +21,11 @@ pub enum Stamp {
 }
 
 impl Stamp {
-    /// Whether this change came after the other for certain, with clocks that may differ by the tolerance.
+    /// Whether this change came after the other for certain, with clocks that may differ
+    /// by the tolerance.
     ///
-    /// A change is proved to be later only by a stamp of the field itself: a record's stamp says no more than "not
-    /// after", and so can lose, but never win.
+    /// A change is proved to be later only by a stamp of the field itself: a record's
+    /// stamp says no more than "not after", and so can lose, but never win.
     ///
     /// ```
     /// use integration_automation_patterns::sync::Stamp;
@@ -31,14 +33,27 @@ impl Stamp {
     ///
     /// let noon = "2026-01-05T12:00:00Z".parse()?;
     /// let later = "2026-01-05T12:00:09Z".parse()?;
-    /// assert!(Stamp::OfField(later).is_after(Stamp::OfRecord(noon), Duration::from_secs(5)));
-    /// assert!(!Stamp::OfField(later).is_after(Stamp::OfField(noon), Duration::from_secs(9)), "within the tolerance");
-    /// assert!(!Stamp::OfRecord(later).is_after(Stamp::OfField(noon), Duration::ZERO), "the field may be older");
+    /// assert!(
+    ///     Stamp::OfField(later).is_after(Stamp::OfRecord(noon), Duration::from_secs(5))
+    /// );
+    /// assert!(
+    ///     !Stamp::OfField(later).is_after(Stamp::OfField(noon), Duration::from_secs(9)),
+    ///     "within the tolerance"
+    /// );
+    /// assert!(
+    ///     !Stamp::OfRecord(later).is_after(Stamp::OfField(noon), Duration::ZERO),
+    ///     "the field may be older"
+    /// );
     /// # Ok::<(), chrono::ParseError>(())
     /// ```
     pub fn is_after(self, other: Self, tolerance: Duration) -> bool {
-        let (Self::OfField(this), Self::OfField(other) | Self::OfRecord(other)) = (self, other) else { return false };
-        TimeDelta::from_std(tolerance).is_ok_and(|tolerance| this.signed_duration_since(other) > tolerance)
+        let (Self::OfField(this), Self::OfField(other) | Self::OfRecord(other)) =
+            (self, other)
+        else {
+            return false;
+        };
+        TimeDelta::from_std(tolerance)
+            .is_ok_and(|tolerance| this.signed_duration_since(other) > tolerance)
     }
 }
 
@@ -56,7 +71,9 @@ pub struct Side<V> {
 /// A field that was changed in two ways since the last common state.
 ///
 /// ```
-/// use integration_automation_patterns::sync::{Authority, Base, Contract, Side, Slot, Stamp};
+/// use integration_automation_patterns::sync::{
+///     Authority, Base, Contract, Side, Slot, Stamp,
+/// };
 /// use std::time::Duration;
 ///
 /// let contract = Contract::builder("contact")
@@ -64,13 +81,29 @@ pub struct Side<V> {
 ///     .system("erp")
 ///     .field("nickname", Authority::Shared)
 ///     .build()?;
-/// let side = |system: &str, name: &'static str, at: &str| -> Result<_, Box<dyn std::error::Error>> {
-///     Ok(Side { system: system.to_owned(), slot: Slot::Value(name), modified: Stamp::OfField(at.parse()?) })
+/// let side = |system: &str,
+///             name: &'static str,
+///             at: &str|
+///  -> Result<_, Box<dyn std::error::Error>> {
+///     Ok(Side {
+///         system: system.to_owned(),
+///         slot: Slot::Value(name),
+///         modified: Stamp::OfField(at.parse()?),
+///     })
 /// };
-/// let sides = [side("crm", "Al", "2026-01-05T12:00:00Z")?, side("erp", "Alan", "2026-01-05T13:00:00Z")?];
-/// let conflict = contract.detect_conflict("nickname", "C-1", &sides, &Base::Never).ok_or("two edits that differ")?;
+/// let sides = [
+///     side("crm", "Al", "2026-01-05T12:00:00Z")?,
+///     side("erp", "Alan", "2026-01-05T13:00:00Z")?,
+/// ];
+/// let conflict = contract
+///     .detect_conflict("nickname", "C-1", &sides, &Base::Never)
+///     .ok_or("two edits that differ")?;
 /// assert_eq!(conflict.last_writer(Duration::from_secs(60)), Some("erp"));
-/// assert_eq!(conflict.last_writer(Duration::from_secs(7200)), None, "clocks that differ by more prove nothing");
+/// assert_eq!(
+///     conflict.last_writer(Duration::from_secs(7200)),
+///     None,
+///     "clocks that differ by more prove nothing"
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,16 +119,24 @@ pub struct SyncConflict<V> {
 }
 
 impl<V> SyncConflict<V> {
-    /// The system that changed the field last, where the stamps prove it with clocks that may differ by the tolerance.
+    /// The system that changed the field last, where the stamps prove it with clocks that
+    /// may differ by the tolerance.
     ///
-    /// Ties, missing stamps and differences within the tolerance prove nothing. It is evidence for a person, or for a
-    /// rule on shared fields; it never outweighs an owner.
+    /// Ties, missing stamps and differences within the tolerance prove nothing. It is
+    /// evidence for a person, or for a rule on shared fields; it never outweighs an
+    /// owner.
     pub fn last_writer(&self, tolerance: Duration) -> Option<&str> {
         let beats_all = |place: usize, side: &Side<V>| {
-            let mut others = self.sides.iter().enumerate().filter(|(other, _)| *other != place);
+            let mut others =
+                self.sides.iter().enumerate().filter(|(other, _)| *other != place);
             others.all(|(_, other)| side.modified.is_after(other.modified, tolerance))
         };
-        let last = self.sides.iter().enumerate().find(|(place, side)| beats_all(*place, side))?.1;
+        let last = self
+            .sides
+            .iter()
+            .enumerate()
+            .find(|(place, side)| beats_all(*place, side))?
+            .1;
         (self.sides.len() > 1).then_some(last.system.as_str())
     }
 }
@@ -103,7 +144,11 @@ impl<V> SyncConflict<V> {
 impl<V> fmt::Display for SyncConflict<V> {
     /// Record, field and systems; never the values, which may be what no log should hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} of record {:?} was changed in different ways in", self.field, self.record_id)?;
+        write!(
+            f,
+            "{:?} of record {:?} was changed in different ways in",
+            self.field, self.record_id
+        )?;
         for (index, side) in self.sides.iter().enumerate() {
             write!(f, "{} {:?}", if index == 0 { "" } else { "," }, side.system)?;
         }

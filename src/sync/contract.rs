@@ -1,10 +1,11 @@
-//! `Contract`: which system decides about which field, as data that can be built, asked, rendered and compared.
+//! `Contract`: which system decides about which field, as data that can be built, asked,
+//! rendered and compared.
 
 use std::fmt;
 
 pub use super::change::{Change, Standing};
 use super::conflict::{Side, SyncConflict};
-use super::reconcile::{FieldPlan, Others, Question, Rule, Verdict, verdict};
+use super::reconcile::{FieldPlan, NonOwnerEdits, Question, Rule, Verdict, verdict};
 use super::slot::{Base, Slot};
 use crate::audit::must_be_escaped;
 use crate::refused::Refused;
@@ -37,7 +38,8 @@ impl fmt::Display for Authority {
     }
 }
 
-/// A contract between systems that hold the same kind of record: each field has one authority, or is not exchanged.
+/// A contract between systems that hold the same kind of record: each field has one
+/// authority, or is not exchanged.
 ///
 /// It displays as a Markdown page that the people who own the systems can read and sign.
 ///
@@ -55,7 +57,10 @@ impl fmt::Display for Authority {
 /// assert_eq!(contract.authority_for("internal_notes"), None);
 /// assert!(contract.is_synced("status") && !contract.is_synced("internal_notes"));
 /// assert_eq!(contract.synced_fields().collect::<Vec<_>>(), ["email", "status"]);
-/// assert_eq!(contract.fields_owned_by(&Authority::system("crm")).collect::<Vec<_>>(), ["email"]);
+/// assert_eq!(
+///     contract.fields_owned_by(&Authority::system("crm")).collect::<Vec<_>>(),
+///     ["email"]
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -64,15 +69,21 @@ pub struct Contract {
     pub(super) systems: Vec<String>,
     fields: Vec<(String, Authority)>,
     excluded: Vec<String>,
-    others: Others,
-    others_for: Vec<(String, Others)>,
+    others: NonOwnerEdits,
+    non_owner_edits_for: Vec<(String, NonOwnerEdits)>,
 }
 
 impl PartialEq for Contract {
-    /// Whether they say the same, in the same order; not whether they say it field by field or for all.
+    /// Whether they say the same, in the same order; not whether they say it field by
+    /// field or for all.
     fn eq(&self, other: &Self) -> bool {
-        let said =
-            |contract: &Self| contract.fields.iter().map(|(name, _)| contract.others_for(name)).collect::<Vec<_>>();
+        let said = |contract: &Self| {
+            contract
+                .fields
+                .iter()
+                .map(|(name, _)| contract.non_owner_edits_for(name))
+                .collect::<Vec<_>>()
+        };
         (&self.record_type, &self.systems, &self.fields, &self.excluded)
             == (&other.record_type, &other.systems, &other.fields, &other.excluded)
             && said(self) == said(other)
@@ -89,8 +100,8 @@ impl Contract {
             systems: Vec::new(),
             fields: Vec::new(),
             excluded: Vec::new(),
-            others: Others::default(),
-            others_for: Vec::new(),
+            others: NonOwnerEdits::default(),
+            non_owner_edits_for: Vec::new(),
         })
     }
 
@@ -112,24 +123,28 @@ impl Contract {
     /// What the systems may do that do not own a field; nothing where no system owns it.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Authority, Contract, Others};
+    /// use integration_automation_patterns::sync::{Authority, Contract, NonOwnerEdits};
     ///
     /// let contract = Contract::builder("contact")
     ///     .system("crm")
     ///     .system("erp")
-    ///     .others(Others::Queue)
+    ///     .non_owner_edits(NonOwnerEdits::Queue)
     ///     .field("email", Authority::system("crm"))
     ///     .field("terms", Authority::system("erp"))
-    ///     .others_for("terms", Others::Reject)
+    ///     .non_owner_edits_for("terms", NonOwnerEdits::Reject)
     ///     .field("status", Authority::Manual)
     ///     .build()?;
-    /// assert_eq!(contract.others_for("email"), Some(Others::Queue));
-    /// assert_eq!(contract.others_for("terms"), Some(Others::Reject));
-    /// assert_eq!(contract.others_for("status"), None);
+    /// assert_eq!(contract.non_owner_edits_for("email"), Some(NonOwnerEdits::Queue));
+    /// assert_eq!(contract.non_owner_edits_for("terms"), Some(NonOwnerEdits::Reject));
+    /// assert_eq!(contract.non_owner_edits_for("status"), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn others_for(&self, field: &str) -> Option<Others> {
-        let said = self.others_for.iter().find(|(name, _)| name == field).map_or(self.others, |(_, others)| *others);
+    pub fn non_owner_edits_for(&self, field: &str) -> Option<NonOwnerEdits> {
+        let said = self
+            .non_owner_edits_for
+            .iter()
+            .find(|(name, _)| name == field)
+            .map_or(self.others, |(_, others)| *others);
         matches!(self.authority_for(field)?, Authority::System(_)).then_some(said)
     }
 
@@ -150,41 +165,54 @@ impl Contract {
 
     /// The fields of one authority, in the order of their declaration.
     pub fn fields_owned_by(&self, authority: &Authority) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(move |(_, owner)| owner == authority).map(|(name, _)| name.as_str())
+        self.fields
+            .iter()
+            .filter(move |(_, owner)| owner == authority)
+            .map(|(name, _)| name.as_str())
     }
 
     /// The rule of a field, with systems as places in [`systems`](Self::systems).
     fn rule(&self, field: &str) -> Option<Rule> {
         Some(match self.authority_for(field)? {
-            Authority::System(owner) => {
-                Rule::Owner(self.systems.iter().position(|system| system == owner)?, self.others_for(field)?)
-            }
+            Authority::System(owner) => Rule::Owner(
+                self.systems.iter().position(|system| system == owner)?,
+                self.non_owner_edits_for(field)?,
+            ),
             Authority::Shared => Rule::Shared,
             Authority::Manual => Rule::Manual,
         })
     }
 
-    /// The plan for one field, from what each system says, in the order of [`systems`](Self::systems).
+    /// The plan for one field, from what each system says, in the order of
+    /// [`systems`](Self::systems).
     ///
     /// # Errors
     ///
-    /// [`NotPlanned`] where the field is not exchanged, or there is not one slot for each system.
+    /// [`PlanError`] where the field is not exchanged, or there is not one slot for each
+    /// system.
     pub fn plan<'a, V: Eq>(
         &self,
         field: &str,
         slots: &'a [&'a Slot<V>],
         base: &'a Base<V>,
-    ) -> Result<FieldPlan<'a, V>, NotPlanned> {
-        let rule = self.rule(field).ok_or_else(|| NotPlanned::NotExchanged { field: field.to_owned() })?;
+    ) -> Result<FieldPlan<'a, V>, PlanError> {
+        let rule = self
+            .rule(field)
+            .ok_or_else(|| PlanError::NotExchanged { field: field.to_owned() })?;
         if slots.len() != self.systems.len() {
-            return Err(NotPlanned::Slots { wanted: self.systems.len(), found: slots.len() });
+            return Err(PlanError::Slots {
+                wanted: self.systems.len(),
+                found: slots.len(),
+            });
         }
         Ok(FieldPlan::new(rule, slots, base))
     }
 
-    /// A conflict, where a field that is exchanged was changed in two ways, whoever decides about it.
+    /// A conflict, where a field that is exchanged was changed in two ways, whoever
+    /// decides about it.
     ///
-    /// Nothing where the field is excluded or not named, or where one side's edit stands against no other.
+    /// Nothing where the field is excluded or not named, or where one side's edit stands
+    /// against no other.
     pub fn detect_conflict<V: Eq + Clone>(
         &self,
         field: &str,
@@ -193,7 +221,8 @@ impl Contract {
         base: &Base<V>,
     ) -> Option<SyncConflict<V>> {
         let slots = sides.iter().map(|side| &side.slot).collect::<Vec<_>>();
-        let differs = verdict(Rule::Shared, &slots, base) == Verdict::Ask(Question::Conflict);
+        let differs =
+            verdict(Rule::Shared, &slots, base) == Verdict::Ask(Question::Conflict);
         (self.is_synced(field) && differs).then(|| SyncConflict {
             record_id: record_id.to_owned(),
             field: field.to_owned(),
@@ -207,10 +236,13 @@ impl fmt::Display for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}\n", Cell(&self.record_type))?;
         writeln!(f, "Between {}.\n", Cell(&self.systems.join(", ")))?;
-        writeln!(f, "| field | who decides | the others may | when the systems differ |")?;
+        writeln!(
+            f,
+            "| field | who decides | the others may | when the systems differ |"
+        )?;
         writeln!(f, "|---|---|---|---|")?;
         for (name, authority) in &self.fields {
-            let others = self.others_for(name);
+            let others = self.non_owner_edits_for(name);
             let (who, outcome) = (authority.to_string(), outcome(authority, others));
             writeln!(
                 f,
@@ -222,27 +254,36 @@ impl fmt::Display for Contract {
             )?;
         }
         for name in &self.excluded {
-            writeln!(f, "| {} | excluded | - | it is not exchanged: every system keeps its own |", Cell(name))?;
+            writeln!(
+                f,
+                "| {} | excluded | - | it is not exchanged: every system keeps its own |",
+                Cell(name)
+            )?;
         }
         Ok(())
     }
 }
 
 /// What systems may do that do not decide, in words.
-pub(super) fn others_may(authority: &Authority, others: Option<Others>) -> &'static str {
+pub(super) fn others_may(
+    authority: &Authority,
+    others: Option<NonOwnerEdits>,
+) -> &'static str {
     match (authority, others.unwrap_or_default()) {
-        (Authority::System(_), Others::Reject) => "do nothing: an edit is refused",
-        (Authority::System(_), Others::Queue) => "propose: a person decides",
-        (Authority::System(_), Others::Overwrite) => "change it until the next synchronisation",
+        (Authority::System(_), NonOwnerEdits::Reject) => "do nothing: an edit is refused",
+        (Authority::System(_), NonOwnerEdits::Queue) => "propose: a person decides",
+        (Authority::System(_), NonOwnerEdits::Overwrite) => {
+            "change it until the next synchronisation"
+        }
         (Authority::Shared, _) => "change it",
         (Authority::Manual, _) => "do nothing",
     }
 }
 
 /// What follows from an authority, in words.
-pub(super) fn outcome(authority: &Authority, others: Option<Others>) -> String {
+pub(super) fn outcome(authority: &Authority, others: Option<NonOwnerEdits>) -> String {
     match authority {
-        Authority::System(owner) if others == Some(Others::Queue) => {
+        Authority::System(owner) if others == Some(NonOwnerEdits::Queue) => {
             format!("{owner}'s value replaces the others, unless one of them has changed it")
         }
         Authority::System(owner) => format!("{owner}'s value replaces the others"),
@@ -272,14 +313,21 @@ impl fmt::Display for Cell<'_> {
 /// ```
 /// use integration_automation_patterns::sync::{Authority, Base, Contract, Slot};
 ///
-/// let contract = Contract::builder("contact").system("crm").system("erp").field("email", Authority::Shared).build()?;
+/// let contract = Contract::builder("contact")
+///     .system("crm")
+///     .system("erp")
+///     .field("email", Authority::Shared)
+///     .build()?;
 /// let slot = Slot::Value(7);
 /// let error = contract.plan("email", &[&slot], &Base::Never).unwrap_err();
-/// assert_eq!(error.to_string(), "a plan wants one slot for each of the 2 systems, and found 1");
+/// assert_eq!(
+///     error.to_string(),
+///     "a plan wants one slot for each of the 2 systems, and found 1"
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotPlanned {
+pub enum PlanError {
     /// The field is excluded, or the contract does not name it.
     NotExchanged {
         /// The field.
@@ -294,20 +342,26 @@ pub enum NotPlanned {
     },
 }
 
-impl fmt::Display for NotPlanned {
+impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotExchanged { field } => {
-                write!(f, "a plan wants a field that the contract exchanges, and found {field:?}")
+                write!(
+                    f,
+                    "a plan wants a field that the contract exchanges, and found {field:?}"
+                )
             }
             Self::Slots { wanted, found } => {
-                write!(f, "a plan wants one slot for each of the {wanted} systems, and found {found}")
+                write!(
+                    f,
+                    "a plan wants one slot for each of the {wanted} systems, and found {found}"
+                )
             }
         }
     }
 }
 
-impl std::error::Error for NotPlanned {}
+impl std::error::Error for PlanError {}
 
 /// What a contract is built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,16 +381,21 @@ impl Builder {
         self
     }
 
-    /// What systems may do with a field that another one owns, wherever the field itself does not say. They may do
-    /// nothing ([`Others::Reject`]) where this is not said either.
-    pub fn others(mut self, others: Others) -> Self {
+    /// What systems may do with a field that another one owns, wherever the field itself
+    /// does not say. They may do nothing ([`NonOwnerEdits::Reject`]) where this is not
+    /// said either.
+    pub fn non_owner_edits(mut self, others: NonOwnerEdits) -> Self {
         self.0.others = others;
         self
     }
 
     /// What systems may do with this field, which another one owns.
-    pub fn others_for(mut self, field: impl Into<String>, others: Others) -> Self {
-        self.0.others_for.push((field.into(), others));
+    pub fn non_owner_edits_for(
+        mut self,
+        field: impl Into<String>,
+        others: NonOwnerEdits,
+    ) -> Self {
+        self.0.non_owner_edits_for.push((field.into(), others));
         self
     }
 
@@ -350,17 +409,22 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Flaw`], with the builder given back: see there.
+    /// [`ContractError`], with the builder given back: see there.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Contract};
     ///
-    /// let builder = Contract::builder("contact").system("crm").field("email", Authority::system("crm"));
+    /// let builder = Contract::builder("contact")
+    ///     .system("crm")
+    ///     .field("email", Authority::system("crm"));
     /// let refused = builder.build().unwrap_err();
-    /// assert_eq!(refused.to_string(), "a contract is between at least 2 systems, and this one names 1");
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     "a contract is between at least 2 systems, and this one names 1"
+    /// );
     /// assert!(refused.into_value().system("erp").build().is_ok());
     /// ```
-    pub fn build(self) -> Result<Contract, Refused<Self, Flaw>> {
+    pub fn build(self) -> Result<Contract, Refused<Self, ContractError>> {
         match self.0.flaw() {
             None => Ok(self.0),
             Some(flaw) => Err(Refused::new(self, flaw)),
@@ -369,37 +433,43 @@ impl Builder {
 }
 
 impl Contract {
-    fn flaw(&self) -> Option<Flaw> {
-        let mut names = self.systems().chain(self.synced_fields()).chain(self.excluded_fields());
-        if self.record_type.trim().is_empty() || names.any(|name| name.trim().is_empty()) {
-            return Some(Flaw::EmptyName);
+    fn flaw(&self) -> Option<ContractError> {
+        let mut names =
+            self.systems().chain(self.synced_fields()).chain(self.excluded_fields());
+        if self.record_type.trim().is_empty() || names.any(|name| name.trim().is_empty())
+        {
+            return Some(ContractError::EmptyName);
         }
         if self.systems.len() < 2 {
-            return Some(Flaw::TooFewSystems { found: self.systems.len() });
+            return Some(ContractError::TooFewSystems { found: self.systems.len() });
         }
         if let Some(system) = repeated(self.systems()) {
-            return Some(Flaw::SystemTwice { system });
+            return Some(ContractError::SystemTwice { system });
         }
         let owner_of = |field| match self.authority_for(field) {
-            Some(Authority::System(owner)) if !self.systems.contains(owner) => Some((field.to_owned(), owner.clone())),
+            Some(Authority::System(owner)) if !self.systems.contains(owner) => {
+                Some((field.to_owned(), owner.clone()))
+            }
             _ => None,
         };
         if let Some((field, owner)) = self.synced_fields().find_map(owner_of) {
-            return Some(Flaw::OwnerIsNoParty { field, owner });
+            return Some(ContractError::OwnerIsNoParty { field, owner });
         }
-        if let Some(field) = repeated(self.synced_fields()).or_else(|| repeated(self.excluded_fields())) {
-            return Some(Flaw::FieldTwice { field });
+        if let Some(field) =
+            repeated(self.synced_fields()).or_else(|| repeated(self.excluded_fields()))
+        {
+            return Some(ContractError::FieldTwice { field });
         }
         let both = self.excluded_fields().find(|field| self.is_synced(field));
         if let Some(field) = both {
-            return Some(Flaw::SyncedAndExcluded { field: field.to_owned() });
+            return Some(ContractError::SyncedAndExcluded { field: field.to_owned() });
         }
-        let mut said = self.others_for.iter().map(|(field, _)| field.as_str());
+        let mut said = self.non_owner_edits_for.iter().map(|(field, _)| field.as_str());
         if let Some(field) = repeated(said.clone()) {
-            return Some(Flaw::OthersTwice { field });
+            return Some(ContractError::OthersTwice { field });
         }
-        let unowned = said.find(|field| self.others_for(field).is_none());
-        unowned.map(|field| Flaw::OthersOfNoOwner { field: field.to_owned() })
+        let unowned = said.find(|field| self.non_owner_edits_for(field).is_none());
+        unowned.map(|field| ContractError::OthersOfNoOwner { field: field.to_owned() })
     }
 }
 
@@ -418,12 +488,12 @@ fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 /// What is wrong with a contract.
 ///
 /// ```
-/// use integration_automation_patterns::sync::contract::{Contract, Flaw};
+/// use integration_automation_patterns::sync::contract::{Contract, ContractError};
 /// use integration_automation_patterns::sync::Authority;
 ///
 /// let builder = Contract::builder("contact").system("crm").system("erp").field("email", Authority::system("hr"));
 /// let refused = builder.build().unwrap_err();
-/// assert_eq!(*refused.cause(), Flaw::OwnerIsNoParty { field: "email".into(), owner: "hr".into() });
+/// assert_eq!(*refused.cause(), ContractError::OwnerIsNoParty { field: "email".into(), owner: "hr".into() });
 /// assert_eq!(
 ///     refused.to_string(),
 ///     "a field is owned by a party to the contract, and \"email\" is owned by \"hr\", which is none"
@@ -431,7 +501,7 @@ fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Flaw {
+pub enum ContractError {
     /// The record type, a system or a field has no name.
     EmptyName,
     /// Fewer than two systems.
@@ -473,7 +543,7 @@ pub enum Flaw {
     },
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for ContractError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EmptyName => f.write_str("a record type, a system and a field need a name, and one of them has none"),
@@ -499,4 +569,4 @@ impl fmt::Display for Flaw {
     }
 }
 
-impl std::error::Error for Flaw {}
+impl std::error::Error for ContractError {}

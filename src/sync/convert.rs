@@ -1,4 +1,5 @@
-//! Converters: how one system represents what all of them exchange, and the laws that keep a field from flapping.
+//! Converters: how one system represents what all of them exchange, and the laws that
+//! keep a field from flapping.
 
 use std::error::Error;
 use std::fmt;
@@ -7,16 +8,21 @@ use std::fmt;
 ///
 /// Two laws hold for every value, and [`check`] tries them:
 ///
-/// - to bring a value into the form that the system can hold, twice, is to do it once: `norm(norm(x)) = norm(x)`;
-/// - what is written reads back as that form: `from(to(x)) = norm(x)`. Otherwise each synchronisation finds a difference
-///   that nobody made, and writes again, without end.
+/// - to bring a value into the form that the system can hold, twice, is to do it once:
+///   `normalize(normalize(x)) = normalize(x)`;
+/// - what is written reads back as that form: `decode(encode(x)) = normalize(x)`.
+///   Otherwise each synchronisation finds a difference that nobody made, and writes
+///   again, without end.
 ///
-/// A system that holds less than the others (cents, whole seconds, 40 characters) makes all of them differ from it.
-/// Before a plan, bring what each system says into the form that all can hold: `slot.map(|x| erp.norm(&crm.norm(&x)))`.
+/// A system that holds less than the others (cents, whole seconds, 40 characters) makes
+/// all of them differ from it. Before a plan, bring what each system says into the form
+/// that all can hold: `slot.map(|x| erp.normalize(&crm.normalize(&x)))`.
 /// [`check_together`] says whether that form depends on the order.
 ///
 /// ```
-/// use integration_automation_patterns::sync::convert::{Convert, check, check_together};
+/// use integration_automation_patterns::sync::convert::{
+///     Convert, check, check_together,
+/// };
 ///
 /// /// A system that keeps an amount in cents as a text of whole units.
 /// struct Units;
@@ -25,15 +31,15 @@ use std::fmt;
 ///     type Local = String;
 ///     type Error = std::num::ParseIntError;
 ///
-///     fn to(&self, cents: &i64) -> String {
+///     fn encode(&self, cents: &i64) -> String {
 ///         (cents / 100).to_string()
 ///     }
 ///
-///     fn from(&self, units: &String) -> Result<i64, Self::Error> {
+///     fn decode(&self, units: &String) -> Result<i64, Self::Error> {
 ///         Ok(units.parse::<i64>()? * 100)
 ///     }
 ///
-///     fn norm(&self, cents: &i64) -> i64 {
+///     fn normalize(&self, cents: &i64) -> i64 {
 ///         cents / 100 * 100
 ///     }
 /// }
@@ -48,22 +54,23 @@ pub trait Convert<T> {
     type Error;
 
     /// What is written to the system.
-    fn to(&self, value: &T) -> Self::Local;
+    fn encode(&self, value: &T) -> Self::Local;
 
     /// What the system says, as the others understand it.
     ///
     /// # Errors
     ///
-    /// Where it cannot be understood. The slot is unread then: nothing follows from what nobody understands.
-    fn from(&self, local: &Self::Local) -> Result<T, Self::Error>;
+    /// Where it cannot be understood. The slot is unread then: nothing follows from what
+    /// nobody understands.
+    fn decode(&self, local: &Self::Local) -> Result<T, Self::Error>;
 
     /// The value as this system can hold it.
-    fn norm(&self, value: &T) -> T;
+    fn normalize(&self, value: &T) -> T;
 }
 
 /// A law that a converter breaks, and the value for which it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken<T> {
+pub struct ConvertError<T> {
     /// The law.
     pub law: Law,
     /// The value.
@@ -73,31 +80,33 @@ pub struct Broken<T> {
 /// What a converter must obey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Law {
-    /// A value equals itself. (A float that is no number does not, and would be written for ever.)
+    /// A value equals itself. (A float that is no number does not, and would be written
+    /// for ever.)
     Equal,
-    /// `norm(norm(x)) = norm(x)`.
-    NormOnce,
-    /// `from(to(x)) = norm(x)`.
+    /// `normalize(normalize(x)) = normalize(x)`.
+    NormalizeOnce,
+    /// `decode(encode(x)) = normalize(x)`.
     ReadsBack,
-    /// `a.norm(b.norm(x)) = b.norm(a.norm(x))`, for two systems.
+    /// `a.normalize(b.normalize(x)) = b.normalize(a.normalize(x))`, for two systems.
     OneForm,
 }
 
-impl<T: fmt::Debug> fmt::Display for Broken<T> {
+impl<T: fmt::Debug> fmt::Display for ConvertError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let law = match self.law {
             Law::Equal => "x = x",
-            Law::NormOnce => "norm(norm(x)) = norm(x)",
-            Law::ReadsBack => "from(to(x)) = norm(x)",
-            Law::OneForm => "a.norm(b.norm(x)) = b.norm(a.norm(x))",
+            Law::NormalizeOnce => "normalize(normalize(x)) = normalize(x)",
+            Law::ReadsBack => "decode(encode(x)) = normalize(x)",
+            Law::OneForm => "a.normalize(b.normalize(x)) = b.normalize(a.normalize(x))",
         };
         write!(f, "a converter obeys {law}, and this one does not for {:?}", self.value)
     }
 }
 
-impl<T: fmt::Debug> Error for Broken<T> {}
+impl<T: fmt::Debug> Error for ConvertError<T> {}
 
-/// Tries a converter's laws: for your own tests, with values of yours, the odd ones first.
+/// Tries a converter's laws: for your own tests, with values of yours, the odd ones
+/// first.
 ///
 /// # Errors
 ///
@@ -113,36 +122,40 @@ impl<T: fmt::Debug> Error for Broken<T> {}
 ///     type Local = String;
 ///     type Error = std::convert::Infallible;
 ///
-///     fn to(&self, text: &String) -> String {
+///     fn encode(&self, text: &String) -> String {
 ///         text.chars().take(3).collect()
 ///     }
 ///
-///     fn from(&self, local: &String) -> Result<String, Self::Error> {
+///     fn decode(&self, local: &String) -> Result<String, Self::Error> {
 ///         Ok(local.clone())
 ///     }
 ///
-///     fn norm(&self, text: &String) -> String {
+///     fn normalize(&self, text: &String) -> String {
 ///         text.clone()
 ///     }
 /// }
 ///
 /// let broken = check(&Short, ["Al".to_owned(), "Alan".to_owned()]).unwrap_err();
 /// assert_eq!(broken.law, Law::ReadsBack);
-/// assert_eq!(broken.to_string(), "a converter obeys from(to(x)) = norm(x), and this one does not for \"Alan\"");
+/// assert_eq!(broken.to_string(), "a converter obeys decode(encode(x)) = normalize(x), and this one does not for \"Alan\"");
 /// ```
-pub fn check<T: PartialEq, C: Convert<T>>(converter: &C, values: impl IntoIterator<Item = T>) -> Result<(), Broken<T>> {
+pub fn check<T: PartialEq, C: Convert<T>>(
+    converter: &C,
+    values: impl IntoIterator<Item = T>,
+) -> Result<(), ConvertError<T>> {
     for value in values {
-        let norm = converter.norm(&value);
+        let norm = converter.normalize(&value);
         let law = if !value.eq(&value) {
             Law::Equal
-        } else if converter.norm(&norm) != norm {
-            Law::NormOnce
-        } else if converter.from(&converter.to(&value)).ok().as_ref() != Some(&norm) {
+        } else if converter.normalize(&norm) != norm {
+            Law::NormalizeOnce
+        } else if converter.decode(&converter.encode(&value)).ok().as_ref() != Some(&norm)
+        {
             Law::ReadsBack
         } else {
             continue;
         };
-        return Err(Broken { law, value });
+        return Err(ConvertError { law, value });
     }
     Ok(())
 }
@@ -156,10 +169,10 @@ pub fn check_together<T: PartialEq>(
     a: &impl Convert<T>,
     b: &impl Convert<T>,
     values: impl IntoIterator<Item = T>,
-) -> Result<(), Broken<T>> {
+) -> Result<(), ConvertError<T>> {
     for value in values {
-        if a.norm(&b.norm(&value)) != b.norm(&a.norm(&value)) {
-            return Err(Broken { law: Law::OneForm, value });
+        if a.normalize(&b.normalize(&value)) != b.normalize(&a.normalize(&value)) {
+            return Err(ConvertError { law: Law::OneForm, value });
         }
     }
     Ok(())

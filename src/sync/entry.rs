@@ -1,4 +1,5 @@
-//! `Entry`: the plan for one field of a declared boundary, whose shape follows from who decides about the field.
+//! `Entry`: the plan for one field of a declared boundary, whose shape follows from who
+//! decides about the field.
 
 use std::error::Error;
 use std::fmt;
@@ -7,8 +8,10 @@ use std::time::Duration;
 
 use super::apply::Found;
 use super::conflict::Stamp;
-use super::reconcile::{FieldPlan, Question, Rule, Verdict, Write, common_after, verdict};
-use super::review::{Answer, NotSettled, Review, Settled};
+use super::reconcile::{
+    FieldPlan, Question, Rule, Verdict, Write, common_after, verdict,
+};
+use super::review::{Answer, AnswerError, Review, Settled};
 use super::slot::{Base, Slot};
 use super::system;
 use crate::Refused;
@@ -24,8 +27,8 @@ pub trait Kind {
     fn made<T>(made: &Self::Made<T>) -> Option<&Option<T>>;
 }
 
-/// One system owns the field, and the others may do what the policy says: its value is written to the others, and
-/// never to itself.
+/// One system owns the field, and the others may do what the policy says: its value is
+/// written to the others, and never to itself.
 #[derive(Debug)]
 pub struct Owned<Policy>(PhantomData<Policy>);
 
@@ -100,7 +103,12 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     where
         T: Eq,
     {
-        Self { slots, base, verdict: verdict(rule, &slots, base), made: K::Made::default() }
+        Self {
+            slots,
+            base,
+            verdict: verdict(rule, &slots, base),
+            made: K::Made::default(),
+        }
     }
 
     /// What is to be done.
@@ -155,8 +163,11 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     ///
     /// # Errors
     ///
-    /// [`NotSettled`], with the answer given back: see there.
-    pub fn settle(&self, answer: Answer<T>) -> Result<Settled<'_, T>, Refused<Answer<T>, NotSettled>>
+    /// [`AnswerError`], with the answer given back: see there.
+    pub fn settle(
+        &self,
+        answer: Answer<T>,
+    ) -> Result<Settled<'_, T>, Refused<Answer<T>, AnswerError>>
     where
         T: Eq,
     {
@@ -164,11 +175,17 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     }
 
     fn plan(&self) -> FieldPlan<'_, T> {
-        FieldPlan::decided(self.verdict, &self.slots, self.base, K::made(&self.made), K::REFUSES)
+        FieldPlan::decided(
+            self.verdict,
+            &self.slots,
+            self.base,
+            K::made(&self.made),
+            K::REFUSES,
+        )
     }
 
     #[doc(hidden)]
-    pub fn misfit(&self, answer: Option<&Answer<T>>) -> Option<NotSettled>
+    pub fn misfit(&self, answer: Option<&Answer<T>>) -> Option<AnswerError>
     where
         T: Eq,
     {
@@ -177,14 +194,19 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
 
     /// The write to one system, which an answer settles where there is one.
     #[doc(hidden)]
-    pub fn change<'p>(&'p self, answer: Option<&'p Answer<T>>, to: usize) -> Option<Write<'p, T>>
+    pub fn change<'p>(
+        &'p self,
+        answer: Option<&'p Answer<T>>,
+        to: usize,
+    ) -> Option<Write<'p, T>>
     where
         T: Eq,
     {
         let plan = self.plan();
         match answer {
             Some(answer) => {
-                Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan).find(|write| write.to == to)
+                Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan)
+                    .find(|write| write.to == to)
             }
             None => plan.writes().find(|write| write.to == to),
         }
@@ -208,31 +230,40 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
 }
 
 impl<T, const N: usize> Entry<'_, T, Shared, N> {
-    /// The same entry, with a conflict settled in favour of a system, by its place: as [`FieldPlan::prefer`].
+    /// The same entry, with a conflict settled in favour of a system, by its place: as
+    /// [`FieldPlan::prefer`].
     #[must_use = "this gives the settled entry back"]
     pub fn prefer(self, place: usize) -> Self {
         Self { verdict: self.plan().prefer(place).verdict(), ..self }
     }
 
-    /// The same entry, with a conflict settled in favour of a system, unless its field is blank: as
-    /// [`FieldPlan::prefer_unless_blank`].
+    /// The same entry, with a conflict settled in favour of a system, unless its field is
+    /// blank: as [`FieldPlan::prefer_unless_blank`].
     #[must_use = "this gives the settled entry back"]
     pub fn prefer_unless_blank(self, place: usize) -> Self {
         Self { verdict: self.plan().prefer_unless_blank(place).verdict(), ..self }
     }
 
-    /// The same entry, with a conflict settled in favour of the last writer: as [`FieldPlan::prefer_last_writer`].
+    /// The same entry, with a conflict settled in favour of the last writer: as
+    /// [`FieldPlan::prefer_last_writer`].
     #[must_use = "this gives the settled entry back"]
     pub fn prefer_last_writer(self, stamps: &[Stamp; N], tolerance: Duration) -> Self
     where
         T: Eq,
     {
-        Self { verdict: self.plan().prefer_last_writer(stamps, tolerance).verdict(), ..self }
+        Self {
+            verdict: self.plan().prefer_last_writer(stamps, tolerance).verdict(),
+            ..self
+        }
     }
 
-    /// The same entry, with a conflict settled by a function that makes one value of all edits: as [`FieldPlan::merge`].
+    /// The same entry, with a conflict settled by a function that makes one value of all
+    /// edits: as [`FieldPlan::merge`].
     #[must_use = "this gives the settled entry back"]
-    pub fn merge(self, merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Option<T>>) -> Self
+    pub fn merge(
+        self,
+        merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Option<T>>,
+    ) -> Self
     where
         T: Eq,
     {
@@ -243,28 +274,31 @@ impl<T, const N: usize> Entry<'_, T, Shared, N> {
     }
 }
 
-/// What came of carrying out a plan: the common state `A` to store, and who must be read and planned again.
+/// What came of carrying out a plan: the common state `A` to store, and who must be read
+/// and planned again.
 #[derive(Debug)]
 #[must_use = "it has the common state, and says what must be planned again"]
 pub struct Carried<A> {
-    /// The common state. A field that was to be written to a system that has moved on is as it was.
+    /// The common state. A field that was to be written to a system that has moved on is
+    /// as it was.
     pub agreed: A,
-    /// The names of the systems that have moved on since they were read. Nothing was written to them.
+    /// The names of the systems that have moved on since they were read. Nothing was
+    /// written to them.
     pub moved_on: Vec<&'static str>,
 }
 
 /// A plan could not be carried out, or not to the end.
 #[derive(Debug)]
-pub enum NotApplied {
+pub enum ApplyError {
     /// An answer does not fit the plan. Nothing was written.
     Answer {
         /// The field.
         field: &'static str,
         /// What is wrong with it.
-        cause: NotSettled,
+        cause: AnswerError,
     },
-    /// A system could not be written to. What was written before stays; the common state has not moved, and the next
-    /// plan does the rest.
+    /// A system could not be written to. What was written before stays; the common state
+    /// has not moved, and the next plan does the rest.
     Store {
         /// The system.
         system: &'static str,
@@ -273,21 +307,26 @@ pub enum NotApplied {
     },
 }
 
-impl fmt::Display for NotApplied {
+impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer { field, cause } => write!(f, "the answer about {field:?}: {cause}"),
+            Self::Answer { field, cause } => {
+                write!(f, "the answer about {field:?}: {cause}")
+            }
             Self::Store { system, cause } => {
-                write!(f, "a plan wants every system to take its changes, and {system:?} did not: {cause}; plan again")
+                write!(
+                    f,
+                    "a plan wants every system to take its changes, and {system:?} did not: {cause}; plan again"
+                )
             }
         }
     }
 }
 
-impl Error for NotApplied {}
+impl Error for ApplyError {}
 
 #[doc(hidden)]
-pub fn refuse<A>(answers: A, cause: NotApplied) -> Refused<A, NotApplied> {
+pub fn refuse<A>(answers: A, cause: ApplyError) -> Refused<A, ApplyError> {
     Refused::new(answers, cause)
 }
 
@@ -320,7 +359,8 @@ pub fn make<T: Clone>(change: &Option<Write<'_, T>>, slot: &mut Slot<T>) {
     }
 }
 
-/// What a setter takes for a field of type `T`: a value, or an `Option`, where `None` clears the field.
+/// What a setter takes for a field of type `T`: a value, or an `Option`, where `None`
+/// clears the field.
 ///
 /// ```
 /// use integration_automation_patterns::sync::Slot;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::{Decision, Refused};
 
-/// What becomes of a record that one system has deleted. It is declared, never picked silently.
+/// What becomes of a record that one system has deleted. It is declared, never picked
+/// silently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Deletions {
     /// A person decides.
@@ -13,7 +14,8 @@ pub enum Deletions {
     Restore,
     /// The record is left as it is everywhere, and no longer synchronised.
     Detach,
-    /// The record is deleted everywhere, unless somebody has edited it since; then a person decides.
+    /// The record is deleted everywhere, unless somebody has edited it since; then a
+    /// person decides.
     Propagate,
 }
 
@@ -36,18 +38,39 @@ pub enum Existence {
 
 /// What is to be done about a record that these systems have and the others have not.
 ///
-/// `existed` says whether all of them had it at the last common state, `edited` whether one that still has it has
-/// changed it since.
+/// `existed` says whether all of them had it at the last common state, `edited` whether
+/// one that still has it has changed it since.
 ///
 /// ```
-/// use integration_automation_patterns::sync::existence::{Deletions, Existence, existence};
+/// use integration_automation_patterns::sync::existence::{
+///     Deletions, Existence, existence,
+/// };
 ///
-/// assert_eq!(existence(Deletions::Ask, &[true, false], false, true), Existence::Create, "a new record");
-/// assert_eq!(existence(Deletions::Ask, &[true, false], true, false), Existence::Ask);
-/// assert_eq!(existence(Deletions::Propagate, &[true, false], true, false), Existence::Delete);
-/// assert_eq!(existence(Deletions::Propagate, &[true, false], true, true), Existence::Ask, "deleted here, edited there");
+/// assert_eq!(
+///     existence(Deletions::Ask, &[true, false], false, true),
+///     Existence::Create,
+///     "a new record"
+/// );
+/// assert_eq!(
+///     existence(Deletions::Ask, &[true, false], true, false),
+///     Existence::Ask
+/// );
+/// assert_eq!(
+///     existence(Deletions::Propagate, &[true, false], true, false),
+///     Existence::Delete
+/// );
+/// assert_eq!(
+///     existence(Deletions::Propagate, &[true, false], true, true),
+///     Existence::Ask,
+///     "deleted here, edited there"
+/// );
 /// ```
-pub fn existence(deletions: Deletions, present: &[bool], existed: bool, edited: bool) -> Existence {
+pub fn existence(
+    deletions: Deletions,
+    present: &[bool],
+    existed: bool,
+    edited: bool,
+) -> Existence {
     let everywhere = present.iter().all(|has| *has);
     let nowhere = !present.iter().any(|has| *has);
     match deletions {
@@ -61,10 +84,11 @@ pub fn existence(deletions: Deletions, present: &[bool], existed: bool, edited: 
     }
 }
 
-/// What a person has decided about a record that one system has deleted: the token that permits it.
+/// What a person has decided about a record that one system has deleted: the token that
+/// permits it.
 ///
-/// It is made by [`Existence::settle`], and by nothing else. [`Review::deletion`](super::Review::deletion) is the row that
-/// puts the question.
+/// It is made by [`Existence::settle`], and by nothing else.
+/// [`Review::deletion`](super::Review::deletion) is the row that puts the question.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -88,7 +112,8 @@ pub struct SettledRecord {
 }
 
 impl SettledRecord {
-    /// What is to be done: [`Create`](Existence::Create), [`Delete`](Existence::Delete) or [`Detach`](Existence::Detach).
+    /// What is to be done: [`Create`](Existence::Create), [`Delete`](Existence::Delete)
+    /// or [`Detach`](Existence::Detach).
     pub fn outcome(&self) -> Existence {
         self.outcome
     }
@@ -104,24 +129,28 @@ impl Existence {
     ///
     /// # Errors
     ///
-    /// [`NotSettledRecord`] where nothing is asked, or what was chosen is nothing to be done; with the decision given
-    /// back.
+    /// [`RecordAnswerError`] where nothing is asked, or what was chosen is nothing to be
+    /// done; with the decision given back.
     pub fn settle(
         self,
         chosen: Existence,
         decision: Decision,
-    ) -> Result<SettledRecord, Refused<Decision, NotSettledRecord>> {
+    ) -> Result<SettledRecord, Refused<Decision, RecordAnswerError>> {
         match (self, chosen) {
-            (Self::Ask, Self::Create | Self::Delete | Self::Detach) => Ok(SettledRecord { outcome: chosen, decision }),
-            (Self::Ask, _) => Err(Refused::new(decision, NotSettledRecord::NothingToDo { chosen })),
-            _ => Err(Refused::new(decision, NotSettledRecord::NothingAsked)),
+            (Self::Ask, Self::Create | Self::Delete | Self::Detach) => {
+                Ok(SettledRecord { outcome: chosen, decision })
+            }
+            (Self::Ask, _) => {
+                Err(Refused::new(decision, RecordAnswerError::NothingToDo { chosen }))
+            }
+            _ => Err(Refused::new(decision, RecordAnswerError::NothingAsked)),
         }
     }
 }
 
 /// An answer that does not fit the question about a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotSettledRecord {
+pub enum RecordAnswerError {
     /// Nothing is asked about it.
     NothingAsked,
     /// What was chosen is nothing that can be done to it.
@@ -131,7 +160,7 @@ pub enum NotSettledRecord {
     },
 }
 
-impl fmt::Display for NotSettledRecord {
+impl fmt::Display for RecordAnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingAsked => {
@@ -144,4 +173,4 @@ impl fmt::Display for NotSettledRecord {
     }
 }
 
-impl std::error::Error for NotSettledRecord {}
+impl std::error::Error for RecordAnswerError {}

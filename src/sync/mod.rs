@@ -1,8 +1,10 @@
-//! A contract between systems of record: who decides about a field, and what follows when two of them differ.
+//! A contract between systems of record: who decides about a field, and what follows when
+//! two of them differ.
 //!
-//! Two or more systems hold the same record. For each field the [`Contract`] names the one system of record, or says
-//! that the systems share it, or that a person decides. Against their last common state, [`reconcile`] finds for each
-//! field what must be written where, what must be asked, and what is lost, without writing anything itself.
+//! Two or more systems hold the same record. For each field the [`Contract`] names the
+//! one system of record, or says that the systems share it, or that a person decides.
+//! Against their last common state, [`reconcile`] finds for each field what must be
+//! written where, what must be asked, and what is lost, without writing anything itself.
 //!
 //! ```
 //! use integration_automation_patterns::sync::{Authority, Base, Contract, Slot};
@@ -22,7 +24,11 @@
 //! let writes = plan.writes().collect::<Vec<_>>();
 //! assert_eq!(writes.len(), 1);
 //! assert_eq!((writes[0].to, writes[0].value), (1, Some(&"a@x.org")));
-//! assert_eq!(writes[0].lost(), Some(Some(&"b@x.org")), "the edit that is overwritten is on record");
+//! assert_eq!(
+//!     writes[0].lost(),
+//!     Some(Some(&"b@x.org")),
+//!     "the edit that is overwritten is on record"
+//! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -36,7 +42,7 @@ pub mod convert;
 pub mod declared;
 pub mod entry;
 pub mod existence;
-mod latest;
+mod high_water_mark;
 pub mod reconcile;
 pub mod review;
 mod slot;
@@ -47,8 +53,8 @@ pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract};
 pub use convert::Convert;
 pub use existence::{Deletions, Existence};
-pub use latest::Latest;
-pub use reconcile::{FieldPlan, Merged, Others, Question, Rule, Verdict, Write};
+pub use high_water_mark::HighWaterMark;
+pub use reconcile::{FieldPlan, Merged, NonOwnerEdits, Question, Rule, Verdict, Write};
 pub use review::{Answer, Audited, Choice, Review, Settled, Shown};
 pub use slot::{Base, Slot};
 pub use system::{Capability, Steward, System};

@@ -1,15 +1,15 @@
-//! Slots, base and authority in; what to write, what to ask and what is lost out. A pure kernel: it does nothing but
-//! compare.
+//! Slots, base and authority in; what to write, what to ask and what is lost out. A pure
+//! kernel: it does nothing but compare.
 //!
-//! All systems are planned in one shot. To reconcile them pair by pair would depend on the order, and would write
-//! before it sees the conflict.
+//! All systems are planned in one shot. To reconcile them pair by pair would depend on
+//! the order, and would write before it sees the conflict.
 //!
 //! | the rule | the systems differ | the plan |
 //! |---|---|---|
 //! | [`Owner`](Rule::Owner) | the owner says something | its value is written to the others |
 //! | | the owner is empty, and there is no common state yet | is asked: a first synchronisation clears nothing |
 //! | | the owner was not read | nothing |
-//! | | another system has changed it, and [`Others::Queue`] holds | is asked, until a person has answered |
+//! | | another system has changed it, and [`NonOwnerEdits::Queue`] holds | is asked, until a person has answered |
 //! | [`Shared`](Rule::Shared) | one edit, or several that agree | it is written to the others |
 //! | | edits that differ | are asked |
 //! | [`Manual`](Rule::Manual) | in any way | is asked, and never written |
@@ -24,9 +24,9 @@ use crate::Decision;
 /// Who decides about a field, with the systems as places in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// The system at this place, and what the others may do. A place that no system has decides nothing: the field
-    /// counts as unread.
-    Owner(usize, Others),
+    /// The system at this place, and what the others may do. A place that no system has
+    /// decides nothing: the field counts as unread.
+    Owner(usize, NonOwnerEdits),
     /// Whichever system changes it.
     Shared,
     /// A person.
@@ -41,7 +41,7 @@ pub enum Rule {
 /// | `Queue` | compiles: it is a proposal | is put to a person, and nothing is written until then |
 /// | `Overwrite` | compiles | gives way to the owner's value, and is on record as lost |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Others {
+pub enum NonOwnerEdits {
     /// Nothing. What it changed all the same is refused.
     #[default]
     Reject,
@@ -60,7 +60,8 @@ pub enum Verdict {
     Agreed(usize),
     /// What the system at this place says is written to all who say something else.
     Write(usize),
-    /// What the declared function made of the edits is written to all who say something else.
+    /// What the declared function made of the edits is written to all who say something
+    /// else.
     Merge,
     /// A person must decide.
     Ask(Question),
@@ -73,12 +74,13 @@ pub enum Question {
     Conflict,
     /// A field that only a person decides on differs.
     Manual,
-    /// On the first synchronisation the owner's field is empty, and another system's is not.
+    /// On the first synchronisation the owner's field is empty, and another system's is
+    /// not.
     BlankOwner,
     /// A system that may only propose has changed what another one owns.
     Proposal,
-    /// A record was deleted in one system and is still in another ([`Existence::Ask`](super::Existence::Ask)). No
-    /// plan for a field asks this.
+    /// A record was deleted in one system and is still in another
+    /// ([`Existence::Ask`](super::Existence::Ask)). No plan for a field asks this.
     Deletion,
 }
 
@@ -97,34 +99,58 @@ impl fmt::Display for Question {
 
 /// The verdict on one field, from what each system says and what they last agreed on.
 ///
-/// Values are compared with `Eq`: bring floating-point numbers and times to one precision first, in a type that has it.
+/// Values are compared with `Eq`: bring floating-point numbers and times to one precision
+/// first, in a type that has it.
 ///
 /// ```
-/// use integration_automation_patterns::sync::reconcile::{Others, Question, Rule, Verdict, verdict};
+/// use integration_automation_patterns::sync::reconcile::{
+///     NonOwnerEdits, Question, Rule, Verdict, verdict,
+/// };
 /// use integration_automation_patterns::sync::{Base, Slot};
 ///
 /// let base = Base::Known(Some("Al"));
-/// let (old, new, other) = (Slot::Value("Al"), Slot::Value("Alan"), Slot::Value("Ali"));
+/// let (old, new, other) =
+///     (Slot::Value("Al"), Slot::Value("Alan"), Slot::Value("Ali"));
 /// assert_eq!(verdict(Rule::Shared, &[&old, &new], &base), Verdict::Write(1));
-/// assert_eq!(verdict(Rule::Shared, &[&other, &new], &base), Verdict::Ask(Question::Conflict));
-/// assert_eq!(verdict(Rule::Owner(0, Others::Reject), &[&other, &new], &base), Verdict::Write(0));
-/// assert_eq!(verdict(Rule::Owner(0, Others::Queue), &[&other, &new], &base), Verdict::Ask(Question::Proposal));
-/// assert_eq!(verdict(Rule::Manual, &[&old, &new], &base), Verdict::Ask(Question::Manual));
+/// assert_eq!(
+///     verdict(Rule::Shared, &[&other, &new], &base),
+///     Verdict::Ask(Question::Conflict)
+/// );
+/// assert_eq!(
+///     verdict(Rule::Owner(0, NonOwnerEdits::Reject), &[&other, &new], &base),
+///     Verdict::Write(0)
+/// );
+/// assert_eq!(
+///     verdict(Rule::Owner(0, NonOwnerEdits::Queue), &[&other, &new], &base),
+///     Verdict::Ask(Question::Proposal)
+/// );
+/// assert_eq!(
+///     verdict(Rule::Manual, &[&old, &new], &base),
+///     Verdict::Ask(Question::Manual)
+/// );
 /// ```
-// Where the rule and the number of systems are known, as in a declared boundary, what is left of it is as short as the
-// rules written by hand; as a call, it takes twice their time.
+// Where the rule and the number of systems are known, as in a declared boundary, what is
+// left of it is as short as the rules written by hand; as a call, it takes twice their
+// time.
 #[inline(always)]
 pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict {
     let mut read = slots.iter().enumerate().filter(|(_, slot)| slot.read().is_some());
     match rule {
         Rule::Owner(owner, others) => {
-            let Some(owned) = slots.get(owner).filter(|slot| slot.read().is_some()) else { return Verdict::Unread };
+            let Some(owned) = slots.get(owner).filter(|slot| slot.read().is_some())
+            else {
+                return Verdict::Unread;
+            };
             if read.all(|(place, slot)| place == owner || slot == owned) {
                 return Verdict::Agreed(owner);
             }
             match (owned, base) {
                 (Slot::Empty, Base::Never) => Verdict::Ask(Question::BlankOwner),
-                _ if others == Others::Queue && is_proposed(owned, slots, base) => Verdict::Ask(Question::Proposal),
+                _ if others == NonOwnerEdits::Queue
+                    && is_proposed(owned, slots, base) =>
+                {
+                    Verdict::Ask(Question::Proposal)
+                }
                 _ => Verdict::Write(owner),
             }
         }
@@ -136,10 +162,14 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
             if rule == Rule::Manual {
                 return Verdict::Ask(Question::Manual);
             }
-            let mut edits = slots.iter().enumerate().filter(|(_, slot)| base.is_edited(slot));
+            let mut edits =
+                slots.iter().enumerate().filter(|(_, slot)| base.is_edited(slot));
             match edits.next() {
-                // Of two that do not agree, two edits differ: they need not be compared again.
-                Some((place, edit)) if edits.all(|(_, other)| slots.len() > 2 && other == edit) => {
+                // Of two that do not agree, two edits differ: they need not be compared
+                // again.
+                Some((place, edit))
+                    if edits.all(|(_, other)| slots.len() > 2 && other == edit) =>
+                {
                     Verdict::Write(place)
                 }
                 _ => Verdict::Ask(Question::Conflict),
@@ -148,12 +178,14 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
     }
 }
 
-/// Whether a system has changed what another one owns, and that one has not changed it likewise.
+/// Whether a system has changed what another one owns, and that one has not changed it
+/// likewise.
 fn is_proposed<T: Eq>(owned: &Slot<T>, slots: &[&Slot<T>], base: &Base<T>) -> bool {
     slots.iter().any(|slot| *slot != owned && base.is_edited(slot))
 }
 
-/// The plan for one field: the [`verdict`], and the writes that follow from it. It holds references only.
+/// The plan for one field: the [`verdict`], and the writes that follow from it. It holds
+/// references only.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldPlan<'a, T> {
     slots: &'a [&'a Slot<T>],
@@ -170,7 +202,8 @@ pub struct Write<'a, T> {
     pub to: usize,
     /// What is written: a value, or nothing, which clears the field.
     pub value: Option<&'a T>,
-    /// What the system must still show: where it shows something else by now, this write is refused and planned again.
+    /// What the system must still show: where it shows something else by now, this write
+    /// is refused and planned again.
     pub expects: Option<&'a T>,
     overrides_edit: bool,
     refuses: bool,
@@ -178,24 +211,35 @@ pub struct Write<'a, T> {
 }
 
 impl<'a, T> Write<'a, T> {
-    /// The edit that this write overrides, where the system's field was changed since the last common state.
+    /// The edit that this write overrides, where the system's field was changed since the
+    /// last common state.
     pub fn lost(&self) -> Option<Option<&'a T>> {
         self.overrides_edit.then_some(self.expects)
     }
 
-    /// The edit that is refused, where [`Others::Reject`] holds: to be reported to the system that this write goes to.
+    /// The edit that is refused, where [`NonOwnerEdits::Reject`] holds: to be reported to
+    /// the system that this write goes to.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Base, FieldPlan, Others, Rule, Slot};
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, NonOwnerEdits, Rule, Slot,
+    /// };
     ///
     /// let (crm, erp) = (Slot::Value("a@x.org"), Slot::Value("b@x.org"));
     /// let (slots, base) = ([&crm, &erp], Base::Known(Some("a@x.org")));
     /// let refused = |others| {
-    ///     FieldPlan::new(Rule::Owner(0, others), &slots, &base).writes().map(|write| write.refused()).collect::<Vec<_>>()
+    ///     FieldPlan::new(Rule::Owner(0, others), &slots, &base)
+    ///         .writes()
+    ///         .map(|write| write.refused())
+    ///         .collect::<Vec<_>>()
     /// };
-    /// assert_eq!(refused(Others::Reject), [Some(Some(&"b@x.org"))]);
-    /// assert_eq!(refused(Others::Overwrite), [None], "it is lost, and nobody had forbidden it");
-    /// assert_eq!(refused(Others::Queue), [], "it is asked");
+    /// assert_eq!(refused(NonOwnerEdits::Reject), [Some(Some(&"b@x.org"))]);
+    /// assert_eq!(
+    ///     refused(NonOwnerEdits::Overwrite),
+    ///     [None],
+    ///     "it is lost, and nobody had forbidden it"
+    /// );
+    /// assert_eq!(refused(NonOwnerEdits::Queue), [], "it is asked");
     /// ```
     pub fn refused(&self) -> Option<Option<&'a T>> {
         self.lost().filter(|_| self.refuses)
@@ -218,7 +262,14 @@ impl<'a, T> Write<'a, T> {
         let &FieldPlan { slots, base, refuses, .. } = plan;
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read().filter(|shown| *shown != value)?;
-            Some(Self { to, value, expects, overrides_edit: base.is_edited(slot), refuses, decision })
+            Some(Self {
+                to,
+                value,
+                expects,
+                overrides_edit: base.is_edited(slot),
+                refuses,
+                decision,
+            })
         })
     }
 }
@@ -227,9 +278,12 @@ impl<'a, T> FieldPlan<'a, T> {
     /// Plans one field.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Verdict};
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, Rule, Slot, Verdict,
+    /// };
     ///
-    /// let (crm, erp, billing) = (Slot::Value("gold"), Slot::Value("silver"), Slot::Value("gold"));
+    /// let (crm, erp, billing) =
+    ///     (Slot::Value("gold"), Slot::Value("silver"), Slot::Value("gold"));
     /// let (slots, base) = ([&crm, &erp, &billing], Base::Known(Some("silver")));
     /// let plan = FieldPlan::new(Rule::Shared, &slots, &base);
     /// assert_eq!(plan.verdict(), Verdict::Write(0));
@@ -240,7 +294,7 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq,
     {
-        let refuses = matches!(rule, Rule::Owner(_, Others::Reject));
+        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
         Self { slots, base, verdict: verdict(rule, slots, base), merged: None, refuses }
     }
 
@@ -254,39 +308,53 @@ impl<'a, T> FieldPlan<'a, T> {
         Self { slots, base, verdict, merged, refuses }
     }
 
-    /// The same plan, with a conflict settled in favour of the system at this place; its edit is written to the others,
-    /// and theirs are lost, on record.
+    /// The same plan, with a conflict settled in favour of the system at this place; its
+    /// edit is written to the others, and theirs are lost, on record.
     ///
-    /// Only a true conflict on a shared field is settled so. Nothing else changes: no owner is outweighed, and no field
-    /// that a person decides on is decided.
+    /// Only a true conflict on a shared field is settled so. Nothing else changes: no
+    /// owner is outweighed, and no field that a person decides on is decided.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Base, FieldPlan, Others, Rule, Slot, Verdict};
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, NonOwnerEdits, Rule, Slot, Verdict,
+    /// };
     ///
     /// let (crm, erp) = (Slot::Value("Al"), Slot::Value("Alan"));
     /// let (slots, base) = ([&crm, &erp], Base::Known(None));
     /// let settled = |rule| FieldPlan::new(rule, &slots, &base).prefer(1).verdict();
     /// assert_eq!(settled(Rule::Shared), Verdict::Write(1));
-    /// assert_eq!(settled(Rule::Owner(0, Others::Reject)), Verdict::Write(0), "an owner is not outweighed");
+    /// assert_eq!(
+    ///     settled(Rule::Owner(0, NonOwnerEdits::Reject)),
+    ///     Verdict::Write(0),
+    ///     "an owner is not outweighed"
+    /// );
     /// ```
     #[must_use = "this gives the settled plan back"]
     pub fn prefer(self, place: usize) -> Self {
         let is_read = self.slots.get(place).is_some_and(|slot| slot.read().is_some());
         match self.verdict {
-            Verdict::Ask(Question::Conflict) if is_read => Self { verdict: Verdict::Write(place), ..self },
+            Verdict::Ask(Question::Conflict) if is_read => {
+                Self { verdict: Verdict::Write(place), ..self }
+            }
             _ => self,
         }
     }
 
-    /// The same plan, with a conflict settled in favour of the system at this place, unless its field is blank.
+    /// The same plan, with a conflict settled in favour of the system at this place,
+    /// unless its field is blank.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Base, FieldPlan, Question, Rule, Slot, Verdict};
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, Question, Rule, Slot, Verdict,
+    /// };
     ///
     /// let (crm, erp) = (Slot::Empty, Slot::Value("Alan"));
     /// let (slots, base) = ([&crm, &erp], Base::Known(Some("Al")));
     /// let plan = FieldPlan::new(Rule::Shared, &slots, &base);
-    /// assert_eq!(plan.prefer_unless_blank(0).verdict(), Verdict::Ask(Question::Conflict));
+    /// assert_eq!(
+    ///     plan.prefer_unless_blank(0).verdict(),
+    ///     Verdict::Ask(Question::Conflict)
+    /// );
     /// assert_eq!(plan.prefer_unless_blank(1).verdict(), Verdict::Write(1));
     /// ```
     #[must_use = "this gives the settled plan back"]
@@ -297,18 +365,25 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    /// The same plan, with a conflict settled in favour of the last writer, where the stamps (one for each system) prove
-    /// who that is, with clocks that may differ by the tolerance. A system that still shows the last common state wrote
-    /// nothing, whatever its stamp.
+    /// The same plan, with a conflict settled in favour of the last writer, where the
+    /// stamps (one for each system) prove who that is, with clocks that may differ by the
+    /// tolerance. A system that still shows the last common state wrote nothing, whatever
+    /// its stamp.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Stamp, Verdict};
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, Rule, Slot, Stamp, Verdict,
+    /// };
     /// use std::time::Duration;
     ///
     /// let (crm, erp) = (Slot::Value("Al"), Slot::Value("Alan"));
     /// let (slots, base) = ([&crm, &erp], Base::Known(None));
-    /// let stamps = [Stamp::OfField("2026-01-05T12:00:00Z".parse()?), Stamp::OfField("2026-01-05T13:00:00Z".parse()?)];
-    /// let plan = FieldPlan::new(Rule::Shared, &slots, &base).prefer_last_writer(&stamps, Duration::from_secs(60));
+    /// let stamps = [
+    ///     Stamp::OfField("2026-01-05T12:00:00Z".parse()?),
+    ///     Stamp::OfField("2026-01-05T13:00:00Z".parse()?),
+    /// ];
+    /// let plan = FieldPlan::new(Rule::Shared, &slots, &base)
+    ///     .prefer_last_writer(&stamps, Duration::from_secs(60));
     /// assert_eq!(plan.verdict(), Verdict::Write(1));
     /// # Ok::<(), chrono::ParseError>(())
     /// ```
@@ -317,9 +392,17 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq,
     {
-        let edits = || self.slots.iter().zip(stamps).enumerate().filter(|(_, (slot, _))| self.base.is_edited(slot));
+        let edits = || {
+            self.slots
+                .iter()
+                .zip(stamps)
+                .enumerate()
+                .filter(|(_, (slot, _))| self.base.is_edited(slot))
+        };
         let after_all = |place: usize, stamp: &Stamp| {
-            edits().all(|(other, (_, of_other))| other == place || stamp.is_after(*of_other, tolerance))
+            edits().all(|(other, (_, of_other))| {
+                other == place || stamp.is_after(*of_other, tolerance)
+            })
         };
         match edits().find(|(place, (_, stamp))| after_all(*place, stamp)) {
             Some((last, _)) if stamps.len() == self.slots.len() => self.prefer(last),
@@ -327,26 +410,42 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    /// The same plan, with a conflict settled by a function that makes one value of all edits.
+    /// The same plan, with a conflict settled by a function that makes one value of all
+    /// edits.
     ///
-    /// It gets what the systems last agreed on and the edits, in the order of the systems, and returns what the field is
-    /// to hold: a value, or nothing in it; or `None` for "ask a person". This is the only rule that writes what no system
-    /// has said. As [`prefer`](Self::prefer), it settles true conflicts on shared fields alone; and it clears no field
-    /// on a first synchronisation.
+    /// It gets what the systems last agreed on and the edits, in the order of the
+    /// systems, and returns what the field is to hold: a value, or nothing in it; or
+    /// `None` for "ask a person". This is the only rule that writes what no system has
+    /// said. As [`prefer`](Self::prefer), it settles true conflicts on shared fields
+    /// alone; and it clears no field on a first synchronisation.
     ///
-    /// A function that takes over its own result unchanged (`merge(merge(x, y), y) = merge(x, y)`: a union, a maximum) may
-    /// be interrupted between two writes, and the next plan does the rest. Another one (a sum) may not.
+    /// A function that takes over its own result unchanged
+    /// (`merge(merge(x, y), y) = merge(x, y)`: a union, a maximum) may be interrupted
+    /// between two writes, and the next plan does the rest. Another one (a sum) may not.
     ///
     /// ```
-    /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Verdict};
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, Rule, Slot, Verdict,
+    /// };
     ///
     /// let (crm, erp) = (Slot::Value(5), Slot::Value(9));
     /// let (slots, base) = ([&crm, &erp], Base::Known(Some(1)));
-    /// let merged = FieldPlan::new(Rule::Shared, &slots, &base).merge(|_, edits| Some(edits.iter().max()?.copied()));
+    /// let merged = FieldPlan::new(Rule::Shared, &slots, &base)
+    ///     .merge(|_, edits| Some(edits.iter().max()?.copied()));
     /// assert_eq!(merged.plan().verdict(), Verdict::Merge);
-    /// assert_eq!(merged.plan().writes().map(|write| (write.to, write.value)).collect::<Vec<_>>(), [(0, Some(&9))]);
+    /// assert_eq!(
+    ///     merged
+    ///         .plan()
+    ///         .writes()
+    ///         .map(|write| (write.to, write.value))
+    ///         .collect::<Vec<_>>(),
+    ///     [(0, Some(&9))]
+    /// );
     /// ```
-    pub fn merge(self, merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Option<T>>) -> Merged<'a, T>
+    pub fn merge(
+        self,
+        merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Option<T>>,
+    ) -> Merged<'a, T>
     where
         T: Eq,
     {
@@ -354,7 +453,8 @@ impl<'a, T> FieldPlan<'a, T> {
             Verdict::Ask(Question::Conflict) => {
                 let edits = self.slots.iter().filter(|slot| self.base.is_edited(slot));
                 let edits = edits.filter_map(|slot| slot.read()).collect::<Vec<_>>();
-                merge(self.base, &edits).filter(|value| value.is_some() || *self.base != Base::Never)
+                merge(self.base, &edits)
+                    .filter(|value| value.is_some() || *self.base != Base::Never)
             }
             _ => None,
         };
@@ -374,45 +474,67 @@ impl<'a, T> FieldPlan<'a, T> {
         self.verdict
     }
 
-    /// What all systems that said something hold once the plan is carried out, where that is decided.
+    /// What all systems that said something hold once the plan is carried out, where that
+    /// is decided.
     pub fn outcome(&self) -> Option<Option<&'a T>> {
         match self.verdict {
-            Verdict::Agreed(place) | Verdict::Write(place) => self.slots.get(place)?.read(),
+            Verdict::Agreed(place) | Verdict::Write(place) => {
+                self.slots.get(place)?.read()
+            }
             Verdict::Merge => self.merged.map(Option::as_ref),
             Verdict::Unread | Verdict::Ask(_) => None,
         }
     }
 
-    /// What is to be written: at most one value for each system, and none that changes nothing.
+    /// What is to be written: at most one value for each system, and none that changes
+    /// nothing.
     pub fn writes(&self) -> impl Iterator<Item = Write<'a, T>> + use<'a, T>
     where
         T: Eq,
     {
-        let value = self.outcome().filter(|_| matches!(self.verdict, Verdict::Write(_) | Verdict::Merge));
+        let value = self
+            .outcome()
+            .filter(|_| matches!(self.verdict, Verdict::Write(_) | Verdict::Merge));
         value.map(|value| Write::to_all(value, None, self)).into_iter().flatten()
     }
 
-    /// What each system says, for the person who is asked: the place of the system, and the value or nothing.
+    /// What each system says, for the person who is asked: the place of the system, and
+    /// the value or nothing.
     pub fn sides(&self) -> impl Iterator<Item = (usize, Option<&'a T>)> + use<'a, T> {
-        self.slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.read()?)))
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(place, slot)| Some((place, slot.read()?)))
     }
 
     /// The common state once every write of the plan is carried out.
     ///
-    /// It is as it was where nothing was decided, and where a system was not read: what that system holds is not known
-    /// to be common. (A system that has no such field says [`Slot::NotKept`], and holds nothing up.) Where a write was
-    /// refused, keep the old one too, and plan again.
+    /// It is as it was where nothing was decided, and where a system was not read: what
+    /// that system holds is not known to be common. (A system that has no such field says
+    /// [`Slot::Unsupported`], and holds nothing up.) Where a write was refused, keep the
+    /// old one too, and plan again.
     pub fn next_base(&self) -> Base<T>
     where
         T: Clone,
     {
-        self.outcome().map_or_else(|| self.base.clone(), |outcome| common_after(outcome, self.slots, self.base))
+        self.outcome().map_or_else(
+            || self.base.clone(),
+            |outcome| common_after(outcome, self.slots, self.base),
+        )
     }
 }
 
 /// The common state once all hold a value; as it was where a system was not read.
-pub(super) fn common_after<T: Clone>(value: Option<&T>, slots: &[&Slot<T>], base: &Base<T>) -> Base<T> {
-    if slots.iter().all(|slot| !matches!(slot, Slot::Unread)) { Base::Known(value.cloned()) } else { base.clone() }
+pub(super) fn common_after<T: Clone>(
+    value: Option<&T>,
+    slots: &[&Slot<T>],
+    base: &Base<T>,
+) -> Base<T> {
+    if slots.iter().all(|slot| !matches!(slot, Slot::Unread)) {
+        Base::Known(value.cloned())
+    } else {
+        base.clone()
+    }
 }
 
 /// A plan, and the value that a function made of its edits, where it did.

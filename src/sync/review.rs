@@ -60,18 +60,29 @@ pub struct Shown<V> {
 }
 
 impl<V> Review<V> {
-    /// The question whether a record that these systems have, by their names, is to be deleted, as the others have it.
+    /// The question whether a record that these systems have, by their names, is to be
+    /// deleted, as the others have it.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Question, Review};
     ///
     /// let row = Review::<String>::deletion("C-1", [("crm", true), ("erp", false)]);
     /// assert_eq!((row.question, row.field), (Question::Deletion, None));
-    /// assert_eq!(row.sides.iter().map(|side| side.system.as_str()).collect::<Vec<_>>(), ["crm"]);
+    /// assert_eq!(
+    ///     row.sides.iter().map(|side| side.system.as_str()).collect::<Vec<_>>(),
+    ///     ["crm"]
+    /// );
     /// ```
-    pub fn deletion<'s>(record_id: impl Into<String>, present: impl IntoIterator<Item = (&'s str, bool)>) -> Self {
+    pub fn deletion<'s>(
+        record_id: impl Into<String>,
+        present: impl IntoIterator<Item = (&'s str, bool)>,
+    ) -> Self {
         let there = present.into_iter().enumerate().filter(|(_, (_, has))| *has);
-        let sides = there.map(|(place, (system, _))| Shown { place, system: system.to_owned(), value: None });
+        let sides = there.map(|(place, (system, _))| Shown {
+            place,
+            system: system.to_owned(),
+            value: None,
+        });
         Self {
             record_id: record_id.into(),
             field: None,
@@ -81,15 +92,26 @@ impl<V> Review<V> {
         }
     }
 
-    /// The same row with its values in another form: for a queue that holds rows of many fields.
+    /// The same row with its values in another form: for a queue that holds rows of many
+    /// fields.
     pub fn map<W>(self, mut convert: impl FnMut(V) -> W) -> Review<W> {
         let Self { record_id, field, question, base, sides } = self;
         let base = match base {
             Base::Never => Base::Never,
             Base::Known(value) => Base::Known(value.map(&mut convert)),
         };
-        let shown = |Shown { place, system, value }| Shown { place, system, value: value.map(&mut convert) };
-        Review { record_id, field, question, base, sides: sides.into_iter().map(shown).collect() }
+        let shown = |Shown { place, system, value }| Shown {
+            place,
+            system,
+            value: value.map(&mut convert),
+        };
+        Review {
+            record_id,
+            field,
+            question,
+            base,
+            sides: sides.into_iter().map(shown).collect(),
+        }
     }
 }
 
@@ -109,19 +131,23 @@ impl<T> Answer<T> {
         Self { choice, decision, seen: None }
     }
 
-    /// An answer to a row that was put to a person: it is refused where the systems say something else by then.
+    /// An answer to a row that was put to a person: it is refused where the systems say
+    /// something else by then.
     pub fn to(row: &Review<T>, choice: Choice<T>, decision: Decision) -> Self
     where
         T: Clone,
     {
-        let seen = row.sides.iter().map(|side| (side.place, side.value.clone())).collect();
+        let seen =
+            row.sides.iter().map(|side| (side.place, side.value.clone())).collect();
         Self { choice, decision, seen: Some(seen) }
     }
 
     /// What the field is to hold everywhere.
     pub(super) fn outcome<'a>(&'a self, plan: &FieldPlan<'a, T>) -> Option<&'a T> {
         match &self.choice {
-            Choice::Side(place) => plan.slots().get(*place).and_then(|slot| slot.read()).flatten(),
+            Choice::Side(place) => {
+                plan.slots().get(*place).and_then(|slot| slot.read()).flatten()
+            }
             Choice::Other(value) => value.as_ref(),
         }
     }
@@ -133,7 +159,9 @@ impl<T> Answer<T> {
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
-/// use integration_automation_patterns::sync::{Answer, Base, Choice, FieldPlan, Rule, Slot};
+/// use integration_automation_patterns::sync::{
+///     Answer, Base, Choice, FieldPlan, Rule, Slot,
+/// };
 ///
 /// let (crm, erp) = (Slot::Value("active"), Slot::Value("closed"));
 /// let (slots, base) = ([&crm, &erp], Base::Known(Some("active")));
@@ -143,9 +171,15 @@ impl<T> Answer<T> {
 /// let decision = Decision::new("on-call", "the customer has left")?;
 /// let settled = asked.settle(Answer::new(Choice::Side(1), decision))?;
 /// let write = settled.writes().next().ok_or("the CRM says something else")?;
-/// assert_eq!((write.to, write.value, write.expects), (0, Some(&"closed"), Some(&"active")));
+/// assert_eq!(
+///     (write.to, write.value, write.expects),
+///     (0, Some(&"closed"), Some(&"active"))
+/// );
 /// let audit = write.audit("C-1", "status", "crm").ok_or("a person decided")?;
-/// assert_eq!((audit.old, audit.new, audit.decision.reason()), (Some("active"), Some("closed"), "the customer has left"));
+/// assert_eq!(
+///     (audit.old, audit.new, audit.decision.reason()),
+///     (Some("active"), Some("closed"), "the customer has left")
+/// );
 /// assert_eq!(settled.next_base(), Base::Known(Some("closed")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -157,7 +191,8 @@ pub struct Settled<'a, T> {
 }
 
 impl<'a, T> FieldPlan<'a, T> {
-    /// The question, as a row for a person, with the systems by their names; none where nothing is asked.
+    /// The question, as a row for a person, with the systems by their names; none where
+    /// nothing is asked.
     pub fn review<'s>(
         &self,
         record_id: impl Into<String>,
@@ -173,18 +208,30 @@ impl<'a, T> FieldPlan<'a, T> {
             Some(Shown { place, system: system.to_owned(), value: slot.read()?.cloned() })
         });
         let (record_id, field) = (record_id.into(), Some(field.into()));
-        Some(Review { record_id, field, question, base: self.base().clone(), sides: sides.collect() })
+        Some(Review {
+            record_id,
+            field,
+            question,
+            base: self.base().clone(),
+            sides: sides.collect(),
+        })
     }
 
-    /// The plan that follows from a person's answer. The decision goes with its writes, for the audit.
+    /// The plan that follows from a person's answer. The decision goes with its writes,
+    /// for the audit.
     ///
-    /// A person may decide what no program may: that an owner's blank field is filled, or that all were wrong.
+    /// A person may decide what no program may: that an owner's blank field is filled, or
+    /// that all were wrong.
     ///
     /// # Errors
     ///
-    /// [`NotSettled`] where nothing was asked, the chosen system did not say anything, or the systems say something
-    /// else than what the answer is to; with the answer given back.
-    pub fn settle(self, answer: Answer<T>) -> Result<Settled<'a, T>, Refused<Answer<T>, NotSettled>>
+    /// [`AnswerError`] where nothing was asked, the chosen system did not say anything,
+    /// or the systems say something else than what the answer is to; with the answer
+    /// given back.
+    pub fn settle(
+        self,
+        answer: Answer<T>,
+    ) -> Result<Settled<'a, T>, Refused<Answer<T>, AnswerError>>
     where
         T: Eq,
     {
@@ -194,19 +241,25 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    pub(super) fn why_not(&self, answer: &Answer<T>) -> Option<NotSettled>
+    pub(super) fn why_not(&self, answer: &Answer<T>) -> Option<AnswerError>
     where
         T: Eq,
     {
-        let unread = |place: usize| self.slots().get(place).is_none_or(|slot| slot.read().is_none());
+        let unread = |place: usize| {
+            self.slots().get(place).is_none_or(|slot| slot.read().is_none())
+        };
         let as_seen = |seen: &Vec<(usize, Option<T>)>| {
             self.sides().eq(seen.iter().map(|(place, value)| (*place, value.as_ref())))
         };
         match (self.verdict(), &answer.choice) {
-            (Verdict::Ask(_), _) if !answer.seen.as_ref().is_none_or(as_seen) => Some(NotSettled::MovedOn),
-            (Verdict::Ask(_), &Choice::Side(place)) if unread(place) => Some(NotSettled::SaysNothing { place }),
+            (Verdict::Ask(_), _) if !answer.seen.as_ref().is_none_or(as_seen) => {
+                Some(AnswerError::MovedOn)
+            }
+            (Verdict::Ask(_), &Choice::Side(place)) if unread(place) => {
+                Some(AnswerError::SaysNothing { place })
+            }
             (Verdict::Ask(_), _) => None,
-            _ => Some(NotSettled::NothingAsked),
+            _ => Some(AnswerError::NothingAsked),
         }
     }
 }
@@ -222,8 +275,8 @@ impl<T> Settled<'_, T> {
         self.answer.outcome(&self.plan)
     }
 
-    /// What is to be written where, each with what the system must still show, the edit that it overrides, and the
-    /// decision.
+    /// What is to be written where, each with what the system must still show, the edit
+    /// that it overrides, and the decision.
     pub fn writes(&self) -> impl Iterator<Item = Write<'_, T>>
     where
         T: Eq,
@@ -231,7 +284,8 @@ impl<T> Settled<'_, T> {
         Write::to_all(self.outcome(), Some(&self.answer.decision), &self.plan)
     }
 
-    /// The common state once every write is carried out; as it was where a system was not read.
+    /// The common state once every write is carried out; as it was where a system was not
+    /// read.
     pub fn next_base(&self) -> Base<T>
     where
         T: Clone,
@@ -282,7 +336,7 @@ impl<T: Clone> Write<'_, T> {
 
 /// An answer that does not fit the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotSettled {
+pub enum AnswerError {
     /// The plan asks nothing.
     NothingAsked,
     /// The chosen system was not read, or is none.
@@ -294,7 +348,7 @@ pub enum NotSettled {
     MovedOn,
 }
 
-impl fmt::Display for NotSettled {
+impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingAsked => f.write_str("an answer wants a question, and this plan asks nothing"),
@@ -308,4 +362,4 @@ impl fmt::Display for NotSettled {
     }
 }
 
-impl std::error::Error for NotSettled {}
+impl std::error::Error for AnswerError {}

@@ -2,8 +2,9 @@
 
 /// What one system says about one field of one record.
 ///
-/// That a system did not send a field and that the field is empty are two different things: from the first, nothing
-/// follows. That it has no such field at all is a third: then nobody waits for it.
+/// That a system did not send a field and that the field is empty are two different
+/// things: from the first, nothing follows. That it has no such field at all is a third:
+/// then nobody waits for it.
 ///
 /// ```
 /// use integration_automation_patterns::sync::Slot;
@@ -17,9 +18,9 @@ pub enum Slot<T> {
     /// The system did not say.
     #[default]
     Unread,
-    /// The system has no such field: it is left out, as if it were no party. Where a system only did not say, the common
-    /// state waits for it.
-    NotKept,
+    /// The system has no such field: it is left out, as if it were no party. Where a
+    /// system only did not say, the common state waits for it.
+    Unsupported,
     /// The system says that the field is empty.
     Empty,
     /// The system says this.
@@ -39,7 +40,7 @@ impl<T> Slot<T> {
     #[inline]
     pub fn read(&self) -> Option<Option<&T>> {
         match self {
-            Self::Unread | Self::NotKept => None,
+            Self::Unread | Self::Unsupported => None,
             Self::Empty => Some(None),
             Self::Value(value) => Some(Some(value)),
         }
@@ -58,7 +59,7 @@ impl<T> Slot<T> {
     pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Slot<U> {
         match self {
             Self::Unread => Slot::Unread,
-            Self::NotKept => Slot::NotKept,
+            Self::Unsupported => Slot::Unsupported,
             Self::Empty => Slot::Empty,
             Self::Value(value) => Slot::Value(convert(value)),
         }
@@ -74,8 +75,8 @@ impl<T> From<Option<T>> for Slot<T> {
 
 /// The last state of a field that all systems had in common.
 ///
-/// A first synchronisation is not the same as having agreed on nothing: after the first, everything is an edit; after
-/// the second, only what is no longer empty.
+/// A first synchronisation is not the same as having agreed on nothing: after the first,
+/// everything is an edit; after the second, only what is no longer empty.
 ///
 /// ```
 /// use integration_automation_patterns::sync::Base;
@@ -95,7 +96,8 @@ pub enum Base<T> {
 impl<T: PartialEq> Base<T> {
     /// Whether what a system says is an edit made since.
     ///
-    /// A field that was not read is none, and neither is an empty one on a first synchronisation.
+    /// A field that was not read is none, and neither is an empty one on a first
+    /// synchronisation.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Base, Slot};
@@ -107,7 +109,8 @@ impl<T: PartialEq> Base<T> {
     #[inline]
     pub fn is_edited(&self, slot: &Slot<T>) -> bool {
         match (slot, self) {
-            (Slot::Unread | Slot::NotKept, _) | (Slot::Empty, Self::Never | Self::Known(None)) => false,
+            (Slot::Unread | Slot::Unsupported, _)
+            | (Slot::Empty, Self::Never | Self::Known(None)) => false,
             (Slot::Value(value), Self::Known(Some(agreed))) => value != agreed,
             (Slot::Empty, Self::Known(Some(_))) | (Slot::Value(_), _) => true,
         }

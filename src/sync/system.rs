@@ -1,4 +1,5 @@
-//! Systems of record as types, the capability to speak for one, and who may write which field.
+//! Systems of record as types, the capability to speak for one, and who may write which
+//! field.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,8 +8,8 @@ use super::entry::{Manual, Shared};
 
 /// A system of record: one marker type for each.
 ///
-/// `Key` is a type that only the system's own connector can make, because it has a private field. Whoever has no key
-/// cannot speak for the system.
+/// `Key` is a type that only the system's own connector can make, because it has a
+/// private field. Whoever has no key cannot speak for the system.
 ///
 /// ```
 /// mod crm {
@@ -63,20 +64,23 @@ impl<S: System> fmt::Debug for Capability<S> {
 #[derive(Debug)]
 pub enum Steward {}
 
-/// What another system may do with a field that one owns: nothing ([`Others::Reject`](super::Others)).
+/// What another system may do with a field that one owns: nothing
+/// ([`NonOwnerEdits::Reject`](super::NonOwnerEdits)).
 #[derive(Debug)]
 pub enum Reject {}
 
-/// What another system may do with a field that one owns: propose ([`Others::Queue`](super::Others)).
+/// What another system may do with a field that one owns: propose
+/// ([`NonOwnerEdits::Queue`](super::NonOwnerEdits)).
 #[derive(Debug)]
 pub enum Queue {}
 
-/// What another system may do with a field that one owns: change it until the next synchronisation
-/// ([`Others::Overwrite`](super::Others)).
+/// What another system may do with a field that one owns: change it until the next
+/// synchronisation ([`NonOwnerEdits::Overwrite`](super::NonOwnerEdits)).
 #[derive(Debug)]
 pub enum Overwrite {}
 
-/// This writer may write a field that `Owner` owns: it is that owner, or others may do something.
+/// This writer may write a field that `Owner` owns: it is that owner, or others may do
+/// something.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: its system of record is `{Owner}`",
     label = "this edit speaks for `{Self}`; `edit` with the capability of `{Owner}` may write it"
@@ -90,7 +94,8 @@ impl<S, Owner: System, Field> MayWrite<Owner, Field, Queue> for S {}
 #[diagnostic::do_not_recommend]
 impl<S, Owner: System, Field> MayWrite<Owner, Field, Overwrite> for S {}
 
-/// This writer may write a field that nobody owns: it is shared, or this is a person's decision.
+/// This writer may write a field that nobody owns: it is shared, or this is a person's
+/// decision.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: only a person decides on it",
     label = "this edit speaks for `{Self}`; `decided` with a `Decision` may write it"
@@ -109,7 +114,8 @@ impl<S, Field> MayDecide<Field, Shared> for S {}
 )]
 pub trait MayWriteExcluded<Field>: sealed::Nobody {}
 
-/// The parties to a boundary, as a list of types, have this system among them, at this place.
+/// The parties to a boundary, as a list of types, have this system among them, at this
+/// place.
 ///
 /// `At` is found by the compiler.
 #[diagnostic::on_unimplemented(
@@ -171,5 +177,8 @@ mod sealed {
     #[diagnostic::do_not_recommend]
     impl<S, Rest> Includes<S, super::Here> for (S, Rest) {}
     #[diagnostic::do_not_recommend]
-    impl<S, First, Rest: super::Includes<S, At>, At> Includes<S, super::Further<At>> for (First, Rest) {}
+    impl<S, First, Rest: super::Includes<S, At>, At> Includes<S, super::Further<At>>
+        for (First, Rest)
+    {
+    }
 }

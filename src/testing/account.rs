@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What a crash test compares when it is over: every committed event has one effect, nothing else has any, and the
-/// effects of one key came in the order in which its events were committed.
+/// What a crash test compares when it is over: every committed event has one effect,
+/// nothing else has any, and the effects of one key came in the order in which its events
+/// were committed.
 ///
 /// ```
 /// use integration_automation_patterns::testing::Account;
@@ -25,12 +26,14 @@ pub struct Account {
 }
 
 impl Account {
-    /// An event whose business transaction was committed; in the order of the commits, within a key.
+    /// An event whose business transaction was committed; in the order of the commits,
+    /// within a key.
     pub fn committed(&mut self, key: impl Into<String>, id: impl Into<String>) {
         self.committed.push((key.into(), id.into()));
     }
 
-    /// An effect that stands in the other system; in the order of the effects, within a key.
+    /// An effect that stands in the other system; in the order of the effects, within a
+    /// key.
     pub fn effect(&mut self, key: impl Into<String>, id: impl Into<String>) {
         self.effects.push((key.into(), id.into()));
     }
@@ -54,19 +57,29 @@ impl Account {
     ///
     /// # Errors
     ///
-    /// [`Unbalanced`], with the ids that are wrong, and how.
-    pub fn check(&self) -> Result<(), Unbalanced> {
-        let mut found = Unbalanced::default();
-        let committed: BTreeSet<&str> = self.committed.iter().map(|(_, id)| id.as_str()).collect();
+    /// [`UnbalancedError`], with the ids that are wrong, and how.
+    pub fn check(&self) -> Result<(), UnbalancedError> {
+        let mut found = UnbalancedError::default();
+        let committed: BTreeSet<&str> =
+            self.committed.iter().map(|(_, id)| id.as_str()).collect();
         let mut effects = BTreeMap::<&str, usize>::new();
         for (_, id) in &self.effects {
             let count = effects.entry(id).or_default();
             *count = count.saturating_add(1);
         }
         let owned = |id: &&str| (*id).to_owned();
-        found.lost = committed.iter().filter(|id| !effects.contains_key(**id)).map(owned).collect();
-        found.invented = effects.keys().filter(|id| !committed.contains(**id)).map(owned).collect();
-        found.repeated = effects.iter().filter(|(_, count)| **count > 1).map(|(id, _)| owned(id)).collect();
+        found.lost = committed
+            .iter()
+            .filter(|id| !effects.contains_key(**id))
+            .map(owned)
+            .collect();
+        found.invented =
+            effects.keys().filter(|id| !committed.contains(**id)).map(owned).collect();
+        found.repeated = effects
+            .iter()
+            .filter(|(_, count)| **count > 1)
+            .map(|(id, _)| owned(id))
+            .collect();
         let by_key = |list: &'_ [(String, String)]| {
             let mut keys = BTreeMap::<String, Vec<String>>::new();
             for (key, id) in list {
@@ -76,19 +89,23 @@ impl Account {
         };
         let wanted = by_key(&self.committed);
         for (key, ids) in by_key(&self.effects) {
-            let place = |id: &String| wanted.get(&key).and_then(|order| order.iter().position(|other| other == id));
+            let place = |id: &String| {
+                wanted
+                    .get(&key)
+                    .and_then(|order| order.iter().position(|other| other == id))
+            };
             let places: Vec<Option<usize>> = ids.iter().map(place).collect();
             if !places.is_sorted() {
                 found.overtaken.push(key);
             }
         }
-        if found == Unbalanced::default() { Ok(()) } else { Err(found) }
+        if found == UnbalancedError::default() { Ok(()) } else { Err(found) }
     }
 }
 
 /// Where an [`Account`] does not balance. Each list is of ids, but for the last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unbalanced {
+pub struct UnbalancedError {
     /// Committed, and without effect.
     pub lost: Vec<String>,
     /// With an effect, and never committed.
@@ -99,10 +116,11 @@ pub struct Unbalanced {
     pub overtaken: Vec<String>,
 }
 
-impl fmt::Display for Unbalanced {
+impl fmt::Display for UnbalancedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |ids: &[String]| {
-            let some = ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let some =
+                ids.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
             format!("{} ({some}{})", ids.len(), if ids.len() > 5 { ", ..." } else { "" })
         };
         write!(
@@ -116,4 +134,4 @@ impl fmt::Display for Unbalanced {
     }
 }
 
-impl std::error::Error for Unbalanced {}
+impl std::error::Error for UnbalancedError {}

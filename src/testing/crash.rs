@@ -1,4 +1,5 @@
-//! `CrashTest`: real processes, killed at random moments and started again, until the work is done all the same.
+//! `CrashTest`: real processes, killed at random moments and started again, until the
+//! work is done all the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Processes that are killed and started again.
 ///
-/// The same seed kills the same processes after the same pauses; what they do meanwhile is the machine's business.
+/// The same seed kills the same processes after the same pauses; what they do meanwhile
+/// is the machine's business.
 ///
 /// ```
 /// use integration_automation_patterns::testing::CrashTest;
@@ -48,16 +50,32 @@ struct Actor {
 }
 
 impl CrashTest {
-    /// A test without processes, of 200 kills, each 5 to 60 ms after the last, and two minutes to end.
+    /// A test without processes, of 200 kills, each 5 to 60 ms after the last, and two
+    /// minutes to end.
     pub fn new(seed: u64) -> Self {
         let pauses = (Duration::from_millis(5), Duration::from_millis(60));
-        Self { seed, kills: 200, pauses, limit: Duration::from_secs(120), actors: Vec::new() }
+        Self {
+            seed,
+            kills: 200,
+            pauses,
+            limit: Duration::from_secs(120),
+            actors: Vec::new(),
+        }
     }
 
-    /// A process, by the command that starts it. It is started again whenever it was killed; when it ends by itself,
-    /// with success, its work is done.
-    pub fn actor(mut self, name: impl Into<String>, command: impl Fn() -> Command + 'static) -> Self {
-        self.actors.push(Actor { name: name.into(), command: Box::new(command), process: None, kills: 0 });
+    /// A process, by the command that starts it. It is started again whenever it was
+    /// killed; when it ends by itself, with success, its work is done.
+    pub fn actor(
+        mut self,
+        name: impl Into<String>,
+        command: impl Fn() -> Command + 'static,
+    ) -> Self {
+        self.actors.push(Actor {
+            name: name.into(),
+            command: Box::new(command),
+            process: None,
+            kills: 0,
+        });
         self
     }
 
@@ -80,14 +98,14 @@ impl CrashTest {
     ///
     /// # Errors
     ///
-    /// [`CrashFailed`], with the seed: a process ended with an error of its own, `done` failed, or the work was not done
-    /// in time.
+    /// [`CrashTestError`], with the seed: a process ended with an error of its own,
+    /// `done` failed, or the work was not done in time.
     pub fn run(
         mut self,
         mut done: impl FnMut() -> Result<bool, Box<dyn std::error::Error>>,
-    ) -> Result<CrashReport, CrashFailed> {
+    ) -> Result<CrashReport, CrashTestError> {
         let (seed, mut random) = (self.seed, Random::new(self.seed));
-        let failed = |what: String| CrashFailed { seed, what };
+        let failed = |what: String| CrashTestError { seed, what };
         let began = Instant::now();
         for actor in &mut self.actors {
             actor.start().map_err(failed)?;
@@ -111,7 +129,10 @@ impl CrashTest {
         let last_kill = Instant::now();
         while !done().map_err(|error| failed(error.to_string()))? {
             if last_kill.elapsed() > self.limit {
-                return Err(failed(format!("the work was not done {:?} after the last kill", self.limit)));
+                return Err(failed(format!(
+                    "the work was not done {:?} after the last kill",
+                    self.limit
+                )));
             }
             for actor in &mut self.actors {
                 actor.is_running().map_err(failed)?;
@@ -119,7 +140,8 @@ impl CrashTest {
             sleep(Duration::from_millis(20));
         }
         let recovery = last_kill.elapsed();
-        let kills = self.actors.iter().map(|actor| (actor.name.clone(), actor.kills)).collect();
+        let kills =
+            self.actors.iter().map(|actor| (actor.name.clone(), actor.kills)).collect();
         Ok(CrashReport { seed, kills, took: began.elapsed(), recovery })
     }
 }
@@ -127,7 +149,10 @@ impl CrashTest {
 impl Actor {
     fn start(&mut self) -> Result<(), String> {
         let started = (self.command)().spawn();
-        self.process = Some(started.map_err(|error| format!("{} cannot be started: {error}", self.name))?);
+        self.process = Some(
+            started
+                .map_err(|error| format!("{} cannot be started: {error}", self.name))?,
+        );
         Ok(())
     }
 
@@ -141,7 +166,9 @@ impl Actor {
                 Ok(false)
             }
             Ok(Some(status)) if was_killed(status) => self.start().map(|()| true),
-            Ok(Some(status)) => Err(format!("{} ended by itself with {status}", self.name)),
+            Ok(Some(status)) => {
+                Err(format!("{} ended by itself with {status}", self.name))
+            }
             Err(error) => Err(format!("{} cannot be watched: {error}", self.name)),
         }
     }
@@ -174,7 +201,10 @@ fn was_killed(_: ExitStatus) -> bool {
 
 impl fmt::Debug for CrashTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CrashTest").field("seed", &self.seed).field("kills", &self.kills).finish_non_exhaustive()
+        f.debug_struct("CrashTest")
+            .field("seed", &self.seed)
+            .field("kills", &self.kills)
+            .finish_non_exhaustive()
     }
 }
 
@@ -211,20 +241,25 @@ impl fmt::Display for CrashReport {
 
 /// A crash test that did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrashFailed {
+pub struct CrashTestError {
     seed: u64,
     what: String,
 }
 
-impl fmt::Display for CrashFailed {
+impl fmt::Display for CrashTestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (the seed was {}: `CrashTest::new({})` does it again)", self.what, self.seed, self.seed)
+        write!(
+            f,
+            "{} (the seed was {}: `CrashTest::new({})` does it again)",
+            self.what, self.seed, self.seed
+        )
     }
 }
 
-impl std::error::Error for CrashFailed {}
+impl std::error::Error for CrashTestError {}
 
-/// Numbers that a seed gives, the same on every machine: Sebastiano Vigna's SplitMix64 (2015).
+/// Numbers that a seed gives, the same on every machine: Sebastiano Vigna's SplitMix64
+/// (2015).
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -241,7 +276,10 @@ impl Random {
     ///
     /// assert_eq!(Random::new(0).next(), 0xe220_a839_7b1d_cdaf);
     /// ```
-    #[allow(clippy::should_implement_trait, reason = "there is no end of them, and so no `Option`")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "there is no end of them, and so no `Option`"
+    )]
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -260,6 +298,8 @@ impl Random {
     pub fn between(&mut self, shortest: Duration, longest: Duration) -> Duration {
         let spread = longest.saturating_sub(shortest).as_micros();
         let spread = usize::try_from(spread).unwrap_or(usize::MAX).saturating_add(1);
-        shortest.saturating_add(Duration::from_micros(u64::try_from(self.below(spread)).unwrap_or(0)))
+        shortest.saturating_add(Duration::from_micros(
+            u64::try_from(self.below(spread)).unwrap_or(0),
+        ))
     }
 }

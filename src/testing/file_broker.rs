@@ -1,5 +1,6 @@
-//! `FileBroker`: a broker in a SQLite file, for crash tests without a server. It confirms what is on disk, and delivers
-//! again whatever was not confirmed; it remembers on disk what it has delivered before.
+//! `FileBroker`: a broker in a SQLite file, for crash tests without a server. It confirms
+//! what is on disk, and delivers again whatever was not confirmed; it remembers on disk
+//! what it has delivered before.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::broker::{Answer, Broker, Consumer, Delivery, SendError};
+use crate::broker::{Ack, Broker, BrokerError, Consumer, Delivery};
 use crate::outbox::StoreError;
 use crate::outbox::columns::Row;
 use crate::schema::Part;
@@ -17,10 +18,12 @@ use crate::{AnyEnvelope, Envelope};
 
 const PART: Part = Part {
     name: "broker",
-    versions: &["CREATE TABLE broker_message (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, \
+    versions: &[
+        "CREATE TABLE broker_message (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, \
                  event_type TEXT NOT NULL, source_system TEXT NOT NULL, schema_version TEXT NOT NULL, \
                  correlation_id TEXT, payload BLOB NOT NULL, tags TEXT NOT NULL, ordering_key TEXT, \
-                 created_at INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT FALSE) STRICT"],
+                 created_at INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT FALSE) STRICT",
+    ],
 };
 
 /// A broker in a file, for one consumer: the sending side.
@@ -48,7 +51,7 @@ impl FileBroker {
 impl Broker for FileBroker {
     const SYSTEM: &'static str = "file";
 
-    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         let row = Row::of_record(event.to_record());
         let sent = self.shared.write("sending an event", move |transaction| {
             transaction
@@ -68,7 +71,7 @@ impl Broker for FileBroker {
                     micros(row.created_at),
                 ])
         });
-        sent.await.map(drop).map_err(|error| SendError::transient(error.to_string()))
+        sent.await.map(drop).map_err(|error| BrokerError::transient(error.to_string()))
     }
 }
 
@@ -80,7 +83,8 @@ pub struct FileConsumer {
     rewind: Rewind,
 }
 
-/// From when on the consumer begins again at which messages: what stands after one comes again too, in its order.
+/// From when on the consumer begins again at which messages: what stands after one comes
+/// again too, in its order.
 type Rewind = Arc<Mutex<Vec<(Instant, i64)>>>;
 
 impl FileConsumer {
@@ -94,9 +98,9 @@ impl FileConsumer {
 }
 
 impl Consumer for FileConsumer {
-    type Answer = Message;
+    type Acker = Message;
 
-    async fn next(&mut self) -> Result<Option<Delivery<Message>>, SendError> {
+    async fn next(&mut self) -> Result<Option<Delivery<Message>>, BrokerError> {
         loop {
             self.rewind();
             let after = self.last;
@@ -111,24 +115,28 @@ impl Consumer for FileConsumer {
                     .query_row([after], |row| Ok((read_row(row)?, row.get::<_, bool>("delivered")?)))
                     .optional()
             });
-            let Some((row, delivered)) = found.await.map_err(|error| SendError::transient(error.to_string()))? else {
+            let Some((row, delivered)) =
+                found.await.map_err(|error| BrokerError::transient(error.to_string()))?
+            else {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             };
             if !delivered {
                 let sequence = row.sequence;
                 let told = self.shared.write("receiving an event", move |transaction| {
-                    let sql = "UPDATE broker_message SET delivered = TRUE WHERE sequence = ?1";
+                    let sql =
+                        "UPDATE broker_message SET delivered = TRUE WHERE sequence = ?1";
                     transaction.prepare_cached(sql)?.execute([sequence])
                 });
-                told.await.map_err(|error| SendError::transient(error.to_string()))?;
+                told.await.map_err(|error| BrokerError::transient(error.to_string()))?;
             }
             self.last = row.sequence;
             let (shared, rewind) = (self.shared.clone(), Arc::clone(&self.rewind));
-            let message = Message { shared, rewind, sequence: row.sequence, answered: false };
-            let read = row.read().map_err(SendError::permanent)?;
+            let message =
+                Message { shared, rewind, sequence: row.sequence, answered: false };
+            let read = row.read().map_err(BrokerError::permanent)?;
             let AnyEnvelope::Pending(event) = read else {
-                return Err(SendError::permanent("a message is a pending event"));
+                return Err(BrokerError::permanent("a message is a pending event"));
             };
             return Ok(Some(Delivery::new(event, message).redelivered(delivered)));
         }
@@ -147,7 +155,10 @@ pub struct Message {
 impl Message {
     fn again(&self, after: Duration) {
         if let Some(due) = Instant::now().checked_add(after) {
-            self.rewind.lock().unwrap_or_else(PoisonError::into_inner).push((due, self.sequence));
+            self.rewind
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((due, self.sequence));
         }
     }
 }
@@ -161,18 +172,19 @@ impl Drop for Message {
     }
 }
 
-impl Answer for Message {
-    async fn confirm(mut self) -> Result<(), SendError> {
+impl Ack for Message {
+    async fn ack(mut self) -> Result<(), BrokerError> {
         let sequence = self.sequence;
         let gone = self.shared.write("confirming a message", move |transaction| {
-            transaction.execute("DELETE FROM broker_message WHERE sequence = ?1", [sequence])
+            transaction
+                .execute("DELETE FROM broker_message WHERE sequence = ?1", [sequence])
         });
-        gone.await.map_err(|error| SendError::transient(error.to_string()))?;
+        gone.await.map_err(|error| BrokerError::transient(error.to_string()))?;
         self.answered = true;
         Ok(())
     }
 
-    async fn retry(mut self, after: Duration) -> Result<(), SendError> {
+    async fn nack(mut self, after: Duration) -> Result<(), BrokerError> {
         self.answered = true;
         self.again(after);
         Ok(())

@@ -4,11 +4,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The environment variable that names the place: `after the claim`, or `after the claim#3` for the third time.
-pub const DIE_AT: &str = "INTEGRATION_DIE_AT";
+/// The environment variable that names the place: `after the claim`, or
+/// `after the claim#3` for the third time.
+pub const CRASH_AT: &str = "INTEGRATION_CRASH_AT";
 
 /// The places in this crate, in the order in which an event passes them.
-pub const POINTS: [&str; 7] = [
+pub const CRASH_POINTS: [&str; 7] = [
     "before the claim commits",
     "after the claim",
     "after the broker's answer",
@@ -18,21 +19,24 @@ pub const POINTS: [&str; 7] = [
     "after the effect",
 ];
 
-/// Passes a named place, and dies there as by SIGKILL where [`DIE_AT`] says so.
+/// Passes a named place, and dies there as by SIGKILL where [`CRASH_AT`] says so.
 ///
 /// An adapter of one's own may have places of its own.
 ///
 /// ```
-/// use integration_automation_patterns::testing::point;
+/// use integration_automation_patterns::testing::crash_point;
 ///
-/// point("between two writes"); // nobody ordered a death
-/// assert!(std::env::var_os(integration_automation_patterns::testing::DIE_AT).is_none());
+/// crash_point("between two writes"); // nobody ordered a death
+/// assert!(
+///     std::env::var_os(integration_automation_patterns::testing::CRASH_AT)
+///         .is_none()
+/// );
 /// ```
-pub fn point(name: &str) {
+pub fn crash_point(name: &str) {
     static ORDER: OnceLock<Option<(String, u32)>> = OnceLock::new();
     static PASSED: AtomicU32 = AtomicU32::new(0);
     let order = ORDER.get_or_init(|| {
-        let text = std::env::var(DIE_AT).ok()?;
+        let text = std::env::var(CRASH_AT).ok()?;
         let (name, time) = text.split_once('#').unwrap_or((&text, "1"));
         Some((name.to_owned(), time.parse().unwrap_or(1)))
     });

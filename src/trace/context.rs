@@ -1,5 +1,5 @@
-//! `TraceContext`: the seam at which a tracing library says what the current context is, and links a span to a remote
-//! parent.
+//! `TraceContext`: the seam at which a tracing library says what the current context is,
+//! and links a span to a remote parent.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ use crate::Facts;
 use crate::envelope::Payload;
 use crate::refused::Refused;
 
-/// The tag, and the extension of a CloudEvent, under which an event carries its producer's span.
+/// The tag, and the extension of a CloudEvent, under which an event carries its
+/// producer's span.
 const TRACEPARENT: &str = "traceparent";
 
 /// The same for what tracing systems say to one another about the trace.
@@ -24,16 +25,16 @@ const TRACESTATE: &str = "tracestate";
 ///
 /// ```
 /// use integration_automation_patterns::trace::SpanContext;
-/// use integration_automation_patterns::{Envelope, Untyped};
+/// use integration_automation_patterns::{Envelope, RawEvent};
 ///
 /// // The context of an HTTP request, for the event that it causes:
 /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-/// let builder = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"));
+/// let builder = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
 /// let event = builder.tag("traceparent", header).build()?;
 /// let context = SpanContext::of(&event).ok_or("a context")?;
 /// assert_eq!(context.traceparent.to_string(), header);
 ///
-/// let builder = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"));
+/// let builder = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
 /// let event = builder.tag("traceparent", "00-malformed").build()?;
 /// assert_eq!(SpanContext::of(&event), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -47,7 +48,8 @@ pub struct SpanContext {
 }
 
 impl SpanContext {
-    /// The context that an event carries, under its tags `traceparent` and `tracestate`. A malformed one is none.
+    /// The context that an event carries, under its tags `traceparent` and `tracestate`.
+    /// A malformed one is none.
     pub fn of<P: Payload>(event: &Facts<P>) -> Option<Self> {
         Self::in_tags(event.tags())
     }
@@ -67,18 +69,22 @@ impl SpanContext {
     }
 }
 
-/// What a tracing library knows and `tracing` does not: which span of which trace this is.
+/// What a tracing library knows and `tracing` does not: which span of which trace this
+/// is.
 ///
-/// [`FreshIds`] where nobody has [installed](install) another. How to write one for OpenTelemetry stands in the
-/// [guide](crate::guide::observing).
+/// [`FreshIds`] where nobody has [installed](install) another. How to write one for
+/// OpenTelemetry stands in the [guide](crate::guide::observing).
 pub trait TraceContext: Send + Sync {
-    /// The context in which this thread works now, where there is one: what it enqueues follows from it.
+    /// The context in which this thread works now, where there is one: what it enqueues
+    /// follows from it.
     fn current(&self) -> Option<SpanContext>;
 
-    /// Takes a span into a trace: that of `parent`, or a new one where there is none. The answer is the span's own
-    /// context, which the next hop follows; nothing where the span has none.
+    /// Takes a span into a trace: that of `parent`, or a new one where there is none. The
+    /// answer is the span's own context, which the next hop follows; nothing where the
+    /// span has none.
     ///
-    /// It is called once for each span, right after the span was made, and only where a subscriber wants the span.
+    /// It is called once for each span, right after the span was made, and only where a
+    /// subscriber wants the span.
     fn adopt(&self, span: &Span, parent: Option<&SpanContext>) -> Option<SpanContext>;
 }
 
@@ -86,7 +92,7 @@ pub trait TraceContext: Send + Sync {
 ///
 /// # Errors
 ///
-/// [`AlreadyInstalled`], with what was handed in given back.
+/// [`AlreadyInstalledError`], with what was handed in given back.
 ///
 /// ```
 /// use integration_automation_patterns::trace::{FreshIds, install};
@@ -94,8 +100,12 @@ pub trait TraceContext: Send + Sync {
 /// assert!(install(FreshIds).is_ok());
 /// assert!(install(FreshIds).is_err(), "once for each program");
 /// ```
-pub fn install(context: impl TraceContext + 'static) -> Result<(), Refused<Box<dyn TraceContext>, AlreadyInstalled>> {
-    INSTALLED.set(Box::new(context)).map_err(|context| Refused::new(context, AlreadyInstalled))
+pub fn install(
+    context: impl TraceContext + 'static,
+) -> Result<(), Refused<Box<dyn TraceContext>, AlreadyInstalledError>> {
+    INSTALLED
+        .set(Box::new(context))
+        .map_err(|context| Refused::new(context, AlreadyInstalledError))
 }
 
 static INSTALLED: OnceLock<Box<dyn TraceContext>> = OnceLock::new();
@@ -106,20 +116,22 @@ pub(super) fn installed() -> &'static dyn TraceContext {
 
 /// Where contexts come from is said already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AlreadyInstalled;
+pub struct AlreadyInstalledError;
 
-impl fmt::Display for AlreadyInstalled {
+impl fmt::Display for AlreadyInstalledError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("where trace contexts come from was said before, and is said once: do so where the program begins")
     }
 }
 
-impl std::error::Error for AlreadyInstalled {}
+impl std::error::Error for AlreadyInstalledError {}
 
-/// Contexts without a tracing library: each span gets a fresh id, and tells it, its trace's and its parent's in the
-/// fields `trace_id`, `span_id` and `parent_id`, as `traceparent` writes them.
+/// Contexts without a tracing library: each span gets a fresh id, and tells it, its
+/// trace's and its parent's in the fields `trace_id`, `span_id` and `parent_id`, as
+/// `traceparent` writes them.
 ///
-/// The current context is that of the span of this crate in which the thread works: an effect in an inbox, or a send.
+/// The current context is that of the span of this crate in which the thread works: an
+/// effect in an inbox, or a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FreshIds;
 
@@ -129,13 +141,26 @@ impl TraceContext for FreshIds {
     }
 
     fn adopt(&self, span: &Span, parent: Option<&SpanContext>) -> Option<SpanContext> {
-        let traceparent = parent.map_or_else(TraceParent::fresh, |parent| parent.traceparent.child());
-        span.record(names::TRACE_ID, display(format_args!("{:032x}", traceparent.trace_id())));
-        span.record(names::SPAN_ID, display(format_args!("{:016x}", traceparent.span_id())));
+        let traceparent =
+            parent.map_or_else(TraceParent::fresh, |parent| parent.traceparent.child());
+        span.record(
+            names::TRACE_ID,
+            display(format_args!("{:032x}", traceparent.trace_id())),
+        );
+        span.record(
+            names::SPAN_ID,
+            display(format_args!("{:016x}", traceparent.span_id())),
+        );
         if let Some(parent) = parent {
-            span.record(names::PARENT_ID, display(format_args!("{:016x}", parent.traceparent.span_id())));
+            span.record(
+                names::PARENT_ID,
+                display(format_args!("{:016x}", parent.traceparent.span_id())),
+            );
         }
-        Some(SpanContext { traceparent, tracestate: parent.and_then(|parent| parent.tracestate.clone()) })
+        Some(SpanContext {
+            traceparent,
+            tracestate: parent.and_then(|parent| parent.tracestate.clone()),
+        })
     }
 }
 

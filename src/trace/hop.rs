@@ -11,10 +11,10 @@ use super::context::{Within, installed};
 use super::names::{self, TARGET};
 use crate::broker::{Broker, Delivery, Origin};
 use crate::outbox::Enqueued;
-use crate::{AnyEnvelope, EventId, Facts, Record, Untyped};
+use crate::{AnyEnvelope, EventId, Facts, RawEvent, Record};
 
-/// An operation that has begun; nothing where nobody looks at it and no trace passes by. Dropped without an end, it says
-/// so.
+/// An operation that has begun; nothing where nobody looks at it and no trace passes by.
+/// Dropped without an end, it says so.
 pub(crate) struct Hop(Option<Box<Open>>);
 
 struct Open {
@@ -40,7 +40,11 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn of(event: &'a Facts<Untyped>, operation: (&'static str, &'static str), kind: &'static str) -> Self {
+    fn of(
+        event: &'a Facts<RawEvent>,
+        operation: (&'static str, &'static str),
+        kind: &'static str,
+    ) -> Self {
         Self {
             system: None,
             operation,
@@ -55,14 +59,19 @@ impl<'a> Said<'a> {
         }
     }
 
-    fn received(event: &'a Facts<Untyped>, origin: &'a Origin) -> Self {
+    fn received(event: &'a Facts<RawEvent>, origin: &'a Origin) -> Self {
         let of_event = Self::of(event, ("receive", "receive"), "client");
-        Self { system: origin.system, destination: origin.destination.as_deref(), ..of_event }
+        Self {
+            system: origin.system,
+            destination: origin.destination.as_deref(),
+            ..of_event
+        }
     }
 }
 
-/// A span of this static name, in the span that the thread is in, or (`parent: None`) in no other: then its trace is the
-/// event's, and not that of the loop in which the relay or the consumer runs.
+/// A span of this static name, in the span that the thread is in, or (`parent: None`) in
+/// no other: then its trace is the event's, and not that of the loop in which the relay
+/// or the consumer runs.
 macro_rules! span {
     ($name:literal, $said:expr $(, parent: $parent:expr)?) => {{
         let said: Said<'_> = $said;
@@ -95,7 +104,8 @@ macro_rules! span {
 }
 
 impl Hop {
-    /// An event is enqueued. What is stored of it carries the context from here on, unless it has one.
+    /// An event is enqueued. What is stored of it carries the context from here on,
+    /// unless it has one.
     pub(crate) fn enqueue(event: &mut Record) -> Self {
         if SpanContext::in_tags(&event.tags).is_some() {
             return Self(None);
@@ -125,7 +135,11 @@ impl Hop {
     }
 
     /// A relay makes an attempt.
-    pub(crate) fn send<B: Broker>(event: &Facts<Untyped>, broker: &B, relay: &str) -> Self {
+    pub(crate) fn send<B: Broker>(
+        event: &Facts<RawEvent>,
+        broker: &B,
+        relay: &str,
+    ) -> Self {
         let destination = broker.destination(event);
         let said = Said {
             system: Some(B::SYSTEM),
@@ -139,8 +153,10 @@ impl Hop {
     /// An inbox is handed a delivery.
     pub(crate) fn receive<A>(delivery: &Delivery<A>) -> Self {
         let (event, origin) = (delivery.facts(), delivery.origin());
-        let mut hop =
-            Self::begin(span!("receive", Said::received(event, origin), parent: None), SpanContext::of(event));
+        let mut hop = Self::begin(
+            span!("receive", Said::received(event, origin), parent: None),
+            SpanContext::of(event),
+        );
         if let Some(open) = &mut hop.0 {
             open.origin = origin.clone();
         }
@@ -148,23 +164,35 @@ impl Hop {
     }
 
     /// The delivery was the first of its event, whose effect begins.
-    pub(crate) fn process(self, event: &Facts<Untyped>) -> Self {
+    pub(crate) fn process(self, event: &Facts<RawEvent>) -> Self {
         let origin = self.0.as_ref().map(|open| open.origin.clone()).unwrap_or_default();
-        let said = Said { operation: ("process", "process"), kind: "consumer", ..Said::received(event, &origin) };
-        let hop = Self::begin(span!("process", said, parent: None), self.context().cloned());
+        let said = Said {
+            operation: ("process", "process"),
+            kind: "consumer",
+            ..Said::received(event, &origin)
+        };
+        let hop =
+            Self::begin(span!("process", said, parent: None), self.context().cloned());
         self.end(Ok("first"));
         hop
     }
 
     /// A person has an inbox take up a dead letter.
-    pub(crate) fn redrive(event: &Facts<Untyped>) -> Self {
-        let said = Said { system: Some("inbox"), ..Said::of(event, ("redrive", "process"), "consumer") };
+    pub(crate) fn redrive(event: &Facts<RawEvent>) -> Self {
+        let said = Said {
+            system: Some("inbox"),
+            ..Said::of(event, ("redrive", "process"), "consumer")
+        };
         Self::begin(span!("process", said, parent: None), SpanContext::of(event))
     }
 
     fn begin(span: Span, parent: Option<SpanContext>) -> Self {
         // Where nobody looks at this hop, the trace goes on past it.
-        let context = if span.is_disabled() { parent } else { installed().adopt(&span, parent.as_ref()) };
+        let context = if span.is_disabled() {
+            parent
+        } else {
+            installed().adopt(&span, parent.as_ref())
+        };
         let idle = span.is_disabled() && context.is_none();
         Self((!idle).then(|| Box::new(Open { span, context, origin: Origin::default() })))
     }
@@ -195,20 +223,24 @@ impl Hop {
     pub(crate) fn enqueued(self, enqueued: Enqueued) {
         self.end(Ok(match enqueued {
             Enqueued::New => "new",
-            Enqueued::AlreadyThere => "already_there",
+            Enqueued::Duplicate => "already_there",
         }));
     }
 
     /// The effect has failed, and what became of the event is stored.
     pub(crate) fn faulted(self, event: &AnyEnvelope) {
-        self.end(Err(event.failure().map_or("transient", |failure| failure.class.as_str())));
+        self.end(Err(event
+            .failure()
+            .map_or("transient", |failure| failure.class.as_str())));
     }
 
     fn close(&mut self, end: Result<&'static str, &'static str>) {
         let Some(Open { span, .. }) = self.0.take().map(|open| *open) else { return };
         match end {
             Ok(outcome) => span.record(names::OUTCOME, outcome),
-            Err(error) => span.record(names::ERROR_TYPE, error).record(names::STATUS_CODE, "ERROR"),
+            Err(error) => {
+                span.record(names::ERROR_TYPE, error).record(names::STATUS_CODE, "ERROR")
+            }
         };
     }
 }

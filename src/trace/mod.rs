@@ -1,7 +1,8 @@
-//! Traces: one event followed from its producer's span to its consumer's, whatever lies between.
+//! Traces: one event followed from its producer's span to its consumer's, whatever lies
+//! between.
 //!
-//! Outbox, relay and inbox make a `tracing` span for each operation, with OpenTelemetry's [names]. A subscriber
-//! sees, of an event that was sent twice:
+//! Outbox, relay and inbox make a `tracing` span for each operation, with OpenTelemetry's
+//! [names]. A subscriber sees, of an event that was sent twice:
 //!
 //! ```text
 //! enqueue ─┬─ send     attempt 1, error.type = transient
@@ -16,14 +17,16 @@
 //! | `receive` | client | the inbox's `receive` | first, duplicate or rejected | the event's context |
 //! | `process` | consumer | the end of `receive`; or a redrive in the inbox | commit or fault | `receive`; or the event's context |
 //!
-//! The event's context is that of the span `create`. It is stored with the event, under the tag `traceparent`, and goes out
-//! on the wire as it is: a retry and a redrive, by a program or a person, stay in its trace. It is not replaced by the
-//! context of a `send`, since both OpenTelemetry's conventions and the CloudEvents extension forbid it: what lies between
-//! producer and consumer must not change it. An event that has a `traceparent` before it is enqueued keeps it, and has no
-//! span `create`, as the conventions say. A malformed one counts as none.
+//! The event's context is that of the span `create`. It is stored with the event, under
+//! the tag `traceparent`, and goes out on the wire as it is: a retry and a redrive, by a
+//! program or a person, stay in its trace. It is not replaced by the context of a `send`,
+//! since both OpenTelemetry's conventions and the CloudEvents extension forbid it: what
+//! lies between producer and consumer must not change it. An event that has a
+//! `traceparent` before it is enqueued keeps it, and has no span `create`, as the
+//! conventions say. A malformed one counts as none.
 //!
-//! Nothing of payloads and tags is in a span, but for the ids of the context itself. What they carry is listed in the
-//! [guide](crate::guide::observing).
+//! Nothing of payloads and tags is in a span, but for the ids of the context itself. What
+//! they carry is listed in the [guide](crate::guide::observing).
 //!
 //! `tracing` knows no trace ids. Where they come from, a [`TraceContext`] says.
 
@@ -32,6 +35,8 @@ mod hop;
 pub mod names;
 mod parent;
 
-pub use self::context::{AlreadyInstalled, FreshIds, SpanContext, TraceContext, install};
+pub use self::context::{
+    AlreadyInstalledError, FreshIds, SpanContext, TraceContext, install,
+};
 pub(crate) use self::hop::Hop;
-pub use self::parent::{NotATraceParent, TraceParent};
+pub use self::parent::{ParseTraceParentError, TraceParent};

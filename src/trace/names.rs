@@ -1,21 +1,24 @@
-//! The names that spans carry, in one place: OpenTelemetry's conventions for messaging and CloudEvents, version 1.44, and
-//! the few of our own that the conventions have no word for.
+//! The names that spans carry, in one place: OpenTelemetry's conventions for messaging
+//! and CloudEvents, version 1.44, and the few of our own that the conventions have no
+//! word for.
 //!
-//! Source: OpenTelemetry semantic conventions 1.44 (2026-08), `messaging-spans` and `cloudevents-spans`, which are both
-//! still marked "development" there; `otel.*` are the names by which `tracing-opentelemetry` takes what a `tracing` span
-//! has no place for.
+//! Source: OpenTelemetry semantic conventions 1.44 (2026-08), `messaging-spans` and
+//! `cloudevents-spans`, which are both still marked "development" there; `otel.*` are the
+//! names by which `tracing-opentelemetry` takes what a `tracing` span has no place for.
 
 /// The version of the conventions that the names below are of.
 pub const CONVENTIONS: &str = "1.44";
 
-/// The span's name: `{operation} {destination}`, or with the event's type where no destination is known.
+/// The span's name: `{operation} {destination}`, or with the event's type where no
+/// destination is known.
 pub const SPAN_NAME: &str = "otel.name";
 /// The span's kind, as the conventions say for each type of operation.
 pub const SPAN_KIND: &str = "otel.kind";
 /// `ERROR` where the operation failed.
 pub const STATUS_CODE: &str = "otel.status_code";
 
-/// The broker, such as `kafka`; `outbox` where an event is enqueued, and `inbox` where a person redrives it there.
+/// The broker, such as `kafka`; `outbox` where an event is enqueued, and `inbox` where a
+/// person redrives it there.
 pub const SYSTEM: &str = "messaging.system";
 /// `enqueue`, `send`, `receive`, `process` or `redrive`.
 pub const OPERATION_NAME: &str = "messaging.operation.name";

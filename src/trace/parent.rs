@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 /// A span of a trace, as `traceparent` names it. Neither id is zero.
 ///
-/// Source: W3C Trace Context, section 3.2 (version 00). A later version is read as far as version 00 goes, as section 4.3
-/// says; written is always version 00.
+/// Source: W3C Trace Context, section 3.2 (version 00). A later version is read as far as
+/// version 00 goes, as section 4.3 says; written is always version 00.
 ///
 /// ```
 /// use integration_automation_patterns::trace::TraceParent;
@@ -34,10 +34,14 @@ pub struct TraceParent {
 const SAMPLED: u8 = 1;
 
 impl TraceParent {
-    /// A span of a trace, from ids that another library made; nothing where one of them is zero, which means that there
-    /// is none.
+    /// A span of a trace, from ids that another library made; nothing where one of them
+    /// is zero, which means that there is none.
     pub const fn new(trace_id: u128, span_id: u64, flags: u8) -> Option<Self> {
-        if trace_id == 0 || span_id == 0 { None } else { Some(Self { trace_id, span_id, flags }) }
+        if trace_id == 0 || span_id == 0 {
+            None
+        } else {
+            Some(Self { trace_id, span_id, flags })
+        }
     }
 
     /// The first span of a new trace, which is recorded.
@@ -68,7 +72,8 @@ impl TraceParent {
     }
 }
 
-/// A number that nobody can foresee, and that is not zero: the standard library's own keys for its maps, hashed.
+/// A number that nobody can foresee, and that is not zero: the standard library's own
+/// keys for its maps, hashed.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish().max(1)
 }
@@ -80,13 +85,18 @@ impl fmt::Display for TraceParent {
 }
 
 impl FromStr for TraceParent {
-    type Err = NotATraceParent;
+    type Err = ParseTraceParentError;
 
-    fn from_str(text: &str) -> Result<Self, NotATraceParent> {
+    fn from_str(text: &str) -> Result<Self, ParseTraceParentError> {
         let read = || {
             let mut parts = text.split('-');
-            let mut part = |length| parts.next().filter(|part| part.len() == length && part.bytes().all(is_hex));
-            let (version, trace_id, span_id, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+            let mut part = |length| {
+                parts
+                    .next()
+                    .filter(|part| part.len() == length && part.bytes().all(is_hex))
+            };
+            let (version, trace_id, span_id, flags) =
+                (part(2)?, part(32)?, part(16)?, part(2)?);
             if version == "ff" || (version == "00" && parts.next().is_some()) {
                 return None;
             }
@@ -96,7 +106,7 @@ impl FromStr for TraceParent {
                 u8::from_str_radix(flags, 16).ok()?,
             )
         };
-        read().ok_or_else(|| NotATraceParent { found: text.to_owned() })
+        read().ok_or_else(|| ParseTraceParentError { found: text.to_owned() })
     }
 }
 
@@ -107,11 +117,11 @@ const fn is_hex(byte: u8) -> bool {
 
 /// A text is no `traceparent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotATraceParent {
+pub struct ParseTraceParentError {
     found: String,
 }
 
-impl fmt::Display for NotATraceParent {
+impl fmt::Display for ParseTraceParentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -122,4 +132,4 @@ impl fmt::Display for NotATraceParent {
     }
 }
 
-impl std::error::Error for NotATraceParent {}
+impl std::error::Error for ParseTraceParentError {}

@@ -1,5 +1,8 @@
 //! Brokers: each adapter by the same tests, against its real server.
-#![cfg(all(feature = "sqlite", any(feature = "nats", feature = "amqp", feature = "kafka")))]
+#![cfg(all(
+    feature = "sqlite",
+    any(feature = "nats", feature = "amqp", feature = "kafka")
+))]
 
 #[cfg(feature = "amqp")]
 mod amqp;

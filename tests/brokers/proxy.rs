@@ -49,7 +49,13 @@ impl Proxy {
             for number in 0.. {
                 let Ok((client, _)) = listener.accept().await else { return };
                 if *modes.borrow() != Mode::Cut {
-                    tokio::spawn(pass(client, server, modes.clone(), 8 + number * 7 % 13, Arc::clone(&counter)));
+                    tokio::spawn(pass(
+                        client,
+                        server,
+                        modes.clone(),
+                        8 + number * 7 % 13,
+                        Arc::clone(&counter),
+                    ));
                 }
             }
         });
@@ -78,7 +84,9 @@ async fn pass(
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let heard = modes.clone();
-    let there = async move { tokio::io::copy(&mut from_client, &mut to_server).await.map(|_| ()) };
+    let there = async move {
+        tokio::io::copy(&mut from_client, &mut to_server).await.map(|_| ())
+    };
     let back = async move {
         let mut room = vec![0; 65536];
         for answer in 0.. {

@@ -6,13 +6,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use integration_automation_patterns::broker::{Broker, Consumer, Delivery, SendError, SendErrorKind};
-use integration_automation_patterns::inbox::{Fault, Handled, Rules, sqlite as inbox};
+use integration_automation_patterns::broker::{
+    Broker, BrokerError, BrokerErrorKind, Consumer, Delivery,
+};
+use integration_automation_patterns::inbox::{
+    Handled, HandlerError, InboxConfig, sqlite as inbox,
+};
 use integration_automation_patterns::outbox::{Filter, sqlite as outbox};
-use integration_automation_patterns::relay::{Relay, Settings, Summary};
+use integration_automation_patterns::relay::{Relay, RelayConfig, Summary};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::{Dispatched, Pending};
-use integration_automation_patterns::{Envelope, EventId, Untyped};
+use integration_automation_patterns::{Envelope, EventId, RawEvent};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -27,7 +31,8 @@ pub(crate) trait Server: Sized {
     /// Whether the broker cannot tell that the first delivery is one.
     const FIRST_MAY_BE_AGAIN: bool = false;
 
-    /// How many events are sent while connections are cut: a client that sends many in one batch meets fewer cuts.
+    /// How many events are sent while connections are cut: a client that sends many in
+    /// one batch meets fewer cuts.
     const CUT: usize = 200;
 
     fn fresh() -> impl Future<Output = Self>;
@@ -39,7 +44,8 @@ pub(crate) trait Server: Sized {
     }
     /// The sending side, over the address given: the server's, or a proxy's.
     fn broker(&self, address: SocketAddr) -> Self::Broker;
-    /// The receiving side. What was not answered to the last one is delivered to the next.
+    /// The receiving side. What was not answered to the last one is delivered to the
+    /// next.
     fn consumer(&self) -> impl Future<Output = Self::Consumer>;
     /// A message of another program.
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()>;
@@ -50,12 +56,14 @@ pub(crate) trait Server: Sized {
 
 /// Ends a test that would wait for ever.
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(90), work).await.expect("the test does not end")
+    tokio::time::timeout(Duration::from_secs(90), work)
+        .await
+        .expect("the test does not end")
 }
 
 /// What a send was refused as, where it was.
-pub(crate) fn refusal(sent: &Result<(), SendError>) -> Option<SendErrorKind> {
-    sent.as_ref().err().map(SendError::kind)
+pub(crate) fn refusal(sent: &Result<(), BrokerError>) -> Option<BrokerErrorKind> {
+    sent.as_ref().err().map(BrokerError::kind)
 }
 
 fn unique(name: &str) -> String {
@@ -63,14 +71,17 @@ fn unique(name: &str) -> String {
 }
 
 fn build(id: &str, body: &[u8]) -> Envelope<Pending> {
-    Envelope::builder("crm", Untyped::new("crm.lead.created", body)).id(id.parse().unwrap()).build().unwrap()
+    Envelope::builder("crm", RawEvent::new("crm.lead.created", body))
+        .id(id.parse().unwrap())
+        .build()
+        .unwrap()
 }
 
 fn event(id: &str) -> Envelope<Dispatched> {
     build(id, id.as_bytes()).dispatch()
 }
 
-async fn next<C: Consumer>(consumer: &mut C) -> Delivery<C::Answer> {
+async fn next<C: Consumer>(consumer: &mut C) -> Delivery<C::Acker> {
     loop {
         match consumer.next().await {
             Ok(delivery) => return delivery.expect("a delivery"),
@@ -86,8 +97,8 @@ async fn next_id<C: Consumer>(consumer: &mut C) -> String {
     next(consumer).await.facts().id().to_string()
 }
 
-fn rules() -> Rules {
-    Rules::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
+fn inbox_config() -> InboxConfig {
+    InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
 }
 
 /// A database with an inbox, and one row for each effect.
@@ -97,24 +108,32 @@ impl Effects {
     fn new() -> Self {
         let mut connection = Connection::open_in_memory().unwrap();
         inbox::install(&mut connection).unwrap();
-        connection.execute_batch("CREATE TABLE effect (id TEXT NOT NULL, key TEXT)").unwrap();
+        connection
+            .execute_batch("CREATE TABLE effect (id TEXT NOT NULL, key TEXT)")
+            .unwrap();
         Self(connection)
     }
 
     fn process<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
         let effect = |transaction: &rusqlite::Transaction<'_>, event: &Envelope<_>| {
-            transaction
-                .execute("INSERT INTO effect VALUES (?1, ?2)", (event.id().to_string(), event.ordering_key()))?;
+            transaction.execute(
+                "INSERT INTO effect VALUES (?1, ?2)",
+                (event.id().to_string(), event.ordering_key()),
+            )?;
             Ok(())
         };
-        inbox::process(&mut self.0, delivery, &rules(), effect).unwrap()
+        inbox::process(&mut self.0, delivery, &inbox_config(), effect).unwrap()
     }
 
     /// The effect fails for the moment, and shall be tried again soon.
     fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
-        let policy = RetryPolicy::new(5, Backoff::Fixed(Duration::from_millis(200))).unwrap();
-        let fail = |_: &rusqlite::Transaction<'_>, _: &Envelope<_>| Err(Fault::transient("the ERP is busy"));
-        inbox::process(&mut self.0, delivery, &rules().retry_policy(policy), fail).unwrap()
+        let policy =
+            RetryPolicy::new(5, Backoff::Fixed(Duration::from_millis(200))).unwrap();
+        let fail = |_: &rusqlite::Transaction<'_>, _: &Envelope<_>| {
+            Err(HandlerError::transient("the ERP is busy"))
+        };
+        inbox::process(&mut self.0, delivery, &inbox_config().retry_policy(policy), fail)
+            .unwrap()
     }
 
     fn ids(&self) -> Vec<String> {
@@ -123,15 +142,23 @@ impl Effects {
     }
 }
 
-/// The ids of so many deliveries, where the effect of the first one fails, and of each other not.
-pub(crate) async fn the_first_failing<C: Consumer>(consumer: &mut C, count: usize) -> Vec<String> {
+/// The ids of so many deliveries, where the effect of the first one fails, and of each
+/// other not.
+pub(crate) async fn the_first_failing<C: Consumer>(
+    consumer: &mut C,
+    count: usize,
+) -> Vec<String> {
     let (mut effects, mut ids) = (Effects::new(), Vec::new());
     while ids.len() < count {
         let delivery = next(consumer).await;
         ids.push(delivery.facts().id().to_string());
-        let handled = if ids.len() == 1 { effects.fail(delivery) } else { effects.process(delivery) };
+        let handled = if ids.len() == 1 {
+            effects.fail(delivery)
+        } else {
+            effects.process(delivery)
+        };
         assert!(!matches!(handled, Handled::Duplicate(_)), "what failed is no duplicate");
-        handled.tell().await.unwrap();
+        handled.settle().await.unwrap();
     }
     ids
 }
@@ -142,7 +169,7 @@ async fn consume<C: Consumer>(consumer: &mut C, effects: &mut Effects, count: us
     while done < count {
         let handled = effects.process(next(consumer).await);
         done += usize::from(matches!(handled, Handled::Processed(_)));
-        if let Err(error) = handled.tell().await {
+        if let Err(error) = handled.settle().await {
             eprintln!("an answer was lost: {error}");
         }
     }
@@ -158,16 +185,19 @@ async fn consume_until<C: Consumer>(consumer: &mut C, id: &str) {
 
 pub(crate) async fn an_event_arrives_with_all_it_says_about_itself<S: Server>() {
     let server = S::fresh().await;
-    let sent = Envelope::builder("Payroll (old)", Untyped::new("payroll.run closed/ü", b"\x00\xff{}"))
-        .id("evt 1/ü".parse().unwrap())
-        .correlation_id("import 7")
-        .ordering_key("run-7 %41")
-        .tag("region", "Zürich \"Nord\" 100%")
-        .tag("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-        .tag("Not an extension", "a=b&c\r\nd")
-        .build_at("2026-01-05T08:00:00.123456Z".parse().unwrap())
-        .unwrap()
-        .dispatch();
+    let sent = Envelope::builder(
+        "Payroll (old)",
+        RawEvent::new("payroll.run closed/ü", b"\x00\xff{}"),
+    )
+    .id("evt 1/ü".parse().unwrap())
+    .correlation_id("import 7")
+    .ordering_key("run-7 %41")
+    .tag("region", "Zürich \"Nord\" 100%")
+    .tag("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    .tag("Not an extension", "a=b&c\r\nd")
+    .build_at("2026-01-05T08:00:00.123456Z".parse().unwrap())
+    .unwrap()
+    .dispatch();
     server.broker(server.address()).send(&sent).await.unwrap();
     let mut consumer = server.consumer().await;
     let delivery = next(&mut consumer).await;
@@ -188,12 +218,15 @@ pub(crate) async fn an_event_arrives_with_all_it_says_about_itself<S: Server>() 
 
 pub(crate) async fn a_schema_version_and_an_empty_payload_arrive<S: Server>() {
     let server = S::fresh().await;
-    let payload = Untyped::new("crm.lead.created", b"").with_schema_version("2.1");
+    let payload = RawEvent::new("crm.lead.created", b"").with_schema_version("2.1");
     let sent = Envelope::builder("crm", payload).build().unwrap().dispatch();
     server.broker(server.address()).send(&sent).await.unwrap();
     let mut consumer = server.consumer().await;
     let delivery = next(&mut consumer).await;
-    assert_eq!((delivery.facts().schema_version(), delivery.facts().payload().bytes()), ("2.1", &b""[..]));
+    assert_eq!(
+        (delivery.facts().schema_version(), delivery.facts().payload().bytes()),
+        ("2.1", &b""[..])
+    );
     drop((delivery, consumer));
     server.remove().await;
 }
@@ -236,16 +269,22 @@ pub(crate) async fn what_was_delivered_before_says_so<S: Server>() {
     let first = next(&mut consumer).await;
     assert_eq!(first.is_redelivered(), S::FIRST_MAY_BE_AGAIN);
     let second = next(&mut consumer).await;
-    assert_eq!((second.facts().id().to_string(), second.is_redelivered()), ("2".to_owned(), false));
+    assert_eq!(
+        (second.facts().id().to_string(), second.is_redelivered()),
+        ("2".to_owned(), false)
+    );
     drop((first, second, consumer)); // the consumer died, with both in its hands
     let mut consumer = server.consumer().await;
     let again = next(&mut consumer).await;
-    assert_eq!((again.facts().id().to_string(), again.is_redelivered()), ("1".to_owned(), true));
+    assert_eq!(
+        (again.facts().id().to_string(), again.is_redelivered()),
+        ("1".to_owned(), true)
+    );
 
     let mut effects = Effects::new();
     let failed = effects.fail(again);
-    assert!(matches!(failed, Handled::Again(_)), "{failed:?}");
-    failed.tell().await.unwrap();
+    assert!(matches!(failed, Handled::RetryLater(_)), "{failed:?}");
+    failed.settle().await.unwrap();
     loop {
         let again = next(&mut consumer).await;
         if again.facts().id().to_string() == "1" {
@@ -274,7 +313,8 @@ pub(crate) async fn events_of_one_id_from_two_sources_are_two<S: Server>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
     for source in ["crm", "erp"] {
-        let event = Envelope::builder(source, Untyped::new("crm.lead.created", b"{}")).id("1".parse().unwrap());
+        let event = Envelope::builder(source, RawEvent::new("crm.lead.created", b"{}"))
+            .id("1".parse().unwrap());
         broker.send(&event.build().unwrap().dispatch()).await.unwrap();
     }
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
@@ -284,7 +324,9 @@ pub(crate) async fn events_of_one_id_from_two_sources_are_two<S: Server>() {
     server.remove().await;
 }
 
-pub(crate) async fn a_retry_is_delivered_again_and_then_it_is_the_first_still<S: Server>() {
+pub(crate) async fn a_retry_is_delivered_again_and_then_it_is_the_first_still<
+    S: Server,
+>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
     broker.send(&event("1")).await.unwrap();
@@ -304,20 +346,29 @@ pub(crate) async fn a_cloud_event_of_another_program_arrives<S: Server>() {
         ("tenant", "eu-west-1"),
     ];
     let headers = headers.map(|(name, value)| (S::header(name), value));
-    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let headers: Vec<(&str, &str)> =
+        headers.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     server.foreign(&headers, b"<order/>").await;
     let mut consumer = server.consumer().await;
     let delivery = next(&mut consumer).await;
     let found = delivery.facts();
     assert_eq!(found.id().to_string(), "A234-1234-1234");
-    assert_eq!((found.source_system(), found.event_type()), ("//shop.example.com/orders", "com.example.order.placed"));
-    assert_eq!(*found.tags(), BTreeMap::from([("tenant".to_owned(), "eu-west-1".to_owned())]));
+    assert_eq!(
+        (found.source_system(), found.event_type()),
+        ("//shop.example.com/orders", "com.example.order.placed")
+    );
+    assert_eq!(
+        *found.tags(),
+        BTreeMap::from([("tenant".to_owned(), "eu-west-1".to_owned())])
+    );
     assert_eq!(found.payload().bytes(), b"<order/>");
     drop((delivery, consumer));
     server.remove().await;
 }
 
-pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothing<S: Server>() {
+pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothing<
+    S: Server,
+>() {
     let server = S::fresh().await;
     server.foreign(&[("colour", "red")], b"\xffhello").await;
     server.broker(server.address()).send(&event("1")).await.unwrap();
@@ -333,30 +384,41 @@ pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothi
         const TYPE: &'static str = "crm.lead.created";
     }
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
-    let rules = rules().accept::<LeadCreated>();
+    let inbox_config = inbox_config().accept::<LeadCreated>();
     let (mut seen, mut ids) = (0, Vec::<EventId>::new());
     while seen < 2 {
         let delivery = next(&mut consumer).await;
         seen += usize::from(!ids.contains(delivery.facts().id()));
         ids.push(delivery.facts().id().clone());
-        let handled = inbox::process(&mut effects.0, delivery, &rules, |_, _| Ok(())).unwrap();
-        handled.tell().await.unwrap();
+        let handled =
+            inbox::process(&mut effects.0, delivery, &inbox_config, |_, _| Ok(()))
+                .unwrap();
+        handled.settle().await.unwrap();
     }
-    assert!(ids.contains(&first_id), "delivered again, it has the same id: {first_id} of {ids:?}");
+    assert!(
+        ids.contains(&first_id),
+        "delivered again, it has the same id: {first_id} of {ids:?}"
+    );
     let dead = inbox::dead_letters(&effects.0, &Filter::default(), 10).unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].event.payload().bytes(), b"\xffhello");
     let why = &dead[0].event.tags()["unreadable"];
-    assert_eq!(why, "a CloudEvent has the attribute specversion, and this message has none");
+    assert_eq!(
+        why,
+        "a CloudEvent has the attribute specversion, and this message has none"
+    );
     drop(consumer);
     server.remove().await;
 }
 
-/// A delivery that nobody answers comes again to whoever listens, long before any server gives up waiting for the answer.
+/// A delivery that nobody answers comes again to whoever listens, long before any server
+/// gives up waiting for the answer.
 const SOON: Duration = Duration::from_secs(15);
 
 async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(SOON, work).await.unwrap_or_else(|_| panic!("{what} takes longer than {SOON:?}"))
+    tokio::time::timeout(SOON, work)
+        .await
+        .unwrap_or_else(|_| panic!("{what} takes longer than {SOON:?}"))
 }
 
 /// However its work ends, a delivery that was not answered is given back.
@@ -381,18 +443,25 @@ pub(crate) async fn what_nobody_answers_comes_again_soon<S: Server>() {
     let busy = soon("after a time-out, it", next(&mut consumer)).await;
     let mut locked = Effects::new();
     locked.0.execute_batch("DROP TABLE inbox_event").unwrap();
-    assert!(inbox::process(&mut locked.0, busy, &rules(), |_, _| Ok(())).is_err(), "the database fails");
+    assert!(
+        inbox::process(&mut locked.0, busy, &inbox_config(), |_, _| Ok(())).is_err(),
+        "the database fails"
+    );
     soon("after a failure of the database, it", consume_until(&mut consumer, "1")).await;
     drop(consumer);
     server.remove().await;
 }
 
-/// Three times as many deliveries without an answer as there may be at once, and the consumer gets on all the same.
+/// Three times as many deliveries without an answer as there may be at once, and the
+/// consumer gets on all the same.
 pub(crate) async fn failures_in_a_row_starve_no_consumer<S: Server>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
     let events: Vec<_> = (0..100).map(|number| event(&format!("{number:03}"))).collect();
-    for sent in futures_util::future::join_all(events.iter().map(|event| broker.send(event))).await {
+    for sent in
+        futures_util::future::join_all(events.iter().map(|event| broker.send(event)))
+            .await
+    {
         sent.unwrap();
     }
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
@@ -410,7 +479,8 @@ pub(crate) async fn failures_in_a_row_starve_no_consumer<S: Server>() {
     server.remove().await;
 }
 
-/// What a consumer had taken from the broker, handed out or not, is there for the next one.
+/// What a consumer had taken from the broker, handed out or not, is there for the next
+/// one.
 pub(crate) async fn a_consumer_that_is_dropped_keeps_nothing<S: Server>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
@@ -428,7 +498,8 @@ pub(crate) async fn a_consumer_that_is_dropped_keeps_nothing<S: Server>() {
     server.remove().await;
 }
 
-/// Waited for a moment at a time, as in a loop that has other things to do, a consumer connects and delivers all the same.
+/// Waited for a moment at a time, as in a loop that has other things to do, a consumer
+/// connects and delivers all the same.
 pub(crate) async fn a_consumer_gets_on_however_briefly_it_is_waited_for<S: Server>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
@@ -438,9 +509,11 @@ pub(crate) async fn a_consumer_gets_on_however_briefly_it_is_waited_for<S: Serve
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
     let all = async {
         while effects.ids().len() < 20 {
-            if let Ok(delivery) = tokio::time::timeout(Duration::from_millis(3), consumer.next()).await {
+            if let Ok(delivery) =
+                tokio::time::timeout(Duration::from_millis(3), consumer.next()).await
+            {
                 let Ok(Some(delivery)) = delivery else { continue };
-                effects.process(delivery).tell().await.unwrap();
+                effects.process(delivery).settle().await.unwrap();
             }
         }
     };
@@ -449,32 +522,49 @@ pub(crate) async fn a_consumer_gets_on_however_briefly_it_is_waited_for<S: Serve
     server.remove().await;
 }
 
-pub(crate) async fn what_is_too_large_is_refused_for_good_and_harms_no_other<S: Server>() {
+pub(crate) async fn what_is_too_large_is_refused_for_good_and_harms_no_other<
+    S: Server,
+>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
     broker.send(&event("1")).await.unwrap();
     let large = build("2", &vec![b'x'; S::TOO_LARGE]).dispatch();
     let next_to_it = event("3");
     let (refused, sent) = tokio::join!(broker.send(&large), broker.send(&next_to_it));
-    assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "{refused:?}");
+    assert_eq!(refusal(&refused), Some(BrokerErrorKind::Permanent), "{refused:?}");
     sent.unwrap();
     server.remove().await;
 }
 
-pub(crate) async fn a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives<S: Server>() {
+pub(crate) async fn a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives<
+    S: Server,
+>() {
     let server = S::fresh().await;
     let broker = server.broker(server.address());
     let tagged = |length: usize| {
-        let builder = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"));
-        builder.tag("note", "n".repeat(length)).correlation_id("c".repeat(length)).build().unwrap().dispatch()
+        let builder = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
+        builder
+            .tag("note", "n".repeat(length))
+            .correlation_id("c".repeat(length))
+            .build()
+            .unwrap()
+            .dispatch()
     };
     let typed = |length: usize| {
-        let payload = Untyped::new("t".repeat(length), b"{}");
-        Envelope::builder("s".repeat(length), payload).id("i".repeat(length).parse().unwrap()).build().unwrap()
+        let payload = RawEvent::new("t".repeat(length), b"{}");
+        Envelope::builder("s".repeat(length), payload)
+            .id("i".repeat(length).parse().unwrap())
+            .build()
+            .unwrap()
     };
-    for event in [tagged(300), tagged(300_000), typed(300).dispatch(), typed(300_000).dispatch()] {
+    for event in
+        [tagged(300), tagged(300_000), typed(300).dispatch(), typed(300_000).dispatch()]
+    {
         let sent = broker.send(&event).await;
-        assert!(matches!(refusal(&sent), None | Some(SendErrorKind::Permanent)), "{sent:?}");
+        assert!(
+            matches!(refusal(&sent), None | Some(BrokerErrorKind::Permanent)),
+            "{sent:?}"
+        );
     }
     broker.send(&event("1")).await.unwrap();
     let mut consumer = server.consumer().await;
@@ -483,14 +573,18 @@ pub(crate) async fn a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_
     server.remove().await;
 }
 
-pub(crate) async fn a_server_that_is_gone_is_unreachable_and_used_once_it_is_there<S: Server>() {
+pub(crate) async fn a_server_that_is_gone_is_unreachable_and_used_once_it_is_there<
+    S: Server,
+>() {
     let server = S::fresh().await;
     let proxy = server.proxy().await;
     proxy.set(Mode::Cut);
     let broker = server.broker(proxy.address);
-    let sends = futures_util::future::join_all((0..20).map(|_| async { broker.send(&event("1")).await }));
+    let sends = futures_util::future::join_all(
+        (0..20).map(|_| async { broker.send(&event("1")).await }),
+    );
     for sent in sends.await {
-        assert_eq!(refusal(&sent), Some(SendErrorKind::Unreachable), "{sent:?}");
+        assert_eq!(refusal(&sent), Some(BrokerErrorKind::Unreachable), "{sent:?}");
     }
     proxy.set(Mode::Open);
     broker.send(&event("1")).await.unwrap();
@@ -498,16 +592,16 @@ pub(crate) async fn a_server_that_is_gone_is_unreachable_and_used_once_it_is_the
     // The loss itself may be noticed by a send; after that, nothing was sent.
     let mut last = broker.send(&event("2")).await;
     for _ in 0..100 {
-        if refusal(&last) == Some(SendErrorKind::Unreachable) {
+        if refusal(&last) == Some(BrokerErrorKind::Unreachable) {
             break;
         }
-        assert_eq!(refusal(&last), Some(SendErrorKind::Transient), "{last:?}");
+        assert_eq!(refusal(&last), Some(BrokerErrorKind::Transient), "{last:?}");
         last = broker.send(&event("2")).await;
     }
-    assert_eq!(refusal(&last), Some(SendErrorKind::Unreachable), "{last:?}");
+    assert_eq!(refusal(&last), Some(BrokerErrorKind::Unreachable), "{last:?}");
     proxy.set(Mode::Open);
     while let Err(error) = broker.send(&event("3")).await {
-        assert_ne!(error.kind(), SendErrorKind::Permanent, "{error}");
+        assert_ne!(error.kind(), BrokerErrorKind::Permanent, "{error}");
         tokio::task::yield_now().await;
     }
     server.remove().await;
@@ -519,11 +613,13 @@ pub(crate) async fn nobody_listens_at_the_port<S: Server>() {
     let address = free.local_addr().unwrap();
     drop(free);
     let sent = server.broker(address).send(&event("1")).await;
-    assert_eq!(refusal(&sent), Some(SendErrorKind::Unreachable), "{sent:?}");
+    assert_eq!(refusal(&sent), Some(BrokerErrorKind::Unreachable), "{sent:?}");
     server.remove().await;
 }
 
-pub(crate) async fn a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect<S: Server>() {
+pub(crate) async fn a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect<
+    S: Server,
+>() {
     let server = S::fresh().await;
     let proxy = server.proxy().await;
     let broker = server.broker(proxy.address);
@@ -537,14 +633,20 @@ pub(crate) async fn a_confirmation_that_is_lost_is_no_success_and_costs_no_secon
         consume(&mut consumer, &mut effects, 1).await; // the server has it
         proxy.set(Mode::Cut);
     });
-    assert!(matches!(refusal(&sent), Some(SendErrorKind::Transient | SendErrorKind::Unreachable)), "{sent:?}");
+    assert!(
+        matches!(
+            refusal(&sent),
+            Some(BrokerErrorKind::Transient | BrokerErrorKind::Unreachable)
+        ),
+        "{sent:?}"
+    );
     proxy.set(Mode::Open);
     while let Err(error) = broker.send(&event("2")).await {
-        assert_ne!(error.kind(), SendErrorKind::Permanent, "{error}");
+        assert_ne!(error.kind(), BrokerErrorKind::Permanent, "{error}");
         tokio::task::yield_now().await;
     }
     while let Err(error) = broker.send(&event("3")).await {
-        assert_ne!(error.kind(), SendErrorKind::Permanent, "{error}");
+        assert_ne!(error.kind(), BrokerErrorKind::Permanent, "{error}");
         tokio::task::yield_now().await;
     }
     consume(&mut consumer, &mut effects, 1).await;
@@ -579,7 +681,10 @@ struct File(PathBuf);
 
 impl File {
     fn new(name: &str) -> Self {
-        Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.db", unique(name))))
+        Self(
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+                .join(format!("{}.db", unique(name))),
+        )
     }
 }
 
@@ -597,7 +702,7 @@ fn enqueue(file: &File, count: usize, policy: RetryPolicy) {
     outbox::install(&mut crm).unwrap();
     let business = crm.transaction().unwrap();
     for number in 0..count {
-        let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
+        let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
             .id(format!("{number:04}").parse().unwrap())
             .ordering_key(format!("lead-{}", number % 10))
             .retry_policy(policy);
@@ -608,18 +713,30 @@ fn enqueue(file: &File, count: usize, policy: RetryPolicy) {
 
 fn each_once_and_in_order(effects: &Effects, count: usize) {
     let mut ids = effects.ids();
-    let by_key = |key: usize| ids.iter().filter(move |id| id.parse::<usize>().unwrap() % 10 == key);
+    let by_key = |key: usize| {
+        ids.iter().filter(move |id| id.parse::<usize>().unwrap() % 10 == key)
+    };
     for key in 0..10 {
-        assert!(by_key(key).is_sorted(), "the order of a key: {:?}", by_key(key).collect::<Vec<_>>());
+        assert!(
+            by_key(key).is_sorted(),
+            "the order of a key: {:?}",
+            by_key(key).collect::<Vec<_>>()
+        );
     }
     ids.sort();
     assert_eq!(ids, (0..count).map(|number| format!("{number:04}")).collect::<Vec<_>>());
 }
 
-async fn relayed<S: Server>(file: &File, broker: S::Broker, work: impl Future<Output = ()>) -> Summary {
+async fn relayed<S: Server>(
+    file: &File,
+    broker: S::Broker,
+    work: impl Future<Output = ()>,
+) -> Summary {
     let store = outbox::Outbox::open(&file.0).unwrap();
-    let settings = Settings::default().poll(Duration::from_millis(20));
-    let relay = Relay::new("relay-1", store, broker, settings).unwrap().watch(|incident| eprintln!("{incident}"));
+    let config = RelayConfig::default().poll_interval(Duration::from_millis(20));
+    let relay = Relay::new("relay-1", store, broker, config)
+        .unwrap()
+        .on_incident(|incident| eprintln!("{incident}"));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let relay = tokio::spawn(async move {
         relay
@@ -633,26 +750,44 @@ async fn relayed<S: Server>(file: &File, broker: S::Broker, work: impl Future<Ou
     relay.await.unwrap()
 }
 
-pub(crate) async fn what_a_transaction_commits_has_its_effect_once_and_in_order<S: Server>() {
+pub(crate) async fn what_a_transaction_commits_has_its_effect_once_and_in_order<
+    S: Server,
+>() {
     let server = S::fresh().await;
     let file = File::new("relay");
     enqueue(&file, 200, RetryPolicy::DEFAULT);
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
-    let summary = relayed::<S>(&file, server.broker(server.address()), consume(&mut consumer, &mut effects, 200)).await;
+    let summary = relayed::<S>(
+        &file,
+        server.broker(server.address()),
+        consume(&mut consumer, &mut effects, 200),
+    )
+    .await;
     assert_eq!((summary.claimed, summary.acknowledged), (200, 200));
     each_once_and_in_order(&effects, 200);
     drop(consumer);
     server.remove().await;
 }
 
-pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect<S: Server>() {
+pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect<
+    S: Server,
+>() {
     let server = S::fresh().await;
     let file = File::new("cut");
-    enqueue(&file, S::CUT, RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap());
+    enqueue(
+        &file,
+        S::CUT,
+        RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap(),
+    );
     let proxy = server.proxy().await;
     let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
     proxy.set(Mode::Flaky);
-    let summary = relayed::<S>(&file, server.broker(proxy.address), consume(&mut consumer, &mut effects, S::CUT)).await;
+    let summary = relayed::<S>(
+        &file,
+        server.broker(proxy.address),
+        consume(&mut consumer, &mut effects, S::CUT),
+    )
+    .await;
     assert!(summary.retrying >= 5, "the cuts met too few sends: {summary:?}");
     assert_eq!(summary.failed, 0);
     each_once_and_in_order(&effects, S::CUT);
@@ -660,7 +795,8 @@ pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_n
     server.remove().await;
 }
 
-/// The suite on one server, each test with the attribute given. `lossy` is for a server that a proxy can stand in front of.
+/// The suite on one server, each test with the attribute given. `lossy` is for a server
+/// that a proxy can stand in front of.
 #[macro_export]
 macro_rules! suite_on {
     ($server:ty $(, #[$attribute:meta])?) => {

@@ -1,10 +1,11 @@
-//! The broker in a file, with some events that it holds, and some that it refuses the first time.
+//! The broker in a file, with some events that it holds, and some that it refuses the
+//! first time.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::Envelope;
-use integration_automation_patterns::broker::{Broker, SendError};
+use integration_automation_patterns::broker::{Broker, BrokerError};
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::testing::FileBroker;
 
@@ -28,8 +29,10 @@ impl Slow {
 
 /// The ids of the events for which a test asks, as SQL has a list.
 pub(crate) fn ids(events: u32, which: fn(u32) -> bool) -> String {
-    let ids: Vec<String> =
-        (0..events).filter(|number| which(*number)).map(|number| format!("'change-{number}'")).collect();
+    let ids: Vec<String> = (0..events)
+        .filter(|number| which(*number))
+        .map(|number| format!("'change-{number}'"))
+        .collect();
     ids.join(", ")
 }
 
@@ -43,7 +46,8 @@ pub(crate) fn is_refused(number: u32) -> bool {
     number % 5 == 2 || is_patient(number)
 }
 
-/// Whether this event is one that a test gives half an hour between two attempts. It has a key of its own.
+/// Whether this event is one that a test gives half an hour between two attempts. It has
+/// a key of its own.
 pub(crate) fn is_patient(number: u32) -> bool {
     number % 30 == 9
 }
@@ -56,13 +60,14 @@ pub(crate) fn release(folder: &Path) {
 impl Broker for Slow {
     const SYSTEM: &'static str = FileBroker::SYSTEM;
 
-    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
-        let number: u32 = event.id().to_string().trim_start_matches("change-").parse().unwrap();
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
+        let number: u32 =
+            event.id().to_string().trim_start_matches("change-").parse().unwrap();
         while is_held(number) && !self.released.exists() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         if self.refuses && is_refused(number) && event.attempts() == 1 {
-            return Err(SendError::transient("busy"));
+            return Err(BrokerError::transient("busy"));
         }
         self.file.send(event).await
     }

@@ -1,7 +1,8 @@
 //! Real processes meet real faults, and nothing is lost, invented, repeated or overtaken.
 //!
-//! A producer writes business rows and events in one transaction (and rolls every seventh back), two relays send to a
-//! broker in a file, a consumer has each effect once. All four are this test program, started again as one of them.
+//! A producer writes business rows and events in one transaction (and rolls every seventh
+//! back), two relays send to a broker in a file, a consumer has each effect once. All
+//! four are this test program, started again as one of them.
 //!
 //! | fault | where |
 //! |---|---|
@@ -35,13 +36,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use integration_automation_patterns::inbox::Rules;
-use integration_automation_patterns::outbox::{DeadLetter, Desk, Store};
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::inbox::InboxConfig;
+use integration_automation_patterns::outbox::{Admin, DeadLetter, Store};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::testing::{Account, CrashTest, DIE_AT, FileBroker, POINTS};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::testing::{
+    Account, CRASH_AT, CRASH_POINTS, CrashTest, FileBroker,
+};
+use integration_automation_patterns::{Envelope, RawEvent};
 
 use sqlite::Files;
 
@@ -51,7 +54,7 @@ const EVENTS: &str = "CRASH_EVENTS";
 
 /// The databases of source and target, and what each role does with them.
 trait Side {
-    type Outbox: Store + Desk;
+    type Outbox: Store + Admin;
 
     fn set_up(&self) -> impl Future<Output = ()>;
     fn outbox(&self) -> impl Future<Output = Self::Outbox>;
@@ -68,35 +71,54 @@ trait Side {
     fn end_leases(&self) -> impl Future<Output = ()>;
 }
 
-/// The change of this number: its key, its id, and the event of it. Every third has a key of its own, and waits for no
-/// other.
+/// The change of this number: its key, its id, and the event of it. Every third has a key
+/// of its own, and waits for no other.
 fn change(number: u32) -> (String, String, Envelope<Pending>) {
     let id = format!("change-{number}");
-    let key = if number.is_multiple_of(3) { id.clone() } else { format!("key-{}", number % 10) };
-    let policy = RetryPolicy::new(1000, Backoff::Fixed(Duration::from_millis(5))).unwrap();
-    let event = Envelope::builder("source", Untyped::new("source.record.changed", id.clone()));
-    let event = event.id(id.parse().unwrap()).ordering_key(key.clone()).retry_policy(policy).build().unwrap();
+    let key = if number.is_multiple_of(3) {
+        id.clone()
+    } else {
+        format!("key-{}", number % 10)
+    };
+    let policy =
+        RetryPolicy::new(1000, Backoff::Fixed(Duration::from_millis(5))).unwrap();
+    let event =
+        Envelope::builder("source", RawEvent::new("source.record.changed", id.clone()));
+    let event = event
+        .id(id.parse().unwrap())
+        .ordering_key(key.clone())
+        .retry_policy(policy)
+        .build()
+        .unwrap();
     (key, id, event)
 }
 
-fn rules() -> Rules {
-    Rules::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap().retry_policy(poison::policy())
+fn inbox_config() -> InboxConfig {
+    InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT)
+        .unwrap()
+        .retry_policy(poison::policy())
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// The directory of one test, with the broker's file.
 struct Place {
     folder: PathBuf,
-    /// What the processes are told of the databases, where those are not in the directory.
+    /// What the processes are told of the databases, where those are not in the
+    /// directory.
     environment: Vec<(&'static str, String)>,
 }
 
 impl Place {
     fn new(name: &str, environment: Vec<(&'static str, String)>) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{name}-{}", std::process::id()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("crash-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         Self { folder, environment }
@@ -108,11 +130,16 @@ impl Place {
 
     /// The command that starts this program in one of its roles.
     fn role(&self, role: &str, events: u32) -> impl Fn() -> Command + use<> {
-        let (folder, environment, role) = (self.folder.clone(), self.environment.clone(), role.to_owned());
+        let (folder, environment, role) =
+            (self.folder.clone(), self.environment.clone(), role.to_owned());
         move || {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.args(["--exact", "play_the_role", "--nocapture", "--quiet"]);
-            command.env(ROLE, &role).env(PLACE, &folder).env(EVENTS, events.to_string()).env_remove(DIE_AT);
+            command
+                .env(ROLE, &role)
+                .env(PLACE, &folder)
+                .env(EVENTS, events.to_string())
+                .env_remove(CRASH_AT);
             command.envs(environment.clone());
             command.stdout(Stdio::null());
             command
@@ -141,10 +168,12 @@ fn assert_balanced<S: Side>(side: &S, events: u32) {
 /// Whether every change has an effect.
 fn is_done<S: Side>(side: &S, events: u32) -> bool {
     let account = runtime().block_on(side.account());
-    account.len() >= usize::try_from(events).unwrap() && account.effects() >= account.len()
+    account.len() >= usize::try_from(events).unwrap()
+        && account.effects() >= account.len()
 }
 
-/// Not a test of its own: what the started processes do. Started by nobody, it does nothing.
+/// Not a test of its own: what the started processes do. Started by nobody, it does
+/// nothing.
 #[test]
 fn play_the_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -163,29 +192,36 @@ async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
         "producer" => side.produce(events).await,
         "consumer" => side.consume(broker()).await,
         stop::ROLE => stop::play(side, broker(), folder).await,
-        clocks::FIRST | clocks::SECOND => clocks::play(role, side, broker(), folder).await,
+        clocks::FIRST | clocks::SECOND => {
+            clocks::play(role, side, broker(), folder).await
+        }
         #[cfg(feature = "postgres")]
-        restart::FIRST | restart::SECOND => restart::play(role, side, broker(), folder).await,
+        restart::FIRST | restart::SECOND => {
+            restart::play(role, side, broker(), folder).await
+        }
         relay => {
-            let relay = Relay::new(relay, side.outbox().await, broker(), hasty()).unwrap();
+            let relay =
+                Relay::new(relay, side.outbox().await, broker(), hasty()).unwrap();
             relay.run(std::future::pending()).await;
         }
     }
 }
 
-/// A lease that ends soon, so that what a process held when it died does not wait for long.
-fn hasty() -> Settings {
-    Settings::default()
+/// A lease that ends soon, so that what a process held when it died does not wait for
+/// long.
+fn hasty() -> RelayConfig {
+    RelayConfig::default()
         .lease(Duration::from_millis(900))
         .store_timeout(Duration::from_millis(150))
         .send_timeout(Duration::from_millis(700))
-        .poll(Duration::from_millis(50))
+        .poll_interval(Duration::from_millis(50))
         .in_flight(8)
 }
 
 fn kill_at_random<S: Side>(side: &S, place: &Place) {
     let kills = std::env::var("CRASH_KILLS").map_or(200, |kills| kills.parse().unwrap());
-    let seed = std::env::var("CRASH_SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
+    let seed = std::env::var("CRASH_SEED")
+        .map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
     let events = kills * 5;
     runtime().block_on(side.set_up());
     place.broker();
@@ -210,14 +246,21 @@ fn kill_at<S: Side>(point: &str, side: &S, place: &Place) {
     assert!(place.role("producer", events)().status().unwrap().success());
     if point == "in the sweep" {
         // A relay that died holding events, whose leases have ended.
-        let status = place.role("relay-2", events)().env(DIE_AT, "after the claim").status().unwrap();
+        let status = place.role("relay-2", events)()
+            .env(CRASH_AT, "after the claim")
+            .status()
+            .unwrap();
         assert!(!status.success());
         runtime().block_on(side.end_leases());
     }
-    let mut relay = (dying == "consumer").then(|| place.role("relay-2", events)().spawn().unwrap());
+    let mut relay =
+        (dying == "consumer").then(|| place.role("relay-2", events)().spawn().unwrap());
     // The first time there may be but one event to lose.
     let time = if point == "in the sweep" { 1 } else { 2 };
-    let status = place.role(dying, events)().env(DIE_AT, format!("{point}#{time}")).status().unwrap();
+    let status = place.role(dying, events)()
+        .env(CRASH_AT, format!("{point}#{time}"))
+        .status()
+        .unwrap();
     assert!(!status.success(), "{dying} dies {point}");
     if let Some(relay) = &mut relay {
         relay.kill().unwrap();
@@ -244,7 +287,7 @@ fn random_kills() {
 
 #[test]
 fn a_kill_at_every_named_place() {
-    for point in POINTS {
+    for point in CRASH_POINTS {
         let place = Place::new(&name_of(point), vec![]);
         kill_at(point, &Files(place.folder.clone()), &place);
     }
@@ -264,9 +307,10 @@ fn random_kills_on_postgres() {
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn a_kill_at_every_named_place_on_postgres() {
-    for point in POINTS {
+    for point in CRASH_POINTS {
         let side = postgres::Schema::new(&format!("crash_{}", name_of(point)));
-        let place = Place::new(&format!("{}-postgres", name_of(point)), side.environment());
+        let place =
+            Place::new(&format!("{}-postgres", name_of(point)), side.environment());
         kill_at(point, &side, &place);
         runtime().block_on(side.drop());
     }

@@ -1,4 +1,5 @@
-//! An effect ends its process whenever it is tried: the event becomes a dead letter, and the rest of the queue goes on.
+//! An effect ends its process whenever it is tried: the event becomes a dead letter, and
+//! the rest of the queue goes on.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub(crate) fn taste(id: &str) {
     }
 }
 
-/// How often the consumer tries: seldom where there is poison, and else more often than it is killed.
+/// How often the consumer tries: seldom where there is poison, and else more often than
+/// it is killed.
 pub(crate) fn policy() -> RetryPolicy {
     let attempts = if std::env::var_os(POISON).is_some() { 3 } else { 1000 };
     RetryPolicy::new(attempts, Backoff::Fixed(Duration::from_millis(5))).unwrap()
@@ -45,7 +47,10 @@ fn end_by_poison<S: Side>(side: &S, place: &Place) {
     let effects = || runtime().block_on(side.account()).effects();
     until("every other event has its effect", || effects() >= (EVENTS - 1) as usize);
     let dead = runtime().block_on(side.dead_letters());
-    let dead: Vec<_> = dead.iter().map(|dead| (dead.event.id().to_string(), dead.event.attempts())).collect();
+    let dead: Vec<_> = dead
+        .iter()
+        .map(|dead| (dead.event.id().to_string(), dead.event.attempts()))
+        .collect();
     assert_eq!(dead, [("change-7".to_owned(), 3)]);
     assert_eq!(effects(), (EVENTS - 1) as usize);
     last.assert_running();

@@ -14,13 +14,21 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(name: &str, mut command: Command) -> Self {
-        let child = command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         Self { name: name.to_owned(), child }
     }
 
     /// Sends SIGTERM.
     pub(crate) fn tell_to_stop(&self) {
-        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &self.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     pub(crate) fn assert_running(&mut self) {

@@ -1,4 +1,5 @@
-//! The database's server stops or crashes while everybody works, and is started again: the relays go on by themselves.
+//! The database's server stops or crashes while everybody works, and is started again:
+//! the relays go on by themselves.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -18,10 +19,19 @@ pub(crate) const SECOND: &str = "relay-that-goes-on-2";
 const EVENTS: u32 = 700;
 
 /// A relay that writes down what goes wrong.
-pub(crate) async fn play<S: Side>(role: &str, side: &S, broker: FileBroker, folder: &Path) {
-    let incidents = OpenOptions::new().create(true).append(true).open(incidents(folder, role)).unwrap();
+pub(crate) async fn play<S: Side>(
+    role: &str,
+    side: &S,
+    broker: FileBroker,
+    folder: &Path,
+) {
+    let incidents = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(incidents(folder, role))
+        .unwrap();
     let relay = Relay::new(role, side.outbox().await, broker, hasty()).unwrap();
-    let relay = relay.watch(move |incident| {
+    let relay = relay.on_incident(move |incident| {
         let line = incident.to_string().replace('\n', " ");
         (&incidents).write_all(format!("{line}\n").as_bytes()).unwrap();
     });
@@ -35,15 +45,21 @@ fn incidents(folder: &Path, role: &str) -> PathBuf {
 #[test]
 #[ignore = "needs the binaries of a PostgreSQL server"]
 fn relays_outlive_the_server_of_their_database() {
-    let cluster = Cluster::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{}", std::process::id())));
+    let cluster = Cluster::new(
+        Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("cluster-{}", std::process::id())),
+    );
     let side = Schema::on(cluster.port, "restart");
     let place = Place::new("restart", side.environment());
     runtime().block_on(side.set_up());
     place.broker();
     let start = |role: &str| Process::start(role, place.role(role, EVENTS)());
-    let (producer, mut others) = (start("producer"), [FIRST, SECOND, "consumer"].map(start));
+    let (producer, mut others) =
+        (start("producer"), [FIRST, SECOND, "consumer"].map(start));
     let count = |sql: &str| runtime().block_on(side.count(sql));
-    let told = |role: &str| std::fs::read_to_string(incidents(&place.folder, role)).unwrap_or_default();
+    let told = |role: &str| {
+        std::fs::read_to_string(incidents(&place.folder, role)).unwrap_or_default()
+    };
     let mut more = 0;
     for (outage, mode) in ["immediate", "fast"].into_iter().cycle().take(6).enumerate() {
         more += 100;
@@ -61,7 +77,8 @@ fn relays_outlive_the_server_of_their_database() {
     }
     until("everything has its effect", || is_done(&side, EVENTS));
     until("everything is settled", || {
-        count("SELECT count(*) FROM outbox_event WHERE status = 'acknowledged'") == i64::from(EVENTS)
+        count("SELECT count(*) FROM outbox_event WHERE status = 'acknowledged'")
+            == i64::from(EVENTS)
     });
     assert!(producer.end().success());
     others.iter_mut().for_each(Process::assert_running);

@@ -10,7 +10,7 @@ use integration_automation_patterns::{inbox, outbox};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::poison::taste;
-use crate::{Side, change, rules};
+use crate::{Side, change, inbox_config};
 
 pub(crate) fn open(path: &Path) -> Connection {
     let connection = Connection::open(path).unwrap();
@@ -37,10 +37,18 @@ impl Side for Files {
     async fn set_up(&self) {
         let mut source = open(&self.source());
         outbox::sqlite::install(&mut source).unwrap();
-        source.execute_batch("CREATE TABLE change (number INTEGER PRIMARY KEY, key TEXT, id TEXT)").unwrap();
+        source
+            .execute_batch(
+                "CREATE TABLE change (number INTEGER PRIMARY KEY, key TEXT, id TEXT)",
+            )
+            .unwrap();
         let mut target = open(&self.target());
         inbox::sqlite::install(&mut target).unwrap();
-        target.execute_batch("CREATE TABLE effect (number INTEGER PRIMARY KEY, key TEXT, id TEXT)").unwrap();
+        target
+            .execute_batch(
+                "CREATE TABLE effect (number INTEGER PRIMARY KEY, key TEXT, id TEXT)",
+            )
+            .unwrap();
     }
 
     async fn outbox(&self) -> Self::Outbox {
@@ -52,12 +60,16 @@ impl Side for Files {
         let count = |source: &Connection| -> u32 {
             source.query_row("SELECT count(*) FROM change", [], |row| row.get(0)).unwrap()
         };
-        let (mut done, mut random) = (count(&source), Random::new(u64::from(std::process::id())));
+        let (mut done, mut random) =
+            (count(&source), Random::new(u64::from(std::process::id())));
         while done < events {
-            let transaction = source.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+            let transaction =
+                source.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
             for _ in 0..(1 + random.below(5)).min((events - done) as usize) {
                 let (key, id, event) = change(done);
-                transaction.execute("INSERT INTO change (key, id) VALUES (?1, ?2)", [&key, &id]).unwrap();
+                transaction
+                    .execute("INSERT INTO change (key, id) VALUES (?1, ?2)", [&key, &id])
+                    .unwrap();
                 outbox::sqlite::enqueue(&transaction, event).unwrap();
                 done += 1;
             }
@@ -67,7 +79,8 @@ impl Side for Files {
             } else {
                 transaction.commit().unwrap();
             }
-            tokio::time::sleep(random.between(Duration::ZERO, Duration::from_millis(40))).await;
+            tokio::time::sleep(random.between(Duration::ZERO, Duration::from_millis(40)))
+                .await;
         }
     }
 
@@ -75,14 +88,22 @@ impl Side for Files {
         let (mut consumer, mut target) = (broker.consumer(), open(&self.target()));
         loop {
             let Ok(Some(delivery)) = consumer.next().await else { continue };
-            let handled = inbox::sqlite::process(&mut target, delivery, &rules(), |transaction, event| {
-                let key = event.ordering_key().unwrap_or_default();
-                transaction.execute("INSERT INTO effect (key, id) VALUES (?1, ?2)", [key, &event.id().to_string()])?;
-                taste(&event.id().to_string());
-                Ok(())
-            });
+            let handled = inbox::sqlite::process(
+                &mut target,
+                delivery,
+                &inbox_config(),
+                |transaction, event| {
+                    let key = event.ordering_key().unwrap_or_default();
+                    transaction.execute(
+                        "INSERT INTO effect (key, id) VALUES (?1, ?2)",
+                        [key, &event.id().to_string()],
+                    )?;
+                    taste(&event.id().to_string());
+                    Ok(())
+                },
+            );
             if let Ok(handled) = handled {
-                let _ = handled.tell().await;
+                let _ = handled.settle().await;
             }
         }
     }
@@ -91,17 +112,25 @@ impl Side for Files {
         let mut account = Account::default();
         let read = |path: &Path, table: &str| -> Vec<(String, String)> {
             let connection = open(path);
-            let mut statement = connection.prepare(&format!("SELECT key, id FROM {table} ORDER BY number")).unwrap();
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            let mut statement = connection
+                .prepare(&format!("SELECT key, id FROM {table} ORDER BY number"))
+                .unwrap();
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
             rows.map(Result::unwrap).collect()
         };
-        read(&self.source(), "change").into_iter().for_each(|(key, id)| account.committed(key, id));
-        read(&self.target(), "effect").into_iter().for_each(|(key, id)| account.effect(key, id));
+        read(&self.source(), "change")
+            .into_iter()
+            .for_each(|(key, id)| account.committed(key, id));
+        read(&self.target(), "effect")
+            .into_iter()
+            .for_each(|(key, id)| account.effect(key, id));
         account
     }
 
     async fn dead_letters(&self) -> Vec<DeadLetter> {
-        inbox::sqlite::dead_letters(&open(&self.target()), &Filter::default(), 100).unwrap()
+        inbox::sqlite::dead_letters(&open(&self.target()), &Filter::default(), 100)
+            .unwrap()
     }
 
     async fn count(&self, sql: &str) -> i64 {
@@ -113,6 +142,7 @@ impl Side for Files {
     }
 
     async fn end_leases(&self) {
-        self.execute("UPDATE outbox_event SET due_at = 0 WHERE status = 'dispatched'").await;
+        self.execute("UPDATE outbox_event SET due_at = 0 WHERE status = 'dispatched'")
+            .await;
     }
 }

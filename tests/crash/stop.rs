@@ -1,9 +1,10 @@
-//! A relay gets SIGTERM while events are on their way: it ends by itself, and leaves nothing for a lease to end.
+//! A relay gets SIGTERM while events are on their way: it ends by itself, and leaves
+//! nothing for a lease to end.
 
 use std::path::Path;
 use std::time::Duration;
 
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::testing::FileBroker;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,7 +18,8 @@ pub(crate) const ROLE: &str = "relay-that-is-stopped";
 /// The milliseconds that the relay has to stop.
 const GRACE: &str = "CRASH_GRACE";
 
-/// So long that a test which waits for it has failed: no lease ends, and no send times out.
+/// So long that a test which waits for it has failed: no lease ends, and no send times
+/// out.
 const FAR: Duration = Duration::from_secs(3600);
 
 const EVENTS: u32 = 300;
@@ -25,9 +27,19 @@ const EVENTS: u32 = 300;
 /// A relay that works until SIGTERM.
 pub(crate) async fn play<S: Side>(side: &S, broker: FileBroker, folder: &Path) {
     let mut told = signal(SignalKind::terminate()).unwrap();
-    let settings = Settings::default().lease(FAR).send_timeout(FAR).poll(Duration::from_millis(50));
-    let grace = std::env::var(GRACE).map_or(FAR, |grace| Duration::from_millis(grace.parse().unwrap()));
-    let relay = Relay::new(ROLE, side.outbox().await, Slow::holding(broker, folder), settings.grace(grace)).unwrap();
+    let config = RelayConfig::default()
+        .lease(FAR)
+        .send_timeout(FAR)
+        .poll_interval(Duration::from_millis(50));
+    let grace = std::env::var(GRACE)
+        .map_or(FAR, |grace| Duration::from_millis(grace.parse().unwrap()));
+    let relay = Relay::new(
+        ROLE,
+        side.outbox().await,
+        Slow::holding(broker, folder),
+        config.shutdown_timeout(grace),
+    )
+    .unwrap();
     relay
         .run(async {
             told.recv().await;
@@ -36,7 +48,8 @@ pub(crate) async fn play<S: Side>(side: &S, broker: FileBroker, folder: &Path) {
         .await;
 }
 
-/// What the broker does with the events that it holds, once the relay has been told to stop.
+/// What the broker does with the events that it holds, once the relay has been told to
+/// stop.
 #[derive(Clone, Copy, PartialEq)]
 enum Held {
     Confirmed,
@@ -46,7 +59,9 @@ enum Held {
 
 fn stop<S: Side>(side: &S, place: &Place, held: Held) {
     let count = |sql: &str| runtime().block_on(side.count(sql));
-    let of = |status: &str| count(&format!("SELECT count(*) FROM outbox_event WHERE status = '{status}'"));
+    let of = |status: &str| {
+        count(&format!("SELECT count(*) FROM outbox_event WHERE status = '{status}'"))
+    };
     runtime().block_on(side.set_up());
     place.broker();
     let producer = Process::start("producer", place.role("producer", EVENTS)());
@@ -57,8 +72,12 @@ fn stop<S: Side>(side: &S, place: &Place, held: Held) {
     }
     let relay = Process::start(ROLE, command);
     let held_ids = ids(EVENTS, is_held);
-    let on_their_way = format!("SELECT count(*) FROM outbox_event WHERE status = 'dispatched' AND id IN ({held_ids})");
-    until("events are delivered, and others on their way", || of("acknowledged") >= 40 && count(&on_their_way) >= 10);
+    let on_their_way = format!(
+        "SELECT count(*) FROM outbox_event WHERE status = 'dispatched' AND id IN ({held_ids})"
+    );
+    until("events are delivered, and others on their way", || {
+        of("acknowledged") >= 40 && count(&on_their_way) >= 10
+    });
 
     relay.tell_to_stop();
     if held == Held::Confirmed {
@@ -68,14 +87,15 @@ fn stop<S: Side>(side: &S, place: &Place, held: Held) {
     assert!(relay.end().success());
 
     assert_eq!(of("dispatched"), 0, "nothing waits for a lease to end");
-    let given_back = count("SELECT count(*) FROM outbox_history WHERE action = 'release'");
+    let released = count("SELECT count(*) FROM outbox_history WHERE action = 'release'");
     match held {
-        Held::Confirmed => assert_eq!(given_back, 0, "it waited for its sends"),
-        Held::ForEver => assert!(given_back >= 10, "it gave back what was held: {given_back}"),
+        Held::Confirmed => assert_eq!(released, 0, "it waited for its sends"),
+        Held::ForEver => {
+            assert!(released >= 10, "it gave back what was held: {released}")
+        }
     }
     assert_eq!(count("SELECT count(*) FROM outbox_history WHERE action <> 'release'"), 0);
-    let miscounted =
-        "SELECT count(*) FROM outbox_event WHERE attempts <> CASE status WHEN 'acknowledged' THEN 1 ELSE 0 END";
+    let miscounted = "SELECT count(*) FROM outbox_event WHERE attempts <> CASE status WHEN 'acknowledged' THEN 1 ELSE 0 END";
     assert_eq!(count(miscounted), 0, "what was sent has an attempt, and nothing else");
 
     assert!(producer.end().success());
@@ -87,7 +107,11 @@ fn stop<S: Side>(side: &S, place: &Place, held: Held) {
     until("it has settled the last", || of("acknowledged") == i64::from(EVENTS));
     next.tell_to_stop();
     assert!(next.end().success());
-    assert_eq!(count("SELECT count(*) FROM outbox_event WHERE attempts <> 1"), 0, "each was sent at one attempt");
+    assert_eq!(
+        count("SELECT count(*) FROM outbox_event WHERE attempts <> 1"),
+        0,
+        "each was sent at one attempt"
+    );
     assert_balanced(side, EVENTS);
 }
 

@@ -1,12 +1,15 @@
-//! Events that are put aside while an earlier one of their key is under way: no claim meets them twice, and none is forgotten.
+//! Events that are put aside while an earlier one of their key is under way: no claim
+//! meets them twice, and none is forgotten.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use integration_automation_patterns::broker::{Broker, SendError};
-use integration_automation_patterns::outbox::{ClaimOrder, Desk, Filter, KeyAfterFailure, Store};
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::broker::{Broker, BrokerError};
+use integration_automation_patterns::outbox::{
+    Admin, ClaimOrder, Filter, OnDeadLetter, Store,
+};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Decision, Envelope};
@@ -23,7 +26,11 @@ pub(crate) async fn what_waits_behind_its_key_is_put_aside_once<D: Database>() {
     let first = claim(&database, "relay-1", 10).await;
     assert_eq!((ids(&first.claims), first.blocked), (vec!["0000".to_owned()], 29));
     let again = claim(&database, "relay-2", 10).await;
-    assert_eq!((again.claims.len(), again.blocked), (0, 0), "no claim looks at them again");
+    assert_eq!(
+        (again.claims.len(), again.blocked),
+        (0, 0),
+        "no claim looks at them again"
+    );
 
     // One at a time, each let go by the one before it.
     let mut next = first.claims;
@@ -66,27 +73,35 @@ pub(crate) async fn every_end_of_an_event_lets_the_next_of_its_key_go<D: Databas
     settle(&database, second.skip("not wanted")).await;
     let third = next().await;
     settle(&database, third.reject("unknown account")).await;
-    assert!(claim(&database, "relay-1", 1).await.claims.is_empty(), "a dead letter blocks its key");
+    assert!(
+        claim(&database, "relay-1", 1).await.claims.is_empty(),
+        "a dead letter blocks its key"
+    );
     let person = Decision::new("on-call", "the account is gone").unwrap();
     database.outbox().discard(&Filter::id(id("0002")), &person).await.unwrap();
 
     let fourth = next().await;
     assert_eq!(fourth.id(), &id("0003"));
-    settle(&database, fourth.give_back("the relay was stopped")).await;
+    settle(&database, fourth.release("the relay was stopped")).await;
     let fourth = next().await;
     assert_eq!(fourth.id(), &id("0003"), "what is given back is in the way as before");
     drop(fourth);
     // Its lease ends for the last time.
-    database.sql("UPDATE outbox_event SET retry_policy = '1 fixed 0s' WHERE id = '0003'").await;
+    database
+        .sql("UPDATE outbox_event SET retry_policy = '1 fixed 0s' WHERE id = '0003'")
+        .await;
     expire_leases(&database).await;
     assert!(claim(&database, "relay-1", 1).await.claims.is_empty());
     database.outbox().discard(&Filter::id(id("0003")), &person).await.unwrap();
 
     // A row that is no event.
-    database.sql("UPDATE outbox_event SET retry_policy = 'never' WHERE id = '0004'").await;
+    database
+        .sql("UPDATE outbox_event SET retry_policy = 'never' WHERE id = '0004'")
+        .await;
     let claimed = claim(&database, "relay-1", 1).await;
     assert_eq!((claimed.claims.len(), claimed.quarantined.len()), (0, 1));
-    let passing = ClaimOrder { after_failure: KeyAfterFailure::PassBy, ..order("relay-1", 1) };
+    let passing =
+        ClaimOrder { on_dead_letter: OnDeadLetter::Skip, ..order("relay-1", 1) };
     let claimed = database.outbox().claim(&passing).await.unwrap();
     assert_eq!(ids(&claimed.claims), ["0005"]);
 }
@@ -109,7 +124,7 @@ struct Counted(Arc<AtomicUsize>);
 impl Broker for Counted {
     const SYSTEM: &str = "counted";
 
-    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -118,17 +133,27 @@ impl Broker for Counted {
 pub(crate) async fn relays_that_share_keys_forget_no_event<D: Database>() {
     const EVENTS: usize = 400;
     let database = D::fresh().await;
-    let events = (0..EVENTS).map(|n| keyed(&n.to_string(), &format!("k{}", n % 5))).collect();
+    let events =
+        (0..EVENTS).map(|n| keyed(&n.to_string(), &format!("k{}", n % 5))).collect();
     database.enqueue(events, true).await;
     let sent = Arc::new(AtomicUsize::new(0));
     let mut relays = tokio::task::JoinSet::new();
     for name in ["relay-1", "relay-2", "relay-3"] {
-        let settings = Settings::default().in_flight(7).poll(Duration::from_millis(5));
-        let relay = Relay::new(name, database.another().await, Counted(Arc::clone(&sent)), settings).unwrap();
+        let config =
+            RelayConfig::default().in_flight(7).poll_interval(Duration::from_millis(5));
+        let relay = Relay::new(
+            name,
+            database.another().await,
+            Counted(Arc::clone(&sent)),
+            config,
+        )
+        .unwrap();
         let (sent, database) = (Arc::clone(&sent), database.another().await);
         relays.spawn(async move {
             let all = async {
-                while sent.load(Ordering::Relaxed) < EVENTS || database.counts().await.unwrap().under_way() > 0 {
+                while sent.load(Ordering::Relaxed) < EVENTS
+                    || database.counts().await.unwrap().under_way() > 0
+                {
                     tokio::task::yield_now().await;
                 }
             };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_automation_patterns::Envelope;
-use integration_automation_patterns::broker::{Broker, SendError};
+use integration_automation_patterns::broker::{Broker, BrokerError};
 use integration_automation_patterns::state::Dispatched;
 use tokio::sync::Notify;
 
@@ -15,9 +15,9 @@ pub(crate) type Behaviour = dyn Fn(&str, usize) -> Does + Send + Sync;
 #[derive(Clone)]
 #[allow(dead_code, reason = "not every suite needs all of them")]
 pub(crate) enum Does {
-    Confirm,
+    Ack,
     ConfirmAfter(Duration),
-    Answer(SendError),
+    Answer(BrokerError),
     Hang,
     Panic,
 }
@@ -34,7 +34,9 @@ struct Inner {
 }
 
 impl Scripted {
-    pub(crate) fn new(behaviour: impl Fn(&str, usize) -> Does + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        behaviour: impl Fn(&str, usize) -> Does + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Inner {
             behaviour: Box::new(behaviour),
             sends: Mutex::default(),
@@ -102,7 +104,7 @@ impl Drop for UnderWay<'_> {
 impl Broker for Scripted {
     const SYSTEM: &'static str = "scripted";
 
-    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         let _under_way = UnderWay::begin(&self.0);
         let id = event.id().to_string();
         let times = {
@@ -113,7 +115,7 @@ impl Broker for Scripted {
         };
         self.0.sent.notify_waiters();
         match (self.0.behaviour)(&id, times) {
-            Does::Confirm => {}
+            Does::Ack => {}
             Does::ConfirmAfter(time) => tokio::time::sleep(time).await,
             Does::Answer(error) => return Err(error),
             Does::Hang => std::future::pending().await,

@@ -4,9 +4,9 @@
 #[macro_use]
 mod suite;
 
+mod admin;
 mod aside;
 mod broker;
-mod desk;
 #[cfg(feature = "sqlite")]
 mod inbox;
 mod outage;

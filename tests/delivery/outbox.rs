@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integration_automation_patterns::audit::Action;
-use integration_automation_patterns::outbox::{ClaimOrder, Desk, KeyAfterFailure, Store};
+use integration_automation_patterns::outbox::{Admin, ClaimOrder, OnDeadLetter, Store};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::{Decision, DeliveryStatus};
 
@@ -32,13 +32,23 @@ pub(crate) async fn an_attempt_is_counted_before_it_is_made<D: Database>() {
     database.enqueue(vec![sent], true).await;
 
     let claim = claim_one(&database).await;
-    assert_eq!(status(&database, "1").await, (DeliveryStatus::Dispatched, 1), "stored before anything is sent");
+    assert_eq!(
+        status(&database, "1").await,
+        (DeliveryStatus::Dispatched, 1),
+        "stored before anything is sent"
+    );
     let claimed = claim.event().to_record();
     assert_eq!((claimed.attempts, claimed.status), (1, DeliveryStatus::Dispatched));
     assert_eq!((&claimed.payload, &claimed.tags), (&facts.payload, &facts.tags));
-    assert_eq!((&claimed.correlation_id, claimed.created_at), (&facts.correlation_id, facts.created_at));
+    assert_eq!(
+        (&claimed.correlation_id, claimed.created_at),
+        (&facts.correlation_id, facts.created_at)
+    );
 
-    assert!(self::claim(&database, "relay-2", 10).await.claims.is_empty(), "nobody else gets it");
+    assert!(
+        self::claim(&database, "relay-2", 10).await.claims.is_empty(),
+        "nobody else gets it"
+    );
     assert_eq!(settle(&database, claim.acknowledge()).await, []);
     assert_eq!(status(&database, "1").await, (DeliveryStatus::Acknowledged, 1));
     assert_balanced(&database).await;
@@ -48,29 +58,51 @@ pub(crate) async fn every_end_of_an_attempt_is_stored<D: Database>() {
     let database = D::fresh().await;
     let events = ["acknowledged", "failed", "rejected", "skipped", "spent"];
     database
-        .enqueue(events.iter().map(|id| build(id, None, at_once(if *id == "spent" { 1 } else { 3 }))).collect(), true)
+        .enqueue(
+            events
+                .iter()
+                .map(|id| build(id, None, at_once(if *id == "spent" { 1 } else { 3 })))
+                .collect(),
+            true,
+        )
         .await;
     let claims = claim(&database, "relay-1", 10).await.claims;
-    let settlements = claims.into_iter().map(|claim| match claim.id().to_string().as_str() {
-        "acknowledged" => claim.acknowledge(),
-        "rejected" => claim.reject("unknown account"),
-        "skipped" => claim.skip("a duplicate"),
-        _ => claim.fail("connection reset"),
-    });
-    assert_eq!(database.outbox().settle(&settlements.collect::<Vec<_>>()).await.unwrap(), []);
+    let settlements =
+        claims.into_iter().map(|claim| match claim.id().to_string().as_str() {
+            "acknowledged" => claim.acknowledge(),
+            "rejected" => claim.reject("unknown account"),
+            "skipped" => claim.skip("a duplicate"),
+            _ => claim.fail("connection reset"),
+        });
+    assert_eq!(
+        database.outbox().settle(&settlements.collect::<Vec<_>>()).await.unwrap(),
+        []
+    );
 
-    assert_eq!(status(&database, "acknowledged").await, (DeliveryStatus::Acknowledged, 1));
+    assert_eq!(
+        status(&database, "acknowledged").await,
+        (DeliveryStatus::Acknowledged, 1)
+    );
     assert_eq!(status(&database, "failed").await, (DeliveryStatus::Retrying, 1));
     assert_eq!(status(&database, "rejected").await, (DeliveryStatus::Failed, 1));
     assert_eq!(status(&database, "spent").await, (DeliveryStatus::Failed, 1));
-    let (skipped, _) = database.outbox().look(&id("skipped")).await.unwrap().unwrap();
-    assert_eq!((skipped.status(), skipped.tags()["skip_reason"].as_str()), (DeliveryStatus::Skipped, "a duplicate"));
+    let (skipped, _) = database.outbox().get(&id("skipped")).await.unwrap().unwrap();
+    assert_eq!(
+        (skipped.status(), skipped.tags()["skip_reason"].as_str()),
+        (DeliveryStatus::Skipped, "a duplicate")
+    );
     assert_eq!(skipped.tags()["region"], "eu-west-1");
 
-    assert_eq!(ids(&claim(&database, "relay-1", 10).await.claims), ["failed"], "due again at once, and nothing else");
-    let (_, moments) = database.outbox().look(&id("failed")).await.unwrap().unwrap();
-    let moments: Vec<_> =
-        moments.iter().map(|moment| (moment.action, moment.attempts, moment.reason.as_deref())).collect();
+    assert_eq!(
+        ids(&claim(&database, "relay-1", 10).await.claims),
+        ["failed"],
+        "due again at once, and nothing else"
+    );
+    let (_, moments) = database.outbox().get(&id("failed")).await.unwrap().unwrap();
+    let moments: Vec<_> = moments
+        .iter()
+        .map(|moment| (moment.action, moment.attempts, moment.reason.as_deref()))
+        .collect();
     let expected = [
         (Action::Create, 0, None),
         (Action::Dispatch, 1, None),
@@ -81,20 +113,30 @@ pub(crate) async fn every_end_of_an_attempt_is_stored<D: Database>() {
     assert_balanced(&database).await;
 }
 
-/// A batch is settled as one, and one event of it may have been told to wait for ever: by its program, or by plain SQL.
+/// A batch is settled as one, and one event of it may have been told to wait for ever: by
+/// its program, or by plain SQL.
 pub(crate) async fn a_wait_past_the_calendar_keeps_no_other_event<D: Database>() {
     let database = D::fresh().await;
     let ever = RetryPolicy::new(3, Backoff::Fixed(Duration::MAX)).unwrap();
     let expiring = build("expiring", None, ever);
-    database.enqueue(vec![build("typed", None, ever), event("plain"), event("other"), expiring], true).await;
+    database
+        .enqueue(
+            vec![build("typed", None, ever), event("plain"), event("other"), expiring],
+            true,
+        )
+        .await;
     database.sql("UPDATE outbox_event SET retry_policy = '3 fixed 9000000000000s' WHERE id = 'plain'").await;
     let mut claims = claim(&database, "relay-1", 4).await.claims;
     drop(claims.pop());
-    let settlements = claims.into_iter().map(|claim| match claim.id().to_string().as_str() {
-        "other" => claim.acknowledge(),
-        _ => claim.fail("connection reset"),
-    });
-    assert_eq!(database.outbox().settle(&settlements.collect::<Vec<_>>()).await.unwrap(), []);
+    let settlements =
+        claims.into_iter().map(|claim| match claim.id().to_string().as_str() {
+            "other" => claim.acknowledge(),
+            _ => claim.fail("connection reset"),
+        });
+    assert_eq!(
+        database.outbox().settle(&settlements.collect::<Vec<_>>()).await.unwrap(),
+        []
+    );
     assert_eq!(status(&database, "other").await.0, DeliveryStatus::Acknowledged);
 
     expire_leases(&database).await;
@@ -117,7 +159,11 @@ pub(crate) async fn a_late_settlement_changes_nothing<D: Database>() {
 
     let lost = settle(&database, late.acknowledge()).await;
     assert_eq!(lost[0].event, id("1"));
-    assert_eq!(status(&database, "1").await, (DeliveryStatus::Dispatched, 2), "the late worker has changed nothing");
+    assert_eq!(
+        status(&database, "1").await,
+        (DeliveryStatus::Dispatched, 2),
+        "the late worker has changed nothing"
+    );
     for second in second.claims {
         assert_eq!(settle(&database, second.acknowledge()).await, []);
     }
@@ -147,7 +193,10 @@ pub(crate) async fn a_renewed_lease_holds<D: Database>() {
     database.enqueue(vec![event("1"), event("2")], true).await;
     let claims = claim(&database, "relay-1", 2).await.claims;
     let held: Vec<_> = claims.iter().map(|claim| claim.lease()).collect();
-    assert_eq!(database.outbox().renew(&held, Duration::from_secs(60)).await.unwrap(), []);
+    assert_eq!(
+        database.outbox().renew(&held, Duration::from_secs(60)).await.unwrap(),
+        []
+    );
 
     expire_leases(&database).await;
     let lost = database.outbox().renew(&held, Duration::from_secs(60)).await.unwrap();
@@ -159,14 +208,14 @@ pub(crate) async fn what_is_given_back_has_spent_nothing<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(vec![impatient("1", 2)], true).await;
     let claimed = claim_one(&database).await;
-    assert_eq!(settle(&database, claimed.give_back("the relay was stopped")).await, []);
+    assert_eq!(settle(&database, claimed.release("the relay was stopped")).await, []);
     assert_eq!(status(&database, "1").await, (DeliveryStatus::Pending, 0));
 
     let claimed = claim_one(&database).await;
     settle(&database, claimed.fail("timeout")).await;
     let claimed = claim_one(&database).await;
     assert_eq!(claimed.attempts(), 2);
-    settle(&database, claimed.give_back("the relay was stopped")).await;
+    settle(&database, claimed.release("the relay was stopped")).await;
     assert_eq!(status(&database, "1").await, (DeliveryStatus::Retrying, 1));
     let claimed = claim_one(&database).await;
     settle(&database, claimed.acknowledge()).await;
@@ -192,11 +241,20 @@ pub(crate) async fn a_crash_loop_ends_as_a_dead_letter<D: Database>() {
 
 pub(crate) async fn events_of_one_key_never_overtake_one_another<D: Database>() {
     let database = D::fresh().await;
-    let events = [keyed("a1", "a"), keyed("a2", "a"), keyed("b1", "b"), event("free"), keyed("a3", "a")];
+    let events = [
+        keyed("a1", "a"),
+        keyed("a2", "a"),
+        keyed("b1", "b"),
+        event("free"),
+        keyed("a3", "a"),
+    ];
     database.enqueue(events.into(), true).await;
     let mut claims = claim(&database, "relay-1", 10).await.claims;
     assert_eq!(ids(&claims), ["a1", "b1", "free"], "one of each key");
-    assert!(claim(&database, "relay-2", 10).await.claims.is_empty(), "for other relays too");
+    assert!(
+        claim(&database, "relay-2", 10).await.claims.is_empty(),
+        "for other relays too"
+    );
 
     // A failure keeps its place.
     let first = claims.remove(0);
@@ -214,23 +272,33 @@ pub(crate) async fn events_of_one_key_never_overtake_one_another<D: Database>() 
 
 pub(crate) async fn a_dead_letter_blocks_its_key_or_is_passed_by<D: Database>() {
     let database = D::fresh().await;
-    database.enqueue(vec![keyed("a1", "a"), keyed("a2", "a"), keyed("b1", "b")], true).await;
+    database
+        .enqueue(vec![keyed("a1", "a"), keyed("a2", "a"), keyed("b1", "b")], true)
+        .await;
     let mut claims = claim(&database, "relay-1", 10).await.claims;
     let b1 = claims.pop().unwrap();
     settle(&database, claims.pop().unwrap().reject("unknown account")).await;
     settle(&database, b1.acknowledge()).await;
 
-    assert!(claim(&database, "relay-1", 10).await.claims.is_empty(), "a2 waits for a person");
-    let pass_by = ClaimOrder { after_failure: KeyAfterFailure::PassBy, ..order("relay-1", 10) };
+    assert!(
+        claim(&database, "relay-1", 10).await.claims.is_empty(),
+        "a2 waits for a person"
+    );
+    let pass_by =
+        ClaimOrder { on_dead_letter: OnDeadLetter::Skip, ..order("relay-1", 10) };
     let passed = database.outbox().claim(&pass_by).await.unwrap().claims;
     assert_eq!(ids(&passed), ["a2"]);
     for claim in passed {
-        settle(&database, claim.give_back("only looked")).await;
+        settle(&database, claim.release("only looked")).await;
     }
 
     let decision = Decision::new("on-call", "a test record").unwrap();
     database.outbox().discard(&Default::default(), &decision).await.unwrap();
-    assert_eq!(ids(&claim(&database, "relay-1", 10).await.claims), ["a2"], "the key is free");
+    assert_eq!(
+        ids(&claim(&database, "relay-1", 10).await.claims),
+        ["a2"],
+        "the key is free"
+    );
 }
 
 pub(crate) async fn a_claim_of_any_size_is_answered<D: Database>() {
@@ -242,14 +310,17 @@ pub(crate) async fn a_claim_of_any_size_is_answered<D: Database>() {
 
 pub(crate) async fn claimers_never_share_an_event<D: Database>() {
     let database = D::fresh().await;
-    database.enqueue((0..200).map(|number| event(&format!("{number}"))).collect(), true).await;
+    database
+        .enqueue((0..200).map(|number| event(&format!("{number}"))).collect(), true)
+        .await;
     let mut claimers = tokio::task::JoinSet::new();
     for worker in 0..4 {
         let outbox = database.outbox().clone();
         claimers.spawn(async move {
             let mut mine = Vec::new();
             loop {
-                let claimed = outbox.claim(&order(&format!("relay-{worker}"), 7)).await.unwrap();
+                let claimed =
+                    outbox.claim(&order(&format!("relay-{worker}"), 7)).await.unwrap();
                 if claimed.claims.is_empty() {
                     return mine;
                 }
@@ -267,12 +338,21 @@ pub(crate) async fn claimers_never_share_an_event<D: Database>() {
 pub(crate) async fn a_row_that_is_no_event_is_a_dead_letter<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(vec![event("poison"), event("good")], true).await;
-    database.sql("UPDATE outbox_event SET retry_policy = 'often' WHERE id = 'poison'").await;
+    database
+        .sql("UPDATE outbox_event SET retry_policy = 'often' WHERE id = 'poison'")
+        .await;
     let claimed = claim(&database, "relay-1", 10).await;
     assert_eq!(ids(&claimed.claims), ["good"]);
     assert_eq!(claimed.quarantined[0].0, "poison");
-    assert!(claimed.quarantined[0].1.contains("a retry policy is written as"), "{:?}", claimed.quarantined);
+    assert!(
+        claimed.quarantined[0].1.contains("a retry policy is written as"),
+        "{:?}",
+        claimed.quarantined
+    );
     assert!(claim(&database, "relay-1", 10).await.quarantined.is_empty(), "once");
     let findings = database.outbox().verify().await.unwrap();
-    assert_eq!(findings.iter().map(|finding| finding.event.as_str()).collect::<Vec<_>>(), ["poison"]);
+    assert_eq!(
+        findings.iter().map(|finding| finding.event.as_str()).collect::<Vec<_>>(),
+        ["poison"]
+    );
 }

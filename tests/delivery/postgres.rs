@@ -1,5 +1,5 @@
-//! The suite on PostgreSQL, each test in a schema of its own. What is PostgreSQL's own stands in
-//! `tests/delivery_postgres`.
+//! The suite on PostgreSQL, each test in a schema of its own. What is PostgreSQL's own
+//! stands in `tests/delivery_postgres`.
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::Envelope;
@@ -69,12 +69,18 @@ impl Database for Postgres {
 }
 
 impl Drop for Postgres {
-    /// Drops the schema, from a thread with a runtime of its own: the test's is about to end.
+    /// Drops the schema, from a thread with a runtime of its own: the test's is about to
+    /// end.
     fn drop(&mut self) {
         let sql = format!("DROP SCHEMA {} CASCADE", self.schema);
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(async { connect(&server()).await.batch_execute(&sql).await }))
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| {
+                runtime.block_on(async {
+                    connect(&server()).await.batch_execute(&sql).await
+                })
+            })
         });
         let _ = dropping.join();
     }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
-use integration_automation_patterns::outbox::{Desk, Enqueued, Filter, Store, sqlite};
+use integration_automation_patterns::outbox::{Admin, Enqueued, Filter, Store, sqlite};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::suite::{Database, claim, claim_one, event, impatient, order, settle};
@@ -19,7 +19,8 @@ pub(crate) struct Sqlite {
 /// A file of its own, that is gone with the test's process directory.
 pub(crate) fn fresh_path() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("delivery-{}", std::process::id()));
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("delivery-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     directory.join(format!("{}.db", COUNT.fetch_add(1, Ordering::Relaxed)))
 }
@@ -59,7 +60,8 @@ impl Database for Sqlite {
 
     async fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) {
         let mut connection = self.connect();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
         for event in events {
             sqlite::enqueue(&transaction, event).unwrap();
         }
@@ -91,7 +93,10 @@ async fn an_event_from_plain_sql_is_an_event() {
     let claimed = claim(&database, "relay-1", 10).await;
     assert_eq!(claimed.claims.len(), 1);
     assert_eq!(claimed.claims[0].payload().bytes(), b"{}");
-    assert_eq!(claimed.claims[0].retry_policy(), integration_automation_patterns::RetryPolicy::DEFAULT);
+    assert_eq!(
+        claimed.claims[0].retry_policy(),
+        integration_automation_patterns::RetryPolicy::DEFAULT
+    );
 }
 
 #[tokio::test]
@@ -100,7 +105,8 @@ async fn another_event_under_the_same_id_is_refused_and_not_swallowed() {
     database.enqueue(vec![event("invoice-1")], true).await;
     let mut connection = database.connect();
     let transaction = connection.transaction().unwrap();
-    let other = Envelope::builder("billing", Untyped::new("billing.invoice.cancelled", b"{}"));
+    let other =
+        Envelope::builder("billing", RawEvent::new("billing.invoice.cancelled", b"{}"));
     let other = other.id("invoice-1".parse().unwrap()).build().unwrap();
     let refused = sqlite::enqueue(&transaction, other).unwrap_err();
     assert_eq!(
@@ -115,12 +121,20 @@ async fn another_event_under_the_same_id_is_refused_and_not_swallowed() {
 async fn an_event_is_not_enqueued_in_a_transaction_that_has_ended() {
     let database = Sqlite::fresh().await;
     let mut connection = database.connect();
-    connection.execute_batch("CREATE TABLE lead (name TEXT UNIQUE ON CONFLICT ROLLBACK)").unwrap();
+    connection
+        .execute_batch("CREATE TABLE lead (name TEXT UNIQUE ON CONFLICT ROLLBACK)")
+        .unwrap();
     let transaction = connection.transaction().unwrap();
     transaction.execute("INSERT INTO lead VALUES ('Ada')", []).unwrap();
-    assert!(transaction.execute("INSERT INTO lead VALUES ('Ada')", []).is_err(), "SQLite rolls all of it back");
+    assert!(
+        transaction.execute("INSERT INTO lead VALUES ('Ada')", []).is_err(),
+        "SQLite rolls all of it back"
+    );
     let refused = sqlite::enqueue(&transaction, event("1")).unwrap_err();
-    assert!(refused.to_string().contains("the transaction has ended already"), "{refused}");
+    assert!(
+        refused.to_string().contains("the transaction has ended already"),
+        "{refused}"
+    );
     drop(transaction);
     assert!(claim(&database, "relay-1", 1).await.claims.is_empty());
 }
@@ -166,8 +180,14 @@ async fn a_row_of_other_types_is_refused_or_read_and_stops_nobody() {
         database.connect().execute_batch(&sql)
     };
     assert!(insert("", "'crm', 42").is_err(), "a payload is bytes or text");
-    assert!(insert(", created_at", "'crm', '', 9223372036854775807").is_err(), "a time is one of the calendar");
-    assert!(insert(", attempts", "'crm', '', 9223372036854775807").is_err(), "attempts are counted in 32 bits");
+    assert!(
+        insert(", created_at", "'crm', '', 9223372036854775807").is_err(),
+        "a time is one of the calendar"
+    );
+    assert!(
+        insert(", attempts", "'crm', '', 9223372036854775807").is_err(),
+        "attempts are counted in 32 bits"
+    );
     insert("", "CAST(x'ff' AS TEXT), ''").unwrap();
     database.enqueue(vec![event("good")], true).await;
     let claimed = claim(&database, "relay-1", 10).await;
@@ -177,13 +197,15 @@ async fn a_row_of_other_types_is_refused_or_read_and_stops_nobody() {
     let poison = "'crm', '', -9000000000000000000, 9223372036854775807, CAST(x'ff' AS TEXT), 'why'";
     database.sql("UPDATE outbox_event SET id = 'other' WHERE id = 'odd'").await;
     insert(", created_at, failed_at, failure_class, failure_reason", poison).unwrap_err(); // no times of the calendar
-    let poison = "'crm', '', -62135596800000000, 253402300799999999, CAST(x'ff' AS TEXT), 'why'";
+    let poison =
+        "'crm', '', -62135596800000000, 253402300799999999, CAST(x'ff' AS TEXT), 'why'";
     insert(", created_at, failed_at, failure_class, failure_reason", poison).unwrap();
     let claimed = claim(&database, "relay-1", 10).await;
     assert_eq!((claimed.claims.len(), claimed.quarantined[0].0.as_str()), (0, "odd"));
 }
 
-/// What a row may hold all the same: it was written while the checks were off, or the file was mended.
+/// What a row may hold all the same: it was written while the checks were off, or the
+/// file was mended.
 #[tokio::test]
 async fn a_row_that_no_check_kept_out_stops_nobody() {
     let database = Sqlite::fresh().await;
@@ -203,12 +225,15 @@ async fn a_row_that_no_check_kept_out_stops_nobody() {
         "status = 'failed', failed_at = 1, failure_class = 'permanent', failure_reason = 'why', first_sent_at = 9223372036854775807".to_owned(),
         "status = 'lost'".to_owned(),
     ];
-    let names: Vec<String> = (0..rows.len()).map(|number| format!("odd-{number}")).collect();
+    let names: Vec<String> =
+        (0..rows.len()).map(|number| format!("odd-{number}")).collect();
     database.enqueue(names.iter().map(|name| event(name)).collect(), true).await;
     let connection = database.connect();
     connection.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
     for (name, row) in names.iter().zip(&rows) {
-        connection.execute(&format!("UPDATE outbox_event SET {row} WHERE id = ?1"), [name]).unwrap();
+        connection
+            .execute(&format!("UPDATE outbox_event SET {row} WHERE id = ?1"), [name])
+            .unwrap();
     }
     let history = format!(
         "INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) VALUES \
@@ -226,14 +251,17 @@ async fn a_row_that_no_check_kept_out_stops_nobody() {
         assert!(!all.verify().await.unwrap().is_empty());
         for name in &names {
             // Its error is of this one.
-            let _ = all.look(&name.parse().unwrap()).await;
+            let _ = all.get(&name.parse().unwrap()).await;
         }
     };
     look().await;
     let mut sent = Vec::new();
     for round in 0.. {
         let claimed = claim(&database, "relay-1", 3).await;
-        if claimed.claims.is_empty() && claimed.expired.is_empty() && claimed.quarantined.is_empty() {
+        if claimed.claims.is_empty()
+            && claimed.expired.is_empty()
+            && claimed.quarantined.is_empty()
+        {
             break;
         }
         assert!(round < 20, "the rows are done with one day");
@@ -260,7 +288,11 @@ async fn the_tables_are_made_once_by_whoever_comes_first() {
     }
     let made: i64 = Connection::open(&path)
         .unwrap()
-        .query_row("SELECT version FROM integration_schema WHERE part = 'outbox'", [], |row| row.get(0))
+        .query_row(
+            "SELECT version FROM integration_schema WHERE part = 'outbox'",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(made, 1);
 }
@@ -287,12 +319,18 @@ async fn a_locked_database_is_an_error_and_the_event_comes_back() {
     other.busy_timeout(std::time::Duration::ZERO).unwrap();
     let transaction = other.transaction().unwrap();
     let refused = sqlite::enqueue(&transaction, event("1")).unwrap_err();
-    assert!(refused.to_string().starts_with("enqueuing an event: database is locked"), "{refused}");
+    assert!(
+        refused.to_string().starts_with("enqueuing an event: database is locked"),
+        "{refused}"
+    );
     drop(transaction);
     drop(lock);
 
     let transaction = other.transaction().unwrap();
-    assert_eq!(sqlite::enqueue(&transaction, refused.into_value()).unwrap(), Enqueued::New);
+    assert_eq!(
+        sqlite::enqueue(&transaction, refused.into_value()).unwrap(),
+        Enqueued::New
+    );
     transaction.commit().unwrap();
     assert_eq!(claim(&database, "relay-1", 1).await.claims.len(), 1);
 }
@@ -302,13 +340,17 @@ async fn a_full_disk_loses_nothing_that_was_committed() {
     let database = Sqlite::fresh().await;
     database.enqueue(vec![event("1")], true).await;
     let mut connection = database.connect();
-    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-    // The largest size of the file is a limit that SQLite keeps as it keeps the end of the disk.
+    let pages: i64 =
+        connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    // The largest size of the file is a limit that SQLite keeps as it keeps the end of
+    // the disk.
     connection.pragma_update(None, "max_page_count", pages + 1).unwrap();
     let transaction = connection.transaction().unwrap();
     let mut full = None;
     for number in 0..1000 {
-        if let Err(refused) = sqlite::enqueue(&transaction, event(&format!("more-{number}"))) {
+        if let Err(refused) =
+            sqlite::enqueue(&transaction, event(&format!("more-{number}")))
+        {
             full = Some(refused);
             break;
         }

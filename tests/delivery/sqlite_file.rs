@@ -1,12 +1,15 @@
-//! SQLite's file under a relay: replaced, locked, only looked at, and the word of a commit.
+//! SQLite's file under a relay: replaced, locked, only looked at, and the word of a
+//! commit.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::outbox::{Desk, Filter, Redrive, Store, StoreError, sqlite};
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::outbox::{
+    Admin, Filter, Redrive, Store, StoreError, sqlite,
+};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::{Decision, DeliveryStatus};
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -64,13 +67,23 @@ async fn a_file_that_was_moved_over_is_noticed_and_opened_anew() {
 
     restore(&database.path, &backup);
     enqueue(&database.path, &["2"]);
-    for message in [told(database.outbox().counts().await), told(looker_on.counts().await)] {
-        assert!(message.ends_with("was replaced by another one while it was open: it is opened anew"), "{message}");
+    for message in
+        [told(database.outbox().counts().await), told(looker_on.counts().await)]
+    {
+        assert!(
+            message.ends_with(
+                "was replaced by another one while it was open: it is opened anew"
+            ),
+            "{message}"
+        );
     }
     assert_eq!(looker_on.counts().await.unwrap().under_way(), 2);
     // What was sent after the backup is pending again, and is sent a second time.
     assert_eq!(ids(&claim(&database, "relay-1", 10).await.claims), ["1", "2"]);
-    assert_eq!(database.outbox().counts().await.unwrap().of(DeliveryStatus::Dispatched), 2);
+    assert_eq!(
+        database.outbox().counts().await.unwrap().of(DeliveryStatus::Dispatched),
+        2
+    );
     assert_balanced(&database).await;
 }
 
@@ -79,12 +92,17 @@ async fn a_relay_sends_what_a_restored_file_holds() {
     let database = Sqlite::fresh().await;
     enqueue(&database.path, &["1"]);
     let backup = back_up(&database.path);
-    let broker = Scripted::new(|_, _| Does::Confirm);
+    let broker = Scripted::new(|_, _| Does::Ack);
     let incidents = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&incidents);
-    let relay = Relay::new("relay-1", database.outbox().clone(), broker.clone(), Settings::default())
-        .unwrap()
-        .watch(move |incident| heard.lock().unwrap().push(incident.to_string()));
+    let relay = Relay::new(
+        "relay-1",
+        database.outbox().clone(),
+        broker.clone(),
+        RelayConfig::default(),
+    )
+    .unwrap()
+    .on_incident(move |incident| heard.lock().unwrap().push(incident.to_string()));
     let sent = async |id: &str| {
         while !broker.confirmed().iter().any(|sent| sent == id) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -96,9 +114,14 @@ async fn a_relay_sends_what_a_restored_file_holds() {
         enqueue(&database.path, &["2"]);
         sent("2").await;
     };
-    tokio::time::timeout(Duration::from_secs(60), relay.run(events_come_and_go)).await.expect("the new event is sent");
+    tokio::time::timeout(Duration::from_secs(60), relay.run(events_come_and_go))
+        .await
+        .expect("the new event is sent");
     let incidents = incidents.lock().unwrap();
-    assert!(incidents.iter().any(|incident| incident.contains("replaced by another one")), "{incidents:?}");
+    assert!(
+        incidents.iter().any(|incident| incident.contains("replaced by another one")),
+        "{incidents:?}"
+    );
 }
 
 #[tokio::test]
@@ -109,12 +132,19 @@ async fn a_file_that_was_deleted_is_missed_until_another_one_has_tables() {
     let order = order("relay-1", 10);
     for _ in 0..2 {
         let message = told(database.outbox().claim(&order).await);
-        assert!(message.contains("moved or deleted") || message.contains("is not there any more"), "{message}");
+        assert!(
+            message.contains("moved or deleted")
+                || message.contains("is not there any more"),
+            "{message}"
+        );
     }
     // The beginning of a copy.
     fs::write(&database.path, b"").unwrap();
     let message = told(database.outbox().claim(&order).await);
-    assert!(message.contains("the file that stands there now has no tables"), "{message}");
+    assert!(
+        message.contains("the file that stands there now has no tables"),
+        "{message}"
+    );
     assert_eq!(fs::metadata(&database.path).unwrap().len(), 0, "and is left alone");
 
     enqueue(&database.path, &["2"]);
@@ -149,13 +179,20 @@ async fn a_restored_file_is_as_the_guide_says() {
     }
     let sequence = |id: &str| -> i64 {
         let sql = "SELECT sequence FROM outbox_event WHERE id = ?1";
-        Connection::open(&database.path).unwrap().query_row(sql, [id], |row| row.get(0)).unwrap()
+        Connection::open(&database.path)
+            .unwrap()
+            .query_row(sql, [id], |row| row.get(0))
+            .unwrap()
     };
     let second = sequence("2");
     restore(&database.path, &backup);
     let restored = database.another().await;
     assert_eq!(restored.verify().await.unwrap(), [], "the books are those of the backup");
-    assert_eq!(restored.counts().await.unwrap().of(DeliveryStatus::Pending), 1, "sent after it, and pending again");
+    assert_eq!(
+        restored.counts().await.unwrap().of(DeliveryStatus::Pending),
+        1,
+        "sent after it, and pending again"
+    );
     enqueue(&database.path, &["3"]);
     assert_eq!(sequence("3"), second, "the number is given again");
 
@@ -163,13 +200,18 @@ async fn a_restored_file_is_as_the_guide_says() {
     for _ in 0..2 {
         for claim in restored.claim(&order("relay-2", 10)).await.unwrap().claims {
             let fails = claim.id() == &id("1") && claim.attempts() == 1;
-            let settlement = if fails { claim.fail("timeout") } else { claim.acknowledge() };
+            let settlement =
+                if fails { claim.fail("timeout") } else { claim.acknowledge() };
             assert_eq!(restored.settle(&[settlement]).await.unwrap(), []);
         }
         make_due(&database).await;
     }
     assert_eq!(restored.counts().await.unwrap().of(DeliveryStatus::Acknowledged), 2);
-    let sql = guide.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the guide has the SQL");
+    let sql = guide
+        .split("```sql\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("the guide has the SQL");
     database.sql(&sql.replace("1767600000000000", "0")).await;
     assert_eq!(restored.verify().await.unwrap(), []);
     let again = restored.claim(&order("relay-2", 10)).await.unwrap().claims;
@@ -190,7 +232,11 @@ async fn the_room_of_what_is_purged_is_given_back_by_a_vacuum() {
     assert!(size() >= full, "it stays as large as it was");
     database.sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").await;
     assert!(size() < full / 4, "{} of {full}", size());
-    assert_eq!(database.outbox().counts().await.unwrap().total(), 0, "the relay's file is the same one");
+    assert_eq!(
+        database.outbox().counts().await.unwrap().total(),
+        0,
+        "the relay's file is the same one"
+    );
 }
 
 #[tokio::test]
@@ -207,7 +253,10 @@ async fn a_database_in_memory_and_an_address_are_what_they_were() {
     assert_eq!(outbox.counts().await.unwrap().total(), 1);
     delete(&path);
     enqueue(&path, &["1", "2"]);
-    assert!(told(outbox.claim(&order("relay-1", 10)).await).contains("replaced by another one"));
+    assert!(
+        told(outbox.claim(&order("relay-1", 10)).await)
+            .contains("replaced by another one")
+    );
     assert_eq!(outbox.claim(&order("relay-1", 10)).await.unwrap().claims.len(), 2);
     delete(&path);
 }
@@ -218,7 +267,9 @@ async fn who_may_only_look_changes_nothing() {
     assert!(told(sqlite::Outbox::open_to_look(&missing)).contains("cannot be opened"));
     assert!(!missing.exists());
     fs::write(&missing, b"").unwrap();
-    assert!(told(sqlite::Outbox::open_to_look(&missing)).contains("`install` makes them"));
+    assert!(
+        told(sqlite::Outbox::open_to_look(&missing)).contains("`install` makes them")
+    );
     assert_eq!(fs::metadata(&missing).unwrap().len(), 0);
 
     let database = Sqlite::fresh().await;
@@ -229,12 +280,16 @@ async fn who_may_only_look_changes_nothing() {
     assert_eq!(outbox.counts().await.unwrap().total(), 2);
     assert_eq!(outbox.dead_letters(&Filter::default(), 10).await.unwrap().len(), 1);
     assert_eq!(outbox.waiting(&Filter::default(), 10).await.unwrap().len(), 1);
-    assert!(outbox.look(&id("1")).await.unwrap().is_some());
+    assert!(outbox.get(&id("1")).await.unwrap().is_some());
     assert_eq!(outbox.verify().await.unwrap(), []);
     let person = Decision::new("on-call", "why").unwrap();
     for message in [
         told(outbox.claim(&order("relay-1", 1)).await),
-        told(outbox.redrive(&Filter::default(), &Redrive::new(person, Duration::ZERO)).await),
+        told(
+            outbox
+                .redrive(&Filter::default(), &Redrive::new(person, Duration::ZERO))
+                .await,
+        ),
         told(outbox.purge(Duration::ZERO, 10).await),
     ] {
         assert!(message.contains("opened to look"), "{message}");
@@ -257,8 +312,7 @@ async fn what_is_no_database_is_refused_in_words() {
     let transaction = bare.transaction().unwrap();
     let refused = sqlite::enqueue(&transaction, event("1")).unwrap_err();
     let message = refused.to_string();
-    let wanted =
-        "enqueuing an event: the tables are not in this database: `install` makes them: no such table: outbox_event";
+    let wanted = "enqueuing an event: the tables are not in this database: `install` makes them: no such table: outbox_event";
     assert!(message.starts_with(wanted), "{message}");
 }
 
@@ -271,12 +325,19 @@ async fn the_lock_of_another_program_is_blamed_for_what_it_holds_up() {
     let lock = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     let settlement = claimed.acknowledge();
     let message = told(database.outbox().settle(std::slice::from_ref(&settlement)).await);
-    let wanted = "settling events: database is locked by another program: database is locked";
+    let wanted =
+        "settling events: database is locked by another program: database is locked";
     assert!(message.starts_with(wanted), "{message}");
     let again = told(database.outbox().settle(std::slice::from_ref(&settlement)).await);
-    assert_eq!(again, message, "the same reason is the same text, or whoever tells each once would tell all");
+    assert_eq!(
+        again, message,
+        "the same reason is the same text, or whoever tells each once would tell all"
+    );
     // Who only looks is not held up.
-    assert_eq!(database.outbox().counts().await.unwrap().of(DeliveryStatus::Dispatched), 1);
+    assert_eq!(
+        database.outbox().counts().await.unwrap().of(DeliveryStatus::Dispatched),
+        1
+    );
     drop(lock);
     assert_eq!(database.outbox().settle(&[settlement]).await.unwrap(), []);
 }
@@ -297,14 +358,20 @@ async fn a_commit_wakes_who_waits() {
         tokio::join!(wait, commit);
     }
     // It asks once a second all the same, and so would take half a minute.
-    assert!(began.elapsed() < Duration::from_secs(10), "woken {COMMITS} times in {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "woken {COMMITS} times in {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_writes_all_the_time_keeps_nobody_busy() {
     let database = Sqlite::fresh().await;
     let connection = database.connect();
-    connection.execute_batch("PRAGMA synchronous = OFF; CREATE TABLE other (value INTEGER)").unwrap();
+    connection
+        .execute_batch("PRAGMA synchronous = OFF; CREATE TABLE other (value INTEGER)")
+        .unwrap();
     let time = Duration::from_secs(2);
     let writes = std::thread::spawn(move || {
         let (began, mut writes) = (Instant::now(), 0);
@@ -321,5 +388,8 @@ async fn a_program_that_writes_all_the_time_keeps_nobody_busy() {
         woken += 1;
     }
     let writes = writes.join().unwrap();
-    assert!(woken <= 110, "no oftener than every 20 ms: {woken} times in {time:?}, for {writes} writes");
+    assert!(
+        woken <= 110,
+        "no oftener than every 20 ms: {woken} times in {time:?}, for {writes} writes"
+    );
 }

@@ -1,10 +1,13 @@
-//! Long work on SQLite's file beside short work: whoever writes gets through, and what is given up ends.
+//! Long work on SQLite's file beside short work: whoever writes gets through, and what is
+//! given up ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::outbox::{ClaimOrder, Desk, Filter, KeyAfterFailure, Redrive, Store};
+use integration_automation_patterns::outbox::{
+    Admin, ClaimOrder, Filter, OnDeadLetter, Redrive, Store,
+};
 use integration_automation_patterns::{Decision, DeliveryStatus};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -19,7 +22,9 @@ fn decision() -> Decision {
 
 /// Dead letters that were never sent, as plain SQL writes them.
 async fn many_dead(database: &Sqlite) {
-    database.enqueue((0..MANY).map(|number| event(&number.to_string())).collect(), true).await;
+    database
+        .enqueue((0..MANY).map(|number| event(&number.to_string())).collect(), true)
+        .await;
     database
         .sql(
             "UPDATE outbox_event SET status = 'failed', attempts = 1, due_at = NULL, failure_class = 'permanent', \
@@ -28,7 +33,8 @@ async fn many_dead(database: &Sqlite) {
         .await;
 }
 
-/// How often the write lock was free, of the times that it was asked for in passing while some work went on.
+/// How often the write lock was free, of the times that it was asked for in passing while
+/// some work went on.
 async fn free_beside(database: &Sqlite, work: impl Future<Output = ()>) -> (u32, u32) {
     let mut connection = Connection::open(&database.path).unwrap();
     connection.busy_timeout(Duration::ZERO).unwrap();
@@ -40,7 +46,9 @@ async fn free_beside(database: &Sqlite, work: impl Future<Output = ()>) -> (u32,
             asked += 1;
             match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
                 Ok(_) => free += 1,
-                Err(error) => assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy)),
+                Err(error) => {
+                    assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy))
+                }
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -63,9 +71,14 @@ async fn decisions_and_purges_of_many_let_others_through() {
     let (free, asked) = free_beside(&database, redrive).await;
     assert!(free * 5 >= asked, "a redrive: free {free} times of {asked}");
 
-    database.sql("UPDATE outbox_event SET status = 'failed', attempts = 1, due_at = NULL").await;
+    database
+        .sql("UPDATE outbox_event SET status = 'failed', attempts = 1, due_at = NULL")
+        .await;
     let discard = async {
-        assert_eq!(outbox.discard(&Filter::default(), &decision()).await.unwrap().len(), MANY);
+        assert_eq!(
+            outbox.discard(&Filter::default(), &decision()).await.unwrap().len(),
+            MANY
+        );
     };
     let (free, asked) = free_beside(&database, discard).await;
     assert!(free * 5 >= asked, "a discard: free {free} times of {asked}");
@@ -82,7 +95,11 @@ async fn decisions_and_purges_of_many_let_others_through() {
 async fn forgotten_events_of_many_keys_are_found_beside_the_claims() {
     const KEYS: usize = 450;
     let database = Sqlite::fresh().await;
-    let of = |which: &str| (0..KEYS).map(|key| keyed(&format!("{which}-{key}"), &format!("key-{key:04}"))).collect();
+    let of = |which: &str| {
+        (0..KEYS)
+            .map(|key| keyed(&format!("{which}-{key}"), &format!("key-{key:04}")))
+            .collect()
+    };
     database.enqueue(of("first"), true).await;
     database.enqueue(of("second"), true).await;
     database
@@ -93,26 +110,33 @@ async fn forgotten_events_of_many_keys_are_found_beside_the_claims() {
         .await;
     while claim(&database, "relay-1", 1_000).await.blocked > 0 {}
     // By hand, and so without a word to the next of each key.
-    database.sql("UPDATE outbox_event SET status = 'skipped' WHERE id LIKE 'first-%'").await;
+    database
+        .sql("UPDATE outbox_event SET status = 'skipped' WHERE id LIKE 'first-%'")
+        .await;
     let restarted = database.another().await;
     let mut found = 0;
     let all = async {
         while found < KEYS {
-            found += restarted.claim(&order("relay-2", 1_000)).await.unwrap().claims.len();
+            found +=
+                restarted.claim(&order("relay-2", 1_000)).await.unwrap().claims.len();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), all).await.expect("each is found");
     // Another rule looks again.
     let passing = integration_automation_patterns::outbox::ClaimOrder {
-        after_failure: KeyAfterFailure::PassBy,
+        on_dead_letter: OnDeadLetter::Skip,
         ..order("relay-2", 1_000)
     };
     assert!(restarted.claim(&passing).await.unwrap().claims.is_empty());
-    assert_eq!(restarted.counts().await.unwrap().of(DeliveryStatus::Dispatched), KEYS as u64);
+    assert_eq!(
+        restarted.counts().await.unwrap().of(DeliveryStatus::Dispatched),
+        KEYS as u64
+    );
 }
 
-/// Events of a type that is paused stand before all others for as long as the pause: a claim does not step over them each time.
+/// Events of a type that is paused stand before all others for as long as the pause: a
+/// claim does not step over them each time.
 #[tokio::test]
 async fn many_paused_events_do_not_make_every_claim_dear() {
     let database = Sqlite::fresh().await;
@@ -123,8 +147,13 @@ async fn many_paused_events_do_not_make_every_claim_dear() {
              SELECT 'paused-' || n, 'erp.invoice.issued', 'erp', '{}', n FROM paused",
         )
         .await;
-    database.enqueue((0..40).map(|number| event(&number.to_string())).collect(), true).await;
-    let order = ClaimOrder { except: vec!["erp.invoice.issued".to_owned()], ..order("relay-1", 1) };
+    database
+        .enqueue((0..40).map(|number| event(&number.to_string())).collect(), true)
+        .await;
+    let order = ClaimOrder {
+        except: vec!["erp.invoice.issued".to_owned()],
+        ..order("relay-1", 1)
+    };
     let timed = async |order: &ClaimOrder| {
         let began = Instant::now();
         assert_eq!(database.outbox().claim(order).await.unwrap().claims.len(), 1);
@@ -138,5 +167,8 @@ async fn many_paused_events_do_not_make_every_claim_dear() {
     for _ in 0..20 {
         later = later.min(timed(&order).await);
     }
-    assert!(later * 3 < first, "the quickest of the first looks took {first:?}, and of the later {later:?}");
+    assert!(
+        later * 3 < first,
+        "the quickest of the first looks took {first:?}, and of the later {later:?}"
+    );
 }

@@ -1,26 +1,31 @@
-//! What the tests of every database have in common: the database as a test sees it, events, and the list of the tests.
+//! What the tests of every database have in common: the database as a test sees it,
+//! events, and the list of the tests.
 
 use std::future::Future;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
-    Claim, ClaimOrder, Claimed, Desk, KeyAfterFailure, LeaseLost, Settlement, Store,
+    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, OnDeadLetter, Settlement, Store,
 };
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{DeliveryStatus, Envelope, EventId, Untyped};
+use integration_automation_patterns::{DeliveryStatus, Envelope, EventId, RawEvent};
 
 /// A database of its own for one test.
 pub(crate) trait Database: Sized + Send {
-    type Outbox: Store + Desk + Clone;
+    type Outbox: Store + Admin + Clone;
 
     fn fresh() -> impl Future<Output = Self> + Send;
     fn outbox(&self) -> &Self::Outbox;
     /// The outbox as another process opens it.
     fn another(&self) -> impl Future<Output = Self::Outbox> + Send;
     /// Enqueues in one transaction, and commits it or not.
-    fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) -> impl Future<Output = ()> + Send;
+    fn enqueue(
+        &self,
+        events: Vec<Envelope<Pending>>,
+        commit: bool,
+    ) -> impl Future<Output = ()> + Send;
     /// SQL that every dialect has.
     fn sql(&self, sql: &str) -> impl Future<Output = ()> + Send;
     /// A moment as a literal of the dialect.
@@ -51,15 +56,15 @@ macro_rules! suite {
             aside: every_end_of_an_event_lets_the_next_of_its_key_go
             aside: what_was_put_aside_and_forgotten_is_found
             aside: relays_that_share_keys_forget_no_event
-            desk: a_redrive_gives_a_new_budget
-            desk: a_redrive_past_the_window_needs_a_person_to_insist
-            desk: an_interrupted_redrive_is_called_again
-            desk: what_is_discarded_is_over
-            desk: retention_removes_what_is_done_and_nothing_else
-            desk: counts_and_ages
-            desk: what_waits_is_listed_with_what_it_waits_for
-            desk: a_dead_letter_that_is_no_event_is_listed_apart
-            desk: the_books_show_what_was_tampered_with
+            admin: a_redrive_gives_a_new_budget
+            admin: a_redrive_past_the_window_needs_a_person_to_insist
+            admin: an_interrupted_redrive_is_called_again
+            admin: what_is_discarded_is_over
+            admin: retention_removes_what_is_done_and_nothing_else
+            admin: counts_and_ages
+            admin: what_waits_is_listed_with_what_it_waits_for
+            admin: a_dead_letter_that_is_no_event_is_listed_apart
+            admin: the_books_show_what_was_tampered_with
             outage: what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type
             outage: what_is_due_again_is_found_where_many_others_are_paused
             outage: a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing
@@ -113,8 +118,12 @@ pub(crate) fn at_once(attempts: u32) -> RetryPolicy {
     RetryPolicy::new(attempts, Backoff::Fixed(Duration::ZERO)).unwrap()
 }
 
-pub(crate) fn build(id: &str, key: Option<&str>, policy: RetryPolicy) -> Envelope<Pending> {
-    Envelope::builder("crm", Untyped::new("crm.lead.created", id.as_bytes()))
+pub(crate) fn build(
+    id: &str,
+    key: Option<&str>,
+    policy: RetryPolicy,
+) -> Envelope<Pending> {
+    Envelope::builder("crm", RawEvent::new("crm.lead.created", id.as_bytes()))
         .id(id.parse().unwrap())
         .ordering_key(key.unwrap_or_default())
         .correlation_id("import-7")
@@ -134,13 +143,17 @@ pub(crate) fn order(worker: &str, limit: usize) -> ClaimOrder {
         worker: worker.to_owned(),
         limit,
         lease,
-        after_failure: KeyAfterFailure::Block,
+        on_dead_letter: OnDeadLetter::Block,
         except: Vec::new(),
         only: None,
     }
 }
 
-pub(crate) async fn claim<D: Database>(database: &D, worker: &str, limit: usize) -> Claimed {
+pub(crate) async fn claim<D: Database>(
+    database: &D,
+    worker: &str,
+    limit: usize,
+) -> Claimed {
     database.outbox().claim(&order(worker, limit)).await.unwrap()
 }
 
@@ -150,7 +163,10 @@ pub(crate) async fn claim_one<D: Database>(database: &D) -> Claim {
     claims.pop().expect("an event is due")
 }
 
-pub(crate) async fn settle<D: Database>(database: &D, settlement: Settlement) -> Vec<LeaseLost> {
+pub(crate) async fn settle<D: Database>(
+    database: &D,
+    settlement: Settlement,
+) -> Vec<LeaseLostError> {
     database.outbox().settle(&[settlement]).await.unwrap()
 }
 
@@ -158,21 +174,33 @@ pub(crate) fn ids(claims: &[Claim]) -> Vec<String> {
     claims.iter().map(|claim| claim.id().to_string()).collect()
 }
 
-pub(crate) async fn status<D: Database>(database: &D, text: &str) -> (DeliveryStatus, u32) {
-    let (event, _) = database.outbox().look(&id(text)).await.unwrap().expect("the event is there");
+pub(crate) async fn status<D: Database>(
+    database: &D,
+    text: &str,
+) -> (DeliveryStatus, u32) {
+    let (event, _) =
+        database.outbox().get(&id(text)).await.unwrap().expect("the event is there");
     (event.status(), event.attempts())
 }
 
 /// Lets every lease end, without waiting for it.
 pub(crate) async fn expire_leases<D: Database>(database: &D) {
     let past = D::moment(DateTime::UNIX_EPOCH);
-    database.sql(&format!("UPDATE outbox_event SET due_at = {past} WHERE status = 'dispatched'")).await;
+    database
+        .sql(&format!(
+            "UPDATE outbox_event SET due_at = {past} WHERE status = 'dispatched'"
+        ))
+        .await;
 }
 
 /// Lets every retry be due, without waiting for it.
 pub(crate) async fn make_due<D: Database>(database: &D) {
     let past = D::moment(DateTime::UNIX_EPOCH);
-    database.sql(&format!("UPDATE outbox_event SET due_at = {past} WHERE status = 'retrying'")).await;
+    database
+        .sql(&format!(
+            "UPDATE outbox_event SET due_at = {past} WHERE status = 'retrying'"
+        ))
+        .await;
 }
 
 pub(crate) async fn assert_balanced<D: Database>(database: &D) {

@@ -1,5 +1,5 @@
-//! What goes on beside the claims: what people ask, rounds through what was put aside, an old snapshot, calls that were given
-//! up. None of them holds a relay up.
+//! What goes on beside the claims: what people ask, rounds through what was put aside, an
+//! old snapshot, calls that were given up. None of them holds a relay up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use integration_automation_patterns::Envelope;
 use integration_automation_patterns::outbox::postgres::{Outbox, enqueue};
-use integration_automation_patterns::outbox::{Desk, Store};
+use integration_automation_patterns::outbox::{Admin, Store};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
 use tokio::time::timeout;
@@ -40,7 +40,10 @@ async fn people_hold_no_relay_up() {
     database.enqueue((0..3).map(|number| event(&format!("{number}"))).collect()).await;
     let mut blocker = database.session().await;
     let locking = blocker.transaction().await.unwrap();
-    locking.batch_execute("LOCK TABLE outbox_history IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    locking
+        .batch_execute("LOCK TABLE outbox_history IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let mut people = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let outbox = database.outbox.clone();
@@ -58,16 +61,21 @@ async fn people_hold_no_relay_up() {
     assert_eq!(people.join_all().await.concat(), []);
 }
 
-/// A caller who waits no longer leaves no statement behind that goes on, nor waits, on the server.
+/// A caller who waits no longer leaves no statement behind that goes on, nor waits, on
+/// the server.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn what_is_given_up_ends_on_the_server_too() {
     let database = Database::fresh().await;
     let mut blocker = database.session().await;
     let locking = blocker.transaction().await.unwrap();
-    locking.batch_execute("LOCK TABLE outbox_event IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    locking
+        .batch_execute("LOCK TABLE outbox_event IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let (claiming, counting) = (database.outbox.clone(), database.outbox.clone());
-    let claiming = tokio::spawn(async move { drop(claiming.claim(&order("relay-1", 1)).await) });
+    let claiming =
+        tokio::spawn(async move { drop(claiming.claim(&order("relay-1", 1)).await) });
     let counting = tokio::spawn(async move { drop(counting.counts().await) });
     database.until_waiting(2).await;
     claiming.abort();
@@ -85,7 +93,8 @@ async fn what_is_given_up_ends_on_the_server_too() {
     locking.commit().await.unwrap();
 }
 
-/// A round through many keys goes a slice at a time beside the claims, and comes to the last of them.
+/// A round through many keys goes a slice at a time beside the claims, and comes to the
+/// last of them.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_round_goes_in_slices_and_to_its_end() {
@@ -101,10 +110,17 @@ async fn a_round_goes_in_slices_and_to_its_end() {
              DELETE FROM outbox_event WHERE id = 'dead-2000'",
         )
         .await;
-    assert!(database.claim(10).await.claims.is_empty(), "a claim looks at no more than a slice");
+    assert!(
+        database.claim(10).await.claims.is_empty(),
+        "a claim looks at no more than a slice"
+    );
     assert_eq!(next_claim(&database).await, ["behind-2000"]);
     database.sql("DELETE FROM outbox_event WHERE id = 'dead-1'").await;
-    assert_eq!(database.other().await.claim(&order("relay-2", 10)).await.unwrap().claims.len(), 1, "nor at less");
+    assert_eq!(
+        database.other().await.claim(&order("relay-2", 10)).await.unwrap().claims.len(),
+        1,
+        "nor at less"
+    );
 }
 
 fn at_once(id: &str) -> Envelope<Pending> {
@@ -115,7 +131,8 @@ fn at_once_of(id: &str, key: &str) -> Envelope<Pending> {
     build(id, Some(key), RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap())
 }
 
-/// A round looks the first of each key up, also while the database believes that nothing is put aside.
+/// A round looks the first of each key up, also while the database believes that nothing
+/// is put aside.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_round_reads_no_more_than_its_keys() {
@@ -132,7 +149,10 @@ async fn a_round_reads_no_more_than_its_keys() {
          FROM pg_stat_user_indexes WHERE schemaname = current_schema()";
     let before = database.value(read).await;
     let other = database.other().await;
-    assert!(other.claim(&order("relay-2", 10)).await.unwrap().claims.is_empty(), "each waits behind a dead letter");
+    assert!(
+        other.claim(&order("relay-2", 10)).await.unwrap().claims.is_empty(),
+        "each waits behind a dead letter"
+    );
     // Which the server counts when it has time for it.
     let counted = async {
         while database.value(looked).await < 100 {
@@ -145,14 +165,17 @@ async fn a_round_reads_no_more_than_its_keys() {
     assert!(found < 10_000, "read for each key: {found}");
 }
 
-/// Beside an old snapshot claims begin where the last came to, and still nothing is forgotten: not what is retried, given
-/// back, let go by its key, nor what was committed late.
+/// Beside an old snapshot claims begin where the last came to, and still nothing is
+/// forgotten: not what is retried, given back, let go by its key, nor what was committed
+/// late.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn an_old_snapshot_hides_no_event() {
     let database = Database::fresh().await;
     let mut old = database.session().await;
-    let snapshot = old.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);
+    let snapshot = old
+        .build_transaction()
+        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);
     let snapshot = snapshot.start().await.unwrap();
     snapshot.query_one("SELECT count(*) FROM outbox_event", &[]).await.unwrap();
 
@@ -160,17 +183,27 @@ async fn an_old_snapshot_hides_no_event() {
     let late_business = late.transaction().await.unwrap();
     enqueue(&late_business, at_once("late")).await.unwrap();
     for batch in 0..6 {
-        database.enqueue((0..1000).map(|number| event(&format!("{batch}-{number}"))).collect()).await;
+        database
+            .enqueue(
+                (0..1000).map(|number| event(&format!("{batch}-{number}"))).collect(),
+            )
+            .await;
         let claims = database.claim(1000).await.claims;
         assert_eq!(claims.len(), 1000);
-        let settled: Vec<_> = claims.into_iter().map(|claim| claim.acknowledge()).collect();
+        let settled: Vec<_> =
+            claims.into_iter().map(|claim| claim.acknowledge()).collect();
         assert_eq!(database.outbox.settle(&settled).await.unwrap(), []);
     }
     // A look at everything finds that it is dear, and the next ones are none.
     assert!(database.claim(1).await.claims.is_empty());
 
     database
-        .enqueue(vec![at_once("retried"), at_once_of("first", "k"), at_once_of("second", "k"), at_once("back")])
+        .enqueue(vec![
+            at_once("retried"),
+            at_once_of("first", "k"),
+            at_once_of("second", "k"),
+            at_once("back"),
+        ])
         .await;
     let mut claims = database.claim(10).await.claims;
     claims.sort_by_key(|claim| claim.id().to_string());
@@ -180,7 +213,7 @@ async fn an_old_snapshot_hides_no_event() {
     assert_eq!(ids(&database.claim(10).await.claims), ["retried"], "at once");
     database.outbox.settle(&[first.acknowledge()]).await.unwrap();
     assert_eq!(ids(&database.claim(10).await.claims), ["second"], "at once");
-    database.outbox.settle(&[back.give_back("stopped")]).await.unwrap();
+    database.outbox.settle(&[back.release("stopped")]).await.unwrap();
     assert_eq!(ids(&database.claim(10).await.claims), ["back"], "at once");
     late_business.commit().await.unwrap();
     assert_eq!(next_claim(&database).await, ["late"]);
@@ -218,8 +251,8 @@ async fn a_purge_of_many_goes_in_pages() {
     assert_eq!(database.outbox.counts().await.unwrap().total(), 0);
 }
 
-/// After a ring somebody looks once more, for what did not ring itself: also where the wait for that is given up first, as a
-/// relay does when a send ends.
+/// After a ring somebody looks once more, for what did not ring itself: also where the
+/// wait for that is given up first, as a relay does when a send ends.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_wait_that_is_dropped_loses_no_second_look() {
@@ -232,7 +265,8 @@ async fn a_wait_that_is_dropped_loses_no_second_look() {
     assert!(looked.is_ok(), "nobody looks any more");
 }
 
-/// Where the database has no second connection to give, relays share the one, and do not ask for another at every call.
+/// Where the database has no second connection to give, relays share the one, and do not
+/// ask for another at every call.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_database_with_one_connection_to_give_is_not_asked_for_another_each_time() {
@@ -247,7 +281,11 @@ async fn a_database_with_one_connection_to_give_is_not_asked_for_another_each_ti
             counted.fetch_add(1, Ordering::SeqCst);
             first.get_or_insert_with(|| {
                 tokio::spawn(async move {
-                    let server = tokio::net::TcpStream::connect(("127.0.0.1", servers::postgres_port())).await;
+                    let server = tokio::net::TcpStream::connect((
+                        "127.0.0.1",
+                        servers::postgres_port(),
+                    ))
+                    .await;
                     tokio::io::copy_bidirectional(&mut client, &mut server.unwrap()).await
                 })
             });
@@ -263,7 +301,8 @@ async fn a_database_with_one_connection_to_give_is_not_asked_for_another_each_ti
         .application_name(database.schema.as_str())
         .to_owned();
     let outbox = Outbox::connect(config).await.unwrap();
-    let claims = (0..20).map(|_| async { outbox.claim(&order("relay-1", 1)).await.unwrap() });
+    let claims =
+        (0..20).map(|_| async { outbox.claim(&order("relay-1", 1)).await.unwrap() });
     futures_util::future::join_all(claims).await;
     assert_eq!(asked.load(Ordering::SeqCst), 2, "for the one, and once for a second");
 }

@@ -1,11 +1,11 @@
-//! Rows, texts and databases that stop nobody else: what plain SQL may write is refused, and what is there all the same is
-//! read.
+//! Rows, texts and databases that stop nobody else: what plain SQL may write is refused,
+//! and what is there all the same is read.
 
 use integration_automation_patterns::DeliveryStatus::Pending;
 use integration_automation_patterns::broker::Delivery;
-use integration_automation_patterns::inbox::{self, Fault, Handled, Rules};
+use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::postgres::{Outbox, install};
-use integration_automation_patterns::outbox::{Desk, Filter, Redrive, Store};
+use integration_automation_patterns::outbox::{Admin, Filter, Redrive, Store};
 use integration_automation_patterns::retry::RetryPolicy;
 
 use crate::{DAY, Database, connect, decision, event, ids, impatient, order, server};
@@ -18,7 +18,8 @@ async fn refused(database: &Database, sql: &str) {
     assert_eq!(code.as_deref(), Some("23514"), "{sql}: {error:?}");
 }
 
-/// No column takes a time that no calendar has, nor a count that is none: of the outbox, its history, and the inbox.
+/// No column takes a time that no calendar has, nor a count that is none: of the outbox,
+/// its history, and the inbox.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn constraints_keep_out_what_is_no_time_and_no_count() {
@@ -37,31 +38,51 @@ async fn constraints_keep_out_what_is_no_time_and_no_count() {
         let columns = database.client.query(&sql, &[]).await.unwrap();
         assert!(columns.len() >= 2, "{table}");
         for column in columns.iter().map(|row| row.get::<_, String>(0)) {
-            for time in &TIMES[..if column == "created_at" && table == "inbox_event" { 2 } else { 3 }] {
-                refused(&database, &format!("UPDATE {table} SET {column} = {time}")).await;
+            for time in &TIMES
+                [..if column == "created_at" && table == "inbox_event" { 2 } else { 3 }]
+            {
+                refused(&database, &format!("UPDATE {table} SET {column} = {time}"))
+                    .await;
             }
         }
         for attempts in ["-1", "4294967296", "9223372036854775807"] {
-            refused(&database, &format!("UPDATE {table} SET attempts = {attempts}")).await;
+            refused(&database, &format!("UPDATE {table} SET attempts = {attempts}"))
+                .await;
         }
     }
     for argument in ["failed_at", "redriven_at", "created_at"] {
-        let sql = format!("SELECT outbox_enqueue('2', 't', 's', '', {argument} => 'infinity')");
+        let sql =
+            format!("SELECT outbox_enqueue('2', 't', 's', '', {argument} => 'infinity')");
         refused(&database, &sql).await;
     }
     database.balanced().await;
 }
 
-/// Where no constraint kept them out, such rows stop neither claims nor anything that people ask.
+/// Where no constraint kept them out, such rows stop neither claims nor anything that
+/// people ask.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_row_beyond_the_calendar_stops_nobody() {
     let database = Database::fresh().await;
-    database.enqueue((0..24).map(|number| impatient(&format!("{number}"), 5)).collect()).await;
-    let dead: Vec<_> = database.claim(4).await.claims.into_iter().map(|claim| claim.reject("no")).collect();
+    database
+        .enqueue((0..24).map(|number| impatient(&format!("{number}"), 5)).collect())
+        .await;
+    let dead: Vec<_> = database
+        .claim(4)
+        .await
+        .claims
+        .into_iter()
+        .map(|claim| claim.reject("no"))
+        .collect();
     database.outbox.settle(&dead).await.unwrap();
     let _leased = database.claim(4).await;
-    let done: Vec<_> = database.claim(2).await.claims.into_iter().map(|claim| claim.acknowledge()).collect();
+    let done: Vec<_> = database
+        .claim(2)
+        .await
+        .claims
+        .into_iter()
+        .map(|claim| claim.acknowledge())
+        .collect();
     database.outbox.settle(&done).await.unwrap();
     database
         .sql(
@@ -85,37 +106,48 @@ async fn a_row_beyond_the_calendar_stops_nobody() {
         )
         .await;
 
-    let desk = &database.outbox;
+    let admin = &database.outbox;
     let everything = Filter::default();
-    assert_eq!(desk.counts().await.unwrap().total(), 24);
-    let waiting = desk.waiting(&everything, 100).await.unwrap();
+    assert_eq!(admin.counts().await.unwrap().total(), 24);
+    let waiting = admin.waiting(&everything, 100).await.unwrap();
     assert_eq!(waiting.len(), 16, "all but the two rows that are no event: {waiting:?}");
     for number in 0..24 {
-        let _ = desk.look(&number.to_string().parse().unwrap()).await;
+        let _ = admin.get(&number.to_string().parse().unwrap()).await;
     }
-    assert!(desk.look(&"5".parse().unwrap()).await.unwrap().is_some());
-    assert_eq!(desk.dead_letters(&everything, 100).await.unwrap().len(), 4);
-    assert_eq!(desk.unreadable(&everything).await.unwrap(), []);
-    let found = desk.verify().await.unwrap();
-    assert!(found.iter().all(|finding| !["3", "16", "23"].contains(&finding.event.as_str())), "{found:?}");
+    assert!(admin.get(&"5".parse().unwrap()).await.unwrap().is_some());
+    assert_eq!(admin.dead_letters(&everything, 100).await.unwrap().len(), 4);
+    assert_eq!(admin.unreadable(&everything).await.unwrap(), []);
+    let found = admin.verify().await.unwrap();
+    assert!(
+        found.iter().all(|finding| !["3", "16", "23"].contains(&finding.event.as_str())),
+        "{found:?}"
+    );
 
     let mut sent = Vec::new();
     loop {
-        let claimed = desk.claim(&order("relay-1", 100)).await.unwrap();
+        let claimed = admin.claim(&order("relay-1", 100)).await.unwrap();
         if claimed.claims.is_empty() && claimed.expired.is_empty() {
             break;
         }
         sent.extend(ids(&claimed.claims));
-        let settled: Vec<_> = claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
-        assert_eq!(desk.settle(&settled).await.unwrap(), []);
+        let settled: Vec<_> =
+            claimed.claims.into_iter().map(|claim| claim.acknowledge()).collect();
+        assert_eq!(admin.settle(&settled).await.unwrap(), []);
     }
     for number in 16..24 {
         assert!(sent.contains(&number.to_string()), "{number} of {sent:?}");
     }
     assert!(sent.contains(&"15".to_owned()), "{sent:?}");
-    let redriven = desk.redrive(&everything, &Redrive::new(decision(), 7 * DAY).even_if_forgotten()).await.unwrap();
-    assert_eq!(redriven.len(), desk.counts().await.unwrap().of(Pending) as usize - 2, "two are held back for ever");
-    desk.purge(DAY, 100).await.unwrap();
+    let redriven = admin
+        .redrive(&everything, &Redrive::new(decision(), 7 * DAY).force())
+        .await
+        .unwrap();
+    assert_eq!(
+        redriven.len(),
+        admin.counts().await.unwrap().of(Pending) as usize - 2,
+        "two are held back for ever"
+    );
+    admin.purge(DAY, 100).await.unwrap();
 }
 
 /// A dead letter of the inbox with such a time hides no other.
@@ -125,12 +157,15 @@ async fn a_dead_letter_beyond_the_calendar_hides_no_other() {
     let database = Database::fresh().await;
     let mut client = database.session().await;
     inbox::postgres::install(&mut client).await.unwrap();
-    let rules = Rules::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config = InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
     for id in ["1", "2"] {
-        let effect = inbox::postgres::process(&mut client, Delivery::new(event(id), ()), &rules, async |_, _| {
-            Err(Fault::permanent("no"))
-        });
-        assert!(matches!(effect.await.unwrap(), Handled::Dead(_)));
+        let effect = inbox::postgres::process(
+            &mut client,
+            Delivery::new(event(id), ()),
+            &inbox_config,
+            async |_, _| Err(HandlerError::permanent("no")),
+        );
+        assert!(matches!(effect.await.unwrap(), Handled::DeadLettered(_)));
     }
     database
         .sql(
@@ -138,19 +173,22 @@ async fn a_dead_letter_beyond_the_calendar_hides_no_other() {
              UPDATE inbox_event SET received_at = '-infinity', failed_at = 'infinity' WHERE id = '1'",
         )
         .await;
-    let found = inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
+    let found =
+        inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
     assert_eq!(found.len(), 2, "{found:?}");
 }
 
-/// A database that cannot hold every text says so at once, and not when the first such text comes.
+/// A database that cannot hold every text says so at once, and not when the first such
+/// text comes.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn a_database_of_another_encoding_is_refused() {
     let admin = connect(&server()).await;
     for (encoding, is_taken) in [("LATIN1", false), ("SQL_ASCII", true)] {
         let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-        let sql =
-            format!("CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        let sql = format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        );
         admin.batch_execute(&sql).await.unwrap();
         let mut config = server();
         config.dbname(name.as_str());
@@ -163,14 +201,18 @@ async fn a_database_of_another_encoding_is_refused() {
                 Ok(()) => assert!(is_taken, "{encoding} is taken"),
                 Err(refused) => {
                     let refused = refused.to_string();
-                    assert!(!is_taken && refused.contains("holds texts in LATIN1"), "{refused}");
+                    assert!(
+                        !is_taken && refused.contains("holds texts in LATIN1"),
+                        "{refused}"
+                    );
                 }
             }
         }
     }
 }
 
-/// An event whose attempts have come to the highest count is claimed, and is a dead letter, and nobody waits for it.
+/// An event whose attempts have come to the highest count is claimed, and is a dead
+/// letter, and nobody waits for it.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn the_highest_count_of_attempts_is_no_end() {

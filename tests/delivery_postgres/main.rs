@@ -1,5 +1,5 @@
-//! What is PostgreSQL's own of outbox, relay and inbox; what it has in common with SQLite stands in `tests/delivery`. Each
-//! test has a schema of its own, and drops it.
+//! What is PostgreSQL's own of outbox, relay and inbox; what it has in common with SQLite
+//! stands in `tests/delivery`. Each test has a schema of its own, and drops it.
 #![cfg(feature = "postgres")]
 
 mod beside;
@@ -19,17 +19,17 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use integration_automation_patterns::broker::{Broker, SendError};
+use integration_automation_patterns::broker::{Broker, BrokerError};
 use integration_automation_patterns::inbox::postgres::install as install_inbox;
 use integration_automation_patterns::outbox::postgres::{Outbox, enqueue_all};
 use integration_automation_patterns::outbox::{
-    Claim, ClaimOrder, Claimed, Desk, Enqueued, Filter, HeldLease, KeyAfterFailure, LeaseLost, Redrive, Settlement,
-    Store, StoreError,
+    Admin, Claim, ClaimOrder, Claimed, Enqueued, Filter, HeldLease, LeaseLostError,
+    OnDeadLetter, Redrive, Settlement, Store, StoreError,
 };
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::{Dispatched, Pending};
-use integration_automation_patterns::{Decision, Envelope, Untyped};
+use integration_automation_patterns::{Decision, Envelope, RawEvent};
 use tokio_postgres::{Client, Config, NoTls};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -51,7 +51,9 @@ impl Database {
         let admin = connect(&server()).await;
         admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
         let mut config = server();
-        config.options(format!("-c search_path={schema}")).application_name(schema.as_str());
+        config
+            .options(format!("-c search_path={schema}"))
+            .application_name(schema.as_str());
         let outbox = Outbox::connect(config.clone()).await.unwrap();
         let client = connect(&config).await;
         Self { config, schema, client, outbox }
@@ -71,7 +73,10 @@ impl Database {
         let mut session = self.session().await;
         let business = session.transaction().await.unwrap();
         let count = events.len();
-        assert_eq!(enqueue_all(&business, events).await.unwrap(), vec![Enqueued::New; count]);
+        assert_eq!(
+            enqueue_all(&business, events).await.unwrap(),
+            vec![Enqueued::New; count]
+        );
         business.commit().await.unwrap();
     }
 
@@ -108,7 +113,8 @@ impl Database {
         }
     }
 
-    /// Kills the sessions of this test whose last query is like this, and says how many there were.
+    /// Kills the sessions of this test whose last query is like this, and says how many
+    /// there were.
     async fn kill(&self, query_like: &str) -> i64 {
         let sql = format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -126,10 +132,16 @@ impl Drop for Database {
              SET client_min_messages = warning; DROP SCHEMA {0} CASCADE",
             self.schema
         );
-        // A thread of its own: this one is inside a runtime, which meanwhile stands still, with whatever it holds.
+        // A thread of its own: this one is inside a runtime, which meanwhile stands
+        // still, with whatever it holds.
         let dropping = std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move { connect(&server()).await.batch_execute(&sql).await.unwrap() });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                connect(&server()).await.batch_execute(&sql).await.unwrap()
+            });
         });
         let _ = dropping.join();
     }
@@ -159,7 +171,7 @@ fn impatient(id: &str, attempts: u32) -> Envelope<Pending> {
 }
 
 fn build(id: &str, key: Option<&str>, policy: RetryPolicy) -> Envelope<Pending> {
-    Envelope::builder("crm", Untyped::new("crm.lead.created", id.as_bytes()))
+    Envelope::builder("crm", RawEvent::new("crm.lead.created", id.as_bytes()))
         .id(id.parse().unwrap())
         .ordering_key(key.unwrap_or_default())
         .correlation_id("order-7")
@@ -174,7 +186,7 @@ fn order(worker: &str, limit: usize) -> ClaimOrder {
         worker: worker.to_owned(),
         limit,
         lease: LEASE,
-        after_failure: KeyAfterFailure::Block,
+        on_dead_letter: OnDeadLetter::Block,
         except: Vec::new(),
         only: None,
     }
@@ -193,7 +205,9 @@ fn decision() -> Decision {
 #[ignore = "needs PostgreSQL"]
 async fn eight_processes_make_the_tables_at_once() {
     let database = Database::fresh().await;
-    database.sql(&format!("DROP SCHEMA {0} CASCADE; CREATE SCHEMA {0}", database.schema)).await;
+    database
+        .sql(&format!("DROP SCHEMA {0} CASCADE; CREATE SCHEMA {0}", database.schema))
+        .await;
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let config = database.config.clone();
@@ -206,17 +220,23 @@ async fn eight_processes_make_the_tables_at_once() {
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    assert_eq!(database.value("SELECT sum(version)::bigint FROM integration_schema").await, 2);
+    assert_eq!(
+        database.value("SELECT sum(version)::bigint FROM integration_schema").await,
+        2
+    );
 
     database.sql("UPDATE integration_schema SET version = 9 WHERE part = 'outbox'").await;
     let refused = Outbox::connect(database.config.clone()).await.unwrap_err().to_string();
     assert!(
-        refused.contains("version 1 of the outbox tables, and the database has 9: use a newer program"),
+        refused.contains(
+            "version 1 of the outbox tables, and the database has 9: use a newer program"
+        ),
         "{refused}"
     );
 }
 
-/// A sweep that is under way makes a completion wait, and then too late; a completion that is under way is not swept.
+/// A sweep that is under way makes a completion wait, and then too late; a completion
+/// that is under way is not swept.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn sweep_and_completion_never_both_happen() {
@@ -227,7 +247,8 @@ async fn sweep_and_completion_never_both_happen() {
     let sweep = sweeper.transaction().await.unwrap();
     sweep.batch_execute("SELECT 1 FROM outbox_event FOR UPDATE").await.unwrap();
     let outbox = database.outbox.clone();
-    let settling = tokio::spawn(async move { outbox.settle(&[claim.acknowledge()]).await.unwrap() });
+    let settling =
+        tokio::spawn(async move { outbox.settle(&[claim.acknowledge()]).await.unwrap() });
     database.until_waiting(1).await;
     sweep
         .batch_execute("UPDATE outbox_event SET status = 'retrying', token = NULL, due_at = clock_timestamp()")
@@ -235,7 +256,12 @@ async fn sweep_and_completion_never_both_happen() {
         .unwrap();
     sweep.commit().await.unwrap();
     assert_eq!(settling.await.unwrap().len(), 1, "the lease is lost");
-    assert_eq!(database.value("SELECT count(*) FROM outbox_event WHERE status = 'retrying'").await, 1);
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM outbox_event WHERE status = 'retrying'")
+            .await,
+        1
+    );
 
     let _held = database.claim(1).await;
     database.end_leases().await;
@@ -251,15 +277,18 @@ async fn sweep_and_completion_never_both_happen() {
     assert!(swept.expired.is_empty() && swept.claims.is_empty(), "{swept:?}");
 }
 
-/// A waiting relay hears of an enqueue; one whose listening connection alone was killed hears again, and what was enqueued
-/// meanwhile is looked for.
+/// A waiting relay hears of an enqueue; one whose listening connection alone was killed
+/// hears again, and what was enqueued meanwhile is looked for.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_lost_listener_comes_back() {
     let database = Database::fresh().await;
     for round in 0..3 {
-        assert!(database.outbox.claim(&order("relay-1", 10)).await.unwrap().claims.is_empty());
-        // The first ring is that of the listener, which has just come; and a relay looks once more after each.
+        assert!(
+            database.outbox.claim(&order("relay-1", 10)).await.unwrap().claims.is_empty()
+        );
+        // The first ring is that of the listener, which has just come; and a relay looks
+        // once more after each.
         database.outbox.wait(FAR).await;
         let _ = database.claim(10).await;
         database.outbox.wait(FAR).await;
@@ -281,33 +310,43 @@ struct Counting(Arc<Mutex<Vec<String>>>);
 impl Broker for Counting {
     const SYSTEM: &'static str = "counting";
 
-    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         self.0.lock().unwrap().push(event.id().to_string());
         Ok(())
     }
 }
 
-/// A relay whose connections are killed again and again delivers everything, and the call after each loss connects anew.
+/// A relay whose connections are killed again and again delivers everything, and the call
+/// after each loss connects anew.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_relay_outlives_its_connections() {
     const EVENTS: i64 = 2000;
     let database = Database::fresh().await;
-    database.enqueue((0..EVENTS).map(|number| impatient(&format!("e{number}"), 1000)).collect()).await;
+    database
+        .enqueue(
+            (0..EVENTS).map(|number| impatient(&format!("e{number}"), 1000)).collect(),
+        )
+        .await;
     let broker = Counting::default();
     // A claim that was committed and never answered waits until its lease has ended.
-    let settings = Settings::default()
+    let relay_config = RelayConfig::default()
         .in_flight(20)
-        .poll(Duration::from_millis(20))
+        .poll_interval(Duration::from_millis(20))
         .store_timeout(Duration::from_millis(300))
         .lease(Duration::from_secs(2));
-    let relay = Relay::new("relay-1", database.outbox.clone(), broker.clone(), settings).unwrap();
+    let relay =
+        Relay::new("relay-1", database.outbox.clone(), broker.clone(), relay_config)
+            .unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(async move { relay.run(async { drop(stopped.await) }).await });
+    let running =
+        tokio::spawn(async move { relay.run(async { drop(stopped.await) }).await });
     let mut killed = 0;
     let mut next = 0;
     loop {
-        let done = database.value("SELECT count(*) FROM outbox_event WHERE status = 'acknowledged'").await;
+        let done = database
+            .value("SELECT count(*) FROM outbox_event WHERE status = 'acknowledged'")
+            .await;
         if done == EVENTS {
             break;
         }
@@ -325,13 +364,16 @@ async fn a_relay_outlives_its_connections() {
     database.balanced().await;
 }
 
-/// A server that has one connection to give, and so none for a listener or for a second call, is slower, and that is all.
+/// A server that has one connection to give, and so none for a listener or for a second
+/// call, is slower, and that is all.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_relay_with_one_connection_delivers_everything() {
     const EVENTS: usize = 300;
     let database = Database::fresh().await;
-    database.enqueue((0..EVENTS).map(|number| event(&format!("e{number}"))).collect()).await;
+    database
+        .enqueue((0..EVENTS).map(|number| event(&format!("e{number}"))).collect())
+        .await;
     let role = &database.schema;
     database
         .sql(&format!(
@@ -341,10 +383,22 @@ async fn a_relay_with_one_connection_delivers_everything() {
         .await;
     let mut config = database.config.clone();
     config.user(role.as_str());
-    let (broker, settings) = (Counting::default(), Settings::default().in_flight(20).poll(Duration::from_millis(1)));
-    let relay = Relay::new("relay-1", Outbox::connect(config).await.unwrap(), broker.clone(), settings).unwrap();
+    let (broker, relay_config) = (
+        Counting::default(),
+        RelayConfig::default().in_flight(20).poll_interval(Duration::from_millis(1)),
+    );
+    let relay = Relay::new(
+        "relay-1",
+        Outbox::connect(config).await.unwrap(),
+        broker.clone(),
+        relay_config,
+    )
+    .unwrap();
     let summary = relay.run_until_idle(std::future::pending()).await;
-    assert_eq!((summary.acknowledged, broker.0.lock().unwrap().len()), (EVENTS as u64, EVENTS));
+    assert_eq!(
+        (summary.acknowledged, broker.0.lock().unwrap().len()),
+        (EVENTS as u64, EVENTS)
+    );
     drop(relay);
     database.balanced().await;
     database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
@@ -360,10 +414,13 @@ struct Locking {
 impl Broker for Locking {
     const SYSTEM: &'static str = "locking";
 
-    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         let locker = self.locker.lock().unwrap().take();
         if let Some(locker) = locker {
-            let sql = format!("BEGIN; SELECT FROM outbox_event WHERE id = '{}' FOR UPDATE", event.id());
+            let sql = format!(
+                "BEGIN; SELECT FROM outbox_event WHERE id = '{}' FOR UPDATE",
+                event.id()
+            );
             locker.batch_execute(&sql).await.unwrap();
             *self.locked.lock().await = Some(locker);
         }
@@ -382,12 +439,19 @@ impl Store for Tried {
         self.outbox.claim(order).await
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<LeaseLost>, StoreError> {
+    async fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> Result<Vec<LeaseLostError>, StoreError> {
         self.settlements.send_modify(|count| *count += 1);
         self.outbox.settle(settlements).await
     }
 
-    async fn renew(&self, held: &[HeldLease], lease: Duration) -> Result<Vec<LeaseLost>, StoreError> {
+    async fn renew(
+        &self,
+        held: &[HeldLease],
+        lease: Duration,
+    ) -> Result<Vec<LeaseLostError>, StoreError> {
         self.outbox.renew(held, lease).await
     }
 
@@ -396,22 +460,30 @@ impl Store for Tried {
     }
 }
 
-/// A relay that cannot settle does not go on sending: what it could not settle would be sent again.
+/// A relay that cannot settle does not go on sending: what it could not settle would be
+/// sent again.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn a_relay_that_cannot_settle_sends_no_more() {
     const EVENTS: usize = 300;
     let database = Database::fresh().await;
-    database.enqueue((0..EVENTS).map(|number| event(&format!("e{number}"))).collect()).await;
+    database
+        .enqueue((0..EVENTS).map(|number| event(&format!("e{number}"))).collect())
+        .await;
     let (sent, locked) = (Counting::default(), Arc::new(tokio::sync::Mutex::new(None)));
     let locker = Mutex::new(Some(database.session().await));
     let broker = Locking { sent: sent.clone(), locker, locked: Arc::clone(&locked) };
-    // A claim that were given up on a busy machine would keep its events until its lease ends.
-    let settings = Settings::default().in_flight(10).store_timeout(Duration::from_millis(500)).lease(LEASE);
+    // A claim that were given up on a busy machine would keep its events until its lease
+    // ends.
+    let relay_config = RelayConfig::default()
+        .in_flight(10)
+        .store_timeout(Duration::from_millis(500))
+        .lease(LEASE);
     let tries = tokio::sync::watch::Sender::new(0);
     let store = Tried { outbox: database.outbox.clone(), settlements: tries.clone() };
-    let relay = Relay::new("relay-1", store, broker, settings).unwrap();
-    let running = tokio::spawn(async move { relay.run_until_idle(std::future::pending()).await });
+    let relay = Relay::new("relay-1", store, broker, relay_config).unwrap();
+    let running =
+        tokio::spawn(async move { relay.run_until_idle(std::future::pending()).await });
     let mut tries = tries.subscribe();
     // Those from now on all fail: what they settle is what the first could not.
     while locked.lock().await.is_none() {
@@ -437,16 +509,21 @@ async fn a_call_that_is_given_up_holds_nobody_up() {
     database.enqueue(vec![event("a")]).await;
     let mut blocker = database.session().await;
     let locking = blocker.transaction().await.unwrap();
-    locking.batch_execute("LOCK TABLE outbox_event IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    locking
+        .batch_execute("LOCK TABLE outbox_event IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let outbox = database.outbox.clone();
-    let stuck =
-        tokio::spawn(async move { outbox.claim(&order("relay-1", 1)).await.map(|claimed| claimed.claims.len()) });
+    let stuck = tokio::spawn(async move {
+        outbox.claim(&order("relay-1", 1)).await.map(|claimed| claimed.claims.len())
+    });
     database.until_waiting(1).await;
     stuck.abort();
     locking.commit().await.unwrap();
     assert!(stuck.await.is_err(), "it was given up");
     let mut claims = Vec::new();
-    // The server may still be at the call that was given up, whose transaction ends with its connection.
+    // The server may still be at the call that was given up, whose transaction ends with
+    // its connection.
     while claims.is_empty() {
         claims = database.claim(1).await.claims;
     }
@@ -459,14 +536,23 @@ async fn a_call_that_is_given_up_holds_nobody_up() {
 async fn a_redrive_rings() {
     let database = Database::fresh().await;
     database.enqueue(vec![event("a")]).await;
-    let dead: Vec<_> = database.claim(10).await.claims.into_iter().map(|claim| claim.reject("no")).collect();
+    let dead: Vec<_> = database
+        .claim(10)
+        .await
+        .claims
+        .into_iter()
+        .map(|claim| claim.reject("no"))
+        .collect();
     assert_eq!(database.outbox.settle(&dead).await.unwrap(), []);
     database.outbox.wait(FAR).await;
     let _ = database.claim(10).await;
     database.outbox.wait(FAR).await;
     let _ = database.claim(10).await;
     let redrive = database.other().await;
-    redrive.redrive(&Filter::default(), &Redrive::new(decision(), 7 * DAY)).await.unwrap();
+    redrive
+        .redrive(&Filter::default(), &Redrive::new(decision(), 7 * DAY))
+        .await
+        .unwrap();
     database.outbox.wait(FAR).await;
     assert_eq!(ids(&database.claim(10).await.claims), ["a"]);
 }

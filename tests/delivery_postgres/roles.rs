@@ -1,10 +1,12 @@
 //! The grants that the guide names are enough for each role, and no more than it says.
 
 use integration_automation_patterns::broker::Delivery;
-use integration_automation_patterns::inbox::{self, Fault, Handled, Rules};
+use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::postgres::{Outbox, enqueue, enqueue_all};
-use integration_automation_patterns::outbox::{Desk, Filter, Redrive, Store, StoreError};
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::outbox::{
+    Admin, Filter, Redrive, Store, StoreError,
+};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::{AuditTrail, DeliveryStatus};
 use tokio_postgres::{Client, Config};
@@ -20,8 +22,15 @@ struct Roles(Database);
 impl Roles {
     async fn granted(database: Database) -> Self {
         inbox::postgres::install(&mut database.session().await).await.unwrap();
-        let grants = GUIDE.split("```sql\n").find(|block| block.starts_with("-- Who enqueues.")).unwrap();
-        let mut grants = grants.split("```").next().unwrap().replace(" crm.", &format!(" {}.", database.schema));
+        let grants = GUIDE
+            .split("```sql\n")
+            .find(|block| block.starts_with("-- Who enqueues."))
+            .unwrap();
+        let mut grants = grants
+            .split("```")
+            .next()
+            .unwrap()
+            .replace(" crm.", &format!(" {}.", database.schema));
         grants = grants.replace("SCHEMA crm", &format!("SCHEMA {}", database.schema));
         for role in ROLES {
             let own = format!("{}_{role}", database.schema);
@@ -57,7 +66,11 @@ impl Roles {
 /// The permission is named, and where to read what is needed.
 fn denied<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
     let refused = answer.unwrap_err().to_string();
-    assert!(refused.contains("permission denied for table") && refused.contains("stands in the guide"), "{refused}");
+    assert!(
+        refused.contains("permission denied for table")
+            && refused.contains("stands in the guide"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +80,12 @@ async fn each_role_can_do_its_work_and_no_other() {
     let mut producer = roles.session("producer").await;
     let business = producer.transaction().await.unwrap();
     enqueue(&business, keyed("1", "k")).await.unwrap();
-    enqueue_all(&business, vec![event("2"), keyed("3", "k"), impatient("4", 1), event("2")]).await.unwrap();
+    enqueue_all(
+        &business,
+        vec![event("2"), keyed("3", "k"), impatient("4", 1), event("2")],
+    )
+    .await
+    .unwrap();
     business.commit().await.unwrap();
     denied(Outbox::connect(roles.config("producer")).await);
 
@@ -75,50 +93,81 @@ async fn each_role_can_do_its_work_and_no_other() {
     let outbox = roles.outbox("relay").await;
     let mut claims = outbox.claim(&order("relay-1", 10)).await.unwrap().claims;
     let last = claims.pop().unwrap();
-    let failed = claims.pop().unwrap().give_back("stopped");
+    let failed = claims.pop().unwrap().release("stopped");
     assert_eq!(outbox.renew(&[last.lease()], DAY).await.unwrap(), []);
     assert_eq!(outbox.settle(&[last.reject("no"), failed]).await.unwrap(), []);
     roles.0.end_leases().await;
     roles.0.sql("UPDATE outbox_event SET retry_policy = '5 fixed 0s' WHERE status = 'dispatched'").await;
-    let relay = Relay::new("relay-1", outbox.clone(), Counting::default(), Settings::default()).unwrap();
+    let relay = Relay::new(
+        "relay-1",
+        outbox.clone(),
+        Counting::default(),
+        RelayConfig::default(),
+    )
+    .unwrap();
     assert_eq!(relay.run_until_idle(std::future::pending()).await.acknowledged, 3);
     denied(outbox.purge(std::time::Duration::ZERO, 10).await);
     denied(outbox.verify().await);
 
     let mut consumer = roles.session("consumer").await;
     inbox::postgres::install(&mut consumer).await.unwrap();
-    let rules = Rules::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
-    let effect = inbox::postgres::process(&mut consumer, Delivery::new(event("1"), ()), &rules, async |_, _| Ok(()));
+    let inbox_config = InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let effect = inbox::postgres::process(
+        &mut consumer,
+        Delivery::new(event("1"), ()),
+        &inbox_config,
+        async |_, _| Ok(()),
+    );
     assert!(matches!(effect.await.unwrap(), Handled::Processed(_)));
-    let effect = inbox::postgres::process(&mut consumer, Delivery::new(event("2"), ()), &rules, async |_, _| {
-        Err(Fault::permanent("no"))
-    });
-    assert!(matches!(effect.await.unwrap(), Handled::Dead(_)));
-    inbox::postgres::forget(&consumer, &rules, 10).await.unwrap();
+    let effect = inbox::postgres::process(
+        &mut consumer,
+        Delivery::new(event("2"), ()),
+        &inbox_config,
+        async |_, _| Err(HandlerError::permanent("no")),
+    );
+    assert!(matches!(effect.await.unwrap(), Handled::DeadLettered(_)));
+    inbox::postgres::purge(&consumer, &inbox_config, 10).await.unwrap();
 
     let (everything, observer) = (Filter::default(), roles.outbox("observer").await);
     assert_eq!(observer.counts().await.unwrap().total(), 4);
     assert_eq!(observer.waiting(&everything, 10).await.unwrap().len(), 0);
     assert_eq!(observer.dead_letters(&everything, 10).await.unwrap().len(), 1);
     assert_eq!(observer.unreadable(&everything).await.unwrap(), []);
-    assert!(observer.look(&"4".parse().unwrap()).await.unwrap().is_some());
+    assert!(observer.get(&"4".parse().unwrap()).await.unwrap().is_some());
     assert_eq!(observer.verify().await.unwrap(), []);
     let looking = roles.session("observer").await;
-    assert_eq!(inbox::postgres::dead_letters(&looking, &everything, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        inbox::postgres::dead_letters(&looking, &everything, 10).await.unwrap().len(),
+        1
+    );
     denied(observer.claim(&order("relay-2", 1)).await);
     denied(observer.redrive(&everything, &Redrive::new(decision(), DAY)).await);
     denied(observer.discard(&everything, &decision()).await);
     denied(observer.purge(std::time::Duration::ZERO, 10).await);
 
     let operator = roles.outbox("operator").await;
-    assert_eq!(operator.redrive(&everything, &Redrive::new(decision(), DAY)).await.unwrap().len(), 1);
+    assert_eq!(
+        operator
+            .redrive(&everything, &Redrive::new(decision(), DAY))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(operator.counts().await.unwrap().of(DeliveryStatus::Failed), 0);
     assert_eq!(operator.purge(std::time::Duration::ZERO, 10).await.unwrap(), 3);
     assert_eq!(operator.verify().await.unwrap(), []);
     let mut deciding = roles.session("operator").await;
     let id = "2".parse().unwrap();
-    let discarded =
-        inbox::postgres::discard(&mut deciding, "crm", &id, decision(), &AuditTrail::silent()).await.unwrap();
+    let discarded = inbox::postgres::discard(
+        &mut deciding,
+        "crm",
+        &id,
+        decision(),
+        &AuditTrail::silent(),
+    )
+    .await
+    .unwrap();
     assert!(discarded);
     drop((relay, outbox, observer, operator));
     roles.dropped().await;

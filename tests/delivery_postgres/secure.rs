@@ -1,12 +1,15 @@
-//! TLS: with a server that an authority vouches for under the name that it is called by, and no word without it.
+//! TLS: with a server that an authority vouches for under the name that it is called by,
+//! and no word without it.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use integration_automation_patterns::outbox::postgres::{Outbox, connect as connect_securely, enqueue};
-use integration_automation_patterns::outbox::{Desk, Store};
+use integration_automation_patterns::outbox::postgres::{
+    Outbox, connect as connect_securely, enqueue,
+};
+use integration_automation_patterns::outbox::{Admin, Store};
 use integration_automation_patterns::tls::Tls;
 use tokio_postgres::Config;
 
@@ -20,7 +23,9 @@ fn authority(file: &str) -> Tls {
 
 /// The role that the server lets in over TLS alone, in a schema of its own.
 async fn config(database: &Database) -> Config {
-    database.sql(&format!("GRANT USAGE, CREATE ON SCHEMA {0} TO secure", database.schema)).await;
+    database
+        .sql(&format!("GRANT USAGE, CREATE ON SCHEMA {0} TO secure", database.schema))
+        .await;
     database
         .sql(&format!(
             "GRANT ALL ON ALL TABLES IN SCHEMA {0} TO secure; GRANT ALL ON ALL SEQUENCES IN SCHEMA {0} TO secure",
@@ -48,7 +53,10 @@ async fn an_outbox_works_over_tls() {
     let (config, tls) = (config(&database).await, authority("authority.pem"));
     let outbox = Outbox::connect_tls(config.clone(), &tls).await.unwrap();
     let mut crm = connect_securely(&config, &tls).await.unwrap();
-    let secured = crm.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await.unwrap();
+    let secured = crm
+        .query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])
+        .await
+        .unwrap();
     assert!(secured.get::<_, bool>(0));
     for _ in 0..2 {
         outbox.wait(FAR).await;
@@ -62,14 +70,18 @@ async fn an_outbox_works_over_tls() {
     assert_eq!(outbox.counts().await.unwrap().total(), 1);
 }
 
-/// Who is not vouched for, or not under this name, is told nothing; and each refusal says which it is.
+/// Who is not vouched for, or not under this name, is told nothing; and each refusal says
+/// which it is.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL with TLS"]
 async fn who_is_not_known_is_refused() {
     let database = Database::fresh().await;
     let (config, tls) = (config(&database).await, authority("authority.pem"));
     let refused = refusal(config.clone(), &authority("stranger.pem")).await;
-    assert!(refused.contains("invalid peer certificate") && refused.contains("Issuer"), "{refused}");
+    assert!(
+        refused.contains("invalid peer certificate") && refused.contains("Issuer"),
+        "{refused}"
+    );
     let text = servers::postgres().replace("host=127.0.0.1", "host=localhost");
     let mut elsewhere: Config = text.parse().unwrap();
     elsewhere.user("secure").password(PASSWORD);
@@ -78,7 +90,10 @@ async fn who_is_not_known_is_refused() {
     let mut wrong = config.clone();
     wrong.password("s3cr3t");
     let refused = refusal(wrong, &tls).await;
-    assert!(refused.contains("password authentication failed for user \"secure\""), "{refused}");
+    assert!(
+        refused.contains("password authentication failed for user \"secure\""),
+        "{refused}"
+    );
     let mut none = server();
     none.user("secure");
     let refused = refusal(none, &tls).await;
@@ -89,7 +104,10 @@ async fn who_is_not_known_is_refused() {
     let mut required = config;
     required.ssl_mode(tokio_postgres::config::SslMode::Require);
     let refused = Outbox::connect(required).await.unwrap_err().to_string();
-    assert!(refused.contains("sslmode=require") && refused.contains("feature `tls`"), "{refused}");
+    assert!(
+        refused.contains("sslmode=require") && refused.contains("feature `tls`"),
+        "{refused}"
+    );
 }
 
 /// A server that has no TLS hears no word beyond the question whether it has.
@@ -106,8 +124,14 @@ async fn no_word_is_said_in_plain_text() {
         client.read_to_end(&mut rest).unwrap();
         rest
     });
-    let config = Config::new().host("127.0.0.1").port(port).user("secure").password(PASSWORD).to_owned();
-    let refused = connect_securely(&config, &a_tls()).await.map(drop).unwrap_err().to_string();
+    let config = Config::new()
+        .host("127.0.0.1")
+        .port(port)
+        .user("secure")
+        .password(PASSWORD)
+        .to_owned();
+    let refused =
+        connect_securely(&config, &a_tls()).await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("server does not support TLS"), "{refused}");
     assert_eq!(hearing.join().unwrap(), b"", "nothing was said");
 }
@@ -128,7 +152,8 @@ async fn who_listens_to_the_wire_reads_nothing() {
     let hearing = Arc::clone(&heard);
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let server = TcpStream::connect(("127.0.0.1", servers::postgres_port())).unwrap();
+            let server =
+                TcpStream::connect(("127.0.0.1", servers::postgres_port())).unwrap();
             for (from, to) in [
                 (client.try_clone().unwrap(), server.try_clone().unwrap()),
                 (server.try_clone().unwrap(), client.try_clone().unwrap()),
@@ -141,7 +166,12 @@ async fn who_listens_to_the_wire_reads_nothing() {
     let mut config = config(&database).await;
     config = {
         let mut through = Config::new();
-        through.host("127.0.0.1").port(port).user("secure").password(PASSWORD).dbname("postgres");
+        through
+            .host("127.0.0.1")
+            .port(port)
+            .user("secure")
+            .password(PASSWORD)
+            .dbname("postgres");
         through.options(config.get_options().unwrap());
         through
     };
@@ -152,19 +182,37 @@ async fn who_listens_to_the_wire_reads_nothing() {
     enqueue(&business, event("confidential")).await.unwrap();
     business.commit().await.unwrap();
     outbox.wait(Duration::from_millis(1)).await;
-    assert_eq!(ids(&outbox.claim(&order("relay-1", 10)).await.unwrap().claims), ["confidential"]);
+    assert_eq!(
+        ids(&outbox.claim(&order("relay-1", 10)).await.unwrap().claims),
+        ["confidential"]
+    );
     // A call that is given up is cancelled over TLS too.
     let mut blocker = connect(&database.config).await;
     let locking = blocker.transaction().await.unwrap();
-    locking.batch_execute("LOCK TABLE outbox_event IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    locking
+        .batch_execute("LOCK TABLE outbox_event IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let one = order("relay-1", 1);
-    assert!(tokio::time::timeout(Duration::from_millis(100), outbox.claim(&one)).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), outbox.claim(&one))
+            .await
+            .is_err()
+    );
     locking.commit().await.unwrap();
     drop((outbox, crm));
 
     let heard = heard.lock().unwrap();
     assert!(heard.len() > 4_000, "it heard something: {}", heard.len());
-    for word in ["secure", "s3cr3t", "SCRAM", "SELECT", "confidential", "outbox", &database.schema] {
+    for word in [
+        "secure",
+        "s3cr3t",
+        "SCRAM",
+        "SELECT",
+        "confidential",
+        "outbox",
+        &database.schema,
+    ] {
         let found = heard.windows(word.len()).any(|part| part == word.as_bytes());
         assert!(!found, "{word:?} was on the wire");
     }

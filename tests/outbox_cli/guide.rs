@@ -1,4 +1,5 @@
-//! The guide's chapter on operating: each command that it shows is run, in turn, on the databases that it speaks of.
+//! The guide's chapter on operating: each command that it shows is run, in turn, on the
+//! databases that it speaks of.
 
 use crate::prepared::{Folder, crm, torn};
 use crate::{code, outbox, stderr};
@@ -17,7 +18,11 @@ fn shown() -> Vec<(&'static str, String)> {
 /// The words of a command line; what stands between quotes is one word.
 fn words(line: &str) -> Vec<&str> {
     let parts = line.split('"').enumerate();
-    parts.flat_map(|(at, part)| if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }).collect()
+    parts
+        .flat_map(|(at, part)| {
+            if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
+        })
+        .collect()
 }
 
 /// The text with every time at its digits' zero, since they are those of the run.
@@ -32,7 +37,10 @@ fn masked(text: &str) -> String {
             _ => byte == pattern,
         };
         if window.iter().zip(TIME).all(fits) {
-            window.iter_mut().filter(|byte| byte.is_ascii_digit()).for_each(|byte| *byte = b'0');
+            window
+                .iter_mut()
+                .filter(|byte| byte.is_ascii_digit())
+                .for_each(|byte| *byte = b'0');
         }
     }
     String::from_utf8(bytes).unwrap()
@@ -58,7 +66,11 @@ async fn the_chapter_shows_what_the_program_prints() {
         if code_is_asked {
             printed.push_str(&format!("{}\n", code(&output)));
         } else {
-            assert_eq!(code(&output), 0, "{line}: where it is not 0, the chapter asks for it");
+            assert_eq!(
+                code(&output),
+                0,
+                "{line}: where it is not 0, the chapter asks for it"
+            );
         }
         assert_eq!(masked(&wanted), masked(&printed), "{line}");
     }

@@ -1,5 +1,5 @@
-//! The outbox example as somebody on call uses it: every command on a prepared database, in words and as JSON, and the
-//! guide's chapter shows what it prints.
+//! The outbox example as somebody on call uses it: every command on a prepared database,
+//! in words and as JSON, and the guide's chapter shows what it prints.
 #![cfg(feature = "sqlite")]
 
 mod guide;
@@ -16,7 +16,15 @@ use serde_json::Value;
 fn program() -> &'static str {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let build = ["build", "--quiet", "--offline", "--example", "outbox", "--features", "sqlite"];
+        let build = [
+            "build",
+            "--quiet",
+            "--offline",
+            "--example",
+            "outbox",
+            "--features",
+            "sqlite",
+        ];
         let output = Command::new(env!("CARGO"))
             .args(build)
             .args(["--message-format", "json"])
@@ -25,7 +33,8 @@ fn program() -> &'static str {
             .expect("cargo runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let told = String::from_utf8(output.stdout).expect("text");
-        let told = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let told =
+            told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let example = told.filter(|message| message["target"]["name"] == "outbox");
         example
             .filter_map(|message| message["executable"].as_str().map(str::to_owned))
@@ -35,7 +44,11 @@ fn program() -> &'static str {
 }
 
 fn outbox(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(program()).args(arguments).current_dir(folder).output().expect("the example runs")
+    Command::new(program())
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the example runs")
 }
 
 fn code(output: &Output) -> i32 {
@@ -56,7 +69,10 @@ fn text(folder: &Path, arguments: &[&str], wanted: i32) -> String {
 /// The same with `--json`, each line read back.
 fn json(folder: &Path, arguments: &[&str], wanted: i32) -> Vec<Value> {
     let lines = text(folder, &[arguments, &["--json"]].concat(), wanted);
-    lines.lines().map(|line| serde_json::from_str(line).expect("a JSON document on each line")).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON document on each line"))
+        .collect()
 }
 
 fn keys(document: &Value) -> Vec<&str> {
@@ -76,7 +92,10 @@ async fn counts_are_those_of_the_database() {
     crm(folder.path()).await;
     let found = json(folder.path(), &["crm.db", "counts"], 0);
     let [found] = found.as_slice() else { panic!("one document: {found:?}") };
-    assert_eq!(keys(found), ["by_attempts", "by_status", "oldest_due_seconds", "total", "under_way"]);
+    assert_eq!(
+        keys(found),
+        ["by_attempts", "by_status", "oldest_due_seconds", "total", "under_way"]
+    );
     let by_status = &found["by_status"];
     assert_eq!(
         (&by_status["acknowledged"], &by_status["failed"], &by_status["skipped"]),
@@ -91,7 +110,8 @@ async fn counts_are_those_of_the_database() {
 async fn dead_letters_are_listed_by_every_filter() {
     let folder = Folder::new("list");
     crm(folder.path()).await;
-    let list = |filter: &[&str]| json(folder.path(), &[&["crm.db", "list"], filter].concat(), 0);
+    let list =
+        |filter: &[&str]| json(folder.path(), &[&["crm.db", "list"], filter].concat(), 0);
     let all = list(&[]);
     assert_eq!(ids(&all), ["evt-1001", "evt-1002", "evt-1003"]);
     for letter in &all {
@@ -112,18 +132,31 @@ async fn dead_letters_are_listed_by_every_filter() {
             ]
         );
     }
-    assert_eq!((&all[0]["class"], &all[0]["reason"]), (&"permanent".into(), &"unknown account 4711".into()));
+    assert_eq!(
+        (&all[0]["class"], &all[0]["reason"]),
+        (&"permanent".into(), &"unknown account 4711".into())
+    );
     assert_eq!((&all[1]["class"], &all[1]["attempts"]), (&"transient".into(), &3.into()));
 
     assert_eq!(ids(&list(&["--id", "evt-1002"])), ["evt-1002"]);
     assert_eq!(ids(&list(&["--type", "crm.lead.created"])), ["evt-1001"]);
-    assert_eq!(ids(&list(&["--source", "billing", "--reason-contains", "503"])), ["evt-1002", "evt-1003"]);
+    assert_eq!(
+        ids(&list(&["--source", "billing", "--reason-contains", "503"])),
+        ["evt-1002", "evt-1003"]
+    );
     assert_eq!(ids(&list(&["--since", "1h"])), ["evt-1001", "evt-1002", "evt-1003"]);
     assert_eq!(ids(&list(&["--since", "2999-01-01T00:00:00Z"])), Vec::<&str>::new());
-    assert_eq!(text(folder.path(), &["crm.db", "list", "--source", "hr"], 0), "no dead letters\n");
+    assert_eq!(
+        text(folder.path(), &["crm.db", "list", "--source", "hr"], 0),
+        "no dead letters\n"
+    );
 
     let cut = outbox(folder.path(), &["crm.db", "list", "--limit", "2"]);
-    assert_eq!(String::from_utf8_lossy(&cut.stdout).lines().count(), 3, "a header, and two");
+    assert_eq!(
+        String::from_utf8_lossy(&cut.stdout).lines().count(),
+        3,
+        "a header, and two"
+    );
     assert!(stderr(&cut).contains("there are more"), "what is left out is said");
 }
 
@@ -134,13 +167,33 @@ async fn what_waits_says_what_it_waits_for() {
     let waiting = json(folder.path(), &["crm.db", "waiting"], 0);
     assert_eq!(ids(&waiting), ["evt-1004", "evt-1005"]);
     for event in &waiting {
-        let wanted =
-            ["attempts", "behind", "claimed_by", "due_at", "id", "ordering_key", "reason", "source", "status", "type"];
+        let wanted = [
+            "attempts",
+            "behind",
+            "claimed_by",
+            "due_at",
+            "id",
+            "ordering_key",
+            "reason",
+            "source",
+            "status",
+            "type",
+        ];
         assert_eq!(keys(event), wanted);
     }
     assert_eq!(waiting[0]["behind"], "evt-1002");
-    assert_eq!((&waiting[1]["status"], &waiting[1]["reason"]), (&"retrying".into(), &"timeout after 10s".into()));
-    assert_eq!(ids(&json(folder.path(), &["crm.db", "waiting", "--type", "crm.lead.created"], 0)), ["evt-1005"]);
+    assert_eq!(
+        (&waiting[1]["status"], &waiting[1]["reason"]),
+        (&"retrying".into(), &"timeout after 10s".into())
+    );
+    assert_eq!(
+        ids(&json(
+            folder.path(),
+            &["crm.db", "waiting", "--type", "crm.lead.created"],
+            0
+        )),
+        ["evt-1005"]
+    );
 }
 
 #[tokio::test]
@@ -170,15 +223,28 @@ async fn an_event_is_shown_with_all_that_happened_and_its_payload_only_when_aske
         ]
     );
     let moments = shown["moments"].as_array().expect("a list");
-    let actions: Vec<&str> = moments.iter().filter_map(|moment| moment["action"].as_str()).collect();
-    assert_eq!(actions, ["create", "dispatch", "fail", "dispatch", "fail", "dispatch", "fail"]);
+    let actions: Vec<&str> =
+        moments.iter().filter_map(|moment| moment["action"].as_str()).collect();
+    assert_eq!(
+        actions,
+        ["create", "dispatch", "fail", "dispatch", "fail", "dispatch", "fail"]
+    );
     assert_eq!(keys(&moments[1]), ["action", "at", "attempts", "by", "reason", "status"]);
-    assert_eq!((&moments[1]["by"], &moments[2]["reason"]), (&"relay-1".into(), &"503 service unavailable".into()));
+    assert_eq!(
+        (&moments[1]["by"], &moments[2]["reason"]),
+        (&"relay-1".into(), &"503 service unavailable".into())
+    );
 
     let secret = "the secret of evt-1002";
     let plain = text(folder.path(), &["crm.db", "show", "evt-1002"], 0);
-    assert!(!plain.contains(secret) && !shown.to_string().contains(secret), "a payload may hold secrets");
-    assert!(text(folder.path(), &["crm.db", "show", "evt-1002", "--payload"], 0).contains(secret));
+    assert!(
+        !plain.contains(secret) && !shown.to_string().contains(secret),
+        "a payload may hold secrets"
+    );
+    assert!(
+        text(folder.path(), &["crm.db", "show", "evt-1002", "--payload"], 0)
+            .contains(secret)
+    );
     let asked = json(folder.path(), &["crm.db", "show", "evt-1002", "--payload"], 0);
     assert!(asked[0]["payload"].as_str().is_some_and(|payload| payload.contains(secret)));
 
@@ -192,21 +258,40 @@ async fn a_redrive_past_the_window_is_refused_until_somebody_insists() {
     let folder = Folder::new("redrive");
     crm(folder.path()).await;
     let redrive = |more: &[&'static str]| {
-        [&["crm.db", "redrive", "--reason-contains", "503"], &DECISION[..], &WEEK, more].concat()
+        [&["crm.db", "redrive", "--reason-contains", "503"], &DECISION[..], &WEEK, more]
+            .concat()
     };
     let outcomes = json(folder.path(), &redrive(&[]), 1);
     assert_eq!(ids(&outcomes), ["evt-1002", "evt-1003"]);
     assert_eq!(keys(&outcomes[0]), ["id", "outcome", "why"]);
-    assert_eq!((&outcomes[0]["outcome"], &outcomes[1]["outcome"]), (&"redriven".into(), &"refused".into()));
-    assert!(outcomes[1]["why"].as_str().is_some_and(|why| why.contains("could have its effect twice")));
+    assert_eq!(
+        (&outcomes[0]["outcome"], &outcomes[1]["outcome"]),
+        (&"redriven".into(), &"refused".into())
+    );
+    assert!(
+        outcomes[1]["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("could have its effect twice"))
+    );
     let again = json(folder.path(), &redrive(&[]), 1);
-    assert_eq!(ids(&again), ["evt-1003"], "what is redriven is no dead letter, and the other is refused again");
+    assert_eq!(
+        ids(&again),
+        ["evt-1003"],
+        "what is redriven is no dead letter, and the other is refused again"
+    );
 
     let insisted = json(folder.path(), &redrive(&["--even-if-forgotten"]), 0);
     assert_eq!(insisted[0]["outcome"], "redriven");
     let shown = json(folder.path(), &["crm.db", "show", "evt-1003"], 0);
-    assert_eq!((&shown[0]["status"], &shown[0]["redriven"]["by"]), (&"pending".into(), &"on-call".into()));
-    assert_eq!(json(folder.path(), &redrive(&[]), 0), Vec::<Value>::new(), "nothing is left to redrive");
+    assert_eq!(
+        (&shown[0]["status"], &shown[0]["redriven"]["by"]),
+        (&"pending".into(), &"on-call".into())
+    );
+    assert_eq!(
+        json(folder.path(), &redrive(&[]), 0),
+        Vec::<Value>::new(),
+        "nothing is left to redrive"
+    );
     assert_eq!(json(folder.path(), &["crm.db", "verify"], 0)[0]["balanced"], true);
 }
 
@@ -214,29 +299,56 @@ async fn a_redrive_past_the_window_is_refused_until_somebody_insists() {
 async fn one_or_all_are_redriven_when_it_is_said_so() {
     let folder = Folder::new("redrive_all");
     crm(folder.path()).await;
-    let redrive = |which: &[&'static str]| [&["crm.db", "redrive"], which, &DECISION, &WEEK].concat();
-    assert_eq!(ids(&json(folder.path(), &redrive(&["--id", "evt-1001"]), 0)), ["evt-1001"]);
+    let redrive = |which: &[&'static str]| {
+        [&["crm.db", "redrive"], which, &DECISION, &WEEK].concat()
+    };
+    assert_eq!(
+        ids(&json(folder.path(), &redrive(&["--id", "evt-1001"]), 0)),
+        ["evt-1001"]
+    );
     let none = outbox(folder.path(), &redrive(&["--id", "evt-1001"]));
     assert_eq!((code(&none), none.stdout.len()), (1, 0), "it is no dead letter any more");
     assert!(stderr(&none).contains("there is no dead letter"));
-    assert_eq!(ids(&json(folder.path(), &redrive(&["--all"]), 1)), ["evt-1002", "evt-1003"]);
+    assert_eq!(
+        ids(&json(folder.path(), &redrive(&["--all"]), 1)),
+        ["evt-1002", "evt-1003"]
+    );
 }
 
 #[tokio::test]
 async fn what_is_discarded_is_gone_from_the_list_and_what_is_old_is_purged() {
     let folder = Folder::new("discard");
     crm(folder.path()).await;
-    let discarded =
-        json(folder.path(), &[&["crm.db", "discard", "--type", "crm.lead.created"], &DECISION[..]].concat(), 0);
-    assert_eq!((ids(&discarded), &discarded[0]["outcome"]), (vec!["evt-1001"], &"discarded".into()));
-    assert_eq!(ids(&json(folder.path(), &["crm.db", "list"], 0)), ["evt-1002", "evt-1003"]);
+    let discarded = json(
+        folder.path(),
+        &[&["crm.db", "discard", "--type", "crm.lead.created"], &DECISION[..]].concat(),
+        0,
+    );
+    assert_eq!(
+        (ids(&discarded), &discarded[0]["outcome"]),
+        (vec!["evt-1001"], &"discarded".into())
+    );
+    assert_eq!(
+        ids(&json(folder.path(), &["crm.db", "list"], 0)),
+        ["evt-1002", "evt-1003"]
+    );
     let shown = json(folder.path(), &["crm.db", "show", "evt-1001"], 0);
     assert_eq!(shown[0]["discarded"]["reason"], "the account exists now");
 
-    let purge = |age: &str| json(folder.path(), &["crm.db", "purge", "--older-than", age, "--batch", "1"], 0);
-    assert_eq!(purge("30d"), [serde_json::json!({"removed": 2})], "in batches of one, until there is no more");
+    let purge = |age: &str| {
+        json(folder.path(), &["crm.db", "purge", "--older-than", age, "--batch", "1"], 0)
+    };
+    assert_eq!(
+        purge("30d"),
+        [serde_json::json!({"removed": 2})],
+        "in batches of one, until there is no more"
+    );
     assert_eq!(purge("30d"), [serde_json::json!({"removed": 0})]);
-    assert_eq!(json(folder.path(), &["crm.db", "counts"], 0)[0]["by_status"]["failed"], 2, "dead letters stay");
+    assert_eq!(
+        json(folder.path(), &["crm.db", "counts"], 0)[0]["by_status"]["failed"],
+        2,
+        "dead letters stay"
+    );
     assert_eq!(text(folder.path(), &["crm.db", "verify"], 0), "the books balance\n");
 }
 
@@ -245,21 +357,37 @@ async fn books_that_do_not_balance_are_found_and_a_torn_dead_letter_is_seen() {
     let folder = Folder::new("torn");
     torn(folder.path()).await;
     let books = json(folder.path(), &["torn.db", "verify"], 1);
-    assert_eq!((keys(&books[0]), &books[0]["balanced"]), (vec!["balanced", "findings"], &false.into()));
+    assert_eq!(
+        (keys(&books[0]), &books[0]["balanced"]),
+        (vec!["balanced", "findings"], &false.into())
+    );
     let findings = books[0]["findings"].as_array().expect("a list");
-    let found: Vec<_> = findings.iter().map(|finding| finding["event"].as_str().expect("text")).collect();
+    let found: Vec<_> =
+        findings.iter().map(|finding| finding["event"].as_str().expect("text")).collect();
     assert_eq!(found, ["evt-2001", "evt-2002"]);
     assert!(text(folder.path(), &["torn.db", "verify"], 1).ends_with("2 found\n"));
 
     let listed = json(folder.path(), &["torn.db", "list"], 1);
-    assert_eq!((ids(&listed), keys(&listed[0])), (vec!["evt-2001"], vec!["id", "unreadable"]));
+    assert_eq!(
+        (ids(&listed), keys(&listed[0])),
+        (vec!["evt-2001"], vec!["id", "unreadable"])
+    );
     for command in [&["discard"][..], &["redrive", "--consumers-remember", "7d"]] {
         for which in [&["--id", "evt-2001"][..], &["--all"]] {
-            let outcomes = json(folder.path(), &[&["torn.db"], command, which, &DECISION].concat(), 1);
-            assert_eq!(outcomes[0]["outcome"], "unreadable", "nobody is told that it is done, or not there");
+            let outcomes = json(
+                folder.path(),
+                &[&["torn.db"], command, which, &DECISION].concat(),
+                1,
+            );
+            assert_eq!(
+                outcomes[0]["outcome"], "unreadable",
+                "nobody is told that it is done, or not there"
+            );
         }
     }
-    assert!(text(folder.path(), &["torn.db", "show", "evt-2001"], 1).contains("retry policy"));
+    assert!(
+        text(folder.path(), &["torn.db", "show", "evt-2001"], 1).contains("retry policy")
+    );
 }
 
 #[tokio::test]
@@ -291,11 +419,43 @@ async fn a_wrong_command_line_does_nothing() {
         (ordered(&["crm.db", "redrive", "--all", "--payload"]), "takes no --payload"),
         (decided(&["crm.db", "redrive", "--all"]), "--consumers-remember"),
         (decided(&["crm.db", "redrive", "--all", "--consumers-remember", "7"]), "\"7\""),
-        (decided(&["crm.db", "redrive", "--all", "--consumers-remember", "99999999999999999999d"]), "duration"),
-        (decided(&["crm.db", "redrive", "--all", "--consumers-remember", "9999999999999999999w"]), "duration"),
-        (vec!["crm.db", "redrive", "--all", "--by", "on-call", "--consumers-remember", "7d"], "--reason"),
+        (
+            decided(&[
+                "crm.db",
+                "redrive",
+                "--all",
+                "--consumers-remember",
+                "99999999999999999999d",
+            ]),
+            "duration",
+        ),
+        (
+            decided(&[
+                "crm.db",
+                "redrive",
+                "--all",
+                "--consumers-remember",
+                "9999999999999999999w",
+            ]),
+            "duration",
+        ),
+        (
+            vec![
+                "crm.db",
+                "redrive",
+                "--all",
+                "--by",
+                "on-call",
+                "--consumers-remember",
+                "7d",
+            ],
+            "--reason",
+        ),
         (vec!["crm.db", "discard", "--all", "--reason", "because"], "--by"),
-        (vec!["crm.db", "discard", "--all", "--by", "on-call", "--reason", " "], "reason"),
+        (
+            vec!["crm.db", "discard", "--all", "--by", "on-call", "--reason", " "],
+            "reason",
+        ),
         (decided(&["crm.db", "discard"]), "--all"),
         (vec!["crm.db", "purge"], "--older-than"),
         (vec!["crm.db", "purge", "--older-than", "1d", "--batch", "0"], "--batch"),
@@ -304,20 +464,33 @@ async fn a_wrong_command_line_does_nothing() {
         (vec!["crm.db", "inbox", "stalled", "--older-than", "soon"], "soon"),
         (vec!["crm.db", "inbox", "show", "--id", "evt-1"], "--source"),
         (vec!["missing.db", "counts"], "missing.db"),
-        (vec!["postgres://on-call:secret@127.0.0.1:1/crm", "counts"], "feature `postgres`"),
+        (
+            vec!["postgres://on-call:secret@127.0.0.1:1/crm", "counts"],
+            "feature `postgres`",
+        ),
     ];
     for (arguments, why) in wrong {
         let output = outbox(folder.path(), &arguments);
         assert_eq!((code(&output), output.stdout.len()), (2, 0), "{arguments:?}");
         let error = stderr(&output);
-        assert!(error.starts_with("outbox: ") && error.contains(why), "{arguments:?}: {error}");
+        assert!(
+            error.starts_with("outbox: ") && error.contains(why),
+            "{arguments:?}: {error}"
+        );
         assert!(!error.contains("secret"), "{arguments:?}: {error}");
     }
     assert_eq!(contents(&folder.path().join("crm.db")), before);
-    assert!(!folder.path().join("missing.db").exists(), "no database is made where a name is mistyped");
+    assert!(
+        !folder.path().join("missing.db").exists(),
+        "no database is made where a name is mistyped"
+    );
     for help in [&["--help"][..], &["-h"], &["crm.db", "redrive", "--help"]] {
         let help = text(folder.path(), help, 0);
-        assert!(["--consumers-remember", "--ca", "inbox stalled", "inbox show"].iter().all(|what| help.contains(what)));
+        assert!(
+            ["--consumers-remember", "--ca", "inbox stalled", "inbox show"]
+                .iter()
+                .all(|what| help.contains(what))
+        );
     }
 }
 
@@ -325,7 +498,10 @@ async fn a_wrong_command_line_does_nothing() {
 fn another_database_is_left_alone() {
     let folder = Folder::new("other");
     let other = folder.path().join("other.db");
-    rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE lead (name TEXT)").unwrap();
+    rusqlite::Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE lead (name TEXT)")
+        .unwrap();
     let before = std::fs::read(&other).unwrap();
     for arguments in [&["other.db", "counts"][..], &["other.db", "inbox", "list"]] {
         let output = outbox(folder.path(), arguments);
@@ -333,8 +509,11 @@ fn another_database_is_left_alone() {
         assert!(stderr(&output).contains("and this one has none"), "{}", stderr(&output));
     }
     assert_eq!(std::fs::read(&other).unwrap(), before);
-    std::fs::write(folder.path().join("notes.txt"), "no database at all, but a text of some length\n".repeat(30))
-        .unwrap();
+    std::fs::write(
+        folder.path().join("notes.txt"),
+        "no database at all, but a text of some length\n".repeat(30),
+    )
+    .unwrap();
     assert_eq!(code(&outbox(folder.path(), &["notes.txt", "counts"])), 2);
     assert_eq!(code(&outbox(folder.path(), &[".", "counts"])), 2);
 }
@@ -342,21 +521,33 @@ fn another_database_is_left_alone() {
 #[tokio::test]
 async fn foreign_text_moves_no_terminal() {
     let folder = Folder::new("hostile");
-    let hostile =
-        "\u{1b}]0;owned\u{7}\r\nevt-forged  \u{202e}\u{9b}2J\u{200b}\u{2028}\u{e0041} é e\u{301} 漢字 \"x\" \\n";
+    let hostile = "\u{1b}]0;owned\u{7}\r\nevt-forged  \u{202e}\u{9b}2J\u{200b}\u{2028}\u{e0041} é e\u{301} 漢字 \"x\" \\n";
     prepared::hostile(folder.path(), hostile).await;
-    let shown = |c: char| c == '\n' || !(c.is_control() || "\u{202e}\u{200b}\u{2028}\u{e0041}".contains(c));
+    let shown = |c: char| {
+        c == '\n' || !(c.is_control() || "\u{202e}\u{200b}\u{2028}\u{e0041}".contains(c))
+    };
     let show = ["hostile.db", "show", hostile, "--payload"];
     for arguments in [&["hostile.db", "list"][..], &show, &["hostile.db", "waiting"]] {
         for more in [&[][..], &["--json"]] {
             let text = text(folder.path(), &[arguments, more].concat(), 0);
             assert!(text.chars().all(shown), "{arguments:?}: {text:?}");
-            assert!(text.contains("é e\u{301} 漢字"), "what can be read stays as it is: {text}");
+            assert!(
+                text.contains("é e\u{301} 漢字"),
+                "what can be read stays as it is: {text}"
+            );
         }
     }
     let list = json(folder.path(), &["hostile.db", "list"], 0);
-    assert_eq!((ids(&list), &list[0]["reason"]), (vec![hostile], &hostile.into()), "JSON gives the text itself");
-    assert_eq!(text(folder.path(), &["hostile.db", "list"], 0).lines().count(), 2, "a header, and one");
+    assert_eq!(
+        (ids(&list), &list[0]["reason"]),
+        (vec![hostile], &hostile.into()),
+        "JSON gives the text itself"
+    );
+    assert_eq!(
+        text(folder.path(), &["hostile.db", "list"], 0).lines().count(),
+        2,
+        "a header, and one"
+    );
     let missing = outbox(folder.path(), &["hostile.db", "show", "\u{1b}[2J"]);
     assert_eq!(stderr(&missing), "outbox: there is no event \\u{1b}[2J\n");
 }
@@ -382,9 +573,19 @@ fn the_dead_letters_of_an_inbox_are_listed_and_discarded() {
     let folder = Folder::new("inbox");
     prepared::erp(folder.path());
     let list = json(folder.path(), &["erp.db", "inbox", "list"], 0);
-    assert_eq!((ids(&list), &list[0]["reason"]), (vec!["evt-1", "evt-2"], &"no such account".into()));
-    assert_eq!(ids(&json(folder.path(), &["erp.db", "inbox", "list", "--id", "evt-2"], 0)), ["evt-2"]);
-    let discard = [&["erp.db", "inbox", "discard", "--source", "crm", "--id", "evt-1"][..], &DECISION].concat();
+    assert_eq!(
+        (ids(&list), &list[0]["reason"]),
+        (vec!["evt-1", "evt-2"], &"no such account".into())
+    );
+    assert_eq!(
+        ids(&json(folder.path(), &["erp.db", "inbox", "list", "--id", "evt-2"], 0)),
+        ["evt-2"]
+    );
+    let discard = [
+        &["erp.db", "inbox", "discard", "--source", "crm", "--id", "evt-1"][..],
+        &DECISION,
+    ]
+    .concat();
     assert_eq!(json(folder.path(), &discard, 0)[0]["outcome"], "discarded");
     assert_eq!(ids(&json(folder.path(), &["erp.db", "inbox", "list"], 0)), ["evt-2"]);
     let again = outbox(folder.path(), &discard);
@@ -398,17 +599,36 @@ fn what_an_inbox_waits_for_is_counted_and_listed() {
     let folder = Folder::new("stalled");
     prepared::stalled(folder.path());
     let counts = json(folder.path(), &["erp.db", "inbox", "counts"], 0);
-    assert_eq!((&counts[0]["by_status"]["retrying"], &counts[0]["stalled"]), (&2.into(), &1.into()));
-    assert_eq!(json(folder.path(), &["erp.db", "inbox", "counts", "--older-than", "9w"], 0)[0]["stalled"], 0);
+    assert_eq!(
+        (&counts[0]["by_status"]["retrying"], &counts[0]["stalled"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(
+        json(folder.path(), &["erp.db", "inbox", "counts", "--older-than", "9w"], 0)[0]["stalled"],
+        0
+    );
     assert!(text(folder.path(), &["erp.db", "inbox", "counts"], 0).contains("stalled"));
     let stalled = json(folder.path(), &["erp.db", "inbox", "stalled"], 0);
-    assert_eq!((ids(&stalled), &stalled[0]["reason"]), (vec!["evt-old"], &"the account is locked".into()));
-    assert!(text(folder.path(), &["erp.db", "inbox", "stalled"], 0).contains("the account is locked"));
+    assert_eq!(
+        (ids(&stalled), &stalled[0]["reason"]),
+        (vec!["evt-old"], &"the account is locked".into())
+    );
+    assert!(
+        text(folder.path(), &["erp.db", "inbox", "stalled"], 0)
+            .contains("the account is locked")
+    );
     let show = ["erp.db", "inbox", "show", "--source", "crm", "--id", "evt-old"];
     assert_eq!(json(folder.path(), &show, 0)[0]["status"], "retrying");
-    let discard = [&["erp.db", "inbox", "discard", "--source", "crm", "--id", "evt-old"][..], &DECISION].concat();
+    let discard = [
+        &["erp.db", "inbox", "discard", "--source", "crm", "--id", "evt-old"][..],
+        &DECISION,
+    ]
+    .concat();
     assert_eq!(json(folder.path(), &discard, 0)[0]["outcome"], "discarded");
-    assert_eq!(text(folder.path(), &["erp.db", "inbox", "stalled"], 0), "nothing is stalled\n");
+    assert_eq!(
+        text(folder.path(), &["erp.db", "inbox", "stalled"], 0),
+        "nothing is stalled\n"
+    );
     assert_eq!(code(&outbox(folder.path(), &show)), 1);
 }
 
@@ -418,11 +638,16 @@ fn a_message_that_is_no_event_is_shown_with_the_reason_and_its_headers() {
     prepared::unreadable(folder.path());
     let show = ["erp.db", "inbox", "show", "--source", "queue", "--id", "evt-torn"];
     let shown = text(folder.path(), &show, 0);
-    for said in ["unreadable = no specversion", "x-sender = billing", "it can be read by nobody"] {
+    for said in
+        ["unreadable = no specversion", "x-sender = billing", "it can be read by nobody"]
+    {
         assert!(shown.contains(said), "{said}: {shown}");
     }
     let shown = json(folder.path(), &[&show[..], &["--payload"]].concat(), 0);
-    assert_eq!(shown[0]["tags"], serde_json::json!({"unreadable": "no specversion", "x-sender": "billing"}));
+    assert_eq!(
+        shown[0]["tags"],
+        serde_json::json!({"unreadable": "no specversion", "x-sender": "billing"})
+    );
     assert_eq!(
         (&shown[0]["failure"]["reason"], &shown[0]["payload"]),
         (&"it can be read by nobody".into(), &"?".into())
@@ -435,13 +660,19 @@ async fn what_looks_writes_nothing() {
     crm(folder.path()).await;
     let bytes = || std::fs::read(folder.path().join("crm.db")).unwrap();
     let before = bytes();
-    for command in [&["counts"][..], &["list"], &["waiting"], &["show", "evt-1001"], &["verify"]] {
+    for command in
+        [&["counts"][..], &["list"], &["waiting"], &["show", "evt-1001"], &["verify"]]
+    {
         text(folder.path(), &[&["crm.db"], command].concat(), 0);
     }
     assert_eq!(bytes(), before);
     std::fs::write(folder.path().join("empty.db"), b"").unwrap();
     assert_eq!(code(&outbox(folder.path(), &["empty.db", "counts"])), 2);
-    assert_eq!(std::fs::read(folder.path().join("empty.db")).unwrap(), b"", "no table is made");
+    assert_eq!(
+        std::fs::read(folder.path().join("empty.db")).unwrap(),
+        b"",
+        "no table is made"
+    );
 }
 
 /// As root this proves less: nothing is forbidden to it.

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Delivery;
-use integration_automation_patterns::inbox::{self, Fault, Rules};
-use integration_automation_patterns::outbox::{Claim, ClaimOrder, KeyAfterFailure, Settlement, Store, sqlite};
+use integration_automation_patterns::inbox::{self, HandlerError, InboxConfig};
+use integration_automation_patterns::outbox::{
+    Claim, ClaimOrder, OnDeadLetter, Settlement, Store, sqlite,
+};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{Envelope, RetryPolicy, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
 use rusqlite::Connection;
 
 /// A directory for one test, that is gone with it.
@@ -37,7 +39,9 @@ pub(crate) fn contents(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let mut rows = Vec::new();
     for table in ["outbox_event", "outbox_history"] {
-        let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY sequence")).unwrap();
+        let mut statement = connection
+            .prepare(&format!("SELECT * FROM {table} ORDER BY sequence"))
+            .unwrap();
         let width = statement.column_count();
         let found = statement.query_map([], |row| {
             let cells = (0..width).map(|cell| row.get::<_, rusqlite::types::Value>(cell));
@@ -50,7 +54,10 @@ pub(crate) fn contents(path: &Path) -> Vec<String> {
 
 fn event(id: &str, event_type: &'static str, source: &'static str) -> Envelope<Pending> {
     let payload = format!("{{\"note\":\"the secret of {id}\"}}");
-    Envelope::builder(source, Untyped::new(event_type, payload)).id(id.parse().unwrap()).build().unwrap()
+    Envelope::builder(source, RawEvent::new(event_type, payload))
+        .id(id.parse().unwrap())
+        .build()
+        .unwrap()
 }
 
 struct Database {
@@ -60,7 +67,10 @@ struct Database {
 
 impl Database {
     fn new(path: &Path) -> Self {
-        Self { outbox: sqlite::Outbox::open(path).unwrap(), connection: Connection::open(path).unwrap() }
+        Self {
+            outbox: sqlite::Outbox::open(path).unwrap(),
+            connection: Connection::open(path).unwrap(),
+        }
     }
 
     fn enqueue(&mut self, events: impl IntoIterator<Item = Envelope<Pending>>) {
@@ -75,17 +85,18 @@ impl Database {
     async fn attempt(&self, settle: impl Fn(Claim) -> Settlement) {
         self.sql("UPDATE outbox_event SET due_at = 0 WHERE status = 'retrying'");
         let lease = Duration::from_secs(60);
-        let after_failure = KeyAfterFailure::Block;
+        let on_dead_letter = OnDeadLetter::Block;
         let order = ClaimOrder {
             worker: "relay-1".to_owned(),
             limit: 10_000,
             lease,
-            after_failure,
+            on_dead_letter,
             except: Vec::new(),
             only: None,
         };
         let claimed = self.outbox.claim(&order).await.unwrap();
-        let settlements: Vec<Settlement> = claimed.claims.into_iter().map(settle).collect();
+        let settlements: Vec<Settlement> =
+            claimed.claims.into_iter().map(settle).collect();
         assert_eq!(self.outbox.settle(&settlements).await.unwrap(), []);
     }
 
@@ -94,21 +105,30 @@ impl Database {
     }
 }
 
-/// `crm.db`: three dead letters (one for good, two after three attempts, one of those first sent nine days ago), one event
-/// behind a dead letter of its key for 26 hours, one that waits for its retry, and three done, two of them long ago.
+/// `crm.db`: three dead letters (one for good, two after three attempts, one of those
+/// first sent nine days ago), one event behind a dead letter of its key for 26 hours, one
+/// that waits for its retry, and three done, two of them long ago.
 pub(crate) async fn crm(folder: &Path) {
     let (lead, invoice) = ("crm.lead.created", "billing.invoice.issued");
     let keyed = |id: &str| {
-        Envelope::builder("billing", Untyped::new(invoice, format!("{{\"note\":\"the secret of {id}\"}}")))
-            .id(id.parse().unwrap())
-            .ordering_key("customer-7")
-            .correlation_id("import-7")
-            .build()
-            .unwrap()
+        Envelope::builder(
+            "billing",
+            RawEvent::new(invoice, format!("{{\"note\":\"the secret of {id}\"}}")),
+        )
+        .id(id.parse().unwrap())
+        .ordering_key("customer-7")
+        .correlation_id("import-7")
+        .build()
+        .unwrap()
     };
     let mut database = Database::new(&folder.join("crm.db"));
-    database.enqueue(["evt-0901", "evt-0902", "evt-0903"].map(|id| event(id, lead, "crm")));
-    database.enqueue([event("evt-1001", lead, "crm"), keyed("evt-1002"), event("evt-1003", invoice, "billing")]);
+    database
+        .enqueue(["evt-0901", "evt-0902", "evt-0903"].map(|id| event(id, lead, "crm")));
+    database.enqueue([
+        event("evt-1001", lead, "crm"),
+        keyed("evt-1002"),
+        event("evt-1003", invoice, "billing"),
+    ]);
     database.enqueue([keyed("evt-1004")]);
     for _ in 0..RetryPolicy::DEFAULT.max_attempts() {
         let answer = |claim: Claim| match claim.id().to_string().as_str() {
@@ -120,18 +140,32 @@ pub(crate) async fn crm(folder: &Path) {
     }
     database.enqueue([event("evt-1005", lead, "crm")]);
     database.attempt(|claim| claim.fail("timeout after 10s")).await;
-    let ago = |seconds: u64| format!("CAST((unixepoch('subsec') - {seconds}) * 1000000 AS INTEGER)");
+    let ago = |seconds: u64| {
+        format!("CAST((unixepoch('subsec') - {seconds}) * 1000000 AS INTEGER)")
+    };
     let (days, hours) = (24 * 60 * 60, 60 * 60);
-    database.sql(&format!("UPDATE outbox_event SET first_sent_at = {} WHERE id = 'evt-1003'", ago(9 * days)));
-    database.sql(&format!("UPDATE outbox_event SET due_at = {} WHERE id = 'evt-1004'", ago(26 * hours + hours / 2)));
+    database.sql(&format!(
+        "UPDATE outbox_event SET first_sent_at = {} WHERE id = 'evt-1003'",
+        ago(9 * days)
+    ));
+    database.sql(&format!(
+        "UPDATE outbox_event SET due_at = {} WHERE id = 'evt-1004'",
+        ago(26 * hours + hours / 2)
+    ));
     let old = ago(40 * days);
-    database.sql(&format!("UPDATE outbox_event SET done_at = {old} WHERE id IN ('evt-0901', 'evt-0902')"));
+    database.sql(&format!(
+        "UPDATE outbox_event SET done_at = {old} WHERE id IN ('evt-0901', 'evt-0902')"
+    ));
 }
 
-/// `torn.db`: a row that is no valid event and is a dead letter, one whose attempts somebody has set by hand, and one in order.
+/// `torn.db`: a row that is no valid event and is a dead letter, one whose attempts
+/// somebody has set by hand, and one in order.
 pub(crate) async fn torn(folder: &Path) {
     let mut database = Database::new(&folder.join("torn.db"));
-    database.enqueue(["evt-2001", "evt-2002", "evt-2003"].map(|id| event(id, "crm.lead.created", "crm")));
+    database.enqueue(
+        ["evt-2001", "evt-2002", "evt-2003"]
+            .map(|id| event(id, "crm.lead.created", "crm")),
+    );
     database.sql("UPDATE outbox_event SET retry_policy = 'often' WHERE id = 'evt-2001'");
     database.attempt(Claim::acknowledge).await;
     database.sql("UPDATE outbox_event SET attempts = 2 WHERE id = 'evt-2002'");
@@ -141,7 +175,7 @@ pub(crate) async fn torn(folder: &Path) {
 pub(crate) async fn hostile(folder: &Path, text: &str) {
     let mut database = Database::new(&folder.join("hostile.db"));
     let build = |id: &str| {
-        Envelope::builder(text.to_owned(), Untyped::new(text.to_owned(), text))
+        Envelope::builder(text.to_owned(), RawEvent::new(text.to_owned(), text))
             .id(id.parse().unwrap())
             .ordering_key(text)
             .correlation_id(text)
@@ -157,49 +191,81 @@ pub(crate) async fn hostile(folder: &Path, text: &str) {
 /// `many.db`: so many dead letters.
 pub(crate) async fn many(folder: &Path, count: usize) {
     let mut database = Database::new(&folder.join("many.db"));
-    database.enqueue((0..count).map(|number| event(&format!("evt-{number}"), "crm.lead.created", "crm")));
-    database.attempt(|claim| claim.reject("unknown account, which is said at some length for a long output")).await;
+    database.enqueue(
+        (0..count)
+            .map(|number| event(&format!("evt-{number}"), "crm.lead.created", "crm")),
+    );
+    database
+        .attempt(|claim| {
+            claim
+                .reject("unknown account, which is said at some length for a long output")
+        })
+        .await;
 }
 
 /// `erp.db`: the inbox of a consumer with two dead letters.
 pub(crate) fn erp(folder: &Path) {
     let mut connection = Connection::open(folder.join("erp.db")).unwrap();
     inbox::sqlite::install(&mut connection).unwrap();
-    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap();
+    let rules =
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)
+            .unwrap();
     for id in ["evt-1", "evt-2"] {
         let delivery = Delivery::new(event(id, "crm.lead.created", "crm"), ());
         let handled =
-            inbox::sqlite::process(&mut connection, delivery, &rules, |_, _| Err(Fault::permanent("no such account")));
+            inbox::sqlite::process(&mut connection, delivery, &rules, |_, _| {
+                Err(HandlerError::permanent("no such account"))
+            });
         let handled = handled.unwrap();
         assert_eq!(format!("{handled:?}"), "Dead");
     }
 }
 
-fn receive(connection: &mut Connection, event: Envelope<Pending>, fault: Fault) {
-    let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap();
-    drop(inbox::sqlite::process(connection, Delivery::new(event, ()), &rules, |_, _| Err(fault)).unwrap());
+fn receive(connection: &mut Connection, event: Envelope<Pending>, fault: HandlerError) {
+    let rules =
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)
+            .unwrap();
+    drop(
+        inbox::sqlite::process(connection, Delivery::new(event, ()), &rules, |_, _| {
+            Err(fault)
+        })
+        .unwrap(),
+    );
 }
 
-/// `erp.db`: the inbox of a consumer with two events that are to be tried again, one of them for three weeks.
+/// `erp.db`: the inbox of a consumer with two events that are to be tried again, one of
+/// them for three weeks.
 pub(crate) fn stalled(folder: &Path) {
     let mut connection = Connection::open(folder.join("erp.db")).unwrap();
     inbox::sqlite::install(&mut connection).unwrap();
     for id in ["evt-old", "evt-new"] {
-        receive(&mut connection, event(id, "crm.lead.created", "crm"), Fault::transient("the account is locked"));
+        receive(
+            &mut connection,
+            event(id, "crm.lead.created", "crm"),
+            HandlerError::transient("the account is locked"),
+        );
     }
     let old = "CAST((unixepoch('subsec') - 21 * 86400) * 1000000 AS INTEGER)";
-    connection.execute_batch(&format!("UPDATE inbox_event SET received_at = {old} WHERE id = 'evt-old'")).unwrap();
+    connection
+        .execute_batch(&format!(
+            "UPDATE inbox_event SET received_at = {old} WHERE id = 'evt-old'"
+        ))
+        .unwrap();
 }
 
 /// `erp.db`: the inbox of a consumer with a message that was no event.
 pub(crate) fn unreadable(folder: &Path) {
     let mut connection = Connection::open(folder.join("erp.db")).unwrap();
     inbox::sqlite::install(&mut connection).unwrap();
-    let message = Envelope::builder("queue", Untyped::new("unreadable", "?"))
+    let message = Envelope::builder("queue", RawEvent::new("unreadable", "?"))
         .id("evt-torn".parse().unwrap())
         .tag("unreadable", "no specversion")
         .tag("x-sender", "billing")
         .build()
         .unwrap();
-    receive(&mut connection, message, Fault::permanent("it can be read by nobody"));
+    receive(
+        &mut connection,
+        message,
+        HandlerError::permanent("it can be read by nobody"),
+    );
 }

@@ -1,5 +1,5 @@
-//! The servers that the tests talk to, on 127.0.0.1: on the ports of the README's containers, or where `.ci/servers` has
-//! started them and says so in the environment.
+//! The servers that the tests talk to, on 127.0.0.1: on the ports of the README's
+//! containers, or where `.ci/servers` has started them and says so in the environment.
 
 #![allow(dead_code, reason = "each test needs some of it")]
 
@@ -35,12 +35,14 @@ pub(crate) fn kafka() -> u16 {
     port("TEST_KAFKA_PORT", 9092)
 }
 
-/// Where Kafka tells its clients to go who have come to the port given: a proxy is to stand there.
+/// Where Kafka tells its clients to go who have come to the port given: a proxy is to
+/// stand there.
 pub(crate) fn kafka_behind_a_proxy() -> (u16, u16) {
     (port("TEST_KAFKA_BEHIND_PORT", 9093), port("TEST_KAFKA_PROXY_PORT", 9094))
 }
 
-/// The ports on which Kafka speaks TLS, wants a certificate of its client, and asks by SASL.
+/// The ports on which Kafka speaks TLS, wants a certificate of its client, and asks by
+/// SASL.
 pub(crate) fn kafka_secure() -> [u16; 3] {
     [("TLS", 9095), ("MUTUAL", 9096), ("SASL", 9097)]
         .map(|(name, standard)| port(&format!("TEST_KAFKA_{name}_PORT"), standard))
@@ -48,14 +50,18 @@ pub(crate) fn kafka_secure() -> [u16; 3] {
 
 /// A tool of Kafka's own, with its arguments; what it printed.
 pub(crate) fn kafka_tool(arguments: &[&str]) -> String {
-    let tool = std::env::var("TEST_KAFKA_TOOL").expect("TEST_KAFKA_TOOL, as `.ci/servers` sets it");
-    let ran = std::process::Command::new(tool).args(arguments).output().expect("the tool");
+    let tool = std::env::var("TEST_KAFKA_TOOL")
+        .expect("TEST_KAFKA_TOOL, as `.ci/servers` sets it");
+    let ran =
+        std::process::Command::new(tool).args(arguments).output().expect("the tool");
     assert!(ran.status.success(), "{arguments:?}: {ran:?}");
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
-/// A certificate or key that `.ci/servers` has made: `authority.pem` has signed `server.pem`, for the address 127.0.0.1 and no
-/// name, and `client.pem`, for a program; `stranger.pem` has signed nothing.
+/// A certificate or key that `.ci/servers` has made: `authority.pem` has signed
+/// `server.pem`, for the address 127.0.0.1 and no name, and `client.pem`, for a program;
+/// `stranger.pem` has signed nothing.
 pub(crate) fn certificate(file: &str) -> PathBuf {
-    PathBuf::from(std::env::var("TEST_TLS").expect("TEST_TLS, as `.ci/servers` sets it")).join(file)
+    PathBuf::from(std::env::var("TEST_TLS").expect("TEST_TLS, as `.ci/servers` sets it"))
+        .join(file)
 }

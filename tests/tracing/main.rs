@@ -1,4 +1,5 @@
-//! The feature `tracing`: audit records as events, and operations as spans, of whatever subscriber the program has.
+//! The feature `tracing`: audit records as events, and operations as spans, of whatever
+//! subscriber the program has.
 #![cfg(feature = "tracing")]
 
 mod events;

@@ -1,5 +1,8 @@
 //! A subscriber that keeps what it hears.
-#![cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "the tests of spans need a database"))]
+#![cfg_attr(
+    not(feature = "sqlite"),
+    allow(dead_code, reason = "the tests of spans need a database")
+)]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -54,7 +57,13 @@ pub(crate) struct Heard {
 impl Heard {
     /// The spans of this crate under a static name, in the order in which they began.
     pub(crate) fn spans(&self, name: &str) -> Vec<Kept> {
-        self.spans.lock().unwrap().iter().filter(|span| span.name == name).cloned().collect()
+        self.spans
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|span| span.name == name)
+            .cloned()
+            .collect()
     }
 }
 
@@ -104,7 +113,8 @@ impl Subscriber for Listener {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let (level, target) = (*event.metadata().level(), event.metadata().target().to_owned());
+        let (level, target) =
+            (*event.metadata().level(), event.metadata().target().to_owned());
         self.0.events.lock().unwrap().push((level, target, fields.0));
     }
 
@@ -113,7 +123,11 @@ impl Subscriber for Listener {
     }
 
     fn exit(&self, id: &Id) {
-        assert_eq!(WITHIN.with_borrow_mut(Vec::pop), Some(index(id)), "the last that was entered");
+        assert_eq!(
+            WITHIN.with_borrow_mut(Vec::pop),
+            Some(index(id)),
+            "the last that was entered"
+        );
     }
 
     fn clone_span(&self, id: &Id) -> Id {

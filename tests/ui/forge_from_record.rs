@@ -4,8 +4,8 @@
 //@ twin: record => sent
 
 use integration_automation_patterns::state::Dispatched;
-use integration_automation_patterns::{AnyEnvelope, Envelope, Record, Untyped};
+use integration_automation_patterns::{AnyEnvelope, Envelope, Record, RawEvent};
 
 pub fn load(record: Record, sent: Envelope<Dispatched>) {
-    let _ = AnyEnvelope::<Untyped>::from(record); //@ here
+    let _ = AnyEnvelope::<RawEvent>::from(record); //@ here
 }

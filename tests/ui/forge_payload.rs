@@ -1,12 +1,12 @@
 //! Another crate carries what has no event type
 //@ code: E0277
 //@ error: an envelope cannot carry `Blob`: it does not say which event it is
-//@ label: needs `impl Event for Blob` with its TYPE, or to be carried as `Untyped` bytes
+//@ label: needs `impl Event for Blob` with its TYPE, or to be carried as `RawEvent` bytes
 //@ twin: Payload => Carried
 
 use std::borrow::Cow;
 
-use integration_automation_patterns::event::{Malformed, WrongEvent};
+use integration_automation_patterns::event::{BuildError, WrongEventError};
 use integration_automation_patterns::{Payload, RetryPolicy};
 
 type Text = Cow<'static, str>;
@@ -16,8 +16,8 @@ pub trait Carried: Sized {
     fn event_type(&self) -> &str;
     fn schema_version(&self) -> &str;
     fn default_retry_policy() -> RetryPolicy;
-    fn check(event_type: &str) -> Result<(), Malformed>;
-    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEvent>;
+    fn check(event_type: &str) -> Result<(), BuildError>;
+    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEventError>;
     fn body(&self) -> &Self::Body;
     fn into_stored(self) -> (Text, Text, Self::Body);
     fn from_stored(event_type: Text, schema_version: Text, body: Self::Body) -> Self;
@@ -42,11 +42,11 @@ impl Payload for Blob { //@ here
         RetryPolicy::DEFAULT
     }
 
-    fn check(_: &str) -> Result<(), Malformed> {
+    fn check(_: &str) -> Result<(), BuildError> {
         Ok(())
     }
 
-    fn expect(_: &str, _: &str) -> Result<(), WrongEvent> {
+    fn expect(_: &str, _: &str) -> Result<(), WrongEventError> {
         Ok(())
     }
 

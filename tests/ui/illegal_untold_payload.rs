@@ -1,7 +1,7 @@
 //! An event does not say what it is
 //@ code: E0277
 //@ error: an envelope cannot carry `Lead`: it does not say which event it is
-//@ label: needs `impl Event for Lead` with its TYPE, or to be carried as `Untyped` bytes
+//@ label: needs `impl Event for Lead` with its TYPE, or to be carried as `RawEvent` bytes
 //@ twin: Lead => LeadCreated
 
 use integration_automation_patterns::{Envelope, Event};

@@ -1,13 +1,15 @@
-//! The CloudEvents project's own crate reads what we write, and we read what it writes, in both modes.
+//! The CloudEvents project's own crate reads what we write, and we read what it writes,
+//! in both modes.
 //!
-//! Its binding for HTTP does not percent-encode, so what is told in headers here is printable ASCII without blanks.
+//! Its binding for HTTP does not percent-encode, so what is told in headers here is
+//! printable ASCII without blanks.
 
 use cloudevents::binding::http::{Builder, Serializer, to_event};
 use cloudevents::message::{BinaryDeserializer, Result};
 use cloudevents::{AttributesReader, Event};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 
 /// The headers and the body of a message, as the peer writes them.
 #[derive(Default)]
@@ -33,7 +35,7 @@ impl Builder<Message> for Message {
 /// Events with a text that is told in headers or in JSON.
 fn events(text: &str) -> impl Iterator<Item = CloudEvent> {
     let event = |id: &str, data: &[u8]| {
-        let payload = Untyped::new("crm.lead.created", data).with_schema_version("2.1");
+        let payload = RawEvent::new("crm.lead.created", data).with_schema_version("2.1");
         Envelope::builder("crm", payload).id(id.parse().unwrap()).correlation_id(text.to_owned())
     };
     let builders = [

@@ -1,4 +1,5 @@
-//! The channels that events are sent on: one for each event on its way, so many at the most, and half as many for one type.
+//! The channels that events are sent on: one for each event on its way, so many at the
+//! most, and half as many for one type.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,11 +12,11 @@ use tokio::time::timeout;
 
 use super::connection::Line;
 use super::refusal::Unanswered;
-use crate::broker::SendError;
+use crate::broker::BrokerError;
 use crate::reason::reason;
 
-/// The most channels, and so the most sends on their way at once. The others wait for one of them: with more, neither the client
-/// nor the server is any faster.
+/// The most channels, and so the most sends on their way at once. The others wait for one
+/// of them: with more, neither the client nor the server is any faster.
 const MOST_CHANNELS: u16 = 200;
 
 const WAIT: &str = "wait for the server's confirmation";
@@ -40,7 +41,8 @@ impl Lane {
         &self.channel
     }
 
-    /// Tells the server to forget it, whatever was sent on it. Its place is free once that is answered, or has had its time.
+    /// Tells the server to forget it, whatever was sent on it. Its place is free once
+    /// that is answered, or has had its time.
     pub(super) async fn close(&self, line: &Line) {
         let _ = line.answer(self.channel.close(200, "no confirmation came".into())).await;
     }
@@ -50,26 +52,45 @@ impl Channels {
     /// As many as the server lets a connection have.
     pub(super) fn new(most: u16) -> Self {
         let most = most.clamp(1, MOST_CHANNELS);
-        Self { idle: Mutex::default(), most, room: Arc::new(Semaphore::new(most.into())), of_type: Mutex::default() }
+        Self {
+            idle: Mutex::default(),
+            most,
+            room: Arc::new(Semaphore::new(most.into())),
+            of_type: Mutex::default(),
+        }
     }
 
-    /// A channel for an event of this type. Where none is free in time, nothing was sent: the server takes no more of this type,
-    /// or of any.
-    pub(super) async fn take(&self, line: &Line, event_type: &ShortString) -> Result<Lane, SendError> {
+    /// A channel for an event of this type. Where none is free in time, nothing was sent:
+    /// the server takes no more of this type, or of any.
+    pub(super) async fn take(
+        &self,
+        line: &Line,
+        event_type: &ShortString,
+    ) -> Result<Lane, BrokerError> {
         let mut of_any = false;
         let places = async {
             let of_type = self.of_type(event_type).acquire_owned().await?;
             of_any = true;
-            Ok::<_, AcquireError>((Arc::clone(&self.room).acquire_owned().await?, of_type))
+            Ok::<_, AcquireError>((
+                Arc::clone(&self.room).acquire_owned().await?,
+                of_type,
+            ))
         };
         let places = match timeout(line.within(), places).await {
-            Ok(places) => places.map_err(|closed| SendError::transient(reason(&closed)))?,
+            Ok(places) => {
+                places.map_err(|closed| BrokerError::transient(reason(&closed)))?
+            }
             Err(_) if of_any => {
-                return Err(SendError::unavailable(format!("{} sends {WAIT}", self.most)));
+                return Err(BrokerError::unavailable(format!(
+                    "{} sends {WAIT}",
+                    self.most
+                )));
             }
             Err(_) => {
                 let most = self.most_of_type();
-                return Err(SendError::unroutable(format!("{most} sends of {event_type} {WAIT}")));
+                return Err(BrokerError::unroutable(format!(
+                    "{most} sends of {event_type} {WAIT}"
+                )));
             }
         };
         let idle = self.idle().pop();
@@ -80,7 +101,7 @@ impl Channels {
         Ok(Lane { channel, _places: places })
     }
 
-    pub(super) fn give_back(&self, lane: Lane) {
+    pub(super) fn release(&self, lane: Lane) {
         self.idle().push(lane.channel);
     }
 
@@ -112,9 +133,9 @@ async fn open(line: &Line) -> Result<Channel, Unanswered> {
 }
 
 /// Before anything was written, a failure is the connection's, or the place's.
-fn nothing_sent(line: &Line, error: &Unanswered) -> SendError {
+fn nothing_sent(line: &Line, error: &Unanswered) -> BrokerError {
     match line.is_alive() {
-        true => SendError::unavailable(format!("no channel to send on: {error}")),
-        false => SendError::unreachable(error.to_string()),
+        true => BrokerError::unavailable(format!("no channel to send on: {error}")),
+        false => BrokerError::unreachable(error.to_string()),
     }
 }

@@ -1,5 +1,5 @@
-//! A connection to the server: made within its time, or given up with all that belongs to it; watched while it lasts; and
-//! ended where it is dropped, whatever the server does.
+//! A connection to the server: made within its time, or given up with all that belongs to
+//! it; watched while it lasts; and ended where it is dropped, whatever the server does.
 
 use std::error::Error;
 use std::io;
@@ -53,7 +53,8 @@ enum State {
 }
 
 impl Connection {
-    /// Without recovery: what was on its way is known to nobody, and so its end is told to each send.
+    /// Without recovery: what was on its way is known to nobody, and so its end is told
+    /// to each send.
     pub(super) async fn make(server: &Server, within: Duration) -> Result<Self, String> {
         // In a place of its own, so that what may have to connect is no larger for it.
         match timeout(within, Box::pin(Self::try_to_make(server, within))).await {
@@ -63,17 +64,26 @@ impl Connection {
         }
     }
 
-    /// Dropped in the middle, it leaves nothing: the socket is its own, and with its end the client's thread ends.
-    async fn try_to_make(server: &Server, within: Duration) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    /// Dropped in the middle, it leaves nothing: the socket is its own, and with its end
+    /// the client's thread ends.
+    async fn try_to_make(
+        server: &Server,
+        within: Duration,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let authority = &server.uri.authority;
-        let addresses: Vec<SocketAddr> = lookup_host((authority.host.as_str(), authority.port)).await?.collect();
-        let stream: Incoming = AsyncTcpStream::connect(&Runtime::tokio_current(), addresses).await?;
-        let AsyncTcpStream::Plain(plain) = &stream else { return Err("a plain stream was wanted".into()) };
+        let addresses: Vec<SocketAddr> =
+            lookup_host((authority.host.as_str(), authority.port)).await?.collect();
+        let stream: Incoming =
+            AsyncTcpStream::connect(&Runtime::tokio_current(), addresses).await?;
+        let AsyncTcpStream::Plain(plain) = &stream else {
+            return Err("a plain stream was wanted".into());
+        };
         let socket = Socket::of(plain.get_ref())?;
         #[cfg(feature = "tls")]
         let stream = match &server.tls {
             Some(config) => {
-                let secured = stream.into_rustls(&Arc::clone(config).into(), &authority.host).await;
+                let secured =
+                    stream.into_rustls(&Arc::clone(config).into(), &authority.host).await;
                 secured.map_err(no_tls)?
             }
             None => stream,
@@ -82,18 +92,32 @@ impl Connection {
         let stream = Mutex::new(Some(AsyncTcpStream::Plain(Readable::new(stream))));
         let hand_over = async move |_, _| {
             let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
-            stream.ok_or_else(|| io::Error::other("the stream was handed over already").into())
+            stream.ok_or_else(|| {
+                io::Error::other("the stream was handed over already").into()
+            })
         };
         let name = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let made = lapin::Connection::connector(server.uri.clone(), runtime(), hand_over, properties).await;
+        let properties =
+            ConnectionProperties::default().with_connection_name(name.into());
+        let made = lapin::Connection::connector(
+            server.uri.clone(),
+            runtime(),
+            hand_over,
+            properties,
+        )
+        .await;
         let connection = Arc::new(made.map_err(no_amqp)?);
 
         let (tell, state) = watch::channel(State::Free);
         let status = connection.status().clone();
-        let watching = watch(connection.events_listener(), move || status.connected(), tell);
+        let watching =
+            watch(connection.events_listener(), move || status.connected(), tell);
         let watcher = tokio::spawn(watching).abort_handle();
-        Ok(Self { line: Line { connection, state, within }, socket: Some(socket), watcher })
+        Ok(Self {
+            line: Line { connection, state, within },
+            socket: Some(socket),
+            watcher,
+        })
     }
 
     pub(super) const fn line(&self) -> &Line {
@@ -106,7 +130,9 @@ impl Connection {
 fn no_tls(error: io::Error) -> Box<dyn Error + Send + Sync> {
     let found = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
     match found {
-        Some(rustls::Error::InvalidMessage(_)) => format!("no TLS is spoken there: {}", reason(&error)).into(),
+        Some(rustls::Error::InvalidMessage(_)) => {
+            format!("no TLS is spoken there: {}", reason(&error)).into()
+        }
         _ => error.into(),
     }
 }
@@ -114,18 +140,22 @@ fn no_tls(error: io::Error) -> Box<dyn Error + Send + Sync> {
 /// What a client of AMQP says of a server that speaks something else, or hangs up.
 fn no_amqp(error: lapin::Error) -> Box<dyn Error + Send + Sync> {
     match error.kind() {
-        ErrorKind::ParsingError(_) | ErrorKind::IOError(_) => {
-            format!("no AMQP is spoken there, or only within TLS (amqps://): {}", reason(&error)).into()
-        }
+        ErrorKind::ParsingError(_) | ErrorKind::IOError(_) => format!(
+            "no AMQP is spoken there, or only within TLS (amqps://): {}",
+            reason(&error)
+        )
+        .into(),
         _ => error.into(),
     }
 }
 
 impl Drop for Connection {
-    /// In peace where there is a runtime and the server answers; and then, or else, without.
+    /// In peace where there is a runtime and the server answers; and then, or else,
+    /// without.
     fn drop(&mut self) {
         self.watcher.abort();
-        let (connection, socket) = (Arc::clone(&self.line.connection), self.socket.take());
+        let (connection, socket) =
+            (Arc::clone(&self.line.connection), self.socket.take());
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 let _ = timeout(TO_CLOSE, connection.close(200, "OK".into())).await;
@@ -135,7 +165,8 @@ impl Drop for Connection {
     }
 }
 
-/// The socket under a connection: with it the connection ends, and with the connection the thread that serves it.
+/// The socket under a connection: with it the connection ends, and with the connection
+/// the thread that serves it.
 struct Socket(std::net::TcpStream);
 
 impl Socket {
@@ -146,7 +177,11 @@ impl Socket {
 
     #[cfg(windows)]
     fn of(stream: &tokio::net::TcpStream) -> io::Result<Self> {
-        Ok(Self(std::os::windows::io::AsSocket::as_socket(stream).try_clone_to_owned()?.into()))
+        Ok(Self(
+            std::os::windows::io::AsSocket::as_socket(stream)
+                .try_clone_to_owned()?
+                .into(),
+        ))
     }
 }
 
@@ -157,15 +192,23 @@ impl Drop for Socket {
 }
 
 /// Tells what becomes of a connection, until it ends.
-async fn watch(events: impl Stream<Item = Event>, connected: impl Fn() -> bool, tell: watch::Sender<State>) {
+async fn watch(
+    events: impl Stream<Item = Event>,
+    connected: impl Fn() -> bool,
+    tell: watch::Sender<State>,
+) {
     let mut events = std::pin::pin!(events);
     let why = loop {
         // Its last word comes after its end.
         let had_ended = !connected();
         match timeout(LOOK_EVERY, events.next()).await {
-            Ok(Some(Event::ConnectionBlocked(alarm))) => drop(tell.send_replace(State::Blocked(alarm))),
+            Ok(Some(Event::ConnectionBlocked(alarm))) => {
+                drop(tell.send_replace(State::Blocked(alarm)))
+            }
             Ok(Some(Event::ConnectionUnblocked)) => drop(tell.send_replace(State::Free)),
-            Ok(Some(Event::Error(error))) if !is_of_a_channel(&error) => break reason(&error),
+            Ok(Some(Event::Error(error))) if !is_of_a_channel(&error) => {
+                break reason(&error);
+            }
             Ok(Some(_)) => {}
             Err(_) if !had_ended => {}
             Ok(None) | Err(_) => break "the server is gone".to_owned(),
@@ -181,7 +224,9 @@ fn is_of_a_channel(error: &lapin::Error) -> bool {
 
 async fn free_for(mut state: watch::Receiver<State>, time: Duration) {
     // Once the connection has ended, no alarm comes any more.
-    while timeout(time, state.wait_for(|state| matches!(state, State::Blocked(_)))).await.is_ok_and(|told| told.is_ok())
+    while timeout(time, state.wait_for(|state| matches!(state, State::Blocked(_))))
+        .await
+        .is_ok_and(|told| told.is_ok())
     {
         let _ = state.wait_for(|state| !matches!(state, State::Blocked(_))).await;
     }
@@ -192,7 +237,8 @@ impl Line {
         self.connection.status().connected()
     }
 
-    /// The most bytes of a frame, and the most channels, as the server and the client have agreed.
+    /// The most bytes of a frame, and the most channels, as the server and the client
+    /// have agreed.
     pub(super) fn limits(&self) -> (u32, u16) {
         let agreed = self.connection.configuration();
         (agreed.frame_max(), agreed.channel_max())
@@ -203,8 +249,13 @@ impl Line {
     }
 
     /// What the server answers, within its time.
-    pub(super) async fn answer<T>(&self, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, Unanswered> {
-        timeout(self.within, self.while_it_lasts(asked)).await.unwrap_or(Err(Unanswered::Late(self.within)))
+    pub(super) async fn answer<T>(
+        &self,
+        asked: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, Unanswered> {
+        timeout(self.within, self.while_it_lasts(asked))
+            .await
+            .unwrap_or(Err(Unanswered::Late(self.within)))
     }
 
     /// What the server answers, however late, as long as the connection lasts.
@@ -238,7 +289,8 @@ impl Line {
         }
     }
 
-    /// Waits for so long, counted anew with the end of each alarm: what was on its way arrives then.
+    /// Waits for so long, counted anew with the end of each alarm: what was on its way
+    /// arrives then.
     pub(super) async fn free_for(&self, time: Duration) {
         free_for(self.state.clone(), time).await;
     }
@@ -276,9 +328,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_ends_for_its_own_reason_and_not_for_one_of_its_channels() {
-        let no_exchange = || event(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND), "no exchange");
-        let maintenance = || event(AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED), "maintenance");
-        for (last, wanted) in [(Some(maintenance()), "maintenance"), (None, "the server is gone")] {
+        let no_exchange =
+            || event(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND), "no exchange");
+        let maintenance =
+            || event(AMQPErrorKind::Hard(AMQPHardError::CONNECTIONFORCED), "maintenance");
+        for (last, wanted) in
+            [(Some(maintenance()), "maintenance"), (None, "the server is gone")]
+        {
             let connected = AtomicBool::new(true);
             let events = async {
                 tokio::time::sleep(LOOK_EVERY * 7).await;
@@ -287,10 +343,18 @@ mod tests {
                 tokio::time::sleep(LOOK_EVERY / 2).await;
                 last
             };
-            let events = stream::iter([no_exchange()]).chain(stream::once(events).filter_map(async |last| last));
+            let events = stream::iter([no_exchange()])
+                .chain(stream::once(events).filter_map(async |last| last));
             let (tell, state) = watch::channel(State::Free);
-            watch(events.chain(stream::pending()), || connected.load(Ordering::SeqCst), tell).await;
-            let State::Ended(why) = state.borrow().clone() else { unreachable!("it has ended") };
+            watch(
+                events.chain(stream::pending()),
+                || connected.load(Ordering::SeqCst),
+                tell,
+            )
+            .await;
+            let State::Ended(why) = state.borrow().clone() else {
+                unreachable!("it has ended")
+            };
             assert!(why.contains(wanted) && !why.contains("no exchange"), "{why}");
         }
     }

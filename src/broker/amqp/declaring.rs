@@ -1,4 +1,5 @@
-//! What a program declares: an exchange and a queue, made where they are missing, and left as they are where they are there.
+//! What a program declares: an exchange and a queue, made where they are missing, and
+//! left as they are where they are there.
 
 use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
@@ -23,36 +24,74 @@ impl Declaration {
     }
 
     pub(super) async fn exchange(&self) -> Result<(), Unanswered> {
-        made_or_found(&OF_AN_EXCHANGE, self.ask_exchange(false).await, self.ask_exchange(true)).await
+        made_or_found(
+            &OF_AN_EXCHANGE,
+            self.ask_exchange(false).await,
+            self.ask_exchange(true),
+        )
+        .await
     }
 
-    pub(super) async fn queue(&self, queue: ShortString, patterns: Vec<ShortString>) -> Result<(), Unanswered> {
-        made_or_found(&OF_A_QUEUE, self.ask_queue(&queue, false).await, self.ask_queue(&queue, true)).await?;
+    pub(super) async fn queue(
+        &self,
+        queue: ShortString,
+        patterns: Vec<ShortString>,
+    ) -> Result<(), Unanswered> {
+        made_or_found(
+            &OF_A_QUEUE,
+            self.ask_queue(&queue, false).await,
+            self.ask_queue(&queue, true),
+        )
+        .await?;
         let channel = self.line.channel().await?;
         for pattern in patterns {
             let (queue, exchange) = (queue.clone(), self.exchange.clone());
-            let bind = channel.queue_bind(queue, exchange, pattern, QueueBindOptions::default(), FieldTable::default());
+            let bind = channel.queue_bind(
+                queue,
+                exchange,
+                pattern,
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            );
             self.line.answer(bind).await?;
         }
         Ok(())
     }
 
     async fn ask_exchange(&self, passive: bool) -> Result<(), Unanswered> {
-        let options = ExchangeDeclareOptions { durable: true, passive, ..ExchangeDeclareOptions::default() };
+        let options = ExchangeDeclareOptions {
+            durable: true,
+            passive,
+            ..ExchangeDeclareOptions::default()
+        };
         let (name, none) = (self.exchange.clone(), FieldTable::default());
         let channel = self.line.channel().await?;
-        self.line.answer(channel.exchange_declare(name, ExchangeKind::Topic, options, none)).await
+        self.line
+            .answer(channel.exchange_declare(name, ExchangeKind::Topic, options, none))
+            .await
     }
 
-    async fn ask_queue(&self, queue: &ShortString, passive: bool) -> Result<(), Unanswered> {
-        let options = QueueDeclareOptions { durable: true, passive, ..QueueDeclareOptions::default() };
+    async fn ask_queue(
+        &self,
+        queue: &ShortString,
+        passive: bool,
+    ) -> Result<(), Unanswered> {
+        let options = QueueDeclareOptions {
+            durable: true,
+            passive,
+            ..QueueDeclareOptions::default()
+        };
         let channel = self.line.channel().await?;
-        self.line.answer(channel.queue_declare(queue.clone(), options, FieldTable::default())).await.map(drop)
+        self.line
+            .answer(channel.queue_declare(queue.clone(), options, FieldTable::default()))
+            .await
+            .map(drop)
     }
 }
 
-/// Asked for as it is wanted, it is made or compared, and what is there does not change. Asked for passively, the server says
-/// only whether it is there, also to whoever may not make it.
+/// Asked for as it is wanted, it is made or compared, and what is there does not change.
+/// Asked for passively, the server says only whether it is there, also to whoever may not
+/// make it.
 async fn made_or_found(
     matters: &[&str],
     made: Result<(), Unanswered>,

@@ -1,27 +1,48 @@
-//! What tells a message from every other one, where it says nothing readable about itself: all that its senders said.
+//! What tells a message from every other one, where it says nothing readable about
+//! itself: all that its senders said.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ShortString};
 
 use crate::broker::message::position_of_content;
 
-/// The headers by which the server counts the deliveries of a message and tells its way through queues. They change while the
-/// message stays the same.
-const OF_THE_SERVER: [&str; 5] = ["x-delivery-count", "x-acquired-count", "x-death", "x-first-death-", "x-last-death-"];
+/// The headers by which the server counts the deliveries of a message and tells its way
+/// through queues. They change while the message stays the same.
+const OF_THE_SERVER: [&str; 5] = [
+    "x-delivery-count",
+    "x-acquired-count",
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+];
 
 pub(super) fn is_of_the_server(header: &str) -> bool {
     OF_THE_SERVER.iter().any(|of_the_server| header.starts_with(of_the_server))
 }
 
-/// A queue numbers no message. Two messages are one to an inbox only where everything that their senders said is the same.
-pub(super) fn position(exchange: &str, routing_key: &str, properties: &BasicProperties, body: &[u8]) -> String {
-    position_of_content([exchange.as_bytes(), routing_key.as_bytes(), &written(properties), body])
+/// A queue numbers no message. Two messages are one to an inbox only where everything
+/// that their senders said is the same.
+pub(super) fn position(
+    exchange: &str,
+    routing_key: &str,
+    properties: &BasicProperties,
+    body: &[u8],
+) -> String {
+    position_of_content([
+        exchange.as_bytes(),
+        routing_key.as_bytes(),
+        &written(properties),
+        body,
+    ])
 }
 
-/// The properties in the protocol's order, written out here, so that no version of a library changes what a message is.
+/// The properties in the protocol's order, written out here, so that no version of a
+/// library changes what a message is.
 fn written(properties: &BasicProperties) -> Vec<u8> {
     let mut out = Vec::new();
-    let text = |text: &Option<ShortString>| text.as_ref().map(|text| text.as_str().as_bytes().to_vec());
+    let text = |text: &Option<ShortString>| {
+        text.as_ref().map(|text| text.as_str().as_bytes().to_vec())
+    };
     let byte = |byte: &Option<u8>| byte.map(|byte| vec![byte]);
     for (name, said) in [
         (b'c', text(properties.content_type())),
@@ -103,19 +124,31 @@ mod tests {
 
     use super::*;
 
-    /// A dead letter that is stored stays the one that its message is, whatever is upgraded.
+    /// A dead letter that is stored stays the one that its message is, whatever is
+    /// upgraded.
     #[test]
     fn what_a_message_is_changes_with_no_version() {
         let mut table = FieldTable::default();
-        table.insert("list".into(), AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongInt(-7)])));
-        table.insert("price".into(), AMQPValue::DecimalValue(DecimalValue { scale: 2, value: 1999 }));
+        table.insert(
+            "list".into(),
+            AMQPValue::FieldArray(FieldArray::from(vec![AMQPValue::LongInt(-7)])),
+        );
+        table.insert(
+            "price".into(),
+            AMQPValue::DecimalValue(DecimalValue { scale: 2, value: 1999 }),
+        );
         table.insert("text".into(), AMQPValue::LongString("hello".into()));
-        let properties = BasicProperties::default().with_message_id("1".into()).with_headers(table.clone());
+        let properties = BasicProperties::default()
+            .with_message_id("1".into())
+            .with_headers(table.clone());
         let found = position("shop", "order.placed", &properties, b"{}");
         assert_eq!(found, "e2302abe-bec5-573f-9490-4f2b6a0cfdb8");
         table.insert("x-delivery-count".into(), AMQPValue::LongLongInt(1));
         table.insert("x-first-death-queue".into(), AMQPValue::LongString("erp".into()));
-        assert_eq!(position("shop", "order.placed", &properties.with_headers(table), b"{}"), found);
+        assert_eq!(
+            position("shop", "order.placed", &properties.with_headers(table), b"{}"),
+            found
+        );
     }
 
     #[test]
@@ -139,10 +172,16 @@ mod tests {
             with(&[("a", text("1"))]),
             with(&[("a", AMQPValue::LongInt(1))]),
             with(&[("a", AMQPValue::LongUInt(1))]),
-            with(&[("a", AMQPValue::FieldArray(FieldArray::from(vec![text("b"), text("c")])))]),
+            with(&[(
+                "a",
+                AMQPValue::FieldArray(FieldArray::from(vec![text("b"), text("c")])),
+            )]),
             with(&[("a", AMQPValue::FieldArray(FieldArray::from(vec![text("bc")])))]),
         ];
-        let mut positions: Vec<_> = different.iter().map(|properties| position("", "", properties, b"")).collect();
+        let mut positions: Vec<_> = different
+            .iter()
+            .map(|properties| position("", "", properties, b""))
+            .collect();
         positions.sort();
         positions.dedup();
         assert_eq!(positions.len(), different.len());

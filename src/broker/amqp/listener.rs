@@ -11,14 +11,14 @@ use lapin::types::{FieldTable, ShortString};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use super::acker::{Acker, again};
 use super::address::{Server, short};
-use super::answer::{Confirm, again};
 use super::connection::{Connection, Line};
 use super::reading::read;
 use super::refusal::Unanswered;
 use super::{Amqp, destination};
 use crate::broker::link::Beginning;
-use crate::broker::{Broker, Consumer, Delivery, SendError, Unusable};
+use crate::broker::{Broker, BrokerError, ConfigError, Consumer, Delivery};
 use crate::reason::reason;
 
 /// How long what was sent ahead to a listener that is dropped may take to be given back.
@@ -31,7 +31,7 @@ pub struct Listener {
     server: Server,
     within: Duration,
     queue: String,
-    unanswered: u16,
+    prefetch: u16,
     beginning: Beginning<Session>,
     session: Option<Session>,
 }
@@ -55,55 +55,90 @@ impl Subscription {
 
 impl Listener {
     pub(super) fn new(server: Server, within: Duration, queue: String) -> Self {
-        Self { server, within, queue, unanswered: 100, beginning: Beginning::default(), session: None }
+        Self {
+            server,
+            within,
+            queue,
+            prefetch: 100,
+            beginning: Beginning::default(),
+            session: None,
+        }
     }
 
-    /// How many deliveries may be without an answer at once: 100 where nothing is said. With 1, the next event comes
-    /// only when the one before is answered, so that a retry changes no order.
+    /// How many deliveries may be without an answer at once: 100 where nothing is said.
+    /// With 1, the next event comes only when the one before is answered, so that a retry
+    /// changes no order.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], where it is 0: that is no bound to the server.
+    /// [`ConfigError`], where it is 0: that is no bound to the server.
     ///
     /// ```
-    /// use integration_automation_patterns::broker::amqp::{Amqp, Settings};
+    /// use integration_automation_patterns::broker::amqp::{Amqp, AmqpConfig};
     ///
-    /// let listener = Amqp::new("amqp://127.0.0.1", Settings::new("crm"))?.listen("erp")?;
-    /// let refused = listener.unanswered(0).unwrap_err();
-    /// assert_eq!(refused.to_string(), r#"the number of unanswered deliveries is to be 1 or more, and found "0""#);
+    /// let listener =
+    ///     Amqp::new("amqp://127.0.0.1", AmqpConfig::new("crm"))?.listen("erp")?;
+    /// let refused = listener.prefetch(0).unwrap_err();
+    /// assert_eq!(
+    ///     refused.to_string(),
+    ///     r#"the number of prefetch deliveries is to be 1 or more, and found "0""#
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn unanswered(self, unanswered: u16) -> Result<Self, Unusable> {
-        if unanswered == 0 {
-            return Err(Unusable::new("number of unanswered deliveries", "1 or more", "0"));
+    pub fn prefetch(self, prefetch: u16) -> Result<Self, ConfigError> {
+        if prefetch == 0 {
+            return Err(ConfigError::new(
+                "number of prefetch deliveries",
+                "1 or more",
+                "0",
+            ));
         }
-        Ok(Self { unanswered, ..self })
+        Ok(Self { prefetch, ..self })
     }
 }
 
-async fn begin(server: Server, within: Duration, queue: String, unanswered: u16) -> Result<Session, SendError> {
-    let connection = Connection::make(&server, within).await.map_err(SendError::unreachable)?;
+async fn begin(
+    server: Server,
+    within: Duration,
+    queue: String,
+    prefetch: u16,
+) -> Result<Session, BrokerError> {
+    let connection =
+        Connection::make(&server, within).await.map_err(BrokerError::unreachable)?;
     let line = connection.line().clone();
-    let about = |error: Unanswered| error.about(&format!("the queue {queue} of {server}"));
+    let about =
+        |error: Unanswered| error.about(&format!("the queue {queue} of {server}"));
     let channel = line.channel().await.map_err(about)?;
-    line.answer(channel.basic_qos(unanswered, BasicQosOptions::default())).await.map_err(about)?;
+    line.answer(channel.basic_qos(prefetch, BasicQosOptions::default()))
+        .await
+        .map_err(about)?;
     let name = short(&queue).unwrap_or_default();
-    let consume =
-        channel.basic_consume(name, ShortString::default(), BasicConsumeOptions::default(), FieldTable::default());
+    let consume = channel.basic_consume(
+        name,
+        ShortString::default(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
     let messages = line.answer(consume).await.map_err(about)?;
     Ok(Session { subscription: Arc::new(Subscription { channel, connection }), messages })
 }
 
 impl Consumer for Listener {
-    type Answer = Confirm;
+    type Acker = Acker;
 
-    async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
+    async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
         let session = match &mut self.session {
             Some(session) => session,
             None => {
-                let begin = begin(self.server.clone(), self.within, self.queue.clone(), self.unanswered);
+                let begin = begin(
+                    self.server.clone(),
+                    self.within,
+                    self.queue.clone(),
+                    self.prefetch,
+                );
                 // Each step has an end of its own: this one is for all of them.
-                let begun = self.beginning.session(self.within.saturating_mul(5), begin).await?;
+                let begun =
+                    self.beginning.session(self.within.saturating_mul(5), begin).await?;
                 self.session.insert(begun)
             }
         };
@@ -117,39 +152,53 @@ impl Consumer for Listener {
         };
         let failed = match told {
             Ok(message) => {
-                let answer = Confirm::new(message.acker.clone(), Arc::clone(&session.subscription));
-                let (exchange, key) = (message.exchange.as_str(), message.routing_key.as_str());
-                let origin = destination(&[exchange, key, if key == self.queue { "" } else { &self.queue }]);
+                let answer =
+                    Acker::new(message.acker.clone(), Arc::clone(&session.subscription));
+                let (exchange, key) =
+                    (message.exchange.as_str(), message.routing_key.as_str());
+                let origin = destination(&[
+                    exchange,
+                    key,
+                    if key == self.queue { "" } else { &self.queue },
+                ]);
                 let redelivered = message.redelivered;
-                let delivery = Delivery::new(read(message, &self.queue), answer).redelivered(redelivered);
+                let delivery = Delivery::new(read(message, &self.queue), answer)
+                    .redelivered(redelivered);
                 return Ok(Some(delivery.from_broker(Amqp::SYSTEM, Some(origin.into()))));
             }
             Err(failed) => failed,
         };
         self.session = None;
-        Err(SendError::unreachable(format!("the queue {} of {}: {failed}", self.queue, self.server)))
+        Err(BrokerError::unreachable(format!(
+            "the queue {} of {}: {failed}",
+            self.queue, self.server
+        )))
     }
 }
 
 impl Drop for Session {
-    /// What was sent ahead goes back to the queue with the connection; and where an answer of this session is alive elsewhere,
-    /// which needs the connection, before.
+    /// What was sent ahead goes back to the queue with the connection; and where an
+    /// answer of this session is alive elsewhere, which needs the connection, before.
     fn drop(&mut self) {
         if Arc::strong_count(&self.subscription) == 1 {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
-        let (subscription, mut messages) = (Arc::clone(&self.subscription), self.messages.clone());
+        let (subscription, mut messages) =
+            (Arc::clone(&self.subscription), self.messages.clone());
         runtime.spawn(async move {
-            let give_back = async {
-                subscription.channel.basic_cancel(messages.tag(), BasicCancelOptions::default()).await?;
+            let release = async {
+                subscription
+                    .channel
+                    .basic_cancel(messages.tag(), BasicCancelOptions::default())
+                    .await?;
                 while let Some(message) = messages.next().await {
                     message?.nack(again()).await?;
                 }
                 Ok::<_, lapin::Error>(())
             };
             // Where it fails, the connection has ended, and the server has all of it.
-            let _ = timeout(TO_GIVE_BACK, give_back).await;
+            let _ = timeout(TO_GIVE_BACK, release).await;
         });
     }
 }

@@ -1,20 +1,22 @@
 //! RabbitMQ, over AMQP 0.9.1: an event is sent when the server has confirmed it.
 //!
-//! An event goes to a topic exchange, with its type as routing key, as a persistent message with the flag `mandatory`:
-//! one that no queue would get comes back, and is not taken for sent. The attributes of its CloudEvent are headers, and
-//! the message's own properties say the same to whoever knows nothing of the standard: `message_id`, `type`,
-//! `correlation_id`, `timestamp`, `content_type`. The guide's chapter [on brokers](crate::guide::brokers) shows it in use.
+//! An event goes to a topic exchange, with its type as routing key, as a persistent
+//! message with the flag `mandatory`: one that no queue would get comes back, and is not
+//! taken for sent. The attributes of its CloudEvent are headers, and the message's own
+//! properties say the same to whoever knows nothing of the standard: `message_id`,
+//! `type`, `correlation_id`, `timestamp`, `content_type`. The guide's chapter [on
+//! brokers](crate::guide::brokers) shows it in use.
 //!
 //! ```no_run
-//! use integration_automation_patterns::broker::amqp::{Amqp, Settings};
+//! use integration_automation_patterns::broker::amqp::{Amqp, AmqpConfig};
 //! use integration_automation_patterns::broker::{Broker, Consumer};
-//! use integration_automation_patterns::{Envelope, Untyped};
+//! use integration_automation_patterns::{Envelope, RawEvent};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let amqp = Amqp::new("amqp://guest:guest@127.0.0.1:5672/%2f", Settings::new("crm"))?; // connects when first used
+//! let amqp = Amqp::new("amqp://guest:guest@127.0.0.1:5672/%2f", AmqpConfig::new("crm"))?; // connects when first used
 //! amqp.create_queue("erp", &["lead.#"]).await?;
 //!
-//! let event = Envelope::builder("crm", Untyped::new("lead.created", b"{}")).build()?.dispatch();
+//! let event = Envelope::builder("crm", RawEvent::new("lead.created", b"{}")).build()?.dispatch();
 //! amqp.send(&event).await?;
 //!
 //! let mut listener = amqp.listen("erp")?;
@@ -24,9 +26,10 @@
 //! # }
 //! ```
 
+mod acker;
 mod address;
-mod answer;
 mod channels;
+mod config;
 mod connection;
 mod declaring;
 mod identity;
@@ -36,7 +39,6 @@ mod reading;
 mod refusal;
 mod repair;
 mod sending;
-mod settings;
 mod stream;
 
 use std::borrow::Cow;
@@ -46,21 +48,22 @@ use std::time::Duration;
 
 use lapin::types::ShortString;
 
+pub use self::acker::Acker;
 use self::address::{Server, is_name, named, short};
-pub use self::answer::Confirm;
+pub use self::config::AmqpConfig;
 use self::connection::Connection;
 use self::declaring::Declaration;
 pub use self::listener::Listener;
 use self::publishing::Message;
 use self::refusal::Unanswered;
 use self::sending::Sender;
-pub use self::settings::Settings;
 use super::link::Link;
-use super::{Broker, SendError, Unusable};
+use super::{Broker, BrokerError, ConfigError};
 use crate::state::Dispatched;
-use crate::{Envelope, Facts, Untyped};
+use crate::{Envelope, Facts, RawEvent};
 
-/// A connection to RabbitMQ for sending, made when it is first needed and made anew once it is broken. A clone shares it.
+/// A connection to RabbitMQ for sending, made when it is first needed and made anew once
+/// it is broken. A clone shares it.
 #[derive(Clone)]
 pub struct Amqp {
     inner: Arc<Inner>,
@@ -68,62 +71,76 @@ pub struct Amqp {
 
 struct Inner {
     server: Server,
-    settings: Settings,
+    config: AmqpConfig,
     exchange: ShortString,
     link: Link<Arc<Sender>>,
 }
 
 impl Amqp {
-    /// A server, as `amqp://user:password@host:5672/virtual-host`, or `amqps://` for TLS, with the feature `tls`. User, password
-    /// and virtual host are percent-decoded. Nothing is connected before it is needed.
+    /// A server, as `amqp://user:password@host:5672/virtual-host`, or `amqps://` for TLS,
+    /// with the feature `tls`. User, password and virtual host are percent-decoded.
+    /// Nothing is connected before it is needed.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], where the address or a setting is none, or the address says what is not kept.
+    /// [`ConfigError`], where the address or a setting is none, or the address says what
+    /// is not kept.
     ///
     /// ```
-    /// use integration_automation_patterns::broker::amqp::{Amqp, Settings};
+    /// use integration_automation_patterns::broker::amqp::{Amqp, AmqpConfig};
     ///
-    /// assert!(Amqp::new("amqp://127.0.0.1", Settings::new("crm")).is_ok());
-    /// let refused = Amqp::new("127.0.0.1", Settings::new("crm")).unwrap_err();
+    /// assert!(Amqp::new("amqp://127.0.0.1", AmqpConfig::new("crm")).is_ok());
+    /// let refused = Amqp::new("127.0.0.1", AmqpConfig::new("crm")).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
     ///     r#"the address of the server is to be amqp://user:password@host:5672/virtual-host, and found "something else""#
     /// );
     /// ```
-    pub fn new(server: &str, settings: Settings) -> Result<Self, Unusable> {
-        settings.check()?;
-        let server = Server::new(server, &settings)?;
-        let exchange = short(&settings.exchange).unwrap_or_default();
-        Ok(Self { inner: Arc::new(Inner { server, settings, exchange, link: Link::default() }) })
+    pub fn new(server: &str, config: AmqpConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let server = Server::new(server, &config)?;
+        let exchange = short(&config.exchange).unwrap_or_default();
+        Ok(Self {
+            inner: Arc::new(Inner { server, config, exchange, link: Link::default() }),
+        })
     }
 
-    /// Declares the exchange where it is missing: a durable one of the kind `topic`. One that is there is its operator's, and is
-    /// left as it is.
+    /// Declares the exchange where it is missing: a durable one of the kind `topic`. One
+    /// that is there is its operator's, and is left as it is.
     ///
     /// # Errors
     ///
-    /// [`Permanent`](super::SendErrorKind::Permanent), in the server's words, where one is there that is of another kind or that
-    /// is not durable; [`Unreachable`](super::SendErrorKind::Unreachable); [`Unavailable`](super::SendErrorKind::Unavailable)
-    /// where it is missing and may not be made; [`Transient`](super::SendErrorKind::Transient) with whatever else the server
-    /// answers.
-    pub async fn create_exchange(&self) -> Result<(), SendError> {
+    /// [`Permanent`](super::BrokerErrorKind::Permanent), in the server's words, where one
+    /// is there that is of another kind or that is not durable;
+    /// [`Unreachable`](super::BrokerErrorKind::Unreachable);
+    /// [`Unavailable`](super::BrokerErrorKind::Unavailable) where it is missing and may
+    /// not be made; [`Transient`](super::BrokerErrorKind::Transient) with whatever else
+    /// the server answers.
+    pub async fn create_exchange(&self) -> Result<(), BrokerError> {
         let declaration = self.inner.declare().await?;
         declaration.exchange().await.map_err(|error| self.inner.refused(&error))
     }
 
-    /// Declares the exchange and a durable queue where they are missing, and binds the queue, so that it gets each event whose
-    /// type matches one of the patterns: words with dots between, `*` for one, `#` for any number.
+    /// Declares the exchange and a durable queue where they are missing, and binds the
+    /// queue, so that it gets each event whose type matches one of the patterns: words
+    /// with dots between, `*` for one, `#` for any number.
     ///
-    /// A queue that is made here is of the virtual host's own type, mostly a classic one, which lives on one server. One that must
-    /// have more (a quorum of servers, a limit) is created by its operator, and left as it is; let a quorum queue have no
-    /// `x-delivery-limit`, or a dead-letter exchange, or the server drops an event whose effect fails often.
+    /// A queue that is made here is of the virtual host's own type, mostly a classic one,
+    /// which lives on one server. One that must have more (a quorum of servers, a limit)
+    /// is created by its operator, and left as it is; let a quorum queue have no
+    /// `x-delivery-limit`, or a dead-letter exchange, or the server drops an event whose
+    /// effect fails often.
     ///
     /// # Errors
     ///
-    /// As [`create_exchange`](Self::create_exchange); [`Permanent`](super::SendErrorKind::Permanent) where a name is too long, or
-    /// a queue of this name is not durable or goes with its last consumer.
-    pub async fn create_queue(&self, queue: &str, patterns: &[&str]) -> Result<(), SendError> {
+    /// As [`create_exchange`](Self::create_exchange);
+    /// [`Permanent`](super::BrokerErrorKind::Permanent) where a name is too long, or a
+    /// queue of this name is not durable or goes with its last consumer.
+    pub async fn create_queue(
+        &self,
+        queue: &str,
+        patterns: &[&str],
+    ) -> Result<(), BrokerError> {
         let queue = named("that of this queue", queue)?;
         let patterns = patterns.iter().map(|pattern| named("this pattern", pattern));
         let patterns: Vec<ShortString> = patterns.collect::<Result<_, _>>()?;
@@ -135,29 +152,34 @@ impl Amqp {
         declared.await.map_err(|error| self.inner.refused(&error))
     }
 
-    /// A consumer of a queue, on a connection of its own. Listeners of one queue share its events.
+    /// A consumer of a queue, on a connection of its own. Listeners of one queue share
+    /// its events.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], where the name is none.
-    pub fn listen(&self, queue: impl Into<String>) -> Result<Listener, Unusable> {
+    /// [`ConfigError`], where the name is none.
+    pub fn listen(&self, queue: impl Into<String>) -> Result<Listener, ConfigError> {
         let queue = queue.into();
         is_name("queue", &queue)?;
-        Ok(Listener::new(self.inner.server.clone(), self.inner.settings.connect_within, queue))
+        Ok(Listener::new(
+            self.inner.server.clone(),
+            self.inner.config.connect_timeout,
+            queue,
+        ))
     }
 }
 
 impl fmt::Debug for Amqp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Amqp").field("settings", &self.inner.settings).finish_non_exhaustive()
+        f.debug_struct("Amqp").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
 
 impl Inner {
     /// What events are sent on.
-    async fn sender(&self) -> Result<Arc<Sender>, SendError> {
+    async fn sender(&self) -> Result<Arc<Sender>, BrokerError> {
         let (server, exchange) = (self.server.clone(), self.exchange.clone());
-        let within = self.settings.connect_within;
+        let within = self.config.connect_timeout;
         let connect = async move {
             let connection = Connection::make(&server, within).await?;
             Ok::<_, String>(Arc::new(Sender::new(connection, exchange)))
@@ -168,11 +190,11 @@ impl Inner {
     }
 
     /// Over the same connection, beside its sends.
-    async fn declare(&self) -> Result<Declaration, SendError> {
+    async fn declare(&self) -> Result<Declaration, BrokerError> {
         Ok(Declaration::new(self.exchange.clone(), self.sender().await?.line().clone()))
     }
 
-    fn refused(&self, error: &Unanswered) -> SendError {
+    fn refused(&self, error: &Unanswered) -> BrokerError {
         error.about(&format!("the exchange {} of {}", self.exchange, self.server))
     }
 }
@@ -180,18 +202,21 @@ impl Inner {
 impl Broker for Amqp {
     const SYSTEM: &'static str = "rabbitmq";
 
-    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
-        let message = Message::of(event, self.inner.settings.largest)?;
+    async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
+        let message = Message::of(event, self.inner.config.max_message_size)?;
         let sender = self.inner.sender().await?;
-        sender.send((event.source_system().to_owned(), event.id().to_string()), message).await
+        sender
+            .send((event.source_system().to_owned(), event.id().to_string()), message)
+            .await
     }
 
-    fn destination(&self, event: &Facts<Untyped>) -> Option<Cow<'_, str>> {
-        Some(destination(&[&self.inner.settings.exchange, event.event_type()]).into())
+    fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
+        Some(destination(&[&self.inner.config.exchange, event.event_type()]).into())
     }
 }
 
-/// The conventions' name of a destination: exchange, routing key and queue, as far as there are any.
+/// The conventions' name of a destination: exchange, routing key and queue, as far as
+/// there are any.
 fn destination(parts: &[&str]) -> String {
     let parts = parts.iter().copied().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(":")

@@ -5,7 +5,7 @@ use lapin::types::AMQPValue;
 
 use super::identity::position;
 use crate::Envelope;
-use crate::broker::Found;
+use crate::broker::MessageOrigin;
 use crate::broker::message::{Value, read as read_headers};
 use crate::cloudevents::Binding;
 use crate::state::Pending;
@@ -15,13 +15,16 @@ pub(super) fn read(message: lapin::message::Delivery, queue: &str) -> Envelope<P
     let position = position(exchange, key, &message.properties, &message.data);
     let place = if key.is_empty() { queue } else { key };
     let at = message.properties.timestamp().as_ref().and_then(|seconds| moment(*seconds));
-    let found = Found { place, position: &position, at: at.unwrap_or_else(Utc::now) };
+    let found =
+        MessageOrigin { place, position: &position, at: at.unwrap_or_else(Utc::now) };
 
     let mut headers = Vec::new();
     if let Some(content_type) = message.properties.content_type() {
         headers.push(("content-type".to_owned(), Value::Text(content_type.to_string())));
     }
-    for (name, value) in message.properties.headers().iter().flat_map(|table| table.inner()) {
+    for (name, value) in
+        message.properties.headers().iter().flat_map(|table| table.inner())
+    {
         if let Some(value) = value_of(value) {
             headers.push((name.to_string(), value));
         }
@@ -29,12 +32,17 @@ pub(super) fn read(message: lapin::message::Delivery, queue: &str) -> Envelope<P
     read_headers(Binding::RabbitMq, headers, message.data, &found)
 }
 
-/// A time in seconds, as the protocol has it, or in milliseconds, as many programs write it.
+/// A time in seconds, as the protocol has it, or in milliseconds, as many programs write
+/// it.
 fn moment(time: u64) -> Option<DateTime<Utc>> {
     /// The last second of the year 9999.
     const LAST: i64 = 253_402_300_799;
     let time = i64::try_from(time).ok()?;
-    if time <= LAST { DateTime::from_timestamp(time, 0) } else { DateTime::from_timestamp_millis(time) }
+    if time <= LAST {
+        DateTime::from_timestamp(time, 0)
+    } else {
+        DateTime::from_timestamp_millis(time)
+    }
 }
 
 /// The value of a header; nothing where it is null.
@@ -55,10 +63,14 @@ fn value_of(value: &AMQPValue) -> Option<Value> {
         AMQPValue::Float(value) => Value::Text(value.to_string()),
         AMQPValue::Double(value) => Value::Text(value.to_string()),
         AMQPValue::Timestamp(time) => match moment(*time) {
-            Some(moment) => Value::Text(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+            Some(moment) => {
+                Value::Text(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+            }
             None => Value::Other(time.to_string()),
         },
-        AMQPValue::DecimalValue(_) | AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) => Value::Other(shown(value)),
+        AMQPValue::DecimalValue(_)
+        | AMQPValue::FieldArray(_)
+        | AMQPValue::FieldTable(_) => Value::Other(shown(value)),
     })
 }
 
@@ -66,12 +78,19 @@ fn value_of(value: &AMQPValue) -> Option<Value> {
 fn shown(value: &AMQPValue) -> String {
     let all = |values: Vec<String>| values.join(", ");
     match value {
-        AMQPValue::FieldArray(values) => format!("[{}]", all(values.as_slice().iter().map(shown).collect())),
+        AMQPValue::FieldArray(values) => {
+            format!("[{}]", all(values.as_slice().iter().map(shown).collect()))
+        }
         AMQPValue::FieldTable(table) => {
-            let each = table.inner().iter().map(|(name, value)| format!("{name}: {}", shown(value)));
+            let each = table
+                .inner()
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", shown(value)));
             format!("{{{}}}", all(each.collect()))
         }
-        AMQPValue::DecimalValue(decimal) => format!("{}e-{}", decimal.value, decimal.scale),
+        AMQPValue::DecimalValue(decimal) => {
+            format!("{}e-{}", decimal.value, decimal.scale)
+        }
         _ => match value_of(value) {
             Some(Value::Text(text) | Value::Other(text)) => text,
             None => "null".to_owned(),

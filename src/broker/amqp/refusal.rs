@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPSoftError};
 
-use crate::broker::{SendError, SendErrorKind};
+use crate::broker::{BrokerError, BrokerErrorKind};
 use crate::reason::reason;
 
 /// The server did not do what it was asked.
@@ -29,23 +29,25 @@ impl fmt::Display for Unanswered {
 
 impl Unanswered {
     /// As whoever asked tells it: a refusal is the place's where it is not the asker's.
-    pub(super) fn about(&self, what: &str) -> SendError {
+    pub(super) fn about(&self, what: &str) -> BrokerError {
         let said = format!("{what}: {self}");
         match self {
             Self::Refused(error) => match kind(error) {
-                SendErrorKind::Unavailable => SendError::unavailable(said),
-                SendErrorKind::Permanent => SendError::permanent(said),
-                _ => SendError::transient(said),
+                BrokerErrorKind::Unavailable => BrokerError::unavailable(said),
+                BrokerErrorKind::Permanent => BrokerError::permanent(said),
+                _ => BrokerError::transient(said),
             },
-            Self::Ended(_) => SendError::unreachable(said),
-            Self::Late(_) => SendError::transient(said),
+            Self::Ended(_) => BrokerError::unreachable(said),
+            Self::Late(_) => BrokerError::transient(said),
         }
     }
 
-    /// In what a thing that is there differs from the one that was declared. The server names the first difference.
+    /// In what a thing that is there differs from the one that was declared. The server
+    /// names the first difference.
     pub(super) fn differs(&self) -> Option<&str> {
         let Self::Refused(error) = self else { return None };
-        let (_, argument) = refusal(error)?.get_message().as_str().split_once("inequivalent arg '")?;
+        let (_, argument) =
+            refusal(error)?.get_message().as_str().split_once("inequivalent arg '")?;
         Some(argument.split_once('\'')?.0)
     }
 
@@ -54,31 +56,40 @@ impl Unanswered {
     }
 }
 
-/// A publish was refused, or what it came to is not known. It was alone on its channel, so that this says nothing of another
-/// event.
-pub(super) fn of_publish(exchange: &str, unanswered: &Unanswered) -> SendError {
-    let Unanswered::Refused(error) = unanswered else {
-        return SendError::transient(format!("the server had not confirmed: {unanswered}"));
+/// A publish was refused, or what it came to is not known. It was alone on its channel,
+/// so that this says nothing of another event.
+pub(super) fn of_publish(exchange: &str, prefetch: &Unanswered) -> BrokerError {
+    let Unanswered::Refused(error) = prefetch else {
+        return BrokerError::transient(format!(
+            "the server had not confirmed: {prefetch}"
+        ));
     };
-    let said = format!("the exchange {exchange}: {unanswered}");
+    let said = format!("the exchange {exchange}: {prefetch}");
     match kind(error) {
-        SendErrorKind::Unavailable if says(error, "access to topic") => SendError::unroutable(said),
-        SendErrorKind::Unavailable => SendError::unavailable(said),
-        SendErrorKind::Permanent => SendError::permanent(said),
-        _ => SendError::transient(said),
+        BrokerErrorKind::Unavailable if says(error, "access to topic") => {
+            BrokerError::unroutable(said)
+        }
+        BrokerErrorKind::Unavailable => BrokerError::unavailable(said),
+        BrokerErrorKind::Permanent => BrokerError::permanent(said),
+        _ => BrokerError::transient(said),
     }
 }
 
 /// The server's own words, by which it ends a channel.
-fn kind(error: &lapin::Error) -> SendErrorKind {
+fn kind(error: &lapin::Error) -> BrokerErrorKind {
     match soft(error) {
-        // No such exchange or queue, no permission, another one's: it is the same for whichever event.
-        Some(AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED | AMQPSoftError::RESOURCELOCKED) => {
-            SendErrorKind::Unavailable
-        }
+        // No such exchange or queue, no permission, another one's: it is the same for
+        // whichever event.
+        Some(
+            AMQPSoftError::NOTFOUND
+            | AMQPSoftError::ACCESSREFUSED
+            | AMQPSoftError::RESOURCELOCKED,
+        ) => BrokerErrorKind::Unavailable,
         // Larger than the server takes, or there and another one than was wanted.
-        Some(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) => SendErrorKind::Permanent,
-        _ => SendErrorKind::Transient,
+        Some(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) => {
+            BrokerErrorKind::Permanent
+        }
+        _ => BrokerErrorKind::Transient,
     }
 }
 

@@ -1,6 +1,8 @@
-//! The frames of the server as the client can read them. It ends a connection over a short text that is not UTF-8, and its thread
-//! over tables nested without end; the server hands out either, so that one message would end every consumer of its queue. What was
-//! there before is told by a header of our own, so that no two messages become one.
+//! The frames of the server as the client can read them. It ends a connection over a
+//! short text that is not UTF-8, and its thread over tables nested without end; the
+//! server hands out either, so that one message would end every consumer of its queue.
+//! What was there before is told by a header of our own, so that no two messages become
+//! one.
 
 use std::collections::HashMap;
 
@@ -34,7 +36,8 @@ pub(super) struct Frames {
     held: Vec<u8>,
     /// How much is to come of a frame that is not.
     passing: usize,
-    /// What was repaired of the names of a message whose properties are to come, on each channel.
+    /// What was repaired of the names of a message whose properties are to come, on each
+    /// channel.
     named: HashMap<[u8; 2], Vec<u8>>,
     /// It speaks something else, of which the client may say what it likes.
     foreign: bool,
@@ -51,9 +54,15 @@ impl Frames {
                 _ if self.passing > 0 => self.passing,
                 None => HEAD.saturating_sub(self.held.len()),
                 // With the byte that ends a frame.
-                Some(length) => HEAD.saturating_add(length).saturating_add(1).saturating_sub(self.held.len()),
+                Some(length) => HEAD
+                    .saturating_add(length)
+                    .saturating_add(1)
+                    .saturating_sub(self.held.len()),
             };
-            let Some((now, rest)) = bytes.split_at_checked(wanted.min(bytes.len())) else { return };
+            let Some((now, rest)) = bytes.split_at_checked(wanted.min(bytes.len()))
+            else {
+                return;
+            };
             bytes = rest;
             if self.passing > 0 {
                 self.passing = self.passing.saturating_sub(now.len());
@@ -82,7 +91,8 @@ impl Frames {
     /// What cannot be walked through to its end is left to the client from there on.
     fn repair(&mut self, kind: u8) {
         let Some((head, payload)) = self.held.split_at_mut_checked(HEAD) else { return };
-        let channel = [head.get(1), head.get(2)].map(|byte| byte.copied().unwrap_or_default());
+        let channel =
+            [head.get(1), head.get(2)].map(|byte| byte.copied().unwrap_or_default());
         let Some((_, payload)) = payload.split_last_mut() else { return };
         let mut rest = Rest::of(payload);
         if kind == METHOD {
@@ -115,7 +125,10 @@ impl Frames {
             }
             false => {
                 let length = u32::try_from(entry.len()).ok()?.to_be_bytes();
-                self.held.splice(table..table, length.into_iter().chain(entry.iter().copied()));
+                self.held.splice(
+                    table..table,
+                    length.into_iter().chain(entry.iter().copied()),
+                );
                 entry.len().checked_add(length.len())?
             }
         };
@@ -142,7 +155,13 @@ fn grow(length: &mut [u8], by: usize) -> Option<()> {
 /// An entry of a table: a name and a text, neither of which is long.
 fn entry(text: &str) -> Vec<u8> {
     let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap_or_default();
-    [&[length(REPAIRED)], REPAIRED, &[b'S', 0, 0, 0, length(text.as_bytes())], text.as_bytes()].concat()
+    [
+        &[length(REPAIRED)],
+        REPAIRED,
+        &[b'S', 0, 0, 0, length(text.as_bytes())],
+        text.as_bytes(),
+    ]
+    .concat()
 }
 
 /// What is still to be walked through, and what was repaired on the way.
@@ -160,13 +179,18 @@ impl<'b> Rest<'b> {
     }
 
     fn take(&mut self, length: usize) -> Option<&'b mut [u8]> {
-        let (taken, rest) = std::mem::take(&mut self.bytes).split_at_mut_checked(length)?;
+        let (taken, rest) =
+            std::mem::take(&mut self.bytes).split_at_mut_checked(length)?;
         self.bytes = rest;
         Some(taken)
     }
 
     /// Walks through what is within.
-    fn within(&mut self, bytes: &'b mut [u8], walk: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+    fn within(
+        &mut self,
+        bytes: &'b mut [u8],
+        walk: impl FnOnce(&mut Self) -> Option<()>,
+    ) -> Option<()> {
         let rest = std::mem::replace(&mut self.bytes, bytes);
         walk(self)?;
         self.bytes = rest;
@@ -256,7 +280,8 @@ impl<'b> Rest<'b> {
         headers
     }
 
-    /// What is repaired of the server's own tells no message from another: they change while it stays the same.
+    /// What is repaired of the server's own tells no message from another: they change
+    /// while it stays the same.
     fn headers(&mut self) -> Option<()> {
         while !self.bytes.is_empty() {
             let name = self.short()?;
@@ -292,7 +317,9 @@ impl<'b> Rest<'b> {
             b'A' | b'F' => {
                 let (is_table, inner) = (*kind == b'F', self.long()?);
                 return match depth.checked_sub(1) {
-                    Some(depth) if is_table => self.within(inner, |inner| inner.table(depth)),
+                    Some(depth) if is_table => {
+                        self.within(inner, |inner| inner.table(depth))
+                    }
                     Some(depth) => self.within(inner, |inner| inner.list(depth)),
                     // Bytes, which are as long.
                     None => {
@@ -325,7 +352,8 @@ enum Property {
 /// Makes a text of as many bytes that is UTF-8.
 fn as_utf8(mut bytes: &mut [u8]) {
     while let Err(found) = str::from_utf8(bytes) {
-        let (valid, faulty) = (found.valid_up_to(), found.error_len().unwrap_or(bytes.len()));
+        let (valid, faulty) =
+            (found.valid_up_to(), found.error_len().unwrap_or(bytes.len()));
         let Some((_, rest)) = bytes.split_at_mut_checked(valid) else { return };
         let length = faulty.min(rest.len());
         let Some((faulty, rest)) = rest.split_at_mut_checked(length) else { return };
@@ -353,7 +381,10 @@ mod tests {
     }
 
     fn header(flags: u16, properties: &[u8]) -> Vec<u8> {
-        frame(HEADER, &[&[0, 60, 0, 0][..], &[0; 8], &flags.to_be_bytes(), properties].concat())
+        frame(
+            HEADER,
+            &[&[0, 60, 0, 0][..], &[0; 8], &flags.to_be_bytes(), properties].concat(),
+        )
     }
 
     fn short(text: &[u8]) -> Vec<u8> {
@@ -361,23 +392,36 @@ mod tests {
     }
 
     fn long(bytes: &[u8]) -> Vec<u8> {
-        [&u32::try_from(bytes.len()).unwrap_or_default().to_be_bytes()[..], bytes].concat()
+        [&u32::try_from(bytes.len()).unwrap_or_default().to_be_bytes()[..], bytes]
+            .concat()
     }
 
-    /// The entry by which a header frame says what one of its texts or values was, counted from 1.
+    /// The entry by which a header frame says what one of its texts or values was,
+    /// counted from 1.
     fn told(place: u32, was: &[u8]) -> Vec<u8> {
-        entry(&position_of_content([&b""[..], &[&place.to_be_bytes()[..], &long(was)].concat()]))
+        entry(&position_of_content([
+            &b""[..],
+            &[&place.to_be_bytes()[..], &long(was)].concat(),
+        ]))
     }
 
     const HEADERS: u16 = 1 << 13;
     const MESSAGE_ID: u16 = 1 << 7;
 
     #[test]
-    fn a_text_in_another_encoding_becomes_one_of_the_same_length_and_says_so_in_a_header() {
-        for (text, wanted) in [(&b"caf\xe9"[..], &b"caf?"[..]), (b"\xff\xfe\xc3", b"???"), (b"ce-i\xe4", b"ce-i?")] {
+    fn a_text_in_another_encoding_becomes_one_of_the_same_length_and_says_so_in_a_header()
+    {
+        for (text, wanted) in [
+            (&b"caf\xe9"[..], &b"caf?"[..]),
+            (b"\xff\xfe\xc3", b"???"),
+            (b"ce-i\xe4", b"ce-i?"),
+        ] {
             let told = told(1, text);
             let repaired = passed(&header(MESSAGE_ID, &short(text)), 3);
-            assert_eq!(repaired, header(HEADERS | MESSAGE_ID, &[long(&told), short(wanted)].concat()));
+            assert_eq!(
+                repaired,
+                header(HEADERS | MESSAGE_ID, &[long(&told), short(wanted)].concat())
+            );
         }
         let utf8 = header(MESSAGE_ID, &short("café".as_bytes()));
         assert_eq!(passed(&utf8, 3), utf8);
@@ -385,8 +429,15 @@ mod tests {
 
     #[test]
     fn what_differs_before_it_is_repaired_differs_after() {
-        let table = |name: &[u8], text: &[u8]| long(&[&short(name)[..], b"S", &long(text)].concat());
-        let deliver = |key: &[u8]| frame(METHOD, &[&[0, 60, 0, 71][..], &[0; 9], &short(b"crm"), &short(key)].concat());
+        let table = |name: &[u8], text: &[u8]| {
+            long(&[&short(name)[..], b"S", &long(text)].concat())
+        };
+        let deliver = |key: &[u8]| {
+            frame(
+                METHOD,
+                &[&[0, 60, 0, 71][..], &[0; 9], &short(b"crm"), &short(key)].concat(),
+            )
+        };
         let id = |id: &[u8]| header(MESSAGE_ID, &short(id));
         let different = [
             [deliver(b"k"), id(b"caf?")].concat(),
@@ -409,10 +460,17 @@ mod tests {
     #[test]
     fn what_the_server_adds_changes_no_message() {
         for queue in [&b"q"[..], b"q\xe8", b"q\xe9"] {
-            let death =
-                |queue: &[u8]| [&short(b"x-death")[..], b"F", &long(&[&short(queue)[..], b"V"].concat())].concat();
-            let with = |queue: &[u8], name: &[u8]| [&death(queue)[..], &short(name), b"V"].concat();
-            let shown: Vec<u8> = queue.iter().map(|byte| if byte.is_ascii() { *byte } else { FAULTY }).collect();
+            let death = |queue: &[u8]| {
+                [&short(b"x-death")[..], b"F", &long(&[&short(queue)[..], b"V"].concat())]
+                    .concat()
+            };
+            let with = |queue: &[u8], name: &[u8]| {
+                [&death(queue)[..], &short(name), b"V"].concat()
+            };
+            let shown: Vec<u8> = queue
+                .iter()
+                .map(|byte| if byte.is_ascii() { *byte } else { FAULTY })
+                .collect();
             let out = passed(&header(HEADERS, &long(&with(queue, b"n\xe4"))), 64);
             let wanted = [told(1, b"n\xe4"), with(&shown, b"n?")].concat();
             assert_eq!(out, header(HEADERS, &long(&wanted)), "{queue:?}");

@@ -1,4 +1,5 @@
-//! The stream that the client reads the server's frames from, and the runtime that it wants with it.
+//! The stream that the client reads the server's frames from, and the runtime that it
+//! wants with it.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -33,12 +34,22 @@ pub(super) struct Readable {
 
 impl Readable {
     pub(super) fn new(incoming: Incoming) -> Self {
-        Self { incoming, frames: Frames::default(), room: vec![0; ROOM], ready: Vec::new(), read: 0 }
+        Self {
+            incoming,
+            frames: Frames::default(),
+            room: vec![0; ROOM],
+            ready: Vec::new(),
+            read: 0,
+        }
     }
 }
 
 impl AsyncRead for Readable {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         loop {
             let mut ready = this.ready.get(this.read..).unwrap_or_default();
@@ -47,19 +58,25 @@ impl AsyncRead for Readable {
                 this.read = this.read.saturating_add(length);
                 return Poll::Ready(Ok(length));
             }
-            let length = ready!(Pin::new(&mut this.incoming).poll_read(context, &mut this.room))?;
+            let length =
+                ready!(Pin::new(&mut this.incoming).poll_read(context, &mut this.room))?;
             if length == 0 {
                 return Poll::Ready(Ok(0));
             }
             this.ready.clear();
             this.read = 0;
-            this.frames.pass(this.room.get(..length).unwrap_or_default(), &mut this.ready);
+            this.frames
+                .pass(this.room.get(..length).unwrap_or_default(), &mut this.ready);
         }
     }
 }
 
 impl AsyncWrite for Readable {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().incoming).poll_write(context, bytes)
     }
 
@@ -71,11 +88,17 @@ impl AsyncWrite for Readable {
         Pin::new(&mut self.get_mut().incoming).poll_write_vectored(context, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().incoming).poll_flush(context)
     }
 
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().incoming).poll_close(context)
     }
 }
@@ -93,7 +116,10 @@ impl Reactor for Streams {
     type Sleep = <Tokio as Reactor>::Sleep;
 
     #[allow(refining_impl_trait, reason = "it makes none, and so of no type")]
-    fn register<H: Read + Write + Send + 'static>(&self, _socket: H) -> io::Result<Readable> {
+    fn register<H: Read + Write + Send + 'static>(
+        &self,
+        _socket: H,
+    ) -> io::Result<Readable> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -105,7 +131,10 @@ impl Reactor for Streams {
         self.0.interval(time)
     }
 
-    fn tcp_connect_addr(&self, address: SocketAddr) -> impl Future<Output = io::Result<Readable>> + Send + 'static {
+    fn tcp_connect_addr(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<Readable>> + Send + 'static {
         let connect = self.0.tcp_connect_addr(address);
         async move { Ok(Readable::new(AsyncTcpStream::Plain(connect.await?))) }
     }

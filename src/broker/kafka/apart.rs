@@ -1,4 +1,5 @@
-//! Calls of the client library that block: each in a thread of its own, for which neither the runtime nor its end waits.
+//! Calls of the client library that block: each in a thread of its own, for which neither
+//! the runtime nor its end waits.
 
 use tokio::sync::oneshot;
 
@@ -9,12 +10,16 @@ pub(super) fn aside(work: impl FnOnce() + Send + 'static) {
 }
 
 /// The same, and what comes of it; nothing where it has ended without.
-pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     begin_apart(work).await.ok()
 }
 
 /// Begins it. It goes on where nobody waits for what comes of it.
-pub(super) fn begin_apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+pub(super) fn begin_apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> oneshot::Receiver<T> {
     let (tell, told) = oneshot::channel();
     aside(move || drop(tell.send(work())));
     told

@@ -1,4 +1,5 @@
-//! What a client of the library says of itself: its last words, and that it can go on no more.
+//! What a client of the library says of itself: its last words, and that it can go on no
+//! more.
 
 use std::error::Error;
 use std::fmt;
@@ -48,20 +49,27 @@ impl Watch {
         let _ = lost.wait_for(|lost| *lost).await;
     }
 
-    /// Keeps what a client said. That all brokers are down is no cause: what was said before is. Nor is it one that a partition
-    /// has no place yet.
+    /// Keeps what a client said. That all brokers are down is no cause: what was said
+    /// before is. Nor is it one that a partition has no place yet.
     pub(super) fn heard(&self, error: &KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        if matches!(code, Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::AutoOffsetReset)) {
+        if matches!(
+            code,
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::AutoOffsetReset)
+        ) {
             return;
         }
-        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), reason.to_owned()));
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), reason.to_owned()));
     }
 
-    /// The same, where the client has just failed: its words come from another thread, a moment later. Blocks the thread.
+    /// The same, where the client has just failed: its words come from another thread, a
+    /// moment later. Blocks the thread.
     pub(super) fn with_words_soon(&self, what: impl fmt::Display) -> String {
         let by = Instant::now();
-        while self.words.lock().unwrap_or_else(PoisonError::into_inner).is_none() && by.elapsed() < SOON {
+        while self.words.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+            && by.elapsed() < SOON
+        {
             std::thread::sleep(Duration::from_millis(10));
         }
         self.with_words_or_guess(what)
@@ -76,7 +84,8 @@ impl Watch {
         }
     }
 
-    /// The same of a cluster that cannot be reached. A client whose connection is closed at once does not say why.
+    /// The same of a cluster that cannot be reached. A client whose connection is closed
+    /// at once does not say why.
     pub(super) fn with_words_or_guess(&self, what: impl fmt::Display) -> String {
         let what = what.to_string();
         let said = self.with_words(&what);
@@ -102,7 +111,7 @@ impl Context {
         if let Some(bearer) = &self.bearer {
             return bearer.token();
         }
-        Err("there is no function for tokens in the settings".into())
+        Err("there is no function for tokens in the config".into())
     }
 }
 
@@ -111,12 +120,18 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.watch.heard(&error, reason);
-        if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Fatal)) {
+        if matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Fatal)
+        ) {
             self.watch.lose();
         }
     }
 
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+    fn generate_oauth_token(
+        &self,
+        _: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn Error>> {
         self.token()
     }
 }

@@ -1,4 +1,5 @@
-//! The receiving side: a member of a consumer group, whose offsets are committed only as far as every event is answered.
+//! The receiving side: a member of a consumer group, whose offsets are committed only as
+//! far as every event is answered.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,20 +15,22 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::answer::Confirm;
+use super::acker::Acker;
 use super::apart::{apart, begin_apart};
 use super::client::Watch;
 use super::complaints::{BETWEEN, LOST};
+use super::config::KafkaConfig;
 use super::group::{Begin, Group};
 use super::lag::Lag;
 use super::member::{Callbacks, Member};
 use super::partition::{Partition, Shared};
 use super::place::{self, Place, Why};
-use super::settings::Settings;
 use super::verdict::verdict;
 use crate::Envelope;
 use crate::broker::message::{Value, read as read_message};
-use crate::broker::{Broker, Consumer, Delivery, Found, SendError, SendErrorKind};
+use crate::broker::{
+    Broker, BrokerError, BrokerErrorKind, Consumer, Delivery, MessageOrigin,
+};
 use crate::cloudevents::Binding;
 use crate::reason::reason;
 use crate::state::Pending;
@@ -37,19 +40,21 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A consumer of one topic, in a group.
 ///
-/// A group has one offset for each partition, and no answer for one event. So the offset is committed as far as every
-/// event before it is confirmed; and a delivery that is to be retried, or that is dropped without an answer, is read
-/// again with all that follow it in its partition: their order is kept, and what was confirmed already is a duplicate to
-/// the inbox. The other partitions go on meanwhile.
+/// A group has one offset for each partition, and no answer for one event. So the offset
+/// is committed as far as every event before it is confirmed; and a delivery that is to
+/// be retried, or that is dropped without an answer, is read again with all that follow
+/// it in its partition: their order is kept, and what was confirmed already is a
+/// duplicate to the inbox. The other partitions go on meanwhile.
 ///
-/// Events that are deleted before the group has read them are told: [`next`](Consumer::next) fails with
-/// [`Permanent`](SendErrorKind::Permanent), and says which and how many; called again, it goes on behind them.
+/// Events that are deleted before the group has read them are told:
+/// [`next`](Consumer::next) fails with [`Permanent`](BrokerErrorKind::Permanent), and
+/// says which and how many; called again, it goes on behind them.
 ///
-/// Call [`next`](Consumer::next) at least every five minutes (`max.poll.interval.ms`), or the group gives the partitions
-/// to another member.
+/// Call [`next`](Consumer::next) at least every five minutes (`max.poll.interval.ms`), or
+/// the group gives the partitions to another member.
 pub struct Listener {
-    settings: Settings,
-    config: ClientConfig,
+    config: KafkaConfig,
+    client_config: ClientConfig,
     group: Group,
     topic: Arc<str>,
     /// When it was made: where a group begins that wants what comes from now on.
@@ -65,11 +70,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(settings: Settings, config: ClientConfig, group: Group) -> Self {
+    pub(super) fn new(
+        config: KafkaConfig,
+        client_config: ClientConfig,
+        group: Group,
+    ) -> Self {
         Self {
-            topic: settings.topic.as_str().into(),
-            settings,
+            topic: config.topic.as_str().into(),
             config,
+            client_config,
             group,
             since: Utc::now(),
             shared: Arc::default(),
@@ -81,21 +90,24 @@ impl Listener {
         }
     }
 
-    /// How far it is behind in each partition that it has, as of a second ago; nothing before the first records are fetched.
+    /// How far it is behind in each partition that it has, as of a second ago; nothing
+    /// before the first records are fetched.
     pub fn lag(&self) -> Vec<Lag> {
         self.shared.lag().clone()
     }
 
-    /// Ends it, and waits until what was confirmed is committed and the group knows that it has left, 5 s at the most.
-    /// Dropped, it does the same in the background, as far as the process lives.
+    /// Ends it, and waits until what was confirmed is committed and the group knows that
+    /// it has left, 5 s at the most. Dropped, it does the same in the background, as far
+    /// as the process lives.
     pub async fn close(mut self) {
         let Some(member) = self.member.take().and_then(Arc::into_inner) else { return };
         // Frozen, a broker answers nothing: the thread goes on by itself.
         let _ = timeout(LEAVE_WITHIN, apart(move || member.leave())).await;
     }
 
-    /// The member, made now where there is none, and no sooner than a second after the last one has ended.
-    async fn member(&mut self) -> Result<Arc<Member>, SendError> {
+    /// The member, made now where there is none, and no sooner than a second after the
+    /// last one has ended.
+    async fn member(&mut self) -> Result<Arc<Member>, BrokerError> {
         if let Some(member) = &self.member {
             return Ok(Arc::clone(member));
         }
@@ -103,9 +115,14 @@ impl Listener {
             sleep_until(not_before).await;
         }
         self.not_before = Instant::now().checked_add(BETWEEN);
-        let context = self.settings.context(&self.watch);
-        let callbacks = Callbacks { shared: Arc::clone(&self.shared), topic: Arc::clone(&self.topic), context };
-        let joined = Member::join(&self.config, callbacks).map_err(|error| SendError::unreachable(reason(&error)))?;
+        let context = self.config.context(&self.watch);
+        let callbacks = Callbacks {
+            shared: Arc::clone(&self.shared),
+            topic: Arc::clone(&self.topic),
+            context,
+        };
+        let joined = Member::join(&self.client_config, callbacks)
+            .map_err(|error| BrokerError::unreachable(reason(&error)))?;
         Ok(Arc::clone(self.member.insert(Arc::new(joined))))
     }
 
@@ -116,17 +133,24 @@ impl Listener {
         self.not_before = Instant::now().checked_add(BETWEEN);
     }
 
-    /// Goes back to where a delivery is to be read again, and says when the next one is. Meanwhile nothing more is read of
-    /// its partition.
+    /// Goes back to where a delivery is to be read again, and says when the next one is.
+    /// Meanwhile nothing more is read of its partition.
     fn rewind(&self, member: &Member) -> Result<Option<Instant>, KafkaError> {
-        let (now, mut next, consumer) = (Instant::now(), None::<Instant>, member.consumer()?);
+        let (now, mut next, consumer) =
+            (Instant::now(), None::<Instant>, member.consumer()?);
         for (number, partition) in self.shared.partitions().iter_mut() {
             let Some((offset, at)) = partition.rewind else { continue };
             let mut this = TopicPartitionList::new();
             this.add_partition_offset(&self.topic, *number, Offset::Offset(offset))?;
             if at <= now {
-                // Without a time to wait it is begun, and what was read ahead is thrown away.
-                consumer.seek(&self.topic, *number, Offset::Offset(offset), Duration::ZERO)?;
+                // Without a time to wait it is begun, and what was read ahead is thrown
+                // away.
+                consumer.seek(
+                    &self.topic,
+                    *number,
+                    Offset::Offset(offset),
+                    Duration::ZERO,
+                )?;
                 if partition.paused {
                     consumer.resume(&this)?;
                 }
@@ -147,7 +171,10 @@ impl Listener {
         self.place_at = None;
         let read: HashMap<i32, i64> = {
             let partitions = self.shared.partitions();
-            partitions.iter().filter_map(|(number, partition)| Some((*number, partition.reads_at()?))).collect()
+            partitions
+                .iter()
+                .filter_map(|(number, partition)| Some((*number, partition.reads_at()?)))
+                .collect()
         };
         let (member, topic) = (Arc::clone(member), Arc::clone(&self.topic));
         let from = match self.group.begin {
@@ -155,7 +182,8 @@ impl Listener {
             Begin::Latest => Some(self.since),
             Begin::At(time) => Some(time),
         };
-        self.finding = Some(begin_apart(move || place::find(&member, &topic, &read, from)));
+        self.finding =
+            Some(begin_apart(move || place::find(&member, &topic, &read, from)));
     }
 
     /// Goes on at the places that were found, and keeps what is lost to be told.
@@ -164,7 +192,8 @@ impl Listener {
             // What was handed out meanwhile is not handed out again.
             let partitions = self.shared.partitions();
             for found in places.iter_mut().filter(|found| found.why == Why::GoesOn) {
-                let reads_at = partitions.get(&found.partition).and_then(Partition::reads_at);
+                let reads_at =
+                    partitions.get(&found.partition).and_then(Partition::reads_at);
                 found.offset = reads_at.unwrap_or(found.offset);
             }
             drop(partitions);
@@ -183,7 +212,8 @@ impl Listener {
                 return;
             }
         };
-        let (mut partitions, mut complaints) = (self.shared.partitions(), self.shared.complaints());
+        let (mut partitions, mut complaints) =
+            (self.shared.partitions(), self.shared.complaints());
         for found in places {
             let partition = partitions.entry(found.partition).or_default();
             // It was assigned anew, which ends a pause.
@@ -192,7 +222,7 @@ impl Listener {
                 partition.move_to(found.offset);
             }
             if let Some(lost) = found.loss(&self.topic, &self.group.name) {
-                complaints.add(LOST, SendError::permanent(lost));
+                complaints.add(LOST, BrokerError::permanent(lost));
             }
         }
     }
@@ -201,11 +231,14 @@ impl Listener {
     fn complain(&self, error: &KafkaError, what: &str) {
         let said = format!("the topic {}: {what}{error}", self.topic);
         let (kind, error) = match error.rdkafka_error_code().map(verdict) {
-            Some(SendErrorKind::Unreachable) => {
-                ("unreachable", SendError::unreachable(self.watch.with_words_or_guess(said)))
+            Some(BrokerErrorKind::Unreachable) => (
+                "unreachable",
+                BrokerError::unreachable(self.watch.with_words_or_guess(said)),
+            ),
+            Some(BrokerErrorKind::Unavailable) => {
+                ("unavailable", BrokerError::unavailable(self.watch.with_words(said)))
             }
-            Some(SendErrorKind::Unavailable) => ("unavailable", SendError::unavailable(self.watch.with_words(said))),
-            _ => ("other", SendError::transient(self.watch.with_words(said))),
+            _ => ("other", BrokerError::transient(self.watch.with_words(said))),
         };
         self.shared.complaints().add(kind, error);
     }
@@ -228,17 +261,25 @@ impl Listener {
         }
     }
 
-    /// The delivery of a message; nothing where its partition is to be read again from an earlier one.
-    fn delivery(&self, message: &BorrowedMessage<'_>, member: &Arc<Member>) -> Option<Delivery<Confirm>> {
+    /// The delivery of a message; nothing where its partition is to be read again from an
+    /// earlier one.
+    fn delivery(
+        &self,
+        message: &BorrowedMessage<'_>,
+        member: &Arc<Member>,
+    ) -> Option<Delivery<Acker>> {
         let (redelivered, reading) = {
             let mut partitions = self.shared.partitions();
             let partition = partitions.entry(message.partition()).or_default();
             if partition.rewind.is_some() {
                 return None;
             }
-            (partition.is_redelivered(message.offset()), partition.deliver(message.offset()))
+            (
+                partition.is_redelivered(message.offset()),
+                partition.deliver(message.offset()),
+            )
         };
-        let answer = Confirm {
+        let answer = Acker {
             shared: Arc::clone(&self.shared),
             member: Arc::downgrade(member),
             topic: Arc::clone(&self.topic),
@@ -253,15 +294,17 @@ impl Listener {
 }
 
 impl Consumer for Listener {
-    type Answer = Confirm;
+    type Acker = Acker;
 
-    async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
+    async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
         loop {
             if let Some(told) = self.shared.complaints().tell(Instant::now()) {
                 return Err(told);
             }
             let member = self.member().await?;
-            if self.place_at.is_some_and(|at| at <= Instant::now()) && self.finding.is_none() {
+            if self.place_at.is_some_and(|at| at <= Instant::now())
+                && self.finding.is_none()
+            {
                 self.find_places(&member);
             }
             let rewind = self.rewind(&member).unwrap_or_else(|error| {
@@ -271,7 +314,9 @@ impl Consumer for Listener {
             let due = self.shared.complaints().due();
             let place_at = self.place_at.filter(|_| self.finding.is_none());
             let wake = [rewind, due, place_at].into_iter().flatten().min();
-            let consumer = member.consumer().map_err(|error| SendError::transient(reason(&error)))?;
+            let consumer = member
+                .consumer()
+                .map_err(|error| BrokerError::transient(reason(&error)))?;
             let finding = self.finding.as_mut();
             tokio::select! {
                 message = consumer.recv() => match message {
@@ -295,7 +340,10 @@ impl Consumer for Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("topic", &self.topic).field("group", &self.group.name).finish_non_exhaustive()
+        f.debug_struct("Listener")
+            .field("topic", &self.topic)
+            .field("group", &self.group.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -303,11 +351,18 @@ fn read(message: &BorrowedMessage<'_>) -> Envelope<Pending> {
     let body = message.payload().unwrap_or_default().to_vec();
     let millis = message.timestamp().to_millis();
     // A topic that was deleted and made again counts from 0 again: so the time too.
-    let position = format!("{} {} {}", message.partition(), message.offset(), millis.unwrap_or_default());
+    let position = format!(
+        "{} {} {}",
+        message.partition(),
+        message.offset(),
+        millis.unwrap_or_default()
+    );
     let at = millis.and_then(DateTime::from_timestamp_millis).unwrap_or_else(Utc::now);
-    let found = Found { place: message.topic(), position: &position, at };
+    let found = MessageOrigin { place: message.topic(), position: &position, at };
     let headers = message.headers();
     let headers = headers.iter().flat_map(|headers| headers.iter());
-    let headers = headers.filter_map(|header| Some((header.key.to_owned(), Value::of_bytes(header.value?))));
+    let headers = headers.filter_map(|header| {
+        Some((header.key.to_owned(), Value::of_bytes(header.value?)))
+    });
     read_message(Binding::Kafka, headers.collect(), body, &found)
 }

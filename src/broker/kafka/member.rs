@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::consumer::{
+    BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
+};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -13,15 +15,20 @@ use super::apart::aside;
 use super::client::Context;
 use super::lag::Lag;
 use super::partition::Shared;
-use crate::broker::SendError;
+use crate::broker::BrokerError;
 
-/// A consumer that is dropped in a thread of its own: it leaves its group, which would block the runtime.
+/// A consumer that is dropped in a thread of its own: it leaves its group, which would
+/// block the runtime.
 pub(super) struct Member(Option<StreamConsumer<Callbacks>>);
 
 impl Member {
-    pub(super) fn join(config: &ClientConfig, callbacks: Callbacks) -> Result<Self, KafkaError> {
+    pub(super) fn join(
+        client_config: &ClientConfig,
+        callbacks: Callbacks,
+    ) -> Result<Self, KafkaError> {
         let topic = Arc::clone(&callbacks.topic);
-        let consumer: StreamConsumer<Callbacks> = config.create_with_context(callbacks)?;
+        let consumer: StreamConsumer<Callbacks> =
+            client_config.create_with_context(callbacks)?;
         let member = Self(Some(consumer));
         member.consumer()?.subscribe(&[&topic])?;
         Ok(member)
@@ -63,7 +70,10 @@ impl ClientContext for Callbacks {
         *self.shared.lag() = Lag::of(&statistics, &self.topic);
     }
 
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+    fn generate_oauth_token(
+        &self,
+        _: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         self.context.token()
     }
 }
@@ -87,15 +97,22 @@ impl ConsumerContext for Callbacks {
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         let Err(error) = result else { return };
-        // There was nothing to commit; the group is being shared out, and who gets the partition reads on from before; or the
-        // client has ended, and says so itself.
+        // There was nothing to commit; the group is being shared out, and who gets the
+        // partition reads on from before; or the client has ended, and says so itself.
         if matches!(
             error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::NoOffset | RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::Fatal)
+            Some(
+                RDKafkaErrorCode::NoOffset
+                    | RDKafkaErrorCode::RebalanceInProgress
+                    | RDKafkaErrorCode::Fatal
+            )
         ) {
             return;
         }
-        let told = SendError::transient(format!("offsets of {} were not committed: {error}", self.topic));
+        let told = BrokerError::transient(format!(
+            "offsets of {} were not committed: {error}",
+            self.topic
+        ));
         self.shared.complaints().add("commit", told);
         self.shared.woken.notify_one();
     }

@@ -1,4 +1,5 @@
-//! What was handed out of each partition, what of it is confirmed, and where to read again.
+//! What was handed out of each partition, what of it is confirmed, and where to read
+//! again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,8 @@ use super::lag::Lag;
 /// How long a partition is a fresh one.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What a listener, its client's callbacks and the answers to its deliveries know together.
+/// What a listener, its client's callbacks and the answers to its deliveries know
+/// together.
 #[derive(Default)]
 pub(super) struct Shared {
     partitions: Mutex<HashMap<i32, Partition>>,
@@ -54,7 +56,8 @@ pub(super) struct Partition {
     since: Option<Instant>,
     /// The next offset to hand out, where that is known.
     position: Option<i64>,
-    /// The deliveries without an answer, and those that were confirmed behind them, by offset.
+    /// The deliveries without an answer, and those that were confirmed behind them, by
+    /// offset.
     open: BTreeMap<i64, Open>,
     /// From where to read again, and when. Nothing is handed out meanwhile.
     pub(super) rewind: Option<(i64, Instant)>,
@@ -63,14 +66,15 @@ pub(super) struct Partition {
 }
 
 struct Open {
-    /// In which reading it was delivered: an answer to the same offset from before comes too late.
+    /// In which reading it was delivered: an answer to the same offset from before comes
+    /// too late.
     reading: u64,
     confirmed: bool,
 }
 
 impl Partition {
-    /// Whether an offset may have been handed out before, to this listener or to another: where the group's offset
-    /// stands, one may have begun that has never ended.
+    /// Whether an offset may have been handed out before, to this listener or to another:
+    /// where the group's offset stands, one may have begun that has never ended.
     pub(super) fn is_redelivered(&self, offset: i64) -> bool {
         self.last.is_none_or(|last| offset <= last)
     }
@@ -84,26 +88,32 @@ impl Partition {
     }
 
     pub(super) fn is_open(&self, offset: i64, reading: u64) -> bool {
-        self.open.get(&offset).is_some_and(|open| open.reading == reading && !open.confirmed)
+        self.open
+            .get(&offset)
+            .is_some_and(|open| open.reading == reading && !open.confirmed)
     }
 
     /// Confirms an offset, and gives the one to commit where there is a new one.
-    pub(super) fn confirm(&mut self, offset: i64) -> Option<i64> {
+    pub(super) fn ack(&mut self, offset: i64) -> Option<i64> {
         self.open.get_mut(&offset)?.confirmed = true;
         let mut commit = None;
-        while let Some(first) = self.open.first_entry().filter(|first| first.get().confirmed) {
+        while let Some(first) =
+            self.open.first_entry().filter(|first| first.get().confirmed)
+        {
             commit = first.key().checked_add(1);
             first.remove();
         }
         commit
     }
 
-    /// Whether the group has assigned it just now: who had it before may have ended in the middle of an event that is near.
+    /// Whether the group has assigned it just now: who had it before may have ended in
+    /// the middle of an event that is near.
     pub(super) fn is_fresh(&self) -> bool {
         self.since.is_some_and(|since| since.elapsed() < FRESH)
     }
 
-    /// Delivers an offset again, and all that follow it. What came before it can be answered still.
+    /// Delivers an offset again, and all that follow it. What came before it can be
+    /// answered still.
     pub(super) fn read_again(&mut self, offset: i64, at: Instant) {
         self.open.split_off(&offset);
         // Of two, the earlier offset counts, and its wait: the other one follows it.
@@ -152,17 +162,22 @@ mod tests {
         for offset in [3, 4, 7] {
             partition.deliver(offset);
         }
-        assert_eq!(partition.confirm(4), None);
-        assert_eq!(partition.confirm(3), Some(5));
-        assert_eq!(partition.confirm(3), None, "confirmed before");
-        assert_eq!(partition.confirm(7), Some(8));
+        assert_eq!(partition.ack(4), None);
+        assert_eq!(partition.ack(3), Some(5));
+        assert_eq!(partition.ack(3), None, "confirmed before");
+        assert_eq!(partition.ack(7), Some(8));
     }
 
     #[test]
-    fn the_first_of_an_assignment_may_have_been_delivered_before_and_so_was_what_is_read_again() {
+    fn the_first_of_an_assignment_may_have_been_delivered_before_and_so_was_what_is_read_again()
+     {
         let mut partition = Partition::default();
-        let mut deliver = |offset| (partition.is_redelivered(offset), partition.deliver(offset)).0;
-        assert_eq!([3, 4, 5, 4, 5, 6].map(&mut deliver), [true, false, false, true, true, false]);
+        let mut deliver =
+            |offset| (partition.is_redelivered(offset), partition.deliver(offset)).0;
+        assert_eq!(
+            [3, 4, 5, 4, 5, 6].map(&mut deliver),
+            [true, false, false, true, true, false]
+        );
     }
 
     #[test]
@@ -175,18 +190,23 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_leaves_what_came_before_it_to_be_answered_and_what_follows_to_come_again() {
+    fn a_retry_leaves_what_came_before_it_to_be_answered_and_what_follows_to_come_again()
+    {
         let mut partition = Partition::default();
-        let [third, _, fifth, sixth] = [3, 4, 5, 6].map(|offset| partition.deliver(offset));
-        assert_eq!(partition.confirm(4), None);
+        let [third, _, fifth, sixth] =
+            [3, 4, 5, 6].map(|offset| partition.deliver(offset));
+        assert_eq!(partition.ack(4), None);
         partition.read_again(5, Instant::now());
         partition.rewound();
         assert_eq!(partition.position, Some(5));
         let again = partition.deliver(5);
         assert!(partition.is_open(3, third));
-        assert!(!partition.is_open(5, fifth) && partition.is_open(5, again), "an answer from before is too late");
+        assert!(
+            !partition.is_open(5, fifth) && partition.is_open(5, again),
+            "an answer from before is too late"
+        );
         assert!(!partition.is_open(6, sixth));
-        assert_eq!(partition.confirm(3), Some(5), "and nothing beyond what is read again");
+        assert_eq!(partition.ack(3), Some(5), "and nothing beyond what is read again");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Where a partition is read on when the client has no place, or none that is there still.
+//! Where a partition is read on when the client has no place, or none that is there
+//! still.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,12 +30,19 @@ pub(super) enum Why {
     Begins,
     /// What lies between is deleted.
     Deleted { from: i64 },
-    /// It ends before what was read: it is another one of the same name, or has lost its end.
+    /// It ends before what was read: it is another one of the same name, or has lost its
+    /// end.
     Anew { read: i64, end: i64 },
 }
 
-/// Where to go on, from what was read already, as far as anybody knows, and what is there.
-fn place(partition: i32, read: Option<i64>, begin: i64, (low, high): (i64, i64)) -> Place {
+/// Where to go on, from what was read already, as far as anybody knows, and what is
+/// there.
+fn place(
+    partition: i32,
+    read: Option<i64>,
+    begin: i64,
+    (low, high): (i64, i64),
+) -> Place {
     let (offset, why) = match read {
         None => (begin, Why::Begins),
         Some(read) if read < low => (low, Why::Deleted { from: read }),
@@ -51,7 +59,8 @@ impl Place {
         match self.why {
             Why::GoesOn | Why::Begins => None,
             Why::Deleted { from } => {
-                let (last, many) = (offset.saturating_sub(1), offset.saturating_sub(from));
+                let (last, many) =
+                    (offset.saturating_sub(1), offset.saturating_sub(from));
                 Some(format!(
                     "partition {partition} of {topic}: the offsets {from} to {last}, {many} in all, were deleted before the \
                      group {group} had read them; it goes on at {offset}. Let the topic keep events for longer than its \
@@ -66,10 +75,11 @@ impl Place {
     }
 }
 
-/// Asks for a place in each partition that the member has. Blocks the thread, for a while at the most.
+/// Asks for a place in each partition that the member has. Blocks the thread, for a while
+/// at the most.
 ///
-/// `read` is where each is being read, as far as the listener knows; a new group begins at the first event of the time
-/// `from`, or at the earliest.
+/// `read` is where each is being read, as far as the listener knows; a new group begins
+/// at the first event of the time `from`, or at the earliest.
 pub(super) fn find(
     member: &Member,
     topic: &str,
@@ -78,18 +88,23 @@ pub(super) fn find(
 ) -> Result<Vec<Place>, KafkaError> {
     let consumer = member.consumer()?;
     let assigned = consumer.assignment()?;
-    let partitions: Vec<i32> = assigned.elements().iter().map(|element| element.partition()).collect();
+    let partitions: Vec<i32> =
+        assigned.elements().iter().map(|element| element.partition()).collect();
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
-    let committed: HashMap<i32, i64> = absolute(&consumer.committed_offsets(assigned, ASK_WITHIN)?);
+    let committed: HashMap<i32, i64> =
+        absolute(&consumer.committed_offsets(assigned, ASK_WITHIN)?);
     let from = from.filter(|_| committed.is_empty());
-    let begin = from.map(|from| first_of(member, topic, &partitions, from)).transpose()?;
+    let begin =
+        from.map(|from| first_of(member, topic, &partitions, from)).transpose()?;
     let mut places = Vec::new();
     for partition in partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, ASK_WITHIN)?;
         let read = read.get(&partition).or_else(|| committed.get(&partition)).copied();
-        let begin = begin.as_ref().map_or(low, |begin| begin.get(&partition).copied().unwrap_or(high));
+        let begin = begin
+            .as_ref()
+            .map_or(low, |begin| begin.get(&partition).copied().unwrap_or(high));
         places.push(place(partition, read, begin, (low, high)));
     }
     Ok(places)
@@ -104,23 +119,37 @@ fn first_of(
 ) -> Result<HashMap<i32, i64>, KafkaError> {
     let mut times = TopicPartitionList::new();
     for partition in partitions {
-        times.add_partition_offset(topic, *partition, Offset::Offset(from.timestamp_millis().max(0)))?;
+        times.add_partition_offset(
+            topic,
+            *partition,
+            Offset::Offset(from.timestamp_millis().max(0)),
+        )?;
     }
     Ok(absolute(&member.consumer()?.offsets_for_times(times, ASK_WITHIN)?))
 }
 
 fn absolute(offsets: &TopicPartitionList) -> HashMap<i32, i64> {
-    let known = offsets.elements().into_iter().filter_map(|element| match element.offset() {
-        Offset::Offset(offset) => Some((element.partition(), offset)),
-        _ => None,
-    });
+    let known =
+        offsets.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(offset) => Some((element.partition(), offset)),
+            _ => None,
+        });
     known.collect()
 }
 
 /// Reads on at these places; not where the member has other partitions by now.
-pub(super) fn go(member: &Member, topic: &str, places: &[Place]) -> Result<bool, KafkaError> {
+pub(super) fn go(
+    member: &Member,
+    topic: &str,
+    places: &[Place],
+) -> Result<bool, KafkaError> {
     let consumer = member.consumer()?;
-    let mut has: Vec<i32> = consumer.assignment()?.elements().iter().map(|element| element.partition()).collect();
+    let mut has: Vec<i32> = consumer
+        .assignment()?
+        .elements()
+        .iter()
+        .map(|element| element.partition())
+        .collect();
     let mut found: Vec<i32> = places.iter().map(|place| place.partition).collect();
     has.sort_unstable();
     found.sort_unstable();
@@ -129,7 +158,11 @@ pub(super) fn go(member: &Member, topic: &str, places: &[Place]) -> Result<bool,
     }
     let mut offsets = TopicPartitionList::new();
     for place in places {
-        offsets.add_partition_offset(topic, place.partition, Offset::Offset(place.offset))?;
+        offsets.add_partition_offset(
+            topic,
+            place.partition,
+            Offset::Offset(place.offset),
+        )?;
     }
     // A partition that the client has stopped cannot be sought in.
     match consumer.rebalance_protocol() {
@@ -137,13 +170,19 @@ pub(super) fn go(member: &Member, topic: &str, places: &[Place]) -> Result<bool,
             consumer.incremental_unassign(&offsets)?;
             consumer.incremental_assign(&offsets)?;
         }
-        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&offsets)?,
+        RebalanceProtocol::Eager | RebalanceProtocol::None => {
+            consumer.assign(&offsets)?
+        }
     }
-    // So the group has a place from the beginning on, and a loss is told once. Where it only goes on, what was handed out last
-    // may have no answer yet.
+    // So the group has a place from the beginning on, and a loss is told once. Where it
+    // only goes on, what was handed out last may have no answer yet.
     let mut moved = TopicPartitionList::new();
     for place in places.iter().filter(|place| place.why != Why::GoesOn) {
-        moved.add_partition_offset(topic, place.partition, Offset::Offset(place.offset))?;
+        moved.add_partition_offset(
+            topic,
+            place.partition,
+            Offset::Offset(place.offset),
+        )?;
     }
     consumer.store_offsets(&moved)?;
     Ok(true)

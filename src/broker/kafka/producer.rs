@@ -7,12 +7,16 @@ use rdkafka::producer::FutureProducer;
 use super::apart::aside;
 use super::client::Context;
 
-/// A producer that is dropped in a thread of its own: it waits for its threads, which would block the runtime.
+/// A producer that is dropped in a thread of its own: it waits for its threads, which
+/// would block the runtime.
 pub(super) struct Producer(Option<FutureProducer<Context>>);
 
 impl Producer {
-    pub(super) fn new(config: &ClientConfig, context: Context) -> Result<Self, KafkaError> {
-        Ok(Self(Some(config.create_with_context(context)?)))
+    pub(super) fn new(
+        client_config: &ClientConfig,
+        context: Context,
+    ) -> Result<Self, KafkaError> {
+        Ok(Self(Some(client_config.create_with_context(context)?)))
     }
 
     pub(super) fn get(&self) -> Result<&FutureProducer<Context>, KafkaError> {

@@ -11,11 +11,11 @@ use rdkafka::config::ClientConfig;
 /// Who this program is to a cluster that asks by SASL. Nothing of it is shown by `Debug`.
 ///
 /// ```
-/// use integration_automation_patterns::broker::kafka::{Kafka, Sasl, Settings};
+/// use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig, Sasl};
 ///
-/// let settings = Settings::new("crm").sasl(Sasl::scram_sha_256("app", "secret"));
-/// assert!(!format!("{settings:?}").contains("secret"));
-/// assert!(Kafka::new("kafka.example.com:9094", settings).is_ok());
+/// let config = KafkaConfig::new("crm").sasl(Sasl::scram_sha_256("app", "secret"));
+/// assert!(!format!("{config:?}").contains("secret"));
+/// assert!(Kafka::new("kafka.example.com:9094", config).is_ok());
 /// ```
 #[derive(Clone)]
 pub struct Sasl(Mechanism);
@@ -39,7 +39,9 @@ pub struct Token {
 
 /// A function that gives a token.
 #[derive(Clone)]
-pub(super) struct Bearer(Arc<dyn Fn() -> Result<Token, Box<dyn Error + Send + Sync>> + Send + Sync>);
+pub(super) struct Bearer(
+    Arc<dyn Fn() -> Result<Token, Box<dyn Error + Send + Sync>> + Send + Sync>,
+);
 
 impl Sasl {
     /// PLAIN: the password itself, within TLS.
@@ -57,25 +59,40 @@ impl Sasl {
         Self::password("SCRAM-SHA-512", user, password)
     }
 
-    /// OAUTHBEARER: a token of an authority. The function gives it when the client first connects, and again before it ends.
-    /// It must not block: let a task of the program fetch tokens, and the function hand the last one out.
+    /// OAUTHBEARER: a token of an authority. The function gives it when the client first
+    /// connects, and again before it ends. It must not block: let a task of the program
+    /// fetch tokens, and the function hand the last one out.
     pub fn oauth_bearer(
-        token: impl Fn() -> Result<Token, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+        token: impl Fn() -> Result<Token, Box<dyn Error + Send + Sync>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         Self(Mechanism::Bearer(Bearer(Arc::new(token))))
     }
 
-    fn password(mechanism: &'static str, user: impl Into<String>, password: impl Into<String>) -> Self {
-        Self(Mechanism::Password { mechanism, user: user.into(), password: password.into() })
+    fn password(
+        mechanism: &'static str,
+        user: impl Into<String>,
+        password: impl Into<String>,
+    ) -> Self {
+        Self(Mechanism::Password {
+            mechanism,
+            user: user.into(),
+            password: password.into(),
+        })
     }
 
-    pub(super) fn set(&self, config: &mut ClientConfig) {
+    pub(super) fn set(&self, client_config: &mut ClientConfig) {
         match &self.0 {
             Mechanism::Password { mechanism, user, password } => {
-                config.set("sasl.mechanism", *mechanism).set("sasl.username", user).set("sasl.password", password);
+                client_config
+                    .set("sasl.mechanism", *mechanism)
+                    .set("sasl.username", user)
+                    .set("sasl.password", password);
             }
             Mechanism::Bearer(_) => {
-                config.set("sasl.mechanism", "OAUTHBEARER");
+                client_config.set("sasl.mechanism", "OAUTHBEARER");
             }
         }
     }
@@ -90,8 +107,13 @@ impl Sasl {
 
 impl Bearer {
     pub(super) fn token(&self) -> Result<OAuthToken, Box<dyn Error>> {
-        let Token { text, principal, expires } = (self.0)().map_err(|error| crate::reason::reason(&*error))?;
-        Ok(OAuthToken { token: text, principal_name: principal, lifetime_ms: expires.timestamp_millis() })
+        let Token { text, principal, expires } =
+            (self.0)().map_err(|error| crate::reason::reason(&*error))?;
+        Ok(OAuthToken {
+            token: text,
+            principal_name: principal,
+            lifetime_ms: expires.timestamp_millis(),
+        })
     }
 }
 

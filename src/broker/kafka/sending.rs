@@ -12,26 +12,27 @@ use tokio::time::{Instant, sleep};
 
 use super::apart::apart;
 use super::client::Watch;
+use super::config::KafkaConfig;
 use super::producer::Producer;
-use super::settings::Settings;
 use super::topic::{ASK_WITHIN, ask, create, limits};
 use super::verdict::{is_of_batch, verdict};
 use crate::Envelope;
-use crate::broker::SendError;
+use crate::broker::BrokerError;
 use crate::broker::link::Link;
 use crate::cloudevents::{Binding, CloudEvent};
 use crate::reason::reason;
 use crate::state::Dispatched;
 
-/// How long what is known of a topic that takes nothing counts, so that a hundred sends ask once.
+/// How long what is known of a topic that takes nothing counts, so that a hundred sends
+/// ask once.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
 
 /// The most bytes that a batch has where the topic allows more.
 const BATCH: usize = 1_000_000;
 
 pub(super) struct Sender {
-    settings: Settings,
-    config: ClientConfig,
+    config: KafkaConfig,
+    client_config: ClientConfig,
     link: Link<Connected>,
 }
 
@@ -40,7 +41,7 @@ pub(super) struct Sender {
 enum Connected {
     To(Arc<Open>),
     /// The cluster is there, and takes nothing for this topic.
-    Refused(SendError, Instant),
+    Refused(BrokerError, Instant),
 }
 
 impl Connected {
@@ -54,11 +55,12 @@ impl Connected {
 
 /// What sends, as long as it is not lost.
 struct Open {
-    settings: Settings,
-    config: ClientConfig,
+    config: KafkaConfig,
+    client_config: ClientConfig,
     watch: Arc<Watch>,
     together: Producer,
-    /// One event to a batch: what the cluster says is said of that event. Made where it is first needed.
+    /// One event to a batch: what the cluster says is said of that event. Made where it
+    /// is first needed.
     alone: OnceCell<Producer>,
     min_insync: Option<usize>,
     /// What the topic's metadata said last of why it takes nothing.
@@ -73,10 +75,14 @@ struct Message {
 }
 
 impl Message {
-    /// Without a time: the cluster reckons by a record's time how long it is kept, and its clock is the sender's. When the
-    /// event was created is among its attributes.
-    fn of(event: &Envelope<Dispatched>, largest: u32) -> Result<Self, SendError> {
-        let key = event.ordering_key().map_or_else(|| event.id().to_string(), str::to_owned);
+    /// Without a time: the cluster reckons by a record's time how long it is kept, and
+    /// its clock is the sender's. When the event was created is among its attributes.
+    fn of(
+        event: &Envelope<Dispatched>,
+        max_message_size: u32,
+    ) -> Result<Self, BrokerError> {
+        let key =
+            event.ordering_key().map_or_else(|| event.id().to_string(), str::to_owned);
         let event = CloudEvent::of(event);
         let mut headers = OwnedHeaders::new();
         let mut size = key.len().saturating_add(event.data().len());
@@ -84,9 +90,11 @@ impl Message {
             size = size.saturating_add(name.len()).saturating_add(value.len());
             headers = headers.insert(Header { key: &name, value: Some(&*value) });
         }
-        if u32::try_from(size).map_or(true, |size| size > largest) {
-            let reason = format!("a message has at most {largest} bytes here, and that of this event has {size}");
-            return Err(SendError::permanent(reason));
+        if u32::try_from(size).map_or(true, |size| size > max_message_size) {
+            let reason = format!(
+                "a message has at most {max_message_size} bytes here, and that of this event has {size}"
+            );
+            return Err(BrokerError::permanent(reason));
         }
         Ok(Self { key, headers, body: event.into_data() })
     }
@@ -100,12 +108,15 @@ enum Undelivered {
 }
 
 impl Sender {
-    pub(super) fn new(settings: Settings, config: ClientConfig) -> Self {
-        Self { settings, config, link: Link::default() }
+    pub(super) fn new(config: KafkaConfig, client_config: ClientConfig) -> Self {
+        Self { config, client_config, link: Link::default() }
     }
 
-    pub(super) async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), SendError> {
-        let message = Message::of(event, self.settings.largest)?;
+    pub(super) async fn send(
+        &self,
+        event: &Envelope<Dispatched>,
+    ) -> Result<(), BrokerError> {
+        let message = Message::of(event, self.config.max_message_size)?;
         let open = match self.connected().await? {
             Connected::To(open) => open,
             Connected::Refused(why, _) => return Err(why),
@@ -115,58 +126,78 @@ impl Sender {
             && error.rdkafka_error_code().is_some_and(is_of_batch)
         {
             let alone = open.alone().await.map_err(|error| open.unreachable(&error))?;
-            delivered = open.deliver(alone, Message::of(event, self.settings.largest)?).await;
+            delivered = open
+                .deliver(alone, Message::of(event, self.config.max_message_size)?)
+                .await;
         }
         open.judge(delivered).await
     }
 
-    /// Makes the topic where the cluster does not know it, and waits until it takes events, for a while at the most.
-    pub(super) async fn create_topic(&self, partitions: u16, replicas: u16) -> Result<(), SendError> {
+    /// Makes the topic where the cluster does not know it, and waits until it takes
+    /// events, for a while at the most.
+    pub(super) async fn create_topic(
+        &self,
+        partitions: u16,
+        replicas: u16,
+    ) -> Result<(), BrokerError> {
         if let Connected::To(_) = self.connected().await? {
             return Ok(());
         }
-        create(&self.settings, &self.config, partitions, replicas).await?;
+        create(&self.config, &self.client_config, partitions, replicas).await?;
         let made = Instant::now();
         loop {
             match self.connected().await? {
-                Connected::Refused(why, _) if made.elapsed() > self.settings.connect_within => return Err(why),
+                Connected::Refused(why, _)
+                    if made.elapsed() > self.config.connect_timeout =>
+                {
+                    return Err(why);
+                }
                 Connected::Refused(..) => sleep(Duration::from_millis(50)).await,
                 Connected::To(_) => return Ok(()),
             }
         }
     }
 
-    async fn connected(&self) -> Result<Connected, SendError> {
-        let (settings, config) = (self.settings.clone(), self.config.clone());
+    async fn connected(&self) -> Result<Connected, BrokerError> {
+        let (config, client_config) = (self.config.clone(), self.client_config.clone());
         // The client keeps the time itself, and says why it has failed.
-        let within = self.settings.connect_within.saturating_add(ASK_WITHIN.saturating_mul(2));
-        self.link.get(Connected::is_alive, within, connect(settings, config)).await
+        let within =
+            self.config.connect_timeout.saturating_add(ASK_WITHIN.saturating_mul(2));
+        self.link.get(Connected::is_alive, within, connect(config, client_config)).await
     }
 }
 
-/// Makes a producer, and asks whether there is any broker, what the topic allows and whether it takes anything: a producer
-/// is one before it has met a broker.
-async fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connected, String> {
+/// Makes a producer, and asks whether there is any broker, what the topic allows and
+/// whether it takes anything: a producer is one before it has met a broker.
+async fn connect(
+    config: KafkaConfig,
+    mut client_config: ClientConfig,
+) -> Result<Connected, String> {
     let watch = Arc::<Watch>::default();
     let producer = {
-        let (settings, config, watch) = (settings.clone(), config.clone(), Arc::clone(&watch));
-        apart(move || meet(&settings, &config, &watch)).await.ok_or("the client has ended")??
+        let (config, client_config, watch) =
+            (config.clone(), client_config.clone(), Arc::clone(&watch));
+        apart(move || meet(&config, &client_config, &watch))
+            .await
+            .ok_or("the client has ended")??
     };
     let mut producer = match producer {
         Ok(producer) => producer,
         Err(why) => {
-            let why = SendError::unavailable(format!("the topic {}: {why}", settings.topic));
+            let why =
+                BrokerError::unavailable(format!("the topic {}: {why}", config.topic));
             return Ok(Connected::Refused(why, Instant::now()));
         }
     };
-    let limits = limits(&settings, &config).await;
-    if let Some(most) = limits.largest.filter(|most| *most < BATCH) {
-        config.set("batch.size", most.to_string());
-        producer = Producer::new(&config, settings.context(&watch)).map_err(|error| reason(&error))?;
+    let limits = limits(&config, &client_config).await;
+    if let Some(most) = limits.max_message_size.filter(|most| *most < BATCH) {
+        client_config.set("batch.size", most.to_string());
+        producer = Producer::new(&client_config, config.context(&watch))
+            .map_err(|error| reason(&error))?;
     }
     Ok(Connected::To(Arc::new(Open {
-        settings,
         config,
+        client_config,
         watch,
         together: producer,
         alone: OnceCell::new(),
@@ -176,14 +207,21 @@ async fn connect(settings: Settings, mut config: ClientConfig) -> Result<Connect
 }
 
 /// A producer that has met a broker; or why its topic takes nothing. Blocks the thread.
-fn meet(settings: &Settings, config: &ClientConfig, watch: &Arc<Watch>) -> Result<Result<Producer, String>, String> {
+fn meet(
+    config: &KafkaConfig,
+    client_config: &ClientConfig,
+    watch: &Arc<Watch>,
+) -> Result<Result<Producer, String>, String> {
     let began = Instant::now();
-    let producer = Producer::new(config, settings.context(watch)).map_err(|error| reason(&error))?;
+    let producer = Producer::new(client_config, config.context(watch))
+        .map_err(|error| reason(&error))?;
     loop {
-        let asked = ask(&producer, settings, settings.connect_within, None);
+        let asked = ask(&producer, config, config.connect_timeout, None);
         match asked.map_err(|error| watch.with_words_soon(reason(&error)))? {
             None => return Ok(Ok(producer)),
-            Some(why) if began.elapsed() > settings.connect_within.min(KNOWN_FOR) => return Ok(Err(why)),
+            Some(why) if began.elapsed() > config.connect_timeout.min(KNOWN_FOR) => {
+                return Ok(Err(why));
+            }
             // One that is just being made has no leader yet.
             Some(_) => std::thread::sleep(Duration::from_millis(50)),
         }
@@ -193,17 +231,27 @@ fn meet(settings: &Settings, config: &ClientConfig, watch: &Arc<Watch>) -> Resul
 impl Open {
     async fn alone(&self) -> Result<&Producer, KafkaError> {
         let make = || async {
-            let mut config = self.config.clone();
-            config.set("batch.num.messages", "1");
-            let context = self.settings.context(&self.watch);
-            apart(move || Producer::new(&config, context)).await.unwrap_or(Err(KafkaError::Canceled))
+            let mut client_config = self.client_config.clone();
+            client_config.set("batch.num.messages", "1");
+            let context = self.config.context(&self.watch);
+            apart(move || Producer::new(&client_config, context))
+                .await
+                .unwrap_or(Err(KafkaError::Canceled))
         };
         self.alone.get_or_try_init(make).await
     }
 
-    async fn deliver(&self, producer: &Producer, message: Message) -> Result<(), Undelivered> {
-        let record = FutureRecord::to(&self.settings.topic).key(&message.key).payload(&message.body);
-        let queued = producer.get().map_err(Undelivered::Refused)?.send_result(record.headers(message.headers));
+    async fn deliver(
+        &self,
+        producer: &Producer,
+        message: Message,
+    ) -> Result<(), Undelivered> {
+        let record =
+            FutureRecord::to(&self.config.topic).key(&message.key).payload(&message.body);
+        let queued = producer
+            .get()
+            .map_err(Undelivered::Refused)?
+            .send_result(record.headers(message.headers));
         let delivered = queued.map_err(|(error, _)| Undelivered::Refused(error))?;
         tokio::select! {
             biased;
@@ -217,42 +265,52 @@ impl Open {
     }
 
     /// What the answer to an event makes of it.
-    async fn judge(&self, delivered: Result<(), Undelivered>) -> Result<(), SendError> {
+    async fn judge(&self, delivered: Result<(), Undelivered>) -> Result<(), BrokerError> {
         let error = match delivered {
             Ok(()) => return Ok(()),
             Err(Undelivered::Lost) => {
-                return Err(SendError::transient(self.watch.with_words("no broker is there, and none has confirmed")));
+                return Err(BrokerError::transient(
+                    self.watch.with_words("no broker is there, and none has confirmed"),
+                ));
             }
             Err(Undelivered::Refused(error)) => error,
         };
-        let said = format!("the topic {}: {error}", self.settings.topic);
+        let said = format!("the topic {}: {error}", self.config.topic);
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        if matches!(code, RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
+        if matches!(
+            code,
+            RDKafkaErrorCode::Fatal
+                | RDKafkaErrorCode::PurgeQueue
+                | RDKafkaErrorCode::PurgeInflight
+        ) {
             self.watch.lose();
         }
         if code == RDKafkaErrorCode::MessageTimedOut
             && let Some(why) = self.sickness().await
         {
-            return Err(SendError::unavailable(format!("{said}: {why}")));
+            return Err(BrokerError::unavailable(format!("{said}: {why}")));
         }
-        Err(SendError::new(verdict(code), self.watch.with_words(said)))
+        Err(BrokerError::new(verdict(code), self.watch.with_words(said)))
     }
 
-    /// Why the topic takes nothing. The client itself tries again until the time is over, and then does not say what for.
+    /// Why the topic takes nothing. The client itself tries again until the time is over,
+    /// and then does not say what for.
     async fn sickness(&self) -> Option<String> {
         let mut asked = self.asked.lock().await;
-        if let Some((_, known)) = asked.as_ref().filter(|(at, _)| at.elapsed() < KNOWN_FOR) {
+        if let Some((_, known)) =
+            asked.as_ref().filter(|(at, _)| at.elapsed() < KNOWN_FOR)
+        {
             return known.clone();
         }
-        let (settings, min_insync) = (self.settings.clone(), self.min_insync);
+        let (config, min_insync) = (self.config.clone(), self.min_insync);
         let asker = self.together.share();
-        let found = apart(move || ask(&asker, &settings, ASK_WITHIN, min_insync)).await;
+        let found = apart(move || ask(&asker, &config, ASK_WITHIN, min_insync)).await;
         let found = found.and_then(Result::ok).flatten();
         *asked = Some((Instant::now(), found.clone()));
         found
     }
 
-    fn unreachable(&self, error: &KafkaError) -> SendError {
-        SendError::unreachable(self.watch.with_words(reason(error)))
+    fn unreachable(&self, error: &KafkaError) -> BrokerError {
+        BrokerError::unreachable(self.watch.with_words(reason(error)))
     }
 }

@@ -1,10 +1,12 @@
-//! The topic itself: whether it takes anything, what it allows, and making it. All by an administrator's client, where the
-//! sender's own cannot ask.
+//! The topic itself: whether it takes anything, what it allows, and making it. All by an
+//! administrator's client, where the sender's own cannot ask.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
@@ -12,10 +14,10 @@ use tokio::time::timeout;
 
 use super::apart::aside;
 use super::client::Context;
+use super::config::KafkaConfig;
 use super::producer::Producer;
-use super::settings::Settings;
 use super::verdict::sick;
-use crate::broker::SendError;
+use crate::broker::BrokerError;
 
 /// How long the cluster is asked about a topic, beside what is waited for anyhow.
 pub(super) const ASK_WITHIN: Duration = Duration::from_millis(500);
@@ -23,56 +25,83 @@ pub(super) const ASK_WITHIN: Duration = Duration::from_millis(500);
 /// Why the topic takes nothing, where it does not. Blocks the thread.
 pub(super) fn ask(
     producer: &Producer,
-    settings: &Settings,
+    config: &KafkaConfig,
     within: Duration,
     min_insync: Option<usize>,
 ) -> Result<Option<String>, KafkaError> {
-    let metadata = producer.get()?.client().fetch_metadata(Some(&settings.topic), within)?;
-    let topic = metadata.topics().iter().find(|topic| topic.name() == settings.topic);
-    Ok(topic.map_or_else(|| Some("the cluster does not know it".to_owned()), |topic| sick(topic, min_insync)))
+    let metadata =
+        producer.get()?.client().fetch_metadata(Some(&config.topic), within)?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == config.topic);
+    Ok(topic.map_or_else(
+        || Some("the cluster does not know it".to_owned()),
+        |topic| sick(topic, min_insync),
+    ))
 }
 
 /// What the topic has set, as far as the program may know it.
 #[derive(Default)]
 pub(super) struct Limits {
-    pub(super) largest: Option<usize>,
+    pub(super) max_message_size: Option<usize>,
     pub(super) min_insync: Option<usize>,
 }
 
-pub(super) async fn limits(settings: &Settings, config: &ClientConfig) -> Limits {
+pub(super) async fn limits(config: &KafkaConfig, client_config: &ClientConfig) -> Limits {
     // The client that asks gets no token.
-    if config.get("sasl.mechanism") == Some("OAUTHBEARER") {
+    if client_config.get("sasl.mechanism") == Some("OAUTHBEARER") {
         return Limits::default();
     }
-    let Ok(admin) = config.create_with_context::<_, AdminClient<Context>>(settings.context(&Arc::default())) else {
+    let Ok(admin) = client_config
+        .create_with_context::<_, AdminClient<Context>>(config.context(&Arc::default()))
+    else {
         return Limits::default();
     };
-    let topic = [ResourceSpecifier::Topic(&settings.topic)];
+    let topic = [ResourceSpecifier::Topic(&config.topic)];
     let options = AdminOptions::new().request_timeout(Some(ASK_WITHIN));
     let asked = timeout(ASK_WITHIN, admin.describe_configs(&topic, &options)).await;
     aside(move || drop(admin));
-    let found = asked.ok().and_then(Result::ok).and_then(|mut found| found.pop()).and_then(Result::ok);
+    let found = asked
+        .ok()
+        .and_then(Result::ok)
+        .and_then(|mut found| found.pop())
+        .and_then(Result::ok);
     let number = |name: &str| found.as_ref()?.get(name)?.value.as_ref()?.parse().ok();
-    Limits { largest: number("max.message.bytes"), min_insync: number("min.insync.replicas") }
+    Limits {
+        max_message_size: number("max.message.bytes"),
+        min_insync: number("min.insync.replicas"),
+    }
 }
 
 /// Makes the topic; one that is there meanwhile is left as it is.
 pub(super) async fn create(
-    settings: &Settings,
-    config: &ClientConfig,
+    config: &KafkaConfig,
+    client_config: &ClientConfig,
     partitions: u16,
     replicas: u16,
-) -> Result<(), SendError> {
-    let failed = |why: String| SendError::unavailable(format!("the topic {} cannot be made: {why}", settings.topic));
-    let admin: AdminClient<Context> =
-        config.create_with_context(settings.context(&Arc::default())).map_err(|error| failed(error.to_string()))?;
-    let new = NewTopic::new(&settings.topic, partitions.into(), TopicReplication::Fixed(replicas.into()));
-    let options = AdminOptions::new().request_timeout(Some(settings.answer_within));
-    let made = timeout(settings.answer_within, admin.create_topics([&new], &options)).await;
+) -> Result<(), BrokerError> {
+    let failed = |why: String| {
+        BrokerError::unavailable(format!(
+            "the topic {} cannot be made: {why}",
+            config.topic
+        ))
+    };
+    let admin: AdminClient<Context> = client_config
+        .create_with_context(config.context(&Arc::default()))
+        .map_err(|error| failed(error.to_string()))?;
+    let new = NewTopic::new(
+        &config.topic,
+        partitions.into(),
+        TopicReplication::Fixed(replicas.into()),
+    );
+    let options = AdminOptions::new().request_timeout(Some(config.request_timeout));
+    let made =
+        timeout(config.request_timeout, admin.create_topics([&new], &options)).await;
     aside(move || drop(admin));
-    let made = made.map_err(|_| failed(format!("no answer within {:?}", settings.answer_within)))?;
+    let made = made
+        .map_err(|_| failed(format!("no answer within {:?}", config.request_timeout)))?;
     match made.map_err(|error| failed(error.to_string()))?.pop() {
-        Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(failed(code.to_string())),
+        Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => {
+            Err(failed(code.to_string()))
+        }
         _ => Ok(()),
     }
 }

@@ -1,11 +1,13 @@
-//! What an answer of the cluster says: of the event, of the batch that it was in, or of the place.
+//! What an answer of the cluster says: of the event, of the batch that it was in, or of
+//! the place.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::metadata::MetadataTopic;
 
-use crate::broker::SendErrorKind;
+use crate::broker::BrokerErrorKind;
 
-/// Whether an answer may be meant for other events of the same batch: then it says nothing of this one.
+/// Whether an answer may be meant for other events of the same batch: then it says
+/// nothing of this one.
 pub(super) const fn is_of_batch(code: Code) -> bool {
     matches!(
         code,
@@ -21,18 +23,20 @@ pub(super) const fn is_of_batch(code: Code) -> bool {
 }
 
 /// What an answer to an event that was alone in its batch makes of it.
-pub(super) const fn verdict(code: Code) -> SendErrorKind {
+pub(super) const fn verdict(code: Code) -> BrokerErrorKind {
     match code {
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidRecord | Code::PolicyViolation => {
-            SendErrorKind::Permanent
-        }
+        Code::MessageSizeTooLarge
+        | Code::MessageBatchTooLarge
+        | Code::InvalidRecord
+        | Code::PolicyViolation => BrokerErrorKind::Permanent,
         Code::AllBrokersDown
         | Code::BrokerTransportFailure
         | Code::Resolve
         | Code::Authentication
         | Code::SaslAuthenticationFailed
-        | Code::SSL => SendErrorKind::Unreachable,
-        // A record has the time at which it is sent: the clock of this machine is wrong for each of them.
+        | Code::SSL => BrokerErrorKind::Unreachable,
+        // A record has the time at which it is sent: the clock of this machine is wrong
+        // for each of them.
         Code::InvalidTimestamp
         | Code::BrokerNotAvailable
         | Code::ClusterAuthorizationFailed
@@ -55,8 +59,8 @@ pub(super) const fn verdict(code: Code) -> SendErrorKind {
         | Code::UnknownTopicId
         | Code::UnknownTopicOrPartition
         | Code::UnsupportedForMessageFormat
-        | Code::UnsupportedVersion => SendErrorKind::Unavailable,
-        _ => SendErrorKind::Transient,
+        | Code::UnsupportedVersion => BrokerErrorKind::Unavailable,
+        _ => BrokerErrorKind::Transient,
     }
 }
 
@@ -86,20 +90,30 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_batch_condemns_no_event_and_one_of_the_place_spends_no_attempt() {
-        for code in
-            [Code::InvalidDifferentRecord, Code::InvalidRecord, Code::InvalidTimestamp, Code::MessageSizeTooLarge]
-        {
+        for code in [
+            Code::InvalidDifferentRecord,
+            Code::InvalidRecord,
+            Code::InvalidTimestamp,
+            Code::MessageSizeTooLarge,
+        ] {
             assert!(is_of_batch(code), "{code}");
         }
-        for code in
-            [Code::NotEnoughReplicas, Code::TopicAuthorizationFailed, Code::UnknownTopicOrPartition, Code::Fatal]
-        {
+        for code in [
+            Code::NotEnoughReplicas,
+            Code::TopicAuthorizationFailed,
+            Code::UnknownTopicOrPartition,
+            Code::Fatal,
+        ] {
             assert!(!is_of_batch(code), "{code}");
-            assert_eq!(verdict(code), SendErrorKind::Unavailable, "{code}");
+            assert_eq!(verdict(code), BrokerErrorKind::Unavailable, "{code}");
         }
-        assert_eq!(verdict(Code::MessageSizeTooLarge), SendErrorKind::Permanent);
-        assert_eq!(verdict(Code::InvalidTimestamp), SendErrorKind::Unavailable, "a clock is no fault of an event");
-        assert_eq!(verdict(Code::InvalidDifferentRecord), SendErrorKind::Transient);
-        assert_eq!(verdict(Code::MessageTimedOut), SendErrorKind::Transient);
+        assert_eq!(verdict(Code::MessageSizeTooLarge), BrokerErrorKind::Permanent);
+        assert_eq!(
+            verdict(Code::InvalidTimestamp),
+            BrokerErrorKind::Unavailable,
+            "a clock is no fault of an event"
+        );
+        assert_eq!(verdict(Code::InvalidDifferentRecord), BrokerErrorKind::Transient);
+        assert_eq!(verdict(Code::MessageTimedOut), BrokerErrorKind::Transient);
     }
 }

@@ -1,4 +1,5 @@
-//! One connection: how it is made, what the server says on it beside its answers, and a bound for each question.
+//! One connection: how it is made, what the server says on it beside its answers, and a
+//! bound for each question.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -9,15 +10,16 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::rustls;
 use async_nats::{
-    AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request,
-    RequestError, RequestErrorKind, ServerAddr, ServerError, Subscriber,
+    AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap,
+    Message, Request, RequestError, RequestErrorKind, ServerAddr, ServerError,
+    Subscriber,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::credentials::Credentials;
 use super::servers::Trust;
-use crate::broker::SendError;
+use crate::broker::BrokerError;
 use crate::reason::reason;
 
 /// What the questions to JetStream itself begin with.
@@ -27,7 +29,7 @@ pub(super) const API: &str = "$JS.API";
 pub(super) struct Connection {
     pub(super) client: Client,
     heard: Arc<Heard>,
-    answer_within: Duration,
+    request_timeout: Duration,
 }
 
 /// Why a question has no answer.
@@ -44,7 +46,8 @@ pub(super) enum Unanswered {
     Silence(String),
 }
 
-/// A subject as the server writes it in a complaint: without the quotes, it would be found in a longer one too.
+/// A subject as the server writes it in a complaint: without the quotes, it would be
+/// found in a longer one too.
 fn quoted(subject: &str) -> String {
     format!("{subject:?}")
 }
@@ -56,7 +59,8 @@ struct Heard {
     complaints: watch::Sender<Complaints>,
 }
 
-/// What the server has refused to do. It says so beside the answers, and never answers what it refuses.
+/// What the server has refused to do. It says so beside the answers, and never answers
+/// what it refuses.
 #[derive(Default)]
 struct Complaints {
     count: u64,
@@ -77,7 +81,9 @@ impl Complaints {
     /// The last one that speaks of `subject` and came after so many others.
     fn of(&self, subject: &str, after: u64) -> Option<String> {
         let mut newer = self.last.iter().rev().take_while(|(number, _)| *number > after);
-        newer.find(|(_, complaint)| complaint.contains(subject)).map(|(_, complaint)| complaint.clone())
+        newer
+            .find(|(_, complaint)| complaint.contains(subject))
+            .map(|(_, complaint)| complaint.clone())
     }
 }
 
@@ -111,7 +117,7 @@ pub(super) struct Connecting {
     pub(super) trust: Trust,
     pub(super) only_tls: bool,
     pub(super) within: Duration,
-    pub(super) answer_within: Duration,
+    pub(super) request_timeout: Duration,
     /// Where, and as whom, for the reason of a failure.
     pub(super) told: String,
 }
@@ -119,16 +125,19 @@ pub(super) struct Connecting {
 impl Connecting {
     pub(super) async fn connect(self) -> Result<Connection, String> {
         let (told, within) = (self.told.clone(), self.within);
-        let made = timeout(within, self.dial()).await.unwrap_or_else(|_| Err(late(within)));
+        let made =
+            timeout(within, self.dial()).await.unwrap_or_else(|_| Err(late(within)));
         made.map_err(|why| format!("{told}: {why}"))
     }
 
     async fn dial(self) -> Result<Connection, String> {
         let heard = Arc::new(Heard::default());
-        let (telling, credentials) = (Arc::new(Telling(Arc::clone(&heard))), self.credentials);
+        let (telling, credentials) =
+            (Arc::new(Telling(Arc::clone(&heard))), self.credentials);
         let made = Arc::new(AtomicBool::new(false));
         let is_made = Arc::clone(&made);
-        // The client's own recovery ends here: what was given up must not be sent later. The next send connects anew.
+        // The client's own recovery ends here: what was given up must not be sent later.
+        // The next send connects anew.
         let sign_in = move |nonce: Vec<u8>| {
             let answer = match is_made.load(Ordering::SeqCst) {
                 true => Err(AuthError::new("the connection was lost")),
@@ -140,7 +149,10 @@ impl Connecting {
         let mut options = ConnectOptions::with_auth_callback(sign_in)
             .connection_timeout(self.within.checked_div(servers).unwrap_or(self.within))
             .request_timeout(None)
-            .ping_interval(self.answer_within.clamp(Duration::from_secs(1), Duration::from_secs(10)))
+            .ping_interval(
+                self.request_timeout
+                    .clamp(Duration::from_secs(1), Duration::from_secs(10)),
+            )
             .max_reconnects(self.addresses.len())
             .ignore_discovered_servers()
             .require_tls(self.only_tls)
@@ -153,12 +165,14 @@ impl Connecting {
         }
         let client = options.connect(self.addresses.as_slice()).await;
         let client = client.map_err(|error| match error.kind() {
-            // The client's own time is over as soon as ours, and it does not say what it was.
+            // The client's own time is over as soon as ours, and it does not say what it
+            // was.
             ConnectErrorKind::TimedOut => late(self.within),
             _ => refusal(&error, self.trust.nobody.as_deref()),
         })?;
         made.store(true, Ordering::SeqCst);
-        let connection = Connection { client, heard, answer_within: self.answer_within };
+        let connection =
+            Connection { client, heard, request_timeout: self.request_timeout };
         connection.hears().await?;
         Ok(connection)
     }
@@ -176,14 +190,20 @@ fn refusal(error: &ConnectError, nobody: Option<&str>) -> String {
     let why = reason(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let tls = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls =
+            error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         match tls.and_then(|error| error.downcast_ref::<rustls::Error>()) {
             Some(rustls::Error::InvalidCertificate(_)) => {
-                let without =
-                    (!cfg!(feature = "tls")).then_some("let integration-automation-patterns have its feature tls");
-                return without.or(nobody).map_or_else(|| why.clone(), |more| format!("{why}: {more}"));
+                let without = (!cfg!(feature = "tls")).then_some(
+                    "let integration-automation-patterns have its feature tls",
+                );
+                return without
+                    .or(nobody)
+                    .map_or_else(|| why.clone(), |more| format!("{why}: {more}"));
             }
-            Some(rustls::Error::InvalidMessage(_)) => return format!("{why}: the server speaks no TLS there"),
+            Some(rustls::Error::InvalidMessage(_)) => {
+                return format!("{why}: the server speaks no TLS there");
+            }
             _ => cause = error.source(),
         }
     }
@@ -195,11 +215,18 @@ impl Connection {
         !*self.heard.lost.borrow() && self.client.connection_state() == State::Connected
     }
 
-    /// Whether this program may hear answers at all: without that, what is sent is stored and never confirmed.
+    /// Whether this program may hear answers at all: without that, what is sent is stored
+    /// and never confirmed.
     async fn hears(&self) -> Result<(), String> {
         const NOT_HEARD: &str = "Permissions Violation for Subscription";
         let asked = format!("{API}.INFO");
-        match self.until(&[NOT_HEARD, &quoted(&asked)], self.client.request(asked.clone(), "".into())).await {
+        match self
+            .until(
+                &[NOT_HEARD, &quoted(&asked)],
+                self.client.request(asked.clone(), "".into()),
+            )
+            .await
+        {
             Err(Unanswered::Forbidden(why)) if why.contains(NOT_HEARD) => {
                 Err(format!("the server's answers cannot be heard: {why}"))
             }
@@ -210,15 +237,22 @@ impl Connection {
         }
     }
 
-    /// What is answered; nothing for longer than the time of an answer, past the end of the connection, or past a complaint
-    /// of the server that speaks of one of these.
-    async fn until<T>(&self, complaints: &[&str], answer: impl Future<Output = T>) -> Result<T, Unanswered> {
-        let (mut lost, mut said) = (self.heard.lost.subscribe(), self.heard.complaints.subscribe());
+    /// What is answered; nothing for longer than the time of an answer, past the end of
+    /// the connection, or past a complaint of the server that speaks of one of these.
+    async fn until<T>(
+        &self,
+        complaints: &[&str],
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Unanswered> {
+        let (mut lost, mut said) =
+            (self.heard.lost.subscribe(), self.heard.complaints.subscribe());
         let before = said.borrow().count;
-        let of = |said: &Complaints| complaints.iter().find_map(|subject| said.of(subject, before));
+        let of = |said: &Complaints| {
+            complaints.iter().find_map(|subject| said.of(subject, before))
+        };
         tokio::select! {
             biased;
-            answer = timeout(self.answer_within, answer) => answer.map_err(|_| self.silence()),
+            answer = timeout(self.request_timeout, answer) => answer.map_err(|_| self.silence()),
             Ok(said) = said.wait_for(|said| of(said).is_some()) => {
                 Err(of(&said).map_or_else(|| self.silence(), Unanswered::Forbidden))
             }
@@ -227,24 +261,41 @@ impl Connection {
     }
 
     fn silence(&self) -> Unanswered {
-        let said = self.heard.complaints.borrow().last.back().map(|(_, said)| format!(" (it has said: {said})"));
-        let (within, said) = (self.answer_within, said.unwrap_or_default());
+        let said = self
+            .heard
+            .complaints
+            .borrow()
+            .last
+            .back()
+            .map(|(_, said)| format!(" (it has said: {said})"));
+        let (within, said) = (self.request_timeout, said.unwrap_or_default());
         Unanswered::Silence(format!("the server did not answer within {within:?}{said}"))
     }
 
     /// Asks, and waits for the answer.
-    pub(super) async fn ask(&self, subject: &str, headers: HeaderMap, body: Vec<u8>) -> Result<Message, Unanswered> {
+    pub(super) async fn ask(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Message, Unanswered> {
         let mut request = Request::new().payload(body.into());
         if !headers.is_empty() {
             request = request.headers(headers);
         }
-        match self.until(&[&quoted(subject)], self.client.send_request(subject.to_owned(), request)).await? {
+        match self
+            .until(
+                &[&quoted(subject)],
+                self.client.send_request(subject.to_owned(), request),
+            )
+            .await?
+        {
             Ok(message) => Ok(message),
-            Err(error) => Err(self.unanswered(&error)),
+            Err(error) => Err(self.max_ack_pending(&error)),
         }
     }
 
-    fn unanswered(&self, error: &RequestError) -> Unanswered {
+    fn max_ack_pending(&self, error: &RequestError) -> Unanswered {
         match error.kind() {
             RequestErrorKind::NoResponders => Unanswered::NoResponders,
             RequestErrorKind::MaxPayloadExceeded => Unanswered::TooLarge(reason(error)),
@@ -254,34 +305,50 @@ impl Connection {
     }
 
     /// Asks JetStream itself.
-    pub(super) async fn api(&self, verb: &str, body: Vec<u8>) -> Result<Vec<u8>, SendError> {
+    pub(super) async fn api(
+        &self,
+        verb: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, BrokerError> {
         let answer = self.ask(&format!("{API}.{verb}"), HeaderMap::new(), body).await;
-        answer.map(|message| message.payload.to_vec()).map_err(|unanswered| match unanswered {
-            Unanswered::Lost => SendError::unreachable("the connection was lost"),
+        answer.map(|message| message.payload.to_vec()).map_err(|max_ack_pending| match max_ack_pending {
+            Unanswered::Lost => BrokerError::unreachable("the connection was lost"),
             Unanswered::NoResponders => {
-                SendError::unavailable("JetStream is not there for this login: no responders to its questions")
+                BrokerError::unavailable("JetStream is not there for this login: no responders to its questions")
             }
-            Unanswered::Forbidden(why) => SendError::unavailable(why),
-            Unanswered::TooLarge(why) | Unanswered::Silence(why) => SendError::transient(why),
+            Unanswered::Forbidden(why) => BrokerError::unavailable(why),
+            Unanswered::TooLarge(why) | Unanswered::Silence(why) => BrokerError::transient(why),
         })
     }
 
     /// Tells, and waits for no answer.
-    pub(super) async fn tell(&self, subject: String, reply: Option<String>, body: String) -> Result<(), Unanswered> {
+    pub(super) async fn tell(
+        &self,
+        subject: String,
+        reply: Option<String>,
+        body: String,
+    ) -> Result<(), Unanswered> {
         let told = async {
             match reply {
-                Some(reply) => self.client.publish_with_reply(subject, reply, body.into()).await,
+                Some(reply) => {
+                    self.client.publish_with_reply(subject, reply, body.into()).await
+                }
                 None => self.client.publish(subject, body.into()).await,
             }
         };
         self.until(&[], told).await?.map_err(|error| Unanswered::Silence(reason(&error)))
     }
 
-    pub(super) async fn subscribe(&self, inbox: String) -> Result<Subscriber, SendError> {
+    pub(super) async fn subscribe(
+        &self,
+        inbox: String,
+    ) -> Result<Subscriber, BrokerError> {
         match self.until(&[], self.client.subscribe(inbox)).await {
-            Ok(subscribed) => subscribed.map_err(|error| SendError::unreachable(reason(&error))),
-            Err(Unanswered::Silence(why)) => Err(SendError::unreachable(why)),
-            Err(_) => Err(SendError::unreachable("the connection was lost")),
+            Ok(subscribed) => {
+                subscribed.map_err(|error| BrokerError::unreachable(reason(&error)))
+            }
+            Err(Unanswered::Silence(why)) => Err(BrokerError::unreachable(why)),
+            Err(_) => Err(BrokerError::unreachable("the connection was lost")),
         }
     }
 
@@ -322,7 +389,8 @@ mod tests {
     fn a_complaint_is_found_by_its_subject_and_not_twice() {
         let mut complaints = Complaints::default();
         for number in 0..Complaints::KEPT {
-            complaints.add(format!("Permissions Violation for Publish to \"crm.{number}\""));
+            complaints
+                .add(format!("Permissions Violation for Publish to \"crm.{number}\""));
         }
         assert!(complaints.of("\"crm.7\"", 0).is_some());
         assert!(complaints.of("\"crm.7\"", 8).is_none(), "it was there before");
@@ -333,15 +401,20 @@ mod tests {
     async fn what_is_refused_of_another_consumer_is_no_news() {
         let heard = Heard::default();
         let complain = |consumer: &str| {
-            let complaint =
-                format!("Permissions Violation for Publish to \"$JS.API.CONSUMER.MSG.NEXT.crm.{consumer}\"");
+            let complaint = format!(
+                "Permissions Violation for Publish to \"$JS.API.CONSUMER.MSG.NEXT.crm.{consumer}\""
+            );
             heard.complaints.send_modify(|complaints| complaints.add(complaint));
         };
         let (lost, complaints) = (heard.lost.subscribe(), heard.complaints.subscribe());
         let mut listening = Listening { lost, complaints, before: 0 };
         complain("erp2");
         let soon = Duration::from_millis(1);
-        assert!(timeout(soon, listening.bad_news("$JS.API.CONSUMER.MSG.NEXT.crm.erp")).await.is_err());
+        assert!(
+            timeout(soon, listening.bad_news("$JS.API.CONSUMER.MSG.NEXT.crm.erp"))
+                .await
+                .is_err()
+        );
         complain("erp");
         assert!(matches!(
             listening.bad_news("$JS.API.CONSUMER.MSG.NEXT.crm.erp").await,

@@ -1,4 +1,5 @@
-//! Who a program is to the server. What is secret of it is in no `Debug`, no error and no log.
+//! Who a program is to the server. What is secret of it is in no `Debug`, no error and no
+//! log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use async_nats::{Auth, AuthError};
 use nkeys::{KeyPair, KeyPairType};
 
-use crate::broker::Unusable;
+use crate::broker::ConfigError;
 
 #[derive(Clone)]
 pub(super) enum Credentials {
@@ -18,14 +19,17 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    pub(super) fn of_seed(seed: &str) -> Result<Self, Unusable> {
-        Ok(Self::Nkey(Arc::new(user_key(seed).ok_or_else(|| Unusable::new("nkey", SEED, NOT_SHOWN))?)))
+    pub(super) fn of_seed(seed: &str) -> Result<Self, ConfigError> {
+        Ok(Self::Nkey(Arc::new(
+            user_key(seed).ok_or_else(|| ConfigError::new("nkey", SEED, NOT_SHOWN))?,
+        )))
     }
 
-    pub(super) fn of_creds(creds: &str) -> Result<Self, Unusable> {
-        let unusable = || Unusable::new("text of the credentials", CREDS, NOT_SHOWN);
+    pub(super) fn of_creds(creds: &str) -> Result<Self, ConfigError> {
+        let unusable = || ConfigError::new("text of the credentials", CREDS, NOT_SHOWN);
         let jwt = block(creds, "NATS USER JWT").ok_or_else(unusable)?;
-        let key = block(creds, "USER NKEY SEED").and_then(user_key).ok_or_else(unusable)?;
+        let key =
+            block(creds, "USER NKEY SEED").and_then(user_key).ok_or_else(unusable)?;
         Ok(Self::Jwt { jwt: jwt.to_owned(), key: Arc::new(key) })
     }
 
@@ -35,14 +39,19 @@ impl Credentials {
         match self {
             Self::None => {}
             Self::User { name, password } => {
-                (auth.username, auth.password) = (Some(name.clone()), Some(password.clone()));
+                (auth.username, auth.password) =
+                    (Some(name.clone()), Some(password.clone()));
             }
             Self::Token(token) => auth.token = Some(token.clone()),
             Self::Nkey(key) => {
-                (auth.nkey, auth.signature) = (Some(key.public_key()), Some(key.sign(nonce).map_err(AuthError::new)?));
+                (auth.nkey, auth.signature) = (
+                    Some(key.public_key()),
+                    Some(key.sign(nonce).map_err(AuthError::new)?),
+                );
             }
             Self::Jwt { jwt, key } => {
-                (auth.jwt, auth.signature) = (Some(jwt.clone()), Some(key.sign(nonce).map_err(AuthError::new)?));
+                (auth.jwt, auth.signature) =
+                    (Some(jwt.clone()), Some(key.sign(nonce).map_err(AuthError::new)?));
             }
         }
         Ok(auth)
@@ -77,13 +86,18 @@ const SEED: &str = "the seed of a user, SU...";
 const CREDS: &str = "that of a .creds file, with a JWT and the seed of its user";
 
 fn user_key(seed: &str) -> Option<KeyPair> {
-    KeyPair::from_seed(seed.trim()).ok().filter(|key| key.key_pair_type() == KeyPairType::User)
+    KeyPair::from_seed(seed.trim())
+        .ok()
+        .filter(|key| key.key_pair_type() == KeyPairType::User)
 }
 
 /// The line between `-----BEGIN {title}-----` and the line of dashes that ends it.
 fn block<'c>(creds: &'c str, title: &str) -> Option<&'c str> {
     let begin = format!("BEGIN {title}-");
-    let mut lines = creds.lines().map(str::trim).skip_while(|line| !(line.starts_with("---") && line.contains(&begin)));
+    let mut lines = creds
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| !(line.starts_with("---") && line.contains(&begin)));
     lines.nth(1).filter(|line| !line.is_empty() && !line.starts_with("---"))
 }
 
@@ -98,10 +112,14 @@ mod tests {
             "-----BEGIN NATS USER JWT-----\r\nheader.claims.signature\r\n------END NATS USER JWT------\r\n\r\n\
              -----BEGIN USER NKEY SEED-----\r\n{seed}\r\n------END USER NKEY SEED------\r\n"
         );
-        let user = Credentials::User { name: "app".to_owned(), password: "s3cr3t".to_owned() };
+        let user =
+            Credentials::User { name: "app".to_owned(), password: "s3cr3t".to_owned() };
         let token = Credentials::Token("s3cr3t".to_owned());
-        let both = [Credentials::of_seed(&seed), Credentials::of_creds(&creds)].map(|read| format!("{read:?}"));
-        for shown in [format!("{user:?} {user}"), format!("{token:?} {token}"), both.concat()] {
+        let both = [Credentials::of_seed(&seed), Credentials::of_creds(&creds)]
+            .map(|read| format!("{read:?}"));
+        for shown in
+            [format!("{user:?} {user}"), format!("{token:?} {token}"), both.concat()]
+        {
             for secret in ["s3cr3t", &seed, "claims"] {
                 assert!(!shown.contains(secret), "{shown}");
             }

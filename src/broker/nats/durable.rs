@@ -1,4 +1,5 @@
-//! The durable consumer at the server: created where it is missing, left as it is where it is there.
+//! The durable consumer at the server: created where it is missing, left as it is where
+//! it is there.
 
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use serde_json::json;
 
 use super::connection::Connection;
 use super::stream::{not_understood, refused};
-use crate::broker::SendError;
+use crate::broker::BrokerError;
 
-/// What a listener says of its consumer. What it does not say is as its operator has made it, or else by default.
+/// What a listener says of its consumer. What it does not say is as its operator has made
+/// it, or else by default.
 #[derive(Debug, Clone)]
 pub(super) struct Durable {
     pub(super) stream: String,
@@ -19,8 +21,8 @@ pub(super) struct Durable {
     pub(super) prefix: String,
     /// The pattern behind the prefix.
     pub(super) only: Option<String>,
-    pub(super) answer_after: Option<Duration>,
-    pub(super) unanswered: Option<u16>,
+    pub(super) ack_wait: Option<Duration>,
+    pub(super) max_ack_pending: Option<u16>,
 }
 
 const ANSWER_AFTER: Duration = Duration::from_secs(30);
@@ -28,12 +30,15 @@ const UNANSWERED: u16 = 100;
 
 impl Durable {
     /// The consumer as it is at the server, created now where there is none.
-    pub(super) async fn open(&self, connection: &Connection) -> Result<Info, SendError> {
+    pub(super) async fn open(
+        &self,
+        connection: &Connection,
+    ) -> Result<Info, BrokerError> {
         let found = match self.look_up(connection).await? {
             Some(found) => found,
             None => self.create(connection).await?,
         };
-        self.check(&found.config).map_err(SendError::permanent)?;
+        self.check(&found.config).map_err(BrokerError::permanent)?;
         Ok(found)
     }
 
@@ -45,29 +50,44 @@ impl Durable {
         Config {
             durable_name: Some(self.name.clone()),
             ack_policy: AckPolicy::Explicit,
-            ack_wait: self.answer_after.unwrap_or(ANSWER_AFTER),
-            max_ack_pending: i64::from(self.unanswered.unwrap_or(UNANSWERED)),
+            ack_wait: self.ack_wait.unwrap_or(ANSWER_AFTER),
+            max_ack_pending: i64::from(self.max_ack_pending.unwrap_or(UNANSWERED)),
             filter_subject: self.filter(),
             ..Config::default()
         }
     }
 
-    async fn look_up(&self, connection: &Connection) -> Result<Option<Info>, SendError> {
-        let answer = connection.api(&format!("CONSUMER.INFO.{}.{}", self.stream, self.name), Vec::new()).await;
-        match serde_json::from_slice::<Response<Info>>(&answer.map_err(|error| self.told(&error))?) {
+    async fn look_up(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<Info>, BrokerError> {
+        let answer = connection
+            .api(&format!("CONSUMER.INFO.{}.{}", self.stream, self.name), Vec::new())
+            .await;
+        match serde_json::from_slice::<Response<Info>>(
+            &answer.map_err(|error| self.told(&error))?,
+        ) {
             Ok(Response::Ok(info)) => Ok(Some(info)),
-            Ok(Response::Err { error }) if error.error_code() == ErrorCode::CONSUMER_NOT_FOUND => Ok(None),
+            Ok(Response::Err { error })
+                if error.error_code() == ErrorCode::CONSUMER_NOT_FOUND =>
+            {
+                Ok(None)
+            }
             Ok(Response::Err { error }) => Err(refused("consumer", &self.both(), &error)),
             Err(error) => Err(not_understood("consumer", &self.both(), &error)),
         }
     }
 
-    async fn create(&self, connection: &Connection) -> Result<Info, SendError> {
-        // From server 2.10 on, `create` changes none that another listener has created meanwhile.
+    async fn create(&self, connection: &Connection) -> Result<Info, BrokerError> {
+        // From server 2.10 on, `create` changes none that another listener has created
+        // meanwhile.
         let wanted = json!({ "stream_name": self.stream, "config": self.wanted(), "action": "create" });
-        let verb = format!("CONSUMER.CREATE.{}.{}.{}", self.stream, self.name, self.filter());
+        let verb =
+            format!("CONSUMER.CREATE.{}.{}.{}", self.stream, self.name, self.filter());
         let answer = connection.api(&verb, wanted.to_string().into_bytes()).await;
-        match serde_json::from_slice::<Response<Info>>(&answer.map_err(|error| self.told(&error))?) {
+        match serde_json::from_slice::<Response<Info>>(
+            &answer.map_err(|error| self.told(&error))?,
+        ) {
             Ok(Response::Ok(info)) => Ok(info),
             Ok(Response::Err { error }) => Err(refused("consumer", &self.both(), &error)),
             Err(error) => Err(not_understood("consumer", &self.both(), &error)),
@@ -81,10 +101,11 @@ impl Durable {
             one => one.to_owned(),
         };
         let filter = self.only.as_ref().map(|_| self.filter());
-        let pending = self.unanswered.map(i64::from);
+        let pending = self.max_ack_pending.map(i64::from);
         let differences = [
-            (found.deliver_subject.is_some())
-                .then(|| ("to be a pull consumer".to_owned(), "is a push consumer".to_owned(), "")),
+            (found.deliver_subject.is_some()).then(|| {
+                ("to be a pull consumer".to_owned(), "is a push consumer".to_owned(), "")
+            }),
             (found.ack_policy != AckPolicy::Explicit).then(|| {
                 (
                     "to have an answer for each message".to_owned(),
@@ -92,30 +113,48 @@ impl Durable {
                     "",
                 )
             }),
-            found
-                .headers_only
-                .then(|| ("to hand out whole messages".to_owned(), "hands out their headers only".to_owned(), "")),
-            filter.filter(|wanted| *wanted != filters).map(|wanted| {
-                (format!("to have the filter {wanted}"), format!("has {}", or_none(&filters)), ", or what only says")
+            found.headers_only.then(|| {
+                (
+                    "to hand out whole messages".to_owned(),
+                    "hands out their headers only".to_owned(),
+                    "",
+                )
             }),
-            self.answer_after.filter(|wanted| *wanted != waits(found)).map(|wanted| {
-                let by = if found.backoff.is_empty() { "" } else { " at the least, by its back-off" };
+            filter.filter(|wanted| *wanted != filters).map(|wanted| {
+                (
+                    format!("to have the filter {wanted}"),
+                    format!("has {}", or_none(&filters)),
+                    ", or what only says",
+                )
+            }),
+            self.ack_wait.filter(|wanted| *wanted != waits(found)).map(|wanted| {
+                let by = if found.backoff.is_empty() {
+                    ""
+                } else {
+                    " at the least, by its back-off"
+                };
                 (
                     format!("to wait {wanted:?} for an answer"),
                     format!("waits {:?}{by}", waits(found)),
-                    ", or what answer_after says",
+                    ", or what ack_wait says",
                 )
             }),
             pending.filter(|wanted| *wanted != found.max_ack_pending).map(|wanted| {
                 (
-                    format!("to have {wanted} unanswered"),
+                    format!("to have {wanted} max_ack_pending"),
                     format!("has {}", found.max_ack_pending),
-                    ", or what unanswered says",
+                    ", or what max_ack_pending says",
                 )
             }),
         ];
-        let Some((wanted, found, or_say)) = differences.into_iter().flatten().next() else { return Ok(()) };
-        Err(format!("the consumer {} was {wanted}, and {found}: change it at the server{or_say}", self.both()))
+        let Some((wanted, found, or_say)) = differences.into_iter().flatten().next()
+        else {
+            return Ok(());
+        };
+        Err(format!(
+            "the consumer {} was {wanted}, and {found}: change it at the server{or_say}",
+            self.both()
+        ))
     }
 
     fn both(&self) -> String {
@@ -123,8 +162,11 @@ impl Durable {
     }
 
     /// A refusal, and what was asked for.
-    fn told(&self, error: &SendError) -> SendError {
-        SendError::new(error.kind(), format!("the consumer {}: {}", self.both(), error.reason()))
+    fn told(&self, error: &BrokerError) -> BrokerError {
+        BrokerError::new(
+            error.kind(),
+            format!("the consumer {}: {}", self.both(), error.reason()),
+        )
     }
 }
 
@@ -142,8 +184,16 @@ mod tests {
     use super::*;
 
     fn durable() -> Durable {
-        let (stream, name, prefix) = ("crm".to_owned(), "erp".to_owned(), "crm".to_owned());
-        Durable { stream, name, prefix, only: None, answer_after: None, unanswered: None }
+        let (stream, name, prefix) =
+            ("crm".to_owned(), "erp".to_owned(), "crm".to_owned());
+        Durable {
+            stream,
+            name,
+            prefix,
+            only: None,
+            ack_wait: None,
+            max_ack_pending: None,
+        }
     }
 
     #[test]
@@ -162,11 +212,19 @@ mod tests {
     #[test]
     fn what_is_said_and_differs_is_refused_with_both() {
         let only = |only: &str| Durable { only: Some(only.to_owned()), ..durable() };
-        let filtered = Config { filter_subject: "crm.lead.>".to_owned(), ..Config::default() };
+        let filtered =
+            Config { filter_subject: "crm.lead.>".to_owned(), ..Config::default() };
         assert_eq!(only("lead.>").check(&filtered), Ok(()));
         let minute = Duration::from_secs(60);
-        let patient = Config { ack_wait: minute * 5, backoff: vec![minute, minute * 5], ..filtered.clone() };
-        assert_eq!(Durable { answer_after: Some(minute), ..durable() }.check(&patient), Ok(()));
+        let patient = Config {
+            ack_wait: minute * 5,
+            backoff: vec![minute, minute * 5],
+            ..filtered.clone()
+        };
+        assert_eq!(
+            Durable { ack_wait: Some(minute), ..durable() }.check(&patient),
+            Ok(())
+        );
         for (listener, found, wanted) in [
             (
                 only("invoice.>"),
@@ -184,18 +242,25 @@ mod tests {
                 "was to have an answer for each message, and has the ack policy All: change it at the server",
             ),
             (
-                Durable { unanswered: Some(1), ..durable() },
+                Durable { max_ack_pending: Some(1), ..durable() },
                 Config { max_ack_pending: 100, ..filtered.clone() },
-                "was to have 1 unanswered, and has 100: change it at the server, or what unanswered says",
+                "was to have 1 max_ack_pending, and has 100: change it at the server, or what max_ack_pending says",
             ),
             (
-                Durable { answer_after: Some(minute), ..durable() },
-                Config { ack_wait: minute, backoff: vec![minute, minute / 60], ..filtered },
+                Durable { ack_wait: Some(minute), ..durable() },
+                Config {
+                    ack_wait: minute,
+                    backoff: vec![minute, minute / 60],
+                    ..filtered
+                },
                 "was to wait 60s for an answer, and waits 1s at the least, by its back-off: change it at the server, or what \
-                 answer_after says",
+                 ack_wait says",
             ),
         ] {
-            assert_eq!(listener.check(&found), Err(format!("the consumer erp of the stream crm {wanted}")));
+            assert_eq!(
+                listener.check(&found),
+                Err(format!("the consumer erp of the stream crm {wanted}"))
+            );
         }
     }
 }

@@ -4,23 +4,27 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Confirm;
+use super::acker::Acker;
+use super::config::check_wait;
 use super::durable::Durable;
 use super::pull::Pull;
-use super::settings::check_wait;
 use super::subject::{PATTERN, is_pattern};
 use super::unread::Unread;
 use super::{Inner, Nats};
 use crate::broker::link::Beginning;
-use crate::broker::{Broker, Consumer, Delivery, SendError, SendErrorKind, Unusable};
+use crate::broker::{
+    Broker, BrokerError, BrokerErrorKind, ConfigError, Consumer, Delivery,
+};
 
 /// The receiving side: a durable pull consumer with an answer for each message.
 ///
-/// What is not answered within [`answer_after`](Self::answer_after) is delivered again, to any listener of the name. What is
-/// dropped without an answer comes again in a second; what a dropped listener had fetched, at once.
+/// What is not answered within [`ack_wait`](Self::ack_wait) is delivered again, to any
+/// listener of the name. What is dropped without an answer comes again in a second; what
+/// a dropped listener had fetched, at once.
 ///
-/// The consumer is created where it is missing, and left as it is where it is there: what is not said here is as its operator
-/// has made it. What is said and differs is refused, by [`next`](Consumer::next).
+/// The consumer is created where it is missing, and left as it is where it is there: what
+/// is not said here is as its operator has made it. What is said and differs is refused,
+/// by [`next`](Consumer::next).
 pub struct Listener {
     inner: Arc<Inner>,
     durable: Durable,
@@ -33,67 +37,89 @@ pub struct Listener {
 
 impl Listener {
     pub(super) fn new(inner: Arc<Inner>, name: String) -> Self {
-        let (stream, prefix) = (inner.settings.stream.clone(), inner.settings.prefix.clone());
-        let durable = Durable { stream, name, prefix, only: None, answer_after: None, unanswered: None };
+        let (stream, prefix) = (inner.config.stream.clone(), inner.config.prefix.clone());
+        let durable = Durable {
+            stream,
+            name,
+            prefix,
+            only: None,
+            ack_wait: None,
+            max_ack_pending: None,
+        };
         let (beginning, unread) = (Beginning::default(), Arc::default());
         Self { inner, durable, beginning, session: None, unread, interrupted: false }
     }
 
-    /// Only event types of this pattern, as subjects have them behind the prefix: `lead.created`, `lead.*`, `lead.>`.
+    /// Only event types of this pattern, as subjects have them behind the prefix:
+    /// `lead.created`, `lead.*`, `lead.>`.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], where it is no pattern of subjects.
-    pub fn only(mut self, pattern: impl Into<String>) -> Result<Self, Unusable> {
+    /// [`ConfigError`], where it is no pattern of subjects.
+    pub fn filter_subject(
+        mut self,
+        pattern: impl Into<String>,
+    ) -> Result<Self, ConfigError> {
         let pattern = pattern.into();
         if !is_pattern(&pattern) {
-            return Err(Unusable::new("pattern of event types", PATTERN, pattern));
+            return Err(ConfigError::new("pattern of event types", PATTERN, pattern));
         }
         self.durable.only = Some(pattern);
         Ok(self)
     }
 
-    /// How long the server waits for an answer before it delivers again: 30 s where nothing is said.
+    /// How long the server waits for an answer before it delivers again: 30 s where
+    /// nothing is said.
     ///
-    /// It waits from the moment that it sends a delivery, and a listener fetches 8 ahead, or as many as may be
-    /// [`unanswered`](Self::unanswered) where that is less: so let it be longer than 8 effects take.
+    /// It waits from the moment that it sends a delivery, and a listener fetches 8 ahead,
+    /// or as many as may be [`max_ack_pending`](Self::unanswered) where that is less: so
+    /// let it be longer than 8 effects take.
     ///
-    /// A consumer with a back-off waits as long as that says: one whose least is another time is refused.
+    /// A consumer with a back-off waits as long as that says: one whose least is another
+    /// time is refused.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], where it is less than a tenth of a second or more than a year.
-    pub fn answer_after(mut self, answer_after: Duration) -> Result<Self, Unusable> {
-        check_wait("time for an answer", answer_after, Duration::from_millis(100))?;
-        self.durable.answer_after = Some(answer_after);
+    /// [`ConfigError`], where it is less than a tenth of a second or more than a year.
+    pub fn ack_wait(mut self, ack_wait: Duration) -> Result<Self, ConfigError> {
+        check_wait("time for an answer", ack_wait, Duration::from_millis(100))?;
+        self.durable.ack_wait = Some(ack_wait);
         Ok(self)
     }
 
-    /// How many deliveries may be without an answer at once, over all listeners of the name: 100 where nothing is said.
-    /// With 1, the next event comes only when the one before is answered, so that a retry changes no order.
+    /// How many deliveries may be without an answer at once, over all listeners of the
+    /// name: 100 where nothing is said. With 1, the next event comes only when the one
+    /// before is answered, so that a retry changes no order.
     ///
     /// # Errors
     ///
-    /// [`Unusable`], where it is none.
-    pub fn unanswered(mut self, unanswered: u16) -> Result<Self, Unusable> {
-        if unanswered == 0 {
-            return Err(Unusable::new("number of unanswered deliveries", "1 or more", "0"));
+    /// [`ConfigError`], where it is none.
+    pub fn max_ack_pending(mut self, max_ack_pending: u16) -> Result<Self, ConfigError> {
+        if max_ack_pending == 0 {
+            return Err(ConfigError::new(
+                "number of max_ack_pending deliveries",
+                "1 or more",
+                "0",
+            ));
         }
-        self.durable.unanswered = Some(unanswered);
+        self.durable.max_ack_pending = Some(max_ack_pending);
         Ok(self)
     }
 }
 
 impl Consumer for Listener {
-    type Answer = Confirm;
+    type Acker = Acker;
 
-    async fn next(&mut self) -> Result<Option<Delivery<Confirm>>, SendError> {
+    async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
         let session = match &mut self.session {
             Some(session) => session,
             None => {
-                let settings = &self.inner.settings;
-                // A look at the consumer, its creation, and a look at what nobody could read.
-                let within = settings.connect_within.saturating_add(settings.answer_within.saturating_mul(4));
+                let config = &self.inner.config;
+                // A look at the consumer, its creation, and a look at what nobody could
+                // read.
+                let within = config
+                    .connect_timeout
+                    .saturating_add(config.request_timeout.saturating_mul(4));
                 let begin = Pull::begin(
                     Arc::clone(&self.inner),
                     self.durable.clone(),
@@ -107,14 +133,21 @@ impl Consumer for Listener {
         };
         match session.next().await {
             Ok(pulled) => {
-                let unread = pulled.unread.map(|sequence| (Arc::clone(&self.unread), sequence));
-                let answer = Confirm::new(Arc::clone(&self.inner), session.giving_back.clone(), pulled.reply, unread);
-                let delivery = Delivery::new(pulled.event, answer).redelivered(pulled.redelivered);
+                let unread =
+                    pulled.unread.map(|sequence| (Arc::clone(&self.unread), sequence));
+                let answer = Acker::new(
+                    Arc::clone(&self.inner),
+                    session.releasing.clone(),
+                    pulled.reply,
+                    unread,
+                );
+                let delivery =
+                    Delivery::new(pulled.event, answer).redelivered(pulled.redelivered);
                 Ok(Some(delivery.from_broker(Nats::SYSTEM, Some(pulled.subject))))
             }
             Err(failed) => {
                 self.session = None;
-                self.interrupted = failed.kind() == SendErrorKind::Unreachable;
+                self.interrupted = failed.kind() == BrokerErrorKind::Unreachable;
                 Err(failed)
             }
         }

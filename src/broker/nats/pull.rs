@@ -1,4 +1,5 @@
-//! Pulling: what a consumer at the server is asked for, what of it has come, and whether the server is still there.
+//! Pulling: what a consumer at the server is asked for, what of it has come, and whether
+//! the server is still there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,17 +12,19 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Inner;
-use super::answer::GivingBack;
+use super::acker::GivingBack;
 use super::connection::{API, Connection, Listening, Unanswered};
 use super::durable::{Durable, waits};
 use super::pulled::{Pulled, is_for_an_answer};
 use super::unread::Unread;
-use crate::broker::SendError;
+use crate::broker::BrokerError;
 
 /// How long the server keeps a request that it has nothing for.
 const EXPIRES: Duration = Duration::from_secs(30);
-/// How often it says that it is there meanwhile: as often as an answer may take, within these.
-const HEARTBEAT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// How often it says that it is there meanwhile: as often as an answer may take, within
+/// these.
+const HEARTBEAT: (Duration, Duration) =
+    (Duration::from_millis(500), Duration::from_secs(5));
 /// How long what is on its way to a listener that has ended is waited for.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
@@ -31,7 +34,7 @@ pub(super) struct Pull {
     runtime: Handle,
     connection: Connection,
     listening: Listening,
-    pub(super) giving_back: GivingBack,
+    pub(super) releasing: GivingBack,
     durable: Durable,
     consumer: Info,
     subscriber: Option<Subscriber>,
@@ -49,27 +52,32 @@ pub(super) struct Pull {
 }
 
 impl Pull {
-    /// `interrupted` where a session before was cut off: by a message that nobody could read, perhaps.
+    /// `interrupted` where a session before was cut off: by a message that nobody could
+    /// read, perhaps.
     pub(super) async fn begin(
         inner: Arc<Inner>,
         durable: Durable,
         unread: Arc<Unread>,
         interrupted: bool,
-    ) -> Result<Self, SendError> {
+    ) -> Result<Self, BrokerError> {
         let connection = inner.connection().await?;
         let consumer = durable.open(&connection).await?;
-        let unread_at = if interrupted { unread.look(&connection, &consumer).await? } else { BTreeSet::new() };
+        let unread_at = if interrupted {
+            unread.look(&connection, &consumer).await?
+        } else {
+            BTreeSet::new()
+        };
         let found = &consumer.config;
         let listening = connection.listening();
         let inbox = connection.client.new_inbox();
         let subscriber = connection.subscribe(inbox.clone()).await?;
         let next = format!("{API}.CONSUMER.MSG.NEXT.{}.{}", durable.stream, durable.name);
         let (batch, expires, waits) = (batch(found), expires(found), waits(found));
-        let heartbeat = inner.settings.answer_within.clamp(HEARTBEAT.0, HEARTBEAT.1);
+        let heartbeat = inner.config.request_timeout.clamp(HEARTBEAT.0, HEARTBEAT.1);
         Ok(Self {
             runtime: Handle::current(),
             listening,
-            giving_back: GivingBack::start(Arc::clone(&inner), waits),
+            releasing: GivingBack::start(Arc::clone(&inner), waits),
             inner,
             durable,
             consumer,
@@ -88,10 +96,11 @@ impl Pull {
     }
 
     /// The next message of the stream. Given up, it has taken none.
-    pub(super) async fn next(&mut self) -> Result<Pulled, SendError> {
+    pub(super) async fn next(&mut self) -> Result<Pulled, BrokerError> {
         while let Some(sequence) = self.unread_at.first().copied() {
             let read = self.unread.read(&self.connection, &self.consumer, sequence).await;
-            let read = read.map_err(|error| SendError::unreachable(self.told(error.reason())))?;
+            let read = read
+                .map_err(|error| BrokerError::unreachable(self.told(error.reason())))?;
             self.unread_at.remove(&sequence);
             if let Some(read) = read {
                 return Ok(read);
@@ -101,22 +110,31 @@ impl Pull {
             if self.asked <= self.batch.div_euclid(2) {
                 self.ask().await?;
             }
-            let Some(subscriber) = &mut self.subscriber else { return Err(self.lost("it has ended")) };
-            // Three heartbeats: with fewer, a server that is busy for a moment is taken for one that is gone.
-            let silent = self.heard.checked_add(self.heartbeat.saturating_mul(3)).unwrap_or(self.heard);
+            let Some(subscriber) = &mut self.subscriber else {
+                return Err(self.lost("it has ended"));
+            };
+            // Three heartbeats: with fewer, a server that is busy for a moment is taken
+            // for one that is gone.
+            let silent = self
+                .heard
+                .checked_add(self.heartbeat.saturating_mul(3))
+                .unwrap_or(self.heard);
             let message = tokio::select! {
                 biased;
                 message = subscriber.next() => message,
                 news = self.listening.bad_news(&self.next) => return Err(match news {
-                    Unanswered::Forbidden(why) => SendError::unavailable(self.told(&why)),
+                    Unanswered::Forbidden(why) => BrokerError::unavailable(self.told(&why)),
                     _ => self.lost("the connection was lost"),
                 }),
                 () = sleep_until(silent) => return Err(self.lost("the server has said nothing for too long")),
             };
             self.heard = Instant::now();
             let message = message.ok_or_else(|| self.lost("the connection was lost"))?;
-            // A message of the stream has an address for its answer, whatever else is written in it.
-            if let Some(reply) = message.reply.clone().filter(|reply| is_for_an_answer(reply)) {
+            // A message of the stream has an address for its answer, whatever else is
+            // written in it.
+            if let Some(reply) =
+                message.reply.clone().filter(|reply| is_for_an_answer(reply))
+            {
                 self.asked = self.asked.saturating_sub(1);
                 return Ok(Pulled::new(&message, reply));
             }
@@ -124,12 +142,17 @@ impl Pull {
         }
     }
 
-    async fn ask(&mut self) -> Result<(), SendError> {
+    async fn ask(&mut self) -> Result<(), BrokerError> {
         let more = self.batch.saturating_sub(self.asked);
         let (expires, heartbeat) = (self.expires.as_nanos(), self.heartbeat.as_nanos());
-        let request = format!("{{\"batch\":{more},\"expires\":{expires},\"idle_heartbeat\":{heartbeat}}}");
-        let told = self.connection.tell(self.next.clone(), Some(self.inbox.clone()), request).await;
-        told.map_err(|unanswered| match unanswered {
+        let request = format!(
+            "{{\"batch\":{more},\"expires\":{expires},\"idle_heartbeat\":{heartbeat}}}"
+        );
+        let told = self
+            .connection
+            .tell(self.next.clone(), Some(self.inbox.clone()), request)
+            .await;
+        told.map_err(|max_ack_pending| match max_ack_pending {
             Unanswered::Silence(why) => self.lost(&why),
             _ => self.lost("the connection was lost"),
         })?;
@@ -138,8 +161,11 @@ impl Pull {
     }
 
     /// What the server says of a request.
-    fn status(&mut self, message: &Message) -> Result<(), SendError> {
-        let header = message.headers.as_ref().and_then(|headers| headers.get_last("Nats-Pending-Messages"));
+    fn status(&mut self, message: &Message) -> Result<(), BrokerError> {
+        let header = message
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.get_last("Nats-Pending-Messages"));
         let unsent = header.and_then(|unsent| unsent.as_str().parse::<usize>().ok());
         let says = message.description.as_deref().unwrap_or_default();
         match (message.status, unsent) {
@@ -149,36 +175,48 @@ impl Pull {
                 self.asked = 0;
                 Ok(())
             }
-            (Some(StatusCode::TIMEOUT | StatusCode::NOT_FOUND | StatusCode::REQUEST_TERMINATED), Some(unsent)) => {
+            (
+                Some(
+                    StatusCode::TIMEOUT
+                    | StatusCode::NOT_FOUND
+                    | StatusCode::REQUEST_TERMINATED,
+                ),
+                Some(unsent),
+            ) => {
                 self.asked = self.asked.saturating_sub(unsent);
                 Ok(())
             }
-            (Some(StatusCode::NO_RESPONDERS), _) => {
-                Err(SendError::unavailable(self.told("the server has no such consumer any more")))
-            }
-            (Some(status), _) if status != StatusCode::OK => {
-                Err(SendError::transient(self.told(&format!("{} {says}", status.as_u16()))))
-            }
+            (Some(StatusCode::NO_RESPONDERS), _) => Err(BrokerError::unavailable(
+                self.told("the server has no such consumer any more"),
+            )),
+            (Some(status), _) if status != StatusCode::OK => Err(BrokerError::transient(
+                self.told(&format!("{} {says}", status.as_u16())),
+            )),
             // Whoever has written to this address, it was not the stream.
             _ => Ok(()),
         }
     }
 
     fn told(&self, why: &str) -> String {
-        format!("the consumer {} of the stream {}: {why}", self.durable.name, self.durable.stream)
+        format!(
+            "the consumer {} of the stream {}: {why}",
+            self.durable.name, self.durable.stream
+        )
     }
 
-    fn lost(&self, why: &str) -> SendError {
+    fn lost(&self, why: &str) -> BrokerError {
         let told = self.told(why);
-        SendError::unreachable(match self.unread.forbidden() {
-            Some(forbidden) => format!("{told}, and whether a message did that is not to be seen: {forbidden}"),
+        BrokerError::unreachable(match self.unread.forbidden() {
+            Some(forbidden) => format!(
+                "{told}, and whether a message did that is not to be seen: {forbidden}"
+            ),
             None => told,
         })
     }
 }
 
-/// How many are fetched ahead: few, since the server's time for an answer runs while they wait here, and none that another
-/// listener could have.
+/// How many are fetched ahead: few, since the server's time for an answer runs while they
+/// wait here, and none that another listener could have.
 fn batch(found: &Config) -> usize {
     const AHEAD: i64 = 8;
     let limits = [found.max_ack_pending, found.max_batch, AHEAD];
@@ -194,22 +232,24 @@ impl Drop for Pull {
     /// What was fetched and handed to nobody goes back at once.
     fn drop(&mut self) {
         let Some(mut subscriber) = self.subscriber.take() else { return };
-        let (inner, giving_back) = (Arc::clone(&self.inner), self.giving_back.clone());
+        let (inner, releasing) = (Arc::clone(&self.inner), self.releasing.clone());
         let info = format!("CONSUMER.INFO.{}.{}", self.durable.stream, self.durable.name);
         self.runtime.spawn(async move {
             // First the server is told to send no more, then what has come is given back.
             let _ = timeout(LAST_MESSAGES, subscriber.drain()).await;
             let mut fetched = Vec::new();
-            while let Ok(Some(message)) = timeout(LAST_MESSAGES, subscriber.next()).await {
+            while let Ok(Some(message)) = timeout(LAST_MESSAGES, subscriber.next()).await
+            {
                 fetched.extend(message.reply.filter(|reply| is_for_an_answer(reply)));
             }
-            // Asked about the consumer, the server forgets requests that nobody waits for any more. Servers of 2.9 lose the first
-            // message that comes back while there is one.
+            // Asked about the consumer, the server forgets requests that nobody waits for
+            // any more. Servers of 2.9 lose the first message that comes back while there
+            // is one.
             if let Ok(connection) = inner.connection().await {
                 let _ = connection.api(&info, Vec::new()).await;
             }
             for reply in fetched {
-                giving_back.give_back(reply, Duration::ZERO);
+                releasing.release(reply, Duration::ZERO);
             }
         });
     }

@@ -1,4 +1,5 @@
-//! A message of a stream as an event, with what the address for its answer says of its delivery.
+//! A message of a stream as an event, with what the address for its answer says of its
+//! delivery.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use async_nats::{HeaderMap, Message, Subject};
 use chrono::{DateTime, Utc};
 
 use crate::Envelope;
-use crate::broker::Found;
+use crate::broker::MessageOrigin;
 use crate::broker::message::{Value, read};
 use crate::cloudevents::Binding;
 use crate::state::Pending;
@@ -24,28 +25,43 @@ pub(super) struct Pulled {
 impl Pulled {
     pub(super) fn new(message: &Message, reply: Subject) -> Self {
         let headers = message.headers.iter().flat_map(HeaderMap::iter);
-        let headers = headers.flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-        let headers = headers.map(|(name, value)| (name.to_string(), Value::Text(value.to_string())));
+        let headers = headers
+            .flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        let headers = headers
+            .map(|(name, value)| (name.to_string(), Value::Text(value.to_string())));
         Self::of(&message.subject, headers.collect(), message.payload.to_vec(), reply)
     }
 
-    pub(super) fn of(subject: &str, headers: Vec<(String, Value)>, body: Vec<u8>, reply: Subject) -> Self {
+    pub(super) fn of(
+        subject: &str,
+        headers: Vec<(String, Value)>,
+        body: Vec<u8>,
+        reply: Subject,
+    ) -> Self {
         let told = Told::read(&reply);
-        // A stream that was deleted and made again counts from 1 again: so the time too. An address that says nothing is at
-        // least one's own.
+        // A stream that was deleted and made again counts from 1 again: so the time too.
+        // An address that says nothing is at least one's own.
         let position = told.as_ref().map_or_else(
             || reply.to_string(),
-            |told| format!("{} {} {}", told.stream, told.sequence, told.at.timestamp_micros()),
+            |told| {
+                format!(
+                    "{} {} {}",
+                    told.stream,
+                    told.sequence,
+                    told.at.timestamp_micros()
+                )
+            },
         );
         let at = told.as_ref().map_or_else(Utc::now, |told| told.at);
-        let found = Found { place: subject, position: &position, at };
+        let found = MessageOrigin { place: subject, position: &position, at };
         let event = read(Binding::Nats, headers, body, &found);
         let redelivered = told.is_none_or(|told| told.deliveries != 1);
         Self { event, subject: subject.into(), reply, redelivered, unread: None }
     }
 }
 
-/// What an address for an answer says: `$JS.ACK.stream.consumer.deliveries.sequence.number.time.pending`, with domain and
+/// What an address for an answer says:
+/// `$JS.ACK.stream.consumer.deliveries.sequence.number.time.pending`, with domain and
 /// account before the stream on newer servers.
 struct Told<'r> {
     stream: &'r str,
@@ -56,7 +72,8 @@ struct Told<'r> {
 
 const ANSWER: &str = "$JS.ACK.";
 
-/// Whether a message has such an address: then it is one of a stream, whatever else is written in it.
+/// Whether a message has such an address: then it is one of a stream, whatever else is
+/// written in it.
 pub(super) fn is_for_an_answer(reply: &str) -> bool {
     reply.starts_with(ANSWER)
 }
@@ -64,8 +81,12 @@ pub(super) fn is_for_an_answer(reply: &str) -> bool {
 impl<'r> Told<'r> {
     fn read(reply: &'r str) -> Option<Self> {
         let tokens: Vec<&str> = reply.strip_prefix(ANSWER)?.split('.').collect();
-        let from_stream = if tokens.len() == 7 { tokens.as_slice() } else { tokens.get(2..)? };
-        let [stream, _consumer, deliveries, sequence, _number, time, ..] = from_stream else { return None };
+        let from_stream =
+            if tokens.len() == 7 { tokens.as_slice() } else { tokens.get(2..)? };
+        let [stream, _consumer, deliveries, sequence, _number, time, ..] = from_stream
+        else {
+            return None;
+        };
         Some(Self {
             stream,
             deliveries: deliveries.parse().ok()?,
@@ -86,16 +107,28 @@ mod tests {
             "$JS.ACK.hub.hash.crm.erp.2.17.40.1767600000000000000.3",
             "$JS.ACK._.hash.crm.erp.2.17.40.1767600000000000000.3.token",
         ] {
-            let told =
-                Told::read(reply).map(|told| (told.stream, told.deliveries, told.sequence, told.at.to_rfc3339()));
-            assert_eq!(told, Some(("crm", 2, 17, "2026-01-05T08:00:00+00:00".to_owned())), "{reply}");
+            let told = Told::read(reply).map(|told| {
+                (told.stream, told.deliveries, told.sequence, told.at.to_rfc3339())
+            });
+            assert_eq!(
+                told,
+                Some(("crm", 2, 17, "2026-01-05T08:00:00+00:00".to_owned())),
+                "{reply}"
+            );
         }
     }
 
     #[test]
     fn what_an_address_does_not_say_stops_nobody() {
-        for reply in ["", "_INBOX.x", "$JS.ACK.", "$JS.ACK.crm.erp.x.17.40.1767600000000000000.3", "$JS.ACK.a.b.c"] {
-            let pulled = Pulled::of("crm.lead", Vec::new(), b"hello".to_vec(), reply.into());
+        for reply in [
+            "",
+            "_INBOX.x",
+            "$JS.ACK.",
+            "$JS.ACK.crm.erp.x.17.40.1767600000000000000.3",
+            "$JS.ACK.a.b.c",
+        ] {
+            let pulled =
+                Pulled::of("crm.lead", Vec::new(), b"hello".to_vec(), reply.into());
             assert!(pulled.redelivered, "nobody knows: {reply}");
             assert_eq!(pulled.event.payload().bytes(), b"hello");
         }

@@ -1,4 +1,5 @@
-//! The addresses of a cluster: where its servers are, whether they are spoken to over TLS, and who signs in.
+//! The addresses of a cluster: where its servers are, whether they are spoken to over
+//! TLS, and who signs in.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +7,9 @@ use std::fmt;
 use async_nats::ServerAddr;
 use async_nats::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
+use super::config::NatsConfig;
 use super::credentials::Credentials;
-use super::settings::Settings;
-use crate::broker::Unusable;
+use crate::broker::ConfigError;
 use crate::reason::reason;
 
 #[derive(Clone)]
@@ -21,38 +22,56 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// What was found is not shown where an address cannot be used: it may hold a password.
-    pub(super) fn read(servers: &str, settings: &Settings) -> Result<Self, Unusable> {
-        let (mut addresses, mut credentials, mut only_tls) = (Vec::new(), settings.credentials.clone(), false);
+    /// What was found is not shown where an address cannot be used: it may hold a
+    /// password.
+    pub(super) fn read(servers: &str, config: &NatsConfig) -> Result<Self, ConfigError> {
+        let (mut addresses, mut credentials, mut only_tls) =
+            (Vec::new(), config.credentials.clone(), false);
         for server in servers.split(',') {
-            let address: ServerAddr = server.trim().parse().map_err(|_| unusable("something else"))?;
+            let address: ServerAddr =
+                server.trim().parse().map_err(|_| unusable("something else"))?;
             let mut url = address.into_inner();
-            if !matches!(url.scheme(), "nats" | "tls") || url.host_str().is_none_or(str::is_empty) {
+            if !matches!(url.scheme(), "nats" | "tls")
+                || url.host_str().is_none_or(str::is_empty)
+            {
                 return Err(unusable("something else"));
             }
-            if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            if !matches!(url.path(), "" | "/")
+                || url.query().is_some()
+                || url.fragment().is_some()
+            {
                 return Err(unusable("something behind the port"));
             }
             only_tls |= url.scheme() == "tls";
             let found = match (url.username(), url.password()) {
                 ("", None) => Credentials::None,
                 (token, None) => Credentials::Token(decoded(token)?),
-                (name, Some(password)) => Credentials::User { name: decoded(name)?, password: decoded(password)? },
+                (name, Some(password)) => Credentials::User {
+                    name: decoded(name)?,
+                    password: decoded(password)?,
+                },
             };
             if !found.is_none() {
                 if !credentials.is_none() && !same(&credentials, &found) {
-                    return Err(Unusable::new("login", "one, for all servers", "another one in an address"));
+                    return Err(ConfigError::new(
+                        "login",
+                        "one, for all servers",
+                        "another one in an address",
+                    ));
                 }
                 credentials = found;
             }
-            url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| unusable("something else"))?;
-            addresses.push(ServerAddr::from_url(url).map_err(|_| unusable("something else"))?);
+            url.set_username("")
+                .and_then(|()| url.set_password(None))
+                .map_err(|()| unusable("something else"))?;
+            addresses
+                .push(ServerAddr::from_url(url).map_err(|_| unusable("something else"))?);
         }
         #[cfg(feature = "tls")]
-        let only_tls = only_tls || settings.tls.is_some();
+        let only_tls = only_tls || config.tls.is_some();
         #[cfg(not(feature = "tls"))]
         if only_tls {
-            return Err(Unusable::new(
+            return Err(ConfigError::new(
                 "address of a server",
                 "nats://host:4222; for tls://, let integration-automation-patterns have its feature tls",
                 "tls://",
@@ -61,10 +80,13 @@ impl Servers {
         Ok(Self { addresses, credentials, only_tls })
     }
 
-    /// What servers are trusted that speak TLS, with the cryptography of ring, whatever else the program has.
+    /// What servers are trusted that speak TLS, with the cryptography of ring, whatever
+    /// else the program has.
     #[cfg(feature = "tls")]
-    pub(super) fn client_config(settings: &Settings) -> Result<ClientConfig, crate::tls::TlsError> {
-        match &settings.tls {
+    pub(super) fn client_config(
+        config: &NatsConfig,
+    ) -> Result<ClientConfig, crate::tls::TlsError> {
+        match &config.tls {
             Some(tls) => tls.config(),
             None => crate::tls::Tls::system().and_then(|tls| tls.config()),
         }
@@ -72,7 +94,9 @@ impl Servers {
 
     /// Without the feature `tls`, no server is trusted.
     #[cfg(not(feature = "tls"))]
-    pub(super) fn client_config(_: &Settings) -> Result<ClientConfig, async_nats::rustls::Error> {
+    pub(super) fn client_config(
+        _: &NatsConfig,
+    ) -> Result<ClientConfig, async_nats::rustls::Error> {
         trusting_nobody()
     }
 }
@@ -89,14 +113,18 @@ impl Trust {
     pub(super) fn of<E: Error + 'static>(config: Result<ClientConfig, E>) -> Self {
         match config {
             Ok(config) => Self { config: Some(config), nobody: None },
-            Err(error) => Self { config: trusting_nobody().ok(), nobody: Some(reason(&error)) },
+            Err(error) => {
+                Self { config: trusting_nobody().ok(), nobody: Some(reason(&error)) }
+            }
         }
     }
 }
 
 /// What nobody is trusted with.
 fn trusting_nobody() -> Result<ClientConfig, async_nats::rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(std::sync::Arc::new(ring::default_provider()));
+    let builder = ClientConfig::builder_with_provider(std::sync::Arc::new(
+        ring::default_provider(),
+    ));
     let builder = builder.with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
@@ -112,21 +140,28 @@ impl fmt::Display for Servers {
     }
 }
 
-fn unusable(found: &str) -> Unusable {
-    Unusable::new("address of a server", "nats://user:password@host:4222 or tls://token@host:4222", found)
+fn unusable(found: &str) -> ConfigError {
+    ConfigError::new(
+        "address of a server",
+        "nats://user:password@host:4222 or tls://token@host:4222",
+        found,
+    )
 }
 
 fn same(one: &Credentials, other: &Credentials) -> bool {
     use Credentials::{Token, User};
     match (one, other) {
-        (User { name: n, password: p }, User { name, password }) => (n, p) == (name, password),
+        (User { name: n, password: p }, User { name, password }) => {
+            (n, p) == (name, password)
+        }
         (Token(token), Token(other)) => token == other,
         _ => false,
     }
 }
 
-/// What a part of an address says, percent-encoded where it would be taken for another part.
-fn decoded(part: &str) -> Result<String, Unusable> {
+/// What a part of an address says, percent-encoded where it would be taken for another
+/// part.
+fn decoded(part: &str) -> Result<String, ConfigError> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.bytes();
     while let Some(byte) = rest.next() {
@@ -134,9 +169,14 @@ fn decoded(part: &str) -> Result<String, Unusable> {
             bytes.push(byte);
             continue;
         }
-        let digits = [rest.next(), rest.next()].map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
-        let [Some(high), Some(low)] = digits else { return Err(unusable("a % without two digits, which is %25")) };
-        bytes.push(u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or_default());
+        let digits = [rest.next(), rest.next()]
+            .map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
+        let [Some(high), Some(low)] = digits else {
+            return Err(unusable("a % without two digits, which is %25"));
+        };
+        bytes.push(
+            u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or_default(),
+        );
     }
     String::from_utf8(bytes).map_err(|_| unusable("what is no UTF-8"))
 }
@@ -145,19 +185,29 @@ fn decoded(part: &str) -> Result<String, Unusable> {
 mod tests {
     use super::*;
 
-    fn read(servers: &str) -> Result<Servers, Unusable> {
-        Servers::read(servers, &Settings::new("crm"))
+    fn read(servers: &str) -> Result<Servers, ConfigError> {
+        Servers::read(servers, &NatsConfig::new("crm"))
     }
 
     #[test]
-    fn who_signs_in_is_read_from_the_address_and_gone_from_what_is_connected_to() -> Result<(), Unusable> {
+    fn who_signs_in_is_read_from_the_address_and_gone_from_what_is_connected_to()
+    -> Result<(), ConfigError> {
         let servers = read("nats://app:p%40ss%3Aw%2Frd%2C%25@one:4222, nats://two")?;
-        let Credentials::User { name, password } = &servers.credentials else { unreachable!("{}", servers) };
+        let Credentials::User { name, password } = &servers.credentials else {
+            unreachable!("{}", servers)
+        };
         assert_eq!((name.as_str(), password.as_str()), ("app", "p@ss:w/rd,%"));
         let told = servers.to_string();
-        assert_eq!(told, r#"nats://one:4222,nats://two:4222 as the user "app" with a password"#);
-        assert!(servers.addresses.iter().all(|address| !address.as_url_str().contains("ss")));
-        let Credentials::Token(token) = read("s%40cret@one")?.credentials else { unreachable!("a token") };
+        assert_eq!(
+            told,
+            r#"nats://one:4222,nats://two:4222 as the user "app" with a password"#
+        );
+        assert!(
+            servers.addresses.iter().all(|address| !address.as_url_str().contains("ss"))
+        );
+        let Credentials::Token(token) = read("s%40cret@one")?.credentials else {
+            unreachable!("a token")
+        };
         assert_eq!(token, "s@cret");
         Ok(())
     }
@@ -175,11 +225,15 @@ mod tests {
             "nats://s3cr3t:%zz@host",
             "nats://a:s3cr3t@one,nats://b:s3cr3t@two",
         ] {
-            let refused = read(servers).map(|_| ()).map_err(|refused| refused.to_string());
-            assert!(refused.as_ref().is_err_and(|refused| !refused.contains("s3cr3t")), "{servers:?} {refused:?}");
+            let refused =
+                read(servers).map(|_| ()).map_err(|refused| refused.to_string());
+            assert!(
+                refused.as_ref().is_err_and(|refused| !refused.contains("s3cr3t")),
+                "{servers:?} {refused:?}"
+            );
         }
-        let settings = Settings::new("crm").token("one");
-        assert!(Servers::read("nats://two@host", &settings).is_err(), "two logins");
-        assert!(Servers::read("nats://one@host", &settings).is_ok(), "the same twice");
+        let config = NatsConfig::new("crm").token("one");
+        assert!(Servers::read("nats://two@host", &config).is_err(), "two logins");
+        assert!(Servers::read("nats://one@host", &config).is_ok(), "the same twice");
     }
 }

@@ -1,12 +1,15 @@
-//! Subjects: what an event's is, what a pattern may be, and which pattern takes another in.
+//! Subjects: what an event's is, what a pattern may be, and which pattern takes another
+//! in.
 
 use std::fmt::Write as _;
 
-/// The longest subject: with it, what the server reads as one line stays within its default of 4,096 bytes. Beyond that
-/// the server ends the connection, and every other send with it.
+/// The longest subject: with it, what the server reads as one line stays within its
+/// default of 4,096 bytes. Beyond that the server ends the connection, and every other
+/// send with it.
 pub(super) const LONGEST_SUBJECT: usize = 2048;
 
-pub(super) const NAME: &str = "a name of printable ASCII without . * > / \\ %, 200 bytes at the most";
+pub(super) const NAME: &str =
+    "a name of printable ASCII without . * > / \\ %, 200 bytes at the most";
 pub(super) const PATTERN: &str = "tokens of printable ASCII with dots between, * for one token, > at the end for all that \
                                   follow";
 
@@ -22,10 +25,16 @@ pub(super) fn is_name(name: &str) -> bool {
 pub(super) fn is_pattern(pattern: &str) -> bool {
     let is_token = |token: &str| match token {
         "*" => true,
-        token => !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && !b"*>".contains(&byte)),
+        token => {
+            !token.is_empty()
+                && token
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"*>".contains(&byte))
+        }
     };
     let but_last = pattern.strip_suffix(".>").unwrap_or(pattern);
-    pattern.len() <= LONGEST_SUBJECT && (pattern == ">" || but_last.split('.').all(is_token))
+    pattern.len() <= LONGEST_SUBJECT
+        && (pattern == ">" || but_last.split('.').all(is_token))
 }
 
 /// Whether every subject of the one pattern is one of the other.
@@ -88,7 +97,10 @@ mod tests {
         for pattern in ["a", "a.b", "*", ">", "a.>", "*.b.*", "a.*.>", "a%2A"] {
             assert!(is_pattern(pattern), "{pattern}");
         }
-        for pattern in ["", ".", "a.", ".a", "a..b", "a.>.b", ">.a", "a*", "a b", "a\n", "ü", ">>", ".>"] {
+        for pattern in [
+            "", ".", "a.", ".a", "a..b", "a.>.b", ">.a", "a*", "a b", "a\n", "ü", ">>",
+            ".>",
+        ] {
             assert!(!is_pattern(pattern), "{pattern:?}");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use integration_automation_patterns::broker::Consumer;
-//! use integration_automation_patterns::inbox::{Receipt, Rules, postgres};
+//! use integration_automation_patterns::inbox::{Receipt, InboxConfig, postgres};
 //! use integration_automation_patterns::RetryPolicy;
 //! use std::time::Duration;
 //!
@@ -10,24 +10,24 @@
 //! let (mut erp, connection) = tokio_postgres::connect("host=127.0.0.1 user=erp", tokio_postgres::NoTls).await?;
 //! tokio::spawn(connection);
 //! postgres::install(&mut erp).await?;
-//! let rules = Rules::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+//! let config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
 //!
 //! // One delivery: an error drops it, and it comes again. A consumer is a loop that no error ends, as at `process`.
 //! let Some(delivery) = listener.next().await? else { return Ok(()) };
-//! match postgres::receive(erp.transaction().await?, delivery, &rules).await? {
+//! match postgres::receive(erp.transaction().await?, delivery, &config).await? {
 //!     Receipt::New(first) => {
 //!         let lead = first.event().payload().bytes();
 //!         first.transaction().execute("INSERT INTO customer VALUES ($1)", &[&lead]).await?;
-//!         first.commit().await?.confirm().await?; // the effect and its memory are committed, and then the broker is told
+//!         first.commit().await?.ack().await?; // the effect and its memory are committed, and then the broker is told
 //!     }
-//!     Receipt::Duplicate(seen) | Receipt::Rejected(seen) => seen.confirm().await?,
-//!     Receipt::Left(again) => again.retry().await?,
+//!     Receipt::Duplicate(seen) | Receipt::Rejected(seen) => seen.ack().await?,
+//!     Receipt::Left(again) => again.nack().await?,
 //! }
 //! # Ok(())
 //! # }
 //! ```
 
-mod desk;
+mod admin;
 mod rows;
 
 use std::error::Error as _;
@@ -41,19 +41,20 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, SimpleQueryMessage, Transaction};
 
-pub use self::desk::{counts, dead_letters, discard, forget, redrive, stalled};
+pub use self::admin::{counts, dead_letters, discard, purge, redrive, stalled};
 use self::rows::{
-    check_place, find, find_row, key, literal, now, remove, unindexable, write, write_processed, write_unless_done,
+    check_place, find, find_row, key, literal, now, remove, unindexable, write,
+    write_processed, write_unless_done,
 };
-use super::fault::panicked;
+use super::handler_error::panicked;
 use super::intake::{
-    Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty, handled, received, tell_fault,
-    tell_processed, told_of, uncommitted,
+    Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty,
+    handled, received, tell_fault, tell_processed, told_of, uncommitted,
 };
-use super::{Committed, Fault, First, Handled, Receipt, Rules};
+use super::{Committed, Fresh, Handled, HandlerError, InboxConfig, Receipt};
 use crate::audit::Action;
 use crate::broker::Delivery;
-use crate::crash_point::point;
+use crate::crash_point::crash_point;
 use crate::outbox::StoreError;
 use crate::outbox::columns::Row;
 use crate::postgres as database;
@@ -75,9 +76,11 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
     database::install(client, &PART).await
 }
 
-/// Takes a delivery in, inside the caller's open transaction: is it the first of its event, or a duplicate?
+/// Takes a delivery in, inside the caller's open transaction: is it the first of its
+/// event, or a duplicate?
 ///
-/// Where another transaction is about to have the effect of the same event, this one waits until that has ended.
+/// Where another transaction is about to have the effect of the same event, this one
+/// waits until that has ended.
 ///
 /// An effect that ends its process is not counted here: [`process`] counts it.
 ///
@@ -87,13 +90,14 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
 pub async fn receive<'c, A>(
     transaction: Transaction<'c>,
     delivery: Delivery<A>,
-    rules: &Rules,
+    config: &InboxConfig,
 ) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
-    take_in(transaction, delivery, rules, false).await
+    take_in(transaction, delivery, config, false).await
 }
 
-/// A savepoint behind the row of the event: what an effect wrote before it failed goes, and the memory of the failure stays.
-/// Where it is gone, so is the transaction that the inbox began.
+/// A savepoint behind the row of the event: what an effect wrote before it failed goes,
+/// and the memory of the failure stays. Where it is gone, so is the transaction that the
+/// inbox began.
 const SAVEPOINT: &str = "SAVEPOINT inbox_effect";
 const RELEASE: &str = "RELEASE SAVEPOINT inbox_effect";
 const ROLLBACK: &str = "ROLLBACK TO SAVEPOINT inbox_effect";
@@ -106,27 +110,28 @@ fn fault(error: Error) -> StoreError {
 async fn take_in<'c, A>(
     transaction: Transaction<'c>,
     delivery: Delivery<A>,
-    rules: &Rules,
+    config: &InboxConfig,
     begun: bool,
 ) -> Result<Receipt<Transaction<'c>, A>, StoreError> {
-    let (event, received) = received(delivery, rules);
-    if let Some(refusal) = unindexable(&event).or_else(|| rules.refusal(&event)) {
+    let (event, received) = received(delivery, config);
+    if let Some(refusal) = unindexable(&event).or_else(|| config.refusal(&event)) {
         check_place(&transaction).await.map_err(fault)?;
         let row = find(&transaction, &event).await.map_err(fault)?;
-        return Ok(match TurnedAway::of(row.as_ref(), &event, rules.leaves(&refusal)) {
+        return Ok(match TurnedAway::of(row.as_ref(), &event, config.leaves(&refusal)) {
             TurnedAway::Duplicate => received.duplicate(&event),
             TurnedAway::Left(wait) => received.left(&event, wait),
             TurnedAway::Known => received.known(),
-            TurnedAway::Dead => {
+            TurnedAway::DeadLettered => {
                 let at = now(&transaction).await.map_err(fault)?;
-                let dead = faulty(event, Fault::permanent(refusal.reason), at);
+                let dead = faulty(event, HandlerError::permanent(refusal.reason), at);
                 write(&transaction, Row::of(&dead)).await.map_err(fault)?;
                 transaction.commit().await.map_err(fault)?;
                 received.refused(&dead, at)
             }
         });
     }
-    // Both are one message, which is sooner dealt with, and has no values beside its text.
+    // Both are one message, which is sooner dealt with, and has no values beside its
+    // text.
     let sql = format!(
         "SELECT inbox_remember({}, {}, {}); {SAVEPOINT}",
         literal(event.source_system()),
@@ -142,21 +147,25 @@ async fn take_in<'c, A>(
         event
     } else {
         let row = find(&transaction, &event).await.map_err(fault)?;
-        let attempt = match Known::of(row, &event, rules, begun).map_err(|why| StoreError::new(RECEIVING, why))? {
+        let attempt = match Known::of(row, &event, config, begun)
+            .map_err(|why| StoreError::new(RECEIVING, why))?
+        {
             Known::Unknown => event,
             Known::Attempt(event) => event,
             Known::Spent(dead) => {
-                let (dead, at) = (AnyEnvelope::from(dead), now(&transaction).await.map_err(fault)?);
+                let (dead, at) =
+                    (AnyEnvelope::from(dead), now(&transaction).await.map_err(fault)?);
                 write(&transaction, Row::of(&dead)).await.map_err(fault)?;
                 transaction.commit().await.map_err(fault)?;
                 return Ok(received.spent(&dead, at));
             }
             Known::Duplicate => return Ok(received.duplicate(&event)),
         };
-        // A savepoint that is behind the row's lock: a fault must not let go of the row before it is stored. Both in one
-        // journey.
+        // A savepoint that is behind the row's lock: a fault must not let go of the row
+        // before it is stored. Both in one journey.
         let written = write_processed(&transaction, &attempt);
-        tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT)).map_err(fault)?;
+        tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
+            .map_err(fault)?;
         attempt
     };
     Ok(received.first(transaction, outermost == Some(true), event))
@@ -164,26 +173,31 @@ async fn take_in<'c, A>(
 
 /// Receives a delivery, has its effect, and commits: the common case in one call.
 ///
-/// A fault rolls back what the effect wrote, and is stored; the answer says what to tell the broker. A `?` in the effect,
-/// and a panic, are faults for the moment; what can never succeed says so by [`Fault::permanent`]. What the database refuses
-/// only when the effect is committed (a deferred constraint or trigger, a statement that failed and was overlooked) is a fault
-/// as well, and so is an effect that ends the transaction by SQL: its transaction is the inbox's to end. Of a
-/// delivery that was [made before](Delivery::is_redelivered), the attempt is counted, and committed, before the effect: one
-/// that ends its process, or is dropped, [comes to an end too](super#an-effect-that-ends-its-process).
+/// A fault rolls back what the effect wrote, and is stored; the answer says what to tell
+/// the broker. A `?` in the effect, and a panic, are faults for the moment; what can
+/// never succeed says so by [`HandlerError::permanent`]. What the database refuses only
+/// when the effect is committed (a deferred constraint or trigger, a statement that
+/// failed and was overlooked) is a fault as well, and so is an effect that ends the
+/// transaction by SQL: its transaction is the inbox's to end. Of a delivery that was
+/// [made before](Delivery::is_redelivered), the attempt is counted, and committed, before
+/// the effect: one that ends its process, or is dropped, [comes to an end
+/// too](super#an-effect-that-ends-its-process).
 ///
 /// # Errors
 ///
-/// What the database answers that is no fault of the event: a deadlock, a serialization failure, no room, a connection that is
-/// lost. Then nothing is stored, no attempt is spent, and the event comes again; where the answer to the commit was
-/// lost, it comes again as a duplicate or as the first, as that commit ended. An effect that has committed by SQL is told so
-/// here: it is remembered as processed, and what it wrote stays.
+/// What the database answers that is no fault of the event: a deadlock, a serialization
+/// failure, no room, a connection that is lost. Then nothing is stored, no attempt is
+/// spent, and the event comes again; where the answer to the commit was lost, it comes
+/// again as a duplicate or as the first, as that commit ended. An effect that has
+/// committed by SQL is told so here: it is remembered as processed, and what it wrote
+/// stays.
 ///
 /// ```no_run
 /// use integration_automation_patterns::broker::Consumer;
-/// use integration_automation_patterns::inbox::{Rules, postgres};
+/// use integration_automation_patterns::inbox::{InboxConfig, postgres};
 /// use std::time::Duration;
 ///
-/// # async fn consume(mut listener: impl Consumer, rules: Rules) {
+/// # async fn consume(mut listener: impl Consumer, config: InboxConfig) {
 /// let connect = async || {
 ///     let (erp, connection) = tokio_postgres::connect("host=127.0.0.1 user=erp", tokio_postgres::NoTls).await?;
 ///     tokio::spawn(connection);
@@ -211,12 +225,12 @@ async fn take_in<'c, A>(
 ///             continue;
 ///         }
 ///     };
-///     let handled = postgres::process(&mut client, delivery, &rules, async |transaction, event| {
+///     let handled = postgres::process(&mut client, delivery, &config, async |transaction, event| {
 ///         transaction.execute("INSERT INTO customer VALUES ($1)", &[&event.payload().bytes()]).await?;
 ///         Ok(())
 ///     });
 ///     let told = match handled.await {
-///         Ok(handled) => handled.tell().await.map_err(|error| error.to_string()),
+///         Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
 ///         Err(error) => Err(error.to_string()),
 ///     };
 ///     if let Err(error) = told {
@@ -229,25 +243,30 @@ async fn take_in<'c, A>(
 pub async fn process<A>(
     client: &mut Client,
     delivery: Delivery<A>,
-    rules: &Rules,
-    effect: impl AsyncFnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
+    config: &InboxConfig,
+    effect: impl AsyncFnOnce(
+        &Transaction<'_>,
+        &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError>,
 ) -> Result<Handled<A>, StoreError> {
-    let owed = rules.owed().take(delivery.facts());
+    let owed = config.owed().take(delivery.facts());
     let mut begun = None;
     let attempt = async {
         if delivery.is_redelivered() {
-            begun = begin_attempt(client, &delivery, rules, owed.is_some()).await?;
+            begun = begin_attempt(client, &delivery, config, owed.is_some()).await?;
         }
-        attempt(client, delivery, rules, owed.is_some() || begun.is_some(), effect).await
+        attempt(client, delivery, config, owed.is_some() || begun.is_some(), effect).await
     };
     let handled = attempt.await;
     if handled.is_err() {
         let event = match begun {
-            Some(begun) if owed.is_none() => take_back(client, &begun).await.err().map(|_| begun.event),
+            Some(begun) if owed.is_none() => {
+                take_back(client, &begun).await.err().map(|_| begun.event)
+            }
             _ => owed,
         };
         if let Some(event) = event {
-            rules.owed().add(event);
+            config.owed().add(event);
         }
     }
     handled
@@ -257,19 +276,25 @@ pub async fn process<A>(
 async fn attempt<A>(
     client: &mut Client,
     delivery: Delivery<A>,
-    rules: &Rules,
+    config: &InboxConfig,
     begun: bool,
-    effect: impl AsyncFnOnce(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), Fault>,
+    effect: impl AsyncFnOnce(
+        &Transaction<'_>,
+        &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError>,
 ) -> Result<Handled<A>, StoreError> {
     let transaction = client.transaction().await.map_err(fault)?;
-    let handled = match take_in(transaction, delivery, rules, begun).await? {
-        Receipt::New(first) => match first.instrument(caught(effect(&first.transaction, &first.event))).await {
-            Ok(()) => first.keep().await.map(Handled::Processed),
-            Err(fault) => first.record(fault).await,
-        },
+    let handled = match take_in(transaction, delivery, config, begun).await? {
+        Receipt::New(first) => {
+            match first.instrument(caught(effect(&first.transaction, &first.event))).await
+            {
+                Ok(()) => first.keep().await.map(Handled::Processed),
+                Err(fault) => first.record(fault).await,
+            }
+        }
         Receipt::Duplicate(committed) => Ok(Handled::Duplicate(committed)),
-        Receipt::Rejected(committed) => Ok(Handled::Dead(committed)),
-        Receipt::Left(again) => Ok(Handled::Again(again)),
+        Receipt::Rejected(committed) => Ok(Handled::DeadLettered(committed)),
+        Receipt::Left(again) => Ok(Handled::RetryLater(again)),
     };
     match handled {
         Ok(handled) => Ok(handled),
@@ -278,16 +303,16 @@ async fn attempt<A>(
     }
 }
 
-/// Commits that another attempt has begun, and says so: none does of a duplicate, nor where none is left. One that is `owed` is
-/// counted already.
+/// Commits that another attempt has begun, and says so: none does of a duplicate, nor
+/// where none is left. One that is `owed` is counted already.
 async fn begin_attempt<A>(
     client: &mut Client,
     delivery: &Delivery<A>,
-    rules: &Rules,
+    config: &InboxConfig,
     owed: bool,
 ) -> Result<Option<Begun>, StoreError> {
     let event = delivery.facts();
-    if unindexable(event).or_else(|| rules.refusal(event)).is_some() {
+    if unindexable(event).or_else(|| config.refusal(event)).is_some() {
         return Ok(None);
     }
     let transaction = client.transaction().await.map_err(fault)?;
@@ -300,11 +325,15 @@ async fn begin_attempt<A>(
         )
         .await
         .map_err(fault)?;
-    let before = if inserted == 1 { None } else { find(&transaction, event).await.map_err(fault)? };
+    let before = if inserted == 1 {
+        None
+    } else {
+        find(&transaction, event).await.map_err(fault)?
+    };
     let (event, attempts) = if inserted == 1 {
         (delivery.to_record(), 1)
     } else {
-        let known = Known::of(before.clone(), event, rules, owed);
+        let known = Known::of(before.clone(), event, config, owed);
         match known.map_err(|why| StoreError::new(RECEIVING, why))? {
             Known::Unknown => (delivery.to_record(), 1),
             Known::Attempt(event) => (event.to_record(), event.attempts()),
@@ -312,7 +341,7 @@ async fn begin_attempt<A>(
         }
     };
     let at = now(&transaction).await.map_err(fault)?;
-    let row = begun(event, attempts, rules, at);
+    let row = begun(event, attempts, config, at);
     let begun = Begun::new(&row, before);
     write(&transaction, row).await.map_err(fault)?;
     transaction.commit().await.map_err(fault)?;
@@ -331,9 +360,12 @@ async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
     transaction.commit().await
 }
 
-/// Stores the fault of an attempt whose transaction is over, in one of its own. Meanwhile another consumer may have had the
-/// effect, which stays.
-async fn store<A>(client: &mut Client, ended: Ended<A>) -> Result<Handled<A>, StoreError> {
+/// Stores the fault of an attempt whose transaction is over, in one of its own. Meanwhile
+/// another consumer may have had the effect, which stays.
+async fn store<A>(
+    client: &mut Client,
+    ended: Ended<A>,
+) -> Result<Handled<A>, StoreError> {
     let Ended { event, answer, hop, trail, fault, error, by_effect } = ended;
     let stored = async {
         let transaction = client.transaction().await?;
@@ -343,7 +375,8 @@ async fn store<A>(client: &mut Client, ended: Ended<A>) -> Result<Handled<A>, St
         transaction.commit().await?;
         Ok((event, at, written == 1))
     };
-    let (event, at, is_stored) = stored.await.map_err(|error: Error| StoreError::new(STORING, error))?;
+    let (event, at, is_stored) =
+        stored.await.map_err(|error: Error| StoreError::new(STORING, error))?;
     if is_stored {
         hop.faulted(&event);
         tell_fault(&trail, &event, at);
@@ -357,28 +390,34 @@ async fn store<A>(client: &mut Client, ended: Ended<A>) -> Result<Handled<A>, St
     Ok(Handled::Duplicate(Committed::new(answer)))
 }
 
-/// Whether PostgreSQL refuses what it would have refused of every event: another transaction was in the way, or it has no room,
-/// or is shutting down, or is not there.
+/// Whether PostgreSQL refuses what it would have refused of every event: another
+/// transaction was in the way, or it has no room, or is shutting down, or is not there.
 pub(super) fn is_of_the_database(error: &Error) -> bool {
     let Some(state) = error.code() else {
-        return error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>());
+        return error.is_closed()
+            || error.source().is_some_and(|cause| cause.is::<std::io::Error>());
     };
     match state.code().get(..2).unwrap_or_default() {
         "08" | "53" => true,
         "40" => *state != SqlState::T_R_INTEGRITY_CONSTRAINT_VIOLATION,
         "57" => *state != SqlState::QUERY_CANCELED,
-        _ => [SqlState::LOCK_NOT_AVAILABLE, SqlState::SYSTEM_ERROR, SqlState::IO_ERROR].contains(state),
+        _ => [SqlState::LOCK_NOT_AVAILABLE, SqlState::SYSTEM_ERROR, SqlState::IO_ERROR]
+            .contains(state),
     }
 }
 
 /// Whether a savepoint is not there because its transaction is not.
 fn is_ended(error: &Error) -> bool {
-    let ended = [SqlState::NO_ACTIVE_SQL_TRANSACTION, SqlState::S_E_INVALID_SPECIFICATION];
+    let ended =
+        [SqlState::NO_ACTIVE_SQL_TRANSACTION, SqlState::S_E_INVALID_SPECIFICATION];
     error.code().is_some_and(|state| ended.contains(state))
 }
 
-/// The effect, whose panic is a fault too: one poison event must not end the consumer again and again.
-async fn caught(effect: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+/// The effect, whose panic is a fault too: one poison event must not end the consumer
+/// again and again.
+async fn caught(
+    effect: impl Future<Output = Result<(), HandlerError>>,
+) -> Result<(), HandlerError> {
     let mut effect = pin!(effect);
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| effect.as_mut().poll(context)));
@@ -387,14 +426,15 @@ async fn caught(effect: impl Future<Output = Result<(), Fault>>) -> Result<(), F
     .await
 }
 
-impl<A> First<Transaction<'_>, A> {
+impl<A> Fresh<Transaction<'_>, A> {
     /// Commits the effect and its memory.
     ///
     /// # Errors
     ///
-    /// What the database answers. Then nothing is stored, and the event comes again. It is an error too where a statement
-    /// of the effect had failed and the effect went on: PostgreSQL has then given the whole transaction up. And where the
-    /// effect has ended the transaction by SQL.
+    /// What the database answers. Then nothing is stored, and the event comes again. It
+    /// is an error too where a statement of the effect had failed and the effect went on:
+    /// PostgreSQL has then given the whole transaction up. And where the effect has ended
+    /// the transaction by SQL.
     pub async fn commit(self) -> Result<Committed<A>, StoreError> {
         self.keep().await.map_err(Unkept::into_error)
     }
@@ -408,27 +448,35 @@ impl<A> First<Transaction<'_>, A> {
             if !fault.counts {
                 return Err(Unkept::Told(error));
             }
-            return Err(Unkept::Ended(Box::new(Ended { event, answer, hop, trail, fault, error, by_effect })));
+            return Err(Unkept::Ended(Box::new(Ended {
+                event,
+                answer,
+                hop,
+                trail,
+                fault,
+                error,
+                by_effect,
+            })));
         }
-        point("after the effect");
+        crash_point("after the effect");
         hop.end(Ok("processed"));
         tell_processed(&trail, &event.process());
         Ok(Committed::new(answer))
     }
 
-    /// Rolls back what the effect wrote, and commits that it failed: to be tried again while the policy of the
-    /// [`Rules`] lasts, else as a dead letter.
+    /// Rolls back what the effect wrote, and commits that it failed: to be tried again
+    /// while the policy of the [`InboxConfig`] lasts, else as a dead letter.
     ///
     /// # Errors
     ///
-    /// What the database answers, and a fault that [spends no attempt](Fault). Then nothing is stored, and the event comes
-    /// again.
-    pub async fn fail(self, fault: Fault) -> Result<Handled<A>, StoreError> {
+    /// What the database answers, and a fault that [spends no attempt](HandlerError).
+    /// Then nothing is stored, and the event comes again.
+    pub async fn fail(self, fault: HandlerError) -> Result<Handled<A>, StoreError> {
         self.record(fault).await.map_err(Unkept::into_error)
     }
 
     /// Commits the fault, or says what there is to store instead.
-    async fn record(self, fault: Fault) -> Result<Handled<A>, Unkept<A>> {
+    async fn record(self, fault: HandlerError) -> Result<Handled<A>, Unkept<A>> {
         let Self { transaction, event, answer, hop, trail, .. } = self;
         if !fault.counts {
             return Err(Unkept::Told(StoreError::new(HAVING, fault.reason)));
@@ -439,7 +487,15 @@ impl<A> First<Transaction<'_>, A> {
                 return Err(unstored(error));
             }
             let error = told_of(&fault);
-            return Err(Unkept::Ended(Box::new(Ended { event, answer, hop, trail, fault, error, by_effect: true })));
+            return Err(Unkept::Ended(Box::new(Ended {
+                event,
+                answer,
+                hop,
+                trail,
+                fault,
+                error,
+                by_effect: true,
+            })));
         }
         let stored = async {
             let at = now(&transaction).await?;
@@ -455,19 +511,20 @@ impl<A> First<Transaction<'_>, A> {
     }
 }
 
-/// Commits an effect's transaction. PostgreSQL answers the `COMMIT` of one that it has given up, or that is none, without an
-/// error. It does not release the savepoint of one.
+/// Commits an effect's transaction. PostgreSQL answers the `COMMIT` of one that it has
+/// given up, or that is none, without an error. It does not release the savepoint of one.
 async fn commit(transaction: Transaction<'_>, outermost: bool) -> Result<(), Error> {
     if outermost {
-        point("before the effect commits");
+        crash_point("before the effect commits");
         // Both in one journey.
         let released = transaction.client().simple_query_raw(RELEASE).await?;
         let released = released.try_for_each(|_| ready(Ok(())));
         tokio::try_join!(biased; released, transaction.commit())?;
     } else {
-        // Where that fails, the drop of a transaction in another takes it back, and the other goes on.
+        // Where that fails, the drop of a transaction in another takes it back, and the
+        // other goes on.
         transaction.batch_execute(RELEASE).await?;
-        point("before the effect commits");
+        crash_point("before the effect commits");
         transaction.commit().await?;
     }
     Ok(())

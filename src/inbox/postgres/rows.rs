@@ -5,12 +5,12 @@ use std::fmt::Write;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient, Transaction};
 
-use crate::inbox::rules::Refusal;
+use crate::inbox::config::Refusal;
 use crate::outbox::columns::Row;
 use crate::outbox::storable;
 use crate::postgres::read_row;
 use crate::state::Acknowledged;
-use crate::{DeliveryStatus, Envelope, EventId, Facts, Untyped};
+use crate::{DeliveryStatus, Envelope, EventId, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.
 pub(super) const COLUMNS: &str = "0::bigint, id, coalesce(event_type, ''), source_system, coalesce(schema_version, ''), \
@@ -18,18 +18,20 @@ pub(super) const COLUMNS: &str = "0::bigint, id, coalesce(event_type, ''), sourc
      coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, failed_at, redriven_by, \
      redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at";
 
-/// Refuses a search path whose first schema has no inbox, whatever the next ones have: a call begins with it, where it does not
-/// begin with `inbox_remember`.
+/// Refuses a search path whose first schema has no inbox, whatever the next ones have: a
+/// call begins with it, where it does not begin with `inbox_remember`.
 pub(super) async fn check_place(client: &impl GenericClient) -> Result<(), Error> {
     client.batch_execute("SELECT inbox_check_place()").await
 }
 
-pub(super) async fn now(client: &impl GenericClient) -> Result<chrono::DateTime<chrono::Utc>, Error> {
+pub(super) async fn now(
+    client: &impl GenericClient,
+) -> Result<chrono::DateTime<chrono::Utc>, Error> {
     client.query_typed_one("SELECT clock_timestamp()", &[]).await?.try_get(0)
 }
 
 /// Why an event cannot be remembered, where it cannot: it would come again for ever.
-pub(super) fn unindexable(event: &Facts<Untyped>) -> Option<Refusal> {
+pub(super) fn unindexable(event: &Facts<RawEvent>) -> Option<Refusal> {
     let (source_system, id) = (event.source_system(), event.id().to_string());
     let size = source_system.len().saturating_add(id.len());
     (key(source_system, &id) != (source_system.to_owned(), id)).then(|| {
@@ -40,19 +42,23 @@ pub(super) fn unindexable(event: &Facts<Untyped>) -> Option<Refusal> {
     })
 }
 
-/// Under which source system and id an event stands: its own, or what is derived from them where PostgreSQL could not
-/// index these.
+/// Under which source system and id an event stands: its own, or what is derived from
+/// them where PostgreSQL could not index these.
 pub(super) fn key(source_system: &str, id: &str) -> (String, String) {
     const LONGEST: usize = 2000;
     let fits = |text: &str| text.len() <= LONGEST / 2 && !text.contains('\0');
     if fits(source_system) && fits(id) {
         return (source_system.to_owned(), id.to_owned());
     }
-    let derived = EventId::derived(source_system, id).map_or_else(|_| "empty".to_owned(), |id| id.to_string());
+    let derived = EventId::derived(source_system, id)
+        .map_or_else(|_| "empty".to_owned(), |id| id.to_string());
     (storable(source_system.chars().take(100).collect::<String>()), derived)
 }
 
-pub(super) async fn find(transaction: &Transaction<'_>, event: &Facts<Untyped>) -> Result<Option<Row>, Error> {
+pub(super) async fn find(
+    transaction: &Transaction<'_>,
+    event: &Facts<RawEvent>,
+) -> Result<Option<Row>, Error> {
     let (source_system, id) = key(event.source_system(), &event.id().to_string());
     find_row(transaction, &source_system, &id).await
 }
@@ -73,8 +79,12 @@ pub(super) async fn find_row(
     source_system: &str,
     id: &str,
 ) -> Result<Option<Row>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM inbox_event WHERE source_system = $1 AND id = $2 FOR UPDATE");
-    let found = transaction.query_typed_opt(&sql, &[(&source_system, Type::TEXT), (&id, Type::TEXT)]).await?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM inbox_event WHERE source_system = $1 AND id = $2 FOR UPDATE"
+    );
+    let found = transaction
+        .query_typed_opt(&sql, &[(&source_system, Type::TEXT), (&id, Type::TEXT)])
+        .await?;
     found.as_ref().map(read_row).transpose()
 }
 
@@ -100,9 +110,18 @@ pub(super) async fn write(transaction: &Transaction<'_>, row: Row) -> Result<u64
     store(transaction, WRITE, row).await
 }
 
-/// The same, but not of an event that another consumer has had meanwhile, or a person has given up.
-pub(super) async fn write_unless_done(transaction: &Transaction<'_>, row: Row) -> Result<u64, Error> {
-    store(transaction, &format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')"), row).await
+/// The same, but not of an event that another consumer has had meanwhile, or a person has
+/// given up.
+pub(super) async fn write_unless_done(
+    transaction: &Transaction<'_>,
+    row: Row,
+) -> Result<u64, Error> {
+    store(
+        transaction,
+        &format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')"),
+        row,
+    )
+    .await
 }
 
 const WRITE: &str = "INSERT INTO inbox_event (source_system, id, status, attempts, event_type, schema_version, \
@@ -117,11 +136,14 @@ const WRITE: &str = "INSERT INTO inbox_event (source_system, id, status, attempt
      discarded_at = $21";
 
 async fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> Result<u64, Error> {
-    let (failure, redriven, discarded) = (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
+    let (failure, redriven, discarded) =
+        (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
     let kept = row.status != DeliveryStatus::Skipped.as_str();
     let (source_system, id) = key(&row.source_system, &row.id);
-    let (event_type, schema_version) = (storable(row.event_type), storable(row.schema_version));
-    let (correlation_id, ordering_key) = (row.correlation_id.map(storable), row.ordering_key.map(storable));
+    let (event_type, schema_version) =
+        (storable(row.event_type), storable(row.schema_version));
+    let (correlation_id, ordering_key) =
+        (row.correlation_id.map(storable), row.ordering_key.map(storable));
     transaction
         .execute_typed(
             sql,
@@ -153,7 +175,13 @@ async fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> Result<u64
 }
 
 /// Forgets an event.
-pub(super) async fn remove(transaction: &Transaction<'_>, source_system: &str, id: &str) -> Result<u64, Error> {
+pub(super) async fn remove(
+    transaction: &Transaction<'_>,
+    source_system: &str,
+    id: &str,
+) -> Result<u64, Error> {
     let sql = "DELETE FROM inbox_event WHERE source_system = $1 AND id = $2";
-    transaction.execute_typed(sql, &[(&source_system, Type::TEXT), (&id, Type::TEXT)]).await
+    transaction
+        .execute_typed(sql, &[(&source_system, Type::TEXT), (&id, Type::TEXT)])
+        .await
 }

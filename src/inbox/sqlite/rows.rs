@@ -5,19 +5,27 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::outbox::columns::Row;
 use crate::sqlite::{micros, read_row};
 use crate::state::Acknowledged;
-use crate::{DeliveryStatus, Envelope, Facts, Untyped};
+use crate::{DeliveryStatus, Envelope, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.
 pub(super) const COLUMNS: &str = "0, id, event_type, source_system, schema_version, correlation_id, payload, tags, ordering_key, \
      retry_policy, coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, failed_at, \
      redriven_by, redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at";
 
-pub(super) fn find(transaction: &Transaction<'_>, event: &Facts<Untyped>) -> rusqlite::Result<Option<Row>> {
+pub(super) fn find(
+    transaction: &Transaction<'_>,
+    event: &Facts<RawEvent>,
+) -> rusqlite::Result<Option<Row>> {
     find_row(transaction, event.source_system(), &event.id().to_string())
 }
 
-pub(super) fn find_row(transaction: &Transaction<'_>, source_system: &str, id: &str) -> rusqlite::Result<Option<Row>> {
-    let sql = format!("SELECT {COLUMNS} FROM inbox_event WHERE source_system = ?1 AND id = ?2");
+pub(super) fn find_row(
+    transaction: &Transaction<'_>,
+    source_system: &str,
+    id: &str,
+) -> rusqlite::Result<Option<Row>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM inbox_event WHERE source_system = ?1 AND id = ?2");
     transaction.prepare_cached(&sql)?.query_row([source_system, id], read_row).optional()
 }
 
@@ -41,9 +49,17 @@ pub(super) fn write(transaction: &Transaction<'_>, row: Row) -> rusqlite::Result
     store(transaction, WRITE, row)
 }
 
-/// The same, but not of an event that another consumer has had meanwhile, or a person has given up.
-pub(super) fn write_unless_done(transaction: &Transaction<'_>, row: Row) -> rusqlite::Result<usize> {
-    store(transaction, &format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')"), row)
+/// The same, but not of an event that another consumer has had meanwhile, or a person has
+/// given up.
+pub(super) fn write_unless_done(
+    transaction: &Transaction<'_>,
+    row: Row,
+) -> rusqlite::Result<usize> {
+    store(
+        transaction,
+        &format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')"),
+        row,
+    )
 }
 
 const WRITE: &str = "INSERT INTO inbox_event (source_system, id, received_at, status, attempts, event_type, schema_version, \
@@ -57,7 +73,8 @@ const WRITE: &str = "INSERT INTO inbox_event (source_system, id, received_at, st
      redriven_at = ?18, discarded_by = ?19, discarded_reason = ?20, discarded_at = ?21";
 
 fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> rusqlite::Result<usize> {
-    let (failure, redriven, discarded) = (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
+    let (failure, redriven, discarded) =
+        (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
     let kept = row.status != DeliveryStatus::Skipped.as_str();
     transaction.prepare_cached(sql)?.execute(params![
         row.source_system,
@@ -85,7 +102,11 @@ fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> rusqlite::Result
 }
 
 /// Forgets an event.
-pub(super) fn remove(transaction: &Transaction<'_>, source_system: &str, id: &str) -> rusqlite::Result<usize> {
+pub(super) fn remove(
+    transaction: &Transaction<'_>,
+    source_system: &str,
+    id: &str,
+) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM inbox_event WHERE source_system = ?1 AND id = ?2";
     transaction.prepare_cached(sql)?.execute([source_system, id])
 }

@@ -1,4 +1,5 @@
-//! Enqueuing in PostgreSQL: in the caller's transaction, by the functions that plain SQL has too.
+//! Enqueuing in PostgreSQL: in the caller's transaction, by the functions that plain SQL
+//! has too.
 
 use std::collections::HashSet;
 
@@ -14,24 +15,30 @@ use crate::state::Pending;
 
 const DOING: &str = "enqueuing events";
 
-/// That the first schema of the caller's search path has an outbox: that of another is not taken for it.
-const HERE: &str = "to_regclass(quote_ident(current_schema()) || '.outbox_event') IS NOT NULL";
+/// That the first schema of the caller's search path has an outbox: that of another is
+/// not taken for it.
+const HERE: &str =
+    "to_regclass(quote_ident(current_schema()) || '.outbox_event') IS NOT NULL";
 const ELSEWHERE: &str = "the first schema of this transaction's search path has no outbox: make one by `install`, or call that \
      of another schema by its name, SELECT other.outbox_enqueue(..)";
 
-/// Writes an event into the outbox, as part of the caller's open transaction, in one round trip.
+/// Writes an event into the outbox, as part of the caller's open transaction, in one
+/// round trip.
 ///
-/// There is no form without one: an event that is not committed with the business change is a lie or a loss.
+/// There is no form without one: an event that is not committed with the business change
+/// is a lie or a loss.
 ///
-/// Transactions that enqueue events of one ordering key wait for one another: the second until the first has ended, so
-/// that the order of their commits is the order of the events. Who enqueues under several keys in one transaction does so
-/// in the same order everywhere, or calls [`enqueue_all`], or PostgreSQL will have a deadlock to break.
+/// Transactions that enqueue events of one ordering key wait for one another: the second
+/// until the first has ended, so that the order of their commits is the order of the
+/// events. Who enqueues under several keys in one transaction does so in the same order
+/// everywhere, or calls [`enqueue_all`], or PostgreSQL will have a deadlock to break.
 ///
 /// # Errors
 ///
-/// What the database answers, and an event of this id that comes from another system or is of another type; each with the
-/// event given back. After an answer of the database, PostgreSQL has given the whole transaction up: what was done
-/// in it before is not stored either, though a later `commit` says no word about it.
+/// What the database answers, and an event of this id that comes from another system or
+/// is of another type; each with the event given back. After an answer of the database,
+/// PostgreSQL has given the whole transaction up: what was done in it before is not
+/// stored either, though a later `commit` says no word about it.
 pub async fn enqueue(
     transaction: &Transaction<'_>,
     event: Envelope<Pending>,
@@ -42,7 +49,10 @@ pub async fn enqueue(
     }
 }
 
-async fn write(transaction: &Transaction<'_>, event: &Envelope<Pending>) -> Result<Enqueued, StoreError> {
+async fn write(
+    transaction: &Transaction<'_>,
+    event: &Envelope<Pending>,
+) -> Result<Enqueued, StoreError> {
     let (row, hop) = begin(event);
     let (failure, redriven) = (row.failure.as_ref(), row.redriven.as_ref());
     let values: [(&(dyn ToSql + Sync), Type); 16] = [
@@ -63,26 +73,32 @@ async fn write(transaction: &Transaction<'_>, event: &Envelope<Pending>) -> Resu
         (&reason(redriven), Type::TEXT),
         (&at(redriven), Type::TIMESTAMPTZ),
     ];
-    // It is parsed each time, the sooner the less it says: what comes last is mostly not there.
+    // It is parsed each time, the sooner the less it says: what comes last is mostly not
+    // there.
     let (arguments, said) = if failure.is_none() && redriven.is_none() {
         ("$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10", values.get(..10))
     } else {
-        ("$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16", None)
+        (
+            "$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16",
+            None,
+        )
     };
     let sql = format!("SELECT outbox_enqueue({arguments}) WHERE {HERE}");
     let new = transaction.query_typed(&sql, said.unwrap_or(&values)).await;
     let new = new.and_then(|new| new.first().map(|row| row.try_get(0)).transpose());
-    let new = new.map_err(|error| StoreError::new(DOING, error))?.ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
+    let new = new
+        .map_err(|error| StoreError::new(DOING, error))?
+        .ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
     let enqueued = enqueued(new);
-    if enqueued == Enqueued::AlreadyThere {
+    if enqueued == Enqueued::Duplicate {
         compare(transaction, &[&row]).await?;
     }
     hop.enqueued(enqueued);
     Ok(enqueued)
 }
 
-/// Writes many events into the outbox, in the order given, in one statement: otherwise as [`enqueue`], and says of each
-/// whether it is new.
+/// Writes many events into the outbox, in the order given, in one statement: otherwise as
+/// [`enqueue`], and says of each whether it is new.
 ///
 /// # Errors
 ///
@@ -94,7 +110,10 @@ pub async fn enqueue_all(
     write_all(transaction, &events).await.map_err(|error| Refused::new(events, error))
 }
 
-async fn write_all(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) -> Result<Vec<Enqueued>, StoreError> {
+async fn write_all(
+    transaction: &Transaction<'_>,
+    events: &[Envelope<Pending>],
+) -> Result<Vec<Enqueued>, StoreError> {
     let (rows, hops): (Vec<Row>, Vec<Hop>) = events.iter().map(begin).unzip();
     let new = transaction
         .query_typed(
@@ -125,8 +144,10 @@ async fn write_all(transaction: &Transaction<'_>, events: &[Envelope<Pending>]) 
     let new = new.and_then(|new| new.iter().map(|row| row.try_get(0)).collect());
     let mut new: HashSet<String> = new.map_err(|error| StoreError::new(DOING, error))?;
     // Of an id that is given twice, the first is the one that was written.
-    let answers: Vec<Enqueued> = rows.iter().map(|row| enqueued(new.remove(&row.id))).collect();
-    let there = rows.iter().zip(&answers).filter(|(_, answer)| **answer == Enqueued::AlreadyThere);
+    let answers: Vec<Enqueued> =
+        rows.iter().map(|row| enqueued(new.remove(&row.id))).collect();
+    let there =
+        rows.iter().zip(&answers).filter(|(_, answer)| **answer == Enqueued::Duplicate);
     let there: Vec<&Row> = there.map(|(row, _)| row).collect();
     compare(transaction, &there).await?;
     hops.into_iter().zip(&answers).for_each(|(hop, enqueued)| hop.enqueued(*enqueued));
@@ -144,24 +165,37 @@ fn each<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> T) -> Vec<T> {
     rows.iter().map(column).collect()
 }
 
-/// A column that an event may do without: nothing where all do, which is cheaper to send and to read.
-fn any<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> Option<T>) -> Option<Vec<Option<T>>> {
+/// A column that an event may do without: nothing where all do, which is cheaper to send
+/// and to read.
+fn any<'a, T>(
+    rows: &'a [Row],
+    column: impl Fn(&'a Row) -> Option<T>,
+) -> Option<Vec<Option<T>>> {
     let values = each(rows, column);
     values.iter().any(Option::is_some).then_some(values)
 }
 
-/// Whether the events that are there under these ids are the ones that were to be enqueued.
+/// Whether the events that are there under these ids are the ones that were to be
+/// enqueued.
 async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
     let fault = |error| StoreError::new(DOING, error);
-    if transaction.query_typed(&format!("SELECT WHERE {HERE}"), &[]).await.map_err(fault)?.is_empty() {
+    if transaction
+        .query_typed(&format!("SELECT WHERE {HERE}"), &[])
+        .await
+        .map_err(fault)?
+        .is_empty()
+    {
         return Err(StoreError::new(DOING, ELSEWHERE));
     }
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let sql = "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
-    for found in transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.map_err(fault)? {
+    let sql =
+        "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
+    for found in
+        transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.map_err(fault)?
+    {
         let id: &str = found.try_get(0).map_err(fault)?;
         let there = (found.try_get(1).map_err(fault)?, found.try_get(2).map_err(fault)?);
         for row in rows.iter().filter(|row| row.id == id) {
@@ -172,7 +206,7 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
 }
 
 const fn enqueued(new: bool) -> Enqueued {
-    if new { Enqueued::New } else { Enqueued::AlreadyThere }
+    if new { Enqueued::New } else { Enqueued::Duplicate }
 }
 
 fn what(said: Option<&Said>) -> Option<&str> {

@@ -1,11 +1,12 @@
-//! Events that are put aside with nothing in their way, found in slices beside the claims: nobody waits for a round.
+//! Events that are put aside with nothing in their way, found in slices beside the
+//! claims: nobody waits for a round.
 
 use std::time::Instant;
 
 use tokio::time::sleep;
 
 use super::super::front::Front;
-use super::super::{KeyAfterFailure, StoreError};
+use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
 use super::rows::free_forgotten_sql;
 use crate::postgres::{Worker, maybe_at, within};
@@ -19,19 +20,23 @@ const SLICE: i64 = 200;
 const PAUSE: u32 = 4;
 
 impl Outbox {
-    /// Begins a round where one is due: the first slice at once, and the others while claims go on.
-    pub(super) async fn free_forgotten(&self, after_failure: KeyAfterFailure) -> Result<(), StoreError> {
-        if !self.rounds.are_due(after_failure) {
+    /// Begins a round where one is due: the first slice at once, and the others while
+    /// claims go on.
+    pub(super) async fn free_forgotten(
+        &self,
+        on_dead_letter: OnDeadLetter,
+    ) -> Result<(), StoreError> {
+        if !self.rounds.are_due(on_dead_letter) {
             return Ok(());
         }
-        let sql = free_forgotten_sql(after_failure);
+        let sql = free_forgotten_sql(on_dead_letter);
         let (worker, front) = (self.worker.clone(), self.front.clone());
         let mut began = Instant::now();
         let mut next = slice(&worker, &front, &sql, "").await?;
         if next.is_none() {
             return Ok(());
         }
-        self.rounds.go_on(after_failure, async move {
+        self.rounds.go_on(on_dead_letter, async move {
             while let Some(after) = next {
                 sleep(began.elapsed().saturating_mul(PAUSE)).await;
                 began = Instant::now();
@@ -43,14 +48,21 @@ impl Outbox {
 }
 
 /// Looks at some keys, and says after which the next slice begins.
-async fn slice(worker: &Worker, front: &Front, sql: &str, after: &str) -> Result<Option<String>, StoreError> {
+async fn slice(
+    worker: &Worker,
+    front: &Front,
+    sql: &str,
+    after: &str,
+) -> Result<Option<String>, StoreError> {
     within(DOING, async {
         let mut held = worker.hold(DOING).await?;
         let found = held.link.alone(sql, &[&after, &SLICE]).await;
-        let read = |row: &tokio_postgres::Row| Ok((row.try_get("last")?, maybe_at(row, "due_at")?));
+        let read = |row: &tokio_postgres::Row| {
+            Ok((row.try_get("last")?, maybe_at(row, "due_at")?))
+        };
         let found = found.and_then(|rows| rows.first().map_or(Ok((None, None)), read));
         let (last, due_at) = found.map_err(|error| StoreError::new(DOING, error))?;
-        held.give_back();
+        held.release();
         front.back_to(due_at);
         Ok(last)
     })

@@ -1,4 +1,5 @@
-//! The rows of the outbox in PostgreSQL, read and written: what relay and people have in common.
+//! The rows of the outbox in PostgreSQL, read and written: what relay and people have in
+//! common.
 
 use std::collections::HashSet;
 
@@ -9,11 +10,12 @@ use tokio_postgres::{Error, Row as SqlRow};
 use super::super::aside::stands_before;
 use super::super::change::Change;
 use super::super::columns::{EVENT_COLUMNS, Row};
-use super::super::{KeyAfterFailure, Lease, Token};
+use super::super::{Lease, OnDeadLetter, Token};
 use crate::audit::Action;
 use crate::postgres::{Link, at, maybe_at, read_row};
 
-/// An event whose lease has ended: the row, its claim's token, who held it, and the time now.
+/// An event whose lease has ended: the row, its claim's token, who held it, and the time
+/// now.
 pub(super) type Expired = (Row, Option<Token>, Option<String>, DateTime<Utc>);
 
 /// The events, of so many at the most, whose lease has ended, at a moment or later.
@@ -27,11 +29,17 @@ pub(super) fn expired_sql() -> String {
 }
 
 pub(super) fn read_expired(row: &SqlRow) -> Result<Expired, Error> {
-    Ok((read_row(row)?, row.try_get("token")?, row.try_get("claimed_by")?, at(row, "now")?))
+    Ok((
+        read_row(row)?,
+        row.try_get("token")?,
+        row.try_get("claimed_by")?,
+        at(row, "now")?,
+    ))
 }
 
-/// The events that are due, since one value of the statement or later, and that no claim has put aside, of other types than a
-/// second value names, and of the one type that a third names, if it does.
+/// The events that are due, since one value of the statement or later, and that no claim
+/// has put aside, of other types than a second value names, and of the one type that a
+/// third names, if it does.
 fn due([except, from, only]: [&str; 3]) -> String {
     format!(
         "status IN ('pending', 'retrying') AND NOT blocked AND due_at <= statement_timestamp() \
@@ -41,11 +49,12 @@ fn due([except, from, only]: [&str; 3]) -> String {
     )
 }
 
-/// Takes what is due and not blocked, and says when the last of it was due. The choice is made once, and first, whatever the
-/// planner thinks: an array is a value. What is chosen is locked, and so stays in its place. (Who has written the highest
-/// number of attempts stops nobody: the event is refused by its policy.)
-pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
-    let (due, earlier) = (due(["$5", "$6", "$7"]), stands_before(after_failure));
+/// Takes what is due and not blocked, and says when the last of it was due. The choice is
+/// made once, and first, whatever the planner thinks: an array is a value. What is chosen
+/// is locked, and so stays in its place. (Who has written the highest number of attempts
+/// stops nobody: the event is refused by its policy.)
+pub(super) fn claim_sql(on_dead_letter: OnDeadLetter) -> String {
+    let (due, earlier) = (due(["$5", "$6", "$7"]), stands_before(on_dead_letter));
     format!(
         "WITH due AS (\
            SELECT place, due_at FROM (\
@@ -64,10 +73,11 @@ pub(super) fn claim_sql(after_failure: KeyAfterFailure) -> String {
 /// What a count of attempts can be.
 const MOST_ATTEMPTS: u32 = u32::MAX;
 
-/// Puts events aside that are due and blocked. The one in their way is locked: who is about to end it has to wait, and then
-/// finds what is put aside. (Where it is locked already it may be ending, and a later claim looks again.)
-pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
-    let (due, earlier) = (due(["$2", "$3", "$4"]), stands_before(after_failure));
+/// Puts events aside that are due and blocked. The one in their way is locked: who is
+/// about to end it has to wait, and then finds what is put aside. (Where it is locked
+/// already it may be ending, and a later claim looks again.)
+pub(super) fn put_aside_sql(on_dead_letter: OnDeadLetter) -> String {
+    let (due, earlier) = (due(["$2", "$3", "$4"]), stands_before(on_dead_letter));
     format!(
         "UPDATE outbox_event SET blocked = true WHERE sequence = ANY (ARRAY(\
            SELECT event.sequence FROM (SELECT sequence, ordering_key FROM outbox_event WHERE {due}) AS event, \
@@ -76,9 +86,11 @@ pub(super) fn put_aside_sql(after_failure: KeyAfterFailure) -> String {
     )
 }
 
-/// Lets the next event of each of some keys be looked at again, and says when the first of them was due. It is a statement of
-/// its own, after the one that ended the earlier events: it must see what was put aside while that one waited. (The update
-/// names no `blocked`: the planner would read the index of all that is put aside, where it should look each row up.)
+/// Lets the next event of each of some keys be looked at again, and says when the first
+/// of them was due. It is a statement of its own, after the one that ended the earlier
+/// events: it must see what was put aside while that one waited. (The update names no
+/// `blocked`: the planner would read the index of all that is put aside, where it should
+/// look each row up.)
 pub(super) const FREE: &str = "WITH next AS (\
        SELECT next.* FROM unnest($1::text[]) AS freed (key), LATERAL (\
          SELECT sequence, blocked, due_at FROM outbox_event WHERE ordering_key = freed.key \
@@ -94,10 +106,11 @@ pub(super) fn freed(rows: &[SqlRow]) -> Result<Option<DateTime<Utc>>, Error> {
     Ok(rows.first().map(|row| maybe_at(row, "due_at")).transpose()?.flatten())
 }
 
-/// Lets the first event that is put aside of each key be looked at again, where nothing is in its way: of so many keys after
-/// one of them. Says which the last was, where there may be more, and when the first of what it let go was due.
-pub(super) fn free_forgotten_sql(after_failure: KeyAfterFailure) -> String {
-    let earlier = stands_before(after_failure);
+/// Lets the first event that is put aside of each key be looked at again, where nothing
+/// is in its way: of so many keys after one of them. Says which the last was, where there
+/// may be more, and when the first of what it let go was due.
+pub(super) fn free_forgotten_sql(on_dead_letter: OnDeadLetter) -> String {
+    let earlier = stands_before(on_dead_letter);
     format!(
         "WITH RECURSIVE keys (key, place) AS (\
            SELECT (SELECT min(ordering_key) FROM outbox_event WHERE blocked AND ordering_key > $1::text), 1::bigint UNION ALL \
@@ -115,8 +128,9 @@ pub(super) fn free_forgotten_sql(after_failure: KeyAfterFailure) -> String {
     )
 }
 
-/// That the row of an event is dispatched, in words which do not match the index of all leases: with it, the planner reads
-/// that index once for each event of a batch, where it should look each row up by its number.
+/// That the row of an event is dispatched, in words which do not match the index of all
+/// leases: with it, the planner reads that index once for each event of a batch, where it
+/// should look each row up by its number.
 pub(super) const DISPATCHED: &str = "event.status IN ('dispatched', '')";
 
 /// What becomes of claimed events, as the arrays of one statement.
@@ -139,7 +153,12 @@ pub(super) struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn push(&mut self, sequence: i64, token: Option<Token>, change: &'a Change) {
+    pub(super) fn push(
+        &mut self,
+        sequence: i64,
+        token: Option<Token>,
+        change: &'a Change,
+    ) {
         let (failure, history) = (change.failure.as_ref(), change.history.as_ref());
         self.sequence.push(sequence);
         self.token.push(token);
@@ -157,10 +176,16 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Writes what became of claimed events, of those whose claim still holds, and names these.
+/// Writes what became of claimed events, of those whose claim still holds, and names
+/// these.
 ///
-/// A lease that must not have ended is `fenced`: the transaction begins with it. Otherwise it has begun.
-pub(super) async fn settle(link: &mut Link, changes: &Changes<'_>, fenced: bool) -> Result<HashSet<i64>, Error> {
+/// A lease that must not have ended is `fenced`: the transaction begins with it.
+/// Otherwise it has begun.
+pub(super) async fn settle(
+    link: &mut Link,
+    changes: &Changes<'_>,
+    fenced: bool,
+) -> Result<HashSet<i64>, Error> {
     if fenced && changes.status.iter().all(|status| *status == "acknowledged") {
         let values: [&(dyn ToSql + Sync); 2] = [&changes.sequence, &changes.token];
         let sql = format!(
@@ -205,12 +230,19 @@ pub(super) async fn settle(link: &mut Link, changes: &Changes<'_>, fenced: bool)
            reason, claimed_at, claimed_by FROM settled WHERE action IS NOT NULL\
          ) SELECT sequence FROM settled"
     );
-    let rows = if fenced { link.begin(&sql, &values).await? } else { link.query(&sql, &values).await? };
+    let rows = if fenced {
+        link.begin(&sql, &values).await?
+    } else {
+        link.query(&sql, &values).await?
+    };
     sequences(&rows)
 }
 
 /// Takes claims back whose event was not sent, of those that still hold, and names these.
-pub(super) async fn give_back(link: &mut Link, returned: &[(&Lease, &str)]) -> Result<HashSet<i64>, Error> {
+pub(super) async fn release(
+    link: &mut Link,
+    returned: &[(&Lease, &str)],
+) -> Result<HashSet<i64>, Error> {
     let sequence: Vec<i64> = returned.iter().map(|(lease, _)| lease.sequence).collect();
     let token: Vec<Token> = returned.iter().map(|(lease, _)| lease.token).collect();
     let reason: Vec<&str> = returned.iter().map(|(_, reason)| *reason).collect();
@@ -235,7 +267,12 @@ pub(super) async fn give_back(link: &mut Link, returned: &[(&Lease, &str)]) -> R
 }
 
 /// Makes a dead letter of a row that is no valid event, so that it stops nobody else.
-pub(super) async fn quarantine(link: &mut Link, sequence: i64, key: Option<String>, why: &str) -> Result<(), Error> {
+pub(super) async fn quarantine(
+    link: &mut Link,
+    sequence: i64,
+    key: Option<String>,
+    why: &str,
+) -> Result<(), Error> {
     let reason = format!("the stored row is no valid event: {why}");
     let action = Action::Reject.as_str();
     let values: [&(dyn ToSql + Sync); 3] = [&sequence, &reason, &action];

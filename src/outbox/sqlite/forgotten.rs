@@ -1,4 +1,5 @@
-//! Events that are put aside with nothing in their way, found in slices beside the claims: nobody waits for a round.
+//! Events that are put aside with nothing in their way, found in slices beside the
+//! claims: nobody waits for a round.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,15 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::super::aside::stands_before;
 use super::super::front::Front;
-use super::super::{KeyAfterFailure, StoreError};
+use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
 use super::rows::json;
 use crate::sqlite::Shared;
 
 const DOING: &str = "looking for forgotten events";
 
-/// How many ordering keys are looked at in one go, and how long others have the database then.
+/// How many ordering keys are looked at in one go, and how long others have the database
+/// then.
 const SLICE: usize = 100;
 const BETWEEN: Duration = Duration::from_millis(5);
 
@@ -23,18 +25,26 @@ const BETWEEN: Duration = Duration::from_millis(5);
 type Key = Vec<u8>;
 
 impl Outbox {
-    /// Begins a round where one is due: the first slice at once, and the others while claims go on.
-    pub(super) async fn free_forgotten(&self, after_failure: KeyAfterFailure) -> Result<(), StoreError> {
-        if !self.rounds.are_due(after_failure) {
+    /// Begins a round where one is due: the first slice at once, and the others while
+    /// claims go on.
+    pub(super) async fn free_forgotten(
+        &self,
+        on_dead_letter: OnDeadLetter,
+    ) -> Result<(), StoreError> {
+        if !self.rounds.are_due(on_dead_letter) {
             return Ok(());
         }
         let (shared, front) = (self.shared.clone(), Arc::clone(&self.front));
-        let Some(next) = slice(&shared, &front, after_failure, None).await? else { return Ok(()) };
-        self.rounds.go_on(after_failure, async move {
+        let Some(next) = slice(&shared, &front, on_dead_letter, None).await? else {
+            return Ok(());
+        };
+        self.rounds.go_on(on_dead_letter, async move {
             let mut next = Some(next);
             while let Some(from) = next {
                 tokio::time::sleep(BETWEEN).await;
-                next = slice(&shared, &front, after_failure, Some(from)).await.unwrap_or_default();
+                next = slice(&shared, &front, on_dead_letter, Some(from))
+                    .await
+                    .unwrap_or_default();
             }
         });
         Ok(())
@@ -45,22 +55,27 @@ impl Outbox {
 async fn slice(
     shared: &Shared,
     front: &Front,
-    after_failure: KeyAfterFailure,
+    on_dead_letter: OnDeadLetter,
     from: Option<Key>,
 ) -> Result<Option<Key>, StoreError> {
-    let (found, next) = shared.glance(DOING, move |connection| find(connection, after_failure, from)).await?;
+    let (found, next) = shared
+        .glance(DOING, move |connection| find(connection, on_dead_letter, from))
+        .await?;
     if !found.is_empty() {
-        shared.write(DOING, move |transaction| free(transaction, after_failure, &found)).await?;
+        shared
+            .write(DOING, move |transaction| free(transaction, on_dead_letter, &found))
+            .await?;
         front.back_to_all();
     }
     Ok(next)
 }
 
-/// The first event that is put aside of each of some keys, where none is in its way: one that was has been changed by other
-/// hands than a relay's or a desk's, or did not block under the rule of another relay.
+/// The first event that is put aside of each of some keys, where none is in its way: one
+/// that was has been changed by other hands than a relay's or a desk's, or did not block
+/// under the rule of another relay.
 fn find(
     connection: &Connection,
-    after_failure: KeyAfterFailure,
+    on_dead_letter: OnDeadLetter,
     from: Option<Key>,
 ) -> rusqlite::Result<(Vec<i64>, Option<Key>)> {
     let mut next_key = connection.prepare_cached(
@@ -69,7 +84,7 @@ fn find(
     )?;
     let sql = format!(
         "SELECT EXISTS (SELECT 1 FROM outbox_event AS event, outbox_event AS earlier WHERE event.sequence = ?1 AND {})",
-        stands_before(after_failure)
+        stands_before(on_dead_letter)
     );
     let mut is_blocked = connection.prepare_cached(&sql)?;
     let (mut found, mut key) = (Vec::new(), from);
@@ -88,12 +103,19 @@ fn find(
 }
 
 /// Lets events be looked at again, if none is in their way still.
-fn free(transaction: &Transaction<'_>, after_failure: KeyAfterFailure, found: &[i64]) -> rusqlite::Result<()> {
+fn free(
+    transaction: &Transaction<'_>,
+    on_dead_letter: OnDeadLetter,
+    found: &[i64],
+) -> rusqlite::Result<()> {
     let sql = format!(
         "UPDATE OR FAIL outbox_event AS event SET blocked = 0 WHERE blocked = 1 \
          AND sequence IN (SELECT value FROM json_each(?1)) \
          AND NOT EXISTS (SELECT 1 FROM outbox_event AS earlier WHERE {})",
-        stands_before(after_failure)
+        stands_before(on_dead_letter)
     );
-    transaction.prepare_cached(&sql)?.execute(params![json(found.iter().copied())]).map(drop)
+    transaction
+        .prepare_cached(&sql)?
+        .execute(params![json(found.iter().copied())])
+        .map(drop)
 }

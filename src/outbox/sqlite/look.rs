@@ -1,4 +1,5 @@
-//! What people ask of the outbox in SQLite, read without a lock: counts, lists, one event with its history, the books.
+//! What people ask of the outbox in SQLite, read without a lock: counts, lists, one event
+//! with its history, the books.
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
@@ -15,13 +16,14 @@ pub(super) const PAGE: usize = 500;
 
 const PRESENT_COLUMNS: &str = "enqueued_at, due_at, token IS NOT NULL AS has_token, claimed_at, claimed_by, done_at";
 
-/// When the event was due that has waited longest: of those that are put aside, and of the others, an index knows it.
+/// When the event was due that has waited longest: of those that are put aside, and of
+/// the others, an index knows it.
 const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
        SELECT min(due_at) AS due_at FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked = 0 UNION ALL \
        SELECT min(due_at) FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked = 1) AS oldest";
 
-/// What a filter asks of a row, as conditions that begin with `AND`, and their values. Those that it does not ask are left
-/// out, so that an index serves those that it does.
+/// What a filter asks of a row, as conditions that begin with `AND`, and their values.
+/// Those that it does not ask are left out, so that an index serves those that it does.
 fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     let asked = [
         ("id = ", filter.id.as_ref().map(|id| Value::from(id.to_string()))),
@@ -31,7 +33,9 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
         ("failed_at >= ", filter.failed_since.map(|since| Value::from(micros(since)))),
     ];
     let (mut sql, mut values) = (String::new(), Vec::new());
-    for (condition, value) in asked.into_iter().filter_map(|(condition, value)| Some((condition, value?))) {
+    for (condition, value) in
+        asked.into_iter().filter_map(|(condition, value)| Some((condition, value?)))
+    {
         values.push(value);
         let close = if condition.ends_with(", ") { ")" } else { "" };
         sql.push_str(&format!(" AND {condition}?{}{close}", values.len()));
@@ -39,8 +43,9 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-/// How many events there are in each state, and after how many attempts of what is not done. What is done is most of a table,
-/// and is counted in an index; a row that says it is done and not since when is for `verify` to report.
+/// How many events there are in each state, and after how many attempts of what is not
+/// done. What is done is most of a table, and is counted in an index; a row that says it
+/// is done and not since when is for `verify` to report.
 const COUNTS: &str = "SELECT status, NULL, count(*) FROM outbox_event \
        WHERE done_at IS NOT NULL AND status IN ('acknowledged', 'processed', 'skipped') GROUP BY status UNION ALL \
      SELECT status, attempts, count(*) FROM outbox_event \
@@ -57,14 +62,22 @@ pub(super) fn count(connection: &mut Connection) -> rusqlite::Result<Counts> {
     let mut statement = connection.prepare_cached(COUNTS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (Ok(status), Ok(count)) = (text(row, 0)?.parse(), u64::try_from(row.get::<_, i64>(2)?)) else { continue };
+        let (Ok(status), Ok(count)) =
+            (text(row, 0)?.parse(), u64::try_from(row.get::<_, i64>(2)?))
+        else {
+            continue;
+        };
         let add = |sum: &mut u64| *sum = sum.saturating_add(count);
         add(counts.by_status.entry(status).or_default());
-        if let Some(attempts) = row.get::<_, Option<i64>>(1)?.and_then(|attempts| u32::try_from(attempts).ok()) {
+        if let Some(attempts) = row
+            .get::<_, Option<i64>>(1)?
+            .and_then(|attempts| u32::try_from(attempts).ok())
+        {
             add(counts.by_attempts.entry(attempts).or_default());
         }
     }
-    let oldest: Option<i64> = connection.prepare_cached(OLDEST_DUE)?.query_row([], |row| row.get(0))?;
+    let oldest: Option<i64> =
+        connection.prepare_cached(OLDEST_DUE)?.query_row([], |row| row.get(0))?;
     if let Some(oldest) = maybe_moment(oldest) {
         counts.oldest_due = now(&connection)?.signed_duration_since(oldest).to_std().ok();
     }
@@ -83,29 +96,47 @@ pub(super) fn dead_after(
 ) -> rusqlite::Result<Vec<Dead>> {
     let (conditions, mut values) = conditions(filter);
     values.extend([Value::from(after), Value::from(limit_of(limit))]);
-    find_dead(connection, &dead_sql(&format!("{conditions} AND sequence > ? ORDER BY sequence LIMIT ?")), values)
+    find_dead(
+        connection,
+        &dead_sql(&format!("{conditions} AND sequence > ? ORDER BY sequence LIMIT ?")),
+        values,
+    )
 }
 
 /// Those of these that are dead letters of a filter.
-pub(super) fn dead_among(connection: &Connection, filter: &Filter, found: &[i64]) -> rusqlite::Result<Vec<Dead>> {
+pub(super) fn dead_among(
+    connection: &Connection,
+    filter: &Filter,
+    found: &[i64],
+) -> rusqlite::Result<Vec<Dead>> {
     let (conditions, mut values) = conditions(filter);
     values.push(Value::from(json(found.iter().copied())));
-    let rest = format!("{conditions} AND sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence");
+    let rest = format!(
+        "{conditions} AND sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence"
+    );
     find_dead(connection, &dead_sql(&rest), values)
 }
 
 fn dead_sql(rest: &str) -> String {
-    format!("SELECT {EVENT_COLUMNS}, first_sent_at FROM outbox_event WHERE status = 'failed'{rest}")
+    format!(
+        "SELECT {EVENT_COLUMNS}, first_sent_at FROM outbox_event WHERE status = 'failed'{rest}"
+    )
 }
 
-fn find_dead(connection: &Connection, sql: &str, values: Vec<Value>) -> rusqlite::Result<Vec<Dead>> {
+fn find_dead(
+    connection: &Connection,
+    sql: &str,
+    values: Vec<Value>,
+) -> rusqlite::Result<Vec<Dead>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement
-        .query_map(params_from_iter(values), |row| Ok((read_row(row)?, maybe_moment(row.get("first_sent_at")?))))?;
+    let rows = statement.query_map(params_from_iter(values), |row| {
+        Ok((read_row(row)?, maybe_moment(row.get("first_sent_at")?)))
+    })?;
     rows.collect()
 }
 
-/// Three lists, each in the order of an index, and merged: what is due, what is put aside, what is on its way.
+/// Three lists, each in the order of an index, and merged: what is due, what is put
+/// aside, what is on its way.
 fn waiting_sql(conditions: &str) -> String {
     let list = |which: &str| {
         format!(
@@ -129,25 +160,43 @@ fn waiting_sql(conditions: &str) -> String {
     )
 }
 
-pub(super) fn find_waiting(connection: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<Waiting>> {
+pub(super) fn find_waiting(
+    connection: &Connection,
+    filter: &Filter,
+    limit: usize,
+) -> rusqlite::Result<Vec<Waiting>> {
     let (conditions, mut values) = conditions(filter);
     values.push(Value::from(limit_of(limit)));
     let mut statement = connection.prepare_cached(&waiting_sql(&conditions))?;
     let rows = statement.query_map(params_from_iter(values), |row| {
         let due_at = any_moment(row.get("due_at")?);
-        let (behind, claimed_by) = (maybe_text(row, "behind")?, maybe_text(row, "holder")?);
+        let (behind, claimed_by) =
+            (maybe_text(row, "behind")?, maybe_text(row, "holder")?);
         // What is no valid event is for `verify` to report.
         let Ok(event) = read_row(row)?.read() else { return Ok(None) };
-        Ok(Some(Waiting { event, due_at, claimed_by, behind: behind.and_then(|id| id.parse().ok()) }))
+        Ok(Some(Waiting {
+            event,
+            due_at,
+            claimed_by,
+            behind: behind.and_then(|id| id.parse().ok()),
+        }))
     })?;
     rows.filter_map(Result::transpose).collect()
 }
 
 /// An event by its id, with its history before it.
-pub(super) fn find_event(connection: &Connection, id: &str) -> rusqlite::Result<Option<(Vec<Past>, Row, Present)>> {
-    let sql = format!("SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = ?1");
-    let found = connection.prepare_cached(&sql)?.query_row([id], read_present).optional()?;
-    found.map(|(row, present)| Ok((history_of(connection, row.sequence)?, row, present))).transpose()
+pub(super) fn find_event(
+    connection: &Connection,
+    id: &str,
+) -> rusqlite::Result<Option<(Vec<Past>, Row, Present)>> {
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = ?1"
+    );
+    let found =
+        connection.prepare_cached(&sql)?.query_row([id], read_present).optional()?;
+    found
+        .map(|(row, present)| Ok((history_of(connection, row.sequence)?, row, present)))
+        .transpose()
 }
 
 /// Reads [`EVENT_COLUMNS`] and [`PRESENT_COLUMNS`].
@@ -184,7 +233,10 @@ fn history_of(connection: &Connection, event: i64) -> rusqlite::Result<Vec<Past>
 }
 
 /// The books of one page of events, and after which sequence number the next one begins.
-pub(super) fn verify_page(connection: &mut Connection, after: i64) -> rusqlite::Result<(Option<i64>, Vec<Finding>)> {
+pub(super) fn verify_page(
+    connection: &mut Connection,
+    after: i64,
+) -> rusqlite::Result<(Option<i64>, Vec<Finding>)> {
     // One moment for rows and history.
     let connection = connection.transaction()?;
     let sql = format!(
@@ -213,7 +265,8 @@ pub(super) fn find_orphans(connection: &Connection) -> rusqlite::Result<Vec<Find
     )?;
     let rows = statement.query_map([], |row| {
         let (event, count) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
-        let what = format!("the history has {count} entries of it, and there is no such event");
+        let what =
+            format!("the history has {count} entries of it, and there is no such event");
         Ok(Finding { event: format!("sequence {event}"), what })
     })?;
     rows.collect()
@@ -228,7 +281,8 @@ mod tests {
     fn plan(sql: &str) -> Vec<String> {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(super::super::SCHEMA).unwrap();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut statement =
+            connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let (mut steps, mut rows) = (Vec::new(), statement.raw_query());
         while let Some(step) = rows.next().unwrap() {
             steps.push(step.get("detail").unwrap());
@@ -240,19 +294,35 @@ mod tests {
     fn lists_are_read_in_the_order_of_an_index() {
         let waiting = plan(&waiting_sql(""));
         for index in ["outbox_due", "outbox_aside", "outbox_leased"] {
-            assert!(waiting.iter().any(|step| step.contains(index)), "{index}: {waiting:#?}");
+            assert!(
+                waiting.iter().any(|step| step.contains(index)),
+                "{index}: {waiting:#?}"
+            );
         }
-        assert!(!waiting.iter().any(|step| step.contains("TEMP B-TREE")), "nothing is sorted: {waiting:#?}");
+        assert!(
+            !waiting.iter().any(|step| step.contains("TEMP B-TREE")),
+            "nothing is sorted: {waiting:#?}"
+        );
         let dead = plan(&dead_sql(" AND sequence > ? ORDER BY sequence LIMIT ?"));
         assert!(matches!(&dead[..], [step] if step.contains("outbox_dead")), "{dead:#?}");
-        let one = plan(&dead_sql(" AND id = ?1 AND sequence > ? ORDER BY sequence LIMIT ?"));
+        let one =
+            plan(&dead_sql(" AND id = ?1 AND sequence > ? ORDER BY sequence LIMIT ?"));
         assert!(matches!(&one[..], [step] if step.contains("(id=?)")), "{one:#?}");
         let counts = plan(COUNTS);
-        assert!(counts.iter().any(|step| step.contains("COVERING INDEX outbox_done")), "{counts:#?}");
-        assert!(!counts.iter().any(|step| step == "SCAN outbox_event"), "not the whole table: {counts:#?}");
+        assert!(
+            counts.iter().any(|step| step.contains("COVERING INDEX outbox_done")),
+            "{counts:#?}"
+        );
+        assert!(
+            !counts.iter().any(|step| step == "SCAN outbox_event"),
+            "not the whole table: {counts:#?}"
+        );
         let oldest = plan(OLDEST_DUE);
         for index in ["outbox_due", "outbox_aside"] {
-            assert!(oldest.iter().any(|step| step.contains(index)), "{index}: {oldest:#?}");
+            assert!(
+                oldest.iter().any(|step| step.contains(index)),
+                "{index}: {oldest:#?}"
+            );
         }
     }
 }

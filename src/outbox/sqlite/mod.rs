@@ -1,11 +1,12 @@
 //! The outbox in a SQLite file: the embedded default, for one machine.
 //!
-//! Any number of processes may share the file. It is kept in WAL mode, with every commit on disk before it is answered.
-//! The tables are documented where they are made: [`SCHEMA`].
+//! Any number of processes may share the file. It is kept in WAL mode, with every commit
+//! on disk before it is answered. The tables are documented where they are made:
+//! [`SCHEMA`].
 //!
 //! ```
 //! use integration_automation_patterns::outbox::{Enqueued, sqlite};
-//! use integration_automation_patterns::{Envelope, Untyped};
+//! use integration_automation_patterns::{Envelope, RawEvent};
 //!
 //! let mut crm = rusqlite::Connection::open_in_memory()?;
 //! sqlite::install(&mut crm)?;
@@ -13,13 +14,18 @@
 //!
 //! let business = crm.transaction()?;
 //! business.execute("INSERT INTO lead VALUES ('Ada')", [])?;
-//! let event = Envelope::builder("crm", Untyped::new("crm.lead.created", br#"{"name":"Ada"}"#)).build()?;
+//! let event = Envelope::builder(
+//!     "crm",
+//!     RawEvent::new("crm.lead.created", br#"{"name":"Ada"}"#),
+//! )
+//! .build()?;
 //! assert_eq!(sqlite::enqueue(&business, event)?, Enqueued::New);
 //! business.commit()?; // the lead and the event, or neither
+//!     
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod desk;
+mod admin;
 mod forgotten;
 mod look;
 mod rows;
@@ -35,15 +41,19 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
 use self::rows::{
-    Found, Hold, acknowledge_all, dispatch, find_due, find_expired, free, give_back, put_aside, quarantine, settle,
+    Found, Hold, acknowledge_all, dispatch, find_due, find_expired, free, put_aside,
+    quarantine, release, settle,
 };
 use super::aside::Rounds;
 use super::change::{Change, expiry_reason};
 use super::columns::{Row, same_event};
 use super::front::{Cost, Front, Look};
-use super::{Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLost, Settlement, Store, StoreError, Token};
+use super::{
+    Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLostError, Settlement,
+    Store, StoreError, Token,
+};
 use crate::audit::AuditTrail;
-use crate::crash_point::point;
+use crate::crash_point::crash_point;
 use crate::envelope::UUID_TEXT;
 use crate::hop::Hop;
 use crate::refused::Refused;
@@ -52,12 +62,14 @@ use crate::sqlite::{self as database, Shared, after, micros};
 use crate::state::{Dispatched, Pending};
 use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 
-/// The tables, as they are made: with what each column means, and how to enqueue from plain SQL.
+/// The tables, as they are made: with what each column means, and how to enqueue from
+/// plain SQL.
 pub const SCHEMA: &str = include_str!("schema.sql");
 
 const PART: Part = Part { name: "outbox", versions: &[SCHEMA] };
 
-/// Creates the tables of the outbox, or brings them up to date. [`Outbox::open`] does the same.
+/// Creates the tables of the outbox, or brings them up to date. [`Outbox::open`] does the
+/// same.
 ///
 /// # Errors
 ///
@@ -68,12 +80,13 @@ pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// Writes an event into the outbox, as part of the caller's open transaction.
 ///
-/// There is no form without one: an event that is not committed with the business change is a lie or a loss.
+/// There is no form without one: an event that is not committed with the business change
+/// is a lie or a loss.
 ///
 /// # Errors
 ///
-/// What the database answers, a transaction that has ended, and an event of this id that comes from another system or is
-/// of another type; each with the event given back.
+/// What the database answers, a transaction that has ended, and an event of this id that
+/// comes from another system or is of another type; each with the event given back.
 pub fn enqueue<T: OpenTransaction>(
     transaction: &T,
     event: Envelope<Pending>,
@@ -89,7 +102,9 @@ pub fn enqueue<T: OpenTransaction>(
             return Ok(Enqueued::New);
         }
         let sql = "SELECT source_system, event_type FROM outbox_event WHERE id = ?1";
-        let there = |found: &rusqlite::Row<'_>| Ok((database::text(found, 0)?, database::text(found, 1)?));
+        let there = |found: &rusqlite::Row<'_>| {
+            Ok((database::text(found, 0)?, database::text(found, 1)?))
+        };
         let there = connection.query_row(sql, [&row.id], there).map_err(fault)?;
         same_event(DOING, &row, &there)
     };
@@ -163,12 +178,13 @@ fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
 
 /// The outbox of a SQLite file, as a relay and people see it.
 ///
-/// It has a connection for what writes and one for what people ask, so that neither waits for the other; an answer that takes
-/// longer than a minute is given up. On Linux a relay that waits has a thread of its own, too, in which the kernel tells of
-/// commits.
+/// It has a connection for what writes and one for what people ask, so that neither waits
+/// for the other; an answer that takes longer than a minute is given up. On Linux a relay
+/// that waits has a thread of its own, too, in which the kernel tells of commits.
 ///
-/// Where another file is put in the place of the one that is open, by a restore or a deletion, the next call tells of it and
-/// the one after it has the new file. (On Unix. Elsewhere the system does not let an open file be replaced.)
+/// Where another file is put in the place of the one that is open, by a restore or a
+/// deletion, the next call tells of it and the one after it has the new file. (On Unix.
+/// Elsewhere the system does not let an open file be replaced.)
 #[derive(Debug, Clone)]
 pub struct Outbox {
     shared: Shared,
@@ -189,15 +205,16 @@ impl Outbox {
         Ok(Self::of(Shared::open(path.as_ref(), &PART)?))
     }
 
-    /// Opens the file for whoever may only look: nothing is made, no permission to write is needed, and what would write is
-    /// refused.
+    /// Opens the file for whoever may only look: nothing is made, no permission to write
+    /// is needed, and what would write is refused.
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables that are missing or of another version of this crate.
+    /// What the database answers, and tables that are missing or of another version of
+    /// this crate.
     ///
     /// ```
-    /// use integration_automation_patterns::outbox::{Desk, sqlite};
+    /// use integration_automation_patterns::outbox::{Admin, sqlite};
     ///
     /// # let folder = std::env::temp_dir().join(format!("outbox-to-look-{}", std::process::id()));
     /// # std::fs::create_dir_all(&folder)?;
@@ -227,47 +244,60 @@ impl Outbox {
         }
     }
 
-    /// Tells a trail of what people decide on dead letters: once it is stored. What a relay does, the relay tells.
+    /// Tells a trail of what people decide on dead letters: once it is stored. What a
+    /// relay does, the relay tells.
     #[must_use = "this gives the outbox back"]
-    pub fn trail(self, trail: AuditTrail) -> Self {
+    pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }
 }
 
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        self.free_forgotten(order.after_failure).await?;
-        let (order, seen, front) = (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.front));
+        self.free_forgotten(order.on_dead_letter).await?;
+        let (order, seen, front) =
+            (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.front));
         let claimed = self.shared.write("claiming due events", move |transaction| {
             let mut claimed = Claimed::default();
             seen.store(database::data_version(transaction)?, Relaxed);
             expire(transaction, &order, &front, &mut claimed)?;
             claim(transaction, &order, &front, &mut claimed)?;
-            point("before the claim commits");
+            crash_point("before the claim commits");
             Ok(claimed)
         });
         // What it had come to is not claimed.
         let claimed = claimed.await.inspect_err(|_| self.front.back_to_all())?;
         if !claimed.claims.is_empty() {
-            point("after the claim");
+            crash_point("after the claim");
         }
         Ok(claimed)
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<LeaseLost>, StoreError> {
+    async fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> Result<Vec<LeaseLostError>, StoreError> {
         let changes: Vec<(Lease, Result<Change, String>)> =
             settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
         let front = Arc::clone(&self.front);
         let stored = self.shared.write("settling events", move |transaction| {
             let stored = settle_all(transaction, &changes, &front)?;
-            point("before the settlement commits");
+            crash_point("before the settlement commits");
             Ok(stored)
         });
         let stored = stored.await?;
-        Ok(settlements.iter().filter(|one| !stored.contains(&one.lease.sequence)).map(Settlement::lost).collect())
+        Ok(settlements
+            .iter()
+            .filter(|one| !stored.contains(&one.lease.sequence))
+            .map(Settlement::lost)
+            .collect())
     }
 
-    async fn renew(&self, held: &[HeldLease], lease: Duration) -> Result<Vec<LeaseLost>, StoreError> {
+    async fn renew(
+        &self,
+        held: &[HeldLease],
+        lease: Duration,
+    ) -> Result<Vec<LeaseLostError>, StoreError> {
         let leases: Vec<Lease> = held.iter().map(|one| one.lease).collect();
         let kept = self.shared.write("renewing leases", move |transaction| {
             let now = database::now(transaction)?;
@@ -286,20 +316,26 @@ impl Store for Outbox {
             .iter()
             .zip(kept)
             .filter(|(_, kept)| !kept)
-            .map(|(one, _)| LeaseLost { event: one.event.clone() })
+            .map(|(one, _)| LeaseLostError { event: one.event.clone() })
             .collect())
     }
 
-    /// Until another connection has committed something since the last claim: the kernel tells of writes on Linux, and
-    /// elsewhere it is looked every 20 ms.
+    /// Until another connection has committed something since the last claim: the kernel
+    /// tells of writes on Linux, and elsewhere it is looked every 20 ms.
     async fn wait(&self, at_most: Duration) {
         let rest = self.front.rest();
-        self.shared.wait(|| self.seen.load(Relaxed), rest.map_or(at_most, |rest| at_most.min(rest))).await;
+        self.shared
+            .wait(
+                || self.seen.load(Relaxed),
+                rest.map_or(at_most, |rest| at_most.min(rest)),
+            )
+            .await;
     }
 }
 
-/// Writes what became of claimed events, of those whose lease has not ended, and names these. Most were confirmed by the
-/// broker, and are written together; one by one, if that finds a lease that has ended.
+/// Writes what became of claimed events, of those whose lease has not ended, and names
+/// these. Most were confirmed by the broker, and are written together; one by one, if
+/// that finds a lease that has ended.
 fn settle_all(
     transaction: &Transaction<'_>,
     changes: &[(Lease, Result<Change, String>)],
@@ -325,10 +361,17 @@ fn settle_all(
             || match change {
                 Ok(change) => {
                     let mut buffer = UUID_TEXT;
-                    let token = lease.token.hyphenated().encode_lower(&mut buffer).as_bytes();
-                    settle(transaction, (lease.sequence, Some(token)), change, now, Some(now))?
+                    let token =
+                        lease.token.hyphenated().encode_lower(&mut buffer).as_bytes();
+                    settle(
+                        transaction,
+                        (lease.sequence, Some(token)),
+                        change,
+                        now,
+                        Some(now),
+                    )?
                 }
-                Err(reason) => give_back(transaction, lease, reason, now)?,
+                Err(reason) => release(transaction, lease, reason, now)?,
             };
         if held {
             stored.insert(lease.sequence);
@@ -338,7 +381,9 @@ fn settle_all(
     for key in freed {
         front.back_to(free(transaction, key)?);
     }
-    front.back_to(changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min());
+    front.back_to(
+        changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min(),
+    );
     Ok(stored)
 }
 
@@ -351,21 +396,28 @@ fn expire(
 ) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
     for (row, token, by) in find_expired(transaction, now, order.limit)? {
-        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
+        let (sequence, id, key) =
+            (row.sequence, row.id.clone(), row.ordering_key.clone());
         match row.read_in::<Dispatched>() {
             Ok(event) => {
-                let event = AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
+                let event =
+                    AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
                 let change = Change::of_expired(&event, &order.worker);
                 if settle(transaction, (sequence, token.as_deref()), &change, now, None)?
                     && let Some(key) = &change.frees
                 {
                     front.back_to(free(transaction, key)?);
                 }
-                point("in the sweep");
+                crash_point("in the sweep");
                 claimed.expired.push(event);
             }
             Err(why) => {
-                front.back_to(quarantine(transaction, (sequence, key.as_deref()), &why, now)?);
+                front.back_to(quarantine(
+                    transaction,
+                    (sequence, key.as_deref()),
+                    &why,
+                    now,
+                )?);
                 claimed.quarantined.push((id, why));
             }
         }
@@ -382,8 +434,12 @@ fn claim(
 ) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
     let token = Token::now_v7();
-    let hold =
-        Hold { token: &token.to_string(), worker: &order.worker, since: micros(now), until: after(now, order.lease) };
+    let hold = Hold {
+        token: &token.to_string(),
+        worker: &order.worker,
+        since: micros(now),
+        until: after(now, order.lease),
+    };
     let Found { due: mut rows, blocked, .. } = find(transaction, order, front, now)?;
     put_aside(transaction, &blocked)?;
     claimed.blocked = blocked.len();
@@ -391,11 +447,20 @@ fn claim(
     rows.sort_by_key(|row| row.sequence);
     let since = Instant::now();
     for row in rows {
-        let (sequence, id, key) = (row.sequence, row.id.clone(), row.ordering_key.clone());
+        let (sequence, id, key) =
+            (row.sequence, row.id.clone(), row.ordering_key.clone());
         match row.read_in::<Dispatched>() {
-            Ok(event) => claimed.claims.push(Claim::new(event, Lease { sequence, token, claimed_at: now, since })),
+            Ok(event) => claimed.claims.push(Claim::new(
+                event,
+                Lease { sequence, token, claimed_at: now, since },
+            )),
             Err(why) => {
-                front.back_to(quarantine(transaction, (sequence, key.as_deref()), &why, now)?);
+                front.back_to(quarantine(
+                    transaction,
+                    (sequence, key.as_deref()),
+                    &why,
+                    now,
+                )?);
                 claimed.quarantined.push((id, why));
             }
         }
@@ -403,7 +468,8 @@ fn claim(
     Ok(())
 }
 
-/// Finds what is due: where types are paused of which there are many events, from where the last claims have come to.
+/// Finds what is due: where types are paused of which there are many events, from where
+/// the last claims have come to.
 fn find(
     transaction: &Transaction<'_>,
     order: &ClaimOrder,
@@ -421,7 +487,7 @@ fn find(
             let found = find_due(transaction, order, None, now)?;
             let steps = if order.except.is_empty() { 0 } else { found.steps };
             front.looked(Cost { steps, took: began.elapsed(), at: now });
-            // Others may have let older events go, of which it has met the first.
+            // NonOwnerEdits may have let older events go, of which it has met the first.
             front.back_to(found.reached);
             found
         }

@@ -1,4 +1,5 @@
-//! The rows of the outbox in SQLite, read and written: what relay and people have in common.
+//! The rows of the outbox in SQLite, read and written: what relay and people have in
+//! common.
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -17,7 +18,8 @@ use crate::sqlite::{maybe_moment, maybe_text, micros, read_row};
 pub(super) struct Found {
     /// The events to send.
     pub(super) due: Vec<Row>,
-    /// The sequence numbers of those, met before that, for which an earlier event of their key is under way.
+    /// The sequence numbers of those, met before that, for which an earlier event of
+    /// their key is under way.
     pub(super) blocked: Vec<i64>,
     /// The moment before which nothing is due that it has not met.
     pub(super) reached: Option<DateTime<Utc>>,
@@ -28,7 +30,8 @@ pub(super) struct Found {
 /// About how many steps SQLite's machine takes to step over an entry.
 const STEPS_EACH: i64 = 8;
 
-/// Where the time when an event is due stands in what [`find_due`] reads: a name would be looked for in each row.
+/// Where the time when an event is due stands in what [`find_due`] reads: a name would be
+/// looked for in each row.
 const DUE_AT: usize = EVENT_COLUMN_COUNT.saturating_add(1);
 
 /// What is due, since a moment or at all.
@@ -49,12 +52,18 @@ pub(super) fn find_due(
            SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked, due_at FROM outbox_event AS event \
          WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 AND {since} AND {except} AND {only} \
          ORDER BY due_at, sequence LIMIT ?2",
-        stands_before(order.after_failure)
+        stands_before(order.on_dead_letter)
     );
     let (room, most) = (order.limit, order.limit.saturating_add(MANY_BLOCKED));
     let mut statement = transaction.prepare_cached(&sql)?;
     let except = serde_json::Value::from(order.except.clone()).to_string();
-    let mut rows = statement.query(params![micros(now), limit_of(most), except, from.map(micros), order.only])?;
+    let mut rows = statement.query(params![
+        micros(now),
+        limit_of(most),
+        except,
+        from.map(micros),
+        order.only
+    ])?;
     let (mut due, mut blocked, mut last) = (Vec::new(), Vec::new(), None);
     while due.len() < room
         && let Some(row) = rows.next()?
@@ -68,12 +77,16 @@ pub(super) fn find_due(
     }
     drop(rows);
     let is_full = due.len() >= room || due.len().saturating_add(blocked.len()) >= most;
-    let steps = i64::from(statement.reset_status(StatementStatus::VmStep)).saturating_div(STEPS_EACH);
+    let steps = i64::from(statement.reset_status(StatementStatus::VmStep))
+        .saturating_div(STEPS_EACH);
     Ok(Found { due, blocked, reached: if is_full { last } else { Some(now) }, steps })
 }
 
 /// Puts blocked events aside, until an event of their key is over.
-pub(super) fn put_aside(transaction: &Transaction<'_>, blocked: &[i64]) -> rusqlite::Result<()> {
+pub(super) fn put_aside(
+    transaction: &Transaction<'_>,
+    blocked: &[i64],
+) -> rusqlite::Result<()> {
     if blocked.is_empty() {
         return Ok(());
     }
@@ -85,8 +98,9 @@ pub(super) fn put_aside(transaction: &Transaction<'_>, blocked: &[i64]) -> rusql
         .map(drop)
 }
 
-/// Numbers as one value of a statement that works on many rows. Such a statement is `OR FAIL`, and leaves it to the
-/// transaction to take back what it has done: otherwise SQLite keeps a copy of every page for it.
+/// Numbers as one value of a statement that works on many rows. Such a statement is
+/// `OR FAIL`, and leaves it to the transaction to take back what it has done: otherwise
+/// SQLite keeps a copy of every page for it.
 pub(super) fn json(numbers: impl Iterator<Item = i64>) -> String {
     let mut list = String::from("[");
     for number in numbers {
@@ -99,8 +113,12 @@ pub(super) fn json(numbers: impl Iterator<Item = i64>) -> String {
     list
 }
 
-/// Lets the next event of a key be looked at again, and says when it was due, where it had been put aside.
-pub(super) fn free(transaction: &Transaction<'_>, key: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+/// Lets the next event of a key be looked at again, and says when it was due, where it
+/// had been put aside.
+pub(super) fn free(
+    transaction: &Transaction<'_>,
+    key: &str,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let due_at = transaction
         .prepare_cached(
             "UPDATE outbox_event SET blocked = 0 WHERE blocked = 1 AND sequence = (\
@@ -121,21 +139,32 @@ pub(super) struct Hold<'a> {
     pub(super) until: i64,
 }
 
-/// What the column holds at the most. Plain SQL may have written it, and one such row must not stop the others.
+/// What the column holds at the most. Plain SQL may have written it, and one such row
+/// must not stop the others.
 const MOST_ATTEMPTS: i64 = 4_294_967_294;
 
 /// Takes rows that are due, and counts their attempt.
 ///
-/// That they were found by a statement before this one does not matter, since nobody else writes meanwhile; one statement
-/// for both, with `RETURNING`, copies every row twice.
-pub(super) fn dispatch(transaction: &Transaction<'_>, rows: &mut [Row], hold: &Hold<'_>) -> rusqlite::Result<()> {
+/// That they were found by a statement before this one does not matter, since nobody else
+/// writes meanwhile; one statement for both, with `RETURNING`, copies every row twice.
+pub(super) fn dispatch(
+    transaction: &Transaction<'_>,
+    rows: &mut [Row],
+    hold: &Hold<'_>,
+) -> rusqlite::Result<()> {
     let sequences = json(rows.iter().map(|row| row.sequence));
     let sql = format!(
         "UPDATE OR FAIL outbox_event SET status = 'dispatched', attempts = max(1, min(attempts + 1, {MOST_ATTEMPTS})), \
          token = ?1, claimed_by = ?2, claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 \
          WHERE sequence IN (SELECT value FROM json_each(?5))"
     );
-    transaction.prepare_cached(&sql)?.execute(params![hold.token, hold.worker, hold.since, hold.until, sequences])?;
+    transaction.prepare_cached(&sql)?.execute(params![
+        hold.token,
+        hold.worker,
+        hold.since,
+        hold.until,
+        sequences
+    ])?;
     for row in rows {
         row.status = DeliveryStatus::Dispatched.as_str().to_owned();
         row.attempts = row.attempts.saturating_add(1).clamp(1, MOST_ATTEMPTS);
@@ -147,7 +176,8 @@ pub(super) fn limit_of(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// An event whose lease has ended: the row, its claim's token as it is written there, and who held it.
+/// An event whose lease has ended: the row, its claim's token as it is written there, and
+/// who held it.
 pub(super) type Expired = (Row, Option<Vec<u8>>, Option<String>);
 
 pub(super) fn find_expired(
@@ -208,7 +238,8 @@ pub(super) fn settle(
     Ok(changed == 1)
 }
 
-/// Writes that a broker has confirmed the events of one claim, if none of their leases has ended; says whether it did.
+/// Writes that a broker has confirmed the events of one claim, if none of their leases
+/// has ended; says whether it did.
 pub(super) fn acknowledge_all(
     transaction: &Transaction<'_>,
     token: Token,
@@ -236,14 +267,14 @@ pub(super) fn acknowledge_all(
     Ok(true)
 }
 
-/// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what is due in one is due at its
-/// beginning.
+/// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what
+/// is due in one is due at its beginning.
 fn tick(moment: DateTime<Utc>) -> i64 {
     moment.timestamp_millis().saturating_mul(1000)
 }
 
 /// Takes a claim back whose event was not sent; says whether the claim still held.
-pub(super) fn give_back(
+pub(super) fn release(
     transaction: &Transaction<'_>,
     lease: &Lease,
     reason: &str,
@@ -257,7 +288,8 @@ pub(super) fn give_back(
         )?
         .execute(params![micros(now), lease.sequence, lease.token.to_string()])?;
     if changed == 1 {
-        let history = History { action: Action::Release, reason: reason.to_owned(), by: None };
+        let history =
+            History { action: Action::Release, reason: reason.to_owned(), by: None };
         remember(transaction, lease.sequence, &history, now)?;
     }
     Ok(changed == 1)
@@ -280,7 +312,8 @@ pub(super) fn remember(
     Ok(())
 }
 
-/// Makes a dead letter of a row that is no valid event, so that it stops nobody else; the answer as of [`free`].
+/// Makes a dead letter of a row that is no valid event, so that it stops nobody else; the
+/// answer as of [`free`].
 pub(super) fn quarantine(
     transaction: &Transaction<'_>,
     (sequence, key): (i64, Option<&str>),
@@ -295,6 +328,11 @@ pub(super) fn quarantine(
         )?
         .execute(params![sequence, reason, micros(now)])?;
     let freed = key.map_or(Ok(None), |key| free(transaction, key))?;
-    remember(transaction, sequence, &History { action: Action::Reject, reason, by: None }, now)?;
+    remember(
+        transaction,
+        sequence,
+        &History { action: Action::Reject, reason, by: None },
+        now,
+    )?;
     Ok(freed)
 }

@@ -1,19 +1,20 @@
-//! What becomes of a delivery that is dropped, and of what was sent ahead to a listener that is.
+//! What becomes of a delivery that is dropped, and of what was sent ahead to a listener
+//! that is.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use integration_automation_patterns::broker::amqp::{Confirm, Listener};
+use integration_automation_patterns::broker::amqp::{Acker, Listener};
 use integration_automation_patterns::broker::{Broker, Consumer, Delivery};
 use tokio::time::timeout;
 
-use super::{RabbitMq, confirm, event};
+use super::{RabbitMq, ack, event};
 use crate::suite::{Server, in_time};
 
 /// Far more than the second after which a delivery that was dropped is given back.
 const SOON: Duration = Duration::from_secs(10);
 
-async fn next(listener: &mut Listener) -> Delivery<Confirm> {
+async fn next(listener: &mut Listener) -> Delivery<Acker> {
     let next = timeout(SOON, listener.next()).await.expect("a delivery comes again soon");
     next.unwrap().expect("a delivery")
 }
@@ -32,7 +33,7 @@ async fn with_events(count: usize) -> RabbitMq {
 async fn a_delivery_that_is_dropped_comes_again_whatever_dropped_it() {
     in_time(async {
         let server = with_events(1).await;
-        let mut listener = server.consumer().await.unanswered(1).unwrap();
+        let mut listener = server.consumer().await.prefetch(1).unwrap();
 
         drop(next(&mut listener).await); // an error of the database
         let delivery = next(&mut listener).await;
@@ -55,8 +56,10 @@ async fn a_delivery_that_is_dropped_comes_again_whatever_dropped_it() {
             () = std::future::ready(()) => {}
         }
         let delivery = next(&mut listener).await;
-        std::thread::spawn(move || drop(delivery)).join().expect("without a runtime it does not panic");
-        confirm(next(&mut listener).await).await;
+        std::thread::spawn(move || drop(delivery))
+            .join()
+            .expect("without a runtime it does not panic");
+        ack(next(&mut listener).await).await;
         server.remove().await;
     })
     .await;
@@ -75,7 +78,7 @@ async fn a_thousand_errors_in_a_row_do_not_starve_a_consumer() {
         while ids.len() < 150 {
             let delivery = next(&mut listener).await;
             ids.insert(delivery.facts().id().to_string());
-            confirm(delivery).await;
+            ack(delivery).await;
         }
         server.remove().await;
     })
@@ -84,7 +87,8 @@ async fn a_thousand_errors_in_a_row_do_not_starve_a_consumer() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs RabbitMQ"]
-async fn a_listener_that_is_dropped_gives_back_what_was_sent_ahead_and_its_answers_hold() {
+async fn a_listener_that_is_dropped_gives_back_what_was_sent_ahead_and_its_answers_hold()
+{
     in_time(async {
         let server = with_events(50).await;
         let mut first = server.consumer().await;
@@ -95,10 +99,13 @@ async fn a_listener_that_is_dropped_gives_back_what_was_sent_ahead_and_its_answe
         while ids.len() < 49 {
             let delivery = next(&mut second).await;
             ids.insert(delivery.facts().id().to_string());
-            confirm(delivery).await;
+            ack(delivery).await;
         }
-        assert!(!ids.contains(&alive.facts().id().to_string()), "its answer is still to come");
-        confirm(alive).await;
+        assert!(
+            !ids.contains(&alive.facts().id().to_string()),
+            "its answer is still to come"
+        );
+        ack(alive).await;
         drop(second);
         assert_eq!(
             server.ids(0).await,

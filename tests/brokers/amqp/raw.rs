@@ -1,4 +1,5 @@
-//! A message of which the client library would make none: properties as the bytes that another client may write.
+//! A message of which the client library would make none: properties as the bytes that
+//! another client may write.
 
 use std::net::SocketAddr;
 
@@ -15,7 +16,11 @@ fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 fn method(channel: u16, class: u16, method: u16, arguments: &[u8]) -> Vec<u8> {
-    frame(METHOD, channel, &[&class.to_be_bytes(), &method.to_be_bytes(), arguments].concat())
+    frame(
+        METHOD,
+        channel,
+        &[&class.to_be_bytes(), &method.to_be_bytes(), arguments].concat(),
+    )
 }
 
 pub(super) fn short(text: &[u8]) -> Vec<u8> {
@@ -27,9 +32,17 @@ pub(super) fn long(text: &[u8]) -> Vec<u8> {
 }
 
 /// Publishes to a queue, and returns when the server has it.
-pub(super) async fn publish(server: SocketAddr, queue: &str, flags: u16, properties: &[u8], body: &[u8]) {
+pub(super) async fn publish(
+    server: SocketAddr,
+    queue: &str,
+    flags: u16,
+    properties: &[u8],
+    body: &[u8],
+) {
     let mut stream = TcpStream::connect(server).await.unwrap();
-    let start = [&long(b"")[..], &short(b"PLAIN"), &long(b"\0guest\0guest"), &short(b"en_US")].concat();
+    let start =
+        [&long(b"")[..], &short(b"PLAIN"), &long(b"\0guest\0guest"), &short(b"en_US")]
+            .concat();
     let tune = [7, 255, 0, 2, 0, 0, 0, 0];
     let open = [&short(b"/")[..], &short(b""), &[0]].concat();
     for (sent, answers) in [
@@ -37,7 +50,15 @@ pub(super) async fn publish(server: SocketAddr, queue: &str, flags: u16, propert
         (method(0, 10, 11, &start), 1),
         ([method(0, 10, 31, &tune), method(0, 10, 40, &open)].concat(), 1),
         (method(1, 20, 10, &short(b"")), 1),
-        (method(1, 60, 40, &[&[0, 0][..], &short(b""), &short(queue.as_bytes()), &[0]].concat()), 0),
+        (
+            method(
+                1,
+                60,
+                40,
+                &[&[0, 0][..], &short(b""), &short(queue.as_bytes()), &[0]].concat(),
+            ),
+            0,
+        ),
     ] {
         stream.write_all(&sent).await.unwrap();
         for _ in 0..answers {
@@ -45,10 +66,27 @@ pub(super) async fn publish(server: SocketAddr, queue: &str, flags: u16, propert
         }
     }
     let length = u64::try_from(body.len()).unwrap().to_be_bytes();
-    let header = [&60_u16.to_be_bytes()[..], &[0, 0], &length, &flags.to_be_bytes(), properties].concat();
-    stream.write_all(&[frame(HEADER, 1, &header), frame(BODY, 1, body)].concat()).await.unwrap();
-    stream.write_all(&method(1, 20, 40, &[&200_u16.to_be_bytes()[..], &short(b""), &[0; 4]].concat())).await.unwrap();
-    assert_eq!(read_frame(&mut stream).await[..4], [0, 20, 0, 41], "the channel is closed in peace");
+    let header =
+        [&60_u16.to_be_bytes()[..], &[0, 0], &length, &flags.to_be_bytes(), properties]
+            .concat();
+    stream
+        .write_all(&[frame(HEADER, 1, &header), frame(BODY, 1, body)].concat())
+        .await
+        .unwrap();
+    stream
+        .write_all(&method(
+            1,
+            20,
+            40,
+            &[&200_u16.to_be_bytes()[..], &short(b""), &[0; 4]].concat(),
+        ))
+        .await
+        .unwrap();
+    assert_eq!(
+        read_frame(&mut stream).await[..4],
+        [0, 20, 0, 41],
+        "the channel is closed in peace"
+    );
 }
 
 async fn read_frame(stream: &mut TcpStream) -> Vec<u8> {

@@ -3,17 +3,21 @@
 use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
-use integration_automation_patterns::broker::amqp::{Amqp, Settings};
-use integration_automation_patterns::broker::{Broker, SendErrorKind};
+use integration_automation_patterns::broker::amqp::{Amqp, AmqpConfig};
+use integration_automation_patterns::broker::{Broker, BrokerErrorKind};
 use integration_automation_patterns::state::Dispatched;
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 
 use super::RabbitMq;
 use super::user::User;
 use crate::suite::{Server, in_time};
 
 pub(super) fn event(event_type: &'static str, id: &str) -> Envelope<Dispatched> {
-    Envelope::builder("crm", Untyped::new(event_type, b"{}")).id(id.parse().unwrap()).build().unwrap().dispatch()
+    Envelope::builder("crm", RawEvent::new(event_type, b"{}"))
+        .id(id.parse().unwrap())
+        .build()
+        .unwrap()
+        .dispatch()
 }
 
 /// Sends `count` events, of which each twentieth has no queue, and counts at both sides.
@@ -23,22 +27,31 @@ async fn what_is_confirmed_is_what_the_queue_has(count: usize, in_flight: usize)
     broker.create_queue(&server.name, &["routed"]).await.unwrap();
     let sends = (0..count).map(|number| {
         let broker = &broker;
-        let (event_type, id) = (if number % 20 == 7 { "lost" } else { "routed" }, number.to_string());
+        let (event_type, id) =
+            (if number % 20 == 7 { "lost" } else { "routed" }, number.to_string());
         async move { (broker.send(&event(event_type, &id)).await, event_type, id) }
     });
-    let sent: Vec<_> = futures_util::stream::iter(sends).buffer_unordered(in_flight).collect().await;
+    let sent: Vec<_> =
+        futures_util::stream::iter(sends).buffer_unordered(in_flight).collect().await;
     let (mut confirmed, mut refused) = (BTreeSet::new(), 0);
     for (outcome, event_type, id) in sent {
         match outcome {
             Ok(()) => assert!(confirmed.insert(id)),
             Err(error) => {
-                assert_eq!((error.kind(), event_type), (SendErrorKind::Unroutable, "lost"), "{error}");
+                assert_eq!(
+                    (error.kind(), event_type),
+                    (BrokerErrorKind::Unroutable, "lost"),
+                    "{error}"
+                );
                 refused += 1;
             }
         }
     }
     assert_eq!(refused, count / 20);
-    assert_eq!(server.ids(confirmed.len()).await.into_iter().collect::<BTreeSet<_>>(), confirmed);
+    assert_eq!(
+        server.ids(confirmed.len()).await.into_iter().collect::<BTreeSet<_>>(),
+        confirmed
+    );
     server.remove().await;
 }
 
@@ -65,9 +78,13 @@ async fn a_type_that_may_not_be_sent_stops_no_other() {
         let server = RabbitMq::fresh().await;
         let user = User::new(&server);
         user.may_send(&server.name, "^crm[.]");
-        let broker = Amqp::new(&user.address("amqp", server.address()), Settings::new(&server.name)).unwrap();
+        let broker = Amqp::new(
+            &user.address("amqp", server.address()),
+            AmqpConfig::new(&server.name),
+        )
+        .unwrap();
         let refused = broker.send(&event("erp.order", "1")).await.unwrap_err();
-        assert_eq!(refused.kind(), SendErrorKind::Unroutable, "{refused}");
+        assert_eq!(refused.kind(), BrokerErrorKind::Unroutable, "{refused}");
         assert!(refused.reason().contains("access to topic 'erp.order'"), "{refused}");
         broker.send(&event("crm.lead", "2")).await.unwrap();
         drop(user);

@@ -1,13 +1,16 @@
-//! `amqps://`: whom the adapter trusts, what it says where it does not, and that nothing goes over the wire in clear.
+//! `amqps://`: whom the adapter trusts, what it says where it does not, and that nothing
+//! goes over the wire in clear.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use integration_automation_patterns::broker::amqp::{Amqp, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendError, SendErrorKind};
+use integration_automation_patterns::broker::amqp::{Amqp, AmqpConfig};
+use integration_automation_patterns::broker::{
+    Broker, BrokerError, BrokerErrorKind, Consumer,
+};
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::tls::Tls;
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,21 +22,27 @@ use crate::suite::{Server, in_time};
 const BODY: &str = "a word that nobody else shall read";
 
 fn event() -> Envelope<Dispatched> {
-    Envelope::builder("crm", Untyped::new("lead.created", BODY.as_bytes())).build().unwrap().dispatch()
+    Envelope::builder("crm", RawEvent::new("lead.created", BODY.as_bytes()))
+        .build()
+        .unwrap()
+        .dispatch()
 }
 
 fn trusting(authority: &str) -> Tls {
     Tls::with_authorities(&std::fs::read(certificate(authority)).unwrap()).unwrap()
 }
 
-fn settings(server: &RabbitMq, authority: &str) -> Settings {
-    Settings::new(&server.name).tls(trusting(authority))
+fn config(server: &RabbitMq, authority: &str) -> AmqpConfig {
+    AmqpConfig::new(&server.name).tls(trusting(authority))
 }
 
-async fn refused(address: &str, settings: Settings) -> SendError {
-    let refused = Amqp::new(address, settings).unwrap().send(&event()).await.unwrap_err();
-    assert_eq!(refused.kind(), SendErrorKind::Unreachable, "{refused}");
-    assert!(!refused.reason().contains(PASSWORD) && !refused.reason().contains(ENCODED), "{refused}");
+async fn refused(address: &str, config: AmqpConfig) -> BrokerError {
+    let refused = Amqp::new(address, config).unwrap().send(&event()).await.unwrap_err();
+    assert_eq!(refused.kind(), BrokerErrorKind::Unreachable, "{refused}");
+    assert!(
+        !refused.reason().contains(PASSWORD) && !refused.reason().contains(ENCODED),
+        "{refused}"
+    );
     refused
 }
 
@@ -44,30 +53,42 @@ async fn a_server_that_a_known_authority_has_signed_is_spoken_to_and_no_other() 
         let server = RabbitMq::fresh().await;
         let user = User::new(&server);
         let port = rabbitmq_tls();
-        let at = |host: &str, port: u16| format!("amqps://{}:{ENCODED}@{host}:{port}", user.name);
+        let at = |host: &str, port: u16| {
+            format!("amqps://{}:{ENCODED}@{host}:{port}", user.name)
+        };
 
-        let broker = Amqp::new(&at("127.0.0.1", port), settings(&server, "authority.pem")).unwrap();
+        let broker =
+            Amqp::new(&at("127.0.0.1", port), config(&server, "authority.pem")).unwrap();
         broker.send(&event()).await.unwrap();
         let mut listener = broker.listen(&server.name).unwrap();
-        assert_eq!(listener.next().await.unwrap().unwrap().facts().payload().bytes(), BODY.as_bytes());
+        assert_eq!(
+            listener.next().await.unwrap().unwrap().facts().payload().bytes(),
+            BODY.as_bytes()
+        );
 
-        let stranger = refused(&at("127.0.0.1", port), settings(&server, "stranger.pem")).await;
+        let stranger =
+            refused(&at("127.0.0.1", port), config(&server, "stranger.pem")).await;
         assert!(stranger.reason().contains("UnknownIssuer"), "{stranger}");
-        let other_host = refused(&at("localhost", port), settings(&server, "authority.pem")).await;
+        let other_host =
+            refused(&at("localhost", port), config(&server, "authority.pem")).await;
         assert!(other_host.reason().contains("not valid for name"), "{other_host}");
-        let plain = refused(&at("127.0.0.1", rabbitmq()), settings(&server, "authority.pem")).await;
+        let plain =
+            refused(&at("127.0.0.1", rabbitmq()), config(&server, "authority.pem")).await;
         assert!(plain.reason().contains("no TLS is spoken there"), "{plain}");
 
         let wrong = format!("amqps://{}:wrong@127.0.0.1:{port}", user.name);
-        let wrong = refused(&wrong, settings(&server, "authority.pem")).await;
+        let wrong = refused(&wrong, config(&server, "authority.pem")).await;
         assert!(wrong.reason().contains("ACCESS_REFUSED"), "{wrong}");
         let unknown = format!("amqps://nobody-{}@127.0.0.1:{port}", user.name);
-        let unknown = refused(&unknown, settings(&server, "authority.pem")).await;
+        let unknown = refused(&unknown, config(&server, "authority.pem")).await;
         assert!(unknown.reason().contains("ACCESS_REFUSED"), "{unknown}");
 
         let clear = format!("amqp://{}:{ENCODED}@127.0.0.1:{port}", user.name);
-        let clear = refused(&clear, Settings::new(&server.name)).await;
-        assert!(clear.reason().contains("no AMQP is spoken there, or only within TLS"), "{clear}");
+        let clear = refused(&clear, AmqpConfig::new(&server.name)).await;
+        assert!(
+            clear.reason().contains("no AMQP is spoken there, or only within TLS"),
+            "{clear}"
+        );
 
         drop((listener, broker, user));
         server.remove().await;
@@ -78,7 +99,11 @@ async fn a_server_that_a_known_authority_has_signed_is_spoken_to_and_no_other() 
 #[test]
 #[ignore = "needs the certificates of `.ci/servers`"]
 fn settings_for_tls_and_an_address_without_are_refused_together() {
-    let refused = Amqp::new("amqp://127.0.0.1", Settings::new("crm").tls(trusting("authority.pem"))).unwrap_err();
+    let refused = Amqp::new(
+        "amqp://127.0.0.1",
+        AmqpConfig::new("crm").tls(trusting("authority.pem")),
+    )
+    .unwrap_err();
     assert!(refused.to_string().contains("amqps://"), "{refused}");
 }
 
@@ -91,7 +116,8 @@ struct Tap {
 impl Tap {
     async fn start(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, heard) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let (address, heard) =
+            (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let tap = Self { address, heard: Arc::clone(&heard) };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -106,11 +132,19 @@ impl Tap {
     }
 
     fn heard(&self, text: &str) -> bool {
-        self.heard.lock().unwrap().windows(text.len()).any(|heard| heard == text.as_bytes())
+        self.heard
+            .lock()
+            .unwrap()
+            .windows(text.len())
+            .any(|heard| heard == text.as_bytes())
     }
 }
 
-async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, heard: Arc<Mutex<Vec<u8>>>) {
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    heard: Arc<Mutex<Vec<u8>>>,
+) {
     let mut room = vec![0; 65536];
     while let Ok(length @ 1..) = from.read(&mut room).await {
         heard.lock().unwrap().extend_from_slice(&room[..length]);
@@ -126,11 +160,17 @@ async fn a_sniffer_between_hears_no_word() {
     in_time(async {
         let server = RabbitMq::fresh().await;
         let user = User::new(&server);
-        for (scheme, port, in_clear) in [("amqps", rabbitmq_tls(), false), ("amqp", rabbitmq(), true)] {
+        for (scheme, port, in_clear) in
+            [("amqps", rabbitmq_tls(), false), ("amqp", rabbitmq(), true)]
+        {
             let tap = Tap::start(port).await;
-            let settings = if in_clear { Settings::new(&server.name) } else { settings(&server, "authority.pem") };
+            let config = if in_clear {
+                AmqpConfig::new(&server.name)
+            } else {
+                config(&server, "authority.pem")
+            };
             let address = user.address(scheme, tap.address);
-            let broker = Amqp::new(&address, settings).unwrap();
+            let broker = Amqp::new(&address, config).unwrap();
             broker.send(&event()).await.unwrap();
             let mut listener = broker.listen(&server.name).unwrap();
             drop(listener.next().await.unwrap().unwrap());

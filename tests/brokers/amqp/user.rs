@@ -43,7 +43,12 @@ impl Drop for User {
 }
 
 pub(super) fn rabbitmqctl(arguments: &[&str]) {
-    let program = std::env::var("TEST_RABBITMQCTL").expect("TEST_RABBITMQCTL, as `.ci/servers` sets it");
+    let program = std::env::var("TEST_RABBITMQCTL")
+        .expect("TEST_RABBITMQCTL, as `.ci/servers` sets it");
     let done = Command::new(program).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
-use integration_automation_patterns::broker::amqp::{Amqp, Settings};
+use integration_automation_patterns::broker::amqp::{Amqp, AmqpConfig};
 use integration_automation_patterns::broker::{Broker, Consumer};
 use tokio::time::timeout;
 
-use super::{RabbitMq, confirm, event, tell};
+use super::{RabbitMq, ack, event, tell};
 use crate::proxy::{Mode, Proxy};
 use crate::suite::{Server, in_time};
 
@@ -22,10 +22,11 @@ async fn a_listener_that_is_asked_for_three_milliseconds_at_a_time_gets_every_ev
         }
         let (mut listener, mut ids) = (server.consumer().await, Vec::new());
         while ids.len() < 50 {
-            if let Ok(delivery) = timeout(Duration::from_millis(3), listener.next()).await {
+            if let Ok(delivery) = timeout(Duration::from_millis(3), listener.next()).await
+            {
                 let delivery = delivery.unwrap().unwrap();
                 ids.push(delivery.facts().id().to_string());
-                confirm(delivery).await;
+                ack(delivery).await;
             }
         }
         assert_eq!(ids, (0..50).map(|number| number.to_string()).collect::<Vec<_>>());
@@ -52,7 +53,8 @@ async fn an_answer_whose_connection_is_cut_meanwhile_has_an_end() {
                 proxy.set(Mode::Cut);
             };
             // Whether it arrived is known to nobody: what counts is that it ends.
-            let ((), told) = tokio::join!(cut, timeout(Duration::from_secs(20), tell(delivery)));
+            let ((), told) =
+                tokio::join!(cut, timeout(Duration::from_secs(20), tell(delivery)));
             assert!(told.is_ok(), "an answer without an end, in round {round}");
             server.broker(server.address()).send(&event("1")).await.unwrap();
         }
@@ -118,8 +120,8 @@ async fn a_connection_that_does_not_come_about_leaves_no_thread_and_no_socket() 
     let address = silent.local_addr().unwrap();
     let (mut before, mut taken) = (held(), Vec::new());
     for number in 0..21 {
-        let settings = Settings::new("crm").connect_within(Duration::from_millis(50));
-        let broker = Amqp::new(&format!("amqp://{address}"), settings).unwrap();
+        let config = AmqpConfig::new("crm").connect_timeout(Duration::from_millis(50));
+        let broker = Amqp::new(&format!("amqp://{address}"), config).unwrap();
         let asked = async {
             match number % 2 {
                 0 => broker.send(&event("1")).await.unwrap_err(),
@@ -127,7 +129,12 @@ async fn a_connection_that_does_not_come_about_leaves_no_thread_and_no_socket() 
             }
         };
         let (failed, stream) = tokio::join!(asked, silent.accept());
-        assert!(failed.reason().contains(&format!("amqp://{address}: no connection within 50ms")), "{failed}");
+        assert!(
+            failed
+                .reason()
+                .contains(&format!("amqp://{address}: no connection within 50ms")),
+            "{failed}"
+        );
         taken.push(stream.unwrap().0);
         if number == 0 {
             // With the first try the client's library starts a thread of its own, once.

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use integration_automation_patterns::broker::kafka::{Confirm, Group, Kafka, Listener, Settings};
+use integration_automation_patterns::broker::kafka::{
+    Acker, Group, Kafka, KafkaConfig, Listener,
+};
 use integration_automation_patterns::broker::{Consumer, Delivery};
 use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
-use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
 use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Dispatched;
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -36,12 +38,13 @@ pub(super) fn local(port: u16) -> SocketAddr {
 }
 
 pub(super) fn event(id: &str, key: &str) -> Envelope<Dispatched> {
-    let builder = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).id(id.parse().unwrap());
+    let builder = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+        .id(id.parse().unwrap());
     builder.ordering_key(key).build().unwrap().dispatch()
 }
 
 /// The next delivery, whatever is told before it.
-pub(super) async fn next(listener: &mut Listener) -> Delivery<Confirm> {
+pub(super) async fn next(listener: &mut Listener) -> Delivery<Acker> {
     loop {
         match listener.next().await {
             Ok(delivery) => return delivery.expect("a delivery"),
@@ -50,19 +53,23 @@ pub(super) async fn next(listener: &mut Listener) -> Delivery<Confirm> {
     }
 }
 
-pub(super) fn id(delivery: &Delivery<Confirm>) -> String {
+pub(super) fn id(delivery: &Delivery<Acker>) -> String {
     delivery.facts().id().to_string()
 }
 
 /// Has the delivery answered as an inbox has it whose effect succeeds.
-pub(super) async fn confirm(delivery: Delivery<Confirm>) {
+pub(super) async fn ack(delivery: Delivery<Acker>) {
     let mut database = rusqlite::Connection::open_in_memory().unwrap();
     inbox::install(&mut database).unwrap();
-    inbox::process(&mut database, delivery, &rules(), |_, _| Ok(())).unwrap().tell().await.unwrap();
+    inbox::process(&mut database, delivery, &inbox_config(), |_, _| Ok(()))
+        .unwrap()
+        .settle()
+        .await
+        .unwrap();
 }
 
-pub(super) fn rules() -> Rules {
-    Rules::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
+pub(super) fn inbox_config() -> InboxConfig {
+    InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
 }
 
 impl Cluster {
@@ -75,16 +82,23 @@ impl Cluster {
         Self { port, topic: format!("test-{}", Uuid::now_v7().simple()) }
     }
 
-    pub(super) async fn with(partitions: i32, settings: &[(&str, &str)]) -> Self {
+    pub(super) async fn with(partitions: i32, config: &[(&str, &str)]) -> Self {
         let cluster = Self::without_a_topic();
-        cluster.create(partitions, 1, settings).await;
+        cluster.create(partitions, 1, config).await;
         cluster
     }
 
-    pub(super) async fn create(&self, partitions: i32, replicas: i32, settings: &[(&str, &str)]) {
-        let new = NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(replicas));
-        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
-        let created = self.admin().create_topics([&new], &AdminOptions::new()).await.unwrap();
+    pub(super) async fn create(
+        &self,
+        partitions: i32,
+        replicas: i32,
+        config: &[(&str, &str)],
+    ) {
+        let new =
+            NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(replicas));
+        let new = config.iter().fold(new, |new, (name, value)| new.set(name, value));
+        let created =
+            self.admin().create_topics([&new], &AdminOptions::new()).await.unwrap();
         created.into_iter().for_each(|topic| drop(topic.unwrap()));
     }
 
@@ -92,22 +106,22 @@ impl Cluster {
         local(self.port).to_string()
     }
 
-    pub(super) fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.servers());
-        config
+    pub(super) fn client_config(&self) -> ClientConfig {
+        let mut client_config = ClientConfig::new();
+        client_config.set("bootstrap.servers", self.servers());
+        client_config
     }
 
     pub(super) fn admin(&self) -> Admin {
-        self.config().create().unwrap()
+        self.client_config().create().unwrap()
     }
 
-    pub(super) fn settings(&self) -> Settings {
-        Settings::new(&self.topic)
+    pub(super) fn config(&self) -> KafkaConfig {
+        KafkaConfig::new(&self.topic)
     }
 
     pub(super) fn kafka(&self) -> Kafka {
-        Kafka::new(&self.servers(), self.settings()).unwrap()
+        Kafka::new(&self.servers(), self.config()).unwrap()
     }
 
     /// A listener in a group of the topic's name.
@@ -120,7 +134,7 @@ impl Cluster {
     }
 
     pub(super) fn foreign_producer(&self) -> FutureProducer {
-        self.config().create().unwrap()
+        self.client_config().create().unwrap()
     }
 
     /// Sends an event to this very partition.
@@ -130,23 +144,30 @@ impl Cluster {
         let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key: &key, value: Some(&*value) })
         });
-        let record = FutureRecord::<(), _>::to(&self.topic).partition(partition).payload(event.data()).headers(headers);
+        let record = FutureRecord::<(), _>::to(&self.topic)
+            .partition(partition)
+            .payload(event.data())
+            .headers(headers);
         self.foreign_producer().send(record, Duration::from_secs(5)).await.unwrap();
     }
 
     /// Deletes what lies before an offset, as retention does.
     pub(super) async fn delete_before(&self, partition: i32, offset: i64) {
         let mut offsets = TopicPartitionList::new();
-        offsets.add_partition_offset(&self.topic, partition, Offset::Offset(offset)).unwrap();
+        offsets
+            .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+            .unwrap();
         self.admin().delete_records(&offsets, &AdminOptions::new()).await.unwrap();
     }
 
     /// How far the group of the topic's name has committed.
     pub(super) fn committed(&self, partition: i32) -> Option<i64> {
-        let consumer: BaseConsumer = self.config().set("group.id", &self.topic).create().unwrap();
+        let consumer: BaseConsumer =
+            self.client_config().set("group.id", &self.topic).create().unwrap();
         let mut asked = TopicPartitionList::new();
         asked.add_partition(&self.topic, partition);
-        let committed = consumer.committed_offsets(asked, Duration::from_secs(10)).unwrap();
+        let committed =
+            consumer.committed_offsets(asked, Duration::from_secs(10)).unwrap();
         match committed.find_partition(&self.topic, partition).unwrap().offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,
@@ -169,7 +190,7 @@ impl Server for Cluster {
     }
 
     fn broker(&self, address: SocketAddr) -> Kafka {
-        Kafka::new(&address.to_string(), self.settings()).unwrap()
+        Kafka::new(&address.to_string(), self.config()).unwrap()
     }
 
     async fn consumer(&self) -> Listener {
@@ -177,10 +198,12 @@ impl Server for Cluster {
     }
 
     async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
-        let headers = headers
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(*value) }));
-        let record = FutureRecord::<(), _>::to(&self.topic).payload(body).headers(headers);
+        let headers =
+            headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(*value) })
+            });
+        let record =
+            FutureRecord::<(), _>::to(&self.topic).payload(body).headers(headers);
         self.foreign_producer().send(record, Duration::from_secs(5)).await.unwrap();
     }
 
@@ -193,7 +216,8 @@ impl Server for Cluster {
     }
 }
 
-/// The same server by a listener that tells its clients to go where a proxy stands: one test at a time.
+/// The same server by a listener that tells its clients to go where a proxy stands: one
+/// test at a time.
 pub(super) struct Behind {
     pub(super) cluster: Cluster,
     _turn: OwnedMutexGuard<()>,
@@ -207,7 +231,8 @@ impl Server for Behind {
     const CUT: usize = 800;
 
     async fn fresh() -> Self {
-        static TURN: std::sync::LazyLock<std::sync::Arc<Mutex<()>>> = std::sync::LazyLock::new(Default::default);
+        static TURN: std::sync::LazyLock<std::sync::Arc<Mutex<()>>> =
+            std::sync::LazyLock::new(Default::default);
         let turn = TURN.clone().lock_owned().await;
         Self { cluster: Cluster::fresh().await, _turn: turn }
     }

@@ -1,22 +1,29 @@
-//! Groups: what one partition loses costs the others nothing, members by name, and the protocol that the servers keep.
+//! Groups: what one partition loses costs the others nothing, members by name, and the
+//! protocol that the servers keep.
 
 use std::time::Duration;
 
-use integration_automation_patterns::broker::{Consumer as _, SendErrorKind};
+use integration_automation_patterns::broker::{BrokerErrorKind, Consumer as _};
 
-use super::cluster::{Cluster, confirm, id, next};
+use super::cluster::{Cluster, ack, id, next};
 use crate::suite::{Server as _, in_time};
 
-/// Where one partition must find a new place, another one goes on where it was, and what has no answer there is not taken
-/// for confirmed.
-async fn a_loss_in_one_partition(kept_by_server: bool) {
+/// Where one partition must find a new place, another one goes on where it was, and what
+/// has no answer there is not taken for confirmed.
+async fn a_loss_in_one_partition(consumer_protocol: bool) {
     let cluster = Cluster::with(2, &[]).await;
-    let group = || if kept_by_server { cluster.group().kept_by_server() } else { cluster.group() };
+    let group = || {
+        if consumer_protocol {
+            cluster.group().consumer_protocol()
+        } else {
+            cluster.group()
+        }
+    };
     for number in 0..20 {
         cluster.send_to(1, &format!("gone-{number}")).await;
     }
     let mut listener = cluster.kafka().listen(group()).unwrap();
-    confirm(next(&mut listener).await).await;
+    ack(next(&mut listener).await).await;
     while cluster.committed(1) != Some(1) {
         tokio::task::yield_now().await;
     }
@@ -34,7 +41,7 @@ async fn a_loss_in_one_partition(kept_by_server: bool) {
         }
     }
     assert_eq!(held.iter().map(id).collect::<Vec<_>>(), ["first", "second"], "each once");
-    assert_eq!(told[0].kind(), SendErrorKind::Permanent, "{told:?}");
+    assert_eq!(told[0].kind(), BrokerErrorKind::Permanent, "{told:?}");
     assert!(told[0].reason().contains("the offsets 1 to 19"), "{told:?}");
     cluster.send_to(0, "third").await;
     cluster.send_to(1, "fourth").await;
@@ -57,11 +64,13 @@ async fn a_loss_in_one_partition_costs_another_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
-async fn a_loss_in_one_partition_costs_another_nothing_in_a_group_that_the_servers_keep() {
+async fn a_loss_in_one_partition_costs_another_nothing_in_a_group_that_the_servers_keep()
+{
     in_time(a_loss_in_one_partition(true)).await;
 }
 
-/// A member with a name that ends keeps its partitions for its session's time, and no longer.
+/// A member with a name that ends keeps its partitions for its session's time, and no
+/// longer.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
 async fn the_partitions_of_a_named_member_wait_for_it_for_as_long_as_its_session_lasts() {
@@ -69,37 +78,41 @@ async fn the_partitions_of_a_named_member_wait_for_it_for_as_long_as_its_session
         let cluster = Cluster::fresh().await;
         cluster.send_to(0, "1").await;
         let member = |name: &str| {
-            let group = cluster.group().member(name).session_timeout(Duration::from_secs(6));
+            let group =
+                cluster.group().instance_id(name).session_timeout(Duration::from_secs(6));
             cluster.kafka().listen(group).unwrap()
         };
         let mut first = member("erp-1");
-        confirm(next(&mut first).await).await;
+        ack(next(&mut first).await).await;
         first.close().await;
         cluster.send_to(0, "2").await;
         let mut again = member("erp-1");
         let delivery = next(&mut again).await;
         assert_eq!(id(&delivery), "2");
-        confirm(delivery).await;
+        ack(delivery).await;
         again.close().await;
         cluster.send_to(0, "3").await;
         let mut other = member("erp-2");
-        let delivery = tokio::time::timeout(Duration::from_secs(30), next(&mut other)).await;
+        let delivery =
+            tokio::time::timeout(Duration::from_secs(30), next(&mut other)).await;
         assert_eq!(id(&delivery.expect("45 s are the client's own")), "3");
         cluster.remove().await;
     })
     .await;
 }
 
-/// Two of one name: the cluster ends the first one's client for good. It says so, and a new one goes on.
+/// Two of one name: the cluster ends the first one's client for good. It says so, and a
+/// new one goes on.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
 async fn a_client_that_the_cluster_has_ended_is_told_and_replaced() {
     in_time(async {
         let cluster = Cluster::fresh().await;
         cluster.send_to(0, "1").await;
-        let member = || cluster.kafka().listen(cluster.group().member("erp-1")).unwrap();
+        let member =
+            || cluster.kafka().listen(cluster.group().instance_id("erp-1")).unwrap();
         let mut first = member();
-        confirm(next(&mut first).await).await;
+        ack(next(&mut first).await).await;
         let mut second = member();
         let told = loop {
             // Each makes progress only while it is asked.

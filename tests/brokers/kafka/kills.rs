@@ -1,4 +1,5 @@
-//! Relay and consumer as processes of their own, killed again and again: every event has its effect once, and in order.
+//! Relay and consumer as processes of their own, killed again and again: every event has
+//! its effect once, and in order.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -6,13 +7,13 @@ use std::time::Duration;
 
 use integration_automation_patterns::inbox::sqlite as inbox;
 use integration_automation_patterns::outbox::sqlite as outbox;
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
-use super::cluster::{Cluster, next, rules};
+use super::cluster::{Cluster, inbox_config, next};
 
 /// How often each of both is killed.
 const KILLS: u32 = 50;
@@ -43,10 +44,12 @@ fn enqueue(folder: &Path, numbers: std::ops::Range<u32>) {
     let mut crm = open(folder, "crm.db");
     let business = crm.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     for number in numbers {
-        let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"))
+        let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
             .id(format!("{number:05}").parse().unwrap())
             .ordering_key(format!("lead-{}", number % KEYS))
-            .retry_policy(RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap());
+            .retry_policy(
+                RetryPolicy::new(1000, Backoff::Fixed(Duration::ZERO)).unwrap(),
+            );
         outbox::enqueue(&business, event.build().unwrap()).unwrap();
     }
     business.commit().unwrap();
@@ -55,26 +58,32 @@ fn enqueue(folder: &Path, numbers: std::ops::Range<u32>) {
 async fn relay(folder: &Path, cluster: &Cluster) {
     let store = outbox::Outbox::open(folder.join("crm.db")).unwrap();
     // After a kill, what was on its way is given out again when its lease ends.
-    let settings = Settings::default()
+    let config = RelayConfig::default()
         .in_flight(20)
-        .poll(Duration::from_millis(20))
+        .poll_interval(Duration::from_millis(20))
         .store_timeout(Duration::from_millis(300))
         .lease(Duration::from_secs(2));
-    Relay::new("relay-1", store, cluster.kafka(), settings).unwrap().run(std::future::pending()).await;
+    Relay::new("relay-1", store, cluster.kafka(), config)
+        .unwrap()
+        .run(std::future::pending())
+        .await;
 }
 
 async fn consume(folder: &Path, cluster: &Cluster) {
     let mut erp = open(folder, "erp.db");
     // By its name it has its partitions back at once.
-    let mut listener = cluster.kafka().listen(cluster.group().member("erp-1")).unwrap();
+    let mut listener =
+        cluster.kafka().listen(cluster.group().instance_id("erp-1")).unwrap();
     loop {
         let delivery = next(&mut listener).await;
         let effect = |transaction: &rusqlite::Transaction<'_>, event: &Envelope<_>| {
-            transaction.execute("INSERT INTO effect VALUES (?1)", [event.id().to_string()])?;
+            transaction
+                .execute("INSERT INTO effect VALUES (?1)", [event.id().to_string()])?;
             Ok(())
         };
-        let handled = inbox::process(&mut erp, delivery, &rules(), effect).unwrap();
-        if let Err(late) = handled.tell().await {
+        let handled =
+            inbox::process(&mut erp, delivery, &inbox_config(), effect).unwrap();
+        if let Err(late) = handled.settle().await {
             eprintln!("{late}");
         }
     }
@@ -105,7 +114,11 @@ impl Part {
     fn start(&mut self) {
         let process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kafka::kills::part", "--include-ignored"])
-            .envs([(PART, self.name), (FOLDER, self.folder.to_str().unwrap()), (TOPIC, &self.topic)])
+            .envs([
+                (PART, self.name),
+                (FOLDER, self.folder.to_str().unwrap()),
+                (TOPIC, &self.topic),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -133,10 +146,18 @@ async fn a_hundred_kills_cost_no_event_no_second_effect_and_no_order() {
     let folder = std::env::temp_dir().join(format!("kills-{}", Uuid::now_v7().simple()));
     std::fs::create_dir(&folder).unwrap();
     install(&folder);
-    let part = |name| Part { name, folder: folder.clone(), topic: cluster.topic.clone(), process: None };
+    let part = |name| Part {
+        name,
+        folder: folder.clone(),
+        topic: cluster.topic.clone(),
+        process: None,
+    };
     let (mut relay, mut consumer) = (part("relay"), part("consumer"));
     let erp = open(&folder, "erp.db");
-    let done = || erp.query_row("SELECT count(*) FROM effect", [], |row| row.get::<_, u32>(0)).unwrap();
+    let done = || {
+        erp.query_row("SELECT count(*) FROM effect", [], |row| row.get::<_, u32>(0))
+            .unwrap()
+    };
     relay.start();
     consumer.start();
     // At another moment of its life each time.
@@ -159,10 +180,14 @@ async fn a_hundred_kills_cost_no_event_no_second_effect_and_no_order() {
     relay.kill();
     consumer.kill();
     let mut rows = erp.prepare("SELECT id FROM effect ORDER BY rowid").unwrap();
-    let ids: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let ids: Vec<String> =
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     for key in 0..KEYS {
         let of_key = ids.iter().filter(|id| id.parse::<u32>().unwrap() % KEYS == key);
-        assert!(of_key.is_sorted_by(|one, next| one < next), "the order of the key {key}, each once");
+        assert!(
+            of_key.is_sorted_by(|one, next| one < next),
+            "the order of the key {key}, each once"
+        );
     }
     assert_eq!(ids.len(), EVENTS as usize);
     let crm = open(&folder, "crm.db");

@@ -1,9 +1,9 @@
-//! What no real cluster can be made to do, on the mock cluster of the client: to answer a batch with an error of the test's
-//! choice.
+//! What no real cluster can be made to do, on the mock cluster of the client: to answer a
+//! batch with an error of the test's choice.
 
 use futures_util::future::join_all;
-use integration_automation_patterns::broker::kafka::{Kafka, Settings};
-use integration_automation_patterns::broker::{Broker as _, SendErrorKind};
+use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig};
+use integration_automation_patterns::broker::{Broker as _, BrokerErrorKind};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -20,11 +20,15 @@ const OF_A_BATCH: [RDKafkaRespErr; 4] = [
 ];
 
 /// A mock that answers so many batches with the error.
-fn answering(error: RDKafkaRespErr, times: usize) -> (MockCluster<'static, DefaultProducerContext>, Kafka) {
+fn answering(
+    error: RDKafkaRespErr,
+    times: usize,
+) -> (MockCluster<'static, DefaultProducerContext>, Kafka) {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("crm", 1, 1).unwrap();
     cluster.request_errors(RDKafkaApiKey::Produce, &vec![error; times]);
-    let kafka = Kafka::new(&cluster.bootstrap_servers(), Settings::new("crm")).unwrap();
+    let kafka =
+        Kafka::new(&cluster.bootstrap_servers(), KafkaConfig::new("crm")).unwrap();
     (cluster, kafka)
 }
 
@@ -33,7 +37,8 @@ async fn an_answer_to_a_batch_is_no_answer_to_the_events_in_it() {
     in_time(async {
         for error in OF_A_BATCH {
             let (_cluster, kafka) = answering(error, 1);
-            let events: Vec<_> = (0..20).map(|number| event(&number.to_string(), "")).collect();
+            let events: Vec<_> =
+                (0..20).map(|number| event(&number.to_string(), "")).collect();
             for sent in join_all(events.iter().map(|event| kafka.send(event))).await {
                 sent.unwrap_or_else(|refused| panic!("{error:?}: {refused}"));
             }
@@ -43,13 +48,26 @@ async fn an_answer_to_a_batch_is_no_answer_to_the_events_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_to_an_event_that_was_alone_is_its_own_and_one_to_all_spends_no_attempt() {
+async fn an_answer_to_an_event_that_was_alone_is_its_own_and_one_to_all_spends_no_attempt()
+ {
     in_time(async {
         let cases = [
-            (RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD, SendErrorKind::Permanent),
-            (RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, SendErrorKind::Permanent),
-            (RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, SendErrorKind::Unavailable),
-            (RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, SendErrorKind::Unavailable),
+            (
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+                BrokerErrorKind::Permanent,
+            ),
+            (
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                BrokerErrorKind::Permanent,
+            ),
+            (
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+                BrokerErrorKind::Unavailable,
+            ),
+            (
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+                BrokerErrorKind::Unavailable,
+            ),
         ];
         for (error, wanted) in cases {
             let (_cluster, kafka) = answering(error, 2);

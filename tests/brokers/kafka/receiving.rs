@@ -1,24 +1,30 @@
-//! Receiving: what is deleted unread is told, where a group begins, and what a topic may become while it is read.
+//! Receiving: what is deleted unread is told, where a group begins, and what a topic may
+//! become while it is read.
 
 use std::time::Duration;
 
 use chrono::Utc;
 use integration_automation_patterns::broker::kafka::{Begin, Group, Listener};
-use integration_automation_patterns::broker::{Broker as _, Consumer as _, SendErrorKind};
-use integration_automation_patterns::inbox::{Fault, sqlite as inbox};
+use integration_automation_patterns::broker::{
+    Broker as _, BrokerErrorKind, Consumer as _,
+};
+use integration_automation_patterns::inbox::{HandlerError, sqlite as inbox};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use rdkafka::admin::{AdminOptions, NewPartitions};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
-use super::cluster::{Behind, Cluster, confirm, event, id, next, rules};
+use super::cluster::{Behind, Cluster, ack, event, id, inbox_config, next};
 use crate::suite::{Server as _, in_time, the_first_failing};
 
 async fn send(cluster: &Cluster, numbers: std::ops::Range<usize>) {
     let broker = cluster.kafka();
     for number in numbers {
-        broker.send(&event(&number.to_string(), &format!("lead-{number}"))).await.unwrap();
+        broker
+            .send(&event(&number.to_string(), &format!("lead-{number}")))
+            .await
+            .unwrap();
     }
 }
 
@@ -27,7 +33,7 @@ async fn read_until(listener: &mut Listener, last: usize) {
     loop {
         let delivery = next(listener).await;
         let found = id(&delivery);
-        confirm(delivery).await;
+        ack(delivery).await;
         if found == last.to_string() {
             return;
         }
@@ -48,7 +54,7 @@ async fn what_is_deleted_before_a_group_has_read_it_is_told_once_and_the_rest_co
 
         let mut listener = cluster.listener();
         let told = listener.next().await.unwrap_err();
-        assert_eq!(told.kind(), SendErrorKind::Permanent, "{told}");
+        assert_eq!(told.kind(), BrokerErrorKind::Permanent, "{told}");
         let topic = &cluster.topic;
         let wanted = format!(
             "partition 0 of {topic}: the offsets 10 to 49, 40 in all, were deleted before the group {topic} had read them"
@@ -69,16 +75,21 @@ async fn what_is_deleted_under_a_listener_that_runs_is_told_too() {
         let cluster = Cluster::fresh().await;
         let broker = cluster.kafka();
         let large = |number: usize| {
-            let payload = Untyped::new("crm.lead.created", vec![b'x'; 900_000]);
+            let payload = RawEvent::new("crm.lead.created", vec![b'x'; 900_000]);
             let event = Envelope::builder("crm", payload);
-            event.id(number.to_string().parse().unwrap()).ordering_key("lead-7").build().unwrap().dispatch()
+            event
+                .id(number.to_string().parse().unwrap())
+                .ordering_key("lead-7")
+                .build()
+                .unwrap()
+                .dispatch()
         };
         for number in 0..40 {
             broker.send(&large(number)).await.unwrap();
         }
         // More than it reads ahead.
         let mut listener = cluster.listener();
-        confirm(next(&mut listener).await).await;
+        ack(next(&mut listener).await).await;
         cluster.delete_before(0, 40).await;
         for number in 40..42 {
             broker.send(&large(number)).await.unwrap();
@@ -89,14 +100,17 @@ async fn what_is_deleted_under_a_listener_that_runs_is_told_too() {
                 Ok(delivery) => {
                     let delivery = delivery.unwrap();
                     last = id(&delivery).parse::<i64>().unwrap();
-                    confirm(delivery).await;
+                    ack(delivery).await;
                 }
                 Err(told) => break told,
             }
         };
         assert!(last < 39, "it had read all ahead: the test shows nothing");
-        assert_eq!(told.kind(), SendErrorKind::Permanent, "{told}");
-        assert!(told.reason().contains(&format!("the offsets {} to 39", last + 1)), "{told}");
+        assert_eq!(told.kind(), BrokerErrorKind::Permanent, "{told}");
+        assert!(
+            told.reason().contains(&format!("the offsets {} to 39", last + 1)),
+            "{told}"
+        );
         assert_eq!(id(&next(&mut listener).await), "40");
         cluster.remove().await;
     })
@@ -121,7 +135,7 @@ async fn a_new_group_begins_where_it_was_told_to_and_an_old_one_where_it_was() {
             while ids.len() < count {
                 let delivery = next(&mut listener).await;
                 ids.push(id(&delivery).parse().unwrap());
-                confirm(delivery).await;
+                ack(delivery).await;
             }
             ids.sort_unstable();
             ids
@@ -151,10 +165,11 @@ async fn a_new_group_begins_where_it_was_told_to_and_an_old_one_where_it_was() {
 async fn a_topic_that_grows_is_read_whole_soon_also_by_a_group_that_began_at_its_end() {
     in_time(async {
         let cluster = Cluster::fresh().await;
-        let mut listener = cluster.kafka().listen(cluster.group().begin(Begin::Latest)).unwrap();
+        let mut listener =
+            cluster.kafka().listen(cluster.group().begin(Begin::Latest)).unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
         send(&cluster, 0..1).await;
-        confirm(next(&mut listener).await).await;
+        ack(next(&mut listener).await).await;
         let more = NewPartitions::new(&cluster.topic, 4);
         cluster.admin().create_partitions(&[more], &AdminOptions::new()).await.unwrap();
         send(&cluster, 1..41).await;
@@ -163,10 +178,12 @@ async fn a_topic_that_grows_is_read_whole_soon_also_by_a_group_that_began_at_its
             while ids.len() < 40 {
                 let delivery = next(&mut listener).await;
                 ids.push(id(&delivery).parse::<usize>().unwrap());
-                confirm(delivery).await;
+                ack(delivery).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), all).await.expect("new partitions are found within 30 s");
+        tokio::time::timeout(Duration::from_secs(30), all)
+            .await
+            .expect("new partitions are found within 30 s");
         ids.sort_unstable();
         assert_eq!(ids, (1..41).collect::<Vec<_>>());
         cluster.remove().await;
@@ -182,12 +199,17 @@ async fn a_topic_that_is_deleted_is_told_and_read_when_it_is_made_anew() {
         let mut listener = cluster.listener();
         send(&cluster, 0..5).await;
         read_until(&mut listener, 4).await;
-        cluster.admin().delete_topics(&[&cluster.topic], &AdminOptions::new()).await.unwrap();
+        cluster
+            .admin()
+            .delete_topics(&[&cluster.topic], &AdminOptions::new())
+            .await
+            .unwrap();
         let told = listener.next().await.unwrap_err();
         assert!(told.reason().contains(&cluster.topic), "{told}");
         cluster.create(1, 1, &[]).await;
         send(&cluster, 5..8).await;
-        let again = tokio::time::timeout(Duration::from_secs(30), read_until(&mut listener, 7));
+        let again =
+            tokio::time::timeout(Duration::from_secs(30), read_until(&mut listener, 7));
         again.await.expect("a topic that comes again is read within 30 s");
         cluster.remove().await;
     })
@@ -199,14 +221,20 @@ async fn a_topic_that_is_deleted_is_told_and_read_when_it_is_made_anew() {
 #[ignore = "needs Kafka"]
 async fn a_record_of_the_year_57983_stops_nobody() {
     in_time(async {
-        let cluster = Cluster::with(1, &[("message.timestamp.after.max.ms", "9223372036854775807")]).await;
-        let record = FutureRecord::<(), _>::to(&cluster.topic).payload("hello").timestamp(1_767_600_000_000_000);
+        let cluster = Cluster::with(
+            1,
+            &[("message.timestamp.after.max.ms", "9223372036854775807")],
+        )
+        .await;
+        let record = FutureRecord::<(), _>::to(&cluster.topic)
+            .payload("hello")
+            .timestamp(1_767_600_000_000_000);
         cluster.foreign_producer().send(record, Duration::from_secs(5)).await.unwrap();
         send(&cluster, 0..1).await;
         let mut listener = cluster.listener();
         let strange = next(&mut listener).await;
         assert_eq!(strange.facts().event_type(), "unreadable");
-        confirm(strange).await;
+        ack(strange).await;
         assert_eq!(id(&next(&mut listener).await), "0");
         cluster.remove().await;
     })
@@ -248,8 +276,9 @@ async fn what_is_dropped_is_delivered_again_to_the_same_listener() {
     .await;
 }
 
-/// An event whose effect ends its process must be the first of its partition soon, whatever was confirmed just before it:
-/// only of the first is it known that it may have begun.
+/// An event whose effect ends its process must be the first of its partition soon,
+/// whatever was confirmed just before it: only of the first is it known that it may have
+/// begun.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
 async fn what_a_fresh_listener_confirms_is_committed_before_the_next_is_handed_out() {
@@ -258,7 +287,7 @@ async fn what_a_fresh_listener_confirms_is_committed_before_the_next_is_handed_o
         send(&cluster, 0..5).await;
         let mut listener = cluster.listener();
         for offset in 1..=3 {
-            confirm(next(&mut listener).await).await;
+            ack(next(&mut listener).await).await;
             assert_eq!(cluster.committed(0), Some(offset));
         }
         cluster.remove().await;
@@ -266,7 +295,8 @@ async fn what_a_fresh_listener_confirms_is_committed_before_the_next_is_handed_o
     .await;
 }
 
-/// What is confirmed is committed though nobody closes the listener, and it says how far it is behind.
+/// What is confirmed is committed though nobody closes the listener, and it says how far
+/// it is behind.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
 async fn what_is_confirmed_is_committed_in_the_background_and_the_lag_is_known() {
@@ -275,14 +305,15 @@ async fn what_is_confirmed_is_committed_in_the_background_and_the_lag_is_known()
         send(&cluster, 0..10).await;
         let mut listener = cluster.listener();
         for _ in 0..4 {
-            confirm(next(&mut listener).await).await;
+            ack(next(&mut listener).await).await;
         }
         while cluster.committed(0) != Some(4) {
             tokio::task::yield_now().await;
         }
         let lag = loop {
             // The client's news come with `next`.
-            let _ = tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
+            let _ =
+                tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
             if let [lag] = listener.lag()[..] {
                 break lag;
             }
@@ -293,7 +324,8 @@ async fn what_is_confirmed_is_committed_in_the_background_and_the_lag_is_known()
     .await;
 }
 
-/// A transaction of another program that is left open holds back what was sent after it: the lag says so.
+/// A transaction of another program that is left open holds back what was sent after it:
+/// the lag says so.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
 async fn what_an_open_transaction_of_another_holds_back_is_known() {
@@ -301,26 +333,38 @@ async fn what_an_open_transaction_of_another_holds_back_is_known() {
         let cluster = Cluster::fresh().await;
         send(&cluster, 0..1).await;
         let mut listener = cluster.listener();
-        confirm(next(&mut listener).await).await;
-        let foreign: FutureProducer = cluster.config().set("transactional.id", &cluster.topic).create().unwrap();
+        ack(next(&mut listener).await).await;
+        let foreign: FutureProducer = cluster
+            .client_config()
+            .set("transactional.id", &cluster.topic)
+            .create()
+            .unwrap();
         foreign.init_transactions(Duration::from_secs(10)).unwrap();
         foreign.begin_transaction().unwrap();
-        let headers = OwnedHeaders::new().insert(Header { key: "colour", value: Some("red") });
-        let record = FutureRecord::<(), _>::to(&cluster.topic).payload("held").headers(headers);
+        let headers =
+            OwnedHeaders::new().insert(Header { key: "colour", value: Some("red") });
+        let record =
+            FutureRecord::<(), _>::to(&cluster.topic).payload("held").headers(headers);
         foreign.send(record, Duration::from_secs(5)).await.unwrap();
         send(&cluster, 1..4).await;
         while !listener.lag().iter().any(|lag| lag.held_back == 4) {
-            let none = tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
+            let none =
+                tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
             assert!(none.is_err(), "nothing comes past an open transaction: {none:?}");
         }
         foreign.abort_transaction(Duration::from_secs(10)).unwrap();
-        assert_eq!(id(&next(&mut listener).await), "1", "and nothing of what was aborted comes");
+        assert_eq!(
+            id(&next(&mut listener).await),
+            "1",
+            "and nothing of what was aborted comes"
+        );
         cluster.remove().await;
     })
     .await;
 }
 
-/// A retry that waits reads no more of what is behind it than the client reads ahead anyhow.
+/// A retry that waits reads no more of what is behind it than the client reads ahead
+/// anyhow.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
 async fn a_retry_that_waits_reads_no_more_than_a_bound() {
@@ -333,18 +377,24 @@ async fn a_retry_that_waits_reads_no_more_than_a_bound() {
             let record = FutureRecord::<(), _>::to(&behind.cluster.topic).payload(&body);
             producer.send(record, Duration::from_secs(5)).await.unwrap();
         }
-        let mut listener = behind.broker(behind.address()).listen(behind.cluster.group()).unwrap();
+        let mut listener =
+            behind.broker(behind.address()).listen(behind.cluster.group()).unwrap();
         let first = next(&mut listener).await;
         let of = id(&first);
         let mut database = rusqlite::Connection::open_in_memory().unwrap();
         inbox::install(&mut database).unwrap();
         let policy = RetryPolicy::new(5, Backoff::Fixed(Duration::from_secs(4))).unwrap();
-        let rules = rules().retry_policy(policy);
-        let busy = inbox::process(&mut database, first, &rules, |_, _| Err(Fault::transient("the ERP is busy")));
-        busy.unwrap().tell().await.unwrap();
+        let inbox_config = inbox_config().retry_policy(policy);
+        let busy = inbox::process(&mut database, first, &inbox_config, |_, _| {
+            Err(HandlerError::transient("the ERP is busy"))
+        });
+        busy.unwrap().settle().await.unwrap();
         assert_eq!(id(&next(&mut listener).await), of);
         let read = proxy.passed();
-        assert!(read < 60_000_000, "{read} of 100,000,000 bytes were read while it waited");
+        assert!(
+            read < 60_000_000,
+            "{read} of 100,000,000 bytes were read while it waited"
+        );
         behind.remove().await;
     })
     .await;

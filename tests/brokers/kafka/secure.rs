@@ -1,14 +1,19 @@
-//! TLS, SASL, rights and settings: what is wrong is said, with its reason and without a secret.
+//! TLS, SASL, rights and settings: what is wrong is said, with its reason and without a
+//! secret.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
-use integration_automation_patterns::broker::kafka::{Group, Kafka, Sasl, Settings, Token};
-use integration_automation_patterns::broker::{Broker as _, Consumer as _, SendError, SendErrorKind};
+use integration_automation_patterns::broker::kafka::{
+    Group, Kafka, KafkaConfig, Sasl, Token,
+};
+use integration_automation_patterns::broker::{
+    Broker as _, BrokerError, BrokerErrorKind, Consumer as _,
+};
 use integration_automation_patterns::tls::Tls;
 
-use super::cluster::{Cluster, confirm, event, id, local, next};
+use super::cluster::{Cluster, ack, event, id, local, next};
 use crate::servers;
 use crate::suite::{Server as _, in_time};
 
@@ -18,28 +23,30 @@ fn authority(name: &str) -> Tls {
     Tls::with_authorities(&std::fs::read(servers::certificate(name)).unwrap()).unwrap()
 }
 
-fn at(port: u16, settings: Settings) -> Kafka {
-    Kafka::new(&local(port).to_string(), settings).unwrap()
+fn at(port: u16, config: KafkaConfig) -> Kafka {
+    Kafka::new(&local(port).to_string(), config).unwrap()
 }
 
 /// What the cluster lets do everything with this topic, sent and read.
 async fn works(kafka: &Kafka, cluster: &Cluster, what: &str) {
     kafka.send(&event(what, "")).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-    let mut listener = kafka.listen(Group::new(format!("{}-{what}", cluster.topic))).unwrap();
+    let mut listener =
+        kafka.listen(Group::new(format!("{}-{what}", cluster.topic))).unwrap();
     let mut found = String::new();
     while found != what {
-        let delivery = tokio::time::timeout(Duration::from_secs(15), next(&mut listener)).await;
+        let delivery =
+            tokio::time::timeout(Duration::from_secs(15), next(&mut listener)).await;
         let delivery = delivery.unwrap_or_else(|_| panic!("{what}: nothing comes"));
         found = id(&delivery);
-        confirm(delivery).await;
+        ack(delivery).await;
     }
     listener.close().await;
 }
 
 /// What both sides are told where the cluster cannot be spoken to.
 async fn unreachable(kafka: &Kafka, wanted: &[&str]) {
-    let is_told = |told: &SendError| {
-        assert_eq!(told.kind(), SendErrorKind::Unreachable, "{told}");
+    let is_told = |told: &BrokerError| {
+        assert_eq!(told.kind(), BrokerErrorKind::Unreachable, "{told}");
         assert!(!told.reason().contains(PASSWORD), "{told}");
         wanted.iter().any(|wanted| told.reason().contains(wanted))
     };
@@ -53,12 +60,15 @@ async fn unreachable(kafka: &Kafka, wanted: &[&str]) {
 /// Lets `app` do an operation with a topic or group, or no more.
 async fn rights(change: &str, of: &[&str], operations: &[&str]) {
     let servers = local(servers::kafka()).to_string();
-    let mut arguments = vec!["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &servers, change];
+    let mut arguments =
+        vec!["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &servers, change];
     arguments.extend(["--allow-principal", "User:app", "--force"]);
     arguments.extend(of);
     arguments.extend(operations.iter().flat_map(|operation| ["--operation", *operation]));
     let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-    let ran = move || servers::kafka_tool(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let ran = move || {
+        servers::kafka_tool(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
     tokio::task::spawn_blocking(ran).await.unwrap();
 }
 
@@ -68,16 +78,25 @@ async fn tls_takes_the_right_authority_alone_and_the_reason_is_said() {
     in_time(async {
         let cluster = Cluster::fresh().await;
         let [tls, mutual, _] = servers::kafka_secure();
-        let settings = || cluster.settings().connect_within(Duration::from_secs(2));
-        works(&at(tls, settings().tls(authority("authority.pem"))), &cluster, "tls").await;
-        unreachable(&at(tls, settings().tls(authority("stranger.pem"))), &["certificate verify failed"]).await;
-        unreachable(&at(tls, settings()), &["security.protocol"]).await;
+        let config = || cluster.config().connect_timeout(Duration::from_secs(2));
+        works(&at(tls, config().tls(authority("authority.pem"))), &cluster, "tls").await;
+        unreachable(
+            &at(tls, config().tls(authority("stranger.pem"))),
+            &["certificate verify failed"],
+        )
+        .await;
+        unreachable(&at(tls, config()), &["security.protocol"]).await;
 
         let read = |file: &str| std::fs::read(servers::certificate(file)).unwrap();
-        let program = authority("authority.pem").client_certificate(&read("client.pem"), &read("client.key")).unwrap();
-        works(&at(mutual, settings().tls(program)), &cluster, "mutual").await;
-        unreachable(&at(mutual, settings().tls(authority("authority.pem"))), &["certificate", "security.protocol"])
-            .await;
+        let program = authority("authority.pem")
+            .client_certificate(&read("client.pem"), &read("client.key"))
+            .unwrap();
+        works(&at(mutual, config().tls(program)), &cluster, "mutual").await;
+        unreachable(
+            &at(mutual, config().tls(authority("authority.pem"))),
+            &["certificate", "security.protocol"],
+        )
+        .await;
         cluster.remove().await;
     })
     .await;
@@ -89,29 +108,49 @@ async fn sasl_says_who_this_is_and_a_wrong_password_is_said_and_never_shown() {
     in_time(async {
         let cluster = Cluster::fresh().await;
         let [_, _, sasl] = servers::kafka_secure();
-        let settings = |sasl: Sasl| {
-            cluster.settings().connect_within(Duration::from_secs(2)).tls(authority("authority.pem")).sasl(sasl)
+        let config = |sasl: Sasl| {
+            cluster
+                .config()
+                .connect_timeout(Duration::from_secs(2))
+                .tls(authority("authority.pem"))
+                .sasl(sasl)
         };
         rights("--add", &["--topic", &cluster.topic], &["Read", "Write"]).await;
         rights("--add", &["--group", "*"], &["Read"]).await;
         for (what, right, wrong) in [
             ("plain", Sasl::plain("app", PASSWORD), Sasl::plain("app", "wrong")),
-            ("256", Sasl::scram_sha_256("app", PASSWORD), Sasl::scram_sha_256("app", "wrong")),
-            ("512", Sasl::scram_sha_512("app", PASSWORD), Sasl::scram_sha_512("app", "wrong")),
+            (
+                "256",
+                Sasl::scram_sha_256("app", PASSWORD),
+                Sasl::scram_sha_256("app", "wrong"),
+            ),
+            (
+                "512",
+                Sasl::scram_sha_512("app", PASSWORD),
+                Sasl::scram_sha_512("app", "wrong"),
+            ),
         ] {
-            works(&at(sasl, settings(right)), &cluster, what).await;
-            unreachable(&at(sasl, settings(wrong)), &["Authentication failed", "authentication failed"]).await;
+            works(&at(sasl, config(right)), &cluster, what).await;
+            unreachable(
+                &at(sasl, config(wrong)),
+                &["Authentication failed", "authentication failed"],
+            )
+            .await;
         }
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         let bearer = Sasl::oauth_bearer(|| {
             ASKED.fetch_add(1, Ordering::SeqCst);
             let expires = Utc::now() + chrono::TimeDelta::minutes(5);
-            Ok(Token { text: token("app", expires.timestamp()), principal: "app".to_owned(), expires })
+            Ok(Token {
+                text: token("app", expires.timestamp()),
+                principal: "app".to_owned(),
+                expires,
+            })
         });
-        works(&at(sasl, settings(bearer)), &cluster, "bearer").await;
+        works(&at(sasl, config(bearer)), &cluster, "bearer").await;
         assert!(ASKED.load(Ordering::SeqCst) >= 2, "by the sender and by the listener");
         let none = Sasl::oauth_bearer(|| Err("the authority for tokens is down".into()));
-        unreachable(&at(sasl, settings(none)), &["the authority for tokens is down"]).await;
+        unreachable(&at(sasl, config(none)), &["the authority for tokens is down"]).await;
         cluster.remove().await;
     })
     .await;
@@ -133,9 +172,9 @@ async fn a_right_that_is_missing_is_said_spends_no_attempt_and_helps_once_it_is_
         let cluster = Cluster::fresh().await;
         let [_, _, sasl] = servers::kafka_secure();
         let app = Sasl::scram_sha_256("app", PASSWORD);
-        let kafka = at(sasl, cluster.settings().tls(authority("authority.pem")).sasl(app));
+        let kafka = at(sasl, cluster.config().tls(authority("authority.pem")).sasl(app));
         let refused = kafka.send(&event("1", "")).await.unwrap_err();
-        assert_eq!(refused.kind(), SendErrorKind::Unavailable, "{refused}");
+        assert_eq!(refused.kind(), BrokerErrorKind::Unavailable, "{refused}");
         assert!(refused.reason().contains("Topic authorization failed"), "{refused}");
         let mut listener = kafka.listen(cluster.group()).unwrap();
         let told = listener.next().await.unwrap_err();
@@ -145,16 +184,20 @@ async fn a_right_that_is_missing_is_said_spends_no_attempt_and_helps_once_it_is_
         rights("--add", &["--topic", &cluster.topic], &["Read"]).await;
         for id in ["1", "2", "3"] {
             let refused = kafka.send(&event(id, "")).await.unwrap_err();
-            assert_eq!(refused.kind(), SendErrorKind::Unavailable, "{refused}");
+            assert_eq!(refused.kind(), BrokerErrorKind::Unavailable, "{refused}");
             assert!(refused.reason().contains("uthoriz"), "{refused}");
         }
         rights("--add", &["--topic", &cluster.topic], &["Write"]).await;
         while let Err(refused) = kafka.send(&event("1", "")).await {
-            assert_eq!(refused.kind(), SendErrorKind::Unavailable, "{refused}");
+            assert_eq!(refused.kind(), BrokerErrorKind::Unavailable, "{refused}");
         }
         rights("--add", &["--group", &cluster.topic], &["Read"]).await;
-        let delivery = tokio::time::timeout(Duration::from_secs(30), next(&mut listener)).await;
-        assert_eq!(id(&delivery.expect("a right that comes later helps within 30 s")), "1");
+        let delivery =
+            tokio::time::timeout(Duration::from_secs(30), next(&mut listener)).await;
+        assert_eq!(
+            id(&delivery.expect("a right that comes later helps within 30 s")),
+            "1"
+        );
         cluster.remove().await;
     })
     .await;
@@ -162,41 +205,64 @@ async fn a_right_that_is_missing_is_said_spends_no_attempt_and_helps_once_it_is_
 
 #[test]
 fn a_setting_that_cannot_be_kept_is_refused_where_it_is_made() {
-    let refused = |settings: Settings| Kafka::new("127.0.0.1:1", settings).unwrap_err().to_string();
-    let with = |name: &str, value: &str| Settings::new("crm").client_setting(name, value);
-    for ours in ["acks", "isolation.level", "transactional.id", "partitioner", "auto.offset.reset", "linger.ms"] {
+    let refused =
+        |config: KafkaConfig| Kafka::new("127.0.0.1:1", config).unwrap_err().to_string();
+    let with =
+        |name: &str, value: &str| KafkaConfig::new("crm").client_property(name, value);
+    for ours in [
+        "acks",
+        "isolation.level",
+        "transactional.id",
+        "partitioner",
+        "auto.offset.reset",
+        "linger.ms",
+    ] {
         assert_eq!(
             refused(with(ours, "1")),
-            format!("the client setting is to be one that this adapter does not set itself, and found {ours:?}")
+            format!(
+                "the client setting is to be one that this adapter does not set itself, and found {ours:?}"
+            )
         );
     }
     assert!(refused(with("no.such", "1")).contains("no.such"));
     assert!(refused(with("compression.type", "brotli")).contains("compression.type"));
     assert!(
-        refused(with("security.protocol", "ssl").client_setting("ssl.ca.location", "/no/such"))
-            .contains("ssl.ca.location")
+        refused(
+            with("security.protocol", "ssl")
+                .client_property("ssl.ca.location", "/no/such")
+        )
+        .contains("ssl.ca.location")
     );
-    let secret = refused(with("security.protocol", "ssl").client_setting("ssl.key.pem", PASSWORD));
+    let secret = refused(
+        with("security.protocol", "ssl").client_property("ssl.key.pem", PASSWORD),
+    );
     assert!(!secret.contains(PASSWORD), "{secret}");
     assert!(!format!("{:?}", with("sasl.password", PASSWORD)).contains(PASSWORD));
-    let address = Kafka::new("kafka://user:s3cr3t@host:9092", Settings::new("crm")).unwrap_err().to_string();
+    let address = Kafka::new("kafka://user:s3cr3t@host:9092", KafkaConfig::new("crm"))
+        .unwrap_err()
+        .to_string();
     assert!(!address.contains("s3cr3t"), "{address}");
-    let of_both = refused(with("security.protocol", "plaintext").sasl(Sasl::plain("app", PASSWORD)));
+    let of_both = refused(
+        with("security.protocol", "plaintext").sasl(Sasl::plain("app", PASSWORD)),
+    );
     assert!(of_both.contains("security.protocol"), "{of_both}");
 
-    let kafka = Kafka::new("127.0.0.1:1", Settings::new("crm")).unwrap();
-    let refused = kafka.listen(Group::new("erp").session_timeout(Duration::from_secs(10_000_000))).unwrap_err();
+    let kafka = Kafka::new("127.0.0.1:1", KafkaConfig::new("crm")).unwrap();
+    let refused = kafka
+        .listen(Group::new("erp").session_timeout(Duration::from_secs(10_000_000)))
+        .unwrap_err();
     assert!(refused.to_string().contains("session.timeout.ms"), "{refused}");
 }
 
-/// However often it is asked, a listener that reaches nobody says so once in a second, with the reason.
+/// However often it is asked, a listener that reaches nobody says so once in a second,
+/// with the reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_there_is_no_reason_to_spin() {
     in_time(async {
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let mut listener = at(port, Settings::new("crm")).listen("erp").unwrap();
+        let mut listener = at(port, KafkaConfig::new("crm")).listen("erp").unwrap();
         let mut told = Vec::new();
         let asked = async {
             loop {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, Config, pull, push};
-use integration_automation_patterns::broker::{Broker, Consumer, SendErrorKind};
+use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
 
 use super::super::suite::{Server, in_time};
 use super::{JetStream, event};
@@ -25,9 +25,11 @@ async fn what_an_operator_has_set_stays() {
             filter_subject: format!("{}.crm.lead.>", server.stream),
             ..pull::Config::default()
         };
-        let before = stream.create_consumer(made).await.unwrap().cached_info().config.clone();
+        let before =
+            stream.create_consumer(made).await.unwrap().cached_info().config.clone();
         broker.send(&event("crm.lead.created")).await.unwrap();
-        let mut listener = broker.listen("erp").unwrap().only("crm.lead.>").unwrap();
+        let mut listener =
+            broker.listen("erp").unwrap().filter_subject("crm.lead.>").unwrap();
         assert!(listener.next().await.unwrap().is_some());
         assert_eq!(stream.consumer_info("erp").await.unwrap().config, before);
         server.remove().await;
@@ -43,10 +45,10 @@ async fn what_is_said_and_differs_is_refused_with_both_and_changes_nothing() {
         let broker = server.broker(server.address());
         let stream = &server.stream;
         broker.send(&event("crm.lead.created")).await.unwrap();
-        let mut leads = broker.listen("erp").unwrap().only("crm.lead.>").unwrap();
+        let mut leads = broker.listen("erp").unwrap().filter_subject("crm.lead.>").unwrap();
         drop(leads.next().await.unwrap());
-        let refused = broker.listen("erp").unwrap().only("crm.order.>").unwrap().next().await.unwrap_err();
-        assert_eq!(refused.kind(), SendErrorKind::Permanent);
+        let refused = broker.listen("erp").unwrap().filter_subject("crm.order.>").unwrap().next().await.unwrap_err();
+        assert_eq!(refused.kind(), BrokerErrorKind::Permanent);
         let told = format!(
             "the consumer erp of the stream {stream} was to have the filter {stream}.crm.order.>, and has \
              {stream}.crm.lead.>: change it at the server, or what only says"
@@ -72,14 +74,14 @@ async fn what_is_said_and_differs_is_refused_with_both_and_changes_nothing() {
             ..pull::Config::default()
         };
         let before = found.create_consumer(patient).await.unwrap().cached_info().config.clone();
-        let minute = broker.listen("patient").unwrap().answer_after(Duration::from_secs(60));
+        let minute = broker.listen("patient").unwrap().ack_wait(Duration::from_secs(60));
         let refused = minute.unwrap().next().await.unwrap_err();
         assert!(
             refused.reason().contains("was to wait 60s for an answer, and waits 1s at the least, by its"),
             "{refused}"
         );
         assert_eq!(found.consumer_info("patient").await.unwrap().config, before);
-        let second = broker.listen("patient").unwrap().answer_after(Duration::from_secs(1));
+        let second = broker.listen("patient").unwrap().ack_wait(Duration::from_secs(1));
         assert!(second.unwrap().next().await.unwrap().is_some());
         server.remove().await;
     })
@@ -95,7 +97,14 @@ async fn a_consumer_that_is_deleted_is_made_anew() {
         let mut listener = broker.listen("erp").unwrap();
         broker.send(&event("crm.lead.created")).await.unwrap();
         drop(listener.next().await.unwrap());
-        server.context.get_stream(&server.stream).await.unwrap().delete_consumer("erp").await.unwrap();
+        server
+            .context
+            .get_stream(&server.stream)
+            .await
+            .unwrap()
+            .delete_consumer("erp")
+            .await
+            .unwrap();
         while listener.next().await.is_err() {}
         server.remove().await;
     })
@@ -105,15 +114,17 @@ async fn a_consumer_that_is_deleted_is_made_anew() {
 #[tokio::test]
 #[ignore = "needs NATS with JetStream"]
 async fn settings_are_tried_where_they_are_made() {
-    let broker = JetStream::without_a_stream().await.broker(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+    let broker = JetStream::without_a_stream()
+        .await
+        .broker(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     let listener = || broker.listen("erp").unwrap();
     for pattern in ["", "a..b", "a b", "a.>.b"] {
-        let refused = listener().only(pattern).unwrap_err().to_string();
+        let refused = listener().filter_subject(pattern).unwrap_err().to_string();
         assert!(refused.contains(&format!("found {pattern:?}")), "{refused}");
     }
     for wait in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
-        let refused = listener().answer_after(wait).unwrap_err().to_string();
+        let refused = listener().ack_wait(wait).unwrap_err().to_string();
         assert!(refused.contains("between 100ms and a year"), "{refused}");
     }
-    assert!(listener().unanswered(0).is_err());
+    assert!(listener().max_ack_pending(0).is_err());
 }

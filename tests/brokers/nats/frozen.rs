@@ -1,21 +1,22 @@
-//! A server that is there and does nothing: nobody waits for it without an end, and it is used again once it moves.
+//! A server that is there and does nothing: nobody waits for it without an end, and it is
+//! used again once it moves.
 
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::broker::{Broker, Consumer, SendErrorKind};
-use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
+use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
 use integration_automation_patterns::retry::RetryPolicy;
 
 use super::super::suite::{in_time, refusal};
 use integration_automation_patterns::state::Dispatched;
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::own::{JETSTREAM, Own, impatient};
 
 fn event(event_type: &'static str) -> Envelope<Dispatched> {
-    Envelope::builder("crm", Untyped::new(event_type, b"{}")).build().unwrap().dispatch()
+    Envelope::builder("crm", RawEvent::new(event_type, b"{}")).build().unwrap().dispatch()
 }
 
 /// By far longer than anything here may take, and far from for ever.
@@ -23,7 +24,9 @@ const LONG: Duration = Duration::from_secs(20);
 
 async fn ends<T>(what: &str, work: impl Future<Output = T>) -> T {
     let began = Instant::now();
-    let done = tokio::time::timeout(LONG, work).await.unwrap_or_else(|_| panic!("{what} has no end"));
+    let done = tokio::time::timeout(LONG, work)
+        .await
+        .unwrap_or_else(|_| panic!("{what} has no end"));
     println!("{what}: {:?}", began.elapsed());
     done
 }
@@ -40,29 +43,48 @@ async fn nothing_waits_for_a_frozen_server_for_ever() {
         let delivery = listener.next().await.unwrap().unwrap();
         let mut erp = rusqlite::Connection::open_in_memory().unwrap();
         inbox::install(&mut erp).unwrap();
-        let rules = Rules::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
-        let handled = inbox::process(&mut erp, delivery, &rules, |_, _| Ok(())).unwrap();
+        let inbox_config =
+            InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
+        let handled =
+            inbox::process(&mut erp, delivery, &inbox_config, |_, _| Ok(())).unwrap();
 
         own.signal("STOP");
-        let sends =
-            futures_util::future::join_all((0..100).map(|_| async { broker.send(&event("crm.order.placed")).await }));
+        let sends = futures_util::future::join_all(
+            (0..100).map(|_| async { broker.send(&event("crm.order.placed")).await }),
+        );
         for sent in ends("a hundred sends", sends).await {
-            assert!(matches!(refusal(&sent), Some(SendErrorKind::Transient)), "{sent:?}");
+            assert!(
+                matches!(refusal(&sent), Some(BrokerErrorKind::Transient)),
+                "{sent:?}"
+            );
         }
-        assert!(ends("an answer", handled.tell()).await.is_err());
+        assert!(ends("an answer", handled.settle()).await.is_err());
         assert!(ends("a delivery", listener.next()).await.is_err());
         assert!(ends("a session", listener.next()).await.is_err());
-        assert!(ends("another listener", broker.listen("other").unwrap().next()).await.is_err());
-        assert!(ends("a stream", broker.create_stream(Duration::from_secs(60))).await.is_err());
+        assert!(
+            ends("another listener", broker.listen("other").unwrap().next())
+                .await
+                .is_err()
+        );
+        assert!(
+            ends("a stream", broker.create_stream(Duration::from_secs(60)))
+                .await
+                .is_err()
+        );
         let other = own.broker(impatient("crm"));
         let sent = ends("a connection", other.send(&event("crm.order.placed"))).await;
-        assert_eq!(refusal(&sent), Some(SendErrorKind::Unreachable), "{sent:?}");
+        assert_eq!(refusal(&sent), Some(BrokerErrorKind::Unreachable), "{sent:?}");
         let reason = sent.unwrap_err().reason().to_owned();
-        assert!(reason.contains("1s") && reason.contains(&own.address().to_string()), "{reason}");
+        assert!(
+            reason.contains("1s") && reason.contains(&own.address().to_string()),
+            "{reason}"
+        );
 
         own.signal("CONT");
-        while let Err(error) = ends("a send", broker.send(&event("crm.lead.updated"))).await {
-            assert_ne!(error.kind(), SendErrorKind::Permanent, "{error}");
+        while let Err(error) =
+            ends("a send", broker.send(&event("crm.lead.updated"))).await
+        {
+            assert_ne!(error.kind(), BrokerErrorKind::Permanent, "{error}");
         }
         let found = loop {
             match ends("a delivery", listener.next()).await {
@@ -106,8 +128,9 @@ async fn what_is_given_up_leaves_no_connection_behind() {
         broker.create_stream(Duration::from_secs(60)).await.unwrap();
         own.signal("STOP");
         for _ in 0..5 {
-            let sent = own.broker(impatient("crm")).send(&event("crm.lead.created")).await;
-            assert_eq!(refusal(&sent), Some(SendErrorKind::Unreachable), "{sent:?}");
+            let sent =
+                own.broker(impatient("crm")).send(&event("crm.lead.created")).await;
+            assert_eq!(refusal(&sent), Some(BrokerErrorKind::Unreachable), "{sent:?}");
         }
         own.signal("CONT");
         broker.create_stream(Duration::from_secs(60)).await.unwrap();

@@ -1,11 +1,12 @@
-//! Who a program is to the server: each way to sign in reaches it, and a refusal says which one it was.
+//! Who a program is to the server: each way to sign in reaches it, and a refusal says
+//! which one it was.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use integration_automation_patterns::broker::nats::{Nats, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendErrorKind};
+use integration_automation_patterns::broker::nats::{Nats, NatsConfig};
+use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
 use nkeys::KeyPair;
 
 use super::super::suite::in_time;
@@ -15,19 +16,35 @@ use super::own::{JETSTREAM, Own};
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Stores an event, with the settings and with the login in the address.
-async fn signs_in(own: &Own, login: &str, settings: impl Fn(Settings) -> Settings) {
-    let broker = Nats::new(&format!("nats://{login}{}", own.address()), settings(Settings::new("crm"))).unwrap();
+async fn signs_in(own: &Own, login: &str, config: impl Fn(NatsConfig) -> NatsConfig) {
+    let broker = Nats::new(
+        &format!("nats://{login}{}", own.address()),
+        config(NatsConfig::new("crm")),
+    )
+    .unwrap();
     broker.create_stream(WINDOW).await.unwrap();
     broker.send(&event("crm.lead.created")).await.unwrap();
 }
 
 /// What a send without luck says: nothing was sent, as whom, and no secret.
-async fn is_refused(own: &Own, login: &str, settings: impl Fn(Settings) -> Settings, told: &str) {
-    let broker = Nats::new(&format!("nats://{login}{}", own.address()), settings(Settings::new("crm"))).unwrap();
+async fn is_refused(
+    own: &Own,
+    login: &str,
+    config: impl Fn(NatsConfig) -> NatsConfig,
+    told: &str,
+) {
+    let broker = Nats::new(
+        &format!("nats://{login}{}", own.address()),
+        config(NatsConfig::new("crm")),
+    )
+    .unwrap();
     let refused = broker.send(&event("crm.lead.created")).await.unwrap_err();
     let shown = format!("{refused} {refused:?} {broker:?}");
-    assert_eq!(refused.kind(), SendErrorKind::Unreachable, "{shown}");
-    let wanted = format!("nats://{} {told}: authorization violation: the server knows no such login", own.address());
+    assert_eq!(refused.kind(), BrokerErrorKind::Unreachable, "{shown}");
+    let wanted = format!(
+        "nats://{} {told}: authorization violation: the server knows no such login",
+        own.address()
+    );
     assert!(refused.reason() == wanted, "{shown}");
     assert!(!shown.contains("wr0ng") && !shown.contains("s3cr3t"), "{shown}");
 }
@@ -38,12 +55,12 @@ async fn a_user_with_a_password_of_odd_characters_signs_in() {
     in_time(async {
         let users = r#"authorization { users = [ { user: "app:1", password: "p@s3cr3t:w/rd,%" } ] }"#;
         let own = Own::start(&format!("{JETSTREAM}\n{users}")).await;
-        signs_in(&own, "app%3A1:p%40s3cr3t%3Aw%2Frd%2C%25@", |settings| settings).await;
-        signs_in(&own, "", |settings| settings.user("app:1", "p@s3cr3t:w/rd,%")).await;
+        signs_in(&own, "app%3A1:p%40s3cr3t%3Aw%2Frd%2C%25@", |config| config).await;
+        signs_in(&own, "", |config| config.user("app:1", "p@s3cr3t:w/rd,%")).await;
         let anyone = r#"as the user "app" with a password"#;
-        is_refused(&own, "app:wr0ng@", |settings| settings, anyone).await;
-        is_refused(&own, "", |settings| settings.user("app", "wr0ng"), anyone).await;
-        is_refused(&own, "", |settings| settings, "without credentials").await;
+        is_refused(&own, "app:wr0ng@", |config| config, anyone).await;
+        is_refused(&own, "", |config| config.user("app", "wr0ng"), anyone).await;
+        is_refused(&own, "", |config| config, "without credentials").await;
     })
     .await;
 }
@@ -52,10 +69,12 @@ async fn a_user_with_a_password_of_odd_characters_signs_in() {
 #[ignore = "needs nats-server"]
 async fn a_token_signs_in() {
     in_time(async {
-        let own = Own::start(&format!("{JETSTREAM}\nauthorization {{ token: \"s3cr3t/+@\" }}")).await;
-        signs_in(&own, "s3cr3t%2F+%40@", |settings| settings).await;
-        signs_in(&own, "", |settings| settings.token("s3cr3t/+@")).await;
-        is_refused(&own, "wr0ng@", |settings| settings, "with a token").await;
+        let own =
+            Own::start(&format!("{JETSTREAM}\nauthorization {{ token: \"s3cr3t/+@\" }}"))
+                .await;
+        signs_in(&own, "s3cr3t%2F+%40@", |config| config).await;
+        signs_in(&own, "", |config| config.token("s3cr3t/+@")).await;
+        is_refused(&own, "wr0ng@", |config| config, "with a token").await;
     })
     .await;
 }
@@ -65,11 +84,18 @@ async fn a_token_signs_in() {
 async fn an_nkey_signs_in() {
     in_time(async {
         let (known, unknown) = (KeyPair::new_user(), KeyPair::new_user());
-        let users = format!("authorization {{ users = [ {{ nkey: {} }} ] }}", known.public_key());
+        let users =
+            format!("authorization {{ users = [ {{ nkey: {} }} ] }}", known.public_key());
         let own = Own::start(&format!("{JETSTREAM}\n{users}")).await;
-        signs_in(&own, "", |settings| settings.nkey(&known.seed().unwrap()).unwrap()).await;
+        signs_in(&own, "", |config| config.nkey(&known.seed().unwrap()).unwrap()).await;
         let told = format!("with the nkey {}", unknown.public_key());
-        is_refused(&own, "", |settings| settings.nkey(&unknown.seed().unwrap()).unwrap(), &told).await;
+        is_refused(
+            &own,
+            "",
+            |config| config.nkey(&unknown.seed().unwrap()).unwrap(),
+            &told,
+        )
+        .await;
     })
     .await;
 }
@@ -90,7 +116,7 @@ async fn a_login_needs_what_the_guide_says() {
         );
         let users = format!("authorization {{ users = [ {sender}, {listener}, {{ user: admin, password: a }} ] }}");
         let own = Own::start(&format!("{JETSTREAM}\n{users}")).await;
-        let broker = |user: &str| own.broker(Settings::new("crm").user(user, "a"));
+        let broker = |user: &str| own.broker(NatsConfig::new("crm").user(user, "a"));
         broker("admin").create_stream(WINDOW).await.unwrap();
         for _ in 0..2 {
             broker("sender").send(&event("crm.lead.created")).await.unwrap();
@@ -109,9 +135,11 @@ fn jwt(issuer: &KeyPair, subject: &KeyPair, claims: serde_json::Value) -> String
     let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = part(serde_json::json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
     let (iss, sub) = (issuer.public_key(), subject.public_key());
-    let claims =
-        part(serde_json::json!({ "jti": "1", "iat": 1, "iss": iss, "sub": sub, "name": "test", "nats": claims }));
-    let signature = URL_SAFE_NO_PAD.encode(issuer.sign(format!("{header}.{claims}").as_bytes()).unwrap());
+    let claims = part(
+        serde_json::json!({ "jti": "1", "iat": 1, "iss": iss, "sub": sub, "name": "test", "nats": claims }),
+    );
+    let signature = URL_SAFE_NO_PAD
+        .encode(issuer.sign(format!("{header}.{claims}").as_bytes()).unwrap());
     format!("{header}.{claims}.{signature}")
 }
 
@@ -144,10 +172,10 @@ async fn a_file_of_credentials_signs_in() {
             )
         };
         let user = KeyPair::new_user();
-        signs_in(&own, "", |settings| settings.credentials(&creds(&account, &user)).unwrap()).await;
+        signs_in(&own, "", |config| config.credentials(&creds(&account, &user)).unwrap()).await;
         let stranger = creds(&KeyPair::new_account(), &user);
         let told = format!("with the JWT of {}", user.public_key());
-        is_refused(&own, "", |settings| settings.credentials(&stranger).unwrap(), &told).await;
+        is_refused(&own, "", |config| config.credentials(&stranger).unwrap(), &told).await;
     })
     .await;
 }

@@ -1,4 +1,5 @@
-//! Whatever a message is, it comes out as an event or a dead letter of its own, and holds nothing up.
+//! Whatever a message is, it comes out as an event or a dead letter of its own, and holds
+//! nothing up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -6,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use integration_automation_patterns::broker::nats::{Listener, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendError, UNREADABLE};
-use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
+use integration_automation_patterns::broker::nats::{Listener, NatsConfig};
+use integration_automation_patterns::broker::{
+    Broker, BrokerError, Consumer, UNREADABLE,
+};
+use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
 use integration_automation_patterns::retry::RetryPolicy;
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -36,45 +39,72 @@ fn block() -> impl Strategy<Value = Option<Vec<u8>>> {
         1 => proptest::collection::vec(128_u8..=255, 0..9),
         1 => Just(vec![b'x'; 5000]),
     ];
-    let line = (name, value, prop_oneof![9 => Just(b": ".to_vec()), 1 => Just(b" ".to_vec())])
-        .prop_map(|(name, value, colon)| [name, colon, value, b"\r\n".to_vec()].concat());
+    let line =
+        (name, value, prop_oneof![9 => Just(b": ".to_vec()), 1 => Just(b" ".to_vec())])
+            .prop_map(|(name, value, colon)| {
+                [name, colon, value, b"\r\n".to_vec()].concat()
+            });
     let first = prop_oneof![
         9 => Just("NATS/1.0\r\n"),
         1 => Just("NATS/1.0 503 No Responders\r\n"),
         1 => Just("NATS/1.0 what\r\n"),
         1 => Just("HTTP/1.1\r\n")
     ];
-    let block = (first, proptest::collection::vec(line, 0..6))
-        .prop_map(|(first, lines)| Some([first.as_bytes().to_vec(), lines.concat(), b"\r\n".to_vec()].concat()));
+    let block =
+        (first, proptest::collection::vec(line, 0..6)).prop_map(|(first, lines)| {
+            Some([first.as_bytes().to_vec(), lines.concat(), b"\r\n".to_vec()].concat())
+        });
     prop_oneof![6 => block, 1 => Just(None)]
 }
 
 /// A program that writes the protocol itself, and as it likes.
-async fn publish(server: SocketAddr, subject: &str, messages: &[(Option<Vec<u8>>, Vec<u8>)]) {
+async fn publish(
+    server: SocketAddr,
+    subject: &str,
+    messages: &[(Option<Vec<u8>>, Vec<u8>)],
+) {
     let mut stream = TcpStream::connect(server).await.unwrap();
-    let mut said = b"CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true}\r\n".to_vec();
+    let mut said =
+        b"CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true}\r\n".to_vec();
     for (block, body) in messages {
         let head = match block {
-            Some(block) => format!("HPUB {subject} {} {}\r\n", block.len(), block.len() + body.len()),
+            Some(block) => {
+                format!("HPUB {subject} {} {}\r\n", block.len(), block.len() + body.len())
+            }
             None => format!("PUB {subject} {}\r\n", body.len()),
         };
-        said.extend([head.as_bytes(), block.as_deref().unwrap_or_default(), body, b"\r\n"].concat());
+        said.extend(
+            [head.as_bytes(), block.as_deref().unwrap_or_default(), body, b"\r\n"]
+                .concat(),
+        );
     }
     said.extend(b"PING\r\n");
     stream.write_all(&said).await.unwrap();
     let mut heard = Vec::new();
     while !heard.ends_with(b"PONG\r\n") {
-        assert!(stream.read_buf(&mut heard).await.unwrap() > 0, "{}", String::from_utf8_lossy(&heard));
+        assert!(
+            stream.read_buf(&mut heard).await.unwrap() > 0,
+            "{}",
+            String::from_utf8_lossy(&heard)
+        );
     }
 }
 
-/// Everything up to the event that was sent last, with the text of each body; each confirmed.
-async fn consumed(listener: &mut Listener, last: &str, count: usize) -> BTreeMap<String, BTreeSet<Vec<u8>>> {
+/// Everything up to the event that was sent last, with the text of each body; each
+/// confirmed.
+async fn consumed(
+    listener: &mut Listener,
+    last: &str,
+    count: usize,
+) -> BTreeMap<String, BTreeSet<Vec<u8>>> {
     let mut erp = Connection::open_in_memory().unwrap();
     inbox::install(&mut erp).unwrap();
-    let rules = Rules::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config =
+        InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
     let mut found: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
-    while found.values().map(BTreeSet::len).sum::<usize>() < count || !found.contains_key(last) {
+    while found.values().map(BTreeSet::len).sum::<usize>() < count
+        || !found.contains_key(last)
+    {
         let delivery = match listener.next().await {
             Ok(delivery) => delivery.unwrap(),
             Err(error) => {
@@ -83,9 +113,13 @@ async fn consumed(listener: &mut Listener, last: &str, count: usize) -> BTreeMap
             }
         };
         let facts = delivery.facts();
-        found.entry(facts.event_type().to_owned()).or_default().insert(facts.payload().bytes().to_vec());
-        let handled = inbox::process(&mut erp, delivery, &rules, |_, _| Ok(())).unwrap();
-        if let Err(error) = handled.tell().await {
+        found
+            .entry(facts.event_type().to_owned())
+            .or_default()
+            .insert(facts.payload().bytes().to_vec());
+        let handled =
+            inbox::process(&mut erp, delivery, &inbox_config, |_, _| Ok(())).unwrap();
+        if let Err(error) = handled.settle().await {
             println!("{error}");
         }
     }
@@ -97,10 +131,16 @@ async fn consumed(listener: &mut Listener, last: &str, count: usize) -> BTreeMap
 async fn whatever_a_message_says_it_comes_out_and_what_follows_too() {
     in_time(async {
         let mut runner = TestRunner::new(Config::default());
-        let blocks = proptest::collection::vec(block(), 60).new_tree(&mut runner).unwrap().current();
+        let blocks = proptest::collection::vec(block(), 60)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
         let server = JetStream::fresh().await;
-        let messages: Vec<_> =
-            blocks.into_iter().enumerate().map(|(n, block)| (block, n.to_string().into_bytes())).collect();
+        let messages: Vec<_> = blocks
+            .into_iter()
+            .enumerate()
+            .map(|(n, block)| (block, n.to_string().into_bytes()))
+            .collect();
         publish(server.address(), &server.subject("foreign"), &messages).await;
         server.broker(server.address()).send(&event("crm.lead.created")).await.unwrap();
         assert_eq!(server.stored().await, 61);
@@ -108,7 +148,8 @@ async fn whatever_a_message_says_it_comes_out_and_what_follows_too() {
         let found = consumed(&mut listener, "crm.lead.created", 61).await;
         let bodies: BTreeSet<_> = found.into_values().flatten().collect();
         for (block, body) in &messages {
-            let block = String::from_utf8_lossy(block.as_deref().unwrap_or_default()).into_owned();
+            let block = String::from_utf8_lossy(block.as_deref().unwrap_or_default())
+                .into_owned();
             assert!(bodies.contains(body), "{block:?}");
         }
         server.remove().await;
@@ -145,23 +186,57 @@ async fn headers_that_the_client_library_cannot_read_stop_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs NATS with JetStream"]
-async fn what_the_client_library_cannot_read_is_found_however_far_it_lies_and_no_other_types_message_is() {
+async fn what_the_client_library_cannot_read_is_found_however_far_it_lies_and_no_other_types_message_is()
+ {
     in_time(async {
         let server = JetStream::fresh().await;
         let broker = server.broker(server.address());
-        let unreadable = |body: &[u8]| vec![(Some(b"NATS/1.0\r\nmy name: x\r\n\r\n".to_vec()), body.to_vec())];
-        let mut listener = broker.listen("erp").unwrap().only("crm.lead.>").unwrap().unanswered(1).unwrap();
+        let unreadable = |body: &[u8]| {
+            vec![(Some(b"NATS/1.0\r\nmy name: x\r\n\r\n".to_vec()), body.to_vec())]
+        };
+        let mut listener = broker
+            .listen("erp")
+            .unwrap()
+            .filter_subject("crm.lead.>")
+            .unwrap()
+            .max_ack_pending(1)
+            .unwrap();
         broker.send(&event("crm.lead.created")).await.unwrap();
         consumed(&mut listener, "crm.lead.created", 1).await;
-        publish(server.address(), &server.subject("crm.order.placed"), &vec![(None, b"{}".to_vec()); 300]).await;
-        publish(server.address(), &server.subject("crm.order.odd"), &unreadable(b"another's")).await;
-        publish(server.address(), &server.subject("crm.lead.odd"), &unreadable(b"ours")).await;
-        let last = Envelope::builder("crm", Untyped::new("crm.lead.updated", b"{}")).build().unwrap().dispatch();
+        publish(
+            server.address(),
+            &server.subject("crm.order.placed"),
+            &vec![(None, b"{}".to_vec()); 300],
+        )
+        .await;
+        publish(
+            server.address(),
+            &server.subject("crm.order.odd"),
+            &unreadable(b"another's"),
+        )
+        .await;
+        publish(server.address(), &server.subject("crm.lead.odd"), &unreadable(b"ours"))
+            .await;
+        let last = Envelope::builder("crm", RawEvent::new("crm.lead.updated", b"{}"))
+            .build()
+            .unwrap()
+            .dispatch();
         broker.send(&last).await.unwrap();
         let found = consumed(&mut listener, "crm.lead.updated", 2).await;
         assert_eq!(found[UNREADABLE], BTreeSet::from([b"ours".to_vec()]), "{found:?}");
-        let consumer = server.context.get_stream(&server.stream).await.unwrap().consumer_info("erp").await.unwrap();
-        assert_eq!((consumer.num_ack_pending, consumer.num_pending), (0, 0), "each is answered");
+        let consumer = server
+            .context
+            .get_stream(&server.stream)
+            .await
+            .unwrap()
+            .consumer_info("erp")
+            .await
+            .unwrap();
+        assert_eq!(
+            (consumer.num_ack_pending, consumer.num_pending),
+            (0, 0),
+            "each is answered"
+        );
         server.remove().await;
     })
     .await;
@@ -169,17 +244,31 @@ async fn what_the_client_library_cannot_read_is_found_however_far_it_lies_and_no
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs NATS with JetStream"]
-async fn what_was_confirmed_of_the_unreadable_is_not_handed_out_again_though_one_before_it_is_unanswered() {
+async fn what_was_confirmed_of_the_unreadable_is_not_handed_out_again_though_one_before_it_is_unanswered()
+ {
     in_time(async {
         let server = JetStream::fresh().await;
-        let unreadable = |body: &[u8]| (Some(b"NATS/1.0\r\nmy name: x\r\n\r\n".to_vec()), body.to_vec());
+        let unreadable = |body: &[u8]| {
+            (Some(b"NATS/1.0\r\nmy name: x\r\n\r\n".to_vec()), body.to_vec())
+        };
         let patience = Duration::from_secs(60 * 60);
-        let mut listener = server.broker(server.address()).listen("erp").unwrap().answer_after(patience).unwrap();
-        publish(server.address(), &server.subject("foreign"), &[(None, b"in hand".to_vec())]).await;
+        let mut listener = server
+            .broker(server.address())
+            .listen("erp")
+            .unwrap()
+            .ack_wait(patience)
+            .unwrap();
+        publish(
+            server.address(),
+            &server.subject("foreign"),
+            &[(None, b"in hand".to_vec())],
+        )
+        .await;
         let in_hand = listener.next().await.unwrap().unwrap();
         let mut bodies = Vec::new();
         for body in [b"a", b"b", b"c"] {
-            publish(server.address(), &server.subject("foreign"), &[unreadable(body)]).await;
+            publish(server.address(), &server.subject("foreign"), &[unreadable(body)])
+                .await;
             bodies.extend(bodies_until(&mut listener, body).await);
         }
         assert_eq!(bodies, [b"a", b"b", b"c"], "each once");
@@ -193,13 +282,18 @@ async fn what_was_confirmed_of_the_unreadable_is_not_handed_out_again_though_one
 async fn bodies_until(listener: &mut Listener, last: &[u8]) -> Vec<Vec<u8>> {
     let mut erp = Connection::open_in_memory().unwrap();
     inbox::install(&mut erp).unwrap();
-    let rules = Rules::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config =
+        InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
     let mut bodies: Vec<Vec<u8>> = Vec::new();
     while bodies.last().is_none_or(|body| body != last) {
         let Ok(delivery) = listener.next().await else { continue };
         let delivery = delivery.unwrap();
         bodies.push(delivery.facts().payload().bytes().to_vec());
-        inbox::process(&mut erp, delivery, &rules, |_, _| Ok(())).unwrap().tell().await.unwrap();
+        inbox::process(&mut erp, delivery, &inbox_config, |_, _| Ok(()))
+            .unwrap()
+            .settle()
+            .await
+            .unwrap();
     }
     bodies
 }
@@ -210,18 +304,25 @@ async fn what_ends_a_listeners_connection_ends_no_send() {
     in_time(async {
         let server = JetStream::fresh().await;
         let broker = server.broker(server.address());
-        let mut listener = broker.listen("erp").unwrap().only("foreign").unwrap();
-        let messages = vec![(Some(b"NATS/1.0\r\nmy name: x\r\n\r\n".to_vec()), b"a".to_vec())];
+        let mut listener =
+            broker.listen("erp").unwrap().filter_subject("foreign").unwrap();
+        let messages =
+            vec![(Some(b"NATS/1.0\r\nmy name: x\r\n\r\n".to_vec()), b"a".to_vec())];
         let over = Arc::new(AtomicBool::new(false));
         let sends: Vec<_> = (0..100)
             .map(|_| {
                 let (broker, over) = (broker.clone(), Arc::clone(&over));
                 tokio::spawn(async move {
                     while !over.load(Ordering::Relaxed) {
-                        let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).build().unwrap();
+                        let event = Envelope::builder(
+                            "crm",
+                            RawEvent::new("crm.lead.created", b"{}"),
+                        )
+                        .build()
+                        .unwrap();
                         broker.send(&event.dispatch()).await?;
                     }
-                    Ok::<_, SendError>(())
+                    Ok::<_, BrokerError>(())
                 })
             })
             .collect();
@@ -251,11 +352,11 @@ async fn who_may_not_look_at_the_stream_is_told_so_where_a_message_cuts_it_off()
             ] }}"
         ))
         .await;
-        own.broker(Settings::new("crm").user("admin", "a")).create_stream(Duration::from_secs(60)).await.unwrap();
+        own.broker(NatsConfig::new("crm").user("admin", "a")).create_stream(Duration::from_secs(60)).await.unwrap();
         let message = (Some(b"NATS/1.0\r\nmy name: x\r\n\r\n".to_vec()), b"a".to_vec());
         publish(own.address(), "crm.foreign", &[message]).await;
-        let listener = own.broker(Settings::new("crm").user("blind", "a")).listen("erp").unwrap();
-        let mut listener = listener.answer_after(Duration::from_secs(1)).unwrap();
+        let listener = own.broker(NatsConfig::new("crm").user("blind", "a")).listen("erp").unwrap();
+        let mut listener = listener.ack_wait(Duration::from_secs(1)).unwrap();
         let forbidden = "Permissions Violation for Publish to \"$JS.API.STREAM.MSG.GET.crm\"";
         while !listener.next().await.unwrap_err().reason().contains(forbidden) {}
     })

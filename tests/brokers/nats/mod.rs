@@ -2,11 +2,11 @@
 
 mod durable;
 mod frozen;
-mod given_back;
 mod login;
 mod messages;
 mod own;
 mod place;
+mod released;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
@@ -17,9 +17,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use integration_automation_patterns::broker::nats::{Listener, Nats, Settings};
-use integration_automation_patterns::broker::{Broker, Consumer, SendError, SendErrorKind};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::broker::nats::{Listener, Nats, NatsConfig};
+use integration_automation_patterns::broker::{
+    Broker, BrokerError, BrokerErrorKind, Consumer,
+};
+use integration_automation_patterns::{Envelope, RawEvent};
 use uuid::Uuid;
 
 use super::servers;
@@ -32,8 +34,12 @@ struct JetStream {
 
 impl JetStream {
     async fn without_a_stream() -> Self {
-        let client = async_nats::connect(format!("127.0.0.1:{}", servers::nats())).await.unwrap();
-        Self { stream: format!("test-{}", Uuid::now_v7().simple()), context: jetstream::new(client) }
+        let client =
+            async_nats::connect(format!("127.0.0.1:{}", servers::nats())).await.unwrap();
+        Self {
+            stream: format!("test-{}", Uuid::now_v7().simple()),
+            context: jetstream::new(client),
+        }
     }
 
     fn subject(&self, event_type: &str) -> String {
@@ -52,7 +58,11 @@ impl Server for JetStream {
 
     async fn fresh() -> Self {
         let server = Self::without_a_stream().await;
-        server.broker(server.address()).create_stream(Duration::from_secs(60)).await.unwrap();
+        server
+            .broker(server.address())
+            .create_stream(Duration::from_secs(60))
+            .await
+            .unwrap();
         server
     }
 
@@ -61,11 +71,15 @@ impl Server for JetStream {
     }
 
     fn broker(&self, address: SocketAddr) -> Nats {
-        Nats::new(&address.to_string(), Settings::new(&self.stream)).unwrap()
+        Nats::new(&address.to_string(), NatsConfig::new(&self.stream)).unwrap()
     }
 
     async fn consumer(&self) -> Listener {
-        self.broker(self.address()).listen("erp").unwrap().answer_after(Duration::from_secs(2)).unwrap()
+        self.broker(self.address())
+            .listen("erp")
+            .unwrap()
+            .ack_wait(Duration::from_secs(2))
+            .unwrap()
     }
 
     async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
@@ -74,7 +88,12 @@ impl Server for JetStream {
             written.insert(*name, *value);
         }
         let subject = format!("{}.foreign", self.stream);
-        self.context.publish_with_headers(subject, written, body.to_vec().into()).await.unwrap().await.unwrap();
+        self.context
+            .publish_with_headers(subject, written, body.to_vec().into())
+            .await
+            .unwrap()
+            .await
+            .unwrap();
     }
 
     fn header(attribute: &str) -> String {
@@ -89,8 +108,14 @@ impl Server for JetStream {
 crate::suite_on!(JetStream, #[ignore = "needs NATS with JetStream"]);
 crate::suite_on!(lossy JetStream, #[ignore = "needs NATS with JetStream"]);
 
-fn event(event_type: &'static str) -> Envelope<integration_automation_patterns::state::Dispatched> {
-    Envelope::builder("crm", Untyped::new(event_type, b"{}")).id("1".parse().unwrap()).build().unwrap().dispatch()
+fn event(
+    event_type: &'static str,
+) -> Envelope<integration_automation_patterns::state::Dispatched> {
+    Envelope::builder("crm", RawEvent::new(event_type, b"{}"))
+        .id("1".parse().unwrap())
+        .build()
+        .unwrap()
+        .dispatch()
 }
 
 #[tokio::test]
@@ -117,12 +142,12 @@ async fn without_a_stream_the_reason_says_what_to_create() {
         let stream = &server.stream;
         let reason =
             format!("no stream takes in {stream}.a.b: create the stream {stream}, or let it have this subject");
-        assert_eq!(broker.send(&event("a.b")).await, Err(SendError::unavailable(reason)));
+        assert_eq!(broker.send(&event("a.b")).await, Err(BrokerError::unavailable(reason)));
         broker.create_stream(Duration::from_secs(60)).await.unwrap();
         broker.create_stream(Duration::from_secs(60)).await.unwrap(); // it is there
         broker.send(&event("a.b")).await.unwrap();
         let refused = broker.create_stream(Duration::from_secs(90)).await;
-        assert_eq!(refusal(&refused), Some(SendErrorKind::Permanent), "{refused:?}");
+        assert_eq!(refusal(&refused), Some(BrokerErrorKind::Permanent), "{refused:?}");
         server.remove().await;
     })
     .await;
@@ -135,9 +160,13 @@ async fn a_listener_for_some_types_gets_no_other() {
         let server = JetStream::fresh().await;
         let broker = server.broker(server.address());
         broker.send(&event("crm.lead.created")).await.unwrap();
-        let other = Envelope::builder("crm", Untyped::new("crm.order.placed", b"{}")).build().unwrap().dispatch();
+        let other = Envelope::builder("crm", RawEvent::new("crm.order.placed", b"{}"))
+            .build()
+            .unwrap()
+            .dispatch();
         broker.send(&other).await.unwrap();
-        let mut listener = broker.listen("billing").unwrap().only("crm.order.>").unwrap();
+        let mut listener =
+            broker.listen("billing").unwrap().filter_subject("crm.order.>").unwrap();
         let delivery = listener.next().await.unwrap().unwrap();
         assert_eq!(delivery.facts().event_type(), "crm.order.placed");
         server.remove().await;
@@ -152,10 +181,12 @@ async fn with_one_unanswered_a_retry_changes_no_order() {
         let server = JetStream::fresh().await;
         let broker = server.broker(server.address());
         for id in ["1", "2"] {
-            let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).id(id.parse().unwrap());
+            let event =
+                Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+                    .id(id.parse().unwrap());
             broker.send(&event.build().unwrap().dispatch()).await.unwrap();
         }
-        let mut listener = server.consumer().await.unanswered(1).unwrap();
+        let mut listener = server.consumer().await.max_ack_pending(1).unwrap();
         assert_eq!(the_first_failing(&mut listener, 3).await, ["1", "1", "2"]);
         server.remove().await;
     })

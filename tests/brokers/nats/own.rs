@@ -1,11 +1,12 @@
-//! A nats-server of a test's own: what it demands, refuses or suffers harms no other test.
+//! A nats-server of a test's own: what it demands, refuses or suffers harms no other
+//! test.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use integration_automation_patterns::broker::nats::{Nats, Settings};
+use integration_automation_patterns::broker::nats::{Nats, NatsConfig};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
@@ -16,12 +17,14 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// Runs with this configuration, and with a folder for JetStream where it names `$FOLDER`.
+    /// Runs with this configuration, and with a folder for JetStream where it names
+    /// `$FOLDER`.
     pub(super) async fn start(configuration: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("nats-{}", Uuid::now_v7().simple()));
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("nats-{}", Uuid::now_v7().simple()));
         std::fs::create_dir_all(&folder).unwrap();
         let mut own = Self { port, folder, server: None };
         own.run(configuration).await;
@@ -56,12 +59,16 @@ impl Own {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("nats-server does not listen: {}", std::fs::read_to_string(self.folder.join("log")).unwrap_or_default());
+        panic!(
+            "nats-server does not listen: {}",
+            std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        );
     }
 
     fn write(&self, configuration: &str) {
         let folder = self.folder.display().to_string();
-        let configuration = format!("listen: 127.0.0.1:{}\n{configuration}\n", self.port).replace("$FOLDER", &folder);
+        let configuration = format!("listen: 127.0.0.1:{}\n{configuration}\n", self.port)
+            .replace("$FOLDER", &folder);
         std::fs::write(self.folder.join("conf"), configuration).unwrap();
     }
 
@@ -73,7 +80,13 @@ impl Own {
 
     pub(super) fn signal(&self, signal: &str) {
         let server = self.server.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([&format!("-{signal}"), &server]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([&format!("-{signal}"), &server])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     pub(super) fn stop(&mut self) {
@@ -92,8 +105,8 @@ impl Own {
         &self.folder
     }
 
-    pub(super) fn broker(&self, settings: Settings) -> Nats {
-        Nats::new(&self.address().to_string(), settings).unwrap()
+    pub(super) fn broker(&self, config: NatsConfig) -> Nats {
+        Nats::new(&self.address().to_string(), config).unwrap()
     }
 }
 
@@ -107,7 +120,7 @@ impl Drop for Own {
 pub(super) const JETSTREAM: &str = "jetstream { store_dir: \"$FOLDER/js\" }";
 
 /// Waits a second for an answer, so that a test of what never comes is soon over.
-pub(super) fn impatient(stream: &str) -> Settings {
+pub(super) fn impatient(stream: &str) -> NatsConfig {
     let second = Duration::from_secs(1);
-    Settings::new(stream).connect_within(second).answer_within(second)
+    NatsConfig::new(stream).connect_timeout(second).request_timeout(second)
 }

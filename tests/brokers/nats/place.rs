@@ -1,14 +1,15 @@
-//! What the server refuses of everything costs no event an attempt: whatever it is, all are delivered once when it ends.
+//! What the server refuses of everything costs no event an attempt: whatever it is, all
+//! are delivered once when it ends.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
-use integration_automation_patterns::broker::nats::{Nats, Settings};
-use integration_automation_patterns::broker::{Broker, SendErrorKind};
+use integration_automation_patterns::broker::nats::{Nats, NatsConfig};
+use integration_automation_patterns::broker::{Broker, BrokerErrorKind};
 use integration_automation_patterns::outbox::sqlite as outbox;
 use integration_automation_patterns::relay::{self, Incident, Relay};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -20,24 +21,33 @@ use super::{JetStream, event};
 const EVENTS: i64 = 500;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// An outbox with events, and the relay that sends them: until it was refused a while for this reason, and then, mended, to the
-/// end.
+/// An outbox with events, and the relay that sends them: until it was refused a while for
+/// this reason, and then, mended, to the end.
 async fn waits_for(broker: &Nats, reason: &str, mend: impl Future<Output = ()>) {
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("place-{}.db", Uuid::now_v7().simple()));
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("place-{}.db", Uuid::now_v7().simple()));
     let mut crm = Connection::open(&file).unwrap();
     outbox::install(&mut crm).unwrap();
     let business = crm.transaction().unwrap();
     for number in 0..EVENTS {
-        let event = Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}"));
-        let event = event.id(format!("{number:04}").parse().unwrap()).ordering_key(format!("lead-{}", number % 50));
+        let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
+        let event = event
+            .id(format!("{number:04}").parse().unwrap())
+            .ordering_key(format!("lead-{}", number % 50));
         outbox::enqueue(&business, event.build().unwrap()).unwrap();
     }
     business.commit().unwrap();
 
     let (tell, mut told) = mpsc::unbounded_channel();
-    let settings = relay::Settings::default().poll(Duration::from_millis(20));
-    let relay = Relay::new("relay-1", outbox::Outbox::open(&file).unwrap(), broker.clone(), settings).unwrap();
-    let relay = relay.watch(move |incident| {
+    let config = relay::RelayConfig::default().poll_interval(Duration::from_millis(20));
+    let relay = Relay::new(
+        "relay-1",
+        outbox::Outbox::open(&file).unwrap(),
+        broker.clone(),
+        config,
+    )
+    .unwrap();
+    let relay = relay.on_incident(move |incident| {
         println!("{incident}");
         if let Incident::Outage(outage) = incident {
             let _ = tell.send(outage.reason.clone());
@@ -82,7 +92,10 @@ async fn a_missing_stream() {
     in_time(async {
         let server = JetStream::without_a_stream().await;
         let broker = server.broker(server.address());
-        waits_for(&broker, "no stream takes in", async { broker.create_stream(WINDOW).await.unwrap() }).await;
+        waits_for(&broker, "no stream takes in", async {
+            broker.create_stream(WINDOW).await.unwrap()
+        })
+        .await;
         assert_eq!(server.stored().await, 500);
         server.remove().await;
     })
@@ -99,7 +112,9 @@ async fn a_full_stream() {
         ] {
             let server = JetStream::without_a_stream().await;
             server.context.create_stream(full(config(&server))).await.unwrap();
-            let mend = async { drop(server.context.update_stream(config(&server)).await.unwrap()) };
+            let mend = async {
+                drop(server.context.update_stream(config(&server)).await.unwrap())
+            };
             waits_for(&server.broker(server.address()), "maximum", mend).await;
             assert_eq!(server.stored().await, 500);
             server.remove().await;
@@ -114,7 +129,11 @@ async fn a_sealed_stream() {
     in_time(async {
         let server = JetStream::without_a_stream().await;
         server.context.create_stream(config(&server)).await.unwrap();
-        server.context.update_stream(Config { sealed: true, ..config(&server) }).await.unwrap();
+        server
+            .context
+            .update_stream(Config { sealed: true, ..config(&server) })
+            .await
+            .unwrap();
         let broker = server.broker(server.address());
         let mend = async {
             server.context.delete_stream(&server.stream).await.unwrap();
@@ -133,7 +152,11 @@ async fn another_stream_that_has_the_subjects() {
     in_time(async {
         let server = JetStream::without_a_stream().await;
         let other = format!("{}-other", server.stream);
-        server.context.create_stream(Config { name: other.clone(), ..config(&server) }).await.unwrap();
+        server
+            .context
+            .create_stream(Config { name: other.clone(), ..config(&server) })
+            .await
+            .unwrap();
         let broker = server.broker(server.address());
         let mend = async {
             server.context.delete_stream(&other).await.unwrap();
@@ -156,7 +179,7 @@ async fn a_missing_permission() {
             )
         };
         let own = Own::start(&users("\"none\"")).await;
-        let broker = own.broker(Settings::new("crm").user("app", "a"));
+        let broker = own.broker(NatsConfig::new("crm").user("app", "a"));
         broker.create_stream(WINDOW).await.unwrap();
         own.reload(&users("\"crm.>\""));
         let mend = async { own.reload(&users("\"none\"")) };
@@ -171,7 +194,7 @@ async fn a_missing_permission() {
 async fn a_server_without_jetstream() {
     in_time(async {
         let mut own = Own::start("").await;
-        let broker = own.broker(Settings::new("crm"));
+        let broker = own.broker(NatsConfig::new("crm"));
         let mend_with = broker.clone();
         let mend = async {
             own.restart(JETSTREAM).await;
@@ -192,7 +215,7 @@ async fn a_full_account() {
             )
         };
         let own = Own::start(&account(2000)).await;
-        let broker = own.broker(Settings::new("crm").user("app", "a"));
+        let broker = own.broker(NatsConfig::new("crm").user("app", "a"));
         broker.create_stream(WINDOW).await.unwrap();
         let mend = async { own.reload(&account(10_000_000)) };
         waits_for(&broker, "resource", mend).await;
@@ -212,19 +235,19 @@ async fn what_may_not_be_done_is_said_and_not_timed_out() {
             ] }}"
         ))
         .await;
-        own.broker(Settings::new("crm").user("admin", "a")).create_stream(WINDOW).await.unwrap();
-        let nothing = own.broker(Settings::new("crm").user("nothing", "a"));
+        own.broker(NatsConfig::new("crm").user("admin", "a")).create_stream(WINDOW).await.unwrap();
+        let nothing = own.broker(NatsConfig::new("crm").user("nothing", "a"));
         nothing.send(&event("crm.lead.created")).await.unwrap(); // that it may
         let refused = nothing.create_stream(WINDOW).await.unwrap_err();
-        assert_eq!(refused.kind(), SendErrorKind::Unavailable);
+        assert_eq!(refused.kind(), BrokerErrorKind::Unavailable);
         assert!(refused.reason().contains("Permissions Violation for Publish to \"$JS.API.STREAM"), "{refused}");
         use integration_automation_patterns::broker::Consumer;
         let refused = nothing.listen("erp").unwrap().next().await.unwrap_err();
-        assert_eq!(refused.kind(), SendErrorKind::Unavailable);
+        assert_eq!(refused.kind(), BrokerErrorKind::Unavailable);
         assert!(refused.reason().contains("Permissions Violation for Publish to \"$JS.API.CONSUMER"), "{refused}");
-        let refused = own.broker(Settings::new("crm").user("deaf", "a")).send(&event("crm.lead.created")).await;
+        let refused = own.broker(NatsConfig::new("crm").user("deaf", "a")).send(&event("crm.lead.created")).await;
         let refused = refused.unwrap_err();
-        assert_eq!(refused.kind(), SendErrorKind::Unreachable, "what would never be confirmed is not sent: {refused}");
+        assert_eq!(refused.kind(), BrokerErrorKind::Unreachable, "what would never be confirmed is not sent: {refused}");
         assert!(refused.reason().contains("Permissions Violation for Subscription"), "{refused}");
     })
     .await;

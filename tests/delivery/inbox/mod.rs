@@ -1,10 +1,10 @@
 //! The inbox on SQLite: an effect once, whatever is delivered how often.
 
+mod admin;
 mod attempts;
 mod commit;
-mod desk;
-mod given_back;
 mod reasons;
+mod released;
 mod upgrade;
 
 use std::path::Path;
@@ -12,10 +12,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail};
-use integration_automation_patterns::broker::{Answer, Broker as _, Consumer, Delivery, SendError, in_process};
-use integration_automation_patterns::inbox::{Fault, Handled, Receipt, Rules, sqlite};
+use integration_automation_patterns::broker::{
+    Ack, Broker as _, BrokerError, Consumer, Delivery, in_process,
+};
+use integration_automation_patterns::inbox::{
+    Handled, HandlerError, InboxConfig, Receipt, sqlite,
+};
 use integration_automation_patterns::outbox::Filter;
-use integration_automation_patterns::{AfterFailure, Decision, Envelope, Event, FailureClass, RetryPolicy, Untyped};
+use integration_automation_patterns::{
+    AfterFailure, Decision, Envelope, Event, FailureClass, RawEvent, RetryPolicy,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
@@ -48,20 +54,20 @@ impl Broker {
     }
 }
 
-impl Answer for Broker {
-    async fn confirm(self) -> Result<(), SendError> {
+impl Ack for Broker {
+    async fn ack(self) -> Result<(), BrokerError> {
         self.0.lock().unwrap().push(Told::Confirmed);
         Ok(())
     }
 
-    async fn retry(self, after: Duration) -> Result<(), SendError> {
+    async fn nack(self, after: Duration) -> Result<(), BrokerError> {
         self.0.lock().unwrap().push(Told::Retry(after));
         Ok(())
     }
 }
 
-fn rules() -> Rules {
-    Rules::new(WEEK, &RetryPolicy::DEFAULT).unwrap()
+fn inbox_config() -> InboxConfig {
+    InboxConfig::new(WEEK, &RetryPolicy::DEFAULT).unwrap()
 }
 
 fn open(path: &Path) -> Connection {
@@ -85,14 +91,22 @@ fn begin(connection: &mut Connection) -> Transaction<'_> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap()
 }
 
-fn effect(transaction: &Transaction<'_>, event: &Envelope<integration_automation_patterns::state::Acknowledged>) {
-    transaction.execute("INSERT INTO effect VALUES (?1)", [event.id().to_string()]).unwrap();
+fn effect(
+    transaction: &Transaction<'_>,
+    event: &Envelope<integration_automation_patterns::state::Acknowledged>,
+) {
+    transaction
+        .execute("INSERT INTO effect VALUES (?1)", [event.id().to_string()])
+        .unwrap();
 }
 
 /// What is stored of an event's failures: its state, attempts and reason.
 fn failure_of(connection: &Connection, id: &str) -> Option<(String, u32, String)> {
     let sql = "SELECT status, attempts, failure_reason FROM inbox_event WHERE id = ?1";
-    connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional().unwrap()
+    connection
+        .query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()
+        .unwrap()
 }
 
 fn effects(connection: &Connection) -> i64 {
@@ -103,7 +117,9 @@ fn effects(connection: &Connection) -> i64 {
 async fn a_duplicate_has_no_effect() {
     let (mut connection, broker) = (database(), Broker::default());
     for round in 0..3 {
-        let receipt = sqlite::receive(begin(&mut connection), broker.deliver("1"), &rules()).unwrap();
+        let receipt =
+            sqlite::receive(begin(&mut connection), broker.deliver("1"), &inbox_config())
+                .unwrap();
         let committed = match (round, receipt) {
             (0, Receipt::New(first)) => {
                 effect(first.transaction(), first.event());
@@ -112,7 +128,7 @@ async fn a_duplicate_has_no_effect() {
             (1.., Receipt::Duplicate(committed)) => committed,
             (round, receipt) => panic!("delivery {round}: {receipt:?}"),
         };
-        committed.confirm().await.unwrap();
+        committed.ack().await.unwrap();
     }
     assert_eq!((effects(&connection), broker.told().len()), (1, 3));
 }
@@ -120,17 +136,28 @@ async fn a_duplicate_has_no_effect() {
 #[tokio::test]
 async fn an_effect_that_is_rolled_back_never_was() {
     let (mut connection, broker) = (database(), Broker::default());
-    let Receipt::New(first) = sqlite::receive(begin(&mut connection), broker.deliver("1"), &rules()).unwrap() else {
+    let Receipt::New(first) =
+        sqlite::receive(begin(&mut connection), broker.deliver("1"), &inbox_config())
+            .unwrap()
+    else {
         panic!("the first")
     };
     effect(first.transaction(), first.event());
     drop(first); // as a crash does
     assert_eq!((effects(&connection), broker.told()), (0, vec![]));
-    let handled = sqlite::process(&mut connection, broker.deliver("1"), &rules(), |transaction, event| {
-        effect(transaction, event);
-        Ok(())
-    });
-    assert!(matches!(handled, Ok(Handled::Processed(_))), "it is the first again: {handled:?}");
+    let handled = sqlite::process(
+        &mut connection,
+        broker.deliver("1"),
+        &inbox_config(),
+        |transaction, event| {
+            effect(transaction, event);
+            Ok(())
+        },
+    );
+    assert!(
+        matches!(handled, Ok(Handled::Processed(_))),
+        "it is the first again: {handled:?}"
+    );
     assert_eq!(effects(&connection), 1);
 }
 
@@ -145,12 +172,16 @@ fn of_eight_duplicates_at_once_one_has_an_effect() {
             scope.spawn(|| {
                 let mut connection = Connection::open(&path).unwrap();
                 connection.busy_timeout(Duration::from_secs(20)).unwrap();
-                let _told =
-                    sqlite::process(&mut connection, Broker::default().deliver("1"), &rules(), |transaction, event| {
+                let _told = sqlite::process(
+                    &mut connection,
+                    Broker::default().deliver("1"),
+                    &inbox_config(),
+                    |transaction, event| {
                         effect(transaction, event);
                         Ok(())
-                    })
-                    .unwrap();
+                    },
+                )
+                .unwrap();
             });
         }
     });
@@ -160,24 +191,35 @@ fn of_eight_duplicates_at_once_one_has_an_effect() {
 #[tokio::test]
 async fn a_fault_is_remembered_and_its_writes_are_not() {
     let (mut connection, broker) = (database(), Broker::default());
-    let rules = rules().retry_policy(at_once(3));
+    let inbox_config = inbox_config().retry_policy(at_once(3));
     for attempt in 1..=3 {
-        let handled = sqlite::process(&mut connection, broker.deliver("1"), &rules, |transaction, event| {
-            assert_eq!(event.attempts(), attempt);
-            effect(transaction, event);
-            transaction.execute("INSERT INTO no_such_table VALUES (1)", [])?;
-            Ok(())
-        });
-        handled.unwrap().tell().await.unwrap();
+        let handled = sqlite::process(
+            &mut connection,
+            broker.deliver("1"),
+            &inbox_config,
+            |transaction, event| {
+                assert_eq!(event.attempts(), attempt);
+                effect(transaction, event);
+                transaction.execute("INSERT INTO no_such_table VALUES (1)", [])?;
+                Ok(())
+            },
+        );
+        handled.unwrap().settle().await.unwrap();
     }
     assert_eq!(effects(&connection), 0);
-    assert_eq!(broker.told(), [Told::Retry(Duration::ZERO), Told::Retry(Duration::ZERO), Told::Confirmed]);
+    assert_eq!(
+        broker.told(),
+        [Told::Retry(Duration::ZERO), Told::Retry(Duration::ZERO), Told::Confirmed]
+    );
 
     let dead = sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap();
     let failure = dead[0].event.failure().unwrap();
     assert!(failure.reason.contains("no such table"), "{failure}");
     assert_eq!(dead[0].event.payload().bytes(), b"1");
-    let handled = sqlite::process(&mut connection, broker.deliver("1"), &rules, |_, _| panic!("it is dead"));
+    let handled =
+        sqlite::process(&mut connection, broker.deliver("1"), &inbox_config, |_, _| {
+            panic!("it is dead")
+        });
     assert!(matches!(handled, Ok(Handled::Duplicate(_))));
 }
 
@@ -185,15 +227,26 @@ async fn a_fault_is_remembered_and_its_writes_are_not() {
 async fn a_retry_that_succeeds_is_remembered() {
     let (mut connection, broker) = (database(), Broker::default());
     let handled =
-        sqlite::process(&mut connection, broker.deliver("1"), &rules(), |_, _| Err(Fault::transient("locked")));
-    handled.unwrap().tell().await.unwrap();
-    assert_eq!(broker.told(), [Told::Retry(Duration::from_secs(30))], "as the policy says");
-    for _ in 0..2 {
-        let handled = sqlite::process(&mut connection, broker.deliver("1"), &rules(), |transaction, event| {
-            effect(transaction, event);
-            Ok(())
+        sqlite::process(&mut connection, broker.deliver("1"), &inbox_config(), |_, _| {
+            Err(HandlerError::transient("locked"))
         });
-        handled.unwrap().tell().await.unwrap();
+    handled.unwrap().settle().await.unwrap();
+    assert_eq!(
+        broker.told(),
+        [Told::Retry(Duration::from_secs(30))],
+        "as the policy says"
+    );
+    for _ in 0..2 {
+        let handled = sqlite::process(
+            &mut connection,
+            broker.deliver("1"),
+            &inbox_config(),
+            |transaction, event| {
+                effect(transaction, event);
+                Ok(())
+            },
+        );
+        handled.unwrap().settle().await.unwrap();
     }
     assert_eq!((effects(&connection), broker.told().len()), (1, 2));
 }
@@ -214,24 +267,47 @@ impl Event for InvoicePaid {
 #[tokio::test]
 async fn what_the_rules_do_not_name_is_a_dead_letter() {
     let (mut connection, broker) = (database(), Broker::default());
-    let rules = rules().accept::<LeadCreated>();
-    let other = Envelope::builder("erp", Untyped::new("erp.invoice.paid", b"{}")).id(id("2")).build().unwrap();
-    let current = Untyped::new("crm.lead.created", b"{}").with_schema_version("2.0");
+    let inbox_config = inbox_config().accept::<LeadCreated>();
+    let other = Envelope::builder("erp", RawEvent::new("erp.invoice.paid", b"{}"))
+        .id(id("2"))
+        .build()
+        .unwrap();
+    let current = RawEvent::new("crm.lead.created", b"{}").with_schema_version("2.0");
     let right = Envelope::builder("crm", current).id(id("3")).build().unwrap();
-    for delivery in [broker.deliver("1"), Delivery::new(other, broker.clone()), broker.deliver("1")] {
-        let handled = sqlite::process(&mut connection, delivery, &rules, |_, _| panic!("no effect of it"));
-        assert!(matches!(handled, Ok(Handled::Dead(_))), "{handled:?}");
+    for delivery in
+        [broker.deliver("1"), Delivery::new(other, broker.clone()), broker.deliver("1")]
+    {
+        let handled =
+            sqlite::process(&mut connection, delivery, &inbox_config, |_, _| {
+                panic!("no effect of it")
+            });
+        assert!(matches!(handled, Ok(Handled::DeadLettered(_))), "{handled:?}");
     }
-    let handled = sqlite::process(&mut connection, Delivery::new(right, broker.clone()), &rules, |_, _| Ok(()));
+    let handled = sqlite::process(
+        &mut connection,
+        Delivery::new(right, broker.clone()),
+        &inbox_config,
+        |_, _| Ok(()),
+    );
     assert!(matches!(handled, Ok(Handled::Processed(_))));
-    let narrower = Rules::new(WEEK, &RetryPolicy::DEFAULT).unwrap().accept::<InvoicePaid>();
-    let current = Untyped::new("crm.lead.created", b"{}").with_schema_version("2.0");
+    let narrower =
+        InboxConfig::new(WEEK, &RetryPolicy::DEFAULT).unwrap().accept::<InvoicePaid>();
+    let current = RawEvent::new("crm.lead.created", b"{}").with_schema_version("2.0");
     let right = Envelope::builder("crm", current).id(id("3")).build().unwrap();
-    let handled = sqlite::process(&mut connection, Delivery::new(right, broker.clone()), &narrower, |_, _| Ok(()));
-    assert!(matches!(handled, Ok(Handled::Duplicate(_))), "what was processed under other rules was processed");
+    let handled = sqlite::process(
+        &mut connection,
+        Delivery::new(right, broker.clone()),
+        &narrower,
+        |_, _| Ok(()),
+    );
+    assert!(
+        matches!(handled, Ok(Handled::Duplicate(_))),
+        "what was processed under other inbox_config was processed"
+    );
 
     let dead = sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap();
-    let mut reasons: Vec<_> = dead.iter().map(|dead| dead.event.failure().unwrap().reason.as_str()).collect();
+    let mut reasons: Vec<_> =
+        dead.iter().map(|dead| dead.event.failure().unwrap().reason.as_str()).collect();
     reasons.sort_unstable();
     assert_eq!(
         reasons,
@@ -240,36 +316,61 @@ async fn what_the_rules_do_not_name_is_a_dead_letter() {
             r#"unknown schema version "1.0" of crm.lead.created: this inbox takes in 2.0"#,
         ]
     );
-    assert!(dead.iter().all(|dead| dead.event.failure().unwrap().class == FailureClass::Permanent));
+    assert!(
+        dead.iter()
+            .all(|dead| dead.event.failure().unwrap().class == FailureClass::Permanent)
+    );
 }
 
 #[tokio::test]
 async fn what_was_processed_late_is_remembered_from_then_on() {
     let (mut connection, broker) = (database(), Broker::default());
-    let rules = rules().retry_policy(at_once(3));
-    let fails = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::transient("locked"));
-    let _again = sqlite::process(&mut connection, broker.deliver("1"), &rules, fails).unwrap();
+    let inbox_config = inbox_config().retry_policy(at_once(3));
+    let fails =
+        |_: &Transaction<'_>, _: &Envelope<_>| Err(HandlerError::transient("locked"));
+    let _again =
+        sqlite::process(&mut connection, broker.deliver("1"), &inbox_config, fails)
+            .unwrap();
     connection.execute("UPDATE inbox_event SET received_at = 0", []).unwrap();
-    let _told = sqlite::process(&mut connection, broker.deliver("1"), &rules, |_, _| Ok(())).unwrap();
-    assert_eq!(sqlite::forget(&connection, &rules, 10).unwrap(), 0, "it was processed just now");
-    let handled = sqlite::process(&mut connection, broker.deliver("1"), &rules, |_, _| panic!("a second effect"));
+    let _told =
+        sqlite::process(&mut connection, broker.deliver("1"), &inbox_config, |_, _| {
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(
+        sqlite::purge(&connection, &inbox_config, 10).unwrap(),
+        0,
+        "it was processed just now"
+    );
+    let handled =
+        sqlite::process(&mut connection, broker.deliver("1"), &inbox_config, |_, _| {
+            panic!("a second effect")
+        });
     assert!(matches!(handled, Ok(Handled::Duplicate(_))));
 }
 
 #[tokio::test]
 async fn an_effect_that_panics_is_counted() {
     let (mut connection, broker) = (database(), Broker::default());
-    let rules = rules().retry_policy(at_once(2));
-    for expected in ["Again", "Dead"] {
-        let handled = sqlite::process(&mut connection, broker.deliver("1"), &rules, |transaction, event| {
-            effect(transaction, event);
-            panic!("a bug in the effect (a test)")
-        });
+    let inbox_config = inbox_config().retry_policy(at_once(2));
+    for expected in ["RetryLater", "Dead"] {
+        let handled = sqlite::process(
+            &mut connection,
+            broker.deliver("1"),
+            &inbox_config,
+            |transaction, event| {
+                effect(transaction, event);
+                panic!("a bug in the effect (a test)")
+            },
+        );
         assert!(format!("{:?}", handled.unwrap()).starts_with(expected));
     }
     assert_eq!(effects(&connection), 0);
     let dead = sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap();
-    assert_eq!(dead[0].event.failure().unwrap().reason, "the effect panicked: a bug in the effect (a test)");
+    assert_eq!(
+        dead[0].event.failure().unwrap().reason,
+        "the effect panicked: a bug in the effect (a test)"
+    );
 }
 
 #[tokio::test]
@@ -279,7 +380,9 @@ async fn a_broker_within_the_process_knows_what_was_sent_before() {
     let (sent, ()) = tokio::join!(broker.send(&first), async {
         assert!(!listener.next().await.unwrap().unwrap().is_redelivered());
     });
-    let AfterFailure::Retrying(again) = first.fail(sent.unwrap_err().to_string()) else { panic!("there is budget") };
+    let AfterFailure::Retrying(again) = first.fail(sent.unwrap_err().to_string()) else {
+        panic!("there is budget")
+    };
     let again = again.dispatch();
     let (_, ()) = tokio::join!(broker.send(&again), async {
         assert!(listener.next().await.unwrap().unwrap().is_redelivered());
@@ -288,9 +391,12 @@ async fn a_broker_within_the_process_knows_what_was_sent_before() {
 
 /// All that is stored of an event, but its key and when it was received.
 fn stored(connection: &Connection, id: &str) -> Vec<Value> {
-    let mut statement = connection.prepare("SELECT * FROM inbox_event WHERE id = ?1").unwrap();
+    let mut statement =
+        connection.prepare("SELECT * FROM inbox_event WHERE id = ?1").unwrap();
     let columns = 3..statement.column_count();
-    statement.query_row([id], |row| columns.map(|column| row.get(column)).collect()).unwrap()
+    statement
+        .query_row([id], |row| columns.map(|column| row.get(column)).collect())
+        .unwrap()
 }
 
 #[tokio::test]
@@ -298,8 +404,10 @@ async fn a_first_delivery_that_is_dropped_rolls_back_whatever_the_transaction_wa
     let (mut connection, broker) = (database(), Broker::default());
     let mut transaction = begin(&mut connection);
     transaction.set_drop_behavior(rusqlite::DropBehavior::Commit);
-    drop(sqlite::receive(transaction, broker.deliver("1"), &rules()).unwrap());
-    let receipt = sqlite::receive(begin(&mut connection), broker.deliver("1"), &rules()).unwrap();
+    drop(sqlite::receive(transaction, broker.deliver("1"), &inbox_config()).unwrap());
+    let receipt =
+        sqlite::receive(begin(&mut connection), broker.deliver("1"), &inbox_config())
+            .unwrap();
     assert!(matches!(receipt, Receipt::New(_)), "{receipt:?}");
 }
 
@@ -310,24 +418,51 @@ async fn every_change_and_every_duplicate_is_told_once() {
     let observer = Arc::clone(&told);
     let observer = move |record: &AuditRecord| {
         let actor = record.decision.as_ref().map(|decision| decision.by().to_owned());
-        observer.lock().unwrap().push((record.event_id.to_string(), record.action, record.status, actor));
+        observer.lock().unwrap().push((
+            record.event_id.to_string(),
+            record.action,
+            record.status,
+            actor,
+        ));
         Ok(())
     };
     let trail = AuditTrail::new("erp", Arc::new(observer));
-    let rules = rules().retry_policy(at_once(2)).trail(trail.clone());
-    let fails = |_: &Transaction<'_>, _: &Envelope<_>| Err(Fault::transient("locked"));
+    let inbox_config =
+        inbox_config().retry_policy(at_once(2)).with_audit_trail(trail.clone());
+    let fails =
+        |_: &Transaction<'_>, _: &Envelope<_>| Err(HandlerError::transient("locked"));
     for text in ["1", "1", "2", "2"] {
         let works = |_: &Transaction<'_>, _: &Envelope<_>| Ok(());
         let _told = match text {
-            "1" => sqlite::process(&mut connection, broker.deliver(text), &rules, works),
-            _ => sqlite::process(&mut connection, broker.deliver(text), &rules, fails),
+            "1" => sqlite::process(
+                &mut connection,
+                broker.deliver(text),
+                &inbox_config,
+                works,
+            ),
+            _ => sqlite::process(
+                &mut connection,
+                broker.deliver(text),
+                &inbox_config,
+                fails,
+            ),
         }
         .unwrap();
     }
     let decision = || Decision::new("on-call", "the account exists now").unwrap();
-    let again = sqlite::redrive(begin(&mut connection), "crm", &id("2"), decision(), &rules).unwrap().unwrap();
-    let _told = again.fail(Fault::permanent("no such account")).unwrap();
-    assert!(sqlite::discard(&mut connection, "crm", &id("2"), decision(), &trail).unwrap());
+    let again = sqlite::redrive(
+        begin(&mut connection),
+        "crm",
+        &id("2"),
+        decision(),
+        &inbox_config,
+    )
+    .unwrap()
+    .unwrap();
+    let _told = again.fail(HandlerError::permanent("no such account")).unwrap();
+    assert!(
+        sqlite::discard(&mut connection, "crm", &id("2"), decision(), &trail).unwrap()
+    );
 
     use integration_automation_patterns::DeliveryStatus::{
         Acknowledged, Failed, Pending, Processed, Retrying, Skipped,
@@ -342,6 +477,7 @@ async fn every_change_and_every_duplicate_is_told_once() {
         ("2", Action::Reject, Failed, None),
         ("2", Action::Discard, Skipped, someone()),
     ];
-    let expected = expected.map(|(id, action, status, actor)| (id.to_owned(), action, status, actor));
+    let expected = expected
+        .map(|(id, action, status, actor)| (id.to_owned(), action, status, actor));
     assert_eq!(*told.lock().unwrap(), expected);
 }

@@ -1,21 +1,32 @@
-//! What the database refuses of an effect, of its commit, or of the inbox: a fault that is stored and counted where it is the
-//! effect's doing, and no attempt where it is not.
+//! What the database refuses of an effect, of its commit, or of the inbox: a fault that
+//! is stored and counted where it is the effect's doing, and no attempt where it is not.
 
 use tokio_postgres::Transaction;
 
 use super::*;
 
 /// An effect in these statements.
-async fn process(client: &mut Client, delivery: Delivery<Silent>, rules: &Rules, sql: &str) -> Result<String, String> {
-    let handled = inbox::postgres::process(client, delivery, rules, async |transaction, _| {
-        transaction.batch_execute(sql).await?;
-        Ok(())
-    });
+async fn process(
+    client: &mut Client,
+    delivery: Delivery<Silent>,
+    inbox_config: &InboxConfig,
+    sql: &str,
+) -> Result<String, String> {
+    let handled = inbox::postgres::process(
+        client,
+        delivery,
+        inbox_config,
+        async |transaction, _| {
+            transaction.batch_execute(sql).await?;
+            Ok(())
+        },
+    );
     let handled = handled.await;
     handled.map(|handled| format!("{handled:?}")).map_err(|error| error.to_string())
 }
 
-/// A deferred constraint and a deferred trigger refuse at the commit. It is a fault with their words, and counts.
+/// A deferred constraint and a deferred trigger refuse at the commit. It is a fault with
+/// their words, and counts.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn what_is_refused_at_the_commit_is_a_fault_with_its_reason() {
@@ -31,18 +42,34 @@ async fn what_is_refused_at_the_commit_is_a_fault_with_its_reason() {
              FOR EACH ROW EXECUTE FUNCTION refuse()",
         )
         .await;
-    let (mut client, rules) = (database.session().await, at_once(2));
-    for (table, cause) in [("entry", "violates foreign key constraint"), ("sum", "debit and credit differ")] {
+    let (mut client, inbox_config) = (database.session().await, at_once(2));
+    for (table, cause) in
+        [("entry", "violates foreign key constraint"), ("sum", "debit and credit differ")]
+    {
         for again in [false, true] {
             let id = format!("{table} {again}");
-            let sql = format!("INSERT INTO effect VALUES ('x'); INSERT INTO {table} VALUES (7)");
-            for becomes in ["Again", "Dead"] {
-                let handled = process(&mut client, delivery(&id).redelivered(again), &rules, &sql).await.unwrap();
+            let sql = format!(
+                "INSERT INTO effect VALUES ('x'); INSERT INTO {table} VALUES (7)"
+            );
+            for becomes in ["RetryLater", "Dead"] {
+                let handled = process(
+                    &mut client,
+                    delivery(&id).redelivered(again),
+                    &inbox_config,
+                    &sql,
+                )
+                .await
+                .unwrap();
                 assert!(handled.starts_with(becomes), "{handled}");
                 let reason = reason_of(&database, &id).await;
-                assert!(reason.starts_with("committing an effect: ") && reason.contains(cause), "{reason}");
+                assert!(
+                    reason.starts_with("committing an effect: ")
+                        && reason.contains(cause),
+                    "{reason}"
+                );
             }
-            let handled = process(&mut client, delivery(&id), &rules, &sql).await.unwrap();
+            let handled =
+                process(&mut client, delivery(&id), &inbox_config, &sql).await.unwrap();
             assert_eq!(handled, "Duplicate");
         }
     }
@@ -50,59 +77,105 @@ async fn what_is_refused_at_the_commit_is_a_fault_with_its_reason() {
     assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'failed' AND attempts = 2").await, 4);
 }
 
-/// An effect that overlooks a failed statement is not taken for committed: PostgreSQL has given the transaction up.
+/// An effect that overlooks a failed statement is not taken for committed: PostgreSQL has
+/// given the transaction up.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn an_overlooked_error_is_no_commit() {
     let database = with_inbox().await;
-    let (mut client, rules) = (database.session().await, rules());
+    let (mut client, inbox_config) = (database.session().await, inbox_config());
     let overlooks = async |transaction: &Transaction<'_>, _: &Envelope<_>| {
         let _ = transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await;
         Ok(())
     };
-    let overlooked = inbox::postgres::process(&mut client, delivery("a"), &rules, overlooks).await;
-    assert!(matches!(overlooked, Ok(Handled::Again(_))), "{overlooked:?}");
+    let overlooked =
+        inbox::postgres::process(&mut client, delivery("a"), &inbox_config, overlooks)
+            .await;
+    assert!(matches!(overlooked, Ok(Handled::RetryLater(_))), "{overlooked:?}");
     let reason = reason_of(&database, "a").await;
     assert!(reason.contains("current transaction is aborted"), "{reason}");
-    assert!(matches!(have_effect(&mut client, "a", &rules, Ok(())).await, Handled::Processed(_)), "it comes again");
+    assert!(
+        matches!(
+            have_effect(&mut client, "a", &inbox_config, Ok(())).await,
+            Handled::Processed(_)
+        ),
+        "it comes again"
+    );
 
     // The same error, told: the failure is stored, though the statement before it failed.
-    let told = inbox::postgres::process(&mut client, delivery("b"), &rules, async |transaction, _| {
-        transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await?;
-        Ok(())
-    });
-    assert!(matches!(told.await.unwrap(), Handled::Again(_)));
-    assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'retrying'").await, 1);
+    let told = inbox::postgres::process(
+        &mut client,
+        delivery("b"),
+        &inbox_config,
+        async |transaction, _| {
+            transaction.execute("INSERT INTO effect VALUES (NULL)", &[]).await?;
+            Ok(())
+        },
+    );
+    assert!(matches!(told.await.unwrap(), Handled::RetryLater(_)));
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM inbox_event WHERE status = 'retrying'")
+            .await,
+        1
+    );
 }
 
-/// An effect that commits by SQL, whatever it begins after that, is told so and is not had again.
+/// An effect that commits by SQL, whatever it begins after that, is told so and is not
+/// had again.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn an_effect_that_commits_by_sql_is_told_and_had_once() {
     let database = with_inbox().await;
-    let (mut client, rules) = (database.session().await, rules());
+    let (mut client, inbox_config) = (database.session().await, inbox_config());
     let mut had = 0;
-    for end in ["COMMIT", "END", "COMMIT AND CHAIN", "COMMIT; BEGIN; INSERT INTO effect VALUES ('lost')"] {
+    for end in [
+        "COMMIT",
+        "END",
+        "COMMIT AND CHAIN",
+        "COMMIT; BEGIN; INSERT INTO effect VALUES ('lost')",
+    ] {
         for fault in ["", "; SELECT 1 / 0"] {
             for again in [false, true] {
-                let (id, sql) = (format!("{end}{fault}{again}"), format!("INSERT INTO effect VALUES ('x'); {end}"));
+                let (id, sql) = (
+                    format!("{end}{fault}{again}"),
+                    format!("INSERT INTO effect VALUES ('x'); {end}"),
+                );
                 let effect = async |transaction: &Transaction<'_>, _: &Envelope<_>| {
                     transaction.batch_execute(&sql).await?;
                     transaction.batch_execute(fault).await?;
                     Ok(())
                 };
                 let delivered = delivery(&id).redelivered(again);
-                let told = inbox::postgres::process(&mut client, delivered, &rules, effect).await;
+                let told = inbox::postgres::process(
+                    &mut client,
+                    delivered,
+                    &inbox_config,
+                    effect,
+                )
+                .await;
                 let told = told.unwrap_err().to_string();
-                assert!(told.contains("the transaction has ended already"), "{id}: {told}");
-                assert!(fault.is_empty() || told.contains("division by zero"), "{id}: {told}");
-                let later = process(&mut client, redelivery(&id), &rules, "SELECT 1 / 0").await;
+                assert!(
+                    told.contains("the transaction has ended already"),
+                    "{id}: {told}"
+                );
+                assert!(
+                    fault.is_empty() || told.contains("division by zero"),
+                    "{id}: {told}"
+                );
+                let later =
+                    process(&mut client, redelivery(&id), &inbox_config, "SELECT 1 / 0")
+                        .await;
                 assert_eq!(later.as_deref(), Ok("Duplicate"), "{id}");
                 had += 1;
             }
         }
     }
-    assert_eq!(database.value("SELECT count(*) FROM effect").await, had, "and what was begun after it is not kept");
+    assert_eq!(
+        database.value("SELECT count(*) FROM effect").await,
+        had,
+        "and what was begun after it is not kept"
+    );
 }
 
 /// One that rolls back by SQL is a fault each time, and a dead letter in the end.
@@ -110,17 +183,30 @@ async fn an_effect_that_commits_by_sql_is_told_and_had_once() {
 #[ignore = "needs PostgreSQL"]
 async fn an_effect_that_rolls_back_by_sql_is_a_fault_each_time() {
     let database = with_inbox().await;
-    let (mut client, rules) = (database.session().await, at_once(2));
-    for end in ["ROLLBACK", "ROLLBACK AND CHAIN", "ROLLBACK; BEGIN; INSERT INTO effect VALUES ('lost')"] {
-        for (fault, cause) in [("", "the transaction has ended already"), ("; SELECT 1 / 0", "division by zero")] {
+    let (mut client, inbox_config) = (database.session().await, at_once(2));
+    for end in [
+        "ROLLBACK",
+        "ROLLBACK AND CHAIN",
+        "ROLLBACK; BEGIN; INSERT INTO effect VALUES ('lost')",
+    ] {
+        for (fault, cause) in [
+            ("", "the transaction has ended already"),
+            ("; SELECT 1 / 0", "division by zero"),
+        ] {
             let id = format!("{end}{fault}");
-            for becomes in ["Again", "Dead"] {
+            for becomes in ["RetryLater", "Dead"] {
                 let effect = async |transaction: &Transaction<'_>, _: &Envelope<_>| {
                     transaction.batch_execute(end).await?;
                     transaction.batch_execute(fault).await?;
                     Ok(())
                 };
-                let handled = inbox::postgres::process(&mut client, delivery(&id), &rules, effect).await;
+                let handled = inbox::postgres::process(
+                    &mut client,
+                    delivery(&id),
+                    &inbox_config,
+                    effect,
+                )
+                .await;
                 assert!(format!("{handled:?}").contains(becomes), "{id}: {handled:?}");
             }
             let reason = reason_of(&database, &id).await;
@@ -130,7 +216,8 @@ async fn an_effect_that_rolls_back_by_sql_is_a_fault_each_time() {
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 0);
 }
 
-/// A rollback to a savepoint of the caller, from before the receipt, takes the memory of the event with it.
+/// A rollback to a savepoint of the caller, from before the receipt, takes the memory of
+/// the event with it.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn a_rollback_to_before_the_receipt_is_no_commit() {
@@ -138,23 +225,37 @@ async fn a_rollback_to_before_the_receipt_is_no_commit() {
     let mut client = database.session().await;
     let transaction = client.transaction().await.unwrap();
     transaction.batch_execute("SAVEPOINT before").await.unwrap();
-    let receipt = inbox::postgres::receive(transaction, delivery("a"), &rules()).await.unwrap();
-    let Receipt::New(first) = receipt else { panic!("the first of its event: {receipt:?}") };
-    first.transaction().batch_execute("ROLLBACK TO before; INSERT INTO effect VALUES ('a')").await.unwrap();
+    let receipt = inbox::postgres::receive(transaction, delivery("a"), &inbox_config())
+        .await
+        .unwrap();
+    let Receipt::New(first) = receipt else {
+        panic!("the first of its event: {receipt:?}")
+    };
+    first
+        .transaction()
+        .batch_execute("ROLLBACK TO before; INSERT INTO effect VALUES ('a')")
+        .await
+        .unwrap();
     let refused = first.commit().await.unwrap_err().to_string();
     assert!(refused.contains("the transaction has ended already"), "{refused}");
-    let kept = "SELECT (SELECT count(*) FROM effect) + (SELECT count(*) FROM inbox_event)";
+    let kept =
+        "SELECT (SELECT count(*) FROM effect) + (SELECT count(*) FROM inbox_event)";
     assert_eq!(database.value(kept).await, 0);
 }
 
-/// A serialization failure at the commit is nobody's fault: no attempt is spent, however often it happens.
+/// A serialization failure at the commit is nobody's fault: no attempt is spent, however
+/// often it happens.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn a_serialization_failure_spends_no_attempt() {
     let database = with_inbox().await;
-    let (mut client, other, rules) = (database.session().await, database.session().await, at_once(1));
+    let (mut client, other, inbox_config) =
+        (database.session().await, database.session().await, at_once(1));
     for session in [&client, &other] {
-        session.batch_execute("SET default_transaction_isolation = serializable").await.unwrap();
+        session
+            .batch_execute("SET default_transaction_isolation = serializable")
+            .await
+            .unwrap();
     }
     const TURN: &str = "INSERT INTO effect SELECT count(*)::text FROM effect";
     for again in [false, true, true, false] {
@@ -165,11 +266,22 @@ async fn a_serialization_failure_spends_no_attempt() {
             Ok(())
         };
         let delivered = delivery("a").redelivered(again);
-        let refused = inbox::postgres::process(&mut client, delivered, &rules, effect).await.unwrap_err().to_string();
+        let refused =
+            inbox::postgres::process(&mut client, delivered, &inbox_config, effect)
+                .await
+                .unwrap_err()
+                .to_string();
         assert!(refused.contains("could not serialize access"), "{refused}");
-        assert_eq!(database.value("SELECT count(*) FROM inbox_event").await, 0, "nothing is stored");
+        assert_eq!(
+            database.value("SELECT count(*) FROM inbox_event").await,
+            0,
+            "nothing is stored"
+        );
     }
-    assert_eq!(process(&mut client, redelivery("a"), &rules, TURN).await.as_deref(), Ok("Processed"));
+    assert_eq!(
+        process(&mut client, redelivery("a"), &inbox_config, TURN).await.as_deref(),
+        Ok("Processed")
+    );
 }
 
 /// Nor is one in a statement of the inbox, after the attempt was counted.
@@ -185,14 +297,29 @@ async fn a_serialization_failure_of_the_inbox_spends_no_attempt() {
              EXECUTE FUNCTION conflict()",
         )
         .await;
-    let (mut client, rules) = (database.session().await, at_once(1));
+    let (mut client, inbox_config) = (database.session().await, at_once(1));
     for _ in 0..3 {
-        let refused = process(&mut client, redelivery("a"), &rules, "SELECT 1 / 0").await.unwrap_err();
-        assert!(refused.contains("receiving an event: db error: ERROR: could not serialize access"), "{refused}");
-        assert_eq!(database.value("SELECT count(*) FROM inbox_event").await, 0, "the attempt is taken back");
+        let refused =
+            process(&mut client, redelivery("a"), &inbox_config, "SELECT 1 / 0")
+                .await
+                .unwrap_err();
+        assert!(
+            refused.contains(
+                "receiving an event: db error: ERROR: could not serialize access"
+            ),
+            "{refused}"
+        );
+        assert_eq!(
+            database.value("SELECT count(*) FROM inbox_event").await,
+            0,
+            "the attempt is taken back"
+        );
     }
     database.sql("DROP TRIGGER conflict ON inbox_event").await;
-    assert_eq!(process(&mut client, redelivery("a"), &rules, "SELECT 1").await.as_deref(), Ok("Processed"));
+    assert_eq!(
+        process(&mut client, redelivery("a"), &inbox_config, "SELECT 1").await.as_deref(),
+        Ok("Processed")
+    );
 }
 
 /// Nor is a deadlock, in a statement of the effect; and the failure from before it stays.
@@ -200,10 +327,18 @@ async fn a_serialization_failure_of_the_inbox_spends_no_attempt() {
 #[ignore = "needs PostgreSQL"]
 async fn a_deadlock_spends_no_attempt() {
     let database = with_inbox().await;
-    database.sql("CREATE TABLE account (id int); INSERT INTO account VALUES (1), (2)").await;
-    let (mut client, rules) = (database.session().await, at_once(2));
+    database
+        .sql("CREATE TABLE account (id int); INSERT INTO account VALUES (1), (2)")
+        .await;
+    let (mut client, inbox_config) = (database.session().await, at_once(2));
     client.batch_execute("SET deadlock_timeout = '10ms'").await.unwrap();
-    let _again = have_effect(&mut client, "a", &rules, Err(Fault::transient("no such account"))).await;
+    let _again = have_effect(
+        &mut client,
+        "a",
+        &inbox_config,
+        Err(HandlerError::transient("no such account")),
+    )
+    .await;
     for again in [false, true] {
         let other = database.session().await;
         other
@@ -213,24 +348,37 @@ async fn a_deadlock_spends_no_attempt() {
         let mut waits = None;
         let effect = async |transaction: &Transaction<'_>, event: &Envelope<_>| {
             assert_eq!(event.attempts(), 2);
-            transaction.batch_execute("SELECT FROM account WHERE id = 1 FOR UPDATE").await?;
-            let waiting = async move { other.batch_execute("SELECT FROM account WHERE id = 1 FOR UPDATE").await };
+            transaction
+                .batch_execute("SELECT FROM account WHERE id = 1 FOR UPDATE")
+                .await?;
+            let waiting = async move {
+                other.batch_execute("SELECT FROM account WHERE id = 1 FOR UPDATE").await
+            };
             waits = Some(tokio::spawn(waiting));
             database.until_waiting(1).await;
-            transaction.batch_execute("SELECT FROM account WHERE id = 2 FOR UPDATE").await?;
+            transaction
+                .batch_execute("SELECT FROM account WHERE id = 2 FOR UPDATE")
+                .await?;
             Ok(())
         };
         let delivered = delivery("a").redelivered(again);
-        let refused = inbox::postgres::process(&mut client, delivered, &rules, effect).await.unwrap_err().to_string();
-        assert!(refused.contains("having an effect: db error: ERROR: deadlock detected"), "{refused}");
+        let refused =
+            inbox::postgres::process(&mut client, delivered, &inbox_config, effect)
+                .await
+                .unwrap_err()
+                .to_string();
+        assert!(
+            refused.contains("having an effect: db error: ERROR: deadlock detected"),
+            "{refused}"
+        );
         waits.unwrap().await.unwrap().unwrap();
         assert_eq!(database.value("SELECT attempts FROM inbox_event").await, 1);
         assert_eq!(reason_of(&database, "a").await, "no such account");
     }
 }
 
-/// Nor is a connection that is lost in the effect or in the commit: the consumer goes on with another one, and knows that it
-/// has not ended.
+/// Nor is a connection that is lost in the effect or in the commit: the consumer goes on
+/// with another one, and knows that it has not ended.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn a_lost_connection_spends_no_attempt() {
@@ -244,18 +392,25 @@ async fn a_lost_connection_spends_no_attempt() {
              FOR EACH ROW EXECUTE FUNCTION blow()",
         )
         .await;
-    let rules = at_once(1);
-    for sql in ["SELECT pg_terminate_backend(pg_backend_pid())", "INSERT INTO fuse VALUES (1)"] {
+    let inbox_config = at_once(1);
+    for sql in
+        ["SELECT pg_terminate_backend(pg_backend_pid())", "INSERT INTO fuse VALUES (1)"]
+    {
         for _ in 0..3 {
             let mut client = database.session().await;
-            let refused = process(&mut client, redelivery("a"), &rules, sql).await;
+            let refused = process(&mut client, redelivery("a"), &inbox_config, sql).await;
             assert!(refused.is_err(), "{refused:?}");
         }
     }
     let mut client = database.session().await;
-    let handled = inbox::postgres::process(&mut client, redelivery("a"), &rules, async |_, event| {
-        assert_eq!(event.attempts(), 1);
-        Ok(())
-    });
+    let handled = inbox::postgres::process(
+        &mut client,
+        redelivery("a"),
+        &inbox_config,
+        async |_, event| {
+            assert_eq!(event.attempts(), 1);
+            Ok(())
+        },
+    );
     assert!(matches!(handled.await.unwrap(), Handled::Processed(_)));
 }

@@ -7,22 +7,37 @@ use super::*;
 #[ignore = "needs PostgreSQL"]
 async fn a_fault_is_told_with_every_cause() {
     let database = with_inbox().await;
-    database.sql("CREATE TABLE account (name text NOT NULL, sum int CHECK (sum >= 0))").await;
-    let (mut client, rules) = (database.session().await, at_once(1));
+    database
+        .sql("CREATE TABLE account (name text NOT NULL, sum int CHECK (sum >= 0))")
+        .await;
+    let (mut client, inbox_config) = (database.session().await, at_once(1));
     for (sql, cause) in [
         ("INSERT INTO account VALUES (NULL, 1)", "null value in column \"name\""),
-        ("INSERT INTO account VALUES ('Ada', -1)", "violates check constraint \"account_sum_check\""),
+        (
+            "INSERT INTO account VALUES ('Ada', -1)",
+            "violates check constraint \"account_sum_check\"",
+        ),
         ("INSERT INTO acount VALUES ('Ada', 1)", "relation \"acount\" does not exist"),
     ] {
-        let handled = inbox::postgres::process(&mut client, delivery(sql), &rules, async |transaction, _| {
-            transaction.execute(sql, &[]).await?;
-            Ok(())
-        });
-        assert!(matches!(handled.await.unwrap(), Handled::Dead(_)));
+        let handled = inbox::postgres::process(
+            &mut client,
+            delivery(sql),
+            &inbox_config,
+            async |transaction, _| {
+                transaction.execute(sql, &[]).await?;
+                Ok(())
+            },
+        );
+        assert!(matches!(handled.await.unwrap(), Handled::DeadLettered(_)));
         let reason = reason_of(&database, sql).await;
         assert!(reason.contains(cause), "{reason}");
-        let filter = Filter { reason_contains: Some(cause.to_owned()), ..Filter::default() };
-        assert_eq!(inbox::postgres::dead_letters(&client, &filter, 10).await.unwrap().len(), 1, "it is found by it");
+        let filter =
+            Filter { reason_contains: Some(cause.to_owned()), ..Filter::default() };
+        assert_eq!(
+            inbox::postgres::dead_letters(&client, &filter, 10).await.unwrap().len(),
+            1,
+            "it is found by it"
+        );
     }
 }
 
@@ -31,12 +46,17 @@ async fn a_fault_is_told_with_every_cause() {
 #[ignore = "needs PostgreSQL"]
 async fn a_panic_is_told_in_its_words() {
     let database = with_inbox().await;
-    let (mut client, rules) = (database.session().await, at_once(1));
-    let handled = inbox::postgres::process(&mut client, delivery("a"), &rules, async |transaction, _| {
-        transaction.execute("INSERT INTO effect VALUES ('a')", &[]).await?;
-        panic!("a bug in the effect (a test), number {}", 7)
-    });
-    assert!(matches!(handled.await.unwrap(), Handled::Dead(_)));
+    let (mut client, inbox_config) = (database.session().await, at_once(1));
+    let handled = inbox::postgres::process(
+        &mut client,
+        delivery("a"),
+        &inbox_config,
+        async |transaction, _| {
+            transaction.execute("INSERT INTO effect VALUES ('a')", &[]).await?;
+            panic!("a bug in the effect (a test), number {}", 7)
+        },
+    );
+    assert!(matches!(handled.await.unwrap(), Handled::DeadLettered(_)));
     let reason = reason_of(&database, "a").await;
     assert_eq!(reason, "the effect panicked: a bug in the effect (a test), number 7");
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 0);

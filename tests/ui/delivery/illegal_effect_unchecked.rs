@@ -4,10 +4,10 @@
 //@ twin: delivery => first
 
 use integration_automation_patterns::broker::Delivery;
-use integration_automation_patterns::inbox::First;
+use integration_automation_patterns::inbox::Fresh;
 
-fn create_invoice<Tx, A>(_: &First<Tx, A>) {}
+fn create_invoice<Tx, A>(_: &Fresh<Tx, A>) {}
 
-pub fn handle<Tx, A>(delivery: &Delivery<A>, first: &First<Tx, A>) {
+pub fn handle<Tx, A>(delivery: &Delivery<A>, first: &Fresh<Tx, A>) {
     create_invoice::<Tx, A>(delivery); //@ here
 }

@@ -1,5 +1,6 @@
-//! `apalis` 1.0 with `apalis-postgres` 1.0: its pubsub backend, polled every 10 ms besides, batches of 1000, and handlers that run in parallel, without
-//! a lock for each task, as its example has it.
+//! `apalis` 1.0 with `apalis-postgres` 1.0: its pubsub backend, polled every 10 ms
+//! besides, batches of 1000, and handlers that run in parallel, without a lock for each
+//! task, as its example has it.
 
 use std::time::{Duration, Instant};
 

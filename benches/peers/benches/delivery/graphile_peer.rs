@@ -1,5 +1,5 @@
-//! `graphile_worker` 0.14, as its chapter on workers has the one for throughput: a local queue, completions in batches of
-//! 5 ms, and 16 jobs at a time.
+//! `graphile_worker` 0.14, as its chapter on workers has the one for throughput: a local
+//! queue, completions in batches of 5 ms, and 16 jobs at a time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

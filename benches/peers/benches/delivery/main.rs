@@ -1,5 +1,6 @@
-//! The outbox on PostgreSQL beside `outbox-core` with its PostgreSQL store, `graphile_worker` and `apalis`, on one server
-//! and in one run: each peer enqueues in turn with ours, and then each drains.
+//! The outbox on PostgreSQL beside `outbox-core` with its PostgreSQL store,
+//! `graphile_worker` and `apalis`, on one server and in one run: each peer enqueues in
+//! turn with ours, and then each drains.
 //!
 //! ```text
 //! cargo bench --manifest-path benches/peers/Cargo.toml --bench delivery            # needs PostgreSQL on 127.0.0.1:5432
@@ -15,7 +16,8 @@
 //! | `graphile_worker` | deleted from the jobs | yes, with the lock | the last error | none: a completed job is deleted by its id |
 //! | `apalis` | marked `Done`, committed | no: when its result is stored | the last result | by worker id |
 //!
-//! Each runs as its own documentation tells who wants throughput, with as many events at a time as ours: 1000.
+//! Each runs as its own documentation tells who wants throughput, with as many events at
+//! a time as ours: 1000.
 
 use std::error::Error;
 use std::future::Future;
@@ -67,8 +69,8 @@ pub trait Peer {
     fn enqueue(&mut self) -> impl Future<Output = Outcome>;
     /// Puts many events in, by whatever way is quickest: this is not measured.
     fn fill(&mut self, events: usize) -> impl Future<Output = Outcome>;
-    /// Delivers all events to a receiver that confirms at once, and stops; the time until the database says that none is
-    /// left.
+    /// Delivers all events to a receiver that confirms at once, and stops; the time until
+    /// the database says that none is left.
     fn drain(&mut self, events: usize) -> impl Future<Output = Outcome<Duration>>;
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::broker::{Broker, SendError};
+use integration_automation_patterns::broker::{Broker, BrokerError};
 use integration_automation_patterns::outbox::postgres::{self, Outbox};
-use integration_automation_patterns::relay::{Relay, Settings};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::{Dispatched, Pending};
-use integration_automation_patterns::{Envelope, Untyped};
+use integration_automation_patterns::{Envelope, RawEvent};
 use tokio_postgres::Client;
 
 use super::{BATCH, DATABASE, Outcome, PAYLOAD, Peer, connect, url};
@@ -22,7 +22,7 @@ struct AtOnce;
 impl Broker for AtOnce {
     const SYSTEM: &'static str = "at_once";
 
-    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), SendError> {
+    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), BrokerError> {
         Ok(())
     }
 }
@@ -34,7 +34,7 @@ impl Ours {
 }
 
 fn event() -> Outcome<Envelope<Pending>> {
-    Ok(Envelope::builder("crm", Untyped::new("crm.lead.created", PAYLOAD)).build()?)
+    Ok(Envelope::builder("crm", RawEvent::new("crm.lead.created", PAYLOAD)).build()?)
 }
 
 impl Peer for Ours {
@@ -52,8 +52,8 @@ impl Peer for Ours {
     }
 
     async fn drain(&mut self, events: usize) -> Outcome<Duration> {
-        let settings = Settings::default().in_flight(BATCH).poll(Duration::from_millis(1));
-        let relay = Relay::new("bench", self.outbox.clone(), AtOnce, settings)?;
+        let config = RelayConfig::default().in_flight(BATCH).poll_interval(Duration::from_millis(1));
+        let relay = Relay::new("bench", self.outbox.clone(), AtOnce, config)?;
         let start = Instant::now();
         let summary = relay.run_until_idle(std::future::pending()).await;
         let time = start.elapsed();

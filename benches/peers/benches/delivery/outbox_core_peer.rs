@@ -1,5 +1,5 @@
-//! `outbox-core` 0.6 with `outbox-postgres` 0.3: its manager, a transport that takes every event, and batches of 1000 (its
-//! README shows 100, with which it is slower).
+//! `outbox-core` 0.6 with `outbox-postgres` 0.3: its manager, a transport that takes
+//! every event, and batches of 1000 (its README shows 100, with which it is slower).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

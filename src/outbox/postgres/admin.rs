@@ -11,7 +11,10 @@ use super::super::aside::frees;
 use super::super::books::{Past, Present, balance, moments};
 use super::super::change::Decided;
 use super::super::columns::{EVENT_COLUMNS, Row, write_tags};
-use super::super::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, StoreError, Verdict, Waiting};
+use super::super::{
+    Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveOutcome,
+    StoreError, Waiting,
+};
 use super::Outbox;
 use super::rows::FREE;
 use crate::postgres::{Link, Value, at, limit, maybe_at, micros, read_row, within};
@@ -25,7 +28,8 @@ const FILTER: &str = "($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR eve
      AND ($3::text IS NULL OR source_system = $3) AND ($4::text IS NULL OR strpos(failure_reason, $4) > 0) \
      AND ($5::timestamptz IS NULL OR failed_at >= $5)";
 
-/// When the event was due that has waited longest: of those that are put aside and of the others, an index each knows it.
+/// When the event was due that has waited longest: of those that are put aside and of the
+/// others, an index each knows it.
 const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
        SELECT min(due_at) AS due_at FROM outbox_event WHERE status IN ('pending', 'retrying') AND NOT blocked UNION ALL \
        SELECT min(due_at) FROM outbox_event WHERE status IN ('pending', 'retrying') AND blocked) AS oldest";
@@ -33,19 +37,32 @@ const OLDEST_DUE: &str = "SELECT min(due_at) FROM (\
 /// How many events a look through the whole table reads at once.
 const PAGE: usize = 500;
 
-/// How many events one statement removes: it ends soon, and takes no others with it where it fails.
+/// How many events one statement removes: it ends soon, and takes no others with it where
+/// it fails.
 const PURGED_AT_ONCE: usize = 5_000;
 
-impl Desk for Outbox {
+impl Admin for Outbox {
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.look_up("counting events", async |link| counts(link).await).await
     }
 
-    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        let found =
-            self.look_up("listing dead letters", async |link| look_for_dead(link, filter, 0, limit).await).await?;
+    async fn dead_letters(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let found = self
+            .look_up("listing dead letters", async |link| {
+                look_for_dead(link, filter, 0, limit).await
+            })
+            .await?;
         // What is no valid event is for `unreadable` to report.
-        let dead = |dead: Dead| Some(DeadLetter { event: dead.row.read_in().ok()?, first_sent_at: dead.first_sent_at });
+        let dead = |dead: Dead| {
+            Some(DeadLetter {
+                event: dead.row.read_in().ok()?,
+                first_sent_at: dead.first_sent_at,
+            })
+        };
         Ok(found.into_iter().filter_map(dead).collect())
     }
 
@@ -55,7 +72,8 @@ impl Desk for Outbox {
         while let Some(begin) = after {
             let look = async |link: &Link| look_for_dead(link, filter, begin, PAGE).await;
             let page = self.look_up("listing dead letters", look).await?;
-            after = page.last().map(|dead| dead.row.sequence).filter(|_| page.len() == PAGE);
+            after =
+                page.last().map(|dead| dead.row.sequence).filter(|_| page.len() == PAGE);
             findings.extend(page.into_iter().filter_map(|dead| {
                 let event = dead.row.id.clone();
                 dead.row.read_in::<Failed>().err().map(|what| Finding { event, what })
@@ -64,27 +82,52 @@ impl Desk for Outbox {
         Ok(findings)
     }
 
-    async fn waiting(&self, filter: &Filter, most: usize) -> Result<Vec<Waiting>, StoreError> {
-        self.look_up("listing what waits", async |link| waiting(link, filter, most).await).await
+    async fn waiting(
+        &self,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.look_up("listing what waits", async |link| waiting(link, filter, most).await)
+            .await
     }
 
-    async fn look(&self, id: &EventId) -> Result<Option<(AnyEnvelope, Vec<Moment>)>, StoreError> {
+    async fn get(
+        &self,
+        id: &EventId,
+    ) -> Result<Option<(AnyEnvelope, Vec<HistoryEntry>)>, StoreError> {
         const DOING: &str = "looking at an event";
         let id = id.to_string();
-        let sql = format!("SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = $1");
-        let found = self.look_up(DOING, async |link| read_page(link, &sql, &[(&id, Type::TEXT)]).await).await?;
-        let Some((row, present, past)) = found.into_iter().next() else { return Ok(None) };
-        let moments = moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = $1"
+        );
+        let found = self
+            .look_up(DOING, async |link| {
+                read_page(link, &sql, &[(&id, Type::TEXT)]).await
+            })
+            .await?;
+        let Some((row, present, past)) = found.into_iter().next() else {
+            return Ok(None);
+        };
+        let moments =
+            moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
         let event = row.read().map_err(|why| StoreError::new(DOING, why))?;
         Ok(Some((event, moments)))
     }
 
-    async fn redrive(&self, filter: &Filter, order: &Redrive) -> Result<Vec<(EventId, Verdict)>, StoreError> {
+    async fn redrive(
+        &self,
+        filter: &Filter,
+        order: &Redrive,
+    ) -> Result<Vec<(EventId, RedriveOutcome)>, StoreError> {
         let step = |event, first_sent_at, now| order.decide(event, first_sent_at, now);
         self.decide_all("redriving dead letters", filter, step).await
     }
 
-    async fn discard(&self, filter: &Filter, decision: &Decision) -> Result<Vec<EventId>, StoreError> {
+    async fn discard(
+        &self,
+        filter: &Filter,
+        decision: &Decision,
+    ) -> Result<Vec<EventId>, StoreError> {
         let step = |event: Envelope<Failed>, _, _| {
             let id = event.id().clone();
             Ok((event.discard(decision.clone()).into(), id))
@@ -114,9 +157,11 @@ impl Desk for Outbox {
         let mut findings = Vec::new();
         let mut after = Some(0_i64);
         while let Some(begin) = after {
-            let page = async |link: &Link| read_page(link, &sql, &[(&begin, Type::INT8)]).await;
+            let page =
+                async |link: &Link| read_page(link, &sql, &[(&begin, Type::INT8)]).await;
             let page = self.look_up(DOING, page).await?;
-            after = page.last().map(|(row, ..)| row.sequence).filter(|_| page.len() == PAGE);
+            after =
+                page.last().map(|(row, ..)| row.sequence).filter(|_| page.len() == PAGE);
             for (row, present, past) in page {
                 let event = row.id.clone();
                 if let Err(what) = balance(row, &present, &past) {
@@ -139,7 +184,8 @@ impl Desk for Outbox {
 type Step<T> = Result<(AnyEnvelope, T), T>;
 
 impl Outbox {
-    /// Removes up to `most` events that were done so long ago, in one statement; says how many.
+    /// Removes up to `most` events that were done so long ago, in one statement; says how
+    /// many.
     async fn purge_page(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
         const DOING: &str = "purging what is done";
         const SQL: &str = "WITH gone AS (\
@@ -153,9 +199,11 @@ impl Outbox {
         within(DOING, async {
             let mut held = self.worker.hold_for_people(DOING).await?;
             let gone = held.link.alone(SQL, &[&micros(age), &limit(most)]).await;
-            let gone = gone.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0)));
+            let gone = gone.and_then(|rows| {
+                rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))
+            });
             let gone = gone.map_err(|error| StoreError::new(DOING, error))?;
-            held.give_back();
+            held.release();
             Ok(usize::try_from(gone).unwrap_or(0))
         })
         .await
@@ -169,8 +217,9 @@ impl Outbox {
     ) -> Result<T, StoreError> {
         within(doing, async {
             let held = self.worker.hold_for_people(doing).await?;
-            let found = look(&held.link).await.map_err(|error| StoreError::new(doing, error))?;
-            held.give_back();
+            let found =
+                look(&held.link).await.map_err(|error| StoreError::new(doing, error))?;
+            held.release();
             Ok(found)
         })
         .await
@@ -189,9 +238,17 @@ impl Outbox {
             let mut decided = Vec::new();
             after = within(doing, async {
                 let mut held = self.worker.hold_for_people(doing).await?;
-                let page = decide(&mut held.link, filter, begin, &step, &mut answers, &mut decided).await;
+                let page = decide(
+                    &mut held.link,
+                    filter,
+                    begin,
+                    &step,
+                    &mut answers,
+                    &mut decided,
+                )
+                .await;
                 let next = page.map_err(|error| StoreError::new(doing, error))?;
-                held.give_back();
+                held.release();
                 Ok(next)
             })
             .await?;
@@ -201,7 +258,8 @@ impl Outbox {
     }
 }
 
-/// Takes a person's decision on one page of dead letters, and stores it; gives where the next page begins.
+/// Takes a person's decision on one page of dead letters, and stores it; gives where the
+/// next page begins.
 async fn decide<T>(
     link: &mut Link,
     filter: &Filter,
@@ -242,8 +300,10 @@ async fn write_decisions(
 ) -> Result<(), Error> {
     let Some((decision, history)) = decided.history() else { return Ok(()) };
     let status: Vec<&str> = events.iter().map(|event| event.status().as_str()).collect();
-    let attempts: Vec<i64> = events.iter().map(|event| i64::from(event.attempts())).collect();
-    let tags: Vec<String> = events.iter().map(|event| write_tags(event.tags().clone())).collect();
+    let attempts: Vec<i64> =
+        events.iter().map(|event| i64::from(event.attempts())).collect();
+    let tags: Vec<String> =
+        events.iter().map(|event| write_tags(event.tags().clone())).collect();
     link.query(
         "WITH decided AS (\
            UPDATE outbox_event AS event SET status = step.status, attempts = step.attempts, tags = step.tags::jsonb, \
@@ -280,14 +340,20 @@ async fn write_decisions(
 
 async fn counts(link: &Link) -> Result<Counts, Error> {
     let mut counts = Counts::default();
-    let sql = "SELECT status, attempts, count(*) FROM outbox_event GROUP BY status, attempts";
+    let sql =
+        "SELECT status, attempts, count(*) FROM outbox_event GROUP BY status, attempts";
     for row in link.begin_look(sql, &[]).await? {
-        let (status, attempts, count): (String, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let (Ok(status), Ok(count)) = (status.parse(), u64::try_from(count)) else { continue };
+        let (status, attempts, count): (String, i64, i64) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (Ok(status), Ok(count)) = (status.parse(), u64::try_from(count)) else {
+            continue;
+        };
         let of_status = counts.by_status.entry(status).or_default();
         *of_status = of_status.saturating_add(count);
         use DeliveryStatus::{Dispatched, Failed, Pending, Retrying};
-        if let (Pending | Dispatched | Retrying | Failed, Ok(attempts)) = (status, u32::try_from(attempts)) {
+        if let (Pending | Dispatched | Retrying | Failed, Ok(attempts)) =
+            (status, u32::try_from(attempts))
+        {
             let of_attempts = counts.by_attempts.entry(attempts).or_default();
             *of_attempts = of_attempts.saturating_add(count);
         }
@@ -295,13 +361,18 @@ async fn counts(link: &Link) -> Result<Counts, Error> {
     let sql = format!("SELECT ({OLDEST_DUE}), statement_timestamp()");
     for row in link.end_look(&sql, &[]).await? {
         let (oldest, now) = (maybe_at(&row, 0)?, at(&row, 1)?);
-        counts.oldest_due = oldest.and_then(|oldest| now.signed_duration_since(oldest).to_std().ok());
+        counts.oldest_due =
+            oldest.and_then(|oldest| now.signed_duration_since(oldest).to_std().ok());
     }
     Ok(counts)
 }
 
 /// What waits, from the index of each kind of waiting.
-async fn waiting(link: &Link, filter: &Filter, most: usize) -> Result<Vec<Waiting>, Error> {
+async fn waiting(
+    link: &Link,
+    filter: &Filter,
+    most: usize,
+) -> Result<Vec<Waiting>, Error> {
     let kinds = [
         "status IN ('pending', 'retrying') AND NOT blocked",
         "blocked AND due_at IS NOT NULL",
@@ -324,13 +395,23 @@ async fn waiting(link: &Link, filter: &Filter, most: usize) -> Result<Vec<Waitin
     );
     let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
     let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter);
-    let rows = link.look(&sql, &[of_id, of_type, of_source, of_reason, since, (&most, Type::INT8)]).await?;
+    let rows = link
+        .look(&sql, &[of_id, of_type, of_source, of_reason, since, (&most, Type::INT8)])
+        .await?;
     let read = |row: &SqlRow| {
-        let (due_at, behind): (_, Option<String>) = (maybe_at(row, "due_at")?, row.try_get("behind")?);
+        let (due_at, behind): (_, Option<String>) =
+            (maybe_at(row, "due_at")?, row.try_get("behind")?);
         let claimed_by = row.try_get("holder")?;
         // What is no valid event, or is never due, is for `verify` to report.
-        let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else { return Ok(None) };
-        Ok(Some(Waiting { event, due_at, claimed_by, behind: behind.and_then(|id| id.parse().ok()) }))
+        let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else {
+            return Ok(None);
+        };
+        Ok(Some(Waiting {
+            event,
+            due_at,
+            claimed_by,
+            behind: behind.and_then(|id| id.parse().ok()),
+        }))
     };
     rows.iter().filter_map(|row| read(row).transpose()).collect()
 }
@@ -354,7 +435,11 @@ struct Dead {
 }
 
 fn read_dead(row: &SqlRow) -> Result<Dead, Error> {
-    Ok(Dead { row: read_row(row)?, first_sent_at: maybe_at(row, "first_sent_at")?, now: at(row, "now")? })
+    Ok(Dead {
+        row: read_row(row)?,
+        first_sent_at: maybe_at(row, "first_sent_at")?,
+        now: at(row, "now")?,
+    })
 }
 
 /// The dead letters beyond a sequence number that a filter names.
@@ -365,32 +450,61 @@ fn dead_sql() -> String {
     )
 }
 
-async fn look_for_dead(link: &Link, filter: &Filter, after: i64, most: usize) -> Result<Vec<Dead>, Error> {
+async fn look_for_dead(
+    link: &Link,
+    filter: &Filter,
+    after: i64,
+    most: usize,
+) -> Result<Vec<Dead>, Error> {
     let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
     let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter);
-    let values = [of_id, of_type, of_source, of_reason, since, (&after, Type::INT8), (&most, Type::INT8)];
+    let values = [
+        of_id,
+        of_type,
+        of_source,
+        of_reason,
+        since,
+        (&after, Type::INT8),
+        (&most, Type::INT8),
+    ];
     link.look(&dead_sql(), &values).await?.iter().map(read_dead).collect()
 }
 
 /// The same, locked in a transaction that begins here: a decision is to follow.
-async fn lock_dead(link: &mut Link, filter: &Filter, after: i64, most: usize) -> Result<Vec<Dead>, Error> {
+async fn lock_dead(
+    link: &mut Link,
+    filter: &Filter,
+    after: i64,
+    most: usize,
+) -> Result<Vec<Dead>, Error> {
     let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
-    let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter).map(|(value, _)| value);
-    let values: [&(dyn ToSql + Sync); 7] = [of_id, of_type, of_source, of_reason, since, &after, &most];
+    let [of_id, of_type, of_source, of_reason, since] =
+        filter_values(&id, filter).map(|(value, _)| value);
+    let values: [&(dyn ToSql + Sync); 7] =
+        [of_id, of_type, of_source, of_reason, since, &after, &most];
     let rows = link.begin(&format!("{} FOR UPDATE", dead_sql()), &values).await?;
     rows.iter().map(read_dead).collect()
 }
 
 fn read_orphan(row: &SqlRow) -> Result<Finding, Error> {
     let (event, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    let what = format!("the history has {count} entries of it, and there is no such event");
+    let what =
+        format!("the history has {count} entries of it, and there is no such event");
     Ok(Finding { event: format!("sequence {event}"), what })
 }
 
-/// The rows that a query of [`EVENT_COLUMNS`] and [`PRESENT_COLUMNS`] gives, each with its history as of one moment.
-async fn read_page(link: &Link, sql: &str, values: &[Value<'_>]) -> Result<Vec<(Row, Present, Vec<Past>)>, Error> {
+/// The rows that a query of [`EVENT_COLUMNS`] and [`PRESENT_COLUMNS`] gives, each with
+/// its history as of one moment.
+async fn read_page(
+    link: &Link,
+    sql: &str,
+    values: &[Value<'_>],
+) -> Result<Vec<(Row, Present, Vec<Past>)>, Error> {
     let rows = link.begin_look(sql, values).await?;
-    let rows = rows.iter().map(|row| Ok((read_row(row)?, read_present(row)?))).collect::<Result<Vec<_>, Error>>()?;
+    let rows = rows
+        .iter()
+        .map(|row| Ok((read_row(row)?, read_present(row)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
     let events: Vec<i64> = rows.iter().map(|(row, _)| row.sequence).collect();
     let sql = "SELECT action, at, by, status, attempts, reason, claimed_at, claimed_by, event FROM outbox_history \
          WHERE event = ANY ($1) ORDER BY sequence";

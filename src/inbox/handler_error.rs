@@ -8,27 +8,38 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::FailureClass;
 use crate::reason::reason;
 
-/// Why an effect was not had. Whatever a `?` meets in an effect is taken to be for the moment, and is told with all its
-/// causes.
+/// Why an effect was not had. Whatever a `?` meets in an effect is taken to be for the
+/// moment, and is told with all its causes.
 ///
-/// Where a database is among the causes, and refuses whatever it is asked just then (a deadlock, a serialization failure, a
-/// lock that was waited for in vain, a full disk, a lost connection), that is no fault of the event: no attempt is
-/// spent, and it comes again.
+/// Where a database is among the causes, and refuses whatever it is asked just then (a
+/// deadlock, a serialization failure, a lock that was waited for in vain, a full disk, a
+/// lost connection), that is no fault of the event: no attempt is spent, and it comes
+/// again.
 ///
 /// ```
 /// use integration_automation_patterns::FailureClass;
-/// use integration_automation_patterns::inbox::Fault;
+/// use integration_automation_patterns::inbox::HandlerError;
 ///
-/// fn effect(amount: &str) -> Result<u32, Fault> {
+/// fn effect(amount: &str) -> Result<u32, HandlerError> {
 ///     let amount = amount.parse()?;
-///     if amount == 0 { Err(Fault::permanent("an invoice of nothing")) } else { Ok(amount) }
+///     if amount == 0 {
+///         Err(HandlerError::permanent("an invoice of nothing"))
+///     } else {
+///         Ok(amount)
+///     }
 /// }
 /// assert_eq!(effect("7"), Ok(7));
-/// assert_eq!(effect("seven"), Err(Fault::transient("invalid digit found in string")));
-/// assert_eq!(effect("0").map_err(|fault| fault.class), Err(FailureClass::Permanent));
+/// assert_eq!(
+///     effect("seven"),
+///     Err(HandlerError::transient("invalid digit found in string"))
+/// );
+/// assert_eq!(
+///     effect("0").map_err(|fault| fault.class),
+///     Err(FailureClass::Permanent)
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct HandlerError {
     /// Whether another attempt could succeed.
     pub class: FailureClass,
     /// What went wrong.
@@ -37,7 +48,7 @@ pub struct Fault {
     pub(crate) counts: bool,
 }
 
-impl Fault {
+impl HandlerError {
     /// Another attempt may succeed.
     pub fn transient(reason: impl Into<String>) -> Self {
         Self { class: FailureClass::Transient, reason: reason.into(), counts: true }
@@ -49,13 +60,14 @@ impl Fault {
     }
 }
 
-impl<E: Error + 'static> From<E> for Fault {
+impl<E: Error + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
         Self { counts: !is_of_the_database(&error), ..Self::transient(reason(&error)) }
     }
 }
 
-/// Whether a database is among the causes, and refused what it would have refused of every event.
+/// Whether a database is among the causes, and refused what it would have refused of
+/// every event.
 pub(crate) fn is_of_the_database(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -72,14 +84,23 @@ pub(crate) fn is_of_the_database(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The effect, whose panic is a fault too: one poison event must not end the consumer again and again.
+/// The effect, whose panic is a fault too: one poison event must not end the consumer
+/// again and again.
 #[cfg(feature = "sqlite")]
-pub(crate) fn caught(effect: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+pub(crate) fn caught(
+    effect: impl FnOnce() -> Result<(), HandlerError>,
+) -> Result<(), HandlerError> {
     catch_unwind(AssertUnwindSafe(effect)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 /// What a panic says, as a fault.
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Fault {
-    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Fault::transient(format!("the effect panicked: {}", said.unwrap_or("it says no more")))
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    HandlerError::transient(format!(
+        "the effect panicked: {}",
+        said.unwrap_or("it says no more")
+    ))
 }

@@ -1,4 +1,5 @@
-//! The inbox as people see it: how much there is in each state, and what waits for a delivery that may never come.
+//! The inbox as people see it: how much there is in each state, and what waits for a
+//! delivery that may never come.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,12 @@ use crate::{DeliveryStatus, Envelope};
 /// use integration_automation_patterns::DeliveryStatus;
 /// use integration_automation_patterns::inbox::Counts;
 ///
-/// let counts = Counts { by_status: [(DeliveryStatus::Retrying, 3)].into(), stalled: 1 };
-/// assert_eq!((counts.of(DeliveryStatus::Retrying), counts.of(DeliveryStatus::Failed)), (3, 0));
+/// let counts =
+///     Counts { by_status: [(DeliveryStatus::Retrying, 3)].into(), stalled: 1 };
+/// assert_eq!(
+///     (counts.of(DeliveryStatus::Retrying), counts.of(DeliveryStatus::Failed)),
+///     (3, 0)
+/// );
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -32,11 +37,13 @@ impl Counts {
         self.by_status.get(&status).copied().unwrap_or(0)
     }
 
-    /// Of rows that say a state, how many events are in it, and how many of them are stalled.
+    /// Of rows that say a state, how many events are in it, and how many of them are
+    /// stalled.
     pub(crate) fn of_rows(rows: Vec<(String, i64, i64)>) -> Result<Self, StoreError> {
         let mut counts = Self::default();
         for (status, count, old) in rows {
-            let status: DeliveryStatus = status.parse().map_err(|error| StoreError::new(COUNTING, error))?;
+            let status: DeliveryStatus =
+                status.parse().map_err(|error| StoreError::new(COUNTING, error))?;
             counts.by_status.insert(status, u64::try_from(count).unwrap_or_default());
             if status == DeliveryStatus::Retrying {
                 counts.stalled = u64::try_from(old).unwrap_or_default();
@@ -49,10 +56,12 @@ impl Counts {
 /// What is being done, in the words of an error.
 pub(crate) const COUNTING: &str = "counting the inbox's events";
 
-/// An event that waits for another delivery, and has waited for longer than its policy's attempts take: the broker has dropped
-/// it (by a limit of its own, by its age, in a purge), or is about to deliver it after an outage.
+/// An event that waits for another delivery, and has waited for longer than its policy's
+/// attempts take: the broker has dropped it (by a limit of its own, by its age, in a
+/// purge), or is about to deliver it after an outage.
 ///
-/// Redriven or discarded, it is known, and a delivery that comes all the same is a duplicate.
+/// Redriven or discarded, it is known, and a delivery that comes all the same is a
+/// duplicate.
 #[derive(Debug)]
 pub struct Stalled {
     /// The event, with its last failure.
@@ -63,7 +72,9 @@ pub struct Stalled {
 
 /// Those rows, each with the time when it was received, that are events.
 pub(crate) fn stalled(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<Stalled> {
-    let read = |(row, received_at): (Row, _)| Some(Stalled { event: row.read_in().ok()?, received_at });
+    let read = |(row, received_at): (Row, _)| {
+        Some(Stalled { event: row.read_in().ok()?, received_at })
+    };
     rows.into_iter().filter_map(read).collect()
 }
 

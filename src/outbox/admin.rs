@@ -1,5 +1,5 @@
-//! The outbox as people see it: counts, dead letters and what is decided about them, retention, and whether the books
-//! balance.
+//! The outbox as people see it: counts, dead letters and what is decided about them,
+//! retention, and whether the books balance.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::state::Failed;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
 /// What people ask of an outbox, and decide.
-pub trait Desk: Send + Sync {
+pub trait Admin: Send + Sync {
     /// How much there is, in each state.
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
 
@@ -25,25 +25,40 @@ pub trait Desk: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<DeadLetter>, StoreError>> + Send;
 
-    /// The dead letters that a filter names and that are no valid event, the oldest first, each with the reason. They
-    /// are not among the [`dead_letters`](Self::dead_letters), and no decision reaches them until their row is repaired.
-    fn unreadable(&self, filter: &Filter) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
+    /// The dead letters that a filter names and that are no valid event, the oldest
+    /// first, each with the reason. They are not among the
+    /// [`dead_letters`](Self::dead_letters), and no decision reaches them until their row
+    /// is repaired.
+    fn unreadable(
+        &self,
+        filter: &Filter,
+    ) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 
-    /// The events under way that a filter names, the one that has been due longest first, no more than `limit`.
-    fn waiting(&self, filter: &Filter, limit: usize) -> impl Future<Output = Result<Vec<Waiting>, StoreError>> + Send;
+    /// The events under way that a filter names, the one that has been due longest first,
+    /// no more than `limit`.
+    fn waiting(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Waiting>, StoreError>> + Send;
 
-    /// One event with all that happened to it, the oldest first; nothing where there is none of this id.
-    fn look(&self, id: &EventId)
-    -> impl Future<Output = Result<Option<(AnyEnvelope, Vec<Moment>)>, StoreError>> + Send;
+    /// One event with all that happened to it, the oldest first; nothing where there is
+    /// none of this id.
+    fn get(
+        &self,
+        id: &EventId,
+    ) -> impl Future<Output = Result<Option<(AnyEnvelope, Vec<HistoryEntry>)>, StoreError>>
+    + Send;
 
     /// Gives the dead letters that a filter names a new budget.
     ///
-    /// It goes in pages, each a transaction of its own: a redrive that is interrupted is simply called again.
+    /// It goes in pages, each a transaction of its own: a redrive that is interrupted is
+    /// simply called again.
     fn redrive(
         &self,
         filter: &Filter,
         order: &Redrive,
-    ) -> impl Future<Output = Result<Vec<(EventId, Verdict)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<(EventId, RedriveOutcome)>, StoreError>> + Send;
 
     /// Gives the dead letters that a filter names up.
     fn discard(
@@ -52,18 +67,26 @@ pub trait Desk: Send + Sync {
         decision: &Decision,
     ) -> impl Future<Output = Result<Vec<EventId>, StoreError>> + Send;
 
-    /// Removes up to `limit` events that were done (acknowledged, processed or skipped) longer than `age` ago, with
-    /// their history, and says how many: call it until it says less than `limit`. Dead letters stay.
+    /// Removes up to `limit` events that were done (acknowledged, processed or skipped)
+    /// longer than `age` ago, with their history, and says how many: call it until it
+    /// says less than `limit`. Dead letters stay.
     ///
-    /// An id that is purged is new again: let `age` be longer than any source may deliver its own event a second time.
-    fn purge(&self, age: Duration, limit: usize) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// An id that is purged is new again: let `age` be longer than any source may deliver
+    /// its own event a second time.
+    fn purge(
+        &self,
+        age: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Balances the books: every row is an event that a walk through the lifecycle led to, and every moment on record
-    /// has its event and leads to the next. Nothing found is books that balance.
+    /// Balances the books: every row is an event that a walk through the lifecycle led
+    /// to, and every moment on record has its event and leads to the next. Nothing found
+    /// is books that balance.
     fn verify(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 }
 
-/// Which events, among those that a call is about. All conditions hold at once; none is every event.
+/// Which events, among those that a call is about. All conditions hold at once; none is
+/// every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Of this id.
@@ -105,7 +128,9 @@ impl Counts {
     /// The events that a relay still has to do with: pending, dispatched or retrying.
     pub fn under_way(&self) -> u64 {
         use DeliveryStatus::{Dispatched, Pending, Retrying};
-        [Pending, Dispatched, Retrying].into_iter().fold(0, |sum, status| sum.saturating_add(self.of(status)))
+        [Pending, Dispatched, Retrying]
+            .into_iter()
+            .fold(0, |sum, status| sum.saturating_add(self.of(status)))
     }
 
     /// All of them.
@@ -119,7 +144,8 @@ impl Counts {
 pub struct DeadLetter {
     /// The event, with its failure.
     pub event: Envelope<Failed>,
-    /// When it was first sent, by the database's clock: consumers remember it from then on.
+    /// When it was first sent, by the database's clock: consumers remember it from then
+    /// on.
     pub first_sent_at: Option<DateTime<Utc>>,
 }
 
@@ -132,14 +158,14 @@ pub struct Waiting {
     pub due_at: DateTime<Utc>,
     /// Who is sending it, where it is dispatched.
     pub claimed_by: Option<String>,
-    /// The first event of its ordering key before it that is not done: it waits for that one too, which may be a dead
-    /// letter.
+    /// The first event of its ordering key before it that is not done: it waits for that
+    /// one too, which may be a dead letter.
     pub behind: Option<EventId>,
 }
 
 /// One thing that happened to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct HistoryEntry {
     /// When, by the database's clock.
     pub at: DateTime<Utc>,
     /// What was done.
@@ -161,33 +187,34 @@ pub struct Redrive {
     pub decision: Decision,
     /// How long the consumers remember an event that they have had: the window of their
     /// [inboxes](crate::inbox), the shortest where they differ.
-    pub consumers_remember: Duration,
-    /// Redrive even what the consumers may have forgotten. Such an event may have its effect twice: the reason in the
-    /// decision is the place to say why it does not matter.
-    pub even_if_forgotten: bool,
+    pub dedup_window: Duration,
+    /// Redrive even what the consumers may have forgotten. Such an event may have its
+    /// effect twice: the reason in the decision is the place to say why it does not
+    /// matter.
+    pub force: bool,
 }
 
 /// What became of one dead letter that was to be redriven.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RedriveOutcome {
     /// It is pending again.
     Redriven,
     /// It stays a dead letter.
-    Refused(RedriveRefused),
+    Refused(RedriveError),
 }
 
 /// A dead letter was to be redriven that its consumers may have had, and forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedriveRefused {
+pub struct RedriveError {
     /// When it was first sent.
     pub first_sent_at: DateTime<Utc>,
     /// How long its new attempts may take.
     pub horizon: Duration,
     /// How long consumers remember.
-    pub consumers_remember: Duration,
+    pub dedup_window: Duration,
 }
 
-impl fmt::Display for RedriveRefused {
+impl fmt::Display for RedriveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -195,36 +222,40 @@ impl fmt::Display for RedriveRefused {
              could have its effect twice (see that it cannot, then order the redrive even if forgotten)",
             self.first_sent_at.format("%Y-%m-%d %H:%M:%S UTC"),
             self.horizon,
-            self.consumers_remember
+            self.dedup_window
         )
     }
 }
 
-impl std::error::Error for RedriveRefused {}
+impl std::error::Error for RedriveError {}
 
 impl Redrive {
     /// The redrive of events whose consumers still know them.
-    pub const fn new(decision: Decision, consumers_remember: Duration) -> Self {
-        Self { decision, consumers_remember, even_if_forgotten: false }
+    pub const fn new(decision: Decision, dedup_window: Duration) -> Self {
+        Self { decision, dedup_window, force: false }
     }
 
     /// The same, of those too that consumers may have forgotten.
     #[must_use = "this gives the changed order back"]
-    pub fn even_if_forgotten(self) -> Self {
-        Self { even_if_forgotten: true, ..self }
+    pub fn force(self) -> Self {
+        Self { force: true, ..self }
     }
 
-    /// What a dead letter becomes by this order, and what is answered; or why it stays one.
+    /// What a dead letter becomes by this order, and what is answered; or why it stays
+    /// one.
     pub(crate) fn decide(
         &self,
         event: Envelope<Failed>,
         first_sent_at: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
-    ) -> Result<(AnyEnvelope, (EventId, Verdict)), (EventId, Verdict)> {
+    ) -> Result<(AnyEnvelope, (EventId, RedriveOutcome)), (EventId, RedriveOutcome)> {
         let id = event.id().clone();
         match self.admits(&event, first_sent_at, now) {
-            Ok(()) => Ok((event.redrive(self.decision.clone()).into(), (id, Verdict::Redriven))),
-            Err(refused) => Err((id, Verdict::Refused(refused))),
+            Ok(()) => Ok((
+                event.redrive(self.decision.clone()).into(),
+                (id, RedriveOutcome::Redriven),
+            )),
+            Err(refused) => Err((id, RedriveOutcome::Refused(refused))),
         }
     }
 
@@ -234,18 +265,22 @@ impl Redrive {
         event: &Envelope<Failed>,
         first_sent_at: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
-    ) -> Result<(), RedriveRefused> {
-        let Some(first_sent_at) = first_sent_at.filter(|_| !self.even_if_forgotten) else {
+    ) -> Result<(), RedriveError> {
+        let Some(first_sent_at) = first_sent_at.filter(|_| !self.force) else {
             return Ok(());
         };
         let horizon = event.retry_policy().horizon();
         let span = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         let last_send = now.checked_add_signed(span(horizon));
-        let forgotten_at = first_sent_at.checked_add_signed(span(self.consumers_remember));
+        let forgotten_at = first_sent_at.checked_add_signed(span(self.dedup_window));
         match (last_send, forgotten_at) {
             (_, None) => Ok(()),
             (Some(last_send), Some(forgotten_at)) if last_send < forgotten_at => Ok(()),
-            _ => Err(RedriveRefused { first_sent_at, horizon, consumers_remember: self.consumers_remember }),
+            _ => Err(RedriveError {
+                first_sent_at,
+                horizon,
+                dedup_window: self.dedup_window,
+            }),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The answer to a delivery: a place further on in its partition, or the same place again.
+//! The answer to a delivery: a place further on in its partition, or the same place
+//! again.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -11,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::apart::apart;
 use super::member::Member;
 use super::partition::{Partition, Shared};
-use crate::broker::{Answer, SendError};
+use crate::broker::{Ack, BrokerError};
 
 /// How long a delivery that was dropped without an answer waits.
 const DROPPED: Duration = Duration::from_secs(1);
@@ -19,13 +20,16 @@ const DROPPED: Duration = Duration::from_secs(1);
 /// How long a commit that is to be made at once is waited for.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// The answer to a delivery of Kafka. Dropped, it makes the partition be read again from its event on, after a second.
+/// The answer to a delivery of Kafka. Dropped, it makes the partition be read again from
+/// its event on, after a second.
 ///
-/// A confirmation is committed in the background, a tenth of a second later at the most, and where the group is shared out
-/// anew or the listener ends. What a crash keeps from being committed comes again, as a duplicate to the inbox. In the first
-/// second that a listener has a partition it is committed at once: so an event whose effect ends its process again and again
-/// is soon the first of the partition, of which [it is known](crate::broker::Delivery::redelivered) that it may have begun.
-pub struct Confirm {
+/// A confirmation is committed in the background, a tenth of a second later at the most,
+/// and where the group is shared out anew or the listener ends. What a crash keeps from
+/// being committed comes again, as a duplicate to the inbox. In the first second that a
+/// listener has a partition it is committed at once: so an event whose effect ends its
+/// process again and again is soon the first of the partition, of which [it is
+/// known](crate::broker::Delivery::redelivered) that it may have begun.
+pub struct Acker {
     pub(super) shared: Arc<Shared>,
     /// No more than a hint: with the listener, its member of the group goes.
     pub(super) member: Weak<Member>,
@@ -36,23 +40,28 @@ pub struct Confirm {
     pub(super) answered: bool,
 }
 
-impl Confirm {
-    /// Changes the state of the partition, where it is still as it was when the delivery was made.
-    fn with<T>(&mut self, change: impl FnOnce(&mut Partition) -> T) -> Result<T, SendError> {
+impl Acker {
+    /// Changes the state of the partition, where it is still as it was when the delivery
+    /// was made.
+    fn with<T>(
+        &mut self,
+        change: impl FnOnce(&mut Partition) -> T,
+    ) -> Result<T, BrokerError> {
         self.answered = true;
         let late = || {
-            SendError::transient(format!(
+            BrokerError::transient(format!(
                 "partition {} of {} is read again, or by another consumer, since this was delivered",
                 self.partition, self.topic
             ))
         };
         let mut partitions = self.shared.partitions();
         let partition = partitions.get_mut(&self.partition);
-        let partition = partition.filter(|partition| partition.is_open(self.offset, self.reading));
+        let partition =
+            partition.filter(|partition| partition.is_open(self.offset, self.reading));
         partition.map(change).ok_or_else(late)
     }
 
-    fn read_again(&mut self, after: Duration) -> Result<(), SendError> {
+    fn read_again(&mut self, after: Duration) -> Result<(), BrokerError> {
         let (offset, now) = (self.offset, Instant::now());
         let at = now.checked_add(after).unwrap_or(now);
         self.with(|partition| partition.read_again(offset, at))?;
@@ -61,32 +70,44 @@ impl Confirm {
     }
 }
 
-impl Answer for Confirm {
-    async fn confirm(mut self) -> Result<(), SendError> {
+impl Ack for Acker {
+    async fn ack(mut self) -> Result<(), BrokerError> {
         let offset = self.offset;
-        let (commit, fresh) = self.with(|partition| (partition.confirm(offset), partition.is_fresh()))?;
+        let (commit, fresh) =
+            self.with(|partition| (partition.ack(offset), partition.is_fresh()))?;
         // Events before it are without an answer: it is committed with the last of them.
         let Some(commit) = commit else { return Ok(()) };
-        let failed = |why: String| SendError::transient(format!("the offset was not committed: {why}"));
-        let member = self.member.upgrade().ok_or_else(|| failed("the listener was dropped".to_owned()))?;
+        let failed = |why: String| {
+            BrokerError::transient(format!("the offset was not committed: {why}"))
+        };
+        let member = self
+            .member
+            .upgrade()
+            .ok_or_else(|| failed("the listener was dropped".to_owned()))?;
         let mut offsets = TopicPartitionList::new();
-        let added = offsets.add_partition_offset(&self.topic, self.partition, Offset::Offset(commit));
+        let added = offsets.add_partition_offset(
+            &self.topic,
+            self.partition,
+            Offset::Offset(commit),
+        );
         let stored = added.and_then(|()| member.consumer()?.store_offsets(&offsets));
         stored.map_err(|error| failed(error.to_string()))?;
         if fresh {
-            // Where it fails, or takes too long, the commit in the background is left, which says what is wrong.
-            let at_once = apart(move || member.consumer()?.commit(&offsets, CommitMode::Sync));
+            // Where it fails, or takes too long, the commit in the background is left,
+            // which says what is wrong.
+            let at_once =
+                apart(move || member.consumer()?.commit(&offsets, CommitMode::Sync));
             let _ = timeout(AT_ONCE, at_once).await;
         }
         Ok(())
     }
 
-    async fn retry(mut self, after: Duration) -> Result<(), SendError> {
+    async fn nack(mut self, after: Duration) -> Result<(), BrokerError> {
         self.read_again(after)
     }
 }
 
-impl Drop for Confirm {
+impl Drop for Acker {
     fn drop(&mut self) {
         if !self.answered {
             // Where it comes too late, the event is delivered again anyhow.
@@ -95,9 +116,9 @@ impl Drop for Confirm {
     }
 }
 
-impl fmt::Debug for Confirm {
+impl fmt::Debug for Acker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Confirm")
+        f.debug_struct("Acker")
             .field("partition", &self.partition)
             .field("offset", &self.offset)
             .finish_non_exhaustive()

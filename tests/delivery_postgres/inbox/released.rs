@@ -1,4 +1,5 @@
-//! Whatever ends `process` without a word to the broker lets go of the delivery, and leaves a connection that is usable.
+//! Whatever ends `process` without a word to the broker lets go of the delivery, and
+//! leaves a connection that is usable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,11 +17,11 @@ impl Drop for Dropped {
     }
 }
 
-impl Answer for Dropped {
-    async fn confirm(self) -> Result<(), SendError> {
+impl Ack for Dropped {
+    async fn ack(self) -> Result<(), BrokerError> {
         unreachable!("nobody tells the broker")
     }
-    async fn retry(self, _after: Duration) -> Result<(), SendError> {
+    async fn nack(self, _after: Duration) -> Result<(), BrokerError> {
         unreachable!("nobody tells the broker")
     }
 }
@@ -35,7 +36,9 @@ fn counted(id: &str, again: bool) -> (Delivery<Dropped>, Arc<AtomicUsize>) {
 #[ignore = "needs PostgreSQL"]
 async fn an_error_drops_the_answer() {
     let database = with_inbox().await;
-    for sql in ["COMMIT", "COMMIT; BEGIN", "SELECT pg_terminate_backend(pg_backend_pid())"] {
+    for sql in
+        ["COMMIT", "COMMIT; BEGIN", "SELECT pg_terminate_backend(pg_backend_pid())"]
+    {
         for again in [false, true] {
             let mut client = database.session().await;
             let (delivery, dropped) = counted(&format!("{sql} {again}"), again);
@@ -43,19 +46,34 @@ async fn an_error_drops_the_answer() {
                 transaction.batch_execute(sql).await?;
                 Ok(())
             };
-            assert!(inbox::postgres::process(&mut client, delivery, &rules(), effect).await.is_err());
+            assert!(
+                inbox::postgres::process(&mut client, delivery, &inbox_config(), effect)
+                    .await
+                    .is_err()
+            );
             assert_eq!(dropped.load(Ordering::Relaxed), 1, "{sql}");
             let (delivery, dropped) = counted("next", again);
-            let next = inbox::postgres::process(&mut client, delivery, &rules(), async |_, _| Ok(())).await;
-            assert_eq!(next.is_err(), client.is_closed(), "the connection is usable, or says that it is not");
+            let next = inbox::postgres::process(
+                &mut client,
+                delivery,
+                &inbox_config(),
+                async |_, _| Ok(()),
+            )
+            .await;
+            assert_eq!(
+                next.is_err(),
+                client.is_closed(),
+                "the connection is usable, or says that it is not"
+            );
             drop(next);
             assert_eq!(dropped.load(Ordering::Relaxed), 1, "{sql}");
         }
     }
 }
 
-/// One that is cancelled, before its effect, in it or after it, drops the answer; nothing of it is stored but that an attempt
-/// was begun, and the connection has no transaction left open.
+/// One that is cancelled, before its effect, in it or after it, drops the answer; nothing
+/// of it is stored but that an attempt was begun, and the connection has no transaction
+/// left open.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn a_process_that_is_cancelled_drops_the_answer_and_leaves_no_transaction_open() {
@@ -66,12 +84,21 @@ async fn a_process_that_is_cancelled_drops_the_answer_and_leaves_no_transaction_
         for polls in 1.. {
             let id = format!("{again} {polls}");
             let (delivery, dropped) = counted(&id, again);
-            let rules = at_once(1);
-            let mut process =
-                Box::pin(inbox::postgres::process(&mut client, delivery, &rules, async |transaction, event| {
-                    transaction.execute("INSERT INTO effect VALUES ($1)", &[&event.id().to_string()]).await?;
+            let inbox_config = at_once(1);
+            let mut process = Box::pin(inbox::postgres::process(
+                &mut client,
+                delivery,
+                &inbox_config,
+                async |transaction, event| {
+                    transaction
+                        .execute(
+                            "INSERT INTO effect VALUES ($1)",
+                            &[&event.id().to_string()],
+                        )
+                        .await?;
                     Ok(())
-                }));
+                },
+            ));
             let mut polled = 0;
             let ended = std::future::poll_fn(|context| {
                 polled += 1;
@@ -88,19 +115,28 @@ async fn a_process_that_is_cancelled_drops_the_answer_and_leaves_no_transaction_
                 break;
             }
             assert_eq!(dropped.load(Ordering::Relaxed), 1, "{id}");
-            // It would be part of a transaction that was left open, and nobody else would see it.
+            // It would be part of a transaction that was left open, and nobody else would
+            // see it.
             client.execute("INSERT INTO effect VALUES ('after')", &[]).await.unwrap();
-            assert_eq!(database.value("SELECT count(*) FROM effect WHERE id = 'after'").await, 1, "{id}");
+            assert_eq!(
+                database.value("SELECT count(*) FROM effect WHERE id = 'after'").await,
+                1,
+                "{id}"
+            );
             database.sql("DELETE FROM effect WHERE id = 'after'").await;
             let both = "SELECT count(*) FROM effect FULL JOIN (SELECT id FROM inbox_event WHERE status = 'processed') had \
                         USING (id) WHERE effect.id IS NULL OR had.id IS NULL";
-            assert_eq!(database.value(both).await, 0, "{id}: the effect and its memory, or neither");
+            assert_eq!(
+                database.value(both).await,
+                0,
+                "{id}: the effect and its memory, or neither"
+            );
         }
     }
 }
 
-/// A consumer that meets what another has begun, and then looks for it, may find that it was taken back in between: it
-/// confirms nothing, for nobody has had the effect.
+/// A consumer that meets what another has begun, and then looks for it, may find that it
+/// was taken back in between: it confirms nothing, for nobody has had the effect.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn what_another_consumer_takes_back_is_no_duplicate() {
@@ -121,7 +157,10 @@ async fn what_another_consumer_takes_back_is_no_duplicate() {
     let (delivery, dropped) = counted("a", false);
     let mut client = database.session().await;
     let met = tokio::spawn(async move {
-        inbox::postgres::process(&mut client, delivery, &rules(), async |_, _| panic!("no effect of it")).await
+        inbox::postgres::process(&mut client, delivery, &inbox_config(), async |_, _| {
+            panic!("no effect of it")
+        })
+        .await
     });
     database.until_waiting(1).await;
     database.sql("DELETE FROM inbox_event").await;
@@ -131,5 +170,8 @@ async fn what_another_consumer_takes_back_is_no_duplicate() {
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 
     let mut client = database.session().await;
-    assert!(matches!(have_effect(&mut client, "a", &rules(), Ok(())).await, Handled::Processed(_)));
+    assert!(matches!(
+        have_effect(&mut client, "a", &inbox_config(), Ok(())).await,
+        Handled::Processed(_)
+    ));
 }

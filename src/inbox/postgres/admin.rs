@@ -10,21 +10,24 @@ use super::SAVEPOINT;
 use super::rows::{COLUMNS, check_place, find_row, write, write_processed};
 use crate::audit::{Action, AuditTrail};
 use crate::hop::Hop;
-use crate::inbox::desk::{self, COUNTING};
+use crate::inbox::admin::{self, COUNTING};
 use crate::inbox::intake::undelivered;
-use crate::inbox::{Counts, First, Rules, Stalled};
+use crate::inbox::{Counts, Fresh, InboxConfig, Stalled};
 use crate::outbox::columns::Row;
 use crate::outbox::{DeadLetter, Filter, StoreError};
 use crate::postgres::{at, limit, micros, read_row};
 use crate::{AnyEnvelope, Decision, EventId};
 
-/// How much the inbox holds, in each state. It reads every row; `stalled_after` is the age of the events that it counts as
-/// [stalled](Stalled), as of [`stalled`].
+/// How much the inbox holds, in each state. It reads every row; `stalled_after` is the
+/// age of the events that it counts as [stalled](Stalled), as of [`stalled`].
 ///
 /// # Errors
 ///
 /// What the database answers.
-pub async fn counts(client: &Client, stalled_after: Duration) -> Result<Counts, StoreError> {
+pub async fn counts(
+    client: &Client,
+    stalled_after: Duration,
+) -> Result<Counts, StoreError> {
     let age = micros(stalled_after);
     let work = async {
         check_place(client).await?;
@@ -35,20 +38,28 @@ pub async fn counts(client: &Client, stalled_after: Duration) -> Result<Counts, 
                 &[(&age, Type::INT8)],
             )
             .await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect::<Result<Vec<_>, _>>()
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect::<Result<Vec<_>, _>>()
     };
     Counts::of_rows(work.await.map_err(|error: Error| StoreError::new(COUNTING, error))?)
 }
 
-/// Forgets up to `limit` events that were received longer ago than the window of the rules, and says how many. Dead
-/// letters stay, and so does what waits for another delivery.
+/// Forgets up to `limit` events that were received longer ago than the window of the
+/// rules, and says how many. Dead letters stay, and so does what waits for another
+/// delivery.
 ///
 /// # Errors
 ///
 /// What the database answers.
-pub async fn forget(client: &Client, rules: &Rules, most: usize) -> Result<u64, StoreError> {
-    let (age, most) = (micros(rules.window()), limit(most));
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&age, Type::INT8), (&most, Type::INT8)];
+pub async fn purge(
+    client: &Client,
+    config: &InboxConfig,
+    most: usize,
+) -> Result<u64, StoreError> {
+    let (age, most) = (micros(config.window()), limit(most));
+    let values: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&age, Type::INT8), (&most, Type::INT8)];
     let gone = async {
         check_place(client).await?;
         let sql = "DELETE FROM inbox_event WHERE ctid = ANY (ARRAY(\
@@ -65,20 +76,34 @@ pub async fn forget(client: &Client, rules: &Rules, most: usize) -> Result<u64, 
 /// # Errors
 ///
 /// What the database answers.
-pub async fn dead_letters(client: &Client, filter: &Filter, most: usize) -> Result<Vec<DeadLetter>, StoreError> {
+pub async fn dead_letters(
+    client: &Client,
+    filter: &Filter,
+    most: usize,
+) -> Result<Vec<DeadLetter>, StoreError> {
     let rows = list(client, "failed", filter, Duration::ZERO, most).await;
-    Ok(desk::dead_letters(rows.map_err(|error| StoreError::new("listing dead letters", error))?))
+    Ok(admin::dead_letters(
+        rows.map_err(|error| StoreError::new("listing dead letters", error))?,
+    ))
 }
 
-/// The events that a filter names, that wait for another delivery, and were first received longer ago than `age`, the oldest
-/// first. Let it be the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and what an outage takes.
+/// The events that a filter names, that wait for another delivery, and were first
+/// received longer ago than `age`, the oldest first. Let it be the
+/// [horizon](crate::RetryPolicy::horizon) of the inbox's policy and what an outage takes.
 ///
 /// # Errors
 ///
 /// What the database answers.
-pub async fn stalled(client: &Client, filter: &Filter, age: Duration, most: usize) -> Result<Vec<Stalled>, StoreError> {
+pub async fn stalled(
+    client: &Client,
+    filter: &Filter,
+    age: Duration,
+    most: usize,
+) -> Result<Vec<Stalled>, StoreError> {
     let rows = list(client, "retrying", filter, age, most).await;
-    Ok(desk::stalled(rows.map_err(|error| StoreError::new("listing stalled events", error))?))
+    Ok(admin::stalled(
+        rows.map_err(|error| StoreError::new("listing stalled events", error))?,
+    ))
 }
 
 /// Rows in a state, received so long ago or longer, with the time of that.
@@ -116,8 +141,9 @@ async fn list(
     rows.iter().map(|row| Ok((read_row(row)?, at(row, "received_at")?))).collect()
 }
 
-/// Takes a dead letter of the inbox up again, or an event that waits for [another delivery](stalled), inside the caller's
-/// open transaction, as somebody decided: its effect can be had now. Nothing where no such event has this id.
+/// Takes a dead letter of the inbox up again, or an event that waits for [another
+/// delivery](stalled), inside the caller's open transaction, as somebody decided: its
+/// effect can be had now. Nothing where no such event has this id.
 ///
 /// # Errors
 ///
@@ -127,21 +153,26 @@ pub async fn redrive<'c>(
     source_system: &str,
     id: &EventId,
     decision: Decision,
-    rules: &Rules,
-) -> Result<Option<First<Transaction<'c>, ()>>, StoreError> {
+    config: &InboxConfig,
+) -> Result<Option<Fresh<Transaction<'c>, ()>>, StoreError> {
     let fault = |error: Error| StoreError::new("redriving a dead letter", error);
     check_place(&transaction).await.map_err(fault)?;
-    let found = find_row(&transaction, source_system, &id.to_string()).await.map_err(fault)?;
+    let found =
+        find_row(&transaction, source_system, &id.to_string()).await.map_err(fault)?;
     let Some(dead) = found.and_then(undelivered) else { return Ok(None) };
-    let event = dead.redrive(decision).with_retry_policy(rules.policy()).dispatch().acknowledge();
+    let event = dead
+        .redrive(decision)
+        .with_retry_policy(config.policy())
+        .dispatch()
+        .acknowledge();
     write_processed(&transaction, &event).await.map_err(fault)?;
     transaction.batch_execute(SAVEPOINT).await.map_err(fault)?;
-    let (hop, trail) = (Hop::redrive(&event), rules.trail.clone());
-    Ok(Some(First { transaction, outermost: false, event, answer: (), hop, trail }))
+    let (hop, trail) = (Hop::redrive(&event), config.trail.clone());
+    Ok(Some(Fresh { transaction, outermost: false, event, answer: (), hop, trail }))
 }
 
-/// Gives a dead letter of the inbox up, or an event that waits for [another delivery](stalled), as somebody decided; says
-/// whether there was one of this id.
+/// Gives a dead letter of the inbox up, or an event that waits for [another
+/// delivery](stalled), as somebody decided; says whether there was one of this id.
 ///
 /// # Errors
 ///

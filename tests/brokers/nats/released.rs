@@ -1,12 +1,13 @@
-//! What nobody answers comes again of its own accord, long before the server's patience ends.
+//! What nobody answers comes again of its own accord, long before the server's patience
+//! ends.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::broker::nats::{Confirm, Listener};
+use integration_automation_patterns::broker::nats::{Acker, Listener};
 use integration_automation_patterns::broker::{Broker, Consumer, Delivery};
-use integration_automation_patterns::inbox::{Rules, sqlite as inbox};
-use integration_automation_patterns::{Envelope, RetryPolicy, Untyped};
+use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
+use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
 
 use super::super::suite::{Server, in_time};
 use super::JetStream;
@@ -20,15 +21,15 @@ async fn with(events: usize) -> (JetStream, Listener) {
     let server = JetStream::fresh().await;
     let broker = server.broker(server.address());
     for number in 0..events {
-        let event =
-            Envelope::builder("crm", Untyped::new("crm.lead.created", b"{}")).id(number.to_string().parse().unwrap());
+        let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+            .id(number.to_string().parse().unwrap());
         broker.send(&event.build().unwrap().dispatch()).await.unwrap();
     }
-    let listener = broker.listen("erp").unwrap().answer_after(PATIENCE).unwrap();
+    let listener = broker.listen("erp").unwrap().ack_wait(PATIENCE).unwrap();
     (server, listener)
 }
 
-async fn next(listener: &mut Listener) -> Delivery<Confirm> {
+async fn next(listener: &mut Listener) -> Delivery<Acker> {
     listener.next().await.unwrap().unwrap()
 }
 
@@ -37,7 +38,7 @@ async fn next(listener: &mut Listener) -> Delivery<Confirm> {
 async fn a_delivery_that_is_dropped_comes_again_however_it_was() {
     in_time(async {
         let (server, mut listener) = with(1).await;
-        type Drop = fn(Delivery<Confirm>);
+        type Drop = fn(Delivery<Acker>);
         let ways: [(&str, Drop); 4] = [
             ("dropped", drop),
             ("panicked over", |delivery| {
@@ -47,7 +48,9 @@ async fn a_delivery_that_is_dropped_comes_again_however_it_was() {
                 });
                 assert!(panicked.join().is_err());
             }),
-            ("in a thread without a runtime", |delivery| std::thread::spawn(move || drop(delivery)).join().unwrap()),
+            ("in a thread without a runtime", |delivery| {
+                std::thread::spawn(move || drop(delivery)).join().unwrap()
+            }),
             ("in a task that is aborted", |delivery| {
                 let task = tokio::spawn(async move {
                     let _delivery = delivery;
@@ -61,7 +64,11 @@ async fn a_delivery_that_is_dropped_comes_again_however_it_was() {
             let dropped = Instant::now();
             drop(delivery);
             let again = next(&mut listener).await;
-            assert!(again.is_redelivered() && dropped.elapsed() < SOON, "{way}: {:?}", dropped.elapsed());
+            assert!(
+                again.is_redelivered() && dropped.elapsed() < SOON,
+                "{way}: {:?}",
+                dropped.elapsed()
+            );
             std::mem::drop(again);
         }
         server.remove().await;
@@ -82,9 +89,13 @@ async fn what_a_listener_had_fetched_is_another_ones_at_once() {
         while deliveries.len() < 59 {
             deliveries.push(next(&mut second).await);
         }
-        let ids: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.facts().id().to_string()).collect();
+        let ids: BTreeSet<_> =
+            deliveries.iter().map(|delivery| delivery.facts().id().to_string()).collect();
         assert_eq!(ids.len(), 59, "each once");
-        assert!(!ids.contains(&one.facts().id().to_string()), "that one is in somebody's hands");
+        assert!(
+            !ids.contains(&one.facts().id().to_string()),
+            "that one is in somebody's hands"
+        );
         assert!(dropped.elapsed() < SOON, "{:?}", dropped.elapsed());
         drop((one, deliveries, second));
         server.remove().await;
@@ -124,9 +135,12 @@ async fn what_was_in_hand_when_a_listener_was_dropped_is_another_ones_soon() {
 async fn a_listener_that_is_asked_for_a_moment_at_a_time_gets_everything_once() {
     in_time(async {
         let (server, mut listener) = with(50).await;
-        let (mut ids, mut deliveries, began) = (BTreeSet::new(), Vec::new(), Instant::now());
+        let (mut ids, mut deliveries, began) =
+            (BTreeSet::new(), Vec::new(), Instant::now());
         while ids.len() < 50 {
-            if let Ok(delivery) = tokio::time::timeout(Duration::from_micros(300), listener.next()).await {
+            if let Ok(delivery) =
+                tokio::time::timeout(Duration::from_micros(300), listener.next()).await
+            {
                 let delivery = delivery.unwrap().unwrap();
                 assert!(ids.insert(delivery.facts().id().to_string()), "twice");
                 deliveries.push(delivery);
@@ -147,12 +161,16 @@ async fn few_wait_in_a_listener_while_the_servers_patience_with_them_runs() {
         let stream = server.context.get_stream(&server.stream).await.unwrap();
         let mut erp = rusqlite::Connection::open_in_memory().unwrap();
         inbox::install(&mut erp).unwrap();
-        let rules = Rules::new(PATIENCE, &RetryPolicy::DEFAULT).unwrap();
+        let inbox_config = InboxConfig::new(PATIENCE, &RetryPolicy::DEFAULT).unwrap();
         for number in 0..60 {
             let delivery = next(&mut listener).await;
             let unanswered = stream.consumer_info("erp").await.unwrap().num_ack_pending;
             assert!(unanswered <= 9, "{unanswered} at the server's, at number {number}");
-            inbox::process(&mut erp, delivery, &rules, |_, _| Ok(())).unwrap().tell().await.unwrap();
+            inbox::process(&mut erp, delivery, &inbox_config, |_, _| Ok(()))
+                .unwrap()
+                .settle()
+                .await
+                .unwrap();
         }
         drop(listener);
         server.remove().await;

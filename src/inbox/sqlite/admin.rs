@@ -9,16 +9,16 @@ use super::SAVEPOINT;
 use super::rows::{COLUMNS, find_row, write, write_processed};
 use crate::audit::{Action, AuditTrail};
 use crate::hop::Hop;
-use crate::inbox::desk::{self, COUNTING};
+use crate::inbox::admin::{self, COUNTING};
 use crate::inbox::intake::undelivered;
-use crate::inbox::{Counts, First, Rules, Stalled};
+use crate::inbox::{Counts, Fresh, InboxConfig, Stalled};
 use crate::outbox::columns::Row;
 use crate::outbox::{DeadLetter, Filter, StoreError};
 use crate::sqlite::{any_moment, fault, micros, now, read_row, still_open};
 use crate::{AnyEnvelope, Decision, EventId};
 
-/// How much the inbox holds, in each state. It reads every row; `stalled_after` is the age of the events that it counts as
-/// [stalled](Stalled), as of [`stalled`].
+/// How much the inbox holds, in each state. It reads every row; `stalled_after` is the
+/// age of the events that it counts as [stalled](Stalled), as of [`stalled`].
 ///
 /// # Errors
 ///
@@ -33,14 +33,18 @@ use crate::{AnyEnvelope, Decision, EventId};
 /// assert_eq!(sqlite::counts(&erp, RetryPolicy::DEFAULT.horizon())?.stalled, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn counts(connection: &Connection, stalled_after: Duration) -> Result<Counts, StoreError> {
+pub fn counts(
+    connection: &Connection,
+    stalled_after: Duration,
+) -> Result<Counts, StoreError> {
     let work = || {
         let mut statement = connection.prepare_cached(
             "SELECT status, count(*), count(*) FILTER (WHERE received_at <= ?1) FROM inbox_event GROUP BY status",
         )?;
-        let rows = statement.query_map([micros(since(connection, stalled_after)?)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+        let rows = statement
+            .query_map([micros(since(connection, stalled_after)?)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     Counts::of_rows(work().map_err(|error| fault(COUNTING, error))?)
@@ -52,15 +56,20 @@ fn since(connection: &Connection, age: Duration) -> rusqlite::Result<DateTime<Ut
     Ok(now(connection)?.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC))
 }
 
-/// Forgets up to `limit` events that were received longer ago than the window of the rules, and says how many. Dead
-/// letters stay, and so does what waits for another delivery.
+/// Forgets up to `limit` events that were received longer ago than the window of the
+/// rules, and says how many. Dead letters stay, and so does what waits for another
+/// delivery.
 ///
 /// # Errors
 ///
 /// What the database answers.
-pub fn forget(connection: &Connection, rules: &Rules, limit: usize) -> Result<u64, StoreError> {
+pub fn purge(
+    connection: &Connection,
+    config: &InboxConfig,
+    limit: usize,
+) -> Result<u64, StoreError> {
     let work = || {
-        let before = since(connection, rules.window())?;
+        let before = since(connection, config.window())?;
         let gone = connection
             .prepare_cached(
                 "DELETE FROM inbox_event WHERE (source_system, id) IN (SELECT source_system, id FROM inbox_event \
@@ -77,13 +86,18 @@ pub fn forget(connection: &Connection, rules: &Rules, limit: usize) -> Result<u6
 /// # Errors
 ///
 /// What the database answers.
-pub fn dead_letters(connection: &Connection, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+pub fn dead_letters(
+    connection: &Connection,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<DeadLetter>, StoreError> {
     let rows = list(connection, "failed", filter, DateTime::<Utc>::MAX_UTC, limit);
-    Ok(desk::dead_letters(rows.map_err(|error| fault("listing dead letters", error))?))
+    Ok(admin::dead_letters(rows.map_err(|error| fault("listing dead letters", error))?))
 }
 
-/// The events that a filter names, that wait for another delivery, and were first received longer ago than `age`, the oldest
-/// first. Let it be the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and what an outage takes.
+/// The events that a filter names, that wait for another delivery, and were first
+/// received longer ago than `age`, the oldest first. Let it be the
+/// [horizon](crate::RetryPolicy::horizon) of the inbox's policy and what an outage takes.
 ///
 /// # Errors
 ///
@@ -94,8 +108,9 @@ pub fn stalled(
     age: Duration,
     limit: usize,
 ) -> Result<Vec<Stalled>, StoreError> {
-    let rows = since(connection, age).and_then(|before| list(connection, "retrying", filter, before, limit));
-    Ok(desk::stalled(rows.map_err(|error| fault("listing stalled events", error))?))
+    let rows = since(connection, age)
+        .and_then(|before| list(connection, "retrying", filter, before, limit));
+    Ok(admin::stalled(rows.map_err(|error| fault("listing stalled events", error))?))
 }
 
 /// Rows in a state, and received at this time or before, with that time.
@@ -117,7 +132,11 @@ fn list(
         filter.failed_since.map(micros),
         i64::try_from(limit).unwrap_or(i64::MAX),
     ];
-    statement.query_map(values, |row| Ok((read_row(row)?, any_moment(row.get("received_at")?))))?.collect()
+    statement
+        .query_map(values, |row| {
+            Ok((read_row(row)?, any_moment(row.get("received_at")?)))
+        })?
+        .collect()
 }
 
 /// The first condition is that of the index, in its words, by which SQLite knows it.
@@ -130,8 +149,9 @@ fn listing() -> String {
     )
 }
 
-/// Takes a dead letter of the inbox up again, or an event that waits for [another delivery](stalled), inside the caller's
-/// open transaction, as somebody decided: its effect can be had now. Nothing where no such event has this id.
+/// Takes a dead letter of the inbox up again, or an event that waits for [another
+/// delivery](stalled), inside the caller's open transaction, as somebody decided: its
+/// effect can be had now. Nothing where no such event has this id.
 ///
 /// # Errors
 ///
@@ -141,29 +161,37 @@ pub fn redrive<'c>(
     source_system: &str,
     id: &EventId,
     decision: Decision,
-    rules: &Rules,
-) -> Result<Option<First<Transaction<'c>, ()>>, StoreError> {
+    config: &InboxConfig,
+) -> Result<Option<Fresh<Transaction<'c>, ()>>, StoreError> {
     const DOING: &str = "redriving a dead letter";
     let fault = |error: rusqlite::Error| fault(DOING, error);
     still_open(&transaction, DOING)?;
     transaction.set_drop_behavior(DropBehavior::Rollback);
-    let Some(row) = find_row(&transaction, source_system, &id.to_string()).map_err(fault)? else { return Ok(None) };
+    let Some(row) =
+        find_row(&transaction, source_system, &id.to_string()).map_err(fault)?
+    else {
+        return Ok(None);
+    };
     let Some(dead) = undelivered(row) else { return Ok(None) };
-    let event = dead.redrive(decision).with_retry_policy(rules.policy()).dispatch().acknowledge();
+    let event = dead
+        .redrive(decision)
+        .with_retry_policy(config.policy())
+        .dispatch()
+        .acknowledge();
     write_processed(&transaction, &event).map_err(fault)?;
     transaction.execute_batch(SAVEPOINT).map_err(fault)?;
-    Ok(Some(First {
+    Ok(Some(Fresh {
         transaction,
         outermost: true,
         hop: Hop::redrive(&event),
         event,
         answer: (),
-        trail: rules.trail.clone(),
+        trail: config.trail.clone(),
     }))
 }
 
-/// Gives a dead letter of the inbox up, or an event that waits for [another delivery](stalled), as somebody decided; says
-/// whether there was one of this id.
+/// Gives a dead letter of the inbox up, or an event that waits for [another
+/// delivery](stalled), as somebody decided; says whether there was one of this id.
 ///
 /// # Errors
 ///
@@ -176,8 +204,11 @@ pub fn discard(
     trail: &AuditTrail,
 ) -> Result<bool, StoreError> {
     let work = || {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Some(row) = find_row(&transaction, source_system, &id.to_string())? else { return Ok(false) };
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some(row) = find_row(&transaction, source_system, &id.to_string())? else {
+            return Ok(false);
+        };
         let Some(dead) = undelivered(row) else { return Ok(false) };
         let gone = dead.discard(decision);
         let at = gone.discarded().map_or_else(Utc::now, Decision::at);
@@ -199,7 +230,8 @@ mod tests {
     fn the_lists_use_their_index() {
         let mut connection = Connection::open_in_memory().unwrap();
         super::super::install(&mut connection).unwrap();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", listing())).unwrap();
+        let mut statement =
+            connection.prepare(&format!("EXPLAIN QUERY PLAN {}", listing())).unwrap();
         for place in 1..=statement.parameter_count() {
             statement.raw_bind_parameter(place, None::<i64>).unwrap();
         }

@@ -1,5 +1,5 @@
-//! The outbox in SQLite as people see it: what they ask is read beside the relays, and what they decide is written in pages
-//! that let others through.
+//! The outbox in SQLite as people see it: what they ask is read beside the relays, and
+//! what they decide is written in pages that let others through.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,23 @@ use super::super::aside::frees;
 use super::super::books::moments;
 use super::super::change::Decided;
 use super::super::columns::{Row, write_tags};
-use super::super::{Counts, DeadLetter, Desk, Filter, Finding, Moment, Redrive, StoreError, Verdict, Waiting};
+use super::super::{
+    Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveOutcome,
+    StoreError, Waiting,
+};
 use super::Outbox;
-use super::look::{PAGE, count, dead_after, dead_among, find_event, find_orphans, find_waiting, verify_page};
+use super::look::{
+    PAGE, count, dead_after, dead_among, find_event, find_orphans, find_waiting,
+    verify_page,
+};
 use super::rows::{free, limit_of, remember};
 use crate::sqlite::{micros, now};
 use crate::state::Failed;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
-/// How long one page of decisions holds the database, and how long others have it then at the least: a program that waits
-/// for SQLite's lock asks for it every 25 ms or oftener in the beginning.
+/// How long one page of decisions holds the database, and how long others have it then at
+/// the least: a program that waits for SQLite's lock asks for it every 25 ms or oftener
+/// in the beginning.
 const AT_ONCE: Duration = Duration::from_millis(50);
 const BETWEEN: Duration = Duration::from_millis(30);
 
@@ -28,18 +35,24 @@ async fn rest_after(began: Instant) {
     tokio::time::sleep(began.elapsed().max(BETWEEN)).await;
 }
 
-impl Desk for Outbox {
+impl Admin for Outbox {
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.shared.look("counting events", count).await
     }
 
-    async fn dead_letters(&self, filter: &Filter, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+    async fn dead_letters(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let filter = filter.clone();
         let found = self.shared.look("listing dead letters", move |connection| {
             let rows = dead_after(connection, &filter, 0, limit)?.into_iter();
             // What is no valid event is for `unreadable` to report.
             Ok(rows
-                .filter_map(|(row, first_sent_at)| Some(DeadLetter { event: row.read_in().ok()?, first_sent_at }))
+                .filter_map(|(row, first_sent_at)| {
+                    Some(DeadLetter { event: row.read_in().ok()?, first_sent_at })
+                })
                 .collect())
         });
         found.await
@@ -52,7 +65,10 @@ impl Desk for Outbox {
             let filter = filter.clone();
             let page = self.shared.look("listing dead letters", move |connection| {
                 let rows = dead_after(connection, &filter, begin, PAGE)?;
-                let next = rows.last().map(|(row, _)| row.sequence).filter(|_| rows.len() == PAGE);
+                let next = rows
+                    .last()
+                    .map(|(row, _)| row.sequence)
+                    .filter(|_| rows.len() == PAGE);
                 let finding = |(row, _): (Row, _)| {
                     let event = row.id.clone();
                     row.read_in::<Failed>().err().map(|what| Finding { event, what })
@@ -66,28 +82,51 @@ impl Desk for Outbox {
         Ok(findings)
     }
 
-    async fn waiting(&self, filter: &Filter, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    async fn waiting(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
         let filter = filter.clone();
-        self.shared.look("listing what waits", move |connection| find_waiting(connection, &filter, limit)).await
+        self.shared
+            .look("listing what waits", move |connection| {
+                find_waiting(connection, &filter, limit)
+            })
+            .await
     }
 
-    async fn look(&self, id: &EventId) -> Result<Option<(AnyEnvelope, Vec<Moment>)>, StoreError> {
+    async fn get(
+        &self,
+        id: &EventId,
+    ) -> Result<Option<(AnyEnvelope, Vec<HistoryEntry>)>, StoreError> {
         const DOING: &str = "looking at an event";
         let id = id.to_string();
-        let found = self.shared.look(DOING, move |connection| find_event(connection, &id)).await?;
+        let found = self
+            .shared
+            .look(DOING, move |connection| find_event(connection, &id))
+            .await?;
         let Some((past, row, present)) = found else { return Ok(None) };
-        let moments = moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
+        let moments =
+            moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
         let event = row.read().map_err(|why| StoreError::new(DOING, why))?;
         Ok(Some((event, moments)))
     }
 
-    async fn redrive(&self, filter: &Filter, order: &Redrive) -> Result<Vec<(EventId, Verdict)>, StoreError> {
+    async fn redrive(
+        &self,
+        filter: &Filter,
+        order: &Redrive,
+    ) -> Result<Vec<(EventId, RedriveOutcome)>, StoreError> {
         let order = order.clone();
         let decide = move |event, sent, now| order.decide(event, sent, now);
         self.decide_all("redriving dead letters", filter, decide).await
     }
 
-    async fn discard(&self, filter: &Filter, decision: &Decision) -> Result<Vec<EventId>, StoreError> {
+    async fn discard(
+        &self,
+        filter: &Filter,
+        decision: &Decision,
+    ) -> Result<Vec<EventId>, StoreError> {
         let decision = decision.clone();
         let decide = move |event: Envelope<Failed>, _, _| {
             let id = event.id().clone();
@@ -103,8 +142,10 @@ impl Desk for Outbox {
         while gone < limit {
             let page = PAGE.min(limit.saturating_sub(gone));
             let began = Instant::now();
-            let (found, removed) =
-                self.shared.write(DOING, move |transaction| purge_page(transaction, age, page)).await?;
+            let (found, removed) = self
+                .shared
+                .write(DOING, move |transaction| purge_page(transaction, age, page))
+                .await?;
             gone = gone.saturating_add(removed);
             if found < page && removed == found {
                 break;
@@ -119,23 +160,40 @@ impl Desk for Outbox {
         let mut findings = Vec::new();
         let mut after = Some(0);
         while let Some(begin) = after {
-            let (next, page) = self.shared.look(DOING, move |connection| verify_page(connection, begin)).await?;
+            let (next, page) = self
+                .shared
+                .look(DOING, move |connection| verify_page(connection, begin))
+                .await?;
             findings.extend(page);
             after = next;
         }
-        findings.extend(self.shared.look(DOING, |connection| find_orphans(connection)).await?);
+        findings.extend(
+            self.shared.look(DOING, |connection| find_orphans(connection)).await?,
+        );
         Ok(findings)
     }
 }
 
-/// What a person decides of one dead letter: what it becomes, and what is answered; or why it stays one.
+/// What a person decides of one dead letter: what it becomes, and what is answered; or
+/// why it stays one.
 trait Decide<T>:
-    Fn(Envelope<Failed>, Option<DateTime<Utc>>, DateTime<Utc>) -> Result<(AnyEnvelope, T), T> + Clone + Send + 'static
+    Fn(
+        Envelope<Failed>,
+        Option<DateTime<Utc>>,
+        DateTime<Utc>,
+    ) -> Result<(AnyEnvelope, T), T>
+    + Clone
+    + Send
+    + 'static
 {
 }
 
 impl<T, D> Decide<T> for D where
-    D: Fn(Envelope<Failed>, Option<DateTime<Utc>>, DateTime<Utc>) -> Result<(AnyEnvelope, T), T>
+    D: Fn(
+            Envelope<Failed>,
+            Option<DateTime<Utc>>,
+            DateTime<Utc>,
+        ) -> Result<(AnyEnvelope, T), T>
         + Clone
         + Send
         + 'static
@@ -143,8 +201,8 @@ impl<T, D> Decide<T> for D where
 }
 
 impl Outbox {
-    /// Takes a decision on all dead letters of a filter. They are found beside those who write, and each page is a short
-    /// transaction.
+    /// Takes a decision on all dead letters of a filter. They are found beside those who
+    /// write, and each page is a short transaction.
     async fn decide_all<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -162,9 +220,11 @@ impl Outbox {
             let mut found = found.await?;
             let is_last = found.len() < PAGE;
             while !found.is_empty() {
-                let (filter, decide, began) = (filter.clone(), decide.clone(), Instant::now());
-                let page =
-                    self.shared.write(doing, move |transaction| decide_page(transaction, &filter, &found, decide));
+                let (filter, decide, began) =
+                    (filter.clone(), decide.clone(), Instant::now());
+                let page = self.shared.write(doing, move |transaction| {
+                    decide_page(transaction, &filter, &found, decide)
+                });
                 let page = page.await?;
                 self.front.back_to_all();
                 Decided::tell(&self.trail, &page.decided);
@@ -200,7 +260,12 @@ fn decide_page<T>(
     decide: impl Decide<T>,
 ) -> rusqlite::Result<Page<T>> {
     let (now, began) = (now(transaction)?, Instant::now());
-    let mut page = Page { answers: Vec::new(), decided: Vec::new(), last: found.last().copied(), left: Vec::new() };
+    let mut page = Page {
+        answers: Vec::new(),
+        decided: Vec::new(),
+        last: found.last().copied(),
+        left: Vec::new(),
+    };
     // Somebody else may have decided on some meanwhile.
     for (row, first_sent_at) in dead_among(transaction, filter, found)? {
         let sequence = row.sequence;
@@ -221,15 +286,26 @@ fn decide_page<T>(
     Ok(page)
 }
 
-/// Removes events that were done so long ago, while there is time; says how many there were, and how many are gone.
-fn purge_page(transaction: &Transaction<'_>, age: TimeDelta, limit: usize) -> rusqlite::Result<(usize, usize)> {
-    let Some(before) = now(transaction)?.checked_sub_signed(age) else { return Ok((0, 0)) };
-    let mut find = transaction
-        .prepare_cached("SELECT sequence FROM outbox_event WHERE done_at <= ?1 ORDER BY done_at LIMIT ?2")?;
-    let found = find.query_map(params![micros(before), limit_of(limit)], |row| row.get(0))?;
+/// Removes events that were done so long ago, while there is time; says how many there
+/// were, and how many are gone.
+fn purge_page(
+    transaction: &Transaction<'_>,
+    age: TimeDelta,
+    limit: usize,
+) -> rusqlite::Result<(usize, usize)> {
+    let Some(before) = now(transaction)?.checked_sub_signed(age) else {
+        return Ok((0, 0));
+    };
+    let mut find = transaction.prepare_cached(
+        "SELECT sequence FROM outbox_event WHERE done_at <= ?1 ORDER BY done_at LIMIT ?2",
+    )?;
+    let found =
+        find.query_map(params![micros(before), limit_of(limit)], |row| row.get(0))?;
     let found = found.collect::<rusqlite::Result<Vec<i64>>>()?;
-    let mut remove = transaction.prepare_cached("DELETE FROM outbox_event WHERE sequence = ?1")?;
-    let mut forget = transaction.prepare_cached("DELETE FROM outbox_history WHERE event = ?1")?;
+    let mut remove =
+        transaction.prepare_cached("DELETE FROM outbox_event WHERE sequence = ?1")?;
+    let mut forget =
+        transaction.prepare_cached("DELETE FROM outbox_history WHERE event = ?1")?;
     let (began, mut removed) = (Instant::now(), 0_usize);
     for sequence in &found {
         if began.elapsed() >= AT_ONCE && removed > 0 {

@@ -9,19 +9,20 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Inner;
+use super::config::LONGEST_WAIT;
 use super::connection::Unanswered;
-use super::settings::LONGEST_WAIT;
 use super::unread::Unread;
-use crate::broker::{Answer, SendError};
+use crate::broker::{Ack, BrokerError};
 
 /// How long a delivery waits that was dropped without a word.
 const UNSAID: Duration = Duration::from_secs(1);
 
-/// The answer to a delivery of JetStream. It waits until the server has taken it in. Dropped, or given up before that, it
-/// gives the delivery back, to come again in a second.
-pub struct Confirm {
+/// The answer to a delivery of JetStream. It waits until the server has taken it in.
+/// Dropped, or given up before that, it gives the delivery back, to come again in a
+/// second.
+pub struct Acker {
     inner: Arc<Inner>,
-    giving_back: GivingBack,
+    releasing: GivingBack,
     /// Where to answer, until the server has the answer.
     reply: Option<Subject>,
     /// When it shall come again where no answer arrives.
@@ -30,17 +31,17 @@ pub struct Confirm {
     unread: Option<(Arc<Unread>, u64)>,
 }
 
-impl Confirm {
+impl Acker {
     pub(super) fn new(
         inner: Arc<Inner>,
-        giving_back: GivingBack,
+        releasing: GivingBack,
         reply: Subject,
         unread: Option<(Arc<Unread>, u64)>,
     ) -> Self {
-        Self { inner, giving_back, reply: Some(reply), after: UNSAID, unread }
+        Self { inner, releasing, reply: Some(reply), after: UNSAID, unread }
     }
 
-    async fn answer(mut self, word: String) -> Result<(), SendError> {
+    async fn answer(mut self, word: String) -> Result<(), BrokerError> {
         let Some(reply) = self.reply.clone() else { return Ok(()) };
         self.inner.answer(&reply, word).await?;
         self.reply = None;
@@ -48,8 +49,8 @@ impl Confirm {
     }
 }
 
-impl Answer for Confirm {
-    async fn confirm(self) -> Result<(), SendError> {
+impl Ack for Acker {
+    async fn ack(self) -> Result<(), BrokerError> {
         let unread = self.unread.clone();
         self.answer("+ACK".to_owned()).await?;
         if let Some((unread, sequence)) = unread {
@@ -58,24 +59,24 @@ impl Answer for Confirm {
         Ok(())
     }
 
-    async fn retry(mut self, after: Duration) -> Result<(), SendError> {
+    async fn nack(mut self, after: Duration) -> Result<(), BrokerError> {
         self.after = after.min(LONGEST_WAIT);
         let again = again(self.after);
         self.answer(again).await
     }
 }
 
-impl Drop for Confirm {
+impl Drop for Acker {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take() {
-            self.giving_back.give_back(reply, self.after);
+            self.releasing.release(reply, self.after);
         }
     }
 }
 
-impl fmt::Debug for Confirm {
+impl fmt::Debug for Acker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Confirm").finish_non_exhaustive()
+        f.debug_struct("Acker").finish_non_exhaustive()
     }
 }
 
@@ -89,22 +90,26 @@ fn again(after: Duration) -> String {
 
 impl Inner {
     /// Tells the server what became of a delivery, and waits for its answer to that.
-    async fn answer(&self, reply: &Subject, word: String) -> Result<(), SendError> {
+    async fn answer(&self, reply: &Subject, word: String) -> Result<(), BrokerError> {
         let connection = self.connection().await?;
         let answered = connection.ask(reply, HeaderMap::new(), word.into_bytes()).await;
-        answered.map(|_| ()).map_err(|unanswered| match unanswered {
-            Unanswered::Lost => SendError::transient("the connection was lost before the server had answered"),
-            Unanswered::NoResponders => {
-                SendError::transient("the consumer that made this delivery is gone from the server")
+        answered.map(|_| ()).map_err(|max_ack_pending| match max_ack_pending {
+            Unanswered::Lost => BrokerError::transient(
+                "the connection was lost before the server had answered",
+            ),
+            Unanswered::NoResponders => BrokerError::transient(
+                "the consumer that made this delivery is gone from the server",
+            ),
+            Unanswered::Forbidden(why) => BrokerError::unavailable(why),
+            Unanswered::TooLarge(why) | Unanswered::Silence(why) => {
+                BrokerError::transient(why)
             }
-            Unanswered::Forbidden(why) => SendError::unavailable(why),
-            Unanswered::TooLarge(why) | Unanswered::Silence(why) => SendError::transient(why),
         })
     }
 }
 
-/// The way back for deliveries that nobody answers: in the order in which they are dropped, from a task that ends with the
-/// last of them.
+/// The way back for deliveries that nobody answers: in the order in which they are
+/// dropped, from a task that ends with the last of them.
 #[derive(Clone)]
 pub(super) struct GivingBack(mpsc::UnboundedSender<Dropped>);
 
@@ -115,7 +120,8 @@ struct Dropped {
 }
 
 impl GivingBack {
-    /// What is older than the server `waits` for an answer has come again already, and is not given back.
+    /// What is older than the server `waits` for an answer has come again already, and is
+    /// not given back.
     pub(super) fn start(inner: Arc<Inner>, waits: Duration) -> Self {
         let (tell, mut told) = mpsc::unbounded_channel::<Dropped>();
         tokio::spawn(async move {
@@ -123,7 +129,8 @@ impl GivingBack {
                 if at.elapsed() >= waits {
                     continue;
                 }
-                // What does not arrive comes again when the server has waited long enough for its answer.
+                // What does not arrive comes again when the server has waited long enough
+                // for its answer.
                 if let Ok(connection) = inner.connection().await {
                     let _ = connection.tell(reply.to_string(), None, again(after)).await;
                 }
@@ -132,7 +139,7 @@ impl GivingBack {
         Self(tell)
     }
 
-    pub(super) fn give_back(&self, reply: Subject, after: Duration) {
+    pub(super) fn release(&self, reply: Subject, after: Duration) {
         // Without its task there is no runtime any more.
         let _ = self.0.send(Dropped { reply, after, at: Instant::now() });
     }
@@ -147,10 +154,11 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::broker::nats::{Nats, Settings};
+    use crate::broker::nats::{Nats, NatsConfig};
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_server_has_waited_too_long_for_is_not_given_back() -> Result<(), Box<dyn Error>> {
+    async fn what_the_server_has_waited_too_long_for_is_not_given_back()
+    -> Result<(), Box<dyn Error>> {
         let silent = TcpListener::bind("127.0.0.1:0").await?;
         let address = silent.local_addr()?.to_string();
         let tries = Arc::new(AtomicU64::new(0));
@@ -162,12 +170,16 @@ mod tests {
                 counted.fetch_add(1, Ordering::SeqCst);
             }
         });
-        let inner = Nats::new(&address, Settings::new("crm").connect_within(Duration::from_secs(1)))?.inner;
-        let giving_back = GivingBack::start(Arc::clone(&inner), Duration::from_secs(3));
+        let inner = Nats::new(
+            &address,
+            NatsConfig::new("crm").connect_timeout(Duration::from_secs(1)),
+        )?
+        .inner;
+        let releasing = GivingBack::start(Arc::clone(&inner), Duration::from_secs(3));
         for number in 0..100 {
-            giving_back.give_back(format!("$JS.ACK.{number}").into(), UNSAID);
+            releasing.release(format!("$JS.ACK.{number}").into(), UNSAID);
         }
-        drop(giving_back);
+        drop(releasing);
         while Arc::strong_count(&inner) > 1 {
             sleep(Duration::from_millis(100)).await;
         }

@@ -11,12 +11,12 @@ use super::intake::tell_fault;
 use crate::audit::{Action, AuditTrail};
 #[cfg(feature = "cloudevents")]
 use crate::broker::UNREADABLE;
-use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RetryPolicy, Untyped};
+use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RawEvent, RetryPolicy};
 
 /// What an inbox takes in, and how long it remembers.
 ///
 /// ```
-/// use integration_automation_patterns::inbox::Rules;
+/// use integration_automation_patterns::inbox::InboxConfig;
 /// use integration_automation_patterns::{Event, RetryPolicy};
 /// use std::time::Duration;
 ///
@@ -26,10 +26,10 @@ use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RetryPolicy, Untyped};
 /// }
 ///
 /// let day = Duration::from_secs(24 * 60 * 60);
-/// let rules = Rules::new(7 * day, &RetryPolicy::DEFAULT)?.accept::<LeadCreated>();
-/// assert_eq!(rules.window(), 7 * day);
+/// let config = InboxConfig::new(7 * day, &RetryPolicy::DEFAULT)?.accept::<LeadCreated>();
+/// assert_eq!(config.window(), 7 * day);
 ///
-/// let refused = Rules::new(Duration::from_secs(60), &RetryPolicy::DEFAULT).unwrap_err();
+/// let refused = InboxConfig::new(Duration::from_secs(60), &RetryPolicy::DEFAULT).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
 ///     "window > horizon of the senders' retries does not hold: 60s <= 90s (what is forgotten sooner than it is sent \
@@ -38,7 +38,7 @@ use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RetryPolicy, Untyped};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct InboxConfig {
     window: Duration,
     retry_policy: RetryPolicy,
     pub(super) trail: AuditTrail,
@@ -47,19 +47,24 @@ pub struct Rules {
     owed: Owed,
 }
 
-impl Rules {
-    /// An inbox that remembers an event for `window`, where its senders retry as `senders` says. It takes every event in.
+impl InboxConfig {
+    /// An inbox that remembers an event for `window`, where its senders retry as
+    /// `senders` says. It takes every event in.
     ///
-    /// What is not in that policy is an outage, in which an event that may have arrived waits and spends no attempt: let the
-    /// window be longer by the longest that one may last.
+    /// What is not in that policy is an outage, in which an event that may have arrived
+    /// waits and spends no attempt: let the window be longer by the longest that one may
+    /// last.
     ///
     /// # Errors
     ///
-    /// [`WindowTooShort`], where an event could come again after it was forgotten.
-    pub fn new(window: Duration, senders: &RetryPolicy) -> Result<Self, WindowTooShort> {
+    /// [`DedupWindowError`], where an event could come again after it was forgotten.
+    pub fn new(
+        window: Duration,
+        senders: &RetryPolicy,
+    ) -> Result<Self, DedupWindowError> {
         let horizon = senders.horizon();
         if window <= horizon {
-            return Err(WindowTooShort { window, horizon });
+            return Err(DedupWindowError { window, horizon });
         }
         Ok(Self {
             window,
@@ -71,24 +76,27 @@ impl Rules {
         })
     }
 
-    /// Takes this kind of event in, under its schema version, and no kind that is not named so. Every other becomes a
-    /// dead letter, with the reason. Such a dead letter is no verdict on the event: where a consumer whose rules name its kind
-    /// and version gets it once more, it is a first delivery.
-    #[must_use = "this gives the changed rules back"]
+    /// Takes this kind of event in, under its schema version, and no kind that is not
+    /// named so. Every other becomes a dead letter, with the reason. Such a dead letter
+    /// is no verdict on the event: where a consumer whose rules name its kind and version
+    /// gets it once more, it is a first delivery.
+    #[must_use = "this gives the changed config back"]
     pub fn accept<E: Event>(mut self) -> Self {
         self.accepted.get_or_insert_default().insert((E::TYPE, E::SCHEMA_VERSION));
         self
     }
 
-    /// Leaves an event whose kind or version is [not named](Self::accept) to another consumer: it becomes no dead letter,
-    /// nothing is stored, and the broker is asked to deliver it again after `wait`.
+    /// Leaves an event whose kind or version is [not named](Self::accept) to another
+    /// consumer: it becomes no dead letter, nothing is stored, and the broker is asked to
+    /// deliver it again after `wait`.
     ///
-    /// It is meant for the time of an upgrade, while consumers that know a new kind or version run beside some that do not
-    /// yet. Where none ever knows it, it comes again for ever, and a broker that keeps an order holds back what follows it. A
-    /// message that cannot be read is a dead letter all the same.
+    /// It is meant for the time of an upgrade, while consumers that know a new kind or
+    /// version run beside some that do not yet. Where none ever knows it, it comes again
+    /// for ever, and a broker that keeps an order holds back what follows it. A message
+    /// that cannot be read is a dead letter all the same.
     ///
     /// ```
-    /// use integration_automation_patterns::inbox::Rules;
+    /// use integration_automation_patterns::inbox::InboxConfig;
     /// use integration_automation_patterns::{Event, RetryPolicy};
     /// use std::time::Duration;
     ///
@@ -98,25 +106,28 @@ impl Rules {
     /// }
     ///
     /// let week = Duration::from_secs(7 * 24 * 60 * 60);
-    /// let rules = Rules::new(week, &RetryPolicy::DEFAULT)?.accept::<LeadCreated>().leave_unknown(Duration::from_secs(5));
-    /// assert_eq!(rules.window(), week);
+    /// let config = InboxConfig::new(week, &RetryPolicy::DEFAULT)?
+    ///     .accept::<LeadCreated>()
+    ///     .leave_unknown(Duration::from_secs(5));
+    /// assert_eq!(config.window(), week);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "this gives the changed rules back"]
+    #[must_use = "this gives the changed config back"]
     pub fn leave_unknown(self, wait: Duration) -> Self {
         Self { leave_unknown: Some(wait), ..self }
     }
 
-    /// How often an effect is tried that fails for the moment, and how long the broker is asked to wait between.
-    /// [`RetryPolicy::DEFAULT`] where nothing is said.
-    #[must_use = "this gives the changed rules back"]
+    /// How often an effect is tried that fails for the moment, and how long the broker is
+    /// asked to wait between. [`RetryPolicy::DEFAULT`] where nothing is said.
+    #[must_use = "this gives the changed config back"]
     pub fn retry_policy(self, retry_policy: RetryPolicy) -> Self {
         Self { retry_policy, ..self }
     }
 
-    /// Tells a trail of every change of state that this inbox makes, and of every duplicate: once it is stored.
-    #[must_use = "this gives the changed rules back"]
-    pub fn trail(self, trail: AuditTrail) -> Self {
+    /// Tells a trail of every change of state that this inbox makes, and of every
+    /// duplicate: once it is stored.
+    #[must_use = "this gives the changed config back"]
+    pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }
 
@@ -130,7 +141,13 @@ impl Rules {
     }
 
     /// Tells the trail what has become of an event.
-    pub(crate) fn tell(&self, action: Action, event: &Facts<Untyped>, status: DeliveryStatus, at: DateTime<Utc>) {
+    pub(crate) fn tell(
+        &self,
+        action: Action,
+        event: &Facts<RawEvent>,
+        status: DeliveryStatus,
+        at: DateTime<Utc>,
+    ) {
         self.trail.record(action, event, status, at);
     }
 
@@ -140,11 +157,14 @@ impl Rules {
     }
 
     /// Why an event is not taken in, where it is not.
-    pub(crate) fn refusal(&self, event: &Facts<Untyped>) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, event: &Facts<RawEvent>) -> Option<Refusal> {
         let accepted = self.accepted.as_ref()?;
         let (found, version) = (event.event_type(), event.schema_version());
-        let of_type: Vec<&str> =
-            accepted.iter().filter(|(name, _)| *name == found).map(|(_, version)| *version).collect();
+        let of_type: Vec<&str> = accepted
+            .iter()
+            .filter(|(name, _)| *name == found)
+            .map(|(_, version)| *version)
+            .collect();
         if of_type.contains(&version) {
             return None;
         }
@@ -161,7 +181,8 @@ impl Rules {
         Some(Refusal { reason, for_good: false })
     }
 
-    /// How long an event of a kind or version that is not named is left to others, where it is.
+    /// How long an event of a kind or version that is not named is left to others, where
+    /// it is.
     pub(crate) const fn leaves(&self, refusal: &Refusal) -> Option<Duration> {
         if refusal.for_good { None } else { self.leave_unknown }
     }
@@ -175,7 +196,8 @@ impl Rules {
 /// Why an event is not taken in.
 pub(crate) struct Refusal {
     pub(crate) reason: String,
-    /// Whether no rules could take it in, rather than that these do not name its kind or version.
+    /// Whether no rules could take it in, rather than that these do not name its kind or
+    /// version.
     for_good: bool,
 }
 
@@ -186,21 +208,28 @@ impl Refusal {
     }
 }
 
-/// Whether an event is a dead letter for this reason because the rules of its time did not name it.
-pub(crate) fn was_unknown(event: &Facts<Untyped>, reason: &str) -> bool {
-    reason.starts_with(&unknown_type(event)) || reason.starts_with(&unknown_version(event))
+/// Whether an event is a dead letter for this reason because the rules of its time did
+/// not name it.
+pub(crate) fn was_unknown(event: &Facts<RawEvent>, reason: &str) -> bool {
+    reason.starts_with(&unknown_type(event))
+        || reason.starts_with(&unknown_version(event))
 }
 
-fn unknown_type(event: &Facts<Untyped>) -> String {
+fn unknown_type(event: &Facts<RawEvent>) -> String {
     format!("unknown event type {:?}: this inbox takes in ", event.event_type())
 }
 
-fn unknown_version(event: &Facts<Untyped>) -> String {
-    format!("unknown schema version {:?} of {}: this inbox takes in ", event.schema_version(), event.event_type())
+fn unknown_version(event: &Facts<RawEvent>) -> String {
+    format!(
+        "unknown schema version {:?} of {}: this inbox takes in ",
+        event.schema_version(),
+        event.event_type()
+    )
 }
 
-/// The events whose attempt was counted before its effect and is no attempt, where the database could not be told so: its
-/// connection was lost, or it had no room. When one of them comes again, its attempt is not counted a second time.
+/// The events whose attempt was counted before its effect and is no attempt, where the
+/// database could not be told so: its connection was lost, or it had no room. When one of
+/// them comes again, its attempt is not counted a second time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Owed(Arc<Mutex<BTreeSet<(String, String)>>>);
 
@@ -216,7 +245,7 @@ impl Owed {
     }
 
     /// The source system and id of an event that is among them, which it then is no more.
-    pub(crate) fn take(&self, event: &Facts<Untyped>) -> Option<(String, String)> {
+    pub(crate) fn take(&self, event: &Facts<RawEvent>) -> Option<(String, String)> {
         let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if owed.is_empty() {
             return None;
@@ -227,12 +256,12 @@ impl Owed {
 
 /// An inbox was to forget events sooner than they may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WindowTooShort {
+pub struct DedupWindowError {
     window: Duration,
     horizon: Duration,
 }
 
-impl fmt::Display for WindowTooShort {
+impl fmt::Display for DedupWindowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -243,4 +272,4 @@ impl fmt::Display for WindowTooShort {
     }
 }
 
-impl std::error::Error for WindowTooShort {}
+impl std::error::Error for DedupWindowError {}

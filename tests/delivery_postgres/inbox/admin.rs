@@ -1,22 +1,29 @@
-//! What people ask of an inbox, and decide: counts, dead letters, what waits for a delivery that never comes; and by which
-//! index it is found.
+//! What people ask of an inbox, and decide: counts, dead letters, what waits for a
+//! delivery that never comes; and by which index it is found.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 
-use integration_automation_patterns::DeliveryStatus::{Failed, Processed, Retrying, Skipped};
+use integration_automation_patterns::DeliveryStatus::{
+    Failed, Processed, Retrying, Skipped,
+};
 use tokio_postgres::{AsyncMessage, NoTls};
 
 use super::*;
 
 /// Its broker has dropped it, by a limit of its own: no delivery ever ends it.
 async fn stall(database: &Database, client: &mut Client, id: &str) {
-    assert!(matches!(have_effect(client, id, &rules(), Err(Fault::transient("locked"))).await, Handled::Again(_)));
+    assert!(matches!(
+        have_effect(client, id, &inbox_config(), Err(HandlerError::transient("locked")))
+            .await,
+        Handled::RetryLater(_)
+    ));
     let sql = "UPDATE inbox_event SET received_at = received_at - interval '100 s' WHERE id = $1";
     database.client.execute(sql, &[&id]).await.unwrap();
 }
 
-/// What a broker has dropped is counted and listed, and neither what may yet come nor a dead letter is among it.
+/// What a broker has dropped is counted and listed, and neither what may yet come nor a
+/// dead letter is among it.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn what_its_broker_has_dropped_is_counted_and_listed() {
@@ -26,34 +33,53 @@ async fn what_its_broker_has_dropped_is_counted_and_listed() {
         stall(&database, &mut client, id).await;
     }
     assert!(matches!(
-        have_effect(&mut client, "young", &rules(), Err(Fault::transient("locked"))).await,
-        Handled::Again(_)
+        have_effect(
+            &mut client,
+            "young",
+            &inbox_config(),
+            Err(HandlerError::transient("locked"))
+        )
+        .await,
+        Handled::RetryLater(_)
     ));
-    for (id, then) in [("dead", Err(Fault::permanent("no such account"))), ("had", Ok(()))] {
-        let _told = have_effect(&mut client, id, &rules(), then).await;
+    for (id, then) in
+        [("dead", Err(HandlerError::permanent("no such account"))), ("had", Ok(()))]
+    {
+        let _told = have_effect(&mut client, id, &inbox_config(), then).await;
     }
     database.sql("UPDATE inbox_event SET received_at = received_at - interval '1 day' WHERE id = 'dead'").await;
 
     let horizon = RetryPolicy::DEFAULT.horizon();
     let counts = inbox::postgres::counts(&client, horizon).await.unwrap();
-    assert_eq!([Processed, Retrying, Failed, Skipped].map(|status| counts.of(status)), [1, 3, 1, 0]);
+    assert_eq!(
+        [Processed, Retrying, Failed, Skipped].map(|status| counts.of(status)),
+        [1, 3, 1, 0]
+    );
     assert_eq!(counts.stalled, 2);
     let one = Filter::id("dropped too".parse().unwrap());
-    let other = Filter { reason_contains: Some("refused".to_owned()), ..Filter::default() };
+    let other =
+        Filter { reason_contains: Some("refused".to_owned()), ..Filter::default() };
     for (filter, limit, expected) in [
         (Filter::default(), 10, vec!["dropped", "dropped too"]),
         (Filter::default(), 1, vec!["dropped"]),
         (one, 10, vec!["dropped too"]),
         (other, 10, vec![]),
     ] {
-        let stalled = inbox::postgres::stalled(&client, &filter, horizon, limit).await.unwrap();
-        let ids: Vec<_> = stalled.iter().map(|stalled| stalled.event.id().to_string()).collect();
+        let stalled =
+            inbox::postgres::stalled(&client, &filter, horizon, limit).await.unwrap();
+        let ids: Vec<_> =
+            stalled.iter().map(|stalled| stalled.event.id().to_string()).collect();
         assert_eq!(ids, expected);
-        assert!(stalled.iter().all(|stalled| stalled.event.failure().unwrap().reason == "locked"));
+        assert!(
+            stalled
+                .iter()
+                .all(|stalled| stalled.event.failure().unwrap().reason == "locked")
+        );
     }
 }
 
-/// A person redrives or discards it as a dead letter, and a delivery that comes all the same is a duplicate.
+/// A person redrives or discards it as a dead letter, and a delivery that comes all the
+/// same is a duplicate.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn what_its_broker_has_dropped_is_redriven_or_discarded() {
@@ -62,24 +88,47 @@ async fn what_its_broker_has_dropped_is_redriven_or_discarded() {
     for id in ["a", "b"] {
         stall(&database, &mut client, id).await;
     }
-    let (a, b, rules) = ("a".parse().unwrap(), "b".parse().unwrap(), rules());
-    let again = inbox::postgres::redrive(client.transaction().await.unwrap(), "crm", &a, decision(), &rules);
+    let (a, b, inbox_config) =
+        ("a".parse().unwrap(), "b".parse().unwrap(), inbox_config());
+    let again = inbox::postgres::redrive(
+        client.transaction().await.unwrap(),
+        "crm",
+        &a,
+        decision(),
+        &inbox_config,
+    );
     let again = again.await.unwrap().unwrap();
     assert_eq!((again.event().attempts(), again.event().redriven().is_some()), (1, true));
     again.transaction().execute("INSERT INTO effect VALUES ('a')", &[]).await.unwrap();
     let _no_broker_waits = again.commit().await.unwrap();
-    assert!(inbox::postgres::discard(&mut client, "crm", &b, decision(), &AuditTrail::silent()).await.unwrap());
+    assert!(
+        inbox::postgres::discard(
+            &mut client,
+            "crm",
+            &b,
+            decision(),
+            &AuditTrail::silent()
+        )
+        .await
+        .unwrap()
+    );
 
     let counts = inbox::postgres::counts(&client, Duration::ZERO).await.unwrap();
-    assert_eq!([Processed, Retrying, Failed, Skipped].map(|status| counts.of(status)), [1, 0, 0, 1]);
+    assert_eq!(
+        [Processed, Retrying, Failed, Skipped].map(|status| counts.of(status)),
+        [1, 0, 0, 1]
+    );
     for id in ["a", "b"] {
-        assert!(matches!(have_effect(&mut client, id, &rules, Ok(())).await, Handled::Duplicate(_)));
+        assert!(matches!(
+            have_effect(&mut client, id, &inbox_config, Ok(())).await,
+            Handled::Duplicate(_)
+        ));
     }
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 1);
 }
 
-/// The lists are read from the index of what has failed, however much was processed: the plan is that of the statement itself,
-/// as the server tells it.
+/// The lists are read from the index of what has failed, however much was processed: the
+/// plan is that of the statement itself, as the server tells it.
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
 async fn the_lists_use_their_index() {
@@ -95,7 +144,9 @@ async fn the_lists_use_their_index() {
     let told = Arc::clone(&plans);
     let (client, mut connection) = database.config.connect(NoTls).await.unwrap();
     tokio::spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        while let Some(Ok(message)) =
+            poll_fn(|context| connection.poll_message(context)).await
+        {
             if let AsyncMessage::Notice(notice) = message {
                 told.lock().unwrap().push_str(notice.message());
             }
@@ -112,6 +163,9 @@ async fn the_lists_use_their_index() {
         let _listed = inbox::postgres::stalled(&client, &filter, DAY, 100).await.unwrap();
         let stalled = plan();
         assert!(stalled.contains("Index Scan using inbox_failed"), "{stalled}");
-        assert!(stalled.contains("Index Cond: (received_at <="), "no younger row is read: {stalled}");
+        assert!(
+            stalled.contains("Index Cond: (received_at <="),
+            "no younger row is read: {stalled}"
+        );
     }
 }

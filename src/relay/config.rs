@@ -1,0 +1,150 @@
+//! How a relay works, checked when it is stated: settings that cannot hold their promise
+//! are refused.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::outbox::OnDeadLetter;
+
+/// How a relay works. Everything has a default.
+///
+/// ```
+/// use integration_automation_patterns::relay::RelayConfig;
+/// use std::time::Duration;
+///
+/// let config = RelayConfig::default().in_flight(20).send_timeout(Duration::from_secs(60)).check()?;
+/// let refused = config.lease(Duration::from_secs(10)).check().unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "lease >= 6 x store_timeout does not hold: 10s < 6 x 5s (a lease is renewed every third of it, and two renewals \
+///      must fit in)"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "config do nothing before a relay has them"]
+pub struct RelayConfig {
+    pub(super) lease: Duration,
+    pub(super) send_timeout: Duration,
+    pub(super) store_timeout: Duration,
+    pub(super) poll_interval: Duration,
+    pub(super) shutdown_timeout: Duration,
+    pub(super) in_flight: usize,
+    pub(super) on_dead_letter: OnDeadLetter,
+}
+
+impl Default for RelayConfig {
+    /// A lease of 30 s, 10 s for a send, 5 s for a statement, a look every second, 10 s
+    /// to end, and 100 in flight.
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(10),
+            store_timeout: Duration::from_secs(5),
+            poll_interval: Duration::from_secs(1),
+            shutdown_timeout: Duration::from_secs(10),
+            in_flight: 100,
+            on_dead_letter: OnDeadLetter::default(),
+        }
+    }
+}
+
+impl RelayConfig {
+    /// How long a claim holds: after a crash, the events of a relay are given out again
+    /// no sooner. It is renewed every third of it while a send goes on, so that a send
+    /// may take longer.
+    pub const fn lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// How long one send may take, its confirmation included. Then the attempt has
+    /// failed.
+    pub const fn send_timeout(self, send_timeout: Duration) -> Self {
+        Self { send_timeout, ..self }
+    }
+
+    /// How long one call of the store may take. Then it is tried again.
+    pub const fn store_timeout(self, store_timeout: Duration) -> Self {
+        Self { store_timeout, ..self }
+    }
+
+    /// How often the store is asked when nothing hints at an event.
+    pub const fn poll_interval(self, poll_interval: Duration) -> Self {
+        Self { poll_interval, ..self }
+    }
+
+    /// How long a relay that is told to stop waits for its sends. The events of sends
+    /// that take longer go back, and their attempt is not counted.
+    pub const fn shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
+        Self { shutdown_timeout, ..self }
+    }
+
+    /// How many events may be on their way at once. No more are claimed than can be sent
+    /// at once.
+    pub const fn in_flight(self, in_flight: usize) -> Self {
+        Self { in_flight, ..self }
+    }
+
+    /// What an event that failed for good does to the later ones of its ordering key.
+    pub const fn on_dead_letter(self, on_dead_letter: OnDeadLetter) -> Self {
+        Self { on_dead_letter, ..self }
+    }
+
+    /// The settings, where they can hold their promise.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], with the inequality that does not hold.
+    pub fn check(self) -> Result<Self, ConfigError> {
+        let needed = self.store_timeout.saturating_mul(6);
+        if self.in_flight == 0 {
+            return Err(ConfigError(
+                "in_flight >= 1 does not hold: a relay with room for no event sends none"
+                    .to_owned(),
+            ));
+        }
+        for (name, duration) in [
+            ("send_timeout", self.send_timeout),
+            ("store_timeout", self.store_timeout),
+            ("poll_interval", self.poll_interval),
+        ] {
+            if duration.is_zero() {
+                return Err(ConfigError(format!(
+                    "{name} > 0s does not hold: there is time for nothing"
+                )));
+            }
+        }
+        if self.poll_interval.min(self.lease) < Duration::from_millis(1)
+            || self.lease > LONGEST
+            || self.poll_interval > LONGEST
+        {
+            return Err(ConfigError(format!(
+                "poll_interval and lease between 1ms and a day does not hold: poll_interval {:?}, lease {:?} (a crash holds its events that \
+                 long, and a missed hint too)",
+                self.poll_interval, self.lease
+            )));
+        }
+        if self.lease < needed {
+            return Err(ConfigError(format!(
+                "lease >= 6 x store_timeout does not hold: {:?} < 6 x {:?} (a lease is renewed every third of it, and two \
+                 renewals must fit in)",
+                self.lease, self.store_timeout
+            )));
+        }
+        Ok(self)
+    }
+}
+
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// RelayConfig that cannot hold what a relay promises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub(super) String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
