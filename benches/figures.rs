@@ -179,7 +179,7 @@ fn print_flat() {
         },
     );
     print(
-        "a declared boundary, a million records of 8 fields, beside the inbox_config by hand",
+        "a declared boundary, a million records of 8 fields, beside the rules by hand",
         "at most 1.05",
         15,
         || {
@@ -192,7 +192,7 @@ fn print_flat() {
         },
     );
     print(
-        "the inbox_config by hand, a record among a million, beside one among a thousand",
+        "the rules by hand, a record among a million, beside one among a thousand",
         "",
         15,
         || {
@@ -231,7 +231,7 @@ fn print_reconcile() {
         let by_hand = || (all(reconcile::declared), all(reconcile::by_hand));
         print(
             &format!(
-                "a declared boundary, {what} records of 8 fields, beside the inbox_config by hand"
+                "a declared boundary, {what} records of 8 fields, beside the rules by hand"
             ),
             "at most 1.05",
             ROUNDS,

@@ -1,10 +1,8 @@
-//! Leads from a web form become cases at a service desk: validate, map, deduplicate,
-//! create or update, log, follow up.
+//! Leads from a web form become cases at a service desk: validate, map, deduplicate, create or update, log, follow up.
 //!
 //!     cargo run --example lead_to_case
 //!
-//! It prints the audit trail of every change, then what became of each lead, and the
-//! figures.
+//! It prints the audit trail of every change, then what became of each lead, and the figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -20,8 +18,7 @@ use integration_automation_patterns::{
 };
 use serde_json::Value;
 
-/// What the web form sends. The second comes from an older form, without a phone number;
-/// the fourth is the first again.
+/// What the web form sends. The second comes from an older form, without a phone number; the fourth is the first again.
 const LEADS: [(&str, &str); 6] = [
     ("web-1", r#"{"email":"a@x.org","topic":"invoice","phone":"555-0101"}"#),
     ("web-2", r#"{"email":"b@x.org","topic":"delivery"}"#),
@@ -41,8 +38,7 @@ impl Event for Lead {
     const TYPE: &'static str = "web.lead.submitted";
 }
 
-/// Validate: what makes no sense is refused here, in words for the person who must decide
-/// about it.
+/// Validate: what makes no sense is refused here, in words for the person who must decide about it.
 fn validate(bytes: &[u8]) -> Result<Lead, Box<dyn Error>> {
     let fields: BTreeMap<String, Value> = serde_json::from_slice(bytes)?;
     let text = |name: &str| {
@@ -68,9 +64,8 @@ struct Case {
 
 /// What the service desk holds, and how it behaves.
 #[derive(Default)]
-struct Admin {
-    /// By the customer's address: a second lead of one customer about one topic is the
-    /// same case.
+struct Desk {
+    /// By the customer's address: a second lead of one customer about one topic is the same case.
     cases: BTreeMap<(String, String), Case>,
     tasks: Vec<String>,
     seen: BTreeSet<String>,
@@ -83,7 +78,7 @@ enum Outcome {
     Unchanged,
 }
 
-impl Admin {
+impl Desk {
     /// Map, and create or update: what the contract says is written, and nothing else.
     fn take(
         &mut self,
@@ -92,7 +87,7 @@ impl Admin {
     ) -> Result<Outcome, Box<dyn Error>> {
         self.calls += 1;
         if self.calls == 4 {
-            return Err("the service admin did not answer within 5 s".into());
+            return Err("the service desk did not answer within 5 s".into());
         }
         let Some(case) = self.cases.get_mut(&(lead.email.clone(), lead.topic.clone()))
         else {
@@ -135,14 +130,14 @@ impl Clock {
 fn main() -> Result<(), Box<dyn Error>> {
     let contract = Contract::builder("case")
         .system("web")
-        .system("admin")
+        .system("desk")
         .field("phone", Authority::system("web"))
         .excluded("status")
         .build()?;
     let trail = AuditTrail::new("lead-to-case", Arc::new(Lines::new(io::stdout())));
     let mut clock = Clock("2026-01-05T08:00:00Z".parse()?);
-    let (mut admin, mut ends, mut figures) =
-        (Admin::default(), Vec::new(), BTreeMap::new());
+    let (mut desk, mut ends, mut figures) =
+        (Desk::default(), Vec::new(), BTreeMap::new());
 
     for (id, bytes) in LEADS {
         let payload = RawEvent::new(Lead::TYPE, bytes);
@@ -151,13 +146,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         trail.record(Action::Create, &event, event.status(), event.created_at());
 
         // Deduplicate: one id, one effect.
-        let (end, what) = if admin.seen.contains(id) {
+        let (end, what) = if desk.seen.contains(id) {
             (
                 trail.step_at(event, |event| event.skip("duplicate"), clock.now()).into(),
                 "a duplicate",
             )
         } else {
-            deliver(event.into(), &mut admin, &contract, &trail, &mut clock)?
+            deliver(event.into(), &mut desk, &contract, &trail, &mut clock)?
         };
         *figures.entry(what).or_insert(0) += 1;
         ends.push((id, end, what));
@@ -176,7 +171,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     println!();
-    for task in &admin.tasks {
+    for task in &desk.tasks {
         println!("follow-up: {task}");
     }
     for (what, count) in figures {
@@ -184,7 +179,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!(
         "cases: {}, records lost by the audit trail: {}",
-        admin.cases.len(),
+        desk.cases.len(),
         trail.lost()
     );
     Ok(())
@@ -193,7 +188,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// One event, until no program takes it further.
 fn deliver(
     mut event: AnyEnvelope,
-    admin: &mut Admin,
+    desk: &mut Desk,
     contract: &Contract,
     trail: &AuditTrail,
     clock: &mut Clock,
@@ -221,9 +216,9 @@ fn deliver(
                 continue;
             }
         };
-        match admin.take(&lead, contract) {
+        match desk.take(&lead, contract) {
             Ok(outcome) => {
-                admin.seen.insert(held.id().to_string());
+                desk.seen.insert(held.id().to_string());
                 let done: Envelope<Processed> =
                     trail.step_at(held, Envelope::process, at);
                 let what = match outcome {

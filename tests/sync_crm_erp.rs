@@ -259,7 +259,7 @@ fn what_is_wrong_on_the_command_line_is_refused_before_anything_is_done() {
     let ask = |arguments: &[&str]| command(&folder).args(arguments).output().unwrap();
     for arguments in [
         ["--broker", "carrier-pigeon://user:secret@coop"],
-        ["--database", "access://user:secret@admin"],
+        ["--database", "access://user:secret@desk"],
         ["--broker", "nats"],
         ["--colour", "red"],
     ] {

@@ -162,6 +162,7 @@ enum StampForm {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Slot", rename_all = "snake_case")]
 enum SlotForm<T> {
+    #[serde(rename = "not_kept")]
     Unsupported,
     Unread,
     Empty,

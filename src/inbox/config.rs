@@ -80,7 +80,7 @@ impl InboxConfig {
     /// named so. Every other becomes a dead letter, with the reason. Such a dead letter
     /// is no verdict on the event: where a consumer whose rules name its kind and version
     /// gets it once more, it is a first delivery.
-    #[must_use = "this gives the changed config back"]
+    #[must_use = "this gives the changed configuration back"]
     pub fn accept<E: Event>(mut self) -> Self {
         self.accepted.get_or_insert_default().insert((E::TYPE, E::SCHEMA_VERSION));
         self
@@ -112,21 +112,21 @@ impl InboxConfig {
     /// assert_eq!(config.window(), week);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "this gives the changed config back"]
+    #[must_use = "this gives the changed configuration back"]
     pub fn leave_unknown(self, wait: Duration) -> Self {
         Self { leave_unknown: Some(wait), ..self }
     }
 
     /// How often an effect is tried that fails for the moment, and how long the broker is
     /// asked to wait between. [`RetryPolicy::DEFAULT`] where nothing is said.
-    #[must_use = "this gives the changed config back"]
+    #[must_use = "this gives the changed configuration back"]
     pub fn retry_policy(self, retry_policy: RetryPolicy) -> Self {
         Self { retry_policy, ..self }
     }
 
     /// Tells a trail of every change of state that this inbox makes, and of every
     /// duplicate: once it is stored.
-    #[must_use = "this gives the changed config back"]
+    #[must_use = "this gives the changed configuration back"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }

@@ -22,7 +22,7 @@ use crate::outbox::OnDeadLetter;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "config do nothing before a relay has them"]
+#[must_use = "settings do nothing before a relay has them"]
 pub struct RelayConfig {
     pub(super) lease: Duration,
     pub(super) send_timeout: Duration,

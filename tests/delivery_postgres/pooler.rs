@@ -37,13 +37,13 @@ impl Pooler {
         let folder = std::env::temp_dir().join(&database);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("users"), "\"postgres\" \"\"\n").unwrap();
-        let relay_config = format!(
+        let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = {folder}/users\npool_mode = {mode}\nlogfile = {folder}/log\n",
             servers::postgres_port(),
             folder = folder.display()
         );
-        std::fs::write(folder.join("pgbouncer.ini"), relay_config).unwrap();
+        std::fs::write(folder.join("pgbouncer.ini"), settings).unwrap();
         let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         // It does not work for root.
         let mut command = if is_root {
@@ -217,10 +217,8 @@ async fn behind_a_pooler_of_sessions_everything_works() {
     .unwrap();
     business.commit().await.unwrap();
     outbox.wait(FAR).await;
-    let (broker, relay_config) =
-        (Counting::default(), RelayConfig::default().in_flight(20));
-    let relay =
-        Relay::new("relay-1", outbox.clone(), broker.clone(), relay_config).unwrap();
+    let (broker, settings) = (Counting::default(), RelayConfig::default().in_flight(20));
+    let relay = Relay::new("relay-1", outbox.clone(), broker.clone(), settings).unwrap();
     let summary = relay.run_until_idle(std::future::pending()).await;
     assert_eq!(
         (summary.acknowledged, broker.0.lock().unwrap().len()),

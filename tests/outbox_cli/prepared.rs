@@ -217,7 +217,7 @@ pub(crate) fn erp(folder: &Path) {
                 Err(HandlerError::permanent("no such account"))
             });
         let handled = handled.unwrap();
-        assert_eq!(format!("{handled:?}"), "Dead");
+        assert_eq!(format!("{handled:?}"), "DeadLettered");
     }
 }
 

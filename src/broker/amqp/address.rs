@@ -77,7 +77,7 @@ impl Server {
             (AMQPScheme::AMQP, Some(_)) => {
                 return Err(ConfigError::new(
                     ADDRESS,
-                    "amqps://..., since the config are for TLS",
+                    "amqps://..., since the settings are for TLS",
                     "amqp://...",
                 ));
             }

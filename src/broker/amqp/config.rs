@@ -13,7 +13,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Which exchange, how long to wait for the server, and how large a message may be.
 #[derive(Debug, Clone)]
-#[must_use = "config do nothing before an adapter has them"]
+#[must_use = "settings do nothing before an adapter has them"]
 pub struct AmqpConfig {
     pub(super) exchange: String,
     pub(super) connect_timeout: Duration,

@@ -81,17 +81,13 @@ impl Listener {
     /// let refused = listener.prefetch(0).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
-    ///     r#"the number of prefetch deliveries is to be 1 or more, and found "0""#
+    ///     r#"the prefetch is to be 1 or more, and found "0""#
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn prefetch(self, prefetch: u16) -> Result<Self, ConfigError> {
         if prefetch == 0 {
-            return Err(ConfigError::new(
-                "number of prefetch deliveries",
-                "1 or more",
-                "0",
-            ));
+            return Err(ConfigError::new("prefetch", "1 or more", "0"));
         }
         Ok(Self { prefetch, ..self })
     }

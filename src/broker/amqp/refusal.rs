@@ -58,13 +58,13 @@ impl Unanswered {
 
 /// A publish was refused, or what it came to is not known. It was alone on its channel,
 /// so that this says nothing of another event.
-pub(super) fn of_publish(exchange: &str, prefetch: &Unanswered) -> BrokerError {
-    let Unanswered::Refused(error) = prefetch else {
+pub(super) fn of_publish(exchange: &str, unanswered: &Unanswered) -> BrokerError {
+    let Unanswered::Refused(error) = unanswered else {
         return BrokerError::transient(format!(
-            "the server had not confirmed: {prefetch}"
+            "the server had not confirmed: {unanswered}"
         ));
     };
-    let said = format!("the exchange {exchange}: {prefetch}");
+    let said = format!("the exchange {exchange}: {unanswered}");
     match kind(error) {
         BrokerErrorKind::Unavailable if says(error, "access to topic") => {
             BrokerError::unroutable(said)

@@ -111,7 +111,7 @@ impl Context {
         if let Some(bearer) = &self.bearer {
             return bearer.token();
         }
-        Err("there is no function for tokens in the config".into())
+        Err("there is no function for tokens in the configuration".into())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::tls::Tls;
 
 /// Which topic, how long to wait for the cluster, and how it is spoken to.
 #[derive(Clone)]
-#[must_use = "config do nothing before an adapter has them"]
+#[must_use = "settings do nothing before an adapter has them"]
 pub struct KafkaConfig {
     pub(super) topic: String,
     pub(super) connect_timeout: Duration,

@@ -12,7 +12,7 @@ use crate::tls::Tls;
 
 /// Which stream, who this program is to the server, and how long to wait for it.
 #[derive(Debug, Clone)]
-#[must_use = "config do nothing before an adapter has them"]
+#[must_use = "settings do nothing before an adapter has them"]
 pub struct NatsConfig {
     pub(super) stream: String,
     pub(super) prefix: String,

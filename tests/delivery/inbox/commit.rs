@@ -188,7 +188,7 @@ fn an_effect_that_rolls_back_by_sql_is_a_fault_each_time() {
         for then in [Ok(()), Err(HandlerError::transient("and then it failed"))] {
             let (mut connection, broker) = (database(), Broker::default());
             let inbox_config = inbox_config().retry_policy(at_once(2));
-            for (attempt, becomes) in [(1, "RetryLater"), (2, "Dead")] {
+            for (attempt, becomes) in [(1, "RetryLater"), (2, "DeadLettered")] {
                 let handled = sqlite::process(
                     &mut connection,
                     broker.deliver("1"),

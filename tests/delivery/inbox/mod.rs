@@ -302,7 +302,7 @@ async fn what_the_rules_do_not_name_is_a_dead_letter() {
     );
     assert!(
         matches!(handled, Ok(Handled::Duplicate(_))),
-        "what was processed under other inbox_config was processed"
+        "what was processed under other rules was processed"
     );
 
     let dead = sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap();
@@ -353,7 +353,7 @@ async fn what_was_processed_late_is_remembered_from_then_on() {
 async fn an_effect_that_panics_is_counted() {
     let (mut connection, broker) = (database(), Broker::default());
     let inbox_config = inbox_config().retry_policy(at_once(2));
-    for expected in ["RetryLater", "Dead"] {
+    for expected in ["RetryLater", "DeadLettered"] {
         let handled = sqlite::process(
             &mut connection,
             broker.deliver("1"),

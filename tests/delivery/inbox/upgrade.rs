@@ -56,7 +56,7 @@ fn the_effect_of_what_was_unknown_has_its_attempts() {
         panic!("unknown")
     })
     .unwrap();
-    for (attempt, becomes) in [(1, "RetryLater"), (2, "Dead")] {
+    for (attempt, becomes) in [(1, "RetryLater"), (2, "DeadLettered")] {
         let handled =
             sqlite::process(&mut connection, broker.deliver("1"), &new(), |_, event| {
                 assert_eq!(event.attempts(), attempt);

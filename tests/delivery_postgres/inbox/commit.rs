@@ -51,7 +51,7 @@ async fn what_is_refused_at_the_commit_is_a_fault_with_its_reason() {
             let sql = format!(
                 "INSERT INTO effect VALUES ('x'); INSERT INTO {table} VALUES (7)"
             );
-            for becomes in ["RetryLater", "Dead"] {
+            for becomes in ["RetryLater", "DeadLettered"] {
                 let handled = process(
                     &mut client,
                     delivery(&id).redelivered(again),
@@ -194,7 +194,7 @@ async fn an_effect_that_rolls_back_by_sql_is_a_fault_each_time() {
             ("; SELECT 1 / 0", "division by zero"),
         ] {
             let id = format!("{end}{fault}");
-            for becomes in ["RetryLater", "Dead"] {
+            for becomes in ["RetryLater", "DeadLettered"] {
                 let effect = async |transaction: &Transaction<'_>, _: &Envelope<_>| {
                     transaction.batch_execute(end).await?;
                     transaction.batch_execute(fault).await?;

@@ -53,7 +53,7 @@ async fn a_kind_that_was_unknown_is_a_first_delivery_to_whoever_knows_it() {
     }
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 2);
 
-    for becomes in ["RetryLater", "Dead", "Duplicate"] {
+    for becomes in ["RetryLater", "DeadLettered", "Duplicate"] {
         if becomes == "RetryLater" {
             assert!(matches!(
                 have_effect(&mut client, "c", &old(), Ok(())).await,
