@@ -71,11 +71,10 @@ fn no_code_scrolls_sideways() {
 
 #[test]
 fn the_readme_shows_ten_bugs_of_the_guides() {
-    let all = BUGS
+    let rows = BUGS
         .lines()
-        .filter(|line| line.starts_with("| "))
-        .skip(1)
-        .collect::<BTreeSet<_>>();
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| bug |"));
+    let all = rows.collect::<BTreeSet<_>>();
     let shown = README.lines().skip_while(|line| !line.starts_with("| bug |")).skip(2);
     let shown = shown.take_while(|line| line.starts_with('|')).collect::<BTreeSet<_>>();
     assert_eq!(shown.len(), 10);
