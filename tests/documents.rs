@@ -1,5 +1,5 @@
-//! What people read before the code: the README, the guide and its map say what is there,
-//! and fit on a page.
+//! What people read before the code: the README, the guide, its map and the recipes say
+//! what is there, and fit on a page.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const README: &str = include_str!("../README.md");
 const BUGS: &str = include_str!("../src/guide/bugs_that_do_not_compile.md");
 const FIGURES: &str = include_str!("../src/guide/figures.md");
+const CONTRIBUTING: &str = include_str!("../.github/CONTRIBUTING.md");
 const ARCHITECTURE: &str = include_str!("../src/guide/architecture.md");
 
 fn root() -> &'static Path {
@@ -180,5 +181,49 @@ fn the_pure_half_imports_nothing_of_the_durable_half() {
                 assert!(!code.contains(&path), "{} uses {path}", source.display());
             }
         }
+    }
+}
+
+/// The paths of this repository that stand between backticks.
+fn paths_in(text: &'static str) -> impl Iterator<Item = &'static str> {
+    let code = text.split('`').skip(1).step_by(2);
+    code.filter(|code| {
+        ["src/", "tests/", "benches/", ".ci/"]
+            .iter()
+            .any(|folder| code.starts_with(folder))
+    })
+    .map(|code| code.split(' ').next().unwrap_or(code))
+}
+
+#[test]
+fn the_recipes_name_files_that_are_there() {
+    for path in paths_in(CONTRIBUTING)
+        .filter(|path| !path.contains("NAME") && !path.contains('*'))
+    {
+        assert!(
+            root().join(path).exists(),
+            ".github/CONTRIBUTING.md names {path}, which is not there"
+        );
+    }
+}
+
+#[test]
+fn the_recipe_for_a_column_names_every_file_that_a_column_touches() {
+    let (_, recipe) = CONTRIBUTING.split_once("### A column").expect("there is a recipe");
+    let (recipe, _) = recipe.split_once("###").expect("it ends");
+    let named = paths_in(recipe)
+        .map(|path| path.split('*').next().unwrap_or(path))
+        .collect::<Vec<_>>();
+    let touched = files(&root().join("src")).into_iter().filter(|file| {
+        let is_code = file.extension().is_some_and(|name| name == "rs" || name == "sql");
+        is_code && fs::read_to_string(file).unwrap().contains("redriven_by")
+    });
+    for file in touched {
+        let path =
+            file.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        assert!(
+            named.iter().any(|name| path.starts_with(name)),
+            "the recipe does not name {path}"
+        );
     }
 }
