@@ -1,4 +1,5 @@
-//! The guide: one chapter for each question that people ask.
+//! The guide: one chapter for each question that people ask. The [front
+//! page](crate#the-guide) lists the questions.
 
 #[doc = include_str!("architecture.md")]
 pub mod architecture {}
