@@ -1,4 +1,5 @@
-//! The README's figures: each a ratio of two things measured in turn, in one run.
+//! The figures of the guide's chapter `figures`: each a ratio of two things measured in
+//! turn, in one run.
 //!
 //! A ratio is the median over many rounds, each of which times both sides. It depends on
 //! the machine far less than a time does.

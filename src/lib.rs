@@ -1,3 +1,4 @@
+//! [guide]: crate::guide
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -61,11 +62,15 @@ pub mod tls;
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
 pub mod trace;
 
+#[doc(inline)]
 pub use audit::{AuditLine, AuditRecord, AuditTrail};
+#[doc(inline)]
 pub use envelope::{
     AfterFailure, AnyEnvelope, Decision, Envelope, Event, EventId, Facts, Failure,
     FailureClass, Payload, RawEvent, Record, RehydrateError, event, state,
 };
 pub use refused::Refused;
+#[doc(inline)]
 pub use retry::RetryPolicy;
+#[doc(inline)]
 pub use state::DeliveryStatus;

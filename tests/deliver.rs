@@ -1,5 +1,4 @@
-//! The example of the README's main command: every line is accounted for, whatever stands
-//! in the file.
+//! The example `deliver`: every line is accounted for, whatever stands in the file.
 
 use std::path::Path;
 use std::process::{Command, Output};

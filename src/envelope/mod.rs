@@ -3,11 +3,15 @@
 
 mod builder;
 mod erased;
+// Shown at the root. Hidden from rustdoc alone: rustc does not print the names of what is
+// always hidden.
+#[cfg_attr(doc, doc(hidden))]
 pub mod event;
 mod facts;
 mod history;
 mod id;
 mod record;
+#[cfg_attr(doc, doc(hidden))]
 pub mod state;
 
 use std::fmt;
@@ -19,6 +23,7 @@ use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
 pub use self::builder::Builder;
 pub use self::erased::{AnyEnvelope, WrongStateError};
+#[cfg_attr(doc, doc(hidden))]
 pub use self::event::{Body, DecodeError, Event, Payload, RawEvent};
 pub use self::facts::Facts;
 #[cfg(feature = "cloudevents")]

@@ -1,7 +1,11 @@
-//! The guide: one chapter for each question that people ask.
+//! The guide: one chapter for each question that people ask. The [front
+//! page](crate#the-guide) lists the questions.
 
 #[doc = include_str!("architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("first_delivery.md")]
+pub mod first_delivery {}
 
 #[doc = include_str!("reliability.md")]
 pub mod reliability {}
@@ -47,3 +51,12 @@ pub mod operating {}
 
 #[doc = include_str!("coming_from_python.md")]
 pub mod coming_from_python {}
+
+#[doc = include_str!("bugs_that_do_not_compile.md")]
+pub mod bugs_that_do_not_compile {}
+
+#[doc = include_str!("figures.md")]
+pub mod figures {}
+
+#[doc = include_str!("changelog.md")]
+pub mod changelog {}

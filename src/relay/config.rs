@@ -137,7 +137,7 @@ impl RelayConfig {
 
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// RelayConfig that cannot hold what a relay promises.
+/// Settings that cannot hold what a relay promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(pub(super) String);
 

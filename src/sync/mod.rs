@@ -32,9 +32,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// All that a hidden module has is shown here, or at the root. It is hidden from rustdoc
+// alone: rustc does not print the names of what is always hidden.
+#[cfg_attr(doc, doc(hidden))]
 pub mod apply;
+#[cfg_attr(doc, doc(hidden))]
 pub mod boundary;
 mod change;
+#[cfg_attr(doc, doc(hidden))]
 pub mod conflict;
 pub mod contract;
 pub mod convert;
@@ -48,13 +53,21 @@ pub mod review;
 mod slot;
 pub mod system;
 
+#[doc(inline)]
 pub use apply::{Applied, Found, Store};
+#[doc(inline)]
 pub use conflict::{Side, Stamp, SyncConflict};
+#[doc(inline)]
 pub use contract::{Authority, Contract};
+#[doc(inline)]
 pub use convert::Convert;
+#[doc(inline)]
 pub use existence::{Deletions, Existence};
 pub use high_water_mark::HighWaterMark;
+#[doc(inline)]
 pub use reconcile::{FieldPlan, Merged, NonOwnerEdits, Question, Rule, Verdict, Write};
+#[doc(inline)]
 pub use review::{Answer, Audited, Choice, Review, Settled, Shown};
 pub use slot::{Base, Slot};
+#[doc(inline)]
 pub use system::{Capability, Steward, System};

@@ -1,5 +1,5 @@
-//! The servers that the tests talk to, on 127.0.0.1: on the ports of the README's
-//! containers, or where `.ci/servers` has started them and says so in the environment.
+//! The servers that the tests talk to, on 127.0.0.1: on their usual ports, or where
+//! `.ci/servers` has started them and says so in the environment.
 
 #![allow(dead_code, reason = "each test needs some of it")]
 

@@ -1,4 +1,4 @@
-//! A decision is made up from its parts
+//! Making up a person's decision from its parts
 //@ code: E0451
 //@ error: fields `by`, `reason` and `at` of struct `Decision` are private
 //@ twin: Decision => Note

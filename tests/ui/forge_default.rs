@@ -1,4 +1,4 @@
-//! An envelope comes from nowhere
+//! Getting an envelope from a default
 //@ code: E0277
 //@ error: the trait bound `Envelope<pending>: Default` is not satisfied
 //@ twin: event => policy

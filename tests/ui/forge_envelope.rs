@@ -1,4 +1,4 @@
-//! An envelope is made from its parts
+//! Making up an envelope from its parts
 //@ code: E0451
 //@ error: fields `facts` and `state` of struct `Envelope` are private
 //@ twin: Envelope => Parcel

@@ -1,4 +1,4 @@
-//! The attempts of an event are set back
+//! Resetting the attempts of an event
 //@ code: E0596
 //@ error: cannot borrow data in dereference of `Envelope<retrying>` as mutable
 //@ twin: event => record

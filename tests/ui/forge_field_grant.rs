@@ -1,4 +1,4 @@
-//! The crate of a system grants itself a field
+//! A system's crate granting itself a field
 //@ code: E0277
 //@ twin: MayWrite => Grant
 //@ error: `Mine` cannot grant itself what `Erp` may write

@@ -1,4 +1,4 @@
-//! A stored record becomes an envelope unchecked
+//! Turning a stored record into an envelope without checks
 //@ code: E0277
 //@ error: the trait bound `AnyEnvelope: From<Record>` is not satisfied
 //@ twin: record => sent

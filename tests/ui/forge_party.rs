@@ -1,4 +1,4 @@
-//! The crate of a system makes itself a party
+//! A system's crate making itself a party
 //@ code: E0277
 //@ error: `Mine` cannot make itself a party to a boundary
 //@ label: the parties are named by the declaration of the boundary alone

@@ -1,4 +1,4 @@
-//! Another crate carries what has no event type
+//! Carrying a payload without an event type
 //@ code: E0277
 //@ error: an envelope cannot carry `Blob`: it does not say which event it is
 //@ label: needs `impl Event for Blob` with its TYPE, or to be carried as `RawEvent` bytes

@@ -1,4 +1,4 @@
-//! A snapshot is made up from its parts
+//! Making up a snapshot from its parts
 //@ code: none
 //@ error: cannot construct `Snapshot<_>` with struct literal syntax due to private fields
 //@ twin: Snapshot => Draft

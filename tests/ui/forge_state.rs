@@ -1,4 +1,4 @@
-//! Another crate adds a state
+//! Adding a state from another crate
 //@ code: E0277
 //@ error: `Archived` cannot become a state of the event lifecycle: its states are fixed
 //@ label: the states are Pending, Dispatched, Acknowledged, Processed, Retrying, Failed and Skipped

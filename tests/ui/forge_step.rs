@@ -1,4 +1,4 @@
-//! Another crate adds a step
+//! Adding a step from another crate
 //@ code: E0277
 //@ error: a step from `processed` to `dispatched` cannot be added: the lifecycle's steps are fixed
 //@ label: not a step of the lifecycle

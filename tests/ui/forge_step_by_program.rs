@@ -1,4 +1,4 @@
-//! Another crate lets a program take a person's step
+//! Letting a program take a person's step
 //@ code: E0277
 //@ error: a step from `failed` to `pending` cannot be added: the lifecycle's steps are fixed
 //@ label: not a step of the lifecycle

@@ -1,4 +1,4 @@
-//! A program decides in a person's place
+//! A program deciding in a person's place
 //@ code: E0277
 //@ error: `Steward` is not a system of record
 //@ label: needs `impl System for Steward` with its NAME and the Key that its connector keeps

@@ -1,4 +1,4 @@
-//! A write is made up from its parts
+//! Making up a write from its parts
 //@ code: none
 //@ error: cannot construct `integration_automation_patterns::sync::Write<'_, _>` with struct literal syntax due to private fields
 //@ twin: Write => Row

@@ -1,4 +1,4 @@
-//! An event is acknowledged that was never dispatched
+//! Acknowledging an event that was never dispatched
 //@ code: E0277
 //@ error: an envelope cannot go from `pending` to `acknowledged`
 //@ label: legal next states of `pending`: (dispatched, skipped)

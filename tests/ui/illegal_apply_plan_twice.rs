@@ -1,4 +1,4 @@
-//! A plan is applied twice
+//! Applying a plan twice
 //@ code: E0382
 //@ error: use of moved value: `plan`
 //@ twin: plan => again

@@ -1,4 +1,4 @@
-//! A plan is applied to the wrong system
+//! Applying a plan to the wrong system
 //@ code: E0277
 //@ error: `Snapshot<Erp>` is not where `Crm` keeps its records
 //@ label: wanted a `Store<Crm>`: one for each system, in the order of the declaration

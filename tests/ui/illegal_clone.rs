@@ -1,4 +1,4 @@
-//! An event is copied
+//! Copying an event
 //@ code: E0599
 //@ error: no method named `clone` found for struct `Envelope<pending>` in the current scope
 //@ twin: event => record

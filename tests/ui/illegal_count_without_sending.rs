@@ -1,4 +1,4 @@
-//! An attempt is counted without being made
+//! Counting an attempt without making it
 //@ code: E0616
 //@ error: field `attempts` of struct `Facts` is private
 //@ twin: event => record

@@ -1,4 +1,4 @@
-//! A field is declared twice, for two owners
+//! Declaring a field twice, for two owners
 //@ code: E0080
 //@ error: evaluation panicked: the field `email` of the boundary `lead` is declared twice: it has one authority, or is excluded
 //@ also: duplicate matcher binding

@@ -1,4 +1,4 @@
-//! A field is declared in other words
+//! Declaring a field in a form that does not exist
 //@ code: none
 //@ error: a field of the boundary `lead` is `name: Type => A` with a system, `Shared` or `Manual` for `A`, or `excluded name: Type`; this is neither: `kept phone: String,`
 //@ twin: kept => excluded

@@ -1,4 +1,4 @@
-//! A field is declared without an authority
+//! Declaring a field without an authority
 //@ code: none
 //@ error: the field `phone` of the boundary `lead` has no authority: write `phone: String => A` with a system, `Shared` or `Manual` for `A`, or `excluded phone: String`
 //@ twin: , => => Crm,

@@ -1,4 +1,4 @@
-//! A boundary is declared that exchanges nothing
+//! Declaring a boundary without fields
 //@ code: none
 //@ error: the boundary `lead` exchanges no field: declare one as `name: Type => A` with a system, `Shared` or `Manual` for `A`
 //@ twin: {} => { email: String => Crm }

@@ -1,4 +1,4 @@
-//! A boundary is declared for one system
+//! Declaring a boundary for one system
 //@ code: none
 //@ error: the boundary `lead` is between one system: a boundary is between two or more, `between Crm and ...`
 //@ twin: { => and Erp {

@@ -1,4 +1,4 @@
-//! A boundary is declared in another form
+//! Declaring a boundary in a form that does not exist
 //@ code: none
 //@ error: a boundary is declared as `pub mod name between System and System { field: Type => Authority, ... }`, with the systems by their plain names
 //@ twin: or => and

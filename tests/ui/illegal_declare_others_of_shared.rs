@@ -1,4 +1,4 @@
-//! What others may do is declared of a field that nobody owns
+//! Declaring what others may do with a field that has no owner
 //@ code: none
 //@ error: the field `email` of the boundary `lead` has no owner, and so no others: only behind a system can `(others ...)` stand
 //@ twin: Shared => Crm

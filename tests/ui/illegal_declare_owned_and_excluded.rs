@@ -1,4 +1,4 @@
-//! A field is exchanged and excluded at once
+//! Declaring a field as exchanged and excluded
 //@ code: E0080
 //@ error: evaluation panicked: the field `email` of the boundary `lead` is declared twice: it has one authority, or is excluded
 //@ also: duplicate matcher binding

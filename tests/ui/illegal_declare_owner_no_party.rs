@@ -1,4 +1,4 @@
-//! A field is declared for a system that is no party
+//! Declaring an owner that is not a party
 //@ code: E0277
 //@ error: `ui::Hr` is not a party to this boundary
 //@ label: the parties are the systems that the declaration names behind `between`

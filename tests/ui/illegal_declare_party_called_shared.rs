@@ -1,4 +1,4 @@
-//! A system is called as an authority is
+//! Naming a party like an authority
 //@ code: none
 //@ error: a party to the boundary `lead` cannot be called `Shared`: the word says that a field is shared; rename the system where it is imported
 //@ twin: Shared => Erp

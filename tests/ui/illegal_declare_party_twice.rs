@@ -1,4 +1,4 @@
-//! A system is named twice as a party
+//! Naming a party twice
 //@ code: E0080
 //@ error: evaluation panicked: a boundary is between different systems, and two of its parties have the same NAME, or one has none
 //@ twin: Crm => Erp

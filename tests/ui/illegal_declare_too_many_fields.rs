@@ -1,4 +1,4 @@
-//! A boundary has more fields than the compiler reads by default
+//! Declaring more fields than the compiler reads by default
 //@ code: none
 //@ error: recursion limit reached while expanding `$crate::__boundary!`
 //@ note: consider increasing the recursion limit by adding a `#![recursion_limit = "256"]` attribute to your crate (`illegal_declare_too_many_fields`)

@@ -1,4 +1,4 @@
-//! What others may do is declared in another word
+//! Declaring what others may do in an unknown word
 //@ code: none
 //@ error: others may do one of three things with the field `email` of the boundary `lead`: `Reject` (nothing), `Queue` (propose) or `Overwrite` (change it until the next synchronisation); found `Ignore`
 //@ twin: Ignore => Queue

@@ -1,4 +1,4 @@
-//! A live event is discarded
+//! Discarding a live event
 //@ code: E0277
 //@ error: an envelope cannot go from `pending` to `skipped`
 //@ label: legal next states of `pending`: (dispatched, skipped)

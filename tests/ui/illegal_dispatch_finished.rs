@@ -1,4 +1,4 @@
-//! A finished event is sent again
+//! Sending a finished event again
 //@ code: E0277
 //@ error: an envelope cannot go from `processed` to `dispatched`
 //@ label: legal next states of `processed`: NoneItIsTerminal

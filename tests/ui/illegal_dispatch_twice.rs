@@ -1,4 +1,4 @@
-//! An event is dispatched twice
+//! Dispatching an event twice
 //@ code: E0277
 //@ error: an envelope cannot go from `dispatched` to `dispatched`
 //@ label: legal next states of `dispatched`: (acknowledged, processed, retrying, failed, skipped)

@@ -1,4 +1,4 @@
-//! An event is dropped silently
+//! Dropping an event silently
 //@ code: unused_must_use
 //@ error: unused `Envelope` that must be used
 //@ note: an envelope is an event that somebody waits for: take its next step, or store it as an `AnyEnvelope`

@@ -1,4 +1,4 @@
-//! One system's edit is taken over by another
+//! Applying one system's edit as another's
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: by_crm => by_erp

@@ -1,4 +1,4 @@
-//! A finished event fails
+//! Failing a finished event
 //@ code: E0277
 //@ error: an envelope cannot go from `processed` to `retrying`
 //@ label: legal next states of `processed`: NoneItIsTerminal

@@ -1,4 +1,4 @@
-//! An attempt fails that was never made
+//! Failing an attempt that was never made
 //@ code: E0277
 //@ error: an envelope cannot go from `pending` to `retrying`
 //@ label: legal next states of `pending`: (dispatched, skipped)

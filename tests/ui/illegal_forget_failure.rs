@@ -1,4 +1,4 @@
-//! What becomes of a failed attempt is forgotten
+//! Ignoring what follows from a failed attempt
 //@ code: unused_must_use
 //@ error: unused `AfterFailure` that must be used
 //@ note: a failed attempt is either retried or a dead letter: match on both, or store it as an `AnyEnvelope`

@@ -1,4 +1,4 @@
-//! Generic code takes a step that it did not ask for
+//! Taking a step in generic code without its bound
 //@ code: E0277
 //@ error: an envelope cannot go from `S` to `processed`
 //@ twin: process => dispatch

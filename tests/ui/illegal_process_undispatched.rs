@@ -1,4 +1,4 @@
-//! An event is processed that was never dispatched
+//! Processing an event that was never dispatched
 //@ code: E0277
 //@ error: an envelope cannot go from `pending` to `processed`
 //@ label: legal next states of `pending`: (dispatched, skipped)

@@ -1,4 +1,4 @@
-//! A live event is redriven
+//! Redriving a live event
 //@ code: E0277
 //@ error: an envelope cannot go from `dispatched` to `pending`
 //@ label: legal next states of `dispatched`: (acknowledged, processed, retrying, failed, skipped)

@@ -1,4 +1,4 @@
-//! A dead letter is redriven without a reason
+//! Redriving a dead letter without a reason
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: "on-call" => decision

@@ -1,4 +1,4 @@
-//! An event is rejected while it waits for its retry
+//! Rejecting an event that waits for its retry
 //@ code: E0277
 //@ error: an envelope cannot go from `retrying` to `failed`
 //@ label: legal next states of `retrying`: (dispatched, skipped)

@@ -1,4 +1,4 @@
-//! What has failed for good is tried again
+//! Retrying a dead letter without a person's decision
 //@ code: E0277
 //@ error: an envelope cannot go from `failed` to `dispatched`
 //@ label: legal next states of `failed`: OnlyAPersonDecides<(pending, skipped)>

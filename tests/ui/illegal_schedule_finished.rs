@@ -1,4 +1,4 @@
-//! A finished event is scheduled for another attempt
+//! Scheduling another attempt of a finished event
 //@ code: E0277
 //@ error: an envelope cannot go from `skipped` to `dispatched`
 //@ label: legal next states of `skipped`: NoneItIsTerminal

@@ -1,4 +1,4 @@
-//! A field is set to a value of another type
+//! Setting a field to a value of another type
 //@ code: E0277
 //@ error: `{integer}` is no value for a field of type `String`
 //@ label: wanted `String`, or an `Option` of it, where `None` clears the field

@@ -1,4 +1,4 @@
-//! A program settles what a person must decide
+//! Settling in a program what a person must decide
 //@ code: E0277
 //@ error: `Crm` may not write `status`: only a person decides on it
 //@ label: this edit speaks for `Crm`; `decided` with a `Decision` may write it

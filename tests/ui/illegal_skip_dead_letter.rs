@@ -1,4 +1,4 @@
-//! A program discards a dead letter
+//! Skipping a dead letter in a program
 //@ code: E0277
 //@ error: an envelope cannot go from `failed` to `skipped`
 //@ label: legal next states of `failed`: OnlyAPersonDecides<(pending, skipped)>

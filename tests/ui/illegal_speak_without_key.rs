@@ -1,4 +1,4 @@
-//! A connector speaks for another system
+//! Speaking for another system
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: Crm => Hr

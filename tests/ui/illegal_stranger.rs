@@ -1,4 +1,4 @@
-//! A system that is no party writes
+//! Writing as a system that is not a party
 //@ code: E0277
 //@ error: `Hr` is not a party to this boundary
 //@ label: the parties are the systems that the declaration names behind `between`

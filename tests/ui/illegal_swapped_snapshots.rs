@@ -1,4 +1,4 @@
-//! One system's data is passed for another's
+//! Passing one system's data for another's
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: crm => erp

@@ -1,4 +1,4 @@
-//! A state is made up
+//! Naming a state that does not exist
 //@ code: E0277
 //@ error: `Lost` is not a state of the event lifecycle
 //@ label: the states are Pending, Dispatched, Acknowledged, Processed, Retrying, Failed and Skipped

@@ -1,4 +1,4 @@
-//! An event does not say what it is
+//! Sending a payload that does not say which event it is
 //@ code: E0277
 //@ error: an envelope cannot carry `Lead`: it does not say which event it is
 //@ label: needs `impl Event for Lead` with its TYPE, or to be carried as `RawEvent` bytes

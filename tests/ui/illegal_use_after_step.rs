@@ -1,4 +1,4 @@
-//! A step is taken from a state that is left
+//! Taking a step from a state that the event has left
 //@ code: E0382
 //@ error: use of moved value: `event`
 //@ twin: event => sent

@@ -1,4 +1,4 @@
-//! An excluded field is written
+//! Writing an excluded field
 //@ code: E0277
 //@ error: `Crm` may not write `internal_notes`: it is excluded from this boundary
 //@ label: nobody may: each system keeps its own

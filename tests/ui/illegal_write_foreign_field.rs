@@ -1,4 +1,4 @@
-//! A system writes a field that another one owns
+//! Writing a field that another system owns
 //@ code: E0277
 //@ error: `Crm` may not write `billing_address`: its system of record is `Erp`
 //@ label: this edit speaks for `Crm`; `edit` with the capability of `Erp` may write it

@@ -1,4 +1,4 @@
-//! A plan writes what a person must decide
+//! Planning a write that a person must decide
 //@ code: E0277
 //@ error: a plan does not write this field: only a person decides on it
 //@ label: its `question` is put to a person, and `settle` with the answer gives the writes

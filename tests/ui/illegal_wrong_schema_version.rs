@@ -1,4 +1,4 @@
-//! A payload is read under another schema version
+//! Reading a payload under another schema version
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: old => new

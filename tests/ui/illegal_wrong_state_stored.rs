@@ -1,4 +1,4 @@
-//! An event is filed under another state
+//! Storing an event under another state
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: Processed => Pending

@@ -1,4 +1,4 @@
-//! A claim is made up for an event that somebody else holds
+//! Making up a claim for an event that another relay holds
 //@ code: none
 //@ error: cannot construct `Claim` with struct literal syntax due to private fields
 //@ twin: Claim => Draft

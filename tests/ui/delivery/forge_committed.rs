@@ -1,4 +1,4 @@
-//! The proof of a commit is made up
+//! Making up the proof of a commit
 //@ code: E0451
 //@ error: field `answer` of struct `Committed` is private
 //@ twin: Committed => Claimed

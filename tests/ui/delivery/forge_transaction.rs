@@ -1,4 +1,4 @@
-//! Another crate calls something an open transaction
+//! Passing something else off as an open transaction
 //@ code: E0277
 //@ error: the trait bound `AutoCommit: integration_automation_patterns::outbox::sqlite::sealed::OpenTransaction` is not satisfied
 //@ twin: OpenTransaction => Business

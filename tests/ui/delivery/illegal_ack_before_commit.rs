@@ -1,4 +1,4 @@
-//! A message is confirmed to the broker before its effect is committed
+//! Acknowledging a message before its effect is committed
 //@ code: E0599
 //@ error: no method named `ack` found for struct `Fresh<Tx, A>` in the current scope
 //@ twin: first => committed

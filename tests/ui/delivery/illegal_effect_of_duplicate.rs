@@ -1,4 +1,4 @@
-//! A duplicate has an effect
+//! Running the effect of a duplicate
 //@ code: E0599
 //@ error: no method named `event` found for struct `Committed<A>` in the current scope
 //@ twin: Duplicate => New

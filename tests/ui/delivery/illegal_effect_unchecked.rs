@@ -1,4 +1,4 @@
-//! An effect is run that was not checked for duplicates
+//! Running an effect without checking for duplicates
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: delivery => first

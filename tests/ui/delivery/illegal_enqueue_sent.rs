@@ -1,4 +1,4 @@
-//! An event is enqueued that was sent already
+//! Enqueuing an event that was sent already
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: sent => event

@@ -1,4 +1,4 @@
-//! What became of a claimed event is not stored
+//! Forgetting to store what became of a claimed event
 //@ code: unused_must_use
 //@ error: unused `Settlement` that must be used
 //@ twin: forget => keep

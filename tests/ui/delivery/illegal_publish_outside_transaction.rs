@@ -1,4 +1,4 @@
-//! An event is published outside the business transaction
+//! Publishing an event outside the business transaction
 //@ code: E0277
 //@ error: an event is enqueued with the business change, in an open transaction, and `Connection` is none
 //@ label: needs `&transaction`, from `let transaction = connection.transaction()?`

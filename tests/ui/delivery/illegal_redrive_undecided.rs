@@ -1,4 +1,4 @@
-//! Dead letters are redriven and nobody has decided it
+//! Redriving dead letters without a person's decision
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: reason => decision

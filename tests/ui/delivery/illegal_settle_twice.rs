@@ -1,4 +1,4 @@
-//! A claimed event is settled twice
+//! Settling a claimed event twice
 //@ code: E0382
 //@ error: use of moved value: `claim`
 //@ twin: claim => other

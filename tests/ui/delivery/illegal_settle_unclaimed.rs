@@ -1,4 +1,4 @@
-//! A send is settled without saying what came of it
+//! Settling a send without saying what came of it
 //@ code: E0308
 //@ error: mismatched types
 //@ twin: claim => settlement
