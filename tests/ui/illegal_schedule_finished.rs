@@ -1,7 +1,7 @@
 //! A finished event is scheduled for another attempt
 //@ code: E0277
 //@ error: an envelope cannot go from `skipped` to `dispatched`
-//@ label: legal next states of `skipped`: NoneItIsTerminal
+//@ label: of legal next states it has none: `skipped` is final
 //@ twin: gone => waiting
 
 use integration_automation_patterns::state::{Retrying, Skipped};
