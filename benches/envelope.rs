@@ -1,12 +1,19 @@
 //! Times and allocations of the envelope, each beside what one would use instead; ratios
 //! stand in `figures`.
+//!
+//! What is created stays where it is created, and is dropped out of the time. `inlined`
+//! means so on both sides: a call that gives a value back has it copied to its place,
+//! which costs either side more than all the rest.
 
 use std::hint::black_box;
 
 use backon::BackoffBuilder;
 use divan::{AllocProfiler, Bencher};
 use integration_automation_patterns::{AuditLine, EventId, RetryPolicy};
-use support::{by_hand, called, deliver_all, deliver_all_by_hand, envelope, moment};
+use support::{
+    MOMENT, by_hand, called, deliver_all, deliver_all_by_hand, envelope, fresh_by_hand,
+    fresh_envelope,
+};
 
 mod support;
 
@@ -18,32 +25,70 @@ fn main() {
 }
 
 #[divan::bench_group]
-mod create {
-    use super::{black_box, by_hand, envelope, moment};
+mod create_inlined {
+    use super::{MOMENT, black_box, by_hand, envelope};
 
     #[divan::bench]
+    #[inline(always)]
     fn ours() -> impl Sized {
-        envelope(black_box(7), moment())
+        envelope(black_box(7), black_box(MOMENT))
     }
 
     #[divan::bench]
+    #[inline(always)]
     fn struct_by_hand() -> impl Sized {
-        by_hand(black_box(7), moment())
+        by_hand(black_box(7), black_box(MOMENT))
     }
 }
 
 #[divan::bench_group]
-mod three_transitions_inlined {
-    use super::{black_box, by_hand, envelope, moment};
+mod create_as_a_call {
+    use super::{MOMENT, black_box, called};
 
     #[divan::bench]
+    #[inline(always)]
     fn ours() -> impl Sized {
-        envelope(black_box(7), moment()).dispatch().acknowledge().process()
+        called::create(black_box(7), black_box(MOMENT))
     }
 
     #[divan::bench]
+    #[inline(always)]
     fn struct_by_hand() -> impl Sized {
-        let mut event = by_hand(black_box(7), moment());
+        called::create_by_hand(black_box(7), black_box(MOMENT))
+    }
+}
+
+#[divan::bench_group]
+mod create_with_a_fresh_id_now {
+    use super::{black_box, fresh_by_hand, fresh_envelope};
+
+    #[divan::bench]
+    #[inline(always)]
+    fn ours() -> impl Sized {
+        fresh_envelope(black_box(7))
+    }
+
+    #[divan::bench]
+    #[inline(always)]
+    fn struct_by_hand() -> impl Sized {
+        fresh_by_hand(black_box(7))
+    }
+}
+
+#[divan::bench_group]
+mod create_and_three_transitions_inlined {
+    use super::{MOMENT, black_box, by_hand, envelope};
+
+    #[divan::bench]
+    #[inline(always)]
+    fn ours() -> impl Sized {
+        envelope(black_box(7), black_box(MOMENT)).dispatch().acknowledge().process()
+    }
+
+    #[divan::bench]
+    #[inline(always)]
+    fn struct_by_hand() -> impl Sized {
+        let mut event = by_hand(black_box(7), black_box(MOMENT));
         event.dispatch();
         event.acknowledge();
         event.process();
@@ -52,20 +97,20 @@ mod three_transitions_inlined {
 }
 
 #[divan::bench_group]
-mod three_transitions_as_calls {
-    use super::{black_box, by_hand, called, envelope, moment};
+mod create_and_three_transitions_as_calls {
+    use super::{MOMENT, black_box, called};
 
     #[divan::bench]
+    #[inline(always)]
     fn ours() -> impl Sized {
-        called::process(called::acknowledge(called::dispatch(envelope(
-            black_box(7),
-            moment(),
-        ))))
+        let event = called::create(black_box(7), black_box(MOMENT));
+        called::process(called::acknowledge(called::dispatch(event)))
     }
 
     #[divan::bench]
+    #[inline(always)]
     fn struct_by_hand() -> impl Sized {
-        let mut event = by_hand(black_box(7), moment());
+        let mut event = called::create_by_hand(black_box(7), black_box(MOMENT));
         called::dispatch_by_hand(&mut event);
         called::acknowledge_by_hand(&mut event);
         called::process_by_hand(&mut event);
@@ -75,31 +120,30 @@ mod three_transitions_as_calls {
 
 #[divan::bench_group(sample_count = 10, sample_size = 1)]
 mod three_transitions_of_a_million_in_place {
-    use super::{Bencher, by_hand, deliver_all, deliver_all_by_hand, envelope, moment};
+    use super::{Bencher, MOMENT, by_hand, deliver_all, deliver_all_by_hand, envelope};
 
     #[divan::bench]
     fn ours(bencher: Bencher) {
-        let events = || {
-            (0..1_000_000).map(|number| envelope(number, moment())).collect::<Vec<_>>()
-        };
+        let events =
+            || (0..1_000_000).map(|number| envelope(number, MOMENT)).collect::<Vec<_>>();
         bencher.with_inputs(events).bench_values(deliver_all);
     }
 
     #[divan::bench]
     fn struct_by_hand(bencher: Bencher) {
         let events =
-            || (0..1_000_000).map(|number| by_hand(number, moment())).collect::<Vec<_>>();
+            || (0..1_000_000).map(|number| by_hand(number, MOMENT)).collect::<Vec<_>>();
         bencher.with_inputs(events).bench_values(deliver_all_by_hand);
     }
 }
 
 #[divan::bench_group]
 mod audit_line {
-    use super::{AuditLine, Bencher, black_box, envelope, moment, support};
+    use super::{AuditLine, Bencher, MOMENT, black_box, envelope, support};
 
     #[divan::bench]
     fn ours(bencher: Bencher) {
-        let event = envelope(7, moment()).dispatch();
+        let event = envelope(7, MOMENT).dispatch();
         let mut out = String::with_capacity(512);
         bencher.bench_local(|| {
             out.clear();
@@ -109,7 +153,7 @@ mod audit_line {
 
     #[divan::bench]
     fn write_with_chrono(bencher: Bencher) {
-        let event = envelope(7, moment()).dispatch();
+        let event = envelope(7, MOMENT).dispatch();
         let mut out = String::with_capacity(512);
         bencher.bench_local(|| {
             out.clear();
@@ -119,7 +163,7 @@ mod audit_line {
 
     #[divan::bench]
     fn copy_of_the_finished_line(bencher: Bencher) {
-        let line = envelope(7, moment()).dispatch().audit_line().to_string();
+        let line = envelope(7, MOMENT).dispatch().audit_line().to_string();
         let mut out = String::with_capacity(512);
         bencher.bench_local(|| {
             out.clear();
@@ -129,7 +173,7 @@ mod audit_line {
 
     #[divan::bench]
     fn parse(bencher: Bencher) {
-        let line = envelope(7, moment()).dispatch().audit_line().to_string();
+        let line = envelope(7, MOMENT).dispatch().audit_line().to_string();
         bencher.bench(|| AuditLine::parse(black_box(&line)).is_ok());
     }
 }

@@ -251,6 +251,12 @@ fn a_time_is_kept_to_the_microsecond_and_a_leap_second_is_the_next_minute() {
         created(start() + TimeDelta::nanoseconds(1_999)),
         start() + TimeDelta::microseconds(1)
     );
+    let epoch = DateTime::UNIX_EPOCH;
+    assert_eq!(
+        created(epoch - TimeDelta::nanoseconds(1)),
+        epoch - TimeDelta::microseconds(1),
+        "never later than it was"
+    );
     let leap = DateTime::parse_from_rfc3339("2016-12-31T23:59:60.500000Z")
         .expect("a leap second")
         .to_utc();

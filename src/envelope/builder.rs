@@ -174,29 +174,32 @@ impl<P> Builder<P> {
         self.payload
     }
 
-    #[inline]
+    // Too large for rustc to inline of itself, and only where it is inlined is the
+    // envelope written where it stays: a copy of what was just written costs more than
+    // all that is done here.
+    #[inline(always)]
     fn finish(
         self,
         created_at: DateTime<Utc>,
-        fresh: fn(DateTime<Utc>) -> EventId,
+        fresh: impl FnOnce(DateTime<Utc>) -> EventId,
     ) -> Result<Envelope<Pending, P>, Refused<Self, BuildError>>
     where
         P: Payload,
     {
         let created_at = to_micros(created_at);
-        if let Err(cause) =
-            check::<P>(self.payload.event_type(), &self.source_system, created_at)
-        {
-            return Err(Refused::new(self, cause));
+        match check::<P>(self.payload.event_type(), &self.source_system, created_at) {
+            Ok(()) => Ok(self.make(created_at, fresh)),
+            // Another builder of the same fields: one that is handed to a call must stand
+            // in memory, even where it never is.
+            Err(cause) => Err(refused(Self { ..self }, cause)),
         }
-        Ok(self.make(created_at, fresh))
     }
 
     #[inline]
     fn make(
         self,
         created_at: DateTime<Utc>,
-        fresh: fn(DateTime<Utc>) -> EventId,
+        fresh: impl FnOnce(DateTime<Utc>) -> EventId,
     ) -> Envelope<Pending, P>
     where
         P: Payload,
@@ -210,6 +213,13 @@ impl<P> Builder<P> {
             payload: self.payload,
         })
     }
+}
+
+/// Apart, so that what is rare takes no room where the rest is inlined.
+#[cold]
+#[inline(never)]
+fn refused<P>(builder: Builder<P>, cause: BuildError) -> Refused<Builder<P>, BuildError> {
+    Refused::new(builder, cause)
 }
 
 /// What holds of every envelope, whatever its state: a builder and a stored record answer

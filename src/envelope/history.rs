@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike, Utc};
 
 use super::state::UnknownNameError;
 
@@ -213,8 +213,14 @@ impl std::error::Error for DecisionError {}
 #[inline]
 pub(crate) fn to_micros(moment: DateTime<Utc>) -> DateTime<Utc> {
     let nanos = moment.timestamp_subsec_nanos();
-    if nanos.is_multiple_of(1000) && nanos < 1_000_000_000 {
-        return moment;
+    if nanos >= 1_000_000_000 {
+        return after_leap_second(moment);
     }
+    let micros = moment.naive_utc().with_nanosecond(nanos.saturating_sub(nanos % 1000));
+    micros.map_or(moment, |micros| micros.and_utc())
+}
+
+#[cold]
+fn after_leap_second(moment: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(moment.timestamp_micros()).unwrap_or(moment)
 }

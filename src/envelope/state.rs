@@ -22,7 +22,7 @@
 //! error[E0277]: an envelope cannot go from `processed` to `dispatched`
 //!   |
 //!   |     let again = done.dispatch();
-//!   |                      ^^^^^^^^ legal next states of `processed`: NoneItIsTerminal
+//!   |                      ^^^^^^^^ of legal next states it has none: `processed` is final
 //! ```
 //!
 //! Code that works in several states names the step it needs:
@@ -76,7 +76,7 @@ pub(crate) use lifecycle;
 
 /// The menu that a compile error prints: what is legal instead.
 macro_rules! menu {
-    ([] []) => { NoneItIsTerminal };
+    ([] []) => { Final };
     ([$($to:ident)+] []) => { ($($to,)+) };
     ([] [$($decided:ident)+]) => { OnlyAPersonDecides<($($decided,)+)> };
 }
@@ -96,12 +96,10 @@ macro_rules! states {
                 type Next = menu!([$($to)*] [$($decided)*]);
             }
             $(
-                impl sealed::Edge<$to, Program> for $state {}
                 #[diagnostic::do_not_recommend]
                 impl Step<$to> for $state {}
             )*
             $(
-                impl sealed::Edge<$decided, Person> for $state {}
                 #[diagnostic::do_not_recommend]
                 impl Step<$decided, Person> for $state {}
             )*
@@ -302,7 +300,7 @@ pub trait State: sealed::State {
     label = "legal next states of `{Self}`: {Menu}"
 )]
 pub trait Step<To, By = Program, Menu = <Self as State>::Next>:
-    State + sealed::Edge<To, By>
+    State + sealed::Fixed<To, By, Menu>
 {
 }
 
@@ -315,25 +313,70 @@ pub struct Program;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Person;
 
-/// What a compile error prints for a state that nothing follows.
+/// The menu of a state that nothing follows.
 #[derive(Debug)]
-pub enum NoneItIsTerminal {}
+pub enum Final {}
 
-/// What a compile error prints for a state that only a person may end: with `redrive` or
-/// `discard`.
+/// The menu of a state that only a person may end: with `redrive` or `discard`.
 #[derive(Debug)]
 pub struct OnlyAPersonDecides<Menu>(std::marker::PhantomData<Menu>);
 
+// The ends have every step, on a condition that none meets: the compile error is that of
+// the condition, which can say in words what a menu cannot.
+#[doc(hidden)]
+impl<S, To, By> Step<To, By, Final> for S
+where
+    S: State<Next = Final>,
+    To: sealed::AfterTheEnd<S>,
+    By: sealed::Actor,
+{
+}
+
+#[doc(hidden)]
+impl<S, To, Menu> Step<To, Program, OnlyAPersonDecides<Menu>> for S
+where
+    S: State<Next = OnlyAPersonDecides<Menu>>,
+    To: sealed::ByDecision<S, Menu>,
+{
+}
+
 mod sealed {
+    use super::{Person, Program};
+
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot become a state of the event lifecycle: its states are fixed",
         label = "the states are Pending, Dispatched, Acknowledged, Processed, Retrying, Failed and Skipped"
     )]
     pub trait State: std::fmt::Debug + Copy + Send + Sync + 'static {}
 
+    /// Holds of this crate's own types alone, so that no other crate can add a step.
     #[diagnostic::on_unimplemented(
         message = "a step from `{Self}` to `{To}` cannot be added: the lifecycle's steps are fixed",
         label = "not a step of the lifecycle"
     )]
-    pub trait Edge<To, By> {}
+    pub trait Fixed<To, By, Menu> {}
+
+    #[diagnostic::do_not_recommend]
+    impl<S: super::State<Next = Menu>, To: super::State, By: Actor, Menu>
+        Fixed<To, By, Menu> for S
+    {
+    }
+
+    pub trait Actor {}
+    impl Actor for Program {}
+    impl Actor for Person {}
+
+    /// Holds of no state: nothing comes after the end.
+    #[diagnostic::on_unimplemented(
+        message = "an envelope cannot go from `{From}` to `{Self}`",
+        label = "of legal next states it has none: `{From}` is final"
+    )]
+    pub trait AfterTheEnd<From>: super::State {}
+
+    /// Holds of no state: a program takes none after one that waits for a person.
+    #[diagnostic::on_unimplemented(
+        message = "an envelope cannot go from `{From}` to `{Self}`",
+        label = "only a person decides on `{From}`: {Menu}"
+    )]
+    pub trait ByDecision<From, Menu>: super::State {}
 }

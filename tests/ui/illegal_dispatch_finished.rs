@@ -1,7 +1,7 @@
 //! Sending a finished event again
 //@ code: E0277
 //@ error: an envelope cannot go from `processed` to `dispatched`
-//@ label: legal next states of `processed`: NoneItIsTerminal
+//@ label: of legal next states it has none: `processed` is final
 //@ twin: done => waiting
 
 use integration_automation_patterns::Envelope;

@@ -1,7 +1,7 @@
 //! Failing a finished event
 //@ code: E0277
 //@ error: an envelope cannot go from `processed` to `retrying`
-//@ label: legal next states of `processed`: NoneItIsTerminal
+//@ label: of legal next states it has none: `processed` is final
 //@ twin: done => sent
 
 use integration_automation_patterns::state::{Dispatched, Processed};

@@ -1,7 +1,7 @@
 //! Retrying a dead letter without a person's decision
 //@ code: E0277
 //@ error: an envelope cannot go from `failed` to `dispatched`
-//@ label: legal next states of `failed`: OnlyAPersonDecides<(pending, skipped)>
+//@ label: only a person decides on `failed`: (pending, skipped)
 //@ twin: dead => retrying
 
 use integration_automation_patterns::state::{Failed, Retrying};

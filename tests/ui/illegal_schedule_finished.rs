@@ -1,7 +1,7 @@
 //! Scheduling another attempt of a finished event
 //@ code: E0277
 //@ error: an envelope cannot go from `skipped` to `dispatched`
-//@ label: legal next states of `skipped`: NoneItIsTerminal
+//@ label: of legal next states it has none: `skipped` is final
 //@ twin: gone => waiting
 
 use integration_automation_patterns::state::{Retrying, Skipped};

@@ -1,7 +1,7 @@
 //! Skipping a dead letter in a program
 //@ code: E0277
 //@ error: an envelope cannot go from `failed` to `skipped`
-//@ label: legal next states of `failed`: OnlyAPersonDecides<(pending, skipped)>
+//@ label: only a person decides on `failed`: (pending, skipped)
 //@ twin: dead => retrying
 
 use integration_automation_patterns::state::{Failed, Retrying};
