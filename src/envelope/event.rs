@@ -118,9 +118,9 @@ impl RawEvent {
     }
 
     /// The typed event, once type and schema version are the ones that it declares.
-    pub(super) fn read_as<P: Event, E>(
-        &self,
-        decoder: impl FnOnce(&[u8]) -> Result<P, E>,
+    pub(super) fn read_as<'e, P: Event, E>(
+        &'e self,
+        decoder: impl FnOnce(&'e [u8]) -> Result<P, E>,
     ) -> Result<P, DecodeError<E>> {
         P::check(self.event_type()).map_err(DecodeError::BuildError)?;
         P::expect(self.event_type(), self.schema_version())

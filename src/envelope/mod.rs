@@ -8,8 +8,10 @@ mod erased;
 #[cfg_attr(doc, doc(hidden))]
 pub mod event;
 mod facts;
+mod follow;
 mod history;
 mod id;
+mod read;
 mod record;
 #[cfg_attr(doc, doc(hidden))]
 pub mod state;
@@ -32,6 +34,7 @@ pub(crate) use self::history::to_micros;
 pub use self::history::{Decision, DecisionError, Failure, FailureClass};
 pub(crate) use self::id::UUID_TEXT;
 pub use self::id::{EmptyIdError, EventId};
+pub use self::read::ReadError;
 pub use self::record::{Record, RehydrateError};
 
 use self::state::{

@@ -6,7 +6,6 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::FailureClass;
-use crate::reason::reason;
 
 /// Why an effect was not had. Whatever a `?` meets in an effect is taken to be for the
 /// moment, and is told with all its causes.
@@ -57,12 +56,6 @@ impl HandlerError {
     /// No attempt will.
     pub fn permanent(reason: impl Into<String>) -> Self {
         Self { class: FailureClass::Permanent, reason: reason.into(), counts: true }
-    }
-}
-
-impl<E: Error + 'static> From<E> for HandlerError {
-    fn from(error: E) -> Self {
-        Self { counts: !is_of_the_database(&error), ..Self::transient(reason(&error)) }
     }
 }
 
