@@ -102,6 +102,7 @@
 //! [`InboxConfig`].
 
 mod admin;
+mod classify;
 mod config;
 mod handler_error;
 mod intake;
@@ -112,8 +113,12 @@ mod receipt;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
+pub mod worker;
 
 pub use self::admin::{Counts, Stalled};
+pub use self::classify::{Classify, HandlerCause};
 pub use self::config::{DedupWindowError, InboxConfig};
 pub use self::handler_error::HandlerError;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};

@@ -5,11 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::Envelope;
 use crate::audit::AuditTrail;
 use crate::broker::{Ack, BrokerError};
 use crate::hop::Hop;
 use crate::state::Acknowledged;
+use crate::{DeliveryStatus, Envelope};
 
 /// What an inbox says of a delivery.
 #[must_use = "nothing has happened yet: have the effect and commit, or confirm the duplicate"]
@@ -137,6 +137,18 @@ impl<A> fmt::Debug for Handled<A> {
             Self::Duplicate(_) => f.write_str("Duplicate"),
             Self::DeadLettered(_) => f.write_str("DeadLettered"),
             Self::RetryLater(again) => again.fmt(f),
+        }
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl<A> Handled<A> {
+    /// The state of the event, where its handler ran.
+    pub(crate) const fn status(&self) -> DeliveryStatus {
+        match self {
+            Self::Processed(_) | Self::Duplicate(_) => DeliveryStatus::Processed,
+            Self::DeadLettered(_) => DeliveryStatus::Failed,
+            Self::RetryLater(_) => DeliveryStatus::Retrying,
         }
     }
 }

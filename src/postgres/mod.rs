@@ -2,6 +2,7 @@
 //! come back, a bell that rings when something was enqueued, and the columns of an event.
 
 mod bell;
+mod clients;
 mod dial;
 mod link;
 mod moment;
@@ -14,6 +15,7 @@ mod worker;
 use std::time::Duration;
 
 pub(crate) use self::bell::Bell;
+pub(crate) use self::clients::Clients;
 pub(crate) use self::dial::Dial;
 #[cfg(feature = "tls")]
 pub(crate) use self::dial::{connect, secured};

@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 pub use self::config::{ConfigError, RelayConfig};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::outage::Watch;
 pub use self::outage::{Lacking, Outage};
 use self::turn::Turn;
 use crate::EventId;

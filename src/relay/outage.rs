@@ -59,19 +59,26 @@ impl fmt::Display for Lacking {
     }
 }
 
-impl fmt::Display for Outage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Outage {
+    /// What it is, and who pauses for it.
+    pub(crate) fn describe(&self, who: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { of, reason, lasted, failures } = self;
         if *failures <= 1 {
-            return write!(f, "{of}, and the relay pauses: {reason}");
+            return write!(f, "{of}, and the {who} pauses: {reason}");
         }
         write!(f, "{of} for {lasted:.0?} now, in {failures} tries: {reason}")
     }
 }
 
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe("relay", f)
+    }
+}
+
 /// A pause that grows from failure to failure.
 #[derive(Debug, Default)]
-pub(super) struct Pause {
+pub(crate) struct Pause {
     level: u32,
     until: Option<Instant>,
 }
@@ -85,7 +92,7 @@ impl Pause {
     }
 
     /// Lasts on: there was nothing to try with.
-    pub(super) fn again(&mut self) {
+    pub(crate) fn again(&mut self) {
         self.at_least(self.wait());
     }
 
@@ -100,12 +107,12 @@ impl Pause {
     }
 
     /// Whether the last try failed.
-    pub(super) const fn is_on(&self) -> bool {
+    pub(crate) const fn is_on(&self) -> bool {
         self.level > 0
     }
 
     /// When the next try may be made, where that is later than this.
-    pub(super) fn ends(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn ends(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }
 }
@@ -123,8 +130,8 @@ struct Present {
 
 /// The pauses for one thing, and what is told of them.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pub(super) pause: Pause,
+pub(crate) struct Watch {
+    pub(crate) pause: Pause,
     longest: Duration,
     present: Option<Present>,
 }
@@ -137,13 +144,21 @@ impl Default for Watch {
 
 impl Watch {
     /// With no longer pause than this between two tries.
-    pub(super) fn with_pauses_up_to(longest: Duration) -> Self {
+    pub(crate) fn with_pauses_up_to(longest: Duration) -> Self {
         Self { pause: Pause::default(), longest: longest.min(LAST_PAUSE), present: None }
+    }
+
+    /// The outage that is on, as it is now.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn outage(&self) -> Option<Outage> {
+        let present = self.present.as_ref()?;
+        let lasted = Instant::now().saturating_duration_since(present.since);
+        Some(Outage { lasted, ..present.outage.clone() })
     }
 
     /// One more failure, of a try that was made together with those of its number, and
     /// how long a pause was asked for. The outage, where it is to be told of.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         number: u64,
         of: Lacking,
@@ -195,7 +210,7 @@ impl Watch {
 
     /// A try went well. The outage that has ended, where one was on: not by a try that
     /// was made before the last that failed, or together with it.
-    pub(super) fn over(&mut self, number: u64) -> Option<Outage> {
+    pub(crate) fn over(&mut self, number: u64) -> Option<Outage> {
         let present = self.present.take_if(|present| number > present.last)?;
         self.pause = Pause::default();
         let lasted = Instant::now().saturating_duration_since(present.since);

@@ -215,6 +215,16 @@ impl Shared {
         self.run(Side::Reader, doing, move |connection, _| work(connection)).await
     }
 
+    /// Runs work that begins and ends its own transactions, on the connection of those who
+    /// write.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(Side::Writer, doing, move |connection, _| Ok(work(connection))).await
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         side: Side,

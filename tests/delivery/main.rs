@@ -23,3 +23,5 @@ mod sqlite;
 mod sqlite_file;
 #[cfg(feature = "sqlite")]
 mod sqlite_load;
+#[cfg(feature = "serde")]
+mod worker;

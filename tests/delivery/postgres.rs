@@ -10,16 +10,16 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::suite::Database;
 
 pub(crate) struct Postgres {
-    config: Config,
+    pub(crate) config: Config,
     outbox: Outbox,
-    schema: String,
+    pub(crate) schema: String,
 }
 
 fn server() -> Config {
     crate::servers::postgres().parse().unwrap()
 }
 
-async fn connect(config: &Config) -> Client {
+pub(crate) async fn connect(config: &Config) -> Client {
     let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
     tokio::spawn(connection);
     client
@@ -33,7 +33,9 @@ impl Database for Postgres {
         let admin = connect(&server()).await;
         admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
         let mut config = server();
-        config.options(format!("-c search_path={schema}"));
+        config
+            .options(format!("-c search_path={schema}"))
+            .application_name(schema.as_str());
         let outbox = Outbox::connect(config.clone()).await.unwrap();
         Self { config, outbox, schema }
     }

@@ -29,6 +29,7 @@
 
 mod admin;
 mod rows;
+mod worker;
 
 use std::error::Error as _;
 use std::future::{Future, poll_fn, ready};
@@ -46,6 +47,7 @@ use self::rows::{
     check_place, find, find_row, key, literal, now, remove, unindexable, write,
     write_processed, write_unless_done,
 };
+pub use self::worker::{Database, Handle, Postgres, Worker, handlers};
 use super::handler_error::panicked;
 use super::intake::{
     Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty,

@@ -31,11 +31,13 @@
 
 mod admin;
 mod rows;
+mod worker;
 
 use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior, params};
 
 pub use self::admin::{counts, dead_letters, discard, purge, redrive, stalled};
 use self::rows::{find, find_row, remove, write, write_processed, write_unless_done};
+pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
 use super::handler_error::caught;
 use super::intake::{
     Begun, Ended, HAVING, Known, RECEIVING, STORING, TurnedAway, Unkept, begun, faulty,

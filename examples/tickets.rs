@@ -1,0 +1,104 @@
+//! Tickets of a help desk become cases of another program: two typed events, one that
+//! fails while its customer is unknown, and one that nobody can read; then a person looks.
+//!
+//! ```text
+//! cargo run --example tickets --features sqlite,serde
+//! ```
+
+use std::time::Duration;
+
+use integration_automation_patterns::broker::in_process;
+use integration_automation_patterns::inbox::worker::WorkerConfig;
+use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
+use integration_automation_patterns::outbox::{Filter, sqlite as outbox};
+use integration_automation_patterns::relay::{Relay, RelayConfig};
+use integration_automation_patterns::{Decision, Envelope, Event, RawEvent, RetryPolicy};
+use rusqlite::{Connection, Transaction};
+use serde::{Deserialize, Serialize};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const TABLES: &str =
+    "CREATE TABLE customer (name PRIMARY KEY); INSERT INTO customer VALUES ('Ada');
+    CREATE TABLE cases (ticket, customer REFERENCES customer, state)";
+
+#[derive(Serialize, Deserialize)]
+struct Opened {
+    ticket: String,
+    customer: String,
+}
+impl Event for Opened {
+    const TYPE: &'static str = "desk.ticket.opened";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Resolved {
+    ticket: String,
+}
+impl Event for Resolved {
+    const TYPE: &'static str = "desk.ticket.resolved";
+}
+
+fn enqueue<P: Event + Serialize + 'static>(
+    desk: &Transaction<'_>,
+    key: &str,
+    event: P,
+) -> Outcome {
+    let event = Envelope::builder("desk", event).ordering_key(key).build()?;
+    let _new = outbox::enqueue(desk, event.encode(serde_json::to_vec)?)?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Outcome {
+    // The help desk: its events are committed with its tickets.
+    let file = std::env::temp_dir().join(format!("tickets-{}.db", std::process::id()));
+    let desk = outbox::Outbox::open(&file)?;
+    let mut database = Connection::open(&file)?;
+    let business = database.transaction()?;
+    let ticket = |number: &str| number.to_owned();
+    enqueue(&business, "1", Opened { ticket: ticket("1"), customer: "Ada".into() })?;
+    enqueue(&business, "2", Opened { ticket: ticket("2"), customer: "Bob".into() })?;
+    enqueue(&business, "1", Resolved { ticket: ticket("1") })?;
+    let poison = Envelope::builder("desk", RawEvent::new(Opened::TYPE, b"no json"));
+    let _new = outbox::enqueue(&business, poison.build()?)?;
+    business.commit()?;
+
+    // The cases: each is committed with the memory of its event.
+    database.execute_batch(TABLES)?;
+    let handlers = inbox::handlers()
+        .on::<Opened>()
+        .effect(|cases, event| {
+            let case = [&event.payload.ticket, &event.payload.customer];
+            cases.execute("INSERT INTO cases VALUES (?1, ?2, 'open')", case)?;
+            Ok(())
+        })
+        .on::<Resolved>()
+        .effect(|cases, event| {
+            let sql = "UPDATE cases SET state = 'closed' WHERE ticket = ?1";
+            cases.execute(sql, [&event.payload.ticket])?;
+            Ok(())
+        });
+    let once = RetryPolicy::new(1, RetryPolicy::DEFAULT.backoff())?;
+    let config = InboxConfig::new(WEEK, &RetryPolicy::DEFAULT)?.retry_policy(once);
+    let how = WorkerConfig::default();
+    let (broker, listener) = in_process(16);
+    let relay = Relay::new("desk-1", desk, broker, RelayConfig::default())?;
+    let worker = inbox::Worker::open(&file, config, listener, handlers, how)?;
+    let never = std::future::pending::<()>;
+    let (_, done) =
+        tokio::join!(relay.run_until_idle(never()), worker.run_until_idle(never()));
+    assert_eq!((done.processed, done.dead_lettered), (2, 2));
+
+    // What failed is redriven by a person. One of the two cannot be helped.
+    database.execute_batch("INSERT INTO customer VALUES ('Bob')")?;
+    for letter in inbox::dead_letters(&database, &Filter::default(), 10)? {
+        let decision = Decision::new("on-call", "Bob is a customer now")?;
+        let state = worker.redrive(&letter.event, decision).await?;
+        println!("{:?}: {:?}", letter.event.failure(), state);
+    }
+    let sql = "SELECT group_concat(ticket || ' ' || state, ', ') FROM cases";
+    let cases: String = database.query_row(sql, [], |row| row.get(0))?;
+    assert_eq!(cases, "1 closed, 2 open");
+    Ok(std::fs::remove_file(&file)?)
+}

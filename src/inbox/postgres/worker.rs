@@ -1,0 +1,364 @@
+//! The worker on PostgreSQL: handlers are asynchronous, each on a connection of its own.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, NoTls, Socket, Transaction};
+
+use super::{HAVING, RECEIVING, caught, install, process, purge, redrive};
+use crate::broker::{Consumer, Delivery};
+use crate::inbox::worker::{
+    self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
+    WorkerConfig, WorkerError, accepting, unhandled,
+};
+use crate::inbox::{Handled, HandlerError, InboxConfig};
+use crate::outbox::StoreError;
+use crate::postgres::{self as database, Clients, Dial};
+use crate::state::Acknowledged;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+use crate::{Decision, DeliveryStatus, Envelope, Event, Facts, RawEvent};
+
+/// Handles the events of one consumer in the inbox of a PostgreSQL database.
+///
+/// ```no_run
+/// # #[cfg(feature = "serde")]
+/// # mod example {
+/// use integration_automation_patterns::broker::Consumer;
+/// use integration_automation_patterns::inbox::worker::WorkerConfig;
+/// use integration_automation_patterns::inbox::{InboxConfig, postgres};
+/// use integration_automation_patterns::{Event, RetryPolicy};
+/// use std::time::Duration;
+///
+/// #[derive(serde::Deserialize)]
+/// struct LeadCreated {
+///     name: String,
+/// }
+/// impl Event for LeadCreated {
+///     const TYPE: &'static str = "crm.lead.created";
+/// }
+///
+/// async fn work(
+///     listener: impl Consumer<Acker: 'static>,
+///     stop: impl Future<Output = ()> + Send,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let handlers = postgres::handlers().on::<LeadCreated>().effect(async |transaction, lead| {
+///         transaction.execute("INSERT INTO customer VALUES ($1)", &[&lead.payload.name]).await?;
+///         Ok(())
+///     });
+///     let inbox = InboxConfig::new(Duration::from_secs(7 * 86_400), &RetryPolicy::DEFAULT)?;
+///     let erp = "host=127.0.0.1 user=erp".parse()?;
+///     let config = WorkerConfig::default();
+///     let worker = postgres::Worker::connect(erp, inbox, listener, handlers, config).await?;
+///     let summary = worker.run(stop).await;
+///     assert_eq!(summary, worker.progress());
+///     Ok(())
+/// }
+/// # }
+/// ```
+pub type Worker<C, L> = worker::Worker<Database<L>, C>;
+
+/// The handlers of a [`Worker`], to be named one after another.
+pub const fn handlers() -> Handlers<Postgres, End> {
+    Handlers::new(End)
+}
+
+/// The database of these handlers.
+#[derive(Debug, Clone, Copy)]
+pub struct Postgres;
+
+/// A handler that waits.
+pub trait Handle: Kinds + Send + Sync {
+    /// What the handler answers; nothing where none takes the event.
+    #[doc(hidden)]
+    fn handle(
+        &self,
+        transaction: &Transaction<'_>,
+        event: &Envelope<Acknowledged>,
+    ) -> impl Future<Output = Option<Result<(), HandlerError>>>;
+}
+
+impl Handle for End {
+    async fn handle(
+        &self,
+        _: &Transaction<'_>,
+        _: &Envelope<Acknowledged>,
+    ) -> Option<Result<(), HandlerError>> {
+        None
+    }
+}
+
+impl<E, F, V, L> Handle for On<E, F, V, L>
+where
+    E: Event,
+    F: AsyncFn(&Transaction<'_>, Received<'_, E>) -> Result<(), HandlerError>,
+    F: Send + Sync,
+    V: Versions<E> + Send + Sync,
+    L: Handle,
+{
+    async fn handle(
+        &self,
+        transaction: &Transaction<'_>,
+        event: &Envelope<Acknowledged>,
+    ) -> Option<Result<(), HandlerError>> {
+        match self.versions.read(event) {
+            Some(Ok(payload)) => {
+                Some((self.effect)(transaction, Received { payload, event }).await)
+            }
+            Some(Err(unreadable)) => Some(Err(unreadable.into())),
+            None => self.rest.handle(transaction, event).await,
+        }
+    }
+}
+
+impl<F, L> Handle for Otherwise<F, L>
+where
+    F: AsyncFn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+    F: Send + Sync,
+    L: Handle,
+{
+    async fn handle(
+        &self,
+        transaction: &Transaction<'_>,
+        event: &Envelope<Acknowledged>,
+    ) -> Option<Result<(), HandlerError>> {
+        match self.rest.handle(transaction, event).await {
+            Some(handled) => Some(handled),
+            None => Some((self.effect)(transaction, event).await),
+        }
+    }
+}
+
+impl<E: Event, V: Versions<E>, L> Named<Postgres, E, V, L> {
+    /// The handler of this event: it writes in the transaction that remembers the event.
+    pub fn effect<F>(self, effect: F) -> Handlers<Postgres, On<E, F, V, L>>
+    where
+        F: AsyncFn(&Transaction<'_>, Received<'_, E>) -> Result<(), HandlerError>,
+        F: Send + Sync,
+    {
+        self.handled_by(effect)
+    }
+}
+
+impl<L> Handlers<Postgres, L> {
+    /// The handler of every event that no other names, messages that cannot be read among
+    /// them. Without one, such an event is a dead letter, or [left to another
+    /// consumer](InboxConfig::leave_unknown).
+    pub fn otherwise<F>(self, effect: F) -> Handlers<Postgres, Otherwise<F, L>>
+    where
+        F: AsyncFn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+        F: Send + Sync,
+    {
+        Handlers::new(Otherwise { effect, rest: self.list })
+    }
+}
+
+/// How long a handler may take, where nothing else is said.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the inbox's own statements may take beside the handler.
+const STATEMENTS: Duration = Duration::from_secs(30);
+
+/// A PostgreSQL database with an inbox and its handlers.
+pub struct Database<L> {
+    clients: Clients,
+    handlers: L,
+    config: InboxConfig,
+    handler_timeout: Duration,
+}
+
+impl<C: Consumer, L: Handle> Worker<C, L>
+where
+    C::Acker: 'static,
+{
+    /// Connects without TLS, and makes the table of the inbox where it is missing, in the
+    /// first schema of the search path. The inbox takes in what the handlers name.
+    ///
+    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes) and one
+    /// more for what it purges. They call themselves `inbox worker` in
+    /// `pg_stat_activity`, where the configuration has no `application_name`, and come
+    /// back by themselves where they are lost.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerError`]: settings or handlers that cannot hold what a worker promises, a
+    /// configuration that asks for TLS, what the database answers, and a table that a
+    /// newer version of this crate has made.
+    pub async fn connect(
+        database: Config,
+        inbox: InboxConfig,
+        consumer: C,
+        handlers: Handlers<Postgres, L>,
+        config: WorkerConfig,
+    ) -> Result<Self, WorkerError> {
+        database::without_tls(&database)
+            .map_err(|error| StoreError::new("connecting", error))?;
+        Self::connect_with(database, NoTls, inbox, consumer, handlers, config).await
+    }
+
+    /// Connects over TLS, with a server that an authority of `tls` vouches for under the
+    /// host's name, and not at all otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and a server without TLS, or whose certificate is
+    /// not that of this host.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn connect_tls(
+        database: Config,
+        tls: &Tls,
+        inbox: InboxConfig,
+        consumer: C,
+        handlers: Handlers<Postgres, L>,
+        config: WorkerConfig,
+    ) -> Result<Self, WorkerError> {
+        let (database, tls) = database::secured(database, tls)?;
+        Self::connect_with(database, tls, inbox, consumer, handlers, config).await
+    }
+
+    /// Connects with the TLS of another crate: `postgres-native-tls` or one's own. Where
+    /// it must not fall back to plain text, the configuration says `sslmode=require`.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with<T>(
+        database: Config,
+        tls: T,
+        inbox: InboxConfig,
+        consumer: C,
+        handlers: Handlers<Postgres, L>,
+        config: WorkerConfig,
+    ) -> Result<Self, WorkerError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let config = config.check()?;
+        let accepted = accepting::<L>(inbox)?;
+        let clients = Clients::new(Dial::new(database, tls));
+        let installed = database::within("creating the tables", async {
+            let mut held = clients.hold("creating the tables").await?;
+            install(held.client()).await?;
+            held.release();
+            Ok(())
+        });
+        installed.await?;
+        let database = Database {
+            clients,
+            handlers: handlers.list,
+            config: accepted,
+            handler_timeout: config.handler_timeout.unwrap_or(HANDLER_TIMEOUT),
+        };
+        Ok(Self::new(database, consumer, config))
+    }
+}
+
+impl<L: Handle> Database<L> {
+    async fn redrive_with(
+        &self,
+        client: &mut Client,
+        event: &Facts<RawEvent>,
+        decision: Decision,
+    ) -> Result<Option<DeliveryStatus>, StoreError> {
+        let begun = client.transaction().await;
+        let transaction = begun.map_err(|error| StoreError::new(HAVING, error))?;
+        let (source, id) = (event.source_system(), event.id());
+        let fresh = redrive(transaction, source, id, decision, &self.config).await?;
+        let Some(fresh) = fresh else { return Ok(None) };
+        let handle = caught(self.handle(fresh.transaction(), fresh.event()));
+        match fresh.instrument(handle).await {
+            Ok(()) => {
+                let _committed = fresh.commit().await?;
+                Ok(Some(DeliveryStatus::Processed))
+            }
+            Err(fault) => Ok(Some(fresh.fail(fault).await?.status())),
+        }
+    }
+
+    /// The handler, in the time that it may take.
+    async fn handle(
+        &self,
+        transaction: &Transaction<'_>,
+        event: &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError> {
+        let time = self.handler_timeout;
+        match timeout(time, self.handlers.handle(transaction, event)).await {
+            Ok(Some(handled)) => handled,
+            Ok(None) => Err(unhandled(event)),
+            Err(_) => Err(HandlerError::transient(format!(
+                "the handler did not end within {time:?}"
+            ))),
+        }
+    }
+}
+
+impl<L: Handle> Inbox for Database<L> {
+    const LANES: usize = 4;
+
+    async fn process<A: Send + 'static>(
+        &self,
+        delivery: Delivery<A>,
+    ) -> Result<Handled<A>, StoreError> {
+        let time = self.handler_timeout.saturating_add(STATEMENTS);
+        let mut held = self.clients.hold(RECEIVING).await?;
+        let effect = async |transaction: &Transaction<'_>,
+                            event: &Envelope<Acknowledged>| {
+            self.handle(transaction, event).await
+        };
+        let work = process(held.client(), delivery, &self.config, effect);
+        match timeout(time, work).await {
+            Ok(Ok(handled)) => {
+                held.release();
+                Ok(handled)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StoreError::new(
+                HAVING,
+                format!("PostgreSQL did not answer within {time:?}"),
+            )),
+        }
+    }
+
+    async fn redrive(
+        &self,
+        event: &Facts<RawEvent>,
+        decision: Decision,
+    ) -> Result<Option<DeliveryStatus>, StoreError> {
+        const DOING: &str = "redriving a dead letter";
+        let mut held = self.clients.hold(DOING).await?;
+        let redriven = self.redrive_with(held.client(), event, decision);
+        let status = database::within(DOING, redriven).await?;
+        held.release();
+        Ok(status)
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
+        const DOING: &str = "looking whether the database answers";
+        let mut held = self.clients.hold(DOING).await?;
+        held.client()
+            .batch_execute("SELECT 1")
+            .await
+            .map_err(|error| StoreError::new(DOING, error))?;
+        held.release();
+        Ok(())
+    }
+
+    async fn purge(&self, limit: usize) -> Result<u64, StoreError> {
+        let mut held = self.clients.hold("forgetting old events").await?;
+        let gone = purge(held.client(), &self.config, limit).await?;
+        held.release();
+        Ok(gone)
+    }
+}
+
+impl<L> fmt::Debug for Database<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("clients", &self.clients).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! The handlers of a worker, as a list of types: so that the compiler sees through each
+//! of them, and a worker of asynchronous ones can be spawned.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use super::codec::{Json, Or, Own, With};
+use super::kinds::{Kind, Kinds};
+use crate::inbox::{HandlerError, InboxConfig};
+use crate::state::Acknowledged;
+use crate::{Envelope, Event, Facts, RawEvent};
+
+/// An event as its handler gets it: its payload, and all that it says about itself.
+pub struct Received<'e, E> {
+    /// The business data.
+    pub payload: E,
+    pub(crate) event: &'e Envelope<Acknowledged>,
+}
+
+impl<E> Deref for Received<'_, E> {
+    type Target = Facts<RawEvent>;
+
+    fn deref(&self) -> &Facts<RawEvent> {
+        self.event
+    }
+}
+
+impl<E> fmt::Debug for Received<'_, E> {
+    /// The event without its payload, which may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received").field("event", &self.event).finish_non_exhaustive()
+    }
+}
+
+/// Handlers for a worker on the database `D`.
+#[must_use = "handlers do nothing before a worker has them"]
+pub struct Handlers<D, L> {
+    pub(crate) list: L,
+    database: PhantomData<fn() -> D>,
+}
+
+impl<D, L> Handlers<D, L> {
+    pub(crate) const fn new(list: L) -> Self {
+        Self { list, database: PhantomData }
+    }
+
+    /// Names the event that the next handler is for. Its payload is read as JSON, or by
+    /// [`decode`](Named::decode).
+    pub fn on<E: Event>(self) -> Named<D, E, Own<E, Json>, L> {
+        let versions = Own { codec: Json, of: PhantomData };
+        Named { versions, rest: self.list, of: PhantomData }
+    }
+}
+
+impl<D, L: Kinds> fmt::Debug for Handlers<D, L> {
+    /// The kinds that they name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds = Vec::new();
+        L::name(&mut kinds);
+        f.debug_list().entries(kinds).finish()
+    }
+}
+
+/// An event that waits for its handler: `.effect(..)` gives it one.
+#[must_use = "no handler was given: call `effect`"]
+pub struct Named<D, E, V, L> {
+    pub(crate) versions: V,
+    pub(crate) rest: L,
+    pub(crate) of: PhantomData<fn() -> (D, E)>,
+}
+
+impl<D, E, V, L> Named<D, E, V, L> {
+    /// The same handler takes an older version, which `From` leads over to the newer.
+    pub fn or<Old: Event>(self) -> Named<D, E, Or<Old, Json, V>, L>
+    where
+        E: From<Old>,
+    {
+        let versions = Or { codec: Json, more: self.versions, of: PhantomData };
+        Named { versions, rest: self.rest, of: PhantomData }
+    }
+
+    pub(crate) fn handled_by<F>(self, effect: F) -> Handlers<D, On<E, F, V, L>> {
+        let Self { versions, rest, .. } = self;
+        Handlers::new(On { effect, versions, rest, of: PhantomData })
+    }
+}
+
+impl<D, E, L> Named<D, E, Own<E, Json>, L> {
+    /// Reads the payload with a decoder of one's own, in place of JSON.
+    pub fn decode<F, X>(self, decoder: F) -> Named<D, E, Own<E, With<F>>, L>
+    where
+        F: Fn(&[u8]) -> Result<E, X>,
+    {
+        let versions = Own { codec: With(decoder), of: PhantomData };
+        Named { versions, rest: self.rest, of: PhantomData }
+    }
+}
+
+impl<D, E, Old, V, L> Named<D, E, Or<Old, Json, V>, L> {
+    /// Reads the older version with a decoder of one's own, in place of JSON.
+    pub fn decode<F, X>(self, decoder: F) -> Named<D, E, Or<Old, With<F>, V>, L>
+    where
+        F: Fn(&[u8]) -> Result<Old, X>,
+    {
+        let Or { more, .. } = self.versions;
+        let versions = Or { codec: With(decoder), more, of: PhantomData };
+        Named { versions, rest: self.rest, of: PhantomData }
+    }
+}
+
+impl<D, E, V: Kinds, L> fmt::Debug for Named<D, E, V, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kinds = Vec::new();
+        V::name(&mut kinds);
+        f.debug_tuple("Named").field(&kinds).finish()
+    }
+}
+
+/// Why an event failed that no handler takes.
+pub(crate) fn unhandled(event: &Facts<RawEvent>) -> HandlerError {
+    HandlerError::permanent(format!(
+        "no handler takes {} of schema version {}",
+        event.event_type(),
+        event.schema_version()
+    ))
+}
+
+/// The empty list.
+#[derive(Debug, Clone, Copy)]
+pub struct End;
+
+/// A handler of `E`, before the rest of the list.
+#[allow(missing_debug_implementations, reason = "a closure has none")]
+pub struct On<E, F, V, L> {
+    pub(crate) effect: F,
+    pub(crate) versions: V,
+    pub(crate) rest: L,
+    pub(crate) of: PhantomData<fn() -> E>,
+}
+
+/// A handler of what the list before it does not name.
+#[allow(missing_debug_implementations, reason = "a closure has none")]
+pub struct Otherwise<F, L> {
+    pub(crate) effect: F,
+    pub(crate) rest: L,
+}
+
+impl Kinds for End {
+    fn name(_: &mut Vec<Kind>) {}
+
+    fn accept(config: InboxConfig) -> InboxConfig {
+        config
+    }
+}
+
+impl<E, F, V: Kinds, L: Kinds> Kinds for On<E, F, V, L> {
+    const TAKES_THE_REST: bool = L::TAKES_THE_REST;
+
+    fn name(kinds: &mut Vec<Kind>) {
+        V::name(kinds);
+        L::name(kinds);
+    }
+
+    fn accept(config: InboxConfig) -> InboxConfig {
+        L::accept(V::accept(config))
+    }
+}
+
+impl<F, L: Kinds> Kinds for Otherwise<F, L> {
+    const TAKES_THE_REST: bool = true;
+
+    fn name(kinds: &mut Vec<Kind>) {
+        L::name(kinds);
+    }
+
+    fn accept(config: InboxConfig) -> InboxConfig {
+        L::accept(config)
+    }
+}

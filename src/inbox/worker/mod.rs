@@ -1,0 +1,236 @@
+//! The worker: from the broker into the inbox, one loop for every database and every
+//! broker. It is to a consumer what the [relay](crate::relay) is to a producer.
+//!
+//! It takes deliveries, reads each as the typed event that its handler is for, runs the
+//! handler in the transaction that remembers the event, and tells the broker once that is
+//! committed. It pauses while database or broker is away, purges what need not be
+//! remembered any more, and ends in an orderly way.
+//!
+//! | database | a worker | handlers |
+//! |---|---|---|
+//! | SQLite | `inbox::sqlite::Worker::open` | closures that block, off the threads of the runtime |
+//! | PostgreSQL | `inbox::postgres::Worker::connect` | asynchronous closures |
+//!
+//! Events of one ordering key are handled one after another, in the order in which they
+//! were delivered. One that fails waits for its broker to deliver it again, and later ones
+//! may pass it meanwhile.
+
+mod codec;
+mod config;
+mod handlers;
+mod kinds;
+mod lanes;
+mod queue;
+mod summary;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use self::codec::{Codec, Json, Or, Own, Versions, With};
+pub use self::config::{WorkerConfig, WorkerConfigError, WorkerError};
+pub(crate) use self::handlers::unhandled;
+pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received};
+pub(crate) use self::kinds::accepting;
+pub use self::kinds::{Kind, Kinds};
+pub use self::summary::{Health, Incident, Summary};
+use self::turn::Turn;
+use crate::broker::{Consumer, Delivery};
+use crate::inbox::Handled;
+use crate::outbox::StoreError;
+use crate::relay::Watch;
+use crate::{Decision, DeliveryStatus, Facts, RawEvent};
+
+/// The inbox of one database, with its handlers, as a worker drives it. The crate's two
+/// databases implement it.
+pub trait Inbox: Send + Sync {
+    /// How many events it handles at once, where nothing else is said.
+    #[doc(hidden)]
+    const LANES: usize;
+
+    /// Handles a delivery, and stores what became of it.
+    #[doc(hidden)]
+    fn process<A: Send + 'static>(
+        &self,
+        delivery: Delivery<A>,
+    ) -> impl Future<Output = Result<Handled<A>, StoreError>>;
+
+    /// Looks whether the database answers.
+    #[doc(hidden)]
+    fn look(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Handles a dead letter once more, as somebody decided.
+    #[doc(hidden)]
+    fn redrive(
+        &self,
+        event: &Facts<RawEvent>,
+        decision: Decision,
+    ) -> impl Future<Output = Result<Option<DeliveryStatus>, StoreError>>;
+
+    /// Forgets so many events at the most, and says how many.
+    #[doc(hidden)]
+    fn purge(&self, limit: usize)
+    -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// Handles the events of one consumer in one inbox. Many workers, in many processes, may
+/// share the inbox.
+///
+/// # Panics
+///
+/// It runs on a tokio runtime with time and, for a server, with I/O enabled
+/// (`enable_all`); tokio panics without.
+pub struct Worker<I, C> {
+    inbox: I,
+    consumer: tokio::sync::Mutex<C>,
+    config: WorkerConfig,
+    lanes: usize,
+    watch: Box<dyn Fn(&Incident) + Send + Sync>,
+    state: Mutex<State>,
+}
+
+/// What is known of a worker at any time.
+#[derive(Default)]
+struct State {
+    tries: u64,
+    summary: Summary,
+    store: Watch,
+    broker: Watch,
+    /// When each delivery came that is held.
+    in_hand: BTreeMap<u64, Instant>,
+    last_stored_at: Option<DateTime<Utc>>,
+}
+
+impl<I: Inbox, C: Consumer> Worker<I, C>
+where
+    C::Acker: 'static,
+{
+    pub(crate) fn new(inbox: I, consumer: C, config: WorkerConfig) -> Self {
+        Self {
+            inbox,
+            consumer: tokio::sync::Mutex::new(consumer),
+            lanes: config.lanes.unwrap_or(I::LANES),
+            config,
+            watch: Box::new(|incident| drop(writeln!(std::io::stderr(), "{incident}"))),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Calls `watch` with whatever goes wrong and does not stop the worker: for a log and
+    /// for alarms. The default writes it to standard error.
+    #[must_use = "this gives the worker back"]
+    pub fn on_incident(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
+        Self { watch: Box::new(watch), ..self }
+    }
+
+    /// Works until `stop` is ready, whatever that gives, or the consumer has no more to
+    /// deliver. Then it takes no more, waits for its handlers, and gives back what it has
+    /// not begun.
+    ///
+    /// Dropped instead, it leaves what it handles undone, or done and unanswered: either
+    /// comes again.
+    ///
+    /// Nothing that a database or a broker answers ends it: it tries again, ever more
+    /// slowly, and tells [`on_incident`](Self::on_incident). A second run of the same
+    /// worker waits until the first has ended.
+    pub async fn run<O>(&self, stop: impl Future<Output = O> + Send) -> Summary {
+        self.drive(stop, false).await
+    }
+
+    /// Works until nothing has arrived for one [poll](WorkerConfig::poll_interval), or
+    /// until `stop` is ready: for a program that runs now and then. It returns, too, when
+    /// database or broker is away; what it holds then comes again.
+    pub async fn run_until_idle<O>(
+        &self,
+        stop: impl Future<Output = O> + Send,
+    ) -> Summary {
+        self.drive(stop, true).await
+    }
+
+    /// Both are polled side by side: `stop` may wait for what the worker does.
+    async fn drive<O>(
+        &self,
+        stop: impl Future<Output = O> + Send,
+        until_idle: bool,
+    ) -> Summary {
+        let stopped = watch::Sender::new(false);
+        // On the heap: it is large, and its caller may have little stack.
+        let mut turn = Box::pin(Turn::new(self).run(stopped.subscribe(), until_idle));
+        tokio::select! {
+            summary = &mut turn => return summary,
+            _ = stop => drop(stopped.send_replace(true)),
+        }
+        turn.await
+    }
+
+    /// Handles a dead letter of the inbox once more, or an event that waits for a delivery,
+    /// as a person decided: by its handler, whether the worker runs just now or not.
+    ///
+    /// The answer is the state of the event then: `Processed`, or `Retrying` or `Failed`
+    /// where the handler failed again. Nothing where there is no such event.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers. Then nothing is stored.
+    pub async fn redrive(
+        &self,
+        event: &Facts<RawEvent>,
+        decision: Decision,
+    ) -> Result<Option<DeliveryStatus>, StoreError> {
+        self.inbox.redrive(event, decision).await
+    }
+
+    /// What this worker has done so far, in all its runs: to be read at any time from
+    /// another task, for metrics.
+    pub fn progress(&self) -> Summary {
+        self.state().summary
+    }
+
+    /// How this worker is: to be read at any time from another task, for a probe of
+    /// health.
+    pub fn health(&self) -> Health {
+        let state = self.state();
+        Health {
+            store: state.store.outage(),
+            broker: state.broker.outage(),
+            in_hand: state.in_hand.len(),
+            oldest_in_hand: state.in_hand.values().next().map(Instant::elapsed),
+            last_stored_at: state.last_stored_at,
+        }
+    }
+}
+
+impl<I, C> Worker<I, C> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a try, larger than that of any before it.
+    fn number_of_try(&self) -> u64 {
+        let mut state = self.state();
+        state.tries = state.tries.saturating_add(1);
+        state.tries
+    }
+
+    fn report(&self, incident: &Incident) {
+        // Who watches must not end what is watched.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.watch)(incident)));
+    }
+}
+
+impl<I: fmt::Debug, C> fmt::Debug for Worker<I, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("inbox", &self.inbox)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

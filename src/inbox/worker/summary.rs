@@ -1,0 +1,100 @@
+//! What a worker did, how it is, and what went wrong without stopping it.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::EventId;
+use crate::relay::{Lacking, Outage};
+
+/// What a worker did, in one run or [so far](super::Worker::progress).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Deliveries taken from the broker.
+    pub received: u64,
+    /// Events whose effect is committed.
+    pub processed: u64,
+    /// Deliveries of events that had their effect before.
+    pub duplicates: u64,
+    /// Attempts that failed and have another to follow.
+    pub retrying: u64,
+    /// Events that became dead letters.
+    pub dead_lettered: u64,
+    /// Deliveries of which the database could store nothing: they come again.
+    pub unstored: u64,
+    /// Deliveries that the broker was not told of: they come again, as duplicates.
+    pub unanswered: u64,
+    /// Events purged.
+    pub purged: u64,
+}
+
+/// How a worker is, at this moment.
+///
+/// ```
+/// use integration_automation_patterns::inbox::worker::Health;
+///
+/// let resting = Health::default();
+/// assert!(resting.is_well() && resting.in_hand == 0);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Health {
+    /// The outage of the database, where one is on.
+    pub store: Option<Outage>,
+    /// The outage of the broker, where one is on.
+    pub broker: Option<Outage>,
+    /// How many deliveries the worker holds.
+    pub in_hand: usize,
+    /// For how long it has held the oldest of them.
+    pub oldest_in_hand: Option<Duration>,
+    /// When it last stored what became of a delivery.
+    pub last_stored_at: Option<DateTime<Utc>>,
+}
+
+impl Health {
+    /// Whether database and broker answer, as far as the worker has tried.
+    pub const fn is_well(&self) -> bool {
+        self.store.is_none() && self.broker.is_none()
+    }
+}
+
+/// What went wrong without stopping the worker.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Incident {
+    /// The database or the broker fails, and the worker pauses: told with each reason
+    /// that is new, and once a minute while it lasts.
+    Outage(Outage),
+    /// One of these has ended.
+    Over(Outage),
+    /// The broker could not be told what became of an event, which comes again.
+    Unanswered {
+        /// The event.
+        event: EventId,
+        /// What the broker said.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Incident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outage(outage) => outage.describe("worker", f),
+            Self::Over(Outage { of, lasted, failures, .. }) => {
+                match of {
+                    Lacking::Store(doing) => {
+                        write!(f, "the database answers again at {doing}")?;
+                    }
+                    _ => f.write_str("the broker delivers again")?,
+                }
+                write!(f, ", after {lasted:.0?} and {failures} failed tries")
+            }
+            Self::Unanswered { event, reason } => write!(
+                f,
+                "the broker could not be told of {event}, which comes again: {reason}"
+            ),
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! One run of a worker: what it takes, what is being handled, and when it rests.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::lanes::Lanes;
+use super::queue::{InHand, Queue};
+use super::{Inbox, Incident, Summary, Worker};
+use crate::EventId;
+use crate::broker::{BrokerError, Consumer, Delivery};
+use crate::inbox::Handled;
+use crate::outbox::StoreError;
+use crate::relay::{Lacking, Outage, Watch};
+
+/// What is asked of the database, in the words of an incident.
+const HANDLING: &str = "handling an event";
+const PURGING: &str = "purging the inbox";
+
+/// A consumer that has waited so long without an error is connected.
+const CONNECTED_AFTER: Duration = Duration::from_secs(15);
+
+pub(super) struct Turn<'w, I, C: Consumer> {
+    worker: &'w Worker<I, C>,
+    queue: Queue<C::Acker>,
+    /// Whether the database has answered a look since it last failed.
+    answers: bool,
+    /// Whether the consumer has said that no delivery will come any more.
+    ended: bool,
+    /// When the broker is reckoned to be connected, if it says nothing until then.
+    connected_at: Option<Instant>,
+    /// When something last arrived, or was last dealt with.
+    busy_at: Instant,
+    purge: Watch,
+    purge_at: Option<Instant>,
+    summary: Summary,
+}
+
+/// What became of one delivery.
+struct Attempted {
+    number: u64,
+    attempt: u64,
+    event: EventId,
+    stored: Result<fn(&mut Summary) -> &mut u64, StoreError>,
+    answered: Result<(), String>,
+}
+
+impl<'w, I: Inbox, C: Consumer> Turn<'w, I, C>
+where
+    C::Acker: 'static,
+{
+    pub(super) fn new(worker: &'w Worker<I, C>) -> Self {
+        let now = Instant::now();
+        Self {
+            worker,
+            queue: Queue::new(),
+            answers: false,
+            ended: false,
+            connected_at: None,
+            busy_at: now,
+            purge: Watch::default(),
+            purge_at: Some(now),
+            summary: Summary::default(),
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        until_idle: bool,
+    ) -> Summary {
+        let worker = self.worker;
+        // Another run may have it.
+        let mut consumer = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return self.summary,
+            consumer = worker.consumer.lock() => consumer,
+        };
+        let (mut lanes, mut looks, mut purges) =
+            (Lanes::new(), Lanes::new(), Lanes::new());
+        let mut stopping: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            let works = stopping.is_none();
+            if works {
+                while let Some(next) = self.next_to_handle(now, lanes.len()) {
+                    lanes.begin(attempt(worker, worker.number_of_try(), next));
+                }
+                if looks.is_empty() && lanes.is_empty() && self.must_look(now) {
+                    looks.begin(look(worker, worker.number_of_try()));
+                }
+                if purges.is_empty() && self.purge_at.is_some_and(|at| at <= now) {
+                    self.purge_at = None;
+                    purges.begin(purge(worker, worker.number_of_try()));
+                }
+                self.reckon_connected(now);
+            }
+            let at_work = !lanes.is_empty() || !purges.is_empty();
+            if lanes.is_empty() && !works || !at_work && self.is_over(now, until_idle) {
+                return self.summary;
+            }
+            let takes = works && self.takes(now);
+            let wake = self.wakes_at(now, until_idle).filter(|_| works);
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop), if works => {
+                    stopping = Some(after(worker.config.shutdown_timeout));
+                    for released in self.queue.release() {
+                        worker.state().in_hand.remove(&released);
+                    }
+                }
+                attempted = lanes.next(), if !lanes.is_empty() => self.attempted(attempted),
+                (tried, answer) = looks.next(), if !looks.is_empty() => self.looked(tried, answer, lanes.len()),
+                (tried, answer) = purges.next(), if !purges.is_empty() => self.purged(tried, answer),
+                () = at(stopping) => return self.summary,
+                () = at(wake) => {}
+                next = consumer.next(), if takes => self.received(next),
+            }
+        }
+    }
+
+    /// The next delivery that a lane may handle. While the database fails, one at a time
+    /// tries whether it does again.
+    fn next_to_handle(
+        &mut self,
+        now: Instant,
+        handled: usize,
+    ) -> Option<InHand<C::Acker>> {
+        let lanes = {
+            let state = self.worker.state();
+            match state.store.pause.ends(now) {
+                Some(_) => 0,
+                None if state.store.pause.is_on() => usize::from(self.answers),
+                None => self.worker.lanes,
+            }
+        };
+        if handled < lanes { self.queue.take() } else { None }
+    }
+
+    fn must_look(&self, now: Instant) -> bool {
+        let state = self.worker.state();
+        let pause = &state.store.pause;
+        pause.is_on() && pause.ends(now).is_none() && !self.answers
+    }
+
+    fn takes(&self, now: Instant) -> bool {
+        let state = self.worker.state();
+        let rests = state.store.pause.is_on() || state.broker.pause.ends(now).is_some();
+        !self.ended && !rests && self.queue.len() < self.worker.lanes
+    }
+
+    /// Whether there is nothing left to do, with nothing being handled.
+    fn is_over(&self, now: Instant, until_idle: bool) -> bool {
+        let state = self.worker.state();
+        if state.store.pause.is_on() {
+            return until_idle;
+        }
+        let is_idle = self.ended
+            || state.broker.pause.is_on()
+            || self.idle_at().is_some_and(|at| at <= now);
+        self.queue.len() == 0 && is_idle && (until_idle || self.ended)
+    }
+
+    fn idle_at(&self) -> Option<Instant> {
+        self.busy_at.checked_add(self.worker.config.poll_interval)
+    }
+
+    /// When there may be something to do, whatever broker and database say until then.
+    fn wakes_at(&self, now: Instant, until_idle: bool) -> Option<Instant> {
+        let state = self.worker.state();
+        let pauses = [state.store.pause.ends(now), state.broker.pause.ends(now)];
+        let idle = self.idle_at().filter(|_| until_idle);
+        let moments = [self.purge_at, idle, self.connected_at];
+        pauses.into_iter().chain(moments).flatten().filter(|at| *at > now).min()
+    }
+
+    fn received(&mut self, next: Result<Option<Delivery<C::Acker>>, BrokerError>) {
+        match next {
+            Ok(Some(delivery)) => {
+                self.busy_at = Instant::now();
+                let number = self.worker.number_of_try();
+                self.worker.state().in_hand.insert(number, self.busy_at);
+                self.count(|summary| &mut summary.received, 1);
+                self.queue.push(InHand { number, delivery });
+                self.connected();
+            }
+            Ok(None) => {
+                self.ended = true;
+                self.connected();
+            }
+            Err(error) => {
+                let tried = self.worker.number_of_try();
+                let outage = self.worker.state().broker.failed(
+                    tried,
+                    Lacking::Broker,
+                    error.reason(),
+                    error.wait(),
+                );
+                self.connected_at = None;
+                self.report_outage(outage);
+            }
+        }
+    }
+
+    fn reckon_connected(&mut self, now: Instant) {
+        if self.connected_at.is_some_and(|at| at <= now) {
+            return self.connected();
+        }
+        let waits = {
+            let state = self.worker.state();
+            state.broker.pause.is_on() && state.broker.pause.ends(now).is_none()
+        };
+        if waits && self.connected_at.is_none() {
+            self.connected_at = now.checked_add(CONNECTED_AFTER);
+        }
+    }
+
+    fn connected(&mut self) {
+        self.connected_at = None;
+        let tried = self.worker.number_of_try();
+        let over = self.worker.state().broker.over(tried);
+        self.report_over(over);
+    }
+
+    fn attempted(&mut self, attempted: Attempted) {
+        let Attempted { number, attempt, event, stored, answered } = attempted;
+        self.busy_at = Instant::now();
+        self.queue.done(number);
+        self.worker.state().in_hand.remove(&number);
+        match stored {
+            Ok(counter) => {
+                self.count(counter, 1);
+                self.worker.state().last_stored_at = Some(Utc::now());
+                self.store_answered(attempt);
+            }
+            Err(error) => {
+                self.count(|summary| &mut summary.unstored, 1);
+                self.store_failed(attempt, &error.to_string());
+            }
+        }
+        if let Err(reason) = answered {
+            self.count(|summary| &mut summary.unanswered, 1);
+            self.worker.report(&Incident::Unanswered { event, reason });
+        }
+    }
+
+    fn looked(&mut self, tried: u64, answer: Result<(), String>, handled: usize) {
+        match answer {
+            Err(reason) => self.store_failed(tried, &reason),
+            // What waits shows whether it stores anything.
+            Ok(()) => {
+                self.answers = true;
+                if self.queue.len() == 0 && handled == 0 {
+                    self.store_answered(tried);
+                }
+            }
+        }
+    }
+
+    fn store_answered(&mut self, tried: u64) {
+        let over = self.worker.state().store.over(tried);
+        self.report_over(over);
+    }
+
+    fn store_failed(&mut self, tried: u64, reason: &str) {
+        self.answers = false;
+        let of = Lacking::Store(HANDLING);
+        let outage = self.worker.state().store.failed(tried, of, reason, None);
+        self.report_outage(outage);
+    }
+
+    fn purged(&mut self, tried: u64, answer: Result<(u64, bool), String>) {
+        let now = Instant::now();
+        match answer {
+            Ok((gone, is_all)) => {
+                self.count(|summary| &mut summary.purged, gone);
+                let wait = self.worker.config.purge_interval;
+                self.purge_at = Some(if is_all { after(wait) } else { now });
+                let over = self.purge.over(tried);
+                self.report_over(over);
+            }
+            Err(reason) => {
+                let of = Lacking::Store(PURGING);
+                let outage = self.purge.failed(tried, of, &reason, None);
+                self.purge_at = Some(self.purge.pause.ends(now).unwrap_or(now));
+                self.report_outage(outage);
+            }
+        }
+    }
+
+    fn count(&mut self, counter: fn(&mut Summary) -> &mut u64, more: u64) {
+        let mut state = self.worker.state();
+        for summary in [&mut self.summary, &mut state.summary] {
+            let count = counter(summary);
+            *count = count.saturating_add(more);
+        }
+    }
+
+    fn report_outage(&self, outage: Option<Outage>) {
+        outage.into_iter().for_each(|one| self.worker.report(&Incident::Outage(one)));
+    }
+
+    fn report_over(&self, outage: Option<Outage>) {
+        outage.into_iter().for_each(|one| self.worker.report(&Incident::Over(one)));
+    }
+}
+
+/// A worker that runs no more holds nothing, however its run ended.
+impl<I, C: Consumer> Drop for Turn<'_, I, C> {
+    fn drop(&mut self) {
+        self.worker.state().in_hand.clear();
+    }
+}
+
+/// Handles a delivery, and tells the broker what is stored of it.
+async fn attempt<I: Inbox, C: Consumer>(
+    worker: &Worker<I, C>,
+    attempt: u64,
+    taken: InHand<C::Acker>,
+) -> Attempted
+where
+    C::Acker: 'static,
+{
+    let InHand { number, delivery } = taken;
+    let event = delivery.facts().id().clone();
+    let (stored, answered) = match worker.inbox.process(delivery).await {
+        Err(error) => (Err(error), Ok(())),
+        Ok(handled) => {
+            let counter: fn(&mut Summary) -> &mut u64 = match &handled {
+                Handled::Processed(_) => |summary| &mut summary.processed,
+                Handled::Duplicate(_) => |summary| &mut summary.duplicates,
+                Handled::DeadLettered(_) => |summary| &mut summary.dead_lettered,
+                Handled::RetryLater(_) => |summary| &mut summary.retrying,
+            };
+            let time = worker.config.ack_timeout;
+            let answered = match timeout(time, handled.settle()).await {
+                Ok(answered) => answered.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("no answer within {time:?}")),
+            };
+            (Ok(counter), answered)
+        }
+    };
+    Attempted { number, attempt, event, stored, answered }
+}
+
+/// Looks whether the database answers.
+async fn look<I: Inbox, C: Consumer>(
+    worker: &Worker<I, C>,
+    tried: u64,
+) -> (u64, Result<(), String>) {
+    let answer = in_time(worker.config.store_timeout, worker.inbox.look());
+    (tried, answer.await)
+}
+
+/// Purges one batch, and says how many events are gone, and whether that was all.
+async fn purge<I: Inbox, C: Consumer>(
+    worker: &Worker<I, C>,
+    tried: u64,
+) -> (u64, Result<(u64, bool), String>) {
+    const BATCH: usize = 10_000;
+    let answer = in_time(worker.config.store_timeout, worker.inbox.purge(BATCH)).await;
+    let is_all = |gone: u64| usize::try_from(gone).is_ok_and(|gone| gone < BATCH);
+    (tried, answer.map(|gone| (gone, is_all(gone))))
+}
+
+async fn in_time<T>(
+    time: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, String> {
+    match timeout(time, work).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {time:?}")),
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// Waits for a moment, where there is one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Now and so long, or what for a process is never.
+fn after(wait: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(wait).or_else(|| now.checked_add(NEVER)).unwrap_or(now)
+}

@@ -1,0 +1,119 @@
+//! The worker's tests on PostgreSQL, and what is PostgreSQL's own of it.
+
+use std::time::Duration;
+
+use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::inbox::postgres::{Worker, handlers};
+use integration_automation_patterns::inbox::worker::WorkerConfig;
+use integration_automation_patterns::outbox::postgres::enqueue;
+
+use super::feed::{Told, feed};
+use super::{
+    Does, Gate, How, LeadClosed, LeadCreated, LeadCreatedV1, Running, Works, fails,
+    follow_up, lead, start, text, worker_suite,
+};
+use crate::postgres::Postgres;
+use crate::suite::Database;
+
+impl Works for Postgres {
+    async fn work<C>(&self, consumer: C, gate: Gate, how: How) -> Running
+    where
+        C: Consumer<Acker: 'static> + 'static,
+    {
+        self.sql(
+            "CREATE TABLE IF NOT EXISTS effect (place bigserial PRIMARY KEY, name text)",
+        )
+        .await;
+        let handlers = handlers()
+            .on::<LeadCreated>()
+            .or::<LeadCreatedV1>()
+            .effect(async move |transaction, lead| {
+                if lead.payload.does == Does::Wait {
+                    gate.pass().await;
+                }
+                let sql = "INSERT INTO effect (name) VALUES ($1)";
+                transaction.execute(sql, &[&lead.payload.name]).await?;
+                fails(&lead)?;
+                let _new = enqueue(transaction, follow_up(&lead)).await?;
+                Ok(())
+            })
+            .on::<LeadClosed>()
+            .decode(text)
+            .effect(async |transaction, lead| {
+                let sql = "INSERT INTO effect (name) VALUES ('closed ' || $1::text)";
+                transaction.execute(sql, &[&lead.payload.0]).await?;
+                Ok(())
+            });
+        let worker = Worker::connect(
+            self.config.clone(),
+            how.inbox,
+            consumer,
+            handlers,
+            how.config,
+        );
+        start!(worker.await.unwrap(), how)
+    }
+
+    async fn texts(&self, sql: &str) -> Vec<String> {
+        let client = crate::postgres::connect(&self.config).await;
+        let rows = client.query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+}
+
+worker_suite!(Postgres, "needs PostgreSQL");
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_handler_that_takes_too_long_has_failed() {
+    let (database, (feed, fed)) = (Postgres::fresh().await, feed());
+    let how = How {
+        config: WorkerConfig::default().handler_timeout(Duration::from_millis(20)),
+        ..How::default()
+    };
+    let worker = database.work(fed, Gate::closed(), how).await;
+    feed.deliver(lead("1", Does::Wait));
+    assert_eq!(feed.told(1).await, [Told::Nack("1".into(), Duration::ZERO)]);
+    assert_eq!(worker.end().await.retrying, 1);
+    let reasons = database.texts("SELECT failure_reason FROM inbox_event").await;
+    assert_eq!(reasons, ["the handler did not end within 20ms"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn events_without_a_key_are_handled_side_by_side() {
+    let (database, (feed, fed)) = (Postgres::fresh().await, feed());
+    let gate = Gate::closed();
+    let how = How { config: WorkerConfig::default().lanes(3), ..How::default() };
+    let worker = database.work(fed, gate.clone(), how).await;
+    for id in ["1", "2", "3"] {
+        feed.deliver(lead(id, Does::Wait));
+    }
+    gate.until_waiting(3).await;
+    gate.open();
+    feed.told(3).await;
+    assert_eq!(worker.end().await.processed, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_lost_connection_is_made_anew() {
+    let (database, (feed, fed)) = (Postgres::fresh().await, feed());
+    let gate = Gate::closed();
+    let how = How { config: WorkerConfig::default().lanes(1), ..How::default() };
+    let worker = database.work(fed, gate.clone(), how).await;
+    feed.deliver(lead("1", Does::Wait));
+    gate.until_waiting(1).await;
+    let schema = &database.schema;
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
+         WHERE application_name = '{schema}' AND pid <> pg_backend_pid()"
+    );
+    assert!(!database.texts(&sql).await.is_empty());
+    gate.open();
+    assert_eq!(feed.told(1).await, [Told::Dropped("1".into())]);
+    feed.deliver_again(lead("1", Does::Write));
+    assert_eq!(feed.told(2).await[1], Told::Ack("1".into()));
+    assert_eq!(worker.end().await.processed, 1);
+    assert_eq!(database.texts("SELECT name FROM effect").await, ["1"]);
+}

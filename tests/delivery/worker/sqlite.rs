@@ -1,0 +1,53 @@
+//! The worker's tests on SQLite, and what is SQLite's own of it.
+
+use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::inbox::sqlite::{Worker, handlers};
+use integration_automation_patterns::outbox::sqlite::enqueue;
+
+use super::{
+    Does, Gate, How, LeadClosed, LeadCreated, LeadCreatedV1, Running, Works, fails,
+    follow_up, start, text, worker_suite,
+};
+use crate::sqlite::Sqlite;
+
+impl Works for Sqlite {
+    async fn work<C>(&self, consumer: C, gate: Gate, how: How) -> Running
+    where
+        C: Consumer<Acker: 'static> + 'static,
+    {
+        let table =
+            "CREATE TABLE IF NOT EXISTS effect (place INTEGER PRIMARY KEY, name TEXT)";
+        self.connect().execute_batch(table).unwrap();
+        let handlers = handlers()
+            .on::<LeadCreated>()
+            .or::<LeadCreatedV1>()
+            .effect(move |transaction, lead| {
+                if lead.payload.does == Does::Wait {
+                    tokio::runtime::Handle::current().block_on(gate.pass());
+                }
+                let sql = "INSERT INTO effect (name) VALUES (?1)";
+                transaction.execute(sql, [&lead.payload.name])?;
+                fails(&lead)?;
+                let _new = enqueue(transaction, follow_up(&lead))?;
+                Ok(())
+            })
+            .on::<LeadClosed>()
+            .decode(text)
+            .effect(|transaction, lead| {
+                let sql = "INSERT INTO effect (name) VALUES ('closed ' || ?1)";
+                transaction.execute(sql, [&lead.payload.0])?;
+                Ok(())
+            });
+        let worker = Worker::open(&self.path, how.inbox, consumer, handlers, how.config);
+        start!(worker.unwrap(), how)
+    }
+
+    async fn texts(&self, sql: &str) -> Vec<String> {
+        let connection = self.connect();
+        let mut statement = connection.prepare(sql).unwrap();
+        let texts = statement.query_map([], |row| row.get(0)).unwrap();
+        texts.map(Result::unwrap).collect()
+    }
+}
+
+worker_suite!(Sqlite);
