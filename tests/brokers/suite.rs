@@ -46,7 +46,11 @@ pub(crate) trait Server: Sized {
     fn broker(&self, address: SocketAddr) -> Self::Broker;
     /// The receiving side. What was not answered to the last one is delivered to the
     /// next.
-    fn consumer(&self) -> impl Future<Output = Self::Consumer>;
+    fn consumer(&self) -> impl Future<Output = Self::Consumer> {
+        self.consumer_at(self.address())
+    }
+    /// The same, over the address given.
+    fn consumer_at(&self, address: SocketAddr) -> impl Future<Output = Self::Consumer>;
     /// A message of another program.
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()>;
     /// How this broker calls an attribute of a CloudEvent.
@@ -522,6 +526,58 @@ pub(crate) async fn a_consumer_gets_on_however_briefly_it_is_waited_for<S: Serve
     server.remove().await;
 }
 
+/// What waits for a consumer is counted, also by one that only looks and takes nothing;
+/// and nothing is left when all is confirmed.
+pub(crate) async fn how_far_a_consumer_is_behind_is_known<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    broker.send(&event("0")).await.unwrap();
+    consume(&mut consumer, &mut effects, 1).await;
+    drop(consumer);
+    for number in 1..=5 {
+        broker.send(&event(&number.to_string())).await.unwrap();
+    }
+    let mut looks = server.consumer().await;
+    soon("what is behind", behind(&mut looks, 5)).await;
+    let mut consumer = server.consumer().await;
+    consume(&mut consumer, &mut effects, 5).await;
+    soon("that nothing is", behind(&mut looks, 0)).await;
+    soon("the same, asked by whoever consumes,", behind(&mut consumer, 0)).await;
+    assert_eq!(effects.ids(), ["0", "1", "2", "3", "4", "5"]);
+    drop((looks, consumer));
+    server.remove().await;
+}
+
+/// Asks until the consumer is as far behind as is wanted.
+async fn behind<C: Consumer>(consumer: &mut C, wanted: u64) {
+    loop {
+        let lag = consumer.lag().await.unwrap();
+        assert_eq!(lag.len(), 1, "one thing is read: {lag:?}");
+        assert!(!lag[0].of.is_empty() && lag[0].held_back == 0, "{lag:?}");
+        if lag[0].behind == wanted {
+            return;
+        }
+    }
+}
+
+/// Where nobody answers, the question has an end, and its reason.
+pub(crate) async fn how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason<
+    S: Server,
+>() {
+    let server = S::fresh().await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let asked = server.consumer_at(address).await.lag().await;
+    assert_eq!(
+        asked.as_ref().map_err(BrokerError::kind),
+        Err(BrokerErrorKind::Unreachable),
+        "{asked:?}"
+    );
+    server.remove().await;
+}
+
 pub(crate) async fn what_is_too_large_is_refused_for_good_and_harms_no_other<
     S: Server,
 >() {
@@ -815,6 +871,8 @@ macro_rules! suite_on {
             failures_in_a_row_starve_no_consumer
             a_consumer_that_is_dropped_keeps_nothing
             a_consumer_gets_on_however_briefly_it_is_waited_for
+            how_far_a_consumer_is_behind_is_known
+            how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason
             what_is_too_large_is_refused_for_good_and_harms_no_other
             a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives
             nobody_listens_at_the_port

@@ -214,8 +214,7 @@ impl KafkaConfig {
             // Where there is no place to go on, this adapter says so and finds one:
             // `place`.
             .set("auto.offset.reset", "error")
-            .set("isolation.level", "read_committed")
-            .set("statistics.interval.ms", "1000");
+            .set("isolation.level", "read_committed");
         if client_config.get("queued.max.messages.kbytes").is_none() {
             // What is read ahead of a delivery that is to be retried is read again.
             client_config.set("queued.max.messages.kbytes", "16384");

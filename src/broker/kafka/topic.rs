@@ -7,8 +7,10 @@ use std::time::Duration;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication,
 };
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::Producer as _;
 use tokio::time::timeout;
 
@@ -32,9 +34,25 @@ pub(super) fn ask(
     let metadata =
         producer.get()?.client().fetch_metadata(Some(&config.topic), within)?;
     let topic = metadata.topics().iter().find(|topic| topic.name() == config.topic);
-    Ok(topic.map_or_else(
-        || Some("the cluster does not know it".to_owned()),
-        |topic| sick(topic, min_insync),
+    Ok(topic.map_or_else(|| Some(UNKNOWN.to_owned()), |topic| sick(topic, min_insync)))
+}
+
+/// What is said of a topic that is not among those which the cluster tells of.
+const UNKNOWN: &str = "the cluster does not know it";
+
+/// The partitions of a topic; or why nothing can be known of them. Blocks the thread.
+pub(super) fn partitions<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    within: Duration,
+) -> Result<Result<Vec<i32>, String>, KafkaError> {
+    let metadata = client.fetch_metadata(Some(topic), within)?;
+    let Some(topic) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(Err(UNKNOWN.to_owned()));
+    };
+    Ok(sick(topic, None).map_or_else(
+        || Ok(topic.partitions().iter().map(MetadataPartition::id).collect()),
+        Err,
     ))
 }
 

@@ -1,10 +1,11 @@
 //! What an answer of the cluster says: of the event, of the batch that it was in, or of
 //! the place.
 
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataTopic;
 
-use crate::broker::BrokerErrorKind;
+use super::client::Watch;
+use crate::broker::{BrokerError, BrokerErrorKind};
 
 /// Whether an answer may be meant for other events of the same batch: then it says
 /// nothing of this one.
@@ -61,6 +62,19 @@ pub(super) const fn verdict(code: Code) -> BrokerErrorKind {
         | Code::UnsupportedForMessageFormat
         | Code::UnsupportedVersion => BrokerErrorKind::Unavailable,
         _ => BrokerErrorKind::Transient,
+    }
+}
+
+/// What a listener, or whoever asks about a group, is told of an error of its client.
+pub(super) fn told(watch: &Watch, error: &KafkaError, said: String) -> BrokerError {
+    match error.rdkafka_error_code().map(verdict) {
+        Some(BrokerErrorKind::Unreachable) => {
+            BrokerError::unreachable(watch.with_words_or_guess(said))
+        }
+        Some(BrokerErrorKind::Unavailable) => {
+            BrokerError::unavailable(watch.with_words(said))
+        }
+        _ => BrokerError::transient(watch.with_words(said)),
     }
 }
 

@@ -193,8 +193,8 @@ impl Server for Cluster {
         Kafka::new(&address.to_string(), self.config()).unwrap()
     }
 
-    async fn consumer(&self) -> Listener {
-        self.listener()
+    async fn consumer_at(&self, address: SocketAddr) -> Listener {
+        self.broker(address).listen(self.group()).unwrap()
     }
 
     async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
@@ -249,8 +249,13 @@ impl Server for Behind {
         self.cluster.broker(address)
     }
 
+    // Past the proxy.
     fn consumer(&self) -> impl Future<Output = Listener> {
         self.cluster.consumer()
+    }
+
+    fn consumer_at(&self, address: SocketAddr) -> impl Future<Output = Listener> {
+        self.cluster.consumer_at(address)
     }
 
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use integration_automation_patterns::broker::kafka::{Begin, Group, Listener};
 use integration_automation_patterns::broker::{
-    Broker as _, BrokerErrorKind, Consumer as _,
+    Broker as _, BrokerErrorKind, Consumer as _, Lag,
 };
 use integration_automation_patterns::inbox::{HandlerError, sqlite as inbox};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
@@ -60,6 +60,8 @@ async fn what_is_deleted_before_a_group_has_read_it_is_told_once_and_the_rest_co
             "partition 0 of {topic}: the offsets 10 to 49, 40 in all, were deleted before the group {topic} had read them"
         );
         assert!(told.reason().starts_with(&wanted), "{told}");
+        let lost = told.loss().expect("a value, for programs");
+        assert_eq!((lost.from, lost.to, lost.count()), (10, 49, 40), "{lost}");
         assert_eq!(id(&listener.next().await.unwrap().unwrap()), "50");
         listener.close().await;
         assert_eq!(cluster.committed(0), Some(50), "told once: the group goes on behind them");
@@ -310,15 +312,10 @@ async fn what_is_confirmed_is_committed_in_the_background_and_the_lag_is_known()
         while cluster.committed(0) != Some(4) {
             tokio::task::yield_now().await;
         }
-        let lag = loop {
-            // The client's news come with `next`.
-            let _ =
-                tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
-            if let [lag] = listener.lag()[..] {
-                break lag;
-            }
-        };
-        assert_eq!((lag.partition, lag.behind, lag.held_back), (0, 6, 0));
+        let wanted = Lag::new(format!("partition 0 of {}", cluster.topic), 6);
+        assert_eq!(listener.lag().await, Ok(vec![wanted.clone()]));
+        // Who only looks is no member of the group, and takes nothing from whoever is.
+        assert_eq!(cluster.listener().lag().await, Ok(vec![wanted]));
         cluster.remove().await;
     })
     .await;
@@ -347,11 +344,16 @@ async fn what_an_open_transaction_of_another_holds_back_is_known() {
             FutureRecord::<(), _>::to(&cluster.topic).payload("held").headers(headers);
         foreign.send(record, Duration::from_secs(5)).await.unwrap();
         send(&cluster, 1..4).await;
-        while !listener.lag().iter().any(|lag| lag.held_back == 4) {
-            let none =
-                tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
-            assert!(none.is_err(), "nothing comes past an open transaction: {none:?}");
-        }
+        let none =
+            tokio::time::timeout(Duration::from_millis(500), listener.next()).await;
+        assert!(none.is_err(), "nothing comes past an open transaction: {none:?}");
+        let lag = listener.lag().await.unwrap().remove(0);
+        assert_eq!((lag.behind, lag.held_back), (4, 4), "{lag}");
+        assert!(
+            lag.waits_for
+                .is_some_and(|it| it.starts_with("a transaction of another program")),
+            "{lag}"
+        );
         foreign.abort_transaction(Duration::from_secs(10)).unwrap();
         assert_eq!(
             id(&next(&mut listener).await),

@@ -40,6 +40,8 @@ async fn works(kafka: &Kafka, cluster: &Cluster, what: &str) {
         found = id(&delivery);
         ack(delivery).await;
     }
+    let lag = listener.lag().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!(lag.len(), 1, "{what}: {lag:?}");
     listener.close().await;
 }
 

@@ -74,8 +74,8 @@ impl Server for JetStream {
         Nats::new(&address.to_string(), NatsConfig::new(&self.stream)).unwrap()
     }
 
-    async fn consumer(&self) -> Listener {
-        self.broker(self.address())
+    async fn consumer_at(&self, address: SocketAddr) -> Listener {
+        self.broker(address)
             .listen("erp")
             .unwrap()
             .ack_wait(Duration::from_secs(2))
