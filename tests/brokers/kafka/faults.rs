@@ -273,6 +273,7 @@ async fn a_cluster_without_its_replicas_makes_no_dead_letter_and_says_what_is_mi
     let summary = relay.await.unwrap();
     assert_eq!((summary.acknowledged, summary.failed), (500, 0), "{summary:?}");
     let outages = outages.lock().unwrap();
+    println!("{lasts:?} without replicas: {summary:?}\n{}", outages.join("\n"));
     assert!(
         outages.iter().any(|told| told.contains("min.insync.replicas")),
         "{outages:?}"
