@@ -55,6 +55,9 @@ pub(crate) trait Server: Sized {
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()>;
     /// How this broker calls an attribute of a CloudEvent.
     fn header(attribute: &str) -> String;
+    /// The address and what the consumer reads there, as the operator's program wants
+    /// them.
+    fn place(&self) -> [String; 2];
     fn remove(self) -> impl Future<Output = ()>;
 }
 
@@ -561,6 +564,44 @@ async fn behind<C: Consumer>(consumer: &mut C, wanted: u64) {
     }
 }
 
+/// The example `outbox`, which is built with the tests, asks the same.
+pub(crate) async fn the_operators_program_says_how_far_a_consumer_is_behind<S: Server>() {
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    broker.send(&event("0")).await.unwrap();
+    consume(&mut consumer, &mut effects, 1).await;
+    drop(consumer);
+    for number in 1..=3 {
+        broker.send(&event(&number.to_string())).await.unwrap();
+    }
+    let file = File::new("operator");
+    inbox::install(&mut Connection::open(&file.0).unwrap()).unwrap();
+    let [url, from] = server.place();
+    let ask = || {
+        let mut program = std::env::current_exe().unwrap();
+        program.pop();
+        program.pop();
+        let mut program = std::process::Command::new(program.join("examples/outbox"));
+        let asked = program
+            .arg(&file.0)
+            .args(["inbox", "counts", "--json", "--broker", &url, "--from", &from]);
+        let output =
+            asked.output().expect("the example, which `cargo build --examples` builds");
+        assert!(output.status.success(), "{output:?}");
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["lag"][0]["held_back"], 0, "{found}");
+        found["lag"][0]["behind"].as_u64().unwrap()
+    };
+    soon("what is behind", async {
+        while tokio::task::block_in_place(ask) != 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    server.remove().await;
+}
+
 /// Where nobody answers, the question has an end, and its reason.
 pub(crate) async fn how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason<
     S: Server,
@@ -872,6 +913,7 @@ macro_rules! suite_on {
             a_consumer_that_is_dropped_keeps_nothing
             a_consumer_gets_on_however_briefly_it_is_waited_for
             how_far_a_consumer_is_behind_is_known
+            the_operators_program_says_how_far_a_consumer_is_behind
             how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason
             what_is_too_large_is_refused_for_good_and_harms_no_other
             a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives

@@ -145,6 +145,10 @@ impl Server for RabbitMq {
         format!("cloudEvents:{attribute}")
     }
 
+    fn place(&self) -> [String; 2] {
+        [format!("amqp://{}", self.address()), self.name.clone()]
+    }
+
     async fn remove(self) {
         let exchange = self.name.as_str().into();
         self.channel

@@ -211,6 +211,10 @@ impl Server for Cluster {
         format!("ce_{attribute}")
     }
 
+    fn place(&self) -> [String; 2] {
+        [format!("kafka://{}", self.servers()), format!("{0}/{0}", self.topic)]
+    }
+
     async fn remove(self) {
         let _ = self.admin().delete_topics(&[&self.topic], &AdminOptions::new()).await;
     }
@@ -264,6 +268,10 @@ impl Server for Behind {
 
     fn header(attribute: &str) -> String {
         Cluster::header(attribute)
+    }
+
+    fn place(&self) -> [String; 2] {
+        self.cluster.place()
     }
 
     async fn remove(self) {

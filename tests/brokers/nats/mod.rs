@@ -100,6 +100,10 @@ impl Server for JetStream {
         format!("ce-{attribute}")
     }
 
+    fn place(&self) -> [String; 2] {
+        [format!("nats://{}", self.address()), format!("{}/erp", self.stream)]
+    }
+
     async fn remove(self) {
         self.context.delete_stream(&self.stream).await.unwrap();
     }
