@@ -340,7 +340,7 @@ impl Consumer for Listener {
     async fn lag(&mut self) -> Result<Vec<Lag>, BrokerError> {
         let (config, client_config, from) =
             (self.config.clone(), self.client_config.clone(), self.begins());
-        let within = config.connect_timeout.saturating_add(config.request_timeout);
+        let within = config.send_within();
         let late = || {
             BrokerError::unreachable(format!(
                 "the topic {}: no answer within {within:?}",

@@ -149,7 +149,12 @@ async fn sasl_says_who_this_is_and_a_wrong_password_is_said_and_never_shown() {
                 expires,
             })
         });
-        works(&at(sasl, config(bearer)), &cluster, "bearer").await;
+        works(&at(sasl, config(bearer.clone())), &cluster, "bearer").await;
+        let another = KafkaConfig::new(format!("{}-another", cluster.topic))
+            .tls(authority("authority.pem"))
+            .sasl(bearer);
+        let refused = at(sasl, another).create_topic(1, 1).await.unwrap_err();
+        assert!(refused.reason().contains("no token (OAUTHBEARER)"), "{refused}");
         assert!(ASKED.load(Ordering::SeqCst) >= 2, "by the sender and by the listener");
         let none = Sasl::oauth_bearer(|| Err("the authority for tokens is down".into()));
         unreachable(&at(sasl, config(none)), &["the authority for tokens is down"]).await;
