@@ -1,9 +1,9 @@
 //! Brokers: where a relay sends an event, and where a consumer gets it from. One file for
 //! each.
 //!
-//! A [`Broker`] has one method, for the sending side; a [`Consumer`] has one, for the
-//! receiving side. Whatever is not here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP)
-//! is an `impl` of one's own.
+//! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
+//! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
+//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own.
 
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]

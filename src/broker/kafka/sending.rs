@@ -62,7 +62,7 @@ struct Open {
     /// One event to a batch: what the cluster says is said of that event. Made where it
     /// is first needed.
     alone: OnceCell<Producer>,
-    in_sync: InSync,
+    min_insync: Option<usize>,
     /// What the topic's metadata said last of why it takes nothing.
     asked: Mutex<Option<(Instant, Option<String>)>>,
 }
@@ -206,7 +206,7 @@ async fn connect(
         watch,
         together: producer,
         alone: OnceCell::new(),
-        in_sync: limits.min_insync.map_or(InSync::All, InSync::AtLeast),
+        min_insync: limits.min_insync,
         asked: Mutex::default(),
     })))
 }
@@ -314,7 +314,13 @@ impl Open {
         {
             return known.clone();
         }
-        let (config, in_sync) = (self.config.clone(), self.in_sync);
+        let config = self.config.clone();
+        let min_insync = match self.min_insync {
+            Some(known) => Some(known),
+            // The answer may have been late.
+            None => limits(&self.config, &self.client_config).await.min_insync,
+        };
+        let in_sync = min_insync.map_or(InSync::All, InSync::AtLeast);
         let asker = self.together.share();
         let found = apart(move || ask(&asker, &config, ASK_WITHIN, in_sync)).await;
         let found = found.and_then(Result::ok).flatten();

@@ -117,8 +117,8 @@ impl InSync {
                 "{in_sync} of the {wanted} replicas in sync that min.insync.replicas asks for"
             )),
             Self::All if in_sync < replicas => Some(format!(
-                "{in_sync} of its {replicas} replicas in sync, and how many min.insync.replicas asks for may not be known here \
-                 (it takes the right DESCRIBE_CONFIGS)"
+                "{in_sync} of its {replicas} replicas in sync, and how many its topic asks for is not known here (the right \
+                 DESCRIBE_CONFIGS is for that)"
             )),
             _ => None,
         }
