@@ -828,6 +828,7 @@ macro_rules! suite_on {
             how_far_a_consumer_is_behind_is_known
             the_operators_program_says_how_far_a_consumer_is_behind
             how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason
+            how_far_a_consumer_is_behind_of_a_server_that_is_silent_has_an_end
             what_is_too_large_is_refused_for_good_and_harms_no_other
             a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives
             nobody_listens_at_the_port
