@@ -43,9 +43,10 @@ async fn in_inbox(
     ask: &AskInbox,
 ) -> Result<Report, Box<dyn Error + Send + Sync>> {
     Ok(match ask {
-        AskInbox::Counts { stalled_after } => {
-            Report::InboxCounts(inbox::counts(client, *stalled_after).await?)
-        }
+        AskInbox::Counts { stalled_after, .. } => Report::InboxCounts {
+            counts: inbox::counts(client, *stalled_after).await?,
+            lag: None,
+        },
         AskInbox::List { filter, limit } => listed(
             inbox::dead_letters(client, filter, limit.saturating_add(1)).await?,
             *limit,

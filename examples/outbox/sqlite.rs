@@ -73,9 +73,10 @@ fn in_inbox(
     ask: &AskInbox,
 ) -> Result<Report, Box<dyn Error>> {
     Ok(match ask {
-        AskInbox::Counts { stalled_after } => {
-            Report::InboxCounts(inbox::counts(connection, *stalled_after)?)
-        }
+        AskInbox::Counts { stalled_after, .. } => Report::InboxCounts {
+            counts: inbox::counts(connection, *stalled_after)?,
+            lag: None,
+        },
         AskInbox::List { filter, limit } => listed(
             inbox::dead_letters(connection, filter, limit.saturating_add(1))?,
             *limit,

@@ -463,6 +463,33 @@ async fn a_wrong_command_line_does_nothing() {
         (vec!["crm.db", "counts", "--ca", "authority.pem"], "postgres:// address"),
         (vec!["crm.db", "inbox", "stalled", "--older-than", "soon"], "soon"),
         (vec!["crm.db", "inbox", "show", "--id", "evt-1"], "--source"),
+        (vec!["crm.db", "inbox", "counts", "--from", "crm/erp"], "--broker"),
+        (
+            vec![
+                "crm.db",
+                "inbox",
+                "counts",
+                "--broker",
+                "nats://on-call:secret@127.0.0.1",
+            ],
+            "--from",
+        ),
+        (
+            vec![
+                "crm.db",
+                "inbox",
+                "counts",
+                "--broker",
+                "on-call:secret@127.0.0.1",
+                "--from",
+                "erp",
+            ],
+            "wanted nats://",
+        ),
+        (
+            vec!["crm.db", "counts", "--broker", "nats://127.0.0.1", "--from", "crm/erp"],
+            "takes no --",
+        ),
         (vec!["missing.db", "counts"], "missing.db"),
         (
             vec!["postgres://on-call:secret@127.0.0.1:1/crm", "counts"],
@@ -599,10 +626,12 @@ fn what_an_inbox_waits_for_is_counted_and_listed() {
     let folder = Folder::new("stalled");
     prepared::stalled(folder.path());
     let counts = json(folder.path(), &["erp.db", "inbox", "counts"], 0);
+    assert_eq!(keys(&counts[0]), ["by_status", "lag", "stalled"]);
     assert_eq!(
         (&counts[0]["by_status"]["retrying"], &counts[0]["stalled"]),
         (&2.into(), &1.into())
     );
+    assert!(counts[0]["lag"].is_null(), "no broker was named");
     assert_eq!(
         json(folder.path(), &["erp.db", "inbox", "counts", "--older-than", "9w"], 0)[0]["stalled"],
         0

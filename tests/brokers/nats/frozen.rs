@@ -59,6 +59,7 @@ async fn nothing_waits_for_a_frozen_server_for_ever() {
             );
         }
         assert!(ends("an answer", handled.settle()).await.is_err());
+        assert!(ends("the lag", listener.lag()).await.is_err());
         assert!(ends("a delivery", listener.next()).await.is_err());
         assert!(ends("a session", listener.next()).await.is_err());
         assert!(
