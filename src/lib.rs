@@ -30,8 +30,6 @@ pub mod envelope;
 mod external;
 pub mod guide;
 #[cfg(feature = "delivery")]
-mod hop;
-#[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod inbox;
 #[cfg(feature = "delivery")]
@@ -60,6 +58,8 @@ pub mod tls;
 #[cfg(all(feature = "delivery", feature = "tracing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
 pub mod trace;
+#[cfg(all(feature = "delivery", not(feature = "tracing")))]
+mod trace;
 
 pub use audit::{AuditLine, AuditRecord, AuditTrail};
 pub use envelope::{

@@ -30,13 +30,26 @@
 //!
 //! `tracing` knows no trace ids. Where they come from, a [`TraceContext`] says.
 
+#[cfg(feature = "tracing")]
 mod context;
-mod hop;
+mod end;
+#[cfg(feature = "tracing")]
 pub mod names;
+#[cfg(feature = "tracing")]
 mod parent;
+#[cfg(feature = "tracing")]
+mod traced;
+#[cfg(not(feature = "tracing"))]
+mod untraced;
 
+#[cfg(feature = "tracing")]
 pub use self::context::{
     AlreadyInstalledError, FreshIds, SpanContext, TraceContext, install,
 };
-pub(crate) use self::hop::Hop;
+pub(crate) use self::end::End;
+#[cfg(feature = "tracing")]
 pub use self::parent::{ParseTraceParentError, TraceParent};
+#[cfg(feature = "tracing")]
+pub(crate) use self::traced::EventSpan;
+#[cfg(not(feature = "tracing"))]
+pub(crate) use self::untraced::EventSpan;

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::inbox::counting::Key;
 use crate::outbox::columns::Row;
 use crate::sqlite::{micros, read_row};
 use crate::state::Acknowledged;
@@ -16,20 +17,33 @@ pub(super) fn find(
     transaction: &Transaction<'_>,
     event: &Facts<RawEvent>,
 ) -> rusqlite::Result<Option<Row>> {
-    find_row(transaction, event.source_system(), &event.id().to_string())
+    find_row(transaction, &Key::of(event))
 }
 
 pub(super) fn find_row(
     transaction: &Transaction<'_>,
-    source_system: &str,
-    id: &str,
+    Key { source_system, id }: &Key,
 ) -> rusqlite::Result<Option<Row>> {
     let sql =
         format!("SELECT {COLUMNS} FROM inbox_event WHERE source_system = ?1 AND id = ?2");
     transaction.prepare_cached(&sql)?.query_row([source_system, id], read_row).optional()
 }
 
-/// Remembers that the event has its effect, and forgets what was kept of its failures.
+/// Remembers an event as processed, and says whether it is new.
+pub(super) fn remember(
+    transaction: &Transaction<'_>,
+    event: &Envelope<Acknowledged>,
+) -> rusqlite::Result<bool> {
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT INTO inbox_event (source_system, id, received_at, status, attempts) \
+             VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'processed', ?3) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![event.source_system(), event.id().to_string(), event.attempts()])?;
+    Ok(inserted == 1)
+}
+
+/// Remembers an event as processed, and forgets what was kept of its failures.
 pub(super) fn write_processed(
     transaction: &Transaction<'_>,
     event: &Envelope<Acknowledged>,
@@ -44,13 +58,13 @@ pub(super) fn write_processed(
         .execute(params![event.source_system(), event.id().to_string(), event.attempts()])
 }
 
-/// Keeps the whole of an event that failed, or was given up.
+/// Keeps the whole of an event that failed, or was discarded.
 pub(super) fn write(transaction: &Transaction<'_>, row: Row) -> rusqlite::Result<usize> {
     store(transaction, WRITE, row)
 }
 
-/// The same, but not of an event that another consumer has had meanwhile, or a person has
-/// given up.
+/// The same, but not of an event that another consumer has processed meanwhile, or a
+/// person has discarded.
 pub(super) fn write_unless_done(
     transaction: &Transaction<'_>,
     row: Row,
@@ -104,8 +118,7 @@ fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> rusqlite::Result
 /// Forgets an event.
 pub(super) fn remove(
     transaction: &Transaction<'_>,
-    source_system: &str,
-    id: &str,
+    Key { source_system, id }: &Key,
 ) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM inbox_event WHERE source_system = ?1 AND id = ?2";
     transaction.prepare_cached(sql)?.execute([source_system, id])
