@@ -13,7 +13,7 @@ use super::{End, SpanContext};
 use crate::broker::{Broker, Delivery, Origin};
 use crate::{EventId, Facts, RawEvent, Record};
 
-/// An operation that has begun; empty where no subscriber wants the span and the event
+/// An operation that has begun: empty where no subscriber wants the span and the event
 /// belongs to no trace. Dropped without an end, it ends as unfinished.
 pub(crate) struct EventSpan(Option<Box<Open>>);
 
