@@ -105,9 +105,9 @@ impl RetryPolicy {
     /// The same policy with full jitter: each wait is spread evenly between nothing and
     /// its full length.
     ///
-    /// Events that failed together then do not come back together. The share is derived from
-    /// event id and retry (see [`wait_for`](Self::wait_for)), never drawn. "Full jitter" as
-    /// in Marc Brooker, *Exponential Backoff And Jitter*, AWS Architecture
+    /// Events that failed together then do not come back together. The share is derived
+    /// from event id and retry (see [`wait_for`](Self::wait_for)), never drawn. "Full
+    /// jitter" as in Marc Brooker, *Exponential Backoff And Jitter*, AWS Architecture
     /// Blog, 2015.
     ///
     /// ```
@@ -248,8 +248,8 @@ impl RetryPolicy {
     }
 
     /// The longest time from the first attempt to the beginning of the last: the sum of
-    /// all waits, or the time limit where that is shorter. A receiver must remember an event
-    /// for longer than this to recognise a duplicate.
+    /// all waits, or the time limit where that is shorter. A receiver must remember an
+    /// event for longer than this to recognise a duplicate.
     ///
     /// ```
     /// use integration_automation_patterns::RetryPolicy;
@@ -354,7 +354,8 @@ fn later(moment: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
 /// let error = RetryPolicy::new(0, Backoff::Fixed(Duration::from_secs(60))).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "a retry policy allows at least 1 attempt, the first one included, and this one allows 0"
+///     "a retry policy allows at least 1 attempt, the first one included, and this one \
+///      allows 0"
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -362,7 +363,10 @@ pub struct ZeroAttemptsError(());
 
 impl fmt::Display for ZeroAttemptsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a retry policy allows at least 1 attempt, the first one included, and this one allows 0")
+        f.write_str(
+            "a retry policy allows at least 1 attempt, the first one included, \
+             and this one allows 0",
+        )
     }
 }
 

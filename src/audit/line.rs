@@ -129,9 +129,9 @@ impl<'a> AuditLine<'a> {
 
     /// Reads a line back to the values that it was written from.
     ///
-    /// It accepts exactly what [`write_to`](Self::write_to) writes, except that the creation
-    /// time may have any form and offset of RFC 3339: it is converted to UTC, to the
-    /// microsecond.
+    /// It accepts exactly what [`write_to`](Self::write_to) writes, except that the
+    /// creation time may have any form and offset of RFC 3339: it is converted to UTC, to
+    /// the microsecond.
     ///
     /// # Errors
     ///
@@ -141,17 +141,24 @@ impl<'a> AuditLine<'a> {
     /// ```
     /// use integration_automation_patterns::{AuditLine, DeliveryStatus};
     ///
-    /// let line = "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=retrying attempts=2 \
-    ///             correlation=import-7 schema=1.0 created=2026-01-05T08:00:00+00:00";
+    /// let line = "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm \
+    ///             status=retrying attempts=2 correlation=import-7 schema=1.0 \
+    ///             created=2026-01-05T08:00:00+00:00";
     /// let parsed = AuditLine::parse(line)?;
     /// assert_eq!(parsed.status, DeliveryStatus::Retrying);
     /// assert_eq!(parsed.attempts, 2);
     ///
-    /// let error = AuditLine::parse("[INTEGRATION_EVENT] type=crm.lead.created").unwrap_err();
-    /// assert_eq!(error.to_string(), r#"not an audit line: wanted " event_id=" at byte 19, found " type=crm.lead.created""#);
+    /// let line = "[INTEGRATION_EVENT] type=crm.lead.created";
+    /// assert_eq!(
+    ///     AuditLine::parse(line).unwrap_err().to_string(),
+    ///     "not an audit line: wanted \" event_id=\" at byte 19, \
+    ///      found \" type=crm.lead.created\""
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline] // All of the parser: compiled where it is used, and not in every build of this crate.
+    // All of the parser is compiled where it is used, and not in every build of this
+    // crate.
+    #[inline]
     pub fn parse(line: &'a str) -> Result<Self, ParseAuditLineError> {
         let mut input = Input::new(line);
         let parsed = Self::read(&mut input)?;
@@ -243,8 +250,9 @@ impl<S: State, P: Payload> Envelope<S, P> {
     ///     .build_at("2026-01-05T08:00:00Z".parse()?)?;
     /// assert_eq!(
     ///     event.audit_line().to_string(),
-    ///     "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=pending attempts=0 \
-    ///      correlation=none schema=1.0 created=2026-01-05T08:00:00+00:00"
+    ///     "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm \
+    ///      status=pending attempts=0 correlation=none schema=1.0 \
+    ///      created=2026-01-05T08:00:00+00:00"
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -36,8 +36,8 @@ pub enum Action {
     Redrive,
     /// A person gave a dead letter up.
     Discard,
-    /// It was released, and the attempt not spent: by a relay that had not sent it, or by an
-    /// inbox that left it to another consumer.
+    /// It was released, and the attempt not spent: by a relay that had not sent it, or by
+    /// an inbox that left it to another consumer.
     Release,
     /// The lease of the relay that was sending it ended.
     Expire,
@@ -135,7 +135,8 @@ impl FromStr for Action {
 /// assert_eq!(
 ///     record.to_string(),
 ///     dead.audit_line().to_string()
-///         + " action=reject system=relay-1 failure=permanent failure_reason=\"no such account\""
+///         + " action=reject system=relay-1 failure=permanent"
+///         + " failure_reason=\"no such account\""
 ///         + " failed_at=2026-01-05T08:00:01+00:00 at=2026-01-05T08:00:01+00:00"
 /// );
 /// assert_eq!(AuditRecord::parse(&record.to_string())?, record);

@@ -36,8 +36,8 @@ where
     }
 }
 
-/// Passes a record of every change that one program makes to one observer: a handle, cheap
-/// to clone.
+/// Passes a record of every change that one program makes to one observer: a handle,
+/// cheap to clone.
 ///
 /// A broken observer never breaks delivery: [`record`](Self::record) cannot fail. The
 /// trail reports the first record that the observer fails to take on standard error (or
@@ -103,14 +103,21 @@ impl AuditTrail {
     ///
     /// let (reports, reported) = mpsc::channel();
     /// let full = Arc::new(|_: &AuditRecord| Err("the disk is full".into()));
-    /// let trail = AuditTrail::with_report("relay-1", full, move |broken| drop(reports.send(broken.to_owned())));
+    /// let trail = AuditTrail::with_report("relay-1", full, move |broken| {
+    ///     drop(reports.send(broken.to_owned()));
+    /// });
     ///
-    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+    /// let lead = RawEvent::new("crm.lead.created", b"{}");
+    /// let event = Envelope::builder("crm", lead).build()?;
     /// let done = trail.step(trail.step(event, Envelope::dispatch), Envelope::process);
     /// assert_eq!((done.attempts(), trail.lost()), (1, 2));
     /// drop(trail);
     /// let reported = reported.iter().collect::<Vec<_>>();
-    /// assert_eq!(reported, ["the audit trail of relay-1 is broken, and delivery goes on without it: the disk is full"]);
+    /// assert_eq!(
+    ///     reported,
+    ///     ["the audit trail of relay-1 is broken, and delivery goes on without it: \
+    ///       the disk is full"]
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_report(
@@ -138,8 +145,8 @@ impl AuditTrail {
         self.record_with(|system| AuditRecord::of(system, action, event, status, at));
     }
 
-    /// Records a person's answer to a question about an event, which leaves its state as it
-    /// is.
+    /// Records a person's answer to a question about an event, which leaves its state as
+    /// it is.
     pub fn record_decision<P: Payload>(
         &self,
         event: &Facts<P>,
@@ -160,8 +167,8 @@ impl AuditTrail {
         }
     }
 
-    /// Takes a step and records it, where the state has changed. Give it one verb at a time:
-    /// of two steps in one closure it records only where they led.
+    /// Takes a step and records it, where the state has changed. Give it one verb at a
+    /// time: of two steps in one closure it records only where they led.
     ///
     /// The twin that takes the time is [`step_at`](Self::step_at).
     pub fn step<E: Tracked, N: Tracked>(
@@ -218,7 +225,8 @@ impl Inner {
         if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
             let system = &self.system;
             let report = format!(
-                "the audit trail of {system} is broken, and delivery goes on without it: {error}"
+                "the audit trail of {system} is broken, and delivery goes on without it: \
+                 {error}"
             );
             let _ = catch_unwind(AssertUnwindSafe(|| (self.report)(&report)));
         }

@@ -27,11 +27,12 @@ use crate::{Event, Facts, RawEvent, RetryPolicy};
 /// let config = InboxConfig::new(7 * day, RetryPolicy::DEFAULT)?.accept::<LeadCreated>();
 /// assert_eq!(config.dedup_window(), 7 * day);
 ///
-/// let refused = InboxConfig::new(Duration::from_secs(60), RetryPolicy::DEFAULT).unwrap_err();
+/// let minute = Duration::from_secs(60);
+/// let refused = InboxConfig::new(minute, RetryPolicy::DEFAULT).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "dedup_window > horizon of the senders' retries does not hold: 60s <= 90s (what is forgotten sooner than it is sent \
-///      again has its effect twice)"
+///     "dedup_window > horizon of the senders' retries does not hold: 60s <= 90s (what \
+///      is forgotten sooner than it is sent again has its effect twice)"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -50,8 +51,8 @@ impl InboxConfig {
     /// An inbox that remembers an event for `dedup_window`, where its senders retry as
     /// `senders` says. It takes every event in.
     ///
-    /// That policy does not know of outages, in which an event that may have arrived waits
-    /// and spends no attempt: make the window longer by the longest outage that you
+    /// That policy does not know of outages, in which an event that may have arrived
+    /// waits and spends no attempt: make the window longer by the longest outage that you
     /// expect.
     ///
     /// # Errors
@@ -76,10 +77,10 @@ impl InboxConfig {
         })
     }
 
-    /// Takes this kind of event in, under its schema version, and no other kind that is not
-    /// named in this way. Every other event becomes a dead letter, with the reason. Such a
-    /// dead letter is no verdict on the event: delivered once more to a consumer that
-    /// names its kind and version, it is fresh.
+    /// Takes this kind of event in, under its schema version, and no other kind that is
+    /// not named in this way. Every other event becomes a dead letter, with the reason.
+    /// Such a dead letter is no verdict on the event: delivered once more to a consumer
+    /// that names its kind and version, it is fresh.
     #[must_use = "this gives the changed configuration back"]
     pub fn accept<E: Event>(mut self) -> Self {
         self.accepted.get_or_insert_default().insert((E::TYPE, E::SCHEMA_VERSION));
@@ -90,10 +91,10 @@ impl InboxConfig {
     /// consumer: it becomes no dead letter, nothing is stored, and the broker is asked to
     /// deliver it again after `wait`.
     ///
-    /// Use it during an upgrade, while consumers that know a new kind or version run beside
-    /// others that do not yet. An event that no consumer ever knows comes again for ever,
-    /// and a broker that keeps an order holds back what follows it. A message that cannot
-    /// be read is a dead letter all the same.
+    /// Use it during an upgrade, while consumers that know a new kind or version run
+    /// beside others that do not yet. An event that no consumer ever knows comes again
+    /// for ever, and a broker that keeps an order holds back what follows it. A message
+    /// that cannot be read is a dead letter all the same.
     ///
     /// ```
     /// use integration_automation_patterns::inbox::InboxConfig;
@@ -117,8 +118,8 @@ impl InboxConfig {
         Self { leave_unknown: Some(wait), ..self }
     }
 
-    /// How many attempts an event has whose handler fails, and how long the broker is asked
-    /// to wait between them. The default is [`RetryPolicy::DEFAULT`].
+    /// How many attempts an event has whose handler fails, and how long the broker is
+    /// asked to wait between them. The default is [`RetryPolicy::DEFAULT`].
     #[must_use = "this gives the changed configuration back"]
     pub fn retry_policy(self, retry_policy: RetryPolicy) -> Self {
         Self { retry_policy, ..self }
@@ -191,8 +192,8 @@ impl Refusal {
     }
 }
 
-/// Whether an event is a dead letter for this reason because the configuration of the time
-/// did not name it.
+/// Whether an event is a dead letter for this reason because the configuration of the
+/// time did not name it.
 pub(crate) fn was_unknown(event: &Facts<RawEvent>, reason: &str) -> bool {
     reason.starts_with(&unknown_type(event))
         || reason.starts_with(&unknown_version(event))
@@ -221,8 +222,8 @@ impl fmt::Display for DedupWindowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "dedup_window > horizon of the senders' retries does not hold: {:?} <= {:?} (what is forgotten sooner than it is \
-             sent again has its effect twice)",
+            "dedup_window > horizon of the senders' retries does not hold: {:?} <= {:?} \
+             (what is forgotten sooner than it is sent again has its effect twice)",
             self.window, self.horizon
         )
     }

@@ -112,9 +112,10 @@ pub(crate) enum EndedBy {
 }
 
 /// What an error says of a transaction that its handler has ended.
-const ENDED: &str = "the transaction has ended already, by SQL of the effect or by a rollback that the database made: what \
-     was committed by then stays, and where the event was among it, it comes again as a duplicate (leave BEGIN, COMMIT \
-     and ROLLBACK to the inbox)";
+const ENDED: &str = "the transaction has ended already, by SQL of the effect or by a \
+     rollback that the database made: what was committed by then stays, and where the \
+     event was among it, it comes again as a duplicate (leave BEGIN, COMMIT and ROLLBACK \
+     to the inbox)";
 
 impl<A> Unkept<A> {
     /// The handler failed, and its failure spends no attempt.

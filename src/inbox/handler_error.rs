@@ -84,8 +84,8 @@ pub(crate) fn is_of_the_database(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// Runs a handler, whose panic is a failure too: one poison event must not end the consumer
-/// again and again.
+/// Runs a handler, whose panic is a failure too: one poison event must not end the
+/// consumer again and again.
 #[cfg(feature = "sqlite")]
 pub(crate) fn caught(
     handler: impl FnOnce() -> Result<(), HandlerError>,

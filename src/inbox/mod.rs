@@ -5,9 +5,9 @@
 //!
 //! | step | takes | gives |
 //! |---|---|---|
-//! | `receive` | the caller's open transaction and a [`Delivery`](crate::broker::Delivery) | [`Receipt::New`] with the event, or what to ack or nack |
+//! | `receive` | an open transaction and a [`Delivery`] | [`Receipt::New`] with the event, or what to settle |
 //! | the handler | the [`Fresh`] event | its effect: writes in the same transaction |
-//! | `commit` | the [`Fresh`] event | [`Committed`]: effect and memory are stored, or neither is |
+//! | `commit` | the [`Fresh`] event | [`Committed`]: effect and memory, or neither |
 //! | [`Committed::ack`] | the proof | the delivery is acked |
 //!
 //! A crash before the commit leaves nothing, and the event comes again; a crash after it
@@ -50,8 +50,9 @@
 //!             }
 //!         };
 //!         // SQLite blocks its thread: where that matters, do this in `spawn_blocking`.
-//!         let handled = sqlite::process(&mut erp, delivery, config, |transaction, event| {
-//!             transaction.execute("INSERT INTO customer VALUES (?1)", [event.payload().bytes()])?;
+//!         let handled = sqlite::process(&mut erp, delivery, config, |erp, event| {
+//!             let lead = event.payload().bytes();
+//!             erp.execute("INSERT INTO customer VALUES (?1)", [lead])?;
 //!             Ok(())
 //!         });
 //!         let settled = match handled {
@@ -59,7 +60,8 @@
 //!             Err(error) => Err(error.to_string()),
 //!         };
 //!         if let Err(error) = settled {
-//!             eprintln!("{error}"); // the event comes again: as a duplicate, where its effect is stored
+//!             // The event comes again: as a duplicate, where its effect is stored.
+//!             eprintln!("{error}");
 //!         }
 //!     }
 //! }
@@ -106,11 +108,14 @@
 //!
 //! Each database has what people ask of an inbox, under the names of the outbox's
 //! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (for what is
-//! `waiting` there), `get`, `redrive`, `discard` and `purge`. They are functions that take
-//! the consumer's own connection, for a redrive runs the handler in a transaction of its.
+//! `waiting` there), `get`, `redrive`, `discard` and `purge`. They are functions that
+//! take the consumer's own connection, for a redrive runs the handler in a transaction of
+//! its.
 //!
 //! Call `purge` from time to time: it removes what is older than the
 //! [`dedup_window`](InboxConfig::dedup_window).
+//!
+//! [`Delivery`]: crate::broker::Delivery
 
 mod admin;
 mod config;

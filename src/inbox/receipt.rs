@@ -12,7 +12,7 @@ use crate::broker::{Ack, BrokerError};
 use crate::state::Acknowledged;
 
 /// What an inbox finds when it receives a delivery.
-#[must_use = "the delivery is not settled: handle the event and commit, or settle the rest"]
+#[must_use = "the delivery is not settled: handle the event, or ack or nack the rest"]
 pub enum Receipt<Tx, A> {
     /// The event is new, or has another attempt: run the handler.
     New(Fresh<Tx, A>),
@@ -51,8 +51,8 @@ impl<Tx, A> fmt::Debug for Receipt<Tx, A> {
     }
 }
 
-/// An event to handle, with the transaction in which its effect belongs: the proof that no
-/// effect of it is committed.
+/// An event to handle, with the transaction in which its effect belongs: the proof that
+/// no effect of it is committed.
 ///
 /// Dropped, it rolls back, and the event comes again.
 #[must_use = "the effect is not committed: call `commit` or `fail`"]

@@ -13,8 +13,8 @@ use crate::{
     AnyEnvelope, Decision, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent,
 };
 
-/// The event of a delivery, as received here and to be retried as the inbox is configured;
-/// and the reply to it.
+/// The event of a delivery, as received here and to be retried as the inbox is
+/// configured; and the reply to it.
 pub(crate) fn received<A>(
     delivery: Delivery<A>,
     config: &InboxConfig,

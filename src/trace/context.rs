@@ -1,5 +1,5 @@
-//! `TraceContext`: how a tracing library provides the current context, and links a span to
-//! a remote parent.
+//! `TraceContext`: how a tracing library provides the current context, and links a span
+//! to a remote parent.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -79,8 +79,9 @@ pub trait TraceContext: Send + Sync {
     /// enqueues.
     fn current(&self) -> Option<SpanContext>;
 
-    /// Takes a span into a trace, that of `parent` or else a new one, and returns the span's
-    /// own context, which is the parent of the next span; nothing where it has none.
+    /// Takes a span into a trace, that of `parent` or else a new one, and returns the
+    /// span's own context, which is the parent of the next span; nothing where it has
+    /// none.
     ///
     /// Each span is adopted once, right after it was made, and only where a subscriber
     /// wants it.
@@ -119,7 +120,10 @@ pub struct AlreadyInstalledError;
 
 impl fmt::Display for AlreadyInstalledError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the program has installed a trace context before, and can install one: do so where it begins")
+        f.write_str(
+            "the program has installed a trace context before, and can install \
+             one: do so where it begins",
+        )
     }
 }
 

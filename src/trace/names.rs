@@ -2,8 +2,8 @@
 //! CloudEvents, version 1.44, and a few of our own for which the conventions have none.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44 (2026-08), `messaging-spans` and
-//! `cloudevents-spans`, both still marked "development" there; `otel.*` are the names under
-//! which `tracing-opentelemetry` looks for what a `tracing` span has no place for.
+//! `cloudevents-spans`, both still marked "development" there; `otel.*` are the names
+//! under which `tracing-opentelemetry` looks for what a `tracing` span has no place for.
 
 /// The version of the conventions that the names below are of.
 pub const CONVENTIONS: &str = "1.44";

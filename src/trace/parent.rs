@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 /// A span of a trace, as `traceparent` names it. Neither id is zero.
 ///
-/// Source: W3C Trace Context, section 3.2 (version 00). It reads a later version as far as
-/// version 00 goes, as section 4.3 says, and always writes version 00.
+/// Source: W3C Trace Context, section 3.2 (version 00). It reads a later version as far
+/// as version 00 goes, as section 4.3 says, and always writes version 00.
 ///
 /// ```
 /// use integration_automation_patterns::trace::TraceParent;
@@ -125,8 +125,9 @@ impl fmt::Display for ParseTraceParentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "wanted a traceparent such as 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01, with neither id zero, \
-             and found {:?}",
+            "wanted a traceparent such as \
+             00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01, with neither id \
+             zero, and found {:?}",
             self.found
         )
     }

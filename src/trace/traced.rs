@@ -59,6 +59,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    fn name(&self) -> String {
+        let place = self.destination.unwrap_or(self.event_type);
+        format!("{} {place}", self.operation.0)
+    }
+
     fn received(event: &'a Facts<RawEvent>, origin: &'a Origin) -> Self {
         let of_event = Self::of(event, ("receive", "receive"), "client");
         Self {
@@ -80,7 +85,7 @@ macro_rules! span {
             target: TARGET,
             $(parent: $parent,)?
             $name,
-            { names::SPAN_NAME } = format!("{} {}", fields.operation.0, fields.destination.unwrap_or(fields.event_type)),
+            { names::SPAN_NAME } = fields.name(),
             { names::SPAN_KIND } = fields.kind,
             { names::STATUS_CODE } = Empty,
             { names::SYSTEM } = fields.system,

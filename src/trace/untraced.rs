@@ -1,5 +1,5 @@
-//! `EventSpan` without the feature `tracing`: it is nothing, and costs nothing. Its twin is
-//! `traced`.
+//! `EventSpan` without the feature `tracing`: it is nothing, and costs nothing. Its twin
+//! is `traced`.
 
 use std::future::Future;
 

@@ -36,8 +36,9 @@ pub async fn counts(
         check_place(client).await?;
         let rows = client
             .query_typed(
-                "SELECT status, count(*), count(*) FILTER (WHERE received_at <= \
-                 statement_timestamp() - $1 * interval '1 microsecond') FROM inbox_event GROUP BY status",
+                "SELECT status, count(*), count(*) FILTER (WHERE \
+                 received_at <= statement_timestamp() - $1 * interval '1 microsecond') \
+                 FROM inbox_event GROUP BY status",
                 &[(&age, Type::INT8)],
             )
             .await?;
@@ -63,9 +64,10 @@ pub async fn dead_letters(
     Ok(admin::dead_letters(rows.map_err(|error| StoreError::new(LISTING_DEAD, error))?))
 }
 
-/// The events that a filter names, that wait for another delivery, and were first received
-/// longer ago than `age`, the oldest first, no more than `limit`. A good age is the
-/// [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest outage.
+/// The events that a filter names, that wait for another delivery, and were first
+/// received longer ago than `age`, the oldest first, no more than `limit`. A good age is
+/// the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest
+/// outage.
 ///
 /// # Errors
 ///
@@ -92,7 +94,8 @@ pub async fn get(
     id: &EventId,
 ) -> Result<Option<Remembered>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS}, received_at FROM inbox_event WHERE source_system = $1 AND id = $2"
+        "SELECT {COLUMNS}, received_at FROM inbox_event \
+         WHERE source_system = $1 AND id = $2"
     );
     let (source_system, id) = key(source_system, &id.to_string());
     let found = async {
@@ -175,9 +178,9 @@ pub async fn purge(
     let gone = async {
         check_place(client).await?;
         let sql = "DELETE FROM inbox_event WHERE ctid = ANY (ARRAY(\
-               SELECT ctid FROM inbox_event WHERE status IN ('processed', 'skipped') \
-               AND received_at <= statement_timestamp() - $1 * interval '1 microsecond' \
-               ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
+             SELECT ctid FROM inbox_event WHERE status IN ('processed', 'skipped') \
+             AND received_at <= statement_timestamp() - $1 * interval '1 microsecond' \
+             ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
         client.execute_typed(sql, &values).await
     };
     gone.await.map_err(|error| StoreError::new(PURGING, error))
@@ -194,9 +197,12 @@ async fn list(
     // The state is part of the text, where the planner sees that the index has it.
     let sql = format!(
         "SELECT {COLUMNS}, received_at FROM inbox_event WHERE status = '{status}' \
-         AND ($1 = 0 OR received_at <= statement_timestamp() - $1 * interval '1 microsecond') \
-         AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR event_type = $3) AND ($4 IS NULL OR source_system = $4) \
-         AND ($5 IS NULL OR strpos(failure_reason, $5) > 0) AND ($6 IS NULL OR failed_at >= $6) \
+         AND ($1 = 0 \
+         OR received_at <= statement_timestamp() - $1 * interval '1 microsecond') \
+         AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR event_type = $3) \
+         AND ($4 IS NULL OR source_system = $4) \
+         AND ($5 IS NULL OR strpos(failure_reason, $5) > 0) \
+         AND ($6 IS NULL OR failed_at >= $6) \
          ORDER BY received_at LIMIT $7"
     );
     let id = filter.id.as_ref().map(ToString::to_string);

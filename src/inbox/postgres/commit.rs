@@ -82,8 +82,8 @@ impl<'c, A> Fresh<Open<'c>, A> {
     }
 }
 
-/// Commits the transaction of an effect. The `COMMIT` of one that PostgreSQL has given up,
-/// or that has ended, is no error there; the release of its savepoint is.
+/// Commits the transaction of an effect. The `COMMIT` of one that PostgreSQL has given
+/// up, or that has ended, is no error there; the release of its savepoint is.
 async fn commit(open: Open<'_>) -> Result<(), Error> {
     let Open { transaction, nesting } = open;
     if nesting == Nesting::Outermost {
@@ -93,8 +93,8 @@ async fn commit(open: Open<'_>) -> Result<(), Error> {
         let released = released.try_for_each(|_| ready(Ok(())));
         tokio::try_join!(biased; released, transaction.commit())?;
     } else {
-        // Where the release fails, the drop of this transaction rolls it back, and the one
-        // around it goes on.
+        // Where the release fails, the drop of this transaction rolls it back, and the
+        // one around it goes on.
         transaction.batch_execute(RELEASE).await?;
         crash_point("before the effect commits");
         transaction.commit().await?;

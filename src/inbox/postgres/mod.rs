@@ -5,22 +5,29 @@
 //! use integration_automation_patterns::inbox::{Receipt, InboxConfig, postgres};
 //! use integration_automation_patterns::RetryPolicy;
 //! use std::time::Duration;
+//! use tokio_postgres::NoTls;
 //!
-//! # async fn consume(mut listener: impl Consumer) -> Result<(), Box<dyn std::error::Error>> {
-//! let (mut erp, connection) = tokio_postgres::connect("host=127.0.0.1 user=erp", tokio_postgres::NoTls).await?;
+//! # type Outcome = Result<(), Box<dyn std::error::Error>>;
+//! # async fn consume(mut listener: impl Consumer) -> Outcome {
+//! let (mut erp, connection) =
+//!     tokio_postgres::connect("host=127.0.0.1 user=erp", NoTls).await?;
 //! tokio::spawn(connection);
 //! postgres::install(&mut erp).await?;
-//! let config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)?;
+//! let week = Duration::from_secs(7 * 24 * 60 * 60);
+//! let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
 //!
-//! // One delivery: an error drops it, and it comes again. A consumer is a loop that no error ends, as at `process`.
+//! // One delivery: an error drops it, and it comes again. A consumer is a loop that no
+//! // error ends, as at `process`.
 //! let Some(delivery) = listener.next().await? else { return Ok(()) };
 //! match postgres::receive(erp.transaction().await?, delivery, &config).await? {
 //!     Receipt::New(fresh) => {
 //!         let lead = fresh.event().payload().bytes();
-//!         fresh.transaction().execute("INSERT INTO customer VALUES ($1)", &[&lead]).await?;
-//!         fresh.commit().await?.ack().await?; // after the commit of the effect and of its memory
+//!         let sql = "INSERT INTO customer VALUES ($1)";
+//!         fresh.transaction().execute(sql, &[&lead]).await?;
+//!         // Only what is committed, the effect and its memory, can be acked.
+//!         fresh.commit().await?.ack().await?;
 //!     }
-//!     Receipt::Duplicate(committed) | Receipt::DeadLettered(committed) => committed.ack().await?,
+//!     Receipt::Duplicate(done) | Receipt::DeadLettered(done) => done.ack().await?,
 //!     Receipt::RetryLater(later) => later.nack().await?,
 //! }
 //! # Ok(())

@@ -48,16 +48,18 @@ use crate::state::Acknowledged;
 /// use integration_automation_patterns::broker::Consumer;
 /// use integration_automation_patterns::inbox::{InboxConfig, postgres};
 /// use std::time::Duration;
+/// use tokio_postgres::{Client, NoTls};
 ///
 /// # async fn consume(mut listener: impl Consumer, config: InboxConfig) {
 /// let connect = async || {
-///     let (erp, connection) = tokio_postgres::connect("host=127.0.0.1 user=erp", tokio_postgres::NoTls).await?;
+///     let (erp, connection) =
+///         tokio_postgres::connect("host=127.0.0.1 user=erp", NoTls).await?;
 ///     tokio::spawn(connection);
 ///     Ok::<_, tokio_postgres::Error>(erp)
 /// };
 /// let mut erp = None;
 /// loop {
-///     let client = match erp.take().filter(|client: &tokio_postgres::Client| !client.is_closed()) {
+///     let client = match erp.take().filter(|client: &Client| !client.is_closed()) {
 ///         Some(client) => Ok(client),
 ///         None => connect().await,
 ///     };
@@ -77,16 +79,23 @@ use crate::state::Acknowledged;
 ///             continue;
 ///         }
 ///     };
-///     let handled = postgres::process(&mut client, delivery, &config, async |transaction, event| {
-///         transaction.execute("INSERT INTO customer VALUES ($1)", &[&event.payload().bytes()]).await?;
-///         Ok(())
-///     });
+///     let handled = postgres::process(
+///         &mut client,
+///         delivery,
+///         &config,
+///         async |erp, event| {
+///             let lead = event.payload().bytes();
+///             erp.execute("INSERT INTO customer VALUES ($1)", &[&lead]).await?;
+///             Ok(())
+///         },
+///     );
 ///     let settled = match handled.await {
 ///         Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
 ///         Err(error) => Err(error.to_string()),
 ///     };
 ///     if let Err(error) = settled {
-///         eprintln!("{error}"); // the event comes again: as a duplicate, where its effect is stored
+///         // The event comes again: as a duplicate, where its effect is stored.
+///         eprintln!("{error}");
 ///     }
 ///     erp = Some(client);
 /// }
@@ -180,8 +189,8 @@ async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
     transaction.commit().await
 }
 
-/// Stores a failure in a transaction of its own, unless another consumer has processed the
-/// event meanwhile.
+/// Stores a failure in a transaction of its own, unless another consumer has processed
+/// the event meanwhile.
 async fn store<A>(
     client: &mut Client,
     ended: Ended<A>,

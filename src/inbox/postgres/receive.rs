@@ -44,8 +44,8 @@ pub(super) enum Nesting {
 /// Where another transaction is about to process the same event, this one waits until
 /// that has ended.
 ///
-/// A handler that ends its process is not counted here: [`process`](super::process) counts
-/// it.
+/// A handler that ends its process is not counted here: [`process`](super::process)
+/// counts it.
 ///
 /// # Errors
 ///

@@ -16,10 +16,12 @@ use crate::state::Acknowledged;
 use crate::{DeliveryStatus, Envelope, EventId, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.
-pub(super) const COLUMNS: &str = "0::bigint, id, coalesce(event_type, ''), source_system, coalesce(schema_version, ''), \
-     correlation_id, coalesce(payload, ''), coalesce(tags, '{}'), ordering_key, coalesce(retry_policy, ''), \
-     coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, failed_at, redriven_by, \
-     redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at";
+pub(super) const COLUMNS: &str = "0::bigint, id, coalesce(event_type, ''), \
+     source_system, coalesce(schema_version, ''), correlation_id, coalesce(payload, ''), \
+     coalesce(tags, '{}'), ordering_key, coalesce(retry_policy, ''), \
+     coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, \
+     failed_at, redriven_by, redriven_reason, redriven_at, discarded_by, \
+     discarded_reason, discarded_at";
 
 /// Refuses a search path whose first schema has no inbox, whatever the next ones have.
 /// Every call begins with it, or with `inbox_remember`, which does the same.
@@ -39,7 +41,8 @@ pub(super) fn unindexable(event: &Facts<RawEvent>) -> Option<Refusal> {
     let size = source_system.len().saturating_add(id.len());
     (key(source_system, &id) != (source_system.to_owned(), id)).then(|| {
         let why = format!(
-            "its source system and id are too long to be indexed by PostgreSQL, or have a NUL in them: {size} bytes"
+            "its source system and id are too long to be indexed by PostgreSQL, or have \
+             a NUL in them: {size} bytes"
         );
         Refusal::for_good(why)
     })
@@ -81,7 +84,8 @@ pub(super) async fn find_row(
     known: &Key,
 ) -> Result<Option<Row>, Error> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM inbox_event WHERE source_system = $1 AND id = $2 FOR UPDATE"
+        "SELECT {COLUMNS} FROM inbox_event \
+         WHERE source_system = $1 AND id = $2 FOR UPDATE"
     );
     let (source_system, id) = key(&known.source_system, &known.id);
     let found = transaction
@@ -121,9 +125,12 @@ pub(super) async fn begin_row(
 ) -> Result<bool, Error> {
     let inserted = transaction
         .execute_typed(
-            "INSERT INTO inbox_event (source_system, id, status, attempts) VALUES ($1, $2, 'retrying', 1) \
-             ON CONFLICT DO NOTHING",
-            &[(&event.source_system(), Type::TEXT), (&event.id().to_string(), Type::TEXT)],
+            "INSERT INTO inbox_event (source_system, id, status, attempts) \
+             VALUES ($1, $2, 'retrying', 1) ON CONFLICT DO NOTHING",
+            &[
+                (&event.source_system(), Type::TEXT),
+                (&event.id().to_string(), Type::TEXT),
+            ],
         )
         .await?;
     Ok(inserted == 1)
@@ -137,11 +144,17 @@ pub(super) async fn write_processed(
     let (id, attempts) = (event.id().to_string(), i64::from(event.attempts()));
     transaction
         .execute_typed(
-            "UPDATE inbox_event SET status = 'processed', attempts = $3, event_type = NULL, schema_version = NULL, \
-             correlation_id = NULL, payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
-             created_at = NULL, failure_class = NULL, failure_reason = NULL, failed_at = NULL, \
-             received_at = clock_timestamp() WHERE source_system = $1 AND id = $2",
-            &[(&event.source_system(), Type::TEXT), (&id, Type::TEXT), (&attempts, Type::INT8)],
+            "UPDATE inbox_event SET status = 'processed', attempts = $3, \
+             event_type = NULL, schema_version = NULL, correlation_id = NULL, \
+             payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
+             created_at = NULL, failure_class = NULL, failure_reason = NULL, \
+             failed_at = NULL, received_at = clock_timestamp() \
+             WHERE source_system = $1 AND id = $2",
+            &[
+                (&event.source_system(), Type::TEXT),
+                (&id, Type::TEXT),
+                (&attempts, Type::INT8),
+            ],
         )
         .await
 }
@@ -165,16 +178,18 @@ pub(super) async fn write_unless_done(
     .await
 }
 
-const WRITE: &str = "INSERT INTO inbox_event (source_system, id, status, attempts, event_type, schema_version, \
-     correlation_id, payload, tags, ordering_key, retry_policy, created_at, failure_class, failure_reason, \
-     failed_at, redriven_by, redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-     $21) \
-     ON CONFLICT (source_system, id) DO UPDATE SET status = $3, attempts = $4, event_type = $5, \
-     schema_version = $6, correlation_id = $7, payload = $8, tags = $9::json, ordering_key = $10, \
-     retry_policy = $11, created_at = $12, failure_class = $13, failure_reason = $14, failed_at = $15, \
-     redriven_by = $16, redriven_reason = $17, redriven_at = $18, discarded_by = $19, discarded_reason = $20, \
-     discarded_at = $21";
+const WRITE: &str = "INSERT INTO inbox_event (source_system, id, status, attempts, \
+     event_type, schema_version, correlation_id, payload, tags, ordering_key, \
+     retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
+     redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10, $11, $12, $13, $14, $15, \
+     $16, $17, $18, $19, $20, $21) \
+     ON CONFLICT (source_system, id) DO UPDATE SET status = $3, attempts = $4, \
+     event_type = $5, schema_version = $6, correlation_id = $7, payload = $8, \
+     tags = $9::json, ordering_key = $10, retry_policy = $11, created_at = $12, \
+     failure_class = $13, failure_reason = $14, failed_at = $15, redriven_by = $16, \
+     redriven_reason = $17, redriven_at = $18, discarded_by = $19, \
+     discarded_reason = $20, discarded_at = $21";
 
 async fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> Result<u64, Error> {
     let (failure, redriven, discarded) =

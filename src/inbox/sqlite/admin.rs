@@ -44,7 +44,8 @@ pub fn counts(
 ) -> Result<Counts, StoreError> {
     let work = || {
         let mut statement = connection.prepare_cached(
-            "SELECT status, count(*), count(*) FILTER (WHERE received_at <= ?1) FROM inbox_event GROUP BY status",
+            "SELECT status, count(*), count(*) FILTER (WHERE received_at <= ?1) \
+             FROM inbox_event GROUP BY status",
         )?;
         let rows = statement
             .query_map([micros(since(connection, stalled_after)?)], |row| {
@@ -71,9 +72,10 @@ pub fn dead_letters(
     Ok(admin::dead_letters(rows.map_err(|error| fault(LISTING_DEAD, error))?))
 }
 
-/// The events that a filter names, that wait for another delivery, and were first received
-/// longer ago than `age`, the oldest first, no more than `limit`. A good age is the
-/// [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest outage.
+/// The events that a filter names, that wait for another delivery, and were first
+/// received longer ago than `age`, the oldest first, no more than `limit`. A good age is
+/// the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest
+/// outage.
 ///
 /// # Errors
 ///
@@ -100,18 +102,22 @@ pub fn stalled(
 /// ```
 /// use integration_automation_patterns::broker::Delivery;
 /// use integration_automation_patterns::inbox::{InboxConfig, sqlite};
-/// use integration_automation_patterns::{DeliveryStatus, Envelope, RawEvent, RetryPolicy};
+/// use integration_automation_patterns::{
+///     DeliveryStatus, Envelope, RawEvent, RetryPolicy,
+/// };
 /// use std::time::Duration;
 ///
 /// let mut erp = rusqlite::Connection::open_in_memory()?;
 /// sqlite::install(&mut erp)?;
-/// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+/// let lead = RawEvent::new("crm.lead.created", b"{}");
+/// let event = Envelope::builder("crm", lead).build()?;
 /// let id = event.id().clone();
 /// assert!(sqlite::get(&erp, "crm", &id)?.is_none());
 ///
 /// let week = Duration::from_secs(7 * 24 * 60 * 60);
 /// let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
-/// let _handled = sqlite::process(&mut erp, Delivery::new(event, ()), &config, |_, _| Ok(()))?;
+/// let delivery = Delivery::new(event, ());
+/// let _handled = sqlite::process(&mut erp, delivery, &config, |_, _| Ok(()))?;
 /// let remembered = sqlite::get(&erp, "crm", &id)?.ok_or("an event that was received")?;
 /// assert_eq!(remembered.status, DeliveryStatus::Processed);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -122,7 +128,8 @@ pub fn get(
     id: &EventId,
 ) -> Result<Option<Remembered>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS}, received_at FROM inbox_event WHERE source_system = ?1 AND id = ?2"
+        "SELECT {COLUMNS}, received_at FROM inbox_event \
+         WHERE source_system = ?1 AND id = ?2"
     );
     let found = connection.prepare_cached(&sql).and_then(|mut statement| {
         statement
@@ -200,8 +207,10 @@ pub fn purge(
         let before = since(connection, config.dedup_window())?;
         let gone = connection
             .prepare_cached(
-                "DELETE FROM inbox_event WHERE (source_system, id) IN (SELECT source_system, id FROM inbox_event \
-                 WHERE received_at <= ?1 AND status IN ('processed', 'skipped') ORDER BY received_at LIMIT ?2)",
+                "DELETE FROM inbox_event WHERE (source_system, id) IN (\
+                 SELECT source_system, id FROM inbox_event \
+                 WHERE received_at <= ?1 AND status IN ('processed', 'skipped') \
+                 ORDER BY received_at LIMIT ?2)",
             )?
             .execute(params![micros(before), i64::try_from(limit).unwrap_or(i64::MAX)])?;
         Ok(u64::try_from(gone).unwrap_or(u64::MAX))
@@ -239,10 +248,13 @@ fn read_with_receipt(row: &SqlRow<'_>) -> rusqlite::Result<(Row, DateTime<Utc>)>
 /// The first condition is the index's own, by whose words SQLite recognises it.
 fn listing() -> String {
     format!(
-        "SELECT {COLUMNS}, received_at FROM inbox_event WHERE status IN ('retrying', 'failed') AND status = ?1 \
-         AND received_at <= ?2 AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
-         AND (?5 IS NULL OR source_system = ?5) AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
-         AND (?7 IS NULL OR failed_at >= ?7) ORDER BY received_at LIMIT ?8"
+        "SELECT {COLUMNS}, received_at FROM inbox_event \
+         WHERE status IN ('retrying', 'failed') AND status = ?1 AND received_at <= ?2 \
+         AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
+         AND (?5 IS NULL OR source_system = ?5) \
+         AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
+         AND (?7 IS NULL OR failed_at >= ?7) \
+         ORDER BY received_at LIMIT ?8"
     )
 }
 

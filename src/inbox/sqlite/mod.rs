@@ -6,20 +6,30 @@
 //! use integration_automation_patterns::{Envelope, RetryPolicy, RawEvent};
 //! use std::time::Duration;
 //!
-//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+//! # runtime.block_on(async {
 //! let mut erp = rusqlite::Connection::open_in_memory()?;
 //! sqlite::install(&mut erp)?;
 //! erp.execute_batch("CREATE TABLE customer (lead BLOB)")?;
-//! let config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)?;
+//! let week = Duration::from_secs(7 * 24 * 60 * 60);
+//! let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
 //!
 //! let (broker, mut listener) = in_process(16);
-//! let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?.dispatch();
+//! let lead = RawEvent::new("crm.lead.created", b"{}");
+//! let event = Envelope::builder("crm", lead).build()?.dispatch();
 //! let send = broker.send(&event);
 //! let consume = async {
 //!     let delivery = listener.next().await?.ok_or("no delivery")?;
-//!     let Receipt::New(fresh) = sqlite::receive(erp.transaction()?, delivery, &config)? else { return Err("seen".into()) };
-//!     fresh.transaction().execute("INSERT INTO customer VALUES (?1)", [fresh.event().payload().bytes()])?;
-//!     fresh.commit()?.ack().await?; // after the commit of the effect and of its memory
+//!     match sqlite::receive(erp.transaction()?, delivery, &config)? {
+//!         Receipt::New(fresh) => {
+//!             let lead = fresh.event().payload().bytes();
+//!             fresh.transaction().execute("INSERT INTO customer VALUES (?1)", [lead])?;
+//!             // Only what is committed, the effect and its memory, can be acked.
+//!             fresh.commit()?.ack().await?;
+//!         }
+//!         Receipt::Duplicate(done) | Receipt::DeadLettered(done) => done.ack().await?,
+//!         Receipt::RetryLater(later) => later.nack().await?,
+//!     }
 //!     Ok::<(), Box<dyn std::error::Error>>(())
 //! };
 //! let (sent, consumed) = tokio::join!(send, consume);

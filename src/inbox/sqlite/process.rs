@@ -119,8 +119,8 @@ fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()>
     transaction.commit()
 }
 
-/// Stores a failure in a transaction of its own, unless another consumer has processed the
-/// event meanwhile.
+/// Stores a failure in a transaction of its own, unless another consumer has processed
+/// the event meanwhile.
 fn store<A>(
     connection: &mut Connection,
     ended: Ended<A>,

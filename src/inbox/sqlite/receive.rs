@@ -17,8 +17,8 @@ use crate::sqlite::{now, still_open};
 /// Begin the transaction as `IMMEDIATE`, or two consumers of one file may meet in a
 /// deadlock, which the database answers with an error.
 ///
-/// A handler that ends its process is not counted here: [`process`](super::process) counts
-/// it.
+/// A handler that ends its process is not counted here: [`process`](super::process)
+/// counts it.
 ///
 /// # Errors
 ///

@@ -9,9 +9,11 @@ use crate::state::Acknowledged;
 use crate::{DeliveryStatus, Envelope, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.
-pub(super) const COLUMNS: &str = "0, id, event_type, source_system, schema_version, correlation_id, payload, tags, ordering_key, \
-     retry_policy, coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, failed_at, \
-     redriven_by, redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at";
+pub(super) const COLUMNS: &str = "0, id, event_type, source_system, schema_version, \
+     correlation_id, payload, tags, ordering_key, retry_policy, \
+     coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, \
+     failed_at, redriven_by, redriven_reason, redriven_at, discarded_by, \
+     discarded_reason, discarded_at";
 
 pub(super) fn find(
     transaction: &Transaction<'_>,
@@ -37,9 +39,15 @@ pub(super) fn remember(
     let inserted = transaction
         .prepare_cached(
             "INSERT INTO inbox_event (source_system, id, received_at, status, attempts) \
-             VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'processed', ?3) ON CONFLICT DO NOTHING",
+             VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000000 AS INTEGER), \
+             'processed', ?3) \
+             ON CONFLICT DO NOTHING",
         )?
-        .execute(params![event.source_system(), event.id().to_string(), event.attempts()])?;
+        .execute(params![
+            event.source_system(),
+            event.id().to_string(),
+            event.attempts()
+        ])?;
     Ok(inserted == 1)
 }
 
@@ -50,10 +58,13 @@ pub(super) fn write_processed(
 ) -> rusqlite::Result<usize> {
     transaction
         .prepare_cached(
-            "UPDATE inbox_event SET status = 'processed', attempts = ?3, event_type = NULL, schema_version = NULL, \
-             correlation_id = NULL, payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
-             created_at = NULL, failure_class = NULL, failure_reason = NULL, failed_at = NULL, \
-             received_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER) WHERE source_system = ?1 AND id = ?2",
+            "UPDATE inbox_event SET status = 'processed', attempts = ?3, \
+             event_type = NULL, schema_version = NULL, correlation_id = NULL, \
+             payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
+             created_at = NULL, failure_class = NULL, failure_reason = NULL, \
+             failed_at = NULL, \
+             received_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER) \
+             WHERE source_system = ?1 AND id = ?2",
         )?
         .execute(params![event.source_system(), event.id().to_string(), event.attempts()])
 }
@@ -76,14 +87,16 @@ pub(super) fn write_unless_done(
     )
 }
 
-const WRITE: &str = "INSERT INTO inbox_event (source_system, id, received_at, status, attempts, event_type, schema_version, \
-     correlation_id, payload, tags, ordering_key, retry_policy, created_at, failure_class, failure_reason, \
-     failed_at, redriven_by, redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at) \
-     VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000000 AS INTEGER), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
-     ON CONFLICT DO UPDATE SET status = ?3, attempts = ?4, event_type = ?5, schema_version = ?6, \
-     correlation_id = ?7, payload = ?8, tags = ?9, ordering_key = ?10, retry_policy = ?11, created_at = ?12, \
-     failure_class = ?13, failure_reason = ?14, failed_at = ?15, redriven_by = ?16, redriven_reason = ?17, \
+const WRITE: &str = "INSERT INTO inbox_event (source_system, id, received_at, status, \
+     attempts, event_type, schema_version, correlation_id, payload, tags, ordering_key, \
+     retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
+     redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at) \
+     VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000000 AS INTEGER), ?3, ?4, ?5, ?6, ?7, \
+     ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
+     ON CONFLICT DO UPDATE SET status = ?3, attempts = ?4, event_type = ?5, \
+     schema_version = ?6, correlation_id = ?7, payload = ?8, tags = ?9, \
+     ordering_key = ?10, retry_policy = ?11, created_at = ?12, failure_class = ?13, \
+     failure_reason = ?14, failed_at = ?15, redriven_by = ?16, redriven_reason = ?17, \
      redriven_at = ?18, discarded_by = ?19, discarded_reason = ?20, discarded_at = ?21";
 
 fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> rusqlite::Result<usize> {
