@@ -114,7 +114,7 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
         relay.with_audit_trail(relays).on_incident(|incident| eprintln!("{incident}"));
     let (tell_lag, lag) = watch::channel(Vec::new());
     let (end, ended) = oneshot::channel();
-    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &POLICY)?;
+    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), POLICY)?;
     let inbox_config = inbox_config
         .accept::<RecordChanged>()
         .accept::<RecordCreated>()

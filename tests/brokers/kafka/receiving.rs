@@ -113,10 +113,7 @@ async fn a_retry_that_was_deleted_is_on_record_and_its_event_is_for_a_person_to_
         assert_eq!(stalled.event.id().to_string(), "0");
         let decision = Decision::new("on-call", "deleted before it was read").unwrap();
         let trail = AuditTrail::silent();
-        assert!(
-            inbox::discard(&mut database, "crm", stalled.event.id(), decision, &trail)
-                .unwrap()
-        );
+        assert!(inbox::discard(&mut database, &stalled.event, decision, &trail).unwrap());
         assert!(
             inbox::stalled(&database, &Filter::default(), Duration::ZERO, 10)
                 .unwrap()
