@@ -80,7 +80,7 @@ async fn main() -> Outcome {
             Ok(())
         });
     let once = RetryPolicy::new(1, RetryPolicy::DEFAULT.backoff())?;
-    let config = InboxConfig::new(WEEK, &RetryPolicy::DEFAULT)?.retry_policy(once);
+    let config = InboxConfig::new(WEEK, RetryPolicy::DEFAULT)?.retry_policy(once);
     let how = WorkerConfig::default();
     let (broker, listener) = in_process(16);
     let relay = Relay::new("desk-1", desk, broker, RelayConfig::default())?;
@@ -94,8 +94,8 @@ async fn main() -> Outcome {
     database.execute_batch("INSERT INTO customer VALUES ('Bob')")?;
     for letter in inbox::dead_letters(&database, &Filter::default(), 10)? {
         let decision = Decision::new("on-call", "Bob is a customer now")?;
-        let state = worker.redrive(&letter.event, decision).await?;
-        println!("{:?}: {:?}", letter.event.failure(), state);
+        println!("{:?}", letter.event.failure().map(|failure| &failure.reason));
+        println!("redriven: {:?}", worker.redrive(letter.event, decision).await?);
     }
     let sql = "SELECT group_concat(ticket || ' ' || state, ', ') FROM cases";
     let cases: String = database.query_row(sql, [], |row| row.get(0))?;

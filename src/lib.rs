@@ -31,8 +31,6 @@ pub mod envelope;
 mod external;
 pub mod guide;
 #[cfg(feature = "delivery")]
-mod hop;
-#[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod inbox;
 #[cfg(feature = "delivery")]
@@ -55,12 +53,15 @@ pub mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod text;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub mod tls;
 #[cfg(all(feature = "delivery", feature = "tracing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
 pub mod trace;
+#[cfg(all(feature = "delivery", not(feature = "tracing")))]
+mod trace;
 
 #[doc(inline)]
 pub use audit::{AuditLine, AuditRecord, AuditTrail};

@@ -10,6 +10,8 @@ use integration_automation_patterns::outbox::{Filter, Redrive};
 use integration_automation_patterns::{Decision, EventId};
 use lexopt::Arg;
 
+use crate::broker::Place;
+
 pub(crate) const HELP: &str = "\
 The admin of an outbox: what waits, what has failed and why, and what is decided about it.
 
@@ -33,6 +35,8 @@ PEM, and asks for TLS too. What only looks needs no permission to write.
                                   remove what was done longer ago
   verify                          balance the books
   inbox counts [--older-than 1h]  how much there is in a consumer's inbox, and how many events have been retrying for longer
+      --broker URL --from NAME    and how far the consumer is behind, with the feature of the broker: nats://host:4222 and
+                                  STREAM/CONSUMER, amqp://user:password@host and QUEUE, kafka://host:9092 and TOPIC/GROUP
   inbox list [FILTERS] [--limit 100]
                                   its dead letters
   inbox stalled [FILTERS] [--limit 100] [--older-than 1h]
@@ -69,7 +73,7 @@ pub(crate) enum Command {
 
 /// What is asked of an inbox.
 pub(crate) enum AskInbox {
-    Counts { stalled_after: Duration },
+    Counts { stalled_after: Duration, reads: Option<Place> },
     List { filter: Filter, limit: usize },
     Stalled { filter: Filter, limit: usize, age: Duration },
     Show { filter: Filter, id: EventId, with_payload: bool },
@@ -95,7 +99,7 @@ impl Ask {
 }
 
 const FLAGS: [&str; 5] = ["json", "help", "all", "payload", "even-if-forgotten"];
-const VALUES: [&str; 12] = [
+const VALUES: [&str; 14] = [
     "id",
     "type",
     "source",
@@ -108,6 +112,8 @@ const VALUES: [&str; 12] = [
     "older-than",
     "batch",
     "ca",
+    "broker",
+    "from",
 ];
 
 /// Reads the command line; nothing where help is wanted.
@@ -200,7 +206,9 @@ fn inbox_command(
         given.0.remove("older-than").map_or(Ok(AN_HOUR), |text| duration(&text))
     };
     Ok(Command::Inbox(match words.next().map(text).transpose()?.as_deref() {
-        Some("counts") => AskInbox::Counts { stalled_after: older_than(given)? },
+        Some("counts") => {
+            AskInbox::Counts { stalled_after: older_than(given)?, reads: given.place()? }
+        }
         Some("list") => AskInbox::List { filter: given.filter()?, limit: given.limit()? },
         Some("stalled") => AskInbox::Stalled {
             filter: given.filter()?,
@@ -270,6 +278,19 @@ impl Given {
             )),
             (false, true) => Err("wanted a filter or --all, and found both".to_owned()),
             _ => Ok(filter),
+        }
+    }
+
+    /// Where a consumer reads, if that is said.
+    fn place(&mut self) -> Result<Option<Place>, String> {
+        match (self.0.remove("broker"), self.0.remove("from")) {
+            (None, None) => Ok(None),
+            (Some(url), Some(from)) => Place::new(url, &from).map(Some),
+            (Some(_), None) => {
+                Err("wanted --from NAME beside --broker: what the consumer reads"
+                    .to_owned())
+            }
+            (None, Some(_)) => Err("wanted --broker URL beside --from".to_owned()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which database is meant.
+//! Which database is meant, and what is asked beside it.
 
 use std::path::Path;
 
@@ -6,13 +6,24 @@ use integration_automation_patterns::EventId;
 use integration_automation_patterns::inbox::Stalled;
 use integration_automation_patterns::outbox::DeadLetter;
 
-use crate::arguments::{Command, Request};
+use crate::arguments::{AskInbox, Command, Request};
 use crate::reason::chain;
 use crate::report::{Outcome, Report};
 use crate::sqlite;
 
-/// Does what was asked, on the database that was named.
+/// Does what was asked, on the database that was named, and on the broker where one is.
 pub(crate) async fn run(request: &Request) -> Result<Report, String> {
+    let report = on_database(request).await?;
+    match (&request.command, report) {
+        (
+            Command::Inbox(AskInbox::Counts { reads: Some(place), .. }),
+            Report::InboxCounts { counts, .. },
+        ) => Ok(Report::InboxCounts { counts, lag: Some(place.lag().await?) }),
+        (_, report) => Ok(report),
+    }
+}
+
+async fn on_database(request: &Request) -> Result<Report, String> {
     let Request { database, command, ca, .. } = request;
     let url = database.to_str().filter(|text| {
         text.starts_with("postgres://") || text.starts_with("postgresql://")

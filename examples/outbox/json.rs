@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `counts` | `by_status`, `under_way`, `total`, `oldest_due_seconds`, `by_attempts` (of what is not done) |
 //! | `list`, `inbox list` | `id`, `type`, `source`, `attempts`, `class`, `reason`, `failed_at`, `first_sent_at`, `created_at`, `correlation_id`, `ordering_key`; or `id`, `unreadable` |
-//! | `inbox counts` | `by_status`, `stalled` |
+//! | `inbox counts` | `by_status`, `stalled`; with `--broker`, `lag` (each with `of`, `behind`, `held_back`, `waits_for`) |
 //! | `inbox stalled` | `id`, `type`, `source`, `attempts`, `reason`, `received_at`, `created_at`, `ordering_key` |
 //! | `waiting` | `id`, `type`, `source`, `status`, `attempts`, `due_at`, `claimed_by`, `behind`, `reason`, `ordering_key` |
 //! | `show`, `inbox show` | `id`, `type`, `source`, `schema_version`, `status`, `attempts`, `max_attempts`, `created_at`, `correlation_id`, `ordering_key`, `tags`, `failure`, `redriven`, `discarded`, `moments`; with `--payload`, `payload`, or `payload_base64` where it is no UTF-8 |
@@ -19,6 +19,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
+use integration_automation_patterns::broker::Lag;
 use integration_automation_patterns::inbox::Stalled;
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, Waiting,
@@ -37,9 +38,10 @@ pub(crate) fn write(report: &Report) -> String {
             letters.iter().map(dead_letter).chain(unreadable.iter().map(torn)).collect()
         }
         Report::Waiting { events, .. } => events.iter().map(waiting).collect(),
-        Report::InboxCounts(found) => {
+        Report::InboxCounts { counts, lag } => {
+            let lag = lag.as_ref().map(|lag| lag.iter().map(behind).collect::<Vec<_>>());
             vec![
-                json!({"by_status": by_status(|status| found.of(status)), "stalled": found.stalled}),
+                json!({"by_status": by_status(|status| counts.of(status)), "stalled": counts.stalled, "lag": lag}),
             ]
         }
         Report::Stalled { events, .. } => events.iter().map(stalled).collect(),
@@ -92,6 +94,10 @@ fn by_status(count: impl Fn(DeliveryStatus) -> u64) -> Value {
         .map(|status| (status.to_string(), count(*status).into()))
         .collect::<serde_json::Map<_, _>>()
         .into()
+}
+
+fn behind(lag: &Lag) -> Value {
+    json!({"of": lag.of, "behind": lag.behind, "held_back": lag.held_back, "waits_for": lag.waits_for})
 }
 
 fn stalled(stalled: &Stalled) -> Value {

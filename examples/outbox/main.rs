@@ -14,6 +14,7 @@
 //! command line is wrong, and nothing was done; or the database answered with an error.
 
 mod arguments;
+mod broker;
 mod database;
 mod json;
 #[cfg(feature = "postgres")]

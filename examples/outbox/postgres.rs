@@ -43,9 +43,10 @@ async fn in_inbox(
     ask: &AskInbox,
 ) -> Result<Report, Box<dyn Error + Send + Sync>> {
     Ok(match ask {
-        AskInbox::Counts { stalled_after } => {
-            Report::InboxCounts(inbox::counts(client, *stalled_after).await?)
-        }
+        AskInbox::Counts { stalled_after, .. } => Report::InboxCounts {
+            counts: inbox::counts(client, *stalled_after).await?,
+            lag: None,
+        },
         AskInbox::List { filter, limit } => listed(
             inbox::dead_letters(client, filter, limit.saturating_add(1)).await?,
             *limit,
@@ -63,10 +64,16 @@ async fn in_inbox(
                 *with_payload,
             )
         }
-        AskInbox::Discard { source, id, decision } => discarded(
-            inbox::discard(client, source, id, decision.clone(), &AuditTrail::silent())
-                .await?,
-            id,
-        ),
+        AskInbox::Discard { source, id, decision } => {
+            let known = inbox::get(client, source, id).await?;
+            let silent = AuditTrail::silent();
+            let was_there = match known.and_then(|known| known.event) {
+                Some(event) => {
+                    inbox::discard(client, &event, decision.clone(), &silent).await?
+                }
+                None => false,
+            };
+            discarded(was_there, id)
+        }
     })
 }

@@ -1,5 +1,6 @@
 //! What came of a command, before it is written as text or as JSON.
 
+use integration_automation_patterns::broker::Lag;
 use integration_automation_patterns::inbox::{self, Stalled};
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
@@ -8,7 +9,11 @@ use integration_automation_patterns::{AnyEnvelope, EventId};
 
 pub(crate) enum Report {
     Counts(Counts),
-    InboxCounts(inbox::Counts),
+    /// With how far the consumer is behind, where that was asked.
+    InboxCounts {
+        counts: inbox::Counts,
+        lag: Option<Vec<Lag>>,
+    },
     /// Dead letters, and those that are no valid event.
     Dead {
         letters: Vec<DeadLetter>,
@@ -71,7 +76,7 @@ impl Report {
     /// failed is in order as a list.
     pub(crate) fn needs_a_person(&self) -> bool {
         match self {
-            Self::Counts(_) | Self::InboxCounts(_) | Self::Purged(_) => false,
+            Self::Counts(_) | Self::InboxCounts { .. } | Self::Purged(_) => false,
             Self::Waiting { .. } | Self::Stalled { .. } | Self::Event { .. } => false,
             Self::Dead { unreadable, .. } => !unreadable.is_empty(),
             Self::NoneSuch { .. } => true,

@@ -73,9 +73,10 @@ fn in_inbox(
     ask: &AskInbox,
 ) -> Result<Report, Box<dyn Error>> {
     Ok(match ask {
-        AskInbox::Counts { stalled_after } => {
-            Report::InboxCounts(inbox::counts(connection, *stalled_after)?)
-        }
+        AskInbox::Counts { stalled_after, .. } => Report::InboxCounts {
+            counts: inbox::counts(connection, *stalled_after)?,
+            lag: None,
+        },
         AskInbox::List { filter, limit } => listed(
             inbox::dead_letters(connection, filter, limit.saturating_add(1))?,
             *limit,
@@ -93,15 +94,18 @@ fn in_inbox(
                 *with_payload,
             )
         }
-        AskInbox::Discard { source, id, decision } => discarded(
-            inbox::discard(
-                connection,
-                source,
-                id,
-                decision.clone(),
-                &AuditTrail::silent(),
-            )?,
-            id,
-        ),
+        AskInbox::Discard { source, id, decision } => {
+            let event = inbox::get(connection, source, id)?.and_then(|known| known.event);
+            let was_there = match event {
+                Some(event) => inbox::discard(
+                    connection,
+                    &event,
+                    decision.clone(),
+                    &AuditTrail::silent(),
+                )?,
+                None => false,
+            };
+            discarded(was_there, id)
+        }
     })
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use integration_automation_patterns::broker::Lag;
 use integration_automation_patterns::inbox::{self, Stalled};
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
@@ -18,7 +19,7 @@ pub(crate) fn write(report: &Report) -> String {
         Report::Counts(found) => counts(found),
         Report::Dead { letters, unreadable, .. } => dead(letters, unreadable),
         Report::Waiting { events, .. } => waiting(events),
-        Report::InboxCounts(found) => inbox_counts(found),
+        Report::InboxCounts { counts, lag } => inbox_counts(counts, lag.as_deref()),
         Report::Stalled { events, .. } => stalled(events),
         Report::Event { event, moments, with_payload } => {
             show(event, moments, *with_payload)
@@ -99,13 +100,26 @@ fn counts(counts: &Counts) -> String {
     text
 }
 
-fn inbox_counts(counts: &inbox::Counts) -> String {
+fn inbox_counts(counts: &inbox::Counts, lag: Option<&[Lag]>) -> String {
     let states =
         DeliveryStatus::ALL.iter().map(|status| (status.as_str(), counts.of(*status)));
     let rows =
         states.filter(|(_, count)| *count > 0).chain([("stalled", counts.stalled)]);
     let rows = rows.map(|(name, count)| [name.to_owned(), count.to_string()]).collect();
-    table(["status", "events"], [Left, Right], rows)
+    let mut text = table(["status", "events"], [Left, Right], rows);
+    let Some(lag) = lag else { return text };
+    let row = |lag: &Lag| {
+        let waits_for = lag.waits_for.unwrap_or_default().to_owned();
+        [lag.of.clone(), lag.behind.to_string(), lag.held_back.to_string(), waits_for]
+    };
+    let header = ["what is read", "behind", "held back", "by"];
+    text.push('\n');
+    text.push_str(&table(
+        header,
+        [Left, Right, Right, Left],
+        lag.iter().map(row).collect(),
+    ));
+    text
 }
 
 fn stalled(events: &[Stalled]) -> String {

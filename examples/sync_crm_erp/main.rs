@@ -25,6 +25,7 @@
 mod broker;
 mod contract;
 mod database;
+mod deliver;
 #[cfg(feature = "postgres")]
 #[path = "../support/line.rs"]
 mod line;
@@ -139,7 +140,7 @@ async fn between<D: Database, B: Broker, C: Consumer + 'static>(
     stop.or(step::seed(&mut crm, &mut erp, &contract)).await?;
     let planned = stop.or(step::plan(&mut crm, &mut erp, &contract)).await?;
     report::planned(&planned);
-    let delivered = step::deliver(&crm, &erp, ways, folder, &stop).await?;
+    let delivered = deliver::deliver(&crm, &erp, ways, folder, &stop).await?;
     report::delivered(&delivered);
     let closed = stop.or(step::close(&mut crm, &mut erp, &contract)).await?;
     report::closed(&closed, folder);

@@ -3,7 +3,10 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use crate::step::{Closed, Delivered, Planned};
+use integration_automation_patterns::broker::Lag;
+
+use crate::deliver::Delivered;
+use crate::step::{Closed, Planned};
 
 /// Prints a line. Where nobody reads any more, the work goes on.
 macro_rules! say {
@@ -30,11 +33,13 @@ pub(crate) fn stopped(why: &str) {
     say!("{why}");
 }
 
-/// How far the relay has come: one line, written over, where somebody looks at it.
-pub(crate) fn progress(way: &str, sent: u64, total: u64) {
+/// How far relay and consumer have come: one line, written over, where somebody looks at
+/// it.
+pub(crate) fn progress(way: &str, sent: u64, total: u64, lag: &[Lag]) {
     let mut screen = std::io::stderr();
-    if screen.is_terminal() && sent < total {
-        let _ = write!(screen, "relaying  {way} {sent} of {total}\r");
+    let behind: u64 = lag.iter().map(|lag| lag.behind).sum();
+    if screen.is_terminal() && (sent < total || behind > 0) {
+        let _ = write!(screen, "relaying  {way} {sent} of {total}, {behind} behind\r");
     }
 }
 
@@ -51,6 +56,9 @@ pub(crate) fn delivered(delivered: &Delivered) {
     }
     if delivered.duplicates > 0 {
         say!("          {} came twice, and had no second effect", delivered.duplicates);
+    }
+    for lag in delivered.behind.iter().filter(|lag| lag.behind > 0) {
+        say!("left      {lag}");
     }
     if let Some(last) = delivered.log.last() {
         say!("audit     {} changes of state, the last of them:", delivered.log.len());

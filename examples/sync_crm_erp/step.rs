@@ -1,32 +1,22 @@
-//! The steps of a run, in their order: each may be interrupted, and does the rest when it
-//! is begun again.
+//! The steps of a run in their order, but for the delivery between them: each may be
+//! interrupted, and does the rest when it is begun again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use integration_automation_patterns::audit::{AuditRecord, AuditTrail, Lines};
-use integration_automation_patterns::broker::{Broker, Consumer};
-use integration_automation_patterns::inbox::{Handled, InboxConfig};
-use integration_automation_patterns::outbox::{Admin, Filter};
-use integration_automation_patterns::relay::{Relay, RelayConfig, Summary};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::sync::existence::existence;
 use integration_automation_patterns::sync::{
     Base, Contract, Deletions, Existence, Slot, Verdict,
 };
-use integration_automation_patterns::{DeliveryStatus, Envelope, Event, EventId};
+use integration_automation_patterns::{Envelope, Event, EventId};
 
-use crate::broker::{Way, Ways};
+use crate::Outcome;
 use crate::contract::{Change, RecordChanged, RecordCreated};
 use crate::database::{Agreed, Announcement, Database, Review, Row, Rows};
-use crate::reason::chain;
-use crate::stop::Stop;
-use crate::{Outcome, report};
 
 /// Another attempt after a tenth of a second, then twice as long.
-const POLICY: RetryPolicy = match RetryPolicy::new(
+pub(crate) const POLICY: RetryPolicy = match RetryPolicy::new(
     8,
     Backoff::Exponential {
         base: Duration::from_millis(100),
@@ -225,130 +215,6 @@ fn announce<P: Event + serde::Serialize + Send + Sync + 'static>(
         .build()?;
     let event = event.encode(|payload| serde_json::to_vec(payload))?;
     Ok(Announcement { record: record.to_owned(), revision: revisions[from], event })
-}
-
-/// What the relays and the inboxes did.
-pub(crate) struct Delivered {
-    pub(crate) relays: [Summary; 2],
-    pub(crate) duplicates: u64,
-    pub(crate) dead: Vec<String>,
-    pub(crate) log: Vec<AuditRecord>,
-}
-
-/// Carries both outboxes over until nothing is under way, or the program is told to stop.
-pub(crate) async fn deliver<D: Database, B: Broker, C: Consumer + 'static>(
-    crm: &D,
-    erp: &D,
-    ways: Ways<B, C>,
-    folder: &Path,
-    stop: &Stop,
-) -> Outcome<Delivered> {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let (audit, file) = (Arc::clone(&told), folder.join("audit.log"));
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&file)?;
-    let lines = Lines::new(file);
-    let observer = Arc::new(move |record: &AuditRecord| {
-        audit.lock().map_err(|_| "poisoned")?.push(record.clone());
-        integration_automation_patterns::audit::Observer::observe(&lines, record)
-    });
-    let Ways { to_erp, to_crm } = ways;
-    let trail = |name: &str| AuditTrail::new(name, observer.clone());
-    let one = carry(crm.clone(), erp.clone(), to_erp, trail("crm-relay"), stop.clone());
-    let other = carry(erp.clone(), crm.clone(), to_crm, trail("erp-relay"), stop.clone());
-    let (one, other) = tokio::try_join!(one, other)?;
-    let mut dead = Vec::new();
-    for outbox in [crm.outbox(), erp.outbox()] {
-        for letter in outbox.dead_letters(&Filter::default(), 20).await? {
-            let why = letter.event.failure().map(ToString::to_string).unwrap_or_default();
-            dead.push(format!(
-                "{} {}: {why}",
-                letter.event.id(),
-                letter.event.event_type()
-            ));
-        }
-    }
-    let log = std::mem::take(&mut *told.lock().map_err(|_| "poisoned")?);
-    Ok(Delivered { relays: [one.0, other.0], duplicates: one.1 + other.1, dead, log })
-}
-
-/// One direction: a relay at the source, a consumer at the target.
-async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
-    source: D,
-    target: D,
-    way: Way<B, C>,
-    trail: AuditTrail,
-    mut told: Stop,
-) -> Outcome<(Summary, u64)> {
-    let config = RelayConfig::default()
-        .lease(Duration::from_secs(6))
-        .store_timeout(Duration::from_secs(1))
-        .poll_interval(Duration::from_millis(100))
-        .in_flight(32);
-    let relay = Relay::new(
-        format!("relay-{}", std::process::id()),
-        source.outbox().clone(),
-        way.broker,
-        config,
-    )?;
-    let relay =
-        relay.with_audit_trail(trail).on_incident(|incident| eprintln!("{incident}"));
-    let source_name = way.name;
-    let (mut counted, mut consumer, mut receiving) =
-        (target.clone(), way.consumer, target);
-    let all_is_delivered = async {
-        loop {
-            let counts = source.outbox().counts().await;
-            let sent = counts
-                .as_ref()
-                .map_or(0, |counts| counts.of(DeliveryStatus::Acknowledged));
-            let is_over = counts.as_ref().is_ok_and(|counts| counts.under_way() == 0);
-            if let Ok(counts) = &counts {
-                report::progress(source_name, sent, counts.total());
-            }
-            if is_over && counted.handled().await.is_ok_and(|handled| handled >= sent) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let stop = async {
-        tokio::select! {
-            () = all_is_delivered => {}
-            () = told.told() => {}
-        }
-    };
-    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &POLICY)?;
-    let inbox_config = inbox_config
-        .accept::<RecordChanged>()
-        .accept::<RecordCreated>()
-        .retry_policy(POLICY);
-    let consume = async move {
-        let mut duplicates = 0;
-        loop {
-            let delivery = match consumer.next().await {
-                Ok(Some(delivery)) => delivery,
-                Ok(None) => return duplicates,
-                Err(error) => {
-                    eprintln!("{}", chain(&error));
-                    continue;
-                }
-            };
-            match receiving.apply(delivery, &inbox_config).await {
-                Ok(handled) => {
-                    duplicates += u64::from(matches!(handled, Handled::Duplicate(_)));
-                    if let Err(error) = handled.settle().await {
-                        eprintln!("{}", chain(&error));
-                    }
-                }
-                Err(error) => eprintln!("{}", chain(&*error)),
-            }
-        }
-    };
-    let consumer = tokio::spawn(consume);
-    let summary = relay.run(stop).await;
-    drop(relay);
-    let duplicates = tokio::time::timeout(Duration::from_millis(200), consumer).await;
-    Ok((summary, duplicates.ok().and_then(Result::ok).unwrap_or(0)))
 }
 
 /// What stands between the systems when all is delivered.

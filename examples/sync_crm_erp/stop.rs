@@ -55,6 +55,11 @@ impl Stop {
         }
     }
 
+    /// Whether it is told already.
+    pub(crate) fn is_told(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Ready once it is told.
     pub(crate) async fn told(&mut self) {
         if self.0.wait_for(|told| *told).await.is_err() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ack, Broker, BrokerError, Consumer, Delivery, as_sent};
+use super::{Ack, Broker, BrokerError, Consumer, Delivery, Lag, as_sent};
 use crate::Envelope;
 use crate::state::{Dispatched, Pending};
 
@@ -97,6 +97,11 @@ impl Consumer for Listener {
                 .redelivered(again)
         }))
     }
+
+    async fn lag(&mut self) -> Result<Vec<Lag>, BrokerError> {
+        let waiting = u64::try_from(self.receiver.len()).unwrap_or(u64::MAX);
+        Ok(vec![Lag::new(InProcess::SYSTEM, waiting)])
+    }
 }
 
 /// The answer to a delivery within the process.
@@ -115,6 +120,33 @@ impl Ack for Acker {
             "the consumer asks for a retry after {after:?}"
         ));
         let _ = self.0.send(Err(asked.retry_after(after)));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RawEvent;
+
+    #[tokio::test]
+    async fn what_was_sent_is_behind_until_it_is_taken()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let (broker, mut listener) = in_process(16);
+        let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+            .build()?
+            .dispatch();
+        let (_, behind) = tokio::join!(broker.send(&event), async {
+            let sent = listener.lag().await?;
+            let taken = listener.next().await?;
+            let behind = (sent, listener.lag().await?);
+            drop(taken);
+            Ok::<_, BrokerError>(behind)
+        });
+        assert_eq!(
+            behind?,
+            (vec![Lag::new("in_process", 1)], vec![Lag::new("in_process", 0)])
+        );
         Ok(())
     }
 }

@@ -50,7 +50,6 @@ use rdkafka::config::ClientConfig;
 pub use self::acker::Acker;
 pub use self::config::KafkaConfig;
 pub use self::group::{Begin, Group};
-pub use self::lag::Lag;
 pub use self::listener::Listener;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]

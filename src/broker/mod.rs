@@ -1,9 +1,9 @@
 //! Brokers: where a relay sends an event, and where a consumer gets it from. One file for
 //! each.
 //!
-//! A [`Broker`] has one method, for the sending side; a [`Consumer`] has one, for the
-//! receiving side. Whatever is not here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP)
-//! is an `impl` of one's own.
+//! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
+//! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
+//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own.
 
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
@@ -12,8 +12,10 @@ mod in_process;
 #[cfg(feature = "kafka")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
 pub mod kafka;
+mod lag;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
 mod link;
+mod lost;
 #[cfg(feature = "cloudevents")]
 mod message;
 #[cfg(feature = "nats")]
@@ -29,6 +31,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::in_process::{Acker, InProcess, Listener, in_process};
+pub use self::lag::Lag;
+pub use self::lost::{LOST, Lost};
 #[cfg(feature = "cloudevents")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
 pub use self::message::{MessageOrigin, UNREADABLE, read_message};
@@ -82,6 +86,7 @@ pub struct BrokerError {
     kind: BrokerErrorKind,
     reason: String,
     retry_after: Option<Duration>,
+    loss: Option<Box<Lost>>,
 }
 
 /// What a refused send says about the event, and about the place that it was sent to. It
@@ -133,8 +138,15 @@ impl BrokerError {
         Self::new(BrokerErrorKind::Permanent, reason)
     }
 
+    /// Events were deleted before they were read, and what can be done about it:
+    /// [`BrokerErrorKind::Permanent`]. Whoever says it goes on behind them.
+    pub fn lost(lost: Lost, advice: &str) -> Self {
+        let told = Self::permanent(format!("{lost}; {advice}"));
+        Self { loss: Some(Box::new(lost)), ..told }
+    }
+
     fn new(kind: BrokerErrorKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), retry_after: None }
+        Self { kind, reason: reason.into(), retry_after: None, loss: None }
     }
 
     /// Says that the broker has asked not to be tried again before: a pause lasts at
@@ -152,6 +164,11 @@ impl BrokerError {
     /// How long the broker has asked to wait, where it has.
     pub const fn wait(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// What was deleted before it was read, where that is what a consumer is told.
+    pub fn loss(&self) -> Option<&Lost> {
+        self.loss.as_deref()
     }
 
     /// The class of failure that the attempt ends in; nothing where it is not counted.
@@ -234,10 +251,34 @@ pub trait Consumer: Send {
     /// # Errors
     ///
     /// [`BrokerError`]: the connection is gone, and calling again makes a new one where
-    /// that is possible.
+    /// that is possible. Or events were [deleted](BrokerError::loss) before they were
+    /// read, and calling again goes on behind them.
     fn next(
         &mut self,
     ) -> impl Future<Output = Result<Option<Delivery<Self::Acker>>, BrokerError>> + Send;
+
+    /// How far it is behind, in each of the things that it reads; nothing where the
+    /// broker does not say.
+    ///
+    /// The broker is asked, and waited for no longer than some seconds: let a loop ask
+    /// now and then, between two deliveries or beside `next` in a `select!`. It takes no
+    /// delivery and joins no group, so that a program that only looks may ask too.
+    ///
+    /// | broker | what is counted |
+    /// |---|---|
+    /// | Kafka | each partition of the topic, for the whole group: what lies between the last offset that is committed and the end, marks of transactions included |
+    /// | NATS | the durable consumer: what was not delivered yet, and what has no answer |
+    /// | RabbitMQ | the queue: what was sent to no consumer yet. Each listener has as many more as may be unanswered |
+    /// | [`InProcess`] | what was sent and not taken |
+    /// | `testing::FileBroker` | what is not confirmed |
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError`]: the broker cannot be reached, does not know what is read, or does
+    /// not answer in time.
+    fn lag(&mut self) -> impl Future<Output = Result<Vec<Lag>, BrokerError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
 }
 
 /// How the broker is told what became of a delivery.
@@ -302,7 +343,7 @@ impl<A> Delivery<A> {
     /// Says whether the broker has delivered it before, or may have, and got no
     /// confirmation. For such a delivery the inbox counts the attempt before the effect,
     /// so that an effect that ends its process comes to an end itself
-    /// ([`inbox`](crate::inbox#an-effect-that-ends-its-process)).
+    /// ([`inbox`](crate::inbox#a-handler-that-ends-its-process)).
     ///
     /// | broker | what says so |
     /// |---|---|

@@ -49,6 +49,7 @@ pub use self::admin::{
 pub use self::claim::{Claim, LeaseLostError, Settlement};
 pub(crate) use self::claim::{Lease, Token, storable};
 use crate::reason::reason;
+use crate::trace::End;
 
 assert_impl_all!(Claim: Send, Sync);
 assert_not_impl_any!(Claim: Clone);
@@ -191,4 +192,13 @@ pub enum Enqueued {
     /// An event of this id, from the same system and of the same type, was there before:
     /// it is the same event, and there is still one of it. (Payloads are not compared.)
     Duplicate,
+}
+
+impl From<Enqueued> for End {
+    fn from(enqueued: Enqueued) -> Self {
+        match enqueued {
+            Enqueued::New => Self::New,
+            Enqueued::Duplicate => Self::AlreadyThere,
+        }
+    }
 }

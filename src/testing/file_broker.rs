@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::broker::{Ack, Broker, BrokerError, Consumer, Delivery};
+use crate::broker::{Ack, Broker, BrokerError, Consumer, Delivery, Lag};
 use crate::outbox::StoreError;
 use crate::outbox::columns::Row;
 use crate::schema::Part;
@@ -140,6 +140,17 @@ impl Consumer for FileConsumer {
             };
             return Ok(Some(Delivery::new(event, message).redelivered(delivered)));
         }
+    }
+
+    async fn lag(&mut self) -> Result<Vec<Lag>, BrokerError> {
+        let counted = self.shared.look("counting the messages", |connection| {
+            connection.query_row("SELECT count(*) FROM broker_message", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        });
+        let counted =
+            counted.await.map_err(|error| BrokerError::transient(error.to_string()))?;
+        Ok(vec![Lag::new("broker_message", u64::try_from(counted).unwrap_or_default())])
     }
 }
 

@@ -1,5 +1,7 @@
 //! What every adapter must do, whichever its broker is.
 
+mod lag;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use integration_automation_patterns::{Envelope, EventId, RawEvent};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+pub(crate) use self::lag::*;
 use super::proxy::{Mode, Proxy};
 
 /// A place of its own at the broker for one test.
@@ -46,11 +49,18 @@ pub(crate) trait Server: Sized {
     fn broker(&self, address: SocketAddr) -> Self::Broker;
     /// The receiving side. What was not answered to the last one is delivered to the
     /// next.
-    fn consumer(&self) -> impl Future<Output = Self::Consumer>;
+    fn consumer(&self) -> impl Future<Output = Self::Consumer> {
+        self.consumer_at(self.address())
+    }
+    /// The same, over the address given.
+    fn consumer_at(&self, address: SocketAddr) -> impl Future<Output = Self::Consumer>;
     /// A message of another program.
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()>;
     /// How this broker calls an attribute of a CloudEvent.
     fn header(attribute: &str) -> String;
+    /// The address and what the consumer reads there, as the operator's program wants
+    /// them.
+    fn place(&self) -> [String; 2];
     fn remove(self) -> impl Future<Output = ()>;
 }
 
@@ -98,7 +108,7 @@ async fn next_id<C: Consumer>(consumer: &mut C) -> String {
 }
 
 fn inbox_config() -> InboxConfig {
-    InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
+    InboxConfig::new(Duration::from_secs(24 * 60 * 60), RetryPolicy::DEFAULT).unwrap()
 }
 
 /// A database with an inbox, and one row for each effect.
@@ -815,6 +825,10 @@ macro_rules! suite_on {
             failures_in_a_row_starve_no_consumer
             a_consumer_that_is_dropped_keeps_nothing
             a_consumer_gets_on_however_briefly_it_is_waited_for
+            how_far_a_consumer_is_behind_is_known
+            the_operators_program_says_how_far_a_consumer_is_behind
+            how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason
+            how_far_a_consumer_is_behind_of_a_server_that_is_silent_has_an_end
             what_is_too_large_is_refused_for_good_and_harms_no_other
             a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives
             nobody_listens_at_the_port

@@ -463,6 +463,33 @@ async fn a_wrong_command_line_does_nothing() {
         (vec!["crm.db", "counts", "--ca", "authority.pem"], "postgres:// address"),
         (vec!["crm.db", "inbox", "stalled", "--older-than", "soon"], "soon"),
         (vec!["crm.db", "inbox", "show", "--id", "evt-1"], "--source"),
+        (vec!["crm.db", "inbox", "counts", "--from", "crm/erp"], "--broker"),
+        (
+            vec![
+                "crm.db",
+                "inbox",
+                "counts",
+                "--broker",
+                "nats://on-call:secret@127.0.0.1",
+            ],
+            "--from",
+        ),
+        (
+            vec![
+                "crm.db",
+                "inbox",
+                "counts",
+                "--broker",
+                "on-call:secret@127.0.0.1",
+                "--from",
+                "erp",
+            ],
+            "wanted nats://",
+        ),
+        (
+            vec!["crm.db", "counts", "--broker", "nats://127.0.0.1", "--from", "crm/erp"],
+            "takes no --",
+        ),
         (vec!["missing.db", "counts"], "missing.db"),
         (
             vec!["postgres://on-call:secret@127.0.0.1:1/crm", "counts"],
@@ -594,15 +621,30 @@ fn the_dead_letters_of_an_inbox_are_listed_and_discarded() {
     assert_eq!(code(&outbox), 2, "an inbox is no outbox");
 }
 
+/// Both in words and as JSON: what the handler said, and what the database said to it.
+#[test]
+fn the_reason_of_a_dead_letter_has_every_cause() {
+    let folder = Folder::new("causes");
+    prepared::refused(folder.path());
+    let list = ["erp.db", "inbox", "list"];
+    let reason = "the account was not opened: NOT NULL constraint failed: account.name";
+    let found = json(folder.path(), &list, 0)[0]["reason"].clone();
+    assert!(found.as_str().unwrap().starts_with(reason), "{found}");
+    let found = text(folder.path(), &list, 0);
+    assert!(found.contains(reason), "{found}");
+}
+
 #[test]
 fn what_an_inbox_waits_for_is_counted_and_listed() {
     let folder = Folder::new("stalled");
     prepared::stalled(folder.path());
     let counts = json(folder.path(), &["erp.db", "inbox", "counts"], 0);
+    assert_eq!(keys(&counts[0]), ["by_status", "lag", "stalled"]);
     assert_eq!(
         (&counts[0]["by_status"]["retrying"], &counts[0]["stalled"]),
         (&2.into(), &1.into())
     );
+    assert!(counts[0]["lag"].is_null(), "no broker was named");
     assert_eq!(
         json(folder.path(), &["erp.db", "inbox", "counts", "--older-than", "9w"], 0)[0]["stalled"],
         0

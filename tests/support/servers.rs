@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test needs some of it")]
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 fn port(variable: &str, standard: u16) -> u16 {
@@ -50,10 +51,26 @@ pub(crate) fn kafka_secure() -> [u16; 3] {
 
 /// A tool of Kafka's own, with its arguments; what it printed.
 pub(crate) fn kafka_tool(arguments: &[&str]) -> String {
+    kafka_tool_reads(arguments, "")
+}
+
+/// The same, with what the tool reads. It must not print much before it has read all of
+/// it.
+pub(crate) fn kafka_tool_reads(arguments: &[&str], input: &str) -> String {
+    use std::process::{Command, Stdio};
     let tool = std::env::var("TEST_KAFKA_TOOL")
         .expect("TEST_KAFKA_TOOL, as `.ci/servers` sets it");
-    let ran =
-        std::process::Command::new(tool).args(arguments).output().expect("the tool");
+    let pipes = || Stdio::piped();
+    let tool = Command::new(tool)
+        .args(arguments)
+        .stdin(pipes())
+        .stdout(pipes())
+        .stderr(pipes())
+        .spawn();
+    let mut tool = tool.expect("the tool");
+    // One that reads nothing may have ended.
+    let _ = tool.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let ran = tool.wait_with_output().expect("the tool");
     assert!(ran.status.success(), "{arguments:?}: {ran:?}");
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }

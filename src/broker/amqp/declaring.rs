@@ -1,9 +1,9 @@
 //! What a program declares: an exchange and a queue, made where they are missing, and
 //! left as they are where they are there.
 
-use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
+use lapin::{ExchangeKind, Queue};
 
 use super::connection::Line;
 use super::refusal::Unanswered;
@@ -81,12 +81,24 @@ impl Declaration {
             passive,
             ..QueueDeclareOptions::default()
         };
-        let channel = self.line.channel().await?;
-        self.line
-            .answer(channel.queue_declare(queue.clone(), options, FieldTable::default()))
-            .await
-            .map(drop)
+        ask_queue(&self.line, queue, options).await.map(drop)
     }
+}
+
+/// How many messages a queue has for the next consumer that asks. Nothing is made.
+pub(super) async fn ready(line: &Line, queue: &ShortString) -> Result<u32, Unanswered> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    ask_queue(line, queue, options).await.map(|queue| queue.message_count())
+}
+
+async fn ask_queue(
+    line: &Line,
+    queue: &ShortString,
+    options: QueueDeclareOptions,
+) -> Result<Queue, Unanswered> {
+    let channel = line.channel().await?;
+    line.answer(channel.queue_declare(queue.clone(), options, FieldTable::default()))
+        .await
 }
 
 /// Asked for as it is wanted, it is made or compared, and what is there does not change.

@@ -14,11 +14,12 @@ use tokio::time::timeout;
 use super::acker::{Acker, again};
 use super::address::{Server, short};
 use super::connection::{Connection, Line};
+use super::declaring::ready;
 use super::reading::read;
 use super::refusal::Unanswered;
 use super::{Amqp, destination};
 use crate::broker::link::Beginning;
-use crate::broker::{Broker, BrokerError, ConfigError, Consumer, Delivery};
+use crate::broker::{Broker, BrokerError, ConfigError, Consumer, Delivery, Lag};
 use crate::reason::reason;
 
 /// How long what was sent ahead to a listener that is dropped may take to be given back.
@@ -169,6 +170,23 @@ impl Consumer for Listener {
             "the queue {} of {}: {failed}",
             self.queue, self.server
         )))
+    }
+
+    async fn lag(&mut self) -> Result<Vec<Lag>, BrokerError> {
+        let queue = short(&self.queue).unwrap_or_default();
+        let ready = match &self.session {
+            Some(session) => ready(session.subscription.line(), &queue).await,
+            None => {
+                let connection = Connection::make(&self.server, self.within)
+                    .await
+                    .map_err(BrokerError::unreachable)?;
+                ready(connection.line(), &queue).await
+            }
+        };
+        let about = |error: Unanswered| {
+            error.about(&format!("the queue {} of {}", self.queue, self.server))
+        };
+        Ok(vec![Lag::new(format!("queue {}", self.queue), ready.map_err(about)?.into())])
     }
 }
 

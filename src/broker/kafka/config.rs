@@ -38,9 +38,9 @@ impl KafkaConfig {
     /// The topic of this name; 3 s to connect, 5 s for an answer, and no message larger
     /// than 1,000,000 bytes.
     ///
-    /// A relay waits 10 s for a send where nothing else is said. Stay below it: a send
-    /// that it gives up counts as an attempt, and one that finds the cluster gone does
-    /// not.
+    /// A send takes no longer than both together. A relay waits 10 s for it where nothing
+    /// else is said: stay below, since a send that the relay gives up counts as an
+    /// attempt, and one that finds the cluster gone does not.
     pub fn new(topic: impl Into<String>) -> Self {
         Self {
             topic: topic.into(),
@@ -64,6 +64,12 @@ impl KafkaConfig {
     /// failed.
     pub fn request_timeout(self, request_timeout: Duration) -> Self {
         Self { request_timeout, ..self }
+    }
+
+    /// How long a send may take: to connect, and to be answered; as part of a batch, and
+    /// alone where the batch is refused.
+    pub(super) const fn send_within(&self) -> Duration {
+        self.connect_timeout.saturating_add(self.request_timeout)
     }
 
     /// The most bytes of a message, headers included. What the topic allows
@@ -214,8 +220,7 @@ impl KafkaConfig {
             // Where there is no place to go on, this adapter says so and finds one:
             // `place`.
             .set("auto.offset.reset", "error")
-            .set("isolation.level", "read_committed")
-            .set("statistics.interval.ms", "1000");
+            .set("isolation.level", "read_committed");
         if client_config.get("queued.max.messages.kbytes").is_none() {
             // What is read ahead of a delivery that is to be retried is read again.
             client_config.set("queued.max.messages.kbytes", "16384");

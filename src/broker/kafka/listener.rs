@@ -21,15 +21,15 @@ use super::client::Watch;
 use super::complaints::{BETWEEN, LOST};
 use super::config::KafkaConfig;
 use super::group::{Begin, Group};
-use super::lag::Lag;
+use super::lag::Question;
 use super::member::{Callbacks, Member};
 use super::partition::{Partition, Shared};
 use super::place::{self, Place, Why};
-use super::verdict::verdict;
+use super::verdict::told;
 use crate::Envelope;
 use crate::broker::message::{Value, read as read_message};
 use crate::broker::{
-    Broker, BrokerError, BrokerErrorKind, Consumer, Delivery, MessageOrigin,
+    Broker, BrokerError, BrokerErrorKind, Consumer, Delivery, Lag, MessageOrigin,
 };
 use crate::cloudevents::Binding;
 use crate::reason::reason;
@@ -37,6 +37,10 @@ use crate::state::Pending;
 
 /// How long a member may take to leave its group.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How much longer than the client itself a question is waited for, so that the client
+/// says why it has failed.
+const ASKED_LATE: Duration = Duration::from_secs(1);
 
 /// A consumer of one topic, in a group.
 ///
@@ -47,8 +51,8 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// duplicate to the inbox. The other partitions go on meanwhile.
 ///
 /// Events that are deleted before the group has read them are told:
-/// [`next`](Consumer::next) fails with [`Permanent`](BrokerErrorKind::Permanent), and
-/// says which and how many; called again, it goes on behind them.
+/// [`next`](Consumer::next) fails with a [`loss`](BrokerError::loss), which says which
+/// and how many; called again, it goes on behind them.
 ///
 /// Call [`next`](Consumer::next) at least every five minutes (`max.poll.interval.ms`), or
 /// the group gives the partitions to another member.
@@ -90,10 +94,14 @@ impl Listener {
         }
     }
 
-    /// How far it is behind in each partition that it has, as of a second ago; nothing
-    /// before the first records are fetched.
-    pub fn lag(&self) -> Vec<Lag> {
-        self.shared.lag().clone()
+    /// The time at which the group begins that has no place yet; the earliest, where
+    /// there is none.
+    fn begins(&self) -> Option<DateTime<Utc>> {
+        match self.group.begin {
+            Begin::Earliest => None,
+            Begin::Latest => Some(self.since),
+            Begin::At(time) => Some(time),
+        }
     }
 
     /// Ends it, and waits until what was confirmed is committed and the group knows that
@@ -177,11 +185,7 @@ impl Listener {
                 .collect()
         };
         let (member, topic) = (Arc::clone(member), Arc::clone(&self.topic));
-        let from = match self.group.begin {
-            Begin::Earliest => None,
-            Begin::Latest => Some(self.since),
-            Begin::At(time) => Some(time),
-        };
+        let from = self.begins();
         self.finding =
             Some(begin_apart(move || place::find(&member, &topic, &read, from)));
     }
@@ -222,7 +226,7 @@ impl Listener {
                 partition.move_to(found.offset);
             }
             if let Some(lost) = found.loss(&self.topic, &self.group.name) {
-                complaints.add(LOST, BrokerError::permanent(lost));
+                complaints.add(LOST, lost);
             }
         }
     }
@@ -230,17 +234,13 @@ impl Listener {
     /// Keeps what the client said to be told.
     fn complain(&self, error: &KafkaError, what: &str) {
         let said = format!("the topic {}: {what}{error}", self.topic);
-        let (kind, error) = match error.rdkafka_error_code().map(verdict) {
-            Some(BrokerErrorKind::Unreachable) => (
-                "unreachable",
-                BrokerError::unreachable(self.watch.with_words_or_guess(said)),
-            ),
-            Some(BrokerErrorKind::Unavailable) => {
-                ("unavailable", BrokerError::unavailable(self.watch.with_words(said)))
-            }
-            _ => ("other", BrokerError::transient(self.watch.with_words(said))),
+        let told = told(&self.watch, error, said);
+        let kind = match told.kind() {
+            BrokerErrorKind::Unreachable => "unreachable",
+            BrokerErrorKind::Unavailable => "unavailable",
+            _ => "other",
         };
-        self.shared.complaints().add(kind, error);
+        self.shared.complaints().add(kind, told);
     }
 
     /// What becomes of an error of the client.
@@ -335,6 +335,26 @@ impl Consumer for Listener {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }
+    }
+
+    async fn lag(&mut self) -> Result<Vec<Lag>, BrokerError> {
+        let (config, client_config, from) =
+            (self.config.clone(), self.client_config.clone(), self.begins());
+        let within = config.send_within();
+        let late = || {
+            BrokerError::unreachable(format!(
+                "the topic {}: no answer within {within:?}",
+                self.topic
+            ))
+        };
+        let by = Instant::now().checked_add(within).ok_or_else(late)?;
+        let question = Question { config, client_config, from };
+        let asked = timeout(
+            within.saturating_add(ASKED_LATE),
+            apart(move || question.ask(by.into_std())),
+        )
+        .await;
+        asked.ok().flatten().unwrap_or_else(|| Err(late()))
     }
 }
 

@@ -8,12 +8,10 @@ use rdkafka::consumer::{
     BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
 };
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::apart::aside;
 use super::client::Context;
-use super::lag::Lag;
 use super::partition::Shared;
 use crate::broker::BrokerError;
 
@@ -64,10 +62,6 @@ impl ClientContext for Callbacks {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.context.watch.heard(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        *self.shared.lag() = Lag::of(&statistics, &self.topic);
     }
 
     fn generate_oauth_token(

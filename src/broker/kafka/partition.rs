@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::complaints::Complaints;
-use super::lag::Lag;
 
 /// How long a partition is a fresh one.
 const FRESH: Duration = Duration::from_secs(1);
@@ -20,7 +19,6 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     partitions: Mutex<HashMap<i32, Partition>>,
     complaints: Mutex<Complaints>,
-    lag: Mutex<Vec<Lag>>,
     /// Tells the listener that there is something to read again, or to say.
     pub(super) woken: Notify,
 }
@@ -34,14 +32,9 @@ impl Shared {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn lag(&self) -> MutexGuard<'_, Vec<Lag>> {
-        self.lag.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The client is gone, and every partition with it.
     pub(super) fn forget(&self) {
         self.partitions().values_mut().for_each(Partition::revoke);
-        self.lag().clear();
     }
 }
 

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
+use rdkafka::consumer::{Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::lag::place as place_name;
 use super::member::Member;
+use crate::broker::{BrokerError, Lost};
 
 /// How long each question to the cluster may take.
 const ASK_WITHIN: Duration = Duration::from_secs(3);
@@ -53,24 +55,27 @@ fn place(
 }
 
 impl Place {
-    /// What is lost, in words.
-    pub(super) fn loss(&self, topic: &str, group: &str) -> Option<String> {
-        let Self { partition, offset, .. } = self;
+    /// What to tell of what is lost.
+    pub(super) fn loss(&self, topic: &str, group: &str) -> Option<BrokerError> {
+        let (place, offset) = (place_name(topic, self.partition), self.offset);
         match self.why {
             Why::GoesOn | Why::Begins => None,
             Why::Deleted { from } => {
-                let (last, many) =
-                    (offset.saturating_sub(1), offset.saturating_sub(from));
-                Some(format!(
-                    "partition {partition} of {topic}: the offsets {from} to {last}, {many} in all, were deleted before the \
-                     group {group} had read them; it goes on at {offset}. Let the topic keep events for longer than its \
-                     slowest group may stand still (retention.ms, retention.bytes)"
+                let number = |offset: i64| u64::try_from(offset).unwrap_or_default();
+                let (from, to) = (number(from), number(offset.saturating_sub(1)));
+                let advice = format!(
+                    "it goes on at {offset}. Let the topic keep events for longer than its slowest group may stand still \
+                     (retention.ms, retention.bytes)"
+                );
+                Some(BrokerError::lost(
+                    Lost::new(place, format!("the group {group}"), from, to),
+                    &advice,
                 ))
             }
-            Why::Anew { read, end } => Some(format!(
-                "partition {partition} of {topic} ends at {end}, and the group {group} had read as far as {read}: the topic \
-                 was deleted and made anew, or a broker has lost its end; it is read from {offset} on"
-            )),
+            Why::Anew { read, end } => Some(BrokerError::permanent(format!(
+                "{place} ends at {end}, and the group {group} had read as far as {read}: the topic was deleted and made \
+                 anew, or a broker has lost its end; it is read from {offset} on"
+            ))),
         }
     }
 }
@@ -96,8 +101,9 @@ pub(super) fn find(
     let committed: HashMap<i32, i64> =
         absolute(&consumer.committed_offsets(assigned, ASK_WITHIN)?);
     let from = from.filter(|_| committed.is_empty());
-    let begin =
-        from.map(|from| first_of(member, topic, &partitions, from)).transpose()?;
+    let begin = from
+        .map(|from| first_of(consumer, topic, &partitions, from, ASK_WITHIN))
+        .transpose()?;
     let mut places = Vec::new();
     for partition in partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, ASK_WITHIN)?;
@@ -111,11 +117,12 @@ pub(super) fn find(
 }
 
 /// The first offset of this time or later; none of a partition that has none.
-fn first_of(
-    member: &Member,
+pub(super) fn first_of<C: ConsumerContext>(
+    consumer: &impl Consumer<C>,
     topic: &str,
     partitions: &[i32],
     from: DateTime<Utc>,
+    within: Duration,
 ) -> Result<HashMap<i32, i64>, KafkaError> {
     let mut times = TopicPartitionList::new();
     for partition in partitions {
@@ -125,10 +132,11 @@ fn first_of(
             Offset::Offset(from.timestamp_millis().max(0)),
         )?;
     }
-    Ok(absolute(&member.consumer()?.offsets_for_times(times, ASK_WITHIN)?))
+    Ok(absolute(&consumer.offsets_for_times(times, within)?))
 }
 
-fn absolute(offsets: &TopicPartitionList) -> HashMap<i32, i64> {
+/// The offsets in a list that are numbers, by partition.
+pub(super) fn absolute(offsets: &TopicPartitionList) -> HashMap<i32, i64> {
     let known =
         offsets.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
@@ -200,11 +208,21 @@ mod tests {
         assert_eq!(found(None), Place { partition: 3, offset: 7, why: Why::Begins });
         let deleted = found(Some(10));
         assert_eq!((deleted.offset, deleted.why), (50, Why::Deleted { from: 10 }));
-        assert!(deleted.loss("crm", "erp").is_some_and(|said| said.starts_with(
+        let told = deleted
+            .loss("crm", "erp")
+            .unwrap_or_else(|| BrokerError::transient("nothing is told"));
+        assert!(told.reason().starts_with(
             "partition 3 of crm: the offsets 10 to 49, 40 in all, were deleted before the group erp had read them"
-        )));
+        ));
+        assert_eq!(
+            told.loss().map(|lost| (lost.from, lost.to, lost.count())),
+            Some((10, 49, 40))
+        );
         let anew = found(Some(101));
         assert_eq!((anew.offset, anew.why), (50, Why::Anew { read: 101, end: 100 }));
-        assert!(anew.loss("crm", "erp").is_some_and(|said| said.contains("ends at 100")));
+        assert!(
+            anew.loss("crm", "erp")
+                .is_some_and(|told| told.reason().contains("ends at 100"))
+        );
     }
 }

@@ -8,14 +8,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 use tokio::sync::{Mutex, OnceCell};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::apart::apart;
 use super::client::Watch;
 use super::config::KafkaConfig;
 use super::producer::Producer;
 use super::topic::{ASK_WITHIN, ask, create, limits};
-use super::verdict::{is_of_batch, verdict};
+use super::verdict::{InSync, is_of_batch, verdict};
 use crate::Envelope;
 use crate::broker::BrokerError;
 use crate::broker::link::Link;
@@ -105,6 +105,9 @@ enum Undelivered {
     Refused(KafkaError),
     /// The producer is lost, and nobody knows.
     Lost,
+    /// Its batch was refused, and there was no answer to it alone in the time that was
+    /// left.
+    Late,
 }
 
 impl Sender {
@@ -116,7 +119,8 @@ impl Sender {
         &self,
         event: &Envelope<Dispatched>,
     ) -> Result<(), BrokerError> {
-        let message = Message::of(event, self.config.max_message_size)?;
+        let (message, began) =
+            (Message::of(event, self.config.max_message_size)?, Instant::now());
         let open = match self.connected().await? {
             Connected::To(open) => open,
             Connected::Refused(why, _) => return Err(why),
@@ -126,9 +130,10 @@ impl Sender {
             && error.rdkafka_error_code().is_some_and(is_of_batch)
         {
             let alone = open.alone().await.map_err(|error| open.unreachable(&error))?;
-            delivered = open
-                .deliver(alone, Message::of(event, self.config.max_message_size)?)
-                .await;
+            let left = self.config.send_within().saturating_sub(began.elapsed());
+            let again =
+                open.deliver(alone, Message::of(event, self.config.max_message_size)?);
+            delivered = timeout(left, again).await.unwrap_or(Err(Undelivered::Late));
         }
         open.judge(delivered).await
     }
@@ -216,7 +221,7 @@ fn meet(
     let producer = Producer::new(client_config, config.context(watch))
         .map_err(|error| reason(&error))?;
     loop {
-        let asked = ask(&producer, config, config.connect_timeout, None);
+        let asked = ask(&producer, config, config.connect_timeout, InSync::Any);
         match asked.map_err(|error| watch.with_words_soon(reason(&error)))? {
             None => return Ok(Ok(producer)),
             Some(why) if began.elapsed() > config.connect_timeout.min(KNOWN_FOR) => {
@@ -273,6 +278,13 @@ impl Open {
                     self.watch.with_words("no broker is there, and none has confirmed"),
                 ));
             }
+            Err(Undelivered::Late) => {
+                let late = format!(
+                    "its batch was refused, and alone it had no answer in {:?}",
+                    self.config.send_within()
+                );
+                return Err(BrokerError::transient(self.watch.with_words(late)));
+            }
             Err(Undelivered::Refused(error)) => error,
         };
         let said = format!("the topic {}: {error}", self.config.topic);
@@ -302,9 +314,15 @@ impl Open {
         {
             return known.clone();
         }
-        let (config, min_insync) = (self.config.clone(), self.min_insync);
+        let config = self.config.clone();
+        let min_insync = match self.min_insync {
+            Some(known) => Some(known),
+            // The answer may have been late.
+            None => limits(&self.config, &self.client_config).await.min_insync,
+        };
+        let in_sync = min_insync.map_or(InSync::All, InSync::AtLeast);
         let asker = self.together.share();
-        let found = apart(move || ask(&asker, &config, ASK_WITHIN, min_insync)).await;
+        let found = apart(move || ask(&asker, &config, ASK_WITHIN, in_sync)).await;
         let found = found.and_then(Result::ok).flatten();
         *asked = Some((Instant::now(), found.clone()));
         found

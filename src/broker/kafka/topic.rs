@@ -7,8 +7,10 @@ use std::time::Duration;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication,
 };
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::Producer as _;
 use tokio::time::timeout;
 
@@ -16,7 +18,7 @@ use super::apart::aside;
 use super::client::Context;
 use super::config::KafkaConfig;
 use super::producer::Producer;
-use super::verdict::sick;
+use super::verdict::{InSync, sick};
 use crate::broker::BrokerError;
 
 /// How long the cluster is asked about a topic, beside what is waited for anyhow.
@@ -27,14 +29,30 @@ pub(super) fn ask(
     producer: &Producer,
     config: &KafkaConfig,
     within: Duration,
-    min_insync: Option<usize>,
+    wanted: InSync,
 ) -> Result<Option<String>, KafkaError> {
     let metadata =
         producer.get()?.client().fetch_metadata(Some(&config.topic), within)?;
     let topic = metadata.topics().iter().find(|topic| topic.name() == config.topic);
-    Ok(topic.map_or_else(
-        || Some("the cluster does not know it".to_owned()),
-        |topic| sick(topic, min_insync),
+    Ok(topic.map_or_else(|| Some(UNKNOWN.to_owned()), |topic| sick(topic, wanted)))
+}
+
+/// What is said of a topic that is not among those which the cluster tells of.
+const UNKNOWN: &str = "the cluster does not know it";
+
+/// The partitions of a topic; or why nothing can be known of them. Blocks the thread.
+pub(super) fn partitions<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    within: Duration,
+) -> Result<Result<Vec<i32>, String>, KafkaError> {
+    let metadata = client.fetch_metadata(Some(topic), within)?;
+    let Some(topic) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(Err(UNKNOWN.to_owned()));
+    };
+    Ok(sick(topic, InSync::Any).map_or_else(
+        || Ok(topic.partitions().iter().map(MetadataPartition::id).collect()),
+        Err,
     ))
 }
 
@@ -45,9 +63,14 @@ pub(super) struct Limits {
     pub(super) min_insync: Option<usize>,
 }
 
+/// The client library asks the program for no token where it is an administrator's
+/// client.
+fn gets_no_token(client_config: &ClientConfig) -> bool {
+    client_config.get("sasl.mechanism") == Some("OAUTHBEARER")
+}
+
 pub(super) async fn limits(config: &KafkaConfig, client_config: &ClientConfig) -> Limits {
-    // The client that asks gets no token.
-    if client_config.get("sasl.mechanism") == Some("OAUTHBEARER") {
+    if gets_no_token(client_config) {
         return Limits::default();
     }
     let Ok(admin) = client_config
@@ -84,6 +107,10 @@ pub(super) async fn create(
             config.topic
         ))
     };
+    if gets_no_token(client_config) {
+        let no_token = "the client library gives an administrator no token (OAUTHBEARER): let the topic be made by its operator";
+        return Err(failed(no_token.to_owned()));
+    }
     let admin: AdminClient<Context> = client_config
         .create_with_context(config.context(&Arc::default()))
         .map_err(|error| failed(error.to_string()))?;

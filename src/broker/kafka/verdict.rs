@@ -1,10 +1,11 @@
 //! What an answer of the cluster says: of the event, of the batch that it was in, or of
 //! the place.
 
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataTopic;
 
-use crate::broker::BrokerErrorKind;
+use super::client::Watch;
+use crate::broker::{BrokerError, BrokerErrorKind};
 
 /// Whether an answer may be meant for other events of the same batch: then it says
 /// nothing of this one.
@@ -64,8 +65,34 @@ pub(super) const fn verdict(code: Code) -> BrokerErrorKind {
     }
 }
 
+/// What a listener, or whoever asks about a group, is told of an error of its client.
+pub(super) fn told(watch: &Watch, error: &KafkaError, said: String) -> BrokerError {
+    match error.rdkafka_error_code().map(verdict) {
+        Some(BrokerErrorKind::Unreachable) => {
+            BrokerError::unreachable(watch.with_words_or_guess(said))
+        }
+        Some(BrokerErrorKind::Unavailable) => {
+            BrokerError::unavailable(watch.with_words(said))
+        }
+        _ => BrokerError::transient(watch.with_words(said)),
+    }
+}
+
+/// How many replicas of a partition are to be in sync before it is taken for one that
+/// takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InSync {
+    /// However many: nothing was refused yet.
+    Any,
+    /// As many as its topic asks for.
+    AtLeast(usize),
+    /// All of them: an event had no answer in time, and what its topic asks for is not
+    /// known.
+    All,
+}
+
 /// Why a topic takes nothing for now, as its metadata say, where they do.
-pub(super) fn sick(topic: &MetadataTopic, min_insync: Option<usize>) -> Option<String> {
+pub(super) fn sick(topic: &MetadataTopic, wanted: InSync) -> Option<String> {
     if let Some(error) = topic.error() {
         return Some(Code::from(error).to_string());
     }
@@ -73,15 +100,29 @@ pub(super) fn sick(topic: &MetadataTopic, min_insync: Option<usize>) -> Option<S
         return Some("it has no partitions".to_owned());
     }
     topic.partitions().iter().find_map(|partition| {
-        let (number, in_sync) = (partition.id(), partition.isr().len());
+        let number = partition.id();
         if partition.leader() < 0 {
             return Some(format!("its partition {number} has no leader"));
         }
-        let wanted = min_insync.filter(|wanted| in_sync < *wanted)?;
-        Some(format!(
-            "its partition {number} has {in_sync} of the {wanted} replicas in sync that min.insync.replicas asks for"
-        ))
+        let lacks = wanted.lacks(partition.isr().len(), partition.replicas().len())?;
+        Some(format!("its partition {number} has {lacks}"))
     })
+}
+
+impl InSync {
+    /// What is missing, where that is so many of so many.
+    fn lacks(self, in_sync: usize, replicas: usize) -> Option<String> {
+        match self {
+            Self::AtLeast(wanted) if in_sync < wanted => Some(format!(
+                "{in_sync} of the {wanted} replicas in sync that min.insync.replicas asks for"
+            )),
+            Self::All if in_sync < replicas => Some(format!(
+                "{in_sync} of its {replicas} replicas in sync, and how many its topic asks for is not known here (the right \
+                 DESCRIBE_CONFIGS is for that)"
+            )),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,5 +156,17 @@ mod tests {
         );
         assert_eq!(verdict(Code::InvalidDifferentRecord), BrokerErrorKind::Transient);
         assert_eq!(verdict(Code::MessageTimedOut), BrokerErrorKind::Transient);
+    }
+
+    #[test]
+    fn missing_replicas_are_no_fault_of_an_event_whether_or_not_it_is_known_how_many_are_asked_for()
+     {
+        let lacks = |wanted: InSync, in_sync| wanted.lacks(in_sync, 3).is_some();
+        assert!(lacks(InSync::AtLeast(2), 1) && !lacks(InSync::AtLeast(2), 2));
+        assert!(lacks(InSync::All, 2) && !lacks(InSync::All, 3));
+        assert!(
+            !lacks(InSync::Any, 1),
+            "before anything is sent, nothing is known to be refused"
+        );
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::connection::Connection;
 use super::stream::{not_understood, refused};
-use crate::broker::BrokerError;
+use crate::broker::{BrokerError, Lag};
 
 /// What a listener says of its consumer. What it does not say is as its operator has made
 /// it, or else by default.
@@ -40,6 +40,39 @@ impl Durable {
         };
         self.check(&found.config).map_err(BrokerError::permanent)?;
         Ok(found)
+    }
+
+    /// How far it is behind at the server.
+    pub(super) async fn lag(&self, connection: &Connection) -> Result<Lag, BrokerError> {
+        let found = self.look_up(connection).await?;
+        let missing = || {
+            format!(
+                "the consumer {} is not there yet: a listener's first `next` makes it",
+                self.both()
+            )
+        };
+        found
+            .map(|found| self.behind(&found))
+            .ok_or_else(|| BrokerError::unavailable(missing()))
+    }
+
+    fn behind(&self, found: &Info) -> Lag {
+        let max_ack_pending = u64::try_from(found.num_ack_pending).unwrap_or(u64::MAX);
+        let most =
+            u64::try_from(found.config.max_ack_pending).ok().filter(|most| *most > 0);
+        let held_back = if most.is_some_and(|most| max_ack_pending >= most) {
+            found.num_pending
+        } else {
+            0
+        };
+        Lag::new(
+            format!("consumer {}", self.both()),
+            found.num_pending.saturating_add(max_ack_pending),
+        )
+        .held_back(
+            held_back,
+            "answers: as many deliveries as may be are without one (max_ack_pending)",
+        )
     }
 
     fn filter(&self) -> String {

@@ -13,7 +13,7 @@ use super::unread::Unread;
 use super::{Inner, Nats};
 use crate::broker::link::Beginning;
 use crate::broker::{
-    Broker, BrokerError, BrokerErrorKind, ConfigError, Consumer, Delivery,
+    Broker, BrokerError, BrokerErrorKind, ConfigError, Consumer, Delivery, Lag,
 };
 
 /// The receiving side: a durable pull consumer with an answer for each message.
@@ -151,6 +151,11 @@ impl Consumer for Listener {
                 Err(failed)
             }
         }
+    }
+
+    async fn lag(&mut self) -> Result<Vec<Lag>, BrokerError> {
+        let connection = self.inner.connection().await?;
+        Ok(vec![self.durable.lag(&connection).await?])
     }
 }
 

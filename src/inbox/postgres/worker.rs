@@ -7,8 +7,10 @@ use tokio::time::timeout;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, NoTls, Socket, Transaction};
 
-use super::{HAVING, RECEIVING, caught, install, process, purge, redrive};
+use super::process::caught;
+use super::{RECEIVING, install, process, purge, redrive};
 use crate::broker::{Consumer, Delivery};
+use crate::inbox::admin::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, unhandled,
@@ -19,7 +21,7 @@ use crate::postgres::{self as database, Clients, Dial};
 use crate::state::Acknowledged;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-use crate::{Decision, DeliveryStatus, Envelope, Event, Facts, RawEvent};
+use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, Event};
 
 /// Handles the events of one consumer in the inbox of a PostgreSQL database.
 ///
@@ -48,7 +50,7 @@ use crate::{Decision, DeliveryStatus, Envelope, Event, Facts, RawEvent};
 ///         transaction.execute("INSERT INTO customer VALUES ($1)", &[&lead.payload.name]).await?;
 ///         Ok(())
 ///     });
-///     let inbox = InboxConfig::new(Duration::from_secs(7 * 86_400), &RetryPolicy::DEFAULT)?;
+///     let inbox = InboxConfig::new(Duration::from_secs(7 * 86_400), RetryPolicy::DEFAULT)?;
 ///     let erp = "host=127.0.0.1 user=erp".parse()?;
 ///     let config = WorkerConfig::default();
 ///     let worker = postgres::Worker::connect(erp, inbox, listener, handlers, config).await?;
@@ -263,13 +265,12 @@ impl<L: Handle> Database<L> {
     async fn redrive_with(
         &self,
         client: &mut Client,
-        event: &Facts<RawEvent>,
+        event: &AnyEnvelope,
         decision: Decision,
     ) -> Result<Option<DeliveryStatus>, StoreError> {
         let begun = client.transaction().await;
-        let transaction = begun.map_err(|error| StoreError::new(HAVING, error))?;
-        let (source, id) = (event.source_system(), event.id());
-        let fresh = redrive(transaction, source, id, decision, &self.config).await?;
+        let transaction = begun.map_err(|error| StoreError::new(REDRIVING, error))?;
+        let fresh = redrive(transaction, event, decision, &self.config).await?;
         let Some(fresh) = fresh else { return Ok(None) };
         let handle = caught(self.handle(fresh.transaction(), fresh.event()));
         match fresh.instrument(handle).await {
@@ -319,7 +320,7 @@ impl<L: Handle> Inbox for Database<L> {
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StoreError::new(
-                HAVING,
+                RECEIVING,
                 format!("PostgreSQL did not answer within {time:?}"),
             )),
         }
@@ -327,13 +328,12 @@ impl<L: Handle> Inbox for Database<L> {
 
     async fn redrive(
         &self,
-        event: &Facts<RawEvent>,
+        event: AnyEnvelope,
         decision: Decision,
     ) -> Result<Option<DeliveryStatus>, StoreError> {
-        const DOING: &str = "redriving a dead letter";
-        let mut held = self.clients.hold(DOING).await?;
-        let redriven = self.redrive_with(held.client(), event, decision);
-        let status = database::within(DOING, redriven).await?;
+        let mut held = self.clients.hold(REDRIVING).await?;
+        let redriven = self.redrive_with(held.client(), &event, decision);
+        let status = database::within(REDRIVING, redriven).await?;
         held.release();
         Ok(status)
     }

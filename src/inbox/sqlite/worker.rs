@@ -8,6 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{PART, RECEIVING, process, purge, redrive};
 use crate::broker::{Consumer, Delivery};
+use crate::inbox::admin::REDRIVING;
 use crate::inbox::handler_error::caught;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
@@ -17,7 +18,7 @@ use crate::inbox::{Handled, HandlerError, InboxConfig};
 use crate::outbox::StoreError;
 use crate::sqlite::{Shared, fault};
 use crate::state::Acknowledged;
-use crate::{Decision, DeliveryStatus, Envelope, Event, Facts, RawEvent};
+use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, Event};
 
 /// Handles the events of one consumer in the inbox of a SQLite file.
 ///
@@ -46,7 +47,7 @@ use crate::{Decision, DeliveryStatus, Envelope, Event, Facts, RawEvent};
 ///     transaction.execute("INSERT INTO customer VALUES (?1)", [&lead.payload.name])?;
 ///     Ok(())
 /// });
-/// let inbox = InboxConfig::new(Duration::from_secs(7 * 86_400), &RetryPolicy::DEFAULT)?;
+/// let inbox = InboxConfig::new(Duration::from_secs(7 * 86_400), RetryPolicy::DEFAULT)?;
 /// let (broker, listener) = in_process(16);
 /// let worker = sqlite::Worker::open(&path, inbox, listener, handlers, WorkerConfig::default())?;
 ///
@@ -235,17 +236,15 @@ impl<L: Handle> Inbox for File<L> {
 
     async fn redrive(
         &self,
-        event: &Facts<RawEvent>,
+        event: AnyEnvelope,
         decision: Decision,
     ) -> Result<Option<DeliveryStatus>, StoreError> {
-        const DOING: &str = "redriving a dead letter";
         let parts = Arc::clone(&self.parts);
-        let (source, id) = (event.source_system().to_owned(), event.id().clone());
         let work = move |connection: &mut Connection| {
             let (handlers, config) = &*parts;
-            let transaction = begin(connection).map_err(|error| fault(DOING, error))?;
-            let Some(fresh) = redrive(transaction, &source, &id, decision, config)?
-            else {
+            let transaction =
+                begin(connection).map_err(|error| fault(REDRIVING, error))?;
+            let Some(fresh) = redrive(transaction, &event, decision, config)? else {
                 return Ok(None);
             };
             let handle = || run(handlers, fresh.transaction(), fresh.event());
@@ -254,7 +253,7 @@ impl<L: Handle> Inbox for File<L> {
                 Err(fault) => fresh.fail(fault).map(|handled| Some(handled.status())),
             }
         };
-        self.shared.work(DOING, work).await?
+        self.shared.work(REDRIVING, work).await?
     }
 
     async fn look(&self) -> Result<(), StoreError> {

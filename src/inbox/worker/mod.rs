@@ -47,7 +47,7 @@ use crate::broker::{Consumer, Delivery};
 use crate::inbox::Handled;
 use crate::outbox::StoreError;
 use crate::relay::Watch;
-use crate::{Decision, DeliveryStatus, Facts, RawEvent};
+use crate::{AnyEnvelope, Decision, DeliveryStatus};
 
 /// The inbox of one database, with its handlers, as a worker drives it. The crate's two
 /// databases implement it.
@@ -71,7 +71,7 @@ pub trait Inbox: Send + Sync {
     #[doc(hidden)]
     fn redrive(
         &self,
-        event: &Facts<RawEvent>,
+        event: AnyEnvelope,
         decision: Decision,
     ) -> impl Future<Output = Result<Option<DeliveryStatus>, StoreError>>;
 
@@ -171,8 +171,8 @@ where
         turn.await
     }
 
-    /// Handles a dead letter of the inbox once more, or an event that waits for a delivery,
-    /// as a person decided: by its handler, whether the worker runs just now or not.
+    /// Handles a dead letter of the inbox once more, or an event that is stalled, as they
+    /// are listed there, as a person decided: by its handler, whether the worker runs just now or not.
     ///
     /// The answer is the state of the event then: `Processed`, or `Retrying` or `Failed`
     /// where the handler failed again. Nothing where there is no such event.
@@ -182,10 +182,10 @@ where
     /// What the database answers. Then nothing is stored.
     pub async fn redrive(
         &self,
-        event: &Facts<RawEvent>,
+        event: impl Into<AnyEnvelope>,
         decision: Decision,
     ) -> Result<Option<DeliveryStatus>, StoreError> {
-        self.inbox.redrive(event, decision).await
+        self.inbox.redrive(event.into(), decision).await
     }
 
     /// What this worker has done so far, in all its runs: to be read at any time from

@@ -55,11 +55,11 @@ use super::{
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
 use crate::envelope::UUID_TEXT;
-use crate::hop::Hop;
 use crate::refused::Refused;
 use crate::schema::Part;
 use crate::sqlite::{self as database, Shared, after, micros};
 use crate::state::{Dispatched, Pending};
+use crate::trace::EventSpan;
 use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 
 /// The tables, as they are made: with what each column means, and how to enqueue from
@@ -93,7 +93,7 @@ pub fn enqueue<T: OpenTransaction>(
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
     const DOING: &str = "enqueuing an event";
     let mut record = event.to_record();
-    let hop = Hop::enqueue(&mut record);
+    let span = EventSpan::enqueue(&mut record);
     let (connection, row) = (transaction.connection(), Row::of_record(record));
     let insert = || {
         database::still_open(connection, DOING)?;
@@ -110,7 +110,7 @@ pub fn enqueue<T: OpenTransaction>(
     };
     match insert() {
         Ok(enqueued) => {
-            hop.enqueued(enqueued);
+            span.end(enqueued.into());
             Ok(enqueued)
         }
         Err(error) => Err(Refused::new(event, error)),

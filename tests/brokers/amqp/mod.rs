@@ -129,8 +129,8 @@ impl Server for RabbitMq {
         .unwrap()
     }
 
-    async fn consumer(&self) -> Listener {
-        self.broker(self.address()).listen(&self.name).unwrap()
+    async fn consumer_at(&self, address: SocketAddr) -> Listener {
+        self.broker(address).listen(&self.name).unwrap()
     }
 
     async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
@@ -143,6 +143,10 @@ impl Server for RabbitMq {
 
     fn header(attribute: &str) -> String {
         format!("cloudEvents:{attribute}")
+    }
+
+    fn place(&self) -> [String; 2] {
+        [format!("amqp://{}", self.address()), self.name.clone()]
     }
 
     async fn remove(self) {
@@ -175,7 +179,7 @@ async fn tell<A: Ack>(delivery: Delivery<A>) -> Result<(), BrokerError> {
     let mut inbox = rusqlite::Connection::open_in_memory().unwrap();
     inbox::install(&mut inbox).unwrap();
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT)
+        InboxConfig::new(Duration::from_secs(24 * 60 * 60), RetryPolicy::DEFAULT)
             .unwrap();
     inbox::process(&mut inbox, delivery, &inbox_config, |_, _| Ok(()))
         .unwrap()

@@ -63,6 +63,30 @@ async fn an_answer_whose_connection_is_cut_meanwhile_has_an_end() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ"]
+async fn a_server_that_falls_silent_is_waited_for_no_longer_than_its_time_by_whoever_asks_for_the_lag()
+ {
+    in_time(async {
+        let server = RabbitMq::fresh().await;
+        let proxy = Proxy::start(server.address()).await;
+        server.broker(server.address()).send(&event("1")).await.unwrap();
+        let mut listener = server.broker(proxy.address).listen(&server.name).unwrap();
+        let _held = listener.next().await.unwrap().unwrap();
+        assert_eq!(
+            listener.lag().await.unwrap()[0].behind,
+            0,
+            "it was sent to this listener"
+        );
+        proxy.set(Mode::Deaf);
+        let asked =
+            timeout(Duration::from_secs(20), listener.lag()).await.expect("an end");
+        assert!(asked.is_err(), "{asked:?}");
+        server.remove().await;
+    })
+    .await;
+}
+
 /// What this process holds that a connection may leave behind.
 #[cfg(target_os = "linux")]
 fn held() -> (usize, usize) {

@@ -69,7 +69,7 @@ pub(super) async fn ack(delivery: Delivery<Acker>) {
 }
 
 pub(super) fn inbox_config() -> InboxConfig {
-    InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
+    InboxConfig::new(Duration::from_secs(24 * 60 * 60), RetryPolicy::DEFAULT).unwrap()
 }
 
 impl Cluster {
@@ -193,8 +193,8 @@ impl Server for Cluster {
         Kafka::new(&address.to_string(), self.config()).unwrap()
     }
 
-    async fn consumer(&self) -> Listener {
-        self.listener()
+    async fn consumer_at(&self, address: SocketAddr) -> Listener {
+        self.broker(address).listen(self.group()).unwrap()
     }
 
     async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
@@ -209,6 +209,10 @@ impl Server for Cluster {
 
     fn header(attribute: &str) -> String {
         format!("ce_{attribute}")
+    }
+
+    fn place(&self) -> [String; 2] {
+        [format!("kafka://{}", self.servers()), format!("{0}/{0}", self.topic)]
     }
 
     async fn remove(self) {
@@ -249,8 +253,13 @@ impl Server for Behind {
         self.cluster.broker(address)
     }
 
+    // Past the proxy.
     fn consumer(&self) -> impl Future<Output = Listener> {
         self.cluster.consumer()
+    }
+
+    fn consumer_at(&self, address: SocketAddr) -> impl Future<Output = Listener> {
+        self.cluster.consumer_at(address)
     }
 
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()> {
@@ -259,6 +268,10 @@ impl Server for Behind {
 
     fn header(attribute: &str) -> String {
         Cluster::header(attribute)
+    }
+
+    fn place(&self) -> [String; 2] {
+        self.cluster.place()
     }
 
     async fn remove(self) {

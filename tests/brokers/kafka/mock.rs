@@ -1,6 +1,8 @@
 //! What no real cluster can be made to do, on the mock cluster of the client: to answer a
 //! batch with an error of the test's choice.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig};
 use integration_automation_patterns::broker::{Broker as _, BrokerErrorKind};
@@ -74,6 +76,39 @@ async fn an_answer_to_an_event_that_was_alone_is_its_own_and_one_to_all_spends_n
             let sent = kafka.send(&event("1", "")).await;
             assert_eq!(refusal(&sent), Some(wanted), "{error:?}: {sent:?}");
         }
+    })
+    .await;
+}
+
+/// A batch that is refused at the last moment, and a cluster that is silent then: the
+/// send has an end all the same, before a relay gives it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_batch_is_refused_late_takes_no_second_time_for_an_answer() {
+    in_time(async {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("crm", 1, 1).unwrap();
+        let config = KafkaConfig::new("crm")
+            .connect_timeout(Duration::from_secs(1))
+            .request_timeout(Duration::from_secs(6));
+        let kafka = Kafka::new(&cluster.bootstrap_servers(), config).unwrap();
+        kafka.send(&event("connected", "")).await.unwrap();
+        cluster.request_errors(
+            RDKafkaApiKey::Produce,
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD],
+        );
+        cluster.broker_round_trip_time(1, Duration::from_secs(5)).unwrap();
+        let began = std::time::Instant::now();
+        let sent = kafka.send(&event("1", "")).await;
+        assert_eq!(refusal(&sent), Some(BrokerErrorKind::Transient), "{sent:?}");
+        assert!(
+            sent.unwrap_err().reason().contains("its batch was refused"),
+            "or the test shows nothing"
+        );
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{:?}, and 7 s were promised",
+            began.elapsed()
+        );
     })
     .await;
 }

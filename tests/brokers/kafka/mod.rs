@@ -2,6 +2,7 @@
 
 mod cluster;
 mod faults;
+mod foreign;
 mod groups;
 mod kills;
 mod mock;

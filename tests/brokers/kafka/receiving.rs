@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use integration_automation_patterns::audit::{AuditRecord, AuditTrail};
 use integration_automation_patterns::broker::kafka::{Begin, Group, Listener};
 use integration_automation_patterns::broker::{
-    Broker as _, BrokerErrorKind, Consumer as _,
+    Broker as _, BrokerErrorKind, Consumer as _, Lag,
 };
 use integration_automation_patterns::inbox::{HandlerError, sqlite as inbox};
+use integration_automation_patterns::outbox::Filter;
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-use integration_automation_patterns::{Envelope, RawEvent};
+use integration_automation_patterns::{Decision, Envelope, RawEvent};
 use rdkafka::admin::{AdminOptions, NewPartitions};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
@@ -60,9 +62,63 @@ async fn what_is_deleted_before_a_group_has_read_it_is_told_once_and_the_rest_co
             "partition 0 of {topic}: the offsets 10 to 49, 40 in all, were deleted before the group {topic} had read them"
         );
         assert!(told.reason().starts_with(&wanted), "{told}");
+        let lost = told.loss().expect("a value, for programs");
+        assert_eq!((lost.from, lost.to, lost.count()), (10, 49, 40), "{lost}");
         assert_eq!(id(&listener.next().await.unwrap().unwrap()), "50");
         listener.close().await;
         assert_eq!(cluster.committed(0), Some(50), "told once: the group goes on behind them");
+        cluster.remove().await;
+    })
+    .await;
+}
+
+/// An event that waits for its retry and is deleted meanwhile: the loss is told and goes
+/// on record, and the inbox lists the event for a person, who can give it up.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka"]
+async fn a_retry_that_was_deleted_is_on_record_and_its_event_is_for_a_person_to_decide() {
+    in_time(async {
+        let cluster = Cluster::fresh().await;
+        send(&cluster, 0..3).await;
+        let mut database = rusqlite::Connection::open_in_memory().unwrap();
+        inbox::install(&mut database).unwrap();
+        let mut listener = cluster.listener();
+        let first = next(&mut listener).await;
+        let busy = inbox::process(&mut database, first, &inbox_config(), |_, _| {
+            Err(HandlerError::transient("the ERP is busy"))
+        });
+        drop(busy.unwrap());
+        listener.close().await;
+        let mut listener = cluster.listener();
+        cluster.delete_before(0, 2).await;
+        let mut told = listener.next().await;
+        while told.is_ok() {
+            // One was read ahead: it is not confirmed.
+            told = listener.next().await;
+        }
+        let lost = told.unwrap_err().loss().cloned().expect("a loss");
+        assert_eq!((lost.from, lost.to), (0, 1), "{lost}");
+        let record = lost.record("erp", Utc::now());
+        let line = record.to_string();
+        assert_eq!(AuditRecord::parse(&line).unwrap(), record);
+        assert!(
+            line.contains("action=reject system=erp")
+                && line.contains("the offsets 0 to 1, 2 in all"),
+            "{line}"
+        );
+
+        let stalled =
+            inbox::stalled(&database, &Filter::default(), Duration::ZERO, 10).unwrap();
+        let [stalled] = stalled.as_slice() else { panic!("{stalled:?}") };
+        assert_eq!(stalled.event.id().to_string(), "0");
+        let decision = Decision::new("on-call", "deleted before it was read").unwrap();
+        let trail = AuditTrail::silent();
+        assert!(inbox::discard(&mut database, &stalled.event, decision, &trail).unwrap());
+        assert!(
+            inbox::stalled(&database, &Filter::default(), Duration::ZERO, 10)
+                .unwrap()
+                .is_empty()
+        );
         cluster.remove().await;
     })
     .await;
@@ -310,15 +366,10 @@ async fn what_is_confirmed_is_committed_in_the_background_and_the_lag_is_known()
         while cluster.committed(0) != Some(4) {
             tokio::task::yield_now().await;
         }
-        let lag = loop {
-            // The client's news come with `next`.
-            let _ =
-                tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
-            if let [lag] = listener.lag()[..] {
-                break lag;
-            }
-        };
-        assert_eq!((lag.partition, lag.behind, lag.held_back), (0, 6, 0));
+        let wanted = Lag::new(format!("partition 0 of {}", cluster.topic), 6);
+        assert_eq!(listener.lag().await, Ok(vec![wanted.clone()]));
+        // Who only looks is no member of the group, and takes nothing from whoever is.
+        assert_eq!(cluster.listener().lag().await, Ok(vec![wanted]));
         cluster.remove().await;
     })
     .await;
@@ -347,11 +398,16 @@ async fn what_an_open_transaction_of_another_holds_back_is_known() {
             FutureRecord::<(), _>::to(&cluster.topic).payload("held").headers(headers);
         foreign.send(record, Duration::from_secs(5)).await.unwrap();
         send(&cluster, 1..4).await;
-        while !listener.lag().iter().any(|lag| lag.held_back == 4) {
-            let none =
-                tokio::time::timeout(Duration::from_millis(100), listener.next()).await;
-            assert!(none.is_err(), "nothing comes past an open transaction: {none:?}");
-        }
+        let none =
+            tokio::time::timeout(Duration::from_millis(500), listener.next()).await;
+        assert!(none.is_err(), "nothing comes past an open transaction: {none:?}");
+        let lag = listener.lag().await.unwrap().remove(0);
+        assert_eq!((lag.behind, lag.held_back), (4, 4), "{lag}");
+        assert!(
+            lag.waits_for
+                .is_some_and(|it| it.starts_with("a transaction of another program")),
+            "{lag}"
+        );
         foreign.abort_transaction(Duration::from_secs(10)).unwrap();
         assert_eq!(
             id(&next(&mut listener).await),

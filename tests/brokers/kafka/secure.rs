@@ -40,6 +40,8 @@ async fn works(kafka: &Kafka, cluster: &Cluster, what: &str) {
         found = id(&delivery);
         ack(delivery).await;
     }
+    let lag = listener.lag().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!(lag.len(), 1, "{what}: {lag:?}");
     listener.close().await;
 }
 
@@ -59,10 +61,14 @@ async fn unreachable(kafka: &Kafka, wanted: &[&str]) {
 
 /// Lets `app` do an operation with a topic or group, or no more.
 async fn rights(change: &str, of: &[&str], operations: &[&str]) {
+    inbox_config(change, "--allow-principal", of, operations).await;
+}
+
+async fn inbox_config(change: &str, principal: &str, of: &[&str], operations: &[&str]) {
     let servers = local(servers::kafka()).to_string();
     let mut arguments =
         vec!["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &servers, change];
-    arguments.extend(["--allow-principal", "User:app", "--force"]);
+    arguments.extend([principal, "User:app", "--force"]);
     arguments.extend(of);
     arguments.extend(operations.iter().flat_map(|operation| ["--operation", *operation]));
     let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
@@ -116,7 +122,12 @@ async fn sasl_says_who_this_is_and_a_wrong_password_is_said_and_never_shown() {
                 .sasl(sasl)
         };
         rights("--add", &["--topic", &cluster.topic], &["Read", "Write"]).await;
-        rights("--add", &["--group", "*"], &["Read"]).await;
+        rights(
+            "--add",
+            &["--group", &cluster.topic, "--resource-pattern-type", "prefixed"],
+            &["Read"],
+        )
+        .await;
         for (what, right, wrong) in [
             ("plain", Sasl::plain("app", PASSWORD), Sasl::plain("app", "wrong")),
             (
@@ -147,7 +158,12 @@ async fn sasl_says_who_this_is_and_a_wrong_password_is_said_and_never_shown() {
                 expires,
             })
         });
-        works(&at(sasl, config(bearer)), &cluster, "bearer").await;
+        works(&at(sasl, config(bearer.clone())), &cluster, "bearer").await;
+        let another = KafkaConfig::new(format!("{}-another", cluster.topic))
+            .tls(authority("authority.pem"))
+            .sasl(bearer);
+        let refused = at(sasl, another).create_topic(1, 1).await.unwrap_err();
+        assert!(refused.reason().contains("no token (OAUTHBEARER)"), "{refused}");
         assert!(ASKED.load(Ordering::SeqCst) >= 2, "by the sender and by the listener");
         let none = Sasl::oauth_bearer(|| Err("the authority for tokens is down".into()));
         unreachable(&at(sasl, config(none)), &["the authority for tokens is down"]).await;
@@ -198,6 +214,59 @@ async fn a_right_that_is_missing_is_said_spends_no_attempt_and_helps_once_it_is_
             id(&delivery.expect("a right that comes later helps within 30 s")),
             "1"
         );
+        cluster.remove().await;
+    })
+    .await;
+}
+
+/// Whoever is on call may be let to see how far a group is behind, and to do nothing.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka"]
+async fn who_may_only_describe_sees_how_far_a_group_is_behind_and_who_may_not_is_told_why()
+ {
+    in_time(async {
+        let cluster = Cluster::fresh().await;
+        let [_, _, sasl] = servers::kafka_secure();
+        cluster.kafka().send(&event("1", "")).await.unwrap();
+        let app = Sasl::scram_sha_256("app", PASSWORD);
+        let kafka = at(sasl, cluster.config().tls(authority("authority.pem")).sasl(app));
+        let mut looks = kafka.listen(cluster.group()).unwrap();
+        let refused = looks.lag().await.unwrap_err();
+        assert_eq!(refused.kind(), BrokerErrorKind::Unavailable, "{refused}");
+        assert!(refused.reason().contains("uthoriz"), "{refused}");
+        // Whatever the server lets it do with every group.
+        inbox_config(
+            "--add",
+            "--deny-principal",
+            &["--group", &cluster.topic],
+            &["Describe"],
+        )
+        .await;
+        rights("--add", &["--topic", &cluster.topic], &["Describe"]).await;
+        while !looks
+            .lag()
+            .await
+            .unwrap_err()
+            .reason()
+            .contains("Group authorization failed")
+        {}
+        inbox_config(
+            "--remove",
+            "--deny-principal",
+            &["--group", &cluster.topic],
+            &["Describe"],
+        )
+        .await;
+        rights("--add", &["--group", &cluster.topic], &["Describe"]).await;
+        let lag = loop {
+            match looks.lag().await {
+                Ok(lag) => break lag,
+                Err(refused) => {
+                    assert_eq!(refused.kind(), BrokerErrorKind::Unavailable, "{refused}")
+                }
+            }
+        };
+        assert_eq!(lag.iter().map(|lag| lag.behind).collect::<Vec<_>>(), [1]);
         cluster.remove().await;
     })
     .await;

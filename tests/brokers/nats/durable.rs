@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, Config, pull, push};
 use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
+use integration_automation_patterns::{Envelope, RawEvent};
 
 use super::super::suite::{Server, in_time};
 use super::{JetStream, event};
@@ -127,4 +128,32 @@ async fn settings_are_tried_where_they_are_made() {
         assert!(refused.contains("between 100ms and a year"), "{refused}");
     }
     assert!(listener().max_ack_pending(0).is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs NATS with JetStream"]
+async fn what_waits_for_an_answer_to_another_is_held_back_and_a_consumer_that_is_not_there_is_said()
+ {
+    in_time(async {
+        let server = JetStream::fresh().await;
+        let broker = server.broker(server.address());
+        for event_type in ["a", "b", "c"] {
+            let event = Envelope::builder("crm", RawEvent::new(event_type, b"{}"));
+            broker.send(&event.build().unwrap().dispatch()).await.unwrap();
+        }
+        let mut listener = server.consumer().await.max_ack_pending(1).unwrap();
+        let missing = listener.lag().await.unwrap_err();
+        assert_eq!(missing.kind(), BrokerErrorKind::Unavailable, "{missing}");
+        assert!(
+            missing.reason().contains("erp")
+                && missing.reason().contains("is not there yet"),
+            "{missing}"
+        );
+        let _held = listener.next().await.unwrap().unwrap();
+        let lag = listener.lag().await.unwrap().remove(0);
+        assert_eq!((lag.behind, lag.held_back), (3, 2), "{lag}");
+        assert!(lag.waits_for.is_some_and(|it| it.contains("max_ack_pending")), "{lag}");
+        server.remove().await;
+    })
+    .await;
 }

@@ -74,8 +74,8 @@ impl Server for JetStream {
         Nats::new(&address.to_string(), NatsConfig::new(&self.stream)).unwrap()
     }
 
-    async fn consumer(&self) -> Listener {
-        self.broker(self.address())
+    async fn consumer_at(&self, address: SocketAddr) -> Listener {
+        self.broker(address)
             .listen("erp")
             .unwrap()
             .ack_wait(Duration::from_secs(2))
@@ -98,6 +98,10 @@ impl Server for JetStream {
 
     fn header(attribute: &str) -> String {
         format!("ce-{attribute}")
+    }
+
+    fn place(&self) -> [String; 2] {
+        [format!("nats://{}", self.address()), format!("{}/erp", self.stream)]
     }
 
     async fn remove(self) {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use integration_automation_patterns::RawEvent;
 use integration_automation_patterns::broker::in_process;
 use integration_automation_patterns::relay::{Relay, RelayConfig};
+use integration_automation_patterns::{Decision, DeliveryStatus, RawEvent};
 
 use super::feed::{Told, feed};
 use super::{Does, Gate, How, Works, lead, raw};
@@ -102,6 +102,27 @@ pub(crate) async fn a_failing_handler_is_tried_as_often_as_its_policy_says<D: Wo
         ]
     );
     assert_eq!(database.texts(EFFECTS).await, [""; 0], "what failed wrote nothing");
+}
+
+pub(crate) async fn a_dead_letter_is_redriven_by_its_handler<D: Works>() {
+    let (database, (feed, fed)) = (D::fresh().await, feed());
+    let worker = database.work(fed, Gate::closed(), How::default()).await;
+    database.sql("ALTER TABLE effect RENAME TO gone").await;
+    for round in 1..=3 {
+        feed.deliver_again(lead("1", Does::Write));
+        feed.told(round).await;
+    }
+    let redriven = async |id: &str| {
+        let decision = Decision::new("on-call", "the table is back").unwrap();
+        worker.worker.redrive(lead(id, Does::Write), decision).await.unwrap()
+    };
+    assert_eq!(redriven("1").await, Some(DeliveryStatus::Retrying), "it fails again");
+    database.sql("ALTER TABLE gone RENAME TO effect").await;
+    assert_eq!(redriven("2").await, None, "no such event is there");
+    assert_eq!(redriven("1").await, Some(DeliveryStatus::Processed));
+    assert_eq!(redriven("1").await, None, "it is done");
+    assert_eq!(database.texts(EFFECTS).await, ["1"]);
+    assert_eq!(worker.end().await.dead_lettered, 1);
 }
 
 pub(crate) async fn what_was_delivered_twice_has_its_effect_once<D: Works>() {

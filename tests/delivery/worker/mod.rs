@@ -12,6 +12,7 @@ mod resting;
 mod sqlite;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,11 @@ use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::worker::{
     Health, Inbox, Received, Summary, Worker, WorkerConfig,
 };
+use integration_automation_patterns::outbox::StoreError;
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{Envelope, Event, RawEvent, RetryPolicy};
+use integration_automation_patterns::{
+    Decision, DeliveryStatus, Envelope, Event, RawEvent, RetryPolicy,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -161,7 +165,7 @@ pub(crate) struct How {
 
 impl Default for How {
     fn default() -> Self {
-        let inbox = InboxConfig::new(WEEK, &RetryPolicy::DEFAULT).unwrap();
+        let inbox = InboxConfig::new(WEEK, RetryPolicy::DEFAULT).unwrap();
         Self {
             inbox: inbox.retry_policy(at_once(3)),
             config: WorkerConfig::default(),
@@ -196,9 +200,13 @@ async fn finished(task: JoinHandle<Summary>) -> Summary {
     ended.expect("it ends").expect("it does not panic")
 }
 
+type Redriven<'w> =
+    Pin<Box<dyn Future<Output = Result<Option<DeliveryStatus>, StoreError>> + 'w>>;
+
 trait Watched: Send + Sync {
     fn progress(&self) -> Summary;
     fn health(&self) -> Health;
+    fn redrive(&self, event: Envelope<Pending>, decision: Decision) -> Redriven<'_>;
 }
 
 impl<I: Inbox, C: Consumer<Acker: 'static>> Watched for Worker<I, C> {
@@ -208,6 +216,10 @@ impl<I: Inbox, C: Consumer<Acker: 'static>> Watched for Worker<I, C> {
 
     fn health(&self) -> Health {
         self.health()
+    }
+
+    fn redrive(&self, event: Envelope<Pending>, decision: Decision) -> Redriven<'_> {
+        Box::pin(self.redrive(event, decision))
     }
 }
 
@@ -285,6 +297,7 @@ macro_rules! worker_suite {
             handling: what_no_handler_can_read_is_a_dead_letter_that_says_why
             handling: what_follows_carries_its_cause_and_is_made_once
             handling: a_failing_handler_is_tried_as_often_as_its_policy_says
+            handling: a_dead_letter_is_redriven_by_its_handler
             handling: what_was_delivered_twice_has_its_effect_once
             handling: what_is_too_old_is_purged
             handling: a_relay_and_a_worker_deliver_every_event_once

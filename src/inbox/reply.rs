@@ -1,0 +1,118 @@
+//! Who hears what becomes of a delivery: the broker, the span of its operation, and the
+//! audit trail. Each end of a delivery is reported here, and nowhere else.
+
+use chrono::{DateTime, Utc};
+
+use super::intake::Done;
+use super::{Committed, InboxConfig, Receipt, RetryLater};
+use crate::audit::{Action, AuditTrail};
+use crate::broker::Delivery;
+use crate::state::{Acknowledged, Failed};
+use crate::trace::{End, EventSpan};
+use crate::{
+    AnyEnvelope, Decision, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent,
+};
+
+/// The event of a delivery, as received here and to be retried as the inbox is
+/// configured; and the reply to it.
+pub(crate) fn received<A>(
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+) -> (Envelope<Acknowledged>, Reply<A>) {
+    let span = EventSpan::receive(&delivery);
+    let (event, acker) = delivery.into_parts();
+    let event = event.with_retry_policy(config.policy()).dispatch().acknowledge();
+    (event, Reply { acker, span, trail: config.trail().clone() })
+}
+
+/// The event of a dead letter that a person redrives, and the reply to nobody.
+pub(crate) fn redriven(
+    dead: Envelope<Failed>,
+    decision: Decision,
+    config: &InboxConfig,
+) -> (Envelope<Acknowledged>, Reply<()>) {
+    let event = dead
+        .redrive(decision)
+        .with_retry_policy(config.policy())
+        .dispatch()
+        .acknowledge();
+    let span = EventSpan::redrive(&event);
+    (event, Reply { acker: (), span, trail: config.trail().clone() })
+}
+
+/// The reply to one delivery. Each end yields what acks it.
+pub(crate) struct Reply<A> {
+    acker: A,
+    span: EventSpan,
+    trail: AuditTrail,
+}
+
+impl<A> Reply<A> {
+    /// The reply while the handler of the event runs.
+    pub(super) fn handling(self, event: &Facts<RawEvent>) -> Self {
+        Self { span: self.span.process(event), ..self }
+    }
+
+    pub(super) const fn span(&self) -> &EventSpan {
+        &self.span
+    }
+
+    /// Nothing is stored.
+    pub(crate) fn done<Tx>(self, done: Done) -> Receipt<Tx, A> {
+        match done {
+            Done::Duplicate(event) => {
+                Receipt::Duplicate(self.duplicate(&event, Utc::now()))
+            }
+            Done::DeadLetter => {
+                self.span.end(End::Rejected);
+                Receipt::DeadLettered(Committed::new(self.acker))
+            }
+            Done::Left(event, wait) => {
+                self.span.end(End::Left);
+                self.trail.record(Action::Release, &event, event.status(), Utc::now());
+                Receipt::RetryLater(RetryLater::new(self.acker, wait))
+            }
+        }
+    }
+
+    /// The event was dealt with before.
+    pub(super) fn duplicate(
+        self,
+        event: &Facts<RawEvent>,
+        at: DateTime<Utc>,
+    ) -> Committed<A> {
+        self.span.end(End::Duplicate);
+        self.trail.record(Action::Duplicate, event, DeliveryStatus::Acknowledged, at);
+        Committed::new(self.acker)
+    }
+
+    /// The effect is committed.
+    pub(crate) fn processed(self, event: Envelope<Acknowledged>) -> Committed<A> {
+        self.span.end(End::Processed);
+        let event = event.process();
+        redrive(&self.trail, &event);
+        self.trail.record(Action::Process, &event, event.status(), Utc::now());
+        Committed::new(self.acker)
+    }
+
+    /// The failure is stored.
+    pub(super) fn failed(self, event: &AnyEnvelope, at: DateTime<Utc>, end: End) -> A {
+        self.span.end(end);
+        redrive(&self.trail, event);
+        let class = event.failure().map(|failure| failure.class);
+        let action = if class == Some(FailureClass::Permanent) {
+            Action::Reject
+        } else {
+            Action::Fail
+        };
+        self.trail.record(action, event, event.status(), at);
+        self.acker
+    }
+}
+
+/// Records a redrive, once what came of it is stored.
+fn redrive(trail: &AuditTrail, event: &Facts<RawEvent>) {
+    if let Some(decision) = event.redriven().filter(|_| event.attempts() <= 1) {
+        trail.record(Action::Redrive, event, DeliveryStatus::Pending, decision.at());
+    }
+}
