@@ -19,6 +19,9 @@ pub mod retries {}
 #[doc = include_str!("storing.md")]
 pub mod storing {}
 
+#[doc = include_str!("consuming.md")]
+pub mod consuming {}
+
 #[doc = include_str!("audit_line.md")]
 pub mod audit_line {}
 
