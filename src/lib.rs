@@ -37,8 +37,6 @@ pub mod inbox;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod outbox;
-#[cfg(feature = "postgres")]
-mod postgres;
 #[cfg(feature = "delivery")]
 mod reason;
 mod refused;
@@ -46,10 +44,8 @@ mod refused;
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod relay;
 pub mod retry;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod schema;
-#[cfg(feature = "sqlite")]
-mod sqlite;
+#[cfg(feature = "delivery")]
+mod store;
 pub mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::outbox::columns::Row;
-use crate::outbox::{DeadLetter, StoreError};
 use crate::state::Retrying;
+use crate::store::Row;
+use crate::store::{DeadLetter, StoreError};
 use crate::{DeliveryStatus, Envelope};
 
 /// How much an inbox holds.

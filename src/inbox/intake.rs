@@ -11,10 +11,10 @@ use super::{Committed, Fresh, Handled, HandlerError, InboxConfig, Receipt, Retry
 use crate::audit::{Action, AuditTrail};
 use crate::broker::Delivery;
 use crate::hop::Hop;
-use crate::outbox::columns::{Row, Said};
-use crate::outbox::{StoreError, storable};
 use crate::reason::reason;
 use crate::state::{Acknowledged, Failed, Processed};
+use crate::store::{Row, Said};
+use crate::store::{StoreError, storable};
 use crate::{
     AfterFailure, AnyEnvelope, DeliveryStatus, Envelope, Facts, Failure, FailureClass,
     RawEvent, Record,

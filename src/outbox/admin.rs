@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::StoreError;
 use crate::audit::Action;
 use crate::state::Failed;
+use crate::store::{DeadLetter, Filter, StoreError};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
 /// What people ask of an outbox, and decide.
@@ -85,29 +85,6 @@ pub trait Admin: Send + Sync {
     fn verify(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 }
 
-/// Which events, among those that a call is about. All conditions hold at once; none is
-/// every event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of this id.
-    pub id: Option<EventId>,
-    /// Of this type.
-    pub event_type: Option<String>,
-    /// From this system.
-    pub source_system: Option<String>,
-    /// Whose failure's reason contains this text.
-    pub reason_contains: Option<String>,
-    /// That failed at this time or later.
-    pub failed_since: Option<DateTime<Utc>>,
-}
-
-impl Filter {
-    /// The one event of this id.
-    pub fn id(id: EventId) -> Self {
-        Self { id: Some(id), ..Self::default() }
-    }
-}
-
 /// How much an outbox holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -137,16 +114,6 @@ impl Counts {
     pub fn total(&self) -> u64 {
         self.by_status.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
-}
-
-/// An event that waits for a person.
-#[derive(Debug)]
-pub struct DeadLetter {
-    /// The event, with its failure.
-    pub event: Envelope<Failed>,
-    /// When it was first sent, by the database's clock: consumers remember it from then
-    /// on.
-    pub first_sent_at: Option<DateTime<Utc>>,
 }
 
 /// An event that a relay still has to do with: pending, dispatched or retrying.

@@ -3,11 +3,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::aside::frees;
+use super::blocked::frees;
 use super::claim::{After, Settlement};
-use super::columns::{Said, write_tags};
 use crate::audit::{Action, AuditTrail};
 use crate::envelope::{Facts, Payload};
+use crate::store::{Said, write_tags};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, FailureClass};
 
 /// The latest moment at which an event can be due: the end of the year 9999, which every

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::HeldLease;
 use crate::audit::Action;
 use crate::state::Dispatched;
+use crate::store::storable;
 use crate::{AnyEnvelope, DeliveryStatus, Envelope, EventId, FailureClass};
 
 /// The fencing token of one claim.
@@ -107,13 +108,6 @@ impl Claim {
             wait: Duration::ZERO,
         }
     }
-}
-
-/// A reason as every database can hold it. PostgreSQL has no text with a NUL, and one
-/// broker's message with one would keep a whole batch from being settled.
-pub(crate) fn storable(reason: impl Into<String>) -> String {
-    let reason = reason.into();
-    if reason.contains('\0') { reason.replace('\0', "\u{fffd}") } else { reason }
 }
 
 impl Deref for Claim {

@@ -13,9 +13,9 @@ use crate::hop::Hop;
 use crate::inbox::admin::{self, COUNTING};
 use crate::inbox::intake::undelivered;
 use crate::inbox::{Counts, Fresh, InboxConfig, Stalled};
-use crate::outbox::columns::Row;
-use crate::outbox::{DeadLetter, Filter, StoreError};
-use crate::postgres::{at, limit, micros, read_row};
+use crate::store::Row;
+use crate::store::postgres::{at, limit, micros, read_row};
+use crate::store::{DeadLetter, Filter, StoreError};
 use crate::{AnyEnvelope, Decision, EventId};
 
 /// How much the inbox holds, in each state. It reads every row; `stalled_after` is the

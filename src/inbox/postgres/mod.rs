@@ -55,11 +55,11 @@ use super::{Committed, Fresh, Handled, HandlerError, InboxConfig, Receipt};
 use crate::audit::Action;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
-use crate::outbox::StoreError;
-use crate::outbox::columns::Row;
-use crate::postgres as database;
-use crate::schema::Part;
 use crate::state::Acknowledged;
+use crate::store::Part;
+use crate::store::Row;
+use crate::store::StoreError;
+use crate::store::postgres as database;
 use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 
 /// The table, as it is made: with what each column means.

@@ -6,10 +6,10 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient, Transaction};
 
 use crate::inbox::config::Refusal;
-use crate::outbox::columns::Row;
-use crate::outbox::storable;
-use crate::postgres::read_row;
 use crate::state::Acknowledged;
+use crate::store::Row;
+use crate::store::postgres::read_row;
+use crate::store::storable;
 use crate::{DeliveryStatus, Envelope, EventId, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.

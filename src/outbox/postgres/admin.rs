@@ -7,18 +7,20 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::super::aside::frees;
-use super::super::books::{Past, Present, balance, moments};
+use super::super::blocked::frees;
 use super::super::change::Decided;
-use super::super::columns::{EVENT_COLUMNS, Row, write_tags};
+use super::super::history::{Past, Present, balance, moments};
 use super::super::{
     Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveOutcome,
     StoreError, Waiting,
 };
 use super::Outbox;
 use super::rows::FREE;
-use crate::postgres::{Link, Value, at, limit, maybe_at, micros, read_row, within};
 use crate::state::Failed;
+use crate::store::postgres::{
+    Link, Value, at, limit, maybe_at, micros, read_row, within,
+};
+use crate::store::{EVENT_COLUMNS, Row, write_tags};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
 const PRESENT_COLUMNS: &str = "enqueued_at, due_at, token IS NOT NULL AS has_token, claimed_at, claimed_by, done_at";
@@ -197,7 +199,7 @@ impl Outbox {
                DELETE FROM outbox_history WHERE event IN (SELECT sequence FROM gone)\
              ) SELECT count(*) FROM gone";
         within(DOING, async {
-            let mut held = self.worker.hold_for_people(DOING).await?;
+            let mut held = self.pool.hold_for_people(DOING).await?;
             let gone = held.link.alone(SQL, &[&micros(age), &limit(most)]).await;
             let gone = gone.and_then(|rows| {
                 rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))
@@ -216,7 +218,7 @@ impl Outbox {
         look: impl AsyncFnOnce(&Link) -> Result<T, Error>,
     ) -> Result<T, StoreError> {
         within(doing, async {
-            let held = self.worker.hold_for_people(doing).await?;
+            let held = self.pool.hold_for_people(doing).await?;
             let found =
                 look(&held.link).await.map_err(|error| StoreError::new(doing, error))?;
             held.release();
@@ -237,7 +239,7 @@ impl Outbox {
         while let Some(begin) = after {
             let mut decided = Vec::new();
             after = within(doing, async {
-                let mut held = self.worker.hold_for_people(doing).await?;
+                let mut held = self.pool.hold_for_people(doing).await?;
                 let page = decide(
                     &mut held.link,
                     filter,

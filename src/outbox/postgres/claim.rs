@@ -7,15 +7,15 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::super::change::{Change, expiry_reason};
-use super::super::front::{Cost, Front, Look};
+use super::super::watermark::{Cost, Look, Watermark};
 use super::super::{Claim, ClaimOrder, Claimed, Lease, Token};
 use super::rows::{
     Changes, FREE, claim_sql, expired_sql, freed, quarantine, read_expired, settle,
 };
 use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
-use crate::postgres::{Link, at, limit, maybe_at, micros, read_row};
 use crate::state::Dispatched;
+use crate::store::postgres::{Link, at, limit, maybe_at, micros, read_row};
 
 /// How many entries of the index of what is due this session has read so far, and the
 /// time now.
@@ -27,7 +27,7 @@ const READ: &str = "SELECT coalesce(pg_stat_get_xact_tuples_returned(to_regclass
 pub(super) async fn claim(
     link: &mut Link,
     order: &ClaimOrder,
-    front: &Front,
+    watermark: &Watermark,
     claimed: &mut Claimed,
 ) -> Result<Option<DateTime<Utc>>, Error> {
     let (sweep, sql, token) =
@@ -41,7 +41,7 @@ pub(super) async fn claim(
     let look = if order.only.is_some() {
         Look::Whole { measured: false }
     } else {
-        front.next(&order.except)
+        watermark.next(&order.except)
     };
     let (from, (expired, due)) = match look {
         Look::Whole { measured: false } => {
@@ -49,7 +49,7 @@ pub(super) async fn claim(
         }
         Look::Whole { measured: true } => {
             let read = link.begin(READ, &[]).await?;
-            (None, measure(link, &read, whole_sweep, whole, front).await?)
+            (None, measure(link, &read, whole_sweep, whole, watermark).await?)
         }
         Look::From { due, leases } => {
             let (from, leases) = (Some(due), Some(leases));
@@ -66,20 +66,20 @@ pub(super) async fn claim(
                 link.begin_two((&sweep, &[&most, &leases]), (&sql, values)).await?;
             if expired.is_empty() && due.is_empty() {
                 let read = link.query(READ, &[]).await?;
-                (None, measure(link, &read, whole_sweep, whole, front).await?)
+                (None, measure(link, &read, whole_sweep, whole, watermark).await?)
             } else {
                 (from, (expired, due))
             }
         }
     };
     if order.only.is_none() {
-        front.reached(
+        watermark.reached(
             due.first().map(|row| maybe_at(row, "reached")).transpose()?.flatten(),
         );
     }
     take(link, &due, token, claimed).await?;
     if !expired.is_empty() {
-        expire(link, &expired, order, front, claimed).await?;
+        expire(link, &expired, order, watermark, claimed).await?;
         // Some of these may be due again at once.
         let room = limit(order.limit.saturating_sub(due.len()));
         let due = link
@@ -110,7 +110,7 @@ async fn measure(
     read: &[SqlRow],
     (sweep, sweep_values): Query<'_>,
     (claim, claim_values): Query<'_>,
-    front: &Front,
+    watermark: &Watermark,
 ) -> Result<(Vec<SqlRow>, Vec<SqlRow>), Error> {
     let began = Instant::now();
     let expired = link.query(sweep, sweep_values).await?;
@@ -120,7 +120,7 @@ async fn measure(
         (read_so_far(read)?, read_so_far(&link.query(READ, &[]).await?)?);
     if let (Some((before, at)), Some((after, _))) = (before, after) {
         let steps = after.saturating_sub(before).saturating_sub(limit(due.len()));
-        front.looked(Cost { steps, took, at });
+        watermark.looked(Cost { steps, took, at });
     }
     Ok((expired, due))
 }
@@ -161,7 +161,7 @@ async fn expire(
     link: &mut Link,
     rows: &[SqlRow],
     order: &ClaimOrder,
-    front: &Front,
+    watermark: &Watermark,
     claimed: &mut Claimed,
 ) -> Result<(), Error> {
     let mut found = Vec::new();
@@ -189,7 +189,7 @@ async fn expire(
     // The rows are locked, and nobody else can have settled them.
     settle(link, &changes, false).await?;
     if !changes.frees.is_empty() {
-        front.back_to(freed(&link.query(FREE, &[&changes.frees]).await?)?);
+        watermark.back_to(freed(&link.query(FREE, &[&changes.frees]).await?)?);
     }
     crash_point("in the sweep");
     Ok(())

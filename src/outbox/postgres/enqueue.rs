@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::super::columns::{Row, Said, same_event};
+use super::super::enqueued::same_event;
 use super::super::{Enqueued, StoreError};
 use crate::Envelope;
 use crate::hop::Hop;
 use crate::refused::Refused;
 use crate::state::Pending;
+use crate::store::{Row, Said};
 
 const DOING: &str = "enqueuing events";
 

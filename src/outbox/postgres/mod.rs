@@ -32,8 +32,8 @@
 mod admin;
 mod claim;
 mod enqueue;
-mod forgotten;
 mod rows;
+mod sweep;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -46,17 +46,19 @@ use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 use self::claim::claim;
 pub use self::enqueue::{enqueue, enqueue_all};
 use self::rows::{Changes, DISPATCHED, FREE, freed, put_aside_sql, release, settle};
-use super::aside::{MANY_BLOCKED, Rounds};
+use super::blocked::{MANY_BLOCKED, Sweeps};
 use super::change::Change;
-use super::front::Front;
+use super::watermark::Watermark;
 use super::{
     ClaimOrder, Claimed, HeldLease, Lease, LeaseLostError, Settlement, Store, StoreError,
     Token,
 };
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
-use crate::postgres::{self as database, Bell, Dial, Worker, limit, micros};
-use crate::schema::Part;
+use crate::store::Part;
+use crate::store::postgres::{
+    self as database, Connector, Notifications, Pool, limit, micros,
+};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -120,10 +122,10 @@ pub async fn connect(config: &Config, tls: &Tls) -> Result<Client, StoreError> {
 /// [inbox](crate::inbox::postgres) do with any.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    worker: Arc<Worker>,
-    bell: Arc<Bell>,
-    front: Arc<Front>,
-    rounds: Arc<Rounds>,
+    pool: Arc<Pool>,
+    notifications: Arc<Notifications>,
+    watermark: Arc<Watermark>,
+    sweeps: Arc<Sweeps>,
     trail: AuditTrail,
 }
 
@@ -186,14 +188,14 @@ impl Outbox {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let dial = Dial::new(config, tls);
-        let worker = Worker::connect(dial.clone(), &PART).await?;
-        let bell = Bell::new(dial, worker.place());
+        let connector = Connector::new(config, tls);
+        let pool = Pool::connect(connector.clone(), &PART).await?;
+        let notifications = Notifications::new(connector, pool.place());
         Ok(Self {
-            worker: Arc::new(worker),
-            bell: Arc::new(bell),
-            front: Arc::default(),
-            rounds: Arc::default(),
+            pool: Arc::new(pool),
+            notifications: Arc::new(notifications),
+            watermark: Arc::default(),
+            sweeps: Arc::default(),
             trail: AuditTrail::silent(),
         })
     }
@@ -210,11 +212,11 @@ impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
         const DOING: &str = "claiming due events";
         let fault = |error: Error| StoreError::new(DOING, error);
-        self.bell.heed();
+        self.notifications.heed();
         self.free_forgotten(order.on_dead_letter).await?;
         let mut claimed = Claimed::default();
-        let mut held = self.worker.hold(DOING).await?;
-        let from = claim(&mut held.link, order, &self.front, &mut claimed)
+        let mut held = self.pool.hold(DOING).await?;
+        let from = claim(&mut held.link, order, &self.watermark, &mut claimed)
             .await
             .map_err(fault)?;
         crash_point("before the claim commits");
@@ -250,7 +252,7 @@ impl Store for Outbox {
                 Err(reason) => returned.push((lease, reason.as_str())),
             }
         }
-        let mut held = self.worker.hold(DOING).await?;
+        let mut held = self.pool.hold(DOING).await?;
         let mut stored: HashSet<i64> =
             settle(&mut held.link, &steps, true).await.map_err(fault)?;
         if !returned.is_empty() {
@@ -261,14 +263,14 @@ impl Store for Outbox {
             held.link.commit().await.map_err(fault)?;
         } else {
             let rows = held.link.commit_after(FREE, &[&steps.frees]).await;
-            self.front.back_to(rows.and_then(|rows| freed(&rows)).map_err(fault)?);
+            self.watermark.back_to(rows.and_then(|rows| freed(&rows)).map_err(fault)?);
         }
         held.release();
-        self.front.back_to(
+        self.watermark.back_to(
             changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min(),
         );
         if !returned.is_empty() {
-            self.front.back_to_all();
+            self.watermark.back_to_all();
         }
         Ok(settlements
             .iter()
@@ -287,17 +289,17 @@ impl Store for Outbox {
             held.iter().map(|one| (one.lease.sequence, one.lease.token)).unzip();
         let lease = micros(lease);
         let values: [&(dyn ToSql + Sync); 3] = [&sequences, &tokens, &lease];
-        let mut worker = self.worker.hold(DOING).await?;
+        let mut leased = self.pool.hold(DOING).await?;
         let sql = format!(
             "UPDATE outbox_event AS event SET due_at = clock_timestamp() + $3::bigint * interval '1 microsecond' \
              FROM unnest($1::bigint[], $2::uuid[]) AS held (sequence, token) \
              WHERE event.sequence = held.sequence AND event.token = held.token AND {DISPATCHED} \
              AND event.due_at > clock_timestamp() RETURNING event.sequence"
         );
-        let renewed = worker.link.alone(&sql, &values);
+        let renewed = leased.link.alone(&sql, &values);
         let renewed = renewed.await.and_then(|rows| rows::sequences(&rows));
         let renewed = renewed.map_err(|error| StoreError::new(DOING, error))?;
-        worker.release();
+        leased.release();
         let lost = held.iter().filter(|one| !renewed.contains(&one.lease.sequence));
         Ok(lost.map(|one| LeaseLostError { event: one.event.clone() }).collect())
     }
@@ -305,7 +307,7 @@ impl Store for Outbox {
     /// Waits until a transaction that enqueued something is committed, as PostgreSQL's
     /// `NOTIFY` tells it.
     async fn wait(&self, at_most: Duration) {
-        let rest = self.front.rest();
-        self.bell.wait(rest.map_or(at_most, |rest| at_most.min(rest))).await;
+        let rest = self.watermark.rest();
+        self.notifications.wait(rest.map_or(at_most, |rest| at_most.min(rest))).await;
     }
 }

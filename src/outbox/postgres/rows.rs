@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::super::aside::stands_before;
+use super::super::blocked::stands_before;
 use super::super::change::Change;
-use super::super::columns::{EVENT_COLUMNS, Row};
 use super::super::{Lease, OnDeadLetter, Token};
 use crate::audit::Action;
-use crate::postgres::{Link, at, maybe_at, read_row};
+use crate::store::postgres::{Link, at, maybe_at, read_row};
+use crate::store::{EVENT_COLUMNS, Row};
 
 /// An event whose lease has ended: the row, its claim's token, who held it, and the time
 /// now.

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Transaction, params};
 
-use super::super::aside::frees;
-use super::super::books::moments;
+use super::super::blocked::frees;
 use super::super::change::Decided;
-use super::super::columns::{Row, write_tags};
+use super::super::history::moments;
 use super::super::{
     Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveOutcome,
     StoreError, Waiting,
@@ -20,8 +19,9 @@ use super::look::{
     verify_page,
 };
 use super::rows::{free, limit_of, remember};
-use crate::sqlite::{micros, now};
 use crate::state::Failed;
+use crate::store::sqlite::{micros, now};
+use crate::store::{Row, write_tags};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
 /// How long one page of decisions holds the database, and how long others have it then at
@@ -226,7 +226,7 @@ impl Outbox {
                     decide_page(transaction, &filter, &found, decide)
                 });
                 let page = page.await?;
-                self.front.back_to_all();
+                self.watermark.back_to_all();
                 Decided::tell(&self.trail, &page.decided);
                 answers.extend(page.answers);
                 after = page.last.unwrap_or(after);

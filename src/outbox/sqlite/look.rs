@@ -5,11 +5,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params, params_from_iter};
 
-use super::super::books::{Past, Present, balance};
-use super::super::columns::{EVENT_COLUMNS, Row};
+use super::super::history::{Past, Present, balance};
 use super::super::{Counts, Filter, Finding, Waiting};
 use super::rows::{json, limit_of};
-use crate::sqlite::{any_moment, maybe_moment, maybe_text, micros, now, read_row, text};
+use crate::store::sqlite::{
+    any_moment, maybe_moment, maybe_text, micros, now, read_row, text,
+};
+use crate::store::{EVENT_COLUMNS, Row};
 
 /// How many events a look through the whole table reads at once.
 pub(super) const PAGE: usize = 500;

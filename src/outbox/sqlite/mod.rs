@@ -26,9 +26,9 @@
 //! ```
 
 mod admin;
-mod forgotten;
 mod look;
 mod rows;
+mod sweep;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -41,13 +41,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
 use self::rows::{
-    Found, Hold, acknowledge_all, dispatch, find_due, find_expired, free, put_aside,
-    quarantine, release, settle,
+    Found, Hold, acknowledge_all, after, dispatch, find_due, find_expired, free,
+    put_aside, quarantine, release, settle,
 };
-use super::aside::Rounds;
+use super::blocked::Sweeps;
 use super::change::{Change, expiry_reason};
-use super::columns::{Row, same_event};
-use super::front::{Cost, Front, Look};
+use super::enqueued::same_event;
+use super::watermark::{Cost, Look, Watermark};
 use super::{
     Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLostError, Settlement,
     Store, StoreError, Token,
@@ -57,9 +57,9 @@ use crate::crash_point::crash_point;
 use crate::envelope::UUID_TEXT;
 use crate::hop::Hop;
 use crate::refused::Refused;
-use crate::schema::Part;
-use crate::sqlite::{self as database, Shared, after, micros};
 use crate::state::{Dispatched, Pending};
+use crate::store::sqlite::{self as database, Shared, micros};
+use crate::store::{Part, Row};
 use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 
 /// The tables, as they are made: with what each column means, and how to enqueue from
@@ -190,8 +190,8 @@ pub struct Outbox {
     shared: Shared,
     /// The version of the data that the last claim saw.
     seen: Arc<AtomicI64>,
-    front: Arc<Front>,
-    rounds: Arc<Rounds>,
+    watermark: Arc<Watermark>,
+    sweeps: Arc<Sweeps>,
     trail: AuditTrail,
 }
 
@@ -238,8 +238,8 @@ impl Outbox {
         Self {
             shared,
             seen: Arc::default(),
-            front: Arc::default(),
-            rounds: Arc::default(),
+            watermark: Arc::default(),
+            sweeps: Arc::default(),
             trail: AuditTrail::silent(),
         }
     }
@@ -255,18 +255,18 @@ impl Outbox {
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
         self.free_forgotten(order.on_dead_letter).await?;
-        let (order, seen, front) =
-            (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.front));
+        let (order, seen, watermark) =
+            (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.watermark));
         let claimed = self.shared.write("claiming due events", move |transaction| {
             let mut claimed = Claimed::default();
             seen.store(database::data_version(transaction)?, Relaxed);
-            expire(transaction, &order, &front, &mut claimed)?;
-            claim(transaction, &order, &front, &mut claimed)?;
+            expire(transaction, &order, &watermark, &mut claimed)?;
+            claim(transaction, &order, &watermark, &mut claimed)?;
             crash_point("before the claim commits");
             Ok(claimed)
         });
         // What it had come to is not claimed.
-        let claimed = claimed.await.inspect_err(|_| self.front.back_to_all())?;
+        let claimed = claimed.await.inspect_err(|_| self.watermark.back_to_all())?;
         if !claimed.claims.is_empty() {
             crash_point("after the claim");
         }
@@ -279,9 +279,9 @@ impl Store for Outbox {
     ) -> Result<Vec<LeaseLostError>, StoreError> {
         let changes: Vec<(Lease, Result<Change, String>)> =
             settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
-        let front = Arc::clone(&self.front);
+        let watermark = Arc::clone(&self.watermark);
         let stored = self.shared.write("settling events", move |transaction| {
-            let stored = settle_all(transaction, &changes, &front)?;
+            let stored = settle_all(transaction, &changes, &watermark)?;
             crash_point("before the settlement commits");
             Ok(stored)
         });
@@ -323,7 +323,7 @@ impl Store for Outbox {
     /// Until another connection has committed something since the last claim: the kernel
     /// tells of writes on Linux, and elsewhere it is looked every 20 ms.
     async fn wait(&self, at_most: Duration) {
-        let rest = self.front.rest();
+        let rest = self.watermark.rest();
         self.shared
             .wait(
                 || self.seen.load(Relaxed),
@@ -339,7 +339,7 @@ impl Store for Outbox {
 fn settle_all(
     transaction: &Transaction<'_>,
     changes: &[(Lease, Result<Change, String>)],
-    front: &Front,
+    watermark: &Watermark,
 ) -> rusqlite::Result<HashSet<i64>> {
     let now = database::now(transaction)?;
     let confirmed = |change: &Result<Change, String>| {
@@ -379,9 +379,9 @@ fn settle_all(
         }
     }
     for key in freed {
-        front.back_to(free(transaction, key)?);
+        watermark.back_to(free(transaction, key)?);
     }
-    front.back_to(
+    watermark.back_to(
         changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min(),
     );
     Ok(stored)
@@ -391,7 +391,7 @@ fn settle_all(
 fn expire(
     transaction: &Transaction<'_>,
     order: &ClaimOrder,
-    front: &Front,
+    watermark: &Watermark,
     claimed: &mut Claimed,
 ) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
@@ -406,13 +406,13 @@ fn expire(
                 if settle(transaction, (sequence, token.as_deref()), &change, now, None)?
                     && let Some(key) = &change.frees
                 {
-                    front.back_to(free(transaction, key)?);
+                    watermark.back_to(free(transaction, key)?);
                 }
                 crash_point("in the sweep");
                 claimed.expired.push(event);
             }
             Err(why) => {
-                front.back_to(quarantine(
+                watermark.back_to(quarantine(
                     transaction,
                     (sequence, key.as_deref()),
                     &why,
@@ -429,7 +429,7 @@ fn expire(
 fn claim(
     transaction: &Transaction<'_>,
     order: &ClaimOrder,
-    front: &Front,
+    watermark: &Watermark,
     claimed: &mut Claimed,
 ) -> rusqlite::Result<()> {
     let now = database::now(transaction)?;
@@ -440,7 +440,7 @@ fn claim(
         since: micros(now),
         until: after(now, order.lease),
     };
-    let Found { due: mut rows, blocked, .. } = find(transaction, order, front, now)?;
+    let Found { due: mut rows, blocked, .. } = find(transaction, order, watermark, now)?;
     put_aside(transaction, &blocked)?;
     claimed.blocked = blocked.len();
     dispatch(transaction, &mut rows, &hold)?;
@@ -455,7 +455,7 @@ fn claim(
                 Lease { sequence, token, claimed_at: now, since },
             )),
             Err(why) => {
-                front.back_to(quarantine(
+                watermark.back_to(quarantine(
                     transaction,
                     (sequence, key.as_deref()),
                     &why,
@@ -473,7 +473,7 @@ fn claim(
 fn find(
     transaction: &Transaction<'_>,
     order: &ClaimOrder,
-    front: &Front,
+    watermark: &Watermark,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Found> {
     if order.only.is_some() {
@@ -481,17 +481,17 @@ fn find(
         return find_due(transaction, order, None, now);
     }
     let began = Instant::now();
-    let found = match front.next(&order.except) {
+    let found = match watermark.next(&order.except) {
         Look::From { due, .. } => find_due(transaction, order, Some(due), now)?,
         Look::Whole { .. } => {
             let found = find_due(transaction, order, None, now)?;
             let steps = if order.except.is_empty() { 0 } else { found.steps };
-            front.looked(Cost { steps, took: began.elapsed(), at: now });
+            watermark.looked(Cost { steps, took: began.elapsed(), at: now });
             // NonOwnerEdits may have let older events go, of which it has met the first.
-            front.back_to(found.reached);
+            watermark.back_to(found.reached);
             found
         }
     };
-    front.reached(found.reached);
+    watermark.reached(found.reached);
     Ok(found)
 }

@@ -1,18 +1,30 @@
 //! The rows of the outbox in SQLite, read and written: what relay and people have in
 //! common.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, StatementStatus, Transaction, params};
 
-use super::super::aside::{MANY_BLOCKED, stands_before};
-use super::super::change::{Change, History};
-use super::super::columns::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
+use super::super::blocked::{MANY_BLOCKED, stands_before};
+use super::super::change::{Change, History, LAST_DUE};
 use super::super::{ClaimOrder, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
-use crate::sqlite::{maybe_moment, maybe_text, micros, read_row};
+use crate::store::sqlite::{maybe_moment, maybe_text, micros, read_row};
+use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
+
+/// The last moment that the column of what is due may hold.
+const LAST: i64 = LAST_DUE.timestamp_micros();
+
+/// A later moment, in microseconds, or the last.
+pub(super) fn after(moment: DateTime<Utc>, span: Duration) -> i64 {
+    micros(moment)
+        .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+        .min(LAST)
+}
 
 /// What a claim has found.
 pub(super) struct Found {

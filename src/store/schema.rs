@@ -1,6 +1,6 @@
 //! The versions of a schema, whichever the database: which steps a database still needs.
 
-use crate::outbox::StoreError;
+use crate::store::StoreError;
 
 /// What is being done, in the words of an error.
 pub(crate) const INSTALLING: &str = "creating the tables";

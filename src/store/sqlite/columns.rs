@@ -1,15 +1,12 @@
 //! What columns hold: times as integers, texts and payloads as plain SQL may have written
 //! them.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, RowIndex};
 
-use crate::outbox::StoreError;
-use crate::outbox::change::LAST_DUE;
-use crate::outbox::columns::{Row, Said};
+use crate::store::StoreError;
+use crate::store::{Row, Said};
 
 /// The database's time now: as one with the transaction as SQLite can.
 pub(crate) fn now(connection: &Connection) -> rusqlite::Result<DateTime<Utc>> {
@@ -44,7 +41,7 @@ pub(crate) fn any_moment(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or(end)
 }
 
-/// Reads [`EVENT_COLUMNS`](crate::outbox::columns::EVENT_COLUMNS), or what another table
+/// Reads [`EVENT_COLUMNS`](crate::store::EVENT_COLUMNS), or what another table
 /// has in their places.
 pub(crate) fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -110,16 +107,6 @@ fn bytes(value: ValueRef<'_>) -> rusqlite::Result<Vec<u8>> {
             other.data_type(),
         )),
     }
-}
-
-/// The last moment that the column of what is due may hold.
-const LAST: i64 = LAST_DUE.timestamp_micros();
-
-/// A later moment, in microseconds, or the last.
-pub(crate) fn after(moment: DateTime<Utc>, span: Duration) -> i64 {
-    micros(moment)
-        .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
-        .min(LAST)
 }
 
 /// Whether the caller's transaction is still open. A constraint with

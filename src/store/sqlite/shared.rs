@@ -12,14 +12,14 @@ use rusqlite::config::DbConfig;
 use rusqlite::ffi::{Error as Failure, SQLITE_INTERRUPT};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-#[cfg(target_os = "linux")]
-use super::bell::Bell;
 use super::fault::fault;
 use super::file::{File, lasting};
+#[cfg(target_os = "linux")]
+use super::file_watch::FileWatch;
 use super::install::{install, version};
 use super::unchanging::unchanging;
-use crate::outbox::StoreError;
-use crate::schema::Part;
+use crate::store::Part;
+use crate::store::StoreError;
 
 /// How long a write waits for another one: less than a relay waits for its store, so that
 /// it hears why.
@@ -74,7 +74,7 @@ struct Inner {
     /// When a commit was last told of.
     told: Mutex<Option<Instant>>,
     #[cfg(target_os = "linux")]
-    bell: Mutex<Option<Arc<Bell>>>,
+    watch: Mutex<Option<Arc<FileWatch>>>,
 }
 
 impl fmt::Debug for Inner {
@@ -171,7 +171,7 @@ impl Shared {
             longest_look: LONGEST_LOOK,
             told: Mutex::default(),
             #[cfg(target_os = "linux")]
-            bell: Mutex::default(),
+            watch: Mutex::default(),
         }))
     }
 
@@ -333,7 +333,7 @@ impl Inner {
             reader.take().into_iter().for_each(Open::abandon);
             writer.take().into_iter().for_each(Open::abandon);
             #[cfg(target_os = "linux")]
-            drop(lock(&self.bell).take());
+            drop(lock(&self.watch).take());
         }
         if self.to_look || writer.is_some() {
             return format!("{what}: it is opened anew");
@@ -391,9 +391,9 @@ impl Inner {
     /// Waits for a write, and says whether there was one.
     #[cfg(target_os = "linux")]
     async fn is_written_within(&self, time: Duration) -> bool {
-        match self.bell() {
-            Some(bell) => {
-                !time.is_zero() && tokio::time::timeout(time, bell.rung()).await.is_ok()
+        match self.watch() {
+            Some(watch) => {
+                !time.is_zero() && tokio::time::timeout(time, watch.rung()).await.is_ok()
             }
             None => {
                 tokio::time::sleep(time.min(APART)).await;
@@ -408,21 +408,21 @@ impl Inner {
         false
     }
 
-    /// The bell of the file; nothing where none can be hung.
+    /// The watch on the file; nothing where there can be none.
     #[cfg(target_os = "linux")]
-    fn bell(&self) -> Option<Arc<Bell>> {
-        let mut bell = lock(&self.bell);
-        if bell.is_none() {
-            // Whoever writes meanwhile need not be waited for: the next wait hangs it.
+    fn watch(&self) -> Option<Arc<FileWatch>> {
+        let mut watch = lock(&self.watch);
+        if watch.is_none() {
+            // Whoever writes meanwhile need not be waited for: the next wait begins it.
             let writer = match self.writer.try_lock() {
                 Ok(writer) => writer,
                 Err(TryLockError::Poisoned(writer)) => writer.into_inner(),
                 Err(TryLockError::WouldBlock) => return None,
             };
             let file = writer.as_ref().and_then(|open| open.file.as_ref())?;
-            *bell = Bell::hang(file.log()).ok().map(Arc::new);
+            *watch = FileWatch::begin(file.log()).ok().map(Arc::new);
         }
-        bell.clone()
+        watch.clone()
     }
 }
 
@@ -563,14 +563,14 @@ mod tests {
     /// of commits all the same.
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_panic_takes_no_bell_down() {
-        let path = in_a_folder("bell");
+    async fn a_panic_ends_no_watch() {
+        let path = in_a_folder("watch");
         let shared = Shared::open(&path, &PART).unwrap();
         let panicked = shared.write("writing", |transaction| {
             Ok(transaction.execute("no SQL", []).unwrap())
         });
         assert!(panicked.await.is_err());
-        assert!(shared.0.writer.is_poisoned() && shared.0.bell().is_some());
+        assert!(shared.0.writer.is_poisoned() && shared.0.watch().is_some());
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 }

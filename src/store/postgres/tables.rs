@@ -3,8 +3,8 @@
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, GenericClient};
 
-use crate::outbox::StoreError;
-use crate::schema::{INSTALLING, Part};
+use crate::store::StoreError;
+use crate::store::schema::{INSTALLING, Part};
 
 /// The schema of a connection: the first of its search path, and no other. Its name as
 /// SQL takes it.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rusqlite::{Error, ErrorCode};
 
-use crate::outbox::StoreError;
+use crate::store::StoreError;
 
 /// A refusal of the database, in words.
 pub(crate) fn fault(doing: &'static str, error: Error) -> StoreError {

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use tokio::time::sleep;
 
-use super::super::front::Front;
+use super::super::watermark::Watermark;
 use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
 use super::rows::free_forgotten_sql;
-use crate::postgres::{Worker, maybe_at, within};
+use crate::store::postgres::{Pool, maybe_at, within};
 
 const DOING: &str = "looking for forgotten events";
 
@@ -26,21 +26,21 @@ impl Outbox {
         &self,
         on_dead_letter: OnDeadLetter,
     ) -> Result<(), StoreError> {
-        if !self.rounds.are_due(on_dead_letter) {
+        if !self.sweeps.are_due(on_dead_letter) {
             return Ok(());
         }
         let sql = free_forgotten_sql(on_dead_letter);
-        let (worker, front) = (self.worker.clone(), self.front.clone());
+        let (pool, watermark) = (self.pool.clone(), self.watermark.clone());
         let mut began = Instant::now();
-        let mut next = slice(&worker, &front, &sql, "").await?;
+        let mut next = slice(&pool, &watermark, &sql, "").await?;
         if next.is_none() {
             return Ok(());
         }
-        self.rounds.go_on(on_dead_letter, async move {
+        self.sweeps.go_on(on_dead_letter, async move {
             while let Some(after) = next {
                 sleep(began.elapsed().saturating_mul(PAUSE)).await;
                 began = Instant::now();
-                next = slice(&worker, &front, &sql, &after).await.unwrap_or_default();
+                next = slice(&pool, &watermark, &sql, &after).await.unwrap_or_default();
             }
         });
         Ok(())
@@ -49,13 +49,13 @@ impl Outbox {
 
 /// Looks at some keys, and says after which the next slice begins.
 async fn slice(
-    worker: &Worker,
-    front: &Front,
+    pool: &Pool,
+    watermark: &Watermark,
     sql: &str,
     after: &str,
 ) -> Result<Option<String>, StoreError> {
     within(DOING, async {
-        let mut held = worker.hold(DOING).await?;
+        let mut held = pool.hold(DOING).await?;
         let found = held.link.alone(sql, &[&after, &SLICE]).await;
         let read = |row: &tokio_postgres::Row| {
             Ok((row.try_get("last")?, maybe_at(row, "due_at")?))
@@ -63,7 +63,7 @@ async fn slice(
         let found = found.and_then(|rows| rows.first().map_or(Ok((None, None)), read));
         let (last, due_at) = found.map_err(|error| StoreError::new(DOING, error))?;
         held.release();
-        front.back_to(due_at);
+        watermark.back_to(due_at);
         Ok(last)
     })
     .await

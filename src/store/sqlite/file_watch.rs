@@ -17,24 +17,24 @@ const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// Rings while it exists.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct FileWatch {
     rung: Arc<Notify>,
     /// Closed with the bell, which ends its thread.
     _hung: PipeWriter,
 }
 
-impl Bell {
+impl FileWatch {
     /// # Errors
     ///
     /// What the system answers: the file is not there, or too many are watched.
-    pub(super) fn hang(file: &Path) -> io::Result<Self> {
+    pub(super) fn begin(file: &Path) -> io::Result<Self> {
         let watch = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         add_watch(&watch, file, WatchFlags::MODIFY)?;
         let (taken_down, hung) = io::pipe()?;
         let rung = Arc::new(Notify::new());
         let rings = Arc::clone(&rung);
         thread::Builder::new()
-            .name("outbox-bell".to_owned())
+            .name("outbox-watch".to_owned())
             .spawn(move || ring(&watch, &taken_down, &rings))?;
         Ok(Self { rung, _hung: hung })
     }

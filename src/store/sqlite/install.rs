@@ -7,8 +7,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::fault::fault;
 use super::shared::BUSY;
-use crate::outbox::StoreError;
-use crate::schema::{INSTALLING, Part};
+use crate::store::StoreError;
+use crate::store::schema::{INSTALLING, Part};
 
 /// Creates a part of the schema, or brings it up to date. Safe from many processes at
 /// once: the first to come does it.

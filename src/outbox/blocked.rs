@@ -40,10 +40,10 @@ pub(crate) fn frees(event: &AnyEnvelope) -> Option<&str> {
 /// The looks of a store for events that are put aside with nothing in their way: the
 /// earlier one was changed by other hands than those of relay and desk, or blocks no more
 /// under the rule of this relay. Each is a round through all keys, in slices between
-/// which others have the database. Each rule has rounds of its own: relays of two may
+/// which others have the database. Each rule has sweeps of its own: relays of two may
 /// share a store.
 #[derive(Debug, Default)]
-pub(crate) struct Rounds {
+pub(crate) struct Sweeps {
     block: Mutex<Last>,
     pass_by: Mutex<Last>,
 }
@@ -55,7 +55,7 @@ struct Last {
     rest: Option<AbortHandle>,
 }
 
-impl Rounds {
+impl Sweeps {
     const EVERY: Duration = Duration::from_secs(10);
 
     /// Whether it is time for another round under a rule: at its first claim, and every
@@ -102,14 +102,14 @@ mod tests {
     /// Otherwise two relays of one store begin a round with every claim, and end one
     /// another's.
     #[tokio::test]
-    async fn each_rule_has_rounds_of_its_own() {
+    async fn each_rule_has_sweeps_of_its_own() {
         use OnDeadLetter::{Block, Skip};
-        let rounds = Rounds::default();
-        assert!(rounds.are_due(Block));
-        rounds.go_on(Block, std::future::pending());
-        assert!(rounds.are_due(Skip));
-        assert!(!rounds.are_due(Block) && !rounds.are_due(Skip));
+        let sweeps = Sweeps::default();
+        assert!(sweeps.are_due(Block));
+        sweeps.go_on(Block, std::future::pending());
+        assert!(sweeps.are_due(Skip));
+        assert!(!sweeps.are_due(Block) && !sweeps.are_due(Skip));
         tokio::task::yield_now().await;
-        assert!(rounds.last(Block).rest.as_ref().is_some_and(|rest| !rest.is_finished()));
+        assert!(sweeps.last(Block).rest.as_ref().is_some_and(|rest| !rest.is_finished()));
     }
 }

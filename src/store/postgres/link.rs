@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow, Statement};
 
-use super::dial::Line;
+use super::connector::Line;
 use super::tables::Place;
 
 /// A value of a statement that is not prepared, with its type.

@@ -10,12 +10,12 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use tokio_postgres::Error;
 
-use super::dial::{Dial, Leash, Line};
+use super::connector::{Connector, Leash, Line};
 use super::link::{Begins, Link};
 use super::pooler::{REFUSED, shares_sessions};
 use super::tables::{Place, install};
-use crate::outbox::StoreError;
-use crate::schema::{INSTALLING, Part};
+use crate::store::StoreError;
+use crate::store::schema::{INSTALLING, Part};
 
 /// How long one piece of work may take that nobody else gives up: longer than the server
 /// lets a look last.
@@ -44,8 +44,8 @@ pub(crate) async fn within<T>(
 
 /// A connection for relays, a spare one for whoever finds it in use, and one for people.
 #[derive(Debug)]
-pub(crate) struct Worker {
-    dial: Dial,
+pub(crate) struct Pool {
+    connector: Connector,
     place: Place,
     begins: Arc<Begins>,
     link: Mutex<Option<Link>>,
@@ -55,14 +55,19 @@ pub(crate) struct Worker {
     people: Mutex<Option<Link>>,
 }
 
-impl Worker {
+impl Pool {
     /// A worker with its tables.
-    pub(crate) async fn connect(dial: Dial, part: &Part) -> Result<Self, StoreError> {
+    pub(crate) async fn connect(
+        connector: Connector,
+        part: &Part,
+    ) -> Result<Self, StoreError> {
         let fault = |error: Error| StoreError::new(INSTALLING, error);
         let connected = async {
-            let mut first = line(&dial, INSTALLING).await?;
-            let second =
-                timeout(SECOND, line(&dial, INSTALLING)).await.ok().and_then(Result::ok);
+            let mut first = line(&connector, INSTALLING).await?;
+            let second = timeout(SECOND, line(&connector, INSTALLING))
+                .await
+                .ok()
+                .and_then(Result::ok);
             if let Some(second) = &second
                 && shares_sessions(&first.client, &second.client).await.map_err(fault)?
             {
@@ -77,7 +82,7 @@ impl Worker {
         let no_spare = std::sync::Mutex::new(second.is_none().then(Instant::now));
         let (first, second) = (link(first), second.map_or_else(Mutex::default, link));
         Ok(Self {
-            dial,
+            connector,
             place,
             begins,
             link: first,
@@ -142,14 +147,19 @@ impl Worker {
     ) -> Result<Held<'a>, StoreError> {
         let link = match slot.take().filter(|link| !link.line.client.is_closed()) {
             Some(link) => link,
-            None => Link::new(line(&self.dial, doing).await?, Arc::clone(&self.begins)),
+            None => {
+                Link::new(line(&self.connector, doing).await?, Arc::clone(&self.begins))
+            }
         };
-        Ok(Held { leash: self.dial.leash(&link.line), slot, link })
+        Ok(Held { leash: self.connector.leash(&link.line), slot, link })
     }
 }
 
-async fn line(dial: &Dial, doing: &'static str) -> Result<Line, StoreError> {
-    dial.line("outbox worker", || {}).await.map_err(|error| StoreError::new(doing, error))
+async fn line(connector: &Connector, doing: &'static str) -> Result<Line, StoreError> {
+    connector
+        .line("outbox worker", || {})
+        .await
+        .map_err(|error| StoreError::new(doing, error))
 }
 
 /// One of the worker's connections, in the hands of one piece of work.

@@ -1,28 +1,28 @@
 //! What outbox and inbox share in PostgreSQL: where their tables are, connections that
 //! come back, a bell that rings when something was enqueued, and the columns of an event.
 
-mod bell;
-mod dial;
+mod connector;
 mod link;
 mod moment;
+mod notifications;
+mod pool;
 mod pooler;
 mod refusal;
 mod row;
 mod tables;
-mod worker;
 
 use std::time::Duration;
 
-pub(crate) use self::bell::Bell;
-pub(crate) use self::dial::Dial;
+pub(crate) use self::connector::Connector;
 #[cfg(feature = "tls")]
-pub(crate) use self::dial::{connect, secured};
+pub(crate) use self::connector::{connect, secured};
 pub(crate) use self::link::{Link, Value};
 pub(crate) use self::moment::{at, maybe_at};
+pub(crate) use self::notifications::Notifications;
+pub(crate) use self::pool::{Pool, within};
 pub(crate) use self::refusal::{hint, without_tls};
 pub(crate) use self::row::read_row;
 pub(crate) use self::tables::install;
-pub(crate) use self::worker::{Worker, within};
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 

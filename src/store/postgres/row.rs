@@ -4,7 +4,7 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::{BoxedError, at, maybe_at};
-use crate::outbox::columns::{Row, Said};
+use crate::store::{Row, Said};
 
 /// A JSON column as its text.
 struct Json(String);

@@ -7,12 +7,12 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, params};
 
-use super::super::aside::stands_before;
-use super::super::front::Front;
+use super::super::blocked::stands_before;
+use super::super::watermark::Watermark;
 use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
 use super::rows::json;
-use crate::sqlite::Shared;
+use crate::store::sqlite::Shared;
 
 const DOING: &str = "looking for forgotten events";
 
@@ -31,18 +31,18 @@ impl Outbox {
         &self,
         on_dead_letter: OnDeadLetter,
     ) -> Result<(), StoreError> {
-        if !self.rounds.are_due(on_dead_letter) {
+        if !self.sweeps.are_due(on_dead_letter) {
             return Ok(());
         }
-        let (shared, front) = (self.shared.clone(), Arc::clone(&self.front));
-        let Some(next) = slice(&shared, &front, on_dead_letter, None).await? else {
+        let (shared, watermark) = (self.shared.clone(), Arc::clone(&self.watermark));
+        let Some(next) = slice(&shared, &watermark, on_dead_letter, None).await? else {
             return Ok(());
         };
-        self.rounds.go_on(on_dead_letter, async move {
+        self.sweeps.go_on(on_dead_letter, async move {
             let mut next = Some(next);
             while let Some(from) = next {
                 tokio::time::sleep(BETWEEN).await;
-                next = slice(&shared, &front, on_dead_letter, Some(from))
+                next = slice(&shared, &watermark, on_dead_letter, Some(from))
                     .await
                     .unwrap_or_default();
             }
@@ -54,7 +54,7 @@ impl Outbox {
 /// One slice of a round, after a key; says after which the next one begins.
 async fn slice(
     shared: &Shared,
-    front: &Front,
+    watermark: &Watermark,
     on_dead_letter: OnDeadLetter,
     from: Option<Key>,
 ) -> Result<Option<Key>, StoreError> {
@@ -65,7 +65,7 @@ async fn slice(
         shared
             .write(DOING, move |transaction| free(transaction, on_dead_letter, &found))
             .await?;
-        front.back_to_all();
+        watermark.back_to_all();
     }
     Ok(next)
 }

@@ -28,7 +28,7 @@ const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// How a connection is made, whatever its TLS.
 #[derive(Clone)]
-pub(crate) struct Dial {
+pub(crate) struct Connector {
     connect: Arc<dyn Fn(&'static str, Heard) -> Soon<Line> + Send + Sync>,
     cancel: Arc<dyn Fn(CancelToken) -> Soon<()> + Send + Sync>,
     /// The server's addresses, the database and the user.
@@ -38,7 +38,7 @@ pub(crate) struct Dial {
 type Soon<T> = Pin<Box<dyn Future<Output = Result<T, BoxedError>> + Send>>;
 type Heard = Box<dyn Fn() + Send>;
 
-impl Dial {
+impl Connector {
     pub(crate) fn new<T>(mut config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -139,9 +139,9 @@ impl Drop for Leash {
     }
 }
 
-impl fmt::Debug for Dial {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dial").field("to", &self.to).finish_non_exhaustive()
+        f.debug_struct("Connector").field("to", &self.to).finish_non_exhaustive()
     }
 }
 
@@ -204,8 +204,8 @@ mod secure {
     use tokio_postgres::{Client, Config};
     use tokio_postgres_rustls::MakeRustlsConnect;
 
-    use super::Dial;
-    use crate::outbox::StoreError;
+    use super::Connector;
+    use crate::store::StoreError;
     use crate::tls::Tls;
 
     /// A configuration that never falls back to plain text, and its TLS.
@@ -225,7 +225,7 @@ mod secure {
         tls: &Tls,
     ) -> Result<Client, StoreError> {
         let (config, tls) = secured(config.clone(), tls)?;
-        let line = Dial::new(config, tls).line("integration", || {}).await;
+        let line = Connector::new(config, tls).line("integration", || {}).await;
         Ok(line.map_err(|error| StoreError::new("connecting", error))?.client)
     }
 }
@@ -243,7 +243,7 @@ mod tests {
         let config: Config =
             "postgres://crm:s3cr3t@one:6000,two:6001/leads".parse().unwrap();
         assert_eq!(address(&config), "one:6000 or two:6001, database leads, as crm");
-        let dial = Dial::new(config, tokio_postgres::NoTls);
-        assert!(!format!("{dial:?}").contains("s3cr3t"));
+        let connector = Connector::new(config, tokio_postgres::NoTls);
+        assert!(!format!("{connector:?}").contains("s3cr3t"));
     }
 }

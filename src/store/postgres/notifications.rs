@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::dial::{CONNECT_TIMEOUT, Dial};
+use super::connector::{CONNECT_TIMEOUT, Connector};
 use super::tables::Place;
 use super::{BoxedError, link};
 
@@ -29,8 +29,8 @@ const ECHO: Duration = Duration::from_millis(50);
 
 /// A bell of one outbox.
 #[derive(Debug)]
-pub(crate) struct Bell {
-    dial: Dial,
+pub(crate) struct Notifications {
+    connector: Connector,
     table: String,
     rung: watch::Sender<u64>,
     /// How often it had rung when somebody last looked.
@@ -40,10 +40,10 @@ pub(crate) struct Bell {
     listener: OnceLock<Listener>,
 }
 
-impl Bell {
-    pub(crate) fn new(dial: Dial, place: &Place) -> Self {
+impl Notifications {
+    pub(crate) fn new(connector: Connector, place: &Place) -> Self {
         Self {
-            dial,
+            connector,
             table: place.name("outbox_event"),
             rung: watch::Sender::new(0),
             seen: AtomicU64::new(0),
@@ -60,7 +60,8 @@ impl Bell {
     /// Waits until it has rung since somebody last heeded it, and no longer than
     /// `at_most`.
     pub(crate) async fn wait(&self, at_most: Duration) {
-        let listen = || listen(self.dial.clone(), self.table.clone(), self.rung.clone());
+        let listen =
+            || listen(self.connector.clone(), self.table.clone(), self.rung.clone());
         self.listener.get_or_init(|| Listener(tokio::spawn(listen()).abort_handle()));
         let seen = self.seen.load(Relaxed);
         let mut rung = self.rung.subscribe();
@@ -94,12 +95,12 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(dial: Dial, table: String, rung: watch::Sender<u64>) {
+async fn listen(connector: Connector, table: String, rung: watch::Sender<u64>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let bell = rung.clone();
         let ring = move || bell.send_modify(|count| *count = count.wrapping_add(1));
-        if let Ok(mut line) = dial.line("outbox listener", ring.clone()).await
+        if let Ok(mut line) = connector.line("outbox listener", ring.clone()).await
             && matches!(
                 timeout(CONNECT_TIMEOUT, subscribe(&line.client, &table)).await,
                 Ok(Ok(()))

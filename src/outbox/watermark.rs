@@ -30,7 +30,7 @@ const MARGIN: TimeDelta = TimeDelta::milliseconds(250);
 
 /// What the claims of one worker have come to.
 #[derive(Debug, Default)]
-pub(crate) struct Front(Mutex<State>);
+pub(crate) struct Watermark(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -66,7 +66,7 @@ pub(crate) struct Cost {
     pub(crate) at: DateTime<Utc>,
 }
 
-impl Front {
+impl Watermark {
     /// Where the next claim begins.
     pub(crate) fn next(&self, except: &[String]) -> Look {
         let mut state = self.state();
@@ -153,53 +153,53 @@ mod tests {
 
     #[test]
     fn a_claim_looks_at_everything_while_that_is_cheap() {
-        let front = Front::default();
-        assert_eq!(front.next(&[]), Look::Whole { measured: true });
-        front.reached(Some(at(100)));
-        front.looked(cost(MANY));
-        assert!(matches!(front.next(&[]), Look::Whole { .. }));
-        assert_eq!(front.rest(), None);
+        let watermark = Watermark::default();
+        assert_eq!(watermark.next(&[]), Look::Whole { measured: true });
+        watermark.reached(Some(at(100)));
+        watermark.looked(cost(MANY));
+        assert!(matches!(watermark.next(&[]), Look::Whole { .. }));
+        assert_eq!(watermark.rest(), None);
     }
 
     #[test]
     fn where_it_is_dear_a_claim_begins_where_the_last_came_to() {
-        let front = Front::default();
-        front.reached(Some(at(100)));
-        front.looked(cost(MANY + 1));
+        let watermark = Watermark::default();
+        watermark.reached(Some(at(100)));
+        watermark.looked(cost(MANY + 1));
         let from = |due| Look::From { due: due - MARGIN, leases: at(50) - MARGIN };
-        assert_eq!(front.next(&[]), from(at(100)));
-        front.reached(Some(at(110)));
-        front.reached(None);
-        assert_eq!(front.next(&[]), from(at(110)));
-        front.back_to(Some(at(90)));
-        front.back_to(Some(at(95)));
-        assert_eq!(front.next(&[]), from(at(90)));
+        assert_eq!(watermark.next(&[]), from(at(100)));
+        watermark.reached(Some(at(110)));
+        watermark.reached(None);
+        assert_eq!(watermark.next(&[]), from(at(110)));
+        watermark.back_to(Some(at(90)));
+        watermark.back_to(Some(at(95)));
+        assert_eq!(watermark.next(&[]), from(at(90)));
         assert!(
-            front
+            watermark
                 .rest()
                 .is_some_and(|rest| rest > Duration::ZERO && rest <= LONGEST_PAUSE)
         );
 
         let paused = ["crm.lead.created".to_owned()];
         assert_eq!(
-            front.next(&paused),
+            watermark.next(&paused),
             Look::Whole { measured: true },
             "types that are taken again may be older"
         );
-        assert_eq!(front.next(&paused), from(at(90)));
-        front.back_to_all();
-        assert_eq!(front.next(&paused), Look::Whole { measured: true });
+        assert_eq!(watermark.next(&paused), from(at(90)));
+        watermark.back_to_all();
+        assert_eq!(watermark.next(&paused), Look::Whole { measured: true });
         assert!(
-            front.rest() >= Some(SHORTEST_REST),
+            watermark.rest() >= Some(SHORTEST_REST),
             "where that look fails, the next one is not at once"
         );
     }
 
     #[test]
     fn a_moment_before_the_epoch_is_no_place_to_begin() {
-        let front = Front::default();
-        front.reached(Some(DateTime::<Utc>::MIN_UTC));
-        front.looked(cost(MANY + 1));
-        assert!(matches!(front.next(&[]), Look::Whole { .. }));
+        let watermark = Watermark::default();
+        watermark.reached(Some(DateTime::<Utc>::MIN_UTC));
+        watermark.looked(cost(MANY + 1));
+        assert!(matches!(watermark.next(&[]), Look::Whole { .. }));
     }
 }

@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 
 use super::admin::HistoryEntry;
-use super::columns::Row;
 use crate::audit::Action;
+use crate::store::Row;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Record};
 
 /// What a row says about its present attempt.
