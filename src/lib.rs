@@ -1,13 +1,5 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(
-    not(any(feature = "postgres", feature = "sqlite")),
-    allow(
-        dead_code,
-        unused_imports,
-        reason = "what the stores share is there without a store too"
-    )
-)]
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -30,9 +22,17 @@ pub mod envelope;
 mod external;
 pub mod guide;
 #[cfg(feature = "delivery")]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "operations that only a database has")
+)]
 mod hop;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "what only a database does with a delivery")
+)]
 pub mod inbox;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
@@ -55,6 +55,10 @@ pub mod testing;
 pub mod tls;
 #[cfg(all(feature = "delivery", feature = "tracing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "operations that only a database has")
+)]
 pub mod trace;
 
 pub use audit::{AuditLine, AuditRecord, AuditTrail};

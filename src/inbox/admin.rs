@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::state::Retrying;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::store::Row;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::store::{DeadLetter, StoreError};
 use crate::{DeliveryStatus, Envelope};
 
@@ -37,6 +39,7 @@ impl Counts {
         self.by_status.get(&status).copied().unwrap_or(0)
     }
 
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     /// Of rows that say a state, how many events are in it, and how many of them are
     /// stalled.
     pub(crate) fn of_rows(rows: Vec<(String, i64, i64)>) -> Result<Self, StoreError> {
@@ -53,6 +56,7 @@ impl Counts {
     }
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 /// What is being done, in the words of an error.
 pub(crate) const COUNTING: &str = "counting the inbox's events";
 
@@ -70,6 +74,7 @@ pub struct Stalled {
     pub received_at: DateTime<Utc>,
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 /// Those rows, each with the time when it was received, that are events.
 pub(crate) fn stalled(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<Stalled> {
     let read = |(row, received_at): (Row, _)| {
@@ -78,6 +83,7 @@ pub(crate) fn stalled(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<Stalled> {
     rows.into_iter().filter_map(read).collect()
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 /// The same, of dead letters.
 pub(crate) fn dead_letters(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<DeadLetter> {
     let read = |(row, received_at): (Row, _)| {

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::intake::tell_fault;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::AnyEnvelope;
 use crate::audit::{Action, AuditTrail};
 #[cfg(feature = "cloudevents")]
 use crate::broker::UNREADABLE;
-use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RawEvent, RetryPolicy};
+use crate::{DeliveryStatus, Event, Facts, RawEvent, RetryPolicy};
 
 /// What an inbox takes in, and how long it remembers.
 ///
@@ -151,6 +154,7 @@ impl InboxConfig {
         self.trail.record(action, event, status, at);
     }
 
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     /// Tells the trail of a fault that is stored.
     pub(crate) fn tell_fault(&self, event: &AnyEnvelope, at: DateTime<Utc>) {
         tell_fault(&self.trail, event, at);

@@ -104,6 +104,7 @@
 mod admin;
 mod config;
 mod handler_error;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod intake;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

@@ -1,4 +1,4 @@
-//! Events that are put aside, since an earlier one of their ordering key is under way:
+//! Events that are blocked behind an earlier one of their ordering key, and put aside:
 //! what both databases know of it.
 //!
 //! A claim that finds a due event blocked marks it, and no claim looks at it again;
@@ -14,7 +14,7 @@ use super::OnDeadLetter;
 use crate::{AnyEnvelope, DeliveryStatus};
 
 /// After how many blocked events a claim looks no further for others: it would hold up
-/// whoever waits for the database.
+/// others that need the database.
 pub(crate) const MANY_BLOCKED: usize = 1_000;
 
 /// Which rows of `outbox_event AS earlier` stand in the way of `event`, in SQL.
@@ -37,15 +37,14 @@ pub(crate) fn frees(event: &AnyEnvelope) -> Option<&str> {
     event.ordering_key().filter(|_| !under_way)
 }
 
-/// The looks of a store for events that are put aside with nothing in their way: the
-/// earlier one was changed by other hands than those of relay and desk, or blocks no more
-/// under the rule of this relay. Each is a round through all keys, in slices between
-/// which others have the database. Each rule has sweeps of its own: relays of two may
-/// share a store.
+/// The sweeps of a store for events that stay put aside with nothing in their way: the
+/// earlier one was changed by plain SQL, or blocks no more under the rule of this relay.
+/// A sweep goes through all keys, in slices between which others have the database. Each
+/// rule has sweeps of its own: relays of two may share a store.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeps {
     block: Mutex<Last>,
-    pass_by: Mutex<Last>,
+    skip: Mutex<Last>,
 }
 
 #[derive(Debug, Default)]
@@ -58,9 +57,9 @@ struct Last {
 impl Sweeps {
     const EVERY: Duration = Duration::from_secs(10);
 
-    /// Whether it is time for another round under a rule: at its first claim, and every
+    /// Whether it is time for another sweep under a rule: at its first claim, and every
     /// ten seconds where none is on. It counts as begun.
-    pub(crate) fn are_due(&self, on_dead_letter: OnDeadLetter) -> bool {
+    pub(crate) fn is_due(&self, on_dead_letter: OnDeadLetter) -> bool {
         let mut last = self.last(on_dead_letter);
         let is_on = last.rest.as_ref().is_some_and(|rest| !rest.is_finished());
         let due = last.began.is_none_or(|at| !is_on && at.elapsed() >= Self::EVERY);
@@ -70,9 +69,9 @@ impl Sweeps {
         due
     }
 
-    /// Goes on with a round beside the claims. What fails there fails in the claims too,
-    /// which tell of it, and the next round begins again.
-    pub(crate) fn go_on(
+    /// Continues a sweep beside the claims. What fails there fails in the claims too,
+    /// which report it, and the next sweep begins again.
+    pub(crate) fn continue_with(
         &self,
         on_dead_letter: OnDeadLetter,
         rest: impl Future<Output = ()> + Send + 'static,
@@ -83,7 +82,7 @@ impl Sweeps {
     fn last(&self, on_dead_letter: OnDeadLetter) -> MutexGuard<'_, Last> {
         let last = match on_dead_letter {
             OnDeadLetter::Block => &self.block,
-            OnDeadLetter::Skip => &self.pass_by,
+            OnDeadLetter::Skip => &self.skip,
         };
         last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,16 +98,16 @@ impl Drop for Last {
 mod tests {
     use super::*;
 
-    /// Otherwise two relays of one store begin a round with every claim, and end one
-    /// another's.
+    /// Otherwise two relays of one store begin a sweep with every claim, and each ends the
+    /// other's.
     #[tokio::test]
     async fn each_rule_has_sweeps_of_its_own() {
         use OnDeadLetter::{Block, Skip};
         let sweeps = Sweeps::default();
-        assert!(sweeps.are_due(Block));
-        sweeps.go_on(Block, std::future::pending());
-        assert!(sweeps.are_due(Skip));
-        assert!(!sweeps.are_due(Block) && !sweeps.are_due(Skip));
+        assert!(sweeps.is_due(Block));
+        sweeps.continue_with(Block, std::future::pending());
+        assert!(sweeps.is_due(Skip));
+        assert!(!sweeps.is_due(Block) && !sweeps.is_due(Skip));
         tokio::task::yield_now().await;
         assert!(sweeps.last(Block).rest.as_ref().is_some_and(|rest| !rest.is_finished()));
     }

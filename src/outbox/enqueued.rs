@@ -1,6 +1,7 @@
 //! What enqueuing did, and whether the event that is there is the same one.
 
-use crate::store::{Row, StoreError};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::store::{Row, StoreError, StoreErrorKind};
 
 /// What enqueuing did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub enum Enqueued {
     Duplicate,
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 /// Whether the event that is there under this id is the one that was to be enqueued: of
 /// one source, and of one type.
 pub(crate) fn same_event(
@@ -23,7 +25,8 @@ pub(crate) fn same_event(
     if (source_system, event_type) == (&row.source_system, &row.event_type) {
         return Ok(Enqueued::Duplicate);
     }
-    Err(StoreError::new(
+    Err(StoreError::of(
+        StoreErrorKind::IdTaken,
         doing,
         format!(
             "another event has the id {:?}: {event_type} from {source_system} is there, and {} from {} was to be enqueued \

@@ -23,10 +23,13 @@
 //! guide](crate::guide::operating#clocks).
 
 mod admin;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod blocked;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod change;
 mod claim;
 mod enqueued;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod history;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
@@ -34,6 +37,7 @@ pub mod postgres;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod watermark;
 
 use std::future::Future;
@@ -42,12 +46,15 @@ use std::time::Duration;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 pub use self::admin::{
-    Admin, Counts, Finding, HistoryEntry, Redrive, RedriveError, RedriveOutcome, Waiting,
+    Admin, Counts, EventHistory, Finding, HistoryEntry, Redrive, RedriveError,
+    RedriveOutcome, Waiting,
 };
+pub(crate) use self::claim::Lease;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::claim::Token;
 pub use self::claim::{Claim, LeaseLostError, Settlement};
-pub(crate) use self::claim::{Lease, Token};
 pub use self::enqueued::Enqueued;
-pub use crate::store::{DeadLetter, Filter, StoreError};
+pub use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind};
 
 assert_impl_all!(Claim: Send, Sync);
 assert_not_impl_any!(Claim: Clone);
@@ -127,8 +134,8 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// The events of relays that did not settle in time, as they are now.
     pub expired: Vec<crate::AnyEnvelope>,
-    /// Rows that are no valid event, each with the reason. They are dead letters now.
-    pub quarantined: Vec<(String, String)>,
+    /// Rows that are no valid event. They are dead letters now.
+    pub quarantined: Vec<Finding>,
     /// How many events were put aside, as an earlier one of their key is under way. Where
     /// there are any, the next claim may find more events, even if this one found few.
     pub blocked: usize,

@@ -126,8 +126,8 @@ pub(super) mod tests {
     fn the_default_policy_is_what_the_schema_says() {
         assert_eq!(spell_policy(&RetryPolicy::DEFAULT), DEFAULT_POLICY);
         for schema in [
-            include_str!("../outbox/sqlite/schema.sql"),
-            include_str!("../outbox/postgres/schema.sql"),
+            include_str!("../outbox/sqlite/migrations/0001.sql"),
+            include_str!("../outbox/postgres/migrations/0001.sql"),
         ] {
             assert!(schema.contains(&format!("DEFAULT '{DEFAULT_POLICY}'")));
         }

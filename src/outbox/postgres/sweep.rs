@@ -1,5 +1,5 @@
-//! Events that are put aside with nothing in their way, found in slices beside the
-//! claims: nobody waits for a round.
+//! The sweep for events that stay put aside with nothing in their way: it goes in slices
+//! beside the claims, and holds none up.
 
 use std::time::Instant;
 
@@ -8,10 +8,8 @@ use tokio::time::sleep;
 use super::super::watermark::Watermark;
 use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
-use super::rows::free_forgotten_sql;
-use crate::store::postgres::{Pool, maybe_at, within};
-
-const DOING: &str = "looking for forgotten events";
+use super::rows::sweep_blocked_sql;
+use crate::store::postgres::{Link, Pool, maybe_at};
 
 /// How many ordering keys are looked at in one transaction.
 const SLICE: i64 = 200;
@@ -20,23 +18,23 @@ const SLICE: i64 = 200;
 const PAUSE: u32 = 4;
 
 impl Outbox {
-    /// Begins a round where one is due: the first slice at once, and the others while
+    /// Begins a sweep where one is due: the first slice at once, and the others while
     /// claims go on.
-    pub(super) async fn free_forgotten(
+    pub(super) async fn sweep_blocked(
         &self,
         on_dead_letter: OnDeadLetter,
     ) -> Result<(), StoreError> {
-        if !self.sweeps.are_due(on_dead_letter) {
+        if !self.sweeps.is_due(on_dead_letter) {
             return Ok(());
         }
-        let sql = free_forgotten_sql(on_dead_letter);
+        let sql = sweep_blocked_sql(on_dead_letter);
         let (pool, watermark) = (self.pool.clone(), self.watermark.clone());
         let mut began = Instant::now();
         let mut next = slice(&pool, &watermark, &sql, "").await?;
         if next.is_none() {
             return Ok(());
         }
-        self.sweeps.go_on(on_dead_letter, async move {
+        self.sweeps.continue_with(on_dead_letter, async move {
             while let Some(after) = next {
                 sleep(began.elapsed().saturating_mul(PAUSE)).await;
                 began = Instant::now();
@@ -54,17 +52,12 @@ async fn slice(
     sql: &str,
     after: &str,
 ) -> Result<Option<String>, StoreError> {
-    within(DOING, async {
-        let mut held = pool.hold(DOING).await?;
-        let found = held.link.alone(sql, &[&after, &SLICE]).await;
-        let read = |row: &tokio_postgres::Row| {
-            Ok((row.try_get("last")?, maybe_at(row, "due_at")?))
-        };
-        let found = found.and_then(|rows| rows.first().map_or(Ok((None, None)), read));
-        let (last, due_at) = found.map_err(|error| StoreError::new(DOING, error))?;
-        held.release();
-        watermark.back_to(due_at);
-        Ok(last)
-    })
-    .await
+    let work = async |link: &mut Link| {
+        let rows = link.alone(sql, &[&after, &SLICE]).await?;
+        let Some(row) = rows.first() else { return Ok((None, None)) };
+        Ok((row.try_get("last")?, maybe_at(row, "due_at")?))
+    };
+    let (last, due_at) = pool.run_aside("looking for forgotten events", work).await?;
+    watermark.back_to(due_at);
+    Ok(last)
 }

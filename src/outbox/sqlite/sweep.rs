@@ -1,5 +1,5 @@
-//! Events that are put aside with nothing in their way, found in slices beside the
-//! claims: nobody waits for a round.
+//! The sweep for events that stay put aside with nothing in their way: it goes in slices
+//! beside the claims, and holds none up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +25,20 @@ const BETWEEN: Duration = Duration::from_millis(5);
 type Key = Vec<u8>;
 
 impl Outbox {
-    /// Begins a round where one is due: the first slice at once, and the others while
+    /// Begins a sweep where one is due: the first slice at once, and the others while
     /// claims go on.
-    pub(super) async fn free_forgotten(
+    pub(super) async fn sweep_blocked(
         &self,
         on_dead_letter: OnDeadLetter,
     ) -> Result<(), StoreError> {
-        if !self.sweeps.are_due(on_dead_letter) {
+        if !self.sweeps.is_due(on_dead_letter) {
             return Ok(());
         }
         let (shared, watermark) = (self.shared.clone(), Arc::clone(&self.watermark));
         let Some(next) = slice(&shared, &watermark, on_dead_letter, None).await? else {
             return Ok(());
         };
-        self.sweeps.go_on(on_dead_letter, async move {
+        self.sweeps.continue_with(on_dead_letter, async move {
             let mut next = Some(next);
             while let Some(from) = next {
                 tokio::time::sleep(BETWEEN).await;
@@ -51,7 +51,7 @@ impl Outbox {
     }
 }
 
-/// One slice of a round, after a key; says after which the next one begins.
+/// One slice of a sweep, after a key; says after which the next one begins.
 async fn slice(
     shared: &Shared,
     watermark: &Watermark,
@@ -71,7 +71,7 @@ async fn slice(
 }
 
 /// The first event that is put aside of each of some keys, where none is in its way: one
-/// that was has been changed by other hands than a relay's or a desk's, or did not block
+/// that was has been changed by other hands than a relay's or a person's, or did not block
 /// under the rule of another relay.
 fn find(
     connection: &Connection,

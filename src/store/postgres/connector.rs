@@ -15,6 +15,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Socket};
 
 use super::BoxedError;
+use crate::store::error::Explained;
 
 /// How long a connection may take to be there, its greeting included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,7 +85,10 @@ impl Connector {
         name: &'static str,
         heard: impl Fn() + Send + 'static,
     ) -> Result<Line, BoxedError> {
-        let unreached = |source| Unreached { to: Arc::clone(&self.to), source };
+        let unreached = |cause| Explained {
+            meaning: format!("no connection to {}", self.to).into(),
+            cause,
+        };
         match timeout(CONNECT_TIMEOUT, (self.connect)(name, Box::new(heard))).await {
             Ok(answer) => Ok(answer.map_err(unreached)?),
             Err(_) => {
@@ -152,25 +156,6 @@ pub(super) struct Line {
     pub(super) driver: JoinHandle<()>,
 }
 
-/// A server, a database or a role that was not reached.
-#[derive(Debug)]
-struct Unreached {
-    to: Arc<str>,
-    source: BoxedError,
-}
-
-impl fmt::Display for Unreached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no connection to {}", self.to)
-    }
-}
-
-impl std::error::Error for Unreached {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
 /// Where a configuration leads, without its password.
 fn address(config: &Config) -> String {
     let hosts = config.get_hosts().iter().map(|host| match host {
@@ -205,7 +190,8 @@ mod secure {
     use tokio_postgres_rustls::MakeRustlsConnect;
 
     use super::Connector;
-    use crate::store::StoreError;
+    use crate::store::error::Doing;
+    use crate::store::{StoreError, StoreErrorKind};
     use crate::tls::Tls;
 
     /// A configuration that never falls back to plain text, and its TLS.
@@ -214,8 +200,7 @@ mod secure {
         tls: &Tls,
     ) -> Result<(Config, MakeRustlsConnect), StoreError> {
         config.ssl_mode(SslMode::Require);
-        let tls =
-            tls.config().map_err(|error| StoreError::new("preparing TLS", error))?;
+        let tls = tls.config().doing("preparing TLS")?;
         Ok((config, MakeRustlsConnect::new(tls)))
     }
 
@@ -226,7 +211,9 @@ mod secure {
     ) -> Result<Client, StoreError> {
         let (config, tls) = secured(config.clone(), tls)?;
         let line = Connector::new(config, tls).line("integration", || {}).await;
-        Ok(line.map_err(|error| StoreError::new("connecting", error))?.client)
+        let unreached =
+            |error| StoreError::of(StoreErrorKind::Unreachable, "connecting", error);
+        Ok(line.map_err(unreached)?.client)
     }
 }
 

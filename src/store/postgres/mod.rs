@@ -19,8 +19,8 @@ pub(crate) use self::connector::{connect, secured};
 pub(crate) use self::link::{Link, Value};
 pub(crate) use self::moment::{at, maybe_at};
 pub(crate) use self::notifications::Notifications;
-pub(crate) use self::pool::{Pool, within};
-pub(crate) use self::refusal::{hint, without_tls};
+pub(crate) use self::pool::Pool;
+pub(crate) use self::refusal::{hint, kind, without_tls};
 pub(crate) use self::row::read_row;
 pub(crate) use self::tables::install;
 

@@ -14,8 +14,9 @@ use super::connector::{Connector, Leash, Line};
 use super::link::{Begins, Link};
 use super::pooler::{REFUSED, shares_sessions};
 use super::tables::{Place, install};
-use crate::store::StoreError;
+use crate::store::error::Doing;
 use crate::store::schema::{INSTALLING, Part};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// How long one piece of work may take that nobody else gives up: longer than the server
 /// lets a look last.
@@ -29,16 +30,16 @@ const SECOND: Duration = Duration::from_secs(2);
 const WITHOUT: Duration = Duration::from_secs(10);
 
 /// One piece of work, which ends: the server may be there and answer no more.
-pub(crate) async fn within<T>(
+async fn within<T>(
     doing: &'static str,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     match timeout(LONGEST, work).await {
         Ok(answer) => answer,
-        Err(_) => Err(StoreError::new(
-            doing,
-            format!("PostgreSQL did not answer within {LONGEST:?}"),
-        )),
+        Err(_) => {
+            let silent = format!("PostgreSQL did not answer within {LONGEST:?}");
+            Err(StoreError::of(StoreErrorKind::Unreachable, doing, silent))
+        }
     }
 }
 
@@ -56,12 +57,11 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A worker with its tables.
+    /// The connections to a database, and its tables.
     pub(crate) async fn connect(
         connector: Connector,
         part: &Part,
     ) -> Result<Self, StoreError> {
-        let fault = |error: Error| StoreError::new(INSTALLING, error);
         let connected = async {
             let mut first = line(&connector, INSTALLING).await?;
             let second = timeout(SECOND, line(&connector, INSTALLING))
@@ -69,7 +69,9 @@ impl Pool {
                 .ok()
                 .and_then(Result::ok);
             if let Some(second) = &second
-                && shares_sessions(&first.client, &second.client).await.map_err(fault)?
+                && shares_sessions(&first.client, &second.client)
+                    .await
+                    .doing(INSTALLING)?
             {
                 return Err(StoreError::new(INSTALLING, REFUSED));
             }
@@ -97,9 +99,38 @@ impl Pool {
         &self.place
     }
 
+    /// Does one piece of work of a relay's, and no longer than its caller waits.
+    pub(crate) async fn run<T>(
+        &self,
+        doing: &'static str,
+        work: impl AsyncFnOnce(&mut Link) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        self.hold(doing).await?.run(doing, work).await
+    }
+
+    /// Does one piece of work that people wait for, which ends: it takes its time, and
+    /// holds no relay up.
+    pub(crate) async fn run_for_people<T>(
+        &self,
+        doing: &'static str,
+        work: impl AsyncFnOnce(&mut Link) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        within(doing, async { self.hold_for_people(doing).await?.run(doing, work).await })
+            .await
+    }
+
+    /// Does one piece of work that nobody waits for, which ends.
+    pub(crate) async fn run_aside<T>(
+        &self,
+        doing: &'static str,
+        work: impl AsyncFnOnce(&mut Link) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        within(doing, self.run(doing, work)).await
+    }
+
     /// A connection, for one piece of work. Where the database has no second one to give,
     /// or not soon, the work waits for the first.
-    pub(crate) async fn hold(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
+    async fn hold(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
         if let Ok(slot) = self.link.try_lock() {
             return self.link_in(slot, doing).await;
         }
@@ -129,10 +160,7 @@ impl Pool {
 
     /// The connection of people: what they ask and decide takes its time, and holds no
     /// relay up. Where the database has none to give, or not soon, one of the others.
-    pub(crate) async fn hold_for_people(
-        &self,
-        doing: &'static str,
-    ) -> Result<Held<'_>, StoreError> {
+    async fn hold_for_people(&self, doing: &'static str) -> Result<Held<'_>, StoreError> {
         let slot = self.people.lock().await;
         match timeout(SECOND, self.link_in(slot, doing)).await {
             Ok(Ok(held)) => Ok(held),
@@ -156,27 +184,31 @@ impl Pool {
 }
 
 async fn line(connector: &Connector, doing: &'static str) -> Result<Line, StoreError> {
-    connector
-        .line("outbox worker", || {})
-        .await
-        .map_err(|error| StoreError::new(doing, error))
+    let line = connector.line("outbox worker", || {}).await;
+    line.map_err(|error| StoreError::of(StoreErrorKind::Unreachable, doing, error))
 }
 
-/// One of the worker's connections, in the hands of one piece of work.
+/// One of the pool's connections, in the hands of one piece of work.
 ///
 /// Only work that has ended well gives it back. Otherwise (an error, or a caller who
 /// waits no longer) it is given up, so that no statement goes on, no transaction is left
 /// open and no dead connection is tried twice: the next piece of work makes another.
-pub(crate) struct Held<'a> {
+struct Held<'a> {
     leash: Leash,
     slot: MutexGuard<'a, Option<Link>>,
-    pub(crate) link: Link,
+    link: Link,
 }
 
 impl Held<'_> {
-    pub(crate) fn release(self) {
+    async fn run<T>(
+        mut self,
+        doing: &'static str,
+        work: impl AsyncFnOnce(&mut Link) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        let done = work(&mut self.link).await.doing(doing)?;
         let Self { leash, mut slot, link } = self;
         leash.let_go();
         *slot = Some(link);
+        Ok(done)
     }
 }

@@ -1,4 +1,4 @@
-//! What to do about what PostgreSQL refuses, in words.
+//! What PostgreSQL refuses: of which kind it is, and what to do about it, in words.
 
 use std::error::Error as StdError;
 
@@ -7,10 +7,44 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, Error};
 
 use super::BoxedError;
+use crate::store::StoreErrorKind;
+
+/// Which kind of refusal an error is, where its code says so.
+pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
+    use StoreErrorKind::{Busy, Denied, Row, TransactionEnded, Unreachable};
+    let Some(state) = error.code() else {
+        if error.is_closed()
+            || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+        {
+            return Some(Unreachable);
+        }
+        // The driver's own kinds are private.
+        return error
+            .to_string()
+            .starts_with("error deserializing column")
+            .then_some(Row);
+    };
+    match *state {
+        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Some(Busy),
+        SqlState::INSUFFICIENT_PRIVILEGE => Some(Denied),
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::TOO_MANY_CONNECTIONS => Some(Unreachable),
+        _ => match state.code().get(..2)? {
+            "08" => Some(Unreachable),
+            "25" => Some(TransactionEnded),
+            "28" => Some(Denied),
+            // A deadlock, or a serialization failure.
+            "40" => Some(Busy),
+            _ => None,
+        },
+    }
+}
 
 /// What to do about an error of the database, where this crate knows it.
-pub(crate) fn hint(error: &(dyn StdError + 'static)) -> Option<&'static str> {
-    let refusal = error.downcast_ref::<Error>()?.as_db_error()?;
+pub(crate) fn hint(error: &Error) -> Option<&'static str> {
+    let refusal = error.as_db_error()?;
     let ours = ["outbox_", "inbox_", "integration_schema"]
         .iter()
         .any(|name| refusal.message().contains(name));

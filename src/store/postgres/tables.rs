@@ -4,7 +4,8 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::store::StoreError;
-use crate::store::schema::{INSTALLING, Part};
+use crate::store::error::Doing;
+use crate::store::schema::{INSTALLING, Installed, Part};
 
 /// The schema of a connection: the first of its search path, and no other. Its name as
 /// SQL takes it.
@@ -32,8 +33,7 @@ impl Place {
                 row.try_get(4)?,
             ))
         };
-        let ((quoted, name), path, encoding, database) =
-            read.await.map_err(|error| StoreError::new(INSTALLING, error))?;
+        let ((quoted, name), path, encoding, database) = read.await.doing(INSTALLING)?;
         if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
             let what = format!(
                 "the database {database} holds texts in {encoding}, and events and the reasons of their failures are UTF-8: \
@@ -94,42 +94,43 @@ fn first_of(path: &str) -> Option<String> {
 /// Creates a part of the schema, or brings it up to date. Safe from many processes at
 /// once: the first to come does it.
 pub(crate) async fn install(client: &mut Client, part: &Part) -> Result<(), StoreError> {
-    let fault = |error: Error| StoreError::new(INSTALLING, error);
     let place = Place::of(client).await?;
     // A user who may not create tables can work with those that are there.
-    if part.missing(version(client, &place, part).await.map_err(fault)?)?.is_empty() {
+    let found = installed(client, &place, part).await.doing(INSTALLING)?;
+    if part.missing(found)?.is_empty() {
         return Ok(());
     }
-    let transaction = client.transaction().await.map_err(fault)?;
+    let transaction = client.transaction().await.doing(INSTALLING)?;
     transaction
         .batch_execute(&format!(
             "{}; SET LOCAL lock_timeout = '60s'; \
              SELECT pg_advisory_xact_lock(hashtextextended('integration_schema', 0)); \
-             CREATE TABLE IF NOT EXISTS integration_schema (part text PRIMARY KEY, version bigint NOT NULL)",
+             CREATE TABLE IF NOT EXISTS integration_schema (\
+               part text PRIMARY KEY, version bigint NOT NULL, compatible_from bigint); \
+             ALTER TABLE integration_schema ADD COLUMN IF NOT EXISTS compatible_from bigint",
             place.set_local()
         ))
         .await
-        .map_err(fault)?;
-    for step in part.missing(version(&transaction, &place, part).await.map_err(fault)?)? {
-        transaction.batch_execute(step).await.map_err(fault)?;
-    }
-    let known = i64::try_from(part.versions.len()).unwrap_or(i64::MAX);
-    transaction
-        .execute_typed(
-            "INSERT INTO integration_schema VALUES ($1, $2) ON CONFLICT (part) DO UPDATE SET version = $2",
-            &[(&part.name, Type::TEXT), (&known, Type::INT8)],
-        )
-        .await
-        .map_err(fault)?;
-    transaction.commit().await.map_err(fault)
+        .doing(INSTALLING)?;
+    // Another program may have done it meanwhile.
+    let found = installed(&transaction, &place, part).await.doing(INSTALLING)?;
+    let steps = part.missing(found)?;
+    let install = async {
+        for step in steps {
+            transaction.batch_execute(step).await?;
+        }
+        if steps.is_empty() { Ok(()) } else { record(&transaction, part).await }
+    };
+    install.await.doing(INSTALLING)?;
+    transaction.commit().await.doing(INSTALLING)
 }
 
-/// The version of a part that the schema has; 0 where it has none.
-async fn version(
+/// The version of a part that the schema has.
+async fn installed(
     client: &impl GenericClient,
     place: &Place,
     part: &Part,
-) -> Result<usize, Error> {
+) -> Result<Installed, Error> {
     let table = place.name("integration_schema");
     let there = client
         .query_typed(
@@ -138,12 +139,34 @@ async fn version(
         )
         .await?;
     if there.is_empty() {
-        return Ok(0);
+        return Ok(Installed::default());
     }
-    let sql = format!("SELECT version FROM {table} WHERE part = $1");
+    // The table may be older than its column `compatible_from`.
+    let sql = format!("SELECT * FROM {table} WHERE part = $1");
     let found = client.query_typed(&sql, &[(&part.name, Type::TEXT)]).await?;
-    let Some(row) = found.first() else { return Ok(0) };
-    Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0))
+    let Some(row) = found.first() else { return Ok(Installed::default()) };
+    let has_second =
+        row.columns().iter().any(|column| column.name() == "compatible_from");
+    let compatible_from = if has_second { row.try_get("compatible_from")? } else { None };
+    Ok(Installed::of(row.try_get("version")?, compatible_from))
+}
+
+/// Records that the schema has the latest version of a part.
+async fn record(client: &impl GenericClient, part: &Part) -> Result<(), Error> {
+    let Installed { version, compatible_from } = part.latest();
+    let number = |version: usize| i64::try_from(version).unwrap_or(i64::MAX);
+    client
+        .execute_typed(
+            "INSERT INTO integration_schema (part, version, compatible_from) VALUES ($1, $2, $3) \
+             ON CONFLICT (part) DO UPDATE SET version = $2, compatible_from = $3",
+            &[
+                (&part.name, Type::TEXT),
+                (&number(version), Type::INT8),
+                (&number(compatible_from), Type::INT8),
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 #[cfg(test)]

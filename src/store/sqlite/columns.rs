@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, RowIndex};
 
-use crate::store::StoreError;
 use crate::store::{Row, Said};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// The database's time now: as one with the transaction as SQLite can.
 pub(crate) fn now(connection: &Connection) -> rusqlite::Result<DateTime<Utc>> {
@@ -18,6 +18,11 @@ pub(crate) fn now(connection: &Connection) -> rusqlite::Result<DateTime<Utc>> {
 /// Microseconds since 1970, as a column holds them.
 pub(crate) fn micros(moment: DateTime<Utc>) -> i64 {
     moment.timestamp_micros()
+}
+
+/// A limit, as a statement takes it.
+pub(crate) fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// The moment in a column.
@@ -118,7 +123,7 @@ pub(crate) fn still_open(
 ) -> Result<(), StoreError> {
     if connection.is_autocommit() {
         let found = "the transaction has ended already, by a rollback that SQLite made or by SQL: begin a new one";
-        return Err(StoreError::new(doing, found));
+        return Err(StoreError::of(StoreErrorKind::TransactionEnded, doing, found));
     }
     Ok(())
 }

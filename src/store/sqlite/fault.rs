@@ -1,16 +1,33 @@
-//! What SQLite refuses, with what it means here and what to do about it.
-
-use std::fmt;
+//! What SQLite refuses: of which kind it is, what it means here, and what to do about it.
 
 use rusqlite::{Error, ErrorCode};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 
 /// A refusal of the database, in words.
 pub(crate) fn fault(doing: &'static str, error: Error) -> StoreError {
-    match meaning(&error) {
-        Some(meaning) => StoreError::new(doing, Explained { meaning, cause: error }),
-        None => StoreError::new(doing, error),
+    StoreError::new(doing, error)
+}
+
+/// Which kind of refusal an error is, where its code says so.
+pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
+    use StoreErrorKind::{Busy, Denied, Row, Unreachable};
+    match error {
+        Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::InvalidColumnType(..) => return Some(Row),
+        _ => {}
+    }
+    match error.sqlite_error_code()? {
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::FileLockingProtocolFailed
+        | ErrorCode::OperationInterrupted => Some(Busy),
+        ErrorCode::CannotOpen => Some(Unreachable),
+        ErrorCode::AuthorizationForStatementDenied
+        | ErrorCode::PermissionDenied
+        | ErrorCode::ReadOnly => Some(Denied),
+        _ => None,
     }
 }
 
@@ -31,7 +48,8 @@ fn is_locked(error: &Error) -> bool {
     )
 }
 
-fn meaning(error: &Error) -> Option<&'static str> {
+/// What a refusal means, where this crate knows more than SQLite says.
+pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
     let meaning = match error.sqlite_error_code()? {
         _ if is_locked(error) => "database is locked by another program",
         ErrorCode::ReadOnly => {
@@ -66,22 +84,4 @@ fn is_without_tables(text: &str) -> bool {
                 .is_some_and(|rest| rest.trim_start_matches("main.").starts_with(table))
         },
     )
-}
-
-#[derive(Debug)]
-struct Explained {
-    meaning: &'static str,
-    cause: Error,
-}
-
-impl fmt::Display for Explained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.meaning)
-    }
-}
-
-impl std::error::Error for Explained {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.cause)
-    }
 }

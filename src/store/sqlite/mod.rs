@@ -7,12 +7,15 @@ mod file;
 #[cfg(target_os = "linux")]
 mod file_watch;
 mod install;
+mod open;
 mod shared;
 mod unchanging;
+mod wakeups;
 
 pub(crate) use self::columns::{
-    any_moment, maybe_moment, maybe_text, micros, now, read_row, still_open, text,
+    any_moment, limit, maybe_moment, maybe_text, micros, now, read_row, still_open, text,
 };
-pub(crate) use self::fault::{fault, is_of_the_database};
+pub(crate) use self::fault::{fault, is_of_the_database, kind, meaning};
 pub(crate) use self::install::install;
-pub(crate) use self::shared::{Shared, data_version};
+pub(crate) use self::shared::Shared;
+pub(crate) use self::wakeups::data_version;

@@ -1,31 +1,21 @@
 //! One file for many tasks: a connection for those who write and one for those who look,
 //! each used in turn and off the threads of the runtime.
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
-#[cfg(target_os = "linux")]
-use std::sync::TryLockError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
 use rusqlite::ffi::{Error as Failure, SQLITE_INTERRUPT};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use super::fault::fault;
 use super::file::{File, lasting};
-#[cfg(target_os = "linux")]
-use super::file_watch::FileWatch;
-use super::install::{install, version};
-use super::unchanging::unchanging;
-use crate::store::Part;
-use crate::store::StoreError;
-
-/// How long a write waits for another one: less than a relay waits for its store, so that
-/// it hears why.
-pub(super) const BUSY: Duration = Duration::from_secs(4);
-
-const OPENING: &str = "opening the database";
+use super::install::{install, installed};
+use super::open::{OPENING, Open, Side, Source, open_to_look, refuse_folder};
+use super::wakeups::Wakeups;
+use crate::store::error::{Doing, Explained};
+use crate::store::{Part, StoreError, StoreErrorKind};
 
 /// How long a look of people's may last.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
@@ -34,91 +24,28 @@ const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// answer: some milliseconds.
 const STEPS: i32 = 10_000;
 
-/// How long wake-ups by commits are apart, whatever others commit.
-const APART: Duration = Duration::from_millis(20);
-
-/// How long it is waited for the kernel's word before the database is asked all the same.
-const UNTOLD: Duration = Duration::from_secs(1);
-
-/// When it is looked whether what was written is committed, each time after the last: the
-/// log is written, and then forced to the disk, before others see the commit.
-const LOOKS: [Duration; 8] = [
-    Duration::ZERO,
-    Duration::from_millis(1),
-    Duration::from_millis(2),
-    Duration::from_millis(4),
-    Duration::from_millis(8),
-    Duration::from_millis(16),
-    Duration::from_millis(32),
-    Duration::from_millis(64),
-];
-
 /// A database that many tasks use.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared(Arc<Inner>);
+pub(crate) struct Shared(pub(super) Arc<Inner>);
 
-struct Inner {
-    /// As the caller names it: a path, or an address with settings of SQLite's.
-    path: PathBuf,
-    /// The file that this is; nothing in memory.
-    file: Option<PathBuf>,
-    part: &'static Part,
-    /// Whether whoever opened it may only look.
-    to_look: bool,
+pub(super) struct Inner {
+    source: Source,
     /// Nothing after the file was replaced, until the new one can be opened; and where it
     /// is only looked.
-    writer: Mutex<Option<Open>>,
+    pub(super) writer: Mutex<Option<Open>>,
     /// Opened when first needed. A database in memory has but the one connection.
     reader: Mutex<Option<Open>>,
     longest_look: Duration,
-    /// When a commit was last told of.
-    told: Mutex<Option<Instant>>,
-    #[cfg(target_os = "linux")]
-    watch: Mutex<Option<Arc<FileWatch>>>,
+    pub(super) wakeups: Wakeups,
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner")
-            .field("path", &self.path)
-            .field("to_look", &self.to_look)
+            .field("path", &self.source.path)
+            .field("to_look", &self.source.to_look)
             .finish_non_exhaustive()
     }
-}
-
-/// A connection, and the file that it has open.
-struct Open {
-    connection: Connection,
-    file: Option<File>,
-    /// Whether it would not notice what others write, and so serves one look.
-    once: bool,
-}
-
-impl Open {
-    fn of(path: &Path, connection: Connection) -> rusqlite::Result<Self> {
-        connection.busy_timeout(BUSY)?;
-        // What is read first opens the log, too.
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok(Self { file: File::of(path, &connection), connection, once: false })
-    }
-
-    fn replaced(&self) -> Option<String> {
-        self.file.as_ref().and_then(File::replaced)
-    }
-
-    /// Closes a file that was replaced, and leaves what stands in its place alone:
-    /// otherwise SQLite may write the old log into it.
-    fn abandon(self) {
-        let _ = self
-            .connection
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Writer,
-    Reader,
 }
 
 impl Shared {
@@ -126,7 +53,7 @@ impl Shared {
     pub(crate) fn open(path: &Path, part: &'static Part) -> Result<Self, StoreError> {
         refuse_folder(path)?;
         let open = || Open::of(path, Connection::open(path)?);
-        let mut writer = open().map_err(|error| fault(OPENING, error))?;
+        let mut writer = open().doing(OPENING)?;
         install(&mut writer.connection, part)?;
         // The log may have come with the tables.
         writer.file = File::of(path, &writer.connection);
@@ -139,9 +66,8 @@ impl Shared {
         part: &'static Part,
     ) -> Result<Self, StoreError> {
         refuse_folder(path)?;
-        let reader = open_to_look(path).map_err(|error| fault(OPENING, error))?;
-        let found =
-            version(&reader.connection, part).map_err(|error| fault(OPENING, error))?;
+        let reader = open_to_look(path).doing(OPENING)?;
+        let found = installed(&reader.connection, part).doing(OPENING)?;
         if !part.missing(found)?.is_empty() {
             let what = format!(
                 "the tables of the {} are missing, or of an older version: `install` makes them",
@@ -162,16 +88,16 @@ impl Shared {
             open.connection.path().filter(|path| !path.is_empty()).map(PathBuf::from)
         };
         Self(Arc::new(Inner {
-            path: lasting(path),
-            file: writer.as_ref().or(reader.as_ref()).and_then(found),
-            part,
-            to_look: writer.is_none(),
+            source: Source {
+                path: lasting(path),
+                file: writer.as_ref().or(reader.as_ref()).and_then(found),
+                part,
+                to_look: writer.is_none(),
+            },
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
             longest_look: LONGEST_LOOK,
-            told: Mutex::default(),
-            #[cfg(target_os = "linux")]
-            watch: Mutex::default(),
+            wakeups: Wakeups::default(),
         }))
     }
 
@@ -230,49 +156,6 @@ impl Shared {
         drop(waits);
         done.unwrap_or_else(|error| Err(StoreError::new(doing, error)))
     }
-
-    /// Waits until another connection may have committed something since the database had
-    /// this version.
-    ///
-    /// Where the kernel tells of writes, it is looked a few times after each, and once a
-    /// second; elsewhere every 20 ms.
-    pub(crate) async fn wait(&self, seen: impl Fn() -> i64, at_most: Duration) {
-        let began = Instant::now();
-        let mut looks = [].iter();
-        while let Some(left) =
-            at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero())
-        {
-            let pause = looks.next().copied().unwrap_or(UNTOLD);
-            if self.0.is_written_within(pause.min(left)).await {
-                looks = LOOKS.iter();
-            } else if began.elapsed() < at_most
-                && self.version().await.is_none_or(|version| version != seen())
-            {
-                return self.keep_apart().await;
-            }
-        }
-    }
-
-    /// A number that changes when another connection commits; nothing where the next call
-    /// has something to tell.
-    async fn version(&self) -> Option<i64> {
-        let inner = Arc::clone(&self.0);
-        let look = move || {
-            let writer = lock(&inner.writer);
-            let open = writer.as_ref().filter(|open| open.replaced().is_none())?;
-            data_version(&open.connection).ok()
-        };
-        tokio::task::spawn_blocking(look).await.ok().flatten()
-    }
-
-    async fn keep_apart(&self) {
-        let last = lock(&self.0.told).replace(Instant::now());
-        let rest = last.and_then(|last| APART.checked_sub(last.elapsed()));
-        if let Some(rest) = rest {
-            tokio::time::sleep(rest).await;
-            lock(&self.0.told).replace(Instant::now());
-        }
-    }
 }
 
 impl Inner {
@@ -285,19 +168,23 @@ impl Inner {
     ) -> Result<T, StoreError> {
         let longest =
             if side == Side::Reader { self.longest_look } else { Duration::MAX };
-        let side = if self.file.is_none() { Side::Writer } else { side };
+        let side = if self.source.file.is_none() { Side::Writer } else { side };
         let mut slot =
             lock(if side == Side::Writer { &self.writer } else { &self.reader });
         if awaited.strong_count() == 0 {
-            return Err(fault(doing, given_up()));
+            return Err(StoreError::new(doing, given_up()));
         }
         if let Some(what) = slot.as_ref().and_then(Open::replaced) {
             drop(slot);
-            return Err(StoreError::new(doing, self.begin_anew(&what)));
+            return Err(StoreError::of(
+                StoreErrorKind::Unreachable,
+                doing,
+                self.begin_anew(what),
+            ));
         }
         let open = match &mut *slot {
             Some(open) => open,
-            empty => empty.insert(self.open(side)?),
+            empty => empty.insert(self.source.open(side)?),
         };
         let began = Instant::now();
         let waits = Weak::clone(awaited);
@@ -312,166 +199,48 @@ impl Inner {
         drop(slot);
         done.map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) if began.elapsed() >= longest => {
-                StoreError::new(
-                    doing,
-                    format!(
-                        "it was ended after {longest:?}, the longest that a look may last"
-                    ),
-                )
+                let ended = format!(
+                    "it was ended after {longest:?}, the longest that a look may last"
+                );
+                StoreError::of(StoreErrorKind::Busy, doing, ended)
             }
-            _ => fault(doing, error),
+            _ => StoreError::new(doing, error),
         })
     }
 
     /// Lets go of a file that was replaced, by both connections, and opens what stands in
     /// its place; says what was done.
-    fn begin_anew(&self, what: &str) -> String {
+    fn begin_anew(&self, what: String) -> Box<dyn Error + Send + Sync> {
         let (mut writer, mut reader) = (lock(&self.writer), lock(&self.reader));
         let still =
             writer.iter().chain(reader.iter()).any(|open| open.replaced().is_some());
         if still {
             reader.take().into_iter().for_each(Open::abandon);
             writer.take().into_iter().for_each(Open::abandon);
-            #[cfg(target_os = "linux")]
-            drop(lock(&self.watch).take());
+            self.wakeups.forget();
         }
-        if self.to_look || writer.is_some() {
-            return format!("{what}: it is opened anew");
+        if self.source.to_look || writer.is_some() {
+            return format!("{what}: it is opened anew").into();
         }
-        match self.open(Side::Writer) {
+        match self.source.open(Side::Writer) {
             Ok(open) => {
                 *writer = Some(open);
-                format!("{what}: it is opened anew")
+                format!("{what}: it is opened anew").into()
             }
-            Err(error) => format!("{what}, and cannot be opened anew yet: {error}"),
-        }
-    }
-
-    /// Opens the file that is there now. Tables are not made in it: it may be a backup
-    /// that is still being copied.
-    fn open(&self, side: Side) -> Result<Open, StoreError> {
-        let fault = |error: rusqlite::Error| fault(OPENING, error);
-        if self.to_look && side == Side::Writer {
-            let found =
-                "the database was opened to look, and this would write: open it to write";
-            return Err(StoreError::new(OPENING, found));
-        }
-        if let Some(file) = self.file.as_ref().filter(|file| !file.exists()) {
-            return Err(StoreError::new(
-                OPENING,
-                format!("the file {} is not there any more", file.display()),
-            ));
-        }
-        if self.to_look {
-            return open_to_look(&self.path).map_err(fault);
-        }
-        // An address may ask for what the flags must then allow.
-        let make = if self.path.is_file() {
-            OpenFlags::empty()
-        } else {
-            OpenFlags::SQLITE_OPEN_CREATE
-        };
-        let flags =
-            OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE).union(make);
-        let open =
-            || Open::of(&self.path, Connection::open_with_flags(&self.path, flags)?);
-        let mut open = open().map_err(fault)?;
-        if side == Side::Reader {
-            open.connection.pragma_update(None, "query_only", true).map_err(fault)?;
-            return Ok(open);
-        }
-        if version(&open.connection, self.part).map_err(fault)? == 0 {
-            let found = "the file that stands there now has no tables: is it still being copied? (`install` makes them)";
-            return Err(StoreError::new(OPENING, found));
-        }
-        install(&mut open.connection, self.part)?;
-        Ok(open)
-    }
-
-    /// Waits for a write, and says whether there was one.
-    #[cfg(target_os = "linux")]
-    async fn is_written_within(&self, time: Duration) -> bool {
-        match self.watch() {
-            Some(watch) => {
-                !time.is_zero() && tokio::time::timeout(time, watch.rung()).await.is_ok()
-            }
-            None => {
-                tokio::time::sleep(time.min(APART)).await;
-                false
+            Err(error) => {
+                let meaning = format!("{what}, and cannot be opened anew yet").into();
+                Box::new(Explained { meaning, cause: error.into() })
             }
         }
     }
-
-    #[cfg(not(target_os = "linux"))]
-    async fn is_written_within(&self, time: Duration) -> bool {
-        tokio::time::sleep(time.min(APART)).await;
-        false
-    }
-
-    /// The watch on the file; nothing where there can be none.
-    #[cfg(target_os = "linux")]
-    fn watch(&self) -> Option<Arc<FileWatch>> {
-        let mut watch = lock(&self.watch);
-        if watch.is_none() {
-            // Whoever writes meanwhile need not be waited for: the next wait begins it.
-            let writer = match self.writer.try_lock() {
-                Ok(writer) => writer,
-                Err(TryLockError::Poisoned(writer)) => writer.into_inner(),
-                Err(TryLockError::WouldBlock) => return None,
-            };
-            let file = writer.as_ref().and_then(|open| open.file.as_ref())?;
-            *watch = FileWatch::begin(file.log()).ok().map(Arc::new);
-        }
-        watch.clone()
-    }
-}
-
-/// A connection that only reads. Where nobody has the file open, and this program may not
-/// write in its folder, there is no log to read by: then it is read as a file that nobody
-/// changes.
-fn open_to_look(path: &Path) -> rusqlite::Result<Open> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
-    let error = match Connection::open_with_flags(path, flags)
-        .and_then(|connection| Open::of(path, connection))
-    {
-        Err(error)
-            if matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
-            ) =>
-        {
-            error
-        }
-        done => return done,
-    };
-    let Some(address) = unchanging(path) else { return Err(error) };
-    let opened = Connection::open_with_flags(address, flags)
-        .and_then(|connection| Open::of(path, connection));
-    opened.map(|open| Open { once: true, ..open }).map_err(|_| error)
-}
-
-fn refuse_folder(path: &Path) -> Result<(), StoreError> {
-    if path.is_dir() {
-        return Err(StoreError::new(
-            OPENING,
-            format!("{} is a folder: wanted a file in one", path.display()),
-        ));
-    }
-    Ok(())
-}
-
-/// A number that changes when another connection commits.
-pub(crate) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
 fn given_up() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(Failure::new(SQLITE_INTERRUPT), None)
+    let said = "nobody waits for it any more".to_owned();
+    rusqlite::Error::SqliteFailure(Failure::new(SQLITE_INTERRUPT), Some(said))
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -520,7 +289,7 @@ mod tests {
             .unwrap()
             .unwrap_err();
         assert_eq!(
-            told.to_string(),
+            format!("{told:#}"),
             "looking: it was ended after 50ms, the longest that a look may last"
         );
     }

@@ -1,22 +1,17 @@
 //! What people ask of the outbox in SQLite, read without a lock: counts, lists, one event
-//! with its history, the books.
+//! with its history, entries without an event.
 
-use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params, params_from_iter};
 
-use super::super::history::{Past, Present, balance};
-use super::super::{Counts, Filter, Finding, Waiting};
-use super::rows::{json, limit_of};
+use super::super::admin::listing::{DeadRow, PAGE, Page, orphaned};
+use super::super::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
+use super::super::{Counts, DeadLetter, Filter, Finding, Waiting};
+use super::rows::json;
 use crate::store::sqlite::{
-    any_moment, maybe_moment, maybe_text, micros, now, read_row, text,
+    any_moment, limit, maybe_moment, maybe_text, micros, now, read_row, text,
 };
 use crate::store::{EVENT_COLUMNS, Row};
-
-/// How many events a look through the whole table reads at once.
-pub(super) const PAGE: usize = 500;
-
-const PRESENT_COLUMNS: &str = "enqueued_at, due_at, token IS NOT NULL AS has_token, claimed_at, claimed_by, done_at";
 
 /// When the event was due that has waited longest: of those that are put aside, and of
 /// the others, an index knows it.
@@ -86,23 +81,36 @@ pub(super) fn count(connection: &mut Connection) -> rusqlite::Result<Counts> {
     Ok(counts)
 }
 
-/// A dead letter, with the time when it was first sent.
-type Dead = (Row, Option<DateTime<Utc>>);
-
 /// The dead letters of a filter beyond a sequence number.
 pub(super) fn dead_after(
     connection: &Connection,
     filter: &Filter,
     after: i64,
-    limit: usize,
-) -> rusqlite::Result<Vec<Dead>> {
+    most: usize,
+) -> rusqlite::Result<Vec<DeadRow>> {
     let (conditions, mut values) = conditions(filter);
-    values.extend([Value::from(after), Value::from(limit_of(limit))]);
-    find_dead(
-        connection,
-        &dead_sql(&format!("{conditions} AND sequence > ? ORDER BY sequence LIMIT ?")),
-        values,
-    )
+    values.extend([Value::from(after), Value::from(limit(most))]);
+    let rest = format!("{conditions} AND sequence > ? ORDER BY sequence LIMIT ?");
+    find_dead(connection, &dead_sql(&rest), values)
+}
+
+pub(super) fn dead_letters(
+    connection: &Connection,
+    filter: &Filter,
+    most: usize,
+) -> rusqlite::Result<Vec<DeadLetter>> {
+    let rows = dead_after(connection, filter, 0, most)?;
+    Ok(rows.into_iter().filter_map(DeadRow::into_dead_letter).collect())
+}
+
+/// Those dead letters of a page that are no valid event.
+pub(super) fn unreadable(
+    connection: &Connection,
+    filter: &Filter,
+    after: i64,
+) -> rusqlite::Result<Page<Finding>> {
+    let rows = dead_after(connection, filter, after, PAGE)?;
+    Ok(Page::of(rows, |dead| dead.row.sequence).filter_map(DeadRow::into_finding))
 }
 
 /// Those of these that are dead letters of a filter.
@@ -110,7 +118,7 @@ pub(super) fn dead_among(
     connection: &Connection,
     filter: &Filter,
     found: &[i64],
-) -> rusqlite::Result<Vec<Dead>> {
+) -> rusqlite::Result<Vec<DeadRow>> {
     let (conditions, mut values) = conditions(filter);
     values.push(Value::from(json(found.iter().copied())));
     let rest = format!(
@@ -129,10 +137,11 @@ fn find_dead(
     connection: &Connection,
     sql: &str,
     values: Vec<Value>,
-) -> rusqlite::Result<Vec<Dead>> {
+) -> rusqlite::Result<Vec<DeadRow>> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params_from_iter(values), |row| {
-        Ok((read_row(row)?, maybe_moment(row.get("first_sent_at")?)))
+        let first_sent_at = maybe_moment(row.get("first_sent_at")?);
+        Ok(DeadRow { row: read_row(row)?, first_sent_at })
     })?;
     rows.collect()
 }
@@ -165,10 +174,10 @@ fn waiting_sql(conditions: &str) -> String {
 pub(super) fn find_waiting(
     connection: &Connection,
     filter: &Filter,
-    limit: usize,
+    most: usize,
 ) -> rusqlite::Result<Vec<Waiting>> {
     let (conditions, mut values) = conditions(filter);
-    values.push(Value::from(limit_of(limit)));
+    values.push(Value::from(limit(most)));
     let mut statement = connection.prepare_cached(&waiting_sql(&conditions))?;
     let rows = statement.query_map(params_from_iter(values), |row| {
         let due_at = any_moment(row.get("due_at")?);
@@ -186,19 +195,25 @@ pub(super) fn find_waiting(
     rows.filter_map(Result::transpose).collect()
 }
 
-/// An event by its id, with its history before it.
-pub(super) fn find_event(
+/// An event by its id, with its history.
+pub(super) fn recorded(
     connection: &Connection,
     id: &str,
-) -> rusqlite::Result<Option<(Vec<Past>, Row, Present)>> {
+) -> rusqlite::Result<Option<Recorded>> {
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE id = ?1"
     );
-    let found =
-        connection.prepare_cached(&sql)?.query_row([id], read_present).optional()?;
-    found
-        .map(|(row, present)| Ok((history_of(connection, row.sequence)?, row, present)))
-        .transpose()
+    let mut find = connection.prepare_cached(&sql)?;
+    let found = find.query_row([id], read_present).optional()?;
+    found.map(|found| with_history(connection, found)).transpose()
+}
+
+fn with_history(
+    connection: &Connection,
+    (row, present): (Row, Present),
+) -> rusqlite::Result<Recorded> {
+    let past = history_of(connection, row.sequence)?;
+    Ok(Recorded { row, present, past })
 }
 
 /// Reads [`EVENT_COLUMNS`] and [`PRESENT_COLUMNS`].
@@ -215,62 +230,50 @@ fn read_present(row: &SqlRow<'_>) -> rusqlite::Result<(Row, Present)> {
 }
 
 fn history_of(connection: &Connection, event: i64) -> rusqlite::Result<Vec<Past>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT action, at, by, status, attempts, reason, claimed_at, claimed_by FROM outbox_history \
-         WHERE event = ?1 ORDER BY sequence",
-    )?;
+    let sql = format!(
+        "SELECT {PAST_COLUMNS} FROM outbox_history WHERE event = ?1 ORDER BY sequence"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([event], |row| {
         Ok(Past {
-            action: text(row, 0)?,
-            at: any_moment(row.get(1)?),
-            by: maybe_text(row, 2)?,
-            status: text(row, 3)?,
-            attempts: row.get(4)?,
-            reason: maybe_text(row, 5)?,
-            claimed_at: maybe_moment(row.get(6)?),
-            claimed_by: maybe_text(row, 7)?,
+            action: text(row, "action")?,
+            at: any_moment(row.get("at")?),
+            by: maybe_text(row, "by")?,
+            status: text(row, "status")?,
+            attempts: row.get("attempts")?,
+            reason: maybe_text(row, "reason")?,
+            claimed_at: maybe_moment(row.get("claimed_at")?),
+            claimed_by: maybe_text(row, "claimed_by")?,
         })
     })?;
     rows.collect()
 }
 
-/// The books of one page of events, and after which sequence number the next one begins.
+/// What is wrong with the events of one page.
 pub(super) fn verify_page(
     connection: &mut Connection,
     after: i64,
-) -> rusqlite::Result<(Option<i64>, Vec<Finding>)> {
+) -> rusqlite::Result<Page<Finding>> {
     // One moment for rows and history.
     let connection = connection.transaction()?;
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![after, limit_of(PAGE)], read_present)?;
-    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let next = rows.last().map(|(row, _)| row.sequence).filter(|_| rows.len() == PAGE);
-    let mut findings = Vec::new();
-    for (row, present) in rows {
-        let event = row.id.clone();
-        let past = history_of(&connection, row.sequence)?;
-        if let Err(what) = balance(row, &present, &past) {
-            findings.push(Finding { event, what });
-        }
-    }
-    Ok((next, findings))
+    let rows = statement.query_map(params![after, limit(PAGE)], read_present)?;
+    let recorded = rows.map(|found| with_history(&connection, found?));
+    let recorded = recorded.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(Page::of(recorded, |event| event.row.sequence).filter_map(Recorded::verify))
 }
 
-/// What the history remembers of events that are not there.
-pub(super) fn find_orphans(connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
+/// Entries of the history without an event.
+pub(super) fn orphans(connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
     let mut statement = connection.prepare_cached(
-        "SELECT event, count(*) FROM outbox_history \
+        "SELECT event, count(*) AS entries FROM outbox_history \
          WHERE NOT EXISTS (SELECT 1 FROM outbox_event WHERE sequence = event) GROUP BY event",
     )?;
-    let rows = statement.query_map([], |row| {
-        let (event, count) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
-        let what =
-            format!("the history has {count} entries of it, and there is no such event");
-        Ok(Finding { event: format!("sequence {event}"), what })
-    })?;
+    let rows = statement
+        .query_map([], |row| Ok(orphaned(row.get("event")?, row.get("entries")?)))?;
     rows.collect()
 }
 

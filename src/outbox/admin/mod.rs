@@ -1,17 +1,21 @@
 //! The outbox as people see it: counts, dead letters and what is decided about them,
 //! retention, and whether the books balance.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod decision;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod listing;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::audit::Action;
-use crate::state::Failed;
 use crate::store::{DeadLetter, Filter, StoreError};
-use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
+use crate::{AnyEnvelope, Decision, DeliveryStatus, EventId};
 
 /// What people ask of an outbox, and decide.
 pub trait Admin: Send + Sync {
@@ -42,13 +46,11 @@ pub trait Admin: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Waiting>, StoreError>> + Send;
 
-    /// One event with all that happened to it, the oldest first; nothing where there is
-    /// none of this id.
+    /// One event with all that happened to it; nothing where there is none of this id.
     fn get(
         &self,
         id: &EventId,
-    ) -> impl Future<Output = Result<Option<(AnyEnvelope, Vec<HistoryEntry>)>, StoreError>>
-    + Send;
+    ) -> impl Future<Output = Result<Option<EventHistory>, StoreError>> + Send;
 
     /// Gives the dead letters that a filter names a new budget.
     ///
@@ -130,6 +132,16 @@ pub struct Waiting {
     pub behind: Option<EventId>,
 }
 
+/// An event, and all that happened to it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct EventHistory {
+    /// The event as it is now.
+    pub event: AnyEnvelope,
+    /// What happened to it, the oldest first.
+    pub entries: Vec<HistoryEntry>,
+}
+
 /// One thing that happened to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
@@ -207,52 +219,10 @@ impl Redrive {
     pub fn force(self) -> Self {
         Self { force: true, ..self }
     }
-
-    /// What a dead letter becomes by this order, and what is answered; or why it stays
-    /// one.
-    pub(crate) fn decide(
-        &self,
-        event: Envelope<Failed>,
-        first_sent_at: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) -> Result<(AnyEnvelope, (EventId, RedriveOutcome)), (EventId, RedriveOutcome)> {
-        let id = event.id().clone();
-        match self.admits(&event, first_sent_at, now) {
-            Ok(()) => Ok((
-                event.redrive(self.decision.clone()).into(),
-                (id, RedriveOutcome::Redriven),
-            )),
-            Err(refused) => Err((id, RedriveOutcome::Refused(refused))),
-        }
-    }
-
-    /// Whether this event may be sent again, now.
-    fn admits(
-        &self,
-        event: &Envelope<Failed>,
-        first_sent_at: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) -> Result<(), RedriveError> {
-        let Some(first_sent_at) = first_sent_at.filter(|_| !self.force) else {
-            return Ok(());
-        };
-        let horizon = event.retry_policy().horizon();
-        let span = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
-        let last_send = now.checked_add_signed(span(horizon));
-        let forgotten_at = first_sent_at.checked_add_signed(span(self.dedup_window));
-        match (last_send, forgotten_at) {
-            (_, None) => Ok(()),
-            (Some(last_send), Some(forgotten_at)) if last_send < forgotten_at => Ok(()),
-            _ => Err(RedriveError {
-                first_sent_at,
-                horizon,
-                dedup_window: self.dedup_window,
-            }),
-        }
-    }
 }
 
-/// A place where the books do not balance.
+/// An event whose row or history is wrong: it is no valid event, or the books do not
+/// balance at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The event's id, or its sequence number where there is none.
