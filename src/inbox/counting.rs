@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::InboxConfig;
 use super::intake::{Again, Counted, Found, NEVER_ENDED, again, never_ended};
 use crate::broker::Delivery;
-use crate::outbox::StoreError;
-use crate::outbox::columns::Row;
+use crate::store::Row;
+use crate::store::StoreError;
 use crate::{DeliveryStatus, Facts, Failure, FailureClass, RawEvent, Record};
 
 /// The source system and id under which an inbox knows an event.

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use super::handler_error::is_of_the_database;
 use super::reply::Reply;
 use super::{Committed, Handled, HandlerError, RetryLater};
-use crate::outbox::columns::Row;
-use crate::outbox::{StoreError, storable};
 use crate::reason::reason;
 use crate::state::{Acknowledged, Failed};
+use crate::store::Row;
+use crate::store::{StoreError, StoreErrorKind, storable};
 use crate::trace::End;
 use crate::{AnyEnvelope, Envelope, FailureClass};
 
@@ -134,7 +134,9 @@ impl<A> Unkept<A> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let error = match by {
-            EndedBy::Handler => StoreError::new(COMMITTING, ENDED),
+            EndedBy::Handler => {
+                StoreError::of(StoreErrorKind::TransactionEnded, COMMITTING, ENDED)
+            }
             EndedBy::Inbox => StoreError::new(COMMITTING, error),
         };
         if is_of_the_database(&error) {
@@ -155,7 +157,7 @@ impl<A> Unkept<A> {
         Self::Ended(Box::new(Ended {
             failing: Failing::Handler { event, error: why },
             reply,
-            error: StoreError::new(STORING, told),
+            error: StoreError::of(StoreErrorKind::TransactionEnded, STORING, told),
             by: EndedBy::Handler,
         }))
     }
