@@ -149,8 +149,8 @@ impl<'c> Tally<'c> {
         self.begun.as_ref().filter(|_| self.owed.is_none())
     }
 
-    /// Keeps in mind that the attempt is counted and was none: the database could not be
-    /// told.
+    /// Remembers that the attempt is counted and was none, and that the database could not
+    /// take it back.
     pub(crate) fn owe(self) {
         if let Some(key) = self.owed.or(self.begun.map(|begun| begun.key)) {
             self.config.owed().add(key);

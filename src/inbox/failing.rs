@@ -8,8 +8,7 @@ use super::reply::Reply;
 use super::{Committed, Handled, HandlerError, RetryLater};
 use crate::reason::reason;
 use crate::state::{Acknowledged, Failed};
-use crate::store::Row;
-use crate::store::{StoreError, StoreErrorKind, storable};
+use crate::store::{Row, StoreError, StoreErrorKind, storable};
 use crate::trace::End;
 use crate::{AnyEnvelope, Envelope, FailureClass};
 
@@ -98,7 +97,7 @@ pub(crate) enum Unkept<A> {
 pub(crate) struct Ended<A> {
     failing: Failing,
     reply: Reply<A>,
-    /// What `process` answers where the failure is not stored.
+    /// What `process` returns where the failure is not stored.
     error: StoreError,
     by: EndedBy,
 }

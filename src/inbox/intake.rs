@@ -7,8 +7,7 @@ use super::failing::Failing;
 use super::reply::{Done, Reply};
 use crate::broker::Delivery;
 use crate::state::{Acknowledged, Failed};
-use crate::store::Row;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{Row, StoreError, StoreErrorKind};
 use crate::trace::EventSpan;
 use crate::{
     AfterFailure, Decision, DeliveryStatus, Envelope, Facts, RawEvent, RetryPolicy,

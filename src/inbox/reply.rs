@@ -1,5 +1,5 @@
-//! Who hears what becomes of a delivery: the broker, the span of its operation, and the
-//! audit trail. Each end of a delivery is reported here, and nowhere else.
+//! `Reply`: reports the end of a delivery to its span and to the audit trail, and yields
+//! what acks it. Nothing else does so.
 
 use std::time::Duration;
 

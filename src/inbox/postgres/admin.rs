@@ -16,9 +16,8 @@ use crate::inbox::stored::{
     PURGING, REDRIVING, undelivered,
 };
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
-use crate::store::Row;
 use crate::store::postgres::{self as database, at, micros, read_row};
-use crate::store::{DeadLetter, Filter, StoreError};
+use crate::store::{DeadLetter, Filter, Row, StoreError};
 use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as

@@ -10,9 +10,8 @@ use super::receive::Nesting;
 use crate::inbox::config::Refusal;
 use crate::inbox::counting::Key;
 use crate::state::Acknowledged;
-use crate::store::Row;
 use crate::store::postgres::read_row;
-use crate::store::storable;
+use crate::store::{Row, storable};
 use crate::{DeliveryStatus, Envelope, EventId, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.
