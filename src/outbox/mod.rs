@@ -23,33 +23,38 @@
 //! guide](crate::guide::operating#clocks).
 
 mod admin;
-mod aside;
-mod books;
-pub(crate) mod change;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod blocked;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod change;
 mod claim;
-pub(crate) mod columns;
-mod front;
+mod enqueued;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod history;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod watermark;
 
-use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 pub use self::admin::{
-    Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveError,
+    Admin, Counts, EventHistory, Finding, HistoryEntry, Redrive, RedriveError,
     RedriveOutcome, Waiting,
 };
+pub(crate) use self::claim::Lease;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::claim::Token;
 pub use self::claim::{Claim, LeaseLostError, Settlement};
-pub(crate) use self::claim::{Lease, Token, storable};
-use crate::reason::reason;
-use crate::trace::End;
+pub use self::enqueued::Enqueued;
+pub use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind};
 
 assert_impl_all!(Claim: Send, Sync);
 assert_not_impl_any!(Claim: Clone);
@@ -129,8 +134,8 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// The events of relays that did not settle in time, as they are now.
     pub expired: Vec<crate::AnyEnvelope>,
-    /// Rows that are no valid event, each with the reason. They are dead letters now.
-    pub quarantined: Vec<(String, String)>,
+    /// Rows that are no valid event. They are dead letters now.
+    pub quarantined: Vec<Finding>,
     /// How many events were put aside, as an earlier one of their key is under way. Where
     /// there are any, the next claim may find more events, even if this one found few.
     pub blocked: usize,
@@ -141,64 +146,4 @@ pub struct Claimed {
 pub struct HeldLease {
     pub(crate) lease: Lease,
     pub(crate) event: crate::EventId,
-}
-
-/// A database did not do what it was asked.
-pub struct StoreError {
-    doing: &'static str,
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl StoreError {
-    pub(crate) fn new(
-        doing: &'static str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self { doing, source: source.into() }
-    }
-}
-
-impl fmt::Debug for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreError")
-            .field("doing", &self.doing)
-            .field("source", &self.source)
-            .finish()
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, reason(&*self.source))?;
-        #[cfg(feature = "postgres")]
-        if let Some(hint) = crate::postgres::hint(&*self.source) {
-            write!(f, " ({hint})")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
-/// What enqueuing did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enqueued {
-    /// The event is in the outbox, once the transaction is committed.
-    New,
-    /// An event of this id, from the same system and of the same type, was there before:
-    /// it is the same event, and there is still one of it. (Payloads are not compared.)
-    Duplicate,
-}
-
-impl From<Enqueued> for End {
-    fn from(enqueued: Enqueued) -> Self {
-        match enqueued {
-            Enqueued::New => Self::New,
-            Enqueued::Duplicate => Self::AlreadyThere,
-        }
-    }
 }

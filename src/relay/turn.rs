@@ -340,8 +340,8 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             dead.saturating_add(claimed.quarantined.len()),
         );
         self.count(|summary| &mut summary.expired, claimed.expired.len());
-        for (event, why) in claimed.quarantined {
-            self.relay.report(&Incident::Quarantined { event, why });
+        for finding in claimed.quarantined {
+            self.relay.report(&Incident::Quarantined(finding));
         }
         for event in &claimed.expired {
             let at = event.failure().map_or_else(Utc::now, |failure| failure.at);

@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{OptionalExtension, params};
 
 use crate::broker::{Ack, Broker, BrokerError, Consumer, Delivery, Lag};
-use crate::outbox::StoreError;
-use crate::outbox::columns::Row;
-use crate::schema::Part;
-use crate::sqlite::{Shared, micros, read_row};
 use crate::state::Dispatched;
+use crate::store::{Part, Row, StoreError};
+use crate::store::sqlite::{Shared, micros, read_row};
 use crate::{AnyEnvelope, Envelope};
 
 const PART: Part = Part {

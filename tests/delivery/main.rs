@@ -7,6 +7,8 @@ mod suite;
 mod admin;
 mod aside;
 mod broker;
+#[path = "../support/chain.rs"]
+mod chain;
 #[cfg(feature = "sqlite")]
 mod inbox;
 mod outage;
@@ -23,3 +25,4 @@ mod sqlite;
 mod sqlite_file;
 #[cfg(feature = "sqlite")]
 mod sqlite_load;
+mod upgrade;

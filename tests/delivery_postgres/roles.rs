@@ -1,5 +1,6 @@
 //! The grants that the guide names are enough for each role, and no more than it says.
 
+use crate::chain::Chain as _;
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::postgres::{Outbox, enqueue, enqueue_all};
@@ -65,7 +66,7 @@ impl Roles {
 
 /// The permission is named, and where to read what is needed.
 fn denied<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
-    let refused = answer.unwrap_err().to_string();
+    let refused = answer.unwrap_err().chain();
     assert!(
         refused.contains("permission denied for table")
             && refused.contains("stands in the guide"),

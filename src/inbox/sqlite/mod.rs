@@ -51,9 +51,8 @@ pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalle
 pub use self::process::process;
 pub use self::receive::receive;
 use super::intake::RECEIVING;
-use crate::outbox::StoreError;
-use crate::schema::Part;
-use crate::sqlite as database;
+use crate::store::sqlite as database;
+use crate::store::{Part, StoreError};
 
 /// The table, as it is made: with what each column means.
 pub const SCHEMA: &str = include_str!("schema.sql");

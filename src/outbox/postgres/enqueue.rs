@@ -6,11 +6,13 @@ use std::collections::HashSet;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::super::columns::{Row, Said, same_event};
+use super::super::enqueued::same_event;
 use super::super::{Enqueued, StoreError};
 use crate::Envelope;
 use crate::refused::Refused;
 use crate::state::Pending;
+use crate::store::error::Doing;
+use crate::store::{Row, Said};
 use crate::trace::EventSpan;
 
 const DOING: &str = "enqueuing events";
@@ -86,9 +88,7 @@ async fn write(
     let sql = format!("SELECT outbox_enqueue({arguments}) WHERE {HERE}");
     let new = transaction.query_typed(&sql, said.unwrap_or(&values)).await;
     let new = new.and_then(|new| new.first().map(|row| row.try_get(0)).transpose());
-    let new = new
-        .map_err(|error| StoreError::new(DOING, error))?
-        .ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
+    let new = new.doing(DOING)?.ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
     let enqueued = enqueued(new);
     if enqueued == Enqueued::Duplicate {
         compare(transaction, &[&row]).await?;
@@ -142,7 +142,7 @@ async fn write_all(
         )
         .await;
     let new = new.and_then(|new| new.iter().map(|row| row.try_get(0)).collect());
-    let mut new: HashSet<String> = new.map_err(|error| StoreError::new(DOING, error))?;
+    let mut new: HashSet<String> = new.doing(DOING)?;
     // Of an id that is given twice, the first is the one that was written.
     let answers: Vec<Enqueued> =
         rows.iter().map(|row| enqueued(new.remove(&row.id))).collect();
@@ -184,11 +184,10 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
     if rows.is_empty() {
         return Ok(());
     }
-    let fault = |error| StoreError::new(DOING, error);
     if transaction
         .query_typed(&format!("SELECT WHERE {HERE}"), &[])
         .await
-        .map_err(fault)?
+        .doing(DOING)?
         .is_empty()
     {
         return Err(StoreError::new(DOING, ELSEWHERE));
@@ -197,10 +196,10 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
     let sql =
         "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
     for found in
-        transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.map_err(fault)?
+        transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.doing(DOING)?
     {
-        let id: &str = found.try_get(0).map_err(fault)?;
-        let there = (found.try_get(1).map_err(fault)?, found.try_get(2).map_err(fault)?);
+        let id: &str = found.try_get(0).doing(DOING)?;
+        let there = (found.try_get(1).doing(DOING)?, found.try_get(2).doing(DOING)?);
         for row in rows.iter().filter(|row| row.id == id) {
             same_event(DOING, row, &there)?;
         }
