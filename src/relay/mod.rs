@@ -7,6 +7,7 @@
 //! consumer's [inbox](crate::inbox) tells from the first; never a loss.
 
 mod config;
+mod moment;
 mod outage;
 mod outcome;
 mod turn;

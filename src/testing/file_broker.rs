@@ -10,8 +10,8 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::broker::{Ack, Broker, BrokerError, Consumer, Delivery, Lag};
 use crate::state::Dispatched;
-use crate::store::{Part, Row, StoreError};
 use crate::store::sqlite::{Shared, micros, read_row};
+use crate::store::{Part, Row, StoreError};
 use crate::{AnyEnvelope, Envelope};
 
 const PART: Part = Part {

@@ -98,6 +98,7 @@ macro_rules! suite {
             relay: a_panicking_broker_costs_an_attempt
             relay: every_change_is_told_once
             relay: no_more_is_on_its_way_than_allowed
+            relay: what_is_claimed_is_sent_while_the_rest_is_settled
         }
     };
     (@ $database:ty; $($module:ident: $name:ident)*) => {

@@ -29,6 +29,9 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn of(path: &Path, connection: Connection) -> rusqlite::Result<Self> {
         connection.busy_timeout(BUSY)?;
+        // A statement keeps its plan: otherwise it is prepared anew whenever its limit is
+        // bound.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // What is read first opens the log, too.
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(Self { file: File::of(path, &connection), connection, once: false })

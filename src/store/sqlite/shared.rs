@@ -247,6 +247,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     const PART: Part =
@@ -292,6 +294,21 @@ mod tests {
             format!("{told:#}"),
             "looking: it was ended after 50ms, the longest that a look may last"
         );
+    }
+
+    /// Prepared anew, the statement of a claim would be each time.
+    #[tokio::test]
+    async fn a_statement_is_prepared_once_whatever_its_limit() {
+        let shared = Shared::open(Path::new(":memory:"), &PART).unwrap();
+        let prepared_anew = shared.glance("looking", |connection| {
+            let mut statement =
+                connection.prepare("SELECT 1 FROM sqlite_schema LIMIT ?1")?;
+            for limit in [1, 100, 2] {
+                statement.query_row([limit], |_| Ok(()))?;
+            }
+            Ok(statement.get_status(StatementStatus::RePrepare))
+        });
+        assert_eq!(prepared_anew.await.unwrap(), 0);
     }
 
     fn in_a_folder(name: &str) -> PathBuf {
