@@ -52,7 +52,7 @@
 //!         });
 //!         let told = match handled {
 //!             Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
-//!             Err(error) => Err(error.to_string()),
+//!             Err(error) => Err(format!("{error:#}")),
 //!         };
 //!         if let Err(error) = told {
 //!             eprintln!("{error}"); // the event comes again: as a duplicate, where its effect is stored

@@ -98,8 +98,8 @@ impl Drop for Last {
 mod tests {
     use super::*;
 
-    /// Otherwise two relays of one store begin a sweep with every claim, and each ends the
-    /// other's.
+    /// Otherwise two relays of one store begin a sweep with every claim, and each ends
+    /// that of the other.
     #[tokio::test]
     async fn each_rule_has_sweeps_of_its_own() {
         use OnDeadLetter::{Block, Skip};

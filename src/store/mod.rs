@@ -18,7 +18,7 @@ mod text;
 pub use self::dead_letter::{DeadLetter, Filter};
 pub use self::error::{StoreError, StoreErrorKind};
 #[cfg(feature = "sqlite")]
-pub(crate) use self::row::EVENT_COLUMN_COUNT;
+pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::row::{EVENT_COLUMNS, Row, Said, write_tags};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

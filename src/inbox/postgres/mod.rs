@@ -231,7 +231,7 @@ async fn take_in<'c, A>(
 ///     });
 ///     let told = match handled.await {
 ///         Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
-///         Err(error) => Err(error.to_string()),
+///         Err(error) => Err(format!("{error:#}")),
 ///     };
 ///     if let Err(error) = told {
 ///         eprintln!("{error}"); // the event comes again: as a duplicate, where its effect is stored

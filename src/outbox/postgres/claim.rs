@@ -139,7 +139,7 @@ impl<'a> Scan<'a> {
         Ok(Found { expired: both.0, due: both.1 })
     }
 
-    /// Looks at everything, where so much had been read before, and tells what that costs.
+    /// Looks at everything, and measures what that costs by how much had been read before.
     async fn measure(
         &self,
         link: &mut Link,

@@ -122,7 +122,7 @@ fn find(
             let found = find_due(transaction, order, None, now)?;
             let steps = if order.except.is_empty() { 0 } else { found.steps };
             watermark.looked(Cost { steps, took: began.elapsed(), at: now });
-            // Other processes may have let older events go, of which it has met the first.
+            // Others may have let older events go, of which it has met the first.
             watermark.back_to(found.reached);
             found
         }

@@ -15,7 +15,7 @@ use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
 use crate::store::sqlite::{limit, maybe_moment, maybe_text, micros, now, read_row};
-use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
+use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row, place};
 
 /// The last moment that the column of what is due may hold.
 const LAST: i64 = LAST_DUE.timestamp_micros();
@@ -83,7 +83,7 @@ pub(super) fn find_due(
     {
         last = maybe_moment(row.get(DUE_AT)?);
         if row.get(EVENT_COLUMN_COUNT)? {
-            blocked.push(row.get(0)?);
+            blocked.push(row.get(const { place("sequence") })?);
         } else {
             due.push(read_row(row)?);
         }

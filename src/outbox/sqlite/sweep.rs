@@ -70,9 +70,8 @@ async fn slice(
     Ok(next)
 }
 
-/// The first event that is put aside of each of some keys, where none is in its way: one
-/// that was has been changed by other hands than a relay's or a person's, or did not block
-/// under the rule of another relay.
+/// The first event that is put aside of each of some keys, where none is in its way any
+/// more: plain SQL has changed it, or another relay's rule blocked its key.
 fn find(
     connection: &Connection,
     on_dead_letter: OnDeadLetter,
