@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use super::OnDeadLetter;
+use crate::outbox::store::OnDeadLetter;
 use crate::{AnyEnvelope, DeliveryStatus};
 
 /// After how many blocked events a claim looks no further for others: it would hold up

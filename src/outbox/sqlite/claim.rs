@@ -5,15 +5,17 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use super::super::change::{Change, expiry_reason};
-use super::super::watermark::{Cost, Look, Watermark};
-use super::super::{Claim, ClaimOrder, Claimed, Finding, Lease, Token};
 use super::rows::{
     Fence, Found, Hold, after, dispatch, find_due, find_expired, free, put_aside,
     quarantine, settle,
 };
 use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
+use crate::outbox::admin::Finding;
+use crate::outbox::change::{Change, expiry_reason};
+use crate::outbox::claim::{Claim, Lease, Token};
+use crate::outbox::store::{ClaimOrder, Claimed};
+use crate::outbox::watermark::{Cost, Look, Watermark};
 use crate::state::Dispatched;
 use crate::store::sqlite::{micros, now};
 

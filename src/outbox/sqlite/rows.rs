@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, StatementStatus, Transaction, params};
 
-use super::super::admin::listing::quarantine_reason;
-use super::super::blocked::{MANY_BLOCKED, stands_before};
-use super::super::change::{Change, Entry, LAST_DUE};
-use super::super::{ClaimOrder, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
+use crate::outbox::admin::listing::quarantine_reason;
+use crate::outbox::blocked::{MANY_BLOCKED, stands_before};
+use crate::outbox::change::{Change, Entry, LAST_DUE};
+use crate::outbox::claim::{Lease, Token};
+use crate::outbox::store::ClaimOrder;
 use crate::store::sqlite::{limit, maybe_moment, maybe_text, micros, now, read_row};
 use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row, place};
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, params};
 
-use super::super::blocked::stands_before;
-use super::super::watermark::Watermark;
-use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
 use super::rows::json;
+use crate::outbox::blocked::stands_before;
+use crate::outbox::store::OnDeadLetter;
+use crate::outbox::watermark::Watermark;
+use crate::store::StoreError;
 use crate::store::sqlite::Shared;
 
 const DOING: &str = "looking for forgotten events";

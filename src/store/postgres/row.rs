@@ -1,9 +1,10 @@
-//! The columns of an event, read from a row.
+//! The columns of an event, read from a row, and how many rows a statement is to give.
 
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::{BoxedError, at, maybe_at};
+use super::moment::{at, maybe_at};
+use crate::store::error::BoxedError;
 use crate::store::row::{DISCARDED, FAILURE, REDRIVEN, place};
 use crate::store::{Row, Said};
 
@@ -52,4 +53,9 @@ pub(crate) fn read_row(row: &SqlRow) -> Result<Row, Error> {
         redriven: said(REDRIVEN)?,
         discarded: said(DISCARDED)?,
     })
+}
+
+/// A limit, as a statement takes it.
+pub(crate) fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

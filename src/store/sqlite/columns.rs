@@ -6,8 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, RowIndex};
 
 use crate::store::row::{DISCARDED, FAILURE, REDRIVEN, place};
-use crate::store::{Row, Said};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{Row, Said, StoreError, StoreErrorKind};
 
 /// The database's time now: as one with the transaction as SQLite can.
 pub(crate) fn now(connection: &Connection) -> rusqlite::Result<DateTime<Utc>> {
