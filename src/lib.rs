@@ -22,12 +22,6 @@ pub mod envelope;
 mod external;
 pub mod guide;
 #[cfg(feature = "delivery")]
-#[cfg_attr(
-    not(any(feature = "postgres", feature = "sqlite")),
-    allow(dead_code, reason = "operations that only a database has")
-)]
-mod hop;
-#[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 #[cfg_attr(
     not(any(feature = "postgres", feature = "sqlite")),
@@ -50,6 +44,7 @@ pub mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod text;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub mod tls;
@@ -60,6 +55,12 @@ pub mod tls;
     allow(dead_code, reason = "operations that only a database has")
 )]
 pub mod trace;
+#[cfg(all(feature = "delivery", not(feature = "tracing")))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "operations that only a database has")
+)]
+mod trace;
 
 pub use audit::{AuditLine, AuditRecord, AuditTrail};
 pub use envelope::{

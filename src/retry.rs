@@ -1,4 +1,4 @@
-//! `RetryPolicy`: how often an event is tried, and how long it waits between.
+//! `RetryPolicy`: how many attempts an event has, and how long it waits between them.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use crate::EventId;
 
-/// How often an event may be tried, how long each retry waits, and when to give up.
+/// How many attempts an event has, how long it waits before each retry, and when to give
+/// up.
 ///
 /// A policy is a plain value: it reads no clock and draws no random number, so that the
 /// same event on another machine, or in a test, waits the same time.
 ///
-/// It is usable in constants, which is where the policy of a kind of event belongs
+/// It can be a constant, and the policy of a kind of event is one
 /// ([`Event::RETRY_POLICY`](crate::Event::RETRY_POLICY)):
 ///
 /// ```
@@ -76,7 +77,7 @@ impl RetryPolicy {
         time_limit: None,
     };
 
-    /// A policy of so many attempts, the first one included.
+    /// A policy of `max_attempts`, the first one included.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ impl RetryPolicy {
     /// The same policy with full jitter: each wait is spread evenly between nothing and
     /// its full length.
     ///
-    /// Many events that failed together then come back spread out. The share is derived
+    /// Events that failed together then do not come back together. The share is derived
     /// from event id and retry (see [`wait_for`](Self::wait_for)), never drawn. "Full
     /// jitter" as in Marc Brooker, *Exponential Backoff And Jitter*, AWS Architecture
     /// Blog, 2015.
@@ -247,8 +248,8 @@ impl RetryPolicy {
     }
 
     /// The longest time from the first attempt to the beginning of the last: the sum of
-    /// all waits, or the time limit where that is shorter. Who must know an event again
-    /// remembers it at least this long.
+    /// all waits, or the time limit where that is shorter. A receiver must remember an
+    /// event for longer than this to recognise a duplicate.
     ///
     /// ```
     /// use integration_automation_patterns::RetryPolicy;
@@ -274,8 +275,8 @@ impl RetryPolicy {
         sum.min(limit)
     }
 
-    /// When the attempt after a failed one is due, or nothing where the budget of
-    /// attempts or of time is spent.
+    /// When the attempt after a failed one is due; nothing where no attempt or no time is
+    /// left.
     ///
     /// `attempts` counts those made, the failed one included; `started_at` is when the
     /// event was created or last redriven. A time past the end of the calendar is the
@@ -344,7 +345,7 @@ fn later(moment: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     later.unwrap_or(DateTime::<Utc>::MAX_UTC).max(moment)
 }
 
-/// A policy was to allow no attempt at all.
+/// A policy would allow no attempt at all.
 ///
 /// ```
 /// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
@@ -353,7 +354,8 @@ fn later(moment: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
 /// let error = RetryPolicy::new(0, Backoff::Fixed(Duration::from_secs(60))).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "a retry policy allows at least 1 attempt, the first one included, and this one allows 0"
+///     "a retry policy allows at least 1 attempt, the first one included, and this one \
+///      allows 0"
 /// );
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,7 +363,10 @@ pub struct ZeroAttemptsError(());
 
 impl fmt::Display for ZeroAttemptsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a retry policy allows at least 1 attempt, the first one included, and this one allows 0")
+        f.write_str(
+            "a retry policy allows at least 1 attempt, the first one included, \
+             and this one allows 0",
+        )
     }
 }
 

@@ -24,7 +24,7 @@ fn an_event_has_no_context_but_one_that_it_brings_and_what_it_causes_follows_it(
     inbox::sqlite::install(&mut database).unwrap();
 
     let rules =
-        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)
             .unwrap();
     for (id, caused, context) in [("1", "a", Some(REQUEST)), ("2", "b", None)] {
         let event = match context {

@@ -97,7 +97,7 @@ async fn consume(
     let (mut ours, mut bare) =
         (connect(&fresh("consume_ours")?)?, connect(&fresh("consume_bare")?)?);
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)?;
     // What the relay has sent has keys and headers; what the bare client has sent is
     // unreadable.
     let by_us = async || {

@@ -309,7 +309,7 @@ async fn settle(amount: Amount) -> Outcome {
 async fn receive(amount: Amount) -> Outcome {
     let (_, mut ours, mut bare) = sides().await?;
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)?;
     let by_us = async || {
         let delivery = Delivery::new(event(), ());
         let received = async {

@@ -43,7 +43,7 @@ async fn idle(amount: Amount) -> Outcome {
     let running =
         tokio::spawn(async move { relay.run(async { drop(stopped.await) }).await });
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)?;
     let mut times = Vec::with_capacity(amount.pairs);
     for _ in 0..amount.pairs {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -289,7 +289,7 @@ async fn receive(amount: Amount) -> Outcome {
     let (mut ours, mut bare) =
         (connect(&fresh("receive_ours")?)?, connect(&fresh("receive_bare")?)?);
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)?;
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)?;
     let by_us = async || {
         let delivery = Delivery::new(event(), ());
         let received = async {

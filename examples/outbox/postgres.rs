@@ -63,10 +63,16 @@ async fn in_inbox(
                 *with_payload,
             )
         }
-        AskInbox::Discard { source, id, decision } => discarded(
-            inbox::discard(client, source, id, decision.clone(), &AuditTrail::silent())
-                .await?,
-            id,
-        ),
+        AskInbox::Discard { source, id, decision } => {
+            let known = inbox::get(client, source, id).await?;
+            let silent = AuditTrail::silent();
+            let was_there = match known.and_then(|known| known.event) {
+                Some(event) => {
+                    inbox::discard(client, &event, decision.clone(), &silent).await?
+                }
+                None => false,
+            };
+            discarded(was_there, id)
+        }
     })
 }

@@ -93,15 +93,18 @@ fn in_inbox(
                 *with_payload,
             )
         }
-        AskInbox::Discard { source, id, decision } => discarded(
-            inbox::discard(
-                connection,
-                source,
-                id,
-                decision.clone(),
-                &AuditTrail::silent(),
-            )?,
-            id,
-        ),
+        AskInbox::Discard { source, id, decision } => {
+            let event = inbox::get(connection, source, id)?.and_then(|known| known.event);
+            let was_there = match event {
+                Some(event) => inbox::discard(
+                    connection,
+                    &event,
+                    decision.clone(),
+                    &AuditTrail::silent(),
+                )?,
+                None => false,
+            };
+            discarded(was_there, id)
+        }
     })
 }

@@ -317,7 +317,7 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
             () = told.told() => {}
         }
     };
-    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &POLICY)?;
+    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), POLICY)?;
     let inbox_config = inbox_config
         .accept::<RecordChanged>()
         .accept::<RecordCreated>()

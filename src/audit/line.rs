@@ -1,12 +1,15 @@
-//! `AuditLine`: the line's writer, its escapes, and its parser.
+//! `AuditLine`: one event at one moment, written as a line and parsed from one.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Utc};
 
-use crate::envelope::{Payload, UUID_TEXT, to_micros};
-use crate::{DeliveryStatus, EventId, Facts};
+use super::parse::{Input, ParseAuditLineError, Same};
+use super::write::{write_quoted, write_time, write_value};
+use crate::envelope::{Payload, UUID_TEXT};
+use crate::state::State;
+use crate::{AnyEnvelope, DeliveryStatus, Envelope, EventId, Facts};
 
 /// One event at one moment: [written](Self::write_to) as a line, and
 /// [parsed](Self::parse) from one.
@@ -72,12 +75,12 @@ impl<'a> AuditLine<'a> {
 
     /// Writes the line, without a line break and without allocation.
     ///
-    /// `Display` writes the same. This form is for a buffer of one's own: with its type
-    /// known, the writing is inlined.
+    /// `Display` writes the same. Into a buffer of a known type this form is faster: the
+    /// writes are inlined.
     ///
     /// # Errors
     ///
-    /// Only what the writer itself answers.
+    /// Only those of the writer itself.
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, RawEvent};
@@ -126,9 +129,9 @@ impl<'a> AuditLine<'a> {
 
     /// Reads a line back to the values that it was written from.
     ///
-    /// It takes exactly what [`write_to`](Self::write_to) writes, but for the creation
-    /// time: any form and offset of RFC 3339 will do, and is brought to UTC and to the
-    /// microsecond.
+    /// It accepts exactly what [`write_to`](Self::write_to) writes, except that the
+    /// creation time may have any form and offset of RFC 3339: it is converted to UTC, to
+    /// the microsecond.
     ///
     /// # Errors
     ///
@@ -138,17 +141,24 @@ impl<'a> AuditLine<'a> {
     /// ```
     /// use integration_automation_patterns::{AuditLine, DeliveryStatus};
     ///
-    /// let line = "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=retrying attempts=2 \
-    ///             correlation=import-7 schema=1.0 created=2026-01-05T08:00:00+00:00";
+    /// let line = "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm \
+    ///             status=retrying attempts=2 correlation=import-7 schema=1.0 \
+    ///             created=2026-01-05T08:00:00+00:00";
     /// let parsed = AuditLine::parse(line)?;
     /// assert_eq!(parsed.status, DeliveryStatus::Retrying);
     /// assert_eq!(parsed.attempts, 2);
     ///
-    /// let error = AuditLine::parse("[INTEGRATION_EVENT] type=crm.lead.created").unwrap_err();
-    /// assert_eq!(error.to_string(), r#"not an audit line: wanted " event_id=" at byte 19, found " type=crm.lead.created""#);
+    /// let line = "[INTEGRATION_EVENT] type=crm.lead.created";
+    /// assert_eq!(
+    ///     AuditLine::parse(line).unwrap_err().to_string(),
+    ///     "not an audit line: wanted \" event_id=\" at byte 19, \
+    ///      found \" type=crm.lead.created\""
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline] // All of the parser: compiled where it is used, and not in every build of this crate.
+    // All of the parser is compiled where it is used, and not in every build of this
+    // crate.
+    #[inline]
     pub fn parse(line: &'a str) -> Result<Self, ParseAuditLineError> {
         let mut input = Input::new(line);
         let parsed = Self::read(&mut input)?;
@@ -229,313 +239,41 @@ impl fmt::Display for AuditLine<'_> {
     }
 }
 
-pub(super) fn write_value<W: fmt::Write + ?Sized>(
-    out: &mut W,
-    value: &str,
-) -> fmt::Result {
-    if is_plain(value) { out.write_str(value) } else { write_quoted(out, value) }
-}
-
-/// Whether a value stands in a line as it is.
-fn is_plain(value: &str) -> bool {
-    let is_plain_ascii =
-        |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'=';
-    let is_plain = |c: char| !matches!(c, ' ' | '"' | '=') && !must_be_escaped(c);
-    !value.is_empty()
-        && (value.bytes().all(is_plain_ascii) || value.chars().all(is_plain))
-}
-
-/// Whether a character breaks a line or hides what it says: control characters, every
-/// blank but the plain one, and what is shown as nothing (the code points that Unicode
-/// calls `Default_Ignorable_Code_Point`, the interlinear annotation marks, and the blank
-/// braille pattern), such as what reorders text.
-pub(crate) fn must_be_escaped(c: char) -> bool {
-    c.is_control()
-        || (c.is_whitespace() && c != ' ')
-        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
-        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
-        || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
-        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-#[cold]
-fn write_quoted<W: fmt::Write + ?Sized>(out: &mut W, value: &str) -> fmt::Result {
-    out.write_char('"')?;
-    for c in value.chars() {
-        match c {
-            '"' => out.write_str("\\\"")?,
-            '\\' => out.write_str("\\\\")?,
-            '\n' => out.write_str("\\n")?,
-            '\r' => out.write_str("\\r")?,
-            '\t' => out.write_str("\\t")?,
-            c if must_be_escaped(c) => write!(out, "\\u{{{:x}}}", u32::from(c))?,
-            c => out.write_char(c)?,
-        }
-    }
-    out.write_char('"')
-}
-
-/// `YYYY-MM-DDTHH:MM:SS`, the microseconds if there are any, `+00:00`.
-pub(super) fn write_time<W: fmt::Write + ?Sized>(
-    out: &mut W,
-    time: DateTime<Utc>,
-) -> fmt::Result {
-    let (date, clock) = (time.naive_utc().date(), time.naive_utc().time());
-    let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
-        return write!(out, "{:?}+00:00", time.naive_utc());
-    };
-    let seconds = clock.num_seconds_from_midnight();
-    let micros = clock.nanosecond() / 1000;
-    let ([c0, c1], [y0, y1]) = (two_digits(year / 100), two_digits(year));
-    let ([m0, m1], [d0, d1]) = (two_digits(date.month()), two_digits(date.day()));
-    let ([h0, h1], [n0, n1]) =
-        (two_digits(seconds / 3600), two_digits(seconds / 60 % 60));
-    let ([s0, s1], [a0, a1]) = (two_digits(seconds % 60), two_digits(micros / 10_000));
-    let ([b0, b1], [e0, e1]) = (two_digits(micros / 100), two_digits(micros));
-    #[rustfmt::skip]
-    let text = [
-        c0, c1, y0, y1, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1,
-        b'.', a0, a1, b0, b1, e0, e1, b'+', b'0', b'0', b':', b'0', b'0',
-    ];
-    let text = str::from_utf8(&text).unwrap_or_default();
-    match text.split_at_checked(19) {
-        Some((to_the_second, _)) if micros == 0 => {
-            out.write_str(to_the_second)?;
-            out.write_str("+00:00")
-        }
-        _ => out.write_str(text),
+impl<S: State, P: Payload> Envelope<S, P> {
+    /// The [audit line](crate::audit) of this moment.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, RawEvent};
+    ///
+    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
+    ///     .id("evt-001".parse()?)
+    ///     .build_at("2026-01-05T08:00:00Z".parse()?)?;
+    /// assert_eq!(
+    ///     event.audit_line().to_string(),
+    ///     "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm \
+    ///      status=pending attempts=0 correlation=none schema=1.0 \
+    ///      created=2026-01-05T08:00:00+00:00"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn audit_line(&self) -> AuditLine<'_> {
+        AuditLine::of(self, S::STATUS)
     }
 }
 
-/// The last two decimal digits of a number.
-#[inline]
-fn two_digits(number: u32) -> [u8; 2] {
-    const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
-          2021222324252627282930313233343536373839\
-          4041424344454647484950515253545556575859\
-          6061626364656667686970717273747576777879\
-          8081828384858687888990919293949596979899";
-    let (pairs, _) = PAIRS.as_chunks();
-    usize::try_from(number % 100)
-        .ok()
-        .and_then(|number| pairs.get(number))
-        .copied()
-        .unwrap_or_default()
-}
-
-/// A writer that only compares: it fails where what is written differs from the line.
-pub(super) struct Same<'a> {
-    line: &'a str,
-    at: usize,
-}
-
-impl<'a> Same<'a> {
-    pub(super) fn new(line: &'a str) -> Self {
-        Self { line, at: 0 }
-    }
-
-    /// What the parser says of a line that is written otherwise.
-    pub(super) fn differs(&self) -> ParseAuditLineError {
-        let Self { line, at } = *self;
-        Input { line, at }
-            .wanted("what the writer would write: no quotes or escapes without need")
+impl<P: Payload> AnyEnvelope<P> {
+    /// The [audit line](crate::audit) of this moment.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{AnyEnvelope, Envelope, RawEvent};
+    ///
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+    /// let any = AnyEnvelope::from(event.dispatch());
+    /// assert!(any.audit_line().to_string().contains(" status=dispatched "));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn audit_line(&self) -> AuditLine<'_> {
+        AuditLine::of(self, self.status())
     }
 }
-
-impl fmt::Write for Same<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let rest = self.line.get(self.at..).unwrap_or_default();
-        if !rest.starts_with(text) {
-            return Err(fmt::Error);
-        }
-        self.at = self.at.saturating_add(text.len());
-        Ok(())
-    }
-}
-
-/// What is left of a line that is being parsed.
-pub(super) struct Input<'a> {
-    line: &'a str,
-    at: usize,
-}
-
-/// One value of a line, with its quotes and escapes resolved.
-pub(super) struct Value<'a> {
-    text: Cow<'a, str>,
-    quoted: bool,
-}
-
-impl Value<'_> {
-    pub(super) fn bare(&self) -> Option<&str> {
-        (!self.quoted).then_some(&*self.text)
-    }
-}
-
-impl<'a> Input<'a> {
-    #[inline]
-    pub(super) fn new(line: &'a str) -> Self {
-        Self { line, at: 0 }
-    }
-
-    #[inline]
-    fn rest(&self) -> &'a str {
-        self.line.get(self.at..).unwrap_or_default()
-    }
-
-    #[inline]
-    fn advance(&mut self, bytes: usize) {
-        self.at = self.at.saturating_add(bytes);
-    }
-
-    #[inline]
-    fn wanted(&self, wanted: &'static str) -> ParseAuditLineError {
-        let found = self.rest().chars().take(ParseAuditLineError::EXCERPT).collect();
-        ParseAuditLineError { at: self.at, wanted, found }
-    }
-
-    #[inline]
-    fn literal(&mut self, wanted: &'static str) -> Result<(), ParseAuditLineError> {
-        if !self.rest().starts_with(wanted) {
-            return Err(self.wanted(wanted));
-        }
-        self.advance(wanted.len());
-        Ok(())
-    }
-
-    #[inline]
-    pub(super) fn end(&self) -> Result<(), ParseAuditLineError> {
-        if self.rest().is_empty() {
-            Ok(())
-        } else {
-            Err(self.wanted("the end of the line"))
-        }
-    }
-
-    #[inline]
-    pub(super) fn time(
-        &mut self,
-        key: &'static str,
-    ) -> Result<DateTime<Utc>, ParseAuditLineError> {
-        let read = |value: Value<'_>| DateTime::parse_from_rfc3339(value.bare()?).ok();
-        self.field(key, "a time as in RFC 3339", read)
-            .map(|time| to_micros(time.to_utc()))
-    }
-
-    /// Whether this key comes next.
-    #[inline]
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.rest().starts_with(key)
-    }
-
-    #[inline]
-    pub(super) fn text(
-        &mut self,
-        key: &'static str,
-    ) -> Result<Cow<'a, str>, ParseAuditLineError> {
-        self.field(key, "a text", |value| Some(value.text))
-    }
-
-    #[inline]
-    pub(super) fn field<T>(
-        &mut self,
-        key: &'static str,
-        wanted: &'static str,
-        read: impl FnOnce(Value<'a>) -> Option<T>,
-    ) -> Result<T, ParseAuditLineError> {
-        self.literal(key)?;
-        let at = self.at;
-        let value = self.value()?;
-        read(value).ok_or_else(|| Self { at, ..*self }.wanted(wanted))
-    }
-
-    #[inline]
-    fn value(&mut self) -> Result<Value<'a>, ParseAuditLineError> {
-        if self.rest().starts_with('"') {
-            return Ok(Value { text: self.quoted()?, quoted: true });
-        }
-        let (bare, _) = self.rest().split_once(' ').unwrap_or((self.rest(), ""));
-        if !is_plain(bare) {
-            return Err(self.wanted(
-                "a value, between quotes if it is empty or would break the line",
-            ));
-        }
-        self.advance(bare.len());
-        Ok(Value { text: Cow::Borrowed(bare), quoted: false })
-    }
-
-    #[inline]
-    fn quoted(&mut self) -> Result<Cow<'a, str>, ParseAuditLineError> {
-        let mut text = String::new();
-        self.advance(1);
-        loop {
-            let mut chars = self.rest().chars();
-            match chars.next() {
-                Some('"') => break,
-                Some('\\') => {
-                    let (c, length) =
-                        escape(chars.as_str()).ok_or_else(|| self.wanted("an escape"))?;
-                    text.push(c);
-                    self.advance(length.saturating_add(1));
-                }
-                Some(c) => {
-                    text.push(c);
-                    self.advance(c.len_utf8());
-                }
-                None => return Err(self.wanted("a closing quote")),
-            }
-        }
-        self.advance(1);
-        Ok(Cow::Owned(text))
-    }
-}
-
-/// The character that an escape stands for, and its length behind the backslash.
-#[inline]
-fn escape(behind: &str) -> Option<(char, usize)> {
-    let c = match behind.chars().next()? {
-        c @ ('"' | '\\') => c,
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        _ => {
-            let (hex, _) = behind.strip_prefix("u{")?.split_once('}')?;
-            let is_hex = (1..=6).contains(&hex.len())
-                && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let code = is_hex.then(|| u32::from_str_radix(hex, 16).ok()).flatten()?;
-            return Some((char::from_u32(code)?, hex.len().saturating_add("u{}".len())));
-        }
-    };
-    Some((c, 1))
-}
-
-/// A line that is no audit line: where it first goes wrong, what was wanted there, and
-/// what was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParseAuditLineError {
-    at: usize,
-    wanted: &'static str,
-    found: Box<str>,
-}
-
-impl ParseAuditLineError {
-    /// The length of the excerpt of what was found, in characters.
-    const EXCERPT: usize = 40;
-
-    /// The place in the line, in bytes from its beginning.
-    pub fn at(&self) -> usize {
-        self.at
-    }
-}
-
-impl fmt::Display for ParseAuditLineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "not an audit line: wanted {:?} at byte {}, found {:?}",
-            self.wanted, self.at, self.found
-        )
-    }
-}
-
-impl std::error::Error for ParseAuditLineError {}

@@ -1,5 +1,5 @@
-//! What happened to events, for the people who must answer for it: the audit line, and
-//! the trail of every change.
+//! What happened to events, for the people who are accountable for it: the audit line,
+//! and the trail of every change.
 //!
 //! # The audit line
 //!
@@ -20,20 +20,22 @@
 //!
 //! # The audit trail
 //!
-//! Every change of state yields one [`AuditRecord`], handed to one [`Observer`] by an
-//! [`AuditTrail`], whoever makes the change: a verb ([`AuditTrail::step`]), or what
-//! delivers events for the program. A record displays as the audit line of the moment
-//! after the change, followed by what was done, by whom, why, and when; sinks are
-//! [`Lines`] for any writer, `JsonLines` (feature `serde`) and `TracingEvents` (feature
-//! `tracing`).
+//! An [`AuditTrail`] makes one [`AuditRecord`] of every change of state and passes it to
+//! one [`Observer`]. Relay, outbox and inbox record their changes by themselves; a
+//! program records its own by [`AuditTrail::step`]. A record displays as the audit line
+//! of the moment after the change, followed by what was done, by whom, why, and when.
+//! Observers that write are [`Lines`] for any writer, `JsonLines` (feature `serde`) and
+//! `TracingEvents` (feature `tracing`).
 
 mod line;
+mod parse;
 mod record;
 mod sink;
 mod trail;
+mod write;
 
-pub(crate) use line::must_be_escaped;
-pub use line::{AuditLine, ParseAuditLineError};
+pub use line::AuditLine;
+pub use parse::ParseAuditLineError;
 pub use record::{Action, AuditRecord};
 #[cfg(feature = "serde")]
 pub use sink::JsonLines;

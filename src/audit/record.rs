@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use super::line::{
-    AuditLine, Input, ParseAuditLineError, Same, Value, write_time, write_value,
-};
+use super::line::AuditLine;
+use super::parse::{Input, ParseAuditLineError, Same, Value};
+use super::write::{write_time, write_value};
 use crate::envelope::{Payload, to_micros};
 use crate::state::UnknownNameError;
 use crate::{Decision, DeliveryStatus, EventId, Facts, Failure};
@@ -20,7 +20,7 @@ use crate::{Decision, DeliveryStatus, EventId, Facts, Failure};
 pub enum Action {
     /// It came into being.
     Create,
-    /// An attempt was counted, and is made.
+    /// An attempt was counted and began.
     Dispatch,
     /// The receiver confirmed that it holds the event.
     Acknowledge,
@@ -36,11 +36,12 @@ pub enum Action {
     Redrive,
     /// A person gave a dead letter up.
     Discard,
-    /// It was handed back unsent, and the attempt not spent.
+    /// It was released, and the attempt not spent: by a relay that had not sent it, or by
+    /// an inbox that left it to another consumer.
     Release,
-    /// The lease of whoever was sending it ended.
+    /// The lease of the relay that was sending it ended.
     Expire,
-    /// It arrived a second time, and nothing was done.
+    /// It arrived again after it was dealt with, and nothing was done.
     Duplicate,
     /// A person answered a question about it.
     Decide,
@@ -134,7 +135,8 @@ impl FromStr for Action {
 /// assert_eq!(
 ///     record.to_string(),
 ///     dead.audit_line().to_string()
-///         + " action=reject system=relay-1 failure=permanent failure_reason=\"no such account\""
+///         + " action=reject system=relay-1 failure=permanent"
+///         + " failure_reason=\"no such account\""
 ///         + " failed_at=2026-01-05T08:00:01+00:00 at=2026-01-05T08:00:01+00:00"
 /// );
 /// assert_eq!(AuditRecord::parse(&record.to_string())?, record);

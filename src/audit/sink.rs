@@ -48,7 +48,8 @@ impl<W> fmt::Debug for Lines<W> {
     }
 }
 
-/// One line in one piece, so that the lines of several programs do not mix in one file.
+/// Writes a line in one piece, so that the lines of several programs do not mix in one
+/// file.
 fn write_line(
     out: &Mutex<impl Write>,
     line: String,

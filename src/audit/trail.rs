@@ -1,5 +1,4 @@
-//! `AuditTrail`: the one way by which every change of state is told, and never in the way
-//! of the change itself.
+//! `AuditTrail`: the one way to record changes of state, which never stops a change.
 
 use std::error::Error;
 use std::fmt;
@@ -15,16 +14,16 @@ use crate::envelope::{AfterFailure, AnyEnvelope, Envelope, FailureClass, Payload
 use crate::state::State;
 use crate::{Decision, DeliveryStatus, Facts};
 
-/// Who is told of every change of state: a log, a table, a test.
+/// Where records of changes go: a log, a table, a test.
 ///
-/// It is called in the midst of delivery, by any thread. Where it fails (or panics),
-/// delivery goes on; see [`AuditTrail`].
+/// Any thread may call it, in the midst of delivery. Where it fails or panics, delivery
+/// goes on; see [`AuditTrail`].
 pub trait Observer: Send + Sync {
-    /// Takes note of one change.
+    /// Takes one record.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from doing so.
+    /// Why it could not.
     fn observe(&self, record: &AuditRecord) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
@@ -37,11 +36,12 @@ where
     }
 }
 
-/// Tells one observer of every change that one program makes: a handle, cheap to clone.
+/// Passes a record of every change that one program makes to one observer: a handle,
+/// cheap to clone.
 ///
 /// A broken observer never breaks delivery: [`record`](Self::record) cannot fail. The
-/// first record that an observer does not take is reported on standard error (or as
-/// [`with_report`](Self::with_report) says), and all of them are counted by
+/// trail reports the first record that the observer fails to take on standard error (or
+/// as [`with_report`](Self::with_report) says), and counts all of them in
 /// [`lost`](Self::lost).
 ///
 /// ```
@@ -71,9 +71,9 @@ where
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct AuditTrail(Option<Arc<Told>>);
+pub struct AuditTrail(Option<Arc<Inner>>);
 
-struct Told {
+struct Inner {
     system: String,
     observer: Arc<dyn Observer>,
     report: Box<dyn Fn(&str) + Send + Sync>,
@@ -81,21 +81,20 @@ struct Told {
 }
 
 impl AuditTrail {
-    /// A trail that tells nobody, and costs nothing.
+    /// A trail without an observer, which costs nothing.
     pub const fn silent() -> Self {
         Self(None)
     }
 
     /// The trail of a program, by its own name for itself, such as `relay-1`.
     pub fn new(system: impl Into<String>, observer: Arc<dyn Observer>) -> Self {
-        // Not `eprintln!`, which ends the program where nobody listens any more.
+        // Not `eprintln!`, which panics where standard error is closed.
         Self::with_report(system, observer, |broken| {
             drop(writeln!(std::io::stderr(), "{broken}"))
         })
     }
 
-    /// The trail of a program, with something else to be told, once, that the observer is
-    /// broken.
+    /// The trail of a program, which calls `report` once where its observer is broken.
     ///
     /// ```
     /// use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail};
@@ -104,14 +103,21 @@ impl AuditTrail {
     ///
     /// let (reports, reported) = mpsc::channel();
     /// let full = Arc::new(|_: &AuditRecord| Err("the disk is full".into()));
-    /// let trail = AuditTrail::with_report("relay-1", full, move |broken| drop(reports.send(broken.to_owned())));
+    /// let trail = AuditTrail::with_report("relay-1", full, move |broken| {
+    ///     drop(reports.send(broken.to_owned()));
+    /// });
     ///
-    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+    /// let lead = RawEvent::new("crm.lead.created", b"{}");
+    /// let event = Envelope::builder("crm", lead).build()?;
     /// let done = trail.step(trail.step(event, Envelope::dispatch), Envelope::process);
     /// assert_eq!((done.attempts(), trail.lost()), (1, 2));
     /// drop(trail);
     /// let reported = reported.iter().collect::<Vec<_>>();
-    /// assert_eq!(reported, ["the audit trail of relay-1 is broken, and delivery goes on without it: the disk is full"]);
+    /// assert_eq!(
+    ///     reported,
+    ///     ["the audit trail of relay-1 is broken, and delivery goes on without it: \
+    ///       the disk is full"]
+    /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_report(
@@ -119,16 +125,16 @@ impl AuditTrail {
         observer: Arc<dyn Observer>,
         report: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {
-        let told = Told {
+        let inner = Inner {
             system: system.into(),
             observer,
             report: Box::new(report),
             lost: AtomicU64::new(0),
         };
-        Self(Some(Arc::new(told)))
+        Self(Some(Arc::new(inner)))
     }
 
-    /// Tells of one change: what was done, and the event's facts and status after it.
+    /// Records one change: what was done, and the event's facts and status after it.
     pub fn record<P: Payload>(
         &self,
         action: Action,
@@ -139,8 +145,8 @@ impl AuditTrail {
         self.record_with(|system| AuditRecord::of(system, action, event, status, at));
     }
 
-    /// Tells of a question about an event that a person has answered, which leaves its
-    /// state as it is.
+    /// Records a person's answer to a question about an event, which leaves its state as
+    /// it is.
     pub fn record_decision<P: Payload>(
         &self,
         event: &Facts<P>,
@@ -153,16 +159,16 @@ impl AuditTrail {
         });
     }
 
-    /// Tells of a change of which there is no envelope, such as one made in a database;
-    /// it is handed the name of the program, and not called on a silent trail.
+    /// Records a change of which there is no envelope, such as one made in a database. A
+    /// silent trail does not call `record`; others pass it the name of the program.
     pub fn record_with(&self, record: impl FnOnce(&str) -> AuditRecord) {
-        if let Some(told) = &self.0 {
-            told.tell(&record(&told.system));
+        if let Some(inner) = &self.0 {
+            inner.pass(&record(&inner.system));
         }
     }
 
-    /// Takes a step, and tells of it: one record, where the state has changed. Of two
-    /// steps in one closure it tells only where they led: give it one verb at a time.
+    /// Takes a step and records it, where the state has changed. Give it one verb at a
+    /// time: of two steps in one closure it records only where they led.
     ///
     /// The twin that takes the time is [`step_at`](Self::step_at).
     pub fn step<E: Tracked, N: Tracked>(
@@ -173,7 +179,7 @@ impl AuditTrail {
         self.step_at(envelope, verb, Utc::now())
     }
 
-    /// Takes a step, and tells of it as of a given time.
+    /// Takes a step and records it as of a given time.
     ///
     /// ```
     /// use integration_automation_patterns::audit::AuditTrail;
@@ -203,14 +209,14 @@ impl AuditTrail {
         after
     }
 
-    /// How many records the observer has not taken.
+    /// How many records the observer has failed to take.
     pub fn lost(&self) -> u64 {
-        self.0.as_ref().map_or(0, |told| told.lost.load(Ordering::Relaxed))
+        self.0.as_ref().map_or(0, |inner| inner.lost.load(Ordering::Relaxed))
     }
 }
 
-impl Told {
-    fn tell(&self, record: &AuditRecord) {
+impl Inner {
+    fn pass(&self, record: &AuditRecord) {
         let taken = catch_unwind(AssertUnwindSafe(|| self.observer.observe(record)));
         let Some(error) = taken.map_or_else(|_| Some("it panicked".into()), Result::err)
         else {
@@ -219,7 +225,8 @@ impl Told {
         if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
             let system = &self.system;
             let report = format!(
-                "the audit trail of {system} is broken, and delivery goes on without it: {error}"
+                "the audit trail of {system} is broken, and delivery goes on without it: \
+                 {error}"
             );
             let _ = catch_unwind(AssertUnwindSafe(|| (self.report)(&report)));
         }
@@ -228,7 +235,7 @@ impl Told {
 
 impl fmt::Debug for AuditTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let system = self.0.as_ref().map(|told| &told.system);
+        let system = self.0.as_ref().map(|inner| &inner.system);
         f.debug_struct("AuditTrail")
             .field("system", &system)
             .field("lost", &self.lost())
@@ -236,8 +243,8 @@ impl fmt::Debug for AuditTrail {
     }
 }
 
-/// What was done, as the states before and after tell: no two verbs lead from one state
-/// to another alike.
+/// What was done, by the states before and after: no two verbs lead from one state to the
+/// same other.
 fn action<P: Payload>(
     before: DeliveryStatus,
     event: &Facts<P>,

@@ -306,7 +306,7 @@ impl<A> Delivery<A> {
     /// Says whether the broker has delivered it before, or may have, and got no
     /// confirmation. For such a delivery the inbox counts the attempt before the effect,
     /// so that an effect that ends its process comes to an end itself
-    /// ([`inbox`](crate::inbox#an-effect-that-ends-its-process)).
+    /// ([`inbox`](crate::inbox#a-handler-that-ends-its-process)).
     ///
     /// | broker | what says so |
     /// |---|---|

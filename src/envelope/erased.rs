@@ -11,7 +11,6 @@ use super::facts::Facts;
 use super::record::Record;
 use super::state::{self, DeliveryStatus, State, lifecycle};
 use super::{AfterFailure, Envelope};
-use crate::audit::AuditLine;
 use crate::refused::Refused;
 
 macro_rules! any_envelope {
@@ -114,21 +113,6 @@ impl<P: Payload> AnyEnvelope<P> {
         P::Body: Clone,
     {
         Record::of(self, self.status(), self.payload().body().clone())
-    }
-
-    /// The [audit line](crate::audit) of this moment.
-    ///
-    /// ```
-    /// use integration_automation_patterns::{AnyEnvelope, Envelope, RawEvent};
-    ///
-    /// let event =
-    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
-    /// let any = AnyEnvelope::from(event.dispatch());
-    /// assert!(any.audit_line().to_string().contains(" status=dispatched "));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn audit_line(&self) -> AuditLine<'_> {
-        AuditLine::of(self, self.status())
     }
 }
 

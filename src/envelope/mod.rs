@@ -33,7 +33,6 @@ use self::state::{
     Acknowledged, DeliveryStatus, Dispatched, Failed, Pending, Person, Processed,
     Retrying, Skipped, State, Step,
 };
-use crate::audit::AuditLine;
 use crate::refused::Refused;
 
 /// One event on its way, in state `S`, with payload `P`.
@@ -419,25 +418,6 @@ impl<S: State, P: Payload> Envelope<S, P> {
         encoder: impl FnOnce(&P) -> Result<B, E>,
     ) -> Result<Record<B>, E> {
         Ok(Record::of(self, S::STATUS, encoder(self.payload())?))
-    }
-
-    /// The [audit line](crate::audit) of this moment.
-    ///
-    /// ```
-    /// use integration_automation_patterns::{Envelope, RawEvent};
-    ///
-    /// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
-    ///     .id("evt-001".parse()?)
-    ///     .build_at("2026-01-05T08:00:00Z".parse()?)?;
-    /// assert_eq!(
-    ///     event.audit_line().to_string(),
-    ///     "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm status=pending attempts=0 \
-    ///      correlation=none schema=1.0 created=2026-01-05T08:00:00+00:00"
-    /// );
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn audit_line(&self) -> AuditLine<'_> {
-        AuditLine::of(&self.facts, S::STATUS)
     }
 
     /// The same envelope with its payload as bytes, for an outbox or a wire.

@@ -1,16 +1,12 @@
-//! The inbox as people see it: how much there is in each state, and what waits for a
-//! delivery that may never come.
+//! The inbox as people see it: how much there is in each state, what it remembers of one
+//! event, and what waits for a person.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use crate::state::Retrying;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use crate::store::Row;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use crate::store::{DeadLetter, StoreError};
-use crate::{DeliveryStatus, Envelope};
+use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 
 /// How much an inbox holds.
 ///
@@ -29,7 +25,7 @@ use crate::{DeliveryStatus, Envelope};
 pub struct Counts {
     /// The events in each state; a state without any is left out.
     pub by_status: BTreeMap<DeliveryStatus, u64>,
-    /// Those of the retrying ones that are [stalled](Stalled).
+    /// How many of the retrying ones are [stalled](Stalled).
     pub stalled: u64,
 }
 
@@ -38,33 +34,13 @@ impl Counts {
     pub fn of(&self, status: DeliveryStatus) -> u64 {
         self.by_status.get(&status).copied().unwrap_or(0)
     }
-
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    /// Of rows that say a state, how many events are in it, and how many of them are
-    /// stalled.
-    pub(crate) fn of_rows(rows: Vec<(String, i64, i64)>) -> Result<Self, StoreError> {
-        let mut counts = Self::default();
-        for (status, count, old) in rows {
-            let status: DeliveryStatus =
-                status.parse().map_err(|error| StoreError::new(COUNTING, error))?;
-            counts.by_status.insert(status, u64::try_from(count).unwrap_or_default());
-            if status == DeliveryStatus::Retrying {
-                counts.stalled = u64::try_from(old).unwrap_or_default();
-            }
-        }
-        Ok(counts)
-    }
 }
-
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-/// What is being done, in the words of an error.
-pub(crate) const COUNTING: &str = "counting the inbox's events";
 
 /// An event that waits for another delivery, and has waited for longer than its policy's
 /// attempts take: the broker has dropped it (by a limit of its own, by its age, in a
 /// purge), or is about to deliver it after an outage.
 ///
-/// Redriven or discarded, it is known, and a delivery that comes all the same is a
+/// Once a person has redriven or discarded it, a delivery that comes all the same is a
 /// duplicate.
 #[derive(Debug)]
 pub struct Stalled {
@@ -74,20 +50,17 @@ pub struct Stalled {
     pub received_at: DateTime<Utc>,
 }
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-/// Those rows, each with the time when it was received, that are events.
-pub(crate) fn stalled(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<Stalled> {
-    let read = |(row, received_at): (Row, _)| {
-        Some(Stalled { event: row.read_in().ok()?, received_at })
-    };
-    rows.into_iter().filter_map(read).collect()
-}
-
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-/// The same, of dead letters.
-pub(crate) fn dead_letters(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<DeadLetter> {
-    let read = |(row, received_at): (Row, _)| {
-        Some(DeadLetter { event: row.read_in().ok()?, first_sent_at: Some(received_at) })
-    };
-    rows.into_iter().filter_map(read).collect()
+/// What an inbox remembers of one event.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Remembered {
+    /// `Processed`, `Retrying`, `Failed` (a dead letter) or `Skipped` (a discarded one).
+    pub status: DeliveryStatus,
+    /// The attempts that its handler has made.
+    pub attempts: u32,
+    /// When it was received, by the database's clock: first, or when it was processed.
+    pub received_at: DateTime<Utc>,
+    /// The event, but for one that is processed: of that the inbox keeps no more than its
+    /// source and id. A discarded one has no payload any more.
+    pub event: Option<AnyEnvelope>,
 }

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-use super::intake::tell_fault;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use crate::AnyEnvelope;
-use crate::audit::{Action, AuditTrail};
+use super::counting::Owed;
+use crate::audit::AuditTrail;
 #[cfg(feature = "cloudevents")]
 use crate::broker::UNREADABLE;
-use crate::{DeliveryStatus, Event, Facts, RawEvent, RetryPolicy};
+use crate::{Event, Facts, RawEvent, RetryPolicy};
 
 /// What an inbox takes in, and how long it remembers.
 ///
@@ -29,60 +24,63 @@ use crate::{DeliveryStatus, Event, Facts, RawEvent, RetryPolicy};
 /// }
 ///
 /// let day = Duration::from_secs(24 * 60 * 60);
-/// let config = InboxConfig::new(7 * day, &RetryPolicy::DEFAULT)?.accept::<LeadCreated>();
-/// assert_eq!(config.window(), 7 * day);
+/// let config = InboxConfig::new(7 * day, RetryPolicy::DEFAULT)?.accept::<LeadCreated>();
+/// assert_eq!(config.dedup_window(), 7 * day);
 ///
-/// let refused = InboxConfig::new(Duration::from_secs(60), &RetryPolicy::DEFAULT).unwrap_err();
+/// let minute = Duration::from_secs(60);
+/// let refused = InboxConfig::new(minute, RetryPolicy::DEFAULT).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "window > horizon of the senders' retries does not hold: 60s <= 90s (what is forgotten sooner than it is sent \
-///      again has its effect twice)"
+///     "dedup_window > horizon of the senders' retries does not hold: 60s <= 90s (what \
+///      is forgotten sooner than it is sent again has its effect twice)"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct InboxConfig {
-    window: Duration,
+    dedup_window: Duration,
     retry_policy: RetryPolicy,
-    pub(super) trail: AuditTrail,
+    trail: AuditTrail,
     accepted: Option<BTreeSet<(&'static str, &'static str)>>,
     leave_unknown: Option<Duration>,
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     owed: Owed,
 }
 
 impl InboxConfig {
-    /// An inbox that remembers an event for `window`, where its senders retry as
+    /// An inbox that remembers an event for `dedup_window`, where its senders retry as
     /// `senders` says. It takes every event in.
     ///
-    /// What is not in that policy is an outage, in which an event that may have arrived
-    /// waits and spends no attempt: let the window be longer by the longest that one may
-    /// last.
+    /// That policy does not know of outages, in which an event that may have arrived
+    /// waits and spends no attempt: make the window longer by the longest outage that you
+    /// expect.
     ///
     /// # Errors
     ///
     /// [`DedupWindowError`], where an event could come again after it was forgotten.
     pub fn new(
-        window: Duration,
-        senders: &RetryPolicy,
+        dedup_window: Duration,
+        senders: RetryPolicy,
     ) -> Result<Self, DedupWindowError> {
         let horizon = senders.horizon();
-        if window <= horizon {
-            return Err(DedupWindowError { window, horizon });
+        if dedup_window <= horizon {
+            return Err(DedupWindowError { window: dedup_window, horizon });
         }
         Ok(Self {
-            window,
+            dedup_window,
             retry_policy: RetryPolicy::DEFAULT,
             trail: AuditTrail::silent(),
             accepted: None,
             leave_unknown: None,
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             owed: Owed::default(),
         })
     }
 
-    /// Takes this kind of event in, under its schema version, and no kind that is not
-    /// named so. Every other becomes a dead letter, with the reason. Such a dead letter
-    /// is no verdict on the event: where a consumer whose rules name its kind and version
-    /// gets it once more, it is a first delivery.
+    /// Takes this kind of event in, under its schema version, and no other kind that is
+    /// not named in this way. Every other event becomes a dead letter, with the reason.
+    /// Such a dead letter is no verdict on the event: delivered once more to a consumer
+    /// that names its kind and version, it is fresh.
     #[must_use = "this gives the changed configuration back"]
     pub fn accept<E: Event>(mut self) -> Self {
         self.accepted.get_or_insert_default().insert((E::TYPE, E::SCHEMA_VERSION));
@@ -93,8 +91,8 @@ impl InboxConfig {
     /// consumer: it becomes no dead letter, nothing is stored, and the broker is asked to
     /// deliver it again after `wait`.
     ///
-    /// It is meant for the time of an upgrade, while consumers that know a new kind or
-    /// version run beside some that do not yet. Where none ever knows it, it comes again
+    /// Use it during an upgrade, while consumers that know a new kind or version run
+    /// beside others that do not yet. An event that no consumer ever knows comes again
     /// for ever, and a broker that keeps an order holds back what follows it. A message
     /// that cannot be read is a dead letter all the same.
     ///
@@ -109,10 +107,10 @@ impl InboxConfig {
     /// }
     ///
     /// let week = Duration::from_secs(7 * 24 * 60 * 60);
-    /// let config = InboxConfig::new(week, &RetryPolicy::DEFAULT)?
+    /// let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?
     ///     .accept::<LeadCreated>()
     ///     .leave_unknown(Duration::from_secs(5));
-    /// assert_eq!(config.window(), week);
+    /// assert_eq!(config.dedup_window(), week);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "this gives the changed configuration back"]
@@ -120,47 +118,34 @@ impl InboxConfig {
         Self { leave_unknown: Some(wait), ..self }
     }
 
-    /// How often an effect is tried that fails for the moment, and how long the broker is
-    /// asked to wait between. [`RetryPolicy::DEFAULT`] where nothing is said.
+    /// How many attempts an event has whose handler fails, and how long the broker is
+    /// asked to wait between them. The default is [`RetryPolicy::DEFAULT`].
     #[must_use = "this gives the changed configuration back"]
     pub fn retry_policy(self, retry_policy: RetryPolicy) -> Self {
         Self { retry_policy, ..self }
     }
 
-    /// Tells a trail of every change of state that this inbox makes, and of every
-    /// duplicate: once it is stored.
+    /// Records every change of state that this inbox makes, and every duplicate, in an
+    /// audit trail, once it is stored.
     #[must_use = "this gives the changed configuration back"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }
 
-    /// How long an event is remembered.
-    pub const fn window(&self) -> Duration {
-        self.window
+    /// How long the inbox remembers an event.
+    pub const fn dedup_window(&self) -> Duration {
+        self.dedup_window
     }
 
     pub(crate) const fn policy(&self) -> RetryPolicy {
         self.retry_policy
     }
 
-    /// Tells the trail what has become of an event.
-    pub(crate) fn tell(
-        &self,
-        action: Action,
-        event: &Facts<RawEvent>,
-        status: DeliveryStatus,
-        at: DateTime<Utc>,
-    ) {
-        self.trail.record(action, event, status, at);
+    pub(crate) const fn trail(&self) -> &AuditTrail {
+        &self.trail
     }
 
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    /// Tells the trail of a fault that is stored.
-    pub(crate) fn tell_fault(&self, event: &AnyEnvelope, at: DateTime<Utc>) {
-        tell_fault(&self.trail, event, at);
-    }
-
-    /// Why an event is not taken in, where it is not.
+    /// Why the inbox does not admit an event, where it does not.
     pub(crate) fn refusal(&self, event: &Facts<RawEvent>) -> Option<Refusal> {
         let accepted = self.accepted.as_ref()?;
         let (found, version) = (event.event_type(), event.schema_version());
@@ -182,38 +167,33 @@ impl InboxConfig {
         } else {
             format!("{}{}", unknown_version(event), of_type.join(", "))
         };
-        Some(Refusal { reason, for_good: false })
+        Some(Refusal { reason, leave: self.leave_unknown })
     }
 
-    /// How long an event of a kind or version that is not named is left to others, where
-    /// it is.
-    pub(crate) const fn leaves(&self, refusal: &Refusal) -> Option<Duration> {
-        if refusal.for_good { None } else { self.leave_unknown }
-    }
-
-    /// The events whose counted attempt is to be taken back.
+    /// The events to which an attempt is owed.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn owed(&self) -> &Owed {
         &self.owed
     }
 }
 
-/// Why an event is not taken in.
+/// Why an inbox does not admit an event.
 pub(crate) struct Refusal {
     pub(crate) reason: String,
-    /// Whether no rules could take it in, rather than that these do not name its kind or
-    /// version.
-    for_good: bool,
+    /// How long the event is left to other consumers, where they may know it.
+    pub(crate) leave: Option<Duration>,
 }
 
 impl Refusal {
+    /// A refusal by any inbox, however it is configured.
     #[cfg(any(feature = "cloudevents", feature = "postgres"))]
     pub(crate) const fn for_good(reason: String) -> Self {
-        Self { reason, for_good: true }
+        Self { reason, leave: None }
     }
 }
 
-/// Whether an event is a dead letter for this reason because the rules of its time did
-/// not name it.
+/// Whether an event is a dead letter for this reason because the configuration of the
+/// time did not name it.
 pub(crate) fn was_unknown(event: &Facts<RawEvent>, reason: &str) -> bool {
     reason.starts_with(&unknown_type(event))
         || reason.starts_with(&unknown_version(event))
@@ -231,33 +211,6 @@ fn unknown_version(event: &Facts<RawEvent>) -> String {
     )
 }
 
-/// The events whose attempt was counted before its effect and is no attempt, where the
-/// database could not be told so: its connection was lost, or it had no room. When one of
-/// them comes again, its attempt is not counted a second time.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Owed(Arc<Mutex<BTreeSet<(String, String)>>>);
-
-impl Owed {
-    /// How many are kept. What is beyond costs its event an attempt.
-    const MOST: usize = 10_000;
-
-    pub(crate) fn add(&self, event: (String, String)) {
-        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if owed.len() < Self::MOST {
-            owed.insert(event);
-        }
-    }
-
-    /// The source system and id of an event that is among them, which it then is no more.
-    pub(crate) fn take(&self, event: &Facts<RawEvent>) -> Option<(String, String)> {
-        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if owed.is_empty() {
-            return None;
-        }
-        owed.take(&(event.source_system().to_owned(), event.id().to_string()))
-    }
-}
-
 /// An inbox was to forget events sooner than they may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DedupWindowError {
@@ -269,8 +222,8 @@ impl fmt::Display for DedupWindowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "window > horizon of the senders' retries does not hold: {:?} <= {:?} (what is forgotten sooner than it is \
-             sent again has its effect twice)",
+            "dedup_window > horizon of the senders' retries does not hold: {:?} <= {:?} \
+             (what is forgotten sooner than it is sent again has its effect twice)",
             self.window, self.horizon
         )
     }

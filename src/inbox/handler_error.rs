@@ -1,4 +1,5 @@
-//! Why an effect was not had, and whether that is the event's doing or the database's.
+//! `HandlerError`: why a handler failed, and whether that is the event's fault or the
+//! database's.
 
 use std::any::Any;
 use std::error::Error;
@@ -8,19 +9,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::FailureClass;
 use crate::reason::reason;
 
-/// Why an effect was not had. Whatever a `?` meets in an effect is taken to be for the
-/// moment, and is told with all its causes.
+/// Why a handler failed.
 ///
-/// Where a database is among the causes, and refuses whatever it is asked just then (a
-/// deadlock, a serialization failure, a lock that was waited for in vain, a full disk, a
-/// lost connection), that is no fault of the event: no attempt is spent, and it comes
-/// again.
+/// A `?` makes one of any error: transient, with all the error's causes in its reason.
+/// Where among them a database refuses whatever it is asked just then (a deadlock, a
+/// serialization failure, a lock that timed out, a full disk, a lost connection), that is
+/// no fault of the event: no attempt is spent, and the event comes again.
 ///
 /// ```
 /// use integration_automation_patterns::FailureClass;
 /// use integration_automation_patterns::inbox::HandlerError;
 ///
-/// fn effect(amount: &str) -> Result<u32, HandlerError> {
+/// fn invoice(amount: &str) -> Result<u32, HandlerError> {
 ///     let amount = amount.parse()?;
 ///     if amount == 0 {
 ///         Err(HandlerError::permanent("an invoice of nothing"))
@@ -28,13 +28,13 @@ use crate::reason::reason;
 ///         Ok(amount)
 ///     }
 /// }
-/// assert_eq!(effect("7"), Ok(7));
+/// assert_eq!(invoice("7"), Ok(7));
 /// assert_eq!(
-///     effect("seven"),
+///     invoice("seven"),
 ///     Err(HandlerError::transient("invalid digit found in string"))
 /// );
 /// assert_eq!(
-///     effect("0").map_err(|fault| fault.class),
+///     invoice("0").map_err(|error| error.class),
 ///     Err(FailureClass::Permanent)
 /// );
 /// ```
@@ -84,16 +84,16 @@ pub(crate) fn is_of_the_database(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The effect, whose panic is a fault too: one poison event must not end the consumer
-/// again and again.
+/// Runs a handler, whose panic is a failure too: one poison event must not end the
+/// consumer again and again.
 #[cfg(feature = "sqlite")]
 pub(crate) fn caught(
-    effect: impl FnOnce() -> Result<(), HandlerError>,
+    handler: impl FnOnce() -> Result<(), HandlerError>,
 ) -> Result<(), HandlerError> {
-    catch_unwind(AssertUnwindSafe(effect)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+    catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
-/// What a panic says, as a fault.
+/// What a panic says, as a failure.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
     let said = panic
         .downcast_ref::<&str>()

@@ -5,17 +5,21 @@
 //!
 //! | step | takes | gives |
 //! |---|---|---|
-//! | `receive` | the caller's open transaction and a [`Delivery`](crate::broker::Delivery) | [`Receipt::New`] with the event, or that it is a duplicate |
-//! | the effect | the [`Fresh`] | writes in its transaction |
-//! | `commit` | the [`Fresh`] | [`Committed`]: effect and memory are stored, or neither is |
-//! | [`Committed::ack`] | the proof | tells the broker |
+//! | `receive` | an open transaction and a [`Delivery`] | [`Receipt::New`] with the event, or what to settle |
+//! | the handler | the [`Fresh`] event | its effect: writes in the same transaction |
+//! | `commit` | the [`Fresh`] event | [`Committed`]: effect and memory, or neither |
+//! | [`Committed::ack`] | the proof | the delivery is acked |
 //!
-//! A crash before the commit leaves nothing, and the event comes again; one after it
-//! leaves a duplicate, which is told from the first.
+//! A crash before the commit leaves nothing, and the event comes again; a crash after it
+//! leaves an event that comes again as a duplicate, and has no second effect.
 //!
-//! A consumer is a loop until it is told to stop. An error of the broker or of the
-//! database is no end of it: no effect was stored, and the delivery that is dropped comes
-//! again. So neither leaves the loop by a `?`.
+//! `process` does all of it but the last step, which is [`Handled::settle`].
+//!
+//! # A consumer
+//!
+//! A consumer is a loop until it is stopped. No error of the broker or of the database
+//! ends it: nothing was stored, and the delivery that is dropped comes again. So no `?`
+//! leaves the loop.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -46,16 +50,18 @@
 //!             }
 //!         };
 //!         // SQLite blocks its thread: where that matters, do this in `spawn_blocking`.
-//!         let handled = sqlite::process(&mut erp, delivery, config, |transaction, event| {
-//!             transaction.execute("INSERT INTO customer VALUES (?1)", [event.payload().bytes()])?;
+//!         let handled = sqlite::process(&mut erp, delivery, config, |erp, event| {
+//!             let lead = event.payload().bytes();
+//!             erp.execute("INSERT INTO customer VALUES (?1)", [lead])?;
 //!             Ok(())
 //!         });
-//!         let told = match handled {
+//!         let settled = match handled {
 //!             Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
 //!             Err(error) => Err(format!("{error:#}")),
 //!         };
-//!         if let Err(error) = told {
-//!             eprintln!("{error}"); // the event comes again: as a duplicate, where its effect is stored
+//!         if let Err(error) = settled {
+//!             // The event comes again: as a duplicate, where its effect is stored.
+//!             eprintln!("{error}");
 //!         }
 //!     }
 //! }
@@ -65,44 +71,57 @@
 //! # What is no fault of the event
 //!
 //! Where the database refuses what it would have refused of every event (a deadlock, a
-//! serialization failure, a busy or full database, a lost connection), `process` answers
-//! with an error: nothing is stored, no attempt is spent, and the event comes again. It
-//! makes no difference whether it refuses a statement of the effect, the commit, or a
-//! statement of the inbox. What it refuses of this effect alone, at the commit too, is a
+//! serialization failure, a busy or full database, a lost connection), `process` returns
+//! an error: nothing is stored, no attempt is spent, and the event comes again. It makes
+//! no difference whether the database refuses a statement of the handler, the commit, or
+//! a statement of the inbox. What it refuses of this event alone, at the commit too, is a
 //! [`HandlerError`]: stored with its reason, and counted.
 //!
-//! The transaction is the inbox's to end. An effect that ends it by SQL is found out
-//! before the broker is told. What it had rolled back is a fault. What it had committed
-//! stays: where the event was among it, `process` answers with an error, and the event
-//! comes again as a duplicate.
+//! The transaction is the inbox's to end. The inbox notices a handler that ends it by SQL
+//! before it acks the delivery. What the handler had rolled back is a failure of it. What
+//! it had committed stays: where the event was among it, `process` returns an error, and
+//! the event comes again as a duplicate.
 //!
-//! # An effect that ends its process
+//! # A handler that ends its process
 //!
-//! An effect that fails or panics is counted with its end. One that ends the process (it
+//! A handler that fails or panics is counted with its end. One that ends the process (it
 //! aborts, or overflows the stack, or takes all memory) has no such end, and would come
 //! again for ever. So where the broker says that it [may have delivered the event
 //! before](crate::broker::Delivery::is_redelivered), `process` first commits that an
 //! attempt has begun: the event is kept as `retrying`, with the reason "the consumer
 //! ended before its effect did", until that attempt ends, or is taken back as none. Where
-//! no attempt of the [`InboxConfig`]' policy is left, the event is a dead letter, and its
-//! effect is not tried. A first delivery costs nothing more, and is not counted unless
-//! its effect ends: such an event has its effect tried once more than the policy says.
-//! What else was in its effect in that process is counted as well.
+//! no attempt of the [`InboxConfig`]'s policy is left, the event is a dead letter, and
+//! its handler does not run. A first delivery costs nothing more, and counts only if its
+//! handler ends: such an event has one attempt more than the policy says. Whatever else
+//! that process was handling counts as well.
 //!
 //! `receive` leaves the transaction to its caller, and so can commit nothing before the
-//! effect: there, an effect that ends its process is not counted.
+//! handler: there, a handler that ends its process is not counted.
 //!
 //! # What never comes again
 //!
-//! An event that waits for another attempt waits for its broker. What that has dropped
-//! meanwhile (by a limit of deliveries, by age, in a purge) is found by `stalled`, and
-//! redriven or discarded as a dead letter is.
+//! An event that waits for another attempt waits for its broker. What the broker has
+//! dropped meanwhile (by a limit of deliveries, by age, in a purge) is listed by
+//! `stalled`, and redriven or discarded as a dead letter is.
 //!
-//! From time to time, `purge` removes what is older than the window of the
-//! [`InboxConfig`].
+//! # Administration
+//!
+//! Each database has what people ask of an inbox, under the names of the outbox's
+//! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (for what is
+//! `waiting` there), `get`, `redrive`, `discard` and `purge`. They are functions that
+//! take the consumer's own connection, in whose transaction a redriven event is handled.
+//!
+//! Call `purge` from time to time: it removes what is older than the
+//! [`dedup_window`](InboxConfig::dedup_window).
+//!
+//! [`Delivery`]: crate::broker::Delivery
 
 mod admin;
 mod config;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod counting;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod failing;
 mod handler_error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod intake;
@@ -110,11 +129,14 @@ mod intake;
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
 mod receipt;
+mod reply;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod stored;
 
-pub use self::admin::{Counts, Stalled};
+pub use self::admin::{Counts, Remembered, Stalled};
 pub use self::config::{DedupWindowError, InboxConfig};
 pub use self::handler_error::HandlerError;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};

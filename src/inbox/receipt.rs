@@ -3,79 +3,80 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::reply::Reply;
 use crate::Envelope;
-use crate::audit::AuditTrail;
 use crate::broker::{Ack, BrokerError};
-use crate::hop::Hop;
 use crate::state::Acknowledged;
 
-/// What an inbox says of a delivery.
-#[must_use = "nothing has happened yet: have the effect and commit, or confirm the duplicate"]
+/// What an inbox finds when it receives a delivery.
+#[must_use = "the delivery is not settled: handle the event, or ack or nack the rest"]
 pub enum Receipt<Tx, A> {
-    /// It had no effect so far: this is the one.
+    /// The event is new, or has another attempt: run the handler.
     New(Fresh<Tx, A>),
-    /// Its effect is stored already, or it is among the dead letters of this inbox.
+    /// The event was processed before, or is a dead letter of this inbox: ack the
+    /// delivery.
     Duplicate(Committed<A>),
-    /// It is of a kind or version that the [`InboxConfig`](super::InboxConfig) do not
-    /// name, or its attempts are spent: it is a dead letter now.
-    Rejected(Committed<A>),
-    /// It is [left](super::InboxConfig::leave_unknown) to a consumer that knows its kind
-    /// and version.
-    Left(RetryLater<A>),
+    /// The event is a dead letter of this inbox now: the
+    /// [`InboxConfig`](super::InboxConfig) does not name its kind or version, or its
+    /// attempts are spent. Ack the delivery.
+    DeadLettered(Committed<A>),
+    /// The event is [left](super::InboxConfig::leave_unknown) to a consumer that knows
+    /// its kind and version: nack the delivery.
+    RetryLater(RetryLater<A>),
+}
+
+impl<Tx, A> Receipt<Tx, A> {
+    /// The event to handle, or else what is left to settle.
+    pub(super) fn fresh(self) -> ControlFlow<Handled<A>, Fresh<Tx, A>> {
+        ControlFlow::Break(match self {
+            Self::New(fresh) => return ControlFlow::Continue(fresh),
+            Self::Duplicate(committed) => Handled::Duplicate(committed),
+            Self::DeadLettered(committed) => Handled::DeadLettered(committed),
+            Self::RetryLater(later) => Handled::RetryLater(later),
+        })
+    }
 }
 
 impl<Tx, A> fmt::Debug for Receipt<Tx, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::New(first) => first.fmt(f),
+            Self::New(fresh) => fresh.fmt(f),
             Self::Duplicate(_) => f.write_str("Duplicate"),
-            Self::Rejected(_) => f.write_str("Rejected"),
-            Self::Left(again) => f.debug_tuple("Left").field(again).finish(),
+            Self::DeadLettered(_) => f.write_str("DeadLettered"),
+            Self::RetryLater(later) => later.fmt(f),
         }
     }
 }
 
-/// The proof that a delivery is the first of its event, with the transaction in which the
-/// effect belongs.
+/// An event to handle, with the transaction in which its effect belongs: the proof that
+/// no effect of it is committed.
 ///
 /// Dropped, it rolls back, and the event comes again.
-#[must_use = "the effect is not committed: call `commit`, or `fail`, or `reject`"]
+#[must_use = "the effect is not committed: call `commit` or `fail`"]
 pub struct Fresh<Tx, A> {
-    pub(crate) transaction: Tx,
-    /// Whether it is known to be no savepoint in another one.
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(dead_code, reason = "a savepoint of SQLite is a type of its own")
-    )]
-    pub(crate) outermost: bool,
-    pub(crate) event: Envelope<Acknowledged>,
-    pub(crate) answer: A,
-    pub(crate) hop: Hop,
-    pub(crate) trail: AuditTrail,
+    pub(super) transaction: Tx,
+    pub(super) event: Envelope<Acknowledged>,
+    pub(super) reply: Reply<A>,
 }
 
 impl<Tx, A> Fresh<Tx, A> {
-    /// The event: this process holds it, and nothing was done yet.
+    /// The event.
     pub const fn event(&self) -> &Envelope<Acknowledged> {
         &self.event
     }
 
-    /// The transaction in which the effect belongs.
-    pub const fn transaction(&self) -> &Tx {
-        &self.transaction
-    }
-
     /// Works in the span of this event's processing (feature `tracing`), so that what it
     /// logs, and what it enqueues, is part of the trace. `process` does so by itself.
-    pub fn in_span<T>(&self, effect: impl FnOnce() -> T) -> T {
-        self.hop.in_scope(effect)
+    pub fn in_span<T>(&self, handler: impl FnOnce() -> T) -> T {
+        self.reply.span().in_scope(handler)
     }
 
-    /// The same of an effect that waits.
-    pub fn instrument<F: Future>(&self, effect: F) -> impl Future<Output = F::Output> {
-        self.hop.instrument(effect)
+    /// The same for an asynchronous handler.
+    pub fn instrument<F: Future>(&self, handler: F) -> impl Future<Output = F::Output> {
+        self.reply.span().instrument(handler)
     }
 }
 
@@ -85,28 +86,28 @@ impl<Tx, A> fmt::Debug for Fresh<Tx, A> {
     }
 }
 
-/// The proof that what became of a delivery is committed: only with it can the broker be
-/// told.
-#[must_use = "the broker was not told, and delivers the event again: call `ack`"]
+/// The proof that what became of an event is committed: only with it can the delivery be
+/// acked.
+#[must_use = "the delivery is not acked, and the broker makes it again: call `ack`"]
 pub struct Committed<A> {
-    answer: A,
+    acker: A,
 }
 
 impl<A> Committed<A> {
-    pub(crate) const fn new(answer: A) -> Self {
-        Self { answer }
+    pub(super) const fn new(acker: A) -> Self {
+        Self { acker }
     }
 }
 
 impl<A: Ack> Committed<A> {
-    /// Tells the broker that the event is dealt with.
+    /// Acks the delivery: the broker does not deliver the event again.
     ///
     /// # Errors
     ///
     /// What the broker answers. Nothing is lost by it: the event comes again, as a
     /// duplicate.
     pub async fn ack(self) -> Result<(), BrokerError> {
-        self.answer.ack().await
+        self.acker.ack().await
     }
 }
 
@@ -116,17 +117,18 @@ impl<A> fmt::Debug for Committed<A> {
     }
 }
 
-/// What is stored of a delivery, to tell the broker.
-#[must_use = "the broker was not told: call `tell`"]
+/// What has become of a delivery, as it is stored: [`settle`](Self::settle) acks or nacks
+/// it.
+#[must_use = "the delivery is neither acked nor nacked: call `settle`"]
 pub enum Handled<A> {
     /// The effect is committed.
     Processed(Committed<A>),
-    /// It was a duplicate.
+    /// The event was processed before, or is a dead letter of this inbox.
     Duplicate(Committed<A>),
-    /// It is a dead letter of this inbox now.
+    /// The event is a dead letter of this inbox now.
     DeadLettered(Committed<A>),
-    /// The event shall come again after a while: its effect failed for the moment, which
-    /// is stored, or it is [left](super::InboxConfig::leave_unknown) to another consumer.
+    /// The event is to come again after a while: its handler failed, which is stored, or
+    /// it is [left](super::InboxConfig::leave_unknown) to another consumer.
     RetryLater(RetryLater<A>),
 }
 
@@ -136,13 +138,13 @@ impl<A> fmt::Debug for Handled<A> {
             Self::Processed(_) => f.write_str("Processed"),
             Self::Duplicate(_) => f.write_str("Duplicate"),
             Self::DeadLettered(_) => f.write_str("DeadLettered"),
-            Self::RetryLater(again) => again.fmt(f),
+            Self::RetryLater(later) => later.fmt(f),
         }
     }
 }
 
 impl<A: Ack> Handled<A> {
-    /// Tells the broker.
+    /// Acks the delivery, or nacks it where the event is to come again.
     ///
     /// # Errors
     ///
@@ -152,34 +154,34 @@ impl<A: Ack> Handled<A> {
             Self::Processed(committed)
             | Self::Duplicate(committed)
             | Self::DeadLettered(committed) => committed.ack().await,
-            Self::RetryLater(again) => again.nack().await,
+            Self::RetryLater(later) => later.nack().await,
         }
     }
 }
 
-/// The proof that an event may come again: its failed effect is on record, or there is
-/// nothing to record.
-#[must_use = "the broker was not told: call `retry`"]
+/// The proof that an event may come again: its failure is stored, or there is nothing to
+/// store.
+#[must_use = "the delivery is not nacked: call `nack`"]
 pub struct RetryLater<A> {
-    answer: A,
+    acker: A,
     after: Duration,
 }
 
 impl<A: Ack> RetryLater<A> {
-    /// Asks the broker to deliver the event again, after the wait that the inbox's rules
-    /// give.
+    /// Nacks the delivery: the broker is asked to deliver the event again
+    /// [`after`](Self::after) a wait.
     ///
     /// # Errors
     ///
     /// What the broker answers. It delivers the event again anyhow, in its own time.
     pub async fn nack(self) -> Result<(), BrokerError> {
-        self.answer.nack(self.after).await
+        self.acker.nack(self.after).await
     }
 }
 
 impl<A> RetryLater<A> {
-    pub(crate) const fn new(answer: A, after: Duration) -> Self {
-        Self { answer, after }
+    pub(super) const fn new(acker: A, after: Duration) -> Self {
+        Self { acker, after }
     }
 
     /// How long the broker is asked to wait.

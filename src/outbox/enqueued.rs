@@ -2,6 +2,7 @@
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::store::{Row, StoreError, StoreErrorKind};
+use crate::trace::End;
 
 /// What enqueuing did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,15 @@ pub enum Enqueued {
     /// An event of this id, from the same system and of the same type, was there before:
     /// it is the same event, and there is still one of it. (Payloads are not compared.)
     Duplicate,
+}
+
+impl From<Enqueued> for End {
+    fn from(enqueued: Enqueued) -> Self {
+        match enqueued {
+            Enqueued::New => Self::New,
+            Enqueued::Duplicate => Self::AlreadyThere,
+        }
+    }
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

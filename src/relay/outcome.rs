@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::broker::{BrokerError, BrokerErrorKind};
 use crate::outbox::{Claim, Settlement};
+use crate::trace::End;
 
 pub(super) enum Outcome {
     Answered(Result<(), BrokerError>),
@@ -12,19 +13,13 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// As the span of the send tells it.
-    pub(super) fn told(&self) -> Result<&'static str, &'static str> {
+    /// As the span of the send says it.
+    pub(super) fn end(&self) -> End {
         match self {
-            Self::Answered(Ok(())) => Ok("confirmed"),
-            Self::Answered(Err(error)) => Err(match error.kind() {
-                BrokerErrorKind::Unreachable => "unreachable",
-                BrokerErrorKind::Unavailable => "unavailable",
-                BrokerErrorKind::Unroutable => "unroutable",
-                BrokerErrorKind::Transient => "transient",
-                BrokerErrorKind::Permanent => "permanent",
-            }),
-            Self::TimedOut => Err("timed_out"),
-            Self::Cancelled => Err("stopped"),
+            Self::Answered(Ok(())) => End::Confirmed,
+            Self::Answered(Err(error)) => error.kind().into(),
+            Self::TimedOut => End::TimedOut,
+            Self::Cancelled => End::Stopped,
         }
     }
 

@@ -16,10 +16,10 @@ use super::{Incident, Relay, Summary};
 use crate::audit::Action;
 use crate::broker::{Broker, BrokerError, BrokerErrorKind};
 use crate::crash_point::crash_point;
-use crate::hop::Hop;
 use crate::outbox::{
     Claim, ClaimOrder, Claimed, HeldLease, LeaseLostError, Settlement, Store, StoreError,
 };
+use crate::trace::EventSpan;
 use crate::{AnyEnvelope, DeliveryStatus};
 
 /// How long sends that end are gathered for the next claim, where there are few of them.
@@ -370,7 +370,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             (Arc::clone(&self.relay.broker), self.relay.config.send_timeout);
         let mut cancelled = self.cancel.subscribe();
         let lease = claim.lease();
-        let hop = Hop::send(&claim, &*broker, &self.relay.name);
+        let span = EventSpan::send(&claim, &*broker, &self.relay.name);
         let send = self.sends.spawn(async move {
             let attempt = async {
                 tokio::select! {
@@ -378,9 +378,9 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                     _ = cancelled.wait_for(|cancelled| *cancelled) => Outcome::Cancelled,
                 }
             };
-            let outcome = hop.instrument(attempt).await;
+            let outcome = span.instrument(attempt).await;
             crash_point("after the broker's answer");
-            hop.end(outcome.told());
+            span.end(outcome.end());
             (claim, outcome)
         });
         let id = send.id();

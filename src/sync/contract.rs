@@ -7,8 +7,8 @@ pub use super::change::{Change, Standing};
 use super::conflict::{Side, SyncConflict};
 use super::reconcile::{FieldPlan, NonOwnerEdits, Question, Rule, Verdict, verdict};
 use super::slot::{Base, Slot};
-use crate::audit::must_be_escaped;
 use crate::refused::Refused;
+use crate::text::must_be_escaped;
 
 /// Who decides about a field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,5 +1,5 @@
-//! `TraceContext`: the seam at which a tracing library says what the current context is,
-//! and links a span to a remote parent.
+//! `TraceContext`: how a tracing library provides the current context, and links a span
+//! to a remote parent.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ const TRACESTATE: &str = "tracestate";
 pub struct SpanContext {
     /// The span, and its trace.
     pub traceparent: TraceParent,
-    /// What tracing systems say to one another about the trace: handed on as it is.
+    /// What tracing systems say to one another about the trace, passed on as it is.
     pub tracestate: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl SpanContext {
         Some(Self { traceparent, tracestate: tags.get(TRACESTATE).cloned() })
     }
 
-    /// Takes the place of whatever the tags say of a context.
+    /// Replaces the context in the tags.
     pub(super) fn write_tags(&self, tags: &mut BTreeMap<String, String>) {
         tags.insert(TRACEPARENT.to_owned(), self.traceparent.to_string());
         match &self.tracestate {
@@ -72,27 +72,27 @@ impl SpanContext {
 /// What a tracing library knows and `tracing` does not: which span of which trace this
 /// is.
 ///
-/// [`FreshIds`] where nobody has [installed](install) another. How to write one for
-/// OpenTelemetry stands in the [guide](crate::guide::observing).
+/// The default is [`FreshIds`]; [`install`] sets another. The
+/// [guide](crate::guide::observing) shows one for OpenTelemetry.
 pub trait TraceContext: Send + Sync {
-    /// The context in which this thread works now, where there is one: what it enqueues
-    /// follows from it.
+    /// The current context of this thread, where there is one: the parent of what it
+    /// enqueues.
     fn current(&self) -> Option<SpanContext>;
 
-    /// Takes a span into a trace: that of `parent`, or a new one where there is none. The
-    /// answer is the span's own context, which the next hop follows; nothing where the
-    /// span has none.
+    /// Takes a span into a trace, that of `parent` or else a new one, and returns the
+    /// span's own context, which is the parent of the next span; nothing where it has
+    /// none.
     ///
-    /// It is called once for each span, right after the span was made, and only where a
-    /// subscriber wants the span.
+    /// Each span is adopted once, right after it was made, and only where a subscriber
+    /// wants it.
     fn adopt(&self, span: &Span, parent: Option<&SpanContext>) -> Option<SpanContext>;
 }
 
-/// Says for the whole program where contexts come from, in place of [`FreshIds`].
+/// Sets where contexts come from in the whole program, in place of [`FreshIds`].
 ///
 /// # Errors
 ///
-/// [`AlreadyInstalledError`], with what was handed in given back.
+/// [`AlreadyInstalledError`], with the argument.
 ///
 /// ```
 /// use integration_automation_patterns::trace::{FreshIds, install};
@@ -114,24 +114,27 @@ pub(super) fn installed() -> &'static dyn TraceContext {
     INSTALLED.get().map_or(&FreshIds, |context| &**context)
 }
 
-/// Where contexts come from is said already.
+/// The program has [installed](install) a [`TraceContext`] before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyInstalledError;
 
 impl fmt::Display for AlreadyInstalledError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("where trace contexts come from was said before, and is said once: do so where the program begins")
+        f.write_str(
+            "the program has installed a trace context before, and can install \
+             one: do so where it begins",
+        )
     }
 }
 
 impl std::error::Error for AlreadyInstalledError {}
 
-/// Contexts without a tracing library: each span gets a fresh id, and tells it, its
-/// trace's and its parent's in the fields `trace_id`, `span_id` and `parent_id`, as
-/// `traceparent` writes them.
+/// Contexts without a tracing library: each span gets a fresh id, and has it, its trace's
+/// and its parent's in the fields `trace_id`, `span_id` and `parent_id`, as `traceparent`
+/// writes them.
 ///
-/// The current context is that of the span of this crate in which the thread works: an
-/// effect in an inbox, or a send.
+/// The current context is that of the span of this crate in which the thread works: the
+/// handler of an inbox, or a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FreshIds;
 

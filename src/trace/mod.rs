@@ -1,5 +1,4 @@
-//! Traces: one event followed from its producer's span to its consumer's, whatever lies
-//! between.
+//! Traces: one event from its producer's span to its consumer's, whatever lies between.
 //!
 //! Outbox, relay and inbox make a `tracing` span for each operation, with OpenTelemetry's
 //! [names]. A subscriber sees, of an event that was sent twice:
@@ -13,30 +12,43 @@
 //! | span | kind | from | until | follows |
 //! |---|---|---|---|---|
 //! | `create` | producer | `enqueue` | the row is written, in the open transaction | the [current context](TraceContext::current) |
-//! | `send` | client | the relay's claim; one for each attempt | the broker has answered, or the time is over | the event's context |
-//! | `receive` | client | the inbox's `receive` | first, duplicate or rejected | the event's context |
-//! | `process` | consumer | the end of `receive`; or a redrive in the inbox | commit or fault | `receive`; or the event's context |
+//! | `send` | client | the relay's claim; one for each attempt | the broker answers, or the send times out | the event's context |
+//! | `receive` | client | the inbox's `receive` | the event is first, duplicate, rejected or left | the event's context |
+//! | `process` | consumer | the end of `receive`; or a redrive in the inbox | its effect or its failure is committed | `receive`; or the event's context |
 //!
-//! The event's context is that of the span `create`. It is stored with the event, under
-//! the tag `traceparent`, and goes out on the wire as it is: a retry and a redrive, by a
-//! program or a person, stay in its trace. It is not replaced by the context of a `send`,
-//! since both OpenTelemetry's conventions and the CloudEvents extension forbid it: what
-//! lies between producer and consumer must not change it. An event that has a
+//! The event's context is that of the span `create`. The outbox stores it with the event,
+//! under the tag `traceparent`, and it goes out on the wire as it is: a retry and a
+//! redrive, by a program or a person, stay in its trace. The context of a `send` does not
+//! replace it: both OpenTelemetry's conventions and the CloudEvents extension say that
+//! what lies between producer and consumer must not change it. An event that has a
 //! `traceparent` before it is enqueued keeps it, and has no span `create`, as the
 //! conventions say. A malformed one counts as none.
 //!
-//! Nothing of payloads and tags is in a span, but for the ids of the context itself. What
-//! they carry is listed in the [guide](crate::guide::observing).
+//! Spans carry nothing of payloads and tags, except the ids of the context itself. The
+//! [guide](crate::guide::observing) lists what they carry.
 //!
-//! `tracing` knows no trace ids. Where they come from, a [`TraceContext`] says.
+//! `tracing` knows no trace ids: a [`TraceContext`] provides them.
 
+#[cfg(feature = "tracing")]
 mod context;
-mod hop;
+mod end;
+#[cfg(feature = "tracing")]
 pub mod names;
+#[cfg(feature = "tracing")]
 mod parent;
+#[cfg(feature = "tracing")]
+mod traced;
+#[cfg(not(feature = "tracing"))]
+mod untraced;
 
+#[cfg(feature = "tracing")]
 pub use self::context::{
     AlreadyInstalledError, FreshIds, SpanContext, TraceContext, install,
 };
-pub(crate) use self::hop::Hop;
+pub(crate) use self::end::End;
+#[cfg(feature = "tracing")]
 pub use self::parent::{ParseTraceParentError, TraceParent};
+#[cfg(feature = "tracing")]
+pub(crate) use self::traced::EventSpan;
+#[cfg(not(feature = "tracing"))]
+pub(crate) use self::untraced::EventSpan;

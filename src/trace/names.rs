@@ -1,10 +1,9 @@
-//! The names that spans carry, in one place: OpenTelemetry's conventions for messaging
-//! and CloudEvents, version 1.44, and the few of our own that the conventions have no
-//! word for.
+//! The names of the fields of spans: OpenTelemetry's conventions for messaging and
+//! CloudEvents, version 1.44, and a few of our own for which the conventions have none.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44 (2026-08), `messaging-spans` and
-//! `cloudevents-spans`, which are both still marked "development" there; `otel.*` are the
-//! names by which `tracing-opentelemetry` takes what a `tracing` span has no place for.
+//! `cloudevents-spans`, both still marked "development" there; `otel.*` are the names
+//! under which `tracing-opentelemetry` looks for what a `tracing` span has no place for.
 
 /// The version of the conventions that the names below are of.
 pub const CONVENTIONS: &str = "1.44";
@@ -42,9 +41,9 @@ pub const EVENT_SOURCE: &str = "cloudevents.event_source";
 /// The event's type.
 pub const EVENT_TYPE: &str = "cloudevents.event_type";
 
-/// Own: the number of the attempt, by the count of whoever makes it.
+/// Own: the number of the attempt, as the relay or the inbox counts it.
 pub const ATTEMPT: &str = "integration_event.attempt";
-/// Own: what came of the operation, where it did not fail.
+/// Own: the outcome of an operation that did not fail.
 pub const OUTCOME: &str = "integration_event.outcome";
 /// Own, written by [`FreshIds`](super::FreshIds): the trace.
 pub const TRACE_ID: &str = "trace_id";
@@ -53,7 +52,7 @@ pub const SPAN_ID: &str = "span_id";
 /// Own, written by [`FreshIds`](super::FreshIds): the span that this one follows.
 pub const PARENT_ID: &str = "parent_id";
 
-/// All of them: a span of this crate has no other field.
+/// Every one: a span of this crate has no other field.
 pub const ALL: [&str; 19] = [
     SPAN_NAME,
     SPAN_KIND,
@@ -76,5 +75,5 @@ pub const ALL: [&str; 19] = [
     PARENT_ID,
 ];
 
-/// The target of every span, beside which a subscriber can filter.
+/// The target of every span, by which a subscriber can filter.
 pub const TARGET: &str = "integration_event";

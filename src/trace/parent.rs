@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 /// A span of a trace, as `traceparent` names it. Neither id is zero.
 ///
-/// Source: W3C Trace Context, section 3.2 (version 00). A later version is read as far as
-/// version 00 goes, as section 4.3 says; written is always version 00.
+/// Source: W3C Trace Context, section 3.2 (version 00). It reads a later version as far
+/// as version 00 goes, as section 4.3 says, and always writes version 00.
 ///
 /// ```
 /// use integration_automation_patterns::trace::TraceParent;
@@ -30,12 +30,12 @@ pub struct TraceParent {
     flags: u8,
 }
 
-/// The flag that says that the trace is recorded.
+/// The flag of a trace that is recorded.
 const SAMPLED: u8 = 1;
 
 impl TraceParent {
-    /// A span of a trace, from ids that another library made; nothing where one of them
-    /// is zero, which means that there is none.
+    /// A span of a trace, from the ids of another library; nothing where one of them is
+    /// zero, which stands for no id.
     pub const fn new(trace_id: u128, span_id: u64, flags: u8) -> Option<Self> {
         if trace_id == 0 || span_id == 0 {
             None
@@ -66,14 +66,14 @@ impl TraceParent {
         self.span_id
     }
 
-    /// The flags: bit 0 says that the trace is recorded.
+    /// The flags; bit 0 is set where the trace is recorded.
     pub const fn flags(self) -> u8 {
         self.flags
     }
 }
 
-/// A number that nobody can foresee, and that is not zero: the standard library's own
-/// keys for its maps, hashed.
+/// An unpredictable number that is not zero: the hash of nothing, under the random keys
+/// that the standard library has for its maps.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish().max(1)
 }
@@ -110,7 +110,7 @@ impl FromStr for TraceParent {
     }
 }
 
-/// Small letters only, as the standard has it.
+/// Lower case only, as in the standard.
 const fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
@@ -125,8 +125,9 @@ impl fmt::Display for ParseTraceParentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "wanted a traceparent such as 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01, with neither id zero, \
-             and found {:?}",
+            "wanted a traceparent such as \
+             00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01, with neither id \
+             zero, and found {:?}",
             self.found
         )
     }

@@ -98,7 +98,7 @@ async fn next_id<C: Consumer>(consumer: &mut C) -> String {
 }
 
 fn inbox_config() -> InboxConfig {
-    InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
+    InboxConfig::new(Duration::from_secs(24 * 60 * 60), RetryPolicy::DEFAULT).unwrap()
 }
 
 /// A database with an inbox, and one row for each effect.

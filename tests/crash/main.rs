@@ -94,7 +94,7 @@ fn change(number: u32) -> (String, String, Envelope<Pending>) {
 }
 
 fn inbox_config() -> InboxConfig {
-    InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT)
+    InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT)
         .unwrap()
         .retry_policy(poison::policy())
 }

@@ -158,7 +158,7 @@ async fn a_dead_letter_beyond_the_calendar_hides_no_other() {
     let database = Database::fresh().await;
     let mut client = database.session().await;
     inbox::postgres::install(&mut client).await.unwrap();
-    let inbox_config = InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config = InboxConfig::new(7 * DAY, RetryPolicy::DEFAULT).unwrap();
     for id in ["1", "2"] {
         let effect = inbox::postgres::process(
             &mut client,

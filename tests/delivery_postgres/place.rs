@@ -78,7 +78,7 @@ async fn a_tenants_outbox_is_not_that_of_the_next_schema() {
     );
 
     // The same id, in each inbox once.
-    let inbox_config = InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config = InboxConfig::new(7 * DAY, RetryPolicy::DEFAULT).unwrap();
     let receive = async |client: &mut Client| {
         inbox::postgres::process(
             client,
@@ -246,7 +246,7 @@ async fn a_tenants_inbox_is_not_that_of_the_next_schema() {
     let shared = Database::fresh().await;
     let mut client = shared.session().await;
     inbox::postgres::install(&mut client).await.unwrap();
-    let inbox_config = InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config = InboxConfig::new(7 * DAY, RetryPolicy::DEFAULT).unwrap();
     let unknowing = inbox_config.clone().accept::<Other>();
     let dead = inbox::postgres::process(
         &mut client,
@@ -258,7 +258,7 @@ async fn a_tenants_inbox_is_not_that_of_the_next_schema() {
 
     let tenant = shared.other_schema().await;
     let mut session = connect(&shared.on_path(&format!("{tenant},{{}}"))).await;
-    let (everything, id) = (Filter::default(), "dead".parse().unwrap());
+    let (everything, dead) = (Filter::default(), event("dead"));
     let mut refused = Vec::new();
     for (inbox_config, again) in [
         (&inbox_config, false),
@@ -283,16 +283,19 @@ async fn a_tenants_inbox_is_not_that_of_the_next_schema() {
     refused.push(
         inbox::postgres::stalled(&session, &everything, DAY, 10).await.unwrap_err(),
     );
+    refused.push(
+        inbox::postgres::get(&session, "crm", dead.id()).await.map(|_| ()).unwrap_err(),
+    );
     refused.push(inbox::postgres::purge(&session, &inbox_config, 10).await.unwrap_err());
     let silent = AuditTrail::silent();
     refused.push(
-        inbox::postgres::discard(&mut session, "crm", &id, decision(), &silent)
+        inbox::postgres::discard(&mut session, &dead, decision(), &silent)
             .await
             .unwrap_err(),
     );
     let transaction = session.transaction().await.unwrap();
     refused.push(
-        inbox::postgres::redrive(transaction, "crm", &id, decision(), &inbox_config)
+        inbox::postgres::redrive(transaction, &dead, decision(), &inbox_config)
             .await
             .unwrap_err(),
     );

@@ -179,7 +179,7 @@ async fn a_pooler_of_transactions_is_refused() {
     enqueue(&business, keyed("1", "k")).await.unwrap();
     enqueue_all(&business, vec![event("2"), keyed("3", "k")]).await.unwrap();
     business.commit().await.unwrap();
-    let inbox_config = InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config = InboxConfig::new(7 * DAY, RetryPolicy::DEFAULT).unwrap();
     let effect = inbox::postgres::process(
         &mut consumer,
         Delivery::new(event("1"), ()),

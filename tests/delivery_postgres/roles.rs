@@ -114,7 +114,7 @@ async fn each_role_can_do_its_work_and_no_other() {
 
     let mut consumer = roles.session("consumer").await;
     inbox::postgres::install(&mut consumer).await.unwrap();
-    let inbox_config = InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap();
+    let inbox_config = InboxConfig::new(7 * DAY, RetryPolicy::DEFAULT).unwrap();
     let effect = inbox::postgres::process(
         &mut consumer,
         Delivery::new(event("1"), ()),
@@ -161,11 +161,9 @@ async fn each_role_can_do_its_work_and_no_other() {
     assert_eq!(operator.purge(std::time::Duration::ZERO, 10).await.unwrap(), 3);
     assert_eq!(operator.verify().await.unwrap(), []);
     let mut deciding = roles.session("operator").await;
-    let id = "2".parse().unwrap();
     let discarded = inbox::postgres::discard(
         &mut deciding,
-        "crm",
-        &id,
+        &event("2"),
         decision(),
         &AuditTrail::silent(),
     )

@@ -594,6 +594,19 @@ fn the_dead_letters_of_an_inbox_are_listed_and_discarded() {
     assert_eq!(code(&outbox), 2, "an inbox is no outbox");
 }
 
+/// Both in words and as JSON: what the handler said, and what the database said to it.
+#[test]
+fn the_reason_of_a_dead_letter_has_every_cause() {
+    let folder = Folder::new("causes");
+    prepared::refused(folder.path());
+    let list = ["erp.db", "inbox", "list"];
+    let reason = "the account was not opened: NOT NULL constraint failed: account.name";
+    let found = json(folder.path(), &list, 0)[0]["reason"].clone();
+    assert!(found.as_str().unwrap().starts_with(reason), "{found}");
+    let found = text(folder.path(), &list, 0);
+    assert!(found.contains(reason), "{found}");
+}
+
 #[test]
 fn what_an_inbox_waits_for_is_counted_and_listed() {
     let folder = Folder::new("stalled");

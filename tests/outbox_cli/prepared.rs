@@ -1,5 +1,6 @@
 //! Databases as they are found by somebody on call, made with the library itself.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use integration_automation_patterns::outbox::{
     Claim, ClaimOrder, OnDeadLetter, Settlement, Store, sqlite,
 };
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
+use integration_automation_patterns::{Envelope, FailureClass, RawEvent, RetryPolicy};
 use rusqlite::Connection;
 
 /// A directory for one test, that is gone with it.
@@ -208,7 +209,7 @@ pub(crate) fn erp(folder: &Path) {
     let mut connection = Connection::open(folder.join("erp.db")).unwrap();
     inbox::sqlite::install(&mut connection).unwrap();
     let rules =
-        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)
             .unwrap();
     for id in ["evt-1", "evt-2"] {
         let delivery = Delivery::new(event(id, "crm.lead.created", "crm"), ());
@@ -223,7 +224,7 @@ pub(crate) fn erp(folder: &Path) {
 
 fn receive(connection: &mut Connection, event: Envelope<Pending>, fault: HandlerError) {
     let rules =
-        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), &RetryPolicy::DEFAULT)
+        InboxConfig::new(Duration::from_secs(7 * 24 * 60 * 60), RetryPolicy::DEFAULT)
             .unwrap();
     drop(
         inbox::sqlite::process(connection, Delivery::new(event, ()), &rules, |_, _| {
@@ -231,6 +232,33 @@ fn receive(connection: &mut Connection, event: Envelope<Pending>, fault: Handler
         })
         .unwrap(),
     );
+}
+
+/// `erp.db`: the inbox of a consumer whose database refused the effect of an event.
+pub(crate) fn refused(folder: &Path) {
+    let mut connection = Connection::open(folder.join("erp.db")).unwrap();
+    inbox::sqlite::install(&mut connection).unwrap();
+    connection.execute_batch("CREATE TABLE account (name TEXT NOT NULL)").unwrap();
+    let insert = connection.execute("INSERT INTO account VALUES (NULL)", []);
+    let mut fault = HandlerError::from(Unopened(insert.unwrap_err()));
+    fault.class = FailureClass::Permanent;
+    receive(&mut connection, event("evt-1", "crm.lead.created", "crm"), fault);
+}
+
+/// An error of a program's own, whose cause the database knows.
+#[derive(Debug)]
+struct Unopened(rusqlite::Error);
+
+impl fmt::Display for Unopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the account was not opened")
+    }
+}
+
+impl std::error::Error for Unopened {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
 }
 
 /// `erp.db`: the inbox of a consumer with two events that are to be tried again, one of

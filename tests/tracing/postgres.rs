@@ -51,7 +51,7 @@ async fn one_event_is_followed_through_effects_that_wait() {
 
     let (broker, mut listener) = in_process(16);
     let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default()).unwrap();
-    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 3600), &policy)
+    let inbox_config = InboxConfig::new(Duration::from_secs(7 * 24 * 3600), policy)
         .unwrap()
         .retry_policy(policy);
     let (told, stop) = tokio::sync::oneshot::channel();

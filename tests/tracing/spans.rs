@@ -30,7 +30,7 @@ use crate::subscriber::{Heard, Kept, Listener};
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 fn inbox_config() -> InboxConfig {
-    InboxConfig::new(WEEK, &RetryPolicy::DEFAULT).unwrap().retry_policy(policy(3))
+    InboxConfig::new(WEEK, RetryPolicy::DEFAULT).unwrap().retry_policy(policy(3))
 }
 
 fn policy(attempts: u32) -> RetryPolicy {
@@ -528,11 +528,14 @@ async fn duplicates_refusals_and_what_is_left_unfinished_are_told_apart() {
     // A person takes the dead letter up again, days later: in the trace that it had.
     let decision = Decision::new("on-call", "it exists now").unwrap();
     let transaction = erp.connection.transaction().unwrap();
-    let id = "2".parse().unwrap();
-    let first =
-        inbox::sqlite::redrive(transaction, "crm", &id, decision, &inbox_config())
-            .unwrap()
-            .expect("a dead letter");
+    let first = inbox::sqlite::redrive(
+        transaction,
+        deliver("2").facts(),
+        decision,
+        &inbox_config(),
+    )
+    .unwrap()
+    .expect("a dead letter");
     let _told = first.commit().unwrap();
     assert_eq!(
         outcomes("process"),

@@ -3,22 +3,26 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{Connection, DropBehavior, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, DropBehavior, OptionalExtension, Row as SqlRow, Transaction,
+    TransactionBehavior, params,
+};
 
 use super::SAVEPOINT;
-use super::rows::{COLUMNS, find_row, write, write_processed};
-use crate::audit::{Action, AuditTrail};
-use crate::hop::Hop;
-use crate::inbox::admin::{self, COUNTING};
-use crate::inbox::intake::undelivered;
-use crate::inbox::{Counts, Fresh, InboxConfig, Stalled};
-use crate::store::Row;
+use super::rows::{COLUMNS, find, write, write_processed};
+use crate::audit::AuditTrail;
+use crate::inbox::intake::redriven;
+use crate::inbox::stored::{
+    self, COUNTING, DISCARDING, Discarded, GETTING, LISTING_DEAD, LISTING_STALLED,
+    PURGING, REDRIVING, undelivered,
+};
+use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
 use crate::store::sqlite::{any_moment, fault, micros, now, read_row, still_open};
-use crate::store::{DeadLetter, Filter, StoreError};
-use crate::{AnyEnvelope, Decision, EventId};
+use crate::store::{DeadLetter, Filter, Row, StoreError};
+use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
 
-/// How much the inbox holds, in each state. It reads every row; `stalled_after` is the
-/// age of the events that it counts as [stalled](Stalled), as of [`stalled`].
+/// How much the inbox holds, in each state. It reads every row, and counts as
+/// [stalled](Stalled) what [`stalled`] lists of the age `stalled_after`.
 ///
 /// # Errors
 ///
@@ -39,7 +43,8 @@ pub fn counts(
 ) -> Result<Counts, StoreError> {
     let work = || {
         let mut statement = connection.prepare_cached(
-            "SELECT status, count(*), count(*) FILTER (WHERE received_at <= ?1) FROM inbox_event GROUP BY status",
+            "SELECT status, count(*), count(*) FILTER (WHERE received_at <= ?1) \
+             FROM inbox_event GROUP BY status",
         )?;
         let rows = statement
             .query_map([micros(since(connection, stalled_after)?)], |row| {
@@ -50,38 +55,8 @@ pub fn counts(
     Counts::of_rows(work().map_err(|error| fault(COUNTING, error))?)
 }
 
-/// The moment that was so long ago, by the database's clock.
-fn since(connection: &Connection, age: Duration) -> rusqlite::Result<DateTime<Utc>> {
-    let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
-    Ok(now(connection)?.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC))
-}
-
-/// Forgets up to `limit` events that were received longer ago than the window of the
-/// rules, and says how many. Dead letters stay, and so does what waits for another
-/// delivery.
-///
-/// # Errors
-///
-/// What the database answers.
-pub fn purge(
-    connection: &Connection,
-    config: &InboxConfig,
-    limit: usize,
-) -> Result<u64, StoreError> {
-    let work = || {
-        let before = since(connection, config.window())?;
-        let gone = connection
-            .prepare_cached(
-                "DELETE FROM inbox_event WHERE (source_system, id) IN (SELECT source_system, id FROM inbox_event \
-                 WHERE received_at <= ?1 AND status IN ('processed', 'skipped') ORDER BY received_at LIMIT ?2)",
-            )?
-            .execute(params![micros(before), i64::try_from(limit).unwrap_or(i64::MAX)])?;
-        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
-    };
-    work().map_err(|error: rusqlite::Error| fault("forgetting old events", error))
-}
-
-/// The dead letters of the inbox that a filter names, the oldest first.
+/// The dead letters of the inbox that a filter names, the oldest first, no more than
+/// `limit`.
 ///
 /// # Errors
 ///
@@ -91,13 +66,15 @@ pub fn dead_letters(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let rows = list(connection, "failed", filter, DateTime::<Utc>::MAX_UTC, limit);
-    Ok(admin::dead_letters(rows.map_err(|error| fault("listing dead letters", error))?))
+    let rows =
+        list(connection, DeliveryStatus::Failed, filter, DateTime::<Utc>::MAX_UTC, limit);
+    Ok(stored::dead_letters(rows.map_err(|error| fault(LISTING_DEAD, error))?))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first
-/// received longer ago than `age`, the oldest first. Let it be the
-/// [horizon](crate::RetryPolicy::horizon) of the inbox's policy and what an outage takes.
+/// received longer ago than `age`, the oldest first, no more than `limit`. A good age is
+/// the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest
+/// outage.
 ///
 /// # Errors
 ///
@@ -108,22 +85,149 @@ pub fn stalled(
     age: Duration,
     limit: usize,
 ) -> Result<Vec<Stalled>, StoreError> {
-    let rows = since(connection, age)
-        .and_then(|before| list(connection, "retrying", filter, before, limit));
-    Ok(admin::stalled(rows.map_err(|error| fault("listing stalled events", error))?))
+    let rows = since(connection, age).and_then(|before| {
+        list(connection, DeliveryStatus::Retrying, filter, before, limit)
+    });
+    Ok(stored::stalled(rows.map_err(|error| fault(LISTING_STALLED, error))?))
+}
+
+/// What the inbox remembers of one event; nothing where it has never received it, or has
+/// forgotten it.
+///
+/// # Errors
+///
+/// What the database answers, and a row that is no event.
+///
+/// ```
+/// use integration_automation_patterns::broker::Delivery;
+/// use integration_automation_patterns::inbox::{InboxConfig, sqlite};
+/// use integration_automation_patterns::{
+///     DeliveryStatus, Envelope, RawEvent, RetryPolicy,
+/// };
+/// use std::time::Duration;
+///
+/// let mut erp = rusqlite::Connection::open_in_memory()?;
+/// sqlite::install(&mut erp)?;
+/// let lead = RawEvent::new("crm.lead.created", b"{}");
+/// let event = Envelope::builder("crm", lead).build()?;
+/// let id = event.id().clone();
+/// assert!(sqlite::get(&erp, "crm", &id)?.is_none());
+///
+/// let week = Duration::from_secs(7 * 24 * 60 * 60);
+/// let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
+/// let delivery = Delivery::new(event, ());
+/// let _handled = sqlite::process(&mut erp, delivery, &config, |_, _| Ok(()))?;
+/// let remembered = sqlite::get(&erp, "crm", &id)?.ok_or("an event that was received")?;
+/// assert_eq!(remembered.status, DeliveryStatus::Processed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn get(
+    connection: &Connection,
+    source_system: &str,
+    id: &EventId,
+) -> Result<Option<Remembered>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, received_at FROM inbox_event \
+         WHERE source_system = ?1 AND id = ?2"
+    );
+    let found = connection.prepare_cached(&sql).and_then(|mut statement| {
+        statement
+            .query_row([source_system, &id.to_string()], read_with_receipt)
+            .optional()
+    });
+    let found = found.map_err(|error| fault(GETTING, error))?;
+    found.map(Remembered::of_row).transpose()
+}
+
+/// Redrives a dead letter of the inbox, or an event that waits for [another
+/// delivery](stalled), in the caller's open transaction, as a person decided: run its
+/// handler, and commit. Nothing where there is no such event.
+///
+/// # Errors
+///
+/// What the database answers.
+pub fn redrive<'c>(
+    mut transaction: Transaction<'c>,
+    event: &Facts<RawEvent>,
+    decision: Decision,
+    config: &InboxConfig,
+) -> Result<Option<Fresh<Transaction<'c>, ()>>, StoreError> {
+    let fault = |error: rusqlite::Error| fault(REDRIVING, error);
+    still_open(&transaction, REDRIVING)?;
+    transaction.set_drop_behavior(DropBehavior::Rollback);
+    let found = find(&transaction, event).map_err(fault)?;
+    let Some(dead) = found.and_then(undelivered) else { return Ok(None) };
+    let (event, reply) = redriven(dead, decision, config);
+    write_processed(&transaction, &event).map_err(fault)?;
+    transaction.execute_batch(SAVEPOINT).map_err(fault)?;
+    Ok(Some(Fresh { transaction, event, reply }))
+}
+
+/// Discards a dead letter of the inbox, or an event that waits for [another
+/// delivery](stalled), as a person decided, and says whether there was one.
+///
+/// # Errors
+///
+/// What the database answers.
+pub fn discard(
+    connection: &mut Connection,
+    event: &Facts<RawEvent>,
+    decision: Decision,
+    trail: &AuditTrail,
+) -> Result<bool, StoreError> {
+    let work = || {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found = find(&transaction, event)?;
+        let Some(discarded) = found.and_then(|row| Discarded::of(row, decision)) else {
+            return Ok(false);
+        };
+        write(&transaction, discarded.row())?;
+        transaction.commit()?;
+        discarded.record(trail);
+        Ok(true)
+    };
+    work().map_err(|error: rusqlite::Error| fault(DISCARDING, error))
+}
+
+/// Forgets up to `limit` events that were received longer ago than the
+/// [`dedup_window`](InboxConfig::dedup_window), and says how many: call it until it says
+/// less than `limit`. Dead letters stay, and so does what waits for another delivery.
+///
+/// # Errors
+///
+/// What the database answers.
+pub fn purge(
+    connection: &Connection,
+    config: &InboxConfig,
+    limit: usize,
+) -> Result<u64, StoreError> {
+    let work = || {
+        let before = since(connection, config.dedup_window())?;
+        let gone = connection
+            .prepare_cached(
+                "DELETE FROM inbox_event WHERE (source_system, id) IN (\
+                 SELECT source_system, id FROM inbox_event \
+                 WHERE received_at <= ?1 AND status IN ('processed', 'skipped') \
+                 ORDER BY received_at LIMIT ?2)",
+            )?
+            .execute(params![micros(before), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    };
+    work().map_err(|error: rusqlite::Error| fault(PURGING, error))
 }
 
 /// Rows in a state, and received at this time or before, with that time.
 fn list(
     connection: &Connection,
-    status: &str,
+    status: DeliveryStatus,
     filter: &Filter,
     before: DateTime<Utc>,
     limit: usize,
 ) -> rusqlite::Result<Vec<(Row, DateTime<Utc>)>> {
     let mut statement = connection.prepare_cached(&listing())?;
     let values = params![
-        status,
+        status.as_str(),
         micros(before),
         filter.id.as_ref().map(ToString::to_string),
         filter.event_type,
@@ -132,93 +236,31 @@ fn list(
         filter.failed_since.map(micros),
         i64::try_from(limit).unwrap_or(i64::MAX),
     ];
-    statement
-        .query_map(values, |row| {
-            Ok((read_row(row)?, any_moment(row.get("received_at")?)))
-        })?
-        .collect()
+    statement.query_map(values, read_with_receipt)?.collect()
 }
 
-/// The first condition is that of the index, in its words, by which SQLite knows it.
+/// A row, and when it was received.
+fn read_with_receipt(row: &SqlRow<'_>) -> rusqlite::Result<(Row, DateTime<Utc>)> {
+    Ok((read_row(row)?, any_moment(row.get("received_at")?)))
+}
+
+/// The first condition is the index's own, by whose words SQLite recognises it.
 fn listing() -> String {
     format!(
-        "SELECT {COLUMNS}, received_at FROM inbox_event WHERE status IN ('retrying', 'failed') AND status = ?1 \
-         AND received_at <= ?2 AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
-         AND (?5 IS NULL OR source_system = ?5) AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
-         AND (?7 IS NULL OR failed_at >= ?7) ORDER BY received_at LIMIT ?8"
+        "SELECT {COLUMNS}, received_at FROM inbox_event \
+         WHERE status IN ('retrying', 'failed') AND status = ?1 AND received_at <= ?2 \
+         AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
+         AND (?5 IS NULL OR source_system = ?5) \
+         AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
+         AND (?7 IS NULL OR failed_at >= ?7) \
+         ORDER BY received_at LIMIT ?8"
     )
 }
 
-/// Takes a dead letter of the inbox up again, or an event that waits for [another
-/// delivery](stalled), inside the caller's open transaction, as somebody decided: its
-/// effect can be had now. Nothing where no such event has this id.
-///
-/// # Errors
-///
-/// What the database answers.
-pub fn redrive<'c>(
-    mut transaction: Transaction<'c>,
-    source_system: &str,
-    id: &EventId,
-    decision: Decision,
-    config: &InboxConfig,
-) -> Result<Option<Fresh<Transaction<'c>, ()>>, StoreError> {
-    const DOING: &str = "redriving a dead letter";
-    let fault = |error: rusqlite::Error| fault(DOING, error);
-    still_open(&transaction, DOING)?;
-    transaction.set_drop_behavior(DropBehavior::Rollback);
-    let Some(row) =
-        find_row(&transaction, source_system, &id.to_string()).map_err(fault)?
-    else {
-        return Ok(None);
-    };
-    let Some(dead) = undelivered(row) else { return Ok(None) };
-    let event = dead
-        .redrive(decision)
-        .with_retry_policy(config.policy())
-        .dispatch()
-        .acknowledge();
-    write_processed(&transaction, &event).map_err(fault)?;
-    transaction.execute_batch(SAVEPOINT).map_err(fault)?;
-    Ok(Some(Fresh {
-        transaction,
-        outermost: true,
-        hop: Hop::redrive(&event),
-        event,
-        answer: (),
-        trail: config.trail.clone(),
-    }))
-}
-
-/// Gives a dead letter of the inbox up, or an event that waits for [another
-/// delivery](stalled), as somebody decided; says whether there was one of this id.
-///
-/// # Errors
-///
-/// What the database answers.
-pub fn discard(
-    connection: &mut Connection,
-    source_system: &str,
-    id: &EventId,
-    decision: Decision,
-    trail: &AuditTrail,
-) -> Result<bool, StoreError> {
-    let work = || {
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Some(row) = find_row(&transaction, source_system, &id.to_string())? else {
-            return Ok(false);
-        };
-        let Some(dead) = undelivered(row) else { return Ok(false) };
-        let gone = dead.discard(decision);
-        let at = gone.discarded().map_or_else(Utc::now, Decision::at);
-        let gone = AnyEnvelope::from(gone);
-        write(&transaction, Row::of(&gone))?;
-        transaction.commit()?;
-        trail.record(Action::Discard, &gone, gone.status(), at);
-        Ok(true)
-    };
-    work().map_err(|error: rusqlite::Error| fault("discarding a dead letter", error))
+/// The moment that was so long ago, by the database's clock.
+fn since(connection: &Connection, age: Duration) -> rusqlite::Result<DateTime<Utc>> {
+    let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+    Ok(now(connection)?.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC))
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::Envelope;
-use crate::hop::Hop;
 use crate::outbox::enqueued::{Enqueued, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
 use crate::store::error::Doing;
 use crate::store::{Row, Said, StoreError};
+use crate::trace::EventSpan;
 
 const DOING: &str = "enqueuing events";
 
@@ -54,7 +54,7 @@ async fn write(
     transaction: &Transaction<'_>,
     event: &Envelope<Pending>,
 ) -> Result<Enqueued, StoreError> {
-    let (row, hop) = begin(event);
+    let (row, span) = begin(event);
     let (failure, redriven) = (row.failure.as_ref(), row.redriven.as_ref());
     let values: [(&(dyn ToSql + Sync), Type); 16] = [
         (&row.id, Type::TEXT),
@@ -92,7 +92,7 @@ async fn write(
     if enqueued == Enqueued::Duplicate {
         compare(transaction, &[&row]).await?;
     }
-    hop.enqueued(enqueued);
+    span.end(enqueued.into());
     Ok(enqueued)
 }
 
@@ -113,7 +113,7 @@ async fn write_all(
     transaction: &Transaction<'_>,
     events: &[Envelope<Pending>],
 ) -> Result<Vec<Enqueued>, StoreError> {
-    let (rows, hops): (Vec<Row>, Vec<Hop>) = events.iter().map(begin).unzip();
+    let (rows, spans): (Vec<Row>, Vec<EventSpan>) = events.iter().map(begin).unzip();
     let new = transaction
         .query_typed(
             &format!(
@@ -149,14 +149,17 @@ async fn write_all(
         rows.iter().zip(&answers).filter(|(_, answer)| **answer == Enqueued::Duplicate);
     let there: Vec<&Row> = there.map(|(row, _)| row).collect();
     compare(transaction, &there).await?;
-    hops.into_iter().zip(&answers).for_each(|(hop, enqueued)| hop.enqueued(*enqueued));
+    spans
+        .into_iter()
+        .zip(&answers)
+        .for_each(|(span, enqueued)| span.end((*enqueued).into()));
     Ok(answers)
 }
 
-fn begin(event: &Envelope<Pending>) -> (Row, Hop) {
+fn begin(event: &Envelope<Pending>) -> (Row, EventSpan) {
     let mut record = event.to_record();
-    let hop = Hop::enqueue(&mut record);
-    (Row::of_record(record), hop)
+    let span = EventSpan::enqueue(&mut record);
+    (Row::of_record(record), span)
 }
 
 /// A column that every event has.

@@ -3,13 +3,13 @@
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
 use crate::Envelope;
-use crate::hop::Hop;
 use crate::outbox::enqueued::{Enqueued, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
 use crate::store::error::Doing;
 use crate::store::sqlite::{micros, still_open, text};
 use crate::store::{Row, StoreError};
+use crate::trace::EventSpan;
 
 const DOING: &str = "enqueuing an event";
 
@@ -27,7 +27,7 @@ pub fn enqueue<T: OpenTransaction>(
     event: Envelope<Pending>,
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
     let mut record = event.to_record();
-    let hop = Hop::enqueue(&mut record);
+    let span = EventSpan::enqueue(&mut record);
     let (connection, row) = (transaction.connection(), Row::of_record(record));
     let insert = || {
         still_open(connection, DOING)?;
@@ -43,7 +43,7 @@ pub fn enqueue<T: OpenTransaction>(
     };
     match insert() {
         Ok(enqueued) => {
-            hop.enqueued(enqueued);
+            span.end(enqueued.into());
             Ok(enqueued)
         }
         Err(error) => Err(Refused::new(event, error)),

@@ -175,7 +175,7 @@ async fn tell<A: Ack>(delivery: Delivery<A>) -> Result<(), BrokerError> {
     let mut inbox = rusqlite::Connection::open_in_memory().unwrap();
     inbox::install(&mut inbox).unwrap();
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT)
+        InboxConfig::new(Duration::from_secs(24 * 60 * 60), RetryPolicy::DEFAULT)
             .unwrap();
     inbox::process(&mut inbox, delivery, &inbox_config, |_, _| Ok(()))
         .unwrap()

@@ -126,7 +126,7 @@ async fn take_in(server: &RabbitMq, count: usize) -> rusqlite::Connection {
     let mut erp = rusqlite::Connection::open_in_memory().unwrap();
     inbox::install(&mut erp).unwrap();
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT)
+        InboxConfig::new(Duration::from_secs(24 * 60 * 60), RetryPolicy::DEFAULT)
             .unwrap()
             .accept::<OrderPlaced>();
     let mut listener = server.consumer().await.prefetch(10).unwrap();

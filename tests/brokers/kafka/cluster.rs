@@ -69,7 +69,7 @@ pub(super) async fn ack(delivery: Delivery<Acker>) {
 }
 
 pub(super) fn inbox_config() -> InboxConfig {
-    InboxConfig::new(Duration::from_secs(24 * 60 * 60), &RetryPolicy::DEFAULT).unwrap()
+    InboxConfig::new(Duration::from_secs(24 * 60 * 60), RetryPolicy::DEFAULT).unwrap()
 }
 
 impl Cluster {

@@ -44,7 +44,7 @@ async fn nothing_waits_for_a_frozen_server_for_ever() {
         let mut erp = rusqlite::Connection::open_in_memory().unwrap();
         inbox::install(&mut erp).unwrap();
         let inbox_config =
-            InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
+            InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT).unwrap();
         let handled =
             inbox::process(&mut erp, delivery, &inbox_config, |_, _| Ok(())).unwrap();
 

@@ -100,7 +100,7 @@ async fn consumed(
     let mut erp = Connection::open_in_memory().unwrap();
     inbox::install(&mut erp).unwrap();
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
+        InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT).unwrap();
     let mut found: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
     while found.values().map(BTreeSet::len).sum::<usize>() < count
         || !found.contains_key(last)
@@ -283,7 +283,7 @@ async fn bodies_until(listener: &mut Listener, last: &[u8]) -> Vec<Vec<u8>> {
     let mut erp = Connection::open_in_memory().unwrap();
     inbox::install(&mut erp).unwrap();
     let inbox_config =
-        InboxConfig::new(Duration::from_secs(3600), &RetryPolicy::DEFAULT).unwrap();
+        InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT).unwrap();
     let mut bodies: Vec<Vec<u8>> = Vec::new();
     while bodies.last().is_none_or(|body| body != last) {
         let Ok(delivery) = listener.next().await else { continue };

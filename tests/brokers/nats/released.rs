@@ -161,7 +161,7 @@ async fn few_wait_in_a_listener_while_the_servers_patience_with_them_runs() {
         let stream = server.context.get_stream(&server.stream).await.unwrap();
         let mut erp = rusqlite::Connection::open_in_memory().unwrap();
         inbox::install(&mut erp).unwrap();
-        let inbox_config = InboxConfig::new(PATIENCE, &RetryPolicy::DEFAULT).unwrap();
+        let inbox_config = InboxConfig::new(PATIENCE, RetryPolicy::DEFAULT).unwrap();
         for number in 0..60 {
             let delivery = next(&mut listener).await;
             let unanswered = stream.consumer_info("erp").await.unwrap().num_ack_pending;

@@ -36,15 +36,10 @@ async fn a_person_takes_a_dead_letter_up_again_or_gives_it_up() {
         )
         .unwrap();
     }
-    let again = sqlite::redrive(
-        begin(&mut connection),
-        "crm",
-        &id("1"),
-        decision(),
-        &inbox_config(),
-    )
-    .unwrap()
-    .unwrap();
+    let again =
+        sqlite::redrive(begin(&mut connection), &event("1"), decision(), &inbox_config())
+            .unwrap()
+            .unwrap();
     assert_eq!(
         (again.event().attempts(), again.event().redriven().map(Decision::by)),
         (1, Some("on-call"))
@@ -54,36 +49,18 @@ async fn a_person_takes_a_dead_letter_up_again_or_gives_it_up() {
     assert_eq!(effects(&connection), 1);
 
     assert!(
-        sqlite::discard(
-            &mut connection,
-            "crm",
-            &id("2"),
-            decision(),
-            &AuditTrail::silent()
-        )
-        .unwrap()
+        sqlite::discard(&mut connection, &event("2"), decision(), &AuditTrail::silent())
+            .unwrap()
     );
     assert!(
-        !sqlite::discard(
-            &mut connection,
-            "crm",
-            &id("2"),
-            decision(),
-            &AuditTrail::silent()
-        )
-        .unwrap(),
+        !sqlite::discard(&mut connection, &event("2"), decision(), &AuditTrail::silent())
+            .unwrap(),
         "once"
     );
     assert!(
-        sqlite::redrive(
-            begin(&mut connection),
-            "crm",
-            &id("2"),
-            decision(),
-            &inbox_config()
-        )
-        .unwrap()
-        .is_none()
+        sqlite::redrive(begin(&mut connection), &event("2"), decision(), &inbox_config())
+            .unwrap()
+            .is_none()
     );
     assert_eq!(
         sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(),
@@ -156,15 +133,10 @@ fn what_its_broker_has_dropped_is_redriven_or_discarded() {
     for id in ["1", "2", "3"] {
         stall(&mut connection, id);
     }
-    let again = sqlite::redrive(
-        begin(&mut connection),
-        "crm",
-        &id("1"),
-        decision(),
-        &inbox_config(),
-    )
-    .unwrap()
-    .unwrap();
+    let again =
+        sqlite::redrive(begin(&mut connection), &event("1"), decision(), &inbox_config())
+            .unwrap()
+            .unwrap();
     assert_eq!(
         (again.event().attempts(), again.event().redriven().map(Decision::by)),
         (1, Some("on-call"))
@@ -172,24 +144,13 @@ fn what_its_broker_has_dropped_is_redriven_or_discarded() {
     effect(again.transaction(), again.event());
     let _no_broker_waits = again.commit().unwrap();
     assert!(
-        sqlite::discard(
-            &mut connection,
-            "crm",
-            &id("2"),
-            decision(),
-            &AuditTrail::silent()
-        )
-        .unwrap()
+        sqlite::discard(&mut connection, &event("2"), decision(), &AuditTrail::silent())
+            .unwrap()
     );
-    let again = sqlite::redrive(
-        begin(&mut connection),
-        "crm",
-        &id("3"),
-        decision(),
-        &inbox_config(),
-    )
-    .unwrap()
-    .unwrap();
+    let again =
+        sqlite::redrive(begin(&mut connection), &event("3"), decision(), &inbox_config())
+            .unwrap()
+            .unwrap();
     assert!(matches!(
         again.fail(HandlerError::permanent("no such account")),
         Ok(Handled::DeadLettered(_))
@@ -218,6 +179,42 @@ fn what_its_broker_has_dropped_is_redriven_or_discarded() {
         );
     }
     assert_eq!(effects(&connection), 1);
+}
+
+#[test]
+fn what_is_remembered_of_an_event_is_told_in_each_state() {
+    let mut connection = database();
+    let got = |connection: &Connection, text| {
+        let remembered = sqlite::get(connection, "crm", &id(text)).unwrap()?;
+        let event = remembered.event.map(|event| event.payload().bytes().to_vec());
+        Some((remembered.status, remembered.attempts, event))
+    };
+    for text in ["had", "dead", "given up"] {
+        fails(&mut connection, text, HandlerError::transient("locked"));
+    }
+    let works = |_: &Transaction<'_>, _: &Envelope<_>| Ok(());
+    let delivery = Broker::default().deliver("had");
+    let _told =
+        sqlite::process(&mut connection, delivery, &inbox_config(), works).unwrap();
+    fails(&mut connection, "dead", HandlerError::permanent("no such account"));
+    let silent = AuditTrail::silent();
+    assert!(
+        sqlite::discard(&mut connection, &event("given up"), decision(), &silent)
+            .unwrap()
+    );
+    fails(&mut connection, "again", HandlerError::transient("locked"));
+
+    assert_eq!(got(&connection, "had"), Some((Processed, 2, None)));
+    assert_eq!(got(&connection, "again"), Some((Retrying, 1, Some(b"again".to_vec()))));
+    assert_eq!(got(&connection, "dead"), Some((Failed, 2, Some(b"dead".to_vec()))));
+    assert_eq!(
+        got(&connection, "given up"),
+        Some((Skipped, 1, Some(Vec::new()))),
+        "without its payload"
+    );
+    assert_eq!(got(&connection, "never came"), None);
+    let elsewhere = sqlite::get(&connection, "erp", &id("had")).unwrap();
+    assert!(elsewhere.is_none(), "an event is known by its source and id");
 }
 
 #[tokio::test]
@@ -257,10 +254,9 @@ fn a_redrive_in_a_transaction_that_has_ended_is_refused() {
     fails(&mut connection, "1", HandlerError::permanent("no such account"));
     let transaction = begin(&mut connection);
     transaction.execute_batch("COMMIT").unwrap();
-    let refused =
-        sqlite::redrive(transaction, "crm", &id("1"), decision(), &inbox_config())
-            .unwrap_err()
-            .chain();
+    let refused = sqlite::redrive(transaction, &event("1"), decision(), &inbox_config())
+        .unwrap_err()
+        .chain();
     assert!(refused.contains("the transaction has ended already"), "{refused}");
     assert_eq!(
         sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(),

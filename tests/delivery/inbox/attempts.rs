@@ -130,7 +130,7 @@ async fn an_attempt_that_never_ended_is_spent_for_every_later_delivery() {
     let receipt =
         sqlite::receive(begin(&mut connection), broker.deliver("1"), &inbox_config)
             .unwrap();
-    assert!(matches!(receipt, Receipt::Rejected(_)), "{receipt:?}");
+    assert!(matches!(receipt, Receipt::DeadLettered(_)), "{receipt:?}");
     drop(receipt);
     assert_eq!(
         sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(),

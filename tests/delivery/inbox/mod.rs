@@ -67,7 +67,7 @@ impl Ack for Broker {
 }
 
 fn inbox_config() -> InboxConfig {
-    InboxConfig::new(WEEK, &RetryPolicy::DEFAULT).unwrap()
+    InboxConfig::new(WEEK, RetryPolicy::DEFAULT).unwrap()
 }
 
 fn open(path: &Path) -> Connection {
@@ -291,7 +291,7 @@ async fn what_the_rules_do_not_name_is_a_dead_letter() {
     );
     assert!(matches!(handled, Ok(Handled::Processed(_))));
     let narrower =
-        InboxConfig::new(WEEK, &RetryPolicy::DEFAULT).unwrap().accept::<InvoicePaid>();
+        InboxConfig::new(WEEK, RetryPolicy::DEFAULT).unwrap().accept::<InvoicePaid>();
     let current = RawEvent::new("crm.lead.created", b"{}").with_schema_version("2.0");
     let right = Envelope::builder("crm", current).id(id("3")).build().unwrap();
     let handled = sqlite::process(
@@ -450,19 +450,12 @@ async fn every_change_and_every_duplicate_is_told_once() {
         .unwrap();
     }
     let decision = || Decision::new("on-call", "the account exists now").unwrap();
-    let again = sqlite::redrive(
-        begin(&mut connection),
-        "crm",
-        &id("2"),
-        decision(),
-        &inbox_config,
-    )
-    .unwrap()
-    .unwrap();
+    let again =
+        sqlite::redrive(begin(&mut connection), &event("2"), decision(), &inbox_config)
+            .unwrap()
+            .unwrap();
     let _told = again.fail(HandlerError::permanent("no such account")).unwrap();
-    assert!(
-        sqlite::discard(&mut connection, "crm", &id("2"), decision(), &trail).unwrap()
-    );
+    assert!(sqlite::discard(&mut connection, &event("2"), decision(), &trail).unwrap());
 
     use integration_automation_patterns::DeliveryStatus::{
         Acknowledged, Failed, Pending, Processed, Retrying, Skipped,

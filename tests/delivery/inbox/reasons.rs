@@ -27,7 +27,16 @@ fn a_fault_is_told_with_every_cause() {
             "CREATE TABLE account (name TEXT NOT NULL, sum INTEGER CHECK (sum >= 0))",
         )
         .unwrap();
-    let inbox_config = inbox_config().retry_policy(at_once(1));
+    let recorded = Arc::new(Mutex::new(String::new()));
+    let observer = Arc::clone(&recorded);
+    let observer = move |record: &AuditRecord| {
+        let failure = record.failure.as_ref().ok_or("no failure on record")?;
+        observer.lock().unwrap().clone_from(&failure.reason);
+        Ok(())
+    };
+    let trail = AuditTrail::new("erp", Arc::new(observer));
+    let inbox_config =
+        inbox_config().retry_policy(at_once(1)).with_audit_trail(trail.clone());
     for (sql, cause) in [
         (
             "INSERT INTO account VALUES (NULL, 1)",
@@ -51,7 +60,12 @@ fn a_fault_is_told_with_every_cause() {
             reason.starts_with("the account was not opened: ") && reason.contains(cause),
             "{reason}"
         );
+        let filter = Filter { id: Some(id(sql)), ..Filter::default() };
+        let letters = sqlite::dead_letters(&connection, &filter, 10).unwrap();
+        assert_eq!(letters[0].event.failure().unwrap().reason, reason);
+        assert_eq!(*recorded.lock().unwrap(), reason);
     }
+    assert_eq!(trail.lost(), 0);
 }
 
 struct LeadCreatedBefore;

@@ -83,14 +83,8 @@ fn what_a_person_has_discarded_stays_so_where_it_is_known_later() {
     .unwrap();
     let decision = Decision::new("on-call", "not for us").unwrap();
     assert!(
-        sqlite::discard(
-            &mut connection,
-            "crm",
-            &id("1"),
-            decision,
-            &AuditTrail::silent()
-        )
-        .unwrap()
+        sqlite::discard(&mut connection, &event("1"), decision, &AuditTrail::silent())
+            .unwrap()
     );
     let handled =
         sqlite::process(&mut connection, broker.deliver("1"), &new(), |_, _| {
@@ -125,7 +119,7 @@ async fn what_is_unknown_can_be_left_to_the_new_consumer() {
     let receipt =
         sqlite::receive(begin(&mut connection), broker.deliver("1"), &left).unwrap();
     assert!(
-        matches!(&receipt, Receipt::Left(again) if again.after() == wait),
+        matches!(&receipt, Receipt::RetryLater(again) if again.after() == wait),
         "{receipt:?}"
     );
     drop(receipt);

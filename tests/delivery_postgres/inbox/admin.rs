@@ -22,6 +22,50 @@ async fn stall(database: &Database, client: &mut Client, id: &str) {
     database.client.execute(sql, &[&id]).await.unwrap();
 }
 
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn what_is_remembered_of_an_event_is_told_in_each_state() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    let locked = || Err(HandlerError::transient("locked"));
+    for (id, then) in [
+        ("had", locked()),
+        ("had", Ok(())),
+        ("dead", locked()),
+        ("dead", Err(HandlerError::permanent("no such account"))),
+        ("given up", locked()),
+        ("again", locked()),
+    ] {
+        let _told = have_effect(&mut client, id, &inbox_config(), then).await;
+    }
+    let (gone, silent) = (event("given up"), AuditTrail::silent());
+    assert!(
+        inbox::postgres::discard(&mut client, &gone, decision(), &silent).await.unwrap()
+    );
+
+    for (id, expected) in [
+        ("had", Some((Processed, 2, None))),
+        ("again", Some((Retrying, 1, Some(payload("again"))))),
+        ("dead", Some((Failed, 2, Some(payload("dead"))))),
+        ("given up", Some((Skipped, 1, Some(Vec::new())))),
+        ("never came", None),
+    ] {
+        let got = inbox::postgres::get(&client, "crm", event(id).id()).await.unwrap();
+        let got = got.map(|remembered| {
+            let event = remembered.event.map(|event| event.payload().bytes().to_vec());
+            (remembered.status, remembered.attempts, event)
+        });
+        assert_eq!(got, expected, "{id}");
+    }
+    let elsewhere =
+        inbox::postgres::get(&client, "erp", event("had").id()).await.unwrap();
+    assert!(elsewhere.is_none(), "an event is known by its source and id");
+}
+
+fn payload(id: &str) -> Vec<u8> {
+    event(id).payload().bytes().to_vec()
+}
+
 /// What a broker has dropped is counted and listed, and neither what may yet come nor a
 /// dead letter is among it.
 #[tokio::test]
@@ -88,24 +132,22 @@ async fn what_its_broker_has_dropped_is_redriven_or_discarded() {
     for id in ["a", "b"] {
         stall(&database, &mut client, id).await;
     }
-    let (a, b, inbox_config) =
-        ("a".parse().unwrap(), "b".parse().unwrap(), inbox_config());
+    let inbox_config = inbox_config();
     let again = inbox::postgres::redrive(
         client.transaction().await.unwrap(),
-        "crm",
-        &a,
+        &event("a"),
         decision(),
         &inbox_config,
-    );
-    let again = again.await.unwrap().unwrap();
+    )
+    .await;
+    let again = again.unwrap().unwrap();
     assert_eq!((again.event().attempts(), again.event().redriven().is_some()), (1, true));
     again.transaction().execute("INSERT INTO effect VALUES ('a')", &[]).await.unwrap();
     let _no_broker_waits = again.commit().await.unwrap();
     assert!(
         inbox::postgres::discard(
             &mut client,
-            "crm",
-            &b,
+            &event("b"),
             decision(),
             &AuditTrail::silent()
         )

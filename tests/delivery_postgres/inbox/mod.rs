@@ -49,7 +49,7 @@ fn at_once(attempts: u32) -> InboxConfig {
 }
 
 fn inbox_config() -> InboxConfig {
-    InboxConfig::new(7 * DAY, &RetryPolicy::DEFAULT).unwrap()
+    InboxConfig::new(7 * DAY, RetryPolicy::DEFAULT).unwrap()
 }
 
 async fn with_inbox() -> Database {
@@ -382,26 +382,25 @@ async fn an_effect_that_fails_leaves_only_its_failure() {
         inbox::postgres::dead_letters(&client, &Filter::default(), 10).await.unwrap();
     assert_eq!((letters.len(), letters[0].event.attempts()), (1, 3));
     assert_eq!(letters[0].event.tags()["tenant"], "north");
-    let id = "a".parse().unwrap();
     let redrive = inbox::postgres::redrive(
         client.transaction().await.unwrap(),
-        "crm",
-        &id,
+        &event("a"),
         decision(),
         &inbox_config,
-    );
-    let first = redrive.await.unwrap().unwrap();
+    )
+    .await;
+    let first = redrive.unwrap().unwrap();
     first.transaction().execute("INSERT INTO effect VALUES ('a')", &[]).await.unwrap();
     let _ = first.commit().await.unwrap();
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 1);
     let gone = inbox::postgres::redrive(
         client.transaction().await.unwrap(),
-        "crm",
-        &id,
+        &event("a"),
         decision(),
         &inbox_config,
-    );
-    assert!(gone.await.unwrap().is_none(), "it is processed");
+    )
+    .await;
+    assert!(gone.unwrap().is_none(), "it is processed");
 }
 
 struct LeadMerged;
@@ -436,12 +435,10 @@ async fn what_is_not_taken_in_is_a_dead_letter() {
         database.value("SELECT count(*) FROM inbox_event WHERE status = 'failed'").await,
         2
     );
-    let id = "a".parse().unwrap();
     assert!(
         inbox::postgres::discard(
             &mut client,
-            "crm",
-            &id,
+            &event("a"),
             decision(),
             &AuditTrail::silent()
         )
@@ -451,8 +448,7 @@ async fn what_is_not_taken_in_is_a_dead_letter() {
     assert!(
         !inbox::postgres::discard(
             &mut client,
-            "crm",
-            &id,
+            &event("a"),
             decision(),
             &AuditTrail::silent()
         )

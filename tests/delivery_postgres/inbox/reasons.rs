@@ -1,5 +1,9 @@
 //! Why an event is a dead letter, with every cause of it.
 
+use std::sync::{Arc, Mutex};
+
+use integration_automation_patterns::audit::AuditRecord;
+
 use super::*;
 
 /// What PostgreSQL says is in the reason, and not only that it said something.
@@ -10,7 +14,16 @@ async fn a_fault_is_told_with_every_cause() {
     database
         .sql("CREATE TABLE account (name text NOT NULL, sum int CHECK (sum >= 0))")
         .await;
-    let (mut client, inbox_config) = (database.session().await, at_once(1));
+    let recorded = Arc::new(Mutex::new(String::new()));
+    let observer = Arc::clone(&recorded);
+    let observer = move |record: &AuditRecord| {
+        let failure = record.failure.as_ref().ok_or("no failure on record")?;
+        observer.lock().unwrap().clone_from(&failure.reason);
+        Ok(())
+    };
+    let trail = AuditTrail::new("erp", Arc::new(observer));
+    let inbox_config = at_once(1).with_audit_trail(trail.clone());
+    let mut client = database.session().await;
     for (sql, cause) in [
         ("INSERT INTO account VALUES (NULL, 1)", "null value in column \"name\""),
         (
@@ -33,12 +46,12 @@ async fn a_fault_is_told_with_every_cause() {
         assert!(reason.contains(cause), "{reason}");
         let filter =
             Filter { reason_contains: Some(cause.to_owned()), ..Filter::default() };
-        assert_eq!(
-            inbox::postgres::dead_letters(&client, &filter, 10).await.unwrap().len(),
-            1,
-            "it is found by it"
-        );
+        let letters = inbox::postgres::dead_letters(&client, &filter, 10).await.unwrap();
+        assert_eq!(letters.len(), 1, "it is found by it");
+        assert_eq!(letters[0].event.failure().unwrap().reason, reason);
+        assert_eq!(*recorded.lock().unwrap(), reason);
     }
+    assert_eq!(trail.lost(), 0);
 }
 
 /// The words of a panic are its reason.

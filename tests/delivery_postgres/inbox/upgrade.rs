@@ -96,7 +96,7 @@ async fn what_is_unknown_can_be_left_to_the_new_consumer() {
     .await
     .unwrap();
     assert!(
-        matches!(&receipt, Receipt::Left(again) if again.after() == wait),
+        matches!(&receipt, Receipt::RetryLater(again) if again.after() == wait),
         "{receipt:?}"
     );
     drop(receipt);

@@ -1,14 +1,14 @@
 //! The proof of a commit is made up
 //@ code: E0451
-//@ error: field `answer` of struct `Committed` is private
+//@ error: field `acker` of struct `Committed` is private
 //@ twin: Committed => Claimed
 
 use integration_automation_patterns::inbox::Committed;
 
 pub struct Claimed<A> {
-    pub answer: A,
+    pub acker: A,
 }
 
-pub fn forge<A>(answer: A) {
-    let _ = Committed { answer }; //@ here
+pub fn forge<A>(acker: A) {
+    let _ = Committed { acker }; //@ here
 }

@@ -1,4 +1,5 @@
-//! `Hop`: one operation on an event, as a span, from its beginning to what came of it.
+//! `EventSpan`: one operation on an event as a span of `tracing`, from its beginning to
+//! its end. Its twin is `untraced`.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -6,26 +7,25 @@ use std::pin::pin;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::SpanContext;
 use super::context::{Within, installed};
 use super::names::{self, TARGET};
+use super::{End, SpanContext};
 use crate::broker::{Broker, Delivery, Origin};
-use crate::outbox::Enqueued;
-use crate::{AnyEnvelope, EventId, Facts, RawEvent, Record};
+use crate::{EventId, Facts, RawEvent, Record};
 
-/// An operation that has begun; nothing where nobody looks at it and no trace passes by.
-/// Dropped without an end, it says so.
-pub(crate) struct Hop(Option<Box<Open>>);
+/// An operation that has begun: empty where no subscriber wants the span and the event
+/// belongs to no trace. Dropped without an end, it ends as unfinished.
+pub(crate) struct EventSpan(Option<Box<Open>>);
 
 struct Open {
     span: Span,
-    /// That of the span, or else the one that the next hop follows all the same.
+    /// The span's own, or its parent's where no subscriber wants the span.
     context: Option<SpanContext>,
     origin: Origin,
 }
 
-/// What a span says.
-struct Said<'a> {
+/// The fields of a span.
+struct Fields<'a> {
     system: Option<&'a str>,
     /// Its name, and its type.
     operation: (&'static str, &'static str),
@@ -39,7 +39,7 @@ struct Said<'a> {
     attempt: Option<u32>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> Fields<'a> {
     fn of(
         event: &'a Facts<RawEvent>,
         operation: (&'static str, &'static str),
@@ -59,6 +59,11 @@ impl<'a> Said<'a> {
         }
     }
 
+    fn name(&self) -> String {
+        let place = self.destination.unwrap_or(self.event_type);
+        format!("{} {place}", self.operation.0)
+    }
+
     fn received(event: &'a Facts<RawEvent>, origin: &'a Origin) -> Self {
         let of_event = Self::of(event, ("receive", "receive"), "client");
         Self {
@@ -69,32 +74,32 @@ impl<'a> Said<'a> {
     }
 }
 
-/// A span of this static name, in the span that the thread is in, or (`parent: None`) in
-/// no other: then its trace is the event's, and not that of the loop in which the relay
-/// or the consumer runs.
+/// Makes a span of this static name: in the thread's current span, or with `parent: None`
+/// in no other, so that its trace is the event's and not that of the loop in which the
+/// relay or the consumer runs.
 macro_rules! span {
-    ($name:literal, $said:expr $(, parent: $parent:expr)?) => {{
-        let said: Said<'_> = $said;
-        let id = tracing::field::display(said.id);
+    ($name:literal, $fields:expr $(, parent: $parent:expr)?) => {{
+        let fields: Fields<'_> = $fields;
+        let id = tracing::field::display(fields.id);
         tracing::info_span!(
             target: TARGET,
             $(parent: $parent,)?
             $name,
-            { names::SPAN_NAME } = format!("{} {}", said.operation.0, said.destination.unwrap_or(said.event_type)),
-            { names::SPAN_KIND } = said.kind,
+            { names::SPAN_NAME } = fields.name(),
+            { names::SPAN_KIND } = fields.kind,
             { names::STATUS_CODE } = Empty,
-            { names::SYSTEM } = said.system,
-            { names::OPERATION_NAME } = said.operation.0,
-            { names::OPERATION_TYPE } = said.operation.1,
-            { names::DESTINATION_NAME } = said.destination,
+            { names::SYSTEM } = fields.system,
+            { names::OPERATION_NAME } = fields.operation.0,
+            { names::OPERATION_TYPE } = fields.operation.1,
+            { names::DESTINATION_NAME } = fields.destination,
             { names::MESSAGE_ID } = &id,
-            { names::CONVERSATION_ID } = said.correlation_id,
-            { names::CLIENT_ID } = said.client,
+            { names::CONVERSATION_ID } = fields.correlation_id,
+            { names::CLIENT_ID } = fields.client,
             { names::ERROR_TYPE } = Empty,
             { names::EVENT_ID } = &id,
-            { names::EVENT_SOURCE } = said.source,
-            { names::EVENT_TYPE } = said.event_type,
-            { names::ATTEMPT } = said.attempt.map(i64::from),
+            { names::EVENT_SOURCE } = fields.source,
+            { names::EVENT_TYPE } = fields.event_type,
+            { names::ATTEMPT } = fields.attempt.map(i64::from),
             { names::OUTCOME } = Empty,
             { names::TRACE_ID } = Empty,
             { names::SPAN_ID } = Empty,
@@ -103,17 +108,17 @@ macro_rules! span {
     }};
 }
 
-impl Hop {
-    /// An event is enqueued. What is stored of it carries the context from here on,
-    /// unless it has one.
+impl EventSpan {
+    /// A program enqueues an event, whose stored form carries the context from here on,
+    /// unless it has one already.
     pub(crate) fn enqueue(event: &mut Record) -> Self {
         if SpanContext::in_tags(&event.tags).is_some() {
             return Self(None);
         }
-        let hop = Self::begin(
+        let span = Self::begin(
             span!(
                 "create",
-                Said {
+                Fields {
                     system: Some("outbox"),
                     operation: ("enqueue", "create"),
                     kind: "producer",
@@ -128,10 +133,10 @@ impl Hop {
             ),
             installed().current(),
         );
-        if let Some(context) = hop.context() {
+        if let Some(context) = span.context() {
             context.write_tags(&mut event.tags);
         }
-        hop
+        span
     }
 
     /// A relay makes an attempt.
@@ -141,53 +146,53 @@ impl Hop {
         relay: &str,
     ) -> Self {
         let destination = broker.destination(event);
-        let said = Said {
+        let fields = Fields {
             system: Some(B::SYSTEM),
             destination: destination.as_deref(),
             client: Some(relay),
-            ..Said::of(event, ("send", "send"), "client")
+            ..Fields::of(event, ("send", "send"), "client")
         };
-        Self::begin(span!("send", said, parent: None), SpanContext::of(event))
+        Self::begin(span!("send", fields, parent: None), SpanContext::of(event))
     }
 
-    /// An inbox is handed a delivery.
+    /// An inbox receives a delivery.
     pub(crate) fn receive<A>(delivery: &Delivery<A>) -> Self {
         let (event, origin) = (delivery.facts(), delivery.origin());
-        let mut hop = Self::begin(
-            span!("receive", Said::received(event, origin), parent: None),
+        let mut span = Self::begin(
+            span!("receive", Fields::received(event, origin), parent: None),
             SpanContext::of(event),
         );
-        if let Some(open) = &mut hop.0 {
+        if let Some(open) = &mut span.0 {
             open.origin = origin.clone();
         }
-        hop
+        span
     }
 
-    /// The delivery was the first of its event, whose effect begins.
+    /// The delivery is the first of its event, and its handler begins.
     pub(crate) fn process(self, event: &Facts<RawEvent>) -> Self {
         let origin = self.0.as_ref().map(|open| open.origin.clone()).unwrap_or_default();
-        let said = Said {
+        let fields = Fields {
             operation: ("process", "process"),
             kind: "consumer",
-            ..Said::received(event, &origin)
+            ..Fields::received(event, &origin)
         };
-        let hop =
-            Self::begin(span!("process", said, parent: None), self.context().cloned());
-        self.end(Ok("first"));
-        hop
+        let span =
+            Self::begin(span!("process", fields, parent: None), self.context().cloned());
+        self.end(End::First);
+        span
     }
 
     /// A person has an inbox take up a dead letter.
     pub(crate) fn redrive(event: &Facts<RawEvent>) -> Self {
-        let said = Said {
+        let fields = Fields {
             system: Some("inbox"),
-            ..Said::of(event, ("redrive", "process"), "consumer")
+            ..Fields::of(event, ("redrive", "process"), "consumer")
         };
-        Self::begin(span!("process", said, parent: None), SpanContext::of(event))
+        Self::begin(span!("process", fields, parent: None), SpanContext::of(event))
     }
 
     fn begin(span: Span, parent: Option<SpanContext>) -> Self {
-        // Where nobody looks at this hop, the trace goes on past it.
+        // Where no subscriber wants this span, the trace goes on past it.
         let context = if span.is_disabled() {
             parent
         } else {
@@ -214,39 +219,24 @@ impl Hop {
         poll_fn(|cx| self.in_scope(|| work.as_mut().poll(cx))).await
     }
 
-    /// The operation is over: what came of it, or the type of the error.
-    pub(crate) fn end(mut self, end: Result<&'static str, &'static str>) {
+    /// Ends the operation.
+    pub(crate) fn end(mut self, end: End) {
         self.close(end);
     }
 
-    /// The event is written.
-    pub(crate) fn enqueued(self, enqueued: Enqueued) {
-        self.end(Ok(match enqueued {
-            Enqueued::New => "new",
-            Enqueued::Duplicate => "already_there",
-        }));
-    }
-
-    /// The effect has failed, and what became of the event is stored.
-    pub(crate) fn faulted(self, event: &AnyEnvelope) {
-        self.end(Err(event
-            .failure()
-            .map_or("transient", |failure| failure.class.as_str())));
-    }
-
-    fn close(&mut self, end: Result<&'static str, &'static str>) {
+    fn close(&mut self, end: End) {
         let Some(Open { span, .. }) = self.0.take().map(|open| *open) else { return };
-        match end {
-            Ok(outcome) => span.record(names::OUTCOME, outcome),
-            Err(error) => {
-                span.record(names::ERROR_TYPE, error).record(names::STATUS_CODE, "ERROR")
-            }
-        };
+        if end.is_error() {
+            span.record(names::ERROR_TYPE, end.word())
+                .record(names::STATUS_CODE, "ERROR");
+        } else {
+            span.record(names::OUTCOME, end.word());
+        }
     }
 }
 
-impl Drop for Hop {
+impl Drop for EventSpan {
     fn drop(&mut self) {
-        self.close(Err("unfinished"));
+        self.close(End::Unfinished);
     }
 }

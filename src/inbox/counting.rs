@@ -1,0 +1,186 @@
+//! The attempt that is counted before its handler runs, and taken back where it was none.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::InboxConfig;
+use super::intake::{Again, Counted, Found, NEVER_ENDED, again, never_ended};
+use crate::broker::Delivery;
+use crate::store::Row;
+use crate::store::StoreError;
+use crate::{DeliveryStatus, Facts, Failure, FailureClass, RawEvent, Record};
+
+/// The source system and id under which an inbox knows an event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) source_system: String,
+    pub(crate) id: String,
+}
+
+impl Key {
+    pub(crate) fn of(event: &Facts<RawEvent>) -> Self {
+        Self {
+            source_system: event.source_system().to_owned(),
+            id: event.id().to_string(),
+        }
+    }
+}
+
+/// The attempt that a delivery begins, as far as it is to be counted ahead.
+///
+/// # Errors
+///
+/// The stored row is no event.
+pub(crate) fn next_attempt<A>(
+    delivery: &Delivery<A>,
+    before: Option<Row>,
+    config: &InboxConfig,
+    counted: Counted,
+) -> Result<Option<NextAttempt>, StoreError> {
+    let (event, policy) = (delivery.facts(), config.policy());
+    let found = Found::of(before.clone());
+    let (record, attempts) = match again(found, event, policy, counted)? {
+        Again::First => (delivery.to_record(), 1),
+        Again::Attempt(event) => (event.to_record(), event.attempts()),
+        Again::Spent(_) | Again::Duplicate => return Ok(None),
+    };
+    let record = Record {
+        status: DeliveryStatus::Retrying,
+        attempts,
+        retry_policy: policy,
+        ..record
+    };
+    Ok(Some(NextAttempt { record, before }))
+}
+
+/// An attempt that is about to be counted.
+pub(crate) struct NextAttempt {
+    record: Record,
+    before: Option<Row>,
+}
+
+impl NextAttempt {
+    /// What to store of it, which stays where the attempt never ends; and how to take it
+    /// back.
+    pub(crate) fn at(self, at: DateTime<Utc>) -> (Row, Begun) {
+        let failure = Failure {
+            class: FailureClass::Transient,
+            reason: NEVER_ENDED.to_owned(),
+            at,
+        };
+        let row = Row::of_record(Record { failure: Some(failure), ..self.record });
+        let begun = Begun {
+            key: Key { source_system: row.source_system.clone(), id: row.id.clone() },
+            attempts: row.attempts,
+            before: self.before,
+        };
+        (row, begun)
+    }
+}
+
+/// An attempt that was counted before its handler runs.
+pub(crate) struct Begun {
+    pub(crate) key: Key,
+    attempts: i64,
+    /// What the inbox had of the event before.
+    before: Option<Row>,
+}
+
+/// How a database takes a counted attempt back.
+pub(crate) enum TakeBack {
+    /// It writes what it had of the event before.
+    Write(Box<Row>),
+    /// It had nothing, and removes the row.
+    Remove,
+    /// The attempt is not the event's last: it leaves the row.
+    Leave,
+}
+
+impl Begun {
+    /// How to take the attempt back, as the row of its event is now.
+    pub(crate) fn take_back(&self, now: Option<Row>) -> TakeBack {
+        // Another consumer may have counted it as the event's last, which never ended.
+        let is_last = match Found::of(now) {
+            Found::Waiting(row) | Found::Dead(row) => {
+                row.attempts == self.attempts && never_ended(&row)
+            }
+            Found::Nothing | Found::Processed | Found::Discarded => false,
+        };
+        match &self.before {
+            _ if !is_last => TakeBack::Leave,
+            Some(row) => TakeBack::Write(Box::new(row.clone())),
+            None => TakeBack::Remove,
+        }
+    }
+}
+
+/// How the attempt of one delivery is counted, from its beginning to its end.
+pub(crate) struct Tally<'c> {
+    config: &'c InboxConfig,
+    /// The event, where an earlier attempt of it is counted and was none.
+    owed: Option<Key>,
+    begun: Option<Begun>,
+}
+
+impl<'c> Tally<'c> {
+    /// The tally of a delivery: its attempt is counted where another one is owed to it.
+    pub(crate) fn new<A>(delivery: &Delivery<A>, config: &'c InboxConfig) -> Self {
+        let owed = config.owed().take(delivery.facts());
+        Self { config, owed, begun: None }
+    }
+
+    /// Counts the attempt as begun, where the database has counted it.
+    pub(crate) fn begin(&mut self, begun: Option<Begun>) {
+        self.begun = begun;
+    }
+
+    pub(crate) fn counted(&self) -> Counted {
+        if self.owed.is_some() || self.begun.is_some() {
+            Counted::Ahead
+        } else {
+            Counted::AtItsEnd
+        }
+    }
+
+    /// What the database is to take back of an attempt that turned out to be none.
+    pub(crate) fn to_take_back(&self) -> Option<&Begun> {
+        self.begun.as_ref().filter(|_| self.owed.is_none())
+    }
+
+    /// Remembers that the attempt is counted and was none, and that the database could not
+    /// take it back.
+    pub(crate) fn owe(self) {
+        if let Some(key) = self.owed.or(self.begun.map(|begun| begun.key)) {
+            self.config.owed().add(key);
+        }
+    }
+}
+
+/// The events whose attempt was counted ahead and was none, where the database could not
+/// take it back: its connection was lost, or it had no room. When one of them comes
+/// again, its attempt is not counted a second time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Owed(Arc<Mutex<BTreeSet<Key>>>);
+
+impl Owed {
+    /// How many are kept. Each one beyond costs its event an attempt.
+    const MOST: usize = 10_000;
+
+    fn add(&self, event: Key) {
+        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if owed.len() < Self::MOST {
+            owed.insert(event);
+        }
+    }
+
+    /// Takes an event out, where it is among them.
+    fn take(&self, event: &Facts<RawEvent>) -> Option<Key> {
+        let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if owed.is_empty() {
+            return None;
+        }
+        owed.take(&Key::of(event))
+    }
+}

@@ -1,0 +1,103 @@
+//! How the handling of a fresh event ends in PostgreSQL: its effect is committed, or its
+//! failure is.
+
+use std::future::ready;
+
+use futures_util::TryStreamExt;
+use tokio_postgres::{Error, Transaction};
+
+use super::receive::{Nesting, Open};
+use super::refusal::is_ended;
+use super::rows::{now, write};
+use super::{RELEASE, ROLLBACK};
+use crate::crash_point::crash_point;
+use crate::inbox::failing::{EndedBy, Failing, Outcome, STORING, Unkept};
+use crate::inbox::{Committed, Fresh, Handled, HandlerError};
+use crate::store::StoreError;
+
+impl<'c, A> Fresh<Open<'c>, A> {
+    /// The transaction in which the effect belongs.
+    pub const fn transaction(&self) -> &Transaction<'c> {
+        &self.transaction.transaction
+    }
+
+    /// Commits the effect, and that the event is processed.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers. Then nothing is stored, and the event comes again. It
+    /// is an error too where a statement of the handler had failed and the handler went
+    /// on, for PostgreSQL has then given up the whole transaction; and where the handler
+    /// has ended the transaction by SQL.
+    pub async fn commit(self) -> Result<Committed<A>, StoreError> {
+        self.keep().await.map_err(Unkept::into_error)
+    }
+
+    pub(super) async fn keep(self) -> Result<Committed<A>, Unkept<A>> {
+        let Self { transaction, event, reply } = self;
+        if let Err(error) = commit(transaction).await {
+            let by = if is_ended(&error) { EndedBy::Handler } else { EndedBy::Inbox };
+            return Err(Unkept::of_commit(error, by, event, reply));
+        }
+        crash_point("after the effect");
+        Ok(reply.processed(event))
+    }
+
+    /// Rolls back what the handler wrote, and commits its failure: the event is to be
+    /// tried again while the policy of the [`InboxConfig`](crate::inbox::InboxConfig)
+    /// lasts, and else is a dead letter.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers, and a failure that [spends no attempt](HandlerError).
+    /// Then nothing is stored, and the event comes again.
+    pub async fn fail(self, error: HandlerError) -> Result<Handled<A>, StoreError> {
+        self.record(error).await.map_err(Unkept::into_error)
+    }
+
+    pub(super) async fn record(
+        self,
+        error: HandlerError,
+    ) -> Result<Handled<A>, Unkept<A>> {
+        let Self { transaction: Open { transaction, .. }, event, reply } = self;
+        if !error.counts {
+            return Err(Unkept::of_no_attempt(error));
+        }
+        let unstored = |error: Error| Unkept::Untouched(StoreError::new(STORING, error));
+        if let Err(cause) = transaction.batch_execute(ROLLBACK).await {
+            return Err(if is_ended(&cause) {
+                Unkept::of_handler(error, event, reply)
+            } else {
+                unstored(cause)
+            });
+        }
+        let stored = async {
+            let outcome = Failing::Handler { event, error }.at(now(&transaction).await?);
+            write(&transaction, outcome.row()).await?;
+            transaction.commit().await?;
+            Ok(outcome)
+        };
+        let outcome: Outcome = stored.await.map_err(unstored)?;
+        Ok(outcome.report(reply))
+    }
+}
+
+/// Commits the transaction of an effect. The `COMMIT` of one that PostgreSQL has given
+/// up, or that has ended, is no error there; the release of its savepoint is.
+async fn commit(open: Open<'_>) -> Result<(), Error> {
+    let Open { transaction, nesting } = open;
+    if nesting == Nesting::Outermost {
+        crash_point("before the effect commits");
+        // Both in one journey.
+        let released = transaction.client().simple_query_raw(RELEASE).await?;
+        let released = released.try_for_each(|_| ready(Ok(())));
+        tokio::try_join!(biased; released, transaction.commit())?;
+    } else {
+        // Where the release fails, the drop of this transaction rolls it back, and the
+        // one around it goes on.
+        transaction.batch_execute(RELEASE).await?;
+        crash_point("before the effect commits");
+        transaction.commit().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! A delivery from its receipt to its end in one call, in PostgreSQL.
+
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use tokio_postgres::{Client, Error, Transaction};
+
+use super::fault;
+use super::receive::take_in;
+use super::rows::{
+    begin_row, check_place, find, find_row, now, remove, unindexable, write,
+    write_unless_done,
+};
+use crate::Envelope;
+use crate::broker::Delivery;
+use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::failing::{Ended, STORING, Unkept};
+use crate::inbox::handler_error::panicked;
+use crate::inbox::intake::{Counted, met};
+use crate::inbox::{Handled, HandlerError, InboxConfig};
+use crate::state::Acknowledged;
+use crate::store::StoreError;
+
+/// Receives a delivery, runs its handler, and commits: the common case in one call.
+///
+/// Where the handler fails, what it wrote is rolled back and its failure is stored. A `?`
+/// in it, and a panic, are transient failures; [`HandlerError::permanent`] says that no
+/// attempt can succeed. Two more things are failures of the handler: what the database
+/// refuses only at the commit (a deferred constraint or trigger, a statement that failed
+/// and was overlooked), and the end of the transaction by SQL, for it is the inbox's to
+/// end. Of a [redelivery](Delivery::is_redelivered), the attempt is counted, and
+/// committed, before the handler runs: a handler that ends its process, or is dropped,
+/// [comes to an end too](super::super#a-handler-that-ends-its-process).
+///
+/// # Errors
+///
+/// What the database answers that is no fault of the event: a deadlock, a serialization
+/// failure, no room, a lost connection. Then nothing is stored, no attempt is spent, and
+/// the event comes again; where the answer to the commit was lost, it comes again as a
+/// duplicate or as fresh, as that commit ended. A handler that has committed by SQL is an
+/// error here too: the event is remembered as processed, and what the handler wrote
+/// stays.
+///
+/// ```no_run
+/// use integration_automation_patterns::broker::Consumer;
+/// use integration_automation_patterns::inbox::{InboxConfig, postgres};
+/// use std::time::Duration;
+/// use tokio_postgres::{Client, NoTls};
+///
+/// # async fn consume(mut listener: impl Consumer, config: InboxConfig) {
+/// let connect = async || {
+///     let (erp, connection) =
+///         tokio_postgres::connect("host=127.0.0.1 user=erp", NoTls).await?;
+///     tokio::spawn(connection);
+///     Ok::<_, tokio_postgres::Error>(erp)
+/// };
+/// let mut erp = None;
+/// loop {
+///     let client = match erp.take().filter(|client: &Client| !client.is_closed()) {
+///         Some(client) => Ok(client),
+///         None => connect().await,
+///     };
+///     let mut client = match client {
+///         Ok(client) => client,
+///         Err(error) => {
+///             eprintln!("{error}");
+///             tokio::time::sleep(Duration::from_secs(1)).await;
+///             continue;
+///         }
+///     };
+///     let delivery = match listener.next().await {
+///         Ok(Some(delivery)) => delivery,
+///         Ok(None) => return,
+///         Err(error) => {
+///             eprintln!("{error}"); // the next call connects anew
+///             continue;
+///         }
+///     };
+///     let handled = postgres::process(
+///         &mut client,
+///         delivery,
+///         &config,
+///         async |erp, event| {
+///             let lead = event.payload().bytes();
+///             erp.execute("INSERT INTO customer VALUES ($1)", &[&lead]).await?;
+///             Ok(())
+///         },
+///     );
+///     let settled = match handled.await {
+///         Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
+///         Err(error) => Err(format!("{error:#}")),
+///     };
+///     if let Err(error) = settled {
+///         // The event comes again: as a duplicate, where its effect is stored.
+///         eprintln!("{error}");
+///     }
+///     erp = Some(client);
+/// }
+/// # }
+/// ```
+pub async fn process<A>(
+    client: &mut Client,
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+    handler: impl AsyncFnOnce(
+        &Transaction<'_>,
+        &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError>,
+) -> Result<Handled<A>, StoreError> {
+    let mut tally = Tally::new(&delivery, config);
+    let handled = attempt(client, delivery, config, &mut tally, handler).await;
+    if handled.is_err() {
+        match tally.to_take_back() {
+            Some(begun) if take_back(client, begun).await.is_ok() => {}
+            _ => tally.owe(),
+        }
+    }
+    handled
+}
+
+async fn attempt<A>(
+    client: &mut Client,
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+    tally: &mut Tally<'_>,
+    handler: impl AsyncFnOnce(
+        &Transaction<'_>,
+        &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError>,
+) -> Result<Handled<A>, StoreError> {
+    if delivery.is_redelivered() {
+        tally.begin(begin_attempt(client, &delivery, config, tally.counted()).await?);
+    }
+    let transaction = client.transaction().await.map_err(fault)?;
+    let receipt = take_in(transaction, delivery, config, tally.counted()).await?;
+    let fresh = match receipt.fresh() {
+        ControlFlow::Continue(fresh) => fresh,
+        ControlFlow::Break(handled) => return Ok(handled),
+    };
+    let handled = caught(handler(fresh.transaction(), &fresh.event));
+    let stored = match fresh.instrument(handled).await {
+        Ok(()) => fresh.keep().await.map(Handled::Processed),
+        Err(error) => fresh.record(error).await,
+    };
+    match stored {
+        Ok(handled) => Ok(handled),
+        Err(Unkept::Untouched(error)) => Err(error),
+        Err(Unkept::Ended(ended)) => store(client, *ended).await,
+    }
+}
+
+/// Commits that an attempt has begun, unless it is a duplicate or none is left.
+async fn begin_attempt<A>(
+    client: &mut Client,
+    delivery: &Delivery<A>,
+    config: &InboxConfig,
+    counted: Counted,
+) -> Result<Option<Begun>, StoreError> {
+    let event = delivery.facts();
+    if unindexable(event).or_else(|| config.refusal(event)).is_some() {
+        return Ok(None);
+    }
+    let transaction = client.transaction().await.map_err(fault)?;
+    check_place(&transaction).await.map_err(fault)?;
+    let before = if begin_row(&transaction, event).await.map_err(fault)? {
+        None
+    } else {
+        met(find(&transaction, event).await.map_err(fault)?, event)?
+    };
+    let Some(next) = next_attempt(delivery, before, config, counted)? else {
+        return Ok(None);
+    };
+    let (row, begun) = next.at(now(&transaction).await.map_err(fault)?);
+    write(&transaction, row).await.map_err(fault)?;
+    transaction.commit().await.map_err(fault)?;
+    Ok(Some(begun))
+}
+
+async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    match begun.take_back(find_row(&transaction, &begun.key).await?) {
+        TakeBack::Write(row) => write(&transaction, *row).await?,
+        TakeBack::Remove => remove(&transaction, &begun.key).await?,
+        TakeBack::Leave => return Ok(()),
+    };
+    transaction.commit().await
+}
+
+/// Stores a failure in a transaction of its own, unless another consumer has processed
+/// the event meanwhile.
+async fn store<A>(
+    client: &mut Client,
+    ended: Ended<A>,
+) -> Result<Handled<A>, StoreError> {
+    let (failing, late) = ended.into_parts();
+    let stored = async {
+        let transaction = client.transaction().await?;
+        let outcome = failing.at(now(&transaction).await?);
+        let written = write_unless_done(&transaction, outcome.row()).await?;
+        transaction.commit().await?;
+        Ok((outcome, written))
+    };
+    let (outcome, written) =
+        stored.await.map_err(|error: Error| StoreError::new(STORING, error))?;
+    if written == 1 { Ok(late.stored(outcome)) } else { late.overtaken(&outcome) }
+}
+
+/// The handler, whose panic is a failure too: one poison event must not end the consumer
+/// again and again.
+async fn caught(
+    handler: impl Future<Output = Result<(), HandlerError>>,
+) -> Result<(), HandlerError> {
+    let mut handler = pin!(handler);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
+    })
+    .await
+}

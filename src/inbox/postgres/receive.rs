@@ -1,0 +1,99 @@
+//! A delivery is received in the caller's transaction of PostgreSQL.
+
+use std::fmt;
+
+use tokio_postgres::Transaction;
+
+use super::rows::{
+    check_place, find, now, remember, unindexable, write, write_processed,
+};
+use super::{SAVEPOINT, fault};
+use crate::broker::Delivery;
+use crate::inbox::intake::{Counted, Found, Intake, intake, met, received};
+use crate::inbox::{Fresh, InboxConfig, Receipt};
+use crate::store::StoreError;
+
+/// An open transaction of the caller's, and whether it is one within another.
+///
+/// It is what [`Fresh`] holds, whose [`transaction`](Fresh::transaction) gives the
+/// transaction itself.
+pub struct Open<'c> {
+    pub(super) transaction: Transaction<'c>,
+    pub(super) nesting: Nesting,
+}
+
+impl fmt::Debug for Open<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("nesting", &self.nesting).finish_non_exhaustive()
+    }
+}
+
+/// How a transaction lies within others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nesting {
+    /// It lies in no other one.
+    Outermost,
+    /// It may be a savepoint in another one.
+    Unknown,
+}
+
+/// Receives a delivery in the caller's open transaction, and finds whether its event is
+/// fresh or a duplicate.
+///
+/// Where another transaction is about to process the same event, this one waits until
+/// that has ended.
+///
+/// A handler that ends its process is not counted here: [`process`](super::process)
+/// counts it.
+///
+/// # Errors
+///
+/// What the database answers. It drops the delivery, which comes again.
+pub async fn receive<'c, A>(
+    transaction: Transaction<'c>,
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+) -> Result<Receipt<Open<'c>, A>, StoreError> {
+    take_in(transaction, delivery, config, Counted::AtItsEnd).await
+}
+
+/// Finds what follows of a delivery, and stores what is to be stored before its handler.
+pub(super) async fn take_in<'c, A>(
+    transaction: Transaction<'c>,
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+    counted: Counted,
+) -> Result<Receipt<Open<'c>, A>, StoreError> {
+    let (event, reply) = received(delivery, config);
+    let refusal = unindexable(&event).or_else(|| config.refusal(&event));
+    let mut nesting = Nesting::Unknown;
+    let found = if refusal.is_some() {
+        check_place(&transaction).await.map_err(fault)?;
+        Found::of(find(&transaction, &event).await.map_err(fault)?)
+    } else if let Some(new) = remember(&transaction, &event).await.map_err(fault)? {
+        nesting = new;
+        Found::Nothing
+    } else {
+        Found::of(met(find(&transaction, &event).await.map_err(fault)?, &event)?)
+    };
+    let event = match intake(event, found, refusal, counted)? {
+        Intake::Handle(event) => event,
+        Intake::HandleAgain(event) => {
+            // The savepoint comes after the row's lock: a failure must not release the
+            // row before it is stored. Both in one journey.
+            let written = write_processed(&transaction, &event);
+            tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
+                .map_err(fault)?;
+            event
+        }
+        Intake::Bury(failing) => {
+            let outcome = failing.at(now(&transaction).await.map_err(fault)?);
+            write(&transaction, outcome.row()).await.map_err(fault)?;
+            transaction.commit().await.map_err(fault)?;
+            return Ok(Receipt::DeadLettered(outcome.bury(reply)));
+        }
+        Intake::Done(done) => return Ok(reply.done(done)),
+    };
+    let (transaction, reply) = (Open { transaction, nesting }, reply.handling(&event));
+    Ok(Receipt::New(Fresh { transaction, event, reply }))
+}

@@ -1,0 +1,104 @@
+//! `Reply`: reports the end of a delivery to its span and to the audit trail, and yields
+//! what acks it. Nothing else does so.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Committed, Receipt, RetryLater};
+use crate::audit::{Action, AuditTrail};
+use crate::state::Acknowledged;
+use crate::trace::{End, EventSpan};
+use crate::{AnyEnvelope, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent};
+
+/// A delivery of which nothing is left to store.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// Its event was dealt with before.
+    Duplicate(Envelope<Acknowledged>),
+    /// The inbox refuses its event, and did so before.
+    DeadLetter,
+    /// Another consumer knows its kind: it comes again after this wait.
+    Left(Envelope<Acknowledged>, Duration),
+}
+
+/// The reply to one delivery. Each end yields what acks it.
+pub(crate) struct Reply<A> {
+    acker: A,
+    span: EventSpan,
+    trail: AuditTrail,
+}
+
+impl<A> Reply<A> {
+    pub(super) const fn new(acker: A, span: EventSpan, trail: AuditTrail) -> Self {
+        Self { acker, span, trail }
+    }
+
+    /// The reply while the handler of the event runs.
+    pub(super) fn handling(self, event: &Facts<RawEvent>) -> Self {
+        Self { span: self.span.process(event), ..self }
+    }
+
+    pub(super) const fn span(&self) -> &EventSpan {
+        &self.span
+    }
+
+    /// Nothing is stored.
+    pub(crate) fn done<Tx>(self, done: Done) -> Receipt<Tx, A> {
+        match done {
+            Done::Duplicate(event) => {
+                Receipt::Duplicate(self.duplicate(&event, Utc::now()))
+            }
+            Done::DeadLetter => {
+                self.span.end(End::Rejected);
+                Receipt::DeadLettered(Committed::new(self.acker))
+            }
+            Done::Left(event, wait) => {
+                self.span.end(End::Left);
+                self.trail.record(Action::Release, &event, event.status(), Utc::now());
+                Receipt::RetryLater(RetryLater::new(self.acker, wait))
+            }
+        }
+    }
+
+    /// The event was dealt with before.
+    pub(super) fn duplicate(
+        self,
+        event: &Facts<RawEvent>,
+        at: DateTime<Utc>,
+    ) -> Committed<A> {
+        self.span.end(End::Duplicate);
+        self.trail.record(Action::Duplicate, event, DeliveryStatus::Acknowledged, at);
+        Committed::new(self.acker)
+    }
+
+    /// The effect is committed.
+    pub(crate) fn processed(self, event: Envelope<Acknowledged>) -> Committed<A> {
+        self.span.end(End::Processed);
+        let event = event.process();
+        redrive(&self.trail, &event);
+        self.trail.record(Action::Process, &event, event.status(), Utc::now());
+        Committed::new(self.acker)
+    }
+
+    /// The failure is stored.
+    pub(super) fn failed(self, event: &AnyEnvelope, at: DateTime<Utc>, end: End) -> A {
+        self.span.end(end);
+        redrive(&self.trail, event);
+        let class = event.failure().map(|failure| failure.class);
+        let action = if class == Some(FailureClass::Permanent) {
+            Action::Reject
+        } else {
+            Action::Fail
+        };
+        self.trail.record(action, event, event.status(), at);
+        self.acker
+    }
+}
+
+/// Records a redrive, once what came of it is stored.
+fn redrive(trail: &AuditTrail, event: &Facts<RawEvent>) {
+    if let Some(decision) = event.redriven().filter(|_| event.attempts() <= 1) {
+        trail.record(Action::Redrive, event, DeliveryStatus::Pending, decision.at());
+    }
+}

@@ -1,0 +1,139 @@
+//! A delivery from its receipt to its end in one call, in SQLite.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::fault;
+use super::receive::take_in;
+use super::rows::{find, find_row, remove, write, write_unless_done};
+use crate::Envelope;
+use crate::broker::Delivery;
+use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::failing::{Ended, STORING, Unkept};
+use crate::inbox::handler_error::caught;
+use crate::inbox::intake::Counted;
+use crate::inbox::{Handled, HandlerError, InboxConfig};
+use crate::state::Acknowledged;
+use crate::store::StoreError;
+use crate::store::sqlite::{self as database, now};
+
+/// Receives a delivery, runs its handler, and commits: the common case in one call.
+///
+/// Where the handler fails, what it wrote is rolled back and its failure is stored. A `?`
+/// in it, and a panic, are transient failures; [`HandlerError::permanent`] says that no
+/// attempt can succeed. Two more things are failures of the handler: what the database
+/// refuses only at the commit (a deferred constraint, a statement that failed and was
+/// overlooked), and the end of the transaction by SQL, for it is the inbox's to end. Of a
+/// [redelivery](Delivery::is_redelivered), the attempt is counted, and committed, before
+/// the handler runs: a handler that ends its process [comes to an end
+/// too](super::super#a-handler-that-ends-its-process).
+///
+/// # Errors
+///
+/// What the database answers that is no fault of the event: it is busy or full, or the
+/// disk fails. Then nothing is stored, no attempt is spent, and the event comes again. A
+/// handler that has committed by SQL is an error here too: the event is remembered as
+/// processed, and what the handler wrote stays.
+pub fn process<A>(
+    connection: &mut Connection,
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+    handler: impl FnOnce(
+        &Transaction<'_>,
+        &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError>,
+) -> Result<Handled<A>, StoreError> {
+    let mut tally = Tally::new(&delivery, config);
+    let handled = attempt(connection, delivery, config, &mut tally, handler);
+    if handled.is_err() {
+        match tally.to_take_back() {
+            Some(begun) if take_back(connection, begun).is_ok() => {}
+            _ => tally.owe(),
+        }
+    }
+    handled
+}
+
+fn attempt<A>(
+    connection: &mut Connection,
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+    tally: &mut Tally<'_>,
+    handler: impl FnOnce(
+        &Transaction<'_>,
+        &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError>,
+) -> Result<Handled<A>, StoreError> {
+    if delivery.is_redelivered() {
+        tally.begin(begin_attempt(connection, &delivery, config, tally.counted())?);
+    }
+    let transaction = begin(connection).map_err(fault)?;
+    let fresh = match take_in(transaction, delivery, config, tally.counted())?.fresh() {
+        ControlFlow::Continue(fresh) => fresh,
+        ControlFlow::Break(handled) => return Ok(handled),
+    };
+    let handled = fresh.in_span(|| caught(|| handler(&fresh.transaction, &fresh.event)));
+    let stored = match handled {
+        Ok(()) => fresh.keep().map(Handled::Processed),
+        Err(error) => fresh.record(error),
+    };
+    stored.or_else(|unkept| match unkept {
+        Unkept::Untouched(error) => Err(error),
+        Unkept::Ended(ended) => store(connection, *ended),
+    })
+}
+
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Commits that an attempt has begun, unless it is a duplicate or none is left.
+fn begin_attempt<A>(
+    connection: &mut Connection,
+    delivery: &Delivery<A>,
+    config: &InboxConfig,
+    counted: Counted,
+) -> Result<Option<Begun>, StoreError> {
+    if config.refusal(delivery.facts()).is_some() {
+        return Ok(None);
+    }
+    let transaction = begin(connection).map_err(fault)?;
+    let before = find(&transaction, delivery.facts()).map_err(fault)?;
+    let Some(next) = next_attempt(delivery, before, config, counted)? else {
+        return Ok(None);
+    };
+    let (row, begun) = next.at(now(&transaction).map_err(fault)?);
+    write(&transaction, row).map_err(fault)?;
+    transaction.commit().map_err(fault)?;
+    Ok(Some(begun))
+}
+
+fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()> {
+    let transaction = begin(connection)?;
+    match begun.take_back(find_row(&transaction, &begun.key)?) {
+        TakeBack::Write(row) => write(&transaction, *row)?,
+        TakeBack::Remove => remove(&transaction, &begun.key)?,
+        TakeBack::Leave => return Ok(()),
+    };
+    transaction.commit()
+}
+
+/// Stores a failure in a transaction of its own, unless another consumer has processed
+/// the event meanwhile.
+fn store<A>(
+    connection: &mut Connection,
+    ended: Ended<A>,
+) -> Result<Handled<A>, StoreError> {
+    let (failing, late) = ended.into_parts();
+    let stored = || {
+        let transaction = begin(connection)?;
+        let outcome = failing.at(now(&transaction)?);
+        let written = write_unless_done(&transaction, outcome.row())?;
+        transaction.commit()?;
+        Ok((outcome, written))
+    };
+    let (outcome, written) =
+        stored().map_err(|error: rusqlite::Error| database::fault(STORING, error))?;
+    if written == 1 { Ok(late.stored(outcome)) } else { late.overtaken(&outcome) }
+}

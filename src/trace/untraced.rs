@@ -1,0 +1,48 @@
+//! `EventSpan` without the feature `tracing`: it is nothing, and costs nothing. Its twin
+//! is `traced`.
+
+use std::future::Future;
+
+use super::End;
+use crate::broker::{Broker, Delivery};
+use crate::{Facts, RawEvent, Record};
+
+/// No span.
+#[derive(Clone, Copy)]
+pub(crate) struct EventSpan;
+
+impl EventSpan {
+    pub(crate) const fn enqueue(_event: &mut Record) -> Self {
+        Self
+    }
+
+    pub(crate) const fn send<B: Broker>(
+        _event: &Facts<RawEvent>,
+        _broker: &B,
+        _relay: &str,
+    ) -> Self {
+        Self
+    }
+
+    pub(crate) const fn receive<A>(_delivery: &Delivery<A>) -> Self {
+        Self
+    }
+
+    pub(crate) const fn process(self, _event: &Facts<RawEvent>) -> Self {
+        self
+    }
+
+    pub(crate) const fn redrive(_event: &Facts<RawEvent>) -> Self {
+        Self
+    }
+
+    pub(crate) fn in_scope<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+
+    pub(crate) fn instrument<F: Future>(self, work: F) -> F {
+        work
+    }
+
+    pub(crate) const fn end(self, _end: End) {}
+}
