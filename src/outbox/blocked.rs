@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use super::OnDeadLetter;
+use crate::outbox::store::OnDeadLetter;
 use crate::{AnyEnvelope, DeliveryStatus};
 
 /// After how many blocked events a claim looks no further for others: it would hold up
@@ -98,8 +98,8 @@ impl Drop for Last {
 mod tests {
     use super::*;
 
-    /// Otherwise two relays of one store begin a sweep with every claim, and each ends the
-    /// other's.
+    /// Otherwise two relays of one store begin a sweep with every claim, and each ends
+    /// that of the other.
     #[tokio::test]
     async fn each_rule_has_sweeps_of_its_own() {
         use OnDeadLetter::{Block, Skip};

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::HeldLease;
 use crate::audit::Action;
 use crate::state::Dispatched;
 use crate::store::storable;
@@ -34,6 +33,13 @@ impl Lease {
         let elapsed = TimeDelta::from_std(self.since.elapsed()).unwrap_or(TimeDelta::MAX);
         self.claimed_at.checked_add_signed(elapsed).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
+}
+
+/// A lease that a relay still holds, to be renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLease {
+    pub(crate) lease: Lease,
+    pub(crate) event: EventId,
 }
 
 /// An event that this relay, and no other, may send while its lease lasts.

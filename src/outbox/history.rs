@@ -121,8 +121,8 @@ impl Recorded {
         Ok(entries)
     }
 
-    /// Adds what the history does not have, and the row has: the attempt that is not over,
-    /// and how the last one ended well.
+    /// Adds what the row alone has: the attempt that is not over, or the last one, which
+    /// ended well.
     fn push_present(&self, entries: &mut Vec<HistoryEntry>) -> Result<(), String> {
         use DeliveryStatus::{
             Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped,

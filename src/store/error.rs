@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
+use super::kind::StoreErrorKind;
 use crate::reason::reason;
 
-type BoxedError = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxedError = Box<dyn Error + Send + Sync>;
 
 /// A database did not do what it was asked.
 ///
@@ -26,29 +27,6 @@ pub struct StoreError {
     doing: &'static str,
     kind: StoreErrorKind,
     source: BoxedError,
-}
-
-/// What kept a database from doing what it was asked, as far as a program acts on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreErrorKind {
-    /// Another event has this id: the ids of its source are not unique.
-    IdTaken,
-    /// A newer version of this crate made the tables, and this version may not use them.
-    NewerSchema,
-    /// Others were in the way, and nothing was stored: the same call may succeed later.
-    Busy,
-    /// The database was not reached, or the connection was lost: the next call connects
-    /// anew. What a call was doing when it lost its connection may be stored.
-    Unreachable,
-    /// The caller's transaction has ended already: what follows needs a new one.
-    TransactionEnded,
-    /// A stored row holds what this crate cannot read: it is to be repaired.
-    Row,
-    /// The role, or the process, may not do this.
-    Denied,
-    /// The database refused for another reason.
-    Database,
 }
 
 impl StoreError {
@@ -176,12 +154,13 @@ mod making {
             }
             #[cfg(feature = "postgres")]
             if let Some(kind) =
-                error.downcast_ref().and_then(crate::store::postgres::kind)
+                error.downcast_ref().and_then(crate::store::postgres::refusal::kind)
             {
                 return Some(kind);
             }
             #[cfg(feature = "sqlite")]
-            if let Some(kind) = error.downcast_ref().and_then(crate::store::sqlite::kind)
+            if let Some(kind) =
+                error.downcast_ref().and_then(crate::store::sqlite::fault::kind)
             {
                 return Some(kind);
             }
@@ -194,11 +173,11 @@ mod making {
     fn explained(cause: BoxedError) -> BoxedError {
         let meaning: Option<&'static str> = None;
         #[cfg(feature = "postgres")]
-        let meaning =
-            meaning.or_else(|| crate::store::postgres::hint(cause.downcast_ref()?));
+        let meaning = meaning
+            .or_else(|| crate::store::postgres::refusal::hint(cause.downcast_ref()?));
         #[cfg(feature = "sqlite")]
-        let meaning =
-            meaning.or_else(|| crate::store::sqlite::meaning(cause.downcast_ref()?));
+        let meaning = meaning
+            .or_else(|| crate::store::sqlite::fault::meaning(cause.downcast_ref()?));
         let cause = once(cause);
         match meaning {
             Some(meaning) => Box::new(Explained { meaning: meaning.into(), cause }),

@@ -3,6 +3,7 @@
 
 mod dead_letter;
 pub(crate) mod error;
+mod kind;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod policy;
 #[cfg(feature = "postgres")]
@@ -16,9 +17,10 @@ pub(crate) mod sqlite;
 mod text;
 
 pub use self::dead_letter::{DeadLetter, Filter};
-pub use self::error::{StoreError, StoreErrorKind};
+pub use self::error::StoreError;
+pub use self::kind::StoreErrorKind;
 #[cfg(feature = "sqlite")]
-pub(crate) use self::row::EVENT_COLUMN_COUNT;
+pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::row::{EVENT_COLUMNS, Row, Said, write_tags};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

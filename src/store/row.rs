@@ -18,7 +18,56 @@ pub(crate) const EVENT_COLUMNS: &str = "sequence, id, event_type, source_system,
 
 /// How many they are.
 #[cfg(feature = "sqlite")]
-pub(crate) const EVENT_COLUMN_COUNT: usize = 22;
+pub(crate) const EVENT_COLUMN_COUNT: usize = place("discarded_at").saturating_add(1);
+
+/// Where a column stands among [`EVENT_COLUMNS`]. By `const { place(".") }` a row is read by
+/// the names of its columns, and none is looked for while the program runs.
+///
+/// # Panics
+///
+/// When this is compiled, where there is no such column.
+#[allow(clippy::panic, reason = "at compile time")]
+pub(crate) const fn place(name: &str) -> usize {
+    let (mut columns, mut place) = (EVENT_COLUMNS.as_bytes(), 0_usize);
+    while !columns.is_empty() {
+        if begins_with(columns, name.as_bytes()) {
+            return place;
+        }
+        columns = after_comma(columns);
+        place = place.saturating_add(1);
+    }
+    panic!("no such column of an event")
+}
+
+/// Where the three columns of a failure stand, and of each decision.
+pub(crate) const FAILURE: [usize; 3] =
+    [place("failure_class"), place("failure_reason"), place("failed_at")];
+pub(crate) const REDRIVEN: [usize; 3] =
+    [place("redriven_by"), place("redriven_reason"), place("redriven_at")];
+pub(crate) const DISCARDED: [usize; 3] =
+    [place("discarded_by"), place("discarded_reason"), place("discarded_at")];
+
+/// Whether a name is the first of a list.
+const fn begins_with(mut list: &[u8], mut name: &[u8]) -> bool {
+    while let ([in_list, list_rest @ ..], [in_name, name_rest @ ..]) = (list, name) {
+        if *in_list != *in_name {
+            return false;
+        }
+        (list, name) = (list_rest, name_rest);
+    }
+    name.is_empty() && matches!(list, [] | [b',', ..])
+}
+
+/// A list without its first name.
+const fn after_comma(mut list: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = list {
+        list = rest;
+        if *first == b' ' {
+            break;
+        }
+    }
+    list
+}
 
 /// An event as columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,14 +258,30 @@ mod tests {
     use super::*;
     use crate::RawEvent;
 
+    /// A row would be read from the wrong columns.
+    #[test]
+    fn every_column_is_found_by_its_name() {
+        for (at, name) in EVENT_COLUMNS.split(", ").enumerate() {
+            assert_eq!(place(name), at, "{name}");
+        }
+        assert!(std::panic::catch_unwind(|| place("created")).is_err());
+    }
+
     proptest! {
         #[test]
-        fn an_event_reads_back(policy in policies(), tags: BTreeMap<String, String>, key: Option<String>, payload: Vec<u8>) {
-            let mut event = Envelope::builder("crm", RawEvent::new("crm.lead.created", payload)).retry_policy(policy);
+        fn an_event_reads_back(
+            policy in policies(),
+            tags: BTreeMap<String, String>,
+            key: Option<String>,
+            payload: Vec<u8>,
+        ) {
+            let payload = RawEvent::new("crm.lead.created", payload);
+            let mut event = Envelope::builder("crm", payload).retry_policy(policy);
             for (name, value) in tags {
                 event = event.tag(name, value);
             }
-            let event = event.ordering_key(key.unwrap_or_default()).build().unwrap().dispatch();
+            let event = event.ordering_key(key.unwrap_or_default()).build().unwrap();
+            let event = event.dispatch();
             let record = event.to_record();
             prop_assert_eq!(Row::of(&event.into()).into_record(), Ok(record));
         }

@@ -9,9 +9,9 @@ pub(crate) const INSTALLING: &str = "creating the tables";
 /// One part of the schema, by name: each entry is the SQL that leads from one version to
 /// the next.
 ///
-/// A migration that older programs can live with says so in a line of its own,
-/// `-- compatible_from: 1`: the oldest version whose programs may use the tables after it.
-/// So two versions of a program share a database during a rolling deployment.
+/// A migration that older programs can live with says so in a line of its own, such as
+/// `-- compatible_from: 1`: the oldest version whose programs may use the tables then. So
+/// two versions of a program share a database during a rolling deployment.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: &'static str,

@@ -24,5 +24,7 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
 #[cfg(feature = "sqlite")]
+mod sqlite_kinds;
+#[cfg(feature = "sqlite")]
 mod sqlite_load;
 mod upgrade;

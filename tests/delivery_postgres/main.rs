@@ -8,6 +8,7 @@ mod chain;
 mod enqueue;
 mod hostile;
 mod inbox;
+mod kinds;
 mod place;
 mod pooler;
 mod roles;

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 pub(crate) trait Chain {
-    /// The whole chain in one line, as `{:#}` of an `anyhow::Error` prints it: no level may
-    /// say what the next one says.
+    /// The whole chain in one line, as `{:#}` of an `anyhow::Error` prints it. No level
+    /// may say what the next one says.
     fn chain(&self) -> String;
 }
 

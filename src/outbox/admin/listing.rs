@@ -5,9 +5,9 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 
-use super::{DeadLetter, Finding};
+use super::Finding;
 use crate::state::Failed;
-use crate::store::{Row, StoreError};
+use crate::store::{DeadLetter, Row, StoreError};
 
 pub(crate) const COUNTING: &str = "counting events";
 pub(crate) const LISTING_DEAD: &str = "listing dead letters";

@@ -5,25 +5,24 @@ use std::time::Duration;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::super::admin::decision::{Decided, Ruling, Times, discard};
-use super::super::admin::listing::{
-    COUNTING, DISCARDING, DeadRow, GETTING, LISTING_DEAD, LISTING_WAITING, PURGING, Page,
-    REDRIVING, VERIFYING, every_page,
-};
-use super::super::blocked::frees;
-use super::super::history::Recorded;
-use super::super::{
-    Admin, Counts, DeadLetter, EventHistory, Filter, Finding, Redrive, RedriveOutcome,
-    StoreError, StoreErrorKind, Waiting,
-};
 use super::Outbox;
 use super::lookup::{
     ALL, ONE, counts, dead_letters, lock_dead, orphans, recorded, unreadable, waiting,
 };
 use super::rows::FREE;
+use crate::outbox::admin::decision::{Decided, Ruling, Times, discard};
+use crate::outbox::admin::listing::{
+    COUNTING, DISCARDING, DeadRow, GETTING, LISTING_DEAD, LISTING_WAITING, PURGING, Page,
+    REDRIVING, VERIFYING, every_page,
+};
+use crate::outbox::admin::{
+    Admin, Counts, EventHistory, Finding, Redrive, RedriveOutcome, Waiting,
+};
+use crate::outbox::blocked::frees;
+use crate::outbox::history::Recorded;
 use crate::state::Failed;
 use crate::store::postgres::{Link, limit, micros};
-use crate::store::write_tags;
+use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind, write_tags};
 use crate::{AnyEnvelope, Decision, Envelope, EventId};
 
 /// How many events one statement removes: it ends soon, and takes no others with it where

@@ -6,16 +6,18 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::super::blocked::MANY_BLOCKED;
-use super::super::change::{Change, expiry_reason};
-use super::super::watermark::{Cost, Look, Watermark};
-use super::super::{Claim, ClaimOrder, Claimed, Finding, Lease, Token};
 use super::rows::{
     Changes, FREE, Fence, claim_sql, expired_sql, freed, put_aside_sql, quarantine,
     read_expired, settle,
 };
 use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
+use crate::outbox::admin::Finding;
+use crate::outbox::blocked::MANY_BLOCKED;
+use crate::outbox::change::{Change, expiry_reason};
+use crate::outbox::claim::{Claim, Lease, Token};
+use crate::outbox::store::{ClaimOrder, Claimed};
+use crate::outbox::watermark::{Cost, Look, Watermark};
 use crate::state::Dispatched;
 use crate::store::postgres::{Link, at, limit, maybe_at, micros, read_row};
 
@@ -139,7 +141,7 @@ impl<'a> Scan<'a> {
         Ok(Found { expired: both.0, due: both.1 })
     }
 
-    /// Looks at everything, where so much had been read before, and tells what that costs.
+    /// Looks at everything, and measures what that costs by how much had been read before.
     async fn measure(
         &self,
         link: &mut Link,

@@ -6,13 +6,12 @@ use std::collections::HashSet;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::super::enqueued::same_event;
-use super::super::{Enqueued, StoreError};
 use crate::Envelope;
+use crate::outbox::enqueued::{Enqueued, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
 use crate::store::error::Doing;
-use crate::store::{Row, Said};
+use crate::store::{Row, Said, StoreError};
 use crate::trace::EventSpan;
 
 const DOING: &str = "enqueuing events";
@@ -27,7 +26,7 @@ const ELSEWHERE: &str = "the first schema of this transaction's search path has 
 /// Writes an event into the outbox, as part of the caller's open transaction, in one
 /// round trip.
 ///
-/// There is no form without one: an event that is not committed with the business change
+/// There is no variant that takes a plain connection: an event that is not committed with the business change
 /// is a lie or a loss.
 ///
 /// Transactions that enqueue events of one ordering key wait for one another: the second
@@ -40,7 +39,7 @@ const ELSEWHERE: &str = "the first schema of this transaction's search path has 
 /// What the database answers, and an event of this id that comes from another system or
 /// is of another type; each with the event given back. After an answer of the database,
 /// PostgreSQL has given the whole transaction up: what was done in it before is not
-/// stored either, though a later `commit` says no word about it.
+/// stored either, and a later `commit` reports no error.
 pub async fn enqueue(
     transaction: &Transaction<'_>,
     event: Envelope<Pending>,
@@ -75,8 +74,8 @@ async fn write(
         (&reason(redriven), Type::TEXT),
         (&at(redriven), Type::TIMESTAMPTZ),
     ];
-    // It is parsed each time, the sooner the less it says: what comes last is mostly not
-    // there.
+    // The server parses this on every call, and a shorter statement is faster: what comes
+    // last is mostly not there.
     let (arguments, said) = if failure.is_none() && redriven.is_none() {
         ("$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10", values.get(..10))
     } else {

@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::super::admin::listing::{DeadRow, PAGE, Page, orphaned};
-use super::super::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
-use super::super::{Counts, DeadLetter, Filter, Finding, Waiting};
 use crate::DeliveryStatus;
-use crate::store::EVENT_COLUMNS;
+use crate::outbox::admin::listing::{DeadRow, PAGE, Page, orphaned};
+use crate::outbox::admin::{Counts, Finding, Waiting};
+use crate::outbox::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
 use crate::store::postgres::{Link, Value, at, limit, maybe_at, read_row};
+use crate::store::{DeadLetter, EVENT_COLUMNS, Filter};
 
 /// What a filter asks of a row: its id, type, source, reason and time, in this order.
 const FILTER: &str = "($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR event_type = $2) \

@@ -45,17 +45,16 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 use self::claim::{claim, put_aside};
 pub use self::enqueue::{enqueue, enqueue_all};
 use self::rows::{Changes, FREE, Fence, freed, release, renew, settle};
-use super::blocked::Sweeps;
-use super::change::Settled;
-use super::watermark::Watermark;
-use super::{
-    ClaimOrder, Claimed, HeldLease, Lease, LeaseLostError, Settlement, Store, StoreError,
-};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
-use crate::store::Part;
+use crate::outbox::blocked::Sweeps;
+use crate::outbox::change::Settled;
+use crate::outbox::claim::{HeldLease, Lease, LeaseLostError, Settlement};
+use crate::outbox::store::{ClaimOrder, Claimed, Store};
+use crate::outbox::watermark::Watermark;
 use crate::store::error::Doing;
 use crate::store::postgres::{self as database, Connector, Link, Notifications, Pool};
+use crate::store::{Part, StoreError};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -71,7 +70,8 @@ const PART: Part =
 ///
 /// # Errors
 ///
-/// What the database answers, and tables that a newer version of this crate has made.
+/// What the database answers, and tables that a newer version of this crate has made for
+/// programs of its own version ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
 pub async fn install(client: &mut Client) -> Result<(), StoreError> {
     database::install(client, &PART).await
 }
@@ -133,7 +133,7 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables that a newer version of this crate has made;
+    /// What the database answers, and tables of a newer version (as of [`install`]);
     /// a configuration that asks for TLS; a search path whose first schema is not there;
     /// a database whose encoding cannot hold what is stored; and a pooler that gives each
     /// transaction another session.
@@ -207,7 +207,7 @@ impl Outbox {
 
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        self.notifications.heed();
+        self.notifications.mark_seen();
         self.sweep_blocked(order.on_dead_letter).await?;
         let work = async |link: &mut Link| {
             let (mut claimed, from) = claim(link, order, &self.watermark).await?;

@@ -8,12 +8,13 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::super::admin::listing::quarantine_reason;
-use super::super::blocked::stands_before;
-use super::super::change::Change;
-use super::super::{HeldLease, Lease, OnDeadLetter, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
+use crate::outbox::admin::listing::quarantine_reason;
+use crate::outbox::blocked::stands_before;
+use crate::outbox::change::Change;
+use crate::outbox::claim::{HeldLease, Lease, Token};
+use crate::outbox::store::OnDeadLetter;
 use crate::store::postgres::{Link, at, maybe_at, micros, read_row};
 use crate::store::{EVENT_COLUMNS, Row};
 

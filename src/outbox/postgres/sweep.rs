@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use tokio::time::sleep;
 
-use super::super::watermark::Watermark;
-use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
 use super::rows::sweep_blocked_sql;
+use crate::outbox::store::OnDeadLetter;
+use crate::outbox::watermark::Watermark;
+use crate::store::StoreError;
 use crate::store::postgres::{Link, Pool, maybe_at};
 
 /// How many ordering keys are looked at in one transaction.

@@ -6,26 +6,25 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Transaction, params};
 
-use super::super::admin::decision::{Decided, Ruling, Times, discard};
-use super::super::admin::listing::{
-    COUNTING, DISCARDING, DeadRow, GETTING, LISTING_DEAD, LISTING_WAITING, PAGE, PURGING,
-    REDRIVING, VERIFYING, every_page,
-};
-use super::super::blocked::frees;
-use super::super::history::Recorded;
-use super::super::{
-    Admin, Counts, DeadLetter, EventHistory, Filter, Finding, Redrive, RedriveOutcome,
-    StoreError, StoreErrorKind, Waiting,
-};
 use super::Outbox;
 use super::lookup::{
     count, dead_after, dead_among, dead_letters, find_waiting, orphans, recorded,
     unreadable, verify_page,
 };
 use super::rows::{free, remember};
+use crate::outbox::admin::decision::{Decided, Ruling, Times, discard};
+use crate::outbox::admin::listing::{
+    COUNTING, DISCARDING, DeadRow, GETTING, LISTING_DEAD, LISTING_WAITING, PAGE, PURGING,
+    REDRIVING, VERIFYING, every_page,
+};
+use crate::outbox::admin::{
+    Admin, Counts, EventHistory, Finding, Redrive, RedriveOutcome, Waiting,
+};
+use crate::outbox::blocked::frees;
+use crate::outbox::history::Recorded;
 use crate::state::Failed;
 use crate::store::sqlite::{limit, micros, now};
-use crate::store::write_tags;
+use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind, write_tags};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
 /// How long one page of decisions holds the database, and how long others have it then at

@@ -5,15 +5,17 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
-use super::super::change::{Change, expiry_reason};
-use super::super::watermark::{Cost, Look, Watermark};
-use super::super::{Claim, ClaimOrder, Claimed, Finding, Lease, Token};
 use super::rows::{
     Fence, Found, Hold, after, dispatch, find_due, find_expired, free, put_aside,
     quarantine, settle,
 };
 use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
+use crate::outbox::admin::Finding;
+use crate::outbox::change::{Change, expiry_reason};
+use crate::outbox::claim::{Claim, Lease, Token};
+use crate::outbox::store::{ClaimOrder, Claimed};
+use crate::outbox::watermark::{Cost, Look, Watermark};
 use crate::state::Dispatched;
 use crate::store::sqlite::{micros, now};
 
@@ -122,7 +124,7 @@ fn find(
             let found = find_due(transaction, order, None, now)?;
             let steps = if order.except.is_empty() { 0 } else { found.steps };
             watermark.looked(Cost { steps, took: began.elapsed(), at: now });
-            // Other processes may have let older events go, of which it has met the first.
+            // Others may have let older events go, of which it has met the first.
             watermark.back_to(found.reached);
             found
         }

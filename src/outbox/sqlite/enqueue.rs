@@ -2,21 +2,20 @@
 
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
-use super::super::enqueued::same_event;
-use super::super::{Enqueued, StoreError};
 use crate::Envelope;
+use crate::outbox::enqueued::{Enqueued, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
-use crate::store::Row;
 use crate::store::error::Doing;
 use crate::store::sqlite::{micros, still_open, text};
+use crate::store::{Row, StoreError};
 use crate::trace::EventSpan;
 
 const DOING: &str = "enqueuing an event";
 
 /// Writes an event into the outbox, as part of the caller's open transaction.
 ///
-/// There is no form without one: an event that is not committed with the business change
+/// There is no variant that takes a plain connection: an event that is not committed with the business change
 /// is a lie or a loss.
 ///
 /// # Errors

@@ -4,14 +4,14 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params, params_from_iter};
 
-use super::super::admin::listing::{DeadRow, PAGE, Page, orphaned};
-use super::super::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
-use super::super::{Counts, DeadLetter, Filter, Finding, Waiting};
 use super::rows::json;
+use crate::outbox::admin::listing::{DeadRow, PAGE, Page, orphaned};
+use crate::outbox::admin::{Counts, Finding, Waiting};
+use crate::outbox::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
 use crate::store::sqlite::{
     any_moment, limit, maybe_moment, maybe_text, micros, now, read_row, text,
 };
-use crate::store::{EVENT_COLUMNS, Row};
+use crate::store::{DeadLetter, EVENT_COLUMNS, Filter, Row};
 
 /// When the event was due that has waited longest: of those that are put aside, and of
 /// the others, an index knows it.

@@ -45,16 +45,15 @@ use self::claim::{claim, expire};
 pub use self::enqueue::{OpenTransaction, enqueue};
 use self::rows::renew;
 use self::settle::settle_all;
-use super::blocked::Sweeps;
-use super::change::Settled;
-use super::watermark::Watermark;
-use super::{
-    ClaimOrder, Claimed, HeldLease, Lease, LeaseLostError, Settlement, Store, StoreError,
-};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
-use crate::store::Part;
+use crate::outbox::blocked::Sweeps;
+use crate::outbox::change::Settled;
+use crate::outbox::claim::{HeldLease, Lease, LeaseLostError, Settlement};
+use crate::outbox::store::{ClaimOrder, Claimed, Store};
+use crate::outbox::watermark::Watermark;
 use crate::store::sqlite::{self as database, Shared};
+use crate::store::{Part, StoreError};
 
 /// The tables, as they are made, by every migration in its order: with what each column
 /// means, and how to enqueue from plain SQL.
@@ -68,7 +67,8 @@ const PART: Part =
 ///
 /// # Errors
 ///
-/// What the database answers, and tables that a newer version of this crate has made.
+/// What the database answers, and tables that a newer version of this crate has made for
+/// programs of its own version ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
 pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
     database::install(connection, &PART)
 }
@@ -97,7 +97,7 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables that a newer version of this crate has made.
+    /// What the database answers, and tables of a newer version (as of [`install`]).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Ok(Self::of(Shared::open(path.as_ref(), &PART)?))
     }

@@ -7,15 +7,16 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, StatementStatus, Transaction, params};
 
-use super::super::admin::listing::quarantine_reason;
-use super::super::blocked::{MANY_BLOCKED, stands_before};
-use super::super::change::{Change, Entry, LAST_DUE};
-use super::super::{ClaimOrder, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
+use crate::outbox::admin::listing::quarantine_reason;
+use crate::outbox::blocked::{MANY_BLOCKED, stands_before};
+use crate::outbox::change::{Change, Entry, LAST_DUE};
+use crate::outbox::claim::{Lease, Token};
+use crate::outbox::store::ClaimOrder;
 use crate::store::sqlite::{limit, maybe_moment, maybe_text, micros, now, read_row};
-use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
+use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row, place};
 
 /// The last moment that the column of what is due may hold.
 const LAST: i64 = LAST_DUE.timestamp_micros();
@@ -83,7 +84,7 @@ pub(super) fn find_due(
     {
         last = maybe_moment(row.get(DUE_AT)?);
         if row.get(EVENT_COLUMN_COUNT)? {
-            blocked.push(row.get(0)?);
+            blocked.push(row.get(const { place("sequence") })?);
         } else {
             due.push(read_row(row)?);
         }

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::Transaction;
 
-use super::super::change::Settled;
-use super::super::watermark::Watermark;
-use super::super::{Lease, Token};
 use super::rows::{Fence, acknowledge_all, free, release, settle};
 use crate::DeliveryStatus;
 use crate::envelope::UUID_TEXT;
+use crate::outbox::change::Settled;
+use crate::outbox::claim::{Lease, Token};
+use crate::outbox::watermark::Watermark;
 use crate::store::sqlite::now;
 
 /// Writes what became of claimed events, of those whose lease has not ended, and names

@@ -7,11 +7,12 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, params};
 
-use super::super::blocked::stands_before;
-use super::super::watermark::Watermark;
-use super::super::{OnDeadLetter, StoreError};
 use super::Outbox;
 use super::rows::json;
+use crate::outbox::blocked::stands_before;
+use crate::outbox::store::OnDeadLetter;
+use crate::outbox::watermark::Watermark;
+use crate::store::StoreError;
 use crate::store::sqlite::Shared;
 
 const DOING: &str = "looking for forgotten events";
@@ -70,9 +71,8 @@ async fn slice(
     Ok(next)
 }
 
-/// The first event that is put aside of each of some keys, where none is in its way: one
-/// that was has been changed by other hands than a relay's or a person's, or did not block
-/// under the rule of another relay.
+/// The first event that is put aside of each of some keys, where none is in its way any
+/// more: plain SQL has changed it, or another relay's rule blocked its key.
 fn find(
     connection: &Connection,
     on_dead_letter: OnDeadLetter,

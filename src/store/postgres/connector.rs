@@ -14,8 +14,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Socket};
 
-use super::BoxedError;
-use crate::store::error::Explained;
+use crate::store::error::{BoxedError, Explained};
 
 /// How long a connection may take to be there, its greeting included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,10 +1,13 @@
-//! Times as they are read: whatever a column holds, it is a moment of the calendar.
+//! Times as they are read and written: whatever a column holds, it is a moment of the
+//! calendar.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::BoxedError;
+use crate::store::error::BoxedError;
 
 /// The moment in a column that plain SQL may have written; where it is beyond the
 /// calendar, the calendar's first or last: one such row must not stop the others.
@@ -42,6 +45,13 @@ pub(crate) fn maybe_at<C: tokio_postgres::row::RowIndex + std::fmt::Display>(
     column: C,
 ) -> Result<Option<DateTime<Utc>>, Error> {
     row.try_get::<_, Option<Moment>>(column).map(|moment| moment.map(|moment| moment.0))
+}
+
+/// A span of time as the statements take it: in microseconds, and no longer than a
+/// century, which PostgreSQL can add.
+pub(crate) fn micros(span: Duration) -> i64 {
+    const CENTURY: i64 = 100 * 365 * 24 * 60 * 60 * 1_000_000;
+    i64::try_from(span.as_micros()).unwrap_or(CENTURY).min(CENTURY)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! A connection of its own, which rings when a transaction has enqueued something. Where
-//! it is lost it comes back by itself, and meanwhile nobody hears anything.
+//! Notifications of an outbox, on a connection of their own: PostgreSQL's `NOTIFY` says
+//! that a transaction has enqueued something. Where the connection is lost it comes back by
+//! itself, and nothing is notified meanwhile.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,8 +14,9 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::connector::{CONNECT_TIMEOUT, Connector};
+use super::link;
 use super::tables::Place;
-use super::{BoxedError, link};
+use crate::store::error::BoxedError;
 
 /// The waits between two attempts to listen again: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -23,19 +25,19 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// How often a listener that hears nothing asks whether the server is still there.
 const ASK: Duration = Duration::from_secs(60);
 
-/// How long after a ring somebody looks once more: for transactions that were open when
-/// it rang, and did not ring themselves, for the bell was in use.
+/// How long after a notification one looks once more: for transactions that were open at
+/// the time, and did not notify themselves, since another one did.
 const ECHO: Duration = Duration::from_millis(50);
 
-/// A bell of one outbox.
+/// The notifications of one outbox.
 #[derive(Debug)]
 pub(crate) struct Notifications {
     connector: Connector,
     table: String,
-    rung: watch::Sender<u64>,
-    /// How often it had rung when somebody last looked.
+    count: watch::Sender<u64>,
+    /// How many there had been when the outbox was last looked at.
     seen: AtomicU64,
-    /// When somebody is to look once more, after a ring.
+    /// When to look once more, after a notification.
     echo: Mutex<Option<Instant>>,
     listener: OnceLock<Listener>,
 }
@@ -45,34 +47,35 @@ impl Notifications {
         Self {
             connector,
             table: place.name("outbox_event"),
-            rung: watch::Sender::new(0),
+            count: watch::Sender::new(0),
             seen: AtomicU64::new(0),
             echo: Mutex::default(),
             listener: OnceLock::new(),
         }
     }
 
-    /// What has rung so far is heeded by what follows.
-    pub(crate) fn heed(&self) {
-        self.seen.store(*self.rung.borrow(), Relaxed);
+    /// What follows finds all that was notified so far.
+    pub(crate) fn mark_seen(&self) {
+        self.seen.store(*self.count.borrow(), Relaxed);
     }
 
-    /// Waits until it has rung since somebody last heeded it, and no longer than
+    /// Waits for a notification that is not [seen](Self::mark_seen), and no longer than
     /// `at_most`.
     pub(crate) async fn wait(&self, at_most: Duration) {
         let listen =
-            || listen(self.connector.clone(), self.table.clone(), self.rung.clone());
+            || listen(self.connector.clone(), self.table.clone(), self.count.clone());
         self.listener.get_or_init(|| Listener(tokio::spawn(listen()).abort_handle()));
         let seen = self.seen.load(Relaxed);
-        let mut rung = self.rung.subscribe();
+        let mut count = self.count.subscribe();
         let echo = *self.echo();
         let at_most = echo.map_or(at_most, |at| {
             at_most.min(at.saturating_duration_since(Instant::now()))
         });
-        // The time is over, or it has rung; the sender lives as long as this.
-        let is_rung = timeout(at_most, rung.wait_for(|rung| *rung != seen)).await.is_ok();
+        // The time is over, or there was one; the sender lives as long as this.
+        let is_notified =
+            timeout(at_most, count.wait_for(|count| *count != seen)).await.is_ok();
         let (mut echo, now) = (self.echo(), Instant::now());
-        if is_rung {
+        if is_notified {
             *echo = now.checked_add(ECHO);
         } else {
             echo.take_if(|at| *at <= now);
@@ -85,7 +88,7 @@ impl Notifications {
     }
 }
 
-/// The task that listens, ended with its bell.
+/// The task that listens, ended with its outbox.
 #[derive(Debug)]
 struct Listener(AbortHandle);
 
@@ -95,12 +98,12 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(connector: Connector, table: String, rung: watch::Sender<u64>) {
+async fn listen(connector: Connector, table: String, count: watch::Sender<u64>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let bell = rung.clone();
-        let ring = move || bell.send_modify(|count| *count = count.wrapping_add(1));
-        if let Ok(mut line) = connector.line("outbox listener", ring.clone()).await
+        let count = count.clone();
+        let notify = move || count.send_modify(|count| *count = count.wrapping_add(1));
+        if let Ok(mut line) = connector.line("outbox listener", notify.clone()).await
             && matches!(
                 timeout(CONNECT_TIMEOUT, subscribe(&line.client, &table)).await,
                 Ok(Ok(()))
@@ -108,10 +111,10 @@ async fn listen(connector: Connector, table: String, rung: watch::Sender<u64>) {
         {
             pause = FIRST_PAUSE;
             // What was enqueued while nobody listened.
-            ring();
+            notify();
             // Ended by an error or not, it is gone.
             while timeout(ASK, &mut line.driver).await.is_err() {
-                // A network that went silent is told from one in which nothing happens.
+                // A network that went silent looks like one in which nothing happens.
                 if !matches!(
                     timeout(CONNECT_TIMEOUT, line.client.batch_execute("")).await,
                     Ok(Ok(()))

@@ -6,8 +6,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, Error};
 
-use super::BoxedError;
-use crate::store::StoreErrorKind;
+use crate::store::kind::StoreErrorKind;
 
 /// Which kind of refusal an error is, where its code says so.
 pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
@@ -67,7 +66,7 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
 }
 
 /// Refuses a configuration that asks for TLS where there is none.
-pub(crate) fn without_tls(config: &Config) -> Result<(), BoxedError> {
+pub(crate) fn without_tls(config: &Config) -> Result<(), String> {
     match config.get_ssl_mode() {
         SslMode::Require => Err(
             "the configuration says sslmode=require, and this connects without TLS: use \

@@ -170,6 +170,7 @@ async fn record(client: &impl GenericClient, part: &Part) -> Result<(), Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -184,5 +185,44 @@ mod tests {
         assert_eq!(first(r#""$user", public"#), None);
         assert_eq!(first("$user"), None);
         assert_eq!(first(""), None);
+    }
+
+    /// A schema that was made before the table of versions had `compatible_from` keeps its
+    /// rows, and older programs go on with it beside newer ones.
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL"]
+    async fn an_older_schema_is_taken_forward_with_its_rows() {
+        const FIRST: &str = "CREATE TABLE test (value bigint)";
+        const SECOND: &str =
+            "-- compatible_from: 1\nALTER TABLE test ADD COLUMN text text DEFAULT 'none'";
+        const OLD: Part = Part { name: "test", versions: &[FIRST] };
+        const NEW: Part = Part { name: "test", versions: &[FIRST, SECOND] };
+
+        let port =
+            std::env::var("TEST_POSTGRES_PORT").unwrap_or_else(|_| "5432".to_owned());
+        let server = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres");
+        let (mut client, connection) =
+            tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let schema = format!("forward_{}", std::process::id());
+        client
+            .batch_execute(&format!(
+                "CREATE SCHEMA {schema}; SET search_path = {schema}; \
+                 CREATE TABLE integration_schema (part text PRIMARY KEY, version bigint NOT NULL); \
+                 INSERT INTO integration_schema VALUES ('test', 1); {FIRST}; INSERT INTO test VALUES (7)"
+            ))
+            .await
+            .unwrap();
+        let place = Place::of(&client).await.unwrap();
+        let found = installed(&client, &place, &NEW).await.unwrap();
+        assert_eq!(found, Installed { version: 1, compatible_from: 1 });
+        for part in [&NEW, &NEW, &OLD] {
+            install(&mut client, part).await.unwrap();
+            let found = installed(&client, &place, &NEW).await.unwrap();
+            assert_eq!(found, Installed { version: 2, compatible_from: 1 });
+        }
+        let row = client.query_one("SELECT value, text FROM test", &[]).await.unwrap();
+        assert_eq!((row.get(0), row.get(1)), (7_i64, "none"));
+        client.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
     }
 }

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, RowIndex};
 
-use crate::store::{Row, Said};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::row::{DISCARDED, FAILURE, REDRIVEN, place};
+use crate::store::{Row, Said, StoreError, StoreErrorKind};
 
 /// The database's time now: as one with the transaction as SQLite can.
 pub(crate) fn now(connection: &Connection) -> rusqlite::Result<DateTime<Utc>> {
@@ -46,26 +46,26 @@ pub(crate) fn any_moment(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or(end)
 }
 
-/// Reads [`EVENT_COLUMNS`](crate::store::EVENT_COLUMNS), or what another table
-/// has in their places.
+/// Reads [`EVENT_COLUMNS`](crate::store::EVENT_COLUMNS), or what another table has in
+/// their places.
 pub(crate) fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
-        sequence: row.get(0)?,
-        id: text(row, 1)?,
-        event_type: text(row, 2)?,
-        source_system: text(row, 3)?,
-        schema_version: text(row, 4)?,
-        correlation_id: maybe_text(row, 5)?,
-        payload: bytes(row.get_ref(6)?)?,
-        tags: text(row, 7)?,
-        ordering_key: maybe_text(row, 8)?,
-        retry_policy: text(row, 9)?,
-        created_at: any_moment(row.get(10)?),
-        status: text(row, 11)?,
-        attempts: row.get(12)?,
-        failure: said(row, 13)?,
-        redriven: said(row, 16)?,
-        discarded: said(row, 19)?,
+        sequence: row.get(const { place("sequence") })?,
+        id: text(row, const { place("id") })?,
+        event_type: text(row, const { place("event_type") })?,
+        source_system: text(row, const { place("source_system") })?,
+        schema_version: text(row, const { place("schema_version") })?,
+        correlation_id: maybe_text(row, const { place("correlation_id") })?,
+        payload: payload(row)?,
+        tags: text(row, const { place("tags") })?,
+        ordering_key: maybe_text(row, const { place("ordering_key") })?,
+        retry_policy: text(row, const { place("retry_policy") })?,
+        created_at: any_moment(row.get(const { place("created_at") })?),
+        status: text(row, const { place("status") })?,
+        attempts: row.get(const { place("attempts") })?,
+        failure: said(row, FAILURE)?,
+        redriven: said(row, REDRIVEN)?,
+        discarded: said(row, DISCARDED)?,
     })
 }
 
@@ -86,15 +86,12 @@ pub(crate) fn text<I: RowIndex>(row: &SqlRow<'_>, place: I) -> rusqlite::Result<
 
 /// Three columns: who or what, why, and when. Most rows say nothing, and their texts are
 /// not looked at.
-fn said(row: &SqlRow<'_>, place: usize) -> rusqlite::Result<Option<Said>> {
-    let Some(at) = maybe_moment(row.get(place.saturating_add(2))?) else {
-        return Ok(None);
-    };
-    Ok(Said::of(
-        maybe_text(row, place)?,
-        maybe_text(row, place.saturating_add(1))?,
-        Some(at),
-    ))
+fn said(
+    row: &SqlRow<'_>,
+    [what, reason, at]: [usize; 3],
+) -> rusqlite::Result<Option<Said>> {
+    let Some(at) = maybe_moment(row.get(at)?) else { return Ok(None) };
+    Ok(Said::of(maybe_text(row, what)?, maybe_text(row, reason)?, Some(at)))
 }
 
 pub(crate) fn maybe_moment(micros: Option<i64>) -> Option<DateTime<Utc>> {
@@ -102,12 +99,13 @@ pub(crate) fn maybe_moment(micros: Option<i64>) -> Option<DateTime<Utc>> {
 }
 
 /// A payload that plain SQL wrote as text is its bytes; one that is not kept is none.
-fn bytes(value: ValueRef<'_>) -> rusqlite::Result<Vec<u8>> {
-    match value {
+fn payload(row: &SqlRow<'_>) -> rusqlite::Result<Vec<u8>> {
+    const PLACE: usize = place("payload");
+    match row.get_ref(PLACE)? {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes.to_vec()),
         ValueRef::Null => Ok(Vec::new()),
         other => Err(rusqlite::Error::InvalidColumnType(
-            6,
+            PLACE,
             "payload".to_owned(),
             other.data_type(),
         )),

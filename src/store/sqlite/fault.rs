@@ -2,12 +2,7 @@
 
 use rusqlite::{Error, ErrorCode};
 
-use crate::store::{StoreError, StoreErrorKind};
-
-/// A refusal of the database, in words.
-pub(crate) fn fault(doing: &'static str, error: Error) -> StoreError {
-    StoreError::new(doing, error)
-}
+use crate::store::kind::StoreErrorKind;
 
 /// Which kind of refusal an error is, where its code says so.
 pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {

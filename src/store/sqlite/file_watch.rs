@@ -1,5 +1,4 @@
-//! A bell that rings when a file is written to: the kernel tells, so that nobody has to
-//! ask all the time.
+//! A watch on a file: the kernel tells of writes, so that nobody has to ask all the time.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
@@ -11,16 +10,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 use tokio::sync::Notify;
 
-/// How long it is silent after each ring: another program that writes all the time keeps
-/// nobody busy.
+/// How long it is silent after each write that it tells of: another program that writes
+/// all the time keeps nobody busy.
 const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
-/// Rings while it exists.
+/// Tells of writes while it exists.
 #[derive(Debug)]
 pub(super) struct FileWatch {
-    rung: Arc<Notify>,
-    /// Closed with the bell, which ends its thread.
-    _hung: PipeWriter,
+    written: Arc<Notify>,
+    /// Closed with the watch, which ends its thread.
+    _open: PipeWriter,
 }
 
 impl FileWatch {
@@ -30,38 +29,38 @@ impl FileWatch {
     pub(super) fn begin(file: &Path) -> io::Result<Self> {
         let watch = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         add_watch(&watch, file, WatchFlags::MODIFY)?;
-        let (taken_down, hung) = io::pipe()?;
-        let rung = Arc::new(Notify::new());
-        let rings = Arc::clone(&rung);
+        let (ended, open) = io::pipe()?;
+        let written = Arc::new(Notify::new());
+        let tells = Arc::clone(&written);
         thread::Builder::new()
             .name("outbox-watch".to_owned())
-            .spawn(move || ring(&watch, &taken_down, &rings))?;
-        Ok(Self { rung, _hung: hung })
+            .spawn(move || tell(&watch, &ended, &tells))?;
+        Ok(Self { written, _open: open })
     }
 
-    /// Waits for the next ring; one that nobody has heard counts.
-    pub(super) async fn rung(&self) {
-        self.rung.notified().await;
+    /// Waits for the next write; one that nobody has waited for counts.
+    pub(super) async fn written(&self) {
+        self.written.notified().await;
     }
 }
 
-/// Until the bell is taken down.
-fn ring(watch: &OwnedFd, taken_down: &PipeReader, rings: &Notify) {
-    let mut told = [0; 4096];
+/// Until the watch ends.
+fn tell(watch: &OwnedFd, ended: &PipeReader, written: &Notify) {
+    let mut events = [0; 4096];
     loop {
         let mut both =
-            [PollFd::new(watch, PollFlags::IN), PollFd::new(taken_down, PollFlags::IN)];
+            [PollFd::new(watch, PollFlags::IN), PollFd::new(ended, PollFlags::IN)];
         if poll(&mut both, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
             return;
         }
-        let [_, down] = both;
-        if !down.revents().is_empty() {
+        let [_, end] = both;
+        if !end.revents().is_empty() {
             return;
         }
         // What was written does not matter, only that something was.
-        while rustix::io::read(watch, &mut told).is_ok_and(|length| length > 0) {}
-        rings.notify_one();
-        if poll(&mut [PollFd::new(taken_down, PollFlags::IN)], Some(&SILENCE))
+        while rustix::io::read(watch, &mut events).is_ok_and(|length| length > 0) {}
+        written.notify_one();
+        if poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&SILENCE))
             .is_ok_and(|ready| ready > 0)
         {
             return;

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
-use super::open::BUSY;
 use crate::store::StoreError;
 use crate::store::error::Doing;
 use crate::store::schema::{INSTALLING, Installed, Part};
+
+/// How long a write waits for another one: less than a relay waits for its store, so that
+/// it hears why.
+pub(super) const BUSY: Duration = Duration::from_secs(4);
 
 /// Creates a part of the schema, or brings it up to date. Safe from many processes at
 /// once: the first to come does it.

@@ -1,22 +1,18 @@
 //! How the connections to a file are opened: to write, to read beside, or only to look.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::file::File;
-use super::install::{install, installed};
+use super::install::{BUSY, install, installed};
 use super::unchanging::unchanging;
 use crate::store::error::Doing;
 use crate::store::{Part, StoreError, StoreErrorKind};
 
 pub(super) const OPENING: &str = "opening the database";
-
-/// How long a write waits for another one: less than a relay waits for its store, so that
-/// it hears why.
-pub(super) const BUSY: Duration = Duration::from_secs(4);
 
 /// A connection, and the file that it has open.
 pub(super) struct Open {
@@ -141,4 +137,9 @@ pub(super) fn refuse_folder(path: &Path) -> Result<(), StoreError> {
         return Err(StoreError::of(StoreErrorKind::Unreachable, OPENING, found));
     }
     Ok(())
+}
+
+/// A panic in one piece of work leaves its connection to the next.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use rusqlite::ffi::{Error as Failure, SQLITE_INTERRUPT};
@@ -12,8 +12,8 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::file::{File, lasting};
 use super::install::{install, installed};
-use super::open::{OPENING, Open, Side, Source, open_to_look, refuse_folder};
-use super::wakeups::Wakeups;
+use super::open::{OPENING, Open, Side, Source, lock, open_to_look, refuse_folder};
+use super::wakeups::{LOOKS, UNTOLD, Wakeups, data_version};
 use crate::store::error::{Doing, Explained};
 use crate::store::{Part, StoreError, StoreErrorKind};
 
@@ -26,17 +26,17 @@ const STEPS: i32 = 10_000;
 
 /// A database that many tasks use.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared(pub(super) Arc<Inner>);
+pub(crate) struct Shared(Arc<Inner>);
 
-pub(super) struct Inner {
+struct Inner {
     source: Source,
     /// Nothing after the file was replaced, until the new one can be opened; and where it
     /// is only looked.
-    pub(super) writer: Mutex<Option<Open>>,
+    writer: Mutex<Option<Open>>,
     /// Opened when first needed. A database in memory has but the one connection.
     reader: Mutex<Option<Open>>,
     longest_look: Duration,
-    pub(super) wakeups: Wakeups,
+    wakeups: Wakeups,
 }
 
 impl fmt::Debug for Inner {
@@ -156,6 +156,40 @@ impl Shared {
         drop(waits);
         done.unwrap_or_else(|error| Err(StoreError::new(doing, error)))
     }
+
+    /// Waits until another connection may have committed something since the database had
+    /// this version.
+    ///
+    /// Where the kernel tells of writes, it is looked a few times after each, and once a
+    /// second; elsewhere every 20 ms.
+    pub(crate) async fn wait(&self, seen: impl Fn() -> i64, at_most: Duration) {
+        let began = Instant::now();
+        let mut looks = [].iter();
+        while let Some(left) =
+            at_most.checked_sub(began.elapsed()).filter(|left| !left.is_zero())
+        {
+            let pause = looks.next().copied().unwrap_or(UNTOLD);
+            if self.0.wakeups.is_written_within(&self.0.writer, pause.min(left)).await {
+                looks = LOOKS.iter();
+            } else if began.elapsed() < at_most
+                && self.version().await.is_none_or(|version| version != seen())
+            {
+                return self.0.wakeups.keep_apart().await;
+            }
+        }
+    }
+
+    /// A number that changes when another connection commits; nothing where the next call
+    /// has something to tell.
+    async fn version(&self) -> Option<i64> {
+        let inner = Arc::clone(&self.0);
+        let look = move || {
+            let writer = lock(&inner.writer);
+            let open = writer.as_ref().filter(|open| open.replaced().is_none())?;
+            data_version(&open.connection).ok()
+        };
+        tokio::task::spawn_blocking(look).await.ok().flatten()
+    }
 }
 
 impl Inner {
@@ -238,10 +272,6 @@ impl Inner {
 fn given_up() -> rusqlite::Error {
     let said = "nobody waits for it any more".to_owned();
     rusqlite::Error::SqliteFailure(Failure::new(SQLITE_INTERRUPT), Some(said))
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -356,7 +386,10 @@ mod tests {
             Ok(transaction.execute("no SQL", []).unwrap())
         });
         assert!(panicked.await.is_err());
-        assert!(shared.0.writer.is_poisoned() && shared.0.watch().is_some());
+        assert!(
+            shared.0.writer.is_poisoned()
+                && shared.0.wakeups.watch(&shared.0.writer).is_some()
+        );
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 }
