@@ -1,14 +1,6 @@
 //! [guide]: crate::guide
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(
-    not(any(feature = "postgres", feature = "sqlite")),
-    allow(
-        dead_code,
-        unused_imports,
-        reason = "what the stores share is there without a store too"
-    )
-)]
 #![warn(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,12 +24,14 @@ mod external;
 pub mod guide;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "what only a database does with a delivery")
+)]
 pub mod inbox;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod outbox;
-#[cfg(feature = "postgres")]
-mod postgres;
 #[cfg(feature = "delivery")]
 mod reason;
 mod refused;
@@ -45,10 +39,8 @@ mod refused;
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod relay;
 pub mod retry;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod schema;
-#[cfg(feature = "sqlite")]
-mod sqlite;
+#[cfg(feature = "delivery")]
+mod store;
 pub mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -59,8 +51,16 @@ mod text;
 pub mod tls;
 #[cfg(all(feature = "delivery", feature = "tracing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "operations that only a database has")
+)]
 pub mod trace;
 #[cfg(all(feature = "delivery", not(feature = "tracing")))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "operations that only a database has")
+)]
 mod trace;
 
 #[doc(inline)]

@@ -68,4 +68,9 @@ impl<V, C: fmt::Display> fmt::Display for Refused<V, C> {
     }
 }
 
-impl<V, C: fmt::Debug + fmt::Display> Error for Refused<V, C> {}
+impl<V, C: Error> Error for Refused<V, C> {
+    /// The cause of the cause: the refusal itself displays as the cause.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause().source()
+    }
+}

@@ -204,8 +204,12 @@ async fn the_sdk_sees_one_trace_from_the_producer_to_what_the_consumer_causes() 
     );
     assert_eq!(attribute(&send, "trace_id"), None, "the SDK has its own");
 
-    let stored =
-        caused_in.get(&"evt-002".parse().unwrap()).await.unwrap().expect("enqueued").0;
+    let stored = caused_in
+        .get(&"evt-002".parse().unwrap())
+        .await
+        .unwrap()
+        .expect("enqueued")
+        .event;
     let context = SpanContext::of(&stored).expect("a context");
     assert_eq!(
         SpanId::from(context.traceparent.span_id()),

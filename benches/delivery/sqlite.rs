@@ -170,14 +170,14 @@ pub(super) fn fill(connection: &mut Connection, events: usize) -> Outcome {
 
 /// What a claim hands out, as a row.
 #[allow(dead_code, reason = "it is read from the database, and nobody sends it")]
-struct BareClaim {
+pub(super) struct BareClaim {
     sequence: i64,
-    id: String,
+    pub(super) id: String,
     event_type: String,
     source_system: String,
     schema_version: String,
     correlation_id: Option<String>,
-    payload: Vec<u8>,
+    pub(super) payload: Vec<u8>,
     tags: String,
     retry_policy: String,
     created_at: i64,
@@ -194,10 +194,12 @@ const TAKE: &str = "UPDATE outbox_event SET status = 'dispatched', attempts = at
 const SETTLE: &str = "UPDATE outbox_event SET status = 'acknowledged', due_at = NULL, done_at = ?1, token = NULL \
      WHERE sequence = ?2 AND token = ?3";
 
-/// A claim and its settlement by hand: two transactions, as the attempt must be stored
-/// before the send. (One `UPDATE` with `RETURNING` in place of the first two statements
-/// is slower.)
-fn claim_and_settle_bare(connection: &mut Connection, batch: usize) -> Outcome {
+/// A claim by hand. (One `UPDATE` with `RETURNING` in place of the two statements is
+/// slower.)
+fn claim_bare(
+    connection: &mut Connection,
+    batch: usize,
+) -> Outcome<(String, Vec<BareClaim>)> {
     let token = EventId::generate().to_string();
     let now = chrono::Utc::now().timestamp_micros();
     let transaction = begin(connection)?;
@@ -228,10 +230,21 @@ fn claim_and_settle_bare(connection: &mut Connection, batch: usize) -> Outcome {
         }
     }
     transaction.commit()?;
+    Ok((token, claims))
+}
+
+/// The settlement of a claim by hand, in a transaction of its own: the attempt must be
+/// stored before the send.
+fn settle_bare(
+    connection: &mut Connection,
+    token: &str,
+    claims: &[BareClaim],
+) -> Outcome {
+    let now = chrono::Utc::now().timestamp_micros();
     let transaction = begin(connection)?;
     {
         let mut settle = transaction.prepare_cached(SETTLE)?;
-        for claim in &claims {
+        for claim in claims {
             settle.execute(params![now, claim.sequence, token])?;
         }
     }
@@ -240,24 +253,45 @@ fn claim_and_settle_bare(connection: &mut Connection, batch: usize) -> Outcome {
 
 /// What relays by hand: like ours it has a connection of its own, as it would have a
 /// process, and is off the threads of the runtime, since SQLite blocks its thread.
-struct BareRelay(Arc<Mutex<Connection>>);
+pub(super) struct BareRelay(Arc<Mutex<Connection>>);
 
 impl BareRelay {
-    async fn claim_and_settle(&self, batch: usize) -> Outcome {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self(Arc::new(Mutex::new(connection)))
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
         let connection = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
-            let mut connection = connection.lock().expect("no bench has panicked");
-            claim_and_settle_bare(&mut connection, batch)
+            work(&mut connection.lock().expect("no bench has panicked"))
         })
         .await?
+    }
+
+    pub(super) async fn claim(&self, batch: usize) -> Outcome<(String, Vec<BareClaim>)> {
+        self.with(move |connection| claim_bare(connection, batch)).await
+    }
+
+    pub(super) async fn settle(&self, token: String, claims: Vec<BareClaim>) -> Outcome {
+        self.with(move |connection| settle_bare(connection, &token, &claims)).await
+    }
+
+    pub(super) async fn claim_and_settle(&self, batch: usize) -> Outcome {
+        self.with(move |connection| {
+            let (token, claims) = claim_bare(connection, batch)?;
+            settle_bare(connection, &token, &claims)
+        })
+        .await
     }
 }
 
 async fn settle(amount: Amount) -> Outcome {
     let (file, bare) = (fresh("settle_ours")?, fresh("settle_bare")?);
     let (mut business, store) = (connect(&file)?, Outbox::open(&file)?);
-    let (mut bare_business, bare) =
-        (connect(&bare)?, BareRelay(Arc::new(Mutex::new(connect(&bare)?))));
+    let (mut bare_business, bare) = (connect(&bare)?, BareRelay::new(connect(&bare)?));
     for batch in [100, 1_000] {
         let by_us = async || {
             fill(&mut business, batch)?;

@@ -1,7 +1,7 @@
 //! The commands on an outbox, in whichever database it is.
 
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::outbox::{Admin, Filter, StoreError};
+use integration_automation_patterns::outbox::{Admin, EventHistory, Filter, StoreError};
 
 use crate::arguments::Ask;
 use crate::report::{Outcome, Report};
@@ -57,8 +57,9 @@ async fn show<D: Admin>(
     with_payload: bool,
 ) -> Result<Report, StoreError> {
     match admin.get(id).await {
-        Ok(Some((event, moments))) => {
-            Ok(Report::Event { event: Box::new(event), moments, with_payload })
+        Ok(Some(EventHistory { event, entries, .. })) => {
+            let event = Box::new(event);
+            Ok(Report::Event { event, moments: entries, with_payload })
         }
         Ok(None) => Ok(Report::NoneSuch { id: id.clone(), wanted: "event" }),
         Err(error) => match admin.unreadable(&Filter::id(id.clone())).await? {

@@ -305,6 +305,10 @@ pub trait Ack: Send + Sync {
 #[must_use = "a delivery that is dropped is delivered again"]
 pub struct Delivery<A> {
     event: Envelope<Pending>,
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(dead_code, reason = "an inbox takes it, in a database")
+    )]
     answer: A,
     origin: Origin,
     redelivered: bool,
@@ -402,6 +406,7 @@ impl<A> Delivery<A> {
         &self.origin
     }
 
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn into_parts(self) -> (Envelope<Pending>, A) {
         (self.event, self.answer)
     }

@@ -371,6 +371,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
         self.facts.extras_mut().tags.insert(key.into(), value.into())
     }
 
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     /// The same event, retried as the program that now holds it says.
     #[cfg(feature = "delivery")]
     pub(crate) fn with_retry_policy(mut self, policy: crate::RetryPolicy) -> Self {

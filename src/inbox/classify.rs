@@ -98,7 +98,7 @@ fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::StoreError;
+    use crate::store::StoreError;
     use crate::{Envelope, Event, RawEvent};
 
     struct Lead;

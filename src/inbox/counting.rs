@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use super::InboxConfig;
 use super::intake::{Again, Counted, Found, NEVER_ENDED, again, never_ended};
 use crate::broker::Delivery;
-use crate::outbox::StoreError;
-use crate::outbox::columns::Row;
+use crate::store::Row;
+use crate::store::StoreError;
 use crate::{DeliveryStatus, Facts, Failure, FailureClass, RawEvent, Record};
 
 /// The source system and id under which an inbox knows an event.
@@ -149,8 +149,8 @@ impl<'c> Tally<'c> {
         self.begun.as_ref().filter(|_| self.owed.is_none())
     }
 
-    /// Keeps in mind that the attempt is counted and was none: the database could not be
-    /// told.
+    /// Remembers that the attempt is counted and was none, and that the database could not
+    /// take it back.
     pub(crate) fn owe(self) {
         if let Some(key) = self.owed.or(self.begun.map(|begun| begun.key)) {
             self.config.owed().add(key);

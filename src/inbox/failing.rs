@@ -6,10 +6,9 @@ use chrono::{DateTime, Utc};
 use super::handler_error::is_of_the_database;
 use super::reply::Reply;
 use super::{Committed, Handled, HandlerError, RetryLater};
-use crate::outbox::columns::Row;
-use crate::outbox::{StoreError, storable};
 use crate::reason::reason;
 use crate::state::{Acknowledged, Failed};
+use crate::store::{Row, StoreError, StoreErrorKind, storable};
 use crate::trace::End;
 use crate::{AnyEnvelope, Envelope, FailureClass};
 
@@ -98,7 +97,7 @@ pub(crate) enum Unkept<A> {
 pub(crate) struct Ended<A> {
     failing: Failing,
     reply: Reply<A>,
-    /// What `process` answers where the failure is not stored.
+    /// What `process` returns where the failure is not stored.
     error: StoreError,
     by: EndedBy,
 }
@@ -134,7 +133,9 @@ impl<A> Unkept<A> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let error = match by {
-            EndedBy::Handler => StoreError::new(COMMITTING, ENDED),
+            EndedBy::Handler => {
+                StoreError::of(StoreErrorKind::TransactionEnded, COMMITTING, ENDED)
+            }
             EndedBy::Inbox => StoreError::new(COMMITTING, error),
         };
         if is_of_the_database(&error) {
@@ -155,7 +156,7 @@ impl<A> Unkept<A> {
         Self::Ended(Box::new(Ended {
             failing: Failing::Handler { event, error: why },
             reply,
-            error: StoreError::new(STORING, told),
+            error: StoreError::of(StoreErrorKind::TransactionEnded, STORING, told),
             by: EndedBy::Handler,
         }))
     }

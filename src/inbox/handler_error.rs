@@ -73,7 +73,7 @@ pub(crate) fn is_of_the_database(error: &(dyn Error + 'static)) -> bool {
         }
         #[cfg(feature = "sqlite")]
         if let Some(error) = error.downcast_ref() {
-            return crate::sqlite::is_of_the_database(error);
+            return crate::store::sqlite::is_of_the_database(error);
         }
         cause = error.source();
     }

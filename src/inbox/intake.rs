@@ -1,20 +1,50 @@
 //! What follows of a delivery, decided apart from the statements that find and store: its
 //! handler runs, or it is a dead letter, a duplicate, or left to another consumer.
 
-use std::time::Duration;
-
+use super::InboxConfig;
 use super::config::{Refusal, was_unknown};
 use super::failing::Failing;
-use crate::outbox::StoreError;
-use crate::outbox::columns::Row;
+use super::reply::{Done, Reply};
+use crate::broker::Delivery;
 use crate::state::{Acknowledged, Failed};
-use crate::{AfterFailure, DeliveryStatus, Envelope, Facts, RawEvent, RetryPolicy};
+use crate::store::{Row, StoreError, StoreErrorKind};
+use crate::trace::EventSpan;
+use crate::{
+    AfterFailure, Decision, DeliveryStatus, Envelope, Facts, RawEvent, RetryPolicy,
+};
 
 /// What an error says was being done.
 pub(crate) const RECEIVING: &str = "receiving an event";
 
 /// Why an attempt failed whose end nobody saw, as the inbox stores it.
 pub(crate) const NEVER_ENDED: &str = "the consumer ended before its effect did";
+
+/// The event of a delivery, as received here and to be retried as the inbox is
+/// configured; and the reply to it.
+pub(crate) fn received<A>(
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+) -> (Envelope<Acknowledged>, Reply<A>) {
+    let span = EventSpan::receive(&delivery);
+    let (event, acker) = delivery.into_parts();
+    let event = event.with_retry_policy(config.policy()).dispatch().acknowledge();
+    (event, Reply::new(acker, span, config.trail().clone()))
+}
+
+/// The event of a dead letter that a person redrives, and the reply to nobody.
+pub(crate) fn redriven(
+    dead: Envelope<Failed>,
+    decision: Decision,
+    config: &InboxConfig,
+) -> (Envelope<Acknowledged>, Reply<()>) {
+    let event = dead
+        .redrive(decision)
+        .with_retry_policy(config.policy())
+        .dispatch()
+        .acknowledge();
+    let span = EventSpan::redrive(&event);
+    (event, Reply::new((), span, config.trail().clone()))
+}
 
 /// What the inbox has of an event, as a database finds it.
 #[derive(Debug, Clone)]
@@ -60,7 +90,7 @@ pub(crate) fn met(
         "another consumer had begun {} and took it back meanwhile: it is to come again",
         event.id()
     );
-    Err(StoreError::new(RECEIVING, why))
+    Err(StoreError::of(StoreErrorKind::Busy, RECEIVING, why))
 }
 
 /// Whether the attempt of a delivery is part of what the inbox has of its event.
@@ -83,17 +113,6 @@ pub(crate) enum Intake {
     Bury(Failing),
     /// Store nothing.
     Done(Done),
-}
-
-/// A delivery of which nothing is left to store.
-#[derive(Debug)]
-pub(crate) enum Done {
-    /// Its event was dealt with before.
-    Duplicate(Envelope<Acknowledged>),
-    /// The inbox refuses its event, and did so before.
-    DeadLetter,
-    /// Another consumer knows its kind: it comes again after this wait.
-    Left(Envelope<Acknowledged>, Duration),
 }
 
 /// Decides what follows of a delivery.
@@ -173,7 +192,8 @@ pub(crate) fn again(
         Found::Dead(_) => return Ok(Again::Duplicate),
         Found::Waiting(row) => row,
     };
-    attempt(row, policy, counted).map_err(|why| StoreError::new(RECEIVING, why))
+    attempt(row, policy, counted)
+        .map_err(|why| StoreError::of(StoreErrorKind::Row, RECEIVING, why))
 }
 
 fn attempt(row: Row, policy: RetryPolicy, counted: Counted) -> Result<Again, String> {
@@ -211,8 +231,9 @@ pub(crate) fn never_ended(row: &Row) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::inbox::InboxConfig;
     use crate::{AnyEnvelope, Event};
 
     const WAIT: Duration = Duration::from_secs(5);
@@ -334,7 +355,9 @@ mod tests {
 
     #[test]
     fn a_row_that_is_gone_after_a_conflict_is_an_error() {
-        let gone = met(None, &event()).unwrap_err().to_string();
+        let gone = met(None, &event()).unwrap_err();
+        assert_eq!(gone.kind(), StoreErrorKind::Busy, "the event comes again");
+        let gone = format!("{gone:#}");
         assert!(gone.contains("another consumer had begun evt-001"), "{gone}");
     }
 }

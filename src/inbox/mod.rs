@@ -57,7 +57,7 @@
 //!         });
 //!         let settled = match handled {
 //!             Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
-//!             Err(error) => Err(error.to_string()),
+//!             Err(error) => Err(format!("{error:#}")),
 //!         };
 //!         if let Err(error) = settled {
 //!             // The event comes again: as a duplicate, where its effect is stored.
@@ -109,8 +109,7 @@
 //! Each database has what people ask of an inbox, under the names of the outbox's
 //! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (for what is
 //! `waiting` there), `get`, `redrive`, `discard` and `purge`. They are functions that
-//! take the consumer's own connection, for a redrive runs the handler in a transaction of
-//! its.
+//! take the consumer's own connection, in whose transaction a redriven event is handled.
 //!
 //! Call `purge` from time to time: it removes what is older than the
 //! [`dedup_window`](InboxConfig::dedup_window).
@@ -122,8 +121,10 @@ mod classify;
 mod config;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod counting;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod failing;
 mod handler_error;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod intake;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
@@ -133,6 +134,8 @@ mod reply;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod stored;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
 pub mod worker;

@@ -1,43 +1,25 @@
-//! Who hears what becomes of a delivery: the broker, the span of its operation, and the
-//! audit trail. Each end of a delivery is reported here, and nowhere else.
+//! `Reply`: reports the end of a delivery to its span and to the audit trail, and yields
+//! what acks it. Nothing else does so.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::intake::Done;
-use super::{Committed, InboxConfig, Receipt, RetryLater};
+use super::{Committed, Receipt, RetryLater};
 use crate::audit::{Action, AuditTrail};
-use crate::broker::Delivery;
-use crate::state::{Acknowledged, Failed};
+use crate::state::Acknowledged;
 use crate::trace::{End, EventSpan};
-use crate::{
-    AnyEnvelope, Decision, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent,
-};
+use crate::{AnyEnvelope, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent};
 
-/// The event of a delivery, as received here and to be retried as the inbox is
-/// configured; and the reply to it.
-pub(crate) fn received<A>(
-    delivery: Delivery<A>,
-    config: &InboxConfig,
-) -> (Envelope<Acknowledged>, Reply<A>) {
-    let span = EventSpan::receive(&delivery);
-    let (event, acker) = delivery.into_parts();
-    let event = event.with_retry_policy(config.policy()).dispatch().acknowledge();
-    (event, Reply { acker, span, trail: config.trail().clone() })
-}
-
-/// The event of a dead letter that a person redrives, and the reply to nobody.
-pub(crate) fn redriven(
-    dead: Envelope<Failed>,
-    decision: Decision,
-    config: &InboxConfig,
-) -> (Envelope<Acknowledged>, Reply<()>) {
-    let event = dead
-        .redrive(decision)
-        .with_retry_policy(config.policy())
-        .dispatch()
-        .acknowledge();
-    let span = EventSpan::redrive(&event);
-    (event, Reply { acker: (), span, trail: config.trail().clone() })
+/// A delivery of which nothing is left to store.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// Its event was dealt with before.
+    Duplicate(Envelope<Acknowledged>),
+    /// The inbox refuses its event, and did so before.
+    DeadLetter,
+    /// Another consumer knows its kind: it comes again after this wait.
+    Left(Envelope<Acknowledged>, Duration),
 }
 
 /// The reply to one delivery. Each end yields what acks it.
@@ -48,6 +30,10 @@ pub(crate) struct Reply<A> {
 }
 
 impl<A> Reply<A> {
+    pub(super) const fn new(acker: A, span: EventSpan, trail: AuditTrail) -> Self {
+        Self { acker, span, trail }
+    }
+
     /// The reply while the handler of the event runs.
     pub(super) fn handling(self, event: &Facts<RawEvent>) -> Self {
         Self { span: self.span.process(event), ..self }

@@ -3,12 +3,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::aside::frees;
+use super::blocked::frees;
 use super::claim::{After, Settlement};
-use super::columns::{Said, write_tags};
-use crate::audit::{Action, AuditTrail};
+use crate::audit::Action;
 use crate::envelope::{Facts, Payload};
-use crate::{AnyEnvelope, Decision, DeliveryStatus, FailureClass};
+use crate::store::{Said, write_tags};
+use crate::{AnyEnvelope, DeliveryStatus, FailureClass};
 
 /// The latest moment at which an event can be due: the end of the year 9999, which every
 /// database can hold. One that waits for longer waits until then.
@@ -26,33 +26,50 @@ pub(crate) struct Change {
     pub(crate) failure: Option<Said>,
     /// When it is due again; nothing where it is not.
     pub(crate) due_at: Option<DateTime<Utc>>,
-    pub(crate) history: Option<History>,
+    pub(crate) history: Option<Entry>,
     /// The ordering key whose next event need not wait for this one any more.
     pub(crate) frees: Option<String>,
 }
 
 /// An entry of the history: the attempt that the row forgets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct History {
+pub(crate) struct Entry {
     pub(crate) action: Action,
     pub(crate) reason: String,
     /// Who did it, where it was not the holder of the claim.
     pub(crate) by: Option<String>,
 }
 
-impl Change {
-    /// Nothing where the event was given back: then the row goes to where it was before
-    /// the claim.
-    pub(crate) fn of(settlement: &Settlement) -> Result<Self, String> {
+/// What a settlement does to the row of its event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// The lifecycle goes on.
+    Stepped(Change),
+    /// Nothing was sent, for this reason: the row goes to where it was before the claim.
+    Released(String),
+}
+
+impl Settled {
+    pub(crate) fn of(settlement: &Settlement) -> Self {
         match &settlement.after {
-            After::GivenBack(_, reason) => Err(reason.clone()),
+            After::Released(_, reason) => Self::Released(reason.clone()),
             After::Step(event) => {
-                let change = Self::of_step(event);
-                Ok(change.due(settlement.next_attempt_at()))
+                let change = Change::of_step(event);
+                Self::Stepped(change.due(settlement.next_attempt_at()))
             }
         }
     }
 
+    /// What changes, unless the event was released.
+    pub(crate) const fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Stepped(change) => Some(change),
+            Self::Released(_) => None,
+        }
+    }
+}
+
+impl Change {
     fn of_step(event: &AnyEnvelope) -> Self {
         let status = event.status();
         let frees = frees(event).map(str::to_owned);
@@ -92,7 +109,7 @@ impl Change {
                 reason: failure.reason.clone(),
                 at: failure.at,
             }),
-            history: Some(History { action, reason: failure.reason.clone(), by: None }),
+            history: Some(Entry { action, reason: failure.reason.clone(), by: None }),
             ..self
         }
     }
@@ -100,7 +117,7 @@ impl Change {
     /// A lease that ended is a failed attempt that somebody else found.
     pub(crate) fn of_expired(event: &AnyEnvelope, found_by: &str) -> Self {
         let change = Self::of_step(event);
-        let history = change.history.clone().map(|history| History {
+        let history = change.history.clone().map(|history| Entry {
             action: Action::Expire,
             by: Some(found_by.to_owned()),
             ..history
@@ -112,48 +129,6 @@ impl Change {
     pub(crate) const fn is_done(&self) -> bool {
         use DeliveryStatus::{Acknowledged, Processed, Skipped};
         matches!(self.status, Acknowledged | Processed | Skipped)
-    }
-}
-
-/// What a person decided about a dead letter, as the event says it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Decided<'a> {
-    pub(crate) action: Action,
-    pub(crate) redriven: Option<&'a Decision>,
-    pub(crate) discarded: Option<&'a Decision>,
-}
-
-impl<'a> Decided<'a> {
-    /// Tells a trail of decisions that are stored.
-    pub(crate) fn tell(trail: &AuditTrail, events: &[AnyEnvelope]) {
-        for event in events {
-            let decided = Decided::of(event);
-            if let Some(decision) = decided.redriven.or(decided.discarded) {
-                trail.record(decided.action, event, event.status(), decision.at());
-            }
-        }
-    }
-
-    pub(crate) fn of(event: &'a AnyEnvelope) -> Self {
-        match event {
-            AnyEnvelope::Pending(event) => Self {
-                action: Action::Redrive,
-                redriven: event.redriven(),
-                discarded: None,
-            },
-            other => Self {
-                action: Action::Discard,
-                redriven: None,
-                discarded: other.discarded(),
-            },
-        }
-    }
-
-    /// The decision, and the entry of the history for it.
-    pub(crate) fn history(&self) -> Option<(&'a Decision, History)> {
-        let decision = self.redriven.or(self.discarded)?;
-        let (reason, by) = (decision.reason().to_owned(), Some(decision.by().to_owned()));
-        Some((decision, History { action: self.action, reason, by }))
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::HeldLease;
 use crate::audit::Action;
 use crate::state::Dispatched;
+use crate::store::storable;
 use crate::{AnyEnvelope, DeliveryStatus, Envelope, EventId, FailureClass};
 
 /// The fencing token of one claim.
@@ -35,6 +35,13 @@ impl Lease {
     }
 }
 
+/// A lease that a relay still holds, to be renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLease {
+    pub(crate) lease: Lease,
+    pub(crate) event: EventId,
+}
+
 /// An event that this relay, and no other, may send while its lease lasts.
 ///
 /// The attempt is counted and stored already. Each way to end it consumes the claim and
@@ -47,6 +54,7 @@ pub struct Claim {
 }
 
 impl Claim {
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn new(event: Envelope<Dispatched>, lease: Lease) -> Self {
         Self { event, lease }
     }
@@ -90,7 +98,7 @@ impl Claim {
     /// counted.
     pub fn release(self, reason: impl Into<String>) -> Settlement {
         Settlement {
-            after: After::GivenBack(self.event.into(), storable(reason)),
+            after: After::Released(self.event.into(), storable(reason)),
             lease: self.lease,
             wait: Duration::ZERO,
         }
@@ -107,13 +115,6 @@ impl Claim {
             wait: Duration::ZERO,
         }
     }
-}
-
-/// A reason as every database can hold it. PostgreSQL has no text with a NUL, and one
-/// broker's message with one would keep a whole batch from being settled.
-pub(crate) fn storable(reason: impl Into<String>) -> String {
-    let reason = reason.into();
-    if reason.contains('\0') { reason.replace('\0', "\u{fffd}") } else { reason }
 }
 
 impl Deref for Claim {
@@ -137,7 +138,7 @@ pub struct Settlement {
 #[derive(Debug)]
 pub(crate) enum After {
     Step(AnyEnvelope),
-    GivenBack(AnyEnvelope, String),
+    Released(AnyEnvelope, String),
 }
 
 impl Settlement {
@@ -161,14 +162,14 @@ impl Settlement {
     /// The event as it will be; one that is given back is shown as it was sent.
     pub const fn event(&self) -> &AnyEnvelope {
         match &self.after {
-            After::Step(event) | After::GivenBack(event, _) => event,
+            After::Step(event) | After::Released(event, _) => event,
         }
     }
 
     /// Why nothing was sent, where nothing was.
     pub fn released(&self) -> Option<&str> {
         match &self.after {
-            After::GivenBack(_, reason) => Some(reason),
+            After::Released(_, reason) => Some(reason),
             After::Step(_) => None,
         }
     }
@@ -177,7 +178,7 @@ impl Settlement {
     pub fn action(&self) -> Action {
         let class = || self.event().failure().map(|failure| failure.class);
         match (&self.after, self.event().status()) {
-            (After::GivenBack(..), _) => Action::Release,
+            (After::Released(..), _) => Action::Release,
             (After::Step(_), DeliveryStatus::Retrying) => Action::Fail,
             (After::Step(_), DeliveryStatus::Failed)
                 if class() == Some(FailureClass::Transient) =>
@@ -193,10 +194,8 @@ impl Settlement {
     /// The state of the event once it is stored.
     pub fn status(&self) -> DeliveryStatus {
         match &self.after {
-            After::GivenBack(event, _) if event.attempts() <= 1 => {
-                DeliveryStatus::Pending
-            }
-            After::GivenBack(..) => DeliveryStatus::Retrying,
+            After::Released(event, _) if event.attempts() <= 1 => DeliveryStatus::Pending,
+            After::Released(..) => DeliveryStatus::Retrying,
             After::Step(event) => event.status(),
         }
     }
@@ -214,6 +213,7 @@ impl Settlement {
         }
     }
 
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn lost(&self) -> LeaseLostError {
         LeaseLostError { event: self.event().id().clone() }
     }

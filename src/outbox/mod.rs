@@ -23,182 +23,35 @@
 //! guide](crate::guide::operating#clocks).
 
 mod admin;
-mod aside;
-mod books;
-pub(crate) mod change;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod blocked;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod change;
 mod claim;
-pub(crate) mod columns;
-mod front;
+mod enqueued;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod history;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
-
-use std::fmt;
-use std::future::Future;
-use std::time::Duration;
+mod store;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod watermark;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 pub use self::admin::{
-    Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveError,
+    Admin, Counts, EventHistory, Finding, HistoryEntry, Redrive, RedriveError,
     RedriveOutcome, Waiting,
 };
-pub use self::claim::{Claim, LeaseLostError, Settlement};
-pub(crate) use self::claim::{Lease, Token, storable};
-use crate::reason::reason;
-use crate::trace::End;
+pub use self::claim::{Claim, HeldLease, LeaseLostError, Settlement};
+pub use self::enqueued::Enqueued;
+pub use self::store::{ClaimOrder, Claimed, OnDeadLetter, Store};
+pub use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind};
 
 assert_impl_all!(Claim: Send, Sync);
 assert_not_impl_any!(Claim: Clone);
 assert_not_impl_any!(Settlement: Clone);
-
-/// What a relay needs of a database. The stores of this crate implement it:
-/// `sqlite::Outbox` and `postgres::Outbox`, one in each module.
-pub trait Store: Send + Sync + 'static {
-    /// Claims up to `order.limit` due events, the one that has waited longest first, and
-    /// counts an attempt of each.
-    ///
-    /// Before that, events whose lease has ended are failed, and go to `retrying` or
-    /// `failed` as their policy says. An event with an ordering key is due only when no
-    /// earlier one of its key is under way: one that is found blocked so is put aside
-    /// until the earlier one is over, and costs later claims nothing.
-    fn claim(
-        &self,
-        order: &ClaimOrder,
-    ) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
-
-    /// Stores what became of claimed events, in one transaction.
-    ///
-    /// The answer names the events whose lease had ended: nothing was stored of those.
-    /// Where the statement as a whole fails, nothing is stored of any, and the
-    /// settlements can be tried again.
-    fn settle(
-        &self,
-        settlements: &[Settlement],
-    ) -> impl Future<Output = Result<Vec<LeaseLostError>, StoreError>> + Send;
-
-    /// Lets the leases of events that are still being sent last `lease` from now. The
-    /// answer as of [`settle`](Self::settle).
-    fn renew(
-        &self,
-        held: &[HeldLease],
-        lease: Duration,
-    ) -> impl Future<Output = Result<Vec<LeaseLostError>, StoreError>> + Send;
-
-    /// Waits until there may be something to claim, and no longer than `at_most`. It is a
-    /// hint: who relies on it alone misses events.
-    fn wait(&self, at_most: Duration) -> impl Future<Output = ()> + Send;
-}
-
-/// What a relay asks of a store.
-#[derive(Debug, Clone)]
-pub struct ClaimOrder {
-    /// Who claims, as the audit trail will say it.
-    pub worker: String,
-    /// How many events at the most.
-    pub limit: usize,
-    /// How long the claim holds, by the database's clock, unless it is renewed.
-    pub lease: Duration,
-    /// What an event that failed for good does to the later ones of its ordering key.
-    pub on_dead_letter: OnDeadLetter,
-    /// Event types to leave where they are: the broker takes none of them for now.
-    pub except: Vec<String>,
-    /// The one type of event to claim, where that is not any: to try whether the broker
-    /// takes it again.
-    pub only: Option<String>,
-}
-
-/// What an event that failed for good does to the later ones of its ordering key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnDeadLetter {
-    /// They wait until a person has redriven or discarded it. Other keys go on.
-    #[default]
-    Block,
-    /// They go on without it.
-    Skip,
-}
-
-/// What a store answers to a claim.
-#[derive(Debug, Default)]
-#[must_use = "claimed events wait for their settlement until the lease ends"]
-pub struct Claimed {
-    /// The events to send.
-    pub claims: Vec<Claim>,
-    /// The events of relays that did not settle in time, as they are now.
-    pub expired: Vec<crate::AnyEnvelope>,
-    /// Rows that are no valid event, each with the reason. They are dead letters now.
-    pub quarantined: Vec<(String, String)>,
-    /// How many events were put aside, as an earlier one of their key is under way. Where
-    /// there are any, the next claim may find more events, even if this one found few.
-    pub blocked: usize,
-}
-
-/// A lease that a relay still holds, to be renewed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldLease {
-    pub(crate) lease: Lease,
-    pub(crate) event: crate::EventId,
-}
-
-/// A database did not do what it was asked.
-pub struct StoreError {
-    doing: &'static str,
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl StoreError {
-    pub(crate) fn new(
-        doing: &'static str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self { doing, source: source.into() }
-    }
-}
-
-impl fmt::Debug for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreError")
-            .field("doing", &self.doing)
-            .field("source", &self.source)
-            .finish()
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, reason(&*self.source))?;
-        #[cfg(feature = "postgres")]
-        if let Some(hint) = crate::postgres::hint(&*self.source) {
-            write!(f, " ({hint})")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
-/// What enqueuing did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enqueued {
-    /// The event is in the outbox, once the transaction is committed.
-    New,
-    /// An event of this id, from the same system and of the same type, was there before:
-    /// it is the same event, and there is still one of it. (Payloads are not compared.)
-    Duplicate,
-}
-
-impl From<Enqueued> for End {
-    fn from(enqueued: Enqueued) -> Self {
-        match enqueued {
-            Enqueued::New => Self::New,
-            Enqueued::Duplicate => Self::AlreadyThere,
-        }
-    }
-}

@@ -7,6 +7,7 @@
 //! consumer's [inbox](crate::inbox) tells from the first; never a loss.
 
 mod config;
+mod moment;
 mod outage;
 mod outcome;
 mod turn;
@@ -27,7 +28,7 @@ use self::turn::Turn;
 use crate::EventId;
 use crate::audit::AuditTrail;
 use crate::broker::Broker;
-use crate::outbox::{LeaseLostError, Store, StoreError};
+use crate::outbox::{Finding, LeaseLostError, Store, StoreError};
 
 /// Moves events from one store to one broker. Many relays, in many processes, may share
 /// the store.
@@ -252,12 +253,7 @@ pub enum Incident {
     /// A claim's lease had ended before it was settled or renewed.
     LeaseLostError(LeaseLostError),
     /// A row is no valid event, and is a dead letter now.
-    Quarantined {
-        /// The id in the row.
-        event: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    Quarantined(Finding),
     /// The broker's code panicked. The event is given out again when its lease ends.
     SendPanicked(Option<EventId>),
 }
@@ -266,7 +262,7 @@ impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => {
-                write!(f, "the store failed, and is tried again: {error}")
+                write!(f, "the store failed, and is tried again: {error:#}")
             }
             Self::StoreTimeout(doing) => {
                 write!(f, "the store did not answer in time, and is tried again: {doing}")
@@ -286,8 +282,8 @@ impl fmt::Display for Incident {
                 write!(f, ", after {lasted:.0?} and {failures} failed tries")
             }
             Self::LeaseLostError(lost) => lost.fmt(f),
-            Self::Quarantined { event, why } => {
-                write!(f, "{event} is no valid event, and a dead letter now: {why}")
+            Self::Quarantined(Finding { event, what }) => {
+                write!(f, "{event} is no valid event, and a dead letter now: {what}")
             }
             Self::SendPanicked(Some(event)) => {
                 write!(f, "the broker's code panicked while it sent {event}")

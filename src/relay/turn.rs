@@ -8,8 +8,9 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 
+use super::moment::{after, at};
 use super::outage::{Lacking, Watch};
 use super::outcome::Outcome;
 use super::{Incident, Relay, Summary};
@@ -24,6 +25,9 @@ use crate::{AnyEnvelope, DeliveryStatus};
 
 /// How long sends that end are gathered for the next claim, where there are few of them.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
+
+/// How long sends that end are gathered for a settlement.
+const TOGETHER: Duration = Duration::from_millis(1);
 
 /// What is asked of the store, in the words of an incident.
 const CLAIMING: &str = "claiming due events";
@@ -147,9 +151,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
                 () = async { drop(stop.wait_for(|stop| *stop).await) }, if works => stopping = Some(after(config.shutdown_timeout)),
                 Some(ended) = self.sends.join_next_with_id(), if !self.sends.is_empty() => {
                     self.ended(ended);
-                    while let Some(ended) = self.sends.try_join_next_with_id() {
-                        self.ended(ended);
-                    }
+                    self.gather().await;
                 }
                 _ = renewal.tick(), if !self.sends.is_empty() => self.renew().await,
                 () = at(stopping), if stopping.is_some() && !*self.cancel.borrow() => {
@@ -250,15 +252,18 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             && self.unsettled.iter().all(unkeyed)
     }
 
+    /// The claim goes first: what it hands out is on its way while the settlement is
+    /// written.
     async fn settle_and_claim(&mut self) {
         let (batch, order, relay) =
             (std::mem::take(&mut self.unsettled), self.order(), self.relay);
         let time = relay.config.store_timeout;
-        let (settled, claimed) = tokio::join!(
-            timeout(time, relay.store.settle(&batch)),
-            timeout(time, relay.store.claim(&order))
-        );
-        self.claimed(claimed.ok(), order.limit);
+        let claim = async {
+            let claimed = timeout(time, relay.store.claim(&order)).await;
+            self.claimed(claimed.ok(), order.limit);
+        };
+        let ((), settled) =
+            tokio::join!(biased; claim, timeout(time, relay.store.settle(&batch)));
         self.settled(batch, settled.ok());
     }
 
@@ -340,8 +345,8 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             dead.saturating_add(claimed.quarantined.len()),
         );
         self.count(|summary| &mut summary.expired, claimed.expired.len());
-        for (event, why) in claimed.quarantined {
-            self.relay.report(&Incident::Quarantined { event, why });
+        for finding in claimed.quarantined {
+            self.relay.report(&Incident::Quarantined(finding));
         }
         for event in &claimed.expired {
             let at = event.failure().map_or_else(Utc::now, |failure| failure.at);
@@ -386,6 +391,19 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let id = send.id();
         self.held.insert(id, Held { lease, send, claim: self.claims });
         id
+    }
+
+    /// What a broker confirms together is settled together: what ends within a moment of
+    /// the first, up to half of what may be on its way. So one half is settled, and
+    /// claimed anew, while the other is sent.
+    async fn gather(&mut self) {
+        let (until, half) = (after(TOGETHER), self.relay.config.in_flight.div_ceil(2));
+        while self.unsettled.len() < half
+            && let Ok(Some(ended)) =
+                timeout_at(until, self.sends.join_next_with_id()).await
+        {
+            self.ended(ended);
+        }
     }
 
     fn ended(&mut self, ended: Result<(Id, (Claim, Outcome)), JoinError>) {
@@ -587,19 +605,4 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         }
         None
     }
-}
-
-/// Waits for a moment, where there is one.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Now and so long, or what for a process is never.
-fn after(wait: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    let now = Instant::now();
-    now.checked_add(wait).or_else(|| now.checked_add(NEVER)).unwrap_or(now)
 }

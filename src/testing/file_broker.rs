@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{OptionalExtension, params};
 
 use crate::broker::{Ack, Broker, BrokerError, Consumer, Delivery, Lag};
-use crate::outbox::StoreError;
-use crate::outbox::columns::Row;
-use crate::schema::Part;
-use crate::sqlite::{Shared, micros, read_row};
+use crate::reason::reason;
 use crate::state::Dispatched;
+use crate::store::sqlite::{Shared, micros, read_row};
+use crate::store::{Part, Row, StoreError};
 use crate::{AnyEnvelope, Envelope};
 
 const PART: Part = Part {
@@ -71,8 +70,12 @@ impl Broker for FileBroker {
                     micros(row.created_at),
                 ])
         });
-        sent.await.map(drop).map_err(|error| BrokerError::transient(error.to_string()))
+        sent.await.map(drop).map_err(unanswered)
     }
+}
+
+fn unanswered(error: StoreError) -> BrokerError {
+    BrokerError::transient(reason(&error))
 }
 
 /// A broker in a file: the receiving side.
@@ -112,12 +115,12 @@ impl Consumer for FileConsumer {
                          NULL, NULL, NULL, NULL, NULL, delivered FROM broker_message WHERE sequence > ?1 \
                          ORDER BY sequence LIMIT 1",
                     )?
-                    .query_row([after], |row| Ok((read_row(row)?, row.get::<_, bool>("delivered")?)))
+                    .query_row([after], |row| {
+                        Ok((read_row(row)?, row.get::<_, bool>("delivered")?))
+                    })
                     .optional()
             });
-            let Some((row, delivered)) =
-                found.await.map_err(|error| BrokerError::transient(error.to_string()))?
-            else {
+            let Some((row, delivered)) = found.await.map_err(unanswered)? else {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             };
@@ -128,7 +131,7 @@ impl Consumer for FileConsumer {
                         "UPDATE broker_message SET delivered = TRUE WHERE sequence = ?1";
                     transaction.prepare_cached(sql)?.execute([sequence])
                 });
-                told.await.map_err(|error| BrokerError::transient(error.to_string()))?;
+                told.await.map_err(unanswered)?;
             }
             self.last = row.sequence;
             let (shared, rewind) = (self.shared.clone(), Arc::clone(&self.rewind));
@@ -190,7 +193,7 @@ impl Ack for Message {
             transaction
                 .execute("DELETE FROM broker_message WHERE sequence = ?1", [sequence])
         });
-        gone.await.map_err(|error| BrokerError::transient(error.to_string()))?;
+        gone.await.map_err(unanswered)?;
         self.answered = true;
         Ok(())
     }

@@ -9,11 +9,10 @@ mod account;
 mod crash;
 #[cfg(feature = "sqlite")]
 mod file_broker;
-mod point;
 
 pub use self::account::{Account, UnbalancedError};
 pub use self::crash::{CrashReport, CrashTest, CrashTestError, Random};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::file_broker::{FileBroker, FileConsumer, Message};
-pub use self::point::{CRASH_AT, CRASH_POINTS, crash_point};
+pub use crate::crash_point::{CRASH_AT, CRASH_POINTS, crash_point};

@@ -231,11 +231,12 @@ async fn assert_in_order<S: Side>(side: &S, began: i64, ended: i64) {
 
     let outbox = side.outbox().await;
     for number in 0..EVENTS {
-        let (event, moments) = outbox
+        let found = outbox
             .get(&format!("change-{number}").parse().unwrap())
             .await
             .unwrap()
             .unwrap();
+        let (event, moments) = (found.event, found.entries);
         assert_eq!(event.attempts(), 1 + u32::from(is_refused(number)), "{moments:?}");
         let times: Vec<i64> =
             moments.iter().map(|moment| moment.at.timestamp_micros()).collect();

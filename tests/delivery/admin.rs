@@ -65,7 +65,7 @@ pub(crate) async fn a_redrive_past_the_window_needs_a_person_to_insist<D: Databa
     let verdicts =
         database.outbox().redrive(&Filter::default(), &order.force()).await.unwrap();
     assert_eq!(verdicts, [(id("1"), RedriveOutcome::Redriven)]);
-    let (_, moments) = database.outbox().get(&id("1")).await.unwrap().unwrap();
+    let moments = database.outbox().get(&id("1")).await.unwrap().unwrap().entries;
     let last = moments.last().unwrap();
     assert_eq!(
         (last.by.as_deref(), last.reason.as_deref()),
@@ -98,7 +98,8 @@ pub(crate) async fn what_is_discarded_is_over<D: Database>() {
     let right =
         Filter { reason_contains: Some("account".to_owned()), ..Filter::id(id("2")) };
     assert_eq!(database.outbox().discard(&right, &decision()).await.unwrap(), [id("2")]);
-    let (event, moments) = database.outbox().get(&id("2")).await.unwrap().unwrap();
+    let found = database.outbox().get(&id("2")).await.unwrap().unwrap();
+    let (event, moments) = (found.event, found.entries);
     assert_eq!(event.discarded().map(Decision::by), Some("on-call"));
     assert_eq!(moments.last().map(|moment| moment.status), Some(DeliveryStatus::Skipped));
     assert!(claim(&database, "relay-1", 10).await.claims.is_empty());

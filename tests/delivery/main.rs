@@ -7,6 +7,8 @@ mod suite;
 mod admin;
 mod aside;
 mod broker;
+#[path = "../support/chain.rs"]
+mod chain;
 #[cfg(feature = "sqlite")]
 mod inbox;
 mod outage;
@@ -22,6 +24,9 @@ mod sqlite;
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
 #[cfg(feature = "sqlite")]
+mod sqlite_kinds;
+#[cfg(feature = "sqlite")]
 mod sqlite_load;
+mod upgrade;
 #[cfg(feature = "serde")]
 mod worker;

@@ -86,7 +86,7 @@ pub(crate) async fn every_end_of_an_attempt_is_stored<D: Database>() {
     assert_eq!(status(&database, "failed").await, (DeliveryStatus::Retrying, 1));
     assert_eq!(status(&database, "rejected").await, (DeliveryStatus::Failed, 1));
     assert_eq!(status(&database, "spent").await, (DeliveryStatus::Failed, 1));
-    let (skipped, _) = database.outbox().get(&id("skipped")).await.unwrap().unwrap();
+    let skipped = database.outbox().get(&id("skipped")).await.unwrap().unwrap().event;
     assert_eq!(
         (skipped.status(), skipped.tags()["skip_reason"].as_str()),
         (DeliveryStatus::Skipped, "a duplicate")
@@ -98,7 +98,7 @@ pub(crate) async fn every_end_of_an_attempt_is_stored<D: Database>() {
         ["failed"],
         "due again at once, and nothing else"
     );
-    let (_, moments) = database.outbox().get(&id("failed")).await.unwrap().unwrap();
+    let moments = database.outbox().get(&id("failed")).await.unwrap().unwrap().entries;
     let moments: Vec<_> = moments
         .iter()
         .map(|moment| (moment.action, moment.attempts, moment.reason.as_deref()))
@@ -343,9 +343,9 @@ pub(crate) async fn a_row_that_is_no_event_is_a_dead_letter<D: Database>() {
         .await;
     let claimed = claim(&database, "relay-1", 10).await;
     assert_eq!(ids(&claimed.claims), ["good"]);
-    assert_eq!(claimed.quarantined[0].0, "poison");
+    assert_eq!(claimed.quarantined[0].event, "poison");
     assert!(
-        claimed.quarantined[0].1.contains("a retry policy is written as"),
+        claimed.quarantined[0].what.contains("a retry policy is written as"),
         "{:?}",
         claimed.quarantined
     );

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::Envelope;
+use integration_automation_patterns::outbox::StoreError;
 use integration_automation_patterns::outbox::postgres::{self, Outbox};
 use integration_automation_patterns::state::Pending;
 use tokio_postgres::{Client, Config, NoTls};
@@ -44,8 +45,17 @@ impl Database for Postgres {
         &self.outbox
     }
 
-    async fn another(&self) -> Outbox {
-        Outbox::connect(self.config.clone()).await.unwrap()
+    const MIGRATIONS: &'static str = "src/outbox/postgres/migrations";
+    const PLAIN_ENQUEUE: &'static str = "SELECT outbox_enqueue(id => 'plain', event_type => 'crm.lead.created', \
+         source_system => 'crm', payload => '{}')";
+
+    async fn open(&self) -> Result<Outbox, StoreError> {
+        Outbox::connect(self.config.clone()).await
+    }
+
+    async fn drop_tables(&self) {
+        self.sql(&format!("DROP SCHEMA {0} CASCADE; CREATE SCHEMA {0}", self.schema))
+            .await;
     }
 
     async fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) {

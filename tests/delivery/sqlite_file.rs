@@ -1,6 +1,7 @@
 //! SQLite's file under a relay: replaced, locked, only looked at, and the word of a
 //! commit.
 
+use crate::chain::Chain as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -52,7 +53,7 @@ fn enqueue(path: &Path, ids: &[&str]) {
 }
 
 fn told<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
-    answer.unwrap_err().to_string()
+    answer.unwrap_err().chain()
 }
 
 #[tokio::test]
@@ -311,7 +312,7 @@ async fn what_is_no_database_is_refused_in_words() {
     let mut bare = Connection::open_in_memory().unwrap();
     let transaction = bare.transaction().unwrap();
     let refused = sqlite::enqueue(&transaction, event("1")).unwrap_err();
-    let message = refused.to_string();
+    let message = refused.chain();
     let wanted = "enqueuing an event: the tables are not in this database: `install` makes them: no such table: outbox_event";
     assert!(message.starts_with(wanted), "{message}");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
     Admin, Claim, ClaimOrder, Claimed, LeaseLostError, OnDeadLetter, Settlement, Store,
+    StoreError,
 };
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
@@ -18,8 +19,18 @@ pub(crate) trait Database: Sized + Send {
 
     fn fresh() -> impl Future<Output = Self> + Send;
     fn outbox(&self) -> &Self::Outbox;
+    /// The folder of its migrations.
+    const MIGRATIONS: &'static str;
+    /// The event `plain`, enqueued as plain SQL does it.
+    const PLAIN_ENQUEUE: &'static str;
+
     /// The outbox as another process opens it.
-    fn another(&self) -> impl Future<Output = Self::Outbox> + Send;
+    fn open(&self) -> impl Future<Output = Result<Self::Outbox, StoreError>> + Send;
+    async fn another(&self) -> Self::Outbox {
+        self.open().await.unwrap()
+    }
+    /// Leaves nothing in the database.
+    fn drop_tables(&self) -> impl Future<Output = ()> + Send;
     /// Enqueues in one transaction, and commits it or not.
     fn enqueue(
         &self,
@@ -72,6 +83,9 @@ macro_rules! suite {
             outage: sends_that_hang_leave_the_rest_of_the_room_to_the_others
             outage: a_send_that_hangs_keeps_no_outage_on
             outage: no_retry_waits_for_a_poll
+            upgrade: every_older_database_is_taken_forward_with_its_rows
+            upgrade: a_newer_schema_that_admits_this_program_is_used
+            upgrade: a_newer_schema_that_does_not_is_refused_with_both_numbers
             relay: everything_is_delivered_once
             relay: poison_at_the_head_stops_nothing
             relay: poison_in_one_key_stops_that_key_alone
@@ -84,6 +98,7 @@ macro_rules! suite {
             relay: a_panicking_broker_costs_an_attempt
             relay: every_change_is_told_once
             relay: no_more_is_on_its_way_than_allowed
+            relay: what_is_claimed_is_sent_while_the_rest_is_settled
         }
     };
     (@ $database:ty; $($module:ident: $name:ident)*) => {
@@ -178,8 +193,8 @@ pub(crate) async fn status<D: Database>(
     database: &D,
     text: &str,
 ) -> (DeliveryStatus, u32) {
-    let (event, _) =
-        database.outbox().get(&id(text)).await.unwrap().expect("the event is there");
+    let found = database.outbox().get(&id(text)).await.unwrap();
+    let event = found.expect("the event is there").event;
     (event.status(), event.attempts())
 }
 

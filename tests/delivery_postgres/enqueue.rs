@@ -1,6 +1,7 @@
 //! What enqueuing in PostgreSQL promises: the order, one event for each id, and nothing
 //! without its transaction.
 
+use crate::chain::Chain as _;
 use integration_automation_patterns::outbox::Enqueued::{Duplicate, New};
 use integration_automation_patterns::outbox::postgres::{enqueue, enqueue_all};
 use integration_automation_patterns::outbox::{Claim, Enqueued};
@@ -30,7 +31,7 @@ async fn an_event_that_is_refused_is_given_back() {
         .build()
         .unwrap();
     let refused = enqueue(&business, nul).await.unwrap_err();
-    assert!(refused.to_string().contains("enqueuing events: db error"), "{refused}");
+    assert!(refused.chain().contains("enqueuing events: db error"), "{refused}");
     assert_eq!(refused.into_value().source_system(), "crm\0");
 }
 
@@ -51,7 +52,7 @@ async fn another_event_under_the_same_id_is_refused() {
         enqueue(&business, other())
             .await
             .unwrap_err()
-            .to_string()
+            .chain()
             .contains("another event has the id")
     );
     assert!(enqueue_all(&business, vec![event("2"), other()]).await.is_err());
@@ -164,7 +165,7 @@ async fn the_same_id_twice_in_one_call_is_one_event() {
         .build()
         .unwrap();
     let refused = enqueue_all(&business, vec![event("c"), other]).await.unwrap_err();
-    assert!(refused.to_string().contains("another event has the id \"c\""), "{refused}");
+    assert!(refused.chain().contains("another event has the id \"c\""), "{refused}");
     assert_eq!(refused.into_value().len(), 2, "all are given back");
 }
 

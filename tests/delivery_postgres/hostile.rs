@@ -1,6 +1,7 @@
 //! Rows, texts and databases that stop nobody else: what plain SQL may write is refused,
 //! and what is there all the same is read.
 
+use crate::chain::Chain as _;
 use integration_automation_patterns::DeliveryStatus::Pending;
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
@@ -200,7 +201,7 @@ async fn a_database_of_another_encoding_is_refused() {
             match answer {
                 Ok(()) => assert!(is_taken, "{encoding} is taken"),
                 Err(refused) => {
-                    let refused = refused.to_string();
+                    let refused = refused.chain();
                     assert!(
                         !is_taken && refused.contains("holds texts in LATIN1"),
                         "{refused}"

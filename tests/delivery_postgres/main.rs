@@ -3,9 +3,12 @@
 #![cfg(feature = "postgres")]
 
 mod beside;
+#[path = "../support/chain.rs"]
+mod chain;
 mod enqueue;
 mod hostile;
 mod inbox;
+mod kinds;
 mod place;
 mod pooler;
 mod roles;
@@ -15,6 +18,7 @@ mod secure;
 mod servers;
 mod unreached;
 
+use crate::chain::Chain as _;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -225,8 +229,8 @@ async fn eight_processes_make_the_tables_at_once() {
         2
     );
 
-    database.sql("UPDATE integration_schema SET version = 9 WHERE part = 'outbox'").await;
-    let refused = Outbox::connect(database.config.clone()).await.unwrap_err().to_string();
+    database.sql("UPDATE integration_schema SET version = 9, compatible_from = 9 WHERE part = 'outbox'").await;
+    let refused = Outbox::connect(database.config.clone()).await.unwrap_err().chain();
     assert!(
         refused.contains(
             "version 1 of the outbox tables, and the database has 9: use a newer program"

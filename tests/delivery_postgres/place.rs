@@ -1,6 +1,7 @@
 //! One outbox is one outbox: that of the first schema of the search path, whoever calls,
 //! and from wherever.
 
+use crate::chain::Chain as _;
 use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{self, Handled, InboxConfig};
@@ -52,12 +53,12 @@ async fn a_tenants_outbox_is_not_that_of_the_next_schema() {
 
     let mut session = connect(&config).await;
     let business = session.transaction().await.unwrap();
-    let refused = enqueue(&business, event("too early")).await.unwrap_err().to_string();
+    let refused = enqueue(&business, event("too early")).await.unwrap_err().chain();
     assert!(refused.contains("has no outbox: make one by `install`"), "{refused}");
     drop(business);
     let business = session.transaction().await.unwrap();
     let refused =
-        enqueue_all(&business, vec![event("too early")]).await.unwrap_err().to_string();
+        enqueue_all(&business, vec![event("too early")]).await.unwrap_err().chain();
     assert!(refused.contains("has no outbox: make one by `install`"), "{refused}");
     drop(business);
 
@@ -88,9 +89,10 @@ async fn a_tenants_outbox_is_not_that_of_the_next_schema() {
         .await
     };
     assert!(matches!(receive(&mut client).await.unwrap(), Handled::Processed(_)));
-    let refused = receive(&mut session).await.unwrap_err().to_string();
+    let refused = receive(&mut session).await.unwrap_err().chain();
     assert!(
-        refused.contains("has no inbox_event (`install` makes the tables"),
+        refused.starts_with("receiving an event: `install` makes the tables")
+            && refused.ends_with("has no inbox_event"),
         "{refused}"
     );
     inbox::postgres::install(&mut session).await.unwrap();
@@ -100,7 +102,7 @@ async fn a_tenants_outbox_is_not_that_of_the_next_schema() {
     // other's.
     shared.enqueue(vec![event("of the other")]).await;
     shared.sql(&format!("DROP SCHEMA {tenant} CASCADE")).await;
-    let refused = outbox.claim(&order("relay-1", 10)).await.unwrap_err().to_string();
+    let refused = outbox.claim(&order("relay-1", 10)).await.unwrap_err().chain();
     assert!(
         refused.contains("outbox_event")
             && refused.contains("`install` makes the tables"),
@@ -117,9 +119,9 @@ async fn a_schema_that_is_missing_is_not_replaced_by_the_next() {
     let database = Database::fresh().await;
     for path in ["nowhere,{}", "\"Nowhere, too\",{}", "nowhere"] {
         let config = database.on_path(&path.replace(' ', "\\ "));
-        let refused = Outbox::connect(config.clone()).await.unwrap_err().to_string();
+        let refused = Outbox::connect(config.clone()).await.unwrap_err().chain();
         assert!(refused.contains("the first is not there"), "{refused}");
-        let refused = install(&mut connect(&config).await).await.unwrap_err().to_string();
+        let refused = install(&mut connect(&config).await).await.unwrap_err().chain();
         assert!(refused.contains("the first is not there"), "{refused}");
     }
     Outbox::connect(database.on_path("\"$user\",{}")).await.unwrap();
@@ -175,7 +177,7 @@ async fn a_transaction_of_another_path_is_refused() {
     let mut session = database.session().await;
     let business = session.transaction().await.unwrap();
     business.batch_execute("SET LOCAL search_path = pg_catalog").await.unwrap();
-    let refused = enqueue(&business, event("a")).await.unwrap_err().to_string();
+    let refused = enqueue(&business, event("a")).await.unwrap_err().chain();
     assert!(
         refused.contains(
             "`install` makes the tables, in the first schema of the search path"
@@ -298,11 +300,10 @@ async fn a_tenants_inbox_is_not_that_of_the_next_schema() {
             .unwrap_err(),
     );
     for refused in refused {
-        let refused = refused.to_string();
+        let refused = refused.chain();
         assert!(
-            refused.contains(&format!(
-                "the schema {tenant} has no inbox_event (`install` makes"
-            )),
+            refused.contains(": `install` makes the tables")
+                && refused.ends_with(&format!("the schema {tenant} has no inbox_event")),
             "{refused}"
         );
     }

@@ -1,6 +1,7 @@
 //! Behind a pooler: PgBouncer, started by the test in each of its modes, in front of a
 //! database of the test's own.
 
+use crate::chain::Chain as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -147,7 +148,7 @@ async fn a_pooler_of_transactions_is_refused() {
     let pooler = Pooler::start("transaction").await;
     install(&mut connect(&pooler.config()).await).await.unwrap();
     inbox::postgres::install(&mut connect(&pooler.config()).await).await.unwrap();
-    let refused = Outbox::connect(pooler.config()).await.unwrap_err().to_string();
+    let refused = Outbox::connect(pooler.config()).await.unwrap_err().chain();
     assert!(
         refused.contains("a pooler gives each transaction another session"),
         "{refused}"
@@ -164,7 +165,7 @@ async fn a_pooler_of_transactions_is_refused() {
         });
     }
     for _ in 0..10 {
-        let refused = Outbox::connect(pooler.config()).await.unwrap_err().to_string();
+        let refused = Outbox::connect(pooler.config()).await.unwrap_err().chain();
         assert!(
             refused.contains("a pooler gives each transaction another session"),
             "{refused}"

@@ -1,10 +1,11 @@
 //! The grants that the guide names are enough for each role, and no more than it says.
 
+use crate::chain::Chain as _;
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::postgres::{Outbox, enqueue, enqueue_all};
 use integration_automation_patterns::outbox::{
-    Admin, Filter, Redrive, Store, StoreError,
+    Admin, Filter, Redrive, Store, StoreError, StoreErrorKind,
 };
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::retry::RetryPolicy;
@@ -65,7 +66,9 @@ impl Roles {
 
 /// The permission is named, and where to read what is needed.
 fn denied<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
-    let refused = answer.unwrap_err().to_string();
+    let refused = answer.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Denied);
+    let refused = refused.chain();
     assert!(
         refused.contains("permission denied for table")
             && refused.contains("stands in the guide"),

@@ -1,6 +1,7 @@
 //! TLS: with a server that an authority vouches for under the name that it is called by,
 //! and no word without it.
 
+use crate::chain::Chain as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -38,8 +39,8 @@ async fn config(database: &Database) -> Config {
 }
 
 async fn refusal(config: Config, tls: &Tls) -> String {
-    let refused = Outbox::connect_tls(config.clone(), tls).await.unwrap_err().to_string();
-    let program = connect_securely(&config, tls).await.map(drop).unwrap_err().to_string();
+    let refused = Outbox::connect_tls(config.clone(), tls).await.unwrap_err().chain();
+    let program = connect_securely(&config, tls).await.map(drop).unwrap_err().chain();
     for said in [&refused, &program] {
         assert!(said.contains("no connection to") && !said.contains("s3cr3t"), "{said}");
     }
@@ -99,11 +100,11 @@ async fn who_is_not_known_is_refused() {
     let refused = refusal(none, &tls).await;
     assert!(refused.contains("password missing"), "{refused}");
 
-    let plain = Outbox::connect(config.clone()).await.unwrap_err().to_string();
+    let plain = Outbox::connect(config.clone()).await.unwrap_err().chain();
     assert!(plain.contains("as secure") && plain.contains("no encryption"), "{plain}");
     let mut required = config;
     required.ssl_mode(tokio_postgres::config::SslMode::Require);
-    let refused = Outbox::connect(required).await.unwrap_err().to_string();
+    let refused = Outbox::connect(required).await.unwrap_err().chain();
     assert!(
         refused.contains("sslmode=require") && refused.contains("feature `tls`"),
         "{refused}"
@@ -131,7 +132,7 @@ async fn no_word_is_said_in_plain_text() {
         .password(PASSWORD)
         .to_owned();
     let refused =
-        connect_securely(&config, &a_tls()).await.map(drop).unwrap_err().to_string();
+        connect_securely(&config, &a_tls()).await.map(drop).unwrap_err().chain();
     assert!(refused.contains("server does not support TLS"), "{refused}");
     assert_eq!(hearing.join().unwrap(), b"", "nothing was said");
 }

@@ -1,6 +1,7 @@
 //! What is said of a database that is not reached, or not as it should be; and that it is
 //! said in a time that ends.
 
+use crate::chain::Chain as _;
 use std::net::TcpListener;
 
 use integration_automation_patterns::outbox::Admin;
@@ -17,7 +18,7 @@ fn at(port: u16) -> Config {
 async fn a_refused_connection_names_its_address() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let refused = Outbox::connect(at(port)).await.unwrap_err();
-    let said = refused.to_string();
+    let said = refused.chain();
     assert!(
         said.contains(&format!(
             "no connection to 127.0.0.1:{port}, database leads, as relay: "
@@ -38,7 +39,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     let said = Outbox::connect(at(silent.local_addr().unwrap().port()))
         .await
         .unwrap_err()
-        .to_string();
+        .chain();
     assert!(
         said.contains("no connection to 127.0.0.1")
             && said.contains("no answer within 10s"),
@@ -52,12 +53,13 @@ async fn a_missing_table_names_who_makes_it() {
     let database = Database::fresh().await;
     let mut session = database.session().await;
     database.sql("DROP TABLE outbox_event, outbox_history").await;
-    let said = database.outbox.counts().await.unwrap_err().to_string();
+    let said = database.outbox.counts().await.unwrap_err().chain();
     assert!(
-        said.contains("\"outbox_event\" does not exist (`install` makes the tables"),
+        said.starts_with("counting events: `install` makes the tables")
+            && said.ends_with("\"outbox_event\" does not exist"),
         "{said}"
     );
     let business = session.transaction().await.unwrap();
-    let said = enqueue(&business, event("1")).await.unwrap_err().to_string();
+    let said = enqueue(&business, event("1")).await.unwrap_err().chain();
     assert!(said.contains("make one by `install`"), "{said}");
 }

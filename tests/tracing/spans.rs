@@ -81,7 +81,7 @@ impl Database {
     }
 
     async fn stored(&self, id: &str) -> (Option<SpanContext>, DeliveryStatus) {
-        let (event, _) = self.outbox.get(&id.parse().unwrap()).await.unwrap().unwrap();
+        let event = self.outbox.get(&id.parse().unwrap()).await.unwrap().unwrap().event;
         (SpanContext::of(&event), event.status())
     }
 }

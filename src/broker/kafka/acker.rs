@@ -26,9 +26,10 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// A confirmation is committed in the background, a tenth of a second later at the most,
 /// and where the group is shared out anew or the listener ends. What a crash keeps from
 /// being committed comes again, as a duplicate to the inbox. In the first second that a
-/// listener has a partition it is committed at once: so an event whose effect ends its
-/// process again and again is soon the first of the partition, of which [it is
-/// known](crate::broker::Delivery::redelivered) that it may have begun.
+/// listener has a partition, the first ones are committed at once, and then ever fewer:
+/// so an event whose effect ends its process again and again is soon the first of the
+/// partition, of which [it is known](crate::broker::Delivery::redelivered) that it may
+/// have begun.
 pub struct Acker {
     pub(super) shared: Arc<Shared>,
     /// No more than a hint: with the listener, its member of the group goes.
@@ -73,10 +74,12 @@ impl Acker {
 impl Ack for Acker {
     async fn ack(mut self) -> Result<(), BrokerError> {
         let offset = self.offset;
-        let (commit, fresh) =
-            self.with(|partition| (partition.ack(offset), partition.is_fresh()))?;
+        let confirm = |partition: &mut Partition| {
+            let commit = partition.ack(offset)?;
+            Some((commit, partition.commits_at_once(commit)))
+        };
         // Events before it are without an answer: it is committed with the last of them.
-        let Some(commit) = commit else { return Ok(()) };
+        let Some((commit, at_once)) = self.with(confirm)? else { return Ok(()) };
         let failed = |why: String| {
             BrokerError::transient(format!("the offset was not committed: {why}"))
         };
@@ -92,12 +95,12 @@ impl Ack for Acker {
         );
         let stored = added.and_then(|()| member.consumer()?.store_offsets(&offsets));
         stored.map_err(|error| failed(error.to_string()))?;
-        if fresh {
+        if at_once {
             // Where it fails, or takes too long, the commit in the background is left,
             // which says what is wrong.
-            let at_once =
+            let committed =
                 apart(move || member.consumer()?.commit(&offsets, CommitMode::Sync));
-            let _ = timeout(AT_ONCE, at_once).await;
+            let _ = timeout(AT_ONCE, committed).await;
         }
         Ok(())
     }

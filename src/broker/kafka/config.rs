@@ -178,7 +178,7 @@ impl KafkaConfig {
             )
             .set("message.max.bytes", self.max_message_size.to_string())
             .set("partitioner", "murmur2_random")
-            .set("queue.buffering.max.ms", "2");
+            .set("queue.buffering.max.ms", "1");
         client_config
     }
 

@@ -13,6 +13,10 @@ use super::complaints::Complaints;
 /// How long a partition is a fresh one.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// What part of the way since a fresh partition was assigned may be confirmed and not
+/// committed.
+const UNCOMMITTED: i64 = 4;
+
 /// What a listener, its client's callbacks and the answers to its deliveries know
 /// together.
 #[derive(Default)]
@@ -45,8 +49,8 @@ pub(super) struct Partition {
     reading: u64,
     /// The last offset that was handed out since the group assigned the partition.
     last: Option<i64>,
-    /// When the first one was.
-    since: Option<Instant>,
+    /// How far it is committed at once, since the first one was handed out.
+    fresh: Option<Fresh>,
     /// The next offset to hand out, where that is known.
     position: Option<i64>,
     /// The deliveries without an answer, and those that were confirmed behind them, by
@@ -56,6 +60,14 @@ pub(super) struct Partition {
     pub(super) rewind: Option<(i64, Instant)>,
     /// Whether the client was told to read no more of it meanwhile.
     pub(super) paused: bool,
+}
+
+/// A partition that the group has assigned just now: who had it before may have ended in
+/// the middle of an event that is near.
+struct Fresh {
+    since: Instant,
+    first: i64,
+    committed: i64,
 }
 
 struct Open {
@@ -74,7 +86,11 @@ impl Partition {
 
     pub(super) fn deliver(&mut self, offset: i64) -> u64 {
         self.last = self.last.max(Some(offset));
-        self.since.get_or_insert_with(Instant::now);
+        self.fresh.get_or_insert_with(|| Fresh {
+            since: Instant::now(),
+            first: offset,
+            committed: offset,
+        });
         self.position = offset.checked_add(1);
         self.open.insert(offset, Open { reading: self.reading, confirmed: false });
         self.reading
@@ -99,10 +115,24 @@ impl Partition {
         commit
     }
 
-    /// Whether the group has assigned it just now: who had it before may have ended in
-    /// the middle of an event that is near.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() < FRESH)
+    /// Whether an offset is to be committed at once: each of the first ones of a fresh
+    /// partition, and then ever fewer. So an event that ends its process is a quarter as
+    /// far from the first one each time, until it is the first.
+    pub(super) fn commits_at_once(&mut self, offset: i64) -> bool {
+        let Some(fresh) =
+            self.fresh.as_mut().filter(|fresh| fresh.since.elapsed() < FRESH)
+        else {
+            return false;
+        };
+        let (way, ahead) = (
+            fresh.committed.saturating_sub(fresh.first),
+            offset.saturating_sub(fresh.committed),
+        );
+        let at_once = ahead.saturating_mul(UNCOMMITTED) >= way;
+        if at_once {
+            fresh.committed = offset;
+        }
+        at_once
     }
 
     /// Delivers an offset again, and all that follow it. What came before it can be
@@ -141,7 +171,7 @@ impl Partition {
         self.open.clear();
         self.rewind = None;
         self.rewound();
-        (self.last, self.since, self.position) = (None, None, None);
+        (self.last, self.fresh, self.position) = (None, None, None);
     }
 }
 
@@ -200,6 +230,34 @@ mod tests {
         );
         assert!(!partition.is_open(6, sixth));
         assert_eq!(partition.ack(3), Some(5), "and nothing beyond what is read again");
+    }
+
+    /// Delivers and confirms all before an event that ends the process, and says what was
+    /// committed at once.
+    fn committed_at_once(first: i64, poison: i64) -> Vec<i64> {
+        let mut partition = Partition::default();
+        let confirmed = (first..poison).filter_map(|offset| {
+            partition.deliver(offset);
+            partition.ack(offset).filter(|next| partition.commits_at_once(*next))
+        });
+        confirmed.collect()
+    }
+
+    #[test]
+    fn an_event_that_ends_its_process_is_soon_the_first_of_its_partition_and_that_costs_few_commits()
+     {
+        assert_eq!(
+            committed_at_once(7, 12),
+            [8, 9, 10, 11, 12],
+            "of those that are near, each"
+        );
+        let (mut first, poison) = (0, 10_000);
+        for _ in 0..7 {
+            let commits = committed_at_once(first, poison);
+            assert!(commits.len() < 50, "{} commits for {poison} events", commits.len());
+            first = commits.last().copied().unwrap_or(first);
+        }
+        assert_eq!(first, poison, "where the group begins after seven ends");
     }
 
     #[test]

@@ -10,15 +10,14 @@ use super::SAVEPOINT;
 use super::receive::{Nesting, Open};
 use super::rows::{COLUMNS, check_place, find, key, write, write_processed};
 use crate::audit::AuditTrail;
-use crate::inbox::admin::{
+use crate::inbox::intake::redriven;
+use crate::inbox::stored::{
     self, COUNTING, DISCARDING, Discarded, GETTING, LISTING_DEAD, LISTING_STALLED,
     PURGING, REDRIVING, undelivered,
 };
-use crate::inbox::reply::redriven;
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
-use crate::outbox::columns::Row;
-use crate::outbox::{DeadLetter, Filter, StoreError};
-use crate::postgres::{self as database, at, micros, read_row};
+use crate::store::postgres::{self as database, at, micros, read_row};
+use crate::store::{DeadLetter, Filter, Row, StoreError};
 use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as
@@ -61,7 +60,7 @@ pub async fn dead_letters(
     limit: usize,
 ) -> Result<Vec<DeadLetter>, StoreError> {
     let rows = list(client, DeliveryStatus::Failed, filter, Duration::ZERO, limit).await;
-    Ok(admin::dead_letters(rows.map_err(|error| StoreError::new(LISTING_DEAD, error))?))
+    Ok(stored::dead_letters(rows.map_err(|error| StoreError::new(LISTING_DEAD, error))?))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first
@@ -79,7 +78,7 @@ pub async fn stalled(
     limit: usize,
 ) -> Result<Vec<Stalled>, StoreError> {
     let rows = list(client, DeliveryStatus::Retrying, filter, age, limit).await;
-    Ok(admin::stalled(rows.map_err(|error| StoreError::new(LISTING_STALLED, error))?))
+    Ok(stored::stalled(rows.map_err(|error| StoreError::new(LISTING_STALLED, error))?))
 }
 
 /// What the inbox remembers of one event; nothing where it has never received it, or has

@@ -13,7 +13,7 @@ use super::{RELEASE, ROLLBACK};
 use crate::crash_point::crash_point;
 use crate::inbox::failing::{EndedBy, Failing, Outcome, STORING, Unkept};
 use crate::inbox::{Committed, Fresh, Handled, HandlerError};
-use crate::outbox::StoreError;
+use crate::store::StoreError;
 
 impl<'c, A> Fresh<Open<'c>, A> {
     /// The transaction in which the effect belongs.

@@ -50,9 +50,8 @@ pub use self::receive::{Open, receive};
 pub(super) use self::refusal::is_of_the_database;
 pub use self::worker::{Database, Handle, Postgres, Worker, handlers};
 use super::intake::RECEIVING;
-use crate::outbox::StoreError;
-use crate::postgres as database;
-use crate::schema::Part;
+use crate::store::postgres as database;
+use crate::store::{Part, StoreError};
 
 /// The table, as it is made: with what each column means.
 pub const SCHEMA: &str = include_str!("schema.sql");

@@ -21,8 +21,8 @@ use crate::inbox::failing::{Ended, STORING, Unkept};
 use crate::inbox::handler_error::panicked;
 use crate::inbox::intake::{Counted, met};
 use crate::inbox::{Handled, HandlerError, InboxConfig};
-use crate::outbox::StoreError;
 use crate::state::Acknowledged;
+use crate::store::StoreError;
 
 /// Receives a delivery, runs its handler, and commits: the common case in one call.
 ///
@@ -91,7 +91,7 @@ use crate::state::Acknowledged;
 ///     );
 ///     let settled = match handled.await {
 ///         Ok(handled) => handled.settle().await.map_err(|error| error.to_string()),
-///         Err(error) => Err(error.to_string()),
+///         Err(error) => Err(format!("{error:#}")),
 ///     };
 ///     if let Err(error) = settled {
 ///         // The event comes again: as a duplicate, where its effect is stored.

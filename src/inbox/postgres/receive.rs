@@ -9,10 +9,9 @@ use super::rows::{
 };
 use super::{SAVEPOINT, fault};
 use crate::broker::Delivery;
-use crate::inbox::intake::{Counted, Found, Intake, intake, met};
-use crate::inbox::reply::received;
+use crate::inbox::intake::{Counted, Found, Intake, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
-use crate::outbox::StoreError;
+use crate::store::StoreError;
 
 /// An open transaction of the caller's, and whether it is one within another.
 ///

@@ -9,10 +9,9 @@ use super::SAVEPOINT;
 use super::receive::Nesting;
 use crate::inbox::config::Refusal;
 use crate::inbox::counting::Key;
-use crate::outbox::columns::Row;
-use crate::outbox::storable;
-use crate::postgres::read_row;
 use crate::state::Acknowledged;
+use crate::store::postgres::read_row;
+use crate::store::{Row, storable};
 use crate::{DeliveryStatus, Envelope, EventId, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.

@@ -10,15 +10,15 @@ use tokio_postgres::{Client, Config, NoTls, Socket, Transaction};
 use super::process::caught;
 use super::{RECEIVING, install, process, purge, redrive};
 use crate::broker::{Consumer, Delivery};
-use crate::inbox::admin::REDRIVING;
+use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, unhandled,
 };
 use crate::inbox::{Handled, HandlerError, InboxConfig};
-use crate::outbox::StoreError;
-use crate::postgres::{self as database, Clients, Dial};
 use crate::state::Acknowledged;
+use crate::store::StoreError;
+use crate::store::postgres::{self as database, Clients, Connector};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, Event};
@@ -243,7 +243,7 @@ where
     {
         let config = config.check()?;
         let accepted = accepting::<L>(inbox)?;
-        let clients = Clients::new(Dial::new(database, tls));
+        let clients = Clients::new(Connector::new(database, tls));
         let installed = database::within("creating the tables", async {
             let mut held = clients.hold("creating the tables").await?;
             install(held.client()).await?;

@@ -11,15 +11,14 @@ use rusqlite::{
 use super::SAVEPOINT;
 use super::rows::{COLUMNS, find, write, write_processed};
 use crate::audit::AuditTrail;
-use crate::inbox::admin::{
+use crate::inbox::intake::redriven;
+use crate::inbox::stored::{
     self, COUNTING, DISCARDING, Discarded, GETTING, LISTING_DEAD, LISTING_STALLED,
     PURGING, REDRIVING, undelivered,
 };
-use crate::inbox::reply::redriven;
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
-use crate::outbox::columns::Row;
-use crate::outbox::{DeadLetter, Filter, StoreError};
-use crate::sqlite::{any_moment, fault, micros, now, read_row, still_open};
+use crate::store::sqlite::{any_moment, fault, micros, now, read_row, still_open};
+use crate::store::{DeadLetter, Filter, Row, StoreError};
 use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as
@@ -69,7 +68,7 @@ pub fn dead_letters(
 ) -> Result<Vec<DeadLetter>, StoreError> {
     let rows =
         list(connection, DeliveryStatus::Failed, filter, DateTime::<Utc>::MAX_UTC, limit);
-    Ok(admin::dead_letters(rows.map_err(|error| fault(LISTING_DEAD, error))?))
+    Ok(stored::dead_letters(rows.map_err(|error| fault(LISTING_DEAD, error))?))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first
@@ -89,7 +88,7 @@ pub fn stalled(
     let rows = since(connection, age).and_then(|before| {
         list(connection, DeliveryStatus::Retrying, filter, before, limit)
     });
-    Ok(admin::stalled(rows.map_err(|error| fault(LISTING_STALLED, error))?))
+    Ok(stored::stalled(rows.map_err(|error| fault(LISTING_STALLED, error))?))
 }
 
 /// What the inbox remembers of one event; nothing where it has never received it, or has

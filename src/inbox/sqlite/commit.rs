@@ -8,8 +8,8 @@ use super::{RELEASE, ROLLBACK};
 use crate::crash_point::crash_point;
 use crate::inbox::failing::{EndedBy, Failing, Outcome, STORING, Unkept};
 use crate::inbox::{Committed, Fresh, Handled, HandlerError};
-use crate::outbox::StoreError;
-use crate::sqlite::{self as database, now};
+use crate::store::StoreError;
+use crate::store::sqlite::{self as database, now};
 
 impl<'c, A> Fresh<Transaction<'c>, A> {
     /// The transaction in which the effect belongs.

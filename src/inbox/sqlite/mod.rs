@@ -53,9 +53,8 @@ pub use self::process::process;
 pub use self::receive::receive;
 pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
 use super::intake::RECEIVING;
-use crate::outbox::StoreError;
-use crate::schema::Part;
-use crate::sqlite as database;
+use crate::store::sqlite as database;
+use crate::store::{Part, StoreError};
 
 /// The table, as it is made: with what each column means.
 pub const SCHEMA: &str = include_str!("schema.sql");

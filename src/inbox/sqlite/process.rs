@@ -14,9 +14,9 @@ use crate::inbox::failing::{Ended, STORING, Unkept};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::Counted;
 use crate::inbox::{Handled, HandlerError, InboxConfig};
-use crate::outbox::StoreError;
-use crate::sqlite::{self as database, now};
 use crate::state::Acknowledged;
+use crate::store::StoreError;
+use crate::store::sqlite::{self as database, now};
 
 /// Receives a delivery, runs its handler, and commits: the common case in one call.
 ///

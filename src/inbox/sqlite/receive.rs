@@ -5,11 +5,10 @@ use rusqlite::{DropBehavior, Transaction};
 use super::rows::{find, remember, write, write_processed};
 use super::{SAVEPOINT, fault};
 use crate::broker::Delivery;
-use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met};
-use crate::inbox::reply::received;
+use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
-use crate::outbox::StoreError;
-use crate::sqlite::{now, still_open};
+use crate::store::StoreError;
+use crate::store::sqlite::{now, still_open};
 
 /// Receives a delivery in the caller's open transaction, and finds whether its event is
 /// fresh or a duplicate.

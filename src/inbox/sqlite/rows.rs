@@ -3,9 +3,9 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::inbox::counting::Key;
-use crate::outbox::columns::Row;
-use crate::sqlite::{micros, read_row};
 use crate::state::Acknowledged;
+use crate::store::Row;
+use crate::store::sqlite::{micros, read_row};
 use crate::{DeliveryStatus, Envelope, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.

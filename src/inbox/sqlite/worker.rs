@@ -8,16 +8,16 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{PART, RECEIVING, process, purge, redrive};
 use crate::broker::{Consumer, Delivery};
-use crate::inbox::admin::REDRIVING;
 use crate::inbox::handler_error::caught;
+use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerConfigError, WorkerError, accepting, unhandled,
 };
 use crate::inbox::{Handled, HandlerError, InboxConfig};
-use crate::outbox::StoreError;
-use crate::sqlite::{Shared, fault};
 use crate::state::Acknowledged;
+use crate::store::StoreError;
+use crate::store::sqlite::{Shared, fault};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, Event};
 
 /// Handles the events of one consumer in the inbox of a SQLite file.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::outbox::StoreError;
+use crate::store::StoreError;
 
 /// How a worker works. Everything has a default.
 ///

@@ -45,8 +45,8 @@ pub use self::summary::{Health, Incident, Summary};
 use self::turn::Turn;
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::Handled;
-use crate::outbox::StoreError;
 use crate::relay::Watch;
+use crate::store::StoreError;
 use crate::{AnyEnvelope, Decision, DeliveryStatus};
 
 /// The inbox of one database, with its handlers, as a worker drives it. The crate's two

@@ -12,8 +12,8 @@ use super::{Inbox, Incident, Summary, Worker};
 use crate::EventId;
 use crate::broker::{BrokerError, Consumer, Delivery};
 use crate::inbox::Handled;
-use crate::outbox::StoreError;
 use crate::relay::{Lacking, Outage, Watch};
+use crate::store::StoreError;
 
 /// What is asked of the database, in the words of an incident.
 const HANDLING: &str = "handling an event";

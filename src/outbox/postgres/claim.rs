@@ -6,16 +6,20 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::super::change::{Change, expiry_reason};
-use super::super::front::{Cost, Front, Look};
-use super::super::{Claim, ClaimOrder, Claimed, Lease, Token};
 use super::rows::{
-    Changes, FREE, claim_sql, expired_sql, freed, quarantine, read_expired, settle,
+    Changes, FREE, Fence, claim_sql, expired_sql, freed, put_aside_sql, quarantine,
+    read_expired, settle,
 };
 use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
-use crate::postgres::{Link, at, limit, maybe_at, micros, read_row};
+use crate::outbox::admin::Finding;
+use crate::outbox::blocked::MANY_BLOCKED;
+use crate::outbox::change::{Change, expiry_reason};
+use crate::outbox::claim::{Claim, Lease, Token};
+use crate::outbox::store::{ClaimOrder, Claimed};
+use crate::outbox::watermark::{Cost, Look, Watermark};
 use crate::state::Dispatched;
+use crate::store::postgres::{Link, at, limit, maybe_at, micros, read_row};
 
 /// How many entries of the index of what is due this session has read so far, and the
 /// time now.
@@ -27,102 +31,147 @@ const READ: &str = "SELECT coalesce(pg_stat_get_xact_tuples_returned(to_regclass
 pub(super) async fn claim(
     link: &mut Link,
     order: &ClaimOrder,
-    front: &Front,
-    claimed: &mut Claimed,
-) -> Result<Option<DateTime<Utc>>, Error> {
-    let (sweep, sql, token) =
-        (expired_sql(), claim_sql(order.on_dead_letter), Token::now_v7());
-    let (most, lease, all) =
-        (limit(order.limit), micros(order.lease), None::<DateTime<Utc>>);
-    let whole_sweep: Query<'_> = (&sweep, &[&most, &all]);
-    let whole: Query<'_> =
-        (&sql, &[&most, &token, &order.worker, &lease, &order.except, &all, &order.only]);
-    // One type alone says nothing of where the others have come to.
-    let look = if order.only.is_some() {
-        Look::Whole { measured: false }
-    } else {
-        front.next(&order.except)
-    };
-    let (from, (expired, due)) = match look {
-        Look::Whole { measured: false } => {
-            (None, link.begin_two(whole_sweep, whole).await?)
-        }
-        Look::Whole { measured: true } => {
-            let read = link.begin(READ, &[]).await?;
-            (None, measure(link, &read, whole_sweep, whole, front).await?)
-        }
-        Look::From { due, leases } => {
-            let (from, leases) = (Some(due), Some(leases));
-            let values: &Values<'_> = &[
-                &most,
-                &token,
-                &order.worker,
-                &lease,
-                &order.except,
-                &from,
-                &order.only,
-            ];
-            let (expired, due) =
-                link.begin_two((&sweep, &[&most, &leases]), (&sql, values)).await?;
-            if expired.is_empty() && due.is_empty() {
-                let read = link.query(READ, &[]).await?;
-                (None, measure(link, &read, whole_sweep, whole, front).await?)
-            } else {
-                (from, (expired, due))
-            }
-        }
-    };
+    watermark: &Watermark,
+) -> Result<(Claimed, Option<DateTime<Utc>>), Error> {
+    let scan = Scan::new(order);
+    let mut claimed = Claimed::default();
+    let (from, found) = scan.begin(link, watermark).await?;
     if order.only.is_none() {
-        front.reached(
-            due.first().map(|row| maybe_at(row, "reached")).transpose()?.flatten(),
-        );
+        let reached =
+            found.due.first().map(|row| maybe_at(row, "reached")).transpose()?;
+        watermark.reached(reached.flatten());
     }
-    take(link, &due, token, claimed).await?;
-    if !expired.is_empty() {
-        expire(link, &expired, order, front, claimed).await?;
+    take(link, &found.due, scan.token, &mut claimed).await?;
+    if !found.expired.is_empty() {
+        expire(link, &found.expired, order, watermark, &mut claimed).await?;
         // Some of these may be due again at once.
-        let room = limit(order.limit.saturating_sub(due.len()));
-        let due = link
-            .query(
-                &sql,
-                &[
-                    &room,
-                    &token,
-                    &order.worker,
-                    &lease,
-                    &order.except,
-                    &from,
-                    &order.only,
-                ],
-            )
-            .await?;
-        take(link, &due, token, claimed).await?;
+        let room = limit(order.limit.saturating_sub(found.due.len()));
+        let due = link.query(&scan.claim, &scan.claim_values(&room, &from)).await?;
+        take(link, &due, scan.token, &mut claimed).await?;
     }
-    Ok(from)
+    Ok((claimed, from))
 }
 
-type Values<'a> = [&'a (dyn ToSql + Sync)];
-type Query<'a> = (&'a str, &'a Values<'a>);
+/// What one claim asks of the database.
+struct Scan<'a> {
+    order: &'a ClaimOrder,
+    /// The statement for events whose lease has ended, and the one for what is due.
+    sweep: String,
+    claim: String,
+    token: Token,
+    most: i64,
+    lease: i64,
+}
 
-/// Looks at everything, where so much had been read before, and tells what that costs.
-async fn measure(
-    link: &mut Link,
-    read: &[SqlRow],
-    (sweep, sweep_values): Query<'_>,
-    (claim, claim_values): Query<'_>,
-    front: &Front,
-) -> Result<(Vec<SqlRow>, Vec<SqlRow>), Error> {
-    let began = Instant::now();
-    let expired = link.query(sweep, sweep_values).await?;
-    let due = link.query(claim, claim_values).await?;
-    let took = began.elapsed();
-    let (before, after) =
-        (read_so_far(read)?, read_so_far(&link.query(READ, &[]).await?)?);
-    if let (Some((before, at)), Some((after, _))) = (before, after) {
-        let steps = after.saturating_sub(before).saturating_sub(limit(due.len()));
-        front.looked(Cost { steps, took, at });
+/// What it answers.
+struct Found {
+    expired: Vec<SqlRow>,
+    due: Vec<SqlRow>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(order: &'a ClaimOrder) -> Self {
+        Self {
+            order,
+            sweep: expired_sql(),
+            claim: claim_sql(order.on_dead_letter),
+            token: Token::now_v7(),
+            most: limit(order.limit),
+            lease: micros(order.lease),
+        }
     }
-    Ok((expired, due))
+
+    fn sweep_values<'v>(
+        &'v self,
+        from: &'v Option<DateTime<Utc>>,
+    ) -> [&'v (dyn ToSql + Sync); 2] {
+        [&self.most, from]
+    }
+
+    fn claim_values<'v>(
+        &'v self,
+        room: &'v i64,
+        from: &'v Option<DateTime<Utc>>,
+    ) -> [&'v (dyn ToSql + Sync); 7] {
+        let order = self.order;
+        [room, &self.token, &order.worker, &self.lease, &order.except, from, &order.only]
+    }
+
+    /// Begins the transaction where the watermark says, and says where that was.
+    async fn begin(
+        &self,
+        link: &mut Link,
+        watermark: &Watermark,
+    ) -> Result<(Option<DateTime<Utc>>, Found), Error> {
+        // One type alone says nothing of where the others have come to.
+        let look = if self.order.only.is_some() {
+            Look::Whole { measured: false }
+        } else {
+            watermark.next(&self.order.except)
+        };
+        match look {
+            Look::Whole { measured: false } => {
+                Ok((None, self.begin_from(link, &None, &None).await?))
+            }
+            Look::Whole { measured: true } => {
+                let before = read_so_far(&link.begin(READ, &[]).await?)?;
+                Ok((None, self.measure(link, before, watermark).await?))
+            }
+            Look::From { due, leases } => {
+                let (from, leases) = (Some(due), Some(leases));
+                let found = self.begin_from(link, &leases, &from).await?;
+                if !found.expired.is_empty() || !found.due.is_empty() {
+                    return Ok((from, found));
+                }
+                let before = read_so_far(&link.query(READ, &[]).await?)?;
+                Ok((None, self.measure(link, before, watermark).await?))
+            }
+        }
+    }
+
+    async fn begin_from(
+        &self,
+        link: &mut Link,
+        leases: &Option<DateTime<Utc>>,
+        from: &Option<DateTime<Utc>>,
+    ) -> Result<Found, Error> {
+        let sweep = self.sweep_values(leases);
+        let claim = self.claim_values(&self.most, from);
+        let both = link.begin_two((&self.sweep, &sweep), (&self.claim, &claim)).await?;
+        Ok(Found { expired: both.0, due: both.1 })
+    }
+
+    /// Looks at everything, and measures what that costs by how much had been read before.
+    async fn measure(
+        &self,
+        link: &mut Link,
+        before: Option<(i64, DateTime<Utc>)>,
+        watermark: &Watermark,
+    ) -> Result<Found, Error> {
+        let began = Instant::now();
+        let expired = link.query(&self.sweep, &self.sweep_values(&None)).await?;
+        let claim = self.claim_values(&self.most, &None);
+        let due = link.query(&self.claim, &claim).await?;
+        let took = began.elapsed();
+        let after = read_so_far(&link.query(READ, &[]).await?)?;
+        if let (Some((before, at)), Some((after, _))) = (before, after) {
+            let steps = after.saturating_sub(before).saturating_sub(limit(due.len()));
+            watermark.looked(Cost { steps, took, at });
+        }
+        Ok(Found { expired, due })
+    }
+}
+
+/// Puts blocked events aside, and says how many they were; the transaction ends with it.
+pub(super) async fn put_aside(
+    link: &mut Link,
+    order: &ClaimOrder,
+    from: Option<DateTime<Utc>>,
+) -> Result<usize, Error> {
+    let sql = put_aside_sql(order.on_dead_letter);
+    let values: [&(dyn ToSql + Sync); 4] =
+        [&limit(MANY_BLOCKED), &order.except, &from, &order.only];
+    Ok(link.commit_after(&sql, &values).await?.len())
 }
 
 fn read_so_far(rows: &[SqlRow]) -> Result<Option<(i64, DateTime<Utc>)>, Error> {
@@ -149,7 +198,7 @@ async fn take(
                 .push(Claim::new(event, Lease { sequence, token, claimed_at, since })),
             Err(why) => {
                 quarantine(link, sequence, key, &why).await?;
-                claimed.quarantined.push((id, why));
+                claimed.quarantined.push(Finding { event: id, what: why });
             }
         }
     }
@@ -161,7 +210,7 @@ async fn expire(
     link: &mut Link,
     rows: &[SqlRow],
     order: &ClaimOrder,
-    front: &Front,
+    watermark: &Watermark,
     claimed: &mut Claimed,
 ) -> Result<(), Error> {
     let mut found = Vec::new();
@@ -178,7 +227,7 @@ async fn expire(
             }
             Err(why) => {
                 quarantine(link, sequence, key, &why).await?;
-                claimed.quarantined.push((id, why));
+                claimed.quarantined.push(Finding { event: id, what: why });
             }
         }
     }
@@ -187,9 +236,9 @@ async fn expire(
         changes.push(*sequence, *token, change);
     }
     // The rows are locked, and nobody else can have settled them.
-    settle(link, &changes, false).await?;
+    settle(link, &changes, Fence::Ended).await?;
     if !changes.frees.is_empty() {
-        front.back_to(freed(&link.query(FREE, &[&changes.frees]).await?)?);
+        watermark.back_to(freed(&link.query(FREE, &[&changes.frees]).await?)?);
     }
     crash_point("in the sweep");
     Ok(())

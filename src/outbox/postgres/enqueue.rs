@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::super::columns::{Row, Said, same_event};
-use super::super::{Enqueued, StoreError};
 use crate::Envelope;
+use crate::outbox::enqueued::{Enqueued, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
+use crate::store::error::Doing;
+use crate::store::{Row, Said, StoreError};
 use crate::trace::EventSpan;
 
 const DOING: &str = "enqueuing events";
@@ -25,7 +26,7 @@ const ELSEWHERE: &str = "the first schema of this transaction's search path has 
 /// Writes an event into the outbox, as part of the caller's open transaction, in one
 /// round trip.
 ///
-/// There is no form without one: an event that is not committed with the business change
+/// There is no variant that takes a plain connection: an event that is not committed with the business change
 /// is a lie or a loss.
 ///
 /// Transactions that enqueue events of one ordering key wait for one another: the second
@@ -38,7 +39,7 @@ const ELSEWHERE: &str = "the first schema of this transaction's search path has 
 /// What the database answers, and an event of this id that comes from another system or
 /// is of another type; each with the event given back. After an answer of the database,
 /// PostgreSQL has given the whole transaction up: what was done in it before is not
-/// stored either, though a later `commit` says no word about it.
+/// stored either, and a later `commit` reports no error.
 pub async fn enqueue(
     transaction: &Transaction<'_>,
     event: Envelope<Pending>,
@@ -73,8 +74,8 @@ async fn write(
         (&reason(redriven), Type::TEXT),
         (&at(redriven), Type::TIMESTAMPTZ),
     ];
-    // It is parsed each time, the sooner the less it says: what comes last is mostly not
-    // there.
+    // The server parses this on every call, and a shorter statement is faster: what comes
+    // last is mostly not there.
     let (arguments, said) = if failure.is_none() && redriven.is_none() {
         ("$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10", values.get(..10))
     } else {
@@ -86,9 +87,7 @@ async fn write(
     let sql = format!("SELECT outbox_enqueue({arguments}) WHERE {HERE}");
     let new = transaction.query_typed(&sql, said.unwrap_or(&values)).await;
     let new = new.and_then(|new| new.first().map(|row| row.try_get(0)).transpose());
-    let new = new
-        .map_err(|error| StoreError::new(DOING, error))?
-        .ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
+    let new = new.doing(DOING)?.ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
     let enqueued = enqueued(new);
     if enqueued == Enqueued::Duplicate {
         compare(transaction, &[&row]).await?;
@@ -142,7 +141,7 @@ async fn write_all(
         )
         .await;
     let new = new.and_then(|new| new.iter().map(|row| row.try_get(0)).collect());
-    let mut new: HashSet<String> = new.map_err(|error| StoreError::new(DOING, error))?;
+    let mut new: HashSet<String> = new.doing(DOING)?;
     // Of an id that is given twice, the first is the one that was written.
     let answers: Vec<Enqueued> =
         rows.iter().map(|row| enqueued(new.remove(&row.id))).collect();
@@ -184,11 +183,10 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
     if rows.is_empty() {
         return Ok(());
     }
-    let fault = |error| StoreError::new(DOING, error);
     if transaction
         .query_typed(&format!("SELECT WHERE {HERE}"), &[])
         .await
-        .map_err(fault)?
+        .doing(DOING)?
         .is_empty()
     {
         return Err(StoreError::new(DOING, ELSEWHERE));
@@ -197,10 +195,10 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
     let sql =
         "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
     for found in
-        transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.map_err(fault)?
+        transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.doing(DOING)?
     {
-        let id: &str = found.try_get(0).map_err(fault)?;
-        let there = (found.try_get(1).map_err(fault)?, found.try_get(2).map_err(fault)?);
+        let id: &str = found.try_get(0).doing(DOING)?;
+        let there = (found.try_get(1).doing(DOING)?, found.try_get(2).doing(DOING)?);
         for row in rows.iter().filter(|row| row.id == id) {
             same_event(DOING, row, &there)?;
         }

@@ -32,46 +32,46 @@
 mod admin;
 mod claim;
 mod enqueue;
-mod forgotten;
+mod lookup;
 mod rows;
+mod sweep;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+use tokio_postgres::{Client, Config, NoTls, Socket};
 
-use self::claim::claim;
+use self::claim::{claim, put_aside};
 pub use self::enqueue::{enqueue, enqueue_all};
-use self::rows::{Changes, DISPATCHED, FREE, freed, put_aside_sql, release, settle};
-use super::aside::{MANY_BLOCKED, Rounds};
-use super::change::Change;
-use super::front::Front;
-use super::{
-    ClaimOrder, Claimed, HeldLease, Lease, LeaseLostError, Settlement, Store, StoreError,
-    Token,
-};
+use self::rows::{Changes, FREE, Fence, freed, release, renew, settle};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
-use crate::postgres::{self as database, Bell, Dial, Worker, limit, micros};
-use crate::schema::Part;
+use crate::outbox::blocked::Sweeps;
+use crate::outbox::change::Settled;
+use crate::outbox::claim::{HeldLease, Lease, LeaseLostError, Settlement};
+use crate::outbox::store::{ClaimOrder, Claimed, Store};
+use crate::outbox::watermark::Watermark;
+use crate::store::error::Doing;
+use crate::store::postgres::{self as database, Connector, Link, Notifications, Pool};
+use crate::store::{Part, StoreError};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
-/// The tables, as they are made: with what each column means, and how to enqueue from
-/// plain SQL.
-pub const SCHEMA: &str = include_str!("schema.sql");
+/// The tables, as they are made, by every migration in its order: with what each column
+/// means, and how to enqueue from plain SQL.
+pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
 
-const PART: Part = Part { name: "outbox", versions: &[SCHEMA] };
+const PART: Part =
+    Part { name: "outbox", versions: &[include_str!("migrations/0001.sql")] };
 
 /// Creates the tables of the outbox, or brings them up to date. [`Outbox::connect`] does
 /// the same.
 ///
 /// # Errors
 ///
-/// What the database answers, and tables that a newer version of this crate has made.
+/// What the database answers, and tables that a newer version of this crate has made for
+/// programs of its own version ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
 pub async fn install(client: &mut Client) -> Result<(), StoreError> {
     database::install(client, &PART).await
 }
@@ -120,10 +120,10 @@ pub async fn connect(config: &Config, tls: &Tls) -> Result<Client, StoreError> {
 /// [inbox](crate::inbox::postgres) do with any.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    worker: Arc<Worker>,
-    bell: Arc<Bell>,
-    front: Arc<Front>,
-    rounds: Arc<Rounds>,
+    pool: Arc<Pool>,
+    notifications: Arc<Notifications>,
+    watermark: Arc<Watermark>,
+    sweeps: Arc<Sweeps>,
     trail: AuditTrail,
 }
 
@@ -133,13 +133,12 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables that a newer version of this crate has made;
+    /// What the database answers, and tables of a newer version (as of [`install`]);
     /// a configuration that asks for TLS; a search path whose first schema is not there;
     /// a database whose encoding cannot hold what is stored; and a pooler that gives each
     /// transaction another session.
     pub async fn connect(config: Config) -> Result<Self, StoreError> {
-        database::without_tls(&config)
-            .map_err(|error| StoreError::new("connecting", error))?;
+        database::without_tls(&config).doing("connecting")?;
         Self::connect_with(config, NoTls).await
     }
 
@@ -186,14 +185,14 @@ impl Outbox {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let dial = Dial::new(config, tls);
-        let worker = Worker::connect(dial.clone(), &PART).await?;
-        let bell = Bell::new(dial, worker.place());
+        let connector = Connector::new(config, tls);
+        let pool = Pool::connect(connector.clone(), &PART).await?;
+        let notifications = Notifications::new(connector, pool.place());
         Ok(Self {
-            worker: Arc::new(worker),
-            bell: Arc::new(bell),
-            front: Arc::default(),
-            rounds: Arc::default(),
+            pool: Arc::new(pool),
+            notifications: Arc::new(notifications),
+            watermark: Arc::default(),
+            sweeps: Arc::default(),
             trail: AuditTrail::silent(),
         })
     }
@@ -208,27 +207,21 @@ impl Outbox {
 
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        const DOING: &str = "claiming due events";
-        let fault = |error: Error| StoreError::new(DOING, error);
-        self.bell.heed();
-        self.free_forgotten(order.on_dead_letter).await?;
-        let mut claimed = Claimed::default();
-        let mut held = self.worker.hold(DOING).await?;
-        let from = claim(&mut held.link, order, &self.front, &mut claimed)
-            .await
-            .map_err(fault)?;
-        crash_point("before the claim commits");
-        if claimed.claims.len().saturating_add(claimed.quarantined.len()) < order.limit {
-            // Blocked events may have stood before others.
-            let sql = put_aside_sql(order.on_dead_letter);
-            let values: [&(dyn ToSql + Sync); 4] =
-                [&limit(MANY_BLOCKED), &order.except, &from, &order.only];
-            let aside = held.link.commit_after(&sql, &values).await.map_err(fault)?;
-            claimed.blocked = aside.len();
-        } else {
-            held.link.commit().await.map_err(fault)?;
-        }
-        held.release();
+        self.notifications.mark_seen();
+        self.sweep_blocked(order.on_dead_letter).await?;
+        let work = async |link: &mut Link| {
+            let (mut claimed, from) = claim(link, order, &self.watermark).await?;
+            crash_point("before the claim commits");
+            let taken = claimed.claims.len().saturating_add(claimed.quarantined.len());
+            if taken < order.limit {
+                // Blocked events may have stood before others.
+                claimed.blocked = put_aside(link, order, from).await?;
+            } else {
+                link.commit().await?;
+            }
+            Ok(claimed)
+        };
+        let claimed = self.pool.run("claiming due events", work).await?;
         if !claimed.claims.is_empty() {
             crash_point("after the claim");
         }
@@ -239,36 +232,36 @@ impl Store for Outbox {
         &self,
         settlements: &[Settlement],
     ) -> Result<Vec<LeaseLostError>, StoreError> {
-        const DOING: &str = "settling events";
-        let fault = |error: Error| StoreError::new(DOING, error);
-        let changes: Vec<(Lease, Result<Change, String>)> =
-            settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
-        let (mut steps, mut returned) = (Changes::default(), Vec::new());
-        for (lease, change) in &changes {
-            match change {
-                Ok(change) => steps.push(lease.sequence, Some(lease.token), change),
-                Err(reason) => returned.push((lease, reason.as_str())),
+        let changes: Vec<(Lease, Settled)> =
+            settlements.iter().map(|one| (one.lease, Settled::of(one))).collect();
+        let (mut steps, mut released) = (Changes::default(), Vec::new());
+        for (lease, settled) in &changes {
+            match settled {
+                Settled::Stepped(change) => {
+                    steps.push(lease.sequence, Some(lease.token), change);
+                }
+                Settled::Released(reason) => released.push((lease, reason.as_str())),
             }
         }
-        let mut held = self.worker.hold(DOING).await?;
-        let mut stored: HashSet<i64> =
-            settle(&mut held.link, &steps, true).await.map_err(fault)?;
-        if !returned.is_empty() {
-            stored.extend(release(&mut held.link, &returned).await.map_err(fault)?);
-        }
-        crash_point("before the settlement commits");
-        if steps.frees.is_empty() {
-            held.link.commit().await.map_err(fault)?;
-        } else {
-            let rows = held.link.commit_after(FREE, &[&steps.frees]).await;
-            self.front.back_to(rows.and_then(|rows| freed(&rows)).map_err(fault)?);
-        }
-        held.release();
-        self.front.back_to(
-            changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min(),
-        );
-        if !returned.is_empty() {
-            self.front.back_to_all();
+        let work = async |link: &mut Link| {
+            let mut stored = settle(link, &steps, Fence::Held).await?;
+            if !released.is_empty() {
+                stored.extend(release(link, &released).await?);
+            }
+            crash_point("before the settlement commits");
+            if steps.frees.is_empty() {
+                link.commit().await?;
+                return Ok((stored, None));
+            }
+            let freed = freed(&link.commit_after(FREE, &[&steps.frees]).await?)?;
+            Ok((stored, freed))
+        };
+        let (stored, freed) = self.pool.run("settling events", work).await?;
+        self.watermark.back_to(freed);
+        let due = changes.iter().filter_map(|(_, settled)| settled.change()?.due_at);
+        self.watermark.back_to(due.min());
+        if !released.is_empty() {
+            self.watermark.back_to_all();
         }
         Ok(settlements
             .iter()
@@ -282,22 +275,8 @@ impl Store for Outbox {
         held: &[HeldLease],
         lease: Duration,
     ) -> Result<Vec<LeaseLostError>, StoreError> {
-        const DOING: &str = "renewing leases";
-        let (sequences, tokens): (Vec<i64>, Vec<Token>) =
-            held.iter().map(|one| (one.lease.sequence, one.lease.token)).unzip();
-        let lease = micros(lease);
-        let values: [&(dyn ToSql + Sync); 3] = [&sequences, &tokens, &lease];
-        let mut worker = self.worker.hold(DOING).await?;
-        let sql = format!(
-            "UPDATE outbox_event AS event SET due_at = clock_timestamp() + $3::bigint * interval '1 microsecond' \
-             FROM unnest($1::bigint[], $2::uuid[]) AS held (sequence, token) \
-             WHERE event.sequence = held.sequence AND event.token = held.token AND {DISPATCHED} \
-             AND event.due_at > clock_timestamp() RETURNING event.sequence"
-        );
-        let renewed = worker.link.alone(&sql, &values);
-        let renewed = renewed.await.and_then(|rows| rows::sequences(&rows));
-        let renewed = renewed.map_err(|error| StoreError::new(DOING, error))?;
-        worker.release();
+        let work = async |link: &mut Link| renew(link, held, lease).await;
+        let renewed = self.pool.run("renewing leases", work).await?;
         let lost = held.iter().filter(|one| !renewed.contains(&one.lease.sequence));
         Ok(lost.map(|one| LeaseLostError { event: one.event.clone() }).collect())
     }
@@ -305,7 +284,7 @@ impl Store for Outbox {
     /// Waits until a transaction that enqueued something is committed, as PostgreSQL's
     /// `NOTIFY` tells it.
     async fn wait(&self, at_most: Duration) {
-        let rest = self.front.rest();
-        self.bell.wait(rest.map_or(at_most, |rest| at_most.min(rest))).await;
+        let rest = self.watermark.rest();
+        self.notifications.wait(rest.map_or(at_most, |rest| at_most.min(rest))).await;
     }
 }

@@ -2,17 +2,21 @@
 //! common.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::super::aside::stands_before;
-use super::super::change::Change;
-use super::super::columns::{EVENT_COLUMNS, Row};
-use super::super::{Lease, OnDeadLetter, Token};
+use crate::DeliveryStatus;
 use crate::audit::Action;
-use crate::postgres::{Link, at, maybe_at, read_row};
+use crate::outbox::admin::listing::quarantine_reason;
+use crate::outbox::blocked::stands_before;
+use crate::outbox::change::Change;
+use crate::outbox::claim::{HeldLease, Lease, Token};
+use crate::outbox::store::OnDeadLetter;
+use crate::store::postgres::{Link, at, maybe_at, micros, read_row};
+use crate::store::{EVENT_COLUMNS, Row};
 
 /// An event whose lease has ended: the row, its claim's token, who held it, and the time
 /// now.
@@ -109,7 +113,7 @@ pub(super) fn freed(rows: &[SqlRow]) -> Result<Option<DateTime<Utc>>, Error> {
 /// Lets the first event that is put aside of each key be looked at again, where nothing
 /// is in its way: of so many keys after one of them. Says which the last was, where there
 /// may be more, and when the first of what it let go was due.
-pub(super) fn free_forgotten_sql(on_dead_letter: OnDeadLetter) -> String {
+pub(super) fn sweep_blocked_sql(on_dead_letter: OnDeadLetter) -> String {
     let earlier = stands_before(on_dead_letter);
     format!(
         "WITH RECURSIVE keys (key, place) AS (\
@@ -176,25 +180,25 @@ impl<'a> Changes<'a> {
     }
 }
 
+/// The leases under which a settlement writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fence {
+    /// Those that have not ended, of their holder: the transaction begins with it.
+    Held,
+    /// Those that have, in the transaction that has found and locked them.
+    Ended,
+}
+
 /// Writes what became of claimed events, of those whose claim still holds, and names
 /// these.
-///
-/// A lease that must not have ended is `fenced`: the transaction begins with it.
-/// Otherwise it has begun.
 pub(super) async fn settle(
     link: &mut Link,
     changes: &Changes<'_>,
-    fenced: bool,
+    fence: Fence,
 ) -> Result<HashSet<i64>, Error> {
-    if fenced && changes.status.iter().all(|status| *status == "acknowledged") {
-        let values: [&(dyn ToSql + Sync); 2] = [&changes.sequence, &changes.token];
-        let sql = format!(
-            "UPDATE outbox_event AS event SET status = 'acknowledged', due_at = NULL, done_at = clock_timestamp(), \
-             token = NULL FROM unnest($1::bigint[], $2::uuid[]) AS step (sequence, token) \
-             WHERE event.sequence = step.sequence AND event.token = step.token \
-             AND {DISPATCHED} AND event.due_at > clock_timestamp() RETURNING event.sequence"
-        );
-        return sequences(&link.begin(&sql, &values).await?);
+    if fence == Fence::Held && changes.status.iter().all(|status| *status == ACKNOWLEDGED)
+    {
+        return acknowledge_all(link, changes).await;
     }
     let values: [&(dyn ToSql + Sync); 13] = [
         &changes.sequence,
@@ -209,7 +213,7 @@ pub(super) async fn settle(
         &changes.action,
         &changes.reason,
         &changes.by,
-        &fenced,
+        &(fence == Fence::Held),
     ];
     let sql = format!(
         "WITH settled AS (\
@@ -230,12 +234,45 @@ pub(super) async fn settle(
            reason, claimed_at, claimed_by FROM settled WHERE action IS NOT NULL\
          ) SELECT sequence FROM settled"
     );
-    let rows = if fenced {
-        link.begin(&sql, &values).await?
-    } else {
-        link.query(&sql, &values).await?
-    };
-    sequences(&rows)
+    sequences(&match fence {
+        Fence::Held => link.begin(&sql, &values).await?,
+        Fence::Ended => link.query(&sql, &values).await?,
+    })
+}
+
+const ACKNOWLEDGED: &str = DeliveryStatus::Acknowledged.as_str();
+
+/// Writes that the broker has confirmed all of them, in a transaction that begins here.
+async fn acknowledge_all(
+    link: &mut Link,
+    changes: &Changes<'_>,
+) -> Result<HashSet<i64>, Error> {
+    let values: [&(dyn ToSql + Sync); 2] = [&changes.sequence, &changes.token];
+    let sql = format!(
+        "UPDATE outbox_event AS event SET status = 'acknowledged', due_at = NULL, done_at = clock_timestamp(), \
+         token = NULL FROM unnest($1::bigint[], $2::uuid[]) AS step (sequence, token) \
+         WHERE event.sequence = step.sequence AND event.token = step.token \
+         AND {DISPATCHED} AND event.due_at > clock_timestamp() RETURNING event.sequence"
+    );
+    sequences(&link.begin(&sql, &values).await?)
+}
+
+/// Lets leases that have not ended last so long from now, and names their events.
+pub(super) async fn renew(
+    link: &mut Link,
+    held: &[HeldLease],
+    lease: Duration,
+) -> Result<HashSet<i64>, Error> {
+    let (sequences, tokens): (Vec<i64>, Vec<Token>) =
+        held.iter().map(|one| (one.lease.sequence, one.lease.token)).unzip();
+    let sql = format!(
+        "UPDATE outbox_event AS event SET due_at = clock_timestamp() + $3::bigint * interval '1 microsecond' \
+         FROM unnest($1::bigint[], $2::uuid[]) AS held (sequence, token) \
+         WHERE event.sequence = held.sequence AND event.token = held.token AND {DISPATCHED} \
+         AND event.due_at > clock_timestamp() RETURNING event.sequence"
+    );
+    let renewed = link.alone(&sql, &[&sequences, &tokens, &micros(lease)]).await?;
+    self::sequences(&renewed)
 }
 
 /// Takes claims back whose event was not sent, of those that still hold, and names these.
@@ -273,7 +310,7 @@ pub(super) async fn quarantine(
     key: Option<String>,
     why: &str,
 ) -> Result<(), Error> {
-    let reason = format!("the stored row is no valid event: {why}");
+    let reason = quarantine_reason(why);
     let action = Action::Reject.as_str();
     let values: [&(dyn ToSql + Sync); 3] = [&sequence, &reason, &action];
     let quarantined = link.query(

@@ -6,22 +6,25 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Transaction, params};
 
-use super::super::aside::frees;
-use super::super::books::moments;
-use super::super::change::Decided;
-use super::super::columns::{Row, write_tags};
-use super::super::{
-    Admin, Counts, DeadLetter, Filter, Finding, HistoryEntry, Redrive, RedriveOutcome,
-    StoreError, Waiting,
-};
 use super::Outbox;
-use super::look::{
-    PAGE, count, dead_after, dead_among, find_event, find_orphans, find_waiting,
-    verify_page,
+use super::lookup::{
+    count, dead_after, dead_among, dead_letters, find_waiting, orphans, recorded,
+    unreadable, verify_page,
 };
-use super::rows::{free, limit_of, remember};
-use crate::sqlite::{micros, now};
+use super::rows::{free, remember};
+use crate::outbox::admin::decision::{Decided, Ruling, Times, discard};
+use crate::outbox::admin::listing::{
+    COUNTING, DISCARDING, DeadRow, GETTING, LISTING_DEAD, LISTING_WAITING, PAGE, PURGING,
+    REDRIVING, VERIFYING, every_page,
+};
+use crate::outbox::admin::{
+    Admin, Counts, EventHistory, Finding, Redrive, RedriveOutcome, Waiting,
+};
+use crate::outbox::blocked::frees;
+use crate::outbox::history::Recorded;
 use crate::state::Failed;
+use crate::store::sqlite::{limit, micros, now};
+use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind, write_tags};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
 /// How long one page of decisions holds the database, and how long others have it then at
@@ -37,7 +40,7 @@ async fn rest_after(began: Instant) {
 
 impl Admin for Outbox {
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.shared.look("counting events", count).await
+        self.shared.look(COUNTING, count).await
     }
 
     async fn dead_letters(
@@ -46,40 +49,21 @@ impl Admin for Outbox {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let filter = filter.clone();
-        let found = self.shared.look("listing dead letters", move |connection| {
-            let rows = dead_after(connection, &filter, 0, limit)?.into_iter();
-            // What is no valid event is for `unreadable` to report.
-            Ok(rows
-                .filter_map(|(row, first_sent_at)| {
-                    Some(DeadLetter { event: row.read_in().ok()?, first_sent_at })
-                })
-                .collect())
-        });
-        found.await
+        self.shared
+            .look(LISTING_DEAD, move |connection| {
+                dead_letters(connection, &filter, limit)
+            })
+            .await
     }
 
     async fn unreadable(&self, filter: &Filter) -> Result<Vec<Finding>, StoreError> {
-        let mut findings = Vec::new();
-        let mut after = Some(0);
-        while let Some(begin) = after {
+        every_page(|after| {
             let filter = filter.clone();
-            let page = self.shared.look("listing dead letters", move |connection| {
-                let rows = dead_after(connection, &filter, begin, PAGE)?;
-                let next = rows
-                    .last()
-                    .map(|(row, _)| row.sequence)
-                    .filter(|_| rows.len() == PAGE);
-                let finding = |(row, _): (Row, _)| {
-                    let event = row.id.clone();
-                    row.read_in::<Failed>().err().map(|what| Finding { event, what })
-                };
-                Ok((next, rows.into_iter().filter_map(finding).collect::<Vec<Finding>>()))
-            });
-            let (next, page) = page.await?;
-            findings.extend(page);
-            after = next;
-        }
-        Ok(findings)
+            self.shared.look(LISTING_DEAD, move |connection| {
+                unreadable(connection, &filter, after)
+            })
+        })
+        .await
     }
 
     async fn waiting(
@@ -89,27 +73,21 @@ impl Admin for Outbox {
     ) -> Result<Vec<Waiting>, StoreError> {
         let filter = filter.clone();
         self.shared
-            .look("listing what waits", move |connection| {
+            .look(LISTING_WAITING, move |connection| {
                 find_waiting(connection, &filter, limit)
             })
             .await
     }
 
-    async fn get(
-        &self,
-        id: &EventId,
-    ) -> Result<Option<(AnyEnvelope, Vec<HistoryEntry>)>, StoreError> {
-        const DOING: &str = "looking at an event";
+    async fn get(&self, id: &EventId) -> Result<Option<EventHistory>, StoreError> {
         let id = id.to_string();
-        let found = self
-            .shared
-            .look(DOING, move |connection| find_event(connection, &id))
-            .await?;
-        let Some((past, row, present)) = found else { return Ok(None) };
-        let moments =
-            moments(&row, &present, &past).map_err(|why| StoreError::new(DOING, why))?;
-        let event = row.read().map_err(|why| StoreError::new(DOING, why))?;
-        Ok(Some((event, moments)))
+        let found =
+            self.shared.look(GETTING, move |connection| recorded(connection, &id));
+        found
+            .await?
+            .map(Recorded::read)
+            .transpose()
+            .map_err(|why| StoreError::of(StoreErrorKind::Row, GETTING, why))
     }
 
     async fn redrive(
@@ -118,8 +96,8 @@ impl Admin for Outbox {
         order: &Redrive,
     ) -> Result<Vec<(EventId, RedriveOutcome)>, StoreError> {
         let order = order.clone();
-        let decide = move |event, sent, now| order.decide(event, sent, now);
-        self.decide_all("redriving dead letters", filter, decide).await
+        let decide = move |event, times| order.decide(event, times);
+        self.decide_all(REDRIVING, filter, decide).await
     }
 
     async fn discard(
@@ -128,15 +106,11 @@ impl Admin for Outbox {
         decision: &Decision,
     ) -> Result<Vec<EventId>, StoreError> {
         let decision = decision.clone();
-        let decide = move |event: Envelope<Failed>, _, _| {
-            let id = event.id().clone();
-            Ok((event.discard(decision.clone()).into(), id))
-        };
-        self.decide_all("discarding dead letters", filter, decide).await
+        let decide = move |event, _| discard(event, &decision);
+        self.decide_all(DISCARDING, filter, decide).await
     }
 
     async fn purge(&self, age: Duration, limit: usize) -> Result<u64, StoreError> {
-        const DOING: &str = "purging what is done";
         let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
         let mut gone = 0_usize;
         while gone < limit {
@@ -144,7 +118,7 @@ impl Admin for Outbox {
             let began = Instant::now();
             let (found, removed) = self
                 .shared
-                .write(DOING, move |transaction| purge_page(transaction, age, page))
+                .write(PURGING, move |transaction| purge_page(transaction, age, page))
                 .await?;
             gone = gone.saturating_add(removed);
             if found < page && removed == found {
@@ -156,47 +130,21 @@ impl Admin for Outbox {
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
-        const DOING: &str = "balancing the books";
-        let mut findings = Vec::new();
-        let mut after = Some(0);
-        while let Some(begin) = after {
-            let (next, page) = self
-                .shared
-                .look(DOING, move |connection| verify_page(connection, begin))
-                .await?;
-            findings.extend(page);
-            after = next;
-        }
-        findings.extend(
-            self.shared.look(DOING, |connection| find_orphans(connection)).await?,
-        );
+        let page = |after| {
+            self.shared.look(VERIFYING, move |connection| verify_page(connection, after))
+        };
+        let mut findings = every_page(page).await?;
+        let orphans = self.shared.look(VERIFYING, |connection| orphans(connection));
+        findings.extend(orphans.await?);
         Ok(findings)
     }
 }
 
-/// What a person decides of one dead letter: what it becomes, and what is answered; or
-/// why it stays one.
-trait Decide<T>:
-    Fn(
-        Envelope<Failed>,
-        Option<DateTime<Utc>>,
-        DateTime<Utc>,
-    ) -> Result<(AnyEnvelope, T), T>
-    + Clone
-    + Send
-    + 'static
-{
-}
+/// What a person decides of one dead letter.
+trait Decide<T>: Fn(Envelope<Failed>, Times) -> Ruling<T> + Clone + Send + 'static {}
 
 impl<T, D> Decide<T> for D where
-    D: Fn(
-            Envelope<Failed>,
-            Option<DateTime<Utc>>,
-            DateTime<Utc>,
-        ) -> Result<(AnyEnvelope, T), T>
-        + Clone
-        + Send
-        + 'static
+    D: Fn(Envelope<Failed>, Times) -> Ruling<T> + Clone + Send + 'static
 {
 }
 
@@ -215,7 +163,7 @@ impl Outbox {
             let wanted = filter.clone();
             let found = self.shared.look(doing, move |connection| {
                 let rows = dead_after(connection, &wanted, after, PAGE)?;
-                Ok(rows.into_iter().map(|(row, _)| row.sequence).collect::<Vec<i64>>())
+                Ok(rows.into_iter().map(|dead| dead.row.sequence).collect::<Vec<i64>>())
             });
             let mut found = found.await?;
             let is_last = found.len() < PAGE;
@@ -226,7 +174,7 @@ impl Outbox {
                     decide_page(transaction, &filter, &found, decide)
                 });
                 let page = page.await?;
-                self.front.back_to_all();
+                self.watermark.back_to_all();
                 Decided::tell(&self.trail, &page.decided);
                 answers.extend(page.answers);
                 after = page.last.unwrap_or(after);
@@ -267,20 +215,20 @@ fn decide_page<T>(
         left: Vec::new(),
     };
     // Somebody else may have decided on some meanwhile.
-    for (row, first_sent_at) in dead_among(transaction, filter, found)? {
+    for DeadRow { row, first_sent_at } in dead_among(transaction, filter, found)? {
         let sequence = row.sequence;
         if began.elapsed() >= AT_ONCE && !page.decided.is_empty() {
             page.left.push(sequence);
             continue;
         }
         let Ok(event) = row.read_in() else { continue };
-        match decide(event, first_sent_at, now) {
-            Ok((event, answer)) => {
+        match decide(event, Times { first_sent_at, now }) {
+            Ruling::Changed(event, answer) => {
                 write_decision(transaction, sequence, &event, now)?;
                 page.decided.push(event);
                 page.answers.push(answer);
             }
-            Err(answer) => page.answers.push(answer),
+            Ruling::Kept(answer) => page.answers.push(answer),
         }
     }
     Ok(page)
@@ -291,7 +239,7 @@ fn decide_page<T>(
 fn purge_page(
     transaction: &Transaction<'_>,
     age: TimeDelta,
-    limit: usize,
+    most: usize,
 ) -> rusqlite::Result<(usize, usize)> {
     let Some(before) = now(transaction)?.checked_sub_signed(age) else {
         return Ok((0, 0));
@@ -299,8 +247,7 @@ fn purge_page(
     let mut find = transaction.prepare_cached(
         "SELECT sequence FROM outbox_event WHERE done_at <= ?1 ORDER BY done_at LIMIT ?2",
     )?;
-    let found =
-        find.query_map(params![micros(before), limit_of(limit)], |row| row.get(0))?;
+    let found = find.query_map(params![micros(before), limit(most)], |row| row.get(0))?;
     let found = found.collect::<rusqlite::Result<Vec<i64>>>()?;
     let mut remove =
         transaction.prepare_cached("DELETE FROM outbox_event WHERE sequence = ?1")?;

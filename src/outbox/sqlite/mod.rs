@@ -26,154 +26,51 @@
 //! ```
 
 mod admin;
-mod forgotten;
-mod look;
+mod claim;
+mod enqueue;
+mod lookup;
 mod rows;
+mod settle;
+mod sweep;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Savepoint, Transaction, params};
+use rusqlite::{Connection, Transaction};
 
-use self::rows::{
-    Found, Hold, acknowledge_all, dispatch, find_due, find_expired, free, put_aside,
-    quarantine, release, settle,
-};
-use super::aside::Rounds;
-use super::change::{Change, expiry_reason};
-use super::columns::{Row, same_event};
-use super::front::{Cost, Front, Look};
-use super::{
-    Claim, ClaimOrder, Claimed, Enqueued, HeldLease, Lease, LeaseLostError, Settlement,
-    Store, StoreError, Token,
-};
+use self::claim::{claim, expire};
+pub use self::enqueue::{OpenTransaction, enqueue};
+use self::rows::renew;
+use self::settle::settle_all;
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
-use crate::envelope::UUID_TEXT;
-use crate::refused::Refused;
-use crate::schema::Part;
-use crate::sqlite::{self as database, Shared, after, micros};
-use crate::state::{Dispatched, Pending};
-use crate::trace::EventSpan;
-use crate::{AnyEnvelope, DeliveryStatus, Envelope};
+use crate::outbox::blocked::Sweeps;
+use crate::outbox::change::Settled;
+use crate::outbox::claim::{HeldLease, Lease, LeaseLostError, Settlement};
+use crate::outbox::store::{ClaimOrder, Claimed, Store};
+use crate::outbox::watermark::Watermark;
+use crate::store::sqlite::{self as database, Shared};
+use crate::store::{Part, StoreError};
 
-/// The tables, as they are made: with what each column means, and how to enqueue from
-/// plain SQL.
-pub const SCHEMA: &str = include_str!("schema.sql");
+/// The tables, as they are made, by every migration in its order: with what each column
+/// means, and how to enqueue from plain SQL.
+pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
 
-const PART: Part = Part { name: "outbox", versions: &[SCHEMA] };
+const PART: Part =
+    Part { name: "outbox", versions: &[include_str!("migrations/0001.sql")] };
 
 /// Creates the tables of the outbox, or brings them up to date. [`Outbox::open`] does the
 /// same.
 ///
 /// # Errors
 ///
-/// What the database answers, and tables that a newer version of this crate has made.
+/// What the database answers, and tables that a newer version of this crate has made for
+/// programs of its own version ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
 pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
     database::install(connection, &PART)
-}
-
-/// Writes an event into the outbox, as part of the caller's open transaction.
-///
-/// There is no form without one: an event that is not committed with the business change
-/// is a lie or a loss.
-///
-/// # Errors
-///
-/// What the database answers, a transaction that has ended, and an event of this id that
-/// comes from another system or is of another type; each with the event given back.
-pub fn enqueue<T: OpenTransaction>(
-    transaction: &T,
-    event: Envelope<Pending>,
-) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
-    const DOING: &str = "enqueuing an event";
-    let mut record = event.to_record();
-    let span = EventSpan::enqueue(&mut record);
-    let (connection, row) = (transaction.connection(), Row::of_record(record));
-    let insert = || {
-        database::still_open(connection, DOING)?;
-        let fault = |error: rusqlite::Error| database::fault(DOING, error);
-        if insert(connection, &row).map_err(fault)? > 0 {
-            return Ok(Enqueued::New);
-        }
-        let sql = "SELECT source_system, event_type FROM outbox_event WHERE id = ?1";
-        let there = |found: &rusqlite::Row<'_>| {
-            Ok((database::text(found, 0)?, database::text(found, 1)?))
-        };
-        let there = connection.query_row(sql, [&row.id], there).map_err(fault)?;
-        same_event(DOING, &row, &there)
-    };
-    match insert() {
-        Ok(enqueued) => {
-            span.end(enqueued.into());
-            Ok(enqueued)
-        }
-        Err(error) => Err(Refused::new(event, error)),
-    }
-}
-
-/// A transaction that is open, or a savepoint in one. Nothing else implements it.
-#[diagnostic::on_unimplemented(
-    message = "an event is enqueued with the business change, in an open transaction, and `{Self}` is none",
-    label = "needs `&transaction`, from `let transaction = connection.transaction()?`"
-)]
-pub trait OpenTransaction: sealed::OpenTransaction {}
-
-impl OpenTransaction for Transaction<'_> {}
-impl OpenTransaction for Savepoint<'_> {}
-
-mod sealed {
-    use rusqlite::{Connection, Savepoint, Transaction};
-
-    pub trait OpenTransaction {
-        fn connection(&self) -> &Connection;
-    }
-
-    impl OpenTransaction for Transaction<'_> {
-        fn connection(&self) -> &Connection {
-            self
-        }
-    }
-
-    impl OpenTransaction for Savepoint<'_> {
-        fn connection(&self) -> &Connection {
-            self
-        }
-    }
-}
-
-fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
-    let (failure, redriven) = (row.failure.as_ref(), row.redriven.as_ref());
-    connection
-        .prepare_cached(
-            "INSERT INTO outbox_event (id, event_type, source_system, schema_version, correlation_id, payload, tags, \
-             ordering_key, retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
-             redriven_reason, redriven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-             ?16) ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![
-            row.id,
-            row.event_type,
-            row.source_system,
-            row.schema_version,
-            row.correlation_id,
-            row.payload,
-            row.tags,
-            row.ordering_key,
-            row.retry_policy,
-            micros(row.created_at),
-            failure.map(|failure| &failure.what),
-            failure.map(|failure| &failure.reason),
-            failure.map(|failure| micros(failure.at)),
-            redriven.map(|redriven| &redriven.what),
-            redriven.map(|redriven| &redriven.reason),
-            redriven.map(|redriven| micros(redriven.at)),
-        ])
 }
 
 /// The outbox of a SQLite file, as a relay and people see it.
@@ -190,8 +87,8 @@ pub struct Outbox {
     shared: Shared,
     /// The version of the data that the last claim saw.
     seen: Arc<AtomicI64>,
-    front: Arc<Front>,
-    rounds: Arc<Rounds>,
+    watermark: Arc<Watermark>,
+    sweeps: Arc<Sweeps>,
     trail: AuditTrail,
 }
 
@@ -200,7 +97,7 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables that a newer version of this crate has made.
+    /// What the database answers, and tables of a newer version (as of [`install`]).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Ok(Self::of(Shared::open(path.as_ref(), &PART)?))
     }
@@ -238,8 +135,8 @@ impl Outbox {
         Self {
             shared,
             seen: Arc::default(),
-            front: Arc::default(),
-            rounds: Arc::default(),
+            watermark: Arc::default(),
+            sweeps: Arc::default(),
             trail: AuditTrail::silent(),
         }
     }
@@ -254,19 +151,19 @@ impl Outbox {
 
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        self.free_forgotten(order.on_dead_letter).await?;
-        let (order, seen, front) =
-            (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.front));
+        self.sweep_blocked(order.on_dead_letter).await?;
+        let (order, seen, watermark) =
+            (order.clone(), Arc::clone(&self.seen), Arc::clone(&self.watermark));
         let claimed = self.shared.write("claiming due events", move |transaction| {
             let mut claimed = Claimed::default();
             seen.store(database::data_version(transaction)?, Relaxed);
-            expire(transaction, &order, &front, &mut claimed)?;
-            claim(transaction, &order, &front, &mut claimed)?;
+            expire(transaction, &order, &watermark, &mut claimed)?;
+            claim(transaction, &order, &watermark, &mut claimed)?;
             crash_point("before the claim commits");
             Ok(claimed)
         });
         // What it had come to is not claimed.
-        let claimed = claimed.await.inspect_err(|_| self.front.back_to_all())?;
+        let claimed = claimed.await.inspect_err(|_| self.watermark.back_to_all())?;
         if !claimed.claims.is_empty() {
             crash_point("after the claim");
         }
@@ -277,11 +174,11 @@ impl Store for Outbox {
         &self,
         settlements: &[Settlement],
     ) -> Result<Vec<LeaseLostError>, StoreError> {
-        let changes: Vec<(Lease, Result<Change, String>)> =
-            settlements.iter().map(|one| (one.lease, Change::of(one))).collect();
-        let front = Arc::clone(&self.front);
+        let changes: Vec<(Lease, Settled)> =
+            settlements.iter().map(|one| (one.lease, Settled::of(one))).collect();
+        let watermark = Arc::clone(&self.watermark);
         let stored = self.shared.write("settling events", move |transaction| {
-            let stored = settle_all(transaction, &changes, &front)?;
+            let stored = settle_all(transaction, &changes, &watermark)?;
             crash_point("before the settlement commits");
             Ok(stored)
         });
@@ -299,18 +196,9 @@ impl Store for Outbox {
         lease: Duration,
     ) -> Result<Vec<LeaseLostError>, StoreError> {
         let leases: Vec<Lease> = held.iter().map(|one| one.lease).collect();
-        let kept = self.shared.write("renewing leases", move |transaction| {
-            let now = database::now(transaction)?;
-            let mut statement = transaction.prepare_cached(
-                "UPDATE outbox_event SET due_at = ?1 \
-                 WHERE sequence = ?2 AND token = ?3 AND status = 'dispatched' AND due_at > ?4",
-            )?;
-            let renewed = leases.iter().map(|one| {
-                let until = after(now, lease);
-                Ok(statement.execute(params![until, one.sequence, one.token.to_string(), micros(now)])? == 1)
-            });
-            renewed.collect::<rusqlite::Result<Vec<bool>>>()
-        });
+        let renew =
+            move |transaction: &Transaction<'_>| renew(transaction, &leases, lease);
+        let kept = self.shared.write("renewing leases", renew);
         let kept = kept.await?;
         Ok(held
             .iter()
@@ -323,7 +211,7 @@ impl Store for Outbox {
     /// Until another connection has committed something since the last claim: the kernel
     /// tells of writes on Linux, and elsewhere it is looked every 20 ms.
     async fn wait(&self, at_most: Duration) {
-        let rest = self.front.rest();
+        let rest = self.watermark.rest();
         self.shared
             .wait(
                 || self.seen.load(Relaxed),
@@ -331,167 +219,4 @@ impl Store for Outbox {
             )
             .await;
     }
-}
-
-/// Writes what became of claimed events, of those whose lease has not ended, and names
-/// these. Most were confirmed by the broker, and are written together; one by one, if
-/// that finds a lease that has ended.
-fn settle_all(
-    transaction: &Transaction<'_>,
-    changes: &[(Lease, Result<Change, String>)],
-    front: &Front,
-) -> rusqlite::Result<HashSet<i64>> {
-    let now = database::now(transaction)?;
-    let confirmed = |change: &Result<Change, String>| {
-        change.as_ref().is_ok_and(|change| change.status == DeliveryStatus::Acknowledged)
-    };
-    let mut together = HashMap::<Token, Vec<i64>>::new();
-    for (lease, _) in changes.iter().filter(|(_, change)| confirmed(change)) {
-        together.entry(lease.token).or_default().push(lease.sequence);
-    }
-    let mut stored = HashSet::new();
-    for (token, sequences) in together {
-        if acknowledge_all(transaction, token, &sequences, now)? {
-            stored.extend(sequences);
-        }
-    }
-    let mut freed = BTreeSet::new();
-    for (lease, change) in changes {
-        let held = stored.contains(&lease.sequence)
-            || match change {
-                Ok(change) => {
-                    let mut buffer = UUID_TEXT;
-                    let token =
-                        lease.token.hyphenated().encode_lower(&mut buffer).as_bytes();
-                    settle(
-                        transaction,
-                        (lease.sequence, Some(token)),
-                        change,
-                        now,
-                        Some(now),
-                    )?
-                }
-                Err(reason) => release(transaction, lease, reason, now)?,
-            };
-        if held {
-            stored.insert(lease.sequence);
-            freed.extend(change.as_ref().ok().and_then(|change| change.frees.as_deref()));
-        }
-    }
-    for key in freed {
-        front.back_to(free(transaction, key)?);
-    }
-    front.back_to(
-        changes.iter().filter_map(|(_, change)| change.as_ref().ok()?.due_at).min(),
-    );
-    Ok(stored)
-}
-
-/// Fails the attempts of events whose lease has ended.
-fn expire(
-    transaction: &Transaction<'_>,
-    order: &ClaimOrder,
-    front: &Front,
-    claimed: &mut Claimed,
-) -> rusqlite::Result<()> {
-    let now = database::now(transaction)?;
-    for (row, token, by) in find_expired(transaction, now, order.limit)? {
-        let (sequence, id, key) =
-            (row.sequence, row.id.clone(), row.ordering_key.clone());
-        match row.read_in::<Dispatched>() {
-            Ok(event) => {
-                let event =
-                    AnyEnvelope::from(event.fail_at(expiry_reason(by.as_deref()), now));
-                let change = Change::of_expired(&event, &order.worker);
-                if settle(transaction, (sequence, token.as_deref()), &change, now, None)?
-                    && let Some(key) = &change.frees
-                {
-                    front.back_to(free(transaction, key)?);
-                }
-                crash_point("in the sweep");
-                claimed.expired.push(event);
-            }
-            Err(why) => {
-                front.back_to(quarantine(
-                    transaction,
-                    (sequence, key.as_deref()),
-                    &why,
-                    now,
-                )?);
-                claimed.quarantined.push((id, why));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Takes due events, and counts their attempt. Blocked ones that it meets it puts aside.
-fn claim(
-    transaction: &Transaction<'_>,
-    order: &ClaimOrder,
-    front: &Front,
-    claimed: &mut Claimed,
-) -> rusqlite::Result<()> {
-    let now = database::now(transaction)?;
-    let token = Token::now_v7();
-    let hold = Hold {
-        token: &token.to_string(),
-        worker: &order.worker,
-        since: micros(now),
-        until: after(now, order.lease),
-    };
-    let Found { due: mut rows, blocked, .. } = find(transaction, order, front, now)?;
-    put_aside(transaction, &blocked)?;
-    claimed.blocked = blocked.len();
-    dispatch(transaction, &mut rows, &hold)?;
-    rows.sort_by_key(|row| row.sequence);
-    let since = Instant::now();
-    for row in rows {
-        let (sequence, id, key) =
-            (row.sequence, row.id.clone(), row.ordering_key.clone());
-        match row.read_in::<Dispatched>() {
-            Ok(event) => claimed.claims.push(Claim::new(
-                event,
-                Lease { sequence, token, claimed_at: now, since },
-            )),
-            Err(why) => {
-                front.back_to(quarantine(
-                    transaction,
-                    (sequence, key.as_deref()),
-                    &why,
-                    now,
-                )?);
-                claimed.quarantined.push((id, why));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Finds what is due: where types are paused of which there are many events, from where
-/// the last claims have come to.
-fn find(
-    transaction: &Transaction<'_>,
-    order: &ClaimOrder,
-    front: &Front,
-    now: DateTime<Utc>,
-) -> rusqlite::Result<Found> {
-    if order.only.is_some() {
-        // One type alone says nothing of where the others have come to.
-        return find_due(transaction, order, None, now);
-    }
-    let began = Instant::now();
-    let found = match front.next(&order.except) {
-        Look::From { due, .. } => find_due(transaction, order, Some(due), now)?,
-        Look::Whole { .. } => {
-            let found = find_due(transaction, order, None, now)?;
-            let steps = if order.except.is_empty() { 0 } else { found.steps };
-            front.looked(Cost { steps, took: began.elapsed(), at: now });
-            // NonOwnerEdits may have let older events go, of which it has met the first.
-            front.back_to(found.reached);
-            found
-        }
-    };
-    front.reached(found.reached);
-    Ok(found)
 }

@@ -1,18 +1,32 @@
 //! The rows of the outbox in SQLite, read and written: what relay and people have in
 //! common.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, StatementStatus, Transaction, params};
 
-use super::super::aside::{MANY_BLOCKED, stands_before};
-use super::super::change::{Change, History};
-use super::super::columns::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row};
-use super::super::{ClaimOrder, Lease, Token};
 use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
-use crate::sqlite::{maybe_moment, maybe_text, micros, read_row};
+use crate::outbox::admin::listing::quarantine_reason;
+use crate::outbox::blocked::{MANY_BLOCKED, stands_before};
+use crate::outbox::change::{Change, Entry, LAST_DUE};
+use crate::outbox::claim::{Lease, Token};
+use crate::outbox::store::ClaimOrder;
+use crate::store::sqlite::{limit, maybe_moment, maybe_text, micros, now, read_row};
+use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row, place};
+
+/// The last moment that the column of what is due may hold.
+const LAST: i64 = LAST_DUE.timestamp_micros();
+
+/// A later moment, in microseconds, or the last.
+pub(super) fn after(moment: DateTime<Utc>, span: Duration) -> i64 {
+    micros(moment)
+        .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+        .min(LAST)
+}
 
 /// What a claim has found.
 pub(super) struct Found {
@@ -59,7 +73,7 @@ pub(super) fn find_due(
     let except = serde_json::Value::from(order.except.clone()).to_string();
     let mut rows = statement.query(params![
         micros(now),
-        limit_of(most),
+        limit(most),
         except,
         from.map(micros),
         order.only
@@ -70,7 +84,7 @@ pub(super) fn find_due(
     {
         last = maybe_moment(row.get(DUE_AT)?);
         if row.get(EVENT_COLUMN_COUNT)? {
-            blocked.push(row.get(0)?);
+            blocked.push(row.get(const { place("sequence") })?);
         } else {
             due.push(read_row(row)?);
         }
@@ -172,8 +186,24 @@ pub(super) fn dispatch(
     Ok(())
 }
 
-pub(super) fn limit_of(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
+/// Lets leases that have not ended last so long from now, and says of each whether it
+/// does.
+pub(super) fn renew(
+    transaction: &Transaction<'_>,
+    leases: &[Lease],
+    lease: Duration,
+) -> rusqlite::Result<Vec<bool>> {
+    let now = now(transaction)?;
+    let (since, until) = (micros(now), after(now, lease));
+    let mut statement = transaction.prepare_cached(
+        "UPDATE outbox_event SET due_at = ?1 \
+         WHERE sequence = ?2 AND token = ?3 AND status = 'dispatched' AND due_at > ?4",
+    )?;
+    let renew = |one: &Lease| {
+        let values = params![until, one.sequence, one.token.to_string(), since];
+        Ok(statement.execute(values)? == 1)
+    };
+    leases.iter().map(renew).collect()
 }
 
 /// An event whose lease has ended: the row, its claim's token as it is written there, and
@@ -183,32 +213,40 @@ pub(super) type Expired = (Row, Option<Vec<u8>>, Option<String>);
 pub(super) fn find_expired(
     transaction: &Transaction<'_>,
     now: DateTime<Utc>,
-    limit: usize,
+    most: usize,
 ) -> rusqlite::Result<Vec<Expired>> {
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, token, claimed_by FROM outbox_event \
          WHERE status = 'dispatched' AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![micros(now), limit_of(limit)], |row| {
+    let rows = statement.query_map(params![micros(now), limit(most)], |row| {
         let token = row.get_ref("token")?.as_bytes_or_null()?.map(<[u8]>::to_vec);
         Ok((read_row(row)?, token, maybe_text(row, "claimed_by")?))
     })?;
     rows.collect()
 }
 
+/// The lease under which a settlement writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fence {
+    /// One that has not ended, of its holder.
+    Held,
+    /// One that has.
+    Ended,
+}
+
 /// Writes what became of a claimed event, if the claim still holds; says whether it did.
-///
-/// `held_at` is the moment at which the lease must not have ended.
 pub(super) fn settle(
     transaction: &Transaction<'_>,
     (sequence, token): (i64, Option<&[u8]>),
     change: &Change,
     now: DateTime<Utc>,
-    held_at: Option<DateTime<Utc>>,
+    fence: Fence,
 ) -> rusqlite::Result<bool> {
     let token = token.map(|token| ToSqlOutput::Borrowed(ValueRef::Text(token)));
-    let (done_at, held_at) = (change.is_done().then(|| micros(now)), held_at.map(micros));
+    let done_at = change.is_done().then(|| micros(now));
+    let held_at = (fence == Fence::Held).then(|| micros(now));
     let failure = change.failure.as_ref();
     let changed = transaction
         .prepare_cached(
@@ -289,7 +327,7 @@ pub(super) fn release(
         .execute(params![micros(now), lease.sequence, lease.token.to_string()])?;
     if changed == 1 {
         let history =
-            History { action: Action::Release, reason: reason.to_owned(), by: None };
+            Entry { action: Action::Release, reason: reason.to_owned(), by: None };
         remember(transaction, lease.sequence, &history, now)?;
     }
     Ok(changed == 1)
@@ -299,7 +337,7 @@ pub(super) fn release(
 pub(super) fn remember(
     transaction: &Transaction<'_>,
     sequence: i64,
-    history: &History,
+    history: &Entry,
     at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     transaction
@@ -320,7 +358,7 @@ pub(super) fn quarantine(
     why: &str,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    let reason = format!("the stored row is no valid event: {why}");
+    let reason = quarantine_reason(why);
     transaction
         .prepare_cached(
             "UPDATE outbox_event SET status = 'failed', attempts = max(attempts, 1), failure_class = 'permanent', \
@@ -331,7 +369,7 @@ pub(super) fn quarantine(
     remember(
         transaction,
         sequence,
-        &History { action: Action::Reject, reason, by: None },
+        &Entry { action: Action::Reject, reason, by: None },
         now,
     )?;
     Ok(freed)

@@ -337,7 +337,8 @@ async fn what_is_dropped_is_delivered_again_to_the_same_listener() {
 /// begun.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka"]
-async fn what_a_fresh_listener_confirms_is_committed_before_the_next_is_handed_out() {
+async fn what_a_fresh_listener_confirms_first_is_committed_before_the_next_is_handed_out()
+{
     in_time(async {
         let cluster = Cluster::fresh().await;
         send(&cluster, 0..5).await;

@@ -2,6 +2,7 @@
 //! delivery that never comes, retention.
 
 use super::*;
+use crate::chain::Chain as _;
 use integration_automation_patterns::DeliveryStatus::{
     Failed, Processed, Retrying, Skipped,
 };
@@ -255,7 +256,7 @@ fn a_redrive_in_a_transaction_that_has_ended_is_refused() {
     transaction.execute_batch("COMMIT").unwrap();
     let refused = sqlite::redrive(transaction, &event("1"), decision(), &inbox_config())
         .unwrap_err()
-        .to_string();
+        .chain();
     assert!(refused.contains("the transaction has ended already"), "{refused}");
     assert_eq!(
         sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap().len(),
@@ -299,7 +300,7 @@ fn a_row_of_no_time_or_number_is_refused() {
         let refused = connection
             .execute(&format!("UPDATE inbox_event SET {row}"), [])
             .unwrap_err()
-            .to_string();
+            .chain();
         assert!(refused.contains("CHECK constraint failed"), "{row}: {refused}");
     }
 }

@@ -2,6 +2,7 @@
 //! is stored and counted where it is the effect's doing, and no attempt where it is not.
 
 use super::*;
+use crate::chain::Chain as _;
 
 fn deferred(connection: &Connection) {
     connection
@@ -81,7 +82,7 @@ fn a_refused_commit_does_not_undo_the_effect_of_another_consumer() {
             Ok(())
         },
     );
-    let told = handled.unwrap_err().to_string();
+    let told = handled.unwrap_err().chain();
     assert!(
         told.contains("UNIQUE constraint failed")
             && told.contains("it comes again as a duplicate"),
@@ -153,7 +154,7 @@ fn an_effect_that_commits_by_sql_is_told_and_had_once() {
                         then.clone()
                     },
                 );
-                let told = told.unwrap_err().to_string();
+                let told = told.unwrap_err().chain();
                 assert!(
                     told.contains("the transaction has ended already"),
                     "{sql}: {told}"
@@ -227,11 +228,7 @@ fn a_rollback_to_before_the_receipt_is_no_commit() {
     first.transaction().execute_batch("ROLLBACK TO before").unwrap();
     effect(first.transaction(), first.event());
     assert!(
-        first
-            .commit()
-            .unwrap_err()
-            .to_string()
-            .contains("the transaction has ended already")
+        first.commit().unwrap_err().chain().contains("the transaction has ended already")
     );
     assert_eq!((effects(&connection), failure_of(&connection, "1")), (0, None));
 }
@@ -256,7 +253,7 @@ fn a_busy_database_spends_no_attempt() {
                 write_at_once(&path)?; // while this transaction writes
                 Ok(())
             });
-        let refused = refused.unwrap_err().to_string();
+        let refused = refused.unwrap_err().chain();
         assert!(refused.contains("having an effect: database is locked"), "{refused}");
         assert_eq!(failure_of(&connection, "1"), None, "nothing is stored");
     }
@@ -318,7 +315,7 @@ fn an_attempt_that_could_not_be_taken_back_is_counted_once() {
                 Ok(())
             },
         );
-        assert!(refused.unwrap_err().to_string().contains("database is locked"));
+        assert!(refused.unwrap_err().chain().contains("database is locked"));
         drop(held);
     }
     let handled = sqlite::process(
@@ -355,7 +352,7 @@ fn a_full_disk_spends_no_attempt() {
                 Ok(())
             },
         );
-        assert!(refused.unwrap_err().to_string().contains("full"));
+        assert!(refused.unwrap_err().chain().contains("full"));
         assert_eq!(failure_of(&connection, "1"), None);
     }
     limit(&connection, pages + 8000);
@@ -410,6 +407,6 @@ fn a_savepoint_that_is_refused_is_no_transaction_that_has_ended() {
         fault,
     )
     .unwrap_err();
-    assert!(told.to_string().starts_with("storing a fault: not authorized"), "{told}");
+    assert!(told.chain().starts_with("storing a fault: not authorized"), "{told}");
     assert_eq!(effects(&connection), 0);
 }

@@ -1,6 +1,7 @@
 //! Whatever ends `process` without a word to the broker lets go of the delivery: the
 //! broker gives it out again.
 
+use crate::chain::Chain as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use integration_automation_patterns::broker::BrokerErrorKind;
@@ -66,7 +67,7 @@ fn an_error_drops_the_answer_and_leaves_the_connection_as_it_was() {
             sqlite::process(&mut connection, delivery, &inbox_config(), |_, _| {
                 panic!("it is locked")
             });
-        assert!(refused.unwrap_err().to_string().contains("database is locked"));
+        assert!(refused.unwrap_err().chain().contains("database is locked"));
         assert_eq!(dropped.load(Ordering::Relaxed), 1);
     }
     drop(held);

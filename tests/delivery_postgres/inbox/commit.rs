@@ -1,6 +1,7 @@
 //! What the database refuses of an effect, of its commit, or of the inbox: a fault that
 //! is stored and counted where it is the effect's doing, and no attempt where it is not.
 
+use crate::chain::Chain as _;
 use tokio_postgres::Transaction;
 
 use super::*;
@@ -22,7 +23,7 @@ async fn process(
         },
     );
     let handled = handled.await;
-    handled.map(|handled| format!("{handled:?}")).map_err(|error| error.to_string())
+    handled.map(|handled| format!("{handled:?}")).map_err(|error| error.chain())
 }
 
 /// A deferred constraint and a deferred trigger refuse at the commit. It is a fault with
@@ -154,7 +155,7 @@ async fn an_effect_that_commits_by_sql_is_told_and_had_once() {
                     effect,
                 )
                 .await;
-                let told = told.unwrap_err().to_string();
+                let told = told.unwrap_err().chain();
                 assert!(
                     told.contains("the transaction has ended already"),
                     "{id}: {told}"
@@ -236,7 +237,7 @@ async fn a_rollback_to_before_the_receipt_is_no_commit() {
         .batch_execute("ROLLBACK TO before; INSERT INTO effect VALUES ('a')")
         .await
         .unwrap();
-    let refused = first.commit().await.unwrap_err().to_string();
+    let refused = first.commit().await.unwrap_err().chain();
     assert!(refused.contains("the transaction has ended already"), "{refused}");
     let kept =
         "SELECT (SELECT count(*) FROM effect) + (SELECT count(*) FROM inbox_event)";
@@ -270,7 +271,7 @@ async fn a_serialization_failure_spends_no_attempt() {
             inbox::postgres::process(&mut client, delivered, &inbox_config, effect)
                 .await
                 .unwrap_err()
-                .to_string();
+                .chain();
         assert!(refused.contains("could not serialize access"), "{refused}");
         assert_eq!(
             database.value("SELECT count(*) FROM inbox_event").await,
@@ -366,7 +367,7 @@ async fn a_deadlock_spends_no_attempt() {
             inbox::postgres::process(&mut client, delivered, &inbox_config, effect)
                 .await
                 .unwrap_err()
-                .to_string();
+                .chain();
         assert!(
             refused.contains("having an effect: db error: ERROR: deadlock detected"),
             "{refused}"

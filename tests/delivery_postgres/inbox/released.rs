@@ -1,6 +1,7 @@
 //! Whatever ends `process` without a word to the broker lets go of the delivery, and
 //! leaves a connection that is usable.
 
+use crate::chain::Chain as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -165,7 +166,7 @@ async fn what_another_consumer_takes_back_is_no_duplicate() {
     database.until_waiting(1).await;
     database.sql("DELETE FROM inbox_event").await;
     database.sql("SELECT pg_advisory_unlock('inbox_event'::regclass::oid::bigint)").await;
-    let told = met.await.unwrap().unwrap_err().to_string();
+    let told = met.await.unwrap().unwrap_err().chain();
     assert!(told.contains("took it back meanwhile"), "{told}");
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
 

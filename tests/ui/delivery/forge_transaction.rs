@@ -1,6 +1,7 @@
 //! Passing something else off as an open transaction
 //@ code: E0277
-//@ error: the trait bound `AutoCommit: integration_automation_patterns::outbox::sqlite::sealed::OpenTransaction` is not satisfied
+//@ error: `AutoCommit` cannot be called an open transaction: only the driver's own are
+//@ label: an event would be stored without the business change
 //@ twin: OpenTransaction => Business
 
 use integration_automation_patterns::outbox::sqlite::OpenTransaction;

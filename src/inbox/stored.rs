@@ -1,0 +1,110 @@
+//! What the rows of an inbox say to people, and what a decision makes of one.
+
+use chrono::{DateTime, Utc};
+
+use super::intake::Found;
+use super::{Counts, Remembered, Stalled};
+use crate::audit::{Action, AuditTrail};
+use crate::state::{Failed, Skipped};
+use crate::store::{DeadLetter, Row, Said, StoreError, StoreErrorKind};
+use crate::{Decision, DeliveryStatus, Envelope, FailureClass};
+
+/// What an error says was being done.
+pub(crate) const COUNTING: &str = "counting the inbox's events";
+pub(crate) const LISTING_DEAD: &str = "listing dead letters";
+pub(crate) const LISTING_STALLED: &str = "listing stalled events";
+pub(crate) const GETTING: &str = "looking at an event";
+pub(crate) const REDRIVING: &str = "redriving a dead letter";
+pub(crate) const DISCARDING: &str = "discarding a dead letter";
+pub(crate) const PURGING: &str = "forgetting old events";
+
+impl Counts {
+    /// Of rows that each say a state, how many events are in it, and how many of these
+    /// have waited for long.
+    pub(crate) fn of_rows(rows: Vec<(String, i64, i64)>) -> Result<Self, StoreError> {
+        let mut counts = Self::default();
+        for (status, count, old) in rows {
+            let status: DeliveryStatus =
+                status.parse().map_err(|error| StoreError::new(COUNTING, error))?;
+            counts.by_status.insert(status, u64::try_from(count).unwrap_or_default());
+            if status == DeliveryStatus::Retrying {
+                counts.stalled = u64::try_from(old).unwrap_or_default();
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// Those rows that are events, each with the time when it was received.
+pub(crate) fn stalled(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<Stalled> {
+    let read = |(row, received_at): (Row, _)| {
+        Some(Stalled { event: row.read_in().ok()?, received_at })
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
+/// The same, of dead letters.
+pub(crate) fn dead_letters(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<DeadLetter> {
+    let read = |(row, received_at): (Row, _)| {
+        Some(DeadLetter { event: row.read_in().ok()?, first_sent_at: Some(received_at) })
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
+impl Remembered {
+    /// What a row says, and the time when it was received.
+    pub(crate) fn of_row(
+        (row, received_at): (Row, DateTime<Utc>),
+    ) -> Result<Self, StoreError> {
+        let status: DeliveryStatus = row
+            .status
+            .parse()
+            .map_err(|error| StoreError::of(StoreErrorKind::Row, GETTING, error))?;
+        let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
+        let event =
+            match status {
+                DeliveryStatus::Processed => None,
+                _ => {
+                    let event = row.read();
+                    Some(event.map_err(|why| {
+                        StoreError::of(StoreErrorKind::Row, GETTING, why)
+                    })?)
+                }
+            };
+        Ok(Self { status, attempts, received_at, event })
+    }
+}
+
+/// The dead letter that a person decides about: one that failed for good, or one that
+/// waits for a delivery that may never come.
+pub(crate) fn undelivered(row: Row) -> Option<Envelope<Failed>> {
+    let row = match Found::of(Some(row)) {
+        Found::Dead(row) => row,
+        Found::Waiting(row) => {
+            let what = FailureClass::Permanent.as_str().to_owned();
+            let failure = row.failure.map(|said| Said { what, ..said });
+            let status = DeliveryStatus::Failed.as_str().to_owned();
+            Row { status, failure, ..row }
+        }
+        Found::Nothing | Found::Processed | Found::Discarded => return None,
+    };
+    row.read_in().ok()
+}
+
+/// A dead letter that a person gives up, to be recorded once that is stored.
+pub(crate) struct Discarded(Envelope<Skipped>);
+
+impl Discarded {
+    pub(crate) fn of(row: Row, decision: Decision) -> Option<Self> {
+        Some(Self(undelivered(row)?.discard(decision)))
+    }
+
+    pub(crate) fn row(&self) -> Row {
+        Row::of_record(self.0.to_record())
+    }
+
+    pub(crate) fn record(&self, trail: &AuditTrail) {
+        let at = self.0.discarded().map_or_else(Utc::now, Decision::at);
+        trail.record(Action::Discard, &self.0, self.0.status(), at);
+    }
+}

@@ -1,0 +1,93 @@
+//! What the administrations of both databases have in common: what they are doing, in the
+//! words of an error, the pages in which they go through a table, and their findings.
+
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+
+use super::Finding;
+use crate::state::Failed;
+use crate::store::{DeadLetter, Row, StoreError};
+
+pub(crate) const COUNTING: &str = "counting events";
+pub(crate) const LISTING_DEAD: &str = "listing dead letters";
+pub(crate) const LISTING_WAITING: &str = "listing what waits";
+pub(crate) const GETTING: &str = "looking at an event";
+pub(crate) const REDRIVING: &str = "redriving dead letters";
+pub(crate) const DISCARDING: &str = "discarding dead letters";
+pub(crate) const PURGING: &str = "purging what is done";
+pub(crate) const VERIFYING: &str = "balancing the books";
+
+/// How many events are read at once on the way through a table.
+pub(crate) const PAGE: usize = 500;
+
+/// Some rows of a table, in the order of their sequence numbers.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) found: Vec<T>,
+    /// After which sequence number the next page begins, where there is one.
+    pub(crate) next: Option<i64>,
+}
+
+impl<T> Page<T> {
+    /// The page of these rows, which is the last where it is not full.
+    pub(crate) fn of(found: Vec<T>, sequence: impl FnOnce(&T) -> i64) -> Self {
+        let next = found.last().filter(|_| found.len() >= PAGE).map(sequence);
+        Self { found, next }
+    }
+
+    /// What a page says, of the rows of which it says something.
+    pub(crate) fn filter_map<U>(self, read: impl FnMut(T) -> Option<U>) -> Page<U> {
+        Page { found: self.found.into_iter().filter_map(read).collect(), next: self.next }
+    }
+}
+
+/// All pages, each read after the one before it.
+pub(crate) async fn every_page<T, F>(
+    mut read: impl FnMut(i64) -> F,
+) -> Result<Vec<T>, StoreError>
+where
+    F: Future<Output = Result<Page<T>, StoreError>>,
+{
+    let (mut all, mut after) = (Vec::new(), Some(0));
+    while let Some(begin) = after {
+        let page = read(begin).await?;
+        all.extend(page.found);
+        after = page.next;
+    }
+    Ok(all)
+}
+
+/// A dead letter's row, and when it was first sent.
+#[derive(Debug)]
+pub(crate) struct DeadRow {
+    pub(crate) row: Row,
+    pub(crate) first_sent_at: Option<DateTime<Utc>>,
+}
+
+impl DeadRow {
+    /// The dead letter; nothing where the row is no valid event, which is for
+    /// [`unreadable`](super::Admin::unreadable) to report.
+    pub(crate) fn into_dead_letter(self) -> Option<DeadLetter> {
+        let (event, first_sent_at) = (self.row.read_in().ok()?, self.first_sent_at);
+        Some(DeadLetter { event, first_sent_at })
+    }
+
+    /// Why it is no valid event, where it is none.
+    pub(crate) fn into_finding(self) -> Option<Finding> {
+        let event = self.row.id.clone();
+        self.row.read_in::<Failed>().err().map(|what| Finding { event, what })
+    }
+}
+
+/// Entries of the history whose event is not there.
+pub(crate) fn orphaned(event: i64, entries: i64) -> Finding {
+    let what =
+        format!("the history has {entries} entries of it, and there is no such event");
+    Finding { event: format!("sequence {event}"), what }
+}
+
+/// Why a row becomes a dead letter that is no valid event.
+pub(crate) fn quarantine_reason(why: &str) -> String {
+    format!("the stored row is no valid event: {why}")
+}

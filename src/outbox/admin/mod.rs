@@ -1,0 +1,238 @@
+//! The outbox as people see it: counts, dead letters and what is decided about them,
+//! retention, and whether the books balance.
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod decision;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod listing;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::audit::Action;
+use crate::store::{DeadLetter, Filter, StoreError};
+use crate::{AnyEnvelope, Decision, DeliveryStatus, EventId};
+
+/// What people ask of an outbox, and decide.
+pub trait Admin: Send + Sync {
+    /// How much there is, in each state.
+    fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
+
+    /// The dead letters that a filter names, the oldest first, no more than `limit`.
+    fn dead_letters(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DeadLetter>, StoreError>> + Send;
+
+    /// The dead letters that a filter names and that are no valid event, the oldest
+    /// first, each with the reason. They are not among the
+    /// [`dead_letters`](Self::dead_letters), and no decision reaches them until their row
+    /// is repaired.
+    fn unreadable(
+        &self,
+        filter: &Filter,
+    ) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
+
+    /// The events under way that a filter names, the one that has been due longest first,
+    /// no more than `limit`.
+    fn waiting(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Waiting>, StoreError>> + Send;
+
+    /// One event with all that happened to it; nothing where there is none of this id.
+    fn get(
+        &self,
+        id: &EventId,
+    ) -> impl Future<Output = Result<Option<EventHistory>, StoreError>> + Send;
+
+    /// Gives the dead letters that a filter names a new budget.
+    ///
+    /// It goes in pages, each a transaction of its own: a redrive that is interrupted is
+    /// simply called again.
+    fn redrive(
+        &self,
+        filter: &Filter,
+        order: &Redrive,
+    ) -> impl Future<Output = Result<Vec<(EventId, RedriveOutcome)>, StoreError>> + Send;
+
+    /// Gives the dead letters that a filter names up.
+    fn discard(
+        &self,
+        filter: &Filter,
+        decision: &Decision,
+    ) -> impl Future<Output = Result<Vec<EventId>, StoreError>> + Send;
+
+    /// Removes up to `limit` events that were done (acknowledged, processed or skipped)
+    /// longer than `age` ago, with their history, and says how many: call it until it
+    /// says less than `limit`. Dead letters stay.
+    ///
+    /// An id that is purged is new again: let `age` be longer than any source may deliver
+    /// its own event a second time.
+    fn purge(
+        &self,
+        age: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Balances the books: every row is an event that a walk through the lifecycle led
+    /// to, and every moment on record has its event and leads to the next. Nothing found
+    /// is books that balance.
+    fn verify(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
+}
+
+/// How much an outbox holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The events in each state; a state without any is left out.
+    pub by_status: BTreeMap<DeliveryStatus, u64>,
+    /// The number of events that have made so many attempts, of those not yet done.
+    pub by_attempts: BTreeMap<u32, u64>,
+    /// How long the event that has been due longest has been so.
+    pub oldest_due: Option<Duration>,
+}
+
+impl Counts {
+    /// The events in one state.
+    pub fn of(&self, status: DeliveryStatus) -> u64 {
+        self.by_status.get(&status).copied().unwrap_or(0)
+    }
+
+    /// The events that a relay still has to do with: pending, dispatched or retrying.
+    pub fn under_way(&self) -> u64 {
+        use DeliveryStatus::{Dispatched, Pending, Retrying};
+        [Pending, Dispatched, Retrying]
+            .into_iter()
+            .fold(0, |sum, status| sum.saturating_add(self.of(status)))
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_status.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// An event that a relay still has to do with: pending, dispatched or retrying.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The event.
+    pub event: AnyEnvelope,
+    /// When its next attempt may begin; of a dispatched event, when its lease ends.
+    pub due_at: DateTime<Utc>,
+    /// Who is sending it, where it is dispatched.
+    pub claimed_by: Option<String>,
+    /// The first event of its ordering key before it that is not done: it waits for that
+    /// one too, which may be a dead letter.
+    pub behind: Option<EventId>,
+}
+
+/// An event, and all that happened to it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct EventHistory {
+    /// The event as it is now.
+    pub event: AnyEnvelope,
+    /// What happened to it, the oldest first.
+    pub entries: Vec<HistoryEntry>,
+}
+
+/// One thing that happened to an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// When, by the database's clock.
+    pub at: DateTime<Utc>,
+    /// What was done.
+    pub action: Action,
+    /// Who: the worker, the person, or nobody where a business transaction did it.
+    pub by: Option<String>,
+    /// The state after it.
+    pub status: DeliveryStatus,
+    /// The attempts after it.
+    pub attempts: u32,
+    /// Why, where somebody said so.
+    pub reason: Option<String>,
+}
+
+/// What a person orders who redrives dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redrive {
+    /// Who, and why.
+    pub decision: Decision,
+    /// How long the consumers remember an event that they have had: the window of their
+    /// [inboxes](crate::inbox), the shortest where they differ.
+    pub dedup_window: Duration,
+    /// Redrive even what the consumers may have forgotten. Such an event may have its
+    /// effect twice: the reason in the decision is the place to say why it does not
+    /// matter.
+    pub force: bool,
+}
+
+/// What became of one dead letter that was to be redriven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedriveOutcome {
+    /// It is pending again.
+    Redriven,
+    /// It stays a dead letter.
+    Refused(RedriveError),
+}
+
+/// A dead letter was to be redriven that its consumers may have had, and forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedriveError {
+    /// When it was first sent.
+    pub first_sent_at: DateTime<Utc>,
+    /// How long its new attempts may take.
+    pub horizon: Duration,
+    /// How long consumers remember.
+    pub dedup_window: Duration,
+}
+
+impl fmt::Display for RedriveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "it was first sent at {}, its new attempts may take {:?}, and its consumers remember an event for {:?}: it \
+             could have its effect twice (see that it cannot, then order the redrive even if forgotten)",
+            self.first_sent_at.format("%Y-%m-%d %H:%M:%S UTC"),
+            self.horizon,
+            self.dedup_window
+        )
+    }
+}
+
+impl std::error::Error for RedriveError {}
+
+impl Redrive {
+    /// The redrive of events whose consumers still know them.
+    pub const fn new(decision: Decision, dedup_window: Duration) -> Self {
+        Self { decision, dedup_window, force: false }
+    }
+
+    /// The same, of those too that consumers may have forgotten.
+    #[must_use = "this gives the changed order back"]
+    pub fn force(self) -> Self {
+        Self { force: true, ..self }
+    }
+}
+
+/// An event whose row or history is wrong: it is no valid event, or the books do not
+/// balance at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The event's id, or its sequence number where there is none.
+    pub event: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.event, self.what)
+    }
+}

@@ -1,0 +1,90 @@
+//! What a relay asks of a database, and what it is given.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::admin::Finding;
+use super::claim::{Claim, HeldLease, LeaseLostError, Settlement};
+use crate::AnyEnvelope;
+use crate::store::StoreError;
+
+/// What a relay needs of a database. The stores of this crate implement it:
+/// `sqlite::Outbox` and `postgres::Outbox`, one in each module.
+pub trait Store: Send + Sync + 'static {
+    /// Claims up to `order.limit` due events, the one that has waited longest first, and
+    /// counts an attempt of each.
+    ///
+    /// Before that, events whose lease has ended are failed, and go to `retrying` or
+    /// `failed` as their policy says. An event with an ordering key is due only when no
+    /// earlier one of its key is under way: one that is found blocked so is put aside
+    /// until the earlier one is over, and costs later claims nothing.
+    fn claim(
+        &self,
+        order: &ClaimOrder,
+    ) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
+
+    /// Stores what became of claimed events, in one transaction.
+    ///
+    /// The answer names the events whose lease had ended: nothing was stored of those.
+    /// Where the statement as a whole fails, nothing is stored of any, and the
+    /// settlements can be tried again.
+    fn settle(
+        &self,
+        settlements: &[Settlement],
+    ) -> impl Future<Output = Result<Vec<LeaseLostError>, StoreError>> + Send;
+
+    /// Lets the leases of events that are still being sent last `lease` from now. The
+    /// answer as of [`settle`](Self::settle).
+    fn renew(
+        &self,
+        held: &[HeldLease],
+        lease: Duration,
+    ) -> impl Future<Output = Result<Vec<LeaseLostError>, StoreError>> + Send;
+
+    /// Waits until there may be something to claim, and no longer than `at_most`. It is a
+    /// hint: who relies on it alone misses events.
+    fn wait(&self, at_most: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// What a relay asks of a store.
+#[derive(Debug, Clone)]
+pub struct ClaimOrder {
+    /// Who claims, as the audit trail will say it.
+    pub worker: String,
+    /// How many events at the most.
+    pub limit: usize,
+    /// How long the claim holds, by the database's clock, unless it is renewed.
+    pub lease: Duration,
+    /// What an event that failed for good does to the later ones of its ordering key.
+    pub on_dead_letter: OnDeadLetter,
+    /// Event types to leave where they are: the broker takes none of them for now.
+    pub except: Vec<String>,
+    /// The one type of event to claim, where that is not any: to try whether the broker
+    /// takes it again.
+    pub only: Option<String>,
+}
+
+/// What an event that failed for good does to the later ones of its ordering key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDeadLetter {
+    /// They wait until a person has redriven or discarded it. Other keys go on.
+    #[default]
+    Block,
+    /// They go on without it.
+    Skip,
+}
+
+/// What a store answers to a claim.
+#[derive(Debug, Default)]
+#[must_use = "claimed events wait for their settlement until the lease ends"]
+pub struct Claimed {
+    /// The events to send.
+    pub claims: Vec<Claim>,
+    /// The events of relays that did not settle in time, as they are now.
+    pub expired: Vec<AnyEnvelope>,
+    /// Rows that are no valid event. They are dead letters now.
+    pub quarantined: Vec<Finding>,
+    /// How many events were put aside, as an earlier one of their key is under way. Where
+    /// there are any, the next claim may find more events, even if this one found few.
+    pub blocked: usize,
+}

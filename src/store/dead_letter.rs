@@ -1,0 +1,39 @@
+//! A dead letter, and which of them a person means.
+
+use chrono::{DateTime, Utc};
+
+use crate::state::Failed;
+use crate::{Envelope, EventId};
+
+/// Which events, among those that a call is about. All conditions hold at once; none is
+/// every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this id.
+    pub id: Option<EventId>,
+    /// Of this type.
+    pub event_type: Option<String>,
+    /// From this system.
+    pub source_system: Option<String>,
+    /// Whose failure's reason contains this text.
+    pub reason_contains: Option<String>,
+    /// That failed at this time or later.
+    pub failed_since: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// The one event of this id.
+    pub fn id(id: EventId) -> Self {
+        Self { id: Some(id), ..Self::default() }
+    }
+}
+
+/// An event that waits for a person.
+#[derive(Debug)]
+pub struct DeadLetter {
+    /// The event, with its failure.
+    pub event: Envelope<Failed>,
+    /// When it was first sent, by the database's clock: consumers remember it from then
+    /// on.
+    pub first_sent_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,28 @@
+//! The floor of the databases, under outbox and inbox: rows, schema versions, errors and
+//! connections, with one folder for each database.
+
+mod dead_letter;
+pub(crate) mod error;
+mod kind;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod policy;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod row;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod schema;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+mod text;
+
+pub use self::dead_letter::{DeadLetter, Filter};
+pub use self::error::StoreError;
+pub use self::kind::StoreErrorKind;
+#[cfg(feature = "sqlite")]
+pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::row::{EVENT_COLUMNS, Row, Said, write_tags};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::schema::Part;
+pub(crate) use self::text::storable;

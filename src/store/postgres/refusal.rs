@@ -1,0 +1,78 @@
+//! What PostgreSQL refuses: of which kind it is, and what to do about it, in words.
+
+use std::error::Error as StdError;
+
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, Error};
+
+use crate::store::kind::StoreErrorKind;
+
+/// Which kind of refusal an error is, where its code says so.
+pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
+    use StoreErrorKind::{Busy, Denied, Row, TransactionEnded, Unreachable};
+    let Some(state) = error.code() else {
+        if error.is_closed()
+            || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+        {
+            return Some(Unreachable);
+        }
+        // The driver's own kinds are private.
+        return error
+            .to_string()
+            .starts_with("error deserializing column")
+            .then_some(Row);
+    };
+    match *state {
+        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Some(Busy),
+        SqlState::INSUFFICIENT_PRIVILEGE => Some(Denied),
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::TOO_MANY_CONNECTIONS => Some(Unreachable),
+        _ => match state.code().get(..2)? {
+            "08" => Some(Unreachable),
+            "25" => Some(TransactionEnded),
+            "28" => Some(Denied),
+            // A deadlock, or a serialization failure.
+            "40" => Some(Busy),
+            _ => None,
+        },
+    }
+}
+
+/// What to do about an error of the database, where this crate knows it.
+pub(crate) fn hint(error: &Error) -> Option<&'static str> {
+    let refusal = error.as_db_error()?;
+    let ours = ["outbox_", "inbox_", "integration_schema"]
+        .iter()
+        .any(|name| refusal.message().contains(name));
+    match refusal.code() {
+        &SqlState::UNDEFINED_TABLE
+        | &SqlState::UNDEFINED_FUNCTION
+        | &SqlState::UNDEFINED_COLUMN
+            if ours =>
+        {
+            Some("`install` makes the tables, in the first schema of the search path")
+        }
+        &SqlState::INSUFFICIENT_PRIVILEGE => Some(
+            "what each role must be granted stands in the guide, in the chapter on operating",
+        ),
+        &SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::DUPLICATE_PSTATEMENT => Some(
+            "a pooler gives each transaction another session: an outbox needs one of its own, pool_mode = session",
+        ),
+        _ => None,
+    }
+}
+
+/// Refuses a configuration that asks for TLS where there is none.
+pub(crate) fn without_tls(config: &Config) -> Result<(), String> {
+    match config.get_ssl_mode() {
+        SslMode::Require => Err(
+            "the configuration says sslmode=require, and this connects without TLS: use \
+             `Outbox::connect_tls`, of the feature `tls`"
+                .into(),
+        ),
+        _ => Ok(()),
+    }
+}

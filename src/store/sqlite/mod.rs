@@ -1,0 +1,26 @@
+//! What outbox and inbox share in SQLite: the tables' versions, what columns hold, and
+//! one file for many tasks.
+
+mod columns;
+pub(super) mod fault;
+mod file;
+#[cfg(target_os = "linux")]
+mod file_watch;
+mod install;
+mod open;
+mod shared;
+mod unchanging;
+mod wakeups;
+
+pub(crate) use self::columns::{
+    any_moment, limit, maybe_moment, maybe_text, micros, now, read_row, still_open, text,
+};
+pub(crate) use self::fault::is_of_the_database;
+pub(crate) use self::install::install;
+pub(crate) use self::shared::Shared;
+pub(crate) use self::wakeups::data_version;
+
+/// A refusal of the database, with what was being done.
+pub(crate) fn fault(doing: &'static str, error: rusqlite::Error) -> super::StoreError {
+    super::StoreError::new(doing, error)
+}

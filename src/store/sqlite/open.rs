@@ -1,0 +1,145 @@
+//! How the connections to a file are opened: to write, to read beside, or only to look.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::file::File;
+use super::install::{BUSY, install, installed};
+use super::unchanging::unchanging;
+use crate::store::error::Doing;
+use crate::store::{Part, StoreError, StoreErrorKind};
+
+pub(super) const OPENING: &str = "opening the database";
+
+/// A connection, and the file that it has open.
+pub(super) struct Open {
+    pub(super) connection: Connection,
+    pub(super) file: Option<File>,
+    /// Whether it would not notice what others write, and so serves one look.
+    pub(super) once: bool,
+}
+
+impl Open {
+    pub(super) fn of(path: &Path, connection: Connection) -> rusqlite::Result<Self> {
+        connection.busy_timeout(BUSY)?;
+        // A statement keeps its plan: otherwise it is prepared anew whenever its limit is
+        // bound.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // What is read first opens the log, too.
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok(Self { file: File::of(path, &connection), connection, once: false })
+    }
+
+    pub(super) fn replaced(&self) -> Option<String> {
+        self.file.as_ref().and_then(File::replaced)
+    }
+
+    /// Closes a file that was replaced, and leaves what stands in its place alone:
+    /// otherwise SQLite may write the old log into it.
+    pub(super) fn abandon(self) {
+        let _ = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    }
+}
+
+/// Which of the two connections a piece of work has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Writer,
+    Reader,
+}
+
+/// Which file it is, and what it is opened for.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// As the caller names it: a path, or an address with settings of SQLite's.
+    pub(super) path: PathBuf,
+    /// The file that this is; nothing in memory.
+    pub(super) file: Option<PathBuf>,
+    pub(super) part: &'static Part,
+    /// Whether whoever opened it may only look.
+    pub(super) to_look: bool,
+}
+
+impl Source {
+    /// Opens the file that is there now. Tables are not made in it: it may be a backup
+    /// that is still being copied.
+    pub(super) fn open(&self, side: Side) -> Result<Open, StoreError> {
+        if self.to_look && side == Side::Writer {
+            let found =
+                "the database was opened to look, and this would write: open it to write";
+            return Err(StoreError::of(StoreErrorKind::Denied, OPENING, found));
+        }
+        if let Some(file) = self.file.as_ref().filter(|file| !file.exists()) {
+            let found = format!("the file {} is not there any more", file.display());
+            return Err(StoreError::of(StoreErrorKind::Unreachable, OPENING, found));
+        }
+        if self.to_look {
+            return open_to_look(&self.path).doing(OPENING);
+        }
+        // An address may ask for what the flags must then allow.
+        let make = if self.path.is_file() {
+            OpenFlags::empty()
+        } else {
+            OpenFlags::SQLITE_OPEN_CREATE
+        };
+        let flags =
+            OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE).union(make);
+        let open =
+            || Open::of(&self.path, Connection::open_with_flags(&self.path, flags)?);
+        let mut open = open().doing(OPENING)?;
+        if side == Side::Reader {
+            open.connection.pragma_update(None, "query_only", true).doing(OPENING)?;
+            return Ok(open);
+        }
+        if installed(&open.connection, self.part).doing(OPENING)?.version == 0 {
+            let found = "the file that stands there now has no tables: is it still being copied? (`install` makes them)";
+            return Err(StoreError::new(OPENING, found));
+        }
+        install(&mut open.connection, self.part)?;
+        Ok(open)
+    }
+}
+
+/// A connection that only reads. Where nobody has the file open, and this program may not
+/// write in its folder, there is no log to read by: then it is read as a file that nobody
+/// changes.
+pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Open> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let error = match Connection::open_with_flags(path, flags)
+        .and_then(|connection| Open::of(path, connection))
+    {
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+            ) =>
+        {
+            error
+        }
+        done => return done,
+    };
+    let Some(address) = unchanging(path) else { return Err(error) };
+    let opened = Connection::open_with_flags(address, flags)
+        .and_then(|connection| Open::of(path, connection));
+    opened.map(|open| Open { once: true, ..open }).map_err(|_| error)
+}
+
+pub(super) fn refuse_folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        let found = format!("{} is a folder: wanted a file in one", path.display());
+        return Err(StoreError::of(StoreErrorKind::Unreachable, OPENING, found));
+    }
+    Ok(())
+}
+
+/// A panic in one piece of work leaves its connection to the next.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
