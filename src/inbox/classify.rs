@@ -98,8 +98,23 @@ fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreError;
     use crate::{Envelope, Event, RawEvent};
+
+    /// An error of a program that keeps its cause.
+    #[derive(Debug)]
+    struct Importing(ReadError);
+
+    impl std::fmt::Display for Importing {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the import failed")
+        }
+    }
+
+    impl Error for Importing {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
 
     struct Lead;
 
@@ -118,7 +133,7 @@ mod tests {
         let fault = read(&event).err();
         assert_eq!(fault.map(|fault| fault.class), Some(FailureClass::Permanent));
         let error = event.read(|_| Err::<Lead, _>("unexpected end"));
-        let wrapped = error.map_err(|error| StoreError::new("importing", error));
+        let wrapped = error.map_err(Importing);
         let fault = wrapped.map_err(HandlerError::from).err();
         assert_eq!(fault.map(|fault| fault.class), Some(FailureClass::Permanent));
     }

@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::reply::Reply;
+use crate::Envelope;
 use crate::broker::{Ack, BrokerError};
 use crate::state::Acknowledged;
-use crate::{DeliveryStatus, Envelope};
 
 /// What an inbox finds when it receives a delivery.
 #[must_use = "the delivery is not settled: handle the event, or ack or nack the rest"]
@@ -146,7 +146,9 @@ impl<A> fmt::Debug for Handled<A> {
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl<A> Handled<A> {
     /// The state of the event, where its handler ran.
-    pub(crate) const fn status(&self) -> DeliveryStatus {
+    pub(crate) const fn status(&self) -> crate::DeliveryStatus {
+        use crate::DeliveryStatus;
+
         match self {
             Self::Processed(_) | Self::Duplicate(_) => DeliveryStatus::Processed,
             Self::DeadLettered(_) => DeliveryStatus::Failed,

@@ -162,8 +162,8 @@ impl fmt::Display for WorkerError {
 impl std::error::Error for WorkerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Config(error) => Some(error),
-            Self::Store(error) => Some(error),
+            Self::Config(_) => None,
+            Self::Store(error) => error.source(),
         }
     }
 }

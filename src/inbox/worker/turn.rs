@@ -12,6 +12,7 @@ use super::{Inbox, Incident, Summary, Worker};
 use crate::EventId;
 use crate::broker::{BrokerError, Consumer, Delivery};
 use crate::inbox::Handled;
+use crate::reason::reason;
 use crate::relay::{Lacking, Outage, Watch};
 use crate::store::StoreError;
 
@@ -237,7 +238,7 @@ where
             }
             Err(error) => {
                 self.count(|summary| &mut summary.unstored, 1);
-                self.store_failed(attempt, &error.to_string());
+                self.store_failed(attempt, &reason(&error));
             }
         }
         if let Err(reason) = answered {
@@ -370,7 +371,7 @@ async fn in_time<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, String> {
     match timeout(time, work).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Ok(answer) => answer.map_err(|error| reason(&error)),
         Err(_) => Err(format!("no answer within {time:?}")),
     }
 }
