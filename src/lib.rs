@@ -17,6 +17,8 @@
     clippy::as_conversions
 )]
 
+#[doc(hidden)]
+pub mod __private;
 pub mod audit;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
@@ -25,8 +27,10 @@ pub mod broker;
 #[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
 pub mod cloudevents;
 #[cfg(feature = "delivery")]
+mod config_error;
+#[cfg(feature = "delivery")]
 mod crash_point;
-pub mod envelope;
+mod envelope;
 mod external;
 pub mod guide;
 #[cfg(feature = "delivery")]
@@ -54,6 +58,7 @@ pub mod sync;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod text;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub mod tls;
@@ -62,10 +67,15 @@ pub mod tls;
 pub mod trace;
 
 pub use audit::{AuditLine, AuditRecord, AuditTrail};
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub use config_error::ConfigError;
 pub use envelope::{
-    AfterFailure, AnyEnvelope, Decision, Envelope, Event, EventId, Facts, Failure,
-    FailureClass, Payload, RawEvent, Record, RehydrateError, event, state,
+    AfterFailure, AnyEnvelope, Decision, DecisionError, EmptyIdError, Envelope,
+    EnvelopeBuilder, EventId, Facts, Failure, FailureClass, Record, RehydrateError,
+    WrongStateError, event, state,
 };
+pub use event::{Event, Payload, RawEvent};
 pub use refused::Refused;
 pub use retry::RetryPolicy;
 pub use state::DeliveryStatus;

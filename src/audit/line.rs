@@ -5,8 +5,9 @@ use std::fmt;
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 
-use crate::envelope::{Payload, UUID_TEXT, to_micros};
-use crate::{DeliveryStatus, EventId, Facts};
+use crate::envelope::{UUID_TEXT, to_micros};
+use crate::text::must_be_escaped;
+use crate::{DeliveryStatus, EventId, Facts, Payload};
 
 /// One event at one moment: [written](Self::write_to) as a line, and
 /// [parsed](Self::parse) from one.
@@ -243,20 +244,6 @@ fn is_plain(value: &str) -> bool {
     let is_plain = |c: char| !matches!(c, ' ' | '"' | '=') && !must_be_escaped(c);
     !value.is_empty()
         && (value.bytes().all(is_plain_ascii) || value.chars().all(is_plain))
-}
-
-/// Whether a character breaks a line or hides what it says: control characters, every
-/// blank but the plain one, and what is shown as nothing (the code points that Unicode
-/// calls `Default_Ignorable_Code_Point`, the interlinear annotation marks, and the blank
-/// braille pattern), such as what reorders text.
-pub(crate) fn must_be_escaped(c: char) -> bool {
-    c.is_control()
-        || (c.is_whitespace() && c != ' ')
-        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}')
-        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
-        || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
-        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cold]

@@ -32,7 +32,6 @@ mod record;
 mod sink;
 mod trail;
 
-pub(crate) use line::must_be_escaped;
 pub use line::{AuditLine, ParseAuditLineError};
 pub use record::{Action, AuditRecord};
 #[cfg(feature = "serde")]

@@ -1,7 +1,6 @@
 //! What an inbox takes in, what it leaves to others, and how long it remembers.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,9 @@ use super::intake::tell_fault;
 use crate::audit::{Action, AuditTrail};
 #[cfg(feature = "cloudevents")]
 use crate::broker::UNREADABLE;
-use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RawEvent, RetryPolicy};
+use crate::{
+    AnyEnvelope, ConfigError, DeliveryStatus, Event, Facts, RawEvent, RetryPolicy,
+};
 
 /// What an inbox takes in, and how long it remembers.
 ///
@@ -32,8 +33,8 @@ use crate::{AnyEnvelope, DeliveryStatus, Event, Facts, RawEvent, RetryPolicy};
 /// let refused = InboxConfig::new(Duration::from_secs(60), &RetryPolicy::DEFAULT).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "window > horizon of the senders' retries does not hold: 60s <= 90s (what is forgotten sooner than it is sent \
-///      again has its effect twice)"
+///     "the dedup window: expected longer than 90s, for which the senders retry (what is \
+///      forgotten sooner than it is sent again has its effect twice), found \"60s\""
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -57,14 +58,15 @@ impl InboxConfig {
     ///
     /// # Errors
     ///
-    /// [`DedupWindowError`], where an event could come again after it was forgotten.
-    pub fn new(
-        window: Duration,
-        senders: &RetryPolicy,
-    ) -> Result<Self, DedupWindowError> {
+    /// [`ConfigError`], where an event could come again after it was forgotten.
+    pub fn new(window: Duration, senders: &RetryPolicy) -> Result<Self, ConfigError> {
         let horizon = senders.horizon();
         if window <= horizon {
-            return Err(DedupWindowError { window, horizon });
+            let wanted = format!(
+                "longer than {horizon:?}, for which the senders retry (what is forgotten \
+                 sooner than it is sent again has its effect twice)"
+            );
+            return Err(ConfigError::new("dedup window", wanted, format!("{window:?}")));
         }
         Ok(Self {
             window,
@@ -253,23 +255,3 @@ impl Owed {
         owed.take(&(event.source_system().to_owned(), event.id().to_string()))
     }
 }
-
-/// An inbox was to forget events sooner than they may be sent again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DedupWindowError {
-    window: Duration,
-    horizon: Duration,
-}
-
-impl fmt::Display for DedupWindowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "window > horizon of the senders' retries does not hold: {:?} <= {:?} (what is forgotten sooner than it is \
-             sent again has its effect twice)",
-            self.window, self.horizon
-        )
-    }
-}
-
-impl std::error::Error for DedupWindowError {}

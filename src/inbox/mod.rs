@@ -101,6 +101,8 @@
 //! From time to time, `purge` removes what is older than the window of the
 //! [`InboxConfig`].
 
+#![doc(alias("idempotent consumer", "deduplication", "exactly-once"))]
+
 mod admin;
 mod config;
 mod handler_error;
@@ -114,6 +116,8 @@ mod receipt;
 pub mod sqlite;
 
 pub use self::admin::{Counts, Stalled};
-pub use self::config::{DedupWindowError, InboxConfig};
+pub use self::config::InboxConfig;
 pub use self::handler_error::HandlerError;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};
+#[doc(no_inline)]
+pub use crate::ConfigError;

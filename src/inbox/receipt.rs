@@ -11,7 +11,7 @@ use crate::broker::{Ack, BrokerError};
 use crate::hop::Hop;
 use crate::state::Acknowledged;
 
-/// What an inbox says of a delivery.
+/// What an inbox says of a delivery. The list is complete: a consumer must handle each.
 #[must_use = "nothing has happened yet: have the effect and commit, or confirm the duplicate"]
 pub enum Receipt<Tx, A> {
     /// It had no effect so far: this is the one.
@@ -116,7 +116,8 @@ impl<A> fmt::Debug for Committed<A> {
     }
 }
 
-/// What is stored of a delivery, to tell the broker.
+/// What is stored of a delivery, to tell the broker. The list is complete:
+/// [`settle`](Self::settle) handles each.
 #[must_use = "the broker was not told: call `tell`"]
 pub enum Handled<A> {
     /// The effect is committed.

@@ -19,9 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-pub use self::config::{ConfigError, RelayConfig};
+pub use self::config::RelayConfig;
 pub use self::outage::{Lacking, Outage};
 use self::turn::Turn;
+#[doc(no_inline)]
+pub use crate::ConfigError;
 use crate::EventId;
 use crate::audit::AuditTrail;
 use crate::broker::Broker;
@@ -54,6 +56,7 @@ use crate::outbox::{LeaseLostError, Store, StoreError};
 /// # main().unwrap();
 /// # }
 /// ```
+#[doc(alias("message relay", "CDC", "polling publisher"))]
 pub struct Relay<S, B> {
     name: String,
     store: S,
@@ -78,9 +81,9 @@ impl<S: Store, B: Broker> Relay<S, B> {
     ) -> Result<Self, ConfigError> {
         let (name, config) = (name.into(), config.check()?);
         if name.trim().is_empty() {
-            return Err(ConfigError(
-                "a relay needs a name: the history of every event that it claims shows it".to_owned(),
-            ));
+            let wanted = "one that is not blank: the history of every event that it claims \
+                          shows it";
+            return Err(ConfigError::new("name of the relay", wanted, name));
         }
         Ok(Self {
             name,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::contract::{Authority, Contract, others_may, outcome};
+use super::contract::{Authority, Contract};
+use super::page::{others_may, outcome};
 use super::reconcile::NonOwnerEdits;
 
 impl Contract {
@@ -63,6 +64,7 @@ impl Contract {
 
 /// How a field stands in a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Standing {
     /// It is exchanged, under this authority; and where a system owns it, this is what
     /// the others may do.
@@ -92,6 +94,7 @@ impl fmt::Display for Standing {
 
 /// What another contract would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// The parties, or their order, in which slots are passed.
     Systems {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::entry::{Manual, Shared};
+use super::kind::{Manual, Overwrite, Queue, Reject, Shared};
 
 /// A system of record: one marker type for each.
 ///
@@ -63,21 +63,6 @@ impl<S: System> fmt::Debug for Capability<S> {
 /// The writer of what a person has decided.
 #[derive(Debug)]
 pub enum Steward {}
-
-/// What another system may do with a field that one owns: nothing
-/// ([`NonOwnerEdits::Reject`](super::NonOwnerEdits)).
-#[derive(Debug)]
-pub enum Reject {}
-
-/// What another system may do with a field that one owns: propose
-/// ([`NonOwnerEdits::Queue`](super::NonOwnerEdits)).
-#[derive(Debug)]
-pub enum Queue {}
-
-/// What another system may do with a field that one owns: change it until the next
-/// synchronisation ([`NonOwnerEdits::Overwrite`](super::NonOwnerEdits)).
-#[derive(Debug)]
-pub enum Overwrite {}
 
 /// This writer may write a field that `Owner` owns: it is that owner, or others may do
 /// something.
@@ -146,22 +131,24 @@ impl<S, First, Rest: Includes<S, At>, At> Includes<S, Further<At>> for (First, R
 }
 
 mod sealed {
+    use super::{Manual, Overwrite, Queue, Reject, Shared, Steward};
+
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself what `{Owner}` may write",
         label = "who may write a field is said by the declaration of its boundary alone"
     )]
     pub trait May<Owner, Policy> {}
     #[diagnostic::do_not_recommend]
-    impl<Owner> May<Owner, super::Reject> for Owner {}
+    impl<Owner> May<Owner, Reject> for Owner {}
     #[diagnostic::do_not_recommend]
-    impl<S, Owner> May<Owner, super::Queue> for S {}
+    impl<S, Owner> May<Owner, Queue> for S {}
     #[diagnostic::do_not_recommend]
-    impl<S, Owner> May<Owner, super::Overwrite> for S {}
+    impl<S, Owner> May<Owner, Overwrite> for S {}
 
     #[diagnostic::do_not_recommend]
-    impl May<super::Steward, super::Manual> for super::Steward {}
+    impl May<Steward, Manual> for Steward {}
     #[diagnostic::do_not_recommend]
-    impl<S> May<super::Steward, super::Shared> for S {}
+    impl<S> May<Steward, Shared> for S {}
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself an excluded field",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
-    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, OnDeadLetter, Settlement, Store,
+    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, Settlement, Store,
 };
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
@@ -138,15 +138,7 @@ pub(crate) fn id(text: &str) -> EventId {
 }
 
 pub(crate) fn order(worker: &str, limit: usize) -> ClaimOrder {
-    let lease = Duration::from_secs(60);
-    ClaimOrder {
-        worker: worker.to_owned(),
-        limit,
-        lease,
-        on_dead_letter: OnDeadLetter::Block,
-        except: Vec::new(),
-        only: None,
-    }
+    ClaimOrder::new(worker, limit, Duration::from_secs(60))
 }
 
 pub(crate) async fn claim<D: Database>(

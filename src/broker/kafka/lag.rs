@@ -3,7 +3,9 @@
 use rdkafka::Statistics;
 
 /// How far a listener is behind in one of the partitions that it has.
+#[doc(alias = "consumer lag")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lag {
     /// The partition's number.
     pub partition: i32,

@@ -206,6 +206,8 @@ impl Outbox {
     }
 }
 
+impl super::sealed::Sealed for Outbox {}
+
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
         const DOING: &str = "claiming due events";

@@ -252,6 +252,8 @@ impl Outbox {
     }
 }
 
+impl super::sealed::Sealed for Outbox {}
+
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
         self.free_forgotten(order.on_dead_letter).await?;
