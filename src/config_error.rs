@@ -44,8 +44,8 @@ impl ConfigError {
     /// assert_eq!(error.found(), None);
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "the address: expected nats://host:4222, found another value (not shown: it may \
-    ///      hold a password)"
+    ///     "the address: expected nats://host:4222, found another value (not shown: it \
+    ///      may hold a password)"
     /// );
     /// ```
     pub fn hidden(what: &'static str, wanted: impl Into<String>) -> Self {

@@ -9,7 +9,8 @@ use static_assertions::const_assert;
 /// What was handed in, given back, and why it was refused.
 ///
 /// It is transparent: it displays as the cause, which says what was wanted and what was
-/// found, and its [`source`](Error::source) is the cause's own. It is one pointer in size.
+/// found, and its [`source`](Error::source) is the cause's own. It is one pointer in
+/// size.
 ///
 /// ```
 /// use integration_automation_patterns::{Envelope, RawEvent};
@@ -50,7 +51,8 @@ impl<V, C> Refused<V, C> {
         self.0.0
     }
 
-    /// Why it was refused, for an error of the caller's own: what was handed in is dropped.
+    /// Why it was refused, for an error of the caller's own: what was handed in is
+    /// dropped.
     ///
     /// ```
     /// use integration_automation_patterns::event::BuildError;

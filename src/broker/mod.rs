@@ -212,7 +212,7 @@ pub trait Consumer: Send {
     ) -> impl Future<Output = Result<Option<Delivery<Self::Acker>>, BrokerError>> + Send;
 }
 
-/// How the broker is told what became of a delivery.
+/// Tells the broker what became of a delivery.
 ///
 /// Dropped without a word, it gives the delivery back of its own accord, in about a
 /// second: whatever ended the work (an error of the database, a panic, a time-out, a

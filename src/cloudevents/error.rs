@@ -72,36 +72,41 @@ impl fmt::Display for ParseCloudEventError {
             Self::Missing { attribute } => {
                 write!(
                     f,
-                    "a CloudEvent has the attribute {attribute}, and this message has none"
+                    "a CloudEvent has the attribute {attribute}, and this message has \
+                     none"
                 )
             }
             Self::Twice { attribute } => {
                 write!(
                     f,
-                    "a CloudEvent has each attribute once, and this message has {attribute:?} twice"
+                    "a CloudEvent has each attribute once, and this message has \
+                     {attribute:?} twice"
                 )
             }
             Self::Name { found } => write!(
                 f,
-                "an attribute of a CloudEvent is called by lower-case letters and digits, and not \"data\", and found \
-                 {found:?}"
+                "an attribute of a CloudEvent is called by lower-case letters and \
+                 digits, and not \"data\", and found {found:?}"
             ),
             Self::Value { attribute, wanted, found } if found.is_empty() => {
                 write!(
                     f,
-                    "the attribute {attribute} of a CloudEvent is {wanted}, and this one is not"
+                    "the attribute {attribute} of a CloudEvent is {wanted}, and this \
+                     one is not"
                 )
             }
             Self::Value { attribute, wanted, found } => {
                 write!(
                     f,
-                    "the attribute {attribute} of a CloudEvent is {wanted}, and found {found:?}"
+                    "the attribute {attribute} of a CloudEvent is {wanted}, and found \
+                     {found:?}"
                 )
             }
             Self::Structured { content_type } => write!(
                 f,
-                "wanted a message in binary mode, and found one in structured mode ({content_type:?}): where it is \
-                 JSON, read its body with CloudEvent::from_json (feature serde)"
+                "wanted a message in binary mode, and found one in structured mode \
+                 ({content_type:?}): where it is JSON, read its body with \
+                 CloudEvent::from_json (feature serde)"
             ),
             Self::Json { wrong } => write!(
                 f,
@@ -134,7 +139,8 @@ impl fmt::Display for FromCloudEventError {
             Self::Attribute { name, wanted } => {
                 write!(
                     f,
-                    "the attribute {name} was to be {wanted}, and this event has something else there"
+                    "the attribute {name} was to be {wanted}, and this event has \
+                     something else there"
                 )
             }
             Self::BuildError(cause) => cause.fmt(f),

@@ -81,7 +81,8 @@ impl CloudEvent {
     /// assert_eq!((event.content_type(), event.data()), (Some("application/json"), &b"[1, 2]"[..]));
     ///
     /// let error = CloudEvent::from_json(b"{}").unwrap_err();
-    /// assert_eq!(error.to_string(), "a CloudEvent has the attribute specversion, and this message has none");
+    /// assert_eq!(error.to_string(), "a CloudEvent has the attribute specversion, and \
+    ///                                this message has none");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
@@ -152,7 +153,8 @@ fn read_data(
                 }
                 (_, None) if raw.get() == "null" => Ok(Vec::new()),
                 _ => {
-                    let wanted = "a text, where datacontenttype is not JSON, and ASCII where its charset is not UTF-8";
+                    let wanted = "a text, where datacontenttype is not JSON, and ASCII \
+                                  where its charset is not UTF-8";
                     Err(ParseCloudEventError::value("data", wanted, ""))
                 }
             }

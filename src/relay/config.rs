@@ -12,12 +12,12 @@ use crate::outbox::OnDeadLetter;
 /// use integration_automation_patterns::relay::RelayConfig;
 /// use std::time::Duration;
 ///
-/// let config = RelayConfig::default().in_flight(20).send_timeout(Duration::from_secs(60)).check()?;
+/// let config = RelayConfig::default()
+///     .in_flight(20)
+///     .send_timeout(Duration::from_secs(60))
+///     .check()?;
 /// let refused = config.lease(Duration::from_secs(10)).check().unwrap_err();
-/// assert_eq!(
-///     refused.to_string(),
-/// XX
-/// );
+/// assert_eq!(refused.to_string(), XX);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl RelayConfig {
         Self { poll_interval, ..self }
     }
 
-    /// How long a relay that is told to stop waits for its sends. The events of sends
+    /// How long a relay waits for its sends once it is asked to stop. The events of sends
     /// that take longer go back, and their attempt is not counted.
     #[doc(alias = "graceful shutdown")]
     pub const fn shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
@@ -125,8 +125,8 @@ impl RelayConfig {
         let needed = self.store_timeout.saturating_mul(6);
         if self.lease < needed {
             let wanted = format!(
-                "at least 6 x store_timeout, which is {needed:?} (a lease is renewed every \
-                 third of it, and two renewals must fit in)"
+                "at least 6 x store_timeout, which is {needed:?} (a lease is renewed \
+                 every third of it, and two renewals must fit in)"
             );
             return refused("lease", &wanted, self.lease);
         }

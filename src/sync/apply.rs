@@ -97,8 +97,8 @@ pub struct Applied<T> {
     pub base: Base<T>,
 }
 
-/// What came of carrying out the plan of a declared boundary: the common state `A` to store, and who must be read
-/// and planned again.
+/// What came of carrying out the plan of a declared boundary: the common state `A` to
+/// store, and who must be read and planned again.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it has the common state, and says what must be planned again"]
@@ -140,8 +140,8 @@ impl fmt::Display for ApplyError {
             }
             Self::Store { system, .. } => write!(
                 f,
-                "a plan wants every system to take its changes, and {system:?} did not: plan \
-                 again"
+                "a plan wants every system to take its changes, and {system:?} did not: \
+                 plan again"
             ),
         }
     }

@@ -15,12 +15,19 @@ impl Contract {
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Contract};
     ///
-    /// let with = |authority| Contract::builder("contact").system("crm").system("erp").field("email", authority).build();
-    /// let changes = with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
+    /// let with = |authority| {
+    ///     Contract::builder("contact")
+    ///         .system("crm")
+    ///         .system("erp")
+    ///         .field("email", authority)
+    ///         .build()
+    /// };
+    /// let changes =
+    ///     with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
     /// assert_eq!(
     ///     changes[0].to_string(),
-    ///     "\"email\": shared, becomes owned by erp (the others may do nothing: an edit is refused): where the systems \
-    ///      differ, erp's value replaces the others"
+    ///     "\"email\": shared, becomes owned by erp (the others may do nothing: an \
+    ///      edit is refused): where the systems differ, erp's value replaces the others"
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

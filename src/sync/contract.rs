@@ -208,8 +208,8 @@ impl Contract {
         Ok(FieldPlan::new(rule, slots, base))
     }
 
-    /// A conflict, where a field that is exchanged was changed in two ways, whoever
-    /// decides about it.
+    /// A conflict, where a field that is exchanged was changed in two ways, no
+    /// matter who decides about it.
     ///
     /// Nothing where the field is excluded or not named, or where one side's edit stands
     /// against no other.
@@ -273,13 +273,15 @@ impl fmt::Display for PlanError {
             Self::NotExchanged { field } => {
                 write!(
                     f,
-                    "a plan wants a field that the contract exchanges, and found {field:?}"
+                    "a plan wants a field that the contract exchanges, and found \
+                     {field:?}"
                 )
             }
             Self::Slots { wanted, found } => {
                 write!(
                     f,
-                    "a plan wants one slot for each of the {wanted} systems, and found {found}"
+                    "a plan wants one slot for each of the {wanted} systems, and found \
+                     {found}"
                 )
             }
         }

@@ -138,7 +138,8 @@ fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 /// assert_eq!(*refused.cause(), ContractError::OwnerIsNoParty { field: "email".into(), owner: "hr".into() });
 /// assert_eq!(
 ///     refused.to_string(),
-///     "a field is owned by a party to the contract, and \"email\" is owned by \"hr\", which is none"
+///     "a field is owned by a party to the contract, and \"email\" is owned by \"hr\", \
+///      which is none"
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,24 +189,46 @@ pub enum ContractError {
 impl fmt::Display for ContractError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EmptyName => f.write_str("a record type, a system and a field need a name, and one of them has none"),
+            Self::EmptyName => f.write_str(
+                "a record type, a system and a field need a name, and one of them has \
+                 none",
+            ),
             Self::TooFewSystems { found } => {
-                write!(f, "a contract is between at least 2 systems, and this one names {found}")
+                write!(
+                    f,
+                    "a contract is between at least 2 systems, and this one names {found}"
+                )
             }
-            Self::SystemTwice { system } => write!(f, "a system is a party once, and {system:?} is named twice"),
-            Self::FieldTwice { field } => write!(f, "a field has one authority, and {field:?} is declared twice"),
+            Self::SystemTwice { system } => {
+                write!(f, "a system is a party once, and {system:?} is named twice")
+            }
+            Self::FieldTwice { field } => {
+                write!(f, "a field has one authority, and {field:?} is declared twice")
+            }
             Self::SyncedAndExcluded { field } => {
-                write!(f, "a field is exchanged or excluded, and {field:?} is declared as both")
+                write!(
+                    f,
+                    "a field is exchanged or excluded, and {field:?} is declared as both"
+                )
             }
             Self::OthersTwice { field } => {
-                write!(f, "what others may do with a field is said once, and of {field:?} it is said twice")
+                write!(
+                    f,
+                    "what others may do with a field is said once, and of {field:?} it \
+                     is said twice"
+                )
             }
             Self::OthersOfNoOwner { field } => {
-                write!(f, "what others may do is said of a field that one system owns, and {field:?} is none")
+                write!(
+                    f,
+                    "what others may do is said of a field that one system owns, and \
+                     {field:?} is none"
+                )
             }
             Self::OwnerIsNoParty { field, owner } => write!(
                 f,
-                "a field is owned by a party to the contract, and {field:?} is owned by {owner:?}, which is none"
+                "a field is owned by a party to the contract, and {field:?} is owned by \
+                 {owner:?}, which is none"
             ),
         }
     }

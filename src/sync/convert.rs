@@ -140,7 +140,11 @@ impl<T: fmt::Debug> Error for ConvertError<T> {}
 ///
 /// let broken = check(&Short, ["Al".to_owned(), "Alan".to_owned()]).unwrap_err();
 /// assert_eq!(broken.law, Law::ReadsBack);
-/// assert_eq!(broken.to_string(), "a converter obeys decode(encode(x)) = normalize(x), and this one does not for \"Alan\"");
+/// assert_eq!(
+///     broken.to_string(),
+///     "a converter obeys decode(encode(x)) = normalize(x), and this one does not for \
+///      \"Alan\""
+/// );
 /// ```
 pub fn check<T: PartialEq, C: Convert<T>>(
     converter: &C,

@@ -1,5 +1,8 @@
-//! The types of a declared boundary: what [`boundary!`](crate::boundary) makes its modules
-//! of, and what a compile error about one names.
+//! The types of a declared boundary: what [`boundary!`](crate::boundary) makes its
+//! modules of, and what a compile error about one names.
+//!
+//! [`IntoSlot`] is for types of your own too. The other traits are sealed: a program
+//! cannot add to what its declaration says.
 //!
 //! Each has its counterpart among the types for data, which the module
 //! [`sync`](super#two-worlds) lists.

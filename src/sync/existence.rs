@@ -53,7 +53,9 @@ pub struct Presence<'a> {
 /// What is to be done about a record that some systems have and the others have not.
 ///
 /// ```
-/// use integration_automation_patterns::sync::{Deletions, Existence, Presence, existence};
+/// use integration_automation_patterns::sync::{
+///     Deletions, Existence, Presence, existence,
+/// };
 ///
 /// let new = Presence { systems: &[true, false], existed: false, edited: true };
 /// assert_eq!(existence(Deletions::Ask, new), Existence::Create);
@@ -88,16 +90,25 @@ pub fn existence(deletions: Deletions, presence: Presence<'_>) -> Existence {
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
-/// use integration_automation_patterns::sync::{Deletions, Existence, Presence, existence};
+/// use integration_automation_patterns::sync::{
+///     Deletions, Existence, Presence, existence,
+/// };
 ///
 /// let presence = Presence { systems: &[true, false], existed: true, edited: true };
 /// let asked = existence(Deletions::Ask, presence);
 /// let decision = Decision::new("on-call", "the contract has ended")?;
 /// let settled = asked.settle(Existence::Delete, decision.clone())?;
-/// assert_eq!((settled.outcome(), settled.decision().reason()), (Existence::Delete, "the contract has ended"));
+/// assert_eq!(
+///     (settled.outcome(), settled.decision().reason()),
+///     (Existence::Delete, "the contract has ended")
+/// );
 ///
-/// let refused = Existence::Create.settle(Existence::Delete, decision.clone()).unwrap_err();
-/// assert_eq!(refused.to_string(), "an answer about a record wants a question, and about this one nothing is asked");
+/// let refused =
+///     Existence::Create.settle(Existence::Delete, decision.clone()).unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "an answer about a record wants a question, and about this one nothing is asked"
+/// );
 /// assert_eq!(refused.into_value(), decision);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -161,11 +172,16 @@ pub enum RecordAnswerError {
 impl fmt::Display for RecordAnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NothingAsked => {
-                f.write_str("an answer about a record wants a question, and about this one nothing is asked")
-            }
+            Self::NothingAsked => f.write_str(
+                "an answer about a record wants a question, and about this one nothing \
+                 is asked",
+            ),
             Self::NothingToDo { chosen } => {
-                write!(f, "an answer about a record is to create, delete or detach it, and found {chosen:?}")
+                write!(
+                    f,
+                    "an answer about a record is to create, delete or detach it, and \
+                     found {chosen:?}"
+                )
             }
         }
     }

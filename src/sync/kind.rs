@@ -1,5 +1,5 @@
-//! What a declaration says of a field, as marker types: who decides about it, and what the
-//! others may do.
+//! What a declaration says of a field, as marker types: who decides about it, and what
+//! the others may do.
 
 use std::marker::PhantomData;
 
@@ -39,7 +39,8 @@ pub enum Overwrite {}
 /// A plan may write a field of this kind without a person.
 #[diagnostic::on_unimplemented(
     message = "a plan does not write this field: only a person decides on it",
-    label = "its `question` is put to a person, and `settle` with the answer gives the writes"
+    label = "its `question` is put to a person, and `settle` with the answer gives the \
+             writes"
 )]
 pub trait Written: Kind {}
 

@@ -3,8 +3,8 @@
 //!
 //! Two or more systems hold the same record. For each field the [`Contract`] names the
 //! one system of record, or says that the systems share it, or that a person decides.
-//! Against their last common state, a plan says for each field what must be written where,
-//! what must be asked, and what is lost, without writing anything itself.
+//! Against their last common state, a plan says for each field what must be written
+//! where, what must be asked, and what is lost, without writing anything itself.
 //!
 //! ```
 //! use integration_automation_patterns::sync::{Authority, Base, Contract, Slot};
@@ -34,10 +34,10 @@
 //!
 //! # Two worlds
 //!
-//! A contract is declared with [`boundary!`](crate::boundary), and the compiler checks the
-//! code that is written against it; or it is data, read from a file or built at run time,
-//! and checked then. The two say the same, under these names (`contact` is the module that
-//! `boundary!` makes):
+//! A contract is declared with [`boundary!`](crate::boundary), and the compiler checks
+//! the code that is written against it; or it is data, read from a file or built at run
+//! time, and checked then. The two say the same, under these names (`contact` is the
+//! module that `boundary!` makes):
 //!
 //! | | declared, in types | as data |
 //! |---|---|---|

@@ -59,10 +59,14 @@ pub(super) fn others_may(
 pub(super) fn outcome(authority: &Authority, others: Option<NonOwnerEdits>) -> String {
     match authority {
         Authority::System(owner) if others == Some(NonOwnerEdits::Queue) => {
-            format!("{owner}'s value replaces the others, unless one of them has changed it")
+            format!(
+                "{owner}'s value replaces the others, unless one of them has changed it"
+            )
         }
         Authority::System(owner) => format!("{owner}'s value replaces the others"),
-        Authority::Shared => "the one that changed is taken over; two different changes are put to a person".to_owned(),
+        Authority::Shared => "the one that changed is taken over; two different changes \
+                              are put to a person"
+            .to_owned(),
         Authority::Manual => "nothing is written before a person has decided".to_owned(),
     }
 }

@@ -88,7 +88,7 @@ impl<'a, T> Write<'a, T> {
         let &FieldPlan { slots, base, refuses, .. } = plan;
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
-            (expects != value).then_some(Self {
+            (expects != value).then(|| Self {
                 to,
                 value,
                 expects,
@@ -241,9 +241,10 @@ impl<'a, T> FieldPlan<'a, T> {
     /// edits.
     ///
     /// It gets what the systems last agreed on and the edits, in the order of the
-    /// systems, and returns what the field is to hold; or `None` for "ask a person". This is the only rule that writes what no system has
-    /// said. As [`prefer`](Self::prefer), it settles true conflicts on shared fields
-    /// alone; and it clears no field on a first synchronisation.
+    /// systems, and returns what the field is to hold; or `None` for "ask a person". This
+    /// is the only rule that writes what no system has said. As [`prefer`](Self::prefer),
+    /// it settles true conflicts on shared fields alone; and it clears no field on a
+    /// first synchronisation.
     ///
     /// A function that takes over its own result unchanged
     /// (`merge(merge(x, y), y) = merge(x, y)`: a union, a maximum) may be interrupted

@@ -32,7 +32,8 @@ pub enum Choice<T> {
 /// let answer = Answer::to(&row, Choice::Side(1), Decision::new("on-call", "the customer has left")?);
 /// let erp = Slot::Value("deleted");
 /// let later = contract.plan("status", &[&crm, &erp], &base)?.settle(answer).map(|_| ()).unwrap_err();
-/// assert_eq!(later.to_string(), "an answer is to what the systems said when it was asked, and they say something else by now");
+/// assert_eq!(later.to_string(), "an answer is to what the systems said when it was \
+///                                asked, and they say something else by now");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -353,12 +354,19 @@ pub enum AnswerError {
 impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NothingAsked => f.write_str("an answer wants a question, and this plan asks nothing"),
+            Self::NothingAsked => {
+                f.write_str("an answer wants a question, and this plan asks nothing")
+            }
             Self::SaysNothing { place } => {
-                write!(f, "an answer chooses a system that said something, and the one at place {place} did not")
+                write!(
+                    f,
+                    "an answer chooses a system that said something, and the one at \
+                     place {place} did not"
+                )
             }
             Self::MovedOn => f.write_str(
-                "an answer is to what the systems said when it was asked, and they say something else by now",
+                "an answer is to what the systems said when it was asked, and they say \
+                 something else by now",
             ),
         }
     }

@@ -9,7 +9,7 @@ use super::kind::{Manual, Overwrite, Queue, Reject, Shared};
 /// A system of record: one marker type for each.
 ///
 /// `Key` is a type that only the system's own connector can make, because it has a
-/// private field. Whoever has no key cannot speak for the system.
+/// private field. Code without the key cannot speak for the system.
 ///
 /// ```
 /// mod crm {
@@ -33,7 +33,8 @@ use super::kind::{Manual, Overwrite, Queue, Reject, Shared};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a system of record",
-    label = "needs `impl System for {Self}` with its NAME and the Key that its connector keeps"
+    label = "needs `impl System for {Self}` with its NAME and the Key that its \
+             connector keeps"
 )]
 pub trait System: 'static {
     /// The name in contracts, plans and logs.
@@ -48,7 +49,7 @@ pub trait System: 'static {
 pub struct Capability<S: System>(PhantomData<fn() -> S>);
 
 impl<S: System> Capability<S> {
-    /// The capability of whoever holds the key.
+    /// The capability, for the holder of the key.
     pub fn mint(_key: &S::Key) -> Self {
         Self(PhantomData)
     }
@@ -68,7 +69,8 @@ pub enum Steward {}
 /// something.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: its system of record is `{Owner}`",
-    label = "this edit speaks for `{Self}`; `edit` with the capability of `{Owner}` may write it"
+    label = "this edit speaks for `{Self}`; `edit` with the capability of `{Owner}` may \
+             write it"
 )]
 pub trait MayWrite<Owner, Field, Policy = Reject>: sealed::May<Owner, Policy> {}
 

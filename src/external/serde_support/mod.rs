@@ -69,8 +69,8 @@ impl<'de> Deserialize<'de> for Format {
         match u32::deserialize(deserializer)? {
             FORMAT => Ok(Self),
             found => Err(D::Error::custom(format_args!(
-                "wanted data in format {FORMAT}, and found format {found}: read it with the version of this crate that \
-                 wrote it, or a later one"
+                "wanted data in format {FORMAT}, and found format {found}: read it with \
+                 the version of this crate that wrote it, or a later one"
             ))),
         }
     }

@@ -1,5 +1,5 @@
-//! `boundary!`: a contract that the compiler checks, declared as a table. `read` takes the
-//! declaration apart, and `module` makes the module.
+//! `boundary!`: a contract that the compiler checks, declared as a table. `read` takes
+//! the declaration apart, and `module` makes the module.
 
 mod module;
 mod read;
@@ -118,14 +118,15 @@ macro_rules! boundary {
     };
     ($(#[$meta:meta])* $vis:vis mod $name:ident between $only:ident { $($fields:tt)* }) => {
         compile_error!(concat!(
-            "the boundary `", stringify!($name), "` is between one system: a boundary is between two or more, ",
+            "the boundary `", stringify!($name), "` is between one system: a boundary \
+                                                  is between two or more, ",
             "`between ", stringify!($only), " and ...`"
         ));
     };
     ($($other:tt)*) => {
         compile_error!(
-            "a boundary is declared as `pub mod name between System and System { field: Type => Authority, ... }`, with \
-             the systems by their plain names"
+            "a boundary is declared as `pub mod name between System and System { field: \
+             Type => Authority, ... }`, with the systems by their plain names"
         );
     };
 }

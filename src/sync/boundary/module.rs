@@ -1,7 +1,8 @@
 //! The module that a declaration becomes.
 
-/// Makes the module of [`boundary!`](crate::boundary) from a declaration that was read; the
-/// letters are those of the reading, and those of an excluded field begin with an `x`.
+/// Makes the module of [`boundary!`](crate::boundary) from a declaration that was read;
+/// the letters are those of the reading, and those of an excluded field begin with an
+/// `x`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_module {
@@ -25,7 +26,8 @@ macro_rules! __boundary_module {
 
             const _: () = assert!(
                 $crate::__private::are_distinct(SYSTEMS),
-                "a boundary is between different systems, and two of its parties have the same NAME, or one has none"
+                "a boundary is between different systems, and two of its parties have \
+                 the same NAME, or one has none"
             );
 
             type Parties = $crate::__boundary_module!(@list $($s)+);
@@ -175,7 +177,8 @@ macro_rules! __boundary_module {
             /// them.
             #[diagnostic::on_unimplemented(
                 message = "`{Self}` is not where `{S}` keeps its records",
-                label = "wanted a `Store<{S}>`: one for each system, in the order of the declaration"
+                label = "wanted a `Store<{S}>`: one for each system, in the order of \
+                         the declaration"
             )]
             pub trait Store<S> {
                 /// Why the system could not be reached, or would not write.

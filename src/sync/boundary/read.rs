@@ -1,11 +1,11 @@
 //! The reading of a declaration: what stands in it, and what may not.
 
-/// Reads the declaration of [`boundary!`](crate::boundary), one system and one field after
-/// the other, and says what is wrong with it.
+/// Reads the declaration of [`boundary!`](crate::boundary), one system and one field
+/// after the other, and says what is wrong with it.
 ///
 /// A field that is exchanged travels as `{name (type) [attributes] of System
-/// NonOwnerEdits}`, or with `is Shared` or `is Manual` at the end; an excluded one as `{name
-/// (type) [attributes]}`.
+/// NonOwnerEdits}`, or with `is Shared` or `is Manual` at the end; an excluded one as
+/// `{name (type) [attributes]}`.
 ///
 /// | | stands for |
 /// |---|---|
