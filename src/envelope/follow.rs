@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::builder::Builder;
+use super::builder::EnvelopeBuilder;
 use super::event::Payload;
 use super::facts::Facts;
 use super::id::EventId;
@@ -52,7 +52,7 @@ impl<P: Payload> Facts<P> {
         source_system: impl Into<Cow<'static, str>>,
         name: &str,
         payload: Q,
-    ) -> Builder<Q> {
+    ) -> EnvelopeBuilder<Q> {
         let (source_system, id) = (source_system.into(), self.id().to_string());
         let (cause, length) = (self.source_system(), self.source_system().len());
         let identifier = format!("{length}:{cause}{}:{id}{name}", id.len());

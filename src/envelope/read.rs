@@ -85,8 +85,8 @@ impl Facts<RawEvent> {
 /// An event could not be read as the typed event that was wanted.
 ///
 /// ```
-/// use integration_automation_patterns::envelope::{DecodeError, ReadError};
-/// use integration_automation_patterns::{Envelope, Event, RawEvent};
+/// use integration_automation_patterns::event::DecodeError;
+/// use integration_automation_patterns::{Envelope, Event, RawEvent, ReadError};
 ///
 /// #[derive(Debug)]
 /// struct LeadCreated;

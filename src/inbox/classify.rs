@@ -5,9 +5,8 @@ use std::error::Error;
 
 use super::HandlerError;
 use super::handler_error::is_of_the_database;
-use crate::FailureClass;
-use crate::envelope::ReadError;
 use crate::reason::reason;
+use crate::{FailureClass, ReadError};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
 

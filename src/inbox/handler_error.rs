@@ -12,7 +12,7 @@ use crate::FailureClass;
 ///
 /// A `?` makes one of any error, boxed ones of other crates among them: transient, with
 /// all the error's causes in its reason; permanent, where a payload [could not be
-/// read](crate::envelope::ReadError). [`Classify`](super::Classify) says otherwise.
+/// read](crate::ReadError). [`Classify`](super::Classify) says otherwise.
 ///
 /// Where among them a database refuses whatever it is asked just then (a deadlock, a
 /// serialization failure, a lock that timed out, a full disk, a lost connection), that is

@@ -116,6 +116,8 @@
 //!
 //! [`Delivery`]: crate::broker::Delivery
 
+#![doc(alias("idempotent consumer", "deduplication", "exactly-once"))]
+
 mod admin;
 mod classify;
 mod config;
@@ -142,6 +144,8 @@ pub mod worker;
 
 pub use self::admin::{Counts, Remembered, Stalled};
 pub use self::classify::{Classify, HandlerCause};
-pub use self::config::{DedupWindowError, InboxConfig};
+pub use self::config::InboxConfig;
 pub use self::handler_error::HandlerError;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};
+#[doc(no_inline)]
+pub use crate::ConfigError;

@@ -12,13 +12,13 @@ use crate::inbox::handler_error::caught;
 use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
-    WorkerConfig, WorkerConfigError, WorkerError, accepting, unhandled,
+    WorkerConfig, WorkerError, accepting, unhandled,
 };
 use crate::inbox::{Handled, HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::sqlite::{Shared, fault};
-use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, Event};
+use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event};
 
 /// Handles the events of one consumer in the inbox of a SQLite file.
 ///
@@ -188,16 +188,14 @@ where
     ) -> Result<Self, WorkerError> {
         let config = config.check()?;
         if let Some(lanes) = config.lanes.filter(|lanes| *lanes > 1) {
-            return Err(WorkerConfigError::new(format!(
-                "lanes = 1 does not hold on SQLite, which has one writer: {lanes}"
-            ))
-            .into());
+            let wanted = "1 on SQLite, which has one writer";
+            return Err(ConfigError::new("lanes", wanted, lanes.to_string()).into());
         }
-        if config.handler_timeout.is_some() {
-            return Err(WorkerConfigError::new(
-                "a handler_timeout cannot be kept on SQLite: a handler blocks its thread, and cannot be stopped",
-            )
-            .into());
+        if let Some(time) = config.handler_timeout {
+            let wanted = "none on SQLite, where a handler blocks its thread and cannot \
+                          be stopped";
+            let found = format!("{time:?}");
+            return Err(ConfigError::new("handler_timeout", wanted, found).into());
         }
         let parts = Arc::new((handlers.list, accepting::<L>(inbox)?));
         let shared = Shared::open(path.as_ref(), &PART)?;

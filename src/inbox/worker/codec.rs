@@ -5,8 +5,7 @@ use std::error::Error;
 use std::marker::PhantomData;
 
 use super::kinds::Kinds;
-use crate::envelope::ReadError;
-use crate::{Event, Facts, RawEvent};
+use crate::{Event, Facts, RawEvent, ReadError};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
 

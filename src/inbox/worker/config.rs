@@ -1,10 +1,9 @@
 //! How a worker works, checked when it is stated: settings that cannot hold their promise
 //! are refused.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::store::StoreError;
+use crate::ConfigError;
 
 /// How a worker works. Everything has a default.
 ///
@@ -16,7 +15,7 @@ use crate::store::StoreError;
 /// let refused = config.lanes(0).check().unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "lanes >= 1 does not hold: a worker without a lane handles no event"
+///     r#"the lanes: expected at least 1: a worker without a lane handles no event, found "0""#
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -96,14 +95,13 @@ impl WorkerConfig {
     ///
     /// # Errors
     ///
-    /// [`WorkerConfigError`], with the inequality that does not hold.
-    pub fn check(self) -> Result<Self, WorkerConfigError> {
+    /// [`ConfigError`], with the setting and the bound that it does not keep.
+    pub fn check(self) -> Result<Self, ConfigError> {
         if self.lanes == Some(0) {
-            return Err(WorkerConfigError::new(
-                "lanes >= 1 does not hold: a worker without a lane handles no event",
-            ));
+            let wanted = "at least 1: a worker without a lane handles no event";
+            return Err(ConfigError::new("lanes", wanted, "0"));
         }
-        for (name, duration) in [
+        for (what, duration) in [
             ("handler_timeout", self.handler_timeout.unwrap_or(LONGEST)),
             ("store_timeout", self.store_timeout),
             ("ack_timeout", self.ack_timeout),
@@ -111,9 +109,8 @@ impl WorkerConfig {
             ("purge_interval", self.purge_interval),
         ] {
             if duration.is_zero() || duration > LONGEST {
-                return Err(WorkerConfigError::new(format!(
-                    "{name} between 0s and a day does not hold: {duration:?}"
-                )));
+                let wanted = "more than 0s, and at most a day";
+                return Err(ConfigError::new(what, wanted, format!("{duration:?}")));
             }
         }
         Ok(self)
@@ -121,61 +118,3 @@ impl WorkerConfig {
 }
 
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Settings or handlers that cannot hold what a worker promises.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerConfigError(String);
-
-impl WorkerConfigError {
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
-    }
-}
-
-impl fmt::Display for WorkerConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WorkerConfigError {}
-
-/// Why there is no worker.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum WorkerError {
-    /// Its settings or its handlers are refused.
-    Config(WorkerConfigError),
-    /// The database answers with an error.
-    Store(StoreError),
-}
-
-impl fmt::Display for WorkerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for WorkerError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Config(_) => None,
-            Self::Store(error) => error.source(),
-        }
-    }
-}
-
-impl From<WorkerConfigError> for WorkerError {
-    fn from(error: WorkerConfigError) -> Self {
-        Self::Config(error)
-    }
-}
-
-impl From<StoreError> for WorkerError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}

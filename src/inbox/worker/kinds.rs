@@ -1,10 +1,9 @@
 //! The kinds of event that a list of handlers takes: told to the inbox, and checked.
 
 use super::codec::{Or, Own};
-use super::config::WorkerConfigError;
-use crate::Event;
-use crate::envelope::event::is_conventional;
+use crate::event::is_conventional;
 use crate::inbox::InboxConfig;
+use crate::{ConfigError, Event};
 
 /// A type of event, and its schema version.
 pub type Kind = (&'static str, &'static str);
@@ -50,28 +49,27 @@ impl<Old: Event, C, V: Kinds> Kinds for Or<Old, C, V> {
 /// `domain.entity.action`, so that no event could be read as it.
 pub(crate) fn accepting<L: Kinds>(
     config: InboxConfig,
-) -> Result<InboxConfig, WorkerConfigError> {
+) -> Result<InboxConfig, ConfigError> {
     let mut kinds = Vec::new();
     L::name(&mut kinds);
     kinds.sort_unstable();
     if kinds.is_empty() && !L::TAKES_THE_REST {
-        return Err(WorkerConfigError::new(
-            "a worker needs a handler: name an event with `.on::<E>().effect(..)`, or take all with `.otherwise(..)`",
-        ));
+        let wanted = "at least one: `.on::<E>().effect(..)` names an event, and \
+                      `.otherwise(..)` takes every event";
+        return Err(ConfigError::new("handlers", wanted, "none"));
     }
     for pair in kinds.windows(2) {
-        if let [(one, version), other] = pair
-            && (*one, *version) == *other
+        if let [one, other] = pair
+            && one == other
         {
-            return Err(WorkerConfigError::new(format!(
-                "one handler for each kind of event, and found two for {one} of schema version {version}"
-            )));
+            let wanted = "one for each type and schema version";
+            let found = format!("two for {} {}", one.0, one.1);
+            return Err(ConfigError::new("handlers", wanted, found));
         }
     }
     if let Some((found, _)) = kinds.iter().find(|(name, _)| !is_conventional(name)) {
-        return Err(WorkerConfigError::new(format!(
-            "the TYPE of a typed event is `domain.entity.action` in lower case, and found {found:?}"
-        )));
+        let wanted = "`domain.entity.action` in lower case";
+        return Err(ConfigError::new("TYPE of a typed event", wanted, *found));
     }
     Ok(if L::TAKES_THE_REST { config } else { L::accept(config) })
 }

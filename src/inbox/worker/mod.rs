@@ -17,6 +17,7 @@
 
 mod codec;
 mod config;
+mod error;
 mod handlers;
 mod kinds;
 mod lanes;
@@ -36,7 +37,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use self::codec::{Codec, Json, Or, Own, Versions, With};
-pub use self::config::{WorkerConfig, WorkerConfigError, WorkerError};
+pub use self::config::WorkerConfig;
+pub use self::error::WorkerError;
 pub(crate) use self::handlers::unhandled;
 pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received};
 pub(crate) use self::kinds::accepting;

@@ -197,7 +197,7 @@ where
                     tried,
                     Lacking::Broker,
                     error.reason(),
-                    error.wait(),
+                    error.retry_after(),
                 );
                 self.connected_at = None;
                 self.report_outage(outage);

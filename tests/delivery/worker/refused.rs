@@ -39,11 +39,11 @@ fn handlers_that_cannot_be_told_apart_are_refused() {
         .effect(nothing);
     assert_eq!(
         refusal!(twice, WorkerConfig::default()),
-        "one handler for each kind of event, and found two for crm.lead.created of schema version 1.0"
+        r#"the handlers: expected one for each type and schema version, found "two for crm.lead.created 1.0""#
     );
     assert_eq!(
         refusal!(handlers(), WorkerConfig::default()),
-        "a worker needs a handler: name an event with `.on::<E>().effect(..)`, or take all with `.otherwise(..)`"
+        "the handlers: expected at least one: `.on::<E>().effect(..)` names an event, and `.otherwise(..)` takes every event, found \"none\""
     );
 }
 
@@ -59,7 +59,7 @@ fn a_type_that_no_event_can_have_is_refused() {
     let handlers = handlers().on::<Unconventional>().effect(nothing);
     assert_eq!(
         refusal!(handlers, WorkerConfig::default()),
-        "the TYPE of a typed event is `domain.entity.action` in lower case, and found \"LeadCreated\""
+        r#"the TYPE of a typed event: expected `domain.entity.action` in lower case, found "LeadCreated""#
     );
 }
 
@@ -68,16 +68,16 @@ fn what_sqlite_cannot_keep_is_refused() {
     let handlers = || handlers().otherwise(|_, _| Ok(()));
     assert_eq!(
         refusal!(handlers(), WorkerConfig::default().lanes(2)),
-        "lanes = 1 does not hold on SQLite, which has one writer: 2"
+        r#"the lanes: expected 1 on SQLite, which has one writer, found "2""#
     );
     let bounded = WorkerConfig::default().handler_timeout(Duration::from_secs(1));
     assert_eq!(
         refusal!(handlers(), bounded),
-        "a handler_timeout cannot be kept on SQLite: a handler blocks its thread, and cannot be stopped"
+        "the handler_timeout: expected none on SQLite, where a handler blocks its thread and cannot be stopped, found \"1s\""
     );
     let hasty = WorkerConfig::default().ack_timeout(Duration::ZERO);
     assert_eq!(
         refusal!(handlers(), hasty),
-        "ack_timeout between 0s and a day does not hold: 0ns"
+        r#"the ack_timeout: expected more than 0s, and at most a day, found "0ns""#
     );
 }
