@@ -10,7 +10,7 @@ use crate::reason::reason;
 use crate::state::{Acknowledged, Failed};
 use crate::store::{Row, StoreError, StoreErrorKind, storable};
 use crate::trace::End;
-use crate::{AnyEnvelope, Envelope, FailureClass};
+use crate::{AnyEnvelope, Envelope, Facts, FailureClass, RawEvent};
 
 /// What an error says was being done.
 const HANDLING: &str = "having an effect";
@@ -60,6 +60,11 @@ pub(crate) struct Outcome {
 impl Outcome {
     pub(crate) fn row(&self) -> Row {
         Row::of(&self.event)
+    }
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn event(&self) -> &Facts<RawEvent> {
+        &self.event
     }
 
     /// Reports the failure: the broker delivers the event again, or never.

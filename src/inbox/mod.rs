@@ -119,6 +119,8 @@
 #![doc(alias("idempotent consumer", "deduplication", "exactly-once"))]
 
 mod admin;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod batch;
 mod classify;
 mod config;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

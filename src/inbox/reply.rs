@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::{Committed, Receipt, RetryLater};
 use crate::audit::{Action, AuditTrail};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::broker::{Delivery, as_sent};
 use crate::state::Acknowledged;
 use crate::trace::{End, EventSpan};
 use crate::{AnyEnvelope, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent};
@@ -37,6 +39,12 @@ impl<A> Reply<A> {
     /// The reply while the handler of the event runs.
     pub(super) fn handling(self, event: &Facts<RawEvent>) -> Self {
         Self { span: self.span.process(event), ..self }
+    }
+
+    /// The delivery again, where nothing came of it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn into_delivery(self, event: &Facts<RawEvent>) -> Option<Delivery<A>> {
+        Some(Delivery::new(as_sent(event).ok()?, self.acker))
     }
 
     pub(super) const fn span(&self) -> &EventSpan {

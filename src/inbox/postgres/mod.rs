@@ -35,6 +35,7 @@
 //! ```
 
 mod admin;
+mod batch;
 mod commit;
 mod process;
 mod receive;

@@ -7,21 +7,23 @@ use tokio::time::timeout;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, NoTls, Socket, Transaction};
 
+use super::batch::process_all;
 use super::process::caught;
-use super::{RECEIVING, install, process, purge, redrive};
+use super::{RECEIVING, install, purge, redrive};
 use crate::broker::{Consumer, Delivery};
+use crate::inbox::batch::Settled;
 use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, unhandled,
 };
-use crate::inbox::{Handled, HandlerError, InboxConfig};
+use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::postgres::{self as database, Clients, Connector};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, Event};
+use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event};
 
 /// Handles the events of one consumer in the inbox of a PostgreSQL database.
 ///
@@ -160,6 +162,9 @@ impl<L> Handlers<Postgres, L> {
 /// How long a handler may take, where nothing else is said.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// More in one transaction do not fit into what other sessions look at.
+const MOST_SAVEPOINTS: usize = 64;
+
 /// How long the inbox's own statements may take beside the handler.
 const STATEMENTS: Duration = Duration::from_secs(30);
 
@@ -167,7 +172,7 @@ const STATEMENTS: Duration = Duration::from_secs(30);
 pub struct Database<L> {
     clients: Clients,
     handlers: L,
-    config: InboxConfig,
+    pub(super) config: InboxConfig,
     handler_timeout: Duration,
 }
 
@@ -242,6 +247,10 @@ where
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
         let config = config.check()?;
+        if let Some(batch) = config.batch.filter(|batch| *batch > MOST_SAVEPOINTS) {
+            let wanted = "at most 64 on PostgreSQL, which is slow with more savepoints";
+            return Err(ConfigError::new("batch", wanted, batch.to_string()).into());
+        }
         let accepted = accepting::<L>(inbox)?;
         let clients = Clients::new(Connector::new(database, tls));
         let installed = database::within("creating the tables", async {
@@ -282,8 +291,13 @@ impl<L: Handle> Database<L> {
         }
     }
 
+    /// How long a transaction may take, its handlers included.
+    pub(super) const fn longest(&self) -> Duration {
+        self.handler_timeout.saturating_add(STATEMENTS)
+    }
+
     /// The handler, in the time that it may take.
-    async fn handle(
+    pub(super) async fn handle(
         &self,
         transaction: &Transaction<'_>,
         event: &Envelope<Acknowledged>,
@@ -302,28 +316,21 @@ impl<L: Handle> Database<L> {
 impl<L: Handle> Inbox for Database<L> {
     const LANES: usize = 4;
 
-    async fn process<A: Send + 'static>(
+    const BATCH: usize = 50;
+
+    async fn process_all<A: Send + 'static>(
         &self,
-        delivery: Delivery<A>,
-    ) -> Result<Handled<A>, StoreError> {
-        let time = self.handler_timeout.saturating_add(STATEMENTS);
-        let mut held = self.clients.hold(RECEIVING).await?;
-        let effect = async |transaction: &Transaction<'_>,
-                            event: &Envelope<Acknowledged>| {
-            self.handle(transaction, event).await
+        deliveries: Vec<Delivery<A>>,
+    ) -> Vec<Settled<A>> {
+        let mut held = match self.clients.hold(RECEIVING).await {
+            Ok(held) => held,
+            Err(error) => return vec![(0, Err(error))],
         };
-        let work = process(held.client(), delivery, &self.config, effect);
-        match timeout(time, work).await {
-            Ok(Ok(handled)) => {
-                held.release();
-                Ok(handled)
-            }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(StoreError::new(
-                RECEIVING,
-                format!("PostgreSQL did not answer within {time:?}"),
-            )),
+        let settled = process_all(held.client(), deliveries, self).await;
+        if settled.iter().all(|(_, handled)| handled.is_ok()) {
+            held.release();
         }
+        settled
     }
 
     async fn redrive(

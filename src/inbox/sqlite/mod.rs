@@ -40,6 +40,7 @@
 //! ```
 
 mod admin;
+mod batch;
 mod commit;
 mod process;
 mod receive;

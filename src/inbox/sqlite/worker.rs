@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{PART, RECEIVING, process, purge, redrive};
+use super::batch::process_all;
+use super::{PART, RECEIVING, purge, redrive};
 use crate::broker::{Consumer, Delivery};
+use crate::inbox::batch::Settled;
 use crate::inbox::handler_error::caught;
 use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, unhandled,
 };
-use crate::inbox::{Handled, HandlerError, InboxConfig};
+use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::sqlite::{Shared, fault};
@@ -218,18 +220,21 @@ fn run(
 impl<L: Handle> Inbox for File<L> {
     const LANES: usize = 1;
 
-    async fn process<A: Send + 'static>(
+    const BATCH: usize = 100;
+
+    async fn process_all<A: Send + 'static>(
         &self,
-        delivery: Delivery<A>,
-    ) -> Result<Handled<A>, StoreError> {
+        deliveries: Vec<Delivery<A>>,
+    ) -> Vec<Settled<A>> {
         let parts = Arc::clone(&self.parts);
         let work = move |connection: &mut Connection| {
             let (handlers, config) = &*parts;
-            process(connection, delivery, config, |transaction, event| {
+            process_all(connection, deliveries, config, &|transaction, event| {
                 run(handlers, transaction, event)
             })
         };
-        self.shared.work(RECEIVING, work).await?
+        let settled = self.shared.work(RECEIVING, work).await;
+        settled.unwrap_or_else(|error| vec![(0, Err(error))])
     }
 
     async fn redrive(

@@ -23,6 +23,7 @@ use crate::ConfigError;
 #[must_use = "settings do nothing before a worker has them"]
 pub struct WorkerConfig {
     pub(crate) lanes: Option<usize>,
+    pub(crate) batch: Option<usize>,
     pub(crate) handler_timeout: Option<Duration>,
     pub(super) store_timeout: Duration,
     pub(super) ack_timeout: Duration,
@@ -38,6 +39,7 @@ impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             lanes: None,
+            batch: None,
             handler_timeout: None,
             store_timeout: Duration::from_secs(5),
             ack_timeout: Duration::from_secs(5),
@@ -53,6 +55,13 @@ impl WorkerConfig {
     /// own. SQLite has one writer, and refuses more than 1.
     pub const fn lanes(self, lanes: usize) -> Self {
         Self { lanes: Some(lanes), ..self }
+    }
+
+    /// How many events may share a transaction: 100 on SQLite, 50 on PostgreSQL, which
+    /// takes no more than 64. Each handler is behind a savepoint of its own, so that one
+    /// that fails falls alone. 1 is a transaction for each event.
+    pub const fn batch(self, batch: usize) -> Self {
+        Self { batch: Some(batch), ..self }
     }
 
     /// How long one handler may take; 20 s where nothing is said. Then it is dropped, and
@@ -100,6 +109,10 @@ impl WorkerConfig {
         if self.lanes == Some(0) {
             let wanted = "at least 1: a worker without a lane handles no event";
             return Err(ConfigError::new("lanes", wanted, "0"));
+        }
+        if self.batch == Some(0) {
+            let wanted = "at least 1: a transaction for no event handles none";
+            return Err(ConfigError::new("batch", wanted, "0"));
         }
         for (what, duration) in [
             ("handler_timeout", self.handler_timeout.unwrap_or(LONGEST)),

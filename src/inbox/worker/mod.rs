@@ -58,12 +58,17 @@ pub trait Inbox: Send + Sync {
     #[doc(hidden)]
     const LANES: usize;
 
-    /// Handles a delivery, and stores what became of it.
+    /// How many events share a transaction, where nothing else is said.
     #[doc(hidden)]
-    fn process<A: Send + 'static>(
+    const BATCH: usize;
+
+    /// Handles deliveries in their order, and stores what became of each; says so by their
+    /// places. After an error of the database the rest is dropped.
+    #[doc(hidden)]
+    fn process_all<A: Send + 'static>(
         &self,
-        delivery: Delivery<A>,
-    ) -> impl Future<Output = Result<Handled<A>, StoreError>>;
+        deliveries: Vec<Delivery<A>>,
+    ) -> impl Future<Output = Vec<(usize, Result<Handled<A>, StoreError>)>>;
 
     /// Looks whether the database answers.
     #[doc(hidden)]
@@ -95,6 +100,7 @@ pub struct Worker<I, C> {
     consumer: tokio::sync::Mutex<C>,
     config: WorkerConfig,
     lanes: usize,
+    batch: usize,
     watch: Box<dyn Fn(&Incident) + Send + Sync>,
     state: Mutex<State>,
 }
@@ -120,6 +126,7 @@ where
             inbox,
             consumer: tokio::sync::Mutex::new(consumer),
             lanes: config.lanes.unwrap_or(I::LANES),
+            batch: config.batch.unwrap_or(I::BATCH),
             config,
             watch: Box::new(|incident| drop(writeln!(std::io::stderr(), "{incident}"))),
             state: Mutex::default(),

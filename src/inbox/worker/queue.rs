@@ -51,18 +51,27 @@ impl<A> Queue<A> {
         self.waiting.push_back((Claim::of(taken.delivery.facts()), taken));
     }
 
-    /// The next to be handled, until it is [done](Self::done).
-    pub(super) fn take(&mut self) -> Option<InHand<A>> {
+    /// The next to be handled by one lane in their order, until they are
+    /// [done](Self::done): no more than `limit`.
+    pub(super) fn take(&mut self, limit: usize) -> Vec<InHand<A>> {
         let waiting = self.waiting.iter().map(|(claim, _)| claim);
         let handled = self.handled.iter().map(|(_, claim)| claim);
-        let (claim, taken) = self.waiting.remove(next(waiting, handled)?)?;
-        self.handled.push((taken.number, claim));
-        Some(taken)
+        let places = next(waiting, handled, limit);
+        let mut taken = Vec::with_capacity(places.len());
+        // From the last on, so that the places of the others stay.
+        for place in places.into_iter().rev() {
+            if let Some((claim, one)) = self.waiting.remove(place) {
+                self.handled.push((one.number, claim));
+                taken.push(one);
+            }
+        }
+        taken.reverse();
+        taken
     }
 
-    /// It is not being handled any more.
-    pub(super) fn done(&mut self, number: u64) {
-        self.handled.retain(|(handled, _)| *handled != number);
+    /// They are not being handled any more.
+    pub(super) fn done(&mut self, numbers: &[u64]) {
+        self.handled.retain(|(handled, _)| !numbers.contains(handled));
     }
 
     /// Gives what waits back to the broker, unanswered, and says what that was.
@@ -71,19 +80,26 @@ impl<A> Queue<A> {
     }
 }
 
-/// The place of the first that nothing before it excludes, handled or waiting.
+/// The places of the first that nothing excludes which is handled, or waits before them
+/// and is not among them.
 fn next<'c>(
     waiting: impl Iterator<Item = &'c Claim>,
     handled: impl Iterator<Item = &'c Claim>,
-) -> Option<usize> {
+    limit: usize,
+) -> Vec<usize> {
     let mut before: Vec<&Claim> = handled.collect();
+    let mut places = Vec::new();
     for (place, claim) in waiting.enumerate() {
-        if !before.iter().any(|other| other.excludes(claim)) {
-            return Some(place);
+        if places.len() >= limit {
+            break;
         }
-        before.push(claim);
+        if before.iter().any(|other| other.excludes(claim)) {
+            before.push(claim);
+        } else {
+            places.push(place);
+        }
     }
-    None
+    places
 }
 
 #[cfg(test)]
@@ -107,31 +123,36 @@ mod tests {
         fn the_events_of_a_key_keep_their_order(
             arrived in prop::collection::vec((0..6_u8, prop::option::of(0..3_u8)), 0..40),
             ends in prop::collection::vec(0..4_usize, 200),
+            limit in 1..5_usize,
         ) {
             let arrived: Vec<Claim> = arrived.into_iter().map(claim).collect();
             let mut waiting: Vec<usize> = (0..arrived.len()).collect();
-            let (mut handled, mut done): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-            let mut ends = ends.into_iter();
+            // What each lane handles, in its order.
+            let mut lanes: Vec<Vec<usize>> = Vec::new();
+            let (mut done, mut ends) = (Vec::new(), ends.into_iter());
             while done.len() < arrived.len() {
-                let claims = |of: &[usize]| -> Vec<Claim> {
-                    of.iter().map(|one| arrived[*one].clone()).collect()
-                };
-                let (queued, busy) = (claims(&waiting), claims(&handled));
-                match next(queued.iter(), busy.iter()).filter(|_| handled.len() < 4) {
-                    Some(place) => {
-                        let begun = waiting.remove(place);
-                        for earlier in 0..begun {
-                            let is_before = arrived[earlier].excludes(&arrived[begun]);
-                            prop_assert!(!is_before || done.contains(&earlier));
-                        }
-                        handled.push(begun);
-                    }
-                    None => {
-                        prop_assert!(!handled.is_empty(), "something can always be handled");
-                        let ended = ends.next().unwrap_or_default() % handled.len();
-                        done.push(handled.remove(ended));
+                let handled = lanes.iter().flatten().map(|one| &arrived[*one]);
+                let queued = waiting.iter().map(|one| &arrived[*one]);
+                let places = next(queued, handled, limit);
+                if places.is_empty() || lanes.len() == 3 {
+                    prop_assert!(!lanes.is_empty(), "something can always be handled");
+                    let ended = ends.next().unwrap_or_default() % lanes.len();
+                    done.extend(lanes.remove(ended));
+                    continue;
+                }
+                let mut taken = Vec::new();
+                for place in places.into_iter().rev() {
+                    taken.insert(0, waiting.remove(place));
+                }
+                for (place, begun) in taken.iter().enumerate() {
+                    for earlier in 0..*begun {
+                        let is_before = arrived[earlier].excludes(&arrived[*begun]);
+                        let comes_first =
+                            done.contains(&earlier) || taken[..place].contains(&earlier);
+                        prop_assert!(!is_before || comes_first);
                     }
                 }
+                lanes.push(taken);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::lanes::Lanes;
 use super::queue::{InHand, Queue};
 use super::{Inbox, Incident, Summary, Worker};
 use crate::EventId;
-use crate::broker::{BrokerError, Consumer, Delivery};
+use crate::broker::{Ack, BrokerError, Consumer, Delivery};
 use crate::inbox::Handled;
 use crate::reason::reason;
 use crate::relay::{Lacking, Outage, Watch};
@@ -23,9 +23,14 @@ const PURGING: &str = "purging the inbox";
 /// A consumer that has waited so long without an error is connected.
 const CONNECTED_AFTER: Duration = Duration::from_secs(15);
 
+/// Deliveries that are handled in less are fast.
+const FAST: Duration = Duration::from_millis(250);
+
 pub(super) struct Turn<'w, I, C: Consumer> {
     worker: &'w Worker<I, C>,
     queue: Queue<C::Acker>,
+    /// How many deliveries may wait: about as many as are handled while a broker waits.
+    room: usize,
     /// Whether the database has answered a look since it last failed.
     answers: bool,
     /// Whether the consumer has said that no delivery will come any more.
@@ -39,14 +44,18 @@ pub(super) struct Turn<'w, I, C: Consumer> {
     summary: Summary,
 }
 
-/// What became of one delivery.
+/// What became of the deliveries that one lane had.
 struct Attempted {
-    number: u64,
     attempt: u64,
-    event: EventId,
-    stored: Result<fn(&mut Summary) -> &mut u64, StoreError>,
-    answered: Result<(), String>,
+    numbers: Vec<u64>,
+    /// What is stored of each, by its counter in the summary.
+    stored: Vec<Counter>,
+    error: Option<StoreError>,
+    unanswered: Vec<(EventId, String)>,
+    took: Duration,
 }
+
+type Counter = fn(&mut Summary) -> &mut u64;
 
 impl<'w, I: Inbox, C: Consumer> Turn<'w, I, C>
 where
@@ -57,6 +66,7 @@ where
         Self {
             worker,
             queue: Queue::new(),
+            room: worker.lanes,
             answers: false,
             ended: false,
             connected_at: None,
@@ -122,22 +132,24 @@ where
         }
     }
 
-    /// The next delivery that a lane may handle. While the database fails, one at a time
+    /// The next deliveries that a lane may handle. While the database fails, one at a time
     /// tries whether it does again.
     fn next_to_handle(
         &mut self,
         now: Instant,
         handled: usize,
-    ) -> Option<InHand<C::Acker>> {
-        let lanes = {
+    ) -> Option<Vec<InHand<C::Acker>>> {
+        let (lanes, most) = {
             let state = self.worker.state();
             match state.store.pause.ends(now) {
-                Some(_) => 0,
-                None if state.store.pause.is_on() => usize::from(self.answers),
-                None => self.worker.lanes,
+                Some(_) => (0, 1),
+                None if state.store.pause.is_on() => (usize::from(self.answers), 1),
+                None => (self.worker.lanes, self.worker.batch),
             }
         };
-        if handled < lanes { self.queue.take() } else { None }
+        let free = lanes.checked_sub(handled).filter(|free| *free > 0)?;
+        let share = self.queue.len().div_ceil(free).min(most);
+        Some(self.queue.take(share)).filter(|taken| !taken.is_empty())
     }
 
     fn must_look(&self, now: Instant) -> bool {
@@ -149,7 +161,7 @@ where
     fn takes(&self, now: Instant) -> bool {
         let state = self.worker.state();
         let rests = state.store.pause.is_on() || state.broker.pause.ends(now).is_some();
-        !self.ended && !rests && self.queue.len() < self.worker.lanes
+        !self.ended && !rests && self.queue.len() < self.room
     }
 
     /// Whether there is nothing left to do, with nothing being handled.
@@ -226,25 +238,42 @@ where
     }
 
     fn attempted(&mut self, attempted: Attempted) {
-        let Attempted { number, attempt, event, stored, answered } = attempted;
+        let Attempted { attempt, numbers, stored, error, unanswered, took } = attempted;
         self.busy_at = Instant::now();
-        self.queue.done(number);
-        self.worker.state().in_hand.remove(&number);
-        match stored {
-            Ok(counter) => {
-                self.count(counter, 1);
-                self.worker.state().last_stored_at = Some(Utc::now());
-                self.store_answered(attempt);
-            }
-            Err(error) => {
-                self.count(|summary| &mut summary.unstored, 1);
-                self.store_failed(attempt, &reason(&error));
-            }
+        self.queue.done(&numbers);
+        self.worker.state().in_hand.retain(|number, _| !numbers.contains(number));
+        self.make_room(numbers.len(), took);
+        let lost = numbers.len().saturating_sub(stored.len());
+        for counter in &stored {
+            self.count(*counter, 1);
         }
-        if let Err(reason) = answered {
+        if !stored.is_empty() {
+            self.worker.state().last_stored_at = Some(Utc::now());
+        }
+        match error {
+            None => self.store_answered(attempt),
+            Some(error) => self.store_failed(attempt, &reason(&error)),
+        }
+        self.count(
+            |summary| &mut summary.unstored,
+            u64::try_from(lost).unwrap_or(u64::MAX),
+        );
+        for (event, reason) in unanswered {
             self.count(|summary| &mut summary.unanswered, 1);
             self.worker.report(&Incident::Unanswered { event, reason });
         }
+    }
+
+    /// What waits is to be handled soon, or its broker delivers it to another consumer:
+    /// room for twice what was fast, and for half of what was slow.
+    fn make_room(&mut self, handled: usize, took: Duration) {
+        let room = if took < FAST {
+            self.room.max(handled.saturating_mul(2))
+        } else {
+            handled.div_ceil(2)
+        };
+        let most = self.worker.lanes.saturating_mul(self.worker.batch);
+        self.room = room.clamp(self.worker.lanes, most.max(self.worker.lanes));
     }
 
     fn looked(&mut self, tried: u64, answer: Result<(), String>, handled: usize) {
@@ -315,35 +344,59 @@ impl<I, C: Consumer> Drop for Turn<'_, I, C> {
     }
 }
 
-/// Handles a delivery, and tells the broker what is stored of it.
+/// Handles deliveries in their order, and tells the broker what is stored of each.
 async fn attempt<I: Inbox, C: Consumer>(
     worker: &Worker<I, C>,
     attempt: u64,
-    taken: InHand<C::Acker>,
+    taken: Vec<InHand<C::Acker>>,
 ) -> Attempted
 where
     C::Acker: 'static,
 {
-    let InHand { number, delivery } = taken;
-    let event = delivery.facts().id().clone();
-    let (stored, answered) = match worker.inbox.process(delivery).await {
-        Err(error) => (Err(error), Ok(())),
-        Ok(handled) => {
-            let counter: fn(&mut Summary) -> &mut u64 = match &handled {
-                Handled::Processed(_) => |summary| &mut summary.processed,
-                Handled::Duplicate(_) => |summary| &mut summary.duplicates,
-                Handled::DeadLettered(_) => |summary| &mut summary.dead_lettered,
-                Handled::RetryLater(_) => |summary| &mut summary.retrying,
-            };
-            let time = worker.config.ack_timeout;
-            let answered = match timeout(time, handled.settle()).await {
-                Ok(answered) => answered.map_err(|error| error.to_string()),
-                Err(_) => Err(format!("no answer within {time:?}")),
-            };
-            (Ok(counter), answered)
+    let began = Instant::now();
+    let numbers = taken.iter().map(|one| one.number).collect();
+    let deliveries: Vec<_> = taken.into_iter().map(|one| one.delivery).collect();
+    let ids: Vec<EventId> =
+        deliveries.iter().map(|one| one.facts().id().clone()).collect();
+    let (mut stored, mut error, mut answers) = (Vec::new(), None, Lanes::new());
+    for (place, settled) in worker.inbox.process_all(deliveries).await {
+        match settled {
+            Ok(handled) => {
+                stored.push(counter(&handled));
+                answers.begin(answer(place, handled, worker.config.ack_timeout));
+            }
+            Err(failed) => error = Some(failed),
         }
+    }
+    let took = began.elapsed();
+    let mut unanswered = Vec::new();
+    while !answers.is_empty() {
+        if let (place, Err(reason)) = answers.next().await {
+            unanswered.extend(ids.get(place).map(|id| (id.clone(), reason)));
+        }
+    }
+    Attempted { attempt, numbers, stored, error, unanswered, took }
+}
+
+fn counter<A>(handled: &Handled<A>) -> Counter {
+    match handled {
+        Handled::Processed(_) => |summary| &mut summary.processed,
+        Handled::Duplicate(_) => |summary| &mut summary.duplicates,
+        Handled::DeadLettered(_) => |summary| &mut summary.dead_lettered,
+        Handled::RetryLater(_) => |summary| &mut summary.retrying,
+    }
+}
+
+async fn answer<A: Ack>(
+    place: usize,
+    handled: Handled<A>,
+    time: Duration,
+) -> (usize, Result<(), String>) {
+    let answered = match timeout(time, handled.settle()).await {
+        Ok(answered) => answered.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {time:?}")),
     };
-    Attempted { number, attempt, event, stored, answered }
+    (place, answered)
 }
 
 /// Looks whether the database answers.

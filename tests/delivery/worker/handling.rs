@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use integration_automation_patterns::broker::in_process;
+use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::{Decision, DeliveryStatus, RawEvent};
 
@@ -123,6 +124,35 @@ pub(crate) async fn a_dead_letter_is_redriven_by_its_handler<D: Works>() {
     assert_eq!(redriven("1").await, None, "it is done");
     assert_eq!(database.texts(EFFECTS).await, ["1"]);
     assert_eq!(worker.end().await.dead_lettered, 1);
+}
+
+pub(crate) async fn events_that_share_a_transaction_fail_alone<D: Works>() {
+    const EVENTS: usize = 90;
+    let (database, (feed, fed)) = (D::fresh().await, feed());
+    let does = |n: usize| match n % 10 {
+        3 => Does::Fail,
+        5 => Does::Refuse,
+        7 => Does::Panic,
+        _ => Does::Write,
+    };
+    for n in 10..10 + EVENTS {
+        feed.deliver(lead(&n.to_string(), does(n)));
+    }
+    let how = How { config: WorkerConfig::default().lanes(1), ..How::default() };
+    let worker = database.work(fed, Gate::closed(), how).await;
+    let told = feed.told(EVENTS).await;
+    let acked = |n: &usize| matches!(does(*n), Does::Write | Does::Refuse);
+    for n in 10..10 + EVENTS {
+        let is_acked = told.contains(&Told::Ack(n.to_string()));
+        assert_eq!(is_acked, acked(&n), "{n}");
+    }
+    let summary = worker.end().await;
+    let (tenth, written) = (EVENTS as u64 / 10, EVENTS as u64 / 10 * 7);
+    assert_eq!((summary.processed, summary.dead_lettered), (written, tenth));
+    assert_eq!((summary.retrying, summary.unstored), (2 * tenth, 0));
+    let wanted = (10..10 + EVENTS).filter(|n| does(*n) == Does::Write);
+    let wanted: Vec<String> = wanted.map(|n| n.to_string()).collect();
+    assert_eq!(database.texts(EFFECTS).await, wanted);
 }
 
 pub(crate) async fn what_was_delivered_twice_has_its_effect_once<D: Works>() {

@@ -298,6 +298,7 @@ macro_rules! worker_suite {
             handling: what_follows_carries_its_cause_and_is_made_once
             handling: a_failing_handler_is_tried_as_often_as_its_policy_says
             handling: a_dead_letter_is_redriven_by_its_handler
+            handling: events_that_share_a_transaction_fail_alone
             handling: what_was_delivered_twice_has_its_effect_once
             handling: what_is_too_old_is_purged
             handling: a_relay_and_a_worker_deliver_every_event_once

@@ -117,3 +117,20 @@ async fn a_lost_connection_is_made_anew() {
     assert_eq!(worker.end().await.processed, 1);
     assert_eq!(database.texts("SELECT name FROM effect").await, ["1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn many_events_share_a_transaction_while_a_worker_has_much_to_do() {
+    let (database, (feed, fed)) = (Postgres::fresh().await, feed());
+    for n in 0..100 {
+        feed.deliver(lead(&n.to_string(), Does::Write));
+    }
+    let how = How { config: WorkerConfig::default().lanes(1), ..How::default() };
+    let worker = database.work(fed, Gate::closed(), how).await;
+    feed.told(100).await;
+    assert_eq!(worker.end().await.processed, 100);
+    let sql = "SELECT count(DISTINCT xmin::text)::text FROM inbox_event";
+    let transactions: usize = database.texts(sql).await[0].parse().unwrap();
+    // Each handler's savepoint is a transaction of its own; the memory is the batch's.
+    assert!(transactions < 50, "{transactions} transactions for 100 events");
+}

@@ -1,0 +1,296 @@
+//! Many deliveries in one transaction of SQLite: one commit for all of them.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::process::process;
+use super::rows::{find, remember, write, write_processed};
+use super::{RELEASE, ROLLBACK, SAVEPOINT, fault};
+use crate::Envelope;
+use crate::broker::Delivery;
+use crate::crash_point::crash_point;
+use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken, next_batch};
+use crate::inbox::failing::Failing;
+use crate::inbox::handler_error::caught;
+use crate::inbox::intake::{Counted, Found, Intake, intake, met, received};
+use crate::inbox::reply::Reply;
+use crate::inbox::{HandlerError, InboxConfig};
+use crate::state::Acknowledged;
+use crate::store::StoreError;
+use crate::store::sqlite::now;
+
+/// Handles deliveries in their order, in as few transactions as their time allows. After
+/// an error of the database the rest is dropped, and comes again.
+pub(super) fn process_all<A>(
+    connection: &mut Connection,
+    deliveries: Vec<Delivery<A>>,
+    config: &InboxConfig,
+    handler: &impl Fn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+) -> Vec<Settled<A>> {
+    let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
+    let mut settled = Vec::with_capacity(waiting.len());
+    while !waiting.is_empty() {
+        let mut alone = next_batch(&mut waiting);
+        if alone.len() > 1 {
+            let mut batch = alone;
+            let ended = match process_batch(connection, &mut batch, config, handler) {
+                Ok(ended) => ended,
+                Err(error) => {
+                    settled.extend(batch.front().map(|(place, _)| (*place, Err(error))));
+                    return settled;
+                }
+            };
+            batch.into_iter().rev().for_each(|one| waiting.push_front(one));
+            alone = ended.settle(&mut settled).into();
+        }
+        for (place, delivery) in alone {
+            let handled = process(connection, delivery, config, handler);
+            let failed = handled.is_err();
+            settled.push((place, handled));
+            if failed {
+                return settled;
+            }
+        }
+    }
+    settled
+}
+
+/// One transaction: it takes from the front of the batch, and ends early where an event
+/// cannot share it.
+fn process_batch<A>(
+    connection: &mut Connection,
+    batch: &mut VecDeque<Placed<Delivery<A>>>,
+    config: &InboxConfig,
+    handler: &impl Fn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+) -> Result<Ended<A>, StoreError> {
+    let began = Instant::now();
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(fault)?;
+    let mut taken = Vec::with_capacity(batch.len());
+    while let Some((place, delivery)) = batch.pop_front() {
+        let (one, shares) = take_one(&transaction, delivery, config, handler);
+        taken.extend(one.map(|one| (place, one)));
+        if !shares {
+            return Ok(Ended { taken, committed: false });
+        }
+        if began.elapsed() >= LONGEST {
+            break;
+        }
+    }
+    crash_point("before the effect commits");
+    let committed = transaction.commit().is_ok();
+    if committed {
+        crash_point("after the effect");
+    }
+    Ok(Ended { taken, committed })
+}
+
+/// Takes one delivery in, and handles it behind a savepoint; says whether the transaction
+/// can go on. A delivery that the database does not answer for is dropped.
+fn take_one<A>(
+    transaction: &Transaction<'_>,
+    delivery: Delivery<A>,
+    config: &InboxConfig,
+    handler: &impl Fn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+) -> (Option<Taken<A>>, bool) {
+    let (event, reply) = received(delivery, config);
+    let Ok(intake) = take_in(transaction, event, config) else { return (None, false) };
+    let (event, reply) = match intake {
+        Intake::Handle(event) | Intake::HandleAgain(event) => {
+            let reply = reply.handling(&event);
+            (event, reply)
+        }
+        Intake::Bury(failing) => {
+            let Ok(at) = now(transaction) else { return (None, false) };
+            let outcome = failing.at(at);
+            let stored = write(transaction, outcome.row()).is_ok();
+            return (Some(Taken::Failed(outcome, reply)), stored);
+        }
+        Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
+    };
+    let handled = reply.span().in_scope(|| caught(|| handler(transaction, &event)));
+    let undone = match handled {
+        Ok(()) => transaction.execute_batch(RELEASE).is_err(),
+        Err(error) if error.counts => return fail(transaction, event, reply, error),
+        Err(_) => true,
+    };
+    (Some(Taken::Handled(event, reply)), !undone)
+}
+
+/// Decides about an event, and remembers it, with a savepoint behind it, where its handler
+/// runs.
+fn take_in(
+    transaction: &Transaction<'_>,
+    event: Envelope<Acknowledged>,
+    config: &InboxConfig,
+) -> Result<Intake, StoreError> {
+    let refusal = config.refusal(&event);
+    let found = if refusal.is_some() {
+        Found::of(find(transaction, &event).map_err(fault)?)
+    } else if remember(transaction, &event).map_err(fault)? {
+        Found::Nothing
+    } else {
+        Found::of(met(find(transaction, &event).map_err(fault)?, &event)?)
+    };
+    let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
+    if let Intake::HandleAgain(event) = &intake {
+        write_processed(transaction, event).map_err(fault)?;
+    }
+    if matches!(intake, Intake::Handle(_) | Intake::HandleAgain(_)) {
+        transaction.execute_batch(SAVEPOINT).map_err(fault)?;
+    }
+    Ok(intake)
+}
+
+/// Undoes what a handler wrote, and stores its failure.
+fn fail<A>(
+    transaction: &Transaction<'_>,
+    event: Envelope<Acknowledged>,
+    reply: Reply<A>,
+    error: HandlerError,
+) -> (Option<Taken<A>>, bool) {
+    let undone = transaction
+        .execute_batch(ROLLBACK)
+        .and_then(|()| transaction.execute_batch(RELEASE))
+        .and_then(|()| now(transaction));
+    let Ok(at) = undone else { return (Some(Taken::Handled(event, reply)), false) };
+    let outcome = Failing::Handler { event, error }.at(at);
+    let stored = write(transaction, outcome.row()).is_ok();
+    (Some(Taken::Failed(outcome, reply)), stored)
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::inbox::Handled;
+    use crate::retry::{Backoff, RetryPolicy};
+    use crate::{DeliveryStatus, RawEvent};
+
+    /// An inbox beside a table of effects, and how often it commits.
+    fn database() -> (Connection, Arc<AtomicUsize>) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::install(&mut connection).unwrap();
+        let tables = "CREATE TABLE customer (name TEXT PRIMARY KEY); \
+             CREATE TABLE effect (name REFERENCES customer DEFERRABLE INITIALLY DEFERRED)";
+        connection.execute_batch(tables).unwrap();
+        let commits = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&commits);
+        connection
+            .commit_hook(Some(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                false
+            }))
+            .unwrap();
+        (connection, commits)
+    }
+
+    /// What a handler does stands in its event.
+    fn deliveries(does: &[&'static str]) -> Vec<Delivery<()>> {
+        let delivery = |(id, does): (usize, &&'static str)| {
+            let event =
+                Envelope::builder("crm", RawEvent::new("crm.lead.created", *does));
+            let id = if *does == "twice" { 1 } else { id };
+            let event = event.id(id.to_string().parse().unwrap()).build().unwrap();
+            Delivery::new(event, ()).redelivered(*does == "again")
+        };
+        does.iter().enumerate().map(delivery).collect()
+    }
+
+    fn handle(
+        transaction: &Transaction<'_>,
+        event: &Envelope<Acknowledged>,
+    ) -> Result<(), HandlerError> {
+        let does = std::str::from_utf8(event.payload().bytes())?;
+        if does != "deferred" {
+            transaction.execute("INSERT OR IGNORE INTO customer VALUES (?1)", [does])?;
+        }
+        transaction.execute("INSERT INTO effect VALUES (?1)", [does])?;
+        match does {
+            "fails" => Err(HandlerError::transient("no such country")),
+            "panics" => panic!("a lead that nobody can read"),
+            "commits" => Ok(transaction.execute_batch("COMMIT; BEGIN")?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The states that the broker is told, in the order of the deliveries, and the
+    /// transactions that it took.
+    fn handled(does: &[&'static str]) -> (Vec<DeliveryStatus>, usize, i64) {
+        let (mut connection, commits) = database();
+        let policy = RetryPolicy::new(3, Backoff::Fixed(Duration::ZERO)).unwrap();
+        let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
+        let config = config.unwrap().retry_policy(policy);
+        let all = deliveries(does);
+        let mut settled = process_all(&mut connection, all, &config, &handle);
+        settled.sort_by_key(|(place, _)| *place);
+        let states = settled.into_iter().map(|(_, handled)| {
+            handled
+                .map_or(DeliveryStatus::Pending, |handled: Handled<()>| handled.status())
+        });
+        let states = states.collect();
+        let effects = "SELECT count(*) FROM effect";
+        let effects = connection.query_row(effects, [], |row| row.get(0)).unwrap();
+        (states, commits.load(Ordering::Relaxed), effects)
+    }
+
+    use DeliveryStatus::{Processed, Retrying};
+
+    #[test]
+    fn a_handler_that_fails_falls_alone_and_one_commit_is_for_all() {
+        assert_eq!(
+            handled(&["a", "b", "fails", "twice", "panics", "c"]),
+            (vec![Processed, Processed, Retrying, Processed, Retrying, Processed], 1, 3)
+        );
+    }
+
+    #[test]
+    fn where_the_commit_fails_each_is_handled_alone_once() {
+        // The guilty one's failure is stored by itself.
+        assert_eq!(
+            handled(&["a", "deferred", "b"]),
+            (vec![Processed, Retrying, Processed], 3, 2)
+        );
+    }
+
+    #[test]
+    fn a_handler_that_commits_is_found_out_and_harms_no_other() {
+        let (states, _, effects) = handled(&["a", "commits", "b"]);
+        // What it committed is known: its own delivery is an error, or a duplicate.
+        assert_eq!((&states[..1], &states[2..]), (&[Processed][..], &[Processed][..]));
+        assert_eq!(effects, 3, "every effect once");
+    }
+
+    #[test]
+    fn what_was_delivered_before_is_handled_alone() {
+        // The attempt is counted in a commit of its own.
+        assert_eq!(
+            handled(&["a", "b", "again", "c", "d"]),
+            (vec![Processed; 5], 1 + 2 + 1, 5)
+        );
+    }
+
+    #[test]
+    fn after_an_error_of_the_database_the_rest_is_dropped() {
+        let (mut connection, _) = database();
+        connection.execute_batch("DROP TABLE inbox_event").unwrap();
+        let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
+        let all = deliveries(&["a", "b", "c"]);
+        let settled = process_all(&mut connection, all, &config.unwrap(), &handle);
+        let failed = settled.iter().filter(|(_, handled)| handled.is_err()).count();
+        assert_eq!((settled.len(), failed), (1, 1));
+    }
+}
