@@ -18,7 +18,7 @@ mod config;
 mod moment;
 mod outage;
 mod outcome;
-mod turn;
+mod run;
 
 use std::fmt;
 use std::future::Future;
@@ -30,7 +30,7 @@ use tokio::sync::watch;
 
 pub use self::config::RelayConfig;
 pub use self::outage::{Lacking, Outage};
-use self::turn::Turn;
+use self::run::Run;
 #[doc(no_inline)]
 pub use crate::ConfigError;
 use crate::EventId;
@@ -152,12 +152,12 @@ impl<S: Store, B: Broker> Relay<S, B> {
     ) -> Summary {
         let stopped = watch::Sender::new(false);
         // On the heap: it is large, and its caller may have little stack.
-        let mut turn = Box::pin(Turn::new(self).run(stopped.subscribe(), until_idle));
+        let mut run = Box::pin(Run::new(self).run(stopped.subscribe(), until_idle));
         tokio::select! {
-            summary = &mut turn => return summary,
+            summary = &mut run => return summary,
             () = stop => drop(stopped.send_replace(true)),
         }
-        turn.await
+        run.await
     }
 
     /// What this relay has done so far, in all its runs: to be read at any time from
@@ -260,7 +260,7 @@ pub enum Incident {
     /// One of these has ended.
     Over(Outage),
     /// A claim's lease had ended before it was settled or renewed.
-    LeaseLostError(LeaseLostError),
+    LeaseLost(LeaseLostError),
     /// A row is no valid event, and is a dead letter now.
     Quarantined(Finding),
     /// The broker's code panicked. The event is given out again when its lease ends.
@@ -290,7 +290,7 @@ impl fmt::Display for Incident {
                 }
                 write!(f, ", after {lasted:.0?} and {failures} failed tries")
             }
-            Self::LeaseLostError(lost) => lost.fmt(f),
+            Self::LeaseLost(lost) => lost.fmt(f),
             Self::Quarantined(Finding { event, what }) => {
                 write!(f, "{event} is no valid event, and a dead letter now: {what}")
             }

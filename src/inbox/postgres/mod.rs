@@ -52,7 +52,7 @@ use crate::store::postgres as database;
 use crate::store::{Part, StoreError};
 
 /// The table, as it is made: with what each column means.
-pub const SCHEMA: &str = include_str!("schema.sql");
+pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
 
 const PART: Part = Part { name: "inbox", versions: &[SCHEMA] };
 
