@@ -24,9 +24,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use integration_automation_patterns::sync::existence::existence;
 use integration_automation_patterns::sync::{
-    Authority, Base, Contract, Deletions, Existence, Found, Slot, Store, Verdict, Write,
+    Authority, Base, Contract, Deletions, Existence, Found, Presence, Slot, Store,
+    Verdict, Write, existence,
 };
 
 /// The systems, in the order of the contract.
@@ -188,7 +188,7 @@ impl Store<String> for Cells<'_> {
 
     fn replace(&mut self, write: &Write<'_, String>) -> Result<Found, Infallible> {
         let table = &mut self.tables[write.to];
-        let found = write.found(table.slot(self.key, self.field).read().flatten());
+        let found = write.found(table.slot(self.key, self.field).value());
         if found == Found::AsExpected {
             table.set(self.key, self.field, write.value);
         }
@@ -247,7 +247,8 @@ impl Sync {
         let kept = self.tables.iter().filter_map(|table| table.rows.get(key));
         let edited =
             kept.into_iter().any(|row| before.is_some_and(|before| before != row));
-        match existence(Deletions::Ask, &present, before.is_some(), edited) {
+        let presence = Presence { systems: &present, existed: before.is_some(), edited };
+        match existence(Deletions::Ask, presence) {
             Existence::Everywhere => self.fields(key),
             Existence::Create => self.create(key, present),
             Existence::Gone => drop(self.base.rows.remove(key)),
@@ -279,8 +280,8 @@ impl Sync {
         let (from, to) = if present[0] { (0, 1) } else { (1, 0) };
         for field in self.contract.synced_fields() {
             let value = self.tables[from].slot(key, field);
-            self.tables[to].set(key, field, value.read().flatten());
-            self.base.set(key, field, value.read().flatten());
+            self.tables[to].set(key, field, value.value());
+            self.base.set(key, field, value.value());
         }
         self.counts.entry("(record)".to_owned()).or_default().written[to] += 1;
     }
@@ -292,7 +293,7 @@ impl Sync {
             let slots = [0, 1].map(|system: usize| self.tables[system].slot(key, field));
             let base = match self.base.slot(key, field) {
                 Slot::Unread => Base::Never,
-                slot => Base::Known(slot.read().flatten().cloned()),
+                slot => Base::Known(slot.value().cloned()),
             };
             let sides = slots.each_ref();
             let Ok(plan) = self.contract.plan(field, &sides, &base) else { continue };
@@ -302,9 +303,8 @@ impl Sync {
                 Verdict::Write(_) | Verdict::Merge => {}
                 Verdict::Ask(question) => {
                     counts.asked += 1;
-                    let text = |slot: &Slot<String>| {
-                        slot.read().flatten().cloned().unwrap_or_default()
-                    };
+                    let text =
+                        |slot: &Slot<String>| slot.value().cloned().unwrap_or_default();
                     let before = self.base.slot(key, field);
                     let row = [key.to_owned(), field.to_owned(), question.to_string()]
                         .into_iter();
@@ -320,6 +320,7 @@ impl Sync {
                     counts.lost += 1;
                     let text =
                         |value: Option<&String>| value.cloned().unwrap_or_default();
+                    let edit = edit.into_option();
                     let row =
                         [key, field, SYSTEMS[write.to]].map(str::to_owned).into_iter();
                     self.lost.push(row.chain([text(edit), text(write.value)]).collect());

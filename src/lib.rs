@@ -10,6 +10,8 @@
     clippy::as_conversions
 )]
 
+#[doc(hidden)]
+pub mod __private;
 pub mod audit;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
@@ -18,8 +20,10 @@ pub mod broker;
 #[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
 pub mod cloudevents;
 #[cfg(feature = "delivery")]
+mod config_error;
+#[cfg(feature = "delivery")]
 mod crash_point;
-pub mod envelope;
+mod envelope;
 mod external;
 pub mod guide;
 #[cfg(feature = "delivery")]
@@ -65,11 +69,15 @@ mod trace;
 
 #[doc(inline)]
 pub use audit::{AuditLine, AuditRecord, AuditTrail};
-#[doc(inline)]
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub use config_error::ConfigError;
 pub use envelope::{
-    AfterFailure, AnyEnvelope, Decision, Envelope, Event, EventId, Facts, Failure,
-    FailureClass, Payload, RawEvent, Record, RehydrateError, event, state,
+    AfterFailure, AnyEnvelope, Decision, DecisionError, EmptyIdError, Envelope,
+    EnvelopeBuilder, EventId, Facts, Failure, FailureClass, Record, RehydrateError,
+    WrongStateError, event, state,
 };
+pub use event::{Event, Payload, RawEvent};
 pub use refused::Refused;
 #[doc(inline)]
 pub use retry::RetryPolicy;

@@ -3,8 +3,8 @@
 
 use std::error::Error;
 
-/// The whole chain of causes, with `: ` between them. What an error says of its cause
-/// already is not said twice.
+/// The whole chain of causes, with `: ` between them. An error that shows its cause
+/// already does not show it twice.
 pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_told_once() {
+    fn each_cause_stands_once() {
         let root = || Some(Box::new(Says("connection refused", None)));
         let chain = Says("db error", Some(Box::new(Says("while connecting", root()))));
         assert_eq!(reason(&chain), "db error: while connecting: connection refused");

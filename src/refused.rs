@@ -8,8 +8,9 @@ use static_assertions::const_assert;
 
 /// What was handed in, given back, and why it was refused.
 ///
-/// It displays as the cause, which says what was wanted and what was found. It is one
-/// pointer in size.
+/// It is transparent: it displays as the cause, which says what was wanted and what was
+/// found, and its [`source`](Error::source) is the cause's own. It is one pointer in
+/// size.
 ///
 /// ```
 /// use integration_automation_patterns::{Envelope, RawEvent};
@@ -50,6 +51,25 @@ impl<V, C> Refused<V, C> {
         self.0.0
     }
 
+    /// Why it was refused, for an error of the caller's own: what was handed in is
+    /// dropped.
+    ///
+    /// ```
+    /// use integration_automation_patterns::event::BuildError;
+    /// use integration_automation_patterns::state::Pending;
+    /// use integration_automation_patterns::{Envelope, RawEvent};
+    ///
+    /// fn event(source: &str) -> Result<Envelope<Pending>, BuildError> {
+    ///     Envelope::builder(source, RawEvent::new("crm.lead.created", b"{}"))
+    ///         .build()
+    ///         .map_err(|refused| refused.into_cause())
+    /// }
+    /// assert_eq!(event("").unwrap_err(), BuildError::EmptySourceSystem);
+    /// ```
+    pub fn into_cause(self) -> C {
+        self.0.1
+    }
+
     /// Both.
     pub fn into_parts(self) -> (V, C) {
         *self.0
@@ -68,7 +88,7 @@ impl<V, C: fmt::Display> fmt::Display for Refused<V, C> {
     }
 }
 
-impl<V, C: Error> Error for Refused<V, C> {
+impl<V, C: Error + 'static> Error for Refused<V, C> {
     /// The cause of the cause: the refusal itself displays as the cause.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause().source()

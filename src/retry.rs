@@ -38,6 +38,7 @@ use crate::EventId;
 /// assert_eq!(POLICY.wait(3), Duration::from_secs(16));
 /// assert_eq!(POLICY.wait(9), Duration::from_secs(60));
 /// ```
+#[doc(alias = "exponential backoff")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     max_attempts: u32,

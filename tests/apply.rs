@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
-use integration_automation_patterns::sync::entry::ApplyError;
-use integration_automation_patterns::sync::existence::RecordAnswerError;
-use integration_automation_patterns::sync::review::AnswerError;
+use integration_automation_patterns::sync::AnswerError;
+use integration_automation_patterns::sync::ApplyError;
+use integration_automation_patterns::sync::RecordAnswerError;
 use integration_automation_patterns::sync::{
-    Answer, Base, Capability, Choice, Contract, Existence, Found, NonOwnerEdits,
+    Answer, Base, Capability, Choice, Content, Contract, Existence, Found, NonOwnerEdits,
     Question, Review, Slot, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
@@ -96,6 +96,11 @@ fn text(text: &str) -> Slot<String> {
     Slot::Value(text.to_owned())
 }
 
+/// What the cause of an error says.
+fn cause_of(error: &dyn std::error::Error) -> String {
+    error.source().expect("a cause").to_string()
+}
+
 #[test]
 fn each_of_the_three_that_others_may_do_works() {
     let mut seen = nothing_read();
@@ -119,13 +124,13 @@ fn each_of_the_three_that_others_may_do_works() {
     let terms = plan.terms.writes().collect::<Vec<_>>();
     assert_eq!(
         (terms[0].to, terms[0].value, terms[0].refused()),
-        (0, Some(&30), Some(Some(&60))),
+        (0, Some(&30), Some(Content::Value(&60))),
         "reject: refused"
     );
     let limit = plan.limit.writes().collect::<Vec<_>>();
     assert_eq!(
         (limit[0].to, limit[0].value, limit[0].lost()),
-        (0, Some(&5), Some(Some(&9)))
+        (0, Some(&5), Some(Content::Value(&9)))
     );
     assert_eq!(
         limit[0].refused(),
@@ -408,8 +413,11 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
         ..Default::default()
     });
     assert_eq!(
-        refused.to_string(),
-        r#"the answer about "nickname": an answer wants a question, and this plan asks nothing"#
+        [refused.to_string(), cause_of(&refused)],
+        [
+            r#"the answer about "nickname" does not fit the plan"#,
+            "an answer wants a question, and this plan asks nothing"
+        ]
     );
     let unread = Answer::new(Choice::Side(9), decision());
     let refused = refuse(account::Answers { state: Some(unread), ..Default::default() });
@@ -454,8 +462,11 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
         .apply(answers, &mut in_crm, &mut in_erp, &mut in_billing)
         .expect_err("no connection");
     assert_eq!(
-        refused.to_string(),
-        r#"a plan wants every system to take its changes, and "erp" did not: no connection; plan again"#
+        [refused.to_string(), cause_of(&refused)],
+        [
+            r#"a plan wants every system to take its changes, and "erp" did not: plan again"#,
+            "no connection"
+        ]
     );
     assert_eq!(
         (in_crm.limit, in_erp.0.limit),
@@ -489,7 +500,7 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         ..Default::default()
     };
     let union = |_: &Base<Labels>, edits: &[Option<&Labels>]| {
-        Some(Some(edits.iter().copied().flatten().flatten().copied().collect()))
+        Some(Content::Value(edits.iter().copied().flatten().flatten().copied().collect()))
     };
     let plan = || {
         let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
@@ -508,7 +519,7 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
     assert_eq!(carried.agreed.labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
     let kept = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed)
         .labels
-        .merge(|_, _| Some(None));
+        .merge(|_, _| Some(Content::Empty));
     assert!(
         matches!(kept.verdict(), Verdict::Agreed(_)),
         "where there is no conflict, nothing is merged"
@@ -542,7 +553,7 @@ fn debug_shows_no_value() {
 #[test]
 fn a_contract_of_one_word_is_the_same_as_one_that_says_it_for_each_field() {
     let builder = || Contract::builder("contact").system("crm").system("erp");
-    let owned = |builder: integration_automation_patterns::sync::contract::Builder| {
+    let owned = |builder: integration_automation_patterns::sync::ContractBuilder| {
         builder.field(
             "email",
             integration_automation_patterns::sync::Authority::system("crm"),

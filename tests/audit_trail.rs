@@ -156,9 +156,10 @@ fn failed() -> AuditRecord {
     let dead = event("crm").dispatch().reject_at("unknown \"schema\" 9", start());
     let decision =
         Decision::new_at("on-call", "a test record", start()).expect("not blank");
-    let record =
+    let mut record =
         AuditRecord::of("relay-1", Action::Reject, &dead, dead.status(), start());
-    AuditRecord { decision: Some(decision), ..record }
+    record.decision = Some(decision);
+    record
 }
 
 #[test]

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use chrono::DateTime;
-use integration_automation_patterns::sync::review::AnswerError;
+use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Capability, Choice, Contract, FieldPlan, NonOwnerEdits,
-    Question, Rule, Slot, Stamp, System, Verdict,
+    Answer, Authority, Base, Capability, Choice, Content, Contract, FieldPlan,
+    NonOwnerEdits, Question, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 use proptest::prelude::*;
@@ -152,7 +152,7 @@ fn a_plan_has_the_shape_of_its_authorities() {
         writes.iter().map(|write| contact::SYSTEMS[write.to]).collect::<Vec<_>>(),
         ["erp"]
     );
-    assert_eq!(writes[0].lost(), Some(Some(&"typo@x.org".to_owned())));
+    assert_eq!(writes[0].lost(), Some(Content::Value(&"typo@x.org".to_owned())));
     assert_eq!(
         (plan.nickname.question(), plan.nickname.writes().count()),
         (Some(Question::Conflict), 0)

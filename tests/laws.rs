@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use integration_automation_patterns::sync::{
-    Applied, Base, FieldPlan, NonOwnerEdits, Question, Rule, Slot, Stamp, Verdict,
+    Applied, Base, Content, FieldPlan, NonOwnerEdits, Question, Rule, Slot, Stamp,
+    Verdict,
 };
 
 type State = Vec<Slot<u8>>;
@@ -38,6 +39,10 @@ struct Written {
     lost: Option<Option<u8>>,
 }
 
+fn copied(content: Content<&u8>) -> Option<u8> {
+    content.into_option().copied()
+}
+
 fn plan(rule: Rule, state: &State, base: &Base<u8>) -> Plan {
     let slots = state.iter().collect::<Vec<_>>();
     let plan = FieldPlan::new(rule, &slots, base);
@@ -45,11 +50,11 @@ fn plan(rule: Rule, state: &State, base: &Base<u8>) -> Plan {
         to: write.to,
         value: write.value.copied(),
         expects: write.expects.copied(),
-        lost: write.lost().map(Option::<&u8>::copied),
+        lost: write.lost().map(copied),
     };
     Plan {
         verdict: plan.verdict(),
-        outcome: plan.outcome().map(Option::<&u8>::copied),
+        outcome: plan.outcome().map(copied),
         writes: plan.writes().map(written).collect(),
         sides: plan.sides().map(|(place, value)| (place, value.copied())).collect(),
         next: plan.next_base(),
@@ -105,8 +110,7 @@ impl Case {
     fn edits(&self) -> impl Iterator<Item = (usize, Option<u8>)> {
         let edits =
             self.state.iter().enumerate().filter(|(_, slot)| edited(slot, &self.base));
-        edits
-            .map(|(place, slot)| (place, slot.read().expect("an edit was read").copied()))
+        edits.map(|(place, slot)| (place, copied(slot.read().expect("an edit was read"))))
     }
 
     /// The same case with the systems in another order.
@@ -244,7 +248,7 @@ fn law_4_resumability() {
 fn law_5_authority() {
     law(|case| match case.rule {
         Rule::Owner(owner, _) if !case.plan.writes.is_empty() => {
-            let of_the_owner = case.state[owner].read().map(Option::<&u8>::copied);
+            let of_the_owner = case.state[owner].read().map(copied);
             Some(
                 case.plan
                     .writes
@@ -280,7 +284,7 @@ fn law_8_minimality() {
     law(|case| {
         let one_each = case.plan.writes.windows(2).all(|pair| pair[0].to < pair[1].to);
         let needed = |write: &Written| {
-            let said = case.state[write.to].read().map(Option::<&u8>::copied);
+            let said = case.state[write.to].read().map(copied);
             said.is_some() && said != Some(write.value)
         };
         (!case.plan.writes.is_empty())
@@ -292,7 +296,7 @@ fn law_8_minimality() {
 fn law_9_exact_loss() {
     law(|case| {
         let exact = |write: &Written| {
-            let said = case.state[write.to].read().map(Option::<&u8>::copied);
+            let said = case.state[write.to].read().map(copied);
             let lost = edited(&case.state[write.to], &case.base).then_some(write.expects);
             Some(write.expects) == said && write.lost == lost
         };
@@ -407,7 +411,7 @@ fn law_15_the_base_moves_only_to_what_all_hold() {
             case.applied()
                 .iter()
                 .filter_map(Slot::read)
-                .all(|said| Base::Known(said.copied()) == case.plan.next)
+                .all(|said| Base::Known(copied(said)) == case.plan.next)
         })
     });
 }
@@ -485,7 +489,7 @@ fn law_17_once_there_is_a_base_clearing_is_an_edit() {
                         .applied()
                         .iter()
                         .filter_map(Slot::read)
-                        .all(|said| said.is_none()),
+                        .all(|said| said == Content::Empty),
             )
         }
         _ => None,
@@ -653,13 +657,13 @@ fn a_system_that_does_not_keep_the_field_is_no_party() {
 #[test]
 fn law_7_a_declared_merge_is_the_one_exception() {
     let highest = |_: &Base<u8>, edits: &[Option<&u8>]| {
-        Some(edits.iter().max()?.map(|highest| highest + 100))
+        Some(edits.iter().max()?.map(|highest| highest + 100).into())
     };
     let merged = |state: &State, base: &Base<u8>| {
         let slots = state.iter().collect::<Vec<_>>();
         let once = |_: &Base<u8>, edits: &[Option<&u8>]| {
             let done = edits.iter().flatten().find(|value| ***value >= 100);
-            done.map_or_else(|| highest(base, edits), |done| Some(Some(**done)))
+            done.map_or_else(|| highest(base, edits), |done| Some(Content::Value(**done)))
         };
         let merged = FieldPlan::new(Rule::Shared, &slots, base).merge(once);
         let plan = merged.plan();
@@ -667,10 +671,9 @@ fn law_7_a_declared_merge_is_the_one_exception() {
             to: write.to,
             value: write.value.copied(),
             expects: write.expects.copied(),
-            lost: write.lost().map(Option::<&u8>::copied),
+            lost: write.lost().map(copied),
         });
-        let (verdict, outcome) =
-            (plan.verdict(), plan.outcome().map(Option::<&u8>::copied));
+        let (verdict, outcome) = (plan.verdict(), plan.outcome().map(copied));
         let sides = plan.sides().map(|(place, value)| (place, value.copied())).collect();
         Plan { verdict, outcome, writes: writes.collect(), sides, next: plan.next_base() }
     };
@@ -683,7 +686,7 @@ fn law_7_a_declared_merge_is_the_one_exception() {
         let agree = after
             .iter()
             .filter_map(Slot::read)
-            .all(|said| Some(said.copied()) == plan.outcome);
+            .all(|said| Some(copied(said)) == plan.outcome);
         let lost = plan.writes.iter().all(|write| {
             write.lost.is_some() == edited(&case.state[write.to], &case.base)
         });
@@ -708,7 +711,7 @@ fn law_7_a_declared_merge_is_the_one_exception() {
         let slots = case.state.iter().collect::<Vec<_>>();
         let plan = FieldPlan::new(case.rule, &slots, &case.base);
         let declined = plan.merge(|_, _| None).plan().verdict() == case.plan.verdict;
-        let cleared = plan.merge(|_, _| Some(None)).plan().verdict();
+        let cleared = plan.merge(|_, _| Some(Content::Empty)).plan().verdict();
         let settles = case.plan.verdict == Verdict::Ask(Question::Conflict)
             && case.base != Base::Never;
         Some(
@@ -746,7 +749,7 @@ fn laws_31_and_32_a_store_is_written_once_and_never_unseen() {
             let mut store = case.state.clone();
             store[write.to] = moved_to;
             let applied = apply(&mut store);
-            let found = moved_to.read().map(Option::<&u8>::copied);
+            let found = moved_to.read().map(copied);
             if found == Some(write.value) || found == Some(write.expects) {
                 return applied.base == case.plan.next;
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-use integration_automation_patterns::sync::contract::ContractError;
+use integration_automation_patterns::sync::ContractError;
 use integration_automation_patterns::sync::{
     Authority, Base, Contract, Side, Slot, Stamp, SyncConflict,
 };

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use integration_automation_patterns::sync::existence::{Deletions, Existence, existence};
+use integration_automation_patterns::sync::{Deletions, Existence, Presence, existence};
 
 type Table = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -236,7 +236,9 @@ fn a_deletion_follows_the_declared_policy_and_never_silently_an_edit() {
         for (existed, edited) in
             flags().flat_map(|existed| flags().map(move |edited| (existed, edited)))
         {
-            let by = |policy| existence(policy, &present, existed, edited);
+            let by = |policy| {
+                existence(policy, Presence { systems: &present, existed, edited })
+            };
             let all = [
                 Deletions::Ask,
                 Deletions::Restore,

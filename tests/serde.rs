@@ -10,8 +10,8 @@ use integration_automation_patterns::audit::{
 };
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
-    Answer, Audited, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits,
-    Question, Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict,
+    Answer, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits, Question,
+    Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict,
 };
 use integration_automation_patterns::{
     AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
@@ -325,15 +325,14 @@ fn rows_of_plans_are_written_under_these_names() {
         &Answer::to(&review, Choice::Side(1), decision()),
         &json!({"choice": {"side": 1}, "decision": decision_json(), "seen": [[1, "silver"]]}),
     );
+    let [crm, erp] = ["gold", "silver"].map(|text| Slot::Value(text.to_owned()));
+    let (slots, base) = ([&crm, &erp], Base::Known(Some("gold".to_owned())));
+    let settled = FieldPlan::new(Rule::Manual, &slots, &base)
+        .settle(Answer::new(Choice::Side(1), decision()))
+        .expect("it was asked");
+    let write = settled.writes().next().expect("they differ");
     is_written(
-        &Audited {
-            record_id: "C-1".to_owned(),
-            field: "status".to_owned(),
-            system: "crm".to_owned(),
-            old: Some("gold".to_owned()),
-            new: Some("silver".to_owned()),
-            decision: decision(),
-        },
+        &write.audit("C-1", "status", "crm").expect("a person decided"),
         &json!({
             "record_id": "C-1",
             "field": "status",

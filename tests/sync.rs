@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use integration_automation_patterns::sync::contract::{ContractError, PlanError};
 use integration_automation_patterns::sync::{
     Authority, Base, Contract, NonOwnerEdits, Question, Side, Slot, Stamp, SyncConflict,
     Verdict,
 };
+use integration_automation_patterns::sync::{ContractError, PlanError};
 
 fn contract() -> Contract {
     let builder =
@@ -50,7 +50,7 @@ fn every_flaw_is_named_and_the_builder_comes_back() {
             .system("erp")
             .field("email", Authority::system("crm"))
     };
-    let flaw = |builder: integration_automation_patterns::sync::contract::Builder| {
+    let flaw = |builder: integration_automation_patterns::sync::ContractBuilder| {
         let (back, flaw) = builder.clone().build().expect_err("a flaw").into_parts();
         assert_eq!(back, builder);
         flaw

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 const REQUEST: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-fn builder(id: &str) -> integration_automation_patterns::envelope::Builder<RawEvent> {
+fn builder(id: &str) -> integration_automation_patterns::EnvelopeBuilder<RawEvent> {
     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
         .id(id.parse().unwrap())
 }

@@ -23,9 +23,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use integration_automation_patterns::broker::{Broker, BrokerError};
-use integration_automation_patterns::outbox::{
-    ClaimOrder, Claimed, OnDeadLetter, Settlement, Store,
-};
+use integration_automation_patterns::outbox::{ClaimOrder, Claimed, Settlement, Store};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::{Dispatched, Pending};
 use integration_automation_patterns::{Envelope, EventId, RawEvent};
@@ -178,14 +176,7 @@ pub(crate) fn bare_event() -> BareEvent {
 }
 
 pub(crate) fn order(limit: usize) -> ClaimOrder {
-    ClaimOrder {
-        worker: "bench".to_owned(),
-        limit,
-        lease: Duration::from_secs(30),
-        on_dead_letter: OnDeadLetter::Block,
-        except: Vec::new(),
-        only: None,
-    }
+    ClaimOrder::new("bench", limit, Duration::from_secs(30))
 }
 
 /// Claims a batch and settles all of it, as if a broker had confirmed each at once.

@@ -58,7 +58,7 @@ pub(crate) fn snapshots(number: u64, conflicting: bool) -> Snapshots {
     (of_erp.owner, of_erp.terms, of_erp.segment, of_erp.status) =
         (numbers(add), numbers(add), numbers(add), numbers(add));
     let agreed = |slot: &Slot<String>| {
-        Base::Known(slot.read().flatten().map(|text| format!("{text} before")))
+        Base::Known(slot.value().map(|text| format!("{text} before")))
     };
     let agreed = contact::Agreed {
         email: agreed(&of_crm.email),
@@ -224,8 +224,8 @@ fn manual<T: PartialEq>(a: &Slot<T>, b: &Slot<T>) -> Verdict {
 pub(crate) type Maps = [BTreeMap<String, serde_json::Value>; 3];
 
 pub(crate) fn maps((of_crm, of_erp, agreed): &Snapshots) -> Maps {
-    let text = |slot: &Slot<String>| slot.read().flatten().cloned().into();
-    let number = |slot: &Slot<u64>| slot.read().flatten().copied().into();
+    let text = |slot: &Slot<String>| slot.value().cloned().into();
+    let number = |slot: &Slot<u64>| slot.value().copied().into();
     macro_rules! map {
         ($from:ident, $text:ident, $number:ident) => {
             BTreeMap::from([

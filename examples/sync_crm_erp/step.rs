@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-use integration_automation_patterns::sync::existence::existence;
 use integration_automation_patterns::sync::{
-    Base, Contract, Deletions, Existence, Slot, Verdict,
+    Base, Contract, Deletions, Existence, Presence, Slot, Verdict, existence,
 };
 use integration_automation_patterns::{Envelope, Event, EventId};
 
@@ -100,7 +99,8 @@ impl View {
                 self.agreed.get(&(record.to_owned(), field.clone())) != Some(value)
             })
         });
-        (present, existence(Deletions::Ask, &present, existed, edited))
+        let presence = Presence { systems: &present, existed, edited };
+        (present, existence(Deletions::Ask, presence))
     }
 
     fn slots(&self, record: &str, field: &str) -> [Slot<String>; 2] {
@@ -262,9 +262,8 @@ pub(crate) async fn close<D: Database>(
                 Verdict::Agreed(_) | Verdict::Unread => closed.agreed += 1,
                 Verdict::Write(_) | Verdict::Merge => closed.waiting += 1,
                 Verdict::Ask(question) => {
-                    let shown = |slot: &Slot<String>| {
-                        slot.read().flatten().cloned().unwrap_or_default()
-                    };
+                    let shown =
+                        |slot: &Slot<String>| slot.value().cloned().unwrap_or_default();
                     let [crm, erp] = [shown(&slots[0]), shown(&slots[1])];
                     closed.review.push([
                         record.to_owned(),

@@ -143,6 +143,7 @@ impl FromStr for Action {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuditRecord {
     /// The idempotency key.
     pub event_id: EventId,

@@ -70,6 +70,7 @@ where
 /// assert_eq!(records[1].failure, dead.failure().cloned());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "audit log")]
 #[derive(Clone, Default)]
 pub struct AuditTrail(Option<Arc<Inner>>);
 

@@ -70,7 +70,7 @@ impl Broker for InProcess {
         self.sender.send(sent).await.map_err(|_| gone())?;
         let unanswered = || {
             BrokerError::transient("the consumer dropped the delivery without an answer")
-                .retry_after(AFTER_A_DROP)
+                .with_retry_after(AFTER_A_DROP)
         };
         answered.await.map_err(|_| unanswered())?
     }
@@ -119,7 +119,7 @@ impl Ack for Acker {
         let asked = BrokerError::transient(format!(
             "the consumer asks for a retry after {after:?}"
         ));
-        let _ = self.0.send(Err(asked.retry_after(after)));
+        let _ = self.0.send(Err(asked.with_retry_after(after)));
         Ok(())
     }
 }

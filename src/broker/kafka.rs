@@ -88,7 +88,7 @@ impl Kafka {
     /// let refused = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm leads")).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
-    ///     r#"the topic is to be a name of 1 to 249 of a-z, A-Z, 0-9, . _ and -, and found "crm leads""#
+    ///     r#"the topic: expected a name of 1 to 249 of a-z, A-Z, 0-9, . _ and -, found "crm leads""#
     /// );
     /// ```
     pub fn new(servers: &str, config: KafkaConfig) -> Result<Self, ConfigError> {

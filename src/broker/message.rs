@@ -12,6 +12,7 @@ use crate::state::Pending;
 use crate::{Envelope, EventId, RawEvent};
 
 /// The type of a message that is no event that can be read: [`read_message`].
+#[doc(alias = "poison message")]
 pub const UNREADABLE: &str = "unreadable";
 
 /// Where a message was found, for one that says nothing readable about itself.

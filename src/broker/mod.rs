@@ -36,6 +36,8 @@ pub use self::lost::{LOST, Lost};
 #[cfg(feature = "cloudevents")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
 pub use self::message::{MessageOrigin, UNREADABLE, read_message};
+#[doc(no_inline)]
+pub use crate::ConfigError;
 use crate::state::{Dispatched, Pending};
 use crate::{Envelope, Facts, FailureClass, RawEvent};
 
@@ -67,15 +69,17 @@ pub trait Broker: Send + Sync + 'static {
     }
 }
 
-/// An event was not confirmed by the broker.
+/// A broker did not do what it was asked: to take an event, to hand one out, to note an
+/// answer, or to make a queue or a stream.
 ///
 /// ```
 /// use integration_automation_patterns::broker::{BrokerError, BrokerErrorKind};
 /// use std::time::Duration;
 ///
 /// let full = BrokerError::unroutable("the queue erp is full")
-///     .retry_after(Duration::from_secs(30));
+///     .with_retry_after(Duration::from_secs(30));
 /// assert_eq!(full.kind(), BrokerErrorKind::Unroutable);
+/// assert_eq!(full.retry_after(), Some(Duration::from_secs(30)));
 /// assert_eq!(
 ///     full.to_string(),
 ///     "the broker takes no event of this type: the queue erp is full"
@@ -89,8 +93,8 @@ pub struct BrokerError {
     loss: Option<Box<Lost>>,
 }
 
-/// What a refused send says about the event, and about the place that it was sent to. It
-/// decides what becomes of the event.
+/// What an error says about the broker, and where an event was sent, about the event: it
+/// decides what becomes of that. The list is complete: a relay has an answer to each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BrokerErrorKind {
     /// The broker cannot be reached, and nothing was sent. The event goes back with its
@@ -149,11 +153,11 @@ impl BrokerError {
         Self { kind, reason: reason.into(), retry_after: None, loss: None }
     }
 
-    /// Says that the broker has asked not to be tried again before: a pause lasts at
-    /// least as long, and so does the wait of an event whose attempt has failed.
+    /// Says how long the broker has asked to wait: a pause lasts at least as long, and so
+    /// does the wait of an event whose attempt has failed.
     #[must_use = "this gives the changed error back"]
-    pub fn retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
+    pub fn with_retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
     }
 
     /// What it says about event and place.
@@ -162,7 +166,7 @@ impl BrokerError {
     }
 
     /// How long the broker has asked to wait, where it has.
-    pub const fn wait(&self) -> Option<Duration> {
+    pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
@@ -191,49 +195,17 @@ impl BrokerError {
 impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            BrokerErrorKind::Unreachable => "the broker cannot be reached",
-            BrokerErrorKind::Unavailable => "the broker takes nothing",
+            BrokerErrorKind::Unreachable => "cannot reach the broker",
+            BrokerErrorKind::Unavailable => "the broker cannot take any event now",
             BrokerErrorKind::Unroutable => "the broker takes no event of this type",
             BrokerErrorKind::Transient => "the broker failed",
-            BrokerErrorKind::Permanent => "the broker refused for good",
+            BrokerErrorKind::Permanent => "the broker refused",
         };
         write!(f, "{what}: {}", self.reason)
     }
 }
 
 impl std::error::Error for BrokerError {}
-
-/// An address or a setting that an adapter cannot work with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    what: &'static str,
-    wanted: String,
-    found: String,
-}
-
-impl ConfigError {
-    /// Says what is wrong with a setting. What was found is shown, so let it hold no
-    /// secret.
-    pub fn new(
-        what: &'static str,
-        wanted: impl Into<String>,
-        found: impl Into<String>,
-    ) -> Self {
-        Self { what, wanted: wanted.into(), found: found.into() }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the {} is to be {}, and found {:?}",
-            self.what, self.wanted, self.found
-        )
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Where a consumer gets events from.
 pub trait Consumer: Send {
@@ -281,16 +253,18 @@ pub trait Consumer: Send {
     }
 }
 
-/// How the broker is told what became of a delivery.
+/// Tells the broker what became of a delivery.
 ///
 /// Dropped without a word, it gives the delivery back of its own accord, in about a
 /// second: whatever ended the work (an error of the database, a panic, a time-out, a
 /// `select!`), the event comes again, and the consumer never stands still for it.
 pub trait Ack: Send + Sync {
     /// The event is dealt with: do not deliver it again.
+    #[doc(alias = "acknowledge")]
     fn ack(self) -> impl Future<Output = Result<(), BrokerError>> + Send;
 
     /// Deliver it again, not before `after`, where the broker can wait.
+    #[doc(alias("requeue", "negative acknowledgement"))]
     fn nack(
         self,
         after: Duration,

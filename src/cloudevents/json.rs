@@ -81,7 +81,8 @@ impl CloudEvent {
     /// assert_eq!((event.content_type(), event.data()), (Some("application/json"), &b"[1, 2]"[..]));
     ///
     /// let error = CloudEvent::from_json(b"{}").unwrap_err();
-    /// assert_eq!(error.to_string(), "a CloudEvent has the attribute specversion, and this message has none");
+    /// assert_eq!(error.to_string(), "a CloudEvent has the attribute specversion, and \
+    ///                                this message has none");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
@@ -115,40 +116,49 @@ impl CloudEvent {
                 return Err(ParseCloudEventError::Twice { attribute: name });
             }
         }
-        let data = match (data, base64.filter(|raw| raw.get() != "null")) {
-            (Some(_), Some(_)) => {
-                let wrong =
-                    "it has both data and data_base64, and has one of them at most"
-                        .to_owned();
-                return Err(ParseCloudEventError::Json { wrong });
-            }
-            (None, None) => Vec::new(),
-            (None, Some(raw)) => {
-                let bytes =
-                    string(raw).and_then(|text| STANDARD.decode(text.as_bytes()).ok());
-                bytes.ok_or_else(|| {
-                    ParseCloudEventError::value("data_base64", "a text in base64", "")
-                })?
-            }
-            (Some(raw), None) => {
-                let stated = attributes
-                    .entry(CONTENT_TYPE.to_owned())
-                    .or_insert_with(|| "application/json".to_owned());
-                match (Kind::of(Some(stated)), string(raw)) {
-                    (Kind::Json, _) => raw.get().as_bytes().to_vec(),
-                    (_, Some(text)) if text.is_ascii() || is_utf8(stated) => {
-                        text.into_bytes()
-                    }
-                    (_, None) if raw.get() == "null" => Vec::new(),
-                    _ => {
-                        let wanted = "a text, where datacontenttype is not JSON, and ASCII where its charset is not UTF-8";
-                        return Err(ParseCloudEventError::value("data", wanted, ""));
-                    }
-                }
-            }
-        };
+        let data = read_data(data, base64, &mut attributes)?;
         check(&attributes)?;
         Ok(Self { attributes, data })
+    }
+}
+
+/// The data, of either member; without a content type, that is stated too.
+fn read_data(
+    data: Option<&RawValue>,
+    base64: Option<&RawValue>,
+    attributes: &mut BTreeMap<String, String>,
+) -> Result<Vec<u8>, ParseCloudEventError> {
+    match (data, base64.filter(|raw| raw.get() != "null")) {
+        (Some(_), Some(_)) => {
+            let wrong = "it has both data and data_base64, and has one of them at most"
+                .to_owned();
+            Err(ParseCloudEventError::Json { wrong })
+        }
+        (None, None) => Ok(Vec::new()),
+        (None, Some(raw)) => {
+            let bytes =
+                string(raw).and_then(|text| STANDARD.decode(text.as_bytes()).ok());
+            bytes.ok_or_else(|| {
+                ParseCloudEventError::value("data_base64", "a text in base64", "")
+            })
+        }
+        (Some(raw), None) => {
+            let stated = attributes
+                .entry(CONTENT_TYPE.to_owned())
+                .or_insert_with(|| "application/json".to_owned());
+            match (Kind::of(Some(stated)), string(raw)) {
+                (Kind::Json, _) => Ok(raw.get().as_bytes().to_vec()),
+                (_, Some(text)) if text.is_ascii() || is_utf8(stated) => {
+                    Ok(text.into_bytes())
+                }
+                (_, None) if raw.get() == "null" => Ok(Vec::new()),
+                _ => {
+                    let wanted = "a text, where datacontenttype is not JSON, and ASCII \
+                                  where its charset is not UTF-8";
+                    Err(ParseCloudEventError::value("data", wanted, ""))
+                }
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `Builder`: how an envelope begins, as pending.
+//! `EnvelopeBuilder`: how an envelope begins, as pending.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -31,7 +31,7 @@ use crate::retry::RetryPolicy;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a builder makes nothing before `build` or `build_at`"]
-pub struct Builder<P> {
+pub struct EnvelopeBuilder<P> {
     source_system: Cow<'static, str>,
     payload: P,
     id: Option<EventId>,
@@ -47,12 +47,17 @@ impl Envelope<Pending> {
     pub fn builder<P>(
         source_system: impl Into<Cow<'static, str>>,
         payload: P,
-    ) -> Builder<P> {
-        Builder { source_system: source_system.into(), payload, id: None, extras: None }
+    ) -> EnvelopeBuilder<P> {
+        EnvelopeBuilder {
+            source_system: source_system.into(),
+            payload,
+            id: None,
+            extras: None,
+        }
     }
 }
 
-impl<P> Builder<P> {
+impl<P> EnvelopeBuilder<P> {
     /// The id, where another system gave one or it is derived; a fresh one otherwise.
     #[inline]
     pub fn id(mut self, id: EventId) -> Self {
@@ -95,6 +100,7 @@ impl<P> Builder<P> {
     /// assert_eq!(event.ordering_key(), Some("lead-7"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("partition key", "message group"))]
     pub fn ordering_key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         let tags = &mut self.extras.get_or_insert_default().tags;
@@ -218,7 +224,10 @@ impl<P> Builder<P> {
 /// Apart, so that what is rare takes no room where the rest is inlined.
 #[cold]
 #[inline(never)]
-fn refused<P>(builder: Builder<P>, cause: BuildError) -> Refused<Builder<P>, BuildError> {
+fn refused<P>(
+    builder: EnvelopeBuilder<P>,
+    cause: BuildError,
+) -> Refused<EnvelopeBuilder<P>, BuildError> {
     Refused::new(builder, cause)
 }
 
@@ -241,9 +250,9 @@ pub(super) fn check<P: Payload>(
     Ok(())
 }
 
-impl<P> fmt::Debug for Builder<P> {
+impl<P> fmt::Debug for EnvelopeBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("EnvelopeBuilder")
             .field("source_system", &self.source_system)
             .field("id", &self.id)
             .finish_non_exhaustive()

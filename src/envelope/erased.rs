@@ -16,6 +16,7 @@ use crate::refused::Refused;
 macro_rules! any_envelope {
     ($($(#[$doc:meta])* $state:ident $text:ident program $program:tt person $person:tt;)*) => {
         /// An envelope in any state: one variant for each, with the typed envelope in it.
+        /// The list is complete, as the lifecycle is, so that a match needs no `_`.
         ///
         /// Envelopes of different states live in one collection as this. A typed one
         /// comes in by `From`, and goes out by `match` or by `TryFrom`, which gives the
@@ -206,6 +207,7 @@ impl<S: State, P: Payload> TryFrom<AnyEnvelope<P>> for Envelope<S, P> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrongStateError {
     /// The state that was asked for.
     pub wanted: DeliveryStatus,

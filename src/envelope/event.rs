@@ -2,10 +2,12 @@
 //! and how it is retried.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 
 use static_assertions::{assert_not_impl_any, const_assert};
 
+use self::sealed::Payload as _;
 use crate::RetryPolicy;
 
 /// A typed payload: one Rust type for one kind of event.
@@ -132,6 +134,11 @@ impl RawEvent {
     pub fn bytes(&self) -> &[u8] {
         &self.0.bytes
     }
+
+    #[cfg(feature = "cloudevents")]
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.bytes
+    }
 }
 
 impl fmt::Debug for RawEvent {
@@ -152,7 +159,7 @@ impl fmt::Debug for RawEvent {
     message = "an envelope cannot carry `{Self}`: it does not say which event it is",
     label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `RawEvent` bytes"
 )]
-pub trait Payload: Sized + sealed::Payload {
+pub trait Payload: Sized + sealed::Payload<Stored = <Self as Payload>::Body> {
     /// What a [`Record`](crate::Record) of such an envelope holds: the typed value
     /// itself, or the untyped bytes.
     type Body: Body<Payload = Self>;
@@ -162,30 +169,6 @@ pub trait Payload: Sized + sealed::Payload {
 
     /// The version of the payload's schema.
     fn schema_version(&self) -> &str;
-
-    #[doc(hidden)]
-    fn default_retry_policy() -> RetryPolicy;
-
-    /// What must hold of the event type of any envelope.
-    #[doc(hidden)]
-    fn check(event_type: &str) -> Result<(), BuildError>;
-
-    /// Whether bytes that were stored under this type and version are such a payload.
-    #[doc(hidden)]
-    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEventError>;
-
-    #[doc(hidden)]
-    fn body(&self) -> &Self::Body;
-
-    #[doc(hidden)]
-    fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Self::Body);
-
-    #[doc(hidden)]
-    fn from_stored(
-        event_type: Cow<'static, str>,
-        schema_version: Cow<'static, str>,
-        body: Self::Body,
-    ) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
@@ -199,46 +182,6 @@ impl<P: Event> Payload for P {
     fn schema_version(&self) -> &str {
         P::SCHEMA_VERSION
     }
-
-    fn default_retry_policy() -> RetryPolicy {
-        P::RETRY_POLICY
-    }
-
-    fn check(_: &str) -> Result<(), BuildError> {
-        if const { is_conventional(P::TYPE) } {
-            Ok(())
-        } else {
-            Err(BuildError::UnconventionalEventType { found: P::TYPE })
-        }
-    }
-
-    fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEventError> {
-        if event_type != P::TYPE {
-            return Err(WrongEventError::EventType {
-                wanted: P::TYPE,
-                found: event_type.into(),
-            });
-        }
-        if schema_version != P::SCHEMA_VERSION {
-            return Err(WrongEventError::SchemaVersion {
-                wanted: P::SCHEMA_VERSION,
-                found: schema_version.into(),
-            });
-        }
-        Ok(())
-    }
-
-    fn body(&self) -> &P {
-        self
-    }
-
-    fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, P) {
-        (P::TYPE.into(), P::SCHEMA_VERSION.into(), self)
-    }
-
-    fn from_stored(_: Cow<'static, str>, _: Cow<'static, str>, body: P) -> Self {
-        body
-    }
 }
 
 impl Payload for RawEvent {
@@ -250,35 +193,6 @@ impl Payload for RawEvent {
 
     fn schema_version(&self) -> &str {
         self.schema_version()
-    }
-
-    fn default_retry_policy() -> RetryPolicy {
-        RetryPolicy::DEFAULT
-    }
-
-    fn check(event_type: &str) -> Result<(), BuildError> {
-        if event_type.is_empty() { Err(BuildError::EmptyEventType) } else { Ok(()) }
-    }
-
-    fn expect(_: &str, _: &str) -> Result<(), WrongEventError> {
-        Ok(())
-    }
-
-    fn body(&self) -> &Vec<u8> {
-        &self.0.bytes
-    }
-
-    fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Vec<u8>) {
-        let Parts { event_type, schema_version, bytes } = *self.0;
-        (event_type, schema_version, bytes)
-    }
-
-    fn from_stored(
-        event_type: Cow<'static, str>,
-        schema_version: Cow<'static, str>,
-        bytes: Vec<u8>,
-    ) -> Self {
-        Self(Box::new(Parts { event_type, schema_version, bytes }))
     }
 }
 
@@ -302,7 +216,10 @@ impl Body for Vec<u8> {
     type Payload = RawEvent;
 }
 
-mod sealed {
+pub(super) mod sealed {
+    use super::is_conventional;
+    use super::{BuildError, Cow, Event, Parts, RawEvent, RetryPolicy, WrongEventError};
+
     pub trait Body {}
     #[diagnostic::do_not_recommend]
     impl<P: super::Event> Body for P {}
@@ -312,10 +229,106 @@ mod sealed {
         message = "an envelope cannot carry `{Self}`: it does not say which event it is",
         label = "needs `impl Event for {Self}` with its TYPE, or to be carried as `RawEvent` bytes"
     )]
-    pub trait Payload {}
+    pub trait Payload: Sized {
+        /// What is stored of it: its `Body`.
+        type Stored;
+
+        fn default_retry_policy() -> RetryPolicy;
+
+        /// What must hold of the event type of any envelope.
+        fn check(event_type: &str) -> Result<(), BuildError>;
+
+        /// Whether bytes that were stored under this type and version are such a payload.
+        fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEventError>;
+
+        fn body(&self) -> &Self::Stored;
+
+        fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Self::Stored);
+
+        fn from_stored(
+            event_type: Cow<'static, str>,
+            schema_version: Cow<'static, str>,
+            body: Self::Stored,
+        ) -> Self;
+    }
+
     #[diagnostic::do_not_recommend]
-    impl<P: super::Event> Payload for P {}
-    impl Payload for super::RawEvent {}
+    impl<P: Event> Payload for P {
+        type Stored = P;
+
+        fn default_retry_policy() -> RetryPolicy {
+            P::RETRY_POLICY
+        }
+
+        fn check(_: &str) -> Result<(), BuildError> {
+            if const { is_conventional(P::TYPE) } {
+                Ok(())
+            } else {
+                Err(BuildError::UnconventionalEventType { found: P::TYPE })
+            }
+        }
+
+        fn expect(event_type: &str, schema_version: &str) -> Result<(), WrongEventError> {
+            if event_type != P::TYPE {
+                return Err(WrongEventError::EventType {
+                    wanted: P::TYPE,
+                    found: event_type.into(),
+                });
+            }
+            if schema_version != P::SCHEMA_VERSION {
+                return Err(WrongEventError::SchemaVersion {
+                    wanted: P::SCHEMA_VERSION,
+                    found: schema_version.into(),
+                });
+            }
+            Ok(())
+        }
+
+        fn body(&self) -> &P {
+            self
+        }
+
+        fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, P) {
+            (P::TYPE.into(), P::SCHEMA_VERSION.into(), self)
+        }
+
+        fn from_stored(_: Cow<'static, str>, _: Cow<'static, str>, body: P) -> Self {
+            body
+        }
+    }
+
+    impl Payload for RawEvent {
+        type Stored = Vec<u8>;
+
+        fn default_retry_policy() -> RetryPolicy {
+            RetryPolicy::DEFAULT
+        }
+
+        fn check(event_type: &str) -> Result<(), BuildError> {
+            if event_type.is_empty() { Err(BuildError::EmptyEventType) } else { Ok(()) }
+        }
+
+        fn expect(_: &str, _: &str) -> Result<(), WrongEventError> {
+            Ok(())
+        }
+
+        fn body(&self) -> &Vec<u8> {
+            &self.0.bytes
+        }
+
+        fn into_stored(self) -> (Cow<'static, str>, Cow<'static, str>, Vec<u8>) {
+            let Parts { event_type, schema_version, bytes } = *self.0;
+            (event_type, schema_version, bytes)
+        }
+
+        fn from_stored(
+            event_type: Cow<'static, str>,
+            schema_version: Cow<'static, str>,
+            bytes: Vec<u8>,
+        ) -> Self {
+            Self(Box::new(Parts { event_type, schema_version, bytes }))
+        }
+    }
 }
 
 /// Whether a text follows the convention `domain.entity.action`: three parts, none empty,
@@ -401,7 +414,7 @@ impl fmt::Display for BuildError {
     }
 }
 
-impl std::error::Error for BuildError {}
+impl Error for BuildError {}
 
 /// A payload was to be read as another event than it says it is.
 ///
@@ -412,6 +425,7 @@ impl std::error::Error for BuildError {}
 /// assert_eq!(wrong.to_string(), r#"wanted schema version "2.0", and found "1.0""#);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WrongEventError {
     /// It is another kind of event.
     EventType {
@@ -439,20 +453,22 @@ impl fmt::Display for WrongEventError {
     }
 }
 
-impl std::error::Error for WrongEventError {}
+impl Error for WrongEventError {}
 
 /// A payload could not be read as the typed event that was wanted.
 ///
 /// ```
 /// use integration_automation_patterns::event::{DecodeError, WrongEventError};
 ///
-/// let poison = DecodeError::Payload("unexpected end of input");
-/// assert_eq!(
-///     poison.to_string(),
-///     "the payload cannot be decoded: unexpected end of input"
-/// );
+/// let unexpected = "seven".parse::<u32>().unwrap_err();
+/// let poison = DecodeError::Payload(unexpected.clone());
+/// assert_eq!(poison.to_string(), "the payload cannot be decoded");
+/// let cause = std::error::Error::source(&poison).ok_or("a decoder's error")?;
+/// assert_eq!(cause.to_string(), unexpected.to_string());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeError<E> {
     /// It says that it is another event.
     WrongEventError(WrongEventError),
@@ -462,14 +478,22 @@ pub enum DecodeError<E> {
     Payload(E),
 }
 
-impl<E: fmt::Display> fmt::Display for DecodeError<E> {
+impl<E> fmt::Display for DecodeError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WrongEventError(cause) => cause.fmt(f),
             Self::BuildError(cause) => cause.fmt(f),
-            Self::Payload(error) => write!(f, "the payload cannot be decoded: {error}"),
+            Self::Payload(_) => f.write_str("the payload cannot be decoded"),
         }
     }
 }
 
-impl<E: fmt::Debug + fmt::Display> std::error::Error for DecodeError<E> {}
+impl<E: Error + 'static> Error for DecodeError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::WrongEventError(cause) => cause.source(),
+            Self::BuildError(cause) => cause.source(),
+            Self::Payload(cause) => Some(cause),
+        }
+    }
+}

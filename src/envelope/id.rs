@@ -26,6 +26,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 /// assert_eq!(ours.to_string().parse::<EventId>()?, ours);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("idempotency key", "message id"))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Repr);
 

@@ -21,10 +21,10 @@ use std::ops::Deref;
 use chrono::{DateTime, Utc};
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
-pub use self::builder::Builder;
+pub use self::builder::EnvelopeBuilder;
 pub use self::erased::{AnyEnvelope, WrongStateError};
-#[cfg_attr(doc, doc(hidden))]
-pub use self::event::{Body, DecodeError, Event, Payload, RawEvent};
+use self::event::DecodeError;
+pub(crate) use self::event::{Event, Payload, RawEvent};
 pub use self::facts::Facts;
 #[cfg(feature = "cloudevents")]
 pub(crate) use self::facts::ORDERING_KEY;
@@ -291,6 +291,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// assert_eq!(again.redriven().map(Decision::by), Some("on-call"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "replay")]
     pub fn redrive(mut self, decision: Decision) -> Envelope<Pending, P>
     where
         S: Step<Pending, Person>,
@@ -499,7 +500,9 @@ impl<S: State> Envelope<S, RawEvent> {
     /// # Errors
     ///
     /// [`DecodeError`], with the envelope given back as it was: another type or schema
-    /// version than wanted, or what the decoder answers.
+    /// version than wanted, or what the decoder answers. Where that is an
+    /// [`Error`](std::error::Error), it is the source of this one. (A `Box<dyn Error>` is
+    /// none itself.)
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, Event, RawEvent};
@@ -561,7 +564,8 @@ impl<S: State, P: Payload> fmt::Debug for Envelope<S, P> {
     }
 }
 
-/// Where a transient failure has led: another attempt, or the end of the budget.
+/// Where a transient failure has led: another attempt, or the end of the budget. There is
+/// no third way, so that a match needs no `_`.
 ///
 /// ```
 /// use integration_automation_patterns::retry::{Backoff, RetryPolicy};

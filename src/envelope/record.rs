@@ -3,11 +3,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
 use super::erased::AnyEnvelope;
+use super::event::sealed::Payload as _;
 use super::event::{Body, BuildError, Payload, WrongEventError};
 use super::facts::{Extras, Facts};
 use super::history::{Decision, Failure, FailureClass, to_micros};
@@ -435,4 +437,12 @@ impl fmt::Display for RehydrateError {
     }
 }
 
-impl std::error::Error for RehydrateError {}
+impl Error for RehydrateError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::BuildError(cause) => cause.source(),
+            Self::WrongEventError(cause) => cause.source(),
+            _ => None,
+        }
+    }
+}

@@ -118,7 +118,8 @@ macro_rules! states {
             $(pub use super::$state as $text;)*
         }
 
-        /// The state of an event as a value: what is stored, listed and logged.
+        /// The state of an event as a value: what is stored, listed and logged. The list is
+        /// complete, as the lifecycle is.
         ///
         /// The text form of each is the lower-case name, and they sort in the order of
         /// the lifecycle table.

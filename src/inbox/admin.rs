@@ -14,14 +14,15 @@ use crate::{AnyEnvelope, DeliveryStatus, Envelope};
 /// use integration_automation_patterns::DeliveryStatus;
 /// use integration_automation_patterns::inbox::Counts;
 ///
-/// let counts =
-///     Counts { by_status: [(DeliveryStatus::Retrying, 3)].into(), stalled: 1 };
+/// let mut counts = Counts::default();
+/// counts.by_status.insert(DeliveryStatus::Retrying, 3);
 /// assert_eq!(
 ///     (counts.of(DeliveryStatus::Retrying), counts.of(DeliveryStatus::Failed)),
 ///     (3, 0)
 /// );
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// The events in each state; a state without any is left out.
     pub by_status: BTreeMap<DeliveryStatus, u64>,
@@ -43,6 +44,7 @@ impl Counts {
 /// Once a person has redriven or discarded it, a delivery that comes all the same is a
 /// duplicate.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Stalled {
     /// The event, with its last failure.
     pub event: Envelope<Retrying>,

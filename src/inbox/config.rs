@@ -1,7 +1,6 @@
 //! What an inbox takes in, what it leaves to others, and how long it remembers.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -9,7 +8,7 @@ use super::counting::Owed;
 use crate::audit::AuditTrail;
 #[cfg(feature = "cloudevents")]
 use crate::broker::UNREADABLE;
-use crate::{Event, Facts, RawEvent, RetryPolicy};
+use crate::{ConfigError, Event, Facts, RawEvent, RetryPolicy};
 
 /// What an inbox takes in, and how long it remembers.
 ///
@@ -31,8 +30,8 @@ use crate::{Event, Facts, RawEvent, RetryPolicy};
 /// let refused = InboxConfig::new(minute, RetryPolicy::DEFAULT).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "dedup_window > horizon of the senders' retries does not hold: 60s <= 90s (what \
-///      is forgotten sooner than it is sent again has its effect twice)"
+///     "the dedup window: expected longer than 90s, for which the senders retry (what is \
+///      forgotten sooner than it is sent again has its effect twice), found \"60s\""
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -57,14 +56,19 @@ impl InboxConfig {
     ///
     /// # Errors
     ///
-    /// [`DedupWindowError`], where an event could come again after it was forgotten.
+    /// [`ConfigError`], where an event could come again after it was forgotten.
     pub fn new(
         dedup_window: Duration,
         senders: RetryPolicy,
-    ) -> Result<Self, DedupWindowError> {
+    ) -> Result<Self, ConfigError> {
         let horizon = senders.horizon();
         if dedup_window <= horizon {
-            return Err(DedupWindowError { window: dedup_window, horizon });
+            let wanted = format!(
+                "longer than {horizon:?}, for which the senders retry (what is forgotten \
+                 sooner than it is sent again has its effect twice)"
+            );
+            let found = format!("{dedup_window:?}");
+            return Err(ConfigError::new("dedup window", wanted, found));
         }
         Ok(Self {
             dedup_window,
@@ -210,23 +214,3 @@ fn unknown_version(event: &Facts<RawEvent>) -> String {
         event.event_type()
     )
 }
-
-/// An inbox was to forget events sooner than they may be sent again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DedupWindowError {
-    window: Duration,
-    horizon: Duration,
-}
-
-impl fmt::Display for DedupWindowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "dedup_window > horizon of the senders' retries does not hold: {:?} <= {:?} \
-             (what is forgotten sooner than it is sent again has its effect twice)",
-            self.window, self.horizon
-        )
-    }
-}
-
-impl std::error::Error for DedupWindowError {}

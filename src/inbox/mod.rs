@@ -116,6 +116,8 @@
 //!
 //! [`Delivery`]: crate::broker::Delivery
 
+#![doc(alias("idempotent consumer", "deduplication", "exactly-once"))]
+
 mod admin;
 mod config;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -137,6 +139,8 @@ pub mod sqlite;
 mod stored;
 
 pub use self::admin::{Counts, Remembered, Stalled};
-pub use self::config::{DedupWindowError, InboxConfig};
+pub use self::config::InboxConfig;
 pub use self::handler_error::HandlerError;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};
+#[doc(no_inline)]
+pub use crate::ConfigError;

@@ -11,7 +11,8 @@ use crate::Envelope;
 use crate::broker::{Ack, BrokerError};
 use crate::state::Acknowledged;
 
-/// What an inbox finds when it receives a delivery.
+/// What an inbox finds when it receives a delivery. The list is complete: a consumer must
+/// handle each.
 #[must_use = "the delivery is not settled: handle the event, or ack or nack the rest"]
 pub enum Receipt<Tx, A> {
     /// The event is new, or has another attempt: run the handler.
@@ -118,7 +119,7 @@ impl<A> fmt::Debug for Committed<A> {
 }
 
 /// What has become of a delivery, as it is stored: [`settle`](Self::settle) acks or nacks
-/// it.
+/// it. The list is complete.
 #[must_use = "the delivery is neither acked nor nacked: call `settle`"]
 pub enum Handled<A> {
     /// The effect is committed.

@@ -46,6 +46,7 @@ pub struct HeldLease {
 ///
 /// The attempt is counted and stored already. Each way to end it consumes the claim and
 /// gives the [`Settlement`] to store.
+#[doc(alias = "fencing token")]
 #[derive(Debug)]
 #[must_use = "a claimed event waits for its settlement until the lease ends"]
 pub struct Claim {
@@ -221,6 +222,7 @@ impl Settlement {
 
 /// A claim's lease had ended, or another relay holds the event now: nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeaseLostError {
     /// The event.
     pub event: EventId,

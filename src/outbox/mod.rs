@@ -22,6 +22,8 @@
 //! What a clock costs that is set meanwhile is said in [the
 //! guide](crate::guide::operating#clocks).
 
+#![doc(alias("transactional outbox", "at-least-once"))]
+
 mod admin;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod blocked;
@@ -49,6 +51,7 @@ pub use self::admin::{
 };
 pub use self::claim::{Claim, HeldLease, LeaseLostError, Settlement};
 pub use self::enqueued::Enqueued;
+pub(crate) use self::store::sealed;
 pub use self::store::{ClaimOrder, Claimed, OnDeadLetter, Store};
 pub use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind};
 

@@ -8,9 +8,11 @@ use super::claim::{Claim, HeldLease, LeaseLostError, Settlement};
 use crate::AnyEnvelope;
 use crate::store::StoreError;
 
-/// What a relay needs of a database. The stores of this crate implement it:
-/// `sqlite::Outbox` and `postgres::Outbox`, one in each module.
-pub trait Store: Send + Sync + 'static {
+/// What a relay needs of a database.
+///
+/// It is sealed: `sqlite::Outbox` and `postgres::Outbox` implement it, and nothing outside
+/// this crate can, so that it may grow. To call it, for a relay of your own, is fine.
+pub trait Store: sealed::Sealed + Send + Sync + 'static {
     /// Claims up to `order.limit` due events, the one that has waited longest first, and
     /// counts an attempt of each.
     ///
@@ -46,8 +48,23 @@ pub trait Store: Send + Sync + 'static {
     fn wait(&self, at_most: Duration) -> impl Future<Output = ()> + Send;
 }
 
+pub(crate) mod sealed {
+    /// What this crate's own outboxes are.
+    pub trait Sealed {}
+}
+
 /// What a relay asks of a store.
+///
+/// ```
+/// use integration_automation_patterns::outbox::{ClaimOrder, OnDeadLetter};
+/// use std::time::Duration;
+///
+/// let mut order = ClaimOrder::new("relay-1", 100, Duration::from_secs(30));
+/// assert_eq!(order.on_dead_letter, OnDeadLetter::Block);
+/// order.except.push("billing.invoice.issued".to_owned());
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ClaimOrder {
     /// Who claims, as the audit trail will say it.
     pub worker: String,
@@ -64,6 +81,20 @@ pub struct ClaimOrder {
     pub only: Option<String>,
 }
 
+impl ClaimOrder {
+    /// An order of any type of event, where a dead letter blocks its ordering key.
+    pub fn new(worker: impl Into<String>, limit: usize, lease: Duration) -> Self {
+        Self {
+            worker: worker.into(),
+            limit,
+            lease,
+            on_dead_letter: OnDeadLetter::default(),
+            except: Vec::new(),
+            only: None,
+        }
+    }
+}
+
 /// What an event that failed for good does to the later ones of its ordering key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnDeadLetter {
@@ -76,6 +107,7 @@ pub enum OnDeadLetter {
 
 /// What a store answers to a claim.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 #[must_use = "claimed events wait for their settlement until the lease ends"]
 pub struct Claimed {
     /// The events to send.

@@ -6,6 +6,14 @@
 //! and settles what came of each. What a crash may cost is a second delivery, which the
 //! consumer's [inbox](crate::inbox) tells from the first; never a loss.
 
+#[cfg(all(test, feature = "sqlite"))]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+mod beside;
 mod config;
 mod moment;
 mod outage;
@@ -20,9 +28,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-pub use self::config::{ConfigError, RelayConfig};
+pub use self::config::RelayConfig;
 pub use self::outage::{Lacking, Outage};
 use self::turn::Turn;
+#[doc(no_inline)]
+pub use crate::ConfigError;
 use crate::EventId;
 use crate::audit::AuditTrail;
 use crate::broker::Broker;
@@ -55,6 +65,7 @@ use crate::outbox::{Finding, LeaseLostError, Store, StoreError};
 /// # main().unwrap();
 /// # }
 /// ```
+#[doc(alias("message relay", "CDC", "polling publisher"))]
 pub struct Relay<S, B> {
     name: String,
     store: S,
@@ -79,9 +90,9 @@ impl<S: Store, B: Broker> Relay<S, B> {
     ) -> Result<Self, ConfigError> {
         let (name, config) = (name.into(), config.check()?);
         if name.trim().is_empty() {
-            return Err(ConfigError(
-                "a relay needs a name: the history of every event that it claims shows it".to_owned(),
-            ));
+            let wanted = "one that is not blank: the history of every event that it claims \
+                          shows it";
+            return Err(ConfigError::new("name of the relay", wanted, name));
         }
         Ok(Self {
             name,

@@ -33,7 +33,7 @@ impl Outcome {
                 | BrokerErrorKind::Unroutable => claim.release(error.reason()),
                 BrokerErrorKind::Transient => claim
                     .fail(error.reason())
-                    .wait_at_least(error.wait().unwrap_or_default()),
+                    .wait_at_least(error.retry_after().unwrap_or_default()),
                 BrokerErrorKind::Permanent => claim.reject(error.reason()),
             },
             Self::TimedOut => {

@@ -479,7 +479,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
             } else {
                 &mut self.broker
             };
-            let outage = watch.failed(number, of, error.reason(), error.wait());
+            let outage = watch.failed(number, of, error.reason(), error.retry_after());
             outage
                 .into_iter()
                 .for_each(|outage| self.relay.report(&Incident::Outage(outage)));

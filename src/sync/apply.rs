@@ -1,8 +1,11 @@
 //! Carrying out a plan: what each write expects is checked by the store, and what moved
 //! on meanwhile is planned again.
 
-use super::reconcile::{FieldPlan, Write};
-use super::review::Settled;
+use std::error::Error;
+use std::fmt;
+
+use super::plan::{FieldPlan, Write};
+use super::review::{AnswerError, Settled};
 use super::slot::{Base, Slot};
 
 /// Where the systems keep a field: what carries out a write.
@@ -72,7 +75,8 @@ impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
 
     fn replace(&mut self, write: &Write<'_, T>) -> Result<Found, Self::Error> {
         let Some(slot) = self.get_mut(write.to) else { return Ok(Found::MovedOn) };
-        let found = slot.read().map_or(Found::MovedOn, |shown| write.found(shown));
+        let found =
+            slot.read().map_or(Found::MovedOn, |shown| write.found(shown.into_option()));
         if found == Found::AsExpected {
             *slot = Slot::from(write.value.cloned());
         }
@@ -82,6 +86,7 @@ impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
 
 /// What came of carrying out the plan for one field.
 #[derive(Debug)]
+#[non_exhaustive]
 #[must_use = "it has the common state, and says what must be planned again"]
 pub struct Applied<T> {
     /// The number of writes that were made.
@@ -90,6 +95,65 @@ pub struct Applied<T> {
     pub moved_on: Vec<usize>,
     /// The common state to store: as it was, where a system moved on.
     pub base: Base<T>,
+}
+
+/// What came of carrying out the plan of a declared boundary: the common state `A` to
+/// store, and who must be read and planned again.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "it has the common state, and says what must be planned again"]
+pub struct Carried<A> {
+    /// The common state. A field that was to be written to a system that has moved on is
+    /// as it was.
+    pub agreed: A,
+    /// The names of the systems that have moved on since they were read. Nothing was
+    /// written to them.
+    pub moved_on: Vec<&'static str>,
+}
+
+/// A plan could not be carried out, or not to the end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// An answer does not fit the plan. Nothing was written.
+    Answer {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        cause: AnswerError,
+    },
+    /// A system could not be written to. What was written before stays; the common state
+    /// has not moved, and the next plan does the rest.
+    Store {
+        /// The system.
+        system: &'static str,
+        /// Why.
+        cause: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { field, .. } => {
+                write!(f, "the answer about {field:?} does not fit the plan")
+            }
+            Self::Store { system, .. } => write!(
+                f,
+                "a plan wants every system to take its changes, and {system:?} did not: \
+                 plan again"
+            ),
+        }
+    }
+}
+
+impl Error for ApplyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Answer { cause, .. } => Some(cause),
+            Self::Store { cause, .. } => Some(&**cause),
+        }
+    }
 }
 
 impl<T: Eq + Clone> FieldPlan<'_, T> {

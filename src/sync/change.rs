@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::contract::{Authority, Contract, others_may, outcome};
+use super::contract::{Authority, Contract};
+use super::page::{others_may, outcome};
 use super::reconcile::NonOwnerEdits;
 
 impl Contract {
@@ -14,12 +15,19 @@ impl Contract {
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Contract};
     ///
-    /// let with = |authority| Contract::builder("contact").system("crm").system("erp").field("email", authority).build();
-    /// let changes = with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
+    /// let with = |authority| {
+    ///     Contract::builder("contact")
+    ///         .system("crm")
+    ///         .system("erp")
+    ///         .field("email", authority)
+    ///         .build()
+    /// };
+    /// let changes =
+    ///     with(Authority::Shared)?.changes_to(&with(Authority::system("erp"))?);
     /// assert_eq!(
     ///     changes[0].to_string(),
-    ///     "\"email\": shared, becomes owned by erp (the others may do nothing: an edit is refused): where the systems \
-    ///      differ, erp's value replaces the others"
+    ///     "\"email\": shared, becomes owned by erp (the others may do nothing: an \
+    ///      edit is refused): where the systems differ, erp's value replaces the others"
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -63,6 +71,7 @@ impl Contract {
 
 /// How a field stands in a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Standing {
     /// It is exchanged, under this authority; and where a system owns it, this is what
     /// the others may do.
@@ -92,6 +101,7 @@ impl fmt::Display for Standing {
 
 /// What another contract would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// The parties, or their order, in which slots are passed.
     Systems {

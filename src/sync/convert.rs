@@ -47,6 +47,7 @@ use std::fmt;
 /// assert!(check(&Units, [0, 7, 1234, -50]).is_ok());
 /// assert!(check_together(&Units, &Units, [1234]).is_ok());
 /// ```
+#[doc(alias = "data mapping")]
 pub trait Convert<T> {
     /// How the system has it.
     type Local;
@@ -70,6 +71,7 @@ pub trait Convert<T> {
 
 /// A law that a converter breaks, and the value for which it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConvertError<T> {
     /// The law.
     pub law: Law,
@@ -79,6 +81,7 @@ pub struct ConvertError<T> {
 
 /// What a converter must obey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Law {
     /// A value equals itself. (A float that is no number does not, and would be written
     /// for ever.)
@@ -137,7 +140,11 @@ impl<T: fmt::Debug> Error for ConvertError<T> {}
 ///
 /// let broken = check(&Short, ["Al".to_owned(), "Alan".to_owned()]).unwrap_err();
 /// assert_eq!(broken.law, Law::ReadsBack);
-/// assert_eq!(broken.to_string(), "a converter obeys decode(encode(x)) = normalize(x), and this one does not for \"Alan\"");
+/// assert_eq!(
+///     broken.to_string(),
+///     "a converter obeys decode(encode(x)) = normalize(x), and this one does not for \
+///      \"Alan\""
+/// );
 /// ```
 pub fn check<T: PartialEq, C: Convert<T>>(
     converter: &C,

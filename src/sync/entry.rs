@@ -1,85 +1,16 @@
 //! `Entry`: the plan for one field of a declared boundary, whose shape follows from who
 //! decides about the field.
 
-use std::error::Error;
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::apply::Found;
 use super::conflict::Stamp;
-use super::reconcile::{
-    FieldPlan, Question, Rule, Verdict, Write, common_after, verdict,
-};
+use super::kind::{Kind, Shared, Written};
+use super::plan::{FieldPlan, Write, common_after};
+use super::reconcile::{Question, Rule, Verdict, verdict};
 use super::review::{Answer, AnswerError, Review, Settled};
-use super::slot::{Base, Slot};
-use super::system;
+use super::slot::{Base, Content, Slot};
 use crate::Refused;
-
-/// Who decides about the field of an [`Entry`].
-pub trait Kind {
-    /// Whether an edit by another system is refused.
-    const REFUSES: bool;
-    /// What a function may have made of the edits.
-    type Made<T>: Default;
-
-    #[doc(hidden)]
-    fn made<T>(made: &Self::Made<T>) -> Option<&Option<T>>;
-}
-
-/// One system owns the field, and the others may do what the policy says: its value is
-/// written to the others, and never to itself.
-#[derive(Debug)]
-pub struct Owned<Policy>(PhantomData<Policy>);
-
-/// The systems share the field.
-#[derive(Debug)]
-pub enum Shared {}
-
-/// Only a person decides on the field: it has questions, and no writes.
-#[derive(Debug)]
-pub enum Manual {}
-
-macro_rules! kinds {
-    ($($kind:ty, $refuses:literal;)*) => {
-        $(impl Kind for $kind {
-            const REFUSES: bool = $refuses;
-            type Made<T> = ();
-
-            fn made<T>((): &()) -> Option<&Option<T>> {
-                None
-            }
-        })*
-    };
-}
-
-kinds! {
-    Owned<system::Reject>, true;
-    Owned<system::Queue>, false;
-    Owned<system::Overwrite>, false;
-    Manual, false;
-}
-
-impl Kind for Shared {
-    const REFUSES: bool = false;
-    type Made<T> = Option<Option<T>>;
-
-    fn made<T>(made: &Self::Made<T>) -> Option<&Option<T>> {
-        made.as_ref()
-    }
-}
-
-/// A plan may write a field of this kind without a person.
-#[diagnostic::on_unimplemented(
-    message = "a plan does not write this field: only a person decides on it",
-    label = "its `question` is put to a person, and `settle` with the answer gives the writes"
-)]
-pub trait Written: Kind {}
-
-#[diagnostic::do_not_recommend]
-impl<Policy> Written for Owned<Policy> where Self: Kind {}
-#[diagnostic::do_not_recommend]
-impl Written for Shared {}
 
 /// The plan for one field.
 pub struct Entry<'a, T, K: Kind, const N: usize> {
@@ -97,9 +28,8 @@ impl<T, K: Kind, const N: usize> fmt::Debug for Entry<'_, T, K, N> {
 }
 
 impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
-    #[doc(hidden)]
     #[inline(always)]
-    pub fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
+    pub(crate) fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
     where
         T: Eq,
     {
@@ -184,8 +114,8 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         )
     }
 
-    #[doc(hidden)]
-    pub fn misfit(&self, answer: Option<&Answer<T>>) -> Option<AnswerError>
+    /// Why an answer does not fit, where it does not.
+    pub(crate) fn misfit(&self, answer: Option<&Answer<T>>) -> Option<AnswerError>
     where
         T: Eq,
     {
@@ -193,8 +123,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     }
 
     /// The write to one system, which an answer settles where there is one.
-    #[doc(hidden)]
-    pub fn change<'p>(
+    pub(crate) fn change<'p>(
         &'p self,
         answer: Option<&'p Answer<T>>,
         to: usize,
@@ -213,8 +142,11 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     }
 
     /// The common state after the systems that have moved on were left as they are.
-    #[doc(hidden)]
-    pub fn base_after(&self, answer: Option<&Answer<T>>, moved_on: &[usize]) -> Base<T>
+    pub(crate) fn base_after(
+        &self,
+        answer: Option<&Answer<T>>,
+        moved_on: &[usize],
+    ) -> Base<T>
     where
         T: Eq + Clone,
     {
@@ -262,7 +194,7 @@ impl<T, const N: usize> Entry<'_, T, Shared, N> {
     #[must_use = "this gives the settled entry back"]
     pub fn merge(
         self,
-        merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Option<T>>,
+        merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>,
     ) -> Self
     where
         T: Eq,
@@ -274,97 +206,12 @@ impl<T, const N: usize> Entry<'_, T, Shared, N> {
     }
 }
 
-/// What came of carrying out a plan: the common state `A` to store, and who must be read
-/// and planned again.
-#[derive(Debug)]
-#[must_use = "it has the common state, and says what must be planned again"]
-pub struct Carried<A> {
-    /// The common state. A field that was to be written to a system that has moved on is
-    /// as it was.
-    pub agreed: A,
-    /// The names of the systems that have moved on since they were read. Nothing was
-    /// written to them.
-    pub moved_on: Vec<&'static str>,
-}
-
-/// A plan could not be carried out, or not to the end.
-#[derive(Debug)]
-pub enum ApplyError {
-    /// An answer does not fit the plan. Nothing was written.
-    Answer {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        cause: AnswerError,
-    },
-    /// A system could not be written to. What was written before stays; the common state
-    /// has not moved, and the next plan does the rest.
-    Store {
-        /// The system.
-        system: &'static str,
-        /// Why.
-        cause: Box<dyn Error + Send + Sync>,
-    },
-}
-
-impl fmt::Display for ApplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answer { field, cause } => {
-                write!(f, "the answer about {field:?}: {cause}")
-            }
-            Self::Store { system, cause } => {
-                write!(
-                    f,
-                    "a plan wants every system to take its changes, and {system:?} did not: {cause}; plan again"
-                )
-            }
-        }
-    }
-}
-
-impl Error for ApplyError {}
-
-#[doc(hidden)]
-pub fn refuse<A>(answers: A, cause: ApplyError) -> Refused<A, ApplyError> {
-    Refused::new(answers, cause)
-}
-
-/// What a change finds in a slot.
-#[doc(hidden)]
-pub fn found<T: PartialEq>(change: &Option<Write<'_, T>>, now: &Slot<T>) -> Found {
-    match (change, now.read()) {
-        (None, _) => Found::AlreadyWritten,
-        (Some(_), None) => Found::MovedOn,
-        (Some(write), Some(shown)) => write.found(shown),
-    }
-}
-
-/// What all changes find together.
-#[doc(hidden)]
-pub fn found_all(found: &[Found]) -> Found {
-    if found.contains(&Found::MovedOn) {
-        Found::MovedOn
-    } else if found.contains(&Found::AsExpected) {
-        Found::AsExpected
-    } else {
-        Found::AlreadyWritten
-    }
-}
-
-#[doc(hidden)]
-pub fn make<T: Clone>(change: &Option<Write<'_, T>>, slot: &mut Slot<T>) {
-    if let Some(write) = change {
-        *slot = Slot::from(write.value.cloned());
-    }
-}
-
 /// What a setter takes for a field of type `T`: a value, or an `Option`, where `None`
 /// clears the field.
 ///
 /// ```
 /// use integration_automation_patterns::sync::Slot;
-/// use integration_automation_patterns::sync::entry::IntoSlot;
+/// use integration_automation_patterns::sync::declared::IntoSlot;
 ///
 /// assert_eq!(IntoSlot::<u64>::into_slot(7), Slot::Value(7));
 /// assert_eq!(IntoSlot::<String>::into_slot("Al"), Slot::Value("Al".to_owned()));

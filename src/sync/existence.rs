@@ -6,6 +6,7 @@ use crate::{Decision, Refused};
 
 /// What becomes of a record that one system has deleted. It is declared, never picked
 /// silently.
+#[doc(alias("tombstone", "soft delete"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Deletions {
     /// A person decides.
@@ -20,6 +21,8 @@ pub enum Deletions {
 }
 
 /// What is to be done about a record as a whole.
+///
+/// The list is complete: a program that carries it out must handle each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Existence {
     /// No system has it.
@@ -36,43 +39,38 @@ pub enum Existence {
     Ask,
 }
 
-/// What is to be done about a record that these systems have and the others have not.
-///
-/// `existed` says whether all of them had it at the last common state, `edited` whether
-/// one that still has it has changed it since.
+/// Which systems have a record, and what is known of it since the last common state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence<'a> {
+    /// Whether each system has it, in the order of the systems.
+    pub systems: &'a [bool],
+    /// Whether all of them had it at the last common state.
+    pub existed: bool,
+    /// Whether a system that still has it has changed it since.
+    pub edited: bool,
+}
+
+/// What is to be done about a record that some systems have and the others have not.
 ///
 /// ```
-/// use integration_automation_patterns::sync::existence::{
-///     Deletions, Existence, existence,
+/// use integration_automation_patterns::sync::{
+///     Deletions, Existence, Presence, existence,
 /// };
 ///
-/// assert_eq!(
-///     existence(Deletions::Ask, &[true, false], false, true),
-///     Existence::Create,
-///     "a new record"
-/// );
-/// assert_eq!(
-///     existence(Deletions::Ask, &[true, false], true, false),
-///     Existence::Ask
-/// );
-/// assert_eq!(
-///     existence(Deletions::Propagate, &[true, false], true, false),
-///     Existence::Delete
-/// );
-/// assert_eq!(
-///     existence(Deletions::Propagate, &[true, false], true, true),
-///     Existence::Ask,
-///     "deleted here, edited there"
-/// );
+/// let new = Presence { systems: &[true, false], existed: false, edited: true };
+/// assert_eq!(existence(Deletions::Ask, new), Existence::Create);
+///
+/// let deleted = Presence { systems: &[true, false], existed: true, edited: false };
+/// assert_eq!(existence(Deletions::Ask, deleted), Existence::Ask);
+/// assert_eq!(existence(Deletions::Propagate, deleted), Existence::Delete);
+///
+/// let edited_there = Presence { edited: true, ..deleted };
+/// assert_eq!(existence(Deletions::Propagate, edited_there), Existence::Ask);
 /// ```
-pub fn existence(
-    deletions: Deletions,
-    present: &[bool],
-    existed: bool,
-    edited: bool,
-) -> Existence {
-    let everywhere = present.iter().all(|has| *has);
-    let nowhere = !present.iter().any(|has| *has);
+pub fn existence(deletions: Deletions, presence: Presence<'_>) -> Existence {
+    let Presence { systems, existed, edited } = presence;
+    let everywhere = systems.iter().all(|has| *has);
+    let nowhere = !systems.iter().any(|has| *has);
     match deletions {
         _ if nowhere => Existence::Gone,
         _ if everywhere => Existence::Everywhere,
@@ -92,15 +90,25 @@ pub fn existence(
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
-/// use integration_automation_patterns::sync::existence::{Deletions, Existence, existence};
+/// use integration_automation_patterns::sync::{
+///     Deletions, Existence, Presence, existence,
+/// };
 ///
-/// let asked = existence(Deletions::Ask, &[true, false], true, true);
+/// let presence = Presence { systems: &[true, false], existed: true, edited: true };
+/// let asked = existence(Deletions::Ask, presence);
 /// let decision = Decision::new("on-call", "the contract has ended")?;
 /// let settled = asked.settle(Existence::Delete, decision.clone())?;
-/// assert_eq!((settled.outcome(), settled.decision().reason()), (Existence::Delete, "the contract has ended"));
+/// assert_eq!(
+///     (settled.outcome(), settled.decision().reason()),
+///     (Existence::Delete, "the contract has ended")
+/// );
 ///
-/// let refused = Existence::Create.settle(Existence::Delete, decision.clone()).unwrap_err();
-/// assert_eq!(refused.to_string(), "an answer about a record wants a question, and about this one nothing is asked");
+/// let refused =
+///     Existence::Create.settle(Existence::Delete, decision.clone()).unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "an answer about a record wants a question, and about this one nothing is asked"
+/// );
 /// assert_eq!(refused.into_value(), decision);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -150,6 +158,7 @@ impl Existence {
 
 /// An answer that does not fit the question about a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecordAnswerError {
     /// Nothing is asked about it.
     NothingAsked,
@@ -163,11 +172,16 @@ pub enum RecordAnswerError {
 impl fmt::Display for RecordAnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NothingAsked => {
-                f.write_str("an answer about a record wants a question, and about this one nothing is asked")
-            }
+            Self::NothingAsked => f.write_str(
+                "an answer about a record wants a question, and about this one nothing \
+                 is asked",
+            ),
             Self::NothingToDo { chosen } => {
-                write!(f, "an answer about a record is to create, delete or detach it, and found {chosen:?}")
+                write!(
+                    f,
+                    "an answer about a record is to create, delete or detach it, and \
+                     found {chosen:?}"
+                )
             }
         }
     }

@@ -18,6 +18,7 @@
 /// assert!(!latest.admit("crm", 6), "overtaken");
 /// assert!(latest.admit("erp", 1) && latest.admit("crm", 9));
 /// ```
+#[doc(alias("version vector", "watermark"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HighWaterMark<V> {
     versions: Vec<(String, V)>,

@@ -3,8 +3,8 @@
 //!
 //! Two or more systems hold the same record. For each field the [`Contract`] names the
 //! one system of record, or says that the systems share it, or that a person decides.
-//! Against their last common state, [`reconcile`] finds for each field what must be
-//! written where, what must be asked, and what is lost, without writing anything itself.
+//! Against their last common state, a plan says for each field what must be written
+//! where, what must be asked, and what is lost, without writing anything itself.
 //!
 //! ```
 //! use integration_automation_patterns::sync::{Authority, Base, Contract, Slot};
@@ -31,43 +31,60 @@
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Two worlds
+//!
+//! A contract is declared with [`boundary!`](crate::boundary), and the compiler checks
+//! the code that is written against it; or it is data, read from a file or built at run
+//! time, and checked then. The two say the same, under these names (`contact` is the
+//! module that `boundary!` makes):
+//!
+//! | | declared, in types | as data |
+//! |---|---|---|
+//! | the contract | `boundary! { pub mod contact between .. }` | [`Contract`] |
+//! | a system | a type that is a [`System`], and its [`Capability`] | a name, and its place in [`Contract::systems`] |
+//! | who decides | [`Owned`](declared::Owned), [`Shared`](declared::Shared), [`Manual`](declared::Manual) | [`Authority`] in a contract, [`Rule`] in a plan |
+//! | what the others may do | [`Reject`](declared::Reject), [`Queue`](declared::Queue), [`Overwrite`](declared::Overwrite) | [`NonOwnerEdits`] |
+//! | what a system says | `contact::Snapshot` | a [`Slot`] for each field |
+//! | the last common state | `contact::Agreed` | a [`Base`] for each field |
+//! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
+//! | a merge that a function makes | [`Entry::merge`](declared::Entry::merge) | [`Merged`] |
+//! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
+//! | what is written | `contact::Changes` | [`Write`] |
+//! | where | `contact::Store` | [`Store`] |
+//! | what came of it | [`Carried`] | [`Applied`] |
+//! | what went wrong | [`ApplyError`] | the store's own error |
 
-// All that a hidden module has is shown here, or at the root. It is hidden from rustdoc
-// alone: rustc does not print the names of what is always hidden.
-#[cfg_attr(doc, doc(hidden))]
-pub mod apply;
-#[cfg_attr(doc, doc(hidden))]
-pub mod boundary;
+mod apply;
+mod boundary;
 mod change;
-#[cfg_attr(doc, doc(hidden))]
-pub mod conflict;
-pub mod contract;
+mod conflict;
+mod contract;
+mod contract_builder;
 pub mod convert;
-#[doc(hidden)]
 pub mod declared;
-pub mod entry;
-pub mod existence;
+mod entry;
+mod existence;
 mod high_water_mark;
-pub mod reconcile;
-pub mod review;
+mod kind;
+mod page;
+mod plan;
+mod reconcile;
+mod review;
 mod slot;
-pub mod system;
+mod system;
 
-#[doc(inline)]
-pub use apply::{Applied, Found, Store};
-#[doc(inline)]
+pub use apply::{Applied, ApplyError, Carried, Found, Store};
+pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
-#[doc(inline)]
-pub use contract::{Authority, Contract};
-#[doc(inline)]
-pub use convert::Convert;
-#[doc(inline)]
-pub use existence::{Deletions, Existence};
+pub use contract::{Authority, Contract, PlanError};
+pub use contract_builder::{ContractBuilder, ContractError};
+pub use existence::{
+    Deletions, Existence, Presence, RecordAnswerError, SettledRecord, existence,
+};
 pub use high_water_mark::HighWaterMark;
-#[doc(inline)]
-pub use reconcile::{FieldPlan, Merged, NonOwnerEdits, Question, Rule, Verdict, Write};
-#[doc(inline)]
-pub use review::{Answer, Audited, Choice, Review, Settled, Shown};
-pub use slot::{Base, Slot};
-#[doc(inline)]
+pub use plan::{FieldPlan, Merged, Write};
+pub use reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
+pub use review::{Answer, AnswerError, Audited, Choice, Review, Settled, Shown};
+pub use slot::{Base, Content, Slot};
 pub use system::{Capability, Steward, System};

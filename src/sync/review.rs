@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::reconcile::{FieldPlan, Question, Verdict, Write, common_after};
+use super::plan::{FieldPlan, Write, common_after};
+use super::reconcile::{Question, Verdict};
 use super::slot::Base;
 use crate::{Decision, Refused};
 
@@ -31,7 +32,8 @@ pub enum Choice<T> {
 /// let answer = Answer::to(&row, Choice::Side(1), Decision::new("on-call", "the customer has left")?);
 /// let erp = Slot::Value("deleted");
 /// let later = contract.plan("status", &[&crm, &erp], &base)?.settle(answer).map(|_| ()).unwrap_err();
-/// assert_eq!(later.to_string(), "an answer is to what the systems said when it was asked, and they say something else by now");
+/// assert_eq!(later.to_string(), "an answer is to what the systems said when it was \
+///                                asked, and they say something else by now");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -145,9 +147,7 @@ impl<T> Answer<T> {
     /// What the field is to hold everywhere.
     pub(super) fn outcome<'a>(&'a self, plan: &FieldPlan<'a, T>) -> Option<&'a T> {
         match &self.choice {
-            Choice::Side(place) => {
-                plan.slots().get(*place).and_then(|slot| slot.read()).flatten()
-            }
+            Choice::Side(place) => plan.slots().get(*place).and_then(|slot| slot.value()),
             Choice::Other(value) => value.as_ref(),
         }
     }
@@ -205,7 +205,8 @@ impl<'a, T> FieldPlan<'a, T> {
         let Verdict::Ask(question) = self.verdict() else { return None };
         let named = self.slots().iter().zip(systems).enumerate();
         let sides = named.filter_map(|(place, (slot, system))| {
-            Some(Shown { place, system: system.to_owned(), value: slot.read()?.cloned() })
+            let value = slot.read()?.into_option().cloned();
+            Some(Shown { place, system: system.to_owned(), value })
         });
         let (record_id, field) = (record_id.into(), Some(field.into()));
         Some(Review {
@@ -300,6 +301,7 @@ impl<T> Settled<'_, T> {
 
 /// What a person's answer changed in one system: for the audit.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Audited<V> {
     /// The record.
     pub record_id: String,
@@ -336,6 +338,7 @@ impl<T: Clone> Write<'_, T> {
 
 /// An answer that does not fit the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AnswerError {
     /// The plan asks nothing.
     NothingAsked,
@@ -351,12 +354,19 @@ pub enum AnswerError {
 impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NothingAsked => f.write_str("an answer wants a question, and this plan asks nothing"),
+            Self::NothingAsked => {
+                f.write_str("an answer wants a question, and this plan asks nothing")
+            }
             Self::SaysNothing { place } => {
-                write!(f, "an answer chooses a system that said something, and the one at place {place} did not")
+                write!(
+                    f,
+                    "an answer chooses a system that said something, and the one at \
+                     place {place} did not"
+                )
             }
             Self::MovedOn => f.write_str(
-                "an answer is to what the systems said when it was asked, and they say something else by now",
+                "an answer is to what the systems said when it was asked, and they say \
+                 something else by now",
             ),
         }
     }

@@ -28,26 +28,40 @@ pub enum Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// What the system says, where it says something: a value, or nothing in it.
+    /// What the system says that the field holds, where it says something.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Content, Slot};
+    ///
+    /// assert_eq!(Slot::<u8>::Unread.read(), None);
+    /// assert_eq!(Slot::<u8>::Empty.read(), Some(Content::Empty));
+    /// assert_eq!(Slot::Value(7).read(), Some(Content::Value(&7)));
+    /// ```
+    #[inline]
+    pub fn read(&self) -> Option<Content<&T>> {
+        match self {
+            Self::Unread | Self::Unsupported => None,
+            Self::Empty => Some(Content::Empty),
+            Self::Value(value) => Some(Content::Value(value)),
+        }
+    }
+
+    /// The value, where the system says one.
     ///
     /// ```
     /// use integration_automation_patterns::sync::Slot;
     ///
-    /// assert_eq!(Slot::<u8>::Unread.read(), None);
-    /// assert_eq!(Slot::<u8>::Empty.read(), Some(None));
-    /// assert_eq!(Slot::Value(7).read(), Some(Some(&7)));
+    /// assert_eq!(Slot::Value(7).value(), Some(&7));
+    /// assert_eq!(Slot::<u8>::Empty.value(), None);
     /// ```
     #[inline]
-    pub fn read(&self) -> Option<Option<&T>> {
+    pub fn value(&self) -> Option<&T> {
         match self {
-            Self::Unread | Self::Unsupported => None,
-            Self::Empty => Some(None),
-            Self::Value(value) => Some(Some(value)),
+            Self::Value(value) => Some(value),
+            Self::Unread | Self::Unsupported | Self::Empty => None,
         }
     }
-}
 
-impl<T> Slot<T> {
     /// The same of another type, by a conversion.
     ///
     /// ```
@@ -73,6 +87,53 @@ impl<T> From<Option<T>> for Slot<T> {
     }
 }
 
+/// What a field holds: a value, or nothing.
+///
+/// It is an [`Option`] under a name of its own, for where an `Option` around it says
+/// whether anything is known at all.
+///
+/// ```
+/// use integration_automation_patterns::sync::Content;
+///
+/// assert_eq!(Content::from(Some(7)), Content::Value(7));
+/// assert_eq!(Content::<u8>::Empty.into_option(), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Content<T> {
+    /// Nothing.
+    Empty,
+    /// This value.
+    Value(T),
+}
+
+impl<T> Content<T> {
+    /// The value, or `None` for an empty field.
+    #[inline]
+    pub fn into_option(self) -> Option<T> {
+        match self {
+            Self::Empty => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+
+    /// The same, by reference.
+    #[inline]
+    pub fn as_ref(&self) -> Content<&T> {
+        match self {
+            Self::Empty => Content::Empty,
+            Self::Value(value) => Content::Value(value),
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Content<T> {
+    /// `None` is an empty field.
+    #[inline]
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Empty, Self::Value)
+    }
+}
+
 /// The last state of a field that all systems had in common.
 ///
 /// A first synchronisation is not the same as having agreed on nothing: after the first,
@@ -84,6 +145,7 @@ impl<T> From<Option<T>> for Slot<T> {
 /// assert_eq!(Base::<u8>::default(), Base::Never);
 /// assert_ne!(Base::<u8>::Never, Base::Known(None));
 /// ```
+#[doc(alias = "common ancestor")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Base<T> {
     /// The systems have not agreed yet.

@@ -4,12 +4,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::entry::{Manual, Shared};
+use super::kind::{Manual, Overwrite, Queue, Reject, Shared};
 
 /// A system of record: one marker type for each.
 ///
 /// `Key` is a type that only the system's own connector can make, because it has a
-/// private field. Whoever has no key cannot speak for the system.
+/// private field. Code without the key cannot speak for the system.
 ///
 /// ```
 /// mod crm {
@@ -33,7 +33,8 @@ use super::entry::{Manual, Shared};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a system of record",
-    label = "needs `impl System for {Self}` with its NAME and the Key that its connector keeps"
+    label = "needs `impl System for {Self}` with its NAME and the Key that its \
+             connector keeps"
 )]
 pub trait System: 'static {
     /// The name in contracts, plans and logs.
@@ -48,7 +49,7 @@ pub trait System: 'static {
 pub struct Capability<S: System>(PhantomData<fn() -> S>);
 
 impl<S: System> Capability<S> {
-    /// The capability of whoever holds the key.
+    /// The capability, for the holder of the key.
     pub fn mint(_key: &S::Key) -> Self {
         Self(PhantomData)
     }
@@ -64,26 +65,12 @@ impl<S: System> fmt::Debug for Capability<S> {
 #[derive(Debug)]
 pub enum Steward {}
 
-/// What another system may do with a field that one owns: nothing
-/// ([`NonOwnerEdits::Reject`](super::NonOwnerEdits)).
-#[derive(Debug)]
-pub enum Reject {}
-
-/// What another system may do with a field that one owns: propose
-/// ([`NonOwnerEdits::Queue`](super::NonOwnerEdits)).
-#[derive(Debug)]
-pub enum Queue {}
-
-/// What another system may do with a field that one owns: change it until the next
-/// synchronisation ([`NonOwnerEdits::Overwrite`](super::NonOwnerEdits)).
-#[derive(Debug)]
-pub enum Overwrite {}
-
 /// This writer may write a field that `Owner` owns: it is that owner, or others may do
 /// something.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: its system of record is `{Owner}`",
-    label = "this edit speaks for `{Self}`; `edit` with the capability of `{Owner}` may write it"
+    label = "this edit speaks for `{Self}`; `edit` with the capability of `{Owner}` may \
+             write it"
 )]
 pub trait MayWrite<Owner, Field, Policy = Reject>: sealed::May<Owner, Policy> {}
 
@@ -146,22 +133,24 @@ impl<S, First, Rest: Includes<S, At>, At> Includes<S, Further<At>> for (First, R
 }
 
 mod sealed {
+    use super::{Manual, Overwrite, Queue, Reject, Shared, Steward};
+
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself what `{Owner}` may write",
         label = "who may write a field is said by the declaration of its boundary alone"
     )]
     pub trait May<Owner, Policy> {}
     #[diagnostic::do_not_recommend]
-    impl<Owner> May<Owner, super::Reject> for Owner {}
+    impl<Owner> May<Owner, Reject> for Owner {}
     #[diagnostic::do_not_recommend]
-    impl<S, Owner> May<Owner, super::Queue> for S {}
+    impl<S, Owner> May<Owner, Queue> for S {}
     #[diagnostic::do_not_recommend]
-    impl<S, Owner> May<Owner, super::Overwrite> for S {}
+    impl<S, Owner> May<Owner, Overwrite> for S {}
 
     #[diagnostic::do_not_recommend]
-    impl May<super::Steward, super::Manual> for super::Steward {}
+    impl May<Steward, Manual> for Steward {}
     #[diagnostic::do_not_recommend]
-    impl<S> May<super::Steward, super::Shared> for S {}
+    impl<S> May<Steward, Shared> for S {}
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself an excluded field",

@@ -105,6 +105,7 @@ impl Account {
 
 /// Where an [`Account`] does not balance. Each list is of ids, but for the last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnbalancedError {
     /// Committed, and without effect.
     pub lost: Vec<String>,

@@ -210,6 +210,7 @@ impl fmt::Debug for CrashTest {
 
 /// What a crash test did.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CrashReport {
     /// The seed that does it again.
     pub seed: u64,

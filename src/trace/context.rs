@@ -116,6 +116,7 @@ pub(super) fn installed() -> &'static dyn TraceContext {
 
 /// The program has [installed](install) a [`TraceContext`] before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AlreadyInstalledError;
 
 impl fmt::Display for AlreadyInstalledError {

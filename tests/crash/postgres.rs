@@ -98,7 +98,7 @@ impl Schema {
                     .execute("INSERT INTO change (key, id) VALUES ($1, $2)", &[&key, &id])
                     .await?;
                 let enqueued = outbox::postgres::enqueue(&transaction, event).await;
-                enqueued.map_err(|refused| refused.into_parts().1)?;
+                enqueued.map_err(|refused| refused.into_cause())?;
                 done += 1;
             }
             if random.below(7) == 0 {

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use integration_automation_patterns::broker::{Broker, BrokerError};
-use integration_automation_patterns::outbox::{
-    Admin, ClaimOrder, Filter, OnDeadLetter, Store,
-};
+use integration_automation_patterns::outbox::{Admin, Filter, OnDeadLetter, Store};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::state::Pending;
@@ -100,8 +98,8 @@ pub(crate) async fn every_end_of_an_event_lets_the_next_of_its_key_go<D: Databas
         .await;
     let claimed = claim(&database, "relay-1", 1).await;
     assert_eq!((claimed.claims.len(), claimed.quarantined.len()), (0, 1));
-    let passing =
-        ClaimOrder { on_dead_letter: OnDeadLetter::Skip, ..order("relay-1", 1) };
+    let mut passing = order("relay-1", 1);
+    passing.on_dead_letter = OnDeadLetter::Skip;
     let claimed = database.outbox().claim(&passing).await.unwrap();
     assert_eq!(ids(&claimed.claims), ["0005"]);
 }

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use integration_automation_patterns::broker::BrokerError;
-use integration_automation_patterns::outbox::{
-    Admin, ClaimOrder, Filter, Redrive, Store,
-};
+use integration_automation_patterns::outbox::{Admin, Filter, Redrive, Store};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Decision, DeliveryStatus, Envelope, RawEvent};
@@ -104,10 +102,8 @@ pub(crate) async fn what_is_due_again_is_found_where_many_others_are_paused<
              SELECT 'paused-' || n, 'erp.invoice.issued', 'erp', '{}' FROM paused",
         )
         .await;
-    let order = ClaimOrder {
-        except: vec!["erp.invoice.issued".to_owned()],
-        ..order("relay-1", 1)
-    };
+    let mut order = order("relay-1", 1);
+    order.except.push("erp.invoice.issued".to_owned());
     // A claim that has put events aside may have found no others for these.
     let claimed = async || {
         loop {
@@ -183,7 +179,7 @@ pub(crate) async fn a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_n
         .await;
     let broker = Scripted::new(|id, _| match id {
         "1" => Does::Answer(
-            BrokerError::unroutable("the stream is missing").retry_after(FAR),
+            BrokerError::unroutable("the stream is missing").with_retry_after(FAR),
         ),
         _ => Does::Ack,
     });
@@ -198,7 +194,7 @@ pub(crate) async fn the_next_attempt_waits_as_long_as_the_broker_asks<D: Databas
     let database = D::fresh().await;
     database.enqueue(vec![impatient("1", 3)], true).await;
     let broker = Scripted::new(|_, _| {
-        Does::Answer(BrokerError::transient("locked").retry_after(FAR))
+        Does::Answer(BrokerError::transient("locked").with_retry_after(FAR))
     });
     let summary =
         relay(&database, &broker, config()).run_until_idle(std::future::pending()).await;

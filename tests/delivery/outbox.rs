@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integration_automation_patterns::audit::Action;
-use integration_automation_patterns::outbox::{Admin, ClaimOrder, OnDeadLetter, Store};
+use integration_automation_patterns::outbox::{Admin, OnDeadLetter, Store};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::{Decision, DeliveryStatus};
 
@@ -284,8 +284,8 @@ pub(crate) async fn a_dead_letter_blocks_its_key_or_is_passed_by<D: Database>() 
         claim(&database, "relay-1", 10).await.claims.is_empty(),
         "a2 waits for a person"
     );
-    let pass_by =
-        ClaimOrder { on_dead_letter: OnDeadLetter::Skip, ..order("relay-1", 10) };
+    let mut pass_by = order("relay-1", 10);
+    pass_by.on_dead_letter = OnDeadLetter::Skip;
     let passed = database.outbox().claim(&pass_by).await.unwrap().claims;
     assert_eq!(ids(&passed), ["a2"]);
     for claim in passed {

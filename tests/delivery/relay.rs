@@ -1,17 +1,13 @@
 //! The relay: whatever the broker does, nothing is lost, and the rest goes on.
 
 use std::future::Future;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use integration_automation_patterns::DeliveryStatus;
 use integration_automation_patterns::audit::{Action, AuditRecord, AuditTrail};
 use integration_automation_patterns::broker::BrokerError;
-use integration_automation_patterns::outbox::{
-    Admin, ClaimOrder, Claimed, HeldLease, LeaseLostError, Settlement, Store, StoreError,
-};
+use integration_automation_patterns::outbox::Admin;
 use integration_automation_patterns::relay::{Incident, Relay, RelayConfig, Summary};
 
 use crate::broker::{Does, Scripted};
@@ -332,65 +328,4 @@ pub(crate) async fn no_more_is_on_its_way_than_allowed<D: Database>() {
         .await;
     assert_eq!(broker.confirmed().len(), 50);
     assert!(broker.most() <= 4, "{} at once", broker.most());
-}
-
-/// An outbox that settles only once more is confirmed than there is to settle, up to all
-/// that there is.
-struct Behind<S> {
-    store: S,
-    broker: Scripted,
-    settled: AtomicUsize,
-    all: usize,
-}
-
-impl<S: Store> Store for Behind<S> {
-    async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        self.store.claim(order).await
-    }
-
-    async fn settle(
-        &self,
-        settlements: &[Settlement],
-    ) -> Result<Vec<LeaseLostError>, StoreError> {
-        let settled =
-            self.settled.fetch_add(settlements.len(), Relaxed) + settlements.len();
-        self.broker.confirms(self.all.min(settled + 1)).await;
-        self.store.settle(settlements).await
-    }
-
-    async fn renew(
-        &self,
-        held: &[HeldLease],
-        lease: Duration,
-    ) -> Result<Vec<LeaseLostError>, StoreError> {
-        self.store.renew(held, lease).await
-    }
-
-    async fn wait(&self, at_most: Duration) {
-        self.store.wait(at_most).await;
-    }
-}
-
-/// The broker is not idle while the store writes what it has confirmed.
-pub(crate) async fn what_is_claimed_is_sent_while_the_rest_is_settled<D: Database>() {
-    const ALL: usize = 5;
-    let database = D::fresh().await;
-    database.enqueue(many(ALL), true).await;
-    let broker = Scripted::new(|_, _| Does::Ack);
-    let (store, settled) = (database.outbox().clone(), AtomicUsize::new(0));
-    let store = Behind { store, broker: broker.clone(), settled, all: ALL };
-    let incidents = Arc::<Mutex<Vec<String>>>::default();
-    let told = Arc::clone(&incidents);
-    let relay = Relay::new("relay-1", store, broker, config().in_flight(1)).unwrap();
-    let relay = relay
-        .on_incident(move |incident| told.lock().unwrap().push(incident.to_string()));
-    let running = tokio::time::timeout(
-        Duration::from_secs(30),
-        relay.run_until_idle(std::future::pending()),
-    );
-    let summary = running
-        .await
-        .expect("what is settled waits for what is sent, and the relay for neither");
-    assert_eq!(summary.acknowledged, ALL as u64);
-    assert!(incidents.lock().unwrap().is_empty(), "{incidents:?}");
 }

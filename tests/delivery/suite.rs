@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
-    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, OnDeadLetter, Settlement, Store,
-    StoreError,
+    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, Settlement, Store, StoreError,
 };
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
@@ -98,7 +97,6 @@ macro_rules! suite {
             relay: a_panicking_broker_costs_an_attempt
             relay: every_change_is_told_once
             relay: no_more_is_on_its_way_than_allowed
-            relay: what_is_claimed_is_sent_while_the_rest_is_settled
         }
     };
     (@ $database:ty; $($module:ident: $name:ident)*) => {
@@ -153,15 +151,7 @@ pub(crate) fn id(text: &str) -> EventId {
 }
 
 pub(crate) fn order(worker: &str, limit: usize) -> ClaimOrder {
-    let lease = Duration::from_secs(60);
-    ClaimOrder {
-        worker: worker.to_owned(),
-        limit,
-        lease,
-        on_dead_letter: OnDeadLetter::Block,
-        except: Vec::new(),
-        only: None,
-    }
+    ClaimOrder::new(worker, limit, Duration::from_secs(60))
 }
 
 pub(crate) async fn claim<D: Database>(

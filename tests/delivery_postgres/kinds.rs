@@ -3,12 +3,12 @@
 
 use std::net::TcpListener;
 
-use integration_automation_patterns::outbox::StoreErrorKind;
 use integration_automation_patterns::outbox::StoreErrorKind::{
     Busy, Database as Other, Denied, IdTaken, NewerSchema, Row, TransactionEnded,
     Unreachable,
 };
 use integration_automation_patterns::outbox::postgres::enqueue;
+use integration_automation_patterns::outbox::{StoreError, StoreErrorKind};
 use tokio_postgres::Transaction;
 
 use super::*;

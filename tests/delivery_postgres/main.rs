@@ -27,8 +27,7 @@ use integration_automation_patterns::broker::{Broker, BrokerError};
 use integration_automation_patterns::inbox::postgres::install as install_inbox;
 use integration_automation_patterns::outbox::postgres::{Outbox, enqueue_all};
 use integration_automation_patterns::outbox::{
-    Admin, Claim, ClaimOrder, Claimed, Enqueued, Filter, HeldLease, LeaseLostError,
-    OnDeadLetter, Redrive, Settlement, Store, StoreError,
+    Admin, Claim, ClaimOrder, Claimed, Enqueued, Filter, Redrive, Store,
 };
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
@@ -117,6 +116,19 @@ impl Database {
         }
     }
 
+    /// Notes each statement of this test that waits for a lock, until there are so many.
+    async fn until_noted(&self, noted: &mut BTreeSet<(i32, String)>, statements: usize) {
+        let sql = format!(
+            "SELECT pid, query_start::text FROM pg_stat_activity \
+             WHERE application_name = '{}' AND wait_event_type = 'Lock'",
+            self.schema
+        );
+        while noted.len() < statements {
+            let rows = self.client.query(&sql, &[]).await.unwrap();
+            noted.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
+        }
+    }
+
     /// Kills the sessions of this test whose last query is like this, and says how many
     /// there were.
     async fn kill(&self, query_like: &str) -> i64 {
@@ -186,14 +198,7 @@ fn build(id: &str, key: Option<&str>, policy: RetryPolicy) -> Envelope<Pending> 
 }
 
 fn order(worker: &str, limit: usize) -> ClaimOrder {
-    ClaimOrder {
-        worker: worker.to_owned(),
-        limit,
-        lease: LEASE,
-        on_dead_letter: OnDeadLetter::Block,
-        except: Vec::new(),
-        only: None,
-    }
+    ClaimOrder::new(worker, limit, LEASE)
 }
 
 fn ids(claims: &[Claim]) -> Vec<String> {
@@ -432,38 +437,6 @@ impl Broker for Locking {
     }
 }
 
-/// An outbox that counts how often it is asked to settle.
-struct Tried {
-    outbox: Outbox,
-    settlements: tokio::sync::watch::Sender<u32>,
-}
-
-impl Store for Tried {
-    async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        self.outbox.claim(order).await
-    }
-
-    async fn settle(
-        &self,
-        settlements: &[Settlement],
-    ) -> Result<Vec<LeaseLostError>, StoreError> {
-        self.settlements.send_modify(|count| *count += 1);
-        self.outbox.settle(settlements).await
-    }
-
-    async fn renew(
-        &self,
-        held: &[HeldLease],
-        lease: Duration,
-    ) -> Result<Vec<LeaseLostError>, StoreError> {
-        self.outbox.renew(held, lease).await
-    }
-
-    async fn wait(&self, at_most: Duration) {
-        self.outbox.wait(at_most).await;
-    }
-}
-
 /// A relay that cannot settle does not go on sending: what it could not settle would be
 /// sent again.
 #[tokio::test(flavor = "multi_thread")]
@@ -483,21 +456,19 @@ async fn a_relay_that_cannot_settle_sends_no_more() {
         .in_flight(10)
         .store_timeout(Duration::from_millis(500))
         .lease(LEASE);
-    let tries = tokio::sync::watch::Sender::new(0);
-    let store = Tried { outbox: database.outbox.clone(), settlements: tries.clone() };
-    let relay = Relay::new("relay-1", store, broker, relay_config).unwrap();
+    let relay =
+        Relay::new("relay-1", database.outbox.clone(), broker, relay_config).unwrap();
     let running =
         tokio::spawn(async move { relay.run_until_idle(std::future::pending()).await });
-    let mut tries = tries.subscribe();
-    // Those from now on all fail: what they settle is what the first could not.
     while locked.lock().await.is_none() {
         tokio::task::yield_now().await;
     }
-    let begun = *tries.borrow();
-    tries.wait_for(|count| *count >= begun + 3).await.unwrap();
+    // Each of these tries fails: what it settles is what the first could not.
+    let mut tries = BTreeSet::new();
+    database.until_noted(&mut tries, 3).await;
     let count = || sent.0.lock().unwrap().len();
     let before = count();
-    tries.wait_for(|count| *count >= begun + 6).await.unwrap();
+    database.until_noted(&mut tries, 6).await;
     assert_eq!(count(), before, "nothing was sent between the failures");
     locked.lock().await.take().unwrap().batch_execute("COMMIT").await.unwrap();
     let summary = running.await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{self, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::{
-    Claim, ClaimOrder, OnDeadLetter, Settlement, Store, sqlite,
+    Claim, ClaimOrder, Settlement, Store, sqlite,
 };
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, FailureClass, RawEvent, RetryPolicy};
@@ -85,16 +85,7 @@ impl Database {
     /// One attempt of all that is due, as one that waits for its retry now is.
     async fn attempt(&self, settle: impl Fn(Claim) -> Settlement) {
         self.sql("UPDATE outbox_event SET due_at = 0 WHERE status = 'retrying'");
-        let lease = Duration::from_secs(60);
-        let on_dead_letter = OnDeadLetter::Block;
-        let order = ClaimOrder {
-            worker: "relay-1".to_owned(),
-            limit: 10_000,
-            lease,
-            on_dead_letter,
-            except: Vec::new(),
-            only: None,
-        };
+        let order = ClaimOrder::new("relay-1", 10_000, Duration::from_secs(60));
         let claimed = self.outbox.claim(&order).await.unwrap();
         let settlements: Vec<Settlement> =
             claimed.claims.into_iter().map(settle).collect();

@@ -37,7 +37,7 @@ fn policy(attempts: u32) -> RetryPolicy {
     RetryPolicy::new(attempts, Backoff::Fixed(Duration::ZERO)).unwrap()
 }
 
-fn event(id: &str) -> integration_automation_patterns::envelope::Builder<RawEvent> {
+fn event(id: &str) -> integration_automation_patterns::EnvelopeBuilder<RawEvent> {
     Envelope::builder("crm", RawEvent::new("crm.lead.created", br#"{"email":"s3cr3t"}"#))
         .id(id.parse().unwrap())
         .correlation_id("import-7")

@@ -5,7 +5,7 @@
 //@ label: who may write a field is said by the declaration of its boundary alone
 
 use integration_automation_patterns::sync::System;
-use integration_automation_patterns::sync::system::MayWrite;
+use integration_automation_patterns::sync::declared::MayWrite;
 use ui::{Erp, contact};
 
 pub trait Grant<Owner, Field> {}

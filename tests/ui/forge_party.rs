@@ -5,7 +5,7 @@
 //@ twin: Includes => Party
 
 use integration_automation_patterns::sync::System;
-use integration_automation_patterns::sync::system::{Here, Includes};
+use integration_automation_patterns::sync::declared::{Here, Includes};
 use ui::{Crm, Erp};
 
 pub trait Party<S, At> {

@@ -90,7 +90,7 @@ mod tests {
         for (within, found) in [(Duration::ZERO, "0ns"), (Duration::from_nanos(1), "1ns")]
         {
             let wanted = format!(
-                "the time to connect is to be between 1ms and a year, and found {found:?}"
+                "the time to connect: expected between 1ms and a year, found {found:?}"
             );
             assert_eq!(refused(within), Some(wanted));
         }

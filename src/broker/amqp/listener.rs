@@ -82,10 +82,11 @@ impl Listener {
     /// let refused = listener.prefetch(0).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
-    ///     r#"the prefetch is to be 1 or more, and found "0""#
+    ///     r#"the prefetch: expected 1 or more, found "0""#
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "QoS")]
     pub fn prefetch(self, prefetch: u16) -> Result<Self, ConfigError> {
         if prefetch == 0 {
             return Err(ConfigError::new("prefetch", "1 or more", "0"));

@@ -93,7 +93,8 @@ impl Amqp {
     /// let refused = Amqp::new("127.0.0.1", AmqpConfig::new("crm")).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
-    ///     r#"the address of the server is to be amqp://user:password@host:5672/virtual-host, and found "something else""#
+    ///     "the address of the server: expected amqp://user:password@host:5672/virtual-host, found \
+    ///      another value (not shown: it may hold a password)"
     /// );
     /// ```
     pub fn new(server: &str, config: AmqpConfig) -> Result<Self, ConfigError> {

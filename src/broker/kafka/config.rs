@@ -108,11 +108,9 @@ impl KafkaConfig {
     /// What every client of this adapter has.
     pub(super) fn common(&self, servers: &str) -> Result<ClientConfig, ConfigError> {
         if servers.split(',').any(|server| !is_address(server.trim())) {
-            // What was found is not shown: it may hold a password.
-            return Err(ConfigError::new(
+            return Err(ConfigError::hidden(
                 "list of brokers",
                 "host:9092, with commas between",
-                "something else",
             ));
         }
         is_name(&self.topic)?;

@@ -32,6 +32,7 @@ use rdkafka::config::ClientConfig;
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "consumer group")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a group does nothing before a listener is a member of it"]
 pub struct Group {

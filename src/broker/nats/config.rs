@@ -88,7 +88,7 @@ impl NatsConfig {
     /// assert!(
     ///     refused
     ///         .to_string()
-    ///         .starts_with("the nkey is to be the seed of a user, SU...")
+    ///         .starts_with("the nkey: expected the seed of a user, SU...")
     /// );
     /// ```
     pub fn nkey(self, seed: &str) -> Result<Self, ConfigError> {
@@ -108,7 +108,7 @@ impl NatsConfig {
     /// let refused = NatsConfig::new("crm")
     ///     .credentials("-----BEGIN NATS USER JWT-----")
     ///     .unwrap_err();
-    /// assert!(refused.to_string().starts_with("the text of the credentials is to be"));
+    /// assert!(refused.to_string().starts_with("the text of the credentials: expected"));
     /// ```
     pub fn credentials(self, creds: &str) -> Result<Self, ConfigError> {
         Ok(Self { credentials: Credentials::of_creds(creds)?, ..self })

@@ -21,12 +21,12 @@ pub(super) enum Credentials {
 impl Credentials {
     pub(super) fn of_seed(seed: &str) -> Result<Self, ConfigError> {
         Ok(Self::Nkey(Arc::new(
-            user_key(seed).ok_or_else(|| ConfigError::new("nkey", SEED, NOT_SHOWN))?,
+            user_key(seed).ok_or_else(|| ConfigError::hidden("nkey", SEED))?,
         )))
     }
 
     pub(super) fn of_creds(creds: &str) -> Result<Self, ConfigError> {
-        let unusable = || ConfigError::new("text of the credentials", CREDS, NOT_SHOWN);
+        let unusable = || ConfigError::hidden("text of the credentials", CREDS);
         let jwt = block(creds, "NATS USER JWT").ok_or_else(unusable)?;
         let key =
             block(creds, "USER NKEY SEED").and_then(user_key).ok_or_else(unusable)?;
@@ -81,7 +81,6 @@ impl fmt::Debug for Credentials {
     }
 }
 
-const NOT_SHOWN: &str = "something else, which is not shown";
 const SEED: &str = "the seed of a user, SU...";
 const CREDS: &str = "that of a .creds file, with a JWT and the seed of its user";
 

@@ -72,7 +72,7 @@ impl Listener {
     /// nothing is said.
     ///
     /// It waits from the moment that it sends a delivery, and a listener fetches 8 ahead,
-    /// or as many as may be [`max_ack_pending`](Self::unanswered) where that is less: so
+    /// or as many as may be [`max_ack_pending`](Self::max_ack_pending) where that is less: so
     /// let it be longer than 8 effects take.
     ///
     /// A consumer with a back-off waits as long as that says: one whose least is another
@@ -81,6 +81,7 @@ impl Listener {
     /// # Errors
     ///
     /// [`ConfigError`], where it is less than a tenth of a second or more than a year.
+    #[doc(alias = "visibility timeout")]
     pub fn ack_wait(mut self, ack_wait: Duration) -> Result<Self, ConfigError> {
         check_wait("time for an answer", ack_wait, Duration::from_millis(100))?;
         self.durable.ack_wait = Some(ack_wait);
@@ -94,6 +95,7 @@ impl Listener {
     /// # Errors
     ///
     /// [`ConfigError`], where it is none.
+    #[doc(alias = "prefetch")]
     pub fn max_ack_pending(mut self, max_ack_pending: u16) -> Result<Self, ConfigError> {
         if max_ack_pending == 0 {
             return Err(ConfigError::new(

@@ -95,7 +95,7 @@ impl Nats {
     /// let refused = Nats::new("127.0.0.1", NatsConfig::new("crm.leads")).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
-    ///     r#"the stream is to be a name of printable ASCII without . * > / \ %, 200 bytes at the most, and found "crm.leads""#
+    ///     r#"the stream: expected a name of printable ASCII without . * > / \ %, 200 bytes at the most, found "crm.leads""#
     /// );
     /// ```
     pub fn new(servers: &str, config: NatsConfig) -> Result<Self, ConfigError> {

@@ -28,13 +28,12 @@ impl Servers {
         let (mut addresses, mut credentials, mut only_tls) =
             (Vec::new(), config.credentials.clone(), false);
         for server in servers.split(',') {
-            let address: ServerAddr =
-                server.trim().parse().map_err(|_| unusable("something else"))?;
+            let address: ServerAddr = server.trim().parse().map_err(|_| unreadable())?;
             let mut url = address.into_inner();
             if !matches!(url.scheme(), "nats" | "tls")
                 || url.host_str().is_none_or(str::is_empty)
             {
-                return Err(unusable("something else"));
+                return Err(unreadable());
             }
             if !matches!(url.path(), "" | "/")
                 || url.query().is_some()
@@ -63,16 +62,15 @@ impl Servers {
             }
             url.set_username("")
                 .and_then(|()| url.set_password(None))
-                .map_err(|()| unusable("something else"))?;
-            addresses
-                .push(ServerAddr::from_url(url).map_err(|_| unusable("something else"))?);
+                .map_err(|()| unreadable())?;
+            addresses.push(ServerAddr::from_url(url).map_err(|_| unreadable())?);
         }
         #[cfg(feature = "tls")]
         let only_tls = only_tls || config.tls.is_some();
         #[cfg(not(feature = "tls"))]
         if only_tls {
             return Err(ConfigError::new(
-                "address of a server",
+                ADDRESS,
                 "nats://host:4222; for tls://, let integration-automation-patterns have its feature tls",
                 "tls://",
             ));
@@ -140,12 +138,15 @@ impl fmt::Display for Servers {
     }
 }
 
+const ADDRESS: &str = "address of a server";
+const FORM: &str = "nats://user:password@host:4222 or tls://token@host:4222";
+
 fn unusable(found: &str) -> ConfigError {
-    ConfigError::new(
-        "address of a server",
-        "nats://user:password@host:4222 or tls://token@host:4222",
-        found,
-    )
+    ConfigError::new(ADDRESS, FORM, found)
+}
+
+fn unreadable() -> ConfigError {
+    ConfigError::hidden(ADDRESS, FORM)
 }
 
 fn same(one: &Credentials, other: &Credentials) -> bool {

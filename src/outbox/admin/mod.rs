@@ -13,12 +13,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::sealed;
 use crate::audit::Action;
 use crate::store::{DeadLetter, Filter, StoreError};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, EventId};
 
 /// What people ask of an outbox, and decide.
-pub trait Admin: Send + Sync {
+///
+/// It is sealed: `sqlite::Outbox` and `postgres::Outbox` implement it, and nothing outside
+/// this crate can, so that it may grow.
+pub trait Admin: sealed::Sealed + Send + Sync {
     /// How much there is, in each state.
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
 
@@ -56,6 +60,7 @@ pub trait Admin: Send + Sync {
     ///
     /// It goes in pages, each a transaction of its own: a redrive that is interrupted is
     /// simply called again.
+    #[doc(alias("replay", "requeue"))]
     fn redrive(
         &self,
         filter: &Filter,
@@ -84,11 +89,13 @@ pub trait Admin: Send + Sync {
     /// Balances the books: every row is an event that a walk through the lifecycle led
     /// to, and every moment on record has its event and leads to the next. Nothing found
     /// is books that balance.
+    #[doc(alias = "reconciliation")]
     fn verify(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 }
 
 /// How much an outbox holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// The events in each state; a state without any is left out.
     pub by_status: BTreeMap<DeliveryStatus, u64>,
@@ -120,6 +127,7 @@ impl Counts {
 
 /// An event that a relay still has to do with: pending, dispatched or retrying.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Waiting {
     /// The event.
     pub event: AnyEnvelope,
@@ -144,6 +152,7 @@ pub struct EventHistory {
 
 /// One thing that happened to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HistoryEntry {
     /// When, by the database's clock.
     pub at: DateTime<Utc>,
@@ -173,7 +182,8 @@ pub struct Redrive {
     pub force: bool,
 }
 
-/// What became of one dead letter that was to be redriven.
+/// What became of one dead letter that was to be redriven. There is no third outcome, so
+/// that a match needs no `_`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedriveOutcome {
     /// It is pending again.
@@ -184,6 +194,7 @@ pub enum RedriveOutcome {
 
 /// A dead letter was to be redriven that its consumers may have had, and forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RedriveError {
     /// When it was first sent.
     pub first_sent_at: DateTime<Utc>,
@@ -224,6 +235,7 @@ impl Redrive {
 /// An event whose row or history is wrong: it is no valid event, or the books do not
 /// balance at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The event's id, or its sequence number where there is none.
     pub event: String,

@@ -205,6 +205,8 @@ impl Outbox {
     }
 }
 
+impl super::sealed::Sealed for Outbox {}
+
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
         self.notifications.mark_seen();

@@ -149,6 +149,8 @@ impl Outbox {
     }
 }
 
+impl super::sealed::Sealed for Outbox {}
+
 impl Store for Outbox {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
         self.sweep_blocked(order.on_dead_letter).await?;

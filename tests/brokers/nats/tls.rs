@@ -274,7 +274,7 @@ async fn why_the_system_trusts_nobody_is_said() {
         let refused =
             Nats::new("tls://127.0.0.1", NatsConfig::new("crm")).unwrap_err().to_string();
         assert!(
-            refused.starts_with("the TLS configuration is to be usable, and found"),
+            refused.starts_with("the TLS configuration: expected usable, found"),
             "{refused}"
         );
     })

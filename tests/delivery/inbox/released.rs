@@ -100,7 +100,7 @@ async fn the_sender_hears_at_once_that_a_delivery_was_dropped() {
     let refused = sent.unwrap_err();
     assert!(refused.to_string().contains("dropped the delivery without an answer"));
     assert_eq!(
-        refused.wait(),
+        refused.retry_after(),
         Some(Duration::from_secs(1)),
         "and it comes again no sooner"
     );
@@ -128,7 +128,7 @@ async fn the_sender_hears_when_a_retry_is_wanted() {
     let refused = sent.unwrap_err();
     assert_eq!(refused.kind(), BrokerErrorKind::Transient);
     assert!(
-        refused.wait().is_some_and(|wait| wait > Duration::from_secs(6)),
+        refused.retry_after().is_some_and(|wait| wait > Duration::from_secs(6)),
         "{refused:?}"
     );
 }

@@ -1,0 +1,254 @@
+//! Contracts, plans, and what people are asked and answer.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Format, as_form};
+use crate::Decision;
+use crate::sync::{
+    Answer, Audited, Authority, Base, Choice, Contract, NonOwnerEdits, Question, Review,
+    Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write,
+};
+
+as_form! {
+    [] Authority, AuthorityForm;
+    [] Rule, RuleForm;
+    [] NonOwnerEdits, OthersForm;
+    [] Verdict, VerdictForm;
+    [] Question, QuestionForm;
+    [] Stamp, StampForm;
+    [T] Slot<T>, SlotForm<T>;
+    [T] Base<T>, BaseForm<T>;
+    [T] Choice<T>, ChoiceForm<T>;
+    [T] Answer<T>, AnswerForm<T>;
+    [T] Shown<T>, ShownForm<T>;
+    [T] Review<T>, ReviewForm<T>;
+    [T] Audited<T>, AuditedForm<T>;
+    [T] Side<T>, SideForm<T>;
+    [T] SyncConflict<T>, SyncConflictForm<T>;
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Authority", rename_all = "snake_case")]
+enum AuthorityForm {
+    System(String),
+    Shared,
+    Manual,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Rule", rename_all = "snake_case")]
+enum RuleForm {
+    Owner(usize, NonOwnerEdits),
+    Shared,
+    Manual,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "NonOwnerEdits", rename_all = "snake_case")]
+enum OthersForm {
+    Reject,
+    Queue,
+    Overwrite,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Verdict", rename_all = "snake_case")]
+enum VerdictForm {
+    Unread,
+    Agreed(usize),
+    Write(usize),
+    Merge,
+    Ask(Question),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Question", rename_all = "snake_case")]
+enum QuestionForm {
+    Conflict,
+    Manual,
+    BlankOwner,
+    Proposal,
+    Deletion,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Stamp", rename_all = "snake_case")]
+enum StampForm {
+    Unknown,
+    OfRecord(DateTime<Utc>),
+    OfField(DateTime<Utc>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Slot", rename_all = "snake_case")]
+enum SlotForm<T> {
+    #[serde(rename = "not_kept")]
+    Unsupported,
+    Unread,
+    Empty,
+    Value(T),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Base", rename_all = "snake_case")]
+enum BaseForm<T> {
+    Never,
+    Known(Option<T>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Choice", rename_all = "snake_case")]
+enum ChoiceForm<T> {
+    Side(usize),
+    Other(Option<T>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Answer", deny_unknown_fields)]
+struct AnswerForm<T> {
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    choice: Choice<T>,
+    decision: Decision,
+    /// What the person was shown: without it, an answer to an old question would pass for
+    /// one to the present one.
+    #[serde(
+        default = "Option::default",
+        bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
+    )]
+    seen: Option<Vec<(usize, Option<T>)>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Shown", deny_unknown_fields)]
+struct ShownForm<V> {
+    place: usize,
+    system: String,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    value: Option<V>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Review", deny_unknown_fields)]
+struct ReviewForm<V> {
+    record_id: String,
+    field: Option<String>,
+    question: Question,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    base: Base<V>,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    sides: Vec<Shown<V>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Audited", deny_unknown_fields)]
+struct AuditedForm<V> {
+    record_id: String,
+    field: String,
+    system: String,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    old: Option<V>,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    new: Option<V>,
+    decision: Decision,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Side", deny_unknown_fields)]
+struct SideForm<V> {
+    system: String,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    slot: Slot<V>,
+    modified: Stamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SyncConflict", deny_unknown_fields)]
+struct SyncConflictForm<V> {
+    record_id: String,
+    field: String,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    base: Base<V>,
+    #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
+    sides: Vec<Side<V>>,
+}
+
+/// The row of a plan that says what is written where; it holds references, and so is only
+/// written.
+impl<T: Serialize> Serialize for Write<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Form<'a, T> {
+            to: usize,
+            value: Option<&'a T>,
+            expects: Option<&'a T>,
+            overrides_edit: bool,
+        }
+
+        let Self { to, value, expects, .. } = *self;
+        Form { to, value, expects, overrides_edit: self.lost().is_some() }
+            .serialize(serializer)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContractForm<'a> {
+    format: Format,
+    record_type: Cow<'a, str>,
+    systems: Vec<Cow<'a, str>>,
+    fields: Vec<FieldForm<'a>>,
+    #[serde(default)]
+    excluded: Vec<Cow<'a, str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldForm<'a> {
+    name: Cow<'a, str>,
+    authority: Cow<'a, Authority>,
+    /// What the systems may do that do not own it; nothing where no system does.
+    others: Option<NonOwnerEdits>,
+}
+
+impl Serialize for Contract {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let field = |name| Some((name, self.authority_for(name)?));
+        let form = ContractForm {
+            format: Format,
+            record_type: self.record_type().into(),
+            systems: self.systems().map(Cow::Borrowed).collect(),
+            fields: (self.synced_fields().filter_map(field))
+                .map(|(name, authority)| FieldForm {
+                    name: name.into(),
+                    authority: Cow::Borrowed(authority),
+                    others: self.non_owner_edits_for(name),
+                })
+                .collect(),
+            excluded: self.excluded_fields().map(Cow::Borrowed).collect(),
+        };
+        form.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Contract {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ContractForm { format: Format, record_type, systems, fields, excluded } =
+            ContractForm::deserialize(deserializer)?;
+        let builder = systems
+            .into_iter()
+            .fold(Self::builder(record_type), |builder, name| builder.system(name));
+        let builder = fields.into_iter().fold(builder, |builder, field| {
+            let builder = builder.field(field.name.clone(), field.authority.into_owned());
+            field.others.into_iter().fold(builder, |builder, others| {
+                builder.non_owner_edits_for(field.name.clone(), others)
+            })
+        });
+        let builder =
+            excluded.into_iter().fold(builder, |builder, name| builder.excluded(name));
+        builder.build().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,132 @@
+//! `boundary!`: a contract that the compiler checks, declared as a table. `read` takes
+//! the declaration apart, and `module` makes the module.
+
+mod module;
+mod read;
+
+/// Declares a contract between systems of record, so that the compiler knows who decides
+/// about each field.
+///
+/// ```
+/// # mod crm {
+/// #     use integration_automation_patterns::sync::{Capability, System};
+/// #     pub enum Crm {}
+/// #     pub struct Key(());
+/// #     impl System for Crm { const NAME: &'static str = "crm"; type Key = Key; }
+/// #     pub fn connect() -> Capability<Crm> { Capability::mint(&Key(())) }
+/// # }
+/// # mod erp {
+/// #     use integration_automation_patterns::sync::{Capability, System};
+/// #     pub enum Erp {}
+/// #     pub struct Key(());
+/// #     impl System for Erp { const NAME: &'static str = "erp"; type Key = Key; }
+/// #     pub fn connect() -> Capability<Erp> { Capability::mint(&Key(())) }
+/// # }
+/// use crm::Crm;
+/// use erp::Erp;
+/// use integration_automation_patterns::boundary;
+/// use integration_automation_patterns::sync::{Base, Question, Slot, Verdict};
+///
+/// boundary! {
+///     /// A contact, shared by CRM and ERP.
+///     pub mod contact between Crm and Erp {
+///         email: String => Crm,
+///         billing_address: String => Erp,
+///         nickname: String => Shared,
+///         status: u8 => Manual,
+///         excluded internal_notes: String,
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (crm, erp) = (crm::connect(), erp::connect());
+/// let mut of_crm = contact::Snapshot::by(&crm);
+/// of_crm.edit(contact::edit(&crm).email("new@x.org").nickname("Al"));
+/// of_crm.status = Slot::Value(1);
+/// let mut of_erp = contact::Snapshot::by(&erp);
+/// of_erp.email = Slot::Value("old@x.org".to_owned());
+/// of_erp.nickname = Slot::Empty;
+/// of_erp.status = Slot::Value(2);
+///
+/// let base = contact::Agreed { email: Base::Known(Some("old@x.org".to_owned())), ..Default::default() };
+/// let plan = contact::reconcile(&of_crm, &of_erp, &base);
+///
+/// let write = plan.email.writes().next().ok_or("the owner has changed it")?;
+/// assert_eq!((contact::SYSTEMS[write.to], write.value.map(String::as_str)), ("erp", Some("new@x.org")));
+/// assert_eq!(plan.status.question(), Some(Question::Manual));
+/// let asked = plan.verdicts().filter(|(_, verdict)| matches!(verdict, Verdict::Ask(_)));
+/// assert_eq!(asked.map(|(field, _)| field).collect::<Vec<_>>(), ["status"]);
+/// assert_eq!(plan.next().nickname, Base::Known(Some("Al".to_owned())));
+/// assert!(contact::contract()?.is_synced("email"));
+///
+/// let (mut in_crm, mut in_erp) = (contact::Snapshot::by(&crm), contact::Snapshot::by(&erp));
+/// in_crm.nickname = of_crm.nickname.clone();
+/// (in_erp.email, in_erp.nickname) = (of_erp.email.clone(), Slot::Empty);
+/// let carried = plan.apply(contact::Answers::default(), &mut in_crm, &mut in_erp)?;
+/// assert_eq!((in_erp.email, carried.moved_on.len()), (Slot::Value("new@x.org".to_owned()), 0));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What others may do
+///
+/// A system that does not own a field may do nothing with it, unless the declaration says
+/// otherwise: behind the owner, as in `billing_address: String => Erp (others Queue)`, or
+/// for the whole boundary in its first line, as `others Queue`.
+/// [`NonOwnerEdits`](crate::sync::NonOwnerEdits) has the three words and what follows
+/// from each.
+///
+/// # What it makes
+///
+/// A module of the given name, with
+///
+/// - `Snapshot<S>`: what system `S` says, a [`Slot`](crate::sync::Slot) for each field
+///   that is exchanged. Made by its capability, and not to be mixed up with another
+///   system's. Its fields are input: whatever was read, the values of fields that others
+///   own included;
+/// - `edit` and `decided`: an `Edit`, a change that speaks for a system or for a person.
+///   A setter exists for every field; it compiles for the owner of the field, for every
+///   party where others may do something or the field is `Shared`, for a person's
+///   decision where it is `Manual`, and for nobody where it is excluded. It takes a
+///   value, or `None` to clear;
+/// - `Agreed`: the last common state, a [`Base`](crate::sync::Base) for each field;
+/// - `reconcile`: all snapshots, in the order of `between`, and the last common state.
+///   Its `Plan` has an [`Entry`](crate::sync::declared::Entry) for each field whose shape
+///   follows from the authority. `verdicts` lists them all, `reviews` is what people are
+///   asked, `next` is the common state after;
+/// - `Plan::apply`: carries the plan out, once, through a `Store` of each system;
+///   `Answers` permit what no program may write; `Changes` is what one system gets;
+/// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the
+///   names in order.
+///
+/// A field may have any name. A system or a type cannot be called as one of the types of
+/// the module is: `Snapshot`, `Edit`, `Agreed`, `Answers`, `Changes`, `Store`, `Plan` or
+/// `Parties`. Values are compared with `Eq`.
+///
+/// Declare it in a module, not in a function: the systems and the types are looked up
+/// where it stands.
+///
+/// A doc comment or an attribute on a field stands on all that is made of it.
+///
+/// A group of fields that must have one winner is one field of a struct type. The macro
+/// reads one field after another: about 115 fit the compiler's default recursion limit,
+/// which a crate can raise with `#![recursion_limit = "256"]`.
+#[macro_export]
+macro_rules! boundary {
+    ($(#[$meta:meta])* $vis:vis mod $name:ident between $first:ident $(and $system:ident)+ { $($fields:tt)* }) => {
+        $crate::__boundary! { @name [$(#[$meta])*] [$vis] $name [] [$first $($system)+] { $($fields)* } }
+    };
+    ($(#[$meta:meta])* $vis:vis mod $name:ident between $only:ident { $($fields:tt)* }) => {
+        compile_error!(concat!(
+            "the boundary `", stringify!($name), "` is between one system: a boundary \
+                                                  is between two or more, ",
+            "`between ", stringify!($only), " and ...`"
+        ));
+    };
+    ($($other:tt)*) => {
+        compile_error!(
+            "a boundary is declared as `pub mod name between System and System { field: \
+             Type => Authority, ... }`, with the systems by their plain names"
+        );
+    };
+}

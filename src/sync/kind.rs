@@ -1,0 +1,97 @@
+//! What a declaration says of a field, as marker types: who decides about it, and what
+//! the others may do.
+
+use std::marker::PhantomData;
+
+/// Who decides about the field of an [`Entry`](super::declared::Entry).
+///
+/// It is sealed: [`Owned`], [`Shared`] and [`Manual`] implement it, and nothing else can.
+pub trait Kind: sealed::Kind {}
+
+/// One system owns the field, and the others may do what the policy says: its value is
+/// written to the others, and never to itself.
+#[derive(Debug)]
+pub struct Owned<Policy>(PhantomData<Policy>);
+
+/// The systems share the field.
+#[derive(Debug)]
+pub enum Shared {}
+
+/// Only a person decides on the field: it has questions, and no writes.
+#[derive(Debug)]
+pub enum Manual {}
+
+/// What another system may do with a field that one owns: nothing
+/// ([`NonOwnerEdits::Reject`](super::NonOwnerEdits)).
+#[derive(Debug)]
+pub enum Reject {}
+
+/// What another system may do with a field that one owns: propose
+/// ([`NonOwnerEdits::Queue`](super::NonOwnerEdits)).
+#[derive(Debug)]
+pub enum Queue {}
+
+/// What another system may do with a field that one owns: change it until the next
+/// synchronisation ([`NonOwnerEdits::Overwrite`](super::NonOwnerEdits)).
+#[derive(Debug)]
+pub enum Overwrite {}
+
+/// A plan may write a field of this kind without a person.
+#[diagnostic::on_unimplemented(
+    message = "a plan does not write this field: only a person decides on it",
+    label = "its `question` is put to a person, and `settle` with the answer gives the \
+             writes"
+)]
+pub trait Written: Kind {}
+
+#[diagnostic::do_not_recommend]
+impl<Policy> Written for Owned<Policy> where Self: Kind {}
+#[diagnostic::do_not_recommend]
+impl Written for Shared {}
+
+impl<Policy> Kind for Owned<Policy> where Self: sealed::Kind {}
+impl Kind for Shared {}
+impl Kind for Manual {}
+
+pub(super) mod sealed {
+    use super::{Manual, Overwrite, Owned, Queue, Reject, Shared};
+    use crate::sync::Content;
+
+    pub trait Kind {
+        /// Whether an edit by another system is refused.
+        const REFUSES: bool;
+        /// What a function may have made of the edits.
+        type Made<T>: Default;
+
+        fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>>;
+    }
+
+    macro_rules! no_function {
+        ($($kind:ty, $refuses:literal;)*) => {
+            $(impl Kind for $kind {
+                const REFUSES: bool = $refuses;
+                type Made<T> = ();
+
+                fn made<T>((): &()) -> Option<&Content<T>> {
+                    None
+                }
+            })*
+        };
+    }
+
+    no_function! {
+        Owned<Reject>, true;
+        Owned<Queue>, false;
+        Owned<Overwrite>, false;
+        Manual, false;
+    }
+
+    impl Kind for Shared {
+        const REFUSES: bool = false;
+        type Made<T> = Option<Content<T>>;
+
+        fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>> {
+            made.as_ref()
+        }
+    }
+}
