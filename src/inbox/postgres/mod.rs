@@ -41,13 +41,12 @@ mod receive;
 mod refusal;
 mod rows;
 
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Client;
 
 pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalled};
 pub use self::process::process;
 pub use self::receive::{Open, receive};
 pub(super) use self::refusal::is_of_the_database;
-use super::intake::RECEIVING;
 use crate::store::postgres as database;
 use crate::store::{Part, StoreError};
 
@@ -71,7 +70,3 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
 const SAVEPOINT: &str = "SAVEPOINT inbox_effect";
 const RELEASE: &str = "RELEASE SAVEPOINT inbox_effect";
 const ROLLBACK: &str = "ROLLBACK TO SAVEPOINT inbox_effect";
-
-fn fault(error: Error) -> StoreError {
-    StoreError::new(RECEIVING, error)
-}

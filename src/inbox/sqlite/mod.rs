@@ -50,7 +50,6 @@ use rusqlite::Connection;
 pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalled};
 pub use self::process::process;
 pub use self::receive::receive;
-use super::intake::RECEIVING;
 use crate::store::sqlite as database;
 use crate::store::{Part, StoreError};
 
@@ -74,7 +73,3 @@ pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
 const SAVEPOINT: &str = "SAVEPOINT inbox_effect";
 const RELEASE: &str = "RELEASE inbox_effect";
 const ROLLBACK: &str = "ROLLBACK TO inbox_effect";
-
-fn fault(error: rusqlite::Error) -> StoreError {
-    database::fault(RECEIVING, error)
-}
