@@ -73,7 +73,7 @@ fn of_envelopes() -> Vec<Named> {
     let other = other.build().expect("well formed");
     let wrong = event().decode(|_| Ok::<_, BuildError>(LeadCreated));
     let wrong = wrong.expect_err("another version").into_cause();
-    let DecodeError::WrongEventError(wrong_event) = wrong.clone() else {
+    let DecodeError::WrongEvent(wrong_event) = wrong.clone() else {
         unreachable!("{wrong}")
     };
     let state = Envelope::<Failed>::try_from(AnyEnvelope::from(other));
@@ -83,7 +83,7 @@ fn of_envelopes() -> Vec<Named> {
         named(wrong),
         named(wrong_event),
         named(DecodeError::Payload(poison())),
-        named(DecodeError::<BuildError>::BuildError(BuildError::EmptyEventType)),
+        named(DecodeError::<BuildError>::Malformed(BuildError::EmptyEventType)),
         named(pending.rehydrate().expect_err("no attempt").into_cause()),
         named(empty.rehydrate().expect_err("no source").into_cause()),
         named(state.expect_err("pending").into_cause()),

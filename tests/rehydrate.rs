@@ -371,7 +371,7 @@ fn only_a_person_skips_what_failed_for_good() {
 fn what_makes_no_sense_in_any_state_is_refused() {
     let pending = record(Pending, 0);
     let malformed = |record| match refused(record) {
-        RehydrateError::BuildError(malformed) => malformed,
+        RehydrateError::Malformed(malformed) => malformed,
         other => panic!("{other}"),
     };
     assert_eq!(
@@ -416,7 +416,7 @@ fn a_typed_record_is_of_its_type_and_schema_version() {
         .expect_err("refused")
         .into_parts()
     {
-        (record, RehydrateError::WrongEventError(wrong)) => (record.payload, wrong),
+        (record, RehydrateError::WrongEvent(wrong)) => (record.payload, wrong),
         (_, other) => panic!("{other}"),
     };
     let other_type = Record { event_type: "crm.lead.deleted".into(), ..good.clone() };

@@ -130,7 +130,7 @@ pub enum FromCloudEventError {
         wanted: &'static str,
     },
     /// What holds of every envelope does not hold of this event.
-    BuildError(BuildError),
+    Malformed(BuildError),
 }
 
 impl fmt::Display for FromCloudEventError {
@@ -143,7 +143,7 @@ impl fmt::Display for FromCloudEventError {
                      something else there"
                 )
             }
-            Self::BuildError(cause) => cause.fmt(f),
+            Self::Malformed(cause) => cause.fmt(f),
         }
     }
 }
@@ -152,7 +152,7 @@ impl Error for FromCloudEventError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Attribute { .. } => None,
-            Self::BuildError(cause) => cause.source(),
+            Self::Malformed(cause) => cause.source(),
         }
     }
 }

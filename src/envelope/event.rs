@@ -124,9 +124,9 @@ impl RawEvent {
         &'e self,
         decoder: impl FnOnce(&'e [u8]) -> Result<P, E>,
     ) -> Result<P, DecodeError<E>> {
-        P::check(self.event_type()).map_err(DecodeError::BuildError)?;
+        P::check(self.event_type()).map_err(DecodeError::Malformed)?;
         P::expect(self.event_type(), self.schema_version())
-            .map_err(DecodeError::WrongEventError)?;
+            .map_err(DecodeError::WrongEvent)?;
         decoder(self.bytes()).map_err(DecodeError::Payload)
     }
 
@@ -471,9 +471,9 @@ impl Error for WrongEventError {}
 #[non_exhaustive]
 pub enum DecodeError<E> {
     /// It says that it is another event.
-    WrongEventError(WrongEventError),
+    WrongEvent(WrongEventError),
     /// The type that was wanted is itself no `domain.entity.action`.
-    BuildError(BuildError),
+    Malformed(BuildError),
     /// It is the right event, and the decoder refused its bytes.
     Payload(E),
 }
@@ -481,8 +481,8 @@ pub enum DecodeError<E> {
 impl<E> fmt::Display for DecodeError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongEventError(cause) => cause.fmt(f),
-            Self::BuildError(cause) => cause.fmt(f),
+            Self::WrongEvent(cause) => cause.fmt(f),
+            Self::Malformed(cause) => cause.fmt(f),
             Self::Payload(_) => f.write_str("the payload cannot be decoded"),
         }
     }
@@ -491,8 +491,8 @@ impl<E> fmt::Display for DecodeError<E> {
 impl<E: Error + 'static> Error for DecodeError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::WrongEventError(cause) => cause.source(),
-            Self::BuildError(cause) => cause.source(),
+            Self::WrongEvent(cause) => cause.source(),
+            Self::Malformed(cause) => cause.source(),
             Self::Payload(cause) => Some(cause),
         }
     }

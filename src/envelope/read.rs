@@ -99,7 +99,9 @@ impl Facts<RawEvent> {
 /// let poison: ReadError =
 ///     event.read(|_| Err::<LeadCreated, _>("unexpected end")).unwrap_err();
 /// assert!(matches!(poison.cause(), DecodeError::Payload(_)));
-/// assert_eq!(poison.to_string(), "the payload cannot be decoded: unexpected end");
+/// assert_eq!(poison.to_string(), "the payload cannot be decoded");
+/// let cause = std::error::Error::source(&poison).ok_or("what the decoder answered")?;
+/// assert_eq!(cause.to_string(), "unexpected end");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -122,7 +124,7 @@ impl Error for ReadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             DecodeError::Payload(cause) => Some(&**cause),
-            DecodeError::WrongEventError(_) | DecodeError::BuildError(_) => None,
+            DecodeError::WrongEvent(_) | DecodeError::Malformed(_) => None,
         }
     }
 }

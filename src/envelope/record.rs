@@ -116,13 +116,13 @@ impl<B: Body> Record<B> {
 
     fn check(&self) -> Result<(), RehydrateError> {
         B::Payload::expect(&self.event_type, &self.schema_version)
-            .map_err(RehydrateError::WrongEventError)?;
+            .map_err(RehydrateError::WrongEvent)?;
         builder::check::<B::Payload>(
             &self.event_type,
             &self.source_system,
             self.created_at,
         )
-        .map_err(RehydrateError::BuildError)?;
+        .map_err(RehydrateError::Malformed)?;
         self.check_history()
     }
 
@@ -329,9 +329,9 @@ impl<B> fmt::Debug for Record<B> {
 #[non_exhaustive]
 pub enum RehydrateError {
     /// What no envelope may be, whatever its state.
-    BuildError(BuildError),
+    Malformed(BuildError),
     /// The record is of another event than the payload type.
-    WrongEventError(WrongEventError),
+    WrongEvent(WrongEventError),
     /// A pending event with attempts.
     AttemptsWhilePending {
         /// The count in the record.
@@ -389,8 +389,8 @@ pub enum RehydrateError {
 impl fmt::Display for RehydrateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BuildError(cause) => cause.fmt(f),
-            Self::WrongEventError(cause) => cause.fmt(f),
+            Self::Malformed(cause) => cause.fmt(f),
+            Self::WrongEvent(cause) => cause.fmt(f),
             Self::AttemptsWhilePending { attempts } => {
                 write!(f, "a pending event has made no attempt, and this record counts {attempts}")
             }
@@ -440,8 +440,8 @@ impl fmt::Display for RehydrateError {
 impl Error for RehydrateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::BuildError(cause) => cause.source(),
-            Self::WrongEventError(cause) => cause.source(),
+            Self::Malformed(cause) => cause.source(),
+            Self::WrongEvent(cause) => cause.source(),
             _ => None,
         }
     }

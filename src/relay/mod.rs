@@ -18,7 +18,7 @@ mod config;
 mod moment;
 mod outage;
 mod outcome;
-mod turn;
+mod run;
 
 use std::fmt;
 use std::future::Future;
@@ -32,7 +32,7 @@ pub use self::config::RelayConfig;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::outage::Watch;
 pub use self::outage::{Lacking, Outage};
-use self::turn::Turn;
+use self::run::Run;
 #[doc(no_inline)]
 pub use crate::ConfigError;
 use crate::EventId;
@@ -154,12 +154,12 @@ impl<S: Store, B: Broker> Relay<S, B> {
     ) -> Summary {
         let stopped = watch::Sender::new(false);
         // On the heap: it is large, and its caller may have little stack.
-        let mut turn = Box::pin(Turn::new(self).run(stopped.subscribe(), until_idle));
+        let mut run = Box::pin(Run::new(self).run(stopped.subscribe(), until_idle));
         tokio::select! {
-            summary = &mut turn => return summary,
+            summary = &mut run => return summary,
             () = stop => drop(stopped.send_replace(true)),
         }
-        turn.await
+        run.await
     }
 
     /// What this relay has done so far, in all its runs: to be read at any time from
@@ -262,7 +262,7 @@ pub enum Incident {
     /// One of these has ended.
     Over(Outage),
     /// A claim's lease had ended before it was settled or renewed.
-    LeaseLostError(LeaseLostError),
+    LeaseLost(LeaseLostError),
     /// A row is no valid event, and is a dead letter now.
     Quarantined(Finding),
     /// The broker's code panicked. The event is given out again when its lease ends.
@@ -292,7 +292,7 @@ impl fmt::Display for Incident {
                 }
                 write!(f, ", after {lasted:.0?} and {failures} failed tries")
             }
-            Self::LeaseLostError(lost) => lost.fmt(f),
+            Self::LeaseLost(lost) => lost.fmt(f),
             Self::Quarantined(Finding { event, what }) => {
                 write!(f, "{event} is no valid event, and a dead letter now: {what}")
             }

@@ -11,7 +11,7 @@ use super::rows::{
     check_place, find, now, remember, unindexable, write, write_processed,
 };
 use super::worker::{Database, Handle};
-use super::{RELEASE, ROLLBACK, SAVEPOINT, fault};
+use super::{RELEASE, ROLLBACK, SAVEPOINT};
 use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
@@ -21,6 +21,7 @@ use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, recei
 use crate::inbox::reply::Reply;
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
+use crate::store::error::Doing;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Handles deliveries in their order, in as few transactions as their time allows. After
@@ -78,13 +79,13 @@ async fn process_batch<A, L: Handle>(
     inbox: &Database<L>,
 ) -> Result<Ended<A>, StoreError> {
     let began = Instant::now();
-    let transaction = client.transaction().await.map_err(fault)?;
+    let transaction = client.transaction().await.doing(RECEIVING)?;
     let mut taken = Vec::with_capacity(batch.len());
     while let Some((place, delivery)) = batch.pop_front() {
         let (one, shares) = take_one(&transaction, delivery, inbox).await;
         taken.extend(one.map(|one| (place, one)));
         if !shares {
-            transaction.rollback().await.map_err(fault)?;
+            transaction.rollback().await.doing(RECEIVING)?;
             return Ok(Ended { taken, committed: false });
         }
         if began.elapsed() >= LONGEST {
@@ -144,19 +145,19 @@ async fn take_in(
 ) -> Result<Intake, StoreError> {
     let refusal = unindexable(&event).or_else(|| config.refusal(&event));
     let found = if refusal.is_some() {
-        check_place(transaction).await.map_err(fault)?;
-        Found::of(find(transaction, &event).await.map_err(fault)?)
-    } else if remember(transaction, &event).await.map_err(fault)?.is_some() {
+        check_place(transaction).await.doing(RECEIVING)?;
+        Found::of(find(transaction, &event).await.doing(RECEIVING)?)
+    } else if remember(transaction, &event).await.doing(RECEIVING)?.is_some() {
         Found::Nothing
     } else {
-        Found::of(met(find(transaction, &event).await.map_err(fault)?, &event)?)
+        Found::of(met(find(transaction, &event).await.doing(RECEIVING)?, &event)?)
     };
     let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
     if let Intake::HandleAgain(event) = &intake {
         // The savepoint comes after the row's lock. Both in one journey.
         let written = write_processed(transaction, event);
         tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
-            .map_err(fault)?;
+            .doing(RECEIVING)?;
     }
     Ok(intake)
 }

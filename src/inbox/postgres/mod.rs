@@ -43,19 +43,18 @@ mod refusal;
 mod rows;
 mod worker;
 
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Client;
 
 pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalled};
 pub use self::process::process;
 pub use self::receive::{Open, receive};
 pub(super) use self::refusal::is_of_the_database;
 pub use self::worker::{Database, Handle, Postgres, Worker, handlers};
-use super::intake::RECEIVING;
 use crate::store::postgres as database;
 use crate::store::{Part, StoreError};
 
 /// The table, as it is made: with what each column means.
-pub const SCHEMA: &str = include_str!("schema.sql");
+pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
 
 const PART: Part = Part { name: "inbox", versions: &[SCHEMA] };
 
@@ -74,7 +73,3 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
 const SAVEPOINT: &str = "SAVEPOINT inbox_effect";
 const RELEASE: &str = "RELEASE SAVEPOINT inbox_effect";
 const ROLLBACK: &str = "ROLLBACK TO SAVEPOINT inbox_effect";
-
-fn fault(error: Error) -> StoreError {
-    StoreError::new(RECEIVING, error)
-}

@@ -8,7 +8,6 @@ use std::task::Poll;
 
 use tokio_postgres::{Client, Error, Transaction};
 
-use super::fault;
 use super::receive::take_in;
 use super::rows::{
     begin_row, check_place, find, find_row, now, remove, unindexable, write,
@@ -19,10 +18,12 @@ use crate::broker::Delivery;
 use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
 use crate::inbox::failing::{Ended, STORING, Unkept};
 use crate::inbox::handler_error::panicked;
+use crate::inbox::intake::RECEIVING;
 use crate::inbox::intake::{Counted, met};
 use crate::inbox::{Handled, HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
+use crate::store::error::Doing;
 
 /// Receives a delivery, runs its handler, and commits: the common case in one call.
 ///
@@ -134,7 +135,7 @@ async fn attempt<A>(
     if delivery.is_redelivered() {
         tally.begin(begin_attempt(client, &delivery, config, tally.counted()).await?);
     }
-    let transaction = client.transaction().await.map_err(fault)?;
+    let transaction = client.transaction().await.doing(RECEIVING)?;
     let receipt = take_in(transaction, delivery, config, tally.counted()).await?;
     let fresh = match receipt.fresh() {
         ControlFlow::Continue(fresh) => fresh,
@@ -163,19 +164,19 @@ async fn begin_attempt<A>(
     if unindexable(event).or_else(|| config.refusal(event)).is_some() {
         return Ok(None);
     }
-    let transaction = client.transaction().await.map_err(fault)?;
-    check_place(&transaction).await.map_err(fault)?;
-    let before = if begin_row(&transaction, event).await.map_err(fault)? {
+    let transaction = client.transaction().await.doing(RECEIVING)?;
+    check_place(&transaction).await.doing(RECEIVING)?;
+    let before = if begin_row(&transaction, event).await.doing(RECEIVING)? {
         None
     } else {
-        met(find(&transaction, event).await.map_err(fault)?, event)?
+        met(find(&transaction, event).await.doing(RECEIVING)?, event)?
     };
     let Some(next) = next_attempt(delivery, before, config, counted)? else {
         return Ok(None);
     };
-    let (row, begun) = next.at(now(&transaction).await.map_err(fault)?);
-    write(&transaction, row).await.map_err(fault)?;
-    transaction.commit().await.map_err(fault)?;
+    let (row, begun) = next.at(now(&transaction).await.doing(RECEIVING)?);
+    write(&transaction, row).await.doing(RECEIVING)?;
+    transaction.commit().await.doing(RECEIVING)?;
     Ok(Some(begun))
 }
 

@@ -4,14 +4,15 @@ use std::fmt;
 
 use tokio_postgres::Transaction;
 
+use super::SAVEPOINT;
 use super::rows::{
     check_place, find, now, remember, unindexable, write, write_processed,
 };
-use super::{SAVEPOINT, fault};
 use crate::broker::Delivery;
-use crate::inbox::intake::{Counted, Found, Intake, intake, met, received};
+use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
 use crate::store::StoreError;
+use crate::store::error::Doing;
 
 /// An open transaction of the caller's, and whether it is one within another.
 ///
@@ -68,13 +69,13 @@ pub(super) async fn take_in<'c, A>(
     let refusal = unindexable(&event).or_else(|| config.refusal(&event));
     let mut nesting = Nesting::Unknown;
     let found = if refusal.is_some() {
-        check_place(&transaction).await.map_err(fault)?;
-        Found::of(find(&transaction, &event).await.map_err(fault)?)
-    } else if let Some(new) = remember(&transaction, &event).await.map_err(fault)? {
+        check_place(&transaction).await.doing(RECEIVING)?;
+        Found::of(find(&transaction, &event).await.doing(RECEIVING)?)
+    } else if let Some(new) = remember(&transaction, &event).await.doing(RECEIVING)? {
         nesting = new;
         Found::Nothing
     } else {
-        Found::of(met(find(&transaction, &event).await.map_err(fault)?, &event)?)
+        Found::of(met(find(&transaction, &event).await.doing(RECEIVING)?, &event)?)
     };
     let event = match intake(event, found, refusal, counted)? {
         Intake::Handle(event) => event,
@@ -83,13 +84,13 @@ pub(super) async fn take_in<'c, A>(
             // row before it is stored. Both in one journey.
             let written = write_processed(&transaction, &event);
             tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
-                .map_err(fault)?;
+                .doing(RECEIVING)?;
             event
         }
         Intake::Bury(failing) => {
-            let outcome = failing.at(now(&transaction).await.map_err(fault)?);
-            write(&transaction, outcome.row()).await.map_err(fault)?;
-            transaction.commit().await.map_err(fault)?;
+            let outcome = failing.at(now(&transaction).await.doing(RECEIVING)?);
+            write(&transaction, outcome.row()).await.doing(RECEIVING)?;
+            transaction.commit().await.doing(RECEIVING)?;
             return Ok(Receipt::DeadLettered(outcome.bury(reply)));
         }
         Intake::Done(done) => return Ok(reply.done(done)),

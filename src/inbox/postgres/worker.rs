@@ -9,9 +9,10 @@ use tokio_postgres::{Client, Config, NoTls, Socket, Transaction};
 
 use super::batch::process_all;
 use super::process::caught;
-use super::{RECEIVING, install, purge, redrive};
+use super::{install, purge, redrive};
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::batch::Settled;
+use crate::inbox::intake::RECEIVING;
 use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,

@@ -17,7 +17,8 @@ use crate::inbox::stored::{
     PURGING, REDRIVING, undelivered,
 };
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
-use crate::store::sqlite::{any_moment, fault, micros, now, read_row, still_open};
+use crate::store::error::Doing;
+use crate::store::sqlite::{any_moment, micros, now, read_row, still_open};
 use crate::store::{DeadLetter, Filter, Row, StoreError};
 use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
 
@@ -52,7 +53,7 @@ pub fn counts(
             })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
-    Counts::of_rows(work().map_err(|error| fault(COUNTING, error))?)
+    Counts::of_rows(work().doing(COUNTING)?)
 }
 
 /// The dead letters of the inbox that a filter names, the oldest first, no more than
@@ -68,7 +69,7 @@ pub fn dead_letters(
 ) -> Result<Vec<DeadLetter>, StoreError> {
     let rows =
         list(connection, DeliveryStatus::Failed, filter, DateTime::<Utc>::MAX_UTC, limit);
-    Ok(stored::dead_letters(rows.map_err(|error| fault(LISTING_DEAD, error))?))
+    Ok(stored::dead_letters(rows.doing(LISTING_DEAD)?))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first
@@ -88,7 +89,7 @@ pub fn stalled(
     let rows = since(connection, age).and_then(|before| {
         list(connection, DeliveryStatus::Retrying, filter, before, limit)
     });
-    Ok(stored::stalled(rows.map_err(|error| fault(LISTING_STALLED, error))?))
+    Ok(stored::stalled(rows.doing(LISTING_STALLED)?))
 }
 
 /// What the inbox remembers of one event; nothing where it has never received it, or has
@@ -135,7 +136,7 @@ pub fn get(
             .query_row([source_system, &id.to_string()], read_with_receipt)
             .optional()
     });
-    let found = found.map_err(|error| fault(GETTING, error))?;
+    let found = found.doing(GETTING)?;
     found.map(Remembered::of_row).transpose()
 }
 
@@ -152,14 +153,13 @@ pub fn redrive<'c>(
     decision: Decision,
     config: &InboxConfig,
 ) -> Result<Option<Fresh<Transaction<'c>, ()>>, StoreError> {
-    let fault = |error: rusqlite::Error| fault(REDRIVING, error);
     still_open(&transaction, REDRIVING)?;
     transaction.set_drop_behavior(DropBehavior::Rollback);
-    let found = find(&transaction, event).map_err(fault)?;
+    let found = find(&transaction, event).doing(REDRIVING)?;
     let Some(dead) = found.and_then(undelivered) else { return Ok(None) };
     let (event, reply) = redriven(dead, decision, config);
-    write_processed(&transaction, &event).map_err(fault)?;
-    transaction.execute_batch(SAVEPOINT).map_err(fault)?;
+    write_processed(&transaction, &event).doing(REDRIVING)?;
+    transaction.execute_batch(SAVEPOINT).doing(REDRIVING)?;
     Ok(Some(Fresh { transaction, event, reply }))
 }
 
@@ -180,14 +180,14 @@ pub fn discard(
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = find(&transaction, event)?;
         let Some(discarded) = found.and_then(|row| Discarded::of(row, decision)) else {
-            return Ok(false);
+            return Ok::<_, rusqlite::Error>(false);
         };
         write(&transaction, discarded.row())?;
         transaction.commit()?;
         discarded.record(trail);
         Ok(true)
     };
-    work().map_err(|error: rusqlite::Error| fault(DISCARDING, error))
+    work().doing(DISCARDING)
 }
 
 /// Forgets up to `limit` events that were received longer ago than the
@@ -212,9 +212,9 @@ pub fn purge(
                  ORDER BY received_at LIMIT ?2)",
             )?
             .execute(params![micros(before), i64::try_from(limit).unwrap_or(i64::MAX)])?;
-        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+        Ok::<_, rusqlite::Error>(u64::try_from(gone).unwrap_or(u64::MAX))
     };
-    work().map_err(|error: rusqlite::Error| fault(PURGING, error))
+    work().doing(PURGING)
 }
 
 /// Rows in a state, and received at this time or before, with that time.

@@ -7,18 +7,19 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::process::process;
 use super::rows::{find, remember, write, write_processed};
-use super::{RELEASE, ROLLBACK, SAVEPOINT, fault};
+use super::{RELEASE, ROLLBACK, SAVEPOINT};
 use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
 use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
 use crate::inbox::handler_error::caught;
-use crate::inbox::intake::{Counted, Found, Intake, intake, met, received};
+use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::reply::Reply;
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
+use crate::store::error::Doing;
 use crate::store::sqlite::now;
 
 /// Handles deliveries in their order, in as few transactions as their time allows. After
@@ -68,7 +69,7 @@ fn process_batch<A>(
     let began = Instant::now();
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(fault)?;
+        .doing(RECEIVING)?;
     let mut taken = Vec::with_capacity(batch.len());
     while let Some((place, delivery)) = batch.pop_front() {
         let (one, shares) = take_one(&transaction, delivery, config, handler);
@@ -129,18 +130,18 @@ fn take_in(
 ) -> Result<Intake, StoreError> {
     let refusal = config.refusal(&event);
     let found = if refusal.is_some() {
-        Found::of(find(transaction, &event).map_err(fault)?)
-    } else if remember(transaction, &event).map_err(fault)? {
+        Found::of(find(transaction, &event).doing(RECEIVING)?)
+    } else if remember(transaction, &event).doing(RECEIVING)? {
         Found::Nothing
     } else {
-        Found::of(met(find(transaction, &event).map_err(fault)?, &event)?)
+        Found::of(met(find(transaction, &event).doing(RECEIVING)?, &event)?)
     };
     let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
     if let Intake::HandleAgain(event) = &intake {
-        write_processed(transaction, event).map_err(fault)?;
+        write_processed(transaction, event).doing(RECEIVING)?;
     }
     if matches!(intake, Intake::Handle(_) | Intake::HandleAgain(_)) {
-        transaction.execute_batch(SAVEPOINT).map_err(fault)?;
+        transaction.execute_batch(SAVEPOINT).doing(RECEIVING)?;
     }
     Ok(intake)
 }

@@ -9,7 +9,7 @@ use crate::crash_point::crash_point;
 use crate::inbox::failing::{EndedBy, Failing, Outcome, STORING, Unkept};
 use crate::inbox::{Committed, Fresh, Handled, HandlerError};
 use crate::store::StoreError;
-use crate::store::sqlite::{self as database, now};
+use crate::store::sqlite::now;
 
 impl<'c, A> Fresh<Transaction<'c>, A> {
     /// The transaction in which the effect belongs.
@@ -64,7 +64,7 @@ impl<'c, A> Fresh<Transaction<'c>, A> {
             return Err(Unkept::of_no_attempt(error));
         }
         let unstored =
-            |error: rusqlite::Error| Unkept::Untouched(database::fault(STORING, error));
+            |error: rusqlite::Error| Unkept::Untouched(StoreError::new(STORING, error));
         if let Err(cause) = transaction.execute_batch(ROLLBACK) {
             return Err(if is_ended(&transaction, &cause) {
                 Unkept::of_handler(error, event, reply)

@@ -53,12 +53,11 @@ pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalle
 pub use self::process::process;
 pub use self::receive::receive;
 pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
-use super::intake::RECEIVING;
 use crate::store::sqlite as database;
 use crate::store::{Part, StoreError};
 
 /// The table, as it is made: with what each column means.
-pub const SCHEMA: &str = include_str!("schema.sql");
+pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
 
 const PART: Part = Part { name: "inbox", versions: &[SCHEMA] };
 
@@ -77,7 +76,3 @@ pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
 const SAVEPOINT: &str = "SAVEPOINT inbox_effect";
 const RELEASE: &str = "RELEASE inbox_effect";
 const ROLLBACK: &str = "ROLLBACK TO inbox_effect";
-
-fn fault(error: rusqlite::Error) -> StoreError {
-    database::fault(RECEIVING, error)
-}

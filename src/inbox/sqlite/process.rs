@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::fault;
 use super::receive::take_in;
 use super::rows::{find, find_row, remove, write, write_unless_done};
 use crate::Envelope;
@@ -13,10 +12,12 @@ use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
 use crate::inbox::failing::{Ended, STORING, Unkept};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::Counted;
+use crate::inbox::intake::RECEIVING;
 use crate::inbox::{Handled, HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
-use crate::store::sqlite::{self as database, now};
+use crate::store::error::Doing;
+use crate::store::sqlite::now;
 
 /// Receives a delivery, runs its handler, and commits: the common case in one call.
 ///
@@ -68,7 +69,7 @@ fn attempt<A>(
     if delivery.is_redelivered() {
         tally.begin(begin_attempt(connection, &delivery, config, tally.counted())?);
     }
-    let transaction = begin(connection).map_err(fault)?;
+    let transaction = begin(connection).doing(RECEIVING)?;
     let fresh = match take_in(transaction, delivery, config, tally.counted())?.fresh() {
         ControlFlow::Continue(fresh) => fresh,
         ControlFlow::Break(handled) => return Ok(handled),
@@ -98,14 +99,14 @@ fn begin_attempt<A>(
     if config.refusal(delivery.facts()).is_some() {
         return Ok(None);
     }
-    let transaction = begin(connection).map_err(fault)?;
-    let before = find(&transaction, delivery.facts()).map_err(fault)?;
+    let transaction = begin(connection).doing(RECEIVING)?;
+    let before = find(&transaction, delivery.facts()).doing(RECEIVING)?;
     let Some(next) = next_attempt(delivery, before, config, counted)? else {
         return Ok(None);
     };
-    let (row, begun) = next.at(now(&transaction).map_err(fault)?);
-    write(&transaction, row).map_err(fault)?;
-    transaction.commit().map_err(fault)?;
+    let (row, begun) = next.at(now(&transaction).doing(RECEIVING)?);
+    write(&transaction, row).doing(RECEIVING)?;
+    transaction.commit().doing(RECEIVING)?;
     Ok(Some(begun))
 }
 
@@ -131,9 +132,8 @@ fn store<A>(
         let outcome = failing.at(now(&transaction)?);
         let written = write_unless_done(&transaction, outcome.row())?;
         transaction.commit()?;
-        Ok((outcome, written))
+        Ok::<_, rusqlite::Error>((outcome, written))
     };
-    let (outcome, written) =
-        stored().map_err(|error: rusqlite::Error| database::fault(STORING, error))?;
+    let (outcome, written) = stored().doing(STORING)?;
     if written == 1 { Ok(late.stored(outcome)) } else { late.overtaken(&outcome) }
 }

@@ -2,12 +2,13 @@
 
 use rusqlite::{DropBehavior, Transaction};
 
+use super::SAVEPOINT;
 use super::rows::{find, remember, write, write_processed};
-use super::{SAVEPOINT, fault};
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
 use crate::store::StoreError;
+use crate::store::error::Doing;
 use crate::store::sqlite::{now, still_open};
 
 /// Receives a delivery in the caller's open transaction, and finds whether its event is
@@ -43,27 +44,27 @@ pub(super) fn take_in<'c, A>(
     let (event, reply) = received(delivery, config);
     let refusal = config.refusal(&event);
     let found = if refusal.is_some() {
-        Found::of(find(&transaction, &event).map_err(fault)?)
-    } else if remember(&transaction, &event).map_err(fault)? {
+        Found::of(find(&transaction, &event).doing(RECEIVING)?)
+    } else if remember(&transaction, &event).doing(RECEIVING)? {
         Found::Nothing
     } else {
-        Found::of(met(find(&transaction, &event).map_err(fault)?, &event)?)
+        Found::of(met(find(&transaction, &event).doing(RECEIVING)?, &event)?)
     };
     let event = match intake(event, found, refusal, counted)? {
         Intake::Handle(event) => event,
         Intake::HandleAgain(event) => {
-            write_processed(&transaction, &event).map_err(fault)?;
+            write_processed(&transaction, &event).doing(RECEIVING)?;
             event
         }
         Intake::Bury(failing) => {
-            let outcome = failing.at(now(&transaction).map_err(fault)?);
-            write(&transaction, outcome.row()).map_err(fault)?;
-            transaction.commit().map_err(fault)?;
+            let outcome = failing.at(now(&transaction).doing(RECEIVING)?);
+            write(&transaction, outcome.row()).doing(RECEIVING)?;
+            transaction.commit().doing(RECEIVING)?;
             return Ok(Receipt::DeadLettered(outcome.bury(reply)));
         }
         Intake::Done(done) => return Ok(reply.done(done)),
     };
-    transaction.execute_batch(SAVEPOINT).map_err(fault)?;
+    transaction.execute_batch(SAVEPOINT).doing(RECEIVING)?;
     let reply = reply.handling(&event);
     Ok(Receipt::New(Fresh { transaction, event, reply }))
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::batch::process_all;
-use super::{PART, RECEIVING, purge, redrive};
+use super::{PART, purge, redrive};
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::batch::Settled;
 use crate::inbox::handler_error::caught;
+use crate::inbox::intake::RECEIVING;
 use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
@@ -19,7 +20,8 @@ use crate::inbox::worker::{
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
-use crate::store::sqlite::{Shared, fault};
+use crate::store::error::Doing;
+use crate::store::sqlite::Shared;
 use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event};
 
 /// Handles the events of one consumer in the inbox of a SQLite file.
@@ -245,8 +247,7 @@ impl<L: Handle> Inbox for File<L> {
         let parts = Arc::clone(&self.parts);
         let work = move |connection: &mut Connection| {
             let (handlers, config) = &*parts;
-            let transaction =
-                begin(connection).map_err(|error| fault(REDRIVING, error))?;
+            let transaction = begin(connection).doing(REDRIVING)?;
             let Some(fresh) = redrive(transaction, &event, decision, config)? else {
                 return Ok(None);
             };
@@ -261,9 +262,7 @@ impl<L: Handle> Inbox for File<L> {
 
     async fn look(&self) -> Result<(), StoreError> {
         const DOING: &str = "looking whether the database can be written";
-        let look = |connection: &mut Connection| {
-            begin(connection).map(drop).map_err(|error| fault(DOING, error))
-        };
+        let look = |connection: &mut Connection| begin(connection).map(drop).doing(DOING);
         self.shared.work(DOING, look).await?
     }
 

@@ -19,8 +19,3 @@ pub(crate) use self::fault::is_of_the_database;
 pub(crate) use self::install::install;
 pub(crate) use self::shared::Shared;
 pub(crate) use self::wakeups::data_version;
-
-/// A refusal of the database, with what was being done.
-pub(crate) fn fault(doing: &'static str, error: rusqlite::Error) -> super::StoreError {
-    super::StoreError::new(doing, error)
-}

@@ -36,7 +36,7 @@ const SETTLING: &str = "settling events";
 /// How much later than this process reckons an event may be due by the database's clock.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
 
-pub(super) struct Turn<'a, S, B> {
+pub(super) struct Run<'a, S, B> {
     relay: &'a Relay<S, B>,
     sends: JoinSet<(Claim, Outcome)>,
     held: HashMap<Id, Held>,
@@ -71,7 +71,7 @@ struct Held {
     claim: u64,
 }
 
-impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
+impl<'a, S: Store, B: Broker> Run<'a, S, B> {
     pub(super) fn new(relay: &'a Relay<S, B>) -> Self {
         Self {
             relay,
@@ -103,7 +103,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
         let mut renewal = interval_at(after(third), third);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // One moment for all that this turn decides: what ends between two looks
+            // One moment for all that this run decides: what ends between two looks
             // would otherwise be waited for by neither.
             let now = Instant::now();
             if stopping.is_none() && self.may_do_both(now) {
@@ -571,7 +571,7 @@ impl<'a, S: Store, B: Broker> Turn<'a, S, B> {
     fn lose(&mut self, lost: Vec<LeaseLostError>) {
         for lost in lost {
             self.count(|summary| &mut summary.lost, 1);
-            self.relay.report(&Incident::LeaseLostError(lost));
+            self.relay.report(&Incident::LeaseLost(lost));
         }
     }
 
