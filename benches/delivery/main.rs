@@ -18,6 +18,7 @@ mod postgres;
 #[path = "../../tests/support/servers.rs"]
 mod servers;
 mod sqlite;
+mod worker;
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -70,6 +71,9 @@ fn main() -> Outcome {
         #[cfg(feature = "postgres")]
         if measures("postgres") {
             postgres::measure(amount).await?;
+        }
+        if measures("worker") {
+            worker::measure(amount).await?;
         }
         #[cfg(feature = "kafka")]
         if measures("kafka") {

@@ -48,7 +48,7 @@ async fn connect(config: &Config) -> Outcome<Client> {
     Ok(client)
 }
 
-async fn drop_schema(name: &str) -> Outcome {
+pub(super) async fn drop_schema(name: &str) -> Outcome {
     let admin = connect(&server()?).await?;
     Ok(admin
         .batch_execute(&format!("SET client_min_messages = warning; DROP SCHEMA IF EXISTS bench_{name} CASCADE"))
@@ -56,7 +56,7 @@ async fn drop_schema(name: &str) -> Outcome {
 }
 
 /// A schema with the tables, made anew.
-async fn fresh(name: &str) -> Outcome<(Config, Client)> {
+pub(super) async fn fresh(name: &str) -> Outcome<(Config, Client)> {
     drop_schema(name).await?;
     connect(&server()?)
         .await?
