@@ -93,6 +93,12 @@ fn change(number: u32) -> (String, String, Envelope<Pending>) {
     (key, id, event)
 }
 
+/// Whether this consumer is a worker, which handles many events in one transaction, or a
+/// loop by hand: of those that are started one after another, about half are.
+fn is_a_worker() -> bool {
+    std::process::id().is_multiple_of(2)
+}
+
 fn inbox_config() -> InboxConfig {
     InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT)
         .unwrap()

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::outbox::{DeadLetter, Filter};
 use integration_automation_patterns::testing::{Account, FileBroker, Random};
 use integration_automation_patterns::{inbox, outbox};
@@ -28,6 +29,29 @@ impl Files {
 
     fn target(&self) -> PathBuf {
         self.0.join("target.db")
+    }
+}
+
+impl Files {
+    /// Consumes by a worker, until the process is killed.
+    async fn work(&self, broker: FileBroker) {
+        let handlers = inbox::sqlite::handlers().otherwise(|transaction, event| {
+            let key = event.ordering_key().unwrap_or_default();
+            transaction.execute(
+                "INSERT INTO effect (key, id) VALUES (?1, ?2)",
+                [key, &event.id().to_string()],
+            )?;
+            taste(&event.id().to_string());
+            Ok(())
+        });
+        let worker = inbox::sqlite::Worker::open(
+            self.target(),
+            inbox_config(),
+            broker.consumer(),
+            handlers,
+            WorkerConfig::default(),
+        );
+        worker.unwrap().run(std::future::pending::<()>()).await;
     }
 }
 
@@ -85,6 +109,9 @@ impl Side for Files {
     }
 
     async fn consume(&self, broker: FileBroker) {
+        if crate::is_a_worker() {
+            return self.work(broker).await;
+        }
         let (mut consumer, mut target) = (broker.consumer(), open(&self.target()));
         loop {
             let Ok(Some(delivery)) = consumer.next().await else { continue };
