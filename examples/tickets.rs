@@ -1,5 +1,5 @@
 //! Tickets of a help desk become cases of another program: two typed events, one that
-//! fails while its customer is unknown, and one that nobody can read; then a person looks.
+//! fails while its customer is unknown, and one that nobody can read.
 //!
 //! ```text
 //! cargo run --example tickets --features sqlite,serde

@@ -23,7 +23,7 @@ impl<P: Payload> Facts<P> {
     /// | correlation id | its correlation id, else its id |
     /// | tag `causationid` | its id |
     /// | ordering key | its ordering key; `.ordering_key("")` takes none |
-    /// | tags `traceparent`, `tracestate` | its trace, unless the feature `tracing` continues it |
+    /// | tags `traceparent`, `tracestate` | its trace; `tracing` continues it |
     ///
     /// A handler that runs twice makes the same event both times, and an outbox holds it
     /// once. So `name` must differ between the events that follow from one event.

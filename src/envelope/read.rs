@@ -37,10 +37,7 @@ impl Facts<RawEvent> {
     ///
     /// let other =
     ///     Envelope::builder("crm", RawEvent::new("crm.lead.closed", "Ada")).build()?;
-    /// assert_eq!(
-    ///     other.read(decode).err().map(|error| error.to_string()).as_deref(),
-    ///     Some(r#"wanted an event of type "crm.lead.created", and found "crm.lead.closed""#)
-    /// );
+    /// assert!(other.read(decode).is_err(), "it is another event");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read<'e, P: Event, E: Into<BoxedError>>(

@@ -13,8 +13,8 @@ type BoxedError = Box<dyn Error + Send + Sync>;
 /// What ends a handler by `?`: every error, text, and the boxed errors of other crates
 /// (`anyhow`, `eyre`, `Box<dyn Error + Send + Sync>`).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot end a handler: it is no error that may be sent to another thread",
-    label = "needs `Error + Send + Sync`, as `Box<dyn Error + Send + Sync>` or `anyhow::Error` has it",
+    message = "`{Self}` cannot end a handler: it may not be sent to another thread",
+    label = "needs `Error + Send + Sync`, as `anyhow::Error` has it",
     note = "or say what went wrong as text: `.map_err(|error| error.to_string())`"
 )]
 pub trait HandlerCause: Into<BoxedError> {}

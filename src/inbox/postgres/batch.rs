@@ -136,8 +136,8 @@ async fn take_one<A, L: Handle>(
     (Some(Taken::Handled(event, reply)), !undone)
 }
 
-/// Decides about an event, and remembers it, with a savepoint behind it, where its handler
-/// runs.
+/// Decides about an event, and remembers it, with a savepoint behind it, where its
+/// handler runs.
 async fn take_in(
     transaction: &Transaction<'_>,
     event: Envelope<Acknowledged>,

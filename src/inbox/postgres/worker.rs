@@ -49,14 +49,17 @@ use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event}
 ///     listener: impl Consumer<Acker: 'static>,
 ///     stop: impl Future<Output = ()> + Send,
 /// ) -> Result<(), Box<dyn std::error::Error>> {
-///     let handlers = postgres::handlers().on::<LeadCreated>().effect(async |transaction, lead| {
-///         transaction.execute("INSERT INTO customer VALUES ($1)", &[&lead.payload.name]).await?;
+///     let handlers = postgres::handlers().on::<LeadCreated>().effect(async |erp, lead| {
+///         let name = &lead.payload.name;
+///         erp.execute("INSERT INTO customer VALUES ($1)", &[name]).await?;
 ///         Ok(())
 ///     });
-///     let inbox = InboxConfig::new(Duration::from_secs(7 * 86_400), RetryPolicy::DEFAULT)?;
+///     let week = Duration::from_secs(7 * 24 * 60 * 60);
+///     let inbox = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
 ///     let erp = "host=127.0.0.1 user=erp".parse()?;
 ///     let config = WorkerConfig::default();
-///     let worker = postgres::Worker::connect(erp, inbox, listener, handlers, config).await?;
+///     let worker = postgres::Worker::connect(erp, inbox, listener, handlers, config);
+///     let worker = worker.await?;
 ///     let summary = worker.run(stop).await;
 ///     assert_eq!(summary, worker.progress());
 ///     Ok(())

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::process::process;
 use super::rows::{find, remember, write, write_processed};
+use super::worker::{Handle, run};
 use super::{RELEASE, ROLLBACK, SAVEPOINT};
 use crate::Envelope;
 use crate::broker::Delivery;
@@ -28,7 +29,7 @@ pub(super) fn process_all<A>(
     connection: &mut Connection,
     deliveries: Vec<Delivery<A>>,
     config: &InboxConfig,
-    handler: &impl Fn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+    handlers: &impl Handle,
 ) -> Vec<Settled<A>> {
     let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
     let mut settled = Vec::with_capacity(waiting.len());
@@ -36,7 +37,7 @@ pub(super) fn process_all<A>(
         let mut alone = next_batch(&mut waiting);
         if alone.len() > 1 {
             let mut batch = alone;
-            let ended = match process_batch(connection, &mut batch, config, handler) {
+            let ended = match process_batch(connection, &mut batch, config, handlers) {
                 Ok(ended) => ended,
                 Err(error) => {
                     settled.extend(batch.front().map(|(place, _)| (*place, Err(error))));
@@ -47,7 +48,9 @@ pub(super) fn process_all<A>(
             alone = ended.settle(&mut settled).into();
         }
         for (place, delivery) in alone {
-            let handled = process(connection, delivery, config, handler);
+            let handled = process(connection, delivery, config, |transaction, event| {
+                run(handlers, transaction, event)
+            });
             let failed = handled.is_err();
             settled.push((place, handled));
             if failed {
@@ -64,7 +67,7 @@ fn process_batch<A>(
     connection: &mut Connection,
     batch: &mut VecDeque<Placed<Delivery<A>>>,
     config: &InboxConfig,
-    handler: &impl Fn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+    handlers: &impl Handle,
 ) -> Result<Ended<A>, StoreError> {
     let began = Instant::now();
     let transaction = connection
@@ -72,7 +75,7 @@ fn process_batch<A>(
         .doing(RECEIVING)?;
     let mut taken = Vec::with_capacity(batch.len());
     while let Some((place, delivery)) = batch.pop_front() {
-        let (one, shares) = take_one(&transaction, delivery, config, handler);
+        let (one, shares) = take_one(&transaction, delivery, config, handlers);
         taken.extend(one.map(|one| (place, one)));
         if !shares {
             return Ok(Ended { taken, committed: false });
@@ -95,7 +98,7 @@ fn take_one<A>(
     transaction: &Transaction<'_>,
     delivery: Delivery<A>,
     config: &InboxConfig,
-    handler: &impl Fn(&Transaction<'_>, &Envelope<Acknowledged>) -> Result<(), HandlerError>,
+    handlers: &impl Handle,
 ) -> (Option<Taken<A>>, bool) {
     let (event, reply) = received(delivery, config);
     let Ok(intake) = take_in(transaction, event, config) else { return (None, false) };
@@ -112,7 +115,7 @@ fn take_one<A>(
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
     };
-    let handled = reply.span().in_scope(|| caught(|| handler(transaction, &event)));
+    let handled = reply.span().in_scope(|| caught(|| run(handlers, transaction, &event)));
     let undone = match handled {
         Ok(()) => transaction.execute_batch(RELEASE).is_err(),
         Err(error) if error.counts => return fail(transaction, event, reply, error),
@@ -121,8 +124,8 @@ fn take_one<A>(
     (Some(Taken::Handled(event, reply)), !undone)
 }
 
-/// Decides about an event, and remembers it, with a savepoint behind it, where its handler
-/// runs.
+/// Decides about an event, and remembers it, with a savepoint behind it, where its
+/// handler runs.
 fn take_in(
     transaction: &Transaction<'_>,
     event: Envelope<Acknowledged>,
@@ -178,6 +181,8 @@ mod tests {
 
     use super::*;
     use crate::inbox::Handled;
+    use crate::inbox::sqlite::Sqlite;
+    use crate::inbox::worker::Handlers;
     use crate::retry::{Backoff, RetryPolicy};
     use crate::{DeliveryStatus, RawEvent};
 
@@ -186,7 +191,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         super::super::install(&mut connection).unwrap();
         let tables = "CREATE TABLE customer (name TEXT PRIMARY KEY); \
-             CREATE TABLE effect (name REFERENCES customer DEFERRABLE INITIALLY DEFERRED)";
+             CREATE TABLE effect \
+             (name REFERENCES customer DEFERRABLE INITIALLY DEFERRED)";
         connection.execute_batch(tables).unwrap();
         let commits = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&commits);
@@ -209,6 +215,10 @@ mod tests {
             Delivery::new(event, ()).redelivered(*does == "again")
         };
         does.iter().enumerate().map(delivery).collect()
+    }
+
+    fn handlers() -> Handlers<Sqlite, impl Handle> {
+        super::super::handlers().otherwise(handle)
     }
 
     fn handle(
@@ -236,7 +246,7 @@ mod tests {
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
         let config = config.unwrap().retry_policy(policy);
         let all = deliveries(does);
-        let mut settled = process_all(&mut connection, all, &config, &handle);
+        let mut settled = process_all(&mut connection, all, &config, &handlers().list);
         settled.sort_by_key(|(place, _)| *place);
         let states = settled.into_iter().map(|(_, handled)| {
             handled
@@ -290,7 +300,8 @@ mod tests {
         connection.execute_batch("DROP TABLE inbox_event").unwrap();
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
         let all = deliveries(&["a", "b", "c"]);
-        let settled = process_all(&mut connection, all, &config.unwrap(), &handle);
+        let settled =
+            process_all(&mut connection, all, &config.unwrap(), &handlers().list);
         let failed = settled.iter().filter(|(_, handled)| handled.is_err()).count();
         assert_eq!((settled.len(), failed), (1, 1));
     }

@@ -45,21 +45,29 @@ use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event}
 /// # let folder = std::env::temp_dir().join(format!("worker-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// # let path = folder.join("erp.db");
-/// # rusqlite::Connection::open(&path)?.execute_batch("CREATE TABLE customer (name TEXT)")?;
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let table = "CREATE TABLE customer (name TEXT)";
+/// # rusqlite::Connection::open(&path)?.execute_batch(table)?;
+/// # let mut runtime = tokio::runtime::Builder::new_current_thread();
+/// # runtime.enable_time().build()?.block_on(async {
 /// let handlers = sqlite::handlers().on::<LeadCreated>().effect(|transaction, lead| {
 ///     transaction.execute("INSERT INTO customer VALUES (?1)", [&lead.payload.name])?;
 ///     Ok(())
 /// });
-/// let inbox = InboxConfig::new(Duration::from_secs(7 * 86_400), RetryPolicy::DEFAULT)?;
+/// let week = Duration::from_secs(7 * 24 * 60 * 60);
+/// let inbox = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
 /// let (broker, listener) = in_process(16);
-/// let worker = sqlite::Worker::open(&path, inbox, listener, handlers, WorkerConfig::default())?;
+/// let config = WorkerConfig::default();
+/// let worker = sqlite::Worker::open(&path, inbox, listener, handlers, config)?;
 ///
 /// let lead = RawEvent::new("crm.lead.created", br#"{"name":"Ada"}"#);
 /// let event = Envelope::builder("crm", lead).build()?.dispatch();
 /// let (sent, summary) = tokio::join!(
-///     async { let sent = broker.send(&event).await; drop(broker); sent },
-///     worker.run(std::future::pending::<()>()), // until told to stop: here, until the broker is gone
+///     async {
+///         let sent = broker.send(&event).await;
+///         drop(broker);
+///         sent
+///     },
+///     worker.run(std::future::pending::<()>()), // here, until the broker is gone
 /// );
 /// assert!(sent.is_ok());
 /// assert_eq!(summary.processed, 1);
@@ -181,8 +189,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`WorkerError`]: settings or handlers that cannot hold what a worker promises, what
-    /// the database answers, and a table that a newer version of this crate has made.
+    /// [`WorkerError`]: settings or handlers that cannot hold what a worker promises,
+    /// what the database answers, and a table that a newer version of this crate has
+    /// made.
     pub fn open(
         path: impl AsRef<Path>,
         inbox: InboxConfig,
@@ -211,7 +220,8 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-fn run(
+/// The handler of an event.
+pub(super) fn run(
     handlers: &impl Handle,
     transaction: &Transaction<'_>,
     event: &Envelope<Acknowledged>,
@@ -231,9 +241,7 @@ impl<L: Handle> Inbox for File<L> {
         let parts = Arc::clone(&self.parts);
         let work = move |connection: &mut Connection| {
             let (handlers, config) = &*parts;
-            process_all(connection, deliveries, config, &|transaction, event| {
-                run(handlers, transaction, event)
-            })
+            process_all(connection, deliveries, config, handlers)
         };
         let settled = self.shared.work(RECEIVING, work).await;
         settled.unwrap_or_else(|error| vec![(0, Err(error))])

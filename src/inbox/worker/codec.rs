@@ -12,7 +12,7 @@ type BoxedError = Box<dyn Error + Send + Sync>;
 /// Reads a payload.
 #[diagnostic::on_unimplemented(
     message = "the payload of `{E}` is not read by {Self}",
-    label = "needs `#[derive(serde::Deserialize)]` and the feature `serde`, or `.decode(..)` with a decoder"
+    label = "needs `serde::Deserialize` and the feature `serde`, or `.decode(..)`"
 )]
 pub trait Codec<E> {
     /// Reads a payload.

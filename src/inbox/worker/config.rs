@@ -11,12 +11,10 @@ use crate::ConfigError;
 /// use integration_automation_patterns::inbox::worker::WorkerConfig;
 /// use std::time::Duration;
 ///
-/// let config = WorkerConfig::default().shutdown_timeout(Duration::from_secs(30)).check()?;
+/// let minute = Duration::from_secs(60);
+/// let config = WorkerConfig::default().shutdown_timeout(minute).check()?;
 /// let refused = config.lanes(0).check().unwrap_err();
-/// assert_eq!(
-///     refused.to_string(),
-///     r#"the lanes: expected at least 1: a worker without a lane handles no event, found "0""#
-/// );
+/// assert_eq!((refused.what(), refused.found()), ("lanes", Some("0")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,12 +8,12 @@
 //!
 //! | database | a worker | handlers |
 //! |---|---|---|
-//! | SQLite | `inbox::sqlite::Worker::open` | closures that block, off the threads of the runtime |
+//! | SQLite | `inbox::sqlite::Worker::open` | closures that block, on threads for that |
 //! | PostgreSQL | `inbox::postgres::Worker::connect` | asynchronous closures |
 //!
 //! Events of one ordering key are handled one after another, in the order in which they
-//! were delivered. One that fails waits for its broker to deliver it again, and later ones
-//! may pass it meanwhile.
+//! were delivered. One that fails waits for its broker to deliver it again, and later
+//! ones may pass it meanwhile.
 
 mod codec;
 mod config;
@@ -62,8 +62,8 @@ pub trait Inbox: Send + Sync {
     #[doc(hidden)]
     const BATCH: usize;
 
-    /// Handles deliveries in their order, and stores what became of each; says so by their
-    /// places. After an error of the database the rest is dropped.
+    /// Handles deliveries in their order, and stores what became of each; says so by
+    /// their places. After an error of the database the rest is dropped.
     #[doc(hidden)]
     fn process_all<A: Send + 'static>(
         &self,
@@ -181,7 +181,8 @@ where
     }
 
     /// Handles a dead letter of the inbox once more, or an event that is stalled, as they
-    /// are listed there, as a person decided: by its handler, whether the worker runs just now or not.
+    /// are listed there and a person decided: by its handler, whether the worker runs
+    /// just now or not.
     ///
     /// The answer is the state of the event then: `Processed`, or `Retrying` or `Failed`
     /// where the handler failed again. Nothing where there is no such event.

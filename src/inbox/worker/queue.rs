@@ -1,5 +1,5 @@
-//! The deliveries that wait for a lane, and which of them is next: two of one event, or of
-//! one ordering key, are never handled at once, and never overtake one another.
+//! The deliveries that wait for a lane, and which of them is next: two of one event, or
+//! of one ordering key, are never handled at once, and never overtake one another.
 
 use std::collections::VecDeque;
 

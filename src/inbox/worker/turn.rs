@@ -122,9 +122,11 @@ where
                         worker.state().in_hand.remove(&released);
                     }
                 }
-                attempted = lanes.next(), if !lanes.is_empty() => self.attempted(attempted),
-                (tried, answer) = looks.next(), if !looks.is_empty() => self.looked(tried, answer, lanes.len()),
-                (tried, answer) = purges.next(), if !purges.is_empty() => self.purged(tried, answer),
+                ended = lanes.next(), if !lanes.is_empty() => self.attempted(ended),
+                look = looks.next(), if !looks.is_empty() => {
+                    self.looked(look, lanes.len());
+                }
+                gone = purges.next(), if !purges.is_empty() => self.purged(gone),
                 () = at(stopping) => return self.summary,
                 () = at(wake) => {}
                 next = consumer.next(), if takes => self.received(next),
@@ -132,8 +134,8 @@ where
         }
     }
 
-    /// The next deliveries that a lane may handle. While the database fails, one at a time
-    /// tries whether it does again.
+    /// The next deliveries that a lane may handle. While the database fails, one at a
+    /// time tries whether it does again.
     fn next_to_handle(
         &mut self,
         now: Instant,
@@ -276,7 +278,8 @@ where
         self.room = room.clamp(self.worker.lanes, most.max(self.worker.lanes));
     }
 
-    fn looked(&mut self, tried: u64, answer: Result<(), String>, handled: usize) {
+    fn looked(&mut self, look: (u64, Result<(), String>), handled: usize) {
+        let (tried, answer) = look;
         match answer {
             Err(reason) => self.store_failed(tried, &reason),
             // What waits shows whether it stores anything.
@@ -301,7 +304,7 @@ where
         self.report_outage(outage);
     }
 
-    fn purged(&mut self, tried: u64, answer: Result<(u64, bool), String>) {
+    fn purged(&mut self, (tried, answer): (u64, Result<(u64, bool), String>)) {
         let now = Instant::now();
         match answer {
             Ok((gone, is_all)) => {
