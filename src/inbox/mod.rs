@@ -17,7 +17,9 @@
 //!
 //! # A consumer
 //!
-//! A consumer is a loop until it is stopped. No error of the broker or of the database
+//! A worker (`inbox::sqlite::Worker`, `inbox::postgres::Worker`) runs typed handlers until
+//! it is stopped: see the guide's chapter on [consuming](crate::guide::consuming). By
+//! hand, a consumer is a loop until it is stopped. No error of the broker or of the database
 //! ends it: nothing was stored, and the delivery that is dropped comes again. So no `?`
 //! leaves the loop.
 //!
