@@ -136,10 +136,10 @@ impl<B: Body> Record<B> {
         let (redriven, discarded) = (self.redriven.is_some(), self.discarded.is_some());
         match (status, attempts) {
             (Skipped, _) | (Pending, 0) => {}
-            (Pending, attempts) => {
+            (Pending, _) => {
                 return Err(RehydrateError::AttemptsWhilePending { attempts });
             }
-            (status, 0) => return Err(RehydrateError::NeverAttempted { status }),
+            (_, 0) => return Err(RehydrateError::NeverAttempted { status }),
             _ => {}
         }
         let Some(failure) = &self.failure else {

@@ -157,15 +157,12 @@ impl Durable {
                 (
                     format!("to have the filter {wanted}"),
                     format!("has {}", or_none(&filters)),
-                    ", or what only says",
+                    ", or what filter_subject says",
                 )
             }),
             self.ack_wait.filter(|wanted| *wanted != waits(found)).map(|wanted| {
-                let by = if found.backoff.is_empty() {
-                    ""
-                } else {
-                    " at the least, by its back-off"
-                };
+                let backs_off = !found.backoff.is_empty();
+                let by = if backs_off { " at the least, by its back-off" } else { "" };
                 (
                     format!("to wait {wanted:?} for an answer"),
                     format!("waits {:?}{by}", waits(found)),
@@ -174,7 +171,7 @@ impl Durable {
             }),
             pending.filter(|wanted| *wanted != found.max_ack_pending).map(|wanted| {
                 (
-                    format!("to have {wanted} max_ack_pending"),
+                    format!("to have max_ack_pending {wanted}"),
                     format!("has {}", found.max_ack_pending),
                     ", or what max_ack_pending says",
                 )
@@ -262,7 +259,7 @@ mod tests {
             (
                 only("invoice.>"),
                 filtered.clone(),
-                "was to have the filter crm.invoice.>, and has crm.lead.>: change it at the server, or what only says",
+                "was to have the filter crm.invoice.>, and has crm.lead.>: change it at the server, or what filter_subject says",
             ),
             (
                 durable(),
@@ -277,7 +274,7 @@ mod tests {
             (
                 Durable { max_ack_pending: Some(1), ..durable() },
                 Config { max_ack_pending: 100, ..filtered.clone() },
-                "was to have 1 max_ack_pending, and has 100: change it at the server, or what max_ack_pending says",
+                "was to have max_ack_pending 1, and has 100: change it at the server, or what max_ack_pending says",
             ),
             (
                 Durable { ack_wait: Some(minute), ..durable() },
