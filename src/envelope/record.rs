@@ -128,9 +128,7 @@ impl<B: Body> Record<B> {
 
     /// Whether a walk through the lifecycle can have led here.
     fn check_history(&self) -> Result<(), RehydrateError> {
-        use DeliveryStatus::{
-            Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped,
-        };
+        use DeliveryStatus::*;
 
         let Self { status, attempts, .. } = *self;
         let (redriven, discarded) = (self.redriven.is_some(), self.discarded.is_some());

@@ -6,10 +6,11 @@ mod settling;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::moment::{after, at};
 use super::outage::{Lacking, Watch};
@@ -65,6 +66,14 @@ struct Waits {
     retry: Option<Instant>,
 }
 
+/// When leases are renewed that last so long.
+fn renewals(lease: Duration) -> Interval {
+    let third = lease.checked_div(3).unwrap_or(lease);
+    let mut renewal = interval_at(after(third), third);
+    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    renewal
+}
+
 /// Ready once the relay is to stop.
 async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
@@ -98,9 +107,7 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
     ) -> Summary {
         let config = &self.relay.config;
         let mut stopping: Option<Instant> = None;
-        let third = config.lease.checked_div(3).unwrap_or(config.lease);
-        let mut renewal = interval_at(after(third), third);
-        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut renewal = renewals(config.lease);
         loop {
             // One moment for all that this run decides: what ends between two looks
             // would otherwise be waited for by neither.
