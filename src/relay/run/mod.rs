@@ -129,10 +129,7 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
             {
                 continue;
             }
-            if until_idle
-                && idle
-                && (!self.has_more_soon(now) || self.broker.pause.is_on())
-            {
+            if until_idle && idle && !self.has_more_soon(now) {
                 return self.summary;
             }
             let works = stopping.is_none();
@@ -198,8 +195,12 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         self.retries.peek().map(|Reverse(due)| *due)
     }
 
-    /// Whether there may be something to claim before the next look into the store.
+    /// Whether there may be something to claim before the next look into the store, and to
+    /// send.
     fn has_more_soon(&self, now: Instant) -> bool {
+        if self.broker.pause.is_on() {
+            return false;
+        }
         let looks_at = now.checked_add(self.relay.config.poll_interval);
         let is_soon = |due: Instant| looks_at.is_some_and(|look| due <= look);
         self.hungry || self.first_retry().is_some_and(is_soon)
