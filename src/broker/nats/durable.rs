@@ -57,17 +57,17 @@ impl Durable {
     }
 
     fn behind(&self, found: &Info) -> Lag {
-        let max_ack_pending = u64::try_from(found.num_ack_pending).unwrap_or(u64::MAX);
+        let unanswered = u64::try_from(found.num_ack_pending).unwrap_or(u64::MAX);
         let most =
             u64::try_from(found.config.max_ack_pending).ok().filter(|most| *most > 0);
-        let held_back = if most.is_some_and(|most| max_ack_pending >= most) {
+        let held_back = if most.is_some_and(|most| unanswered >= most) {
             found.num_pending
         } else {
             0
         };
         Lag::new(
             format!("consumer {}", self.both()),
-            found.num_pending.saturating_add(max_ack_pending),
+            found.num_pending.saturating_add(unanswered),
         )
         .held_back(
             held_back,
@@ -75,7 +75,7 @@ impl Durable {
         )
     }
 
-    fn filter(&self) -> String {
+    pub(super) fn filter(&self) -> String {
         format!("{}.{}", self.prefix, self.only.as_deref().unwrap_or(">"))
     }
 
@@ -90,7 +90,7 @@ impl Durable {
         }
     }
 
-    async fn look_up(
+    pub(super) async fn look_up(
         &self,
         connection: &Connection,
     ) -> Result<Option<Info>, BrokerError> {
