@@ -59,7 +59,7 @@ impl<V, C> Refused<V, C> {
     /// use integration_automation_patterns::state::Pending;
     /// use integration_automation_patterns::{Envelope, RawEvent};
     ///
-    /// fn event(source: &str) -> Result<Envelope<Pending>, BuildError> {
+    /// fn event(source: &'static str) -> Result<Envelope<Pending>, BuildError> {
     ///     Envelope::builder(source, RawEvent::new("crm.lead.created", b"{}"))
     ///         .build()
     ///         .map_err(|refused| refused.into_cause())

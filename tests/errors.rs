@@ -159,13 +159,17 @@ fn of_delivery() -> Vec<Named> {
 
 #[cfg(feature = "sqlite")]
 fn of_outboxes() -> Vec<Named> {
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
     use integration_automation_patterns::outbox::{
         Admin, ClaimOrder, Filter, Redrive, RedriveOutcome, Store, sqlite,
     };
 
-    let folder = std::env::temp_dir().join(format!("errors-{}", std::process::id()));
+    static FOLDERS: AtomicU32 = AtomicU32::new(0);
+    let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+    let folder = format!("errors-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(folder);
     std::fs::create_dir_all(&folder).expect("a folder");
     let path = folder.join("outbox.db");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();

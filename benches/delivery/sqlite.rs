@@ -271,10 +271,12 @@ impl BareRelay {
         .await?
     }
 
+    #[cfg(feature = "kafka")]
     pub(super) async fn claim(&self, batch: usize) -> Outcome<(String, Vec<BareClaim>)> {
         self.with(move |connection| claim_bare(connection, batch)).await
     }
 
+    #[cfg(feature = "kafka")]
     pub(super) async fn settle(&self, token: String, claims: Vec<BareClaim>) -> Outcome {
         self.with(move |connection| settle_bare(connection, &token, &claims)).await
     }

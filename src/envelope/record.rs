@@ -128,18 +128,16 @@ impl<B: Body> Record<B> {
 
     /// Whether a walk through the lifecycle can have led here.
     fn check_history(&self) -> Result<(), RehydrateError> {
-        use DeliveryStatus::{
-            Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped,
-        };
+        use DeliveryStatus::*;
 
         let Self { status, attempts, .. } = *self;
         let (redriven, discarded) = (self.redriven.is_some(), self.discarded.is_some());
         match (status, attempts) {
             (Skipped, _) | (Pending, 0) => {}
-            (Pending, attempts) => {
+            (Pending, _) => {
                 return Err(RehydrateError::AttemptsWhilePending { attempts });
             }
-            (status, 0) => return Err(RehydrateError::NeverAttempted { status }),
+            (_, 0) => return Err(RehydrateError::NeverAttempted { status }),
             _ => {}
         }
         let Some(failure) = &self.failure else {

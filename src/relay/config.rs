@@ -17,7 +17,11 @@ use crate::outbox::OnDeadLetter;
 ///     .send_timeout(Duration::from_secs(60))
 ///     .check()?;
 /// let refused = config.lease(Duration::from_secs(10)).check().unwrap_err();
-/// assert_eq!(refused.to_string(), XX);
+/// assert_eq!(
+///     refused.to_string(),
+///     "the lease: expected at least 6 x store_timeout, which is 30s (a lease is renewed \
+///      every third of it, and two renewals must fit in), found \"10s\""
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,9 @@
 //! where, what must be asked, and what is lost, without writing anything itself.
 //!
 //! ```
-//! use integration_automation_patterns::sync::{Authority, Base, Contract, Slot};
+//! use integration_automation_patterns::sync::{
+//!     Authority, Base, Content, Contract, Slot,
+//! };
 //!
 //! let contract = Contract::builder("contact")
 //!     .system("crm")
@@ -26,7 +28,7 @@
 //! assert_eq!((writes[0].to, writes[0].value), (1, Some(&"a@x.org")));
 //! assert_eq!(
 //!     writes[0].lost(),
-//!     Some(Some(&"b@x.org")),
+//!     Some(Content::Value(&"b@x.org")),
 //!     "the edit that is overwritten is on record"
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())

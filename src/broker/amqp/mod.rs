@@ -40,6 +40,7 @@ mod refusal;
 mod repair;
 mod sending;
 mod stream;
+mod walk;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -22,7 +22,7 @@ const UNSAID: Duration = Duration::from_secs(1);
 /// second.
 pub struct Acker {
     inner: Arc<Inner>,
-    releasing: GivingBack,
+    releasing: Releasing,
     /// Where to answer, until the server has the answer.
     reply: Option<Subject>,
     /// When it shall come again where no answer arrives.
@@ -34,7 +34,7 @@ pub struct Acker {
 impl Acker {
     pub(super) fn new(
         inner: Arc<Inner>,
-        releasing: GivingBack,
+        releasing: Releasing,
         reply: Subject,
         unread: Option<(Arc<Unread>, u64)>,
     ) -> Self {
@@ -93,7 +93,7 @@ impl Inner {
     async fn answer(&self, reply: &Subject, word: String) -> Result<(), BrokerError> {
         let connection = self.connection().await?;
         let answered = connection.ask(reply, HeaderMap::new(), word.into_bytes()).await;
-        answered.map(|_| ()).map_err(|max_ack_pending| match max_ack_pending {
+        answered.map(|_| ()).map_err(|unanswered| match unanswered {
             Unanswered::Lost => BrokerError::transient(
                 "the connection was lost before the server had answered",
             ),
@@ -111,7 +111,7 @@ impl Inner {
 /// The way back for deliveries that nobody answers: in the order in which they are
 /// dropped, from a task that ends with the last of them.
 #[derive(Clone)]
-pub(super) struct GivingBack(mpsc::UnboundedSender<Dropped>);
+pub(super) struct Releasing(mpsc::UnboundedSender<Dropped>);
 
 struct Dropped {
     reply: Subject,
@@ -119,7 +119,7 @@ struct Dropped {
     at: Instant,
 }
 
-impl GivingBack {
+impl Releasing {
     /// What is older than the server `waits` for an answer has come again already, and is
     /// not given back.
     pub(super) fn start(inner: Arc<Inner>, waits: Duration) -> Self {
@@ -175,7 +175,7 @@ mod tests {
             NatsConfig::new("crm").connect_timeout(Duration::from_secs(1)),
         )?
         .inner;
-        let releasing = GivingBack::start(Arc::clone(&inner), Duration::from_secs(3));
+        let releasing = Releasing::start(Arc::clone(&inner), Duration::from_secs(3));
         for number in 0..100 {
             releasing.release(format!("$JS.ACK.{number}").into(), UNSAID);
         }

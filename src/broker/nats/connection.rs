@@ -291,11 +291,11 @@ impl Connection {
             .await?
         {
             Ok(message) => Ok(message),
-            Err(error) => Err(self.max_ack_pending(&error)),
+            Err(error) => Err(self.unanswered(&error)),
         }
     }
 
-    fn max_ack_pending(&self, error: &RequestError) -> Unanswered {
+    fn unanswered(&self, error: &RequestError) -> Unanswered {
         match error.kind() {
             RequestErrorKind::NoResponders => Unanswered::NoResponders,
             RequestErrorKind::MaxPayloadExceeded => Unanswered::TooLarge(reason(error)),
@@ -311,7 +311,7 @@ impl Connection {
         body: Vec<u8>,
     ) -> Result<Vec<u8>, BrokerError> {
         let answer = self.ask(&format!("{API}.{verb}"), HeaderMap::new(), body).await;
-        answer.map(|message| message.payload.to_vec()).map_err(|max_ack_pending| match max_ack_pending {
+        answer.map(|message| message.payload.to_vec()).map_err(|unanswered| match unanswered {
             Unanswered::Lost => BrokerError::unreachable("the connection was lost"),
             Unanswered::NoResponders => {
                 BrokerError::unavailable("JetStream is not there for this login: no responders to its questions")

@@ -57,17 +57,17 @@ impl Durable {
     }
 
     fn behind(&self, found: &Info) -> Lag {
-        let max_ack_pending = u64::try_from(found.num_ack_pending).unwrap_or(u64::MAX);
+        let unanswered = u64::try_from(found.num_ack_pending).unwrap_or(u64::MAX);
         let most =
             u64::try_from(found.config.max_ack_pending).ok().filter(|most| *most > 0);
-        let held_back = if most.is_some_and(|most| max_ack_pending >= most) {
+        let held_back = if most.is_some_and(|most| unanswered >= most) {
             found.num_pending
         } else {
             0
         };
         Lag::new(
             format!("consumer {}", self.both()),
-            found.num_pending.saturating_add(max_ack_pending),
+            found.num_pending.saturating_add(unanswered),
         )
         .held_back(
             held_back,
@@ -75,7 +75,7 @@ impl Durable {
         )
     }
 
-    fn filter(&self) -> String {
+    pub(super) fn filter(&self) -> String {
         format!("{}.{}", self.prefix, self.only.as_deref().unwrap_or(">"))
     }
 
@@ -90,7 +90,7 @@ impl Durable {
         }
     }
 
-    async fn look_up(
+    pub(super) async fn look_up(
         &self,
         connection: &Connection,
     ) -> Result<Option<Info>, BrokerError> {
@@ -157,15 +157,12 @@ impl Durable {
                 (
                     format!("to have the filter {wanted}"),
                     format!("has {}", or_none(&filters)),
-                    ", or what only says",
+                    ", or what filter_subject says",
                 )
             }),
             self.ack_wait.filter(|wanted| *wanted != waits(found)).map(|wanted| {
-                let by = if found.backoff.is_empty() {
-                    ""
-                } else {
-                    " at the least, by its back-off"
-                };
+                let backs_off = !found.backoff.is_empty();
+                let by = if backs_off { " at the least, by its back-off" } else { "" };
                 (
                     format!("to wait {wanted:?} for an answer"),
                     format!("waits {:?}{by}", waits(found)),
@@ -174,7 +171,7 @@ impl Durable {
             }),
             pending.filter(|wanted| *wanted != found.max_ack_pending).map(|wanted| {
                 (
-                    format!("to have {wanted} max_ack_pending"),
+                    format!("to have max_ack_pending {wanted}"),
                     format!("has {}", found.max_ack_pending),
                     ", or what max_ack_pending says",
                 )
@@ -262,7 +259,7 @@ mod tests {
             (
                 only("invoice.>"),
                 filtered.clone(),
-                "was to have the filter crm.invoice.>, and has crm.lead.>: change it at the server, or what only says",
+                "was to have the filter crm.invoice.>, and has crm.lead.>: change it at the server, or what filter_subject says",
             ),
             (
                 durable(),
@@ -277,7 +274,7 @@ mod tests {
             (
                 Durable { max_ack_pending: Some(1), ..durable() },
                 Config { max_ack_pending: 100, ..filtered.clone() },
-                "was to have 1 max_ack_pending, and has 100: change it at the server, or what max_ack_pending says",
+                "was to have max_ack_pending 1, and has 100: change it at the server, or what max_ack_pending says",
             ),
             (
                 Durable { ack_wait: Some(minute), ..durable() },

@@ -98,11 +98,7 @@ impl Listener {
     #[doc(alias = "prefetch")]
     pub fn max_ack_pending(mut self, max_ack_pending: u16) -> Result<Self, ConfigError> {
         if max_ack_pending == 0 {
-            return Err(ConfigError::new(
-                "number of max_ack_pending deliveries",
-                "1 or more",
-                "0",
-            ));
+            return Err(ConfigError::new("max_ack_pending", "1 or more", "0"));
         }
         self.durable.max_ack_pending = Some(max_ack_pending);
         Ok(self)
@@ -147,6 +143,8 @@ impl Consumer for Listener {
                     Delivery::new(pulled.event, answer).redelivered(pulled.redelivered);
                 Ok(Some(delivery.from_broker(Nats::SYSTEM, Some(pulled.subject))))
             }
+            // It goes on behind what is gone.
+            Err(lost) if lost.loss().is_some() => Err(lost),
             Err(failed) => {
                 self.session = None;
                 self.interrupted = failed.kind() == BrokerErrorKind::Unreachable;

@@ -36,6 +36,7 @@ mod connection;
 mod credentials;
 mod durable;
 mod listener;
+mod loss;
 mod pull;
 mod pulled;
 mod sending;

@@ -12,9 +12,10 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Inner;
-use super::acker::GivingBack;
+use super::acker::Releasing;
 use super::connection::{API, Connection, Listening, Unanswered};
 use super::durable::{Durable, waits};
+use super::loss::Losses;
 use super::pulled::{Pulled, is_for_an_answer};
 use super::unread::Unread;
 use crate::broker::BrokerError;
@@ -28,13 +29,17 @@ const HEARTBEAT: (Duration, Duration) =
 /// How long what is on its way to a listener that has ended is waited for.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
+/// What can be done about messages that were deleted unread.
+const ADVICE: &str =
+    "let the stream keep messages for longer than its slowest consumer stands still";
+
 pub(super) struct Pull {
     inner: Arc<Inner>,
     /// For what is to be told when it is dropped, wherever that is.
     runtime: Handle,
     connection: Connection,
     listening: Listening,
-    pub(super) releasing: GivingBack,
+    pub(super) releasing: Releasing,
     durable: Durable,
     consumer: Info,
     subscriber: Option<Subscriber>,
@@ -43,6 +48,7 @@ pub(super) struct Pull {
     batch: usize,
     expires: Duration,
     heartbeat: Duration,
+    losses: Losses,
     unread: Arc<Unread>,
     /// Where what the client could not read is, to be handed out first.
     unread_at: BTreeSet<u64>,
@@ -76,8 +82,9 @@ impl Pull {
         let heartbeat = inner.config.request_timeout.clamp(HEARTBEAT.0, HEARTBEAT.1);
         Ok(Self {
             runtime: Handle::current(),
+            losses: Losses::new(&durable),
             listening,
-            releasing: GivingBack::start(Arc::clone(&inner), waits),
+            releasing: Releasing::start(Arc::clone(&inner), waits),
             inner,
             durable,
             consumer,
@@ -108,6 +115,11 @@ impl Pull {
         }
         loop {
             if self.asked <= self.batch.div_euclid(2) {
+                if let Some(lost) =
+                    self.losses.look(&self.connection, &self.durable).await
+                {
+                    return Err(BrokerError::lost(lost, ADVICE));
+                }
                 self.ask().await?;
             }
             let Some(subscriber) = &mut self.subscriber else {
@@ -152,7 +164,7 @@ impl Pull {
             .connection
             .tell(self.next.clone(), Some(self.inbox.clone()), request)
             .await;
-        told.map_err(|max_ack_pending| match max_ack_pending {
+        told.map_err(|unanswered| match unanswered {
             Unanswered::Silence(why) => self.lost(&why),
             _ => self.lost("the connection was lost"),
         })?;

@@ -70,7 +70,7 @@ async fn store(
 ) -> Result<PublishAck, BrokerError> {
     let size = size(subject, &headers, &body);
     let answer = connection.ask(subject, headers, body).await;
-    let answer = answer.map_err(|max_ack_pending| match max_ack_pending {
+    let answer = answer.map_err(|unanswered| match unanswered {
         Unanswered::Lost => BrokerError::transient("the connection was lost before the server had confirmed"),
         Unanswered::NoResponders => BrokerError::unroutable(format!(
             "no stream takes in {subject}: create the stream {stream}, or let it have this subject"

@@ -85,7 +85,7 @@ pub(super) async fn is_missing(connection: &Connection, stream: &str) -> bool {
         .await
     {
         Ok(answer) => read(stream, &answer.payload).is_ok_and(|found| found.is_none()),
-        Err(max_ack_pending) => matches!(max_ack_pending, Unanswered::NoResponders),
+        Err(unanswered) => matches!(unanswered, Unanswered::NoResponders),
     }
 }
 

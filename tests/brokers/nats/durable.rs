@@ -52,7 +52,7 @@ async fn what_is_said_and_differs_is_refused_with_both_and_changes_nothing() {
         assert_eq!(refused.kind(), BrokerErrorKind::Permanent);
         let told = format!(
             "the consumer erp of the stream {stream} was to have the filter {stream}.crm.order.>, and has \
-             {stream}.crm.lead.>: change it at the server, or what only says"
+             {stream}.crm.lead.>: change it at the server, or what filter_subject says"
         );
         assert_eq!(refused.reason(), told);
         assert_eq!(leads.next().await.unwrap().unwrap().facts().event_type(), "crm.lead.created", "the first goes on");

@@ -3,6 +3,7 @@
 mod durable;
 mod frozen;
 mod login;
+mod loss;
 mod messages;
 mod own;
 mod place;

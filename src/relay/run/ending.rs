@@ -1,0 +1,124 @@
+//! What a send that has ended says of its event, and of the broker.
+
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError};
+use tokio::time::timeout_at;
+
+use super::Run;
+use crate::broker::{Broker, BrokerError, BrokerErrorKind};
+use crate::outbox::{Claim, Store};
+use crate::relay::Incident;
+use crate::relay::moment::after;
+use crate::relay::outage::Lacking;
+use crate::relay::outcome::Outcome;
+
+/// How long sends that end are gathered for a settlement.
+const TOGETHER: Duration = Duration::from_millis(1);
+
+impl<S: Store, B: Broker> Run<'_, S, B> {
+    /// What a broker confirms together is settled together: what ends within a moment of
+    /// the first, up to half of what may be on its way. So one half is settled, and
+    /// claimed anew, while the other is sent.
+    pub(super) async fn gather(&mut self) {
+        let (until, half) = (after(TOGETHER), self.relay.config.in_flight.div_ceil(2));
+        while self.unsettled.len() < half
+            && let Ok(Some(ended)) =
+                timeout_at(until, self.sends.join_next_with_id()).await
+        {
+            self.ended(ended);
+        }
+    }
+
+    pub(super) fn ended(&mut self, ended: Result<(Id, (Claim, Outcome)), JoinError>) {
+        let (id, (claim, outcome)) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let held = self.held.remove(&error.id());
+                self.probe_ended(error.id());
+                if error.is_panic() {
+                    self.count(|summary| &mut summary.panicked, 1);
+                    self.relay.report(&Incident::SendPanicked(
+                        held.map(|held| held.lease.event),
+                    ));
+                }
+                return;
+            }
+        };
+        let claim_number = self.held.remove(&id).map_or(self.claims, |held| held.claim);
+        self.probe_ended(id);
+        // The next of its key may be due now.
+        self.hungry |= claim.ordering_key().is_some();
+        self.watch(claim_number, &claim, &outcome);
+        self.unsettled.push(outcome.settle(claim, self.relay.config.send_timeout));
+    }
+
+    /// Whatever came of it, the next try may be made.
+    pub(super) fn probe_ended(&mut self, id: Id) {
+        for probe in self
+            .refused
+            .values_mut()
+            .map(|(_, probe)| probe)
+            .chain([&mut self.broker_probe])
+        {
+            *probe = probe.filter(|probe| *probe != id);
+        }
+    }
+
+    /// What an outcome says of the broker: whether it takes anything, and whether it
+    /// takes events of this type.
+    pub(super) fn watch(&mut self, number: u64, claim: &Claim, outcome: &Outcome) {
+        let event_type = claim.event().event_type();
+        let error = match outcome {
+            Outcome::Answered(answer) => answer.as_ref().err(),
+            Outcome::TimedOut => {
+                // Nobody knows, unless it was to show whether the broker takes anything.
+                if let Some((watch, _)) = self
+                    .refused
+                    .get_mut(event_type)
+                    .filter(|(watch, _)| watch.pause.is_on())
+                {
+                    let of = Lacking::Route(event_type.to_owned());
+                    let outage = watch.failed(number, of, "no answer in time", None);
+                    outage
+                        .into_iter()
+                        .for_each(|outage| self.relay.report(&Incident::Outage(outage)));
+                }
+                return;
+            }
+            Outcome::Cancelled => return,
+        };
+        let broken = match error.map(BrokerError::kind) {
+            Some(BrokerErrorKind::Unreachable) => Some(Lacking::Broker),
+            Some(BrokerErrorKind::Unavailable) => Some(Lacking::Room),
+            Some(BrokerErrorKind::Unroutable) => {
+                Some(Lacking::Route(event_type.to_owned()))
+            }
+            Some(BrokerErrorKind::Transient | BrokerErrorKind::Permanent) | None => None,
+        };
+        let by_type = matches!(broken, Some(Lacking::Route(_)));
+        if let (Some(of), Some(error)) = (broken, error) {
+            let watch = if by_type {
+                &mut self.refused.entry(event_type.to_owned()).or_default().0
+            } else {
+                &mut self.broker
+            };
+            let outage = watch.failed(number, of, error.reason(), error.retry_after());
+            outage
+                .into_iter()
+                .for_each(|outage| self.relay.report(&Incident::Outage(outage)));
+            if !by_type {
+                return;
+            }
+        } else if let Some((watch, _)) = self.refused.get_mut(event_type) {
+            // It has looked at this event, and so takes its type.
+            if let Some(outage) = watch.over(number) {
+                self.refused.remove(event_type);
+                self.relay.report(&Incident::Over(outage));
+            }
+        }
+        if let Some(outage) = self.broker.over(number) {
+            self.relay.report(&Incident::Over(outage));
+        }
+    }
+}
