@@ -175,9 +175,9 @@ impl CloudEvent {
 
     /// Reads a message in binary mode; headers that carry no attribute are passed over.
     ///
-    /// Give the content type in under the name `content-type` where the protocol has a
-    /// property for it, as AMQP does, and other than textual values (a number, a time) as
-    /// the standard's own text for them.
+    /// Where the protocol has a property for the content type, as AMQP does, pass it as
+    /// `content-type`. Pass values that are not text (a number, a time) in the standard's
+    /// text form.
     ///
     /// # Errors
     ///

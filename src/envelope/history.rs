@@ -11,7 +11,7 @@ use super::state::UnknownNameError;
 /// Whether another attempt could succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// The next attempt may succeed: a time-out, a lost connection, a lock.
+    /// The next attempt may succeed: a timeout, a lost connection, a lock.
     Transient,
     /// No attempt will: a poison message, an unknown schema, a rule that the receiver
     /// will not bend.

@@ -182,8 +182,8 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// }
     ///
     /// let event = Envelope::builder("crm", LeadCreated(7)).build()?;
-    /// let untyped = event.encode(|lead| Ok::<_, Infallible>(vec![lead.0]))?;
-    /// assert_eq!(untyped.payload().bytes(), [7]);
+    /// let raw = event.encode(|lead| Ok::<_, Infallible>(vec![lead.0]))?;
+    /// assert_eq!(raw.payload().bytes(), [7]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn encode<E>(
