@@ -139,8 +139,8 @@ impl fmt::Display for FromCloudEventError {
             Self::Attribute { name, wanted } => {
                 write!(
                     f,
-                    "the attribute {name} was to be {wanted}, and this event has \
-                     something else there"
+                    "wanted {wanted} as the attribute {name}, and found something \
+                     else"
                 )
             }
             Self::Build(cause) => cause.fmt(f),

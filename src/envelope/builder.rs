@@ -89,7 +89,7 @@ impl<P> EnvelopeBuilder<P> {
 
     /// What this event must stay in order with, such as the id of the record that it
     /// changes: events of one key are delivered one after another. It is kept under the
-    /// tag `ordering_key`; an empty text is none.
+    /// tag `ordering_key`; an empty key counts as none.
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, RawEvent};

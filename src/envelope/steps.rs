@@ -96,7 +96,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     }
 
     /// The attempt has failed at a given time, and another might succeed: retrying while
-    /// the [policy](Facts::retry_policy) allows it, else failed.
+    /// the [policy](crate::Facts::retry_policy) allows it, else failed.
     ///
     /// ```
     /// use chrono::TimeDelta;

@@ -102,12 +102,13 @@ impl Contract {
         self.systems.iter().map(String::as_str)
     }
 
-    /// Who decides about a field; nobody where it is excluded or not named.
+    /// Who decides about a field; `None` if it is excluded or not named.
     pub fn authority_for(&self, field: &str) -> Option<&Authority> {
         self.fields.iter().find(|(name, _)| name == field).map(|(_, authority)| authority)
     }
 
-    /// What the systems may do that do not own a field; nothing where no system owns it.
+    /// What systems may do with a field that another one owns; `None` if no system owns
+    /// it.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Contract, NonOwnerEdits};

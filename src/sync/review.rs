@@ -53,7 +53,7 @@ pub enum Choice<T> {
 pub struct Review<V> {
     /// The record.
     pub record_id: String,
-    /// The field; none where the question is about the record as a whole.
+    /// The field; `None` if the question is about the record as a whole.
     pub field: Option<String>,
     /// Why a person must decide.
     pub question: Question,
@@ -204,7 +204,7 @@ pub struct Settled<'a, T> {
 }
 
 impl<'a, T> FieldPlan<'a, T> {
-    /// The question, as a row for a person, with the systems by their names; none where
+    /// The question, as a row for a person, with the systems by their names; `None` if
     /// nothing is asked.
     pub fn review<'s>(
         &self,
@@ -355,7 +355,7 @@ impl<T: Clone> Write<'_, T> {
 pub enum AnswerError {
     /// The plan asks nothing.
     NothingAsked,
-    /// The chosen system was not read, or is none.
+    /// The chosen system was not read, or there is no such system.
     SaysNothing {
         /// The place that was chosen.
         place: usize,
