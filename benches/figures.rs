@@ -82,7 +82,7 @@ fn main() {
     println!("| figure | measured | reach |");
     println!("|---|---|---|");
     println!("| bytes of an envelope beside its payload | {} | at most 80 |", sizes.0);
-    println!("| bytes of an envelope of an untyped payload | {} | |", sizes.1);
+    println!("| bytes of an envelope of a raw payload | {} | |", sizes.1);
     println!("| bytes of the struct by hand | {} | |", sizes.2);
 
     print_creation();

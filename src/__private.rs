@@ -101,7 +101,7 @@ pub fn base_after<T: Eq + Clone, K: Kind, const N: usize>(
     entry.base_after(answer, moved_on)
 }
 
-/// The answers, given back.
+/// Returns the answers with the reason why they were refused.
 pub fn refuse<A>(answers: A, cause: ApplyError) -> Refused<A, ApplyError> {
     Refused::new(answers, cause)
 }

@@ -1,3 +1,5 @@
+// The README links to `src/guide`; this line, which comes first and so wins, leads the same
+// link to the documentation's own pages.
 //! [guide]: crate::guide
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -276,7 +276,7 @@ impl RetryPolicy {
         sum.min(limit)
     }
 
-    /// When the attempt after a failed one is due; nothing where no attempt or no time is
+    /// When the attempt after a failed one is due; `None` if no attempt or no time is
     /// left.
     ///
     /// `attempts` counts those made, the failed one included; `started_at` is when the

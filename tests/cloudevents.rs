@@ -549,7 +549,7 @@ fn what_an_envelope_cannot_carry_is_given_back() {
     let late = refused(&[("ce_time", "9999-12-31T23:59:59-01:00")]);
     assert_eq!(
         late,
-        FromCloudEventError::Malformed(BuildError::YearOutOfRange { found: 10_000 })
+        FromCloudEventError::Build(BuildError::YearOutOfRange { found: 10_000 })
     );
     let id = refused(&[("ce_id", "%FF"), ("ce_pctencoded", "id")]);
     assert!(matches!(id, FromCloudEventError::Attribute { name: "id", .. }), "{id}");

@@ -50,23 +50,63 @@ fn the_front_page_fits_on_a_few_screens() {
     );
 }
 
+/// Fails where a line of code in these documents, as they are numbered in the file, is
+/// wider than a reader's screen.
+fn is_narrow<'a>(
+    file: &Path,
+    document: impl Iterator<Item = (usize, &'a str)>,
+    is_code: impl Fn(&str) -> bool,
+) {
+    let (mut is_open, mut in_code) = (false, false);
+    for (number, line) in document {
+        if let Some(language) = line.strip_prefix("```") {
+            is_open = !is_open;
+            in_code = is_open && is_code(language);
+        }
+        let width = line.chars().count();
+        assert!(
+            !in_code || width <= 90,
+            "{}:{}: {width} columns of code",
+            file.display(),
+            number + 1
+        );
+    }
+}
+
 #[test]
 fn no_code_scrolls_sideways() {
     for page in pages().chain([root().join("README.md")]) {
         let text = fs::read_to_string(&page).unwrap();
-        let mut in_code = false;
-        for (number, line) in text.lines().enumerate() {
-            if let Some(language) = line.strip_prefix("```") {
-                in_code = language.starts_with("rust") || language.starts_with("sql");
-            }
-            let width = line.chars().count();
-            assert!(
-                !in_code || width <= 90,
-                "{}:{}: {width} columns of code",
-                page.display(),
-                number + 1
-            );
+        is_narrow(&page, text.lines().enumerate(), |language| {
+            language.starts_with("rust") || language.starts_with("sql")
+        });
+    }
+}
+
+#[test]
+fn no_example_in_the_source_scrolls_sideways() {
+    // Wider than the rest, and not yet wrapped.
+    const ALLOWED: &[&str] = &[
+        "src/broker/amqp/mod.rs",
+        "src/broker/kafka.rs",
+        "src/broker/lag.rs",
+        "src/broker/lost.rs",
+        "src/broker/nats/mod.rs",
+        "src/outbox/sqlite/mod.rs",
+        "src/relay/mod.rs",
+    ];
+    let sources = files(&root().join("src")).into_iter();
+    for file in sources.filter(|path| path.extension().is_some_and(|name| name == "rs")) {
+        if ALLOWED.iter().any(|allowed| file.ends_with(allowed)) {
+            continue;
         }
+        let text = fs::read_to_string(&file).unwrap();
+        let documentation = text.lines().enumerate().filter_map(|(number, line)| {
+            let line = line.trim_start();
+            let line = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"))?;
+            Some((number, line.strip_prefix(' ').unwrap_or(line)))
+        });
+        is_narrow(&file, documentation, |language| language != "text");
     }
 }
 
@@ -163,7 +203,7 @@ fn the_map_names_every_room() {
 #[test]
 fn the_pure_half_imports_nothing_of_the_durable_half() {
     const PURE: &str =
-        "audit cloudevents envelope external reason.rs refused.rs retry.rs sync";
+        "audit cloudevents envelope external reason.rs refused.rs retry.rs sync text.rs";
     const DURABLE: &str =
         "broker config_error crash_point inbox outbox relay store testing tls trace";
     for room in PURE.split(' ') {
@@ -180,6 +220,73 @@ fn the_pure_half_imports_nothing_of_the_durable_half() {
             for module in DURABLE.split(' ') {
                 let path = format!("crate::{module}");
                 assert!(!code.contains(&path), "{} uses {path}", source.display());
+            }
+            // The one name of the durable half that stands at the root.
+            let uses_it = code.contains("ConfigError");
+            assert!(!uses_it, "{} uses ConfigError", source.display());
+        }
+    }
+}
+
+/// The type that a form of `serde_support` stands for, where it is one.
+fn type_of_form(line: &str, remote: Option<&'static str>) -> Option<&'static str> {
+    let words = line.trim_start();
+    let name = words.strip_prefix("struct ").or_else(|| words.strip_prefix("enum "))?;
+    let name = name.split(['<', ' ']).next()?.strip_suffix("Form")?;
+    Some(remote.unwrap_or_else(|| match name {
+        "" => "Write",
+        "Audit" => "AuditRecord",
+        "Decision" => "Decision",
+        // A row of the contract's `fields`.
+        "Contract" | "Field" => "Contract",
+        "Record" => "Record",
+        "RetryPolicy" => "RetryPolicy",
+        other => panic!("which type has the form {other}Form?"),
+    }))
+}
+
+/// The name under which a line of a form is written: a field's, or a variant's in snake
+/// case.
+fn written_name(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let word = line.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    let is_field = line[word.len()..].starts_with(": ");
+    let is_variant = word.starts_with(char::is_uppercase);
+    let snake = |name: String, c: char| match c {
+        'A'..='Z' if name.is_empty() => c.to_ascii_lowercase().to_string(),
+        'A'..='Z' => format!("{name}_{}", c.to_ascii_lowercase()),
+        _ => format!("{name}{c}"),
+    };
+    (is_field || is_variant).then(|| word.chars().fold(String::new(), snake))
+}
+
+#[test]
+fn the_table_of_forms_names_all_that_is_written() {
+    const TABLE: &str = include_str!("../src/guide/as_data.md");
+    const FORMS: [&str; 3] = [
+        include_str!("../src/external/serde_support/audit.rs"),
+        include_str!("../src/external/serde_support/envelope.rs"),
+        include_str!("../src/external/serde_support/sync.rs"),
+    ];
+    let quoted =
+        |line: &'static str, key: &str| Some(line.split_once(key)?.1.split_once('"')?.0);
+    for forms in FORMS {
+        let (mut remote, mut renamed, mut row) = (None, None, None);
+        for line in forms.lines() {
+            remote = quoted(line, "serde(remote = \"").or(remote);
+            renamed = quoted(line, "serde(rename = \"").or(renamed);
+            if let Some(of) = type_of_form(line, remote) {
+                let head = format!("| [`{of}`]");
+                let found = TABLE.lines().find(|row| row.contains(&head));
+                row =
+                    Some(found.unwrap_or_else(|| panic!("no row has the form of {of}")));
+                remote = None;
+            } else if line.trim() == "}" {
+                row = None;
+            } else if let (Some(row), Some(name)) = (row, written_name(line)) {
+                let name = renamed.take().map_or(name, str::to_owned);
+                let mut words = row.split(|c: char| !c.is_alphanumeric() && c != '_');
+                assert!(words.any(|word| word == name), "{name} is missing in {row}");
             }
         }
     }

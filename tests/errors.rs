@@ -83,7 +83,7 @@ fn of_envelopes() -> Vec<Named> {
         named(wrong),
         named(wrong_event),
         named(DecodeError::Payload(poison())),
-        named(DecodeError::<BuildError>::Malformed(BuildError::EmptyEventType)),
+        named(DecodeError::<BuildError>::Build(BuildError::EmptyEventType)),
         named(pending.rehydrate().expect_err("no attempt").into_cause()),
         named(empty.rehydrate().expect_err("no source").into_cause()),
         named(state.expect_err("pending").into_cause()),

@@ -371,7 +371,7 @@ fn only_a_person_skips_what_failed_for_good() {
 fn what_makes_no_sense_in_any_state_is_refused() {
     let pending = record(Pending, 0);
     let malformed = |record| match refused(record) {
-        RehydrateError::Malformed(malformed) => malformed,
+        RehydrateError::Build(malformed) => malformed,
         other => panic!("{other}"),
     };
     assert_eq!(

@@ -141,9 +141,9 @@ impl<'a> AuditLine<'a> {
     /// ```
     /// use integration_automation_patterns::{AuditLine, DeliveryStatus};
     ///
-    /// let line = "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created source=crm \
-    ///             status=retrying attempts=2 correlation=import-7 schema=1.0 \
-    ///             created=2026-01-05T08:00:00+00:00";
+    /// let line = "[INTEGRATION_EVENT] event_id=evt-001 type=crm.lead.created \
+    ///             source=crm status=retrying attempts=2 correlation=import-7 \
+    ///             schema=1.0 created=2026-01-05T08:00:00+00:00";
     /// let parsed = AuditLine::parse(line)?;
     /// assert_eq!(parsed.status, DeliveryStatus::Retrying);
     /// assert_eq!(parsed.attempts, 2);

@@ -160,7 +160,7 @@ impl AuditTrail {
         });
     }
 
-    /// Records a change of which there is no envelope, such as one made in a database. A
+    /// Records a change that has no envelope, such as one made in a database. A
     /// silent trail does not call `record`; others pass it the name of the program.
     pub fn record_with(&self, record: impl FnOnce(&str) -> AuditRecord) {
         if let Some(inner) = &self.0 {

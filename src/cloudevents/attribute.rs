@@ -141,8 +141,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The text with its escapes resolved; nothing where that is no text. A `%` that begins
-/// no escape stands for itself.
+/// The text with its escapes resolved; `None` if that is not UTF-8. A `%` that begins no
+/// escape stands for itself.
 pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

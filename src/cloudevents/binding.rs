@@ -101,8 +101,7 @@ impl Binding {
         Cow::Owned(written)
     }
 
-    /// The value that a header was written from; nothing where its escapes stand for no
-    /// text.
+    /// The value that a header was written from; `None` if its escapes are not UTF-8.
     fn read(self, value: &str) -> Option<Cow<'_, str>> {
         if !self.percent_encodes() {
             return Some(Cow::Borrowed(value));
@@ -173,11 +172,11 @@ impl CloudEvent {
         })
     }
 
-    /// Reads a message in binary mode; headers that carry no attribute are passed over.
+    /// Reads a message in binary mode; headers that carry no attribute are ignored.
     ///
-    /// Give the content type in under the name `content-type` where the protocol has a
-    /// property for it, as AMQP does, and other than textual values (a number, a time) as
-    /// the standard's own text for them.
+    /// Where the protocol has a property for the content type, as AMQP does, pass it as
+    /// `content-type`. Pass values that are not text (a number, a time) in the standard's
+    /// text form.
     ///
     /// # Errors
     ///

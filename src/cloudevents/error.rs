@@ -110,7 +110,7 @@ impl fmt::Display for ParseCloudEventError {
             ),
             Self::Json { wrong } => write!(
                 f,
-                "the JSON of a CloudEvent was wanted, and found otherwise: {wrong}"
+                "wanted the JSON of a CloudEvent, and found something else: {wrong}"
             ),
         }
     }
@@ -118,19 +118,19 @@ impl fmt::Display for ParseCloudEventError {
 
 impl Error for ParseCloudEventError {}
 
-/// A CloudEvent that no envelope can carry.
+/// A CloudEvent cannot become an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FromCloudEventError {
-    /// One of the attributes that this crate adds is not as this crate writes it.
+    /// An attribute of this crate's own has another form than this crate writes.
     Attribute {
         /// The attribute.
         name: &'static str,
         /// What was wanted.
         wanted: &'static str,
     },
-    /// What holds of every envelope does not hold of this event.
-    Malformed(BuildError),
+    /// An envelope cannot be built of it.
+    Build(BuildError),
 }
 
 impl fmt::Display for FromCloudEventError {
@@ -139,11 +139,11 @@ impl fmt::Display for FromCloudEventError {
             Self::Attribute { name, wanted } => {
                 write!(
                     f,
-                    "the attribute {name} was to be {wanted}, and this event has \
-                     something else there"
+                    "wanted {wanted} as the attribute {name}, and found something \
+                     else"
                 )
             }
-            Self::Malformed(cause) => cause.fmt(f),
+            Self::Build(cause) => cause.fmt(f),
         }
     }
 }
@@ -152,7 +152,7 @@ impl Error for FromCloudEventError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Attribute { .. } => None,
-            Self::Malformed(cause) => cause.source(),
+            Self::Build(cause) => cause.source(),
         }
     }
 }

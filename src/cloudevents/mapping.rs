@@ -143,7 +143,7 @@ impl CloudEvent {
         builder.build_at(self.time().unwrap_or(received_at)).map_err(|refused| {
             let (builder, cause) = refused.into_parts();
             let data = builder.into_payload().into_bytes();
-            Refused::new(Self { data, ..self }, FromCloudEventError::Malformed(cause))
+            Refused::new(Self { data, ..self }, FromCloudEventError::Build(cause))
         })
     }
 

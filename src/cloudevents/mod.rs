@@ -22,7 +22,7 @@
 //! | `partitionkey` | [`ordering_key`](Facts::ordering_key) | the standard's partitioning extension |
 //! | `traceparent`, `tracestate` | tags of these names | the standard's distributed tracing extension |
 //! | `schemaversion` | [`schema_version`](Facts::schema_version) | own; left out where it is `1.0`, and `1.0` where it is absent |
-//! | `deliveryattempt` | [`attempts`](Facts::attempts) | own; written once there is one, passed over on reading |
+//! | `deliveryattempt` | [`attempts`](Facts::attempts) | own; written once there is one, ignored on reading |
 //! | any other name | the tag of this name | out: where the name has at most 20 of `a`-`z`, `0`-`9` |
 //! | `othertags` | every other tag | own: `key=value`, percent-encoded, with `&` between |
 //! | `pctencoded` | | own: see *escapes* |

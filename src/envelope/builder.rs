@@ -89,7 +89,7 @@ impl<P> EnvelopeBuilder<P> {
 
     /// What this event must stay in order with, such as the id of the record that it
     /// changes: events of one key are delivered one after another. It is kept under the
-    /// tag `ordering_key`; an empty text is none.
+    /// tag `ordering_key`; an empty key counts as none.
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, RawEvent};
@@ -161,8 +161,8 @@ impl<P> EnvelopeBuilder<P> {
         self.finish(created_at, EventId::generate_at)
     }
 
-    /// The envelope of what was received and must not get lost, by whom has seen to it
-    /// that nothing of it is malformed.
+    /// Builds without checks: for received events that must not be lost. The caller has
+    /// checked everything.
     #[cfg(all(feature = "delivery", feature = "cloudevents"))]
     pub(crate) fn build_whatever_it_says(
         self,

@@ -8,7 +8,6 @@ use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
 use super::event::{DecodeError, Event, Payload, RawEvent};
 use super::facts::Facts;
-use super::record::Record;
 use super::state::{self, DeliveryStatus, State, lifecycle};
 use super::{AfterFailure, Envelope};
 use crate::refused::Refused;
@@ -25,16 +24,20 @@ macro_rules! any_envelope {
         /// [`Record`](crate::Record).
         ///
         /// ```
-        /// use integration_automation_patterns::state::Pending;
-        /// use integration_automation_patterns::{AnyEnvelope, DeliveryStatus, Envelope, RawEvent};
-        ///
-        /// let event = |id: &str| -> Result<Envelope<Pending>, Box<dyn std::error::Error>> {
-        ///     Ok(Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).id(id.parse()?).build()?)
+        /// use integration_automation_patterns::{
+        ///     AnyEnvelope, DeliveryStatus, Envelope, RawEvent,
         /// };
-        /// let list: Vec<AnyEnvelope> = vec![event("1")?.into(), event("2")?.dispatch().process().into()];
+        ///
+        /// let event = |bytes: &str| {
+        ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", bytes)).build()
+        /// };
+        /// let list: Vec<AnyEnvelope> =
+        ///     vec![event("1")?.into(), event("2")?.dispatch().process().into()];
         /// for any in list {
         ///     match any {
-        ///         AnyEnvelope::Pending(event) => assert_eq!(event.dispatch().attempts(), 1),
+        ///         AnyEnvelope::Pending(event) => {
+        ///             assert_eq!(event.dispatch().attempts(), 1);
+        ///         }
         ///         done => assert_eq!(done.status(), DeliveryStatus::Processed),
         ///     }
         /// }
@@ -93,29 +96,6 @@ assert_impl_all!(AnyEnvelope: Send, Sync);
 assert_not_impl_any!(AnyEnvelope: Clone, Default);
 #[cfg(test)]
 assert_not_impl_any!(AnyEnvelope: serde::de::DeserializeOwned);
-
-impl<P: Payload> AnyEnvelope<P> {
-    /// A record of this moment, which leaves the envelope where it is: store it, then go
-    /// on.
-    ///
-    /// ```
-    /// use integration_automation_patterns::{
-    ///     AnyEnvelope, DeliveryStatus, Envelope, RawEvent,
-    /// };
-    ///
-    /// let event =
-    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
-    /// let any = AnyEnvelope::from(event);
-    /// assert_eq!(any.to_record().status, DeliveryStatus::Pending);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn to_record(&self) -> Record<P::Body>
-    where
-        P::Body: Clone,
-    {
-        Record::of(self, self.status(), self.payload().body().clone())
-    }
-}
 
 impl AnyEnvelope<RawEvent> {
     /// Reads the payload as a typed event, whatever the state: as [`Envelope::decode`].

@@ -124,7 +124,7 @@ impl RawEvent {
         &'e self,
         decoder: impl FnOnce(&'e [u8]) -> Result<P, E>,
     ) -> Result<P, DecodeError<E>> {
-        P::check(self.event_type()).map_err(DecodeError::Malformed)?;
+        P::check(self.event_type()).map_err(DecodeError::Build)?;
         P::expect(self.event_type(), self.schema_version())
             .map_err(DecodeError::WrongEvent)?;
         decoder(self.bytes()).map_err(DecodeError::Payload)
@@ -161,7 +161,7 @@ impl fmt::Debug for RawEvent {
 )]
 pub trait Payload: Sized + sealed::Payload<Stored = <Self as Payload>::Body> {
     /// What a [`Record`](crate::Record) of such an envelope holds: the typed value
-    /// itself, or the untyped bytes.
+    /// itself, or the raw bytes.
     type Body: Body<Payload = Self>;
 
     /// What happened.
@@ -360,7 +360,7 @@ pub const fn is_conventional(event_type: &str) -> bool {
     dots == 2 && !part_is_empty
 }
 
-/// An envelope was to be made of something that makes no sense in one.
+/// An envelope could not be built.
 ///
 /// ```
 /// use integration_automation_patterns::event::BuildError;
@@ -416,7 +416,7 @@ impl fmt::Display for BuildError {
 
 impl Error for BuildError {}
 
-/// A payload was to be read as another event than it says it is.
+/// A payload is of another type or schema version than the reader wants.
 ///
 /// ```
 /// use integration_automation_patterns::event::WrongEventError;
@@ -470,10 +470,10 @@ impl Error for WrongEventError {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError<E> {
-    /// It says that it is another event.
+    /// It is of another type or schema version.
     WrongEvent(WrongEventError),
-    /// The type that was wanted is itself no `domain.entity.action`.
-    Malformed(BuildError),
+    /// The type that was wanted is not `domain.entity.action`.
+    Build(BuildError),
     /// It is the right event, and the decoder refused its bytes.
     Payload(E),
 }
@@ -482,7 +482,7 @@ impl<E> fmt::Display for DecodeError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WrongEvent(cause) => cause.fmt(f),
-            Self::Malformed(cause) => cause.fmt(f),
+            Self::Build(cause) => cause.fmt(f),
             Self::Payload(_) => f.write_str("the payload cannot be decoded"),
         }
     }
@@ -492,7 +492,7 @@ impl<E: Error + 'static> Error for DecodeError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::WrongEvent(cause) => cause.source(),
-            Self::Malformed(cause) => cause.source(),
+            Self::Build(cause) => cause.source(),
             Self::Payload(cause) => Some(cause),
         }
     }

@@ -11,7 +11,7 @@ use super::state::UnknownNameError;
 /// Whether another attempt could succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// The next attempt may succeed: a time-out, a lost connection, a lock.
+    /// The next attempt may succeed: a timeout, a lost connection, a lock.
     Transient,
     /// No attempt will: a poison message, an unknown schema, a rule that the receiver
     /// will not bend.
@@ -87,7 +87,7 @@ impl fmt::Display for FailureClass {
 pub struct Failure {
     /// Whether another attempt could succeed.
     pub class: FailureClass,
-    /// What went wrong, in the words of whoever found it.
+    /// What went wrong, in the words of the code that found it.
     pub reason: String,
     /// When the attempt failed.
     pub at: DateTime<Utc>,
@@ -179,7 +179,7 @@ impl Decision {
     }
 }
 
-/// A decision was to be taken without a name or without a reason.
+/// A decision has no name or no reason.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;

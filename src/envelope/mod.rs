@@ -46,7 +46,7 @@ use crate::refused::Refused;
 /// It begins as [`Pending`] (see [`Envelope::builder`]) and goes from state to state by
 /// its verbs. Each verb takes the envelope and gives it back in its next state, and
 /// exists only where the [lifecycle](state) has that step: an illegal step does not
-/// compile. What can be asked of it in every state stands at [`Facts`].
+/// compile. [`Facts`] lists what every state can be asked.
 ///
 /// | verb | takes it to | |
 /// |---|---|---|
@@ -59,8 +59,7 @@ use crate::refused::Refused;
 /// | [`redrive`](Self::redrive) | `Pending` | a person gives a dead letter a new budget |
 /// | [`discard`](Self::discard) | `Skipped` | a person gives a dead letter up |
 ///
-/// An envelope cannot be cloned, and none comes into being but by the builder or
-/// [`Record::rehydrate`].
+/// An envelope cannot be cloned, and only the builder and [`Record::rehydrate`] make one.
 ///
 /// ```
 /// use integration_automation_patterns::{Envelope, RawEvent};
@@ -145,7 +144,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     ///
     /// # Errors
     ///
-    /// What the encoder answers.
+    /// The encoder's error.
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, Event};
@@ -173,7 +172,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     ///
     /// # Errors
     ///
-    /// What the encoder answers, with the envelope given back.
+    /// The encoder's error, with the envelope given back.
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, Event};
@@ -185,8 +184,8 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// }
     ///
     /// let event = Envelope::builder("crm", LeadCreated(7)).build()?;
-    /// let untyped = event.encode(|lead| Ok::<_, Infallible>(vec![lead.0]))?;
-    /// assert_eq!(untyped.payload().bytes(), [7]);
+    /// let raw = event.encode(|lead| Ok::<_, Infallible>(vec![lead.0]))?;
+    /// assert_eq!(raw.payload().bytes(), [7]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn encode<E>(
@@ -232,9 +231,9 @@ impl<S: State> Envelope<S, RawEvent> {
     /// # Errors
     ///
     /// [`DecodeError`], with the envelope given back as it was: another type or schema
-    /// version than wanted, or what the decoder answers. Where that is an
-    /// [`Error`](std::error::Error), it is the source of this one. (A `Box<dyn Error>` is
-    /// none itself.)
+    /// version than wanted, or the decoder's error. If that implements
+    /// [`Error`](std::error::Error), it is the source of this one. (A `Box<dyn Error>`
+    /// does not.)
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, Event, RawEvent};

@@ -122,7 +122,7 @@ impl<B: Body> Record<B> {
             &self.source_system,
             self.created_at,
         )
-        .map_err(RehydrateError::Malformed)?;
+        .map_err(RehydrateError::Build)?;
         self.check_history()
     }
 
@@ -222,6 +222,29 @@ impl<B: Body> Record<B> {
                 self.payload,
             ),
         }
+    }
+}
+
+impl<P: Payload> AnyEnvelope<P> {
+    /// A record of this moment, which leaves the envelope where it is: store it, then go
+    /// on.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{
+    ///     AnyEnvelope, DeliveryStatus, Envelope, RawEvent,
+    /// };
+    ///
+    /// let event =
+    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+    /// let any = AnyEnvelope::from(event);
+    /// assert_eq!(any.to_record().status, DeliveryStatus::Pending);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_record(&self) -> Record<P::Body>
+    where
+        P::Body: Clone,
+    {
+        Record::of(self, self.status(), self.payload().body().clone())
     }
 }
 
@@ -327,7 +350,7 @@ impl<B> fmt::Debug for Record<B> {
 #[non_exhaustive]
 pub enum RehydrateError {
     /// What no envelope may be, whatever its state.
-    Malformed(BuildError),
+    Build(BuildError),
     /// The record is of another event than the payload type.
     WrongEvent(WrongEventError),
     /// A pending event with attempts.
@@ -387,7 +410,7 @@ pub enum RehydrateError {
 impl fmt::Display for RehydrateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(cause) => cause.fmt(f),
+            Self::Build(cause) => cause.fmt(f),
             Self::WrongEvent(cause) => cause.fmt(f),
             Self::AttemptsWhilePending { attempts } => {
                 write!(f, "a pending event has made no attempt, and this record counts {attempts}")
@@ -438,7 +461,7 @@ impl fmt::Display for RehydrateError {
 impl Error for RehydrateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Malformed(cause) => cause.source(),
+            Self::Build(cause) => cause.source(),
             Self::WrongEvent(cause) => cause.source(),
             _ => None,
         }

@@ -156,7 +156,8 @@ macro_rules! states {
             /// The states that a program may take an event to from here.
             ///
             /// ```
-            /// # use integration_automation_patterns::DeliveryStatus::{Dispatched, Failed, Retrying, Skipped};
+            /// use integration_automation_patterns::DeliveryStatus::*;
+            ///
             /// assert_eq!(Retrying.next(), [Dispatched, Skipped]);
             /// assert!(Failed.next().is_empty());
             /// ```
@@ -169,7 +170,8 @@ macro_rules! states {
             /// The states that only a person may decide to take an event to from here.
             ///
             /// ```
-            /// # use integration_automation_patterns::DeliveryStatus::{Failed, Pending, Skipped};
+            /// use integration_automation_patterns::DeliveryStatus::*;
+            ///
             /// assert_eq!(Failed.next_by_decision(), [Pending, Skipped]);
             /// ```
             pub const fn next_by_decision(self) -> &'static [Self] {
@@ -232,8 +234,8 @@ impl FromStr for DeliveryStatus {
 /// let error = "lost".parse::<DeliveryStatus>().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "no delivery status is called \"lost\": wanted one of pending, dispatched, acknowledged, processed, \
-///      retrying, failed, skipped"
+///     "no delivery status is called \"lost\": wanted one of pending, dispatched, \
+///      acknowledged, processed, retrying, failed, skipped"
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ impl<S: State, P: Payload> Envelope<S, P> {
     /// Counts an attempt, and takes the envelope to `Dispatched`.
     ///
     /// Call it, and store the result, before the send: then a crash in mid-send costs an
-    /// attempt, and cannot send for ever.
+    /// attempt, and cannot send forever.
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, RawEvent};

@@ -1,4 +1,4 @@
-//! Other crates' traits for this crate's types: one file for each feature.
+//! Other crates' traits for this crate's types: one folder for each feature.
 
 #[cfg(feature = "serde")]
 mod serde_support;

@@ -81,19 +81,14 @@ pub struct Side<V> {
 ///     .system("erp")
 ///     .field("nickname", Authority::Shared)
 ///     .build()?;
-/// let side = |system: &str,
-///             name: &'static str,
-///             at: &str|
-///  -> Result<_, Box<dyn std::error::Error>> {
-///     Ok(Side {
-///         system: system.to_owned(),
-///         slot: Slot::Value(name),
-///         modified: Stamp::OfField(at.parse()?),
-///     })
+/// let side = |system: &str, name: &'static str, modified| Side {
+///     system: system.to_owned(),
+///     slot: Slot::Value(name),
+///     modified: Stamp::OfField(modified),
 /// };
 /// let sides = [
-///     side("crm", "Al", "2026-01-05T12:00:00Z")?,
-///     side("erp", "Alan", "2026-01-05T13:00:00Z")?,
+///     side("crm", "Al", "2026-01-05T12:00:00Z".parse()?),
+///     side("erp", "Alan", "2026-01-05T13:00:00Z".parse()?),
 /// ];
 /// let conflict = contract
 ///     .detect_conflict("nickname", "C-1", &sides, &Base::Never)

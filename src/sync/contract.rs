@@ -4,7 +4,6 @@
 use std::fmt;
 
 use super::conflict::{Side, SyncConflict};
-use super::contract_builder::ContractBuilder;
 use super::plan::FieldPlan;
 use super::reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
 use super::slot::{Base, Slot};
@@ -93,18 +92,6 @@ impl PartialEq for Contract {
 impl Eq for Contract {}
 
 impl Contract {
-    /// Begins a contract about a kind of record.
-    pub fn builder(record_type: impl Into<String>) -> ContractBuilder {
-        ContractBuilder(Self {
-            record_type: record_type.into(),
-            systems: Vec::new(),
-            fields: Vec::new(),
-            excluded: Vec::new(),
-            others: NonOwnerEdits::default(),
-            non_owner_edits_for: Vec::new(),
-        })
-    }
-
     /// The kind of record.
     pub fn record_type(&self) -> &str {
         &self.record_type
@@ -115,12 +102,13 @@ impl Contract {
         self.systems.iter().map(String::as_str)
     }
 
-    /// Who decides about a field; nobody where it is excluded or not named.
+    /// Who decides about a field; `None` if it is excluded or not named.
     pub fn authority_for(&self, field: &str) -> Option<&Authority> {
         self.fields.iter().find(|(name, _)| name == field).map(|(_, authority)| authority)
     }
 
-    /// What the systems may do that do not own a field; nothing where no system owns it.
+    /// What systems may do with a field that another one owns; `None` if no system owns
+    /// it.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Contract, NonOwnerEdits};

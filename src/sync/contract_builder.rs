@@ -24,9 +24,9 @@ impl ContractBuilder {
         self
     }
 
-    /// What systems may do with a field that another one owns, wherever the field itself
-    /// does not say. They may do nothing ([`NonOwnerEdits::Reject`]) where this is not
-    /// said either.
+    /// What systems may do with a field that another one owns, unless
+    /// [`non_owner_edits_for`](Self::non_owner_edits_for) says otherwise. Without either,
+    /// they may do nothing ([`NonOwnerEdits::Reject`]).
     pub fn non_owner_edits(mut self, others: NonOwnerEdits) -> Self {
         self.0.others = others;
         self
@@ -76,6 +76,18 @@ impl ContractBuilder {
 }
 
 impl Contract {
+    /// Begins a contract about a kind of record.
+    pub fn builder(record_type: impl Into<String>) -> ContractBuilder {
+        ContractBuilder(Self {
+            record_type: record_type.into(),
+            systems: Vec::new(),
+            fields: Vec::new(),
+            excluded: Vec::new(),
+            others: NonOwnerEdits::default(),
+            non_owner_edits_for: Vec::new(),
+        })
+    }
+
     fn flaw(&self) -> Option<ContractError> {
         let mut names =
             self.systems().chain(self.synced_fields()).chain(self.excluded_fields());
@@ -133,9 +145,15 @@ fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 /// ```
 /// use integration_automation_patterns::sync::{Authority, Contract, ContractError};
 ///
-/// let builder = Contract::builder("contact").system("crm").system("erp").field("email", Authority::system("hr"));
+/// let builder = Contract::builder("contact")
+///     .system("crm")
+///     .system("erp")
+///     .field("email", Authority::system("hr"));
 /// let refused = builder.build().unwrap_err();
-/// assert_eq!(*refused.cause(), ContractError::OwnerIsNoParty { field: "email".into(), owner: "hr".into() });
+/// assert_eq!(
+///     *refused.cause(),
+///     ContractError::OwnerIsNoParty { field: "email".into(), owner: "hr".into() }
+/// );
 /// assert_eq!(
 ///     refused.to_string(),
 ///     "a field is owned by a party to the contract, and \"email\" is owned by \"hr\", \
@@ -167,12 +185,12 @@ pub enum ContractError {
         /// The field.
         field: String,
     },
-    /// What the others may do with a field is said twice.
+    /// What others may do with a field is declared twice.
     OthersTwice {
         /// The field.
         field: String,
     },
-    /// What the others may do is said of a field that no system owns.
+    /// What others may do is declared for a field that no system owns.
     OthersOfNoOwner {
         /// The field.
         field: String,
@@ -214,15 +232,15 @@ impl fmt::Display for ContractError {
             Self::OthersTwice { field } => {
                 write!(
                     f,
-                    "what others may do with a field is said once, and of {field:?} it \
-                     is said twice"
+                    "what others may do with a field is declared once, and for {field:?} \
+                     it is declared twice"
                 )
             }
             Self::OthersOfNoOwner { field } => {
                 write!(
                     f,
-                    "what others may do is said of a field that one system owns, and \
-                     {field:?} is none"
+                    "what others may do is declared for a field that one system owns, \
+                     and {field:?} has no owner"
                 )
             }
             Self::OwnerIsNoParty { field, owner } => write!(

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// How one system represents a value of type `T`, which is what the systems exchange.
 ///
-/// Two laws hold for every value, and [`check`] tries them:
+/// Two laws hold forevery value, and [`check`] tries them:
 ///
 /// - to bring a value into the form that the system can hold, twice, is to do it once:
 ///   `normalize(normalize(x)) = normalize(x)`;
@@ -84,7 +84,7 @@ pub struct ConvertError<T> {
 #[non_exhaustive]
 pub enum Law {
     /// A value equals itself. (A float that is no number does not, and would be written
-    /// for ever.)
+    /// forever.)
     Equal,
     /// `normalize(normalize(x)) = normalize(x)`.
     NormalizeOnce,

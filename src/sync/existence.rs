@@ -137,8 +137,8 @@ impl Existence {
     ///
     /// # Errors
     ///
-    /// [`RecordAnswerError`] where nothing is asked, or what was chosen is nothing to be
-    /// done; with the decision given back.
+    /// [`RecordAnswerError`] if nothing is asked, or what was chosen is not an action on
+    /// a record; with the decision given back.
     pub fn settle(
         self,
         chosen: Existence,
@@ -162,7 +162,7 @@ impl Existence {
 pub enum RecordAnswerError {
     /// Nothing is asked about it.
     NothingAsked,
-    /// What was chosen is nothing that can be done to it.
+    /// What was chosen is not an action on a record.
     NothingToDo {
         /// What was chosen.
         chosen: Existence,

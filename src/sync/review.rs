@@ -20,27 +20,40 @@ pub enum Choice<T> {
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
-/// use integration_automation_patterns::sync::{Answer, Authority, Base, Choice, Contract, Review, Slot};
+/// use integration_automation_patterns::sync::{
+///     Answer, Authority, Base, Choice, Contract, Slot,
+/// };
 ///
-/// let contract = Contract::builder("contact").system("crm").system("erp").field("status", Authority::Manual).build()?;
+/// let contract = Contract::builder("contact")
+///     .system("crm")
+///     .system("erp")
+///     .field("status", Authority::Manual)
+///     .build()?;
 /// let (crm, erp) = (Slot::Value("active"), Slot::Value("closed"));
 /// let (slots, base) = ([&crm, &erp], Base::Known(Some("active")));
-/// let row = contract.plan("status", &slots, &base)?.review("C-1", "status", contract.systems()).ok_or("it is asked")?;
+/// let plan = contract.plan("status", &slots, &base)?;
+/// let row = plan.review("C-1", "status", contract.systems()).ok_or("it is asked")?;
 /// assert_eq!((row.record_id.as_str(), row.sides[1].system.as_str()), ("C-1", "erp"));
 ///
-/// // A day later the answer comes, and the ERP says something else by then: nobody has decided on that.
-/// let answer = Answer::to(&row, Choice::Side(1), Decision::new("on-call", "the customer has left")?);
+/// // The answer comes a day later. The ERP says something else by then, and nobody has
+/// // decided on that.
+/// let decision = Decision::new("on-call", "the customer has left")?;
+/// let answer = Answer::to(&row, Choice::Side(1), decision);
 /// let erp = Slot::Value("deleted");
-/// let later = contract.plan("status", &[&crm, &erp], &base)?.settle(answer).map(|_| ()).unwrap_err();
-/// assert_eq!(later.to_string(), "an answer is to what the systems said when it was \
-///                                asked, and they say something else by now");
+/// let slots = [&crm, &erp];
+/// let later = contract.plan("status", &slots, &base)?.settle(answer);
+/// assert_eq!(
+///     later.map(|_| ()).unwrap_err().to_string(),
+///     "an answer is to what the systems said when it was asked, and they say something \
+///      else by now"
+/// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Review<V> {
     /// The record.
     pub record_id: String,
-    /// The field; none where the question is about the record as a whole.
+    /// The field; `None` if the question is about the record as a whole.
     pub field: Option<String>,
     /// Why a person must decide.
     pub question: Question,
@@ -191,7 +204,7 @@ pub struct Settled<'a, T> {
 }
 
 impl<'a, T> FieldPlan<'a, T> {
-    /// The question, as a row for a person, with the systems by their names; none where
+    /// The question, as a row for a person, with the systems by their names; `None` if
     /// nothing is asked.
     pub fn review<'s>(
         &self,
@@ -318,7 +331,7 @@ pub struct Audited<V> {
 }
 
 impl<T: Clone> Write<'_, T> {
-    /// What this write is to the audit; nothing where no person decided on it.
+    /// The audit entry for this write; `None` if no person decided on it.
     pub fn audit(
         &self,
         record_id: impl Into<String>,
@@ -342,7 +355,7 @@ impl<T: Clone> Write<'_, T> {
 pub enum AnswerError {
     /// The plan asks nothing.
     NothingAsked,
-    /// The chosen system was not read, or is none.
+    /// The chosen system was not read, or there is no such system.
     SaysNothing {
         /// The place that was chosen.
         place: usize,

@@ -158,7 +158,7 @@ pub enum Base<T> {
 impl<T: PartialEq> Base<T> {
     /// Whether what a system says is an edit made since.
     ///
-    /// A field that was not read is none, and neither is an empty one on a first
+    /// A field that was not read is no edit, and neither is an empty one on a first
     /// synchronisation.
     ///
     /// ```

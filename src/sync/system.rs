@@ -137,7 +137,7 @@ mod sealed {
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself what `{Owner}` may write",
-        label = "who may write a field is said by the declaration of its boundary alone"
+        label = "only the declaration of its boundary says who may write a field"
     )]
     pub trait May<Owner, Policy> {}
     #[diagnostic::do_not_recommend]
@@ -160,7 +160,7 @@ mod sealed {
 
     #[diagnostic::on_unimplemented(
         message = "`{S}` cannot make itself a party to a boundary",
-        label = "the parties are named by the declaration of the boundary alone"
+        label = "only the declaration of the boundary names its parties"
     )]
     pub trait Includes<S, At> {}
     #[diagnostic::do_not_recommend]

@@ -2,7 +2,7 @@
 //@ code: E0277
 //@ twin: MayWrite => Grant
 //@ error: `Mine` cannot grant itself what `Erp` may write
-//@ label: who may write a field is said by the declaration of its boundary alone
+//@ label: only the declaration of its boundary says who may write a field
 
 use integration_automation_patterns::sync::System;
 use integration_automation_patterns::sync::declared::MayWrite;

@@ -4,7 +4,7 @@
 //@ twin: record => sent
 
 use integration_automation_patterns::state::Dispatched;
-use integration_automation_patterns::{AnyEnvelope, Envelope, Record, RawEvent};
+use integration_automation_patterns::{AnyEnvelope, Envelope, RawEvent, Record};
 
 pub fn load(record: Record, sent: Envelope<Dispatched>) {
     let _ = AnyEnvelope::<RawEvent>::from(record); //@ here

@@ -1,7 +1,7 @@
 //! A system's crate making itself a party
 //@ code: E0277
 //@ error: `Mine` cannot make itself a party to a boundary
-//@ label: the parties are named by the declaration of the boundary alone
+//@ label: only the declaration of the boundary names its parties
 //@ twin: Includes => Party
 
 use integration_automation_patterns::sync::System;

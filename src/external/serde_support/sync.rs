@@ -210,7 +210,7 @@ struct ContractForm<'a> {
 struct FieldForm<'a> {
     name: Cow<'a, str>,
     authority: Cow<'a, Authority>,
-    /// What the systems may do that do not own it; nothing where no system does.
+    /// What systems may do with it that do not own it; `None` if no system owns it.
     others: Option<NonOwnerEdits>,
 }
 

@@ -48,22 +48,26 @@ mod read;
 /// of_erp.nickname = Slot::Empty;
 /// of_erp.status = Slot::Value(2);
 ///
-/// let base = contact::Agreed { email: Base::Known(Some("old@x.org".to_owned())), ..Default::default() };
+/// let email = Base::Known(Some("old@x.org".to_owned()));
+/// let base = contact::Agreed { email, ..Default::default() };
 /// let plan = contact::reconcile(&of_crm, &of_erp, &base);
 ///
 /// let write = plan.email.writes().next().ok_or("the owner has changed it")?;
-/// assert_eq!((contact::SYSTEMS[write.to], write.value.map(String::as_str)), ("erp", Some("new@x.org")));
+/// assert_eq!(contact::SYSTEMS[write.to], "erp");
+/// assert_eq!(write.value.map(String::as_str), Some("new@x.org"));
 /// assert_eq!(plan.status.question(), Some(Question::Manual));
 /// let asked = plan.verdicts().filter(|(_, verdict)| matches!(verdict, Verdict::Ask(_)));
 /// assert_eq!(asked.map(|(field, _)| field).collect::<Vec<_>>(), ["status"]);
 /// assert_eq!(plan.next().nickname, Base::Known(Some("Al".to_owned())));
 /// assert!(contact::contract()?.is_synced("email"));
 ///
-/// let (mut in_crm, mut in_erp) = (contact::Snapshot::by(&crm), contact::Snapshot::by(&erp));
+/// let mut in_crm = contact::Snapshot::by(&crm);
+/// let mut in_erp = contact::Snapshot::by(&erp);
 /// in_crm.nickname = of_crm.nickname.clone();
 /// (in_erp.email, in_erp.nickname) = (of_erp.email.clone(), Slot::Empty);
 /// let carried = plan.apply(contact::Answers::default(), &mut in_crm, &mut in_erp)?;
-/// assert_eq!((in_erp.email, carried.moved_on.len()), (Slot::Value("new@x.org".to_owned()), 0));
+/// assert_eq!(in_erp.email, Slot::Value("new@x.org".to_owned()));
+/// assert!(carried.moved_on.is_empty());
 /// # Ok(())
 /// # }
 /// ```
