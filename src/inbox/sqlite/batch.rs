@@ -1,7 +1,7 @@
 //! Many deliveries in one transaction of SQLite: one commit for all of them.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -12,7 +12,7 @@ use super::{RELEASE, ROLLBACK, SAVEPOINT};
 use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
-use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken, next_batch};
+use crate::inbox::batch::{Ended, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
@@ -30,6 +30,7 @@ pub(super) fn process_all<A>(
     deliveries: Vec<Delivery<A>>,
     config: &InboxConfig,
     handlers: &impl Handle,
+    longest: Duration,
 ) -> Vec<Settled<A>> {
     let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
     let mut settled = Vec::with_capacity(waiting.len());
@@ -37,7 +38,8 @@ pub(super) fn process_all<A>(
         let mut alone = next_batch(&mut waiting);
         if alone.len() > 1 {
             let mut batch = alone;
-            let ended = match process_batch(connection, &mut batch, config, handlers) {
+            let ended = process_batch(connection, &mut batch, config, handlers, longest);
+            let ended = match ended {
                 Ok(ended) => ended,
                 Err(error) => {
                     settled.extend(batch.front().map(|(place, _)| (*place, Err(error))));
@@ -68,6 +70,7 @@ fn process_batch<A>(
     batch: &mut VecDeque<Placed<Delivery<A>>>,
     config: &InboxConfig,
     handlers: &impl Handle,
+    longest: Duration,
 ) -> Result<Ended<A>, StoreError> {
     let began = Instant::now();
     let transaction = connection
@@ -80,7 +83,7 @@ fn process_batch<A>(
         if !shares {
             return Ok(Ended { taken, committed: false });
         }
-        if began.elapsed() >= LONGEST {
+        if began.elapsed() >= longest {
             break;
         }
     }
@@ -186,6 +189,9 @@ mod tests {
     use crate::retry::{Backoff, RetryPolicy};
     use crate::{DeliveryStatus, RawEvent};
 
+    /// However slow the machine is, time divides no batch.
+    const HOUR: Duration = Duration::from_secs(3600);
+
     /// An inbox beside a table of effects, and how often it commits.
     fn database() -> (Connection, Arc<AtomicUsize>) {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -246,7 +252,8 @@ mod tests {
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
         let config = config.unwrap().retry_policy(policy);
         let all = deliveries(does);
-        let mut settled = process_all(&mut connection, all, &config, &handlers().list);
+        let mut settled =
+            process_all(&mut connection, all, &config, &handlers().list, HOUR);
         settled.sort_by_key(|(place, _)| *place);
         let states = settled.into_iter().map(|(_, handled)| {
             handled
@@ -301,7 +308,7 @@ mod tests {
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
         let all = deliveries(&["a", "b", "c"]);
         let settled =
-            process_all(&mut connection, all, &config.unwrap(), &handlers().list);
+            process_all(&mut connection, all, &config.unwrap(), &handlers().list, HOUR);
         let failed = settled.iter().filter(|(_, handled)| handled.is_err()).count();
         assert_eq!((settled.len(), failed), (1, 1));
     }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::batch::process_all;
 use super::{PART, purge, redrive};
 use crate::broker::{Consumer, Delivery};
-use crate::inbox::batch::Settled;
+use crate::inbox::batch::{LONGEST, Settled};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::RECEIVING;
 use crate::inbox::stored::REDRIVING;
@@ -241,7 +241,7 @@ impl<L: Handle> Inbox for File<L> {
         let parts = Arc::clone(&self.parts);
         let work = move |connection: &mut Connection| {
             let (handlers, config) = &*parts;
-            process_all(connection, deliveries, config, handlers)
+            process_all(connection, deliveries, config, handlers, LONGEST)
         };
         let settled = self.shared.work(RECEIVING, work).await;
         settled.unwrap_or_else(|error| vec![(0, Err(error))])
