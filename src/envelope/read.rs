@@ -121,7 +121,7 @@ impl Error for ReadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             DecodeError::Payload(cause) => Some(&**cause),
-            DecodeError::WrongEvent(_) | DecodeError::Malformed(_) => None,
+            DecodeError::WrongEvent(_) | DecodeError::Build(_) => None,
         }
     }
 }

@@ -22,8 +22,8 @@ mod handlers;
 mod kinds;
 mod lanes;
 mod queue;
+mod run;
 mod summary;
-mod turn;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,8 +43,8 @@ pub(crate) use self::handlers::unhandled;
 pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received};
 pub(crate) use self::kinds::accepting;
 pub use self::kinds::{Kind, Kinds};
+use self::run::Run;
 pub use self::summary::{Health, Incident, Summary};
-use self::turn::Turn;
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::Handled;
 use crate::relay::Watch;
@@ -172,7 +172,7 @@ where
     ) -> Summary {
         let stopped = watch::Sender::new(false);
         // On the heap: it is large, and its caller may have little stack.
-        let mut turn = Box::pin(Turn::new(self).run(stopped.subscribe(), until_idle));
+        let mut turn = Box::pin(Run::new(self).run(stopped.subscribe(), until_idle));
         tokio::select! {
             summary = &mut turn => return summary,
             _ = stop => drop(stopped.send_replace(true)),

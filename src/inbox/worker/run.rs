@@ -26,7 +26,7 @@ const CONNECTED_AFTER: Duration = Duration::from_secs(15);
 /// Deliveries that are handled in less are fast.
 const FAST: Duration = Duration::from_millis(250);
 
-pub(super) struct Turn<'w, I, C: Consumer> {
+pub(super) struct Run<'w, I, C: Consumer> {
     worker: &'w Worker<I, C>,
     queue: Queue<C::Acker>,
     /// How many deliveries may wait: about as many as are handled while a broker waits.
@@ -57,7 +57,7 @@ struct Attempted {
 
 type Counter = fn(&mut Summary) -> &mut u64;
 
-impl<'w, I: Inbox, C: Consumer> Turn<'w, I, C>
+impl<'w, I: Inbox, C: Consumer> Run<'w, I, C>
 where
     C::Acker: 'static,
 {
@@ -341,7 +341,7 @@ where
 }
 
 /// A worker that runs no more holds nothing, however its run ended.
-impl<I, C: Consumer> Drop for Turn<'_, I, C> {
+impl<I, C: Consumer> Drop for Run<'_, I, C> {
     fn drop(&mut self) {
         self.worker.state().in_hand.clear();
     }
