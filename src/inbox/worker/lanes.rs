@@ -25,7 +25,7 @@ impl<F: Future> Lanes<F> {
         self.0.is_empty()
     }
 
-    /// What the next of them to end gives. Of none, it waits for ever.
+    /// What the next of them to end gives. Of none, it waits forever.
     pub(super) async fn next(&mut self) -> F::Output {
         poll_fn(|context| {
             for lane in 0..self.0.len() {

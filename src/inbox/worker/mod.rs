@@ -1,10 +1,10 @@
 //! The worker: from the broker into the inbox, one loop for every database and every
 //! broker. It is to a consumer what the [relay](crate::relay) is to a producer.
 //!
-//! It takes deliveries, reads each as the typed event that its handler is for, runs the
-//! handler in the transaction that remembers the event, and tells the broker once that is
-//! committed. It pauses while database or broker is away, purges what need not be
-//! remembered any more, and ends in an orderly way.
+//! It takes deliveries, reads each as the typed event of its handler, runs the handler in
+//! the transaction that remembers the event, and acks the delivery after the commit. It
+//! pauses while the database or the broker is away, purges what need not be remembered any
+//! more, and ends gracefully.
 //!
 //! | database | a worker | handlers |
 //! |---|---|---|
@@ -82,7 +82,7 @@ pub trait Inbox: Send + Sync {
         decision: Decision,
     ) -> impl Future<Output = Result<Option<DeliveryStatus>, StoreError>>;
 
-    /// Forgets so many events at the most, and says how many.
+    /// Removes up to so many events, and says how many.
     #[doc(hidden)]
     fn purge(&self, limit: usize)
     -> impl Future<Output = Result<u64, StoreError>> + Send;

@@ -118,7 +118,7 @@ mod tests {
 
     proptest! {
         /// However fast the lanes are, each of a key comes after all that came before it,
-        /// and nothing waits for ever.
+        /// and nothing waits forever.
         #[test]
         fn the_events_of_a_key_keep_their_order(
             arrived in prop::collection::vec((0..6_u8, prop::option::of(0..3_u8)), 0..40),
