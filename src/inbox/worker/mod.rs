@@ -148,7 +148,7 @@ where
     /// comes again.
     ///
     /// Nothing that a database or a broker answers ends it: it tries again, ever more
-    /// slowly, and tells [`on_incident`](Self::on_incident). A second run of the same
+    /// slowly, and reports it to [`on_incident`](Self::on_incident). A second run of the same
     /// worker waits until the first has ended.
     pub async fn run<O>(&self, stop: impl Future<Output = O> + Send) -> Summary {
         self.drive(stop, false).await

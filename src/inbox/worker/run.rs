@@ -347,7 +347,7 @@ impl<I, C: Consumer> Drop for Run<'_, I, C> {
     }
 }
 
-/// Handles deliveries in their order, and tells the broker what is stored of each.
+/// Handles deliveries in their order, and acks or nacks each as it is stored.
 async fn attempt<I: Inbox, C: Consumer>(
     worker: &Worker<I, C>,
     attempt: u64,

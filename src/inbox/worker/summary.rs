@@ -24,7 +24,7 @@ pub struct Summary {
     pub dead_lettered: u64,
     /// Deliveries of which the database could store nothing: they come again.
     pub unstored: u64,
-    /// Deliveries that the broker was not told of: they come again, as duplicates.
+    /// Deliveries whose ack or nack failed: they come again, as duplicates.
     pub unanswered: u64,
     /// Events purged.
     pub purged: u64,
@@ -64,12 +64,12 @@ impl Health {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incident {
-    /// The database or the broker fails, and the worker pauses: told with each reason
+    /// The database or the broker fails, and the worker pauses: reported with each reason
     /// that is new, and once a minute while it lasts.
     Outage(Outage),
     /// One of these has ended.
     Over(Outage),
-    /// The broker could not be told what became of an event, which comes again.
+    /// The ack or nack of an event failed, and the event comes again.
     Unanswered {
         /// The event.
         event: EventId,
