@@ -8,6 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::FailureClass;
 use crate::reason::reason;
+use crate::store::StoreErrorKind;
+use crate::store::error::kind_of;
 
 /// Why a handler failed.
 ///
@@ -15,6 +17,8 @@ use crate::reason::reason;
 /// Where among them a database refuses whatever it is asked just then (a deadlock, a
 /// serialization failure, a lock that timed out, a full disk, a lost connection), that is
 /// no fault of the event: no attempt is spent, and the event comes again.
+///
+/// It is no [`std::error::Error`] itself: that lets `?` convert any error into it.
 ///
 /// ```
 /// use integration_automation_patterns::FailureClass;
@@ -46,23 +50,33 @@ pub struct HandlerError {
     pub reason: String,
     /// Whether it spends an attempt.
     pub(crate) counts: bool,
+    /// What kept the database from it, where one is among the causes.
+    pub(crate) kind: Option<StoreErrorKind>,
 }
 
 impl HandlerError {
     /// Another attempt may succeed.
     pub fn transient(reason: impl Into<String>) -> Self {
-        Self { class: FailureClass::Transient, reason: reason.into(), counts: true }
+        Self::of(FailureClass::Transient, reason.into())
     }
 
     /// No attempt will.
     pub fn permanent(reason: impl Into<String>) -> Self {
-        Self { class: FailureClass::Permanent, reason: reason.into(), counts: true }
+        Self::of(FailureClass::Permanent, reason.into())
+    }
+
+    const fn of(class: FailureClass, reason: String) -> Self {
+        Self { class, reason, counts: true, kind: None }
     }
 }
 
 impl<E: Error + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self { counts: !is_of_the_database(&error), ..Self::transient(reason(&error)) }
+        Self {
+            counts: !is_of_the_database(&error),
+            kind: kind_of(&error),
+            ..Self::transient(reason(&error))
+        }
     }
 }
 
@@ -100,7 +114,7 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     HandlerError::transient(format!(
-        "the effect panicked: {}",
+        "the handler panicked: {}",
         said.unwrap_or("it says no more")
     ))
 }

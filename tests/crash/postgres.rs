@@ -162,7 +162,7 @@ impl Side for Schema {
 
     async fn consume(&self, broker: FileBroker) {
         let (mut consumer, mut target, inbox_config) =
-            (broker.consumer(), self.connect().await, inbox_config());
+            (broker.listen(), self.connect().await, inbox_config());
         loop {
             let Ok(Some(delivery)) = consumer.next().await else { continue };
             let handled = inbox::postgres::process(

@@ -85,7 +85,7 @@ impl Side for Files {
     }
 
     async fn consume(&self, broker: FileBroker) {
-        let (mut consumer, mut target) = (broker.consumer(), open(&self.target()));
+        let (mut consumer, mut target) = (broker.listen(), open(&self.target()));
         loop {
             let Ok(Some(delivery)) = consumer.next().await else { continue };
             let handled = inbox::sqlite::process(
