@@ -633,7 +633,7 @@ fn every_fresh_id_is_another_and_reads_back() {
     for text in zeros {
         let error = text.parse::<TraceParent>().unwrap_err().to_string();
         assert!(
-            error.ends_with(&format!("with neither id zero, and found {text:?}")),
+            error.ends_with(&format!("with neither id zero, found {text:?}")),
             "{error}"
         );
     }
