@@ -30,8 +30,8 @@ use crate::{ConfigError, Event, Facts, RawEvent, RetryPolicy};
 /// let refused = InboxConfig::new(minute, RetryPolicy::DEFAULT).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "the dedup window: expected longer than 90s, for which the senders retry (what is \
-///      forgotten sooner than it is sent again has its effect twice), found \"60s\""
+///     "the dedup_window: expected longer than 90s, for which the senders retry (an \
+///      event that is purged before its last retry arrives is handled twice), found \"60s\""
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

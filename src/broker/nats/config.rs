@@ -108,7 +108,7 @@ impl NatsConfig {
     /// let refused = NatsConfig::new("crm")
     ///     .credentials("-----BEGIN NATS USER JWT-----")
     ///     .unwrap_err();
-    /// assert!(refused.to_string().starts_with("the text of the credentials: expected"));
+    /// assert!(refused.to_string().starts_with("the credentials: expected"));
     /// ```
     pub fn credentials(self, creds: &str) -> Result<Self, ConfigError> {
         Ok(Self { credentials: Credentials::of_creds(creds)?, ..self })
