@@ -9,7 +9,7 @@ use std::fmt;
 /// use integration_automation_patterns::ConfigError;
 ///
 /// let error = ConfigError::new("port", "between 1 and 65535", "0");
-/// assert_eq!(error.what(), "port");
+/// assert_eq!(error.setting(), "port");
 /// assert_eq!(
 ///     error.to_string(),
 ///     r#"the port: expected between 1 and 65535, found "0""#
@@ -18,8 +18,8 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
-    what: &'static str,
-    wanted: String,
+    setting: &'static str,
+    expected: String,
     found: Option<String>,
 }
 
@@ -27,11 +27,11 @@ impl ConfigError {
     /// Says what is wrong with a setting. The error shows what was found: where that may
     /// be a secret, use [`hidden`](Self::hidden).
     pub fn new(
-        what: &'static str,
-        wanted: impl Into<String>,
+        setting: &'static str,
+        expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        Self { what, wanted: wanted.into(), found: Some(found.into()) }
+        Self { setting, expected: expected.into(), found: Some(found.into()) }
     }
 
     /// Says what is wrong with a setting that may hold a password, such as an address,
@@ -48,18 +48,18 @@ impl ConfigError {
     ///      may hold a password)"
     /// );
     /// ```
-    pub fn hidden(what: &'static str, wanted: impl Into<String>) -> Self {
-        Self { what, wanted: wanted.into(), found: None }
+    pub fn hidden(setting: &'static str, expected: impl Into<String>) -> Self {
+        Self { setting, expected: expected.into(), found: None }
     }
 
-    /// The setting.
-    pub const fn what(&self) -> &'static str {
-        self.what
+    /// The setting, by the name of its setter.
+    pub const fn setting(&self) -> &'static str {
+        self.setting
     }
 
     /// What was expected of it.
-    pub fn wanted(&self) -> &str {
-        &self.wanted
+    pub fn expected(&self) -> &str {
+        &self.expected
     }
 
     /// What was found; nothing where it may hold a password.
@@ -70,7 +70,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {}: expected {}, found ", self.what, self.wanted)?;
+        write!(f, "the {}: expected {}, found ", self.setting, self.expected)?;
         match &self.found {
             Some(found) => write!(f, "{found:?}"),
             None => f.write_str("another value (not shown: it may hold a password)"),

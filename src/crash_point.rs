@@ -19,7 +19,7 @@ mod armed {
     pub const CRASH_AT: &str = "INTEGRATION_CRASH_AT";
 
     /// The places in this crate, in the order in which an event passes them.
-    pub const CRASH_POINTS: [&str; 7] = [
+    pub const CRASH_POINTS: &[&str] = &[
         "before the claim commits",
         "after the claim",
         "after the broker's answer",

@@ -25,15 +25,15 @@ PEM, and asks for TLS too. What only looks needs no permission to write.
   list [FILTERS] [--limit 100]    the dead letters, the oldest first
   waiting [FILTERS] [--limit 100] what is under way, the one that has been due longest first
   show <ID> [--payload]           one event with all that happened to it
-  redrive FILTERS | --all         give dead letters a new budget
+  redrive FILTERS | --all         send dead letters again, with all attempts of their policy
       --by NAME --reason TEXT     who decides, and why
-      --consumers-remember 7d     how long the consumers' inboxes remember an event
-      --even-if-forgotten         redrive even what they may have forgotten: its effect may come twice
-  discard FILTERS | --all         give dead letters up
+      --dedup-window 7d           how long the consumers' inboxes remember an event
+      --force                     redrive even what they may have forgotten: its effect may come twice
+  discard FILTERS | --all         discard dead letters: they become `skipped`
       --by NAME --reason TEXT
   purge --older-than 30d [--batch 1000]
                                   remove what was done longer ago
-  verify                          balance the books
+  verify                          check rows and histories
   inbox counts [--older-than 1h]  how much there is in a consumer's inbox, and how many events have been retrying for longer
       --broker URL --from NAME    and how far the consumer is behind, with the feature of the broker: nats://host:4222 and
                                   STREAM/CONSUMER, amqp://user:password@host and QUEUE, kafka://host:9092 and TOPIC/GROUP
@@ -44,7 +44,7 @@ PEM, and asks for TLS too. What only looks needs no permission to write.
   inbox show --source SYSTEM --id ID [--payload]
                                   one dead letter or retrying event; of a message that is no event, why, and its headers
   inbox discard --source SYSTEM --id ID --by NAME --reason TEXT
-                                  give one of them up
+                                  discard one of them
 
 FILTERS, which hold all at once: --id ID, --type TYPE, --source SYSTEM, --reason-contains TEXT, and --since 2h or
 --since 2026-01-05T08:00:00Z for what has failed since.
@@ -98,7 +98,7 @@ impl Ask {
     }
 }
 
-const FLAGS: [&str; 5] = ["json", "help", "all", "payload", "even-if-forgotten"];
+const FLAGS: [&str; 5] = ["json", "help", "all", "payload", "force"];
 const VALUES: [&str; 14] = [
     "id",
     "type",
@@ -108,7 +108,7 @@ const VALUES: [&str; 14] = [
     "limit",
     "by",
     "reason",
-    "consumers-remember",
+    "dedup-window",
     "older-than",
     "batch",
     "ca",
@@ -176,10 +176,10 @@ fn command(
             let filter = given.chosen(name)?;
             let order = Redrive::new(
                 given.decision()?,
-                duration(&given.wanted("consumers-remember")?)?,
+                duration(&given.wanted("dedup-window")?)?,
             );
-            let insists = given.has("even-if-forgotten");
-            Ask::Redrive { filter, order: if insists { order.force() } else { order } }
+            let force = given.has("force");
+            Ask::Redrive { filter, order: if force { order.force() } else { order } }
         }
         "discard" => {
             Ask::Discard { filter: given.chosen(name)?, decision: given.decision()? }

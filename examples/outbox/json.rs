@@ -57,7 +57,7 @@ pub(crate) fn write(report: &Report) -> String {
             done.chain(unreadable.iter().map(torn)).collect()
         }
         Report::Purged(removed) => vec![json!({"removed": removed})],
-        Report::Books(findings) => {
+        Report::Verified(findings) => {
             let finding =
                 |finding: &Finding| json!({"event": finding.event, "what": finding.what});
             let list: Vec<Value> = findings.iter().map(finding).collect();

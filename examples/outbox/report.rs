@@ -45,7 +45,7 @@ pub(crate) enum Report {
         unreadable: Vec<Finding>,
     },
     Purged(u64),
-    Books(Vec<Finding>),
+    Verified(Vec<Finding>),
 }
 
 /// What a decision did to one dead letter.
@@ -84,7 +84,7 @@ impl Report {
                 !unreadable.is_empty()
                     || decided.iter().any(|(_, outcome)| outcome.why().is_some())
             }
-            Self::Books(findings) => !findings.is_empty(),
+            Self::Verified(findings) => !findings.is_empty(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A SQLite file: opened to look where nothing is decided, and never made.
+//! A SQLite file: opened read-only where nothing is decided, and never made.
 
 use std::error::Error;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub(crate) async fn run(
             let outbox = if ask.writes() {
                 Outbox::open(path)?
             } else {
-                Outbox::open_to_look(path)?
+                Outbox::open_read_only(path)?
             };
             Ok(work::run(&outbox, ask).await?)
         }

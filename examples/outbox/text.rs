@@ -61,10 +61,10 @@ pub(crate) fn write(report: &Report) -> String {
             text
         }
         Report::Purged(removed) => format!("{removed} removed\n"),
-        Report::Books(findings) if findings.is_empty() => {
-            "the books balance\n".to_owned()
+        Report::Verified(findings) if findings.is_empty() => {
+            "nothing is wrong\n".to_owned()
         }
-        Report::Books(findings) => {
+        Report::Verified(findings) => {
             let rows = findings
                 .iter()
                 .map(|finding| [finding.event.clone(), finding.what.clone()])
@@ -151,7 +151,7 @@ fn why(outcome: &Outcome) -> String {
         return String::new();
     };
     format!(
-        "first sent {}, new attempts may take {}, consumers remember for {}: it could have its effect twice",
+        "first sent {}, new attempts may take {}, consumers remember for {}: it could take effect twice",
         time(refused.first_sent_at),
         in_words(refused.horizon),
         in_words(refused.dedup_window)

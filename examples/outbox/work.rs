@@ -47,7 +47,7 @@ pub(crate) async fn run<D: Admin>(admin: &D, ask: &Ask) -> Result<Report, StoreE
                 }
             }
         }
-        Ask::Verify => Report::Books(admin.verify().await?),
+        Ask::Verify => Report::Verified(admin.verify().await?),
     })
 }
 

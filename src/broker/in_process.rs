@@ -1,6 +1,5 @@
 //! A broker within the process, for tests and for programs that need no server: a send is
-//! confirmed when the consumer has confirmed it, so that nothing is lost with the
-//! process.
+//! confirmed when the consumer has acked it, so that nothing is lost with the process.
 
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use crate::state::{Dispatched, Pending};
 /// The two ends of a broker that holds no more than `capacity` events that nobody has
 /// taken.
 ///
-/// A send ends with the effect, so that the consumer's time counts: let the number in
-/// flight, times the time of one effect, be less than the relay's
+/// A send ends when the handler has, so that the consumer's time counts: let the number
+/// in flight, times the time of one handler, be less than the relay's
 /// [`send_timeout`](crate::relay::RelayConfig::send_timeout).
 ///
 /// ```
@@ -44,7 +43,7 @@ pub fn in_process(capacity: usize) -> (InProcess, Listener) {
     (InProcess { sender }, Listener { receiver })
 }
 
-/// How soon a delivery comes again, at the soonest, that was dropped without an answer.
+/// How soon a delivery comes again, at the soonest, that was dropped.
 const AFTER_A_DROP: Duration = Duration::from_secs(1);
 
 struct Sent {
@@ -69,7 +68,7 @@ impl Broker for InProcess {
         let sent = Sent { event: as_sent(event)?, again: event.attempts() > 1, answer };
         self.sender.send(sent).await.map_err(|_| gone())?;
         let unanswered = || {
-            BrokerError::transient("the consumer dropped the delivery without an answer")
+            BrokerError::transient("the consumer dropped the delivery")
                 .with_retry_after(AFTER_A_DROP)
         };
         answered.await.map_err(|_| unanswered())?
@@ -104,7 +103,7 @@ impl Consumer for Listener {
     }
 }
 
-/// The answer to a delivery within the process.
+/// Acks or nacks a delivery within the process.
 #[derive(Debug)]
 pub struct Acker(oneshot::Sender<Result<(), BrokerError>>);
 
@@ -117,7 +116,7 @@ impl Ack for Acker {
 
     async fn nack(self, after: Duration) -> Result<(), BrokerError> {
         let asked = BrokerError::transient(format!(
-            "the consumer asks for a retry after {after:?}"
+            "the consumer nacked the delivery, to come again after {after:?}"
         ));
         let _ = self.0.send(Err(asked.with_retry_after(after)));
         Ok(())

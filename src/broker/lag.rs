@@ -13,7 +13,8 @@ use std::fmt;
 /// let lag = lag.held_back(4, "a transaction of another program that is open still");
 /// assert_eq!(
 ///     lag.to_string(),
-///     "partition 3 of crm: 12 behind, 4 of them held back by a transaction of another program that is open still"
+///     "partition 3 of crm: 12 behind, 4 of them held back by a transaction of another \
+///      program that is open still"
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,24 +22,23 @@ use std::fmt;
 pub struct Lag {
     /// What is read, by its name at the broker.
     pub of: String,
-    /// How many events are there without a confirmation, as far as the broker counts
-    /// them.
+    /// How many events are there unacked, as far as the broker counts them.
     pub behind: u64,
-    /// How many of them are handed to nobody for now.
+    /// How many of them the broker delivers to nobody for now.
     pub held_back: u64,
     /// What those wait for.
     pub waits_for: Option<&'static str>,
 }
 
 impl Lag {
-    /// So many events are there without a confirmation, and each may be had.
+    /// So many events are unacked, and the broker holds none of them back.
     pub fn new(of: impl Into<String>, behind: u64) -> Self {
         Self { of: of.into(), behind, held_back: 0, waits_for: None }
     }
 
-    /// Says that so many of them are handed to nobody before something has ended; with 0,
+    /// Says that the broker holds so many of them back until something has ended; with 0,
     /// nothing.
-    #[must_use = "this gives the changed lag back"]
+    #[must_use = "this returns the changed lag; the original is consumed"]
     pub fn held_back(self, held_back: u64, waits_for: &'static str) -> Self {
         Self { held_back, waits_for: (held_back > 0).then_some(waits_for), ..self }
     }

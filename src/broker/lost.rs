@@ -23,8 +23,8 @@ pub const LOST: &str = "lost";
 /// assert_eq!((told.kind(), told.loss()), (BrokerErrorKind::Permanent, Some(&lost)));
 /// assert_eq!(
 ///     told.reason(),
-///     "partition 3 of crm: the offsets 10 to 49, 40 in all, were deleted before the group erp had read them; \
-///      let the topic keep events for longer"
+///     "partition 3 of crm: messages 10 to 49, 40 in all, were deleted before the group \
+///      erp had read them; let the topic keep events for longer"
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +57,8 @@ impl Lost {
         self.to.saturating_sub(self.from).saturating_add(1)
     }
 
-    /// It as an audit record: of no event, but of all of them, under the type [`LOST`],
-    /// failed for good. Tell a trail of it with
+    /// The loss as an audit record, of all the events at once, under the type [`LOST`],
+    /// failed for good. Record it with
     /// [`AuditTrail::record_with`](crate::audit::AuditTrail::record_with).
     ///
     /// ```
@@ -102,7 +102,8 @@ impl fmt::Display for Lost {
         let (Self { of, reader, from, to }, count) = (self, self.count());
         write!(
             f,
-            "{of}: the offsets {from} to {to}, {count} in all, were deleted before {reader} had read them"
+            "{of}: messages {from} to {to}, {count} in all, were deleted before {reader} \
+             had read them"
         )
     }
 }

@@ -23,8 +23,8 @@ pub struct MessageOrigin<'a> {
     /// What tells it from every other message of the place, and is the same each time
     /// that it is delivered.
     pub position: &'a str,
-    /// When the broker took it in. Where its clock is out of its mind, the nearest moment
-    /// of the years 0000 to 9999 counts.
+    /// When the broker took it in. Where that is out of range, the nearest moment of the
+    /// years 0000 to 9999.
     pub at: DateTime<Utc>,
 }
 
@@ -34,9 +34,9 @@ pub struct MessageOrigin<'a> {
 /// A message that is none becomes an event of the type [`UNREADABLE`] with the place as
 /// its source, the body as its payload, the reason under the tag `unreadable`, each
 /// header under its name behind `header.`, and an id [derived](EventId::derived) from
-/// place and position. An inbox whose [rules](crate::inbox::InboxConfig::accept) name
-/// what it takes in makes a dead letter of it, and it blocks nothing. There is no message
-/// of which nothing can be made: this is the last resort, and it cannot fail.
+/// place and position. An inbox that [names](crate::inbox::InboxConfig::accept) the events
+/// it takes makes it a dead letter, and it blocks nothing. There is no message of which
+/// nothing can be made: this is the last resort, and it cannot fail.
 ///
 /// ```
 /// use integration_automation_patterns::broker::{

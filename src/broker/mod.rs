@@ -3,7 +3,8 @@
 //!
 //! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
 //! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
-//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own.
+//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own: the
+//! guide's chapter [on brokers](crate::guide::brokers) writes one.
 
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
@@ -48,9 +49,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Sends an event, and returns when the broker has confirmed that it holds it.
     ///
-    /// The relay calls this for many events at once, with a time-out of its own for each,
+    /// The relay calls this for many events at once, with a timeout of its own for each,
     /// and drops the call when the time is over: it must not block the thread, or no
-    /// time-out holds. The same event may come again: after a failure, a time-out or a
+    /// timeout holds. The same event may come again: after a failure, a timeout or a
     /// crash.
     ///
     /// # Errors
@@ -69,8 +70,8 @@ pub trait Broker: Send + Sync + 'static {
     }
 }
 
-/// A broker did not do what it was asked: to take an event, to hand one out, to note an
-/// answer, or to make a queue or a stream.
+/// A broker did not do what it was asked: to take an event, to deliver one, to ack or nack
+/// it, or to make a queue or a stream.
 ///
 /// ```
 /// use integration_automation_patterns::broker::{BrokerError, BrokerErrorKind};
@@ -94,20 +95,20 @@ pub struct BrokerError {
 }
 
 /// What an error says about the broker, and where an event was sent, about the event: it
-/// decides what becomes of that. The list is complete: a relay has an answer to each.
+/// decides what becomes of that. The list is complete: a relay handles each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BrokerErrorKind {
-    /// The broker cannot be reached, and nothing was sent. The event goes back with its
+    /// The broker cannot be reached, and nothing was sent. The event is released with its
     /// attempt, and the relay pauses: an outage must not turn every event into a dead
     /// letter.
     Unreachable,
     /// The broker can be reached, and takes nothing from anybody: an alarm blocks
     /// senders, the stream or exchange of all events is missing or full. Nothing was
-    /// stored. The event goes back with its attempt, and the relay pauses.
+    /// stored. The event is released with its attempt, and the relay pauses.
     Unavailable,
     /// The broker takes no event of this type, whichever it is: no queue is bound, its
-    /// queue is full, its subject is not permitted. The event goes back with its attempt,
-    /// and the relay pauses for events of this type; one of them is tried now and then,
+    /// queue is full, its subject is not permitted. The event is released with its
+    /// attempt, and the relay pauses for events of this type; one of them is tried now and then,
     /// and those of other types go on.
     Unroutable,
     /// This attempt failed, or its confirmation never came; another may succeed.
@@ -143,10 +144,10 @@ impl BrokerError {
     }
 
     /// Events were deleted before they were read, and what can be done about it:
-    /// [`BrokerErrorKind::Permanent`]. Whoever says it goes on behind them.
+    /// [`BrokerErrorKind::Permanent`]. The consumer goes on behind them.
     pub fn lost(lost: Lost, advice: &str) -> Self {
-        let told = Self::permanent(format!("{lost}; {advice}"));
-        Self { loss: Some(Box::new(lost)), ..told }
+        let error = Self::permanent(format!("{lost}; {advice}"));
+        Self { loss: Some(Box::new(lost)), ..error }
     }
 
     fn new(kind: BrokerErrorKind, reason: impl Into<String>) -> Self {
@@ -155,7 +156,7 @@ impl BrokerError {
 
     /// Says how long the broker has asked to wait: a pause lasts at least as long, and so
     /// does the wait of an event whose attempt has failed.
-    #[must_use = "this gives the changed error back"]
+    #[must_use = "this returns the changed error; the original is consumed"]
     pub fn with_retry_after(self, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..self }
     }
@@ -170,7 +171,7 @@ impl BrokerError {
         self.retry_after
     }
 
-    /// What was deleted before it was read, where that is what a consumer is told.
+    /// What was deleted before it was read, where that is the error.
     pub fn loss(&self) -> Option<&Lost> {
         self.loss.as_deref()
     }
@@ -209,16 +210,15 @@ impl std::error::Error for BrokerError {}
 
 /// Where a consumer gets events from.
 pub trait Consumer: Send {
-    /// How a delivery is answered.
+    /// How a delivery is acked or nacked.
     type Acker: Ack;
 
     /// The next delivery; nothing where no other will come.
     ///
-    /// It makes progress however briefly it is waited for: what it has begun (a
-    /// connection, a delivery half read) goes on with the next call. So dropped while it
-    /// waits, as by a `select!` or a time-out, it loses nothing. What the consumer has
-    /// fetched ahead it keeps until it is asked again; dropped itself, it gives all of
-    /// that back.
+    /// It makes progress however briefly it is polled: what it has begun (a connection, a
+    /// delivery half read) goes on with the next call. So dropped while it waits, as by a
+    /// `select!` or a timeout, it loses nothing. The consumer keeps what it has fetched
+    /// ahead until the next call; dropped itself, it releases all of that.
     ///
     /// # Errors
     ///
@@ -239,10 +239,10 @@ pub trait Consumer: Send {
     /// | broker | what is counted |
     /// |---|---|
     /// | Kafka | each partition of the topic, for the whole group: what lies between the last offset that is committed and the end, marks of transactions included |
-    /// | NATS | the durable consumer: what was not delivered yet, and what has no answer |
-    /// | RabbitMQ | the queue: what was sent to no consumer yet. Each listener has as many more as may be unanswered |
+    /// | NATS | the durable consumer: what was not delivered yet, and what is unacked |
+    /// | RabbitMQ | the queue: what was sent to no consumer yet. Each listener has up to its prefetch more |
     /// | [`InProcess`] | what was sent and not taken |
-    /// | `testing::FileBroker` | what is not confirmed |
+    /// | `testing::FileBroker` | what is not acked |
     ///
     /// # Errors
     ///
@@ -253,11 +253,11 @@ pub trait Consumer: Send {
     }
 }
 
-/// Tells the broker what became of a delivery.
+/// Acks or nacks a delivery.
 ///
-/// Dropped without a word, it gives the delivery back of its own accord, in about a
-/// second: whatever ended the work (an error of the database, a panic, a time-out, a
-/// `select!`), the event comes again, and the consumer never stands still for it.
+/// Dropped, it nacks the delivery with a delay of about a second: whatever ended the work
+/// (a database error, a panic, a timeout, a `select!`), the event comes again, and the
+/// consumer never stands still for it.
 pub trait Ack: Send + Sync {
     /// The event is dealt with: do not deliver it again.
     #[doc(alias = "acknowledge")]
@@ -271,11 +271,10 @@ pub trait Ack: Send + Sync {
     ) -> impl Future<Output = Result<(), BrokerError>> + Send;
 }
 
-/// An event as the broker hands it out, not yet dealt with, and the way to answer.
+/// An event as the broker delivers it, not yet handled, and what acks or nacks it.
 ///
-/// It is of no use as it is: an [inbox](crate::inbox) tells whether it is the first of
-/// its id, and only then gives the event; and it is confirmed only with the proof that
-/// this is stored.
+/// An [inbox](crate::inbox) finds out whether its event is new, and only then hands the
+/// event out; the delivery is acked only with the proof that the result is stored.
 #[must_use = "a delivery that is dropped is delivered again"]
 pub struct Delivery<A> {
     event: Envelope<Pending>,
@@ -283,7 +282,7 @@ pub struct Delivery<A> {
         not(any(feature = "postgres", feature = "sqlite")),
         expect(dead_code, reason = "an inbox takes it, in a database")
     )]
-    answer: A,
+    acker: A,
     origin: Origin,
     redelivered: bool,
 }
@@ -297,10 +296,10 @@ pub(crate) struct Origin {
 
 impl<A> Delivery<A> {
     /// A delivery, as an adapter makes it from the broker's message.
-    pub const fn new(event: Envelope<Pending>, answer: A) -> Self {
+    pub const fn new(event: Envelope<Pending>, acker: A) -> Self {
         Self {
             event,
-            answer,
+            acker,
             origin: Origin { system: None, destination: None },
             redelivered: false,
         }
@@ -308,7 +307,7 @@ impl<A> Delivery<A> {
 
     /// Says where it comes from, for traces: what the broker is called, as of
     /// [`Broker::SYSTEM`], and the queue, topic or subject, where there is one.
-    #[must_use = "this gives the delivery back"]
+    #[must_use = "this returns the changed delivery; the original is consumed"]
     pub fn from_broker(
         mut self,
         system: &'static str,
@@ -318,21 +317,21 @@ impl<A> Delivery<A> {
         self
     }
 
-    /// Says whether the broker has delivered it before, or may have, and got no
-    /// confirmation. For such a delivery the inbox counts the attempt before the effect,
-    /// so that an effect that ends its process comes to an end itself
+    /// Says whether the broker has delivered it before, or may have, and got no ack. For
+    /// such a delivery the inbox counts the attempt before the handler runs, so that a
+    /// handler that ends its process comes to an end itself
     /// ([`inbox`](crate::inbox#a-handler-that-ends-its-process)).
     ///
     /// | broker | what says so |
     /// |---|---|
     /// | RabbitMQ | the flag `redelivered` of the message |
     /// | NATS | the server's count of the message's deliveries |
-    /// | Kafka | nothing. So it is said of what a listener reads again, and of the first message of each partition that it is assigned: there, a consumer that was started again begins |
+    /// | Kafka | nothing. So the listener says it of what it reads again, and of the first message of each partition that it is assigned, where a restarted consumer begins |
     /// | [`InProcess`] | the attempts that the sender has counted |
-    /// | `testing::FileBroker` | what it notes with each delivery |
+    /// | `testing::FileBroker` | what it stores with each delivery |
     ///
-    /// Where a broker cannot tell, say it of a delivery too many: that costs a commit,
-    /// and no effect.
+    /// Where a broker cannot know, say it of a delivery too many: that costs a commit,
+    /// and nothing else.
     ///
     /// ```
     /// use integration_automation_patterns::broker::Delivery;
@@ -345,7 +344,7 @@ impl<A> Delivery<A> {
     /// assert!(delivery.redelivered(true).is_redelivered());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "this gives the delivery back"]
+    #[must_use = "this returns the changed delivery; the original is consumed"]
     pub fn redelivered(self, redelivered: bool) -> Self {
         Self { redelivered, ..self }
     }
@@ -382,7 +381,7 @@ impl<A> Delivery<A> {
 
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn into_parts(self) -> (Envelope<Pending>, A) {
-        (self.event, self.answer)
+        (self.event, self.acker)
     }
 }
 

@@ -60,7 +60,7 @@ impl<A> Taken<A> {
         match self {
             Self::Handled(event, reply) => reply.into_delivery(&event),
             Self::Failed(outcome, reply) => reply.into_delivery(outcome.event()),
-            Self::Done(Done::Duplicate(event) | Done::Left(event, _), reply) => {
+            Self::Done(Done::Duplicate(event) | Done::RetryLater(event, _), reply) => {
                 reply.into_delivery(&event)
             }
             Self::Done(Done::DeadLetter, _) => None,

@@ -6,6 +6,7 @@ use std::error::Error;
 use super::HandlerError;
 use super::handler_error::is_of_the_database;
 use crate::reason::reason;
+use crate::store::error::kind_of;
 use crate::{FailureClass, ReadError};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
@@ -80,7 +81,12 @@ impl<E: HandlerCause> From<E> for HandlerError {
 }
 
 fn classified(class: FailureClass, error: &(dyn Error + 'static)) -> HandlerError {
-    HandlerError { class, reason: reason(error), counts: !is_of_the_database(error) }
+    HandlerError {
+        class,
+        reason: reason(error),
+        counts: !is_of_the_database(error),
+        kind: kind_of(error),
+    }
 }
 
 fn is_unreadable(error: &(dyn Error + 'static)) -> bool {

@@ -30,8 +30,8 @@ use crate::{ConfigError, Event, Facts, RawEvent, RetryPolicy};
 /// let refused = InboxConfig::new(minute, RetryPolicy::DEFAULT).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "the dedup window: expected longer than 90s, for which the senders retry (what is \
-///      forgotten sooner than it is sent again has its effect twice), found \"60s\""
+///     "the dedup_window: expected longer than 90s, for which the senders retry (an \
+///      event that is purged before its last retry arrives is handled twice), found \"60s\""
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -56,7 +56,7 @@ impl InboxConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], where an event could come again after it was forgotten.
+    /// [`ConfigError`], where an event could come again after it was purged.
     pub fn new(
         dedup_window: Duration,
         senders: RetryPolicy,
@@ -64,11 +64,11 @@ impl InboxConfig {
         let horizon = senders.horizon();
         if dedup_window <= horizon {
             let wanted = format!(
-                "longer than {horizon:?}, for which the senders retry (what is forgotten \
-                 sooner than it is sent again has its effect twice)"
+                "longer than {horizon:?}, for which the senders retry (an event that is \
+                 purged before its last retry arrives is handled twice)"
             );
             let found = format!("{dedup_window:?}");
-            return Err(ConfigError::new("dedup window", wanted, found));
+            return Err(ConfigError::new("dedup_window", wanted, found));
         }
         Ok(Self {
             dedup_window,
@@ -85,7 +85,7 @@ impl InboxConfig {
     /// not named in this way. Every other event becomes a dead letter, with the reason.
     /// Such a dead letter is no verdict on the event: delivered once more to a consumer
     /// that names its kind and version, it is fresh.
-    #[must_use = "this gives the changed configuration back"]
+    #[must_use = "this returns the changed configuration; the original is consumed"]
     pub fn accept<E: Event>(mut self) -> Self {
         self.accepted.get_or_insert_default().insert((E::TYPE, E::SCHEMA_VERSION));
         self
@@ -97,7 +97,7 @@ impl InboxConfig {
     ///
     /// Use it during an upgrade, while consumers that know a new kind or version run
     /// beside others that do not yet. An event that no consumer ever knows comes again
-    /// for ever, and a broker that keeps an order holds back what follows it. A message
+    /// forever, and a broker that keeps an order holds back what follows it. A message
     /// that cannot be read is a dead letter all the same.
     ///
     /// ```
@@ -117,21 +117,21 @@ impl InboxConfig {
     /// assert_eq!(config.dedup_window(), week);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "this gives the changed configuration back"]
+    #[must_use = "this returns the changed configuration; the original is consumed"]
     pub fn leave_unknown(self, wait: Duration) -> Self {
         Self { leave_unknown: Some(wait), ..self }
     }
 
     /// How many attempts an event has whose handler fails, and how long the broker is
     /// asked to wait between them. The default is [`RetryPolicy::DEFAULT`].
-    #[must_use = "this gives the changed configuration back"]
+    #[must_use = "this returns the changed configuration; the original is consumed"]
     pub fn retry_policy(self, retry_policy: RetryPolicy) -> Self {
         Self { retry_policy, ..self }
     }
 
     /// Records every change of state that this inbox makes, and every duplicate, in an
     /// audit trail, once it is stored.
-    #[must_use = "this gives the changed configuration back"]
+    #[must_use = "this returns the changed configuration; the original is consumed"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }

@@ -13,9 +13,9 @@ use crate::trace::End;
 use crate::{AnyEnvelope, Envelope, Facts, FailureClass, RawEvent};
 
 /// What an error says was being done.
-const HANDLING: &str = "having an effect";
+const HANDLING: &str = "running the handler";
 const COMMITTING: &str = "committing an effect";
-pub(crate) const STORING: &str = "storing a fault";
+pub(crate) const STORING: &str = "storing a failure";
 
 /// An event that is about to fail, and why.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Failing {
     pub(crate) fn at(self, at: DateTime<Utc>) -> Outcome {
         let (event, end) = match self {
             Self::Refused { event, reason } => {
-                (event.reject_at(storable(reason), at).into(), End::Rejected)
+                (event.reject_at(storable(reason), at).into(), End::DeadLettered)
             }
             Self::Spent(event) => (event.into(), End::Transient),
             Self::Handler { event, error } => {
@@ -116,7 +116,7 @@ pub(crate) enum EndedBy {
 }
 
 /// What an error says of a transaction that its handler has ended.
-const ENDED: &str = "the transaction has ended already, by SQL of the effect or by a \
+const ENDED: &str = "the transaction has ended already, by SQL of the handler or by a \
      rollback that the database made: what was committed by then stays, and where the \
      event was among it, it comes again as a duplicate (leave BEGIN, COMMIT and ROLLBACK \
      to the inbox)";
@@ -124,7 +124,8 @@ const ENDED: &str = "the transaction has ended already, by SQL of the effect or 
 impl<A> Unkept<A> {
     /// The handler failed, and its failure spends no attempt.
     pub(crate) fn of_no_attempt(error: HandlerError) -> Self {
-        Self::Untouched(StoreError::new(HANDLING, error.reason))
+        let kind = error.kind.unwrap_or(StoreErrorKind::Other);
+        Self::Untouched(StoreError::of(kind, HANDLING, error.reason))
     }
 
     /// The handler succeeded, and the commit failed.
@@ -157,7 +158,7 @@ impl<A> Unkept<A> {
         event: Envelope<Acknowledged>,
         reply: Reply<A>,
     ) -> Self {
-        let told = format!("{ENDED}; the fault is: {}", why.reason);
+        let told = format!("{ENDED}; the handler failed: {}", why.reason);
         Self::Ended(Box::new(Ended {
             failing: Failing::Handler { event, error: why },
             reply,

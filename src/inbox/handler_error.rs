@@ -7,6 +7,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::FailureClass;
+use crate::store::StoreErrorKind;
 
 /// Why a handler failed.
 ///
@@ -17,6 +18,8 @@ use crate::FailureClass;
 /// Where among them a database refuses whatever it is asked just then (a deadlock, a
 /// serialization failure, a lock that timed out, a full disk, a lost connection), that is
 /// no fault of the event: no attempt is spent, and the event comes again.
+///
+/// It is no [`std::error::Error`] itself: that lets `?` convert any error into it.
 ///
 /// ```
 /// use integration_automation_patterns::FailureClass;
@@ -48,17 +51,23 @@ pub struct HandlerError {
     pub reason: String,
     /// Whether it spends an attempt.
     pub(crate) counts: bool,
+    /// What kept the database from it, where one is among the causes.
+    pub(crate) kind: Option<StoreErrorKind>,
 }
 
 impl HandlerError {
     /// Another attempt may succeed.
     pub fn transient(reason: impl Into<String>) -> Self {
-        Self { class: FailureClass::Transient, reason: reason.into(), counts: true }
+        Self::of(FailureClass::Transient, reason.into())
     }
 
     /// No attempt will.
     pub fn permanent(reason: impl Into<String>) -> Self {
-        Self { class: FailureClass::Permanent, reason: reason.into(), counts: true }
+        Self::of(FailureClass::Permanent, reason.into())
+    }
+
+    const fn of(class: FailureClass, reason: String) -> Self {
+        Self { class, reason, counts: true, kind: None }
     }
 }
 
@@ -96,7 +105,7 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     HandlerError::transient(format!(
-        "the effect panicked: {}",
+        "the handler panicked: {}",
         said.unwrap_or("it says no more")
     ))
 }

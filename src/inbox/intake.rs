@@ -149,7 +149,7 @@ fn refused(event: Envelope<Acknowledged>, found: &Found, refusal: Refusal) -> In
     };
     match (found, refusal.leave) {
         (Found::Processed, _) => Intake::Done(Done::Duplicate(event)),
-        (_, Some(wait)) if is_open => Intake::Done(Done::Left(event, wait)),
+        (_, Some(wait)) if is_open => Intake::Done(Done::RetryLater(event, wait)),
         (Found::Dead(_) | Found::Discarded, _) => Intake::Done(Done::DeadLetter),
         // An event that waits for another attempt waits no longer.
         (Found::Nothing | Found::Waiting(_), _) => {
@@ -193,7 +193,7 @@ pub(crate) fn again(
         Found::Waiting(row) => row,
     };
     attempt(row, policy, counted)
-        .map_err(|why| StoreError::of(StoreErrorKind::Row, RECEIVING, why))
+        .map_err(|why| StoreError::of(StoreErrorKind::Unreadable, RECEIVING, why))
 }
 
 fn attempt(row: Row, policy: RetryPolicy, counted: Counted) -> Result<Again, String> {
@@ -293,7 +293,7 @@ mod tests {
             Intake::Bury(Failing::Handler { .. }) => unreachable!("nothing was handled"),
             Intake::Done(Done::Duplicate(event)) => ("duplicate", event.attempts()),
             Intake::Done(Done::DeadLetter) => ("dead letter", 0),
-            Intake::Done(Done::Left(event, wait)) => {
+            Intake::Done(Done::RetryLater(event, wait)) => {
                 assert_eq!(wait, WAIT);
                 ("left", event.attempts())
             }

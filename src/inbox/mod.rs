@@ -88,7 +88,7 @@
 //!
 //! A handler that fails or panics is counted with its end. One that ends the process (it
 //! aborts, or overflows the stack, or takes all memory) has no such end, and would come
-//! again for ever. So where the broker says that it [may have delivered the event
+//! again forever. So where the broker says that it [may have delivered the event
 //! before](crate::broker::Delivery::is_redelivered), `process` first commits that an
 //! attempt has begun: the event is kept as `retrying`, with the reason "the consumer
 //! ended before its effect did", until that attempt ends, or is taken back as none. Where
@@ -153,3 +153,5 @@ pub use self::handler_error::HandlerError;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};
 #[doc(no_inline)]
 pub use crate::ConfigError;
+#[doc(no_inline)]
+pub use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind};

@@ -21,7 +21,7 @@ pub(crate) enum Done {
     /// The inbox refuses its event, and did so before.
     DeadLetter,
     /// Another consumer knows its kind: it comes again after this wait.
-    Left(Envelope<Acknowledged>, Duration),
+    RetryLater(Envelope<Acknowledged>, Duration),
 }
 
 /// The reply to one delivery. Each end yields what acks it.
@@ -58,11 +58,11 @@ impl<A> Reply<A> {
                 Receipt::Duplicate(self.duplicate(&event, Utc::now()))
             }
             Done::DeadLetter => {
-                self.span.end(End::Rejected);
+                self.span.end(End::DeadLettered);
                 Receipt::DeadLettered(Committed::new(self.acker))
             }
-            Done::Left(event, wait) => {
-                self.span.end(End::Left);
+            Done::RetryLater(event, wait) => {
+                self.span.end(End::RetryLater);
                 self.trail.record(Action::Release, &event, event.status(), Utc::now());
                 Receipt::RetryLater(RetryLater::new(self.acker, wait))
             }

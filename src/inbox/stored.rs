@@ -6,17 +6,9 @@ use super::intake::Found;
 use super::{Counts, Remembered, Stalled};
 use crate::audit::{Action, AuditTrail};
 use crate::state::{Failed, Skipped};
+use crate::store::doing::{COUNTING, GETTING};
 use crate::store::{DeadLetter, Row, Said, StoreError, StoreErrorKind};
 use crate::{Decision, DeliveryStatus, Envelope, FailureClass};
-
-/// What an error says was being done.
-pub(crate) const COUNTING: &str = "counting the inbox's events";
-pub(crate) const LISTING_DEAD: &str = "listing dead letters";
-pub(crate) const LISTING_STALLED: &str = "listing stalled events";
-pub(crate) const GETTING: &str = "looking at an event";
-pub(crate) const REDRIVING: &str = "redriving a dead letter";
-pub(crate) const DISCARDING: &str = "discarding a dead letter";
-pub(crate) const PURGING: &str = "forgetting old events";
 
 impl Counts {
     /// Of rows that each say a state, how many events are in it, and how many of these
@@ -25,7 +17,7 @@ impl Counts {
         let mut counts = Self::default();
         for (status, count, old) in rows {
             let status: DeliveryStatus =
-                status.parse().map_err(|error| StoreError::new(COUNTING, error))?;
+                status.parse().map_err(|error| unreadable(COUNTING, error))?;
             counts.by_status.insert(status, u64::try_from(count).unwrap_or_default());
             if status == DeliveryStatus::Retrying {
                 counts.stalled = u64::try_from(old).unwrap_or_default();
@@ -33,6 +25,14 @@ impl Counts {
         }
         Ok(counts)
     }
+}
+
+/// A stored row holds what this crate cannot read.
+fn unreadable(
+    doing: &'static str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StoreError {
+    StoreError::of(StoreErrorKind::Unreadable, doing, error)
 }
 
 /// Those rows that are events, each with the time when it was received.
@@ -56,21 +56,13 @@ impl Remembered {
     pub(crate) fn of_row(
         (row, received_at): (Row, DateTime<Utc>),
     ) -> Result<Self, StoreError> {
-        let status: DeliveryStatus = row
-            .status
-            .parse()
-            .map_err(|error| StoreError::of(StoreErrorKind::Row, GETTING, error))?;
+        let status: DeliveryStatus =
+            row.status.parse().map_err(|error| unreadable(GETTING, error))?;
         let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
-        let event =
-            match status {
-                DeliveryStatus::Processed => None,
-                _ => {
-                    let event = row.read();
-                    Some(event.map_err(|why| {
-                        StoreError::of(StoreErrorKind::Row, GETTING, why)
-                    })?)
-                }
-            };
+        let event = match status {
+            DeliveryStatus::Processed => None,
+            _ => Some(row.read().map_err(|why| unreadable(GETTING, why))?),
+        };
         Ok(Self { status, attempts, received_at, event })
     }
 }

@@ -95,7 +95,7 @@ impl Claim {
         self.settled(|event, _| event.skip(storable(reason)))
     }
 
-    /// Nothing was sent: the event goes back to where it was, and the attempt is not
+    /// Nothing was sent: the event is released, as it was before, and the attempt is not
     /// counted.
     pub fn release(self, reason: impl Into<String>) -> Settlement {
         Settlement {
@@ -145,7 +145,7 @@ pub(crate) enum After {
 impl Settlement {
     /// Lets the next attempt of an event that failed wait at least so long, whatever its
     /// policy says, and a year at the most: the broker has asked for it.
-    #[must_use = "this gives the changed settlement back"]
+    #[must_use = "this returns the changed settlement; the original is consumed"]
     pub fn wait_at_least(self, wait: Duration) -> Self {
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         Self { wait: wait.min(LONGEST), ..self }
@@ -160,7 +160,7 @@ impl Settlement {
         Some(event.next_attempt_at().max(asked))
     }
 
-    /// The event as it will be; one that is given back is shown as it was sent.
+    /// The event as it will be; one that is released is shown as it was sent.
     pub const fn event(&self) -> &AnyEnvelope {
         match &self.after {
             After::Step(event) | After::Released(event, _) => event,
@@ -232,8 +232,9 @@ impl fmt::Display for LeaseLostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the lease on {} has ended, and nothing was stored: the event is sent again, and its receiver knows the id (the \
-             send or the database took longer than the lease; where that comes often, state a longer lease)",
+            "the lease on {} has ended, and nothing was stored: the event is sent again, \
+             and its receiver knows the id (the send or the database took longer than the \
+             lease; if this happens often, set a longer `RelayConfig::lease`)",
             self.event
         )
     }

@@ -18,7 +18,7 @@ impl From<Enqueued> for End {
     fn from(enqueued: Enqueued) -> Self {
         match enqueued {
             Enqueued::New => Self::New,
-            Enqueued::Duplicate => Self::AlreadyThere,
+            Enqueued::Duplicate => Self::Duplicate,
         }
     }
 }

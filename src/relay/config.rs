@@ -25,7 +25,7 @@ use crate::outbox::OnDeadLetter;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "settings do nothing before a relay has them"]
+#[must_use = "a configuration does nothing until it is passed to `Relay::new`"]
 pub struct RelayConfig {
     pub(super) lease: Duration,
     pub(super) send_timeout: Duration,

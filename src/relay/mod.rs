@@ -2,10 +2,11 @@
 //! broker.
 //!
 //! It claims due events under a lease (the attempt is stored before the send), sends them
-//! at the same time with a time-out for each, renews the leases of those that take long,
-//! and settles what came of each. What a crash may cost is a second delivery, which the
-//! consumer's [inbox](crate::inbox) tells from the first; never a loss.
+//! at the same time with a timeout for each, renews the leases of those that take long,
+//! and settles each by its outcome. A crash may cost a second delivery, which the
+//! consumer's [inbox](crate::inbox) knows as a duplicate; never a loss.
 
+mod config;
 #[cfg(all(test, feature = "sqlite"))]
 #[allow(
     clippy::unwrap_used,
@@ -13,12 +14,11 @@
     clippy::arithmetic_side_effects,
     reason = "tests"
 )]
-mod beside;
-mod config;
-mod moment;
+mod idle_test;
 mod outage;
 mod outcome;
 mod run;
+mod sleep;
 
 use std::fmt;
 use std::future::Future;
@@ -31,7 +31,7 @@ use tokio::sync::watch;
 pub use self::config::RelayConfig;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::outage::Watch;
-pub use self::outage::{Lacking, Outage};
+pub use self::outage::{Outage, OutageKind};
 use self::run::Run;
 #[doc(no_inline)]
 pub use crate::ConfigError;
@@ -73,7 +73,7 @@ pub struct Relay<S, B> {
     store: S,
     broker: Arc<B>,
     config: RelayConfig,
-    watch: Box<dyn Fn(&Incident) + Send + Sync>,
+    on_incident: Box<dyn Fn(&Incident) + Send + Sync>,
     trail: AuditTrail,
     progress: Mutex<Summary>,
 }
@@ -101,34 +101,66 @@ impl<S: Store, B: Broker> Relay<S, B> {
             store,
             broker: Arc::new(broker),
             config,
-            watch: Box::new(|incident| drop(writeln!(std::io::stderr(), "{incident}"))),
+            on_incident: Box::new(|incident| {
+                drop(writeln!(std::io::stderr(), "{incident}"))
+            }),
             trail: AuditTrail::silent(),
             progress: Mutex::default(),
         })
     }
 
-    /// Calls `watch` with whatever goes wrong and does not stop the relay: for a log and
-    /// for alarms. Where nothing is said, it is written to standard error.
-    #[must_use = "this gives the relay back"]
-    pub fn on_incident(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
-        Self { watch: Box::new(watch), ..self }
+    /// Calls `callback` with everything that goes wrong without stopping the relay. The
+    /// default writes to standard error.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")] {
+    /// # use integration_automation_patterns::outbox::sqlite;
+    /// # use integration_automation_patterns::broker::in_process;
+    /// use integration_automation_patterns::relay::{Incident, Relay, RelayConfig};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let outbox = sqlite::Outbox::open(":memory:")?;
+    /// # let (broker, _listener) = in_process(16);
+    /// let outages = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&outages);
+    /// let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default())?
+    ///     .on_incident(move |incident| {
+    ///         if let Incident::Outage(_) = incident {
+    ///             counter.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     });
+    /// assert_eq!(outages.load(Ordering::Relaxed), 0); // until it runs, and meets one
+    /// # drop(relay);
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    #[must_use = "this returns the changed relay; the original is consumed"]
+    pub fn on_incident(
+        self,
+        callback: impl Fn(&Incident) + Send + Sync + 'static,
+    ) -> Self {
+        Self { on_incident: Box::new(callback), ..self }
     }
 
-    /// Tells a trail of every change of state that this relay makes: once it is stored,
-    /// and once for each.
-    #[must_use = "this gives the relay back"]
+    /// Records every change of state that this relay makes in an audit trail, once it is
+    /// stored.
+    #[must_use = "this returns the changed relay; the original is consumed"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }
 
-    /// Works until `stop` is ready, then claims no more, waits for its sends, and gives
-    /// back what it could not send.
+    /// Works until `stop` is ready, then claims no more, waits for its sends, and
+    /// releases what it could not send.
     ///
     /// Dropped instead, it leaves what it holds until the leases end, with an attempt
     /// spent.
     ///
-    /// Nothing that a store or a broker answers ends it: it tries again, ever more
-    /// slowly, and tells [`on_incident`](Self::on_incident).
+    /// No error of a store or a broker ends it: it tries again, ever more slowly, and
+    /// calls [`on_incident`](Self::on_incident).
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) -> Summary {
         self.drive(stop, false).await
     }
@@ -136,7 +168,7 @@ impl<S: Store, B: Broker> Relay<S, B> {
     /// Works until nothing is on its way and nothing is due within one
     /// [poll](RelayConfig::poll_interval), or until `stop` is ready: for a program that
     /// runs now and then. It returns, too, when the broker takes nothing, or nothing of
-    /// what is left, with the events given back.
+    /// what is left, with the events released.
     ///
     /// What waits for its retry, and what another relay has under its lease, stays for
     /// the next time: [`Admin::counts`](crate::outbox::Admin::counts) says how much that
@@ -208,8 +240,8 @@ impl<S: Store, B: Broker> Relay<S, B> {
     }
 
     fn report(&self, incident: &Incident) {
-        // Who watches must not end what is watched.
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.watch)(incident)));
+        // A callback that panics must not end the relay.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.on_incident)(incident)));
     }
 }
 
@@ -236,12 +268,12 @@ pub struct Summary {
     pub retrying: u64,
     /// Events that became dead letters.
     pub failed: u64,
-    /// Events that went back unsent.
+    /// Events that were released unsent.
     pub released: u64,
     /// Attempts of other relays that were found to have ended with their lease.
     pub expired: u64,
-    /// Settlements that came too late.
-    pub lost: u64,
+    /// Leases that had ended before the event was settled or the lease renewed.
+    pub leases_lost: u64,
     /// Attempts in which the broker's code panicked: they have failed when their lease
     /// ends.
     pub panicked: u64,
@@ -251,21 +283,21 @@ pub struct Summary {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incident {
-    /// The store failed, and is tried again: told with each reason that is new, and once
-    /// a minute while it lasts.
+    /// The store failed and is retried. Reported once for each new reason, then once a
+    /// minute.
     Store(StoreError),
-    /// The store did not answer in time, and is tried again: told as often.
+    /// The store did not answer in time and is retried. Reported as often.
     StoreTimeout(&'static str),
-    /// The broker takes nothing, or nothing of one type, and the relay pauses: told as
-    /// often.
+    /// The broker takes nothing, or nothing of one type, and the relay pauses. Reported
+    /// as often.
     Outage(Outage),
     /// One of these has ended.
-    Over(Outage),
+    Recovered(Outage),
     /// A claim's lease had ended before it was settled or renewed.
     LeaseLost(LeaseLostError),
     /// A row is no valid event, and is a dead letter now.
     Quarantined(Finding),
-    /// The broker's code panicked. The event is given out again when its lease ends.
+    /// The broker's code panicked. The event is claimed again when its lease ends.
     SendPanicked(Option<EventId>),
 }
 
@@ -279,14 +311,18 @@ impl fmt::Display for Incident {
                 write!(f, "the store did not answer in time, and is tried again: {doing}")
             }
             Self::Outage(outage) => outage.fmt(f),
-            Self::Over(Outage { of, lasted, failures, .. }) => {
-                match of {
-                    Lacking::Broker => f.write_str("the broker can be reached again")?,
-                    Lacking::Room => f.write_str("the broker takes events again")?,
-                    Lacking::Route(event_type) => {
+            Self::Recovered(Outage { kind, lasted, failures, .. }) => {
+                match kind {
+                    OutageKind::Unreachable => {
+                        f.write_str("the broker can be reached again")?
+                    }
+                    OutageKind::Unavailable => {
+                        f.write_str("the broker takes events again")?
+                    }
+                    OutageKind::Unroutable(event_type) => {
                         write!(f, "the broker takes {event_type} again")?
                     }
-                    Lacking::Store(doing) => {
+                    OutageKind::Store(doing) => {
                         write!(f, "the store answers again at {doing}")?
                     }
                 }

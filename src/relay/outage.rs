@@ -1,5 +1,5 @@
-//! An outage: how long a relay pauses for it, and what it tells of it, which is a line
-//! for each reason, one a minute, and one at its end.
+//! An outage: how long a relay pauses for it, and how often it reports it: once for each
+//! reason, once a minute, and at its end.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(15);
 
-/// The longest pause that a broker is granted which asks for one: it is looked at once an
-/// hour all the same.
+/// The longest pause that a broker gets which asks for one: the relay tries once an hour
+/// all the same.
 const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
-/// How often an outage that lasts is told of.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// How often an outage that lasts is reported.
+const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
-/// How many reasons of one outage are told at once, each when it is new.
+/// How many reasons of one outage are reported at once, each when it is new.
 const REASONS: usize = 8;
 
 /// Something that a relay needs and does not get.
@@ -25,8 +25,8 @@ const REASONS: usize = 8;
 #[non_exhaustive]
 pub struct Outage {
     /// What is out of order.
-    pub of: Lacking,
-    /// What was said last.
+    pub kind: OutageKind,
+    /// The last reason.
     pub reason: String,
     /// How long it has lasted.
     pub lasted: Duration,
@@ -34,26 +34,26 @@ pub struct Outage {
     pub failures: u64,
 }
 
-/// What a relay does not get.
+/// What a relay needs and does not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Lacking {
+pub enum OutageKind {
     /// The broker cannot be reached.
-    Broker,
+    Unreachable,
     /// The broker can be reached, and takes nothing.
-    Room,
+    Unavailable,
     /// The broker takes no event of this type.
-    Route(String),
-    /// The store does not do this.
+    Unroutable(String),
+    /// The store fails at this.
     Store(&'static str),
 }
 
-impl fmt::Display for Lacking {
+impl fmt::Display for OutageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broker => f.write_str("the broker cannot be reached"),
-            Self::Room => f.write_str("the broker takes nothing"),
-            Self::Route(event_type) => write!(f, "the broker takes no {event_type}"),
+            Self::Unreachable => f.write_str("the broker cannot be reached"),
+            Self::Unavailable => f.write_str("the broker takes nothing"),
+            Self::Unroutable(event_type) => write!(f, "the broker takes no {event_type}"),
             Self::Store(doing) => write!(f, "the store fails at {doing}"),
         }
     }
@@ -62,11 +62,11 @@ impl fmt::Display for Lacking {
 impl Outage {
     /// What it is, and who pauses for it.
     pub(crate) fn describe(&self, who: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { of, reason, lasted, failures } = self;
+        let Self { kind, reason, lasted, failures } = self;
         if *failures <= 1 {
-            return write!(f, "{of}, and the {who} pauses: {reason}");
+            return write!(f, "{kind}, and the {who} pauses: {reason}");
         }
-        write!(f, "{of} for {lasted:.0?} now, in {failures} tries: {reason}")
+        write!(f, "{kind} for {lasted:.0?} now, in {failures} tries: {reason}")
     }
 }
 
@@ -117,18 +117,18 @@ impl Pause {
     }
 }
 
-/// What was told of an outage that is on, and when.
+/// What was reported of an outage that is on, and when.
 #[derive(Debug)]
 struct Present {
     outage: Outage,
     since: Instant,
-    told: Instant,
+    reported: Instant,
     reasons: Vec<String>,
     /// The last try that failed, in the order in which they were made.
     last: u64,
 }
 
-/// The pauses for one thing, and what is told of them.
+/// The pauses for one thing, and what is reported of them.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) pause: Pause,
@@ -157,11 +157,11 @@ impl Watch {
     }
 
     /// One more failure, of a try that was made together with those of its number, and
-    /// how long a pause was asked for. The outage, where it is to be told of.
+    /// how long a pause was asked for. The outage, where it is to be reported.
     pub(crate) fn failed(
         &mut self,
         number: u64,
-        of: Lacking,
+        kind: OutageKind,
         reason: &str,
         asked: Option<Duration>,
     ) -> Option<Outage> {
@@ -174,7 +174,7 @@ impl Watch {
         self.pause.at_least(asked.unwrap_or_default().min(LONGEST_ASKED));
         let Some(present) = &mut self.present else {
             let outage = Outage {
-                of,
+                kind,
                 reason: reason.to_owned(),
                 lasted: Duration::ZERO,
                 failures: 1,
@@ -183,7 +183,7 @@ impl Watch {
             self.present = Some(Present {
                 outage: outage.clone(),
                 since: now,
-                told: now,
+                reported: now,
                 reasons,
                 last: number,
             });
@@ -191,20 +191,20 @@ impl Watch {
         };
         present.last = present.last.max(number);
         let outage = &mut present.outage;
-        outage.of = of;
+        outage.kind = kind;
         outage.reason.clear();
         outage.reason.push_str(reason);
         outage.lasted = now.saturating_duration_since(present.since);
         outage.failures = outage.failures.saturating_add(u64::from(is_another));
         let is_new = present.reasons.len() < REASONS
-            && !present.reasons.iter().any(|told| told == reason);
-        if !is_new && now.saturating_duration_since(present.told) < TOLD_EVERY {
+            && !present.reasons.iter().any(|reported| reported == reason);
+        if !is_new && now.saturating_duration_since(present.reported) < REPORTED_EVERY {
             return None;
         }
         if is_new {
             present.reasons.push(reason.to_owned());
         }
-        present.told = now;
+        present.reported = now;
         Some(outage.clone())
     }
 
@@ -228,8 +228,12 @@ mod tests {
         let mut told = Vec::new();
         for number in 0..130 {
             for _ in 0..3 {
-                let outage =
-                    watch.failed(number, Lacking::Broker, "connection refused", None);
+                let outage = watch.failed(
+                    number,
+                    OutageKind::Unreachable,
+                    "connection refused",
+                    None,
+                );
                 told.extend(outage.map(|outage| outage.to_string()));
             }
             tokio::time::advance(Duration::from_secs(1)).await;
@@ -243,14 +247,14 @@ mod tests {
             ]
         );
         let full = watch
-            .failed(130, Lacking::Room, "an alarm", None)
+            .failed(130, OutageKind::Unavailable, "an alarm", None)
             .map(|outage| outage.to_string());
         assert_eq!(
             full.as_deref(),
             Some("the broker takes nothing for 130s now, in 131 tries: an alarm")
         );
         assert_eq!(
-            watch.failed(130, Lacking::Broker, "connection refused", None),
+            watch.failed(130, OutageKind::Unreachable, "connection refused", None),
             None,
             "told before"
         );
@@ -280,9 +284,14 @@ mod tests {
         ];
         for (number, asked) in (0..).zip(asked) {
             let began = Instant::now();
-            watch.failed(number, Lacking::Broker, "full", None);
+            watch.failed(number, OutageKind::Unreachable, "full", None);
             // On its way with the one before, and told something else.
-            watch.failed(number, Lacking::Broker, "full", asked.map(Duration::from_secs));
+            watch.failed(
+                number,
+                OutageKind::Unreachable,
+                "full",
+                asked.map(Duration::from_secs),
+            );
             let ends = watch.pause.ends(began).unwrap_or(began);
             waits.push(ends.duration_since(began).as_millis());
             tokio::time::sleep_until(ends).await;
@@ -293,7 +302,7 @@ mod tests {
         );
         let mut short = Watch::with_pauses_up_to(Duration::from_millis(120));
         for number in 0..9 {
-            short.failed(number, Lacking::Store("settling events"), "locked", None);
+            short.failed(number, OutageKind::Store("settling events"), "locked", None);
         }
         let now = Instant::now();
         assert_eq!(

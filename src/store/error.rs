@@ -4,6 +4,10 @@ use std::error::Error;
 use std::fmt;
 
 use super::kind::StoreErrorKind;
+#[cfg(feature = "postgres")]
+use super::postgres::refusal as postgres;
+#[cfg(feature = "sqlite")]
+use super::sqlite::refusal as sqlite;
 use crate::reason::reason;
 
 pub(crate) type BoxedError = Box<dyn Error + Send + Sync>;
@@ -62,6 +66,26 @@ impl Error for StoreError {
     }
 }
 
+/// Of which kind the first cause is that has one.
+pub(crate) fn kind_of(source: &(dyn Error + 'static)) -> Option<StoreErrorKind> {
+    let mut cause = Some(source);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<StoreError>() {
+            return Some(error.kind);
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(kind) = error.downcast_ref().and_then(postgres::kind) {
+            return Some(kind);
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(kind) = error.downcast_ref().and_then(sqlite::kind) {
+            return Some(kind);
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// How the databases make errors.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod making {
@@ -73,7 +97,7 @@ mod making {
         /// What was being done, and why it failed; the kind is that of the first cause
         /// that has one.
         pub(crate) fn new(doing: &'static str, source: impl Into<BoxedError>) -> Self {
-            Self::of(StoreErrorKind::Database, doing, source)
+            Self::of(StoreErrorKind::Other, doing, source)
         }
 
         /// The same, of this kind where no cause has one.
@@ -146,38 +170,13 @@ mod making {
         }
     }
 
-    fn kind_of(source: &(dyn Error + 'static)) -> Option<StoreErrorKind> {
-        let mut cause = Some(source);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<StoreError>() {
-                return Some(error.kind);
-            }
-            #[cfg(feature = "postgres")]
-            if let Some(kind) =
-                error.downcast_ref().and_then(crate::store::postgres::refusal::kind)
-            {
-                return Some(kind);
-            }
-            #[cfg(feature = "sqlite")]
-            if let Some(kind) =
-                error.downcast_ref().and_then(crate::store::sqlite::fault::kind)
-            {
-                return Some(kind);
-            }
-            cause = error.source();
-        }
-        None
-    }
-
     /// The error with what to do about it, where this crate knows that.
     fn explained(cause: BoxedError) -> BoxedError {
         let meaning: Option<&'static str> = None;
         #[cfg(feature = "postgres")]
-        let meaning = meaning
-            .or_else(|| crate::store::postgres::refusal::hint(cause.downcast_ref()?));
+        let meaning = meaning.or_else(|| postgres::meaning(cause.downcast_ref()?));
         #[cfg(feature = "sqlite")]
-        let meaning = meaning
-            .or_else(|| crate::store::sqlite::fault::meaning(cause.downcast_ref()?));
+        let meaning = meaning.or_else(|| sqlite::meaning(cause.downcast_ref()?));
         let cause = once(cause);
         match meaning {
             Some(meaning) => Box::new(Explained { meaning: meaning.into(), cause }),

@@ -16,9 +16,9 @@ pub enum StoreErrorKind {
     /// The caller's transaction has ended already: what follows needs a new one.
     TransactionEnded,
     /// A stored row holds what this crate cannot read: it is to be repaired.
-    Row,
+    Unreadable,
     /// The role, or the process, may not do this.
     Denied,
     /// The database refused for another reason.
-    Database,
+    Other,
 }

@@ -2,6 +2,8 @@
 //! connections, with one folder for each database.
 
 mod dead_letter;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod doing;
 pub(crate) mod error;
 mod kind;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

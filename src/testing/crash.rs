@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::reason::reason;
+
 /// Processes that are killed and started again.
 ///
 /// The same seed kills the same processes after the same pauses; what they do meanwhile
@@ -33,7 +35,7 @@ use std::time::{Duration, Instant};
 /// assert_eq!(report.kills(), 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a crash test does nothing before `run`"]
+#[must_use = "a crash test does nothing until `run`"]
 pub struct CrashTest {
     seed: u64,
     kills: u32,
@@ -127,7 +129,7 @@ impl CrashTest {
             left = left.saturating_sub(1);
         }
         let last_kill = Instant::now();
-        while !done().map_err(|error| failed(error.to_string()))? {
+        while !done().map_err(|error| failed(reason(&*error)))? {
             if last_kill.elapsed() > self.limit {
                 return Err(failed(format!(
                     "the work was not done {:?} after the last kill",

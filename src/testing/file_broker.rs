@@ -1,6 +1,6 @@
 //! `FileBroker`: a broker in a SQLite file, for crash tests without a server. It confirms
-//! what is on disk, and delivers again whatever was not confirmed; it remembers on disk
-//! what it has delivered before.
+//! what is on disk, and delivers again whatever was not acked; it keeps on disk which
+//! messages it has delivered before.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,9 +41,9 @@ impl FileBroker {
         Ok(Self { shared: Shared::open(path.as_ref(), &PART)? })
     }
 
-    /// The receiving side, from the first message that was not confirmed.
-    pub fn consumer(&self) -> FileConsumer {
-        FileConsumer { shared: self.shared.clone(), last: 0, rewind: Rewind::default() }
+    /// The receiving side, from the first message that was not acked.
+    pub fn listen(&self) -> FileListener {
+        FileListener { shared: self.shared.clone(), last: 0, rewind: Rewind::default() }
     }
 }
 
@@ -70,17 +70,20 @@ impl Broker for FileBroker {
                     micros(row.created_at),
                 ])
         });
-        sent.await.map(drop).map_err(unanswered)
+        sent.await.map(drop).map_err(store_failed)
     }
 }
 
-fn unanswered(error: StoreError) -> BrokerError {
+/// How soon a message comes again, at the soonest, that was dropped without an ack.
+const AFTER_A_DROP: Duration = Duration::from_secs(1);
+
+fn store_failed(error: StoreError) -> BrokerError {
     BrokerError::transient(reason(&error))
 }
 
 /// A broker in a file: the receiving side.
 #[derive(Debug)]
-pub struct FileConsumer {
+pub struct FileListener {
     shared: Shared,
     last: i64,
     rewind: Rewind,
@@ -90,7 +93,7 @@ pub struct FileConsumer {
 /// again too, in its order.
 type Rewind = Arc<Mutex<Vec<(Instant, i64)>>>;
 
-impl FileConsumer {
+impl FileListener {
     fn rewind(&mut self) {
         let mut rewind = self.rewind.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -100,10 +103,10 @@ impl FileConsumer {
     }
 }
 
-impl Consumer for FileConsumer {
-    type Acker = Message;
+impl Consumer for FileListener {
+    type Acker = FileAcker;
 
-    async fn next(&mut self) -> Result<Option<Delivery<Message>>, BrokerError> {
+    async fn next(&mut self) -> Result<Option<Delivery<FileAcker>>, BrokerError> {
         loop {
             self.rewind();
             let after = self.last;
@@ -120,28 +123,28 @@ impl Consumer for FileConsumer {
                     })
                     .optional()
             });
-            let Some((row, delivered)) = found.await.map_err(unanswered)? else {
+            let Some((row, delivered)) = found.await.map_err(store_failed)? else {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             };
             if !delivered {
                 let sequence = row.sequence;
-                let told = self.shared.write("receiving an event", move |transaction| {
+                let noted = self.shared.write("receiving an event", move |transaction| {
                     let sql =
                         "UPDATE broker_message SET delivered = TRUE WHERE sequence = ?1";
                     transaction.prepare_cached(sql)?.execute([sequence])
                 });
-                told.await.map_err(unanswered)?;
+                noted.await.map_err(store_failed)?;
             }
             self.last = row.sequence;
             let (shared, rewind) = (self.shared.clone(), Arc::clone(&self.rewind));
-            let message =
-                Message { shared, rewind, sequence: row.sequence, answered: false };
+            let acker =
+                FileAcker { shared, rewind, sequence: row.sequence, settled: false };
             let read = row.read().map_err(BrokerError::permanent)?;
             let AnyEnvelope::Pending(event) = read else {
                 return Err(BrokerError::permanent("a message is a pending event"));
             };
-            return Ok(Some(Delivery::new(event, message).redelivered(delivered)));
+            return Ok(Some(Delivery::new(event, acker).redelivered(delivered)));
         }
     }
 
@@ -151,22 +154,21 @@ impl Consumer for FileConsumer {
                 row.get::<_, i64>(0)
             })
         });
-        let counted =
-            counted.await.map_err(|error| BrokerError::transient(error.to_string()))?;
+        let counted = counted.await.map_err(store_failed)?;
         Ok(vec![Lag::new("broker_message", u64::try_from(counted).unwrap_or_default())])
     }
 }
 
-/// A message in the file, until it is confirmed.
+/// Acks or nacks a message in the file.
 #[derive(Debug)]
-pub struct Message {
+pub struct FileAcker {
     shared: Shared,
     rewind: Rewind,
     sequence: i64,
-    answered: bool,
+    settled: bool,
 }
 
-impl Message {
+impl FileAcker {
     fn again(&self, after: Duration) {
         if let Some(due) = Instant::now().checked_add(after) {
             self.rewind
@@ -177,29 +179,29 @@ impl Message {
     }
 }
 
-/// Without an answer it comes again.
-impl Drop for Message {
+/// Dropped, it nacks the message, to come again in a second.
+impl Drop for FileAcker {
     fn drop(&mut self) {
-        if !self.answered {
-            self.again(Duration::ZERO);
+        if !self.settled {
+            self.again(AFTER_A_DROP);
         }
     }
 }
 
-impl Ack for Message {
+impl Ack for FileAcker {
     async fn ack(mut self) -> Result<(), BrokerError> {
         let sequence = self.sequence;
-        let gone = self.shared.write("confirming a message", move |transaction| {
+        let gone = self.shared.write("acking a message", move |transaction| {
             transaction
                 .execute("DELETE FROM broker_message WHERE sequence = ?1", [sequence])
         });
-        gone.await.map_err(unanswered)?;
-        self.answered = true;
+        gone.await.map_err(store_failed)?;
+        self.settled = true;
         Ok(())
     }
 
     async fn nack(mut self, after: Duration) -> Result<(), BrokerError> {
-        self.answered = true;
+        self.settled = true;
         self.again(after);
         Ok(())
     }

@@ -14,5 +14,5 @@ pub use self::account::{Account, UnbalancedError};
 pub use self::crash::{CrashReport, CrashTest, CrashTestError, Random};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
-pub use self::file_broker::{FileBroker, FileConsumer, Message};
+pub use self::file_broker::{FileAcker, FileBroker, FileListener};
 pub use crate::crash_point::{CRASH_AT, CRASH_POINTS, crash_point};

@@ -6,23 +6,18 @@ use crate::broker::BrokerErrorKind;
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Enqueued: it is in the outbox now.
+    /// Enqueued, or received: it is the first of its event.
     New,
-    /// Enqueued: it was in the outbox before.
-    AlreadyThere,
+    /// Enqueued, or received: its event was there before.
+    Duplicate,
     /// Sent: the broker has it.
     Confirmed,
-    /// Received: it is the first of its event.
-    #[cfg(feature = "tracing")]
-    First,
-    /// Received: its event was processed before.
-    Duplicate,
     /// Received: another consumer is to process it.
-    Left,
+    RetryLater,
     /// Processed: its effect is committed.
     Processed,
     /// Received: it is a dead letter.
-    Rejected,
+    DeadLettered,
     /// Not sent: the broker could not be reached.
     Unreachable,
     /// Not sent: the broker stores nothing just now.
@@ -48,13 +43,11 @@ impl End {
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::AlreadyThere => "already_there",
-            Self::Confirmed => "confirmed",
-            Self::First => "first",
             Self::Duplicate => "duplicate",
-            Self::Left => "left",
+            Self::Confirmed => "confirmed",
+            Self::RetryLater => "retry_later",
             Self::Processed => "processed",
-            Self::Rejected => "rejected",
+            Self::DeadLettered => "dead_lettered",
             Self::Unreachable => "unreachable",
             Self::Unavailable => "unavailable",
             Self::Unroutable => "unroutable",
@@ -70,13 +63,11 @@ impl End {
     pub(super) const fn is_error(self) -> bool {
         match self {
             Self::New
-            | Self::AlreadyThere
-            | Self::Confirmed
-            | Self::First
             | Self::Duplicate
-            | Self::Left
+            | Self::Confirmed
+            | Self::RetryLater
             | Self::Processed => false,
-            Self::Rejected
+            Self::DeadLettered
             | Self::Unreachable
             | Self::Unavailable
             | Self::Unroutable

@@ -125,9 +125,9 @@ impl fmt::Display for ParseTraceParentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "wanted a traceparent such as \
+            "expected a traceparent such as \
              00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01, with neither id \
-             zero, and found {:?}",
+             zero, found {:?}",
             self.found
         )
     }

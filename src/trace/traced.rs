@@ -178,7 +178,7 @@ impl EventSpan {
         };
         let span =
             Self::begin(span!("process", fields, parent: None), self.context().cloned());
-        self.end(End::First);
+        self.end(End::New);
         span
     }
 

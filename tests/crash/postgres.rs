@@ -187,7 +187,7 @@ impl Side for Schema {
             return self.work(broker).await;
         }
         let (mut consumer, mut target, inbox_config) =
-            (broker.consumer(), self.connect().await, inbox_config());
+            (broker.listen(), self.connect().await, inbox_config());
         loop {
             let Ok(Some(delivery)) = consumer.next().await else { continue };
             let handled = inbox::postgres::process(

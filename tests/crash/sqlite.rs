@@ -112,7 +112,7 @@ impl Side for Files {
         if crate::is_a_worker() {
             return self.work(broker).await;
         }
-        let (mut consumer, mut target) = (broker.consumer(), open(&self.target()));
+        let (mut consumer, mut target) = (broker.listen(), open(&self.target()));
         loop {
             let Ok(Some(delivery)) = consumer.next().await else { continue };
             let handled = inbox::sqlite::process(

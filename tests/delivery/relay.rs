@@ -192,7 +192,7 @@ pub(crate) async fn a_batch_slower_than_its_lease_is_sent_once<D: Database>() {
     let (one, other) =
         tokio::join!(run_until::<D>(&one, stop()), run_until::<D>(&other, stop()));
     assert_eq!(
-        (one.acknowledged + other.acknowledged, one.lost + other.lost),
+        (one.acknowledged + other.acknowledged, one.leases_lost + other.leases_lost),
         (10, 0),
         "{one:?} {other:?}"
     );

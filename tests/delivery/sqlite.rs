@@ -250,7 +250,7 @@ async fn a_row_that_no_check_kept_out_stops_nobody() {
     connection.execute_batch(&history).unwrap();
     database.enqueue(vec![event("good")], true).await;
 
-    let all = sqlite::Outbox::open_to_look(&database.path).unwrap();
+    let all = sqlite::Outbox::open_read_only(&database.path).unwrap();
     let look = async || {
         assert_eq!(all.counts().await.unwrap().total(), 13, "one status is none");
         all.waiting(&Filter::default(), 100).await.unwrap();

@@ -61,7 +61,7 @@ async fn a_file_that_was_moved_over_is_noticed_and_opened_anew() {
     let database = Sqlite::fresh().await;
     enqueue(&database.path, &["1"]);
     let backup = back_up(&database.path);
-    let looker_on = sqlite::Outbox::open_to_look(&database.path).unwrap();
+    let looker_on = sqlite::Outbox::open_read_only(&database.path).unwrap();
     settle(&database, claim_one(&database).await.acknowledge()).await;
     assert_eq!(database.outbox().counts().await.unwrap().under_way(), 0);
     assert_eq!(looker_on.counts().await.unwrap().under_way(), 0);
@@ -265,11 +265,11 @@ async fn a_database_in_memory_and_an_address_are_what_they_were() {
 #[tokio::test]
 async fn who_may_only_look_changes_nothing() {
     let missing = fresh_path();
-    assert!(told(sqlite::Outbox::open_to_look(&missing)).contains("cannot be opened"));
+    assert!(told(sqlite::Outbox::open_read_only(&missing)).contains("cannot be opened"));
     assert!(!missing.exists());
     fs::write(&missing, b"").unwrap();
     assert!(
-        told(sqlite::Outbox::open_to_look(&missing)).contains("`install` makes them")
+        told(sqlite::Outbox::open_read_only(&missing)).contains("`install` makes them")
     );
     assert_eq!(fs::metadata(&missing).unwrap().len(), 0);
 
@@ -277,7 +277,7 @@ async fn who_may_only_look_changes_nothing() {
     enqueue(&database.path, &["1", "2"]);
     let dead = claim_one(&database).await;
     settle(&database, dead.reject("unknown account")).await;
-    let outbox = sqlite::Outbox::open_to_look(&database.path).unwrap();
+    let outbox = sqlite::Outbox::open_read_only(&database.path).unwrap();
     assert_eq!(outbox.counts().await.unwrap().total(), 2);
     assert_eq!(outbox.dead_letters(&Filter::default(), 10).await.unwrap().len(), 1);
     assert_eq!(outbox.waiting(&Filter::default(), 10).await.unwrap().len(), 1);
@@ -293,7 +293,7 @@ async fn who_may_only_look_changes_nothing() {
         ),
         told(outbox.purge(Duration::ZERO, 10).await),
     ] {
-        assert!(message.contains("opened to look"), "{message}");
+        assert!(message.contains("opened read-only"), "{message}");
     }
     // It hears of what others commit.
     enqueue(&database.path, &["3"]);

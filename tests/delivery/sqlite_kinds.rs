@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use integration_automation_patterns::outbox::StoreErrorKind::{
-    Busy, Database as Other, Denied, IdTaken, NewerSchema, Row, TransactionEnded,
-    Unreachable,
+    Busy, Denied, IdTaken, NewerSchema, Other, TransactionEnded, Unreachable, Unreadable,
 };
 use integration_automation_patterns::outbox::{Admin, Store, StoreError, sqlite};
 use integration_automation_patterns::{Envelope, RawEvent};
@@ -60,11 +59,11 @@ async fn what_the_caller_does_in_a_transaction() {
 async fn what_a_relay_or_a_person_meets() {
     let database = Sqlite::fresh().await;
     database.enqueue(vec![event("1")], true).await;
-    let to_look = sqlite::Outbox::open_to_look(&database.path).unwrap();
-    assert_eq!(refused(to_look.claim(&order("relay-1", 1)).await).kind(), Denied);
+    let read_only = sqlite::Outbox::open_read_only(&database.path).unwrap();
+    assert_eq!(refused(read_only.claim(&order("relay-1", 1)).await).kind(), Denied);
 
     database.sql("UPDATE outbox_event SET retry_policy = 'now and then'").await;
-    assert_eq!(refused(database.outbox().get(&id("1")).await).kind(), Row);
+    assert_eq!(refused(database.outbox().get(&id("1")).await).kind(), Unreadable);
 
     database.sql("UPDATE integration_schema SET version = 2, compatible_from = 2").await;
     assert_eq!(refused(database.open().await).kind(), NewerSchema);

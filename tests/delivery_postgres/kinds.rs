@@ -4,8 +4,7 @@
 use std::net::TcpListener;
 
 use integration_automation_patterns::outbox::StoreErrorKind::{
-    Busy, Database as Other, Denied, IdTaken, NewerSchema, Row, TransactionEnded,
-    Unreachable,
+    Busy, Denied, IdTaken, NewerSchema, Other, TransactionEnded, Unreachable, Unreadable,
 };
 use integration_automation_patterns::outbox::postgres::enqueue;
 use integration_automation_patterns::outbox::{StoreError, StoreErrorKind};
@@ -63,7 +62,7 @@ async fn what_a_relay_or_a_person_meets() {
     let database = Database::fresh().await;
     database.enqueue(vec![event("1")]).await;
     database.sql("UPDATE outbox_event SET retry_policy = 'now and then'").await;
-    assert_eq!(refused(database.outbox.get(&"1".parse().unwrap()).await), Row);
+    assert_eq!(refused(database.outbox.get(&"1".parse().unwrap()).await), Unreadable);
 
     let mut nobody = server();
     nobody.user("nobody_who_is_known");

@@ -84,7 +84,7 @@ fn ids(documents: &[Value]) -> Vec<&str> {
 }
 
 const DECISION: [&str; 4] = ["--by", "on-call", "--reason", "the account exists now"];
-const WEEK: [&str; 2] = ["--consumers-remember", "7d"];
+const WEEK: [&str; 2] = ["--dedup-window", "7d"];
 
 #[tokio::test]
 async fn counts_are_those_of_the_database() {
@@ -271,7 +271,7 @@ async fn a_redrive_past_the_window_is_refused_until_somebody_insists() {
     assert!(
         outcomes[1]["why"]
             .as_str()
-            .is_some_and(|why| why.contains("could have its effect twice"))
+            .is_some_and(|why| why.contains("could take effect twice"))
     );
     let again = json(folder.path(), &redrive(&[]), 1);
     assert_eq!(
@@ -280,7 +280,7 @@ async fn a_redrive_past_the_window_is_refused_until_somebody_insists() {
         "what is redriven is no dead letter, and the other is refused again"
     );
 
-    let insisted = json(folder.path(), &redrive(&["--even-if-forgotten"]), 0);
+    let insisted = json(folder.path(), &redrive(&["--force"]), 0);
     assert_eq!(insisted[0]["outcome"], "redriven");
     let shown = json(folder.path(), &["crm.db", "show", "evt-1003"], 0);
     assert_eq!(
@@ -349,7 +349,7 @@ async fn what_is_discarded_is_gone_from_the_list_and_what_is_old_is_purged() {
         2,
         "dead letters stay"
     );
-    assert_eq!(text(folder.path(), &["crm.db", "verify"], 0), "the books balance\n");
+    assert_eq!(text(folder.path(), &["crm.db", "verify"], 0), "nothing is wrong\n");
 }
 
 #[tokio::test]
@@ -372,7 +372,7 @@ async fn books_that_do_not_balance_are_found_and_a_torn_dead_letter_is_seen() {
         (ids(&listed), keys(&listed[0])),
         (vec!["evt-2001"], vec!["id", "unreadable"])
     );
-    for command in [&["discard"][..], &["redrive", "--consumers-remember", "7d"]] {
+    for command in [&["discard"][..], &["redrive", "--dedup-window", "7d"]] {
         for which in [&["--id", "evt-2001"][..], &["--all"]] {
             let outcomes = json(
                 folder.path(),
@@ -417,14 +417,14 @@ async fn a_wrong_command_line_does_nothing() {
         (ordered(&["crm.db", "redrive"]), "--all"),
         (ordered(&["crm.db", "redrive", "--all", "--source", "crm"]), "found both"),
         (ordered(&["crm.db", "redrive", "--all", "--payload"]), "takes no --payload"),
-        (decided(&["crm.db", "redrive", "--all"]), "--consumers-remember"),
-        (decided(&["crm.db", "redrive", "--all", "--consumers-remember", "7"]), "\"7\""),
+        (decided(&["crm.db", "redrive", "--all"]), "--dedup-window"),
+        (decided(&["crm.db", "redrive", "--all", "--dedup-window", "7"]), "\"7\""),
         (
             decided(&[
                 "crm.db",
                 "redrive",
                 "--all",
-                "--consumers-remember",
+                "--dedup-window",
                 "99999999999999999999d",
             ]),
             "duration",
@@ -434,21 +434,13 @@ async fn a_wrong_command_line_does_nothing() {
                 "crm.db",
                 "redrive",
                 "--all",
-                "--consumers-remember",
+                "--dedup-window",
                 "9999999999999999999w",
             ]),
             "duration",
         ),
         (
-            vec![
-                "crm.db",
-                "redrive",
-                "--all",
-                "--by",
-                "on-call",
-                "--consumers-remember",
-                "7d",
-            ],
+            vec!["crm.db", "redrive", "--all", "--by", "on-call", "--dedup-window", "7d"],
             "--reason",
         ),
         (vec!["crm.db", "discard", "--all", "--reason", "because"], "--by"),
@@ -514,7 +506,7 @@ async fn a_wrong_command_line_does_nothing() {
     for help in [&["--help"][..], &["-h"], &["crm.db", "redrive", "--help"]] {
         let help = text(folder.path(), help, 0);
         assert!(
-            ["--consumers-remember", "--ca", "inbox stalled", "inbox show"]
+            ["--dedup-window", "--ca", "inbox stalled", "inbox show"]
                 .iter()
                 .all(|what| help.contains(what))
         );

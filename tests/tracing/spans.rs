@@ -127,7 +127,7 @@ fn assert_conventional(heard: &Heard) {
     let spans = heard.spans.lock().unwrap().clone();
     for span in spans.iter().filter(|span| span.target == names::TARGET) {
         let declared = span.declared.iter().copied().collect::<BTreeSet<_>>();
-        assert_eq!(declared, names::ALL.into_iter().collect(), "{}", span.name);
+        assert_eq!(declared, names::ALL.iter().copied().collect(), "{}", span.name);
         assert_eq!(span.handles, 0, "it has ended: {span:?}");
         assert_eq!(span.get("messaging.operation.type"), span.name);
         let failed = !span.get("error.type").is_empty();
@@ -284,7 +284,7 @@ async fn followed<B: Broker>(broker: B, mut listener: impl Consumer, destination
             (B::SYSTEM, B::SYSTEM)
         );
         assert_eq!(process.get("messaging.destination.name"), destination);
-        assert_eq!(receive.get("integration_event.outcome"), "first");
+        assert_eq!(receive.get("integration_event.outcome"), "new");
     }
     assert_eq!(
         (processes[0].get("error.type"), processes[0].get("integration_event.attempt")),
@@ -522,7 +522,7 @@ async fn duplicates_refusals_and_what_is_left_unfinished_are_told_apart() {
     let _told =
         inbox::sqlite::process(&mut erp.connection, deliver("4"), &picky, |_, _| Ok(()))
             .unwrap();
-    assert_eq!(outcomes("receive"), ["first", "duplicate", "first", "first", "rejected"]);
+    assert_eq!(outcomes("receive"), ["new", "duplicate", "new", "new", "dead_lettered"]);
     assert_eq!(outcomes("process"), ["processed", "permanent", "unfinished"]);
 
     // A person takes the dead letter up again, days later: in the trace that it had.
@@ -604,7 +604,10 @@ fn the_names_are_those_of_the_conventions() {
         "trace_id",
     ];
     let expected = [&conventions[..], &bridge, &own].concat();
-    assert_eq!(BTreeSet::from(names::ALL), expected.into_iter().collect());
+    assert_eq!(
+        names::ALL.iter().copied().collect::<BTreeSet<_>>(),
+        expected.into_iter().collect()
+    );
 }
 
 #[test]
@@ -630,7 +633,7 @@ fn every_fresh_id_is_another_and_reads_back() {
     for text in zeros {
         let error = text.parse::<TraceParent>().unwrap_err().to_string();
         assert!(
-            error.ends_with(&format!("with neither id zero, and found {text:?}")),
+            error.ends_with(&format!("with neither id zero, found {text:?}")),
             "{error}"
         );
     }

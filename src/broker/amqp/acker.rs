@@ -1,4 +1,4 @@
-//! The answer to a delivery of RabbitMQ.
+//! `Acker`: acks or nacks a delivery of RabbitMQ.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -13,23 +13,22 @@ use super::refusal::Unanswered;
 use crate::broker::{Ack, BrokerError};
 
 /// The longest that a delivery is held back: the server ends a channel with one that is
-/// without an answer for 30 minutes.
+/// unacked for 30 minutes.
 const LONGEST_HOLD: Duration = Duration::from_secs(10 * 60);
 
-/// How long a delivery that was dropped is held back, so that a consumer whose effects
-/// fail at once does not spin.
+/// How long a delivery that was dropped is held back, so that a consumer whose
+/// handlers fail at once does not spin.
 const DROPPED_HOLD: Duration = Duration::from_secs(1);
 
-/// The answer to a delivery of RabbitMQ.
+/// Acks or nacks a delivery of RabbitMQ.
 ///
-/// The protocol answers no answer: one that is lost with its connection makes the event
-/// come again, as a duplicate. Dropped without a word, it gives the delivery back to the
-/// queue after a second.
+/// The protocol confirms no ack: one that is lost with its connection makes the event
+/// come again, as a duplicate. Dropped, it requeues the delivery after a second.
 pub struct Acker {
     acker: lapin::Acker,
     subscription: Arc<Subscription>,
     runtime: Handle,
-    answered: bool,
+    settled: bool,
 }
 
 const TOO_LATE: &str =
@@ -37,11 +36,11 @@ const TOO_LATE: &str =
 
 impl Acker {
     pub(super) fn new(acker: lapin::Acker, subscription: Arc<Subscription>) -> Self {
-        Self { acker, subscription, runtime: Handle::current(), answered: false }
+        Self { acker, subscription, runtime: Handle::current(), settled: false }
     }
 
-    /// Gives the delivery back after a while. Where the connection ends before, the
-    /// server has it back already.
+    /// Requeues the delivery after a while. Where the connection ends before, the server
+    /// has it back already.
     fn release(&self, after: Duration) {
         let (acker, subscription) =
             (self.acker.clone(), Arc::downgrade(&self.subscription));
@@ -53,15 +52,16 @@ impl Acker {
         });
     }
 
-    async fn told(
+    async fn settle(
         &self,
-        told: impl Future<Output = lapin::Result<bool>>,
+        settled: impl Future<Output = lapin::Result<bool>>,
     ) -> Result<(), BrokerError> {
-        match self.subscription.line().answer(told).await {
+        match self.subscription.line().answer(settled).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(BrokerError::transient(TOO_LATE)),
             Err(Unanswered::Late(within)) => Err(BrokerError::transient(format!(
-                "the answer to this delivery was not taken within {within:?}; where it is lost, the server delivers it again"
+                "the ack or nack was not sent within {within:?}; where it is lost, the \
+                 server delivers the event again"
             ))),
             Err(error) => Err(BrokerError::transient(format!("{TOO_LATE}: {error}"))),
         }
@@ -74,20 +74,20 @@ pub(super) fn again() -> BasicNackOptions {
 
 impl Ack for Acker {
     async fn ack(mut self) -> Result<(), BrokerError> {
-        self.answered = true;
-        self.told(self.acker.ack(BasicAckOptions::default())).await
+        self.settled = true;
+        self.settle(self.acker.ack(BasicAckOptions::default())).await
     }
 
-    /// Holds the delivery back for as long, 10 minutes at the most, and gives it back to
-    /// the queue then: RabbitMQ itself cannot wait. It counts as one without an answer
-    /// meanwhile, and comes again at once where the listener or the process ends.
+    /// Holds the delivery back for as long, 10 minutes at the most, and requeues it then:
+    /// RabbitMQ itself cannot wait. It counts as unacked meanwhile, and comes again at
+    /// once where the listener or the process ends.
     async fn nack(mut self, after: Duration) -> Result<(), BrokerError> {
-        self.answered = true;
+        self.settled = true;
         if !self.subscription.line().is_alive() {
             return Err(BrokerError::transient(TOO_LATE));
         }
         if after.is_zero() {
-            return self.told(self.acker.nack(again())).await;
+            return self.settle(self.acker.nack(again())).await;
         }
         self.release(after.min(LONGEST_HOLD));
         Ok(())
@@ -96,7 +96,7 @@ impl Ack for Acker {
 
 impl Drop for Acker {
     fn drop(&mut self) {
-        if !self.answered {
+        if !self.settled {
             self.release(DROPPED_HOLD);
         }
     }

@@ -84,11 +84,7 @@ impl Server {
                 let config =
                     tls.clone().map_or_else(Tls::system, Ok).and_then(|tls| tls.config());
                 let unusable = |error| {
-                    ConfigError::new(
-                        "TLS of this program",
-                        "one that can be set up",
-                        reason(&error),
-                    )
+                    ConfigError::new("tls", "one that can be set up", reason(&error))
                 };
                 Some(Arc::new(config.map_err(unusable)?))
             }

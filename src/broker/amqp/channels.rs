@@ -24,7 +24,7 @@ const WAIT: &str = "wait for the server's confirmation";
 /// Channels on which nothing is on its way, and how many more there may be.
 pub(super) struct Channels {
     idle: Mutex<Vec<Channel>>,
-    most: u16,
+    limit: u16,
     room: Arc<Semaphore>,
     of_type: Mutex<HashMap<ShortString, Weak<Semaphore>>>,
 }
@@ -50,12 +50,12 @@ impl Lane {
 
 impl Channels {
     /// As many as the server lets a connection have.
-    pub(super) fn new(most: u16) -> Self {
-        let most = most.clamp(1, MOST_CHANNELS);
+    pub(super) fn new(limit: u16) -> Self {
+        let limit = limit.clamp(1, MOST_CHANNELS);
         Self {
             idle: Mutex::default(),
-            most,
-            room: Arc::new(Semaphore::new(most.into())),
+            limit,
+            room: Arc::new(Semaphore::new(limit.into())),
             of_type: Mutex::default(),
         }
     }
@@ -83,13 +83,13 @@ impl Channels {
             Err(_) if of_any => {
                 return Err(BrokerError::unavailable(format!(
                     "{} sends {WAIT}",
-                    self.most
+                    self.limit
                 )));
             }
             Err(_) => {
-                let most = self.most_of_type();
+                let limit = self.most_of_type();
                 return Err(BrokerError::unroutable(format!(
-                    "{most} sends of {event_type} {WAIT}"
+                    "{limit} sends of {event_type} {WAIT}"
                 )));
             }
         };
@@ -111,7 +111,7 @@ impl Channels {
 
     /// One type that gets no confirmation leaves room for the others.
     fn most_of_type(&self) -> u16 {
-        self.most.div_ceil(2)
+        self.limit.div_ceil(2)
     }
 
     fn of_type(&self, event_type: &ShortString) -> Arc<Semaphore> {

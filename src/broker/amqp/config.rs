@@ -13,7 +13,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Which exchange, how long to wait for the server, and how large a message may be.
 #[derive(Debug, Clone)]
-#[must_use = "settings do nothing before an adapter has them"]
+#[must_use = "a configuration does nothing until it is passed to `Amqp::new`"]
 pub struct AmqpConfig {
     pub(super) exchange: String,
     pub(super) connect_timeout: Duration,
@@ -62,13 +62,9 @@ impl AmqpConfig {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         is_name("exchange", &self.exchange)?;
-        check_wait("time to connect", self.connect_timeout, SHORTEST_WAIT)?;
+        check_wait("connect_timeout", self.connect_timeout, SHORTEST_WAIT)?;
         if self.max_message_size == 0 {
-            return Err(ConfigError::new(
-                "most bytes of a payload",
-                "more than none",
-                "0",
-            ));
+            return Err(ConfigError::new("max_message_size", "more than none", "0"));
         }
         Ok(())
     }
@@ -90,7 +86,7 @@ mod tests {
         for (within, found) in [(Duration::ZERO, "0ns"), (Duration::from_nanos(1), "1ns")]
         {
             let wanted = format!(
-                "the time to connect: expected between 1ms and a year, found {found:?}"
+                "the connect_timeout: expected between 1ms and a year, found {found:?}"
             );
             assert_eq!(refused(within), Some(wanted));
         }

@@ -22,12 +22,12 @@ use crate::broker::link::Beginning;
 use crate::broker::{Broker, BrokerError, ConfigError, Consumer, Delivery, Lag};
 use crate::reason::reason;
 
-/// How long what was sent ahead to a listener that is dropped may take to be given back.
+/// How long what was sent ahead to a listener that is dropped may take to be requeued.
 const TO_GIVE_BACK: Duration = Duration::from_secs(5);
 
-/// The receiving side: a consumer of one queue with an answer for each message.
+/// The receiving side: a consumer of one queue that acks each message.
 ///
-/// What has no answer when its connection ends is delivered again.
+/// What is unacked when its connection ends is delivered again.
 pub struct Listener {
     server: Server,
     within: Duration,
@@ -42,7 +42,7 @@ struct Session {
     messages: lapin::Consumer,
 }
 
-/// The channel that deliveries come on, which their answers need too.
+/// The channel that deliveries come on, and on which they are acked.
 pub(super) struct Subscription {
     channel: Channel,
     connection: Connection,
@@ -66,9 +66,8 @@ impl Listener {
         }
     }
 
-    /// How many deliveries may be without an answer at once: 100 where nothing is said.
-    /// With 1, the next event comes only when the one before is answered, so that a retry
-    /// changes no order.
+    /// How many deliveries may be unacked at once; the default is 100. With 1, the next
+    /// event comes only when the one before is acked, so that a retry changes no order.
     ///
     /// # Errors
     ///

@@ -131,7 +131,7 @@ impl Amqp {
     /// which lives on one server. One that must have more (a quorum of servers, a limit)
     /// is created by its operator, and left as it is; let a quorum queue have no
     /// `x-delivery-limit`, or a dead-letter exchange, or the server drops an event whose
-    /// effect fails often.
+    /// handler fails often.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The answer to a delivery: a place further on in its partition, or the same place
-//! again.
+//! `Acker`: acks a delivery, which moves its partition's offset on, or nacks it, so that
+//! it is read again.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -9,27 +9,26 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::{Instant, timeout};
 
-use super::apart::apart;
+use super::blocking::apart;
 use super::member::Member;
 use super::partition::{Partition, Shared};
 use crate::broker::{Ack, BrokerError};
 
-/// How long a delivery that was dropped without an answer waits.
+/// How long a delivery that was dropped waits.
 const DROPPED: Duration = Duration::from_secs(1);
 
 /// How long a commit that is to be made at once is waited for.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// The answer to a delivery of Kafka. Dropped, it makes the partition be read again from
-/// its event on, after a second.
+/// Acks or nacks a delivery of Kafka. Dropped, it nacks it: the listener reads the
+/// partition again from its event on, after a second.
 ///
-/// A confirmation is committed in the background, a tenth of a second later at the most,
-/// and where the group is shared out anew or the listener ends. What a crash keeps from
-/// being committed comes again, as a duplicate to the inbox. In the first second that a
-/// listener has a partition, the first ones are committed at once, and then ever fewer:
-/// so an event whose effect ends its process again and again is soon the first of the
-/// partition, of which [it is known](crate::broker::Delivery::redelivered) that it may
-/// have begun.
+/// An ack is committed in the background, a tenth of a second later at the most, and when
+/// the group rebalances or the listener ends. What a crash leaves uncommitted comes again,
+/// as a duplicate to the inbox. In the first second that a listener has a partition, the
+/// first acks are committed at once, and then ever fewer: so an event whose handler ends
+/// its process again and again is soon the first of the partition, which counts [as
+/// redelivered](crate::broker::Delivery::redelivered).
 pub struct Acker {
     pub(super) shared: Arc<Shared>,
     /// No more than a hint: with the listener, its member of the group goes.
@@ -38,7 +37,7 @@ pub struct Acker {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) reading: u64,
-    pub(super) answered: bool,
+    pub(super) settled: bool,
 }
 
 impl Acker {
@@ -48,7 +47,7 @@ impl Acker {
         &mut self,
         change: impl FnOnce(&mut Partition) -> T,
     ) -> Result<T, BrokerError> {
-        self.answered = true;
+        self.settled = true;
         let late = || {
             BrokerError::transient(format!(
                 "partition {} of {} is read again, or by another consumer, since this was delivered",
@@ -74,12 +73,12 @@ impl Acker {
 impl Ack for Acker {
     async fn ack(mut self) -> Result<(), BrokerError> {
         let offset = self.offset;
-        let confirm = |partition: &mut Partition| {
+        let ack = |partition: &mut Partition| {
             let commit = partition.ack(offset)?;
             Some((commit, partition.commits_at_once(commit)))
         };
-        // Events before it are without an answer: it is committed with the last of them.
-        let Some((commit, at_once)) = self.with(confirm)? else { return Ok(()) };
+        // Events before it are unacked: it is committed with the last of them.
+        let Some((commit, at_once)) = self.with(ack)? else { return Ok(()) };
         let failed = |why: String| {
             BrokerError::transient(format!("the offset was not committed: {why}"))
         };
@@ -112,7 +111,7 @@ impl Ack for Acker {
 
 impl Drop for Acker {
     fn drop(&mut self) {
-        if !self.answered {
+        if !self.settled {
             // Where it comes too late, the event is delivered again anyhow.
             let _ = self.read_again(DROPPED);
         }

@@ -10,7 +10,7 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
-use super::apart::aside;
+use super::blocking::aside;
 use super::client::{Context, Watch};
 use super::group::Group;
 #[cfg(feature = "tls")]
@@ -21,7 +21,7 @@ use crate::tls::Tls;
 
 /// Which topic, how long to wait for the cluster, and how it is spoken to.
 #[derive(Clone)]
-#[must_use = "settings do nothing before an adapter has them"]
+#[must_use = "a configuration does nothing until it is passed to `Kafka::new`"]
 pub struct KafkaConfig {
     pub(super) topic: String,
     pub(super) connect_timeout: Duration,
@@ -125,7 +125,7 @@ impl KafkaConfig {
         for (name, value) in &self.client {
             if OURS.contains(&name.as_str()) || client_config.get(name).is_some() {
                 return Err(ConfigError::new(
-                    "client setting",
+                    "client_property",
                     "one that this adapter does not set itself",
                     name,
                 ));
@@ -294,7 +294,7 @@ fn refused(client_config: &ClientConfig, error: KafkaError) -> ConfigError {
     } else {
         format!("{name}: {why}")
     };
-    ConfigError::new("client setting", "one that the client library takes", found)
+    ConfigError::new("client_property", "one that the client library takes", found)
 }
 
 fn is_secret(name: &str) -> bool {

@@ -34,7 +34,7 @@ use rdkafka::config::ClientConfig;
 /// ```
 #[doc(alias = "consumer group")]
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "a group does nothing before a listener is a member of it"]
+#[must_use = "a group does nothing until it is passed to `Kafka::listen`"]
 pub struct Group {
     pub(super) name: String,
     pub(super) begin: Begin,

@@ -11,12 +11,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::apart::aside;
+use super::blocking::aside;
 use super::client::{Context, Watch};
 use super::config::KafkaConfig;
-use super::place::{absolute, first_of};
+use super::offsets::{absolute, first_of};
 use super::topic::partitions;
-use super::verdict::told;
+use super::verdict::broker_error;
 use crate::broker::{BrokerError, Lag};
 use crate::reason::reason;
 
@@ -79,7 +79,7 @@ impl Question {
         aside(move || drop((committed, all)));
         let topic = &self.config.topic;
         let found = asked.map_err(|error| {
-            told(&watch, &error, format!("the topic {topic}: {error}"))
+            broker_error(&watch, &error, format!("the topic {topic}: {error}"))
         })?;
         let found = found.map_err(|why| {
             BrokerError::unavailable(format!("the topic {topic}: {why}"))

@@ -1,5 +1,5 @@
 //! The receiving side: a member of a consumer group, whose offsets are committed only as
-//! far as every event is answered.
+//! far as every event is acked.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,16 +16,16 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::acker::Acker;
-use super::apart::{apart, begin_apart};
+use super::blocking::{apart, begin_apart};
 use super::client::Watch;
-use super::complaints::{BETWEEN, LOST};
 use super::config::KafkaConfig;
+use super::errors::{BETWEEN, LOST};
 use super::group::{Begin, Group};
 use super::lag::Question;
 use super::member::{Callbacks, Member};
+use super::offsets::{self, Place, Why};
 use super::partition::{Partition, Shared};
-use super::place::{self, Place, Why};
-use super::verdict::told;
+use super::verdict::broker_error;
 use crate::Envelope;
 use crate::broker::message::{Value, read as read_message};
 use crate::broker::{
@@ -44,13 +44,13 @@ const ASKED_LATE: Duration = Duration::from_secs(1);
 
 /// A consumer of one topic, in a group.
 ///
-/// A group has one offset for each partition, and no answer for one event. So the offset
-/// is committed as far as every event before it is confirmed; and a delivery that is to
-/// be retried, or that is dropped without an answer, is read again with all that follow
-/// it in its partition: their order is kept, and what was confirmed already is a
-/// duplicate to the inbox. The other partitions go on meanwhile.
+/// A group has one offset for each partition, and no ack for one event. So the offset is
+/// committed as far as every event before it is acked; and a delivery that is nacked or
+/// dropped is read again with all that follow it in its partition: their order is kept,
+/// and what was acked already is a duplicate to the inbox. The other partitions go on
+/// meanwhile.
 ///
-/// Events that are deleted before the group has read them are told:
+/// Events that are deleted before the group has read them are reported:
 /// [`next`](Consumer::next) fails with a [`loss`](BrokerError::loss), which says which
 /// and how many; called again, it goes on behind them.
 ///
@@ -104,9 +104,9 @@ impl Listener {
         }
     }
 
-    /// Ends it, and waits until what was confirmed is committed and the group knows that
-    /// it has left, 5 s at the most. Dropped, it does the same in the background, as far
-    /// as the process lives.
+    /// Ends it, and waits until what was acked is committed and the group knows that it
+    /// has left, 5 s at the most. Dropped, it does the same in the background, as far as
+    /// the process lives.
     pub async fn close(mut self) {
         let Some(member) = self.member.take().and_then(Arc::into_inner) else { return };
         // Frozen, a broker answers nothing: the thread goes on by itself.
@@ -187,7 +187,7 @@ impl Listener {
         let (member, topic) = (Arc::clone(member), Arc::clone(&self.topic));
         let from = self.begins();
         self.finding =
-            Some(begin_apart(move || place::find(&member, &topic, &read, from)));
+            Some(begin_apart(move || offsets::find(&member, &topic, &read, from)));
     }
 
     /// Goes on at the places that were found, and keeps what is lost to be told.
@@ -201,7 +201,7 @@ impl Listener {
                 found.offset = reads_at.unwrap_or(found.offset);
             }
             drop(partitions);
-            place::go(member, &self.topic, &places).map(|went| (went, places))
+            offsets::go(member, &self.topic, &places).map(|went| (went, places))
         });
         let places = match went {
             Ok((true, places)) => places,
@@ -216,8 +216,8 @@ impl Listener {
                 return;
             }
         };
-        let (mut partitions, mut complaints) =
-            (self.shared.partitions(), self.shared.complaints());
+        let (mut partitions, mut errors) =
+            (self.shared.partitions(), self.shared.errors());
         for found in places {
             let partition = partitions.entry(found.partition).or_default();
             // It was assigned anew, which ends a pause.
@@ -226,7 +226,7 @@ impl Listener {
                 partition.move_to(found.offset);
             }
             if let Some(lost) = found.loss(&self.topic, &self.group.name) {
-                complaints.add(LOST, lost);
+                errors.add(LOST, lost);
             }
         }
     }
@@ -234,13 +234,13 @@ impl Listener {
     /// Keeps what the client said to be told.
     fn complain(&self, error: &KafkaError, what: &str) {
         let said = format!("the topic {}: {what}{error}", self.topic);
-        let told = told(&self.watch, error, said);
+        let told = broker_error(&self.watch, error, said);
         let kind = match told.kind() {
             BrokerErrorKind::Unreachable => "unreachable",
             BrokerErrorKind::Unavailable => "unavailable",
             _ => "other",
         };
-        self.shared.complaints().add(kind, told);
+        self.shared.errors().add(kind, told);
     }
 
     /// What becomes of an error of the client.
@@ -286,7 +286,7 @@ impl Listener {
             partition: message.partition(),
             offset: message.offset(),
             reading,
-            answered: false,
+            settled: false,
         };
         let delivery = Delivery::new(read(message), answer).redelivered(redelivered);
         Some(delivery.from_broker(super::Kafka::SYSTEM, Some(Arc::clone(&self.topic))))
@@ -298,8 +298,8 @@ impl Consumer for Listener {
 
     async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
         loop {
-            if let Some(told) = self.shared.complaints().tell(Instant::now()) {
-                return Err(told);
+            if let Some(error) = self.shared.errors().next_due(Instant::now()) {
+                return Err(error);
             }
             let member = self.member().await?;
             if self.place_at.is_some_and(|at| at <= Instant::now())
@@ -311,7 +311,7 @@ impl Consumer for Listener {
                 self.complain(&error, "a delivery is to come again: ");
                 None
             });
-            let due = self.shared.complaints().due();
+            let due = self.shared.errors().due();
             let place_at = self.place_at.filter(|_| self.finding.is_none());
             let wake = [rewind, due, place_at].into_iter().flatten().min();
             let consumer = member

@@ -10,7 +10,7 @@ use rdkafka::consumer::{
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::apart::aside;
+use super::blocking::aside;
 use super::client::Context;
 use super::partition::Shared;
 use crate::broker::BrokerError;
@@ -107,7 +107,7 @@ impl ConsumerContext for Callbacks {
             "offsets of {} were not committed: {error}",
             self.topic
         ));
-        self.shared.complaints().add("commit", told);
+        self.shared.errors().add("commit", told);
         self.shared.woken.notify_one();
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::complaints::Complaints;
+use super::errors::Errors;
 
 /// How long a partition is a fresh one.
 const FRESH: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const UNCOMMITTED: i64 = 4;
 #[derive(Default)]
 pub(super) struct Shared {
     partitions: Mutex<HashMap<i32, Partition>>,
-    complaints: Mutex<Complaints>,
+    errors: Mutex<Errors>,
     /// Tells the listener that there is something to read again, or to say.
     pub(super) woken: Notify,
 }
@@ -32,8 +32,8 @@ impl Shared {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn complaints(&self) -> MutexGuard<'_, Complaints> {
-        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn errors(&self) -> MutexGuard<'_, Errors> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client is gone, and every partition with it.

@@ -4,7 +4,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::FutureProducer;
 
-use super::apart::aside;
+use super::blocking::aside;
 use super::client::Context;
 
 /// A producer that is dropped in a thread of its own: it waits for its threads, which

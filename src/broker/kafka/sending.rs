@@ -10,7 +10,7 @@ use rdkafka::producer::FutureRecord;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::apart::apart;
+use super::blocking::apart;
 use super::client::Watch;
 use super::config::KafkaConfig;
 use super::producer::Producer;

@@ -14,7 +14,7 @@ use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::Producer as _;
 use tokio::time::timeout;
 
-use super::apart::aside;
+use super::blocking::aside;
 use super::client::Context;
 use super::config::KafkaConfig;
 use super::producer::Producer;

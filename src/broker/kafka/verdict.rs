@@ -65,8 +65,12 @@ pub(super) const fn verdict(code: Code) -> BrokerErrorKind {
     }
 }
 
-/// What a listener, or whoever asks about a group, is told of an error of its client.
-pub(super) fn told(watch: &Watch, error: &KafkaError, said: String) -> BrokerError {
+/// An error of a listener's client, or of a question about a group.
+pub(super) fn broker_error(
+    watch: &Watch,
+    error: &KafkaError,
+    said: String,
+) -> BrokerError {
     match error.rdkafka_error_code().map(verdict) {
         Some(BrokerErrorKind::Unreachable) => {
             BrokerError::unreachable(watch.with_words_or_guess(said))

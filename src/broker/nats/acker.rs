@@ -1,4 +1,4 @@
-//! Answers: what the server is told of a delivery, also where nobody says anything.
+//! `Acker`: acks or nacks a delivery of JetStream, and nacks one that is dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,18 +14,17 @@ use super::connection::Unanswered;
 use super::unread::Unread;
 use crate::broker::{Ack, BrokerError};
 
-/// How long a delivery waits that was dropped without a word.
-const UNSAID: Duration = Duration::from_secs(1);
+/// How long a delivery waits that was dropped.
+const DROPPED: Duration = Duration::from_secs(1);
 
-/// The answer to a delivery of JetStream. It waits until the server has taken it in.
-/// Dropped, or given up before that, it gives the delivery back, to come again in a
-/// second.
+/// Acks or nacks a delivery of JetStream, and waits until the server has confirmed that.
+/// Dropped, also before the server has, it nacks the delivery, to come again in a second.
 pub struct Acker {
     inner: Arc<Inner>,
     releasing: Releasing,
-    /// Where to answer, until the server has the answer.
+    /// Where to ack, until the server has confirmed that.
     reply: Option<Subject>,
-    /// When it shall come again where no answer arrives.
+    /// When it shall come again where it is dropped.
     after: Duration,
     /// Where it is noted as unreadable, and its place there.
     unread: Option<(Arc<Unread>, u64)>,
@@ -38,7 +37,7 @@ impl Acker {
         reply: Subject,
         unread: Option<(Arc<Unread>, u64)>,
     ) -> Self {
-        Self { inner, releasing, reply: Some(reply), after: UNSAID, unread }
+        Self { inner, releasing, reply: Some(reply), after: DROPPED, unread }
     }
 
     async fn answer(mut self, word: String) -> Result<(), BrokerError> {
@@ -89,7 +88,7 @@ fn again(after: Duration) -> String {
 }
 
 impl Inner {
-    /// Tells the server what became of a delivery, and waits for its answer to that.
+    /// Acks or nacks a delivery, and waits until the server has confirmed that.
     async fn answer(&self, reply: &Subject, word: String) -> Result<(), BrokerError> {
         let connection = self.connection().await?;
         let answered = connection.ask(reply, HeaderMap::new(), word.into_bytes()).await;
@@ -108,8 +107,8 @@ impl Inner {
     }
 }
 
-/// The way back for deliveries that nobody answers: in the order in which they are
-/// dropped, from a task that ends with the last of them.
+/// Nacks the deliveries that are dropped: in their order, from a task that ends with the
+/// last of them.
 #[derive(Clone)]
 pub(super) struct Releasing(mpsc::UnboundedSender<Dropped>);
 
@@ -120,23 +119,23 @@ struct Dropped {
 }
 
 impl Releasing {
-    /// What is older than the server `waits` for an answer has come again already, and is
-    /// not given back.
+    /// What is older than the server `waits` for an ack has come again already, and is
+    /// not nacked.
     pub(super) fn start(inner: Arc<Inner>, waits: Duration) -> Self {
-        let (tell, mut told) = mpsc::unbounded_channel::<Dropped>();
+        let (sender, mut receiver) = mpsc::unbounded_channel::<Dropped>();
         tokio::spawn(async move {
-            while let Some(Dropped { reply, after, at }) = told.recv().await {
+            while let Some(Dropped { reply, after, at }) = receiver.recv().await {
                 if at.elapsed() >= waits {
                     continue;
                 }
-                // What does not arrive comes again when the server has waited long enough
-                // for its answer.
+                // What does not arrive comes again when the server has waited for its ack.
                 if let Ok(connection) = inner.connection().await {
-                    let _ = connection.tell(reply.to_string(), None, again(after)).await;
+                    let _ =
+                        connection.publish(reply.to_string(), None, again(after)).await;
                 }
             }
         });
-        Self(tell)
+        Self(sender)
     }
 
     pub(super) fn release(&self, reply: Subject, after: Duration) {
@@ -177,7 +176,7 @@ mod tests {
         .inner;
         let releasing = Releasing::start(Arc::clone(&inner), Duration::from_secs(3));
         for number in 0..100 {
-            releasing.release(format!("$JS.ACK.{number}").into(), UNSAID);
+            releasing.release(format!("$JS.ACK.{number}").into(), DROPPED);
         }
         drop(releasing);
         while Arc::strong_count(&inner) > 1 {

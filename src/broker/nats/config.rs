@@ -12,7 +12,7 @@ use crate::tls::Tls;
 
 /// Which stream, who this program is to the server, and how long to wait for it.
 #[derive(Debug, Clone)]
-#[must_use = "settings do nothing before an adapter has them"]
+#[must_use = "a configuration does nothing until it is passed to `Nats::new`"]
 pub struct NatsConfig {
     pub(super) stream: String,
     pub(super) prefix: String,
@@ -108,7 +108,7 @@ impl NatsConfig {
     /// let refused = NatsConfig::new("crm")
     ///     .credentials("-----BEGIN NATS USER JWT-----")
     ///     .unwrap_err();
-    /// assert!(refused.to_string().starts_with("the text of the credentials: expected"));
+    /// assert!(refused.to_string().starts_with("the credentials: expected"));
     /// ```
     pub fn credentials(self, creds: &str) -> Result<Self, ConfigError> {
         Ok(Self { credentials: Credentials::of_creds(creds)?, ..self })
@@ -132,8 +132,8 @@ impl NatsConfig {
             .then_some(())
             .ok_or_else(|| ConfigError::new("prefix", PREFIX, &self.prefix))?;
         for (what, wait) in [
-            ("time to connect", self.connect_timeout),
-            ("time to answer", self.request_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("request_timeout", self.request_timeout),
         ] {
             check_wait(what, wait, SHORTEST_WAIT)?;
         }

@@ -322,7 +322,7 @@ impl Connection {
     }
 
     /// Tells, and waits for no answer.
-    pub(super) async fn tell(
+    pub(super) async fn publish(
         &self,
         subject: String,
         reply: Option<String>,

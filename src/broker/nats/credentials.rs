@@ -26,7 +26,7 @@ impl Credentials {
     }
 
     pub(super) fn of_creds(creds: &str) -> Result<Self, ConfigError> {
-        let unusable = || ConfigError::hidden("text of the credentials", CREDS);
+        let unusable = || ConfigError::hidden("credentials", CREDS);
         let jwt = block(creds, "NATS USER JWT").ok_or_else(unusable)?;
         let key =
             block(creds, "USER NKEY SEED").and_then(user_key).ok_or_else(unusable)?;

@@ -25,8 +25,8 @@ pub(super) struct Durable {
     pub(super) max_ack_pending: Option<u16>,
 }
 
-const ANSWER_AFTER: Duration = Duration::from_secs(30);
-const UNANSWERED: u16 = 100;
+const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_ACK_PENDING: u16 = 100;
 
 impl Durable {
     /// The consumer as it is at the server, created now where there is none.
@@ -57,21 +57,21 @@ impl Durable {
     }
 
     fn behind(&self, found: &Info) -> Lag {
-        let unanswered = u64::try_from(found.num_ack_pending).unwrap_or(u64::MAX);
-        let most =
-            u64::try_from(found.config.max_ack_pending).ok().filter(|most| *most > 0);
-        let held_back = if most.is_some_and(|most| unanswered >= most) {
+        let unacked = u64::try_from(found.num_ack_pending).unwrap_or(u64::MAX);
+        let limit =
+            u64::try_from(found.config.max_ack_pending).ok().filter(|limit| *limit > 0);
+        let held_back = if limit.is_some_and(|limit| unacked >= limit) {
             found.num_pending
         } else {
             0
         };
         Lag::new(
             format!("consumer {}", self.both()),
-            found.num_pending.saturating_add(unanswered),
+            found.num_pending.saturating_add(unacked),
         )
         .held_back(
             held_back,
-            "answers: as many deliveries as may be are without one (max_ack_pending)",
+            "max_ack_pending: as many deliveries as it allows are unacked",
         )
     }
 
@@ -83,8 +83,10 @@ impl Durable {
         Config {
             durable_name: Some(self.name.clone()),
             ack_policy: AckPolicy::Explicit,
-            ack_wait: self.ack_wait.unwrap_or(ANSWER_AFTER),
-            max_ack_pending: i64::from(self.max_ack_pending.unwrap_or(UNANSWERED)),
+            ack_wait: self.ack_wait.unwrap_or(DEFAULT_ACK_WAIT),
+            max_ack_pending: i64::from(
+                self.max_ack_pending.unwrap_or(DEFAULT_MAX_ACK_PENDING),
+            ),
             filter_subject: self.filter(),
             ..Config::default()
         }
@@ -98,7 +100,7 @@ impl Durable {
             .api(&format!("CONSUMER.INFO.{}.{}", self.stream, self.name), Vec::new())
             .await;
         match serde_json::from_slice::<Response<Info>>(
-            &answer.map_err(|error| self.told(&error))?,
+            &answer.map_err(|error| self.about(&error))?,
         ) {
             Ok(Response::Ok(info)) => Ok(Some(info)),
             Ok(Response::Err { error })
@@ -119,7 +121,7 @@ impl Durable {
             format!("CONSUMER.CREATE.{}.{}.{}", self.stream, self.name, self.filter());
         let answer = connection.api(&verb, wanted.to_string().into_bytes()).await;
         match serde_json::from_slice::<Response<Info>>(
-            &answer.map_err(|error| self.told(&error))?,
+            &answer.map_err(|error| self.about(&error))?,
         ) {
             Ok(Response::Ok(info)) => Ok(info),
             Ok(Response::Err { error }) => Err(refused("consumer", &self.both(), &error)),
@@ -141,8 +143,8 @@ impl Durable {
             }),
             (found.ack_policy != AckPolicy::Explicit).then(|| {
                 (
-                    "to have an answer for each message".to_owned(),
-                    format!("has the ack policy {:?}", found.ack_policy),
+                    "to have the ack policy Explicit".to_owned(),
+                    format!("has {:?}", found.ack_policy),
                     "",
                 )
             }),
@@ -164,8 +166,8 @@ impl Durable {
                 let backs_off = !found.backoff.is_empty();
                 let by = if backs_off { " at the least, by its back-off" } else { "" };
                 (
-                    format!("to wait {wanted:?} for an answer"),
-                    format!("waits {:?}{by}", waits(found)),
+                    format!("to have ack_wait {wanted:?}"),
+                    format!("has {:?}{by}", waits(found)),
                     ", or what ack_wait says",
                 )
             }),
@@ -192,7 +194,7 @@ impl Durable {
     }
 
     /// A refusal, and what was asked for.
-    fn told(&self, error: &BrokerError) -> BrokerError {
+    fn about(&self, error: &BrokerError) -> BrokerError {
         BrokerError::new(
             error.kind(),
             format!("the consumer {}: {}", self.both(), error.reason()),
@@ -200,7 +202,7 @@ impl Durable {
     }
 }
 
-/// How long the server waits for an answer, at the least.
+/// How long the server waits for an ack, at the least.
 pub(super) fn waits(consumer: &Config) -> Duration {
     consumer.backoff.iter().min().copied().unwrap_or(consumer.ack_wait)
 }
@@ -269,7 +271,7 @@ mod tests {
             (
                 durable(),
                 Config { ack_policy: AckPolicy::All, ..filtered.clone() },
-                "was to have an answer for each message, and has the ack policy All: change it at the server",
+                "was to have the ack policy Explicit, and has All: change it at the server",
             ),
             (
                 Durable { max_ack_pending: Some(1), ..durable() },
@@ -283,8 +285,8 @@ mod tests {
                     backoff: vec![minute, minute / 60],
                     ..filtered
                 },
-                "was to wait 60s for an answer, and waits 1s at the least, by its back-off: change it at the server, or what \
-                 ack_wait says",
+                "was to have ack_wait 60s, and has 1s at the least, by its back-off: \
+                 change it at the server, or what ack_wait says",
             ),
         ] {
             assert_eq!(

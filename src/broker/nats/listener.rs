@@ -16,15 +16,15 @@ use crate::broker::{
     Broker, BrokerError, BrokerErrorKind, ConfigError, Consumer, Delivery, Lag,
 };
 
-/// The receiving side: a durable pull consumer with an answer for each message.
+/// The receiving side: a durable pull consumer that acks each message.
 ///
-/// What is not answered within [`ack_wait`](Self::ack_wait) is delivered again, to any
-/// listener of the name. What is dropped without an answer comes again in a second; what
-/// a dropped listener had fetched, at once.
+/// What is unacked after [`ack_wait`](Self::ack_wait) is delivered again, to any listener
+/// of the name. A delivery that is dropped comes again in a second; what a dropped
+/// listener had fetched, at once.
 ///
-/// The consumer is created where it is missing, and left as it is where it is there: what
-/// is not said here is as its operator has made it. What is said and differs is refused,
-/// by [`next`](Consumer::next).
+/// The consumer is created where it is missing, and left as it is where it is there: a
+/// setting that is not made here is as its operator has made it. One that is made and
+/// differs is refused, by [`next`](Consumer::next).
 pub struct Listener {
     inner: Arc<Inner>,
     durable: Durable,
@@ -62,18 +62,17 @@ impl Listener {
     ) -> Result<Self, ConfigError> {
         let pattern = pattern.into();
         if !is_pattern(&pattern) {
-            return Err(ConfigError::new("pattern of event types", PATTERN, pattern));
+            return Err(ConfigError::new("filter_subject", PATTERN, pattern));
         }
         self.durable.only = Some(pattern);
         Ok(self)
     }
 
-    /// How long the server waits for an answer before it delivers again: 30 s where
-    /// nothing is said.
+    /// How long the server waits for an ack before it delivers again; the default is 30 s.
     ///
     /// It waits from the moment that it sends a delivery, and a listener fetches 8 ahead,
-    /// or as many as may be [`max_ack_pending`](Self::max_ack_pending) where that is less: so
-    /// let it be longer than 8 effects take.
+    /// or [`max_ack_pending`](Self::max_ack_pending) where that is less: so let it be
+    /// longer than 8 handlers take.
     ///
     /// A consumer with a back-off waits as long as that says: one whose least is another
     /// time is refused.
@@ -83,14 +82,14 @@ impl Listener {
     /// [`ConfigError`], where it is less than a tenth of a second or more than a year.
     #[doc(alias = "visibility timeout")]
     pub fn ack_wait(mut self, ack_wait: Duration) -> Result<Self, ConfigError> {
-        check_wait("time for an answer", ack_wait, Duration::from_millis(100))?;
+        check_wait("ack_wait", ack_wait, Duration::from_millis(100))?;
         self.durable.ack_wait = Some(ack_wait);
         Ok(self)
     }
 
-    /// How many deliveries may be without an answer at once, over all listeners of the
-    /// name: 100 where nothing is said. With 1, the next event comes only when the one
-    /// before is answered, so that a retry changes no order.
+    /// How many deliveries may be unacked at once, over all listeners of the name; the
+    /// default is 100. With 1, the next event comes only when the one before is acked, so
+    /// that a retry changes no order.
     ///
     /// # Errors
     ///
@@ -133,14 +132,14 @@ impl Consumer for Listener {
             Ok(pulled) => {
                 let unread =
                     pulled.unread.map(|sequence| (Arc::clone(&self.unread), sequence));
-                let answer = Acker::new(
+                let acker = Acker::new(
                     Arc::clone(&self.inner),
                     session.releasing.clone(),
                     pulled.reply,
                     unread,
                 );
                 let delivery =
-                    Delivery::new(pulled.event, answer).redelivered(pulled.redelivered);
+                    Delivery::new(pulled.event, acker).redelivered(pulled.redelivered);
                 Ok(Some(delivery.from_broker(Nats::SYSTEM, Some(pulled.subject))))
             }
             // It goes on behind what is gone.

@@ -105,9 +105,8 @@ impl Nats {
         let tls = OnceLock::new();
         if servers.only_tls {
             let config = Servers::client_config(&config);
-            let config = config.map_err(|error| {
-                ConfigError::new("TLS configuration", "usable", reason(&error))
-            })?;
+            let config = config
+                .map_err(|error| ConfigError::new("tls", "usable", reason(&error)))?;
             tls.get_or_init(|| Trust { config: Some(config), nobody: None });
         }
         Ok(Self {
@@ -121,7 +120,8 @@ impl Nats {
     ///
     /// `duplicate_window` is how long the server knows an event that it has stored: what
     /// a relay sends again within it is stored once. It does not stand in for an inbox,
-    /// which knows every duplicate for as long as its rules say.
+    /// which knows every duplicate for its
+    /// [`dedup_window`](crate::inbox::InboxConfig::dedup_window).
     ///
     /// # Errors
     ///

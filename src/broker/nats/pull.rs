@@ -107,7 +107,7 @@ impl Pull {
         while let Some(sequence) = self.unread_at.first().copied() {
             let read = self.unread.read(&self.connection, &self.consumer, sequence).await;
             let read = read
-                .map_err(|error| BrokerError::unreachable(self.told(error.reason())))?;
+                .map_err(|error| BrokerError::unreachable(self.about(error.reason())))?;
             self.unread_at.remove(&sequence);
             if let Some(read) = read {
                 return Ok(read);
@@ -135,7 +135,7 @@ impl Pull {
                 biased;
                 message = subscriber.next() => message,
                 news = self.listening.bad_news(&self.next) => return Err(match news {
-                    Unanswered::Forbidden(why) => BrokerError::unavailable(self.told(&why)),
+                    Unanswered::Forbidden(why) => BrokerError::unavailable(self.about(&why)),
                     _ => self.lost("the connection was lost"),
                 }),
                 () = sleep_until(silent) => return Err(self.lost("the server has said nothing for too long")),
@@ -162,7 +162,7 @@ impl Pull {
         );
         let told = self
             .connection
-            .tell(self.next.clone(), Some(self.inbox.clone()), request)
+            .publish(self.next.clone(), Some(self.inbox.clone()), request)
             .await;
         told.map_err(|unanswered| match unanswered {
             Unanswered::Silence(why) => self.lost(&why),
@@ -199,17 +199,17 @@ impl Pull {
                 Ok(())
             }
             (Some(StatusCode::NO_RESPONDERS), _) => Err(BrokerError::unavailable(
-                self.told("the server has no such consumer any more"),
+                self.about("the server has no such consumer any more"),
             )),
             (Some(status), _) if status != StatusCode::OK => Err(BrokerError::transient(
-                self.told(&format!("{} {says}", status.as_u16())),
+                self.about(&format!("{} {says}", status.as_u16())),
             )),
             // Whoever has written to this address, it was not the stream.
             _ => Ok(()),
         }
     }
 
-    fn told(&self, why: &str) -> String {
+    fn about(&self, why: &str) -> String {
         format!(
             "the consumer {} of the stream {}: {why}",
             self.durable.name, self.durable.stream
@@ -217,7 +217,7 @@ impl Pull {
     }
 
     fn lost(&self, why: &str) -> BrokerError {
-        let told = self.told(why);
+        let told = self.about(why);
         BrokerError::unreachable(match self.unread.forbidden() {
             Some(forbidden) => format!(
                 "{told}, and whether a message did that is not to be seen: {forbidden}"
@@ -247,7 +247,7 @@ impl Drop for Pull {
         let (inner, releasing) = (Arc::clone(&self.inner), self.releasing.clone());
         let info = format!("CONSUMER.INFO.{}.{}", self.durable.stream, self.durable.name);
         self.runtime.spawn(async move {
-            // First the server is told to send no more, then what has come is given back.
+            // First the server stops sending, then what has come is released.
             let _ = timeout(LAST_MESSAGES, subscriber.drain()).await;
             let mut fetched = Vec::new();
             while let Ok(Some(message)) = timeout(LAST_MESSAGES, subscriber.next()).await

@@ -38,24 +38,24 @@ impl Pulled {
         body: Vec<u8>,
         reply: Subject,
     ) -> Self {
-        let told = Told::read(&reply);
+        let parsed = AckSubject::read(&reply);
         // A stream that was deleted and made again counts from 1 again: so the time too.
         // An address that says nothing is at least one's own.
-        let position = told.as_ref().map_or_else(
+        let position = parsed.as_ref().map_or_else(
             || reply.to_string(),
-            |told| {
+            |parsed| {
                 format!(
                     "{} {} {}",
-                    told.stream,
-                    told.sequence,
-                    told.at.timestamp_micros()
+                    parsed.stream,
+                    parsed.sequence,
+                    parsed.at.timestamp_micros()
                 )
             },
         );
-        let at = told.as_ref().map_or_else(Utc::now, |told| told.at);
+        let at = parsed.as_ref().map_or_else(Utc::now, |parsed| parsed.at);
         let found = MessageOrigin { place: subject, position: &position, at };
         let event = read(Binding::Nats, headers, body, &found);
-        let redelivered = told.is_none_or(|told| told.deliveries != 1);
+        let redelivered = parsed.is_none_or(|parsed| parsed.deliveries != 1);
         Self { event, subject: subject.into(), reply, redelivered, unread: None }
     }
 }
@@ -63,7 +63,7 @@ impl Pulled {
 /// What an address for an answer says:
 /// `$JS.ACK.stream.consumer.deliveries.sequence.number.time.pending`, with domain and
 /// account before the stream on newer servers.
-struct Told<'r> {
+struct AckSubject<'r> {
     stream: &'r str,
     deliveries: u64,
     sequence: u64,
@@ -78,7 +78,7 @@ pub(super) fn is_for_an_answer(reply: &str) -> bool {
     reply.starts_with(ANSWER)
 }
 
-impl<'r> Told<'r> {
+impl<'r> AckSubject<'r> {
     fn read(reply: &'r str) -> Option<Self> {
         let tokens: Vec<&str> = reply.strip_prefix(ANSWER)?.split('.').collect();
         let from_stream =
@@ -107,11 +107,16 @@ mod tests {
             "$JS.ACK.hub.hash.crm.erp.2.17.40.1767600000000000000.3",
             "$JS.ACK._.hash.crm.erp.2.17.40.1767600000000000000.3.token",
         ] {
-            let told = Told::read(reply).map(|told| {
-                (told.stream, told.deliveries, told.sequence, told.at.to_rfc3339())
+            let parsed = AckSubject::read(reply).map(|parsed| {
+                (
+                    parsed.stream,
+                    parsed.deliveries,
+                    parsed.sequence,
+                    parsed.at.to_rfc3339(),
+                )
             });
             assert_eq!(
-                told,
+                parsed,
                 Some(("crm", 2, 17, "2026-01-05T08:00:00+00:00".to_owned())),
                 "{reply}"
             );

@@ -27,8 +27,8 @@ impl Inner {
             (self.config.stream.as_str(), format!("{}.>", self.config.prefix));
         if duplicate_window < SHORTEST_WINDOW || duplicate_window > LONGEST_WAIT {
             return Err(BrokerError::permanent(format!(
-                "the duplicate window of the stream {stream} is to be between {SHORTEST_WINDOW:?} and a year, and found \
-                 {duplicate_window:?}"
+                "the duplicate window of the stream {stream}: expected between \
+                 {SHORTEST_WINDOW:?} and a year, found {duplicate_window:?}"
             )));
         }
         let connection = self.connection().await?;

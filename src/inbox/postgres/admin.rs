@@ -7,15 +7,16 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row as SqlRow, Transaction};
 
 use super::SAVEPOINT;
-use super::receive::{Nesting, Open};
+use super::receive::{InboxTransaction, Nesting};
 use super::rows::{COLUMNS, check_place, find, key, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{
-    self, COUNTING, DISCARDING, Discarded, GETTING, LISTING_DEAD, LISTING_STALLED,
-    PURGING, REDRIVING, undelivered,
-};
+use crate::inbox::stored::{self, Discarded, undelivered};
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
+use crate::store::doing::{
+    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_STALLED, PURGING, REDRIVING,
+};
+use crate::store::error::Doing;
 use crate::store::postgres::{self as database, at, micros, read_row};
 use crate::store::{DeadLetter, Filter, Row, StoreError};
 use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
@@ -45,7 +46,8 @@ pub async fn counts(
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .collect::<Result<Vec<_>, _>>()
     };
-    Counts::of_rows(work.await.map_err(|error: Error| StoreError::new(COUNTING, error))?)
+    let counted: Result<_, Error> = work.await;
+    Counts::of_rows(counted.doing(COUNTING)?)
 }
 
 /// The dead letters of the inbox that a filter names, the oldest first, no more than
@@ -60,7 +62,7 @@ pub async fn dead_letters(
     limit: usize,
 ) -> Result<Vec<DeadLetter>, StoreError> {
     let rows = list(client, DeliveryStatus::Failed, filter, Duration::ZERO, limit).await;
-    Ok(stored::dead_letters(rows.map_err(|error| StoreError::new(LISTING_DEAD, error))?))
+    Ok(stored::dead_letters(rows.doing(LISTING_DEAD)?))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first
@@ -78,11 +80,11 @@ pub async fn stalled(
     limit: usize,
 ) -> Result<Vec<Stalled>, StoreError> {
     let rows = list(client, DeliveryStatus::Retrying, filter, age, limit).await;
-    Ok(stored::stalled(rows.map_err(|error| StoreError::new(LISTING_STALLED, error))?))
+    Ok(stored::stalled(rows.doing(LISTING_STALLED)?))
 }
 
 /// What the inbox remembers of one event; nothing where it has never received it, or has
-/// forgotten it.
+/// purged it.
 ///
 /// # Errors
 ///
@@ -104,8 +106,8 @@ pub async fn get(
         let rows = client.query_typed(&sql, &values).await?;
         rows.first().map(read_with_receipt).transpose()
     };
-    let found = found.await.map_err(|error| StoreError::new(GETTING, error))?;
-    found.map(Remembered::of_row).transpose()
+    let found: Result<_, Error> = found.await;
+    found.doing(GETTING)?.map(Remembered::of_row).transpose()
 }
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
@@ -120,15 +122,14 @@ pub async fn redrive<'c>(
     event: &Facts<RawEvent>,
     decision: Decision,
     config: &InboxConfig,
-) -> Result<Option<Fresh<Open<'c>, ()>>, StoreError> {
-    let fault = |error: Error| StoreError::new(REDRIVING, error);
-    check_place(&transaction).await.map_err(fault)?;
-    let found = find(&transaction, event).await.map_err(fault)?;
+) -> Result<Option<Fresh<InboxTransaction<'c>, ()>>, StoreError> {
+    check_place(&transaction).await.doing(REDRIVING)?;
+    let found = find(&transaction, event).await.doing(REDRIVING)?;
     let Some(dead) = found.and_then(undelivered) else { return Ok(None) };
     let (event, reply) = redriven(dead, decision, config);
-    write_processed(&transaction, &event).await.map_err(fault)?;
-    transaction.batch_execute(SAVEPOINT).await.map_err(fault)?;
-    let transaction = Open { transaction, nesting: Nesting::Unknown };
+    write_processed(&transaction, &event).await.doing(REDRIVING)?;
+    transaction.batch_execute(SAVEPOINT).await.doing(REDRIVING)?;
+    let transaction = InboxTransaction { transaction, nesting: Nesting::Unknown };
     Ok(Some(Fresh { transaction, event, reply }))
 }
 
@@ -156,10 +157,11 @@ pub async fn discard(
         discarded.record(trail);
         Ok(true)
     };
-    work.await.map_err(|error: Error| StoreError::new(DISCARDING, error))
+    let discarded: Result<_, Error> = work.await;
+    discarded.doing(DISCARDING)
 }
 
-/// Forgets up to `limit` events that were received longer ago than the
+/// Removes up to `limit` events that were received longer ago than the
 /// [`dedup_window`](InboxConfig::dedup_window), and says how many: call it until it says
 /// less than `limit`. Dead letters stay, and so does what waits for another delivery.
 ///
@@ -171,9 +173,9 @@ pub async fn purge(
     config: &InboxConfig,
     limit: usize,
 ) -> Result<u64, StoreError> {
-    let (age, most) = (micros(config.dedup_window()), database::limit(limit));
+    let (age, limit) = (micros(config.dedup_window()), database::at_most(limit));
     let values: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&age, Type::INT8), (&most, Type::INT8)];
+        [(&age, Type::INT8), (&limit, Type::INT8)];
     let gone = async {
         check_place(client).await?;
         let sql = "DELETE FROM inbox_event WHERE ctid = ANY (ARRAY(\
@@ -182,7 +184,7 @@ pub async fn purge(
              ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
         client.execute_typed(sql, &values).await
     };
-    gone.await.map_err(|error| StoreError::new(PURGING, error))
+    gone.await.doing(PURGING)
 }
 
 /// Rows in a state, received so long ago or longer, with the time of that.
@@ -216,7 +218,7 @@ async fn list(
                 (&filter.source_system, Type::TEXT),
                 (&filter.reason_contains, Type::TEXT),
                 (&filter.failed_since, Type::TIMESTAMPTZ),
-                (&database::limit(limit), Type::INT8),
+                (&database::at_most(limit), Type::INT8),
             ],
         )
         .await?;

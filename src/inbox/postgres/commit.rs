@@ -6,7 +6,7 @@ use std::future::ready;
 use futures_util::TryStreamExt;
 use tokio_postgres::{Error, Transaction};
 
-use super::receive::{Nesting, Open};
+use super::receive::{InboxTransaction, Nesting};
 use super::refusal::is_ended;
 use super::rows::{now, write};
 use super::{RELEASE, ROLLBACK};
@@ -14,8 +14,9 @@ use crate::crash_point::crash_point;
 use crate::inbox::failing::{EndedBy, Failing, Outcome, STORING, Unkept};
 use crate::inbox::{Committed, Fresh, Handled, HandlerError};
 use crate::store::StoreError;
+use crate::store::error::Doing;
 
-impl<'c, A> Fresh<Open<'c>, A> {
+impl<'c, A> Fresh<InboxTransaction<'c>, A> {
     /// The transaction in which the effect belongs.
     pub const fn transaction(&self) -> &Transaction<'c> {
         &self.transaction.transaction
@@ -59,16 +60,16 @@ impl<'c, A> Fresh<Open<'c>, A> {
         self,
         error: HandlerError,
     ) -> Result<Handled<A>, Unkept<A>> {
-        let Self { transaction: Open { transaction, .. }, event, reply } = self;
+        let Self { transaction: InboxTransaction { transaction, .. }, event, reply } =
+            self;
         if !error.counts {
             return Err(Unkept::of_no_attempt(error));
         }
-        let unstored = |error: Error| Unkept::Untouched(StoreError::new(STORING, error));
         if let Err(cause) = transaction.batch_execute(ROLLBACK).await {
             return Err(if is_ended(&cause) {
                 Unkept::of_handler(error, event, reply)
             } else {
-                unstored(cause)
+                Unkept::Untouched(StoreError::new(STORING, cause))
             });
         }
         let stored = async {
@@ -77,15 +78,15 @@ impl<'c, A> Fresh<Open<'c>, A> {
             transaction.commit().await?;
             Ok(outcome)
         };
-        let outcome: Outcome = stored.await.map_err(unstored)?;
-        Ok(outcome.report(reply))
+        let stored: Result<Outcome, Error> = stored.await;
+        Ok(stored.doing(STORING).map_err(Unkept::Untouched)?.report(reply))
     }
 }
 
 /// Commits the transaction of an effect. The `COMMIT` of one that PostgreSQL has given
 /// up, or that has ended, is no error there; the release of its savepoint is.
-async fn commit(open: Open<'_>) -> Result<(), Error> {
-    let Open { transaction, nesting } = open;
+async fn commit(open: InboxTransaction<'_>) -> Result<(), Error> {
+    let InboxTransaction { transaction, nesting } = open;
     if nesting == Nesting::Outermost {
         crash_point("before the effect commits");
         // Both in one journey.

@@ -47,16 +47,17 @@ use tokio_postgres::Client;
 
 pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalled};
 pub use self::process::process;
-pub use self::receive::{Open, receive};
+pub use self::receive::{InboxTransaction, receive};
 pub(super) use self::refusal::is_of_the_database;
 pub use self::worker::{Database, Handle, Postgres, Worker, handlers};
 use crate::store::postgres as database;
 use crate::store::{Part, StoreError};
 
-/// The table, as it is made: with what each column means.
+/// The table, as every migration makes it in order: with what each column means.
 pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
 
-const PART: Part = Part { name: "inbox", versions: &[SCHEMA] };
+const PART: Part =
+    Part { name: "inbox", versions: &[include_str!("migrations/0001.sql")] };
 
 /// Creates the table of the inbox, or brings it up to date.
 ///

@@ -204,8 +204,8 @@ async fn store<A>(
         transaction.commit().await?;
         Ok((outcome, written))
     };
-    let (outcome, written) =
-        stored.await.map_err(|error: Error| StoreError::new(STORING, error))?;
+    let stored: Result<_, Error> = stored.await;
+    let (outcome, written) = stored.doing(STORING)?;
     if written == 1 { Ok(late.stored(outcome)) } else { late.overtaken(&outcome) }
 }
 

@@ -14,18 +14,20 @@ use crate::inbox::{Fresh, InboxConfig, Receipt};
 use crate::store::StoreError;
 use crate::store::error::Doing;
 
-/// An open transaction of the caller's, and whether it is one within another.
+/// An open transaction of the caller's, and whether it is one within another. Name it
+/// only to write the type of a [`Fresh`].
 ///
-/// It is what [`Fresh`] holds, whose [`transaction`](Fresh::transaction) gives the
-/// transaction itself.
-pub struct Open<'c> {
+/// [`Fresh::transaction`] gives the transaction itself.
+pub struct InboxTransaction<'c> {
     pub(super) transaction: Transaction<'c>,
     pub(super) nesting: Nesting,
 }
 
-impl fmt::Debug for Open<'_> {
+impl fmt::Debug for InboxTransaction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Open").field("nesting", &self.nesting).finish_non_exhaustive()
+        f.debug_struct("InboxTransaction")
+            .field("nesting", &self.nesting)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,7 +56,7 @@ pub async fn receive<'c, A>(
     transaction: Transaction<'c>,
     delivery: Delivery<A>,
     config: &InboxConfig,
-) -> Result<Receipt<Open<'c>, A>, StoreError> {
+) -> Result<Receipt<InboxTransaction<'c>, A>, StoreError> {
     take_in(transaction, delivery, config, Counted::AtItsEnd).await
 }
 
@@ -64,7 +66,7 @@ pub(super) async fn take_in<'c, A>(
     delivery: Delivery<A>,
     config: &InboxConfig,
     counted: Counted,
-) -> Result<Receipt<Open<'c>, A>, StoreError> {
+) -> Result<Receipt<InboxTransaction<'c>, A>, StoreError> {
     let (event, reply) = received(delivery, config);
     let refusal = unindexable(&event).or_else(|| config.refusal(&event));
     let mut nesting = Nesting::Unknown;
@@ -95,6 +97,7 @@ pub(super) async fn take_in<'c, A>(
         }
         Intake::Done(done) => return Ok(reply.done(done)),
     };
-    let (transaction, reply) = (Open { transaction, nesting }, reply.handling(&event));
+    let (transaction, reply) =
+        (InboxTransaction { transaction, nesting }, reply.handling(&event));
     Ok(Receipt::New(Fresh { transaction, event, reply }))
 }

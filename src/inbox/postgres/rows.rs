@@ -34,7 +34,7 @@ pub(super) async fn now(
     client.query_typed_one("SELECT clock_timestamp()", &[]).await?.try_get(0)
 }
 
-/// Why an event cannot be remembered, where it cannot: it would come again for ever.
+/// Why an event cannot be remembered, where it cannot: it would come again forever.
 pub(super) fn unindexable(event: &Facts<RawEvent>) -> Option<Refusal> {
     let (source_system, id) = (event.source_system(), event.id().to_string());
     let size = source_system.len().saturating_add(id.len());

@@ -13,7 +13,6 @@ use super::{install, purge, redrive};
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::batch::Settled;
 use crate::inbox::intake::RECEIVING;
-use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, unhandled,
@@ -21,6 +20,7 @@ use crate::inbox::worker::{
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
+use crate::store::doing::REDRIVING;
 use crate::store::postgres::{self as database, Clients, Connector};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;

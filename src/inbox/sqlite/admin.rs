@@ -12,11 +12,11 @@ use super::SAVEPOINT;
 use super::rows::{COLUMNS, find, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{
-    self, COUNTING, DISCARDING, Discarded, GETTING, LISTING_DEAD, LISTING_STALLED,
-    PURGING, REDRIVING, undelivered,
-};
+use crate::inbox::stored::{self, Discarded, undelivered};
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
+use crate::store::doing::{
+    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_STALLED, PURGING, REDRIVING,
+};
 use crate::store::error::Doing;
 use crate::store::sqlite::{any_moment, micros, now, read_row, still_open};
 use crate::store::{DeadLetter, Filter, Row, StoreError};
@@ -93,7 +93,7 @@ pub fn stalled(
 }
 
 /// What the inbox remembers of one event; nothing where it has never received it, or has
-/// forgotten it.
+/// purged it.
 ///
 /// # Errors
 ///
@@ -190,7 +190,7 @@ pub fn discard(
     work().doing(DISCARDING)
 }
 
-/// Forgets up to `limit` events that were received longer ago than the
+/// Removes up to `limit` events that were received longer ago than the
 /// [`dedup_window`](InboxConfig::dedup_window), and says how many: call it until it says
 /// less than `limit`. Dead letters stay, and so does what waits for another delivery.
 ///

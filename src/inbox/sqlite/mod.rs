@@ -56,10 +56,11 @@ pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
 use crate::store::sqlite as database;
 use crate::store::{Part, StoreError};
 
-/// The table, as it is made: with what each column means.
+/// The table, as every migration makes it in order: with what each column means.
 pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
 
-const PART: Part = Part { name: "inbox", versions: &[SCHEMA] };
+const PART: Part =
+    Part { name: "inbox", versions: &[include_str!("migrations/0001.sql")] };
 
 /// Creates the table of the inbox, or brings it up to date.
 ///

@@ -12,7 +12,6 @@ use crate::broker::{Consumer, Delivery};
 use crate::inbox::batch::{LONGEST, Settled};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::RECEIVING;
-use crate::inbox::stored::REDRIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, unhandled,
@@ -20,6 +19,7 @@ use crate::inbox::worker::{
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
+use crate::store::doing::REDRIVING;
 use crate::store::error::Doing;
 use crate::store::sqlite::Shared;
 use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event};

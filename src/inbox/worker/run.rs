@@ -13,7 +13,7 @@ use crate::EventId;
 use crate::broker::{Ack, BrokerError, Consumer, Delivery};
 use crate::inbox::Handled;
 use crate::reason::reason;
-use crate::relay::{Lacking, Outage, Watch};
+use crate::relay::{Outage, OutageKind, Watch};
 use crate::store::StoreError;
 
 /// What is asked of the database, in the words of an incident.
@@ -209,7 +209,7 @@ where
                 let tried = self.worker.number_of_try();
                 let outage = self.worker.state().broker.failed(
                     tried,
-                    Lacking::Broker,
+                    OutageKind::Unreachable,
                     error.reason(),
                     error.retry_after(),
                 );
@@ -299,7 +299,7 @@ where
 
     fn store_failed(&mut self, tried: u64, reason: &str) {
         self.answers = false;
-        let of = Lacking::Store(HANDLING);
+        let of = OutageKind::Store(HANDLING);
         let outage = self.worker.state().store.failed(tried, of, reason, None);
         self.report_outage(outage);
     }
@@ -315,7 +315,7 @@ where
                 self.report_over(over);
             }
             Err(reason) => {
-                let of = Lacking::Store(PURGING);
+                let of = OutageKind::Store(PURGING);
                 let outage = self.purge.failed(tried, of, &reason, None);
                 self.purge_at = Some(self.purge.pause.ends(now).unwrap_or(now));
                 self.report_outage(outage);
@@ -336,7 +336,7 @@ where
     }
 
     fn report_over(&self, outage: Option<Outage>) {
-        outage.into_iter().for_each(|one| self.worker.report(&Incident::Over(one)));
+        outage.into_iter().for_each(|one| self.worker.report(&Incident::Recovered(one)));
     }
 }
 

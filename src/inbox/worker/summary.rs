@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::EventId;
-use crate::relay::{Lacking, Outage};
+use crate::relay::{Outage, OutageKind};
 
 /// What a worker did, in one run or [so far](super::Worker::progress).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub enum Incident {
     /// that is new, and once a minute while it lasts.
     Outage(Outage),
     /// One of these has ended.
-    Over(Outage),
+    Recovered(Outage),
     /// The ack or nack of an event failed, and the event comes again.
     Unanswered {
         /// The event.
@@ -82,9 +82,9 @@ impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Outage(outage) => outage.describe("worker", f),
-            Self::Over(Outage { of, lasted, failures, .. }) => {
-                match of {
-                    Lacking::Store(doing) => {
+            Self::Recovered(Outage { kind, lasted, failures, .. }) => {
+                match kind {
+                    OutageKind::Store(doing) => {
                         write!(f, "the database answers again at {doing}")?;
                     }
                     _ => f.write_str("the broker delivers again")?,
@@ -93,7 +93,7 @@ impl fmt::Display for Incident {
             }
             Self::Unanswered { event, reason } => write!(
                 f,
-                "the broker could not be told of {event}, which comes again: {reason}"
+                "the ack or nack of {event} failed, and it comes again: {reason}"
             ),
         }
     }

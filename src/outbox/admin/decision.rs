@@ -63,7 +63,7 @@ impl Redrive {
     }
 }
 
-/// Gives a dead letter up.
+/// Discards a dead letter.
 pub(crate) fn discard(event: Envelope<Failed>, decision: &Decision) -> Ruling<EventId> {
     let id = event.id().clone();
     Ruling::Changed(event.discard(decision.clone()).into(), id)
@@ -78,8 +78,8 @@ pub(crate) struct Decided<'a> {
 }
 
 impl<'a> Decided<'a> {
-    /// Tells a trail of decisions that are stored.
-    pub(crate) fn tell(trail: &AuditTrail, events: &[AnyEnvelope]) {
+    /// Records decisions that are stored.
+    pub(crate) fn record(trail: &AuditTrail, events: &[AnyEnvelope]) {
         for event in events {
             let decided = Decided::of(event);
             if let Some(decision) = decided.redriven.or(decided.discarded) {

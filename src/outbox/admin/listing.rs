@@ -1,5 +1,5 @@
-//! What the administrations of both databases have in common: what they are doing, in the
-//! words of an error, the pages in which they go through a table, and their findings.
+//! What the administrations of both databases have in common: the pages in which they go
+//! through a table, and their findings.
 
 use std::future::Future;
 
@@ -8,15 +8,6 @@ use chrono::{DateTime, Utc};
 use super::Finding;
 use crate::state::Failed;
 use crate::store::{DeadLetter, Row, StoreError};
-
-pub(crate) const COUNTING: &str = "counting events";
-pub(crate) const LISTING_DEAD: &str = "listing dead letters";
-pub(crate) const LISTING_WAITING: &str = "listing what waits";
-pub(crate) const GETTING: &str = "looking at an event";
-pub(crate) const REDRIVING: &str = "redriving dead letters";
-pub(crate) const DISCARDING: &str = "discarding dead letters";
-pub(crate) const PURGING: &str = "purging what is done";
-pub(crate) const VERIFYING: &str = "balancing the books";
 
 /// How many events are read at once on the way through a table.
 pub(crate) const PAGE: usize = 500;

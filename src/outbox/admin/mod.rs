@@ -1,5 +1,5 @@
 //! The outbox as people see it: counts, dead letters and what is decided about them,
-//! retention, and whether the books balance.
+//! retention, and the check of rows and histories.
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod decision;
@@ -56,7 +56,8 @@ pub trait Admin: sealed::Sealed + Send + Sync {
         id: &EventId,
     ) -> impl Future<Output = Result<Option<EventHistory>, StoreError>> + Send;
 
-    /// Gives the dead letters that a filter names a new budget.
+    /// Sends the dead letters that a filter names again, with all attempts of their
+    /// policy.
     ///
     /// It goes in pages, each a transaction of its own: a redrive that is interrupted is
     /// simply called again.
@@ -67,7 +68,7 @@ pub trait Admin: sealed::Sealed + Send + Sync {
         order: &Redrive,
     ) -> impl Future<Output = Result<Vec<(EventId, RedriveOutcome)>, StoreError>> + Send;
 
-    /// Gives the dead letters that a filter names up.
+    /// Discards the dead letters that a filter names: they become `skipped`.
     fn discard(
         &self,
         filter: &Filter,
@@ -86,9 +87,9 @@ pub trait Admin: sealed::Sealed + Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Balances the books: every row is an event that a walk through the lifecycle led
-    /// to, and every moment on record has its event and leads to the next. Nothing found
-    /// is books that balance.
+    /// Checks rows and histories: every row is an event that a walk through the lifecycle
+    /// leads to, and every entry of the history has its event and leads to the next.
+    /// Where the list is empty, nothing is wrong.
     #[doc(alias = "reconciliation")]
     fn verify(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 }
@@ -168,17 +169,27 @@ pub struct HistoryEntry {
     pub reason: Option<String>,
 }
 
-/// What a person orders who redrives dead letters.
+/// A person's order to redrive dead letters.
+///
+/// ```
+/// use integration_automation_patterns::Decision;
+/// use integration_automation_patterns::outbox::Redrive;
+/// use std::time::Duration;
+///
+/// let week = Duration::from_secs(7 * 24 * 60 * 60);
+/// let order = Redrive::new(Decision::new("on-call", "billing is back")?, week);
+/// assert!(!order.force && order.force().force);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
     /// Who, and why.
     pub decision: Decision,
-    /// How long the consumers remember an event that they have had: the window of their
-    /// [inboxes](crate::inbox), the shortest where they differ.
+    /// How long the consumers' [inboxes](crate::inbox) remember an event: the shortest
+    /// window where they differ.
     pub dedup_window: Duration,
-    /// Redrive even what the consumers may have forgotten. Such an event may have its
-    /// effect twice: the reason in the decision is the place to say why it does not
-    /// matter.
+    /// Redrive even what the consumers may have forgotten. Such an event may take effect
+    /// twice: say in the decision's reason why that does not matter.
     pub force: bool,
 }
 
@@ -192,7 +203,7 @@ pub enum RedriveOutcome {
     Refused(RedriveError),
 }
 
-/// A dead letter was to be redriven that its consumers may have had, and forgotten.
+/// A redrive was refused: the consumers may have processed this event and forgotten it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedriveError {
@@ -208,8 +219,9 @@ impl fmt::Display for RedriveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "it was first sent at {}, its new attempts may take {:?}, and its consumers remember an event for {:?}: it \
-             could have its effect twice (see that it cannot, then order the redrive even if forgotten)",
+            "it was first sent at {}, its new attempts may take {:?}, and its consumers \
+             remember an event for {:?}: it could take effect twice (make sure that it \
+             cannot, then redrive with `force`)",
             self.first_sent_at.format("%Y-%m-%d %H:%M:%S UTC"),
             self.horizon,
             self.dedup_window
@@ -226,14 +238,13 @@ impl Redrive {
     }
 
     /// The same, of those too that consumers may have forgotten.
-    #[must_use = "this gives the changed order back"]
+    #[must_use = "this returns the changed order; the original is consumed"]
     pub fn force(self) -> Self {
         Self { force: true, ..self }
     }
 }
 
-/// An event whose row or history is wrong: it is no valid event, or the books do not
-/// balance at it.
+/// An event whose row or history is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {

@@ -11,17 +11,18 @@ use super::lookup::{
 };
 use super::rows::FREE;
 use crate::outbox::admin::decision::{Decided, Ruling, Times, discard};
-use crate::outbox::admin::listing::{
-    COUNTING, DISCARDING, DeadRow, GETTING, LISTING_DEAD, LISTING_WAITING, PURGING, Page,
-    REDRIVING, VERIFYING, every_page,
-};
+use crate::outbox::admin::listing::{DeadRow, Page, every_page};
 use crate::outbox::admin::{
     Admin, Counts, EventHistory, Finding, Redrive, RedriveOutcome, Waiting,
 };
 use crate::outbox::blocked::frees;
 use crate::outbox::history::Recorded;
 use crate::state::Failed;
-use crate::store::postgres::{Link, limit, micros};
+use crate::store::doing::{
+    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_WAITING, PURGING, REDRIVING,
+    VERIFYING,
+};
+use crate::store::postgres::{Link, at_most, micros};
 use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind, write_tags};
 use crate::{AnyEnvelope, Decision, Envelope, EventId};
 
@@ -54,9 +55,9 @@ impl Admin for Outbox {
     async fn waiting(
         &self,
         filter: &Filter,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
-        let work = async |link: &mut Link| waiting(link, filter, most).await;
+        let work = async |link: &mut Link| waiting(link, filter, limit).await;
         self.pool.run_for_people(LISTING_WAITING, work).await
     }
 
@@ -68,7 +69,7 @@ impl Admin for Outbox {
         found
             .map(Recorded::read)
             .transpose()
-            .map_err(|why| StoreError::of(StoreErrorKind::Row, GETTING, why))
+            .map_err(|why| StoreError::of(StoreErrorKind::Unreadable, GETTING, why))
     }
 
     async fn redrive(
@@ -88,10 +89,10 @@ impl Admin for Outbox {
         self.decide_all(DISCARDING, filter, |event, _| discard(event, decision)).await
     }
 
-    async fn purge(&self, age: Duration, most: usize) -> Result<u64, StoreError> {
+    async fn purge(&self, age: Duration, limit: usize) -> Result<u64, StoreError> {
         let mut gone = 0_usize;
-        while gone < most {
-            let page = PURGED_AT_ONCE.min(most.saturating_sub(gone));
+        while gone < limit {
+            let page = PURGED_AT_ONCE.min(limit.saturating_sub(gone));
             let work = async |link: &mut Link| purge_page(link, age, page).await;
             let purged = self.pool.run_for_people(PURGING, work).await?;
             gone = gone.saturating_add(purged);
@@ -132,7 +133,7 @@ impl Outbox {
                 async |link: &mut Link| decide_page(link, filter, begin, &decide).await;
             let page = self.pool.run_for_people(doing, work).await?;
             answers.extend(page.answers);
-            Decided::tell(&self.trail, &page.decided);
+            Decided::record(&self.trail, &page.decided);
             after = page.next;
         }
         Ok(answers)
@@ -203,7 +204,7 @@ async fn write_decisions(
            discarded_at = CASE WHEN NOT $5::boolean THEN $9::timestamptz END \
            FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) AS step (sequence, status, attempts, tags) \
            WHERE event.sequence = step.sequence AND event.status IN ('failed', '') RETURNING event.*\
-         ), remembered AS (\
+         ), recorded AS (\
            INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
            SELECT sequence, $6, $9, $7, status, attempts, $8, claimed_at, claimed_by FROM decided ORDER BY sequence\
          ) SELECT outbox_ring() FROM (\
@@ -226,7 +227,11 @@ async fn write_decisions(
 
 /// Removes up to `most` events that were done so long ago, in one statement; says how
 /// many.
-async fn purge_page(link: &mut Link, age: Duration, most: usize) -> Result<usize, Error> {
+async fn purge_page(
+    link: &mut Link,
+    age: Duration,
+    limit: usize,
+) -> Result<usize, Error> {
     const SQL: &str = "WITH gone AS (\
            DELETE FROM outbox_event WHERE sequence = ANY (ARRAY(\
              SELECT sequence FROM outbox_event \
@@ -235,7 +240,7 @@ async fn purge_page(link: &mut Link, age: Duration, most: usize) -> Result<usize
          ), forgotten AS (\
            DELETE FROM outbox_history WHERE event IN (SELECT sequence FROM gone)\
          ) SELECT count(*) FROM gone";
-    let gone = link.alone(SQL, &[&micros(age), &limit(most)]).await?;
+    let gone = link.alone(SQL, &[&micros(age), &at_most(limit)]).await?;
     let gone = gone.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
     Ok(usize::try_from(gone).unwrap_or(0))
 }

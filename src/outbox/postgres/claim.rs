@@ -19,7 +19,7 @@ use crate::outbox::claim::{Claim, Lease, Token};
 use crate::outbox::store::{ClaimOrder, Claimed};
 use crate::outbox::watermark::{Cost, Look, Watermark};
 use crate::state::Dispatched;
-use crate::store::postgres::{Link, at, limit, maybe_at, micros, read_row};
+use crate::store::postgres::{Link, at, at_most, maybe_at, micros, read_row};
 
 /// How many entries of the index of what is due this session has read so far, and the
 /// time now.
@@ -45,7 +45,7 @@ pub(super) async fn claim(
     if !found.expired.is_empty() {
         expire(link, &found.expired, order, watermark, &mut claimed).await?;
         // Some of these may be due again at once.
-        let room = limit(order.limit.saturating_sub(found.due.len()));
+        let room = at_most(order.limit.saturating_sub(found.due.len()));
         let due = link.query(&scan.claim, &scan.claim_values(&room, &from)).await?;
         take(link, &due, scan.token, &mut claimed).await?;
     }
@@ -59,7 +59,7 @@ struct Scan<'a> {
     sweep: String,
     claim: String,
     token: Token,
-    most: i64,
+    limit: i64,
     lease: i64,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Scan<'a> {
             sweep: expired_sql(),
             claim: claim_sql(order.on_dead_letter),
             token: Token::now_v7(),
-            most: limit(order.limit),
+            limit: at_most(order.limit),
             lease: micros(order.lease),
         }
     }
@@ -85,7 +85,7 @@ impl<'a> Scan<'a> {
         &'v self,
         from: &'v Option<DateTime<Utc>>,
     ) -> [&'v (dyn ToSql + Sync); 2] {
-        [&self.most, from]
+        [&self.limit, from]
     }
 
     fn claim_values<'v>(
@@ -136,7 +136,7 @@ impl<'a> Scan<'a> {
         from: &Option<DateTime<Utc>>,
     ) -> Result<Found, Error> {
         let sweep = self.sweep_values(leases);
-        let claim = self.claim_values(&self.most, from);
+        let claim = self.claim_values(&self.limit, from);
         let both = link.begin_two((&self.sweep, &sweep), (&self.claim, &claim)).await?;
         Ok(Found { expired: both.0, due: both.1 })
     }
@@ -150,12 +150,12 @@ impl<'a> Scan<'a> {
     ) -> Result<Found, Error> {
         let began = Instant::now();
         let expired = link.query(&self.sweep, &self.sweep_values(&None)).await?;
-        let claim = self.claim_values(&self.most, &None);
+        let claim = self.claim_values(&self.limit, &None);
         let due = link.query(&self.claim, &claim).await?;
         let took = began.elapsed();
         let after = read_so_far(&link.query(READ, &[]).await?)?;
         if let (Some((before, at)), Some((after, _))) = (before, after) {
-            let steps = after.saturating_sub(before).saturating_sub(limit(due.len()));
+            let steps = after.saturating_sub(before).saturating_sub(at_most(due.len()));
             watermark.looked(Cost { steps, took, at });
         }
         Ok(Found { expired, due })
@@ -170,7 +170,7 @@ pub(super) async fn put_aside(
 ) -> Result<usize, Error> {
     let sql = put_aside_sql(order.on_dead_letter);
     let values: [&(dyn ToSql + Sync); 4] =
-        [&limit(MANY_BLOCKED), &order.except, &from, &order.only];
+        [&at_most(MANY_BLOCKED), &order.except, &from, &order.only];
     Ok(link.commit_after(&sql, &values).await?.len())
 }
 

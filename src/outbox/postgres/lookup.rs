@@ -11,7 +11,7 @@ use crate::DeliveryStatus;
 use crate::outbox::admin::listing::{DeadRow, PAGE, Page, orphaned};
 use crate::outbox::admin::{Counts, Finding, Waiting};
 use crate::outbox::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
-use crate::store::postgres::{Link, Value, at, limit, maybe_at, read_row};
+use crate::store::postgres::{Link, Value, at, at_most, maybe_at, read_row};
 use crate::store::{DeadLetter, EVENT_COLUMNS, Filter};
 
 /// What a filter asks of a row: its id, type, source, reason and time, in this order.
@@ -57,7 +57,7 @@ pub(super) async fn counts(link: &Link) -> Result<Counts, Error> {
 pub(super) async fn waiting(
     link: &Link,
     filter: &Filter,
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<Waiting>, Error> {
     let kinds = [
         "status IN ('pending', 'retrying') AND NOT blocked",
@@ -79,10 +79,10 @@ pub(super) async fn waiting(
          FROM (SELECT * FROM ({}) AS kinds ORDER BY due_at, sequence LIMIT $6) AS event ORDER BY due_at, sequence",
         kinds.join(" UNION ALL ")
     );
-    let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
+    let (id, limit) = (filter.id.as_ref().map(ToString::to_string), at_most(limit));
     let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter);
     let rows = link
-        .look(&sql, &[of_id, of_type, of_source, of_reason, since, (&most, Type::INT8)])
+        .look(&sql, &[of_id, of_type, of_source, of_reason, since, (&limit, Type::INT8)])
         .await?;
     let read = |row: &SqlRow| {
         let (due_at, behind): (_, Option<String>) =
@@ -125,9 +125,9 @@ async fn look_for_dead(
     link: &Link,
     filter: &Filter,
     after: i64,
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<DeadRow>, Error> {
-    let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(most));
+    let (id, limit) = (filter.id.as_ref().map(ToString::to_string), at_most(limit));
     let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter);
     let values = [
         of_id,
@@ -136,7 +136,7 @@ async fn look_for_dead(
         of_reason,
         since,
         (&after, Type::INT8),
-        (&most, Type::INT8),
+        (&limit, Type::INT8),
     ];
     link.look(&dead_sql(), &values).await?.iter().map(read_dead).collect()
 }
@@ -144,9 +144,9 @@ async fn look_for_dead(
 pub(super) async fn dead_letters(
     link: &Link,
     filter: &Filter,
-    most: usize,
+    limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
-    let rows = look_for_dead(link, filter, 0, most).await?;
+    let rows = look_for_dead(link, filter, 0, limit).await?;
     Ok(rows.into_iter().filter_map(DeadRow::into_dead_letter).collect())
 }
 
@@ -166,11 +166,11 @@ pub(super) async fn lock_dead(
     filter: &Filter,
     after: i64,
 ) -> Result<(DateTime<Utc>, Page<DeadRow>), Error> {
-    let (id, most) = (filter.id.as_ref().map(ToString::to_string), limit(PAGE));
+    let (id, limit) = (filter.id.as_ref().map(ToString::to_string), at_most(PAGE));
     let [of_id, of_type, of_source, of_reason, since] =
         filter_values(&id, filter).map(|(value, _)| value);
     let values: [&(dyn ToSql + Sync); 7] =
-        [of_id, of_type, of_source, of_reason, since, &after, &most];
+        [of_id, of_type, of_source, of_reason, since, &after, &limit];
     let rows = link.begin(&format!("{} FOR UPDATE", dead_sql()), &values).await?;
     let now = rows.first().map(|row| at(row, "now")).transpose()?.unwrap_or_default();
     let rows = rows.iter().map(read_dead).collect::<Result<Vec<_>, Error>>()?;

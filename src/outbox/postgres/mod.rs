@@ -197,9 +197,9 @@ impl Outbox {
         })
     }
 
-    /// Tells a trail of what people decide on dead letters: once it is stored. What a
-    /// relay does, the relay tells.
-    #[must_use = "this gives the outbox back"]
+    /// Records what people decide on dead letters in an audit trail, once it is stored.
+    /// The relay records what it does itself.
+    #[must_use = "this returns the changed outbox; the original is consumed"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }

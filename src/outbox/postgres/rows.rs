@@ -228,7 +228,7 @@ pub(super) async fn settle(
            WHERE event.sequence = step.sequence AND event.token IS NOT DISTINCT FROM step.token \
            AND {DISPATCHED} AND (NOT $13::boolean OR event.due_at > clock_timestamp()) \
            RETURNING event.*, step.action, step.reason, step.by, step.failed_at AS at\
-         ), remembered AS (\
+         ), recorded AS (\
            INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
            SELECT sequence, action, coalesce(at, clock_timestamp()), coalesce(by, claimed_by), status, attempts, \
            reason, claimed_at, claimed_by FROM settled WHERE action IS NOT NULL\
@@ -278,26 +278,26 @@ pub(super) async fn renew(
 /// Takes claims back whose event was not sent, of those that still hold, and names these.
 pub(super) async fn release(
     link: &mut Link,
-    returned: &[(&Lease, &str)],
+    released: &[(&Lease, &str)],
 ) -> Result<HashSet<i64>, Error> {
-    let sequence: Vec<i64> = returned.iter().map(|(lease, _)| lease.sequence).collect();
-    let token: Vec<Token> = returned.iter().map(|(lease, _)| lease.token).collect();
-    let reason: Vec<&str> = returned.iter().map(|(_, reason)| *reason).collect();
+    let sequence: Vec<i64> = released.iter().map(|(lease, _)| lease.sequence).collect();
+    let token: Vec<Token> = released.iter().map(|(lease, _)| lease.token).collect();
+    let reason: Vec<&str> = released.iter().map(|(_, reason)| *reason).collect();
     let action = Action::Release.as_str();
     let values: [&(dyn ToSql + Sync); 4] = [&sequence, &token, &reason, &action];
     let sql = format!(
-        "WITH returned AS (\
+        "WITH released AS (\
            UPDATE outbox_event AS event SET status = CASE event.attempts WHEN 1 THEN 'pending' ELSE 'retrying' END, \
            attempts = event.attempts - 1, due_at = clock_timestamp(), token = NULL \
            FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS held (sequence, token, reason) \
            WHERE event.sequence = held.sequence AND event.token = held.token AND {DISPATCHED} \
            AND event.due_at > clock_timestamp() \
            RETURNING event.sequence, event.status, event.attempts, event.claimed_at, event.claimed_by, held.reason\
-         ), remembered AS (\
+         ), recorded AS (\
            INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
            SELECT sequence, $4, clock_timestamp(), claimed_by, status, attempts, reason, claimed_at, claimed_by \
-           FROM returned\
-         ) SELECT sequence FROM returned"
+           FROM released\
+         ) SELECT sequence FROM released"
     );
     let rows = link.query(&sql, &values);
     sequences(&rows.await?)

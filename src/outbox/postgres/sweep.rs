@@ -58,7 +58,7 @@ async fn slice(
         let Some(row) = rows.first() else { return Ok((None, None)) };
         Ok((row.try_get("last")?, maybe_at(row, "due_at")?))
     };
-    let (last, due_at) = pool.run_aside("looking for forgotten events", work).await?;
+    let (last, due_at) = pool.run_aside("sweeping blocked events", work).await?;
     watermark.back_to(due_at);
     Ok(last)
 }

@@ -11,19 +11,20 @@ use super::lookup::{
     count, dead_after, dead_among, dead_letters, find_waiting, orphans, recorded,
     unreadable, verify_page,
 };
-use super::rows::{free, remember};
+use super::rows::{add_history, free};
 use crate::outbox::admin::decision::{Decided, Ruling, Times, discard};
-use crate::outbox::admin::listing::{
-    COUNTING, DISCARDING, DeadRow, GETTING, LISTING_DEAD, LISTING_WAITING, PAGE, PURGING,
-    REDRIVING, VERIFYING, every_page,
-};
+use crate::outbox::admin::listing::{DeadRow, PAGE, every_page};
 use crate::outbox::admin::{
     Admin, Counts, EventHistory, Finding, Redrive, RedriveOutcome, Waiting,
 };
 use crate::outbox::blocked::frees;
 use crate::outbox::history::Recorded;
 use crate::state::Failed;
-use crate::store::sqlite::{limit, micros, now};
+use crate::store::doing::{
+    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_WAITING, PURGING, REDRIVING,
+    VERIFYING,
+};
+use crate::store::sqlite::{at_most, micros, now};
 use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind, write_tags};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, Envelope, EventId};
 
@@ -87,7 +88,7 @@ impl Admin for Outbox {
             .await?
             .map(Recorded::read)
             .transpose()
-            .map_err(|why| StoreError::of(StoreErrorKind::Row, GETTING, why))
+            .map_err(|why| StoreError::of(StoreErrorKind::Unreadable, GETTING, why))
     }
 
     async fn redrive(
@@ -175,7 +176,7 @@ impl Outbox {
                 });
                 let page = page.await?;
                 self.watermark.back_to_all();
-                Decided::tell(&self.trail, &page.decided);
+                Decided::record(&self.trail, &page.decided);
                 answers.extend(page.answers);
                 after = page.last.unwrap_or(after);
                 found = page.left;
@@ -239,7 +240,7 @@ fn decide_page<T>(
 fn purge_page(
     transaction: &Transaction<'_>,
     age: TimeDelta,
-    most: usize,
+    limit: usize,
 ) -> rusqlite::Result<(usize, usize)> {
     let Some(before) = now(transaction)?.checked_sub_signed(age) else {
         return Ok((0, 0));
@@ -247,11 +248,12 @@ fn purge_page(
     let mut find = transaction.prepare_cached(
         "SELECT sequence FROM outbox_event WHERE done_at <= ?1 ORDER BY done_at LIMIT ?2",
     )?;
-    let found = find.query_map(params![micros(before), limit(most)], |row| row.get(0))?;
+    let found =
+        find.query_map(params![micros(before), at_most(limit)], |row| row.get(0))?;
     let found = found.collect::<rusqlite::Result<Vec<i64>>>()?;
     let mut remove =
         transaction.prepare_cached("DELETE FROM outbox_event WHERE sequence = ?1")?;
-    let mut forget =
+    let mut remove_history =
         transaction.prepare_cached("DELETE FROM outbox_history WHERE event = ?1")?;
     let (began, mut removed) = (Instant::now(), 0_usize);
     for sequence in &found {
@@ -259,7 +261,7 @@ fn purge_page(
             break;
         }
         remove.execute([sequence])?;
-        forget.execute([sequence])?;
+        remove_history.execute([sequence])?;
         removed = removed.saturating_add(1);
     }
     Ok((found.len(), removed))
@@ -299,5 +301,5 @@ fn write_decision(
         free(transaction, key)?;
     }
     let Some((decision, history)) = decided.history() else { return Ok(()) };
-    remember(transaction, sequence, &history, decision.at())
+    add_history(transaction, sequence, &history, decision.at())
 }

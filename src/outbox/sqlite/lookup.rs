@@ -9,7 +9,7 @@ use crate::outbox::admin::listing::{DeadRow, PAGE, Page, orphaned};
 use crate::outbox::admin::{Counts, Finding, Waiting};
 use crate::outbox::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
 use crate::store::sqlite::{
-    any_moment, limit, maybe_moment, maybe_text, micros, now, read_row, text,
+    any_moment, at_most, maybe_moment, maybe_text, micros, now, read_row, text,
 };
 use crate::store::{DeadLetter, EVENT_COLUMNS, Filter, Row};
 
@@ -86,10 +86,10 @@ pub(super) fn dead_after(
     connection: &Connection,
     filter: &Filter,
     after: i64,
-    most: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<DeadRow>> {
     let (conditions, mut values) = conditions(filter);
-    values.extend([Value::from(after), Value::from(limit(most))]);
+    values.extend([Value::from(after), Value::from(at_most(limit))]);
     let rest = format!("{conditions} AND sequence > ? ORDER BY sequence LIMIT ?");
     find_dead(connection, &dead_sql(&rest), values)
 }
@@ -97,9 +97,9 @@ pub(super) fn dead_after(
 pub(super) fn dead_letters(
     connection: &Connection,
     filter: &Filter,
-    most: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
-    let rows = dead_after(connection, filter, 0, most)?;
+    let rows = dead_after(connection, filter, 0, limit)?;
     Ok(rows.into_iter().filter_map(DeadRow::into_dead_letter).collect())
 }
 
@@ -174,10 +174,10 @@ fn waiting_sql(conditions: &str) -> String {
 pub(super) fn find_waiting(
     connection: &Connection,
     filter: &Filter,
-    most: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<Waiting>> {
     let (conditions, mut values) = conditions(filter);
-    values.push(Value::from(limit(most)));
+    values.push(Value::from(at_most(limit)));
     let mut statement = connection.prepare_cached(&waiting_sql(&conditions))?;
     let rows = statement.query_map(params_from_iter(values), |row| {
         let due_at = any_moment(row.get("due_at")?);
@@ -260,7 +260,7 @@ pub(super) fn verify_page(
         "SELECT {EVENT_COLUMNS}, {PRESENT_COLUMNS} FROM outbox_event WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![after, limit(PAGE)], read_present)?;
+    let rows = statement.query_map(params![after, at_most(PAGE)], read_present)?;
     let recorded = rows.map(|found| with_history(&connection, found?));
     let recorded = recorded.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(Page::of(recorded, |event| event.row.sequence).filter_map(Recorded::verify))

@@ -76,12 +76,12 @@ pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
 /// The outbox of a SQLite file, as a relay and people see it.
 ///
 /// It has a connection for what writes and one for what people ask, so that neither waits
-/// for the other; an answer that takes longer than a minute is given up. On Linux a relay
-/// that waits has a thread of its own, too, in which the kernel tells of commits.
+/// for the other; a query that takes longer than a minute is given up. On Linux a relay
+/// that waits has a thread of its own, too, which the kernel wakes on a commit.
 ///
-/// Where another file is put in the place of the one that is open, by a restore or a
-/// deletion, the next call tells of it and the one after it has the new file. (On Unix.
-/// Elsewhere the system does not let an open file be replaced.)
+/// Where a restore or a deletion puts another file in the place of the open one, the next
+/// call returns an error and the one after it has the new file. (On Unix. Elsewhere the
+/// system does not let an open file be replaced.)
 #[derive(Debug, Clone)]
 pub struct Outbox {
     shared: Shared,
@@ -102,8 +102,8 @@ impl Outbox {
         Ok(Self::of(Shared::open(path.as_ref(), &PART)?))
     }
 
-    /// Opens the file for whoever may only look: nothing is made, no permission to write
-    /// is needed, and what would write is refused.
+    /// Opens the file read-only: nothing is made, no permission to write is needed, and
+    /// what would write is refused.
     ///
     /// # Errors
     ///
@@ -113,22 +113,26 @@ impl Outbox {
     /// ```
     /// use integration_automation_patterns::outbox::{Admin, sqlite};
     ///
-    /// # let folder = std::env::temp_dir().join(format!("outbox-to-look-{}", std::process::id()));
+    /// # let name = format!("outbox-read-only-{}", std::process::id());
+    /// # let folder = std::env::temp_dir().join(name);
     /// # std::fs::create_dir_all(&folder)?;
     /// let path = folder.join("crm.db");
-    /// assert!(sqlite::Outbox::open_to_look(&path).is_err(), "there is no such file, and none is made");
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let missing = sqlite::Outbox::open_read_only(&path);
+    /// assert!(missing.is_err(), "there is no such file, and none is made");
+    /// # let runtime =
+    /// #     tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
     /// let relays = sqlite::Outbox::open(&path)?;
-    /// let looker_on = sqlite::Outbox::open_to_look(&path)?;
-    /// assert_eq!(looker_on.counts().await?.total(), 0);
-    /// # drop((relays, looker_on));
+    /// let reader = sqlite::Outbox::open_read_only(&path)?;
+    /// assert_eq!(reader.counts().await?.total(), 0);
+    /// # drop((relays, reader));
     /// # std::fs::remove_dir_all(&folder)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn open_to_look(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Ok(Self::of(Shared::open_to_look(path.as_ref(), &PART)?))
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Ok(Self::of(Shared::open_read_only(path.as_ref(), &PART)?))
     }
 
     fn of(shared: Shared) -> Self {
@@ -141,9 +145,9 @@ impl Outbox {
         }
     }
 
-    /// Tells a trail of what people decide on dead letters: once it is stored. What a
-    /// relay does, the relay tells.
-    #[must_use = "this gives the outbox back"]
+    /// Records what people decide on dead letters in an audit trail, once it is stored.
+    /// The relay records what it does itself.
+    #[must_use = "this returns the changed outbox; the original is consumed"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
     }
@@ -210,8 +214,8 @@ impl Store for Outbox {
             .collect())
     }
 
-    /// Until another connection has committed something since the last claim: the kernel
-    /// tells of writes on Linux, and elsewhere it is looked every 20 ms.
+    /// Until another connection has committed something since the last claim: on Linux
+    /// the kernel reports writes, and elsewhere the relay looks every 20 ms.
     async fn wait(&self, at_most: Duration) {
         let rest = self.watermark.rest();
         self.shared

@@ -15,7 +15,7 @@ use crate::outbox::blocked::{MANY_BLOCKED, stands_before};
 use crate::outbox::change::{Change, Entry, LAST_DUE};
 use crate::outbox::claim::{Lease, Token};
 use crate::outbox::store::ClaimOrder;
-use crate::store::sqlite::{limit, maybe_moment, maybe_text, micros, now, read_row};
+use crate::store::sqlite::{at_most, maybe_moment, maybe_text, micros, now, read_row};
 use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row, place};
 
 /// The last moment that the column of what is due may hold.
@@ -68,12 +68,12 @@ pub(super) fn find_due(
          ORDER BY due_at, sequence LIMIT ?2",
         stands_before(order.on_dead_letter)
     );
-    let (room, most) = (order.limit, order.limit.saturating_add(MANY_BLOCKED));
+    let (room, limit) = (order.limit, order.limit.saturating_add(MANY_BLOCKED));
     let mut statement = transaction.prepare_cached(&sql)?;
     let except = serde_json::Value::from(order.except.clone()).to_string();
     let mut rows = statement.query(params![
         micros(now),
-        limit(most),
+        at_most(limit),
         except,
         from.map(micros),
         order.only
@@ -90,7 +90,7 @@ pub(super) fn find_due(
         }
     }
     drop(rows);
-    let is_full = due.len() >= room || due.len().saturating_add(blocked.len()) >= most;
+    let is_full = due.len() >= room || due.len().saturating_add(blocked.len()) >= limit;
     let steps = i64::from(statement.reset_status(StatementStatus::VmStep))
         .saturating_div(STEPS_EACH);
     Ok(Found { due, blocked, reached: if is_full { last } else { Some(now) }, steps })
@@ -213,14 +213,14 @@ pub(super) type Expired = (Row, Option<Vec<u8>>, Option<String>);
 pub(super) fn find_expired(
     transaction: &Transaction<'_>,
     now: DateTime<Utc>,
-    most: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<Expired>> {
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, token, claimed_by FROM outbox_event \
          WHERE status = 'dispatched' AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![micros(now), limit(most)], |row| {
+    let rows = statement.query_map(params![micros(now), at_most(limit)], |row| {
         let token = row.get_ref("token")?.as_bytes_or_null()?.map(<[u8]>::to_vec);
         Ok((read_row(row)?, token, maybe_text(row, "claimed_by")?))
     })?;
@@ -271,7 +271,7 @@ pub(super) fn settle(
         && let Some(history) = &change.history
     {
         let at = change.failure.as_ref().map_or(now, |failure| failure.at);
-        remember(transaction, sequence, history, at)?;
+        add_history(transaction, sequence, history, at)?;
     }
     Ok(changed == 1)
 }
@@ -328,13 +328,13 @@ pub(super) fn release(
     if changed == 1 {
         let history =
             Entry { action: Action::Release, reason: reason.to_owned(), by: None };
-        remember(transaction, lease.sequence, &history, now)?;
+        add_history(transaction, lease.sequence, &history, now)?;
     }
     Ok(changed == 1)
 }
 
 /// Adds to the history what the row is about to forget.
-pub(super) fn remember(
+pub(super) fn add_history(
     transaction: &Transaction<'_>,
     sequence: i64,
     history: &Entry,
@@ -366,7 +366,7 @@ pub(super) fn quarantine(
         )?
         .execute(params![sequence, reason, micros(now)])?;
     let freed = key.map_or(Ok(None), |key| free(transaction, key))?;
-    remember(
+    add_history(
         transaction,
         sequence,
         &Entry { action: Action::Reject, reason, by: None },

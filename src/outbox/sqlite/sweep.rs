@@ -15,7 +15,7 @@ use crate::outbox::watermark::Watermark;
 use crate::store::StoreError;
 use crate::store::sqlite::Shared;
 
-const DOING: &str = "looking for forgotten events";
+const DOING: &str = "sweeping blocked events";
 
 /// How many ordering keys are looked at in one go, and how long others have the database
 /// then.

@@ -9,9 +9,9 @@ use super::Run;
 use crate::broker::{Broker, BrokerError, BrokerErrorKind};
 use crate::outbox::{Claim, Store};
 use crate::relay::Incident;
-use crate::relay::moment::after;
-use crate::relay::outage::Lacking;
+use crate::relay::outage::OutageKind;
 use crate::relay::outcome::Outcome;
+use crate::relay::sleep::after;
 
 /// How long sends that end are gathered for a settlement.
 const TOGETHER: Duration = Duration::from_millis(1);
@@ -78,8 +78,8 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
                     .get_mut(event_type)
                     .filter(|(watch, _)| watch.pause.is_on())
                 {
-                    let of = Lacking::Route(event_type.to_owned());
-                    let outage = watch.failed(number, of, "no answer in time", None);
+                    let kind = OutageKind::Unroutable(event_type.to_owned());
+                    let outage = watch.failed(number, kind, "no answer in time", None);
                     outage
                         .into_iter()
                         .for_each(|outage| self.relay.report(&Incident::Outage(outage)));
@@ -89,21 +89,21 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
             Outcome::Cancelled => return,
         };
         let broken = match error.map(BrokerError::kind) {
-            Some(BrokerErrorKind::Unreachable) => Some(Lacking::Broker),
-            Some(BrokerErrorKind::Unavailable) => Some(Lacking::Room),
+            Some(BrokerErrorKind::Unreachable) => Some(OutageKind::Unreachable),
+            Some(BrokerErrorKind::Unavailable) => Some(OutageKind::Unavailable),
             Some(BrokerErrorKind::Unroutable) => {
-                Some(Lacking::Route(event_type.to_owned()))
+                Some(OutageKind::Unroutable(event_type.to_owned()))
             }
             Some(BrokerErrorKind::Transient | BrokerErrorKind::Permanent) | None => None,
         };
-        let by_type = matches!(broken, Some(Lacking::Route(_)));
-        if let (Some(of), Some(error)) = (broken, error) {
+        let by_type = matches!(broken, Some(OutageKind::Unroutable(_)));
+        if let (Some(kind), Some(error)) = (broken, error) {
             let watch = if by_type {
                 &mut self.refused.entry(event_type.to_owned()).or_default().0
             } else {
                 &mut self.broker
             };
-            let outage = watch.failed(number, of, error.reason(), error.retry_after());
+            let outage = watch.failed(number, kind, error.reason(), error.retry_after());
             outage
                 .into_iter()
                 .for_each(|outage| self.relay.report(&Incident::Outage(outage)));
@@ -114,11 +114,11 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
             // It has looked at this event, and so takes its type.
             if let Some(outage) = watch.over(number) {
                 self.refused.remove(event_type);
-                self.relay.report(&Incident::Over(outage));
+                self.relay.report(&Incident::Recovered(outage));
             }
         }
         if let Some(outage) = self.broker.over(number) {
-            self.relay.report(&Incident::Over(outage));
+            self.relay.report(&Incident::Recovered(outage));
         }
     }
 }

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::moment::{after, at};
-use super::outage::{Lacking, Watch};
+use super::outage::{OutageKind, Watch};
 use super::outcome::Outcome;
+use super::sleep::{after, at};
 use super::{Incident, Relay, Summary};
 use crate::broker::Broker;
 use crate::outbox::{Claim, HeldLease, Settlement, Store, StoreError};
@@ -308,7 +308,7 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         let incident = match answer {
             Some(Ok(value)) => {
                 if let Some(outage) = watch.over(self.asked) {
-                    self.relay.report(&Incident::Over(outage));
+                    self.relay.report(&Incident::Recovered(outage));
                 }
                 return Some(value);
             }
@@ -316,7 +316,7 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
             None => Incident::StoreTimeout(doing),
         };
         if watch
-            .failed(self.asked, Lacking::Store(doing), &incident.to_string(), None)
+            .failed(self.asked, OutageKind::Store(doing), &incident.to_string(), None)
             .is_some()
         {
             self.relay.report(&incident);

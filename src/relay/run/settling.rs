@@ -80,7 +80,7 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
             self.count(counter, 1);
             let (action, at) = (settlement.action(), settlement.at());
             self.relay.trail.record(action, settlement.event(), settlement.status(), at);
-            // What was given back is due when the pause is over.
+            // What was released is due when the pause is over.
             self.hungry |= settlement.released().is_some();
         }
         self.lose(lost);
@@ -104,7 +104,7 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
 
     pub(super) fn lose(&mut self, lost: Vec<LeaseLostError>) {
         for lost in lost {
-            self.count(|summary| &mut summary.lost, 1);
+            self.count(|summary| &mut summary.leases_lost, 1);
             self.relay.report(&Incident::LeaseLost(lost));
         }
     }

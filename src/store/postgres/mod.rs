@@ -21,5 +21,5 @@ pub(crate) use self::moment::{at, maybe_at, micros};
 pub(crate) use self::notifications::Notifications;
 pub(crate) use self::pool::{Pool, within};
 pub(crate) use self::refusal::without_tls;
-pub(crate) use self::row::{limit, read_row};
+pub(crate) use self::row::{at_most, read_row};
 pub(crate) use self::tables::install;

@@ -1,4 +1,4 @@
-//! What PostgreSQL refuses: of which kind it is, and what to do about it, in words.
+//! What PostgreSQL refuses: of which kind it is, what it means here, and what to do about it.
 
 use std::error::Error as StdError;
 
@@ -10,7 +10,7 @@ use crate::store::kind::StoreErrorKind;
 
 /// Which kind of refusal an error is, where its code says so.
 pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
-    use StoreErrorKind::{Busy, Denied, Row, TransactionEnded, Unreachable};
+    use StoreErrorKind::{Busy, Denied, TransactionEnded, Unreachable, Unreadable};
     let Some(state) = error.code() else {
         if error.is_closed()
             || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
@@ -21,7 +21,7 @@ pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
         return error
             .to_string()
             .starts_with("error deserializing column")
-            .then_some(Row);
+            .then_some(Unreadable);
     };
     match *state {
         SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Some(Busy),
@@ -41,8 +41,9 @@ pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
     }
 }
 
-/// What to do about an error of the database, where this crate knows it.
-pub(crate) fn hint(error: &Error) -> Option<&'static str> {
+/// What a refusal means, and what to do about it, where this crate knows more than
+/// PostgreSQL says.
+pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
     let refusal = error.as_db_error()?;
     let ours = ["outbox_", "inbox_", "integration_schema"]
         .iter()

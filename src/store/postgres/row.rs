@@ -56,6 +56,6 @@ pub(crate) fn read_row(row: &SqlRow) -> Result<Row, Error> {
 }
 
 /// A limit, as a statement takes it.
-pub(crate) fn limit(limit: usize) -> i64 {
+pub(crate) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -21,7 +21,7 @@ pub(crate) fn micros(moment: DateTime<Utc>) -> i64 {
 }
 
 /// A limit, as a statement takes it.
-pub(crate) fn limit(limit: usize) -> i64 {
+pub(crate) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn install(
     if !matches!(journal.as_str(), "wal" | "memory") {
         return Err(StoreError::new(
             INSTALLING,
-            format!("wanted journal mode wal, and the database answers {journal}"),
+            format!("expected the journal mode wal, found {journal}"),
         ));
     }
     // Who finds everything in place waits for no writer.

@@ -62,24 +62,24 @@ pub(super) struct Source {
     pub(super) file: Option<PathBuf>,
     pub(super) part: &'static Part,
     /// Whether whoever opened it may only look.
-    pub(super) to_look: bool,
+    pub(super) read_only: bool,
 }
 
 impl Source {
     /// Opens the file that is there now. Tables are not made in it: it may be a backup
     /// that is still being copied.
     pub(super) fn open(&self, side: Side) -> Result<Open, StoreError> {
-        if self.to_look && side == Side::Writer {
+        if self.read_only && side == Side::Writer {
             let found =
-                "the database was opened to look, and this would write: open it to write";
+                "the database was opened read-only, and this would write: use `open`";
             return Err(StoreError::of(StoreErrorKind::Denied, OPENING, found));
         }
         if let Some(file) = self.file.as_ref().filter(|file| !file.exists()) {
             let found = format!("the file {} is not there any more", file.display());
             return Err(StoreError::of(StoreErrorKind::Unreachable, OPENING, found));
         }
-        if self.to_look {
-            return open_to_look(&self.path).doing(OPENING);
+        if self.read_only {
+            return open_read_only(&self.path).doing(OPENING);
         }
         // An address may ask for what the flags must then allow.
         let make = if self.path.is_file() {
@@ -108,7 +108,7 @@ impl Source {
 /// A connection that only reads. Where nobody has the file open, and this program may not
 /// write in its folder, there is no log to read by: then it is read as a file that nobody
 /// changes.
-pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Open> {
+pub(super) fn open_read_only(path: &Path) -> rusqlite::Result<Open> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
@@ -133,7 +133,7 @@ pub(super) fn open_to_look(path: &Path) -> rusqlite::Result<Open> {
 
 pub(super) fn refuse_folder(path: &Path) -> Result<(), StoreError> {
     if path.is_dir() {
-        let found = format!("{} is a folder: wanted a file in one", path.display());
+        let found = format!("{} is a folder: expected a file", path.display());
         return Err(StoreError::of(StoreErrorKind::Unreachable, OPENING, found));
     }
     Ok(())

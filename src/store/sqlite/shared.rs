@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::file::{File, lasting};
 use super::install::{install, installed};
-use super::open::{OPENING, Open, Side, Source, lock, open_to_look, refuse_folder};
+use super::open::{OPENING, Open, Side, Source, lock, open_read_only, refuse_folder};
 use super::wakeups::{LOOKS, UNTOLD, Wakeups, data_version};
 use crate::store::error::{Doing, Explained};
 use crate::store::{Part, StoreError, StoreErrorKind};
@@ -43,7 +43,7 @@ impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner")
             .field("path", &self.source.path)
-            .field("to_look", &self.source.to_look)
+            .field("read_only", &self.source.read_only)
             .finish_non_exhaustive()
     }
 }
@@ -61,12 +61,12 @@ impl Shared {
     }
 
     /// Opens the file to look at it: it is not written to, nor made.
-    pub(crate) fn open_to_look(
+    pub(crate) fn open_read_only(
         path: &Path,
         part: &'static Part,
     ) -> Result<Self, StoreError> {
         refuse_folder(path)?;
-        let reader = open_to_look(path).doing(OPENING)?;
+        let reader = open_read_only(path).doing(OPENING)?;
         let found = installed(&reader.connection, part).doing(OPENING)?;
         if !part.missing(found)?.is_empty() {
             let what = format!(
@@ -92,7 +92,7 @@ impl Shared {
                 path: lasting(path),
                 file: writer.as_ref().or(reader.as_ref()).and_then(found),
                 part,
-                to_look: writer.is_none(),
+                read_only: writer.is_none(),
             },
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
@@ -263,7 +263,7 @@ impl Inner {
             writer.take().into_iter().for_each(Open::abandon);
             self.wakeups.forget();
         }
-        if self.source.to_look || writer.is_some() {
+        if self.source.read_only || writer.is_some() {
             return format!("{what}: it is opened anew").into();
         }
         match self.source.open(Side::Writer) {

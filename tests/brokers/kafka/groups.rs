@@ -42,7 +42,7 @@ async fn a_loss_in_one_partition(consumer_protocol: bool) {
     }
     assert_eq!(held.iter().map(id).collect::<Vec<_>>(), ["first", "second"], "each once");
     assert_eq!(told[0].kind(), BrokerErrorKind::Permanent, "{told:?}");
-    assert!(told[0].reason().contains("the offsets 1 to 19"), "{told:?}");
+    assert!(told[0].reason().contains("messages 1 to 19"), "{told:?}");
     cluster.send_to(0, "third").await;
     cluster.send_to(1, "fourth").await;
     let mut more = [id(&next(&mut listener).await), id(&next(&mut listener).await)];

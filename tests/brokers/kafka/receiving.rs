@@ -59,7 +59,7 @@ async fn what_is_deleted_before_a_group_has_read_it_is_told_once_and_the_rest_co
         assert_eq!(told.kind(), BrokerErrorKind::Permanent, "{told}");
         let topic = &cluster.topic;
         let wanted = format!(
-            "partition 0 of {topic}: the offsets 10 to 49, 40 in all, were deleted before the group {topic} had read them"
+            "partition 0 of {topic}: messages 10 to 49, 40 in all, were deleted before the group {topic} had read them"
         );
         assert!(told.reason().starts_with(&wanted), "{told}");
         let lost = told.loss().expect("a value, for programs");
@@ -103,7 +103,7 @@ async fn a_retry_that_was_deleted_is_on_record_and_its_event_is_for_a_person_to_
         assert_eq!(AuditRecord::parse(&line).unwrap(), record);
         assert!(
             line.contains("action=reject system=erp")
-                && line.contains("the offsets 0 to 1, 2 in all"),
+                && line.contains("messages 0 to 1, 2 in all"),
             "{line}"
         );
 
@@ -164,7 +164,7 @@ async fn what_is_deleted_under_a_listener_that_runs_is_told_too() {
         assert!(last < 39, "it had read all ahead: the test shows nothing");
         assert_eq!(told.kind(), BrokerErrorKind::Permanent, "{told}");
         assert!(
-            told.reason().contains(&format!("the offsets {} to 39", last + 1)),
+            told.reason().contains(&format!("messages {} to 39", last + 1)),
             "{told}"
         );
         assert_eq!(id(&next(&mut listener).await), "40");

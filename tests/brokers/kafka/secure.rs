@@ -289,7 +289,7 @@ fn a_setting_that_cannot_be_kept_is_refused_where_it_is_made() {
         assert_eq!(
             refused(with(ours, "1")),
             format!(
-                "the client setting: expected one that this adapter does not set itself, found {ours:?}"
+                "the client_property: expected one that this adapter does not set itself, found {ours:?}"
             )
         );
     }

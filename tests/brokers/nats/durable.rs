@@ -78,7 +78,7 @@ async fn what_is_said_and_differs_is_refused_with_both_and_changes_nothing() {
         let minute = broker.listen("patient").unwrap().ack_wait(Duration::from_secs(60));
         let refused = minute.unwrap().next().await.unwrap_err();
         assert!(
-            refused.reason().contains("was to wait 60s for an answer, and waits 1s at the least, by its"),
+            refused.reason().contains("was to have ack_wait 60s, and has 1s at the least, by its"),
             "{refused}"
         );
         assert_eq!(found.consumer_info("patient").await.unwrap().config, before);

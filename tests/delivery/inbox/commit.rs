@@ -253,8 +253,10 @@ fn a_busy_database_spends_no_attempt() {
                 write_at_once(&path)?; // while this transaction writes
                 Ok(())
             });
-        let refused = refused.unwrap_err().chain();
-        assert!(refused.contains("having an effect: database is locked"), "{refused}");
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), StoreErrorKind::Busy, "as the handler's error says");
+        let refused = refused.chain();
+        assert!(refused.contains("running the handler: database is locked"), "{refused}");
         assert_eq!(failure_of(&connection, "1"), None, "nothing is stored");
     }
     let handled = sqlite::process(
@@ -407,6 +409,6 @@ fn a_savepoint_that_is_refused_is_no_transaction_that_has_ended() {
         fault,
     )
     .unwrap_err();
-    assert!(told.chain().starts_with("storing a fault: not authorized"), "{told}");
+    assert!(told.chain().starts_with("storing a failure: not authorized"), "{told}");
     assert_eq!(effects(&connection), 0);
 }

@@ -16,7 +16,7 @@ use integration_automation_patterns::broker::{
     Ack, Broker as _, BrokerError, Consumer, Delivery, in_process,
 };
 use integration_automation_patterns::inbox::{
-    Handled, HandlerError, InboxConfig, Receipt, sqlite,
+    Handled, HandlerError, InboxConfig, Receipt, StoreErrorKind, sqlite,
 };
 use integration_automation_patterns::outbox::Filter;
 use integration_automation_patterns::{
@@ -369,7 +369,7 @@ async fn an_effect_that_panics_is_counted() {
     let dead = sqlite::dead_letters(&connection, &Filter::default(), 10).unwrap();
     assert_eq!(
         dead[0].event.failure().unwrap().reason,
-        "the effect panicked: a bug in the effect (a test)"
+        "the handler panicked: a bug in the effect (a test)"
     );
 }
 

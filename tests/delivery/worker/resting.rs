@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integration_automation_patterns::inbox::worker::WorkerConfig;
-use integration_automation_patterns::relay::Lacking;
+use integration_automation_patterns::relay::OutageKind;
 
 use super::feed::{Told, feed};
 use super::{Does, Gate, How, Works, lead, until};
@@ -65,7 +65,7 @@ pub(crate) async fn a_worker_rests_while_the_database_fails<D: Works>() {
         .await;
     let health = worker.worker.health();
     let outage = health.store.as_ref().expect("an outage is on");
-    assert_eq!(outage.of, Lacking::Store("handling an event"));
+    assert_eq!(outage.kind, OutageKind::Store("handling an event"));
     assert!(!health.is_well() && health.broker.is_none());
     database.sql("ALTER TABLE gone RENAME TO inbox_event").await;
     let over = "the database answers again at handling an event, after ";

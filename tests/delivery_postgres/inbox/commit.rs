@@ -366,10 +366,11 @@ async fn a_deadlock_spends_no_attempt() {
         let refused =
             inbox::postgres::process(&mut client, delivered, &inbox_config, effect)
                 .await
-                .unwrap_err()
-                .chain();
+                .unwrap_err();
+        assert_eq!(refused.kind(), inbox::StoreErrorKind::Busy);
+        let refused = refused.chain();
         assert!(
-            refused.contains("having an effect: db error: ERROR: deadlock detected"),
+            refused.contains("running the handler: db error: ERROR: deadlock detected"),
             "{refused}"
         );
         waits.unwrap().await.unwrap().unwrap();

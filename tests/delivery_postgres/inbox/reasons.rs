@@ -71,6 +71,6 @@ async fn a_panic_is_told_in_its_words() {
     );
     assert!(matches!(handled.await.unwrap(), Handled::DeadLettered(_)));
     let reason = reason_of(&database, "a").await;
-    assert_eq!(reason, "the effect panicked: a bug in the effect (a test), number 7");
+    assert_eq!(reason, "the handler panicked: a bug in the effect (a test), number 7");
     assert_eq!(database.value("SELECT count(*) FROM effect").await, 0);
 }

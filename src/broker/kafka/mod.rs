@@ -24,16 +24,16 @@
 //! ```
 
 mod acker;
-mod apart;
+mod blocking;
 mod client;
-mod complaints;
 mod config;
+mod errors;
 mod group;
 mod lag;
 mod listener;
 mod member;
+mod offsets;
 mod partition;
-mod place;
 mod producer;
 #[cfg(feature = "tls")]
 mod sasl;

@@ -212,7 +212,7 @@ mod tests {
             .loss("crm", "erp")
             .unwrap_or_else(|| BrokerError::transient("nothing is told"));
         assert!(told.reason().starts_with(
-            "partition 3 of crm: the offsets 10 to 49, 40 in all, were deleted before the group erp had read them"
+            "partition 3 of crm: messages 10 to 49, 40 in all, were deleted before the group erp had read them"
         ));
         assert_eq!(
             told.loss().map(|lost| (lost.from, lost.to, lost.count())),

@@ -6,11 +6,11 @@ use crate::store::kind::StoreErrorKind;
 
 /// Which kind of refusal an error is, where its code says so.
 pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
-    use StoreErrorKind::{Busy, Denied, Row, Unreachable};
+    use StoreErrorKind::{Busy, Denied, Unreachable, Unreadable};
     match error {
         Error::FromSqlConversionFailure(..)
         | Error::IntegralValueOutOfRange(..)
-        | Error::InvalidColumnType(..) => return Some(Row),
+        | Error::InvalidColumnType(..) => return Some(Unreadable),
         _ => {}
     }
     match error.sqlite_error_code()? {
@@ -48,7 +48,7 @@ pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
     let meaning = match error.sqlite_error_code()? {
         _ if is_locked(error) => "database is locked by another program",
         ErrorCode::ReadOnly => {
-            "this program may only read the file: give it write permission for the file and its folder, or open it to look"
+            "this program may only read the file: give it write permission for the file and its folder, or use `open_read_only`"
         }
         ErrorCode::NotADatabase => {
             "the file is no SQLite database, or is encrypted: is it the right path?"
