@@ -212,7 +212,7 @@ impl<S: Store, B: Broker> Relay<S, B> {
     ///     let relay = Arc::clone(&relay);
     ///     async move { relay.run_until_idle(std::future::pending()).await }
     /// });
-    /// assert_eq!(relay.progress().failed, 0); // at any time, such as when the metrics are asked for
+    /// assert_eq!(relay.progress().failed, 0); // at any time, for metrics
     /// assert_eq!(running.await?, relay.progress());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;

@@ -67,7 +67,7 @@ impl Schema {
         let worker = inbox::postgres::Worker::connect(
             self.config(),
             inbox_config(),
-            broker.consumer(),
+            broker.listen(),
             handlers,
             WorkerConfig::default().lanes(1),
         );

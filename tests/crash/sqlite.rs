@@ -47,7 +47,7 @@ impl Files {
         let worker = inbox::sqlite::Worker::open(
             self.target(),
             inbox_config(),
-            broker.consumer(),
+            broker.listen(),
             handlers,
             WorkerConfig::default(),
         );

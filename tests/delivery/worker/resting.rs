@@ -126,10 +126,12 @@ pub(crate) async fn a_broker_that_takes_no_answer_holds_nothing_up<D: Works>() {
     feed.deliver(lead("2", Does::Write));
     feed.told(2).await;
     let told = until(&worker.incidents, |told| told.len() >= 2).await;
-    assert!(told.contains(
-        &"the broker could not be told of 1, which comes again: no answer within 20ms"
-            .to_owned()
-    ));
+    assert!(
+        told.contains(
+            &"the ack or nack of 1 failed, and it comes again: no answer within 20ms"
+                .to_owned()
+        )
+    );
     let summary = worker.end().await;
     assert_eq!((summary.processed, summary.unanswered), (2, 2));
 }
