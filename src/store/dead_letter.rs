@@ -33,6 +33,7 @@ impl Filter {
 pub struct DeadLetter {
     /// The event, with its failure.
     pub event: Envelope<Failed>,
-    /// When it was first sent; in an inbox, when it was received. By the database's clock.
+    /// When it was first sent; in an inbox, when it was received. By the database's
+    /// clock.
     pub first_sent_at: Option<DateTime<Utc>>,
 }

@@ -12,8 +12,10 @@
 //! use integration_automation_patterns::{Envelope, RawEvent};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let kafka = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm"))?; // connects when it is first used
-//! let event = Envelope::builder("crm", RawEvent::new("lead.created", b"{}")).build()?.dispatch();
+//! let config = KafkaConfig::new("crm");
+//! let kafka = Kafka::new("127.0.0.1:9092", config)?; // connects when it is first used
+//! let lead = RawEvent::new("lead.created", b"{}");
+//! let event = Envelope::builder("crm", lead).build()?.dispatch();
 //! kafka.send(&event).await?;
 //!
 //! let mut listener = kafka.listen("erp")?;
@@ -85,7 +87,8 @@ impl Kafka {
     /// use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig};
     ///
     /// assert!(Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm")).is_ok());
-    /// let refused = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm leads")).unwrap_err();
+    /// let config = KafkaConfig::new("crm leads");
+    /// let refused = Kafka::new("127.0.0.1:9092", config).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
     ///     r#"the topic: expected a name of 1 to 249 of a-z, A-Z, 0-9, . _ and -, found "crm leads""#
