@@ -54,6 +54,7 @@ fn decision() -> Decision {
     Decision::new("on-call", "the mapping is fixed").expect("not blank")
 }
 
+#[derive(Debug)]
 struct LeadCreated;
 
 impl Event for LeadCreated {

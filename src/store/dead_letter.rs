@@ -7,6 +7,15 @@ use crate::{Envelope, EventId};
 
 /// Which events, among those that a call is about. All conditions hold at once; none is
 /// every event.
+///
+/// ```
+/// use integration_automation_patterns::outbox::Filter;
+///
+/// let one = Filter::id("evt-1002".parse()?);
+/// assert_eq!(one.id, Some("evt-1002".parse()?));
+/// assert_eq!(one.event_type, None); // of any type
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Of this id.
@@ -33,6 +42,7 @@ impl Filter {
 pub struct DeadLetter {
     /// The event, with its failure.
     pub event: Envelope<Failed>,
-    /// When it was first sent; in an inbox, when it was received. By the database's clock.
+    /// When it was first sent; in an inbox, when it was received. By the database's
+    /// clock.
     pub first_sent_at: Option<DateTime<Utc>>,
 }

@@ -13,13 +13,12 @@
 //! use integration_automation_patterns::{Envelope, RawEvent};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = AmqpConfig::new("crm");
-//! // Connects on first use.
-//! let amqp = Amqp::new("amqp://guest:guest@127.0.0.1:5672/%2f", config)?;
+//! let server = "amqp://guest:guest@127.0.0.1:5672/%2f";
+//! let amqp = Amqp::new(server, AmqpConfig::new("crm"))?; // connects when first used
 //! amqp.create_queue("erp", &["lead.#"]).await?;
 //!
-//! let event = Envelope::builder("crm", RawEvent::new("lead.created", b"{}")).build()?;
-//! let event = event.dispatch();
+//! let lead = RawEvent::new("lead.created", b"{}");
+//! let event = Envelope::builder("crm", lead).build()?.dispatch();
 //! amqp.send(&event).await?;
 //!
 //! let mut listener = amqp.listen("erp")?;
@@ -97,8 +96,9 @@ impl Amqp {
     /// let refused = Amqp::new("127.0.0.1", AmqpConfig::new("crm")).unwrap_err();
     /// assert_eq!(
     ///     refused.to_string(),
-    ///     "the address of the server: expected amqp://user:password@host:5672/virtual-host, \
-    ///      found another value (not shown: it may hold a password)"
+    ///     "the address of the server: expected \
+    ///      amqp://user:password@host:5672/virtual-host, found another value (not shown: \
+    ///      it may hold a password)"
     /// );
     /// ```
     pub fn new(server: &str, config: AmqpConfig) -> Result<Self, ConfigError> {

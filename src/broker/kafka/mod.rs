@@ -13,9 +13,9 @@
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = KafkaConfig::new("crm");
-//! let kafka = Kafka::new("127.0.0.1:9092", config)?; // connects on first use
-//! let event = Envelope::builder("crm", RawEvent::new("lead.created", b"{}")).build()?;
-//! let event = event.dispatch();
+//! let kafka = Kafka::new("127.0.0.1:9092", config)?; // connects when it is first used
+//! let lead = RawEvent::new("lead.created", b"{}");
+//! let event = Envelope::builder("crm", lead).build()?.dispatch();
 //! kafka.send(&event).await?;
 //!
 //! let mut listener = kafka.listen("erp")?;
@@ -87,7 +87,8 @@ impl Kafka {
     /// use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig};
     ///
     /// assert!(Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm")).is_ok());
-    /// let refused = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm leads")).unwrap_err();
+    /// let config = KafkaConfig::new("crm leads");
+    /// let refused = Kafka::new("127.0.0.1:9092", config).unwrap_err();
     /// assert_eq!((refused.setting(), refused.found()), ("topic", Some("crm leads")));
     /// ```
     pub fn new(servers: &str, config: KafkaConfig) -> Result<Self, ConfigError> {

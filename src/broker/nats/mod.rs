@@ -21,8 +21,8 @@
 //! let nats = Nats::new("nats://127.0.0.1:4222", config)?; // connects on first use
 //! nats.create_stream(Duration::from_secs(2 * 60)).await?;
 //!
-//! let event = Envelope::builder("crm", RawEvent::new("lead.created", b"{}")).build()?;
-//! let event = event.dispatch();
+//! let lead = RawEvent::new("lead.created", b"{}");
+//! let event = Envelope::builder("crm", lead).build()?.dispatch();
 //! nats.send(&event).await?; // to crm.lead.created
 //!
 //! let mut listener = nats.listen("erp")?;

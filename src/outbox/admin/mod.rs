@@ -20,6 +20,29 @@ use crate::{AnyEnvelope, Decision, DeliveryStatus, EventId};
 
 /// What people ask of an outbox, and decide.
 ///
+/// ```
+/// # #[cfg(feature = "sqlite")] {
+/// use integration_automation_patterns::Decision;
+/// use integration_automation_patterns::outbox::{Admin, Filter, sqlite::Outbox};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let runtime =
+/// #     tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+/// # runtime.block_on(async {
+/// let outbox = Outbox::open(":memory:")?;
+/// let billing =
+///     Filter { source_system: Some("billing".to_owned()), ..Filter::default() };
+/// assert!(outbox.dead_letters(&billing, 100).await?.is_empty());
+/// let decision = Decision::new("on-call", "a test of ours")?;
+/// assert_eq!(outbox.discard(&billing, &decision).await?, []);
+/// assert_eq!(outbox.verify().await?, []); // nothing is wrong
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })
+/// # }
+/// # main().unwrap();
+/// # }
+/// ```
+///
 /// It is sealed: `sqlite::Outbox` and `postgres::Outbox` implement it, and nothing outside
 /// this crate can, so that it may grow.
 pub trait Admin: sealed::Sealed + Send + Sync {

@@ -295,7 +295,7 @@ mod tests {
         Part { name: "test", versions: &["CREATE TABLE test (value INTEGER) STRICT"] };
     const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
 
-    /// Whoever comes next would wait for ever.
+    /// Whoever comes next would wait forever.
     #[tokio::test]
     async fn what_is_given_up_ends() {
         let shared = Shared::open(Path::new(":memory:"), &PART).unwrap();
