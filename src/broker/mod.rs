@@ -1,10 +1,10 @@
-//! Brokers: where a relay sends an event, and where a consumer gets it from. One file for
+//! Brokers: where a relay sends an event, and where a consumer gets it from. One folder for
 //! each.
 //!
 //! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
 //! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
 //! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own: the
-//! guide's chapter [on brokers](crate::guide::brokers) writes one.
+//! guide's chapter `brokers` writes one.
 
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
