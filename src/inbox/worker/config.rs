@@ -14,7 +14,7 @@ use crate::ConfigError;
 /// let minute = Duration::from_secs(60);
 /// let config = WorkerConfig::default().shutdown_timeout(minute).check()?;
 /// let refused = config.lanes(0).check().unwrap_err();
-/// assert_eq!((refused.what(), refused.found()), ("lanes", Some("0")));
+/// assert_eq!((refused.setting(), refused.found()), ("lanes", Some("0")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
