@@ -74,9 +74,6 @@ impl Broker for FileBroker {
     }
 }
 
-/// How soon a message comes again, at the soonest, that was dropped without an ack.
-const AFTER_A_DROP: Duration = Duration::from_secs(1);
-
 fn store_failed(error: StoreError) -> BrokerError {
     BrokerError::transient(reason(&error))
 }
@@ -179,11 +176,11 @@ impl FileAcker {
     }
 }
 
-/// Dropped, it nacks the message, to come again in a second.
+/// Dropped, the message comes again at once: no later one of its key passes it.
 impl Drop for FileAcker {
     fn drop(&mut self) {
         if !self.settled {
-            self.again(AFTER_A_DROP);
+            self.again(Duration::ZERO);
         }
     }
 }

@@ -98,7 +98,7 @@ pub(crate) async fn a_failing_handler_is_tried_as_often_as_its_policy_says<D: Wo
         database.texts(sql).await,
         [
             "no such country",
-            "the effect panicked: a lead that nobody can read",
+            "the handler panicked: a lead that nobody can read",
             "an unlawful lead"
         ]
     );
