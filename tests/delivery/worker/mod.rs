@@ -124,6 +124,16 @@ impl Gate {
     }
 }
 
+/// Runs a test on a runtime of its own. It is not waited for: a handler that blocks its
+/// thread would keep it from its end.
+pub(crate) fn in_time(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ends = async { tokio::time::timeout(Duration::from_secs(120), test).await };
+    let ended = runtime.block_on(ends);
+    runtime.shutdown_background();
+    ended.expect("the test ends");
+}
+
 /// Returns when it holds; panics when it does not in a time in which it must.
 async fn until<T: Clone + std::fmt::Debug>(
     seen: &watch::Sender<T>,
@@ -313,16 +323,16 @@ macro_rules! worker_suite {
         }
     };
     (@ $database:ty; $($module:ident: $name:ident)*) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $name() {
-            $crate::worker::$module::$name::<$database>().await;
+        $(#[test]
+        fn $name() {
+            $crate::worker::in_time($crate::worker::$module::$name::<$database>());
         })*
     };
     (@ $database:ty, $needs:literal; $($module:ident: $name:ident)*) => {
-        $(#[tokio::test(flavor = "multi_thread")]
+        $(#[test]
         #[ignore = $needs]
-        async fn $name() {
-            $crate::worker::$module::$name::<$database>().await;
+        fn $name() {
+            $crate::worker::in_time($crate::worker::$module::$name::<$database>());
         })*
     };
 }
