@@ -1,5 +1,6 @@
 //! Proof that a relay's broker is not idle while its store writes.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl Broker for Counting {
     const SYSTEM: &'static str = "counting";
 
     async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), BrokerError> {
-        self.0.send_modify(|confirmed| *confirmed += 1);
+        self.0.send_modify(|confirmed| *confirmed = confirmed.saturating_add(1));
         Ok(())
     }
 }
@@ -49,10 +50,11 @@ impl Store for Behind {
         &self,
         settlements: &[Settlement],
     ) -> Result<Vec<LeaseLostError>, StoreError> {
-        let settled = settlements.len()
-            + self.settled.fetch_add(settlements.len(), Ordering::Relaxed);
+        let before = self.settled.fetch_add(settlements.len(), Ordering::Relaxed);
+        let more = before.saturating_add(settlements.len()).saturating_add(1);
         let mut confirmed = self.confirmed.clone();
-        confirmed.wait_for(|confirmed| *confirmed >= ALL.min(settled + 1)).await.unwrap();
+        // The broker is there as long as its relay is.
+        let _ = confirmed.wait_for(|confirmed| *confirmed >= ALL.min(more)).await;
         self.store.settle(settlements).await
     }
 
@@ -70,26 +72,26 @@ impl Store for Behind {
 }
 
 #[tokio::test]
-async fn what_is_claimed_is_sent_while_the_rest_is_settled() {
+async fn what_is_claimed_is_sent_while_the_rest_is_settled() -> Result<(), Box<dyn Error>>
+{
     let folder = std::env::temp_dir();
-    let file = folder.join(format!("beside-{}.db", std::process::id()));
-    let store = Outbox::open(&file).unwrap();
-    let mut business = rusqlite::Connection::open(&file).unwrap();
-    let transaction = business.transaction().unwrap();
+    let file = folder.join(format!("idle-{}.db", std::process::id()));
+    let store = Outbox::open(&file)?;
+    let mut business = rusqlite::Connection::open(&file)?;
+    let transaction = business.transaction()?;
     for _ in 0..ALL {
         let event = RawEvent::new("crm.lead.created", b"{}");
-        enqueue(&transaction, Envelope::builder("crm", event).build().unwrap()).unwrap();
+        enqueue(&transaction, Envelope::builder("crm", event).build()?)?;
     }
-    transaction.commit().unwrap();
+    transaction.commit()?;
 
     let broker = Counting(Arc::new(watch::Sender::new(0)));
     let store = Behind { store, confirmed: broker.0.subscribe(), settled: 0.into() };
-    let config = RelayConfig::default().in_flight(1);
-    let relay = Relay::new("relay-1", store, broker, config).unwrap();
+    let relay =
+        Relay::new("relay-1", store, broker, RelayConfig::default().in_flight(1))?;
     let running = relay.run_until_idle(std::future::pending());
-    let summary = tokio::time::timeout(Duration::from_secs(30), running)
-        .await
-        .expect("the settlement waits for the next send, and the relay for neither");
+    // The settlement waits for the next send, and the relay is to wait for neither.
+    let summary = tokio::time::timeout(Duration::from_secs(30), running).await?;
     assert_eq!(usize::try_from(summary.acknowledged), Ok(ALL));
-    let _ = std::fs::remove_file(file);
+    Ok(std::fs::remove_file(file)?)
 }

@@ -8,12 +8,6 @@
 
 mod config;
 #[cfg(all(test, feature = "sqlite"))]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::arithmetic_side_effects,
-    reason = "tests"
-)]
 mod idle_test;
 mod outage;
 mod outcome;

@@ -12,6 +12,7 @@ mod resting;
 mod sqlite;
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,13 +126,16 @@ impl Gate {
 }
 
 /// Runs a test on a runtime of its own. It is not waited for: a handler that blocks its
-/// thread would keep it from its end.
+/// thread, since a test has failed before it opened the gate, would hide that failure.
 pub(crate) fn in_time(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let ends = async { tokio::time::timeout(Duration::from_secs(120), test).await };
-    let ended = runtime.block_on(ends);
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(ends)));
     runtime.shutdown_background();
-    ended.expect("the test ends");
+    match ended {
+        Ok(ended) => ended.expect("the test ends"),
+        Err(failed) => resume_unwind(failed),
+    }
 }
 
 /// Returns when it holds; panics when it does not in a time in which it must.
