@@ -49,12 +49,8 @@ pub(super) fn expire(
                 claimed.expired.push(event);
             }
             Err(why) => {
-                watermark.back_to(quarantine(
-                    transaction,
-                    (sequence, key.as_deref()),
-                    &why,
-                    now,
-                )?);
+                let row = (sequence, key.as_deref());
+                watermark.back_to(quarantine(transaction, row, &why, now)?);
                 claimed.quarantined.push(Finding { event: id, what: why });
             }
         }
@@ -92,12 +88,8 @@ pub(super) fn claim(
                 Lease { sequence, token, claimed_at: now, since },
             )),
             Err(why) => {
-                watermark.back_to(quarantine(
-                    transaction,
-                    (sequence, key.as_deref()),
-                    &why,
-                    now,
-                )?);
+                let row = (sequence, key.as_deref());
+                watermark.back_to(quarantine(transaction, row, &why, now)?);
                 claimed.quarantined.push(Finding { event: id, what: why });
             }
         }
