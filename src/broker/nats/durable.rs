@@ -65,9 +65,15 @@ impl Durable {
         } else {
             0
         };
+        // Servers of 2.9 count a message twice, as pending and as unacked, that came while
+        // the last listener left: nothing is unacked beyond what was delivered.
+        let delivered = found
+            .delivered
+            .stream_sequence
+            .saturating_sub(found.ack_floor.stream_sequence);
         Lag::new(
             format!("consumer {}", self.both()),
-            found.num_pending.saturating_add(unacked),
+            found.num_pending.saturating_add(unacked.min(delivered)),
         )
         .held_back(
             held_back,
@@ -239,6 +245,24 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(durable().check(&operators), Ok(()));
+    }
+
+    #[test]
+    fn a_message_is_not_counted_as_pending_and_as_unacked() {
+        let behind = |delivered: u64| {
+            let info = json!({
+                "stream_name": "crm", "name": "erp", "created": "2026-01-05T08:00:00Z",
+                "config": { "deliver_policy": "all", "ack_policy": "explicit", "replay_policy": "instant" },
+                "delivered": { "consumer_seq": 2, "stream_seq": delivered },
+                "ack_floor": { "consumer_seq": 1, "stream_seq": 1 },
+                "num_ack_pending": 1, "num_redelivered": 0, "num_waiting": 0, "num_pending": 3,
+            });
+            serde_json::from_value::<Info>(info)
+                .map(|found| durable().behind(&found).behind)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(behind(1), Ok(3), "the one that is unacked was never delivered");
+        assert_eq!(behind(2), Ok(4));
     }
 
     #[test]
