@@ -105,8 +105,8 @@ impl Desk {
         let plan = contract.plan("phone", &slots, &base)?;
         let phone = plan
             .writes()
-            .find(|write| write.to == 1)
-            .and_then(|write| write.value.cloned());
+            .find(|write| write.to() == 1)
+            .and_then(|write| write.value().cloned());
         Ok(match phone {
             Some(phone) => {
                 case.phone = Slot::Value(phone);

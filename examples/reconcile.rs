@@ -187,10 +187,10 @@ impl Store<String> for Cells<'_> {
     type Error = Infallible;
 
     fn replace(&mut self, write: &Write<'_, String>) -> Result<Found, Infallible> {
-        let table = &mut self.tables[write.to];
+        let table = &mut self.tables[write.to()];
         let found = write.found(table.slot(self.key, self.field).value());
         if found == Found::AsExpected {
-            table.set(self.key, self.field, write.value);
+            table.set(self.key, self.field, write.value());
         }
         Ok(found)
     }
@@ -315,15 +315,16 @@ impl Sync {
                 }
             }
             for write in plan.writes() {
-                counts.written[write.to] += 1;
+                counts.written[write.to()] += 1;
                 if let Some(edit) = write.lost() {
                     counts.lost += 1;
                     let text =
                         |value: Option<&String>| value.cloned().unwrap_or_default();
                     let edit = edit.into_option();
                     let row =
-                        [key, field, SYSTEMS[write.to]].map(str::to_owned).into_iter();
-                    self.lost.push(row.chain([text(edit), text(write.value)]).collect());
+                        [key, field, SYSTEMS[write.to()]].map(str::to_owned).into_iter();
+                    self.lost
+                        .push(row.chain([text(edit), text(write.value())]).collect());
                 }
             }
             let Ok(applied) =

@@ -134,6 +134,6 @@ pub fn found_all(found: &[Found]) -> Found {
 /// Makes a change in a slot.
 pub fn make<T: Clone>(change: &Option<Write<'_, T>>, slot: &mut Slot<T>) {
     if let Some(write) = change {
-        *slot = Slot::from(write.value.cloned());
+        *slot = Slot::from(write.value().cloned());
     }
 }

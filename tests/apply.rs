@@ -123,13 +123,13 @@ fn each_of_the_three_that_others_may_do_works() {
     assert_eq!(plan.name.writes().count(), 0);
     let terms = plan.terms.writes().collect::<Vec<_>>();
     assert_eq!(
-        (terms[0].to, terms[0].value, terms[0].refused()),
+        (terms[0].to(), terms[0].value(), terms[0].refused()),
         (0, Some(&30), Some(Content::Value(&60))),
         "reject: refused"
     );
     let limit = plan.limit.writes().collect::<Vec<_>>();
     assert_eq!(
-        (limit[0].to, limit[0].value, limit[0].lost()),
+        (limit[0].to(), limit[0].value(), limit[0].lost()),
         (0, Some(&5), Some(Content::Value(&9)))
     );
     assert_eq!(
@@ -245,7 +245,7 @@ fn a_system_that_moved_on_gets_nothing_and_is_planned_again() {
 
     let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
     assert_eq!(
-        again.name.writes().map(|write| write.to).collect::<Vec<_>>(),
+        again.name.writes().map(|write| write.to()).collect::<Vec<_>>(),
         [2],
         "what is left"
     );
@@ -538,7 +538,7 @@ fn debug_shows_no_value() {
     };
     let changes = plan.changes(&erp(), &answers).expect("it is asked");
     assert_eq!(
-        changes.name.as_ref().and_then(|write| write.value).map(String::as_str),
+        changes.name.as_ref().and_then(|write| write.value()).map(String::as_str),
         Some("secret")
     );
     let shown = format!("{:?} {plan:?} {changes:?} {answers:?}", seen.0);

@@ -149,7 +149,7 @@ fn a_plan_has_the_shape_of_its_authorities() {
 
     let writes = plan.email.writes().collect::<Vec<_>>();
     assert_eq!(
-        writes.iter().map(|write| contact::SYSTEMS[write.to]).collect::<Vec<_>>(),
+        writes.iter().map(|write| contact::SYSTEMS[write.to()]).collect::<Vec<_>>(),
         ["erp"]
     );
     assert_eq!(writes[0].lost(), Some(Content::Value(&"typo@x.org".to_owned())));
@@ -185,7 +185,12 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
         .settle(answer(Choice::Other(Some(3)), &decision))
         .expect("it was asked");
     let found = settled.writes().map(|write| {
-        (write.to, write.value.copied(), write.expects.copied(), write.lost().is_some())
+        (
+            write.to(),
+            write.value().copied(),
+            write.expects().copied(),
+            write.lost().is_some(),
+        )
     });
     assert_eq!(
         found.collect::<Vec<_>>(),
@@ -197,14 +202,14 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
     );
     let kept =
         plan.status.settle(answer(Choice::Side(0), &decision)).expect("it was asked");
-    assert_eq!(kept.writes().map(|write| write.to).collect::<Vec<_>>(), [1]);
+    assert_eq!(kept.writes().map(|write| write.to()).collect::<Vec<_>>(), [1]);
 
     let filled = plan
         .email
         .settle(answer(Choice::Side(1), &decision))
         .expect("the owner is blank");
     assert_eq!(
-        filled.writes().map(|write| write.to).collect::<Vec<_>>(),
+        filled.writes().map(|write| write.to()).collect::<Vec<_>>(),
         [0],
         "a person may fill the owner's field"
     );
@@ -213,7 +218,7 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
         .settle(answer(Choice::Other(None), &decision))
         .expect("the owner is blank");
     assert_eq!(
-        cleared.writes().map(|write| (write.to, write.value)).collect::<Vec<_>>(),
+        cleared.writes().map(|write| (write.to(), write.value())).collect::<Vec<_>>(),
         [(1, None)]
     );
 
@@ -272,7 +277,7 @@ fn never_agreed_and_agreed_on_nothing_stay_apart() {
     let agreed = contact::Agreed { email: Base::Known(None), ..Default::default() };
     let cleared = contact::reconcile(&of_crm, &of_erp, &agreed);
     assert_eq!(
-        cleared.email.writes().map(|write| write.value).collect::<Vec<_>>(),
+        cleared.email.writes().map(|write| write.value()).collect::<Vec<_>>(),
         [None]
     );
 }

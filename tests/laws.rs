@@ -47,9 +47,9 @@ fn plan(rule: Rule, state: &State, base: &Base<u8>) -> Plan {
     let slots = state.iter().collect::<Vec<_>>();
     let plan = FieldPlan::new(rule, &slots, base);
     let written = |write: integration_automation_patterns::sync::Write<'_, u8>| Written {
-        to: write.to,
-        value: write.value.copied(),
-        expects: write.expects.copied(),
+        to: write.to(),
+        value: write.value().copied(),
+        expects: write.expects().copied(),
         lost: write.lost().map(copied),
     };
     Plan {
@@ -512,8 +512,9 @@ fn law_26_a_preference_settles_only_a_true_conflict_on_a_shared_field() {
             let verdict =
                 if conflict && settles { Verdict::Write(place) } else { plan.verdict() };
             let listed = |write: integration_automation_patterns::sync::Write<'_, u8>| {
-                write.to != place
-                    && write.lost().is_some() == edited(&case.state[write.to], &case.base)
+                write.to() != place
+                    && write.lost().is_some()
+                        == edited(&case.state[write.to()], &case.base)
             };
             settled.verdict() == verdict
                 && (!(conflict && settles) || settled.writes().all(listed))
@@ -668,9 +669,9 @@ fn law_7_a_declared_merge_is_the_one_exception() {
         let merged = FieldPlan::new(Rule::Shared, &slots, base).merge(once);
         let plan = merged.plan();
         let writes = plan.writes().map(|write| Written {
-            to: write.to,
-            value: write.value.copied(),
-            expects: write.expects.copied(),
+            to: write.to(),
+            value: write.value().copied(),
+            expects: write.expects().copied(),
             lost: write.lost().map(copied),
         });
         let (verdict, outcome) = (plan.verdict(), plan.outcome().map(copied));

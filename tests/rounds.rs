@@ -67,9 +67,10 @@ impl World {
         let slots = seen.each_ref();
         let plan = FieldPlan::new(self.rule, &slots, &self.base);
         let applied = plan.apply(&mut self.now[..]).expect("a store in memory");
-        for write in plan.writes().filter(|write| !applied.moved_on.contains(&write.to)) {
-            if self.said[write.to].last() != Some(&self.now[write.to]) {
-                self.said[write.to].push(self.now[write.to]);
+        for write in plan.writes().filter(|write| !applied.moved_on.contains(&write.to()))
+        {
+            if self.said[write.to()].last() != Some(&self.now[write.to()]) {
+                self.said[write.to()].push(self.now[write.to()]);
             }
         }
         self.writes += applied.written;
@@ -199,7 +200,7 @@ proptest! {
             let [all, alone] = [&all, &alone].map(|contract| {
                 let sides = slots.each_ref();
                 let plan = contract.plan(name, &sides, &base).expect("exchanged");
-                (plan.verdict(), plan.writes().map(|write| (write.to, write.value.copied())).collect::<Vec<_>>())
+                (plan.verdict(), plan.writes().map(|write| (write.to(), write.value().copied())).collect::<Vec<_>>())
             });
             prop_assert_eq!(all, alone);
         }
@@ -229,7 +230,7 @@ proptest! {
         let sides = slots.each_ref();
         let plan = FieldPlan::new(rule, &sides, &base);
         for write in plan.writes() {
-            prop_assert!(said.contains(&write.value.copied()), "a whole that was read, and no other");
+            prop_assert!(said.contains(&write.value().copied()), "a whole that was read, and no other");
         }
         // Two systems that change different parts of the whole have changed it in two
         // ways.

@@ -167,8 +167,8 @@ pub(crate) async fn plan<D: Database>(
                         planned.fields += 1;
                         planned.lost += usize::from(write.lost().is_some());
                         let (expects, value) =
-                            (write.expects.cloned(), write.value.cloned());
-                        changes[1 - write.to].push(Change {
+                            (write.expects().cloned(), write.value().cloned());
+                        changes[1 - write.to()].push(Change {
                             field: field.to_owned(),
                             expects,
                             value,

@@ -19,7 +19,7 @@ pub trait Store<T> {
     /// Why a system could not be reached, or would not write.
     type Error;
 
-    /// Puts the value in place of what the write expects, in the system at `write.to`.
+    /// Puts the value in place of what the write expects, in the system at `write.to()`.
     ///
     /// Where the system shows something else by now, it writes nothing: see
     /// [`Write::found`].
@@ -58,9 +58,9 @@ impl<T: PartialEq> Write<'_, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn found(&self, shown: Option<&T>) -> Found {
-        if shown == self.expects {
+        if shown == self.expects() {
             Found::AsExpected
-        } else if shown == self.value {
+        } else if shown == self.value() {
             Found::AlreadyWritten
         } else {
             Found::MovedOn
@@ -74,11 +74,11 @@ impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
     type Error = std::convert::Infallible;
 
     fn replace(&mut self, write: &Write<'_, T>) -> Result<Found, Self::Error> {
-        let Some(slot) = self.get_mut(write.to) else { return Ok(Found::MovedOn) };
+        let Some(slot) = self.get_mut(write.to()) else { return Ok(Found::MovedOn) };
         let found =
             slot.read().map_or(Found::MovedOn, |shown| write.found(shown.into_option()));
         if found == Found::AsExpected {
-            *slot = Slot::from(write.value.cloned());
+            *slot = Slot::from(write.value().cloned());
         }
         Ok(found)
     }
@@ -218,7 +218,7 @@ fn carry_out<'w, T: Clone + 'w, S: Store<T> + ?Sized>(
         match store.replace(&write)? {
             Found::AsExpected => written = written.saturating_add(1),
             Found::AlreadyWritten => {}
-            Found::MovedOn => moved_on.push(write.to),
+            Found::MovedOn => moved_on.push(write.to()),
         }
     }
     let base = if moved_on.is_empty() { next() } else { base.clone() };

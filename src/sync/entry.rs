@@ -135,9 +135,9 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         match answer {
             Some(answer) => {
                 Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan)
-                    .find(|write| write.to == to)
+                    .find(|write| write.to() == to)
             }
-            None => plan.writes().find(|write| write.to == to),
+            None => plan.writes().find(|write| write.to() == to),
         }
     }
 

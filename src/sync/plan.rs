@@ -24,19 +24,31 @@ pub struct FieldPlan<'a, T> {
 #[doc(alias("upsert", "compare-and-swap", "optimistic locking"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Write<'a, T> {
-    /// The place of the system.
-    pub to: usize,
-    /// What is written: a value, or nothing, which clears the field.
-    pub value: Option<&'a T>,
-    /// What the system must still show: where it shows something else by now, this write
-    /// is refused and planned again.
-    pub expects: Option<&'a T>,
+    to: usize,
+    value: Option<&'a T>,
+    expects: Option<&'a T>,
     overrides_edit: bool,
     refuses: bool,
     decision: Option<&'a Decision>,
 }
 
 impl<'a, T> Write<'a, T> {
+    /// The place of the system.
+    pub fn to(&self) -> usize {
+        self.to
+    }
+
+    /// What is written: a value, or nothing, which clears the field.
+    pub fn value(&self) -> Option<&'a T> {
+        self.value
+    }
+
+    /// What the system must still show: where it shows something else by now, this write
+    /// is refused and planned again.
+    pub fn expects(&self) -> Option<&'a T> {
+        self.expects
+    }
+
     /// The edit that this write overrides, where the system's field was changed since the
     /// last common state.
     pub fn lost(&self) -> Option<Content<&'a T>> {
@@ -113,7 +125,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// let (slots, base) = ([&crm, &erp, &billing], Base::Known(Some("silver")));
     /// let plan = FieldPlan::new(Rule::Shared, &slots, &base);
     /// assert_eq!(plan.verdict(), Verdict::Write(0));
-    /// assert_eq!(plan.writes().map(|write| write.to).collect::<Vec<_>>(), [1]);
+    /// assert_eq!(plan.writes().map(|write| write.to()).collect::<Vec<_>>(), [1]);
     /// assert_eq!(plan.next_base(), Base::Known(Some("gold")));
     /// ```
     pub fn new(rule: Rule, slots: &'a [&'a Slot<T>], base: &'a Base<T>) -> Self
@@ -264,7 +276,7 @@ impl<'a, T> FieldPlan<'a, T> {
     ///     merged
     ///         .plan()
     ///         .writes()
-    ///         .map(|write| (write.to, write.value))
+    ///         .map(|write| (write.to(), write.value()))
     ///         .collect::<Vec<_>>(),
     ///     [(0, Some(&9))]
     /// );

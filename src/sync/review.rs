@@ -185,7 +185,7 @@ impl<T> Answer<T> {
 /// let settled = asked.settle(Answer::new(Choice::Side(1), decision))?;
 /// let write = settled.writes().next().ok_or("the CRM says something else")?;
 /// assert_eq!(
-///     (write.to, write.value, write.expects),
+///     (write.to(), write.value(), write.expects()),
 ///     (0, Some(&"closed"), Some(&"active"))
 /// );
 /// let audit = write.audit("C-1", "status", "crm").ok_or("a person decided")?;
@@ -342,8 +342,8 @@ impl<T: Clone> Write<'_, T> {
             record_id: record_id.into(),
             field: field.into(),
             system: system.into(),
-            old: self.expects.cloned(),
-            new: self.value.cloned(),
+            old: self.expects().cloned(),
+            new: self.value().cloned(),
             decision: self.decision()?.clone(),
         })
     }

@@ -188,9 +188,13 @@ impl<T: Serialize> Serialize for Write<'_, T> {
             overrides_edit: bool,
         }
 
-        let Self { to, value, expects, .. } = *self;
-        Form { to, value, expects, overrides_edit: self.lost().is_some() }
-            .serialize(serializer)
+        Form {
+            to: self.to(),
+            value: self.value(),
+            expects: self.expects(),
+            overrides_edit: self.lost().is_some(),
+        }
+        .serialize(serializer)
     }
 }
 

@@ -53,8 +53,8 @@ mod read;
 /// let plan = contact::reconcile(&of_crm, &of_erp, &base);
 ///
 /// let write = plan.email.writes().next().ok_or("the owner has changed it")?;
-/// assert_eq!(contact::SYSTEMS[write.to], "erp");
-/// assert_eq!(write.value.map(String::as_str), Some("new@x.org"));
+/// assert_eq!(contact::SYSTEMS[write.to()], "erp");
+/// assert_eq!(write.value().map(String::as_str), Some("new@x.org"));
 /// assert_eq!(plan.status.question(), Some(Question::Manual));
 /// let asked = plan.verdicts().filter(|(_, verdict)| matches!(verdict, Verdict::Ask(_)));
 /// assert_eq!(asked.map(|(field, _)| field).collect::<Vec<_>>(), ["status"]);
