@@ -25,7 +25,7 @@
 //!
 //! let writes = plan.writes().collect::<Vec<_>>();
 //! assert_eq!(writes.len(), 1);
-//! assert_eq!((writes[0].to, writes[0].value), (1, Some(&"a@x.org")));
+//! assert_eq!((writes[0].to(), writes[0].value()), (1, Some(&"a@x.org")));
 //! assert_eq!(
 //!     writes[0].lost(),
 //!     Some(Content::Value(&"b@x.org")),
