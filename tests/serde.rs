@@ -325,6 +325,8 @@ fn rows_of_plans_are_written_under_these_names() {
             Question::Manual,
             Question::BlankOwner,
             Question::Proposal,
+            Question::GoesBack,
+            Question::Stuck,
             Question::Deletion,
             Question::Merged,
         ],
@@ -333,8 +335,10 @@ fn rows_of_plans_are_written_under_these_names() {
             "manual",
             "blank_owner",
             "proposal",
+            "goes_back",
+            "stuck",
             "deletion",
-            "merged"
+            "merged",
         ]),
     );
     is_written(

@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 
 use super::bases::Bases;
 use super::conflict::Stamp;
+use super::failed_writes::FailedWrites;
 use super::kind::{Kind, Shared, Written};
+use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::reconcile::{Question, Rule, Verdict, base_at, decide};
 use super::review::{Answer, AnswerError, Review, Settled};
@@ -20,6 +22,7 @@ pub struct Entry<'a, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
     bases: [&'a Base<T>; N],
     agreed: &'a Base<T>,
+    rule: Rule,
     verdict: Verdict,
     made: K::Made<T>,
 }
@@ -46,6 +49,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
             slots,
             bases,
             agreed,
+            rule,
             verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
             made: K::Made::default(),
         }
@@ -128,7 +132,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
             &self.slots,
             Known::new(&self.bases, self.agreed),
             K::made(&self.made),
-            K::REFUSES,
+            self.rule,
         )
     }
 
@@ -176,6 +180,37 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
             Some(answer) => plan.common_after(Some(answer.outcome(&plan))),
             None => plan.next_base(),
         }
+    }
+}
+
+impl<T, K: Written, const N: usize> Entry<'_, T, K, N> {
+    /// The same entry, where a blank decides nothing: as [`FieldPlan::unless_blank`].
+    #[must_use = "this gives the entry back"]
+    pub fn unless_blank(self) -> Self
+    where
+        T: Eq,
+    {
+        Self { verdict: self.plan().unless_blank().verdict(), ..self }
+    }
+
+    /// The same entry, asked where an older common value has come back: as
+    /// [`FieldPlan::ask_before_going_back`].
+    #[must_use = "this gives the entry back"]
+    pub fn ask_before_going_back(self, past: &Past<T>) -> Self
+    where
+        T: Eq,
+    {
+        Self { verdict: self.plan().ask_before_going_back(past).verdict(), ..self }
+    }
+
+    /// The same entry, asked where its write has failed twice: as
+    /// [`FieldPlan::ask_if_stuck`].
+    #[must_use = "this gives the entry back"]
+    pub fn ask_if_stuck(self, failed: &FailedWrites<T>) -> Self
+    where
+        T: Eq + Clone,
+    {
+        Self { verdict: self.plan().ask_if_stuck(failed).verdict(), ..self }
     }
 }
 

@@ -58,8 +58,6 @@ pub(super) mod sealed {
     use crate::sync::Content;
 
     pub trait Kind {
-        /// Whether an edit by another system is refused.
-        const REFUSES: bool;
         /// What a function may have made of the edits.
         type Made<T>: Default;
 
@@ -67,9 +65,8 @@ pub(super) mod sealed {
     }
 
     macro_rules! no_function {
-        ($($kind:ty, $refuses:literal;)*) => {
+        ($($kind:ty)*) => {
             $(impl Kind for $kind {
-                const REFUSES: bool = $refuses;
                 type Made<T> = ();
 
                 fn made<T>((): &()) -> Option<&Content<T>> {
@@ -80,14 +77,13 @@ pub(super) mod sealed {
     }
 
     no_function! {
-        Owned<Reject>, true;
-        Owned<Queue>, false;
-        Owned<Overwrite>, false;
-        Manual, false;
+        Owned<Reject>
+        Owned<Queue>
+        Owned<Overwrite>
+        Manual
     }
 
     impl Kind for Shared {
-        const REFUSES: bool = false;
         type Made<T> = Option<Content<T>>;
 
         fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>> {

@@ -79,6 +79,8 @@ enum QuestionForm {
     Manual,
     BlankOwner,
     Proposal,
+    GoesBack,
+    Stuck,
     Deletion,
     Merged,
 }
