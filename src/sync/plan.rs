@@ -8,8 +8,8 @@ use super::reconcile::{
 use super::slot::{Base, Content, Slot};
 use crate::Decision;
 
-/// The plan for one field: the [verdict](super::verdict()), and the writes that follow from it. It holds
-/// references only.
+/// The plan for one field: the [verdict](super::verdict()), and the writes that follow
+/// from it. It holds references only.
 #[doc(alias("three-way merge", "conflict resolution"))]
 #[derive(Debug)]
 pub struct FieldPlan<'a, T> {
