@@ -260,7 +260,9 @@ pub(crate) async fn close<D: Database>(
             let plan = contract.plan(field, &sides, &base)?;
             match plan.verdict() {
                 Verdict::Agreed(_) | Verdict::Unread => closed.agreed += 1,
-                Verdict::Write(_) | Verdict::Merge => closed.waiting += 1,
+                Verdict::Write(_) | Verdict::Merge | Verdict::Behind => {
+                    closed.waiting += 1
+                }
                 Verdict::Ask(question) => {
                     let shown =
                         |slot: &Slot<String>| slot.value().cloned().unwrap_or_default();

@@ -62,6 +62,7 @@ enum VerdictForm {
     Agreed(usize),
     Write(usize),
     Merge,
+    Behind,
     Ask(Question),
 }
 
@@ -69,6 +70,7 @@ enum VerdictForm {
 #[serde(remote = "Question", rename_all = "snake_case")]
 enum QuestionForm {
     Conflict,
+    FirstDiffers,
     Manual,
     BlankOwner,
     Proposal,

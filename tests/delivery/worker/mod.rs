@@ -1,6 +1,8 @@
 //! The worker, on each database by the same tests: what a handler is given, what becomes
 //! of its failures, and how a worker rests and ends.
 
+#[cfg(feature = "sqlite")]
+mod chosen;
 mod feed;
 mod handling;
 mod keys;
