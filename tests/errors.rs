@@ -262,7 +262,7 @@ fn of_services() -> Vec<Named> {
     use integration_automation_patterns::service::Service;
 
     let service = Service::new().part("import", async |_| Err::<(), _>(poison()));
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let run = service.run(std::future::pending::<()>());
     let failed = runtime.expect("a runtime").block_on(run);
     vec![named(failed.expect_err("the import failed"))]
