@@ -94,8 +94,7 @@ async fn time_passes_for_every_moment_of_the_tables() {
              VALUES ('crm', '1', CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'processed', 1)",
         )
         .expect("remembered");
-    let mut purge =
-        || inbox::sqlite::purge(&mut connection, &config, 10).expect("purged");
+    let purge = || inbox::sqlite::purge(&connection, &config, 10).expect("purged");
     assert_eq!(purge(), 0);
     let other = Connection::open(&path).expect("a file");
     sqlite::pass_time(&other, WEEK).expect("passed");
