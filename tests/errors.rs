@@ -278,6 +278,17 @@ fn of_traces() -> Vec<Named> {
     ]
 }
 
+#[cfg(feature = "delivery")]
+fn of_services() -> Vec<Named> {
+    use integration_automation_patterns::service::Service;
+
+    let service = Service::new().part("import", async |_| Err::<(), _>(poison()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let run = service.run(std::future::pending::<()>());
+    let failed = runtime.expect("a runtime").block_on(run);
+    vec![named(failed.expect_err("the import failed"))]
+}
+
 #[cfg(feature = "tls")]
 fn of_tls() -> Vec<Named> {
     use integration_automation_patterns::tls::Tls;
@@ -298,6 +309,8 @@ fn all() -> Vec<Named> {
     all.extend(of_synchronisation());
     #[cfg(feature = "delivery")]
     all.extend(of_delivery());
+    #[cfg(feature = "delivery")]
+    all.extend(of_services());
     #[cfg(feature = "sqlite")]
     all.extend(of_outboxes());
     #[cfg(feature = "cloudevents")]
