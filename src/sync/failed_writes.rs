@@ -1,8 +1,6 @@
 //! `FailedWrites`: how often the same write has failed, so that a plan that comes to
 //! nothing is put to a person.
 
-use super::plan::Write;
-
 /// How often the same write has failed in a row, for each system: of one field of one
 /// record.
 ///
@@ -22,7 +20,7 @@ use super::plan::Write;
 /// for _ in 0..2 {
 ///     assert_eq!(plan.ask_if_stuck(&failed).verdict(), Verdict::Write(0));
 ///     for write in plan.writes() {
-///         failed.failed(&write); // "bob" is another record's login
+///         failed.failed(write.to(), write.value()); // "bob" is another record's login
 ///     }
 /// }
 /// assert_eq!(plan.ask_if_stuck(&failed).verdict(), Verdict::Ask(Question::Stuck));
@@ -39,11 +37,11 @@ impl<T> Default for FailedWrites<T> {
 }
 
 impl<T: Eq + Clone> FailedWrites<T> {
-    /// A write has failed.
-    pub fn failed(&mut self, write: &Write<'_, T>) {
-        let times = self.times(write).saturating_add(1);
-        self.made(write.to());
-        self.writes.push((write.to(), write.value().cloned(), times));
+    /// A write of this value, or of nothing, to the system at this place has failed.
+    pub fn failed(&mut self, to: usize, value: Option<&T>) {
+        let times = self.times(to, value).saturating_add(1);
+        self.made(to);
+        self.writes.push((to, value.cloned(), times));
     }
 
     /// A write to the system at this place was made: what failed before is over.
@@ -51,13 +49,12 @@ impl<T: Eq + Clone> FailedWrites<T> {
         self.writes.retain(|(place, _, _)| *place != to);
     }
 
-    /// How often this write has failed in a row.
-    pub fn times(&self, write: &Write<'_, T>) -> u32 {
-        let same = self
-            .writes
-            .iter()
-            .find(|(to, value, _)| *to == write.to() && value.as_ref() == write.value());
-        same.map_or(0, |(_, _, times)| *times)
+    /// How often a write of this value to the system at this place has failed in a row.
+    pub fn times(&self, to: usize, value: Option<&T>) -> u32 {
+        let failed = self.writes.iter();
+        let mut same =
+            failed.filter(|(place, tried, _)| *place == to && tried.as_ref() == value);
+        same.next().map_or(0, |(_, _, times)| *times)
     }
 
     /// The place, the value and the number of failures of each write, to be stored.

@@ -168,7 +168,7 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq + Clone,
     {
-        if self.writes().any(|write| failed.times(&write) >= 2) {
+        if self.writes().any(|write| failed.times(write.to(), write.value()) >= 2) {
             self.with(Verdict::Ask(Question::Stuck))
         } else {
             self

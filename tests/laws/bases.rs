@@ -611,7 +611,7 @@ fn a_write_that_fails_twice_is_asked_about_until_something_changes() {
             let mut failed = FailedWrites::default();
             let mut asked = Vec::new();
             for _ in 0..3 {
-                failed.failed(&write);
+                failed.failed(write.to(), write.value());
                 let stored = failed.iter();
                 let stored = stored
                     .map(|(to, value, times)| (to, value.copied(), times))
