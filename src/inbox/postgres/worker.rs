@@ -17,7 +17,7 @@ use crate::inbox::intake::RECEIVING;
 use crate::inbox::order::{ByKey, TAKING_UP, TakenUp};
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
-    WorkerConfig, WorkerError, accepting, unhandled,
+    WorkerConfig, WorkerError, accepting, fits, unhandled,
 };
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
@@ -261,6 +261,8 @@ where
         if let Some(order) = &config.order {
             order.check_inbox(&inbox)?;
         }
+        let handler_timeout = config.handler_timeout.unwrap_or(HANDLER_TIMEOUT);
+        fits(consumer.ack_wait(), LONGEST, handler_timeout)?;
         let accepted = accepting::<L>(inbox)?;
         let clients = Clients::new(Connector::new(database, tls));
         let installed = database::within("creating the tables", async {
@@ -275,7 +277,7 @@ where
             handlers: handlers.list,
             config: accepted,
             order: config.order.clone(),
-            handler_timeout: config.handler_timeout.unwrap_or(HANDLER_TIMEOUT),
+            handler_timeout,
         };
         Ok(Self::new(database, consumer, config))
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -16,7 +17,7 @@ use crate::inbox::intake::RECEIVING;
 use crate::inbox::order::{ByKey, TAKING_UP, TakenUp};
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
-    WorkerConfig, WorkerError, accepting, unhandled,
+    WorkerConfig, WorkerError, accepting, fits, unhandled,
 };
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
@@ -219,6 +220,7 @@ where
             let found = format!("{time:?}");
             return Err(ConfigError::new("handler_timeout", wanted, found).into());
         }
+        fits(consumer.ack_wait(), LONGEST, Duration::ZERO)?;
         if let Some(order) = &config.order {
             order.check_inbox(&inbox)?;
         }
