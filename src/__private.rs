@@ -1,10 +1,21 @@
 //! What the macros of this crate call, and nobody else: it may change with any release.
 
+use std::error::Error;
+use std::marker::PhantomData;
+
 use crate::Refused;
-use crate::sync::declared::{Entry, Includes, Kind};
+use crate::sync::declared::{Conflict, Entry, Includes, Kind};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Base, Carried, Found, Rule, Slot, Write,
+    Answer, AnswerError, ApplyError, Base, Carried, Found, Review, Rule, Slot, Write,
 };
+
+#[cfg(feature = "serde")]
+pub use crate::external::stored;
+#[cfg(feature = "serde")]
+pub use serde;
+
+/// Why a store did not take its changes.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// The name of a field, as an identifier that is a keyword stands for it.
 pub const fn name(identifier: &'static str) -> &'static str {
@@ -17,9 +28,9 @@ pub const fn name(identifier: &'static str) -> &'static str {
     }
 }
 
-/// Whether all parties have a name, and no two the same.
-pub const fn are_distinct(systems: &[&str]) -> bool {
-    let mut left = systems;
+/// Whether no two names are the same.
+pub const fn are_distinct(names: &[&str]) -> bool {
+    let mut left = names;
     while let [first, rest @ ..] = left {
         let mut others = rest;
         while let [other, more @ ..] = others {
@@ -27,9 +38,6 @@ pub const fn are_distinct(systems: &[&str]) -> bool {
                 return false;
             }
             others = more;
-        }
-        if first.is_empty() {
-            return false;
         }
         left = rest;
     }
@@ -51,11 +59,42 @@ pub const fn is_once(names: &[&str], name: &str) -> bool {
     found
 }
 
-const fn same(one: &[u8], other: &[u8]) -> bool {
-    match (one, other) {
-        ([], []) => true,
-        ([a, one @ ..], [b, other @ ..]) => *a == *b && same(one, other),
-        _ => false,
+// From the end, where the names of one boundary differ most: the compiler's interpreter
+// compares each with each.
+const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    while let ([first @ .., a], [second @ .., b]) = (one, other) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (first, second);
+    }
+    true
+}
+
+/// The key of a system, to be asked whether it is [`Default`].
+#[derive(Debug)]
+pub struct Key<K>(PhantomData<K>);
+
+/// The answer where the key is not: an inherent constant goes before a trait's.
+pub trait IsNotDefault {
+    /// Whether anybody can make one.
+    const IS_DEFAULT: bool = false;
+}
+
+impl<K> IsNotDefault for Key<K> {}
+
+impl<K: Default> Key<K> {
+    /// Whether anybody can make one.
+    pub const IS_DEFAULT: bool = true;
+}
+
+/// Takes over what an edit says, where it says something.
+pub fn take_over<T>(slot: &mut Slot<T>, edit: Slot<T>) {
+    if !matches!(edit, Slot::Unread) {
+        *slot = edit;
     }
 }
 
@@ -64,27 +103,51 @@ pub const fn place<Parties: Includes<S, At>, S, At>() -> usize {
     Parties::PLACE
 }
 
+/// The next place, beginning with 0.
+pub fn count(next: &mut usize) -> usize {
+    let place = *next;
+    *next = place.saturating_add(1);
+    place
+}
+
 /// The entry of one field.
 #[inline(always)]
-pub fn entry<'a, T: Eq, K: Kind, const N: usize>(
+pub fn entry<'a, F, T: Eq, K: Kind, const N: usize>(
     rule: Rule,
     slots: [&'a Slot<T>; N],
     base: &'a Base<T>,
-) -> Entry<'a, T, K, N> {
+) -> Entry<'a, F, T, K, N> {
     Entry::new(rule, slots, base)
 }
 
+/// The entry of one field, for a declared rule to settle.
+pub fn conflict<'p, 'a, F, T, K: Kind, const N: usize>(
+    entry: &'p mut Entry<'a, F, T, K, N>,
+) -> Conflict<'p, 'a, F, T, K, N> {
+    Conflict::new(entry)
+}
+
+/// The question of an entry, as a row.
+pub fn review<F, T: Clone, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
+    record_id: &str,
+    field: &str,
+    systems: &[&str],
+) -> Option<Review<T>> {
+    entry.review(record_id, field, systems.iter().copied())
+}
+
 /// Why an answer does not fit an entry, where it does not.
-pub fn misfit<T: Eq, K: Kind, const N: usize>(
-    entry: &Entry<'_, T, K, N>,
+pub fn misfit<F, T: Eq, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
     answer: Option<&Answer<T>>,
 ) -> Option<AnswerError> {
     entry.misfit(answer)
 }
 
 /// The write of an entry to one system, which an answer settles where there is one.
-pub fn change<'p, T: Eq, K: Kind, const N: usize>(
-    entry: &'p Entry<'_, T, K, N>,
+pub fn change<'p, F, T: Eq, K: Kind, const N: usize>(
+    entry: &'p Entry<'_, F, T, K, N>,
     answer: Option<&'p Answer<T>>,
     to: usize,
 ) -> Option<Write<'p, T>> {
@@ -93,8 +156,8 @@ pub fn change<'p, T: Eq, K: Kind, const N: usize>(
 
 /// The common state of an entry after the systems that have moved on were left as they
 /// are.
-pub fn base_after<T: Eq + Clone, K: Kind, const N: usize>(
-    entry: &Entry<'_, T, K, N>,
+pub fn base_after<F, T: Eq + Clone, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
     answer: Option<&Answer<T>>,
     moved_on: &[usize],
 ) -> Base<T> {
@@ -106,9 +169,20 @@ pub fn refuse<A>(answers: A, cause: ApplyError) -> Refused<A, ApplyError> {
     Refused::new(answers, cause)
 }
 
-/// What came of a plan.
-pub fn carried<A>(agreed: A, moved_on: Vec<&'static str>) -> Carried<A> {
-    Carried { agreed, moved_on }
+/// What came of a plan, with the systems that have moved on by their places.
+pub fn carried<A>(
+    agreed: A,
+    systems: &'static [&'static str],
+    moved_on: &[usize],
+) -> Carried<A> {
+    let names = moved_on.iter().filter_map(|place| systems.get(*place).copied());
+    Carried { agreed, moved_on: names.collect() }
+}
+
+/// The places of systems by their names.
+pub fn places(systems: &[&str], names: &[&str]) -> Vec<usize> {
+    let named = systems.iter().enumerate().filter(|(_, system)| names.contains(system));
+    named.map(|(place, _)| place).collect()
 }
 
 /// What a change finds in a slot.
