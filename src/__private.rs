@@ -1,12 +1,14 @@
 //! What the macros of this crate call, and nobody else: it may change with any release.
 
 use std::error::Error;
+use std::fmt;
 use std::marker::PhantomData;
 
 use crate::Refused;
-use crate::sync::declared::{Conflict, Entry, Includes, Kind};
+use crate::sync::declared::{Conflict, Entry, Includes, Kind, Visit};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Base, Carried, Found, Review, Rule, Slot, Write,
+    Answer, AnswerError, ApplyError, Base, Carried, FieldPlan, Found, Review, Rule, Slot,
+    Verdict, Write,
 };
 
 #[cfg(feature = "serde")]
@@ -127,14 +129,64 @@ pub fn conflict<'p, 'a, F, T, K: Kind, const N: usize>(
     Conflict::new(entry)
 }
 
-/// The question of an entry, as a row.
-pub fn review<F, T: Clone, K: Kind, const N: usize>(
-    entry: &Entry<'_, F, T, K, N>,
-    record_id: &str,
-    field: &str,
-    systems: &[&str],
-) -> Option<Review<T>> {
-    entry.review(record_id, field, systems.iter().copied())
+/// The plan that an entry has.
+pub fn plan<'e, F, T, K: Kind, const N: usize>(
+    entry: &'e Entry<'_, F, T, K, N>,
+) -> FieldPlan<'e, T> {
+    entry.plan()
+}
+
+/// Collects what is to be done, by field.
+#[derive(Debug)]
+pub struct Verdicts(Vec<(&'static str, Verdict)>);
+
+impl Verdicts {
+    /// Nothing so far.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// What was collected: inherent, for code without a prelude.
+    pub fn listed(self) -> std::vec::IntoIter<(&'static str, Verdict)> {
+        self.0.into_iter()
+    }
+}
+
+impl<T> Visit<FieldPlan<'_, T>> for Verdicts {
+    fn visit(&mut self, field: &'static str, plan: FieldPlan<'_, T>) {
+        self.0.push((field, plan.verdict()));
+    }
+}
+
+/// Gives a visitor the questions of the plans that it visits.
+pub struct Asking<'v, V: ?Sized> {
+    record_id: &'v str,
+    systems: &'v [&'v str],
+    visitor: &'v mut V,
+}
+
+impl<V: ?Sized> fmt::Debug for Asking<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking")
+            .field("record_id", &self.record_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'v, V: ?Sized> Asking<'v, V> {
+    /// The questions about one record.
+    pub fn new(record_id: &'v str, systems: &'v [&'v str], visitor: &'v mut V) -> Self {
+        Self { record_id, systems, visitor }
+    }
+}
+
+impl<T: Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>> for Asking<'_, V> {
+    fn visit(&mut self, field: &'static str, plan: FieldPlan<'_, T>) {
+        let systems = self.systems.iter().copied();
+        if let Some(row) = plan.review(self.record_id, field, systems) {
+            self.visitor.visit(field, row);
+        }
+    }
 }
 
 /// Why an answer does not fit an entry, where it does not.

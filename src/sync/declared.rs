@@ -11,6 +11,8 @@
 pub use super::entry::{Conflict, Entry, IntoSlot};
 pub use super::kind::{Kind, Manual, Overwrite, Owned, Queue, Reject, Shared, Written};
 pub use super::slot::FieldValue;
+#[doc(hidden)]
+pub use super::slot::field_of;
 pub use super::system::{
     Further, Here, Includes, Itself, MayDecide, MayWrite, MayWriteExcluded,
 };

@@ -108,7 +108,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         self.plan().settle(answer)
     }
 
-    fn plan(&self) -> FieldPlan<'_, T> {
+    pub(crate) fn plan(&self) -> FieldPlan<'_, T> {
         FieldPlan::decided(
             self.verdict,
             &self.slots,

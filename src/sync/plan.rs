@@ -22,7 +22,7 @@ pub struct FieldPlan<'a, T> {
 
 /// One value that is to be written to one system.
 #[doc(alias("upsert", "compare-and-swap", "optimistic locking"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Write<'a, T> {
     to: usize,
     value: Option<&'a T>,
@@ -31,6 +31,15 @@ pub struct Write<'a, T> {
     refuses: bool,
     decision: Option<&'a Decision>,
 }
+
+/// It holds references only, whatever the value is.
+impl<T> Clone for Write<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Write<'_, T> {}
 
 impl<'a, T> Write<'a, T> {
     /// The place of the system.

@@ -62,14 +62,6 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Called where a field is declared, so that the error about its type stands there.
-    #[doc(hidden)]
-    pub const fn of_field()
-    where
-        T: FieldValue,
-    {
-    }
-
     /// The same of another type, by a conversion.
     ///
     /// ```
@@ -200,3 +192,7 @@ pub trait FieldValue: Eq + Clone {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Eq + Clone> FieldValue for T {}
+
+/// Called where a field is declared, so that the error about its type stands there.
+#[doc(hidden)]
+pub const fn field_of<T: FieldValue>() {}

@@ -56,7 +56,7 @@ macro_rules! __boundary_fields {
                     $(+ $crate::sync::declared::Visit<&'item mut $crate::sync::$of<$t>>)*,
             {
                 $(<V as $crate::sync::declared::Visit<&'item mut $crate::sync::$of<$t>>>::visit(
-                    visitor, const { $crate::__private::name(::core::stringify!($f)) }, &mut self.$f);)*
+                    visitor, field::$f::NAME, &mut self.$f);)*
             }
         }
 
@@ -75,7 +75,7 @@ macro_rules! __boundary_walk {
             V: ?::core::marker::Sized $(+ $crate::sync::declared::Visit<&'item $item>)*,
         {
             $(<V as $crate::sync::declared::Visit<&'item $item>>::visit(
-                visitor, const { $crate::__private::name(::core::stringify!($f)) }, &self.$f);)*
+                visitor, field::$f::NAME, &self.$f);)*
         }
     };
 }
@@ -96,7 +96,7 @@ macro_rules! __boundary_stored {
             ) -> ::core::result::Result<Z::Ok, Z::Error> {
                 let mut fields = $crate::__private::stored::Fields::begin(
                     serializer, const { [$(::core::stringify!($f)),*].len() })?;
-                $(fields.put(const { $crate::__private::name(::core::stringify!($f)) }, &self.$f)?;)*
+                $(fields.put(field::$f::NAME, &self.$f)?;)*
                 fields.end()
             }
         }
@@ -106,7 +106,7 @@ macro_rules! __boundary_stored {
             $($t: $crate::__private::serde::Deserialize<'de>,)*
         {
             const FIELDS: &'static [&'static str] =
-                &[$($crate::__private::name(::core::stringify!($f))),*];
+                &[$(field::$f::NAME),*];
 
             fn take<Z: $crate::__private::serde::de::MapAccess<'de>>(
                 &mut self,

@@ -17,10 +17,18 @@ macro_rules! __boundary_module {
             use super::*;
 
             /// A type for each field, for the compiler to name.
-            #[allow(non_camel_case_types)]
+            #[allow(non_camel_case_types, missing_debug_implementations)]
             pub mod field {
-                $(#[derive(::core::fmt::Debug)] pub enum $f {})*
-                $(#[derive(::core::fmt::Debug)] pub enum $xf {})*
+                $(
+                    pub enum $f {}
+
+                    impl $f {
+                        /// The name of the field in the contract.
+                        pub const NAME: &'static ::core::primitive::str =
+                            $crate::__private::name(::core::stringify!($f));
+                    }
+                )*
+                $(pub enum $xf {})*
             }
 
             /// The systems, in the order of the declaration.
@@ -47,7 +55,7 @@ macro_rules! __boundary_module {
                 );)+
             };
 
-            $(const _: () = $crate::sync::Slot::<$t>::of_field();)*
+            $(const _: () = $crate::sync::declared::field_of::<$t>();)*
 
             $crate::__boundary_said! { [$({$f ($t) [$($attribute)*] $(of $owner $o)? $(is $kind)?})*]
                 [$({$xf ($xt) [$($xattribute)*]})*] }
@@ -86,7 +94,7 @@ macro_rules! __boundary_module {
                     builder = builder.system(*system);
                 }
                 $(
-                    let field = $crate::__private::name(::core::stringify!($f));
+                    let field = field::$f::NAME;
                     $(builder = builder
                         .field(field, $crate::sync::Authority::system(<$owner as $crate::sync::System>::NAME))
                         .non_owner_edits_for(field, $crate::sync::NonOwnerEdits::$o);)?

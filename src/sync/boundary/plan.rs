@@ -9,15 +9,51 @@
 macro_rules! __boundary_plan {
     ([$({$s:ident $snapshot:ident})+] [$({$f:ident ($t:ty) [$($attribute:tt)*] [$kind:ty]})*]) => {
         /// What is to be done about each field.
-        #[derive(::core::fmt::Debug)]
         pub struct Entries<'a> {
             $($($attribute)* pub $f: $crate::sync::declared::Entry<
                 'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
         }
 
-        impl<'a> Entries<'a> {
-            $crate::__boundary_walk! { [$({$f ($crate::sync::declared::Entry<
-                'a, field::$f, $t, $kind, { SYSTEMS.len() }>)})*] }
+        impl ::core::fmt::Debug for Entries<'_> {
+            /// The verdicts, by field.
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_map().entries(self.verdicts()).finish()
+            }
+        }
+
+        impl Entries<'_> {
+            /// What is to be done, by field: none is left out.
+            pub fn verdicts(
+                &self,
+            ) -> impl ::core::iter::Iterator<Item = (&'static str, $crate::sync::Verdict)> {
+                let mut verdicts = $crate::__private::Verdicts::new();
+                self.each(&mut verdicts);
+                verdicts.listed()
+            }
+
+            /// Visits the plan of each field, in the order of the declaration.
+            pub fn each<'item, V>(&'item self, visitor: &mut V)
+            where
+                V: ?::core::marker::Sized
+                    $(+ $crate::sync::declared::Visit<$crate::sync::FieldPlan<'item, $t>>)*,
+            {
+                $(<V as $crate::sync::declared::Visit<$crate::sync::FieldPlan<'item, $t>>>::visit(
+                    visitor,
+                    field::$f::NAME,
+                    $crate::__private::plan(&self.$f),
+                );)*
+            }
+
+            /// Visits what is asked, as rows of a review queue. A `Vec<Review<V>>` takes
+            /// the rows of all fields whose types go into a `V`.
+            pub fn reviews<V>(&self, record_id: &str, visitor: &mut V)
+            where
+                $(for<'value> $t: ::core::clone::Clone,)*
+                V: ?::core::marker::Sized
+                    $(+ $crate::sync::declared::Visit<$crate::sync::Review<$t>>)*,
+            {
+                self.each(&mut $crate::__private::Asking::new(record_id, SYSTEMS, visitor));
+            }
         }
 
         /// What is to be done about one record: [`Entries`], which nobody can exchange.
@@ -34,10 +70,15 @@ macro_rules! __boundary_plan {
         }
 
         /// The conflicts of a plan, for declared rules to settle.
-        #[derive(::core::fmt::Debug)]
         pub struct Conflicts<'p, 'a> {
             $($($attribute)* pub $f: $crate::sync::declared::Conflict<
                 'p, 'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
+        }
+
+        impl ::core::fmt::Debug for Conflicts<'_, '_> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct("Conflicts").finish_non_exhaustive()
+            }
         }
 
         /// What people answered to the questions of a plan: what permits the writes that
@@ -69,7 +110,7 @@ macro_rules! __boundary_plan {
                     &'item mut ::core::option::Option<$crate::sync::Answer<$t>>>)*,
             {
                 $($crate::sync::declared::Visit::visit(
-                    visitor, const { $crate::__private::name(::core::stringify!($f)) }, &mut self.$f);)*
+                    visitor, field::$f::NAME, &mut self.$f);)*
             }
         }
 
@@ -77,33 +118,6 @@ macro_rules! __boundary_plan {
         where
             $(for<'value> $t: $crate::sync::declared::FieldValue,)*
         {
-            /// What is to be done, by field: none is left out.
-            pub fn verdicts(
-                &self,
-            ) -> impl ::core::iter::Iterator<Item = (&'static str, $crate::sync::Verdict)> {
-                ::core::iter::IntoIterator::into_iter([$((
-                    const { $crate::__private::name(::core::stringify!($f)) },
-                    self.0.$f.verdict(),
-                )),*])
-            }
-
-            /// Visits what is asked, as rows of a review queue. A `Vec<Review<V>>` takes
-            /// the rows of all fields whose types go into a `V`.
-            pub fn reviews<V>(&self, record_id: &str, visitor: &mut V)
-            where
-                V: ?::core::marker::Sized
-                    $(+ $crate::sync::declared::Visit<$crate::sync::Review<$t>>)*,
-            {
-                $({
-                    let field = const { $crate::__private::name(::core::stringify!($f)) };
-                    if let ::core::option::Option::Some(row) =
-                        $crate::__private::review(&self.0.$f, record_id, field, SYSTEMS)
-                    {
-                        $crate::sync::declared::Visit::visit(visitor, field, row);
-                    }
-                })*
-            }
-
             /// The conflicts, for declared rules to settle: `prefer` a system, `merge`
             /// the edits.
             pub fn conflicts(&mut self) -> Conflicts<'_, 'a> {
@@ -206,7 +220,7 @@ macro_rules! __boundary_plan {
                 $(if let ::core::option::Option::Some(cause) =
                     $crate::__private::misfit(&self.0.$f, answers.$f.as_ref())
                 {
-                    let field = const { $crate::__private::name(::core::stringify!($f)) };
+                    let field = field::$f::NAME;
                     return ::core::result::Result::Err($crate::sync::ApplyError::Answer { field, cause });
                 })*
                 ::core::result::Result::Ok(())
