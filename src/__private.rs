@@ -119,7 +119,7 @@ pub fn entry<'a, F, T: Eq, K: Kind, const N: usize>(
     slots: [&'a Slot<T>; N],
     base: &'a Base<T>,
 ) -> Entry<'a, F, T, K, N> {
-    Entry::new(rule, slots, base)
+    Entry::new(rule, slots, [base; N], base)
 }
 
 /// The entry of one field, for a declared rule to settle.
@@ -141,12 +141,12 @@ pub fn plan<'e, F, T, K: Kind, const N: usize>(
 pub struct Verdicts(Vec<(&'static str, Verdict)>);
 
 impl Verdicts {
-    /// Nothing so far.
-    pub const fn new() -> Self {
+    /// Nothing so far: inherent, for code without a prelude.
+    pub const fn nothing() -> Self {
         Self(Vec::new())
     }
 
-    /// What was collected: inherent, for code without a prelude.
+    /// What was collected.
     pub fn listed(self) -> std::vec::IntoIter<(&'static str, Verdict)> {
         self.0.into_iter()
     }

@@ -5,10 +5,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
+use super::bases::Bases;
 use super::conflict::Stamp;
 use super::kind::{Kind, Shared, Written};
-use super::plan::{FieldPlan, Write, common_after};
-use super::reconcile::{Question, Rule, Verdict, verdict};
+use super::plan::{FieldPlan, Known, Write};
+use super::reconcile::{Question, Rule, Verdict, base_at, decide};
 use super::review::{Answer, AnswerError, Review, Settled};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
@@ -17,7 +20,8 @@ use crate::Refused;
 /// for it.
 pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
-    base: &'a Base<T>,
+    bases: [&'a Base<T>; N],
+    agreed: &'a Base<T>,
     verdict: Verdict,
     made: K::Made<T>,
     field: PhantomData<fn() -> Field>,
@@ -32,14 +36,20 @@ impl<F, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
 
 impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     #[inline(always)]
-    pub(crate) fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
+    pub(crate) fn new(
+        rule: Rule,
+        slots: [&'a Slot<T>; N],
+        bases: [&'a Base<T>; N],
+        agreed: &'a Base<T>,
+    ) -> Self
     where
         T: Eq,
     {
         Self {
             slots,
-            base,
-            verdict: verdict(rule, &slots, base),
+            bases,
+            agreed,
+            verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
             made: K::Made::default(),
             field: PhantomData,
         }
@@ -80,6 +90,14 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         self.plan().next_base()
     }
 
+    /// What is known in common once the plan is carried out.
+    pub fn next(&self) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        self.plan().next()
+    }
+
     /// The question, as a row for a person: as [`FieldPlan::review`].
     pub fn review<'s>(
         &self,
@@ -112,7 +130,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         FieldPlan::decided(
             self.verdict,
             &self.slots,
-            self.base,
+            Known::new(&self.bases, self.agreed),
             K::made(&self.made),
             K::REFUSES,
         )
@@ -156,10 +174,10 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     {
         let plan = self.plan();
         if moved_on.iter().any(|to| self.change(answer, *to).is_some()) {
-            return self.base.clone();
+            return self.agreed.clone();
         }
         match answer {
-            Some(answer) => common_after(answer.outcome(&plan), &self.slots, self.base),
+            Some(answer) => plan.common_after(Some(answer.outcome(&plan))),
             None => plan.next_base(),
         }
     }
@@ -197,11 +215,16 @@ impl<F, T, const N: usize> Conflict<'_, '_, F, T, Shared, N> {
     }
 
     /// Settles it in favour of the last writer: as [`FieldPlan::prefer_last_writer`].
-    pub fn prefer_last_writer(self, stamps: &[Stamp; N], tolerance: Duration)
-    where
+    pub fn prefer_last_writer(
+        self,
+        stamps: &[Stamp; N],
+        tolerance: Duration,
+        now: DateTime<Utc>,
+    ) where
         T: Eq,
     {
-        self.0.verdict = self.0.plan().prefer_last_writer(stamps, tolerance).verdict();
+        let plan = self.0.plan().prefer_last_writer(stamps, tolerance, now);
+        self.0.verdict = plan.verdict();
     }
 
     /// Settles it by a function that makes one value of all edits: as

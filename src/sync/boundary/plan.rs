@@ -26,7 +26,7 @@ macro_rules! __boundary_plan {
             pub fn verdicts(
                 &self,
             ) -> impl ::core::iter::Iterator<Item = (&'static str, $crate::sync::Verdict)> {
-                let mut verdicts = $crate::__private::Verdicts::new();
+                let mut verdicts = $crate::__private::Verdicts::nothing();
                 self.each(&mut verdicts);
                 verdicts.listed()
             }
