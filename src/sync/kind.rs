@@ -57,6 +57,11 @@ pub(super) mod sealed {
     use super::{Manual, Overwrite, Owned, Queue, Reject, Shared};
     use crate::sync::Content;
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no kind of field: a field is owned, shared or decided by \
+                   a person",
+        label = "only the declaration says which"
+    )]
     pub trait Kind {
         /// What a function may have made of the edits.
         type Made<T>: Default;

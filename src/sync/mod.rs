@@ -50,7 +50,7 @@
 //! | what a system says | `contact::Snapshot` | a [`Slot`] for each field |
 //! | the last common state | `contact::Agreed` | a [`Base`] for each field |
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
-//! | a merge that a function makes | [`Entry::merge`](declared::Entry::merge) | [`Merged`] |
+//! | a merge that a function makes | [`Conflict::merge`](declared::Conflict::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
@@ -83,6 +83,7 @@ mod review;
 mod rules;
 mod slot;
 mod system;
+mod visit;
 
 pub use apply::{Applied, ApplyError, Carried, Found, Store};
 pub use bases::Bases;
@@ -105,4 +106,4 @@ pub use record_run::{RecordRun, TooManyGoneError};
 pub use review::{Answer, AnswerError, Audited, Choice, Review, Settled, Shown};
 pub use rules::Merged;
 pub use slot::{Base, Content, Slot};
-pub use system::{Capability, Steward, System};
+pub use system::{Capability, System};
