@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use integration_automation_patterns::sync::{
-    Authority, Base, Contract, Deletions, Existence, Found, Presence, Slot, Store,
+    Authority, Base, Contract, Deletions, Existence, Found, Presence, Reply, Slot, Store,
     Verdict, Write, existence,
 };
 
@@ -186,13 +186,16 @@ struct Cells<'t> {
 impl Store<String> for Cells<'_> {
     type Error = Infallible;
 
-    fn replace(&mut self, write: &Write<'_, String>) -> Result<Found, Infallible> {
+    fn replace(
+        &mut self,
+        write: &Write<'_, String>,
+    ) -> Result<Reply<String>, Infallible> {
         let table = &mut self.tables[write.to()];
         let found = write.found(table.slot(self.key, self.field).value());
         if found == Found::AsExpected {
             table.set(self.key, self.field, write.value());
         }
-        Ok(found)
+        Ok(found.into())
     }
 }
 

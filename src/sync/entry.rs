@@ -4,11 +4,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::answer::{Answer, AnswerError};
 use super::conflict::Stamp;
 use super::kind::{Kind, Shared, Written};
-use super::plan::{FieldPlan, Write, common_after};
+use super::plan::{FieldPlan, Write};
 use super::reconcile::{Question, Rule, Verdict, verdict};
-use super::review::{Answer, AnswerError, Review, Settled};
+use super::review::Review;
+use super::settled::{Settled, answered, base_answered};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
 
@@ -84,7 +86,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         systems: impl IntoIterator<Item = &'s str>,
     ) -> Option<Review<T>>
     where
-        T: Clone,
+        T: Eq + Clone,
     {
         self.plan().review(record_id, field, systems)
     }
@@ -96,12 +98,14 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     /// [`AnswerError`], with the answer given back: see there.
     pub fn settle(
         &self,
+        record_id: &str,
+        field: &str,
         answer: Answer<T>,
     ) -> Result<Settled<'_, T>, Refused<Answer<T>, AnswerError>>
     where
         T: Eq,
     {
-        self.plan().settle(answer)
+        self.plan().settle(record_id, field, answer)
     }
 
     fn plan(&self) -> FieldPlan<'_, T> {
@@ -119,7 +123,9 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     where
         T: Eq,
     {
-        answer.and_then(|answer| self.plan().why_not(answer))
+        let answer = answer?;
+        let (record, field) = (&answer.seen.record_id, answer.seen.field.as_deref());
+        self.plan().misfit(record, field.unwrap_or_default(), answer)
     }
 
     /// The write to one system, which an answer settles where there is one.
@@ -133,10 +139,8 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     {
         let plan = self.plan();
         match answer {
-            Some(answer) => {
-                Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan)
-                    .find(|write| write.to() == to)
-            }
+            Some(answer) => answered(&plan, answer)
+                .find(|write| write.to() == to && !write.is_check()),
             None => plan.writes().find(|write| write.to() == to),
         }
     }
@@ -155,7 +159,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
             return self.base.clone();
         }
         match answer {
-            Some(answer) => common_after(answer.outcome(&plan), &self.slots, self.base),
+            Some(answer) => base_answered(&plan, answer),
             None => plan.next_base(),
         }
     }

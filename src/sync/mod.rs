@@ -52,11 +52,14 @@
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
 //! | a merge that a function makes | [`Entry::merge`](declared::Entry::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
+//! | what systems refused | | [`Refusal`] |
+//! | a system's own form | | [`Reading`], by a [converter](convert); [`Kept`] |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
 //! | what came of it | [`Carried`] | [`Applied`] |
 //! | what went wrong | [`ApplyError`] | the store's own error |
 
+mod answer;
 mod apply;
 mod boundary;
 mod change;
@@ -71,12 +74,17 @@ mod high_water_mark;
 mod kind;
 mod page;
 mod plan;
+mod reading;
 mod reconcile;
+mod refusal;
 mod review;
+mod settled;
 mod slot;
+mod streak;
 mod system;
 
-pub use apply::{Applied, ApplyError, Carried, Found, Store};
+pub use answer::{Answer, AnswerError, Choice};
+pub use apply::{Applied, ApplyError, Carried, Found, Reply, Store};
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract, PlanError};
@@ -86,7 +94,11 @@ pub use existence::{
 };
 pub use high_water_mark::HighWaterMark;
 pub use plan::{FieldPlan, Merged, Write};
+pub use reading::{Kept, RawWrite, Reading};
 pub use reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
-pub use review::{Answer, AnswerError, Audited, Choice, Review, Settled, Shown};
+pub use refusal::Refusal;
+pub use review::{Review, Shown};
+pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
+pub use streak::WriteStreak;
 pub use system::{Capability, Steward, System};

@@ -5,24 +5,26 @@ use std::time::Duration;
 
 use super::conflict::Stamp;
 use super::reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
+use super::refusal::Refusal;
 use super::slot::{Base, Content, Slot};
 use crate::Decision;
 
 /// The plan for one field: the [`verdict`], and the writes that follow from it. It holds
 /// references only.
 #[doc(alias("three-way merge", "conflict resolution"))]
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct FieldPlan<'a, T> {
     slots: &'a [&'a Slot<T>],
     base: &'a Base<T>,
     verdict: Verdict,
     merged: Option<&'a Content<T>>,
     refuses: bool,
+    refusals: &'a [Refusal<T>],
 }
 
 /// One value that is to be written to one system.
 #[doc(alias("upsert", "compare-and-swap", "optimistic locking"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Write<'a, T> {
     to: usize,
     value: Option<&'a T>,
@@ -30,6 +32,22 @@ pub struct Write<'a, T> {
     overrides_edit: bool,
     refuses: bool,
     decision: Option<&'a Decision>,
+}
+
+// By hand, since they hold references alone: a value need not be `Copy` itself.
+impl<T> Copy for FieldPlan<'_, T> {}
+impl<T> Copy for Write<'_, T> {}
+
+impl<T> Clone for FieldPlan<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Clone for Write<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
 impl<'a, T> Write<'a, T> {
@@ -88,8 +106,22 @@ impl<'a, T> Write<'a, T> {
         self.decision
     }
 
-    /// One value, for every system that said something else.
-    pub(super) fn to_all(
+    /// Whether it changes nothing, and only wants the system to show what it did: made
+    /// for the systems that a person's answer leaves as they are.
+    pub fn is_check(&self) -> bool
+    where
+        T: PartialEq,
+    {
+        self.value == self.expects
+    }
+
+    /// The write that takes this one back.
+    pub(super) fn reversed(self) -> Self {
+        Self { value: self.expects, expects: self.value, ..self }
+    }
+
+    /// One value, for every system that said something.
+    pub(super) fn of_all(
         value: Option<&'a T>,
         decision: Option<&'a Decision>,
         plan: &FieldPlan<'a, T>,
@@ -100,14 +132,8 @@ impl<'a, T> Write<'a, T> {
         let &FieldPlan { slots, base, refuses, .. } = plan;
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
-            (expects != value).then(|| Self {
-                to,
-                value,
-                expects,
-                overrides_edit: base.is_edited(slot),
-                refuses,
-                decision,
-            })
+            let overrides_edit = expects != value && base.is_edited(slot);
+            Some(Self { to, value, expects, overrides_edit, refuses, decision })
         })
     }
 }
@@ -133,7 +159,8 @@ impl<'a, T> FieldPlan<'a, T> {
         T: Eq,
     {
         let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
-        Self { slots, base, verdict: verdict(rule, slots, base), merged: None, refuses }
+        let verdict = verdict(rule, slots, base);
+        Self { slots, base, verdict, merged: None, refuses, refusals: &[] }
     }
 
     pub(super) fn decided(
@@ -143,7 +170,7 @@ impl<'a, T> FieldPlan<'a, T> {
         merged: Option<&'a Content<T>>,
         refuses: bool,
     ) -> Self {
-        Self { slots, base, verdict, merged, refuses }
+        Self { slots, base, verdict, merged, refuses, refusals: &[] }
     }
 
     /// The same plan, with a conflict settled in favour of the system at this place; its
@@ -303,6 +330,24 @@ impl<'a, T> FieldPlan<'a, T> {
         Merged { plan: self, value }
     }
 
+    /// The same plan, to ask instead of to write.
+    pub(super) fn asking(self, question: Question) -> Self {
+        Self { verdict: Verdict::Ask(question), ..self }
+    }
+
+    /// The same plan, with what systems refused before.
+    pub(super) fn with_refusals(self, refusals: &'a [Refusal<T>]) -> Self {
+        Self { refusals, ..self }
+    }
+
+    pub(super) fn merged(&self) -> Option<&'a Content<T>> {
+        self.merged
+    }
+
+    pub(super) fn refusals(&self) -> &'a [Refusal<T>] {
+        self.refusals
+    }
+
     pub(super) fn slots(&self) -> &'a [&'a Slot<T>] {
         self.slots
     }
@@ -337,10 +382,12 @@ impl<'a, T> FieldPlan<'a, T> {
         let outcome = self
             .outcome()
             .filter(|_| matches!(self.verdict, Verdict::Write(_) | Verdict::Merge));
+        let refusals = self.refusals;
         outcome
-            .map(|outcome| Write::to_all(outcome.into_option(), None, self))
+            .map(|outcome| Write::of_all(outcome.into_option(), None, self))
             .into_iter()
             .flatten()
+            .filter(move |write| !write.is_check() && !write.is_refused(refusals))
     }
 
     /// What each system says, for the person who is asked: the place of the system, and
@@ -393,9 +440,9 @@ pub struct Merged<'a, T> {
 impl<'a, T> Merged<'a, T> {
     /// The plan: to write the value, where there is one, and as it was otherwise.
     pub fn plan(&self) -> FieldPlan<'_, T> {
-        let FieldPlan { slots, base, verdict, refuses, .. } = self.plan;
-        let verdict = if self.value.is_some() { Verdict::Merge } else { verdict };
-        FieldPlan { slots, base, verdict, merged: self.value.as_ref(), refuses }
+        let verdict =
+            if self.value.is_some() { Verdict::Merge } else { self.plan.verdict };
+        FieldPlan { verdict, merged: self.value.as_ref(), ..self.plan }
     }
 
     pub(super) fn into_value(self) -> Option<Content<T>> {

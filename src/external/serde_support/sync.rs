@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Format, as_form};
 use crate::Decision;
 use crate::sync::{
-    Answer, Audited, Authority, Base, Choice, Contract, NonOwnerEdits, Question, Review,
-    Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write,
+    Answer, Audited, Authority, Base, Choice, Contract, Kept, NonOwnerEdits, Question,
+    Refusal, Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write,
+    WriteStreak,
 };
 
 as_form! {
@@ -24,6 +25,9 @@ as_form! {
     [T] Base<T>, BaseForm<T>;
     [T] Choice<T>, ChoiceForm<T>;
     [T] Answer<T>, AnswerForm<T>;
+    [T] Refusal<T>, RefusalForm<T>;
+    [T] Kept<T>, KeptForm<T>;
+    [T] WriteStreak<T>, WriteStreakForm<T>;
     [T] Shown<T>, ShownForm<T>;
     [T] Review<T>, ReviewForm<T>;
     [T] Audited<T>, AuditedForm<T>;
@@ -72,6 +76,8 @@ enum QuestionForm {
     Manual,
     BlankOwner,
     Proposal,
+    Refused,
+    Poorer,
     Deletion,
 }
 
@@ -105,6 +111,7 @@ enum BaseForm<T> {
 enum ChoiceForm<T> {
     Side(usize),
     Other(Option<T>),
+    Leave,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,11 +122,39 @@ struct AnswerForm<T> {
     decision: Decision,
     /// What the person was shown: without it, an answer to an old question would pass for
     /// one to the present one.
-    #[serde(
-        default = "Option::default",
-        bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
-    )]
-    seen: Option<Vec<(usize, Option<T>)>>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    seen: Review<T>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Refusal", deny_unknown_fields)]
+struct RefusalForm<T> {
+    place: usize,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    value: Option<T>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    shown: Option<T>,
+    why: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Kept", deny_unknown_fields)]
+struct KeptForm<T> {
+    place: usize,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    written: Option<T>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    held: Option<T>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "WriteStreak", deny_unknown_fields)]
+struct WriteStreakForm<T> {
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    value: Option<T>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    in_place_of: Option<T>,
+    times: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,6 +164,7 @@ struct ShownForm<V> {
     system: String,
     #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
     value: Option<V>,
+    refused: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -239,7 +239,7 @@ macro_rules! __boundary_module {
                 {
                     let systems = || SYSTEMS.iter().copied();
                     [$(self.$f.review(record_id, $crate::__private::name(stringify!($f)), systems())
-                        .map(|row| row.map(Into::into))),*].into_iter().flatten().collect()
+                        .map(|row| row.map(|value| value.clone().into()))),*].into_iter().flatten().collect()
                 }
 
                 /// What the systems agree on once the plan is carried out.
