@@ -303,7 +303,7 @@ impl Sync {
             let counts = self.counts.entry(field.to_owned()).or_default();
             match plan.verdict() {
                 Verdict::Agreed(_) | Verdict::Unread => counts.agreed += 1,
-                Verdict::Write(_) | Verdict::Merge => {}
+                Verdict::Write(_) | Verdict::Merge | Verdict::Behind => {}
                 Verdict::Ask(question) => {
                     counts.asked += 1;
                     let text =

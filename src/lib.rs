@@ -80,8 +80,11 @@ pub use envelope::{
     RehydrateError, WrongStateError, event, state,
 };
 pub use event::{Event, Payload, RawEvent};
+// Hidden from rustdoc alone: rustc does not print the names of what is always hidden.
+#[cfg_attr(doc, doc(hidden))]
+pub use envelope::Built;
 pub use refused::Refused;
 #[doc(inline)]
-pub use retry::RetryPolicy;
+pub use retry::{Backoff, RetryPolicy};
 #[doc(inline)]
 pub use state::DeliveryStatus;

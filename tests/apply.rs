@@ -319,15 +319,16 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     let asked = rows.iter().map(|row| {
         (row.field.as_deref().unwrap_or("(record)"), row.question, row.sides.len())
     });
-    let (blank, conflict, manual) =
-        (Question::BlankOwner, Question::Conflict, Question::Manual);
+    let (blank, first, manual) =
+        (Question::BlankOwner, Question::FirstDiffers, Question::Manual);
     assert_eq!(
         asked.collect::<Vec<_>>(),
-        [("name", blank, 2), ("nickname", conflict, 3), ("state", manual, 3)]
+        [("name", blank, 2), ("nickname", first, 3), ("state", manual, 3)]
     );
     let words = rows.iter().map(|row| row.question.to_string()).collect::<Vec<_>>();
     let blank = "the owner's field is empty on the first synchronisation";
-    assert_eq!(words, [blank, "changed in two ways", "a person decides on this field"]);
+    let first = "different on the first synchronisation";
+    assert_eq!(words, [blank, first, "a person decides on this field"]);
     assert_eq!(
         (&rows[2].sides[1].value, rows[2].sides[1].system.as_str()),
         (&Some(Cell::Number(2)), "erp")
@@ -545,8 +546,8 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
 fn debug_shows_no_value() {
     let mut seen = nothing_read();
     say!(seen, name: text("secret"), text("hidden"), Slot::Unread);
-    let none = account::Agreed::default();
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
+    let agreed = account::Agreed { name: Base::Known(None), ..Default::default() };
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
     let row = plan
         .name
         .review("A-1", "name", account::SYSTEMS.iter().copied())

@@ -276,12 +276,21 @@ fn rows_of_plans_are_written_under_these_names() {
             Verdict::Agreed(0),
             Verdict::Write(1),
             Verdict::Merge,
+            Verdict::Behind,
             Verdict::Ask(Question::Conflict),
         ],
-        &json!(["unread", {"agreed": 0}, {"write": 1}, "merge", {"ask": "conflict"}]),
+        &json!([
+            "unread",
+            {"agreed": 0},
+            {"write": 1},
+            "merge",
+            "behind",
+            {"ask": "conflict"},
+        ]),
     );
     is_written(
         &[
+            Question::FirstDiffers,
             Question::Manual,
             Question::BlankOwner,
             Question::Proposal,
@@ -289,7 +298,15 @@ fn rows_of_plans_are_written_under_these_names() {
             Question::Poorer,
             Question::Deletion,
         ],
-        &json!(["manual", "blank_owner", "proposal", "refused", "poorer", "deletion"]),
+        &json!([
+            "first_differs",
+            "manual",
+            "blank_owner",
+            "proposal",
+            "refused",
+            "poorer",
+            "deletion"
+        ]),
     );
     is_written(
         &[Slot::Unread, Slot::Unsupported, Slot::Empty, Slot::Value(7)],

@@ -30,6 +30,7 @@ mod blocked;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod change;
 mod claim;
+mod encoded;
 mod enqueued;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod history;
@@ -50,6 +51,7 @@ pub use self::admin::{
     RedriveOutcome, Waiting,
 };
 pub use self::claim::{Claim, HeldLease, LeaseLostError, Settlement};
+pub use self::encoded::Encoded;
 pub use self::enqueued::Enqueued;
 pub(crate) use self::store::sealed;
 pub use self::store::{ClaimOrder, Claimed, OnDeadLetter, Store};

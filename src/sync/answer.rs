@@ -204,7 +204,7 @@ impl<'a, T> FieldPlan<'a, T> {
         if !self.sides().eq(sides) {
             return Some(AnswerError::MovedOn);
         }
-        if seen.base != *self.base() {
+        if seen.base != *self.agreed() {
             return Some(AnswerError::OtherBase);
         }
         if seen.question != question {

@@ -226,7 +226,7 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        let mut carried = Applied::nothing(self.base());
+        let mut carried = Applied::nothing(self.agreed());
         for write in self.writes() {
             carried.note(&write, store.replace(&write)?);
         }

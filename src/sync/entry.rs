@@ -4,20 +4,24 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::answer::{Answer, AnswerError};
+use super::bases::Bases;
 use super::conflict::Stamp;
 use super::kind::{Kind, Shared, Written};
-use super::plan::{FieldPlan, Write};
-use super::reconcile::{Question, Rule, Verdict, verdict};
+use super::plan::{FieldPlan, Known, Write};
+use super::reconcile::{Question, Rule, Verdict, base_at, decide};
 use super::review::Review;
-use super::settled::{Settled, answered, base_answered};
+use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
 
 /// The plan for one field.
 pub struct Entry<'a, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
-    base: &'a Base<T>,
+    bases: [&'a Base<T>; N],
+    agreed: &'a Base<T>,
     verdict: Verdict,
     made: K::Made<T>,
 }
@@ -31,14 +35,20 @@ impl<T, K: Kind, const N: usize> fmt::Debug for Entry<'_, T, K, N> {
 
 impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     #[inline(always)]
-    pub(crate) fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
+    pub(crate) fn new(
+        rule: Rule,
+        slots: [&'a Slot<T>; N],
+        bases: [&'a Base<T>; N],
+        agreed: &'a Base<T>,
+    ) -> Self
     where
         T: Eq,
     {
         Self {
             slots,
-            base,
-            verdict: verdict(rule, &slots, base),
+            bases,
+            agreed,
+            verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
             made: K::Made::default(),
         }
     }
@@ -78,6 +88,14 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         self.plan().next_base()
     }
 
+    /// What is known in common once the plan is carried out.
+    pub fn next(&self) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        self.plan().next()
+    }
+
     /// The question, as a row for a person: as [`FieldPlan::review`].
     pub fn review<'s>(
         &self,
@@ -112,7 +130,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         FieldPlan::decided(
             self.verdict,
             &self.slots,
-            self.base,
+            Known::new(&self.bases, self.agreed),
             K::made(&self.made),
             K::REFUSES,
         )
@@ -156,10 +174,10 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     {
         let plan = self.plan();
         if moved_on.iter().any(|to| self.change(answer, *to).is_some()) {
-            return self.base.clone();
+            return self.agreed.clone();
         }
         match answer {
-            Some(answer) => base_answered(&plan, answer),
+            Some(answer) => plan.common_after(answer.outcome(&plan)),
             None => plan.next_base(),
         }
     }
@@ -183,14 +201,17 @@ impl<T, const N: usize> Entry<'_, T, Shared, N> {
     /// The same entry, with a conflict settled in favour of the last writer: as
     /// [`FieldPlan::prefer_last_writer`].
     #[must_use = "this gives the settled entry back"]
-    pub fn prefer_last_writer(self, stamps: &[Stamp; N], tolerance: Duration) -> Self
+    pub fn prefer_last_writer(
+        self,
+        stamps: &[Stamp; N],
+        tolerance: Duration,
+        now: DateTime<Utc>,
+    ) -> Self
     where
         T: Eq,
     {
-        Self {
-            verdict: self.plan().prefer_last_writer(stamps, tolerance).verdict(),
-            ..self
-        }
+        let plan = self.plan().prefer_last_writer(stamps, tolerance, now);
+        Self { verdict: plan.verdict(), ..self }
     }
 
     /// The same entry, with a conflict settled by a function that makes one value of all

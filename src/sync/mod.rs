@@ -61,6 +61,7 @@
 
 mod answer;
 mod apply;
+mod bases;
 mod boundary;
 mod change;
 mod conflict;
@@ -78,6 +79,7 @@ mod reading;
 mod reconcile;
 mod refusal;
 mod review;
+mod rules;
 mod settled;
 mod slot;
 mod streak;
@@ -85,6 +87,7 @@ mod system;
 
 pub use answer::{Answer, AnswerError, Choice};
 pub use apply::{Applied, ApplyError, Carried, Found, Reply, Store};
+pub use bases::Bases;
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract, PlanError};
@@ -93,11 +96,14 @@ pub use existence::{
     Deletions, Existence, Presence, RecordAnswerError, SettledRecord, existence,
 };
 pub use high_water_mark::HighWaterMark;
-pub use plan::{FieldPlan, Merged, Write};
+pub use plan::{FieldPlan, Write};
 pub use reading::{Kept, RawWrite, Reading};
-pub use reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
+pub use reconcile::{
+    NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
+};
 pub use refusal::Refusal;
 pub use review::{Review, Shown};
+pub use rules::Merged;
 pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
 pub use streak::WriteStreak;

@@ -247,7 +247,7 @@ impl<'a, T> FieldPlan<'a, T> {
         match self.verdict() {
             Verdict::Ask(_) => self,
             _ if richer.any(|(place, _)| is_written(place)) => {
-                self.asking(Question::Poorer)
+                self.with(Verdict::Ask(Question::Poorer))
             }
             _ => self,
         }

@@ -84,7 +84,7 @@ impl<'a, T> FieldPlan<'a, T> {
         match self.verdict() {
             Verdict::Ask(_) => self,
             _ if is_refused && plan.writes().next().is_none() => {
-                plan.asking(Question::Refused)
+                plan.with(Verdict::Ask(Question::Refused))
             }
             _ => plan,
         }

@@ -176,7 +176,7 @@ impl<T> FieldPlan<'_, T> {
             record_id,
             field,
             question,
-            base: self.base().clone(),
+            base: self.agreed().clone(),
             sides: sides.collect(),
         })
     }

@@ -2,7 +2,8 @@
 //! permits and the audit of each.
 
 use super::answer::Answer;
-use super::plan::{FieldPlan, Write, common_after};
+use super::bases::Bases;
+use super::plan::{FieldPlan, Write};
 use super::slot::{Base, Content};
 use crate::Decision;
 
@@ -98,11 +99,20 @@ impl<'a, T> Settled<'a, T> {
     where
         T: Clone,
     {
-        base_answered(&self.plan, &self.answer)
+        self.plan.common_after(self.answer.outcome(&self.plan))
+    }
+
+    /// What is known in common once every write is carried out, but those to the systems
+    /// at these places: as [`FieldPlan::next_without`].
+    pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        self.plan.after(self.answer.outcome(&self.plan), not_made)
     }
 
     pub(super) fn base(&self) -> &Base<T> {
-        self.plan.base()
+        self.plan.agreed()
     }
 }
 
@@ -118,17 +128,6 @@ pub(super) fn answered<'p, T: Eq>(
         .map(|value| Write::of_all(value, Some(answer.decision()), &plan))
         .into_iter()
         .flatten()
-}
-
-/// The common state once every write of an answer is carried out.
-pub(super) fn base_answered<T: Clone>(
-    plan: &FieldPlan<'_, T>,
-    answer: &Answer<T>,
-) -> Base<T> {
-    answer.outcome(plan).map_or_else(
-        || plan.base().clone(),
-        |value| common_after(value, plan.slots(), plan.base()),
-    )
 }
 
 /// What a person's answer changed in one system: for the audit.

@@ -66,6 +66,7 @@ enum VerdictForm {
     Agreed(usize),
     Write(usize),
     Merge,
+    Behind,
     Ask(Question),
 }
 
@@ -73,6 +74,7 @@ enum VerdictForm {
 #[serde(remote = "Question", rename_all = "snake_case")]
 enum QuestionForm {
     Conflict,
+    FirstDiffers,
     Manual,
     BlankOwner,
     Proposal,

@@ -7,6 +7,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::Envelope;
+use crate::outbox::encoded::{Encoded, encoded};
 use crate::outbox::enqueued::{Enqueued, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
@@ -40,10 +41,11 @@ const ELSEWHERE: &str = "the first schema of this transaction's search path has 
 /// is of another type; each with the event given back. After an answer of the database,
 /// PostgreSQL has given the whole transaction up: what was done in it before is not
 /// stored either, and a later `commit` reports no error.
-pub async fn enqueue(
+pub async fn enqueue<P: Encoded>(
     transaction: &Transaction<'_>,
-    event: Envelope<Pending>,
+    event: Envelope<Pending, P>,
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
+    let event = encoded(event);
     match write(transaction, &event).await {
         Ok(enqueued) => Ok(enqueued),
         Err(error) => Err(Refused::new(event, error)),

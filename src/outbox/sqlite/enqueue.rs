@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Savepoint, Transaction, params};
 
 use crate::Envelope;
+use crate::outbox::encoded::{Encoded, encoded};
 use crate::outbox::enqueued::{Enqueued, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
@@ -22,10 +23,11 @@ const DOING: &str = "enqueuing an event";
 ///
 /// What the database answers, a transaction that has ended, and an event of this id that
 /// comes from another system or is of another type; each with the event given back.
-pub fn enqueue<T: OpenTransaction>(
+pub fn enqueue<T: OpenTransaction, P: Encoded>(
     transaction: &T,
-    event: Envelope<Pending>,
+    event: Envelope<Pending, P>,
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
+    let event = encoded(event);
     let mut record = event.to_record();
     let span = EventSpan::enqueue(&mut record);
     let (connection, row) = (transaction.connection(), Row::of_record(record));
