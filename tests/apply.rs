@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::ApplyError;
-use integration_automation_patterns::sync::RecordAnswerError;
 use integration_automation_patterns::sync::{
     Answer, Base, Capability, Choice, Content, Contract, Existence, Found, NonOwnerEdits,
     Question, Review, Slot, System, Verdict,
+};
+use integration_automation_patterns::sync::{
+    Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordRules,
 };
 use integration_automation_patterns::{Decision, boundary};
 
@@ -595,38 +597,40 @@ fn a_contract_of_one_word_is_the_same_as_one_that_says_it_for_each_field() {
 #[test]
 fn what_becomes_of_a_record_is_settled_by_an_answer() {
     let all = [
+        Existence::Unread,
         Existence::Gone,
         Existence::Everywhere,
+        Existence::Local,
         Existence::Create,
         Existence::Delete,
         Existence::Detach,
         Existence::Ask,
     ];
-    for (asked, chosen) in
-        all.iter().flat_map(|asked| all.iter().map(move |chosen| (*asked, *chosen)))
-    {
-        let settled = asked.settle(chosen, decision());
+    let rules = RecordRules::new(Deletions::Ask, 1);
+    let plan = |says: [Presence<u8>; 2]| {
+        let mut run = rules.run();
+        run.plan((), says.to_vec(), &RecordBase::common(Existed::There, 2), false);
+        run.finish().expect("one may be gone").remove(0).1
+    };
+    let [asked, quiet] =
+        [plan([Presence::Absent, Presence::There(7)]), plan([Presence::There(7); 2])];
+    for chosen in all {
         let can_be_done =
             matches!(chosen, Existence::Create | Existence::Delete | Existence::Detach);
-        match settled {
+        match asked.settle(chosen, decision()) {
             Ok(settled) => {
-                assert!(asked == Existence::Ask && can_be_done, "{asked:?} {chosen:?}");
-                assert_eq!(
-                    (settled.outcome(), settled.decision()),
-                    (chosen, &decision())
-                );
+                assert!(can_be_done, "{chosen:?}");
+                let expected = (chosen, &decision());
+                assert_eq!((settled.outcome(), settled.decision()), expected);
             }
             Err(refused) => {
-                let cause = if asked == Existence::Ask {
-                    RecordAnswerError::NothingToDo { chosen }
-                } else {
-                    RecordAnswerError::NothingAsked
-                };
-                assert!(asked != Existence::Ask || !can_be_done, "{asked:?} {chosen:?}");
-                assert_eq!(refused.cause(), &cause);
+                assert!(!can_be_done, "{chosen:?}");
+                assert_eq!(refused.cause(), &RecordAnswerError::NothingToDo { chosen });
                 assert_eq!(refused.into_value(), decision());
             }
         }
+        let refused = quiet.settle(chosen, decision()).expect_err("nothing is asked");
+        assert_eq!(refused.cause(), &RecordAnswerError::NothingAsked);
     }
     let row = Review::<String>::deletion(
         "A-1",

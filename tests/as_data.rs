@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use integration_automation_patterns::audit::{Action, AuditRecord};
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
-    Answer, Audited, Authority, Base, Choice, Contract, FieldPlan, Kept, NonOwnerEdits,
-    Question, Refusal, Review, Rule, Side, Slot, Stamp, SyncConflict, Verdict,
-    WriteStreak,
+    Answer, Audited, Authority, Base, Bases, Choice, Contract, Deletions, Existed,
+    FieldPlan, Kept, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Review,
+    Rule, Side, Slot, Stamp, SyncConflict, Verdict, WriteStreak,
 };
 use integration_automation_patterns::{
     Decision, Envelope, Failure, FailureClass, RawEvent, Record, RetryPolicy,
@@ -105,6 +105,8 @@ fn every_enum_is_shown_in_each_of_its_forms() {
         "Slot": Slot<String>;
         "Base": Base<String>;
         "Stamp": Stamp;
+        "Existed": Existed;
+        "Deletions": Deletions;
     }
     let shown = rows.iter().filter(|(_, forms)| forms[0].starts_with(['"', '{']));
     assert_eq!(shown.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>(), checked);
@@ -138,7 +140,10 @@ fn every_type_with_fields_has_the_names_that_are_shown() {
     };
     let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
     let dead = event.build_at(at()).expect("well formed").dispatch().reject("no account");
-    let contract = Contract::builder("contact").system("crm").system("erp").build();
+    let contract = Contract::builder("contact").system("crm").system("erp");
+    let contract = contract.records(RecordRules::new(Deletions::Ask, 50)).build();
+    let contract = contract.expect("two systems");
+    let records = serde_json::to_value(&contract).expect("JSON")["records"].clone();
     let failure = Failure {
         class: FailureClass::Transient,
         reason: "timeout".to_owned(),
@@ -148,7 +153,7 @@ fn every_type_with_fields_has_the_names_that_are_shown() {
     let samples: BTreeMap<&str, BTreeSet<String>> = [
         ("Record", names(&Record::from(dead))),
         ("AuditRecord", names(&audit)),
-        ("Contract", names(&contract.expect("two systems"))),
+        ("Contract", names(&contract)),
         ("RetryPolicy", names(&RetryPolicy::DEFAULT)),
         ("Failure", names(&failure)),
         ("Decision", names(&decision())),
@@ -160,6 +165,9 @@ fn every_type_with_fields_has_the_names_that_are_shown() {
         ("Refusal", names(&Refusal::of(&write.expect("one edit"), "no"))),
         ("Kept", names(&Kept { place: 1, written: Some(1), held: None })),
         ("WriteStreak", names(&WriteStreak::<u8>::default())),
+        ("Bases", names(&Bases::common(Base::<u8>::Never, 2))),
+        ("RecordBase", names(&RecordBase::never(2))),
+        ("RecordRules", names(&records)),
         ("SyncConflict", names(&conflict)),
         ("Side", names(&side)),
     ]

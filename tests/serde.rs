@@ -10,8 +10,9 @@ use integration_automation_patterns::audit::{
 };
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Choice, Contract, FieldPlan, Kept, NonOwnerEdits, Question,
-    Refusal, Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, WriteStreak,
+    Answer, Authority, Base, Bases, Choice, Contract, Deletions, Existed, FieldPlan,
+    Kept, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Review, Rule, Shown,
+    Side, Slot, Stamp, SyncConflict, Verdict, WriteStreak,
 };
 use integration_automation_patterns::{
     AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
@@ -242,6 +243,7 @@ fn a_contract_is_written_under_these_names() {
         .field("nickname", Authority::Shared)
         .field("status", Authority::Manual)
         .excluded("internal_notes")
+        .records(RecordRules::new(Deletions::Propagate, 50).created_by([0]))
         .build()
         .expect("sound");
     is_written(
@@ -256,7 +258,36 @@ fn a_contract_is_written_under_these_names() {
                 {"name": "status", "authority": "manual", "others": null},
             ],
             "excluded": ["internal_notes"],
+            "records": {
+                "deletions": "propagate",
+                "most_gone": 50,
+                "created_by": ["crm"],
+                "deleted_by": null,
+            },
         }),
+    );
+}
+
+#[test]
+fn what_is_known_in_common_is_written_under_these_names() {
+    is_written(
+        &Bases {
+            agreed: Base::Known(Some(2)),
+            confirmed: vec![Base::Known(Some(2)), Base::Known(None), Base::Never],
+        },
+        &json!({"agreed": {"known": 2}, "confirmed": [{"known": 2}, {"known": null}, "never"]}),
+    );
+    is_written(
+        &RecordBase {
+            agreed: Existed::There,
+            confirmed: vec![
+                Existed::There,
+                Existed::Missing,
+                Existed::Gone,
+                Existed::Never,
+            ],
+        },
+        &json!({"agreed": "there", "confirmed": ["there", "missing", "gone", "never"]}),
     );
 }
 
@@ -297,6 +328,7 @@ fn rows_of_plans_are_written_under_these_names() {
             Question::Refused,
             Question::Poorer,
             Question::Deletion,
+            Question::Merged,
         ],
         &json!([
             "first_differs",
@@ -305,7 +337,8 @@ fn rows_of_plans_are_written_under_these_names() {
             "proposal",
             "refused",
             "poorer",
-            "deletion"
+            "deletion",
+            "merged"
         ]),
     );
     is_written(

@@ -12,7 +12,7 @@ use crate::contract::{Change, RecordChanged, RecordCreated, RecordDeleted};
 use crate::database::{Database, Order, RECORD, WholeRecord, field_of};
 use crate::reason::chain;
 use crate::step::POLICY;
-use crate::view::{SYSTEMS, View};
+use crate::view::{SYSTEMS, View, deletion};
 
 /// What a person answers, to one question or to all about a field.
 pub(crate) struct Wanted {
@@ -96,9 +96,9 @@ fn about_field(
             let here = all.filter(move |write| write.to() == place);
             here.map(|write| Change::of(field, &write)).collect::<Vec<_>>()
         };
-        Ok::<_, String>((of(0), of(1)))
+        Ok::<_, String>((of(0), of(1), settled.next_without(&[1])))
     });
-    let (in_crm, mut in_erp) = match planned? {
+    let (in_crm, mut in_erp, bases) = match planned? {
         Ok(planned) => planned,
         Err(why) => return Ok(Err(why)),
     };
@@ -110,7 +110,7 @@ fn about_field(
     };
     Ok(Ok(Order {
         lasts: *choice == Choice::Leave,
-        record: None,
+        bases: Some(bases),
         ..order(row, kept, wanted, in_crm, event)
     }))
 }
@@ -123,14 +123,16 @@ fn about_record(
     wanted: &Wanted,
 ) -> Outcome<Result<Order, String>> {
     let record = row.record_id.as_str();
-    if view.deletion(record) != *row {
+    let plans = view.records()?;
+    let plan = plans.get(record).filter(|plan| deletion(record, plan) == *row);
+    let Some(plan) = plan else {
         return Ok(Err("the systems that have it are others by now".to_owned()));
-    }
-    let settled = match view.existence(record).settle(chosen, wanted.decision.clone()) {
+    };
+    let settled = match plan.settle(chosen, wanted.decision.clone()) {
         Ok(settled) => settled,
         Err(refused) => return Ok(Err(chain(&refused))),
     };
-    let here = usize::from(!view.is_there(record)[0]);
+    let here = usize::from(!plan.presence()[0].is_there());
     let row_here = view.systems[here].get(record);
     let fields = row_here.map(|row| row.fields.clone()).unwrap_or_default();
     let listed = || fields.clone().into_iter().collect();
@@ -173,7 +175,8 @@ fn order(
     event: Option<Envelope<Pending, RawEvent>>,
 ) -> Order {
     let (seen, decision) = (row.clone(), wanted.decision.clone());
-    Order { seen, answer, decision, lasts: false, in_crm, record: None, event }
+    let (lasts, bases, record) = (false, None, None);
+    Order { seen, answer, decision, lasts, in_crm, bases, record, event }
 }
 
 /// What the ERP is to do, as the CRM tells it.

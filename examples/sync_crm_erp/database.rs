@@ -6,7 +6,7 @@ use integration_automation_patterns::broker::{Ack, Delivery};
 use integration_automation_patterns::inbox::{Handled, InboxConfig};
 use integration_automation_patterns::outbox::{Admin, Store};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::sync::{Answer, Refusal, Review};
+use integration_automation_patterns::sync::{Answer, Bases, RecordBase, Refusal, Review};
 use integration_automation_patterns::{Decision, Envelope, RawEvent};
 
 use crate::Outcome;
@@ -29,16 +29,19 @@ pub(crate) type Rows = BTreeMap<String, Row>;
 /// A field of a record.
 pub(crate) type Cell = (String, String);
 
-/// The last common state: the agreed value of a field of a record.
-pub(crate) type Agreed = BTreeMap<Cell, Option<String>>;
+/// What is known in common of the fields: what was agreed, and what each system last had
+/// of that.
+pub(crate) type Agreed = BTreeMap<Cell, Bases<String>>;
 
 /// What a system refused to take, with its words: the last of each field.
 pub(crate) type Refusals = BTreeMap<Cell, Refusal<String>>;
 
-/// A record that both systems had when they were compared last.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What is known in common of a record as a whole.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Known {
-    /// Its revision in each of them.
+    /// Whether it existed.
+    pub(crate) base: RecordBase,
+    /// Its revision in each system, when they were compared last.
     pub(crate) revisions: [i64; 2],
     /// How often one of them was found to have gone back: a restored backup.
     pub(crate) epoch: i64,
@@ -102,6 +105,8 @@ pub(crate) struct Order {
     pub(crate) lasts: bool,
     /// What the CRM must show, and is to show then; a check where the two are the same.
     pub(crate) in_crm: Vec<Change>,
+    /// What is known in common of the field from then on.
+    pub(crate) bases: Option<Bases<String>>,
     /// What is done to the CRM's record as a whole.
     pub(crate) record: Option<WholeRecord>,
     /// What the ERP is to do.
@@ -135,11 +140,12 @@ pub(crate) trait Database: Send + Sync + Clone + 'static {
     fn memory(&mut self) -> impl Future<Output = Outcome<Memory>> + Send;
     /// The questions, as they were put.
     fn questions(&mut self) -> impl Future<Output = Outcome<Vec<Review<String>>>> + Send;
-    /// Enqueues each event in the transaction that checks its record; says how many are
-    /// new.
+    /// Enqueues each event in the transaction that checks its record, and that stores
+    /// what is agreed by it; says how many are new.
     fn announce(
         &mut self,
         announcements: Vec<Announcement>,
+        agreed: Agreed,
     ) -> impl Future<Output = Outcome<usize>> + Send;
     /// Carries out an answer in the transaction that stores it; says whether its question
     /// still stood, and the CRM showed what it did then.
@@ -161,8 +167,8 @@ pub(crate) fn tables(columns: &str, integer: &str) -> String {
     format!(
         "CREATE TABLE IF NOT EXISTS record (id text PRIMARY KEY, revision {integer} NOT NULL{columns});
          CREATE TABLE IF NOT EXISTS refusal (id text, field text, value text, shown text, why text NOT NULL, PRIMARY KEY (id, field));
-         CREATE TABLE IF NOT EXISTS agreed (id text, field text, value text, PRIMARY KEY (id, field));
-         CREATE TABLE IF NOT EXISTS known (id text PRIMARY KEY, crm {integer} NOT NULL, erp {integer} NOT NULL, epoch {integer} NOT NULL);
+         CREATE TABLE IF NOT EXISTS agreed (id text, field text, bases text NOT NULL, PRIMARY KEY (id, field));
+         CREATE TABLE IF NOT EXISTS known (id text PRIMARY KEY, base text NOT NULL, crm {integer} NOT NULL, erp {integer} NOT NULL, epoch {integer} NOT NULL);
          CREATE TABLE IF NOT EXISTS review (id text, field text, question text NOT NULL, seen text NOT NULL, PRIMARY KEY (id, field));
          CREATE TABLE IF NOT EXISTS answer (id text NOT NULL, field text NOT NULL, answer text NOT NULL, decided_by text NOT NULL, reason text NOT NULL, lasts boolean NOT NULL);"
     )

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use integration_automation_patterns::broker::{Ack, Delivery};
 use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::{self, Enqueued};
-use integration_automation_patterns::sync::{Refusal, Review};
+use integration_automation_patterns::sync::{Existed, RecordBase, Refusal, Review};
 use tokio_postgres::{Client, Config, Error, Row as SqlRow, Transaction};
 
 use crate::Outcome;
@@ -124,6 +124,18 @@ async fn write(
     transaction.execute(&sql, &[&id, &value]).await.map(drop)
 }
 
+/// Stores what is known in common of fields.
+async fn agree(transaction: &Transaction<'_>, agreed: Agreed) -> Outcome<()> {
+    let add = "INSERT INTO agreed VALUES ($1, $2, $3) ON CONFLICT (id, field)
+        DO UPDATE SET bases = $3";
+    let add = transaction.prepare(add).await?;
+    for ((id, field), bases) in agreed {
+        let bases = serde_json::to_string(&bases)?;
+        transaction.execute(&add, &[&id, &field, &bases]).await?;
+    }
+    Ok(())
+}
+
 /// Whether the question still stands as it was put, and the record shows what it did:
 /// both are locked by then.
 async fn is_as_seen(
@@ -165,12 +177,10 @@ impl Database for Postgres {
         for (id, row) in rows {
             insert(&transaction, &id, row.revision, row.fields).await?;
         }
-        let add = transaction.prepare("INSERT INTO agreed VALUES ($1, $2, $3)").await?;
-        for ((id, field), value) in agreed {
-            transaction.execute(&add, &[&id, &field, &value]).await?;
-        }
-        let known = "INSERT INTO known SELECT DISTINCT id, 0, 0, 0 FROM agreed";
-        transaction.execute(known, &[]).await?;
+        agree(&transaction, agreed).await?;
+        let both = serde_json::to_string(&RecordBase::common(Existed::There, 2))?;
+        let known = "INSERT INTO known SELECT DISTINCT id, $1, 0, 0, 0 FROM agreed";
+        transaction.execute(known, &[&both]).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -193,17 +203,16 @@ impl Database for Postgres {
     async fn memory(&mut self) -> Outcome<Memory> {
         let client = self.line.client(&self.config).await?;
         let mut memory = Memory::default();
-        let agreed = client.query("SELECT id, field, value FROM agreed", &[]).await?;
-        memory.agreed =
-            agreed.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
-        let known = client.query("SELECT id, crm, erp, epoch FROM known", &[]).await?;
-        memory.known = known
-            .iter()
-            .map(|row| {
-                let (revisions, epoch) = ([row.get(1), row.get(2)], row.get(3));
-                (row.get(0), Known { revisions, epoch })
-            })
-            .collect();
+        for row in client.query("SELECT id, field, bases FROM agreed", &[]).await? {
+            let bases = serde_json::from_str(row.get(2))?;
+            memory.agreed.insert((row.get(0), row.get(1)), bases);
+        }
+        let known = "SELECT id, base, crm, erp, epoch FROM known";
+        for row in client.query(known, &[]).await? {
+            let (base, revisions) = (row.get(1), [row.get(2), row.get(3)]);
+            let (base, epoch) = (serde_json::from_str(base)?, row.get(4));
+            memory.known.insert(row.get(0), Known { base, revisions, epoch });
+        }
         let lasting = "SELECT id, field, answer FROM answer WHERE lasts";
         for row in client.query(lasting, &[]).await? {
             memory.keep(row.get(0), row.get(1), row.get(2))?;
@@ -217,9 +226,14 @@ impl Database for Postgres {
         rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
     }
 
-    async fn announce(&mut self, announcements: Vec<Announcement>) -> Outcome<usize> {
+    async fn announce(
+        &mut self,
+        announcements: Vec<Announcement>,
+        agreed: Agreed,
+    ) -> Outcome<usize> {
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
+        agree(&transaction, agreed).await?;
         let mut events = Vec::new();
         for Announcement { record, revision, event } in announcements {
             let sql = "SELECT count(*) FROM record WHERE id = $1 AND revision = $2";
@@ -237,7 +251,7 @@ impl Database for Postgres {
     }
 
     async fn answer(&mut self, order: Order) -> Outcome<bool> {
-        let Order { seen, answer, decision, lasts, in_crm, record, event } = order;
+        let Order { seen, answer, decision, lasts, in_crm, bases, record, event } = order;
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
         if !is_as_seen(&transaction, &seen, &in_crm).await? {
@@ -247,6 +261,9 @@ impl Database for Postgres {
         for change in in_crm.iter().filter(|change| change.value != change.expects) {
             write(&transaction, id, &change.field, change.value.as_ref()).await?;
         }
+        let cell = (id.clone(), field.to_owned());
+        let bases = bases.map(|bases| (cell, bases)).into_iter().collect();
+        agree(&transaction, bases).await?;
         match record {
             Some(WholeRecord::Insert(fields)) => {
                 insert(&transaction, id, 0, fields).await?;
@@ -319,15 +336,13 @@ impl Database for Postgres {
         let Findings { agreed, known, review, gone, expired } = findings;
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
-        let add = "INSERT INTO agreed VALUES ($1, $2, $3) ON CONFLICT (id, field) DO UPDATE SET value = $3";
+        agree(&transaction, agreed).await?;
+        let add = "INSERT INTO known VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id)
+            DO UPDATE SET base = $2, crm = $3, erp = $4, epoch = $5";
         let add = transaction.prepare(add).await?;
-        for ((id, field), value) in agreed {
-            transaction.execute(&add, &[&id, &field, &value]).await?;
-        }
-        let add = "INSERT INTO known VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET crm = $2, erp = $3, epoch = $4";
-        let add = transaction.prepare(add).await?;
-        for (id, Known { revisions: [crm, erp], epoch }) in known {
-            transaction.execute(&add, &[&id, &crm, &erp, &epoch]).await?;
+        for (id, Known { base, revisions: [crm, erp], epoch }) in known {
+            let base = serde_json::to_string(&base)?;
+            transaction.execute(&add, &[&id, &base, &crm, &erp, &epoch]).await?;
         }
         transaction.execute("DELETE FROM review", &[]).await?;
         let add =

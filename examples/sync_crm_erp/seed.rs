@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use integration_automation_patterns::sync::Contract;
+use integration_automation_patterns::sync::{Base, Bases, Contract};
 
 use crate::Outcome;
 use crate::database::{Agreed, Database, Row, Rows};
@@ -18,7 +18,9 @@ pub(crate) async fn seed<D: Database>(
     let read = |name: &str| read(name, revision, contract);
     let (curated, official, base) = (read("curated")?, read("official")?, read("base")?);
     let agreed = base.into_iter().flat_map(|(id, row)| {
-        row.fields.into_iter().map(move |(field, value)| ((id.clone(), field), value))
+        row.fields.into_iter().map(move |(field, value)| {
+            ((id.clone(), field), Bases::common(Base::Known(value), 2))
+        })
     });
     crm.seed(curated, agreed.collect()).await?;
     erp.seed(official, Agreed::new()).await

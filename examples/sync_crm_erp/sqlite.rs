@@ -6,7 +6,7 @@ use std::time::Duration;
 use integration_automation_patterns::broker::{Ack, Delivery};
 use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::{self, Enqueued};
-use integration_automation_patterns::sync::{Refusal, Review};
+use integration_automation_patterns::sync::{Existed, RecordBase, Refusal, Review};
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Row as SqlRow, Transaction,
     TransactionBehavior, params,
@@ -129,6 +129,16 @@ fn write(
     transaction.prepare_cached(&sql)?.execute(params![id, value]).map(drop)
 }
 
+/// Stores what is known in common of fields.
+fn agree(transaction: &Transaction<'_>, agreed: Agreed) -> Outcome<()> {
+    let sql = "INSERT OR REPLACE INTO agreed VALUES (?1, ?2, ?3)";
+    let mut insert = transaction.prepare_cached(sql)?;
+    for ((id, field), bases) in agreed {
+        insert.execute(params![id, field, serde_json::to_string(&bases)?])?;
+    }
+    Ok(())
+}
+
 /// Whether the question still stands as it was put, and the record shows what it did.
 fn is_as_seen(
     transaction: &Transaction<'_>,
@@ -165,14 +175,10 @@ impl Database for Sqlite {
             for (id, row) in rows {
                 insert(transaction, &id, row.revision, row.fields)?;
             }
-            for ((id, field), value) in agreed {
-                transaction.execute(
-                    "INSERT INTO agreed VALUES (?1, ?2, ?3)",
-                    params![id, field, value],
-                )?;
-            }
-            let known = "INSERT INTO known SELECT DISTINCT id, 0, 0, 0 FROM agreed";
-            transaction.execute(known, [])?;
+            agree(transaction, agreed)?;
+            let both = serde_json::to_string(&RecordBase::common(Existed::There, 2))?;
+            let known = "INSERT INTO known SELECT DISTINCT id, ?1, 0, 0, 0 FROM agreed";
+            transaction.execute(known, [both])?;
             Ok(())
         })
         .await
@@ -199,16 +205,25 @@ impl Database for Sqlite {
 
     async fn memory(&mut self) -> Outcome<Memory> {
         let (connection, mut memory) = (self.connect()?, Memory::default());
-        let mut agreed = connection.prepare("SELECT id, field, value FROM agreed")?;
-        let rows =
-            agreed.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
-        memory.agreed = rows.collect::<rusqlite::Result<Agreed>>()?;
-        let mut known = connection.prepare("SELECT id, crm, erp, epoch FROM known")?;
-        let rows = known.query_map([], |row| {
-            let (revisions, epoch) = ([row.get(1)?, row.get(2)?], row.get(3)?);
-            Ok((row.get(0)?, Known { revisions, epoch }))
+        let mut agreed = connection.prepare("SELECT id, field, bases FROM agreed")?;
+        let rows = agreed.query_map([], |row| {
+            Ok(((row.get(0)?, row.get(1)?), row.get::<_, String>(2)?))
         })?;
-        memory.known = rows.collect::<rusqlite::Result<_>>()?;
+        for row in rows {
+            let (cell, bases) = row?;
+            memory.agreed.insert(cell, serde_json::from_str(&bases)?);
+        }
+        let mut known =
+            connection.prepare("SELECT id, base, crm, erp, epoch FROM known")?;
+        let rows = known.query_map([], |row| {
+            let (revisions, epoch) = ([row.get(2)?, row.get(3)?], row.get(4)?);
+            Ok((row.get(0)?, row.get::<_, String>(1)?, revisions, epoch))
+        })?;
+        for row in rows {
+            let (id, base, revisions, epoch) = row?;
+            let base = serde_json::from_str(&base)?;
+            memory.known.insert(id, Known { base, revisions, epoch });
+        }
         let mut lasting =
             connection.prepare("SELECT id, field, answer FROM answer WHERE lasts")?;
         let rows = lasting.query_map([], |row| {
@@ -229,9 +244,14 @@ impl Database for Sqlite {
         rows.map(|seen| Ok(serde_json::from_str(&seen?)?)).collect()
     }
 
-    async fn announce(&mut self, announcements: Vec<Announcement>) -> Outcome<usize> {
+    async fn announce(
+        &mut self,
+        announcements: Vec<Announcement>,
+        agreed: Agreed,
+    ) -> Outcome<usize> {
         self.write(move |transaction| {
             let mut new = 0;
+            agree(transaction, agreed)?;
             for Announcement { record, revision, event } in announcements {
                 let sql = "SELECT count(*) FROM record WHERE id = ?1 AND revision = ?2";
                 let as_read: i64 =
@@ -252,7 +272,8 @@ impl Database for Sqlite {
 
     async fn answer(&mut self, order: Order) -> Outcome<bool> {
         self.write(move |transaction| {
-            let Order { seen, answer, decision, lasts, in_crm, record, event } = order;
+            let Order { seen, answer, decision, lasts, in_crm, bases, record, event } =
+                order;
             if !is_as_seen(transaction, &seen, &in_crm)? {
                 return Ok(false);
             }
@@ -260,6 +281,8 @@ impl Database for Sqlite {
             for change in in_crm.iter().filter(|change| change.value != change.expects) {
                 write(transaction, id, &change.field, change.value.as_ref())?;
             }
+            let cell = (id.clone(), field.to_owned());
+            agree(transaction, bases.map(|bases| (cell, bases)).into_iter().collect())?;
             match record {
                 Some(WholeRecord::Insert(fields)) => insert(transaction, id, 0, fields)?,
                 Some(WholeRecord::Delete) => {
@@ -333,15 +356,12 @@ impl Database for Sqlite {
     async fn close(&mut self, findings: Findings) -> Outcome<()> {
         self.write(move |transaction| {
             let Findings { agreed, known, review, gone, expired } = findings;
-            let sql = "INSERT OR REPLACE INTO agreed VALUES (?1, ?2, ?3)";
+            agree(transaction, agreed)?;
+            let sql = "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5)";
             let mut insert = transaction.prepare(sql)?;
-            for ((id, field), value) in agreed {
-                insert.execute(params![id, field, value])?;
-            }
-            let sql = "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4)";
-            let mut insert = transaction.prepare(sql)?;
-            for (id, Known { revisions: [crm, erp], epoch }) in known {
-                insert.execute(params![id, crm, erp, epoch])?;
+            for (id, Known { base, revisions: [crm, erp], epoch }) in known {
+                let base = serde_json::to_string(&base)?;
+                insert.execute(params![id, base, crm, erp, epoch])?;
             }
             transaction.execute("DELETE FROM review", [])?;
             let mut insert =

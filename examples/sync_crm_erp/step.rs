@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
-use integration_automation_patterns::sync::{Base, Contract, Existence, Review, Verdict};
+use integration_automation_patterns::sync::{
+    Base, Contract, Existence, RecordBase, Review, Verdict,
+};
 use integration_automation_patterns::{Envelope, Event, EventId};
 
 use crate::Outcome;
 use crate::contract::{Change, RecordChanged, RecordCreated};
-use crate::database::{Announcement, Database, Findings};
-use crate::view::{SYSTEMS, View};
+use crate::database::{Agreed, Announcement, Database, Findings};
+use crate::view::{SYSTEMS, View, deletion};
 
 /// Another attempt after a tenth of a second, then twice as long.
 pub(crate) const POLICY: RetryPolicy = match RetryPolicy::new(
@@ -42,12 +44,13 @@ pub(crate) async fn plan<D: Database>(
 ) -> Outcome<Planned> {
     let view = View::of(crm, erp).await?;
     let mut planned = Planned::default();
-    let mut announcements = [Vec::new(), Vec::new()];
-    for record in view.records() {
+    let (mut announcements, mut agreed) = ([Vec::new(), Vec::new()], Agreed::new());
+    for (record, whole) in view.records()? {
+        let record = record.as_str();
         planned.records += 1;
-        match view.existence(record) {
+        match whole.existence() {
             Existence::Create => {
-                let from = usize::from(!view.is_there(record)[0]);
+                let from = usize::from(!whole.presence()[0].is_there());
                 let row = view.systems[from].get(record);
                 let fields = row.map(|row| row.fields.clone()).unwrap_or_default();
                 planned.fields += fields.len();
@@ -56,7 +59,8 @@ pub(crate) async fn plan<D: Database>(
                 announcements[from].push(announce(&view, from, record, created)?);
             }
             Existence::Everywhere => {
-                let changes = changes(&view, record, contract, &mut planned)?;
+                let changes =
+                    changes(&view, record, contract, &mut planned, &mut agreed)?;
                 let told = changes.into_iter().enumerate();
                 for (from, changes) in told.filter(|(_, changes)| !changes.is_empty()) {
                     let changed = RecordChanged { record: record.to_owned(), changes };
@@ -68,16 +72,19 @@ pub(crate) async fn plan<D: Database>(
     }
     planned.events = announcements.each_ref().map(Vec::len);
     let [from_crm, from_erp] = announcements;
-    planned.new = [crm.announce(from_crm).await?, erp.announce(from_erp).await?];
+    let from_crm = crm.announce(from_crm, agreed).await?;
+    planned.new = [from_crm, erp.announce(from_erp, Agreed::new()).await?];
     Ok(planned)
 }
 
-/// What each system has to tell the other about a record.
+/// What each system has to tell the other about a record, and what is agreed by that: the
+/// one that is told is behind until it shows it.
 fn changes(
     view: &View,
     record: &str,
     contract: &Contract,
     planned: &mut Planned,
+    agreed: &mut Agreed,
 ) -> Outcome<[Vec<Change>; 2]> {
     let mut changes = [Vec::new(), Vec::new()];
     for field in contract.synced_fields() {
@@ -86,6 +93,8 @@ fn changes(
                 planned.fields += 1;
                 planned.lost += usize::from(write.lost().is_some());
                 changes[1 - write.to()].push(Change::of(field, &write));
+                let next = plan.next_without(&[write.to()]);
+                agreed.insert((record.to_owned(), field.to_owned()), next);
             }
         })?;
     }
@@ -101,7 +110,7 @@ fn announce<P: Event + serde::Serialize + Send + Sync + 'static>(
     record: &str,
     payload: P,
 ) -> Outcome<Announcement> {
-    let known = view.known(record);
+    let known = view.known(record, RecordBase::never(2));
     let [crm, erp] = known.revisions;
     let state = format!("{record}@{crm}/{erp}#{}", known.epoch);
     let event = Envelope::builder(SYSTEMS[from], payload)
@@ -132,20 +141,23 @@ pub(crate) async fn close<D: Database>(
 ) -> Outcome<Closed> {
     let view = View::of(crm, erp).await?;
     let (mut closed, mut findings) = (Closed::default(), Findings::default());
-    for record in view.records() {
-        match view.existence(record) {
+    for (record, whole) in view.records()? {
+        let record = record.as_str();
+        match whole.existence() {
+            Existence::Gone => {
+                findings.gone.push(record.to_owned());
+                continue;
+            }
             Existence::Everywhere => {
-                findings.known.insert(record.to_owned(), view.known(record));
                 for field in contract.synced_fields() {
                     compare(&view, record, field, contract, &mut closed, &mut findings)?;
                 }
             }
-            Existence::Gone => findings.gone.push(record.to_owned()),
-            Existence::Create | Existence::Detach => {}
-            Existence::Ask | Existence::Delete => {
-                findings.review.push(view.deletion(record));
-            }
+            Existence::Ask => findings.review.push(deletion(record, &whole)),
+            _ => {}
         }
+        let known = view.known(record, whole.next_without(&[0, 1]));
+        findings.known.insert(record.to_owned(), known);
     }
     closed.review = findings.review.clone();
     crm.close(findings).await?;
@@ -177,10 +189,9 @@ fn compare(
             }
             _ => closed.waiting += 1,
         }
-        if plan.writes().next().is_none()
-            && let Base::Known(value) = plan.next_base()
-        {
-            findings.agreed.insert(cell, value);
+        let next = plan.next_without(&[0, 1]);
+        if next.agreed != Base::Never {
+            findings.agreed.insert(cell, next);
         }
     })?;
     Ok(())

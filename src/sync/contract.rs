@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::conflict::{Side, SyncConflict};
+use super::existence::RecordRules;
 use super::plan::FieldPlan;
 use super::reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
 use super::slot::{Base, Slot};
@@ -70,6 +71,7 @@ pub struct Contract {
     pub(super) excluded: Vec<String>,
     pub(super) others: NonOwnerEdits,
     pub(super) non_owner_edits_for: Vec<(String, NonOwnerEdits)>,
+    pub(super) records: Option<RecordRules>,
 }
 
 impl PartialEq for Contract {
@@ -85,6 +87,7 @@ impl PartialEq for Contract {
         };
         (&self.record_type, &self.systems, &self.fields, &self.excluded)
             == (&other.record_type, &other.systems, &other.fields, &other.excluded)
+            && self.records == other.records
             && said(self) == said(other)
     }
 }
@@ -157,6 +160,11 @@ impl Contract {
             .iter()
             .filter(move |(_, owner)| owner == authority)
             .map(|(name, _)| name.as_str())
+    }
+
+    /// What is declared about records as a whole, where something is.
+    pub fn records(&self) -> Option<&RecordRules> {
+        self.records.as_ref()
     }
 
     /// The rule of a field, with systems as places in [`systems`](Self::systems).

@@ -75,8 +75,11 @@ mod high_water_mark;
 mod kind;
 mod page;
 mod plan;
+mod presence;
 mod reading;
 mod reconcile;
+mod record_plan;
+mod record_run;
 mod refusal;
 mod review;
 mod rules;
@@ -92,15 +95,16 @@ pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract, PlanError};
 pub use contract_builder::{ContractBuilder, ContractError};
-pub use existence::{
-    Deletions, Existence, Presence, RecordAnswerError, SettledRecord, existence,
-};
+pub use existence::{Deletions, Existence, RecordRules};
 pub use high_water_mark::HighWaterMark;
 pub use plan::{FieldPlan, Write};
+pub use presence::{Existed, Presence, RecordBase};
 pub use reading::{Kept, RawWrite, Reading};
 pub use reconcile::{
     NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
 };
+pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
+pub use record_run::{RecordRun, TooManyGoneError};
 pub use refusal::Refusal;
 pub use review::{Review, Shown};
 pub use rules::Merged;

@@ -329,6 +329,52 @@ impl<'a, T> FieldPlan<'a, T> {
             .filter(move |write| !write.is_check() && !write.is_refused(refusals))
     }
 
+    /// What a system gets here in which the record is made, where the others have agreed
+    /// on it: for its plan, that system says [`Slot::Unsupported`].
+    ///
+    /// A blank is not given: a default that the system sets itself stays, and is nobody's
+    /// edit. A field that the system owns is not given either.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{
+    ///     Base, Bases, FieldPlan, NonOwnerEdits, Rule, Slot, Verdict,
+    /// };
+    ///
+    /// // The record is to be made in the second system.
+    /// let (crm, erp) = (Slot::Value("ACME"), Slot::Unsupported);
+    /// let (slots, never) = ([&crm, &erp], Bases::common(Base::Never, 2));
+    /// let bases = never.each();
+    /// let plan = |rule| FieldPlan::with_bases(rule, &slots, &bases, &never.agreed);
+    /// assert_eq!(plan(Rule::Shared).initial_value(), Some(&"ACME"));
+    ///
+    /// let of_erp = plan(Rule::Owner(1, NonOwnerEdits::Reject));
+    /// assert_eq!(of_erp.initial_value(), None, "its owner fills it");
+    ///
+    /// let acme = Base::Known(Some("ACME"));
+    /// assert_eq!(plan(Rule::Shared).next_created(&[1]), Bases::common(acme, 2));
+    /// ```
+    pub fn initial_value(&self) -> Option<&'a T> {
+        self.outcome().and_then(Content::into_option)
+    }
+
+    /// What is known in common once the record is made in the systems at these places
+    /// with its [initial value](Self::initial_value): nothing new where that is blank.
+    pub fn next_created(&self, places: &[usize]) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        let outcome = self.initial_value().map(Some);
+        let mut next = self.after(outcome, &[]);
+        if outcome.is_some() {
+            for place in places {
+                if let Some(base) = next.confirmed.get_mut(*place) {
+                    *base = next.agreed.clone();
+                }
+            }
+        }
+        next
+    }
+
     /// What each system says, for the person who is asked: the place of the system, and
     /// the value or nothing.
     pub fn sides(&self) -> impl Iterator<Item = (usize, Option<&'a T>)> + use<'a, T> {

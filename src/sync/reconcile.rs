@@ -81,6 +81,9 @@ pub enum Question {
     /// A record was deleted in one system and is still in another
     /// ([`Existence::Ask`](super::Existence::Ask)). No plan for a field asks this.
     Deletion,
+    /// A record was merged into another one in one system, and not in the others. No plan
+    /// for a field asks this.
+    Merged,
 }
 
 impl fmt::Display for Question {
@@ -97,6 +100,7 @@ impl fmt::Display for Question {
                 "a system holds more of the value than would be written to it"
             }
             Self::Deletion => "deleted in one system and not in another",
+            Self::Merged => "merged into another record in one system",
         })
     }
 }
@@ -170,8 +174,9 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
 ///
 /// // The write of "new" to the second system has failed.
 /// let (old, new) = (Base::Known(Some("old")), Base::Known(Some("new")));
-/// let shared =
-///     |slots: [&Slot<&str>; 2]| verdict_with_bases(Rule::Shared, &slots, &[&new, &old], &new);
+/// let shared = |slots: [&Slot<&str>; 2]| {
+///     verdict_with_bases(Rule::Shared, &slots, &[&new, &old], &new)
+/// };
 /// let (shows_new, shows_old) = (Slot::Value("new"), Slot::Value("old"));
 /// assert_eq!(shared([&shows_new, &shows_old]), Verdict::Behind);
 ///
@@ -180,7 +185,7 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
 /// assert_eq!(
 ///     shared([&shows_new, &edited]),
 ///     Verdict::Ask(Question::Conflict),
-///     "whoever made this edit had not seen \"new\""
+///     "an edit by someone who had not seen \"new\""
 /// );
 /// ```
 pub fn verdict_with_bases<T: Eq>(

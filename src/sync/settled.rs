@@ -103,12 +103,21 @@ impl<'a, T> Settled<'a, T> {
     }
 
     /// What is known in common once every write is carried out, but those to the systems
-    /// at these places: as [`FieldPlan::next_without`].
+    /// at these places: as [`FieldPlan::next_without`]. What these show is no news, since
+    /// the person has decided about it: the next plan writes what was decided.
     pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
     where
         T: Eq + Clone,
     {
-        self.plan.after(self.answer.outcome(&self.plan), not_made)
+        let mut next = self.plan.after(self.answer.outcome(&self.plan), not_made);
+        let left = not_made.iter().filter(|_| self.outcome().is_some());
+        for place in left.copied() {
+            let slot = self.plan.slots().get(place).and_then(|slot| slot.read());
+            if let (Some(shown), Some(known)) = (slot, next.confirmed.get_mut(place)) {
+                *known = Base::Known(shown.into_option().cloned());
+            }
+        }
+        next
     }
 
     pub(super) fn base(&self) -> &Base<T> {

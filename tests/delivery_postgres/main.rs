@@ -9,6 +9,8 @@ mod enqueue;
 mod hostile;
 mod inbox;
 mod kinds;
+#[cfg(feature = "testing")]
+mod kit;
 mod place;
 mod pooler;
 mod roles;
