@@ -9,8 +9,8 @@ use super::refusal::Refusal;
 use super::slot::{Base, Content, Slot};
 use crate::Decision;
 
-/// The plan for one field: the [`verdict`], and the writes that follow from it. It holds
-/// references only.
+/// The plan for one field: the [verdict](super::verdict()), and the writes that follow
+/// from it. It holds references only.
 #[doc(alias("three-way merge", "conflict resolution"))]
 #[derive(Debug)]
 pub struct FieldPlan<'a, T> {
@@ -18,7 +18,7 @@ pub struct FieldPlan<'a, T> {
     known: Known<'a, T>,
     verdict: Verdict,
     merged: Option<&'a Content<T>>,
-    refuses: bool,
+    rule: Rule,
     refusals: &'a [Refusal<T>],
 }
 
@@ -149,7 +149,8 @@ impl<'a, T> Write<'a, T> {
     where
         T: Eq,
     {
-        let &FieldPlan { slots, known, refuses, .. } = plan;
+        let &FieldPlan { slots, known, rule, .. } = plan;
+        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
             let overrides_edit =
@@ -222,8 +223,7 @@ impl<'a, T> FieldPlan<'a, T> {
         T: Eq,
     {
         let verdict = decide(rule, slots, |place| known.base(place), known.agreed);
-        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
-        Self { slots, known, verdict, merged: None, refuses, refusals: &[] }
+        Self { slots, known, verdict, merged: None, rule, refusals: &[] }
     }
 
     pub(super) fn decided(
@@ -231,9 +231,14 @@ impl<'a, T> FieldPlan<'a, T> {
         slots: &'a [&'a Slot<T>],
         known: Known<'a, T>,
         merged: Option<&'a Content<T>>,
-        refuses: bool,
+        rule: Rule,
     ) -> Self {
-        Self { slots, known, verdict, merged, refuses, refusals: &[] }
+        Self { slots, known, verdict, merged, rule, refusals: &[] }
+    }
+
+    /// Who decides about the field.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// The same plan with another verdict.
