@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 
 use super::bases::Bases;
 use super::conflict::Stamp;
+use super::failed_writes::FailedWrites;
 use super::kind::{Kind, SettledByRule, Written};
+use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::reconcile::{Question, Rule, Verdict, base_at, decide};
 use super::review::{Answer, AnswerError, Review, Settled};
@@ -22,6 +24,7 @@ pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
     bases: [&'a Base<T>; N],
     agreed: &'a Base<T>,
+    rule: Rule,
     verdict: Verdict,
     made: K::Made<T>,
     field: PhantomData<fn() -> Field>,
@@ -49,6 +52,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             slots,
             bases,
             agreed,
+            rule,
             verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
             made: K::Made::default(),
             field: PhantomData,
@@ -132,7 +136,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             &self.slots,
             Known::new(&self.bases, self.agreed),
             K::made(&self.made),
-            K::REFUSES,
+            self.rule,
         )
     }
 
@@ -199,6 +203,34 @@ impl<F, T, K: Kind, const N: usize> fmt::Debug for Conflict<'_, '_, F, T, K, N> 
 impl<'p, 'a, F, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
     pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
         Self(entry)
+    }
+
+    /// A blank decides nothing: as [`FieldPlan::unless_blank`].
+    pub fn unless_blank(self)
+    where
+        T: Eq,
+        K: Written,
+    {
+        self.0.verdict = self.0.plan().unless_blank().verdict();
+    }
+
+    /// Asks where an older common value has come back: as
+    /// [`FieldPlan::ask_before_going_back`].
+    pub fn ask_before_going_back(self, past: &Past<T>)
+    where
+        T: Eq,
+        K: Written,
+    {
+        self.0.verdict = self.0.plan().ask_before_going_back(past).verdict();
+    }
+
+    /// Asks where its write has failed twice: as [`FieldPlan::ask_if_stuck`].
+    pub fn ask_if_stuck(self, failed: &FailedWrites<T>)
+    where
+        T: Eq + Clone,
+        K: Written,
+    {
+        self.0.verdict = self.0.plan().ask_if_stuck(failed).verdict();
     }
 
     /// Settles it in favour of a system, by its place: as [`FieldPlan::prefer`].

@@ -73,8 +73,6 @@ pub(super) mod sealed {
         label = "only the declaration says which"
     )]
     pub trait Kind {
-        /// Whether an edit by another system is refused.
-        const REFUSES: bool;
         /// What a function may have made of the edits.
         type Made<T>: Default;
 
@@ -85,9 +83,8 @@ pub(super) mod sealed {
     }
 
     macro_rules! no_function {
-        ($($kind:ty, $refuses:literal;)*) => {
+        ($($kind:ty)*) => {
             $(impl Kind for $kind {
-                const REFUSES: bool = $refuses;
                 type Made<T> = ();
 
                 fn made<T>((): &()) -> Option<&Content<T>> {
@@ -100,14 +97,13 @@ pub(super) mod sealed {
     }
 
     no_function! {
-        Owned<Reject>, true;
-        Owned<Queue>, false;
-        Owned<Overwrite>, false;
-        Manual, false;
+        Owned<Reject>
+        Owned<Queue>
+        Owned<Overwrite>
+        Manual
     }
 
     impl Kind for Shared {
-        const REFUSES: bool = false;
         type Made<T> = Option<Content<T>>;
 
         fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>> {
