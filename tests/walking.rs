@@ -286,3 +286,19 @@ mod stored {
         assert!(other.contains("expected u8"), "{other}");
     }
 }
+
+/// Protects what the walks are for: two tables, a queue and the answers in it are not much
+/// more than what is said of them.
+#[cfg(all(feature = "serde", feature = "sqlite"))]
+#[path = "../examples/two_tables/main.rs"]
+mod two_tables;
+
+#[cfg(all(feature = "serde", feature = "sqlite"))]
+#[test]
+fn two_tables_are_kept_in_step_by_little_more_than_a_hundred_lines() {
+    two_tables::main().expect("in step");
+    let program = include_str!("../examples/two_tables/sync.rs").lines().map(str::trim);
+    let count =
+        program.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+    assert!(count <= 115, "{count} lines, with the imports and the declaration");
+}

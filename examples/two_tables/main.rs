@@ -6,7 +6,7 @@ mod sync;
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::Choice;
 use rusqlite::Connection;
-use sync::{Crm, Erp, Hub, Outcome, Table, connect, contact};
+use sync::{Crm, Erp, Outcome, Table, answer, connect, contact, synchronise};
 
 fn database(email: &str, terms: u32, status: &str) -> Outcome<Connection> {
     let db = Connection::open_in_memory()?;
@@ -25,27 +25,31 @@ fn shown<S>(table: &Table<S>) -> Outcome<(String, u32, String)> {
     Ok(table.db.query_row(select, [], get)?)
 }
 
-fn main() -> Outcome<()> {
+pub(crate) fn main() -> Outcome<()> {
     let mut crm = Table {
         db: database("new@x.org", 30, "active")?,
-        record: "C-1".to_owned(),
-        nothing_read: contact::Snapshot::by(&connect::<Crm>()),
+        id: "C-1",
+        unread: contact::Snapshot::by(&connect::<Crm>()),
     };
     let mut erp = Table {
         db: database("old@x.org", 60, "closed")?,
-        record: "C-1".to_owned(),
-        nothing_read: contact::Snapshot::by(&connect::<Erp>()),
+        id: "C-1",
+        unread: contact::Snapshot::by(&connect::<Erp>()),
     };
-    let hub = Hub::open(Connection::open_in_memory()?)?;
+    let hub = Connection::open_in_memory()?;
+    hub.execute_batch(
+        "CREATE TABLE record (id TEXT PRIMARY KEY, agreed TEXT, asked TEXT, answers TEXT);
+         INSERT INTO record VALUES ('C-1', '{}', '[]', '{}')",
+    )?;
 
-    assert_eq!(hub.synchronise(&mut crm, &mut erp)?, ["status"]);
-    let (crm_says, erp_says) = (shown(&crm)?, shown(&erp)?);
-    assert_eq!(crm_says, ("new@x.org".into(), 60, "active".into()));
-    assert_eq!(erp_says, ("new@x.org".into(), 60, "closed".into()));
+    let asked = synchronise(&hub, &mut crm, &mut erp)?;
+    assert_eq!(asked.len(), 1, "the status: {asked:?}");
+    assert_eq!(shown(&crm)?, ("new@x.org".into(), 60, "active".into()));
+    assert_eq!(shown(&erp)?, ("new@x.org".into(), 60, "closed".into()));
 
     let decision = Decision::new("on-call", "the customer has left")?;
-    hub.answer("C-1", "status", Choice::Side(1), decision)?;
-    assert!(hub.synchronise(&mut crm, &mut erp)?.is_empty());
+    answer(&hub, &asked[0], Choice::Side(1), decision)?;
+    assert!(synchronise(&hub, &mut crm, &mut erp)?.is_empty());
     assert_eq!((shown(&crm)?, shown(&crm)?.2.as_str()), (shown(&erp)?, "closed"));
     println!("C-1 is closed in both: the customer has left");
     Ok(())

@@ -1,4 +1,4 @@
-//! Two tables of one contract: a store over either, and the hub that keeps them in step.
+//! Two tables of one contract: a store over either, and what keeps them in step.
 
 use std::mem::replace;
 
@@ -7,12 +7,12 @@ use integration_automation_patterns::sync::{
     Answer, Capability, Choice, Found, Review, Slot, System, Write,
 };
 use integration_automation_patterns::{Decision, boundary};
-use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, from_str, to_string};
+use rusqlite::{Connection, Result, Row, ToSql, types::FromSql};
+use serde::Serialize;
+use serde_json::{Value, from_str, json, to_string};
 
-pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Outcome<T> =
+    std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 pub(crate) enum Crm {}
 pub(crate) enum Erp {}
@@ -43,8 +43,15 @@ boundary! {
     }
 }
 
-/// A row that is read into a snapshot, column by column.
-struct Columns<'r>(&'r Row<'r>, rusqlite::Result<()>);
+/// A system's table, with a column for each field, and the record that is at hand.
+pub(crate) struct Table<S> {
+    pub(crate) db: Connection,
+    pub(crate) id: &'static str,
+    pub(crate) unread: contact::Snapshot<S>,
+}
+
+/// A row that is read, column by column.
+struct Columns<'r>(&'r Row<'r>, Result<()>);
 
 impl<T: FromSql> Visit<&mut Slot<T>> for Columns<'_> {
     fn visit(&mut self, field: &'static str, slot: &mut Slot<T>) {
@@ -53,8 +60,8 @@ impl<T: FromSql> Visit<&mut Slot<T>> for Columns<'_> {
     }
 }
 
-/// A record that is changed, column by column.
-struct Updates<'u>(&'u Transaction<'u>, &'u str, rusqlite::Result<usize>);
+/// A row that is changed, column by column.
+struct Updates<'u>(&'u Connection, &'u str, Result<usize>);
 
 impl<T: ToSql> Visit<&Option<Write<'_, T>>> for Updates<'_> {
     fn visit(&mut self, field: &'static str, write: &Option<Write<'_, T>>) {
@@ -65,35 +72,26 @@ impl<T: ToSql> Visit<&Option<Write<'_, T>>> for Updates<'_> {
     }
 }
 
-/// A system's table, with a column for each field, and the record that is at hand.
-pub(crate) struct Table<S> {
-    pub(crate) db: Connection,
-    pub(crate) record: String,
-    pub(crate) nothing_read: contact::Snapshot<S>,
-}
-
-fn read<S>(
-    db: &Connection,
-    record: &str,
-    mut snapshot: contact::Snapshot<S>,
-) -> rusqlite::Result<contact::Snapshot<S>> {
-    db.query_row("SELECT * FROM contact WHERE id = ?1", [record], |row| {
-        let mut columns = Columns(row, Ok(()));
-        snapshot.each_mut(&mut columns);
-        columns.1.map(|()| snapshot)
-    })
+impl<S> Table<S> {
+    fn read(&self) -> Result<contact::Snapshot<S>> {
+        let mut snapshot = self.unread.clone();
+        self.db.query_row("SELECT * FROM contact WHERE id = ?1", [self.id], |row| {
+            let mut columns = Columns(row, Ok(()));
+            snapshot.each_mut(&mut columns);
+            columns.1.map(|()| snapshot)
+        })
+    }
 }
 
 impl<S> contact::Store for Table<S> {
     type System = S;
     type Error = rusqlite::Error;
 
-    fn write(&mut self, changes: &contact::Changes<'_, S>) -> rusqlite::Result<Found> {
-        let transaction = self.db.transaction()?;
-        let now = read(&transaction, &self.record, self.nothing_read.clone())?;
-        let found = changes.found_in(&now);
+    fn write(&mut self, changes: &contact::Changes<'_, S>) -> Result<Found> {
+        let transaction = self.db.unchecked_transaction()?;
+        let found = changes.found_in(&self.read()?);
         if found == Found::AsExpected {
-            let mut updates = Updates(&transaction, &self.record, Ok(0));
+            let mut updates = Updates(&transaction, self.id, Ok(0));
             changes.each(&mut updates);
             updates.2?;
         }
@@ -101,88 +99,45 @@ impl<S> contact::Store for Table<S> {
     }
 }
 
-/// The questions about one record, and the answers to them.
-struct Queue<'q>(&'q Connection, &'q str, Vec<&'static str>, Outcome<()>);
+/// What people are asked, as JSON.
+struct Rows(Vec<Review<Value>>);
 
-impl<T: Serialize> Visit<Review<T>> for Queue<'_> {
-    fn visit(&mut self, field: &'static str, row: Review<T>) {
-        let ask = "INSERT INTO question VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO UPDATE
-                   SET row = excluded.row, answer = NULL WHERE row <> excluded.row";
-        let asked = to_string(&row).map_err(Into::into).and_then(|row| {
-            Ok(self.0.execute(ask, (self.1, field, row)).map(|_| self.2.push(field))?)
-        });
-        self.3 = replace(&mut self.3, Ok(())).and(asked);
+impl<T: Serialize> Visit<Review<T>> for Rows {
+    fn visit(&mut self, _: &'static str, row: Review<T>) {
+        self.0.push(row.map(|value| json!(value)));
     }
 }
 
-impl<T: DeserializeOwned> Visit<&mut Option<Answer<T>>> for Queue<'_> {
-    fn visit(&mut self, field: &'static str, answer: &mut Option<Answer<T>>) {
-        let given = "SELECT answer FROM question WHERE record = ?1 AND field = ?2 AND answer <> ''";
-        let get = |row: &Row<'_>| row.get::<_, String>(0);
-        let json = self.0.query_row(given, (self.1, field), get).optional();
-        let read = json
-            .map_err(Into::into)
-            .and_then(|json| Ok(*answer = json.map(|json| from_str(&json)).transpose()?));
-        self.3 = replace(&mut self.3, Ok(())).and(read);
-        self.2.retain(|asked| *asked != field || answer.is_none());
-    }
+/// Carries out what may be written to one record, with what was answered since, and keeps
+/// what is agreed on and what is asked.
+pub(crate) fn synchronise(
+    hub: &Connection,
+    crm: &mut Table<Crm>,
+    erp: &mut Table<Erp>,
+) -> Outcome<Vec<Review<Value>>> {
+    let kept = "SELECT agreed, answers FROM record WHERE id = ?1";
+    let get = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let (agreed, answers) = hub.query_row(kept, [crm.id], get)?;
+    let (of_crm, of_erp, agreed) = (crm.read()?, erp.read()?, from_str(&agreed)?);
+    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let agreed = plan.apply(from_str(&answers)?, crm, erp)?.agreed;
+
+    let (of_crm, of_erp, mut asked) = (crm.read()?, erp.read()?, Rows(Vec::new()));
+    contact::reconcile(&of_crm, &of_erp, &agreed).reviews(crm.id, &mut asked);
+    let keep = "UPDATE record SET agreed = ?2, asked = ?3, answers = '{}' WHERE id = ?1";
+    hub.execute(keep, (crm.id, to_string(&agreed)?, to_string(&asked.0)?))?;
+    Ok(asked.0)
 }
 
-/// What is agreed on, and what is asked and answered.
-pub(crate) struct Hub(Connection);
-
-impl Hub {
-    pub(crate) fn open(db: Connection) -> Outcome<Self> {
-        db.execute_batch(
-            "CREATE TABLE agreed (record TEXT PRIMARY KEY, fields TEXT NOT NULL);
-             CREATE TABLE question (record TEXT, field TEXT, row TEXT NOT NULL, answer TEXT,
-                                    PRIMARY KEY (record, field))",
-        )?;
-        Ok(Self(db))
-    }
-
-    /// Plans one record, carries out what may be written, and says what is asked.
-    pub(crate) fn synchronise(
-        &self,
-        crm: &mut Table<Crm>,
-        erp: &mut Table<Erp>,
-    ) -> Outcome<Vec<&'static str>> {
-        let record = crm.record.clone();
-        let of_crm = read(&crm.db, &record, crm.nothing_read.clone())?;
-        let of_erp = read(&erp.db, &record, erp.nothing_read.clone())?;
-        let stored = "SELECT fields FROM agreed WHERE record = ?1";
-        let stored = self.0.query_row(stored, [&record], |row| row.get::<_, String>(0));
-        let agreed = from_str(stored.optional()?.as_deref().unwrap_or("{}"))?;
-        let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
-
-        let mut queue = Queue(&self.0, &record, Vec::new(), Ok(()));
-        plan.reviews(&record, &mut queue);
-        let mut answers = contact::Answers::default();
-        answers.each_mut(&mut queue);
-        queue.3?;
-        let carried = plan.apply(answers, crm, erp)?;
-        let store = "INSERT OR REPLACE INTO agreed VALUES (?1, ?2)";
-        self.0.execute(store, (&record, to_string(&carried.agreed)?))?;
-        let settled = "DELETE FROM question WHERE record = ?1
-                       AND field NOT IN (SELECT value FROM json_each(?2))";
-        self.0.execute(settled, (&record, to_string(&queue.2)?))?;
-        Ok(queue.2)
-    }
-
-    /// Keeps what a person answers to a question, as the person has seen it.
-    pub(crate) fn answer(
-        &self,
-        record: &str,
-        field: &str,
-        choice: Choice<Value>,
-        by: Decision,
-    ) -> Outcome<()> {
-        let row = "SELECT row FROM question WHERE record = ?1 AND field = ?2";
-        let row =
-            self.0.query_row(row, (record, field), |row| row.get::<_, String>(0))?;
-        let answer = Answer::to(&from_str::<Review<Value>>(&row)?, choice, by);
-        let answered = "UPDATE question SET answer = ?3 WHERE record = ?1 AND field = ?2";
-        self.0.execute(answered, (record, field, to_string(&answer)?))?;
-        Ok(())
-    }
+/// Keeps what a person answers to one question, as the person has seen it.
+pub(crate) fn answer(
+    hub: &Connection,
+    row: &Review<Value>,
+    choice: Choice<Value>,
+    by: Decision,
+) -> Outcome<()> {
+    let answer = to_string(&Answer::to(row, choice, by))?;
+    let keep = "UPDATE record SET answers = json_set(answers, '$.' || ?2, json(?3)) WHERE id = ?1";
+    hub.execute(keep, (&row.record_id, &row.field, answer))?;
+    Ok(())
 }

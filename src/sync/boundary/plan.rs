@@ -93,6 +93,9 @@ macro_rules! __boundary_plan {
             }
         }
 
+        $crate::__boundary_stored! { Answers [$({$f (::core::option::Option<$crate::sync::Answer<$t>>)
+            ($t)})*] }
+
         impl ::core::fmt::Debug for Answers {
             /// Never the values, which may be what no log should hold.
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
