@@ -63,6 +63,12 @@ macro_rules! __boundary {
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : field :: $($rest:tt)*) => {
         $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* $f : self :: super :: field :: $($rest)* }
     };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : super :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* excluded $f : self :: super :: super :: $($rest)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : field :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* excluded $f : self :: super :: field :: $($rest)* }
+    };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : Option < $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b), "` is an `Option`, ",
