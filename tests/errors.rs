@@ -165,6 +165,7 @@ fn of_synchronisation() -> Vec<Named> {
                 .into_cause(),
         ),
         named(plans(2).expect_err("two are gone").into_cause()),
+        named(contract.check_fingerprint("another's").expect_err("another contract")),
         named(contract.plan("email", &slots, &slots_base).expect_err("not exchanged")),
         named(Contract::builder("contact").build().expect_err("no system").into_cause()),
         named(check(&Lossy, [7]).expect_err("a broken law")),

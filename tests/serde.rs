@@ -240,6 +240,7 @@ fn a_contract_is_written_under_these_names() {
         .system("erp")
         .field("email", Authority::system("crm"))
         .non_owner_edits_for("email", NonOwnerEdits::Queue)
+        .renamed("email", "e_mail")
         .field("nickname", Authority::Shared)
         .field("status", Authority::Manual)
         .excluded("internal_notes")
@@ -253,9 +254,12 @@ fn a_contract_is_written_under_these_names() {
             "record_type": "contact",
             "systems": ["crm", "erp"],
             "fields": [
-                {"name": "email", "authority": {"system": "crm"}, "others": "queue"},
-                {"name": "nickname", "authority": "shared", "others": null},
-                {"name": "status", "authority": "manual", "others": null},
+                {"name": "email", "authority": {"system": "crm"}, "others": "queue",
+                 "renamed_from": "e_mail"},
+                {"name": "nickname", "authority": "shared", "others": null,
+                 "renamed_from": null},
+                {"name": "status", "authority": "manual", "others": null,
+                 "renamed_from": null},
             ],
             "excluded": ["internal_notes"],
             "records": {
@@ -325,6 +329,8 @@ fn rows_of_plans_are_written_under_these_names() {
             Question::Manual,
             Question::BlankOwner,
             Question::Proposal,
+            Question::GoesBack,
+            Question::Stuck,
             Question::Deletion,
             Question::Merged,
         ],
@@ -333,8 +339,10 @@ fn rows_of_plans_are_written_under_these_names() {
             "manual",
             "blank_owner",
             "proposal",
+            "goes_back",
+            "stuck",
             "deletion",
-            "merged"
+            "merged",
         ]),
     );
     is_written(

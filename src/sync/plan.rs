@@ -8,8 +8,8 @@ use super::reconcile::{
 use super::slot::{Base, Content, Slot};
 use crate::Decision;
 
-/// The plan for one field: the [`verdict`], and the writes that follow from it. It holds
-/// references only.
+/// The plan for one field: the [verdict](super::verdict()), and the writes that follow
+/// from it. It holds references only.
 #[doc(alias("three-way merge", "conflict resolution"))]
 #[derive(Debug)]
 pub struct FieldPlan<'a, T> {
@@ -17,7 +17,7 @@ pub struct FieldPlan<'a, T> {
     known: Known<'a, T>,
     verdict: Verdict,
     merged: Option<&'a Content<T>>,
-    refuses: bool,
+    rule: Rule,
 }
 
 /// What is known in common: what was agreed, and what each system has of it.
@@ -133,7 +133,8 @@ impl<'a, T> Write<'a, T> {
     where
         T: Eq,
     {
-        let &FieldPlan { slots, known, refuses, .. } = plan;
+        let &FieldPlan { slots, known, rule, .. } = plan;
+        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
             (expects != value).then(|| Self {
@@ -211,8 +212,7 @@ impl<'a, T> FieldPlan<'a, T> {
         T: Eq,
     {
         let verdict = decide(rule, slots, |place| known.base(place), known.agreed);
-        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
-        Self { slots, known, verdict, merged: None, refuses }
+        Self { slots, known, verdict, merged: None, rule }
     }
 
     pub(super) fn decided(
@@ -220,9 +220,14 @@ impl<'a, T> FieldPlan<'a, T> {
         slots: &'a [&'a Slot<T>],
         known: Known<'a, T>,
         merged: Option<&'a Content<T>>,
-        refuses: bool,
+        rule: Rule,
     ) -> Self {
-        Self { slots, known, verdict, merged, refuses }
+        Self { slots, known, verdict, merged, rule }
+    }
+
+    /// Who decides about the field.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// The same plan with another verdict.

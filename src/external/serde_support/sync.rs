@@ -79,6 +79,8 @@ enum QuestionForm {
     Manual,
     BlankOwner,
     Proposal,
+    GoesBack,
+    Stuck,
     Deletion,
     Merged,
 }
@@ -306,6 +308,9 @@ struct FieldForm<'a> {
     authority: Cow<'a, Authority>,
     /// What systems may do with it that do not own it; `None` if no system owns it.
     others: Option<NonOwnerEdits>,
+    /// The name that it had before it was renamed, where it was.
+    #[serde(default)]
+    renamed_from: Option<Cow<'a, str>>,
 }
 
 impl Serialize for Contract {
@@ -320,6 +325,7 @@ impl Serialize for Contract {
                     name: name.into(),
                     authority: Cow::Borrowed(authority),
                     others: self.non_owner_edits_for(name),
+                    renamed_from: self.former_name(name).map(Cow::Borrowed),
                 })
                 .collect(),
             excluded: self.excluded_fields().map(Cow::Borrowed).collect(),
@@ -340,6 +346,9 @@ impl<'de> Deserialize<'de> for Contract {
             .fold(Self::builder(record_type), |builder, name| builder.system(name));
         let builder = fields.into_iter().fold(builder, |builder, field| {
             let builder = builder.field(field.name.clone(), field.authority.into_owned());
+            let former = field.renamed_from.into_iter();
+            let builder = former
+                .fold(builder, |builder, name| builder.renamed(field.name.clone(), name));
             field.others.into_iter().fold(builder, |builder, others| {
                 builder.non_owner_edits_for(field.name.clone(), others)
             })
