@@ -190,8 +190,8 @@ where
     /// Connects without TLS, and makes the table of the inbox where it is missing, in the
     /// first schema of the search path. The inbox takes in what the handlers name.
     ///
-    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes) and one
-    /// more for what it purges. They call themselves `inbox worker` in
+    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes), one for
+    /// what it purges and one for what the inbox holds. They call themselves `inbox worker` in
     /// `pg_stat_activity`, where the configuration has no `application_name`, and come
     /// back by themselves where they are lost.
     ///
