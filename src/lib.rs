@@ -46,6 +46,9 @@ mod refused;
 pub mod relay;
 pub mod retry;
 #[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub mod service;
+#[cfg(feature = "delivery")]
 mod store;
 pub mod sync;
 #[cfg(feature = "testing")]

@@ -123,15 +123,6 @@ fn edits_reach_the_snapshot_of_their_system() {
 }
 
 #[test]
-fn a_person_settles_what_is_manual_with_a_name_and_a_reason() {
-    let decision = Decision::new("on-call", "the customer confirmed").expect("not blank");
-    let settled = contact::decided(decision.clone()).status(2);
-    let mut of_crm = contact::Snapshot::by(&systems::crm());
-    assert_eq!(of_crm.decide(settled), Some(decision), "for the audit");
-    assert_eq!(of_crm.status, Slot::Value(2));
-}
-
-#[test]
 fn a_plan_has_the_shape_of_its_authorities() {
     let (mut of_crm, mut of_erp) =
         (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
@@ -247,17 +238,33 @@ fn a_shared_field_can_declare_who_is_preferred() {
         nickname: Base::Known(Some("Al".to_owned())),
         ..Default::default()
     };
-    let plan = || contact::reconcile(&of_crm, &of_erp, &agreed).nickname;
-    assert_eq!(plan().verdict(), Verdict::Ask(Question::Conflict));
-    assert_eq!(plan().prefer(0).verdict(), Verdict::Write(0));
-    assert_eq!(plan().prefer_unless_blank(0).verdict(), Verdict::Ask(Question::Conflict));
-    assert_eq!(plan().prefer_unless_blank(1).writes().count(), 1);
+    let plan = || contact::reconcile(&of_crm, &of_erp, &agreed);
+    let (conflict, to_the_other) = (Verdict::Ask(Question::Conflict), Verdict::Write(1));
+    assert_eq!(plan().nickname.verdict(), conflict);
+
+    let mut preferred = plan();
+    preferred.conflicts().nickname.prefer(0);
+    assert_eq!(preferred.nickname.verdict(), Verdict::Write(0));
+    let mut blank = plan();
+    blank.conflicts().nickname.prefer_unless_blank(0);
+    assert_eq!(blank.nickname.verdict(), conflict);
+    blank.conflicts().nickname.prefer_unless_blank(1);
+    assert_eq!(
+        (blank.nickname.verdict(), blank.nickname.writes().count()),
+        (to_the_other, 1)
+    );
+
     let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("in 1970");
     let stamps = [90, 10].map(|seconds| Stamp::OfField(at(seconds)));
-    let by_time = plan().prefer_last_writer(&stamps, Duration::from_secs(60), at(100));
-    assert_eq!(by_time.verdict(), Verdict::Write(0));
+    let mut by_time = plan();
+    by_time.conflicts().nickname.prefer_last_writer(
+        &stamps,
+        Duration::from_secs(60),
+        at(100),
+    );
+    assert_eq!(by_time.nickname.verdict(), Verdict::Write(0));
     assert_eq!(
-        by_time.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(),
+        by_time.nickname.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(),
         [true]
     );
 }

@@ -10,8 +10,9 @@ use integration_automation_patterns::audit::{
 };
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits, Question,
-    Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict,
+    Answer, Authority, Base, Bases, Choice, Contract, Deletions, Existed, FieldPlan,
+    NonOwnerEdits, Question, RecordBase, RecordRules, Review, Rule, Shown, Side, Slot,
+    Stamp, SyncConflict, Verdict,
 };
 use integration_automation_patterns::{
     AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
@@ -239,9 +240,11 @@ fn a_contract_is_written_under_these_names() {
         .system("erp")
         .field("email", Authority::system("crm"))
         .non_owner_edits_for("email", NonOwnerEdits::Queue)
+        .renamed("email", "e_mail")
         .field("nickname", Authority::Shared)
         .field("status", Authority::Manual)
         .excluded("internal_notes")
+        .records(RecordRules::new(Deletions::Propagate, 50).created_by([0]))
         .build()
         .expect("sound");
     is_written(
@@ -251,12 +254,44 @@ fn a_contract_is_written_under_these_names() {
             "record_type": "contact",
             "systems": ["crm", "erp"],
             "fields": [
-                {"name": "email", "authority": {"system": "crm"}, "others": "queue"},
-                {"name": "nickname", "authority": "shared", "others": null},
-                {"name": "status", "authority": "manual", "others": null},
+                {"name": "email", "authority": {"system": "crm"}, "others": "queue",
+                 "renamed_from": "e_mail"},
+                {"name": "nickname", "authority": "shared", "others": null,
+                 "renamed_from": null},
+                {"name": "status", "authority": "manual", "others": null,
+                 "renamed_from": null},
             ],
             "excluded": ["internal_notes"],
+            "records": {
+                "deletions": "propagate",
+                "most_gone": 50,
+                "created_by": ["crm"],
+                "deleted_by": null,
+            },
         }),
+    );
+}
+
+#[test]
+fn what_is_known_in_common_is_written_under_these_names() {
+    is_written(
+        &Bases {
+            agreed: Base::Known(Some(2)),
+            confirmed: vec![Base::Known(Some(2)), Base::Known(None), Base::Never],
+        },
+        &json!({"agreed": {"known": 2}, "confirmed": [{"known": 2}, {"known": null}, "never"]}),
+    );
+    is_written(
+        &RecordBase {
+            agreed: Existed::There,
+            confirmed: vec![
+                Existed::There,
+                Existed::Missing,
+                Existed::Gone,
+                Existed::Never,
+            ],
+        },
+        &json!({"agreed": "there", "confirmed": ["there", "missing", "gone", "never"]}),
     );
 }
 
@@ -294,9 +329,21 @@ fn rows_of_plans_are_written_under_these_names() {
             Question::Manual,
             Question::BlankOwner,
             Question::Proposal,
+            Question::GoesBack,
+            Question::Stuck,
             Question::Deletion,
+            Question::Merged,
         ],
-        &json!(["first_differs", "manual", "blank_owner", "proposal", "deletion"]),
+        &json!([
+            "first_differs",
+            "manual",
+            "blank_owner",
+            "proposal",
+            "goes_back",
+            "stuck",
+            "deletion",
+            "merged",
+        ]),
     );
     is_written(
         &[Slot::Unread, Slot::Unsupported, Slot::Empty, Slot::Value(7)],

@@ -24,7 +24,7 @@ pub use self::kind::StoreErrorKind;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::row::{EVENT_COLUMNS, Row, Said, write_tags};
+pub(crate) use self::row::{EVENT_COLUMNS, LAST_DUE, Row, Said, write_tags};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::schema::Part;
 pub(crate) use self::text::storable;

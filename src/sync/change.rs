@@ -36,14 +36,30 @@ impl Contract {
             from: self.systems.clone(),
             to: other.systems.clone(),
         });
-        let names = self.names().chain(
+        let words = |contract: &Self| {
+            contract.records.as_ref().map(|rules| rules.words(&contract.systems))
+        };
+        let records = (self.records != other.records)
+            .then(|| Change::Records { from: words(self), to: words(other) });
+        let former =
+            |name| other.former_name(name).filter(|former| self.is_synced(former));
+        let renamed = || other.names().filter_map(|name| Some((former(name)?, name)));
+        let names =
+            self.names().filter(|name| renamed().all(|(former, _)| former != *name));
+        let names = names.chain(
             other.names().filter(|name| !self.names().any(|known| known == *name)),
         );
-        let standings =
-            names.map(|name| (name, self.standing(name), other.standing(name)));
+        let standings = names.map(|name| {
+            (name, self.standing(former(name).unwrap_or(name)), other.standing(name))
+        });
         let fields = standings.filter(|(_, from, to)| from != to);
         systems
             .into_iter()
+            .chain(records)
+            .chain(renamed().map(|(former, name)| Change::Renamed {
+                from: former.to_owned(),
+                to: name.to_owned(),
+            }))
             .chain(fields.map(|(name, from, to)| Change::Field {
                 name: name.to_owned(),
                 from,
@@ -110,6 +126,20 @@ pub enum Change {
         /// The parties then.
         to: Vec<String>,
     },
+    /// What holds for records as a whole.
+    Records {
+        /// In words, so far.
+        from: Option<String>,
+        /// In words, then.
+        to: Option<String>,
+    },
+    /// A field has another name, and keeps its base.
+    Renamed {
+        /// Its name so far.
+        from: String,
+        /// Its name then.
+        to: String,
+    },
     /// How a field stands.
     Field {
         /// The field.
@@ -126,6 +156,15 @@ impl fmt::Display for Change {
         match self {
             Self::Systems { from, to } => {
                 write!(f, "the systems {from:?} become {to:?}, in this order")
+            }
+            Self::Records { from, to } => {
+                let words = |words: &Option<String>| {
+                    words.clone().unwrap_or_else(|| "nothing is declared".to_owned())
+                };
+                write!(f, "of records: {:?} becomes {:?}", words(from), words(to))
+            }
+            Self::Renamed { from, to } => {
+                write!(f, "{from:?} is {to:?} from now on, and keeps its base")
             }
             Self::Field { name, from, to } => {
                 write!(f, "{name:?}: {from}, becomes {to}: ")?;

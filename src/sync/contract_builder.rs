@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::contract::{Authority, Contract};
+use super::existence::RecordRules;
 use super::reconcile::NonOwnerEdits;
 use crate::refused::Refused;
 
@@ -42,9 +43,43 @@ impl ContractBuilder {
         self
     }
 
+    /// A field had another name in the contract before this one: it is the same field,
+    /// and [keeps its base](Contract::carried_over).
+    pub fn renamed(
+        mut self,
+        field: impl Into<String>,
+        former: impl Into<String>,
+    ) -> Self {
+        self.0.renamed.push((field.into(), former.into()));
+        self
+    }
+
     /// A field that never leaves its system.
     pub fn excluded(mut self, name: impl Into<String>) -> Self {
         self.0.excluded.push(name.into());
+        self
+    }
+
+    /// What holds for records as a whole: what becomes of a deletion, who may create and
+    /// delete, and how many may be gone at once.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{
+    ///     Authority, Contract, Deletions, RecordRules,
+    /// };
+    ///
+    /// let contract = Contract::builder("contact")
+    ///     .system("crm")
+    ///     .system("erp")
+    ///     .field("email", Authority::system("crm"))
+    ///     .records(RecordRules::new(Deletions::Ask, 50).created_by([0]))
+    ///     .build()?;
+    /// assert!(contract.to_string().contains("Records are made by crm"));
+    /// assert_eq!(contract.records().map(RecordRules::most_gone), Some(50));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn records(mut self, rules: RecordRules) -> Self {
+        self.0.records = Some(rules);
         self
     }
 
@@ -85,7 +120,15 @@ impl Contract {
             excluded: Vec::new(),
             others: NonOwnerEdits::default(),
             non_owner_edits_for: Vec::new(),
+            records: None,
+            renamed: Vec::new(),
         })
+    }
+
+    /// The builder of this contract, to add to it: fields that are known only at run time
+    /// to a declared one, or what holds for records.
+    pub fn into_builder(self) -> ContractBuilder {
+        ContractBuilder(self)
     }
 
     fn flaw(&self) -> Option<ContractError> {
@@ -124,7 +167,26 @@ impl Contract {
             return Some(ContractError::OthersTwice { field });
         }
         let unowned = said.find(|field| self.non_owner_edits_for(field).is_none());
-        unowned.map(|field| ContractError::OthersOfNoOwner { field: field.to_owned() })
+        if let Some(field) = unowned {
+            return Some(ContractError::OthersOfNoOwner { field: field.to_owned() });
+        }
+        if let Some(field) = self.wrongly_renamed() {
+            return Some(ContractError::NotRenamed { field });
+        }
+        let systems = self.systems.len();
+        let place = self.records.as_ref().and_then(|rules| rules.no_party(systems));
+        place.map(|place| ContractError::RecordsOfNoParty { place })
+    }
+}
+
+impl Contract {
+    /// A field that is renamed and not exchanged, or twice, or from a name in use.
+    fn wrongly_renamed(&self) -> Option<String> {
+        let fields = || self.renamed.iter().map(|(field, _)| field.as_str());
+        let former = || self.renamed.iter().map(|(_, former)| former.as_str());
+        let in_use = || former().find(|name| self.is_synced(name)).map(str::to_owned);
+        let unknown = || fields().find(|name| !self.is_synced(name)).map(str::to_owned);
+        repeated(fields()).or_else(|| repeated(former())).or_else(in_use).or_else(unknown)
     }
 }
 
@@ -195,6 +257,17 @@ pub enum ContractError {
         /// The field.
         field: String,
     },
+    /// A field is renamed that the contract does not exchange, or twice, or its former
+    /// name is still in use.
+    NotRenamed {
+        /// The field.
+        field: String,
+    },
+    /// A system that may create or delete records is not among the systems.
+    RecordsOfNoParty {
+        /// Its place.
+        place: usize,
+    },
     /// A field's owner is not among the systems.
     OwnerIsNoParty {
         /// The field.
@@ -243,6 +316,16 @@ impl fmt::Display for ContractError {
                      and {field:?} has no owner"
                 )
             }
+            Self::NotRenamed { field } => write!(
+                f,
+                "one field that is exchanged is renamed from one that is no more, and \
+                 {field:?} is not exchanged, renamed twice or still in use"
+            ),
+            Self::RecordsOfNoParty { place } => write!(
+                f,
+                "records are created and deleted by parties to the contract, and none \
+                 has the place {place}"
+            ),
             Self::OwnerIsNoParty { field, owner } => write!(
                 f,
                 "a field is owned by a party to the contract, and {field:?} is owned by \

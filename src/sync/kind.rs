@@ -57,9 +57,12 @@ pub(super) mod sealed {
     use super::{Manual, Overwrite, Owned, Queue, Reject, Shared};
     use crate::sync::Content;
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no kind of field: a field is owned, shared or decided by \
+                   a person",
+        label = "only the declaration says which"
+    )]
     pub trait Kind {
-        /// Whether an edit by another system is refused.
-        const REFUSES: bool;
         /// What a function may have made of the edits.
         type Made<T>: Default;
 
@@ -67,9 +70,8 @@ pub(super) mod sealed {
     }
 
     macro_rules! no_function {
-        ($($kind:ty, $refuses:literal;)*) => {
+        ($($kind:ty)*) => {
             $(impl Kind for $kind {
-                const REFUSES: bool = $refuses;
                 type Made<T> = ();
 
                 fn made<T>((): &()) -> Option<&Content<T>> {
@@ -80,14 +82,13 @@ pub(super) mod sealed {
     }
 
     no_function! {
-        Owned<Reject>, true;
-        Owned<Queue>, false;
-        Owned<Overwrite>, false;
-        Manual, false;
+        Owned<Reject>
+        Owned<Queue>
+        Owned<Overwrite>
+        Manual
     }
 
     impl Kind for Shared {
-        const REFUSES: bool = false;
         type Made<T> = Option<Content<T>>;
 
         fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>> {

@@ -50,7 +50,7 @@
 //! | what a system says | `contact::Snapshot` | a [`Slot`] for each field |
 //! | the last common state | `contact::Agreed` | a [`Base`] for each field |
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
-//! | a merge that a function makes | [`Entry::merge`](declared::Entry::merge) | [`Merged`] |
+//! | a merge that a function makes | [`Conflict::merge`](declared::Conflict::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
@@ -68,15 +68,22 @@ pub mod convert;
 pub mod declared;
 mod entry;
 mod existence;
+mod failed_writes;
+mod fingerprint;
 mod high_water_mark;
 mod kind;
 mod page;
+mod past;
 mod plan;
+mod presence;
 mod reconcile;
+mod record_plan;
+mod record_run;
 mod review;
 mod rules;
 mod slot;
 mod system;
+mod visit;
 
 pub use apply::{Applied, ApplyError, Carried, Found, Store};
 pub use bases::Bases;
@@ -84,15 +91,19 @@ pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract, PlanError};
 pub use contract_builder::{ContractBuilder, ContractError};
-pub use existence::{
-    Deletions, Existence, Presence, RecordAnswerError, SettledRecord, existence,
-};
-pub use high_water_mark::HighWaterMark;
+pub use existence::{Deletions, Existence, RecordRules};
+pub use failed_writes::FailedWrites;
+pub use fingerprint::OtherContractError;
+pub use high_water_mark::{HighWaterMark, News, Version};
+pub use past::Past;
 pub use plan::{FieldPlan, Write};
+pub use presence::{Existed, Presence, RecordBase};
 pub use reconcile::{
     NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
 };
+pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
+pub use record_run::{RecordRun, TooManyGoneError};
 pub use review::{Answer, AnswerError, Audited, Choice, Review, Settled, Shown};
 pub use rules::Merged;
 pub use slot::{Base, Content, Slot};
-pub use system::{Capability, Steward, System};
+pub use system::{Capability, System};

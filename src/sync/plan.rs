@@ -8,8 +8,8 @@ use super::reconcile::{
 use super::slot::{Base, Content, Slot};
 use crate::Decision;
 
-/// The plan for one field: the [`verdict`], and the writes that follow from it. It holds
-/// references only.
+/// The plan for one field: the [verdict](super::verdict()), and the writes that follow
+/// from it. It holds references only.
 #[doc(alias("three-way merge", "conflict resolution"))]
 #[derive(Debug)]
 pub struct FieldPlan<'a, T> {
@@ -17,7 +17,7 @@ pub struct FieldPlan<'a, T> {
     known: Known<'a, T>,
     verdict: Verdict,
     merged: Option<&'a Content<T>>,
-    refuses: bool,
+    rule: Rule,
 }
 
 /// What is known in common: what was agreed, and what each system has of it.
@@ -133,7 +133,8 @@ impl<'a, T> Write<'a, T> {
     where
         T: Eq,
     {
-        let &FieldPlan { slots, known, refuses, .. } = plan;
+        let &FieldPlan { slots, known, rule, .. } = plan;
+        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
             (expects != value).then(|| Self {
@@ -211,8 +212,7 @@ impl<'a, T> FieldPlan<'a, T> {
         T: Eq,
     {
         let verdict = decide(rule, slots, |place| known.base(place), known.agreed);
-        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
-        Self { slots, known, verdict, merged: None, refuses }
+        Self { slots, known, verdict, merged: None, rule }
     }
 
     pub(super) fn decided(
@@ -220,9 +220,14 @@ impl<'a, T> FieldPlan<'a, T> {
         slots: &'a [&'a Slot<T>],
         known: Known<'a, T>,
         merged: Option<&'a Content<T>>,
-        refuses: bool,
+        rule: Rule,
     ) -> Self {
-        Self { slots, known, verdict, merged, refuses }
+        Self { slots, known, verdict, merged, rule }
+    }
+
+    /// Who decides about the field.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// The same plan with another verdict.
@@ -301,6 +306,52 @@ impl<'a, T> FieldPlan<'a, T> {
             .map(|outcome| Write::to_all(outcome.into_option(), None, self))
             .into_iter()
             .flatten()
+    }
+
+    /// What a system gets here in which the record is made, where the others have agreed
+    /// on it: for its plan, that system says [`Slot::Unsupported`].
+    ///
+    /// A blank is not given: a default that the system sets itself stays, and is nobody's
+    /// edit. A field that the system owns is not given either.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{
+    ///     Base, Bases, FieldPlan, NonOwnerEdits, Rule, Slot, Verdict,
+    /// };
+    ///
+    /// // The record is to be made in the second system.
+    /// let (crm, erp) = (Slot::Value("ACME"), Slot::Unsupported);
+    /// let (slots, never) = ([&crm, &erp], Bases::common(Base::Never, 2));
+    /// let bases = never.each();
+    /// let plan = |rule| FieldPlan::with_bases(rule, &slots, &bases, &never.agreed);
+    /// assert_eq!(plan(Rule::Shared).initial_value(), Some(&"ACME"));
+    ///
+    /// let of_erp = plan(Rule::Owner(1, NonOwnerEdits::Reject));
+    /// assert_eq!(of_erp.initial_value(), None, "its owner fills it");
+    ///
+    /// let acme = Base::Known(Some("ACME"));
+    /// assert_eq!(plan(Rule::Shared).next_created(&[1]), Bases::common(acme, 2));
+    /// ```
+    pub fn initial_value(&self) -> Option<&'a T> {
+        self.outcome().and_then(Content::into_option)
+    }
+
+    /// What is known in common once the record is made in the systems at these places
+    /// with its [initial value](Self::initial_value): nothing new where that is blank.
+    pub fn next_created(&self, places: &[usize]) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        let outcome = self.initial_value().map(Some);
+        let mut next = self.after(outcome, &[]);
+        if outcome.is_some() {
+            for place in places {
+                if let Some(base) = next.confirmed.get_mut(*place) {
+                    *base = next.agreed.clone();
+                }
+            }
+        }
+        next
     }
 
     /// What each system says, for the person who is asked: the place of the system, and

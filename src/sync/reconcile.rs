@@ -72,9 +72,18 @@ pub enum Question {
     BlankOwner,
     /// A system that may only propose has changed what another one owns.
     Proposal,
+    /// A system shows an older common value again, as one does that was restored from a
+    /// backup ([`FieldPlan::ask_before_going_back`](super::FieldPlan::ask_before_going_back)).
+    GoesBack,
+    /// The same write has failed twice: another record may hold the value
+    /// ([`FieldPlan::ask_if_stuck`](super::FieldPlan::ask_if_stuck)).
+    Stuck,
     /// A record was deleted in one system and is still in another
     /// ([`Existence::Ask`](super::Existence::Ask)). No plan for a field asks this.
     Deletion,
+    /// A record was merged into another one in one system, and not in the others. No plan
+    /// for a field asks this.
+    Merged,
 }
 
 impl fmt::Display for Question {
@@ -86,7 +95,10 @@ impl fmt::Display for Question {
             Self::Manual => "a person decides on this field",
             Self::BlankOwner => "the owner's field is empty on the first synchronisation",
             Self::Proposal => "changed by a system that does not own the field",
+            Self::GoesBack => "an older common value has come back",
+            Self::Stuck => "the same write has failed twice",
             Self::Deletion => "deleted in one system and not in another",
+            Self::Merged => "merged into another record in one system",
         })
     }
 }
@@ -160,8 +172,9 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
 ///
 /// // The write of "new" to the second system has failed.
 /// let (old, new) = (Base::Known(Some("old")), Base::Known(Some("new")));
-/// let shared =
-///     |slots: [&Slot<&str>; 2]| verdict_with_bases(Rule::Shared, &slots, &[&new, &old], &new);
+/// let shared = |slots: [&Slot<&str>; 2]| {
+///     verdict_with_bases(Rule::Shared, &slots, &[&new, &old], &new)
+/// };
 /// let (shows_new, shows_old) = (Slot::Value("new"), Slot::Value("old"));
 /// assert_eq!(shared([&shows_new, &shows_old]), Verdict::Behind);
 ///
@@ -170,7 +183,7 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
 /// assert_eq!(
 ///     shared([&shows_new, &edited]),
 ///     Verdict::Ask(Question::Conflict),
-///     "whoever made this edit had not seen \"new\""
+///     "an edit by someone who had not seen \"new\""
 /// );
 /// ```
 pub fn verdict_with_bases<T: Eq>(

@@ -57,10 +57,16 @@ use crate::store::{Part, StoreError};
 
 /// The tables, as they are made, by every migration in its order: with what each column
 /// means, and how to enqueue from plain SQL.
-pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql")
+);
 
-const PART: Part =
-    Part { name: "outbox", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "outbox",
+    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+};
 
 /// Creates the tables of the outbox, or brings them up to date. [`Outbox::open`] does the
 /// same.
