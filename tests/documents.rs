@@ -241,6 +241,7 @@ fn type_of_form(line: &str, remote: Option<&'static str>) -> Option<&'static str
         // A row of the contract's `fields`.
         "Contract" | "Field" => "Contract",
         "Record" => "Record",
+        "RecordRules" => "RecordRules",
         "RetryPolicy" => "RetryPolicy",
         other => panic!("which type has the form {other}Form?"),
     }))
