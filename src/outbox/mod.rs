@@ -30,6 +30,7 @@ mod blocked;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod change;
 mod claim;
+pub mod driver;
 mod enqueued;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod history;
@@ -50,9 +51,11 @@ pub use self::admin::{
     RedriveOutcome, Waiting,
 };
 pub use self::claim::{Claim, HeldLease, LeaseLostError, Settlement};
-pub use self::enqueued::Enqueued;
+pub use self::enqueued::{Enqueued, Enqueuing};
 pub(crate) use self::store::sealed;
 pub use self::store::{ClaimOrder, Claimed, OnDeadLetter, Store};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use crate::store::Migration;
 pub use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind};
 
 assert_impl_all!(Claim: Send, Sync);
