@@ -24,13 +24,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use integration_automation_patterns::Refused;
 use integration_automation_patterns::sync::{
-    Authority, Base, Contract, Deletions, Existence, Found, Presence, Slot, Store,
-    Verdict, Write, existence,
+    Authority, Base, Contract, Deletions, Existed, Existence, Found, Presence,
+    RecordBase, RecordPlan, RecordRules, Slot, Store, TooManyGoneError, Verdict, Write,
 };
 
 /// The systems, in the order of the contract.
 const SYSTEMS: [&str; 2] = ["curated", "official"];
+
+/// How many records may be gone since the last run: a file that was cut off is no reason
+/// to ask about each record that it lacks.
+const MOST_GONE: usize = 50;
 
 fn main() -> ExitCode {
     let sample = |name: &str| {
@@ -70,7 +75,7 @@ fn run(
                 .to_vec(),
         ],
     };
-    sync.records();
+    sync.records()?;
     sync.write(folder)?;
     println!("{}", sync.contract);
     sync.print();
@@ -229,47 +234,46 @@ struct Sync {
 }
 
 impl Sync {
-    fn records(&mut self) {
-        let keys = self
-            .tables
-            .iter()
-            .chain([&self.base])
-            .flat_map(|table| table.rows.keys().cloned());
+    fn records(&mut self) -> Result<(), TooManyGoneError> {
+        let rules = RecordRules::new(Deletions::Ask, MOST_GONE);
+        let mut run = rules.run();
+        let tables = self.tables.iter().chain([&self.base]);
+        let keys = tables.flat_map(|table| table.rows.keys().cloned());
         for key in keys.collect::<BTreeSet<_>>() {
-            self.record(&key);
+            let rows = self.tables.each_ref().map(|table| table.rows.get(&key));
+            let before = self.base.rows.get(&key);
+            let existed = before.map_or(Existed::Never, |_| Existed::There);
+            let edited =
+                before.is_some() && rows.iter().flatten().any(|row| Some(*row) != before);
+            let says = rows.map(|row| Presence::of(row.map(|_| edited)));
+            let base = RecordBase::common(existed, 2);
+            run.plan(key, says.to_vec(), &base, edited);
         }
+        for (key, plan) in run.finish().map_err(Refused::into_cause)? {
+            self.record(&key, &plan);
+        }
+        Ok(())
     }
 
-    fn record(&mut self, key: &str) {
-        let present =
-            [0, 1].map(|system: usize| self.tables[system].rows.contains_key(key));
-        let before = self.base.rows.get(key);
-        let kept = self.tables.iter().filter_map(|table| table.rows.get(key));
-        let edited =
-            kept.into_iter().any(|row| before.is_some_and(|before| before != row));
-        let presence = Presence { systems: &present, existed: before.is_some(), edited };
-        match existence(Deletions::Ask, presence) {
+    fn record(&mut self, key: &str, plan: &RecordPlan<bool>) {
+        let present = [0, 1].map(|place| plan.presence()[place].is_there());
+        match plan.existence() {
             Existence::Everywhere => self.fields(key),
             Existence::Create => self.create(key, present),
             Existence::Gone => drop(self.base.rows.remove(key)),
+            Existence::Unread | Existence::Local => {}
             Existence::Delete | Existence::Detach | Existence::Ask => {
                 self.counts.entry("(record)".to_owned()).or_default().asked += 1;
-                let there =
-                    present.map(|has| if has { "there" } else { "deleted" }.to_owned());
+                let edited = plan.presence().contains(&Presence::There(true));
                 let what = if edited {
                     "deleted in one, edited in the other"
                 } else {
                     "deleted in one"
                 };
-                let [curated, official] = there;
-                self.review.push(vec![
-                    key.into(),
-                    "(record)".into(),
-                    what.into(),
-                    curated,
-                    official,
-                    "there".into(),
-                ]);
+                let [curated, official] =
+                    present.map(|has| if has { "there" } else { "deleted" });
+                let row = [key, "(record)", what, curated, official, "there"];
+                self.review.push(row.map(str::to_owned).to_vec());
             }
         }
     }
@@ -300,7 +304,7 @@ impl Sync {
             let counts = self.counts.entry(field.to_owned()).or_default();
             match plan.verdict() {
                 Verdict::Agreed(_) | Verdict::Unread => counts.agreed += 1,
-                Verdict::Write(_) | Verdict::Merge => {}
+                Verdict::Write(_) | Verdict::Merge | Verdict::Behind => {}
                 Verdict::Ask(question) => {
                     counts.asked += 1;
                     let text =

@@ -71,7 +71,7 @@ pub fn entry<'a, T: Eq, K: Kind, const N: usize>(
     slots: [&'a Slot<T>; N],
     base: &'a Base<T>,
 ) -> Entry<'a, T, K, N> {
-    Entry::new(rule, slots, base)
+    Entry::new(rule, slots, [base; N], base)
 }
 
 /// Why an answer does not fit an entry, where it does not.

@@ -46,6 +46,9 @@ mod refused;
 pub mod relay;
 pub mod retry;
 #[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+pub mod service;
+#[cfg(feature = "delivery")]
 mod store;
 pub mod sync;
 #[cfg(feature = "testing")]
@@ -80,8 +83,11 @@ pub use envelope::{
     RehydrateError, WrongStateError, event, state,
 };
 pub use event::{Event, Payload, RawEvent};
+// Hidden from rustdoc alone: rustc does not print the names of what is always hidden.
+#[cfg_attr(doc, doc(hidden))]
+pub use envelope::Built;
 pub use refused::Refused;
 #[doc(inline)]
-pub use retry::RetryPolicy;
+pub use retry::{Backoff, RetryPolicy};
 #[doc(inline)]
 pub use state::DeliveryStatus;

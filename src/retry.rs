@@ -19,21 +19,17 @@ use crate::EventId;
 /// ([`Event::RETRY_POLICY`](crate::Event::RETRY_POLICY)):
 ///
 /// ```
-/// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+/// use integration_automation_patterns::{Backoff, RetryPolicy};
 /// use std::time::Duration;
 ///
-/// const POLICY: RetryPolicy = match RetryPolicy::new(
-///     5,
-///     Backoff::Exponential {
-///         base: Duration::from_secs(2),
-///         max: Duration::from_secs(60),
-///     },
-/// ) {
-///     Ok(policy) => {
-///         policy.with_full_jitter().give_up_after(Duration::from_secs(3600))
-///     }
-///     Err(_) => panic!("5 attempts are a budget"),
+/// const GROWING: Backoff = Backoff::Exponential {
+///     base: Duration::from_secs(2),
+///     max: Duration::from_secs(60),
 /// };
+/// const POLICY: RetryPolicy = RetryPolicy::retries(4, GROWING)
+///     .with_full_jitter()
+///     .give_up_after(Duration::from_secs(3600));
+/// assert_eq!(POLICY.max_attempts(), 5);
 /// assert_eq!(POLICY.wait(0), Duration::from_secs(2));
 /// assert_eq!(POLICY.wait(3), Duration::from_secs(16));
 /// assert_eq!(POLICY.wait(9), Duration::from_secs(60));
@@ -78,7 +74,25 @@ impl RetryPolicy {
         time_limit: None,
     };
 
-    /// A policy of `max_attempts`, the first one included.
+    /// A policy of one attempt and up to so many retries, each after its wait. A constant
+    /// can be made of it, since every number of retries is one.
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Backoff, RetryPolicy};
+    /// use std::time::Duration;
+    ///
+    /// const MINUTE: Backoff = Backoff::Fixed(Duration::from_secs(60));
+    /// const EACH_MINUTE: RetryPolicy = RetryPolicy::retries(7, MINUTE);
+    /// const ONCE: RetryPolicy = RetryPolicy::retries(0, MINUTE);
+    /// assert_eq!((EACH_MINUTE.max_attempts(), ONCE.max_attempts()), (8, 1));
+    /// ```
+    pub const fn retries(retries: u32, backoff: Backoff) -> Self {
+        let max_attempts = retries.saturating_add(1);
+        Self { max_attempts, backoff, full_jitter: false, time_limit: None }
+    }
+
+    /// A policy of `max_attempts`, the first one included: for a number that is
+    /// configured.
     ///
     /// # Errors
     ///

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::ApplyError;
-use integration_automation_patterns::sync::RecordAnswerError;
 use integration_automation_patterns::sync::{
     Answer, Base, Capability, Choice, Content, Contract, Existence, Found, NonOwnerEdits,
     Question, Review, Slot, System, Verdict,
+};
+use integration_automation_patterns::sync::{
+    Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordRules,
 };
 use integration_automation_patterns::{Decision, boundary};
 
@@ -319,15 +321,16 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     let asked = rows.iter().map(|row| {
         (row.field.as_deref().unwrap_or("(record)"), row.question, row.sides.len())
     });
-    let (blank, conflict, manual) =
-        (Question::BlankOwner, Question::Conflict, Question::Manual);
+    let (blank, first, manual) =
+        (Question::BlankOwner, Question::FirstDiffers, Question::Manual);
     assert_eq!(
         asked.collect::<Vec<_>>(),
-        [("name", blank, 2), ("nickname", conflict, 3), ("state", manual, 3)]
+        [("name", blank, 2), ("nickname", first, 3), ("state", manual, 3)]
     );
     let words = rows.iter().map(|row| row.question.to_string()).collect::<Vec<_>>();
     let blank = "the owner's field is empty on the first synchronisation";
-    assert_eq!(words, [blank, "changed in two ways", "a person decides on this field"]);
+    let first = "different on the first synchronisation";
+    assert_eq!(words, [blank, first, "a person decides on this field"]);
     assert_eq!(
         (&rows[2].sides[1].value, rows[2].sides[1].system.as_str()),
         (&Some(Cell::Number(2)), "erp")
@@ -530,8 +533,8 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
 fn debug_shows_no_value() {
     let mut seen = nothing_read();
     say!(seen, name: text("secret"), text("hidden"), Slot::Unread);
-    let none = account::Agreed::default();
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
+    let agreed = account::Agreed { name: Base::Known(None), ..Default::default() };
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
     let answers = account::Answers {
         name: Some(Answer::new(Choice::Other(Some("secret".to_owned())), decision())),
         ..Default::default()
@@ -574,38 +577,40 @@ fn a_contract_of_one_word_is_the_same_as_one_that_says_it_for_each_field() {
 #[test]
 fn what_becomes_of_a_record_is_settled_by_an_answer() {
     let all = [
+        Existence::Unread,
         Existence::Gone,
         Existence::Everywhere,
+        Existence::Local,
         Existence::Create,
         Existence::Delete,
         Existence::Detach,
         Existence::Ask,
     ];
-    for (asked, chosen) in
-        all.iter().flat_map(|asked| all.iter().map(move |chosen| (*asked, *chosen)))
-    {
-        let settled = asked.settle(chosen, decision());
+    let rules = RecordRules::new(Deletions::Ask, 1);
+    let plan = |says: [Presence<u8>; 2]| {
+        let mut run = rules.run();
+        run.plan((), says.to_vec(), &RecordBase::common(Existed::There, 2), false);
+        run.finish().expect("one may be gone").remove(0).1
+    };
+    let [asked, quiet] =
+        [plan([Presence::Absent, Presence::There(7)]), plan([Presence::There(7); 2])];
+    for chosen in all {
         let can_be_done =
             matches!(chosen, Existence::Create | Existence::Delete | Existence::Detach);
-        match settled {
+        match asked.settle(chosen, decision()) {
             Ok(settled) => {
-                assert!(asked == Existence::Ask && can_be_done, "{asked:?} {chosen:?}");
-                assert_eq!(
-                    (settled.outcome(), settled.decision()),
-                    (chosen, &decision())
-                );
+                assert!(can_be_done, "{chosen:?}");
+                let expected = (chosen, &decision());
+                assert_eq!((settled.outcome(), settled.decision()), expected);
             }
             Err(refused) => {
-                let cause = if asked == Existence::Ask {
-                    RecordAnswerError::NothingToDo { chosen }
-                } else {
-                    RecordAnswerError::NothingAsked
-                };
-                assert!(asked != Existence::Ask || !can_be_done, "{asked:?} {chosen:?}");
-                assert_eq!(refused.cause(), &cause);
+                assert!(!can_be_done, "{chosen:?}");
+                assert_eq!(refused.cause(), &RecordAnswerError::NothingToDo { chosen });
                 assert_eq!(refused.into_value(), decision());
             }
         }
+        let refused = quiet.settle(chosen, decision()).expect_err("nothing is asked");
+        assert_eq!(refused.cause(), &RecordAnswerError::NothingAsked);
     }
     let row = Review::<String>::deletion(
         "A-1",

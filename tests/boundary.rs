@@ -155,7 +155,7 @@ fn a_plan_has_the_shape_of_its_authorities() {
     assert_eq!(writes[0].lost(), Some(Content::Value(&"typo@x.org".to_owned())));
     assert_eq!(
         (plan.nickname.question(), plan.nickname.writes().count()),
-        (Some(Question::Conflict), 0)
+        (Some(Question::FirstDiffers), 0)
     );
     assert_eq!(plan.status.question(), Some(Question::Manual));
     assert_eq!(plan.status.sides().collect::<Vec<_>>(), [(0, Some(&1)), (1, None)]);
@@ -252,10 +252,9 @@ fn a_shared_field_can_declare_who_is_preferred() {
     assert_eq!(plan().prefer(0).verdict(), Verdict::Write(0));
     assert_eq!(plan().prefer_unless_blank(0).verdict(), Verdict::Ask(Question::Conflict));
     assert_eq!(plan().prefer_unless_blank(1).writes().count(), 1);
-    let stamp =
-        |seconds| Stamp::OfField(DateTime::from_timestamp(seconds, 0).expect("in 1970"));
-    let by_time =
-        plan().prefer_last_writer(&[stamp(90), stamp(10)], Duration::from_secs(60));
+    let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("in 1970");
+    let stamps = [90, 10].map(|seconds| Stamp::OfField(at(seconds)));
+    let by_time = plan().prefer_last_writer(&stamps, Duration::from_secs(60), at(100));
     assert_eq!(by_time.verdict(), Verdict::Write(0));
     assert_eq!(
         by_time.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(),

@@ -9,7 +9,8 @@ use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::state::{Failed, Pending};
 use integration_automation_patterns::sync::convert::{Convert, check};
 use integration_automation_patterns::sync::{
-    Answer, ApplyError, Base, Choice, Contract, Existence, FieldPlan, Rule, Slot,
+    Answer, ApplyError, Base, Choice, Contract, Deletions, Existed, Existence, FieldPlan,
+    Presence, RecordBase, RecordRules, Rule, Slot,
 };
 use integration_automation_patterns::{
     AnyEnvelope, Decision, DeliveryStatus, Envelope, Event, EventId, RawEvent, Record,
@@ -133,18 +134,37 @@ fn of_synchronisation() -> Vec<Named> {
     };
     let contract = Contract::builder("contact").system("crm").system("erp").build();
     let contract = contract.expect("two systems");
+    let rules = RecordRules::new(Deletions::Ask, 1);
+    let plans = |gone: usize| {
+        let mut run = rules.run();
+        for record in 0..2 {
+            let says =
+                vec![Presence::There(()), Presence::of((record >= gone).then_some(()))];
+            run.plan(record, says, &RecordBase::common(Existed::There, 2), false);
+        }
+        run.finish()
+    };
     vec![
         named(nothing_asked().into_cause()),
         named(nothing_asked()),
         named(ApplyError::Answer { field: "email", cause: nothing_asked().into_cause() }),
         named(ApplyError::Store { system: "crm", cause: Box::new(poison()) }),
-        named(Existence::Gone.settle(Existence::Delete, decision()).expect_err("none")),
         named(
-            Existence::Ask
+            plans(0)
+                .map(|mut plans| plans.remove(0).1)
+                .expect("nothing is gone")
+                .settle(Existence::Delete, decision())
+                .expect_err("nothing is asked"),
+        ),
+        named(
+            plans(1)
+                .map(|mut plans| plans.remove(0).1)
+                .expect("one may be gone")
                 .settle(Existence::Ask, decision())
                 .expect_err("nothing to do")
                 .into_cause(),
         ),
+        named(plans(2).expect_err("two are gone").into_cause()),
         named(contract.plan("email", &slots, &slots_base).expect_err("not exchanged")),
         named(Contract::builder("contact").build().expect_err("no system").into_cause()),
         named(check(&Lossy, [7]).expect_err("a broken law")),
@@ -257,6 +277,17 @@ fn of_traces() -> Vec<Named> {
     ]
 }
 
+#[cfg(feature = "delivery")]
+fn of_services() -> Vec<Named> {
+    use integration_automation_patterns::service::Service;
+
+    let service = Service::new().part("import", async |_| Err::<(), _>(poison()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let run = service.run(std::future::pending::<()>());
+    let failed = runtime.expect("a runtime").block_on(run);
+    vec![named(failed.expect_err("the import failed"))]
+}
+
 #[cfg(feature = "tls")]
 fn of_tls() -> Vec<Named> {
     use integration_automation_patterns::tls::Tls;
@@ -277,6 +308,8 @@ fn all() -> Vec<Named> {
     all.extend(of_synchronisation());
     #[cfg(feature = "delivery")]
     all.extend(of_delivery());
+    #[cfg(feature = "delivery")]
+    all.extend(of_services());
     #[cfg(feature = "sqlite")]
     all.extend(of_outboxes());
     #[cfg(feature = "cloudevents")]

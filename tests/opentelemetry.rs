@@ -157,7 +157,7 @@ async fn the_sdk_sees_one_trace_from_the_producer_to_what_the_consumer_causes() 
         handled.unwrap().settle().await.unwrap();
     };
     // The relay may well run in a span of its own: the trace of an event is the event's.
-    let run = async { relay.run_until_idle(std::future::pending()).await };
+    let run = async { relay.run_until_idle(std::future::pending::<()>()).await };
     let (_, ()) = tokio::join!(
         tracing::Instrument::instrument(run, tracing::info_span!("relay")),
         consume

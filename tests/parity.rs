@@ -338,7 +338,7 @@ fn sync(case: &Value, rules: &mut InboxConfig) {
         sides,
     };
     assert_eq!(
-        facts.last_writer(Duration::ZERO),
+        facts.last_writer(Duration::ZERO, DateTime::<Utc>::MAX_UTC),
         match expect["last_writer"].as_str() {
             Some("system_a") => Some(&*a),
             Some("system_b") => Some(&*b),

@@ -6,8 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use integration_automation_patterns::sync::{Deletions, Existence, Presence, existence};
-
 type Table = BTreeMap<String, BTreeMap<String, String>>;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/records");
@@ -223,44 +221,5 @@ fn a_broken_file_is_named_with_its_line_and_nothing_is_written() {
             0,
             "{name}: something was written"
         );
-    }
-}
-
-/// Law 23, for every policy, every presence in three systems, and every history.
-#[test]
-fn a_deletion_follows_the_declared_policy_and_never_silently_an_edit() {
-    let flags = || [false, true].into_iter();
-    for present in
-        flags().flat_map(|a| flags().flat_map(move |b| flags().map(move |c| [a, b, c])))
-    {
-        for (existed, edited) in
-            flags().flat_map(|existed| flags().map(move |edited| (existed, edited)))
-        {
-            let by = |policy| {
-                existence(policy, Presence { systems: &present, existed, edited })
-            };
-            let all = [
-                Deletions::Ask,
-                Deletions::Restore,
-                Deletions::Detach,
-                Deletions::Propagate,
-            ]
-            .map(by);
-            let has = present.iter().filter(|has| **has).count();
-            let expected = match (has, existed) {
-                (0, _) => [Existence::Gone; 4],
-                (3, _) => [Existence::Everywhere; 4],
-                (_, false) => [Existence::Create; 4],
-                (_, true) => {
-                    let propagated =
-                        if edited { Existence::Ask } else { Existence::Delete };
-                    [Existence::Ask, Existence::Create, Existence::Detach, propagated]
-                }
-            };
-            assert_eq!(
-                all, expected,
-                "{present:?}, existed: {existed}, edited: {edited}"
-            );
-        }
     }
 }

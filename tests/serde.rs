@@ -10,8 +10,9 @@ use integration_automation_patterns::audit::{
 };
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits, Question,
-    Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict,
+    Answer, Authority, Base, Bases, Choice, Contract, Deletions, Existed, FieldPlan,
+    NonOwnerEdits, Question, RecordBase, RecordRules, Review, Rule, Shown, Side, Slot,
+    Stamp, SyncConflict, Verdict,
 };
 use integration_automation_patterns::{
     AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
@@ -242,6 +243,7 @@ fn a_contract_is_written_under_these_names() {
         .field("nickname", Authority::Shared)
         .field("status", Authority::Manual)
         .excluded("internal_notes")
+        .records(RecordRules::new(Deletions::Propagate, 50).created_by([0]))
         .build()
         .expect("sound");
     is_written(
@@ -256,7 +258,36 @@ fn a_contract_is_written_under_these_names() {
                 {"name": "status", "authority": "manual", "others": null},
             ],
             "excluded": ["internal_notes"],
+            "records": {
+                "deletions": "propagate",
+                "most_gone": 50,
+                "created_by": ["crm"],
+                "deleted_by": null,
+            },
         }),
+    );
+}
+
+#[test]
+fn what_is_known_in_common_is_written_under_these_names() {
+    is_written(
+        &Bases {
+            agreed: Base::Known(Some(2)),
+            confirmed: vec![Base::Known(Some(2)), Base::Known(None), Base::Never],
+        },
+        &json!({"agreed": {"known": 2}, "confirmed": [{"known": 2}, {"known": null}, "never"]}),
+    );
+    is_written(
+        &RecordBase {
+            agreed: Existed::There,
+            confirmed: vec![
+                Existed::There,
+                Existed::Missing,
+                Existed::Gone,
+                Existed::Never,
+            ],
+        },
+        &json!({"agreed": "there", "confirmed": ["there", "missing", "gone", "never"]}),
     );
 }
 
@@ -276,13 +307,35 @@ fn rows_of_plans_are_written_under_these_names() {
             Verdict::Agreed(0),
             Verdict::Write(1),
             Verdict::Merge,
+            Verdict::Behind,
             Verdict::Ask(Question::Conflict),
         ],
-        &json!(["unread", {"agreed": 0}, {"write": 1}, "merge", {"ask": "conflict"}]),
+        &json!([
+            "unread",
+            {"agreed": 0},
+            {"write": 1},
+            "merge",
+            "behind",
+            {"ask": "conflict"},
+        ]),
     );
     is_written(
-        &[Question::Manual, Question::BlankOwner, Question::Proposal, Question::Deletion],
-        &json!(["manual", "blank_owner", "proposal", "deletion"]),
+        &[
+            Question::FirstDiffers,
+            Question::Manual,
+            Question::BlankOwner,
+            Question::Proposal,
+            Question::Deletion,
+            Question::Merged,
+        ],
+        &json!([
+            "first_differs",
+            "manual",
+            "blank_owner",
+            "proposal",
+            "deletion",
+            "merged"
+        ]),
     );
     is_written(
         &[Slot::Unread, Slot::Unsupported, Slot::Empty, Slot::Value(7)],

@@ -250,7 +250,9 @@ fn last_writer(stamps: &[Stamp], tolerance: u64) -> Option<usize> {
         base: Base::Never,
         sides: sides(stamps),
     };
-    let writer = conflict.last_writer(Duration::from_secs(tolerance)).map(str::to_owned);
+    let writer = conflict
+        .last_writer(Duration::from_secs(tolerance), at(1_000_000))
+        .map(str::to_owned);
     writer.map(|writer| {
         conflict.sides.iter().position(|side| side.system == writer).expect("one of them")
     })

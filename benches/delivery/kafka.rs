@@ -143,7 +143,7 @@ async fn relay(kafka: &Kafka, bare: &Bare, pairs: usize, events: usize) -> Outco
             .poll_interval(Duration::from_millis(1));
         let relay = Relay::new("bench", store.clone(), kafka.clone(), config)?;
         let start = Instant::now();
-        let summary = relay.run_until_idle(std::future::pending()).await;
+        let summary = relay.run_until_idle(std::future::pending::<()>()).await;
         assert_eq!(summary.acknowledged, u64::try_from(events)?);
         Ok(start.elapsed())
     };

@@ -261,7 +261,7 @@ pub(crate) async fn relay(store: impl Store, events: usize) -> Outcome<Duration>
         RelayConfig::default().in_flight(1_000).poll_interval(Duration::from_millis(1));
     let relay = Relay::new("bench", store, AtOnce, config)?;
     let start = Instant::now();
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     let time = start.elapsed();
     assert_eq!(summary.acknowledged, u64::try_from(events)?);
     Ok(time)

@@ -1,14 +1,15 @@
 //! The steps of a run in their order, but for the delivery between them: each may be
 //! interrupted, and does the rest when it is begun again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::sync::{
-    Base, Contract, Deletions, Existence, Presence, Slot, Verdict, existence,
+    Base, Contract, Deletions, Existed, Existence, Presence, RecordBase, RecordPlan,
+    RecordRules, Slot, Verdict,
 };
-use integration_automation_patterns::{Envelope, Event, EventId};
+use integration_automation_patterns::{Envelope, Event, EventId, Refused};
 
 use crate::Outcome;
 use crate::contract::{Change, RecordChanged, RecordCreated};
@@ -25,6 +26,9 @@ pub(crate) const POLICY: RetryPolicy = match RetryPolicy::new(
     Ok(policy) => policy,
     Err(_) => RetryPolicy::DEFAULT,
 };
+
+/// How many records may be gone at once: more of them are an outage, and no deletions.
+const MOST_GONE: usize = 50;
 
 /// Fills both tables and the common state from the files, where they are empty.
 pub(crate) async fn seed<D: Database>(
@@ -77,30 +81,25 @@ impl View {
         })
     }
 
-    /// Every record that one of them has, or that both had.
-    fn records(&self) -> std::collections::BTreeSet<&str> {
+    /// Every record that one of them has, or that both had, and what is to be done about
+    /// it as a whole.
+    fn records(&self) -> Outcome<Vec<(String, RecordPlan<i64>)>> {
+        let rules = RecordRules::new(Deletions::Ask, MOST_GONE);
+        let mut run = rules.run();
         let agreed = self.agreed.keys().map(|(record, _)| record.as_str());
-        self.systems
-            .iter()
-            .flat_map(|rows| rows.keys().map(String::as_str))
-            .chain(agreed)
-            .collect()
-    }
-
-    /// Whether the record is here or there, and what is to be done about that.
-    fn existence(&self, record: &str) -> ([bool; 2], Existence) {
-        let present = self.systems.each_ref().map(|rows| rows.contains_key(record));
-        let is_agreed = |field: &str| {
-            self.agreed.contains_key(&(record.to_owned(), field.to_owned()))
-        };
-        let existed = is_agreed("name");
-        let edited = self.systems.iter().filter_map(|rows| rows.get(record)).any(|row| {
-            row.fields.iter().any(|(field, value)| {
-                self.agreed.get(&(record.to_owned(), field.clone())) != Some(value)
-            })
-        });
-        let presence = Presence { systems: &present, existed, edited };
-        (present, existence(Deletions::Ask, presence))
+        let there = self.systems.iter().flat_map(|rows| rows.keys().map(String::as_str));
+        for record in there.chain(agreed).collect::<BTreeSet<_>>() {
+            let rows = self.systems.each_ref().map(|rows| rows.get(record));
+            let known =
+                |field: &str| self.agreed.get(&(record.to_owned(), field.to_owned()));
+            let existed = known("name").map_or(Existed::Never, |_| Existed::There);
+            let mut fields = rows.iter().flatten().flat_map(|row| &row.fields);
+            let edited = fields.any(|(field, value)| known(field) != Some(value));
+            let says = rows.map(|row| Presence::of(row.map(|row| row.revision)));
+            let base = RecordBase::common(existed, 2);
+            run.plan(record.to_owned(), says.to_vec(), &base, edited);
+        }
+        Ok(run.finish().map_err(Refused::into_cause)?)
     }
 
     fn slots(&self, record: &str, field: &str) -> [Slot<String>; 2] {
@@ -139,12 +138,12 @@ pub(crate) async fn plan<D: Database>(
     let view = View::of(crm, erp).await?;
     let mut planned = Planned::default();
     let mut announcements = [Vec::new(), Vec::new()];
-    for record in view.records() {
+    for (record, whole) in view.records()? {
+        let record = record.as_str();
         planned.records += 1;
-        let (present, existence) = view.existence(record);
-        match existence {
+        match whole.existence() {
             Existence::Create => {
-                let from = usize::from(!present[0]);
+                let from = usize::from(!whole.presence()[0].is_there());
                 let fields = view.systems[from]
                     .get(record)
                     .map(|row| row.fields.clone())
@@ -233,15 +232,14 @@ pub(crate) async fn close<D: Database>(
 ) -> Outcome<Closed> {
     let view = View::of(crm, erp).await?;
     let (mut closed, mut agreed) = (Closed::default(), Agreed::new());
-    for record in view.records() {
-        let (present, existence) = view.existence(record);
-        if !matches!(
-            existence,
-            Existence::Everywhere | Existence::Create | Existence::Gone
-        ) {
-            let there =
-                present.map(|has| if has { "there" } else { "deleted" }.to_owned());
-            let [crm, erp] = there;
+    for (record, whole) in view.records()? {
+        let record = record.as_str();
+        if whole.existence() == Existence::Ask {
+            let there = |place: usize| {
+                let has = whole.presence()[place].is_there();
+                if has { "there" } else { "deleted" }.to_owned()
+            };
+            let (crm, erp) = (there(0), there(1));
             closed.review.push([
                 record.to_owned(),
                 "(record)".to_owned(),
@@ -251,7 +249,7 @@ pub(crate) async fn close<D: Database>(
             ]);
             continue;
         }
-        if existence != Existence::Everywhere {
+        if whole.existence() != Existence::Everywhere {
             continue;
         }
         for field in contract.synced_fields() {
@@ -260,7 +258,9 @@ pub(crate) async fn close<D: Database>(
             let plan = contract.plan(field, &sides, &base)?;
             match plan.verdict() {
                 Verdict::Agreed(_) | Verdict::Unread => closed.agreed += 1,
-                Verdict::Write(_) | Verdict::Merge => closed.waiting += 1,
+                Verdict::Write(_) | Verdict::Merge | Verdict::Behind => {
+                    closed.waiting += 1
+                }
                 Verdict::Ask(question) => {
                     let shown =
                         |slot: &Slot<String>| slot.value().cloned().unwrap_or_default();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Ack, Broker, BrokerError, Consumer, Delivery, Lag, as_sent};
-use crate::Envelope;
 use crate::state::{Dispatched, Pending};
+use crate::{Envelope, Facts, RawEvent};
 
 /// The two ends of a broker that holds no more than `capacity` events that nobody has
 /// taken.
@@ -46,6 +46,9 @@ pub fn in_process(capacity: usize) -> (InProcess, Listener) {
 /// How soon a delivery comes again, at the soonest, that was dropped.
 const AFTER_A_DROP: Duration = Duration::from_secs(1);
 
+/// The answer to what was sent; an error where the delivery was dropped.
+type Answered = oneshot::Receiver<Result<(), BrokerError>>;
+
 struct Sent {
     event: Envelope<Pending>,
     /// Whether the sender has tried before: nobody knows what became of that.
@@ -59,14 +62,26 @@ pub struct InProcess {
     sender: mpsc::Sender<Sent>,
 }
 
+impl InProcess {
+    /// Hands an event to the consumer: what the sender then waits for.
+    pub(crate) async fn hand_over(
+        &self,
+        event: &Facts<RawEvent>,
+        again: bool,
+    ) -> Result<Answered, BrokerError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = Sent { event: as_sent(event)?, again, answer };
+        let gone = |_| BrokerError::unreachable("the consumer is gone");
+        self.sender.send(sent).await.map_err(gone)?;
+        Ok(answered)
+    }
+}
+
 impl Broker for InProcess {
     const SYSTEM: &'static str = "in_process";
 
     async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
-        let (answer, answered) = oneshot::channel();
-        let gone = || BrokerError::unreachable("the consumer is gone");
-        let sent = Sent { event: as_sent(event)?, again: event.attempts() > 1, answer };
-        self.sender.send(sent).await.map_err(|_| gone())?;
+        let answered = self.hand_over(event, event.attempts() > 1).await?;
         let unanswered = || {
             BrokerError::transient("the consumer dropped the delivery")
                 .with_retry_after(AFTER_A_DROP)
@@ -126,7 +141,6 @@ impl Ack for Acker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RawEvent;
 
     #[tokio::test]
     async fn what_was_sent_is_behind_until_it_is_taken()

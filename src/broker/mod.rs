@@ -9,6 +9,7 @@
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
 pub mod amqp;
+mod any;
 mod in_process;
 #[cfg(feature = "kafka")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
@@ -22,6 +23,7 @@ mod message;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
+mod unsettled;
 #[cfg(any(feature = "amqp", feature = "nats"))]
 mod wait;
 
@@ -31,21 +33,33 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::any::{AnyAcker, AnyBroker, AnyConsumer};
 pub use self::in_process::{Acker, InProcess, Listener, in_process};
 pub use self::lag::Lag;
 pub use self::lost::{LOST, Lost};
 #[cfg(feature = "cloudevents")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
 pub use self::message::{MessageOrigin, UNREADABLE, read_message};
+// Hidden from rustdoc alone: rustc does not print the names of what is always hidden.
+#[cfg_attr(doc, doc(hidden))]
+pub use self::unsettled::{KnownToBeNew, Stored};
 #[doc(no_inline)]
 pub use crate::ConfigError;
 use crate::state::{Dispatched, Pending};
 use crate::{Envelope, Facts, FailureClass, RawEvent};
 
 /// Where a relay sends events.
+///
+/// There is no `dyn Broker`, since `send` is asynchronous: a broker that is chosen when
+/// the program starts is an [`AnyBroker`].
 pub trait Broker: Send + Sync + 'static {
     /// What the broker is called in traces, as in `messaging.system`.
-    const SYSTEM: &'static str;
+    const SYSTEM: &'static str; // for one chosen at run time, take `AnyBroker`
+
+    /// What this one is called: `SYSTEM`, or what was chosen at run time.
+    fn system(&self) -> &'static str {
+        Self::SYSTEM
+    }
 
     /// Sends an event, and returns when the broker has confirmed that it holds it.
     ///
@@ -208,7 +222,8 @@ impl fmt::Display for BrokerError {
 
 impl std::error::Error for BrokerError {}
 
-/// Where a consumer gets events from.
+/// Where a consumer gets events from. One that is chosen when the program starts is an
+/// [`AnyConsumer`].
 pub trait Consumer: Send {
     /// How a delivery is acked or nacked.
     type Acker: Ack;
@@ -250,6 +265,21 @@ pub trait Consumer: Send {
     /// not answer in time.
     fn lag(&mut self) -> impl Future<Output = Result<Vec<Lag>, BrokerError>> + Send {
         std::future::ready(Ok(Vec::new()))
+    }
+
+    /// How long a delivery may go unacked before the broker delivers it again or takes the
+    /// consumer for dead; nothing where no such limit is known.
+    ///
+    /// A worker whose handlers may take longer is refused.
+    ///
+    /// | broker | what it is |
+    /// |---|---|
+    /// | Kafka | `max.poll.interval.ms` |
+    /// | NATS | `ack_wait` of the listener, or its default; of a consumer that an operator has given another, tell the listener |
+    /// | RabbitMQ | nothing: `consumer_timeout` is a setting of the server, half an hour by default |
+    /// | [`InProcess`], `testing::FileBroker` | nothing |
+    fn ack_wait(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -347,6 +377,12 @@ impl<A> Delivery<A> {
     #[must_use = "this returns the changed delivery; the original is consumed"]
     pub fn redelivered(self, redelivered: bool) -> Self {
         Self { redelivered, ..self }
+    }
+
+    /// The same delivery, acked and nacked in another way.
+    fn map_acker<B>(self, acker: impl FnOnce(A) -> B) -> Delivery<B> {
+        let Self { event, acker: old, origin, redelivered } = self;
+        Delivery { event, acker: acker(old), origin, redelivered }
     }
 
     /// Whether the broker has delivered it before, or may have.

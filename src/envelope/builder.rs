@@ -10,7 +10,7 @@ use super::event::{BuildError, Payload};
 use super::facts::{Extras, Facts, ORDERING_KEY};
 use super::history::to_micros;
 use super::id::EventId;
-use super::state::Pending;
+use super::state::{Dispatched, Pending};
 use crate::refused::Refused;
 use crate::retry::RetryPolicy;
 
@@ -161,6 +161,16 @@ impl<P> EnvelopeBuilder<P> {
         self.finish(created_at, EventId::generate_at)
     }
 
+    /// For whoever forgets `build`: it never compiles, and says so.
+    #[doc(hidden)]
+    pub fn dispatch(self) -> Envelope<Dispatched, P>
+    where
+        P: Payload,
+        Self: Built,
+    {
+        self.never()
+    }
+
     /// Builds without checks: for received events that must not be lost. The caller has
     /// checked everything.
     #[cfg(all(feature = "delivery", feature = "cloudevents"))]
@@ -219,6 +229,17 @@ impl<P> EnvelopeBuilder<P> {
             payload: self.payload,
         })
     }
+}
+
+/// What has begun its lifecycle. A builder has not: it is in the bounds of its verbs for the
+/// words of the error.
+#[diagnostic::on_unimplemented(
+    message = "an event has no lifecycle before its envelope is built",
+    label = "call `.build()?` before this"
+)]
+pub trait Built {
+    #[doc(hidden)]
+    fn never<T>(self) -> T;
 }
 
 /// Apart, so that what is rare takes no room where the rest is inlined.

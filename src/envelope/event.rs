@@ -19,6 +19,9 @@ use crate::RetryPolicy;
 /// letters, digits, `_` and `-`. An envelope is not built where it does not (see
 /// [`is_conventional`]).
 ///
+/// There is no `dyn Event`, since a kind of event is a type: events of many kinds in one
+/// place are envelopes of a [`RawEvent`], or an enum.
+///
 /// ```
 /// use integration_automation_patterns::{Envelope, Event};
 ///

@@ -23,7 +23,7 @@ use std::ops::Deref;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
-pub use self::builder::EnvelopeBuilder;
+pub use self::builder::{Built, EnvelopeBuilder};
 pub use self::erased::{AnyEnvelope, WrongStateError};
 use self::event::DecodeError;
 pub(crate) use self::event::{Event, Payload, RawEvent};
@@ -41,7 +41,7 @@ pub use self::steps::AfterFailure;
 use self::state::{DeliveryStatus, Dispatched, Pending, State, Step};
 use crate::refused::Refused;
 
-/// One event on its way, in state `S`, with payload `P`.
+/// One event on its way, in a state, with a payload.
 ///
 /// It begins as [`Pending`] (see [`Envelope::builder`]) and goes from state to state by
 /// its verbs. Each verb takes the envelope and gives it back in its next state, and
@@ -74,9 +74,9 @@ use crate::refused::Refused;
 /// To hold envelopes of several states in one place, or to store one, see [`AnyEnvelope`]
 /// and [`Record`].
 #[must_use = "an envelope is an event that somebody waits for: take its next step, or store it as an `AnyEnvelope`"]
-pub struct Envelope<S: State, P: Payload = RawEvent> {
+pub struct Envelope<InState: State, P: Payload = RawEvent> {
     facts: Facts<P>,
-    state: PhantomData<S>,
+    state: PhantomData<InState>,
 }
 
 const_assert!(size_of::<Envelope<Pending>>() <= 80);
@@ -228,6 +228,11 @@ impl<S: State> Envelope<S, RawEvent> {
     /// Reads the payload as a typed event, once its type and schema version are the ones
     /// that `P` declares.
     ///
+    /// The decoder takes bytes that live as long as it likes, so that it borrows nothing
+    /// of them: hand in `|bytes| serde_json::from_slice(bytes)`, or call
+    /// [`decode_json`](Self::decode_json), where `serde_json::from_slice` alone is "not
+    /// general enough". An event that is only lent is [`read`](Facts::read).
+    ///
     /// # Errors
     ///
     /// [`DecodeError`], with the envelope given back as it was: another type or schema
@@ -263,13 +268,43 @@ impl<S: State> Envelope<S, RawEvent> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn decode<P: Event, E>(
-        self,
+        self, // an event that is only lent is read: `event.read(..)`
         decoder: impl FnOnce(&[u8]) -> Result<P, E>,
     ) -> Result<Envelope<S, P>, Refused<Self, DecodeError<E>>> {
         match self.payload().read_as(decoder) {
             Ok(typed) => Ok(Envelope::new(self.facts.with_payload(|_| typed))),
             Err(cause) => Err(Refused::new(self, cause)),
         }
+    }
+
+    /// Reads a payload of JSON: [`decode`](Self::decode) with serde's decoder.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    ///
+    /// ```
+    /// use integration_automation_patterns::{Envelope, Event, RawEvent};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct LeadCreated {
+    ///     name: String,
+    /// }
+    /// impl Event for LeadCreated {
+    ///     const TYPE: &'static str = "crm.lead.created";
+    /// }
+    ///
+    /// let payload = RawEvent::new("crm.lead.created", br#"{"name":"Ada"}"#);
+    /// let event = Envelope::builder("crm", payload).build()?;
+    /// assert_eq!(event.decode_json::<LeadCreated>()?.payload().name, "Ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "serde")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+    pub fn decode_json<P: Event + serde::de::DeserializeOwned>(
+        self,
+    ) -> Result<Envelope<S, P>, Refused<Self, DecodeError<serde_json::Error>>> {
+        self.decode(|bytes| serde_json::from_slice(bytes))
     }
 }
 

@@ -2,13 +2,13 @@
 //! and the proofs of what is stored.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::reply::Reply;
 use crate::Envelope;
-use crate::broker::{Ack, BrokerError};
+use crate::broker::{Ack, BrokerError, Stored};
 use crate::state::Acknowledged;
 
 /// What an inbox finds when it receives a delivery. The list is complete: a consumer must
@@ -73,6 +73,15 @@ impl<Tx, A> Fresh<Tx, A> {
     /// logs, and what it enqueues, is part of the trace. `process` does so by itself.
     pub fn in_span<T>(&self, handler: impl FnOnce() -> T) -> T {
         self.reply.span().in_scope(handler)
+    }
+
+    /// For whoever acks too early: it never compiles, and says so.
+    #[doc(hidden)]
+    pub fn ack(self) -> Ready<Result<(), BrokerError>>
+    where
+        Self: Stored,
+    {
+        ready(Ok(()))
     }
 
     /// The same for an asynchronous handler.

@@ -31,6 +31,7 @@ mod blocked;
 mod change;
 mod claim;
 pub mod driver;
+mod encoded;
 mod enqueued;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod history;
@@ -51,6 +52,7 @@ pub use self::admin::{
     RedriveOutcome, Waiting,
 };
 pub use self::claim::{Claim, HeldLease, LeaseLostError, Settlement};
+pub use self::encoded::Encoded;
 pub use self::enqueued::{Enqueued, Enqueuing};
 pub(crate) use self::store::sealed;
 pub use self::store::{ClaimOrder, Claimed, OnDeadLetter, Store};

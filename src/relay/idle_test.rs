@@ -89,7 +89,7 @@ async fn what_is_claimed_is_sent_while_the_rest_is_settled() -> Result<(), Box<d
     let store = Behind { store, confirmed: broker.0.subscribe(), settled: 0.into() };
     let relay =
         Relay::new("relay-1", store, broker, RelayConfig::default().in_flight(1))?;
-    let running = relay.run_until_idle(std::future::pending());
+    let running = relay.run_until_idle(std::future::pending::<()>());
     // The settlement waits for the next send, and the relay is to wait for neither.
     let summary = tokio::time::timeout(Duration::from_secs(30), running).await?;
     assert_eq!(usize::try_from(summary.acknowledged), Ok(ALL));

@@ -64,12 +64,12 @@ use crate::outbox::{Finding, LeaseLostError, Store, StoreError};
 #[doc(alias("message relay", "CDC", "polling publisher"))]
 pub struct Relay<S, B> {
     name: String,
-    store: S,
+    store: Arc<S>,
     broker: Arc<B>,
     config: RelayConfig,
-    on_incident: Box<dyn Fn(&Incident) + Send + Sync>,
+    on_incident: Arc<dyn Fn(&Incident) + Send + Sync>,
     trail: AuditTrail,
-    progress: Mutex<Summary>,
+    progress: Arc<Mutex<Summary>>,
 }
 
 impl<S: Store, B: Broker> Relay<S, B> {
@@ -92,14 +92,14 @@ impl<S: Store, B: Broker> Relay<S, B> {
         }
         Ok(Self {
             name,
-            store,
+            store: Arc::new(store),
             broker: Arc::new(broker),
             config,
-            on_incident: Box::new(|incident| {
+            on_incident: Arc::new(|incident| {
                 drop(writeln!(std::io::stderr(), "{incident}"))
             }),
             trail: AuditTrail::silent(),
-            progress: Mutex::default(),
+            progress: Arc::default(),
         })
     }
 
@@ -137,7 +137,7 @@ impl<S: Store, B: Broker> Relay<S, B> {
         self,
         callback: impl Fn(&Incident) + Send + Sync + 'static,
     ) -> Self {
-        Self { on_incident: Box::new(callback), ..self }
+        Self { on_incident: Arc::new(callback), ..self }
     }
 
     /// Records every change of state that this relay makes in an audit trail, once it is
@@ -147,16 +147,42 @@ impl<S: Store, B: Broker> Relay<S, B> {
         Self { trail, ..self }
     }
 
-    /// Works until `stop` is ready, then claims no more, waits for its sends, and
-    /// releases what it could not send.
+    /// Works until `stop` is ready, whatever its output, then claims no more, waits for
+    /// its sends, and releases what it could not send.
     ///
-    /// Dropped instead, it leaves what it holds until the leases end, with an attempt
-    /// spent.
+    /// The run owns what it needs, so that it can be a task of its own, and
+    /// [`progress`](Self::progress) be read beside it. Dropped before its end, it leaves
+    /// what it holds until the leases end, with an attempt spent.
     ///
     /// No error of a store or a broker ends it: it tries again, ever more slowly, and
     /// calls [`on_incident`](Self::on_incident).
-    pub async fn run(&self, stop: impl Future<Output = ()> + Send) -> Summary {
-        self.drive(stop, false).await
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")] {
+    /// # use integration_automation_patterns::outbox::sqlite;
+    /// # use integration_automation_patterns::broker::in_process;
+    /// # use integration_automation_patterns::relay::{Relay, RelayConfig};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let outbox = sqlite::Outbox::open(":memory:")?;
+    /// # let (broker, _listener) = in_process(16);
+    /// let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default())?;
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let running = tokio::spawn(relay.run(stopped)); // or `relay.run(ctrl_c())`
+    /// drop(stop);
+    /// assert_eq!(running.await?, relay.progress());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    pub fn run<F: Future + Send>(
+        &self,
+        stop: F,
+    ) -> impl Future<Output = Summary> + Send + use<S, B, F> {
+        self.share().drive(stop, false)
     }
 
     /// Works until nothing is on its way and nothing is due within one
@@ -167,23 +193,35 @@ impl<S: Store, B: Broker> Relay<S, B> {
     /// What waits for its retry, and what another relay has under its lease, stays for
     /// the next time: [`Admin::counts`](crate::outbox::Admin::counts) says how much that
     /// is.
-    pub async fn run_until_idle(&self, stop: impl Future<Output = ()> + Send) -> Summary {
-        self.drive(stop, true).await
+    pub fn run_until_idle<F: Future + Send>(
+        &self,
+        stop: F,
+    ) -> impl Future<Output = Summary> + Send + use<S, B, F> {
+        self.share().drive(stop, true)
+    }
+
+    /// The same relay, for a run to own.
+    fn share(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            store: Arc::clone(&self.store),
+            broker: Arc::clone(&self.broker),
+            config: self.config.clone(),
+            on_incident: Arc::clone(&self.on_incident),
+            trail: self.trail.clone(),
+            progress: Arc::clone(&self.progress),
+        }
     }
 
     /// Both are polled side by side: `stop` may ask the same store, and must not be left
     /// half-way while the relay waits for it.
-    async fn drive(
-        &self,
-        stop: impl Future<Output = ()> + Send,
-        until_idle: bool,
-    ) -> Summary {
+    async fn drive(self, stop: impl Future + Send, until_idle: bool) -> Summary {
         let stopped = watch::Sender::new(false);
         // On the heap: it is large, and its caller may have little stack.
-        let mut run = Box::pin(Run::new(self).run(stopped.subscribe(), until_idle));
+        let mut run = Box::pin(Run::new(&self).run(stopped.subscribe(), until_idle));
         tokio::select! {
             summary = &mut run => return summary,
-            () = stop => drop(stopped.send_replace(true)),
+            _ = stop => drop(stopped.send_replace(true)),
         }
         run.await
     }
@@ -196,16 +234,12 @@ impl<S: Store, B: Broker> Relay<S, B> {
     /// # use integration_automation_patterns::outbox::sqlite;
     /// # use integration_automation_patterns::broker::in_process;
     /// # use integration_automation_patterns::relay::{Relay, RelayConfig};
-    /// # use std::sync::Arc;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// # let outbox = sqlite::Outbox::open(":memory:")?;
     /// # let (broker, _listener) = in_process(16);
-    /// let relay = Arc::new(Relay::new("relay-1", outbox, broker, RelayConfig::default())?);
-    /// let running = tokio::spawn({
-    ///     let relay = Arc::clone(&relay);
-    ///     async move { relay.run_until_idle(std::future::pending()).await }
-    /// });
+    /// let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default())?;
+    /// let running = tokio::spawn(relay.run_until_idle(std::future::pending::<()>()));
     /// assert_eq!(relay.progress().failed, 0); // at any time, for metrics
     /// assert_eq!(running.await?, relay.progress());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -334,12 +368,4 @@ impl fmt::Display for Incident {
             }
         }
     }
-}
-
-/// A relay can be a task of a runtime of many threads.
-#[cfg(test)]
-fn _runs_anywhere<S: Store, B: Broker>(
-    relay: &Relay<S, B>,
-) -> impl Future<Output = Summary> + Send {
-    relay.run(std::future::pending())
 }

@@ -189,7 +189,7 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        carry_out(self.writes(), store, || self.next_base(), self.base())
+        carry_out(self.writes(), store, || self.next_base(), self.agreed())
     }
 }
 

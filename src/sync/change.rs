@@ -36,6 +36,11 @@ impl Contract {
             from: self.systems.clone(),
             to: other.systems.clone(),
         });
+        let words = |contract: &Self| {
+            contract.records.as_ref().map(|rules| rules.words(&contract.systems))
+        };
+        let records = (self.records != other.records)
+            .then(|| Change::Records { from: words(self), to: words(other) });
         let names = self.names().chain(
             other.names().filter(|name| !self.names().any(|known| known == *name)),
         );
@@ -44,6 +49,7 @@ impl Contract {
         let fields = standings.filter(|(_, from, to)| from != to);
         systems
             .into_iter()
+            .chain(records)
             .chain(fields.map(|(name, from, to)| Change::Field {
                 name: name.to_owned(),
                 from,
@@ -110,6 +116,13 @@ pub enum Change {
         /// The parties then.
         to: Vec<String>,
     },
+    /// What holds for records as a whole.
+    Records {
+        /// In words, so far.
+        from: Option<String>,
+        /// In words, then.
+        to: Option<String>,
+    },
     /// How a field stands.
     Field {
         /// The field.
@@ -126,6 +139,12 @@ impl fmt::Display for Change {
         match self {
             Self::Systems { from, to } => {
                 write!(f, "the systems {from:?} become {to:?}, in this order")
+            }
+            Self::Records { from, to } => {
+                let words = |words: &Option<String>| {
+                    words.clone().unwrap_or_else(|| "nothing is declared".to_owned())
+                };
+                write!(f, "of records: {:?} becomes {:?}", words(from), words(to))
             }
             Self::Field { name, from, to } => {
                 write!(f, "{name:?}: {from}, becomes {to}: ")?;

@@ -55,6 +55,28 @@ impl Stamp {
         TimeDelta::from_std(tolerance)
             .is_ok_and(|tolerance| this.signed_duration_since(other) > tolerance)
     }
+
+    /// The same stamp, unless it lies in the future by more than clocks may differ: then
+    /// that clock is wrong, and its stamp says nothing.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::Stamp;
+    /// use std::time::Duration;
+    ///
+    /// let now = "2026-01-05T12:00:00Z".parse()?;
+    /// let near = "2026-01-05T12:00:09Z".parse()?;
+    /// let far = "2038-01-19T03:14:07Z".parse()?;
+    /// let tolerance = Duration::from_secs(60);
+    /// assert_eq!(Stamp::OfField(near).up_to(now, tolerance), Stamp::OfField(near));
+    /// assert_eq!(Stamp::OfField(far).up_to(now, tolerance), Stamp::Unknown);
+    /// # Ok::<(), chrono::ParseError>(())
+    /// ```
+    #[must_use = "this gives what is left of the stamp back"]
+    pub fn up_to(self, now: DateTime<Utc>, tolerance: Duration) -> Self {
+        let (Self::OfField(at) | Self::OfRecord(at)) = self else { return self };
+        let ahead = at.signed_duration_since(now).to_std().unwrap_or_default();
+        if ahead > tolerance { Self::Unknown } else { self }
+    }
 }
 
 /// One system's side of a conflict.
@@ -93,9 +115,10 @@ pub struct Side<V> {
 /// let conflict = contract
 ///     .detect_conflict("nickname", "C-1", &sides, &Base::Never)
 ///     .ok_or("two edits that differ")?;
-/// assert_eq!(conflict.last_writer(Duration::from_secs(60)), Some("erp"));
+/// let now = "2026-01-05T14:00:00Z".parse()?;
+/// assert_eq!(conflict.last_writer(Duration::from_secs(60), now), Some("erp"));
 /// assert_eq!(
-///     conflict.last_writer(Duration::from_secs(7200)),
+///     conflict.last_writer(Duration::from_secs(7200), now),
 ///     None,
 ///     "clocks that differ by more prove nothing"
 /// );
@@ -117,14 +140,15 @@ impl<V> SyncConflict<V> {
     /// The system that changed the field last, where the stamps prove it with clocks that
     /// may differ by the tolerance.
     ///
-    /// Ties, missing stamps and differences within the tolerance prove nothing. It is
-    /// evidence for a person, or for a rule on shared fields; it never outweighs an
-    /// owner.
-    pub fn last_writer(&self, tolerance: Duration) -> Option<&str> {
+    /// Ties, missing stamps, stamps from the future and differences within the tolerance
+    /// prove nothing. It is evidence for a person, or for a rule on shared fields; it
+    /// never outweighs an owner.
+    pub fn last_writer(&self, tolerance: Duration, now: DateTime<Utc>) -> Option<&str> {
+        let stamp = |side: &Side<V>| side.modified.up_to(now, tolerance);
         let beats_all = |place: usize, side: &Side<V>| {
             let mut others =
                 self.sides.iter().enumerate().filter(|(other, _)| *other != place);
-            others.all(|(_, other)| side.modified.is_after(other.modified, tolerance))
+            others.all(|(_, other)| stamp(side).is_after(stamp(other), tolerance))
         };
         let last = self
             .sides

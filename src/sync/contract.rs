@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::conflict::{Side, SyncConflict};
+use super::existence::RecordRules;
 use super::plan::FieldPlan;
 use super::reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
 use super::slot::{Base, Slot};
@@ -70,6 +71,7 @@ pub struct Contract {
     pub(super) excluded: Vec<String>,
     pub(super) others: NonOwnerEdits,
     pub(super) non_owner_edits_for: Vec<(String, NonOwnerEdits)>,
+    pub(super) records: Option<RecordRules>,
 }
 
 impl PartialEq for Contract {
@@ -85,6 +87,7 @@ impl PartialEq for Contract {
         };
         (&self.record_type, &self.systems, &self.fields, &self.excluded)
             == (&other.record_type, &other.systems, &other.fields, &other.excluded)
+            && self.records == other.records
             && said(self) == said(other)
     }
 }
@@ -159,6 +162,11 @@ impl Contract {
             .map(|(name, _)| name.as_str())
     }
 
+    /// What is declared about records as a whole, where something is.
+    pub fn records(&self) -> Option<&RecordRules> {
+        self.records.as_ref()
+    }
+
     /// The rule of a field, with systems as places in [`systems`](Self::systems).
     fn rule(&self, field: &str) -> Option<Rule> {
         Some(match self.authority_for(field)? {
@@ -184,16 +192,63 @@ impl Contract {
         slots: &'a [&'a Slot<V>],
         base: &'a Base<V>,
     ) -> Result<FieldPlan<'a, V>, PlanError> {
+        Ok(FieldPlan::new(self.rule_for(field, slots.len())?, slots, base))
+    }
+
+    /// The plan for one field, with a base of its own for each system: see
+    /// [`FieldPlan::with_bases`].
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] where the field is not exchanged, or there is not one slot and one
+    /// base for each system.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{
+    ///     Authority, Base, Bases, Contract, Slot, Verdict,
+    /// };
+    ///
+    /// let contract = Contract::builder("contact")
+    ///     .system("crm")
+    ///     .system("erp")
+    ///     .field("nickname", Authority::Shared)
+    ///     .build()?;
+    /// let mut known = Bases::common(Base::Known(Some("Al")), 2);
+    /// for (crm, erp, verdict) in [
+    ///     // The ERP is away.
+    ///     (Slot::Value("Alan"), Slot::Unread, Verdict::Agreed(0)),
+    ///     (Slot::Value("Alan"), Slot::Value("Al"), Verdict::Behind),
+    /// ] {
+    ///     let (slots, bases) = ([&crm, &erp], known.each());
+    ///     let plan =
+    ///         contract.plan_with_bases("nickname", &slots, &bases, &known.agreed)?;
+    ///     assert_eq!(plan.verdict(), verdict);
+    ///     known = plan.next();
+    /// }
+    /// assert_eq!(known.in_common(), Some(&Base::Known(Some("Alan"))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn plan_with_bases<'a, V: Eq>(
+        &self,
+        field: &str,
+        slots: &'a [&'a Slot<V>],
+        bases: &'a [&'a Base<V>],
+        agreed: &'a Base<V>,
+    ) -> Result<FieldPlan<'a, V>, PlanError> {
+        let rule = self.rule_for(field, slots.len())?;
+        let (wanted, found) = (self.systems.len(), bases.len());
+        if found != wanted {
+            return Err(PlanError::Bases { wanted, found });
+        }
+        Ok(FieldPlan::with_bases(rule, slots, bases, agreed))
+    }
+
+    fn rule_for(&self, field: &str, slots: usize) -> Result<Rule, PlanError> {
         let rule = self
             .rule(field)
             .ok_or_else(|| PlanError::NotExchanged { field: field.to_owned() })?;
-        if slots.len() != self.systems.len() {
-            return Err(PlanError::Slots {
-                wanted: self.systems.len(),
-                found: slots.len(),
-            });
-        }
-        Ok(FieldPlan::new(rule, slots, base))
+        let (wanted, found) = (self.systems.len(), slots);
+        if found == wanted { Ok(rule) } else { Err(PlanError::Slots { wanted, found }) }
     }
 
     /// A conflict, where a field that is exchanged was changed in two ways, no
@@ -209,8 +264,10 @@ impl Contract {
         base: &Base<V>,
     ) -> Option<SyncConflict<V>> {
         let slots = sides.iter().map(|side| &side.slot).collect::<Vec<_>>();
-        let differs =
-            verdict(Rule::Shared, &slots, base) == Verdict::Ask(Question::Conflict);
+        let differs = matches!(
+            verdict(Rule::Shared, &slots, base),
+            Verdict::Ask(Question::Conflict | Question::FirstDiffers)
+        );
         (self.is_synced(field) && differs).then(|| SyncConflict {
             record_id: record_id.to_owned(),
             field: field.to_owned(),
@@ -253,6 +310,13 @@ pub enum PlanError {
         /// The number of slots.
         found: usize,
     },
+    /// There is not one base for each system.
+    Bases {
+        /// The number of systems.
+        wanted: usize,
+        /// The number of bases.
+        found: usize,
+    },
 }
 
 impl fmt::Display for PlanError {
@@ -269,6 +333,13 @@ impl fmt::Display for PlanError {
                 write!(
                     f,
                     "a plan wants one slot for each of the {wanted} systems, and found \
+                     {found}"
+                )
+            }
+            Self::Bases { wanted, found } => {
+                write!(
+                    f,
+                    "a plan wants one base for each of the {wanted} systems, and found \
                      {found}"
                 )
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::contract::{Authority, Contract};
+use super::existence::RecordRules;
 use super::reconcile::NonOwnerEdits;
 use crate::refused::Refused;
 
@@ -48,6 +49,29 @@ impl ContractBuilder {
         self
     }
 
+    /// What holds for records as a whole: what becomes of a deletion, who may create and
+    /// delete, and how many may be gone at once.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{
+    ///     Authority, Contract, Deletions, RecordRules,
+    /// };
+    ///
+    /// let contract = Contract::builder("contact")
+    ///     .system("crm")
+    ///     .system("erp")
+    ///     .field("email", Authority::system("crm"))
+    ///     .records(RecordRules::new(Deletions::Ask, 50).created_by([0]))
+    ///     .build()?;
+    /// assert!(contract.to_string().contains("Records are made by crm"));
+    /// assert_eq!(contract.records().map(RecordRules::most_gone), Some(50));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn records(mut self, rules: RecordRules) -> Self {
+        self.0.records = Some(rules);
+        self
+    }
+
     /// The contract.
     ///
     /// # Errors
@@ -85,7 +109,14 @@ impl Contract {
             excluded: Vec::new(),
             others: NonOwnerEdits::default(),
             non_owner_edits_for: Vec::new(),
+            records: None,
         })
+    }
+
+    /// The builder of this contract, to add to it: fields that are known only at run time
+    /// to a declared one, or what holds for records.
+    pub fn into_builder(self) -> ContractBuilder {
+        ContractBuilder(self)
     }
 
     fn flaw(&self) -> Option<ContractError> {
@@ -124,7 +155,12 @@ impl Contract {
             return Some(ContractError::OthersTwice { field });
         }
         let unowned = said.find(|field| self.non_owner_edits_for(field).is_none());
-        unowned.map(|field| ContractError::OthersOfNoOwner { field: field.to_owned() })
+        if let Some(field) = unowned {
+            return Some(ContractError::OthersOfNoOwner { field: field.to_owned() });
+        }
+        let systems = self.systems.len();
+        let place = self.records.as_ref().and_then(|rules| rules.no_party(systems));
+        place.map(|place| ContractError::RecordsOfNoParty { place })
     }
 }
 
@@ -195,6 +231,11 @@ pub enum ContractError {
         /// The field.
         field: String,
     },
+    /// A system that may create or delete records is not among the systems.
+    RecordsOfNoParty {
+        /// Its place.
+        place: usize,
+    },
     /// A field's owner is not among the systems.
     OwnerIsNoParty {
         /// The field.
@@ -243,6 +284,11 @@ impl fmt::Display for ContractError {
                      and {field:?} has no owner"
                 )
             }
+            Self::RecordsOfNoParty { place } => write!(
+                f,
+                "records are created and deleted by parties to the contract, and none \
+                 has the place {place}"
+            ),
             Self::OwnerIsNoParty { field, owner } => write!(
                 f,
                 "a field is owned by a party to the contract, and {field:?} is owned by \

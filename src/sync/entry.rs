@@ -4,10 +4,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
+use super::bases::Bases;
 use super::conflict::Stamp;
 use super::kind::{Kind, Shared, Written};
-use super::plan::{FieldPlan, Write, common_after};
-use super::reconcile::{Question, Rule, Verdict, verdict};
+use super::plan::{FieldPlan, Known, Write};
+use super::reconcile::{Question, Rule, Verdict, base_at, decide};
 use super::review::{Answer, AnswerError, Review, Settled};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
@@ -15,7 +18,8 @@ use crate::Refused;
 /// The plan for one field.
 pub struct Entry<'a, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
-    base: &'a Base<T>,
+    bases: [&'a Base<T>; N],
+    agreed: &'a Base<T>,
     verdict: Verdict,
     made: K::Made<T>,
 }
@@ -29,14 +33,20 @@ impl<T, K: Kind, const N: usize> fmt::Debug for Entry<'_, T, K, N> {
 
 impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     #[inline(always)]
-    pub(crate) fn new(rule: Rule, slots: [&'a Slot<T>; N], base: &'a Base<T>) -> Self
+    pub(crate) fn new(
+        rule: Rule,
+        slots: [&'a Slot<T>; N],
+        bases: [&'a Base<T>; N],
+        agreed: &'a Base<T>,
+    ) -> Self
     where
         T: Eq,
     {
         Self {
             slots,
-            base,
-            verdict: verdict(rule, &slots, base),
+            bases,
+            agreed,
+            verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
             made: K::Made::default(),
         }
     }
@@ -76,6 +86,14 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         self.plan().next_base()
     }
 
+    /// What is known in common once the plan is carried out.
+    pub fn next(&self) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        self.plan().next()
+    }
+
     /// The question, as a row for a person: as [`FieldPlan::review`].
     pub fn review<'s>(
         &self,
@@ -108,7 +126,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         FieldPlan::decided(
             self.verdict,
             &self.slots,
-            self.base,
+            Known::new(&self.bases, self.agreed),
             K::made(&self.made),
             K::REFUSES,
         )
@@ -152,10 +170,10 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     {
         let plan = self.plan();
         if moved_on.iter().any(|to| self.change(answer, *to).is_some()) {
-            return self.base.clone();
+            return self.agreed.clone();
         }
         match answer {
-            Some(answer) => common_after(answer.outcome(&plan), &self.slots, self.base),
+            Some(answer) => plan.common_after(Some(answer.outcome(&plan))),
             None => plan.next_base(),
         }
     }
@@ -179,14 +197,17 @@ impl<T, const N: usize> Entry<'_, T, Shared, N> {
     /// The same entry, with a conflict settled in favour of the last writer: as
     /// [`FieldPlan::prefer_last_writer`].
     #[must_use = "this gives the settled entry back"]
-    pub fn prefer_last_writer(self, stamps: &[Stamp; N], tolerance: Duration) -> Self
+    pub fn prefer_last_writer(
+        self,
+        stamps: &[Stamp; N],
+        tolerance: Duration,
+        now: DateTime<Utc>,
+    ) -> Self
     where
         T: Eq,
     {
-        Self {
-            verdict: self.plan().prefer_last_writer(stamps, tolerance).verdict(),
-            ..self
-        }
+        let plan = self.plan().prefer_last_writer(stamps, tolerance, now);
+        Self { verdict: plan.verdict(), ..self }
     }
 
     /// The same entry, with a conflict settled by a function that makes one value of all

@@ -1,8 +1,11 @@
 //! Whether a record exists: what follows when one system has it and another has not.
 
-use std::fmt;
-
-use crate::{Decision, Refused};
+use super::bases::Bases;
+use super::plan::FieldPlan;
+use super::presence::{Presence, RecordBase};
+use super::reconcile::{Question, Rule, Verdict};
+use super::record_run::RecordRun;
+use super::slot::{Base, Content};
 
 /// What becomes of a record that one system has deleted. It is declared, never picked
 /// silently.
@@ -25,10 +28,15 @@ pub enum Deletions {
 /// The list is complete: a program that carries it out must handle each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Existence {
+    /// Too little is known: the systems that were read do not have it, and others were
+    /// not read.
+    Unread,
     /// No system has it.
     Gone,
     /// Every system has it: its fields are planned.
     Everywhere,
+    /// It is new in a system that creates no records for the others, and stays there.
+    Local,
     /// The systems that lack it get it: it is new, or is restored.
     Create,
     /// The systems that have it delete it.
@@ -39,152 +47,203 @@ pub enum Existence {
     Ask,
 }
 
-/// Which systems have a record, and what is known of it since the last common state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Presence<'a> {
-    /// Whether each system has it, in the order of the systems.
-    pub systems: &'a [bool],
-    /// Whether all of them had it at the last common state.
-    pub existed: bool,
-    /// Whether a system that still has it has changed it since.
-    pub edited: bool,
-}
-
-/// What is to be done about a record that some systems have and the others have not.
+/// What is declared about records as a whole: what becomes of a deletion, who may create
+/// and delete, and how many records may be gone at once.
 ///
 /// ```
 /// use integration_automation_patterns::sync::{
-///     Deletions, Existence, Presence, existence,
+///     Deletions, Existence, Existed, Presence, RecordBase, RecordRules,
 /// };
 ///
-/// let new = Presence { systems: &[true, false], existed: false, edited: true };
-/// assert_eq!(existence(Deletions::Ask, new), Existence::Create);
+/// // The ERP gets the CRM's records, and makes none of its own.
+/// let rules = RecordRules::new(Deletions::Propagate, 50).created_by([0]);
+/// let mut run = rules.run();
+/// let never = RecordBase::never(2);
+/// run.plan("C-1", vec![Presence::There(1), Presence::Absent], &never, false);
+/// run.plan("E-1", vec![Presence::Absent, Presence::There(1)], &never, false);
+/// let both = RecordBase::common(Existed::There, 2);
+/// run.plan("C-2", vec![Presence::Absent, Presence::There(1)], &both, false);
+/// run.plan("C-3", vec![Presence::Absent, Presence::There(1)], &both, true);
 ///
-/// let deleted = Presence { systems: &[true, false], existed: true, edited: false };
-/// assert_eq!(existence(Deletions::Ask, deleted), Existence::Ask);
-/// assert_eq!(existence(Deletions::Propagate, deleted), Existence::Delete);
-///
-/// let edited_there = Presence { edited: true, ..deleted };
-/// assert_eq!(existence(Deletions::Propagate, edited_there), Existence::Ask);
-/// ```
-pub fn existence(deletions: Deletions, presence: Presence<'_>) -> Existence {
-    let Presence { systems, existed, edited } = presence;
-    let everywhere = systems.iter().all(|has| *has);
-    let nowhere = !systems.iter().any(|has| *has);
-    match deletions {
-        _ if nowhere => Existence::Gone,
-        _ if everywhere => Existence::Everywhere,
-        _ if !existed => Existence::Create,
-        Deletions::Restore => Existence::Create,
-        Deletions::Detach => Existence::Detach,
-        Deletions::Propagate if !edited => Existence::Delete,
-        Deletions::Propagate | Deletions::Ask => Existence::Ask,
-    }
-}
-
-/// What a person has decided about a record that one system has deleted: the token that
-/// permits it.
-///
-/// It is made by [`Existence::settle`], and by nothing else.
-/// [`Review::deletion`](super::Review::deletion) is the row that puts the question.
-///
-/// ```
-/// use integration_automation_patterns::Decision;
-/// use integration_automation_patterns::sync::{
-///     Deletions, Existence, Presence, existence,
-/// };
-///
-/// let presence = Presence { systems: &[true, false], existed: true, edited: true };
-/// let asked = existence(Deletions::Ask, presence);
-/// let decision = Decision::new("on-call", "the contract has ended")?;
-/// let settled = asked.settle(Existence::Delete, decision.clone())?;
+/// let plans = run.finish()?;
 /// assert_eq!(
-///     (settled.outcome(), settled.decision().reason()),
-///     (Existence::Delete, "the contract has ended")
+///     plans.iter().map(|(key, plan)| (*key, plan.existence())).collect::<Vec<_>>(),
+///     [
+///         ("C-1", Existence::Create),
+///         ("E-1", Existence::Local),
+///         ("C-2", Existence::Delete),
+///         ("C-3", Existence::Ask), // deleted here, and edited there
+///     ]
 /// );
-///
-/// let refused =
-///     Existence::Create.settle(Existence::Delete, decision.clone()).unwrap_err();
-/// assert_eq!(
-///     refused.to_string(),
-///     "an answer about a record wants a question, and about this one nothing is asked"
-/// );
-/// assert_eq!(refused.into_value(), decision);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "an answer changes nothing itself"]
-pub struct SettledRecord {
-    outcome: Existence,
-    decision: Decision,
+pub struct RecordRules {
+    deletions: Deletions,
+    most_gone: usize,
+    creators: Option<Vec<usize>>,
+    deleters: Option<Vec<usize>>,
 }
 
-impl SettledRecord {
-    /// What is to be done: [`Create`](Existence::Create), [`Delete`](Existence::Delete)
-    /// or [`Detach`](Existence::Detach).
-    pub fn outcome(&self) -> Existence {
-        self.outcome
+impl RecordRules {
+    /// What becomes of a deletion, and how many records may be gone in one run.
+    pub fn new(deletions: Deletions, most_gone: usize) -> Self {
+        Self { deletions, most_gone, creators: None, deleters: None }
     }
 
-    /// Who decided, why, and when.
-    pub fn decision(&self) -> &Decision {
-        &self.decision
+    /// Only the systems at these places create records for the others. One that is new in
+    /// another system stays there.
+    #[must_use = "this gives the rules back"]
+    pub fn created_by(self, places: impl IntoIterator<Item = usize>) -> Self {
+        Self { creators: Some(places.into_iter().collect()), ..self }
     }
-}
 
-impl Existence {
-    /// What follows from a person's answer to [`Ask`](Existence::Ask).
-    ///
-    /// # Errors
-    ///
-    /// [`RecordAnswerError`] if nothing is asked, or what was chosen is not an action on
-    /// a record; with the decision given back.
-    pub fn settle(
-        self,
-        chosen: Existence,
-        decision: Decision,
-    ) -> Result<SettledRecord, Refused<Decision, RecordAnswerError>> {
-        match (self, chosen) {
-            (Self::Ask, Self::Create | Self::Delete | Self::Detach) => {
-                Ok(SettledRecord { outcome: chosen, decision })
+    /// Only the systems at these places delete records for the others. One that is
+    /// deleted in another system is made again there.
+    #[must_use = "this gives the rules back"]
+    pub fn deleted_by(self, places: impl IntoIterator<Item = usize>) -> Self {
+        Self { deleters: Some(places.into_iter().collect()), ..self }
+    }
+
+    /// Begins a run over many records.
+    pub fn run<K, E>(&self) -> RecordRun<K, E> {
+        RecordRun::new(self.clone())
+    }
+
+    /// What becomes of a deletion.
+    pub fn deletions(&self) -> Deletions {
+        self.deletions
+    }
+
+    /// How many records may be gone in one run.
+    pub fn most_gone(&self) -> usize {
+        self.most_gone
+    }
+
+    /// The places of the systems that create records for the others; `None`: each does.
+    pub fn creators(&self) -> Option<&[usize]> {
+        self.creators.as_deref()
+    }
+
+    /// The places of the systems that delete records for the others; `None`: each does.
+    pub fn deleters(&self) -> Option<&[usize]> {
+        self.deleters.as_deref()
+    }
+
+    /// The first place that none of so many systems has.
+    pub(super) fn no_party(&self, systems: usize) -> Option<usize> {
+        let places = self.creators.iter().chain(&self.deleters).flatten().copied();
+        places.into_iter().find(|place| *place >= systems)
+    }
+
+    /// The rules in words, with the systems by their names.
+    pub(super) fn words(&self, systems: &[String]) -> String {
+        let names = |places: &Option<Vec<usize>>| match places {
+            None => "any system".to_owned(),
+            Some(places) if places.is_empty() => "no system".to_owned(),
+            Some(places) => {
+                let names = places.iter().filter_map(|place| systems.get(*place));
+                names.map(String::as_str).collect::<Vec<_>>().join(", ")
             }
-            (Self::Ask, _) => {
-                Err(Refused::new(decision, RecordAnswerError::NothingToDo { chosen }))
+        };
+        let follows = match self.deletions {
+            Deletions::Ask => "put to a person",
+            Deletions::Restore => "undone",
+            Deletions::Detach => "the end of the synchronisation of the record",
+            Deletions::Propagate => {
+                "carried out everywhere, unless somebody has edited it"
             }
-            _ => Err(Refused::new(decision, RecordAnswerError::NothingAsked)),
+        };
+        format!(
+            "Records are made by {} and deleted by {}. A deletion is {follows}. At most {} \
+             may be gone at once.",
+            names(&self.creators),
+            names(&self.deleters),
+            self.most_gone
+        )
+    }
+
+    /// What is to be done about a record, and why it is asked where it is.
+    ///
+    /// `edited` says whether a system that still has it has changed it since.
+    pub(super) fn decide<E>(
+        &self,
+        presence: &[Presence<E>],
+        base: &RecordBase,
+        known: &Bases<()>,
+        edited: bool,
+    ) -> (Existence, Option<Question>) {
+        let says = |of: fn(&Presence<E>) -> bool| presence.iter().any(of);
+        let is_there = says(Presence::is_there);
+        if is_there && says(|says| matches!(says, Presence::Merged)) {
+            return (Existence::Ask, Some(Question::Merged));
+        }
+        let creators = presence.iter().enumerate();
+        let is_made = creators
+            .filter(|(_, says)| says.is_there())
+            .any(|(place, _)| may(&self.creators, place));
+        if is_there && !is_made && !base.has_existed() {
+            return (Existence::Local, None);
+        }
+        let slots = presence.iter().map(Presence::slot).collect::<Vec<_>>();
+        let (slots, bases) = (slots.iter().collect::<Vec<_>>(), known.each());
+        let plan = FieldPlan::with_bases(Rule::Shared, &slots, &bases, &known.agreed);
+        match (plan.verdict(), plan.outcome()) {
+            (Verdict::Ask(_), _) => (Existence::Ask, Some(Question::Deletion)),
+            // What the others have is not known: what follows from the deletion waits.
+            (Verdict::Agreed(_), Some(Content::Empty))
+                if says(|says| matches!(says, Presence::Unread)) =>
+            {
+                (Existence::Unread, None)
+            }
+            (Verdict::Agreed(_), Some(Content::Empty)) => (Existence::Gone, None),
+            (Verdict::Agreed(_), Some(Content::Value(()))) => {
+                (Existence::Everywhere, None)
+            }
+            (_, Some(Content::Value(()))) => (Existence::Create, None),
+            (Verdict::Behind, Some(Content::Empty)) if !edited => {
+                (Existence::Delete, None)
+            }
+            (Verdict::Behind, Some(Content::Empty)) => {
+                (Existence::Ask, Some(Question::Deletion))
+            }
+            (_, Some(Content::Empty)) => self.of_a_deletion(edited),
+            (_, None) => (Existence::Unread, None),
         }
     }
-}
 
-/// An answer that does not fit the question about a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RecordAnswerError {
-    /// Nothing is asked about it.
-    NothingAsked,
-    /// What was chosen is not an action on a record.
-    NothingToDo {
-        /// What was chosen.
-        chosen: Existence,
-    },
-}
-
-impl fmt::Display for RecordAnswerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NothingAsked => f.write_str(
-                "an answer about a record wants a question, and about this one nothing \
-                 is asked",
-            ),
-            Self::NothingToDo { chosen } => {
-                write!(
-                    f,
-                    "an answer about a record is to create, delete or detach it, and \
-                     found {chosen:?}"
-                )
+    fn of_a_deletion(&self, edited: bool) -> (Existence, Option<Question>) {
+        match self.deletions {
+            Deletions::Restore => (Existence::Create, None),
+            Deletions::Detach => (Existence::Detach, None),
+            Deletions::Propagate if !edited => (Existence::Delete, None),
+            Deletions::Propagate | Deletions::Ask => {
+                (Existence::Ask, Some(Question::Deletion))
             }
         }
     }
+
+    /// What is known in common of whether a record exists, as a field that is empty or
+    /// not, which the systems share.
+    ///
+    /// A deletion by a system that may not delete was none: it has yet to get the record.
+    pub(super) fn known<E>(
+        &self,
+        presence: &[Presence<E>],
+        base: &RecordBase,
+    ) -> Bases<()> {
+        let mut known = base.bases(presence.len());
+        let places = presence.iter().zip(&mut known.confirmed).enumerate();
+        for (place, (says, base)) in places {
+            if matches!(says, Presence::Absent) && !may(&self.deleters, place) {
+                *base = Base::Known(None);
+            }
+        }
+        known
+    }
 }
 
-impl std::error::Error for RecordAnswerError {}
+/// Whether the system at a place is among these, where it is said who they are.
+fn may(places: &Option<Vec<usize>>, place: usize) -> bool {
+    places.as_ref().is_none_or(|places| places.contains(&place))
+}

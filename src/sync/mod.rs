@@ -58,6 +58,7 @@
 //! | what went wrong | [`ApplyError`] | the store's own error |
 
 mod apply;
+mod bases;
 mod boundary;
 mod change;
 mod conflict;
@@ -71,22 +72,31 @@ mod high_water_mark;
 mod kind;
 mod page;
 mod plan;
+mod presence;
 mod reconcile;
+mod record_plan;
+mod record_run;
 mod review;
+mod rules;
 mod slot;
 mod system;
 
 pub use apply::{Applied, ApplyError, Carried, Found, Store};
+pub use bases::Bases;
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract, PlanError};
 pub use contract_builder::{ContractBuilder, ContractError};
-pub use existence::{
-    Deletions, Existence, Presence, RecordAnswerError, SettledRecord, existence,
-};
+pub use existence::{Deletions, Existence, RecordRules};
 pub use high_water_mark::HighWaterMark;
-pub use plan::{FieldPlan, Merged, Write};
-pub use reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
+pub use plan::{FieldPlan, Write};
+pub use presence::{Existed, Presence, RecordBase};
+pub use reconcile::{
+    NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
+};
+pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
+pub use record_run::{RecordRun, TooManyGoneError};
 pub use review::{Answer, AnswerError, Audited, Choice, Review, Settled, Shown};
+pub use rules::Merged;
 pub use slot::{Base, Content, Slot};
 pub use system::{Capability, Steward, System};

@@ -11,6 +11,9 @@ impl fmt::Display for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}\n", Cell(&self.record_type))?;
         writeln!(f, "Between {}.\n", Cell(&self.systems.join(", ")))?;
+        if let Some(rules) = &self.records {
+            writeln!(f, "{}\n", Cell(&rules.words(&self.systems)))?;
+        }
         writeln!(
             f,
             "| field | who decides | the others may | when the systems differ |"

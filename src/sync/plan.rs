@@ -1,28 +1,63 @@
 //! `FieldPlan`: the plan for one field, what it writes where, and what is lost. It holds
 //! references alone, and writes nothing itself.
 
-use std::time::Duration;
-
-use super::conflict::Stamp;
-use super::reconcile::{NonOwnerEdits, Question, Rule, Verdict, verdict};
+use super::bases::Bases;
+use super::reconcile::{
+    NonOwnerEdits, Rule, Verdict, base_at, decide, holds, is_edit, is_news, is_same,
+};
 use super::slot::{Base, Content, Slot};
 use crate::Decision;
 
 /// The plan for one field: the [`verdict`], and the writes that follow from it. It holds
 /// references only.
 #[doc(alias("three-way merge", "conflict resolution"))]
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct FieldPlan<'a, T> {
     slots: &'a [&'a Slot<T>],
-    base: &'a Base<T>,
+    known: Known<'a, T>,
     verdict: Verdict,
     merged: Option<&'a Content<T>>,
     refuses: bool,
 }
 
+/// What is known in common: what was agreed, and what each system has of it.
+#[derive(Debug)]
+pub(super) struct Known<'a, T> {
+    agreed: &'a Base<T>,
+    /// `None`: each of them has what was agreed.
+    bases: Option<&'a [&'a Base<T>]>,
+}
+
+/// They hold references alone, whatever the type of the values.
+macro_rules! copies {
+    ($($type:ident)*) => {
+        $(
+            impl<T> Clone for $type<'_, T> {
+                fn clone(&self) -> Self {
+                    *self
+                }
+            }
+
+            impl<T> Copy for $type<'_, T> {}
+        )*
+    };
+}
+
+copies! { FieldPlan Write Known }
+
+impl<'a, T> Known<'a, T> {
+    pub(super) fn new(bases: &'a [&'a Base<T>], agreed: &'a Base<T>) -> Self {
+        Self { agreed, bases: Some(bases) }
+    }
+
+    fn base(&self, place: usize) -> &'a Base<T> {
+        self.bases.map_or(self.agreed, |bases| base_at(bases, place))
+    }
+}
+
 /// One value that is to be written to one system.
 #[doc(alias("upsert", "compare-and-swap", "optimistic locking"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Write<'a, T> {
     to: usize,
     value: Option<&'a T>,
@@ -49,8 +84,9 @@ impl<'a, T> Write<'a, T> {
         self.expects
     }
 
-    /// The edit that this write overrides, where the system's field was changed since the
-    /// last common state.
+    /// The edit that this write overrides, where the field was changed in its system since
+    /// that had something in common with the others. What it replaces on a first
+    /// synchronisation is no edit: [`expects`](Self::expects) has it.
     pub fn lost(&self) -> Option<Content<&'a T>> {
         self.overrides_edit.then_some(self.expects.into())
     }
@@ -97,14 +133,14 @@ impl<'a, T> Write<'a, T> {
     where
         T: Eq,
     {
-        let &FieldPlan { slots, base, refuses, .. } = plan;
+        let &FieldPlan { slots, known, refuses, .. } = plan;
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
             (expects != value).then(|| Self {
                 to,
                 value,
                 expects,
-                overrides_edit: base.is_edited(slot),
+                overrides_edit: is_edit(slot, known.base(to), known.agreed),
                 refuses,
                 decision,
             })
@@ -132,183 +168,103 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq,
     {
-        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
-        Self { slots, base, verdict: verdict(rule, slots, base), merged: None, refuses }
+        let known = Known { agreed: base, bases: None };
+        Self::planned(rule, slots, known)
     }
 
-    pub(super) fn decided(
-        verdict: Verdict,
-        slots: &'a [&'a Slot<T>],
-        base: &'a Base<T>,
-        merged: Option<&'a Content<T>>,
-        refuses: bool,
-    ) -> Self {
-        Self { slots, base, verdict, merged, refuses }
-    }
-
-    /// The same plan, with a conflict settled in favour of the system at this place; its
-    /// edit is written to the others, and theirs are lost, on record.
-    ///
-    /// Only a true conflict on a shared field is settled so. Nothing else changes: no
-    /// owner is outweighed, and no field that a person decides on is decided.
-    ///
-    /// ```
-    /// use integration_automation_patterns::sync::{
-    ///     Base, FieldPlan, NonOwnerEdits, Rule, Slot, Verdict,
-    /// };
-    ///
-    /// let (crm, erp) = (Slot::Value("Al"), Slot::Value("Alan"));
-    /// let (slots, base) = ([&crm, &erp], Base::Known(None));
-    /// let settled = |rule| FieldPlan::new(rule, &slots, &base).prefer(1).verdict();
-    /// assert_eq!(settled(Rule::Shared), Verdict::Write(1));
-    /// assert_eq!(
-    ///     settled(Rule::Owner(0, NonOwnerEdits::Reject)),
-    ///     Verdict::Write(0),
-    ///     "an owner is not outweighed"
-    /// );
-    /// ```
-    #[must_use = "this gives the settled plan back"]
-    pub fn prefer(self, place: usize) -> Self {
-        let is_read = self.slots.get(place).is_some_and(|slot| slot.read().is_some());
-        match self.verdict {
-            Verdict::Ask(Question::Conflict) if is_read => {
-                Self { verdict: Verdict::Write(place), ..self }
-            }
-            _ => self,
-        }
-    }
-
-    /// The same plan, with a conflict settled in favour of the system at this place,
-    /// unless its field is blank.
-    ///
-    /// ```
-    /// use integration_automation_patterns::sync::{
-    ///     Base, FieldPlan, Question, Rule, Slot, Verdict,
-    /// };
-    ///
-    /// let (crm, erp) = (Slot::Empty, Slot::Value("Alan"));
-    /// let (slots, base) = ([&crm, &erp], Base::Known(Some("Al")));
-    /// let plan = FieldPlan::new(Rule::Shared, &slots, &base);
-    /// assert_eq!(
-    ///     plan.prefer_unless_blank(0).verdict(),
-    ///     Verdict::Ask(Question::Conflict)
-    /// );
-    /// assert_eq!(plan.prefer_unless_blank(1).verdict(), Verdict::Write(1));
-    /// ```
-    #[must_use = "this gives the settled plan back"]
-    pub fn prefer_unless_blank(self, place: usize) -> Self {
-        match self.slots.get(place) {
-            Some(Slot::Value(_)) => self.prefer(place),
-            _ => self,
-        }
-    }
-
-    /// The same plan, with a conflict settled in favour of the last writer, where the
-    /// stamps (one for each system) prove who that is, with clocks that may differ by the
-    /// tolerance. A system that still shows the last common state wrote nothing, whatever
-    /// its stamp.
-    ///
-    /// ```
-    /// use integration_automation_patterns::sync::{
-    ///     Base, FieldPlan, Rule, Slot, Stamp, Verdict,
-    /// };
-    /// use std::time::Duration;
-    ///
-    /// let (crm, erp) = (Slot::Value("Al"), Slot::Value("Alan"));
-    /// let (slots, base) = ([&crm, &erp], Base::Known(None));
-    /// let stamps = [
-    ///     Stamp::OfField("2026-01-05T12:00:00Z".parse()?),
-    ///     Stamp::OfField("2026-01-05T13:00:00Z".parse()?),
-    /// ];
-    /// let plan = FieldPlan::new(Rule::Shared, &slots, &base)
-    ///     .prefer_last_writer(&stamps, Duration::from_secs(60));
-    /// assert_eq!(plan.verdict(), Verdict::Write(1));
-    /// # Ok::<(), chrono::ParseError>(())
-    /// ```
-    #[doc(alias("last write wins", "LWW"))]
-    #[must_use = "this gives the settled plan back"]
-    pub fn prefer_last_writer(self, stamps: &[Stamp], tolerance: Duration) -> Self
-    where
-        T: Eq,
-    {
-        let edits = || {
-            self.slots
-                .iter()
-                .zip(stamps)
-                .enumerate()
-                .filter(|(_, (slot, _))| self.base.is_edited(slot))
-        };
-        let after_all = |place: usize, stamp: &Stamp| {
-            edits().all(|(other, (_, of_other))| {
-                other == place || stamp.is_after(*of_other, tolerance)
-            })
-        };
-        match edits().find(|(place, (_, stamp))| after_all(*place, stamp)) {
-            Some((last, _)) if stamps.len() == self.slots.len() => self.prefer(last),
-            _ => self,
-        }
-    }
-
-    /// The same plan, with a conflict settled by a function that makes one value of all
-    /// edits.
-    ///
-    /// It gets what the systems last agreed on and the edits, in the order of the
-    /// systems, and returns what the field is to hold; or `None` for "ask a person". This
-    /// is the only rule that writes what no system has said. As [`prefer`](Self::prefer),
-    /// it settles true conflicts on shared fields alone; and it clears no field on a
-    /// first synchronisation.
-    ///
-    /// A function that takes over its own result unchanged
-    /// (`merge(merge(x, y), y) = merge(x, y)`: a union, a maximum) may be interrupted
-    /// between two writes, and the next plan does the rest. Another one (a sum) may not.
+    /// Plans one field with a base of its own for each system, in the order of the slots:
+    /// what it was last known to have of what was agreed. See
+    /// [`verdict_with_bases`](super::verdict_with_bases), and [`Bases`] for what to store.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
     ///     Base, FieldPlan, Rule, Slot, Verdict,
     /// };
     ///
-    /// let (crm, erp) = (Slot::Value(5), Slot::Value(9));
-    /// let (slots, base) = ([&crm, &erp], Base::Known(Some(1)));
-    /// let merged = FieldPlan::new(Rule::Shared, &slots, &base)
-    ///     .merge(|_, edits| Some(edits.iter().max()?.copied().into()));
-    /// assert_eq!(merged.plan().verdict(), Verdict::Merge);
-    /// assert_eq!(
-    ///     merged
-    ///         .plan()
-    ///         .writes()
-    ///         .map(|write| (write.to(), write.value()))
-    ///         .collect::<Vec<_>>(),
-    ///     [(0, Some(&9))]
-    /// );
+    /// // The ERP was away when "new" was agreed, and still shows what it had.
+    /// let (crm, erp) = (Slot::Value("new"), Slot::Value("old"));
+    /// let (slots, agreed) = ([&crm, &erp], Base::Known(Some("new")));
+    /// let of_erp = Base::Known(Some("old"));
+    /// let bases = [&agreed, &of_erp];
+    /// let plan = FieldPlan::with_bases(Rule::Shared, &slots, &bases, &agreed);
+    /// assert_eq!(plan.verdict(), Verdict::Behind);
+    ///
+    /// let write = plan.writes().next().ok_or("the ERP is behind")?;
+    /// assert_eq!((write.to(), write.value(), write.lost()), (1, Some(&"new"), None));
+    /// assert_eq!(plan.next().confirmed, [agreed, agreed]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn merge(
-        self,
-        merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>,
-    ) -> Merged<'a, T>
+    pub fn with_bases(
+        rule: Rule,
+        slots: &'a [&'a Slot<T>],
+        bases: &'a [&'a Base<T>],
+        agreed: &'a Base<T>,
+    ) -> Self
     where
         T: Eq,
     {
-        let value = match self.verdict {
-            Verdict::Ask(Question::Conflict) => {
-                let edits = self.slots.iter().filter(|slot| self.base.is_edited(slot));
-                let edits = edits
-                    .filter_map(|slot| slot.read().map(Content::into_option))
-                    .collect::<Vec<_>>();
-                merge(self.base, &edits).filter(|content| {
-                    *content != Content::Empty || *self.base != Base::Never
-                })
-            }
-            _ => None,
-        };
-        Merged { plan: self, value }
+        Self::planned(rule, slots, Known::new(bases, agreed))
+    }
+
+    fn planned(rule: Rule, slots: &'a [&'a Slot<T>], known: Known<'a, T>) -> Self
+    where
+        T: Eq,
+    {
+        let verdict = decide(rule, slots, |place| known.base(place), known.agreed);
+        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
+        Self { slots, known, verdict, merged: None, refuses }
+    }
+
+    pub(super) fn decided(
+        verdict: Verdict,
+        slots: &'a [&'a Slot<T>],
+        known: Known<'a, T>,
+        merged: Option<&'a Content<T>>,
+        refuses: bool,
+    ) -> Self {
+        Self { slots, known, verdict, merged, refuses }
+    }
+
+    /// The same plan with another verdict.
+    pub(super) fn with(self, verdict: Verdict) -> Self {
+        Self { verdict, ..self }
+    }
+
+    /// The same plan, to write what a function has made of the edits.
+    pub(super) fn with_merged<'m>(&'m self, merged: &'m Content<T>) -> FieldPlan<'m, T> {
+        FieldPlan { verdict: Verdict::Merge, merged: Some(merged), ..*self }
+    }
+
+    /// Whether the system at a place says something that nobody knew of yet.
+    pub(super) fn is_news(&self, place: usize) -> bool
+    where
+        T: Eq,
+    {
+        let slot = self.slots.get(place);
+        slot.is_some_and(|slot| is_news(slot, self.known.base(place), self.agreed()))
+    }
+
+    /// Whether what the system at a place says was said without knowledge of what was
+    /// agreed last.
+    pub(super) fn is_stale(&self, place: usize) -> bool
+    where
+        T: Eq,
+    {
+        self.is_news(place) && !is_same(self.known.base(place), self.agreed())
     }
 
     pub(super) fn slots(&self) -> &'a [&'a Slot<T>] {
         self.slots
     }
 
-    pub(super) fn base(&self) -> &'a Base<T> {
-        self.base
+    /// What the systems agreed on last.
+    pub(super) fn agreed(&self) -> &'a Base<T> {
+        self.known.agreed
+    }
+
+    /// What the system at a place was last known to have.
+    pub(super) fn base(&self, place: usize) -> &'a Base<T> {
+        self.known.base(place)
     }
 
     /// What is to be done.
@@ -324,6 +280,10 @@ impl<'a, T> FieldPlan<'a, T> {
                 self.slots.get(place)?.read()
             }
             Verdict::Merge => self.merged.map(Content::as_ref),
+            Verdict::Behind => match self.known.agreed {
+                Base::Known(agreed) => Some(agreed.as_ref().into()),
+                Base::Never => None,
+            },
             Verdict::Unread | Verdict::Ask(_) => None,
         }
     }
@@ -334,13 +294,59 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq,
     {
-        let outcome = self
-            .outcome()
-            .filter(|_| matches!(self.verdict, Verdict::Write(_) | Verdict::Merge));
+        let outcome = self.outcome().filter(|_| {
+            matches!(self.verdict, Verdict::Write(_) | Verdict::Merge | Verdict::Behind)
+        });
         outcome
             .map(|outcome| Write::to_all(outcome.into_option(), None, self))
             .into_iter()
             .flatten()
+    }
+
+    /// What a system gets here in which the record is made, where the others have agreed
+    /// on it: for its plan, that system says [`Slot::Unsupported`].
+    ///
+    /// A blank is not given: a default that the system sets itself stays, and is nobody's
+    /// edit. A field that the system owns is not given either.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{
+    ///     Base, Bases, FieldPlan, NonOwnerEdits, Rule, Slot, Verdict,
+    /// };
+    ///
+    /// // The record is to be made in the second system.
+    /// let (crm, erp) = (Slot::Value("ACME"), Slot::Unsupported);
+    /// let (slots, never) = ([&crm, &erp], Bases::common(Base::Never, 2));
+    /// let bases = never.each();
+    /// let plan = |rule| FieldPlan::with_bases(rule, &slots, &bases, &never.agreed);
+    /// assert_eq!(plan(Rule::Shared).initial_value(), Some(&"ACME"));
+    ///
+    /// let of_erp = plan(Rule::Owner(1, NonOwnerEdits::Reject));
+    /// assert_eq!(of_erp.initial_value(), None, "its owner fills it");
+    ///
+    /// let acme = Base::Known(Some("ACME"));
+    /// assert_eq!(plan(Rule::Shared).next_created(&[1]), Bases::common(acme, 2));
+    /// ```
+    pub fn initial_value(&self) -> Option<&'a T> {
+        self.outcome().and_then(Content::into_option)
+    }
+
+    /// What is known in common once the record is made in the systems at these places
+    /// with its [initial value](Self::initial_value): nothing new where that is blank.
+    pub fn next_created(&self, places: &[usize]) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        let outcome = self.initial_value().map(Some);
+        let mut next = self.after(outcome, &[]);
+        if outcome.is_some() {
+            for place in places {
+                if let Some(base) = next.confirmed.get_mut(*place) {
+                    *base = next.agreed.clone();
+                }
+            }
+        }
+        next
     }
 
     /// What each system says, for the person who is asked: the place of the system, and
@@ -352,53 +358,89 @@ impl<'a, T> FieldPlan<'a, T> {
             .filter_map(|(place, slot)| Some((place, slot.read()?.into_option())))
     }
 
-    /// The common state once every write of the plan is carried out.
+    /// The common state once every write of the plan is carried out, where there is one
+    /// for all systems.
     ///
     /// It is as it was where nothing was decided, and where a system was not read: what
     /// that system holds is not known to be common. (A system that has no such field says
     /// [`Slot::Unsupported`], and holds nothing up.) Where a write was refused, keep the
-    /// old one too, and plan again.
+    /// old one too, and plan again. [`next`](Self::next) waits for nobody.
     pub fn next_base(&self) -> Base<T>
     where
         T: Clone,
     {
-        self.outcome().map_or_else(
-            || self.base.clone(),
-            |outcome| common_after(outcome.into_option(), self.slots, self.base),
-        )
-    }
-}
-
-/// The common state once all hold a value; as it was where a system was not read.
-pub(super) fn common_after<T: Clone>(
-    value: Option<&T>,
-    slots: &[&Slot<T>],
-    base: &Base<T>,
-) -> Base<T> {
-    if slots.iter().all(|slot| !matches!(slot, Slot::Unread)) {
-        Base::Known(value.cloned())
-    } else {
-        base.clone()
-    }
-}
-
-/// A plan, and the value that a function made of its edits, where it did.
-#[derive(Debug)]
-#[must_use = "the value is in the plan that this gives"]
-pub struct Merged<'a, T> {
-    plan: FieldPlan<'a, T>,
-    value: Option<Content<T>>,
-}
-
-impl<'a, T> Merged<'a, T> {
-    /// The plan: to write the value, where there is one, and as it was otherwise.
-    pub fn plan(&self) -> FieldPlan<'_, T> {
-        let FieldPlan { slots, base, verdict, refuses, .. } = self.plan;
-        let verdict = if self.value.is_some() { Verdict::Merge } else { verdict };
-        FieldPlan { slots, base, verdict, merged: self.value.as_ref(), refuses }
+        self.common_after(self.outcome().map(Content::into_option))
     }
 
-    pub(super) fn into_value(self) -> Option<Content<T>> {
-        self.value
+    /// The common state once all hold this; as it was where a system was not read.
+    pub(super) fn common_after(&self, outcome: Option<Option<&T>>) -> Base<T>
+    where
+        T: Clone,
+    {
+        let unread = self.slots.iter().any(|slot| matches!(slot, Slot::Unread));
+        match outcome {
+            Some(outcome) if !unread => Base::Known(outcome.cloned()),
+            _ => self.agreed().clone(),
+        }
+    }
+
+    /// What is known in common once every write of the plan is carried out, with a base
+    /// of its own for each system.
+    ///
+    /// A system that was not read keeps the base it had, and is behind from then on.
+    pub fn next(&self) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        self.next_without(&[])
+    }
+
+    /// The same, where the writes to the systems at these places were not made: they
+    /// failed, or the system had moved on. They are behind from then on, and their next
+    /// plan does the rest.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Base, FieldPlan, Rule, Slot, Verdict};
+    ///
+    /// let (crm, erp, billing) = (Slot::Value(2), Slot::Value(1), Slot::Value(1));
+    /// let (slots, one) = ([&crm, &erp, &billing], Base::Known(Some(1)));
+    /// let plan = FieldPlan::new(Rule::Shared, &slots, &one);
+    /// let next = plan.next_without(&[2]);
+    /// let two = Base::Known(Some(2));
+    /// assert_eq!(next.agreed, two);
+    /// assert_eq!(next.confirmed, [two, two, one]);
+    /// ```
+    pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        self.after(self.outcome().map(Content::into_option), not_made)
+    }
+
+    /// What is known in common once the systems hold this.
+    pub(super) fn after(
+        &self,
+        outcome: Option<Option<&T>>,
+        not_made: &[usize],
+    ) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        let made = |(place, slot): (usize, &&Slot<T>)| {
+            slot.read().is_some_and(|shown| {
+                Some(shown.into_option()) == outcome || !not_made.contains(&place)
+            })
+        };
+        let held = self.slots.iter().enumerate().any(made);
+        let value = outcome.filter(|_| held).map(|value| Base::Known(value.cloned()));
+        let confirmed = self.slots.iter().enumerate().map(|(place, slot)| match &value {
+            Some(value) if made((place, slot)) => value.clone(),
+            Some(_) if holds(self.agreed(), slot) => self.agreed().clone(),
+            _ => self.base(place).clone(),
+        });
+        Bases {
+            confirmed: confirmed.collect(),
+            agreed: value.clone().unwrap_or_else(|| self.agreed().clone()),
+        }
     }
 }

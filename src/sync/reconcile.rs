@@ -49,6 +49,9 @@ pub enum Verdict {
     /// What the declared function made of the edits is written to all who say something
     /// else.
     Merge,
+    /// What the systems agreed on is written to those that have not got it yet: a write
+    /// to them failed, or they were away. Nobody has edited anything since.
+    Behind,
     /// A person must decide.
     Ask(Question),
 }
@@ -59,6 +62,9 @@ pub enum Verdict {
 pub enum Question {
     /// A shared field was changed in two ways.
     Conflict,
+    /// A shared field differs on the first synchronisation of one of the systems: nobody
+    /// is known to have changed anything.
+    FirstDiffers,
     /// A field that only a person decides on differs.
     Manual,
     /// On the first synchronisation the owner's field is empty, and another system's is
@@ -69,6 +75,9 @@ pub enum Question {
     /// A record was deleted in one system and is still in another
     /// ([`Existence::Ask`](super::Existence::Ask)). No plan for a field asks this.
     Deletion,
+    /// A record was merged into another one in one system, and not in the others. No plan
+    /// for a field asks this.
+    Merged,
 }
 
 impl fmt::Display for Question {
@@ -76,10 +85,12 @@ impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Conflict => "changed in two ways",
+            Self::FirstDiffers => "different on the first synchronisation",
             Self::Manual => "a person decides on this field",
             Self::BlankOwner => "the owner's field is empty on the first synchronisation",
             Self::Proposal => "changed by a system that does not own the field",
             Self::Deletion => "deleted in one system and not in another",
+            Self::Merged => "merged into another record in one system",
         })
     }
 }
@@ -133,6 +144,62 @@ impl fmt::Display for Question {
 // time.
 #[inline(always)]
 pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict {
+    decide(rule, slots, |_| base, base)
+}
+
+/// The verdict on one field, with a base of its own for each system: what was agreed
+/// last, and what each system was last known to have of that.
+///
+/// Where all bases are what was agreed, it is the [`verdict`]. Where one is not, its
+/// system has missed something: it is [`Behind`](Verdict::Behind) while it has edited
+/// nothing, and an edit that it made meanwhile was made without knowing what the others
+/// agreed on, and so is asked about. What we wrote there ourselves is no edit.
+///
+/// A system without a base has never been synchronised.
+///
+/// ```
+/// use integration_automation_patterns::sync::{
+///     Base, Question, Rule, Slot, Verdict, verdict_with_bases,
+/// };
+///
+/// // The write of "new" to the second system has failed.
+/// let (old, new) = (Base::Known(Some("old")), Base::Known(Some("new")));
+/// let shared = |slots: [&Slot<&str>; 2]| {
+///     verdict_with_bases(Rule::Shared, &slots, &[&new, &old], &new)
+/// };
+/// let (shows_new, shows_old) = (Slot::Value("new"), Slot::Value("old"));
+/// assert_eq!(shared([&shows_new, &shows_old]), Verdict::Behind);
+///
+/// let edited = Slot::Value("edited");
+/// assert_eq!(shared([&edited, &shows_old]), Verdict::Write(0));
+/// assert_eq!(
+///     shared([&shows_new, &edited]),
+///     Verdict::Ask(Question::Conflict),
+///     "an edit by someone who had not seen \"new\""
+/// );
+/// ```
+pub fn verdict_with_bases<T: Eq>(
+    rule: Rule,
+    slots: &[&Slot<T>],
+    bases: &[&Base<T>],
+    agreed: &Base<T>,
+) -> Verdict {
+    decide(rule, slots, |place| base_at(bases, place), agreed)
+}
+
+/// The base of the system at a place; one that has none was never synchronised.
+#[inline(always)]
+pub(super) fn base_at<'a, T>(bases: &[&'a Base<T>], place: usize) -> &'a Base<T> {
+    bases.get(place).copied().unwrap_or(const { &Base::Never })
+}
+
+#[inline(always)]
+pub(super) fn decide<'a, T: Eq + 'a>(
+    rule: Rule,
+    slots: &[&Slot<T>],
+    base: impl Fn(usize) -> &'a Base<T>,
+    agreed: &Base<T>,
+) -> Verdict {
     let mut read = slots.iter().enumerate().filter(|(_, slot)| slot.read().is_some());
     match rule {
         Rule::Owner(owner, others) => {
@@ -143,11 +210,14 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
             if read.all(|(place, slot)| place == owner || slot == owned) {
                 return Verdict::Agreed(owner);
             }
-            match (owned, base) {
+            let is_proposed = || {
+                slots.iter().enumerate().any(|(place, slot)| {
+                    *slot != *owned && is_edit(slot, base(place), agreed)
+                })
+            };
+            match (owned, base(owner)) {
                 (Slot::Empty, Base::Never) => Verdict::Ask(Question::BlankOwner),
-                _ if others == NonOwnerEdits::Queue
-                    && is_proposed(owned, slots, base) =>
-                {
+                _ if others == NonOwnerEdits::Queue && is_proposed() => {
                     Verdict::Ask(Question::Proposal)
                 }
                 _ => Verdict::Write(owner),
@@ -155,30 +225,87 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
         }
         Rule::Shared | Rule::Manual => {
             let Some((first, shown)) = read.next() else { return Verdict::Unread };
-            if read.all(|(_, slot)| slot == shown) {
-                return Verdict::Agreed(first);
-            }
-            if rule == Rule::Manual {
-                return Verdict::Ask(Question::Manual);
-            }
-            let mut edits =
-                slots.iter().enumerate().filter(|(_, slot)| base.is_edited(slot));
-            match edits.next() {
-                // Of two that do not agree, two edits differ: they need not be compared
-                // again.
-                Some((place, edit))
-                    if edits.all(|(_, other)| slots.len() > 2 && other == edit) =>
+            let equal = read.all(|(_, slot)| slot == shown);
+            match rule {
+                Rule::Manual if !equal => Verdict::Ask(Question::Manual),
+                Rule::Shared
+                    if !equal || slots.iter().any(|slot| **slot == Slot::Unread) =>
                 {
-                    Verdict::Write(place)
+                    decide_shared(slots, base, agreed, equal.then_some(first))
                 }
-                _ => Verdict::Ask(Question::Conflict),
+                _ => Verdict::Agreed(first),
             }
         }
     }
 }
 
-/// Whether a system has changed what another one owns, and that one has not changed it
-/// likewise.
-fn is_proposed<T: Eq>(owned: &Slot<T>, slots: &[&Slot<T>], base: &Base<T>) -> bool {
-    slots.iter().any(|slot| *slot != owned && base.is_edited(slot))
+/// The verdict on a shared field that differs, or that not every system was read of;
+/// `equal` is the place of one of those that were, where they say the same.
+#[inline(always)]
+fn decide_shared<'a, T: Eq + 'a>(
+    slots: &[&Slot<T>],
+    base: impl Fn(usize) -> &'a Base<T>,
+    agreed: &Base<T>,
+    equal: Option<usize>,
+) -> Verdict {
+    let news = slots
+        .iter()
+        .enumerate()
+        .filter(|(place, slot)| is_news(slot, base(*place), agreed));
+    let (mut fresh, mut stale) = (None, None);
+    let (mut differ, mut first) = (false, false);
+    for (place, slot) in news {
+        let base = base(place);
+        first |= *base == Base::Never;
+        let said = if is_same(base, agreed) { &mut fresh } else { &mut stale };
+        match said {
+            // Two that say something of two that differ need not be compared again.
+            Some((_, other)) => differ |= slots.len() == 2 || other != slot,
+            None => *said = Some((place, *slot)),
+        }
+    }
+    differ |= match (fresh, stale) {
+        (Some((_, fresh)), Some((_, stale))) => fresh != stale,
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    let question = if first { Question::FirstDiffers } else { Question::Conflict };
+    match (fresh, agreed, equal) {
+        _ if differ => Verdict::Ask(question),
+        (Some((place, _)), _, None) => Verdict::Write(place),
+        (Some((place, _)), _, Some(_)) => Verdict::Agreed(place),
+        (None, Base::Known(_), Some(place))
+            if slots.get(place).is_some_and(|slot| holds(agreed, slot)) =>
+        {
+            Verdict::Agreed(place)
+        }
+        (None, Base::Known(_), _) => Verdict::Behind,
+        (None, Base::Never, Some(place)) => Verdict::Agreed(place),
+        (None, Base::Never, None) => Verdict::Ask(Question::FirstDiffers),
+    }
+}
+
+/// Whether a system says something that is neither what it was known to have nor what was
+/// agreed since. On its first synchronisation, that is any value.
+pub(super) fn is_news<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -> bool {
+    base.is_edited(slot) && (std::ptr::eq(base, agreed) || !holds(agreed, slot))
+}
+
+/// Whether somebody has changed the field in a system that was synchronised before.
+pub(super) fn is_edit<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -> bool {
+    *base != Base::Never && is_news(slot, base, agreed)
+}
+
+/// Whether a system has what was agreed last: an edit that it shows was then made with
+/// knowledge of it.
+pub(super) fn is_same<T: Eq>(base: &Base<T>, agreed: &Base<T>) -> bool {
+    std::ptr::eq(base, agreed) || base == agreed
+}
+
+/// Whether a system shows what was agreed.
+pub(super) fn holds<T: Eq>(agreed: &Base<T>, slot: &Slot<T>) -> bool {
+    match (agreed, slot.read()) {
+        (Base::Known(agreed), Some(shown)) => agreed.as_ref() == shown.into_option(),
+        _ => false,
+    }
 }

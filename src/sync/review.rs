@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::plan::{FieldPlan, Write, common_after};
+use super::bases::Bases;
+use super::plan::{FieldPlan, Write};
 use super::reconcile::{Question, Verdict};
 use super::slot::Base;
 use crate::{Decision, Refused};
@@ -226,7 +227,7 @@ impl<'a, T> FieldPlan<'a, T> {
             record_id,
             field,
             question,
-            base: self.base().clone(),
+            base: self.agreed().clone(),
             sides: sides.collect(),
         })
     }
@@ -304,11 +305,20 @@ impl<T> Settled<'_, T> {
     where
         T: Clone,
     {
-        common_after(self.outcome(), self.plan.slots(), self.plan.base())
+        self.plan.common_after(Some(self.outcome()))
+    }
+
+    /// What is known in common once every write is carried out, but those to the systems
+    /// at these places: as [`FieldPlan::next_without`].
+    pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
+    where
+        T: Eq + Clone,
+    {
+        self.plan.after(Some(self.outcome()), not_made)
     }
 
     pub(super) fn base(&self) -> &Base<T> {
-        self.plan.base()
+        self.plan.agreed()
     }
 }
 

@@ -1,17 +1,34 @@
-//! Crash tests: processes are killed at random moments and at named places, and
-//! afterwards the accounts must balance.
+//! Tests of one's own: what was enqueued, one event delivered, time that passes; and crash
+//! tests.
 //!
-//! The crate tests itself with it (`tests/crash`), and so can whoever writes a
+//! | a test wants to | it calls |
+//! |---|---|
+//! | see what was enqueued | `sqlite::enqueued`, `postgres::enqueued` |
+//! | hand one event to a worker or an inbox | [`deliver`], over [`in_process`](crate::broker::in_process) |
+//! | have retries fall due, leases end, windows close | `sqlite::pass_time`, `postgres::pass_time` |
+//! | kill processes at random and at named places | [`CrashTest`], [`crash_point`] |
+//! | balance what was committed with what came of it | [`Account`] |
+//! | have a broker that outlives its processes | `FileBroker` |
+//!
+//! The crate tests itself with these (`tests/crash`), and so can whoever writes a
 //! [`Broker`](crate::broker::Broker) or runs a relay of their own: give [`CrashTest`] the
 //! commands of the processes, and [`Account`] what was committed and what came of it.
 
 mod account;
 mod crash;
+mod deliver;
 #[cfg(feature = "sqlite")]
 mod file_broker;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
 
 pub use self::account::{Account, UnbalancedError};
 pub use self::crash::{CrashReport, CrashTest, CrashTestError, Random};
+pub use self::deliver::{Answer, deliver};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::file_broker::{FileAcker, FileBroker, FileListener};

@@ -147,7 +147,7 @@ impl EventSpan {
     ) -> Self {
         let destination = broker.destination(event);
         let fields = Fields {
-            system: Some(B::SYSTEM),
+            system: Some(broker.system()),
             destination: destination.as_deref(),
             client: Some(relay),
             ..Fields::of(event, ("send", "send"), "client")

@@ -1,6 +1,7 @@
 //! What every adapter must do, whichever its broker is.
 
 mod lag;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use integration_automation_patterns::broker::{
-    Broker, BrokerError, BrokerErrorKind, Consumer, Delivery,
+    Ack, Broker, BrokerError, BrokerErrorKind, Consumer, Delivery,
 };
 use integration_automation_patterns::inbox::{
     Handled, HandlerError, InboxConfig, sqlite as inbox,
@@ -23,12 +24,14 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 pub(crate) use self::lag::*;
+pub(crate) use self::worker::*;
 use super::proxy::{Mode, Proxy};
 
 /// A place of its own at the broker for one test.
 pub(crate) trait Server: Sized {
     type Broker: Broker;
-    type Consumer: Consumer;
+    type Acker: Ack + 'static;
+    type Consumer: Consumer<Acker = Self::Acker>;
     /// More than the broker takes in one message.
     const TOO_LARGE: usize;
     /// Whether the broker cannot tell that the first delivery is one.
@@ -806,7 +809,7 @@ pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_n
 }
 
 /// The suite on one server, each test with the attribute given. `lossy` is for a server
-/// that a proxy can stand in front of.
+/// that a proxy can stand in front of, `postgres` what a worker does on that database.
 #[macro_export]
 macro_rules! suite_on {
     ($server:ty $(, #[$attribute:meta])?) => {
@@ -834,6 +837,7 @@ macro_rules! suite_on {
             nobody_listens_at_the_port
             a_send_that_is_given_up_harms_no_other
             what_a_transaction_commits_has_its_effect_once_and_in_order
+            a_worker_has_every_effect_once_and_what_fails_falls_alone
         }
     };
     (lossy $server:ty $(, #[$attribute:meta])?) => {
@@ -841,6 +845,17 @@ macro_rules! suite_on {
             a_server_that_is_gone_is_unreachable_and_used_once_it_is_there
             a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect
             connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect
+            a_workers_connection_that_is_cut_costs_no_second_effect
+        }
+    };
+    (postgres $server:ty, #[$attribute:meta]) => {
+        $crate::suite_on! { @each $server, [#[$attribute]],
+            a_worker_on_postgres_has_every_effect_once_and_what_fails_falls_alone
+        }
+    };
+    (postgres lossy $server:ty, #[$attribute:meta]) => {
+        $crate::suite_on! { @each $server, [#[$attribute]],
+            a_workers_connection_on_postgres_that_is_cut_costs_no_second_effect
         }
     };
     (@each $server:ty, $attributes:tt, $($name:ident)*) => {

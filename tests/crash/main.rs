@@ -208,7 +208,7 @@ async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
         relay => {
             let relay =
                 Relay::new(relay, side.outbox().await, broker(), hasty()).unwrap();
-            relay.run(std::future::pending()).await;
+            relay.run(std::future::pending::<()>()).await;
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn play<S: Side>(
         let line = incident.to_string().replace('\n', " ");
         (&incidents).write_all(format!("{line}\n").as_bytes()).unwrap();
     });
-    relay.run(std::future::pending()).await;
+    relay.run(std::future::pending::<()>()).await;
 }
 
 fn incidents(folder: &Path, role: &str) -> PathBuf {

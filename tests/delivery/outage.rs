@@ -183,8 +183,9 @@ pub(crate) async fn a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_n
         ),
         _ => Does::Ack,
     });
-    let summary =
-        relay(&database, &broker, config()).run_until_idle(std::future::pending()).await;
+    let summary = relay(&database, &broker, config())
+        .run_until_idle(std::future::pending::<()>())
+        .await;
     assert_eq!((summary.acknowledged, summary.failed), (1, 0));
     assert_eq!(broker.sends("1"), 1, "the pause is as long as the broker asks");
     assert_eq!(status(&database, "1").await, (DeliveryStatus::Pending, 0));
@@ -196,8 +197,9 @@ pub(crate) async fn the_next_attempt_waits_as_long_as_the_broker_asks<D: Databas
     let broker = Scripted::new(|_, _| {
         Does::Answer(BrokerError::transient("locked").with_retry_after(FAR))
     });
-    let summary =
-        relay(&database, &broker, config()).run_until_idle(std::future::pending()).await;
+    let summary = relay(&database, &broker, config())
+        .run_until_idle(std::future::pending::<()>())
+        .await;
     assert_eq!((summary.claimed, summary.retrying), (1, 1));
     let waiting = database.outbox().waiting(&Default::default(), 10).await.unwrap();
     let wait = waiting[0].due_at.signed_duration_since(Utc::now());

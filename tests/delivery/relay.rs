@@ -54,8 +54,9 @@ pub(crate) async fn everything_is_delivered_once<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(many(300), true).await;
     let broker = Scripted::new(|_, _| Does::Ack);
-    let summary =
-        relay(&database, &broker, config()).run_until_idle(std::future::pending()).await;
+    let summary = relay(&database, &broker, config())
+        .run_until_idle(std::future::pending::<()>())
+        .await;
     assert_eq!((summary.claimed, summary.acknowledged), (300, 300));
     let mut confirmed = broker.confirmed();
     confirmed.sort();
@@ -76,7 +77,7 @@ pub(crate) async fn poison_at_the_head_stops_nothing<D: Database>() {
     });
     // A batch is as large as the poison.
     let relay = relay(&database, &broker, config().in_flight(50));
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!((summary.acknowledged, summary.retrying), (100, 50));
     assert_balanced(&database).await;
 }
@@ -94,7 +95,9 @@ pub(crate) async fn poison_in_one_key_stops_that_key_alone<D: Database>() {
         _ if times == 1 => Does::Answer(BrokerError::transient("connection reset")),
         _ => Does::Ack,
     });
-    relay(&database, &broker, config()).run_until_idle(std::future::pending()).await;
+    relay(&database, &broker, config())
+        .run_until_idle(std::future::pending::<()>())
+        .await;
     let expected: Vec<String> = (0..20).map(|number| format!("b{number:02}")).collect();
     assert_eq!(broker.confirmed(), expected, "in their order");
     assert_eq!(status(&database, "poison").await, (DeliveryStatus::Failed, 1));
@@ -113,7 +116,7 @@ pub(crate) async fn a_send_that_never_returns_stops_nothing<D: Database>() {
         &broker,
         config().send_timeout(Duration::from_millis(50)).in_flight(10),
     );
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!((summary.acknowledged, summary.failed), (100, 1));
     let dead = database.outbox().dead_letters(&Default::default(), 10).await.unwrap();
     assert_eq!(
@@ -173,7 +176,7 @@ pub(crate) async fn an_outage_ends_a_run_that_is_to_end_when_idle<D: Database>()
     // Who watches has a bug of its own, which is not the relay's.
     let relay = relay(&database, &broker, config())
         .on_incident(|_| panic!("a bug in what watches (a test)"));
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!((summary.released, summary.failed), (5, 0));
     assert_eq!(status(&database, "0").await, (DeliveryStatus::Pending, 0));
 }
@@ -255,7 +258,7 @@ pub(crate) async fn a_panicking_broker_costs_an_attempt<D: Database>() {
             }
         }
     });
-    relay.run_until_idle(std::future::pending()).await;
+    relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!(*panics.lock().unwrap(), [Some(id("1"))]);
     assert_eq!(
         status(&database, "1").await,
@@ -263,7 +266,7 @@ pub(crate) async fn a_panicking_broker_costs_an_attempt<D: Database>() {
         "until its lease ends"
     );
     expire_leases(&database).await;
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!((summary.expired, summary.acknowledged), (1, 1));
     assert_eq!(status(&database, "1").await, (DeliveryStatus::Acknowledged, 2));
     assert_balanced(&database).await;
@@ -292,7 +295,7 @@ pub(crate) async fn every_change_is_told_once<D: Database>() {
     );
     relay(&database, &broker, config())
         .with_audit_trail(trail)
-        .run_until_idle(std::future::pending())
+        .run_until_idle(std::future::pending::<()>())
         .await;
     let told = told.lock().unwrap();
     let of = |wanted: &str| -> Vec<_> {
@@ -324,7 +327,7 @@ pub(crate) async fn no_more_is_on_its_way_than_allowed<D: Database>() {
     database.enqueue(many(50), true).await;
     let broker = Scripted::new(|_, _| Does::ConfirmAfter(Duration::from_millis(5)));
     relay(&database, &broker, config().in_flight(4))
-        .run_until_idle(std::future::pending())
+        .run_until_idle(std::future::pending::<()>())
         .await;
     assert_eq!(broker.confirmed().len(), 50);
     assert!(broker.most() <= 4, "{} at once", broker.most());

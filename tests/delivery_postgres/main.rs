@@ -9,6 +9,8 @@ mod enqueue;
 mod hostile;
 mod inbox;
 mod kinds;
+#[cfg(feature = "testing")]
+mod kit;
 mod place;
 mod pooler;
 mod roles;
@@ -403,7 +405,7 @@ async fn a_relay_with_one_connection_delivers_everything() {
         relay_config,
     )
     .unwrap();
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!(
         (summary.acknowledged, broker.0.lock().unwrap().len()),
         (EVENTS as u64, EVENTS)
@@ -459,7 +461,9 @@ async fn a_relay_that_cannot_settle_sends_no_more() {
     let relay =
         Relay::new("relay-1", database.outbox.clone(), broker, relay_config).unwrap();
     let running =
-        tokio::spawn(async move { relay.run_until_idle(std::future::pending()).await });
+        tokio::spawn(
+            async move { relay.run_until_idle(std::future::pending::<()>()).await },
+        );
     while locked.lock().await.is_none() {
         tokio::task::yield_now().await;
     }

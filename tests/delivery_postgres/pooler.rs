@@ -220,7 +220,7 @@ async fn behind_a_pooler_of_sessions_everything_works() {
     outbox.wait(FAR).await;
     let (broker, settings) = (Counting::default(), RelayConfig::default().in_flight(20));
     let relay = Relay::new("relay-1", outbox.clone(), broker.clone(), settings).unwrap();
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!(
         (summary.acknowledged, broker.0.lock().unwrap().len()),
         (EVENTS as u64, EVENTS)

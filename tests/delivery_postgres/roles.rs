@@ -108,7 +108,7 @@ async fn each_role_can_do_its_work_and_no_other() {
         RelayConfig::default(),
     )
     .unwrap();
-    assert_eq!(relay.run_until_idle(std::future::pending()).await.acknowledged, 3);
+    assert_eq!(relay.run_until_idle(std::future::pending::<()>()).await.acknowledged, 3);
     denied(outbox.purge(std::time::Duration::ZERO, 10).await);
     denied(outbox.verify().await);
 

@@ -155,7 +155,7 @@ async fn followed<B: Broker>(broker: B, mut listener: impl Consumer, destination
     let broker = Refusing { first: AtomicU32::new(2), then: broker };
     let config = RelayConfig::default().poll_interval(Duration::from_millis(50));
     let relay = Relay::new("relay-1", crm.outbox.clone(), broker, config).unwrap();
-    let summary = relay.run_until_idle(std::future::pending()).await;
+    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
     assert_eq!((summary.claimed, summary.retrying, summary.failed), (2, 1, 1));
     assert_eq!(
         crm.stored("evt-001").await,
@@ -199,7 +199,7 @@ async fn followed<B: Broker>(broker: B, mut listener: impl Consumer, destination
         }
     };
     let (summary, ()) =
-        tokio::join!(relay.run_until_idle(std::future::pending()), consume);
+        tokio::join!(relay.run_until_idle(std::future::pending::<()>()), consume);
     assert_eq!(summary.acknowledged, 1);
     assert_eq!(relay.progress().claimed, 2 + summary.claimed, "all its runs");
 
@@ -571,7 +571,7 @@ async fn a_send_that_never_ends_is_told_too() {
             .send_timeout(Duration::from_millis(1));
         let relay =
             Relay::new("relay-1", crm.outbox.clone(), Broken(panics), config).unwrap();
-        relay.run_until_idle(std::future::pending()).await;
+        relay.run_until_idle(std::future::pending::<()>()).await;
         let [send] = &heard.spans("send")[..] else { panic!("one attempt") };
         assert_eq!(send.get("error.type"), told);
         assert_conventional(&heard);

@@ -293,8 +293,17 @@ impl Listener {
     }
 }
 
+/// `max.poll.interval.ms`, where it is not set.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
 impl Consumer for Listener {
     type Acker = Acker;
+
+    fn ack_wait(&self) -> Option<Duration> {
+        let set = self.client_config.get("max.poll.interval.ms");
+        let set = set.and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
+        Some(set.unwrap_or(MAX_POLL_INTERVAL))
+    }
 
     async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
         loop {

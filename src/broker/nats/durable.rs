@@ -25,7 +25,7 @@ pub(super) struct Durable {
     pub(super) max_ack_pending: Option<u16>,
 }
 
-const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT_ACK_WAIT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_ACK_PENDING: u16 = 100;
 
 impl Durable {

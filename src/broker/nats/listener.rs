@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::acker::Acker;
 use super::config::check_wait;
-use super::durable::Durable;
+use super::durable::{DEFAULT_ACK_WAIT, Durable};
 use super::pull::Pull;
 use super::subject::{PATTERN, is_pattern};
 use super::unread::Unread;
@@ -106,6 +106,10 @@ impl Listener {
 
 impl Consumer for Listener {
     type Acker = Acker;
+
+    fn ack_wait(&self) -> Option<Duration> {
+        Some(self.durable.ack_wait.unwrap_or(DEFAULT_ACK_WAIT))
+    }
 
     async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
         let session = match &mut self.session {

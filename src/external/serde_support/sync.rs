@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Format, as_form};
 use crate::Decision;
 use crate::sync::{
-    Answer, Audited, Authority, Base, Choice, Contract, NonOwnerEdits, Question, Review,
-    Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write,
+    Answer, Audited, Authority, Base, Bases, Choice, Contract, Deletions, Existed,
+    NonOwnerEdits, Question, RecordBase, RecordRules, Review, Rule, Shown, Side, Slot,
+    Stamp, SyncConflict, Verdict, Write,
 };
 
 as_form! {
@@ -20,7 +21,11 @@ as_form! {
     [] Verdict, VerdictForm;
     [] Question, QuestionForm;
     [] Stamp, StampForm;
+    [] Deletions, DeletionsForm;
+    [] Existed, ExistedForm;
+    [] RecordBase, RecordBaseForm;
     [T] Slot<T>, SlotForm<T>;
+    [T] Bases<T>, BasesForm<T>;
     [T] Base<T>, BaseForm<T>;
     [T] Choice<T>, ChoiceForm<T>;
     [T] Answer<T>, AnswerForm<T>;
@@ -62,6 +67,7 @@ enum VerdictForm {
     Agreed(usize),
     Write(usize),
     Merge,
+    Behind,
     Ask(Question),
 }
 
@@ -69,10 +75,12 @@ enum VerdictForm {
 #[serde(remote = "Question", rename_all = "snake_case")]
 enum QuestionForm {
     Conflict,
+    FirstDiffers,
     Manual,
     BlankOwner,
     Proposal,
     Deletion,
+    Merged,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,6 +106,40 @@ enum SlotForm<T> {
 enum BaseForm<T> {
     Never,
     Known(Option<T>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Bases", deny_unknown_fields)]
+struct BasesForm<T> {
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    agreed: Base<T>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    confirmed: Vec<Base<T>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Deletions", rename_all = "snake_case")]
+enum DeletionsForm {
+    Ask,
+    Restore,
+    Detach,
+    Propagate,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Existed", rename_all = "snake_case")]
+enum ExistedForm {
+    Never,
+    There,
+    Gone,
+    Missing,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RecordBase", deny_unknown_fields)]
+struct RecordBaseForm {
+    agreed: Existed,
+    confirmed: Vec<Existed>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -207,6 +249,54 @@ struct ContractForm<'a> {
     fields: Vec<FieldForm<'a>>,
     #[serde(default)]
     excluded: Vec<Cow<'a, str>>,
+    #[serde(default)]
+    records: Option<RecordRulesForm<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordRulesForm<'a> {
+    deletions: Deletions,
+    most_gone: usize,
+    /// The systems that create records for the others; without it, each does.
+    #[serde(default)]
+    created_by: Option<Vec<Cow<'a, str>>>,
+    /// The systems that delete records for the others; without it, each does.
+    #[serde(default)]
+    deleted_by: Option<Vec<Cow<'a, str>>>,
+}
+
+impl<'a> RecordRulesForm<'a> {
+    fn of(rules: &RecordRules, contract: &'a Contract) -> Self {
+        let names = |places: &[usize]| {
+            let names = places.iter().filter_map(|place| contract.systems().nth(*place));
+            names.map(Cow::Borrowed).collect()
+        };
+        Self {
+            deletions: rules.deletions(),
+            most_gone: rules.most_gone(),
+            created_by: rules.creators().map(names),
+            deleted_by: rules.deleters().map(names),
+        }
+    }
+
+    /// A name that no system has stands for a place that none has, which the contract
+    /// refuses.
+    fn rules(self, systems: &[Cow<'_, str>]) -> RecordRules {
+        let place = |name: &Cow<'_, str>| {
+            systems.iter().position(|system| system == name).unwrap_or(usize::MAX)
+        };
+        let places = |names: &[Cow<'_, str>]| names.iter().map(place).collect::<Vec<_>>();
+        let rules = RecordRules::new(self.deletions, self.most_gone);
+        let rules = match self.created_by {
+            Some(names) => rules.created_by(places(&names)),
+            None => rules,
+        };
+        match self.deleted_by {
+            Some(names) => rules.deleted_by(places(&names)),
+            None => rules,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -233,6 +323,7 @@ impl Serialize for Contract {
                 })
                 .collect(),
             excluded: self.excluded_fields().map(Cow::Borrowed).collect(),
+            records: self.records().map(|rules| RecordRulesForm::of(rules, self)),
         };
         form.serialize(serializer)
     }
@@ -240,8 +331,10 @@ impl Serialize for Contract {
 
 impl<'de> Deserialize<'de> for Contract {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let ContractForm { format: Format, record_type, systems, fields, excluded } =
-            ContractForm::deserialize(deserializer)?;
+        let form = ContractForm::deserialize(deserializer)?;
+        let ContractForm { format: Format, record_type, systems, fields, .. } = form;
+        let (excluded, records) = (form.excluded, form.records);
+        let rules = records.map(|records| records.rules(&systems));
         let builder = systems
             .into_iter()
             .fold(Self::builder(record_type), |builder, name| builder.system(name));
@@ -253,6 +346,8 @@ impl<'de> Deserialize<'de> for Contract {
         });
         let builder =
             excluded.into_iter().fold(builder, |builder, name| builder.excluded(name));
+        let builder =
+            rules.into_iter().fold(builder, |builder, rules| builder.records(rules));
         builder.build().map_err(D::Error::custom)
     }
 }

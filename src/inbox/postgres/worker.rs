@@ -11,11 +11,11 @@ use super::batch::process_all;
 use super::process::caught;
 use super::{install, purge, redrive};
 use crate::broker::{Consumer, Delivery};
-use crate::inbox::batch::Settled;
+use crate::inbox::batch::{LONGEST, Settled};
 use crate::inbox::intake::RECEIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
-    WorkerConfig, WorkerError, accepting, unhandled,
+    WorkerConfig, WorkerError, accepting, fits, unhandled,
 };
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
@@ -255,6 +255,8 @@ where
             let wanted = "at most 64 on PostgreSQL, which is slow with more savepoints";
             return Err(ConfigError::new("batch", wanted, batch.to_string()).into());
         }
+        let handler_timeout = config.handler_timeout.unwrap_or(HANDLER_TIMEOUT);
+        fits(consumer.ack_wait(), LONGEST, handler_timeout)?;
         let accepted = accepting::<L>(inbox)?;
         let clients = Clients::new(Connector::new(database, tls));
         let installed = database::within("creating the tables", async {
@@ -268,7 +270,7 @@ where
             clients,
             handlers: handlers.list,
             config: accepted,
-            handler_timeout: config.handler_timeout.unwrap_or(HANDLER_TIMEOUT),
+            handler_timeout,
         };
         Ok(Self::new(database, consumer, config))
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -14,7 +15,7 @@ use crate::inbox::handler_error::caught;
 use crate::inbox::intake::RECEIVING;
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
-    WorkerConfig, WorkerError, accepting, unhandled,
+    WorkerConfig, WorkerError, accepting, fits, unhandled,
 };
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
@@ -210,6 +211,7 @@ where
             let found = format!("{time:?}");
             return Err(ConfigError::new("handler_timeout", wanted, found).into());
         }
+        fits(consumer.ack_wait(), LONGEST, Duration::ZERO)?;
         let parts = Arc::new((handlers.list, accepting::<L>(inbox)?));
         let shared = Shared::open(path.as_ref(), &PART)?;
         Ok(Self::new(File { shared, parts }, consumer, config))

@@ -63,7 +63,8 @@ impl WorkerConfig {
     }
 
     /// How long one handler may take; 20 s where nothing is said. Then it is dropped, and
-    /// the attempt has failed. On SQLite a handler blocks its thread and cannot be
+    /// the attempt has failed. A consumer whose broker waits less long for the ack
+    /// ([`ack_wait`](crate::broker::Consumer::ack_wait)) is refused. On SQLite a handler blocks its thread and cannot be
     /// stopped, so that this setting is refused there.
     pub const fn handler_timeout(self, handler_timeout: Duration) -> Self {
         Self { handler_timeout: Some(handler_timeout), ..self }
@@ -129,3 +130,49 @@ impl WorkerConfig {
 }
 
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether a delivery is stored before its broker has waited too long for the ack: a
+/// transaction begins no other handler after `transaction`, and the last may take
+/// `handler`.
+///
+/// # Errors
+///
+/// [`ConfigError`], with the time that is needed and the one that the broker waits.
+pub(crate) fn fits(
+    ack_wait: Option<Duration>,
+    transaction: Duration,
+    handler: Duration,
+) -> Result<(), ConfigError> {
+    let needed = transaction.saturating_add(handler);
+    match ack_wait.filter(|ack_wait| *ack_wait < needed) {
+        None => Ok(()),
+        Some(found) => {
+            let wanted = format!(
+                "at least {needed:?}, in which a transaction ({transaction:?}) and the \
+                 handler_timeout of its last event ({handler:?}) end: or the broker \
+                 delivers again what is still handled"
+            );
+            let setting = "ack_wait of the consumer";
+            Err(ConfigError::new(setting, wanted, format!("{found:?}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_waits_for_the_whole_transaction_and_for_its_last_handler() {
+        let (second, more) = (Duration::from_secs(1), Duration::from_millis(1001));
+        let millisecond = Duration::from_millis(1);
+        let refused = fits(Some(second), millisecond, second).map_err(|e| e.to_string());
+        let words = "the ack_wait of the consumer: expected at least 1.001s, in which a \
+                     transaction (1ms) and the handler_timeout of its last event (1s) \
+                     end: or the broker delivers again what is still handled, found \
+                     \"1s\"";
+        assert_eq!(refused, Err(words.to_owned()));
+        assert_eq!(fits(Some(more), millisecond, second), Ok(()));
+        assert_eq!(fits(None, Duration::MAX, Duration::MAX), Ok(()));
+    }
+}

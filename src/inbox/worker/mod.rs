@@ -30,7 +30,7 @@ use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -38,6 +38,8 @@ use tokio::time::Instant;
 
 pub use self::codec::{Codec, Json, Or, Own, Versions, With};
 pub use self::config::WorkerConfig;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::config::fits;
 pub use self::error::WorkerError;
 pub(crate) use self::handlers::unhandled;
 pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received};
@@ -96,13 +98,13 @@ pub trait Inbox: Send + Sync {
 /// It runs on a tokio runtime with time and, for a server, with I/O enabled
 /// (`enable_all`); tokio panics without.
 pub struct Worker<I, C> {
-    inbox: I,
-    consumer: tokio::sync::Mutex<C>,
+    inbox: Arc<I>,
+    consumer: Arc<tokio::sync::Mutex<C>>,
     config: WorkerConfig,
     lanes: usize,
     batch: usize,
-    watch: Box<dyn Fn(&Incident) + Send + Sync>,
-    state: Mutex<State>,
+    watch: Arc<dyn Fn(&Incident) + Send + Sync>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What is known of a worker at any time.
@@ -123,13 +125,13 @@ where
 {
     pub(crate) fn new(inbox: I, consumer: C, config: WorkerConfig) -> Self {
         Self {
-            inbox,
-            consumer: tokio::sync::Mutex::new(consumer),
+            inbox: Arc::new(inbox),
+            consumer: Arc::new(tokio::sync::Mutex::new(consumer)),
             lanes: config.lanes.unwrap_or(I::LANES),
             batch: config.batch.unwrap_or(I::BATCH),
             config,
-            watch: Box::new(|incident| drop(writeln!(std::io::stderr(), "{incident}"))),
-            state: Mutex::default(),
+            watch: Arc::new(|incident| drop(writeln!(std::io::stderr(), "{incident}"))),
+            state: Arc::default(),
         }
     }
 
@@ -137,42 +139,55 @@ where
     /// for alarms. The default writes it to standard error.
     #[must_use = "this gives the worker back"]
     pub fn on_incident(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
-        Self { watch: Box::new(watch), ..self }
+        Self { watch: Arc::new(watch), ..self }
     }
 
-    /// Works until `stop` is ready, whatever that gives, or the consumer has no more to
+    /// Works until `stop` is ready, whatever its output, or the consumer has no more to
     /// deliver. Then it takes no more, waits for its handlers, and gives back what it has
     /// not begun.
     ///
-    /// Dropped instead, it leaves what it handles undone, or done and unanswered: either
-    /// comes again.
+    /// The run owns what it needs, so that it can be a task of its own, and
+    /// [`health`](Self::health) be read beside it. Dropped before its end, it leaves what
+    /// it handles undone, or done and unanswered: either comes again.
     ///
     /// Nothing that a database or a broker answers ends it: it tries again, ever more
     /// slowly, and reports it to [`on_incident`](Self::on_incident). A second run of the same
     /// worker waits until the first has ended.
-    pub async fn run<O>(&self, stop: impl Future<Output = O> + Send) -> Summary {
-        self.drive(stop, false).await
+    pub fn run<F: Future + Send>(
+        &self,
+        stop: F,
+    ) -> impl Future<Output = Summary> + use<I, C, F> {
+        self.share().drive(stop, false)
     }
 
     /// Works until nothing has arrived for one [poll](WorkerConfig::poll_interval), or
     /// until `stop` is ready: for a program that runs now and then. It returns, too, when
     /// database or broker is away; what it holds then comes again.
-    pub async fn run_until_idle<O>(
+    pub fn run_until_idle<F: Future + Send>(
         &self,
-        stop: impl Future<Output = O> + Send,
-    ) -> Summary {
-        self.drive(stop, true).await
+        stop: F,
+    ) -> impl Future<Output = Summary> + use<I, C, F> {
+        self.share().drive(stop, true)
+    }
+
+    /// The same worker, for a run to own.
+    fn share(&self) -> Self {
+        Self {
+            inbox: Arc::clone(&self.inbox),
+            consumer: Arc::clone(&self.consumer),
+            config: self.config.clone(),
+            lanes: self.lanes,
+            batch: self.batch,
+            watch: Arc::clone(&self.watch),
+            state: Arc::clone(&self.state),
+        }
     }
 
     /// Both are polled side by side: `stop` may wait for what the worker does.
-    async fn drive<O>(
-        &self,
-        stop: impl Future<Output = O> + Send,
-        until_idle: bool,
-    ) -> Summary {
+    async fn drive(self, stop: impl Future + Send, until_idle: bool) -> Summary {
         let stopped = watch::Sender::new(false);
         // On the heap: it is large, and its caller may have little stack.
-        let mut turn = Box::pin(Run::new(self).run(stopped.subscribe(), until_idle));
+        let mut turn = Box::pin(Run::new(&self).run(stopped.subscribe(), until_idle));
         tokio::select! {
             summary = &mut turn => return summary,
             _ = stop => drop(stopped.send_replace(true)),

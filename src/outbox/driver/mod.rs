@@ -17,6 +17,7 @@ pub use self::insert::{Dialect, Insert, Value};
 pub(crate) use self::insert::{ELSEWHERE, HERE};
 #[cfg(feature = "sqlite")]
 pub(crate) use self::insert::{SQLITE_SILENT, SQLITE_STANDING};
+use super::encoded::{Encoded, encoded};
 use super::enqueued::{Enqueued, Enqueuing};
 use crate::state::Pending;
 use crate::store::error::Doing;
@@ -110,10 +111,11 @@ pub type DriverError = Box<dyn Error + Send + Sync>;
 /// another type, and in PostgreSQL a search path whose first schema has no outbox; each
 /// with the event given back. After an answer of PostgreSQL, the whole transaction is
 /// given up.
-pub fn enqueue<T: ForeignTransaction>(
+pub fn enqueue<T: ForeignTransaction, P: Encoded>(
     transaction: &mut T,
-    event: Envelope<Pending>,
+    event: Envelope<Pending, P>,
 ) -> Enqueuing<'_, Enqueued, Envelope<Pending>> {
+    let event = encoded(event);
     Box::pin(async move {
         let insert = Insert::new(transaction.dialect(), &event);
         let enqueued = match transaction.run(&insert).await.doing(DOING) {

@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::open::OpenTransaction;
 use crate::Envelope;
 use crate::outbox::driver::{DOING, Dialect, ELSEWHERE, HERE, Insert, Value};
+use crate::outbox::encoded::{Encoded, encoded};
 use crate::outbox::enqueued::{Enqueued, Enqueuing, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
@@ -35,11 +36,11 @@ const DOING_ALL: &str = "enqueuing events";
 /// is of another type; each with the event given back. After an answer of the database,
 /// PostgreSQL has given the whole transaction up: what was done in it before is not
 /// stored either, and a later `commit` reports no error.
-pub fn enqueue<'t, T: OpenTransaction<Via>, Via>(
+pub fn enqueue<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
-    event: Envelope<Pending>,
+    event: Envelope<Pending, P>,
 ) -> Enqueuing<'t, Enqueued, Envelope<Pending>> {
-    let transaction = transaction.transaction();
+    let (transaction, event) = (transaction.transaction(), encoded(event));
     Box::pin(async move {
         let enqueued = write(transaction, &event).await;
         enqueued.map_err(|error| Refused::new(event, error))

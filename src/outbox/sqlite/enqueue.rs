@@ -7,6 +7,7 @@ use crate::Envelope;
 use crate::outbox::driver::{
     DOING, Dialect, Insert, SQLITE_SILENT, SQLITE_STANDING, Value,
 };
+use crate::outbox::encoded::{Encoded, encoded};
 use crate::outbox::enqueued::Enqueued;
 use crate::refused::Refused;
 use crate::state::Pending;
@@ -23,10 +24,11 @@ use crate::store::sqlite::{still_open, text};
 ///
 /// What the database answers, a transaction that has ended, and an event of this id that
 /// comes from another system or is of another type; each with the event given back.
-pub fn enqueue<T: OpenTransaction>(
+pub fn enqueue<T: OpenTransaction, P: Encoded>(
     transaction: &T,
-    event: Envelope<Pending>,
+    event: Envelope<Pending, P>,
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
+    let event = encoded(event);
     let (connection, insert) =
         (transaction.connection(), Insert::new(Dialect::Sqlite, &event));
     let enqueued = still_open(connection, DOING).and_then(|()| {
@@ -61,7 +63,8 @@ fn bound(value: &Value) -> &dyn ToSql {
 /// A transaction that is open, or a savepoint in one. Nothing else implements it.
 #[diagnostic::on_unimplemented(
     message = "an event is enqueued with the business change, in an open transaction, and `{Self}` is none",
-    label = "needs `&transaction`, from `let transaction = connection.transaction()?`"
+    label = "needs `&transaction`, from `let transaction = connection.transaction()?`",
+    note = "transactions of sqlx and other drivers go to `outbox::driver::enqueue`: the guide has a chapter on drivers"
 )]
 pub trait OpenTransaction: sealed::OpenTransaction {}
 

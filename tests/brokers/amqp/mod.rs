@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use integration_automation_patterns::broker::amqp::{Amqp, AmqpConfig, Listener};
+use integration_automation_patterns::broker::amqp::{Acker, Amqp, AmqpConfig, Listener};
 use integration_automation_patterns::broker::{
     Ack, Broker, BrokerError, BrokerErrorKind, Consumer, Delivery,
 };
@@ -108,6 +108,7 @@ impl RabbitMq {
 
 impl Server for RabbitMq {
     type Broker = Amqp;
+    type Acker = Acker;
     type Consumer = Listener;
     const TOO_LARGE: usize = 100_001;
 
@@ -164,6 +165,10 @@ impl Server for RabbitMq {
 
 crate::suite_on!(RabbitMq, #[ignore = "needs RabbitMQ"]);
 crate::suite_on!(lossy RabbitMq, #[ignore = "needs RabbitMQ"]);
+#[cfg(feature = "postgres")]
+crate::suite_on!(postgres RabbitMq, #[ignore = "needs RabbitMQ and PostgreSQL"]);
+#[cfg(feature = "postgres")]
+crate::suite_on!(postgres lossy RabbitMq, #[ignore = "needs RabbitMQ and PostgreSQL"]);
 
 fn event(id: &str) -> Envelope<Dispatched> {
     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))

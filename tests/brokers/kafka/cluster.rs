@@ -177,6 +177,7 @@ impl Cluster {
 
 impl Server for Cluster {
     type Broker = Kafka;
+    type Acker = Acker;
     type Consumer = Listener;
     const TOO_LARGE: usize = 1_000_000;
     const FIRST_MAY_BE_AGAIN: bool = true;
@@ -229,6 +230,7 @@ pub(super) struct Behind {
 
 impl Server for Behind {
     type Broker = Kafka;
+    type Acker = Acker;
     type Consumer = Listener;
     const TOO_LARGE: usize = Cluster::TOO_LARGE;
     const FIRST_MAY_BE_AGAIN: bool = true;

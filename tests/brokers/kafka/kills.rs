@@ -68,7 +68,7 @@ async fn relay(folder: &Path, cluster: &Cluster) {
         .lease(Duration::from_secs(2));
     Relay::new("relay-1", store, cluster.kafka(), config)
         .unwrap()
-        .run(std::future::pending())
+        .run(std::future::pending::<()>())
         .await;
 }
 

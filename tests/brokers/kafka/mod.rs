@@ -14,7 +14,11 @@ mod sending;
 use cluster::{Behind, Cluster};
 
 crate::suite_on!(Cluster, #[ignore = "needs Kafka"]);
+#[cfg(feature = "postgres")]
+crate::suite_on!(postgres Cluster, #[ignore = "needs Kafka and PostgreSQL"]);
 
 mod lossy {
     crate::suite_on!(lossy super::Behind, #[ignore = "needs Kafka"]);
+    #[cfg(feature = "postgres")]
+    crate::suite_on!(postgres lossy super::Behind, #[ignore = "needs Kafka and PostgreSQL"]);
 }

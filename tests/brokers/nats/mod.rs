@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use integration_automation_patterns::broker::nats::{Listener, Nats, NatsConfig};
+use integration_automation_patterns::broker::nats::{Acker, Listener, Nats, NatsConfig};
 use integration_automation_patterns::broker::{
     Broker, BrokerError, BrokerErrorKind, Consumer,
 };
@@ -54,6 +54,7 @@ impl JetStream {
 
 impl Server for JetStream {
     type Broker = Nats;
+    type Acker = Acker;
     type Consumer = Listener;
     const TOO_LARGE: usize = 1024 * 1024; // the server's default, and the headers go on top
 
@@ -112,6 +113,10 @@ impl Server for JetStream {
 
 crate::suite_on!(JetStream, #[ignore = "needs NATS with JetStream"]);
 crate::suite_on!(lossy JetStream, #[ignore = "needs NATS with JetStream"]);
+#[cfg(feature = "postgres")]
+crate::suite_on!(postgres JetStream, #[ignore = "needs NATS with JetStream and PostgreSQL"]);
+#[cfg(feature = "postgres")]
+crate::suite_on!(postgres lossy JetStream, #[ignore = "needs NATS with JetStream and PostgreSQL"]);
 
 fn event(
     event_type: &'static str,

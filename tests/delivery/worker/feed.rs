@@ -30,12 +30,13 @@ pub(super) struct Fed {
     next: mpsc::UnboundedReceiver<Next>,
     told: watch::Sender<Vec<Told>>,
     hangs: bool,
+    ack_wait: Option<Duration>,
 }
 
 pub(super) fn feed() -> (Feed, Fed) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let told = watch::Sender::new(Vec::new());
-    let fed = Fed { next: receiver, told: told.clone(), hangs: false };
+    let fed = Fed { next: receiver, told: told.clone(), hangs: false, ack_wait: None };
     (Feed { next: sender, told }, fed)
 }
 
@@ -63,10 +64,19 @@ impl Fed {
     pub(super) fn without_answers(self) -> Self {
         Self { hangs: true, ..self }
     }
+
+    /// The same, which waits no longer for an answer.
+    pub(super) fn with_ack_wait(self, ack_wait: Duration) -> Self {
+        Self { ack_wait: Some(ack_wait), ..self }
+    }
 }
 
 impl Consumer for Fed {
     type Acker = Answer;
+
+    fn ack_wait(&self) -> Option<Duration> {
+        self.ack_wait
+    }
 
     async fn next(&mut self) -> Result<Option<Delivery<Answer>>, BrokerError> {
         let Some(next) = self.next.recv().await else { return Ok(None) };

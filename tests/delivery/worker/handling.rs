@@ -155,6 +155,29 @@ pub(crate) async fn events_that_share_a_transaction_fail_alone<D: Works>() {
     assert_eq!(database.texts(EFFECTS).await, wanted);
 }
 
+pub(crate) async fn what_the_database_refuses_at_the_commit_falls_alone<D: Works>() {
+    let (database, (feed, fed)) = (D::fresh().await, feed());
+    // The first keeps the lane busy until the others wait, and so share a transaction.
+    let gate = Gate::closed();
+    let config = WorkerConfig::default().lanes(1);
+    let worker = database.work(fed, gate.clone(), How { config, ..How::default() }).await;
+    feed.deliver(lead("1", Does::Wait));
+    gate.until_waiting(1).await;
+    let does = [Does::Write, Does::Orphan, Does::Fail, Does::Write, Does::Write];
+    for (place, does) in does.into_iter().enumerate() {
+        feed.deliver(lead(&(place + 2).to_string(), does));
+    }
+    gate.open();
+    feed.told(6).await;
+    let summary = worker.end().await;
+    assert_eq!((summary.processed, summary.retrying), (4, 2));
+    assert_eq!((summary.unstored, summary.dead_lettered), (0, 0));
+    assert_eq!(database.texts(EFFECTS).await, ["1", "2", "5", "6"]);
+    let failed = "SELECT id || ' ' || CAST(attempts AS text) FROM inbox_event \
+                  WHERE status = 'retrying' ORDER BY id";
+    assert_eq!(database.texts(failed).await, ["3 1", "4 1"], "one attempt was spent");
+}
+
 pub(crate) async fn what_was_delivered_twice_has_its_effect_once<D: Works>() {
     let (database, (feed, fed)) = (D::fresh().await, feed());
     let worker = database.work(fed, Gate::closed(), How::default()).await;

@@ -1,13 +1,17 @@
 //! The worker, on each database by the same tests: what a handler is given, what becomes
 //! of its failures, and how a worker rests and ends.
 
+#[cfg(feature = "sqlite")]
+mod chosen;
 mod feed;
 mod handling;
 mod keys;
+mod model;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod refused;
 mod resting;
+mod shelf;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -84,17 +88,28 @@ impl Event for CustomerOpened {
     const TYPE: &'static str = "erp.customer.opened";
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize, PartialEq)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq)]
 enum Does {
     Write,
     /// Writes, and fails.
     Fail,
+    /// Writes, and fails at so many attempts.
+    FailFirst(u32),
     /// Writes, and says that no attempt can succeed.
     Refuse,
     /// Writes, and panics.
     Panic,
     /// Writes when the gate opens.
     Wait,
+    /// Writes what the database refuses at the commit.
+    Orphan,
+}
+
+impl Does {
+    /// The owner of the row: one that is not there is refused at the commit.
+    fn owner(self) -> Option<&'static str> {
+        (self == Self::Orphan).then_some("nobody")
+    }
 }
 
 /// What a handler waits at, and how many have come to it.
@@ -151,9 +166,21 @@ async fn until<T: Clone + std::fmt::Debug>(
     }
 }
 
+/// The tables into which the handlers write; `{place}` counts up by itself.
+fn tables(place: &str) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS owner (name text PRIMARY KEY); \
+         CREATE TABLE IF NOT EXISTS effect (place {place} PRIMARY KEY, name text, \
+         owner text REFERENCES owner DEFERRABLE INITIALLY DEFERRED)"
+    )
+}
+
 /// A database whose worker has the handlers of these tests: each writes the name of its
 /// lead into `effect`, and the customer that follows into the outbox.
-pub(crate) trait Works: Database {
+pub(crate) trait Works: Database + 'static {
+    /// The most lanes that the database takes in these tests.
+    const LANES: usize;
+
     /// The tables, and the worker as a task: so that the compiler shows that it can be
     /// one.
     fn work<C>(
@@ -265,9 +292,10 @@ fn fails(
 ) -> Result<(), integration_automation_patterns::inbox::HandlerError> {
     use integration_automation_patterns::inbox::Classify;
     match lead.payload.does {
-        Does::Write | Does::Wait => Ok(()),
+        Does::Write | Does::Wait | Does::Orphan => Ok(()),
+        Does::FailFirst(attempts) if lead.attempts() > attempts => Ok(()),
         // As a helper of a program gives it, or `anyhow`.
-        Does::Fail => {
+        Does::Fail | Does::FailFirst(_) => {
             let error: Box<dyn std::error::Error + Send + Sync> =
                 "no such country".into();
             Err(error)?
@@ -316,7 +344,9 @@ macro_rules! worker_suite {
             handling: what_was_delivered_twice_has_its_effect_once
             handling: what_is_too_old_is_purged
             handling: a_relay_and_a_worker_deliver_every_event_once
+            handling: what_the_database_refuses_at_the_commit_falls_alone
             keys: events_of_one_key_are_handled_in_their_order
+            model: whatever_comes_and_fails_every_effect_is_there_once
             resting: a_worker_that_stops_ends_what_it_has_begun_and_nothing_else
             resting: a_handler_that_outlasts_the_shutdown_is_left
             resting: a_worker_rests_while_the_database_fails

@@ -10,20 +10,19 @@ use integration_automation_patterns::outbox::postgres::enqueue;
 use super::feed::{Told, feed};
 use super::{
     Does, Gate, How, LeadClosed, LeadCreated, LeadCreatedV1, Running, Works, fails,
-    follow_up, lead, start, text, worker_suite,
+    follow_up, lead, start, tables, text, worker_suite,
 };
 use crate::postgres::Postgres;
 use crate::suite::Database;
 
 impl Works for Postgres {
+    const LANES: usize = 4;
+
     async fn work<C>(&self, consumer: C, gate: Gate, how: How) -> Running
     where
         C: Consumer<Acker: 'static> + 'static,
     {
-        self.sql(
-            "CREATE TABLE IF NOT EXISTS effect (place bigserial PRIMARY KEY, name text)",
-        )
-        .await;
+        self.sql(&tables("bigserial")).await;
         let handlers = handlers()
             .on::<LeadCreated>()
             .or::<LeadCreatedV1>()
@@ -31,8 +30,9 @@ impl Works for Postgres {
                 if lead.payload.does == Does::Wait {
                     gate.pass().await;
                 }
-                let sql = "INSERT INTO effect (name) VALUES ($1)";
-                transaction.execute(sql, &[&lead.payload.name]).await?;
+                let sql = "INSERT INTO effect (name, owner) VALUES ($1, $2)";
+                let owner = lead.payload.does.owner();
+                transaction.execute(sql, &[&lead.payload.name, &owner]).await?;
                 fails(&lead)?;
                 let _new = enqueue(transaction, follow_up(&lead)).await?;
                 Ok(())

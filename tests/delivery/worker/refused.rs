@@ -81,3 +81,38 @@ fn what_sqlite_cannot_keep_is_refused() {
         r#"the ack_timeout: expected more than 0s, and at most a day, found "0ns""#
     );
 }
+
+/// Protects what is handled from being handled by another consumer at the same time.
+#[test]
+fn a_broker_that_does_not_wait_for_the_transaction_is_refused() {
+    let worker = |ack_wait| {
+        let fed = feed().1.with_ack_wait(Duration::from_millis(ack_wait));
+        let handlers = handlers().otherwise(|_, _| Ok(()));
+        let (inbox, config) = (How::default().inbox, WorkerConfig::default());
+        Worker::open(fresh_path(), inbox, fed, handlers, config)
+    };
+    assert_eq!(
+        worker(249).map(drop).map_err(|error| error.to_string()),
+        Err("the ack_wait of the consumer: expected at least 250ms, in which a \
+             transaction (250ms) and the handler_timeout of its last event (0ns) end: \
+             or the broker delivers again what is still handled, found \"249ms\""
+            .to_owned())
+    );
+    assert!(worker(250).is_ok());
+}
+
+/// The same, with the time that a handler may take; it is refused before it connects.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_broker_that_does_not_wait_for_a_handler_is_refused() {
+    use integration_automation_patterns::inbox::postgres;
+
+    let fed = feed().1.with_ack_wait(Duration::from_secs(30));
+    let handlers = postgres::handlers().otherwise(async |_, _| Ok(()));
+    let patient = WorkerConfig::default().handler_timeout(Duration::from_secs(30));
+    let nowhere = tokio_postgres::Config::new();
+    let inbox = How::default().inbox;
+    let worker = postgres::Worker::connect(nowhere, inbox, fed, handlers, patient).await;
+    let error = worker.map(drop).expect_err("it is refused").to_string();
+    assert!(error.contains("at least 30.25s") && error.contains("30s"), "{error}");
+}

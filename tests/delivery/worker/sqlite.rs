@@ -6,18 +6,18 @@ use integration_automation_patterns::outbox::sqlite::enqueue;
 
 use super::{
     Does, Gate, How, LeadClosed, LeadCreated, LeadCreatedV1, Running, Works, fails,
-    follow_up, start, text, worker_suite,
+    follow_up, start, tables, text, worker_suite,
 };
 use crate::sqlite::Sqlite;
 
 impl Works for Sqlite {
+    const LANES: usize = 1;
+
     async fn work<C>(&self, consumer: C, gate: Gate, how: How) -> Running
     where
         C: Consumer<Acker: 'static> + 'static,
     {
-        let table =
-            "CREATE TABLE IF NOT EXISTS effect (place INTEGER PRIMARY KEY, name TEXT)";
-        self.connect().execute_batch(table).unwrap();
+        self.connect().execute_batch(&tables("INTEGER")).unwrap();
         let handlers = handlers()
             .on::<LeadCreated>()
             .or::<LeadCreatedV1>()
@@ -25,8 +25,9 @@ impl Works for Sqlite {
                 if lead.payload.does == Does::Wait {
                     tokio::runtime::Handle::current().block_on(gate.pass());
                 }
-                let sql = "INSERT INTO effect (name) VALUES (?1)";
-                transaction.execute(sql, [&lead.payload.name])?;
+                let sql = "INSERT INTO effect (name, owner) VALUES (?1, ?2)";
+                let owner = lead.payload.does.owner();
+                transaction.execute(sql, (&lead.payload.name, owner))?;
                 fails(&lead)?;
                 let _new = enqueue(transaction, follow_up(&lead))?;
                 Ok(())

@@ -1,6 +1,7 @@
 //! Acknowledging a message before its effect is committed
-//@ code: E0599
-//@ error: no method named `ack` found for struct `Fresh<Tx, A>` in the current scope
+//@ code: E0277
+//@ error: a message is acked only once what became of its event is committed
+//@ label: ack what `commit`, or `process` of an inbox, returns
 //@ twin: first => committed
 
 use integration_automation_patterns::broker::Ack;

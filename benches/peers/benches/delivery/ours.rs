@@ -55,7 +55,7 @@ impl Peer for Ours {
         let config = RelayConfig::default().in_flight(BATCH).poll_interval(Duration::from_millis(1));
         let relay = Relay::new("bench", self.outbox.clone(), AtOnce, config)?;
         let start = Instant::now();
-        let summary = relay.run_until_idle(std::future::pending()).await;
+        let summary = relay.run_until_idle(std::future::pending::<()>()).await;
         let time = start.elapsed();
         assert_eq!(summary.acknowledged, u64::try_from(events)?);
         Ok(time)

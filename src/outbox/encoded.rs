@@ -1,0 +1,33 @@
+//! `Encoded`: the payload that an outbox stores, which is bytes.
+
+use crate::state::Pending;
+use crate::{Envelope, Payload, RawEvent};
+
+/// A payload as an outbox stores it: [`RawEvent`], and nothing else. A typed event is
+/// [encoded](Envelope::encode) first.
+#[diagnostic::on_unimplemented(
+    message = "an outbox stores bytes, and `{Self}` is a typed payload",
+    label = "encode it first: `event.encode(serde_json::to_vec)?`"
+)]
+pub trait Encoded: Payload + sealed::Encoded {}
+
+impl Encoded for RawEvent {}
+
+/// The event, which is the same for the only type there is.
+pub(super) fn encoded<P: Encoded>(event: Envelope<Pending, P>) -> Envelope<Pending> {
+    P::encoded(event)
+}
+
+mod sealed {
+    use super::{Envelope, Payload, Pending, RawEvent};
+
+    pub trait Encoded: Payload {
+        fn encoded(event: Envelope<Pending, Self>) -> Envelope<Pending>;
+    }
+
+    impl Encoded for RawEvent {
+        fn encoded(event: Envelope<Pending>) -> Envelope<Pending> {
+            event
+        }
+    }
+}

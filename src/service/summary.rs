@@ -1,0 +1,164 @@
+//! What came of the parts of a service: `ServiceSummary`, and `ServiceError` where one of
+//! them did not end well.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use crate::inbox::worker;
+use crate::relay;
+
+type BoxedError = Box<dyn Error + Send + Sync>;
+
+/// What came of a service, part by part. As text, it is a line for each.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ServiceSummary {
+    /// The parts, in the order in which they were added.
+    pub parts: Vec<PartSummary>,
+}
+
+/// What came of one part of a service.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PartSummary {
+    /// The name that it was added under.
+    pub name: String,
+    /// How it ended.
+    pub end: PartEnd,
+}
+
+/// How a part of a service ended. What a part gives is led over by `From`.
+///
+/// ```
+/// use integration_automation_patterns::service::PartEnd;
+///
+/// assert!(PartEnd::from(()).is_well());
+/// let refused: Result<(), &str> = Err("the port is taken");
+/// assert!(!PartEnd::from(refused).is_well());
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PartEnd {
+    /// A relay has ended.
+    Relay(relay::Summary),
+    /// A worker has ended.
+    Worker(worker::Summary),
+    /// Another task has ended.
+    Done,
+    /// A task has ended with an error.
+    Failed(BoxedError),
+    /// A task has panicked, with these words.
+    Panicked(String),
+    /// A task did not end in this time after it was told to stop, and was aborted.
+    Aborted(Duration),
+}
+
+impl PartEnd {
+    /// Whether it ended as it was to.
+    pub const fn is_well(&self) -> bool {
+        matches!(self, Self::Relay(_) | Self::Worker(_) | Self::Done)
+    }
+}
+
+impl From<relay::Summary> for PartEnd {
+    fn from(summary: relay::Summary) -> Self {
+        Self::Relay(summary)
+    }
+}
+
+impl From<worker::Summary> for PartEnd {
+    fn from(summary: worker::Summary) -> Self {
+        Self::Worker(summary)
+    }
+}
+
+impl From<()> for PartEnd {
+    fn from((): ()) -> Self {
+        Self::Done
+    }
+}
+
+impl<T: Into<Self>, E: Into<BoxedError>> From<Result<T, E>> for PartEnd {
+    fn from(ended: Result<T, E>) -> Self {
+        ended.map_or_else(|error| Self::Failed(error.into()), Into::into)
+    }
+}
+
+impl ServiceSummary {
+    /// The summary, where every part ended well.
+    pub(super) fn check(self) -> Result<Self, ServiceError> {
+        let is_well = self.parts.iter().all(|part| part.end.is_well());
+        if is_well { Ok(self) } else { Err(ServiceError(self)) }
+    }
+}
+
+impl fmt::Display for ServiceSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, part) in self.parts.iter().enumerate() {
+            let line_end = if place == 0 { "" } else { "\n" };
+            write!(f, "{line_end}{part}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for PartSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        match &self.end {
+            PartEnd::Relay(relay) => write!(
+                f,
+                "{} acknowledged, {} retrying, {} failed, {} released",
+                relay.acknowledged, relay.retrying, relay.failed, relay.released
+            ),
+            PartEnd::Worker(worker) => write!(
+                f,
+                "{} processed, {} duplicates, {} retrying, {} dead letters",
+                worker.processed,
+                worker.duplicates,
+                worker.retrying,
+                worker.dead_lettered
+            ),
+            PartEnd::Done => f.write_str("done"),
+            PartEnd::Failed(_) => f.write_str("failed"),
+            PartEnd::Panicked(words) => write!(f, "panicked: {words}"),
+            PartEnd::Aborted(time) => {
+                write!(f, "did not end within {time:?}, and was aborted")
+            }
+        }
+    }
+}
+
+/// A part of a service failed, panicked, or did not end in time. The other parts were told
+/// to stop.
+#[derive(Debug)]
+pub struct ServiceError(ServiceSummary);
+
+impl ServiceError {
+    /// What came of all parts.
+    pub const fn summary(&self) -> &ServiceSummary {
+        &self.0
+    }
+
+    /// The first part that did not end well.
+    fn part(&self) -> Option<&PartSummary> {
+        self.0.parts.iter().find(|part| !part.end.is_well())
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a part of the service did not end well")?;
+        self.part().map_or(Ok(()), |part| write!(f, ": {part}"))
+    }
+}
+
+impl Error for ServiceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.part()?.end {
+            PartEnd::Failed(cause) => Some(&**cause),
+            _ => None,
+        }
+    }
+}

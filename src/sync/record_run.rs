@@ -1,0 +1,108 @@
+//! `RecordRun`: what is to be done about many records as a whole, and the brake on a run
+//! in which too many of them are gone.
+
+use std::fmt;
+
+use super::existence::RecordRules;
+use super::presence::{Presence, RecordBase};
+use super::record_plan::RecordPlan;
+use crate::{Decision, Refused};
+
+type Plans<K, E> = Vec<(K, RecordPlan<E>)>;
+
+/// A run over many records: what is to be done about each as a whole. Nothing is planned
+/// before all of them were looked at.
+///
+/// A list that comes back empty or short looks like so many deletions. Where more records
+/// are gone than the [rules](RecordRules) allow for one run, it ends in an error and with
+/// no plan, whatever the rules say about one deletion.
+///
+/// ```
+/// use integration_automation_patterns::sync::{
+///     Deletions, Existed, Presence, RecordBase, RecordRules,
+/// };
+///
+/// let rules = RecordRules::new(Deletions::Propagate, 2);
+/// let both = RecordBase::common(Existed::There, 2);
+/// let mut run = rules.run();
+/// for key in 1..=1_000 {
+///     // The ERP has answered with an empty list.
+///     run.plan(key, vec![Presence::There(()), Presence::Absent], &both, false);
+/// }
+/// let refused = run.finish().unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "a run lets at most 2 records be gone, and of its 1000 found 1000 gone: read the \
+///      systems again, or allow more for this one run"
+/// );
+/// ```
+#[derive(Debug)]
+#[must_use = "a run gives its plans when it is finished"]
+pub struct RecordRun<K, E> {
+    rules: RecordRules,
+    plans: Plans<K, E>,
+}
+
+impl<K, E> RecordRun<K, E> {
+    pub(super) fn new(rules: RecordRules) -> Self {
+        Self { rules, plans: Vec::new() }
+    }
+
+    /// Adds a record: what each system says about it, in their order, what is known of it
+    /// in common, and whether a system that still has it has changed it since.
+    pub fn plan(
+        &mut self,
+        key: K,
+        presence: Vec<Presence<E>>,
+        base: &RecordBase,
+        edited: bool,
+    ) {
+        self.plans.push((key, RecordPlan::new(&self.rules, presence, base, edited)));
+    }
+
+    /// The plans, in the order in which the records were added.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyGoneError`] if more records are gone than one run allows; with the run
+    /// given back, for a person who [allows](Self::allow) it.
+    pub fn finish(self) -> Result<Plans<K, E>, Refused<Self, TooManyGoneError>> {
+        let gone = self.plans.iter().filter(|(_, plan)| plan.has_vanished()).count();
+        let (most, of) = (self.rules.most_gone(), self.plans.len());
+        if gone > most {
+            return Err(Refused::new(self, TooManyGoneError { gone, of, most }));
+        }
+        Ok(self.plans)
+    }
+
+    /// The plans of a run in which many records are gone, as a person has decided that
+    /// they are.
+    pub fn allow(self, _: &Decision) -> Plans<K, E> {
+        self.plans
+    }
+}
+
+/// More records are gone than one run allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooManyGoneError {
+    /// How many are gone.
+    pub gone: usize,
+    /// How many the run has.
+    pub of: usize,
+    /// How many may be.
+    pub most: usize,
+}
+
+impl fmt::Display for TooManyGoneError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { gone, of, most } = self;
+        write!(
+            f,
+            "a run lets at most {most} records be gone, and of its {of} found {gone} \
+             gone: read the systems again, or allow more for this one run"
+        )
+    }
+}
+
+impl std::error::Error for TooManyGoneError {}

@@ -1,0 +1,54 @@
+//! The examples `tickets` and `tickets_rabbitmq`: they do what they say, and stay as short
+//! as a reader's patience.
+#![cfg(all(feature = "serde", any(feature = "sqlite", feature = "postgres")))]
+
+#[cfg(feature = "postgres")]
+#[path = "support/servers.rs"]
+mod servers;
+
+use std::process::Command;
+
+/// Runs an example to its end: what fails is redriven, and what nobody can read stays a
+/// dead letter.
+fn runs(example: &str, features: &str, environment: &[(&str, String)]) {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--offline", "--example", example])
+        .args(["--features", features])
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{errors}");
+    for ended in ["redriven: Some(Processed)", "redriven: Some(Failed)"] {
+        assert_eq!(printed.matches(ended).count(), 1, "{printed}");
+    }
+}
+
+/// The lines of a program that are neither blank nor a comment.
+fn lines(program: &str) -> usize {
+    let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
+    program.lines().map(str::trim).filter(is_code).count()
+}
+
+#[test]
+fn the_examples_stay_short() {
+    assert!(lines(include_str!("../examples/tickets.rs")) <= 70);
+    assert!(lines(include_str!("../examples/tickets_rabbitmq.rs")) <= 85);
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_failed_is_redriven() {
+    runs("tickets", "sqlite,serde", &[]);
+}
+
+#[cfg(all(feature = "postgres", feature = "amqp"))]
+#[test]
+#[ignore = "needs PostgreSQL and RabbitMQ"]
+fn what_failed_is_redriven_with_servers_too() {
+    let rabbitmq = format!("amqp://127.0.0.1:{}", servers::rabbitmq());
+    let environment = [("POSTGRES", servers::postgres()), ("RABBITMQ", rabbitmq)];
+    runs("tickets_rabbitmq", "postgres,amqp,serde", &environment);
+}
