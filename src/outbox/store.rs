@@ -12,6 +12,10 @@ use crate::store::StoreError;
 ///
 /// It is sealed: `sqlite::Outbox` and `postgres::Outbox` implement it, and nothing outside
 /// this crate can, so that it may grow. To call it, for a relay of your own, is fine.
+#[diagnostic::on_unimplemented(
+    message = "a relay cannot claim events from `{Self}`",
+    label = "needs an outbox: `outbox::sqlite::Outbox::open(..)`, `outbox::postgres::Outbox::connect(..)`"
+)]
 pub trait Store: sealed::Sealed + Send + Sync + 'static {
     /// Claims up to `order.limit` due events, the one that has waited longest first, and
     /// counts an attempt of each.

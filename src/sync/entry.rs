@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::answer::{Answer, AnswerError};
 use super::bases::Bases;
 use super::conflict::Stamp;
 use super::failed_writes::FailedWrites;
@@ -14,7 +15,8 @@ use super::kind::{Kind, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::reconcile::{Question, Rule, Verdict, base_at, decide};
-use super::review::{Answer, AnswerError, Review, Settled};
+use super::review::Review;
+use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
 
@@ -110,7 +112,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         systems: impl IntoIterator<Item = &'s str>,
     ) -> Option<Review<T>>
     where
-        T: Clone,
+        T: Eq + Clone,
     {
         self.plan().review(record_id, field, systems)
     }
@@ -122,12 +124,14 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     /// [`AnswerError`], with the answer given back: see there.
     pub fn settle(
         &self,
+        record_id: &str,
+        field: &str,
         answer: Answer<T>,
     ) -> Result<Settled<'_, T>, Refused<Answer<T>, AnswerError>>
     where
         T: Eq,
     {
-        self.plan().settle(answer)
+        self.plan().settle(record_id, field, answer)
     }
 
     pub(crate) fn plan(&self) -> FieldPlan<'_, T> {
@@ -145,7 +149,9 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     where
         T: Eq,
     {
-        answer.and_then(|answer| self.plan().why_not(answer))
+        let answer = answer?;
+        let (record, field) = (&answer.seen.record_id, answer.seen.field.as_deref());
+        self.plan().misfit(record, field.unwrap_or_default(), answer)
     }
 
     /// The write to one system, which an answer settles where there is one.
@@ -159,10 +165,8 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     {
         let plan = self.plan();
         match answer {
-            Some(answer) => {
-                Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan)
-                    .find(|write| write.to() == to)
-            }
+            Some(answer) => answered(&plan, answer)
+                .find(|write| write.to() == to && !write.is_check()),
             None => plan.writes().find(|write| write.to() == to),
         }
     }
@@ -181,7 +185,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             return self.agreed.clone();
         }
         match answer {
-            Some(answer) => plan.common_after(Some(answer.outcome(&plan))),
+            Some(answer) => plan.common_after(answer.outcome(&plan)),
             None => plan.next_base(),
         }
     }
