@@ -134,6 +134,21 @@ fn the_readme_shows_five_figures_of_the_guides_with_their_commands() {
     }
 }
 
+/// A program that people copy is one that compiles and runs.
+#[test]
+fn the_readmes_second_program_is_the_heart_of_its_example() {
+    let (_, heart) = README.split_once("```rust,ignore\n").expect("a second program");
+    let (heart, _) = heart.split_once("```").expect("it ends");
+    let indented = |line: &str| {
+        if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }
+    };
+    let heart = heart.lines().map(indented).collect::<String>();
+    assert!(
+        include_str!("../examples/tickets.rs").contains(&heart),
+        "examples/tickets.rs does not have\n{heart}"
+    );
+}
+
 #[test]
 fn every_chapter_is_in_the_documentation_and_on_the_front_page() {
     let modules = include_str!("../src/guide/mod.rs");

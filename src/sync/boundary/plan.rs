@@ -93,6 +93,9 @@ macro_rules! __boundary_plan {
             }
         }
 
+        $crate::__boundary_stored! { Answers [$({$f (::core::option::Option<$crate::sync::Answer<$t>>)
+            ($t)})*] }
+
         impl ::core::fmt::Debug for Answers {
             /// Never the values, which may be what no log should hold.
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -126,7 +129,7 @@ macro_rules! __boundary_plan {
 
             /// What is known in common once the plan is carried out.
             pub fn next(&self) -> Bases {
-                Bases { $($f: self.0.$f.next(),)* }
+                Bases { $($f: $crate::__private::plan(&self.0.$f).next(),)* }
             }
 
             /// What is known in common once the [`changes`](Self::changes) are carried
@@ -222,7 +225,7 @@ macro_rules! __boundary_plan {
 
             fn fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::ApplyError> {
                 $(if let ::core::option::Option::Some(cause) =
-                    $crate::__private::misfit(&self.0.$f, answers.$f.as_ref())
+                    $crate::__private::misfit(&self.0.$f, ::core::option::Option::as_ref(&answers.$f))
                 {
                     let field = field::$f::NAME;
                     return ::core::result::Result::Err($crate::sync::ApplyError::Answer { field, cause });
@@ -232,13 +235,14 @@ macro_rules! __boundary_plan {
 
             fn changes_to<'p, S>(&'p self, answers: &'p Answers, to: usize) -> Changes<'p, S> {
                 let writes = Writes {
-                    $($f: $crate::__private::change(&self.0.$f, answers.$f.as_ref(), to),)*
+                    $($f: $crate::__private::change(&self.0.$f, ::core::option::Option::as_ref(&answers.$f), to),)*
                 };
                 Changes(writes, ::core::marker::PhantomData)
             }
 
             fn bases_after(&self, answers: &Answers, not_made: &[usize]) -> Bases {
-                Bases { $($f: $crate::__private::next_without(&self.0.$f, answers.$f.as_ref(), not_made),)* }
+                Bases { $($f: $crate::__private::next_without(
+                    &self.0.$f, ::core::option::Option::as_ref(&answers.$f), not_made),)* }
             }
         }
     };
@@ -266,7 +270,7 @@ macro_rules! __boundary_written {
 
             /// Whether there is nothing to write.
             pub fn is_empty(&self) -> bool {
-                true $(&& self.$f.is_none())*
+                true $(&& ::core::option::Option::is_none(&self.$f))*
             }
         }
 
