@@ -11,7 +11,7 @@ use super::answer::{Answer, AnswerError};
 use super::bases::Bases;
 use super::conflict::Stamp;
 use super::failed_writes::FailedWrites;
-use super::kind::{Kind, Shared, Written};
+use super::kind::{Kind, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::reconcile::{Question, Rule, Verdict, base_at, decide};
@@ -208,13 +208,12 @@ impl<'p, 'a, F, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
     pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
         Self(entry)
     }
-}
 
-impl<F, T, K: Written, const N: usize> Conflict<'_, '_, F, T, K, N> {
     /// A blank decides nothing: as [`FieldPlan::unless_blank`].
     pub fn unless_blank(self)
     where
         T: Eq,
+        K: Written,
     {
         self.0.verdict = self.0.plan().unless_blank().verdict();
     }
@@ -224,6 +223,7 @@ impl<F, T, K: Written, const N: usize> Conflict<'_, '_, F, T, K, N> {
     pub fn ask_before_going_back(self, past: &Past<T>)
     where
         T: Eq,
+        K: Written,
     {
         self.0.verdict = self.0.plan().ask_before_going_back(past).verdict();
     }
@@ -232,20 +232,25 @@ impl<F, T, K: Written, const N: usize> Conflict<'_, '_, F, T, K, N> {
     pub fn ask_if_stuck(self, failed: &FailedWrites<T>)
     where
         T: Eq + Clone,
+        K: Written,
     {
         self.0.verdict = self.0.plan().ask_if_stuck(failed).verdict();
     }
-}
 
-impl<F, T, const N: usize> Conflict<'_, '_, F, T, Shared, N> {
     /// Settles it in favour of a system, by its place: as [`FieldPlan::prefer`].
-    pub fn prefer(self, place: usize) {
+    pub fn prefer(self, place: usize)
+    where
+        K: SettledByRule,
+    {
         self.0.verdict = self.0.plan().prefer(place).verdict();
     }
 
     /// Settles it in favour of a system, unless its field is blank: as
     /// [`FieldPlan::prefer_unless_blank`].
-    pub fn prefer_unless_blank(self, place: usize) {
+    pub fn prefer_unless_blank(self, place: usize)
+    where
+        K: SettledByRule,
+    {
         self.0.verdict = self.0.plan().prefer_unless_blank(place).verdict();
     }
 
@@ -257,6 +262,7 @@ impl<F, T, const N: usize> Conflict<'_, '_, F, T, Shared, N> {
         now: DateTime<Utc>,
     ) where
         T: Eq,
+        K: SettledByRule,
     {
         let plan = self.0.plan().prefer_last_writer(stamps, tolerance, now);
         self.0.verdict = plan.verdict();
@@ -267,9 +273,10 @@ impl<F, T, const N: usize> Conflict<'_, '_, F, T, Shared, N> {
     pub fn merge(self, merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>)
     where
         T: Eq,
+        K: SettledByRule,
     {
         if let Some(value) = self.0.plan().merge(merge).into_value() {
-            (self.0.verdict, self.0.made) = (Verdict::Merge, Some(value));
+            (self.0.verdict, self.0.made) = (Verdict::Merge, K::keep(value));
         }
     }
 }
