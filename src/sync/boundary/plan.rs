@@ -199,7 +199,9 @@ macro_rules! __boundary_plan {
                         ::core::result::Result::Err(cause) => {
                             let system = <$s as $crate::sync::System>::NAME;
                             let cause = $crate::sync::ApplyError::Store { system, cause };
-                            moved_on.extend(to..SYSTEMS.len());
+                            for place in to..SYSTEMS.len() {
+                                moved_on.push(place);
+                            }
                             let bases = self.bases_after(&answers, &moved_on);
                             return ::core::result::Result::Err($crate::__private::stopped(
                                 answers, ::core::option::Option::Some(bases), cause));
