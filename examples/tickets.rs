@@ -74,7 +74,7 @@ async fn main() -> Outcome {
     let relay = Relay::new("desk-1", desk, broker, Default::default())?;
     let worker = inbox::Worker::open(&file, config, queue, handlers, Default::default())?;
     // Each send is confirmed once it is handled: where the relay is idle, all is.
-    worker.run(relay.run_until_idle(std::future::pending())).await;
+    worker.run(relay.run_until_idle(std::future::pending::<()>())).await;
 
     // What failed is redriven by a person. One of the two cannot be helped.
     database.execute_batch("INSERT INTO customer VALUES ('Bob')")?;
