@@ -141,10 +141,11 @@ where
     }
 }
 
-impl<E: Event, V: Versions<E>, L> Named<Postgres, E, V, L> {
+impl<E, V, L> Named<Postgres, E, V, L> {
     /// The handler of this event: it writes in the transaction that remembers the event.
     pub fn effect<F>(self, effect: F) -> Handlers<Postgres, On<E, F, V, L>>
     where
+        V: Versions<E>,
         F: AsyncFn(&Transaction<'_>, Received<'_, E>) -> Result<(), HandlerError>,
         F: Send + Sync,
     {
