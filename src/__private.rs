@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use crate::Refused;
 use crate::sync::declared::{Conflict, Entry, Includes, Kind, Visit};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Base, Carried, FieldPlan, Found, Review, Rule, Slot,
-    Verdict, Write,
+    Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Review, Rule,
+    Slot, Unfinished, Verdict, Write,
 };
 
 #[cfg(feature = "serde")]
@@ -117,9 +117,9 @@ pub fn count(next: &mut usize) -> usize {
 pub fn entry<'a, F, T: Eq, K: Kind, const N: usize>(
     rule: Rule,
     slots: [&'a Slot<T>; N],
-    base: &'a Base<T>,
+    known: &'a Bases<T>,
 ) -> Entry<'a, F, T, K, N> {
-    Entry::new(rule, slots, [base; N], base)
+    Entry::new(rule, slots, known)
 }
 
 /// The entry of one field, for a declared rule to settle.
@@ -208,29 +208,34 @@ pub fn change<'p, F, T: Eq, K: Kind, const N: usize>(
     entry.change(answer, to)
 }
 
-/// The common state of an entry after the systems that have moved on were left as they
-/// are.
-pub fn base_after<F, T: Eq + Clone, K: Kind, const N: usize>(
+/// What is known of an entry in common after its writes were made, but those to the
+/// systems at these places.
+pub fn next_without<F, T: Eq + Clone, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
     answer: Option<&Answer<T>>,
-    moved_on: &[usize],
-) -> Base<T> {
-    entry.base_after(answer, moved_on)
+    not_made: &[usize],
+) -> Bases<T> {
+    entry.next_without(answer, not_made)
 }
 
-/// Returns the answers with the reason why they were refused.
-pub fn refuse<A>(answers: A, cause: ApplyError) -> Refused<A, ApplyError> {
-    Refused::new(answers, cause)
+/// Returns the answers, and the progress that was made, with the reason why there is no
+/// more of it.
+pub fn stopped<A, B>(
+    answers: A,
+    bases: Option<B>,
+    cause: ApplyError,
+) -> Refused<Unfinished<A, B>, ApplyError> {
+    Refused::new(Unfinished { answers, bases }, cause)
 }
 
 /// What came of a plan, with the systems that have moved on by their places.
-pub fn carried<A>(
-    agreed: A,
+pub fn carried<B>(
+    bases: B,
     systems: &'static [&'static str],
     moved_on: &[usize],
-) -> Carried<A> {
+) -> Carried<B> {
     let names = moved_on.iter().filter_map(|place| systems.get(*place).copied());
-    Carried { agreed, moved_on: names.collect() }
+    Carried { bases, moved_on: names.collect() }
 }
 
 /// The places of systems by their names.

@@ -111,12 +111,12 @@ fn each_of_the_three_that_others_may_do_works() {
     say!(seen, name: text("ACME"), text("ACME Inc"), text("ACME"));
     say!(seen, terms: Slot::Value(60), Slot::Value(30), Slot::Value(30));
     say!(seen, limit: Slot::Value(9), Slot::Value(5), Slot::Value(5));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         name: Base::Known(Some("ACME".to_owned())),
         terms: Base::Known(Some(30)),
         limit: Base::Known(Some(5)),
         ..Default::default()
-    };
+    });
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
 
     assert_eq!(
@@ -152,7 +152,8 @@ fn each_of_the_three_that_others_may_do_works() {
     );
     assert_eq!(said, [queue, reject, overwrite, None, None]);
     let slots = [&seen.0.name, &seen.1.name, &seen.2.name];
-    let at_run_time = contract.plan("name", &slots, &agreed.name).expect("exchanged");
+    let at_run_time = contract.plan_with_bases("name", &slots, &agreed.name);
+    let at_run_time = at_run_time.expect("exchanged");
     assert_eq!(at_run_time.verdict(), plan.name.verdict());
 }
 
@@ -184,11 +185,11 @@ fn a_plan_is_carried_out_system_by_system_and_comes_to_rest() {
     say!(seen, name: text("ACME AG"), text("ACME"), text("ACME"));
     say!(seen, terms: Slot::Value(60), Slot::Value(30), Slot::Unsupported);
     say!(seen, nickname: text("Al"), text("Al"), text("Alan"));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         name: Base::Known(Some("ACME".to_owned())),
         nickname: Base::Known(Some("Al".to_owned())),
         ..Default::default()
-    };
+    });
     let mut now = copy(&seen);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
     let carried = plan
@@ -201,9 +202,13 @@ fn a_plan_is_carried_out_system_by_system_and_comes_to_rest() {
     );
     assert_eq!((&now.0.nickname, &now.1.nickname), (&text("Alan"), &text("Alan")));
     assert_eq!(now.2.terms, Slot::Unsupported, "it has no such field, and gets none");
-    assert_eq!(carried.agreed.terms, Base::Known(Some(30)), "and nobody waits for it");
+    assert_eq!(
+        carried.bases.terms.agreed,
+        Base::Known(Some(30)),
+        "and nobody waits for it"
+    );
 
-    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     assert!(
         again
             .verdicts()
@@ -216,11 +221,11 @@ fn a_system_that_moved_on_gets_nothing_and_is_planned_again() {
     let mut seen = nothing_read();
     say!(seen, name: text("new"), text("old"), text("old"));
     say!(seen, nickname: text("Al"), text("Alan"), text("Al"));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         name: Base::Known(Some("old".to_owned())),
         nickname: Base::Known(Some("Al".to_owned())),
         ..Default::default()
-    };
+    });
     let mut now = copy(&seen);
     now.2.nickname = text("Ali"); // meanwhile
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
@@ -238,12 +243,15 @@ fn a_system_that_moved_on_gets_nothing_and_is_planned_again() {
         (&text("new"), &text("Alan")),
         "the others have theirs"
     );
-    assert_eq!(
-        (&carried.agreed.name, &carried.agreed.nickname),
-        (&agreed.name, &agreed.nickname)
-    );
+    for (known, had, has) in
+        [(&carried.bases.name, "old", "new"), (&carried.bases.nickname, "Al", "Alan")]
+    {
+        let [had, has] = [had, has].map(|value| Base::Known(Some(value.to_owned())));
+        assert_eq!(known.agreed, has);
+        assert_eq!(known.confirmed, [has.clone(), has, had], "billing is behind");
+    }
 
-    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     assert_eq!(
         again.name.writes().map(|write| write.to()).collect::<Vec<_>>(),
         [2],
@@ -263,14 +271,16 @@ fn what_moved_on_in_one_field_leaves_the_common_state_of_another() {
     say!(seen, nickname: text("Al"), text("Al"), text("Al"));
     let mut now = copy(&seen);
     now.0.terms = Slot::Value(3);
-    let none = account::Agreed::default();
+    let none = account::Bases::default();
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
     let carried = plan
         .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
         .expect("stores in memory");
-    assert_eq!((carried.agreed.terms, carried.moved_on), (Base::Never, vec!["crm"]));
+    assert_eq!(carried.moved_on, ["crm"]);
+    let (never, two) = (Base::Never, Base::Known(Some(2)));
+    assert_eq!(carried.bases.terms.confirmed, [never, two, two], "the CRM is behind");
     assert_eq!(
-        carried.agreed.nickname,
+        carried.bases.nickname.agreed,
         Base::Known(Some("Al".to_owned())),
         "on this all agree"
     );
@@ -313,7 +323,7 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     say!(seen, name: Slot::Empty, text("ACME"), Slot::Unread);
     say!(seen, nickname: text("Al"), text("Alan"), text("Al"));
     say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
-    let none = account::Agreed::default();
+    let none = account::Bases::default();
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
     let mut rows = Vec::<Review<Cell>>::new();
     plan.reviews("A-1", &mut rows);
@@ -377,9 +387,14 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
         (&now.0.name, now.0.state, now.2.state),
         (&text("ACME"), Slot::Value(3), Slot::Value(3))
     );
-    assert_eq!(carried.agreed.state, Base::Known(Some(3)));
-    assert_eq!(carried.agreed.name, Base::Never, "one system was not read");
-    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    assert_eq!(carried.bases.state.agreed, Base::Known(Some(3)));
+    let acme = Base::Known(Some("ACME".to_owned()));
+    assert_eq!(
+        carried.bases.name.confirmed,
+        [acme.clone(), acme, Base::Never],
+        "not read"
+    );
+    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     let mut rows = Vec::<Review<Cell>>::new();
     again.reviews("A-1", &mut rows);
     assert_eq!(rows.len(), 1, "the conflict that nobody has answered");
@@ -390,7 +405,7 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
     let mut seen = nothing_read();
     say!(seen, terms: Slot::Value(1), Slot::Value(2), Slot::Value(2));
     say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
-    let none = account::Agreed::default();
+    let none = account::Bases::default();
     say!(seen, nickname: text("Al"), text("Alan"), text("Ali"));
     let asked = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
     let systems = || account::SYSTEMS.iter().copied();
@@ -418,7 +433,7 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
         refused.cause(),
         ApplyError::Answer { field: "state", cause: AnswerError::MovedOn }
     ));
-    assert_eq!(refused.into_value().state, Some(stale), "given back");
+    assert_eq!(refused.into_value().answers.state, Some(stale), "given back");
     let refused = refuse(account::Answers {
         nickname: Some(Answer::to(&nickname, Choice::Other(None), decision())),
         ..Default::default()
@@ -462,7 +477,10 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let mut seen = nothing_read();
     say!(seen, limit: Slot::Value(1), Slot::Value(1), Slot::Value(2));
     say!(seen, state: Slot::Value(4), Slot::Value(5), Slot::Value(4));
-    let agreed = account::Agreed { limit: Base::Known(Some(1)), ..Default::default() };
+    let agreed = account::Bases::from(account::Agreed {
+        limit: Base::Known(Some(1)),
+        ..Default::default()
+    });
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, true);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
@@ -494,13 +512,26 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let seen = copy(&(in_crm, in_erp.0, in_billing));
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, false);
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let stopped = refused.into_value();
+    let progress = stopped.bases.expect("something was written");
+    let (one, two) = (Base::Known(Some(1)), Base::Known(Some(2)));
+    assert_eq!(progress.limit.agreed, two);
+    assert_eq!(progress.limit.confirmed, [two, one, two], "the ERP is behind");
+    assert_eq!(progress.state.agreed, Base::Never, "its answer can be given again");
+
+    // Meanwhile somebody edits what was written: that is no conflict with the write.
+    let mut edited = copy(&seen);
+    edited.0.limit = Slot::Value(7);
+    let plan = account::reconcile(&edited.0, &edited.1, &edited.2, &progress);
+    assert_eq!(plan.limit.question(), None);
+
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &progress);
     let carried = plan
-        .apply(refused.into_value(), &mut in_crm, &mut in_erp, &mut in_billing)
+        .apply(stopped.answers, &mut in_crm, &mut in_erp, &mut in_billing)
         .expect("it is back");
     assert_eq!((in_erp.0.limit, in_erp.0.state), (Slot::Value(2), Slot::Value(4)));
     assert_eq!(
-        (carried.agreed.limit, carried.agreed.state),
+        (carried.bases.limit.agreed, carried.bases.state.agreed),
         (Base::Known(Some(2)), Base::Known(Some(4)))
     );
 }
@@ -511,10 +542,10 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         |labels: &[&'static str]| Slot::Value(labels.iter().copied().collect::<Labels>());
     let mut seen = nothing_read();
     say!(seen, labels: labels(&["a", "b"]), labels(&["a", "c"]), labels(&["a"]));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         labels: Base::Known(Some(Labels::from(["a"]))),
         ..Default::default()
-    };
+    });
     let union = |_: &Base<Labels>, edits: &[Option<&Labels>]| {
         Some(Content::Value(edits.iter().copied().flatten().flatten().copied().collect()))
     };
@@ -524,7 +555,10 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         plan
     };
     assert_eq!(plan().labels.verdict(), Verdict::Merge);
-    assert_eq!(plan().next().labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
+    assert_eq!(
+        plan().next().labels.agreed,
+        Base::Known(Some(Labels::from(["a", "b", "c"])))
+    );
     let mut now = copy(&seen);
     let carried = plan()
         .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
@@ -533,8 +567,11 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         [&now.0.labels, &now.1.labels, &now.2.labels],
         [&labels(&["a", "b", "c"]); 3]
     );
-    assert_eq!(carried.agreed.labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
-    let mut kept = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    assert_eq!(
+        carried.bases.labels.agreed,
+        Base::Known(Some(Labels::from(["a", "b", "c"])))
+    );
+    let mut kept = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     kept.conflicts().labels.merge(|_, _| Some(Content::Empty));
     assert!(
         matches!(kept.labels.verdict(), Verdict::Agreed(_)),
@@ -546,7 +583,10 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
 fn debug_shows_no_value() {
     let mut seen = nothing_read();
     say!(seen, name: text("secret"), text("hidden"), Slot::Unread);
-    let agreed = account::Agreed { name: Base::Known(None), ..Default::default() };
+    let agreed = account::Bases::from(account::Agreed {
+        name: Base::Known(None),
+        ..Default::default()
+    });
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
     let row = plan
         .name

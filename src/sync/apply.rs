@@ -134,18 +134,30 @@ pub struct Applied<T> {
     pub base: Base<T>,
 }
 
-/// What came of carrying out the plan of a declared boundary: the common state `A` to
-/// store, and who must be read and planned again.
+/// What came of carrying out the plan of a declared boundary: what is known in common
+/// (`B`), to be stored, and who must be read and planned again.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "it has the common state, and says what must be planned again"]
-pub struct Carried<A> {
-    /// The common state. A field that was to be written to a system that has moved on is
-    /// as it was.
-    pub agreed: A,
+#[must_use = "it has what is known in common, and says what must be planned again"]
+pub struct Carried<B> {
+    /// What is known in common. A system that has moved on has yet to get what was agreed.
+    pub bases: B,
     /// The names of the systems that have moved on since they were read. Nothing was
     /// written to them.
     pub moved_on: Vec<&'static str>,
+}
+
+/// What is given back of the plan of a declared boundary that was not carried out to the
+/// end: the answers (`A`), and the progress (`B`).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unfinished<A, B> {
+    /// What people answered.
+    pub answers: A,
+    /// What is known in common, to be stored: the systems that were written to have what
+    /// was agreed, and the others have yet to get it. `None` where nothing was written,
+    /// because an answer did not fit.
+    pub bases: Option<B>,
 }
 
 /// A plan could not be carried out, or not to the end.
@@ -159,8 +171,8 @@ pub enum ApplyError {
         /// What is wrong with it.
         cause: AnswerError,
     },
-    /// A system could not be written to. What was written before stays; the common state
-    /// has not moved, and the next plan does the rest.
+    /// A system could not be written to. What was written before stays, and the next plan
+    /// does the rest.
     Store {
         /// The system.
         system: &'static str,

@@ -14,7 +14,7 @@ use super::failed_writes::FailedWrites;
 use super::kind::{Kind, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
-use super::reconcile::{Question, Rule, Verdict, base_at, decide};
+use super::reconcile::{Question, Rule, Verdict, decide};
 use super::review::Review;
 use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
@@ -24,8 +24,7 @@ use crate::Refused;
 /// for it.
 pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
-    bases: [&'a Base<T>; N],
-    agreed: &'a Base<T>,
+    known: &'a Bases<T>,
     rule: Rule,
     verdict: Verdict,
     made: K::Made<T>,
@@ -41,21 +40,15 @@ impl<F, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
 
 impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     #[inline(always)]
-    pub(crate) fn new(
-        rule: Rule,
-        slots: [&'a Slot<T>; N],
-        bases: [&'a Base<T>; N],
-        agreed: &'a Base<T>,
-    ) -> Self
+    pub(crate) fn new(rule: Rule, slots: [&'a Slot<T>; N], known: &'a Bases<T>) -> Self
     where
         T: Eq,
     {
         Self {
             slots,
-            bases,
-            agreed,
+            known,
             rule,
-            verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
+            verdict: decide(rule, &slots, |place| known.of(place), &known.agreed),
             made: K::Made::default(),
             field: PhantomData,
         }
@@ -86,14 +79,6 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         K: Written,
     {
         self.plan().writes()
-    }
-
-    /// What the systems agree on once the plan is carried out.
-    pub fn next_base(&self) -> Base<T>
-    where
-        T: Clone,
-    {
-        self.plan().next_base()
     }
 
     /// What is known in common once the plan is carried out.
@@ -138,7 +123,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         FieldPlan::decided(
             self.verdict,
             &self.slots,
-            Known::new(&self.bases, self.agreed),
+            Known::Each(self.known),
             K::made(&self.made),
             self.rule,
         )
@@ -171,22 +156,24 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         }
     }
 
-    /// The common state after the systems that have moved on were left as they are.
-    pub(crate) fn base_after(
+    /// What is known in common after the writes were made, but those to the systems at
+    /// these places. An answer that was not carried out everywhere moves nothing: while
+    /// the systems still show what it is to, it can be given again.
+    pub(crate) fn next_without(
         &self,
         answer: Option<&Answer<T>>,
-        moved_on: &[usize],
-    ) -> Base<T>
+        not_made: &[usize],
+    ) -> Bases<T>
     where
         T: Eq + Clone,
     {
         let plan = self.plan();
-        if moved_on.iter().any(|to| self.change(answer, *to).is_some()) {
-            return self.agreed.clone();
-        }
         match answer {
-            Some(answer) => plan.common_after(answer.outcome(&plan)),
-            None => plan.next_base(),
+            Some(_) if not_made.iter().any(|to| self.change(answer, *to).is_some()) => {
+                self.known.clone()
+            }
+            Some(answer) => plan.after(answer.outcome(&plan), not_made),
+            None => plan.next_without(not_made),
         }
     }
 }

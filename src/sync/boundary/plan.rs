@@ -127,13 +127,13 @@ macro_rules! __boundary_plan {
                 Conflicts { $($f: $crate::__private::conflict(&mut self.0.$f),)* }
             }
 
-            /// What the systems agree on once the plan is carried out.
-            pub fn next(&self) -> Agreed {
-                Agreed { $($f: $crate::__private::plan(&self.0.$f).next_base(),)* }
+            /// What is known in common once the plan is carried out.
+            pub fn next(&self) -> Bases {
+                Bases { $($f: $crate::__private::plan(&self.0.$f).next(),)* }
             }
 
-            /// What the systems agree on once the [`changes`](Self::changes) are carried
-            /// out, but for the systems of these names, which have moved on.
+            /// What is known in common once the [`changes`](Self::changes) are carried
+            /// out, but not in the systems of these names: they failed, or moved on.
             ///
             /// # Errors
             ///
@@ -141,11 +141,11 @@ macro_rules! __boundary_plan {
             pub fn next_after(
                 &self,
                 answers: &Answers,
-                moved_on: &[&str],
-            ) -> ::core::result::Result<Agreed, $crate::sync::ApplyError> {
+                not_made: &[&str],
+            ) -> ::core::result::Result<Bases, $crate::sync::ApplyError> {
                 self.fits(answers)?;
                 ::core::result::Result::Ok(
-                    self.agreed_after(answers, &$crate::__private::places(SYSTEMS, moved_on)))
+                    self.bases_after(answers, &$crate::__private::places(SYSTEMS, not_made)))
             }
 
             /// What is to be written to one system, for its connector to carry out: for
@@ -176,18 +176,19 @@ macro_rules! __boundary_plan {
             ///
             /// Where an answer does not fit the plan, before anything is written; and
             /// where a store fails, after what was written before it. The answers come
-            /// back: plan again.
+            /// back, and the progress that was made: store it, and plan again.
             pub fn apply(
                 self,
                 answers: Answers,
                 $($snapshot: &mut (impl Store<System: $crate::sync::declared::Itself<$s>>
                     + ?::core::marker::Sized),)+
             ) -> ::core::result::Result<
-                $crate::sync::Carried<Agreed>,
-                $crate::Refused<Answers, $crate::sync::ApplyError>,
+                $crate::sync::Carried<Bases>,
+                $crate::Refused<$crate::sync::Unfinished<Answers, Bases>, $crate::sync::ApplyError>,
             > {
                 if let ::core::result::Result::Err(cause) = self.fits(&answers) {
-                    return ::core::result::Result::Err($crate::__private::refuse(answers, cause));
+                    return ::core::result::Result::Err($crate::__private::stopped(
+                        answers, ::core::option::Option::None, cause));
                 }
                 let (mut next, mut moved_on) = (0_usize, ::std::vec::Vec::new());
                 $(
@@ -198,12 +199,15 @@ macro_rules! __boundary_plan {
                         ::core::result::Result::Err(cause) => {
                             let system = <$s as $crate::sync::System>::NAME;
                             let cause = $crate::sync::ApplyError::Store { system, cause };
-                            return ::core::result::Result::Err($crate::__private::refuse(answers, cause));
+                            moved_on.extend(to..SYSTEMS.len());
+                            let bases = self.bases_after(&answers, &moved_on);
+                            return ::core::result::Result::Err($crate::__private::stopped(
+                                answers, ::core::option::Option::Some(bases), cause));
                         }
                     }
                 )+
-                let agreed = self.agreed_after(&answers, &moved_on);
-                ::core::result::Result::Ok($crate::__private::carried(agreed, SYSTEMS, &moved_on))
+                let bases = self.bases_after(&answers, &moved_on);
+                ::core::result::Result::Ok($crate::__private::carried(bases, SYSTEMS, &moved_on))
             }
 
             fn carry_out<K: Store + ?::core::marker::Sized>(
@@ -236,8 +240,8 @@ macro_rules! __boundary_plan {
                 Changes(writes, ::core::marker::PhantomData)
             }
 
-            fn agreed_after(&self, answers: &Answers, moved_on: &[usize]) -> Agreed {
-                Agreed { $($f: $crate::__private::base_after(&self.0.$f, ::core::option::Option::as_ref(&answers.$f), moved_on),)* }
+            fn bases_after(&self, answers: &Answers, not_made: &[usize]) -> Bases {
+                Bases { $($f: $crate::__private::next_without(&self.0.$f, ::core::option::Option::as_ref(&answers.$f), not_made),)* }
             }
         }
     };
