@@ -231,6 +231,8 @@ pub enum AnswerError {
         /// The record that was asked about.
         found: String,
     },
+    /// The plan does not say which record it is about.
+    NoRecord,
     /// It is about another field.
     OtherField {
         /// The field that is planned.
@@ -265,6 +267,10 @@ impl fmt::Display for AnswerError {
                 f,
                 "an answer is to the question about one record: wanted one about \
                  {wanted:?}, and found one about {found:?}"
+            ),
+            Self::NoRecord => f.write_str(
+                "an answer is to the question about one record, and the plan does not \
+                 say which one it is for: `about` says it",
             ),
             Self::OtherField { wanted, found } => {
                 let found = found.as_deref().unwrap_or("the whole record");
