@@ -221,7 +221,7 @@ pub fn leave_out<'a, F, T: Eq, K: Kind, const N: usize>(
     entry.leave_out(refusals.as_slice());
 }
 
-/// What an answer wants one system to show that it leaves as it is.
+/// What an answer wants one system to show still, without a change.
 pub fn check<'p, F, T: Eq, K: Kind, const N: usize>(
     entry: &'p Entry<'_, F, T, K, N>,
     answer: Option<&'p Answer<T>>,
@@ -278,6 +278,11 @@ impl<A, R> Progress<A, R> {
     /// Nothing so far.
     pub fn begin(given: A, aside: A, refused: R) -> Self {
         Self { given, aside, misfits: Vec::new(), not_made: Vec::new(), refused }
+    }
+
+    /// The systems at these places get nothing: inherent, for code without a prelude.
+    pub fn leave(&mut self, first: usize, end: usize) {
+        self.not_made.extend(first..end);
     }
 
     /// No further, for this reason.

@@ -155,11 +155,11 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     where
         T: Eq,
     {
-        self.refusals = refusals;
         self.verdict = self.plan().after_refusals(refusals).verdict();
+        self.refusals = refusals;
     }
 
-    /// What an answer wants one system to show that it leaves as it is.
+    /// What an answer wants one system to show still, without a change.
     pub(crate) fn check<'p>(
         &'p self,
         answer: Option<&'p Answer<T>>,
@@ -168,7 +168,8 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     where
         T: Eq,
     {
-        answered(&self.plan(), answer?).find(|write| write.to() == to && write.is_check())
+        let mut writes = answered(&self.plan(), answer?);
+        writes.find(|write| write.to() == to).map(Write::without_change)
     }
 
     /// The write to one system, which an answer settles where there is one.

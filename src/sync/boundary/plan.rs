@@ -186,8 +186,8 @@ macro_rules! __boundary_plan {
             /// system, in the order of the declaration, each system's all or none, but
             /// for what it refuses.
             ///
-            /// An answer that does not fit, or whose chosen side is not shown any more,
-            /// is given back alone.
+            /// An answer that does not fit, or of which a system does not show any more
+            /// what the person saw, is given back alone, before anything is written.
             ///
             /// # Errors
             ///
@@ -204,19 +204,12 @@ macro_rules! __boundary_plan {
             > {
                 let mut done = self.begin(answers);
                 let mut next = 0_usize;
-                $(
-                    let to = $crate::__private::count(&mut next);
-                    if let ::core::result::Result::Err(cause) = self.check(&mut done, to, $snapshot) {
-                        done.not_made.extend(0..SYSTEMS.len());
-                        return ::core::result::Result::Err(
-                            self.stopped(done, <$s as $crate::sync::System>::NAME, cause));
-                    }
-                )+
+                $(self.check(&mut done, $crate::__private::count(&mut next), $snapshot);)+
                 let mut next = 0_usize;
                 $(
                     let to = $crate::__private::count(&mut next);
                     if let ::core::result::Result::Err(cause) = self.carry_out(&mut done, to, $snapshot) {
-                        done.not_made.extend(to..SYSTEMS.len());
+                        done.leave(to, SYSTEMS.len());
                         return ::core::result::Result::Err(
                             self.stopped(done, <$s as $crate::sync::System>::NAME, cause));
                     }
@@ -241,33 +234,35 @@ macro_rules! __boundary_plan {
                 done
             }
 
-            /// Puts the answers aside of which one system does not show any more what
-            /// they leave as it is.
+            /// Puts the answers aside of which one system does not show any more what the
+            /// person saw.
             fn check<K: Store + ?::core::marker::Sized>(
                 &self,
                 done: &mut $crate::__private::Progress<Answers, Refusals>,
                 to: usize,
                 store: &mut K,
-            ) -> ::core::result::Result<(), $crate::__private::Cause> {
+            ) {
                 let writes = Writes {
                     $($f: $crate::__private::check(
                         &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to),)*
                 };
                 let changes = Changes(writes, ::core::marker::PhantomData);
-                if changes.is_empty()
-                    || store.write(&changes).map_err(::core::convert::Into::into)?.found
-                        != $crate::sync::Found::MovedOn
-                {
-                    return ::core::result::Result::Ok(());
+                if changes.is_empty() {
+                    return;
                 }
+                let cause = match store.write(&changes) {
+                    ::core::result::Result::Ok(taken)
+                        if taken.found != $crate::sync::Found::MovedOn => return,
+                    ::core::result::Result::Ok(_) => $crate::sync::AnswerError::MovedOn,
+                    ::core::result::Result::Err(_) => $crate::sync::AnswerError::Unchecked,
+                };
                 $(if $crate::__private::check(
                     &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to).is_some()
                 {
                     $crate::__private::set_aside(
                         &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
-                        field::$f::NAME, $crate::sync::AnswerError::MovedOn);
+                        field::$f::NAME, ::core::clone::Clone::clone(&cause));
                 })*
-                ::core::result::Result::Ok(())
             }
 
             fn carry_out<K: Store + ?::core::marker::Sized>(
