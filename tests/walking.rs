@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use integration_automation_patterns::boundary;
 use integration_automation_patterns::sync::declared::{Includes, Visit};
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Capability, Choice, FieldPlan, Found, Question, Review,
     Slot, System, Verdict, Write,
 };
+use integration_automation_patterns::{Decision, boundary};
 
 mod systems {
     use super::{Capability, System};
@@ -144,16 +144,20 @@ impl<T: ToString> Visit<Review<T>> for Words {
     }
 }
 
-/// The same answer to every question, whatever the field is.
-struct First;
+/// The rows of a queue in which every value is a text, and the answers to them.
+#[derive(Default)]
+struct Queue(Vec<Review<String>>, BTreeMap<String, Answer<String>>);
 
-impl<T> Visit<&mut Option<Answer<T>>> for First {
+impl<T: ToString> Visit<Review<T>> for Queue {
+    fn visit(&mut self, _field: &'static str, row: Review<T>) {
+        self.0.push(row.map(ToString::to_string));
+    }
+}
+
+impl<T: std::str::FromStr> Visit<&mut Option<Answer<T>>> for Queue {
     fn visit(&mut self, field: &'static str, answer: &mut Option<Answer<T>>) {
-        if field != "email" && field != "terms" {
-            let decision =
-                integration_automation_patterns::Decision::new("ada", "checked");
-            *answer = decision.ok().map(|by| Answer::new(Choice::Side(0), by));
-        }
+        let given = self.1.get(field).map(|given| given.try_map(|text| text.parse()));
+        *answer = given.and_then(Result::ok);
     }
 }
 
@@ -175,8 +179,14 @@ fn plans_questions_answers_and_changes_are_walked() {
     plan.reviews("C-1", &mut words);
     assert_eq!(words.0, ["nickname? Al or Ali", "type? a or b"], "u8, char and String");
 
+    let mut queue = Queue::default();
+    plan.reviews("C-1", &mut queue);
+    let decision = Decision::new("ada", "the customer confirmed").expect("not blank");
+    let answers = Answer::to_each(&queue.0, &Choice::Side(0), &decision);
+    let named = |answer: Answer<String>| Some((answer.seen().field.clone()?, answer));
+    queue.1 = answers.filter_map(named).collect();
     let mut answers = contact::Answers::default();
-    answers.each_mut(&mut First);
+    answers.each_mut(&mut queue);
     let to_erp = erp();
     let changes = plan.changes(&to_erp, &answers).expect("each was asked");
     let mut words = Words::default();
