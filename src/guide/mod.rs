@@ -19,6 +19,11 @@ pub mod retries {}
 #[doc = include_str!("storing.md")]
 pub mod storing {}
 
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+#[doc = include_str!("drivers.md")]
+pub mod drivers {}
+
 #[doc = include_str!("consuming.md")]
 pub mod consuming {}
 
