@@ -93,8 +93,7 @@ macro_rules! __boundary_plan {
             }
         }
 
-        $crate::__boundary_stored! { Answers [$({$f (::core::option::Option<$crate::sync::Answer<$t>>)
-            ($t)})*] }
+        $crate::__boundary_stored! { Answers [$({$f ($t)})*] }
 
         impl ::core::fmt::Debug for Answers {
             /// Never the values, which may be what no log should hold.
