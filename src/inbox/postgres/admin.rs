@@ -112,7 +112,8 @@ pub async fn get(
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
 /// delivery](stalled), in the caller's open transaction, as a person decided: run its
-/// handler, and commit. Nothing where there is no such event.
+/// handler, and commit. Nothing where there is no such event. With deadpool-postgres,
+/// begin the transaction as for [`receive`](super::receive).
 ///
 /// # Errors
 ///
