@@ -68,7 +68,7 @@ async fn main() -> Outcome {
     outbox::enqueue(&business, Envelope::builder("desk", poison).build()?).await?;
     business.commit().await?;
     let relay = Relay::new("desk-1", desk, broker.clone(), Default::default())?;
-    relay.run_until_idle(pending()).await;
+    relay.run_until_idle(pending::<()>()).await;
 
     // The cases: each is committed with the memory of its event.
     let handlers = inbox::handlers()

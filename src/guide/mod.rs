@@ -46,6 +46,9 @@ pub mod as_data {}
 #[doc = include_str!("fields.md")]
 pub mod fields {}
 
+#[doc = include_str!("two_systems.md")]
+pub mod two_systems {}
+
 #[cfg(all(feature = "delivery", feature = "cloudevents"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "cloudevents"))))]
 #[doc = include_str!("brokers.md")]

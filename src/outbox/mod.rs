@@ -28,6 +28,8 @@ mod admin;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod blocked;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod chain;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod change;
 mod claim;
 pub mod driver;

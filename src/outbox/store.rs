@@ -16,6 +16,10 @@ use crate::store::StoreError;
 /// survives late commits. To call it, for a relay of your own, is fine. Events of another
 /// database are [forwarded](crate::guide::drivers#a-database-that-is-none-of-the-two) into
 /// one of these.
+#[diagnostic::on_unimplemented(
+    message = "a relay cannot claim events from `{Self}`",
+    label = "needs an outbox: `outbox::sqlite::Outbox::open(..)`, `outbox::postgres::Outbox::connect(..)`"
+)]
 pub trait Store: sealed::Sealed + Send + Sync + 'static {
     /// Claims up to `order.limit` due events, the one that has waited longest first, and
     /// counts an attempt of each.

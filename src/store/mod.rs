@@ -34,7 +34,7 @@ pub use self::migration::Migration;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::row::{EVENT_COLUMNS, write_tags};
+pub(crate) use self::row::{EVENT_COLUMNS, LAST_DUE, write_tags};
 pub(crate) use self::row::{Row, Said};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::schema::Part;

@@ -13,6 +13,7 @@ mod chain;
 mod driver;
 #[cfg(feature = "sqlite")]
 mod inbox;
+mod naming;
 mod outage;
 mod outbox;
 #[cfg(feature = "postgres")]

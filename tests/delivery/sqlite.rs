@@ -70,7 +70,11 @@ impl Database for Sqlite {
     }
 
     async fn drop_tables(&self) {
-        self.sql("DROP TABLE outbox_history; DROP TABLE outbox_event; DROP TABLE integration_schema").await;
+        self.sql(
+            "DROP TABLE outbox_history; DROP TABLE outbox_event; \
+             DROP TABLE outbox_chain; DROP TABLE integration_schema",
+        )
+        .await;
     }
 
     async fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) {
@@ -306,7 +310,7 @@ async fn the_tables_are_made_once_by_whoever_comes_first() {
             |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(made, 1);
+    assert_eq!(made, 2);
 }
 
 #[tokio::test]
@@ -318,7 +322,7 @@ async fn tables_of_a_newer_version_are_left_alone() {
     let error = sqlite::Outbox::open(&database.path).unwrap_err();
     assert_eq!(
         error.chain(),
-        "creating the tables: this program knows version 1 of the outbox tables, and the database has 99: use a newer \
+        "creating the tables: this program knows version 2 of the outbox tables, and the database has 99: use a newer \
          program, of version 99 or later"
     );
 }

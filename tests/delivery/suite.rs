@@ -64,6 +64,8 @@ macro_rules! suite {
             outbox: a_claim_of_any_size_is_answered
             outbox: claimers_never_share_an_event
             outbox: a_row_that_is_no_event_is_a_dead_letter
+            naming: each_event_of_a_key_names_the_one_confirmed_before_it
+            naming: a_key_at_rest_begins_anew
             aside: what_waits_behind_its_key_is_put_aside_once
             aside: what_is_put_aside_hides_no_other_event
             aside: every_end_of_an_event_lets_the_next_of_its_key_go

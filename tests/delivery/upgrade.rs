@@ -86,7 +86,7 @@ pub(crate) async fn a_newer_schema_that_admits_this_program_is_used<D: Database>
     database
         .sql(
             "ALTER TABLE outbox_event ADD COLUMN of_a_newer_program TEXT; \
-             UPDATE integration_schema SET version = 2, compatible_from = 1 WHERE part = 'outbox'",
+             UPDATE integration_schema SET version = 3, compatible_from = 2 WHERE part = 'outbox'",
         )
         .await;
     let older = database.open().await.unwrap();
@@ -98,7 +98,7 @@ pub(crate) async fn a_newer_schema_that_admits_this_program_is_used<D: Database>
     assert_eq!(older.verify().await.unwrap(), []);
     database.open().await.unwrap(); // it has not written its own version there
     database
-        .sql("UPDATE integration_schema SET compatible_from = 2 WHERE part = 'outbox' AND version = 2")
+        .sql("UPDATE integration_schema SET compatible_from = 3 WHERE part = 'outbox' AND version = 3")
         .await;
     assert!(database.open().await.is_err());
 }
@@ -120,7 +120,7 @@ pub(crate) async fn a_newer_schema_that_does_not_is_refused_with_both_numbers<
         assert_eq!(
             refused.chain(),
             format!(
-                "creating the tables: this program knows version 1 of the outbox tables, and the database has 9: use a newer \
+                "creating the tables: this program knows version 2 of the outbox tables, and the database has 9: use a newer \
                  program, of version {least} or later"
             )
         );

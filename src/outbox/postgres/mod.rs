@@ -62,10 +62,16 @@ use crate::tls::Tls;
 
 /// The tables, as they are made, by every migration in its order: with what each column
 /// means, and how to enqueue from plain SQL.
-pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql")
+);
 
-const PART: Part =
-    Part { name: "outbox", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "outbox",
+    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+};
 
 /// The migrations that make the tables, in their order, for a tool of one's own.
 pub fn migrations() -> impl Iterator<Item = Migration> {

@@ -92,7 +92,7 @@ async fn sent<S: Server>(server: &S) {
     let store = outbox::Outbox::open(&file.0).unwrap();
     let broker = server.broker(server.address());
     let relay = Relay::new("relay-1", store, broker, RelayConfig::default()).unwrap();
-    let summary = relay.run_until_idle(pending()).await;
+    let summary = relay.run_until_idle(pending::<()>()).await;
     assert_eq!(summary.acknowledged, EVENTS as u64);
 }
 
