@@ -377,6 +377,34 @@ fn after_a_restore_the_run_ends_and_the_owner_writes_again() {
     assert!(again.contains(" 0 fields to write"), "{again}");
 }
 
+/// What the restored system owns does not undo what came after the backup, unasked.
+#[test]
+fn after_a_restore_what_the_restored_system_owns_is_asked_about() {
+    let systems = Systems::in_step("restored-owner");
+    let id = systems.quiet_record();
+    let (erp, backup) = (systems.folder.join("erp.db"), systems.folder.join("backup"));
+    copy(&erp, &backup);
+    systems.edit("erp", &id, "capitol_phone", "555-0199");
+    systems.run();
+    copy(&backup, &erp);
+    systems.edit("crm", &id, "district", "99");
+    for _ in 0..2 {
+        systems.run();
+        let [in_crm, in_erp] = systems.shown(&id, "capitol_phone");
+        assert_eq!(in_crm.as_deref(), Some("555-0199"), "it is not rolled back");
+        assert_ne!(in_erp, in_crm);
+        let question = "an older common value has come back".to_owned();
+        assert_eq!(systems.asked(&id), [("capitol_phone".to_owned(), question)]);
+    }
+    printed(systems.answer([&id, "capitol_phone", "crm"]));
+    systems.run();
+    let phone = Some("555-0199".to_owned());
+    assert_eq!(systems.shown(&id, "capitol_phone"), [phone.clone(), phone]);
+    let again = systems.run();
+    assert!(again.contains(" 0 fields to write"), "{again}");
+    assert_eq!(systems.asked(&id), []);
+}
+
 /// Whether both had a record is stored, and does not follow from what they agree on.
 #[test]
 fn a_deleted_record_is_asked_about_though_a_question_is_open() {

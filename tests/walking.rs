@@ -1,14 +1,15 @@
 //! What is declared can be walked, copied, compared, extended and stored, by code that is
 //! written once for every boundary; and nothing is demanded of a field's type before.
 
-use std::collections::BTreeMap;
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
 
-use integration_automation_patterns::boundary;
 use integration_automation_patterns::sync::declared::{Includes, Visit};
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Capability, Choice, FieldPlan, Found, Question, Review,
     Slot, System, Verdict, Write,
 };
+use integration_automation_patterns::{Decision, boundary};
 
 mod systems {
     use super::{Capability, System};
@@ -144,16 +145,21 @@ impl<T: ToString> Visit<Review<T>> for Words {
     }
 }
 
-/// The same answer to every question, whatever the field is.
-struct First;
+/// The first side, as the answer to each question, whatever the field is.
+#[derive(Default)]
+struct First(HashMap<&'static str, Box<dyn Any>>);
 
-impl<T> Visit<&mut Option<Answer<T>>> for First {
+impl<T: Clone + 'static> Visit<Review<T>> for First {
+    fn visit(&mut self, field: &'static str, row: Review<T>) {
+        let by = Decision::new("ada", "checked").expect("a name and a reason");
+        self.0.insert(field, Box::new(Answer::to(&row, Choice::Side(0), by)));
+    }
+}
+
+impl<T: 'static> Visit<&mut Option<Answer<T>>> for First {
     fn visit(&mut self, field: &'static str, answer: &mut Option<Answer<T>>) {
-        if field != "email" && field != "terms" {
-            let decision =
-                integration_automation_patterns::Decision::new("ada", "checked");
-            *answer = decision.ok().map(|by| Answer::new(Choice::Side(0), by));
-        }
+        let given = self.0.remove(field).and_then(|given| given.downcast().ok());
+        *answer = given.map(|given| *given);
     }
 }
 
@@ -176,7 +182,9 @@ fn plans_questions_answers_and_changes_are_walked() {
     assert_eq!(words.0, ["nickname? Al or Ali", "type? a or b"], "u8, char and String");
 
     let mut answers = contact::Answers::default();
-    answers.each_mut(&mut First);
+    let mut first = First::default();
+    plan.reviews("C-1", &mut first);
+    answers.each_mut(&mut first);
     let to_erp = erp();
     let changes = plan.changes(&to_erp, &answers).expect("each was asked");
     let mut words = Words::default();

@@ -45,6 +45,8 @@ pub(crate) struct Known {
     pub(crate) revisions: [i64; 2],
     /// How often one of them was found to have gone back: a restored backup.
     pub(crate) epoch: i64,
+    /// The systems that show the past since, until what they own is decided on.
+    pub(crate) back: [bool; 2],
 }
 
 /// What is stored beside the records, in the CRM's database.
@@ -54,6 +56,8 @@ pub(crate) struct Memory {
     pub(crate) known: BTreeMap<String, Known>,
     /// Fields that a person leaves different.
     pub(crate) left: BTreeMap<Cell, Answer<String>>,
+    /// Fields whose answer is on its way to the ERP: it is not planned before it is there.
+    pub(crate) under_way: BTreeSet<Cell>,
     /// Records that a person has taken out of the synchronisation.
     pub(crate) detached: BTreeSet<String>,
 }
@@ -141,11 +145,12 @@ pub(crate) trait Database: Send + Sync + Clone + 'static {
     /// The questions, as they were put.
     fn questions(&mut self) -> impl Future<Output = Outcome<Vec<Review<String>>>> + Send;
     /// Enqueues each event in the transaction that checks its record, and that stores
-    /// what is agreed by it; says how many are new.
+    /// what is agreed by it and known of the records; says how many are new.
     fn announce(
         &mut self,
         announcements: Vec<Announcement>,
         agreed: Agreed,
+        known: BTreeMap<String, Known>,
     ) -> impl Future<Output = Outcome<usize>> + Send;
     /// Carries out an answer in the transaction that stores it; says whether its question
     /// still stood, and the CRM showed what it did then.
@@ -168,9 +173,9 @@ pub(crate) fn tables(columns: &str, integer: &str) -> String {
         "CREATE TABLE IF NOT EXISTS record (id text PRIMARY KEY, revision {integer} NOT NULL{columns});
          CREATE TABLE IF NOT EXISTS refusal (id text, field text, value text, shown text, why text NOT NULL, PRIMARY KEY (id, field));
          CREATE TABLE IF NOT EXISTS agreed (id text, field text, bases text NOT NULL, PRIMARY KEY (id, field));
-         CREATE TABLE IF NOT EXISTS known (id text PRIMARY KEY, base text NOT NULL, crm {integer} NOT NULL, erp {integer} NOT NULL, epoch {integer} NOT NULL);
+         CREATE TABLE IF NOT EXISTS known (id text PRIMARY KEY, base text NOT NULL, crm {integer} NOT NULL, erp {integer} NOT NULL, epoch {integer} NOT NULL, crm_back boolean NOT NULL, erp_back boolean NOT NULL);
          CREATE TABLE IF NOT EXISTS review (id text, field text, question text NOT NULL, seen text NOT NULL, PRIMARY KEY (id, field));
-         CREATE TABLE IF NOT EXISTS answer (id text NOT NULL, field text NOT NULL, answer text NOT NULL, decided_by text NOT NULL, reason text NOT NULL, lasts boolean NOT NULL);"
+         CREATE TABLE IF NOT EXISTS answer (id text NOT NULL, field text NOT NULL, answer text NOT NULL, decided_by text NOT NULL, reason text NOT NULL, lasts boolean NOT NULL, under_way boolean NOT NULL);"
     )
 }
 

@@ -1,5 +1,6 @@
 //! A system's database as a schema in PostgreSQL.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use integration_automation_patterns::broker::{Ack, Delivery};
@@ -136,6 +137,22 @@ async fn agree(transaction: &Transaction<'_>, agreed: Agreed) -> Outcome<()> {
     Ok(())
 }
 
+/// Stores what is known of records as a whole.
+async fn know(
+    transaction: &Transaction<'_>,
+    known: BTreeMap<String, Known>,
+) -> Outcome<()> {
+    let add = "INSERT INTO known VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id)
+        DO UPDATE SET base = $2, crm = $3, erp = $4, epoch = $5, crm_back = $6,
+        erp_back = $7";
+    let add = transaction.prepare(add).await?;
+    for (id, Known { base, revisions: [crm, erp], epoch, back: [a, b] }) in known {
+        let base = serde_json::to_string(&base)?;
+        transaction.execute(&add, &[&id, &base, &crm, &erp, &epoch, &a, &b]).await?;
+    }
+    Ok(())
+}
+
 /// Whether the question still stands as it was put, and the record shows what it did:
 /// both are locked by then.
 async fn is_as_seen(
@@ -179,7 +196,8 @@ impl Database for Postgres {
         }
         agree(&transaction, agreed).await?;
         let both = serde_json::to_string(&RecordBase::common(Existed::There, 2))?;
-        let known = "INSERT INTO known SELECT DISTINCT id, $1, 0, 0, 0 FROM agreed";
+        let known =
+            "INSERT INTO known SELECT DISTINCT id, $1, 0, 0, 0, FALSE, FALSE FROM agreed";
         transaction.execute(known, &[&both]).await?;
         Ok(transaction.commit().await?)
     }
@@ -207,16 +225,20 @@ impl Database for Postgres {
             let bases = serde_json::from_str(row.get(2))?;
             memory.agreed.insert((row.get(0), row.get(1)), bases);
         }
-        let known = "SELECT id, base, crm, erp, epoch FROM known";
+        let known = "SELECT id, base, crm, erp, epoch, crm_back, erp_back FROM known";
         for row in client.query(known, &[]).await? {
             let (base, revisions) = (row.get(1), [row.get(2), row.get(3)]);
             let (base, epoch) = (serde_json::from_str(base)?, row.get(4));
-            memory.known.insert(row.get(0), Known { base, revisions, epoch });
+            let back = [row.get(5), row.get(6)];
+            memory.known.insert(row.get(0), Known { base, revisions, epoch, back });
         }
         let lasting = "SELECT id, field, answer FROM answer WHERE lasts";
         for row in client.query(lasting, &[]).await? {
             memory.keep(row.get(0), row.get(1), row.get(2))?;
         }
+        let under_way = "SELECT id, field FROM answer WHERE under_way";
+        let under_way = client.query(under_way, &[]).await?;
+        memory.under_way = under_way.iter().map(|row| (row.get(0), row.get(1))).collect();
         Ok(memory)
     }
 
@@ -230,10 +252,12 @@ impl Database for Postgres {
         &mut self,
         announcements: Vec<Announcement>,
         agreed: Agreed,
+        known: BTreeMap<String, Known>,
     ) -> Outcome<usize> {
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
         agree(&transaction, agreed).await?;
+        know(&transaction, known).await?;
         let mut events = Vec::new();
         for Announcement { record, revision, event } in announcements {
             let sql = "SELECT count(*) FROM record WHERE id = $1 AND revision = $2";
@@ -274,14 +298,17 @@ impl Database for Postgres {
             }
             None => {}
         }
+        let under_way = event.is_some();
         if let Some(event) = event {
             outbox::postgres::enqueue(&transaction, event).await?;
         }
         let sql = "DELETE FROM review WHERE id = $1 AND field = $2";
         transaction.execute(sql, &[id, &field]).await?;
-        let sql = "INSERT INTO answer VALUES ($1, $2, $3, $4, $5, $6)";
+        let sql = "INSERT INTO answer VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let (by, reason) = (decision.by(), decision.reason());
-        transaction.execute(sql, &[id, &field, &answer, &by, &reason, &lasts]).await?;
+        transaction
+            .execute(sql, &[id, &field, &answer, &by, &reason, &lasts, &under_way])
+            .await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -337,13 +364,8 @@ impl Database for Postgres {
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
         agree(&transaction, agreed).await?;
-        let add = "INSERT INTO known VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id)
-            DO UPDATE SET base = $2, crm = $3, erp = $4, epoch = $5";
-        let add = transaction.prepare(add).await?;
-        for (id, Known { base, revisions: [crm, erp], epoch }) in known {
-            let base = serde_json::to_string(&base)?;
-            transaction.execute(&add, &[&id, &base, &crm, &erp, &epoch]).await?;
-        }
+        know(&transaction, known).await?;
+        transaction.execute("UPDATE answer SET under_way = FALSE", &[]).await?;
         transaction.execute("DELETE FROM review", &[]).await?;
         let add =
             transaction.prepare("INSERT INTO review VALUES ($1, $2, $3, $4)").await?;

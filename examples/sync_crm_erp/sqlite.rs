@@ -1,5 +1,6 @@
 //! A system's database as a SQLite file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -139,6 +140,17 @@ fn agree(transaction: &Transaction<'_>, agreed: Agreed) -> Outcome<()> {
     Ok(())
 }
 
+/// Stores what is known of records as a whole.
+fn know(transaction: &Transaction<'_>, known: BTreeMap<String, Known>) -> Outcome<()> {
+    let sql = "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let mut insert = transaction.prepare_cached(sql)?;
+    for (id, Known { base, revisions: [crm, erp], epoch, back }) in known {
+        let base = serde_json::to_string(&base)?;
+        insert.execute(params![id, base, crm, erp, epoch, back[0], back[1]])?;
+    }
+    Ok(())
+}
+
 /// Whether the question still stands as it was put, and the record shows what it did.
 fn is_as_seen(
     transaction: &Transaction<'_>,
@@ -177,7 +189,7 @@ impl Database for Sqlite {
             }
             agree(transaction, agreed)?;
             let both = serde_json::to_string(&RecordBase::common(Existed::There, 2))?;
-            let known = "INSERT INTO known SELECT DISTINCT id, ?1, 0, 0, 0 FROM agreed";
+            let known = "INSERT INTO known SELECT DISTINCT id, ?1, 0, 0, 0, FALSE, FALSE FROM agreed";
             transaction.execute(known, [both])?;
             Ok(())
         })
@@ -213,16 +225,17 @@ impl Database for Sqlite {
             let (cell, bases) = row?;
             memory.agreed.insert(cell, serde_json::from_str(&bases)?);
         }
-        let mut known =
-            connection.prepare("SELECT id, base, crm, erp, epoch FROM known")?;
+        let mut known = connection
+            .prepare("SELECT id, base, crm, erp, epoch, crm_back, erp_back FROM known")?;
         let rows = known.query_map([], |row| {
             let (revisions, epoch) = ([row.get(2)?, row.get(3)?], row.get(4)?);
-            Ok((row.get(0)?, row.get::<_, String>(1)?, revisions, epoch))
+            let back = [row.get(5)?, row.get(6)?];
+            Ok((row.get(0)?, row.get::<_, String>(1)?, revisions, epoch, back))
         })?;
         for row in rows {
-            let (id, base, revisions, epoch) = row?;
+            let (id, base, revisions, epoch, back) = row?;
             let base = serde_json::from_str(&base)?;
-            memory.known.insert(id, Known { base, revisions, epoch });
+            memory.known.insert(id, Known { base, revisions, epoch, back });
         }
         let mut lasting =
             connection.prepare("SELECT id, field, answer FROM answer WHERE lasts")?;
@@ -233,6 +246,10 @@ impl Database for Sqlite {
             let (id, field, answer): (_, _, String) = row?;
             memory.keep(id, field, &answer)?;
         }
+        let mut under_way =
+            connection.prepare("SELECT id, field FROM answer WHERE under_way")?;
+        let rows = under_way.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        memory.under_way = rows.collect::<rusqlite::Result<_>>()?;
         Ok(memory)
     }
 
@@ -248,10 +265,12 @@ impl Database for Sqlite {
         &mut self,
         announcements: Vec<Announcement>,
         agreed: Agreed,
+        known: BTreeMap<String, Known>,
     ) -> Outcome<usize> {
         self.write(move |transaction| {
             let mut new = 0;
             agree(transaction, agreed)?;
+            know(transaction, known)?;
             for Announcement { record, revision, event } in announcements {
                 let sql = "SELECT count(*) FROM record WHERE id = ?1 AND revision = ?2";
                 let as_read: i64 =
@@ -290,14 +309,23 @@ impl Database for Sqlite {
                 }
                 None => {}
             }
+            let under_way = event.is_some();
             if let Some(event) = event {
                 outbox::sqlite::enqueue(transaction, event)?;
             }
             let sql = "DELETE FROM review WHERE id = ?1 AND field = ?2";
             transaction.execute(sql, [id, field])?;
             transaction.execute(
-                "INSERT INTO answer VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![id, field, answer, decision.by(), decision.reason(), lasts],
+                "INSERT INTO answer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    id,
+                    field,
+                    answer,
+                    decision.by(),
+                    decision.reason(),
+                    lasts,
+                    under_way
+                ],
             )?;
             Ok(true)
         })
@@ -357,12 +385,8 @@ impl Database for Sqlite {
         self.write(move |transaction| {
             let Findings { agreed, known, review, gone, expired } = findings;
             agree(transaction, agreed)?;
-            let sql = "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5)";
-            let mut insert = transaction.prepare(sql)?;
-            for (id, Known { base, revisions: [crm, erp], epoch }) in known {
-                let base = serde_json::to_string(&base)?;
-                insert.execute(params![id, base, crm, erp, epoch])?;
-            }
+            know(transaction, known)?;
+            transaction.execute("UPDATE answer SET under_way = FALSE", [])?;
             transaction.execute("DELETE FROM review", [])?;
             let mut insert =
                 transaction.prepare("INSERT INTO review VALUES (?1, ?2, ?3, ?4)")?;

@@ -1,17 +1,18 @@
 //! The steps of a run in their order, but for the delivery between them: each may be
 //! interrupted, and does the rest when it is begun again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::sync::{
-    Base, Contract, Existence, RecordBase, Review, Verdict,
+    Base, Contract, Existence, Question, Review, Verdict,
 };
 use integration_automation_patterns::{Envelope, Event, EventId};
 
 use crate::Outcome;
 use crate::contract::{Change, RecordChanged, RecordCreated};
-use crate::database::{Agreed, Announcement, Database, Findings};
+use crate::database::{Agreed, Announcement, Database, Findings, Known};
 use crate::view::{SYSTEMS, View, deletion};
 
 /// Another attempt after a tenth of a second, then twice as long.
@@ -45,9 +46,14 @@ pub(crate) async fn plan<D: Database>(
     let view = View::of(crm, erp).await?;
     let mut planned = Planned::default();
     let (mut announcements, mut agreed) = ([Vec::new(), Vec::new()], Agreed::new());
+    let mut restored = BTreeMap::new();
     for (record, whole) in view.records()? {
         let record = record.as_str();
         planned.records += 1;
+        let known = view.known(record);
+        if known.back.contains(&true) {
+            restored.insert(record.to_owned(), known);
+        }
         match whole.existence() {
             Existence::Create => {
                 let from = usize::from(!whole.presence()[0].is_there());
@@ -72,8 +78,9 @@ pub(crate) async fn plan<D: Database>(
     }
     planned.events = announcements.each_ref().map(Vec::len);
     let [from_crm, from_erp] = announcements;
-    let from_crm = crm.announce(from_crm, agreed).await?;
-    planned.new = [from_crm, erp.announce(from_erp, Agreed::new()).await?];
+    let from_crm = crm.announce(from_crm, agreed, restored).await?;
+    let from_erp = erp.announce(from_erp, Agreed::new(), BTreeMap::new()).await?;
+    planned.new = [from_crm, from_erp];
     Ok(planned)
 }
 
@@ -87,7 +94,8 @@ fn changes(
     agreed: &mut Agreed,
 ) -> Outcome<[Vec<Change>; 2]> {
     let mut changes = [Vec::new(), Vec::new()];
-    for field in contract.synced_fields() {
+    let is_planned = |field: &&str| !view.is_under_way(record, field);
+    for field in contract.synced_fields().filter(is_planned) {
         view.field(record, field).plan(contract, field, |plan| {
             for write in plan.writes() {
                 planned.fields += 1;
@@ -110,7 +118,7 @@ fn announce<P: Event + serde::Serialize + Send + Sync + 'static>(
     record: &str,
     payload: P,
 ) -> Outcome<Announcement> {
-    let known = view.known(record, RecordBase::never(2));
+    let known = view.known(record);
     let [crm, erp] = known.revisions;
     let state = format!("{record}@{crm}/{erp}#{}", known.epoch);
     let event = Envelope::builder(SYSTEMS[from], payload)
@@ -156,7 +164,15 @@ pub(crate) async fn close<D: Database>(
             Existence::Ask => findings.review.push(deletion(record, &whole)),
             _ => {}
         }
-        let known = view.known(record, whole.next_without(&[0, 1]));
+        let base = whole.next_without(&[0, 1]);
+        let goes_back = |row: &Review<String>| {
+            row.record_id == record && row.question == Question::GoesBack
+        };
+        let known = Known { base, ..view.known(record) };
+        let known = match findings.review.iter().any(goes_back) {
+            true => known,
+            false => Known { back: [false; 2], ..known },
+        };
         findings.known.insert(record.to_owned(), known);
     }
     closed.review = findings.review.clone();

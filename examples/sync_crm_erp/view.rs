@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use integration_automation_patterns::Refused;
 use integration_automation_patterns::sync::{
-    Answer, Base, Bases, Contract, Deletions, FieldPlan, PlanError, Presence, RecordBase,
-    RecordPlan, RecordRules, Refusal, Review, Slot,
+    Answer, Authority, Base, Bases, Contract, Deletions, FieldPlan, Past, PlanError,
+    Presence, RecordBase, RecordPlan, RecordRules, Refusal, Review, Slot,
 };
 
 use crate::Outcome;
@@ -29,6 +29,7 @@ pub(crate) struct Field {
     slots: [Slot<String>; 2],
     known: Bases<String>,
     refusals: Vec<Refusal<String>>,
+    back: [bool; 2],
 }
 
 impl View {
@@ -79,14 +80,10 @@ impl View {
             }
         });
         let known = self.memory.agreed.get(&cell).cloned();
-        let mut known = known.unwrap_or_else(|| Bases::common(Base::Never, 2));
-        // A system that was restored shows its past, and that is no edit.
-        let gone_back = (0..2).zip(self.gone_back(record));
-        for place in gone_back.filter_map(|(place, back)| back.then_some(place)) {
-            known.confirmed[place] = Base::Known(slots[place].value().cloned());
-        }
+        let known = known.unwrap_or_else(|| Bases::common(Base::Never, 2));
         let refusals = self.refusals.iter().filter_map(|refused| refused.get(&cell));
-        Field { slots, known, refusals: refusals.cloned().collect() }
+        let (refusals, back) = (refusals.cloned().collect(), self.known(record).back);
+        Field { slots, known, refusals, back }
     }
 
     /// The answer that leaves a field different, where a person gave one.
@@ -94,28 +91,33 @@ impl View {
         self.memory.left.get(&(record.to_owned(), field.to_owned()))
     }
 
-    /// What is known of a record from now on, with the base that follows from its plan.
-    pub(crate) fn known(&self, record: &str, base: RecordBase) -> Known {
-        let epoch = self.memory.known.get(record).map_or(0, |known| known.epoch);
-        let has_gone_back = self.gone_back(record).contains(&true);
-        let revisions = self.revisions(record);
-        Known { base, revisions, epoch: epoch + i64::from(has_gone_back) }
+    /// Whether an answer about a field is on its way to the ERP.
+    pub(crate) fn is_under_way(&self, record: &str, field: &str) -> bool {
+        self.memory.under_way.contains(&(record.to_owned(), field.to_owned()))
     }
 
-    pub(crate) fn revisions(&self, record: &str) -> [i64; 2] {
+    /// What is known of a record from now on: whether one of the systems shows an older
+    /// revision than it did, because it was restored from a backup.
+    pub(crate) fn known(&self, record: &str) -> Known {
+        let (before, revisions) = (self.memory.known.get(record), self.revisions(record));
+        let goes_back = [0, 1].map(|place: usize| {
+            let is_there = self.systems[place].contains_key(record);
+            let newest = before.map_or(0, |before| before.revisions[place]);
+            is_there && revisions[place] < newest
+        });
+        let was_back = before.map_or([false; 2], |before| before.back);
+        Known {
+            base: self.record_base(record),
+            revisions,
+            epoch: before.map_or(0, |before| before.epoch)
+                + i64::from(goes_back.contains(&true)),
+            back: [0, 1].map(|place: usize| goes_back[place] || was_back[place]),
+        }
+    }
+
+    fn revisions(&self, record: &str) -> [i64; 2] {
         let row = |rows: &Rows| rows.get(record).map_or(0, |row| row.revision);
         self.systems.each_ref().map(row)
-    }
-
-    /// Whether each system shows an older revision of a record than it did: it was
-    /// restored from a backup.
-    fn gone_back(&self, record: &str) -> [bool; 2] {
-        let Some(before) = self.memory.known.get(record) else { return [false; 2] };
-        let now = self.revisions(record);
-        [0, 1].map(|place: usize| {
-            let is_there = self.systems[place].contains_key(record);
-            is_there && now[place] < before.revisions[place]
-        })
     }
 }
 
@@ -127,8 +129,20 @@ impl Field {
         field: &str,
         look: impl FnOnce(FieldPlan<'_, String>) -> R,
     ) -> Result<R, PlanError> {
-        let (sides, bases) = (self.slots.each_ref(), self.known.each());
-        let plan = contract.plan_with_bases(field, &sides, &bases, &self.known.agreed)?;
+        // A system that was restored shows its past. That is no edit; and what the system
+        // owns undoes what came after it only if a person says so.
+        let (mut known, mut past) = (self.known.clone(), Past::new(2));
+        for place in [0, 1].into_iter().filter(|place: &usize| self.back[*place]) {
+            let shown = Base::Known(self.slots[place].value().cloned());
+            past.replaced(&shown, &known.agreed);
+            let owner = Authority::system(SYSTEMS[place]);
+            if contract.authority_for(field) != Some(&owner) {
+                known.confirmed[place] = shown;
+            }
+        }
+        let (sides, bases) = (self.slots.each_ref(), known.each());
+        let plan = contract.plan_with_bases(field, &sides, &bases, &known.agreed)?;
+        let plan = plan.ask_before_going_back(&past);
         Ok(look(plan.after_refusals(&self.refusals)))
     }
 }

@@ -52,7 +52,7 @@
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
 //! | a merge that a function makes | [`Conflict::merge`](declared::Conflict::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
-//! | what systems refused | | [`Refusal`] |
+//! | what systems refused | `contact::Refusals` | [`Refusal`], and [`Refusals`] of a field |
 //! | a system's own form | | [`Reading`], by a [converter](convert); [`Kept`] |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
@@ -112,7 +112,7 @@ pub use reconcile::{
 };
 pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
 pub use record_run::{RecordRun, TooManyGoneError};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Refusals};
 pub use review::{Review, Shown};
 pub use rules::Merged;
 pub use settled::{Audited, Settled};

@@ -37,6 +37,51 @@ impl<T> Refusal<T> {
     }
 }
 
+/// What systems have refused of one field, the latest of each write: what is stored
+/// between runs.
+///
+/// ```
+/// use integration_automation_patterns::sync::{Refusal, Refusals};
+///
+/// let refusal = |why: &str| Refusal {
+///     place: 1,
+///     value: Some("none"),
+///     shown: Some("12"),
+///     why: why.to_owned(),
+/// };
+/// let mut refused = Refusals::default();
+/// refused.add(refusal("locked"));
+/// refused.add(refusal("a district has a number"));
+/// assert_eq!(refused.as_slice(), [refusal("a district has a number")]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusals<T>(pub(crate) Vec<Refusal<T>>);
+
+impl<T> Default for Refusals<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Refusals<T> {
+    /// All of them, as [`FieldPlan::after_refusals`] takes them.
+    pub fn as_slice(&self) -> &[Refusal<T>] {
+        &self.0
+    }
+}
+
+impl<T: PartialEq> Refusals<T> {
+    /// Adds one; the same write that was refused before gives way to it.
+    pub fn add(&mut self, refusal: Refusal<T>) {
+        let is_same = |old: &Refusal<T>| {
+            (old.place, &old.value, &old.shown)
+                == (refusal.place, &refusal.value, &refusal.shown)
+        };
+        self.0.retain(|old| !is_same(old));
+        self.0.push(refusal);
+    }
+}
+
 impl<T: PartialEq> Write<'_, T> {
     /// Whether one of these refusals is of this very write.
     pub fn is_refused(&self, refusals: &[Refusal<T>]) -> bool {
