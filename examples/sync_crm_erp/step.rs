@@ -16,16 +16,13 @@ use crate::contract::{Change, RecordChanged, RecordCreated};
 use crate::database::{Agreed, Announcement, Database, Review, Row, Rows};
 
 /// Another attempt after a tenth of a second, then twice as long.
-pub(crate) const POLICY: RetryPolicy = match RetryPolicy::new(
-    8,
+pub(crate) const POLICY: RetryPolicy = RetryPolicy::retries(
+    7,
     Backoff::Exponential {
         base: Duration::from_millis(100),
         max: Duration::from_secs(5),
     },
-) {
-    Ok(policy) => policy,
-    Err(_) => RetryPolicy::DEFAULT,
-};
+);
 
 /// How many records may be gone at once: more of them are an outage, and no deletions.
 const MOST_GONE: usize = 50;
