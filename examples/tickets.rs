@@ -2,7 +2,7 @@
 //! fails while its customer is unknown, and one that nobody can read.
 //!
 //! ```text
-//! cargo run --example tickets --features sqlite,serde
+//! cargo run --example tickets --features sqlite,serde,signal
 //! ```
 
 use std::time::Duration;
@@ -11,33 +11,33 @@ use integration_automation_patterns::broker::in_process;
 use integration_automation_patterns::inbox::{Classify, InboxConfig, sqlite as inbox};
 use integration_automation_patterns::outbox::{Filter, sqlite as outbox};
 use integration_automation_patterns::relay::Relay;
+use integration_automation_patterns::service::{Service, terminated};
 use integration_automation_patterns::{Decision, Envelope, Event, RawEvent, RetryPolicy};
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
-const TABLES: &str = "CREATE TABLE cases (ticket, customer REFERENCES customer);
-    CREATE TABLE customer (name PRIMARY KEY); INSERT INTO customer VALUES ('Ada')";
+const TABLES: &str =
+    "CREATE TABLE customer (name PRIMARY KEY); INSERT INTO customer VALUES ('Ada');
+    CREATE TABLE cases (ticket, customer REFERENCES customer, open)";
+const OPEN: &str = "INSERT INTO cases VALUES (?1, ?2, 1)";
+const CLOSE: &str = "UPDATE cases SET open = 0 WHERE ticket = ?1";
 
 #[derive(Serialize, Deserialize)]
-struct Opened {
-    ticket: u32,
-    customer: String,
-}
+struct Opened(String, String);
 impl Event for Opened {
     const TYPE: &'static str = "desk.ticket.opened";
 }
 
 #[derive(Serialize, Deserialize)]
-struct Resolved(u32);
+struct Resolved(String);
 impl Event for Resolved {
     const TYPE: &'static str = "desk.ticket.resolved";
 }
 
-fn add<E: Event + Serialize + 'static>(to: &Transaction, key: &str, event: E) -> Outcome {
+fn add<P: Event + Serialize + 'static>(to: &Transaction, key: &str, event: P) -> Outcome {
     let event = Envelope::builder("desk", event).ordering_key(key).build()?;
-    outbox::enqueue(to, event.encode(serde_json::to_vec)?)?;
-    Ok(())
+    Ok(outbox::enqueue(to, event.encode(serde_json::to_vec)?).map(drop)?)
 }
 
 #[tokio::main]
@@ -47,43 +47,42 @@ async fn main() -> Outcome {
     let desk = outbox::Outbox::open(&file)?;
     let mut database = Connection::open(&file)?;
     let business = database.transaction()?;
-    add(&business, "1", Opened { ticket: 1, customer: "Ada".into() })?;
-    add(&business, "2", Opened { ticket: 2, customer: "Bob".into() })?;
-    add(&business, "1", Resolved(1))?;
-    let poison = RawEvent::new(Opened::TYPE, "no json");
-    outbox::enqueue(&business, Envelope::builder("desk", poison).build()?)?;
+    add(&business, "1", Opened("1".into(), "Ada".into()))?;
+    add(&business, "2", Opened("2".into(), "Bob".into()))?;
+    add(&business, "1", Resolved("1".into()))?;
+    let poison = Envelope::builder("desk", RawEvent::new(Opened::TYPE, b"no json"));
+    outbox::enqueue(&business, poison.build()?)?;
     business.commit()?;
+    database.execute_batch(TABLES)?;
 
     // The cases: each is committed with the memory of its event.
-    database.execute_batch(TABLES)?;
     let handlers = inbox::handlers()
         .on::<Opened>()
-        .effect(|cases, event| {
-            let case = (event.payload.ticket, &event.payload.customer);
-            cases.execute("INSERT INTO cases VALUES (?1, ?2)", case).permanent()?;
-            Ok(())
+        .effect(|tx, event| {
+            let Opened(ticket, customer) = &event.payload;
+            tx.execute(OPEN, [ticket, customer]).map(drop).permanent()
         })
         .on::<Resolved>()
-        .effect(|cases, event| {
-            cases.execute("DELETE FROM cases WHERE ticket = ?1", [event.payload.0])?;
-            Ok(())
-        });
-    let week = Duration::from_secs(7 * 24 * 60 * 60);
-    let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
-    let (broker, queue) = in_process(16);
+        .effect(|tx, event| tx.execute(CLOSE, [event.payload.0]).map(drop).transient());
+    let config = InboxConfig::new(Duration::from_secs(604_800), RetryPolicy::DEFAULT)?;
+    let (broker, queue) = in_process(16); // or NATS, RabbitMQ, Kafka
     let relay = Relay::new("desk-1", desk, broker, Default::default())?;
     let worker = inbox::Worker::open(&file, config, queue, handlers, Default::default())?;
-    // Each send is confirmed once it is handled: where the relay is idle, all is.
-    worker.run(relay.run_until_idle(std::future::pending::<()>())).await;
+    let summary = Service::new()
+        .part("relay", |stop| relay.run_until_idle(stop)) // `run`, where it is to stay
+        .part("worker", |stop| worker.run_until_idle(stop))
+        .run(terminated()?) // SIGTERM or ctrl-c: the parts end what they have begun
+        .await?;
+    println!("{summary}");
 
     // What failed is redriven by a person. One of the two cannot be helped.
+    assert_eq!((worker.progress().processed, worker.progress().dead_lettered), (2, 2));
     database.execute_batch("INSERT INTO customer VALUES ('Bob')")?;
     for letter in inbox::dead_letters(&database, &Filter::default(), 10)? {
         let decision = Decision::new("on-call", "Bob is a customer now")?;
-        println!("{:?}", letter.event.failure().map(|failure| &failure.reason));
         println!("redriven: {:?}", worker.redrive(letter.event, decision).await?);
     }
-    let open = "SELECT group_concat(ticket) FROM cases";
+    let open = "SELECT group_concat(ticket) FROM cases WHERE open";
     assert_eq!(database.query_row(open, [], |row| row.get::<_, String>(0))?, "2");
     Ok(std::fs::remove_file(&file)?)
 }

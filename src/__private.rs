@@ -180,7 +180,9 @@ impl<'v, V: ?Sized> Asking<'v, V> {
     }
 }
 
-impl<T: Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>> for Asking<'_, V> {
+impl<T: Eq + Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>>
+    for Asking<'_, V>
+{
     fn visit(&mut self, field: &'static str, plan: FieldPlan<'_, T>) {
         let systems = self.systems.iter().copied();
         if let Some(row) = plan.review(self.record_id, field, systems) {

@@ -339,8 +339,12 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
         .state
         .review("A-1", "state", account::SYSTEMS.iter().copied())
         .expect("it is asked");
+    let name = plan
+        .name
+        .review("A-1", "name", account::SYSTEMS.iter().copied())
+        .expect("it is asked");
     let answers = account::Answers {
-        name: Some(Answer::new(Choice::Side(1), decision())),
+        name: Some(Answer::to(&name, Choice::Side(1), decision())),
         state: Some(Answer::to(&row, Choice::Other(Some(3)), decision())),
         ..Default::default()
     };
@@ -387,11 +391,18 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
     say!(seen, terms: Slot::Value(1), Slot::Value(2), Slot::Value(2));
     say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
     let none = account::Agreed::default();
-    let row = account::reconcile(&seen.0, &seen.1, &seen.2, &none)
-        .state
-        .review("A-1", "state", account::SYSTEMS.iter().copied())
-        .expect("it is asked");
+    say!(seen, nickname: text("Al"), text("Alan"), text("Ali"));
+    let asked = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
+    let systems = || account::SYSTEMS.iter().copied();
+    let row = asked.state.review("A-1", "state", systems()).expect("it is asked");
+    let nickname =
+        asked.nickname.review("A-1", "nickname", systems()).expect("it is asked");
+    say!(seen, nickname: Slot::Unread, Slot::Unread, Slot::Unread);
     seen.1.state = Slot::Value(7); // the person saw 2
+    let row_now = account::reconcile(&seen.0, &seen.1, &seen.2, &none)
+        .state
+        .review("A-1", "state", systems())
+        .expect("it is asked");
     let mut now = copy(&seen);
     let before = now.0.terms;
     let mut refuse = |answers: account::Answers| {
@@ -409,7 +420,7 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
     ));
     assert_eq!(refused.into_value().state, Some(stale), "given back");
     let refused = refuse(account::Answers {
-        nickname: Some(Answer::new(Choice::Other(None), decision())),
+        nickname: Some(Answer::to(&nickname, Choice::Other(None), decision())),
         ..Default::default()
     });
     assert_eq!(
@@ -419,7 +430,7 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
             "an answer wants a question, and this plan asks nothing"
         ]
     );
-    let unread = Answer::new(Choice::Side(9), decision());
+    let unread = Answer::to(&row_now, Choice::Side(9), decision());
     let refused = refuse(account::Answers { state: Some(unread), ..Default::default() });
     assert!(matches!(
         refused.cause(),
@@ -455,8 +466,12 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, true);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let row = plan
+        .state
+        .review("A-1", "state", account::SYSTEMS.iter().copied())
+        .expect("it is asked");
     let answers = account::Answers {
-        state: Some(Answer::new(Choice::Side(0), decision())),
+        state: Some(Answer::to(&row, Choice::Side(0), decision())),
         ..Default::default()
     };
     let refused = plan
@@ -533,8 +548,13 @@ fn debug_shows_no_value() {
     say!(seen, name: text("secret"), text("hidden"), Slot::Unread);
     let agreed = account::Agreed { name: Base::Known(None), ..Default::default() };
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let row = plan
+        .name
+        .review("A-1", "name", account::SYSTEMS.iter().copied())
+        .expect("it is asked");
+    let choice = Choice::Other(Some("secret".to_owned()));
     let answers = account::Answers {
-        name: Some(Answer::new(Choice::Other(Some("secret".to_owned())), decision())),
+        name: Some(Answer::to(&row, choice, decision())),
         ..Default::default()
     };
     let changes = plan.changes(&erp(), &answers).expect("it is asked");

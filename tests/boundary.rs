@@ -7,7 +7,7 @@ use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Capability, Choice, Content, Contract, FieldPlan,
-    NonOwnerEdits, Question, Rule, Slot, Stamp, System, Verdict,
+    NonOwnerEdits, Question, Review, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 use proptest::prelude::*;
@@ -167,13 +167,13 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
     let agreed = contact::Agreed { status: Base::Known(Some(1)), ..Default::default() };
     let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
     let decision = Decision::new("on-call", "asked the customer").expect("not blank");
-    fn answer<T>(choice: Choice<T>, decision: &Decision) -> Answer<T> {
-        Answer::new(choice, decision.clone())
-    }
+    let row = |review: Option<Review<u8>>| review.expect("it is asked");
+    let status = row(plan.status.review("C-1", "status", ["crm", "erp"]));
+    let status = |choice| Answer::to(&status, choice, decision.clone());
 
     let settled = plan
         .status
-        .settle(answer(Choice::Other(Some(3)), &decision))
+        .settle("C-1", "status", status(Choice::Other(Some(3))))
         .expect("it was asked");
     let found = settled.writes().map(|write| {
         (
@@ -191,13 +191,17 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
         (settled.next_base(), settled.decision()),
         (Base::Known(Some(3)), &decision)
     );
-    let kept =
-        plan.status.settle(answer(Choice::Side(0), &decision)).expect("it was asked");
+    let kept = plan
+        .status
+        .settle("C-1", "status", status(Choice::Side(0)))
+        .expect("it was asked");
     assert_eq!(kept.writes().map(|write| write.to()).collect::<Vec<_>>(), [1]);
 
+    let email = plan.email.review("C-1", "email", ["crm", "erp"]).expect("it is asked");
+    let email = |choice| Answer::to(&email, choice, decision.clone());
     let filled = plan
         .email
-        .settle(answer(Choice::Side(1), &decision))
+        .settle("C-1", "email", email(Choice::Side(1)))
         .expect("the owner is blank");
     assert_eq!(
         filled.writes().map(|write| write.to()).collect::<Vec<_>>(),
@@ -206,25 +210,28 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
     );
     let cleared = plan
         .email
-        .settle(answer(Choice::Other(None), &decision))
+        .settle("C-1", "email", email(Choice::Other(None)))
         .expect("the owner is blank");
     assert_eq!(
         cleared.writes().map(|write| (write.to(), write.value())).collect::<Vec<_>>(),
         [(1, None)]
     );
 
+    let mut nickname = email(Choice::Side(0)).seen().clone();
+    nickname.field = Some("nickname".to_owned());
+    let nickname = Answer::to(&nickname, Choice::Side(0), decision.clone());
     let refused = plan
         .nickname
-        .settle(answer(Choice::Side(0), &decision))
+        .settle("C-1", "nickname", nickname.clone())
         .expect_err("nothing was asked");
     assert_eq!(
         refused.to_string(),
         "an answer wants a question, and this plan asks nothing"
     );
-    assert_eq!(refused.into_value(), answer(Choice::Side(0), &decision));
+    assert_eq!(refused.into_value(), nickname);
     let refused = plan
         .status
-        .settle(answer(Choice::Side(2), &decision))
+        .settle("C-1", "status", status(Choice::Side(2)))
         .expect_err("there is no such system");
     assert_eq!(*refused.cause(), AnswerError::SaysNothing { place: 2 });
 }

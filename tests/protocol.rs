@@ -327,7 +327,8 @@ impl Page {
             if choice < 3 { Choice::Side(choice) } else { Choice::Other(Some(9)) };
         let decision =
             Decision::new("on-call", "as the customer says").expect("not blank");
-        let Ok(settled) = plan.settle(Answer::to(&row, choice, decision)) else {
+        let Ok(settled) = plan.settle("C-1", "field", Answer::to(&row, choice, decision))
+        else {
             return Vec::new(); // that system said nothing
         };
         self.asked = None;

@@ -52,6 +52,10 @@ use crate::{Envelope, Facts, FailureClass, RawEvent};
 ///
 /// There is no `dyn Broker`, since `send` is asynchronous: a broker that is chosen when
 /// the program starts is an [`AnyBroker`].
+#[diagnostic::on_unimplemented(
+    message = "a relay cannot send to `{Self}`",
+    label = "needs a `Broker`: the sending side of an adapter, an `AnyBroker`, or one of your own"
+)]
 pub trait Broker: Send + Sync + 'static {
     /// What the broker is called in traces, as in `messaging.system`.
     const SYSTEM: &'static str; // for one chosen at run time, take `AnyBroker`
@@ -224,6 +228,10 @@ impl std::error::Error for BrokerError {}
 
 /// Where a consumer gets events from. One that is chosen when the program starts is an
 /// [`AnyConsumer`].
+#[diagnostic::on_unimplemented(
+    message = "a worker cannot listen to `{Self}`",
+    label = "needs a `Consumer`: what an adapter's `listen` returns, an `AnyConsumer`, or one of your own"
+)]
 pub trait Consumer: Send {
     /// How a delivery is acked or nacked.
     type Acker: Ack;

@@ -212,14 +212,18 @@ pub(crate) fn turn(order: Option<&ByKey>, before: Before, waited: Duration) -> T
     }
 }
 
-/// The states of an event that let the next of its key go, as a list in SQL.
-pub(crate) const fn done_states(order: Option<&ByKey>) -> &'static str {
-    match order {
-        Some(ByKey { on_dead_letter: OnDeadLetter::Block, .. }) => {
-            "'processed', 'skipped'"
-        }
-        _ => "'processed', 'skipped', 'failed'",
-    }
+/// Whether the turn of a row of `inbox_event AS held` has come, in SQL.
+pub(crate) fn turn_sql(order: Option<&ByKey>) -> String {
+    let Some(order) = order else { return "TRUE".to_owned() };
+    let done = match order.on_dead_letter {
+        OnDeadLetter::Block => "'processed', 'skipped'",
+        OnDeadLetter::Skip => "'processed', 'skipped', 'failed'",
+    };
+    format!(
+        "EXISTS (SELECT 1 FROM inbox_event AS before \
+           WHERE before.source_system = held.source_system \
+           AND before.id = held.held_after AND before.status IN ({done}))"
+    )
 }
 
 /// When an event that waits is looked at again, though nobody has said that it is due.

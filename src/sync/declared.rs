@@ -9,7 +9,9 @@
 //! [`sync`](super#two-worlds) lists.
 
 pub use super::entry::{Conflict, Entry, IntoSlot};
-pub use super::kind::{Kind, Manual, Overwrite, Owned, Queue, Reject, Shared, Written};
+pub use super::kind::{
+    Kind, Manual, Overwrite, Owned, Queue, Reject, SettledByRule, Shared, Written,
+};
 pub use super::slot::FieldValue;
 #[doc(hidden)]
 pub use super::slot::field_of;

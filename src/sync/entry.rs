@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::answer::{Answer, AnswerError};
 use super::bases::Bases;
 use super::conflict::Stamp;
 use super::failed_writes::FailedWrites;
-use super::kind::{Kind, Shared, Written};
+use super::kind::{Kind, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::reconcile::{Question, Rule, Verdict, base_at, decide};
-use super::review::{Answer, AnswerError, Review, Settled};
+use super::review::Review;
+use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
 
@@ -110,7 +112,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         systems: impl IntoIterator<Item = &'s str>,
     ) -> Option<Review<T>>
     where
-        T: Clone,
+        T: Eq + Clone,
     {
         self.plan().review(record_id, field, systems)
     }
@@ -122,12 +124,14 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     /// [`AnswerError`], with the answer given back: see there.
     pub fn settle(
         &self,
+        record_id: &str,
+        field: &str,
         answer: Answer<T>,
     ) -> Result<Settled<'_, T>, Refused<Answer<T>, AnswerError>>
     where
         T: Eq,
     {
-        self.plan().settle(answer)
+        self.plan().settle(record_id, field, answer)
     }
 
     pub(crate) fn plan(&self) -> FieldPlan<'_, T> {
@@ -145,7 +149,9 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     where
         T: Eq,
     {
-        answer.and_then(|answer| self.plan().why_not(answer))
+        let answer = answer?;
+        let (record, field) = (&answer.seen.record_id, answer.seen.field.as_deref());
+        self.plan().misfit(record, field.unwrap_or_default(), answer)
     }
 
     /// The write to one system, which an answer settles where there is one.
@@ -159,10 +165,8 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     {
         let plan = self.plan();
         match answer {
-            Some(answer) => {
-                Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan)
-                    .find(|write| write.to() == to)
-            }
+            Some(answer) => answered(&plan, answer)
+                .find(|write| write.to() == to && !write.is_check()),
             None => plan.writes().find(|write| write.to() == to),
         }
     }
@@ -181,7 +185,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             return self.agreed.clone();
         }
         match answer {
-            Some(answer) => plan.common_after(Some(answer.outcome(&plan))),
+            Some(answer) => plan.common_after(answer.outcome(&plan)),
             None => plan.next_base(),
         }
     }
@@ -204,13 +208,12 @@ impl<'p, 'a, F, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
     pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
         Self(entry)
     }
-}
 
-impl<F, T, K: Written, const N: usize> Conflict<'_, '_, F, T, K, N> {
     /// A blank decides nothing: as [`FieldPlan::unless_blank`].
     pub fn unless_blank(self)
     where
         T: Eq,
+        K: Written,
     {
         self.0.verdict = self.0.plan().unless_blank().verdict();
     }
@@ -220,6 +223,7 @@ impl<F, T, K: Written, const N: usize> Conflict<'_, '_, F, T, K, N> {
     pub fn ask_before_going_back(self, past: &Past<T>)
     where
         T: Eq,
+        K: Written,
     {
         self.0.verdict = self.0.plan().ask_before_going_back(past).verdict();
     }
@@ -228,20 +232,25 @@ impl<F, T, K: Written, const N: usize> Conflict<'_, '_, F, T, K, N> {
     pub fn ask_if_stuck(self, failed: &FailedWrites<T>)
     where
         T: Eq + Clone,
+        K: Written,
     {
         self.0.verdict = self.0.plan().ask_if_stuck(failed).verdict();
     }
-}
 
-impl<F, T, const N: usize> Conflict<'_, '_, F, T, Shared, N> {
     /// Settles it in favour of a system, by its place: as [`FieldPlan::prefer`].
-    pub fn prefer(self, place: usize) {
+    pub fn prefer(self, place: usize)
+    where
+        K: SettledByRule,
+    {
         self.0.verdict = self.0.plan().prefer(place).verdict();
     }
 
     /// Settles it in favour of a system, unless its field is blank: as
     /// [`FieldPlan::prefer_unless_blank`].
-    pub fn prefer_unless_blank(self, place: usize) {
+    pub fn prefer_unless_blank(self, place: usize)
+    where
+        K: SettledByRule,
+    {
         self.0.verdict = self.0.plan().prefer_unless_blank(place).verdict();
     }
 
@@ -253,6 +262,7 @@ impl<F, T, const N: usize> Conflict<'_, '_, F, T, Shared, N> {
         now: DateTime<Utc>,
     ) where
         T: Eq,
+        K: SettledByRule,
     {
         let plan = self.0.plan().prefer_last_writer(stamps, tolerance, now);
         self.0.verdict = plan.verdict();
@@ -263,9 +273,10 @@ impl<F, T, const N: usize> Conflict<'_, '_, F, T, Shared, N> {
     pub fn merge(self, merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>)
     where
         T: Eq,
+        K: SettledByRule,
     {
         if let Some(value) = self.0.plan().merge(merge).into_value() {
-            (self.0.verdict, self.0.made) = (Verdict::Merge, Some(value));
+            (self.0.verdict, self.0.made) = (Verdict::Merge, K::keep(value));
         }
     }
 }

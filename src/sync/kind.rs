@@ -44,6 +44,16 @@ pub enum Overwrite {}
 )]
 pub trait Written: Kind {}
 
+/// A declared rule may settle a conflict on a field of this kind.
+#[diagnostic::on_unimplemented(
+    message = "no rule settles this field: it has an owner, or a person decides on it",
+    label = "a rule settles a conflict on a `Shared` field"
+)]
+pub trait SettledByRule: Kind {}
+
+#[diagnostic::do_not_recommend]
+impl SettledByRule for Shared {}
+
 #[diagnostic::do_not_recommend]
 impl<Policy> Written for Owned<Policy> where Self: Kind {}
 #[diagnostic::do_not_recommend]
@@ -67,6 +77,9 @@ pub(super) mod sealed {
         type Made<T>: Default;
 
         fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>>;
+
+        /// Keeps what a function has made, where a function may.
+        fn keep<T>(value: Content<T>) -> Self::Made<T>;
     }
 
     macro_rules! no_function {
@@ -77,6 +90,8 @@ pub(super) mod sealed {
                 fn made<T>((): &()) -> Option<&Content<T>> {
                     None
                 }
+
+                fn keep<T>(_: Content<T>) {}
             })*
         };
     }
@@ -93,6 +108,10 @@ pub(super) mod sealed {
 
         fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>> {
             made.as_ref()
+        }
+
+        fn keep<T>(value: Content<T>) -> Self::Made<T> {
+            Some(value)
         }
     }
 }

@@ -52,11 +52,14 @@
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
 //! | a merge that a function makes | [`Conflict::merge`](declared::Conflict::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
+//! | what systems refused | `contact::Refusals` | [`Refusal`], and [`Refusals`] of a field |
+//! | a system's own form | | [`Reading`], by a [converter](convert); [`Kept`] |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
 //! | what came of it | [`Carried`] | [`Applied`] |
 //! | what went wrong | [`ApplyError`] | the store's own error |
 
+mod answer;
 mod apply;
 mod bases;
 mod boundary;
@@ -76,16 +79,21 @@ mod page;
 mod past;
 mod plan;
 mod presence;
+mod reading;
 mod reconcile;
 mod record_plan;
 mod record_run;
+mod refusal;
 mod review;
 mod rules;
+mod settled;
 mod slot;
+mod streak;
 mod system;
 mod visit;
 
-pub use apply::{Applied, ApplyError, Carried, Found, Store};
+pub use answer::{Answer, AnswerError, Choice};
+pub use apply::{Applied, ApplyError, Carried, Found, Reply, Store};
 pub use bases::Bases;
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
@@ -98,12 +106,16 @@ pub use high_water_mark::{HighWaterMark, News, Version};
 pub use past::Past;
 pub use plan::{FieldPlan, Write};
 pub use presence::{Existed, Presence, RecordBase};
+pub use reading::{Kept, RawWrite, Reading};
 pub use reconcile::{
     NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
 };
 pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
 pub use record_run::{RecordRun, TooManyGoneError};
-pub use review::{Answer, AnswerError, Audited, Choice, Review, Settled, Shown};
+pub use refusal::{Refusal, Refusals};
+pub use review::{Review, Shown};
 pub use rules::Merged;
+pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
+pub use streak::WriteStreak;
 pub use system::{Capability, System};

@@ -53,7 +53,24 @@ impl<S: System> Capability<S> {
     pub fn mint(_key: &S::Key) -> Self {
         Self(PhantomData)
     }
+
+    /// Never compiles: it is here for the words of the error.
+    #[doc(hidden)]
+    #[expect(clippy::should_implement_trait, reason = "a bound on a trait has no words")]
+    pub fn clone(&self) -> Self
+    where
+        S: MayBeCopied,
+    {
+        Self(PhantomData)
+    }
 }
+
+/// The capability of this system can be copied: none can.
+#[diagnostic::on_unimplemented(
+    message = "the capability to speak for `{Self}` cannot be copied",
+    label = "lend it as `&Capability<{Self}>`, or let the connector mint another one"
+)]
+pub trait MayBeCopied: sealed::Nobody {}
 
 impl<S: System> fmt::Debug for Capability<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

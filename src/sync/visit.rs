@@ -58,8 +58,8 @@ pub trait Visit<Item> {
 
 /// The rows of a review queue, with values in a form that all fields share.
 #[diagnostic::do_not_recommend]
-impl<T: Into<V>, V> Visit<Review<T>> for Vec<Review<V>> {
+impl<T: Clone + Into<V>, V> Visit<Review<T>> for Vec<Review<V>> {
     fn visit(&mut self, _field: &'static str, row: Review<T>) {
-        self.push(row.map(Into::into));
+        self.push(row.map(|value| value.clone().into()));
     }
 }

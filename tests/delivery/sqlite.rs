@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
-    Admin, Enqueued, Filter, Store, StoreError, sqlite,
+    Admin, Enqueued, Filter, Migration, Store, StoreError, sqlite,
 };
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, RawEvent};
@@ -55,6 +55,10 @@ impl Database for Sqlite {
 
     fn outbox(&self) -> &sqlite::Outbox {
         &self.outbox
+    }
+
+    fn scripts() -> Vec<Migration> {
+        sqlite::migrations().collect()
     }
 
     const MIGRATIONS: &'static str = "src/outbox/sqlite/migrations";

@@ -23,7 +23,7 @@ use crate::inbox::failing::{Outcome, Unkept};
 use crate::inbox::intake::{Found, RECEIVING, never_ended, received};
 use crate::inbox::order::{
     Before, ByKey, HeldBack, LEASE, Looked, NO_ROOM, Step, TAKING_UP, TakenUp, Turn,
-    after, begun_row, done_states, held_row, looked_at, step, turn,
+    after, begun_row, held_row, looked_at, step, turn, turn_sql,
 };
 use crate::inbox::reply::Reply;
 use crate::inbox::{Fresh, Handled, InboxConfig};
@@ -200,11 +200,8 @@ async fn hurry(client: &impl GenericClient, order: Option<&ByKey>) -> Result<(),
         "UPDATE inbox_event SET due_at = clock_timestamp() WHERE ctid = ANY (ARRAY(\
            SELECT held.ctid FROM inbox_event AS held WHERE held.status = 'retrying' \
            AND held.held_after IS NOT NULL AND held.due_at > clock_timestamp() \
-           AND EXISTS (SELECT 1 FROM inbox_event AS before \
-             WHERE before.source_system = held.source_system \
-             AND before.id = held.held_after AND before.status IN ({})) \
-           FOR UPDATE OF held SKIP LOCKED))",
-        done_states(order)
+           AND {} FOR UPDATE OF held SKIP LOCKED))",
+        turn_sql(order)
     );
     client.execute_typed(&sql, &[]).await.map(drop)
 }

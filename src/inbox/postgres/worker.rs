@@ -141,10 +141,11 @@ where
     }
 }
 
-impl<E: Event, V: Versions<E>, L> Named<Postgres, E, V, L> {
+impl<E, V, L> Named<Postgres, E, V, L> {
     /// The handler of this event: it writes in the transaction that remembers the event.
     pub fn effect<F>(self, effect: F) -> Handlers<Postgres, On<E, F, V, L>>
     where
+        V: Versions<E>,
         F: AsyncFn(&Transaction<'_>, Received<'_, E>) -> Result<(), HandlerError>,
         F: Send + Sync,
     {
@@ -190,8 +191,8 @@ where
     /// Connects without TLS, and makes the table of the inbox where it is missing, in the
     /// first schema of the search path. The inbox takes in what the handlers name.
     ///
-    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes) and one
-    /// more for what it purges. They call themselves `inbox worker` in
+    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes), one for
+    /// what it purges and one for what the inbox holds. They call themselves `inbox worker` in
     /// `pg_stat_activity`, where the configuration has no `application_name`, and come
     /// back by themselves where they are lost.
     ///

@@ -173,6 +173,10 @@ pub fn get(
 /// delivery](stalled), in the caller's open transaction, as a person decided: run its
 /// handler, and commit. Nothing where there is no such event.
 ///
+/// No type knows whether the handler ran: committed without its effect, the event counts
+/// as processed all the same. The [`redrive`](crate::inbox::worker::Worker::redrive) of a
+/// worker runs the handler itself, and leaves nothing to forget.
+///
 /// # Errors
 ///
 /// What the database answers.

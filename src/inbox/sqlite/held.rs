@@ -18,7 +18,7 @@ use crate::inbox::handler_error::caught;
 use crate::inbox::intake::{Found, RECEIVING, never_ended, received};
 use crate::inbox::order::{
     Before, ByKey, HeldBack, LEASE, Looked, NO_ROOM, Step, TAKING_UP, TakenUp, Turn,
-    after, begun_row, done_states, held_row, looked_at, step, turn,
+    after, begun_row, held_row, looked_at, step, turn, turn_sql,
 };
 use crate::inbox::reply::Reply;
 use crate::inbox::{Fresh, Handled, InboxConfig};
@@ -190,12 +190,9 @@ pub(super) fn hurry_after(
 /// Lets the events be due whose turn has come, whoever has dealt with the ones before.
 fn hurry(connection: &Connection, order: Option<&ByKey>) -> rusqlite::Result<()> {
     let sql = format!(
-        "UPDATE inbox_event SET due_at = ?1 WHERE status = 'retrying' \
-         AND held_after IS NOT NULL AND due_at > ?1 AND EXISTS (\
-           SELECT 1 FROM inbox_event AS before \
-           WHERE before.source_system = inbox_event.source_system \
-           AND before.id = inbox_event.held_after AND before.status IN ({}))",
-        done_states(order)
+        "UPDATE inbox_event AS held SET due_at = ?1 WHERE status = 'retrying' \
+         AND held_after IS NOT NULL AND due_at > ?1 AND {}",
+        turn_sql(order)
     );
     connection.prepare_cached(&sql)?.execute([micros(now(connection)?)]).map(drop)
 }

@@ -152,11 +152,12 @@ where
     }
 }
 
-impl<E: Event, V: Versions<E>, L> Named<Sqlite, E, V, L> {
+impl<E, V, L> Named<Sqlite, E, V, L> {
     /// The handler of this event: it writes in the transaction that remembers the event,
     /// and may block.
     pub fn effect<F>(self, effect: F) -> Handlers<Sqlite, On<E, F, V, L>>
     where
+        V: Versions<E>,
         F: Fn(&Transaction<'_>, Received<'_, E>) -> Result<(), HandlerError>,
         F: Send + Sync + 'static,
     {

@@ -47,6 +47,10 @@ impl<E, X: Into<BoxedError>, F: Fn(&[u8]) -> Result<E, X>> Codec<E> for With<F> 
 }
 
 /// The versions of an event that one handler takes, each led over to `E`.
+#[diagnostic::on_unimplemented(
+    message = "a worker cannot read the payload of `{E}`",
+    label = "needs `serde::Deserialize` and the feature `serde`, or `.decode(..)` after `.on` and `.or`"
+)]
 pub trait Versions<E>: Kinds {
     /// The event, where it is one of these versions.
     fn read(&self, event: &Facts<RawEvent>) -> Option<Result<E, ReadError>>;

@@ -51,7 +51,9 @@ use self::run::Run;
 pub use self::summary::{Health, Incident, Summary};
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::Handled;
-pub use crate::inbox::order::{ByKey, OnMissing, TakenUp};
+#[doc(hidden)]
+pub use crate::inbox::order::TakenUp;
+pub use crate::inbox::order::{ByKey, OnMissing};
 pub use crate::outbox::OnDeadLetter;
 use crate::relay::Watch;
 use crate::store::StoreError;

@@ -190,6 +190,7 @@ where
         let is_idle = self.ended
             || state.broker.pause.is_on()
             || self.idle_at().is_some_and(|at| at <= now);
+        let is_idle = is_idle && !self.turns.is_wanted;
         self.queue.len() == 0 && is_idle && (until_idle || self.ended)
     }
 

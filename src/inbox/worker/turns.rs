@@ -36,7 +36,7 @@ pub(super) struct Turns {
     /// Nothing while one is under way.
     pub(super) at: Option<Instant>,
     /// Whether something happened since the last one began that events may wait for.
-    is_wanted: bool,
+    pub(super) is_wanted: bool,
     /// Whether the inbox is known to hold any.
     holds: bool,
     /// No look before that, whatever happens.
@@ -89,9 +89,10 @@ impl Turns {
         } else {
             config.purge_interval
         };
+        self.is_wanted &= taken.holds;
         self.at = Some(if taken.has_more {
             now
-        } else if self.is_wanted && self.holds {
+        } else if self.is_wanted {
             self.rests_until
         } else {
             after(at_rest)

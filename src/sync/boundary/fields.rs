@@ -60,7 +60,7 @@ macro_rules! __boundary_fields {
             }
         }
 
-        $crate::__boundary_stored! { $name of $of [$({$f ($t)})*] }
+        $crate::__boundary_stored! { $name [$({$f ($crate::sync::$of<$t>) ($t)})*] }
     };
 }
 
@@ -80,12 +80,13 @@ macro_rules! __boundary_walk {
     };
 }
 
-/// Makes the form in which a struct with one thing for each field is stored.
+/// Makes the form in which a struct with one thing for each field is stored, wherever the
+/// fields' types can be.
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_stored {
-    ($name:ident of $of:ident [$({$f:ident ($t:ty)})*]) => {
+    ($name:ident [$({$f:ident ($item:ty) ($t:ty)})*]) => {
         impl $crate::__private::serde::Serialize for $name
         where
             $(for<'value> $t: $crate::__private::serde::Serialize,)*
@@ -116,7 +117,7 @@ macro_rules! __boundary_stored {
                 let mut here = 0_usize;
                 $(
                     if place == here {
-                        self.$f = value.read()?;
+                        self.$f = value.read::<$item>()?;
                         return ::core::result::Result::Ok(());
                     }
                     here += 1;

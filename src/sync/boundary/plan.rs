@@ -93,6 +93,9 @@ macro_rules! __boundary_plan {
             }
         }
 
+        $crate::__boundary_stored! { Answers [$({$f (::core::option::Option<$crate::sync::Answer<$t>>)
+            ($t)})*] }
+
         impl ::core::fmt::Debug for Answers {
             /// Never the values, which may be what no log should hold.
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -126,7 +129,7 @@ macro_rules! __boundary_plan {
 
             /// What the systems agree on once the plan is carried out.
             pub fn next(&self) -> Agreed {
-                Agreed { $($f: self.0.$f.next_base(),)* }
+                Agreed { $($f: $crate::__private::plan(&self.0.$f).next_base(),)* }
             }
 
             /// What the systems agree on once the [`changes`](Self::changes) are carried
@@ -218,7 +221,7 @@ macro_rules! __boundary_plan {
 
             fn fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::ApplyError> {
                 $(if let ::core::option::Option::Some(cause) =
-                    $crate::__private::misfit(&self.0.$f, answers.$f.as_ref())
+                    $crate::__private::misfit(&self.0.$f, ::core::option::Option::as_ref(&answers.$f))
                 {
                     let field = field::$f::NAME;
                     return ::core::result::Result::Err($crate::sync::ApplyError::Answer { field, cause });
@@ -228,13 +231,13 @@ macro_rules! __boundary_plan {
 
             fn changes_to<'p, S>(&'p self, answers: &'p Answers, to: usize) -> Changes<'p, S> {
                 let writes = Writes {
-                    $($f: $crate::__private::change(&self.0.$f, answers.$f.as_ref(), to),)*
+                    $($f: $crate::__private::change(&self.0.$f, ::core::option::Option::as_ref(&answers.$f), to),)*
                 };
                 Changes(writes, ::core::marker::PhantomData)
             }
 
             fn agreed_after(&self, answers: &Answers, moved_on: &[usize]) -> Agreed {
-                Agreed { $($f: $crate::__private::base_after(&self.0.$f, answers.$f.as_ref(), moved_on),)* }
+                Agreed { $($f: $crate::__private::base_after(&self.0.$f, ::core::option::Option::as_ref(&answers.$f), moved_on),)* }
             }
         }
     };
@@ -262,7 +265,7 @@ macro_rules! __boundary_written {
 
             /// Whether there is nothing to write.
             pub fn is_empty(&self) -> bool {
-                true $(&& self.$f.is_none())*
+                true $(&& ::core::option::Option::is_none(&self.$f))*
             }
         }
 

@@ -33,7 +33,8 @@ macro_rules! __boundary {
     // Each step makes an argument of its own for one system: the names look alike, and
     // hygiene tells them apart.
     (@name $m:tt $v:tt $b:ident [$($named:tt)*] [$s:ident $($rest:ident)*] $fields:tt) => {
-        $crate::__boundary! { @name $m $v $b [$($named)* {$s snapshot}] [$($rest)*] $fields }
+        $crate::__boundary_party! { $b $s $s
+            { @name $m $v $b [$($named)* {$s snapshot}] [$($rest)*] $fields } }
     };
     (@name $m:tt $v:tt $b:ident $named:tt [] { $($fields:tt)* }) => {
         $crate::__boundary! { @others $m $v $b $named $($fields)* }
@@ -62,6 +63,12 @@ macro_rules! __boundary {
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : field :: $($rest:tt)*) => {
         $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* $f : self :: super :: field :: $($rest)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : super :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* excluded $f : self :: super :: super :: $($rest)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : field :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* excluded $f : self :: super :: field :: $($rest)* }
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : Option < $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
@@ -169,5 +176,21 @@ macro_rules! __boundary {
             ($($d $f:path),*) => { $crate::__boundary_module! { @module $($declaration)* } };
         }
         __declare! { $($f),* }
+    };
+}
+
+/// Goes on with the reading of a declaration, where a party is not called as one of the
+/// types that are made.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __boundary_party {
+    ($b:ident $name:ident $(Slots)? $(Snapshot)? $(Edit)? $(Agreed)? $(Entries)? $(Plan)? $(Conflicts)?
+        $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Parties)? { $($next:tt)* }) => {
+        ::core::compile_error!(::core::concat!(
+            "a party to the boundary `", ::core::stringify!($b), "` cannot be called `", ::core::stringify!($name),
+            "`: a type of that name is made in the boundary's module; rename the system where it is imported"));
+    };
+    ($b:ident $name:ident $s:ident { $($next:tt)* }) => {
+        $crate::__boundary! { $($next)* }
     };
 }

@@ -223,7 +223,6 @@ pub(crate) async fn without_the_setting_nothing_waits<D: Works>() {
     worker.end().await;
     let (how, recorded) = in_order(None);
     let (feed, worker) = works(&database, &how).await;
-    wait_no_longer(&database).await;
     happened(&recorded, Action::Process, "3").await;
     feed.deliver(next("6", "5", Does::Write));
     happened(&recorded, Action::Process, "6").await;
