@@ -15,6 +15,7 @@ use super::kind::{Kind, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::reconcile::{Question, Rule, Verdict, decide};
+use super::refusal::Refusal;
 use super::review::Review;
 use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
@@ -28,6 +29,7 @@ pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     rule: Rule,
     verdict: Verdict,
     made: K::Made<T>,
+    refusals: &'a [Refusal<T>],
     field: PhantomData<fn() -> Field>,
 }
 
@@ -50,6 +52,7 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             rule,
             verdict: decide(rule, &slots, |place| known.of(place), &known.agreed),
             made: K::Made::default(),
+            refusals: &[],
             field: PhantomData,
         }
     }
@@ -127,16 +130,46 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             K::made(&self.made),
             self.rule,
         )
+        .with_refusals(self.refusals)
     }
 
     /// Why an answer does not fit, where it does not.
-    pub(crate) fn misfit(&self, answer: Option<&Answer<T>>) -> Option<AnswerError>
+    pub(crate) fn misfit(
+        &self,
+        record_id: Option<&str>,
+        field: &str,
+        answer: Option<&Answer<T>>,
+    ) -> Option<AnswerError>
     where
         T: Eq,
     {
         let answer = answer?;
-        let (record, field) = (&answer.seen.record_id, answer.seen.field.as_deref());
-        self.plan().misfit(record, field.unwrap_or_default(), answer)
+        match record_id {
+            Some(record_id) => self.plan().misfit(record_id, field, answer),
+            None => Some(AnswerError::NoRecord),
+        }
+    }
+
+    /// Leaves out what a system has refused before: as [`FieldPlan::after_refusals`].
+    pub(crate) fn leave_out(&mut self, refusals: &'a [Refusal<T>])
+    where
+        T: Eq,
+    {
+        self.verdict = self.plan().after_refusals(refusals).verdict();
+        self.refusals = refusals;
+    }
+
+    /// What an answer wants one system to show still, without a change.
+    pub(crate) fn check<'p>(
+        &'p self,
+        answer: Option<&'p Answer<T>>,
+        to: usize,
+    ) -> Option<Write<'p, T>>
+    where
+        T: Eq,
+    {
+        let mut writes = answered(&self.plan(), answer?);
+        writes.find(|write| write.to() == to).map(Write::without_change)
     }
 
     /// The write to one system, which an answer settles where there is one.

@@ -93,7 +93,7 @@ mod system;
 mod visit;
 
 pub use answer::{Answer, AnswerError, Choice};
-pub use apply::{Applied, ApplyError, Carried, Found, Reply, Store, Unfinished};
+pub use apply::{Applied, ApplyError, Carried, Found, Misfit, Reply, Store, Unfinished};
 pub use bases::Bases;
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};

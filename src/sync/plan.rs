@@ -142,6 +142,11 @@ impl<'a, T> Write<'a, T> {
         self.value == self.expects
     }
 
+    /// The check that what this write expects is still shown.
+    pub(super) fn without_change(self) -> Self {
+        Self { value: self.expects, overrides_edit: false, ..self }
+    }
+
     /// The write that takes this one back.
     pub(super) fn reversed(self) -> Self {
         Self { value: self.expects, expects: self.value, ..self }

@@ -106,8 +106,11 @@ mod said;
 ///   `reviews` is what people are asked, `conflicts` is for declared rules to settle, and
 ///   `next` is what is known in common after;
 /// - `Plan::apply`: carries the plan out, once, through a `Store` of each system;
-///   `Answers` permit what no program may write; `Changes` is what one system gets, a
-///   [`Write`](crate::sync::Write) or none for each field (together: `Writes`);
+///   `Answers` permit what no program may write, each about the record that `Plan::about`
+///   names; `Changes` is what one system gets, a [`Write`](crate::sync::Write) or none
+///   for each field (together: `Writes`), and `Taken` what it says to them;
+/// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each field;
+///   `Plan::after_refusals` does not try it again, and asks;
 /// - `contract()`: the same as a [`Contract`](crate::sync::Contract);
 ///   `contract_builder()`, to extend it by fields that are known only at run time;
 ///   `SYSTEMS`, the names in order; and `Parties`, the systems as types, for bounds.
@@ -126,15 +129,16 @@ mod said;
 /// itself makes the rules, and code within it is trusted; so is a connector with its own
 /// key, a store with what it is given, and a caller with the names and the reasons of a
 /// [`Decision`](crate::Decision), which are two texts: who may speak for a person is for
-/// your login to say. A plan does not know which record it is for.
+/// your login to say. A plan takes answers about the
+/// record that `about` names, and believes it.
 ///
 /// # Names
 ///
 /// A field may have any name; a keyword as `r#type`. A system or a type cannot be called
 /// as one of the types of the module is: `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases`,
-/// `Entries`, `Plan`, `Conflicts`, `Answers`, `Writes`, `Changes`, `Store` or `Parties`. What else a
-/// prelude or an import may call by a common name (`None`, `Ok`, `Send`, `assert`) makes
-/// no difference.
+/// `Refusals`, `Entries`, `Plan`, `Conflicts`, `Answers`, `Writes`, `Changes`, `Taken`,
+/// `Store` or `Parties`. What else a prelude or an import may call by a common name
+/// (`None`, `Ok`, `Send`, `assert`) makes no difference.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up
 /// where it stands. A type may be given by a path from there, `super::Status` too; within

@@ -118,7 +118,7 @@ macro_rules! __boundary_module {
             Plan(Entries {
                 $($f: $crate::__private::entry(
                     $rule, $crate::__boundary_module!(@slots $f $ss), &known.$f),)*
-            })
+            }, ::core::option::Option::None)
         }
     };
     (@slots $f:ident [$({$s:ident $snapshot:ident})+]) => { [$(&$snapshot.0.$f),+] };

@@ -1,7 +1,7 @@
 //! What a system says in a declared boundary: its snapshot, its edits, and what is known
 //! in common.
 
-/// Makes `Slots`, `Snapshot`, `Edit`, `Agreed` and `Bases`.
+/// Makes `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases` and `Refusals`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_said {
@@ -21,6 +21,11 @@ macro_rules! __boundary_said {
             /// What is known in common: what was agreed last, and what each system was
             /// last known to have of that.
             Bases of Bases [$({$f ($t) [$($attribute)*]})*]
+        }
+
+        $crate::__boundary_fields! {
+            /// What systems have refused, in their words.
+            Refusals of Refusals [$({$f ($t) [$($attribute)*]})*]
         }
 
         impl ::core::convert::From<Agreed> for Bases
