@@ -87,7 +87,7 @@ impl<S> contact::Store for Table<S> {
     type System = S;
     type Error = rusqlite::Error;
 
-    fn write(&mut self, changes: &contact::Changes<'_, S>) -> Result<Found> {
+    fn write(&mut self, changes: &contact::Changes<'_, S>) -> Result<contact::Taken> {
         let transaction = self.db.unchecked_transaction()?;
         let found = changes.found_in(&self.read()?);
         if found == Found::AsExpected {
@@ -95,7 +95,7 @@ impl<S> contact::Store for Table<S> {
             changes.each(&mut updates);
             updates.2?;
         }
-        transaction.commit().map(|()| found)
+        transaction.commit().map(|()| found.into())
     }
 }
 
