@@ -51,7 +51,9 @@ macro_rules! __boundary {
     (@others $m:tt $v:tt $b:ident $s:tt $($fields:tt)*) => {
         $crate::__boundary! { @read $m $v $b {$s Reject} [] [] $($fields)* }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[doc $($doc:tt)*])* #[cfg $($cfg:tt)*] $($rest:tt)*) => {
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt
+        $(#[doc $($doc:tt)*])* $(#[allow $($allow:tt)*])* $(#[expect $($expect:tt)*])* $(#[deprecated $($old:tt)*])*
+        $(#[doc $($more:tt)*])* #[cfg $($cfg:tt)*] $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "the boundary `", ::core::stringify!($b), "` has a field only under `cfg", ::core::stringify!($($cfg)*),
             "`: a contract is the same in every build; declare two boundaries, each under its `cfg`"));
