@@ -165,7 +165,7 @@ impl<T: std::str::FromStr> Visit<&mut Option<Answer<T>>> for Queue {
 fn plans_questions_answers_and_changes_are_walked() {
     let (of_crm, of_erp) = seen();
     let never = contact::Bases::default();
-    let plan = contact::reconcile(&of_crm, &of_erp, &never);
+    let plan = contact::reconcile(&of_crm, &of_erp, &never).about("C-1");
     let mut words = Words::default();
     plan.each(&mut words);
     let manual = Question::Manual.to_string();
