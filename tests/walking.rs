@@ -166,8 +166,8 @@ impl<T: 'static> Visit<&mut Option<Answer<T>>> for First {
 #[test]
 fn plans_questions_answers_and_changes_are_walked() {
     let (of_crm, of_erp) = seen();
-    let agreed = contact::Agreed::default();
-    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let never = contact::Bases::default();
+    let plan = contact::reconcile(&of_crm, &of_erp, &never).about("C-1");
     let mut words = Words::default();
     plan.each(&mut words);
     let manual = Question::Manual.to_string();
@@ -192,13 +192,13 @@ fn plans_questions_answers_and_changes_are_walked() {
     assert_eq!(words.0, ["email := new@x.org", "nickname := Al", "type := a"]);
 }
 
-/// Protects an edit: after a system has moved on, the common state of what was to be
-/// written to it is as it was, for stores that carry the changes out themselves too.
+/// Protects an edit: after a system has moved on, the base of what was to be written to it
+/// is as it was, for stores that carry the changes out themselves too.
 #[test]
-fn the_common_state_waits_for_a_system_that_has_moved_on() {
+fn the_base_of_a_system_that_has_moved_on_is_as_it_was() {
     let (of_crm, of_erp) = seen();
-    let agreed = contact::Agreed::default();
-    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let never = contact::Bases::default();
+    let plan = contact::reconcile(&of_crm, &of_erp, &never);
     let (to_erp, answers) = (erp(), contact::Answers::default());
     let changes = plan.changes(&to_erp, &answers).expect("nothing was answered");
     let mut meanwhile = of_erp.clone();
@@ -206,7 +206,9 @@ fn the_common_state_waits_for_a_system_that_has_moved_on() {
     assert_eq!(changes.found_in(&meanwhile), Found::MovedOn);
 
     let next = plan.next_after(&answers, &["erp"]).expect("nothing was answered");
-    assert_eq!((&next.email, next.terms), (&Base::Never, Base::Known(Some(30))));
+    let new = Base::Known(Some("new@x.org".to_owned()));
+    assert_eq!(next.email.confirmed, [new, Base::Never], "the ERP has yet to get it");
+    assert_eq!(next.terms.agreed, Base::Known(Some(30)));
     let carried_out = plan.next_after(&answers, &[]).expect("nothing was answered");
     assert_eq!(carried_out, plan.next());
     assert_ne!(carried_out, next);
@@ -234,7 +236,8 @@ fn nothing_more_is_demanded_of_a_type_than_to_be_equal_and_copied() {
     let of_erp = plain::Snapshot::by(&erp());
     assert!(of_crm.clone() == of_crm, "a snapshot is what it is a copy of");
     let agreed = plain::Agreed::default();
-    let plan = plain::reconcile(&of_crm, &of_erp, &agreed);
+    let known = agreed.clone().into();
+    let plan = plain::reconcile(&of_crm, &of_erp, &known);
     assert_eq!(plan.one.verdict(), Verdict::Agreed(0));
     assert_eq!(
         format!("{of_crm:?} {agreed:?}"),
