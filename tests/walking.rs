@@ -1,8 +1,7 @@
 //! What is declared can be walked, copied, compared, extended and stored, by code that is
 //! written once for every boundary; and nothing is demanded of a field's type before.
 
-use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use integration_automation_patterns::sync::declared::{Includes, Visit};
 use integration_automation_patterns::sync::{
@@ -145,21 +144,20 @@ impl<T: ToString> Visit<Review<T>> for Words {
     }
 }
 
-/// The first side, as the answer to each question, whatever the field is.
+/// The rows of a queue in which every value is a text, and the answers to them.
 #[derive(Default)]
-struct First(HashMap<&'static str, Box<dyn Any>>);
+struct Queue(Vec<Review<String>>, BTreeMap<String, Answer<String>>);
 
-impl<T: Clone + 'static> Visit<Review<T>> for First {
-    fn visit(&mut self, field: &'static str, row: Review<T>) {
-        let by = Decision::new("ada", "checked").expect("a name and a reason");
-        self.0.insert(field, Box::new(Answer::to(&row, Choice::Side(0), by)));
+impl<T: ToString> Visit<Review<T>> for Queue {
+    fn visit(&mut self, _field: &'static str, row: Review<T>) {
+        self.0.push(row.map(ToString::to_string));
     }
 }
 
-impl<T: 'static> Visit<&mut Option<Answer<T>>> for First {
+impl<T: std::str::FromStr> Visit<&mut Option<Answer<T>>> for Queue {
     fn visit(&mut self, field: &'static str, answer: &mut Option<Answer<T>>) {
-        let given = self.0.remove(field).and_then(|given| given.downcast().ok());
-        *answer = given.map(|given| *given);
+        let given = self.1.get(field).map(|given| given.try_map(|text| text.parse()));
+        *answer = given.and_then(Result::ok);
     }
 }
 
@@ -181,10 +179,14 @@ fn plans_questions_answers_and_changes_are_walked() {
     plan.reviews("C-1", &mut words);
     assert_eq!(words.0, ["nickname? Al or Ali", "type? a or b"], "u8, char and String");
 
+    let mut queue = Queue::default();
+    plan.reviews("C-1", &mut queue);
+    let decision = Decision::new("ada", "the customer confirmed").expect("not blank");
+    let answers = Answer::to_each(&queue.0, &Choice::Side(0), &decision);
+    let named = |answer: Answer<String>| Some((answer.seen().field.clone()?, answer));
+    queue.1 = answers.filter_map(named).collect();
     let mut answers = contact::Answers::default();
-    let mut first = First::default();
-    plan.reviews("C-1", &mut first);
-    answers.each_mut(&mut first);
+    answers.each_mut(&mut queue);
     let to_erp = erp();
     let changes = plan.changes(&to_erp, &answers).expect("each was asked");
     let mut words = Words::default();

@@ -48,7 +48,7 @@ macro_rules! __boundary_plan {
             /// the rows of all fields whose types go into a `V`.
             pub fn reviews<V>(&self, record_id: &str, visitor: &mut V)
             where
-                $(for<'value> $t: ::core::clone::Clone,)*
+                $(for<'value> $t: $crate::sync::declared::FieldValue,)*
                 V: ?::core::marker::Sized
                     $(+ $crate::sync::declared::Visit<$crate::sync::Review<$t>>)*,
             {
@@ -93,8 +93,7 @@ macro_rules! __boundary_plan {
             }
         }
 
-        $crate::__boundary_stored! { Answers [$({$f (::core::option::Option<$crate::sync::Answer<$t>>)
-            ($t)})*] }
+        $crate::__boundary_stored! { Answers [$({$f ($t)})*] }
 
         impl ::core::fmt::Debug for Answers {
             /// Never the values, which may be what no log should hold.
