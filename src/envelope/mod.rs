@@ -28,7 +28,7 @@ pub use self::erased::{AnyEnvelope, WrongStateError};
 use self::event::DecodeError;
 pub(crate) use self::event::{Event, Payload, RawEvent};
 pub use self::facts::Facts;
-#[cfg(any(feature = "cloudevents", feature = "delivery"))]
+#[cfg(any(feature = "cloudevents", feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::facts::KEY_AFTER;
 #[cfg(feature = "cloudevents")]
 pub(crate) use self::facts::ORDERING_KEY;
