@@ -83,7 +83,7 @@ pub(crate) const ORDERING_KEY: &str = "ordering_key";
 
 /// The tag, and the attribute of a CloudEvent, under which an event of an ordering key
 /// names the one before it.
-#[cfg(any(feature = "cloudevents", feature = "delivery"))]
+#[cfg(any(feature = "cloudevents", feature = "postgres", feature = "sqlite"))]
 pub(crate) const KEY_AFTER: &str = "keyafter";
 
 impl<P: Payload> Facts<P> {
