@@ -27,7 +27,8 @@ use std::process::ExitCode;
 use integration_automation_patterns::Refused;
 use integration_automation_patterns::sync::{
     Authority, Base, Contract, Deletions, Existed, Existence, Found, Presence,
-    RecordBase, RecordPlan, RecordRules, Slot, Store, TooManyGoneError, Verdict, Write,
+    RecordBase, RecordPlan, RecordRules, Reply, Slot, Store, TooManyGoneError, Verdict,
+    Write,
 };
 
 /// The systems, in the order of the contract.
@@ -191,13 +192,16 @@ struct Cells<'t> {
 impl Store<String> for Cells<'_> {
     type Error = Infallible;
 
-    fn replace(&mut self, write: &Write<'_, String>) -> Result<Found, Infallible> {
+    fn replace(
+        &mut self,
+        write: &Write<'_, String>,
+    ) -> Result<Reply<String>, Infallible> {
         let table = &mut self.tables[write.to()];
         let found = write.found(table.slot(self.key, self.field).value());
         if found == Found::AsExpected {
             table.set(self.key, self.field, write.value());
         }
-        Ok(found)
+        Ok(found.into())
     }
 }
 

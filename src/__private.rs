@@ -1,10 +1,23 @@
 //! What the macros of this crate call, and nobody else: it may change with any release.
 
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+
 use crate::Refused;
-use crate::sync::declared::{Entry, Includes, Kind};
+use crate::sync::declared::{Conflict, Entry, Includes, Kind, Visit};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Base, Carried, Found, Rule, Slot, Write,
+    Answer, AnswerError, ApplyError, Base, Carried, FieldPlan, Found, Review, Rule, Slot,
+    Verdict, Write,
 };
+
+#[cfg(feature = "serde")]
+pub use crate::external::stored;
+#[cfg(feature = "serde")]
+pub use serde;
+
+/// Why a store did not take its changes.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// The name of a field, as an identifier that is a keyword stands for it.
 pub const fn name(identifier: &'static str) -> &'static str {
@@ -17,9 +30,9 @@ pub const fn name(identifier: &'static str) -> &'static str {
     }
 }
 
-/// Whether all parties have a name, and no two the same.
-pub const fn are_distinct(systems: &[&str]) -> bool {
-    let mut left = systems;
+/// Whether no two names are the same.
+pub const fn are_distinct(names: &[&str]) -> bool {
+    let mut left = names;
     while let [first, rest @ ..] = left {
         let mut others = rest;
         while let [other, more @ ..] = others {
@@ -27,9 +40,6 @@ pub const fn are_distinct(systems: &[&str]) -> bool {
                 return false;
             }
             others = more;
-        }
-        if first.is_empty() {
-            return false;
         }
         left = rest;
     }
@@ -51,11 +61,42 @@ pub const fn is_once(names: &[&str], name: &str) -> bool {
     found
 }
 
-const fn same(one: &[u8], other: &[u8]) -> bool {
-    match (one, other) {
-        ([], []) => true,
-        ([a, one @ ..], [b, other @ ..]) => *a == *b && same(one, other),
-        _ => false,
+// From the end, where the names of one boundary differ most: the compiler's interpreter
+// compares each with each.
+const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    while let ([first @ .., a], [second @ .., b]) = (one, other) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (first, second);
+    }
+    true
+}
+
+/// The key of a system, to be asked whether it is [`Default`].
+#[derive(Debug)]
+pub struct Key<K>(PhantomData<K>);
+
+/// The answer where the key is not: an inherent constant goes before a trait's.
+pub trait IsNotDefault {
+    /// Whether anybody can make one.
+    const IS_DEFAULT: bool = false;
+}
+
+impl<K> IsNotDefault for Key<K> {}
+
+impl<K: Default> Key<K> {
+    /// Whether anybody can make one.
+    pub const IS_DEFAULT: bool = true;
+}
+
+/// Takes over what an edit says, where it says something.
+pub fn take_over<T>(slot: &mut Slot<T>, edit: Slot<T>) {
+    if !matches!(edit, Slot::Unread) {
+        *slot = edit;
     }
 }
 
@@ -64,27 +105,103 @@ pub const fn place<Parties: Includes<S, At>, S, At>() -> usize {
     Parties::PLACE
 }
 
+/// The next place, beginning with 0.
+pub fn count(next: &mut usize) -> usize {
+    let place = *next;
+    *next = place.saturating_add(1);
+    place
+}
+
 /// The entry of one field.
 #[inline(always)]
-pub fn entry<'a, T: Eq, K: Kind, const N: usize>(
+pub fn entry<'a, F, T: Eq, K: Kind, const N: usize>(
     rule: Rule,
     slots: [&'a Slot<T>; N],
     base: &'a Base<T>,
-) -> Entry<'a, T, K, N> {
+) -> Entry<'a, F, T, K, N> {
     Entry::new(rule, slots, [base; N], base)
 }
 
+/// The entry of one field, for a declared rule to settle.
+pub fn conflict<'p, 'a, F, T, K: Kind, const N: usize>(
+    entry: &'p mut Entry<'a, F, T, K, N>,
+) -> Conflict<'p, 'a, F, T, K, N> {
+    Conflict::new(entry)
+}
+
+/// The plan that an entry has.
+pub fn plan<'e, F, T, K: Kind, const N: usize>(
+    entry: &'e Entry<'_, F, T, K, N>,
+) -> FieldPlan<'e, T> {
+    entry.plan()
+}
+
+/// Collects what is to be done, by field.
+#[derive(Debug)]
+pub struct Verdicts(Vec<(&'static str, Verdict)>);
+
+impl Verdicts {
+    /// Nothing so far: inherent, for code without a prelude.
+    pub const fn nothing() -> Self {
+        Self(Vec::new())
+    }
+
+    /// What was collected.
+    pub fn listed(self) -> std::vec::IntoIter<(&'static str, Verdict)> {
+        self.0.into_iter()
+    }
+}
+
+impl<T> Visit<FieldPlan<'_, T>> for Verdicts {
+    fn visit(&mut self, field: &'static str, plan: FieldPlan<'_, T>) {
+        self.0.push((field, plan.verdict()));
+    }
+}
+
+/// Gives a visitor the questions of the plans that it visits.
+pub struct Asking<'v, V: ?Sized> {
+    record_id: &'v str,
+    systems: &'v [&'v str],
+    visitor: &'v mut V,
+}
+
+impl<V: ?Sized> fmt::Debug for Asking<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking")
+            .field("record_id", &self.record_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'v, V: ?Sized> Asking<'v, V> {
+    /// The questions about one record.
+    pub fn new(record_id: &'v str, systems: &'v [&'v str], visitor: &'v mut V) -> Self {
+        Self { record_id, systems, visitor }
+    }
+}
+
+impl<T: Eq + Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>>
+    for Asking<'_, V>
+{
+    fn visit(&mut self, field: &'static str, plan: FieldPlan<'_, T>) {
+        let systems = self.systems.iter().copied();
+        if let Some(row) = plan.review(self.record_id, field, systems) {
+            self.visitor.visit(field, row);
+        }
+    }
+}
+
 /// Why an answer does not fit an entry, where it does not.
-pub fn misfit<T: Eq, K: Kind, const N: usize>(
-    entry: &Entry<'_, T, K, N>,
+pub fn misfit<F, T: Eq, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
     answer: Option<&Answer<T>>,
 ) -> Option<AnswerError> {
     entry.misfit(answer)
 }
 
 /// The write of an entry to one system, which an answer settles where there is one.
-pub fn change<'p, T: Eq, K: Kind, const N: usize>(
-    entry: &'p Entry<'_, T, K, N>,
+pub fn change<'p, F, T: Eq, K: Kind, const N: usize>(
+    entry: &'p Entry<'_, F, T, K, N>,
     answer: Option<&'p Answer<T>>,
     to: usize,
 ) -> Option<Write<'p, T>> {
@@ -93,8 +210,8 @@ pub fn change<'p, T: Eq, K: Kind, const N: usize>(
 
 /// The common state of an entry after the systems that have moved on were left as they
 /// are.
-pub fn base_after<T: Eq + Clone, K: Kind, const N: usize>(
-    entry: &Entry<'_, T, K, N>,
+pub fn base_after<F, T: Eq + Clone, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
     answer: Option<&Answer<T>>,
     moved_on: &[usize],
 ) -> Base<T> {
@@ -106,9 +223,20 @@ pub fn refuse<A>(answers: A, cause: ApplyError) -> Refused<A, ApplyError> {
     Refused::new(answers, cause)
 }
 
-/// What came of a plan.
-pub fn carried<A>(agreed: A, moved_on: Vec<&'static str>) -> Carried<A> {
-    Carried { agreed, moved_on }
+/// What came of a plan, with the systems that have moved on by their places.
+pub fn carried<A>(
+    agreed: A,
+    systems: &'static [&'static str],
+    moved_on: &[usize],
+) -> Carried<A> {
+    let names = moved_on.iter().filter_map(|place| systems.get(*place).copied());
+    Carried { agreed, moved_on: names.collect() }
+}
+
+/// The places of systems by their names.
+pub fn places(systems: &[&str], names: &[&str]) -> Vec<usize> {
+    let named = systems.iter().enumerate().filter(|(_, system)| names.contains(system));
+    named.map(|(place, _)| place).collect()
 }
 
 /// What a change finds in a slot.

@@ -27,6 +27,8 @@ mod armed {
         "in the sweep",
         "before the effect commits",
         "after the effect",
+        "after an event is held",
+        "before a held event is handled",
     ];
 
     /// Passes a named place, and dies there as by SIGKILL where [`CRASH_AT`] says so.

@@ -15,17 +15,19 @@ use integration_automation_patterns::sync::{
 };
 use integration_automation_patterns::{Decision, boundary};
 
+struct Key(());
+
 macro_rules! systems {
     ($($connect:ident $system:ident;)*) => {
         $(pub(crate) enum $system {}
 
         impl System for $system {
             const NAME: &'static str = stringify!($connect);
-            type Key = ();
+            type Key = Key;
         }
 
         fn $connect() -> Capability<$system> {
-            Capability::mint(&())
+            Capability::mint(&Key(()))
         })*
     };
 }
@@ -172,12 +174,8 @@ fn a_setter_takes_a_value_or_nothing_and_any_name_is_free() {
         (&text("ACME Inc"), Slot::Value(7)),
         "a proposal, and a change for itself"
     );
-    let decided = account::decided(decision()).decision(1).state(2).decided(3);
-    assert_eq!(of_erp.decide(decided), Some(decision()));
-    assert_eq!(
-        (of_erp.decision, of_erp.state, of_erp.decided),
-        (Slot::Value(1), Slot::Value(2), Slot::Value(3))
-    );
+    of_erp.edit(account::edit(&erp()).decided(3));
+    assert_eq!(of_erp.decided, Slot::Value(3));
 }
 
 #[test]
@@ -317,7 +315,8 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
     let none = account::Agreed::default();
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
-    let rows: Vec<Review<Cell>> = plan.reviews("A-1");
+    let mut rows = Vec::<Review<Cell>>::new();
+    plan.reviews("A-1", &mut rows);
     let asked = rows.iter().map(|row| {
         (row.field.as_deref().unwrap_or("(record)"), row.question, row.sides.len())
     });
@@ -340,8 +339,12 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
         .state
         .review("A-1", "state", account::SYSTEMS.iter().copied())
         .expect("it is asked");
+    let name = plan
+        .name
+        .review("A-1", "name", account::SYSTEMS.iter().copied())
+        .expect("it is asked");
     let answers = account::Answers {
-        name: Some(Answer::new(Choice::Side(1), decision())),
+        name: Some(Answer::to(&name, Choice::Side(1), decision())),
         state: Some(Answer::to(&row, Choice::Other(Some(3)), decision())),
         ..Default::default()
     };
@@ -377,11 +380,9 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     assert_eq!(carried.agreed.state, Base::Known(Some(3)));
     assert_eq!(carried.agreed.name, Base::Never, "one system was not read");
     let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
-    assert_eq!(
-        again.reviews::<Cell>("A-1").len(),
-        1,
-        "the conflict that nobody has answered"
-    );
+    let mut rows = Vec::<Review<Cell>>::new();
+    again.reviews("A-1", &mut rows);
+    assert_eq!(rows.len(), 1, "the conflict that nobody has answered");
 }
 
 #[test]
@@ -390,11 +391,18 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
     say!(seen, terms: Slot::Value(1), Slot::Value(2), Slot::Value(2));
     say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
     let none = account::Agreed::default();
-    let row = account::reconcile(&seen.0, &seen.1, &seen.2, &none)
-        .state
-        .review("A-1", "state", account::SYSTEMS.iter().copied())
-        .expect("it is asked");
+    say!(seen, nickname: text("Al"), text("Alan"), text("Ali"));
+    let asked = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
+    let systems = || account::SYSTEMS.iter().copied();
+    let row = asked.state.review("A-1", "state", systems()).expect("it is asked");
+    let nickname =
+        asked.nickname.review("A-1", "nickname", systems()).expect("it is asked");
+    say!(seen, nickname: Slot::Unread, Slot::Unread, Slot::Unread);
     seen.1.state = Slot::Value(7); // the person saw 2
+    let row_now = account::reconcile(&seen.0, &seen.1, &seen.2, &none)
+        .state
+        .review("A-1", "state", systems())
+        .expect("it is asked");
     let mut now = copy(&seen);
     let before = now.0.terms;
     let mut refuse = |answers: account::Answers| {
@@ -412,7 +420,7 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
     ));
     assert_eq!(refused.into_value().state, Some(stale), "given back");
     let refused = refuse(account::Answers {
-        nickname: Some(Answer::new(Choice::Other(None), decision())),
+        nickname: Some(Answer::to(&nickname, Choice::Other(None), decision())),
         ..Default::default()
     });
     assert_eq!(
@@ -422,7 +430,7 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
             "an answer wants a question, and this plan asks nothing"
         ]
     );
-    let unread = Answer::new(Choice::Side(9), decision());
+    let unread = Answer::to(&row_now, Choice::Side(9), decision());
     let refused = refuse(account::Answers { state: Some(unread), ..Default::default() });
     assert!(matches!(
         refused.cause(),
@@ -434,7 +442,8 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
 /// A store that fails for a while.
 struct Failing(account::Snapshot<Erp>, bool);
 
-impl account::Store<Erp> for Failing {
+impl account::Store for Failing {
+    type System = Erp;
     type Error = &'static str;
 
     fn write(
@@ -457,8 +466,12 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, true);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let row = plan
+        .state
+        .review("A-1", "state", account::SYSTEMS.iter().copied())
+        .expect("it is asked");
     let answers = account::Answers {
-        state: Some(Answer::new(Choice::Side(0), decision())),
+        state: Some(Answer::to(&row, Choice::Side(0), decision())),
         ..Default::default()
     };
     let refused = plan
@@ -506,8 +519,9 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         Some(Content::Value(edits.iter().copied().flatten().flatten().copied().collect()))
     };
     let plan = || {
-        let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
-        account::Plan { labels: plan.labels.merge(union), ..plan }
+        let mut plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+        plan.conflicts().labels.merge(union);
+        plan
     };
     assert_eq!(plan().labels.verdict(), Verdict::Merge);
     assert_eq!(plan().next().labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
@@ -520,11 +534,10 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         [&labels(&["a", "b", "c"]); 3]
     );
     assert_eq!(carried.agreed.labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
-    let kept = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed)
-        .labels
-        .merge(|_, _| Some(Content::Empty));
+    let mut kept = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    kept.conflicts().labels.merge(|_, _| Some(Content::Empty));
     assert!(
-        matches!(kept.verdict(), Verdict::Agreed(_)),
+        matches!(kept.labels.verdict(), Verdict::Agreed(_)),
         "where there is no conflict, nothing is merged"
     );
 }
@@ -535,8 +548,13 @@ fn debug_shows_no_value() {
     say!(seen, name: text("secret"), text("hidden"), Slot::Unread);
     let agreed = account::Agreed { name: Base::Known(None), ..Default::default() };
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let row = plan
+        .name
+        .review("A-1", "name", account::SYSTEMS.iter().copied())
+        .expect("it is asked");
+    let choice = Choice::Other(Some("secret".to_owned()));
     let answers = account::Answers {
-        name: Some(Answer::new(Choice::Other(Some("secret".to_owned())), decision())),
+        name: Some(Answer::to(&row, choice, decision())),
         ..Default::default()
     };
     let changes = plan.changes(&erp(), &answers).expect("it is asked");

@@ -7,7 +7,7 @@ use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Capability, Choice, Content, Contract, FieldPlan,
-    NonOwnerEdits, Question, Rule, Slot, Stamp, System, Verdict,
+    NonOwnerEdits, Question, Review, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 use proptest::prelude::*;
@@ -123,15 +123,6 @@ fn edits_reach_the_snapshot_of_their_system() {
 }
 
 #[test]
-fn a_person_settles_what_is_manual_with_a_name_and_a_reason() {
-    let decision = Decision::new("on-call", "the customer confirmed").expect("not blank");
-    let settled = contact::decided(decision.clone()).status(2);
-    let mut of_crm = contact::Snapshot::by(&systems::crm());
-    assert_eq!(of_crm.decide(settled), Some(decision), "for the audit");
-    assert_eq!(of_crm.status, Slot::Value(2));
-}
-
-#[test]
 fn a_plan_has_the_shape_of_its_authorities() {
     let (mut of_crm, mut of_erp) =
         (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
@@ -176,13 +167,13 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
     let agreed = contact::Agreed { status: Base::Known(Some(1)), ..Default::default() };
     let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
     let decision = Decision::new("on-call", "asked the customer").expect("not blank");
-    fn answer<T>(choice: Choice<T>, decision: &Decision) -> Answer<T> {
-        Answer::new(choice, decision.clone())
-    }
+    let row = |review: Option<Review<u8>>| review.expect("it is asked");
+    let status = row(plan.status.review("C-1", "status", ["crm", "erp"]));
+    let status = |choice| Answer::to(&status, choice, decision.clone());
 
     let settled = plan
         .status
-        .settle(answer(Choice::Other(Some(3)), &decision))
+        .settle("C-1", "status", status(Choice::Other(Some(3))))
         .expect("it was asked");
     let found = settled.writes().map(|write| {
         (
@@ -200,13 +191,17 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
         (settled.next_base(), settled.decision()),
         (Base::Known(Some(3)), &decision)
     );
-    let kept =
-        plan.status.settle(answer(Choice::Side(0), &decision)).expect("it was asked");
+    let kept = plan
+        .status
+        .settle("C-1", "status", status(Choice::Side(0)))
+        .expect("it was asked");
     assert_eq!(kept.writes().map(|write| write.to()).collect::<Vec<_>>(), [1]);
 
+    let email = plan.email.review("C-1", "email", ["crm", "erp"]).expect("it is asked");
+    let email = |choice| Answer::to(&email, choice, decision.clone());
     let filled = plan
         .email
-        .settle(answer(Choice::Side(1), &decision))
+        .settle("C-1", "email", email(Choice::Side(1)))
         .expect("the owner is blank");
     assert_eq!(
         filled.writes().map(|write| write.to()).collect::<Vec<_>>(),
@@ -215,25 +210,28 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
     );
     let cleared = plan
         .email
-        .settle(answer(Choice::Other(None), &decision))
+        .settle("C-1", "email", email(Choice::Other(None)))
         .expect("the owner is blank");
     assert_eq!(
         cleared.writes().map(|write| (write.to(), write.value())).collect::<Vec<_>>(),
         [(1, None)]
     );
 
+    let mut nickname = email(Choice::Side(0)).seen().clone();
+    nickname.field = Some("nickname".to_owned());
+    let nickname = Answer::to(&nickname, Choice::Side(0), decision.clone());
     let refused = plan
         .nickname
-        .settle(answer(Choice::Side(0), &decision))
+        .settle("C-1", "nickname", nickname.clone())
         .expect_err("nothing was asked");
     assert_eq!(
         refused.to_string(),
         "an answer wants a question, and this plan asks nothing"
     );
-    assert_eq!(refused.into_value(), answer(Choice::Side(0), &decision));
+    assert_eq!(refused.into_value(), nickname);
     let refused = plan
         .status
-        .settle(answer(Choice::Side(2), &decision))
+        .settle("C-1", "status", status(Choice::Side(2)))
         .expect_err("there is no such system");
     assert_eq!(*refused.cause(), AnswerError::SaysNothing { place: 2 });
 }
@@ -247,17 +245,33 @@ fn a_shared_field_can_declare_who_is_preferred() {
         nickname: Base::Known(Some("Al".to_owned())),
         ..Default::default()
     };
-    let plan = || contact::reconcile(&of_crm, &of_erp, &agreed).nickname;
-    assert_eq!(plan().verdict(), Verdict::Ask(Question::Conflict));
-    assert_eq!(plan().prefer(0).verdict(), Verdict::Write(0));
-    assert_eq!(plan().prefer_unless_blank(0).verdict(), Verdict::Ask(Question::Conflict));
-    assert_eq!(plan().prefer_unless_blank(1).writes().count(), 1);
+    let plan = || contact::reconcile(&of_crm, &of_erp, &agreed);
+    let (conflict, to_the_other) = (Verdict::Ask(Question::Conflict), Verdict::Write(1));
+    assert_eq!(plan().nickname.verdict(), conflict);
+
+    let mut preferred = plan();
+    preferred.conflicts().nickname.prefer(0);
+    assert_eq!(preferred.nickname.verdict(), Verdict::Write(0));
+    let mut blank = plan();
+    blank.conflicts().nickname.prefer_unless_blank(0);
+    assert_eq!(blank.nickname.verdict(), conflict);
+    blank.conflicts().nickname.prefer_unless_blank(1);
+    assert_eq!(
+        (blank.nickname.verdict(), blank.nickname.writes().count()),
+        (to_the_other, 1)
+    );
+
     let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("in 1970");
     let stamps = [90, 10].map(|seconds| Stamp::OfField(at(seconds)));
-    let by_time = plan().prefer_last_writer(&stamps, Duration::from_secs(60), at(100));
-    assert_eq!(by_time.verdict(), Verdict::Write(0));
+    let mut by_time = plan();
+    by_time.conflicts().nickname.prefer_last_writer(
+        &stamps,
+        Duration::from_secs(60),
+        at(100),
+    );
+    assert_eq!(by_time.nickname.verdict(), Verdict::Write(0));
     assert_eq!(
-        by_time.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(),
+        by_time.nickname.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(),
         [true]
     );
 }

@@ -294,6 +294,29 @@ fn the_table_of_forms_names_all_that_is_written() {
     }
 }
 
+/// Each situation of the chapter names its test, by file and name, and the test is there.
+#[test]
+fn every_situation_between_two_systems_has_its_test() {
+    const CHAPTER: &str = include_str!("../src/guide/two_systems.md");
+    let lines = CHAPTER.lines().skip_while(|line| !line.starts_with("| what happens |"));
+    let mut situations = 0;
+    for line in lines.take_while(|line| !line.starts_with("## The rules")) {
+        if !line.starts_with("| ") || line.starts_with("| what happens |") {
+            continue;
+        }
+        let names = line.split('`').skip(1).step_by(2).collect::<Vec<_>>();
+        let [.., file, name] = names.as_slice() else { panic!("no test in {line}") };
+        let test = root().join("tests").join(file);
+        let test = [test.with_extension("rs"), test.join("main.rs")]
+            .into_iter()
+            .find_map(|path| std::fs::read_to_string(path).ok());
+        let test = test.unwrap_or_else(|| panic!("tests/{file} is not there"));
+        assert!(test.contains(&format!("fn {name}(")), "{name} is not in tests/{file}");
+        situations += 1;
+    }
+    assert!(situations > 10);
+}
+
 /// The paths of this repository that stand between backticks.
 fn paths_in(text: &'static str) -> impl Iterator<Item = &'static str> {
     let code = text.split('`').skip(1).step_by(2);

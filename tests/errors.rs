@@ -108,16 +108,16 @@ impl Convert<u8> for Lossy {
     type Local = u8;
     type Error = std::convert::Infallible;
 
-    fn encode(&self, value: &u8) -> u8 {
-        value / 2
+    fn encode(&self, value: Option<&u8>) -> Option<u8> {
+        value.map(|value| value / 2)
     }
 
-    fn decode(&self, local: &u8) -> Result<u8, Self::Error> {
-        Ok(*local)
+    fn decode(&self, local: Option<&u8>) -> Result<Option<u8>, Self::Error> {
+        Ok(local.copied())
     }
 
-    fn normalize(&self, value: &u8) -> u8 {
-        *value
+    fn normalize(&self, value: Option<&u8>) -> Option<u8> {
+        value.copied()
     }
 }
 
@@ -126,8 +126,12 @@ fn of_synchronisation() -> Vec<Named> {
     let slots = [&crm, &crm];
     let plan = || FieldPlan::new(Rule::Shared, &slots, &slots_base);
     let nothing_asked = || {
-        let answer = Answer::new(Choice::Side(0), decision());
-        let Err(refused) = plan().settle(answer) else {
+        let (other, manual) = (Slot::Value(2), Base::Known(Some(1)));
+        let asked = FieldPlan::new(Rule::Manual, &[&crm, &other], &manual)
+            .review("C-1", "email", ["crm", "erp"])
+            .expect("they differ");
+        let answer = Answer::to(&asked, Choice::Side(0), decision());
+        let Err(refused) = plan().settle("C-1", "email", answer) else {
             unreachable!("nothing is asked")
         };
         refused
@@ -165,6 +169,7 @@ fn of_synchronisation() -> Vec<Named> {
                 .into_cause(),
         ),
         named(plans(2).expect_err("two are gone").into_cause()),
+        named(contract.check_fingerprint("another's").expect_err("another contract")),
         named(contract.plan("email", &slots, &slots_base).expect_err("not exchanged")),
         named(Contract::builder("contact").build().expect_err("no system").into_cause()),
         named(check(&Lossy, [7]).expect_err("a broken law")),

@@ -11,8 +11,8 @@ use integration_automation_patterns::audit::{
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Bases, Choice, Contract, Deletions, Existed, FieldPlan,
-    NonOwnerEdits, Question, RecordBase, RecordRules, Review, Rule, Shown, Side, Slot,
-    Stamp, SyncConflict, Verdict,
+    Kept, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Review, Rule, Shown,
+    Side, Slot, Stamp, SyncConflict, Verdict, WriteStreak,
 };
 use integration_automation_patterns::{
     AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
@@ -240,6 +240,7 @@ fn a_contract_is_written_under_these_names() {
         .system("erp")
         .field("email", Authority::system("crm"))
         .non_owner_edits_for("email", NonOwnerEdits::Queue)
+        .renamed("email", "e_mail")
         .field("nickname", Authority::Shared)
         .field("status", Authority::Manual)
         .excluded("internal_notes")
@@ -253,9 +254,12 @@ fn a_contract_is_written_under_these_names() {
             "record_type": "contact",
             "systems": ["crm", "erp"],
             "fields": [
-                {"name": "email", "authority": {"system": "crm"}, "others": "queue"},
-                {"name": "nickname", "authority": "shared", "others": null},
-                {"name": "status", "authority": "manual", "others": null},
+                {"name": "email", "authority": {"system": "crm"}, "others": "queue",
+                 "renamed_from": "e_mail"},
+                {"name": "nickname", "authority": "shared", "others": null,
+                 "renamed_from": null},
+                {"name": "status", "authority": "manual", "others": null,
+                 "renamed_from": null},
             ],
             "excluded": ["internal_notes"],
             "records": {
@@ -325,6 +329,10 @@ fn rows_of_plans_are_written_under_these_names() {
             Question::Manual,
             Question::BlankOwner,
             Question::Proposal,
+            Question::Refused,
+            Question::Poorer,
+            Question::GoesBack,
+            Question::Stuck,
             Question::Deletion,
             Question::Merged,
         ],
@@ -333,8 +341,12 @@ fn rows_of_plans_are_written_under_these_names() {
             "manual",
             "blank_owner",
             "proposal",
+            "refused",
+            "poorer",
+            "goes_back",
+            "stuck",
             "deletion",
-            "merged"
+            "merged",
         ]),
     );
     is_written(
@@ -346,12 +358,8 @@ fn rows_of_plans_are_written_under_these_names() {
         &json!(["never", {"known": null}, {"known": 7}]),
     );
     is_written(
-        &[Choice::Side(0), Choice::Other(None), Choice::Other(Some(7))],
-        &json!([{"side": 0}, {"other": null}, {"other": 7}]),
-    );
-    is_written(
-        &Answer::new(Choice::Other(Some("gold".to_owned())), decision()),
-        &json!({"choice": {"other": "gold"}, "decision": decision_json(), "seen": null}),
+        &[Choice::Side(0), Choice::Other(None), Choice::Other(Some(7)), Choice::Leave],
+        &json!([{"side": 0}, {"other": null}, {"other": 7}, "leave"]),
     );
     let review = Review {
         record_id: "C-1".to_owned(),
@@ -362,26 +370,29 @@ fn rows_of_plans_are_written_under_these_names() {
             place: 1,
             system: "erp".to_owned(),
             value: Some("silver".to_owned()),
+            refused: Some("no such status".to_owned()),
         }],
     };
-    is_written(
-        &review,
-        &json!({
-            "record_id": "C-1",
-            "field": "status",
-            "question": "manual",
-            "base": {"known": "gold"},
-            "sides": [{"place": 1, "system": "erp", "value": "silver"}],
-        }),
-    );
+    let review_json = json!({
+        "record_id": "C-1",
+        "field": "status",
+        "question": "manual",
+        "base": {"known": "gold"},
+        "sides": [
+            {"place": 1, "system": "erp", "value": "silver", "refused": "no such status"}
+        ],
+    });
+    is_written(&review, &review_json);
     is_written(
         &Answer::to(&review, Choice::Side(1), decision()),
-        &json!({"choice": {"side": 1}, "decision": decision_json(), "seen": [[1, "silver"]]}),
+        &json!({"choice": {"side": 1}, "decision": decision_json(), "seen": review_json}),
     );
     let [crm, erp] = ["gold", "silver"].map(|text| Slot::Value(text.to_owned()));
     let (slots, base) = ([&crm, &erp], Base::Known(Some("gold".to_owned())));
-    let settled = FieldPlan::new(Rule::Manual, &slots, &base)
-        .settle(Answer::new(Choice::Side(1), decision()))
+    let plan = FieldPlan::new(Rule::Manual, &slots, &base);
+    let asked = plan.review("C-1", "status", ["crm", "erp"]).expect("they differ");
+    let settled = plan
+        .settle("C-1", "status", Answer::to(&asked, Choice::Side(1), decision()))
         .expect("it was asked");
     let write = settled.writes().next().expect("they differ");
     is_written(
@@ -395,6 +406,17 @@ fn rows_of_plans_are_written_under_these_names() {
             "decision": decision_json(),
         }),
     );
+    is_written(
+        &Refusal::of(&write, "no such status"),
+        &json!({"place": 0, "value": "silver", "shown": "gold", "why": "no such status"}),
+    );
+    is_written(
+        &Kept { place: 1, written: Some("silver".to_owned()), held: None },
+        &json!({"place": 1, "written": "silver", "held": null}),
+    );
+    let mut streak = WriteStreak::default();
+    streak.count(&write);
+    is_written(&streak, &json!({"value": "silver", "in_place_of": "gold", "times": 1}));
     let side = |system: &str, value: &str, modified| Side {
         system: system.to_owned(),
         slot: Slot::Value(value.to_owned()),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::sync::{
-    Authority, Base, Contract, NonOwnerEdits, Question, Side, Slot, Stamp, SyncConflict,
-    Verdict,
+    Authority, Base, Contract, Deletions, NonOwnerEdits, Question, RecordRules, Side,
+    Slot, Stamp, SyncConflict, Verdict,
 };
 use integration_automation_patterns::sync::{ContractError, PlanError};
 
@@ -356,4 +356,67 @@ fn a_conflict_names_the_record_and_never_its_values() {
             .is_none(),
         "one edit"
     );
+}
+
+/// A base of another contract is recognised: whatever a contract says stands in its
+/// fingerprint, and nothing else.
+#[test]
+fn a_fingerprint_tells_contracts_apart() {
+    let builder = || Contract::builder("contact").system("crm").system("erp");
+    let email = || builder().field("email", Authority::system("crm"));
+    let others = |others| email().non_owner_edits_for("email", others);
+    let rules = |most| email().records(RecordRules::new(Deletions::Ask, most));
+    let all = [
+        email(),
+        Contract::builder("account")
+            .system("crm")
+            .system("erp")
+            .field("email", Authority::system("crm")),
+        builder().system("billing").field("email", Authority::system("crm")),
+        builder().field("email", Authority::system("erp")),
+        builder().field("email", Authority::Shared),
+        builder().field("email", Authority::Manual),
+        builder().field("e_mail", Authority::system("crm")),
+        email().field("nickname", Authority::Shared),
+        email().excluded("nickname"),
+        others(NonOwnerEdits::Queue),
+        others(NonOwnerEdits::Overwrite),
+        rules(1),
+        rules(2),
+    ];
+    let prints = all.map(|builder| builder.build().expect("sound").fingerprint());
+    let distinct = prints.iter().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(distinct.len(), prints.len());
+
+    let again = others(NonOwnerEdits::Reject).build().expect("sound");
+    assert_eq!(again.fingerprint(), prints[0], "said in other words");
+    assert_eq!(again.fingerprint(), "3596b6b817d8b1cf", "on every machine");
+}
+
+/// A field that is renamed is the same field; what it was called before is no longer in
+/// use, and is one name.
+#[test]
+fn a_renamed_field_is_the_same_field() {
+    let builder = || Contract::builder("contact").system("crm").system("erp");
+    let before = builder().field("phone", Authority::Shared).build().expect("sound");
+    let renamed = builder()
+        .field("telephone", Authority::system("crm"))
+        .renamed("telephone", "phone")
+        .build()
+        .expect("sound");
+    let changes =
+        before.changes_to(&renamed).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(changes[0], "\"phone\" is \"telephone\" from now on, and keeps its base");
+    assert!(changes[1].starts_with("\"telephone\": shared, becomes owned by crm"));
+    assert_eq!(changes.len(), 2);
+
+    for (field, former) in [("fax", "telefax"), ("phone", "email"), ("email", "phone")] {
+        let refused = builder()
+            .field("phone", Authority::Shared)
+            .field("email", Authority::Shared)
+            .renamed(field, former)
+            .build()
+            .expect_err("not a renamed field");
+        assert!(matches!(refused.cause(), ContractError::NotRenamed { .. }), "{field}");
+    }
 }

@@ -1,6 +1,6 @@
 //! The example `sync_crm_erp`, killed or stopped in the middle again and again: it ends
 //! the same as if nobody had.
-#![cfg(all(feature = "sqlite", unix))]
+#![cfg(all(feature = "serde", feature = "sqlite", unix))]
 
 #[cfg(feature = "postgres")]
 #[path = "support/servers.rs"]
@@ -10,39 +10,16 @@ mod servers;
 use std::io::BufRead;
 #[cfg(target_os = "linux")]
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use integration_automation_patterns::outbox::{Admin, sqlite};
+use program::{command, folder, run};
 use rusqlite::Connection;
 
-fn program() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.join("examples/sync_crm_erp")
-}
-
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(program());
-    command.arg("--folder").arg(folder);
-    command
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("sync-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    folder
-}
-
-/// Runs it to its end, and gives what it printed.
-fn run(folder: &Path) -> String {
-    let output = command(folder).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
+#[path = "support/sync_crm_erp.rs"]
+mod program;
 
 /// All that a person would see in the two databases, but for how often each record was
 /// written.

@@ -41,16 +41,28 @@ struct Program {
 
 const HERE: &str = " //@ here";
 
-/// The programs in `tests/ui/delivery` are about durable delivery, and are checked where
-/// its feature is on.
-#[cfg(feature = "sqlite")]
-const DELIVERY: &str = "rusqlite = { version = \"*\", default-features = false }\n";
-#[cfg(feature = "sqlite")]
-const FEATURES: &[&str] = &["sqlite"];
-#[cfg(not(feature = "sqlite"))]
-const DELIVERY: &str = "";
-#[cfg(not(feature = "sqlite"))]
-const FEATURES: &[&str] = &[];
+/// A folder of programs that are checked where a feature is on.
+struct Folder {
+    name: &'static str,
+    feature: &'static str,
+    is_on: bool,
+    driver: &'static str,
+}
+
+const FOLDERS: [Folder; 2] = [
+    Folder {
+        name: "delivery",
+        feature: "sqlite",
+        is_on: cfg!(feature = "sqlite"),
+        driver: "rusqlite = { version = \"*\", default-features = false }\n",
+    },
+    Folder {
+        name: "postgres",
+        feature: "postgres",
+        is_on: cfg!(feature = "postgres"),
+        driver: "tokio-postgres = { version = \"*\", default-features = false }\n",
+    },
+];
 
 impl Program {
     fn read(path: &Path) -> Self {
@@ -88,8 +100,9 @@ impl Program {
         assert_eq!(marked.next(), None, "{name}: more than one `{HERE}`");
         let twin_line = replace_token(&line, wrong, right)
             .unwrap_or_else(|| panic!("{name}: no one `{wrong}` in {line}"));
-        let is_checked = cfg!(feature = "sqlite")
-            || path.parent().is_none_or(|folder| !folder.ends_with("delivery"));
+        let is_checked = path.parent().is_none_or(|parent| {
+            FOLDERS.iter().all(|folder| folder.is_on || !parent.ends_with(folder.name))
+        });
         Self { name, bug, expected, is_checked, source, line, twin_line }
     }
 
@@ -157,7 +170,7 @@ fn programs() -> Vec<Program> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
     };
     let mut paths = read(folder.clone())
-        .chain(read(folder.join("delivery")))
+        .chain(FOLDERS.iter().flat_map(|one| read(folder.join(one.name))))
         .collect::<Vec<PathBuf>>();
     paths.retain(|path| path.is_file());
     let is_forgery = |path: &Path| {
@@ -181,10 +194,13 @@ fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
     let sources = package.join("src");
     let _ = fs::remove_dir_all(&sources);
     fs::create_dir_all(&sources).unwrap();
+    let on = || FOLDERS.iter().filter(|folder| folder.is_on);
+    let drivers = on().map(|folder| folder.driver).collect::<String>();
+    let features = on().map(|folder| folder.feature).collect::<Vec<_>>();
     let mut manifest = format!(
         "[package]\nname = \"ui\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
          [dependencies]\nchrono = {{ version = \"0.4\", default-features = false }}\n\
-         {DELIVERY}\n[dependencies.integration-automation-patterns]\npath = {root:?}\nfeatures = {FEATURES:?}\n\n\
+         {drivers}\n[dependencies.integration-automation-patterns]\npath = {root:?}\nfeatures = {features:?}\n\n\
          [lib]\npath = \"src/lib.rs\"\n"
     );
     fs::copy(root.join("tests/ui/lib/systems.rs"), sources.join("lib.rs")).unwrap();

@@ -7,29 +7,29 @@
 //! keep no ordering keys, fence nothing, and hand out rows instead of events.
 //!
 //! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases
-//! and with `kafka` for that broker; `-- kafka` measures one of them alone, and
-//! `-- quick` is for a try.
+//! and with `nats`, `amqp` and `kafka` for those brokers; `-- kafka` or `-- end_to_end`
+//! measures one of them alone, and `-- quick` is for a try.
 
+mod end_to_end;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "kafka", feature = "postgres"))]
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "postgres"))]
 #[path = "../../tests/support/servers.rs"]
 mod servers;
 mod sqlite;
+#[path = "../support/delivery.rs"]
+mod support;
 mod worker;
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::broker::{Broker, BrokerError};
+use integration_automation_patterns::EventId;
 use integration_automation_patterns::outbox::{ClaimOrder, Claimed, Settlement, Store};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
-use integration_automation_patterns::state::{Dispatched, Pending};
-use integration_automation_patterns::{Envelope, EventId, RawEvent};
 
-pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+pub(crate) use self::support::{AtOnce, Outcome, PAYLOAD, Ready, event};
 
 /// How much is measured: in full, or for a try.
 #[derive(Clone, Copy)]
@@ -74,6 +74,9 @@ fn main() -> Outcome {
         }
         if measures("worker") {
             worker::measure(amount).await?;
+        }
+        if measures("end_to_end") {
+            end_to_end::measure(amount).await?;
         }
         #[cfg(feature = "kafka")]
         if measures("kafka") {
@@ -138,18 +141,6 @@ pub(crate) async fn timed(work: impl Future<Output = Outcome>) -> Outcome<Durati
     let start = Instant::now();
     work.await?;
     Ok(start.elapsed())
-}
-
-const PAYLOAD: &str = r#"{"lead":{"name":"Ada Lovelace","company":"Analytical Engines","email":"ada@engines.example","phone":"+44 20 7946 0000","source":"fair","owner":"north","score":42,"notes":"met at the stand; wants a call in the first week of next month"}}"#;
-
-/// An event as programs write it: a fresh id, a correlation, a label, some 250 bytes.
-pub(crate) fn event() -> Envelope<Pending> {
-    Envelope::builder("crm", RawEvent::new("crm.lead.created", PAYLOAD))
-        .id(EventId::generate())
-        .correlation_id("import-2026-01-05")
-        .tag("region", "eu-west-1")
-        .build()
-        .expect("the event is well-formed")
 }
 
 /// The columns that a program writes of such an event.
@@ -265,15 +256,4 @@ pub(crate) async fn relay(store: impl Store, events: usize) -> Outcome<Duration>
     let time = start.elapsed();
     assert_eq!(summary.acknowledged, u64::try_from(events)?);
     Ok(time)
-}
-
-/// A broker that confirms at once.
-struct AtOnce;
-
-impl Broker for AtOnce {
-    const SYSTEM: &'static str = "at_once";
-
-    async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), BrokerError> {
-        Ok(())
-    }
 }

@@ -1,14 +1,12 @@
 //! What a worker gains where many events share a transaction.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use integration_automation_patterns::RetryPolicy;
-use integration_automation_patterns::broker::{Ack, BrokerError, Consumer, Delivery};
 use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
 
-use crate::{Amount, Outcome, event, ratio, sqlite, timed};
+use crate::{Amount, Outcome, Ready, ratio, sqlite, timed};
 
 /// The events of one run.
 const EVENTS: usize = 500;
@@ -29,7 +27,7 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
         let worker = inbox::Worker::open(
             file,
             inbox_config()?,
-            Ready::new(),
+            Ready::new(EVENTS),
             handlers,
             config.clone(),
         )?;
@@ -68,7 +66,7 @@ async fn postgres(pairs: usize, many: &WorkerConfig, one: &WorkerConfig) -> Outc
         let worker = inbox::Worker::connect(
             database.clone(),
             inbox_config()?,
-            Ready::new(),
+            Ready::new(EVENTS),
             handlers,
             config.clone(),
         )
@@ -101,34 +99,4 @@ fn inbox_config() -> Outcome<InboxConfig> {
 fn all_processed(processed: u64) -> Outcome {
     assert_eq!(processed, u64::try_from(EVENTS)?);
     Ok(())
-}
-
-/// A consumer that has every delivery at hand.
-struct Ready(VecDeque<Delivery<Taken>>);
-
-impl Ready {
-    fn new() -> Self {
-        Self((0..EVENTS).map(|_| Delivery::new(event(), Taken)).collect())
-    }
-}
-
-impl Consumer for Ready {
-    type Acker = Taken;
-
-    async fn next(&mut self) -> Result<Option<Delivery<Taken>>, BrokerError> {
-        Ok(self.0.pop_front())
-    }
-}
-
-/// An answer that costs nothing.
-struct Taken;
-
-impl Ack for Taken {
-    async fn ack(self) -> Result<(), BrokerError> {
-        Ok(())
-    }
-
-    async fn nack(self, _: Duration) -> Result<(), BrokerError> {
-        Ok(())
-    }
 }

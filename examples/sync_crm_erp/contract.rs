@@ -1,6 +1,6 @@
 //! Who decides about which field, and what travels between the systems.
 
-use integration_automation_patterns::sync::{Contract, System};
+use integration_automation_patterns::sync::{Contract, System, Write};
 use integration_automation_patterns::{Event, boundary};
 use serde::{Deserialize, Serialize};
 
@@ -60,11 +60,29 @@ pub(crate) struct Change {
     pub(crate) value: Option<String>,
 }
 
+impl Change {
+    pub(crate) fn of(field: &str, write: &Write<'_, String>) -> Self {
+        Self {
+            field: field.to_owned(),
+            expects: write.expects().cloned(),
+            value: write.value().cloned(),
+        }
+    }
+}
+
 /// A record is new in the source.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RecordCreated {
     pub(crate) record: String,
     pub(crate) fields: Vec<(String, Option<String>)>,
+}
+
+/// A record is deleted in the source, by a person's decision.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RecordDeleted {
+    pub(crate) record: String,
+    /// What the target is expected to show.
+    pub(crate) expects: Vec<(String, Option<String>)>,
 }
 
 impl Event for RecordChanged {
@@ -73,4 +91,8 @@ impl Event for RecordChanged {
 
 impl Event for RecordCreated {
     const TYPE: &'static str = "directory.legislator.created";
+}
+
+impl Event for RecordDeleted {
+    const TYPE: &'static str = "directory.legislator.deleted";
 }

@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::broker::{Way, Ways};
-use crate::contract::{RecordChanged, RecordCreated};
+use crate::contract::{RecordChanged, RecordCreated, RecordDeleted};
 use crate::database::Database;
 use crate::reason::chain;
 use crate::step::POLICY;
@@ -23,6 +23,10 @@ use crate::{Outcome, report};
 
 /// How often the broker is asked how far its consumer is behind.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How long nothing may arrive any more before all counts as received: longer than the
+/// broker is not asked.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// How long a consumer that is told to end may take for the effect that it has begun, and
 /// for its last look.
@@ -118,6 +122,7 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
     let inbox_config = inbox_config
         .accept::<RecordChanged>()
         .accept::<RecordCreated>()
+        .accept::<RecordDeleted>()
         .retry_policy(POLICY);
     let (trail, stopped) = (receives, stop.clone());
     let receiving = Receiving {
@@ -145,13 +150,16 @@ async fn carry<D: Database, B: Broker, C: Consumer + 'static>(
     ))
 }
 
-/// Ready when nothing is under way and all that was sent has been received.
+/// Ready when nothing is under way and all that was sent has been received; or nothing
+/// more arrives, and the broker holds nothing back: an inbox that was restored from a
+/// backup never counts up to what was sent.
 async fn all_is_delivered<D: Database>(
     way: &str,
     source: &D,
     mut target: D,
     lag: watch::Receiver<Vec<Lag>>,
 ) {
+    let mut still = (0, Instant::now());
     loop {
         let counts = source.outbox().counts().await;
         let sent =
@@ -160,7 +168,15 @@ async fn all_is_delivered<D: Database>(
         if let Ok(counts) = &counts {
             report::progress(way, sent, counts.total(), &lag.borrow());
         }
-        if is_over && target.handled().await.is_ok_and(|handled| handled >= sent) {
+        let handled = target.handled().await;
+        if is_over && handled.as_ref().is_ok_and(|handled| *handled >= sent) {
+            return;
+        }
+        let handled = handled.unwrap_or_default();
+        let is_behind = lag.borrow().iter().any(|lag| lag.behind > 0);
+        if !is_over || is_behind || handled != still.0 {
+            still = (handled, Instant::now());
+        } else if still.1.elapsed() > QUIET {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,13 +1,20 @@
 //! Keeps two systems' tables in step, durably: plan, enqueue, relay, consume once, apply.
 //!
 //! ```text
-//! cargo run --example sync_crm_erp --features sqlite [-- --folder FOLDER]
+//! cargo run --example sync_crm_erp --features sqlite,serde [-- --folder FOLDER]
 //! ```
 //!
 //! A CRM and an ERP hold the same records, each in a database of its own: real records of
 //! state legislators, as in the example `reconcile`. What one of them must tell the other
 //! is enqueued in its own transaction, carried over by a relay, and applied once, in the
-//! other's transaction. What a person must decide is put into a review queue.
+//! other's transaction. What a person must decide is put into a review queue, and
+//! answered with a name and a reason:
+//!
+//! ```text
+//! sync_crm_erp questions
+//! sync_crm_erp answer ocd-person/... email erp --by ada --reason "their own site says so"
+//! sync_crm_erp answer all status leave --by ada --reason "nobody keeps it"
+//! ```
 //!
 //! Stop it by a signal, or kill it, at any moment and start it again: it ends the same.
 //! Run it again when it is done: it has nothing to do. The databases stand in
@@ -18,14 +25,16 @@
 //! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`):
 //!
 //! ```text
-//! cargo run --example sync_crm_erp --features sqlite,postgres,nats -- \
+//! cargo run --example sync_crm_erp --features sqlite,serde,postgres,nats -- \
 //!     --database postgres://postgres@127.0.0.1/test --broker nats://127.0.0.1:4222
 //! ```
 
+mod answer;
 mod broker;
 mod contract;
 mod database;
 mod deliver;
+mod effect;
 #[cfg(feature = "postgres")]
 #[path = "../support/line.rs"]
 mod line;
@@ -35,9 +44,11 @@ mod postgres;
 #[path = "../support/reason.rs"]
 mod reason;
 mod report;
+mod seed;
 mod sqlite;
 mod step;
 mod stop;
+mod view;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -45,7 +56,7 @@ use std::process::ExitCode;
 use broker::Ways;
 use database::Database;
 use integration_automation_patterns::broker::{Broker, Consumer};
-use options::{BrokerAt, DatabaseAt, Options};
+use options::{BrokerAt, Command, DatabaseAt, Options};
 use reason::chain;
 use stop::{Stop, Stopped};
 
@@ -108,8 +119,26 @@ async fn run(options: &Options) -> Outcome<()> {
     }
 }
 
-/// Over the broker that is meant, which is reached before anything is written.
-async fn over<D: Database>(crm: D, erp: D, options: &Options, stop: Stop) -> Outcome<()> {
+/// What a person asks or answers needs no broker; a run goes over the one that is meant,
+/// which is reached before anything is written.
+async fn over<D: Database>(
+    mut crm: D,
+    mut erp: D,
+    options: &Options,
+    stop: Stop,
+) -> Outcome<()> {
+    match &options.command {
+        Command::Run => {}
+        Command::Questions => {
+            report::questions(&stop.or(crm.questions()).await?);
+            return Ok(());
+        }
+        Command::Answer(wanted) => {
+            let contract = contract::contract()?;
+            let answered = answer::answer(&mut crm, &mut erp, &contract, wanted);
+            return report::answered(&stop.or(answered).await?);
+        }
+    }
     match &options.broker {
         BrokerAt::InProcess => {
             between(crm, erp, broker::in_process(), options, stop).await
@@ -137,7 +166,7 @@ async fn between<D: Database, B: Broker, C: Consumer + 'static>(
     stop: Stop,
 ) -> Outcome<()> {
     let (contract, folder) = (contract::contract()?, &options.folder);
-    stop.or(step::seed(&mut crm, &mut erp, &contract)).await?;
+    stop.or(seed::seed(&mut crm, &mut erp, &contract)).await?;
     let planned = stop.or(step::plan(&mut crm, &mut erp, &contract)).await?;
     report::planned(&planned);
     let delivered = deliver::deliver(&crm, &erp, ways, folder, &stop).await?;

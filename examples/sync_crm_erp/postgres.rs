@@ -1,18 +1,21 @@
 //! A system's database as a schema in PostgreSQL.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use integration_automation_patterns::broker::{Ack, Delivery};
 use integration_automation_patterns::inbox::{self, Handled, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::{self, Enqueued};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Row as SqlRow, Transaction};
+use integration_automation_patterns::sync::{Existed, RecordBase, Refusal, Review};
+use tokio_postgres::{Client, Config, Error, Row as SqlRow, Transaction};
 
 use crate::Outcome;
-use crate::contract::contract;
+use crate::contract::{Change, contract};
 use crate::database::{
-    Agreed, Announcement, Database, Fields, Review, Row, Rows, effect, record_of,
+    Agreed, Announcement, Database, Fields, Findings, Known, Memory, Order, Refusals,
+    Row, Rows, WholeRecord, field_of, tables,
 };
+use crate::effect::{Effect, all_new, effect, record_of};
 use crate::line::Line;
 
 #[derive(Clone)]
@@ -43,11 +46,7 @@ impl Postgres {
         inbox::postgres::install(&mut client).await?;
         let columns: String =
             fields.iter().map(|field| format!(", {field} text")).collect();
-        let tables = format!(
-            "CREATE TABLE IF NOT EXISTS record (id text PRIMARY KEY, revision bigint NOT NULL{columns});
-             CREATE TABLE IF NOT EXISTS agreed (id text, field text, value text, PRIMARY KEY (id, field));
-             CREATE TABLE IF NOT EXISTS review (id text, field text, question text, crm text, erp text);"
-        );
+        let tables = tables(&columns, "bigint");
         make(&client, &tables).await?;
         Ok(Self { config, line, fields, outbox })
     }
@@ -72,38 +71,108 @@ fn read_row(fields: &[String], row: &SqlRow) -> (String, Row) {
     (row.get(0), Row { revision: row.get(1), fields: values.collect::<Fields>() })
 }
 
+/// Makes a record, and sets what it is to hold.
 async fn insert(
     transaction: &Transaction<'_>,
     id: &str,
     revision: i64,
-    fields: &Fields,
-) -> Result<(), tokio_postgres::Error> {
+    fields: Fields,
+) -> Result<(), Error> {
     transaction
         .execute("INSERT INTO record (id, revision) VALUES ($1, $2)", &[&id, &revision])
         .await?;
-    update(transaction, id, fields).await
+    set(transaction, id, &all_new(fields)).await
 }
 
-async fn update(
+/// Sets field by field; what the database refuses is stored with its words, and stops no
+/// other field.
+async fn set(
     transaction: &Transaction<'_>,
     id: &str,
-    fields: &Fields,
-) -> Result<(), tokio_postgres::Error> {
-    if fields.is_empty() {
-        return Ok(());
+    changes: &[Change],
+) -> Result<(), Error> {
+    let refuse = "INSERT INTO refusal VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id, field)
+        DO UPDATE SET value = $3, shown = $4, why = $5";
+    for Change { field, expects, value } in changes {
+        transaction.batch_execute("SAVEPOINT change").await?;
+        let Err(error) = write(transaction, id, field, value.as_ref()).await else {
+            transaction.batch_execute("RELEASE change").await?;
+            continue;
+        };
+        let Some(why) = refusal(&error) else { return Err(error) };
+        transaction.batch_execute("ROLLBACK TO change").await?;
+        transaction.execute(refuse, &[&id, field, value, expects, &why]).await?;
     }
-    let set: Vec<String> = fields
-        .keys()
-        .zip(2..)
-        .map(|(field, place)| format!("{field} = ${place}"))
-        .collect();
-    let sql = format!(
-        "UPDATE record SET {}, revision = revision + 1 WHERE id = $1",
-        set.join(", ")
-    );
-    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&id];
-    values.extend(fields.values().map(|value| value as &(dyn ToSql + Sync)));
-    transaction.execute(&sql, &values).await.map(drop)
+    Ok(())
+}
+
+/// What the database says of a value that it does not take: a rule, a trigger, a type.
+fn refusal(error: &Error) -> Option<String> {
+    const CLASSES: [&str; 3] = ["22", "23", "P0"];
+    let error = error.as_db_error()?;
+    let is_refusal = CLASSES.iter().any(|class| error.code().code().starts_with(class));
+    is_refusal.then(|| error.message().to_owned())
+}
+
+async fn write(
+    transaction: &Transaction<'_>,
+    id: &str,
+    field: &str,
+    value: Option<&String>,
+) -> Result<(), Error> {
+    let sql =
+        format!("UPDATE record SET {field} = $2, revision = revision + 1 WHERE id = $1");
+    transaction.execute(&sql, &[&id, &value]).await.map(drop)
+}
+
+/// Stores what is known in common of fields.
+async fn agree(transaction: &Transaction<'_>, agreed: Agreed) -> Outcome<()> {
+    let add = "INSERT INTO agreed VALUES ($1, $2, $3) ON CONFLICT (id, field)
+        DO UPDATE SET bases = $3";
+    let add = transaction.prepare(add).await?;
+    for ((id, field), bases) in agreed {
+        let bases = serde_json::to_string(&bases)?;
+        transaction.execute(&add, &[&id, &field, &bases]).await?;
+    }
+    Ok(())
+}
+
+/// Stores what is known of records as a whole.
+async fn know(
+    transaction: &Transaction<'_>,
+    known: BTreeMap<String, Known>,
+) -> Outcome<()> {
+    let add = "INSERT INTO known VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id)
+        DO UPDATE SET base = $2, crm = $3, erp = $4, epoch = $5, crm_back = $6,
+        erp_back = $7";
+    let add = transaction.prepare(add).await?;
+    for (id, Known { base, revisions: [crm, erp], epoch, back: [a, b] }) in known {
+        let base = serde_json::to_string(&base)?;
+        transaction.execute(&add, &[&id, &base, &crm, &erp, &epoch, &a, &b]).await?;
+    }
+    Ok(())
+}
+
+/// Whether the question still stands as it was put, and the record shows what it did:
+/// both are locked by then.
+async fn is_as_seen(
+    transaction: &Transaction<'_>,
+    seen: &Review<String>,
+    in_crm: &[Change],
+) -> Outcome<bool> {
+    let (id, field) = (&seen.record_id, field_of(seen));
+    let seen = serde_json::to_string(seen)?;
+    let sql =
+        "SELECT id FROM review WHERE id = $1 AND field = $2 AND seen = $3 FOR UPDATE";
+    let mut stands = transaction.query_opt(sql, &[&id, &field, &seen]).await?.is_some();
+    for Change { field, expects, .. } in in_crm {
+        let sql = format!(
+            "SELECT id FROM record WHERE id = $1 AND {field} IS NOT DISTINCT FROM $2
+             FOR UPDATE"
+        );
+        stands &= transaction.query_opt(&sql, &[&id, expects]).await?.is_some();
+    }
+    Ok(stands)
 }
 
 impl Database for Postgres {
@@ -123,12 +192,13 @@ impl Database for Postgres {
             return Ok(());
         }
         for (id, row) in rows {
-            insert(&transaction, &id, row.revision, &row.fields).await?;
+            insert(&transaction, &id, row.revision, row.fields).await?;
         }
-        let add = transaction.prepare("INSERT INTO agreed VALUES ($1, $2, $3)").await?;
-        for ((id, field), value) in agreed {
-            transaction.execute(&add, &[&id, &field, &value]).await?;
-        }
+        agree(&transaction, agreed).await?;
+        let both = serde_json::to_string(&RecordBase::common(Existed::There, 2))?;
+        let known =
+            "INSERT INTO known SELECT DISTINCT id, $1, 0, 0, 0, FALSE, FALSE FROM agreed";
+        transaction.execute(known, &[&both]).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -138,19 +208,56 @@ impl Database for Postgres {
         Ok(rows.iter().map(|row| read_row(&self.fields, row)).collect())
     }
 
-    async fn agreed(&mut self) -> Outcome<Agreed> {
-        let rows = self
-            .line
-            .client(&self.config)
-            .await?
-            .query("SELECT id, field, value FROM agreed", &[])
-            .await?;
-        Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+    async fn refusals(&mut self, place: usize) -> Outcome<Refusals> {
+        let sql = "SELECT id, field, value, shown, why FROM refusal";
+        let rows = self.line.client(&self.config).await?.query(sql, &[]).await?;
+        let refusal = |row: &SqlRow| {
+            let (value, shown, why) = (row.get(2), row.get(3), row.get(4));
+            ((row.get(0), row.get(1)), Refusal { place, value, shown, why })
+        };
+        Ok(rows.iter().map(refusal).collect())
     }
 
-    async fn announce(&mut self, announcements: Vec<Announcement>) -> Outcome<usize> {
+    async fn memory(&mut self) -> Outcome<Memory> {
+        let client = self.line.client(&self.config).await?;
+        let mut memory = Memory::default();
+        for row in client.query("SELECT id, field, bases FROM agreed", &[]).await? {
+            let bases = serde_json::from_str(row.get(2))?;
+            memory.agreed.insert((row.get(0), row.get(1)), bases);
+        }
+        let known = "SELECT id, base, crm, erp, epoch, crm_back, erp_back FROM known";
+        for row in client.query(known, &[]).await? {
+            let (base, revisions) = (row.get(1), [row.get(2), row.get(3)]);
+            let (base, epoch) = (serde_json::from_str(base)?, row.get(4));
+            let back = [row.get(5), row.get(6)];
+            memory.known.insert(row.get(0), Known { base, revisions, epoch, back });
+        }
+        let lasting = "SELECT id, field, answer FROM answer WHERE lasts";
+        for row in client.query(lasting, &[]).await? {
+            memory.keep(row.get(0), row.get(1), row.get(2))?;
+        }
+        let under_way = "SELECT id, field FROM answer WHERE under_way";
+        let under_way = client.query(under_way, &[]).await?;
+        memory.under_way = under_way.iter().map(|row| (row.get(0), row.get(1))).collect();
+        Ok(memory)
+    }
+
+    async fn questions(&mut self) -> Outcome<Vec<Review<String>>> {
+        let sql = "SELECT seen FROM review ORDER BY id, field";
+        let rows = self.line.client(&self.config).await?.query(sql, &[]).await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
+    }
+
+    async fn announce(
+        &mut self,
+        announcements: Vec<Announcement>,
+        agreed: Agreed,
+        known: BTreeMap<String, Known>,
+    ) -> Outcome<usize> {
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
+        agree(&transaction, agreed).await?;
+        know(&transaction, known).await?;
         let mut events = Vec::new();
         for Announcement { record, revision, event } in announcements {
             let sql = "SELECT count(*) FROM record WHERE id = $1 AND revision = $2";
@@ -165,6 +272,45 @@ impl Database for Postgres {
         let enqueued = outbox::postgres::enqueue_all(&transaction, events).await?;
         transaction.commit().await?;
         Ok(enqueued.into_iter().filter(|enqueued| *enqueued == Enqueued::New).count())
+    }
+
+    async fn answer(&mut self, order: Order) -> Outcome<bool> {
+        let Order { seen, answer, decision, lasts, in_crm, bases, record, event } = order;
+        let mut client = self.line.client(&self.config).await?;
+        let transaction = client.transaction().await?;
+        if !is_as_seen(&transaction, &seen, &in_crm).await? {
+            return Ok(false);
+        }
+        let (id, field) = (&seen.record_id, field_of(&seen));
+        for change in in_crm.iter().filter(|change| change.value != change.expects) {
+            write(&transaction, id, &change.field, change.value.as_ref()).await?;
+        }
+        let cell = (id.clone(), field.to_owned());
+        let bases = bases.map(|bases| (cell, bases)).into_iter().collect();
+        agree(&transaction, bases).await?;
+        match record {
+            Some(WholeRecord::Insert(fields)) => {
+                insert(&transaction, id, 0, fields).await?;
+            }
+            Some(WholeRecord::Delete) => {
+                let sql = "DELETE FROM record WHERE id = $1";
+                transaction.execute(sql, &[id]).await?;
+            }
+            None => {}
+        }
+        let under_way = event.is_some();
+        if let Some(event) = event {
+            outbox::postgres::enqueue(&transaction, event).await?;
+        }
+        let sql = "DELETE FROM review WHERE id = $1 AND field = $2";
+        transaction.execute(sql, &[id, &field]).await?;
+        let sql = "INSERT INTO answer VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let (by, reason) = (decision.by(), decision.reason());
+        transaction
+            .execute(sql, &[id, &field, &answer, &by, &reason, &lasts, &under_way])
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn apply<A: Ack + 'static>(
@@ -187,10 +333,18 @@ impl Database for Postgres {
             async |transaction, event| {
                 let found = transaction.query_opt(&sql, &[&record_of(event)]).await?;
                 let row = found.map(|row| read_row(fields, &row).1);
-                let (id, fields) = effect(event, row.as_ref())?;
-                match row {
-                    Some(_) => update(transaction, &id, &fields).await?,
-                    None => insert(transaction, &id, 0, &fields).await?,
+                match effect(event, row.as_ref())? {
+                    Effect::Nothing => {}
+                    Effect::Insert { record, fields } => {
+                        insert(transaction, &record, 0, fields).await?;
+                    }
+                    Effect::Update { record, changes } => {
+                        set(transaction, &record, &changes).await?;
+                    }
+                    Effect::Delete { record } => {
+                        let sql = "DELETE FROM record WHERE id = $1";
+                        transaction.execute(sql, &[&record]).await?;
+                    }
                 }
                 Ok::<(), HandlerError>(())
             },
@@ -205,19 +359,33 @@ impl Database for Postgres {
         Ok(u64::try_from(count)?)
     }
 
-    async fn close(&mut self, agreed: Agreed, review: Vec<Review>) -> Outcome<()> {
+    async fn close(&mut self, findings: Findings) -> Outcome<()> {
+        let Findings { agreed, known, review, gone, expired } = findings;
         let mut client = self.line.client(&self.config).await?;
         let transaction = client.transaction().await?;
-        let add = "INSERT INTO agreed VALUES ($1, $2, $3) ON CONFLICT (id, field) DO UPDATE SET value = $3";
-        let add = transaction.prepare(add).await?;
-        for ((id, field), value) in agreed {
-            transaction.execute(&add, &[&id, &field, &value]).await?;
-        }
+        agree(&transaction, agreed).await?;
+        know(&transaction, known).await?;
+        transaction.execute("UPDATE answer SET under_way = FALSE", &[]).await?;
         transaction.execute("DELETE FROM review", &[]).await?;
         let add =
-            transaction.prepare("INSERT INTO review VALUES ($1, $2, $3, $4, $5)").await?;
-        for [id, field, question, crm, erp] in review {
-            transaction.execute(&add, &[&id, &field, &question, &crm, &erp]).await?;
+            transaction.prepare("INSERT INTO review VALUES ($1, $2, $3, $4)").await?;
+        for row in review {
+            let (question, seen) =
+                (row.question.to_string(), serde_json::to_string(&row)?);
+            let (id, field) = (&row.record_id, field_of(&row));
+            transaction.execute(&add, &[id, &field, &question, &seen]).await?;
+        }
+        for id in gone {
+            for table in ["agreed", "known", "refusal"] {
+                let sql = format!("DELETE FROM {table} WHERE id = $1");
+                transaction.execute(&sql, &[&id]).await?;
+            }
+            let sql = "UPDATE answer SET lasts = FALSE WHERE id = $1";
+            transaction.execute(sql, &[&id]).await?;
+        }
+        for (id, field) in expired {
+            let sql = "UPDATE answer SET lasts = FALSE WHERE id = $1 AND field = $2";
+            transaction.execute(sql, &[&id, &field]).await?;
         }
         Ok(transaction.commit().await?)
     }

@@ -4,7 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use integration_automation_patterns::broker::Lag;
+use integration_automation_patterns::sync::{Review, Shown};
 
+use crate::Outcome;
+use crate::answer::Answered;
+use crate::database::field_of;
 use crate::deliver::Delivered;
 use crate::step::{Closed, Planned};
 
@@ -73,16 +77,55 @@ pub(crate) fn delivered(delivered: &Delivered) {
 }
 
 pub(crate) fn closed(closed: &Closed, folder: &Path) {
-    let Closed { agreed, waiting, review } = closed;
+    let Closed { agreed, waiting, left, review } = closed;
+    if *left > 0 {
+        say!("left      {left} fields are different, as a person decided");
+    }
     say!(
         "closed    {agreed} fields agree, {waiting} are to be written yet, {} wait for a person:",
         review.len()
     );
-    for [record, field, question, crm, erp] in review.iter().take(5) {
-        say!("          {record} {field}: {question} (crm {crm:?}, erp {erp:?})");
+    for row in review.iter().take(5) {
+        say!("          {}", question(row));
     }
     if review.len() > 5 {
-        say!("          ... all of them in the table `review`");
+        say!("          ... `sync_crm_erp questions` shows all of them");
     }
     say!("\ndatabases and audit.log in {}", folder.display());
+}
+
+/// All that waits for a person.
+pub(crate) fn questions(review: &[Review<String>]) {
+    for row in review {
+        say!("{}", question(row));
+    }
+    say!("{} questions", review.len());
+}
+
+/// What came of a person's answers; an error where one did not fit any more.
+pub(crate) fn answered(answered: &Answered) -> Outcome<()> {
+    let Answered { carried_out, not } = answered;
+    say!("answered  {carried_out}; the next run tells the ERP");
+    match not.as_slice() {
+        [] => Ok(()),
+        _ => {
+            Err(format!("not answered, {} of them:\n{}", not.len(), not.join("\n"))
+                .into())
+        }
+    }
+}
+
+/// A question in one line, with what each system shows, and refuses.
+fn question(row: &Review<String>) -> String {
+    let side = |side: &Shown<String>| {
+        let shown = match (&side.value, &row.field) {
+            (Some(value), _) => format!("{value:?}"),
+            (None, Some(_)) => "empty".to_owned(),
+            (None, None) => "has it".to_owned(),
+        };
+        let refused = side.refused.iter().map(|why| format!(", refuses: {why}"));
+        format!("{} {shown}{}", side.system, refused.collect::<String>())
+    };
+    let sides = row.sides.iter().map(side).collect::<Vec<_>>().join("; ");
+    format!("{} {}: {} ({sides})", row.record_id, field_of(row), row.question)
 }

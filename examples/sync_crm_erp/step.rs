@@ -1,19 +1,19 @@
 //! The steps of a run in their order, but for the delivery between them: each may be
 //! interrupted, and does the rest when it is begun again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::sync::{
-    Base, Contract, Deletions, Existed, Existence, Presence, RecordBase, RecordPlan,
-    RecordRules, Slot, Verdict,
+    Base, Contract, Existence, Question, Review, Verdict,
 };
-use integration_automation_patterns::{Envelope, Event, EventId, Refused};
+use integration_automation_patterns::{Envelope, Event, EventId};
 
 use crate::Outcome;
 use crate::contract::{Change, RecordChanged, RecordCreated};
-use crate::database::{Agreed, Announcement, Database, Review, Row, Rows};
+use crate::database::{Agreed, Announcement, Database, Findings, Known};
+use crate::view::{SYSTEMS, View, deletion};
 
 /// Another attempt after a tenth of a second, then twice as long.
 pub(crate) const POLICY: RetryPolicy = RetryPolicy::retries(
@@ -23,98 +23,6 @@ pub(crate) const POLICY: RetryPolicy = RetryPolicy::retries(
         max: Duration::from_secs(5),
     },
 );
-
-/// How many records may be gone at once: more of them are an outage, and no deletions.
-const MOST_GONE: usize = 50;
-
-/// Fills both tables and the common state from the files, where they are empty.
-pub(crate) async fn seed<D: Database>(
-    crm: &mut D,
-    erp: &mut D,
-    contract: &Contract,
-) -> Outcome<()> {
-    // What is imported anew is new, to brokers that remember an earlier import too.
-    let revision = chrono::Utc::now().timestamp();
-    let read = |name: &str| -> Outcome<Rows> {
-        let path =
-            format!("{}/examples/data/records/{name}.csv", env!("CARGO_MANIFEST_DIR"));
-        let mut reader =
-            csv::Reader::from_path(&path).map_err(|error| format!("{path}: {error}"))?;
-        let mut rows = Rows::new();
-        for line in reader.deserialize::<BTreeMap<String, String>>() {
-            let line = line.map_err(|error| format!("{path}: {error}"))?;
-            let value =
-                |field: &str| line.get(field).filter(|text| !text.is_empty()).cloned();
-            let fields = contract
-                .synced_fields()
-                .map(|field| (field.to_owned(), value(field)))
-                .collect();
-            rows.insert(
-                value("id").ok_or_else(|| format!("{path}: a row has no id"))?,
-                Row { revision, fields },
-            );
-        }
-        Ok(rows)
-    };
-    let (curated, official, base) = (read("curated")?, read("official")?, read("base")?);
-    let agreed = base.into_iter().flat_map(|(id, row)| {
-        row.fields.into_iter().map(move |(field, value)| ((id.clone(), field), value))
-    });
-    crm.seed(curated, agreed.collect()).await?;
-    erp.seed(official, Agreed::new()).await
-}
-
-/// What both systems say, and what they last agreed on.
-struct View {
-    systems: [Rows; 2],
-    agreed: Agreed,
-}
-
-impl View {
-    async fn of<D: Database>(crm: &mut D, erp: &mut D) -> Outcome<Self> {
-        Ok(Self {
-            systems: [crm.rows().await?, erp.rows().await?],
-            agreed: crm.agreed().await?,
-        })
-    }
-
-    /// Every record that one of them has, or that both had, and what is to be done about
-    /// it as a whole.
-    fn records(&self) -> Outcome<Vec<(String, RecordPlan<i64>)>> {
-        let rules = RecordRules::new(Deletions::Ask, MOST_GONE);
-        let mut run = rules.run();
-        let agreed = self.agreed.keys().map(|(record, _)| record.as_str());
-        let there = self.systems.iter().flat_map(|rows| rows.keys().map(String::as_str));
-        for record in there.chain(agreed).collect::<BTreeSet<_>>() {
-            let rows = self.systems.each_ref().map(|rows| rows.get(record));
-            let known =
-                |field: &str| self.agreed.get(&(record.to_owned(), field.to_owned()));
-            let existed = known("name").map_or(Existed::Never, |_| Existed::There);
-            let mut fields = rows.iter().flatten().flat_map(|row| &row.fields);
-            let edited = fields.any(|(field, value)| known(field) != Some(value));
-            let says = rows.map(|row| Presence::of(row.map(|row| row.revision)));
-            let base = RecordBase::common(existed, 2);
-            run.plan(record.to_owned(), says.to_vec(), &base, edited);
-        }
-        Ok(run.finish().map_err(Refused::into_cause)?)
-    }
-
-    fn slots(&self, record: &str, field: &str) -> [Slot<String>; 2] {
-        self.systems.each_ref().map(|rows| {
-            match rows.get(record).and_then(|row| row.fields.get(field)) {
-                Some(value) => Slot::from(value.clone()),
-                None => Slot::Unread,
-            }
-        })
-    }
-
-    fn base(&self, record: &str, field: &str) -> Base<String> {
-        match self.agreed.get(&(record.to_owned(), field.to_owned())) {
-            Some(value) => Base::Known(value.clone()),
-            None => Base::Never,
-        }
-    }
-}
 
 /// What the systems have to tell one another.
 #[derive(Default)]
@@ -134,48 +42,30 @@ pub(crate) async fn plan<D: Database>(
 ) -> Outcome<Planned> {
     let view = View::of(crm, erp).await?;
     let mut planned = Planned::default();
-    let mut announcements = [Vec::new(), Vec::new()];
+    let (mut announcements, mut agreed) = ([Vec::new(), Vec::new()], Agreed::new());
+    let mut restored = BTreeMap::new();
     for (record, whole) in view.records()? {
         let record = record.as_str();
         planned.records += 1;
+        let known = view.known(record);
+        if known.back.contains(&true) {
+            restored.insert(record.to_owned(), known);
+        }
         match whole.existence() {
             Existence::Create => {
                 let from = usize::from(!whole.presence()[0].is_there());
-                let fields = view.systems[from]
-                    .get(record)
-                    .map(|row| row.fields.clone())
-                    .unwrap_or_default();
+                let row = view.systems[from].get(record);
+                let fields = row.map(|row| row.fields.clone()).unwrap_or_default();
                 planned.fields += fields.len();
-                let created = RecordCreated {
-                    record: record.to_owned(),
-                    fields: fields.into_iter().collect(),
-                };
+                let fields = fields.into_iter().collect();
+                let created = RecordCreated { record: record.to_owned(), fields };
                 announcements[from].push(announce(&view, from, record, created)?);
             }
             Existence::Everywhere => {
-                let mut changes = [Vec::new(), Vec::new()];
-                for field in contract.synced_fields() {
-                    let (slots, base) =
-                        (view.slots(record, field), view.base(record, field));
-                    let sides = slots.each_ref();
-                    let plan = contract.plan(field, &sides, &base)?;
-                    for write in plan.writes() {
-                        planned.fields += 1;
-                        planned.lost += usize::from(write.lost().is_some());
-                        let (expects, value) =
-                            (write.expects().cloned(), write.value().cloned());
-                        changes[1 - write.to()].push(Change {
-                            field: field.to_owned(),
-                            expects,
-                            value,
-                        });
-                    }
-                }
-                for (from, changes) in changes
-                    .into_iter()
-                    .enumerate()
-                    .filter(|(_, changes)| !changes.is_empty())
-                {
+                let changes =
+                    changes(&view, record, contract, &mut planned, &mut agreed)?;
+                let told = changes.into_iter().enumerate();
+                for (from, changes) in told.filter(|(_, changes)| !changes.is_empty()) {
                     let changed = RecordChanged { record: record.to_owned(), changes };
                     announcements[from].push(announce(&view, from, record, changed)?);
                 }
@@ -185,32 +75,57 @@ pub(crate) async fn plan<D: Database>(
     }
     planned.events = announcements.each_ref().map(Vec::len);
     let [from_crm, from_erp] = announcements;
-    planned.new = [crm.announce(from_crm).await?, erp.announce(from_erp).await?];
+    let from_crm = crm.announce(from_crm, agreed, restored).await?;
+    let from_erp = erp.announce(from_erp, Agreed::new(), BTreeMap::new()).await?;
+    planned.new = [from_crm, from_erp];
     Ok(planned)
 }
 
+/// What each system has to tell the other about a record, and what is agreed by that: the
+/// one that is told is behind until it shows it.
+fn changes(
+    view: &View,
+    record: &str,
+    contract: &Contract,
+    planned: &mut Planned,
+    agreed: &mut Agreed,
+) -> Outcome<[Vec<Change>; 2]> {
+    let mut changes = [Vec::new(), Vec::new()];
+    let is_planned = |field: &&str| !view.is_under_way(record, field);
+    for field in contract.synced_fields().filter(is_planned) {
+        view.field(record, field).plan(contract, field, |plan| {
+            for write in plan.writes() {
+                planned.fields += 1;
+                planned.lost += usize::from(write.lost().is_some());
+                changes[1 - write.to()].push(Change::of(field, &write));
+                let next = plan.next_without(&[write.to()]);
+                agreed.insert((record.to_owned(), field.to_owned()), next);
+            }
+        })?;
+    }
+    Ok(changes)
+}
+
 /// The event of a record as it is now: the same state of it is the same event, however
-/// often it is planned.
+/// often it is planned. A system that was restored shows an old state anew, and that is
+/// another one.
 fn announce<P: Event + serde::Serialize + Send + Sync + 'static>(
     view: &View,
     from: usize,
     record: &str,
     payload: P,
 ) -> Outcome<Announcement> {
-    let system = ["crm", "erp"][from];
-    let revisions = view
-        .systems
-        .each_ref()
-        .map(|rows| rows.get(record).map_or(0, |row| row.revision));
-    let id =
-        EventId::derived(system, &format!("{record}@{}/{}", revisions[0], revisions[1]))?;
-    let event = Envelope::builder(system, payload)
-        .id(id)
+    let known = view.known(record);
+    let [crm, erp] = known.revisions;
+    let state = format!("{record}@{crm}/{erp}#{}", known.epoch);
+    let event = Envelope::builder(SYSTEMS[from], payload)
+        .id(EventId::derived(SYSTEMS[from], &state)?)
         .ordering_key(record)
         .retry_policy(POLICY)
         .build()?;
     let event = event.encode(|payload| serde_json::to_vec(payload))?;
-    Ok(Announcement { record: record.to_owned(), revision: revisions[from], event })
+    let revision = known.revisions[from];
+    Ok(Announcement { record: record.to_owned(), revision, event })
 }
 
 /// What stands between the systems when all is delivered.
@@ -218,7 +133,9 @@ fn announce<P: Event + serde::Serialize + Send + Sync + 'static>(
 pub(crate) struct Closed {
     pub(crate) agreed: usize,
     pub(crate) waiting: usize,
-    pub(crate) review: Vec<Review>,
+    /// Fields that a person leaves different.
+    pub(crate) left: usize,
+    pub(crate) review: Vec<Review<String>>,
 }
 
 /// Stores what both systems agree on now, and the questions that are left.
@@ -228,56 +145,67 @@ pub(crate) async fn close<D: Database>(
     contract: &Contract,
 ) -> Outcome<Closed> {
     let view = View::of(crm, erp).await?;
-    let (mut closed, mut agreed) = (Closed::default(), Agreed::new());
+    let (mut closed, mut findings) = (Closed::default(), Findings::default());
     for (record, whole) in view.records()? {
         let record = record.as_str();
-        if whole.existence() == Existence::Ask {
-            let there = |place: usize| {
-                let has = whole.presence()[place].is_there();
-                if has { "there" } else { "deleted" }.to_owned()
-            };
-            let (crm, erp) = (there(0), there(1));
-            closed.review.push([
-                record.to_owned(),
-                "(record)".to_owned(),
-                "deleted in one system".to_owned(),
-                crm,
-                erp,
-            ]);
-            continue;
-        }
-        if whole.existence() != Existence::Everywhere {
-            continue;
-        }
-        for field in contract.synced_fields() {
-            let (slots, base) = (view.slots(record, field), view.base(record, field));
-            let sides = slots.each_ref();
-            let plan = contract.plan(field, &sides, &base)?;
-            match plan.verdict() {
-                Verdict::Agreed(_) | Verdict::Unread => closed.agreed += 1,
-                Verdict::Write(_) | Verdict::Merge | Verdict::Behind => {
-                    closed.waiting += 1
-                }
-                Verdict::Ask(question) => {
-                    let shown =
-                        |slot: &Slot<String>| slot.value().cloned().unwrap_or_default();
-                    let [crm, erp] = [shown(&slots[0]), shown(&slots[1])];
-                    closed.review.push([
-                        record.to_owned(),
-                        field.to_owned(),
-                        question.to_string(),
-                        crm,
-                        erp,
-                    ]);
+        match whole.existence() {
+            Existence::Gone => {
+                findings.gone.push(record.to_owned());
+                continue;
+            }
+            Existence::Everywhere => {
+                for field in contract.synced_fields() {
+                    compare(&view, record, field, contract, &mut closed, &mut findings)?;
                 }
             }
-            if plan.writes().next().is_none()
-                && let Base::Known(value) = plan.next_base()
-            {
-                agreed.insert((record.to_owned(), field.to_owned()), value);
-            }
+            Existence::Ask => findings.review.push(deletion(record, &whole)),
+            _ => {}
         }
+        let base = whole.next_without(&[0, 1]);
+        let goes_back = |row: &Review<String>| {
+            row.record_id == record && row.question == Question::GoesBack
+        };
+        let known = Known { base, ..view.known(record) };
+        let known = match findings.review.iter().any(goes_back) {
+            true => known,
+            false => Known { back: [false; 2], ..known },
+        };
+        findings.known.insert(record.to_owned(), known);
     }
-    crm.close(agreed, closed.review.clone()).await?;
+    closed.review = findings.review.clone();
+    crm.close(findings).await?;
     Ok(closed)
+}
+
+/// Notes whether a field agrees, is to be written, or is a question.
+fn compare(
+    view: &View,
+    record: &str,
+    field: &str,
+    contract: &Contract,
+    closed: &mut Closed,
+    findings: &mut Findings,
+) -> Outcome<()> {
+    let cell = (record.to_owned(), field.to_owned());
+    view.field(record, field).plan(contract, field, |plan| {
+        let is_left = view
+            .left(record, field)
+            .map(|answer| plan.settle(record, field, answer.clone()).is_ok());
+        if is_left == Some(false) {
+            findings.expired.push(cell.clone());
+        }
+        match plan.verdict() {
+            Verdict::Agreed(_) | Verdict::Unread => closed.agreed += 1,
+            Verdict::Ask(_) if is_left == Some(true) => closed.left += 1,
+            Verdict::Ask(_) => {
+                findings.review.extend(plan.review(record, field, SYSTEMS));
+            }
+            _ => closed.waiting += 1,
+        }
+        let next = plan.next_without(&[0, 1]);
+        if next.agreed != Base::Never {
+            findings.agreed.insert(cell, next);
+        }
+    })?;
+    Ok(())
 }

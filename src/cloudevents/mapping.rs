@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::attribute::{Escaped, flaw, is_name, unescaped};
 use super::{CONTENT_TYPE, CloudEvent, FromCloudEventError};
-use crate::envelope::ORDERING_KEY;
+use crate::envelope::{KEY_AFTER, ORDERING_KEY};
 use crate::state::Pending;
 use crate::{Envelope, EventId, Facts, RawEvent, Refused};
 
@@ -205,7 +205,7 @@ impl CloudEvent {
 
     /// The same event under the id [`EventId::derived`] from its `source` and `id`, with
     /// the sender's own id kept as the extension `senderid`: for senders that count 1, 2,
-    /// 3.
+    /// 3. The event that it names in `keyafter` is under its derived id too.
     ///
     /// ```
     /// use integration_automation_patterns::EventId;
@@ -231,6 +231,11 @@ impl CloudEvent {
     /// ```
     #[must_use = "this gives the changed event back"]
     pub fn with_derived_id(mut self) -> Self {
+        if let Some(after) = self.attribute(KEY_AFTER)
+            && let Ok(derived) = EventId::derived(self.source(), after)
+        {
+            self.attributes.insert(KEY_AFTER.to_owned(), derived.to_string());
+        }
         if let Ok(derived) = EventId::derived(self.source(), self.id())
             && let Some(id) = self.attributes.insert("id".to_owned(), derived.to_string())
         {

@@ -20,6 +20,7 @@
 //! | `subject` | tag `subject` | the record that the event is about |
 //! | `correlationid` | [`correlation_id`](Facts::correlation_id) | the standard's correlation extension |
 //! | `partitionkey` | [`ordering_key`](Facts::ordering_key) | the standard's partitioning extension |
+//! | `keyafter` | tag `keyafter` | own: the id of the event of this key and source that was confirmed before this one |
 //! | `traceparent`, `tracestate` | tags of these names | the standard's distributed tracing extension |
 //! | `schemaversion` | [`schema_version`](Facts::schema_version) | own; left out where it is `1.0`, and `1.0` where it is absent |
 //! | `deliveryattempt` | [`attempts`](Facts::attempts) | own; written once there is one, ignored on reading |

@@ -81,6 +81,11 @@ pub(super) const SKIP_REASON: &str = "skip_reason";
 /// The tag under which the ordering key is kept.
 pub(crate) const ORDERING_KEY: &str = "ordering_key";
 
+/// The tag, and the attribute of a CloudEvent, under which an event of an ordering key
+/// names the one before it.
+#[cfg(any(feature = "cloudevents", feature = "delivery"))]
+pub(crate) const KEY_AFTER: &str = "keyafter";
+
 impl<P: Payload> Facts<P> {
     /// The id, which is the idempotency key.
     pub fn id(&self) -> &EventId {

@@ -28,6 +28,8 @@ pub use self::erased::{AnyEnvelope, WrongStateError};
 use self::event::DecodeError;
 pub(crate) use self::event::{Event, Payload, RawEvent};
 pub use self::facts::Facts;
+#[cfg(any(feature = "cloudevents", feature = "delivery"))]
+pub(crate) use self::facts::KEY_AFTER;
 #[cfg(feature = "cloudevents")]
 pub(crate) use self::facts::ORDERING_KEY;
 pub(crate) use self::history::to_micros;

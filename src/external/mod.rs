@@ -2,3 +2,5 @@
 
 #[cfg(feature = "serde")]
 mod serde_support;
+#[cfg(feature = "serde")]
+pub use serde_support::stored;

@@ -19,6 +19,11 @@ pub mod retries {}
 #[doc = include_str!("storing.md")]
 pub mod storing {}
 
+#[cfg(feature = "delivery")]
+#[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
+#[doc = include_str!("drivers.md")]
+pub mod drivers {}
+
 #[doc = include_str!("consuming.md")]
 pub mod consuming {}
 
@@ -40,6 +45,9 @@ pub mod as_data {}
 
 #[doc = include_str!("fields.md")]
 pub mod fields {}
+
+#[doc = include_str!("two_systems.md")]
+pub mod two_systems {}
 
 #[cfg(all(feature = "delivery", feature = "cloudevents"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "cloudevents"))))]

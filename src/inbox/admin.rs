@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::state::Retrying;
-use crate::{AnyEnvelope, DeliveryStatus, Envelope};
+use crate::state::{Acknowledged, Retrying};
+use crate::{AnyEnvelope, DeliveryStatus, Envelope, EventId};
 
 /// How much an inbox holds.
 ///
@@ -28,6 +28,8 @@ pub struct Counts {
     pub by_status: BTreeMap<DeliveryStatus, u64>,
     /// How many of the retrying ones are [stalled](Stalled).
     pub stalled: u64,
+    /// How many of them the inbox [holds](Held) itself.
+    pub held: u64,
 }
 
 impl Counts {
@@ -49,6 +51,26 @@ pub struct Stalled {
     /// The event, with its last failure.
     pub event: Envelope<Retrying>,
     /// When it was first received, by the database's clock.
+    pub received_at: DateTime<Utc>,
+}
+
+/// An event that is acked at its broker and that a worker handles by itself: it waits for
+/// the one before it of its ordering key, or came so and waits for its next attempt.
+///
+/// A person frees it by a redrive, which handles it at once, whatever came before it, or
+/// by a discard, after which the next of its key need not wait for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Held {
+    /// The event.
+    pub event: Envelope<Acknowledged>,
+    /// The event that it waits for, where it waits for one.
+    pub after: Option<EventId>,
+    /// Why it has not been handled.
+    pub reason: String,
+    /// When a worker looks at it again, at the latest.
+    pub due_at: DateTime<Utc>,
+    /// When it was received, by the database's clock.
     pub received_at: DateTime<Utc>,
 }
 

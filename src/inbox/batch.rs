@@ -36,6 +36,7 @@ pub(crate) fn next_batch<A>(
 pub(crate) enum Taken<A> {
     Handled(Envelope<Acknowledged>, Reply<A>),
     Failed(Outcome, Reply<A>),
+    Held(Envelope<Acknowledged>, Reply<A>),
     Done(Done, Reply<A>),
 }
 
@@ -45,6 +46,7 @@ impl<A> Taken<A> {
         Some(match self {
             Self::Handled(event, reply) => Handled::Processed(reply.processed(event)),
             Self::Failed(outcome, reply) => outcome.report(reply),
+            Self::Held(event, reply) => Handled::Held(reply.held(&event)),
             Self::Done(done, reply) => match reply.done::<()>(done) {
                 Receipt::Duplicate(committed) => Handled::Duplicate(committed),
                 Receipt::DeadLettered(committed) => Handled::DeadLettered(committed),
@@ -58,7 +60,9 @@ impl<A> Taken<A> {
     /// dropped, and comes again.
     pub(crate) fn undo(self) -> Option<Delivery<A>> {
         match self {
-            Self::Handled(event, reply) => reply.into_delivery(&event),
+            Self::Handled(event, reply) | Self::Held(event, reply) => {
+                reply.into_delivery(&event)
+            }
             Self::Failed(outcome, reply) => reply.into_delivery(outcome.event()),
             Self::Done(Done::Duplicate(event) | Done::RetryLater(event, _), reply) => {
                 reply.into_delivery(&event)

@@ -106,7 +106,7 @@ impl Begun {
             Found::Waiting(row) | Found::Dead(row) => {
                 row.attempts == self.attempts && never_ended(&row)
             }
-            Found::Nothing | Found::Processed | Found::Discarded => false,
+            Found::Nothing | Found::Processed | Found::Held | Found::Discarded => false,
         };
         match &self.before {
             _ if !is_last => TakeBack::Leave,

@@ -62,6 +62,14 @@ impl Outcome {
         Row::of(&self.event)
     }
 
+    /// When its next attempt begins, where the inbox makes it by itself.
+    pub(crate) fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
+        match &self.event {
+            AnyEnvelope::Retrying(event) => Some(event.next_attempt_at()),
+            _ => None,
+        }
+    }
+
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn event(&self) -> &Facts<RawEvent> {
         &self.event

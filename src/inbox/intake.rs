@@ -55,6 +55,8 @@ pub(crate) enum Found {
     Processed,
     /// It failed, and waits for another delivery.
     Waiting(Row),
+    /// The inbox holds it, and handles it by itself.
+    Held,
     /// It is a dead letter.
     Dead(Row),
     /// A person discarded it.
@@ -145,10 +147,10 @@ fn refused(event: Envelope<Acknowledged>, found: &Found, refusal: Refusal) -> In
     let is_open = match found {
         Found::Nothing | Found::Waiting(_) => true,
         Found::Dead(row) => is_unknown(row, &event),
-        Found::Processed | Found::Discarded => false,
+        Found::Processed | Found::Held | Found::Discarded => false,
     };
     match (found, refusal.leave) {
-        (Found::Processed, _) => Intake::Done(Done::Duplicate(event)),
+        (Found::Processed | Found::Held, _) => Intake::Done(Done::Duplicate(event)),
         (_, Some(wait)) if is_open => Intake::Done(Done::RetryLater(event, wait)),
         (Found::Dead(_) | Found::Discarded, _) => Intake::Done(Done::DeadLetter),
         // An event that waits for another attempt waits no longer.
@@ -184,7 +186,9 @@ pub(crate) fn again(
 ) -> Result<Again, StoreError> {
     let row = match found {
         Found::Nothing => return Ok(Again::First),
-        Found::Processed | Found::Discarded => return Ok(Again::Duplicate),
+        Found::Processed | Found::Held | Found::Discarded => {
+            return Ok(Again::Duplicate);
+        }
         Found::Dead(row) if is_unknown(&row, event) => return Ok(Again::First),
         // Between the count and the handler, another consumer may have mistaken this
         // attempt for one that never ended.
@@ -197,26 +201,57 @@ pub(crate) fn again(
 }
 
 fn attempt(row: Row, policy: RetryPolicy, counted: Counted) -> Result<Again, String> {
+    if counted == Counted::Ahead {
+        return last_attempt(row, policy).map(Again::Attempt);
+    }
+    Ok(match following(row, policy)? {
+        Ok(event) => Again::Attempt(event),
+        Err(spent) => Again::Spent(spent),
+    })
+}
+
+/// The attempt that follows the last one of a row, or the event whose attempts are spent.
+///
+/// # Errors
+///
+/// The row is no event, in words.
+pub(crate) fn following(
+    row: Row,
+    policy: RetryPolicy,
+) -> Result<Result<Envelope<Acknowledged>, Envelope<Failed>>, String> {
     let failure = row.failure.clone();
     let failure = failure
         .ok_or_else(|| format!("the row of {} is to say what has failed", row.id))?;
     let last = last_attempt(row, policy)?;
-    if counted == Counted::Ahead {
-        return Ok(Again::Attempt(last));
-    }
     Ok(match last.fail_at(failure.reason, failure.at) {
-        AfterFailure::Retrying(event) => Again::Attempt(event.dispatch().acknowledge()),
-        AfterFailure::Failed(event) => Again::Spent(event),
+        AfterFailure::Retrying(event) => Ok(event.dispatch().acknowledge()),
+        AfterFailure::Failed(event) => Err(event),
     })
 }
 
 /// The event of a row as it was when its last attempt began.
-fn last_attempt(row: Row, policy: RetryPolicy) -> Result<Envelope<Acknowledged>, String> {
+///
+/// # Errors
+///
+/// The row is no event, in words.
+pub(crate) fn last_attempt(
+    row: Row,
+    policy: RetryPolicy,
+) -> Result<Envelope<Acknowledged>, String> {
+    Ok(begun(row)?.with_retry_policy(policy))
+}
+
+/// The same, with the policy that the row has.
+///
+/// # Errors
+///
+/// The row is no event, in words.
+pub(crate) fn begun(row: Row) -> Result<Envelope<Acknowledged>, String> {
     let is_first = row.attempts <= 1 && row.redriven.is_none();
     let failure = row.failure.filter(|_| !is_first);
     let row =
         Row { status: DeliveryStatus::Acknowledged.as_str().to_owned(), failure, ..row };
-    Ok(row.read_in::<Acknowledged>()?.with_retry_policy(policy))
+    row.read_in()
 }
 
 fn is_unknown(row: &Row, event: &Facts<RawEvent>) -> bool {
@@ -309,6 +344,7 @@ mod tests {
             (Found::Processed, AtItsEnd, ("duplicate", 1)),
             (Found::Processed, Ahead, ("duplicate", 1)),
             (Found::Discarded, AtItsEnd, ("duplicate", 1)),
+            (Found::Held, AtItsEnd, ("duplicate", 1)),
             (failed(1, "locked"), AtItsEnd, ("handle again", 2)),
             (failed(2, "locked"), AtItsEnd, ("handle again", 3)),
             (dead("no such account"), AtItsEnd, ("duplicate", 1)),

@@ -132,6 +132,11 @@ mod failing;
 mod handler_error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod intake;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod order;
+#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
+mod order_test;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
@@ -146,7 +151,7 @@ mod stored;
 #[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
 pub mod worker;
 
-pub use self::admin::{Counts, Remembered, Stalled};
+pub use self::admin::{Counts, Held, Remembered, Stalled};
 pub use self::classify::{Classify, HandlerCause};
 pub use self::config::InboxConfig;
 pub use self::handler_error::HandlerError;

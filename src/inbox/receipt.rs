@@ -140,6 +140,9 @@ pub enum Handled<A> {
     /// The event is to come again after a while: its handler failed, which is stored, or
     /// it is [left](super::InboxConfig::leave_unknown) to another consumer.
     RetryLater(RetryLater<A>),
+    /// The inbox holds the event until the one before it has been handled: only a worker
+    /// that keeps an [order](super::worker::WorkerConfig::order) does so.
+    Held(Committed<A>),
 }
 
 impl<A> fmt::Debug for Handled<A> {
@@ -149,6 +152,7 @@ impl<A> fmt::Debug for Handled<A> {
             Self::Duplicate(_) => f.write_str("Duplicate"),
             Self::DeadLettered(_) => f.write_str("DeadLettered"),
             Self::RetryLater(later) => later.fmt(f),
+            Self::Held(_) => f.write_str("Held"),
         }
     }
 }
@@ -162,7 +166,7 @@ impl<A> Handled<A> {
         match self {
             Self::Processed(_) | Self::Duplicate(_) => DeliveryStatus::Processed,
             Self::DeadLettered(_) => DeliveryStatus::Failed,
-            Self::RetryLater(_) => DeliveryStatus::Retrying,
+            Self::RetryLater(_) | Self::Held(_) => DeliveryStatus::Retrying,
         }
     }
 }
@@ -177,7 +181,8 @@ impl<A: Ack> Handled<A> {
         match self {
             Self::Processed(committed)
             | Self::Duplicate(committed)
-            | Self::DeadLettered(committed) => committed.ack().await,
+            | Self::DeadLettered(committed)
+            | Self::Held(committed) => committed.ack().await,
             Self::RetryLater(later) => later.nack().await,
         }
     }

@@ -61,12 +61,17 @@ impl<A> Reply<A> {
                 self.span.end(End::DeadLettered);
                 Receipt::DeadLettered(Committed::new(self.acker))
             }
-            Done::RetryLater(event, wait) => {
-                self.span.end(End::RetryLater);
-                self.trail.record(Action::Release, &event, event.status(), Utc::now());
-                Receipt::RetryLater(RetryLater::new(self.acker, wait))
-            }
+            Done::RetryLater(event, wait) => Receipt::RetryLater(self.left(&event, wait)),
         }
+    }
+
+    /// The event is left to its broker for a while.
+    pub(crate) fn left(
+        self,
+        event: &Envelope<Acknowledged>,
+        wait: Duration,
+    ) -> RetryLater<A> {
+        RetryLater::new(self.untouched(event), wait)
     }
 
     /// The event was dealt with before.
@@ -78,6 +83,19 @@ impl<A> Reply<A> {
         self.span.end(End::Duplicate);
         self.trail.record(Action::Duplicate, event, DeliveryStatus::Acknowledged, at);
         Committed::new(self.acker)
+    }
+
+    /// The inbox holds the event: nothing was done with it yet.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn held(self, event: &Envelope<Acknowledged>) -> Committed<A> {
+        Committed::new(self.untouched(event))
+    }
+
+    /// Nothing was done with the event.
+    fn untouched(self, event: &Envelope<Acknowledged>) -> A {
+        self.span.end(End::RetryLater);
+        self.trail.record(Action::Release, event, event.status(), Utc::now());
+        self.acker
     }
 
     /// The effect is committed.

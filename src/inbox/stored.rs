@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::intake::Found;
-use super::{Counts, Remembered, Stalled};
+use super::intake::{Found, begun};
+use super::{Counts, Held, Remembered, Stalled};
 use crate::audit::{Action, AuditTrail};
 use crate::state::{Failed, Skipped};
 use crate::store::doing::{COUNTING, GETTING};
@@ -13,14 +13,17 @@ use crate::{Decision, DeliveryStatus, Envelope, FailureClass};
 impl Counts {
     /// Of rows that each say a state, how many events are in it, and how many of these
     /// have waited for long.
-    pub(crate) fn of_rows(rows: Vec<(String, i64, i64)>) -> Result<Self, StoreError> {
+    pub(crate) fn of_rows(
+        rows: Vec<(String, i64, i64, i64)>,
+    ) -> Result<Self, StoreError> {
         let mut counts = Self::default();
-        for (status, count, old) in rows {
+        for (status, count, old, held) in rows {
             let status: DeliveryStatus =
                 status.parse().map_err(|error| unreadable(COUNTING, error))?;
             counts.by_status.insert(status, u64::try_from(count).unwrap_or_default());
             if status == DeliveryStatus::Retrying {
                 counts.stalled = u64::try_from(old).unwrap_or_default();
+                counts.held = u64::try_from(held).unwrap_or_default();
             }
         }
         Ok(counts)
@@ -39,6 +42,25 @@ fn unreadable(
 pub(crate) fn stalled(rows: Vec<(Row, DateTime<Utc>)>) -> Vec<Stalled> {
     let read = |(row, received_at): (Row, _)| {
         Some(Stalled { event: row.read_in().ok()?, received_at })
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
+/// A row that the inbox holds, with the times when it was received and is due, and the
+/// event that it waits for.
+pub(crate) type HeldRow = (Row, DateTime<Utc>, DateTime<Utc>, Option<String>);
+
+/// Those held rows that are events.
+pub(crate) fn held(rows: Vec<HeldRow>) -> Vec<Held> {
+    let read = |(row, received_at, due_at, after): HeldRow| {
+        let reason = row.failure.as_ref()?.reason.clone();
+        Some(Held {
+            event: begun(row).ok()?,
+            after: after.and_then(|id| id.parse().ok()),
+            reason,
+            due_at,
+            received_at,
+        })
     };
     rows.into_iter().filter_map(read).collect()
 }
@@ -78,7 +100,9 @@ pub(crate) fn undelivered(row: Row) -> Option<Envelope<Failed>> {
             let status = DeliveryStatus::Failed.as_str().to_owned();
             Row { status, failure, ..row }
         }
-        Found::Nothing | Found::Processed | Found::Discarded => return None,
+        Found::Nothing | Found::Processed | Found::Held | Found::Discarded => {
+            return None;
+        }
     };
     row.read_in().ok()
 }

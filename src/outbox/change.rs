@@ -7,16 +7,8 @@ use super::blocked::frees;
 use super::claim::{After, Settlement};
 use crate::audit::Action;
 use crate::envelope::{Facts, Payload};
-use crate::store::{Said, write_tags};
+use crate::store::{LAST_DUE, Said, write_tags};
 use crate::{AnyEnvelope, DeliveryStatus, FailureClass};
-
-/// The latest moment at which an event can be due: the end of the year 9999, which every
-/// database can hold. One that waits for longer waits until then.
-pub(crate) const LAST_DUE: DateTime<Utc> =
-    match DateTime::from_timestamp_micros(253_402_300_799_999_999) {
-        Some(last) => last,
-        None => DateTime::<Utc>::MAX_UTC,
-    };
 
 /// The columns after a step. What is `None` stays as it is, but for `due_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,12 @@
 //! What enqueuing did, and whether the event that is there is the same one.
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-use crate::store::{Row, StoreError, StoreErrorKind};
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::refused::Refused;
+#[cfg(feature = "postgres")]
+use crate::store::Row;
+use crate::store::{StoreError, StoreErrorKind};
 use crate::trace::End;
 
 /// What enqueuing did.
@@ -14,6 +19,15 @@ pub enum Enqueued {
     Duplicate,
 }
 
+/// An enqueue that is under way: await it. It gives the events back where they are
+/// refused.
+///
+/// It is boxed so that a slip is one error: the compiler repeats what it has against an
+/// argument wherever an unnamed future is made and awaited.
+pub type Enqueuing<'t, Answer, Events> = Pin<
+    Box<dyn Future<Output = Result<Answer, Refused<Events, StoreError>>> + Send + 't>,
+>;
+
 impl From<Enqueued> for End {
     fn from(enqueued: Enqueued) -> Self {
         match enqueued {
@@ -23,9 +37,9 @@ impl From<Enqueued> for End {
     }
 }
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 /// Whether the event that is there under this id is the one that was to be enqueued: of
 /// one source, and of one type.
+#[cfg(feature = "postgres")]
 pub(crate) fn same_event(
     doing: &'static str,
     row: &Row,
@@ -35,13 +49,24 @@ pub(crate) fn same_event(
     if (source_system, event_type) == (&row.source_system, &row.event_type) {
         return Ok(Enqueued::Duplicate);
     }
-    Err(StoreError::of(
+    let there = format!("{event_type} from {source_system}");
+    let wanted = format!("{} from {}", row.event_type, row.source_system);
+    Err(another_event(doing, &row.id, &there, &wanted))
+}
+
+/// Another event has the id: what is there, and what was to be enqueued.
+pub(crate) fn another_event(
+    doing: &'static str,
+    id: &str,
+    there: &str,
+    wanted: &str,
+) -> StoreError {
+    StoreError::of(
         StoreErrorKind::IdTaken,
         doing,
         format!(
-            "another event has the id {:?}: {event_type} from {source_system} is there, and {} from {} was to be enqueued \
-             (derive ids that are unique with their source alone: EventId::derived)",
-            row.id, row.event_type, row.source_system
+            "another event has the id {id:?}: {there} is there, and {wanted} was to be enqueued \
+             (derive ids that are unique with their source alone: EventId::derived)"
         ),
-    ))
+    )
 }

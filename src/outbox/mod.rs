@@ -28,8 +28,11 @@ mod admin;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod blocked;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod chain;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod change;
 mod claim;
+pub mod driver;
 mod encoded;
 mod enqueued;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -52,9 +55,11 @@ pub use self::admin::{
 };
 pub use self::claim::{Claim, HeldLease, LeaseLostError, Settlement};
 pub use self::encoded::Encoded;
-pub use self::enqueued::Enqueued;
+pub use self::enqueued::{Enqueued, Enqueuing};
 pub(crate) use self::store::sealed;
 pub use self::store::{ClaimOrder, Claimed, OnDeadLetter, Store};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use crate::store::Migration;
 pub use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind};
 
 assert_impl_all!(Claim: Send, Sync);

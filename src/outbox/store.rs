@@ -11,7 +11,11 @@ use crate::store::StoreError;
 /// What a relay needs of a database.
 ///
 /// It is sealed: `sqlite::Outbox` and `postgres::Outbox` implement it, and nothing outside
-/// this crate can, so that it may grow. To call it, for a relay of your own, is fine.
+/// this crate can, since its methods do not say all that a relay relies on: leases that
+/// the database's clock ends, tokens that fence every later write, keys whose order
+/// survives late commits. To call it, for a relay of your own, is fine. Events of another
+/// database are [forwarded](crate::guide::drivers#a-database-that-is-none-of-the-two) into
+/// one of these.
 #[diagnostic::on_unimplemented(
     message = "a relay cannot claim events from `{Self}`",
     label = "needs an outbox: `outbox::sqlite::Outbox::open(..)`, `outbox::postgres::Outbox::connect(..)`"
@@ -54,6 +58,10 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
 
 pub(crate) mod sealed {
     /// What this crate's own outboxes are.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be a store of a relay: only the outboxes of this crate keep what it relies on",
+        label = "forward its events into an outbox of SQLite or PostgreSQL: the guide's chapter on drivers shows how"
+    )]
     pub trait Sealed {}
 }
 

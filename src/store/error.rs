@@ -87,7 +87,6 @@ pub(crate) fn kind_of(source: &(dyn Error + 'static)) -> Option<StoreErrorKind> 
 }
 
 /// How the databases make errors.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod making {
     use std::borrow::Cow;
 
@@ -185,5 +184,6 @@ mod making {
     }
 }
 
+pub(crate) use self::making::Doing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::making::{Doing, Explained};
+pub(crate) use self::making::Explained;

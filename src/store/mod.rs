@@ -7,10 +7,18 @@ pub(crate) mod doing;
 pub(crate) mod error;
 mod kind;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod migration;
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "an insert alone needs only part of it")
+)]
 mod policy;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "an insert alone needs only part of it")
+)]
 mod row;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod schema;
@@ -21,10 +29,13 @@ mod text;
 pub use self::dead_letter::{DeadLetter, Filter};
 pub use self::error::StoreError;
 pub use self::kind::StoreErrorKind;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use self::migration::Migration;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::row::{EVENT_COLUMNS, Row, Said, write_tags};
+pub(crate) use self::row::{EVENT_COLUMNS, LAST_DUE, write_tags};
+pub(crate) use self::row::{Row, Said};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::schema::Part;
 pub(crate) use self::text::storable;

@@ -92,6 +92,14 @@ pub(crate) struct Row {
     pub(crate) discarded: Option<Said>,
 }
 
+/// The latest moment at which an event can be due: the end of the year 9999, which every
+/// database can hold. One that waits for longer waits until then.
+pub(crate) const LAST_DUE: DateTime<Utc> =
+    match DateTime::from_timestamp_micros(253_402_300_799_999_999) {
+        Some(last) => last,
+        None => DateTime::<Utc>::MAX_UTC,
+    };
+
 /// A failure (its class, reason and time) or a decision (by whom, the reason and time).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said {

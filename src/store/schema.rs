@@ -69,7 +69,7 @@ impl Part {
 }
 
 /// What a migration says of older programs.
-fn compatible_from(migration: &str) -> Option<usize> {
+pub(super) fn compatible_from(migration: &str) -> Option<usize> {
     migration
         .lines()
         .find_map(|line| line.strip_prefix("-- compatible_from: "))

@@ -4,8 +4,11 @@
 use std::error::Error;
 use std::fmt;
 
+use super::answer::AnswerError;
 use super::plan::{FieldPlan, Write};
-use super::review::{AnswerError, Settled};
+use super::reading::Kept;
+use super::refusal::Refusal;
+use super::settled::Settled;
 use super::slot::{Base, Slot};
 
 /// Where the systems keep a field: what carries out a write.
@@ -22,12 +25,38 @@ pub trait Store<T> {
     /// Puts the value in place of what the write expects, in the system at `write.to()`.
     ///
     /// Where the system shows something else by now, it writes nothing: see
-    /// [`Write::found`].
+    /// [`Write::found`]. A write may be a [check](Write::is_check): it changes nothing,
+    /// and what it expects counts all the same.
     ///
     /// # Errors
     ///
     /// Whatever keeps the system from answering. The plan may be made and applied again.
-    fn replace(&mut self, write: &Write<'_, T>) -> Result<Found, Self::Error>;
+    /// That it will not take this value is no error: see [`Reply::Refused`].
+    fn replace(&mut self, write: &Write<'_, T>) -> Result<Reply<T>, Self::Error>;
+}
+
+/// What a system replies to a write.
+///
+/// ```
+/// use integration_automation_patterns::sync::{Found, Reply};
+///
+/// assert_eq!(Reply::<u8>::from(Found::MovedOn), Reply::Found(Found::MovedOn));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply<T> {
+    /// It holds what the write says, or shows something else than the write expects.
+    Found(Found),
+    /// It took the value and holds this instead: cut, rounded, trimmed, in a spelling of
+    /// its own; or nothing. Read it back where the system may do so.
+    Kept(Option<T>),
+    /// It will not take the value, and says why. The other fields are written.
+    Refused(String),
+}
+
+impl<T> From<Found> for Reply<T> {
+    fn from(found: Found) -> Self {
+        Self::Found(found)
+    }
 }
 
 /// What a write found in its place.
@@ -73,14 +102,16 @@ impl<T: PartialEq> Write<'_, T> {
 impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
     type Error = std::convert::Infallible;
 
-    fn replace(&mut self, write: &Write<'_, T>) -> Result<Found, Self::Error> {
-        let Some(slot) = self.get_mut(write.to()) else { return Ok(Found::MovedOn) };
+    fn replace(&mut self, write: &Write<'_, T>) -> Result<Reply<T>, Self::Error> {
+        let Some(slot) = self.get_mut(write.to()) else {
+            return Ok(Found::MovedOn.into());
+        };
         let found =
             slot.read().map_or(Found::MovedOn, |shown| write.found(shown.into_option()));
         if found == Found::AsExpected {
             *slot = Slot::from(write.value().cloned());
         }
-        Ok(found)
+        Ok(found.into())
     }
 }
 
@@ -93,7 +124,13 @@ pub struct Applied<T> {
     pub written: usize,
     /// The places of the systems that have moved on. Read them, and plan again.
     pub moved_on: Vec<usize>,
-    /// The common state to store: as it was, where a system moved on.
+    /// What systems refused, in their words: store it, and give it to the next plan
+    /// ([`FieldPlan::after_refusals`]).
+    pub refused: Vec<Refusal<T>>,
+    /// What systems hold instead of what was written: store it, and read by it
+    /// ([`Reading::as_kept`](super::Reading::as_kept)).
+    pub kept: Vec<Kept<T>>,
+    /// The common state to store: as it was, where a system moved on or refused.
     pub base: Base<T>,
 }
 
@@ -189,38 +226,95 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        carry_out(self.writes(), store, || self.next_base(), self.agreed())
+        let mut carried = Applied::nothing(self.agreed());
+        for write in self.writes() {
+            carried.note(&write, store.replace(&write)?);
+        }
+        Ok(carried.with_base(|| self.next_base()))
     }
 }
 
 impl<T: Eq + Clone> Settled<'_, T> {
     /// Carries out what a person has decided, as [`FieldPlan::apply`].
     ///
+    /// What the person saw must still be shown by every system, those that are not
+    /// written to included: where one has moved on, nothing is written, and what was
+    /// written already is taken back.
+    ///
     /// # Errors
     ///
     /// That of the store, at the first write that it could not make.
+    ///
+    /// ```
+    /// use integration_automation_patterns::Decision;
+    /// use integration_automation_patterns::sync::{
+    ///     Answer, Base, Choice, FieldPlan, Rule, Slot,
+    /// };
+    ///
+    /// let mut systems = [Slot::Value("active"), Slot::Value("closed")];
+    /// let (seen, base) = (systems, Base::Known(Some("active")));
+    /// let slots = seen.each_ref();
+    /// let plan = FieldPlan::new(Rule::Manual, &slots, &base);
+    /// let row = plan.review("C-1", "status", ["crm", "erp"]).ok_or("it is asked")?;
+    /// let of = |by: &str, place| {
+    ///     let decision = Decision::new(by, "I asked the customer")?;
+    ///     plan.settle("C-1", "status", Answer::to(&row, Choice::Side(place), decision))
+    ///         .map_err(Box::<dyn std::error::Error>::from)
+    /// };
+    ///
+    /// // Two people choose crosswise, on the same question.
+    /// let (one, other) = (of("ada", 1)?, of("bob", 0)?);
+    /// assert_eq!(one.apply(&mut systems[..])?.written, 1);
+    /// let late = other.apply(&mut systems[..])?;
+    /// assert_eq!((late.written, late.moved_on), (0, vec![0]));
+    /// assert_eq!(systems, [Slot::Value("closed"); 2], "the values do not swap");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply<S: Store<T> + ?Sized>(
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        carry_out(self.writes(), store, || self.next_base(), self.base())
+        let (mut carried, mut made) = (Applied::nothing(self.base()), Vec::new());
+        for write in self.checks().chain(self.writes()).chain(self.checks()) {
+            carried.note(&write, store.replace(&write)?);
+            made.push(write);
+            if !carried.moved_on.is_empty() {
+                for write in made.iter().rev().filter(|write| !write.is_check()) {
+                    store.replace(&write.reversed())?;
+                }
+                return Ok(Applied { written: 0, kept: Vec::new(), ..carried });
+            }
+        }
+        Ok(carried.with_base(|| self.next_base()))
     }
 }
 
-fn carry_out<'w, T: Clone + 'w, S: Store<T> + ?Sized>(
-    writes: impl Iterator<Item = Write<'w, T>>,
-    store: &mut S,
-    next: impl FnOnce() -> Base<T>,
-    base: &Base<T>,
-) -> Result<Applied<T>, S::Error> {
-    let (mut written, mut moved_on) = (0_usize, Vec::new());
-    for write in writes {
-        match store.replace(&write)? {
-            Found::AsExpected => written = written.saturating_add(1),
-            Found::AlreadyWritten => {}
-            Found::MovedOn => moved_on.push(write.to()),
+impl<T: Clone + PartialEq> Applied<T> {
+    fn nothing(base: &Base<T>) -> Self {
+        let (moved_on, refused, kept) = (Vec::new(), Vec::new(), Vec::new());
+        Self { written: 0, moved_on, refused, kept, base: base.clone() }
+    }
+
+    fn note(&mut self, write: &Write<'_, T>, reply: Reply<T>) {
+        match reply {
+            Reply::Found(Found::MovedOn) => self.moved_on.push(write.to()),
+            Reply::Found(Found::AsExpected) if !write.is_check() => {
+                self.written = self.written.saturating_add(1);
+            }
+            Reply::Found(Found::AsExpected | Found::AlreadyWritten) => {}
+            Reply::Kept(held) => {
+                self.written = self.written.saturating_add(1);
+                self.kept.extend(Kept::of(write, held));
+            }
+            Reply::Refused(why) => self.refused.push(Refusal::of(write, why)),
         }
     }
-    let base = if moved_on.is_empty() { next() } else { base.clone() };
-    Ok(Applied { written, moved_on, base })
+
+    fn with_base(self, next: impl FnOnce() -> Base<T>) -> Self {
+        if self.moved_on.is_empty() && self.refused.is_empty() {
+            Self { base: next(), ..self }
+        } else {
+            self
+        }
+    }
 }

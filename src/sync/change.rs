@@ -41,15 +41,25 @@ impl Contract {
         };
         let records = (self.records != other.records)
             .then(|| Change::Records { from: words(self), to: words(other) });
-        let names = self.names().chain(
+        let former =
+            |name| other.former_name(name).filter(|former| self.is_synced(former));
+        let renamed = || other.names().filter_map(|name| Some((former(name)?, name)));
+        let names =
+            self.names().filter(|name| renamed().all(|(former, _)| former != *name));
+        let names = names.chain(
             other.names().filter(|name| !self.names().any(|known| known == *name)),
         );
-        let standings =
-            names.map(|name| (name, self.standing(name), other.standing(name)));
+        let standings = names.map(|name| {
+            (name, self.standing(former(name).unwrap_or(name)), other.standing(name))
+        });
         let fields = standings.filter(|(_, from, to)| from != to);
         systems
             .into_iter()
             .chain(records)
+            .chain(renamed().map(|(former, name)| Change::Renamed {
+                from: former.to_owned(),
+                to: name.to_owned(),
+            }))
             .chain(fields.map(|(name, from, to)| Change::Field {
                 name: name.to_owned(),
                 from,
@@ -123,6 +133,13 @@ pub enum Change {
         /// In words, then.
         to: Option<String>,
     },
+    /// A field has another name, and keeps its base.
+    Renamed {
+        /// Its name so far.
+        from: String,
+        /// Its name then.
+        to: String,
+    },
     /// How a field stands.
     Field {
         /// The field.
@@ -145,6 +162,9 @@ impl fmt::Display for Change {
                     words.clone().unwrap_or_else(|| "nothing is declared".to_owned())
                 };
                 write!(f, "of records: {:?} becomes {:?}", words(from), words(to))
+            }
+            Self::Renamed { from, to } => {
+                write!(f, "{from:?} is {to:?} from now on, and keeps its base")
             }
             Self::Field { name, from, to } => {
                 write!(f, "{name:?}: {from}, becomes {to}: ")?;

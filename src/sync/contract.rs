@@ -72,6 +72,7 @@ pub struct Contract {
     pub(super) others: NonOwnerEdits,
     pub(super) non_owner_edits_for: Vec<(String, NonOwnerEdits)>,
     pub(super) records: Option<RecordRules>,
+    pub(super) renamed: Vec<(String, String)>,
 }
 
 impl PartialEq for Contract {
@@ -88,6 +89,7 @@ impl PartialEq for Contract {
         (&self.record_type, &self.systems, &self.fields, &self.excluded)
             == (&other.record_type, &other.systems, &other.fields, &other.excluded)
             && self.records == other.records
+            && self.renamed == other.renamed
             && said(self) == said(other)
     }
 }
@@ -162,13 +164,19 @@ impl Contract {
             .map(|(name, _)| name.as_str())
     }
 
+    /// The name that a field had before it was renamed, where it was.
+    pub fn former_name(&self, field: &str) -> Option<&str> {
+        let renamed = self.renamed.iter().find(|(name, _)| name == field);
+        renamed.map(|(_, former)| former.as_str())
+    }
+
     /// What is declared about records as a whole, where something is.
     pub fn records(&self) -> Option<&RecordRules> {
         self.records.as_ref()
     }
 
     /// The rule of a field, with systems as places in [`systems`](Self::systems).
-    fn rule(&self, field: &str) -> Option<Rule> {
+    pub(super) fn rule(&self, field: &str) -> Option<Rule> {
         Some(match self.authority_for(field)? {
             Authority::System(owner) => Rule::Owner(
                 self.systems.iter().position(|system| system == owner)?,

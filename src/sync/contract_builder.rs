@@ -43,6 +43,17 @@ impl ContractBuilder {
         self
     }
 
+    /// A field had another name in the contract before this one: it is the same field,
+    /// and [keeps its base](Contract::carried_over).
+    pub fn renamed(
+        mut self,
+        field: impl Into<String>,
+        former: impl Into<String>,
+    ) -> Self {
+        self.0.renamed.push((field.into(), former.into()));
+        self
+    }
+
     /// A field that never leaves its system.
     pub fn excluded(mut self, name: impl Into<String>) -> Self {
         self.0.excluded.push(name.into());
@@ -110,6 +121,7 @@ impl Contract {
             others: NonOwnerEdits::default(),
             non_owner_edits_for: Vec::new(),
             records: None,
+            renamed: Vec::new(),
         })
     }
 
@@ -158,9 +170,23 @@ impl Contract {
         if let Some(field) = unowned {
             return Some(ContractError::OthersOfNoOwner { field: field.to_owned() });
         }
+        if let Some(field) = self.wrongly_renamed() {
+            return Some(ContractError::NotRenamed { field });
+        }
         let systems = self.systems.len();
         let place = self.records.as_ref().and_then(|rules| rules.no_party(systems));
         place.map(|place| ContractError::RecordsOfNoParty { place })
+    }
+}
+
+impl Contract {
+    /// A field that is renamed and not exchanged, or twice, or from a name in use.
+    fn wrongly_renamed(&self) -> Option<String> {
+        let fields = || self.renamed.iter().map(|(field, _)| field.as_str());
+        let former = || self.renamed.iter().map(|(_, former)| former.as_str());
+        let in_use = || former().find(|name| self.is_synced(name)).map(str::to_owned);
+        let unknown = || fields().find(|name| !self.is_synced(name)).map(str::to_owned);
+        repeated(fields()).or_else(|| repeated(former())).or_else(in_use).or_else(unknown)
     }
 }
 
@@ -231,6 +257,12 @@ pub enum ContractError {
         /// The field.
         field: String,
     },
+    /// A field is renamed that the contract does not exchange, or twice, or its former
+    /// name is still in use.
+    NotRenamed {
+        /// The field.
+        field: String,
+    },
     /// A system that may create or delete records is not among the systems.
     RecordsOfNoParty {
         /// Its place.
@@ -284,6 +316,11 @@ impl fmt::Display for ContractError {
                      and {field:?} has no owner"
                 )
             }
+            Self::NotRenamed { field } => write!(
+                f,
+                "one field that is exchanged is renamed from one that is no more, and \
+                 {field:?} is not exchanged, renamed twice or still in use"
+            ),
             Self::RecordsOfNoParty { place } => write!(
                 f,
                 "records are created and deleted by parties to the contract, and none \

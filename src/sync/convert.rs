@@ -1,12 +1,17 @@
 //! Converters: how one system represents what all of them exchange, and the laws that
 //! keep a field from flapping.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 
-/// How one system represents a value of type `T`, which is what the systems exchange.
+/// How one system represents a field of type `T`, which is what the systems exchange.
 ///
-/// Two laws hold forevery value, and [`check`] tries them:
+/// A field is a value or nothing, `None`; and so is what the system has for it. Where a
+/// system says "nothing" by an empty text, a zero or a placeholder, the converter knows
+/// it, both ways.
+///
+/// Two laws hold for every value and for nothing, and [`check`] tries them:
 ///
 /// - to bring a value into the form that the system can hold, twice, is to do it once:
 ///   `normalize(normalize(x)) = normalize(x)`;
@@ -16,31 +21,38 @@ use std::fmt;
 ///
 /// A system that holds less than the others (cents, whole seconds, 40 characters) makes
 /// all of them differ from it. Before a plan, bring what each system says into the form
-/// that all can hold: `slot.map(|x| erp.normalize(&crm.normalize(&x)))`.
-/// [`check_together`] says whether that form depends on the order.
+/// that all can hold: let one converter `decode` to that form, and read every system by
+/// [`Reading::of`](super::Reading::of), which keeps the system's own form for the write.
+/// [`check_together`] says whether the common form depends on the order.
+///
+/// Where the order of a list does not count, exchange a set: `decode` to a `BTreeSet`,
+/// and lists that differ in order alone are equal. Where its entries have keys, such as
+/// the lines of an order, each is a record of its own: declare a boundary for them.
 ///
 /// ```
 /// use integration_automation_patterns::sync::convert::{
 ///     Convert, check, check_together,
 /// };
 ///
-/// /// A system that keeps an amount in cents as a text of whole units.
+/// /// A system that keeps an amount in cents as a text of whole units, and says "" where
+/// /// it has none.
 /// struct Units;
 ///
 /// impl Convert<i64> for Units {
 ///     type Local = String;
 ///     type Error = std::num::ParseIntError;
 ///
-///     fn encode(&self, cents: &i64) -> String {
-///         (cents / 100).to_string()
+///     fn encode(&self, cents: Option<&i64>) -> Option<String> {
+///         Some(cents.map_or_else(String::new, |cents| (cents / 100).to_string()))
 ///     }
 ///
-///     fn decode(&self, units: &String) -> Result<i64, Self::Error> {
-///         Ok(units.parse::<i64>()? * 100)
+///     fn decode(&self, units: Option<&String>) -> Result<Option<i64>, Self::Error> {
+///         let units = units.filter(|units| !units.is_empty());
+///         units.map(|units| Ok(units.parse::<i64>()? * 100)).transpose()
 ///     }
 ///
-///     fn normalize(&self, cents: &i64) -> i64 {
-///         cents / 100 * 100
+///     fn normalize(&self, cents: Option<&i64>) -> Option<i64> {
+///         cents.map(|cents| cents / 100 * 100)
 ///     }
 /// }
 ///
@@ -55,7 +67,7 @@ pub trait Convert<T> {
     type Error;
 
     /// What is written to the system.
-    fn encode(&self, value: &T) -> Self::Local;
+    fn encode(&self, value: Option<&T>) -> Option<Self::Local>;
 
     /// What the system says, as the others understand it.
     ///
@@ -63,10 +75,37 @@ pub trait Convert<T> {
     ///
     /// Where it cannot be understood. The slot is unread then: nothing follows from what
     /// nobody understands.
-    fn decode(&self, local: &Self::Local) -> Result<T, Self::Error>;
+    fn decode(&self, local: Option<&Self::Local>) -> Result<Option<T>, Self::Error>;
 
-    /// The value as this system can hold it.
-    fn normalize(&self, value: &T) -> T;
+    /// The value, or nothing, as this system can hold it.
+    fn normalize(&self, value: Option<&T>) -> Option<T>;
+}
+
+/// The converter of a system that has the common form.
+///
+/// ```
+/// use integration_automation_patterns::sync::convert::{AsIs, check};
+///
+/// assert!(check(&AsIs, ["", "Al"]).is_ok());
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct AsIs;
+
+impl<T: Clone> Convert<T> for AsIs {
+    type Local = T;
+    type Error = Infallible;
+
+    fn encode(&self, value: Option<&T>) -> Option<T> {
+        value.cloned()
+    }
+
+    fn decode(&self, local: Option<&T>) -> Result<Option<T>, Infallible> {
+        Ok(local.cloned())
+    }
+
+    fn normalize(&self, value: Option<&T>) -> Option<T> {
+        value.cloned()
+    }
 }
 
 /// A law that a converter breaks, and the value for which it does.
@@ -75,8 +114,8 @@ pub trait Convert<T> {
 pub struct ConvertError<T> {
     /// The law.
     pub law: Law,
-    /// The value.
-    pub value: T,
+    /// The value; `None` for an empty field.
+    pub value: Option<T>,
 }
 
 /// What a converter must obey.
@@ -102,7 +141,11 @@ impl<T: fmt::Debug> fmt::Display for ConvertError<T> {
             Law::ReadsBack => "decode(encode(x)) = normalize(x)",
             Law::OneForm => "a.normalize(b.normalize(x)) = b.normalize(a.normalize(x))",
         };
-        write!(f, "a converter obeys {law}, and this one does not for {:?}", self.value)
+        write!(f, "a converter obeys {law}, and this one does not for ")?;
+        match &self.value {
+            Some(value) => write!(f, "{value:?}"),
+            None => f.write_str("an empty field"),
+        }
     }
 }
 
@@ -125,16 +168,16 @@ impl<T: fmt::Debug> Error for ConvertError<T> {}
 ///     type Local = String;
 ///     type Error = std::convert::Infallible;
 ///
-///     fn encode(&self, text: &String) -> String {
-///         text.chars().take(3).collect()
+///     fn encode(&self, text: Option<&String>) -> Option<String> {
+///         text.map(|text| text.chars().take(3).collect())
 ///     }
 ///
-///     fn decode(&self, local: &String) -> Result<String, Self::Error> {
-///         Ok(local.clone())
+///     fn decode(&self, local: Option<&String>) -> Result<Option<String>, Self::Error> {
+///         Ok(local.cloned())
 ///     }
 ///
-///     fn normalize(&self, text: &String) -> String {
-///         text.clone()
+///     fn normalize(&self, text: Option<&String>) -> Option<String> {
+///         text.cloned()
 ///     }
 /// }
 ///
@@ -150,14 +193,15 @@ pub fn check<T: PartialEq, C: Convert<T>>(
     converter: &C,
     values: impl IntoIterator<Item = T>,
 ) -> Result<(), ConvertError<T>> {
-    for value in values {
-        let norm = converter.normalize(&value);
-        let law = if !value.eq(&value) {
+    for value in and_nothing(values) {
+        let field = value.as_ref();
+        let norm = converter.normalize(field);
+        let read_back = converter.decode(converter.encode(field).as_ref()).ok();
+        let law = if !field.eq(&field) {
             Law::Equal
-        } else if converter.normalize(&norm) != norm {
+        } else if converter.normalize(norm.as_ref()) != norm {
             Law::NormalizeOnce
-        } else if converter.decode(&converter.encode(&value)).ok().as_ref() != Some(&norm)
-        {
+        } else if read_back.as_ref() != Some(&norm) {
             Law::ReadsBack
         } else {
             continue;
@@ -177,10 +221,18 @@ pub fn check_together<T: PartialEq>(
     b: &impl Convert<T>,
     values: impl IntoIterator<Item = T>,
 ) -> Result<(), ConvertError<T>> {
-    for value in values {
-        if a.normalize(&b.normalize(&value)) != b.normalize(&a.normalize(&value)) {
+    for value in and_nothing(values) {
+        let (by_a, by_b) = (a.normalize(value.as_ref()), b.normalize(value.as_ref()));
+        if a.normalize(by_b.as_ref()) != b.normalize(by_a.as_ref()) {
             return Err(ConvertError { law: Law::OneForm, value });
         }
     }
     Ok(())
+}
+
+/// The empty field, which nobody thinks of, and these values.
+fn and_nothing<T>(
+    values: impl IntoIterator<Item = T>,
+) -> impl Iterator<Item = Option<T>> {
+    std::iter::once(None).chain(values.into_iter().map(Some))
 }

@@ -2,36 +2,44 @@
 //! decides about the field.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::answer::{Answer, AnswerError};
 use super::bases::Bases;
 use super::conflict::Stamp;
-use super::kind::{Kind, Shared, Written};
+use super::failed_writes::FailedWrites;
+use super::kind::{Kind, SettledByRule, Written};
+use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::reconcile::{Question, Rule, Verdict, base_at, decide};
-use super::review::{Answer, AnswerError, Review, Settled};
+use super::review::Review;
+use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
 
-/// The plan for one field.
-pub struct Entry<'a, T, K: Kind, const N: usize> {
+/// The plan for one field, which its type names: the plan for another one cannot stand in
+/// for it.
+pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
     bases: [&'a Base<T>; N],
     agreed: &'a Base<T>,
+    rule: Rule,
     verdict: Verdict,
     made: K::Made<T>,
+    field: PhantomData<fn() -> Field>,
 }
 
-impl<T, K: Kind, const N: usize> fmt::Debug for Entry<'_, T, K, N> {
+impl<F, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
     /// What is to be done; never the values, which may be what no log should hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("verdict", &self.verdict).finish_non_exhaustive()
     }
 }
 
-impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
+impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     #[inline(always)]
     pub(crate) fn new(
         rule: Rule,
@@ -46,8 +54,10 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
             slots,
             bases,
             agreed,
+            rule,
             verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
             made: K::Made::default(),
+            field: PhantomData,
         }
     }
 
@@ -102,7 +112,7 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
         systems: impl IntoIterator<Item = &'s str>,
     ) -> Option<Review<T>>
     where
-        T: Clone,
+        T: Eq + Clone,
     {
         self.plan().review(record_id, field, systems)
     }
@@ -114,21 +124,23 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     /// [`AnswerError`], with the answer given back: see there.
     pub fn settle(
         &self,
+        record_id: &str,
+        field: &str,
         answer: Answer<T>,
     ) -> Result<Settled<'_, T>, Refused<Answer<T>, AnswerError>>
     where
         T: Eq,
     {
-        self.plan().settle(answer)
+        self.plan().settle(record_id, field, answer)
     }
 
-    fn plan(&self) -> FieldPlan<'_, T> {
+    pub(crate) fn plan(&self) -> FieldPlan<'_, T> {
         FieldPlan::decided(
             self.verdict,
             &self.slots,
             Known::new(&self.bases, self.agreed),
             K::made(&self.made),
-            K::REFUSES,
+            self.rule,
         )
     }
 
@@ -137,7 +149,9 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     where
         T: Eq,
     {
-        answer.and_then(|answer| self.plan().why_not(answer))
+        let answer = answer?;
+        let (record, field) = (&answer.seen.record_id, answer.seen.field.as_deref());
+        self.plan().misfit(record, field.unwrap_or_default(), answer)
     }
 
     /// The write to one system, which an answer settles where there is one.
@@ -151,10 +165,8 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
     {
         let plan = self.plan();
         match answer {
-            Some(answer) => {
-                Write::to_all(answer.outcome(&plan), Some(&answer.decision), &plan)
-                    .find(|write| write.to() == to)
-            }
+            Some(answer) => answered(&plan, answer)
+                .find(|write| write.to() == to && !write.is_check()),
             None => plan.writes().find(|write| write.to() == to),
         }
     }
@@ -173,56 +185,98 @@ impl<'a, T, K: Kind, const N: usize> Entry<'a, T, K, N> {
             return self.agreed.clone();
         }
         match answer {
-            Some(answer) => plan.common_after(Some(answer.outcome(&plan))),
+            Some(answer) => plan.common_after(answer.outcome(&plan)),
             None => plan.next_base(),
         }
     }
 }
 
-impl<T, const N: usize> Entry<'_, T, Shared, N> {
-    /// The same entry, with a conflict settled in favour of a system, by its place: as
-    /// [`FieldPlan::prefer`].
-    #[must_use = "this gives the settled entry back"]
-    pub fn prefer(self, place: usize) -> Self {
-        Self { verdict: self.plan().prefer(place).verdict(), ..self }
+/// The entry of a plan, for a declared rule to settle where it is a conflict on a shared
+/// field. Nothing else changes by it: no owner is outweighed, and no field that a person
+/// decides on is decided.
+pub struct Conflict<'p, 'a, Field, T, K: Kind, const N: usize>(
+    &'p mut Entry<'a, Field, T, K, N>,
+);
+
+impl<F, T, K: Kind, const N: usize> fmt::Debug for Conflict<'_, '_, F, T, K, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Conflict").field(&self.0).finish()
+    }
+}
+
+impl<'p, 'a, F, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
+    pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
+        Self(entry)
     }
 
-    /// The same entry, with a conflict settled in favour of a system, unless its field is
-    /// blank: as [`FieldPlan::prefer_unless_blank`].
-    #[must_use = "this gives the settled entry back"]
-    pub fn prefer_unless_blank(self, place: usize) -> Self {
-        Self { verdict: self.plan().prefer_unless_blank(place).verdict(), ..self }
+    /// A blank decides nothing: as [`FieldPlan::unless_blank`].
+    pub fn unless_blank(self)
+    where
+        T: Eq,
+        K: Written,
+    {
+        self.0.verdict = self.0.plan().unless_blank().verdict();
     }
 
-    /// The same entry, with a conflict settled in favour of the last writer: as
-    /// [`FieldPlan::prefer_last_writer`].
-    #[must_use = "this gives the settled entry back"]
+    /// Asks where an older common value has come back: as
+    /// [`FieldPlan::ask_before_going_back`].
+    pub fn ask_before_going_back(self, past: &Past<T>)
+    where
+        T: Eq,
+        K: Written,
+    {
+        self.0.verdict = self.0.plan().ask_before_going_back(past).verdict();
+    }
+
+    /// Asks where its write has failed twice: as [`FieldPlan::ask_if_stuck`].
+    pub fn ask_if_stuck(self, failed: &FailedWrites<T>)
+    where
+        T: Eq + Clone,
+        K: Written,
+    {
+        self.0.verdict = self.0.plan().ask_if_stuck(failed).verdict();
+    }
+
+    /// Settles it in favour of a system, by its place: as [`FieldPlan::prefer`].
+    pub fn prefer(self, place: usize)
+    where
+        K: SettledByRule,
+    {
+        self.0.verdict = self.0.plan().prefer(place).verdict();
+    }
+
+    /// Settles it in favour of a system, unless its field is blank: as
+    /// [`FieldPlan::prefer_unless_blank`].
+    pub fn prefer_unless_blank(self, place: usize)
+    where
+        K: SettledByRule,
+    {
+        self.0.verdict = self.0.plan().prefer_unless_blank(place).verdict();
+    }
+
+    /// Settles it in favour of the last writer: as [`FieldPlan::prefer_last_writer`].
     pub fn prefer_last_writer(
         self,
         stamps: &[Stamp; N],
         tolerance: Duration,
         now: DateTime<Utc>,
-    ) -> Self
-    where
+    ) where
         T: Eq,
+        K: SettledByRule,
     {
-        let plan = self.plan().prefer_last_writer(stamps, tolerance, now);
-        Self { verdict: plan.verdict(), ..self }
+        let plan = self.0.plan().prefer_last_writer(stamps, tolerance, now);
+        self.0.verdict = plan.verdict();
     }
 
-    /// The same entry, with a conflict settled by a function that makes one value of all
-    /// edits: as [`FieldPlan::merge`].
-    #[must_use = "this gives the settled entry back"]
-    pub fn merge(
-        self,
-        merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>,
-    ) -> Self
+    /// Settles it by a function that makes one value of all edits: as
+    /// [`FieldPlan::merge`].
+    pub fn merge(self, merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>)
     where
         T: Eq,
+        K: SettledByRule,
     {
-        match self.plan().merge(merge).into_value() {
-            Some(value) => Self { verdict: Verdict::Merge, made: Some(value), ..self },
-            None => self,
+        if let Some(value) = self.0.plan().merge(merge).into_value() {
+            (self.0.verdict, self.0.made) = (Verdict::Merge, K::keep(value));
         }
     }
 }

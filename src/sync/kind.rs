@@ -44,6 +44,16 @@ pub enum Overwrite {}
 )]
 pub trait Written: Kind {}
 
+/// A declared rule may settle a conflict on a field of this kind.
+#[diagnostic::on_unimplemented(
+    message = "no rule settles this field: it has an owner, or a person decides on it",
+    label = "a rule settles a conflict on a `Shared` field"
+)]
+pub trait SettledByRule: Kind {}
+
+#[diagnostic::do_not_recommend]
+impl SettledByRule for Shared {}
+
 #[diagnostic::do_not_recommend]
 impl<Policy> Written for Owned<Policy> where Self: Kind {}
 #[diagnostic::do_not_recommend]
@@ -57,41 +67,51 @@ pub(super) mod sealed {
     use super::{Manual, Overwrite, Owned, Queue, Reject, Shared};
     use crate::sync::Content;
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no kind of field: a field is owned, shared or decided by \
+                   a person",
+        label = "only the declaration says which"
+    )]
     pub trait Kind {
-        /// Whether an edit by another system is refused.
-        const REFUSES: bool;
         /// What a function may have made of the edits.
         type Made<T>: Default;
 
         fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>>;
+
+        /// Keeps what a function has made, where a function may.
+        fn keep<T>(value: Content<T>) -> Self::Made<T>;
     }
 
     macro_rules! no_function {
-        ($($kind:ty, $refuses:literal;)*) => {
+        ($($kind:ty)*) => {
             $(impl Kind for $kind {
-                const REFUSES: bool = $refuses;
                 type Made<T> = ();
 
                 fn made<T>((): &()) -> Option<&Content<T>> {
                     None
                 }
+
+                fn keep<T>(_: Content<T>) {}
             })*
         };
     }
 
     no_function! {
-        Owned<Reject>, true;
-        Owned<Queue>, false;
-        Owned<Overwrite>, false;
-        Manual, false;
+        Owned<Reject>
+        Owned<Queue>
+        Owned<Overwrite>
+        Manual
     }
 
     impl Kind for Shared {
-        const REFUSES: bool = false;
         type Made<T> = Option<Content<T>>;
 
         fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>> {
             made.as_ref()
+        }
+
+        fn keep<T>(value: Content<T>) -> Self::Made<T> {
+            Some(value)
         }
     }
 }

@@ -50,13 +50,16 @@
 //! | what a system says | `contact::Snapshot` | a [`Slot`] for each field |
 //! | the last common state | `contact::Agreed` | a [`Base`] for each field |
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
-//! | a merge that a function makes | [`Entry::merge`](declared::Entry::merge) | [`Merged`] |
+//! | a merge that a function makes | [`Conflict::merge`](declared::Conflict::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
+//! | what systems refused | `contact::Refusals` | [`Refusal`], and [`Refusals`] of a field |
+//! | a system's own form | | [`Reading`], by a [converter](convert); [`Kept`] |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
 //! | what came of it | [`Carried`] | [`Applied`] |
 //! | what went wrong | [`ApplyError`] | the store's own error |
 
+mod answer;
 mod apply;
 mod bases;
 mod boundary;
@@ -68,35 +71,51 @@ pub mod convert;
 pub mod declared;
 mod entry;
 mod existence;
+mod failed_writes;
+mod fingerprint;
 mod high_water_mark;
 mod kind;
 mod page;
+mod past;
 mod plan;
 mod presence;
+mod reading;
 mod reconcile;
 mod record_plan;
 mod record_run;
+mod refusal;
 mod review;
 mod rules;
+mod settled;
 mod slot;
+mod streak;
 mod system;
+mod visit;
 
-pub use apply::{Applied, ApplyError, Carried, Found, Store};
+pub use answer::{Answer, AnswerError, Choice};
+pub use apply::{Applied, ApplyError, Carried, Found, Reply, Store};
 pub use bases::Bases;
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract, PlanError};
 pub use contract_builder::{ContractBuilder, ContractError};
 pub use existence::{Deletions, Existence, RecordRules};
-pub use high_water_mark::HighWaterMark;
+pub use failed_writes::FailedWrites;
+pub use fingerprint::OtherContractError;
+pub use high_water_mark::{HighWaterMark, News, Version};
+pub use past::Past;
 pub use plan::{FieldPlan, Write};
 pub use presence::{Existed, Presence, RecordBase};
+pub use reading::{Kept, RawWrite, Reading};
 pub use reconcile::{
     NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
 };
 pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
 pub use record_run::{RecordRun, TooManyGoneError};
-pub use review::{Answer, AnswerError, Audited, Choice, Review, Settled, Shown};
+pub use refusal::{Refusal, Refusals};
+pub use review::{Review, Shown};
 pub use rules::Merged;
+pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
-pub use system::{Capability, Steward, System};
+pub use streak::WriteStreak;
+pub use system::{Capability, System};

@@ -5,11 +5,12 @@ use super::bases::Bases;
 use super::reconcile::{
     NonOwnerEdits, Rule, Verdict, base_at, decide, holds, is_edit, is_news, is_same,
 };
+use super::refusal::Refusal;
 use super::slot::{Base, Content, Slot};
 use crate::Decision;
 
-/// The plan for one field: the [`verdict`], and the writes that follow from it. It holds
-/// references only.
+/// The plan for one field: the [verdict](super::verdict()), and the writes that follow
+/// from it. It holds references only.
 #[doc(alias("three-way merge", "conflict resolution"))]
 #[derive(Debug)]
 pub struct FieldPlan<'a, T> {
@@ -17,7 +18,8 @@ pub struct FieldPlan<'a, T> {
     known: Known<'a, T>,
     verdict: Verdict,
     merged: Option<&'a Content<T>>,
-    refuses: bool,
+    rule: Rule,
+    refusals: &'a [Refusal<T>],
 }
 
 /// What is known in common: what was agreed, and what each system has of it.
@@ -124,8 +126,22 @@ impl<'a, T> Write<'a, T> {
         self.decision
     }
 
-    /// One value, for every system that said something else.
-    pub(super) fn to_all(
+    /// Whether it changes nothing, and only wants the system to show what it did: made
+    /// for the systems that a person's answer leaves as they are.
+    pub fn is_check(&self) -> bool
+    where
+        T: PartialEq,
+    {
+        self.value == self.expects
+    }
+
+    /// The write that takes this one back.
+    pub(super) fn reversed(self) -> Self {
+        Self { value: self.expects, expects: self.value, ..self }
+    }
+
+    /// One value, for every system that said something.
+    pub(super) fn of_all(
         value: Option<&'a T>,
         decision: Option<&'a Decision>,
         plan: &FieldPlan<'a, T>,
@@ -133,17 +149,13 @@ impl<'a, T> Write<'a, T> {
     where
         T: Eq,
     {
-        let &FieldPlan { slots, known, refuses, .. } = plan;
+        let &FieldPlan { slots, known, rule, .. } = plan;
+        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
-            (expects != value).then(|| Self {
-                to,
-                value,
-                expects,
-                overrides_edit: is_edit(slot, known.base(to), known.agreed),
-                refuses,
-                decision,
-            })
+            let overrides_edit =
+                expects != value && is_edit(slot, known.base(to), known.agreed);
+            Some(Self { to, value, expects, overrides_edit, refuses, decision })
         })
     }
 }
@@ -211,8 +223,7 @@ impl<'a, T> FieldPlan<'a, T> {
         T: Eq,
     {
         let verdict = decide(rule, slots, |place| known.base(place), known.agreed);
-        let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
-        Self { slots, known, verdict, merged: None, refuses }
+        Self { slots, known, verdict, merged: None, rule, refusals: &[] }
     }
 
     pub(super) fn decided(
@@ -220,9 +231,14 @@ impl<'a, T> FieldPlan<'a, T> {
         slots: &'a [&'a Slot<T>],
         known: Known<'a, T>,
         merged: Option<&'a Content<T>>,
-        refuses: bool,
+        rule: Rule,
     ) -> Self {
-        Self { slots, known, verdict, merged, refuses }
+        Self { slots, known, verdict, merged, rule, refusals: &[] }
+    }
+
+    /// Who decides about the field.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// The same plan with another verdict.
@@ -251,6 +267,19 @@ impl<'a, T> FieldPlan<'a, T> {
         T: Eq,
     {
         self.is_news(place) && !is_same(self.known.base(place), self.agreed())
+    }
+
+    /// The same plan, with what systems refused before.
+    pub(super) fn with_refusals(self, refusals: &'a [Refusal<T>]) -> Self {
+        Self { refusals, ..self }
+    }
+
+    pub(super) fn merged(&self) -> Option<&'a Content<T>> {
+        self.merged
+    }
+
+    pub(super) fn refusals(&self) -> &'a [Refusal<T>] {
+        self.refusals
     }
 
     pub(super) fn slots(&self) -> &'a [&'a Slot<T>] {
@@ -297,10 +326,12 @@ impl<'a, T> FieldPlan<'a, T> {
         let outcome = self.outcome().filter(|_| {
             matches!(self.verdict, Verdict::Write(_) | Verdict::Merge | Verdict::Behind)
         });
+        let refusals = self.refusals;
         outcome
-            .map(|outcome| Write::to_all(outcome.into_option(), None, self))
+            .map(|outcome| Write::of_all(outcome.into_option(), None, self))
             .into_iter()
             .flatten()
+            .filter(move |write| !write.is_check() && !write.is_refused(refusals))
     }
 
     /// What a system gets here in which the record is made, where the others have agreed

@@ -72,6 +72,18 @@ pub enum Question {
     BlankOwner,
     /// A system that may only propose has changed what another one owns.
     Proposal,
+    /// A system refused what was to be written to it, in its own words
+    /// ([`FieldPlan::after_refusals`](super::FieldPlan::after_refusals)).
+    Refused,
+    /// What would be written is the poorer form of a value that a system holds in full
+    /// ([`FieldPlan::unless_poorer`](super::FieldPlan::unless_poorer)).
+    Poorer,
+    /// A system shows an older common value again, as one does that was restored from a
+    /// backup ([`FieldPlan::ask_before_going_back`](super::FieldPlan::ask_before_going_back)).
+    GoesBack,
+    /// The same write has failed twice: another record may hold the value
+    /// ([`FieldPlan::ask_if_stuck`](super::FieldPlan::ask_if_stuck)).
+    Stuck,
     /// A record was deleted in one system and is still in another
     /// ([`Existence::Ask`](super::Existence::Ask)). No plan for a field asks this.
     Deletion,
@@ -89,6 +101,12 @@ impl fmt::Display for Question {
             Self::Manual => "a person decides on this field",
             Self::BlankOwner => "the owner's field is empty on the first synchronisation",
             Self::Proposal => "changed by a system that does not own the field",
+            Self::Refused => "a system refuses to take the value",
+            Self::Poorer => {
+                "a system holds more of the value than would be written to it"
+            }
+            Self::GoesBack => "an older common value has come back",
+            Self::Stuck => "the same write has failed twice",
             Self::Deletion => "deleted in one system and not in another",
             Self::Merged => "merged into another record in one system",
         })

@@ -6,8 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::conflict::Stamp;
+use super::failed_writes::FailedWrites;
+use super::past::Past;
 use super::plan::FieldPlan;
-use super::reconcile::{Question, Verdict, holds};
+use super::reconcile::{Question, Rule, Verdict, holds};
 use super::slot::{Base, Content, Slot};
 
 impl<'a, T> FieldPlan<'a, T> {
@@ -64,6 +66,112 @@ impl<'a, T> FieldPlan<'a, T> {
         match self.slots().get(place) {
             Some(Slot::Value(_)) => self.prefer(place),
             _ => self,
+        }
+    }
+
+    /// The same plan, where a blank decides nothing: the owner's does not clear the others
+    /// ("owner unless blank"), and a shared field that somebody has cleared is filled
+    /// again ("not null"), with the edit on record as lost.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{
+    ///     Base, FieldPlan, NonOwnerEdits, Rule, Slot, Verdict,
+    /// };
+    ///
+    /// let (crm, erp) = (Slot::Empty, Slot::Value("Alan"));
+    /// let (slots, base) = ([&crm, &erp], Base::Known(Some("Alan")));
+    /// let plan = |rule| FieldPlan::new(rule, &slots, &base).unless_blank();
+    /// let owned = plan(Rule::Owner(0, NonOwnerEdits::Reject));
+    /// assert_eq!(owned.verdict(), Verdict::Unread, "the owner says nothing");
+    ///
+    /// let filled = plan(Rule::Shared).writes().next().ok_or("the CRM is blank")?;
+    /// assert_eq!((filled.to(), filled.value()), (0, Some(&"Alan")));
+    /// assert!(filled.lost().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("not null", "skip blanks"))]
+    #[must_use = "this gives the plan back"]
+    pub fn unless_blank(self) -> Self
+    where
+        T: Eq,
+    {
+        let is_blank =
+            |place: usize| matches!(self.slots().get(place), Some(Slot::Empty));
+        let (writes, asks) = match self.verdict() {
+            Verdict::Write(_) | Verdict::Behind => (true, false),
+            Verdict::Ask(_) => (false, true),
+            _ => (false, false),
+        };
+        match self.rule() {
+            Rule::Owner(owner, _) if (writes || asks) && is_blank(owner) => {
+                self.with(Verdict::Unread)
+            }
+            Rule::Shared if writes && self.outcome() == Some(Content::Empty) => {
+                self.with_values_alone()
+            }
+            Rule::Shared if self.is_contested() => self.with_values_alone(),
+            _ => self,
+        }
+    }
+
+    /// What follows for a shared field from those systems alone that show a value.
+    fn with_values_alone(self) -> Self
+    where
+        T: Eq,
+    {
+        let shows_value =
+            |place: &usize| matches!(self.slots().get(*place), Some(Slot::Value(_)));
+        let news = self.contenders().into_iter().filter(|place| self.is_news(*place));
+        let mut values = news.filter(shows_value);
+        let first = values.next();
+        let differ = values.any(|other| {
+            first.is_some_and(|first| self.slots().get(first) != self.slots().get(other))
+        });
+        match (first, self.agreed()) {
+            (Some(first), _) if differ || self.is_stale(first) => self,
+            (Some(first), _) => self.with(Verdict::Write(first)),
+            (None, Base::Known(Some(_))) => self.with(Verdict::Behind),
+            (None, _) => self.with(Verdict::Unread),
+        }
+    }
+
+    /// The place of the system whose value the plan would write over what was agreed
+    /// since, where it is an older one that the systems [had in common](Past): as a
+    /// system shows that was restored from a backup, or whose edit was taken back.
+    pub fn goes_back(&self, past: &Past<T>) -> Option<usize>
+    where
+        T: Eq,
+    {
+        let Verdict::Write(place) = self.verdict() else { return None };
+        let outcome = self.outcome().filter(|outcome| past.contains(*outcome));
+        outcome.filter(|_| self.is_news(place)).map(|_| place)
+    }
+
+    /// The same plan, asked where it [goes back](Self::goes_back): for a system that was
+    /// restored, and for fields that never return to what they were. No rule settles
+    /// that.
+    #[must_use = "this gives the plan back"]
+    pub fn ask_before_going_back(self, past: &Past<T>) -> Self
+    where
+        T: Eq,
+    {
+        match self.goes_back(past) {
+            Some(_) => self.with(Verdict::Ask(Question::GoesBack)),
+            None => self,
+        }
+    }
+
+    /// The same plan, asked where one of its writes has failed twice in a row: see
+    /// [`FailedWrites`].
+    #[must_use = "this gives the plan back"]
+    pub fn ask_if_stuck(self, failed: &FailedWrites<T>) -> Self
+    where
+        T: Eq + Clone,
+    {
+        if self.writes().any(|write| failed.times(write.to(), write.value()) >= 2) {
+            self.with(Verdict::Ask(Question::Stuck))
+        } else {
+            self
         }
     }
 

@@ -178,3 +178,21 @@ impl<T: PartialEq> Base<T> {
         }
     }
 }
+
+/// What a field can be: a plan compares values with `Eq`, and clones what it writes.
+///
+/// It follows from the two; it is named in bounds and errors alone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the type of a field: a plan compares values with `Eq`, \
+               and clones them",
+    label = "needs `#[derive(Clone, PartialEq, Eq)]`; a float has no `Eq`: take a type of \
+             one precision, such as whole cents"
+)]
+pub trait FieldValue: Eq + Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Eq + Clone> FieldValue for T {}
+
+/// Called where a field is declared, so that the error about its type stands there.
+#[doc(hidden)]
+pub const fn field_of<T: FieldValue>() {}

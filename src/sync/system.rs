@@ -53,17 +53,30 @@ impl<S: System> Capability<S> {
     pub fn mint(_key: &S::Key) -> Self {
         Self(PhantomData)
     }
+
+    /// Never compiles: it is here for the words of the error.
+    #[doc(hidden)]
+    #[expect(clippy::should_implement_trait, reason = "a bound on a trait has no words")]
+    pub fn clone(&self) -> Self
+    where
+        S: MayBeCopied,
+    {
+        Self(PhantomData)
+    }
 }
+
+/// The capability of this system can be copied: none can.
+#[diagnostic::on_unimplemented(
+    message = "the capability to speak for `{Self}` cannot be copied",
+    label = "lend it as `&Capability<{Self}>`, or let the connector mint another one"
+)]
+pub trait MayBeCopied: sealed::Nobody {}
 
 impl<S: System> fmt::Debug for Capability<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Capability<{}>", S::NAME)
     }
 }
-
-/// The writer of what a person has decided.
-#[derive(Debug)]
-pub enum Steward {}
 
 /// This writer may write a field that `Owner` owns: it is that owner, or others may do
 /// something.
@@ -81,16 +94,14 @@ impl<S, Owner: System, Field> MayWrite<Owner, Field, Queue> for S {}
 #[diagnostic::do_not_recommend]
 impl<S, Owner: System, Field> MayWrite<Owner, Field, Overwrite> for S {}
 
-/// This writer may write a field that nobody owns: it is shared, or this is a person's
-/// decision.
+/// This writer may write a field that nobody owns: it is shared. Where a person decides,
+/// no edit may.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: only a person decides on it",
-    label = "this edit speaks for `{Self}`; `decided` with a `Decision` may write it"
+    label = "no edit writes it: a person's `Answer` to the question of a plan does"
 )]
-pub trait MayDecide<Field, Kind = Manual>: sealed::May<Steward, Kind> {}
+pub trait MayDecide<Field, Kind = Manual>: sealed::MayDecide<Kind> {}
 
-#[diagnostic::do_not_recommend]
-impl<Field> MayDecide<Field, Manual> for Steward {}
 #[diagnostic::do_not_recommend]
 impl<S, Field> MayDecide<Field, Shared> for S {}
 
@@ -114,6 +125,17 @@ pub trait Includes<S, At>: sealed::Includes<S, At> {
     const PLACE: usize;
 }
 
+/// The system of a store is the one that has its place in the plan.
+#[diagnostic::on_unimplemented(
+    message = "a store of `{Self}` is not where `{S}` keeps its records",
+    label = "wanted a store whose `System` is `{S}`: one for each system, in the order of \
+             the declaration"
+)]
+pub trait Itself<S>: sealed::Itself<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<S> Itself<S> for S {}
+
 /// The place at the head of a list.
 #[derive(Debug)]
 pub enum Here {}
@@ -133,7 +155,7 @@ impl<S, First, Rest: Includes<S, At>, At> Includes<S, Further<At>> for (First, R
 }
 
 mod sealed {
-    use super::{Manual, Overwrite, Queue, Reject, Shared, Steward};
+    use super::{Overwrite, Queue, Reject, Shared};
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself what `{Owner}` may write",
@@ -147,16 +169,27 @@ mod sealed {
     #[diagnostic::do_not_recommend]
     impl<S, Owner> May<Owner, Overwrite> for S {}
 
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot decide in a person's place",
+        label = "only an answer to a plan's question does"
+    )]
+    pub trait MayDecide<Kind> {}
     #[diagnostic::do_not_recommend]
-    impl May<Steward, Manual> for Steward {}
-    #[diagnostic::do_not_recommend]
-    impl<S> May<Steward, Shared> for S {}
+    impl<S> MayDecide<Shared> for S {}
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot grant itself an excluded field",
         label = "nobody may write it: each system keeps its own"
     )]
     pub trait Nobody {}
+
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot stand in for `{S}`",
+        label = "a store is one system's"
+    )]
+    pub trait Itself<S> {}
+    #[diagnostic::do_not_recommend]
+    impl<S> Itself<S> for S {}
 
     #[diagnostic::on_unimplemented(
         message = "`{S}` cannot make itself a party to a boundary",

@@ -1,6 +1,7 @@
 //! What every adapter must do, whichever its broker is.
 
 mod lag;
+mod order;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 pub(crate) use self::lag::*;
+pub(crate) use self::order::*;
 pub(crate) use self::worker::*;
 use super::proxy::{Mode, Proxy};
 
@@ -846,6 +848,11 @@ macro_rules! suite_on {
             a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect
             connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect
             a_workers_connection_that_is_cut_costs_no_second_effect
+        }
+    };
+    (unordered $server:ty, #[$attribute:meta]) => {
+        $crate::suite_on! { @each $server, [#[$attribute]],
+            a_worker_keeps_the_order_that_the_broker_does_not
         }
     };
     (postgres $server:ty, #[$attribute:meta]) => {

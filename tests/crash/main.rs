@@ -19,6 +19,7 @@ mod broker;
 mod clocks;
 #[cfg(feature = "postgres")]
 mod cluster;
+mod order;
 mod poison;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -36,7 +37,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use integration_automation_patterns::broker::Consumer;
 use integration_automation_patterns::inbox::InboxConfig;
+use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::outbox::{Admin, DeadLetter, Store};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
@@ -62,6 +65,13 @@ trait Side {
     fn produce(&self, events: u32) -> impl Future<Output = ()>;
     /// Has the effect of each event, for ever.
     fn consume(&self, broker: FileBroker) -> impl Future<Output = ()>;
+    /// The same by a worker of these settings.
+    fn work(
+        &self,
+        inbox: InboxConfig,
+        consumer: impl Consumer<Acker: 'static>,
+        config: WorkerConfig,
+    ) -> impl Future<Output = ()>;
     fn account(&self) -> impl Future<Output = Account>;
     /// The dead letters of the inbox.
     fn dead_letters(&self) -> impl Future<Output = Vec<DeadLetter>>;
@@ -197,6 +207,7 @@ async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
     match role {
         "producer" => side.produce(events).await,
         "consumer" => side.consume(broker()).await,
+        order::ROLE => order::play(side, &broker()).await,
         stop::ROLE => stop::play(side, broker(), folder).await,
         clocks::FIRST | clocks::SECOND => {
             clocks::play(role, side, broker(), folder).await
@@ -224,7 +235,7 @@ fn hasty() -> RelayConfig {
         .in_flight(8)
 }
 
-fn kill_at_random<S: Side>(side: &S, place: &Place) {
+fn kill_at_random<S: Side>(consumer: &str, side: &S, place: &Place) {
     let kills = std::env::var("CRASH_KILLS").map_or(200, |kills| kills.parse().unwrap());
     let seed = std::env::var("CRASH_SEED")
         .map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().unwrap());
@@ -236,7 +247,7 @@ fn kill_at_random<S: Side>(side: &S, place: &Place) {
         .actor("producer", place.role("producer", events))
         .actor("relay-1", place.role("relay-1", events))
         .actor("relay-2", place.role("relay-2", events))
-        .actor("consumer", place.role("consumer", events))
+        .actor(consumer, place.role(consumer, events))
         .run(|| Ok(is_done(side, events)))
         .unwrap_or_else(|failed| panic!("{failed}"));
     println!("{report}; {events} events, one effect each");
@@ -248,7 +259,9 @@ fn kill_at<S: Side>(point: &str, side: &S, place: &Place) {
     let events = 40;
     runtime().block_on(side.set_up());
     place.broker();
-    let dying = if point.contains("effect") { "consumer" } else { "relay-1" };
+    let consumer = if point.contains("held") { order::ROLE } else { "consumer" };
+    let consumes = point.contains("effect") || point.contains("held");
+    let dying = if consumes { consumer } else { "relay-1" };
     assert!(place.role("producer", events)().status().unwrap().success());
     if point == "in the sweep" {
         // A relay that died holding events, whose leases have ended.
@@ -259,8 +272,7 @@ fn kill_at<S: Side>(point: &str, side: &S, place: &Place) {
         assert!(!status.success());
         runtime().block_on(side.end_leases());
     }
-    let mut relay =
-        (dying == "consumer").then(|| place.role("relay-2", events)().spawn().unwrap());
+    let mut relay = consumes.then(|| place.role("relay-2", events)().spawn().unwrap());
     // The first time there may be but one event to lose.
     let time = if point == "in the sweep" { 1 } else { 2 };
     let status = place.role(dying, events)()
@@ -275,7 +287,7 @@ fn kill_at<S: Side>(point: &str, side: &S, place: &Place) {
     CrashTest::new(1)
         .kills(0)
         .actor("relay-1", place.role("relay-1", events))
-        .actor("consumer", place.role("consumer", events))
+        .actor(consumer, place.role(consumer, events))
         .run(|| Ok(is_done(side, events)))
         .unwrap_or_else(|failed| panic!("{point}: {failed}"));
     assert_balanced(side, events);
@@ -288,7 +300,14 @@ fn name_of(point: &str) -> String {
 #[test]
 fn random_kills() {
     let place = Place::new("random", vec![]);
-    kill_at_random(&Files(place.folder.clone()), &place);
+    kill_at_random("consumer", &Files(place.folder.clone()), &place);
+}
+
+/// The broker mixes everything up, and the effects of each key are in order all the same.
+#[test]
+fn random_kills_where_a_worker_keeps_the_order() {
+    let place = Place::new("order", vec![]);
+    kill_at_random(order::ROLE, &Files(place.folder.clone()), &place);
 }
 
 #[test]
@@ -305,7 +324,17 @@ fn a_kill_at_every_named_place() {
 fn random_kills_on_postgres() {
     let side = postgres::Schema::new("crash_random");
     let place = Place::new("random-postgres", side.environment());
-    kill_at_random(&side, &place);
+    kill_at_random("consumer", &side, &place);
+    runtime().block_on(side.drop());
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn random_kills_where_a_worker_keeps_the_order_on_postgres() {
+    let side = postgres::Schema::new("crash_order");
+    let place = Place::new("order-postgres", side.environment());
+    kill_at_random(order::ROLE, &side, &place);
     runtime().block_on(side.drop());
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::outbox::{DeadLetter, Filter};
 use integration_automation_patterns::testing::{Account, FileBroker, Random};
@@ -51,27 +52,6 @@ impl Schema {
             "host=127.0.0.1 user=postgres dbname=postgres".parse().unwrap();
         config.port(self.port).options(format!("-c search_path={}", self.name));
         config
-    }
-
-    /// Consumes by a worker, until the process is killed.
-    async fn work(&self, broker: FileBroker) {
-        let handlers =
-            inbox::postgres::handlers().otherwise(async |transaction, event| {
-                let key = event.ordering_key().unwrap_or_default();
-                let id = event.id().to_string();
-                let sql = "INSERT INTO effect (key, id) VALUES ($1, $2)";
-                transaction.execute(sql, &[&key, &id]).await?;
-                taste(&id);
-                Ok(())
-            });
-        let worker = inbox::postgres::Worker::connect(
-            self.config(),
-            inbox_config(),
-            broker.listen(),
-            handlers,
-            WorkerConfig::default().lanes(1),
-        );
-        worker.await.unwrap().run(std::future::pending::<()>()).await;
     }
 
     async fn try_connect(&self) -> Attempt<Client> {
@@ -157,6 +137,31 @@ async fn count(client: &Client) -> Attempt<u32> {
 impl Side for Schema {
     type Outbox = outbox::postgres::Outbox;
 
+    async fn work(
+        &self,
+        inbox: InboxConfig,
+        consumer: impl Consumer<Acker: 'static>,
+        config: WorkerConfig,
+    ) {
+        let handlers =
+            inbox::postgres::handlers().otherwise(async |transaction, event| {
+                let key = event.ordering_key().unwrap_or_default();
+                let id = event.id().to_string();
+                let sql = "INSERT INTO effect (key, id) VALUES ($1, $2)";
+                transaction.execute(sql, &[&key, &id]).await?;
+                taste(&id);
+                Ok(())
+            });
+        let worker = inbox::postgres::Worker::connect(
+            self.config(),
+            inbox,
+            consumer,
+            handlers,
+            config,
+        );
+        worker.await.unwrap().run(std::future::pending::<()>()).await;
+    }
+
     async fn set_up(&self) {
         let mut client = self.connect().await;
         client.batch_execute(&format!("CREATE SCHEMA {}", self.name)).await.unwrap();
@@ -184,7 +189,8 @@ impl Side for Schema {
 
     async fn consume(&self, broker: FileBroker) {
         if crate::is_a_worker() {
-            return self.work(broker).await;
+            let config = WorkerConfig::default().lanes(1);
+            return self.work(inbox_config(), broker.listen(), config).await;
         }
         let (mut consumer, mut target, inbox_config) =
             (broker.listen(), self.connect().await, inbox_config());

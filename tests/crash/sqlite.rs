@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Consumer;
+use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::outbox::{DeadLetter, Filter};
 use integration_automation_patterns::testing::{Account, FileBroker, Random};
@@ -32,9 +33,15 @@ impl Files {
     }
 }
 
-impl Files {
-    /// Consumes by a worker, until the process is killed.
-    async fn work(&self, broker: FileBroker) {
+impl Side for Files {
+    type Outbox = outbox::sqlite::Outbox;
+
+    async fn work(
+        &self,
+        inbox: InboxConfig,
+        consumer: impl Consumer<Acker: 'static>,
+        config: WorkerConfig,
+    ) {
         let handlers = inbox::sqlite::handlers().otherwise(|transaction, event| {
             let key = event.ordering_key().unwrap_or_default();
             transaction.execute(
@@ -44,19 +51,10 @@ impl Files {
             taste(&event.id().to_string());
             Ok(())
         });
-        let worker = inbox::sqlite::Worker::open(
-            self.target(),
-            inbox_config(),
-            broker.listen(),
-            handlers,
-            WorkerConfig::default(),
-        );
+        let worker =
+            inbox::sqlite::Worker::open(self.target(), inbox, consumer, handlers, config);
         worker.unwrap().run(std::future::pending::<()>()).await;
     }
-}
-
-impl Side for Files {
-    type Outbox = outbox::sqlite::Outbox;
 
     async fn set_up(&self) {
         let mut source = open(&self.source());
@@ -110,7 +108,8 @@ impl Side for Files {
 
     async fn consume(&self, broker: FileBroker) {
         if crate::is_a_worker() {
-            return self.work(broker).await;
+            let config = WorkerConfig::default();
+            return self.work(inbox_config(), broker.listen(), config).await;
         }
         let (mut consumer, mut target) = (broker.listen(), open(&self.target()));
         loop {

@@ -11,6 +11,7 @@ mod broker;
 mod chain;
 #[cfg(feature = "sqlite")]
 mod inbox;
+mod naming;
 mod outage;
 mod outbox;
 #[cfg(feature = "postgres")]

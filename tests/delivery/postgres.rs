@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::Envelope;
-use integration_automation_patterns::outbox::StoreError;
 use integration_automation_patterns::outbox::postgres::{self, Outbox};
+use integration_automation_patterns::outbox::{Migration, StoreError};
 use integration_automation_patterns::state::Pending;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -43,6 +43,10 @@ impl Database for Postgres {
 
     fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    fn scripts() -> Vec<Migration> {
+        postgres::migrations().collect()
     }
 
     const MIGRATIONS: &'static str = "src/outbox/postgres/migrations";

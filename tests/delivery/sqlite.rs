@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
-    Admin, Enqueued, Filter, Store, StoreError, sqlite,
+    Admin, Enqueued, Filter, Migration, Store, StoreError, sqlite,
 };
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, RawEvent};
@@ -57,6 +57,10 @@ impl Database for Sqlite {
         &self.outbox
     }
 
+    fn scripts() -> Vec<Migration> {
+        sqlite::migrations().collect()
+    }
+
     const MIGRATIONS: &'static str = "src/outbox/sqlite/migrations";
     const PLAIN_ENQUEUE: &'static str = "INSERT INTO outbox_event (id, event_type, source_system, payload) \
          VALUES ('plain', 'crm.lead.created', 'crm', '{}')";
@@ -66,7 +70,11 @@ impl Database for Sqlite {
     }
 
     async fn drop_tables(&self) {
-        self.sql("DROP TABLE outbox_history; DROP TABLE outbox_event; DROP TABLE integration_schema").await;
+        self.sql(
+            "DROP TABLE outbox_history; DROP TABLE outbox_event; \
+             DROP TABLE outbox_chain; DROP TABLE integration_schema",
+        )
+        .await;
     }
 
     async fn enqueue(&self, events: Vec<Envelope<Pending>>, commit: bool) {
@@ -302,7 +310,7 @@ async fn the_tables_are_made_once_by_whoever_comes_first() {
             |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(made, 1);
+    assert_eq!(made, 2);
 }
 
 #[tokio::test]
@@ -314,7 +322,7 @@ async fn tables_of_a_newer_version_are_left_alone() {
     let error = sqlite::Outbox::open(&database.path).unwrap_err();
     assert_eq!(
         error.chain(),
-        "creating the tables: this program knows version 1 of the outbox tables, and the database has 99: use a newer \
+        "creating the tables: this program knows version 2 of the outbox tables, and the database has 99: use a newer \
          program, of version 99 or later"
     );
 }

@@ -65,7 +65,7 @@ async fn what_a_relay_or_a_person_meets() {
     database.sql("UPDATE outbox_event SET retry_policy = 'now and then'").await;
     assert_eq!(refused(database.outbox().get(&id("1")).await).kind(), Unreadable);
 
-    database.sql("UPDATE integration_schema SET version = 2, compatible_from = 2").await;
+    database.sql("UPDATE integration_schema SET version = 3, compatible_from = 3").await;
     assert_eq!(refused(database.open().await).kind(), NewerSchema);
 
     let nowhere = fresh_path().join("crm.db");

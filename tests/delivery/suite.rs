@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
-    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, Settlement, Store, StoreError,
+    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, Migration, Settlement, Store,
+    StoreError,
 };
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
@@ -20,6 +21,8 @@ pub(crate) trait Database: Sized + Send {
     fn outbox(&self) -> &Self::Outbox;
     /// The folder of its migrations.
     const MIGRATIONS: &'static str;
+    /// The scripts of its outbox, as a tool of one's own runs them.
+    fn scripts() -> Vec<Migration>;
     /// The event `plain`, enqueued as plain SQL does it.
     const PLAIN_ENQUEUE: &'static str;
 
@@ -61,6 +64,8 @@ macro_rules! suite {
             outbox: a_claim_of_any_size_is_answered
             outbox: claimers_never_share_an_event
             outbox: a_row_that_is_no_event_is_a_dead_letter
+            naming: each_event_of_a_key_names_the_one_confirmed_before_it
+            naming: a_key_at_rest_begins_anew
             aside: what_waits_behind_its_key_is_put_aside_once
             aside: what_is_put_aside_hides_no_other_event
             aside: every_end_of_an_event_lets_the_next_of_its_key_go
@@ -82,6 +87,8 @@ macro_rules! suite {
             outage: sends_that_hang_leave_the_rest_of_the_room_to_the_others
             outage: a_send_that_hangs_keeps_no_outage_on
             outage: no_retry_waits_for_a_poll
+            upgrade: what_another_tool_made_is_taken_as_it_is
+            upgrade: tables_of_no_stated_version_say_what_to_do
             upgrade: every_older_database_is_taken_forward_with_its_rows
             upgrade: a_newer_schema_that_admits_this_program_is_used
             upgrade: a_newer_schema_that_does_not_is_refused_with_both_numbers

@@ -35,6 +35,42 @@ pub(crate) async fn every_older_database_is_taken_forward_with_its_rows<D: Datab
     }
 }
 
+/// A schema that belongs to a migration tool, or to a person, is one that programs take.
+pub(crate) async fn what_another_tool_made_is_taken_as_it_is<D: Database>() {
+    let files = migrations::<D>();
+    let scripts = D::scripts();
+    assert_eq!(scripts.len(), files.len());
+    let database = D::fresh().await;
+    database.drop_tables().await;
+    for ((script, file), version) in scripts.iter().zip(&files).zip(1..) {
+        assert_eq!((script.part, script.version), ("outbox", version));
+        assert_eq!(script.sql, file, "the package has what the program makes");
+        assert!(script.compatible_from() <= version);
+        database.sql(&script.script()).await;
+    }
+    let program = database.open().await.unwrap();
+    database.open().await.unwrap(); // nothing is made a second time
+    database.enqueue(vec![event("1")], true).await;
+    assert_eq!(ids(&claim(&database, "relay-1", 10).await.claims), ["1"]);
+    assert_eq!(program.verify().await.unwrap(), []);
+}
+
+/// Who ran the files alone is told how the version is recorded.
+pub(crate) async fn tables_of_no_stated_version_say_what_to_do<D: Database>() {
+    let database = D::fresh().await;
+    database.drop_tables().await;
+    for migration in migrations::<D>() {
+        database.sql(&migration).await;
+    }
+    let refused = database.open().await.map(drop).unwrap_err().chain();
+    assert!(refused.contains("runs `Migration::script`, which says it"), "{refused}");
+    let script = D::scripts().pop().unwrap();
+    let text = script.script();
+    let (_, version) = text.split_at(script.sql.len());
+    database.sql(version).await;
+    database.open().await.unwrap();
+}
+
 /// The migrations of a database, in their order.
 fn migrations<D: Database>() -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(D::MIGRATIONS);
@@ -50,7 +86,7 @@ pub(crate) async fn a_newer_schema_that_admits_this_program_is_used<D: Database>
     database
         .sql(
             "ALTER TABLE outbox_event ADD COLUMN of_a_newer_program TEXT; \
-             UPDATE integration_schema SET version = 2, compatible_from = 1 WHERE part = 'outbox'",
+             UPDATE integration_schema SET version = 3, compatible_from = 2 WHERE part = 'outbox'",
         )
         .await;
     let older = database.open().await.unwrap();
@@ -62,7 +98,7 @@ pub(crate) async fn a_newer_schema_that_admits_this_program_is_used<D: Database>
     assert_eq!(older.verify().await.unwrap(), []);
     database.open().await.unwrap(); // it has not written its own version there
     database
-        .sql("UPDATE integration_schema SET compatible_from = 2 WHERE part = 'outbox' AND version = 2")
+        .sql("UPDATE integration_schema SET compatible_from = 3 WHERE part = 'outbox' AND version = 3")
         .await;
     assert!(database.open().await.is_err());
 }
@@ -84,7 +120,7 @@ pub(crate) async fn a_newer_schema_that_does_not_is_refused_with_both_numbers<
         assert_eq!(
             refused.chain(),
             format!(
-                "creating the tables: this program knows version 1 of the outbox tables, and the database has 9: use a newer \
+                "creating the tables: this program knows version 2 of the outbox tables, and the database has 9: use a newer \
                  program, of version {least} or later"
             )
         );

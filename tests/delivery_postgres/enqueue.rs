@@ -31,7 +31,7 @@ async fn an_event_that_is_refused_is_given_back() {
         .build()
         .unwrap();
     let refused = enqueue(&business, nul).await.unwrap_err();
-    assert!(refused.chain().contains("enqueuing events: db error"), "{refused}");
+    assert!(refused.chain().contains("enqueuing an event: db error"), "{refused}");
     assert_eq!(refused.into_value().source_system(), "crm\0");
 }
 

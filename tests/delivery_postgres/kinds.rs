@@ -71,7 +71,7 @@ async fn what_a_relay_or_a_person_meets() {
     let nowhere = format!("host=127.0.0.1 port={port}").parse().unwrap();
     assert_eq!(refused(Outbox::connect(nowhere).await), Unreachable);
 
-    database.sql("UPDATE integration_schema SET version = 2, compatible_from = 2").await;
+    database.sql("UPDATE integration_schema SET version = 3, compatible_from = 3").await;
     assert_eq!(refused(Outbox::connect(database.config.clone()).await), NewerSchema);
     database.sql("DROP TABLE outbox_history").await;
     assert_eq!(refused(database.outbox.verify().await), Other);

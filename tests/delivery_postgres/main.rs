@@ -233,14 +233,14 @@ async fn eight_processes_make_the_tables_at_once() {
     }
     assert_eq!(
         database.value("SELECT sum(version)::bigint FROM integration_schema").await,
-        2
+        4
     );
 
     database.sql("UPDATE integration_schema SET version = 9, compatible_from = 9 WHERE part = 'outbox'").await;
     let refused = Outbox::connect(database.config.clone()).await.unwrap_err().chain();
     assert!(
         refused.contains(
-            "version 1 of the outbox tables, and the database has 9: use a newer program"
+            "version 2 of the outbox tables, and the database has 9: use a newer program"
         ),
         "{refused}"
     );

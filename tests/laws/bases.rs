@@ -8,10 +8,11 @@
 use std::sync::LazyLock;
 
 use integration_automation_patterns::sync::{
-    Base, Bases, FieldPlan, NonOwnerEdits, Question, Rule, Slot, Verdict, Write,
+    Base, Bases, FailedWrites, FieldPlan, NonOwnerEdits, Past, Question, Rule, Slot,
+    Verdict, Write,
 };
 
-use crate::{Written, copied, is_contested};
+use crate::{Written, copied, is_contested, patterns};
 
 /// What is known of one field, and the plan for it.
 #[derive(Debug, Clone)]
@@ -105,21 +106,6 @@ impl Case {
     fn applied(&self) -> Vec<Slot<u8>> {
         self.after(|_| true)
     }
-}
-
-/// Every pattern of so many places that hold one of two marks, or one of values that are
-/// named in the order in which they first come.
-fn patterns(places: usize) -> Vec<Vec<Option<Option<u8>>>> {
-    (0..places).fold(vec![vec![]], |shorter, _| {
-        let longer = |pattern: &Vec<Option<Option<u8>>>| {
-            let named = pattern.iter().flatten().flatten().max();
-            let values = 0..=named.map_or(0, |highest| highest + 1);
-            let marks = [None, Some(None)].into_iter();
-            let all = marks.chain(values.map(|value| Some(Some(value))));
-            all.map(|next| [pattern.as_slice(), &[next]].concat()).collect::<Vec<_>>()
-        };
-        shorter.iter().flat_map(longer).collect()
-    })
 }
 
 fn rules(systems: usize) -> impl Iterator<Item = Rule> {
@@ -551,5 +537,104 @@ fn law_50_a_system_without_a_base_has_edited_nothing() {
             Verdict::Ask(Question::Conflict | Question::Proposal)
         );
         Some(lost.into_iter().all(|write| write.lost.is_none()) && (!only || said))
+    });
+}
+
+/// Where a blank decides nothing, nothing is ever cleared; and nothing else changes.
+#[test]
+fn a_blank_that_decides_nothing_clears_nothing() {
+    law(|case| {
+        let rule = case.rule != Rule::Manual;
+        let blank =
+            case.slots.contains(&Slot::Empty) || case.known.agreed == Base::Known(None);
+        planned(case.rule, &case.slots, &case.known, |plan| {
+            let plan = plan.unless_blank();
+            let mut after = case.slots.clone();
+            for write in plan.writes() {
+                after[write.to()] = Slot::from(write.value().copied());
+            }
+            let cleared = plan.writes().any(|write| write.value().is_none());
+            let owner = match case.rule {
+                Rule::Owner(owner, _) => plan.writes().all(|write| write.to() != owner),
+                _ => true,
+            };
+            let lost = plan
+                .writes()
+                .all(|write| write.lost().is_some() == case.is_edit(write.to()));
+            let said = after.iter().filter_map(|slot| slot.read().map(copied));
+            let said = said.collect::<Vec<_>>();
+            let agree = plan.writes().next().is_none()
+                || said.windows(2).all(|pair| pair[0] == pair[1]);
+            let same = blank || plan.verdict() == case.plan.verdict;
+            rule.then_some(!cleared && owner && lost && agree && same)
+        })
+    });
+}
+
+/// A value that goes back to an older common one is on record as going back, asked about
+/// where that is declared, and settled by no rule. Nothing else is.
+#[test]
+fn law_52_what_goes_back_is_on_record() {
+    let mut past = Past::new(2);
+    for (before, now) in [(7, 1), (1, 2), (2, 9)] {
+        past.replaced(&Base::Known(Some(before)), &Base::Known(Some(now)));
+    }
+    assert_eq!(past.values().collect::<Vec<_>>(), [Some(&1), Some(&2)], "7 is too old");
+    law(|case| {
+        planned(case.rule, &case.slots, &case.known, |plan| {
+            let old = match plan.verdict() {
+                Verdict::Write(place) if case.is_news(place) => {
+                    [Some(Some(1)), Some(Some(2))]
+                        .contains(&case.plan.outcome)
+                        .then_some(place)
+                }
+                _ => None,
+            };
+            let asked = plan.ask_before_going_back(&past);
+            let expected = match old {
+                Some(_) => Verdict::Ask(Question::GoesBack),
+                None => plan.verdict(),
+            };
+            let settled = old.is_none() || asked.prefer(0).verdict() == expected;
+            Some(plan.goes_back(&past) == old && asked.verdict() == expected && settled)
+        })
+    });
+}
+
+/// What has failed twice in a row is asked about until something changes: once for each
+/// system and value.
+#[test]
+fn a_write_that_fails_twice_is_asked_about_until_something_changes() {
+    law(|case| {
+        planned(case.rule, &case.slots, &case.known, |plan| {
+            let write = plan.writes().next()?;
+            let mut failed = FailedWrites::default();
+            let mut asked = Vec::new();
+            for _ in 0..3 {
+                failed.failed(write.to(), write.value());
+                let stored = failed.iter();
+                let stored = stored
+                    .map(|(to, value, times)| (to, value.copied(), times))
+                    .collect();
+                asked.push(plan.ask_if_stuck(&stored).verdict());
+            }
+            let stuck = Verdict::Ask(Question::Stuck);
+            let twice = asked == [plan.verdict(), stuck, stuck];
+
+            let mut elsewhere = case.slots.clone();
+            let changed = write.value().map_or(100, |value| value + 100);
+            for slot in &mut elsewhere {
+                if slot.read().map(copied) == Some(write.value().copied()) {
+                    *slot = Slot::Value(changed);
+                }
+            }
+            let other = planned(case.rule, &elsewhere, &case.known, |plan| {
+                plan.ask_if_stuck(&failed).verdict() != stuck
+                    || plan.writes().any(|other| other.value() == write.value())
+            });
+            failed.made(write.to());
+            let over = plan.ask_if_stuck(&failed).verdict() == plan.verdict();
+            Some(twice && other && over)
+        })
     });
 }

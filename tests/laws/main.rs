@@ -2,7 +2,8 @@
 //!
 //! The kernel only compares, so what it does for n systems is fixed by the equality
 //! pattern of n slots and a base. The cases below run through every pattern of n + 1
-//! distinct values, for 2, 3 and 4 systems: a proof, not a sample.
+//! distinct values, for 2, 3 and 4 systems: a proof, not a sample. `bases` does the same
+//! for systems with bases of their own.
 //!
 //! What the others may do with an owned field (`NonOwnerEdits`) changes one thing: where
 //! it is `Queue`, an edit of theirs is asked about instead of overridden. Every law holds
@@ -190,9 +191,47 @@ fn cases(systems: usize) -> impl Iterator<Item = Case> {
     bases.flat_map(of_base)
 }
 
+/// Every pattern of so many places that hold one of two marks, or one of values that are
+/// named in the order in which they first come.
+fn patterns(places: usize) -> Vec<Vec<Option<Option<u8>>>> {
+    (0..places).fold(vec![vec![]], |shorter, _| {
+        let longer = |pattern: &Vec<Option<Option<u8>>>| {
+            let named = pattern.iter().flatten().flatten().max();
+            let values = 0..=named.map_or(0, |highest| highest + 1);
+            let marks = [None, Some(None)].into_iter();
+            let all = marks.chain(values.map(|value| Some(Some(value))));
+            all.map(|next| [pattern.as_slice(), &[next]].concat()).collect::<Vec<_>>()
+        };
+        shorter.iter().flat_map(longer).collect()
+    })
+}
+
+/// Every case for so many systems, but for those that are others under other names of
+/// the values: all that the kernel can tell apart.
+fn distinct_cases(systems: usize) -> impl Iterator<Item = Case> {
+    let owner = |place| {
+        [NonOwnerEdits::Reject, NonOwnerEdits::Queue]
+            .map(|others| Rule::Owner(place, others))
+    };
+    let rules = (0..systems).flat_map(owner).chain([Rule::Shared, Rule::Manual]);
+    let rules = rules.collect::<Vec<_>>();
+    patterns(systems + 1).into_iter().flat_map(move |pattern| {
+        let base = pattern[0].map_or(Base::Never, Base::Known);
+        let slot = |held: &Option<Option<u8>>| held.map_or(Slot::Unread, Slot::from);
+        let state = pattern[1..].iter().map(slot).collect::<State>();
+        rules.clone().into_iter().map(move |rule| Case::new(rule, state.clone(), base))
+    })
+}
+
 /// Every case for 2, 3 and 4 systems.
-static CASES: LazyLock<[Vec<Case>; 3]> =
-    LazyLock::new(|| [2, 3, 4].map(|systems| cases(systems).collect()));
+static CASES: LazyLock<[Vec<Case>; 3]> = LazyLock::new(|| {
+    [cases(2).collect(), cases(3).collect(), distinct_cases(4).collect()]
+});
+
+/// Whatever a system may come to hold: each value of a case, and one of none.
+fn anything() -> impl Iterator<Item = Slot<u8>> {
+    [Slot::Empty].into_iter().chain((0..6).map(Slot::Value))
+}
 
 /// A law, checked in every case; the number of cases it speaks of must not be none.
 fn law(holds: impl Fn(&Case) -> Option<bool>) {
@@ -446,7 +485,6 @@ fn law_15_the_base_moves_only_to_what_all_hold() {
 #[test]
 fn law_15_what_was_not_read_is_not_agreed() {
     law(|case| {
-        let hidden = [Slot::Empty, Slot::Value(0), Slot::Value(1)];
         let unread = case.state.iter().position(|slot| *slot == Slot::Unread)?;
         let holds = |hidden: &Slot<u8>| {
             let mut state = case.applied();
@@ -459,7 +497,7 @@ fn law_15_what_was_not_read_is_not_agreed() {
                 && next.writes.iter().any(|write| write.value.is_none());
             next.writes.iter().all(honest) && !clears
         };
-        Some(case.plan.next == case.base && hidden.iter().all(holds))
+        Some(case.plan.next == case.base && anything().all(|hidden| holds(&hidden)))
     });
 }
 
@@ -477,7 +515,7 @@ fn law_31_a_refused_write_is_planned_again() {
                 write.lost.is_some() == is_edit(&state[write.to], &case.base)
             })
         };
-        Some([Slot::Empty, Slot::Value(0), Slot::Value(1)].into_iter().all(holds))
+        Some(anything().all(holds))
     });
 }
 
@@ -805,12 +843,12 @@ fn laws_31_and_32_a_store_is_written_once_and_never_unseen() {
                 && applied.moved_on == [write.to]
                 && applied.base == case.base
         };
-        let moves = [Slot::Empty, Slot::Value(0), Slot::Value(1), Slot::Unread];
+        let moves = || anything().chain([Slot::Unread]);
         let moved = case
             .plan
             .writes
             .iter()
-            .all(|write| moves.iter().all(|moved_to| holds(write, *moved_to)));
+            .all(|write| moves().all(|moved_to| holds(write, moved_to)));
         Some(written && same && moved)
     });
 }

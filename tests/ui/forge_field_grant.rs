@@ -16,7 +16,7 @@ pub enum Mine {}
 
 impl System for Mine {
     const NAME: &'static str = "mine";
-    type Key = ();
+    type Key = Mine;
 }
 
 impl MayWrite<Erp, contact::field::billing_address> for Mine {} //@ here

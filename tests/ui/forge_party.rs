@@ -18,7 +18,7 @@ pub enum Mine {}
 
 impl System for Mine {
     const NAME: &'static str = "mine";
-    type Key = ();
+    type Key = Mine;
 }
 
 impl Includes<Mine, Here> for (Crm, (Erp, ())) { //@ here

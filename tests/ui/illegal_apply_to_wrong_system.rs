@@ -1,7 +1,7 @@
 //! Applying a plan to the wrong system
 //@ code: E0277
-//@ error: `Snapshot<Erp>` is not where `Crm` keeps its records
-//@ label: wanted a `Store<Crm>`: one for each system, in the order of the declaration
+//@ error: a store of `Erp` is not where `Crm` keeps its records
+//@ label: wanted a store whose `System` is `Crm`: one for each system, in the order of the declaration
 //@ twin: backup => crm
 
 use ui::{Crm, Erp, contact};

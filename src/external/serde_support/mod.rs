@@ -6,6 +6,7 @@
 
 mod audit;
 mod envelope;
+pub mod stored;
 mod sync;
 
 use serde::de::Error;

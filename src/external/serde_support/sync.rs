@@ -9,9 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Format, as_form};
 use crate::Decision;
 use crate::sync::{
-    Answer, Audited, Authority, Base, Bases, Choice, Contract, Deletions, Existed,
-    NonOwnerEdits, Question, RecordBase, RecordRules, Review, Rule, Shown, Side, Slot,
-    Stamp, SyncConflict, Verdict, Write,
+    Answer, Audited, Authority, Base, Bases, Choice, Contract, Deletions, Existed, Kept,
+    NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Refusals, Review, Rule,
+    Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write, WriteStreak,
 };
 
 as_form! {
@@ -29,6 +29,9 @@ as_form! {
     [T] Base<T>, BaseForm<T>;
     [T] Choice<T>, ChoiceForm<T>;
     [T] Answer<T>, AnswerForm<T>;
+    [T] Refusal<T>, RefusalForm<T>;
+    [T] Kept<T>, KeptForm<T>;
+    [T] WriteStreak<T>, WriteStreakForm<T>;
     [T] Shown<T>, ShownForm<T>;
     [T] Review<T>, ReviewForm<T>;
     [T] Audited<T>, AuditedForm<T>;
@@ -79,6 +82,10 @@ enum QuestionForm {
     Manual,
     BlankOwner,
     Proposal,
+    Refused,
+    Poorer,
+    GoesBack,
+    Stuck,
     Deletion,
     Merged,
 }
@@ -147,6 +154,7 @@ struct RecordBaseForm {
 enum ChoiceForm<T> {
     Side(usize),
     Other(Option<T>),
+    Leave,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -157,11 +165,51 @@ struct AnswerForm<T> {
     decision: Decision,
     /// What the person was shown: without it, an answer to an old question would pass for
     /// one to the present one.
-    #[serde(
-        default = "Option::default",
-        bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
-    )]
-    seen: Option<Vec<(usize, Option<T>)>>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    seen: Review<T>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Refusal", deny_unknown_fields)]
+struct RefusalForm<T> {
+    place: usize,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    value: Option<T>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    shown: Option<T>,
+    why: String,
+}
+
+impl<T: Serialize> Serialize for Refusals<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_slice().serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Refusals<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Kept", deny_unknown_fields)]
+struct KeptForm<T> {
+    place: usize,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    written: Option<T>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    held: Option<T>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "WriteStreak", deny_unknown_fields)]
+struct WriteStreakForm<T> {
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    value: Option<T>,
+    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    in_place_of: Option<T>,
+    times: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,6 +219,7 @@ struct ShownForm<V> {
     system: String,
     #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
     value: Option<V>,
+    refused: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -306,6 +355,9 @@ struct FieldForm<'a> {
     authority: Cow<'a, Authority>,
     /// What systems may do with it that do not own it; `None` if no system owns it.
     others: Option<NonOwnerEdits>,
+    /// The name that it had before it was renamed, where it was.
+    #[serde(default)]
+    renamed_from: Option<Cow<'a, str>>,
 }
 
 impl Serialize for Contract {
@@ -320,6 +372,7 @@ impl Serialize for Contract {
                     name: name.into(),
                     authority: Cow::Borrowed(authority),
                     others: self.non_owner_edits_for(name),
+                    renamed_from: self.former_name(name).map(Cow::Borrowed),
                 })
                 .collect(),
             excluded: self.excluded_fields().map(Cow::Borrowed).collect(),
@@ -340,6 +393,9 @@ impl<'de> Deserialize<'de> for Contract {
             .fold(Self::builder(record_type), |builder, name| builder.system(name));
         let builder = fields.into_iter().fold(builder, |builder, field| {
             let builder = builder.field(field.name.clone(), field.authority.into_owned());
+            let former = field.renamed_from.into_iter();
+            let builder = former
+                .fold(builder, |builder, name| builder.renamed(field.name.clone(), name));
             field.others.into_iter().fold(builder, |builder, others| {
                 builder.non_owner_edits_for(field.name.clone(), others)
             })

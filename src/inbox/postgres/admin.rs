@@ -7,19 +7,22 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row as SqlRow, Transaction};
 
 use super::SAVEPOINT;
+use super::held::hurry_after;
 use super::receive::{InboxTransaction, Nesting};
 use super::rows::{COLUMNS, check_place, find, key, write, write_processed};
 use crate::audit::AuditTrail;
+use crate::inbox::counting::Key;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{self, Discarded, undelivered};
-use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
+use crate::inbox::stored::{self, Discarded, HeldRow, undelivered};
+use crate::inbox::{Counts, Fresh, Held, InboxConfig, Remembered, Stalled};
 use crate::store::doing::{
-    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_STALLED, PURGING, REDRIVING,
+    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_HELD, LISTING_STALLED, PURGING,
+    REDRIVING,
 };
 use crate::store::error::Doing;
-use crate::store::postgres::{self as database, at, micros, read_row};
+use crate::store::postgres::{self as database, at, maybe_at, micros, read_row};
 use crate::store::{DeadLetter, Filter, Row, StoreError};
-use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
+use crate::{Decision, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as
 /// [stalled](Stalled) what [`stalled`] lists of the age `stalled_after`.
@@ -36,14 +39,17 @@ pub async fn counts(
         check_place(client).await?;
         let rows = client
             .query_typed(
-                "SELECT status, count(*), count(*) FILTER (WHERE \
-                 received_at <= statement_timestamp() - $1 * interval '1 microsecond') \
+                "SELECT status, count(*), count(*) FILTER (WHERE due_at IS NULL AND \
+                 received_at <= statement_timestamp() - $1 * interval '1 microsecond'), \
+                 count(*) FILTER (WHERE due_at IS NOT NULL) \
                  FROM inbox_event GROUP BY status",
                 &[(&age, Type::INT8)],
             )
             .await?;
         rows.iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .map(|row| {
+                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+            })
             .collect::<Result<Vec<_>, _>>()
     };
     let counted: Result<_, Error> = work.await;
@@ -61,8 +67,9 @@ pub async fn dead_letters(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let rows = list(client, DeliveryStatus::Failed, filter, Duration::ZERO, limit).await;
-    Ok(stored::dead_letters(rows.doing(LISTING_DEAD)?))
+    let rows = list(client, Which::Dead, filter, Duration::ZERO, limit).await;
+    let rows = rows.doing(LISTING_DEAD)?.into_iter().map(|(row, at, ..)| (row, at));
+    Ok(stored::dead_letters(rows.collect()))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first
@@ -79,8 +86,24 @@ pub async fn stalled(
     age: Duration,
     limit: usize,
 ) -> Result<Vec<Stalled>, StoreError> {
-    let rows = list(client, DeliveryStatus::Retrying, filter, age, limit).await;
-    Ok(stored::stalled(rows.doing(LISTING_STALLED)?))
+    let rows = list(client, Which::Stalled, filter, age, limit).await;
+    let rows = rows.doing(LISTING_STALLED)?.into_iter().map(|(row, at, ..)| (row, at));
+    Ok(stored::stalled(rows.collect()))
+}
+
+/// The events that a filter names and the inbox [holds](Held), the oldest first, no more
+/// than `limit`.
+///
+/// # Errors
+///
+/// What the database answers.
+pub async fn held(
+    client: &Client,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Held>, StoreError> {
+    let rows = list(client, Which::Held, filter, Duration::ZERO, limit).await;
+    Ok(stored::held(rows.doing(LISTING_HELD)?))
 }
 
 /// What the inbox remembers of one event; nothing where it has never received it, or has
@@ -132,6 +155,7 @@ pub async fn redrive<'c>(
     let Some(dead) = found.and_then(undelivered) else { return Ok(None) };
     let (event, reply) = redriven(dead, decision, config);
     write_processed(&transaction, &event).await.doing(REDRIVING)?;
+    hurry_after(&transaction, &Key::of(&event)).await.doing(REDRIVING)?;
     transaction.batch_execute(SAVEPOINT).await.doing(REDRIVING)?;
     let transaction = InboxTransaction { transaction, nesting: Nesting::Unknown };
     Ok(Some(Fresh { transaction, event, reply }))
@@ -157,6 +181,7 @@ pub async fn discard(
             return Ok(false);
         };
         write(&transaction, discarded.row()).await?;
+        hurry_after(&transaction, &Key::of(event)).await?;
         transaction.commit().await?;
         discarded.record(trail);
         Ok(true)
@@ -191,17 +216,30 @@ pub async fn purge(
     gone.await.doing(PURGING)
 }
 
-/// Rows in a state, received so long ago or longer, with the time of that.
+/// Which rows a list has.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    Dead,
+    Stalled,
+    Held,
+}
+
+/// Rows of a list that were received so long ago or longer.
 async fn list(
     client: &Client,
-    status: DeliveryStatus,
+    which: Which,
     filter: &Filter,
     age: Duration,
     limit: usize,
-) -> Result<Vec<(Row, DateTime<Utc>)>, Error> {
+) -> Result<Vec<HeldRow>, Error> {
+    let which = match which {
+        Which::Dead => "status = 'failed'",
+        Which::Stalled => "status = 'retrying' AND due_at IS NULL",
+        Which::Held => "status = 'retrying' AND due_at IS NOT NULL",
+    };
     // The state is part of the text, where the planner sees that the index has it.
     let sql = format!(
-        "SELECT {COLUMNS}, received_at FROM inbox_event WHERE status = '{status}' \
+        "SELECT {COLUMNS}, received_at, due_at, held_after FROM inbox_event WHERE {which} \
          AND ($1 = 0 \
          OR received_at <= statement_timestamp() - $1 * interval '1 microsecond') \
          AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR event_type = $3) \
@@ -226,7 +264,12 @@ async fn list(
             ],
         )
         .await?;
-    rows.iter().map(read_with_receipt).collect()
+    let read = |row: &SqlRow| {
+        let (event, received_at) = read_with_receipt(row)?;
+        let due_at = maybe_at(row, "due_at")?.unwrap_or(received_at);
+        Ok((event, received_at, due_at, row.try_get("held_after")?))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// A row, and when it was received.

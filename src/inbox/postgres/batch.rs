@@ -1,14 +1,15 @@
 //! Many deliveries in one transaction of PostgreSQL: one commit for all of them.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 
-use super::process::{caught, process};
+use super::held::{found, hold_back, process_in_order};
+use super::process::caught;
 use super::rows::{
-    check_place, find, now, remember, unindexable, write, write_processed,
+    check_place, find, now, remember, unindexable, write_failed, write_processed,
 };
 use super::worker::{Database, Handle};
 use super::{RELEASE, ROLLBACK, SAVEPOINT};
@@ -18,7 +19,8 @@ use crate::crash_point::crash_point;
 use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
-use crate::inbox::reply::Reply;
+use crate::inbox::order::{HeldBack, NO_ROOM};
+use crate::inbox::reply::{Done, Reply};
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
@@ -32,10 +34,6 @@ pub(super) async fn process_all<A, L: Handle>(
     inbox: &Database<L>,
 ) -> Vec<Settled<A>> {
     let time = inbox.longest();
-    let silent = || {
-        let why = format!("PostgreSQL did not answer within {time:?}");
-        StoreError::of(StoreErrorKind::Unreachable, RECEIVING, why)
-    };
     let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
     let mut settled = Vec::with_capacity(waiting.len());
     while let Some(first) = waiting.front().map(|(place, _)| *place) {
@@ -43,7 +41,9 @@ pub(super) async fn process_all<A, L: Handle>(
         if alone.len() > 1 {
             let mut batch = alone;
             let work = process_batch(client, &mut batch, inbox);
-            let ended = match timeout(time, work).await.unwrap_or_else(|_| Err(silent()))
+            let ended = match timeout(time, work)
+                .await
+                .unwrap_or_else(|_| Err(silent(RECEIVING, time)))
             {
                 Ok(ended) => ended,
                 Err(error) => {
@@ -55,12 +55,9 @@ pub(super) async fn process_all<A, L: Handle>(
             alone = ended.settle(&mut settled).into();
         }
         for (place, delivery) in alone {
-            let effect = async |transaction: &Transaction<'_>,
-                                event: &Envelope<Acknowledged>| {
-                inbox.handle(transaction, event).await
-            };
-            let work = process(client, delivery, &inbox.config, effect);
-            let handled = timeout(time, work).await.unwrap_or_else(|_| Err(silent()));
+            let work = process_in_order(client, delivery, inbox);
+            let handled = timeout(time, work).await;
+            let handled = handled.unwrap_or_else(|_| Err(silent(RECEIVING, time)));
             let failed = handled.is_err();
             settled.push((place, handled));
             if failed {
@@ -69,6 +66,12 @@ pub(super) async fn process_all<A, L: Handle>(
         }
     }
     settled
+}
+
+/// PostgreSQL has not answered in time.
+pub(super) fn silent(doing: &'static str, time: Duration) -> StoreError {
+    let why = format!("PostgreSQL did not answer within {time:?}");
+    StoreError::of(StoreErrorKind::Unreachable, doing, why)
 }
 
 /// One transaction: it takes from the front of the batch, and ends early where an event
@@ -96,6 +99,9 @@ async fn process_batch<A, L: Handle>(
     let committed = transaction.commit().await.is_ok();
     if committed {
         crash_point("after the effect");
+        if taken.iter().any(|(_, one)| matches!(one, Taken::Held(..))) {
+            crash_point("after an event is held");
+        }
     }
     Ok(Ended { taken, committed })
 }
@@ -108,6 +114,14 @@ async fn take_one<A, L: Handle>(
     inbox: &Database<L>,
 ) -> (Option<Taken<A>>, bool) {
     let (event, reply) = received(delivery, &inbox.config);
+    match hold_back(transaction, &event, &inbox.config, inbox.order.as_ref()).await {
+        Ok(None) => {}
+        Ok(Some(HeldBack::Held)) => return (Some(Taken::Held(event, reply)), true),
+        Ok(Some(HeldBack::NoRoom)) => {
+            return (Some(Taken::Done(Done::RetryLater(event, NO_ROOM), reply)), true);
+        }
+        Err(_) => return (None, false),
+    }
     let Ok(intake) = take_in(transaction, event, &inbox.config).await else {
         return (None, false);
     };
@@ -119,7 +133,7 @@ async fn take_one<A, L: Handle>(
         Intake::Bury(failing) => {
             let Ok(at) = now(transaction).await else { return (None, false) };
             let outcome = failing.at(at);
-            let stored = write(transaction, outcome.row()).await.is_ok();
+            let stored = write_failed(transaction, &outcome).await.is_ok();
             return (Some(Taken::Failed(outcome, reply)), stored);
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
@@ -146,11 +160,13 @@ async fn take_in(
     let refusal = unindexable(&event).or_else(|| config.refusal(&event));
     let found = if refusal.is_some() {
         check_place(transaction).await.doing(RECEIVING)?;
-        Found::of(find(transaction, &event).await.doing(RECEIVING)?)
+        let row = find(transaction, &event).await.doing(RECEIVING)?;
+        found(transaction, &event, row).await?
     } else if remember(transaction, &event).await.doing(RECEIVING)?.is_some() {
         Found::Nothing
     } else {
-        Found::of(met(find(transaction, &event).await.doing(RECEIVING)?, &event)?)
+        let row = find(transaction, &event).await.doing(RECEIVING)?;
+        found(transaction, &event, met(row, &event)?).await?
     };
     let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
     if let Intake::HandleAgain(event) = &intake {
@@ -178,6 +194,6 @@ async fn fail<A>(
         return (Some(Taken::Handled(event, reply)), false);
     };
     let outcome = Failing::Handler { event, error }.at(at);
-    let stored = write(transaction, outcome.row()).await.is_ok();
+    let stored = write_failed(transaction, &outcome).await.is_ok();
     (Some(Taken::Failed(outcome, reply)), stored)
 }

@@ -37,6 +37,7 @@
 mod admin;
 mod batch;
 mod commit;
+mod held;
 mod process;
 mod receive;
 mod refusal;
@@ -45,19 +46,32 @@ mod worker;
 
 use tokio_postgres::Client;
 
-pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalled};
+pub use self::admin::{
+    counts, dead_letters, discard, get, held, purge, redrive, stalled,
+};
 pub use self::process::process;
 pub use self::receive::{InboxTransaction, receive};
 pub(super) use self::refusal::is_of_the_database;
 pub use self::worker::{Database, Handle, Postgres, Worker, handlers};
 use crate::store::postgres as database;
-use crate::store::{Part, StoreError};
+use crate::store::{Migration, Part, StoreError};
 
 /// The table, as every migration makes it in order: with what each column means.
-pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql")
+);
 
-const PART: Part =
-    Part { name: "inbox", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "inbox",
+    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+};
+
+/// The migrations that make the table, in their order, for a tool of one's own.
+pub fn migrations() -> impl Iterator<Item = Migration> {
+    PART.migrations()
+}
 
 /// Creates the table of the inbox, or brings it up to date.
 ///

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use tokio_postgres::{Client, Error, Transaction};
 
+use super::held::is_held;
 use super::receive::take_in;
 use super::rows::{
     begin_row, check_place, find, find_row, now, remove, unindexable, write,
@@ -15,7 +16,7 @@ use super::rows::{
 };
 use crate::Envelope;
 use crate::broker::Delivery;
-use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::counting::{Begun, Key, TakeBack, Tally, next_attempt};
 use crate::inbox::failing::{Ended, STORING, Unkept};
 use crate::inbox::handler_error::panicked;
 use crate::inbox::intake::RECEIVING;
@@ -171,6 +172,11 @@ async fn begin_attempt<A>(
     } else {
         met(find(&transaction, event).await.doing(RECEIVING)?, event)?
     };
+    if before.is_some()
+        && is_held(&transaction, &Key::of(event)).await.doing(RECEIVING)?
+    {
+        return Ok(None);
+    }
     let Some(next) = next_attempt(delivery, before, config, counted)? else {
         return Ok(None);
     };
@@ -192,7 +198,7 @@ async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
 
 /// Stores a failure in a transaction of its own, unless another consumer has processed
 /// the event meanwhile.
-async fn store<A>(
+pub(super) async fn store<A>(
     client: &mut Client,
     ended: Ended<A>,
 ) -> Result<Handled<A>, StoreError> {
@@ -200,7 +206,7 @@ async fn store<A>(
     let stored = async {
         let transaction = client.transaction().await?;
         let outcome = failing.at(now(&transaction).await?);
-        let written = write_unless_done(&transaction, outcome.row()).await?;
+        let written = write_unless_done(&transaction, &outcome).await?;
         transaction.commit().await?;
         Ok((outcome, written))
     };

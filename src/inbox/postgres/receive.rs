@@ -5,8 +5,9 @@ use std::fmt;
 use tokio_postgres::Transaction;
 
 use super::SAVEPOINT;
+use super::held::found;
 use super::rows::{
-    check_place, find, now, remember, unindexable, write, write_processed,
+    check_place, find, now, remember, unindexable, write_failed, write_processed,
 };
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
@@ -72,12 +73,14 @@ pub(super) async fn take_in<'c, A>(
     let mut nesting = Nesting::Unknown;
     let found = if refusal.is_some() {
         check_place(&transaction).await.doing(RECEIVING)?;
-        Found::of(find(&transaction, &event).await.doing(RECEIVING)?)
+        let row = find(&transaction, &event).await.doing(RECEIVING)?;
+        found(&transaction, &event, row).await?
     } else if let Some(new) = remember(&transaction, &event).await.doing(RECEIVING)? {
         nesting = new;
         Found::Nothing
     } else {
-        Found::of(met(find(&transaction, &event).await.doing(RECEIVING)?, &event)?)
+        let row = find(&transaction, &event).await.doing(RECEIVING)?;
+        found(&transaction, &event, met(row, &event)?).await?
     };
     let event = match intake(event, found, refusal, counted)? {
         Intake::Handle(event) => event,
@@ -91,7 +94,7 @@ pub(super) async fn take_in<'c, A>(
         }
         Intake::Bury(failing) => {
             let outcome = failing.at(now(&transaction).await.doing(RECEIVING)?);
-            write(&transaction, outcome.row()).await.doing(RECEIVING)?;
+            write_failed(&transaction, &outcome).await.doing(RECEIVING)?;
             transaction.commit().await.doing(RECEIVING)?;
             return Ok(Receipt::DeadLettered(outcome.bury(reply)));
         }

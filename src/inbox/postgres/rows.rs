@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, GenericClient, SimpleQueryMessage, Transaction};
 
@@ -9,9 +10,10 @@ use super::SAVEPOINT;
 use super::receive::Nesting;
 use crate::inbox::config::Refusal;
 use crate::inbox::counting::Key;
+use crate::inbox::failing::Outcome;
 use crate::state::Acknowledged;
 use crate::store::postgres::read_row;
-use crate::store::{Row, storable};
+use crate::store::{LAST_DUE, Row, storable};
 use crate::{DeliveryStatus, Envelope, EventId, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.
@@ -160,21 +162,25 @@ pub(super) async fn write_processed(
 
 /// Keeps the whole of an event that failed, or was discarded.
 pub(super) async fn write(transaction: &Transaction<'_>, row: Row) -> Result<u64, Error> {
-    store(transaction, WRITE, row).await
+    store(transaction, WRITE, row, None).await
+}
+
+/// The same of an event that failed just now. Where the inbox holds it, it is due again.
+pub(super) async fn write_failed(
+    transaction: &Transaction<'_>,
+    outcome: &Outcome,
+) -> Result<u64, Error> {
+    store(transaction, WRITE, outcome.row(), outcome.next_attempt_at()).await
 }
 
 /// The same, but not of an event that another consumer has processed meanwhile, or a
 /// person has discarded.
 pub(super) async fn write_unless_done(
     transaction: &Transaction<'_>,
-    row: Row,
+    outcome: &Outcome,
 ) -> Result<u64, Error> {
-    store(
-        transaction,
-        &format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')"),
-        row,
-    )
-    .await
+    let sql = format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')");
+    store(transaction, &sql, outcome.row(), outcome.next_attempt_at()).await
 }
 
 const WRITE: &str = "INSERT INTO inbox_event (source_system, id, status, attempts, \
@@ -188,9 +194,16 @@ const WRITE: &str = "INSERT INTO inbox_event (source_system, id, status, attempt
      tags = $9::json, ordering_key = $10, retry_policy = $11, created_at = $12, \
      failure_class = $13, failure_reason = $14, failed_at = $15, redriven_by = $16, \
      redriven_reason = $17, redriven_at = $18, discarded_by = $19, \
-     discarded_reason = $20, discarded_at = $21";
+     discarded_reason = $20, discarded_at = $21, held_after = NULL, \
+     due_at = CASE WHEN $3 = 'retrying' AND inbox_event.due_at IS NOT NULL \
+     THEN coalesce($22, inbox_event.due_at) END";
 
-async fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> Result<u64, Error> {
+async fn store(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    row: Row,
+    due_at: Option<DateTime<Utc>>,
+) -> Result<u64, Error> {
     let (failure, redriven, discarded) =
         (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
     let kept = row.status != DeliveryStatus::Skipped.as_str();
@@ -224,6 +237,7 @@ async fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> Result<u64
                 (&discarded.map(|said| &said.what), Type::TEXT),
                 (&discarded.map(|said| &said.reason), Type::TEXT),
                 (&discarded.map(|said| said.at), Type::TIMESTAMPTZ),
+                (&due_at.map(|at| at.min(LAST_DUE)), Type::TIMESTAMPTZ),
             ],
         )
         .await

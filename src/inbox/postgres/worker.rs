@@ -7,12 +7,14 @@ use tokio::time::timeout;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, NoTls, Socket, Transaction};
 
-use super::batch::process_all;
+use super::batch::{process_all, silent};
+use super::held::take_up;
 use super::process::caught;
 use super::{install, purge, redrive};
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::batch::{LONGEST, Settled};
 use crate::inbox::intake::RECEIVING;
+use crate::inbox::order::{ByKey, TAKING_UP, TakenUp};
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, fits, unhandled,
@@ -178,6 +180,7 @@ pub struct Database<L> {
     clients: Clients,
     handlers: L,
     pub(super) config: InboxConfig,
+    pub(super) order: Option<ByKey>,
     handler_timeout: Duration,
 }
 
@@ -188,8 +191,8 @@ where
     /// Connects without TLS, and makes the table of the inbox where it is missing, in the
     /// first schema of the search path. The inbox takes in what the handlers name.
     ///
-    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes) and one
-    /// more for what it purges. They call themselves `inbox worker` in
+    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes), one for
+    /// what it purges and one for what the inbox holds. They call themselves `inbox worker` in
     /// `pg_stat_activity`, where the configuration has no `application_name`, and come
     /// back by themselves where they are lost.
     ///
@@ -256,6 +259,9 @@ where
             let wanted = "at most 64 on PostgreSQL, which is slow with more savepoints";
             return Err(ConfigError::new("batch", wanted, batch.to_string()).into());
         }
+        if let Some(order) = &config.order {
+            order.check_inbox(&inbox)?;
+        }
         let handler_timeout = config.handler_timeout.unwrap_or(HANDLER_TIMEOUT);
         fits(consumer.ack_wait(), LONGEST, handler_timeout)?;
         let accepted = accepting::<L>(inbox)?;
@@ -271,6 +277,7 @@ where
             clients,
             handlers: handlers.list,
             config: accepted,
+            order: config.order.clone(),
             handler_timeout,
         };
         Ok(Self::new(database, consumer, config))
@@ -350,6 +357,16 @@ impl<L: Handle> Inbox for Database<L> {
         let status = database::within(REDRIVING, redriven).await?;
         held.release();
         Ok(status)
+    }
+
+    async fn take_up(&self) -> Result<TakenUp, StoreError> {
+        let mut held = self.clients.hold(TAKING_UP).await?;
+        // The last one begins before a transaction has lasted long.
+        let time = self.longest().saturating_add(LONGEST);
+        let taken = timeout(time, take_up(held.client(), self)).await;
+        let taken = taken.unwrap_or_else(|_| Err(silent(TAKING_UP, time)))?;
+        held.release();
+        Ok(taken)
     }
 
     async fn look(&self) -> Result<(), StoreError> {

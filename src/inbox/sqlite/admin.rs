@@ -9,16 +9,19 @@ use rusqlite::{
 };
 
 use super::SAVEPOINT;
+use super::held::hurry_after;
 use super::rows::{COLUMNS, find, write, write_processed};
 use crate::audit::AuditTrail;
+use crate::inbox::counting::Key;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{self, Discarded, undelivered};
-use crate::inbox::{Counts, Fresh, InboxConfig, Remembered, Stalled};
+use crate::inbox::stored::{self, Discarded, HeldRow, undelivered};
+use crate::inbox::{Counts, Fresh, Held, InboxConfig, Remembered, Stalled};
 use crate::store::doing::{
-    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_STALLED, PURGING, REDRIVING,
+    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_HELD, LISTING_STALLED, PURGING,
+    REDRIVING,
 };
 use crate::store::error::Doing;
-use crate::store::sqlite::{any_moment, micros, now, read_row, still_open};
+use crate::store::sqlite::{any_moment, maybe_text, micros, now, read_row, still_open};
 use crate::store::{DeadLetter, Filter, Row, StoreError};
 use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
 
@@ -44,12 +47,14 @@ pub fn counts(
 ) -> Result<Counts, StoreError> {
     let work = || {
         let mut statement = connection.prepare_cached(
-            "SELECT status, count(*), count(*) FILTER (WHERE received_at <= ?1) \
+            "SELECT status, count(*), \
+             count(*) FILTER (WHERE received_at <= ?1 AND due_at IS NULL), \
+             count(*) FILTER (WHERE due_at IS NOT NULL) \
              FROM inbox_event GROUP BY status",
         )?;
         let rows = statement
             .query_map([micros(since(connection, stalled_after)?)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
@@ -67,9 +72,9 @@ pub fn dead_letters(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, StoreError> {
-    let rows =
-        list(connection, DeliveryStatus::Failed, filter, DateTime::<Utc>::MAX_UTC, limit);
-    Ok(stored::dead_letters(rows.doing(LISTING_DEAD)?))
+    let rows = list(connection, Which::Dead, filter, DateTime::<Utc>::MAX_UTC, limit);
+    let rows = rows.doing(LISTING_DEAD)?.into_iter().map(|(row, at, ..)| (row, at));
+    Ok(stored::dead_letters(rows.collect()))
 }
 
 /// The events that a filter names, that wait for another delivery, and were first
@@ -86,10 +91,34 @@ pub fn stalled(
     age: Duration,
     limit: usize,
 ) -> Result<Vec<Stalled>, StoreError> {
-    let rows = since(connection, age).and_then(|before| {
-        list(connection, DeliveryStatus::Retrying, filter, before, limit)
-    });
-    Ok(stored::stalled(rows.doing(LISTING_STALLED)?))
+    let rows = since(connection, age)
+        .and_then(|before| list(connection, Which::Stalled, filter, before, limit));
+    let rows = rows.doing(LISTING_STALLED)?.into_iter().map(|(row, at, ..)| (row, at));
+    Ok(stored::stalled(rows.collect()))
+}
+
+/// The events that a filter names and the inbox [holds](Held), the oldest first, no more
+/// than `limit`.
+///
+/// # Errors
+///
+/// What the database answers.
+///
+/// ```
+/// use integration_automation_patterns::inbox::sqlite;
+///
+/// let mut erp = rusqlite::Connection::open_in_memory()?;
+/// sqlite::install(&mut erp)?;
+/// assert!(sqlite::held(&erp, &Default::default(), 100)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn held(
+    connection: &Connection,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Held>, StoreError> {
+    let rows = list(connection, Which::Held, filter, DateTime::<Utc>::MAX_UTC, limit);
+    Ok(stored::held(rows.doing(LISTING_HELD)?))
 }
 
 /// What the inbox remembers of one event; nothing where it has never received it, or has
@@ -163,6 +192,7 @@ pub fn redrive<'c>(
     let Some(dead) = found.and_then(undelivered) else { return Ok(None) };
     let (event, reply) = redriven(dead, decision, config);
     write_processed(&transaction, &event).doing(REDRIVING)?;
+    hurry_after(&transaction, &Key::of(&event)).doing(REDRIVING)?;
     transaction.execute_batch(SAVEPOINT).doing(REDRIVING)?;
     Ok(Some(Fresh { transaction, event, reply }))
 }
@@ -187,6 +217,7 @@ pub fn discard(
             return Ok::<_, rusqlite::Error>(false);
         };
         write(&transaction, discarded.row())?;
+        hurry_after(&transaction, &Key::of(event))?;
         transaction.commit()?;
         discarded.record(trail);
         Ok(true)
@@ -221,15 +252,27 @@ pub fn purge(
     work().doing(PURGING)
 }
 
-/// Rows in a state, and received at this time or before, with that time.
+/// Which rows a list has.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    Dead,
+    Stalled,
+    Held,
+}
+
+/// Rows of a list that were received at this time or before.
 fn list(
     connection: &Connection,
-    status: DeliveryStatus,
+    which: Which,
     filter: &Filter,
     before: DateTime<Utc>,
     limit: usize,
-) -> rusqlite::Result<Vec<(Row, DateTime<Utc>)>> {
-    let mut statement = connection.prepare_cached(&listing())?;
+) -> rusqlite::Result<Vec<HeldRow>> {
+    let mut statement = connection.prepare_cached(&listing(which))?;
+    let status = match which {
+        Which::Dead => DeliveryStatus::Failed,
+        Which::Stalled | Which::Held => DeliveryStatus::Retrying,
+    };
     let values = params![
         status.as_str(),
         micros(before),
@@ -240,7 +283,12 @@ fn list(
         filter.failed_since.map(micros),
         i64::try_from(limit).unwrap_or(i64::MAX),
     ];
-    statement.query_map(values, read_with_receipt)?.collect()
+    let read = |row: &SqlRow<'_>| {
+        let (event, received_at) = read_with_receipt(row)?;
+        let due_at = row.get::<_, Option<i64>>("due_at")?.map_or(received_at, any_moment);
+        Ok((event, received_at, due_at, maybe_text(row, "held_after")?))
+    };
+    statement.query_map(values, read)?.collect()
 }
 
 /// A row, and when it was received.
@@ -249,10 +297,15 @@ fn read_with_receipt(row: &SqlRow<'_>) -> rusqlite::Result<(Row, DateTime<Utc>)>
 }
 
 /// The first condition is the index's own, by whose words SQLite recognises it.
-fn listing() -> String {
+fn listing(which: Which) -> String {
+    let held = match which {
+        Which::Dead => "",
+        Which::Stalled => "AND due_at IS NULL",
+        Which::Held => "AND due_at IS NOT NULL",
+    };
     format!(
-        "SELECT {COLUMNS}, received_at FROM inbox_event \
-         WHERE status IN ('retrying', 'failed') AND status = ?1 AND received_at <= ?2 \
+        "SELECT {COLUMNS}, received_at, due_at, held_after FROM inbox_event \
+         WHERE status IN ('retrying', 'failed') AND status = ?1 AND received_at <= ?2 {held} \
          AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
          AND (?5 IS NULL OR source_system = ?5) \
          AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
@@ -276,8 +329,8 @@ mod tests {
     fn the_lists_use_their_index() {
         let mut connection = Connection::open_in_memory().unwrap();
         super::super::install(&mut connection).unwrap();
-        let mut statement =
-            connection.prepare(&format!("EXPLAIN QUERY PLAN {}", listing())).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", listing(Which::Dead));
+        let mut statement = connection.prepare(&sql).unwrap();
         for place in 1..=statement.parameter_count() {
             statement.raw_bind_parameter(place, None::<i64>).unwrap();
         }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::process::process;
-use super::rows::{find, remember, write, write_processed};
-use super::worker::{Handle, run};
+use super::held::{found, hold_back, process_in_order};
+use super::rows::{find, remember, write_failed, write_processed};
+use super::worker::{Handle, Parts, run};
 use super::{RELEASE, ROLLBACK, SAVEPOINT};
 use crate::Envelope;
 use crate::broker::Delivery;
@@ -16,7 +16,8 @@ use crate::inbox::batch::{Ended, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
-use crate::inbox::reply::Reply;
+use crate::inbox::order::{HeldBack, NO_ROOM};
+use crate::inbox::reply::{Done, Reply};
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
@@ -28,8 +29,7 @@ use crate::store::sqlite::now;
 pub(super) fn process_all<A>(
     connection: &mut Connection,
     deliveries: Vec<Delivery<A>>,
-    config: &InboxConfig,
-    handlers: &impl Handle,
+    inbox: &Parts<impl Handle>,
     longest: Duration,
 ) -> Vec<Settled<A>> {
     let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
@@ -38,7 +38,7 @@ pub(super) fn process_all<A>(
         let mut alone = next_batch(&mut waiting);
         if alone.len() > 1 {
             let mut batch = alone;
-            let ended = process_batch(connection, &mut batch, config, handlers, longest);
+            let ended = process_batch(connection, &mut batch, inbox, longest);
             let ended = match ended {
                 Ok(ended) => ended,
                 Err(error) => {
@@ -50,9 +50,7 @@ pub(super) fn process_all<A>(
             alone = ended.settle(&mut settled).into();
         }
         for (place, delivery) in alone {
-            let handled = process(connection, delivery, config, |transaction, event| {
-                run(handlers, transaction, event)
-            });
+            let handled = process_in_order(connection, delivery, inbox);
             let failed = handled.is_err();
             settled.push((place, handled));
             if failed {
@@ -68,8 +66,7 @@ pub(super) fn process_all<A>(
 fn process_batch<A>(
     connection: &mut Connection,
     batch: &mut VecDeque<Placed<Delivery<A>>>,
-    config: &InboxConfig,
-    handlers: &impl Handle,
+    inbox: &Parts<impl Handle>,
     longest: Duration,
 ) -> Result<Ended<A>, StoreError> {
     let began = Instant::now();
@@ -78,7 +75,7 @@ fn process_batch<A>(
         .doing(RECEIVING)?;
     let mut taken = Vec::with_capacity(batch.len());
     while let Some((place, delivery)) = batch.pop_front() {
-        let (one, shares) = take_one(&transaction, delivery, config, handlers);
+        let (one, shares) = take_one(&transaction, delivery, inbox);
         taken.extend(one.map(|one| (place, one)));
         if !shares {
             return Ok(Ended { taken, committed: false });
@@ -91,6 +88,9 @@ fn process_batch<A>(
     let committed = transaction.commit().is_ok();
     if committed {
         crash_point("after the effect");
+        if taken.iter().any(|(_, one)| matches!(one, Taken::Held(..))) {
+            crash_point("after an event is held");
+        }
     }
     Ok(Ended { taken, committed })
 }
@@ -100,10 +100,18 @@ fn process_batch<A>(
 fn take_one<A>(
     transaction: &Transaction<'_>,
     delivery: Delivery<A>,
-    config: &InboxConfig,
-    handlers: &impl Handle,
+    inbox: &Parts<impl Handle>,
 ) -> (Option<Taken<A>>, bool) {
+    let Parts { handlers, config, order } = inbox;
     let (event, reply) = received(delivery, config);
+    match hold_back(transaction, &event, config, order.as_ref()) {
+        Ok(None) => {}
+        Ok(Some(HeldBack::Held)) => return (Some(Taken::Held(event, reply)), true),
+        Ok(Some(HeldBack::NoRoom)) => {
+            return (Some(Taken::Done(Done::RetryLater(event, NO_ROOM), reply)), true);
+        }
+        Err(_) => return (None, false),
+    }
     let Ok(intake) = take_in(transaction, event, config) else { return (None, false) };
     let (event, reply) = match intake {
         Intake::Handle(event) | Intake::HandleAgain(event) => {
@@ -113,7 +121,7 @@ fn take_one<A>(
         Intake::Bury(failing) => {
             let Ok(at) = now(transaction) else { return (None, false) };
             let outcome = failing.at(at);
-            let stored = write(transaction, outcome.row()).is_ok();
+            let stored = write_failed(transaction, &outcome).is_ok();
             return (Some(Taken::Failed(outcome, reply)), stored);
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
@@ -136,11 +144,12 @@ fn take_in(
 ) -> Result<Intake, StoreError> {
     let refusal = config.refusal(&event);
     let found = if refusal.is_some() {
-        Found::of(find(transaction, &event).doing(RECEIVING)?)
+        found(transaction, &event, find(transaction, &event).doing(RECEIVING)?)?
     } else if remember(transaction, &event).doing(RECEIVING)? {
         Found::Nothing
     } else {
-        Found::of(met(find(transaction, &event).doing(RECEIVING)?, &event)?)
+        let row = find(transaction, &event).doing(RECEIVING)?;
+        found(transaction, &event, met(row, &event)?)?
     };
     let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
     if let Intake::HandleAgain(event) = &intake {
@@ -165,7 +174,7 @@ fn fail<A>(
         .and_then(|()| now(transaction));
     let Ok(at) = undone else { return (Some(Taken::Handled(event, reply)), false) };
     let outcome = Failing::Handler { event, error }.at(at);
-    let stored = write(transaction, outcome.row()).is_ok();
+    let stored = write_failed(transaction, &outcome).is_ok();
     (Some(Taken::Failed(outcome, reply)), stored)
 }
 
@@ -252,8 +261,8 @@ mod tests {
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
         let config = config.unwrap().retry_policy(policy);
         let all = deliveries(does);
-        let mut settled =
-            process_all(&mut connection, all, &config, &handlers().list, HOUR);
+        let inbox = Parts { handlers: handlers().list, config, order: None };
+        let mut settled = process_all(&mut connection, all, &inbox, HOUR);
         settled.sort_by_key(|(place, _)| *place);
         let states = settled.into_iter().map(|(_, handled)| {
             handled
@@ -306,9 +315,10 @@ mod tests {
         let (mut connection, _) = database();
         connection.execute_batch("DROP TABLE inbox_event").unwrap();
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
+        let config = config.unwrap();
+        let inbox = Parts { handlers: handlers().list, config, order: None };
         let all = deliveries(&["a", "b", "c"]);
-        let settled =
-            process_all(&mut connection, all, &config.unwrap(), &handlers().list, HOUR);
+        let settled = process_all(&mut connection, all, &inbox, HOUR);
         let failed = settled.iter().filter(|(_, handled)| handled.is_err()).count();
         assert_eq!((settled.len(), failed), (1, 1));
     }

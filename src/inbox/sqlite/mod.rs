@@ -42,6 +42,7 @@
 mod admin;
 mod batch;
 mod commit;
+mod held;
 mod process;
 mod receive;
 mod rows;
@@ -49,18 +50,31 @@ mod worker;
 
 use rusqlite::Connection;
 
-pub use self::admin::{counts, dead_letters, discard, get, purge, redrive, stalled};
+pub use self::admin::{
+    counts, dead_letters, discard, get, held, purge, redrive, stalled,
+};
 pub use self::process::process;
 pub use self::receive::receive;
 pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
 use crate::store::sqlite as database;
-use crate::store::{Part, StoreError};
+use crate::store::{Migration, Part, StoreError};
 
 /// The table, as every migration makes it in order: with what each column means.
-pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql")
+);
 
-const PART: Part =
-    Part { name: "inbox", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "inbox",
+    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+};
+
+/// The migrations that make the table, in their order, for a tool of one's own.
+pub fn migrations() -> impl Iterator<Item = Migration> {
+    PART.migrations()
+}
 
 /// Creates the table of the inbox, or brings it up to date.
 ///

@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::held::is_held;
 use super::receive::take_in;
 use super::rows::{find, find_row, remove, write, write_unless_done};
 use crate::Envelope;
 use crate::broker::Delivery;
-use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::counting::{Begun, Key, TakeBack, Tally, next_attempt};
 use crate::inbox::failing::{Ended, STORING, Unkept};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::Counted;
@@ -85,7 +86,7 @@ fn attempt<A>(
     })
 }
 
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+pub(super) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
@@ -100,7 +101,11 @@ fn begin_attempt<A>(
         return Ok(None);
     }
     let transaction = begin(connection).doing(RECEIVING)?;
-    let before = find(&transaction, delivery.facts()).doing(RECEIVING)?;
+    let event = delivery.facts();
+    let before = find(&transaction, event).doing(RECEIVING)?;
+    if is_held(&transaction, &Key::of(event)).doing(RECEIVING)? {
+        return Ok(None);
+    }
     let Some(next) = next_attempt(delivery, before, config, counted)? else {
         return Ok(None);
     };
@@ -122,7 +127,7 @@ fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()>
 
 /// Stores a failure in a transaction of its own, unless another consumer has processed
 /// the event meanwhile.
-fn store<A>(
+pub(super) fn store<A>(
     connection: &mut Connection,
     ended: Ended<A>,
 ) -> Result<Handled<A>, StoreError> {
@@ -130,7 +135,7 @@ fn store<A>(
     let stored = || {
         let transaction = begin(connection)?;
         let outcome = failing.at(now(&transaction)?);
-        let written = write_unless_done(&transaction, outcome.row())?;
+        let written = write_unless_done(&transaction, &outcome)?;
         transaction.commit()?;
         Ok::<_, rusqlite::Error>((outcome, written))
     };

@@ -3,7 +3,8 @@
 use rusqlite::{DropBehavior, Transaction};
 
 use super::SAVEPOINT;
-use super::rows::{find, remember, write, write_processed};
+use super::held::found;
+use super::rows::{find, remember, write_failed, write_processed};
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
@@ -44,11 +45,12 @@ pub(super) fn take_in<'c, A>(
     let (event, reply) = received(delivery, config);
     let refusal = config.refusal(&event);
     let found = if refusal.is_some() {
-        Found::of(find(&transaction, &event).doing(RECEIVING)?)
+        found(&transaction, &event, find(&transaction, &event).doing(RECEIVING)?)?
     } else if remember(&transaction, &event).doing(RECEIVING)? {
         Found::Nothing
     } else {
-        Found::of(met(find(&transaction, &event).doing(RECEIVING)?, &event)?)
+        let row = find(&transaction, &event).doing(RECEIVING)?;
+        found(&transaction, &event, met(row, &event)?)?
     };
     let event = match intake(event, found, refusal, counted)? {
         Intake::Handle(event) => event,
@@ -58,7 +60,7 @@ pub(super) fn take_in<'c, A>(
         }
         Intake::Bury(failing) => {
             let outcome = failing.at(now(&transaction).doing(RECEIVING)?);
-            write(&transaction, outcome.row()).doing(RECEIVING)?;
+            write_failed(&transaction, &outcome).doing(RECEIVING)?;
             transaction.commit().doing(RECEIVING)?;
             return Ok(Receipt::DeadLettered(outcome.bury(reply)));
         }

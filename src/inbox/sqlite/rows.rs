@@ -1,11 +1,13 @@
 //! The rows of the inbox in SQLite: found, and written.
 
+use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::inbox::counting::Key;
+use crate::inbox::failing::Outcome;
 use crate::state::Acknowledged;
-use crate::store::Row;
 use crate::store::sqlite::{micros, read_row};
+use crate::store::{LAST_DUE, Row};
 use crate::{DeliveryStatus, Envelope, Facts, RawEvent};
 
 /// The columns of [`Row`], with what is not kept of a processed event in its place.
@@ -71,20 +73,25 @@ pub(super) fn write_processed(
 
 /// Keeps the whole of an event that failed, or was discarded.
 pub(super) fn write(transaction: &Transaction<'_>, row: Row) -> rusqlite::Result<usize> {
-    store(transaction, WRITE, row)
+    store(transaction, WRITE, row, None)
+}
+
+/// The same of an event that failed just now. Where the inbox holds it, it is due again.
+pub(super) fn write_failed(
+    transaction: &Transaction<'_>,
+    outcome: &Outcome,
+) -> rusqlite::Result<usize> {
+    store(transaction, WRITE, outcome.row(), outcome.next_attempt_at())
 }
 
 /// The same, but not of an event that another consumer has processed meanwhile, or a
 /// person has discarded.
 pub(super) fn write_unless_done(
     transaction: &Transaction<'_>,
-    row: Row,
+    outcome: &Outcome,
 ) -> rusqlite::Result<usize> {
-    store(
-        transaction,
-        &format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')"),
-        row,
-    )
+    let sql = format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')");
+    store(transaction, &sql, outcome.row(), outcome.next_attempt_at())
 }
 
 const WRITE: &str = "INSERT INTO inbox_event (source_system, id, received_at, status, \
@@ -97,9 +104,16 @@ const WRITE: &str = "INSERT INTO inbox_event (source_system, id, received_at, st
      schema_version = ?6, correlation_id = ?7, payload = ?8, tags = ?9, \
      ordering_key = ?10, retry_policy = ?11, created_at = ?12, failure_class = ?13, \
      failure_reason = ?14, failed_at = ?15, redriven_by = ?16, redriven_reason = ?17, \
-     redriven_at = ?18, discarded_by = ?19, discarded_reason = ?20, discarded_at = ?21";
+     redriven_at = ?18, discarded_by = ?19, discarded_reason = ?20, discarded_at = ?21, \
+     held_after = NULL, due_at = CASE WHEN ?3 = 'retrying' \
+     AND inbox_event.due_at IS NOT NULL THEN coalesce(?22, inbox_event.due_at) END";
 
-fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> rusqlite::Result<usize> {
+fn store(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    row: Row,
+    due_at: Option<DateTime<Utc>>,
+) -> rusqlite::Result<usize> {
     let (failure, redriven, discarded) =
         (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
     let kept = row.status != DeliveryStatus::Skipped.as_str();
@@ -125,6 +139,7 @@ fn store(transaction: &Transaction<'_>, sql: &str, row: Row) -> rusqlite::Result
         discarded.map(|said| &said.what),
         discarded.map(|said| &said.reason),
         discarded.map(|said| micros(said.at)),
+        due_at.map(|at| micros(at.min(LAST_DUE))),
     ])
 }
 

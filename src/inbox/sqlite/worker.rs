@@ -8,11 +8,13 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::batch::process_all;
+use super::held::take_up;
 use super::{PART, purge, redrive};
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::batch::{LONGEST, Settled};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::RECEIVING;
+use crate::inbox::order::{ByKey, TAKING_UP, TakenUp};
 use crate::inbox::worker::{
     self, End, Handlers, Inbox, Kinds, Named, On, Otherwise, Received, Versions,
     WorkerConfig, WorkerError, accepting, fits, unhandled,
@@ -179,7 +181,14 @@ impl<L> Handlers<Sqlite, L> {
 /// A SQLite file with an inbox and its handlers.
 pub struct File<L> {
     shared: Shared,
-    parts: Arc<(L, InboxConfig)>,
+    parts: Arc<Parts<L>>,
+}
+
+/// What handles an event, and by which rules.
+pub(super) struct Parts<L> {
+    pub(super) handlers: L,
+    pub(super) config: InboxConfig,
+    pub(super) order: Option<ByKey>,
 }
 
 impl<C: Consumer, L: Handle> Worker<C, L>
@@ -213,7 +222,14 @@ where
             return Err(ConfigError::new("handler_timeout", wanted, found).into());
         }
         fits(consumer.ack_wait(), LONGEST, Duration::ZERO)?;
-        let parts = Arc::new((handlers.list, accepting::<L>(inbox)?));
+        if let Some(order) = &config.order {
+            order.check_inbox(&inbox)?;
+        }
+        let parts = Arc::new(Parts {
+            handlers: handlers.list,
+            config: accepting::<L>(inbox)?,
+            order: config.order.clone(),
+        });
         let shared = Shared::open(path.as_ref(), &PART)?;
         Ok(Self::new(File { shared, parts }, consumer, config))
     }
@@ -243,8 +259,7 @@ impl<L: Handle> Inbox for File<L> {
     ) -> Vec<Settled<A>> {
         let parts = Arc::clone(&self.parts);
         let work = move |connection: &mut Connection| {
-            let (handlers, config) = &*parts;
-            process_all(connection, deliveries, config, handlers, LONGEST)
+            process_all(connection, deliveries, &parts, LONGEST)
         };
         let settled = self.shared.work(RECEIVING, work).await;
         settled.unwrap_or_else(|error| vec![(0, Err(error))])
@@ -257,7 +272,7 @@ impl<L: Handle> Inbox for File<L> {
     ) -> Result<Option<DeliveryStatus>, StoreError> {
         let parts = Arc::clone(&self.parts);
         let work = move |connection: &mut Connection| {
-            let (handlers, config) = &*parts;
+            let Parts { handlers, config, .. } = &*parts;
             let transaction = begin(connection).doing(REDRIVING)?;
             let Some(fresh) = redrive(transaction, &event, decision, config)? else {
                 return Ok(None);
@@ -271,6 +286,13 @@ impl<L: Handle> Inbox for File<L> {
         self.shared.work(REDRIVING, work).await?
     }
 
+    async fn take_up(&self) -> Result<TakenUp, StoreError> {
+        let parts = Arc::clone(&self.parts);
+        let work =
+            move |connection: &mut Connection| take_up(connection, &parts, LONGEST);
+        self.shared.work(TAKING_UP, work).await?
+    }
+
     async fn look(&self) -> Result<(), StoreError> {
         const DOING: &str = "looking whether the database can be written";
         let look = |connection: &mut Connection| begin(connection).map(drop).doing(DOING);
@@ -279,7 +301,8 @@ impl<L: Handle> Inbox for File<L> {
 
     async fn purge(&self, limit: usize) -> Result<u64, StoreError> {
         let parts = Arc::clone(&self.parts);
-        let work = move |connection: &mut Connection| purge(connection, &parts.1, limit);
+        let work =
+            move |connection: &mut Connection| purge(connection, &parts.config, limit);
         self.shared.work("forgetting old events", work).await?
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::ConfigError;
+use crate::inbox::order::ByKey;
 
 /// How a worker works. Everything has a default.
 ///
@@ -23,6 +24,7 @@ pub struct WorkerConfig {
     pub(crate) lanes: Option<usize>,
     pub(crate) batch: Option<usize>,
     pub(crate) handler_timeout: Option<Duration>,
+    pub(crate) order: Option<ByKey>,
     pub(super) store_timeout: Duration,
     pub(super) ack_timeout: Duration,
     pub(super) poll_interval: Duration,
@@ -39,6 +41,7 @@ impl Default for WorkerConfig {
             lanes: None,
             batch: None,
             handler_timeout: None,
+            order: None,
             store_timeout: Duration::from_secs(5),
             ack_timeout: Duration::from_secs(5),
             poll_interval: Duration::from_secs(1),
@@ -68,6 +71,13 @@ impl WorkerConfig {
     /// stopped, so that this setting is refused there.
     pub const fn handler_timeout(self, handler_timeout: Duration) -> Self {
         Self { handler_timeout: Some(handler_timeout), ..self }
+    }
+
+    /// Keeps the order of each ordering key: an event that comes before the one that was
+    /// sent before it waits for that in the inbox. Without this, the order is the
+    /// broker's.
+    pub fn order(self, order: ByKey) -> Self {
+        Self { order: Some(order), ..self }
     }
 
     /// How long a purge, or a look whether the database is back, may take. Then it is
@@ -112,6 +122,9 @@ impl WorkerConfig {
         if self.batch == Some(0) {
             let wanted = "at least 1: a transaction for no event handles none";
             return Err(ConfigError::new("batch", wanted, "0"));
+        }
+        if let Some(order) = &self.order {
+            order.check()?;
         }
         for (what, duration) in [
             ("handler_timeout", self.handler_timeout.unwrap_or(LONGEST)),

@@ -13,7 +13,8 @@
 //!
 //! Events of one ordering key are handled one after another, in the order in which they
 //! were delivered. One that fails waits for its broker to deliver it again, and later
-//! ones may pass it meanwhile.
+//! ones may pass it meanwhile; where the worker keeps an [order](WorkerConfig::order),
+//! they wait for it.
 
 mod codec;
 mod config;
@@ -24,6 +25,7 @@ mod lanes;
 mod queue;
 mod run;
 mod summary;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,6 +51,10 @@ use self::run::Run;
 pub use self::summary::{Health, Incident, Summary};
 use crate::broker::{Consumer, Delivery};
 use crate::inbox::Handled;
+#[doc(hidden)]
+pub use crate::inbox::order::TakenUp;
+pub use crate::inbox::order::{ByKey, OnMissing};
+pub use crate::outbox::OnDeadLetter;
 use crate::relay::Watch;
 use crate::store::StoreError;
 use crate::{AnyEnvelope, Decision, DeliveryStatus};
@@ -83,6 +89,10 @@ pub trait Inbox: Send + Sync {
         event: AnyEnvelope,
         decision: Decision,
     ) -> impl Future<Output = Result<Option<DeliveryStatus>, StoreError>>;
+
+    /// Handles the held events that are due, and says what became of them.
+    #[doc(hidden)]
+    fn take_up(&self) -> impl Future<Output = Result<TakenUp, StoreError>>;
 
     /// Removes up to so many events, and says how many.
     #[doc(hidden)]

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::lanes::Lanes;
 use super::queue::{InHand, Queue};
+use super::turns::{TookUp, Turns, take_up};
 use super::{Inbox, Incident, Summary, Worker};
 use crate::EventId;
 use crate::broker::{Ack, BrokerError, Consumer, Delivery};
@@ -41,6 +42,7 @@ pub(super) struct Run<'w, I, C: Consumer> {
     busy_at: Instant,
     purge: Watch,
     purge_at: Option<Instant>,
+    turns: Turns,
     summary: Summary,
 }
 
@@ -50,6 +52,8 @@ struct Attempted {
     numbers: Vec<u64>,
     /// What is stored of each, by its counter in the summary.
     stored: Vec<Counter>,
+    /// Whether the inbox holds any of them.
+    held: bool,
     error: Option<StoreError>,
     unanswered: Vec<(EventId, String)>,
     took: Duration,
@@ -73,6 +77,7 @@ where
             busy_at: now,
             purge: Watch::default(),
             purge_at: Some(now),
+            turns: Turns::new(now),
             summary: Summary::default(),
         }
     }
@@ -89,8 +94,8 @@ where
             () = stopped(&mut stop) => return self.summary,
             consumer = worker.consumer.lock() => consumer,
         };
-        let (mut lanes, mut looks, mut purges) =
-            (Lanes::new(), Lanes::new(), Lanes::new());
+        let (mut lanes, mut looks, mut purges, mut turns) =
+            (Lanes::new(), Lanes::new(), Lanes::new(), Lanes::new());
         let mut stopping: Option<Instant> = None;
         loop {
             let now = Instant::now();
@@ -106,10 +111,14 @@ where
                     self.purge_at = None;
                     purges.begin(purge(worker, worker.number_of_try()));
                 }
+                if turns.is_empty() && self.turns.begin(now, self.rests()) {
+                    turns.begin(take_up(worker, worker.number_of_try()));
+                }
                 self.reckon_connected(now);
             }
-            let at_work = !lanes.is_empty() || !purges.is_empty();
-            if lanes.is_empty() && !works || !at_work && self.is_over(now, until_idle) {
+            let handles = !lanes.is_empty() || !turns.is_empty();
+            let at_work = handles || !purges.is_empty();
+            if !handles && !works || !at_work && self.is_over(now, until_idle) {
                 return self.summary;
             }
             let takes = works && self.takes(now);
@@ -127,6 +136,7 @@ where
                     self.looked(look, lanes.len());
                 }
                 gone = purges.next(), if !purges.is_empty() => self.purged(gone),
+                taken = turns.next(), if !turns.is_empty() => self.took_up(taken),
                 () = at(stopping) => return self.summary,
                 () = at(wake) => {}
                 next = consumer.next(), if takes => self.received(next),
@@ -160,6 +170,11 @@ where
         pause.is_on() && pause.ends(now).is_none() && !self.answers
     }
 
+    /// Whether the database is not to be asked.
+    fn rests(&self) -> bool {
+        self.worker.state().store.pause.is_on()
+    }
+
     fn takes(&self, now: Instant) -> bool {
         let state = self.worker.state();
         let rests = state.store.pause.is_on() || state.broker.pause.ends(now).is_some();
@@ -175,6 +190,7 @@ where
         let is_idle = self.ended
             || state.broker.pause.is_on()
             || self.idle_at().is_some_and(|at| at <= now);
+        let is_idle = is_idle && !self.turns.is_wanted;
         self.queue.len() == 0 && is_idle && (until_idle || self.ended)
     }
 
@@ -187,7 +203,7 @@ where
         let state = self.worker.state();
         let pauses = [state.store.pause.ends(now), state.broker.pause.ends(now)];
         let idle = self.idle_at().filter(|_| until_idle);
-        let moments = [self.purge_at, idle, self.connected_at];
+        let moments = [self.purge_at, idle, self.connected_at, self.turns.at];
         pauses.into_iter().chain(moments).flatten().filter(|at| *at > now).min()
     }
 
@@ -240,11 +256,13 @@ where
     }
 
     fn attempted(&mut self, attempted: Attempted) {
-        let Attempted { attempt, numbers, stored, error, unanswered, took } = attempted;
+        let Attempted { attempt, numbers, stored, held, error, unanswered, took } =
+            attempted;
         self.busy_at = Instant::now();
         self.queue.done(&numbers);
         self.worker.state().in_hand.retain(|number, _| !numbers.contains(number));
         self.make_room(numbers.len(), took);
+        self.turns.after(held, &self.worker.config);
         let lost = numbers.len().saturating_sub(stored.len());
         for counter in &stored {
             self.count(*counter, 1);
@@ -323,6 +341,29 @@ where
         }
     }
 
+    fn took_up(&mut self, taken: TookUp) {
+        let TookUp { tried, answer, took } = taken;
+        match answer {
+            Ok(taken) => {
+                self.turns.again(&taken, took, &self.worker.config);
+                if taken.any() {
+                    self.busy_at = Instant::now();
+                    self.worker.state().last_stored_at = Some(Utc::now());
+                }
+                self.count(|summary| &mut summary.processed, taken.processed);
+                self.count(|summary| &mut summary.retrying, taken.retrying);
+                self.count(|summary| &mut summary.dead_lettered, taken.dead_lettered);
+                self.count(|summary| &mut summary.overdue, taken.overdue);
+                let over = self.turns.outage.over(tried);
+                self.report_over(over);
+            }
+            Err(error) => {
+                let outage = self.turns.failed(tried, &reason(&error));
+                self.report_outage(outage);
+            }
+        }
+    }
+
     fn count(&mut self, counter: fn(&mut Summary) -> &mut u64, more: u64) {
         let mut state = self.worker.state();
         for summary in [&mut self.summary, &mut state.summary] {
@@ -362,10 +403,12 @@ where
     let ids: Vec<EventId> =
         deliveries.iter().map(|one| one.facts().id().clone()).collect();
     let (mut stored, mut error, mut answers) = (Vec::new(), None, Lanes::new());
+    let mut held = false;
     for (place, settled) in worker.inbox.process_all(deliveries).await {
         match settled {
             Ok(handled) => {
                 stored.push(counter(&handled));
+                held |= matches!(handled, Handled::Held(_));
                 answers.begin(answer(place, handled, worker.config.ack_timeout));
             }
             Err(failed) => error = Some(failed),
@@ -378,7 +421,7 @@ where
             unanswered.extend(ids.get(place).map(|id| (id.clone(), reason)));
         }
     }
-    Attempted { attempt, numbers, stored, error, unanswered, took }
+    Attempted { attempt, numbers, stored, held, error, unanswered, took }
 }
 
 fn counter<A>(handled: &Handled<A>) -> Counter {
@@ -387,6 +430,7 @@ fn counter<A>(handled: &Handled<A>) -> Counter {
         Handled::Duplicate(_) => |summary| &mut summary.duplicates,
         Handled::DeadLettered(_) => |summary| &mut summary.dead_lettered,
         Handled::RetryLater(_) => |summary| &mut summary.retrying,
+        Handled::Held(_) => |summary| &mut summary.held,
     }
 }
 

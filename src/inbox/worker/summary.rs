@@ -26,6 +26,11 @@ pub struct Summary {
     pub unstored: u64,
     /// Deliveries whose ack or nack failed: they come again, as duplicates.
     pub unanswered: u64,
+    /// Deliveries that the inbox [holds](super::ByKey) until the one before has been
+    /// handled. What becomes of such an event is counted too, once it does.
+    pub held: u64,
+    /// Held events that were handled, or became dead letters, without the one before.
+    pub overdue: u64,
     /// Events purged.
     pub purged: u64,
 }

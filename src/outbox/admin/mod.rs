@@ -100,7 +100,8 @@ pub trait Admin: sealed::Sealed + Send + Sync {
 
     /// Removes up to `limit` events that were done (acknowledged, processed or skipped)
     /// longer than `age` ago, with their history, and says how many: call it until it
-    /// says less than `limit`. Dead letters stay.
+    /// says less than `limit`. Dead letters stay. Ordering keys are forgotten of which no
+    /// event was confirmed for more than three days.
     ///
     /// An id that is purged is new again: let `age` be longer than any source may deliver
     /// its own event a second time.

@@ -9,7 +9,7 @@ use super::Outbox;
 use super::lookup::{
     ALL, ONE, counts, dead_letters, lock_dead, orphans, recorded, unreadable, waiting,
 };
-use super::rows::FREE;
+use super::rows::{FREE, forget_keys_sql};
 use crate::outbox::admin::decision::{Decided, Ruling, Times, discard};
 use crate::outbox::admin::listing::{DeadRow, Page, every_page};
 use crate::outbox::admin::{
@@ -90,6 +90,10 @@ impl Admin for Outbox {
     }
 
     async fn purge(&self, age: Duration, limit: usize) -> Result<u64, StoreError> {
+        let forget = async |link: &mut Link| {
+            link.alone(&forget_keys_sql(), &[&at_most(limit)]).await.map(drop)
+        };
+        self.pool.run_for_people(PURGING, forget).await?;
         let mut gone = 0_usize;
         while gone < limit {
             let page = PURGED_AT_ONCE.min(limit.saturating_sub(gone));

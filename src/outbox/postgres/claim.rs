@@ -14,6 +14,7 @@ use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
 use crate::outbox::admin::Finding;
 use crate::outbox::blocked::MANY_BLOCKED;
+use crate::outbox::chain::chained;
 use crate::outbox::change::{Change, expiry_reason};
 use crate::outbox::claim::{Claim, Lease, Token};
 use crate::outbox::store::{ClaimOrder, Claimed};
@@ -186,13 +187,15 @@ async fn take(
     claimed: &mut Claimed,
 ) -> Result<(), Error> {
     let since = Instant::now();
-    let taken = rows.iter().map(|row| Ok((read_row(row)?, at(row, "claimed_at")?)));
+    let taken = rows.iter().map(|row| {
+        Ok((read_row(row)?, at(row, "claimed_at")?, row.try_get("key_after")?))
+    });
     let mut taken = taken.collect::<Result<Vec<_>, Error>>()?;
-    taken.sort_by_key(|(row, _)| row.sequence);
-    for (row, claimed_at) in taken {
+    taken.sort_by_key(|(row, ..)| row.sequence);
+    for (row, claimed_at, after) in taken {
         let (sequence, id, key) =
             (row.sequence, row.id.clone(), row.ordering_key.clone());
-        match row.read_in() {
+        match chained(row, after) {
             Ok(event) => claimed
                 .claims
                 .push(Claim::new(event, Lease { sequence, token, claimed_at, since })),

@@ -6,23 +6,18 @@ use std::collections::HashSet;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::open::OpenTransaction;
 use crate::Envelope;
+use crate::outbox::driver::{DOING, Dialect, ELSEWHERE, HERE, Insert, Value};
 use crate::outbox::encoded::{Encoded, encoded};
-use crate::outbox::enqueued::{Enqueued, same_event};
+use crate::outbox::enqueued::{Enqueued, Enqueuing, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
 use crate::store::error::Doing;
 use crate::store::{Row, Said, StoreError};
 use crate::trace::EventSpan;
 
-const DOING: &str = "enqueuing events";
-
-/// That the first schema of the caller's search path has an outbox: that of another is
-/// not taken for it.
-const HERE: &str =
-    "to_regclass(quote_ident(current_schema()) || '.outbox_event') IS NOT NULL";
-const ELSEWHERE: &str = "the first schema of this transaction's search path has no outbox: make one by `install`, or call that \
-     of another schema by its name, SELECT other.outbox_enqueue(..)";
+const DOING_ALL: &str = "enqueuing events";
 
 /// Writes an event into the outbox, as part of the caller's open transaction, in one
 /// round trip.
@@ -41,61 +36,36 @@ const ELSEWHERE: &str = "the first schema of this transaction's search path has 
 /// is of another type; each with the event given back. After an answer of the database,
 /// PostgreSQL has given the whole transaction up: what was done in it before is not
 /// stored either, and a later `commit` reports no error.
-pub async fn enqueue<P: Encoded>(
-    transaction: &Transaction<'_>,
+pub fn enqueue<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
+    transaction: &'t T,
     event: Envelope<Pending, P>,
-) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
-    let event = encoded(event);
-    match write(transaction, &event).await {
-        Ok(enqueued) => Ok(enqueued),
-        Err(error) => Err(Refused::new(event, error)),
-    }
+) -> Enqueuing<'t, Enqueued, Envelope<Pending>> {
+    let (transaction, event) = (transaction.transaction(), encoded(event));
+    Box::pin(async move {
+        let enqueued = write(transaction, &event).await;
+        enqueued.map_err(|error| Refused::new(event, error))
+    })
 }
 
 async fn write(
     transaction: &Transaction<'_>,
     event: &Envelope<Pending>,
 ) -> Result<Enqueued, StoreError> {
-    let (row, span) = begin(event);
-    let (failure, redriven) = (row.failure.as_ref(), row.redriven.as_ref());
-    let values: [(&(dyn ToSql + Sync), Type); 16] = [
-        (&row.id, Type::TEXT),
-        (&row.event_type, Type::TEXT),
-        (&row.source_system, Type::TEXT),
-        (&row.payload, Type::BYTEA),
-        (&row.schema_version, Type::TEXT),
-        (&row.correlation_id, Type::TEXT),
-        (&row.tags, Type::TEXT),
-        (&row.ordering_key, Type::TEXT),
-        (&row.retry_policy, Type::TEXT),
-        (&row.created_at, Type::TIMESTAMPTZ),
-        (&what(failure), Type::TEXT),
-        (&reason(failure), Type::TEXT),
-        (&at(failure), Type::TIMESTAMPTZ),
-        (&what(redriven), Type::TEXT),
-        (&reason(redriven), Type::TEXT),
-        (&at(redriven), Type::TIMESTAMPTZ),
-    ];
-    // The server parses this on every call, and a shorter statement is faster: what comes
-    // last is mostly not there.
-    let (arguments, said) = if failure.is_none() && redriven.is_none() {
-        ("$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10", values.get(..10))
-    } else {
-        (
-            "$1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13, $14, $15, $16",
-            None,
-        )
-    };
-    let sql = format!("SELECT outbox_enqueue({arguments}) WHERE {HERE}");
-    let new = transaction.query_typed(&sql, said.unwrap_or(&values)).await;
-    let new = new.and_then(|new| new.first().map(|row| row.try_get(0)).transpose());
-    let new = new.doing(DOING)?.ok_or_else(|| StoreError::new(DOING, ELSEWHERE))?;
-    let enqueued = enqueued(new);
-    if enqueued == Enqueued::Duplicate {
-        compare(transaction, &[&row]).await?;
+    let insert = Insert::new(Dialect::Postgres, event);
+    let values: Vec<(&(dyn ToSql + Sync), Type)> =
+        insert.values().iter().map(typed).collect();
+    let row = transaction.query_typed_opt(insert.sql(), &values).await.doing(DOING)?;
+    let row: Option<String> = row.map(|row| row.try_get(0)).transpose().doing(DOING)?;
+    drop(values);
+    insert.answered(row.as_deref())
+}
+
+fn typed(value: &Value) -> (&(dyn ToSql + Sync), Type) {
+    match value {
+        Value::Text(text) => (text, Type::TEXT),
+        Value::Bytes(bytes) => (bytes, Type::BYTEA),
+        Value::Integer(number) => (number, Type::INT8),
     }
-    span.end(enqueued.into());
-    Ok(enqueued)
 }
 
 /// Writes many events into the outbox, in the order given, in one statement: otherwise as
@@ -104,11 +74,15 @@ async fn write(
 /// # Errors
 ///
 /// As [`enqueue`], with all events given back.
-pub async fn enqueue_all(
-    transaction: &Transaction<'_>,
+pub fn enqueue_all<'t, T: OpenTransaction<Via>, Via>(
+    transaction: &'t T,
     events: Vec<Envelope<Pending>>,
-) -> Result<Vec<Enqueued>, Refused<Vec<Envelope<Pending>>, StoreError>> {
-    write_all(transaction, &events).await.map_err(|error| Refused::new(events, error))
+) -> Enqueuing<'t, Vec<Enqueued>, Vec<Envelope<Pending>>> {
+    let transaction = transaction.transaction();
+    Box::pin(async move {
+        let enqueued = write_all(transaction, &events).await;
+        enqueued.map_err(|error| Refused::new(events, error))
+    })
 }
 
 async fn write_all(
@@ -143,7 +117,7 @@ async fn write_all(
         )
         .await;
     let new = new.and_then(|new| new.iter().map(|row| row.try_get(0)).collect());
-    let mut new: HashSet<String> = new.doing(DOING)?;
+    let mut new: HashSet<String> = new.doing(DOING_ALL)?;
     // Of an id that is given twice, the first is the one that was written.
     let answers: Vec<Enqueued> =
         rows.iter().map(|row| enqueued(new.remove(&row.id))).collect();
@@ -188,21 +162,24 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
     if transaction
         .query_typed(&format!("SELECT WHERE {HERE}"), &[])
         .await
-        .doing(DOING)?
+        .doing(DOING_ALL)?
         .is_empty()
     {
-        return Err(StoreError::new(DOING, ELSEWHERE));
+        return Err(StoreError::new(DOING_ALL, ELSEWHERE));
     }
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let sql =
         "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
-    for found in
-        transaction.query_typed(sql, &[(&ids, Type::TEXT_ARRAY)]).await.doing(DOING)?
+    for found in transaction
+        .query_typed(sql, &[(&ids, Type::TEXT_ARRAY)])
+        .await
+        .doing(DOING_ALL)?
     {
-        let id: &str = found.try_get(0).doing(DOING)?;
-        let there = (found.try_get(1).doing(DOING)?, found.try_get(2).doing(DOING)?);
+        let id: &str = found.try_get(0).doing(DOING_ALL)?;
+        let there =
+            (found.try_get(1).doing(DOING_ALL)?, found.try_get(2).doing(DOING_ALL)?);
         for row in rows.iter().filter(|row| row.id == id) {
-            same_event(DOING, row, &there)?;
+            same_event(DOING_ALL, row, &there)?;
         }
     }
     Ok(())

@@ -33,6 +33,7 @@ mod admin;
 mod claim;
 mod enqueue;
 mod lookup;
+mod open;
 mod rows;
 mod sweep;
 
@@ -44,6 +45,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 
 use self::claim::{claim, put_aside};
 pub use self::enqueue::{enqueue, enqueue_all};
+pub use self::open::OpenTransaction;
 use self::rows::{Changes, FREE, Fence, freed, release, renew, settle};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
@@ -54,16 +56,27 @@ use crate::outbox::store::{ClaimOrder, Claimed, Store};
 use crate::outbox::watermark::Watermark;
 use crate::store::error::Doing;
 use crate::store::postgres::{self as database, Connector, Link, Notifications, Pool};
-use crate::store::{Part, StoreError};
+use crate::store::{Migration, Part, StoreError};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
 /// The tables, as they are made, by every migration in its order: with what each column
 /// means, and how to enqueue from plain SQL.
-pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql")
+);
 
-const PART: Part =
-    Part { name: "outbox", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "outbox",
+    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+};
+
+/// The migrations that make the tables, in their order, for a tool of one's own.
+pub fn migrations() -> impl Iterator<Item = Migration> {
+    PART.migrations()
+}
 
 /// Creates the tables of the outbox, or brings them up to date. [`Outbox::connect`] does
 /// the same.

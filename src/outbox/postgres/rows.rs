@@ -12,6 +12,7 @@ use crate::DeliveryStatus;
 use crate::audit::Action;
 use crate::outbox::admin::listing::quarantine_reason;
 use crate::outbox::blocked::stands_before;
+use crate::outbox::chain::NAMED_FOR_DAYS;
 use crate::outbox::change::Change;
 use crate::outbox::claim::{HeldLease, Lease, Token};
 use crate::outbox::store::OnDeadLetter;
@@ -70,7 +71,36 @@ pub(super) fn claim_sql(on_dead_letter: OnDeadLetter) -> String {
          first_sent_at = coalesce(first_sent_at, statement_timestamp()), \
          due_at = statement_timestamp() + $4::bigint * interval '1 microsecond' \
          WHERE ctid = ANY (ARRAY(SELECT place FROM due)) \
-         RETURNING {EVENT_COLUMNS}, claimed_at, (SELECT max(due_at) FROM due) AS reached"
+         RETURNING {EVENT_COLUMNS}, claimed_at, (SELECT max(due_at) FROM due) AS reached, \
+         CASE WHEN ordering_key IS NOT NULL THEN (\
+           SELECT id FROM outbox_chain AS key WHERE key.ordering_key = outbox_event.ordering_key \
+           AND key.source_system = outbox_event.source_system AND key.sequence < outbox_event.sequence \
+           AND key.confirmed_on >= {TODAY} - {NAMED_FOR_DAYS}) END AS key_after"
+    )
+}
+
+/// The day of the database.
+const TODAY: &str = "(statement_timestamp() AT TIME ZONE 'UTC')::date";
+
+/// Lets each confirmed event among those of a query be the one before the next of its
+/// key. Two relays may have events of some keys at once, and so take them in one order.
+fn chain(confirmed: &str) -> String {
+    format!(
+        "INSERT INTO outbox_chain (ordering_key, source_system, sequence, id, confirmed_on) \
+         SELECT DISTINCT ON (ordering_key, source_system) ordering_key, source_system, sequence, id, {TODAY} \
+         FROM {confirmed} WHERE ordering_key IS NOT NULL AND status = 'acknowledged' \
+         ORDER BY ordering_key, source_system, sequence DESC \
+         ON CONFLICT (ordering_key, source_system) DO UPDATE SET sequence = excluded.sequence, id = excluded.id, \
+         confirmed_on = excluded.confirmed_on WHERE excluded.sequence > outbox_chain.sequence"
+    )
+}
+
+/// Forgets the keys that nothing was confirmed of for so long that no claim names it.
+pub(super) fn forget_keys_sql() -> String {
+    format!(
+        "DELETE FROM outbox_chain WHERE ctid = ANY (ARRAY(\
+           SELECT ctid FROM outbox_chain WHERE confirmed_on < {TODAY} - {NAMED_FOR_DAYS} \
+           LIMIT $1::bigint FOR UPDATE SKIP LOCKED))"
     )
 }
 
@@ -228,11 +258,14 @@ pub(super) async fn settle(
            WHERE event.sequence = step.sequence AND event.token IS NOT DISTINCT FROM step.token \
            AND {DISPATCHED} AND (NOT $13::boolean OR event.due_at > clock_timestamp()) \
            RETURNING event.*, step.action, step.reason, step.by, step.failed_at AS at\
+         ), chained AS (\
+           {}\
          ), recorded AS (\
            INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
            SELECT sequence, action, coalesce(at, clock_timestamp()), coalesce(by, claimed_by), status, attempts, \
            reason, claimed_at, claimed_by FROM settled WHERE action IS NOT NULL\
-         ) SELECT sequence FROM settled"
+         ) SELECT sequence FROM settled",
+        chain("settled")
     );
     sequences(&match fence {
         Fence::Held => link.begin(&sql, &values).await?,
@@ -248,12 +281,22 @@ async fn acknowledge_all(
     changes: &Changes<'_>,
 ) -> Result<HashSet<i64>, Error> {
     let values: [&(dyn ToSql + Sync); 2] = [&changes.sequence, &changes.token];
-    let sql = format!(
+    let confirm = format!(
         "UPDATE outbox_event AS event SET status = 'acknowledged', due_at = NULL, done_at = clock_timestamp(), \
          token = NULL FROM unnest($1::bigint[], $2::uuid[]) AS step (sequence, token) \
          WHERE event.sequence = step.sequence AND event.token = step.token \
          AND {DISPATCHED} AND event.due_at > clock_timestamp() RETURNING event.sequence"
     );
+    let sql = if changes.frees.is_empty() {
+        confirm
+    } else {
+        let columns = "event.ordering_key, event.source_system, event.id, event.status";
+        let chain = chain("confirmed");
+        format!(
+            "WITH confirmed AS ({confirm}, {columns}), chained AS ({chain}) \
+             SELECT sequence FROM confirmed"
+        )
+    };
     sequences(&link.begin(&sql, &values).await?)
 }
 

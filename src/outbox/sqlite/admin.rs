@@ -11,7 +11,7 @@ use super::lookup::{
     count, dead_after, dead_among, dead_letters, find_waiting, orphans, recorded,
     unreadable, verify_page,
 };
-use super::rows::{add_history, free};
+use super::rows::{add_history, forget_keys, free};
 use crate::outbox::admin::decision::{Decided, Ruling, Times, discard};
 use crate::outbox::admin::listing::{DeadRow, PAGE, every_page};
 use crate::outbox::admin::{
@@ -242,7 +242,9 @@ fn purge_page(
     age: TimeDelta,
     limit: usize,
 ) -> rusqlite::Result<(usize, usize)> {
-    let Some(before) = now(transaction)?.checked_sub_signed(age) else {
+    let now = now(transaction)?;
+    forget_keys(transaction, now, limit)?;
+    let Some(before) = now.checked_sub_signed(age) else {
         return Ok((0, 0));
     };
     let mut find = transaction.prepare_cached(

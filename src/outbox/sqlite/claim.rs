@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 
 use super::rows::{
-    Fence, Found, Hold, after, dispatch, find_due, find_expired, free, put_aside,
+    Due, Fence, Found, Hold, after, dispatch, find_due, find_expired, free, put_aside,
     quarantine, settle,
 };
 use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
 use crate::outbox::admin::Finding;
+use crate::outbox::chain::chained;
 use crate::outbox::change::{Change, expiry_reason};
 use crate::outbox::claim::{Claim, Lease, Token};
 use crate::outbox::store::{ClaimOrder, Claimed};
@@ -77,12 +78,12 @@ pub(super) fn claim(
     put_aside(transaction, &blocked)?;
     claimed.blocked = blocked.len();
     dispatch(transaction, &mut rows, &hold)?;
-    rows.sort_by_key(|row| row.sequence);
+    rows.sort_by_key(|due| due.row.sequence);
     let since = Instant::now();
-    for row in rows {
+    for Due { row, after } in rows {
         let (sequence, id, key) =
             (row.sequence, row.id.clone(), row.ordering_key.clone());
-        match row.read_in::<Dispatched>() {
+        match chained(row, after) {
             Ok(event) => claimed.claims.push(Claim::new(
                 event,
                 Lease { sequence, token, claimed_at: now, since },

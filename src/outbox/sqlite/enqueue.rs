@@ -1,18 +1,19 @@
 //! Enqueuing in SQLite: in the caller's transaction, or a savepoint of it.
 
-use rusqlite::{Connection, Savepoint, Transaction, params};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OptionalExtension, Savepoint, Transaction, params_from_iter};
 
 use crate::Envelope;
+use crate::outbox::driver::{
+    DOING, Dialect, Insert, SQLITE_SILENT, SQLITE_STANDING, Value,
+};
 use crate::outbox::encoded::{Encoded, encoded};
-use crate::outbox::enqueued::{Enqueued, same_event};
+use crate::outbox::enqueued::Enqueued;
 use crate::refused::Refused;
 use crate::state::Pending;
+use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::sqlite::{micros, still_open, text};
-use crate::store::{Row, StoreError};
-use crate::trace::EventSpan;
-
-const DOING: &str = "enqueuing an event";
+use crate::store::sqlite::{still_open, text};
 
 /// Writes an event into the outbox, as part of the caller's open transaction.
 ///
@@ -28,34 +29,42 @@ pub fn enqueue<T: OpenTransaction, P: Encoded>(
     event: Envelope<Pending, P>,
 ) -> Result<Enqueued, Refused<Envelope<Pending>, StoreError>> {
     let event = encoded(event);
-    let mut record = event.to_record();
-    let span = EventSpan::enqueue(&mut record);
-    let (connection, row) = (transaction.connection(), Row::of_record(record));
-    let insert = || {
-        still_open(connection, DOING)?;
-        if insert(connection, &row).doing(DOING)? > 0 {
-            return Ok(Enqueued::New);
-        }
-        let sql = "SELECT source_system, event_type FROM outbox_event WHERE id = ?1";
-        let there = |found: &rusqlite::Row<'_>| {
-            Ok((text(found, "source_system")?, text(found, "event_type")?))
-        };
-        let there = connection.query_row(sql, [&row.id], there).doing(DOING)?;
-        same_event(DOING, &row, &there)
-    };
-    match insert() {
-        Ok(enqueued) => {
-            span.end(enqueued.into());
-            Ok(enqueued)
-        }
-        Err(error) => Err(Refused::new(event, error)),
+    let (connection, insert) =
+        (transaction.connection(), Insert::new(Dialect::Sqlite, &event));
+    let enqueued = still_open(connection, DOING).and_then(|()| {
+        let row = run(connection, &insert).doing(DOING)?;
+        insert.answered(row.as_deref())
+    });
+    enqueued.map_err(|error| Refused::new(event, error))
+}
+
+fn run(connection: &Connection, insert: &Insert) -> rusqlite::Result<Option<String>> {
+    let values = insert.values();
+    let written = connection
+        .prepare_cached(SQLITE_SILENT)?
+        .execute(params_from_iter(values.iter().map(bound)))?;
+    if written > 0 {
+        return Ok(Some("new".to_owned()));
+    }
+    connection
+        .prepare_cached(SQLITE_STANDING)?
+        .query_row(params_from_iter(values.iter().take(3).map(bound)), |row| text(row, 0))
+        .optional()
+}
+
+fn bound(value: &Value) -> &dyn ToSql {
+    match value {
+        Value::Text(text) => text,
+        Value::Bytes(bytes) => bytes,
+        Value::Integer(number) => number,
     }
 }
 
 /// A transaction that is open, or a savepoint in one. Nothing else implements it.
 #[diagnostic::on_unimplemented(
     message = "an event is enqueued with the business change, in an open transaction, and `{Self}` is none",
-    label = "needs `&transaction`, from `let transaction = connection.transaction()?`"
+    label = "needs `&transaction`, from `let transaction = connection.transaction()?`",
+    note = "transactions of sqlx and other drivers go to `outbox::driver::enqueue`: the guide has a chapter on drivers"
 )]
 pub trait OpenTransaction: sealed::OpenTransaction {}
 
@@ -84,33 +93,4 @@ mod sealed {
             self
         }
     }
-}
-
-fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
-    let (failure, redriven) = (row.failure.as_ref(), row.redriven.as_ref());
-    connection
-        .prepare_cached(
-            "INSERT INTO outbox_event (id, event_type, source_system, schema_version, correlation_id, payload, tags, \
-             ordering_key, retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
-             redriven_reason, redriven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-             ?16) ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![
-            row.id,
-            row.event_type,
-            row.source_system,
-            row.schema_version,
-            row.correlation_id,
-            row.payload,
-            row.tags,
-            row.ordering_key,
-            row.retry_policy,
-            micros(row.created_at),
-            failure.map(|failure| &failure.what),
-            failure.map(|failure| &failure.reason),
-            failure.map(|failure| micros(failure.at)),
-            redriven.map(|redriven| &redriven.what),
-            redriven.map(|redriven| &redriven.reason),
-            redriven.map(|redriven| micros(redriven.at)),
-        ])
 }

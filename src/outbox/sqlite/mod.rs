@@ -53,14 +53,25 @@ use crate::outbox::claim::{HeldLease, Lease, LeaseLostError, Settlement};
 use crate::outbox::store::{ClaimOrder, Claimed, Store};
 use crate::outbox::watermark::Watermark;
 use crate::store::sqlite::{self as database, Shared};
-use crate::store::{Part, StoreError};
+use crate::store::{Migration, Part, StoreError};
 
 /// The tables, as they are made, by every migration in its order: with what each column
 /// means, and how to enqueue from plain SQL.
-pub const SCHEMA: &str = concat!(include_str!("migrations/0001.sql"));
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql")
+);
 
-const PART: Part =
-    Part { name: "outbox", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "outbox",
+    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+};
+
+/// The migrations that make the tables, in their order, for a tool of one's own.
+pub fn migrations() -> impl Iterator<Item = Migration> {
+    PART.migrations()
+}
 
 /// Creates the tables of the outbox, or brings them up to date. [`Outbox::open`] does the
 /// same.

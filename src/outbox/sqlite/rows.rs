@@ -12,11 +12,12 @@ use crate::audit::Action;
 use crate::envelope::UUID_TEXT;
 use crate::outbox::admin::listing::quarantine_reason;
 use crate::outbox::blocked::{MANY_BLOCKED, stands_before};
-use crate::outbox::change::{Change, Entry, LAST_DUE};
+use crate::outbox::chain::NAMED_FOR_DAYS;
+use crate::outbox::change::{Change, Entry};
 use crate::outbox::claim::{Lease, Token};
 use crate::outbox::store::ClaimOrder;
 use crate::store::sqlite::{at_most, maybe_moment, maybe_text, micros, now, read_row};
-use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, Row, place};
+use crate::store::{EVENT_COLUMN_COUNT, EVENT_COLUMNS, LAST_DUE, Row, place};
 
 /// The last moment that the column of what is due may hold.
 const LAST: i64 = LAST_DUE.timestamp_micros();
@@ -28,10 +29,17 @@ pub(super) fn after(moment: DateTime<Utc>, span: Duration) -> i64 {
         .min(LAST)
 }
 
+/// A due event.
+pub(super) struct Due {
+    pub(super) row: Row,
+    /// The event before it, of its key and source.
+    pub(super) after: Option<String>,
+}
+
 /// What a claim has found.
 pub(super) struct Found {
     /// The events to send.
-    pub(super) due: Vec<Row>,
+    pub(super) due: Vec<Due>,
     /// The sequence numbers of those, met before that, for which an earlier event of
     /// their key is under way.
     pub(super) blocked: Vec<i64>,
@@ -48,6 +56,9 @@ const STEPS_EACH: i64 = 8;
 /// looked for in each row.
 const DUE_AT: usize = EVENT_COLUMN_COUNT.saturating_add(1);
 
+/// Where the event before it stands there.
+const KEY_AFTER: usize = DUE_AT.saturating_add(1);
+
 /// What is due, since a moment or at all.
 pub(super) fn find_due(
     transaction: &Transaction<'_>,
@@ -63,7 +74,8 @@ pub(super) fn find_due(
     let only = if order.only.is_some() { "event_type = ?5" } else { "?5 IS NULL" };
     let sql = format!(
         "SELECT {EVENT_COLUMNS}, ordering_key IS NOT NULL AND EXISTS (\
-           SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked, due_at FROM outbox_event AS event \
+           SELECT 1 FROM outbox_event AS earlier WHERE {}) AS is_blocked, due_at, \
+         CASE WHEN ordering_key IS NOT NULL THEN {KEY_BEFORE} END FROM outbox_event AS event \
          WHERE status IN ('pending', 'retrying') AND blocked = 0 AND due_at <= ?1 AND {since} AND {except} AND {only} \
          ORDER BY due_at, sequence LIMIT ?2",
         stands_before(order.on_dead_letter)
@@ -76,7 +88,8 @@ pub(super) fn find_due(
         at_most(limit),
         except,
         from.map(micros),
-        order.only
+        order.only,
+        day(now).saturating_sub(i64::from(NAMED_FOR_DAYS)),
     ])?;
     let (mut due, mut blocked, mut last) = (Vec::new(), Vec::new(), None);
     while due.len() < room
@@ -86,7 +99,7 @@ pub(super) fn find_due(
         if row.get(EVENT_COLUMN_COUNT)? {
             blocked.push(row.get(const { place("sequence") })?);
         } else {
-            due.push(read_row(row)?);
+            due.push(Due { row: read_row(row)?, after: maybe_text(row, KEY_AFTER)? });
         }
     }
     drop(rows);
@@ -163,10 +176,10 @@ const MOST_ATTEMPTS: i64 = 4_294_967_294;
 /// writes meanwhile; one statement for both, with `RETURNING`, copies every row twice.
 pub(super) fn dispatch(
     transaction: &Transaction<'_>,
-    rows: &mut [Row],
+    due: &mut [Due],
     hold: &Hold<'_>,
 ) -> rusqlite::Result<()> {
-    let sequences = json(rows.iter().map(|row| row.sequence));
+    let sequences = json(due.iter().map(|due| due.row.sequence));
     let sql = format!(
         "UPDATE OR FAIL outbox_event SET status = 'dispatched', attempts = max(1, min(attempts + 1, {MOST_ATTEMPTS})), \
          token = ?1, claimed_by = ?2, claimed_at = ?3, first_sent_at = coalesce(first_sent_at, ?3), due_at = ?4 \
@@ -179,7 +192,7 @@ pub(super) fn dispatch(
         hold.until,
         sequences
     ])?;
-    for row in rows {
+    for Due { row, .. } in due {
         row.status = DeliveryStatus::Dispatched.as_str().to_owned();
         row.attempts = row.attempts.saturating_add(1).clamp(1, MOST_ATTEMPTS);
     }
@@ -303,6 +316,54 @@ pub(super) fn acknowledge_all(
         )?
         .execute(params![now, list])?;
     Ok(true)
+}
+
+/// The last confirmed event of the same key and source, where it is before `event` and
+/// was confirmed since the day of the sixth value.
+const KEY_BEFORE: &str = "(SELECT id FROM outbox_chain AS key \
+     WHERE key.ordering_key = event.ordering_key AND key.source_system = event.source_system \
+     AND key.sequence < event.sequence AND key.confirmed_on >= ?6)";
+
+/// Lets each of these confirmed events be the one before the next of its key.
+pub(super) fn chain(
+    transaction: &Transaction<'_>,
+    confirmed: impl Iterator<Item = i64>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO outbox_chain (ordering_key, source_system, sequence, id, confirmed_on) \
+             SELECT ordering_key, source_system, sequence, id, ?2 FROM outbox_event \
+             WHERE sequence IN (SELECT value FROM json_each(?1)) AND ordering_key IS NOT NULL \
+             ON CONFLICT DO UPDATE SET sequence = excluded.sequence, id = excluded.id, \
+             confirmed_on = excluded.confirmed_on WHERE excluded.sequence > outbox_chain.sequence",
+        )?
+        .execute(params![json(confirmed), day(now)])
+        .map(drop)
+}
+
+/// Forgets the keys that nothing was confirmed of for so long that no claim names it.
+pub(super) fn forget_keys(
+    transaction: &Transaction<'_>,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM outbox_chain WHERE (ordering_key, source_system) IN (\
+             SELECT ordering_key, source_system FROM outbox_chain WHERE confirmed_on < ?1 LIMIT ?2)",
+        )?
+        .execute(params![
+            day(now).saturating_sub(i64::from(NAMED_FOR_DAYS)),
+            at_most(limit)
+        ])
+        .map(drop)
+}
+
+/// The day of a moment, counted from 1970.
+fn day(moment: DateTime<Utc>) -> i64 {
+    const SECONDS: i64 = 24 * 60 * 60;
+    moment.timestamp().div_euclid(SECONDS)
 }
 
 /// The tick of SQLite's clock in which a moment lies: it counts in milliseconds, and what

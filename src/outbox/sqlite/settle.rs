@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::Transaction;
 
-use super::rows::{Fence, acknowledge_all, free, release, settle};
+use super::rows::{Fence, acknowledge_all, chain, free, release, settle};
 use crate::DeliveryStatus;
 use crate::envelope::UUID_TEXT;
 use crate::outbox::change::Settled;
@@ -58,6 +58,15 @@ pub(super) fn settle_all(
             stored.insert(lease.sequence);
             freed.extend(settled.change().and_then(|change| change.frees.as_deref()));
         }
+    }
+    let chained = changes.iter().filter(|(lease, settled)| {
+        confirmed(settled)
+            && stored.contains(&lease.sequence)
+            && settled.change().is_some_and(|change| change.frees.is_some())
+    });
+    let chained: Vec<i64> = chained.map(|(lease, _)| lease.sequence).collect();
+    if !chained.is_empty() {
+        chain(transaction, chained.into_iter(), now)?;
     }
     for key in freed {
         watermark.back_to(free(transaction, key)?);

@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, Error};
 
 use crate::store::kind::StoreErrorKind;
+use crate::store::migration::UNVERSIONED;
 
 /// Which kind of refusal an error is, where its code says so.
 pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
@@ -55,6 +56,9 @@ pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
             if ours =>
         {
             Some("`install` makes the tables, in the first schema of the search path")
+        }
+        &SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_FUNCTION if ours => {
+            Some(UNVERSIONED)
         }
         &SqlState::INSUFFICIENT_PRIVILEGE => Some(
             "what each role must be granted stands in the guide, in the chapter on operating",

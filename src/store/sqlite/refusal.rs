@@ -3,6 +3,7 @@
 use rusqlite::{Error, ErrorCode};
 
 use crate::store::kind::StoreErrorKind;
+use crate::store::migration::UNVERSIONED;
 
 /// Which kind of refusal an error is, where its code says so.
 pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
@@ -45,6 +46,10 @@ fn is_locked(error: &Error) -> bool {
 
 /// What a refusal means, where this crate knows more than SQLite says.
 pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
+    let text = error.to_string();
+    if is_unversioned(&text) {
+        return Some(UNVERSIONED);
+    }
     let meaning = match error.sqlite_error_code()? {
         _ if is_locked(error) => "database is locked by another program",
         ErrorCode::ReadOnly => {
@@ -63,12 +68,21 @@ pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
         ErrorCode::DatabaseCorrupt => {
             "the file is damaged: stop what uses it, and restore it from a backup"
         }
-        _ if is_without_tables(&error.to_string()) => {
+        _ if is_without_tables(&text) => {
             "the tables are not in this database: `install` makes them"
         }
         _ => return None,
     };
     Some(meaning)
+}
+
+/// Whether a table of this crate's is there already, where it was to be made.
+fn is_unversioned(text: &str) -> bool {
+    ["outbox_", "inbox_"].iter().any(|table| {
+        text.strip_prefix("table ").is_some_and(|rest| {
+            rest.starts_with(table) && rest.contains(" already exists")
+        })
+    })
 }
 
 /// Whether it is a table of this crate's that is missing, and not one of the caller's.

@@ -1,8 +1,12 @@
 //! `boundary!`: a contract that the compiler checks, declared as a table. `read` takes
-//! the declaration apart, and `module` makes the module.
+//! the declaration apart, `module` makes the module, and each of the others makes what
+//! its name says of it.
 
+mod fields;
 mod module;
+mod plan;
 mod read;
+mod said;
 
 /// Declares a contract between systems of record, so that the compiler knows who decides
 /// about each field.
@@ -85,50 +89,78 @@ mod read;
 /// A module of the given name, with
 ///
 /// - `Snapshot<S>`: what system `S` says, a [`Slot`](crate::sync::Slot) for each field
-///   that is exchanged. Made by its capability, and not to be mixed up with another
-///   system's. Its fields are input: whatever was read, the values of fields that others
-///   own included;
-/// - `edit` and `decided`: an `Edit`, a change that speaks for a system or for a person.
-///   A setter exists for every field; it compiles for the owner of the field, for every
-///   party where others may do something or the field is `Shared`, for a person's
-///   decision where it is `Manual`, and for nobody where it is excluded. It takes a
-///   value, or `None` to clear;
+///   that is exchanged (together: `Slots`). Made by its capability, and not to be mixed
+///   up with another system's. Its fields are input: whatever was read, the values of
+///   fields that others own included;
+/// - `edit`: an `Edit`, a change that speaks for a system. A setter exists for every
+///   field; it compiles for the owner of the field, for every party where others may do
+///   something or the field is `Shared`, and for nobody where it is `Manual` or excluded.
+///   It takes a value, or `None` to clear. An edit is what the system itself has changed,
+///   and nothing is written to it: what a person decides is an answer to a plan;
 /// - `Agreed`: the last common state, a [`Base`](crate::sync::Base) for each field;
 /// - `reconcile`: all snapshots, in the order of `between`, and the last common state.
 ///   Its `Plan` has an [`Entry`](crate::sync::declared::Entry) for each field whose shape
-///   follows from the authority. `verdicts` lists them all, `reviews` is what people are
-///   asked, `next` is the common state after;
+///   follows from the authority (together: `Entries`). `verdicts` lists them all,
+///   `reviews` is what people are asked, `conflicts` is for declared rules to settle, and
+///   `next` is the common state after;
 /// - `Plan::apply`: carries the plan out, once, through a `Store` of each system;
-///   `Answers` permit what no program may write; `Changes` is what one system gets;
-/// - `contract()`: the same as a [`Contract`](crate::sync::Contract), and `SYSTEMS`, the
-///   names in order.
+///   `Answers` permit what no program may write; `Changes` is what one system gets, a
+///   [`Write`](crate::sync::Write) or none for each field (together: `Writes`);
+/// - `contract()`: the same as a [`Contract`](crate::sync::Contract);
+///   `contract_builder()`, to extend it by fields that are known only at run time;
+///   `SYSTEMS`, the names in order; and `Parties`, the systems as types, for bounds.
 ///
-/// A field may have any name. A system or a type cannot be called as one of the types of
-/// the module is: `Snapshot`, `Edit`, `Agreed`, `Answers`, `Changes`, `Store`, `Plan` or
-/// `Parties`. Values are compared with `Eq`.
+/// `Slots`, `Agreed`, `Entries`, `Writes` and `Answers` are walked by
+/// [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot` and `Agreed` are `Clone`
+/// and `PartialEq` where the fields' types are; with the feature `serde`, `Slots` and
+/// `Agreed` are stored as maps from the fields' names, in which a field that is missing
+/// is unread, or was never agreed on. A stored snapshot comes back through its system's
+/// capability: `*contact::Snapshot::by(&crm) = slots`.
+///
+/// # What is promised, and what is not
+///
+/// In safe code outside of the declaration, no plan, entry, change, snapshot or edit can
+/// be made or altered but by what is listed above. What is not promised: the declaration
+/// itself makes the rules, and code within it is trusted; so is a connector with its own
+/// key, a store with what it is given, and a caller with the names and the reasons of a
+/// [`Decision`](crate::Decision), which are two texts: who may speak for a person is for
+/// your login to say. A plan does not know which record it is for.
+///
+/// # Names
+///
+/// A field may have any name; a keyword as `r#type`. A system or a type cannot be called
+/// as one of the types of the module is: `Slots`, `Snapshot`, `Edit`, `Agreed`, `Entries`,
+/// `Plan`, `Conflicts`, `Answers`, `Writes`, `Changes`, `Store` or `Parties`. What else a
+/// prelude or an import may call by a common name (`None`, `Ok`, `Send`, `assert`) makes
+/// no difference.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up
-/// where it stands.
+/// where it stands. A type may be given by a path from there, `super::Status` too; within
+/// another type (`Vec<super::Status>`), import it first.
 ///
-/// A doc comment or an attribute on a field stands on all that is made of it.
+/// Values are compared with `Eq`, and cloned: a float is no field, and an `Option` is
+/// none, since every field may be empty.
+///
+/// A doc comment or an attribute on a field stands on all that is made of it. A field is
+/// not declared under a `cfg`: a contract is the same in every build.
 ///
 /// A group of fields that must have one winner is one field of a struct type. The macro
 /// reads one field after another: about 115 fit the compiler's default recursion limit,
-/// which a crate can raise with `#![recursion_limit = "256"]`.
+/// which a crate can raise with `#![recursion_limit = "512"]`, for some 500.
 #[macro_export]
 macro_rules! boundary {
     ($(#[$meta:meta])* $vis:vis mod $name:ident between $first:ident $(and $system:ident)+ { $($fields:tt)* }) => {
         $crate::__boundary! { @name [$(#[$meta])*] [$vis] $name [] [$first $($system)+] { $($fields)* } }
     };
     ($(#[$meta:meta])* $vis:vis mod $name:ident between $only:ident { $($fields:tt)* }) => {
-        compile_error!(concat!(
-            "the boundary `", stringify!($name), "` is between one system: a boundary \
+        ::core::compile_error!(::core::concat!(
+            "the boundary `", ::core::stringify!($name), "` is between one system: a boundary \
                                                   is between two or more, ",
-            "`between ", stringify!($only), " and ...`"
+            "`between ", ::core::stringify!($only), " and ...`"
         ));
     };
     ($($other:tt)*) => {
-        compile_error!(
+        ::core::compile_error!(
             "a boundary is declared as `pub mod name between System and System { field: \
              Type => Authority, ... }`, with the systems by their plain names"
         );

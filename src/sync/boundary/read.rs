@@ -21,17 +21,20 @@
 #[macro_export]
 macro_rules! __boundary {
     (@name $m:tt $v:tt $b:ident $named:tt [Shared $($rest:ident)*] $fields:tt) => {
-        compile_error!(concat!("a party to the boundary `", stringify!($b), "` cannot be called `Shared`: the word says ",
+        ::core::compile_error!(::core::concat!(
+            "a party to the boundary `", ::core::stringify!($b), "` cannot be called `Shared`: the word says ",
             "that a field is shared; rename the system where it is imported"));
     };
     (@name $m:tt $v:tt $b:ident $named:tt [Manual $($rest:ident)*] $fields:tt) => {
-        compile_error!(concat!("a party to the boundary `", stringify!($b), "` cannot be called `Manual`: the word says ",
+        ::core::compile_error!(::core::concat!(
+            "a party to the boundary `", ::core::stringify!($b), "` cannot be called `Manual`: the word says ",
             "that a person decides; rename the system where it is imported"));
     };
     // Each step makes an argument of its own for one system: the names look alike, and
     // hygiene tells them apart.
     (@name $m:tt $v:tt $b:ident [$($named:tt)*] [$s:ident $($rest:ident)*] $fields:tt) => {
-        $crate::__boundary! { @name $m $v $b [$($named)* {$s snapshot}] [$($rest)*] $fields }
+        $crate::__boundary_party! { $b $s $s
+            { @name $m $v $b [$($named)* {$s snapshot}] [$($rest)*] $fields } }
     };
     (@name $m:tt $v:tt $b:ident $named:tt [] { $($fields:tt)* }) => {
         $crate::__boundary! { @others $m $v $b $named $($fields)* }
@@ -47,6 +50,36 @@ macro_rules! __boundary {
     };
     (@others $m:tt $v:tt $b:ident $s:tt $($fields:tt)*) => {
         $crate::__boundary! { @read $m $v $b {$s Reject} [] [] $($fields)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[doc $($doc:tt)*])* #[cfg $($cfg:tt)*] $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "the boundary `", ::core::stringify!($b), "` has a field only under `cfg", ::core::stringify!($($cfg)*),
+            "`: a contract is the same in every build; declare two boundaries, each under its `cfg`"));
+    };
+    // A type stands in the module that is made, one level further in than where it was
+    // written, and beside the module of the markers.
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : super :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* $f : self :: super :: super :: $($rest)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : field :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* $f : self :: super :: field :: $($rest)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : super :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* excluded $f : self :: super :: super :: $($rest)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : field :: $($rest:tt)*) => {
+        $crate::__boundary! { @read $m $v $b $s $y $x $(#[$a])* excluded $f : self :: super :: field :: $($rest)* }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : Option < $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b), "` is an `Option`, ",
+            "and every field may be empty as it is: write the type within, and clear the field by `None`"));
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* type : $($rest:tt)*) => {
+        $crate::__boundary! { @keyword $b type }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* ref : $($rest:tt)*) => {
+        $crate::__boundary! { @keyword $b ref }
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt [$($x:tt)*] $(#[$a:meta])* excluded $f:ident : $t:ty $(, $($rest:tt)*)?) => {
         $crate::__boundary! { @read $m $v $b $s $y [$($x)* {$f ($t) [$(#[$a])*]}] $($($rest)*)? }
@@ -83,34 +116,42 @@ macro_rules! __boundary {
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt
         $(#[$a:meta])* $f:ident : $t:ty => $owner:ident (others $o:ident) $($rest:tt)*) => {
-        compile_error!(concat!("others may do one of three things with the field `", stringify!($f), "` of the boundary `",
-            stringify!($b), "`: `Reject` (nothing), `Queue` (propose) or `Overwrite` (change it until the next ",
-            "synchronisation); found `", stringify!($o), "`"));
+        ::core::compile_error!(::core::concat!(
+            "others may do one of three things with the field `", ::core::stringify!($f), "` of the boundary `",
+            ::core::stringify!($b), "`: `Reject` (nothing), `Queue` (propose) or `Overwrite` (change it until the next ",
+            "synchronisation); found `", ::core::stringify!($o), "`"));
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : $t:ty $(, $($rest:tt)*)?) => {
-        compile_error!(concat!(
-            "the field `", stringify!($f), "` of the boundary `", stringify!($b), "` has no authority: write `",
-            stringify!($f), ": ", stringify!($t), " => A` with a system, `Shared` or `Manual` for `A`, or `excluded ",
-            stringify!($f), ": ", stringify!($t), "`"
+        ::core::compile_error!(::core::concat!(
+            "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b), "` has no authority: write `",
+            ::core::stringify!($f), ": ", ::core::stringify!($t), " => A` with a system, `Shared` or `Manual` for `A`, or `excluded ",
+            ::core::stringify!($f), ": ", ::core::stringify!($t), "`"
         ));
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt others $o:ident $($rest:tt)*) => {
-        compile_error!(concat!("what others may do in the boundary `", stringify!($b), "` is said in its first line, as ",
+        ::core::compile_error!(::core::concat!(
+            "what others may do in the boundary `", ::core::stringify!($b), "` is said in its first line, as ",
             "`others Reject`, `others Queue` or `others Overwrite`, or behind one field: `name: Type => System (others ",
             "Queue)`"));
     };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $($other:tt)+) => {
-        compile_error!(concat!(
-            "a field of the boundary `", stringify!($b), "` is `name: Type => A` with a system, `Shared` or `Manual` for ",
-            "`A`, or `excluded name: Type`; this is neither: `", stringify!($($other)+), "`"
+        ::core::compile_error!(::core::concat!(
+            "a field of the boundary `", ::core::stringify!($b), "` is `name: Type => A` with a system, `Shared` or `Manual` for ",
+            "`A`, or `excluded name: Type`; this is neither: `", ::core::stringify!($($other)+), "`"
         ));
     };
     (@no_owner $b:ident $f:ident) => {
-        compile_error!(concat!("the field `", stringify!($f), "` of the boundary `", stringify!($b), "` has no owner, and ",
+        ::core::compile_error!(::core::concat!(
+            "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b), "` has no owner, and ",
             "so no others: only behind a system can `(others ...)` stand"));
     };
+    (@keyword $b:ident $f:tt) => {
+        ::core::compile_error!(::core::concat!(
+            "a field of the boundary `", ::core::stringify!($b), "` is called `", ::core::stringify!($f), "`, which is a word of ",
+            "the language: write `r#", ::core::stringify!($f), "`; in the contract it is called `", ::core::stringify!($f), "`"));
+    };
     (@read $m:tt $v:tt $b:ident $s:tt [] $x:tt) => {
-        compile_error!(concat!("the boundary `", stringify!($b), "` exchanges no field: declare one as ",
+        ::core::compile_error!(::core::concat!("the boundary `", ::core::stringify!($b), "` exchanges no field: declare one as ",
             "`name: Type => A` with a system, `Shared` or `Manual` for `A`"));
     };
     (@read $m:tt $v:tt $b:ident {$s:tt $all:ident}
@@ -118,21 +159,38 @@ macro_rules! __boundary {
         $crate::__boundary! { @distinct $b [$($f)* $($xf)*]
             [$m $v $b $s [$({$f $($y)*})*] [$({$xf $($x)*})*]] ($) }
     };
-    // A matcher names each of its variables once. Where a field is declared twice, this
-    // one does not compile, and spares the reader some twenty errors that follow from two
-    // fields of one name; the constant says it in words.
+    // A matcher names each of its variables once, and a path is no keyword. Where a field
+    // is declared twice or has a keyword for a name, this one does not match, and spares
+    // the reader some twenty errors that follow; the constant says the first in words.
     (@distinct $b:ident [$($f:ident)*] [$($declaration:tt)*] ($d:tt)) => {
         const _: () = {
-            const NAMES: &[&str] = &[$(stringify!($f)),*];
-            $(assert!(
-                $crate::__private::is_once(NAMES, stringify!($f)),
-                concat!("the field `", stringify!($f), "` of the boundary `", stringify!($b), "` is declared twice: it has ",
-                    "one authority, or is excluded")
+            const NAMES: &[&str] = &[$(::core::stringify!($f)),*];
+            const ARE_DISTINCT: bool = $crate::__private::are_distinct(NAMES);
+            $(::core::assert!(
+                ARE_DISTINCT || $crate::__private::is_once(NAMES, ::core::stringify!($f)),
+                ::core::concat!("the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b),
+                    "` is declared twice: it has one authority, or is excluded")
             );)*
         };
         macro_rules! __declare {
-            ($($d $f:tt)*) => { $crate::__boundary_module! { @module $($declaration)* } };
+            ($($d $f:path),*) => { $crate::__boundary_module! { @module $($declaration)* } };
         }
-        __declare! { $($f)* }
+        __declare! { $($f),* }
+    };
+}
+
+/// Goes on with the reading of a declaration, where a party is not called as one of the
+/// types that are made.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __boundary_party {
+    ($b:ident $name:ident $(Slots)? $(Snapshot)? $(Edit)? $(Agreed)? $(Entries)? $(Plan)? $(Conflicts)?
+        $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Parties)? { $($next:tt)* }) => {
+        ::core::compile_error!(::core::concat!(
+            "a party to the boundary `", ::core::stringify!($b), "` cannot be called `", ::core::stringify!($name),
+            "`: a type of that name is made in the boundary's module; rename the system where it is imported"));
+    };
+    ($b:ident $name:ident $s:ident { $($next:tt)* }) => {
+        $crate::__boundary! { $($next)* }
     };
 }

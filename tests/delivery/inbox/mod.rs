@@ -3,6 +3,7 @@
 mod admin;
 mod attempts;
 mod commit;
+mod order;
 mod reasons;
 mod released;
 mod upgrade;

@@ -7,6 +7,7 @@ mod feed;
 mod handling;
 mod keys;
 mod model;
+mod order;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod refused;
@@ -192,6 +193,12 @@ pub(crate) trait Works: Database + 'static {
     where
         C: Consumer<Acker: 'static> + 'static;
 
+    /// Discards a dead letter, or what waits, as a person does.
+    fn discard(&self, event: Envelope<Pending>) -> impl Future<Output = bool> + Send;
+
+    /// The ids of the events that the inbox holds, each with that which it waits for.
+    fn held(&self) -> impl Future<Output = Vec<(String, Option<String>)>> + Send;
+
     /// The texts that a query of one column gives.
     fn texts(&self, sql: &str) -> impl Future<Output = Vec<String>> + Send;
 }
@@ -346,6 +353,14 @@ macro_rules! worker_suite {
             handling: a_relay_and_a_worker_deliver_every_event_once
             handling: what_the_database_refuses_at_the_commit_falls_alone
             keys: events_of_one_key_are_handled_in_their_order
+            order: an_early_event_waits_for_the_one_before_it
+            order: a_held_event_that_fails_is_tried_again_and_blocks_its_key
+            order: a_dead_letter_is_passed_by_where_that_is_declared
+            order: what_the_inbox_has_no_room_for_stays_at_the_broker
+            order: a_missing_event_is_waited_for_as_long_as_declared
+            order: a_person_frees_what_is_held
+            order: without_the_setting_nothing_waits
+            order: an_attempt_that_never_ended_is_counted
             model: whatever_comes_and_fails_every_effect_is_there_once
             resting: a_worker_that_stops_ends_what_it_has_begun_and_nothing_else
             resting: a_handler_that_outlasts_the_shutdown_is_left

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
+use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::broker::Consumer;
-use integration_automation_patterns::inbox::postgres::{Worker, handlers};
+use integration_automation_patterns::inbox::Filter;
+use integration_automation_patterns::inbox::postgres::{Worker, discard, handlers, held};
 use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::outbox::postgres::enqueue;
 
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::{Decision, Envelope};
+
 use super::feed::{Told, feed};
+use super::order::named;
 use super::{
     Does, Gate, How, LeadClosed, LeadCreated, LeadCreatedV1, Running, Works, fails,
     follow_up, lead, start, tables, text, worker_suite,
@@ -52,6 +58,17 @@ impl Works for Postgres {
             how.config,
         );
         start!(worker.await.unwrap(), how)
+    }
+
+    async fn discard(&self, event: Envelope<Pending>) -> bool {
+        let decision = Decision::new("on-call", "given up").unwrap();
+        let mut inbox = crate::postgres::connect(&self.config).await;
+        discard(&mut inbox, &event, decision, &AuditTrail::silent()).await.unwrap()
+    }
+
+    async fn held(&self) -> Vec<(String, Option<String>)> {
+        let inbox = crate::postgres::connect(&self.config).await;
+        named(held(&inbox, &Filter::default(), 100).await.unwrap())
     }
 
     async fn texts(&self, sql: &str) -> Vec<String> {

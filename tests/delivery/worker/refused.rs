@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::sqlite::{Worker, handlers};
-use integration_automation_patterns::inbox::worker::{WorkerConfig, WorkerError};
-use integration_automation_patterns::{Event, inbox};
+use integration_automation_patterns::inbox::worker::{ByKey, WorkerConfig, WorkerError};
+use integration_automation_patterns::{Event, RetryPolicy, inbox};
 
 use super::feed::feed;
 use super::{How, LeadCreated, LeadCreatedV1};
@@ -60,6 +61,34 @@ fn a_type_that_no_event_can_have_is_refused() {
     assert_eq!(
         refusal!(handlers, WorkerConfig::default()),
         r#"the TYPE of a typed event: expected `domain.entity.action` in lower case, found "LeadCreated""#
+    );
+}
+
+#[test]
+fn an_order_that_its_inbox_cannot_keep_is_refused() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let refused = |window: Duration, order: ByKey| {
+        let inbox = InboxConfig::new(window, RetryPolicy::DEFAULT).unwrap();
+        let (_, fed) = feed();
+        let handlers = handlers().otherwise(|_, _| Ok(()));
+        let config = WorkerConfig::default().order(order);
+        let worker = Worker::open(fresh_path(), inbox, fed, handlers, config);
+        worker.map(drop).err().map(|error: WorkerError| error.to_string())
+    };
+    assert_eq!(refused(5 * day, ByKey::default()), None);
+    assert_eq!(
+        refused(4 * day, ByKey::default()).as_deref(),
+        Some(
+            "the dedup_window: expected longer than 4 days, for which an outbox names an event to the next of its \
+             key (an inbox that has forgotten it waits for it), found \"345600s\""
+        )
+    );
+    assert_eq!(
+        refused(7 * day, ByKey::default().patience(Duration::from_secs(60))).as_deref(),
+        Some(
+            "the patience: expected at least 90s, for which the inbox retries (an event that is retried is not \
+             missing), found \"60s\""
+        )
     );
 }
 

@@ -1,9 +1,15 @@
 //! The worker's tests on SQLite, and what is SQLite's own of it.
 
+use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::broker::Consumer;
-use integration_automation_patterns::inbox::sqlite::{Worker, handlers};
+use integration_automation_patterns::inbox::Filter;
+use integration_automation_patterns::inbox::sqlite::{Worker, discard, handlers, held};
 use integration_automation_patterns::outbox::sqlite::enqueue;
 
+use integration_automation_patterns::state::Pending;
+use integration_automation_patterns::{Decision, Envelope};
+
+use super::order::named;
 use super::{
     Does, Gate, How, LeadClosed, LeadCreated, LeadCreatedV1, Running, Works, fails,
     follow_up, start, tables, text, worker_suite,
@@ -41,6 +47,16 @@ impl Works for Sqlite {
             });
         let worker = Worker::open(&self.path, how.inbox, consumer, handlers, how.config);
         start!(worker.unwrap(), how)
+    }
+
+    async fn discard(&self, event: Envelope<Pending>) -> bool {
+        let decision = Decision::new("on-call", "given up").unwrap();
+        let (mut inbox, trail) = (self.connect(), AuditTrail::silent());
+        discard(&mut inbox, &event, decision, &trail).unwrap()
+    }
+
+    async fn held(&self) -> Vec<(String, Option<String>)> {
+        named(held(&self.connect(), &Filter::default(), 100).unwrap())
     }
 
     async fn texts(&self, sql: &str) -> Vec<String> {

@@ -209,3 +209,16 @@ BEGIN
     RETURN true;
 END
 $$;
+
+-- Which event stands under an id that was there before: `duplicate` where it is the same, and otherwise its type and source.
+-- It is a function so that it sees what another transaction has committed while `outbox_enqueue` waited for it.
+CREATE FUNCTION outbox_standing(id text, event_type text, source_system text) RETURNS text
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN coalesce((
+        SELECT there.event_type || ' from ' || there.source_system FROM outbox_event AS there
+        WHERE there.id = outbox_standing.id AND (there.event_type, there.source_system)
+            <> (outbox_standing.event_type, outbox_standing.source_system)
+    ), 'duplicate');
+END
+$$;

@@ -1,0 +1,297 @@
+//! The statement that enqueues an event, in values that every driver binds: the crate's
+//! own `enqueue` runs it too.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, Utc};
+
+use crate::Envelope;
+use crate::outbox::enqueued::{Enqueued, another_event};
+use crate::state::Pending;
+use crate::store::{Row, Said, StoreError};
+use crate::trace::EventSpan;
+
+pub(crate) const DOING: &str = "enqueuing an event";
+
+/// Whose SQL a database speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// PostgreSQL's, with the tables of `outbox::postgres`.
+    Postgres,
+    /// SQLite's (3.42 or newer), with the tables of `outbox::sqlite`.
+    Sqlite,
+}
+
+/// A value of a statement. There are no more than these three kinds, since every driver
+/// binds them.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A text, or NULL.
+    Text(Option<String>),
+    /// Bytes: `bytea` in PostgreSQL, `BLOB` in SQLite.
+    Bytes(Vec<u8>),
+    /// A whole number of 64 bits, or NULL.
+    Integer(Option<i64>),
+}
+
+impl fmt::Debug for Value {
+    /// The kind alone: payloads and tags may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(None) | Self::Integer(None) => "NULL",
+            Self::Text(Some(_)) => "Text",
+            Self::Bytes(_) => "Bytes",
+            Self::Integer(Some(_)) => "Integer",
+        })
+    }
+}
+
+/// One statement that enqueues one event, for a driver that this crate does not know.
+///
+/// Run [`sql`](Self::sql) with [`values`](Self::values) in the transaction of the business
+/// change, and hand what it gives, at most one row with one text (`answer`), to
+/// [`answered`](Self::answered). [`enqueue`](super::enqueue) does so for a
+/// [`ForeignTransaction`](super::ForeignTransaction); a blocking driver does it by hand:
+///
+/// ```
+/// # #[cfg(feature = "sqlite")] {
+/// use integration_automation_patterns::outbox::driver::{Dialect, Insert, Value};
+/// use integration_automation_patterns::outbox::{Enqueued, sqlite};
+/// use integration_automation_patterns::{Envelope, RawEvent};
+/// use rusqlite::types::ToSql;
+/// use rusqlite::{Connection, OptionalExtension};
+///
+/// // Rusqlite stands here for any blocking driver of SQLite.
+/// let mut crm = Connection::open_in_memory()?;
+/// sqlite::install(&mut crm)?;
+/// let business = crm.transaction()?;
+/// let event =
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
+///
+/// let insert = Insert::new(Dialect::Sqlite, &event);
+/// fn bound(value: &Value) -> &dyn ToSql {
+///     match value {
+///         Value::Text(text) => text,
+///         Value::Bytes(bytes) => bytes,
+///         Value::Integer(number) => number,
+///     }
+/// }
+/// let values: Vec<_> = insert.values().iter().map(bound).collect();
+/// let text = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+/// let row = business.query_row(insert.sql(), &*values, text).optional()?;
+/// assert_eq!(insert.answered(row.as_deref())?, Enqueued::New);
+/// business.commit()?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "nothing is enqueued until its statement is run"]
+pub struct Insert {
+    dialect: Dialect,
+    sql: &'static str,
+    values: Vec<Value>,
+    span: EventSpan,
+}
+
+impl fmt::Debug for Insert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Insert")
+            .field("sql", &self.sql)
+            .field("values", &self.values)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Insert {
+    /// The statement for an event, in the SQL of its database.
+    pub fn new(dialect: Dialect, event: &Envelope<Pending>) -> Self {
+        let mut record = event.to_record();
+        let span = EventSpan::enqueue(&mut record);
+        let row = Row::of_record(record);
+        // What comes last is mostly not there, and a shorter statement is sooner parsed.
+        let is_fresh = row.failure.is_none() && row.redriven.is_none();
+        let (sql, columns) = match dialect {
+            Dialect::Postgres if is_fresh => (POSTGRES_FRESH, FRESH_COLUMNS),
+            Dialect::Postgres => (POSTGRES, COLUMNS),
+            Dialect::Sqlite => (SQLITE, COLUMNS),
+        };
+        let mut values = values(dialect, row);
+        values.truncate(columns);
+        Self { dialect, sql, values, span }
+    }
+
+    /// The statement. Its parameters are numbered: `$1` and so on in PostgreSQL, `?1` in
+    /// SQLite. It is the same text for every event, or one of two, so that it may be
+    /// prepared.
+    pub const fn sql(&self) -> &'static str {
+        self.sql
+    }
+
+    /// The values of its parameters, in their order. Bind each as what it is, NULL
+    /// included: the statement converts.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// What enqueuing did, from the first column of the one row that the statement gave;
+    /// nothing where it gave none.
+    ///
+    /// # Errors
+    ///
+    /// Another event has this id, as of [`enqueue`](super::enqueue); and in PostgreSQL a
+    /// search path whose first schema has no outbox.
+    pub fn answered(self, row: Option<&str>) -> Result<Enqueued, StoreError> {
+        let enqueued = match (row, self.dialect) {
+            (Some("new"), _) => Enqueued::New,
+            (Some("duplicate"), _) | (None, Dialect::Sqlite) => Enqueued::Duplicate,
+            (None, Dialect::Postgres) => return Err(StoreError::new(DOING, ELSEWHERE)),
+            (Some(there), _) => return Err(self.refused(there)),
+        };
+        self.span.end(enqueued.into());
+        Ok(enqueued)
+    }
+
+    fn refused(&self, there: &str) -> StoreError {
+        let [Value::Text(id), Value::Text(event_type), Value::Text(source), ..] =
+            self.values.as_slice()
+        else {
+            return StoreError::new(DOING, format!("unexpected answer: {there}"));
+        };
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let wanted = format!("{} from {}", text(event_type), text(source));
+        another_event(DOING, &text(id), there, &wanted)
+    }
+}
+
+/// That the first schema of the caller's search path has an outbox: that of another is
+/// not taken for it.
+macro_rules! here {
+    () => {
+        "to_regclass(quote_ident(current_schema()) || '.outbox_event') IS NOT NULL"
+    };
+}
+
+#[cfg(feature = "postgres")]
+pub(crate) const HERE: &str = here!();
+pub(crate) const ELSEWHERE: &str = "the first schema of this transaction's search path has no outbox: make one by `install`, or call that \
+     of another schema by its name, SELECT other.outbox_enqueue(..)";
+
+/// How many values the statement of an event has that is no longer fresh, and of a fresh
+/// one.
+const COLUMNS: usize = 16;
+const FRESH_COLUMNS: usize = 10;
+
+macro_rules! postgres {
+    ($redriven:literal) => {
+        concat!(
+            "SELECT CASE WHEN outbox_enqueue($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, \
+             $9, $10::text::timestamptz",
+            $redriven,
+            ") THEN 'new' ELSE outbox_standing($1, $2, $3) END AS answer WHERE ",
+            here!()
+        )
+    };
+}
+
+const POSTGRES_FRESH: &str = postgres!("");
+const POSTGRES: &str =
+    postgres!(", $11, $12, $13::text::timestamptz, $14, $15, $16::text::timestamptz");
+
+macro_rules! sqlite {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO outbox_event (id, event_type, source_system, payload, \
+             schema_version, correlation_id, tags, ordering_key, retry_policy, \
+             created_at, failure_class, failure_reason, failed_at, redriven_by, \
+             redriven_reason, redriven_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (id) DO ",
+            $conflict
+        )
+    };
+}
+
+/// The update changes nothing: it is there so that another event's row is named.
+const SQLITE: &str = sqlite!(
+    "UPDATE SET id = excluded.id \
+     WHERE source_system <> excluded.source_system OR event_type <> excluded.event_type \
+     RETURNING CASE WHEN source_system = ?3 AND event_type = ?2 THEN 'new' \
+     ELSE event_type || ' from ' || source_system END AS answer"
+);
+
+/// The same in two statements, for a driver that says how many rows it has written: a row
+/// that is returned doubles what an insert costs. The second, of the first three values,
+/// is for an event that is not new.
+#[cfg(feature = "sqlite")]
+pub(crate) const SQLITE_SILENT: &str = sqlite!("NOTHING");
+#[cfg(feature = "sqlite")]
+pub(crate) const SQLITE_STANDING: &str = "SELECT event_type || ' from ' || source_system \
+     FROM outbox_event WHERE id = ?1 AND (event_type, source_system) <> (?2, ?3)";
+
+/// The values of a new row, in the order of the parameters.
+fn values(dialect: Dialect, row: Row) -> Vec<Value> {
+    let time = |at: Option<DateTime<Utc>>| match dialect {
+        Dialect::Postgres => Value::Text(at.map(spelled)),
+        Dialect::Sqlite => Value::Integer(at.map(|at| at.timestamp_micros())),
+    };
+    let text = |text: String| Value::Text(Some(text));
+    let said = |said: Option<Said>| match said {
+        Some(Said { what, reason, at }) => (Some(what), Some(reason), Some(at)),
+        None => (None, None, None),
+    };
+    let (failure_class, failure_reason, failed_at) = said(row.failure);
+    let (redriven_by, redriven_reason, redriven_at) = said(row.redriven);
+    vec![
+        text(row.id),
+        text(row.event_type),
+        text(row.source_system),
+        Value::Bytes(row.payload),
+        text(row.schema_version),
+        Value::Text(row.correlation_id),
+        text(row.tags),
+        Value::Text(row.ordering_key),
+        text(row.retry_policy),
+        time(Some(row.created_at)),
+        Value::Text(failure_class),
+        Value::Text(failure_reason),
+        time(failed_at),
+        Value::Text(redriven_by),
+        Value::Text(redriven_reason),
+        time(redriven_at),
+    ]
+}
+
+/// A time as PostgreSQL reads it, whatever the session's `DateStyle` and `TimeZone`: it
+/// has no year 0, and counts those before it as BC.
+fn spelled(at: DateTime<Utc>) -> String {
+    let year = at.year();
+    let (year, era) =
+        if year > 0 { (year, "") } else { (1_i32.saturating_sub(year), " BC") };
+    format!("{year:04}-{}+00{era}", at.format("%m-%d %H:%M:%S%.6f"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// PostgreSQL refuses the year 0 and a sign.
+    #[test]
+    fn a_time_is_spelled_as_postgresql_reads_it() {
+        let spelled = |text: &str| spelled(text.parse().unwrap());
+        assert_eq!(spelled("2026-01-05T08:00:00.12Z"), "2026-01-05 08:00:00.120000+00");
+        assert_eq!(spelled("0000-12-31T23:59:59Z"), "0001-12-31 23:59:59.000000+00 BC");
+        assert_eq!(spelled("-0001-01-01T00:00:00Z"), "0002-01-01 00:00:00.000000+00 BC");
+        assert_eq!(spelled("+12026-01-01T00:00:00Z"), "12026-01-01 00:00:00.000000+00");
+    }
+
+    #[test]
+    fn a_value_shows_its_kind_alone() {
+        let values = [
+            Value::Text(Some("secret".to_owned())),
+            Value::Bytes(b"secret".to_vec()),
+            Value::Integer(Some(7)),
+            Value::Text(None),
+        ];
+        assert_eq!(format!("{values:?}"), "[Text, Bytes, Integer, NULL]");
+    }
+}

@@ -1,0 +1,57 @@
+//! What an event is enqueued in, in PostgreSQL: an open transaction of tokio-postgres, as
+//! it is, or in the wrapper of a pool.
+
+use std::ops::Deref;
+
+use tokio_postgres::Transaction;
+
+use self::sealed::{Itself, Wrapped};
+
+/// A transaction of tokio-postgres that is open, a savepoint in one, or what derefs to
+/// either, as a transaction of deadpool-postgres does. Nothing else implements it; `Via`
+/// is inferred.
+#[diagnostic::on_unimplemented(
+    message = "an event is enqueued with the business change, in an open transaction of tokio-postgres, and `{Self}` is none",
+    label = "needs `&transaction`, from `let transaction = client.transaction().await?`",
+    note = "transactions of sqlx and other drivers go to `outbox::driver::enqueue`: the guide has a chapter on drivers"
+)]
+pub trait OpenTransaction<Via>: sealed::OpenTransaction<Via> {}
+
+impl OpenTransaction<Itself> for Transaction<'_> {}
+
+#[diagnostic::do_not_recommend]
+impl<D: Deref<Target: OpenTransaction<Itself>>> OpenTransaction<Wrapped> for D {}
+
+pub(super) mod sealed {
+    use std::ops::Deref;
+
+    use tokio_postgres::Transaction;
+
+    /// How something is a transaction: it tells the two implementations apart, which
+    /// would overlap otherwise.
+    #[derive(Debug)]
+    pub struct Itself;
+    #[derive(Debug)]
+    pub struct Wrapped;
+
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be called an open transaction: only the driver's own are",
+        label = "an event would be stored without the business change"
+    )]
+    pub trait OpenTransaction<Via> {
+        fn transaction(&self) -> &Transaction<'_>;
+    }
+
+    impl OpenTransaction<Itself> for Transaction<'_> {
+        fn transaction(&self) -> &Transaction<'_> {
+            self
+        }
+    }
+
+    #[diagnostic::do_not_recommend]
+    impl<D: Deref<Target: OpenTransaction<Itself>>> OpenTransaction<Wrapped> for D {
+        fn transaction(&self) -> &Transaction<'_> {
+            (**self).transaction()
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A struct with one thing for each field of a boundary: what it can be wherever the
+//! fields' types can, and the walk over it.
+
+/// Makes what all structs have that hold a [`Slot`](crate::sync::Slot) or a
+/// [`Base`](crate::sync::Base) for each field.
+///
+/// A bound `for<'value> T: Clone` on a type that is known is one that the compiler looks
+/// at only where it is used: nothing is demanded of a field's type before.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __boundary_fields {
+    ($(#[$m:meta])* $name:ident of $of:ident [$({$f:ident ($t:ty) [$($attribute:tt)*]})*]) => {
+        $(#[$m])*
+        pub struct $name {
+            $($($attribute)* pub $f: $crate::sync::$of<$t>,)*
+        }
+
+        impl ::core::default::Default for $name {
+            fn default() -> Self {
+                Self { $($f: ::core::default::Default::default(),)* }
+            }
+        }
+
+        impl ::core::clone::Clone for $name
+        where
+            $(for<'value> $t: ::core::clone::Clone,)*
+        {
+            fn clone(&self) -> Self {
+                Self { $($f: ::core::clone::Clone::clone(&self.$f),)* }
+            }
+        }
+
+        impl ::core::cmp::PartialEq for $name
+        where
+            $(for<'value> $t: ::core::cmp::PartialEq,)*
+        {
+            fn eq(&self, other: &Self) -> bool {
+                true $(&& self.$f == other.$f)*
+            }
+        }
+
+        impl ::core::fmt::Debug for $name {
+            /// Never the values, which may be what no log should hold.
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(::core::stringify!($name)).finish_non_exhaustive()
+            }
+        }
+
+        impl $name {
+            $crate::__boundary_walk! { [$({$f ($crate::sync::$of<$t>)})*] }
+
+            /// Visits each field, in the order of the declaration, to fill it.
+            pub fn each_mut<'item, V>(&'item mut self, visitor: &mut V)
+            where
+                V: ?::core::marker::Sized
+                    $(+ $crate::sync::declared::Visit<&'item mut $crate::sync::$of<$t>>)*,
+            {
+                $(<V as $crate::sync::declared::Visit<&'item mut $crate::sync::$of<$t>>>::visit(
+                    visitor, field::$f::NAME, &mut self.$f);)*
+            }
+        }
+
+        $crate::__boundary_stored! { $name [$({$f ($crate::sync::$of<$t>) ($t)})*] }
+    };
+}
+
+/// Makes the walk over a struct with one thing for each field.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __boundary_walk {
+    ([$({$f:ident ($item:ty)})*]) => {
+        /// Visits each field, in the order of the declaration.
+        pub fn each<'item, V>(&'item self, visitor: &mut V)
+        where
+            V: ?::core::marker::Sized $(+ $crate::sync::declared::Visit<&'item $item>)*,
+        {
+            $(<V as $crate::sync::declared::Visit<&'item $item>>::visit(
+                visitor, field::$f::NAME, &self.$f);)*
+        }
+    };
+}
+
+/// Makes the form in which a struct with one thing for each field is stored, wherever the
+/// fields' types can be.
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __boundary_stored {
+    ($name:ident [$({$f:ident ($item:ty) ($t:ty)})*]) => {
+        impl $crate::__private::serde::Serialize for $name
+        where
+            $(for<'value> $t: $crate::__private::serde::Serialize,)*
+        {
+            fn serialize<Z: $crate::__private::serde::Serializer>(
+                &self,
+                serializer: Z,
+            ) -> ::core::result::Result<Z::Ok, Z::Error> {
+                let mut fields = $crate::__private::stored::Fields::begin(
+                    serializer, const { [$(::core::stringify!($f)),*].len() })?;
+                $(fields.put(field::$f::NAME, &self.$f)?;)*
+                fields.end()
+            }
+        }
+
+        impl<'de> $crate::__private::stored::Take<'de> for $name
+        where
+            $($t: $crate::__private::serde::Deserialize<'de>,)*
+        {
+            const FIELDS: &'static [&'static str] =
+                &[$(field::$f::NAME),*];
+
+            fn take<Z: $crate::__private::serde::de::MapAccess<'de>>(
+                &mut self,
+                place: usize,
+                value: $crate::__private::stored::Value<'_, Z>,
+            ) -> ::core::result::Result<(), Z::Error> {
+                let mut here = 0_usize;
+                $(
+                    if place == here {
+                        self.$f = value.read::<$item>()?;
+                        return ::core::result::Result::Ok(());
+                    }
+                    here += 1;
+                )*
+                let _ = here;
+                ::core::result::Result::Ok(())
+            }
+        }
+
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $name
+        where
+            $($t: $crate::__private::serde::Deserialize<'de>,)*
+        {
+            fn deserialize<Z: $crate::__private::serde::Deserializer<'de>>(
+                deserializer: Z,
+            ) -> ::core::result::Result<Self, Z::Error> {
+                $crate::__private::stored::read(deserializer)
+            }
+        }
+    };
+}
+
+/// Without the feature `serde` nothing is stored.
+#[cfg(not(feature = "serde"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __boundary_stored {
+    ($($nothing:tt)*) => {};
+}

@@ -1,0 +1,136 @@
+//! Under which contract a base was agreed: a contract's fingerprint, and the fields that
+//! keep their base when the contract changes.
+
+use std::fmt;
+
+use super::contract::Contract;
+use super::slot::Base;
+
+impl Contract {
+    /// What tells this contract from any other: 16 hexadecimal digits over the parties,
+    /// the fields and who decides about them, the same on every machine.
+    ///
+    /// Store it with what is known in common of a record, and compare it before you plan:
+    /// see [`check_fingerprint`](Self::check_fingerprint).
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Fnv::default();
+        hash.text(&self.record_type);
+        self.systems().for_each(|system| hash.text(system));
+        for field in self.synced_fields() {
+            let rule = self.rule(field);
+            hash.text(field);
+            hash.text(&format!("{rule:?}"));
+        }
+        hash.text("excluded");
+        self.excluded_fields().for_each(|field| hash.text(field));
+        hash.text(&format!("{:?}", self.records));
+        format!("{:016x}", hash.0)
+    }
+
+    /// Whether a base was agreed under this contract, by the fingerprint that was stored
+    /// with it.
+    ///
+    /// # Errors
+    ///
+    /// [`OtherContractError`] if it was another contract. Then a field has the base that
+    /// [`carried_over`](Self::carried_over) gives it from the contract before this one,
+    /// and [`Base::Never`] otherwise: what was agreed before a field was left out for a
+    /// time says nothing about what happened meanwhile.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Authority, Contract};
+    ///
+    /// let with = |authority| {
+    ///     Contract::builder("contact")
+    ///         .system("crm")
+    ///         .system("erp")
+    ///         .field("email", authority)
+    ///         .build()
+    /// };
+    /// let (before, now) = (with(Authority::Shared)?, with(Authority::Manual)?);
+    /// assert!(now.check_fingerprint(&now.fingerprint()).is_ok());
+    /// let error = now.check_fingerprint(&before.fingerprint()).unwrap_err();
+    /// assert!(error.to_string().starts_with("a base wants the contract under which"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn check_fingerprint(&self, stored: &str) -> Result<(), OtherContractError> {
+        let fingerprint = self.fingerprint();
+        if stored == fingerprint {
+            return Ok(());
+        }
+        Err(OtherContractError { expected: fingerprint, found: stored.to_owned() })
+    }
+
+    /// The base of a field under this contract, from those under the contract before it:
+    /// that of the field, or of the one that it was [renamed](Self::former_name) from.
+    /// A field that the contract before did not exchange has none.
+    ///
+    /// ```
+    /// use integration_automation_patterns::sync::{Authority, Base, Contract};
+    ///
+    /// let builder = || Contract::builder("contact").system("crm").system("erp");
+    /// let before = builder().field("phone", Authority::Shared).build()?;
+    /// let now = builder()
+    ///     .field("telephone", Authority::Shared)
+    ///     .renamed("telephone", "phone")
+    ///     .field("fax", Authority::Shared)
+    ///     .build()?;
+    ///
+    /// let stored = |field: &str| Base::Known(Some(format!("the {field}'s")));
+    /// let base = now.carried_over("telephone", &before, stored);
+    /// assert_eq!(base, stored("phone"));
+    /// assert_eq!(now.carried_over("fax", &before, stored), Base::Never);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn carried_over<T>(
+        &self,
+        field: &str,
+        before: &Self,
+        stored: impl FnOnce(&str) -> Base<T>,
+    ) -> Base<T> {
+        let former = self.former_name(field).filter(|former| before.is_synced(former));
+        let kept = former.or(Some(field).filter(|field| before.is_synced(field)));
+        kept.map_or(Base::Never, stored)
+    }
+}
+
+/// What was known in common was agreed under another contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OtherContractError {
+    /// The fingerprint of the contract at hand.
+    pub expected: String,
+    /// The fingerprint that was stored.
+    pub found: String,
+}
+
+impl fmt::Display for OtherContractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, found } = self;
+        write!(
+            f,
+            "a base wants the contract under which it was agreed ({expected}), and found \
+             another one ({found:?}): carry its fields over, or begin anew"
+        )
+    }
+}
+
+impl std::error::Error for OtherContractError {}
+
+/// FNV-1a, which needs no dependency, and must tell contracts apart, not keep secrets.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn text(&mut self, text: &str) {
+        // No text holds this byte, so that two texts are never one.
+        for byte in text.bytes().chain([0xFF]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}

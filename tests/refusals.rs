@@ -1,0 +1,210 @@
+//! A system may refuse one field, in words: the rest is written, and the field becomes a
+//! question that is not tried again until something changes.
+
+use std::collections::BTreeMap;
+
+use integration_automation_patterns::Decision;
+use integration_automation_patterns::sync::{
+    Answer, Applied, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits,
+    Question, Refusal, Reply, Rule, Slot, Store, Verdict, Write,
+};
+
+use proptest::prelude::*;
+
+/// Systems that refuse some values, each in the same words.
+struct Strict {
+    systems: Vec<Slot<u8>>,
+    forbidden: Vec<(usize, Option<u8>)>,
+    tried: usize,
+}
+
+impl Store<u8> for Strict {
+    type Error = std::convert::Infallible;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        self.tried += usize::from(!write.is_check());
+        if self.forbidden.contains(&(write.to(), write.value().copied())) {
+            return Ok(Reply::Refused("not allowed here".to_owned()));
+        }
+        self.systems.replace(write)
+    }
+}
+
+/// One run: plans what the systems show, given what was refused before, and carries it
+/// out; gives what came of it, and what was asked.
+fn run(
+    rule: Rule,
+    store: &mut Strict,
+    base: &Base<u8>,
+    refusals: &[Refusal<u8>],
+) -> (Applied<u8>, Verdict) {
+    let seen = store.systems.clone();
+    let slots = seen.iter().collect::<Vec<_>>();
+    let plan = FieldPlan::new(rule, &slots, base).after_refusals(refusals);
+    (plan.apply(store).expect("in memory"), plan.verdict())
+}
+
+/// Law 49: a field that its system refuses stops no other field of the record.
+#[test]
+fn law_49_a_refused_field_stops_no_other() {
+    let contract = Contract::builder("contact")
+        .system("crm")
+        .system("erp")
+        .field("email", Authority::system("crm"))
+        .field("district", Authority::system("crm"))
+        .field("note", Authority::Shared)
+        .build()
+        .expect("sound");
+    let fields = ["email", "district", "note"];
+    let mut systems = fields.map(|field| {
+        let forbidden = if field == "email" { vec![] } else { vec![(1, Some(9))] };
+        Strict { systems: vec![Slot::Value(9), Slot::Value(1)], forbidden, tried: 0 }
+    });
+    let mut bases = [Base::Known(Some(1)); 3];
+    let mut refused = BTreeMap::<&str, Vec<Refusal<u8>>>::new();
+    for _ in 0..5 {
+        for (place, field) in fields.into_iter().enumerate() {
+            let store = &mut systems[place];
+            let seen = store.systems.clone();
+            let slots = seen.iter().collect::<Vec<_>>();
+            let stored = refused.entry(field).or_default();
+            let plan = contract.plan(field, &slots, &bases[place]).expect("exchanged");
+            let plan = plan.after_refusals(stored);
+            let lost = plan.writes().filter(|write| write.lost().is_some()).count();
+            assert_eq!(lost, 0, "the ERP is not said to have edited anything");
+            let applied = plan.apply(store).expect("in memory");
+            bases[place] = applied.base;
+            stored.extend(applied.refused);
+        }
+    }
+    let [email, district, note] = systems;
+    assert_eq!(email.systems, [Slot::Value(9); 2], "the good field arrives");
+    for (name, field) in [("district", district), ("note", note)] {
+        assert_eq!(field.systems, [Slot::Value(9), Slot::Value(1)], "nothing is undone");
+        assert_eq!(field.tried, 1, "and it is not tried again");
+        let slots = field.systems.iter().collect::<Vec<_>>();
+        let base = Base::Known(Some(1));
+        let plan = contract.plan(name, &slots, &base).expect("exchanged");
+        let row = plan
+            .after_refusals(&refused[name])
+            .review("C-1", name, contract.systems())
+            .expect("it is a question");
+        assert_eq!(row.question, Question::Refused);
+        let words = row.sides.iter().map(|side| side.refused.as_deref());
+        assert_eq!(words.collect::<Vec<_>>(), [None, Some("not allowed here")]);
+    }
+}
+
+const OWNER: Rule = Rule::Owner(0, NonOwnerEdits::Overwrite);
+
+#[test]
+fn it_is_tried_again_once_something_changes() {
+    let base = Base::Known(Some(1));
+    let refused = Refusal {
+        place: 1,
+        value: Some(9),
+        shown: Some(1),
+        why: "not allowed here".to_owned(),
+    };
+    let refusals = [refused];
+    let verdict = |crm, erp| {
+        let slots = [&Slot::Value(crm), &Slot::Value(erp)];
+        FieldPlan::new(OWNER, &slots, &base).after_refusals(&refusals).verdict()
+    };
+    assert_eq!(verdict(9, 1), Verdict::Ask(Question::Refused));
+    assert_eq!(verdict(8, 1), Verdict::Write(0), "another value");
+    assert_eq!(verdict(9, 2), Verdict::Write(0), "the system shows another one");
+    assert_eq!(verdict(1, 1), Verdict::Agreed(0), "the edit was taken back");
+}
+
+#[test]
+fn the_systems_that_take_it_have_it() {
+    let mut store = Strict {
+        systems: vec![Slot::Value(9), Slot::Value(1), Slot::Value(1)],
+        forbidden: vec![(1, Some(9))],
+        tried: 0,
+    };
+    let base = Base::Known(Some(1));
+    let (applied, verdict) = run(OWNER, &mut store, &base, &[]);
+    assert_eq!((verdict, applied.written), (Verdict::Write(0), 1));
+    assert_eq!(store.systems, [9, 1, 9].map(Slot::Value));
+    assert_eq!(applied.base, base, "not all agree");
+    let (again, verdict) = run(OWNER, &mut store, &base, &applied.refused);
+    assert_eq!((verdict, again.written), (Verdict::Ask(Question::Refused), 0));
+}
+
+/// A person may give in to the system, choose a third value, or have it tried once more.
+#[test]
+fn a_person_settles_what_a_system_refuses() {
+    let base = Base::Known(Some(1));
+    let seen = [Slot::Value(9), Slot::Value(1)];
+    let slots = seen.each_ref();
+    let first = FieldPlan::new(OWNER, &slots, &base);
+    let refusals = first
+        .writes()
+        .map(|write| Refusal::of(&write, "not allowed here"))
+        .collect::<Vec<_>>();
+    let plan = first.after_refusals(&refusals);
+    let row = plan.review("C-1", "district", ["crm", "erp"]).expect("it is asked");
+    let settle = |choice, forbidden: &[(usize, Option<u8>)]| {
+        let decision = Decision::new("ada", "the district was split").expect("not blank");
+        let settled = plan
+            .settle("C-1", "district", Answer::to(&row, choice, decision))
+            .expect("its own question");
+        let (systems, forbidden) = (seen.to_vec(), forbidden.to_vec());
+        let mut store = Strict { systems, forbidden, tried: 0 };
+        let applied = settled.apply(&mut store).expect("in memory");
+        (store.systems, applied)
+    };
+    let (systems, _) = settle(Choice::Side(1), &[]);
+    assert_eq!(systems, [Slot::Value(1); 2], "as the ERP says");
+    let (systems, applied) = settle(Choice::Other(Some(7)), &[(1, Some(9))]);
+    assert_eq!(
+        (systems, applied.base),
+        ([Slot::Value(7); 2].to_vec(), Base::Known(Some(7)))
+    );
+    let (systems, applied) = settle(Choice::Side(0), &[]);
+    assert_eq!(systems, [Slot::Value(9); 2], "the rule was lifted");
+    assert!(applied.refused.is_empty());
+    let (systems, applied) = settle(Choice::Side(0), &[(1, Some(9))]);
+    assert_eq!((systems, &applied.refused), (seen.to_vec(), &refusals), "once more");
+    assert_eq!(applied.base, base);
+}
+
+fn slot() -> impl Strategy<Value = Slot<u8>> {
+    prop_oneof![Just(Slot::Unread), Just(Slot::Empty), (0_u8..4).prop_map(Slot::Value),]
+}
+
+proptest! {
+    /// Whatever systems refuse, the runs come to rest: each write is tried once, and what
+    /// is left is asked, with the words of whoever refuses.
+    #[test]
+    fn refusals_come_to_rest(
+        systems in prop::collection::vec(slot(), 3),
+        forbidden in prop::collection::vec((0_usize..3, prop::option::of(0_u8..4)), 0..6),
+        base in prop_oneof![
+            Just(Base::Never),
+            prop::option::of(0_u8..4).prop_map(Base::Known),
+        ],
+        rule in prop_oneof![Just(OWNER), Just(Rule::Shared), Just(Rule::Manual)],
+    ) {
+        let mut store = Strict { systems, forbidden, tried: 0 };
+        let (mut base, mut refusals) = (base, Vec::new());
+        for _ in 0..3 {
+            let (applied, _) = run(rule, &mut store, &base, &refusals);
+            base = applied.base;
+            refusals.extend(applied.refused);
+        }
+        let tried = store.tried;
+        let before = store.systems.clone();
+        let (applied, verdict) = run(rule, &mut store, &base, &refusals);
+        prop_assert_eq!((applied.written, store.tried), (0, tried));
+        prop_assert_eq!(&store.systems, &before);
+        let slots = before.iter().collect::<Vec<_>>();
+        let plan = FieldPlan::new(rule, &slots, &base).after_refusals(&refusals);
+        if verdict == Verdict::Ask(Question::Refused) {
+            let row = plan.review("C-1", "district", ["a", "b", "c"]).expect("asked");
+            prop_assert!(row.sides.iter().any(|side| side.refused.is_some()));
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! What is declared can be walked, copied, compared, extended and stored, by code that is
+//! written once for every boundary; and nothing is demanded of a field's type before.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+
+use integration_automation_patterns::sync::declared::{Includes, Visit};
+use integration_automation_patterns::sync::{
+    Answer, Authority, Base, Capability, Choice, FieldPlan, Found, Question, Review,
+    Slot, System, Verdict, Write,
+};
+use integration_automation_patterns::{Decision, boundary};
+
+mod systems {
+    use super::{Capability, System};
+
+    pub(super) enum Crm {}
+    pub(super) enum Erp {}
+    pub(super) struct Key(());
+
+    impl System for Crm {
+        const NAME: &'static str = "crm";
+        type Key = Key;
+    }
+
+    impl System for Erp {
+        const NAME: &'static str = "erp";
+        type Key = Key;
+    }
+
+    pub(super) fn crm() -> Capability<Crm> {
+        Capability::mint(&Key(()))
+    }
+
+    pub(super) fn erp() -> Capability<Erp> {
+        Capability::mint(&Key(()))
+    }
+}
+
+use systems::{Crm, Erp, crm, erp};
+
+boundary! {
+    mod contact between Crm and Erp {
+        email: String => Crm,
+        terms: u8 => Erp,
+        nickname: String => Shared,
+        r#type: char => Manual,
+        excluded notes: String,
+    }
+}
+
+/// What a field can be, and no more: no text, no order, no default, no stored form.
+#[derive(Clone, PartialEq, Eq)]
+struct Plain;
+
+boundary! {
+    mod plain between Crm and Erp {
+        one: Plain => Crm,
+    }
+}
+
+type Row = BTreeMap<&'static str, String>;
+
+/// A row of texts, to be written or to be read.
+struct Cells(Row);
+
+impl<T: ToString> Visit<&Slot<T>> for Cells {
+    fn visit(&mut self, field: &'static str, slot: &Slot<T>) {
+        if let Slot::Value(value) = slot {
+            self.0.insert(field, value.to_string());
+        }
+    }
+}
+
+impl<T: std::str::FromStr> Visit<&mut Slot<T>> for Cells {
+    fn visit(&mut self, field: &'static str, slot: &mut Slot<T>) {
+        if let Some(text) = self.0.get(field) {
+            *slot = Slot::from(text.parse().ok());
+        }
+    }
+}
+
+/// A snapshot of any party.
+fn read<S: System, At>(by: &Capability<S>, row: &Row) -> contact::Snapshot<S>
+where
+    contact::Parties: Includes<S, At>,
+{
+    let mut snapshot = contact::Snapshot::by(by);
+    snapshot.each_mut(&mut Cells(row.clone()));
+    snapshot
+}
+
+fn row(cells: [(&'static str, &str); 4]) -> Row {
+    cells.map(|(field, text)| (field, text.to_owned())).into()
+}
+
+fn seen() -> (contact::Snapshot<Crm>, contact::Snapshot<Erp>) {
+    let of_crm =
+        [("email", "new@x.org"), ("terms", "30"), ("nickname", "Al"), ("type", "a")];
+    let of_erp =
+        [("email", "old@x.org"), ("terms", "30"), ("nickname", "Ali"), ("type", "b")];
+    (read(&crm(), &row(of_crm)), read(&erp(), &row(of_erp)))
+}
+
+#[test]
+fn a_row_is_a_snapshot_and_back() {
+    let of_crm = seen().0;
+    assert_eq!((of_crm.terms, of_crm.r#type), (Slot::Value(30), Slot::Value('a')));
+    let mut cells = Cells(Row::new());
+    of_crm.each(&mut cells);
+    let fields = ["email", "nickname", "terms", "type"];
+    assert_eq!(
+        cells.0.keys().copied().collect::<Vec<_>>(),
+        fields,
+        "all, by their names"
+    );
+    assert_eq!(read(&crm(), &cells.0), of_crm);
+}
+
+/// What a plan does, in words.
+#[derive(Default)]
+struct Words(Vec<String>);
+
+impl<T: ToString> Visit<FieldPlan<'_, T>> for Words {
+    fn visit(&mut self, field: &'static str, plan: FieldPlan<'_, T>) {
+        if let Verdict::Ask(question) = plan.verdict() {
+            self.0.push(format!("{field}: {question}"));
+        }
+    }
+}
+
+impl<T: ToString> Visit<&Option<Write<'_, T>>> for Words {
+    fn visit(&mut self, field: &'static str, write: &Option<Write<'_, T>>) {
+        if let Some(value) = write.and_then(|write| write.value()) {
+            self.0.push(format!("{field} := {}", value.to_string()));
+        }
+    }
+}
+
+impl<T: ToString> Visit<Review<T>> for Words {
+    fn visit(&mut self, field: &'static str, row: Review<T>) {
+        let row = row.map(|value| value.to_string());
+        let sides = row.sides.iter().map(|side| side.value.as_deref().unwrap_or("-"));
+        self.0.push(format!("{field}? {}", sides.collect::<Vec<_>>().join(" or ")));
+    }
+}
+
+/// The first side, as the answer to each question, whatever the field is.
+#[derive(Default)]
+struct First(HashMap<&'static str, Box<dyn Any>>);
+
+impl<T: Clone + 'static> Visit<Review<T>> for First {
+    fn visit(&mut self, field: &'static str, row: Review<T>) {
+        let by = Decision::new("ada", "checked").expect("a name and a reason");
+        self.0.insert(field, Box::new(Answer::to(&row, Choice::Side(0), by)));
+    }
+}
+
+impl<T: 'static> Visit<&mut Option<Answer<T>>> for First {
+    fn visit(&mut self, field: &'static str, answer: &mut Option<Answer<T>>) {
+        let given = self.0.remove(field).and_then(|given| given.downcast().ok());
+        *answer = given.map(|given| *given);
+    }
+}
+
+#[test]
+fn plans_questions_answers_and_changes_are_walked() {
+    let (of_crm, of_erp) = seen();
+    let agreed = contact::Agreed::default();
+    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let mut words = Words::default();
+    plan.each(&mut words);
+    let manual = Question::Manual.to_string();
+    assert_eq!(words.0[1..], [format!("type: {manual}")]);
+    assert_eq!(
+        words.0.len(),
+        plan.verdicts().filter(|(_, v)| matches!(v, Verdict::Ask(_))).count()
+    );
+
+    let mut words = Words::default();
+    plan.reviews("C-1", &mut words);
+    assert_eq!(words.0, ["nickname? Al or Ali", "type? a or b"], "u8, char and String");
+
+    let mut answers = contact::Answers::default();
+    let mut first = First::default();
+    plan.reviews("C-1", &mut first);
+    answers.each_mut(&mut first);
+    let to_erp = erp();
+    let changes = plan.changes(&to_erp, &answers).expect("each was asked");
+    let mut words = Words::default();
+    changes.each(&mut words);
+    assert_eq!(words.0, ["email := new@x.org", "nickname := Al", "type := a"]);
+}
+
+/// Protects an edit: after a system has moved on, the common state of what was to be
+/// written to it is as it was, for stores that carry the changes out themselves too.
+#[test]
+fn the_common_state_waits_for_a_system_that_has_moved_on() {
+    let (of_crm, of_erp) = seen();
+    let agreed = contact::Agreed::default();
+    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let (to_erp, answers) = (erp(), contact::Answers::default());
+    let changes = plan.changes(&to_erp, &answers).expect("nothing was answered");
+    let mut meanwhile = of_erp.clone();
+    meanwhile.email = Slot::Value("newer@x.org".to_owned());
+    assert_eq!(changes.found_in(&meanwhile), Found::MovedOn);
+
+    let next = plan.next_after(&answers, &["erp"]).expect("nothing was answered");
+    assert_eq!((&next.email, next.terms), (&Base::Never, Base::Known(Some(30))));
+    let carried_out = plan.next_after(&answers, &[]).expect("nothing was answered");
+    assert_eq!(carried_out, plan.next());
+    assert_ne!(carried_out, next);
+}
+
+#[test]
+fn a_declared_contract_is_extended_by_fields_of_the_run() {
+    let contract = contact::contract_builder()
+        .field("region", Authority::system("erp"))
+        .build()
+        .expect("sound");
+    assert!(contract.is_synced("email") && contract.is_synced("region"));
+    let (crm, erp) = (Slot::Value("north"), Slot::Value("south"));
+    let (slots, base) = ([&crm, &erp], Base::Never);
+    let plan = contract.plan("region", &slots, &base).expect("exchanged");
+    assert_eq!(plan.verdict(), Verdict::Write(1));
+    let again = contact::contract_builder().field("email", Authority::Shared).build();
+    assert!(again.is_err(), "what is declared stands");
+}
+
+#[test]
+fn nothing_more_is_demanded_of_a_type_than_to_be_equal_and_copied() {
+    let mut of_crm = plain::Snapshot::by(&crm());
+    of_crm.edit(plain::edit(&crm()).one(Plain));
+    let of_erp = plain::Snapshot::by(&erp());
+    assert!(of_crm.clone() == of_crm, "a snapshot is what it is a copy of");
+    let agreed = plain::Agreed::default();
+    let plan = plain::reconcile(&of_crm, &of_erp, &agreed);
+    assert_eq!(plan.one.verdict(), Verdict::Agreed(0));
+    assert_eq!(
+        format!("{of_crm:?} {agreed:?}"),
+        "Snapshot { system: \"crm\", .. } Agreed { .. }"
+    );
+}
+
+#[cfg(feature = "serde")]
+mod stored {
+    use super::*;
+
+    fn agreed() -> contact::Agreed {
+        let (email, terms) = (Base::Known(Some("a@x.org".to_owned())), Base::Known(None));
+        contact::Agreed { email, terms, ..Default::default() }
+    }
+
+    #[test]
+    fn what_was_agreed_and_said_is_stored_by_the_names_of_the_fields() {
+        let json = serde_json::to_string(&agreed()).expect("JSON");
+        assert_eq!(
+            json,
+            r#"{"email":{"known":"a@x.org"},"terms":{"known":null},"nickname":"never","type":"never"}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<contact::Agreed>(&json).expect("ours"),
+            agreed()
+        );
+        let bytes = postcard::to_stdvec(&agreed()).expect("bytes");
+        assert_eq!(
+            postcard::from_bytes::<contact::Agreed>(&bytes).expect("ours"),
+            agreed()
+        );
+
+        let of_crm = seen().0;
+        let json = serde_json::to_string(&*of_crm).expect("JSON");
+        let mut again = contact::Snapshot::by(&crm());
+        *again = serde_json::from_str(&json).expect("ours");
+        assert_eq!(
+            again, of_crm,
+            "a snapshot comes back through its system's capability"
+        );
+    }
+
+    #[test]
+    fn a_field_that_is_missing_was_never_agreed_on_and_a_strange_one_is_an_error() {
+        let read = |json| serde_json::from_str::<contact::Agreed>(json);
+        assert_eq!(read("{}").expect("nothing stored"), contact::Agreed::default());
+        let error = |json| read(json).expect_err("not ours").to_string();
+        let strange = error(r#"{"phone":"never"}"#);
+        assert!(
+            strange.starts_with("unknown field `phone`, expected one of `email`"),
+            "{strange}"
+        );
+        let twice = error(r#"{"terms":"never","terms":{"known":7}}"#);
+        assert!(twice.starts_with(r#"the field "terms" twice"#), "{twice}");
+        let other = error(r#"{"terms":{"known":"thirty"}}"#);
+        assert!(other.contains("expected u8"), "{other}");
+    }
+}
+
+/// Protects what the walks are for: two tables, a queue and the answers in it are not much
+/// more than what is said of them.
+#[cfg(all(feature = "serde", feature = "sqlite"))]
+#[path = "../examples/two_tables/main.rs"]
+mod two_tables;
+
+#[cfg(all(feature = "serde", feature = "sqlite"))]
+#[test]
+fn two_tables_are_kept_in_step_by_little_more_than_a_hundred_lines() {
+    two_tables::main().expect("in step");
+    let program = include_str!("../examples/two_tables/sync.rs").lines().map(str::trim);
+    let count =
+        program.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+    assert!(count <= 115, "{count} lines, with the imports and the declaration");
+}
