@@ -25,8 +25,8 @@ pub(crate) struct Amount {
     pub(crate) rounds: usize,
 }
 
-const IN_FULL: Amount = Amount { events: 20_000, rounds: 5 };
-const QUICK: Amount = Amount { events: 2_000, rounds: 1 };
+const IN_FULL: Amount = Amount { events: 20_000, rounds: 3 };
+const QUICK: Amount = Amount { events: 4_000, rounds: 1 };
 
 fn main() -> Outcome {
     let quick = std::env::args().any(|argument| argument == "quick");

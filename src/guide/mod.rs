@@ -69,5 +69,8 @@ pub mod bugs_that_do_not_compile {}
 #[doc = include_str!("figures.md")]
 pub mod figures {}
 
+#[doc = include_str!("limits.md")]
+pub mod limits {}
+
 #[doc = include_str!("changelog.md")]
 pub mod changelog {}

@@ -7,7 +7,8 @@
 //! | fault | where |
 //! |---|---|
 //! | SIGKILL, at random moments and at every named place | here |
-//! | an effect that aborts its process, each time | `poison.rs` |
+//! | SIGKILL to a worker that has many events in one transaction | `batch.rs` |
+//! | an effect that aborts its process, each time, also among others in a transaction | `poison.rs` |
 //! | SIGTERM to a relay that has events on their way | `stop.rs` |
 //! | the database's server stops or crashes, and is started again | `restart.rs` |
 //! | the clocks of two relays are two hours apart, or one clock jumps | `clocks.rs` |
@@ -15,6 +16,7 @@
 //! `CRASH_KILLS` sets the number of kills, `CRASH_SEED` the seed of a run to do again.
 #![cfg(all(feature = "sqlite", feature = "testing", unix))]
 
+mod batch;
 mod broker;
 mod clocks;
 #[cfg(feature = "postgres")]
@@ -207,6 +209,7 @@ async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
     match role {
         "producer" => side.produce(events).await,
         "consumer" => side.consume(broker()).await,
+        batch::ROLE => batch::play(side, broker()).await,
         order::ROLE => order::play(side, &broker()).await,
         stop::ROLE => stop::play(side, broker(), folder).await,
         clocks::FIRST | clocks::SECOND => {

@@ -14,6 +14,9 @@ const POISON: &str = "CRASH_POISON";
 
 const EVENTS: u32 = 20;
 
+/// Who has the effects: a loop by hand or a worker, and a worker in any case.
+const ROLES: [&str; 2] = ["consumer", crate::batch::ROLE];
+
 /// Ends the process where this is the poison event.
 pub(crate) fn taste(id: &str) {
     if std::env::var(POISON).is_ok_and(|poison| poison == id) {
@@ -28,15 +31,15 @@ pub(crate) fn policy() -> RetryPolicy {
     RetryPolicy::new(attempts, Backoff::Fixed(Duration::from_millis(5))).unwrap()
 }
 
-fn end_by_poison<S: Side>(side: &S, place: &Place) {
+fn end_by_poison<S: Side>(role: &str, side: &S, place: &Place) {
     runtime().block_on(side.set_up());
     place.broker();
     assert!(place.role("producer", EVENTS)().status().unwrap().success());
     let _relay = Process::start("relay-1", place.role("relay-1", EVENTS)());
     let consumer = || {
-        let mut command = place.role("consumer", EVENTS)();
+        let mut command = place.role(role, EVENTS)();
         command.env(POISON, "change-7");
-        Process::start("consumer", command)
+        Process::start(role, command)
     };
     // The first delivery, and the three of the policy.
     for death in 1..=4 {
@@ -58,16 +61,20 @@ fn end_by_poison<S: Side>(side: &S, place: &Place) {
 
 #[test]
 fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on() {
-    let place = Place::new("poison", vec![]);
-    end_by_poison(&Files(place.folder.clone()), &place);
+    for role in ROLES {
+        let place = Place::new(&format!("poison-{role}"), vec![]);
+        end_by_poison(role, &Files(place.folder.clone()), &place);
+    }
 }
 
 #[cfg(feature = "postgres")]
 #[test]
 #[ignore = "needs PostgreSQL"]
 fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on_on_postgres() {
-    let side = crate::postgres::Schema::new("crash_poison");
-    let place = Place::new("poison-postgres", side.environment());
-    end_by_poison(&side, &place);
-    runtime().block_on(side.drop());
+    for role in ROLES {
+        let side = crate::postgres::Schema::new(&format!("crash_poison_{role}"));
+        let place = Place::new(&format!("poison-{role}-postgres"), side.environment());
+        end_by_poison(role, &side, &place);
+        runtime().block_on(side.drop());
+    }
 }

@@ -35,7 +35,7 @@ impl Stock {
     }
 }
 
-/// Any number of consumers share it: it is over when all is acked.
+/// Any number of consumers share it.
 #[derive(Clone)]
 pub(super) struct Shelf(watch::Sender<Stock>);
 
@@ -51,6 +51,11 @@ impl Shelf {
         let seen = |stock: &Stock| stock.deliveries >= deliveries || stock.is_over();
         let mut receiver = self.0.subscribe();
         drop(receiver.wait_for(seen).await.expect("the shelf stands"));
+    }
+
+    /// Returns when all is acked.
+    pub(super) async fn until_over(&self) {
+        self.until_delivered(usize::MAX).await;
     }
 
     fn take(&self) -> Option<Delivery<Held>> {
@@ -74,12 +79,10 @@ impl Consumer for Shelf {
     async fn next(&mut self) -> Result<Option<Delivery<Held>>, BrokerError> {
         let mut receiver = self.0.subscribe();
         loop {
-            let offers = |stock: &Stock| !stock.waiting.is_empty() || stock.is_over();
-            let is_over =
-                receiver.wait_for(offers).await.expect("the shelf stands").is_over();
-            let taken = self.take();
-            if is_over || taken.is_some() {
-                return Ok(taken);
+            let offers = |stock: &Stock| !stock.waiting.is_empty();
+            drop(receiver.wait_for(offers).await.expect("the shelf stands"));
+            if let Some(taken) = self.take() {
+                return Ok(Some(taken));
             }
         }
     }

@@ -16,6 +16,10 @@
 //! | `graphile_worker` | deleted from the jobs | yes, with the lock | the last error | none: a completed job is deleted by its id |
 //! | `apalis` | marked `Done`, committed | no: when its result is stored | the last result | by worker id |
 //!
+//! The last figures are ours to the committed effect, through the in-process broker and a
+//! worker with its inbox, each effect a row in the transaction that remembers its event.
+//! The handlers of the others do nothing: theirs have no such transaction.
+//!
 //! Each runs as its own documentation tells who wants throughput, with as many events at
 //! a time as ours: 1000.
 
@@ -54,7 +58,8 @@ pub fn lead() -> Lead {
 }
 
 pub fn url(database: &str) -> String {
-    format!("postgres://postgres@127.0.0.1:5432/{database}")
+    let port = std::env::var("TEST_POSTGRES_PORT").unwrap_or_else(|_| "5432".to_owned());
+    format!("postgres://postgres@127.0.0.1:{port}/{database}")
 }
 
 pub async fn connect(database: &str) -> Outcome<Client> {
@@ -166,5 +171,16 @@ async fn measure(quick: bool) -> Outcome {
     println!("|---|---|---|");
     beside("`outbox-core`", &mut ours, &mut outbox_core_peer::OutboxCore::new().await?, quick).await?;
     beside("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, quick).await?;
-    beside("`apalis`", &mut ours, &mut apalis_peer::Apalis::new().await?, quick).await
+    beside("`apalis`", &mut ours, &mut apalis_peer::Apalis::new().await?, quick).await?;
+    let mut ours = ours::ToEffect::new().await?;
+    to_effect("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, quick).await?;
+    to_effect("`apalis`", &mut ours, &mut apalis_peer::Apalis::new().await?, quick).await
+}
+
+/// Ours to the committed effect, beside handlers that do nothing.
+async fn to_effect(name: &str, ours: &mut impl Peer, theirs: &mut impl Peer, quick: bool) -> Outcome {
+    let (drains, events) = if quick { (1, 5_000) } else { (5, 20_000) };
+    let ratio = drain(ours, theirs, drains, events).await?;
+    println!("| events per second to a committed effect, {events} at once, beside {name} with an empty handler | {ratio:.2} | |");
+    Ok(())
 }

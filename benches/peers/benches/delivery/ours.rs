@@ -1,12 +1,15 @@
-//! Ours: a relay with 1000 events in flight.
+//! Ours: a relay with 1000 events in flight, to a receiver that confirms at once, or by a
+//! worker to the committed effect.
 
 use std::time::{Duration, Instant};
 
-use integration_automation_patterns::broker::{Broker, BrokerError};
+use integration_automation_patterns::broker::{Broker, BrokerError, in_process};
+use integration_automation_patterns::inbox::worker::WorkerConfig;
+use integration_automation_patterns::inbox::{InboxConfig, postgres as inbox};
 use integration_automation_patterns::outbox::postgres::{self, Outbox};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::{Dispatched, Pending};
-use integration_automation_patterns::{Envelope, RawEvent};
+use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
 use tokio_postgres::Client;
 
 use super::{BATCH, DATABASE, Outcome, PAYLOAD, Peer, connect, url};
@@ -58,6 +61,48 @@ impl Peer for Ours {
         let summary = relay.run_until_idle(std::future::pending::<()>()).await;
         let time = start.elapsed();
         assert_eq!(summary.acknowledged, u64::try_from(events)?);
+        Ok(time)
+    }
+}
+
+/// The same, but each event has an effect: a row, in the transaction that remembers it.
+pub(crate) struct ToEffect(Ours);
+
+impl ToEffect {
+    pub(crate) async fn new() -> Outcome<Self> {
+        let ours = Ours::new().await?;
+        ours.client.batch_execute("CREATE TABLE effect (lead bytea)").await?;
+        Ok(Self(ours))
+    }
+}
+
+impl Peer for ToEffect {
+    async fn enqueue(&mut self) -> Outcome {
+        self.0.enqueue().await
+    }
+
+    async fn fill(&mut self, events: usize) -> Outcome {
+        self.0.fill(events).await
+    }
+
+    async fn drain(&mut self, events: usize) -> Outcome<Duration> {
+        let (broker, listener) = in_process(BATCH);
+        let config = RelayConfig::default().in_flight(BATCH).poll_interval(Duration::from_millis(1));
+        let relay = Relay::new("bench", self.0.outbox.clone(), broker, config)?;
+        let handlers = inbox::handlers().otherwise(async |transaction, lead| {
+            let sql = "INSERT INTO effect VALUES ($1)";
+            transaction.execute(sql, &[&lead.payload().bytes()]).await?;
+            Ok(())
+        });
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
+        let database = url(DATABASE).parse()?;
+        let worker = inbox::Worker::connect(database, config, listener, handlers, WorkerConfig::default()).await?;
+        let start = Instant::now();
+        // A send is confirmed once its effect is committed: where the relay is idle, all is.
+        let summary = worker.run(relay.run_until_idle(std::future::pending::<()>())).await;
+        let time = start.elapsed();
+        assert_eq!(summary.processed, u64::try_from(events)?);
         Ok(time)
     }
 }
