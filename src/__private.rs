@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use crate::Refused;
 use crate::sync::declared::{Conflict, Entry, Includes, Kind, Visit};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Base, Carried, FieldPlan, Found, Review, Rule, Slot,
-    Verdict, Write,
+    Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
+    Review, Rule, Slot, Unfinished, Verdict, Write,
 };
 
 #[cfg(feature = "serde")]
@@ -117,9 +117,9 @@ pub fn count(next: &mut usize) -> usize {
 pub fn entry<'a, F, T: Eq, K: Kind, const N: usize>(
     rule: Rule,
     slots: [&'a Slot<T>; N],
-    base: &'a Base<T>,
+    known: &'a Bases<T>,
 ) -> Entry<'a, F, T, K, N> {
-    Entry::new(rule, slots, [base; N], base)
+    Entry::new(rule, slots, known)
 }
 
 /// The entry of one field, for a declared rule to settle.
@@ -194,9 +194,47 @@ impl<T: Eq + Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>>
 /// Why an answer does not fit an entry, where it does not.
 pub fn misfit<F, T: Eq, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
+    record_id: Option<&str>,
+    field: &str,
     answer: Option<&Answer<T>>,
 ) -> Option<AnswerError> {
-    entry.misfit(answer)
+    entry.misfit(record_id, field, answer)
+}
+
+/// Puts an answer aside, and notes why.
+pub fn set_aside<T>(
+    given: &mut Option<Answer<T>>,
+    aside: &mut Option<Answer<T>>,
+    misfits: &mut Vec<Misfit>,
+    field: &'static str,
+    cause: AnswerError,
+) {
+    *aside = given.take();
+    misfits.push(Misfit { field, cause });
+}
+
+/// Leaves out what a system has refused before.
+pub fn leave_out<'a, F, T: Eq, K: Kind, const N: usize>(
+    entry: &mut Entry<'a, F, T, K, N>,
+    refusals: &'a Refusals<T>,
+) {
+    entry.leave_out(refusals.as_slice());
+}
+
+/// What an answer wants one system to show still, without a change.
+pub fn check<'p, F, T: Eq, K: Kind, const N: usize>(
+    entry: &'p Entry<'_, F, T, K, N>,
+    answer: Option<&'p Answer<T>>,
+    to: usize,
+) -> Option<Write<'p, T>> {
+    entry.check(answer, to)
+}
+
+/// Adds what a system has refused.
+pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
+    for refusal in more.0 {
+        refused.add(refusal);
+    }
 }
 
 /// The write of an entry to one system, which an answer settles where there is one.
@@ -208,29 +246,68 @@ pub fn change<'p, F, T: Eq, K: Kind, const N: usize>(
     entry.change(answer, to)
 }
 
-/// The common state of an entry after the systems that have moved on were left as they
-/// are.
-pub fn base_after<F, T: Eq + Clone, K: Kind, const N: usize>(
+/// What is known of an entry in common after its writes were made, but those to the
+/// systems at these places.
+pub fn next_without<F, T: Eq + Clone, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
     answer: Option<&Answer<T>>,
-    moved_on: &[usize],
-) -> Base<T> {
-    entry.base_after(answer, moved_on)
+    not_made: &[usize],
+    refused: &Refusals<T>,
+) -> Bases<T> {
+    let refused = refused.as_slice().iter().map(|refusal| refusal.place);
+    let not_made = not_made.iter().copied().chain(refused).collect::<Vec<_>>();
+    entry.next_without(answer, &not_made)
 }
 
-/// Returns the answers with the reason why they were refused.
-pub fn refuse<A>(answers: A, cause: ApplyError) -> Refused<A, ApplyError> {
-    Refused::new(answers, cause)
+/// How far a plan was carried out.
+#[derive(Debug)]
+pub struct Progress<A, R> {
+    /// The answers that fit.
+    pub given: A,
+    /// The answers that do not.
+    pub aside: A,
+    /// Why not.
+    pub misfits: Vec<Misfit>,
+    /// The places of the systems that got nothing.
+    pub not_made: Vec<usize>,
+    /// What systems refused.
+    pub refused: R,
 }
 
-/// What came of a plan, with the systems that have moved on by their places.
-pub fn carried<A>(
-    agreed: A,
-    systems: &'static [&'static str],
-    moved_on: &[usize],
-) -> Carried<A> {
-    let names = moved_on.iter().filter_map(|place| systems.get(*place).copied());
-    Carried { agreed, moved_on: names.collect() }
+impl<A, R> Progress<A, R> {
+    /// Nothing so far.
+    pub fn begin(given: A, aside: A, refused: R) -> Self {
+        Self { given, aside, misfits: Vec::new(), not_made: Vec::new(), refused }
+    }
+
+    /// The systems at these places get nothing: inherent, for code without a prelude.
+    pub fn leave(&mut self, first: usize, end: usize) {
+        self.not_made.extend(first..end);
+    }
+
+    /// No further, for this reason.
+    pub fn stopped<B>(
+        self,
+        bases: B,
+        cause: ApplyError,
+    ) -> Refused<Unfinished<B, A, R>, ApplyError> {
+        let Self { given: answers, aside: misfit_answers, misfits, refused, .. } = self;
+        Refused::new(
+            Unfinished { answers, bases, misfits, misfit_answers, refused },
+            cause,
+        )
+    }
+
+    /// To the end.
+    pub fn carried<B>(
+        self,
+        bases: B,
+        systems: &'static [&'static str],
+    ) -> Carried<B, A, R> {
+        let Self { aside: answers, misfits, not_made, refused, .. } = self;
+        let names = not_made.iter().filter_map(|place| systems.get(*place).copied());
+        Carried { bases, moved_on: names.collect(), misfits, answers, refused }
+    }
 }
 
 /// The places of systems by their names.

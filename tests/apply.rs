@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
-use integration_automation_patterns::sync::ApplyError;
 use integration_automation_patterns::sync::{
     Answer, Base, Capability, Choice, Content, Contract, Existence, Found, NonOwnerEdits,
-    Question, Review, Slot, System, Verdict,
+    Question, Refusal, Review, Slot, System, Verdict,
 };
 use integration_automation_patterns::sync::{
     Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordRules,
@@ -111,12 +110,12 @@ fn each_of_the_three_that_others_may_do_works() {
     say!(seen, name: text("ACME"), text("ACME Inc"), text("ACME"));
     say!(seen, terms: Slot::Value(60), Slot::Value(30), Slot::Value(30));
     say!(seen, limit: Slot::Value(9), Slot::Value(5), Slot::Value(5));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         name: Base::Known(Some("ACME".to_owned())),
         terms: Base::Known(Some(30)),
         limit: Base::Known(Some(5)),
         ..Default::default()
-    };
+    });
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
 
     assert_eq!(
@@ -152,7 +151,8 @@ fn each_of_the_three_that_others_may_do_works() {
     );
     assert_eq!(said, [queue, reject, overwrite, None, None]);
     let slots = [&seen.0.name, &seen.1.name, &seen.2.name];
-    let at_run_time = contract.plan("name", &slots, &agreed.name).expect("exchanged");
+    let at_run_time = contract.plan_with_bases("name", &slots, &agreed.name);
+    let at_run_time = at_run_time.expect("exchanged");
     assert_eq!(at_run_time.verdict(), plan.name.verdict());
 }
 
@@ -184,11 +184,11 @@ fn a_plan_is_carried_out_system_by_system_and_comes_to_rest() {
     say!(seen, name: text("ACME AG"), text("ACME"), text("ACME"));
     say!(seen, terms: Slot::Value(60), Slot::Value(30), Slot::Unsupported);
     say!(seen, nickname: text("Al"), text("Al"), text("Alan"));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         name: Base::Known(Some("ACME".to_owned())),
         nickname: Base::Known(Some("Al".to_owned())),
         ..Default::default()
-    };
+    });
     let mut now = copy(&seen);
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
     let carried = plan
@@ -201,9 +201,13 @@ fn a_plan_is_carried_out_system_by_system_and_comes_to_rest() {
     );
     assert_eq!((&now.0.nickname, &now.1.nickname), (&text("Alan"), &text("Alan")));
     assert_eq!(now.2.terms, Slot::Unsupported, "it has no such field, and gets none");
-    assert_eq!(carried.agreed.terms, Base::Known(Some(30)), "and nobody waits for it");
+    assert_eq!(
+        carried.bases.terms.agreed,
+        Base::Known(Some(30)),
+        "and nobody waits for it"
+    );
 
-    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     assert!(
         again
             .verdicts()
@@ -216,11 +220,11 @@ fn a_system_that_moved_on_gets_nothing_and_is_planned_again() {
     let mut seen = nothing_read();
     say!(seen, name: text("new"), text("old"), text("old"));
     say!(seen, nickname: text("Al"), text("Alan"), text("Al"));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         name: Base::Known(Some("old".to_owned())),
         nickname: Base::Known(Some("Al".to_owned())),
         ..Default::default()
-    };
+    });
     let mut now = copy(&seen);
     now.2.nickname = text("Ali"); // meanwhile
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
@@ -238,12 +242,15 @@ fn a_system_that_moved_on_gets_nothing_and_is_planned_again() {
         (&text("new"), &text("Alan")),
         "the others have theirs"
     );
-    assert_eq!(
-        (&carried.agreed.name, &carried.agreed.nickname),
-        (&agreed.name, &agreed.nickname)
-    );
+    for (known, had, has) in
+        [(&carried.bases.name, "old", "new"), (&carried.bases.nickname, "Al", "Alan")]
+    {
+        let [had, has] = [had, has].map(|value| Base::Known(Some(value.to_owned())));
+        assert_eq!(known.agreed, has);
+        assert_eq!(known.confirmed, [has.clone(), has, had], "billing is behind");
+    }
 
-    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     assert_eq!(
         again.name.writes().map(|write| write.to()).collect::<Vec<_>>(),
         [2],
@@ -263,14 +270,16 @@ fn what_moved_on_in_one_field_leaves_the_common_state_of_another() {
     say!(seen, nickname: text("Al"), text("Al"), text("Al"));
     let mut now = copy(&seen);
     now.0.terms = Slot::Value(3);
-    let none = account::Agreed::default();
+    let none = account::Bases::default();
     let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
     let carried = plan
         .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
         .expect("stores in memory");
-    assert_eq!((carried.agreed.terms, carried.moved_on), (Base::Never, vec!["crm"]));
+    assert_eq!(carried.moved_on, ["crm"]);
+    let (never, two) = (Base::Never, Base::Known(Some(2)));
+    assert_eq!(carried.bases.terms.confirmed, [never, two, two], "the CRM is behind");
     assert_eq!(
-        carried.agreed.nickname,
+        carried.bases.nickname.agreed,
         Base::Known(Some("Al".to_owned())),
         "on this all agree"
     );
@@ -313,8 +322,8 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
     say!(seen, name: Slot::Empty, text("ACME"), Slot::Unread);
     say!(seen, nickname: text("Al"), text("Alan"), text("Al"));
     say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
-    let none = account::Agreed::default();
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
+    let none = account::Bases::default();
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none).about("A-1");
     let mut rows = Vec::<Review<Cell>>::new();
     plan.reviews("A-1", &mut rows);
     let asked = rows.iter().map(|row| {
@@ -377,20 +386,27 @@ fn questions_come_out_as_rows_and_answers_go_in_as_writes_with_an_audit() {
         (&now.0.name, now.0.state, now.2.state),
         (&text("ACME"), Slot::Value(3), Slot::Value(3))
     );
-    assert_eq!(carried.agreed.state, Base::Known(Some(3)));
-    assert_eq!(carried.agreed.name, Base::Never, "one system was not read");
-    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    assert_eq!(carried.bases.state.agreed, Base::Known(Some(3)));
+    let acme = Base::Known(Some("ACME".to_owned()));
+    assert_eq!(
+        carried.bases.name.confirmed,
+        [acme.clone(), acme, Base::Never],
+        "not read"
+    );
+    let again = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     let mut rows = Vec::<Review<Cell>>::new();
     again.reviews("A-1", &mut rows);
     assert_eq!(rows.len(), 1, "the conflict that nobody has answered");
 }
 
+/// Law 48 for a declared boundary: an answer that does not fit is given back alone, and
+/// the rest of the record goes on.
 #[test]
-fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
+fn an_answer_that_does_not_fit_is_given_back_and_the_rest_goes_on() {
     let mut seen = nothing_read();
     say!(seen, terms: Slot::Value(1), Slot::Value(2), Slot::Value(2));
     say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
-    let none = account::Agreed::default();
+    let none = account::Bases::default();
     say!(seen, nickname: text("Al"), text("Alan"), text("Ali"));
     let asked = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
     let systems = || account::SYSTEMS.iter().copied();
@@ -403,40 +419,142 @@ fn an_answer_that_does_not_fit_comes_back_before_anything_is_written() {
         .state
         .review("A-1", "state", systems())
         .expect("it is asked");
-    let mut now = copy(&seen);
-    let before = now.0.terms;
-    let mut refuse = |answers: account::Answers| {
+    let given_back = |record: Option<&str>, answers: account::Answers| {
+        let mut now = copy(&seen);
         let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none);
-        plan.apply(answers, &mut now.0, &mut now.1, &mut now.2)
-            .map(|_| ())
-            .expect_err("it does not fit")
+        let plan = match record {
+            Some(record) => plan.about(record),
+            None => plan,
+        };
+        let carried = plan
+            .apply(answers, &mut now.0, &mut now.1, &mut now.2)
+            .expect("stores in memory");
+        assert_eq!(now.0.terms, Slot::Value(2), "the rest of the record goes on");
+        assert_eq!(now.0.state, Slot::Value(1), "and nothing follows from the answer");
+        let [misfit] = carried.misfits.as_slice() else { panic!("one misfit") };
+        (misfit.field, misfit.cause.clone(), carried.answers)
     };
+    let here = Some("A-1");
     let stale = Answer::to(&row, Choice::Side(1), decision());
-    let refused =
-        refuse(account::Answers { state: Some(stale.clone()), ..Default::default() });
-    assert!(matches!(
-        refused.cause(),
-        ApplyError::Answer { field: "state", cause: AnswerError::MovedOn }
-    ));
-    assert_eq!(refused.into_value().state, Some(stale), "given back");
-    let refused = refuse(account::Answers {
-        nickname: Some(Answer::to(&nickname, Choice::Other(None), decision())),
+    let of_state = |answer: &Answer<u8>| account::Answers {
+        state: Some(answer.clone()),
+        ..Default::default()
+    };
+    let (field, cause, back) = given_back(here, of_state(&stale));
+    assert_eq!((field, cause), ("state", AnswerError::MovedOn));
+    assert_eq!(back.state, Some(stale), "given back");
+
+    let fits = Answer::to(&row_now, Choice::Side(1), decision());
+    let (wanted, found) = ("A-2".to_owned(), "A-1".to_owned());
+    let (_, cause, _) = given_back(Some("A-2"), of_state(&fits));
+    assert_eq!(cause, AnswerError::OtherRecord { wanted, found });
+    let (_, cause, _) = given_back(None, of_state(&fits));
+    assert_eq!(cause, AnswerError::NoRecord);
+
+    let decided = account::Answers { decision: Some(fits.clone()), ..Default::default() };
+    let (field, cause, _) = given_back(here, decided);
+    let (wanted, found) = ("decision".to_owned(), Some("state".to_owned()));
+    assert_eq!((field, cause), ("decision", AnswerError::OtherField { wanted, found }));
+
+    let nickname = Answer::to(&nickname, Choice::Other(None), decision());
+    let of_nickname = account::Answers { nickname: Some(nickname), ..Default::default() };
+    let (field, cause, _) = given_back(here, of_nickname);
+    assert_eq!((field, cause), ("nickname", AnswerError::NothingAsked));
+
+    let unread = Answer::to(&row_now, Choice::Side(9), decision());
+    let (_, cause, _) = given_back(here, of_state(&unread));
+    assert_eq!(cause, AnswerError::SaysNothing { place: 9 });
+}
+
+/// Two people answer at once, and each has planned before the other has written.
+#[test]
+fn two_answers_given_crosswise_do_not_swap_the_values() {
+    let mut seen = nothing_read();
+    say!(seen, state: Slot::Value(1), Slot::Value(2), Slot::Value(1));
+    let none = account::Bases::default();
+    let plan = || account::reconcile(&seen.0, &seen.1, &seen.2, &none).about("A-1");
+    let row = plan().state.review("A-1", "state", account::SYSTEMS.iter().copied());
+    let row = row.expect("it is asked");
+    let answers = |choice| account::Answers {
+        state: Some(Answer::to(&row, choice, decision())),
+        ..Default::default()
+    };
+    let choices = [Choice::Side(0), Choice::Side(1), Choice::Other(Some(3))];
+    for (one, other) in
+        choices.into_iter().flat_map(|one| choices.map(|other| (one, other)))
+    {
+        let (ada, bob, mut now) = (plan(), plan(), copy(&seen));
+        let first = ada
+            .apply(answers(one), &mut now.0, &mut now.1, &mut now.2)
+            .expect("stores in memory");
+        assert_eq!(first.misfits, []);
+        let second = bob
+            .apply(answers(other), &mut now.0, &mut now.1, &mut now.2)
+            .expect("stores in memory");
+        assert_eq!((&now.0.state, &now.1.state), (&now.1.state, &now.2.state));
+        let is_told = !second.misfits.is_empty() || !second.moved_on.is_empty();
+        let is_there =
+            first.bases.state.agreed == Base::Known(now.0.state.value().copied());
+        assert!(is_there && (is_told || one == other), "{one:?} {other:?}");
+    }
+}
+
+/// A system that takes no state but 1, and says so.
+struct Strict(account::Snapshot<Erp>);
+
+impl account::Store for Strict {
+    type System = Erp;
+    type Error = std::convert::Infallible;
+
+    fn write(
+        &mut self,
+        changes: &account::Changes<'_, Erp>,
+    ) -> Result<account::Taken, Self::Error> {
+        let found = changes.found_in(&self.0);
+        let mut taken = account::Taken::from(found);
+        if found == Found::AsExpected {
+            if let Some(write) = &changes.limit {
+                taken.refused.limit.add(Refusal::of(write, "a limit is at most 5"));
+            }
+            if let Some(write) = &changes.name {
+                self.0.name = Slot::from(write.value().cloned());
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// Law 49 for a declared boundary: the other fields are written, and the refused one is a
+/// question, which is not tried again.
+#[test]
+fn a_field_that_its_system_refuses_stops_no_other_and_is_asked() {
+    let mut seen = nothing_read();
+    say!(seen, name: text("ACME AG"), text("ACME"), text("ACME AG"));
+    say!(seen, limit: Slot::Value(9), Slot::Value(5), Slot::Value(9));
+    let agreed = account::Bases::from(account::Agreed {
+        name: Base::Known(Some("ACME".to_owned())),
+        limit: Base::Known(Some(5)),
         ..Default::default()
     });
-    assert_eq!(
-        [refused.to_string(), cause_of(&refused)],
-        [
-            r#"the answer about "nickname" does not fit the plan"#,
-            "an answer wants a question, and this plan asks nothing"
-        ]
-    );
-    let unread = Answer::to(&row_now, Choice::Side(9), decision());
-    let refused = refuse(account::Answers { state: Some(unread), ..Default::default() });
-    assert!(matches!(
-        refused.cause(),
-        ApplyError::Answer { cause: AnswerError::SaysNothing { place: 9 }, .. }
-    ));
-    assert_eq!(now.0.terms, before, "nothing was written");
+    let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
+    let mut in_erp = Strict(in_erp);
+    let carried = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed)
+        .apply(account::Answers::default(), &mut in_crm, &mut in_erp, &mut in_billing)
+        .expect("it answers");
+    assert_eq!(in_erp.0.name, text("ACME AG"), "the good field arrives");
+    assert_eq!((in_erp.0.limit, in_crm.limit), (Slot::Value(5), Slot::Value(9)));
+    assert_eq!(carried.refused.limit.as_slice().len(), 1);
+
+    let (of_crm, of_erp, of_billing) = copy(&(in_crm, in_erp.0, in_billing));
+    let again = account::reconcile(&of_crm, &of_erp, &of_billing, &carried.bases)
+        .after_refusals(&carried.refused);
+    assert_eq!(again.limit.question(), Some(Question::Refused));
+    let nothing = account::Answers::default();
+    let changes = again.changes(&erp(), &nothing).expect("no answers");
+    assert!(changes.is_empty(), "it is not tried again");
+    let row = again.limit.review("A-1", "limit", account::SYSTEMS.iter().copied());
+    let row = row.expect("it is asked");
+    assert_eq!(row.sides[1].refused.as_deref(), Some("a limit is at most 5"));
 }
 
 /// A store that fails for a while.
@@ -449,7 +567,7 @@ impl account::Store for Failing {
     fn write(
         &mut self,
         changes: &account::Changes<'_, Erp>,
-    ) -> Result<Found, Self::Error> {
+    ) -> Result<account::Taken, Self::Error> {
         if self.1 {
             return Err("no connection");
         }
@@ -462,10 +580,13 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let mut seen = nothing_read();
     say!(seen, limit: Slot::Value(1), Slot::Value(1), Slot::Value(2));
     say!(seen, state: Slot::Value(4), Slot::Value(5), Slot::Value(4));
-    let agreed = account::Agreed { limit: Base::Known(Some(1)), ..Default::default() };
+    let agreed = account::Bases::from(account::Agreed {
+        limit: Base::Known(Some(1)),
+        ..Default::default()
+    });
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, true);
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed).about("A-1");
     let row = plan
         .state
         .review("A-1", "state", account::SYSTEMS.iter().copied())
@@ -494,13 +615,27 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let seen = copy(&(in_crm, in_erp.0, in_billing));
     let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
     let mut in_erp = Failing(in_erp, false);
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let stopped = refused.into_value();
+    let progress = stopped.bases;
+    assert_eq!(stopped.misfits[0].cause, AnswerError::Unchecked, "it can be given again");
+    let (one, two) = (Base::Known(Some(1)), Base::Known(Some(2)));
+    assert_eq!(progress.limit.agreed, two);
+    assert_eq!(progress.limit.confirmed, [two, one, two], "the ERP is behind");
+    assert_eq!(progress.state.agreed, Base::Never, "its answer can be given again");
+
+    // Meanwhile somebody edits what was written: that is no conflict with the write.
+    let mut edited = copy(&seen);
+    edited.0.limit = Slot::Value(7);
+    let plan = account::reconcile(&edited.0, &edited.1, &edited.2, &progress);
+    assert_eq!(plan.limit.question(), None);
+
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &progress).about("A-1");
     let carried = plan
-        .apply(refused.into_value(), &mut in_crm, &mut in_erp, &mut in_billing)
+        .apply(stopped.misfit_answers, &mut in_crm, &mut in_erp, &mut in_billing)
         .expect("it is back");
     assert_eq!((in_erp.0.limit, in_erp.0.state), (Slot::Value(2), Slot::Value(4)));
     assert_eq!(
-        (carried.agreed.limit, carried.agreed.state),
+        (carried.bases.limit.agreed, carried.bases.state.agreed),
         (Base::Known(Some(2)), Base::Known(Some(4)))
     );
 }
@@ -511,10 +646,10 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         |labels: &[&'static str]| Slot::Value(labels.iter().copied().collect::<Labels>());
     let mut seen = nothing_read();
     say!(seen, labels: labels(&["a", "b"]), labels(&["a", "c"]), labels(&["a"]));
-    let agreed = account::Agreed {
+    let agreed = account::Bases::from(account::Agreed {
         labels: Base::Known(Some(Labels::from(["a"]))),
         ..Default::default()
-    };
+    });
     let union = |_: &Base<Labels>, edits: &[Option<&Labels>]| {
         Some(Content::Value(edits.iter().copied().flatten().flatten().copied().collect()))
     };
@@ -524,7 +659,10 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         plan
     };
     assert_eq!(plan().labels.verdict(), Verdict::Merge);
-    assert_eq!(plan().next().labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
+    assert_eq!(
+        plan().next().labels.agreed,
+        Base::Known(Some(Labels::from(["a", "b", "c"])))
+    );
     let mut now = copy(&seen);
     let carried = plan()
         .apply(account::Answers::default(), &mut now.0, &mut now.1, &mut now.2)
@@ -533,8 +671,11 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         [&now.0.labels, &now.1.labels, &now.2.labels],
         [&labels(&["a", "b", "c"]); 3]
     );
-    assert_eq!(carried.agreed.labels, Base::Known(Some(Labels::from(["a", "b", "c"]))));
-    let mut kept = account::reconcile(&now.0, &now.1, &now.2, &carried.agreed);
+    assert_eq!(
+        carried.bases.labels.agreed,
+        Base::Known(Some(Labels::from(["a", "b", "c"])))
+    );
+    let mut kept = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
     kept.conflicts().labels.merge(|_, _| Some(Content::Empty));
     assert!(
         matches!(kept.labels.verdict(), Verdict::Agreed(_)),
@@ -546,8 +687,11 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
 fn debug_shows_no_value() {
     let mut seen = nothing_read();
     say!(seen, name: text("secret"), text("hidden"), Slot::Unread);
-    let agreed = account::Agreed { name: Base::Known(None), ..Default::default() };
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
+    let agreed = account::Bases::from(account::Agreed {
+        name: Base::Known(None),
+        ..Default::default()
+    });
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed).about("A-1");
     let row = plan
         .name
         .review("A-1", "name", account::SYSTEMS.iter().copied())

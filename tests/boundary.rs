@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Capability, Choice, Content, Contract, FieldPlan,
+    Answer, Authority, Base, Bases, Capability, Choice, Content, Contract, FieldPlan,
     NonOwnerEdits, Question, Review, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
@@ -132,10 +132,10 @@ fn a_plan_has_the_shape_of_its_authorities() {
     of_erp.nickname = text("Alan");
     of_crm.status = Slot::Value(1);
     of_erp.status = Slot::Empty;
-    let agreed = contact::Agreed {
+    let agreed = contact::Bases::from(contact::Agreed {
         email: Base::Known(Some("old@x.org".to_owned())),
         ..Default::default()
-    };
+    });
     let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
 
     let writes = plan.email.writes().collect::<Vec<_>>();
@@ -152,8 +152,8 @@ fn a_plan_has_the_shape_of_its_authorities() {
     assert_eq!(plan.status.sides().collect::<Vec<_>>(), [(0, Some(&1)), (1, None)]);
     assert_eq!(plan.address.verdict(), Verdict::Unread);
     let next = plan.next();
-    assert_eq!(next.email, Base::Known(Some("new@x.org".to_owned())));
-    assert_eq!((next.nickname, next.address), (Base::Never, Base::Never));
+    assert_eq!(next.email.agreed, Base::Known(Some("new@x.org".to_owned())));
+    assert_eq!((next.nickname.agreed, next.address.agreed), (Base::Never, Base::Never));
 }
 
 #[test]
@@ -164,7 +164,10 @@ fn an_answer_permits_the_writes_that_no_program_may_make() {
     of_crm.email = Slot::Empty;
     of_erp.email = text("kept@x.org");
     of_crm.nickname = text("Al");
-    let agreed = contact::Agreed { status: Base::Known(Some(1)), ..Default::default() };
+    let agreed = contact::Bases::from(contact::Agreed {
+        status: Base::Known(Some(1)),
+        ..Default::default()
+    });
     let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
     let decision = Decision::new("on-call", "asked the customer").expect("not blank");
     let row = |review: Option<Review<u8>>| review.expect("it is asked");
@@ -241,10 +244,10 @@ fn a_shared_field_can_declare_who_is_preferred() {
     let (mut of_crm, mut of_erp) =
         (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
     (of_crm.nickname, of_erp.nickname) = (Slot::Empty, text("Alan"));
-    let agreed = contact::Agreed {
+    let agreed = contact::Bases::from(contact::Agreed {
         nickname: Base::Known(Some("Al".to_owned())),
         ..Default::default()
-    };
+    });
     let plan = || contact::reconcile(&of_crm, &of_erp, &agreed);
     let (conflict, to_the_other) = (Verdict::Ask(Question::Conflict), Verdict::Write(1));
     assert_eq!(plan().nickname.verdict(), conflict);
@@ -282,12 +285,15 @@ fn never_agreed_and_agreed_on_nothing_stay_apart() {
         (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
     of_crm.email = Slot::Empty;
     of_erp.email = text("kept@x.org");
-    let first = contact::Agreed::default();
+    let first = contact::Bases::default();
     assert_eq!(
         contact::reconcile(&of_crm, &of_erp, &first).email.question(),
         Some(Question::BlankOwner)
     );
-    let agreed = contact::Agreed { email: Base::Known(None), ..Default::default() };
+    let agreed = contact::Bases::from(contact::Agreed {
+        email: Base::Known(None),
+        ..Default::default()
+    });
     let cleared = contact::reconcile(&of_crm, &of_erp, &agreed);
     assert_eq!(
         cleared.email.writes().map(|write| write.value()).collect::<Vec<_>>(),
@@ -309,7 +315,7 @@ proptest! {
     #[test]
     fn each_field_is_planned_as_the_kernel_plans_it(
         said in prop::collection::vec(prop::array::uniform3(slot()), 5),
-        agreed in prop::array::uniform5(base()),
+        known in prop::array::uniform5((base(), prop::array::uniform3(base()))),
     ) {
         let mut snapshots = (
             account::Snapshot::by(&systems::crm()),
@@ -329,9 +335,10 @@ proptest! {
             };
         }
         fill!(0 1 2);
-        let [name, terms, dunning, segment, state] = agreed;
-        let common = account::Agreed { name, terms, dunning, segment, state, r#type: Base::Never };
-        let plan = account::reconcile(&snapshots.0, &snapshots.1, &snapshots.2, &common);
+        let known = known.map(|(agreed, confirmed)| Bases { agreed, confirmed: confirmed.to_vec() });
+        let [name, terms, dunning, segment, state] = known.clone();
+        let all = account::Bases { name, terms, dunning, segment, state, ..Default::default() };
+        let plan = account::reconcile(&snapshots.0, &snapshots.1, &snapshots.2, &all);
         let next = plan.next();
 
         let rules = [Rule::Owner(0, NonOwnerEdits::Reject), Rule::Owner(1, NonOwnerEdits::Reject), Rule::Owner(2, NonOwnerEdits::Reject), Rule::Shared, Rule::Manual];
@@ -342,11 +349,11 @@ proptest! {
         let moved = [next.name, next.terms, next.dunning, next.segment, next.state];
         for (field, rule) in rules.into_iter().enumerate() {
             let slots = said[field].each_ref();
-            let expected = FieldPlan::new(rule, &slots, &agreed[field]);
+            let expected = FieldPlan::with_bases(rule, &slots, &known[field]);
             prop_assert_eq!(found[field], expected.verdict());
             prop_assert_eq!(listed[field].1, expected.verdict());
             prop_assert_eq!(writes[field], expected.writes().count());
-            prop_assert_eq!(moved[field], expected.next_base());
+            prop_assert_eq!(moved[field].clone(), expected.next());
         }
     }
 }

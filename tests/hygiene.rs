@@ -190,8 +190,8 @@ fn a_field_is_set_and_planned_under_any_name() {
     of_crm
         .edit(fields::case::edit(&crm()).__system(1).edit(2).by(3).r#type(4).next(None));
     let of_erp = fields::case::Snapshot::by(&Capability::<Erp>::mint(&Key(())));
-    let agreed = fields::case::Agreed::default();
-    let plan = fields::case::reconcile(&of_crm, &of_erp, &agreed);
+    let never = fields::case::Bases::default();
+    let plan = fields::case::reconcile(&of_crm, &of_erp, &never);
     use integration_automation_patterns::sync::Verdict::{Agreed, Unread};
     assert_eq!(
         [plan.__system.verdict(), plan.edit.verdict(), plan.r#type.verdict()],

@@ -299,8 +299,8 @@ impl Page {
 
     fn plan(&mut self, rule: Rule) -> Vec<(usize, Order)> {
         let (shown, known) = self.in_effect();
-        let (slots, bases) = (shown.each_ref(), known.each());
-        let plan = FieldPlan::with_bases(rule, &slots, &bases, &known.agreed);
+        let slots = shown.each_ref();
+        let plan = FieldPlan::with_bases(rule, &slots, &known);
         let plan = plan.ask_if_stuck(&self.failed);
         if matches!(plan.verdict(), Verdict::Ask(_)) {
             self.asked = Some(shown);
@@ -319,8 +319,8 @@ impl Page {
             return Vec::new();
         }
         assert_eq!(self.asked, Some(shown), "a question is to what is known");
-        let (slots, bases) = (shown.each_ref(), known.each());
-        let plan = FieldPlan::with_bases(rule, &slots, &bases, &known.agreed);
+        let slots = shown.each_ref();
+        let plan = FieldPlan::with_bases(rule, &slots, &known);
         let plan = plan.ask_if_stuck(&self.failed);
         let row = plan.review("C-1", "field", SYSTEMS).expect("it is asked");
         let choice =

@@ -392,18 +392,15 @@ fn a_default_of_the_system_that_gets_the_record_is_no_edit() {
         ("stage", lead, Some("lead"), lead, Verdict::Agreed(0)),
         ("credit", acme, None, by_default, Verdict::Write(1)),
     ] {
-        let bases = never.each();
         let slots = [&in_crm, &Slot::Unsupported];
-        let plan = contract
-            .plan_with_bases(field, &slots, &bases, &never.agreed)
-            .expect("it is exchanged");
+        let plan =
+            contract.plan_with_bases(field, &slots, &never).expect("it is exchanged");
         assert_eq!(plan.initial_value().copied(), given, "{field}");
 
         let known = plan.next_created(&[1]);
-        let (slots, bases) = ([&in_crm, &in_erp], known.each());
-        let plan = contract
-            .plan_with_bases(field, &slots, &bases, &known.agreed)
-            .expect("it is exchanged");
+        let slots = [&in_crm, &in_erp];
+        let plan =
+            contract.plan_with_bases(field, &slots, &known).expect("it is exchanged");
         assert_eq!(plan.verdict(), verdict, "{field}");
         let lost = plan.writes().filter_map(|write| write.lost());
         assert_eq!(lost.collect::<Vec<Content<_>>>(), [], "{field}");

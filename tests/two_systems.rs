@@ -14,8 +14,7 @@ const OWNERS: [NonOwnerEdits; 3] =
 
 /// The plan of a field between two systems, and what it comes to.
 fn verdict(rule: Rule, slots: [&Slot<&str>; 2], known: &Bases<&str>) -> Verdict {
-    let bases = known.each();
-    FieldPlan::with_bases(rule, &slots, &bases, &known.agreed).verdict()
+    FieldPlan::with_bases(rule, &slots, known).verdict()
 }
 
 /// The ERP took the write, and the run died before the progress was stored, or right
@@ -29,13 +28,13 @@ fn an_interrupted_run_is_no_conflict_with_itself() {
     {
         // The ERP is written, another system's store fails, and what was made is stored.
         let shown = [one, Slot::Value("old")];
-        let (slots, bases) = (shown.each_ref(), old.each());
-        let plan = FieldPlan::with_bases(rule, &slots, &bases, &old.agreed);
+        let slots = shown.each_ref();
+        let plan = FieldPlan::with_bases(rule, &slots, &old);
         assert_eq!(plan.verdict(), Verdict::Write(0));
         let known = plan.next_without(&[]);
 
-        let (slots, bases) = ([&two, &one], known.each());
-        let plan = FieldPlan::with_bases(rule, &slots, &bases, &known.agreed);
+        let slots = [&two, &one];
+        let plan = FieldPlan::with_bases(rule, &slots, &known);
         assert_eq!(plan.verdict(), Verdict::Write(0), "{rule:?}");
         let write = plan.writes().next().expect("the ERP shows what we wrote");
         assert_eq!((write.lost(), write.refused()), (None, None), "{rule:?}");
@@ -49,8 +48,8 @@ fn a_system_that_was_away_holds_nothing_up() {
     let (old, new, other) =
         (Slot::Value("old"), Slot::Value("new"), Slot::Value("other"));
     let known = Bases::common(Base::Known(Some("old")), 2);
-    let (slots, bases) = ([&new, &Slot::Unread], known.each());
-    let away = FieldPlan::with_bases(Rule::Shared, &slots, &bases, &known.agreed);
+    let slots = [&new, &Slot::Unread];
+    let away = FieldPlan::with_bases(Rule::Shared, &slots, &known);
     let known = away.next();
     assert_eq!(verdict(Rule::Shared, [&new, &old], &known), Verdict::Behind);
     let edited = verdict(Rule::Shared, [&new, &other], &known);

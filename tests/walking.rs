@@ -1,8 +1,7 @@
 //! What is declared can be walked, copied, compared, extended and stored, by code that is
 //! written once for every boundary; and nothing is demanded of a field's type before.
 
-use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use integration_automation_patterns::sync::declared::{Includes, Visit};
 use integration_automation_patterns::sync::{
@@ -145,29 +144,28 @@ impl<T: ToString> Visit<Review<T>> for Words {
     }
 }
 
-/// The first side, as the answer to each question, whatever the field is.
+/// The rows of a queue in which every value is a text, and the answers to them.
 #[derive(Default)]
-struct First(HashMap<&'static str, Box<dyn Any>>);
+struct Queue(Vec<Review<String>>, BTreeMap<String, Answer<String>>);
 
-impl<T: Clone + 'static> Visit<Review<T>> for First {
-    fn visit(&mut self, field: &'static str, row: Review<T>) {
-        let by = Decision::new("ada", "checked").expect("a name and a reason");
-        self.0.insert(field, Box::new(Answer::to(&row, Choice::Side(0), by)));
+impl<T: ToString> Visit<Review<T>> for Queue {
+    fn visit(&mut self, _field: &'static str, row: Review<T>) {
+        self.0.push(row.map(ToString::to_string));
     }
 }
 
-impl<T: 'static> Visit<&mut Option<Answer<T>>> for First {
+impl<T: std::str::FromStr> Visit<&mut Option<Answer<T>>> for Queue {
     fn visit(&mut self, field: &'static str, answer: &mut Option<Answer<T>>) {
-        let given = self.0.remove(field).and_then(|given| given.downcast().ok());
-        *answer = given.map(|given| *given);
+        let given = self.1.get(field).map(|given| given.try_map(|text| text.parse()));
+        *answer = given.and_then(Result::ok);
     }
 }
 
 #[test]
 fn plans_questions_answers_and_changes_are_walked() {
     let (of_crm, of_erp) = seen();
-    let agreed = contact::Agreed::default();
-    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let never = contact::Bases::default();
+    let plan = contact::reconcile(&of_crm, &of_erp, &never);
     let mut words = Words::default();
     plan.each(&mut words);
     let manual = Question::Manual.to_string();
@@ -181,10 +179,14 @@ fn plans_questions_answers_and_changes_are_walked() {
     plan.reviews("C-1", &mut words);
     assert_eq!(words.0, ["nickname? Al or Ali", "type? a or b"], "u8, char and String");
 
+    let mut queue = Queue::default();
+    plan.reviews("C-1", &mut queue);
+    let decision = Decision::new("ada", "the customer confirmed").expect("not blank");
+    let answers = Answer::to_each(&queue.0, &Choice::Side(0), &decision);
+    let named = |answer: Answer<String>| Some((answer.seen().field.clone()?, answer));
+    queue.1 = answers.filter_map(named).collect();
     let mut answers = contact::Answers::default();
-    let mut first = First::default();
-    plan.reviews("C-1", &mut first);
-    answers.each_mut(&mut first);
+    answers.each_mut(&mut queue);
     let to_erp = erp();
     let changes = plan.changes(&to_erp, &answers).expect("each was asked");
     let mut words = Words::default();
@@ -192,13 +194,13 @@ fn plans_questions_answers_and_changes_are_walked() {
     assert_eq!(words.0, ["email := new@x.org", "nickname := Al", "type := a"]);
 }
 
-/// Protects an edit: after a system has moved on, the common state of what was to be
-/// written to it is as it was, for stores that carry the changes out themselves too.
+/// Protects an edit: after a system has moved on, the base of what was to be written to it
+/// is as it was, for stores that carry the changes out themselves too.
 #[test]
-fn the_common_state_waits_for_a_system_that_has_moved_on() {
+fn the_base_of_a_system_that_has_moved_on_is_as_it_was() {
     let (of_crm, of_erp) = seen();
-    let agreed = contact::Agreed::default();
-    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let never = contact::Bases::default();
+    let plan = contact::reconcile(&of_crm, &of_erp, &never);
     let (to_erp, answers) = (erp(), contact::Answers::default());
     let changes = plan.changes(&to_erp, &answers).expect("nothing was answered");
     let mut meanwhile = of_erp.clone();
@@ -206,7 +208,9 @@ fn the_common_state_waits_for_a_system_that_has_moved_on() {
     assert_eq!(changes.found_in(&meanwhile), Found::MovedOn);
 
     let next = plan.next_after(&answers, &["erp"]).expect("nothing was answered");
-    assert_eq!((&next.email, next.terms), (&Base::Never, Base::Known(Some(30))));
+    let new = Base::Known(Some("new@x.org".to_owned()));
+    assert_eq!(next.email.confirmed, [new, Base::Never], "the ERP has yet to get it");
+    assert_eq!(next.terms.agreed, Base::Known(Some(30)));
     let carried_out = plan.next_after(&answers, &[]).expect("nothing was answered");
     assert_eq!(carried_out, plan.next());
     assert_ne!(carried_out, next);
@@ -234,7 +238,8 @@ fn nothing_more_is_demanded_of_a_type_than_to_be_equal_and_copied() {
     let of_erp = plain::Snapshot::by(&erp());
     assert!(of_crm.clone() == of_crm, "a snapshot is what it is a copy of");
     let agreed = plain::Agreed::default();
-    let plan = plain::reconcile(&of_crm, &of_erp, &agreed);
+    let known = agreed.clone().into();
+    let plan = plain::reconcile(&of_crm, &of_erp, &known);
     assert_eq!(plan.one.verdict(), Verdict::Agreed(0));
     assert_eq!(
         format!("{of_crm:?} {agreed:?}"),

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use integration_automation_patterns::boundary;
 use integration_automation_patterns::sync::{
-    Base, Capability, Contract, Question, Slot, System, Verdict,
+    Base, Bases, Capability, Contract, Question, Slot, System, Verdict,
 };
 
 pub(crate) enum Crm {}
@@ -37,7 +37,7 @@ boundary! {
 }
 
 pub(crate) type Snapshots =
-    (contact::Snapshot<Crm>, contact::Snapshot<Erp>, contact::Agreed);
+    (contact::Snapshot<Crm>, contact::Snapshot<Erp>, contact::Bases);
 
 /// A record on which the systems agree, or one in which every field was changed by both.
 pub(crate) fn snapshots(number: u64, conflicting: bool) -> Snapshots {
@@ -70,7 +70,7 @@ pub(crate) fn snapshots(number: u64, conflicting: bool) -> Snapshots {
         segment: Base::Known(Some(number)),
         status: Base::Known(Some(number)),
     };
-    (of_crm, of_erp, agreed)
+    (of_crm, of_erp, agreed.into())
 }
 
 /// The number of fields that are written or asked.
@@ -95,11 +95,11 @@ pub(crate) fn declared((of_crm, of_erp, agreed): &Snapshots) -> usize {
     ])
 }
 
-/// One entry of a plan, as one would keep it by hand: both sides, the base, and what to
-/// do.
+/// One entry of a plan, as one would keep it by hand: both sides, what is known in
+/// common, and what to do.
 struct Entry<'a, T> {
     sides: [&'a Slot<T>; 2],
-    base: &'a Base<T>,
+    known: &'a Bases<T>,
     verdict: Verdict,
 }
 
@@ -115,59 +115,37 @@ struct Plan<'a> {
 }
 
 /// The same, with the rules for two systems written out as one would by hand.
-pub(crate) fn by_hand((a, b, base): &Snapshots) -> usize {
-    fn entry<'a, T>(
-        a: &'a Slot<T>,
-        b: &'a Slot<T>,
-        base: &'a Base<T>,
-        verdict: Verdict,
-    ) -> Entry<'a, T> {
-        Entry { sides: [a, b], base, verdict }
+pub(crate) fn by_hand((a, b, known): &Snapshots) -> usize {
+    macro_rules! owned {
+        ($field:ident by $owner:ident, $other:ident, $place:literal) => {
+            Entry {
+                sides: [&a.$field, &b.$field],
+                known: &known.$field,
+                verdict: owned(&$owner.$field, &$other.$field, &known.$field, $place),
+            }
+        };
     }
     let plan = black_box(Plan {
-        email: entry(
-            &a.email,
-            &b.email,
-            &base.email,
-            owned(&a.email, &b.email, &base.email, 0),
-        ),
-        phone: entry(
-            &a.phone,
-            &b.phone,
-            &base.phone,
-            owned(&a.phone, &b.phone, &base.phone, 0),
-        ),
-        owner: entry(
-            &a.owner,
-            &b.owner,
-            &base.owner,
-            owned(&a.owner, &b.owner, &base.owner, 0),
-        ),
-        address: entry(
-            &a.address,
-            &b.address,
-            &base.address,
-            owned(&b.address, &a.address, &base.address, 1),
-        ),
-        terms: entry(
-            &a.terms,
-            &b.terms,
-            &base.terms,
-            owned(&b.terms, &a.terms, &base.terms, 1),
-        ),
-        nickname: entry(
-            &a.nickname,
-            &b.nickname,
-            &base.nickname,
-            shared(&a.nickname, &b.nickname, &base.nickname),
-        ),
-        segment: entry(
-            &a.segment,
-            &b.segment,
-            &base.segment,
-            shared(&a.segment, &b.segment, &base.segment),
-        ),
-        status: entry(&a.status, &b.status, &base.status, manual(&a.status, &b.status)),
+        email: owned!(email by a, b, 0),
+        phone: owned!(phone by a, b, 0),
+        owner: owned!(owner by a, b, 0),
+        address: owned!(address by b, a, 1),
+        terms: owned!(terms by b, a, 1),
+        nickname: Entry {
+            sides: [&a.nickname, &b.nickname],
+            known: &known.nickname,
+            verdict: shared(&a.nickname, &b.nickname, &known.nickname),
+        },
+        segment: Entry {
+            sides: [&a.segment, &b.segment],
+            known: &known.segment,
+            verdict: shared(&a.segment, &b.segment, &known.segment),
+        },
+        status: Entry {
+            sides: [&a.status, &b.status],
+            known: &known.status,
+            verdict: manual(&a.status, &b.status),
+        },
     });
     count([
         plan.email.verdict,
@@ -184,28 +162,45 @@ pub(crate) fn by_hand((a, b, base): &Snapshots) -> usize {
 fn owned<T: PartialEq>(
     owner: &Slot<T>,
     other: &Slot<T>,
-    base: &Base<T>,
+    known: &Bases<T>,
     place: usize,
 ) -> Verdict {
-    match (owner, other, base) {
-        (Slot::Unread, _, _) => Verdict::Unread,
-        (_, Slot::Unread, _) => Verdict::Agreed(place),
-        (owner, other, _) if owner == other => Verdict::Agreed(0),
-        (Slot::Empty, _, Base::Never) => Verdict::Ask(Question::BlankOwner),
+    match (owner, other) {
+        (Slot::Unread, _) => Verdict::Unread,
+        (_, Slot::Unread) => Verdict::Agreed(place),
+        (owner, other) if owner == other => Verdict::Agreed(0),
+        (Slot::Empty, _) if *known.of(place) == Base::Never => {
+            Verdict::Ask(Question::BlankOwner)
+        }
         _ => Verdict::Write(place),
     }
 }
 
-fn shared<T: PartialEq>(a: &Slot<T>, b: &Slot<T>, base: &Base<T>) -> Verdict {
+fn shared<T: PartialEq>(a: &Slot<T>, b: &Slot<T>, known: &Bases<T>) -> Verdict {
+    let agreed = &known.agreed;
+    let holds = |slot: &Slot<T>| match (agreed, slot) {
+        (Base::Known(Some(agreed)), Slot::Value(value)) => agreed == value,
+        (Base::Known(None), Slot::Empty) => true,
+        _ => false,
+    };
+    let is_news = |slot, place| known.of(place).is_edited(slot) && !holds(slot);
+    let alone = |place| {
+        if known.of(place) == agreed {
+            Verdict::Write(place)
+        } else {
+            Verdict::Ask(Question::Conflict)
+        }
+    };
     match (a, b) {
         (Slot::Unread, Slot::Unread) => Verdict::Unread,
         (Slot::Unread, _) => Verdict::Agreed(1),
         (_, Slot::Unread) => Verdict::Agreed(0),
         (a, b) if a == b => Verdict::Agreed(0),
-        (a, b) => match (base.is_edited(a), base.is_edited(b)) {
-            (true, false) => Verdict::Write(0),
-            (false, true) => Verdict::Write(1),
-            _ => Verdict::Ask(Question::Conflict),
+        (a, b) => match (is_news(a, 0), is_news(b, 1)) {
+            (true, false) => alone(0),
+            (false, true) => alone(1),
+            (false, false) => Verdict::Behind,
+            (true, true) => Verdict::Ask(Question::Conflict),
         },
     }
 }
@@ -240,11 +235,11 @@ pub(crate) fn maps((of_crm, of_erp, agreed): &Snapshots) -> Maps {
             ])
         };
     }
-    let agreed_text = |base: &Base<String>| match base {
+    let agreed_text = |known: &Bases<String>| match &known.agreed {
         Base::Known(agreed) => agreed.clone().into(),
         Base::Never => serde_json::Value::Null,
     };
-    let agreed_number = |base: &Base<u64>| match base {
+    let agreed_number = |known: &Bases<u64>| match &known.agreed {
         Base::Known(agreed) => (*agreed).into(),
         Base::Never => serde_json::Value::Null,
     };

@@ -16,16 +16,13 @@ use crate::database::{Agreed, Announcement, Database, Findings, Known};
 use crate::view::{SYSTEMS, View, deletion};
 
 /// Another attempt after a tenth of a second, then twice as long.
-pub(crate) const POLICY: RetryPolicy = match RetryPolicy::new(
-    8,
+pub(crate) const POLICY: RetryPolicy = RetryPolicy::retries(
+    7,
     Backoff::Exponential {
         base: Duration::from_millis(100),
         max: Duration::from_secs(5),
     },
-) {
-    Ok(policy) => policy,
-    Err(_) => RetryPolicy::DEFAULT,
-};
+);
 
 /// What the systems have to tell one another.
 #[derive(Default)]

@@ -140,8 +140,8 @@ impl Field {
                 known.confirmed[place] = shown;
             }
         }
-        let (sides, bases) = (self.slots.each_ref(), known.each());
-        let plan = contract.plan_with_bases(field, &sides, &bases, &known.agreed)?;
+        let sides = self.slots.each_ref();
+        let plan = contract.plan_with_bases(field, &sides, &known)?;
         let plan = plan.ask_before_going_back(&past);
         Ok(look(plan.after_refusals(&self.refusals)))
     }

@@ -38,7 +38,7 @@ pub(crate) fn main() -> Outcome<()> {
     };
     let hub = Connection::open_in_memory()?;
     hub.execute_batch(
-        "CREATE TABLE record (id TEXT PRIMARY KEY, agreed TEXT, asked TEXT, answers TEXT);
+        "CREATE TABLE record (id TEXT PRIMARY KEY, known TEXT, asked TEXT, answers TEXT);
          INSERT INTO record VALUES ('C-1', '{}', '[]', '{}')",
     )?;
 

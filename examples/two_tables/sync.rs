@@ -109,23 +109,23 @@ impl<T: Serialize> Visit<Review<T>> for Rows {
 }
 
 /// Carries out what may be written to one record, with what was answered since, and keeps
-/// what is agreed on and what is asked.
+/// what is known in common and what is asked.
 pub(crate) fn synchronise(
     hub: &Connection,
     crm: &mut Table<Crm>,
     erp: &mut Table<Erp>,
 ) -> Outcome<Vec<Review<Value>>> {
-    let kept = "SELECT agreed, answers FROM record WHERE id = ?1";
+    let kept = "SELECT known, answers FROM record WHERE id = ?1";
     let get = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-    let (agreed, answers) = hub.query_row(kept, [crm.id], get)?;
-    let (of_crm, of_erp, agreed) = (crm.read()?, erp.read()?, from_str(&agreed)?);
-    let plan = contact::reconcile(&of_crm, &of_erp, &agreed);
-    let agreed = plan.apply(from_str(&answers)?, crm, erp)?.agreed;
+    let (known, answers) = hub.query_row(kept, [crm.id], get)?;
+    let (of_crm, of_erp, known) = (crm.read()?, erp.read()?, from_str(&known)?);
+    let plan = contact::reconcile(&of_crm, &of_erp, &known);
+    let known = plan.apply(from_str(&answers)?, crm, erp)?.bases;
 
     let (of_crm, of_erp, mut asked) = (crm.read()?, erp.read()?, Rows(Vec::new()));
-    contact::reconcile(&of_crm, &of_erp, &agreed).reviews(crm.id, &mut asked);
-    let keep = "UPDATE record SET agreed = ?2, asked = ?3, answers = '{}' WHERE id = ?1";
-    hub.execute(keep, (crm.id, to_string(&agreed)?, to_string(&asked.0)?))?;
+    contact::reconcile(&of_crm, &of_erp, &known).reviews(crm.id, &mut asked);
+    let keep = "UPDATE record SET known = ?2, asked = ?3, answers = '{}' WHERE id = ?1";
+    hub.execute(keep, (crm.id, to_string(&known)?, to_string(&asked.0)?))?;
     Ok(asked.0)
 }
 

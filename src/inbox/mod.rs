@@ -110,7 +110,7 @@
 //!
 //! Each database has what people ask of an inbox, under the names of the outbox's
 //! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (for what is
-//! `waiting` there), `get`, `redrive`, `discard` and `purge`. They are functions that
+//! `waiting` there), `held`, `get`, `redrive`, `discard` and `purge`. They are functions that
 //! take the consumer's own connection, in whose transaction a redriven event is handled.
 //!
 //! Call `purge` from time to time: it removes what is older than the

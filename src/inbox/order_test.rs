@@ -157,7 +157,8 @@ impl Receiver {
 
     fn discard(&mut self, chances: &mut Chances) {
         let dead = self.has.iter().find(|(_, has)| **has == Has::Dead);
-        if let Some(event) = dead.map(|(event, _)| *event).filter(|_| chances.one_in(3)) {
+        if let Some(event) = dead.map(|(event, _)| *event).filter(|_| chances.one_in(40))
+        {
             self.has.insert(event, Has::Skipped);
         }
     }

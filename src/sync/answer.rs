@@ -231,6 +231,8 @@ pub enum AnswerError {
         /// The record that was asked about.
         found: String,
     },
+    /// The plan does not say which record it is about.
+    NoRecord,
     /// It is about another field.
     OtherField {
         /// The field that is planned.
@@ -242,6 +244,8 @@ pub enum AnswerError {
     NothingAsked,
     /// The systems say something else than what the person saw.
     MovedOn,
+    /// A system could not be asked whether it still shows what the person saw.
+    Unchecked,
     /// What the systems last agreed on is not what the person saw.
     OtherBase,
     /// The plan asks for another reason than the one that the person saw.
@@ -266,6 +270,10 @@ impl fmt::Display for AnswerError {
                 "an answer is to the question about one record: wanted one about \
                  {wanted:?}, and found one about {found:?}"
             ),
+            Self::NoRecord => f.write_str(
+                "an answer is to the question about one record, and the plan does not \
+                 say which one it is for: `about` says it",
+            ),
             Self::OtherField { wanted, found } => {
                 let found = found.as_deref().unwrap_or("the whole record");
                 write!(
@@ -280,6 +288,10 @@ impl fmt::Display for AnswerError {
             Self::MovedOn => f.write_str(
                 "an answer is to what the systems said when it was asked, and they say \
                  something else by now",
+            ),
+            Self::Unchecked => f.write_str(
+                "an answer is to what the systems still show, and one of them could not \
+                 be asked: give it again",
             ),
             Self::OtherBase => f.write_str(
                 "an answer is against what the systems last agreed on when it was \

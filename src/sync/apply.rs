@@ -134,33 +134,69 @@ pub struct Applied<T> {
     pub base: Base<T>,
 }
 
-/// What came of carrying out the plan of a declared boundary: the common state `A` to
-/// store, and who must be read and planned again.
+/// An answer that does not fit the plan of a declared boundary, and why. It is given back
+/// alone: the rest of the record goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Misfit {
+    /// The field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub cause: AnswerError,
+}
+
+/// What came of carrying out the plan of a declared boundary: what is known in common
+/// (`B`), to be stored, what systems refused (`R`), and the answers (`A`) that did not
+/// fit.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "it has the common state, and says what must be planned again"]
-pub struct Carried<A> {
-    /// The common state. A field that was to be written to a system that has moved on is
-    /// as it was.
-    pub agreed: A,
+#[must_use = "it has what is known in common, and says what must be planned again"]
+pub struct Carried<B, A, R> {
+    /// What is known in common. A system that has moved on has yet to get what was agreed.
+    pub bases: B,
     /// The names of the systems that have moved on since they were read. Nothing was
     /// written to them.
     pub moved_on: Vec<&'static str>,
+    /// Why each of the answers does not fit that are given back.
+    pub misfits: Vec<Misfit>,
+    /// The answers that do not fit, given back: their fields were planned without them.
+    pub answers: A,
+    /// What systems refused, in their words: add it to what is stored, and give it to the
+    /// next plan.
+    pub refused: R,
+}
+
+/// What is given back of the plan of a declared boundary that was not carried out to the
+/// end: the answers (`A`), and the progress (`B`), with what systems refused (`R`).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unfinished<B, A, R> {
+    /// What people answered, and was not found to be a misfit.
+    pub answers: A,
+    /// What is known in common, to be stored: the systems that were written to have what
+    /// was agreed, and the others have yet to get it.
+    pub bases: B,
+    /// Why each of the answers does not fit that are given back by themselves.
+    pub misfits: Vec<Misfit>,
+    /// The answers that do not fit.
+    pub misfit_answers: A,
+    /// What systems refused.
+    pub refused: R,
 }
 
 /// A plan could not be carried out, or not to the end.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ApplyError {
-    /// An answer does not fit the plan. Nothing was written.
+    /// An answer does not fit the plan: its changes are not to be had with it.
     Answer {
         /// The field.
         field: &'static str,
         /// What is wrong with it.
         cause: AnswerError,
     },
-    /// A system could not be written to. What was written before stays; the common state
-    /// has not moved, and the next plan does the rest.
+    /// A system could not be written to. What was written before stays, and the next plan
+    /// does the rest.
     Store {
         /// The system.
         system: &'static str,

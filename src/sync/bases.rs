@@ -16,8 +16,8 @@ use super::slot::Base;
 /// // The second system is away while the first one changes the field.
 /// let known = Bases::common(Base::Known(Some("old")), 2);
 /// let (crm, erp) = (Slot::Value("new"), Slot::Unread);
-/// let (slots, bases) = ([&crm, &erp], known.each());
-/// let plan = FieldPlan::with_bases(Rule::Shared, &slots, &bases, &known.agreed);
+/// let slots = [&crm, &erp];
+/// let plan = FieldPlan::with_bases(Rule::Shared, &slots, &known);
 /// let next = plan.next();
 /// assert_eq!(next.agreed, Base::Known(Some("new")));
 /// assert_eq!(
@@ -35,6 +35,13 @@ pub struct Bases<T> {
     pub confirmed: Vec<Base<T>>,
 }
 
+/// Of a field that was never synchronised.
+impl<T> Default for Bases<T> {
+    fn default() -> Self {
+        Self { agreed: Base::Never, confirmed: Vec::new() }
+    }
+}
+
 impl<T> Bases<T> {
     /// A state that so many systems have in common; [`Base::Never`] before the first
     /// synchronisation.
@@ -45,9 +52,11 @@ impl<T> Bases<T> {
         Self { confirmed: vec![agreed.clone(); systems], agreed }
     }
 
-    /// The bases by reference, as a plan takes them.
-    pub fn each(&self) -> Vec<&Base<T>> {
-        self.confirmed.iter().collect()
+    /// What the system at a place was last known to have: nothing, where it is not in the
+    /// list, as it has never been synchronised.
+    #[inline(always)]
+    pub fn of(&self, place: usize) -> &Base<T> {
+        self.confirmed.get(place).unwrap_or(const { &Base::Never })
     }
 
     /// The state that all systems have in common, where they have one.

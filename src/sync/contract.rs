@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::bases::Bases;
 use super::conflict::{Side, SyncConflict};
 use super::existence::RecordRules;
 use super::plan::FieldPlan;
@@ -208,8 +209,8 @@ impl Contract {
     ///
     /// # Errors
     ///
-    /// [`PlanError`] where the field is not exchanged, or there is not one slot and one
-    /// base for each system.
+    /// [`PlanError`] where the field is not exchanged, or there is not one slot for each
+    /// system.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -227,9 +228,8 @@ impl Contract {
     ///     (Slot::Value("Alan"), Slot::Unread, Verdict::Agreed(0)),
     ///     (Slot::Value("Alan"), Slot::Value("Al"), Verdict::Behind),
     /// ] {
-    ///     let (slots, bases) = ([&crm, &erp], known.each());
-    ///     let plan =
-    ///         contract.plan_with_bases("nickname", &slots, &bases, &known.agreed)?;
+    ///     let slots = [&crm, &erp];
+    ///     let plan = contract.plan_with_bases("nickname", &slots, &known)?;
     ///     assert_eq!(plan.verdict(), verdict);
     ///     known = plan.next();
     /// }
@@ -240,15 +240,10 @@ impl Contract {
         &self,
         field: &str,
         slots: &'a [&'a Slot<V>],
-        bases: &'a [&'a Base<V>],
-        agreed: &'a Base<V>,
+        known: &'a Bases<V>,
     ) -> Result<FieldPlan<'a, V>, PlanError> {
         let rule = self.rule_for(field, slots.len())?;
-        let (wanted, found) = (self.systems.len(), bases.len());
-        if found != wanted {
-            return Err(PlanError::Bases { wanted, found });
-        }
-        Ok(FieldPlan::with_bases(rule, slots, bases, agreed))
+        Ok(FieldPlan::with_bases(rule, slots, known))
     }
 
     fn rule_for(&self, field: &str, slots: usize) -> Result<Rule, PlanError> {
@@ -318,13 +313,6 @@ pub enum PlanError {
         /// The number of slots.
         found: usize,
     },
-    /// There is not one base for each system.
-    Bases {
-        /// The number of systems.
-        wanted: usize,
-        /// The number of bases.
-        found: usize,
-    },
 }
 
 impl fmt::Display for PlanError {
@@ -341,13 +329,6 @@ impl fmt::Display for PlanError {
                 write!(
                     f,
                     "a plan wants one slot for each of the {wanted} systems, and found \
-                     {found}"
-                )
-            }
-            Self::Bases { wanted, found } => {
-                write!(
-                    f,
-                    "a plan wants one base for each of the {wanted} systems, and found \
                      {found}"
                 )
             }

@@ -14,7 +14,8 @@ use super::failed_writes::FailedWrites;
 use super::kind::{Kind, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
-use super::reconcile::{Question, Rule, Verdict, base_at, decide};
+use super::reconcile::{Question, Rule, Verdict, decide};
+use super::refusal::Refusal;
 use super::review::Review;
 use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
@@ -24,11 +25,11 @@ use crate::Refused;
 /// for it.
 pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
-    bases: [&'a Base<T>; N],
-    agreed: &'a Base<T>,
+    known: &'a Bases<T>,
     rule: Rule,
     verdict: Verdict,
     made: K::Made<T>,
+    refusals: &'a [Refusal<T>],
     field: PhantomData<fn() -> Field>,
 }
 
@@ -41,22 +42,17 @@ impl<F, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
 
 impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     #[inline(always)]
-    pub(crate) fn new(
-        rule: Rule,
-        slots: [&'a Slot<T>; N],
-        bases: [&'a Base<T>; N],
-        agreed: &'a Base<T>,
-    ) -> Self
+    pub(crate) fn new(rule: Rule, slots: [&'a Slot<T>; N], known: &'a Bases<T>) -> Self
     where
         T: Eq,
     {
         Self {
             slots,
-            bases,
-            agreed,
+            known,
             rule,
-            verdict: decide(rule, &slots, |place| base_at(&bases, place), agreed),
+            verdict: decide(rule, &slots, |place| known.of(place), &known.agreed),
             made: K::Made::default(),
+            refusals: &[],
             field: PhantomData,
         }
     }
@@ -86,14 +82,6 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         K: Written,
     {
         self.plan().writes()
-    }
-
-    /// What the systems agree on once the plan is carried out.
-    pub fn next_base(&self) -> Base<T>
-    where
-        T: Clone,
-    {
-        self.plan().next_base()
     }
 
     /// What is known in common once the plan is carried out.
@@ -138,20 +126,50 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         FieldPlan::decided(
             self.verdict,
             &self.slots,
-            Known::new(&self.bases, self.agreed),
+            Known::Each(self.known),
             K::made(&self.made),
             self.rule,
         )
+        .with_refusals(self.refusals)
     }
 
     /// Why an answer does not fit, where it does not.
-    pub(crate) fn misfit(&self, answer: Option<&Answer<T>>) -> Option<AnswerError>
+    pub(crate) fn misfit(
+        &self,
+        record_id: Option<&str>,
+        field: &str,
+        answer: Option<&Answer<T>>,
+    ) -> Option<AnswerError>
     where
         T: Eq,
     {
         let answer = answer?;
-        let (record, field) = (&answer.seen.record_id, answer.seen.field.as_deref());
-        self.plan().misfit(record, field.unwrap_or_default(), answer)
+        match record_id {
+            Some(record_id) => self.plan().misfit(record_id, field, answer),
+            None => Some(AnswerError::NoRecord),
+        }
+    }
+
+    /// Leaves out what a system has refused before: as [`FieldPlan::after_refusals`].
+    pub(crate) fn leave_out(&mut self, refusals: &'a [Refusal<T>])
+    where
+        T: Eq,
+    {
+        self.verdict = self.plan().after_refusals(refusals).verdict();
+        self.refusals = refusals;
+    }
+
+    /// What an answer wants one system to show still, without a change.
+    pub(crate) fn check<'p>(
+        &'p self,
+        answer: Option<&'p Answer<T>>,
+        to: usize,
+    ) -> Option<Write<'p, T>>
+    where
+        T: Eq,
+    {
+        let mut writes = answered(&self.plan(), answer?);
+        writes.find(|write| write.to() == to).map(Write::without_change)
     }
 
     /// The write to one system, which an answer settles where there is one.
@@ -171,22 +189,24 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         }
     }
 
-    /// The common state after the systems that have moved on were left as they are.
-    pub(crate) fn base_after(
+    /// What is known in common after the writes were made, but those to the systems at
+    /// these places. An answer that was not carried out everywhere moves nothing: while
+    /// the systems still show what it is to, it can be given again.
+    pub(crate) fn next_without(
         &self,
         answer: Option<&Answer<T>>,
-        moved_on: &[usize],
-    ) -> Base<T>
+        not_made: &[usize],
+    ) -> Bases<T>
     where
         T: Eq + Clone,
     {
         let plan = self.plan();
-        if moved_on.iter().any(|to| self.change(answer, *to).is_some()) {
-            return self.agreed.clone();
-        }
         match answer {
-            Some(answer) => plan.common_after(answer.outcome(&plan)),
-            None => plan.next_base(),
+            Some(_) if not_made.iter().any(|to| self.change(answer, *to).is_some()) => {
+                self.known.clone()
+            }
+            Some(answer) => plan.after(answer.outcome(&plan), not_made),
+            None => plan.next_without(not_made),
         }
     }
 }

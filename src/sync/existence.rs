@@ -186,8 +186,8 @@ impl RecordRules {
             return (Existence::Local, None);
         }
         let slots = presence.iter().map(Presence::slot).collect::<Vec<_>>();
-        let (slots, bases) = (slots.iter().collect::<Vec<_>>(), known.each());
-        let plan = FieldPlan::with_bases(Rule::Shared, &slots, &bases, &known.agreed);
+        let slots = slots.iter().collect::<Vec<_>>();
+        let plan = FieldPlan::with_bases(Rule::Shared, &slots, known);
         match (plan.verdict(), plan.outcome()) {
             (Verdict::Ask(_), _) => (Existence::Ask, Some(Question::Deletion)),
             // What the others have is not known: what follows from the deletion waits.

@@ -48,7 +48,7 @@
 //! | who decides | [`Owned`](declared::Owned), [`Shared`](declared::Shared), [`Manual`](declared::Manual) | [`Authority`] in a contract, [`Rule`] in a plan |
 //! | what the others may do | [`Reject`](declared::Reject), [`Queue`](declared::Queue), [`Overwrite`](declared::Overwrite) | [`NonOwnerEdits`] |
 //! | what a system says | `contact::Snapshot` | a [`Slot`] for each field |
-//! | the last common state | `contact::Agreed` | a [`Base`] for each field |
+//! | what is known in common | `contact::Bases` | [`Bases`] for each field, or one [`Base`] |
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
 //! | a merge that a function makes | [`Conflict::merge`](declared::Conflict::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
@@ -93,7 +93,7 @@ mod system;
 mod visit;
 
 pub use answer::{Answer, AnswerError, Choice};
-pub use apply::{Applied, ApplyError, Carried, Found, Reply, Store};
+pub use apply::{Applied, ApplyError, Carried, Found, Misfit, Reply, Store, Unfinished};
 pub use bases::Bases;
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};

@@ -3,7 +3,7 @@
 
 use super::bases::Bases;
 use super::reconcile::{
-    NonOwnerEdits, Rule, Verdict, base_at, decide, holds, is_edit, is_news, is_same,
+    NonOwnerEdits, Rule, Verdict, decide, holds, is_edit, is_news, is_same,
 };
 use super::refusal::Refusal;
 use super::slot::{Base, Content, Slot};
@@ -24,10 +24,11 @@ pub struct FieldPlan<'a, T> {
 
 /// What is known in common: what was agreed, and what each system has of it.
 #[derive(Debug)]
-pub(super) struct Known<'a, T> {
-    agreed: &'a Base<T>,
-    /// `None`: each of them has what was agreed.
-    bases: Option<&'a [&'a Base<T>]>,
+pub(super) enum Known<'a, T> {
+    /// One base for all: each of them has what was agreed.
+    Common(&'a Base<T>),
+    /// A base of its own for each.
+    Each(&'a Bases<T>),
 }
 
 /// They hold references alone, whatever the type of the values.
@@ -48,12 +49,18 @@ macro_rules! copies {
 copies! { FieldPlan Write Known }
 
 impl<'a, T> Known<'a, T> {
-    pub(super) fn new(bases: &'a [&'a Base<T>], agreed: &'a Base<T>) -> Self {
-        Self { agreed, bases: Some(bases) }
+    fn agreed(self) -> &'a Base<T> {
+        match self {
+            Self::Common(agreed) => agreed,
+            Self::Each(known) => &known.agreed,
+        }
     }
 
-    fn base(&self, place: usize) -> &'a Base<T> {
-        self.bases.map_or(self.agreed, |bases| base_at(bases, place))
+    fn base(self, place: usize) -> &'a Base<T> {
+        match self {
+            Self::Common(agreed) => agreed,
+            Self::Each(known) => known.of(place),
+        }
     }
 }
 
@@ -135,6 +142,11 @@ impl<'a, T> Write<'a, T> {
         self.value == self.expects
     }
 
+    /// The check that what this write expects is still shown.
+    pub(super) fn without_change(self) -> Self {
+        Self { value: self.expects, overrides_edit: false, ..self }
+    }
+
     /// The write that takes this one back.
     pub(super) fn reversed(self) -> Self {
         Self { value: self.expects, expects: self.value, ..self }
@@ -154,7 +166,7 @@ impl<'a, T> Write<'a, T> {
         slots.iter().enumerate().filter_map(move |(to, slot)| {
             let expects = slot.read()?.into_option();
             let overrides_edit =
-                expects != value && is_edit(slot, known.base(to), known.agreed);
+                expects != value && is_edit(slot, known.base(to), known.agreed());
             Some(Self { to, value, expects, overrides_edit, refuses, decision })
         })
     }
@@ -180,8 +192,7 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: Eq,
     {
-        let known = Known { agreed: base, bases: None };
-        Self::planned(rule, slots, known)
+        Self::planned(rule, slots, Known::Common(base))
     }
 
     /// Plans one field with a base of its own for each system, in the order of the slots:
@@ -190,15 +201,15 @@ impl<'a, T> FieldPlan<'a, T> {
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
-    ///     Base, FieldPlan, Rule, Slot, Verdict,
+    ///     Base, Bases, FieldPlan, Rule, Slot, Verdict,
     /// };
     ///
     /// // The ERP was away when "new" was agreed, and still shows what it had.
     /// let (crm, erp) = (Slot::Value("new"), Slot::Value("old"));
     /// let (slots, agreed) = ([&crm, &erp], Base::Known(Some("new")));
     /// let of_erp = Base::Known(Some("old"));
-    /// let bases = [&agreed, &of_erp];
-    /// let plan = FieldPlan::with_bases(Rule::Shared, &slots, &bases, &agreed);
+    /// let known = Bases { agreed, confirmed: vec![agreed, of_erp] };
+    /// let plan = FieldPlan::with_bases(Rule::Shared, &slots, &known);
     /// assert_eq!(plan.verdict(), Verdict::Behind);
     ///
     /// let write = plan.writes().next().ok_or("the ERP is behind")?;
@@ -206,23 +217,18 @@ impl<'a, T> FieldPlan<'a, T> {
     /// assert_eq!(plan.next().confirmed, [agreed, agreed]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn with_bases(
-        rule: Rule,
-        slots: &'a [&'a Slot<T>],
-        bases: &'a [&'a Base<T>],
-        agreed: &'a Base<T>,
-    ) -> Self
+    pub fn with_bases(rule: Rule, slots: &'a [&'a Slot<T>], known: &'a Bases<T>) -> Self
     where
         T: Eq,
     {
-        Self::planned(rule, slots, Known::new(bases, agreed))
+        Self::planned(rule, slots, Known::Each(known))
     }
 
     fn planned(rule: Rule, slots: &'a [&'a Slot<T>], known: Known<'a, T>) -> Self
     where
         T: Eq,
     {
-        let verdict = decide(rule, slots, |place| known.base(place), known.agreed);
+        let verdict = decide(rule, slots, |place| known.base(place), known.agreed());
         Self { slots, known, verdict, merged: None, rule, refusals: &[] }
     }
 
@@ -288,7 +294,7 @@ impl<'a, T> FieldPlan<'a, T> {
 
     /// What the systems agreed on last.
     pub(super) fn agreed(&self) -> &'a Base<T> {
-        self.known.agreed
+        self.known.agreed()
     }
 
     /// What the system at a place was last known to have.
@@ -309,7 +315,7 @@ impl<'a, T> FieldPlan<'a, T> {
                 self.slots.get(place)?.read()
             }
             Verdict::Merge => self.merged.map(Content::as_ref),
-            Verdict::Behind => match self.known.agreed {
+            Verdict::Behind => match self.agreed() {
                 Base::Known(agreed) => Some(agreed.as_ref().into()),
                 Base::Never => None,
             },
@@ -348,8 +354,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// // The record is to be made in the second system.
     /// let (crm, erp) = (Slot::Value("ACME"), Slot::Unsupported);
     /// let (slots, never) = ([&crm, &erp], Bases::common(Base::Never, 2));
-    /// let bases = never.each();
-    /// let plan = |rule| FieldPlan::with_bases(rule, &slots, &bases, &never.agreed);
+    /// let plan = |rule| FieldPlan::with_bases(rule, &slots, &never);
     /// assert_eq!(plan(Rule::Shared).initial_value(), Some(&"ACME"));
     ///
     /// let of_erp = plan(Rule::Owner(1, NonOwnerEdits::Reject));

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::bases::Bases;
 use super::slot::{Base, Slot};
 
 /// Who decides about a field, with the systems as places in a list.
@@ -177,14 +178,14 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
 ///
 /// ```
 /// use integration_automation_patterns::sync::{
-///     Base, Question, Rule, Slot, Verdict, verdict_with_bases,
+///     Base, Bases, Question, Rule, Slot, Verdict, verdict_with_bases,
 /// };
 ///
 /// // The write of "new" to the second system has failed.
 /// let (old, new) = (Base::Known(Some("old")), Base::Known(Some("new")));
-/// let shared = |slots: [&Slot<&str>; 2]| {
-///     verdict_with_bases(Rule::Shared, &slots, &[&new, &old], &new)
-/// };
+/// let known = Bases { agreed: new, confirmed: vec![new, old] };
+/// let shared =
+///     |slots: [&Slot<&str>; 2]| verdict_with_bases(Rule::Shared, &slots, &known);
 /// let (shows_new, shows_old) = (Slot::Value("new"), Slot::Value("old"));
 /// assert_eq!(shared([&shows_new, &shows_old]), Verdict::Behind);
 ///
@@ -199,16 +200,9 @@ pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict
 pub fn verdict_with_bases<T: Eq>(
     rule: Rule,
     slots: &[&Slot<T>],
-    bases: &[&Base<T>],
-    agreed: &Base<T>,
+    known: &Bases<T>,
 ) -> Verdict {
-    decide(rule, slots, |place| base_at(bases, place), agreed)
-}
-
-/// The base of the system at a place; one that has none was never synchronised.
-#[inline(always)]
-pub(super) fn base_at<'a, T>(bases: &[&'a Base<T>], place: usize) -> &'a Base<T> {
-    bases.get(place).copied().unwrap_or(const { &Base::Never })
+    decide(rule, slots, |place| known.of(place), &known.agreed)
 }
 
 #[inline(always)]

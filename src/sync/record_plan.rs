@@ -119,9 +119,8 @@ impl<E> RecordPlan<E> {
             Existence::Unread | Existence::Local => return self.base.clone(),
         };
         let slots = self.presence.iter().map(Presence::slot).collect::<Vec<_>>();
-        let (slots, bases) = (slots.iter().collect::<Vec<_>>(), self.known.each());
-        let agreed = &self.known.agreed;
-        let next = FieldPlan::with_bases(Rule::Shared, &slots, &bases, agreed)
+        let slots = slots.iter().collect::<Vec<_>>();
+        let next = FieldPlan::with_bases(Rule::Shared, &slots, &self.known)
             .after(outcome, not_made);
         let was_made = |place: usize| match self.presence.get(place) {
             Some(Presence::There(_)) => true,

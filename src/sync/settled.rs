@@ -4,6 +4,7 @@
 use super::answer::Answer;
 use super::bases::Bases;
 use super::plan::{FieldPlan, Write};
+use super::reconcile::Rule;
 use super::slot::{Base, Content};
 use crate::Decision;
 
@@ -105,16 +106,31 @@ impl<'a, T> Settled<'a, T> {
     /// What is known in common once every write is carried out, but those to the systems
     /// at these places: as [`FieldPlan::next_without`]. What these show is no news, since
     /// the person has decided about it: the next plan writes what was decided.
+    ///
+    /// Where an owner is among them, it still shows what it is to give up, and nothing
+    /// has moved: it is asked again.
     pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
     where
         T: Eq + Clone,
     {
-        let mut next = self.plan.after(self.answer.outcome(&self.plan), not_made);
-        let left = not_made.iter().filter(|_| self.outcome().is_some());
+        let outcome = self.answer.outcome(&self.plan);
+        let shows = |place: usize| {
+            let slot = self.plan.slots().get(place)?;
+            slot.read().map(Content::into_option)
+        };
+        if let Rule::Owner(owner, _) = self.plan.rule()
+            && not_made.contains(&owner)
+            && shows(owner) != outcome
+        {
+            return self.plan.after(None, &[]);
+        }
+        let mut next = self.plan.after(outcome, &[]);
+        let left = not_made.iter().filter(|_| outcome.is_some());
         for place in left.copied() {
-            let slot = self.plan.slots().get(place).and_then(|slot| slot.read());
-            if let (Some(shown), Some(known)) = (slot, next.confirmed.get_mut(place)) {
-                *known = Base::Known(shown.into_option().cloned());
+            if let (Some(shown), Some(base)) =
+                (shows(place), next.confirmed.get_mut(place))
+            {
+                *base = Base::Known(shown.cloned());
             }
         }
         next

@@ -10,6 +10,8 @@ mod broker;
 #[path = "../support/chain.rs"]
 mod chain;
 #[cfg(feature = "sqlite")]
+mod driver;
+#[cfg(feature = "sqlite")]
 mod inbox;
 mod naming;
 mod outage;

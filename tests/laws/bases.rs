@@ -38,8 +38,8 @@ fn planned<R>(
     known: &Bases<u8>,
     look: impl FnOnce(FieldPlan<'_, u8>) -> R,
 ) -> R {
-    let (slots, bases) = (slots.iter().collect::<Vec<_>>(), known.each());
-    look(FieldPlan::with_bases(rule, &slots, &bases, &known.agreed))
+    let slots = slots.iter().collect::<Vec<_>>();
+    look(FieldPlan::with_bases(rule, &slots, known))
 }
 
 fn written(write: Write<'_, u8>) -> Written {

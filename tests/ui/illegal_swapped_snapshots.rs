@@ -6,5 +6,5 @@
 use ui::{Crm, Erp, contact};
 
 pub fn plan(of_crm: &contact::Snapshot<Crm>, crm: &contact::Snapshot<Crm>, erp: &contact::Snapshot<Erp>) {
-    let _ = contact::reconcile(of_crm, crm, &contact::Agreed::default()); //@ here
+    let _ = contact::reconcile(of_crm, crm, &contact::Bases::default()); //@ here
 }

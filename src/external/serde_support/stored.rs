@@ -9,57 +9,65 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The fields as they are written.
+use crate::sync::declared::Visit;
+
+/// Writes one field after another.
 #[derive(Debug)]
-pub struct Fields<M>(M);
+pub struct Writing<M: SerializeMap>(Result<M, M::Error>);
 
-impl<M: SerializeMap> Fields<M> {
+impl<M: SerializeMap> Writing<M> {
     /// Begins with none of them.
-    pub fn begin<S: Serializer<SerializeMap = M>>(
-        serializer: S,
-        count: usize,
-    ) -> Result<Self, S::Error> {
-        Ok(Self(serializer.serialize_map(Some(count))?))
-    }
-
-    /// Writes one.
-    pub fn put<T: Serialize>(&mut self, field: &str, value: &T) -> Result<(), M::Error> {
-        self.0.serialize_entry(field, value)
+    pub fn begin<S>(serializer: S, count: usize) -> Self
+    where
+        S: Serializer<SerializeMap = M, Error = M::Error>,
+    {
+        Self(serializer.serialize_map(Some(count)))
     }
 
     /// Ends after the last.
     pub fn end(self) -> Result<M::Ok, M::Error> {
-        self.0.end()
+        self.0.and_then(SerializeMap::end)
     }
 }
 
-/// The value of one stored field.
-#[derive(Debug)]
-pub struct Value<'m, M>(&'m mut M);
+impl<T: Serialize, M: SerializeMap> Visit<&T> for Writing<M> {
+    fn visit(&mut self, field: &'static str, item: &T) {
+        if let Ok(map) = &mut self.0
+            && let Err(error) = map.serialize_entry(field, item)
+        {
+            self.0 = Err(error);
+        }
+    }
+}
 
-impl<'de, M: MapAccess<'de>> Value<'_, M> {
-    /// Reads it.
-    pub fn read<T: Deserialize<'de>>(self) -> Result<T, M::Error> {
-        self.0.next_value()
+/// Reads one field, by its name.
+#[derive(Debug)]
+pub struct Reading<'m, 'de, M: MapAccess<'de>> {
+    field: &'static str,
+    map: &'m mut M,
+    read: Result<(), M::Error>,
+}
+
+impl<'de, T: Deserialize<'de>, M: MapAccess<'de>> Visit<&mut T> for Reading<'_, 'de, M> {
+    fn visit(&mut self, field: &'static str, item: &mut T) {
+        if field == self.field {
+            self.read = self.map.next_value().map(|value| *item = value);
+        }
     }
 }
 
 /// What is read from its stored fields.
-pub trait Take<'de>: Default {
+pub trait Stored<'de>: Default {
     /// The names of the fields.
     const FIELDS: &'static [&'static str];
 
-    /// Takes the field at this place.
-    fn take<M: MapAccess<'de>>(
-        &mut self,
-        place: usize,
-        value: Value<'_, M>,
-    ) -> Result<(), M::Error>;
+    /// Visits the fields.
+    fn walk<M: MapAccess<'de>>(&mut self, reading: &mut Reading<'_, 'de, M>);
 }
 
 /// Reads the fields in any order. One that is missing is as it is by default; one that is
 /// not declared, or comes twice, is an error.
-pub fn read<'de, T: Take<'de>, D: Deserializer<'de>>(
+pub fn read<'de, T: Stored<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     deserializer.deserialize_map(Reader(PhantomData))
@@ -67,7 +75,7 @@ pub fn read<'de, T: Take<'de>, D: Deserializer<'de>>(
 
 struct Reader<T>(PhantomData<T>);
 
-impl<'de, T: Take<'de>> Visitor<'de> for Reader<T> {
+impl<'de, T: Stored<'de>> Visitor<'de> for Reader<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,16 +83,18 @@ impl<'de, T: Take<'de>> Visitor<'de> for Reader<T> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<T, M::Error> {
-        let (mut taken, mut seen) = (T::default(), Vec::new());
+        let (mut stored, mut seen) = (T::default(), Vec::new());
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            let place = T::FIELDS.iter().position(|field| *field == name);
-            let place = place.ok_or_else(|| M::Error::unknown_field(&name, T::FIELDS))?;
-            if seen.contains(&place) {
+            let field = T::FIELDS.iter().copied().find(|field| *field == name);
+            let field = field.ok_or_else(|| M::Error::unknown_field(&name, T::FIELDS))?;
+            if seen.contains(&field) {
                 return Err(M::Error::custom(format_args!("the field {name:?} twice")));
             }
-            seen.push(place);
-            taken.take(place, Value(&mut map))?;
+            seen.push(field);
+            let mut reading = Reading { field, map: &mut map, read: Ok(()) };
+            stored.walk(&mut reading);
+            reading.read?;
         }
-        Ok(taken)
+        Ok(stored)
     }
 }

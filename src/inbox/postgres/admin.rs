@@ -135,7 +135,8 @@ pub async fn get(
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
 /// delivery](stalled), in the caller's open transaction, as a person decided: run its
-/// handler, and commit. Nothing where there is no such event.
+/// handler, and commit. Nothing where there is no such event. With deadpool-postgres,
+/// begin the transaction as for [`receive`](super::receive).
 ///
 /// No type knows whether the handler ran: committed without its effect, the event counts
 /// as processed all the same. The [`redrive`](crate::inbox::worker::Worker::redrive) of a

@@ -86,11 +86,12 @@ pub(super) async fn hold_back(
     if unindexable(event).or_else(|| config.refusal(event)).is_some() {
         return Ok(None);
     }
-    check_place(transaction).await?;
     let before = state(transaction, event.source_system(), after).await?;
-    if turn(Some(order), before, Duration::ZERO) != Turn::NotYet
-        || find(transaction, event).await?.is_some()
-    {
+    if turn(Some(order), before, Duration::ZERO) != Turn::NotYet {
+        return Ok(None);
+    }
+    check_place(transaction).await?;
+    if find(transaction, event).await?.is_some() {
         return Ok(None);
     }
     let at = now(transaction).await?;

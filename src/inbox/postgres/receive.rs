@@ -47,6 +47,10 @@ pub(super) enum Nesting {
 /// Where another transaction is about to process the same event, this one waits until
 /// that has ended.
 ///
+/// It commits the transaction, and so takes that of tokio-postgres itself. The one of
+/// deadpool-postgres is a wrapper: begin it by `Client::transaction(&mut pooled)`, of
+/// `tokio_postgres::Client`, instead of `pooled.transaction()`.
+///
 /// A handler that ends its process is not counted here: [`process`](super::process)
 /// counts it.
 ///

@@ -117,8 +117,8 @@ where
                 self.reckon_connected(now);
             }
             let handles = !lanes.is_empty() || !turns.is_empty();
-            let at_work = handles || !purges.is_empty();
-            if !handles && !works || !at_work && self.is_over(now, until_idle) {
+            let is_over = purges.is_empty() && self.is_over(now, until_idle);
+            if !handles && (!works || is_over) {
                 return self.summary;
             }
             let takes = works && self.takes(now);

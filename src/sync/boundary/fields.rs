@@ -60,7 +60,7 @@ macro_rules! __boundary_fields {
             }
         }
 
-        $crate::__boundary_stored! { $name [$({$f ($crate::sync::$of<$t>) ($t)})*] }
+        $crate::__boundary_stored! { $name [$({$f ($t)})*] }
     };
 }
 
@@ -86,7 +86,7 @@ macro_rules! __boundary_walk {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_stored {
-    ($name:ident [$({$f:ident ($item:ty) ($t:ty)})*]) => {
+    ($name:ident [$({$f:ident ($t:ty)})*]) => {
         impl $crate::__private::serde::Serialize for $name
         where
             $(for<'value> $t: $crate::__private::serde::Serialize,)*
@@ -95,35 +95,24 @@ macro_rules! __boundary_stored {
                 &self,
                 serializer: Z,
             ) -> ::core::result::Result<Z::Ok, Z::Error> {
-                let mut fields = $crate::__private::stored::Fields::begin(
-                    serializer, const { [$(::core::stringify!($f)),*].len() })?;
-                $(fields.put(field::$f::NAME, &self.$f)?;)*
-                fields.end()
+                const COUNT: usize = [$(field::$f::NAME),*].len();
+                let mut writing = $crate::__private::stored::Writing::begin(serializer, COUNT);
+                self.each(&mut writing);
+                writing.end()
             }
         }
 
-        impl<'de> $crate::__private::stored::Take<'de> for $name
+        impl<'de> $crate::__private::stored::Stored<'de> for $name
         where
             $($t: $crate::__private::serde::Deserialize<'de>,)*
         {
-            const FIELDS: &'static [&'static str] =
-                &[$(field::$f::NAME),*];
+            const FIELDS: &'static [&'static str] = &[$(field::$f::NAME),*];
 
-            fn take<Z: $crate::__private::serde::de::MapAccess<'de>>(
+            fn walk<Z: $crate::__private::serde::de::MapAccess<'de>>(
                 &mut self,
-                place: usize,
-                value: $crate::__private::stored::Value<'_, Z>,
-            ) -> ::core::result::Result<(), Z::Error> {
-                let mut here = 0_usize;
-                $(
-                    if place == here {
-                        self.$f = value.read::<$item>()?;
-                        return ::core::result::Result::Ok(());
-                    }
-                    here += 1;
-                )*
-                let _ = here;
-                ::core::result::Result::Ok(())
+                reading: &mut $crate::__private::stored::Reading<'_, 'de, Z>,
+            ) {
+                self.each_mut(reading);
             }
         }
 

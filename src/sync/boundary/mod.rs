@@ -53,8 +53,8 @@ mod said;
 /// of_erp.status = Slot::Value(2);
 ///
 /// let email = Base::Known(Some("old@x.org".to_owned()));
-/// let base = contact::Agreed { email, ..Default::default() };
-/// let plan = contact::reconcile(&of_crm, &of_erp, &base);
+/// let known = contact::Agreed { email, ..Default::default() }.into();
+/// let plan = contact::reconcile(&of_crm, &of_erp, &known);
 ///
 /// let write = plan.email.writes().next().ok_or("the owner has changed it")?;
 /// assert_eq!(contact::SYSTEMS[write.to()], "erp");
@@ -62,7 +62,7 @@ mod said;
 /// assert_eq!(plan.status.question(), Some(Question::Manual));
 /// let asked = plan.verdicts().filter(|(_, verdict)| matches!(verdict, Verdict::Ask(_)));
 /// assert_eq!(asked.map(|(field, _)| field).collect::<Vec<_>>(), ["status"]);
-/// assert_eq!(plan.next().nickname, Base::Known(Some("Al".to_owned())));
+/// assert_eq!(plan.next().nickname.agreed, Base::Known(Some("Al".to_owned())));
 /// assert!(contact::contract()?.is_synced("email"));
 ///
 /// let mut in_crm = contact::Snapshot::by(&crm);
@@ -97,23 +97,28 @@ mod said;
 ///   something or the field is `Shared`, and for nobody where it is `Manual` or excluded.
 ///   It takes a value, or `None` to clear. An edit is what the system itself has changed,
 ///   and nothing is written to it: what a person decides is an answer to a plan;
-/// - `Agreed`: the last common state, a [`Base`](crate::sync::Base) for each field;
-/// - `reconcile`: all snapshots, in the order of `between`, and the last common state.
+/// - `Bases`: what is known in common, [`Bases`](crate::sync::Bases) for each field: what
+///   was agreed last, and what each system has of it; made of `Agreed`, a
+///   [`Base`](crate::sync::Base) for each field, where all systems have that;
+/// - `reconcile`: all snapshots, in the order of `between`, and what is known in common.
 ///   Its `Plan` has an [`Entry`](crate::sync::declared::Entry) for each field whose shape
 ///   follows from the authority (together: `Entries`). `verdicts` lists them all,
 ///   `reviews` is what people are asked, `conflicts` is for declared rules to settle, and
-///   `next` is the common state after;
+///   `next` is what is known in common after;
 /// - `Plan::apply`: carries the plan out, once, through a `Store` of each system;
-///   `Answers` permit what no program may write; `Changes` is what one system gets, a
-///   [`Write`](crate::sync::Write) or none for each field (together: `Writes`);
+///   `Answers` permit what no program may write, each about the record that `Plan::about`
+///   names; `Changes` is what one system gets, a [`Write`](crate::sync::Write) or none
+///   for each field (together: `Writes`), and `Taken` what it says to them;
+/// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each field;
+///   `Plan::after_refusals` does not try it again, and asks;
 /// - `contract()`: the same as a [`Contract`](crate::sync::Contract);
 ///   `contract_builder()`, to extend it by fields that are known only at run time;
 ///   `SYSTEMS`, the names in order; and `Parties`, the systems as types, for bounds.
 ///
-/// `Slots`, `Agreed`, `Entries`, `Writes` and `Answers` are walked by
-/// [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot` and `Agreed` are `Clone`
-/// and `PartialEq` where the fields' types are; with the feature `serde`, `Slots` and
-/// `Agreed` are stored as maps from the fields' names, in which a field that is missing
+/// `Slots`, `Agreed`, `Bases`, `Entries`, `Writes` and `Answers` are walked by
+/// [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot`, `Agreed` and `Bases` are
+/// `Clone` and `PartialEq` where the fields' types are; with the feature `serde`, `Slots`,
+/// `Agreed` and `Bases` are stored as maps from the fields' names, in which a field that is missing
 /// is unread, or was never agreed on. A stored snapshot comes back through its system's
 /// capability: `*contact::Snapshot::by(&crm) = slots`.
 ///
@@ -124,15 +129,16 @@ mod said;
 /// itself makes the rules, and code within it is trusted; so is a connector with its own
 /// key, a store with what it is given, and a caller with the names and the reasons of a
 /// [`Decision`](crate::Decision), which are two texts: who may speak for a person is for
-/// your login to say. A plan does not know which record it is for.
+/// your login to say. A plan takes answers about the
+/// record that `about` names, and believes it.
 ///
 /// # Names
 ///
 /// A field may have any name; a keyword as `r#type`. A system or a type cannot be called
-/// as one of the types of the module is: `Slots`, `Snapshot`, `Edit`, `Agreed`, `Entries`,
-/// `Plan`, `Conflicts`, `Answers`, `Writes`, `Changes`, `Store` or `Parties`. What else a
-/// prelude or an import may call by a common name (`None`, `Ok`, `Send`, `assert`) makes
-/// no difference.
+/// as one of the types of the module is: `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases`,
+/// `Refusals`, `Entries`, `Plan`, `Conflicts`, `Answers`, `Writes`, `Changes`, `Taken`,
+/// `Store` or `Parties`. What else a prelude or an import may call by a common name
+/// (`None`, `Ok`, `Send`, `assert`) makes no difference.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up
 /// where it stands. A type may be given by a path from there, `super::Status` too; within

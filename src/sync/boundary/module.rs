@@ -110,15 +110,15 @@ macro_rules! __boundary_module {
     (@reconcile $s:tt [$($field:tt)*]) => { $crate::__boundary_module! { @reconcile_all $s [$({$s $field})*] } };
     (@reconcile_all [$({$s:ident $snapshot:ident})+] [$({$ss:tt {$f:ident ($t:ty) ($rule:expr)}})*]) => {
         /// Plans one record: what each system says, in the order of the declaration, and
-        /// what they last agreed on.
-        pub fn reconcile<'a>($($snapshot: &'a Snapshot<$s>,)+ agreed: &'a Agreed) -> Plan<'a>
+        /// what is known of it in common.
+        pub fn reconcile<'a>($($snapshot: &'a Snapshot<$s>,)+ known: &'a Bases) -> Plan<'a>
         where
             $(for<'value> $t: $crate::sync::declared::FieldValue,)*
         {
             Plan(Entries {
                 $($f: $crate::__private::entry(
-                    $rule, $crate::__boundary_module!(@slots $f $ss), &agreed.$f),)*
-            })
+                    $rule, $crate::__boundary_module!(@slots $f $ss), &known.$f),)*
+            }, ::core::option::Option::None)
         }
     };
     (@slots $f:ident [$({$s:ident $snapshot:ident})+]) => { [$(&$snapshot.0.$f),+] };

@@ -48,7 +48,7 @@ macro_rules! __boundary_plan {
             /// the rows of all fields whose types go into a `V`.
             pub fn reviews<V>(&self, record_id: &str, visitor: &mut V)
             where
-                $(for<'value> $t: ::core::clone::Clone,)*
+                $(for<'value> $t: $crate::sync::declared::FieldValue,)*
                 V: ?::core::marker::Sized
                     $(+ $crate::sync::declared::Visit<$crate::sync::Review<$t>>)*,
             {
@@ -59,7 +59,7 @@ macro_rules! __boundary_plan {
         /// What is to be done about one record: [`Entries`], which nobody can exchange.
         #[derive(::core::fmt::Debug)]
         #[must_use = "a plan writes nothing itself"]
-        pub struct Plan<'a>(Entries<'a>);
+        pub struct Plan<'a>(Entries<'a>, ::core::option::Option<&'a str>);
 
         impl<'a> ::core::ops::Deref for Plan<'a> {
             type Target = Entries<'a>;
@@ -93,8 +93,7 @@ macro_rules! __boundary_plan {
             }
         }
 
-        $crate::__boundary_stored! { Answers [$({$f (::core::option::Option<$crate::sync::Answer<$t>>)
-            ($t)})*] }
+        $crate::__boundary_stored! { Answers [$({$f ($t)})*] }
 
         impl ::core::fmt::Debug for Answers {
             /// Never the values, which may be what no log should hold.
@@ -121,19 +120,31 @@ macro_rules! __boundary_plan {
         where
             $(for<'value> $t: $crate::sync::declared::FieldValue,)*
         {
+            /// The same plan, with the record that it is for: what an answer must be about.
+            pub fn about(self, record_id: &'a str) -> Self {
+                Self(self.0, ::core::option::Option::Some(record_id))
+            }
+
+            /// The same plan, without what systems have refused before: as
+            /// [`FieldPlan::after_refusals`]($crate::sync::FieldPlan::after_refusals).
+            pub fn after_refusals(mut self, refused: &'a Refusals) -> Self {
+                $($crate::__private::leave_out(&mut self.0.$f, &refused.$f);)*
+                self
+            }
+
             /// The conflicts, for declared rules to settle: `prefer` a system, `merge`
             /// the edits.
             pub fn conflicts(&mut self) -> Conflicts<'_, 'a> {
                 Conflicts { $($f: $crate::__private::conflict(&mut self.0.$f),)* }
             }
 
-            /// What the systems agree on once the plan is carried out.
-            pub fn next(&self) -> Agreed {
-                Agreed { $($f: $crate::__private::plan(&self.0.$f).next_base(),)* }
+            /// What is known in common once the plan is carried out.
+            pub fn next(&self) -> Bases {
+                Bases { $($f: $crate::__private::plan(&self.0.$f).next(),)* }
             }
 
-            /// What the systems agree on once the [`changes`](Self::changes) are carried
-            /// out, but for the systems of these names, which have moved on.
+            /// What is known in common once the [`changes`](Self::changes) are carried
+            /// out, but not in the systems of these names: they failed, or moved on.
             ///
             /// # Errors
             ///
@@ -141,11 +152,12 @@ macro_rules! __boundary_plan {
             pub fn next_after(
                 &self,
                 answers: &Answers,
-                moved_on: &[&str],
-            ) -> ::core::result::Result<Agreed, $crate::sync::ApplyError> {
+                not_made: &[&str],
+            ) -> ::core::result::Result<Bases, $crate::sync::ApplyError> {
                 self.fits(answers)?;
-                ::core::result::Result::Ok(
-                    self.agreed_after(answers, &$crate::__private::places(SYSTEMS, moved_on)))
+                let not_made = $crate::__private::places(SYSTEMS, not_made);
+                let nothing = <Refusals as ::core::default::Default>::default();
+                ::core::result::Result::Ok(self.bases_after(answers, &not_made, &nothing))
             }
 
             /// What is to be written to one system, for its connector to carry out: for
@@ -170,58 +182,119 @@ macro_rules! __boundary_plan {
             }
 
             /// Carries out the plan, with what people answered: the changes to each
-            /// system, in the order of the declaration, each system's all or none.
+            /// system, in the order of the declaration, each system's all or none, but
+            /// for what it refuses.
+            ///
+            /// An answer that does not fit, or of which a system does not show any more
+            /// what the person saw, is given back alone, before anything is written.
             ///
             /// # Errors
             ///
-            /// Where an answer does not fit the plan, before anything is written; and
-            /// where a store fails, after what was written before it. The answers come
-            /// back: plan again.
+            /// Where a store fails, after what was written before it. The answers come
+            /// back, and the progress that was made: store it, and plan again.
             pub fn apply(
                 self,
                 answers: Answers,
                 $($snapshot: &mut (impl Store<System: $crate::sync::declared::Itself<$s>>
                     + ?::core::marker::Sized),)+
             ) -> ::core::result::Result<
-                $crate::sync::Carried<Agreed>,
-                $crate::Refused<Answers, $crate::sync::ApplyError>,
+                $crate::sync::Carried<Bases, Answers, Refusals>,
+                $crate::Refused<$crate::sync::Unfinished<Bases, Answers, Refusals>, $crate::sync::ApplyError>,
             > {
-                if let ::core::result::Result::Err(cause) = self.fits(&answers) {
-                    return ::core::result::Result::Err($crate::__private::refuse(answers, cause));
-                }
-                let (mut next, mut moved_on) = (0_usize, ::std::vec::Vec::new());
+                let mut done = self.begin(answers);
+                let mut next = 0_usize;
+                $(self.check(&mut done, $crate::__private::count(&mut next), $snapshot);)+
+                let mut next = 0_usize;
                 $(
                     let to = $crate::__private::count(&mut next);
-                    match self.carry_out(&answers, to, $snapshot) {
-                        ::core::result::Result::Ok($crate::sync::Found::MovedOn) => moved_on.push(to),
-                        ::core::result::Result::Ok(_) => {}
-                        ::core::result::Result::Err(cause) => {
-                            let system = <$s as $crate::sync::System>::NAME;
-                            let cause = $crate::sync::ApplyError::Store { system, cause };
-                            return ::core::result::Result::Err($crate::__private::refuse(answers, cause));
-                        }
+                    if let ::core::result::Result::Err(cause) = self.carry_out(&mut done, to, $snapshot) {
+                        done.leave(to, SYSTEMS.len());
+                        return ::core::result::Result::Err(
+                            self.stopped(done, <$s as $crate::sync::System>::NAME, cause));
                     }
                 )+
-                let agreed = self.agreed_after(&answers, &moved_on);
-                ::core::result::Result::Ok($crate::__private::carried(agreed, SYSTEMS, &moved_on))
+                let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
+                ::core::result::Result::Ok(done.carried(bases, SYSTEMS))
+            }
+
+            /// The answers, with those aside that do not fit.
+            fn begin(&self, answers: Answers) -> $crate::__private::Progress<Answers, Refusals> {
+                let mut done = $crate::__private::Progress::begin(
+                    answers,
+                    <Answers as ::core::default::Default>::default(),
+                    <Refusals as ::core::default::Default>::default(),
+                );
+                $(if let ::core::option::Option::Some(cause) = $crate::__private::misfit(
+                    &self.0.$f, self.1, field::$f::NAME, ::core::option::Option::as_ref(&done.given.$f))
+                {
+                    $crate::__private::set_aside(
+                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits, field::$f::NAME, cause);
+                })*
+                done
+            }
+
+            /// Puts the answers aside of which one system does not show any more what the
+            /// person saw.
+            fn check<K: Store + ?::core::marker::Sized>(
+                &self,
+                done: &mut $crate::__private::Progress<Answers, Refusals>,
+                to: usize,
+                store: &mut K,
+            ) {
+                let writes = Writes {
+                    $($f: $crate::__private::check(
+                        &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to),)*
+                };
+                let changes = Changes(writes, ::core::marker::PhantomData);
+                if changes.is_empty() {
+                    return;
+                }
+                let cause = match store.write(&changes) {
+                    ::core::result::Result::Ok(taken)
+                        if taken.found != $crate::sync::Found::MovedOn => return,
+                    ::core::result::Result::Ok(_) => $crate::sync::AnswerError::MovedOn,
+                    ::core::result::Result::Err(_) => $crate::sync::AnswerError::Unchecked,
+                };
+                $(if $crate::__private::check(
+                    &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to).is_some()
+                {
+                    $crate::__private::set_aside(
+                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
+                        field::$f::NAME, ::core::clone::Clone::clone(&cause));
+                })*
             }
 
             fn carry_out<K: Store + ?::core::marker::Sized>(
                 &self,
-                answers: &Answers,
+                done: &mut $crate::__private::Progress<Answers, Refusals>,
                 to: usize,
                 store: &mut K,
-            ) -> ::core::result::Result<$crate::sync::Found, $crate::__private::Cause> {
-                let changes = self.changes_to(answers, to);
+            ) -> ::core::result::Result<(), $crate::__private::Cause> {
+                let changes = self.changes_to(&done.given, to);
                 if changes.is_empty() {
-                    return ::core::result::Result::Ok($crate::sync::Found::AlreadyWritten);
+                    return ::core::result::Result::Ok(());
                 }
-                store.write(&changes).map_err(::core::convert::Into::into)
+                let taken = store.write(&changes).map_err(::core::convert::Into::into)?;
+                if taken.found == $crate::sync::Found::MovedOn {
+                    done.not_made.push(to);
+                }
+                $($crate::__private::add(&mut done.refused.$f, taken.refused.$f);)*
+                ::core::result::Result::Ok(())
+            }
+
+            fn stopped(
+                &self,
+                done: $crate::__private::Progress<Answers, Refusals>,
+                system: &'static str,
+                cause: $crate::__private::Cause,
+            ) -> $crate::Refused<$crate::sync::Unfinished<Bases, Answers, Refusals>, $crate::sync::ApplyError> {
+                let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
+                done.stopped(bases, $crate::sync::ApplyError::Store { system, cause })
             }
 
             fn fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::ApplyError> {
-                $(if let ::core::option::Option::Some(cause) =
-                    $crate::__private::misfit(&self.0.$f, ::core::option::Option::as_ref(&answers.$f))
+                $(if let ::core::option::Option::Some(cause) = $crate::__private::misfit(
+                    &self.0.$f, self.1, field::$f::NAME, ::core::option::Option::as_ref(&answers.$f))
                 {
                     let field = field::$f::NAME;
                     return ::core::result::Result::Err($crate::sync::ApplyError::Answer { field, cause });
@@ -231,13 +304,15 @@ macro_rules! __boundary_plan {
 
             fn changes_to<'p, S>(&'p self, answers: &'p Answers, to: usize) -> Changes<'p, S> {
                 let writes = Writes {
-                    $($f: $crate::__private::change(&self.0.$f, ::core::option::Option::as_ref(&answers.$f), to),)*
+                    $($f: $crate::__private::change(
+                        &self.0.$f, ::core::option::Option::as_ref(&answers.$f), to),)*
                 };
                 Changes(writes, ::core::marker::PhantomData)
             }
 
-            fn agreed_after(&self, answers: &Answers, moved_on: &[usize]) -> Agreed {
-                Agreed { $($f: $crate::__private::base_after(&self.0.$f, ::core::option::Option::as_ref(&answers.$f), moved_on),)* }
+            fn bases_after(&self, answers: &Answers, not_made: &[usize], refused: &Refusals) -> Bases {
+                Bases { $($f: $crate::__private::next_without(
+                    &self.0.$f, ::core::option::Option::as_ref(&answers.$f), not_made, &refused.$f),)* }
             }
         }
     };
@@ -312,13 +387,32 @@ macro_rules! __boundary_written {
             /// one of them expects; in one step with the check (a transaction, an
             /// `If-Match` header, a lock).
             ///
+            /// What the system refuses of them is no error: see [`Taken`].
+            ///
             /// # Errors
             ///
             /// Whatever keeps the system from answering.
             fn write(
                 &mut self,
                 changes: &Changes<'_, Self::System>,
-            ) -> ::core::result::Result<$crate::sync::Found, Self::Error>;
+            ) -> ::core::result::Result<Taken, Self::Error>;
+        }
+
+        /// What a system says to its changes: what they found, and what it refused of
+        /// them, in its words. It has taken the rest.
+        #[derive(::core::fmt::Debug)]
+        pub struct Taken {
+            /// What the changes found.
+            pub found: $crate::sync::Found,
+            /// What the system refused.
+            pub refused: Refusals,
+        }
+
+        impl ::core::convert::From<$crate::sync::Found> for Taken {
+            /// Nothing was refused.
+            fn from(found: $crate::sync::Found) -> Self {
+                Self { found, refused: <Refusals as ::core::default::Default>::default() }
+            }
         }
 
         /// A snapshot is a store in memory: for tests, and to see what a plan would come
@@ -333,12 +427,12 @@ macro_rules! __boundary_written {
             fn write(
                 &mut self,
                 changes: &Changes<'_, S>,
-            ) -> ::core::result::Result<$crate::sync::Found, Self::Error> {
+            ) -> ::core::result::Result<Taken, Self::Error> {
                 let found = changes.found_in(self);
                 if found == $crate::sync::Found::AsExpected {
                     $($crate::__private::make(&changes.0.$f, &mut self.0.$f);)*
                 }
-                ::core::result::Result::Ok(found)
+                ::core::result::Result::Ok(::core::convert::Into::into(found))
             }
         }
     };

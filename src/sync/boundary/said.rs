@@ -1,7 +1,7 @@
-//! What a system says in a declared boundary: its snapshot, its edits, and what all of
-//! them agreed on.
+//! What a system says in a declared boundary: its snapshot, its edits, and what is known
+//! in common.
 
-/// Makes `Slots`, `Snapshot`, `Edit` and `Agreed`.
+/// Makes `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases` and `Refusals`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_said {
@@ -13,8 +13,29 @@ macro_rules! __boundary_said {
         }
 
         $crate::__boundary_fields! {
-            /// What the systems last agreed on.
+            /// What all systems have in common.
             Agreed of Base [$({$f ($t) [$($attribute)*]})*]
+        }
+
+        $crate::__boundary_fields! {
+            /// What is known in common: what was agreed last, and what each system was
+            /// last known to have of that.
+            Bases of Bases [$({$f ($t) [$($attribute)*]})*]
+        }
+
+        $crate::__boundary_fields! {
+            /// What systems have refused, in their words.
+            Refusals of Refusals [$({$f ($t) [$($attribute)*]})*]
+        }
+
+        impl ::core::convert::From<Agreed> for Bases
+        where
+            $(for<'value> $t: ::core::clone::Clone,)*
+        {
+            /// What all systems have in common: as it was imported, or known before.
+            fn from(agreed: Agreed) -> Self {
+                Self { $($f: $crate::sync::Bases::common(agreed.$f, SYSTEMS.len()),)* }
+            }
         }
 
         /// What one system says about one record: [`Slots`], and whose they are.

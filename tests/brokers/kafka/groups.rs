@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig};
 use integration_automation_patterns::broker::{BrokerErrorKind, Consumer as _};
 
 use super::cluster::{Cluster, ack, id, next};
@@ -129,4 +130,17 @@ async fn a_client_that_the_cluster_has_ended_is_told_and_replaced() {
         cluster.remove().await;
     })
     .await;
+}
+
+/// Protects a worker whose handlers take longer than a member may be silent.
+#[tokio::test]
+async fn a_listener_says_how_long_a_member_may_be_silent() {
+    let wait = |config: KafkaConfig| {
+        let kafka = Kafka::new("127.0.0.1:9092", config).unwrap();
+        kafka.listen("erp").unwrap().ack_wait()
+    };
+    let config = || KafkaConfig::new("crm");
+    assert_eq!(wait(config()), Some(Duration::from_secs(300)));
+    let patient = config().client_property("max.poll.interval.ms", "600000");
+    assert_eq!(wait(patient), Some(Duration::from_secs(600)));
 }

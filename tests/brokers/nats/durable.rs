@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, Config, pull, push};
+use integration_automation_patterns::broker::nats::{Nats, NatsConfig};
 use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
 use integration_automation_patterns::{Envelope, RawEvent};
 
@@ -156,4 +157,16 @@ async fn what_waits_for_an_answer_to_another_is_held_back_and_a_consumer_that_is
         server.remove().await;
     })
     .await;
+}
+
+/// Protects a worker whose handlers take longer than the server waits.
+#[test]
+fn a_listener_says_how_long_the_server_waits() {
+    let address = "nats://127.0.0.1:4222";
+    let nats = Nats::new(address, NatsConfig::new("crm")).unwrap();
+    let listener = nats.listen("erp").unwrap();
+    assert_eq!(Consumer::ack_wait(&listener), Some(Duration::from_secs(30)));
+    let minute = Duration::from_secs(60);
+    let patient = listener.ack_wait(minute).unwrap();
+    assert_eq!(Consumer::ack_wait(&patient), Some(minute));
 }

@@ -59,15 +59,11 @@ async fn effects<S: Server>(config: WorkerConfig) -> Vec<usize> {
     let outbox = outbox::Outbox::open(&file.0).unwrap();
     let broker = server.broker(server.address());
     let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default()).unwrap();
-    let mut done = enough.subscribe();
-    let all = done.wait_for(|effects| *effects >= EVENTS);
-    let stopped = std::future::pending::<()>;
-    tokio::select! {
-        all = all => drop(all.unwrap()),
-        _ = relay.run(stopped()) => {}
-        _ = one.run(stopped()) => {}
-        _ = other.run(stopped()) => {}
-    }
+    let stop = || {
+        let mut effects = enough.subscribe();
+        async move { drop(effects.wait_for(|effects| *effects >= EVENTS).await) }
+    };
+    tokio::join!(relay.run(stop()), one.run(stop()), other.run(stop()));
     drop((one, other, relay));
     let mut statement = database.prepare("SELECT id FROM effect ORDER BY place").unwrap();
     let ids = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
