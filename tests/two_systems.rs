@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
-    Authority, Base, Bases, Contract, FailedWrites, FieldPlan, HighWaterMark, News,
-    NonOwnerEdits, Past, Question, Rule, Slot, Stamp, Verdict,
+    Answer, Authority, Base, Bases, Choice, Contract, FailedWrites, FieldPlan,
+    HighWaterMark, News, NonOwnerEdits, Past, Question, Rule, Slot, Stamp, Verdict,
 };
 
 const OWNERS: [NonOwnerEdits; 3] =
@@ -214,4 +215,42 @@ fn a_blank_decides_nothing_where_that_is_declared() {
         let plan = FieldPlan::new(rule, &slots, &base);
         assert_eq!((plan.verdict(), plan.unless_blank().verdict()), (clears, kept));
     }
+}
+
+/// What a person decided is on its way, and one of the writes fails: the decision stands,
+/// and what it overruled does not come back. A field that is owned is asked about again
+/// while its owner has not got it.
+#[test]
+fn what_a_person_decided_is_not_undone_by_a_failed_write() {
+    let (one, two) = (Slot::Value("one"), Slot::Value("two"));
+    let slots = [&one, &two];
+    let old = Bases::common(Base::Known(Some("old")), 2);
+    let decided = Some("three");
+    let next = |rule, not_made: &[usize]| {
+        let plan = FieldPlan::with_bases(rule, &slots, &old);
+        let row = plan.review("C-1", "name", ["crm", "erp"]).expect("it is asked");
+        let decision = Decision::new("on-call", "as agreed on the phone").expect("said");
+        let answer = Answer::to(&row, Choice::Other(decided), decision);
+        plan.settle("C-1", "name", answer).expect("it fits").next_without(not_made)
+    };
+    for not_made in [&[0, 1][..], &[0], &[1]] {
+        let known = next(Rule::Shared, not_made);
+        let shown = [0, 1].map(|place| {
+            if not_made.contains(&place) { *slots[place] } else { Slot::from(decided) }
+        });
+        let sides = shown.each_ref();
+        let plan = FieldPlan::with_bases(Rule::Shared, &sides, &known);
+        assert_eq!(plan.verdict(), Verdict::Behind, "{not_made:?}");
+        let written = plan.writes().map(|write| (write.to(), write.value().copied()));
+        let left = not_made.iter().map(|place| (*place, decided));
+        assert!(written.eq(left), "{not_made:?}");
+    }
+    let owned = Rule::Owner(0, NonOwnerEdits::Queue);
+    let known = next(owned, &[0]);
+    let plan = FieldPlan::with_bases(owned, &[&one, &two], &known).verdict();
+    assert_eq!(plan, Verdict::Ask(Question::Proposal), "the owner has not got it");
+    let known = next(owned, &[1]);
+    let three = Slot::from(decided);
+    let plan = FieldPlan::with_bases(owned, &[&three, &two], &known).verdict();
+    assert_eq!(plan, Verdict::Write(0), "the owner has");
 }

@@ -165,7 +165,7 @@ impl<T: std::str::FromStr> Visit<&mut Option<Answer<T>>> for Queue {
 fn plans_questions_answers_and_changes_are_walked() {
     let (of_crm, of_erp) = seen();
     let never = contact::Bases::default();
-    let plan = contact::reconcile(&of_crm, &of_erp, &never);
+    let plan = contact::reconcile(&of_crm, &of_erp, &never).about("C-1");
     let mut words = Words::default();
     plan.each(&mut words);
     let manual = Question::Manual.to_string();
@@ -200,7 +200,7 @@ fn plans_questions_answers_and_changes_are_walked() {
 fn the_base_of_a_system_that_has_moved_on_is_as_it_was() {
     let (of_crm, of_erp) = seen();
     let never = contact::Bases::default();
-    let plan = contact::reconcile(&of_crm, &of_erp, &never);
+    let plan = contact::reconcile(&of_crm, &of_erp, &never).about("C-1");
     let (to_erp, answers) = (erp(), contact::Answers::default());
     let changes = plan.changes(&to_erp, &answers).expect("nothing was answered");
     let mut meanwhile = of_erp.clone();

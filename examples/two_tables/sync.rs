@@ -87,7 +87,7 @@ impl<S> contact::Store for Table<S> {
     type System = S;
     type Error = rusqlite::Error;
 
-    fn write(&mut self, changes: &contact::Changes<'_, S>) -> Result<Found> {
+    fn write(&mut self, changes: &contact::Changes<'_, S>) -> Result<contact::Taken> {
         let transaction = self.db.unchecked_transaction()?;
         let found = changes.found_in(&self.read()?);
         if found == Found::AsExpected {
@@ -95,7 +95,7 @@ impl<S> contact::Store for Table<S> {
             changes.each(&mut updates);
             updates.2?;
         }
-        transaction.commit().map(|()| found)
+        transaction.commit().map(|()| found.into())
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn synchronise(
     let get = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
     let (known, answers) = hub.query_row(kept, [crm.id], get)?;
     let (of_crm, of_erp, known) = (crm.read()?, erp.read()?, from_str(&known)?);
-    let plan = contact::reconcile(&of_crm, &of_erp, &known);
+    let plan = contact::reconcile(&of_crm, &of_erp, &known).about(crm.id);
     let known = plan.apply(from_str(&answers)?, crm, erp)?.bases;
 
     let (of_crm, of_erp, mut asked) = (crm.read()?, erp.read()?, Rows(Vec::new()));

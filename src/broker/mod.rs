@@ -316,10 +316,6 @@ pub trait Ack: Send + Sync {
 #[must_use = "a delivery that is dropped is delivered again"]
 pub struct Delivery<A> {
     event: Envelope<Pending>,
-    #[cfg_attr(
-        not(any(feature = "postgres", feature = "sqlite")),
-        expect(dead_code, reason = "an inbox takes it, in a database")
-    )]
     acker: A,
     origin: Origin,
     redelivered: bool,

@@ -232,7 +232,7 @@ impl<S: State> Envelope<S, RawEvent> {
     ///
     /// The decoder takes bytes that live as long as it likes, so that it borrows nothing
     /// of them: hand in `|bytes| serde_json::from_slice(bytes)`, or call
-    /// [`decode_json`](Self::decode_json), where `serde_json::from_slice` alone is "not
+    /// `decode_json`, of the feature `serde`, where `serde_json::from_slice` alone is "not
     /// general enough". An event that is only lent is [`read`](Facts::read).
     ///
     /// # Errors

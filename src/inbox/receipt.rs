@@ -141,7 +141,7 @@ pub enum Handled<A> {
     /// it is [left](super::InboxConfig::leave_unknown) to another consumer.
     RetryLater(RetryLater<A>),
     /// The inbox holds the event until the one before it has been handled: only a worker
-    /// that keeps an [order](super::worker::WorkerConfig::order) does so.
+    /// that keeps an order (`WorkerConfig::order`) does so.
     Held(Committed<A>),
 }
 

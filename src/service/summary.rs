@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::inbox::worker;
 use crate::relay;
 
@@ -43,6 +44,7 @@ pub enum PartEnd {
     /// A relay has ended.
     Relay(relay::Summary),
     /// A worker has ended.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     Worker(worker::Summary),
     /// Another task has ended.
     Done,
@@ -57,7 +59,7 @@ pub enum PartEnd {
 impl PartEnd {
     /// Whether it ended as it was to.
     pub const fn is_well(&self) -> bool {
-        matches!(self, Self::Relay(_) | Self::Worker(_) | Self::Done)
+        !matches!(self, Self::Failed(_) | Self::Panicked(_) | Self::Aborted(_))
     }
 }
 
@@ -67,6 +69,7 @@ impl From<relay::Summary> for PartEnd {
     }
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl From<worker::Summary> for PartEnd {
     fn from(summary: worker::Summary) -> Self {
         Self::Worker(summary)
@@ -112,6 +115,7 @@ impl fmt::Display for PartSummary {
                 "{} acknowledged, {} retrying, {} failed, {} released",
                 relay.acknowledged, relay.retrying, relay.failed, relay.released
             ),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
             PartEnd::Worker(worker) => write!(
                 f,
                 "{} processed, {} duplicates, {} retrying, {} dead letters",

@@ -80,10 +80,10 @@ pub enum Question {
     /// ([`FieldPlan::unless_poorer`](super::FieldPlan::unless_poorer)).
     Poorer,
     /// A system shows an older common value again, as one does that was restored from a
-    /// backup ([`FieldPlan::ask_before_going_back`](super::FieldPlan::ask_before_going_back)).
+    /// backup ([`Past`](super::Past)).
     GoesBack,
     /// The same write has failed twice: another record may hold the value
-    /// ([`FieldPlan::ask_if_stuck`](super::FieldPlan::ask_if_stuck)).
+    /// ([`FailedWrites`](super::FailedWrites)).
     Stuck,
     /// A record was deleted in one system and is still in another
     /// ([`Existence::Ask`](super::Existence::Ask)). No plan for a field asks this.

@@ -50,7 +50,7 @@ fn installed() -> Connection {
 fn rows(connection: &Connection) -> Vec<Vec<(String, String)>> {
     let mut all =
         connection.prepare("SELECT * FROM outbox_event ORDER BY sequence").unwrap();
-    let names: Vec<String> = all.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = all.column_names().map(str::to_owned).collect();
     let row = |row: &rusqlite::Row<'_>| {
         let column = |(at, name): (usize, &String)| {
             Ok((name.clone(), format!("{:?}", row.get_ref(at)?)))

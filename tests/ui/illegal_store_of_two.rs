@@ -13,8 +13,8 @@ impl contact::Store for Table {
     type System = Crm;
     type Error = std::io::Error;
 
-    fn write(&mut self, _: &contact::Changes<'_, Crm>) -> Result<Found, Self::Error> {
-        Ok(Found::MovedOn)
+    fn write(&mut self, _: &contact::Changes<'_, Crm>) -> Result<contact::Taken, Self::Error> {
+        Ok(Found::MovedOn.into())
     }
 }
 
@@ -22,7 +22,7 @@ impl contact::Store for Table { //@ here
     type System = Erp;
     type Error = std::io::Error;
 
-    fn write(&mut self, _: &contact::Changes<'_, Erp>) -> Result<Found, Self::Error> {
-        Ok(Found::MovedOn)
+    fn write(&mut self, _: &contact::Changes<'_, Erp>) -> Result<contact::Taken, Self::Error> {
+        Ok(Found::MovedOn.into())
     }
 }

@@ -126,7 +126,7 @@ macro_rules! __boundary_plan {
             }
 
             /// The same plan, without what systems have refused before: as
-            /// [`FieldPlan::after_refusals`]($crate::sync::FieldPlan::after_refusals).
+            /// `FieldPlan::after_refusals`.
             pub fn after_refusals(mut self, refused: &'a Refusals) -> Self {
                 $($crate::__private::leave_out(&mut self.0.$f, &refused.$f);)*
                 self

@@ -51,7 +51,9 @@ macro_rules! __boundary {
     (@others $m:tt $v:tt $b:ident $s:tt $($fields:tt)*) => {
         $crate::__boundary! { @read $m $v $b {$s Reject} [] [] $($fields)* }
     };
-    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[doc $($doc:tt)*])* #[cfg $($cfg:tt)*] $($rest:tt)*) => {
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt
+        $(#[doc $($doc:tt)*])* $(#[allow $($allow:tt)*])* $(#[expect $($expect:tt)*])* $(#[deprecated $($old:tt)*])*
+        #[cfg $($cfg:tt)*] $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "the boundary `", ::core::stringify!($b), "` has a field only under `cfg", ::core::stringify!($($cfg)*),
             "`: a contract is the same in every build; declare two boundaries, each under its `cfg`"));
@@ -185,7 +187,7 @@ macro_rules! __boundary {
 #[macro_export]
 macro_rules! __boundary_party {
     ($b:ident $name:ident $(Slots)? $(Snapshot)? $(Edit)? $(Agreed)? $(Entries)? $(Plan)? $(Conflicts)?
-        $(Bases)? $(Refusals)? $(Taken)? $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Parties)? { $($next:tt)* }) => {
+        $(Bases)? $(Refusals)? $(Taken)? $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Taken)? $(Refusals)? $(Bases)? $(Parties)? { $($next:tt)* }) => {
         ::core::compile_error!(::core::concat!(
             "a party to the boundary `", ::core::stringify!($b), "` cannot be called `", ::core::stringify!($name),
             "`: a type of that name is made in the boundary's module; rename the system where it is imported"));

@@ -195,7 +195,8 @@ mod on_postgres {
                 config(),
                 consumer,
                 handlers,
-                WorkerConfig::default(),
+                // No longer than any of these brokers waits for an answer.
+                WorkerConfig::default().handler_timeout(Duration::from_secs(1)),
             );
             run(worker.await.unwrap(), until).await
         }
