@@ -19,8 +19,10 @@ const APART: Duration = Duration::from_millis(20);
 pub(super) const UNTOLD: Duration = Duration::from_secs(1);
 
 /// When it is looked whether what was written is committed, each time after the last: the
-/// log is written, and then forced to the disk, before others see the commit.
-pub(super) const LOOKS: [Duration; 8] = [
+/// log is written, and then forced to the disk, before others see the commit. Under load
+/// that takes long, and the kernel does not report it: the looks reach to the next one
+/// that comes anyhow.
+pub(super) const LOOKS: [Duration; 11] = [
     Duration::ZERO,
     Duration::from_millis(1),
     Duration::from_millis(2),
@@ -29,6 +31,9 @@ pub(super) const LOOKS: [Duration; 8] = [
     Duration::from_millis(16),
     Duration::from_millis(32),
     Duration::from_millis(64),
+    Duration::from_millis(128),
+    Duration::from_millis(256),
+    Duration::from_millis(512),
 ];
 
 /// What wakes those who wait for a commit.
@@ -107,4 +112,15 @@ impl Wakeups {
 /// A number that changes when another connection commits.
 pub(crate) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A commit that the disk delays would otherwise be seen a second later.
+    #[test]
+    fn the_looks_after_a_write_leave_no_gap() {
+        assert!(LOOKS.iter().sum::<Duration>() >= UNTOLD);
+    }
 }
