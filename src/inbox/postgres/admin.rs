@@ -193,7 +193,8 @@ pub async fn discard(
 
 /// Removes up to `limit` events that were received longer ago than the
 /// [`dedup_window`](InboxConfig::dedup_window), and says how many: call it until it says
-/// less than `limit`. Dead letters stay, and so does what waits for another delivery.
+/// less than `limit`. Dead letters stay, and so does what waits for another delivery, or
+/// what a [held](Held) event waits for.
 ///
 /// # Errors
 ///
@@ -211,6 +212,10 @@ pub async fn purge(
         let sql = "DELETE FROM inbox_event WHERE ctid = ANY (ARRAY(\
              SELECT ctid FROM inbox_event WHERE status IN ('processed', 'skipped') \
              AND received_at <= statement_timestamp() - $1 * interval '1 microsecond' \
+             AND NOT EXISTS (SELECT FROM inbox_event AS held \
+               WHERE held.status = 'retrying' \
+               AND held.source_system = inbox_event.source_system \
+               AND held.held_after = inbox_event.id) \
              ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
         client.execute_typed(sql, &values).await
     };

@@ -227,7 +227,8 @@ pub fn discard(
 
 /// Removes up to `limit` events that were received longer ago than the
 /// [`dedup_window`](InboxConfig::dedup_window), and says how many: call it until it says
-/// less than `limit`. Dead letters stay, and so does what waits for another delivery.
+/// less than `limit`. Dead letters stay, and so does what waits for another delivery, or
+/// what a [held](Held) event waits for.
 ///
 /// # Errors
 ///
@@ -244,6 +245,10 @@ pub fn purge(
                 "DELETE FROM inbox_event WHERE (source_system, id) IN (\
                  SELECT source_system, id FROM inbox_event \
                  WHERE received_at <= ?1 AND status IN ('processed', 'skipped') \
+                 AND NOT EXISTS (SELECT 1 FROM inbox_event AS held \
+                   WHERE held.status = 'retrying' \
+                   AND held.source_system = inbox_event.source_system \
+                   AND held.held_after = inbox_event.id) \
                  ORDER BY received_at LIMIT ?2)",
             )?
             .execute(params![micros(before), i64::try_from(limit).unwrap_or(i64::MAX)])?;

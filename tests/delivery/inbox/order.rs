@@ -45,3 +45,23 @@ fn what_a_worker_holds_is_a_duplicate_to_everybody_else() {
         Some(("retrying".into(), 1, "locked".into()))
     );
 }
+
+/// Protects an event that is held through a long outage from waiting for one that was
+/// handled, and is forgotten.
+#[test]
+fn what_a_held_event_waits_for_is_not_purged() {
+    let (mut connection, broker) = (database(), Broker::default());
+    let config = inbox_config();
+    let handled =
+        sqlite::process(&mut connection, broker.deliver("1"), &config, |_, _| Ok(()));
+    assert!(matches!(handled, Ok(Handled::Processed(_))), "{handled:?}");
+    let held = "UPDATE inbox_event SET received_at = 0; \
+         INSERT INTO inbox_event (source_system, id, received_at, status, attempts, \
+         held_after, due_at) VALUES ('crm', '2', 0, 'retrying', 1, '1', 0)";
+    connection.execute_batch(held).unwrap();
+    assert_eq!(sqlite::purge(&connection, &config, 10).unwrap(), 0);
+    connection
+        .execute_batch("UPDATE inbox_event SET status = 'processed' WHERE id = '2'")
+        .unwrap();
+    assert_eq!(sqlite::purge(&connection, &config, 10).unwrap(), 2);
+}

@@ -466,6 +466,29 @@ async fn what_is_not_taken_in_is_a_dead_letter() {
     );
 }
 
+/// Protects an event that is held through a long outage from waiting for one that was
+/// handled, and is forgotten.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn what_a_held_event_waits_for_is_not_purged() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    let handled = have_effect(&mut client, "1", &inbox_config(), Ok(())).await;
+    assert!(matches!(handled, Handled::Processed(_)));
+    database
+        .sql(
+            "UPDATE inbox_event SET received_at = received_at - interval '8 days'; \
+             INSERT INTO inbox_event (source_system, id, received_at, status, attempts, \
+             held_after, due_at) SELECT source_system, '2', received_at, 'retrying', 1, \
+             '1', received_at FROM inbox_event",
+        )
+        .await;
+    let purge = async || inbox::postgres::purge(&client, &inbox_config(), 10).await;
+    assert_eq!(purge().await.unwrap(), 0);
+    database.sql("UPDATE inbox_event SET status = 'processed' WHERE id = '2'").await;
+    assert_eq!(purge().await.unwrap(), 2);
+}
+
 /// An event that PostgreSQL cannot remember as it is does not come again for ever: it is
 /// a dead letter, once.
 #[tokio::test]
