@@ -127,7 +127,7 @@ pub(crate) struct Tally<'c> {
 impl<'c> Tally<'c> {
     /// The tally of a delivery: its attempt is counted where another one is owed to it.
     pub(crate) fn new<A>(delivery: &Delivery<A>, config: &'c InboxConfig) -> Self {
-        let owed = config.owed().take(delivery.facts());
+        let owed = config.owed().take(|| Key::of(delivery.facts()));
         Self { config, owed, begun: None }
     }
 
@@ -168,7 +168,7 @@ impl Owed {
     /// How many are kept. Each one beyond costs its event an attempt.
     const MOST: usize = 10_000;
 
-    fn add(&self, event: Key) {
+    pub(crate) fn add(&self, event: Key) {
         let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if owed.len() < Self::MOST {
             owed.insert(event);
@@ -176,11 +176,11 @@ impl Owed {
     }
 
     /// Takes an event out, where it is among them.
-    fn take(&self, event: &Facts<RawEvent>) -> Option<Key> {
+    pub(crate) fn take(&self, event: impl FnOnce() -> Key) -> Option<Key> {
         let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if owed.is_empty() {
             return None;
         }
-        owed.take(&Key::of(event))
+        owed.take(&event())
     }
 }

@@ -7,13 +7,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::InboxConfig;
 use super::failing::Failing;
-use super::intake::{NEVER_ENDED, following, last_attempt};
+use super::intake::{NEVER_ENDED, following, last_attempt, never_ended};
 use crate::broker::as_sent;
 use crate::envelope::KEY_AFTER;
 use crate::outbox::OnDeadLetter;
 use crate::outbox::chain::NAMED_FOR_DAYS;
+use crate::reason::reason;
 use crate::state::Acknowledged;
-use crate::store::Row;
+use crate::store::{Row, Said, StoreError, storable};
 use crate::{
     ConfigError, DeliveryStatus, Envelope, Facts, Failure, FailureClass, RawEvent,
     Record, RetryPolicy,
@@ -21,6 +22,9 @@ use crate::{
 
 /// What an error says was being done.
 pub(crate) const TAKING_UP: &str = "taking held events up";
+
+/// What the row of a held event says of an attempt that was none, before the error.
+const UNCOUNTED: &str = "an attempt was taken back: ";
 
 /// How soon after its attempt was counted a held event is taken up again, where nothing
 /// came of that: while its handler runs, its row is locked.
@@ -270,6 +274,8 @@ pub(crate) struct Looked {
     /// What the inbox has of the one before it, where it waits for one.
     pub(crate) before: Option<Before>,
     pub(crate) received_at: DateTime<Utc>,
+    /// Whether this process owes it an attempt, which was counted and was none.
+    pub(crate) is_owed: bool,
 }
 
 /// What follows of a held event.
@@ -294,7 +300,7 @@ pub(crate) fn step(
     order: Option<&ByKey>,
     now: DateTime<Utc>,
 ) -> Result<Step, String> {
-    let Looked { row, before, received_at } = looked;
+    let Looked { row, before, received_at, is_owed } = looked;
     let policy = config.policy();
     let waited = now.signed_duration_since(received_at).to_std().unwrap_or_default();
     let turn = before.map_or(Turn::Now, |before| turn(order, before, waited));
@@ -312,7 +318,7 @@ pub(crate) fn step(
             reason,
         }));
     }
-    let event = if before.is_some() {
+    let event = if before.is_some() || is_owed || is_uncounted(&row) {
         last_attempt(row, policy)?
     } else {
         match following(row, policy)? {
@@ -344,6 +350,31 @@ pub(crate) fn begun_row(event: &Envelope<Acknowledged>, at: DateTime<Utc>) -> Ro
     Row::of_record(record)
 }
 
+/// Whether this attempt of a held event is still the last that was begun.
+pub(crate) fn is_begun(row: &Row, attempts: u32) -> bool {
+    row.status == DeliveryStatus::Retrying.as_str()
+        && row.attempts == i64::from(attempts)
+        && never_ended(row)
+}
+
+/// The row of a held event whose begun attempt was none, for an error that is no fault of
+/// the event: the next attempt is this one again. Nothing where another worker has taken
+/// the event up since.
+pub(crate) fn uncounted_row(
+    found: Option<Row>,
+    attempts: u32,
+    error: &StoreError,
+) -> Option<Row> {
+    let row = found.filter(|row| is_begun(row, attempts))?;
+    let reason = storable(format!("{UNCOUNTED}{}", reason(error)));
+    let failure = row.failure.map(|said| Said { reason, ..said });
+    Some(Row { failure, ..row })
+}
+
+fn is_uncounted(row: &Row) -> bool {
+    row.failure.as_ref().is_some_and(|said| said.reason.starts_with(UNCOUNTED))
+}
+
 /// What came of the held events that a worker has looked at.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct TakenUp {
@@ -361,6 +392,11 @@ impl TakenUp {
     /// Whether anything became of any.
     pub(crate) const fn any(&self) -> bool {
         self.processed > 0 || self.retrying > 0 || self.dead_lettered > 0
+    }
+
+    /// Counts a row that is no event, and is a dead letter now.
+    pub(crate) const fn add_unreadable(&mut self) {
+        self.dead_lettered = self.dead_lettered.saturating_add(1);
     }
 
     /// Counts what became of one.

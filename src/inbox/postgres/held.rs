@@ -20,10 +20,10 @@ use crate::crash_point::crash_point;
 use crate::inbox::batch::LONGEST;
 use crate::inbox::counting::Key;
 use crate::inbox::failing::{Outcome, Unkept};
-use crate::inbox::intake::{Found, RECEIVING, never_ended, received};
+use crate::inbox::intake::{Found, RECEIVING, received};
 use crate::inbox::order::{
     Before, ByKey, HeldBack, LEASE, Looked, NO_ROOM, Step, TAKING_UP, TakenUp, Turn,
-    after, begun_row, held_row, looked_at, step, turn, turn_sql,
+    after, begun_row, held_row, is_begun, looked_at, step, turn, turn_sql, uncounted_row,
 };
 use crate::inbox::reply::Reply;
 use crate::inbox::{Fresh, Handled, InboxConfig};
@@ -32,7 +32,7 @@ use crate::store::error::Doing;
 use crate::store::postgres::{self as database, at, read_row};
 use crate::store::{Row, StoreError, storable};
 use crate::trace::EventSpan;
-use crate::{Facts, RawEvent};
+use crate::{DeliveryStatus, Facts, RawEvent};
 
 /// Whether the inbox holds an event.
 pub(super) async fn is_held(
@@ -168,17 +168,38 @@ pub(super) async fn take_up<L: Handle>(
     check_place(client).await.doing(TAKING_UP)?;
     hurry(client, inbox.order.as_ref()).await.doing(TAKING_UP)?;
     while let Some((key, next)) = next_due(client, inbox).await.doing(TAKING_UP)? {
-        match next {
-            Next::Waits => {}
-            Next::Buried(outcome, reply) => taken.add(&outcome.report(reply), false),
+        let is_over = match next {
+            Next::Waits => false,
+            Next::Quarantined => {
+                taken.add_unreadable();
+                true
+            }
+            Next::Buried(outcome, reply) => {
+                taken.add(&outcome.report(reply), false);
+                true
+            }
             Next::Begun { event, reply, is_overdue } => {
                 crash_point("before a held event is handled");
-                if let Some(handled) = handle(client, event, reply, inbox).await? {
-                    taken.add(&handled, is_overdue);
+                let attempts = event.attempts();
+                match handle(client, event, reply, inbox).await {
+                    Ok(handled) => handled.is_some_and(|handled| {
+                        taken.add(&handled, is_overdue);
+                        handled.status() != DeliveryStatus::Retrying
+                    }),
+                    Err(error) => {
+                        if take_back(client, &key, attempts, &error).await.is_err() {
+                            inbox.config.owed().add(key);
+                        }
+                        return Err(error);
+                    }
                 }
             }
+        };
+        // What waits for one that is not over need not be looked at: a long key would be
+        // gone through at every attempt of its first.
+        if is_over {
+            hurry_after(client, &key).await.doing(TAKING_UP)?;
         }
-        hurry_after(client, &key).await.doing(TAKING_UP)?;
         if began.elapsed() >= LONGEST {
             taken.has_more = true;
             break;
@@ -228,6 +249,7 @@ pub(super) async fn hurry_after(
 /// What follows of the next event that is due.
 enum Next {
     Waits,
+    Quarantined,
     Buried(Outcome, Reply<()>),
     Begun { event: Envelope<Acknowledged>, reply: Reply<()>, is_overdue: bool },
 }
@@ -239,7 +261,7 @@ async fn next_due<L>(
 ) -> Result<Option<(Key, Next)>, Error> {
     let Database { config, order, .. } = inbox;
     let transaction = client.transaction().await?;
-    let Some((key, looked)) = look(&transaction).await? else { return Ok(None) };
+    let Some((key, looked)) = look(&transaction, config).await? else { return Ok(None) };
     let at = now(&transaction).await?;
     let next = match step(looked, config, order.as_ref(), at) {
         Ok(Step::Wait(until)) => {
@@ -261,7 +283,7 @@ async fn next_due<L>(
         }
         Err(why) => {
             quarantine(&transaction, &key, why).await?;
-            Next::Waits
+            Next::Quarantined
         }
     };
     transaction.commit().await?;
@@ -278,7 +300,10 @@ fn reply(event: &Facts<RawEvent>, config: &InboxConfig) -> Reply<()> {
 }
 
 /// The held event that is due first, and that no other worker has.
-async fn look(transaction: &Transaction<'_>) -> Result<Option<(Key, Looked)>, Error> {
+async fn look(
+    transaction: &Transaction<'_>,
+    config: &InboxConfig,
+) -> Result<Option<(Key, Looked)>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}, held_after, received_at FROM inbox_event \
          WHERE status = 'retrying' AND due_at <= clock_timestamp() \
@@ -293,7 +318,8 @@ async fn look(transaction: &Transaction<'_>) -> Result<Option<(Key, Looked)>, Er
         None => None,
     };
     let key = Key { source_system: row.source_system.clone(), id: row.id.clone() };
-    Ok(Some((key, Looked { row, before, received_at })))
+    let is_owed = config.owed().take(|| key.clone()).is_some();
+    Ok(Some((key, Looked { row, before, received_at, is_owed })))
 }
 
 async fn set_due(
@@ -338,12 +364,7 @@ async fn handle<L: Handle>(
 ) -> Result<Option<Handled<()>>, StoreError> {
     let transaction = client.transaction().await.doing(TAKING_UP)?;
     let row = find_row(&transaction, &Key::of(&event)).await.doing(TAKING_UP)?;
-    let is_ours = |row: &Row| {
-        row.status == "retrying"
-            && row.attempts == i64::from(event.attempts())
-            && never_ended(row)
-    };
-    if !row.as_ref().is_some_and(is_ours) {
+    if !row.is_some_and(|row| is_begun(&row, event.attempts())) {
         return Ok(None);
     }
     write_processed(&transaction, &event).await.doing(TAKING_UP)?;
@@ -361,4 +382,19 @@ async fn handle<L: Handle>(
         Err(Unkept::Untouched(error)) => Err(error),
         Err(Unkept::Ended(ended)) => store(client, *ended).await.map(Some),
     }
+}
+
+/// Takes an attempt back that was none.
+async fn take_back(
+    client: &mut Client,
+    known: &Key,
+    attempts: u32,
+    error: &StoreError,
+) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    let found = find_row(&transaction, known).await?;
+    if let Some(row) = uncounted_row(found, attempts, error) {
+        write(&transaction, row).await?;
+    }
+    transaction.commit().await
 }

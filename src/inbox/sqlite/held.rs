@@ -15,10 +15,10 @@ use crate::crash_point::crash_point;
 use crate::inbox::counting::Key;
 use crate::inbox::failing::{Outcome, Unkept};
 use crate::inbox::handler_error::caught;
-use crate::inbox::intake::{Found, RECEIVING, never_ended, received};
+use crate::inbox::intake::{Found, RECEIVING, received};
 use crate::inbox::order::{
     Before, ByKey, HeldBack, LEASE, Looked, NO_ROOM, Step, TAKING_UP, TakenUp, Turn,
-    after, begun_row, held_row, looked_at, step, turn, turn_sql,
+    after, begun_row, held_row, is_begun, looked_at, step, turn, turn_sql, uncounted_row,
 };
 use crate::inbox::reply::Reply;
 use crate::inbox::{Fresh, Handled, InboxConfig};
@@ -27,7 +27,7 @@ use crate::store::error::Doing;
 use crate::store::sqlite::{any_moment, at_most, maybe_text, micros, now, read_row};
 use crate::store::{Row, StoreError};
 use crate::trace::EventSpan;
-use crate::{Facts, RawEvent};
+use crate::{DeliveryStatus, Facts, RawEvent};
 
 /// Whether the inbox holds an event.
 pub(super) fn is_held(
@@ -146,17 +146,36 @@ pub(super) fn take_up(
     let (began, mut taken) = (Instant::now(), TakenUp::default());
     hurry(connection, order).doing(TAKING_UP)?;
     while let Some((key, next)) = next_due(connection, config, order).doing(TAKING_UP)? {
-        match next {
-            Next::Waits => {}
-            Next::Buried(outcome, reply) => taken.add(&outcome.report(reply), false),
+        let is_over = match next {
+            Next::Waits => false,
+            Next::Quarantined => {
+                taken.add_unreadable();
+                true
+            }
+            Next::Buried(outcome, reply) => {
+                taken.add(&outcome.report(reply), false);
+                true
+            }
             Next::Begun { event, reply, is_overdue } => {
                 crash_point("before a held event is handled");
-                if let Some(handled) = handle(connection, event, reply, handlers)? {
+                let attempts = event.attempts();
+                let handled = handle(connection, event, reply, handlers);
+                let handled = handled.inspect_err(|error| {
+                    if take_back(connection, &key, attempts, error).is_err() {
+                        config.owed().add(key.clone());
+                    }
+                })?;
+                handled.is_some_and(|handled| {
                     taken.add(&handled, is_overdue);
-                }
+                    handled.status() != DeliveryStatus::Retrying
+                })
             }
+        };
+        // What waits for one that is not over need not be looked at: a long key would be
+        // gone through at every attempt of its first.
+        if is_over {
+            hurry_after(connection, &key).doing(TAKING_UP)?;
         }
-        hurry_after(connection, &key).doing(TAKING_UP)?;
         if began.elapsed() >= longest {
             taken.has_more = true;
             break;
@@ -200,6 +219,7 @@ fn hurry(connection: &Connection, order: Option<&ByKey>) -> rusqlite::Result<()>
 /// What follows of the next event that is due.
 enum Next {
     Waits,
+    Quarantined,
     Buried(Outcome, Reply<()>),
     Begun { event: Envelope<Acknowledged>, reply: Reply<()>, is_overdue: bool },
 }
@@ -212,7 +232,7 @@ fn next_due(
 ) -> rusqlite::Result<Option<(Key, Next)>> {
     let transaction = begin(connection)?;
     let at = now(&transaction)?;
-    let Some((key, looked)) = look(&transaction, at)? else { return Ok(None) };
+    let Some((key, looked)) = look(&transaction, config, at)? else { return Ok(None) };
     let next = match step(looked, config, order, at) {
         Ok(Step::Wait(until)) => {
             set_due(&transaction, &key, until)?;
@@ -232,7 +252,7 @@ fn next_due(
         }
         Err(why) => {
             quarantine(&transaction, &key, &why)?;
-            Next::Waits
+            Next::Quarantined
         }
     };
     transaction.commit()?;
@@ -251,6 +271,7 @@ fn reply(event: &Facts<RawEvent>, config: &InboxConfig) -> Reply<()> {
 /// The held event that is due first.
 fn look(
     transaction: &Transaction<'_>,
+    config: &InboxConfig,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Option<(Key, Looked)>> {
     let sql = format!(
@@ -271,7 +292,9 @@ fn look(
     let before =
         after.map(|after| state(transaction, &row.source_system, &after)).transpose()?;
     let key = Key { source_system: row.source_system.clone(), id: row.id.clone() };
-    Ok(Some((key, Looked { row, before, received_at: any_moment(received_at) })))
+    let received_at = any_moment(received_at);
+    let is_owed = config.owed().take(|| key.clone()).is_some();
+    Ok(Some((key, Looked { row, before, received_at, is_owed })))
 }
 
 fn set_due(
@@ -305,12 +328,7 @@ fn handle(
 ) -> Result<Option<Handled<()>>, StoreError> {
     let transaction = begin(connection).doing(TAKING_UP)?;
     let row = find_row(&transaction, &Key::of(&event)).doing(TAKING_UP)?;
-    let is_ours = |row: &Row| {
-        row.status == "retrying"
-            && row.attempts == i64::from(event.attempts())
-            && never_ended(row)
-    };
-    if !row.as_ref().is_some_and(is_ours) {
+    if !row.is_some_and(|row| is_begun(&row, event.attempts())) {
         return Ok(None);
     }
     write_processed(&transaction, &event).doing(TAKING_UP)?;
@@ -328,4 +346,19 @@ fn handle(
         Err(Unkept::Untouched(error)) => Err(error),
         Err(Unkept::Ended(ended)) => store(connection, *ended).map(Some),
     }
+}
+
+/// Takes an attempt back that was none.
+fn take_back(
+    connection: &mut Connection,
+    key: &Key,
+    attempts: u32,
+    error: &StoreError,
+) -> rusqlite::Result<()> {
+    let transaction = begin(connection)?;
+    let found = find_row(&transaction, key)?;
+    if let Some(row) = uncounted_row(found, attempts, error) {
+        write(&transaction, row)?;
+    }
+    transaction.commit()
 }

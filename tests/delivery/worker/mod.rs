@@ -104,6 +104,8 @@ enum Does {
     Wait,
     /// Writes what the database refuses at the commit.
     Orphan,
+    /// Meets a database that is busy, until the gate opens.
+    Busy,
 }
 
 impl Does {
@@ -129,6 +131,10 @@ impl Gate {
         self.waiting.send_modify(|waiting| *waiting += 1);
         let mut open = self.open.subscribe();
         open.wait_for(|open| *open).await.expect("the gate stands");
+    }
+
+    fn is_open(&self) -> bool {
+        *self.open.borrow()
     }
 
     fn open(&self) {
@@ -299,7 +305,7 @@ fn fails(
 ) -> Result<(), integration_automation_patterns::inbox::HandlerError> {
     use integration_automation_patterns::inbox::Classify;
     match lead.payload.does {
-        Does::Write | Does::Wait | Does::Orphan => Ok(()),
+        Does::Write | Does::Wait | Does::Orphan | Does::Busy => Ok(()),
         Does::FailFirst(attempts) if lead.attempts() > attempts => Ok(()),
         // As a helper of a program gives it, or `anyhow`.
         Does::Fail | Does::FailFirst(_) => {
@@ -361,6 +367,8 @@ macro_rules! worker_suite {
             order: a_person_frees_what_is_held
             order: without_the_setting_nothing_waits
             order: an_attempt_that_never_ended_is_counted
+            order: what_the_database_refuses_spends_no_attempt_of_a_held_event
+            order: what_waits_behind_a_waiting_event_is_left_alone
             model: whatever_comes_and_fails_every_effect_is_there_once
             resting: a_worker_that_stops_ends_what_it_has_begun_and_nothing_else
             resting: a_handler_that_outlasts_the_shutdown_is_left

@@ -118,7 +118,9 @@ impl Script {
             Does::Write | Does::Wait => Some(true),
             Does::FailFirst(_) if self.together && !sent.copies.is_empty() => None,
             Does::FailFirst(_) => Some(true),
-            Does::Fail | Does::Panic | Does::Refuse | Does::Orphan => Some(false),
+            Does::Fail | Does::Panic | Does::Refuse | Does::Orphan | Does::Busy => {
+                Some(false)
+            }
         }
     }
 }

@@ -253,3 +253,51 @@ pub(crate) async fn an_attempt_that_never_ended_is_counted<D: Works>() {
     assert_eq!(database.texts(sql).await, ["failed"]);
     assert_eq!(worker.end().await.dead_lettered, 1);
 }
+
+/// Protects the budget of a held event from a deadlock, and the reason from being lost.
+pub(crate) async fn what_the_database_refuses_spends_no_attempt_of_a_held_event<
+    D: Works,
+>() {
+    let database = D::fresh().await;
+    let (how, recorded) = in_order(ByKey::default());
+    let ((feed, fed), gate) = (feed(), Gate::closed());
+    let worker = database.work(fed, gate.clone(), how).await;
+    feed.deliver(next("2", "1", Does::Busy));
+    feed.told(1).await;
+    feed.deliver(keyed_lead("1", "lead-7", Does::Write));
+    until(&worker.incidents, |incidents| !incidents.is_empty()).await;
+    let sql = "SELECT failure_reason || ' ' || attempts FROM inbox_event WHERE id = '2'";
+    let stored = database.texts(sql).await.concat();
+    assert!(stored.starts_with("an attempt was taken back: "), "{stored}");
+    assert!(stored.ends_with(" 1"), "{stored}");
+    gate.open();
+    let past = D::moment(DateTime::<Utc>::UNIX_EPOCH);
+    database.sql(&format!("UPDATE inbox_event SET due_at = {past} WHERE id = '2'")).await;
+    happened(&recorded, Action::Process, "2").await;
+    assert_eq!(effects(&database).await, ["1", "2"]);
+    let sql = "SELECT '' || attempts FROM inbox_event WHERE id = '2'";
+    assert_eq!(database.texts(sql).await, ["1"]);
+    let summary = worker.end().await;
+    assert_eq!((summary.processed, summary.retrying), (2, 0));
+}
+
+/// Protects a long key from being gone through at every attempt of its first event.
+pub(crate) async fn what_waits_behind_a_waiting_event_is_left_alone<D: Works>() {
+    let database = D::fresh().await;
+    let (how, recorded) = in_order(ByKey::default());
+    let (feed, worker) = works(&database, &how).await;
+    feed.deliver(next("4", "3", Does::Write));
+    feed.deliver(next("3", "2", Does::Write));
+    feed.deliver(next("2", "1", Does::Fail));
+    feed.told(3).await;
+    let far = D::moment("9000-01-01T00:00:00Z".parse().unwrap());
+    database.sql(&format!("UPDATE inbox_event SET due_at = {far} WHERE id = '4'")).await;
+    feed.deliver(keyed_lead("1", "lead-7", Does::Write));
+    let failed = (Action::Fail, "2".to_owned());
+    let often =
+        |lines: &Vec<_>| lines.iter().filter(|line| **line == failed).count() == 3;
+    until(&recorded, often).await;
+    worker.end().await;
+    let sql = format!("SELECT id FROM inbox_event WHERE due_at = {far}");
+    assert_eq!(database.texts(&sql).await, ["4"]);
+}

@@ -36,6 +36,10 @@ impl Works for Postgres {
                 if lead.payload.does == Does::Wait {
                     gate.pass().await;
                 }
+                if lead.payload.does == Does::Busy && !gate.is_open() {
+                    let deadlock = "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$";
+                    transaction.batch_execute(deadlock).await?;
+                }
                 let sql = "INSERT INTO effect (name, owner) VALUES ($1, $2)";
                 let owner = lead.payload.does.owner();
                 transaction.execute(sql, &[&lead.payload.name, &owner]).await?;

@@ -31,6 +31,10 @@ impl Works for Sqlite {
                 if lead.payload.does == Does::Wait {
                     tokio::runtime::Handle::current().block_on(gate.pass());
                 }
+                if lead.payload.does == Does::Busy && !gate.is_open() {
+                    let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+                    return Err(rusqlite::Error::SqliteFailure(busy, None).into());
+                }
                 let sql = "INSERT INTO effect (name, owner) VALUES (?1, ?2)";
                 let owner = lead.payload.does.owner();
                 transaction.execute(sql, (&lead.payload.name, owner))?;
