@@ -100,3 +100,18 @@ async fn time_passes_for_every_moment_of_the_tables() {
     sqlite::pass_time(&other, WEEK).expect("passed");
     assert_eq!(purge(), 1, "the window has closed");
 }
+
+/// Protects a test of the order of a key from an event that is named for ever.
+#[test]
+fn days_pass_for_the_last_event_of_a_key() {
+    let mut connection = Connection::open_in_memory().expect("a database");
+    integration_automation_patterns::outbox::sqlite::install(&mut connection)
+        .expect("installed");
+    connection
+        .execute_batch("INSERT INTO outbox_chain VALUES ('lead-7', 'crm', 1, '1', 20000)")
+        .expect("stored");
+    sqlite::pass_time(&connection, WEEK + MINUTE).expect("passed");
+    let sql = "SELECT confirmed_on FROM outbox_chain";
+    let day = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    assert_eq!(day, Ok(20000 - 7));
+}

@@ -28,8 +28,8 @@ pub async fn enqueued(
 }
 
 /// Lets time pass for the outbox and the inbox in the first schema of the search path:
-/// every moment in their tables is so much longer ago. Retries fall due, leases end,
-/// windows close, and no test sleeps.
+/// every moment in their tables is so much longer ago, and every day so many whole days.
+/// Retries fall due, leases end, windows close, and no test sleeps.
 ///
 /// # Errors
 ///
@@ -39,12 +39,14 @@ pub async fn pass_time(
     time: Duration,
 ) -> Result<(), StoreError> {
     const MOMENTS: &str = "SELECT format('UPDATE %I SET %s', table_name, string_agg( \
-           format('%1$I = %1$I - make_interval(secs => $1)', column_name), ', ')) \
+           format(CASE data_type \
+             WHEN 'date' THEN '%1$I = %1$I - floor($1::float8 / 86400)::int' \
+             ELSE '%1$I = %1$I - make_interval(secs => $1)' END, column_name), ', ')) \
          FROM information_schema.columns JOIN information_schema.tables \
            USING (table_schema, table_name) \
          WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' \
            AND (starts_with(table_name, 'outbox_') OR starts_with(table_name, 'inbox_')) \
-           AND data_type = 'timestamp with time zone' \
+           AND data_type IN ('timestamp with time zone', 'date') \
          GROUP BY table_name";
     let seconds = time.as_secs_f64();
     for update in client.query(MOMENTS, &[]).await.doing(PASSING)? {

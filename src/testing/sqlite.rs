@@ -11,6 +11,7 @@ use crate::store::{EVENT_COLUMNS, Row, StoreError};
 
 const ENQUEUED: &str = "reading what was enqueued";
 const PASSING: &str = "letting time pass";
+const MICROS_OF_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Every event of the outbox, in the order in which they were enqueued, whatever became of
 /// each: in the transaction that enqueues, or after.
@@ -48,7 +49,8 @@ pub fn enqueued(connection: &Connection) -> Result<Vec<AnyEnvelope>, StoreError>
 }
 
 /// Lets time pass for the outbox and the inbox: every moment in their tables is so much
-/// longer ago. Retries fall due, leases end, windows close, and no test sleeps.
+/// longer ago, and every day so many whole days. Retries fall due, leases end, windows
+/// close, and no test sleeps.
 ///
 /// A relay that runs meanwhile learns it when it next looks: use
 /// [`run_until_idle`](crate::relay::Relay::run_until_idle), let time pass, and run again.
@@ -97,8 +99,10 @@ pub fn pass_time(connection: &Connection, time: Duration) -> Result<(), StoreErr
     let micros = i64::try_from(time.as_micros()).doing(PASSING)?;
     let passed = columns(connection).and_then(|tables| {
         for (table, columns) in tables {
-            let earlier =
-                columns.iter().map(|column| format!("{column} = {column} - ?1"));
+            let earlier = columns.iter().map(|column| match column.ends_with("_on") {
+                true => format!("{column} = {column} - ?1 / {MICROS_OF_A_DAY}"),
+                false => format!("{column} = {column} - ?1"),
+            });
             let earlier = earlier.collect::<Vec<_>>().join(", ");
             connection.execute(&format!("UPDATE {table} SET {earlier}"), [micros])?;
         }
@@ -107,7 +111,7 @@ pub fn pass_time(connection: &Connection, time: Duration) -> Result<(), StoreErr
     passed.doing(PASSING)
 }
 
-/// The moments of each table of outbox and inbox.
+/// The moments and days of each table of outbox and inbox.
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<String>)>> {
     let sql = "SELECT tables.name, columns.name FROM sqlite_schema AS tables \
                JOIN pragma_table_info(tables.name) AS columns \
@@ -115,7 +119,8 @@ fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<String>
                  AND (tables.name LIKE 'outbox!_%' ESCAPE '!' \
                    OR tables.name LIKE 'inbox!_%' ESCAPE '!') \
                  AND columns.type = 'INTEGER' \
-                 AND (columns.name = 'at' OR columns.name LIKE '%!_at' ESCAPE '!') \
+                 AND (columns.name = 'at' OR columns.name LIKE '%!_at' ESCAPE '!' \
+                   OR columns.name LIKE '%!_on' ESCAPE '!') \
                ORDER BY tables.name";
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     let mut statement = connection.prepare(sql)?;

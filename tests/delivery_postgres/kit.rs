@@ -10,6 +10,8 @@ use integration_automation_patterns::{DeliveryStatus, Facts, RawEvent};
 
 use crate::{Database, LEASE, event, order};
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Protects a test that asserts what its program enqueued, before and after the commit.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
@@ -42,6 +44,8 @@ async fn time_passes_for_every_moment_of_the_tables() {
     let first = database.claim(1).await;
     assert_eq!(first.claims.len(), 1);
     assert!(database.claim(1).await.claims.is_empty(), "it is leased");
+    let chain = "INSERT INTO outbox_chain VALUES ('lead-7', 'crm', 0, '0', '2026-01-05')";
+    database.sql(chain).await;
     let seconds = "SELECT extract(epoch FROM sum(statement_timestamp() - created_at))::bigint FROM outbox_event";
     let before = database.value(seconds).await;
 
@@ -55,4 +59,7 @@ async fn time_passes_for_every_moment_of_the_tables() {
     pass_time(&database.client, Duration::from_secs(30)).await.unwrap();
     assert_eq!(database.claim(1).await.claims.len(), 1);
     database.balanced().await;
+    pass_time(&database.client, 3 * DAY).await.unwrap();
+    let day = "SELECT extract(day FROM confirmed_on)::bigint FROM outbox_chain";
+    assert_eq!(database.value(day).await, 2);
 }
