@@ -49,6 +49,8 @@ pub mod retry;
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod service;
 #[cfg(feature = "delivery")]
+mod sleep;
+#[cfg(feature = "delivery")]
 mod store;
 pub mod sync;
 #[cfg(feature = "testing")]

@@ -12,7 +12,6 @@ mod idle_test;
 mod outage;
 mod outcome;
 mod run;
-mod sleep;
 
 use std::fmt;
 use std::future::Future;

@@ -56,7 +56,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+
+use crate::sleep::{after, at};
 
 #[cfg(feature = "signal")]
 #[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
@@ -152,7 +153,7 @@ impl Service {
             if !goes_on && !stops {
                 stops = true;
                 self.told.send_replace(true);
-                deadline = Instant::now().checked_add(self.shutdown_timeout);
+                deadline = Some(after(self.shutdown_timeout));
             }
         }
         running.abort_all();
@@ -230,12 +231,4 @@ fn panicked(error: JoinError) -> PartEnd {
         }
     };
     PartEnd::Panicked(error.try_into_panic().map(words).unwrap_or_default())
-}
-
-/// Waits for a moment, where there is one.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }

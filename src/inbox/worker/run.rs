@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::lanes::Lanes;
 use super::queue::{InHand, Queue};
@@ -15,6 +15,7 @@ use crate::broker::{Ack, BrokerError, Consumer, Delivery};
 use crate::inbox::Handled;
 use crate::reason::reason;
 use crate::relay::{Outage, OutageKind, Watch};
+use crate::sleep::{after, at};
 use crate::store::StoreError;
 
 /// What is asked of the database, in the words of an incident.
@@ -478,19 +479,4 @@ async fn in_time<T>(
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
-}
-
-/// Waits for a moment, where there is one.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Now and so long, or what for a process is never.
-fn after(wait: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    let now = Instant::now();
-    now.checked_add(wait).or_else(|| now.checked_add(NEVER)).unwrap_or(now)
 }

@@ -11,7 +11,7 @@ use crate::outbox::{Claim, Store};
 use crate::relay::Incident;
 use crate::relay::outage::OutageKind;
 use crate::relay::outcome::Outcome;
-use crate::relay::sleep::after;
+use crate::sleep::after;
 
 /// How long sends that end are gathered for a settlement.
 const TOGETHER: Duration = Duration::from_millis(1);

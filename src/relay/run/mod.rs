@@ -14,10 +14,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::outage::{OutageKind, Watch};
 use super::outcome::Outcome;
-use super::sleep::{after, at};
 use super::{Incident, Relay, Summary};
 use crate::broker::Broker;
 use crate::outbox::{Claim, HeldLease, Settlement, Store, StoreError};
+use crate::sleep::{after, at};
 
 pub(super) struct Run<'a, S, B> {
     relay: &'a Relay<S, B>,
