@@ -41,6 +41,8 @@ PEM, and asks for TLS too. What only looks needs no permission to write.
                                   its dead letters
   inbox stalled [FILTERS] [--limit 100] [--older-than 1h]
                                   what has been retrying for longer: its broker may have dropped it
+  inbox held [FILTERS] [--limit 100]
+                                  what its worker holds, since another event of its key comes first, or for its next attempt
   inbox show --source SYSTEM --id ID [--payload]
                                   one dead letter or retrying event; of a message that is no event, why, and its headers
   inbox discard --source SYSTEM --id ID --by NAME --reason TEXT
@@ -76,6 +78,7 @@ pub(crate) enum AskInbox {
     Counts { stalled_after: Duration, reads: Option<Place> },
     List { filter: Filter, limit: usize },
     Stalled { filter: Filter, limit: usize, age: Duration },
+    Held { filter: Filter, limit: usize },
     Show { filter: Filter, id: EventId, with_payload: bool },
     Discard { source: String, id: EventId, decision: Decision },
 }
@@ -215,6 +218,7 @@ fn inbox_command(
             limit: given.limit()?,
             age: older_than(given)?,
         },
+        Some("held") => AskInbox::Held { filter: given.filter()?, limit: given.limit()? },
         Some("show") => {
             let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
             let filter = Filter { source_system: Some(source), ..Filter::id(id.clone()) };
@@ -227,7 +231,7 @@ fn inbox_command(
         other => {
             let found = other.unwrap_or_default();
             return Err(format!(
-                "wanted `inbox counts`, `inbox list`, `inbox stalled`, `inbox show` or `inbox discard`, and found {found:?}"
+                "wanted `inbox counts`, `inbox list`, `inbox stalled`, `inbox held`, `inbox show` or `inbox discard`, and found {found:?}"
             ));
         }
     }))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::inbox::Stalled;
+use integration_automation_patterns::inbox::{Held, Stalled};
 use integration_automation_patterns::outbox::DeadLetter;
 
 use crate::arguments::{AskInbox, Command, Request};
@@ -79,15 +79,25 @@ pub(crate) fn stalled(mut events: Vec<Stalled>, limit: usize) -> Report {
     Report::Stalled { events, more }
 }
 
+/// The same, of what the inbox holds.
+pub(crate) fn held(mut events: Vec<Held>, limit: usize) -> Report {
+    let more = events.len() > limit;
+    events.truncate(limit);
+    Report::Held { events, more }
+}
+
 /// One event of an inbox, which keeps no moments.
 pub(crate) fn shown(
     letters: Vec<DeadLetter>,
     retrying: Vec<Stalled>,
+    held: Vec<Held>,
     id: &EventId,
     with_payload: bool,
 ) -> Report {
     let dead = letters.into_iter().map(|letter| letter.event.into());
-    match dead.chain(retrying.into_iter().map(|stalled| stalled.event.into())).next() {
+    let retrying = retrying.into_iter().map(|stalled| stalled.event.into());
+    let held = held.into_iter().map(|held| held.event.into());
+    match dead.chain(retrying).chain(held).next() {
         Some(event) => {
             Report::Event { event: Box::new(event), moments: Vec::new(), with_payload }
         }

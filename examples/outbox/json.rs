@@ -6,8 +6,9 @@
 //! |---|---|
 //! | `counts` | `by_status`, `under_way`, `total`, `oldest_due_seconds`, `by_attempts` (of what is not done) |
 //! | `list`, `inbox list` | `id`, `type`, `source`, `attempts`, `class`, `reason`, `failed_at`, `first_sent_at`, `created_at`, `correlation_id`, `ordering_key`; or `id`, `unreadable` |
-//! | `inbox counts` | `by_status`, `stalled`; with `--broker`, `lag` (each with `of`, `behind`, `held_back`, `waits_for`) |
+//! | `inbox counts` | `by_status`, `stalled`, `held`; with `--broker`, `lag` (each with `of`, `behind`, `held_back`, `waits_for`) |
 //! | `inbox stalled` | `id`, `type`, `source`, `attempts`, `reason`, `received_at`, `created_at`, `ordering_key` |
+//! | `inbox held` | `id`, `type`, `source`, `attempts`, `after`, `due_at`, `reason`, `received_at`, `created_at`, `ordering_key` |
 //! | `waiting` | `id`, `type`, `source`, `status`, `attempts`, `due_at`, `claimed_by`, `behind`, `reason`, `ordering_key` |
 //! | `show`, `inbox show` | `id`, `type`, `source`, `schema_version`, `status`, `attempts`, `max_attempts`, `created_at`, `correlation_id`, `ordering_key`, `tags`, `failure`, `redriven`, `discarded`, `moments`; with `--payload`, `payload`, or `payload_base64` where it is no UTF-8 |
 //! | `redrive`, `discard`, `inbox discard` | `id`, `outcome` (`redriven`, `refused`, `discarded`, `unreadable`), `why` |
@@ -20,7 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use integration_automation_patterns::broker::Lag;
-use integration_automation_patterns::inbox::Stalled;
+use integration_automation_patterns::inbox::{Held, Stalled};
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, Waiting,
 };
@@ -45,6 +46,7 @@ pub(crate) fn write(report: &Report) -> String {
             ]
         }
         Report::Stalled { events, .. } => events.iter().map(stalled).collect(),
+        Report::Held { events, .. } => events.iter().map(held).collect(),
         Report::Event { event, moments, with_payload } => {
             vec![show(event, moments, *with_payload)]
         }
@@ -109,6 +111,22 @@ fn stalled(stalled: &Stalled) -> Value {
         "attempts": event.attempts(),
         "reason": event.failure().map(|failure| &failure.reason),
         "received_at": time(stalled.received_at),
+        "created_at": time(event.created_at()),
+        "ordering_key": event.ordering_key(),
+    })
+}
+
+fn held(held: &Held) -> Value {
+    let event = &held.event;
+    json!({
+        "id": event.id().to_string(),
+        "type": event.event_type(),
+        "source": event.source_system(),
+        "attempts": event.attempts(),
+        "after": held.after.as_ref().map(ToString::to_string),
+        "due_at": time(held.due_at),
+        "reason": held.reason,
+        "received_at": time(held.received_at),
         "created_at": time(event.created_at()),
         "ordering_key": event.ordering_key(),
     })

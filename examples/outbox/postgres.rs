@@ -9,7 +9,7 @@ use integration_automation_patterns::inbox::postgres as inbox;
 use tokio_postgres::{Client, Config};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, listed, no_table, shown, stalled, table};
+use crate::database::{discarded, held, listed, no_table, shown, stalled, table};
 use crate::line::Line;
 use crate::report::Report;
 use crate::work;
@@ -55,11 +55,15 @@ async fn in_inbox(
             inbox::stalled(client, filter, *age, limit.saturating_add(1)).await?,
             *limit,
         ),
+        AskInbox::Held { filter, limit } => {
+            held(inbox::held(client, filter, limit.saturating_add(1)).await?, *limit)
+        }
         AskInbox::Show { filter, id, with_payload } => {
             let letters = inbox::dead_letters(client, filter, 1).await?;
             shown(
                 letters,
                 inbox::stalled(client, filter, Duration::ZERO, 1).await?,
+                inbox::held(client, filter, 1).await?,
                 id,
                 *with_payload,
             )

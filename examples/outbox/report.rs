@@ -1,7 +1,7 @@
 //! What came of a command, before it is written as text or as JSON.
 
 use integration_automation_patterns::broker::Lag;
-use integration_automation_patterns::inbox::{self, Stalled};
+use integration_automation_patterns::inbox::{self, Held, Stalled};
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
 };
@@ -27,6 +27,11 @@ pub(crate) enum Report {
     /// What an inbox has waited for too long.
     Stalled {
         events: Vec<Stalled>,
+        more: bool,
+    },
+    /// What an inbox holds, and its worker handles.
+    Held {
+        events: Vec<Held>,
         more: bool,
     },
     /// One event, with all that happened to it; an inbox keeps no moments.
@@ -77,7 +82,8 @@ impl Report {
     pub(crate) fn needs_a_person(&self) -> bool {
         match self {
             Self::Counts(_) | Self::InboxCounts { .. } | Self::Purged(_) => false,
-            Self::Waiting { .. } | Self::Stalled { .. } | Self::Event { .. } => false,
+            Self::Waiting { .. } | Self::Stalled { .. } | Self::Held { .. } => false,
+            Self::Event { .. } => false,
             Self::Dead { unreadable, .. } => !unreadable.is_empty(),
             Self::NoneSuch { .. } => true,
             Self::Decided { decided, unreadable } => {
@@ -94,6 +100,7 @@ impl Report {
             Self::Dead { letters, more: true, .. } => Some(cut(letters.len())),
             Self::Waiting { events, more: true } => Some(cut(events.len())),
             Self::Stalled { events, more: true } => Some(cut(events.len())),
+            Self::Held { events, more: true } => Some(cut(events.len())),
             Self::NoneSuch { id, wanted } => Some(format!("there is no {wanted} {id}")),
             _ => None,
         }

@@ -10,7 +10,7 @@ use integration_automation_patterns::outbox::sqlite::Outbox;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, listed, no_table, shown, stalled, table};
+use crate::database::{discarded, held, listed, no_table, shown, stalled, table};
 use crate::report::Report;
 use crate::work;
 
@@ -85,11 +85,15 @@ fn in_inbox(
             inbox::stalled(connection, filter, *age, limit.saturating_add(1))?,
             *limit,
         ),
+        AskInbox::Held { filter, limit } => {
+            held(inbox::held(connection, filter, limit.saturating_add(1))?, *limit)
+        }
         AskInbox::Show { filter, id, with_payload } => {
             let letters = inbox::dead_letters(connection, filter, 1)?;
             shown(
                 letters,
                 inbox::stalled(connection, filter, Duration::ZERO, 1)?,
+                inbox::held(connection, filter, 1)?,
                 id,
                 *with_payload,
             )

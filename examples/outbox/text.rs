@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::broker::Lag;
-use integration_automation_patterns::inbox::{self, Stalled};
+use integration_automation_patterns::inbox::{self, Held, Stalled};
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
 };
@@ -21,6 +21,7 @@ pub(crate) fn write(report: &Report) -> String {
         Report::Waiting { events, .. } => waiting(events),
         Report::InboxCounts { counts, lag } => inbox_counts(counts, lag.as_deref()),
         Report::Stalled { events, .. } => stalled(events),
+        Report::Held { events, .. } => held(events),
         Report::Event { event, moments, with_payload } => {
             show(event, moments, *with_payload)
         }
@@ -143,6 +144,26 @@ fn stalled(events: &[Stalled]) -> String {
     });
     let header = ["id", "type", "source", "attempts", "received", "reason"];
     table(header, [Left, Left, Left, Right, Left, Left], rows.collect())
+}
+
+fn held(events: &[Held]) -> String {
+    if events.is_empty() {
+        return "nothing is held\n".to_owned();
+    }
+    let rows = events.iter().map(|held| {
+        let event = &held.event;
+        [
+            event.id().to_string(),
+            event.event_type().to_owned(),
+            event.source_system().to_owned(),
+            event.ordering_key().unwrap_or_default().to_owned(),
+            held.after.as_ref().map(ToString::to_string).unwrap_or_default(),
+            time(held.due_at),
+            held.reason.clone(),
+        ]
+    });
+    let header = ["id", "type", "source", "key", "waits for", "due", "reason"];
+    table(header, [Left; 7], rows.collect())
 }
 
 /// Why a redrive was refused, and what can be done about it.

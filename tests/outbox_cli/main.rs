@@ -506,7 +506,7 @@ async fn a_wrong_command_line_does_nothing() {
     for help in [&["--help"][..], &["-h"], &["crm.db", "redrive", "--help"]] {
         let help = text(folder.path(), help, 0);
         assert!(
-            ["--dedup-window", "--ca", "inbox stalled", "inbox show"]
+            ["--dedup-window", "--ca", "inbox stalled", "inbox held", "inbox show"]
                 .iter()
                 .all(|what| help.contains(what))
         );
@@ -664,6 +664,21 @@ fn what_an_inbox_waits_for_is_counted_and_listed() {
         "nothing is stalled\n"
     );
     assert_eq!(code(&outbox(folder.path(), &show)), 1);
+}
+
+/// Protects whoever asks why a key stands still.
+#[test]
+fn what_an_inbox_holds_is_listed_with_what_it_waits_for() {
+    let folder = Folder::new("held");
+    prepared::stalled(folder.path());
+    let list = ["erp.db", "inbox", "held"];
+    assert_eq!(text(folder.path(), &list, 0), "nothing is held\n");
+    prepared::hold(folder.path(), "evt-new", "evt-lost");
+    let held = json(folder.path(), &list, 0);
+    assert_eq!((ids(&held), &held[0]["after"]), (vec!["evt-new"], &"evt-lost".into()));
+    assert!(text(folder.path(), &list, 0).contains("evt-lost"));
+    let show = ["erp.db", "inbox", "show", "--source", "crm", "--id", "evt-new"];
+    assert_eq!(json(folder.path(), &show, 0)[0]["id"], "evt-new");
 }
 
 #[test]

@@ -272,6 +272,14 @@ pub(crate) fn stalled(folder: &Path) {
         .unwrap();
 }
 
+/// Lets the inbox of `erp.db` hold an event, until another one has come.
+pub(crate) fn hold(folder: &Path, id: &str, after: &str) {
+    let connection = Connection::open(folder.join("erp.db")).unwrap();
+    let sql =
+        "UPDATE inbox_event SET held_after = ?2, due_at = received_at WHERE id = ?1";
+    assert_eq!(connection.execute(sql, [id, after]).unwrap(), 1);
+}
+
 /// `erp.db`: the inbox of a consumer with a message that was no event.
 pub(crate) fn unreadable(folder: &Path) {
     let mut connection = Connection::open(folder.join("erp.db")).unwrap();
