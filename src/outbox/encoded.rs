@@ -18,15 +18,28 @@ pub(super) fn encoded<P: Encoded>(event: Envelope<Pending, P>) -> Envelope<Pendi
     P::encoded(event)
 }
 
+/// The same of a borrowed event.
+pub(super) fn encoded_ref<P: Encoded>(
+    event: &Envelope<Pending, P>,
+) -> &Envelope<Pending> {
+    P::encoded_ref(event)
+}
+
 mod sealed {
     use super::{Envelope, Payload, Pending, RawEvent};
 
     pub trait Encoded: Payload {
         fn encoded(event: Envelope<Pending, Self>) -> Envelope<Pending>;
+
+        fn encoded_ref(event: &Envelope<Pending, Self>) -> &Envelope<Pending>;
     }
 
     impl Encoded for RawEvent {
         fn encoded(event: Envelope<Pending>) -> Envelope<Pending> {
+            event
+        }
+
+        fn encoded_ref(event: &Envelope<Pending>) -> &Envelope<Pending> {
             event
         }
     }

@@ -6,6 +6,7 @@ use integration_automation_patterns::outbox::Enqueued::{Duplicate, New};
 use integration_automation_patterns::outbox::postgres::{enqueue, enqueue_all};
 use integration_automation_patterns::outbox::{Claim, Enqueued};
 use integration_automation_patterns::retry::RetryPolicy;
+use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Decision, Envelope, RawEvent};
 
 use crate::{Database, decision, event, ids, keyed};
@@ -149,7 +150,10 @@ async fn the_same_id_twice_in_one_call_is_one_event() {
     )
     .await;
     assert_eq!(answers.unwrap(), [New, Duplicate, Duplicate, New, Duplicate]);
-    assert_eq!(enqueue_all(&business, Vec::new()).await.unwrap(), []);
+    assert_eq!(
+        enqueue_all(&business, Vec::<Envelope<Pending>>::new()).await.unwrap(),
+        []
+    );
     business.commit().await.unwrap();
     assert_eq!(stored(&database).await, ["there", "b", "a"]);
     assert_eq!(

@@ -134,9 +134,9 @@ pub async fn get(
 }
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled), in the caller's open transaction, as a person decided: run its
-/// handler, and commit. Nothing where there is no such event. With deadpool-postgres,
-/// begin the transaction as for [`receive`](super::receive).
+/// delivery](stalled) or is [held](held), in the caller's open transaction, as a person
+/// decided: run its handler, and commit. Nothing where there is no such event. With
+/// deadpool-postgres, begin the transaction as for [`receive`](super::receive).
 ///
 /// No type knows whether the handler ran: committed without its effect, the event counts
 /// as processed all the same. The [`redrive`](crate::inbox::worker::Worker::redrive) of a
@@ -163,7 +163,7 @@ pub async fn redrive<'c>(
 }
 
 /// Discards a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled), as a person decided, and says whether there was one.
+/// delivery](stalled) or is [held](held), as a person decided, and says whether there was one.
 ///
 /// # Errors
 ///

@@ -170,8 +170,8 @@ pub fn get(
 }
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled), in the caller's open transaction, as a person decided: run its
-/// handler, and commit. Nothing where there is no such event.
+/// delivery](stalled) or is [held](held), in the caller's open transaction, as a person
+/// decided: run its handler, and commit. Nothing where there is no such event.
 ///
 /// No type knows whether the handler ran: committed without its effect, the event counts
 /// as processed all the same. The [`redrive`](crate::inbox::worker::Worker::redrive) of a
@@ -180,6 +180,35 @@ pub fn get(
 /// # Errors
 ///
 /// What the database answers.
+///
+/// ```
+/// use integration_automation_patterns::Decision;
+/// use integration_automation_patterns::inbox::{HandlerError, InboxConfig, sqlite};
+/// # use integration_automation_patterns::broker::Delivery;
+/// # use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
+/// # use std::time::Duration;
+///
+/// let mut erp = rusqlite::Connection::open_in_memory()?;
+/// sqlite::install(&mut erp)?;
+/// # let week = Duration::from_secs(7 * 24 * 60 * 60);
+/// # let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
+/// # let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
+/// # let delivery = Delivery::new(event.build()?, ());
+/// let _dead = sqlite::process(&mut erp, delivery, &config, |_, _| {
+///     Err(HandlerError::permanent("there is no such country"))
+/// })?;
+///
+/// let letters = sqlite::dead_letters(&erp, &Default::default(), 1)?;
+/// let letter = letters.first().ok_or("a dead letter")?;
+/// let decision = Decision::new("on-call", "the country is known now")?;
+/// let transaction = erp.transaction()?;
+/// let fresh = sqlite::redrive(transaction, &letter.event, decision, &config)?;
+/// let fresh = fresh.ok_or("it was there a moment ago")?;
+/// // Its handler, with `fresh.transaction()` and `fresh.event()`.
+/// let _committed = fresh.commit()?;
+/// assert!(sqlite::dead_letters(&erp, &Default::default(), 1)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn redrive<'c>(
     mut transaction: Transaction<'c>,
     event: &Facts<RawEvent>,
@@ -198,11 +227,25 @@ pub fn redrive<'c>(
 }
 
 /// Discards a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled), as a person decided, and says whether there was one.
+/// delivery](stalled) or is [held](held), as a person decided, and says whether there was one.
 ///
 /// # Errors
 ///
 /// What the database answers.
+///
+/// ```
+/// use integration_automation_patterns::audit::AuditTrail;
+/// use integration_automation_patterns::inbox::sqlite;
+/// use integration_automation_patterns::{Decision, Envelope, RawEvent};
+///
+/// let mut erp = rusqlite::Connection::open_in_memory()?;
+/// sqlite::install(&mut erp)?;
+/// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
+/// let decision = Decision::new("on-call", "the lead was a test")?;
+/// let trail = AuditTrail::silent();
+/// assert!(!sqlite::discard(&mut erp, &event.build()?, decision, &trail)?); // unknown
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn discard(
     connection: &mut Connection,
     event: &Facts<RawEvent>,
@@ -233,6 +276,19 @@ pub fn discard(
 /// # Errors
 ///
 /// What the database answers.
+///
+/// ```
+/// use integration_automation_patterns::RetryPolicy;
+/// use integration_automation_patterns::inbox::{InboxConfig, sqlite};
+/// use std::time::Duration;
+///
+/// let mut erp = rusqlite::Connection::open_in_memory()?;
+/// sqlite::install(&mut erp)?;
+/// let week = Duration::from_secs(7 * 24 * 60 * 60);
+/// let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
+/// assert_eq!(sqlite::purge(&erp, &config, 1000)?, 0); // nothing is that old
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn purge(
     connection: &Connection,
     config: &InboxConfig,

@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Utc};
 
 use crate::Envelope;
+use crate::outbox::encoded::{Encoded, encoded_ref};
 use crate::outbox::enqueued::{Enqueued, another_event};
 use crate::state::Pending;
 use crate::store::{Row, Said, StoreError};
@@ -104,8 +105,8 @@ impl fmt::Debug for Insert {
 
 impl Insert {
     /// The statement for an event, in the SQL of its database.
-    pub fn new(dialect: Dialect, event: &Envelope<Pending>) -> Self {
-        let mut record = event.to_record();
+    pub fn new<P: Encoded>(dialect: Dialect, event: &Envelope<Pending, P>) -> Self {
+        let mut record = encoded_ref(event).to_record();
         let span = EventSpan::enqueue(&mut record);
         let row = Row::of_record(record);
         // What comes last is mostly not there, and a shorter statement is sooner parsed.

@@ -74,11 +74,12 @@ fn typed(value: &Value) -> (&(dyn ToSql + Sync), Type) {
 /// # Errors
 ///
 /// As [`enqueue`], with all events given back.
-pub fn enqueue_all<'t, T: OpenTransaction<Via>, Via>(
+pub fn enqueue_all<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
-    events: Vec<Envelope<Pending>>,
+    events: Vec<Envelope<Pending, P>>,
 ) -> Enqueuing<'t, Vec<Enqueued>, Vec<Envelope<Pending>>> {
     let transaction = transaction.transaction();
+    let events: Vec<_> = events.into_iter().map(encoded).collect();
     Box::pin(async move {
         let enqueued = write_all(transaction, &events).await;
         enqueued.map_err(|error| Refused::new(events, error))
