@@ -240,10 +240,11 @@ pub fn redrive<'c>(
 ///
 /// let mut erp = rusqlite::Connection::open_in_memory()?;
 /// sqlite::install(&mut erp)?;
-/// let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
+/// let lead = RawEvent::new("crm.lead.created", b"{}");
+/// let unknown = Envelope::builder("crm", lead).build()?;
 /// let decision = Decision::new("on-call", "the lead was a test")?;
 /// let trail = AuditTrail::silent();
-/// assert!(!sqlite::discard(&mut erp, &event.build()?, decision, &trail)?); // unknown
+/// assert!(!sqlite::discard(&mut erp, &unknown, decision, &trail)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn discard(
