@@ -59,6 +59,8 @@ async fn an_error_stops_the_others_gracefully_and_is_the_source() {
     );
     let cause = error.source().map(ToString::to_string);
     assert_eq!(cause.as_deref(), Some("the port is taken"));
+    let summary = error.summary().to_string();
+    assert_eq!(summary, "refused: failed: the port is taken\nsound: done");
     assert_eq!(ended.await, Ok(()));
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::inbox::worker;
+use crate::reason::reason;
 use crate::relay;
 
 type BoxedError = Box<dyn Error + Send + Sync>;
@@ -125,7 +126,7 @@ impl fmt::Display for PartSummary {
                 worker.dead_lettered
             ),
             PartEnd::Done => f.write_str("done"),
-            PartEnd::Failed(_) => f.write_str("failed"),
+            PartEnd::Failed(error) => write!(f, "failed: {}", reason(&**error)),
             PartEnd::Panicked(words) => write!(f, "panicked: {words}"),
             PartEnd::Aborted(time) => {
                 write!(f, "did not end within {time:?}, and was aborted")
@@ -154,7 +155,14 @@ impl ServiceError {
 impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a part of the service did not end well")?;
-        self.part().map_or(Ok(()), |part| write!(f, ": {part}"))
+        match self.part() {
+            // Its error is the source.
+            Some(PartSummary { name, end: PartEnd::Failed(_) }) => {
+                write!(f, ": {name}: failed")
+            }
+            Some(part) => write!(f, ": {part}"),
+            None => Ok(()),
+        }
     }
 }
 
