@@ -29,7 +29,7 @@ pub struct Summary {
     /// Deliveries that the inbox [holds](super::ByKey) until the one before has been
     /// handled. What becomes of such an event is counted too, once it does.
     pub held: u64,
-    /// Held events that were handled, or became dead letters, without the one before.
+    /// Held events whose handler ran without the one before, which was missing too long.
     pub overdue: u64,
     /// Events purged.
     pub purged: u64,
