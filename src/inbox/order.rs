@@ -412,3 +412,46 @@ impl TakenUp {
         self.overdue = self.overdue.saturating_add(u64::from(is_overdue));
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// The attempt that follows of a held event whose last one ended so, with a budget of
+    /// three; nothing where it is buried.
+    fn next_attempt(attempts: i64, reason: &str, is_owed: bool) -> Option<u32> {
+        let lead = RawEvent::new("crm.lead.created", b"{}");
+        let event = Envelope::builder("crm", lead).build().unwrap();
+        let row = held_row(&event, "evt-000", event.created_at()).unwrap();
+        let failure = row.failure.map(|said| Said { reason: reason.to_owned(), ..said });
+        let row = Row { attempts, failure, ..row };
+        let received_at = event.created_at();
+        let looked = Looked { row, before: None, received_at, is_owed };
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let config = InboxConfig::new(week, RetryPolicy::DEFAULT).unwrap();
+        match step(looked, &config, Some(&ByKey::default()), received_at).unwrap() {
+            Step::Handle { event, .. } => Some(event.attempts()),
+            Step::Bury(_) => None,
+            Step::Wait(_) => unreachable!("it waits for nothing"),
+        }
+    }
+
+    /// Protects the budget of a held event from what is no fault of it.
+    #[test]
+    fn an_attempt_that_was_none_is_made_again() {
+        let taken_back = format!("{UNCOUNTED}deadlock detected");
+        for (attempts, reason, is_owed, expected) in [
+            (1, "locked", false, Some(2)),
+            (2, NEVER_ENDED, false, Some(3)),
+            (2, NEVER_ENDED, true, Some(2)),
+            (2, &taken_back, false, Some(2)),
+            (3, NEVER_ENDED, false, None),
+            (3, NEVER_ENDED, true, Some(3)),
+            (3, &taken_back, false, Some(3)),
+        ] {
+            let next = next_attempt(attempts, reason, is_owed);
+            assert_eq!(next, expected, "{attempts}: {reason:?}, owed: {is_owed}");
+        }
+    }
+}
