@@ -282,6 +282,7 @@ fn print_flat() {
 
 /// The reconcile kernel, a thousand records at a time.
 fn print_reconcile() {
+    reconcile::assert_by_hand_decides_alike();
     let contract = contact::contract().unwrap();
     for (what, conflicting) in [("agreeing", false), ("conflicting", true)] {
         let records =

@@ -5,10 +5,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::Refused;
-use crate::sync::declared::{Conflict, Entry, Includes, Kind, Visit};
+use crate::sync::declared::{Conflict, Entry, Includes, Kind, Ruled, Visit};
 use crate::sync::{
     Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
-    Review, Rule, Slot, Unfinished, Verdict, Write,
+    Review, Slot, Unfinished, Verdict, Write,
 };
 
 #[cfg(feature = "serde")]
@@ -114,23 +114,22 @@ pub fn count(next: &mut usize) -> usize {
 
 /// The entry of one field.
 #[inline(always)]
-pub fn entry<'a, F, T: Eq, K: Kind, const N: usize>(
-    rule: Rule,
+pub fn entry<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
     slots: [&'a Slot<T>; N],
     known: &'a Bases<T>,
 ) -> Entry<'a, F, T, K, N> {
-    Entry::new(rule, slots, known)
+    Entry::new(slots, known)
 }
 
 /// The entry of one field, for a declared rule to settle.
-pub fn conflict<'p, 'a, F, T, K: Kind, const N: usize>(
+pub fn conflict<'p, 'a, F: Ruled, T, K: Kind, const N: usize>(
     entry: &'p mut Entry<'a, F, T, K, N>,
 ) -> Conflict<'p, 'a, F, T, K, N> {
     Conflict::new(entry)
 }
 
 /// The plan that an entry has.
-pub fn plan<'e, F, T, K: Kind, const N: usize>(
+pub fn plan<'e, F: Ruled, T, K: Kind, const N: usize>(
     entry: &'e Entry<'_, F, T, K, N>,
 ) -> FieldPlan<'e, T> {
     entry.plan()
@@ -192,7 +191,7 @@ impl<T: Eq + Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>>
 }
 
 /// Why an answer does not fit an entry, where it does not.
-pub fn misfit<F, T: Eq, K: Kind, const N: usize>(
+pub fn misfit<F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
     record_id: Option<&str>,
     field: &str,
@@ -214,7 +213,7 @@ pub fn set_aside<T>(
 }
 
 /// Leaves out what a system has refused before.
-pub fn leave_out<'a, F, T: Eq, K: Kind, const N: usize>(
+pub fn leave_out<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &mut Entry<'a, F, T, K, N>,
     refusals: &'a Refusals<T>,
 ) {
@@ -222,7 +221,7 @@ pub fn leave_out<'a, F, T: Eq, K: Kind, const N: usize>(
 }
 
 /// What an answer wants one system to show still, without a change.
-pub fn check<'p, F, T: Eq, K: Kind, const N: usize>(
+pub fn check<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &'p Entry<'_, F, T, K, N>,
     answer: Option<&'p Answer<T>>,
     to: usize,
@@ -238,7 +237,7 @@ pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
 }
 
 /// The write of an entry to one system, which an answer settles where there is one.
-pub fn change<'p, F, T: Eq, K: Kind, const N: usize>(
+pub fn change<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &'p Entry<'_, F, T, K, N>,
     answer: Option<&'p Answer<T>>,
     to: usize,
@@ -248,7 +247,7 @@ pub fn change<'p, F, T: Eq, K: Kind, const N: usize>(
 
 /// What is known of an entry in common after its writes were made, but those to the
 /// systems at these places.
-pub fn next_without<F, T: Eq + Clone, K: Kind, const N: usize>(
+pub fn next_without<F: Ruled, T: Eq + Clone, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
     answer: Option<&Answer<T>>,
     not_made: &[usize],

@@ -6,7 +6,8 @@ use std::hint::black_box;
 
 use integration_automation_patterns::boundary;
 use integration_automation_patterns::sync::{
-    Base, Bases, Capability, Contract, Question, Slot, System, Verdict,
+    Base, Bases, Capability, Contract, NonOwnerEdits, Question, Rule, Slot, System,
+    Verdict, verdict_with_bases,
 };
 
 pub(crate) enum Crm {}
@@ -114,7 +115,8 @@ struct Plan<'a> {
     status: Entry<'a, u64>,
 }
 
-/// The same, with the rules for two systems written out as one would by hand.
+/// The same, with the rules for two systems written out as one would by hand: a base for
+/// each of them, and every verdict that the crate knows.
 pub(crate) fn by_hand((a, b, known): &Snapshots) -> usize {
     macro_rules! owned {
         ($field:ident by $owner:ident, $other:ident, $place:literal) => {
@@ -159,59 +161,126 @@ pub(crate) fn by_hand((a, b, known): &Snapshots) -> usize {
     ])
 }
 
+fn is_read<T>(slot: &Slot<T>) -> bool {
+    !matches!(slot, Slot::Unread | Slot::Unsupported)
+}
+
 fn owned<T: PartialEq>(
     owner: &Slot<T>,
     other: &Slot<T>,
     known: &Bases<T>,
     place: usize,
 ) -> Verdict {
-    match (owner, other) {
-        (Slot::Unread, _) => Verdict::Unread,
-        (_, Slot::Unread) => Verdict::Agreed(place),
-        (owner, other) if owner == other => Verdict::Agreed(0),
-        (Slot::Empty, _) if *known.of(place) == Base::Never => {
-            Verdict::Ask(Question::BlankOwner)
-        }
-        _ => Verdict::Write(place),
+    if !is_read(owner) {
+        Verdict::Unread
+    } else if !is_read(other) || owner == other {
+        Verdict::Agreed(place)
+    } else if *owner == Slot::Empty && *known.of(place) == Base::Never {
+        Verdict::Ask(Question::BlankOwner)
+    } else {
+        Verdict::Write(place)
     }
 }
 
 fn shared<T: PartialEq>(a: &Slot<T>, b: &Slot<T>, known: &Bases<T>) -> Verdict {
-    let agreed = &known.agreed;
-    let holds = |slot: &Slot<T>| match (agreed, slot) {
-        (Base::Known(Some(agreed)), Slot::Value(value)) => agreed == value,
-        (Base::Known(None), Slot::Empty) => true,
-        _ => false,
-    };
-    let is_news = |slot, place| known.of(place).is_edited(slot) && !holds(slot);
-    let alone = |place| {
-        if known.of(place) == agreed {
-            Verdict::Write(place)
-        } else {
-            Verdict::Ask(Question::Conflict)
+    match (is_read(a), is_read(b)) {
+        (false, false) => Verdict::Unread,
+        (true, false) if *b == Slot::Unsupported => Verdict::Agreed(0),
+        (false, true) if *a == Slot::Unsupported => Verdict::Agreed(1),
+        (true, false) => shared_alone(a, known, 0),
+        (false, true) => shared_alone(b, known, 1),
+        (true, true) if a == b => Verdict::Agreed(0),
+        (true, true) => {
+            match (is_news(a, known.of(0), known), is_news(b, known.of(1), known)) {
+                (true, true) => ask(&[known.of(0), known.of(1)]),
+                (true, false) if *known.of(0) == known.agreed => Verdict::Write(0),
+                (true, false) => ask(&[known.of(0)]),
+                (false, true) if *known.of(1) == known.agreed => Verdict::Write(1),
+                (false, true) => ask(&[known.of(1)]),
+                (false, false) if known.agreed == Base::Never => ask(&[&known.agreed]),
+                (false, false) => Verdict::Behind,
+            }
         }
-    };
-    match (a, b) {
-        (Slot::Unread, Slot::Unread) => Verdict::Unread,
-        (Slot::Unread, _) => Verdict::Agreed(1),
-        (_, Slot::Unread) => Verdict::Agreed(0),
-        (a, b) if a == b => Verdict::Agreed(0),
-        (a, b) => match (is_news(a, 0), is_news(b, 1)) {
-            (true, false) => alone(0),
-            (false, true) => alone(1),
-            (false, false) => Verdict::Behind,
-            (true, true) => Verdict::Ask(Question::Conflict),
-        },
     }
 }
 
+/// What one system says, where the other was not read.
+fn shared_alone<T: PartialEq>(slot: &Slot<T>, known: &Bases<T>, place: usize) -> Verdict {
+    let base = known.of(place);
+    match is_news(slot, base, known) {
+        true if *base == known.agreed => Verdict::Agreed(place),
+        true => ask(&[base]),
+        false if known.agreed == Base::Never || holds(slot, &known.agreed) => {
+            Verdict::Agreed(place)
+        }
+        false => Verdict::Behind,
+    }
+}
+
+fn is_news<T: PartialEq>(slot: &Slot<T>, base: &Base<T>, known: &Bases<T>) -> bool {
+    base.is_edited(slot) && !holds(slot, &known.agreed)
+}
+
+fn holds<T: PartialEq>(slot: &Slot<T>, agreed: &Base<T>) -> bool {
+    match (agreed, slot) {
+        (Base::Known(Some(agreed)), Slot::Value(value)) => agreed == value,
+        (Base::Known(None), Slot::Empty) => true,
+        _ => false,
+    }
+}
+
+fn ask<T: PartialEq>(bases: &[&Base<T>]) -> Verdict {
+    let is_first = bases.iter().any(|base| **base == Base::Never);
+    Verdict::Ask(if is_first { Question::FirstDiffers } else { Question::Conflict })
+}
+
 fn manual<T: PartialEq>(a: &Slot<T>, b: &Slot<T>) -> Verdict {
-    match (a, b) {
-        (Slot::Unread, Slot::Unread) => Verdict::Unread,
-        (Slot::Unread, _) => Verdict::Agreed(1),
-        (_, Slot::Unread) => Verdict::Agreed(0),
-        (a, b) if a == b => Verdict::Agreed(0),
-        _ => Verdict::Ask(Question::Manual),
+    match (is_read(a), is_read(b)) {
+        (false, false) => Verdict::Unread,
+        (false, true) => Verdict::Agreed(1),
+        (true, false) => Verdict::Agreed(0),
+        (true, true) if a == b => Verdict::Agreed(0),
+        (true, true) => Verdict::Ask(Question::Manual),
+    }
+}
+
+/// Asserts that the rules by hand decide as the crate does, whatever two systems say and
+/// are known to have: else the two would not be comparable.
+pub(crate) fn assert_by_hand_decides_alike() {
+    let slots = [Slot::Unread, Slot::Unsupported, Slot::Empty]
+        .into_iter()
+        .chain([1, 2, 3].map(Slot::Value))
+        .collect::<Vec<Slot<u64>>>();
+    let bases = [Base::Never, Base::Known(None)]
+        .into_iter()
+        .chain([1, 2, 3].map(|value| Base::Known(Some(value))))
+        .collect::<Vec<_>>();
+    let knowns = bases.iter().flat_map(|agreed| {
+        let confirmed =
+            bases.iter().flat_map(|a| bases.iter().map(move |b| vec![*a, *b]));
+        confirmed.map(|confirmed| Bases { agreed: *agreed, confirmed })
+    });
+    for known in knowns {
+        for (a, b) in slots.iter().flat_map(|a| slots.iter().map(move |b| (a, b))) {
+            let decided = |rule| verdict_with_bases(rule, &[a, b], &known);
+            let owner = |place| Rule::Owner(place, NonOwnerEdits::Reject);
+            assert_eq!(
+                owned(a, b, &known, 0),
+                decided(owner(0)),
+                "{a:?} {b:?} {known:?}"
+            );
+            assert_eq!(
+                owned(b, a, &known, 1),
+                decided(owner(1)),
+                "{a:?} {b:?} {known:?}"
+            );
+            assert_eq!(
+                shared(a, b, &known),
+                decided(Rule::Shared),
+                "{a:?} {b:?} {known:?}"
+            );
+            assert_eq!(manual(a, b), decided(Rule::Manual), "{a:?} {b:?}");
+        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! The types of a declared boundary: what [`boundary!`](crate::boundary) makes its
 //! modules of, and what a compile error about one names.
 //!
-//! [`IntoSlot`] and [`Visit`] are for types of your own too, and [`FieldValue`] follows
-//! from `Eq` and `Clone`. The other traits are sealed: a program cannot add to what its
-//! declaration says.
+//! [`IntoSlot`] and [`Visit`] are for types of your own too, [`FieldValue`] follows from
+//! `Eq` and `Clone`, and a declaration implements [`Ruled`] for its fields. The other
+//! traits are sealed: a program cannot add to what its declaration says.
 //!
 //! Each has its counterpart among the types for data, which the module
 //! [`sync`](super#two-worlds) lists.
 
 pub use super::entry::{Conflict, Entry, IntoSlot};
 pub use super::kind::{
-    Kind, Manual, Overwrite, Owned, Queue, Reject, SettledByRule, Shared, Written,
+    Kind, Manual, Overwrite, Owned, Queue, Reject, Ruled, SettledByRule, Shared, Written,
 };
 pub use super::slot::FieldValue;
 #[doc(hidden)]

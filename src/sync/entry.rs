@@ -11,10 +11,10 @@ use super::answer::{Answer, AnswerError};
 use super::bases::Bases;
 use super::conflict::Stamp;
 use super::failed_writes::FailedWrites;
-use super::kind::{Kind, SettledByRule, Written};
+use super::kind::{Kind, Ruled, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
-use super::reconcile::{Question, Rule, Verdict, decide};
+use super::reconcile::{Question, Verdict, decide};
 use super::refusal::Refusal;
 use super::review::Review;
 use super::settled::{Settled, answered};
@@ -26,11 +26,16 @@ use crate::Refused;
 pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
     known: &'a Bases<T>,
-    rule: Rule,
     verdict: Verdict,
-    made: K::Made<T>,
+    amended: Option<Box<Amended<'a, T>>>,
+    marker: PhantomData<fn() -> (Field, K)>,
+}
+
+/// What few plans have, and none when it is made: hence boxed, so that an entry is small.
+struct Amended<'a, T> {
+    /// What a function has made of the edits.
+    merged: Option<Content<T>>,
     refusals: &'a [Refusal<T>],
-    field: PhantomData<fn() -> Field>,
 }
 
 impl<F, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
@@ -40,24 +45,18 @@ impl<F, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
     }
 }
 
-impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
+impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     #[inline(always)]
-    pub(crate) fn new(rule: Rule, slots: [&'a Slot<T>; N], known: &'a Bases<T>) -> Self
+    pub(crate) fn new(slots: [&'a Slot<T>; N], known: &'a Bases<T>) -> Self
     where
         T: Eq,
     {
-        Self {
-            slots,
-            known,
-            rule,
-            verdict: decide(rule, &slots, |place| known.of(place), &known.agreed),
-            made: K::Made::default(),
-            refusals: &[],
-            field: PhantomData,
-        }
+        let verdict = decide(F::RULE, &slots, |place| known.of(place), &known.agreed);
+        Self { slots, known, verdict, amended: None, marker: PhantomData }
     }
 
     /// What is to be done.
+    #[inline]
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
@@ -123,14 +122,11 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     }
 
     pub(crate) fn plan(&self) -> FieldPlan<'_, T> {
-        FieldPlan::decided(
-            self.verdict,
-            &self.slots,
-            Known::Each(self.known),
-            K::made(&self.made),
-            self.rule,
-        )
-        .with_refusals(self.refusals)
+        let amended = self.amended.as_deref();
+        let merged = amended.and_then(|amended| amended.merged.as_ref());
+        let known = Known::Each(self.known);
+        FieldPlan::decided(self.verdict, &self.slots, known, merged, F::RULE)
+            .with_refusals(self.refusals())
     }
 
     /// Why an answer does not fit, where it does not.
@@ -156,7 +152,14 @@ impl<'a, F, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         T: Eq,
     {
         self.verdict = self.plan().after_refusals(refusals).verdict();
-        self.refusals = refusals;
+        let merged = self.amended.take().and_then(|amended| amended.merged);
+        if merged.is_some() || !refusals.is_empty() {
+            self.amended = Some(Box::new(Amended { merged, refusals }));
+        }
+    }
+
+    fn refusals(&self) -> &'a [Refusal<T>] {
+        self.amended.as_ref().map_or(&[], |amended| amended.refusals)
     }
 
     /// What an answer wants one system to show still, without a change.
@@ -224,7 +227,7 @@ impl<F, T, K: Kind, const N: usize> fmt::Debug for Conflict<'_, '_, F, T, K, N> 
     }
 }
 
-impl<'p, 'a, F, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
+impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
     pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
         Self(entry)
     }
@@ -296,7 +299,9 @@ impl<'p, 'a, F, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
         K: SettledByRule,
     {
         if let Some(value) = self.0.plan().merge(merge).into_value() {
-            (self.0.verdict, self.0.made) = (Verdict::Merge, K::keep(value));
+            let (merged, refusals) = (Some(value), self.0.refusals());
+            self.0.amended = Some(Box::new(Amended { merged, refusals }));
+            self.0.verdict = Verdict::Merge;
         }
     }
 }

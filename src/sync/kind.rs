@@ -3,6 +3,22 @@
 
 use std::marker::PhantomData;
 
+use super::reconcile::Rule;
+
+/// A field of a declared boundary, by the type that [`boundary!`](crate::boundary) makes
+/// for it.
+///
+/// The declaration implements it, and nobody can do so again. It grants nothing: only
+/// the module of a declaration makes an [`Entry`](super::declared::Entry).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no field of a boundary",
+    label = "wanted one of the types in a boundary's module `field`"
+)]
+pub trait Ruled {
+    /// Who decides about the field.
+    const RULE: Rule;
+}
+
 /// Who decides about the field of an [`Entry`](super::declared::Entry).
 ///
 /// It is sealed: [`Owned`], [`Shared`] and [`Manual`] implement it, and nothing else can.
@@ -65,53 +81,17 @@ impl Kind for Manual {}
 
 pub(super) mod sealed {
     use super::{Manual, Overwrite, Owned, Queue, Reject, Shared};
-    use crate::sync::Content;
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is no kind of field: a field is owned, shared or decided by \
                    a person",
         label = "only the declaration says which"
     )]
-    pub trait Kind {
-        /// What a function may have made of the edits.
-        type Made<T>: Default;
+    pub trait Kind {}
 
-        fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>>;
-
-        /// Keeps what a function has made, where a function may.
-        fn keep<T>(value: Content<T>) -> Self::Made<T>;
-    }
-
-    macro_rules! no_function {
-        ($($kind:ty)*) => {
-            $(impl Kind for $kind {
-                type Made<T> = ();
-
-                fn made<T>((): &()) -> Option<&Content<T>> {
-                    None
-                }
-
-                fn keep<T>(_: Content<T>) {}
-            })*
-        };
-    }
-
-    no_function! {
-        Owned<Reject>
-        Owned<Queue>
-        Owned<Overwrite>
-        Manual
-    }
-
-    impl Kind for Shared {
-        type Made<T> = Option<Content<T>>;
-
-        fn made<T>(made: &Self::Made<T>) -> Option<&Content<T>> {
-            made.as_ref()
-        }
-
-        fn keep<T>(value: Content<T>) -> Self::Made<T> {
-            Some(value)
-        }
-    }
+    impl Kind for Owned<Reject> {}
+    impl Kind for Owned<Queue> {}
+    impl Kind for Owned<Overwrite> {}
+    impl Kind for Shared {}
+    impl Kind for Manual {}
 }

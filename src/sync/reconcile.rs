@@ -58,8 +58,10 @@ pub enum Verdict {
 }
 
 /// Why a person must decide.
+// As wide as a place: a `Verdict` is two words then, and stays in registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[repr(usize)]
 pub enum Question {
     /// A shared field was changed in two ways.
     Conflict,
@@ -206,12 +208,13 @@ pub fn verdict_with_bases<T: Eq>(
 }
 
 #[inline(always)]
-pub(super) fn decide<'a, T: Eq + 'a>(
+pub(super) fn decide<'a, 's, T: Eq + 'a + 's>(
     rule: Rule,
-    slots: &[&Slot<T>],
-    base: impl Fn(usize) -> &'a Base<T>,
+    said: &(impl AsRef<[&'s Slot<T>]> + ?Sized),
+    base: impl Fn(usize) -> &'a Base<T> + Copy,
     agreed: &Base<T>,
 ) -> Verdict {
+    let slots = said.as_ref();
     let mut read = slots.iter().enumerate().filter(|(_, slot)| slot.read().is_some());
     match rule {
         Rule::Owner(owner, others) => {
@@ -243,7 +246,7 @@ pub(super) fn decide<'a, T: Eq + 'a>(
                 Rule::Shared
                     if !equal || slots.iter().any(|slot| **slot == Slot::Unread) =>
                 {
-                    decide_shared(slots, base, agreed, equal.then_some(first))
+                    decide_shared(said, base, agreed, equal.then_some(first))
                 }
                 _ => Verdict::Agreed(first),
             }
@@ -253,68 +256,103 @@ pub(super) fn decide<'a, T: Eq + 'a>(
 
 /// The verdict on a shared field that differs, or that not every system was read of;
 /// `equal` is the place of one of those that were, where they say the same.
-#[inline(always)]
-fn decide_shared<'a, T: Eq + 'a>(
-    slots: &[&Slot<T>],
-    base: impl Fn(usize) -> &'a Base<T>,
+// As a call, since most records agree and never come here: inlined, it takes the
+// registers of what they do need. An array of slots has a length to unroll.
+#[inline(never)]
+fn decide_shared<'a, 's, T: Eq + 'a + 's>(
+    slots: &(impl AsRef<[&'s Slot<T>]> + ?Sized),
+    base: impl Fn(usize) -> &'a Base<T> + Copy,
     agreed: &Base<T>,
     equal: Option<usize>,
 ) -> Verdict {
-    let news = slots
-        .iter()
-        .enumerate()
-        .filter(|(place, slot)| is_news(slot, base(*place), agreed));
-    let (mut fresh, mut stale) = (None, None);
-    let (mut differ, mut first) = (false, false);
-    for (place, slot) in news {
-        let base = base(place);
-        first |= *base == Base::Never;
-        let said = if is_same(base, agreed) { &mut fresh } else { &mut stale };
+    let slots = slots.as_ref();
+    let mut said: Option<(usize, &Slot<T>)> = None;
+    for (place, slot) in slots.iter().enumerate() {
+        if !is_news(slot, base(place), agreed) {
+            continue;
+        }
         match said {
             // Two that say something of two that differ need not be compared again.
-            Some((_, other)) => differ |= slots.len() == 2 || other != slot,
-            None => *said = Some((place, *slot)),
+            Some((_, other)) if slots.len() == 2 || other != *slot => {
+                return Verdict::Ask(question(slots, base, agreed));
+            }
+            Some(_) => {}
+            None => said = Some((place, *slot)),
         }
     }
-    differ |= match (fresh, stale) {
-        (Some((_, fresh)), Some((_, stale))) => fresh != stale,
-        (None, Some(_)) => true,
-        (_, None) => false,
+    let Some((first, _)) = said else {
+        return decide_without_news(slots, agreed, equal);
     };
-    let question = if first { Question::FirstDiffers } else { Question::Conflict };
-    match (fresh, agreed, equal) {
-        _ if differ => Verdict::Ask(question),
-        (Some((place, _)), _, None) => Verdict::Write(place),
-        (Some((place, _)), _, Some(_)) => Verdict::Agreed(place),
-        (None, Base::Known(_), Some(place))
+    let is_fresh = |(place, slot): &(usize, &&Slot<T>)| {
+        let base = base(*place);
+        is_same(base, agreed) && (*place == first || is_news(slot, base, agreed))
+    };
+    match (slots.iter().enumerate().skip(first).find(is_fresh), equal) {
+        (Some((place, _)), None) => Verdict::Write(place),
+        (Some((place, _)), Some(_)) => Verdict::Agreed(place),
+        (None, _) => Verdict::Ask(question(slots, base, agreed)),
+    }
+}
+
+/// The verdict on a shared field on which no system says anything new.
+#[inline]
+fn decide_without_news<T: Eq>(
+    slots: &[&Slot<T>],
+    agreed: &Base<T>,
+    equal: Option<usize>,
+) -> Verdict {
+    match (agreed, equal) {
+        (Base::Known(_), Some(place))
             if slots.get(place).is_some_and(|slot| holds(agreed, slot)) =>
         {
             Verdict::Agreed(place)
         }
-        (None, Base::Known(_), _) => Verdict::Behind,
-        (None, Base::Never, Some(place)) => Verdict::Agreed(place),
-        (None, Base::Never, None) => Verdict::Ask(Question::FirstDiffers),
+        (Base::Known(_), _) => Verdict::Behind,
+        (Base::Never, Some(place)) => Verdict::Agreed(place),
+        (Base::Never, None) => Verdict::Ask(Question::FirstDiffers),
+    }
+}
+
+/// Why a person must decide on news that contradict each other, or what was agreed.
+#[inline(always)]
+fn question<'a, T: Eq + 'a>(
+    slots: &[&Slot<T>],
+    base: impl Fn(usize) -> &'a Base<T> + Copy,
+    agreed: &Base<T>,
+) -> Question {
+    let is_first = |(place, slot): (usize, &&Slot<T>)| {
+        let base = base(place);
+        matches!(base, Base::Never) && is_news(slot, base, agreed)
+    };
+    if slots.iter().enumerate().any(is_first) {
+        Question::FirstDiffers
+    } else {
+        Question::Conflict
     }
 }
 
 /// Whether a system says something that is neither what it was known to have nor what was
 /// agreed since. On its first synchronisation, that is any value.
+#[inline]
 pub(super) fn is_news<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -> bool {
     base.is_edited(slot) && (std::ptr::eq(base, agreed) || !holds(agreed, slot))
 }
 
 /// Whether somebody has changed the field in a system that was synchronised before.
+#[inline]
 pub(super) fn is_edit<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -> bool {
     *base != Base::Never && is_news(slot, base, agreed)
 }
 
 /// Whether a system has what was agreed last: an edit that it shows was then made with
 /// knowledge of it.
+#[inline]
 pub(super) fn is_same<T: Eq>(base: &Base<T>, agreed: &Base<T>) -> bool {
     std::ptr::eq(base, agreed) || base == agreed
 }
 
 /// Whether a system shows what was agreed.
+#[inline]
 pub(super) fn holds<T: Eq>(agreed: &Base<T>, slot: &Slot<T>) -> bool {
     match (agreed, slot.read()) {
         (Base::Known(agreed), Some(shown)) => agreed.as_ref() == shown.into_option(),

@@ -57,6 +57,13 @@ macro_rules! __boundary_module {
 
             $(const _: () = $crate::sync::declared::field_of::<$t>();)*
 
+            $(impl $crate::sync::declared::Ruled for field::$f {
+                const RULE: $crate::sync::Rule =
+                    $($crate::sync::Rule::Owner(
+                        $crate::__private::place::<Parties, $owner, _>(), $crate::sync::NonOwnerEdits::$o))?
+                    $($crate::sync::Rule::$kind)?;
+            })*
+
             $crate::__boundary_said! { [$({$f ($t) [$($attribute)*] $(of $owner $o)? $(is $kind)?})*]
                 [$({$xf ($xt) [$($xattribute)*]})*] }
 
@@ -67,11 +74,7 @@ macro_rules! __boundary_module {
 
             $crate::__boundary_written! { [$({$f ($t) [$($attribute)*]})*] }
 
-            $crate::__boundary_module! { @reconcile [$({$s $snapshot})+] [$({$f ($t) (
-                $($crate::sync::Rule::Owner(
-                    $crate::__private::place::<Parties, $owner, _>(), $crate::sync::NonOwnerEdits::$o))?
-                $($crate::sync::Rule::$kind)?
-            )})*] }
+            $crate::__boundary_module! { @reconcile [$({$s $snapshot})+] [$({$f ($t)})*] }
 
             /// The same contract as data.
             ///
@@ -108,16 +111,17 @@ macro_rules! __boundary_module {
     (@list) => { () };
     (@list $s:ident $($rest:ident)*) => { ($s, $crate::__boundary_module!(@list $($rest)*)) };
     (@reconcile $s:tt [$($field:tt)*]) => { $crate::__boundary_module! { @reconcile_all $s [$({$s $field})*] } };
-    (@reconcile_all [$({$s:ident $snapshot:ident})+] [$({$ss:tt {$f:ident ($t:ty) ($rule:expr)}})*]) => {
+    (@reconcile_all [$({$s:ident $snapshot:ident})+] [$({$ss:tt {$f:ident ($t:ty)}})*]) => {
         /// Plans one record: what each system says, in the order of the declaration, and
         /// what is known of it in common.
+        #[inline]
         pub fn reconcile<'a>($($snapshot: &'a Snapshot<$s>,)+ known: &'a Bases) -> Plan<'a>
         where
             $(for<'value> $t: $crate::sync::declared::FieldValue,)*
         {
             Plan(Entries {
                 $($f: $crate::__private::entry(
-                    $rule, $crate::__boundary_module!(@slots $f $ss), &known.$f),)*
+                    $crate::__boundary_module!(@slots $f $ss), &known.$f),)*
             }, ::core::option::Option::None)
         }
     };
