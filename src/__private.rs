@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::Refused;
+use crate::reason::reason;
 use crate::sync::declared::{Conflict, Entry, Includes, Kind, Visit};
 use crate::sync::{
     Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
@@ -228,6 +229,20 @@ pub fn check<'p, F, T: Eq, K: Kind, const N: usize>(
     to: usize,
 ) -> Option<Write<'p, T>> {
     entry.check(answer, to)
+}
+
+/// Why an answer was not checked, where a store could not be asked.
+pub fn unchecked(cause: impl Into<Cause>) -> AnswerError {
+    AnswerError::Unchecked { why: reason(&*cause.into()) }
+}
+
+/// Whether an answer has a change to one of the systems at these places.
+pub fn is_left<F, T: Eq, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
+    answer: Option<&Answer<T>>,
+    not_made: &[usize],
+) -> bool {
+    answer.is_some() && not_made.iter().any(|to| entry.change(answer, *to).is_some())
 }
 
 /// Adds what a system has refused.

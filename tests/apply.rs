@@ -7,7 +7,7 @@ use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::{
     Answer, Base, Capability, Choice, Content, Contract, Existence, Found, NonOwnerEdits,
-    Question, Refusal, Review, Slot, System, Verdict,
+    Question, Refusal, Review, Slot, System, Verdict, Write,
 };
 use integration_automation_patterns::sync::{
     Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordRules,
@@ -617,7 +617,12 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let mut in_erp = Failing(in_erp, false);
     let stopped = refused.into_value();
     let progress = stopped.bases;
-    assert_eq!(stopped.misfits[0].cause, AnswerError::Unchecked, "it can be given again");
+    let why = "no connection".to_owned();
+    assert_eq!(
+        stopped.misfits[0].cause,
+        AnswerError::Unchecked { why },
+        "it can be given again"
+    );
     let (one, two) = (Base::Known(Some(1)), Base::Known(Some(2)));
     assert_eq!(progress.limit.agreed, two);
     assert_eq!(progress.limit.confirmed, [two, one, two], "the ERP is behind");
@@ -638,6 +643,44 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
         (carried.bases.limit.agreed, carried.bases.state.agreed),
         (Base::Known(Some(2)), Base::Known(Some(4)))
     );
+}
+
+/// A store that says yes to checks, and has moved on when it is to write.
+struct Overtaken(account::Snapshot<Erp>);
+
+impl account::Store for Overtaken {
+    type System = Erp;
+    type Error = std::convert::Infallible;
+
+    fn write(
+        &mut self,
+        changes: &account::Changes<'_, Erp>,
+    ) -> Result<account::Taken, Self::Error> {
+        let is_check = changes.state.as_ref().is_some_and(Write::is_check);
+        let found = if is_check { changes.found_in(&self.0) } else { Found::MovedOn };
+        Ok(found.into())
+    }
+}
+
+/// Between its check and the write the ERP moves on: the answer was not carried out, and
+/// comes back.
+#[test]
+fn an_answer_that_is_overtaken_is_given_back() {
+    let mut seen = nothing_read();
+    say!(seen, state: Slot::Value(4), Slot::Value(5), Slot::Value(4));
+    let none = account::Bases::default();
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none).about("A-1");
+    let row = plan.state.review("A-1", "state", account::SYSTEMS.iter().copied());
+    let answer = Answer::to(&row.expect("it is asked"), Choice::Side(0), decision());
+    let answers = account::Answers { state: Some(answer.clone()), ..Default::default() };
+    let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
+    let carried = plan
+        .apply(answers, &mut in_crm, &mut Overtaken(in_erp), &mut in_billing)
+        .expect("it answers");
+    assert_eq!(carried.moved_on, ["erp"]);
+    assert_eq!(carried.misfits[0].cause, AnswerError::MovedOn);
+    assert_eq!(carried.answers.state, Some(answer), "given back");
+    assert_eq!(carried.bases.state.agreed, Base::Never, "and nothing has moved");
 }
 
 #[test]

@@ -146,8 +146,8 @@ pub struct Misfit {
 }
 
 /// What came of carrying out the plan of a declared boundary: what is known in common
-/// (`B`), to be stored, what systems refused (`R`), and the answers (`A`) that did not
-/// fit.
+/// (`B`), to be stored, what systems refused (`R`), and the answers (`A`) that were not
+/// carried out.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it has what is known in common, and says what must be planned again"]
@@ -157,9 +157,10 @@ pub struct Carried<B, A, R> {
     /// The names of the systems that have moved on since they were read. Nothing was
     /// written to them.
     pub moved_on: Vec<&'static str>,
-    /// Why each of the answers does not fit that are given back.
+    /// Why each answer comes back.
     pub misfits: Vec<Misfit>,
-    /// The answers that do not fit, given back: their fields were planned without them.
+    /// The answers that do not fit, and those that a system did not carry out because it
+    /// has moved on.
     pub answers: A,
     /// What systems refused, in their words: add it to what is stored, and give it to the
     /// next plan.
@@ -171,12 +172,12 @@ pub struct Carried<B, A, R> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unfinished<B, A, R> {
-    /// What people answered, and was not found to be a misfit.
+    /// What people answered, without the answers that do not fit.
     pub answers: A,
     /// What is known in common, to be stored: the systems that were written to have what
     /// was agreed, and the others have yet to get it.
     pub bases: B,
-    /// Why each of the answers does not fit that are given back by themselves.
+    /// Why each of the answers in `misfit_answers` comes back by itself.
     pub misfits: Vec<Misfit>,
     /// The answers that do not fit.
     pub misfit_answers: A,
@@ -188,7 +189,7 @@ pub struct Unfinished<B, A, R> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ApplyError {
-    /// An answer does not fit the plan: its changes are not to be had with it.
+    /// An answer does not fit the plan.
     Answer {
         /// The field.
         field: &'static str,
@@ -274,8 +275,9 @@ impl<T: Eq + Clone> Settled<'_, T> {
     /// Carries out what a person has decided, as [`FieldPlan::apply`].
     ///
     /// What the person saw must still be shown by every system, those that are not
-    /// written to included: where one has moved on, nothing is written, and what was
-    /// written already is taken back.
+    /// written to included: where one has moved on, nothing is written, and what this
+    /// call has written already is taken back. A system that refuses to take it back
+    /// counts as written, with its words in [`Applied::refused`].
     ///
     /// # Errors
     ///
@@ -312,13 +314,17 @@ impl<T: Eq + Clone> Settled<'_, T> {
     ) -> Result<Applied<T>, S::Error> {
         let (mut carried, mut made) = (Applied::nothing(self.base()), Vec::new());
         for write in self.checks().chain(self.writes()).chain(self.checks()) {
-            carried.note(&write, store.replace(&write)?);
-            made.push(write);
-            if !carried.moved_on.is_empty() {
-                for write in made.iter().rev().filter(|write| !write.is_check()) {
-                    store.replace(&write.reversed())?;
+            let reply = store.replace(&write)?;
+            match &reply {
+                Reply::Found(Found::AsExpected) if !write.is_check() => {
+                    made.push((write, write.value().cloned()));
                 }
-                return Ok(Applied { written: 0, kept: Vec::new(), ..carried });
+                Reply::Kept(held) => made.push((write, held.clone())),
+                Reply::Found(_) | Reply::Refused(_) => {}
+            }
+            carried.note(&write, reply);
+            if !carried.moved_on.is_empty() {
+                return carried.taken_back(&made, store);
             }
         }
         Ok(carried.with_base(|| self.next_base()))
@@ -344,6 +350,28 @@ impl<T: Clone + PartialEq> Applied<T> {
             }
             Reply::Refused(why) => self.refused.push(Refusal::of(write, why)),
         }
+    }
+
+    /// The same, once these writes are taken back from systems that hold this since.
+    fn taken_back<S: Store<T> + ?Sized>(
+        self,
+        made: &[(Write<'_, T>, Option<T>)],
+        store: &mut S,
+    ) -> Result<Self, S::Error> {
+        let mut left = Self { written: 0, kept: Vec::new(), ..self };
+        for (write, held) in made.iter().rev() {
+            let back = write.reversed(held.as_ref());
+            match store.replace(&back)? {
+                Reply::Found(_) => {}
+                Reply::Kept(held) => left.kept.extend(Kept::of(&back, held)),
+                Reply::Refused(why) => {
+                    left.written = left.written.saturating_add(1);
+                    left.kept.extend(Kept::of(write, held.clone()));
+                    left.refused.push(Refusal::of(&back, why));
+                }
+            }
+        }
+        Ok(left)
     }
 
     fn with_base(self, next: impl FnOnce() -> Base<T>) -> Self {

@@ -62,8 +62,8 @@ pub struct Shown<V> {
     pub system: String,
     /// The value, or nothing in the field.
     pub value: Option<V>,
-    /// Why the system refused what was to be written to it, in its own words, where
-    /// [`Question::Refused`] is asked.
+    /// Why the system refused to take what another side says, in its own words: after a
+    /// plan ([`Question::Refused`]), or after an earlier answer.
     pub refused: Option<String>,
 }
 

@@ -214,6 +214,7 @@ macro_rules! __boundary_plan {
                     }
                 )+
                 let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
+                self.give_back(&mut done);
                 ::core::result::Result::Ok(done.carried(bases, SYSTEMS))
             }
 
@@ -253,7 +254,7 @@ macro_rules! __boundary_plan {
                     ::core::result::Result::Ok(taken)
                         if taken.found != $crate::sync::Found::MovedOn => return,
                     ::core::result::Result::Ok(_) => $crate::sync::AnswerError::MovedOn,
-                    ::core::result::Result::Err(_) => $crate::sync::AnswerError::Unchecked,
+                    ::core::result::Result::Err(cause) => $crate::__private::unchecked(cause),
                 };
                 $(if $crate::__private::check(
                     &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to).is_some()
@@ -261,6 +262,17 @@ macro_rules! __boundary_plan {
                     $crate::__private::set_aside(
                         &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
                         field::$f::NAME, ::core::clone::Clone::clone(&cause));
+                })*
+            }
+
+            /// Puts the answers aside that a system which has moved on did not carry out.
+            fn give_back(&self, done: &mut $crate::__private::Progress<Answers, Refusals>) {
+                $(if $crate::__private::is_left(
+                    &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), &done.not_made)
+                {
+                    $crate::__private::set_aside(
+                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
+                        field::$f::NAME, $crate::sync::AnswerError::MovedOn);
                 })*
             }
 
