@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use crate::Refused;
 use crate::reason::reason;
-use crate::sync::declared::{Conflict, Entry, Includes, Kind, Visit};
+use crate::sync::declared::{Entry, FieldRules, Includes, Kind, Visit};
 use crate::sync::{
     Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
     Review, Rule, Slot, Unfinished, Verdict, Write,
@@ -124,10 +124,10 @@ pub fn entry<'a, F, T: Eq, K: Kind, const N: usize>(
 }
 
 /// The entry of one field, for a declared rule to settle.
-pub fn conflict<'p, 'a, F, T, K: Kind, const N: usize>(
+pub fn rules<'p, 'a, F, T, K: Kind, const N: usize>(
     entry: &'p mut Entry<'a, F, T, K, N>,
-) -> Conflict<'p, 'a, F, T, K, N> {
-    Conflict::new(entry)
+) -> FieldRules<'p, 'a, F, T, K, N> {
+    FieldRules::new(entry)
 }
 
 /// The plan that an entry has.

@@ -10,7 +10,7 @@ use integration_automation_patterns::sync::{
     Question, Refusal, Review, Slot, System, Verdict, Write,
 };
 use integration_automation_patterns::sync::{
-    Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordRules,
+    Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordPlan, RecordRules,
 };
 use integration_automation_patterns::{Decision, boundary};
 
@@ -698,7 +698,7 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
     };
     let plan = || {
         let mut plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
-        plan.conflicts().labels.merge(union);
+        plan.rules().labels.merge(union);
         plan
     };
     assert_eq!(plan().labels.verdict(), Verdict::Merge);
@@ -719,7 +719,7 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         Base::Known(Some(Labels::from(["a", "b", "c"])))
     );
     let mut kept = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
-    kept.conflicts().labels.merge(|_, _| Some(Content::Empty));
+    kept.rules().labels.merge(|_, _| Some(Content::Empty));
     assert!(
         matches!(kept.labels.verdict(), Verdict::Agreed(_)),
         "where there is no conflict, nothing is merged"
@@ -799,10 +799,16 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
     };
     let [asked, quiet] =
         [plan([Presence::Absent, Presence::There(7)]), plan([Presence::There(7); 2])];
+    assert_eq!(quiet.review("A-1", ["crm", "erp"]), None);
+    let row = asked.review("A-1", ["crm", "erp"]).expect("it is asked");
+    assert_eq!((row.question, row.field.as_deref()), (Question::Deletion, None));
+    let sides =
+        row.sides.iter().map(|side| (side.place, side.system.as_str(), side.value));
+    assert_eq!(sides.collect::<Vec<_>>(), [(1, "erp", Some(7))]);
     for chosen in all {
         let can_be_done =
             matches!(chosen, Existence::Create | Existence::Delete | Existence::Detach);
-        match asked.settle(chosen, decision()) {
+        match asked.settle("A-1", &row, chosen, decision()) {
             Ok(settled) => {
                 assert!(can_be_done, "{chosen:?}");
                 let expected = (chosen, &decision());
@@ -814,18 +820,21 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
                 assert_eq!(refused.into_value(), decision());
             }
         }
-        let refused = quiet.settle(chosen, decision()).expect_err("nothing is asked");
+        let refused = quiet.settle("A-1", &row, chosen, decision());
+        let refused = refused.expect_err("nothing is asked");
         assert_eq!(refused.cause(), &RecordAnswerError::NothingAsked);
     }
-    let row = Review::<String>::deletion(
-        "A-1",
-        [("crm", false), ("erp", true), ("billing", true)],
-    );
-    assert_eq!(
-        row.sides
-            .iter()
-            .map(|side| (side.place, side.system.as_str()))
-            .collect::<Vec<_>>(),
-        [(1, "erp"), (2, "billing")]
-    );
+
+    // Law 48 for a whole record: another one, an edit since, another question.
+    let merged = plan([Presence::Merged, Presence::There(7)]);
+    let edited = plan([Presence::Absent, Presence::There(8)]);
+    let cause = |plan: &RecordPlan<u8>, record: &str| {
+        let refused = plan.settle(record, &row, Existence::Delete, decision());
+        refused.expect_err("it does not fit").into_cause()
+    };
+    let (wanted, found) = ("A-2".to_owned(), "A-1".to_owned());
+    assert_eq!(cause(&asked, "A-2"), RecordAnswerError::OtherRecord { wanted, found });
+    assert_eq!(cause(&edited, "A-1"), RecordAnswerError::MovedOn);
+    let (wanted, found) = (Question::Merged, Question::Deletion);
+    assert_eq!(cause(&merged, "A-1"), RecordAnswerError::OtherQuestion { wanted, found });
 }

@@ -1,6 +1,6 @@
 //! The plan of a declared boundary, what people answered, and how it is carried out.
 
-/// Makes `Entries`, `Plan`, `Conflicts` and `Answers`.
+/// Makes `Entries`, `Plan`, `Rules` and `Answers`.
 ///
 /// A plan shows its entries by reference alone, so that none can be put in another's
 /// place.
@@ -69,15 +69,15 @@ macro_rules! __boundary_plan {
             }
         }
 
-        /// The conflicts of a plan, for declared rules to settle.
-        pub struct Conflicts<'p, 'a> {
-            $($($attribute)* pub $f: $crate::sync::declared::Conflict<
+        /// The fields of a plan, for declared rules to settle.
+        pub struct Rules<'p, 'a> {
+            $($($attribute)* pub $f: $crate::sync::declared::FieldRules<
                 'p, 'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
         }
 
-        impl ::core::fmt::Debug for Conflicts<'_, '_> {
+        impl ::core::fmt::Debug for Rules<'_, '_> {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Conflicts").finish_non_exhaustive()
+                f.debug_struct("Rules").finish_non_exhaustive()
             }
         }
 
@@ -132,10 +132,10 @@ macro_rules! __boundary_plan {
                 self
             }
 
-            /// The conflicts, for declared rules to settle: `prefer` a system, `merge`
+            /// The fields, for declared rules to settle: `prefer` a system, `merge`
             /// the edits.
-            pub fn conflicts(&mut self) -> Conflicts<'_, 'a> {
-                Conflicts { $($f: $crate::__private::conflict(&mut self.0.$f),)* }
+            pub fn rules(&mut self) -> Rules<'_, 'a> {
+                Rules { $($f: $crate::__private::rules(&mut self.0.$f),)* }
             }
 
             /// What is known in common once the plan is carried out.
