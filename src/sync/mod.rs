@@ -90,6 +90,9 @@ mod review;
 mod rules;
 mod settled;
 mod slot;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
 mod streak;
 mod system;
 mod visit;
