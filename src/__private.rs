@@ -326,9 +326,16 @@ impl<A, R> Progress<A, R> {
 }
 
 /// The places of systems by their names.
-pub fn places(systems: &[&str], names: &[&str]) -> Vec<usize> {
-    let named = systems.iter().enumerate().filter(|(_, system)| names.contains(system));
-    named.map(|(place, _)| place).collect()
+pub fn places(
+    systems: &'static [&'static str],
+    names: &[&str],
+) -> Result<Vec<usize>, ApplyError> {
+    let place = |name: &&str| {
+        let place = systems.iter().position(|system| system == name);
+        let found = (*name).to_owned();
+        place.ok_or(ApplyError::NoParty { parties: systems, found })
+    };
+    names.iter().map(place).collect()
 }
 
 /// What a change finds in a slot.

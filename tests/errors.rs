@@ -156,6 +156,7 @@ fn of_synchronisation() -> Vec<Named> {
         named(nothing_asked().into_cause()),
         named(nothing_asked()),
         named(ApplyError::Answer { field: "email", cause: nothing_asked().into_cause() }),
+        named(ApplyError::NoParty { parties: &["crm", "erp"], found: "ERP".to_owned() }),
         named(ApplyError::Store { system: "crm", cause: Box::new(poison()) }),
         named(
             plans(0)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use integration_automation_patterns::sync::declared::{Includes, Visit};
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Capability, Choice, FieldPlan, Found, Question, Review,
-    Slot, System, Verdict, Write,
+    Answer, Authority, Base, Capability, Choice, FieldPlan, Found, Question, Refusal,
+    Review, Slot, System, Verdict, Write,
 };
 use integration_automation_patterns::{Decision, boundary};
 
@@ -207,13 +207,24 @@ fn the_base_of_a_system_that_has_moved_on_is_as_it_was() {
     meanwhile.email = Slot::Value("newer@x.org".to_owned());
     assert_eq!(changes.found_in(&meanwhile), Found::MovedOn);
 
-    let next = plan.next_after(&answers, &["erp"]).expect("nothing was answered");
+    let nothing = contact::Refusals::default();
+    let next =
+        plan.next_after(&answers, &["erp"], &nothing).expect("nothing was answered");
     let new = Base::Known(Some("new@x.org".to_owned()));
     assert_eq!(next.email.confirmed, [new, Base::Never], "the ERP has yet to get it");
     assert_eq!(next.terms.agreed, Base::Known(Some(30)));
-    let carried_out = plan.next_after(&answers, &[]).expect("nothing was answered");
+    let carried_out =
+        plan.next_after(&answers, &[], &nothing).expect("nothing was answered");
+    let error = plan.next_after(&answers, &["Erp"], &nothing).expect_err("no party");
+    assert_eq!(error.to_string(), r#"a plan is between crm, erp, and found "Erp""#);
     assert_eq!(carried_out, plan.next());
     assert_ne!(carried_out, next);
+
+    let mut refused = contact::Refusals::default();
+    refused.email.add(Refusal::of(&changes.email.expect("a write"), "locked"));
+    let without = plan.next_after(&answers, &[], &refused).expect("a party");
+    assert_eq!(without.email, next.email, "what the ERP refused it has yet to get");
+    assert_eq!(without.terms, carried_out.terms, "and the rest it has");
 }
 
 #[test]

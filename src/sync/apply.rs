@@ -196,6 +196,13 @@ pub enum ApplyError {
         /// What is wrong with it.
         cause: AnswerError,
     },
+    /// A system is named that is not a party to the boundary.
+    NoParty {
+        /// The parties.
+        parties: &'static [&'static str],
+        /// The name that is none of theirs.
+        found: String,
+    },
     /// A system could not be written to. What was written before stays, and the next plan
     /// does the rest.
     Store {
@@ -212,6 +219,9 @@ impl fmt::Display for ApplyError {
             Self::Answer { field, .. } => {
                 write!(f, "the answer about {field:?} does not fit the plan")
             }
+            Self::NoParty { parties, found } => {
+                write!(f, "a plan is between {}, and found {found:?}", parties.join(", "))
+            }
             Self::Store { system, .. } => write!(
                 f,
                 "a plan wants every system to take its changes, and {system:?} did not: \
@@ -225,6 +235,7 @@ impl Error for ApplyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Answer { cause, .. } => Some(cause),
+            Self::NoParty { .. } => None,
             Self::Store { cause, .. } => Some(&**cause),
         }
     }

@@ -144,20 +144,21 @@ macro_rules! __boundary_plan {
             }
 
             /// What is known in common once the [`changes`](Self::changes) are carried
-            /// out, but not in the systems of these names: they failed, or moved on.
+            /// out, but not in the systems of these names, which failed or moved on, and
+            /// without what systems refused.
             ///
             /// # Errors
             ///
-            /// Where an answer does not fit the plan.
+            /// Where an answer does not fit the plan, or a name is not a party's.
             pub fn next_after(
                 &self,
                 answers: &Answers,
                 not_made: &[&str],
+                refused: &Refusals,
             ) -> ::core::result::Result<Bases, $crate::sync::ApplyError> {
                 self.fits(answers)?;
-                let not_made = $crate::__private::places(SYSTEMS, not_made);
-                let nothing = <Refusals as ::core::default::Default>::default();
-                ::core::result::Result::Ok(self.bases_after(answers, &not_made, &nothing))
+                let not_made = $crate::__private::places(SYSTEMS, not_made)?;
+                ::core::result::Result::Ok(self.bases_after(answers, &not_made, refused))
             }
 
             /// What is to be written to one system, for its connector to carry out: for
