@@ -4,8 +4,8 @@
 use chrono::DateTime;
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
-    Answer, AnswerError, Applied, Base, Choice, Content, FieldPlan, Found, NonOwnerEdits,
-    Question, Reply, Review, Rule, Settled, Slot, Store, Verdict, Write,
+    Answer, AnswerError, Applied, Base, Bases, Choice, Content, FieldPlan, Found,
+    NonOwnerEdits, Question, Reply, Review, Rule, Settled, Slot, Store, Verdict, Write,
 };
 
 const NAMES: [&str; 2] = ["crm", "erp"];
@@ -288,6 +288,8 @@ fn what_a_system_refuses_to_take_back_counts_as_written() {
     });
     assert_eq!((applied.written, applied.moved_on), (1, vec![2]));
     assert_eq!(applied.refused[0].why, "closed for good");
+    let (base, confirmed) = (Base::Known(Some(1)), vec![Base::Known(Some(1)); 3]);
+    assert_eq!(applied.bases, Bases { agreed: base, confirmed }, "nothing was agreed");
     assert_eq!(systems, [3, 2, 7].map(Slot::Value));
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::answer::AnswerError;
+use super::bases::Bases;
 use super::plan::{FieldPlan, Write};
 use super::reading::Kept;
 use super::refusal::Refusal;
@@ -132,6 +133,10 @@ pub struct Applied<T> {
     pub kept: Vec<Kept<T>>,
     /// The common state to store: as it was, where a system moved on or refused.
     pub base: Base<T>,
+    /// What to store instead, for a plan [with a base for each
+    /// system](FieldPlan::with_bases): one that moved on or refused has yet to get what
+    /// was agreed.
+    pub bases: Bases<T>,
 }
 
 /// An answer that does not fit the plan of a declared boundary, and why. It is given back
@@ -268,17 +273,19 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
     /// assert_eq!((applied.written, applied.moved_on), (1, vec![2]));
     /// assert_eq!(systems[2], Slot::Value("newer"), "not overwritten unseen");
     /// assert_eq!(applied.base, base, "plan again against the same common state");
+    /// let new = Base::Known(Some("new"));
+    /// assert_eq!(applied.bases.confirmed, [new, new, base], "or with a base for each");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn apply<S: Store<T> + ?Sized>(
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        let mut carried = Applied::nothing(self.agreed());
+        let mut carried = Applied::nothing(self);
         for write in self.writes() {
             carried.note(&write, store.replace(&write)?);
         }
-        Ok(carried.with_base(|| self.next_base()))
+        Ok(carried.done(|| self.next_base(), |not_made| self.next_without(not_made)))
     }
 }
 
@@ -323,7 +330,7 @@ impl<T: Eq + Clone> Settled<'_, T> {
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        let (mut carried, mut made) = (Applied::nothing(self.base()), Vec::new());
+        let (mut carried, mut made) = (Applied::nothing(self.plan()), Vec::new());
         for write in self.checks().chain(self.writes()).chain(self.checks()) {
             let reply = store.replace(&write)?;
             match &reply {
@@ -338,14 +345,15 @@ impl<T: Eq + Clone> Settled<'_, T> {
                 return carried.taken_back(&made, store);
             }
         }
-        Ok(carried.with_base(|| self.next_base()))
+        Ok(carried.done(|| self.next_base(), |not_made| self.next_without(not_made)))
     }
 }
 
-impl<T: Clone + PartialEq> Applied<T> {
-    fn nothing(base: &Base<T>) -> Self {
+impl<T: Clone + Eq> Applied<T> {
+    fn nothing(plan: &FieldPlan<'_, T>) -> Self {
         let (moved_on, refused, kept) = (Vec::new(), Vec::new(), Vec::new());
-        Self { written: 0, moved_on, refused, kept, base: base.clone() }
+        let (base, bases) = (plan.agreed().clone(), plan.after(None, &[]));
+        Self { written: 0, moved_on, refused, kept, base, bases }
     }
 
     fn note(&mut self, write: &Write<'_, T>, reply: Reply<T>) {
@@ -385,11 +393,15 @@ impl<T: Clone + PartialEq> Applied<T> {
         Ok(left)
     }
 
-    fn with_base(self, next: impl FnOnce() -> Base<T>) -> Self {
-        if self.moved_on.is_empty() && self.refused.is_empty() {
-            Self { base: next(), ..self }
-        } else {
-            self
-        }
+    /// With what is known in common from now on.
+    fn done(
+        self,
+        base: impl FnOnce() -> Base<T>,
+        bases: impl FnOnce(&[usize]) -> Bases<T>,
+    ) -> Self {
+        let refused = self.refused.iter().map(|refusal| refusal.place);
+        let not_made = self.moved_on.iter().copied().chain(refused).collect::<Vec<_>>();
+        let base = if not_made.is_empty() { base() } else { self.base };
+        Self { base, bases: bases(&not_made), ..self }
     }
 }
