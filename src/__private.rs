@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::Refused;
-use crate::sync::declared::{Conflict, Entry, Includes, Kind, Ruled, Visit};
+use crate::reason::reason;
+use crate::sync::declared::{Entry, FieldRules, Includes, Kind, Ruled, Visit};
 use crate::sync::{
     Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
     Review, Slot, Unfinished, Verdict, Write,
@@ -122,10 +123,10 @@ pub fn entry<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
 }
 
 /// The entry of one field, for a declared rule to settle.
-pub fn conflict<'p, 'a, F: Ruled, T, K: Kind, const N: usize>(
+pub fn rules<'p, 'a, F: Ruled, T, K: Kind, const N: usize>(
     entry: &'p mut Entry<'a, F, T, K, N>,
-) -> Conflict<'p, 'a, F, T, K, N> {
-    Conflict::new(entry)
+) -> FieldRules<'p, 'a, F, T, K, N> {
+    FieldRules::new(entry)
 }
 
 /// The plan that an entry has.
@@ -229,6 +230,20 @@ pub fn check<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry.check(answer, to)
 }
 
+/// Why an answer was not checked, where a store could not be asked.
+pub fn unchecked(cause: impl Into<Cause>) -> AnswerError {
+    AnswerError::Unchecked { why: reason(&*cause.into()) }
+}
+
+/// Whether an answer has a change to one of the systems at these places.
+pub fn is_left<F: Ruled, T: Eq, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
+    answer: Option<&Answer<T>>,
+    not_made: &[usize],
+) -> bool {
+    answer.is_some() && not_made.iter().any(|to| entry.change(answer, *to).is_some())
+}
+
 /// Adds what a system has refused.
 pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     for refusal in more.0 {
@@ -310,9 +325,16 @@ impl<A, R> Progress<A, R> {
 }
 
 /// The places of systems by their names.
-pub fn places(systems: &[&str], names: &[&str]) -> Vec<usize> {
-    let named = systems.iter().enumerate().filter(|(_, system)| names.contains(system));
-    named.map(|(place, _)| place).collect()
+pub fn places(
+    systems: &'static [&'static str],
+    names: &[&str],
+) -> Result<Vec<usize>, ApplyError> {
+    let place = |name: &&str| {
+        let place = systems.iter().position(|system| system == name);
+        let found = (*name).to_owned();
+        place.ok_or(ApplyError::NoParty { parties: systems, found })
+    };
+    names.iter().map(place).collect()
 }
 
 /// What a change finds in a slot.

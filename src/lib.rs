@@ -38,7 +38,6 @@ pub mod inbox;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod outbox;
-#[cfg(feature = "delivery")]
 mod reason;
 mod refused;
 #[cfg(feature = "delivery")]

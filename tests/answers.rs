@@ -4,8 +4,8 @@
 use chrono::DateTime;
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
-    Answer, AnswerError, Applied, Base, Choice, Content, FieldPlan, Found, NonOwnerEdits,
-    Question, Reply, Review, Rule, Settled, Slot, Store, Verdict, Write,
+    Answer, AnswerError, Applied, Base, Bases, Choice, Content, FieldPlan, Found,
+    NonOwnerEdits, Question, Reply, Review, Rule, Settled, Slot, Store, Verdict, Write,
 };
 
 const NAMES: [&str; 2] = ["crm", "erp"];
@@ -221,6 +221,76 @@ fn the_chosen_side_is_checked_and_what_was_written_is_taken_back() {
         assert_eq!(applied.base, base, "the question is asked again");
         assert_eq!(systems, [Slot::Value(1), Slot::Value(7), Slot::Value(1)]);
     }
+}
+
+/// What a store replies in place of a system's own reply to a write of one value.
+struct Odd<'s> {
+    systems: &'s mut [Slot<u8>],
+    odd: fn(&Write<'_, u8>) -> Option<Reply<u8>>,
+}
+
+impl Store<u8> for Odd<'_> {
+    type Error = std::convert::Infallible;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        match (self.odd)(write) {
+            Some(Reply::Kept(held)) => {
+                self.systems[write.to()] = Slot::from(held);
+                Ok(Reply::Kept(held))
+            }
+            Some(reply) => Ok(reply),
+            None => self.systems.replace(write),
+        }
+    }
+}
+
+/// Carries out "all are to hold 3" in systems that show this, where the person saw 1, 2
+/// and 4.
+fn all_hold_three(
+    mut systems: [Slot<u8>; 3],
+    odd: fn(&Write<'_, u8>) -> Option<Reply<u8>>,
+) -> (Applied<u8>, [Slot<u8>; 3]) {
+    let (seen, base) = ([1, 2, 4].map(Slot::Value), Base::Known(Some(1)));
+    let sides = seen.each_ref();
+    let plan = FieldPlan::new(Rule::Manual, &sides, &base);
+    let row = plan.review("C-1", "status", ["crm", "erp", "hr"]).expect("it is asked");
+    let answer = Answer::to(&row, Choice::Other(Some(3)), decision("bob"));
+    let settled = plan.settle("C-1", "status", answer).expect("it fits");
+    let applied = settled.apply(&mut Odd { systems: &mut systems, odd });
+    (applied.expect("in memory"), systems)
+}
+
+/// Ada has answered the same before, and her answer was carried out whole; the last
+/// system was edited since. What Bob did not write is not his to take back.
+#[test]
+fn what_somebody_else_has_written_is_not_taken_back() {
+    let (applied, systems) = all_hold_three([3, 3, 7].map(Slot::Value), |_| None);
+    assert_eq!((applied.written, applied.moved_on), (0, vec![2]));
+    assert_eq!(systems, [3, 3, 7].map(Slot::Value));
+}
+
+/// A system that keeps a form of its own (9 for 3) gets its old value back all the same.
+#[test]
+fn what_a_system_kept_in_its_own_form_is_taken_back() {
+    let (applied, systems) = all_hold_three([1, 2, 7].map(Slot::Value), |write| {
+        (write.value() == Some(&3) && write.to() == 0).then_some(Reply::Kept(Some(9)))
+    });
+    assert_eq!((applied.written, applied.moved_on, applied.kept), (0, vec![2], vec![]));
+    assert_eq!(systems, [1, 2, 7].map(Slot::Value));
+}
+
+/// A system that will not give its old value back holds what was written, and says why.
+#[test]
+fn what_a_system_refuses_to_take_back_counts_as_written() {
+    let (applied, systems) = all_hold_three([1, 2, 7].map(Slot::Value), |write| {
+        let is_back = write.value() == Some(&1);
+        is_back.then(|| Reply::Refused("closed for good".to_owned()))
+    });
+    assert_eq!((applied.written, applied.moved_on), (1, vec![2]));
+    assert_eq!(applied.refused[0].why, "closed for good");
+    let (base, confirmed) = (Base::Known(Some(1)), vec![Base::Known(Some(1)); 3]);
+    assert_eq!(applied.bases, Bases { agreed: base, confirmed }, "nothing was agreed");
+    assert_eq!(systems, [3, 2, 7].map(Slot::Value));
 }
 
 /// A value that stays different on purpose is not asked about again until a side changes.

@@ -7,10 +7,10 @@ use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::{
     Answer, Base, Capability, Choice, Content, Contract, Existence, Found, NonOwnerEdits,
-    Question, Refusal, Review, Slot, System, Verdict,
+    Question, Refusal, Review, Slot, System, Verdict, Write,
 };
 use integration_automation_patterns::sync::{
-    Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordRules,
+    Deletions, Existed, Presence, RecordAnswerError, RecordBase, RecordPlan, RecordRules,
 };
 use integration_automation_patterns::{Decision, boundary};
 
@@ -617,7 +617,12 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     let mut in_erp = Failing(in_erp, false);
     let stopped = refused.into_value();
     let progress = stopped.bases;
-    assert_eq!(stopped.misfits[0].cause, AnswerError::Unchecked, "it can be given again");
+    let why = "no connection".to_owned();
+    assert_eq!(
+        stopped.misfits[0].cause,
+        AnswerError::Unchecked { why },
+        "it can be given again"
+    );
     let (one, two) = (Base::Known(Some(1)), Base::Known(Some(2)));
     assert_eq!(progress.limit.agreed, two);
     assert_eq!(progress.limit.confirmed, [two, one, two], "the ERP is behind");
@@ -640,6 +645,44 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     );
 }
 
+/// A store that says yes to checks, and has moved on when it is to write.
+struct Overtaken(account::Snapshot<Erp>);
+
+impl account::Store for Overtaken {
+    type System = Erp;
+    type Error = std::convert::Infallible;
+
+    fn write(
+        &mut self,
+        changes: &account::Changes<'_, Erp>,
+    ) -> Result<account::Taken, Self::Error> {
+        let is_check = changes.state.as_ref().is_some_and(Write::is_check);
+        let found = if is_check { changes.found_in(&self.0) } else { Found::MovedOn };
+        Ok(found.into())
+    }
+}
+
+/// Between its check and the write the ERP moves on: the answer was not carried out, and
+/// comes back.
+#[test]
+fn an_answer_that_is_overtaken_is_given_back() {
+    let mut seen = nothing_read();
+    say!(seen, state: Slot::Value(4), Slot::Value(5), Slot::Value(4));
+    let none = account::Bases::default();
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none).about("A-1");
+    let row = plan.state.review("A-1", "state", account::SYSTEMS.iter().copied());
+    let answer = Answer::to(&row.expect("it is asked"), Choice::Side(0), decision());
+    let answers = account::Answers { state: Some(answer.clone()), ..Default::default() };
+    let (mut in_crm, in_erp, mut in_billing) = copy(&seen);
+    let carried = plan
+        .apply(answers, &mut in_crm, &mut Overtaken(in_erp), &mut in_billing)
+        .expect("it answers");
+    assert_eq!(carried.moved_on, ["erp"]);
+    assert_eq!(carried.misfits[0].cause, AnswerError::MovedOn);
+    assert_eq!(carried.answers.state, Some(answer), "given back");
+    assert_eq!(carried.bases.state.agreed, Base::Never, "and nothing has moved");
+}
+
 #[test]
 fn a_shared_field_can_declare_what_is_made_of_two_edits() {
     let labels =
@@ -655,7 +698,7 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
     };
     let plan = || {
         let mut plan = account::reconcile(&seen.0, &seen.1, &seen.2, &agreed);
-        plan.conflicts().labels.merge(union);
+        plan.rules().labels.merge(union);
         plan
     };
     assert_eq!(plan().labels.verdict(), Verdict::Merge);
@@ -676,7 +719,7 @@ fn a_shared_field_can_declare_what_is_made_of_two_edits() {
         Base::Known(Some(Labels::from(["a", "b", "c"])))
     );
     let mut kept = account::reconcile(&now.0, &now.1, &now.2, &carried.bases);
-    kept.conflicts().labels.merge(|_, _| Some(Content::Empty));
+    kept.rules().labels.merge(|_, _| Some(Content::Empty));
     assert!(
         matches!(kept.labels.verdict(), Verdict::Agreed(_)),
         "where there is no conflict, nothing is merged"
@@ -756,10 +799,16 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
     };
     let [asked, quiet] =
         [plan([Presence::Absent, Presence::There(7)]), plan([Presence::There(7); 2])];
+    assert_eq!(quiet.review("A-1", ["crm", "erp"]), None);
+    let row = asked.review("A-1", ["crm", "erp"]).expect("it is asked");
+    assert_eq!((row.question, row.field.as_deref()), (Question::Deletion, None));
+    let sides =
+        row.sides.iter().map(|side| (side.place, side.system.as_str(), side.value));
+    assert_eq!(sides.collect::<Vec<_>>(), [(1, "erp", Some(7))]);
     for chosen in all {
         let can_be_done =
             matches!(chosen, Existence::Create | Existence::Delete | Existence::Detach);
-        match asked.settle(chosen, decision()) {
+        match asked.settle("A-1", &row, chosen, decision()) {
             Ok(settled) => {
                 assert!(can_be_done, "{chosen:?}");
                 let expected = (chosen, &decision());
@@ -771,18 +820,21 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
                 assert_eq!(refused.into_value(), decision());
             }
         }
-        let refused = quiet.settle(chosen, decision()).expect_err("nothing is asked");
+        let refused = quiet.settle("A-1", &row, chosen, decision());
+        let refused = refused.expect_err("nothing is asked");
         assert_eq!(refused.cause(), &RecordAnswerError::NothingAsked);
     }
-    let row = Review::<String>::deletion(
-        "A-1",
-        [("crm", false), ("erp", true), ("billing", true)],
-    );
-    assert_eq!(
-        row.sides
-            .iter()
-            .map(|side| (side.place, side.system.as_str()))
-            .collect::<Vec<_>>(),
-        [(1, "erp"), (2, "billing")]
-    );
+
+    // Law 48 for a whole record: another one, an edit since, another question.
+    let merged = plan([Presence::Merged, Presence::There(7)]);
+    let edited = plan([Presence::Absent, Presence::There(8)]);
+    let cause = |plan: &RecordPlan<u8>, record: &str| {
+        let refused = plan.settle(record, &row, Existence::Delete, decision());
+        refused.expect_err("it does not fit").into_cause()
+    };
+    let (wanted, found) = ("A-2".to_owned(), "A-1".to_owned());
+    assert_eq!(cause(&asked, "A-2"), RecordAnswerError::OtherRecord { wanted, found });
+    assert_eq!(cause(&edited, "A-1"), RecordAnswerError::MovedOn);
+    let (wanted, found) = (Question::Merged, Question::Deletion);
+    assert_eq!(cause(&merged, "A-1"), RecordAnswerError::OtherQuestion { wanted, found });
 }

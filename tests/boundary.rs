@@ -253,12 +253,12 @@ fn a_shared_field_can_declare_who_is_preferred() {
     assert_eq!(plan().nickname.verdict(), conflict);
 
     let mut preferred = plan();
-    preferred.conflicts().nickname.prefer(0);
+    preferred.rules().nickname.prefer(0);
     assert_eq!(preferred.nickname.verdict(), Verdict::Write(0));
     let mut blank = plan();
-    blank.conflicts().nickname.prefer_unless_blank(0);
+    blank.rules().nickname.prefer_unless_blank(0);
     assert_eq!(blank.nickname.verdict(), conflict);
-    blank.conflicts().nickname.prefer_unless_blank(1);
+    blank.rules().nickname.prefer_unless_blank(1);
     assert_eq!(
         (blank.nickname.verdict(), blank.nickname.writes().count()),
         (to_the_other, 1)
@@ -267,7 +267,7 @@ fn a_shared_field_can_declare_who_is_preferred() {
     let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("in 1970");
     let stamps = [90, 10].map(|seconds| Stamp::OfField(at(seconds)));
     let mut by_time = plan();
-    by_time.conflicts().nickname.prefer_last_writer(
+    by_time.rules().nickname.prefer_last_writer(
         &stamps,
         Duration::from_secs(60),
         at(100),

@@ -148,23 +148,28 @@ fn of_synchronisation() -> Vec<Named> {
         }
         run.finish()
     };
+    let about_record = || {
+        let plan = plans(1).expect("one may be gone").remove(0).1;
+        plan.review("1", ["crm", "erp"]).expect("it is asked")
+    };
     vec![
         named(nothing_asked().into_cause()),
         named(nothing_asked()),
         named(ApplyError::Answer { field: "email", cause: nothing_asked().into_cause() }),
+        named(ApplyError::NoParty { parties: &["crm", "erp"], found: "ERP".to_owned() }),
         named(ApplyError::Store { system: "crm", cause: Box::new(poison()) }),
         named(
             plans(0)
                 .map(|mut plans| plans.remove(0).1)
                 .expect("nothing is gone")
-                .settle(Existence::Delete, decision())
+                .settle("1", &about_record(), Existence::Delete, decision())
                 .expect_err("nothing is asked"),
         ),
         named(
             plans(1)
                 .map(|mut plans| plans.remove(0).1)
                 .expect("one may be gone")
-                .settle(Existence::Ask, decision())
+                .settle("1", &about_record(), Existence::Ask, decision())
                 .expect_err("nothing to do")
                 .into_cause(),
         ),

@@ -127,7 +127,7 @@ mod fields {
             next: u8 => Crm,
             apply: u8 => Crm,
             changes: u8 => Crm,
-            conflicts: u8 => Shared,
+            rules: u8 => Shared,
             verdicts: u8 => Manual,
             NAME: u8 => Crm,
             r#type: u8 => Crm,

@@ -327,7 +327,10 @@ fn a_merge_is_asked_about() {
         let asked = plan(&RecordRules::new(policy, 0), &state, false);
         assert_eq!(asked.question(), Some(Question::Merged), "{policy:?}");
         let decision = Decision::new("on-call", "one customer").expect("not blank");
-        let settled = asked.settle(Existence::Delete, decision).expect("it is asked");
+        let row = asked.review("C-1", ["crm", "erp"]).expect("it is asked");
+        assert_eq!(row.question, Question::Merged);
+        let settled = asked.settle("C-1", &row, Existence::Delete, decision);
+        let settled = settled.expect("it fits");
         assert_eq!(settled.writes().count(), 1);
         let done = State {
             says: vec![Presence::Absent, Presence::Merged],

@@ -208,3 +208,27 @@ proptest! {
         }
     }
 }
+
+/// A person's answer is refused as a rule's write is: the question comes again with the
+/// system's words.
+#[test]
+fn a_question_whose_answer_was_refused_has_the_words() {
+    let (slots, base) = ([Slot::Value(1), Slot::Value(2)], Base::Known(Some(1)));
+    let sides = slots.each_ref();
+    let plan = FieldPlan::new(Rule::Manual, &sides, &base);
+    let row = plan.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
+    let decision = Decision::new("on-call", "asked the customer").expect("not blank");
+    let settled = plan
+        .settle("C-1", "status", Answer::to(&row, Choice::Side(0), decision))
+        .expect("it fits");
+    let (systems, forbidden) = (slots.to_vec(), vec![(1, Some(1))]);
+    let mut store = Strict { systems, forbidden, tried: 0 };
+    let applied = settled.apply(&mut store).expect("in memory");
+    assert_eq!((applied.written, applied.base), (0, base));
+
+    let again = plan.after_refusals(&applied.refused);
+    assert_eq!(again.verdict(), Verdict::Ask(Question::Manual));
+    let row = again.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
+    assert_eq!(row.sides[0].refused, None);
+    assert_eq!(row.sides[1].refused.as_deref(), Some("not allowed here"));
+}

@@ -12,7 +12,7 @@ use crate::contract::{Change, RecordChanged, RecordCreated, RecordDeleted};
 use crate::database::{Database, Order, RECORD, WholeRecord, field_of};
 use crate::reason::chain;
 use crate::step::POLICY;
-use crate::view::{SYSTEMS, View, deletion};
+use crate::view::{SYSTEMS, View};
 
 /// What a person answers, to one question or to all about a field.
 pub(crate) struct Wanted {
@@ -124,11 +124,10 @@ fn about_record(
 ) -> Outcome<Result<Order, String>> {
     let record = row.record_id.as_str();
     let plans = view.records()?;
-    let plan = plans.get(record).filter(|plan| deletion(record, plan) == *row);
-    let Some(plan) = plan else {
-        return Ok(Err("the systems that have it are others by now".to_owned()));
+    let Some(plan) = plans.get(record) else {
+        return Ok(Err("no system has it any more".to_owned()));
     };
-    let settled = match plan.settle(chosen, wanted.decision.clone()) {
+    let settled = match plan.settle(record, row, chosen, wanted.decision.clone()) {
         Ok(settled) => settled,
         Err(refused) => return Ok(Err(chain(&refused))),
     };

@@ -119,9 +119,9 @@ pub(crate) fn answered(answered: &Answered) -> Outcome<()> {
 fn question(row: &Review<String>) -> String {
     let side = |side: &Shown<String>| {
         let shown = match (&side.value, &row.field) {
+            (_, None) => "has it".to_owned(),
             (Some(value), _) => format!("{value:?}"),
-            (None, Some(_)) => "empty".to_owned(),
-            (None, None) => "has it".to_owned(),
+            (None, _) => "empty".to_owned(),
         };
         let refused = side.refused.iter().map(|why| format!(", refuses: {why}"));
         format!("{} {shown}{}", side.system, refused.collect::<String>())

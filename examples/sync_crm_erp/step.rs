@@ -13,7 +13,7 @@ use integration_automation_patterns::{Envelope, Event, EventId};
 use crate::Outcome;
 use crate::contract::{Change, RecordChanged, RecordCreated};
 use crate::database::{Agreed, Announcement, Database, Findings, Known};
-use crate::view::{SYSTEMS, View, deletion};
+use crate::view::{SYSTEMS, View};
 
 /// Another attempt after a tenth of a second, then twice as long.
 pub(crate) const POLICY: RetryPolicy = RetryPolicy::retries(
@@ -158,7 +158,7 @@ pub(crate) async fn close<D: Database>(
                     compare(&view, record, field, contract, &mut closed, &mut findings)?;
                 }
             }
-            Existence::Ask => findings.review.push(deletion(record, &whole)),
+            Existence::Ask => findings.review.extend(whole.review(record, SYSTEMS)),
             _ => {}
         }
         let base = whole.next_without(&[0, 1]);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use integration_automation_patterns::Refused;
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Bases, Contract, Deletions, FieldPlan, Past, PlanError,
-    Presence, RecordBase, RecordPlan, RecordRules, Refusal, Review, Slot,
+    Presence, RecordBase, RecordPlan, RecordRules, Refusal, Slot,
 };
 
 use crate::Outcome;
@@ -42,8 +42,9 @@ impl View {
     }
 
     /// Every record that one of them has, or had, but those that a person has taken out;
-    /// and what is to be done about it as a whole.
-    pub(crate) fn records(&self) -> Outcome<BTreeMap<String, RecordPlan<i64>>> {
+    /// and what is to be done about it as a whole. What a system shows of a record is its
+    /// fields: a person's answer is to these.
+    pub(crate) fn records(&self) -> Outcome<BTreeMap<String, RecordPlan<String>>> {
         let rules = RecordRules::new(Deletions::Ask, MOST_GONE);
         let mut run = rules.run();
         let known = self.memory.known.keys();
@@ -53,14 +54,18 @@ impl View {
                 continue;
             }
             let rows = self.systems.each_ref().map(|rows| rows.get(record));
-            let says = rows.map(|row| Presence::of(row.map(|row| row.revision)));
+            let mut says = Vec::with_capacity(rows.len());
+            for row in rows {
+                let shown = row.map(|row| serde_json::to_string(&row.fields));
+                says.push(Presence::of(shown.transpose()?));
+            }
             let is_edited = |(field, value): (&String, &Option<String>)| {
                 let known = self.memory.agreed.get(&(record.clone(), field.clone()));
                 known.is_none_or(|known| known.agreed != Base::Known(value.clone()))
             };
             let mut fields = rows.iter().flatten().flat_map(|row| &row.fields);
             let (base, edited) = (self.record_base(record), fields.any(is_edited));
-            run.plan(record.clone(), says.to_vec(), &base, edited);
+            run.plan(record.clone(), says, &base, edited);
         }
         let plans = run.finish().map_err(Refused::into_cause)?;
         Ok(plans.into_iter().collect())
@@ -145,10 +150,4 @@ impl Field {
         let plan = plan.ask_before_going_back(&past);
         Ok(look(plan.after_refusals(&self.refusals)))
     }
-}
-
-/// The question about a record that one system has deleted.
-pub(crate) fn deletion(record: &str, plan: &RecordPlan<i64>) -> Review<String> {
-    let there = plan.presence().iter().map(Presence::is_there);
-    Review::deletion(record, SYSTEMS.into_iter().zip(there))
 }

@@ -4,7 +4,7 @@
 mod sync;
 
 use integration_automation_patterns::Decision;
-use integration_automation_patterns::sync::Choice;
+use integration_automation_patterns::sync::{AnswerError, Choice};
 use rusqlite::Connection;
 use sync::{Crm, Erp, Outcome, Table, answer, connect, contact, synchronise};
 
@@ -42,14 +42,21 @@ pub(crate) fn main() -> Outcome<()> {
          INSERT INTO record VALUES ('C-1', '{}', '[]', '{}')",
     )?;
 
-    let asked = synchronise(&hub, &mut crm, &mut erp)?;
+    let (asked, _) = synchronise(&hub, &mut crm, &mut erp)?;
     assert_eq!(asked.len(), 1, "the status: {asked:?}");
     assert_eq!(shown(&crm)?, ("new@x.org".into(), 60, "active".into()));
     assert_eq!(shown(&erp)?, ("new@x.org".into(), 60, "closed".into()));
 
     let decision = Decision::new("on-call", "the customer has left")?;
-    answer(&hub, &asked[0], Choice::Side(1), decision)?;
-    assert!(synchronise(&hub, &mut crm, &mut erp)?.is_empty());
+    answer(&hub, &asked[0], Choice::Side(1), decision.clone())?;
+    erp.db.execute("UPDATE contact SET status = 'paused'", [])?; // meanwhile
+    let (asked, misfits) = synchronise(&hub, &mut crm, &mut erp)?;
+    assert_eq!(misfits[0].cause, AnswerError::MovedOn);
+    println!("{}: {}", misfits[0].field, misfits[0].cause);
+
+    answer(&hub, &asked[0], Choice::Other(Some("closed".into())), decision)?;
+    let (asked, misfits) = synchronise(&hub, &mut crm, &mut erp)?;
+    assert!(asked.is_empty() && misfits.is_empty());
     assert_eq!((shown(&crm)?, shown(&crm)?.2.as_str()), (shown(&erp)?, "closed"));
     println!("C-1 is closed in both: the customer has left");
     Ok(())

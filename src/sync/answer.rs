@@ -245,7 +245,10 @@ pub enum AnswerError {
     /// The systems say something else than what the person saw.
     MovedOn,
     /// A system could not be asked whether it still shows what the person saw.
-    Unchecked,
+    Unchecked {
+        /// Why, in the words of its store.
+        why: String,
+    },
     /// What the systems last agreed on is not what the person saw.
     OtherBase,
     /// The plan asks for another reason than the one that the person saw.
@@ -289,9 +292,10 @@ impl fmt::Display for AnswerError {
                 "an answer is to what the systems said when it was asked, and they say \
                  something else by now",
             ),
-            Self::Unchecked => f.write_str(
+            Self::Unchecked { why } => write!(
+                f,
                 "an answer is to what the systems still show, and one of them could not \
-                 be asked: give it again",
+                 be asked ({why}): give it again"
             ),
             Self::OtherBase => f.write_str(
                 "an answer is against what the systems last agreed on when it was \

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::answer::AnswerError;
+use super::bases::Bases;
 use super::plan::{FieldPlan, Write};
 use super::reading::Kept;
 use super::refusal::Refusal;
@@ -132,6 +133,10 @@ pub struct Applied<T> {
     pub kept: Vec<Kept<T>>,
     /// The common state to store: as it was, where a system moved on or refused.
     pub base: Base<T>,
+    /// What to store instead, for a plan [with a base for each
+    /// system](FieldPlan::with_bases): one that moved on or refused has yet to get what
+    /// was agreed.
+    pub bases: Bases<T>,
 }
 
 /// An answer that does not fit the plan of a declared boundary, and why. It is given back
@@ -146,8 +151,8 @@ pub struct Misfit {
 }
 
 /// What came of carrying out the plan of a declared boundary: what is known in common
-/// (`B`), to be stored, what systems refused (`R`), and the answers (`A`) that did not
-/// fit.
+/// (`B`), to be stored, what systems refused (`R`), and the answers (`A`) that were not
+/// carried out.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it has what is known in common, and says what must be planned again"]
@@ -157,9 +162,10 @@ pub struct Carried<B, A, R> {
     /// The names of the systems that have moved on since they were read. Nothing was
     /// written to them.
     pub moved_on: Vec<&'static str>,
-    /// Why each of the answers does not fit that are given back.
+    /// Why each answer comes back.
     pub misfits: Vec<Misfit>,
-    /// The answers that do not fit, given back: their fields were planned without them.
+    /// The answers that do not fit, and those that a system did not carry out because it
+    /// has moved on.
     pub answers: A,
     /// What systems refused, in their words: add it to what is stored, and give it to the
     /// next plan.
@@ -171,12 +177,12 @@ pub struct Carried<B, A, R> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unfinished<B, A, R> {
-    /// What people answered, and was not found to be a misfit.
+    /// What people answered, without the answers that do not fit.
     pub answers: A,
     /// What is known in common, to be stored: the systems that were written to have what
     /// was agreed, and the others have yet to get it.
     pub bases: B,
-    /// Why each of the answers does not fit that are given back by themselves.
+    /// Why each of the answers in `misfit_answers` comes back by itself.
     pub misfits: Vec<Misfit>,
     /// The answers that do not fit.
     pub misfit_answers: A,
@@ -188,12 +194,19 @@ pub struct Unfinished<B, A, R> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ApplyError {
-    /// An answer does not fit the plan: its changes are not to be had with it.
+    /// An answer does not fit the plan.
     Answer {
         /// The field.
         field: &'static str,
         /// What is wrong with it.
         cause: AnswerError,
+    },
+    /// A system is named that is not a party to the boundary.
+    NoParty {
+        /// The parties.
+        parties: &'static [&'static str],
+        /// The name that is none of theirs.
+        found: String,
     },
     /// A system could not be written to. What was written before stays, and the next plan
     /// does the rest.
@@ -211,6 +224,9 @@ impl fmt::Display for ApplyError {
             Self::Answer { field, .. } => {
                 write!(f, "the answer about {field:?} does not fit the plan")
             }
+            Self::NoParty { parties, found } => {
+                write!(f, "a plan is between {}, and found {found:?}", parties.join(", "))
+            }
             Self::Store { system, .. } => write!(
                 f,
                 "a plan wants every system to take its changes, and {system:?} did not: \
@@ -224,6 +240,7 @@ impl Error for ApplyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Answer { cause, .. } => Some(cause),
+            Self::NoParty { .. } => None,
             Self::Store { cause, .. } => Some(&**cause),
         }
     }
@@ -256,17 +273,19 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
     /// assert_eq!((applied.written, applied.moved_on), (1, vec![2]));
     /// assert_eq!(systems[2], Slot::Value("newer"), "not overwritten unseen");
     /// assert_eq!(applied.base, base, "plan again against the same common state");
+    /// let new = Base::Known(Some("new"));
+    /// assert_eq!(applied.bases.confirmed, [new, new, base], "or with a base for each");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn apply<S: Store<T> + ?Sized>(
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        let mut carried = Applied::nothing(self.agreed());
+        let mut carried = Applied::nothing(self);
         for write in self.writes() {
             carried.note(&write, store.replace(&write)?);
         }
-        Ok(carried.with_base(|| self.next_base()))
+        Ok(carried.done(|| self.next_base(), |not_made| self.next_without(not_made)))
     }
 }
 
@@ -274,8 +293,9 @@ impl<T: Eq + Clone> Settled<'_, T> {
     /// Carries out what a person has decided, as [`FieldPlan::apply`].
     ///
     /// What the person saw must still be shown by every system, those that are not
-    /// written to included: where one has moved on, nothing is written, and what was
-    /// written already is taken back.
+    /// written to included: where one has moved on, nothing is written, and what this
+    /// call has written already is taken back. A system that refuses to take it back
+    /// counts as written, with its words in [`Applied::refused`].
     ///
     /// # Errors
     ///
@@ -310,25 +330,30 @@ impl<T: Eq + Clone> Settled<'_, T> {
         &self,
         store: &mut S,
     ) -> Result<Applied<T>, S::Error> {
-        let (mut carried, mut made) = (Applied::nothing(self.base()), Vec::new());
+        let (mut carried, mut made) = (Applied::nothing(self.plan()), Vec::new());
         for write in self.checks().chain(self.writes()).chain(self.checks()) {
-            carried.note(&write, store.replace(&write)?);
-            made.push(write);
-            if !carried.moved_on.is_empty() {
-                for write in made.iter().rev().filter(|write| !write.is_check()) {
-                    store.replace(&write.reversed())?;
+            let reply = store.replace(&write)?;
+            match &reply {
+                Reply::Found(Found::AsExpected) if !write.is_check() => {
+                    made.push((write, write.value().cloned()));
                 }
-                return Ok(Applied { written: 0, kept: Vec::new(), ..carried });
+                Reply::Kept(held) => made.push((write, held.clone())),
+                Reply::Found(_) | Reply::Refused(_) => {}
+            }
+            carried.note(&write, reply);
+            if !carried.moved_on.is_empty() {
+                return carried.taken_back(&made, store);
             }
         }
-        Ok(carried.with_base(|| self.next_base()))
+        Ok(carried.done(|| self.next_base(), |not_made| self.next_without(not_made)))
     }
 }
 
-impl<T: Clone + PartialEq> Applied<T> {
-    fn nothing(base: &Base<T>) -> Self {
+impl<T: Clone + Eq> Applied<T> {
+    fn nothing(plan: &FieldPlan<'_, T>) -> Self {
         let (moved_on, refused, kept) = (Vec::new(), Vec::new(), Vec::new());
-        Self { written: 0, moved_on, refused, kept, base: base.clone() }
+        let (base, bases) = (plan.agreed().clone(), plan.after(None, &[]));
+        Self { written: 0, moved_on, refused, kept, base, bases }
     }
 
     fn note(&mut self, write: &Write<'_, T>, reply: Reply<T>) {
@@ -346,11 +371,37 @@ impl<T: Clone + PartialEq> Applied<T> {
         }
     }
 
-    fn with_base(self, next: impl FnOnce() -> Base<T>) -> Self {
-        if self.moved_on.is_empty() && self.refused.is_empty() {
-            Self { base: next(), ..self }
-        } else {
-            self
+    /// The same, once these writes are taken back from systems that hold this since.
+    fn taken_back<S: Store<T> + ?Sized>(
+        self,
+        made: &[(Write<'_, T>, Option<T>)],
+        store: &mut S,
+    ) -> Result<Self, S::Error> {
+        let mut left = Self { written: 0, kept: Vec::new(), ..self };
+        for (write, held) in made.iter().rev() {
+            let back = write.reversed(held.as_ref());
+            match store.replace(&back)? {
+                Reply::Found(_) => {}
+                Reply::Kept(held) => left.kept.extend(Kept::of(&back, held)),
+                Reply::Refused(why) => {
+                    left.written = left.written.saturating_add(1);
+                    left.kept.extend(Kept::of(write, held.clone()));
+                    left.refused.push(Refusal::of(&back, why));
+                }
+            }
         }
+        Ok(left)
+    }
+
+    /// With what is known in common from now on.
+    fn done(
+        self,
+        base: impl FnOnce() -> Base<T>,
+        bases: impl FnOnce(&[usize]) -> Bases<T>,
+    ) -> Self {
+        let refused = self.refused.iter().map(|refusal| refusal.place);
+        let not_made = self.moved_on.iter().copied().chain(refused).collect::<Vec<_>>();
+        let base = if not_made.is_empty() { base() } else { self.base };
+        Self { base, bases: bases(&not_made), ..self }
     }
 }

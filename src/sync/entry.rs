@@ -214,20 +214,20 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     }
 }
 
-/// The entry of a plan, for a declared rule to settle where it is a conflict on a shared
-/// field. Nothing else changes by it: no owner is outweighed, and no field that a person
-/// decides on is decided.
-pub struct Conflict<'p, 'a, Field, T, K: Kind, const N: usize>(
+/// One field of a plan, for declared rules to settle: a conflict on a shared field, a
+/// blank, a value that comes back. No rule outweighs an owner, and none decides in a
+/// person's place.
+pub struct FieldRules<'p, 'a, Field, T, K: Kind, const N: usize>(
     &'p mut Entry<'a, Field, T, K, N>,
 );
 
-impl<F, T, K: Kind, const N: usize> fmt::Debug for Conflict<'_, '_, F, T, K, N> {
+impl<F, T, K: Kind, const N: usize> fmt::Debug for FieldRules<'_, '_, F, T, K, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Conflict").field(&self.0).finish()
+        f.debug_tuple("FieldRules").field(&self.0).finish()
     }
 }
 
-impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> Conflict<'p, 'a, F, T, K, N> {
+impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K, N> {
     pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
         Self(entry)
     }

@@ -50,12 +50,14 @@
 //! | what a system says | `contact::Snapshot` | a [`Slot`] for each field |
 //! | what is known in common | `contact::Bases` | [`Bases`] for each field, or one [`Base`] |
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
-//! | a merge that a function makes | [`Conflict::merge`](declared::Conflict::merge) | [`Merged`] |
+//! | what a rule settles | [`FieldRules`](declared::FieldRules) of `contact::Rules` | [`FieldPlan::prefer`], and what stands beside it |
+//! | a merge that a function makes | [`FieldRules::merge`](declared::FieldRules::merge) | [`Merged`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
 //! | what systems refused | `contact::Refusals` | [`Refusal`], and [`Refusals`] of a field |
 //! | a system's own form | | [`Reading`], by a [converter](convert); [`Kept`] |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
+//! | what a system replies | `contact::Taken` | [`Reply`] |
 //! | what came of it | [`Carried`] | [`Applied`] |
 //! | what went wrong | [`ApplyError`] | the store's own error |
 
@@ -88,6 +90,9 @@ mod review;
 mod rules;
 mod settled;
 mod slot;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
 mod streak;
 mod system;
 mod visit;

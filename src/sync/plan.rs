@@ -147,9 +147,12 @@ impl<'a, T> Write<'a, T> {
         Self { value: self.expects, overrides_edit: false, ..self }
     }
 
-    /// The write that takes this one back.
-    pub(super) fn reversed(self) -> Self {
-        Self { value: self.expects, expects: self.value, ..self }
+    /// The write that takes this one back, from a system that holds this since.
+    pub(super) fn reversed<'h>(&self, held: Option<&'h T>) -> Write<'h, T>
+    where
+        'a: 'h,
+    {
+        Write { value: self.expects, expects: held, ..*self }
     }
 
     /// One value, for every system that said something.

@@ -8,6 +8,8 @@ use super::existence::{Existence, RecordRules};
 use super::plan::FieldPlan;
 use super::presence::{Existed, Presence, RecordBase};
 use super::reconcile::{Question, Rule};
+use super::review::{Review, Shown};
+use super::slot::Base;
 use crate::{Decision, Refused};
 
 /// What is to be done about one record as a whole: made by a [run](super::RecordRun)
@@ -144,35 +146,95 @@ impl<E> RecordPlan<E> {
         }
     }
 
-    /// What follows from a person's answer: the record is made again
-    /// ([`Create`](Existence::Create)), deleted, or detached.
+    /// The question, as a row for a person, with the systems by their names; `None` if
+    /// nothing is asked. Its sides are the systems that have the record, each with what
+    /// it shows of that.
+    pub fn review<'s>(
+        &self,
+        record_id: impl Into<String>,
+        systems: impl IntoIterator<Item = &'s str>,
+    ) -> Option<Review<E>>
+    where
+        E: Clone,
+    {
+        let named = self.sides().zip(systems);
+        let sides = named.filter_map(|((place, shown), system)| {
+            let (system, value) = (system.to_owned(), Some(shown?.clone()));
+            Some(Shown { place, system, value, refused: None })
+        });
+        Some(Review {
+            record_id: record_id.into(),
+            field: None,
+            question: self.question?,
+            base: Base::Never,
+            sides: sides.collect(),
+        })
+    }
+
+    /// The place of each system, and what it shows where it has the record.
+    fn sides(&self) -> impl Iterator<Item = (usize, Option<&E>)> {
+        self.presence.iter().enumerate().map(|(place, says)| match says {
+            Presence::There(shown) => (place, Some(shown)),
+            _ => (place, None),
+        })
+    }
+
+    /// What follows from a person's answer to the row that was put to that person: the
+    /// record is made again ([`Create`](Existence::Create)), deleted, or detached.
     ///
     /// # Errors
     ///
-    /// [`RecordAnswerError`] if nothing is asked, or what was chosen is not an action on
-    /// a record; with the decision given back.
+    /// [`RecordAnswerError`] where the row is another question than this plan asks, or
+    /// what was chosen is not an action on a record; with the decision given back.
     pub fn settle(
         &self,
+        record_id: &str,
+        seen: &Review<E>,
         chosen: Existence,
         decision: Decision,
-    ) -> Result<SettledRecord<'_, E>, Refused<Decision, RecordAnswerError>> {
-        match (self.existence, chosen) {
-            (
-                Existence::Ask,
-                Existence::Create | Existence::Delete | Existence::Detach,
-            ) => Ok(SettledRecord { plan: self, outcome: chosen, decision }),
-            (Existence::Ask, _) => {
-                Err(Refused::new(decision, RecordAnswerError::NothingToDo { chosen }))
-            }
-            _ => Err(Refused::new(decision, RecordAnswerError::NothingAsked)),
+    ) -> Result<SettledRecord<'_, E>, Refused<Decision, RecordAnswerError>>
+    where
+        E: PartialEq,
+    {
+        match self.misfit(record_id, seen, chosen) {
+            Some(cause) => Err(Refused::new(decision, cause)),
+            None => Ok(SettledRecord { plan: self, outcome: chosen, decision }),
         }
+    }
+
+    /// Why an answer does not fit, where it does not.
+    fn misfit(
+        &self,
+        record_id: &str,
+        seen: &Review<E>,
+        chosen: Existence,
+    ) -> Option<RecordAnswerError>
+    where
+        E: PartialEq,
+    {
+        let Some(question) = self.question else {
+            return Some(RecordAnswerError::NothingAsked);
+        };
+        if seen.record_id != record_id {
+            let (wanted, found) = (record_id.to_owned(), seen.record_id.clone());
+            return Some(RecordAnswerError::OtherRecord { wanted, found });
+        }
+        if seen.question != question {
+            let (wanted, found) = (question, seen.question);
+            return Some(RecordAnswerError::OtherQuestion { wanted, found });
+        }
+        let there = self.sides().filter(|(_, shown)| shown.is_some());
+        if !there.eq(seen.sides.iter().map(|side| (side.place, side.value.as_ref()))) {
+            return Some(RecordAnswerError::MovedOn);
+        }
+        let actions = [Existence::Create, Existence::Delete, Existence::Detach];
+        (!actions.contains(&chosen)).then_some(RecordAnswerError::NothingToDo { chosen })
     }
 }
 
 /// What a person has decided about a record: the token that permits it.
 ///
 /// It is made by [`RecordPlan::settle`], and by nothing else.
-/// [`Review::deletion`](super::Review::deletion) is the row that puts the question.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -187,15 +249,19 @@ impl<E> RecordPlan<E> {
 /// let (_, plan) = run.finish()?.remove(0);
 ///
 /// let decision = Decision::new("on-call", "the contract has ended")?;
-/// let settled = plan.settle(Existence::Delete, decision.clone())?;
+/// let row = plan.review("C-1", ["crm", "erp"]).ok_or("it is asked")?;
+/// let settled = plan.settle("C-1", &row, Existence::Delete, decision.clone())?;
 /// let writes = settled.writes().collect::<Vec<_>>();
 /// assert_eq!(writes, [RecordWrite::Delete { to: 0, expects: &"v7" }]);
 /// assert_eq!(settled.next_without(&[]), RecordBase::common(Existed::Gone, 2));
 ///
-/// let refused = plan.settle(Existence::Gone, decision.clone()).unwrap_err();
+/// // C-2 is deleted in one system too, and nobody has decided about it.
+/// let refused = plan.settle("C-2", &row, Existence::Delete, decision.clone());
+/// let refused = refused.unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "an answer about a record is to create, delete or detach it, and found Gone"
+///     "an answer is to the question about one record: wanted one about \"C-2\", and \
+///      found one about \"C-1\""
 /// );
 /// assert_eq!(refused.into_value(), decision);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -233,11 +299,27 @@ impl<E> SettledRecord<'_, E> {
 }
 
 /// An answer that does not fit the question about a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordAnswerError {
     /// Nothing is asked about it.
     NothingAsked,
+    /// It is about another record.
+    OtherRecord {
+        /// The record that is planned.
+        wanted: String,
+        /// The record that was asked about.
+        found: String,
+    },
+    /// The plan asks for another reason than the one that the person saw.
+    OtherQuestion {
+        /// The question now.
+        wanted: Question,
+        /// The question that was answered.
+        found: Question,
+    },
+    /// Other systems have the record than the person saw, or show something else of it.
+    MovedOn,
     /// What was chosen is not an action on a record.
     NothingToDo {
         /// What was chosen.
@@ -251,6 +333,20 @@ impl fmt::Display for RecordAnswerError {
             Self::NothingAsked => f.write_str(
                 "an answer about a record wants a question, and about this one nothing \
                  is asked",
+            ),
+            Self::OtherRecord { wanted, found } => write!(
+                f,
+                "an answer is to the question about one record: wanted one about \
+                 {wanted:?}, and found one about {found:?}"
+            ),
+            Self::OtherQuestion { wanted, found } => write!(
+                f,
+                "an answer is to one question: wanted one to \"{wanted}\", and found \
+                 one to \"{found}\""
+            ),
+            Self::MovedOn => f.write_str(
+                "an answer about a record is to what the systems showed of it when it \
+                 was asked, and they show something else by now",
             ),
             Self::NothingToDo { chosen } => {
                 write!(

@@ -126,16 +126,15 @@ impl<'a, T> FieldPlan<'a, T> {
     {
         let plan = self.with_refusals(refusals);
         let is_refused = self.writes().any(|write| write.is_refused(refusals));
-        match self.verdict() {
-            Verdict::Ask(_) => self,
-            _ if is_refused && plan.writes().next().is_none() => {
-                plan.with(Verdict::Ask(Question::Refused))
-            }
-            _ => plan,
+        if is_refused && plan.writes().next().is_none() {
+            plan.with(Verdict::Ask(Question::Refused))
+        } else {
+            plan
         }
     }
 
-    /// The refusal of the system at this place, where that is what is asked.
+    /// The refusal of the system at this place, where a person is asked: of what a side
+    /// says, whether the rules or an earlier answer wanted it written.
     pub(super) fn refusal_by(&self, place: usize) -> Option<&'a Refusal<T>>
     where
         T: Eq,
@@ -145,7 +144,7 @@ impl<'a, T> FieldPlan<'a, T> {
             let merged = self.merged().map(|content| content.as_ref().into_option());
             merged == Some(value) || self.sides().any(|(_, side)| side == value)
         };
-        let is_asked = self.verdict() == Verdict::Ask(Question::Refused);
+        let is_asked = matches!(self.verdict(), Verdict::Ask(_));
         self.refusals().iter().filter(|_| is_asked).find(|refusal| {
             (refusal.place, refusal.shown.as_ref()) == (place, shown)
                 && is_meant(refusal.value.as_ref())

@@ -60,47 +60,14 @@ pub struct Shown<V> {
     pub place: usize,
     /// Its name.
     pub system: String,
-    /// The value, or nothing in the field.
+    /// The value, or nothing in the field. Of a record as a whole: what it shows of that.
     pub value: Option<V>,
-    /// Why the system refused what was to be written to it, in its own words, where
-    /// [`Question::Refused`] is asked.
+    /// Why the system refused to take what another side says, in its own words: after a
+    /// plan ([`Question::Refused`]), or after an earlier answer.
     pub refused: Option<String>,
 }
 
 impl<V> Review<V> {
-    /// The question whether a record that these systems have, by their names, is to be
-    /// deleted, as the others have it.
-    ///
-    /// ```
-    /// use integration_automation_patterns::sync::{Question, Review};
-    ///
-    /// let row = Review::<String>::deletion("C-1", [("crm", true), ("erp", false)]);
-    /// assert_eq!((row.question, row.field), (Question::Deletion, None));
-    /// assert_eq!(
-    ///     row.sides.iter().map(|side| side.system.as_str()).collect::<Vec<_>>(),
-    ///     ["crm"]
-    /// );
-    /// ```
-    pub fn deletion<'s>(
-        record_id: impl Into<String>,
-        present: impl IntoIterator<Item = (&'s str, bool)>,
-    ) -> Self {
-        let there = present.into_iter().enumerate().filter(|(_, (_, has))| *has);
-        let sides = there.map(|(place, (system, _))| Shown {
-            place,
-            system: system.to_owned(),
-            value: None,
-            refused: None,
-        });
-        Self {
-            record_id: record_id.into(),
-            field: None,
-            question: Question::Deletion,
-            base: Base::Never,
-            sides: sides.collect(),
-        }
-    }
-
     /// Whether another row asks the same about the same field, of whichever record: one
     /// decision can answer both ([`Answer::to_each`](super::Answer::to_each)).
     pub fn is_like(&self, other: &Self) -> bool

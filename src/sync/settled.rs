@@ -136,8 +136,8 @@ impl<'a, T> Settled<'a, T> {
         next
     }
 
-    pub(super) fn base(&self) -> &Base<T> {
-        self.plan.agreed()
+    pub(super) fn plan(&self) -> &FieldPlan<'a, T> {
+        &self.plan
     }
 }
 

@@ -5,10 +5,21 @@ use super::review::Review;
 
 /// Visits one field after another of a declared boundary.
 ///
-/// An `Item` is what the walk is over: `&Slot<T>` in a snapshot, `&Base<T>` in what was
-/// agreed, `&Option<Write<T>>` in changes, [`Review<T>`] in what is asked, and each with
-/// `&mut` where it can be filled. A visitor implements this for the items of every type
-/// that it can take; of a field's type itself nothing is demanded.
+/// An `Item` is what the walk is over:
+///
+/// | the walk | an `Item` |
+/// |---|---|
+/// | a snapshot, `Slots` | `&Slot<T>`, or `&mut Slot<T>` to fill it |
+/// | `Agreed` | `&Base<T>`, or `&mut Base<T>` |
+/// | `Bases` | `&Bases<T>`, or `&mut Bases<T>` |
+/// | `Refusals` | `&Refusals<T>`, or `&mut Refusals<T>` |
+/// | `Answers` | `&Option<Answer<T>>`, or `&mut Option<Answer<T>>` |
+/// | a plan, `Entries` | [`FieldPlan<T>`](super::FieldPlan) |
+/// | its `reviews` | [`Review<T>`] |
+/// | changes, `Writes` | `&Option<Write<T>>` |
+///
+/// A visitor implements this for the items of every type that it can take; of a field's
+/// type itself nothing is demanded.
 ///
 /// ```
 /// # mod systems {

@@ -6,6 +6,6 @@
 
 use ui::contact;
 
-pub fn settle(conflicts: contact::Conflicts<'_, '_>) {
-    conflicts.status.merge(|_, _| None); //@ here
+pub fn settle(rules: contact::Rules<'_, '_>) {
+    rules.status.merge(|_, _| None); //@ here
 }

@@ -6,6 +6,6 @@
 
 use ui::contact;
 
-pub fn settle(conflicts: contact::Conflicts<'_, '_>) {
-    conflicts.email.prefer(0); //@ here
+pub fn settle(rules: contact::Rules<'_, '_>) {
+    rules.email.prefer(0); //@ here
 }

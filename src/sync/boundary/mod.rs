@@ -103,11 +103,11 @@ mod said;
 /// - `reconcile`: all snapshots, in the order of `between`, and what is known in common.
 ///   Its `Plan` has an [`Entry`](crate::sync::declared::Entry) for each field whose shape
 ///   follows from the authority (together: `Entries`). `verdicts` lists them all,
-///   `reviews` is what people are asked, `conflicts` is for declared rules to settle, and
+///   `reviews` is what people are asked, `rules` settles what a declared rule may, and
 ///   `next` is what is known in common after;
 /// - `Plan::apply`: carries the plan out, once, through a `Store` of each system;
-///   `Answers` permit what no program may write, each about the record that `Plan::about`
-///   names; `Changes` is what one system gets, a [`Write`](crate::sync::Write) or none
+///   `Answers` permit what no program may write. Name the record first, by `Plan::about`:
+///   a plan without a name gives every answer back. `Changes` is what one system gets, a [`Write`](crate::sync::Write) or none
 ///   for each field (together: `Writes`), and `Taken` what it says to them;
 /// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each field;
 ///   `Plan::after_refusals` does not try it again, and asks;
@@ -115,11 +115,12 @@ mod said;
 ///   `contract_builder()`, to extend it by fields that are known only at run time;
 ///   `SYSTEMS`, the names in order; and `Parties`, the systems as types, for bounds.
 ///
-/// `Slots`, `Agreed`, `Bases`, `Entries`, `Writes` and `Answers` are walked by
-/// [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot`, `Agreed` and `Bases` are
-/// `Clone` and `PartialEq` where the fields' types are; with the feature `serde`, `Slots`,
-/// `Agreed` and `Bases` are stored as maps from the fields' names, in which a field that is missing
-/// is unread, or was never agreed on. A stored snapshot comes back through its system's
+/// `Slots`, `Agreed`, `Bases`, `Refusals`, `Entries`, `Writes` and `Answers` are walked by
+/// [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot`, `Agreed`, `Bases` and
+/// `Refusals` are `Clone` and `PartialEq` where the fields' types are. With the feature
+/// `serde`, `Slots`, `Agreed`, `Bases`, `Refusals` and `Answers` are stored as maps from
+/// the fields' names, in which a field that is missing is unread, was never agreed on,
+/// was never refused, or has no answer. A stored snapshot comes back through its system's
 /// capability: `*contact::Snapshot::by(&crm) = slots`.
 ///
 /// # What is promised, and what is not
@@ -136,7 +137,7 @@ mod said;
 ///
 /// A field may have any name; a keyword as `r#type`. A system or a type cannot be called
 /// as one of the types of the module is: `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases`,
-/// `Refusals`, `Entries`, `Plan`, `Conflicts`, `Answers`, `Writes`, `Changes`, `Taken`,
+/// `Refusals`, `Entries`, `Plan`, `Rules`, `Answers`, `Writes`, `Changes`, `Taken`,
 /// `Store` or `Parties`. What else a prelude or an import may call by a common name
 /// (`None`, `Ok`, `Send`, `assert`) makes no difference.
 ///

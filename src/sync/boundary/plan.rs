@@ -1,6 +1,6 @@
 //! The plan of a declared boundary, what people answered, and how it is carried out.
 
-/// Makes `Entries`, `Plan`, `Conflicts` and `Answers`.
+/// Makes `Entries`, `Plan`, `Rules` and `Answers`.
 ///
 /// A plan shows its entries by reference alone, so that none can be put in another's
 /// place.
@@ -69,15 +69,15 @@ macro_rules! __boundary_plan {
             }
         }
 
-        /// The conflicts of a plan, for declared rules to settle.
-        pub struct Conflicts<'p, 'a> {
-            $($($attribute)* pub $f: $crate::sync::declared::Conflict<
+        /// The fields of a plan, for declared rules to settle.
+        pub struct Rules<'p, 'a> {
+            $($($attribute)* pub $f: $crate::sync::declared::FieldRules<
                 'p, 'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
         }
 
-        impl ::core::fmt::Debug for Conflicts<'_, '_> {
+        impl ::core::fmt::Debug for Rules<'_, '_> {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Conflicts").finish_non_exhaustive()
+                f.debug_struct("Rules").finish_non_exhaustive()
             }
         }
 
@@ -132,10 +132,10 @@ macro_rules! __boundary_plan {
                 self
             }
 
-            /// The conflicts, for declared rules to settle: `prefer` a system, `merge`
+            /// The fields, for declared rules to settle: `prefer` a system, `merge`
             /// the edits.
-            pub fn conflicts(&mut self) -> Conflicts<'_, 'a> {
-                Conflicts { $($f: $crate::__private::conflict(&mut self.0.$f),)* }
+            pub fn rules(&mut self) -> Rules<'_, 'a> {
+                Rules { $($f: $crate::__private::rules(&mut self.0.$f),)* }
             }
 
             /// What is known in common once the plan is carried out.
@@ -144,20 +144,21 @@ macro_rules! __boundary_plan {
             }
 
             /// What is known in common once the [`changes`](Self::changes) are carried
-            /// out, but not in the systems of these names: they failed, or moved on.
+            /// out, but not in the systems of these names, which failed or moved on, and
+            /// without what systems refused.
             ///
             /// # Errors
             ///
-            /// Where an answer does not fit the plan.
+            /// Where an answer does not fit the plan, or a name is not a party's.
             pub fn next_after(
                 &self,
                 answers: &Answers,
                 not_made: &[&str],
+                refused: &Refusals,
             ) -> ::core::result::Result<Bases, $crate::sync::ApplyError> {
                 self.fits(answers)?;
-                let not_made = $crate::__private::places(SYSTEMS, not_made);
-                let nothing = <Refusals as ::core::default::Default>::default();
-                ::core::result::Result::Ok(self.bases_after(answers, &not_made, &nothing))
+                let not_made = $crate::__private::places(SYSTEMS, not_made)?;
+                ::core::result::Result::Ok(self.bases_after(answers, &not_made, refused))
             }
 
             /// What is to be written to one system, for its connector to carry out: for
@@ -214,6 +215,7 @@ macro_rules! __boundary_plan {
                     }
                 )+
                 let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
+                self.give_back(&mut done);
                 ::core::result::Result::Ok(done.carried(bases, SYSTEMS))
             }
 
@@ -253,7 +255,7 @@ macro_rules! __boundary_plan {
                     ::core::result::Result::Ok(taken)
                         if taken.found != $crate::sync::Found::MovedOn => return,
                     ::core::result::Result::Ok(_) => $crate::sync::AnswerError::MovedOn,
-                    ::core::result::Result::Err(_) => $crate::sync::AnswerError::Unchecked,
+                    ::core::result::Result::Err(cause) => $crate::__private::unchecked(cause),
                 };
                 $(if $crate::__private::check(
                     &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to).is_some()
@@ -261,6 +263,17 @@ macro_rules! __boundary_plan {
                     $crate::__private::set_aside(
                         &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
                         field::$f::NAME, ::core::clone::Clone::clone(&cause));
+                })*
+            }
+
+            /// Puts the answers aside that a system which has moved on did not carry out.
+            fn give_back(&self, done: &mut $crate::__private::Progress<Answers, Refusals>) {
+                $(if $crate::__private::is_left(
+                    &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), &done.not_made)
+                {
+                    $crate::__private::set_aside(
+                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
+                        field::$f::NAME, $crate::sync::AnswerError::MovedOn);
                 })*
             }
 
