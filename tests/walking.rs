@@ -394,6 +394,13 @@ mod table_row {
         assert_eq!(write().expect("it answers"), Found::AlreadyWritten);
         let other = TableRow::new(&db, TABLE, ("where", &"2"));
         assert!(read(other).expect("a row") == seen, "one row alone");
+
+        let twice =
+            format!("UPDATE \"{name}\" SET \"where\" = 1, \"order\" = ?1, \"group\" = 3");
+        db.execute(&twice, [seen.order.value()]).expect("a row");
+        let refused = Err(rusqlite::Error::StatementChangedRows(2));
+        assert_eq!(write(), refused, "its key names two rows");
+        assert!(read(row).expect("a row") == seen, "neither is changed");
     }
 
     #[test]

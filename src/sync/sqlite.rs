@@ -118,7 +118,8 @@ impl<'t> TableRow<'t> {
     ///
     /// # Errors
     ///
-    /// That of SQLite, and of `found`. Nothing is changed then.
+    /// That of SQLite, and of `found`; [`Error::StatementChangedRows`] where the key names
+    /// more than one row. Nothing is changed then.
     pub fn write(
         &self,
         found: impl FnOnce() -> Result<Found>,
@@ -200,7 +201,11 @@ impl Update {
         );
         let values = self.set.iter().map(|(_, value)| -> &dyn ToSql { value });
         let values = values.chain([row.key.1]).collect::<Vec<_>>();
-        row.connection.execute(&update, values.as_slice()).map(|_| ())
+        // One row was read and checked: no other of the same key is overwritten unseen.
+        match row.connection.execute(&update, values.as_slice())? {
+            1 => Ok(()),
+            rows => Err(Error::StatementChangedRows(rows)),
+        }
     }
 }
 
