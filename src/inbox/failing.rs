@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::handler_error::is_of_the_database;
+use super::order::handlers_own;
 use super::reply::Reply;
 use super::{Committed, Handled, HandlerError, RetryLater};
 use crate::reason::reason;
@@ -37,7 +38,7 @@ impl Failing {
             }
             Self::Spent(event) => (event.into(), End::Transient),
             Self::Handler { event, error } => {
-                let (class, reason) = (error.class, storable(error.reason));
+                let (class, reason) = (error.class, storable(handlers_own(error.reason)));
                 let event = match class {
                     FailureClass::Transient => event.fail_at(reason, at).into(),
                     FailureClass::Permanent => event.reject_at(reason, at).into(),

@@ -371,6 +371,11 @@ pub(crate) fn uncounted_row(
     Some(Row { failure, ..row })
 }
 
+/// The reason of a handler, which never reads as that of an attempt taken back.
+pub(crate) fn handlers_own(reason: String) -> String {
+    if reason.starts_with(UNCOUNTED) { format!("the handler: {reason}") } else { reason }
+}
+
 fn is_uncounted(row: &Row) -> bool {
     row.failure.as_ref().is_some_and(|said| said.reason.starts_with(UNCOUNTED))
 }
@@ -435,6 +440,14 @@ mod tests {
             Step::Bury(_) => None,
             Step::Wait(_) => unreachable!("it waits for nothing"),
         }
+    }
+
+    /// Protects the budget from a handler whose words are those of a row taken back.
+    #[test]
+    fn a_handler_cannot_take_its_attempt_back() {
+        let reason = handlers_own(format!("{UNCOUNTED}deadlock detected"));
+        assert!(!reason.starts_with(UNCOUNTED) && reason.ends_with("deadlock detected"));
+        assert_eq!(handlers_own("timeout".to_owned()), "timeout");
     }
 
     /// Protects the budget of a held event from what is no fault of it.
