@@ -65,7 +65,7 @@ impl CrashTest {
         }
     }
 
-    /// A process, by the command that starts it. It is started again whenever it was
+    /// A process, by the command that starts it. It starts again whenever it was
     /// killed; when it ends by itself, with success, its work is done.
     pub fn actor(
         mut self,
