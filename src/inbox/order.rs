@@ -173,7 +173,7 @@ pub(crate) fn after(event: &Facts<RawEvent>) -> Option<&str> {
 /// What the inbox knows of an event's predecessor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// Nothing.
+    /// It has not come.
     Missing,
     /// It failed, and its broker is to deliver it again.
     Retrying,

@@ -64,7 +64,7 @@ impl<V> From<V> for Version<V> {
 /// What an observation is, next to those that were processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum News {
-    /// It is newer than all of its system.
+    /// It is newer than every processed one of its system.
     Newer,
     /// Its system counts anew, from where it was restored to. What it says is the newest,
     /// and may be older than what is known: plan it, and

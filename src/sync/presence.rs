@@ -61,7 +61,7 @@ pub enum Existed {
     /// They have not agreed yet.
     #[default]
     Never,
-    /// It did.
+    /// It existed.
     There,
     /// It had been deleted.
     Gone,

@@ -12,9 +12,9 @@ use crate::store::{EVENT_COLUMNS, StoreError};
 const ENQUEUED: &str = "reading what was enqueued";
 const PASSING: &str = "letting time pass";
 
-/// Every event of the outbox in the first schema of the search path, in the order in
-/// which they were enqueued, whatever became of each: in the transaction that enqueues,
-/// or after.
+/// Every event of the outbox in the first schema of the search path, in the order of
+/// their enqueuing, whatever became of each. Call it in the transaction that enqueues,
+/// or after it.
 ///
 /// # Errors
 ///

@@ -13,8 +13,8 @@ const ENQUEUED: &str = "reading what was enqueued";
 const PASSING: &str = "letting time pass";
 const MICROS_OF_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// Every event of the outbox, in the order in which they were enqueued, whatever became
-/// of each: in the transaction that enqueues, or after.
+/// Every event of the outbox, in the order of their enqueuing, whatever became of each.
+/// Call it in the transaction that enqueues, or after it.
 ///
 /// # Errors
 ///
@@ -52,8 +52,9 @@ pub fn enqueued(connection: &Connection) -> Result<Vec<AnyEnvelope>, StoreError>
 /// by this time, and every day by its whole days. Retries fall due, leases end, windows
 /// close, and no test sleeps.
 ///
-/// A relay that runs meanwhile learns it when it next looks: use
-/// [`run_until_idle`](crate::relay::Relay::run_until_idle), let time pass, and run again.
+/// A relay that is running learns of it when it next looks: use
+/// [`run_until_idle`](crate::relay::Relay::run_until_idle), let time pass, and run
+/// again.
 ///
 /// # Errors
 ///
