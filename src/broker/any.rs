@@ -13,10 +13,10 @@ use crate::{Envelope, Facts, RawEvent};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, BrokerError>> + Send + 'a>>;
 
-/// Any [`Broker`], with its type erased: for a program that reads from its configuration
-/// which one it sends to.
+/// Any [`Broker`], with its type erased: for a program that reads its broker from its
+/// configuration.
 ///
-/// Each send costs one allocation more.
+/// Each send costs one more allocation.
 ///
 /// ```
 /// use integration_automation_patterns::broker::{
@@ -49,8 +49,7 @@ impl AnyBroker {
 }
 
 impl Broker for AnyBroker {
-    /// What stands for a broker that is not chosen yet; [`system`](Broker::system) is the
-    /// chosen one's.
+    /// A placeholder: [`system`](Broker::system) names the chosen broker.
     const SYSTEM: &'static str = "any";
 
     fn system(&self) -> &'static str {
@@ -72,13 +71,12 @@ impl fmt::Debug for AnyBroker {
     }
 }
 
-/// Any [`Consumer`], with its type erased: for a program that reads from its configuration
-/// what it listens to ([`AnyBroker`] is its twin).
+/// Any [`Consumer`], with its type erased: the twin of [`AnyBroker`].
 #[doc(alias("dyn Consumer", "BoxConsumer"))]
 pub struct AnyConsumer(Box<dyn DynConsumer>);
 
 impl AnyConsumer {
-    /// Erases the type of a consumer, and of its ackers.
+    /// Erases the type of a consumer, and that of its ackers.
     pub fn new(consumer: impl Consumer<Acker: 'static> + 'static) -> Self {
         Self(Box::new(consumer))
     }
@@ -125,7 +123,7 @@ impl fmt::Debug for AnyAcker {
     }
 }
 
-/// [`Broker`], as a trait object can have it.
+/// The dyn-compatible form of [`Broker`].
 trait DynBroker: Send + Sync {
     fn system(&self) -> &'static str;
 
@@ -148,7 +146,7 @@ impl<B: Broker> DynBroker for B {
     }
 }
 
-/// [`Consumer`], as a trait object can have it.
+/// The dyn-compatible form of [`Consumer`].
 trait DynConsumer: Send {
     fn next(&mut self) -> Boxed<'_, Option<Delivery<AnyAcker>>>;
 
@@ -174,7 +172,7 @@ impl<C: Consumer<Acker: 'static>> DynConsumer for C {
     }
 }
 
-/// [`Ack`], as a trait object can have it.
+/// The dyn-compatible form of [`Ack`].
 trait DynAck: Send + Sync {
     fn ack(self: Box<Self>) -> Boxed<'static, ()>;
 

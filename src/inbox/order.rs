@@ -1,5 +1,6 @@
-//! The order of a key at its consumer: which event waits for the one before it, for how
-//! long, and what follows then. Decided apart from the statements that find and store.
+//! Events of one ordering key, kept in order at their consumer: which event waits for
+//! its predecessor, how long, and what happens then. The decisions are here; each
+//! database's `held.rs` finds and stores.
 
 use std::time::Duration;
 
@@ -20,30 +21,34 @@ use crate::{
     Record, RetryPolicy,
 };
 
-/// What an error says was being done.
+/// What the worker was doing, in the words of its errors.
 pub(crate) const TAKING_UP: &str = "taking held events up";
 
-/// What the row of a held event says of an attempt that was none, before the error.
+/// How the failure reason of a held event begins, before the error, if its last attempt
+/// does not count.
 const UNCOUNTED: &str = "an attempt was taken back: ";
 
-/// How soon after its attempt was counted a held event is taken up again, where nothing
-/// came of that: while its handler runs, its row is locked.
+/// How long after an attempt was counted a held event is due again, if nothing came of
+/// the attempt. While its handler runs, its row is locked.
 pub(crate) const LEASE: TimeDelta = TimeDelta::seconds(10);
 
-/// How long the broker is asked to keep an event that the inbox has no room to hold.
+/// How long the broker waits before it delivers an event again that the inbox has no
+/// room to hold.
 pub(crate) const NO_ROOM: Duration = Duration::from_secs(5);
 
-/// Events of one ordering key are handled in the order in which they were sent, whatever
-/// the broker does with them, and however many consumers share the inbox.
+/// Handles the events of one ordering key in the order in which they were sent,
+/// whatever the broker does with them, and however many consumers share the inbox.
 ///
-/// The outbox names to each event the one of its key and source that was confirmed before
-/// it. An event that comes early is held: stored in the inbox, acked, and handled right
-/// after the one that it names. One that fails then is tried again by the worker itself,
-/// as the inbox's [`retry_policy`](InboxConfig::retry_policy) says. A message that names
-/// no other event (of another producer, or the first of its key) is handled as it comes.
+/// Each event names its predecessor: the last event of its key and source that the
+/// broker confirmed before it. An event that comes early is held: the inbox stores it,
+/// the worker acks it, and handles it right after its predecessor. If it fails then,
+/// the worker itself tries it again, by the inbox's
+/// [`retry_policy`](InboxConfig::retry_policy). A message that names no predecessor
+/// (from another producer, or the first of its key) is handled as it comes.
 ///
-/// Every consumer of the inbox is to be such a worker, and is to receive every event of a
-/// key: of those that it does not receive, it waits in vain.
+/// Every consumer of the inbox must be a worker with this order, and the inbox must
+/// receive every event of a key: for a predecessor that never comes, an event waits
+/// until its patience ends.
 ///
 /// ```
 /// use integration_automation_patterns::inbox::worker::{ByKey, OnMissing, WorkerConfig};
@@ -67,21 +72,21 @@ pub struct ByKey {
     on_missing: OnMissing,
 }
 
-/// What becomes of an event whose patience has ended: the one before it has not come, or
-/// was not delivered again after it failed.
+/// What the worker does with an event whose [patience](ByKey::patience) has ended: its
+/// predecessor has not come, or failed and was not delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnMissing {
-    /// It is handled without the one before it, and counted as
+    /// It handles the event without its predecessor, and counts it as
     /// [`overdue`](super::worker::Summary::overdue).
     #[default]
     GoOn,
-    /// It is a dead letter, with the reason.
+    /// It makes the event a dead letter, with the reason.
     DeadLetter,
 }
 
 impl Default for ByKey {
-    /// 10,000 events held, an hour's patience, then on without the one before; a dead
-    /// letter blocks its key.
+    /// Holds 10,000 events, each for up to an hour, and then goes on without the
+    /// predecessor; a dead letter blocks its key.
     fn default() -> Self {
         Self {
             hold: 10_000,
@@ -93,25 +98,25 @@ impl Default for ByKey {
 }
 
 impl ByKey {
-    /// How many events the inbox holds. Where it has no more room, the broker keeps them,
-    /// and delivers them again.
+    /// The most events that the inbox holds. When it is full, the broker keeps the
+    /// others, and delivers them again.
     pub const fn hold(self, hold: usize) -> Self {
         Self { hold, ..self }
     }
 
-    /// How long an event waits for the one before it, and at least as long as that one is
-    /// retried.
+    /// How long an event waits for its predecessor: at least as long as the inbox
+    /// retries one, and at most 30 days.
     pub const fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
     /// What a dead letter of this inbox does to the later events of its key: they wait
-    /// until a person has redriven or discarded it, or go on without it.
+    /// until a person redrives or discards it, or they go on without it.
     pub const fn on_dead_letter(self, on_dead_letter: OnDeadLetter) -> Self {
         Self { on_dead_letter, ..self }
     }
 
-    /// What follows where the patience has ended.
+    /// What the worker does when the patience of an event ends.
     pub const fn on_missing(self, on_missing: OnMissing) -> Self {
         Self { on_missing, ..self }
     }
@@ -121,7 +126,7 @@ impl ByKey {
         self.hold
     }
 
-    /// Whether the settings can hold what they promise.
+    /// Refuses settings that cannot work.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
         if self.hold == 0 {
@@ -136,7 +141,7 @@ impl ByKey {
         Ok(())
     }
 
-    /// Whether an inbox can hold what the settings promise.
+    /// Refuses an inbox with which these settings cannot work.
     pub(crate) fn check_inbox(&self, inbox: &InboxConfig) -> Result<(), ConfigError> {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         let named = DAY.saturating_mul(NAMED_FOR_DAYS.saturating_add(1));
@@ -159,18 +164,18 @@ impl ByKey {
     }
 }
 
-/// The event that one names as the one before it.
+/// The id of the predecessor that an event names. One that names itself has none.
 pub(crate) fn after(event: &Facts<RawEvent>) -> Option<&str> {
     let after = event.tags().get(KEY_AFTER)?.as_str();
     Some(after).filter(|after| !after.is_empty() && *after != event.id().to_string())
 }
 
-/// What the inbox has of the event before.
+/// What the inbox knows of an event's predecessor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// Nothing.
+    /// It has not come.
     Missing,
-    /// It failed, and waits for its broker.
+    /// It failed, and its broker is to deliver it again.
     Retrying,
     /// The inbox holds it as well.
     Held,
@@ -181,7 +186,7 @@ pub(crate) enum Before {
 }
 
 impl Before {
-    /// What the row of an event says, and whether the inbox holds it.
+    /// Reads the status of its row, and whether the inbox holds it.
     pub(crate) fn of(status: &str, is_held: bool) -> Self {
         match status.parse() {
             Ok(DeliveryStatus::Retrying) if is_held => Self::Held,
@@ -192,22 +197,22 @@ impl Before {
     }
 }
 
-/// Whether the turn of an event has come.
+/// Whether an event may be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     Now,
-    /// It has not, and nothing is known that it could wait for any longer.
+    /// Its patience has ended, and this is what follows.
     Overdue(OnMissing),
     NotYet,
 }
 
-/// Whether the turn of an event has come that has waited so long. Without an order it
-/// always has: the setting was taken away.
+/// Decides whether an event that has waited this long may be handled. Without an order
+/// it always may: the setting was removed while the inbox held it.
 pub(crate) fn turn(order: Option<&ByKey>, before: Before, waited: Duration) -> Turn {
     let Some(order) = order else { return Turn::Now };
     match (before, order.on_dead_letter) {
         (Before::Done, _) | (Before::Dead, OnDeadLetter::Skip) => Turn::Now,
-        // Each of these comes to an end of its own.
+        // A held predecessor ends by itself, and a dead letter by a person's decision.
         (Before::Held, _) | (Before::Dead, OnDeadLetter::Block) => Turn::NotYet,
         (Before::Missing | Before::Retrying, _) if waited < order.patience => {
             Turn::NotYet
@@ -216,7 +221,7 @@ pub(crate) fn turn(order: Option<&ByKey>, before: Before, waited: Duration) -> T
     }
 }
 
-/// Whether the turn of a row of `inbox_event AS held` has come, in SQL.
+/// The SQL condition that the turn of a row of `inbox_event AS held` has come.
 pub(crate) fn turn_sql(order: Option<&ByKey>) -> String {
     let Some(order) = order else { return "TRUE".to_owned() };
     let done = match order.on_dead_letter {
@@ -230,23 +235,23 @@ pub(crate) fn turn_sql(order: Option<&ByKey>) -> String {
     )
 }
 
-/// When an event that waits is looked at again, though nobody has said that it is due.
+/// When the worker looks at a waiting event again, if nothing makes it due before.
 pub(crate) fn looked_at(order: Option<&ByKey>, now: DateTime<Utc>) -> DateTime<Utc> {
     let patience = order.map_or(Duration::from_secs(60), |order| order.patience);
     let patience = TimeDelta::from_std(patience).unwrap_or(TimeDelta::MAX);
     now.checked_add_signed(patience).unwrap_or(now)
 }
 
-/// What becomes of a delivery that is not handled now.
+/// What the inbox does with a delivery whose turn has not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HeldBack {
-    /// The inbox holds it.
+    /// It holds the event.
     Held,
-    /// The inbox has no room for it.
+    /// It has no room for the event.
     NoRoom,
 }
 
-/// The row of an event that is held; nothing where it is none that can be stored.
+/// The row of a held event; `None` if the event cannot be stored.
 pub(crate) fn held_row(
     event: &Facts<RawEvent>,
     after: &str,
@@ -261,24 +266,24 @@ pub(crate) fn held_row(
         status: DeliveryStatus::Retrying,
         attempts: 1,
         failure: Some(failure),
-        // It has an attempt left, whatever its sender says; the inbox has its own policy.
+        // The sender's policy may leave it no attempt; the inbox applies its own.
         retry_policy: RetryPolicy::DEFAULT,
         ..as_sent(event).ok()?.to_record()
     };
     Some(Row::of_record(record))
 }
 
-/// A held event that is looked at.
+/// A held event, as the worker finds it.
 pub(crate) struct Looked {
     pub(crate) row: Row,
-    /// What the inbox has of the one before it, where it waits for one.
+    /// What the inbox knows of its predecessor, if it names one.
     pub(crate) before: Option<Before>,
     pub(crate) received_at: DateTime<Utc>,
-    /// Whether this process owes it an attempt, which was counted and was none.
+    /// Whether its last attempt does not count, and this process could not store that.
     pub(crate) is_owed: bool,
 }
 
-/// What follows of a held event.
+/// What the worker does with a held event.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Run its handler.
@@ -289,11 +294,11 @@ pub(crate) enum Step {
     Wait(DateTime<Utc>),
 }
 
-/// Decides what follows of a held event.
+/// Decides what the worker does with a held event.
 ///
 /// # Errors
 ///
-/// The row is no event, in words.
+/// Why the row is no event, in words.
 pub(crate) fn step(
     looked: Looked,
     config: &InboxConfig,
@@ -338,7 +343,8 @@ pub(crate) fn step(
     }
 }
 
-/// The row of a held event whose attempt begins: it stays where the attempt never ends.
+/// The row of a held event as its attempt begins. It stays so if the attempt never
+/// ends.
 pub(crate) fn begun_row(event: &Envelope<Acknowledged>, at: DateTime<Utc>) -> Row {
     let failure =
         Failure { class: FailureClass::Transient, reason: NEVER_ENDED.to_owned(), at };
@@ -350,16 +356,16 @@ pub(crate) fn begun_row(event: &Envelope<Acknowledged>, at: DateTime<Utc>) -> Ro
     Row::of_record(record)
 }
 
-/// Whether this attempt of a held event is still the last that was begun.
+/// Whether the row still shows this attempt of a held event as the last one begun.
 pub(crate) fn is_begun(row: &Row, attempts: u32) -> bool {
     row.status == DeliveryStatus::Retrying.as_str()
         && row.attempts == i64::from(attempts)
         && never_ended(row)
 }
 
-/// The row of a held event whose begun attempt was none, for an error that is no fault of
-/// the event: the next attempt is this one again. Nothing where another worker has taken
-/// the event up since.
+/// The row of a held event whose attempt ended in an error that is not the event's
+/// fault: the next attempt has the same number. `None` if another worker has taken the
+/// event up since.
 pub(crate) fn uncounted_row(
     found: Option<Row>,
     attempts: u32,
@@ -380,31 +386,31 @@ fn is_uncounted(row: &Row) -> bool {
     row.failure.as_ref().is_some_and(|said| said.reason.starts_with(UNCOUNTED))
 }
 
-/// What came of the held events that a worker has looked at.
+/// What a worker did with the held events that were due.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct TakenUp {
     pub(crate) processed: u64,
     pub(crate) retrying: u64,
     pub(crate) dead_lettered: u64,
     pub(crate) overdue: u64,
-    /// Whether there was no time for all that are due.
+    /// Whether the time was up before all due events were handled.
     pub(crate) has_more: bool,
     /// Whether the inbox holds any event.
     pub(crate) holds: bool,
 }
 
 impl TakenUp {
-    /// Whether anything became of any.
+    /// Whether any event was handled, or became a dead letter.
     pub(crate) const fn any(&self) -> bool {
         self.processed > 0 || self.retrying > 0 || self.dead_lettered > 0
     }
 
-    /// Counts a row that is no event, and is a dead letter now.
+    /// Counts a row that is no event, and became a dead letter.
     pub(crate) const fn add_unreadable(&mut self) {
         self.dead_lettered = self.dead_lettered.saturating_add(1);
     }
 
-    /// Counts what became of one.
+    /// Counts what came of one event.
     pub(crate) fn add<A>(&mut self, handled: &super::Handled<A>, is_overdue: bool) {
         use super::Handled;
         let count = match handled {
@@ -423,8 +429,8 @@ impl TakenUp {
 mod tests {
     use super::*;
 
-    /// The attempt that follows of a held event whose last one ended so, with a budget of
-    /// three; nothing where it is buried.
+    /// The number of the next attempt of a held event whose last one ended with this
+    /// reason, with a budget of three; `None` if it becomes a dead letter.
     fn next_attempt(attempts: i64, reason: &str, is_owed: bool) -> Option<u32> {
         let lead = RawEvent::new("crm.lead.created", b"{}");
         let event = Envelope::builder("crm", lead).build().unwrap();
@@ -450,7 +456,7 @@ mod tests {
         assert_eq!(handlers_own("timeout".to_owned()), "timeout");
     }
 
-    /// Protects the budget of a held event from what is no fault of it.
+    /// Protects the budget of a held event from errors that are not its fault.
     #[test]
     fn an_attempt_that_was_none_is_made_again() {
         let taken_back = format!("{UNCOUNTED}deadlock detected");

@@ -1,6 +1,6 @@
-//! One ordering key, from its outbox to the effects of many consumers, as a model: every
-//! schedule of sends, lost confirmations, deliveries in any order and again, failures,
-//! dead letters and decisions of people.
+//! A model of one ordering key, from its outbox to the effects of many consumers, under
+//! random schedules of sends, lost confirmations, repeated and reordered deliveries,
+//! failures, dead letters and people's decisions.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::order::{Before, ByKey, Turn, turn};
 use crate::outbox::OnDeadLetter;
 
-/// What comes next, of so many.
+/// The random choices of one schedule.
 struct Chances(std::vec::IntoIter<u16>);
 
 impl Chances {
@@ -34,13 +34,13 @@ enum Sent {
 /// A message: an event, by its number, and the one that it names.
 type Message = (usize, Option<usize>);
 
-/// The outbox and its relay: the first of the key that is not over is sent.
+/// The outbox and its relay, which sends the first event that is not over.
 struct Sender {
     events: Vec<Sent>,
     rule: OnDeadLetter,
     /// The last confirmed event.
     last: Option<usize>,
-    /// Those that were given up once: others may have gone on without them.
+    /// The events that were given up once: later ones may have gone on without them.
     given_up: Vec<bool>,
 }
 
@@ -60,7 +60,7 @@ impl Sender {
         }
         let message = (next, self.last.filter(|last| *last < next));
         match chances.of(10) {
-            // It arrived, and nobody knows.
+            // It arrived, and the confirmation is lost.
             0 => broker.push(message),
             1 => {
                 broker.extend(chances.one_in(2).then_some(message));
@@ -76,7 +76,7 @@ impl Sender {
     }
 }
 
-/// What an inbox has of an event, beside nothing.
+/// What an inbox knows of an event that it has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Has {
     Processed,
@@ -110,8 +110,8 @@ impl Receiver {
         before.map_or(Turn::Now, |before| turn(Some(&self.order), before, Duration::ZERO))
     }
 
-    /// What a consumer makes of a message, where it saw so much of the one before a while
-    /// ago; says whether the broker is to deliver it again.
+    /// Handles or holds a message, by what the consumer saw of its predecessor a while
+    /// ago; says whether the broker must deliver it again.
     fn receive(&mut self, (event, after): Message, before: Option<Before>) -> bool {
         match self.has.get(&event) {
             Some(Has::Retrying) | None if self.turn(before) == Turn::Now => {
@@ -139,7 +139,7 @@ impl Receiver {
         has == Has::Retrying
     }
 
-    /// A worker looks at what is held, and handles what it may.
+    /// Handles every held event whose turn has come.
     fn take_up(&mut self) {
         loop {
             let due = self.has.iter().find_map(|(event, has)| match has {
@@ -164,7 +164,7 @@ impl Receiver {
     }
 }
 
-/// Runs a schedule to its end, where all has been sent and delivered.
+/// Runs a schedule, and then delivers all that the broker still has.
 fn run(
     count: usize,
     rules: [OnDeadLetter; 2],
@@ -184,7 +184,7 @@ fn run(
         fails: (0..count).map(|_| chances.of(3)).collect(),
     };
     let (mut broker, mut delivered) = (Vec::new(), Vec::new());
-    // What consumers have read and not yet stored: others go on meanwhile.
+    // Deliveries that consumers have begun and not yet stored, while others go on.
     let mut begun: Vec<(Message, Option<Before>)> = Vec::new();
     for _ in 0..300 {
         match chances.of(6) {

@@ -1,21 +1,22 @@
-//! The chain of an ordering key: each event names the one before it, so that a consumer
-//! puts them into order again, whatever its broker does.
+//! The chain of an ordering key: each event names its predecessor, so that a consumer
+//! can put the events back in order, whatever its broker does.
 //!
-//! The broker's confirmation makes an event the last of its key and source, and a claim
-//! names that one to the next event, under the tag [`KEY_AFTER`]. An event that was given
-//! up or passed by was never confirmed, and leaves no hole in the chain.
+//! When the broker confirms an event, it becomes the last of its key and source. The
+//! claim of the next event writes that id under the tag [`KEY_AFTER`]. An event that
+//! was given up or skipped was never confirmed, and leaves no hole in the chain.
 
 use crate::envelope::KEY_AFTER;
 use crate::state::Dispatched;
 use crate::store::Row;
 use crate::{Envelope, Refused};
 
-/// For how many days after its confirmation an event is named to the next one. A consumer
-/// remembers for longer what it has handled.
+/// For how many days after its confirmation an event is named by the next one. A
+/// consumer must remember for longer what it has handled.
 pub(crate) const NAMED_FOR_DAYS: u32 = 3;
 
-/// The claimed event of a row, which names the event before it, where there is one. What
-/// another outbox has named is no promise of this one.
+/// The claimed event of a row, which names its predecessor if there is one. A name that
+/// the event carries from another outbox is dropped: it says nothing about this one's
+/// order.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
 //! A service: the relays, workers and other tasks of one process, which run together until
 //! it is stopped.
 //!
-//! Each part is a task of its own, and is handed a [`Stop`]. When the process is told to
-//! stop, or one part fails or panics, all parts are told, end in their own time, and are
-//! reported together:
+//! Each part runs as a task of its own, with a [`Stop`]. When the process must stop, or
+//! a part fails or panics, the service stops all parts, lets each end in its own time,
+//! and reports them together:
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")] {
@@ -66,10 +66,10 @@ pub use self::summary::{PartEnd, PartSummary, ServiceError, ServiceSummary};
 
 type Running = Pin<Box<dyn Future<Output = PartEnd> + Send>>;
 
-/// How long the parts may take to end, where nothing else is said.
+/// The default of [`Service::shutdown_timeout`].
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The parts of a process, to be run together. See the [module](self) for an example.
+/// The parts of a process, which run together. See the [module](self) for an example.
 #[must_use = "no part runs before `run` is called"]
 pub struct Service {
     parts: Vec<(String, Running)>,
@@ -90,11 +90,12 @@ impl Service {
         Self { parts: Vec::new(), told, shutdown_timeout: SHUTDOWN_TIMEOUT }
     }
 
-    /// Adds a part, by the name that reports give it. It begins with `run`, as a task of
-    /// its own, and ends when its [`Stop`] is ready: a relay's `run`, a worker's `run`, or
-    /// any other task, which gives nothing or a `Result`.
+    /// Adds a part under the name that the summary shows: a relay's `run`, a worker's
+    /// `run`, or any other future that returns `()` or a `Result`. It starts with
+    /// [`run`](Self::run), as a task of its own, and must end once its [`Stop`] is
+    /// ready.
     ///
-    /// A part that ends by itself, and well, leaves the others alone.
+    /// A part that ends well by itself leaves the others running.
     pub fn part<R>(
         mut self,
         name: impl Into<String>,
@@ -108,26 +109,26 @@ impl Service {
         self
     }
 
-    /// How long the parts may take to end once they are told to stop; 30 s where nothing
-    /// is said. Then the rest is aborted. Let it be longer than the `shutdown_timeout` of
-    /// each relay and worker.
+    /// How long the parts may take to end once the service stops, 30 s by default; then
+    /// it aborts the rest. Make it longer than the `shutdown_timeout` of each relay and
+    /// worker.
     pub fn shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
         Self { shutdown_timeout, ..self }
     }
 
-    /// Runs all parts until `stop` is ready, whatever its output, or one of them fails or
-    /// panics; or until all have ended by themselves.
+    /// Runs all parts until `stop` is ready, whatever its output, or one of them fails
+    /// or panics, and then stops the others; or until all have ended by themselves.
     ///
-    /// Dropped before its end, it aborts them.
+    /// Dropping the future before its end aborts the parts.
     ///
     /// # Errors
     ///
-    /// [`ServiceError`], where a part failed, panicked, or did not end in time; with the
-    /// summary of all.
+    /// [`ServiceError`], with the summary of all parts, if one of them failed,
+    /// panicked, or did not end in time.
     ///
     /// # Panics
     ///
-    /// It runs on a tokio runtime with time enabled; tokio panics without.
+    /// Tokio panics outside a runtime with time enabled.
     pub async fn run<O>(
         self,
         stop: impl Future<Output = O>,
@@ -176,14 +177,14 @@ impl fmt::Debug for Service {
     }
 }
 
-/// Ready once the service stops.
+/// A future that is ready once the service stops.
 #[must_use = "a part that does not wait for it is aborted"]
 pub struct Stop(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 impl Stop {
     fn new(mut told: watch::Receiver<bool>) -> Self {
         Self(Box::pin(async move {
-            // A service that is gone has aborted its parts.
+            // The error says that the service is gone, which aborts its parts.
             drop(told.wait_for(|told| *told).await);
         }))
     }

@@ -1,13 +1,13 @@
-//! The word to end, as an operating system gives it: SIGTERM, or ctrl-c.
+//! The operating system's request to end the process: SIGTERM, or ctrl-c.
 
 use std::future::Future;
 use std::io;
 
-/// Ready when the process is told to end, by SIGTERM or ctrl-c (SIGINT), with the name of
-/// the signal.
+/// Waits for SIGTERM or ctrl-c (SIGINT), on Windows for ctrl-c alone, and returns the
+/// name of the signal.
 ///
-/// It listens from the call on, not from the first await; and from then on, these signals
-/// do not end the process by themselves.
+/// It listens from the call on, not from the first await. From then on, these signals
+/// no longer end the process by themselves.
 ///
 /// # Errors
 ///
@@ -15,7 +15,7 @@ use std::io;
 ///
 /// # Panics
 ///
-/// It needs a tokio runtime with I/O enabled; tokio panics without.
+/// Tokio panics outside a runtime with I/O enabled.
 ///
 /// ```
 /// use integration_automation_patterns::service::{Service, terminated};

@@ -1,4 +1,4 @@
-//! What came of the parts of a service: `ServiceSummary`, and `ServiceError` where one of
+//! How the parts of a service ended: `ServiceSummary`, and `ServiceError` if one of
 //! them did not end well.
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use crate::relay;
 
 type BoxedError = Box<dyn Error + Send + Sync>;
 
-/// What came of a service, part by part. As text, it is a line for each.
+/// How a service ended, part by part. It displays as one line for each.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ServiceSummary {
@@ -20,17 +20,17 @@ pub struct ServiceSummary {
     pub parts: Vec<PartSummary>,
 }
 
-/// What came of one part of a service.
+/// How one part of a service ended.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PartSummary {
-    /// The name that it was added under.
+    /// The name under which it was added.
     pub name: String,
     /// How it ended.
     pub end: PartEnd,
 }
 
-/// How a part of a service ended. What a part gives is led over by `From`.
+/// How a part of a service ended. `From` converts what the part returned.
 ///
 /// ```
 /// use integration_automation_patterns::service::PartEnd;
@@ -53,12 +53,12 @@ pub enum PartEnd {
     Failed(BoxedError),
     /// A task has panicked, with these words.
     Panicked(String),
-    /// A task did not end in this time after it was told to stop, and was aborted.
+    /// A task did not end within this time of the stop, and was aborted.
     Aborted(Duration),
 }
 
 impl PartEnd {
-    /// Whether it ended as it was to.
+    /// Whether it did not fail, panic or have to be aborted.
     pub const fn is_well(&self) -> bool {
         !matches!(self, Self::Failed(_) | Self::Panicked(_) | Self::Aborted(_))
     }
@@ -90,7 +90,7 @@ impl<T: Into<Self>, E: Into<BoxedError>> From<Result<T, E>> for PartEnd {
 }
 
 impl ServiceSummary {
-    /// The summary, where every part ended well.
+    /// The summary, if every part ended well.
     pub(super) fn check(self) -> Result<Self, ServiceError> {
         let is_well = self.parts.iter().all(|part| part.end.is_well());
         if is_well { Ok(self) } else { Err(ServiceError(self)) }
@@ -135,13 +135,13 @@ impl fmt::Display for PartSummary {
     }
 }
 
-/// A part of a service failed, panicked, or did not end in time. The other parts were told
-/// to stop.
+/// A part of a service failed, panicked, or did not end in time. The service stopped
+/// the other parts.
 #[derive(Debug)]
 pub struct ServiceError(ServiceSummary);
 
 impl ServiceError {
-    /// What came of all parts.
+    /// How all parts ended.
     pub const fn summary(&self) -> &ServiceSummary {
         &self.0
     }

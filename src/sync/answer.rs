@@ -13,17 +13,17 @@ use crate::{Decision, Refused};
 pub enum Choice<T> {
     /// What the system at this place says.
     Side(usize),
-    /// Something else: this value, or nothing in the field.
+    /// Another value, or `None` for an empty field.
     Other(Option<T>),
-    /// Neither: the systems are left different, until one of them changes.
+    /// None of them: the systems stay different until one of them changes.
     Leave,
 }
 
-/// What a person answers to one question: the choice, and who made it why.
+/// A person's answer to one question: the choice, who made it, and why.
 ///
-/// It belongs to the row that was put to that person, and goes with it into the store:
-/// record, field, common state and what each system said. A plan that asks anything else
-/// refuses it, and gives it back.
+/// It keeps the row that the person saw, and is stored with it: record, field, common
+/// state and what each system said. A plan that asks anything else refuses the answer,
+/// and gives it back.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -54,7 +54,7 @@ pub struct Answer<T> {
 }
 
 impl<T> Answer<T> {
-    /// The answer to a row that was put to a person.
+    /// The answer to a row of a review queue.
     pub fn to(row: &Review<T>, choice: Choice<T>, decision: Decision) -> Self
     where
         T: Clone,
@@ -62,7 +62,7 @@ impl<T> Answer<T> {
         Self { choice, decision, seen: row.clone() }
     }
 
-    /// One decision about many rows: an answer to each, which stands or falls by itself.
+    /// Answers many rows by one decision. Each answer stands or falls by itself.
     ///
     /// ```
     /// use integration_automation_patterns::Decision;
@@ -96,7 +96,7 @@ impl<T> Answer<T> {
         rows.into_iter().map(|row| Self::to(row, choice.clone(), decision.clone()))
     }
 
-    /// What the field is to hold.
+    /// What the person chose.
     pub fn choice(&self) -> &Choice<T> {
         &self.choice
     }
@@ -111,12 +111,12 @@ impl<T> Answer<T> {
         &self.seen
     }
 
-    /// The same answer with its values in another form, where each of them has one: from
-    /// the form of a queue back to that of the field.
+    /// Converts the values of the answer: from the form of a queue back to that of the
+    /// field.
     ///
     /// # Errors
     ///
-    /// That of the first value that cannot be converted.
+    /// The error of the first value that `convert` refuses.
     pub fn try_map<W, E>(
         &self,
         mut convert: impl FnMut(&T) -> Result<W, E>,
@@ -132,7 +132,7 @@ impl<T> Answer<T> {
         Ok(Answer { choice, decision: self.decision.clone(), seen })
     }
 
-    /// What is to be held everywhere; `None` where the systems are left different.
+    /// What every system must hold; `None` if they stay different.
     pub(super) fn outcome<'a>(
         &'a self,
         plan: &FieldPlan<'a, T>,
@@ -151,15 +151,15 @@ impl<'a, T> FieldPlan<'a, T> {
     /// The plan that follows from a person's answer about this field of this record. The
     /// decision goes with its writes, for the audit.
     ///
-    /// A person may decide what no program may: that an owner's blank field is filled, or
-    /// that all were wrong. [`Choice::Leave`] writes nothing: keep the answer, and settle
-    /// each later plan with it. It fits until a system changes; then it is given back,
-    /// and the question is put again.
+    /// A person may decide what no program may: fill an owner's blank field, or
+    /// overrule all systems. [`Choice::Leave`] writes nothing: keep the answer, and
+    /// settle each later plan with it. It fits until a system changes; then it comes
+    /// back, and the plan asks again.
     ///
     /// # Errors
     ///
-    /// [`AnswerError`] where the answer is to another question than this plan asks, or
-    /// the chosen system did not say anything; with the answer given back.
+    /// [`AnswerError`], with the answer given back, if it answers another question than
+    /// this plan asks, or chooses a system that said nothing.
     pub fn settle(
         self,
         record_id: &str,
@@ -175,7 +175,7 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    /// Why an answer does not fit, where it does not.
+    /// Why an answer does not fit; `None` if it does.
     pub(super) fn misfit(
         &self,
         record_id: &str,

@@ -1,5 +1,5 @@
-//! Carrying out a plan: what each write expects is checked by the store, and what moved
-//! on meanwhile is planned again.
+//! Carrying out a plan: the store checks what each write expects, and says what has
+//! moved on and must be planned again.
 
 use std::error::Error;
 use std::fmt;
@@ -12,11 +12,11 @@ use super::refusal::Refusal;
 use super::settled::Settled;
 use super::slot::{Base, Slot};
 
-/// Where the systems keep a field: what carries out a write.
+/// Where the systems keep a field, and what carries out its writes.
 ///
-/// It does the reading and writing; this crate does none. `replace` is one step: the
-/// check of what the write expects and the change must not be torn apart
-/// (`UPDATE ... WHERE value = expected`, an `If-Match` header, a lock).
+/// It does the reading and writing; this crate does none. `replace` checks what the
+/// write expects and changes it in one step, with nothing between: by an `If-Match`
+/// header, a lock, or `UPDATE ... WHERE value = expected`.
 ///
 /// A slice of slots is a store in memory.
 pub trait Store<T> {
@@ -31,8 +31,8 @@ pub trait Store<T> {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the system from answering. The plan may be made and applied again.
-    /// That it will not take this value is no error: see [`Reply::Refused`].
+    /// Whatever keeps the system from answering; plan and apply again then. A value
+    /// that the system will not take is no error: see [`Reply::Refused`].
     fn replace(&mut self, write: &Write<'_, T>) -> Result<Reply<T>, Self::Error>;
 }
 
@@ -98,8 +98,8 @@ impl<T: PartialEq> Write<'_, T> {
     }
 }
 
-/// A store in memory, with a slot for each system. A slot that was never read has moved
-/// on from whatever is expected.
+/// A store in memory, with a slot for each system. A write to a slot that was never
+/// read finds that the system has moved on.
 impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
     type Error = std::convert::Infallible;
 
@@ -121,7 +121,7 @@ impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
 #[non_exhaustive]
 #[must_use = "it has the common state, and says what must be planned again"]
 pub struct Applied<T> {
-    /// The number of writes that were made.
+    /// The number of writes that were made, and not taken back.
     pub written: usize,
     /// The places of the systems that have moved on. Read them, and plan again.
     pub moved_on: Vec<usize>,
@@ -131,7 +131,7 @@ pub struct Applied<T> {
     /// What systems hold instead of what was written: store it, and read by it
     /// ([`Reading::as_kept`](super::Reading::as_kept)).
     pub kept: Vec<Kept<T>>,
-    /// The common state to store: as it was, where a system moved on or refused.
+    /// The common state to store: as it was, if a system moved on or refused.
     pub base: Base<T>,
     /// What to store instead, for a plan [with a base for each
     /// system](FieldPlan::with_bases): one that moved on or refused has yet to get what
@@ -139,8 +139,8 @@ pub struct Applied<T> {
     pub bases: Bases<T>,
 }
 
-/// An answer that does not fit the plan of a declared boundary, and why. It is given back
-/// alone: the rest of the record goes on.
+/// An answer that does not fit the plan of a declared boundary, and why. It comes back
+/// by itself: the rest of the record goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Misfit {
@@ -151,8 +151,8 @@ pub struct Misfit {
 }
 
 /// What came of carrying out the plan of a declared boundary: what is known in common
-/// (`B`), to be stored, what systems refused (`R`), and the answers (`A`) that were not
-/// carried out.
+/// (`B`), for you to store, what systems refused (`R`), and the answers (`A`) that were
+/// not carried out.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it has what is known in common, and says what must be planned again"]
@@ -172,15 +172,15 @@ pub struct Carried<B, A, R> {
     pub refused: R,
 }
 
-/// What is given back of the plan of a declared boundary that was not carried out to the
-/// end: the answers (`A`), and the progress (`B`), with what systems refused (`R`).
+/// What comes back if the plan of a declared boundary was not carried out to the end:
+/// the answers (`A`), the progress (`B`), and what systems refused (`R`).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unfinished<B, A, R> {
     /// What people answered, without the answers that do not fit.
     pub answers: A,
-    /// What is known in common, to be stored: the systems that were written to have what
-    /// was agreed, and the others have yet to get it.
+    /// What is known in common, for you to store: the systems that were written to have
+    /// what was agreed, and the others have yet to get it.
     pub bases: B,
     /// Why each of the answers in `misfit_answers` comes back by itself.
     pub misfits: Vec<Misfit>,
@@ -249,14 +249,14 @@ impl Error for ApplyError {
 impl<T: Eq + Clone> FieldPlan<'_, T> {
     /// Carries out the plan.
     ///
-    /// To apply a plan twice is to apply it once: the second time, every write finds its
-    /// value there already. What a person must decide is not written; see
-    /// [`settle`](Self::settle).
+    /// Applying a plan twice is the same as applying it once: the second time, every
+    /// write finds its value there already. It does not write what a person must
+    /// decide; see [`settle`](Self::settle).
     ///
     /// # Errors
     ///
-    /// That of the store, at the first write that it could not make. What was written
-    /// stays; the common state has not moved, and the next plan does the rest.
+    /// The store's, at the first write that it could not make. Earlier writes stay; the
+    /// common state has not moved, and the next plan does the rest.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -292,14 +292,15 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
 impl<T: Eq + Clone> Settled<'_, T> {
     /// Carries out what a person has decided, as [`FieldPlan::apply`].
     ///
-    /// What the person saw must still be shown by every system, those that are not
-    /// written to included: where one has moved on, nothing is written, and what this
-    /// call has written already is taken back. A system that refuses to take it back
-    /// counts as written, with its words in [`Applied::refused`].
+    /// Every system must still show what the person saw, even one that gets no write.
+    /// If one has moved on, this call writes nothing more, and takes back what it has
+    /// written already. A system that refuses to take it back counts as written, with
+    /// its words in [`Applied::refused`].
     ///
     /// # Errors
     ///
-    /// That of the store, at the first write that it could not make.
+    /// The store's, at the first write that it could not make or take back. Earlier
+    /// writes stay.
     ///
     /// ```
     /// use integration_automation_patterns::Decision;
@@ -371,7 +372,7 @@ impl<T: Clone + Eq> Applied<T> {
         }
     }
 
-    /// The same, once these writes are taken back from systems that hold this since.
+    /// Takes these writes back, each from a system that now holds the value beside it.
     fn taken_back<S: Store<T> + ?Sized>(
         self,
         made: &[(Write<'_, T>, Option<T>)],
@@ -393,7 +394,7 @@ impl<T: Clone + Eq> Applied<T> {
         Ok(left)
     }
 
-    /// With what is known in common from now on.
+    /// Adds what is known in common from now on.
     fn done(
         self,
         base: impl FnOnce() -> Base<T>,

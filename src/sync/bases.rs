@@ -35,7 +35,7 @@ pub struct Bases<T> {
     pub confirmed: Vec<Base<T>>,
 }
 
-/// Of a field that was never synchronised.
+/// The bases of a field that was never synchronised.
 impl<T> Default for Bases<T> {
     fn default() -> Self {
         Self { agreed: Base::Never, confirmed: Vec::new() }
@@ -43,8 +43,8 @@ impl<T> Default for Bases<T> {
 }
 
 impl<T> Bases<T> {
-    /// A state that so many systems have in common; [`Base::Never`] before the first
-    /// synchronisation.
+    /// One state that this many systems have in common; [`Base::Never`] before the
+    /// first synchronisation.
     pub fn common(agreed: Base<T>, systems: usize) -> Self
     where
         T: Clone,
@@ -52,14 +52,14 @@ impl<T> Bases<T> {
         Self { confirmed: vec![agreed.clone(); systems], agreed }
     }
 
-    /// What the system at a place was last known to have: nothing, where it is not in the
-    /// list, as it has never been synchronised.
+    /// What the system at a place was last known to have; [`Base::Never`] if it is not
+    /// in the list, since it was never synchronised then.
     #[inline(always)]
     pub fn of(&self, place: usize) -> &Base<T> {
         self.confirmed.get(place).unwrap_or(const { &Base::Never })
     }
 
-    /// The state that all systems have in common, where they have one.
+    /// The state that all systems have in common, if they have one.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Base, Bases};

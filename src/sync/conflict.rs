@@ -11,7 +11,7 @@ use super::slot::{Base, Slot};
 /// When a system changed a field, as exactly as it can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Stamp {
-    /// It cannot.
+    /// It cannot say.
     #[default]
     Unknown,
     /// The record was last changed then: the field changed then or earlier.
@@ -86,7 +86,7 @@ pub struct Side<V> {
     pub system: String,
     /// What it says.
     pub slot: Slot<V>,
-    /// When it changed that.
+    /// When it changed the field.
     pub modified: Stamp,
 }
 

@@ -1,5 +1,4 @@
-//! `Contract`: which system decides about which field, as data that can be asked and
-//! compared.
+//! `Contract`: which system decides about which field, as data to query and compare.
 
 use std::fmt;
 
@@ -77,8 +76,8 @@ pub struct Contract {
 }
 
 impl PartialEq for Contract {
-    /// Whether they say the same, in the same order; not whether they say it field by
-    /// field or for all.
+    /// Whether they say the same, in the same order, no matter whether they say it
+    /// field by field or for all.
     fn eq(&self, other: &Self) -> bool {
         let said = |contract: &Self| {
             contract
@@ -165,13 +164,13 @@ impl Contract {
             .map(|(name, _)| name.as_str())
     }
 
-    /// The name that a field had before it was renamed, where it was.
+    /// The name that a field had before it was renamed; `None` if it was not.
     pub fn former_name(&self, field: &str) -> Option<&str> {
         let renamed = self.renamed.iter().find(|(name, _)| name == field);
         renamed.map(|(_, former)| former.as_str())
     }
 
-    /// What is declared about records as a whole, where something is.
+    /// What is declared about records as a whole, if anything.
     pub fn records(&self) -> Option<&RecordRules> {
         self.records.as_ref()
     }
@@ -193,7 +192,7 @@ impl Contract {
     ///
     /// # Errors
     ///
-    /// [`PlanError`] where the field is not exchanged, or there is not one slot for each
+    /// [`PlanError`] if the field is not exchanged, or there is not one slot for each
     /// system.
     pub fn plan<'a, V: Eq>(
         &self,
@@ -209,7 +208,7 @@ impl Contract {
     ///
     /// # Errors
     ///
-    /// [`PlanError`] where the field is not exchanged, or there is not one slot for each
+    /// [`PlanError`] if the field is not exchanged, or there is not one slot for each
     /// system.
     ///
     /// ```
@@ -254,11 +253,11 @@ impl Contract {
         if found == wanted { Ok(rule) } else { Err(PlanError::Slots { wanted, found }) }
     }
 
-    /// A conflict, where a field that is exchanged was changed in two ways, no
-    /// matter who decides about it.
+    /// The conflict on an exchanged field that was changed in two ways, no matter who
+    /// decides about it.
     ///
-    /// Nothing where the field is excluded or not named, or where one side's edit stands
-    /// against no other.
+    /// `None` if the field is excluded or not named, or if no edit stands against
+    /// another.
     pub fn detect_conflict<V: Eq + Clone>(
         &self,
         field: &str,

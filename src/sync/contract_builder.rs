@@ -13,7 +13,7 @@ use crate::refused::Refused;
 pub struct ContractBuilder(pub(super) Contract);
 
 impl ContractBuilder {
-    /// A party to the contract. The order is that in which slots are passed.
+    /// A party to the contract. Plans take their slots in the order of the parties.
     pub fn system(mut self, name: impl Into<String>) -> Self {
         self.0.systems.push(name.into());
         self
@@ -43,8 +43,8 @@ impl ContractBuilder {
         self
     }
 
-    /// A field had another name in the contract before this one: it is the same field,
-    /// and [keeps its base](Contract::carried_over).
+    /// A field had another name in the previous contract: it is the same field, and
+    /// [keeps its base](Contract::carried_over).
     pub fn renamed(
         mut self,
         field: impl Into<String>,
@@ -87,7 +87,7 @@ impl ContractBuilder {
     ///
     /// # Errors
     ///
-    /// [`ContractError`], with the builder given back: see there.
+    /// [`ContractError`], with the builder given back.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Contract};
@@ -180,7 +180,8 @@ impl Contract {
 }
 
 impl Contract {
-    /// A field that is renamed and not exchanged, or twice, or from a name in use.
+    /// The first field that is renamed twice, or from a name still in use, or that is
+    /// not exchanged.
     fn wrongly_renamed(&self) -> Option<String> {
         let fields = || self.renamed.iter().map(|(field, _)| field.as_str());
         let former = || self.renamed.iter().map(|(_, former)| former.as_str());
@@ -190,7 +191,7 @@ impl Contract {
     }
 }
 
-/// The first name that stands in a list a second time.
+/// The first name that occurs a second time.
 fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut seen = Vec::new();
     for name in names {

@@ -13,7 +13,7 @@ use std::fmt;
 ///
 /// Two laws hold for every value and for nothing, and [`check`] tries them:
 ///
-/// - to bring a value into the form that the system can hold, twice, is to do it once:
+/// - normalizing a value twice is the same as normalizing it once:
 ///   `normalize(normalize(x)) = normalize(x)`;
 /// - what is written reads back as that form: `decode(encode(x)) = normalize(x)`.
 ///   Otherwise each synchronisation finds a difference that nobody made, and writes
@@ -61,7 +61,7 @@ use std::fmt;
 /// ```
 #[doc(alias = "data mapping")]
 pub trait Convert<T> {
-    /// How the system has it.
+    /// The system's own form.
     type Local;
     /// Why the system's form cannot be read.
     type Error;
@@ -73,8 +73,8 @@ pub trait Convert<T> {
     ///
     /// # Errors
     ///
-    /// Where it cannot be understood. The slot is unread then: nothing follows from what
-    /// nobody understands.
+    /// If the system's form cannot be read. Take the slot for unread then: nothing
+    /// follows from it.
     fn decode(&self, local: Option<&Self::Local>) -> Result<Option<T>, Self::Error>;
 
     /// The value, or nothing, as this system can hold it.
@@ -151,12 +151,12 @@ impl<T: fmt::Debug> fmt::Display for ConvertError<T> {
 
 impl<T: fmt::Debug> Error for ConvertError<T> {}
 
-/// Tries a converter's laws: for your own tests, with values of yours, the odd ones
+/// Tries a converter's laws: for your own tests, with your own values, the odd ones
 /// first.
 ///
 /// # Errors
 ///
-/// The first law that is broken, and the value for which it is.
+/// The first law that the converter breaks, and the value for which it does.
 ///
 /// ```
 /// use integration_automation_patterns::sync::convert::{Convert, Law, check};
@@ -211,7 +211,7 @@ pub fn check<T: PartialEq, C: Convert<T>>(
     Ok(())
 }
 
-/// Tries whether two systems' forms make one that both can hold, whichever comes first.
+/// Tries whether two systems' forms have one in common, whichever system comes first.
 ///
 /// # Errors
 ///
@@ -230,7 +230,7 @@ pub fn check_together<T: PartialEq>(
     Ok(())
 }
 
-/// The empty field, which nobody thinks of, and these values.
+/// The empty field, which tests tend to forget, and these values.
 fn and_nothing<T>(
     values: impl IntoIterator<Item = T>,
 ) -> impl Iterator<Item = Option<T>> {

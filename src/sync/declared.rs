@@ -1,5 +1,5 @@
 //! The types of a declared boundary: what [`boundary!`](crate::boundary) makes its
-//! modules of, and what a compile error about one names.
+//! modules of, and what its compile errors name.
 //!
 //! [`IntoSlot`] and [`Visit`] are for types of your own too, [`FieldValue`] follows from
 //! `Eq` and `Clone`, and a declaration implements [`Ruled`] for its fields. The other

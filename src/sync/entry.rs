@@ -21,8 +21,8 @@ use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
 use crate::Refused;
 
-/// The plan for one field, which its type names: the plan for another one cannot stand in
-/// for it.
+/// The plan for one field. Its type names the field, so that no other field's plan can
+/// take its place.
 pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     slots: [&'a Slot<T>; N],
     known: &'a Bases<T>,
@@ -31,7 +31,7 @@ pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     marker: PhantomData<fn() -> (Field, K)>,
 }
 
-/// What few plans have, and none when it is made: hence boxed, so that an entry is small.
+/// What few plans have, and no new one: boxed, so that an entry stays small.
 struct Amended<'a, T> {
     /// What a function has made of the edits.
     merged: Option<Content<T>>,
@@ -108,7 +108,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     ///
     /// # Errors
     ///
-    /// [`AnswerError`], with the answer given back: see there.
+    /// [`AnswerError`], with the answer given back.
     pub fn settle(
         &self,
         record_id: &str,
@@ -129,7 +129,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             .with_refusals(self.refusals())
     }
 
-    /// Why an answer does not fit, where it does not.
+    /// Why an answer does not fit; `None` if it does, or if there is none.
     pub(crate) fn misfit(
         &self,
         record_id: Option<&str>,
@@ -162,7 +162,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         self.amended.as_ref().map_or(&[], |amended| amended.refusals)
     }
 
-    /// What an answer wants one system to show still, without a change.
+    /// The check that one system still shows what an answer is to.
     pub(crate) fn check<'p>(
         &'p self,
         answer: Option<&'p Answer<T>>,
@@ -175,7 +175,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         writes.find(|write| write.to() == to).map(Write::without_change)
     }
 
-    /// The write to one system, which an answer settles where there is one.
+    /// The write to one system: the answer's if there is one, else the plan's.
     pub(crate) fn change<'p>(
         &'p self,
         answer: Option<&'p Answer<T>>,
@@ -192,9 +192,9 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         }
     }
 
-    /// What is known in common after the writes were made, but those to the systems at
-    /// these places. An answer that was not carried out everywhere moves nothing: while
-    /// the systems still show what it is to, it can be given again.
+    /// What is known in common after the writes, except those to the systems at these
+    /// places. An answer that was not carried out everywhere moves nothing: it can be
+    /// given again while the systems still show what it is to.
     pub(crate) fn next_without(
         &self,
         answer: Option<&Answer<T>>,
@@ -322,7 +322,7 @@ impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K, N
     label = "wanted `{T}`, or an `Option` of it, where `None` clears the field"
 )]
 pub trait IntoSlot<T> {
-    /// What the field says then.
+    /// The slot for the field.
     fn into_slot(self) -> Slot<T>;
 }
 

@@ -91,15 +91,15 @@ impl RecordRules {
         Self { deletions, most_gone, creators: None, deleters: None }
     }
 
-    /// Only the systems at these places create records for the others. One that is new in
-    /// another system stays there.
+    /// Only the systems at these places create records for the others. A record that is
+    /// new in another system stays there.
     #[must_use = "this gives the rules back"]
     pub fn created_by(self, places: impl IntoIterator<Item = usize>) -> Self {
         Self { creators: Some(places.into_iter().collect()), ..self }
     }
 
-    /// Only the systems at these places delete records for the others. One that is
-    /// deleted in another system is made again there.
+    /// Only the systems at these places delete records for the others. A record that
+    /// another system deletes is made again there.
     #[must_use = "this gives the rules back"]
     pub fn deleted_by(self, places: impl IntoIterator<Item = usize>) -> Self {
         Self { deleters: Some(places.into_iter().collect()), ..self }
@@ -130,7 +130,7 @@ impl RecordRules {
         self.deleters.as_deref()
     }
 
-    /// The first place that none of so many systems has.
+    /// The first place that lies beyond this many systems.
     pub(super) fn no_party(&self, systems: usize) -> Option<usize> {
         let places = self.creators.iter().chain(&self.deleters).flatten().copied();
         places.into_iter().find(|place| *place >= systems)
@@ -163,7 +163,7 @@ impl RecordRules {
         )
     }
 
-    /// What is to be done about a record, and why it is asked where it is.
+    /// What is to be done about a record, and why a person must decide, if one must.
     ///
     /// `edited` says whether a system that still has it has changed it since.
     pub(super) fn decide<E>(
@@ -223,10 +223,11 @@ impl RecordRules {
         }
     }
 
-    /// What is known in common of whether a record exists, as a field that is empty or
-    /// not, which the systems share.
+    /// What is known in common of a record's existence, as a shared field that is empty
+    /// or not.
     ///
-    /// A deletion by a system that may not delete was none: it has yet to get the record.
+    /// A deletion by a system that may not delete does not count: the system has yet to
+    /// get the record.
     pub(super) fn known<E>(
         &self,
         presence: &[Presence<E>],
@@ -243,7 +244,7 @@ impl RecordRules {
     }
 }
 
-/// Whether the system at a place is among these, where it is said who they are.
+/// Whether the system at a place may: every system may if no places are given.
 fn may(places: &Option<Vec<usize>>, place: usize) -> bool {
     places.as_ref().is_none_or(|places| places.contains(&place))
 }

@@ -1,8 +1,8 @@
-//! `FailedWrites`: how often the same write has failed, so that a plan that comes to
-//! nothing is put to a person.
+//! `FailedWrites`: how often the same write has failed, so that a person is asked about
+//! a plan that gets nowhere.
 
-/// How often the same write has failed in a row, for each system: of one field of one
-/// record.
+/// How often the same write of one field of one record has failed in a row, for each
+/// system.
 ///
 /// Two records that swap a unique value (a login, a position in a list) cannot be written
 /// one after the other: each waits for the other, in every run. What has failed twice is
@@ -37,14 +37,16 @@ impl<T> Default for FailedWrites<T> {
 }
 
 impl<T: Eq + Clone> FailedWrites<T> {
-    /// A write of this value, or of nothing, to the system at this place has failed.
+    /// Notes that a write of this value, or of nothing, to the system at this place has
+    /// failed.
     pub fn failed(&mut self, to: usize, value: Option<&T>) {
         let times = self.times(to, value).saturating_add(1);
         self.made(to);
         self.writes.push((to, value.cloned(), times));
     }
 
-    /// A write to the system at this place was made: what failed before is over.
+    /// Notes that a write to the system at this place was made: earlier failures are
+    /// over.
     pub fn made(&mut self, to: usize) {
         self.writes.retain(|(place, _, _)| *place != to);
     }
@@ -64,7 +66,7 @@ impl<T: Eq + Clone> FailedWrites<T> {
 }
 
 impl<T> FromIterator<(usize, Option<T>, u32)> for FailedWrites<T> {
-    /// As it was stored.
+    /// From what was stored.
     fn from_iter<I: IntoIterator<Item = (usize, Option<T>, u32)>>(writes: I) -> Self {
         Self { writes: writes.into_iter().collect() }
     }

@@ -1,5 +1,5 @@
-//! Under which contract a base was agreed: a contract's fingerprint, and the fields that
-//! keep their base when the contract changes.
+//! A contract's fingerprint, which tells under which contract a base was agreed, and
+//! the fields that keep their base when the contract changes.
 
 use std::fmt;
 
@@ -7,8 +7,9 @@ use super::contract::Contract;
 use super::slot::Base;
 
 impl Contract {
-    /// What tells this contract from any other: 16 hexadecimal digits over the parties,
-    /// the fields and who decides about them, the same on every machine.
+    /// A hash that tells this contract from others: 16 hexadecimal digits over the
+    /// record type, the parties, the fields, who decides about them, and what holds for
+    /// records. It is the same on every machine.
     ///
     /// Store it with what is known in common of a record, and compare it before you plan:
     /// see [`check_fingerprint`](Self::check_fingerprint).
@@ -32,8 +33,8 @@ impl Contract {
     ///
     /// # Errors
     ///
-    /// [`OtherContractError`] if it was another contract. Then a field has the base that
-    /// [`carried_over`](Self::carried_over) gives it from the contract before this one,
+    /// [`OtherContractError`] if it was another contract. Then a field has the base
+    /// that [`carried_over`](Self::carried_over) gives it from the previous contract,
     /// and [`Base::Never`] otherwise: what was agreed before a field was left out for a
     /// time says nothing about what happened meanwhile.
     ///
@@ -61,9 +62,9 @@ impl Contract {
         Err(OtherContractError { expected: fingerprint, found: stored.to_owned() })
     }
 
-    /// The base of a field under this contract, from those under the contract before it:
+    /// The base of a field under this contract, from those under the previous contract:
     /// that of the field, or of the one that it was [renamed](Self::former_name) from.
-    /// A field that the contract before did not exchange has none.
+    /// A field that the previous contract did not exchange has none.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Authority, Base, Contract};
@@ -117,7 +118,8 @@ impl fmt::Display for OtherContractError {
 
 impl std::error::Error for OtherContractError {}
 
-/// FNV-1a, which needs no dependency, and must tell contracts apart, not keep secrets.
+/// FNV-1a: it needs no dependency, and only has to tell contracts apart, not to keep
+/// secrets.
 struct Fnv(u64);
 
 impl Default for Fnv {
@@ -128,7 +130,7 @@ impl Default for Fnv {
 
 impl Fnv {
     fn text(&mut self, text: &str) {
-        // No text holds this byte, so that two texts are never one.
+        // No UTF-8 text holds this byte, so that it ends each text.
         for byte in text.bytes().chain([0xFF]) {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }

@@ -1,5 +1,5 @@
-//! `HighWaterMark`: which observation of each system was processed last, so that an older
-//! one changes nothing any more.
+//! `HighWaterMark`: which observation of each system was processed last, so that an
+//! older one no longer changes anything.
 
 /// The newest observation of each system that was processed, by its [`Version`].
 ///
@@ -7,8 +7,8 @@
 /// observation is history: taken for news, it would undo the edits made since. Keep this
 /// with the record and what is known of it in common.
 ///
-/// To ask and to mark are two steps: what fails in between is delivered again, and is
-/// news again. Mark in the transaction that stores what followed.
+/// Looking and marking are two steps: a message that fails in between comes again, and
+/// is news again. Mark in the transaction that stores what followed.
 ///
 /// ```
 /// use integration_automation_patterns::sync::{HighWaterMark, News};
@@ -64,7 +64,7 @@ impl<V> From<V> for Version<V> {
 /// What an observation is, next to those that were processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum News {
-    /// It is newer than all of its system.
+    /// It is newer than every processed one of its system.
     Newer,
     /// Its system counts anew, from where it was restored to. What it says is the newest,
     /// and may be older than what is known: plan it, and
@@ -82,8 +82,8 @@ impl<V> Default for HighWaterMark<V> {
 }
 
 impl<V: Ord> HighWaterMark<V> {
-    /// What an observation is, next to those of its system that were processed. Nothing
-    /// is marked.
+    /// What an observation is, next to those of its system that were processed. It
+    /// marks nothing.
     pub fn look(&self, system: &str, version: impl Into<Version<V>>) -> News {
         let version = version.into();
         match self.versions.iter().find(|(name, _)| name == system) {
@@ -110,7 +110,7 @@ impl<V: Ord> HighWaterMark<V> {
 }
 
 impl<S: Into<String>, V> FromIterator<(S, Version<V>)> for HighWaterMark<V> {
-    /// As it was stored.
+    /// From what was stored.
     fn from_iter<I: IntoIterator<Item = (S, Version<V>)>>(versions: I) -> Self {
         let stored = |(system, version): (S, Version<V>)| (system.into(), version);
         Self { versions: versions.into_iter().map(stored).collect() }

@@ -8,8 +8,9 @@ use super::reconcile::Rule;
 /// A field of a declared boundary, by the type that [`boundary!`](crate::boundary) makes
 /// for it.
 ///
-/// The declaration implements it, and nobody can do so again. It grants nothing: only
-/// the module of a declaration makes an [`Entry`](super::declared::Entry).
+/// The declaration implements it, and a second implementation does not compile. It
+/// grants nothing: only the module of a declaration makes an
+/// [`Entry`](super::declared::Entry).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no field of a boundary",
     label = "wanted one of the types in a boundary's module `field`"

@@ -42,7 +42,7 @@ impl fmt::Display for Contract {
     }
 }
 
-/// What systems may do that do not decide, in words.
+/// What the systems that do not decide may do, in words.
 pub(super) fn others_may(
     authority: &Authority,
     others: Option<NonOwnerEdits>,

@@ -1,11 +1,11 @@
-//! `Past`: older values that the systems had in common, so that one that comes back is
-//! told from news.
+//! `Past`: older values that the systems had in common, so that one that comes back
+//! does not pass for news.
 
 use std::collections::VecDeque;
 
 use super::slot::{Base, Content};
 
-/// The values that the systems had in common before the present one, as many as are kept.
+/// The latest values that the systems had in common before the present one.
 ///
 /// A system that is restored from a backup shows yesterday's values, and to a plan they
 /// are its newest edits. Store this beside what is known of the field.
@@ -36,13 +36,13 @@ pub struct Past<T> {
 }
 
 impl<T: Eq> Past<T> {
-    /// Nothing yet; so many values will be kept, the oldest is dropped first.
+    /// An empty past, which keeps at most this many values and drops the oldest first.
     pub fn new(most: usize) -> Self {
         Self { most, values: VecDeque::new() }
     }
 
-    /// What the systems had in common was replaced: it is a past value from now on, and
-    /// the present one is none.
+    /// Notes that a common value was replaced: it is a past value from now on, and the
+    /// present one no longer is.
     pub fn replaced(&mut self, before: &Base<T>, now: &Base<T>)
     where
         T: Clone,

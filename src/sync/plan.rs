@@ -1,5 +1,5 @@
-//! `FieldPlan`: the plan for one field, what it writes where, and what is lost. It holds
-//! references alone, and writes nothing itself.
+//! `FieldPlan`: the plan for one field, what it writes where, and what is lost. It only
+//! holds references, and writes nothing itself.
 
 use super::bases::Bases;
 use super::reconcile::{
@@ -31,7 +31,8 @@ pub(super) enum Known<'a, T> {
     Each(&'a Bases<T>),
 }
 
-/// They hold references alone, whatever the type of the values.
+/// A derive would demand `Clone` and `Copy` of the values, to which these only hold
+/// references.
 macro_rules! copies {
     ($($type:ident)*) => {
         $(
@@ -93,15 +94,15 @@ impl<'a, T> Write<'a, T> {
         self.expects
     }
 
-    /// The edit that this write overrides, where the field was changed in its system since
-    /// that had something in common with the others. What it replaces on a first
-    /// synchronisation is no edit: [`expects`](Self::expects) has it.
+    /// The edit that this write overrides: a change that its system made since it last
+    /// agreed with the others. On a first synchronisation, what the write replaces is
+    /// no edit: see [`expects`](Self::expects).
     pub fn lost(&self) -> Option<Content<&'a T>> {
         self.overrides_edit.then_some(self.expects.into())
     }
 
-    /// The edit that is refused, where [`NonOwnerEdits::Reject`] holds: to be reported to
-    /// the system that this write goes to.
+    /// The edit that [`NonOwnerEdits::Reject`] refuses: report it to the system that
+    /// this write goes to.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -133,8 +134,8 @@ impl<'a, T> Write<'a, T> {
         self.decision
     }
 
-    /// Whether it changes nothing, and only wants the system to show what it did: made
-    /// for the systems that a person's answer leaves as they are.
+    /// Whether it changes nothing, and only checks that the system still shows what it
+    /// did: a person's answer makes one for each system that it leaves as it is.
     pub fn is_check(&self) -> bool
     where
         T: PartialEq,
@@ -142,12 +143,12 @@ impl<'a, T> Write<'a, T> {
         self.value == self.expects
     }
 
-    /// The check that what this write expects is still shown.
+    /// The check that the system still shows what this write expects.
     pub(super) fn without_change(self) -> Self {
         Self { value: self.expects, overrides_edit: false, ..self }
     }
 
-    /// The write that takes this one back, from a system that holds this since.
+    /// The write that takes this one back, from a system that now holds this.
     pub(super) fn reversed<'h>(&self, held: Option<&'h T>) -> Write<'h, T>
     where
         'a: 'h,
@@ -155,7 +156,7 @@ impl<'a, T> Write<'a, T> {
         Write { value: self.expects, expects: held, ..*self }
     }
 
-    /// One value, for every system that said something.
+    /// The writes of one value to every system that said something.
     pub(super) fn of_all(
         value: Option<&'a T>,
         decision: Option<&'a Decision>,
@@ -198,9 +199,10 @@ impl<'a, T> FieldPlan<'a, T> {
         Self::planned(rule, slots, Known::Common(base))
     }
 
-    /// Plans one field with a base of its own for each system, in the order of the slots:
-    /// what it was last known to have of what was agreed. See
-    /// [`verdict_with_bases`](super::verdict_with_bases), and [`Bases`] for what to store.
+    /// Plans one field with a base of its own for each system, in the order of the
+    /// slots: what that system was last known to have of what was agreed. See
+    /// [`verdict_with_bases`](super::verdict_with_bases), and [`Bases`] for what to
+    /// store.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -255,12 +257,13 @@ impl<'a, T> FieldPlan<'a, T> {
         Self { verdict, ..self }
     }
 
-    /// The same plan, to write what a function has made of the edits.
+    /// The same plan, to write what a function made of the edits.
     pub(super) fn with_merged<'m>(&'m self, merged: &'m Content<T>) -> FieldPlan<'m, T> {
         FieldPlan { verdict: Verdict::Merge, merged: Some(merged), ..*self }
     }
 
-    /// Whether the system at a place says something that nobody knew of yet.
+    /// Whether the system at a place says something new: neither what it was known to
+    /// have nor what was agreed.
     pub(super) fn is_news(&self, place: usize) -> bool
     where
         T: Eq,
@@ -269,7 +272,7 @@ impl<'a, T> FieldPlan<'a, T> {
         slot.is_some_and(|slot| is_news(slot, self.known.base(place), self.agreed()))
     }
 
-    /// Whether what the system at a place says was said without knowledge of what was
+    /// Whether the system at a place says something new, without knowing what was
     /// agreed last.
     pub(super) fn is_stale(&self, place: usize) -> bool
     where
@@ -310,8 +313,8 @@ impl<'a, T> FieldPlan<'a, T> {
         self.verdict
     }
 
-    /// What all systems that said something hold once the plan is carried out, where that
-    /// is decided.
+    /// What all systems that said something hold once the plan is carried out; `None`
+    /// if that is not decided.
     pub fn outcome(&self) -> Option<Content<&'a T>> {
         match self.verdict {
             Verdict::Agreed(place) | Verdict::Write(place) => {
@@ -343,11 +346,11 @@ impl<'a, T> FieldPlan<'a, T> {
             .filter(move |write| !write.is_check() && !write.is_refused(refusals))
     }
 
-    /// What a system gets here in which the record is made, where the others have agreed
-    /// on it: for its plan, that system says [`Slot::Unsupported`].
+    /// What this field gets in a system where the record is created, if the others
+    /// agree on it. For this plan, that system says [`Slot::Unsupported`].
     ///
-    /// A blank is not given: a default that the system sets itself stays, and is nobody's
-    /// edit. A field that the system owns is not given either.
+    /// It gives no blank: a default that the system sets itself stays, and is nobody's
+    /// edit. Nor does it give a field that the system owns.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -371,7 +374,7 @@ impl<'a, T> FieldPlan<'a, T> {
     }
 
     /// What is known in common once the record is made in the systems at these places
-    /// with its [initial value](Self::initial_value): nothing new where that is blank.
+    /// with its [initial value](Self::initial_value); nothing new if that is blank.
     pub fn next_created(&self, places: &[usize]) -> Bases<T>
     where
         T: Eq + Clone,
@@ -397,13 +400,13 @@ impl<'a, T> FieldPlan<'a, T> {
             .filter_map(|(place, slot)| Some((place, slot.read()?.into_option())))
     }
 
-    /// The common state once every write of the plan is carried out, where there is one
-    /// for all systems.
+    /// The common state once every write of the plan is carried out, for a plan with
+    /// one base for all systems.
     ///
-    /// It is as it was where nothing was decided, and where a system was not read: what
-    /// that system holds is not known to be common. (A system that has no such field says
-    /// [`Slot::Unsupported`], and holds nothing up.) Where a write was refused, keep the
-    /// old one too, and plan again. [`next`](Self::next) waits for nobody.
+    /// It stays as it was if nothing was decided, or if a system was not read: what
+    /// that system holds is not known to be common. (A system that has no such field
+    /// says [`Slot::Unsupported`], and holds nothing up.) If a write was refused, keep
+    /// the old one too, and plan again. [`next`](Self::next) waits for no system.
     pub fn next_base(&self) -> Base<T>
     where
         T: Clone,
@@ -411,7 +414,7 @@ impl<'a, T> FieldPlan<'a, T> {
         self.common_after(self.outcome().map(Content::into_option))
     }
 
-    /// The common state once all hold this; as it was where a system was not read.
+    /// The common state once all hold this; as it was if a system was not read.
     pub(super) fn common_after(&self, outcome: Option<Option<&T>>) -> Base<T>
     where
         T: Clone,

@@ -5,8 +5,8 @@ use super::slot::{Base, Slot};
 
 /// What one system says about a record as a whole.
 ///
-/// As with a [field](Slot), that a list does not show a record and that the record was
-/// deleted are two different things, and what a system does not keep is a third. `E` is
+/// As with a [field](Slot), a record that a list does not show and one that was deleted
+/// are two different things, and one that a system does not keep is a third. `E` is
 /// what a system shows of the record, for a deletion to expect: a row version, or the
 /// fields.
 ///
@@ -34,7 +34,7 @@ pub enum Presence<E> {
 }
 
 impl<E> Presence<E> {
-    /// What a system says that was asked for the record: it has it, or has none.
+    /// The answer of a system that was asked for the record: it has it, or has none.
     pub fn of(shown: Option<E>) -> Self {
         shown.map_or(Self::Absent, Self::There)
     }
@@ -61,7 +61,7 @@ pub enum Existed {
     /// They have not agreed yet.
     #[default]
     Never,
-    /// It did.
+    /// It existed.
     There,
     /// It had been deleted.
     Gone,
@@ -105,12 +105,12 @@ pub struct RecordBase {
 }
 
 impl RecordBase {
-    /// Of a record that nobody has synchronised yet, between so many systems.
+    /// The base of a record that this many systems have never synchronised.
     pub fn never(systems: usize) -> Self {
         Self::common(Existed::Never, systems)
     }
 
-    /// What so many systems have in common.
+    /// What this many systems have in common.
     pub fn common(agreed: Existed, systems: usize) -> Self {
         Self { agreed, confirmed: vec![agreed; systems] }
     }

@@ -71,8 +71,8 @@ impl<L, T> Reading<L, T> {
     ///
     /// # Errors
     ///
-    /// That of the converter, where it does not understand what the system shows. Take
-    /// the field for unread then, and say so: nothing follows from it.
+    /// The converter's, if it does not understand what the system shows. Take the field
+    /// for unread then, and report it: nothing follows from it.
     pub fn of<C: Convert<T, Local = L>>(
         converter: &C,
         raw: Slot<L>,
@@ -109,8 +109,9 @@ impl<L, T> Reading<L, T> {
         self.is_richer
     }
 
-    /// The same reading, where the system still shows what it kept of our own write: it
-    /// counts as what was written, as long as the systems agree on that.
+    /// The same reading, but what the system kept of our own write counts as what was
+    /// written, as long as the system still shows it and the systems agree on what was
+    /// written.
     pub fn as_kept(self, kept: &Kept<T>, base: &Base<T>) -> Self
     where
         T: Clone + PartialEq,
@@ -135,7 +136,7 @@ impl<L, T> Reading<L, T> {
 }
 
 impl<T: Clone + PartialEq> Reading<T, T> {
-    /// What a system shows that has the common form ([`AsIs`]).
+    /// The reading of a system that has the common form ([`AsIs`]).
     pub fn plain(slot: Slot<T>) -> Self {
         let Ok(reading) = Self::of(&AsIs, slot);
         reading

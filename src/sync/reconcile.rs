@@ -160,8 +160,8 @@ impl fmt::Display for Question {
 ///     Verdict::Ask(Question::Manual)
 /// );
 /// ```
-// Where the rule and the number of systems are known, as in a declared boundary, what is
-// left of it is as short as the rules written by hand; as a call, it takes twice their
+// Inlined where the rule and the number of systems are known, as in a declared
+// boundary, it is as short as rules written by hand; as a call, it takes twice their
 // time.
 #[inline(always)]
 pub fn verdict<T: Eq>(rule: Rule, slots: &[&Slot<T>], base: &Base<T>) -> Verdict {
@@ -254,10 +254,10 @@ pub(super) fn decide<'a, 's, T: Eq + 'a + 's>(
     }
 }
 
-/// The verdict on a shared field that differs, or that not every system was read of;
-/// `equal` is the place of one of those that were, where they say the same.
-// As a call, since most records agree and never come here: inlined, it takes the
-// registers of what they do need. An array of slots has a length to unroll.
+/// The verdict on a shared field that differs, or that was not read in every system. If
+/// those that were read say the same, `equal` is the place of one.
+// A call, since most records agree and never come here: inlined, it would take the
+// registers that they need. `slots` is generic, since the loop over an array unrolls.
 #[inline(never)]
 fn decide_shared<'a, 's, T: Eq + 'a + 's>(
     slots: &(impl AsRef<[&'s Slot<T>]> + ?Sized),
@@ -272,7 +272,8 @@ fn decide_shared<'a, 's, T: Eq + 'a + 's>(
             continue;
         }
         match said {
-            // Two that say something of two that differ need not be compared again.
+            // Two systems that both have news are known to differ, or they would not
+            // come here.
             Some((_, other)) if slots.len() == 2 || other != *slot => {
                 return Verdict::Ask(question(slots, base, agreed));
             }
@@ -313,7 +314,7 @@ fn decide_without_news<T: Eq>(
     }
 }
 
-/// Why a person must decide on news that contradict each other, or what was agreed.
+/// Why a person must decide on news that contradicts other news, or what was agreed.
 #[inline(always)]
 fn question<'a, T: Eq + 'a>(
     slots: &[&Slot<T>],
@@ -344,8 +345,8 @@ pub(super) fn is_edit<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -
     *base != Base::Never && is_news(slot, base, agreed)
 }
 
-/// Whether a system has what was agreed last: an edit that it shows was then made with
-/// knowledge of it.
+/// Whether a system was known to have what was agreed last: an edit that it shows was
+/// then made in the knowledge of it.
 #[inline]
 pub(super) fn is_same<T: Eq>(base: &Base<T>, agreed: &Base<T>) -> bool {
     std::ptr::eq(base, agreed) || base == agreed

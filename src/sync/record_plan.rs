@@ -1,5 +1,5 @@
-//! `RecordPlan`: what is to be done about one record as a whole, in which system, and what
-//! a person answers where that is asked.
+//! `RecordPlan`: what is to be done about one record as a whole in each system, and
+//! what follows from a person's answer.
 
 use std::fmt;
 
@@ -12,8 +12,8 @@ use super::review::{Review, Shown};
 use super::slot::Base;
 use crate::{Decision, Refused};
 
-/// What is to be done about one record as a whole: made by a [run](super::RecordRun)
-/// alone.
+/// What is to be done about one record as a whole. Only a [run](super::RecordRun) makes
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a plan writes nothing itself"]
 pub struct RecordPlan<E> {
@@ -76,7 +76,7 @@ impl<E> RecordPlan<E> {
             && matches!(self.existence, Existence::Create | Existence::Everywhere)
     }
 
-    /// Whether a system no longer has the record that was not known of yet.
+    /// Whether a system that had the record has newly lost it.
     pub(super) fn has_vanished(&self) -> bool {
         self.base.agreed == Existed::There
             && self.presence.iter().enumerate().any(|(place, says)| {
@@ -84,7 +84,7 @@ impl<E> RecordPlan<E> {
             })
     }
 
-    /// What is to be done in which system; nothing where a person must decide.
+    /// What is to be done in each system; nothing if a person must decide.
     pub fn writes(&self) -> impl Iterator<Item = RecordWrite<'_, E>> {
         self.writes_of(self.existence)
     }
@@ -103,7 +103,7 @@ impl<E> RecordPlan<E> {
         })
     }
 
-    /// What is known of the record in common once all of that is done, but not in the
+    /// What is known in common of the record once all of that is done, except in the
     /// systems at these places.
     pub fn next_without(&self, not_made: &[usize]) -> RecordBase {
         self.next_of(self.existence, not_made)
@@ -137,8 +137,8 @@ impl<E> RecordPlan<E> {
         RecordBase { confirmed: confirmed.collect(), agreed: next.agreed.into() }
     }
 
-    /// What a system last showed, noted where it no longer has the record: it is not
-    /// counted as gone a second time.
+    /// What a system last showed; [`Existed::Missing`] if it no longer has the record,
+    /// so that the next run does not count it as gone again.
     fn noticed(&self, place: usize) -> Existed {
         match (self.presence.get(place), self.base.of(place)) {
             (Some(Presence::Absent), Existed::There) => Existed::Missing,
@@ -148,7 +148,7 @@ impl<E> RecordPlan<E> {
 
     /// The question, as a row for a person, with the systems by their names; `None` if
     /// nothing is asked. Its sides are the systems that have the record, each with what
-    /// it shows of that.
+    /// it shows of it.
     pub fn review<'s>(
         &self,
         record_id: impl Into<String>,
@@ -179,13 +179,13 @@ impl<E> RecordPlan<E> {
         })
     }
 
-    /// What follows from a person's answer to the row that was put to that person: the
-    /// record is made again ([`Create`](Existence::Create)), deleted, or detached.
+    /// What follows from a person's answer to a row of a review queue: the record is
+    /// made again ([`Create`](Existence::Create)), deleted, or detached.
     ///
     /// # Errors
     ///
-    /// [`RecordAnswerError`] where the row is another question than this plan asks, or
-    /// what was chosen is not an action on a record; with the decision given back.
+    /// [`RecordAnswerError`], with the decision given back, if the row asks another
+    /// question than this plan, or what was chosen is no action on a record.
     pub fn settle(
         &self,
         record_id: &str,
@@ -202,7 +202,7 @@ impl<E> RecordPlan<E> {
         }
     }
 
-    /// Why an answer does not fit, where it does not.
+    /// Why an answer does not fit; `None` if it does.
     fn misfit(
         &self,
         record_id: &str,
@@ -234,7 +234,7 @@ impl<E> RecordPlan<E> {
 
 /// What a person has decided about a record: the token that permits it.
 ///
-/// It is made by [`RecordPlan::settle`], and by nothing else.
+/// Only [`RecordPlan::settle`] makes it.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -286,12 +286,12 @@ impl<E> SettledRecord<'_, E> {
         &self.decision
     }
 
-    /// What is to be done in which system.
+    /// What is to be done in each system.
     pub fn writes(&self) -> impl Iterator<Item = RecordWrite<'_, E>> {
         self.plan.writes_of(self.outcome)
     }
 
-    /// What is known of the record in common once all of that is done, but not in the
+    /// What is known in common of the record once all of that is done, except in the
     /// systems at these places.
     pub fn next_without(&self, not_made: &[usize]) -> RecordBase {
         self.plan.next_of(self.outcome, not_made)
@@ -318,7 +318,8 @@ pub enum RecordAnswerError {
         /// The question that was answered.
         found: Question,
     },
-    /// Other systems have the record than the person saw, or show something else of it.
+    /// Other systems have the record now than the person saw, or they show something
+    /// else of it.
     MovedOn,
     /// What was chosen is not an action on a record.
     NothingToDo {

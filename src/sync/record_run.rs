@@ -10,12 +10,12 @@ use crate::{Decision, Refused};
 
 type Plans<K, E> = Vec<(K, RecordPlan<E>)>;
 
-/// A run over many records: what is to be done about each as a whole. Nothing is planned
-/// before all of them were looked at.
+/// A run over many records: what is to be done about each as a whole. It gives no plan
+/// before it has seen all of them.
 ///
-/// A list that comes back empty or short looks like so many deletions. Where more records
-/// are gone than the [rules](RecordRules) allow for one run, it ends in an error and with
-/// no plan, whatever the rules say about one deletion.
+/// A list that comes back empty or short looks like many deletions. Where more records
+/// are gone than the [rules](RecordRules) allow for one run, it ends in an error and
+/// with no plan, whatever the rules say about one deletion.
 ///
 /// ```
 /// use integration_automation_patterns::sync::{
@@ -75,8 +75,7 @@ impl<K, E> RecordRun<K, E> {
         Ok(self.plans)
     }
 
-    /// The plans of a run in which many records are gone, as a person has decided that
-    /// they are.
+    /// The plans of a run in which many records are gone, as a person has confirmed.
     pub fn allow(self, _: &Decision) -> Plans<K, E> {
         self.plans
     }
@@ -90,7 +89,7 @@ pub struct TooManyGoneError {
     pub gone: usize,
     /// How many the run has.
     pub of: usize,
-    /// How many may be.
+    /// How many may be gone.
     pub most: usize,
 }
 

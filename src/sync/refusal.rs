@@ -8,22 +8,22 @@ use super::reconcile::{Question, Verdict};
 /// value that is too long.
 ///
 /// Store it with the record and its field. A plan that is given it
-/// ([`FieldPlan::after_refusals`]) does not make the same write again: it asks a person,
-/// until the value or what the system shows is another one.
+/// ([`FieldPlan::after_refusals`]) does not make the same write again: it asks a
+/// person, until the value changes, or what the system shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal<T> {
     /// The place of the system.
     pub place: usize,
     /// What was to be written: a value, or nothing in the field.
     pub value: Option<T>,
-    /// What the system showed then, and still does.
+    /// What the system showed when it refused.
     pub shown: Option<T>,
     /// Why, in the system's words.
     pub why: String,
 }
 
 impl<T> Refusal<T> {
-    /// That the system refused this write.
+    /// The refusal of this write by its system.
     pub fn of(write: &Write<'_, T>, why: impl Into<String>) -> Self
     where
         T: Clone,
@@ -71,7 +71,7 @@ impl<T> Refusals<T> {
 }
 
 impl<T: PartialEq> Refusals<T> {
-    /// Adds one; the same write that was refused before gives way to it.
+    /// Adds a refusal, in place of an earlier one of the same write.
     pub fn add(&mut self, refusal: Refusal<T>) {
         let is_same = |old: &Refusal<T>| {
             (old.place, &old.value, &old.shown)
@@ -133,8 +133,9 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    /// The refusal of the system at this place, where a person is asked: of what a side
-    /// says, whether the rules or an earlier answer wanted it written.
+    /// The refusal by the system at this place of what a side says or a function
+    /// merged, if a person is asked; whether a rule or an earlier answer wanted it
+    /// written.
     pub(super) fn refusal_by(&self, place: usize) -> Option<&'a Refusal<T>>
     where
         T: Eq,

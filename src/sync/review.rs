@@ -49,7 +49,7 @@ pub struct Review<V> {
     pub question: Question,
     /// What the systems last agreed on.
     pub base: Base<V>,
-    /// What each system says that said something.
+    /// What each system says; one that said nothing is left out.
     pub sides: Vec<Shown<V>>,
 }
 
@@ -86,11 +86,11 @@ impl<V> Review<V> {
         row
     }
 
-    /// The same row with its values in another form, where each of them has one.
+    /// The same row with its values in another form, if each of them has one.
     ///
     /// # Errors
     ///
-    /// That of the first value that cannot be converted.
+    /// The error of the first value that `convert` refuses.
     pub fn try_map<W, E>(
         &self,
         mut convert: impl FnMut(&V) -> Result<W, E>,

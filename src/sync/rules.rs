@@ -16,8 +16,8 @@ impl<'a, T> FieldPlan<'a, T> {
     /// The same plan, with a conflict settled in favour of the system at this place; its
     /// edit is written to the others, and theirs are lost, on record.
     ///
-    /// Only a true conflict on a shared field is settled so. Nothing else changes: no
-    /// owner is outweighed, and no field that a person decides on is decided.
+    /// It settles only a true conflict on a shared field. It outweighs no owner, and
+    /// decides no field that a person decides on.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -69,9 +69,9 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    /// The same plan, where a blank decides nothing: the owner's does not clear the others
-    /// ("owner unless blank"), and a shared field that somebody has cleared is filled
-    /// again ("not null"), with the edit on record as lost.
+    /// The same plan, but a blank decides nothing: the owner's does not clear the
+    /// others ("owner unless blank"), and a shared field that somebody has cleared is
+    /// filled again ("not null"), with the edit on record as lost.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -114,7 +114,7 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    /// What follows for a shared field from those systems alone that show a value.
+    /// The plan for a shared field from only those systems that show a value.
     fn with_values_alone(self) -> Self
     where
         T: Eq,
@@ -136,8 +136,9 @@ impl<'a, T> FieldPlan<'a, T> {
     }
 
     /// The place of the system whose value the plan would write over what was agreed
-    /// since, where it is an older one that the systems [had in common](Past): as a
-    /// system shows that was restored from a backup, or whose edit was taken back.
+    /// since, if that is an older value that the systems [had in common](Past): a
+    /// system shows one after a restore from a backup, or after somebody took an edit
+    /// back.
     pub fn goes_back(&self, past: &Past<T>) -> Option<usize>
     where
         T: Eq,
@@ -147,9 +148,9 @@ impl<'a, T> FieldPlan<'a, T> {
         outcome.filter(|_| self.is_news(place)).map(|_| place)
     }
 
-    /// The same plan, asked where it [goes back](Self::goes_back): for a system that was
-    /// restored, and for fields that never return to what they were. No rule settles
-    /// that.
+    /// The same plan, which asks a person if it [goes back](Self::goes_back): for a
+    /// system that was restored, and for fields that never return to what they were. No
+    /// rule settles that question.
     #[must_use = "this gives the plan back"]
     pub fn ask_before_going_back(self, past: &Past<T>) -> Self
     where
@@ -161,8 +162,8 @@ impl<'a, T> FieldPlan<'a, T> {
         }
     }
 
-    /// The same plan, asked where one of its writes has failed twice in a row: see
-    /// [`FailedWrites`].
+    /// The same plan, which asks a person if one of its writes has failed twice in a
+    /// row: see [`FailedWrites`].
     #[must_use = "this gives the plan back"]
     pub fn ask_if_stuck(self, failed: &FailedWrites<T>) -> Self
     where
@@ -176,9 +177,9 @@ impl<'a, T> FieldPlan<'a, T> {
     }
 
     /// The same plan, with a conflict settled in favour of the last writer, where the
-    /// stamps (one for each system) prove who that is, with clocks that may differ by the
-    /// tolerance. A system that still shows the last common state wrote nothing, whatever
-    /// its stamp; and a stamp from the future is of a clock that is wrong, and proves
+    /// stamps (one for each system) prove who that is, with clocks that may differ by
+    /// the tolerance. A system that still shows the last common state wrote nothing,
+    /// whatever its stamp. A stamp from the future comes from a wrong clock, and proves
     /// nothing.
     ///
     /// ```
@@ -292,8 +293,8 @@ impl<'a, T> FieldPlan<'a, T> {
     }
 
     /// The places of the systems whose values stand against each other: those that say
-    /// something new, and where one of them did not know what was agreed last, also those
-    /// that show that.
+    /// something new, and where one of them did not know what was agreed last, also
+    /// those that show it.
     fn contenders(&self) -> Vec<usize>
     where
         T: Eq,
@@ -307,7 +308,7 @@ impl<'a, T> FieldPlan<'a, T> {
     }
 }
 
-/// A plan, and the value that a function made of its edits, where it did.
+/// A plan, and the value that a function made of its edits, if it made one.
 #[derive(Debug)]
 #[must_use = "the value is in the plan that this gives"]
 pub struct Merged<'a, T> {
@@ -316,7 +317,7 @@ pub struct Merged<'a, T> {
 }
 
 impl<'a, T> Merged<'a, T> {
-    /// The plan: to write the value, where there is one, and as it was otherwise.
+    /// The plan that writes the value, if there is one; else the plan as it was.
     pub fn plan(&self) -> FieldPlan<'_, T> {
         match &self.value {
             Some(value) => self.plan.with_merged(value),

@@ -10,7 +10,7 @@ use crate::Decision;
 
 /// A question that a person has answered: the writes, and the decision that permits them.
 ///
-/// It is made by [`FieldPlan::settle`], and by nothing else.
+/// Only [`FieldPlan::settle`] makes it.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -62,7 +62,7 @@ impl<'a, T> Settled<'a, T> {
         self.answer.decision()
     }
 
-    /// What the field is to hold everywhere; `None` where the systems are left different.
+    /// What the field must hold everywhere; `None` if the systems stay different.
     pub fn outcome(&self) -> Option<Content<&T>> {
         self.answer.outcome(&self.plan).map(Content::from)
     }
@@ -76,7 +76,8 @@ impl<'a, T> Settled<'a, T> {
         self.all().filter(|write| !write.is_check())
     }
 
-    /// What must still be shown where nothing is written: the chosen side first of all.
+    /// The checks that the systems that get no write still show what the person saw:
+    /// above all, the chosen side.
     ///
     /// Make these before the writes, and again after them. Without them, two people who
     /// choose crosswise at the same moment would make two systems swap their values.
@@ -94,8 +95,8 @@ impl<'a, T> Settled<'a, T> {
         answered(&self.plan, &self.answer)
     }
 
-    /// The common state once every write is carried out; as it was where a system was not
-    /// read, and where the systems are left different.
+    /// The common state once every write is carried out; as it was if a system was not
+    /// read, or if the systems stay different.
     pub fn next_base(&self) -> Base<T>
     where
         T: Clone,
@@ -103,12 +104,13 @@ impl<'a, T> Settled<'a, T> {
         self.plan.common_after(self.answer.outcome(&self.plan))
     }
 
-    /// What is known in common once every write is carried out, but those to the systems
-    /// at these places: as [`FieldPlan::next_without`]. What these show is no news, since
-    /// the person has decided about it: the next plan writes what was decided.
+    /// What is known in common once every write is carried out, except those to the
+    /// systems at these places: as [`FieldPlan::next_without`]. What these show is no
+    /// news, since the person has decided about it: the next plan writes what was
+    /// decided.
     ///
-    /// Where an owner is among them, it still shows what it is to give up, and nothing
-    /// has moved: it is asked again.
+    /// If an owner is among them, it still shows what it is to give up: nothing moves,
+    /// and the next plan asks again.
     pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
     where
         T: Eq + Clone,
@@ -141,7 +143,7 @@ impl<'a, T> Settled<'a, T> {
     }
 }
 
-/// A write for every system that said something, which changes nothing where it says what
+/// A write for every system that said something; it is a check if the system says what
 /// was chosen.
 pub(super) fn answered<'p, T: Eq>(
     plan: &FieldPlan<'p, T>,

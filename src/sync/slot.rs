@@ -2,9 +2,9 @@
 
 /// What one system says about one field of one record.
 ///
-/// That a system did not send a field and that the field is empty are two different
-/// things: from the first, nothing follows. That it has no such field at all is a third:
-/// then nobody waits for it.
+/// A field that a system did not send and an empty field are two different things:
+/// nothing follows from the first. A field that a system does not have at all is a
+/// third: no plan waits for it.
 ///
 /// ```
 /// use integration_automation_patterns::sync::Slot;
@@ -28,7 +28,7 @@ pub enum Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// What the system says that the field holds, where it says something.
+    /// What the system says that the field holds; `None` if it says nothing.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{Content, Slot};
@@ -46,7 +46,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// The value, where the system says one.
+    /// The value, if the system says one.
     ///
     /// ```
     /// use integration_automation_patterns::sync::Slot;
@@ -136,8 +136,9 @@ impl<T> From<Option<T>> for Content<T> {
 
 /// The last state of a field that all systems had in common.
 ///
-/// A first synchronisation is not the same as having agreed on nothing: after the first,
-/// everything is an edit; after the second, only what is no longer empty.
+/// A first synchronisation is not the same as an agreement on nothing: on the first, an
+/// owner's empty field clears nothing, and values that differ are nobody's edits. After
+/// an agreement on nothing, a value is an edit.
 ///
 /// ```
 /// use integration_automation_patterns::sync::Base;
@@ -181,7 +182,7 @@ impl<T: PartialEq> Base<T> {
 
 /// What a field can be: a plan compares values with `Eq`, and clones what it writes.
 ///
-/// It follows from the two; it is named in bounds and errors alone.
+/// Every such type implements it. Only bounds and errors name it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a field: a plan compares values with `Eq`, \
                and clones them",

@@ -1,5 +1,5 @@
-//! A table of SQLite under a declared boundary: a row into slots, and changes into one
-//! statement.
+//! A SQLite table behind a declared boundary: it reads a row into slots, and writes
+//! changes in one statement.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use super::visit::Visit;
 /// One record's row in a table that has a column for each field of a boundary, under the
 /// field's name.
 ///
-/// The table is your own. A row that is missing, and a column, are errors of SQLite: a
-/// record is created and deleted by its [`RecordPlan`](super::RecordPlan).
+/// The table is your own. A missing row or column is an error of SQLite: records come
+/// and go by their [`RecordPlan`](super::RecordPlan).
 ///
 /// ```
 /// # mod systems {
@@ -94,11 +94,11 @@ impl<'t> TableRow<'t> {
         Self { connection, table, key }
     }
 
-    /// Reads the row into what is walked: a snapshot, by its `each_mut`.
+    /// Reads the row into the snapshot that `walk` walks by its `each_mut`.
     ///
     /// # Errors
     ///
-    /// That of SQLite: no such row or column, or a value of another type.
+    /// SQLite's: no such row or column, or a value of another type.
     pub fn read(&self, walk: impl FnOnce(&mut Columns<'_>)) -> Result<()> {
         let (key, value) = self.key;
         let select =
@@ -110,16 +110,16 @@ impl<'t> TableRow<'t> {
         })
     }
 
-    /// Makes the changes that are walked, in one step with their check: where `found`,
-    /// which reads the row and looks, says that they find what they expect.
+    /// Makes the changes that `walk` walks by their `each`, if `found`, which reads the
+    /// row again, says that they find what they expect.
     ///
-    /// Nobody else writes between the two, as both stand in a transaction of the
-    /// connection's own.
+    /// Both run in one transaction, so that no other connection writes in between.
     ///
     /// # Errors
     ///
-    /// That of SQLite, and of `found`; [`Error::StatementChangedRows`] where the key names
-    /// more than one row. Nothing is changed then.
+    /// SQLite's, also if a transaction is open on the connection already; that of `found`;
+    /// [`Error::StatementChangedRows`] where the key names more than one row. Nothing is
+    /// changed then.
     pub fn write(
         &self,
         found: impl FnOnce() -> Result<Found>,
@@ -138,7 +138,7 @@ impl<'t> TableRow<'t> {
     }
 }
 
-/// The columns of a row: what reads them into slots.
+/// The columns of a row: the visitor that reads them into slots.
 pub struct Columns<'r> {
     row: &'r Row<'r>,
     failed: Option<Error>,
@@ -160,7 +160,7 @@ impl<T: FromSql> Visit<&mut Slot<T>> for Columns<'_> {
     }
 }
 
-/// The changes to a row: what makes one statement of them.
+/// The changes to a row: the visitor that makes one statement of them.
 pub struct Update {
     set: Vec<(&'static str, Value)>,
     failed: Option<Error>,
@@ -220,7 +220,7 @@ fn owned(value: ToSqlOutput<'_>) -> Result<Value> {
     }
 }
 
-/// A name as SQLite reads it, whatever is in it.
+/// A name as a quoted identifier of SQLite.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

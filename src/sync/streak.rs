@@ -46,9 +46,9 @@ impl<T: Clone + PartialEq> WriteStreak<T> {
     /// value: one is a change, and a second may follow a crash.
     pub const FLAPPING: u32 = 3;
 
-    /// Counts a write that was made, and gives the length of the streak that it ends.
+    /// Counts a write that was made, and returns the length of the streak so far.
     ///
-    /// Another value, in place of whatever, begins a new one.
+    /// Another value, or one in place of another, begins a new streak.
     pub fn count(&mut self, write: &Write<'_, T>) -> u32 {
         let continues = (self.value.as_ref(), self.in_place_of.as_ref())
             == (write.value(), write.expects());

@@ -65,7 +65,7 @@ impl<S: System> Capability<S> {
     }
 }
 
-/// The capability of this system can be copied: none can.
+/// The bound that a copy of a capability would need: no system has it.
 #[diagnostic::on_unimplemented(
     message = "the capability to speak for `{Self}` cannot be copied",
     label = "lend it as `&Capability<{Self}>`, or let the connector mint another one"
@@ -105,7 +105,7 @@ pub trait MayDecide<Field, Kind = Manual>: sealed::MayDecide<Kind> {}
 #[diagnostic::do_not_recommend]
 impl<S, Field> MayDecide<Field, Shared> for S {}
 
-/// This writer may write an excluded field: nobody may.
+/// This writer may write an excluded field: no writer may.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` may not write `{Field}`: it is excluded from this boundary",
     label = "nobody may: each system keeps its own"
@@ -125,7 +125,7 @@ pub trait Includes<S, At>: sealed::Includes<S, At> {
     const PLACE: usize;
 }
 
-/// The system of a store is the one that has its place in the plan.
+/// The system of a store is the one whose place the store takes.
 #[diagnostic::on_unimplemented(
     message = "a store of `{Self}` is not where `{S}` keeps its records",
     label = "wanted a store whose `System` is `{S}`: one for each system, in the order of \

@@ -18,8 +18,8 @@ use super::review::Review;
 /// | its `reviews` | [`Review<T>`] |
 /// | changes, `Writes` | `&Option<Write<T>>` |
 ///
-/// A visitor implements this for the items of every type that it can take; of a field's
-/// type itself nothing is demanded.
+/// A visitor implements this for the items of every type that it can take; it demands
+/// nothing of a field's type itself.
 ///
 /// ```
 /// # mod systems {

@@ -103,7 +103,8 @@ impl Account {
     }
 }
 
-/// Where an [`Account`] does not balance. Each list is of ids, but for the last.
+/// Where an [`Account`] does not balance. Each list holds ids, except the last, which
+/// holds keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnbalancedError {

@@ -65,7 +65,7 @@ impl CrashTest {
         }
     }
 
-    /// A process, by the command that starts it. It is started again whenever it was
+    /// A process, by the command that starts it. It starts again whenever it was
     /// killed; when it ends by itself, with success, its work is done.
     pub fn actor(
         mut self,
@@ -96,7 +96,7 @@ impl CrashTest {
         Self { limit, ..self }
     }
 
-    /// Kills, and then waits until `done` says that the work is.
+    /// Kills, and then waits until `done` says that the work is done.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl fmt::Debug for CrashTest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CrashReport {
-    /// The seed that does it again.
+    /// The seed that repeats it.
     pub seed: u64,
     /// How often each process was killed, by its name.
     pub kills: BTreeMap<String, u32>,
@@ -242,7 +242,7 @@ impl fmt::Display for CrashReport {
     }
 }
 
-/// A crash test that did not come to its end.
+/// A crash test that did not reach its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrashTestError {
     seed: u64,

@@ -13,19 +13,19 @@ pub enum Answer {
     /// What became of the event is stored: it was processed, is a duplicate, or is a dead
     /// letter of the inbox.
     Acked,
-    /// The event is to come again, not before this time is over.
+    /// The consumer wants the event again, not before this time is over.
     Nacked(Duration),
     /// The delivery was dropped, as by a database error, and comes again.
     Dropped,
 }
 
-/// Delivers an event to whoever listens at the other end of an
-/// [in-process broker](crate::broker::in_process), and waits for the answer. It keeps the
-/// event: delivered twice, the second is a duplicate.
+/// Delivers an event to the consumer at the other end of an [in-process
+/// broker](crate::broker::in_process), and waits for the answer. It keeps the event:
+/// delivered twice, the second is a duplicate.
 ///
 /// # Errors
 ///
-/// [`BrokerError`]: nobody listens.
+/// [`BrokerError`] if no consumer listens.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")] {

@@ -86,8 +86,8 @@ pub struct FileListener {
     rewind: Rewind,
 }
 
-/// From when on the consumer begins again at which messages: what stands after one comes
-/// again too, in its order.
+/// When the consumer goes back, and to which message: those after it come again too, in
+/// order.
 type Rewind = Arc<Mutex<Vec<(Instant, i64)>>>;
 
 impl FileListener {

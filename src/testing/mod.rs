@@ -1,5 +1,5 @@
-//! Tests of one's own: what was enqueued, one event delivered, time that passes; and crash
-//! tests.
+//! Tools for tests of your own: see what was enqueued, deliver one event, let time
+//! pass, and crash processes.
 //!
 //! | a test wants to | it calls |
 //! |---|---|
@@ -10,9 +10,10 @@
 //! | balance what was committed with what came of it | [`Account`] |
 //! | have a broker that outlives its processes | `FileBroker` |
 //!
-//! The crate tests itself with these (`tests/crash`), and so can whoever writes a
-//! [`Broker`](crate::broker::Broker) or runs a relay of their own: give [`CrashTest`] the
-//! commands of the processes, and [`Account`] what was committed and what came of it.
+//! The crate tests itself with these (`tests/crash`), and you can test a
+//! [`Broker`](crate::broker::Broker) or a relay of your own with them: give
+//! [`CrashTest`] the commands of the processes, and [`Account`] what was committed and
+//! what came of it.
 
 mod account;
 mod crash;

@@ -12,12 +12,13 @@ use crate::store::{EVENT_COLUMNS, StoreError};
 const ENQUEUED: &str = "reading what was enqueued";
 const PASSING: &str = "letting time pass";
 
-/// Every event of the outbox in the first schema of the search path, in the order in which
-/// they were enqueued, whatever became of each: in the transaction that enqueues, or after.
+/// Every event of the outbox in the first schema of the search path, in the order of
+/// their enqueuing, whatever became of each. Call it in the transaction that enqueues,
+/// or after it.
 ///
 /// # Errors
 ///
-/// What the database answers, and a row that is no valid event.
+/// The database's, or a row that is no valid event.
 pub async fn enqueued(
     client: &impl GenericClient,
 ) -> Result<Vec<AnyEnvelope>, StoreError> {
@@ -28,8 +29,8 @@ pub async fn enqueued(
 }
 
 /// Lets time pass for the outbox and the inbox in the first schema of the search path:
-/// every moment in their tables is so much longer ago, and every day so many whole days.
-/// Retries fall due, leases end, windows close, and no test sleeps.
+/// every moment in their tables moves back by this time, and every day by its whole
+/// days. Retries fall due, leases end, windows close, and no test sleeps.
 ///
 /// # Errors
 ///

@@ -13,12 +13,12 @@ const ENQUEUED: &str = "reading what was enqueued";
 const PASSING: &str = "letting time pass";
 const MICROS_OF_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// Every event of the outbox, in the order in which they were enqueued, whatever became of
-/// each: in the transaction that enqueues, or after.
+/// Every event of the outbox, in the order of their enqueuing, whatever became of each.
+/// Call it in the transaction that enqueues, or after it.
 ///
 /// # Errors
 ///
-/// What the database answers, and a row that is no valid event.
+/// The database's, or a row that is no valid event.
 ///
 /// ```
 /// use integration_automation_patterns::outbox::sqlite::{enqueue, install};
@@ -48,16 +48,17 @@ pub fn enqueued(connection: &Connection) -> Result<Vec<AnyEnvelope>, StoreError>
     rows.map(|row| row.read().doing(ENQUEUED)).collect()
 }
 
-/// Lets time pass for the outbox and the inbox: every moment in their tables is so much
-/// longer ago, and every day so many whole days. Retries fall due, leases end, windows
+/// Lets time pass for the outbox and the inbox: every moment in their tables moves back
+/// by this time, and every day by its whole days. Retries fall due, leases end, windows
 /// close, and no test sleeps.
 ///
-/// A relay that runs meanwhile learns it when it next looks: use
-/// [`run_until_idle`](crate::relay::Relay::run_until_idle), let time pass, and run again.
+/// A relay that is running learns of it when it next looks: use
+/// [`run_until_idle`](crate::relay::Relay::run_until_idle), let time pass, and run
+/// again.
 ///
 /// # Errors
 ///
-/// What the database answers, and a moment that would be before the year 0.
+/// The database's, also if a moment would fall before the year 0.
 ///
 /// ```
 /// use integration_automation_patterns::broker::in_process;

@@ -1,4 +1,5 @@
-//! Events that the inbox of PostgreSQL holds: acked at the broker, and its own to handle.
+//! Held events in PostgreSQL: stored and acked before their turn, then handled by the
+//! worker.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,7 @@ pub(super) async fn is_held(
     Ok(held == Before::Held)
 }
 
-/// What the inbox has of an event whose row was found.
+/// What the inbox knows of an event, from its row.
 pub(super) async fn found(
     transaction: &Transaction<'_>,
     event: &Facts<RawEvent>,
@@ -56,7 +57,7 @@ pub(super) async fn found(
     Ok(if is_held { Found::Held } else { found })
 }
 
-/// What the inbox has of an event, by its source and id.
+/// What the inbox knows of a predecessor, by its source and id.
 async fn state(
     transaction: &Transaction<'_>,
     source_system: &str,
@@ -74,8 +75,8 @@ async fn state(
     Ok(Before::of(row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Holds an event whose turn has not come; nothing where it has, or where the inbox has
-/// the event already.
+/// Holds an event whose turn has not come. `None` if its turn has come, or if the inbox
+/// has the event already or does not admit it.
 pub(super) async fn hold_back(
     transaction: &Transaction<'_>,
     event: &Facts<RawEvent>,
@@ -99,7 +100,7 @@ pub(super) async fn hold_back(
     if held_count(transaction, order.room()).await? >= order.room() {
         return Ok(Some(HeldBack::NoRoom));
     }
-    // Another consumer may have it meanwhile.
+    // Another consumer may have stored it in the meantime.
     if !begin_row(transaction, event).await? {
         return Ok(None);
     }
@@ -121,7 +122,7 @@ pub(super) async fn hold_back(
     Ok(Some(HeldBack::Held))
 }
 
-/// How many events wait for one before them, no further than to a limit.
+/// How many events wait for a predecessor, counted up to a limit.
 async fn held_count(transaction: &Transaction<'_>, limit: usize) -> Result<usize, Error> {
     let sql = "SELECT count(*) FROM (SELECT 1 FROM inbox_event \
                WHERE status = 'retrying' AND held_after IS NOT NULL LIMIT $1) AS held";
@@ -130,7 +131,7 @@ async fn held_count(transaction: &Transaction<'_>, limit: usize) -> Result<usize
     Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(usize::MAX))
 }
 
-/// Handles a delivery alone, where its turn has come.
+/// Handles one delivery if its turn has come, and holds it otherwise.
 pub(super) async fn process_in_order<A, L: Handle>(
     client: &mut Client,
     delivery: Delivery<A>,
@@ -158,8 +159,8 @@ pub(super) async fn process_in_order<A, L: Handle>(
     process(client, delivery, config, effect).await
 }
 
-/// Handles the held events that are due, while there is time: each alone, its attempt
-/// counted ahead.
+/// Handles the held events that are due, one by one, until the time is up. Each attempt
+/// is counted before it begins.
 pub(super) async fn take_up<L: Handle>(
     client: &mut Client,
     inbox: &Database<L>,
@@ -195,8 +196,8 @@ pub(super) async fn take_up<L: Handle>(
                 }
             }
         };
-        // What waits for one that is not over need not be looked at: a long key would be
-        // gone through at every attempt of its first.
+        // Events that wait for one that is not over stay as they are: otherwise each
+        // attempt of the first would touch all the others of a long key.
         if is_over {
             hurry_after(client, &key).await.doing(TAKING_UP)?;
         }
@@ -216,7 +217,7 @@ async fn holds(client: &impl GenericClient) -> Result<bool, Error> {
     client.query_typed_one(sql, &[]).await?.try_get(0)
 }
 
-/// Lets the events be due whose turn has come, whoever has dealt with the ones before.
+/// Makes the events due whose turn has come, whichever process handled the ones before.
 async fn hurry(client: &impl GenericClient, order: Option<&ByKey>) -> Result<(), Error> {
     let sql = format!(
         "UPDATE inbox_event SET due_at = clock_timestamp() WHERE ctid = ANY (ARRAY(\
@@ -228,7 +229,7 @@ async fn hurry(client: &impl GenericClient, order: Option<&ByKey>) -> Result<(),
     client.execute_typed(&sql, &[]).await.map(drop)
 }
 
-/// Lets the events be due that wait for this one.
+/// Makes the events due that wait for this one.
 pub(super) async fn hurry_after(
     client: &impl GenericClient,
     event: &Key,
@@ -246,7 +247,7 @@ pub(super) async fn hurry_after(
         .map(drop)
 }
 
-/// What follows of the next event that is due.
+/// What was decided about the next due event.
 enum Next {
     Waits,
     Quarantined,
@@ -254,7 +255,7 @@ enum Next {
     Begun { event: Envelope<Acknowledged>, reply: Reply<()>, is_overdue: bool },
 }
 
-/// Decides about the next event that is due, and stores that.
+/// Takes the next due event, decides what to do with it, and stores the decision.
 async fn next_due<L>(
     client: &mut Client,
     inbox: &Database<L>,
@@ -290,7 +291,7 @@ async fn next_due<L>(
     Ok(Some((key, next)))
 }
 
-/// The reply to nobody: the broker was acked when the event was held.
+/// A reply without a delivery: the worker acked it when the inbox held the event.
 fn reply(event: &Facts<RawEvent>, config: &InboxConfig) -> Reply<()> {
     let span = match as_sent(event) {
         Ok(event) => EventSpan::receive(&Delivery::new(event, ())),
@@ -299,7 +300,7 @@ fn reply(event: &Facts<RawEvent>, config: &InboxConfig) -> Reply<()> {
     Reply::new((), span, config.trail().clone())
 }
 
-/// The held event that is due first, and that no other worker has.
+/// The held event that is due first and that no other worker has locked.
 async fn look(
     transaction: &Transaction<'_>,
     config: &InboxConfig,
@@ -330,7 +331,7 @@ async fn set_due(
     update(transaction, event, "due_at = $3", (&at, Type::TIMESTAMPTZ)).await
 }
 
-/// Makes a dead letter of a row that is no event, so that it stops nobody else.
+/// Makes a dead letter of a row that is no event, so that it stops no other event.
 async fn quarantine(
     transaction: &Transaction<'_>,
     event: &Key,
@@ -354,8 +355,8 @@ async fn update(
     transaction.execute_typed(&sql, &values).await.map(drop)
 }
 
-/// Runs the handler of an event whose attempt is counted; nothing where another worker
-/// has taken it up meanwhile.
+/// Runs the handler of an event whose attempt is counted. `None` if another worker has
+/// taken it up in the meantime.
 async fn handle<L: Handle>(
     client: &mut Client,
     event: Envelope<Acknowledged>,
@@ -384,7 +385,7 @@ async fn handle<L: Handle>(
     }
 }
 
-/// Takes an attempt back that was none.
+/// Takes back an attempt that does not count.
 async fn take_back(
     client: &mut Client,
     known: &Key,

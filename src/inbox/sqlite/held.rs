@@ -1,4 +1,5 @@
-//! Events that the inbox of SQLite holds: acked at the broker, and its own to handle.
+//! Held events in SQLite: stored and acked before their turn, then handled by the
+//! worker.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ pub(super) fn is_held(
     Ok(held == Before::Held)
 }
 
-/// What the inbox has of an event whose row was found.
+/// What the inbox knows of an event, from its row.
 pub(super) fn found(
     transaction: &Transaction<'_>,
     event: &Facts<RawEvent>,
@@ -50,7 +51,7 @@ pub(super) fn found(
     Ok(if is_held { Found::Held } else { found })
 }
 
-/// What the inbox has of the event before.
+/// What the inbox knows of a predecessor, by its source and id.
 fn state(
     transaction: &Transaction<'_>,
     source_system: &str,
@@ -66,8 +67,8 @@ fn state(
     Ok(before.optional()?.unwrap_or(Before::Missing))
 }
 
-/// Holds an event whose turn has not come; nothing where it has, or where the inbox has
-/// the event already.
+/// Holds an event whose turn has not come. `None` if its turn has come, or if the inbox
+/// has the event already or does not admit it.
 pub(super) fn hold_back(
     transaction: &Transaction<'_>,
     event: &Facts<RawEvent>,
@@ -99,7 +100,7 @@ pub(super) fn hold_back(
     Ok(Some(HeldBack::Held))
 }
 
-/// How many events wait for one before them, no further than to a limit.
+/// How many events wait for a predecessor, counted up to a limit.
 fn held_count(transaction: &Transaction<'_>, limit: usize) -> rusqlite::Result<usize> {
     let mut count = transaction.prepare_cached(
         "SELECT count(*) FROM (SELECT 1 FROM inbox_event \
@@ -109,7 +110,7 @@ fn held_count(transaction: &Transaction<'_>, limit: usize) -> rusqlite::Result<u
     Ok(usize::try_from(held).unwrap_or(usize::MAX))
 }
 
-/// Handles a delivery alone, where its turn has come.
+/// Handles one delivery if its turn has come, and holds it otherwise.
 pub(super) fn process_in_order<A>(
     connection: &mut Connection,
     delivery: Delivery<A>,
@@ -135,8 +136,8 @@ pub(super) fn process_in_order<A>(
     })
 }
 
-/// Handles the held events that are due, while there is time: each alone, its attempt
-/// counted ahead.
+/// Handles the held events that are due, one by one, until the time is up. Each attempt
+/// is counted before it begins.
 pub(super) fn take_up(
     connection: &mut Connection,
     Parts { handlers, config, order }: &Parts<impl Handle>,
@@ -171,8 +172,8 @@ pub(super) fn take_up(
                 })
             }
         };
-        // What waits for one that is not over need not be looked at: a long key would be
-        // gone through at every attempt of its first.
+        // Events that wait for one that is not over stay as they are: otherwise each
+        // attempt of the first would touch all the others of a long key.
         if is_over {
             hurry_after(connection, &key).doing(TAKING_UP)?;
         }
@@ -195,7 +196,7 @@ fn holds(connection: &Connection) -> rusqlite::Result<bool> {
         .query_row([], |row| row.get(0))
 }
 
-/// Lets the events be due that wait for this one.
+/// Makes the events due that wait for this one.
 pub(super) fn hurry_after(
     connection: &Connection,
     Key { source_system, id }: &Key,
@@ -206,7 +207,7 @@ pub(super) fn hurry_after(
     connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-/// Lets the events be due whose turn has come, whoever has dealt with the ones before.
+/// Makes the events due whose turn has come, whichever process handled the ones before.
 fn hurry(connection: &Connection, order: Option<&ByKey>) -> rusqlite::Result<()> {
     let sql = format!(
         "UPDATE inbox_event AS held SET due_at = ?1 WHERE status = 'retrying' \
@@ -216,7 +217,7 @@ fn hurry(connection: &Connection, order: Option<&ByKey>) -> rusqlite::Result<()>
     connection.prepare_cached(&sql)?.execute([micros(now(connection)?)]).map(drop)
 }
 
-/// What follows of the next event that is due.
+/// What was decided about the next due event.
 enum Next {
     Waits,
     Quarantined,
@@ -224,7 +225,7 @@ enum Next {
     Begun { event: Envelope<Acknowledged>, reply: Reply<()>, is_overdue: bool },
 }
 
-/// Decides about the next event that is due, and stores that.
+/// Takes the next due event, decides what to do with it, and stores the decision.
 fn next_due(
     connection: &mut Connection,
     config: &InboxConfig,
@@ -259,7 +260,7 @@ fn next_due(
     Ok(Some((key, next)))
 }
 
-/// The reply to nobody: the broker was acked when the event was held.
+/// A reply without a delivery: the worker acked it when the inbox held the event.
 fn reply(event: &Facts<RawEvent>, config: &InboxConfig) -> Reply<()> {
     let span = match as_sent(event) {
         Ok(event) => EventSpan::receive(&Delivery::new(event, ())),
@@ -307,7 +308,7 @@ fn set_due(
     transaction.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-/// Makes a dead letter of a row that is no event, so that it stops nobody else.
+/// Makes a dead letter of a row that is no event, so that it stops no other event.
 fn quarantine(
     transaction: &Transaction<'_>,
     Key { source_system, id }: &Key,
@@ -318,8 +319,8 @@ fn quarantine(
     transaction.prepare_cached(sql)?.execute([source_system, id, why]).map(drop)
 }
 
-/// Runs the handler of an event whose attempt is counted; nothing where another worker
-/// has taken it up meanwhile.
+/// Runs the handler of an event whose attempt is counted. `None` if another worker has
+/// taken it up in the meantime.
 fn handle(
     connection: &mut Connection,
     event: Envelope<Acknowledged>,
@@ -348,7 +349,7 @@ fn handle(
     }
 }
 
-/// Takes an attempt back that was none.
+/// Takes back an attempt that does not count.
 fn take_back(
     connection: &mut Connection,
     key: &Key,

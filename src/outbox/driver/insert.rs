@@ -1,5 +1,5 @@
-//! The statement that enqueues an event, in values that every driver binds: the crate's
-//! own `enqueue` runs it too.
+//! The statement that enqueues an event, with values that every driver can bind. The
+//! crate's own `enqueue` shares it.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::trace::EventSpan;
 
 pub(crate) const DOING: &str = "enqueuing an event";
 
-/// Whose SQL a database speaks.
+/// The SQL dialect of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
@@ -24,8 +24,8 @@ pub enum Dialect {
     Sqlite,
 }
 
-/// A value of a statement. There are no more than these three kinds, since every driver
-/// binds them.
+/// A value of a statement. There are only these three kinds, which every driver can
+/// bind.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     /// A text, or NULL.
@@ -37,7 +37,7 @@ pub enum Value {
 }
 
 impl fmt::Debug for Value {
-    /// The kind alone: payloads and tags may hold what no log should.
+    /// Only the kind: payloads and tags may hold what no log should.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text(None) | Self::Integer(None) => "NULL",
@@ -50,10 +50,11 @@ impl fmt::Debug for Value {
 
 /// One statement that enqueues one event, for a driver that this crate does not know.
 ///
-/// Run [`sql`](Self::sql) with [`values`](Self::values) in the transaction of the business
-/// change, and hand what it gives, at most one row with one text (`answer`), to
+/// Run [`sql`](Self::sql) with [`values`](Self::values) in the transaction of the
+/// business change. It returns at most one row, with one text (`answer`): pass that to
 /// [`answered`](Self::answered). [`enqueue`](super::enqueue) does so for a
-/// [`ForeignTransaction`](super::ForeignTransaction); a blocking driver does it by hand:
+/// [`ForeignTransaction`](super::ForeignTransaction); with a blocking driver, do it by
+/// hand:
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")] {
@@ -109,7 +110,8 @@ impl Insert {
         let mut record = encoded_ref(event).to_record();
         let span = EventSpan::enqueue(&mut record);
         let row = Row::of_record(record);
-        // What comes last is mostly not there, and a shorter statement is sooner parsed.
+        // The last values are mostly NULL, and PostgreSQL parses a shorter statement
+        // faster.
         let is_fresh = row.failure.is_none() && row.redriven.is_none();
         let (sql, columns) = match dialect {
             Dialect::Postgres if is_fresh => (POSTGRES_FRESH, FRESH_COLUMNS),
@@ -121,26 +123,26 @@ impl Insert {
         Self { dialect, sql, values, span }
     }
 
-    /// The statement. Its parameters are numbered: `$1` and so on in PostgreSQL, `?1` in
-    /// SQLite. It is the same text for every event, or one of two, so that it may be
-    /// prepared.
+    /// The statement. Its parameters are numbered: `$1` and so on in PostgreSQL, `?1`
+    /// in SQLite. SQLite has one text for all events and PostgreSQL one of two, so
+    /// prepare it if you like.
     pub const fn sql(&self) -> &'static str {
         self.sql
     }
 
-    /// The values of its parameters, in their order. Bind each as what it is, NULL
-    /// included: the statement converts.
+    /// The values of its parameters, in order. Bind each as the type it has, NULL
+    /// included: the statement converts it.
     pub fn values(&self) -> &[Value] {
         &self.values
     }
 
-    /// What enqueuing did, from the first column of the one row that the statement gave;
-    /// nothing where it gave none.
+    /// Says what the statement did, from the first column of the row that it returned;
+    /// pass `None` if it returned no row.
     ///
     /// # Errors
     ///
-    /// Another event has this id, as of [`enqueue`](super::enqueue); and in PostgreSQL a
-    /// search path whose first schema has no outbox.
+    /// Another event has this id, as with [`enqueue`](super::enqueue); or, in
+    /// PostgreSQL, the first schema of the search path has no outbox.
     pub fn answered(self, row: Option<&str>) -> Result<Enqueued, StoreError> {
         let enqueued = match (row, self.dialect) {
             (Some("new"), _) => Enqueued::New,
@@ -164,8 +166,8 @@ impl Insert {
     }
 }
 
-/// That the first schema of the caller's search path has an outbox: that of another is
-/// not taken for it.
+/// The condition that the first schema of the caller's search path has an outbox. The
+/// outbox of a later schema does not count.
 macro_rules! here {
     () => {
         "to_regclass(quote_ident(current_schema()) || '.outbox_event') IS NOT NULL"
@@ -177,8 +179,8 @@ pub(crate) const HERE: &str = here!();
 pub(crate) const ELSEWHERE: &str = "the first schema of this transaction's search path has no outbox: make one by `install`, or call that \
      of another schema by its name, SELECT other.outbox_enqueue(..)";
 
-/// How many values the statement of an event has that is no longer fresh, and of a fresh
-/// one.
+/// The number of values in the statement for any event, and for one that never failed
+/// and was never redriven.
 const COLUMNS: usize = 16;
 const FRESH_COLUMNS: usize = 10;
 
@@ -211,7 +213,7 @@ macro_rules! sqlite {
     };
 }
 
-/// The update changes nothing: it is there so that another event's row is named.
+/// The update changes nothing: with it, the statement can return another event's row.
 const SQLITE: &str = sqlite!(
     "UPDATE SET id = excluded.id \
      WHERE source_system <> excluded.source_system OR event_type <> excluded.event_type \
@@ -219,9 +221,9 @@ const SQLITE: &str = sqlite!(
      ELSE event_type || ' from ' || source_system END AS answer"
 );
 
-/// The same in two statements, for a driver that says how many rows it has written: a row
-/// that is returned doubles what an insert costs. The second, of the first three values,
-/// is for an event that is not new.
+/// The same in two statements, for a driver that reports how many rows it wrote: a
+/// returned row doubles the cost of an insert. The second takes the first three values,
+/// and is for an event that is not new.
 #[cfg(feature = "sqlite")]
 pub(crate) const SQLITE_SILENT: &str = sqlite!("NOTHING");
 #[cfg(feature = "sqlite")]
@@ -261,8 +263,8 @@ fn values(dialect: Dialect, row: Row) -> Vec<Value> {
     ]
 }
 
-/// A time as PostgreSQL reads it, whatever the session's `DateStyle` and `TimeZone`: it
-/// has no year 0, and counts those before it as BC.
+/// A time as PostgreSQL reads it, whatever the session's `DateStyle` and `TimeZone`.
+/// PostgreSQL has no year 0, and counts the years before 1 as BC.
 fn spelled(at: DateTime<Utc>) -> String {
     let year = at.year();
     let (year, era) =

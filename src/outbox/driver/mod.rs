@@ -1,8 +1,8 @@
-//! Enqueuing by a driver that this crate does not know: one statement, and one trait that
-//! its transaction has.
+//! Enqueuing through a driver that this crate does not know: one statement, and one
+//! trait for the driver's transaction.
 //!
-//! The [guide](crate::guide::drivers) has the trait for sqlx, SeaORM and Diesel, and says
-//! which drivers need none of this.
+//! The [guide](crate::guide::drivers) implements the trait for sqlx, SeaORM and Diesel,
+//! and says which drivers need none of this.
 
 mod insert;
 #[cfg(feature = "sqlx")]
@@ -25,17 +25,17 @@ use crate::{Envelope, Refused};
 
 /// An open transaction of a driver that this crate does not know.
 ///
-/// Unlike the traits of `outbox::postgres` and `outbox::sqlite` it is open to everybody,
-/// and so its promise is yours: implement it **only for a type that exists while a
-/// transaction is open**, whose commit takes it, and through which every statement runs
-/// in that transaction. A pool, a connection in autocommit mode and a handle that may
-/// outlive its transaction are none of that: an event that they enqueue is stored without
-/// the business change. Where the driver has no such type and its connection is the
-/// transaction (Diesel), ask the connection for its depth before the statement, and
-/// answer with an error where it has none.
+/// Unlike the traits of `outbox::postgres` and `outbox::sqlite`, anyone can implement
+/// it, and so you keep its promise: implement it **only for a type that exists while a
+/// transaction is open**, that its commit consumes, and that runs every statement in
+/// that transaction. A pool, a connection in autocommit mode and a handle that may
+/// outlive its transaction do not qualify: an event that they enqueue is stored without
+/// the business change. If the driver has no such type and its connection is the
+/// transaction (Diesel), ask the connection for its transaction depth before the
+/// statement, and return an error if no transaction is open.
 ///
-/// The driver's type and this trait both being foreign to you, implement it for a wrapper
-/// of your own that borrows the transaction:
+/// Both the driver's type and this trait are foreign to your crate, so implement it for
+/// a wrapper of your own that borrows the transaction:
 ///
 /// ```
 /// use integration_automation_patterns::outbox::Enqueued;
@@ -81,36 +81,34 @@ use crate::{Envelope, Refused};
     note = "transactions of tokio-postgres and rusqlite go to `outbox::postgres::enqueue` and `outbox::sqlite::enqueue`"
 )]
 pub trait ForeignTransaction: Send {
-    /// Whose SQL the database speaks.
+    /// The SQL dialect of the database.
     fn dialect(&self) -> Dialect;
 
-    /// Runs the statement with its values in this transaction, and answers with the first
-    /// column of the row that it gives, a text; nothing where it gives none.
+    /// Runs the statement with its values in this transaction, and returns the first
+    /// column of its row, a text; `None` if there is no row.
     ///
     /// # Errors
     ///
-    /// What the driver answers, and that there is no open transaction.
+    /// The driver's error, or one that says that no transaction is open.
     fn run(
         &mut self,
         insert: &Insert,
     ) -> impl Future<Output = Result<Option<String>, DriverError>> + Send;
 }
 
-/// What a driver answers: any error.
+/// Any error of a driver.
 pub type DriverError = Box<dyn Error + Send + Sync>;
 
-/// Writes an event into the outbox, as part of the caller's open transaction of another
-/// driver.
+/// Writes an event into the outbox, in the caller's open transaction of another driver.
 ///
 /// In PostgreSQL, transactions that enqueue events of one ordering key wait for one
-/// another, as at `outbox::postgres::enqueue`.
+/// another, as with `outbox::postgres::enqueue`.
 ///
 /// # Errors
 ///
-/// What the driver answers, an event of this id that comes from another system or is of
-/// another type, and in PostgreSQL a search path whose first schema has no outbox; each
-/// with the event given back. After an answer of PostgreSQL, the whole transaction is
-/// given up.
+/// The driver's error; an event with this id from another system or of another type;
+/// or, in PostgreSQL, a search path whose first schema has no outbox. Each gives the
+/// event back. After an error from PostgreSQL, the whole transaction has failed.
 pub fn enqueue<T: ForeignTransaction, P: Encoded>(
     transaction: &mut T,
     event: Envelope<Pending, P>,

@@ -1,4 +1,4 @@
-//! The transactions of sqlx, on PostgreSQL.
+//! `ForeignTransaction` for the PostgreSQL transactions of sqlx.
 
 use sqlx::{Postgres, Transaction};
 

@@ -1,11 +1,12 @@
-//! A struct with one thing for each field of a boundary: what it can be wherever the
-//! fields' types can, and the walk over it.
+//! The structs of a boundary that hold one item for each field: their traits, the walk
+//! over them, and their stored form.
 
-/// Makes what all structs have that hold a [`Slot`](crate::sync::Slot) or a
-/// [`Base`](crate::sync::Base) for each field.
+/// Makes a struct that holds a [`Slot`](crate::sync::Slot), a
+/// [`Base`](crate::sync::Base) or the like for each field, with its traits and its
+/// walk.
 ///
-/// A bound `for<'value> T: Clone` on a type that is known is one that the compiler looks
-/// at only where it is used: nothing is demanded of a field's type before.
+/// The compiler checks a bound `for<'value> T: Clone` on a known type only where it is
+/// used: until then, a field's type needs no trait.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_fields {
@@ -64,7 +65,7 @@ macro_rules! __boundary_fields {
     };
 }
 
-/// Makes the walk over a struct with one thing for each field.
+/// Makes the walk over a struct with one item for each field.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_walk {
@@ -80,8 +81,8 @@ macro_rules! __boundary_walk {
     };
 }
 
-/// Makes the form in which a struct with one thing for each field is stored, wherever the
-/// fields' types can be.
+/// Makes the stored form of a struct with one item for each field, if the fields' types
+/// have one.
 #[cfg(feature = "serde")]
 #[doc(hidden)]
 #[macro_export]

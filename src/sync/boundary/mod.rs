@@ -1,6 +1,7 @@
-//! `boundary!`: a contract that the compiler checks, declared as a table. `read` takes
-//! the declaration apart, `module` makes the module, and each of the others makes what
-//! its name says of it.
+//! `boundary!`: a contract that the compiler checks, declared as a table. `read` parses
+//! the declaration, and `module` makes the module of it: from `said` come snapshots and
+//! edits, from `plan` plans and writes, and from `fields` the structs with one item for
+//! each field.
 
 mod fields;
 mod module;
@@ -100,38 +101,39 @@ mod said;
 /// - `Bases`: what is known in common, [`Bases`](crate::sync::Bases) for each field: what
 ///   was agreed last, and what each system has of it; made of `Agreed`, a
 ///   [`Base`](crate::sync::Base) for each field, where all systems have that;
-/// - `reconcile`: all snapshots, in the order of `between`, and what is known in common.
-///   Its `Plan` has an [`Entry`](crate::sync::declared::Entry) for each field whose shape
-///   follows from the authority (together: `Entries`). `verdicts` lists them all,
-///   `reviews` is what people are asked, `rules` settles what a declared rule may, and
-///   `next` is what is known in common after;
+/// - `reconcile`: all snapshots, in the order of `between`, and what is known in
+///   common. Its `Plan` has an [`Entry`](crate::sync::declared::Entry) for each field
+///   whose shape follows from the authority (together: `Entries`). `verdicts` lists
+///   them all, `reviews` is what people are asked, `rules` settles what a declared rule
+///   may, and `next` is what is known in common afterwards;
 /// - `Plan::apply`: carries the plan out, once, through a `Store` of each system;
-///   `Answers` permit what no program may write. Name the record first, by `Plan::about`:
-///   a plan without a name gives every answer back. `Changes` is what one system gets, a [`Write`](crate::sync::Write) or none
-///   for each field (together: `Writes`), and `Taken` what it says to them;
-/// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each field;
-///   `Plan::after_refusals` does not try it again, and asks;
+///   `Answers` permit what no program may write. Name the record first, by
+///   `Plan::about`: a plan without a name gives every answer back. `Changes` is what
+///   one system gets, a [`Write`](crate::sync::Write) or none for each field (together:
+///   `Writes`), and `Taken` what it says to them;
+/// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each
+///   field; `Plan::after_refusals` does not try it again, and asks;
 /// - `contract()`: the same as a [`Contract`](crate::sync::Contract);
 ///   `contract_builder()`, to extend it by fields that are known only at run time;
 ///   `SYSTEMS`, the names in order; and `Parties`, the systems as types, for bounds.
 ///
-/// `Slots`, `Agreed`, `Bases`, `Refusals`, `Entries`, `Writes` and `Answers` are walked by
-/// [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot`, `Agreed`, `Bases` and
-/// `Refusals` are `Clone` and `PartialEq` where the fields' types are. With the feature
-/// `serde`, `Slots`, `Agreed`, `Bases`, `Refusals` and `Answers` are stored as maps from
-/// the fields' names, in which a field that is missing is unread, was never agreed on,
-/// was never refused, or has no answer. A stored snapshot comes back through its system's
-/// capability: `*contact::Snapshot::by(&crm) = slots`.
+/// `Slots`, `Agreed`, `Bases`, `Refusals`, `Entries`, `Writes` and `Answers` are walked
+/// by [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot`, `Agreed`, `Bases`
+/// and `Refusals` are `Clone` and `PartialEq` where the fields' types are. With the
+/// feature `serde`, `Slots`, `Agreed`, `Bases`, `Refusals` and `Answers` are stored as
+/// maps from the fields' names, in which a field that is missing is unread, was never
+/// agreed on, was never refused, or has no answer. A stored snapshot comes back through
+/// its system's capability: `*contact::Snapshot::by(&crm) = slots`.
 ///
 /// # What is promised, and what is not
 ///
-/// In safe code outside of the declaration, no plan, entry, change, snapshot or edit can
-/// be made or altered but by what is listed above. What is not promised: the declaration
-/// itself makes the rules, and code within it is trusted; so is a connector with its own
-/// key, a store with what it is given, and a caller with the names and the reasons of a
-/// [`Decision`](crate::Decision), which are two texts: who may speak for a person is for
-/// your login to say. A plan takes answers about the
-/// record that `about` names, and believes it.
+/// In safe code outside of the declaration, no plan, entry, change, snapshot or edit
+/// can be made or altered except by what is listed above. What is not promised: the
+/// declaration itself makes the rules, and code within it is trusted; so is a connector
+/// with its own key, a store with what it is given, and a caller with the names and the
+/// reasons of a [`Decision`](crate::Decision), which are two texts: who may speak for a
+/// person is for your login to say. A plan takes answers about the record that `about`
+/// names, and believes it.
 ///
 /// # Names
 ///

@@ -1,10 +1,9 @@
-//! The module that a declaration becomes, and the contract that it is as data.
+//! The module that a declaration becomes, with its contract as data.
 
-/// Makes the module of [`boundary!`](crate::boundary) from a declaration that was read;
-/// the letters are those of the reading, and those of an excluded field begin with an
-/// `x`.
+/// Makes the module of [`boundary!`](crate::boundary) from a parsed declaration. The
+/// variables have the letters of `read`; those of an excluded field begin with an `x`.
 ///
-/// Whatever a user or a prelude can give another meaning is named by its whole path.
+/// A name that a user or a prelude can redefine stands here with its whole path.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_module {

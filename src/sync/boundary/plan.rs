@@ -1,9 +1,9 @@
-//! The plan of a declared boundary, what people answered, and how it is carried out.
+//! The plan of a declared boundary, people's answers to it, and how it is carried out.
 
 /// Makes `Entries`, `Plan`, `Rules` and `Answers`.
 ///
-/// A plan shows its entries by reference alone, so that none can be put in another's
-/// place.
+/// A plan shows its entries only by reference, so that nobody can exchange one for
+/// another.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_plan {
@@ -144,8 +144,8 @@ macro_rules! __boundary_plan {
             }
 
             /// What is known in common once the [`changes`](Self::changes) are carried
-            /// out, but not in the systems of these names, which failed or moved on, and
-            /// without what systems refused.
+            /// out, except in the systems of these names, which failed or moved on, and
+            /// except for what systems refused.
             ///
             /// # Errors
             ///
@@ -183,16 +183,16 @@ macro_rules! __boundary_plan {
             }
 
             /// Carries out the plan, with what people answered: the changes to each
-            /// system, in the order of the declaration, each system's all or none, but
-            /// for what it refuses.
+            /// system, in the order of the declaration, all or none of each system's,
+            /// except for what it refuses.
             ///
-            /// An answer that does not fit, or of which a system does not show any more
-            /// what the person saw, is given back alone, before anything is written.
+            /// An answer that does not fit, or for which a system no longer shows what
+            /// the person saw, comes back by itself, before anything is written.
             ///
             /// # Errors
             ///
-            /// Where a store fails, after what was written before it. The answers come
-            /// back, and the progress that was made: store it, and plan again.
+            /// If a store fails. What was written before stays. The answers and the
+            /// progress come back: store them, and plan again.
             pub fn apply(
                 self,
                 answers: Answers,
@@ -219,7 +219,7 @@ macro_rules! __boundary_plan {
                 ::core::result::Result::Ok(done.carried(bases, SYSTEMS))
             }
 
-            /// The answers, with those aside that do not fit.
+            /// Begins with the answers, and sets aside those that do not fit.
             fn begin(&self, answers: Answers) -> $crate::__private::Progress<Answers, Refusals> {
                 let mut done = $crate::__private::Progress::begin(
                     answers,
@@ -235,7 +235,7 @@ macro_rules! __boundary_plan {
                 done
             }
 
-            /// Puts the answers aside of which one system does not show any more what the
+            /// Sets aside the answers for which one system no longer shows what the
             /// person saw.
             fn check<K: Store + ?::core::marker::Sized>(
                 &self,
@@ -266,7 +266,8 @@ macro_rules! __boundary_plan {
                 })*
             }
 
-            /// Puts the answers aside that a system which has moved on did not carry out.
+            /// Sets aside the answers that a system did not carry out because it has
+            /// moved on.
             fn give_back(&self, done: &mut $crate::__private::Progress<Answers, Refusals>) {
                 $(if $crate::__private::is_left(
                     &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), &done.not_made)
@@ -357,7 +358,7 @@ macro_rules! __boundary_written {
             }
         }
 
-        /// What is to be written to one system: [`Writes`], made by a plan alone.
+        /// What is to be written to one system: [`Writes`], which only a plan makes.
         pub struct Changes<'a, S>(Writes<'a>, ::core::marker::PhantomData<fn() -> S>);
 
         impl<S> ::core::fmt::Debug for Changes<'_, S> {

@@ -1,4 +1,4 @@
-//! The reading of a declaration: what stands in it, and what may not.
+//! The parser of a declaration: what may stand in it, and the errors for what may not.
 
 /// Reads the declaration of [`boundary!`](crate::boundary), one system and one field
 /// after the other, and says what is wrong with it.
@@ -161,9 +161,10 @@ macro_rules! __boundary {
         $crate::__boundary! { @distinct $b [$($f)* $($xf)*]
             [$m $v $b $s [$({$f $($y)*})*] [$({$xf $($x)*})*]] ($) }
     };
-    // A matcher names each of its variables once, and a path is no keyword. Where a field
-    // is declared twice or has a keyword for a name, this one does not match, and spares
-    // the reader some twenty errors that follow; the constant says the first in words.
+    // A matcher names each of its variables once, and a path is no keyword. If a field
+    // is declared twice or has a keyword for a name, `__declare` does not match, and
+    // spares the reader some twenty errors; the constant explains a field that is
+    // declared twice.
     (@distinct $b:ident [$($f:ident)*] [$($declaration:tt)*] ($d:tt)) => {
         const _: () = {
             const NAMES: &[&str] = &[$(::core::stringify!($f)),*];
@@ -181,8 +182,8 @@ macro_rules! __boundary {
     };
 }
 
-/// Goes on with the reading of a declaration, where a party is not called as one of the
-/// types that are made.
+/// Refuses a party with the name of a type that the module makes, and otherwise goes on
+/// with the reading.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_party {
