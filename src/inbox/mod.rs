@@ -128,15 +128,14 @@ mod config;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod counting;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod entry;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod failing;
 mod handler_error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod intake;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod order;
-#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
-mod order_test;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;

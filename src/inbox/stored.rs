@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::entry::Entry;
 use super::intake::{Found, begun};
 use super::{Counts, Held, Remembered, Stalled};
 use crate::audit::{Action, AuditTrail};
@@ -91,18 +92,16 @@ impl Remembered {
 
 /// The dead letter that a person decides about: one that failed for good, or one that
 /// waits for a delivery that may never come.
-pub(crate) fn undelivered(row: Row) -> Option<Envelope<Failed>> {
-    let row = match Found::of(Some(row)) {
-        Found::Dead(row) => row,
-        Found::Waiting(row) => {
+pub(crate) fn undelivered(entry: Entry) -> Option<Envelope<Failed>> {
+    let row = match Found::of(Some(entry)) {
+        Found::Dead(Entry { row, .. }) => row,
+        Found::Waiting(Entry { row, .. }) | Found::Held(Entry { row, .. }) => {
             let what = FailureClass::Permanent.as_str().to_owned();
             let failure = row.failure.map(|said| Said { what, ..said });
             let status = DeliveryStatus::Failed.as_str().to_owned();
             Row { status, failure, ..row }
         }
-        Found::Nothing | Found::Processed | Found::Held | Found::Discarded => {
-            return None;
-        }
+        Found::Nothing | Found::Processed | Found::Discarded => return None,
     };
     row.read_in().ok()
 }
@@ -111,12 +110,12 @@ pub(crate) fn undelivered(row: Row) -> Option<Envelope<Failed>> {
 pub(crate) struct Discarded(Envelope<Skipped>);
 
 impl Discarded {
-    pub(crate) fn of(row: Row, decision: Decision) -> Option<Self> {
-        Some(Self(undelivered(row)?.discard(decision)))
+    pub(crate) fn of(entry: Entry, decision: Decision) -> Option<Self> {
+        Some(Self(undelivered(entry)?.discard(decision)))
     }
 
-    pub(crate) fn row(&self) -> Row {
-        Row::of_record(self.0.to_record())
+    pub(crate) fn entry(&self) -> Entry {
+        Entry::ended(Row::of_record(self.0.to_record()))
     }
 
     pub(crate) fn record(&self, trail: &AuditTrail) {

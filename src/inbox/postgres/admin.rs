@@ -181,7 +181,7 @@ pub async fn discard(
         let Some(discarded) = found.and_then(|row| Discarded::of(row, decision)) else {
             return Ok(false);
         };
-        write(&transaction, discarded.row()).await?;
+        write(&transaction, discarded.entry()).await?;
         hurry_after(&transaction, &Key::of(event)).await?;
         transaction.commit().await?;
         discarded.record(trail);
@@ -245,7 +245,7 @@ async fn list(
     };
     // The state is part of the text, where the planner sees that the index has it.
     let sql = format!(
-        "SELECT {COLUMNS}, received_at, due_at, held_after FROM inbox_event WHERE {which} \
+        "SELECT {COLUMNS}, received_at, held_after FROM inbox_event WHERE {which} \
          AND ($1 = 0 \
          OR received_at <= statement_timestamp() - $1 * interval '1 microsecond') \
          AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR event_type = $3) \

@@ -5,9 +5,8 @@ use std::fmt;
 use tokio_postgres::Transaction;
 
 use super::SAVEPOINT;
-use super::held::found;
 use super::rows::{
-    check_place, find, now, remember, unindexable, write_failed, write_processed,
+    check_place, find, now, remember, unindexable, write, write_processed,
 };
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
@@ -77,28 +76,26 @@ pub(super) async fn take_in<'c, A>(
     let mut nesting = Nesting::Unknown;
     let found = if refusal.is_some() {
         check_place(&transaction).await.doing(RECEIVING)?;
-        let row = find(&transaction, &event).await.doing(RECEIVING)?;
-        found(&transaction, &event, row).await?
+        Found::of(find(&transaction, &event).await.doing(RECEIVING)?)
     } else if let Some(new) = remember(&transaction, &event).await.doing(RECEIVING)? {
         nesting = new;
         Found::Nothing
     } else {
-        let row = find(&transaction, &event).await.doing(RECEIVING)?;
-        found(&transaction, &event, met(row, &event)?).await?
+        Found::of(met(find(&transaction, &event).await.doing(RECEIVING)?, &event)?)
     };
-    let event = match intake(event, found, refusal, counted)? {
-        Intake::Handle(event) => event,
-        Intake::HandleAgain(event) => {
+    let (event, reply) = match intake(event, found, refusal, counted)? {
+        Intake::Handle(event) => (event, reply),
+        Intake::HandleAgain { event, is_buried } => {
             // The savepoint comes after the row's lock: a failure must not release the
             // row before it is stored. Both in one journey.
             let written = write_processed(&transaction, &event);
             tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
                 .doing(RECEIVING)?;
-            event
+            (event, reply.buried(is_buried))
         }
         Intake::Bury(failing) => {
             let outcome = failing.at(now(&transaction).await.doing(RECEIVING)?);
-            write_failed(&transaction, &outcome).await.doing(RECEIVING)?;
+            write(&transaction, outcome.entry()).await.doing(RECEIVING)?;
             transaction.commit().await.doing(RECEIVING)?;
             return Ok(Receipt::DeadLettered(outcome.bury(reply)));
         }

@@ -260,7 +260,7 @@ pub fn discard(
         let Some(discarded) = found.and_then(|row| Discarded::of(row, decision)) else {
             return Ok::<_, rusqlite::Error>(false);
         };
-        write(&transaction, discarded.row())?;
+        write(&transaction, discarded.entry())?;
         hurry_after(&transaction, &Key::of(event))?;
         transaction.commit()?;
         discarded.record(trail);
@@ -366,7 +366,7 @@ fn listing(which: Which) -> String {
         Which::Held => "AND due_at IS NOT NULL",
     };
     format!(
-        "SELECT {COLUMNS}, received_at, due_at, held_after FROM inbox_event \
+        "SELECT {COLUMNS}, received_at, held_after FROM inbox_event \
          WHERE status IN ('retrying', 'failed') AND status = ?1 AND received_at <= ?2 {held} \
          AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
          AND (?5 IS NULL OR source_system = ?5) \
