@@ -192,6 +192,11 @@ pub(crate) trait Works: Database + 'static {
     /// Whether a handler that has begun goes on when its worker is dropped.
     const HANDLERS_BLOCK: bool;
 
+    /// The trigger `refuse`: no attempt of a held event can begin.
+    const REFUSE_ATTEMPTS: &'static str;
+    /// Drops it.
+    const ADMIT_ATTEMPTS: &'static str;
+
     /// The migrations of its inbox, in their order.
     fn inbox_migrations() -> Vec<Migration>;
 
@@ -384,6 +389,7 @@ macro_rules! worker_suite {
             resting: a_worker_rests_while_the_database_fails
             resting: a_worker_rests_while_the_broker_is_away
             resting: an_outage_ends_a_run_that_is_to_end_when_idle
+            resting: what_keeps_held_events_from_their_handler_shows_in_the_health
             resting: a_consumer_at_its_end_ends_the_run
             resting: a_broker_that_takes_no_answer_holds_nothing_up
         }

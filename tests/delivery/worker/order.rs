@@ -47,7 +47,7 @@ fn in_order(order: impl Into<Option<ByKey>>) -> (How, Recorded) {
 }
 
 /// The next of a key, which names the one before it.
-fn next(id: &str, after: &str, does: Does) -> Envelope<Pending> {
+pub(super) fn next(id: &str, after: &str, does: Does) -> Envelope<Pending> {
     let event = keyed_lead(id, "lead-7", does);
     let builder = Envelope::builder("crm", event.payload().clone());
     let builder = builder.id(id.parse().unwrap()).ordering_key("lead-7");

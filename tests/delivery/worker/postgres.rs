@@ -29,6 +29,13 @@ impl Works for Postgres {
 
     const HANDLERS_BLOCK: bool = false;
 
+    const REFUSE_ATTEMPTS: &'static str = "CREATE FUNCTION refuse() RETURNS trigger \
+         LANGUAGE plpgsql AS $$ BEGIN RAISE 'the disk is full'; END $$; \
+         CREATE TRIGGER refuse BEFORE UPDATE ON inbox_event FOR EACH ROW \
+         WHEN (NEW.last_attempt = 'begun') EXECUTE FUNCTION refuse()";
+
+    const ADMIT_ATTEMPTS: &'static str = "DROP TRIGGER refuse ON inbox_event";
+
     fn inbox_migrations() -> Vec<Migration> {
         migrations().collect()
     }

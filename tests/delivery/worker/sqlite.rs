@@ -24,6 +24,12 @@ impl Works for Sqlite {
 
     const HANDLERS_BLOCK: bool = true;
 
+    const REFUSE_ATTEMPTS: &'static str = "CREATE TRIGGER refuse \
+         BEFORE UPDATE ON inbox_event WHEN NEW.last_attempt = 'begun' \
+         BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+
+    const ADMIT_ATTEMPTS: &'static str = "DROP TRIGGER refuse";
+
     fn inbox_migrations() -> Vec<Migration> {
         migrations().collect()
     }
