@@ -110,8 +110,9 @@
 //!
 //! Each database has what people ask of an inbox, under the names of the outbox's
 //! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (for what is
-//! `waiting` there), `held`, `get`, `redrive`, `discard` and `purge`. They are functions that
-//! take the consumer's own connection, in whose transaction a redriven event is handled.
+//! `waiting` there), `held`, `unreadable`, `get`, `redrive`, `discard` and `purge`. They are
+//! functions that take the consumer's own connection, in whose transaction a redriven event
+//! is handled.
 //!
 //! Call `purge` from time to time: it removes what is older than the
 //! [`dedup_window`](InboxConfig::dedup_window).
@@ -150,7 +151,7 @@ mod stored;
 #[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
 pub mod worker;
 
-pub use self::admin::{Counts, Held, Remembered, Stalled};
+pub use self::admin::{Counts, Held, Remembered, Stalled, Unreadable};
 pub use self::classify::{Classify, HandlerCause};
 pub use self::config::InboxConfig;
 pub use self::handler_error::HandlerError;

@@ -38,6 +38,7 @@ mod admin;
 mod batch;
 mod commit;
 mod held;
+mod list;
 mod process;
 mod receive;
 mod refusal;
@@ -46,11 +47,10 @@ mod worker;
 
 use tokio_postgres::Client;
 
-pub use self::admin::{
-    counts, dead_letters, discard, get, held, purge, redrive, stalled,
-};
+pub use self::admin::{counts, discard, get, purge, redrive};
+pub use self::list::{dead_letters, held, stalled, unreadable};
 pub use self::process::process;
-pub use self::receive::{InboxTransaction, receive};
+pub use self::receive::{InboxTransaction, Receiving, WholeTransaction, receive};
 pub(super) use self::refusal::is_of_the_database;
 pub use self::worker::{Database, Handle, Postgres, Worker, handlers};
 use crate::store::postgres as database;

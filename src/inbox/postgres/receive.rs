@@ -1,6 +1,8 @@
 //! A delivery is received in the caller's transaction of PostgreSQL.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use tokio_postgres::Transaction;
 
@@ -56,12 +58,39 @@ pub(super) enum Nesting {
 /// # Errors
 ///
 /// What the database answers. It drops the delivery, which comes again.
-pub async fn receive<'c, A>(
-    transaction: Transaction<'c>,
+pub fn receive<'f, 'c: 'f, T: WholeTransaction<'c>, A: Send + 'f>(
+    transaction: T,
     delivery: Delivery<A>,
-    config: &InboxConfig,
-) -> Result<Receipt<InboxTransaction<'c>, A>, StoreError> {
-    take_in(transaction, delivery, config, Counted::AtItsEnd).await
+    config: &'f InboxConfig,
+) -> Receiving<'f, Receipt<InboxTransaction<'c>, A>> {
+    let transaction = transaction.into();
+    Box::pin(take_in(transaction, delivery, config, Counted::AtItsEnd))
+}
+
+/// The answer of [`receive`] and [`redrive`](super::redrive). It does not name the type
+/// of the transaction: a wrong one is one error, where it stands.
+pub type Receiving<'f, T> =
+    Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'f>>;
+
+/// A transaction that the inbox can commit: that of tokio-postgres itself, by value.
+/// Nothing else implements it.
+#[diagnostic::on_unimplemented(
+    message = "the inbox commits this transaction, and so takes one of tokio-postgres itself: `{Self}` is none",
+    label = "needs `Client::transaction(&mut client).await?`, of `tokio_postgres::Client`",
+    note = "a pool's client derefs to that client: the guide has a chapter on drivers"
+)]
+pub trait WholeTransaction<'c>: Into<Transaction<'c>> + sealed::Whole {}
+
+impl<'c> WholeTransaction<'c> for Transaction<'c> {}
+
+mod sealed {
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be called a whole transaction: only the driver's own is",
+        label = "an effect would be acked without its commit"
+    )]
+    pub trait Whole {}
+
+    impl Whole for tokio_postgres::Transaction<'_> {}
 }
 
 /// Finds what follows of a delivery, and stores what is to be stored before its handler.

@@ -43,6 +43,7 @@ mod admin;
 mod batch;
 mod commit;
 mod held;
+mod list;
 mod process;
 mod receive;
 mod rows;
@@ -50,9 +51,8 @@ mod worker;
 
 use rusqlite::Connection;
 
-pub use self::admin::{
-    counts, dead_letters, discard, get, held, purge, redrive, stalled,
-};
+pub use self::admin::{counts, discard, get, purge, redrive};
+pub use self::list::{dead_letters, held, stalled, unreadable};
 pub use self::process::process;
 pub use self::receive::receive;
 pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
