@@ -1,24 +1,20 @@
 //! What the macros of this crate call, and nobody else: it may change with any release.
 
-use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::Refused;
-use crate::reason::reason;
 use crate::sync::declared::{Entry, FieldRules, Includes, Kind, Ruled, Visit};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
-    Review, Slot, Unfinished, Verdict, Write,
+    Answer, AnswerError, ApplyError, Bases, FieldPlan, Found, KeptForms, Misfit,
+    Refusals, Review, Slot, Verdict, Write,
 };
+
+pub use crate::sync::progress::{Cause, Missed, Progress, Step};
 
 #[cfg(feature = "serde")]
 pub use crate::external::stored;
 #[cfg(feature = "serde")]
 pub use serde;
-
-/// Why a store did not take its changes.
-pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// The name of a field, as an identifier that is a keyword stands for it.
 pub const fn name(identifier: &'static str) -> &'static str {
@@ -221,27 +217,15 @@ pub fn leave_out<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry.leave_out(refusals.as_slice());
 }
 
-/// What an answer wants one system to show still, without a change.
-pub fn check<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
-    entry: &'p Entry<'_, F, T, K, N>,
-    answer: Option<&'p Answer<T>>,
-    to: usize,
-) -> Option<Write<'p, T>> {
-    entry.check(answer, to)
-}
-
-/// Why an answer was not checked, where a store could not be asked.
-pub fn unchecked(cause: impl Into<Cause>) -> AnswerError {
-    AnswerError::Unchecked { why: reason(&*cause.into()) }
-}
-
-/// Whether an answer has a change to one of the systems at these places.
-pub fn is_left<F: Ruled, T: Eq, K: Kind, const N: usize>(
+/// Why an answer is set aside after a step, where it is.
+pub fn sets_aside<F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
+    step: Step,
+    about: (Option<&str>, &str),
     answer: Option<&Answer<T>>,
-    not_made: &[usize],
-) -> bool {
-    answer.is_some() && not_made.iter().any(|to| entry.change(answer, *to).is_some())
+    missed: &Missed,
+) -> Option<AnswerError> {
+    entry.sets_aside(step, about, answer, missed)
 }
 
 /// Adds what a system has refused.
@@ -251,13 +235,43 @@ pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     }
 }
 
-/// The write of an entry to one system, which an answer settles where there is one.
-pub fn change<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
+/// Adds what a system holds instead of what was written.
+pub fn keep<T>(kept: &mut KeptForms<T>, more: KeptForms<T>) {
+    for form in more.0 {
+        kept.add(form);
+    }
+}
+
+/// What a snapshot shows of a field, where our own write counts as what was written.
+pub fn as_kept<T: Clone + PartialEq>(
+    slot: &mut Slot<T>,
+    kept: &KeptForms<T>,
+    place: usize,
+    known: &Bases<T>,
+) {
+    let shown = std::mem::take(slot);
+    *slot = kept.in_place_of(place, shown, &known.agreed);
+}
+
+/// What a step writes to one system, for one field.
+pub fn step<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &'p Entry<'_, F, T, K, N>,
+    step: Step,
     answer: Option<&'p Answer<T>>,
     to: usize,
 ) -> Option<Write<'p, T>> {
-    entry.change(answer, to)
+    entry.step(step, answer, to)
+}
+
+/// What takes the write of an answer back from one system.
+pub fn take_back<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
+    entry: &'p Entry<'_, F, T, K, N>,
+    answer: Option<&'p Answer<T>>,
+    to: usize,
+    kept: &'p KeptForms<T>,
+    missed: Option<&Missed>,
+) -> Option<Write<'p, T>> {
+    entry.take_back(answer, to, kept, missed)
 }
 
 /// What is known of an entry in common after its writes were made, but those to the
@@ -271,57 +285,6 @@ pub fn next_without<F: Ruled, T: Eq + Clone, K: Kind, const N: usize>(
     let refused = refused.as_slice().iter().map(|refusal| refusal.place);
     let not_made = not_made.iter().copied().chain(refused).collect::<Vec<_>>();
     entry.next_without(answer, &not_made)
-}
-
-/// How far a plan was carried out.
-#[derive(Debug)]
-pub struct Progress<A, R> {
-    /// The answers that fit.
-    pub given: A,
-    /// The answers that do not.
-    pub aside: A,
-    /// Why not.
-    pub misfits: Vec<Misfit>,
-    /// The places of the systems that got nothing.
-    pub not_made: Vec<usize>,
-    /// What systems refused.
-    pub refused: R,
-}
-
-impl<A, R> Progress<A, R> {
-    /// Nothing so far.
-    pub fn begin(given: A, aside: A, refused: R) -> Self {
-        Self { given, aside, misfits: Vec::new(), not_made: Vec::new(), refused }
-    }
-
-    /// The systems at these places get nothing: inherent, for code without a prelude.
-    pub fn leave(&mut self, first: usize, end: usize) {
-        self.not_made.extend(first..end);
-    }
-
-    /// No further, for this reason.
-    pub fn stopped<B>(
-        self,
-        bases: B,
-        cause: ApplyError,
-    ) -> Refused<Unfinished<B, A, R>, ApplyError> {
-        let Self { given: answers, aside: misfit_answers, misfits, refused, .. } = self;
-        Refused::new(
-            Unfinished { answers, bases, misfits, misfit_answers, refused },
-            cause,
-        )
-    }
-
-    /// To the end.
-    pub fn carried<B>(
-        self,
-        bases: B,
-        systems: &'static [&'static str],
-    ) -> Carried<B, A, R> {
-        let Self { aside: answers, misfits, not_made, refused, .. } = self;
-        let names = not_made.iter().filter_map(|place| systems.get(*place).copied());
-        Carried { bases, moved_on: names.collect(), misfits, answers, refused }
-    }
 }
 
 /// The places of systems by their names.
