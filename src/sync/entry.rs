@@ -16,7 +16,7 @@ use super::kept::KeptForms;
 use super::kind::{Kind, Ruled, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
-use super::progress::{Missed, Step};
+use super::progress::Step;
 use super::reconcile::{Question, Verdict, decide};
 use super::refusal::Refusal;
 use super::review::Review;
@@ -170,11 +170,11 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
 
     /// What a step writes to one system, or checks there: for the answer if there is one,
     /// else for the plan.
-    pub(crate) fn step<'p>(
+    pub(crate) fn write<'p>(
         &'p self,
-        step: Step,
         answer: Option<&'p Answer<T>>,
         to: usize,
+        step: Step,
     ) -> Option<Write<'p, T>>
     where
         T: Eq,
@@ -189,69 +189,23 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             Step::Before => Some(write.without_change()),
             Step::Write => Some(write).filter(|write| !write.is_check()),
             Step::Check => Some(write).filter(Write::is_check),
-            Step::Fit | Step::TakeBack => None,
+            Step::TakeBack => None,
         }
     }
 
-    /// What takes the write of an answer back from one system: of an answer that fell, or
-    /// of any.
+    /// What takes the write of an answer back from one system.
     pub(crate) fn take_back<'p>(
         &'p self,
-        answer: Option<&'p Answer<T>>,
+        answer: &'p Answer<T>,
         to: usize,
         kept: &'p KeptForms<T>,
-        missed: Option<&Missed>,
     ) -> Option<Write<'p, T>>
     where
         T: Eq,
     {
-        let write = self.step(Step::Write, answer, to).filter(|_| answer.is_some())?;
-        let is_left = missed.is_some_and(|missed| self.fallen(answer, missed).is_none());
+        let write = self.write(Some(answer), to, Step::Write)?;
         let held = kept.held(to, write.value()).unwrap_or(write.value());
-        (!is_left).then(|| write.reversed(held))
-    }
-
-    /// Why an answer falls that was found to fit; `None` if it does not, or if there is
-    /// none.
-    pub(crate) fn fallen(
-        &self,
-        answer: Option<&Answer<T>>,
-        missed: &Missed,
-    ) -> Option<AnswerError>
-    where
-        T: Eq,
-    {
-        let answer = Some(answer?);
-        let is_left = |to: &usize| self.step(Step::Write, answer, *to).is_some();
-        if missed.not_made.iter().any(is_left) {
-            return Some(AnswerError::MovedOn);
-        }
-        let mut unfit = missed.unfit.iter();
-        let unfit = unfit.find(|(to, _)| self.step(Step::Check, answer, *to).is_some());
-        unfit.map(|(_, cause)| cause.clone())
-    }
-
-    /// Why an answer is set aside after a step; `None` if it is not, or if there is none.
-    pub(crate) fn sets_aside(
-        &self,
-        step: Step,
-        about: (Option<&str>, &str),
-        answer: Option<&Answer<T>>,
-        missed: &Missed,
-    ) -> Option<AnswerError>
-    where
-        T: Eq,
-    {
-        match step {
-            Step::Fit => self.misfit(about.0, about.1, answer),
-            Step::Before => {
-                let mut unfit = missed.unfit.iter();
-                let unfit = unfit.find(|(to, _)| self.step(step, answer, *to).is_some());
-                unfit.map(|(_, cause)| cause.clone())
-            }
-            Step::TakeBack => self.fallen(answer, missed),
-            Step::Write | Step::Check => None,
-        }
+        Some(write.reversed(held))
     }
 
     /// What is known in common after the writes, except those to the systems at these
@@ -266,7 +220,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         T: Eq + Clone,
     {
         let plan = self.plan();
-        let is_left = |to: &usize| self.step(Step::Write, answer, *to).is_some();
+        let is_left = |to: &usize| self.write(answer, *to, Step::Write).is_some();
         match answer {
             Some(_) if not_made.iter().any(is_left) => self.known.clone(),
             Some(answer) => plan.after(answer.outcome(&plan), not_made),

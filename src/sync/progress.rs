@@ -4,6 +4,8 @@
 use super::answer::AnswerError;
 use super::apply::Found;
 use super::carried::{ApplyError, Carried, Misfit, Unfinished};
+use super::plan::Write;
+use super::visit::Visit;
 use crate::Refused;
 use crate::reason::reason;
 
@@ -13,8 +15,6 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// The steps of carrying out a plan; every system makes one before any makes the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Does each answer fit the plan?
-    Fit,
     /// Does each system still show what the answers are to?
     Before,
     /// The changes are written.
@@ -22,37 +22,53 @@ pub enum Step {
     /// Does each system that an answer leaves as it is still show the same? Otherwise two
     /// people who choose crosswise would make two systems swap their values.
     Check,
-    /// The writes of the answers that fell are taken back.
+    /// What was written of the answers that fell is taken back.
     TakeBack,
 }
 
 impl Step {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] =
-        [Self::Fit, Self::Before, Self::Write, Self::Check, Self::TakeBack];
+    pub const ALL: [Self; 4] = [Self::Before, Self::Write, Self::Check, Self::TakeBack];
+
+    /// Whether only the answers that fit so far take part.
+    pub fn wants_what_fits(self) -> bool {
+        matches!(self, Self::Before | Self::Write)
+    }
 }
 
-/// What makes an answer fall after it was found to fit.
-#[derive(Debug, Default)]
-pub struct Missed {
-    /// The places of the systems that got nothing.
-    pub not_made: Vec<usize>,
-    /// The places of the systems in which a check failed, and why.
-    pub unfit: Vec<(usize, AnswerError)>,
+/// Collects the fields whose writes a person has decided on.
+#[derive(Debug)]
+pub struct Decided(Vec<&'static str>);
+
+impl Decided {
+    /// Nothing so far: inherent, for code without a prelude.
+    pub const fn nothing() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Visit<&Option<Write<'_, T>>> for Decided {
+    fn visit(&mut self, field: &'static str, write: &Option<Write<'_, T>>) {
+        if write.as_ref().is_some_and(|write| write.decision().is_some()) {
+            self.0.push(field);
+        }
+    }
 }
 
 /// How far a plan was carried out: with its answers (`A`), refusals (`R`) and own forms
 /// (`K`).
 #[derive(Debug)]
 pub struct Progress<A, R, K> {
-    /// The answers that fit.
+    /// The answers that fit, or have fallen and are not set aside yet.
     pub given: A,
-    /// The answers that do not.
+    /// The answers that do not fit.
     pub aside: A,
     /// Why not.
     pub misfits: Vec<Misfit>,
-    /// What makes further answers fall.
-    pub missed: Missed,
+    /// Why answers have fallen that are not set aside yet.
+    pub fallen: Vec<Misfit>,
+    /// The places of the systems that got nothing.
+    pub not_made: Vec<usize>,
     /// What systems refused.
     pub refused: R,
     /// What systems hold instead of what was written.
@@ -63,25 +79,26 @@ pub struct Progress<A, R, K> {
 impl<A, R, K> Progress<A, R, K> {
     /// Nothing so far.
     pub fn begin(given: A, aside: A, refused: R, kept: K) -> Self {
-        let (misfits, missed, written) = (Vec::new(), Missed::default(), Vec::new());
-        Self { given, aside, misfits, missed, refused, kept, written }
+        let (misfits, fallen) = (Vec::new(), Vec::new());
+        let (not_made, written) = (Vec::new(), Vec::new());
+        Self { given, aside, misfits, fallen, not_made, refused, kept, written }
     }
 
-    /// Whether this step is none of the system's at this place: nothing was written there
-    /// that could be taken back.
-    pub fn skips(&self, step: Step, to: usize) -> bool {
-        step == Step::TakeBack && !self.written.contains(&to)
+    /// Why answers have fallen, if something was written in the system at this place that
+    /// could be taken back.
+    pub fn fallen_in(&self, to: usize) -> &[Misfit] {
+        if self.written.contains(&to) { &self.fallen } else { &[] }
     }
 
     /// Notes what the changes found in the system at this place.
-    pub fn found(&mut self, step: Step, to: usize, found: Found) {
+    pub fn found(&mut self, step: Step, to: usize, found: Found, decided: Decided) {
         match (step, found) {
-            (Step::Write, Found::MovedOn) => self.missed.not_made.push(to),
             (Step::Write, Found::AsExpected) => self.written.push(to),
-            (Step::Before | Step::Check, Found::MovedOn) => {
-                self.missed.unfit.push((to, AnswerError::MovedOn));
-            }
+            (Step::Write, Found::MovedOn) => self.not_made.push(to),
             _ => {}
+        }
+        if found == Found::MovedOn && step != Step::TakeBack {
+            self.fall(decided, AnswerError::MovedOn);
         }
     }
 
@@ -89,25 +106,31 @@ impl<A, R, K> Progress<A, R, K> {
     ///
     /// # Errors
     ///
-    /// The cause, if that is the end: a check can be made again with its answer.
+    /// The cause, if that is the end: a check is made again with its answer.
     pub fn failed(
         &mut self,
         step: Step,
         to: usize,
         systems: usize,
         cause: impl Into<Cause>,
+        decided: Decided,
     ) -> Result<(), Cause> {
         let cause = cause.into();
         match step {
             Step::Before | Step::Check => {
                 let why = reason(&*cause);
-                self.missed.unfit.push((to, AnswerError::Unchecked { why }));
+                self.fall(decided, AnswerError::Unchecked { why });
                 return Ok(());
             }
-            Step::Write => self.missed.not_made.extend(to..systems),
-            Step::Fit | Step::TakeBack => {}
+            Step::Write => self.not_made.extend(to..systems),
+            Step::TakeBack => {}
         }
         Err(cause)
+    }
+
+    fn fall(&mut self, decided: Decided, cause: AnswerError) {
+        let misfit = |field| Misfit { field, cause: cause.clone() };
+        self.fallen.extend(decided.0.into_iter().map(misfit));
     }
 
     /// No further, for this reason.
@@ -132,9 +155,9 @@ impl<A, R, K> Progress<A, R, K> {
         bases: B,
         systems: &'static [&'static str],
     ) -> Carried<B, A, R, K> {
-        let Self { aside: answers, misfits, missed, refused, kept, .. } = self;
-        let names = missed.not_made.iter();
-        let moved_on = names.filter_map(|place| systems.get(*place).copied()).collect();
+        let Self { aside: answers, misfits, not_made, refused, kept, .. } = self;
+        let names = not_made.iter().filter_map(|place| systems.get(*place).copied());
+        let moved_on = names.collect();
         Carried { bases, moved_on, misfits, answers, refused, kept }
     }
 }

@@ -8,10 +8,18 @@
 #[macro_export]
 macro_rules! __boundary_plan {
     ([$({$s:ident $snapshot:ident})+] [$({$f:ident ($t:ty) [$($attribute:tt)*] [$kind:ty]})*]) => {
+        // The number of systems stands here once: the compiler would compute it for each
+        // field anew.
+        /// The plan for one field.
+        pub type EntryOf<'a, F, T, K> = $crate::sync::declared::Entry<'a, F, T, K, { SYSTEMS.len() }>;
+
+        /// One field of a plan, for declared rules to settle.
+        pub type RulesOf<'p, 'a, F, T, K> =
+            $crate::sync::declared::FieldRules<'p, 'a, F, T, K, { SYSTEMS.len() }>;
+
         /// What is to be done about each field.
         pub struct Entries<'a> {
-            $($($attribute)* pub $f: $crate::sync::declared::Entry<
-                'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
+            $($($attribute)* pub $f: EntryOf<'a, field::$f, $t, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Entries<'_> {
@@ -71,8 +79,7 @@ macro_rules! __boundary_plan {
 
         /// The fields of a plan, for declared rules to settle.
         pub struct Rules<'p, 'a> {
-            $($($attribute)* pub $f: $crate::sync::declared::FieldRules<
-                'p, 'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
+            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $t, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Rules<'_, '_> {
@@ -140,7 +147,11 @@ macro_rules! __boundary_plan {
 
             /// What is known in common once the plan is carried out.
             pub fn next(&self) -> Bases {
-                Bases { $($f: $crate::__private::plan(&self.0.$f).next(),)* }
+                self.bases_after(
+                    &<Answers as ::core::default::Default>::default(),
+                    &[],
+                    &<Refusals as ::core::default::Default>::default(),
+                )
             }
 
             /// What is known in common once the [`changes`](Self::changes) are carried
@@ -185,7 +196,7 @@ macro_rules! __boundary_plan {
             {
                 self.fits(answers)?;
                 let to = $crate::__private::place::<Parties, S, At>();
-                ::core::result::Result::Ok(self.step(answers, $crate::__private::Step::Write, to))
+                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Step::Write))
             }
 
             /// What one system must show before the changes, and again after them, where
@@ -206,7 +217,7 @@ macro_rules! __boundary_plan {
             {
                 self.fits(answers)?;
                 let to = $crate::__private::place::<Parties, S, At>();
-                ::core::result::Result::Ok(self.step(answers, $crate::__private::Step::Check, to))
+                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Step::Check))
             }
 
             /// What takes the writes of these answers back from one system, in which they
@@ -261,24 +272,26 @@ macro_rules! __boundary_plan {
                     <Refusals as ::core::default::Default>::default(),
                     <KeptForms as ::core::default::Default>::default(),
                 );
+                done.fallen = self.misfits(&done.given);
                 for step in $crate::__private::Step::ALL {
+                    if step.wants_what_fits() {
+                        Self::set_aside(&mut done);
+                    }
                     let mut next = 0_usize;
                     $(
                         let to = $crate::__private::count(&mut next);
                         if let ::core::result::Result::Err(cause) =
                             self.carry_out(&mut done, step, to, $snapshot)
                         {
-                            self.set_aside(&mut done, step);
-                            let bases = self.bases_after(
-                                &done.given, &done.missed.not_made, &done.refused);
+                            Self::set_aside(&mut done);
+                            let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
                             return ::core::result::Result::Err(
                                 done.stopped(bases, <$s as $crate::sync::System>::NAME, cause));
                         }
                     )+
-                    self.set_aside(&mut done, step);
                 }
-                let bases =
-                    self.bases_after(&done.given, &done.missed.not_made, &done.refused);
+                Self::set_aside(&mut done);
+                let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
                 ::core::result::Result::Ok(done.carried(bases, SYSTEMS))
             }
 
@@ -290,65 +303,58 @@ macro_rules! __boundary_plan {
                 to: usize,
                 store: &mut K,
             ) -> ::core::result::Result<(), $crate::__private::Cause> {
-                if done.skips(step, to) {
-                    return ::core::result::Result::Ok(());
-                }
                 let changes = match step {
                     $crate::__private::Step::TakeBack => self.taken_back(
-                        &done.given, to, &done.kept, ::core::option::Option::Some(&done.missed)),
-                    _ => self.step(&done.given, step, to),
+                        &done.given, to, &done.kept, ::core::option::Option::Some(done.fallen_in(to))),
+                    _ => self.written(&done.given, to, step),
                 };
                 if changes.is_empty() {
                     return ::core::result::Result::Ok(());
                 }
-                let taken = match store.write(&changes) {
-                    ::core::result::Result::Ok(taken) => taken,
-                    ::core::result::Result::Err(cause) => {
-                        return done.failed(step, to, SYSTEMS.len(), cause);
+                let mut decided = $crate::__private::Decided::nothing();
+                changes.each(&mut decided);
+                match store.write(&changes) {
+                    ::core::result::Result::Ok(taken) => {
+                        done.found(step, to, taken.found, decided);
+                        $(
+                            $crate::__private::add(&mut done.refused.$f, taken.refused.$f);
+                            $crate::__private::keep(&mut done.kept.$f, taken.kept.$f);
+                        )*
+                        ::core::result::Result::Ok(())
                     }
-                };
-                done.found(step, to, taken.found);
-                $(
-                    $crate::__private::add(&mut done.refused.$f, taken.refused.$f);
-                    $crate::__private::keep(&mut done.kept.$f, taken.kept.$f);
-                )*
-                ::core::result::Result::Ok(())
+                    ::core::result::Result::Err(cause) => {
+                        done.failed(step, to, SYSTEMS.len(), cause, decided)
+                    }
+                }
             }
 
-            /// Sets aside the answers that this step has shown not to fit.
-            fn set_aside(
-                &self,
-                done: &mut $crate::__private::Progress<Answers, Refusals, KeptForms>,
-                step: $crate::__private::Step,
-            ) {
-                $(if let ::core::option::Option::Some(cause) = $crate::__private::sets_aside(
-                    &self.0.$f, step, (self.1, field::$f::NAME),
-                    ::core::option::Option::as_ref(&done.given.$f), &done.missed)
-                {
-                    $crate::__private::set_aside(
-                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits, field::$f::NAME, cause);
-                })*
+            /// Sets aside the answers that have fallen.
+            fn set_aside(done: &mut $crate::__private::Progress<Answers, Refusals, KeptForms>) {
+                let fallen = ::core::mem::take(&mut done.fallen);
+                $($crate::__private::set_aside(
+                    field::$f::NAME, &mut done.given.$f, &mut done.aside.$f, &fallen, &mut done.misfits);)*
             }
 
             fn fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::ApplyError> {
-                $(if let ::core::option::Option::Some(cause) = $crate::__private::misfit(
-                    &self.0.$f, self.1, field::$f::NAME, ::core::option::Option::as_ref(&answers.$f))
-                {
-                    let field = field::$f::NAME;
-                    return ::core::result::Result::Err($crate::sync::ApplyError::Answer { field, cause });
-                })*
-                ::core::result::Result::Ok(())
+                $crate::__private::no_misfit(self.misfits(answers))
             }
 
-            fn step<'p, S>(
+            /// Why each answer that does not fit does not.
+            fn misfits(&self, answers: &Answers) -> ::std::vec::Vec<$crate::sync::Misfit> {
+                let mut misfits = ::std::vec::Vec::new();
+                $($crate::__private::misfit(
+                    &mut misfits, &self.0.$f, self.1, field::$f::NAME, &answers.$f);)*
+                misfits
+            }
+
+            fn written<'p, S>(
                 &'p self,
                 answers: &'p Answers,
-                step: $crate::__private::Step,
                 to: usize,
+                step: $crate::__private::Step,
             ) -> Changes<'p, S> {
                 let writes = Writes {
-                    $($f: $crate::__private::step(
-                        &self.0.$f, step, ::core::option::Option::as_ref(&answers.$f), to),)*
+                    $($f: $crate::__private::write(&self.0.$f, &answers.$f, to, step),)*
                 };
                 Changes(writes, ::core::marker::PhantomData)
             }
@@ -358,18 +364,18 @@ macro_rules! __boundary_plan {
                 answers: &'p Answers,
                 to: usize,
                 kept: &'p KeptForms,
-                missed: ::core::option::Option<&$crate::__private::Missed>,
+                fallen: ::core::option::Option<&[$crate::sync::Misfit]>,
             ) -> Changes<'p, S> {
                 let writes = Writes {
                     $($f: $crate::__private::take_back(
-                        &self.0.$f, ::core::option::Option::as_ref(&answers.$f), to, &kept.$f, missed),)*
+                        field::$f::NAME, &self.0.$f, &answers.$f, to, &kept.$f, fallen),)*
                 };
                 Changes(writes, ::core::marker::PhantomData)
             }
 
             fn bases_after(&self, answers: &Answers, not_made: &[usize], refused: &Refusals) -> Bases {
                 Bases { $($f: $crate::__private::next_without(
-                    &self.0.$f, ::core::option::Option::as_ref(&answers.$f), not_made, &refused.$f),)* }
+                    &self.0.$f, &answers.$f, not_made, &refused.$f),)* }
             }
         }
     };
@@ -397,7 +403,9 @@ macro_rules! __boundary_written {
 
             /// Whether there is nothing to write.
             pub fn is_empty(&self) -> bool {
-                true $(&& ::core::option::Option::is_none(&self.$f))*
+                let mut writes = $crate::__private::AnyWrite(false);
+                self.each(&mut writes);
+                !writes.0
             }
         }
 
@@ -426,7 +434,9 @@ macro_rules! __boundary_written {
             /// What the changes find in a system that shows this: one that has moved on
             /// gets none of them.
             pub fn found_in(&self, now: &Snapshot<S>) -> $crate::sync::Found {
-                $crate::__private::found_all(&[$($crate::__private::found(&self.0.$f, &now.0.$f)),*])
+                let mut found = $crate::sync::Found::AlreadyWritten;
+                $($crate::__private::find(&mut found, &self.0.$f, &now.0.$f);)*
+                found
             }
         }
 
@@ -457,8 +467,8 @@ macro_rules! __boundary_written {
         }
 
         /// What a system says to its changes: what they found, what it refused of them, in
-        /// its words, and what it holds instead of what it was given. It has taken the rest
-        /// as it was given.
+        /// its words, and what it holds instead of what it was given. It has taken the
+        /// rest as it was given.
         #[derive(::core::fmt::Debug)]
         pub struct Taken {
             /// What the changes found.
