@@ -6,6 +6,7 @@
 
 #[cfg(feature = "amqp")]
 mod amqp;
+mod capabilities;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "nats")]

@@ -17,7 +17,7 @@ use super::answer::judge;
 use super::client::{Client, client, failed};
 use super::config::WebhookConfig;
 use super::signature::Key;
-use crate::broker::{Broker, BrokerError, ConfigError};
+use crate::broker::{Broker, BrokerError, Capabilities, ConfigError, RetryWait};
 use crate::cloudevents::{Binding, CloudEvent};
 use crate::reason::reason;
 use crate::state::Dispatched;
@@ -30,8 +30,9 @@ const SENDER: &str =
 /// mode, signed as the Standard Webhooks specification says. A clone shares the
 /// connections.
 ///
-/// A send succeeds with a status from 200 to 299. Each receiver has a relay of its own, so
-/// that one which is gone keeps no other waiting.
+/// A send succeeds with a status from 200 to 299. Many receivers have a relay each, or are
+/// the [`Routes`](crate::broker::Routes) of one: so one which is gone keeps no other
+/// waiting.
 #[derive(Clone)]
 pub struct Webhook {
     inner: Arc<Inner>,
@@ -142,5 +143,13 @@ impl Broker for Webhook {
 
     fn destination(&self, _: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         Some(self.inner.address.shown().into())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            marks_redeliveries: Some(false),
+            retry_waits_at: Some(RetryWait::Sender),
+            ..Capabilities::UNKNOWN
+        }
     }
 }
