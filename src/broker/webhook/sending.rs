@@ -153,3 +153,70 @@ impl Broker for Webhook {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    use super::super::delivered::{Delivered, Refusal};
+    use super::super::scheme::{Read, Scheme};
+    use super::*;
+    use crate::state::Pending;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    /// Made once: the authorities of the system are many.
+    fn webhook() -> Result<&'static Webhook, TestCaseError> {
+        static MADE: LazyLock<Result<Webhook, ConfigError>> = LazyLock::new(|| {
+            Webhook::new("https://example.com/", WebhookConfig::new(SECRET))
+        });
+        MADE.as_ref().map_err(|error| TestCaseError::fail(error.to_string()))
+    }
+
+    fn read(headers: &HeaderMap, body: &[u8]) -> Result<Envelope<Pending>, Refusal> {
+        let scheme = Scheme::CloudEvents;
+        let keys: Vec<Key> = scheme.key(SECRET).into_iter().collect();
+        let delivered = Delivered::new(headers, body, Utc::now());
+        let verified = scheme.verify(delivered, &keys, Duration::from_secs(60))?;
+        match scheme.read("", &verified)? {
+            Read::Event(event) => Ok(event),
+            Read::Challenge(asked) => Err(Refusal::unreadable(asked)),
+        }
+    }
+
+    proptest! {
+        /// Whatever an event says about itself, a receiver reads the same, and takes the
+        /// signature for good.
+        #[test]
+        fn what_is_sent_is_what_is_received(
+            (id, source, event_type, version) in (".+", ".+", ".+", ".+"),
+            correlation_id in ".*",
+            tags in proptest::collection::btree_map(".+", ".*", 0..4),
+            body: Vec<u8>,
+        ) {
+            let payload = RawEvent::new(event_type, body).with_schema_version(version);
+            let mut event = Envelope::builder(source, payload).correlation_id(correlation_id);
+            if let Ok(id) = id.parse() {
+                event = event.id(id);
+            }
+            let event = tags.into_iter().fold(event, |event, (name, tag)| event.tag(name, tag));
+            let Ok(event) = event.build() else { return Ok(()) };
+            let sent = event.dispatch();
+            let request = webhook()?.inner.request(&sent, Utc::now());
+            let request = request.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let got = read(request.headers(), sent.payload().bytes());
+            let got = got.map_err(|refused| TestCaseError::fail(format!("{refused:?}")))?;
+            prop_assert_eq!(got.id(), sent.id());
+            prop_assert_eq!(got.source_system(), sent.source_system());
+            prop_assert_eq!(got.event_type(), sent.event_type());
+            prop_assert_eq!(got.schema_version(), sent.schema_version());
+            prop_assert_eq!(got.correlation_id(), sent.correlation_id());
+            prop_assert_eq!(got.tags(), sent.tags());
+            prop_assert_eq!(got.payload().bytes(), sent.payload().bytes());
+        }
+    }
+}
