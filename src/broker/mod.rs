@@ -9,13 +9,16 @@
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
 pub mod amqp;
+#[cfg(feature = "amqp1")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp1")))]
+pub mod amqp1;
 mod any;
 mod in_process;
 #[cfg(feature = "kafka")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
 pub mod kafka;
 mod lag;
-#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "kafka", feature = "nats"))]
 mod link;
 mod lost;
 #[cfg(feature = "cloudevents")]
@@ -23,8 +26,12 @@ mod message;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
+#[cfg(any(feature = "amqp1", feature = "nats"))]
+mod percent;
+#[cfg(any(feature = "amqp", feature = "amqp1"))]
+mod socket;
 mod unsettled;
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 mod wait;
 
 use std::borrow::Cow;
