@@ -32,12 +32,20 @@ pub const fn name(identifier: &'static str) -> &'static str {
 }
 
 /// Whether no two names are the same.
-pub const fn are_distinct(names: &[&str]) -> bool {
-    let mut left = names;
-    while let [first, rest @ ..] = left {
+// The compiler's interpreter compares each with each: numbers, and names only where these
+// are equal.
+pub const fn are_distinct<const N: usize>(names: [&str; N]) -> bool {
+    let mut hashed = [(0, ""); N];
+    let (mut left, mut free) = (names.as_slice(), hashed.as_mut_slice());
+    while let ([name, names @ ..], [place, places @ ..]) = (left, free) {
+        *place = (hash(name.as_bytes()), *name);
+        (left, free) = (names, places);
+    }
+    let mut left = hashed.as_slice();
+    while let [(number, name), rest @ ..] = left {
         let mut others = rest;
-        while let [other, more @ ..] = others {
-            if same(first.as_bytes(), other.as_bytes()) {
+        while let [(other_number, other), more @ ..] = others {
+            if *number == *other_number && same(name.as_bytes(), other.as_bytes()) {
                 return false;
             }
             others = more;
@@ -45,6 +53,15 @@ pub const fn are_distinct(names: &[&str]) -> bool {
         left = rest;
     }
     true
+}
+
+const fn hash(mut bytes: &[u8]) -> u32 {
+    let mut hash = 0_u32;
+    while let [byte, rest @ ..] = bytes {
+        hash = hash.wrapping_mul(31) ^ u32::from_be_bytes([0, 0, 0, *byte]);
+        bytes = rest;
+    }
+    hash
 }
 
 /// Whether a name stands in a list once.
@@ -62,13 +79,11 @@ pub const fn is_once(names: &[&str], name: &str) -> bool {
     found
 }
 
-// From the end, where the names of one boundary differ most: the compiler's interpreter
-// compares each with each.
 const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    while let ([first @ .., a], [second @ .., b]) = (one, other) {
+    while let ([a, first @ ..], [b, second @ ..]) = (one, other) {
         if *a != *b {
             return false;
         }
@@ -191,26 +206,74 @@ impl<T: Eq + Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>>
     }
 }
 
-/// Why an answer does not fit an entry, where it does not.
+/// Notes why an answer does not fit an entry, where it does not.
 pub fn misfit<F: Ruled, T: Eq, K: Kind, const N: usize>(
+    misfits: &mut Vec<Misfit>,
     entry: &Entry<'_, F, T, K, N>,
     record_id: Option<&str>,
-    field: &str,
-    answer: Option<&Answer<T>>,
-) -> Option<AnswerError> {
-    entry.misfit(record_id, field, answer)
+    field: &'static str,
+    answer: &Option<Answer<T>>,
+) {
+    let cause = entry.misfit(record_id, field, answer.as_ref());
+    misfits.extend(cause.map(|cause| Misfit { field, cause }));
 }
 
-/// Puts an answer aside, and notes why.
+/// The first answer that does not fit, as an error.
+pub fn no_misfit(misfits: Vec<Misfit>) -> Result<(), ApplyError> {
+    match misfits.into_iter().next() {
+        Some(Misfit { field, cause }) => Err(ApplyError::Answer { field, cause }),
+        None => Ok(()),
+    }
+}
+
+/// Sets an answer aside if it is one of the misfits, and notes why.
 pub fn set_aside<T>(
+    field: &'static str,
     given: &mut Option<Answer<T>>,
     aside: &mut Option<Answer<T>>,
-    misfits: &mut Vec<Misfit>,
-    field: &'static str,
-    cause: AnswerError,
+    misfits: &[Misfit],
+    noted: &mut Vec<Misfit>,
 ) {
-    *aside = given.take();
-    misfits.push(Misfit { field, cause });
+    let misfit = misfits.iter().find(|misfit| misfit.field == field);
+    if let Some(misfit) = misfit.filter(|_| given.is_some()) {
+        *aside = given.take();
+        noted.push(misfit.clone());
+    }
+}
+
+/// Collects the fields whose writes a person has decided on.
+#[derive(Debug)]
+pub struct Decided(Vec<&'static str>);
+
+impl Decided {
+    /// Nothing so far: inherent, for code without a prelude.
+    pub const fn nothing() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Why their answers come back.
+    pub fn misfits(self, cause: AnswerError) -> Vec<Misfit> {
+        let misfit = |field| Misfit { field, cause: cause.clone() };
+        self.0.into_iter().map(misfit).collect()
+    }
+}
+
+impl<T> Visit<&Option<Write<'_, T>>> for Decided {
+    fn visit(&mut self, field: &'static str, write: &Option<Write<'_, T>>) {
+        if write.as_ref().is_some_and(|write| write.decision().is_some()) {
+            self.0.push(field);
+        }
+    }
+}
+
+/// Whether there is any write.
+#[derive(Debug)]
+pub struct AnyWrite(pub bool);
+
+impl<T> Visit<&Option<Write<'_, T>>> for AnyWrite {
+    fn visit(&mut self, _: &'static str, write: &Option<Write<'_, T>>) {
+        self.0 |= write.is_some();
+    }
 }
 
 /// Leaves out what a system has refused before.
@@ -221,27 +284,9 @@ pub fn leave_out<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry.leave_out(refusals.as_slice());
 }
 
-/// What an answer wants one system to show still, without a change.
-pub fn check<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
-    entry: &'p Entry<'_, F, T, K, N>,
-    answer: Option<&'p Answer<T>>,
-    to: usize,
-) -> Option<Write<'p, T>> {
-    entry.check(answer, to)
-}
-
 /// Why an answer was not checked, where a store could not be asked.
 pub fn unchecked(cause: impl Into<Cause>) -> AnswerError {
     AnswerError::Unchecked { why: reason(&*cause.into()) }
-}
-
-/// Whether an answer has a change to one of the systems at these places.
-pub fn is_left<F: Ruled, T: Eq, K: Kind, const N: usize>(
-    entry: &Entry<'_, F, T, K, N>,
-    answer: Option<&Answer<T>>,
-    not_made: &[usize],
-) -> bool {
-    answer.is_some() && not_made.iter().any(|to| entry.change(answer, *to).is_some())
 }
 
 /// Adds what a system has refused.
@@ -251,26 +296,39 @@ pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     }
 }
 
-/// The write of an entry to one system, which an answer settles where there is one.
-pub fn change<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
+/// Which of an entry's writes to one system is wanted.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted {
+    /// The check that the system still shows what an answer is to.
+    Check,
+    /// The change, by an answer where there is one.
+    Change,
+}
+
+/// The write of an entry to one system.
+pub fn write<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &'p Entry<'_, F, T, K, N>,
-    answer: Option<&'p Answer<T>>,
+    answer: &'p Option<Answer<T>>,
     to: usize,
+    wanted: Wanted,
 ) -> Option<Write<'p, T>> {
-    entry.change(answer, to)
+    match wanted {
+        Wanted::Check => entry.check(answer.as_ref(), to),
+        Wanted::Change => entry.change(answer.as_ref(), to),
+    }
 }
 
 /// What is known of an entry in common after its writes were made, but those to the
 /// systems at these places.
 pub fn next_without<F: Ruled, T: Eq + Clone, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
-    answer: Option<&Answer<T>>,
+    answer: &Option<Answer<T>>,
     not_made: &[usize],
     refused: &Refusals<T>,
 ) -> Bases<T> {
     let refused = refused.as_slice().iter().map(|refusal| refusal.place);
     let not_made = not_made.iter().copied().chain(refused).collect::<Vec<_>>();
-    entry.next_without(answer, &not_made)
+    entry.next_without(answer.as_ref(), &not_made)
 }
 
 /// How far a plan was carried out.
@@ -337,23 +395,20 @@ pub fn places(
     names.iter().map(place).collect()
 }
 
-/// What a change finds in a slot.
-pub fn found<T: PartialEq>(change: &Option<Write<'_, T>>, now: &Slot<T>) -> Found {
-    match (change, now.read()) {
+/// Adds what a change finds in a slot to what the others have found.
+pub fn find<T: PartialEq>(
+    found: &mut Found,
+    change: &Option<Write<'_, T>>,
+    now: &Slot<T>,
+) {
+    let here = match (change, now.read()) {
         (None, _) => Found::AlreadyWritten,
         (Some(_), None) => Found::MovedOn,
         (Some(write), Some(shown)) => write.found(shown.into_option()),
-    }
-}
-
-/// What all changes find together.
-pub fn found_all(found: &[Found]) -> Found {
-    if found.contains(&Found::MovedOn) {
-        Found::MovedOn
-    } else if found.contains(&Found::AsExpected) {
-        Found::AsExpected
-    } else {
-        Found::AlreadyWritten
+    };
+    match (*found, here) {
+        (Found::MovedOn, _) | (_, Found::AlreadyWritten) => {}
+        (_, Found::AsExpected | Found::MovedOn) => *found = here,
     }
 }
 

@@ -8,6 +8,7 @@
 mod amqp;
 #[cfg(feature = "amqp1")]
 mod amqp1;
+mod capabilities;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "nats")]

@@ -539,6 +539,37 @@ pub(crate) async fn a_consumer_gets_on_however_briefly_it_is_waited_for<S: Serve
     server.remove().await;
 }
 
+/// A loop with a timer drops `next` again and again while it waits, and what is sent next
+/// goes to nobody who has gone: the server hands it to who asks then, once.
+pub(crate) async fn a_wait_that_is_given_up_takes_no_event_with_it<S: Server>() {
+    const EVENTS: usize = 30;
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    let mut given_up = 0_u32;
+    let mut sent = 0;
+    let all = async {
+        while effects.ids().len() < EVENTS {
+            let moment = Duration::from_micros(500 + u64::from(given_up % 13) * 500);
+            let Ok(next) = tokio::time::timeout(moment, consumer.next()).await else {
+                given_up += 1;
+                if sent < EVENTS && given_up.is_multiple_of(5) {
+                    broker.send(&event(&format!("{sent:02}"))).await.unwrap();
+                    sent += 1;
+                }
+                continue;
+            };
+            let Ok(Some(delivery)) = next else { continue };
+            let again = delivery.is_redelivered();
+            assert!(!again || S::FIRST_MAY_BE_AGAIN, "it went to nobody first");
+            effects.process(delivery).settle().await.unwrap();
+        }
+    };
+    soon("what is sent between the waits", all).await;
+    drop(consumer);
+    server.remove().await;
+}
+
 pub(crate) async fn what_is_too_large_is_refused_for_good_and_harms_no_other<
     S: Server,
 >() {
@@ -833,6 +864,7 @@ macro_rules! suite_on {
             failures_in_a_row_starve_no_consumer
             a_consumer_that_is_dropped_keeps_nothing
             a_consumer_gets_on_however_briefly_it_is_waited_for
+            a_wait_that_is_given_up_takes_no_event_with_it
             what_is_too_large_is_refused_for_good_and_harms_no_other
             a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives
             nobody_listens_at_the_port

@@ -54,7 +54,7 @@ use self::outgoing::outgoing;
 use self::sending::Sender;
 use self::server::Server;
 use super::link::Link;
-use super::{Broker, BrokerError, ConfigError};
+use super::{Broker, BrokerError, Capabilities, ConfigError, DeliveryOrder, RetryWait};
 use crate::state::Dispatched;
 use crate::{Envelope, Facts, RawEvent};
 
@@ -167,5 +167,15 @@ impl Broker for Amqp1 {
 
     fn destination(&self, _event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         Some(Cow::Borrowed(&self.inner.config.address))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_message_size: Some(self.inner.config.max_message_size),
+            duplicate_window: None,
+            order: Some(DeliveryOrder::Unordered),
+            marks_redeliveries: Some(false),
+            retry_waits_at: Some(RetryWait::Consumer),
+        }
     }
 }

@@ -139,9 +139,9 @@ mod said;
 ///
 /// A field may have any name; a keyword as `r#type`. A system or a type cannot be called
 /// as one of the types of the module is: `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases`,
-/// `Refusals`, `Entries`, `Plan`, `Rules`, `Answers`, `Writes`, `Changes`, `Taken`,
-/// `Store` or `Parties`. What else a prelude or an import may call by a common name
-/// (`None`, `Ok`, `Send`, `assert`) makes no difference.
+/// `Refusals`, `Entries`, `EntryOf`, `Plan`, `Rules`, `RulesOf`, `Answers`, `Writes`,
+/// `Changes`, `Taken`, `Store` or `Parties`. What else a prelude or an import may call by
+/// a common name (`None`, `Ok`, `Send`, `assert`) makes no difference.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up
 /// where it stands. A type may be given by a path from there, `super::Status` too; within

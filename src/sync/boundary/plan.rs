@@ -8,10 +8,18 @@
 #[macro_export]
 macro_rules! __boundary_plan {
     ([$({$s:ident $snapshot:ident})+] [$({$f:ident ($t:ty) [$($attribute:tt)*] [$kind:ty]})*]) => {
+        // The number of systems stands here once: the compiler would compute it for each
+        // field anew.
+        /// The plan for one field.
+        pub type EntryOf<'a, F, T, K> = $crate::sync::declared::Entry<'a, F, T, K, { SYSTEMS.len() }>;
+
+        /// One field of a plan, for declared rules to settle.
+        pub type RulesOf<'p, 'a, F, T, K> =
+            $crate::sync::declared::FieldRules<'p, 'a, F, T, K, { SYSTEMS.len() }>;
+
         /// What is to be done about each field.
         pub struct Entries<'a> {
-            $($($attribute)* pub $f: $crate::sync::declared::Entry<
-                'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
+            $($($attribute)* pub $f: EntryOf<'a, field::$f, $t, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Entries<'_> {
@@ -71,8 +79,7 @@ macro_rules! __boundary_plan {
 
         /// The fields of a plan, for declared rules to settle.
         pub struct Rules<'p, 'a> {
-            $($($attribute)* pub $f: $crate::sync::declared::FieldRules<
-                'p, 'a, field::$f, $t, $kind, { SYSTEMS.len() }>,)*
+            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $t, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Rules<'_, '_> {
@@ -140,7 +147,11 @@ macro_rules! __boundary_plan {
 
             /// What is known in common once the plan is carried out.
             pub fn next(&self) -> Bases {
-                Bases { $($f: $crate::__private::plan(&self.0.$f).next(),)* }
+                self.bases_after(
+                    &<Answers as ::core::default::Default>::default(),
+                    &[],
+                    &<Refusals as ::core::default::Default>::default(),
+                )
             }
 
             /// What is known in common once the [`changes`](Self::changes) are carried
@@ -179,7 +190,7 @@ macro_rules! __boundary_plan {
             {
                 self.fits(answers)?;
                 let to = $crate::__private::place::<Parties, S, At>();
-                ::core::result::Result::Ok(self.changes_to(answers, to))
+                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Wanted::Change))
             }
 
             /// Carries out the plan, with what people answered: the changes to each
@@ -226,12 +237,8 @@ macro_rules! __boundary_plan {
                     <Answers as ::core::default::Default>::default(),
                     <Refusals as ::core::default::Default>::default(),
                 );
-                $(if let ::core::option::Option::Some(cause) = $crate::__private::misfit(
-                    &self.0.$f, self.1, field::$f::NAME, ::core::option::Option::as_ref(&done.given.$f))
-                {
-                    $crate::__private::set_aside(
-                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits, field::$f::NAME, cause);
-                })*
+                let misfits = self.misfits(&done.given);
+                Self::set_aside(&mut done, misfits);
                 done
             }
 
@@ -243,11 +250,7 @@ macro_rules! __boundary_plan {
                 to: usize,
                 store: &mut K,
             ) {
-                let writes = Writes {
-                    $($f: $crate::__private::check(
-                        &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to),)*
-                };
-                let changes = Changes(writes, ::core::marker::PhantomData);
+                let changes = self.written(&done.given, to, $crate::__private::Wanted::Check);
                 if changes.is_empty() {
                     return;
                 }
@@ -257,25 +260,28 @@ macro_rules! __boundary_plan {
                     ::core::result::Result::Ok(_) => $crate::sync::AnswerError::MovedOn,
                     ::core::result::Result::Err(cause) => $crate::__private::unchecked(cause),
                 };
-                $(if $crate::__private::check(
-                    &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), to).is_some()
-                {
-                    $crate::__private::set_aside(
-                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
-                        field::$f::NAME, ::core::clone::Clone::clone(&cause));
-                })*
+                let mut decided = $crate::__private::Decided::nothing();
+                changes.each(&mut decided);
+                Self::set_aside(done, decided.misfits(cause));
             }
 
             /// Sets aside the answers that a system did not carry out because it has
             /// moved on.
             fn give_back(&self, done: &mut $crate::__private::Progress<Answers, Refusals>) {
-                $(if $crate::__private::is_left(
-                    &self.0.$f, ::core::option::Option::as_ref(&done.given.$f), &done.not_made)
-                {
-                    $crate::__private::set_aside(
-                        &mut done.given.$f, &mut done.aside.$f, &mut done.misfits,
-                        field::$f::NAME, $crate::sync::AnswerError::MovedOn);
-                })*
+                let mut left = $crate::__private::Decided::nothing();
+                for to in &done.not_made {
+                    self.written::<()>(&done.given, *to, $crate::__private::Wanted::Change).each(&mut left);
+                }
+                Self::set_aside(done, left.misfits($crate::sync::AnswerError::MovedOn));
+            }
+
+            /// Sets answers aside, and notes why.
+            fn set_aside(
+                done: &mut $crate::__private::Progress<Answers, Refusals>,
+                misfits: ::std::vec::Vec<$crate::sync::Misfit>,
+            ) {
+                $($crate::__private::set_aside(
+                    field::$f::NAME, &mut done.given.$f, &mut done.aside.$f, &misfits, &mut done.misfits);)*
             }
 
             fn carry_out<K: Store + ?::core::marker::Sized>(
@@ -284,7 +290,7 @@ macro_rules! __boundary_plan {
                 to: usize,
                 store: &mut K,
             ) -> ::core::result::Result<(), $crate::__private::Cause> {
-                let changes = self.changes_to(&done.given, to);
+                let changes = self.written(&done.given, to, $crate::__private::Wanted::Change);
                 if changes.is_empty() {
                     return ::core::result::Result::Ok(());
                 }
@@ -307,26 +313,32 @@ macro_rules! __boundary_plan {
             }
 
             fn fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::ApplyError> {
-                $(if let ::core::option::Option::Some(cause) = $crate::__private::misfit(
-                    &self.0.$f, self.1, field::$f::NAME, ::core::option::Option::as_ref(&answers.$f))
-                {
-                    let field = field::$f::NAME;
-                    return ::core::result::Result::Err($crate::sync::ApplyError::Answer { field, cause });
-                })*
-                ::core::result::Result::Ok(())
+                $crate::__private::no_misfit(self.misfits(answers))
             }
 
-            fn changes_to<'p, S>(&'p self, answers: &'p Answers, to: usize) -> Changes<'p, S> {
+            /// Why each answer that does not fit does not.
+            fn misfits(&self, answers: &Answers) -> ::std::vec::Vec<$crate::sync::Misfit> {
+                let mut misfits = ::std::vec::Vec::new();
+                $($crate::__private::misfit(
+                    &mut misfits, &self.0.$f, self.1, field::$f::NAME, &answers.$f);)*
+                misfits
+            }
+
+            fn written<'p, S>(
+                &'p self,
+                answers: &'p Answers,
+                to: usize,
+                wanted: $crate::__private::Wanted,
+            ) -> Changes<'p, S> {
                 let writes = Writes {
-                    $($f: $crate::__private::change(
-                        &self.0.$f, ::core::option::Option::as_ref(&answers.$f), to),)*
+                    $($f: $crate::__private::write(&self.0.$f, &answers.$f, to, wanted),)*
                 };
                 Changes(writes, ::core::marker::PhantomData)
             }
 
             fn bases_after(&self, answers: &Answers, not_made: &[usize], refused: &Refusals) -> Bases {
                 Bases { $($f: $crate::__private::next_without(
-                    &self.0.$f, ::core::option::Option::as_ref(&answers.$f), not_made, &refused.$f),)* }
+                    &self.0.$f, &answers.$f, not_made, &refused.$f),)* }
             }
         }
     };
@@ -354,7 +366,9 @@ macro_rules! __boundary_written {
 
             /// Whether there is nothing to write.
             pub fn is_empty(&self) -> bool {
-                true $(&& ::core::option::Option::is_none(&self.$f))*
+                let mut writes = $crate::__private::AnyWrite(false);
+                self.each(&mut writes);
+                !writes.0
             }
         }
 
@@ -383,7 +397,9 @@ macro_rules! __boundary_written {
             /// What the changes find in a system that shows this: one that has moved on
             /// gets none of them.
             pub fn found_in(&self, now: &Snapshot<S>) -> $crate::sync::Found {
-                $crate::__private::found_all(&[$($crate::__private::found(&self.0.$f, &now.0.$f)),*])
+                let mut found = $crate::sync::Found::AlreadyWritten;
+                $($crate::__private::find(&mut found, &self.0.$f, &now.0.$f);)*
+                found
             }
         }
 
