@@ -172,7 +172,8 @@ impl InboxConfig {
         } else {
             let takes = of_type.join(", ");
             format!(
-                "unknown schema version {version:?} of {found}: this inbox takes in {takes}"
+                "unknown schema version {version:?} of {found}: \
+                 this inbox takes in {takes}"
             )
         };
         Some(Refusal { reason, leave: self.leave_unknown, is_unknown: true })

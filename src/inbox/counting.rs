@@ -47,7 +47,9 @@ pub(crate) fn next_attempt<A>(
     let (record, attempts) = match again(found, policy, counted)? {
         Again::First => (delivery.to_record(), 1),
         Again::Attempt(event) => (event.to_record(), event.attempts()),
-        Again::Buried(_) | Again::Spent(_) | Again::Duplicate => return Ok(None),
+        Again::Buried(_) | Again::Spent(_) | Again::Duplicate | Again::Forestalled => {
+            return Ok(None);
+        }
     };
     let record = Record { attempts, retry_policy: policy, ..record };
     Ok(Some(NextAttempt { record, before }))
@@ -140,8 +142,8 @@ impl<'c> Tally<'c> {
         self.begun.as_ref().filter(|_| self.owed.is_none())
     }
 
-    /// Remembers that the attempt is counted and was none, and that the database could not
-    /// take it back.
+    /// Remembers that the attempt is counted and was none, and that the database could
+    /// not take it back.
     pub(crate) fn owe(self) {
         if let Some(key) = self.owed.or(self.begun.map(|begun| begun.key)) {
             self.config.owed().add(key);

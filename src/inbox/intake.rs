@@ -5,6 +5,7 @@ use super::InboxConfig;
 use super::config::Refusal;
 use super::entry::{Entry, LastAttempt};
 use super::failing::Failing;
+use super::forestall::is_forestalled;
 use super::reply::{Done, Reply};
 use crate::broker::Delivery;
 use crate::state::{Acknowledged, Failed};
@@ -59,6 +60,8 @@ pub(crate) enum Found {
     Dead(Entry),
     /// A person discarded it.
     Discarded,
+    /// It was forestalled.
+    Forestalled,
 }
 
 impl Found {
@@ -70,6 +73,7 @@ impl Found {
             Ok(DeliveryStatus::Retrying) if entry.due_at.is_some() => Self::Held(entry),
             Ok(DeliveryStatus::Retrying) => Self::Waiting(entry),
             Ok(DeliveryStatus::Failed) => Self::Dead(entry),
+            _ if is_forestalled(&entry.row) => Self::Forestalled,
             _ => Self::Discarded,
         }
     }
@@ -140,6 +144,7 @@ pub(crate) fn intake(
         Again::Buried(event) => Intake::HandleAgain { event, is_buried: true },
         Again::Spent(event) => Intake::Bury(Failing::Spent(event)),
         Again::Duplicate => Intake::Done(Done::Duplicate(event)),
+        Again::Forestalled => Intake::Done(Done::Forestalled(event)),
     })
 }
 
@@ -148,10 +153,13 @@ fn refused(event: Envelope<Acknowledged>, found: &Found, refusal: Refusal) -> In
     let is_open = match found {
         Found::Nothing | Found::Waiting(_) => true,
         Found::Dead(entry) => entry.last_attempt == LastAttempt::Unknown,
-        Found::Processed | Found::Held(_) | Found::Discarded => false,
+        Found::Processed | Found::Held(_) | Found::Discarded | Found::Forestalled => {
+            false
+        }
     };
     match (found, refusal.leave) {
         (Found::Processed | Found::Held(_), _) => Intake::Done(Done::Duplicate(event)),
+        (Found::Forestalled, _) => Intake::Done(Done::Forestalled(event)),
         (_, Some(wait)) if is_open => Intake::Done(Done::RetryLater(event, wait)),
         (Found::Dead(_) | Found::Discarded, _) => Intake::Done(Done::DeadLetter),
         // An event that waits for another attempt waits no longer.
@@ -175,6 +183,8 @@ pub(crate) enum Again {
     Spent(Envelope<Failed>),
     /// A duplicate.
     Duplicate,
+    /// None: it was forestalled.
+    Forestalled,
 }
 
 /// Decides what another delivery of an event is, where the inbox admits it.
@@ -190,6 +200,7 @@ pub(crate) fn again(
     let again = match found {
         Found::Nothing => Ok(Again::First),
         Found::Processed | Found::Held(_) | Found::Discarded => Ok(Again::Duplicate),
+        Found::Forestalled => Ok(Again::Forestalled),
         Found::Dead(Entry { row, last_attempt, .. }) => match (last_attempt, counted) {
             (LastAttempt::Unknown, _) => Ok(Again::First),
             (LastAttempt::Begun, Counted::Ahead) => {
@@ -262,6 +273,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::entry::NEVER_ENDED;
+    use super::super::forestall::BY;
     use super::*;
     use crate::{AnyEnvelope, Event};
 
@@ -319,6 +331,12 @@ mod tests {
         Found::of(Some(Entry { due_at: Some(event().created_at()), ..entry }))
     }
 
+    /// An event that was given up by this name.
+    fn given_up(by: &str) -> Found {
+        let decision = crate::Decision::new(by, "not wanted any more").unwrap();
+        found(event().reject("no such account").discard(decision), LastAttempt::Ended)
+    }
+
     /// An inbox that does not name the event.
     fn other() -> InboxConfig {
         InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT)
@@ -346,6 +364,7 @@ mod tests {
             }
             Intake::Bury(Failing::Handler { .. }) => unreachable!("nothing was handled"),
             Intake::Done(Done::Duplicate(event)) => ("duplicate", event.attempts()),
+            Intake::Done(Done::Forestalled(event)) => ("forestalled", event.attempts()),
             Intake::Done(Done::DeadLetter) => ("dead letter", 0),
             Intake::Done(Done::RetryLater(event, wait)) => {
                 assert_eq!(wait, WAIT);
@@ -400,6 +419,7 @@ mod tests {
             (Found::Nothing, ("bury: refused", 1), ("left", 1)),
             (Found::Processed, ("duplicate", 1), ("duplicate", 1)),
             (Found::Discarded, ("dead letter", 0), ("dead letter", 0)),
+            (Found::Forestalled, ("forestalled", 1), ("forestalled", 1)),
             (failed(1, "locked"), ("bury: refused", 1), ("left", 1)),
             (
                 dead("no such account", LastAttempt::Ended),

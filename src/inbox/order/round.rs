@@ -58,7 +58,7 @@ impl Round {
             Some(Handled::Processed(_)) => &mut taken.processed,
             Some(Handled::RetryLater(_)) => &mut taken.retrying,
             Some(Handled::DeadLettered(_)) => &mut taken.dead_lettered,
-            Some(Handled::Duplicate(_)) => return true,
+            Some(Handled::Duplicate(_) | Handled::Forestalled(_)) => return true,
             Some(Handled::Held(_)) | None => return false,
         };
         *count = count.saturating_add(1);

@@ -11,8 +11,9 @@ use super::receive::{InboxTransaction, Nesting, Receiving, WholeTransaction};
 use super::rows::{COLUMNS, check_place, find, key, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
+use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{Discarded, undelivered};
+use crate::inbox::stored::{CountedRow, Discarded, undelivered};
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered};
 use crate::store::StoreError;
 use crate::store::doing::{COUNTING, DISCARDING, GETTING, PURGING, REDRIVING};
@@ -21,7 +22,8 @@ use crate::store::postgres::{self as database, at, micros, read_row};
 use crate::{Decision, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as
-/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists of the age `stalled_after`.
+/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists of the age
+/// `stalled_after`.
 ///
 /// # Errors
 ///
@@ -37,14 +39,21 @@ pub async fn counts(
             .query_typed(
                 "SELECT status, count(*), count(*) FILTER (WHERE due_at IS NULL AND \
                  received_at <= statement_timestamp() - $1 * interval '1 microsecond'), \
-                 count(*) FILTER (WHERE due_at IS NOT NULL) \
+                 count(*) FILTER (WHERE due_at IS NOT NULL), \
+                 count(*) FILTER (WHERE discarded_by = $2) \
                  FROM inbox_event GROUP BY status",
-                &[(&age, Type::INT8)],
+                &[(&age, Type::INT8), (&BY, Type::TEXT)],
             )
             .await?;
         rows.iter()
             .map(|row| {
-                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+                Ok(CountedRow {
+                    status: row.try_get(0)?,
+                    count: row.try_get(1)?,
+                    old: row.try_get(2)?,
+                    held: row.try_get(3)?,
+                    forestalled: row.try_get(4)?,
+                })
             })
             .collect::<Result<Vec<_>, _>>()
     };
@@ -139,7 +148,8 @@ async fn redrive_in<'c>(
 }
 
 /// Discards a dead letter of the inbox, or an event that waits for [another
-/// delivery](super::stalled) or is [held](super::held), as a person decided, and says whether there was one.
+/// delivery](super::stalled) or is [held](super::held), as a person decided, and says
+/// whether there was one.
 ///
 /// # Errors
 ///

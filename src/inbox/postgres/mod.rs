@@ -27,7 +27,9 @@
 //!         // Only what is committed, the effect and its memory, can be acked.
 //!         fresh.commit().await?.ack().await?;
 //!     }
-//!     Receipt::Duplicate(done) | Receipt::DeadLettered(done) => done.ack().await?,
+//!     Receipt::Duplicate(done)
+//!     | Receipt::Forestalled(done)
+//!     | Receipt::DeadLettered(done) => done.ack().await?,
 //!     Receipt::RetryLater(later) => later.nack().await?,
 //! }
 //! # Ok(())
@@ -37,6 +39,7 @@
 mod admin;
 mod batch;
 mod commit;
+mod forestall;
 mod held;
 mod list;
 mod process;
@@ -48,6 +51,7 @@ mod worker;
 use tokio_postgres::Client;
 
 pub use self::admin::{counts, discard, get, purge, redrive};
+pub use self::forestall::forestall;
 pub use self::list::{dead_letters, held, stalled, unreadable};
 pub use self::process::process;
 pub use self::receive::{InboxTransaction, Receiving, WholeTransaction, receive};

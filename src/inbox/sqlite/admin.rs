@@ -13,8 +13,9 @@ use super::held::hurry_after;
 use super::rows::{COLUMNS, find, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
+use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{Discarded, undelivered};
+use crate::inbox::stored::{CountedRow, Discarded, undelivered};
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered};
 use crate::store::StoreError;
 use crate::store::doing::{COUNTING, DISCARDING, GETTING, PURGING, REDRIVING};
@@ -23,7 +24,8 @@ use crate::store::sqlite::{any_moment, micros, now, read_row, still_open};
 use crate::{Decision, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as
-/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists of the age `stalled_after`.
+/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists of the age
+/// `stalled_after`.
 ///
 /// # Errors
 ///
@@ -46,13 +48,22 @@ pub fn counts(
         let mut statement = connection.prepare_cached(
             "SELECT status, count(*), \
              count(*) FILTER (WHERE received_at <= ?1 AND due_at IS NULL), \
-             count(*) FILTER (WHERE due_at IS NOT NULL) \
+             count(*) FILTER (WHERE due_at IS NOT NULL), \
+             count(*) FILTER (WHERE discarded_by = ?2) \
              FROM inbox_event GROUP BY status",
         )?;
-        let rows = statement
-            .query_map([micros(since(connection, stalled_after)?)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?;
+        let rows = statement.query_map(
+            params![micros(since(connection, stalled_after)?), BY],
+            |row| {
+                Ok(CountedRow {
+                    status: row.get(0)?,
+                    count: row.get(1)?,
+                    old: row.get(2)?,
+                    held: row.get(3)?,
+                    forestalled: row.get(4)?,
+                })
+            },
+        )?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     Counts::of_rows(work().doing(COUNTING)?)
@@ -164,7 +175,8 @@ pub fn redrive<'c>(
 }
 
 /// Discards a dead letter of the inbox, or an event that waits for [another
-/// delivery](super::stalled) or is [held](super::held), as a person decided, and says whether there was one.
+/// delivery](super::stalled) or is [held](super::held), as a person decided, and says
+/// whether there was one.
 ///
 /// # Errors
 ///
