@@ -392,3 +392,12 @@ proptest! {
         prop_assert_eq!(merged.plan().next_base(), Base::Known(Some(wanted)));
     }
 }
+
+#[test]
+fn a_system_with_the_common_form_is_given_and_says_values_as_they_are() {
+    for value in [None, Some(&7)] {
+        assert_eq!(AsIs.encode(value).as_ref(), value);
+        assert_eq!(AsIs.decode(value), Ok(value.copied()));
+        assert_eq!(AsIs.normalize(value).as_ref(), value);
+    }
+}

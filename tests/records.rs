@@ -259,24 +259,32 @@ fn a_record_that_is_made_anew_is_new() {
 /// record there meanwhile, they are asked.
 #[test]
 fn a_deletion_reaches_whoever_was_away() {
-    let rules = RecordRules::new(Deletions::Propagate, 1);
-    let base = RecordBase::common(Existed::There, 3);
-    let away = State {
-        says: vec![Presence::Absent, Presence::There(7), Presence::Unread],
-        base,
-    };
-    let first = plan(&rules, &away, false);
-    let mut back = after(&away, &first, |_| true, true);
-    back.says[2] = Presence::There(7);
-    for (edited, expected) in [(false, Existence::Delete), (true, Existence::Ask)] {
-        assert_eq!(plan(&rules, &back, edited).existence(), expected);
+    let anybody = RecordRules::new(Deletions::Propagate, 1);
+    let says = vec![Presence::Absent, Presence::There(7), Presence::Unread];
+    let away = State { says, base: RecordBase::common(Existed::There, 3) };
+    // Also one that creates nothing for the others: it is known to have had the record.
+    for rules in [anybody.clone(), anybody.created_by([0])] {
+        let first = plan(&rules, &away, false);
+        let mut back = after(&away, &first, |_| true, true);
+        back.says[2] = Presence::There(7);
+        for (edited, expected) in [(false, Existence::Delete), (true, Existence::Ask)] {
+            assert_eq!(plan(&rules, &back, edited).existence(), expected);
+        }
     }
 }
 
 /// A direction: only who may create creates, and only who may delete deletes.
 #[test]
 fn a_direction_is_kept() {
-    let rules = RecordRules::new(Deletions::Propagate, 1).created_by([0]).deleted_by([0]);
+    let rules = RecordRules::new(Deletions::Propagate, 1);
+    assert_eq!((rules.creators(), rules.deleters()), (None, None), "every system may");
+    let rules = rules.created_by([0]).deleted_by([0]);
+    assert_eq!((rules.creators(), rules.deleters()), (Some(&[0][..]), Some(&[0][..])));
+    let of_two = rules.clone().created_by([0, 1]).deleted_by([1, 2]);
+    assert_eq!(
+        (of_two.creators(), of_two.deleters()),
+        (Some(&[0, 1][..]), Some(&[1, 2][..]))
+    );
     let never = RecordBase::never(2);
     let both = RecordBase::common(Existed::There, 2);
     let there = || Presence::There(7);
@@ -401,6 +409,8 @@ fn a_default_of_the_system_that_gets_the_record_is_no_edit() {
         assert_eq!(plan.initial_value().copied(), given, "{field}");
 
         let known = plan.next_created(&[1]);
+        let made = given.map_or(Base::Never, |given| Base::Known(Some(given)));
+        assert_eq!(known, Bases::common(made, 2), "{field}");
         let slots = [&in_crm, &in_erp];
         let plan =
             contract.plan_with_bases(field, &slots, &known).expect("it is exchanged");

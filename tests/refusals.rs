@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
-    Answer, Applied, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits,
-    Question, Refusal, Reply, Rule, Slot, Store, Verdict, Write,
+    Answer, Applied, Authority, Base, Choice, Content, Contract, FieldPlan,
+    NonOwnerEdits, Question, Refusal, Reply, Rule, Slot, Store, Verdict, Write,
 };
 
 use proptest::prelude::*;
@@ -231,4 +231,24 @@ fn a_question_whose_answer_was_refused_has_the_words() {
     let row = again.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
     assert_eq!(row.sides[0].refused, None);
     assert_eq!(row.sides[1].refused.as_deref(), Some("not allowed here"));
+}
+
+/// So is a value that a function has made, which no system says.
+#[test]
+fn a_question_about_a_merged_value_that_was_refused_has_the_words() {
+    let (slots, base) = ([Slot::Value(2), Slot::Value(3)], Base::Known(Some(1)));
+    let sides = slots.each_ref();
+    let merged = FieldPlan::new(Rule::Shared, &sides, &base)
+        .merge(|_, edits| Some(Content::Value(edits.iter().copied().flatten().sum())));
+    let plan = merged.plan();
+    let (systems, forbidden) = (slots.to_vec(), vec![(0, Some(5)), (1, Some(5))]);
+    let mut store = Strict { systems, forbidden, tried: 0 };
+    let applied = plan.apply(&mut store).expect("in memory");
+
+    let asked = plan.after_refusals(&applied.refused);
+    assert_eq!(asked.verdict(), Verdict::Ask(Question::Refused));
+    let row = asked.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
+    for side in row.sides {
+        assert_eq!(side.refused.as_deref(), Some("not allowed here"), "{}", side.system);
+    }
 }
