@@ -1,11 +1,19 @@
 //! Brokers: each adapter by the same tests, against its real server.
 #![cfg(all(
     feature = "sqlite",
-    any(feature = "nats", feature = "amqp", feature = "kafka", feature = "webhook")
+    any(
+        feature = "amqp",
+        feature = "amqp1",
+        feature = "kafka",
+        feature = "nats",
+        feature = "webhook"
+    )
 ))]
 
 #[cfg(feature = "amqp")]
 mod amqp;
+#[cfg(feature = "amqp1")]
+mod amqp1;
 mod capabilities;
 #[cfg(feature = "kafka")]
 mod kafka;

@@ -39,17 +39,16 @@ fn verdict(
     asked: Option<Duration>,
     said: &str,
 ) -> Result<(), BrokerError> {
+    let not_before = |error: BrokerError| match asked {
+        Some(asked) => error.with_retry_after(asked),
+        None => error,
+    };
     let for_good = |why: &str| Err(BrokerError::permanent(format!("{said}{why}")));
     match status.as_u16() {
         200..=299 => Ok(()),
         300..=399 => for_good("; a redirect is not followed: state the address itself"),
-        408 | 409 | 425 | 429 | 500..=599 => {
-            let again = BrokerError::transient(said);
-            Err(match asked {
-                Some(asked) => again.with_retry_after(asked),
-                None => again,
-            })
-        }
+        408 | 409 | 425 | 500..=599 => Err(not_before(BrokerError::transient(said))),
+        429 => Err(not_before(BrokerError::unavailable(said))),
         410 => for_good("; the receiver wants no events any more: stop sending to it"),
         413 => for_good("; the event is too large for it"),
         _ => for_good(""),
@@ -106,7 +105,7 @@ fn wait(asked: &str, now: DateTime<Utc>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::BrokerErrorKind::{self, Permanent, Transient};
+    use crate::broker::BrokerErrorKind::{self, Permanent, Transient, Unavailable};
 
     /// Protects the table: a status of another class would make a dead letter of a good
     /// event, or repeat a bad one.
@@ -118,12 +117,13 @@ mod tests {
             let kind = verdict(code, asked, "said").err().map(|error| {
                 assert!(error.reason().starts_with("said"), "{error}");
                 let waits = error.retry_after() == asked;
-                assert_eq!(waits, error.kind() == Transient, "{status}");
+                assert_eq!(waits, error.kind() != Permanent, "{status}");
                 error.kind()
             });
             let wanted: Option<BrokerErrorKind> = match status {
                 200..=299 => None,
-                408 | 409 | 425 | 429 | 500.. => Some(Transient),
+                408 | 409 | 425 | 500.. => Some(Transient),
+                429 => Some(Unavailable),
                 _ => Some(Permanent),
             };
             assert_eq!(kind, wanted, "{status}");

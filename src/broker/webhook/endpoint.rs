@@ -64,7 +64,8 @@ impl EndpointConfig {
         Self { largest_body, ..self }
     }
 
-    /// How many events may wait that nobody has taken. With more, senders wait.
+    /// How many events may wait that the worker has not taken. The sender of one more waits
+    /// for room, and is answered 429 where there is none in time.
     pub fn capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
     }
@@ -139,8 +140,12 @@ struct Inner {
     sender: mpsc::Sender<Arrived>,
 }
 
-/// How soon a sender may try again that was answered for want of time or of a worker.
+/// How soon a sender may try again, where nothing else is asked for.
 const SOON: Duration = Duration::from_secs(1);
+/// It is this event that was not handled.
+const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+/// It is the sender that is too fast.
+const FULL: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 impl Endpoint {
     /// How many bytes of a body to read, at the most: hand over one byte more, or answer
@@ -154,7 +159,8 @@ impl Endpoint {
     /// | answer | when |
     /// |---|---|
     /// | 204 | the inbox has the event, now or before |
-    /// | 503, with `retry-after` | its handler has failed, is too slow, or there is no worker |
+    /// | 503, with `retry-after` | its handler has failed or is too slow, or there is no worker |
+    /// | 429, with `retry-after` | [`capacity`](EndpointConfig::capacity) is used up |
     /// | 401 | the signature or the token is missing, too old, or another |
     /// | 400, 415 | the sender is known, and the request is no event, or in a form that cannot be read |
     /// | 413 | the body is larger than [`largest_body`](Self::largest_body) |
@@ -224,14 +230,14 @@ impl Inner {
         let arrived = Arrived { event, path: Arc::clone(path), reply };
         match timeout_at(until, self.sender.send(arrived)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return again(SOON, "no worker takes webhooks now"),
-            Err(_) => return again(SOON, "too many webhooks wait"),
+            Ok(Err(_)) => return again(BUSY, SOON, "no worker takes webhooks now"),
+            Err(_) => return again(FULL, SOON, "too many webhooks wait"),
         }
         match timeout_at(until, replied).await {
             Ok(Ok(Reply::Stored)) => answer(StatusCode::NO_CONTENT, ""),
-            Ok(Ok(Reply::Again(after))) => again(after, "it was not handled"),
-            Ok(Err(_)) => again(SOON, "it was not handled"),
-            Err(_) => again(SOON, "it was not handled in time"),
+            Ok(Ok(Reply::Again(after))) => again(BUSY, after, "it was not handled"),
+            Ok(Err(_)) => again(BUSY, SOON, "it was not handled"),
+            Err(_) => again(BUSY, SOON, "it was not handled in time"),
         }
     }
 }
@@ -246,8 +252,8 @@ fn answer(status: StatusCode, body: impl Into<String>) -> Response<String> {
     answer
 }
 
-fn again(after: Duration, why: &str) -> Response<String> {
-    let mut answer = answer(StatusCode::SERVICE_UNAVAILABLE, why);
+fn again(status: StatusCode, after: Duration, why: &str) -> Response<String> {
+    let mut answer = answer(status, why);
     let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     answer

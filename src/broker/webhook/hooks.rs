@@ -28,8 +28,8 @@ pub(super) enum Reply {
 
 /// The webhooks that have arrived at an [`Endpoint`](super::Endpoint), for a worker.
 ///
-/// No service says whether it has sent an event before, so that each delivery may be
-/// another: the inbox knows.
+/// No service says whether it has sent an event before, so that each delivery counts as a
+/// redelivery. They end when the last clone of the endpoint is gone.
 pub struct Hooks {
     pub(super) arrived: mpsc::Receiver<Arrived>,
     pub(super) answer_timeout: Duration,

@@ -8,7 +8,8 @@
 //! | the receiver answers | kind of failure |
 //! |---|---|
 //! | 200 to 299 | none: the event is delivered |
-//! | 408, 409, 425, 429, 500 to 599 | *transient*, not before its `retry-after` |
+//! | 408, 409, 425, 500 to 599 | *transient*, not before its `retry-after` |
+//! | 429 | *unavailable*: it takes nothing before its `retry-after` |
 //! | nothing in time, or the connection breaks | *transient*: it may have arrived |
 //! | 300 to 399 (no redirect is followed), 410, 413, any other | *permanent* |
 //! | no connection, or no TLS | *unreachable* |

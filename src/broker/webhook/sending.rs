@@ -17,7 +17,7 @@ use super::answer::judge;
 use super::client::{Client, client, failed};
 use super::config::WebhookConfig;
 use super::signature::Key;
-use crate::broker::{Broker, BrokerError, ConfigError};
+use crate::broker::{Broker, BrokerError, Capabilities, ConfigError, RetryWait};
 use crate::cloudevents::{Binding, CloudEvent};
 use crate::reason::reason;
 use crate::state::Dispatched;
@@ -30,8 +30,9 @@ const SENDER: &str =
 /// mode, signed as the Standard Webhooks specification says. A clone shares the
 /// connections.
 ///
-/// A send succeeds with a status from 200 to 299. Each receiver has a relay of its own, so
-/// that one which is gone keeps no other waiting.
+/// A send succeeds with a status from 200 to 299. Many receivers have a relay each, or are
+/// the [`Routes`](crate::broker::Routes) of one: so one which is gone keeps no other
+/// waiting.
 #[derive(Clone)]
 pub struct Webhook {
     inner: Arc<Inner>,
@@ -142,5 +143,80 @@ impl Broker for Webhook {
 
     fn destination(&self, _: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         Some(self.inner.address.shown().into())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            marks_redeliveries: Some(false),
+            retry_waits_at: Some(RetryWait::Sender),
+            ..Capabilities::UNKNOWN
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    use super::super::delivered::{Delivered, Refusal};
+    use super::super::scheme::{Read, Scheme};
+    use super::*;
+    use crate::state::Pending;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    /// Made once: the authorities of the system are many.
+    fn webhook() -> Result<&'static Webhook, TestCaseError> {
+        static MADE: LazyLock<Result<Webhook, ConfigError>> = LazyLock::new(|| {
+            Webhook::new("https://example.com/", WebhookConfig::new(SECRET))
+        });
+        MADE.as_ref().map_err(|error| TestCaseError::fail(error.to_string()))
+    }
+
+    fn read(headers: &HeaderMap, body: &[u8]) -> Result<Envelope<Pending>, Refusal> {
+        let scheme = Scheme::CloudEvents;
+        let keys: Vec<Key> = scheme.key(SECRET).into_iter().collect();
+        let delivered = Delivered::new(headers, body, Utc::now());
+        let verified = scheme.verify(delivered, &keys, Duration::from_secs(60))?;
+        match scheme.read("", &verified)? {
+            Read::Event(event) => Ok(event),
+            Read::Challenge(asked) => Err(Refusal::unreadable(asked)),
+        }
+    }
+
+    proptest! {
+        /// Whatever an event says about itself, a receiver reads the same, and takes the
+        /// signature for good.
+        #[test]
+        fn what_is_sent_is_what_is_received(
+            (id, source, event_type, version) in (".+", ".+", ".+", ".+"),
+            correlation_id in ".*",
+            tags in proptest::collection::btree_map(".+", ".*", 0..4),
+            body: Vec<u8>,
+        ) {
+            let payload = RawEvent::new(event_type, body).with_schema_version(version);
+            let mut event = Envelope::builder(source, payload).correlation_id(correlation_id);
+            if let Ok(id) = id.parse() {
+                event = event.id(id);
+            }
+            let event = tags.into_iter().fold(event, |event, (name, tag)| event.tag(name, tag));
+            let Ok(event) = event.build() else { return Ok(()) };
+            let sent = event.dispatch();
+            let request = webhook()?.inner.request(&sent, Utc::now());
+            let request = request.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let got = read(request.headers(), sent.payload().bytes());
+            let got = got.map_err(|refused| TestCaseError::fail(format!("{refused:?}")))?;
+            prop_assert_eq!(got.id(), sent.id());
+            prop_assert_eq!(got.source_system(), sent.source_system());
+            prop_assert_eq!(got.event_type(), sent.event_type());
+            prop_assert_eq!(got.schema_version(), sent.schema_version());
+            prop_assert_eq!(got.correlation_id(), sent.correlation_id());
+            prop_assert_eq!(got.tags(), sent.tags());
+            prop_assert_eq!(got.payload().bytes(), sent.payload().bytes());
+        }
     }
 }

@@ -118,7 +118,12 @@ pub(super) struct Mounted {
 }
 
 pub(super) async fn mount(endpoint: Endpoint) -> Mounted {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    mount_at(SocketAddr::from(([127, 0, 0, 1], 0)), endpoint).await
+}
+
+/// At this very address, for one that is started again.
+pub(super) async fn mount_at(address: SocketAddr, endpoint: Endpoint) -> Mounted {
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut serving = JoinSet::new();
     serving.spawn(async move {

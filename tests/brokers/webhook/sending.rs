@@ -56,7 +56,7 @@ async fn without_a_secret_nothing_is_signed() {
 
 #[tokio::test]
 async fn the_answer_decides_what_becomes_of_the_event() {
-    use BrokerErrorKind::{Permanent, Transient};
+    use BrokerErrorKind::{Permanent, Transient, Unavailable};
     let receiver = Receiver::start().await;
     let address = receiver.address;
     for (path, wanted, said) in [
@@ -67,7 +67,7 @@ async fn the_answer_decides_what_becomes_of_the_event() {
         ("413", Some(Permanent), "too large"),
         ("moved", Some(Permanent), "a redirect is not followed"),
         ("503", Some(Transient), "503 Service Unavailable: as the path says"),
-        ("later", Some(Transient), "429 Too Many Requests: one a minute"),
+        ("later", Some(Unavailable), "429 Too Many Requests: one a minute"),
         ("cut", Some(Transient), "connection"),
     ] {
         let sent = webhook(&receiver.url(path)).send(&event("1")).await;
