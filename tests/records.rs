@@ -186,6 +186,7 @@ fn a_question_is_asked_again_and_counted_once() {
 #[test]
 fn whoever_was_not_read_or_keeps_no_such_record_is_left_alone() {
     each(|policy, state, edited, plan| {
+        assert_eq!(plan.presence(), state.says);
         let next = plan.next_without(&[]);
         for (place, says) in state.says.iter().enumerate() {
             if matches!(says, Presence::Unread | Presence::Unsupported) {
@@ -247,12 +248,42 @@ fn a_record_that_is_made_anew_is_new() {
     };
     let plan_of_gone = plan(&rules, &gone, false);
     assert_eq!(plan_of_gone.existence(), Existence::Gone);
+    assert!(!plan_of_gone.is_new());
+    for says in [Presence::There(7), Presence::Absent] {
+        let base = RecordBase::common(Existed::There, 2);
+        let known = State { says: vec![Presence::There(7), says], base };
+        let restored = plan(&RecordRules::new(Deletions::Restore, 1), &known, false);
+        assert!(!restored.is_new(), "{:?}", restored.existence());
+    }
 
     let base = plan_of_gone.next_without(&[]);
     let anew = State { says: vec![Presence::Absent, Presence::There(8)], base };
     let plan = plan(&rules, &anew, true);
     assert!(plan.is_new(), "and not asked about");
     assert_eq!(plan.writes().collect::<Vec<_>>(), [RecordWrite::Create { to: 0 }]);
+}
+
+/// A record that is gone where it was looked for is not gone while others were not read.
+#[test]
+fn what_was_not_read_is_not_gone() {
+    let says = vec![Presence::Absent, Presence::Unread];
+    let state = State { says, base: RecordBase::common(Existed::There, 2) };
+    let waits = plan(&RecordRules::new(Deletions::Propagate, 1), &state, false);
+    assert_eq!(waits.existence(), Existence::Unread);
+    assert_eq!(waits.next_without(&[]), state.base);
+}
+
+/// Where a record was made, it is known to be; where that failed, it is not.
+#[test]
+fn a_record_is_known_where_it_was_made() {
+    let says = vec![Presence::There(7), Presence::Absent, Presence::Absent];
+    let state = State { says, base: RecordBase::never(3) };
+    let created = plan(&RecordRules::new(Deletions::Ask, 1), &state, false);
+    assert_eq!(created.existence(), Existence::Create);
+    assert_eq!(created.next_without(&[]), RecordBase::common(Existed::There, 3));
+    let confirmed = vec![Existed::There, Existed::There, Existed::Never];
+    let failed = RecordBase { agreed: Existed::There, confirmed };
+    assert_eq!(created.next_without(&[2]), failed);
 }
 
 /// A deletion reaches a system that was away when it happened; where people edited the
@@ -441,6 +472,8 @@ fn what_holds_for_records_stands_in_the_contract() {
                  out everywhere, unless somebody has edited it. At most 50 may be gone at \
                  once.";
     assert!(declared.to_string().contains(words), "{declared}");
+    let nobody = builder().records(rules.clone().created_by([])).build().expect("sound");
+    assert!(nobody.to_string().contains("Records are made by no system"), "{nobody}");
     assert_eq!(
         plain.changes_to(&declared)[0].to_string(),
         format!("of records: \"nothing is declared\" becomes {words:?}")
