@@ -3,7 +3,7 @@
 //!
 //! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
 //! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
-//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own: the
+//! here (SQS, Service Bus, Pub/Sub, IBM MQ) is an `impl` of one's own: the
 //! guide's chapter `brokers` writes one.
 
 #[cfg(feature = "amqp")]
@@ -33,8 +33,11 @@ mod routes;
 #[cfg(any(feature = "amqp", feature = "amqp1"))]
 mod socket;
 mod unsettled;
-#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats", feature = "webhook"))]
 mod wait;
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+pub mod webhook;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -84,6 +84,13 @@ fn the_guides_table_says_what_the_adapters_say() {
         let kafka = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm")).unwrap();
         is_in_the_guide("Kafka", &kafka);
     }
+    #[cfg(feature = "webhook")]
+    {
+        use integration_automation_patterns::broker::webhook::{Webhook, WebhookConfig};
+        let config = WebhookConfig::unsigned();
+        let webhook = Webhook::new("https://example.com/", config).unwrap();
+        is_in_the_guide("a webhook", &webhook);
+    }
 }
 
 /// A program that chooses its broker at run time sees the same.

@@ -1,7 +1,13 @@
 //! Brokers: each adapter by the same tests, against its real server.
 #![cfg(all(
     feature = "sqlite",
-    any(feature = "nats", feature = "amqp", feature = "amqp1", feature = "kafka")
+    any(
+        feature = "amqp",
+        feature = "amqp1",
+        feature = "kafka",
+        feature = "nats",
+        feature = "webhook"
+    )
 ))]
 
 #[cfg(feature = "amqp")]
@@ -13,7 +19,20 @@ mod capabilities;
 mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg_attr(
+    not(any(feature = "nats", feature = "amqp", feature = "kafka")),
+    allow(dead_code, reason = "a webhook stores nothing")
+)]
 mod proxy;
+#[cfg(feature = "webhook")]
+#[path = "../support/python.rs"]
+mod python;
 #[path = "../support/servers.rs"]
 mod servers;
+#[cfg_attr(
+    not(any(feature = "nats", feature = "amqp", feature = "kafka")),
+    allow(dead_code, unused_imports, reason = "a webhook stores nothing")
+)]
 mod suite;
+#[cfg(feature = "webhook")]
+mod webhook;

@@ -850,8 +850,9 @@ pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_n
 }
 
 /// The suite on one server, each test with the attribute given. `counted` is for a broker
-/// that says how far a consumer is behind, `lossy` for a server
-/// that a proxy can stand in front of, `postgres` what a worker does on that database.
+/// that says how far a consumer is behind, `lossy` for a server that a proxy can stand in
+/// front of, `postgres` what a worker does on that database, `direct` for one that stores
+/// nothing, where a send waits for the consumer.
 #[macro_export]
 macro_rules! suite_on {
     ($server:ty $(, #[$attribute:meta])?) => {
@@ -893,6 +894,13 @@ macro_rules! suite_on {
             a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect
             connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect
             a_workers_connection_that_is_cut_costs_no_second_effect
+        }
+    };
+    (direct $server:ty) => {
+        $crate::suite_on! { @each $server, [],
+            nobody_listens_at_the_port
+            what_a_transaction_commits_has_its_effect_once_and_in_order
+            connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect
         }
     };
     (unordered $server:ty, #[$attribute:meta]) => {
