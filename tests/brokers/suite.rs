@@ -1,5 +1,6 @@
 //! What every adapter must do, whichever its broker is.
 
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
 mod lag;
 mod order;
 mod worker;
@@ -24,6 +25,7 @@ use integration_automation_patterns::{Envelope, EventId, RawEvent};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
 pub(crate) use self::lag::*;
 pub(crate) use self::order::*;
 pub(crate) use self::worker::*;
@@ -65,6 +67,10 @@ pub(crate) trait Server: Sized {
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()>;
     /// How this broker calls an attribute of a CloudEvent.
     fn header(attribute: &str) -> String;
+    #[cfg_attr(
+        not(any(feature = "amqp", feature = "kafka", feature = "nats")),
+        allow(dead_code, reason = "where the broker counts what waits")
+    )]
     /// The address and what the consumer reads there, as the operator's program wants
     /// them.
     fn place(&self) -> [String; 2];
