@@ -79,7 +79,12 @@ pub(super) enum Value {
     Text(String),
     /// What is none of these, as it is shown to people. Only an adapter meets it.
     #[cfg_attr(
-        not(any(feature = "amqp", feature = "kafka", feature = "nats")),
+        not(any(
+            feature = "amqp",
+            feature = "kafka",
+            feature = "nats",
+            feature = "sqs"
+        )),
         allow(dead_code, reason = "the adapters make it")
     )]
     Other(String),
@@ -87,7 +92,7 @@ pub(super) enum Value {
 
 impl Value {
     /// Bytes are a text where they are UTF-8.
-    #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+    #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         match str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),

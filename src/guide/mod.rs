@@ -54,6 +54,11 @@ pub mod two_systems {}
 #[doc = include_str!("brokers.md")]
 pub mod brokers {}
 
+#[cfg(feature = "sqs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
+#[doc = include_str!("sqs.md")]
+pub mod sqs {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 

@@ -1,7 +1,7 @@
 //! Brokers: each adapter by the same tests, against its real server.
 #![cfg(all(
     feature = "sqlite",
-    any(feature = "nats", feature = "amqp", feature = "kafka")
+    any(feature = "nats", feature = "amqp", feature = "kafka", feature = "sqs")
 ))]
 
 #[cfg(feature = "amqp")]
@@ -14,4 +14,6 @@ mod nats;
 mod proxy;
 #[path = "../support/servers.rs"]
 mod servers;
+#[cfg(feature = "sqs")]
+mod sqs;
 mod suite;
