@@ -59,6 +59,11 @@ pub mod brokers {}
 #[doc = include_str!("sqs.md")]
 pub mod sqs {}
 
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+#[doc = include_str!("webhooks.md")]
+pub mod webhooks {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 

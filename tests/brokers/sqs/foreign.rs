@@ -2,7 +2,7 @@
 //! and it reads what we send.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use integration_automation_patterns::broker::{Broker, Consumer};
@@ -10,34 +10,16 @@ use serde_json::{Value, json};
 
 use super::answers::{answer, event};
 use super::*;
+use crate::python;
 use crate::suite::in_time;
 
 const PACKAGE: &str = "boto3==1.43.11";
-
-/// A Python that has the library: in an environment of its own below `target`, from PyPI,
-/// on the first run.
-fn python() -> PathBuf {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boto3-python");
-    let python = home.join("bin").join("python");
-    let import = Command::new(&python).args(["-c", "import boto3"]).output();
-    if !import.is_ok_and(|output| output.status.success()) {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv", "--clear"]).arg(&home);
-        let mut install = Command::new(&python);
-        install.args(["-m", "pip", "install", "--quiet", PACKAGE]);
-        for mut step in [venv, install] {
-            let output = step.output().expect("python3 with its module venv");
-            assert!(output.status.success(), "{output:?}");
-        }
-    }
-    python
-}
 
 /// What the peer prints, one JSON value a line.
 fn peer(verb: &str, queue: &Queue, input: &str) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/brokers/sqs/peer.py");
     let endpoint = format!("http://{}", local(servers::sqs()));
-    let mut peer = Command::new(python())
+    let mut peer = Command::new(python::with("boto3", &[PACKAGE], "import boto3"))
         .arg(script)
         .args([verb, &endpoint, &queue.url()])
         .stdin(Stdio::piped())
