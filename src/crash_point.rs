@@ -29,6 +29,7 @@ mod armed {
         "after the effect",
         "after an event is held",
         "before a held event is handled",
+        "before the forestall commits",
     ];
 
     /// Passes a named place, and dies there as by SIGKILL where [`CRASH_AT`] says so.

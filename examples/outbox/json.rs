@@ -42,7 +42,7 @@ pub(crate) fn write(report: &Report) -> String {
         Report::InboxCounts { counts, lag } => {
             let lag = lag.as_ref().map(|lag| lag.iter().map(behind).collect::<Vec<_>>());
             vec![
-                json!({"by_status": by_status(|status| counts.of(status)), "stalled": counts.stalled, "held": counts.held, "lag": lag}),
+                json!({"by_status": by_status(|status| counts.of(status)), "stalled": counts.stalled, "held": counts.held, "forestalled": counts.forestalled, "lag": lag}),
             ]
         }
         Report::Stalled { events, .. } => events.iter().map(stalled).collect(),

@@ -104,7 +104,11 @@ fn counts(counts: &Counts) -> String {
 fn inbox_counts(counts: &inbox::Counts, lag: Option<&[Lag]>) -> String {
     let states =
         DeliveryStatus::ALL.iter().map(|status| (status.as_str(), counts.of(*status)));
-    let waiting = [("stalled", counts.stalled), ("held", counts.held)];
+    let waiting = [
+        ("stalled", counts.stalled),
+        ("held", counts.held),
+        ("forestalled", counts.forestalled),
+    ];
     let rows = states.filter(|(_, count)| *count > 0).chain(waiting);
     let rows = rows.map(|(name, count)| [name.to_owned(), count.to_string()]).collect();
     let mut text = table(["status", "events"], [Left, Right], rows);

@@ -30,6 +30,8 @@ pub struct Counts {
     pub stalled: u64,
     /// How many of them the inbox [holds](Held) itself.
     pub held: u64,
+    /// How many of the skipped ones were forestalled, and not discarded by a person.
+    pub forestalled: u64,
 }
 
 impl Counts {
@@ -78,13 +80,15 @@ pub struct Held {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Remembered {
-    /// `Processed`, `Retrying`, `Failed` (a dead letter) or `Skipped` (a discarded one).
+    /// `Processed`, `Retrying`, `Failed` (a dead letter) or `Skipped` (discarded or
+    /// forestalled).
     pub status: DeliveryStatus,
     /// The attempts that its handler has made.
     pub attempts: u32,
     /// When it was received, by the database's clock: first, or when it was processed.
     pub received_at: DateTime<Utc>,
-    /// The event, but for one that is processed: of that the inbox keeps no more than its
-    /// source and id. A discarded one has no payload any more.
+    /// The event, but for one that is processed, or was forestalled before it came: of
+    /// that the inbox keeps no more than its source and id. A skipped one has no payload
+    /// any more.
     pub event: Option<AnyEnvelope>,
 }

@@ -49,6 +49,7 @@ impl<A> Taken<A> {
             Self::Held(event, reply) => Handled::Held(reply.held(&event)),
             Self::Done(done, reply) => match reply.done::<()>(done) {
                 Receipt::Duplicate(committed) => Handled::Duplicate(committed),
+                Receipt::Forestalled(committed) => Handled::Forestalled(committed),
                 Receipt::DeadLettered(committed) => Handled::DeadLettered(committed),
                 Receipt::RetryLater(later) => Handled::RetryLater(later),
                 Receipt::New(_) => return None,
@@ -64,9 +65,12 @@ impl<A> Taken<A> {
                 reply.into_delivery(&event)
             }
             Self::Failed(outcome, reply) => reply.into_delivery(outcome.event()),
-            Self::Done(Done::Duplicate(event) | Done::RetryLater(event, _), reply) => {
-                reply.into_delivery(&event)
-            }
+            Self::Done(
+                Done::Duplicate(event)
+                | Done::Forestalled(event)
+                | Done::RetryLater(event, _),
+                reply,
+            ) => reply.into_delivery(&event),
             Self::Done(Done::DeadLetter, _) => None,
         }
     }

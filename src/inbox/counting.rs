@@ -44,7 +44,7 @@ pub(crate) fn next_attempt<A>(
     let (record, attempts) = match again(found, event, policy, counted)? {
         Again::First => (delivery.to_record(), 1),
         Again::Attempt(event) => (event.to_record(), event.attempts()),
-        Again::Spent(_) | Again::Duplicate => return Ok(None),
+        Again::Spent(_) | Again::Duplicate | Again::Forestalled => return Ok(None),
     };
     let record = Record {
         status: DeliveryStatus::Retrying,
@@ -106,7 +106,11 @@ impl Begun {
             Found::Waiting(row) | Found::Dead(row) => {
                 row.attempts == self.attempts && never_ended(&row)
             }
-            Found::Nothing | Found::Processed | Found::Held | Found::Discarded => false,
+            Found::Nothing
+            | Found::Processed
+            | Found::Held
+            | Found::Discarded
+            | Found::Forestalled => false,
         };
         match &self.before {
             _ if !is_last => TakeBack::Leave,

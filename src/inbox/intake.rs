@@ -4,6 +4,7 @@
 use super::InboxConfig;
 use super::config::{Refusal, was_unknown};
 use super::failing::Failing;
+use super::forestall::is_forestalled;
 use super::reply::{Done, Reply};
 use crate::broker::Delivery;
 use crate::state::{Acknowledged, Failed};
@@ -61,6 +62,8 @@ pub(crate) enum Found {
     Dead(Row),
     /// A person discarded it.
     Discarded,
+    /// It was forestalled.
+    Forestalled,
 }
 
 impl Found {
@@ -71,6 +74,7 @@ impl Found {
             Ok(DeliveryStatus::Processed) => Self::Processed,
             Ok(DeliveryStatus::Retrying) => Self::Waiting(row),
             Ok(DeliveryStatus::Failed) => Self::Dead(row),
+            _ if is_forestalled(&row) => Self::Forestalled,
             _ => Self::Discarded,
         }
     }
@@ -139,6 +143,7 @@ pub(crate) fn intake(
         Again::Attempt(event) => Intake::HandleAgain(event),
         Again::Spent(event) => Intake::Bury(Failing::Spent(event)),
         Again::Duplicate => Intake::Done(Done::Duplicate(event)),
+        Again::Forestalled => Intake::Done(Done::Forestalled(event)),
     })
 }
 
@@ -147,10 +152,11 @@ fn refused(event: Envelope<Acknowledged>, found: &Found, refusal: Refusal) -> In
     let is_open = match found {
         Found::Nothing | Found::Waiting(_) => true,
         Found::Dead(row) => is_unknown(row, &event),
-        Found::Processed | Found::Held | Found::Discarded => false,
+        Found::Processed | Found::Held | Found::Discarded | Found::Forestalled => false,
     };
     match (found, refusal.leave) {
         (Found::Processed | Found::Held, _) => Intake::Done(Done::Duplicate(event)),
+        (Found::Forestalled, _) => Intake::Done(Done::Forestalled(event)),
         (_, Some(wait)) if is_open => Intake::Done(Done::RetryLater(event, wait)),
         (Found::Dead(_) | Found::Discarded, _) => Intake::Done(Done::DeadLetter),
         // An event that waits for another attempt waits no longer.
@@ -171,6 +177,8 @@ pub(crate) enum Again {
     Spent(Envelope<Failed>),
     /// A duplicate.
     Duplicate,
+    /// None: it was forestalled.
+    Forestalled,
 }
 
 /// Decides what another delivery of an event is, where the inbox admits it.
@@ -189,6 +197,7 @@ pub(crate) fn again(
         Found::Processed | Found::Held | Found::Discarded => {
             return Ok(Again::Duplicate);
         }
+        Found::Forestalled => return Ok(Again::Forestalled),
         Found::Dead(row) if is_unknown(&row, event) => return Ok(Again::First),
         // Between the count and the handler, another consumer may have mistaken this
         // attempt for one that never ended.
@@ -268,6 +277,7 @@ pub(crate) fn never_ended(row: &Row) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use super::super::forestall::BY;
     use super::*;
     use crate::{AnyEnvelope, Event};
 
@@ -305,6 +315,12 @@ mod tests {
         found(event().reject(reason))
     }
 
+    /// An event that was given up by this name.
+    fn given_up(by: &str) -> Found {
+        let decision = crate::Decision::new(by, "not wanted any more").unwrap();
+        found(event().reject("no such account").discard(decision))
+    }
+
     /// An inbox that does not name the event.
     fn other() -> InboxConfig {
         InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT)
@@ -327,6 +343,7 @@ mod tests {
             }
             Intake::Bury(Failing::Handler { .. }) => unreachable!("nothing was handled"),
             Intake::Done(Done::Duplicate(event)) => ("duplicate", event.attempts()),
+            Intake::Done(Done::Forestalled(event)) => ("forestalled", event.attempts()),
             Intake::Done(Done::DeadLetter) => ("dead letter", 0),
             Intake::Done(Done::RetryLater(event, wait)) => {
                 assert_eq!(wait, WAIT);
@@ -343,7 +360,9 @@ mod tests {
             (Found::Nothing, AtItsEnd, ("handle", 1)),
             (Found::Processed, AtItsEnd, ("duplicate", 1)),
             (Found::Processed, Ahead, ("duplicate", 1)),
-            (Found::Discarded, AtItsEnd, ("duplicate", 1)),
+            (given_up("on-call"), AtItsEnd, ("duplicate", 1)),
+            (given_up(BY), AtItsEnd, ("forestalled", 1)),
+            (given_up(BY), Ahead, ("forestalled", 1)),
             (Found::Held, AtItsEnd, ("duplicate", 1)),
             (failed(1, "locked"), AtItsEnd, ("handle again", 2)),
             (failed(2, "locked"), AtItsEnd, ("handle again", 3)),
@@ -376,6 +395,7 @@ mod tests {
             (Found::Nothing, ("bury: refused", 1), ("left", 1)),
             (Found::Processed, ("duplicate", 1), ("duplicate", 1)),
             (Found::Discarded, ("dead letter", 0), ("dead letter", 0)),
+            (Found::Forestalled, ("forestalled", 1), ("forestalled", 1)),
             (failed(1, "locked"), ("bury: refused", 1), ("left", 1)),
             (dead("no such account"), ("dead letter", 0), ("dead letter", 0)),
             (dead(&unknown), ("dead letter", 0), ("left", 1)),

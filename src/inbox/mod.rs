@@ -106,6 +106,13 @@
 //! dropped meanwhile (by a limit of deliveries, by age, in a purge) is listed by
 //! `stalled`, and redriven or discarded as a dead letter is.
 //!
+//! # What is to have no effect any more
+//!
+//! An undo may overtake the event that it undoes, or come between two attempts of it.
+//! `forestall` answers in the transaction of the undo whether the event was processed; if
+//! it was not, it never will be: a delivery of it is [`Handled::Forestalled`]. See
+//! [`Forestalled`].
+//!
 //! # Administration
 //!
 //! Each database has what people ask of an inbox, under the names of the outbox's
@@ -129,6 +136,8 @@ mod config;
 mod counting;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod failing;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod forestall;
 mod handler_error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod intake;
@@ -154,6 +163,9 @@ pub mod worker;
 pub use self::admin::{Counts, Held, Remembered, Stalled};
 pub use self::classify::{Classify, HandlerCause};
 pub use self::config::InboxConfig;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
+pub use self::forestall::Forestalled;
 pub use self::handler_error::HandlerError;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};
 #[doc(no_inline)]

@@ -417,7 +417,7 @@ impl TakenUp {
             Handled::Processed(_) => &mut self.processed,
             Handled::RetryLater(_) => &mut self.retrying,
             Handled::DeadLettered(_) => &mut self.dead_lettered,
-            Handled::Duplicate(_) | Handled::Held(_) => return,
+            Handled::Duplicate(_) | Handled::Forestalled(_) | Handled::Held(_) => return,
         };
         *count = count.saturating_add(1);
         self.overdue = self.overdue.saturating_add(u64::from(is_overdue));

@@ -20,6 +20,8 @@ pub enum Receipt<Tx, A> {
     /// The event was processed before, or is a dead letter of this inbox: ack the
     /// delivery.
     Duplicate(Committed<A>),
+    /// The event was forestalled, and is to have no effect any more: ack the delivery.
+    Forestalled(Committed<A>),
     /// The event is a dead letter of this inbox now: the
     /// [`InboxConfig`](super::InboxConfig) does not name its kind or version, or its
     /// attempts are spent. Ack the delivery.
@@ -35,6 +37,7 @@ impl<Tx, A> Receipt<Tx, A> {
         ControlFlow::Break(match self {
             Self::New(fresh) => return ControlFlow::Continue(fresh),
             Self::Duplicate(committed) => Handled::Duplicate(committed),
+            Self::Forestalled(committed) => Handled::Forestalled(committed),
             Self::DeadLettered(committed) => Handled::DeadLettered(committed),
             Self::RetryLater(later) => Handled::RetryLater(later),
         })
@@ -46,6 +49,7 @@ impl<Tx, A> fmt::Debug for Receipt<Tx, A> {
         match self {
             Self::New(fresh) => fresh.fmt(f),
             Self::Duplicate(_) => f.write_str("Duplicate"),
+            Self::Forestalled(_) => f.write_str("Forestalled"),
             Self::DeadLettered(_) => f.write_str("DeadLettered"),
             Self::RetryLater(later) => later.fmt(f),
         }
@@ -135,6 +139,8 @@ pub enum Handled<A> {
     Processed(Committed<A>),
     /// The event was processed before, or is a dead letter of this inbox.
     Duplicate(Committed<A>),
+    /// The event was forestalled, and had no effect.
+    Forestalled(Committed<A>),
     /// The event is a dead letter of this inbox now.
     DeadLettered(Committed<A>),
     /// The event is to come again after a while: its handler failed, which is stored, or
@@ -150,6 +156,7 @@ impl<A> fmt::Debug for Handled<A> {
         match self {
             Self::Processed(_) => f.write_str("Processed"),
             Self::Duplicate(_) => f.write_str("Duplicate"),
+            Self::Forestalled(_) => f.write_str("Forestalled"),
             Self::DeadLettered(_) => f.write_str("DeadLettered"),
             Self::RetryLater(later) => later.fmt(f),
             Self::Held(_) => f.write_str("Held"),
@@ -159,12 +166,13 @@ impl<A> fmt::Debug for Handled<A> {
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl<A> Handled<A> {
-    /// The state of the event, where its handler ran.
+    /// The state of the event.
     pub(crate) const fn status(&self) -> crate::DeliveryStatus {
         use crate::DeliveryStatus;
 
         match self {
             Self::Processed(_) | Self::Duplicate(_) => DeliveryStatus::Processed,
+            Self::Forestalled(_) => DeliveryStatus::Skipped,
             Self::DeadLettered(_) => DeliveryStatus::Failed,
             Self::RetryLater(_) | Self::Held(_) => DeliveryStatus::Retrying,
         }
@@ -181,6 +189,7 @@ impl<A: Ack> Handled<A> {
         match self {
             Self::Processed(committed)
             | Self::Duplicate(committed)
+            | Self::Forestalled(committed)
             | Self::DeadLettered(committed)
             | Self::Held(committed) => committed.ack().await,
             Self::RetryLater(later) => later.nack().await,

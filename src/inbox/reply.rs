@@ -18,6 +18,8 @@ use crate::{AnyEnvelope, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent
 pub(crate) enum Done {
     /// Its event was dealt with before.
     Duplicate(Envelope<Acknowledged>),
+    /// Its event was forestalled.
+    Forestalled(Envelope<Acknowledged>),
     /// The inbox refuses its event, and did so before.
     DeadLetter,
     /// Another consumer knows its kind: it comes again after this wait.
@@ -57,6 +59,9 @@ impl<A> Reply<A> {
             Done::Duplicate(event) => {
                 Receipt::Duplicate(self.duplicate(&event, Utc::now()))
             }
+            Done::Forestalled(event) => {
+                Receipt::Forestalled(self.forestalled(&event, Utc::now()))
+            }
             Done::DeadLetter => {
                 self.span.end(End::DeadLettered);
                 Receipt::DeadLettered(Committed::new(self.acker))
@@ -82,6 +87,13 @@ impl<A> Reply<A> {
     ) -> Committed<A> {
         self.span.end(End::Duplicate);
         self.trail.record(Action::Duplicate, event, DeliveryStatus::Acknowledged, at);
+        Committed::new(self.acker)
+    }
+
+    /// The event is to have no effect any more.
+    fn forestalled(self, event: &Facts<RawEvent>, at: DateTime<Utc>) -> Committed<A> {
+        self.span.end(End::Forestalled);
+        self.trail.record(Action::Skip, event, DeliveryStatus::Skipped, at);
         Committed::new(self.acker)
     }
 

@@ -10,20 +10,30 @@ use crate::store::doing::{COUNTING, GETTING};
 use crate::store::{DeadLetter, Row, Said, StoreError, StoreErrorKind};
 use crate::{Decision, DeliveryStatus, Envelope, FailureClass};
 
+/// How many events are in a state, and how many of these have waited for long, are held,
+/// or were forestalled.
+pub(crate) struct CountedRow {
+    pub(crate) status: String,
+    pub(crate) count: i64,
+    pub(crate) old: i64,
+    pub(crate) held: i64,
+    pub(crate) forestalled: i64,
+}
+
 impl Counts {
-    /// Of rows that each say a state, how many events are in it, and how many of these
-    /// have waited for long.
-    pub(crate) fn of_rows(
-        rows: Vec<(String, i64, i64, i64)>,
-    ) -> Result<Self, StoreError> {
+    /// Of rows that each say how many events are in a state.
+    pub(crate) fn of_rows(rows: Vec<CountedRow>) -> Result<Self, StoreError> {
         let mut counts = Self::default();
-        for (status, count, old, held) in rows {
+        for CountedRow { status, count, old, held, forestalled } in rows {
             let status: DeliveryStatus =
                 status.parse().map_err(|error| unreadable(COUNTING, error))?;
             counts.by_status.insert(status, u64::try_from(count).unwrap_or_default());
             if status == DeliveryStatus::Retrying {
                 counts.stalled = u64::try_from(old).unwrap_or_default();
                 counts.held = u64::try_from(held).unwrap_or_default();
+            }
+            if status == DeliveryStatus::Skipped {
+                counts.forestalled = u64::try_from(forestalled).unwrap_or_default();
             }
         }
         Ok(counts)
@@ -83,6 +93,8 @@ impl Remembered {
         let attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
         let event = match status {
             DeliveryStatus::Processed => None,
+            // It was forestalled before it came: no more than its id is known.
+            DeliveryStatus::Skipped if row.event_type.is_empty() => None,
             _ => Some(row.read().map_err(|why| unreadable(GETTING, why))?),
         };
         Ok(Self { status, attempts, received_at, event })
@@ -100,9 +112,11 @@ pub(crate) fn undelivered(row: Row) -> Option<Envelope<Failed>> {
             let status = DeliveryStatus::Failed.as_str().to_owned();
             Row { status, failure, ..row }
         }
-        Found::Nothing | Found::Processed | Found::Held | Found::Discarded => {
-            return None;
-        }
+        Found::Nothing
+        | Found::Processed
+        | Found::Held
+        | Found::Discarded
+        | Found::Forestalled => return None,
     };
     row.read_in().ok()
 }

@@ -132,7 +132,7 @@ impl Recorded {
             Dispatched => None,
             Acknowledged => Some(Action::Acknowledge),
             Processed => Some(Action::Process),
-            Skipped if self.row.discarded.is_none() => Some(Action::Skip),
+            Skipped if !self.is_given_up() => Some(Action::Skip),
             Pending | Retrying | Failed | Skipped => return Ok(()),
         };
         let attempts = count(self.row.attempts)?;
@@ -147,6 +147,15 @@ impl Recorded {
             entries.push(HistoryEntry { at, action, by, status, attempts, reason: None });
         }
         Ok(())
+    }
+}
+
+impl Recorded {
+    /// Whether the event was skipped by a decision, which its history has.
+    fn is_given_up(&self) -> bool {
+        let discard = Action::Discard.as_str();
+        self.row.discarded.is_some()
+            || self.past.last().is_some_and(|last| last.action == discard)
     }
 }
 
@@ -271,6 +280,9 @@ fn step(
         (Action::Reject, Dispatched(event)) => event.reject_at(why, at).into(),
         (Action::Skip, Dispatched(event)) => event.skip(skip_reason).into(),
         (Action::Redrive, Failed(event)) => event.redrive(decision()?).into(),
+        // It was recalled.
+        (Action::Discard, Pending(event)) => event.skip(why).into(),
+        (Action::Discard, Retrying(event)) => event.skip(why).into(),
         (Action::Discard, Failed(event)) => event.discard(decision()?).into(),
         (action, _) => {
             return Err(format!(

@@ -15,6 +15,7 @@
 //! | the relay, when it has not sent | [`Store::settle`] with [`Claim::release`] | to where it was; the attempt is not counted |
 //! | any relay, when a lease has ended | [`Store::claim`] | to `retrying` or `failed`: the attempt failed |
 //! | a person | [`Admin::redrive`], [`Admin::discard`] | to `pending`, `skipped` |
+//! | another business transaction | `recall` | to `skipped`, where no relay has it in hand |
 //!
 //! The database's clock decides what is due and when a lease ends. In PostgreSQL this is
 //! the server's: the clocks of producers and relays may be wrong by hours. In SQLite it
@@ -40,6 +41,8 @@ mod history;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod recall;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
@@ -56,6 +59,9 @@ pub use self::admin::{
 pub use self::claim::{Claim, HeldLease, LeaseLostError, Settlement};
 pub use self::encoded::Encoded;
 pub use self::enqueued::{Enqueued, Enqueuing};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
+pub use self::recall::Recalled;
 pub(crate) use self::store::sealed;
 pub use self::store::{ClaimOrder, Claimed, OnDeadLetter, Store};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -10,3 +10,5 @@ pub(crate) const REDRIVING: &str = "redriving dead letters";
 pub(crate) const DISCARDING: &str = "discarding dead letters";
 pub(crate) const PURGING: &str = "purging old events";
 pub(crate) const VERIFYING: &str = "verifying the events";
+pub(crate) const FORESTALLING: &str = "forestalling an event";
+pub(crate) const RECALLING: &str = "recalling an event";

@@ -10,6 +10,8 @@ pub(crate) enum End {
     New,
     /// Enqueued, or received: its event was there before.
     Duplicate,
+    /// Received: it was forestalled, and has no effect.
+    Forestalled,
     /// Sent: the broker has it.
     Confirmed,
     /// Received: another consumer is to process it.
@@ -44,6 +46,7 @@ impl End {
         match self {
             Self::New => "new",
             Self::Duplicate => "duplicate",
+            Self::Forestalled => "forestalled",
             Self::Confirmed => "confirmed",
             Self::RetryLater => "retry_later",
             Self::Processed => "processed",
@@ -64,6 +67,7 @@ impl End {
         match self {
             Self::New
             | Self::Duplicate
+            | Self::Forestalled
             | Self::Confirmed
             | Self::RetryLater
             | Self::Processed => false,

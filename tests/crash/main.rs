@@ -21,6 +21,7 @@ mod broker;
 mod clocks;
 #[cfg(feature = "postgres")]
 mod cluster;
+mod forestall;
 mod order;
 mod poison;
 #[cfg(feature = "postgres")]
@@ -210,6 +211,7 @@ async fn play<S: Side>(role: &str, side: &S, folder: &Path) {
         "producer" => side.produce(events).await,
         "consumer" => side.consume(broker()).await,
         batch::ROLE => batch::play(side, broker()).await,
+        forestall::ROLE => forestall::play(side, broker()).await,
         order::ROLE => order::play(side, &broker()).await,
         stop::ROLE => stop::play(side, broker(), folder).await,
         clocks::FIRST | clocks::SECOND => {
@@ -262,8 +264,12 @@ fn kill_at<S: Side>(point: &str, side: &S, place: &Place) {
     let events = 40;
     runtime().block_on(side.set_up());
     place.broker();
-    let consumer = if point.contains("held") { order::ROLE } else { "consumer" };
-    let consumes = point.contains("effect") || point.contains("held");
+    let consumer = match point {
+        point if point.contains("held") => order::ROLE,
+        point if point.contains("forestall") => forestall::ROLE,
+        _ => "consumer",
+    };
+    let consumes = point.contains("effect") || consumer != "consumer";
     let dying = if consumes { consumer } else { "relay-1" };
     assert!(place.role("producer", events)().status().unwrap().success());
     if point == "in the sweep" {

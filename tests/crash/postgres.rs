@@ -5,14 +5,15 @@ use std::io;
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Consumer;
-use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::worker::WorkerConfig;
+use integration_automation_patterns::inbox::{Forestalled, InboxConfig};
 use integration_automation_patterns::outbox::{DeadLetter, Filter};
 use integration_automation_patterns::testing::{Account, FileBroker, Random};
 use integration_automation_patterns::{inbox, outbox};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::forestall::undone_by;
 use crate::poison::taste;
 use crate::{Side, change, inbox_config};
 
@@ -149,6 +150,17 @@ impl Side for Schema {
                 let id = event.id().to_string();
                 let sql = "INSERT INTO effect (key, id) VALUES ($1, $2)";
                 transaction.execute(sql, &[&key, &id]).await?;
+                if let Some(id) = undone_by(&id) {
+                    let (now, config) = (chrono::Utc::now(), inbox_config());
+                    let was = inbox::postgres::forestall(
+                        transaction,
+                        "source",
+                        &id,
+                        now,
+                        &config,
+                    );
+                    assert_eq!(was.await?, Forestalled::NeverWill);
+                }
                 taste(&id);
                 Ok(())
             });

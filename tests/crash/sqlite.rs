@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::broker::Consumer;
-use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::worker::WorkerConfig;
+use integration_automation_patterns::inbox::{Forestalled, InboxConfig};
 use integration_automation_patterns::outbox::{DeadLetter, Filter};
 use integration_automation_patterns::testing::{Account, FileBroker, Random};
 use integration_automation_patterns::{inbox, outbox};
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::forestall::undone_by;
 use crate::poison::taste;
 use crate::{Side, change, inbox_config};
 
@@ -48,6 +49,12 @@ impl Side for Files {
                 "INSERT INTO effect (key, id) VALUES (?1, ?2)",
                 [key, &event.id().to_string()],
             )?;
+            if let Some(id) = undone_by(&event.id().to_string()) {
+                let (now, config) = (chrono::Utc::now(), inbox_config());
+                let was =
+                    inbox::sqlite::forestall(transaction, "source", &id, now, &config)?;
+                assert_eq!(was, Forestalled::NeverWill);
+            }
             taste(&event.id().to_string());
             Ok(())
         });

@@ -11,6 +11,7 @@ mod broker;
 mod chain;
 #[cfg(feature = "sqlite")]
 mod driver;
+mod forestall;
 #[cfg(feature = "sqlite")]
 mod inbox;
 mod naming;
@@ -18,6 +19,7 @@ mod outage;
 mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod recall;
 mod relay;
 #[cfg(feature = "postgres")]
 #[path = "../support/servers.rs"]

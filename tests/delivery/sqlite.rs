@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::{
+    self, Forestalled, Handled, HandlerError, Remembered,
+};
 use integration_automation_patterns::outbox::{
-    Admin, Enqueued, Filter, Migration, Store, StoreError, sqlite,
+    Admin, Enqueued, Filter, Migration, Recalled, Store, StoreError, sqlite,
 };
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{Envelope, RawEvent};
-use rusqlite::{Connection, TransactionBehavior};
+use integration_automation_patterns::{Decision, Envelope, EventId, RawEvent};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::suite::{Database, claim, claim_one, event, impatient, order, settle};
+use crate::forestall::{self, Participant};
+use crate::suite::{self, Database, claim, claim_one, event, impatient, order, settle};
 
 pub(crate) struct Sqlite {
     pub path: PathBuf,
@@ -89,12 +94,95 @@ impl Database for Sqlite {
         }
     }
 
+    async fn recall(&self, id: &EventId, decision: Decision, commit: bool) -> Recalled {
+        let (mut connection, id) = (self.connect(), id.clone());
+        let work = move || {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .unwrap();
+            let recalled = sqlite::recall(&transaction, &id, &decision).unwrap();
+            if commit {
+                transaction.commit().unwrap();
+            }
+            recalled
+        };
+        tokio::task::spawn_blocking(work).await.unwrap()
+    }
+
     async fn sql(&self, sql: &str) {
         self.connect().execute_batch(sql).unwrap();
     }
 
     fn moment(at: DateTime<Utc>) -> String {
         at.timestamp_micros().to_string()
+    }
+}
+
+impl Participant for Sqlite {
+    async fn with_inbox() -> Self {
+        let database = Self::fresh().await;
+        inbox::sqlite::install(&mut database.connect()).unwrap();
+        database.sql("CREATE TABLE effect (id TEXT)").await;
+        database
+    }
+
+    async fn handle(
+        &self,
+        delivery: Delivery<()>,
+        then: Result<(), HandlerError>,
+    ) -> Handled<()> {
+        let mut connection = self.connect();
+        // On a thread of its own, so that several work at once.
+        let work = move || {
+            let config = forestall::inbox_config();
+            let effect = |transaction: &Transaction<'_>, event: &Envelope<_>| {
+                let id = event.id().to_string();
+                transaction.execute("INSERT INTO effect VALUES (?1)", [id])?;
+                then
+            };
+            inbox::sqlite::process(&mut connection, delivery, &config, effect).unwrap()
+        };
+        tokio::task::spawn_blocking(work).await.unwrap()
+    }
+
+    async fn forestall(
+        &self,
+        id: &str,
+        asked_at: DateTime<Utc>,
+        commit: bool,
+    ) -> Forestalled {
+        let (mut connection, id) = (self.connect(), suite::id(id));
+        let work = move || {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .unwrap();
+            let config = forestall::inbox_config();
+            let was =
+                inbox::sqlite::forestall(&transaction, "crm", &id, asked_at, &config);
+            if commit {
+                transaction.commit().unwrap();
+            }
+            was.unwrap()
+        };
+        tokio::task::spawn_blocking(work).await.unwrap()
+    }
+
+    async fn discard(&self, id: &str) -> bool {
+        let decision = forestall::decision();
+        let (mut connection, silent) = (self.connect(), forestall::silent());
+        inbox::sqlite::discard(&mut connection, &event(id), decision, &silent).unwrap()
+    }
+
+    async fn inbox_counts(&self) -> inbox::Counts {
+        inbox::sqlite::counts(&self.connect(), std::time::Duration::ZERO).unwrap()
+    }
+
+    async fn remembered(&self, id: &str) -> Option<Remembered> {
+        inbox::sqlite::get(&self.connect(), "crm", &suite::id(id)).unwrap()
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        self.connect().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::outbox::{
-    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, Migration, Settlement, Store,
-    StoreError,
+    Admin, Claim, ClaimOrder, Claimed, LeaseLostError, Migration, Recalled, Settlement,
+    Store, StoreError,
 };
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::{DeliveryStatus, Envelope, EventId, RawEvent};
+use integration_automation_patterns::{
+    Decision, DeliveryStatus, Envelope, EventId, RawEvent,
+};
 
 /// A database of its own for one test.
 pub(crate) trait Database: Sized + Send {
@@ -39,6 +41,13 @@ pub(crate) trait Database: Sized + Send {
         events: Vec<Envelope<Pending>>,
         commit: bool,
     ) -> impl Future<Output = ()> + Send;
+    /// Recalls an event in one transaction, and commits it or not.
+    fn recall(
+        &self,
+        id: &EventId,
+        decision: Decision,
+        commit: bool,
+    ) -> impl Future<Output = Recalled> + Send;
     /// SQL that every dialect has.
     fn sql(&self, sql: &str) -> impl Future<Output = ()> + Send;
     /// A moment as a literal of the dialect.
@@ -71,6 +80,14 @@ macro_rules! suite {
             aside: every_end_of_an_event_lets_the_next_of_its_key_go
             aside: what_was_put_aside_and_forgotten_is_found
             aside: relays_that_share_keys_forget_no_event
+            recall: what_no_relay_has_is_taken_back
+            recall: what_is_out_stays_out
+            recall: what_is_taken_back_lets_the_next_of_its_key_go
+            recall: an_event_is_claimed_or_recalled_and_never_both
+            forestall: what_is_forestalled_has_had_its_effect_or_never_will
+            forestall: what_the_inbox_cannot_remember_is_forgotten_for_good
+            forestall: what_is_rolled_back_forestalls_nothing
+            forestall: eight_at_once_agree_on_one_end_of_an_event
             admin: a_redrive_gives_a_new_budget
             admin: a_redrive_past_the_window_needs_a_person_to_insist
             admin: an_interrupted_redrive_is_called_again
@@ -83,6 +100,7 @@ macro_rules! suite {
             outage: what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type
             outage: what_is_due_again_is_found_where_many_others_are_paused
             outage: a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing
+            outage: a_broker_that_throttles_is_left_alone_as_long_as_it_asks
             outage: the_next_attempt_waits_as_long_as_the_broker_asks
             outage: sends_that_hang_leave_the_rest_of_the_room_to_the_others
             outage: a_send_that_hangs_keeps_no_outage_on

@@ -631,7 +631,7 @@ fn what_an_inbox_waits_for_is_counted_and_listed() {
     let folder = Folder::new("stalled");
     prepared::stalled(folder.path());
     let counts = json(folder.path(), &["erp.db", "inbox", "counts"], 0);
-    assert_eq!(keys(&counts[0]), ["by_status", "held", "lag", "stalled"]);
+    assert_eq!(keys(&counts[0]), ["by_status", "forestalled", "held", "lag", "stalled"]);
     assert_eq!(
         (&counts[0]["by_status"]["retrying"], &counts[0]["stalled"]),
         (&2.into(), &1.into())

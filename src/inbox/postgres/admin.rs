@@ -12,8 +12,9 @@ use super::receive::{InboxTransaction, Nesting};
 use super::rows::{COLUMNS, check_place, find, key, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
+use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{self, Discarded, HeldRow, undelivered};
+use crate::inbox::stored::{self, CountedRow, Discarded, HeldRow, undelivered};
 use crate::inbox::{Counts, Fresh, Held, InboxConfig, Remembered, Stalled};
 use crate::store::doing::{
     COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_HELD, LISTING_STALLED, PURGING,
@@ -41,14 +42,21 @@ pub async fn counts(
             .query_typed(
                 "SELECT status, count(*), count(*) FILTER (WHERE due_at IS NULL AND \
                  received_at <= statement_timestamp() - $1 * interval '1 microsecond'), \
-                 count(*) FILTER (WHERE due_at IS NOT NULL) \
+                 count(*) FILTER (WHERE due_at IS NOT NULL), \
+                 count(*) FILTER (WHERE discarded_by = $2) \
                  FROM inbox_event GROUP BY status",
-                &[(&age, Type::INT8)],
+                &[(&age, Type::INT8), (&BY, Type::TEXT)],
             )
             .await?;
         rows.iter()
             .map(|row| {
-                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+                Ok(CountedRow {
+                    status: row.try_get(0)?,
+                    count: row.try_get(1)?,
+                    old: row.try_get(2)?,
+                    held: row.try_get(3)?,
+                    forestalled: row.try_get(4)?,
+                })
             })
             .collect::<Result<Vec<_>, _>>()
     };

@@ -27,7 +27,9 @@
 //!         // Only what is committed, the effect and its memory, can be acked.
 //!         fresh.commit().await?.ack().await?;
 //!     }
-//!     Receipt::Duplicate(done) | Receipt::DeadLettered(done) => done.ack().await?,
+//!     Receipt::Duplicate(done)
+//!     | Receipt::Forestalled(done)
+//!     | Receipt::DeadLettered(done) => done.ack().await?,
 //!     Receipt::RetryLater(later) => later.nack().await?,
 //! }
 //! # Ok(())
@@ -37,6 +39,7 @@
 mod admin;
 mod batch;
 mod commit;
+mod forestall;
 mod held;
 mod process;
 mod receive;
@@ -49,6 +52,7 @@ use tokio_postgres::Client;
 pub use self::admin::{
     counts, dead_letters, discard, get, held, purge, redrive, stalled,
 };
+pub use self::forestall::forestall;
 pub use self::process::process;
 pub use self::receive::{InboxTransaction, receive};
 pub(super) use self::refusal::is_of_the_database;

@@ -13,8 +13,9 @@ use super::held::hurry_after;
 use super::rows::{COLUMNS, find, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
+use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{self, Discarded, HeldRow, undelivered};
+use crate::inbox::stored::{self, CountedRow, Discarded, HeldRow, undelivered};
 use crate::inbox::{Counts, Fresh, Held, InboxConfig, Remembered, Stalled};
 use crate::store::doing::{
     COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_HELD, LISTING_STALLED, PURGING,
@@ -49,13 +50,22 @@ pub fn counts(
         let mut statement = connection.prepare_cached(
             "SELECT status, count(*), \
              count(*) FILTER (WHERE received_at <= ?1 AND due_at IS NULL), \
-             count(*) FILTER (WHERE due_at IS NOT NULL) \
+             count(*) FILTER (WHERE due_at IS NOT NULL), \
+             count(*) FILTER (WHERE discarded_by = ?2) \
              FROM inbox_event GROUP BY status",
         )?;
-        let rows = statement
-            .query_map([micros(since(connection, stalled_after)?)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?;
+        let rows = statement.query_map(
+            params![micros(since(connection, stalled_after)?), BY],
+            |row| {
+                Ok(CountedRow {
+                    status: row.get(0)?,
+                    count: row.get(1)?,
+                    old: row.get(2)?,
+                    held: row.get(3)?,
+                    forestalled: row.get(4)?,
+                })
+            },
+        )?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     Counts::of_rows(work().doing(COUNTING)?)

@@ -27,7 +27,9 @@
 //!             // Only what is committed, the effect and its memory, can be acked.
 //!             fresh.commit()?.ack().await?;
 //!         }
-//!         Receipt::Duplicate(done) | Receipt::DeadLettered(done) => done.ack().await?,
+//!         Receipt::Duplicate(done)
+//!         | Receipt::Forestalled(done)
+//!         | Receipt::DeadLettered(done) => done.ack().await?,
 //!         Receipt::RetryLater(later) => later.nack().await?,
 //!     }
 //!     Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,6 +44,7 @@
 mod admin;
 mod batch;
 mod commit;
+mod forestall;
 mod held;
 mod process;
 mod receive;
@@ -53,6 +56,7 @@ use rusqlite::Connection;
 pub use self::admin::{
     counts, dead_letters, discard, get, held, purge, redrive, stalled,
 };
+pub use self::forestall::forestall;
 pub use self::process::process;
 pub use self::receive::receive;
 pub use self::worker::{File, Handle, Sqlite, Worker, handlers};

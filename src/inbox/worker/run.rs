@@ -429,6 +429,7 @@ fn counter<A>(handled: &Handled<A>) -> Counter {
     match handled {
         Handled::Processed(_) => |summary| &mut summary.processed,
         Handled::Duplicate(_) => |summary| &mut summary.duplicates,
+        Handled::Forestalled(_) => |summary| &mut summary.forestalled,
         Handled::DeadLettered(_) => |summary| &mut summary.dead_lettered,
         Handled::RetryLater(_) => |summary| &mut summary.retrying,
         Handled::Held(_) => |summary| &mut summary.held,

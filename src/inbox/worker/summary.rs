@@ -18,6 +18,9 @@ pub struct Summary {
     pub processed: u64,
     /// Deliveries of events that had their effect before.
     pub duplicates: u64,
+    /// Deliveries of events that were [forestalled](crate::inbox::Forestalled), and so had
+    /// no effect.
+    pub forestalled: u64,
     /// Attempts that failed and have another to follow.
     pub retrying: u64,
     /// Events that became dead letters.

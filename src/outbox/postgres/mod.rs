@@ -34,6 +34,7 @@ mod claim;
 mod enqueue;
 mod lookup;
 mod open;
+mod recall;
 mod rows;
 mod sweep;
 
@@ -46,6 +47,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 use self::claim::{claim, put_aside};
 pub use self::enqueue::{enqueue, enqueue_all};
 pub use self::open::OpenTransaction;
+pub use self::recall::recall;
 use self::rows::{Changes, FREE, Fence, freed, release, renew, settle};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;

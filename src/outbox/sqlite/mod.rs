@@ -29,6 +29,7 @@ mod admin;
 mod claim;
 mod enqueue;
 mod lookup;
+mod recall;
 mod rows;
 mod settle;
 mod sweep;
@@ -43,6 +44,7 @@ use rusqlite::{Connection, Transaction};
 
 use self::claim::{claim, expire};
 pub use self::enqueue::{OpenTransaction, enqueue};
+pub use self::recall::recall;
 use self::rows::renew;
 use self::settle::settle_all;
 use crate::audit::AuditTrail;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{OptionalExtension, StatementStatus, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, StatementStatus, Transaction, params};
 
 use crate::DeliveryStatus;
 use crate::audit::Action;
@@ -143,10 +143,10 @@ pub(super) fn json(numbers: impl Iterator<Item = i64>) -> String {
 /// Lets the next event of a key be looked at again, and says when it was due, where it
 /// had been put aside.
 pub(super) fn free(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     key: &str,
 ) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    let due_at = transaction
+    let due_at = connection
         .prepare_cached(
             "UPDATE outbox_event SET blocked = 0 WHERE blocked = 1 AND sequence = (\
                SELECT sequence FROM outbox_event WHERE ordering_key = ?1 \
@@ -396,12 +396,12 @@ pub(super) fn release(
 
 /// Adds to the history what the row is about to forget.
 pub(super) fn add_history(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     sequence: i64,
     history: &Entry,
     at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
-    transaction
+    connection
         .prepare_cached(
             "INSERT INTO outbox_history (event, action, at, by, status, attempts, reason, claimed_at, claimed_by) \
              SELECT sequence, ?2, ?3, coalesce(?4, claimed_by), status, attempts, ?5, claimed_at, claimed_by \

@@ -3,6 +3,7 @@
 
 mod admin;
 mod commit;
+mod forestall;
 mod reasons;
 mod released;
 mod upgrade;

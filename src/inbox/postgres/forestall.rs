@@ -1,0 +1,123 @@
+//! An event is forestalled in the caller's transaction of PostgreSQL.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Transaction};
+
+use super::held::hurry_after;
+use super::rows::{check_place, key, now};
+use crate::EventId;
+use crate::crash_point::crash_point;
+use crate::inbox::counting::Key;
+use crate::inbox::forestall::{BY, NEVER_WILL, answer, unheard_of};
+use crate::inbox::{Forestalled, InboxConfig};
+use crate::outbox::postgres::OpenTransaction;
+use crate::store::doing::FORESTALLING;
+use crate::store::{StoreError, error::Doing};
+
+/// Forestalls an event, in the caller's open transaction: says whether it was processed,
+/// and if it was not, sees to it that it never will be.
+///
+/// The event may wait for another attempt, be held or a dead letter, or not have come at
+/// all: the answer is the same, whatever comes first. Where another transaction is about
+/// to process the event, this one waits until that has ended, and finds what came of it;
+/// in the isolation levels above `READ COMMITTED`, PostgreSQL may answer with a
+/// serialization failure instead.
+///
+/// `asked_at` is when the event was created, or a moment before that. If it is longer ago
+/// than the [`dedup_window`](InboxConfig::dedup_window), an event that the inbox has
+/// nothing of may have been processed and purged.
+///
+/// A savepoint or a transaction that is dropped has forestalled nothing.
+///
+/// # Errors
+///
+/// What the database answers. PostgreSQL has then given the whole transaction up.
+///
+/// ```no_run
+/// use integration_automation_patterns::EventId;
+/// use integration_automation_patterns::inbox::{Forestalled, InboxConfig, postgres};
+/// # use chrono::{DateTime, Utc};
+///
+/// # async fn release_credit(
+/// #     crm: &tokio_postgres::Transaction<'_>,
+/// #     reserve: EventId,
+/// #     asked_at: DateTime<Utc>,
+/// #     config: &InboxConfig,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// match postgres::forestall(crm, "orders", &reserve, asked_at, config).await? {
+///     Forestalled::WasDone => {
+///         let release = "DELETE FROM reservation WHERE command = $1";
+///         crm.execute(release, &[&reserve.to_string()]).await?;
+///     }
+///     Forestalled::NeverWill => {}
+///     Forestalled::Forgotten => return Err("a person is to look".into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "tombstone")]
+pub async fn forestall<T: OpenTransaction<Via>, Via>(
+    transaction: &T,
+    source_system: &str,
+    id: &EventId,
+    asked_at: DateTime<Utc>,
+    config: &InboxConfig,
+) -> Result<Forestalled, StoreError> {
+    let transaction = transaction.transaction();
+    let known = Key { source_system: source_system.to_owned(), id: id.to_string() };
+    let forestalled = async {
+        check_place(transaction).await?;
+        let now = now(transaction).await?;
+        give_up(transaction, &known, unheard_of(asked_at, now, config)).await?;
+        hurry_after(transaction, &known).await?;
+        look(transaction, &known).await
+    };
+    let forestalled = forestalled.await.doing(FORESTALLING)?;
+    crash_point("before the forestall commits");
+    Ok(forestalled)
+}
+
+/// Gives the event up, unless it is processed or given up already; `reason` says why
+/// where the inbox has nothing of it.
+async fn give_up(
+    transaction: &Transaction<'_>,
+    known: &Key,
+    reason: &str,
+) -> Result<u64, Error> {
+    let (source_system, id) = key(&known.source_system, &known.id);
+    transaction
+        .execute_typed(
+            "INSERT INTO inbox_event (source_system, id, status, attempts, \
+             discarded_by, discarded_reason, discarded_at) \
+             VALUES ($1, $2, 'skipped', 0, $3, $4, clock_timestamp()) \
+             ON CONFLICT (source_system, id) DO UPDATE SET status = 'skipped', \
+             received_at = clock_timestamp(), payload = NULL, discarded_by = $3, \
+             discarded_reason = $5, discarded_at = clock_timestamp(), \
+             held_after = NULL, due_at = NULL, failure_class = \
+             CASE WHEN inbox_event.failure_class IS NOT NULL THEN 'permanent' END \
+             WHERE inbox_event.status IN ('retrying', 'failed')",
+            &[
+                (&source_system, Type::TEXT),
+                (&id, Type::TEXT),
+                (&BY, Type::TEXT),
+                (&reason, Type::TEXT),
+                (&NEVER_WILL, Type::TEXT),
+            ],
+        )
+        .await
+}
+
+/// A statement of its own: it sees what another transaction has committed while the one
+/// before waited.
+async fn look(transaction: &Transaction<'_>, known: &Key) -> Result<Forestalled, Error> {
+    let (source_system, id) = key(&known.source_system, &known.id);
+    let row = transaction
+        .query_typed_one(
+            "SELECT status = 'processed', discarded_reason FROM inbox_event \
+             WHERE source_system = $1 AND id = $2",
+            &[(&source_system, Type::TEXT), (&id, Type::TEXT)],
+        )
+        .await?;
+    Ok(answer(row.try_get(0)?, row.try_get(1)?))
+}

@@ -1,0 +1,116 @@
+//! An event is forestalled in the caller's transaction of SQLite.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, params};
+
+use super::held::hurry_after;
+use crate::EventId;
+use crate::crash_point::crash_point;
+use crate::inbox::counting::Key;
+use crate::inbox::forestall::{BY, NEVER_WILL, answer, unheard_of};
+use crate::inbox::{Forestalled, InboxConfig};
+use crate::outbox::sqlite::OpenTransaction;
+use crate::store::doing::FORESTALLING;
+use crate::store::sqlite::{maybe_text, micros, now, still_open};
+use crate::store::{StoreError, error::Doing};
+
+/// Forestalls an event, in the caller's open transaction: says whether it was processed,
+/// and if it was not, sees to it that it never will be.
+///
+/// The event may wait for another attempt, be held or a dead letter, or not have come at
+/// all: the answer is the same, whatever comes first. `asked_at` is when the event was
+/// created, or a moment before that. If it is longer ago than the
+/// [`dedup_window`](InboxConfig::dedup_window), an event that the inbox has nothing of may
+/// have been processed and purged.
+///
+/// A savepoint or a transaction that is dropped has forestalled nothing.
+///
+/// # Errors
+///
+/// What the database answers, and a transaction that has ended.
+///
+/// ```
+/// use integration_automation_patterns::broker::Delivery;
+/// use integration_automation_patterns::inbox::{
+///     Forestalled, Handled, InboxConfig, sqlite,
+/// };
+/// use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
+/// use std::time::Duration;
+///
+/// let mut crm = rusqlite::Connection::open_in_memory()?;
+/// sqlite::install(&mut crm)?;
+/// let week = Duration::from_secs(7 * 24 * 60 * 60);
+/// let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
+/// let reserve = RawEvent::new("crm.credit.reserve", b"{}");
+/// let reserve = Envelope::builder("orders", reserve).build()?;
+///
+/// // The undo has come first.
+/// let (id, asked_at) = (reserve.id().clone(), reserve.created_at());
+/// let undo = crm.transaction()?;
+/// let was = sqlite::forestall(&undo, "orders", &id, asked_at, &config)?;
+/// assert_eq!(was, Forestalled::NeverWill);
+/// undo.commit()?;
+///
+/// let late = Delivery::new(reserve, ());
+/// let handled = sqlite::process(&mut crm, late, &config, |_, _| {
+///     unreachable!("no credit is reserved after it was released")
+/// })?;
+/// assert!(matches!(handled, Handled::Forestalled(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "tombstone")]
+pub fn forestall<T: OpenTransaction>(
+    transaction: &T,
+    source_system: &str,
+    id: &EventId,
+    asked_at: DateTime<Utc>,
+    config: &InboxConfig,
+) -> Result<Forestalled, StoreError> {
+    let connection = transaction.connection();
+    still_open(connection, FORESTALLING)?;
+    let key = Key { source_system: source_system.to_owned(), id: id.to_string() };
+    let forestalled = || {
+        let now = now(connection)?;
+        give_up(connection, &key, unheard_of(asked_at, now, config), now)?;
+        hurry_after(connection, &key)?;
+        look(connection, &key)
+    };
+    let forestalled = forestalled().doing(FORESTALLING)?;
+    crash_point("before the forestall commits");
+    Ok(forestalled)
+}
+
+/// Gives the event up, unless it is processed or given up already; `reason` says why
+/// where the inbox has nothing of it.
+fn give_up(
+    connection: &Connection,
+    Key { source_system, id }: &Key,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox_event (source_system, id, received_at, status, attempts, \
+             discarded_by, discarded_reason, discarded_at) \
+             VALUES (?1, ?2, ?3, 'skipped', 0, ?4, ?5, ?3) \
+             ON CONFLICT DO UPDATE SET status = 'skipped', received_at = ?3, \
+             payload = NULL, discarded_by = ?4, discarded_reason = ?6, \
+             discarded_at = ?3, held_after = NULL, due_at = NULL, \
+             failure_class = CASE WHEN failure_class IS NOT NULL THEN 'permanent' END \
+             WHERE inbox_event.status IN ('retrying', 'failed')",
+        )?
+        .execute(params![source_system, id, micros(now), BY, reason, NEVER_WILL])
+}
+
+fn look(
+    connection: &Connection,
+    Key { source_system, id }: &Key,
+) -> rusqlite::Result<Forestalled> {
+    let mut find = connection.prepare_cached(
+        "SELECT status = 'processed', discarded_reason FROM inbox_event \
+         WHERE source_system = ?1 AND id = ?2",
+    )?;
+    find.query_row([source_system, id], |row| {
+        Ok(answer(row.get(0)?, maybe_text(row, 1)?.as_deref()))
+    })
+}
