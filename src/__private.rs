@@ -1,24 +1,20 @@
 //! What the macros of this crate call, and nobody else: it may change with any release.
 
-use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::Refused;
-use crate::reason::reason;
 use crate::sync::declared::{Entry, FieldRules, Includes, Kind, Ruled, Visit};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
-    Review, Slot, Unfinished, Verdict, Write,
+    Answer, ApplyError, Bases, FieldPlan, Found, KeptForms, Misfit, Refusals, Review,
+    Slot, Verdict, Write,
 };
+
+pub use crate::sync::progress::{Cause, Decided, Progress, Step};
 
 #[cfg(feature = "serde")]
 pub use crate::external::stored;
 #[cfg(feature = "serde")]
 pub use serde;
-
-/// Why a store did not take its changes.
-pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// The name of a field, as an identifier that is a keyword stands for it.
 pub const fn name(identifier: &'static str) -> &'static str {
@@ -32,12 +28,20 @@ pub const fn name(identifier: &'static str) -> &'static str {
 }
 
 /// Whether no two names are the same.
-pub const fn are_distinct(names: &[&str]) -> bool {
-    let mut left = names;
-    while let [first, rest @ ..] = left {
+// The compiler's interpreter compares each with each: numbers, and names only where these
+// are equal.
+pub const fn are_distinct<const N: usize>(names: [&str; N]) -> bool {
+    let mut hashed = [(0, ""); N];
+    let (mut left, mut free) = (names.as_slice(), hashed.as_mut_slice());
+    while let ([name, names @ ..], [place, places @ ..]) = (left, free) {
+        *place = (hash(name.as_bytes()), *name);
+        (left, free) = (names, places);
+    }
+    let mut left = hashed.as_slice();
+    while let [(number, name), rest @ ..] = left {
         let mut others = rest;
-        while let [other, more @ ..] = others {
-            if same(first.as_bytes(), other.as_bytes()) {
+        while let [(other_number, other), more @ ..] = others {
+            if *number == *other_number && same(name.as_bytes(), other.as_bytes()) {
                 return false;
             }
             others = more;
@@ -45,6 +49,15 @@ pub const fn are_distinct(names: &[&str]) -> bool {
         left = rest;
     }
     true
+}
+
+const fn hash(mut bytes: &[u8]) -> u32 {
+    let mut hash = 0_u32;
+    while let [byte, rest @ ..] = bytes {
+        hash = hash.wrapping_mul(31) ^ u32::from_be_bytes([0, 0, 0, *byte]);
+        bytes = rest;
+    }
+    hash
 }
 
 /// Whether a name stands in a list once.
@@ -62,13 +75,11 @@ pub const fn is_once(names: &[&str], name: &str) -> bool {
     found
 }
 
-// From the end, where the names of one boundary differ most: the compiler's interpreter
-// compares each with each.
 const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    while let ([first @ .., a], [second @ .., b]) = (one, other) {
+    while let ([a, first @ ..], [b, second @ ..]) = (one, other) {
         if *a != *b {
             return false;
         }
@@ -191,26 +202,49 @@ impl<T: Eq + Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>>
     }
 }
 
-/// Why an answer does not fit an entry, where it does not.
+/// Notes why an answer does not fit an entry, where it does not.
 pub fn misfit<F: Ruled, T: Eq, K: Kind, const N: usize>(
+    misfits: &mut Vec<Misfit>,
     entry: &Entry<'_, F, T, K, N>,
     record_id: Option<&str>,
-    field: &str,
-    answer: Option<&Answer<T>>,
-) -> Option<AnswerError> {
-    entry.misfit(record_id, field, answer)
+    field: &'static str,
+    answer: &Option<Answer<T>>,
+) {
+    let cause = entry.misfit(record_id, field, answer.as_ref());
+    misfits.extend(cause.map(|cause| Misfit { field, cause }));
 }
 
-/// Puts an answer aside, and notes why.
+/// The first answer that does not fit, as an error.
+pub fn no_misfit(misfits: Vec<Misfit>) -> Result<(), ApplyError> {
+    match misfits.into_iter().next() {
+        Some(Misfit { field, cause }) => Err(ApplyError::Answer { field, cause }),
+        None => Ok(()),
+    }
+}
+
+/// Sets an answer aside if it is one of the misfits, and notes why.
 pub fn set_aside<T>(
+    field: &'static str,
     given: &mut Option<Answer<T>>,
     aside: &mut Option<Answer<T>>,
-    misfits: &mut Vec<Misfit>,
-    field: &'static str,
-    cause: AnswerError,
+    misfits: &[Misfit],
+    noted: &mut Vec<Misfit>,
 ) {
-    *aside = given.take();
-    misfits.push(Misfit { field, cause });
+    let misfit = misfits.iter().find(|misfit| misfit.field == field);
+    if let Some(misfit) = misfit.filter(|_| given.is_some()) {
+        *aside = given.take();
+        noted.push(misfit.clone());
+    }
+}
+
+/// Whether there is any write.
+#[derive(Debug)]
+pub struct AnyWrite(pub bool);
+
+impl<T> Visit<&Option<Write<'_, T>>> for AnyWrite {
+    fn visit(&mut self, _: &'static str, write: &Option<Write<'_, T>>) {
+        self.0 |= write.is_some();
+    }
 }
 
 /// Leaves out what a system has refused before.
@@ -221,29 +255,6 @@ pub fn leave_out<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry.leave_out(refusals.as_slice());
 }
 
-/// What an answer wants one system to show still, without a change.
-pub fn check<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
-    entry: &'p Entry<'_, F, T, K, N>,
-    answer: Option<&'p Answer<T>>,
-    to: usize,
-) -> Option<Write<'p, T>> {
-    entry.check(answer, to)
-}
-
-/// Why an answer was not checked, where a store could not be asked.
-pub fn unchecked(cause: impl Into<Cause>) -> AnswerError {
-    AnswerError::Unchecked { why: reason(&*cause.into()) }
-}
-
-/// Whether an answer has a change to one of the systems at these places.
-pub fn is_left<F: Ruled, T: Eq, K: Kind, const N: usize>(
-    entry: &Entry<'_, F, T, K, N>,
-    answer: Option<&Answer<T>>,
-    not_made: &[usize],
-) -> bool {
-    answer.is_some() && not_made.iter().any(|to| entry.change(answer, *to).is_some())
-}
-
 /// Adds what a system has refused.
 pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     for refusal in more.0 {
@@ -251,77 +262,60 @@ pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     }
 }
 
-/// The write of an entry to one system, which an answer settles where there is one.
-pub fn change<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
+/// Adds what a system holds instead of what was written.
+pub fn keep<T>(kept: &mut KeptForms<T>, more: KeptForms<T>) {
+    for form in more.0 {
+        kept.add(form);
+    }
+}
+
+/// What a snapshot shows of a field, where our own write counts as what was written.
+pub fn as_kept<T: Clone + PartialEq>(
+    slot: &mut Slot<T>,
+    kept: &KeptForms<T>,
+    place: usize,
+    known: &Bases<T>,
+) {
+    let shown = std::mem::take(slot);
+    *slot = kept.in_place_of(place, shown, &known.agreed);
+}
+
+/// What a step writes to one system, for one field.
+pub fn write<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &'p Entry<'_, F, T, K, N>,
-    answer: Option<&'p Answer<T>>,
+    answer: &'p Option<Answer<T>>,
     to: usize,
+    step: Step,
 ) -> Option<Write<'p, T>> {
-    entry.change(answer, to)
+    entry.write(answer.as_ref(), to, step)
+}
+
+/// What takes the write of an answer back from one system: of one that fell, or of any.
+pub fn take_back<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
+    field: &'static str,
+    entry: &'p Entry<'_, F, T, K, N>,
+    answer: &'p Option<Answer<T>>,
+    to: usize,
+    kept: &'p KeptForms<T>,
+    fallen: Option<&[Misfit]>,
+) -> Option<Write<'p, T>> {
+    let answer = answer.as_ref().filter(|_| {
+        fallen.is_none_or(|fallen| fallen.iter().any(|misfit| misfit.field == field))
+    });
+    entry.take_back(answer?, to, kept)
 }
 
 /// What is known of an entry in common after its writes were made, but those to the
 /// systems at these places.
 pub fn next_without<F: Ruled, T: Eq + Clone, K: Kind, const N: usize>(
     entry: &Entry<'_, F, T, K, N>,
-    answer: Option<&Answer<T>>,
+    answer: &Option<Answer<T>>,
     not_made: &[usize],
     refused: &Refusals<T>,
 ) -> Bases<T> {
     let refused = refused.as_slice().iter().map(|refusal| refusal.place);
     let not_made = not_made.iter().copied().chain(refused).collect::<Vec<_>>();
-    entry.next_without(answer, &not_made)
-}
-
-/// How far a plan was carried out.
-#[derive(Debug)]
-pub struct Progress<A, R> {
-    /// The answers that fit.
-    pub given: A,
-    /// The answers that do not.
-    pub aside: A,
-    /// Why not.
-    pub misfits: Vec<Misfit>,
-    /// The places of the systems that got nothing.
-    pub not_made: Vec<usize>,
-    /// What systems refused.
-    pub refused: R,
-}
-
-impl<A, R> Progress<A, R> {
-    /// Nothing so far.
-    pub fn begin(given: A, aside: A, refused: R) -> Self {
-        Self { given, aside, misfits: Vec::new(), not_made: Vec::new(), refused }
-    }
-
-    /// The systems at these places get nothing: inherent, for code without a prelude.
-    pub fn leave(&mut self, first: usize, end: usize) {
-        self.not_made.extend(first..end);
-    }
-
-    /// No further, for this reason.
-    pub fn stopped<B>(
-        self,
-        bases: B,
-        cause: ApplyError,
-    ) -> Refused<Unfinished<B, A, R>, ApplyError> {
-        let Self { given: answers, aside: misfit_answers, misfits, refused, .. } = self;
-        Refused::new(
-            Unfinished { answers, bases, misfits, misfit_answers, refused },
-            cause,
-        )
-    }
-
-    /// To the end.
-    pub fn carried<B>(
-        self,
-        bases: B,
-        systems: &'static [&'static str],
-    ) -> Carried<B, A, R> {
-        let Self { aside: answers, misfits, not_made, refused, .. } = self;
-        let names = not_made.iter().filter_map(|place| systems.get(*place).copied());
-        Carried { bases, moved_on: names.collect(), misfits, answers, refused }
-    }
+    entry.next_without(answer.as_ref(), &not_made)
 }
 
 /// The places of systems by their names.
@@ -337,23 +331,20 @@ pub fn places(
     names.iter().map(place).collect()
 }
 
-/// What a change finds in a slot.
-pub fn found<T: PartialEq>(change: &Option<Write<'_, T>>, now: &Slot<T>) -> Found {
-    match (change, now.read()) {
+/// Adds what a change finds in a slot to what the others have found.
+pub fn find<T: PartialEq>(
+    found: &mut Found,
+    change: &Option<Write<'_, T>>,
+    now: &Slot<T>,
+) {
+    let here = match (change, now.read()) {
         (None, _) => Found::AlreadyWritten,
         (Some(_), None) => Found::MovedOn,
         (Some(write), Some(shown)) => write.found(shown.into_option()),
-    }
-}
-
-/// What all changes find together.
-pub fn found_all(found: &[Found]) -> Found {
-    if found.contains(&Found::MovedOn) {
-        Found::MovedOn
-    } else if found.contains(&Found::AsExpected) {
-        Found::AsExpected
-    } else {
-        Found::AlreadyWritten
+    };
+    match (*found, here) {
+        (Found::MovedOn, _) | (_, Found::AlreadyWritten) => {}
+        (_, Found::AsExpected | Found::MovedOn) => *found = here,
     }
 }
 

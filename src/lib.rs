@@ -56,8 +56,8 @@ pub mod sync;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod text;
-#[cfg(feature = "tls")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+#[cfg(any(feature = "tls", feature = "webhook"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "webhook"))))]
 pub mod tls;
 #[cfg(all(feature = "delivery", feature = "tracing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "delivery", feature = "tracing"))))]

@@ -31,12 +31,12 @@ use crate::reason::reason;
 pub struct Tls {
     authorities: Arc<RootCertStore>,
     client: Option<Arc<Identity>>,
-    #[cfg(feature = "kafka")]
+    #[cfg(all(feature = "kafka", feature = "tls"))]
     pem: Pem,
 }
 
 /// The same as text, for a client that brings its own TLS.
-#[cfg(feature = "kafka")]
+#[cfg(all(feature = "kafka", feature = "tls"))]
 #[derive(Clone, Default)]
 pub(crate) struct Pem {
     /// Those that the system trusts, where there is nothing.
@@ -45,7 +45,7 @@ pub(crate) struct Pem {
     pub(crate) key: Option<Arc<str>>,
 }
 
-#[cfg(feature = "kafka")]
+#[cfg(all(feature = "kafka", feature = "tls"))]
 fn text(pem: &[u8]) -> Option<Arc<str>> {
     Some(String::from_utf8_lossy(pem).into())
 }
@@ -79,7 +79,7 @@ impl Tls {
         Ok(Self {
             authorities: Arc::new(authorities),
             client: None,
-            #[cfg(feature = "kafka")]
+            #[cfg(all(feature = "kafka", feature = "tls"))]
             pem: Pem::default(),
         })
     }
@@ -101,7 +101,7 @@ impl Tls {
         Ok(Self {
             authorities: Arc::new(authorities),
             client: None,
-            #[cfg(feature = "kafka")]
+            #[cfg(all(feature = "kafka", feature = "tls"))]
             pem: Pem { authorities: text(pem), ..Pem::default() },
         })
     }
@@ -114,7 +114,7 @@ impl Tls {
     /// [`TlsError`], where either is none, or the key does not belong to the certificate.
     pub fn client_certificate(self, chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         const CLIENT: &str = "the client's certificate of TLS";
-        #[cfg(feature = "kafka")]
+        #[cfg(all(feature = "kafka", feature = "tls"))]
         let pem = Pem { certificate: text(chain), key: text(key), ..self.pem.clone() };
         let chain = certificates(CLIENT, chain)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
@@ -125,14 +125,14 @@ impl Tls {
         })?;
         let tls = Self {
             client: Some(Arc::new(Identity { chain, key })),
-            #[cfg(feature = "kafka")]
+            #[cfg(all(feature = "kafka", feature = "tls"))]
             pem,
             ..self
         };
         tls.config().map(|_| tls.clone())
     }
 
-    #[cfg(feature = "kafka")]
+    #[cfg(all(feature = "kafka", feature = "tls"))]
     pub(crate) const fn pem(&self) -> &Pem {
         &self.pem
     }

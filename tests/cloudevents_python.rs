@@ -5,9 +5,12 @@
 //! first run: `cargo test --all-features --test cloudevents_python -- --ignored`
 #![cfg(all(feature = "cloudevents", feature = "serde"))]
 
+#[path = "support/python.rs"]
+mod python;
+
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -19,39 +22,9 @@ use serde_json::{Value, json};
 
 const PACKAGE: &str = "cloudevents==2.2.0";
 
-/// Runs a step of the preparation; what is missing is said in the failure.
-fn prepare(what: &str, command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert!(
-        output.status.success(),
-        "{what}:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
 /// A Python that has the package.
 fn python() -> PathBuf {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cloudevents-python");
-    let python = home.join("bin").join("python");
-    let has = |python: &Path| {
-        let import = Command::new(python)
-            .args(["-c", "import cloudevents.core.bindings.rabbitmq"])
-            .output();
-        import.is_ok_and(|output| output.status.success())
-    };
-    if !has(&python) {
-        let venv = ["-m", "venv", "--clear"];
-        prepare(
-            "python3 with its module venv is missing",
-            Command::new("python3").args(venv).arg(&home),
-        );
-        let install = ["-m", "pip", "install", "--quiet", PACKAGE];
-        prepare(
-            "the package cloudevents cannot be had from PyPI",
-            Command::new(&python).args(install),
-        );
-    }
-    python
+    python::with("cloudevents", &[PACKAGE], "import cloudevents.core.bindings.rabbitmq")
 }
 
 /// Events that have everything that is hard to carry.

@@ -184,9 +184,12 @@ fn of_synchronisation() -> Vec<Named> {
 #[cfg(feature = "delivery")]
 fn of_delivery() -> Vec<Named> {
     use integration_automation_patterns::ConfigError;
-    use integration_automation_patterns::broker::BrokerError;
+    use integration_automation_patterns::broker::{BrokerError, Capabilities};
 
+    let small = Capabilities { max_message_size: Some(1), ..Capabilities::UNKNOWN };
+    let refused = small.check_size(event()).expect_err("it is too large");
     vec![
+        named(refused.into_cause()),
         named(ConfigError::new("port", "between 1 and 65535", "0")),
         named(ConfigError::hidden("address", "nats://host:4222")),
         named(BrokerError::unreachable("connection refused")),

@@ -361,9 +361,12 @@ fn an_empty_or_short_list_deletes_nothing() {
                 Err(refused) => {
                     assert!(gone > 3, "{policy:?} {gone}");
                     assert_eq!((refused.cause().gone, refused.cause().most), (gone, 3));
-                    let decision = Decision::new("on-call", "the ERP was emptied");
-                    let allowed = decision.expect("not blank");
-                    assert_eq!(refused.into_value().allow(&allowed).len(), 8);
+                    let decision = Decision::new("on-call", "the ERP was emptied")
+                        .expect("not blank");
+                    let allowed = refused.into_value().allow(decision.clone());
+                    assert_eq!(allowed.plans.len(), 8);
+                    assert_eq!((allowed.exceeded.gone, allowed.exceeded.of), (gone, 8));
+                    assert_eq!(allowed.decision, decision, "who allowed it, and why");
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! question that is not tried again until something changes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
@@ -19,7 +20,7 @@ struct Strict {
 }
 
 impl Store<u8> for Strict {
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
         self.tried += usize::from(!write.is_check());
@@ -231,4 +232,50 @@ fn a_question_whose_answer_was_refused_has_the_words() {
     let row = again.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
     assert_eq!(row.sides[0].refused, None);
     assert_eq!(row.sides[1].refused.as_deref(), Some("not allowed here"));
+}
+
+/// A system that refuses, one that keeps a form of its own, and others that write what
+/// they are given, until one of them cannot be reached.
+struct Unreachable {
+    systems: [Slot<u8>; 5],
+    after: usize,
+}
+
+impl Store<u8> for Unreachable {
+    type Error = &'static str;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        self.after = self.after.checked_sub(1).ok_or("no connection")?;
+        match write.to() {
+            1 => Ok(Reply::Refused("not allowed here".to_owned())),
+            2 => Ok(Reply::Kept(Some(8))),
+            _ => self.systems.replace(write).map_err(|never| match never {}),
+        }
+    }
+}
+
+/// What systems said before a store failed is given back with the failure: without it, a
+/// refused write would be made again, and an own form would be taken for an edit.
+#[test]
+fn what_came_of_a_plan_is_given_back_when_a_store_fails() {
+    let one = Base::Known(Some(1));
+    let seen = [9, 1, 1, 1, 1].map(Slot::Value);
+    let slots = seen.each_ref();
+    let plan = FieldPlan::new(OWNER, &slots, &one);
+    for after in 0..4 {
+        let mut store = Unreachable { systems: seen, after };
+        let failed = plan.apply(&mut store).expect_err("it cannot be reached");
+        assert_eq!(failed.cause(), &"no connection");
+        let applied = failed.into_value();
+        let refused = applied.refused.iter().map(|refusal| refusal.place);
+        assert_eq!(refused.collect::<Vec<_>>(), [1][..usize::from(after > 0)]);
+        let kept = applied.kept.iter().map(|kept| (kept.place, kept.held));
+        assert_eq!(kept.collect::<Vec<_>>(), [(2, Some(8))][..usize::from(after > 1)]);
+        assert_eq!((applied.written, applied.base), (after.saturating_sub(1), one));
+        let given = |place: usize| Base::Known(Some(if place <= after { 9 } else { 1 }));
+        let confirmed = [Base::Known(Some(9)), one, given(2), given(3), one];
+        assert_eq!(applied.bases.confirmed, confirmed, "as far as it went");
+        assert_eq!(applied.bases.agreed, Base::Known(Some(9)));
+    }
+    assert!(plan.apply(&mut Unreachable { systems: seen, after: 4 }).is_ok());
 }

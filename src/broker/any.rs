@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{Ack, Broker, BrokerError, Consumer, Delivery, Lag};
+use super::{Ack, Broker, BrokerError, Capabilities, Consumer, Delivery, Lag};
 use crate::state::Dispatched;
 use crate::{Envelope, Facts, RawEvent};
 
@@ -62,6 +62,10 @@ impl Broker for AnyBroker {
 
     fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         self.0.destination(event)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
     }
 }
 
@@ -130,6 +134,8 @@ trait DynBroker: Send + Sync {
     fn send<'a>(&'a self, event: &'a Envelope<Dispatched>) -> Boxed<'a, ()>;
 
     fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>>;
+
+    fn capabilities(&self) -> Capabilities;
 }
 
 impl<B: Broker> DynBroker for B {
@@ -143,6 +149,10 @@ impl<B: Broker> DynBroker for B {
 
     fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         Broker::destination(self, event)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Broker::capabilities(self)
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ack, Broker, BrokerError, Consumer, Delivery, Lag, as_sent};
+use super::{
+    Ack, Broker, BrokerError, Capabilities, Consumer, Delivery, DeliveryOrder, Lag,
+    RetryWait, as_sent,
+};
 use crate::state::{Dispatched, Pending};
 use crate::{Envelope, Facts, RawEvent};
 
@@ -87,6 +90,16 @@ impl Broker for InProcess {
                 .with_retry_after(AFTER_A_DROP)
         };
         answered.await.map_err(|_| unanswered())?
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_message_size: None,
+            duplicate_window: Some(Duration::ZERO),
+            order: Some(DeliveryOrder::Unordered),
+            marks_redeliveries: Some(true),
+            retry_waits_at: Some(RetryWait::Sender),
+        }
     }
 }
 

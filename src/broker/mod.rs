@@ -3,19 +3,23 @@
 //!
 //! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
 //! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
-//! here (SQS, Service Bus, Pub/Sub, IBM MQ, plain HTTP) is an `impl` of one's own: the
+//! here (SQS, Service Bus, Pub/Sub, IBM MQ) is an `impl` of one's own: the
 //! guide's chapter `brokers` writes one.
 
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
 pub mod amqp;
+#[cfg(feature = "amqp1")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp1")))]
+pub mod amqp1;
 mod any;
+mod capabilities;
 mod in_process;
 #[cfg(feature = "kafka")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
 pub mod kafka;
 mod lag;
-#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "kafka", feature = "nats"))]
 mod link;
 mod lost;
 #[cfg(feature = "cloudevents")]
@@ -23,9 +27,17 @@ mod message;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
+#[cfg(any(feature = "amqp1", feature = "nats"))]
+mod percent;
+mod routes;
+#[cfg(any(feature = "amqp", feature = "amqp1"))]
+mod socket;
 mod unsettled;
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats", feature = "webhook"))]
 mod wait;
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+pub mod webhook;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -34,12 +46,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::any::{AnyAcker, AnyBroker, AnyConsumer};
+pub use self::capabilities::{Capabilities, DeliveryOrder, RetryWait, TooLargeError};
 pub use self::in_process::{Acker, InProcess, Listener, in_process};
 pub use self::lag::Lag;
 pub use self::lost::{LOST, Lost};
 #[cfg(feature = "cloudevents")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloudevents")))]
 pub use self::message::{MessageOrigin, UNREADABLE, read_message};
+pub use self::routes::Routes;
 // Hidden from rustdoc alone: rustc does not print the names of what is always hidden.
 #[cfg_attr(doc, doc(hidden))]
 pub use self::unsettled::{KnownToBeNew, Stored};
@@ -86,6 +100,11 @@ pub trait Broker: Send + Sync + 'static {
         let _ = event;
         None
     }
+
+    /// What this broker can do, as far as the adapter knows; by default it knows nothing.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::UNKNOWN
+    }
 }
 
 /// A broker did not do what it was asked: to take an event, to deliver one, to ack or nack
@@ -125,9 +144,10 @@ pub enum BrokerErrorKind {
     /// stored. The event is released with its attempt, and the relay pauses.
     Unavailable,
     /// The broker takes no event of this type, whichever it is: no queue is bound, its
-    /// queue is full, its subject is not permitted. The event is released with its
-    /// attempt, and the relay pauses for events of this type; one of them is tried now and then,
-    /// and those of other types go on.
+    /// queue is full, its subject is not permitted, the endpoint that it goes to is gone
+    /// ([`Routes`]). The event is released with its attempt, and the relay pauses for
+    /// events of this type; one of them is tried now and then, and those of other types
+    /// go on.
     Unroutable,
     /// This attempt failed, or its confirmation never came; another may succeed.
     Transient,

@@ -54,6 +54,11 @@ pub mod two_systems {}
 #[doc = include_str!("brokers.md")]
 pub mod brokers {}
 
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+#[doc = include_str!("webhooks.md")]
+pub mod webhooks {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 

@@ -222,7 +222,8 @@ pub(super) fn decide<'a, 's, T: Eq + 'a + 's>(
             else {
                 return Verdict::Unread;
             };
-            if read.all(|(place, slot)| place == owner || slot == owned) {
+            // All of these were read, and so are equal where their values are.
+            if read.all(|(place, slot)| place == owner || slot.value() == owned.value()) {
                 return Verdict::Agreed(owner);
             }
             let is_proposed = || {
@@ -240,11 +241,12 @@ pub(super) fn decide<'a, 's, T: Eq + 'a + 's>(
         }
         Rule::Shared | Rule::Manual => {
             let Some((first, shown)) = read.next() else { return Verdict::Unread };
-            let equal = read.all(|(_, slot)| slot == shown);
+            let equal = read.all(|(_, slot)| slot.value() == shown.value());
             match rule {
                 Rule::Manual if !equal => Verdict::Ask(Question::Manual),
                 Rule::Shared
-                    if !equal || slots.iter().any(|slot| **slot == Slot::Unread) =>
+                    if !equal
+                        || slots.iter().any(|slot| matches!(slot, Slot::Unread)) =>
                 {
                     decide_shared(said, base, agreed, equal.then_some(first))
                 }
@@ -266,24 +268,27 @@ fn decide_shared<'a, 's, T: Eq + 'a + 's>(
     equal: Option<usize>,
 ) -> Verdict {
     let slots = slots.as_ref();
-    let mut said: Option<(usize, &Slot<T>)> = None;
+    let (mut said, mut differ, mut is_first) = (None, false, false);
     for (place, slot) in slots.iter().enumerate() {
-        if !is_news(slot, base(place), agreed) {
-            continue;
-        }
-        match said {
-            // Two systems that both have news are known to differ, or they would not
-            // come here.
-            Some((_, other)) if slots.len() == 2 || other != *slot => {
-                return Verdict::Ask(question(slots, base, agreed));
+        let base = base(place);
+        if is_news(slot, base, agreed) {
+            is_first |= matches!(base, Base::Never);
+            match said {
+                // Two systems that both have news are known to differ, or they would
+                // not come here.
+                Some((_, other)) => differ |= slots.len() == 2 || *slot != other,
+                None => said = Some((place, *slot)),
             }
-            Some(_) => {}
-            None => said = Some((place, *slot)),
         }
     }
+    let ask =
+        Verdict::Ask(if is_first { Question::FirstDiffers } else { Question::Conflict });
     let Some((first, _)) = said else {
         return decide_without_news(slots, agreed, equal);
     };
+    if differ {
+        return ask;
+    }
     let is_fresh = |(place, slot): &(usize, &&Slot<T>)| {
         let base = base(*place);
         is_same(base, agreed) && (*place == first || is_news(slot, base, agreed))
@@ -291,7 +296,7 @@ fn decide_shared<'a, 's, T: Eq + 'a + 's>(
     match (slots.iter().enumerate().skip(first).find(is_fresh), equal) {
         (Some((place, _)), None) => Verdict::Write(place),
         (Some((place, _)), Some(_)) => Verdict::Agreed(place),
-        (None, _) => Verdict::Ask(question(slots, base, agreed)),
+        (None, _) => ask,
     }
 }
 
@@ -314,29 +319,11 @@ fn decide_without_news<T: Eq>(
     }
 }
 
-/// Why a person must decide on news that contradicts other news, or what was agreed.
-#[inline(always)]
-fn question<'a, T: Eq + 'a>(
-    slots: &[&Slot<T>],
-    base: impl Fn(usize) -> &'a Base<T> + Copy,
-    agreed: &Base<T>,
-) -> Question {
-    let is_first = |(place, slot): (usize, &&Slot<T>)| {
-        let base = base(place);
-        matches!(base, Base::Never) && is_news(slot, base, agreed)
-    };
-    if slots.iter().enumerate().any(is_first) {
-        Question::FirstDiffers
-    } else {
-        Question::Conflict
-    }
-}
-
 /// Whether a system says something that is neither what it was known to have nor what was
 /// agreed since. On its first synchronisation, that is any value.
 #[inline]
 pub(super) fn is_news<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -> bool {
-    base.is_edited(slot) && (std::ptr::eq(base, agreed) || !holds(agreed, slot))
+    base.is_edited(slot) && !holds(agreed, slot)
 }
 
 /// Whether somebody has changed the field in a system that was synchronised before.
@@ -355,8 +342,9 @@ pub(super) fn is_same<T: Eq>(base: &Base<T>, agreed: &Base<T>) -> bool {
 /// Whether a system shows what was agreed.
 #[inline]
 pub(super) fn holds<T: Eq>(agreed: &Base<T>, slot: &Slot<T>) -> bool {
-    match (agreed, slot.read()) {
-        (Base::Known(agreed), Some(shown)) => agreed.as_ref() == shown.into_option(),
+    match (agreed, slot) {
+        (Base::Known(Some(agreed)), Slot::Value(shown)) => agreed == shown,
+        (Base::Known(None), Slot::Empty) => true,
         _ => false,
     }
 }

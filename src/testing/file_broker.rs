@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::broker::{Ack, Broker, BrokerError, Consumer, Delivery, Lag};
+use crate::broker::{
+    Ack, Broker, BrokerError, Capabilities, Consumer, Delivery, DeliveryOrder, Lag,
+    RetryWait,
+};
 use crate::reason::reason;
 use crate::state::Dispatched;
 use crate::store::sqlite::{Shared, micros, read_row};
@@ -71,6 +74,16 @@ impl Broker for FileBroker {
                 ])
         });
         sent.await.map(drop).map_err(store_failed)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_message_size: None,
+            duplicate_window: Some(Duration::ZERO),
+            order: Some(DeliveryOrder::Unordered),
+            marks_redeliveries: Some(true),
+            retry_waits_at: Some(RetryWait::Consumer),
+        }
     }
 }
 

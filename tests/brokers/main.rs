@@ -1,16 +1,38 @@
 //! Brokers: each adapter by the same tests, against its real server.
 #![cfg(all(
     feature = "sqlite",
-    any(feature = "nats", feature = "amqp", feature = "kafka")
+    any(
+        feature = "amqp",
+        feature = "amqp1",
+        feature = "kafka",
+        feature = "nats",
+        feature = "webhook"
+    )
 ))]
 
 #[cfg(feature = "amqp")]
 mod amqp;
+#[cfg(feature = "amqp1")]
+mod amqp1;
+mod capabilities;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg_attr(
+    not(any(feature = "nats", feature = "amqp", feature = "kafka")),
+    allow(dead_code, reason = "a webhook stores nothing")
+)]
 mod proxy;
+#[cfg(feature = "webhook")]
+#[path = "../support/python.rs"]
+mod python;
 #[path = "../support/servers.rs"]
 mod servers;
+#[cfg_attr(
+    not(any(feature = "nats", feature = "amqp", feature = "kafka")),
+    allow(dead_code, unused_imports, reason = "a webhook stores nothing")
+)]
 mod suite;
+#[cfg(feature = "webhook")]
+mod webhook;

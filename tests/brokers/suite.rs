@@ -38,6 +38,8 @@ pub(crate) trait Server: Sized {
     const TOO_LARGE: usize;
     /// Whether the broker cannot tell that the first delivery is one.
     const FIRST_MAY_BE_AGAIN: bool = false;
+    /// Whether the broker can tell that of no delivery.
+    const EACH_MAY_BE_AGAIN: bool = false;
 
     /// How many events are sent while connections are cut: a client that sends many in
     /// one batch meets fewer cuts.
@@ -286,7 +288,7 @@ pub(crate) async fn what_was_delivered_before_says_so<S: Server>() {
     let second = next(&mut consumer).await;
     assert_eq!(
         (second.facts().id().to_string(), second.is_redelivered()),
-        ("2".to_owned(), false)
+        ("2".to_owned(), S::EACH_MAY_BE_AGAIN)
     );
     drop((first, second, consumer)); // the consumer died, with both in its hands
     let mut consumer = server.consumer().await;
@@ -533,6 +535,37 @@ pub(crate) async fn a_consumer_gets_on_however_briefly_it_is_waited_for<S: Serve
         }
     };
     soon("by moments of 3 ms, it", all).await;
+    drop(consumer);
+    server.remove().await;
+}
+
+/// A loop with a timer drops `next` again and again while it waits, and what is sent next
+/// goes to nobody who has gone: the server hands it to who asks then, once.
+pub(crate) async fn a_wait_that_is_given_up_takes_no_event_with_it<S: Server>() {
+    const EVENTS: usize = 30;
+    let server = S::fresh().await;
+    let broker = server.broker(server.address());
+    let (mut consumer, mut effects) = (server.consumer().await, Effects::new());
+    let mut given_up = 0_u32;
+    let mut sent = 0;
+    let all = async {
+        while effects.ids().len() < EVENTS {
+            let moment = Duration::from_micros(500 + u64::from(given_up % 13) * 500);
+            let Ok(next) = tokio::time::timeout(moment, consumer.next()).await else {
+                given_up += 1;
+                if sent < EVENTS && given_up.is_multiple_of(5) {
+                    broker.send(&event(&format!("{sent:02}"))).await.unwrap();
+                    sent += 1;
+                }
+                continue;
+            };
+            let Ok(Some(delivery)) = next else { continue };
+            let again = delivery.is_redelivered();
+            assert!(!again || S::FIRST_MAY_BE_AGAIN, "it went to nobody first");
+            effects.process(delivery).settle().await.unwrap();
+        }
+    };
+    soon("what is sent between the waits", all).await;
     drop(consumer);
     server.remove().await;
 }
@@ -810,8 +843,10 @@ pub(crate) async fn connections_that_are_cut_again_and_again_cost_no_event_and_n
     server.remove().await;
 }
 
-/// The suite on one server, each test with the attribute given. `lossy` is for a server
-/// that a proxy can stand in front of, `postgres` what a worker does on that database.
+/// The suite on one server, each test with the attribute given. `counted` is for a broker
+/// that says how far a consumer is behind, `lossy` for a server that a proxy can stand in
+/// front of, `postgres` what a worker does on that database, `direct` for one that stores
+/// nothing, where a send waits for the consumer.
 #[macro_export]
 macro_rules! suite_on {
     ($server:ty $(, #[$attribute:meta])?) => {
@@ -830,10 +865,7 @@ macro_rules! suite_on {
             failures_in_a_row_starve_no_consumer
             a_consumer_that_is_dropped_keeps_nothing
             a_consumer_gets_on_however_briefly_it_is_waited_for
-            how_far_a_consumer_is_behind_is_known
-            the_operators_program_says_how_far_a_consumer_is_behind
-            how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason
-            how_far_a_consumer_is_behind_of_a_server_that_is_silent_has_an_end
+            a_wait_that_is_given_up_takes_no_event_with_it
             what_is_too_large_is_refused_for_good_and_harms_no_other
             a_type_or_tag_too_long_for_the_protocol_is_refused_for_good_or_arrives
             nobody_listens_at_the_port
@@ -842,12 +874,27 @@ macro_rules! suite_on {
             a_worker_has_every_effect_once_and_what_fails_falls_alone
         }
     };
+    (counted $server:ty, #[$attribute:meta]) => {
+        $crate::suite_on! { @each $server, [#[$attribute]],
+            how_far_a_consumer_is_behind_is_known
+            the_operators_program_says_how_far_a_consumer_is_behind
+            how_far_a_consumer_is_behind_of_a_server_that_is_gone_has_a_reason
+            how_far_a_consumer_is_behind_of_a_server_that_is_silent_has_an_end
+        }
+    };
     (lossy $server:ty $(, #[$attribute:meta])?) => {
         $crate::suite_on! { @each $server, [$(#[$attribute])?],
             a_server_that_is_gone_is_unreachable_and_used_once_it_is_there
             a_confirmation_that_is_lost_is_no_success_and_costs_no_second_effect
             connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect
             a_workers_connection_that_is_cut_costs_no_second_effect
+        }
+    };
+    (direct $server:ty) => {
+        $crate::suite_on! { @each $server, [],
+            nobody_listens_at_the_port
+            what_a_transaction_commits_has_its_effect_once_and_in_order
+            connections_that_are_cut_again_and_again_cost_no_event_and_no_second_effect
         }
     };
     (unordered $server:ty, #[$attribute:meta]) => {

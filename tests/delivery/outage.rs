@@ -191,6 +191,25 @@ pub(crate) async fn a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_n
     assert_eq!(status(&database, "1").await, (DeliveryStatus::Pending, 0));
 }
 
+/// A quota belongs to the place: the relay waits as long as the broker asks, no other
+/// event is tried meanwhile, and none spends an attempt.
+pub(crate) async fn a_broker_that_throttles_is_left_alone_as_long_as_it_asks<
+    D: Database,
+>() {
+    let database = D::fresh().await;
+    database.enqueue(vec![impatient("1", 3), impatient("2", 3)], true).await;
+    let broker = Scripted::new(|_, _| {
+        Does::Answer(BrokerError::unavailable("429").with_retry_after(FAR))
+    });
+    let summary = relay(&database, &broker, config().in_flight(1))
+        .run_until_idle(std::future::pending::<()>())
+        .await;
+    assert_eq!((summary.claimed, summary.released), (1, 1), "{summary:?}");
+    for event in ["1", "2"] {
+        assert_eq!(status(&database, event).await, (DeliveryStatus::Pending, 0));
+    }
+}
+
 pub(crate) async fn the_next_attempt_waits_as_long_as_the_broker_asks<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(vec![impatient("1", 3)], true).await;

@@ -100,6 +100,7 @@ macro_rules! suite {
             outage: what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type
             outage: what_is_due_again_is_found_where_many_others_are_paused
             outage: a_run_that_is_to_end_when_idle_ends_where_the_broker_takes_nothing
+            outage: a_broker_that_throttles_is_left_alone_as_long_as_it_asks
             outage: the_next_attempt_waits_as_long_as_the_broker_asks
             outage: sends_that_hang_leave_the_rest_of_the_room_to_the_others
             outage: a_send_that_hangs_keeps_no_outage_on

@@ -61,7 +61,7 @@ use self::publishing::Message;
 use self::refusal::Unanswered;
 use self::sending::Sender;
 use super::link::Link;
-use super::{Broker, BrokerError, ConfigError};
+use super::{Broker, BrokerError, Capabilities, ConfigError, DeliveryOrder, RetryWait};
 use crate::state::Dispatched;
 use crate::{Envelope, Facts, RawEvent};
 
@@ -217,6 +217,16 @@ impl Broker for Amqp {
 
     fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         Some(destination(&[&self.inner.config.exchange, event.event_type()]).into())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_message_size: Some(self.inner.config.max_message_size),
+            duplicate_window: Some(Duration::ZERO),
+            order: Some(DeliveryOrder::Unordered),
+            marks_redeliveries: Some(true),
+            retry_waits_at: Some(RetryWait::Consumer),
+        }
     }
 }
 

@@ -46,6 +46,7 @@ mod verdict;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
@@ -57,7 +58,7 @@ pub use self::listener::Listener;
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub use self::sasl::{Sasl, Token};
 use self::sending::Sender;
-use super::{Broker, BrokerError, ConfigError};
+use super::{Broker, BrokerError, Capabilities, ConfigError, DeliveryOrder, RetryWait};
 use crate::state::Dispatched;
 use crate::{Envelope, Facts, RawEvent};
 
@@ -151,5 +152,15 @@ impl Broker for Kafka {
 
     fn destination(&self, _: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         Some(self.inner.config.topic.as_str().into())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_message_size: usize::try_from(self.inner.config.max_message_size).ok(),
+            duplicate_window: Some(Duration::ZERO),
+            order: Some(DeliveryOrder::ByKey),
+            marks_redeliveries: Some(false),
+            retry_waits_at: Some(RetryWait::Consumer),
+        }
     }
 }

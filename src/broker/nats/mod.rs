@@ -59,7 +59,7 @@ pub use self::listener::Listener;
 use self::servers::{Servers, Trust};
 use self::subject::{NAME, is_name, subject};
 use super::link::Link;
-use super::{Broker, BrokerError, ConfigError};
+use super::{Broker, BrokerError, Capabilities, ConfigError, DeliveryOrder, RetryWait};
 use crate::reason::reason;
 use crate::state::Dispatched;
 use crate::{Envelope, Facts, RawEvent};
@@ -198,5 +198,15 @@ impl Broker for Nats {
 
     fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         Some(subject(&self.inner.config.prefix, event.event_type()).into())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_message_size: None,
+            duplicate_window: None,
+            order: Some(DeliveryOrder::Unordered),
+            marks_redeliveries: Some(true),
+            retry_waits_at: Some(RetryWait::Broker),
+        }
     }
 }

@@ -39,7 +39,7 @@ macro_rules! __boundary_module {
 
             const _: () = {
                 ::core::assert!(
-                    $crate::__private::are_distinct(SYSTEMS)
+                    $crate::__private::are_distinct([$(<$s as $crate::sync::System>::NAME),+])
                         $(&& !<$s as $crate::sync::System>::NAME.is_empty())+,
                     "a boundary is between different systems, and two of its parties have \
                      the same NAME, or one has none"

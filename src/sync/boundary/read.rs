@@ -168,7 +168,7 @@ macro_rules! __boundary {
     (@distinct $b:ident [$($f:ident)*] [$($declaration:tt)*] ($d:tt)) => {
         const _: () = {
             const NAMES: &[&str] = &[$(::core::stringify!($f)),*];
-            const ARE_DISTINCT: bool = $crate::__private::are_distinct(NAMES);
+            const ARE_DISTINCT: bool = $crate::__private::are_distinct([$(::core::stringify!($f)),*]);
             $(::core::assert!(
                 ARE_DISTINCT || $crate::__private::is_once(NAMES, ::core::stringify!($f)),
                 ::core::concat!("the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b),
@@ -188,7 +188,8 @@ macro_rules! __boundary {
 #[macro_export]
 macro_rules! __boundary_party {
     ($b:ident $name:ident $(Slots)? $(Snapshot)? $(Edit)? $(Agreed)? $(Entries)? $(Plan)? $(Rules)?
-        $(Bases)? $(Refusals)? $(Taken)? $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Parties)? { $($next:tt)* }) => {
+        $(Bases)? $(Refusals)? $(KeptForms)? $(Taken)? $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Parties)?
+        $(EntryOf)? $(RulesOf)? { $($next:tt)* }) => {
         ::core::compile_error!(::core::concat!(
             "a party to the boundary `", ::core::stringify!($b), "` cannot be called `", ::core::stringify!($name),
             "`: a type of that name is made in the boundary's module; rename the system where it is imported"));

@@ -169,12 +169,27 @@ async fn measure(quick: bool) -> Outcome {
     let mut ours = ours::Ours::new().await?;
     println!("| figure | measured | reach |");
     println!("|---|---|---|");
-    beside("`outbox-core`", &mut ours, &mut outbox_core_peer::OutboxCore::new().await?, quick).await?;
+    let mut by_sqlx = ours::OnSqlx::new().await?;
+    let mut theirs = outbox_core_peer::OutboxCore::new().await?;
+    beside("`outbox-core`", &mut ours, &mut theirs, quick).await?;
+    on_sqlx("`outbox-core`", &mut by_sqlx, &mut theirs, quick).await?;
     beside("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, quick).await?;
-    beside("`apalis`", &mut ours, &mut apalis_peer::Apalis::new().await?, quick).await?;
+    let mut theirs = apalis_peer::Apalis::new().await?;
+    beside("`apalis`", &mut ours, &mut theirs, quick).await?;
+    on_sqlx("`apalis`", &mut by_sqlx, &mut theirs, quick).await?;
     let mut ours = ours::ToEffect::new().await?;
     to_effect("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, quick).await?;
     to_effect("`apalis`", &mut ours, &mut apalis_peer::Apalis::new().await?, quick).await
+}
+
+/// Ours enqueued by sqlx, beside peers that are: their statements are prepared once.
+async fn on_sqlx(name: &str, ours: &mut ours::OnSqlx, theirs: &mut impl Peer, quick: bool) -> Outcome {
+    let enqueues = if quick { 50 } else { 500 };
+    let ratio = enqueue(ours, theirs, enqueues).await?;
+    println!("| events per second enqueued by sqlx, 1 in a transaction, beside {name} | {ratio:.2} | above 1 |");
+    ours.drain(enqueues + 1).await?;
+    theirs.drain(enqueues + 1).await?;
+    Ok(())
 }
 
 /// Ours to the committed effect, beside handlers that do nothing.

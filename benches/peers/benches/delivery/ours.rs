@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use integration_automation_patterns::broker::{Broker, BrokerError, in_process};
 use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::inbox::{InboxConfig, postgres as inbox};
+use integration_automation_patterns::outbox::driver;
 use integration_automation_patterns::outbox::postgres::{self, Outbox};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::{Dispatched, Pending};
 use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
+use sqlx_08::PgPool;
 use tokio_postgres::Client;
 
 use super::{BATCH, DATABASE, Outcome, PAYLOAD, Peer, connect, url};
@@ -62,6 +64,34 @@ impl Peer for Ours {
         let time = start.elapsed();
         assert_eq!(summary.acknowledged, u64::try_from(events)?);
         Ok(time)
+    }
+}
+
+/// The same, but enqueued by the driver of the peer, which keeps prepared statements.
+pub(crate) struct OnSqlx {
+    ours: Ours,
+    pool: PgPool,
+}
+
+impl OnSqlx {
+    pub(crate) async fn new() -> Outcome<Self> {
+        Ok(Self { ours: Ours::new().await?, pool: PgPool::connect(&url(DATABASE)).await? })
+    }
+}
+
+impl Peer for OnSqlx {
+    async fn enqueue(&mut self) -> Outcome {
+        let mut business = self.pool.begin().await?;
+        driver::enqueue(&mut business, event()?).await?;
+        Ok(business.commit().await?)
+    }
+
+    async fn fill(&mut self, events: usize) -> Outcome {
+        self.ours.fill(events).await
+    }
+
+    async fn drain(&mut self, events: usize) -> Outcome<Duration> {
+        self.ours.drain(events).await
     }
 }
 

@@ -1,0 +1,207 @@
+//! `Route`: the path that a service sends its webhooks to, and how it is known there.
+
+use std::fmt;
+
+use http::Uri;
+
+use super::delivered::{Delivered, Refusal, Verified};
+use super::endpoint::EndpointConfig;
+use super::scheme::Scheme;
+use super::signature::Key;
+use crate::broker::ConfigError;
+
+/// The path that a service sends its webhooks to, and how it is known there.
+///
+/// ```
+/// use integration_automation_patterns::broker::webhook::{
+///     EndpointConfig, Route, Scheme, endpoint,
+/// };
+///
+/// let stripe = Route::new("/stripe", Scheme::Stripe, "whsec_new").secret("whsec_old");
+/// assert_eq!(format!("{stripe:?}"), r#"Route { path: "/stripe", scheme: Stripe, .. }"#);
+/// let billing = Route::new("/billing", Scheme::Standard, "whsec_tooshort");
+/// let refused = endpoint([stripe, billing], EndpointConfig::default()).unwrap_err();
+/// assert_eq!((refused.setting(), refused.found()), ("secret", None));
+/// ```
+#[derive(Clone)]
+#[must_use = "a route does nothing until it is passed to `endpoint`"]
+pub struct Route {
+    path: String,
+    scheme: Scheme,
+    known_by: KnownBy,
+    secrets: Vec<String>,
+    source: Option<String>,
+    origins: Vec<String>,
+}
+
+/// What shows that a request comes from whom it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownBy {
+    Signature,
+    Token,
+    Nothing,
+}
+
+impl Route {
+    /// Takes what is signed with this secret, as the service hands it out.
+    pub fn new(
+        path: impl Into<String>,
+        scheme: Scheme,
+        secret: impl Into<String>,
+    ) -> Self {
+        Self::known_by(path, scheme, KnownBy::Signature).secret(secret)
+    }
+
+    /// Takes CloudEvents from whoever shows this token, in the header `authorization` or
+    /// as the parameter `access_token` of the address, as their standard for webhooks
+    /// says.
+    pub fn bearer(path: impl Into<String>, token: impl Into<String>) -> Self {
+        Self::known_by(path, Scheme::CloudEvents, KnownBy::Token).secret(token)
+    }
+
+    /// Takes CloudEvents from anybody: where only known senders reach the path at all.
+    pub fn unsigned(path: impl Into<String>) -> Self {
+        Self::known_by(path, Scheme::CloudEvents, KnownBy::Nothing)
+    }
+
+    fn known_by(path: impl Into<String>, scheme: Scheme, known_by: KnownBy) -> Self {
+        Self {
+            path: path.into(),
+            scheme,
+            known_by,
+            secrets: Vec::new(),
+            source: None,
+            origins: Vec::new(),
+        }
+    }
+
+    /// Takes this secret, or token, too, while the sender changes from one to the next.
+    pub fn secret(mut self, secret: impl Into<String>) -> Self {
+        self.secrets.push(secret.into());
+        self
+    }
+
+    /// The system that the events come from: by default `stripe`, `github`, `shopify` or
+    /// `slack`. An inbox tells events apart by their source and id together, so that two
+    /// services must not have one source. For [`Scheme::Standard`] and [`Scheme::Svix`] it
+    /// must be stated; a CloudEvent states its own.
+    pub fn source(self, source: impl Into<String>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
+    /// Answers the handshake of CloudEvents for this origin, such as
+    /// `eventgrid.azure.net`: it may send. `*` is any.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    pub(super) fn check(self) -> Result<(String, Checked), ConfigError> {
+        let Self { path, scheme, known_by, secrets, source, origins } = self;
+        let is_path = path.starts_with('/')
+            && path.parse::<Uri>().is_ok_and(|uri| uri.path() == path);
+        if !is_path {
+            let wanted = "a path such as /hooks/github, without a query";
+            return Err(ConfigError::new("path", wanted, path));
+        }
+        if known_by == KnownBy::Nothing && !secrets.is_empty() {
+            let wanted = "none, as the route is `unsigned`";
+            return Err(ConfigError::hidden("secret", wanted));
+        }
+        let key = |secret: &String| match known_by {
+            KnownBy::Token => token(secret),
+            KnownBy::Signature | KnownBy::Nothing => scheme.key(secret),
+        };
+        let keys = secrets.iter().map(key).collect::<Result<_, _>>()?;
+        let source = match (scheme, source) {
+            (Scheme::CloudEvents, Some(found)) => {
+                let wanted = "none: a CloudEvent states its own";
+                return Err(ConfigError::new("source", wanted, found));
+            }
+            (Scheme::CloudEvents, None) => String::new(),
+            (_, Some(source)) if !source.trim().is_empty() => source,
+            (scheme, None) if scheme.source().is_some() => {
+                scheme.source().unwrap_or_default().to_owned()
+            }
+            (_, found) => {
+                let wanted = "the name of the system that the events come from";
+                return Err(ConfigError::new(
+                    "source",
+                    wanted,
+                    found.unwrap_or_default(),
+                ));
+            }
+        };
+        if scheme != Scheme::CloudEvents && !origins.is_empty() {
+            let wanted = "none, as only CloudEvents have a handshake";
+            return Err(ConfigError::new("allow_origin", wanted, origins.join(", ")));
+        }
+        Ok((path, Checked { scheme, known_by, keys, source, origins }))
+    }
+}
+
+impl fmt::Debug for Route {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("path", &self.path)
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key of a token, which stands in an address as it is.
+fn token(token: &str) -> Result<Key, ConfigError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !token.bytes().all(is_plain) {
+        return Err(ConfigError::hidden("token", "letters, digits and - . _ ~ in ASCII"));
+    }
+    Key::of_text(token)
+}
+
+/// A route whose settings can be kept.
+pub(super) struct Checked {
+    pub(super) scheme: Scheme,
+    known_by: KnownBy,
+    keys: Vec<Key>,
+    pub(super) source: String,
+    origins: Vec<String>,
+}
+
+impl Checked {
+    /// The request, where it comes from whom it should.
+    pub(super) fn verify<'r>(
+        &self,
+        delivered: Delivered<'r>,
+        query: Option<&str>,
+        config: &EndpointConfig,
+    ) -> Result<Verified<'r>, Refusal> {
+        match self.known_by {
+            KnownBy::Signature => {
+                self.scheme.verify(delivered, &self.keys, config.tolerance)
+            }
+            KnownBy::Nothing => Ok(delivered.without_a_signature()),
+            KnownBy::Token => {
+                let header = delivered.header("authorization").ok();
+                let header = header.and_then(|value| value.strip_prefix("Bearer "));
+                let pairs = query.into_iter().flat_map(|query| query.split('&'));
+                let mut parameters =
+                    pairs.filter_map(|pair| pair.strip_prefix("access_token="));
+                let Some(shown) = header.or_else(|| parameters.next()) else {
+                    return Err(Refusal::unauthorized("a bearer token is missing"));
+                };
+                if self.keys.iter().any(|key| key.is(shown)) {
+                    return Ok(delivered.without_a_signature());
+                }
+                Err(Refusal::unauthorized("the bearer token is another one"))
+            }
+        }
+    }
+
+    /// Whether this origin may send, where it asks.
+    pub(super) fn allows(&self, origin: &str) -> bool {
+        let is_it =
+            |allowed: &String| allowed == "*" || allowed.eq_ignore_ascii_case(origin);
+        self.origins.iter().any(is_it)
+    }
+}
