@@ -59,6 +59,11 @@ pub mod brokers {}
 #[doc = include_str!("amqp1.md")]
 pub mod amqp1 {}
 
+#[cfg(feature = "sqs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
+#[doc = include_str!("sqs.md")]
+pub mod sqs {}
+
 #[cfg(feature = "webhook")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
 #[doc = include_str!("webhooks.md")]

@@ -24,8 +24,8 @@ impl Credit {
         self.unacked = self.unacked.saturating_sub(1);
     }
 
-    /// The credit that the server is given now, where it has none left, or half of what it could
-    /// have.
+    /// The credit that the server is given now, where it has none left, or half of what
+    /// it could have.
     pub(super) const fn give(&mut self) -> Option<u32> {
         let wanted = self.most.saturating_sub(self.unacked);
         let is_much = wanted.saturating_sub(self.left) > self.most / 2;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Else a listener with `prefetch(1)` changes the order of a key, or stands still.
+        /// Else a listener with `prefetch(1)` changes an order, or stands still.
         #[test]
         fn no_more_is_unacked_than_may_be_and_the_server_may_always_send_what_fits(
             most in 1_u32..20,
