@@ -16,14 +16,14 @@ use super::id::InstanceId;
 use super::instance::{self, Facts, Instance};
 use super::journal::Entry;
 use super::question;
-use super::record::Record;
+use super::record::InstanceRecord;
 use super::role::Directory;
 use super::stage::{Stage, Status, Workflow};
 use super::wire::{Wire, WireError};
 use crate::envelope::to_micros;
 use crate::event::BuildError;
 use crate::state::Pending;
-use crate::{Decision, Envelope, EventId, Refused};
+use crate::{Decision, Envelope, EventId};
 
 /// A step that is taken and not stored: the instance at stage `S`, its commands, its
 /// deadline and its entry in the journal.
@@ -191,27 +191,22 @@ impl<W: Workflow> AnyAdvance<W> {
     ///
     /// # Errors
     ///
-    /// [`AdvanceError`], with the step given back, where something of it has no stored
-    /// form.
+    /// [`AdvanceError`] where something of the step has no stored form.
     pub(crate) fn write(
-        self,
+        &self,
         at: DateTime<Utc>,
         calendar: &dyn Calendar,
-    ) -> Result<Written, Refused<Self, AdvanceError>> {
-        match self.record(at, calendar) {
-            Ok((record, commands)) => {
-                let Self { entry, recall, .. } = self;
-                Ok(Written { record, commands, recall, entry })
-            }
-            Err(cause) => Err(Refused::new(self, cause)),
-        }
+    ) -> Result<Written, AdvanceError> {
+        let (record, commands) = self.record(at, calendar)?;
+        let (entry, recall) = (self.entry.clone(), self.recall.clone());
+        Ok(Written { record, commands, recall, entry })
     }
 
     fn record(
         &self,
         at: DateTime<Utc>,
         calendar: &dyn Calendar,
-    ) -> Result<(Record, Vec<Envelope<Pending>>), AdvanceError> {
+    ) -> Result<(InstanceRecord, Vec<Envelope<Pending>>), AdvanceError> {
         let facts = &*self.facts;
         if let Some(broken) = &facts.broken {
             return Err(broken.clone());
@@ -224,7 +219,7 @@ impl<W: Workflow> AnyAdvance<W> {
         };
         let awaits =
             instance::correlation::<W>(&facts.id, self.status, step, facts.round);
-        let record = Record {
+        let record = InstanceRecord {
             workflow: W::NAME.to_owned(),
             version: W::VERSION,
             fingerprint: W::FINGERPRINT,
@@ -276,7 +271,7 @@ impl<W: Workflow> fmt::Debug for AnyAdvance<W> {
 pub(crate) struct Written {
     /// The row, whose revision is one more than that of the row that it takes the place
     /// of.
-    pub(crate) record: Record,
+    pub(crate) record: InstanceRecord,
     /// What is enqueued.
     pub(crate) commands: Vec<Envelope<Pending>>,
     /// What is taken back, or the step is refused.
