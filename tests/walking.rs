@@ -433,6 +433,30 @@ mod table_row {
         );
     }
 
+    /// The key and the values may be what no log should hold.
+    #[test]
+    fn a_row_shows_its_names_and_no_value() {
+        let db = database("\"order\" TEXT, \"group\" INTEGER");
+        let row = TableRow::new(&db, TABLE, ("where", &"1"));
+        assert_eq!(format!("{row:?}"), format!("TableRow {{ table: {TABLE:?}, .. }}"));
+        let mut shown = Vec::new();
+        row.read(|columns| shown.push(format!("{columns:?}"))).expect("a row");
+
+        let mut crm = sale::Snapshot::by(&Capability::mint(&Key(())));
+        crm.order = Slot::Value("new".to_owned());
+        let (seen, known) = (read(row).expect("a row"), sale::Bases::default());
+        let plan = sale::reconcile(&crm, &seen, &known);
+        let answers = sale::Answers::default();
+        let changes = plan.changes::<Erp, _>(&Capability::mint(&Key(())), &answers);
+        let changes = changes.expect("no answers");
+        let walk = |update: &mut _| {
+            changes.each(update);
+            shown.push(format!("{update:?}"));
+        };
+        row.write(|| Ok(Found::AsExpected), walk).expect("it answers");
+        assert_eq!(shown, ["Columns { .. }", r#"Update { columns: ["order"], .. }"#]);
+    }
+
     #[test]
     fn what_the_table_does_not_have_is_an_error() {
         let db = database("\"order\" TEXT, other INTEGER");
