@@ -22,7 +22,7 @@
 //! revision = revision + 1 WHERE id = '...'`), run it again, and the change arrives on
 //! the other side.
 //!
-//! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`):
+//! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`, `sqs`):
 //!
 //! ```text
 //! cargo run --example sync_crm_erp --features sqlite,serde,signal,postgres,nats -- \
@@ -154,6 +154,10 @@ async fn over<D: Database>(
         #[cfg(feature = "kafka")]
         BrokerAt::Kafka(servers) => {
             between(crm, erp, stop.or(broker::kafka(servers)).await?, options, stop).await
+        }
+        #[cfg(feature = "sqs")]
+        BrokerAt::Sqs(host) => {
+            between(crm, erp, stop.or(broker::sqs(host)).await?, options, stop).await
         }
     }
 }
