@@ -27,8 +27,9 @@ sync_crm_erp answer RECORD FIELD CHOICE --by NAME --reason TEXT [OPTIONS]
                     with the feature `tls`, ?sslmode=require behind it asks for TLS, with a server that the system's
                     authorities vouch for, or those in the file that SSL_CERT_FILE names
   --broker URL      nats://host:port or tls://host:port, with the feature `nats`; amqp://user:password@host or amqps://...,
-                    with the feature `amqp`; kafka://host:port, with the feature `kafka`; within the process where
-                    none is said
+                    with the feature `amqp`; kafka://host:port, with the feature `kafka`; webhook://127.0.0.1, with the
+                    feature `webhook`: the address on which this process serves both systems' endpoints; within the
+                    process where none is said
   --help            this
 
 SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on. The second one ends it at
@@ -69,6 +70,8 @@ pub(crate) enum BrokerAt {
     Amqp(String),
     #[cfg(feature = "kafka")]
     Kafka(String),
+    #[cfg(feature = "webhook")]
+    Webhook(String),
 }
 
 /// Reads the command line; nothing where help is wanted.
@@ -145,8 +148,12 @@ fn broker_at(url: String) -> Outcome<BrokerAt> {
         "amqp" | "amqps" => Ok(BrokerAt::Amqp(url)),
         #[cfg(feature = "kafka")]
         "kafka" => Ok(BrokerAt::Kafka(url.trim_start_matches("kafka://").to_owned())),
+        #[cfg(feature = "webhook")]
+        "webhook" => {
+            Ok(BrokerAt::Webhook(url.trim_start_matches("webhook://").to_owned()))
+        }
         found => {
-            let wanted = "wanted nats://..., amqp://... or kafka://... as a broker, and the program built with the feature of that name";
+            let wanted = "wanted nats://..., amqp://..., kafka://... or webhook://... as a broker, and the program built with the feature of that name";
             Err(format!("{wanted}; found the scheme {found:?}").into())
         }
     }

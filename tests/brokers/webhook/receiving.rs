@@ -105,6 +105,22 @@ async fn each_service_is_understood() {
     }
 }
 
+/// GitHub can send forms: the handler must see that the body is one.
+#[tokio::test]
+async fn a_content_type_other_than_json_is_kept() {
+    let mut ends = all();
+    for (content_type, kept) in [
+        ("application/json; charset=utf-8", None),
+        ("application/x-www-form-urlencoded", Some("application/x-www-form-urlencoded")),
+    ] {
+        let mut sent = request(Scheme::GitHub, b"payload=%7B%7D", now());
+        sent.headers_mut().insert("content-type", content_type.parse().unwrap());
+        let taken = delivered(&mut ends, &sent).await.unwrap();
+        assert_eq!(taken.tags.get("datacontenttype").map(String::as_str), kept);
+        assert_eq!(taken.event_type, "github.issues");
+    }
+}
+
 /// What another has signed, what was changed on the way, and what is sent again later.
 #[tokio::test]
 async fn what_is_not_signed_as_it_should_be_is_refused() {
