@@ -12,10 +12,11 @@
 //! were asked.
 //!
 //! Writes to the folder (`target/reconcile` by default): both tables and the base as they
-//! are after the plan, `review.csv` with what a person must decide, and `lost.csv` with
-//! every edit that was overwritten. Run again on these tables and this base, it writes
-//! nothing and asks the same. Where an input is broken it names file and line, exits with
-//! 2 and writes nothing.
+//! are after the plan, `records.csv` with what is known of each record as a whole,
+//! `review.csv` with what a person must decide, and `lost.csv` with every edit that was
+//! overwritten. Run again on these tables and this base (with the `records.csv` beside
+//! it), it writes nothing and asks the same. Where an input is broken it names file and
+//! line, exits with 2 and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -27,8 +28,7 @@ use std::process::ExitCode;
 use integration_automation_patterns::Refused;
 use integration_automation_patterns::sync::{
     Authority, Base, Contract, Deletions, Existed, Existence, Found, Presence,
-    RecordBase, RecordPlan, RecordRules, Reply, Slot, Store, TooManyGoneError, Verdict,
-    Write,
+    RecordBase, RecordPlan, RecordRules, Reply, Slot, Store, Verdict, Write,
 };
 
 /// The systems, in the order of the contract.
@@ -62,9 +62,11 @@ fn run(
     folder: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let contract = contract()?;
+    let known = Table::read(base, &contract)?;
     let mut sync = Sync {
         tables: [Table::read(curated, &contract)?, Table::read(official, &contract)?],
-        base: Table::read(base, &contract)?,
+        existed: existed(&base.with_file_name("records.csv"), &known)?,
+        base: known,
         contract,
         counts: BTreeMap::new(),
         lost: vec![
@@ -180,6 +182,52 @@ impl Table {
     }
 }
 
+const EXISTED: [(&str, Existed); 4] = [
+    ("never", Existed::Never),
+    ("there", Existed::There),
+    ("gone", Existed::Gone),
+    ("missing", Existed::Missing),
+];
+
+fn word(state: Existed) -> String {
+    let mut words = EXISTED.into_iter().filter(|(_, known)| *known == state);
+    words.next().map_or("never", |(word, _)| word).to_owned()
+}
+
+/// What an earlier run has stored of each record as a whole; before the first run, both
+/// systems had what is in the base.
+fn existed(
+    path: &Path,
+    base: &Table,
+) -> Result<BTreeMap<String, RecordBase>, Box<dyn Error>> {
+    if !path.exists() {
+        let there = |key: &String| (key.clone(), RecordBase::common(Existed::There, 2));
+        return Ok(base.rows.keys().map(there).collect());
+    }
+    let file = path.display();
+    let mut reader =
+        csv::Reader::from_path(path).map_err(|error| format!("{file}: {error}"))?;
+    let mut known = BTreeMap::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| format!("{file}:{}", broken(&error)))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let mut words = record.iter();
+        let key = words.next().unwrap_or_default().to_owned();
+        let of = |word: &str| EXISTED.into_iter().find(|(name, _)| *name == word);
+        let states = words.map(|word| Some(of(word)?.1)).collect::<Option<Vec<_>>>();
+        let Some([agreed, confirmed @ ..]) = states.as_deref() else {
+            let found = record.iter().collect::<Vec<_>>().join(",");
+            return Err(format!(
+                "{file}:{line}: wanted a key and never, there, gone or missing, and \
+                 found {found}"
+            )
+            .into());
+        };
+        known.insert(key, RecordBase { agreed: *agreed, confirmed: confirmed.to_vec() });
+    }
+    Ok(known)
+}
+
 /// One field of one record, as both tables have it.
 struct Cells<'t> {
     tables: &'t mut [Table; 2],
@@ -232,37 +280,43 @@ struct Sync {
     contract: Contract,
     tables: [Table; 2],
     base: Table,
+    existed: BTreeMap<String, RecordBase>,
     counts: BTreeMap<String, Counts>,
     lost: Vec<Vec<String>>,
     review: Vec<Vec<String>>,
 }
 
 impl Sync {
-    fn records(&mut self) -> Result<(), TooManyGoneError> {
+    fn records(&mut self) -> Result<(), Box<dyn Error>> {
         let rules = RecordRules::new(Deletions::Ask, MOST_GONE);
         let mut run = rules.run();
-        let tables = self.tables.iter().chain([&self.base]);
-        let keys = tables.flat_map(|table| table.rows.keys().cloned());
+        let tables = self.tables.iter().flat_map(|table| table.rows.keys());
+        let keys = tables.chain(self.existed.keys()).cloned();
         for key in keys.collect::<BTreeSet<_>>() {
             let rows = self.tables.each_ref().map(|table| table.rows.get(&key));
             let before = self.base.rows.get(&key);
-            let existed = before.map_or(Existed::Never, |_| Existed::There);
             let edited =
                 before.is_some() && rows.iter().flatten().any(|row| Some(*row) != before);
             let says = rows.map(|row| Presence::of(row.map(|_| edited)));
-            let base = RecordBase::common(existed, 2);
-            run.plan(key, says.to_vec(), &base, edited);
+            let never = RecordBase::never(2);
+            let base = self.existed.get(&key).unwrap_or(&never);
+            run.plan(key, says.to_vec(), base, edited);
         }
         for (key, plan) in run.finish().map_err(Refused::into_cause)? {
-            self.record(&key, &plan);
+            self.record(&key, &plan)?;
+            self.existed.insert(key, plan.next_without(&[]));
         }
         Ok(())
     }
 
-    fn record(&mut self, key: &str, plan: &RecordPlan<bool>) {
+    fn record(
+        &mut self,
+        key: &str,
+        plan: &RecordPlan<bool>,
+    ) -> Result<(), Box<dyn Error>> {
         let present = [0, 1].map(|place| plan.presence()[place].is_there());
         match plan.existence() {
-            Existence::Everywhere => self.fields(key),
+            Existence::Everywhere => self.fields(key)?,
             Existence::Create => self.create(key, present),
             Existence::Gone => drop(self.base.rows.remove(key)),
             Existence::Unread | Existence::Local => {}
@@ -280,6 +334,7 @@ impl Sync {
                 self.review.push(row.map(str::to_owned).to_vec());
             }
         }
+        Ok(())
     }
 
     /// A record that is new in one system, for the other: the fields of the contract, and
@@ -294,7 +349,7 @@ impl Sync {
         self.counts.entry("(record)".to_owned()).or_default().written[to] += 1;
     }
 
-    fn fields(&mut self, key: &str) {
+    fn fields(&mut self, key: &str) -> Result<(), Box<dyn Error>> {
         let mut agreed = Vec::new();
         let known = self.base.rows.contains_key(key);
         for field in self.contract.synced_fields() {
@@ -304,7 +359,7 @@ impl Sync {
                 slot => Base::Known(slot.value().cloned()),
             };
             let sides = slots.each_ref();
-            let Ok(plan) = self.contract.plan(field, &sides, &base) else { continue };
+            let plan = self.contract.plan(field, &sides, &base)?;
             let counts = self.counts.entry(field.to_owned()).or_default();
             match plan.verdict() {
                 Verdict::Agreed(_) | Verdict::Unread => counts.agreed += 1,
@@ -335,8 +390,8 @@ impl Sync {
                         .push(row.chain([text(edit), text(write.value())]).collect());
                 }
             }
-            let Ok(applied) =
-                plan.apply(&mut Cells { tables: &mut self.tables, key, field });
+            let applied =
+                plan.apply(&mut Cells { tables: &mut self.tables, key, field })?;
             agreed.push((field.to_owned(), applied.base));
         }
         // A record enters the base when all of its fields are agreed: an empty cell there
@@ -348,6 +403,16 @@ impl Sync {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn known(&self) -> Vec<Vec<String>> {
+        let head = ["id", "agreed", SYSTEMS[0], SYSTEMS[1]].map(str::to_owned).to_vec();
+        let line = |(key, known): (&String, &RecordBase)| {
+            let states = [known.agreed].into_iter().chain(known.confirmed.clone());
+            [key.clone()].into_iter().chain(states.map(word)).collect()
+        };
+        [head].into_iter().chain(self.existed.iter().map(line)).collect()
     }
 
     fn print(&self) {
@@ -396,6 +461,7 @@ impl Sync {
             ("curated.csv", curated.lines()),
             ("official.csv", official.lines()),
             ("base.csv", self.base.lines()),
+            ("records.csv", self.known()),
         ];
         for (name, lines) in &files {
             let (path, beside) = (folder.join(name), folder.join(format!("{name}.new")));

@@ -1,24 +1,20 @@
 //! What the macros of this crate call, and nobody else: it may change with any release.
 
-use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::Refused;
-use crate::reason::reason;
 use crate::sync::declared::{Entry, FieldRules, Includes, Kind, Ruled, Visit};
 use crate::sync::{
-    Answer, AnswerError, ApplyError, Bases, Carried, FieldPlan, Found, Misfit, Refusals,
-    Review, Slot, Unfinished, Verdict, Write,
+    Answer, ApplyError, Bases, FieldPlan, Found, KeptForms, Misfit, Refusals, Review,
+    Slot, Verdict, Write,
 };
+
+pub use crate::sync::progress::{Cause, Decided, Progress, Step};
 
 #[cfg(feature = "serde")]
 pub use crate::external::stored;
 #[cfg(feature = "serde")]
 pub use serde;
-
-/// Why a store did not take its changes.
-pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// The name of a field, as an identifier that is a keyword stands for it.
 pub const fn name(identifier: &'static str) -> &'static str {
@@ -241,31 +237,6 @@ pub fn set_aside<T>(
     }
 }
 
-/// Collects the fields whose writes a person has decided on.
-#[derive(Debug)]
-pub struct Decided(Vec<&'static str>);
-
-impl Decided {
-    /// Nothing so far: inherent, for code without a prelude.
-    pub const fn nothing() -> Self {
-        Self(Vec::new())
-    }
-
-    /// Why their answers come back.
-    pub fn misfits(self, cause: AnswerError) -> Vec<Misfit> {
-        let misfit = |field| Misfit { field, cause: cause.clone() };
-        self.0.into_iter().map(misfit).collect()
-    }
-}
-
-impl<T> Visit<&Option<Write<'_, T>>> for Decided {
-    fn visit(&mut self, field: &'static str, write: &Option<Write<'_, T>>) {
-        if write.as_ref().is_some_and(|write| write.decision().is_some()) {
-            self.0.push(field);
-        }
-    }
-}
-
 /// Whether there is any write.
 #[derive(Debug)]
 pub struct AnyWrite(pub bool);
@@ -284,11 +255,6 @@ pub fn leave_out<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry.leave_out(refusals.as_slice());
 }
 
-/// Why an answer was not checked, where a store could not be asked.
-pub fn unchecked(cause: impl Into<Cause>) -> AnswerError {
-    AnswerError::Unchecked { why: reason(&*cause.into()) }
-}
-
 /// Adds what a system has refused.
 pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     for refusal in more.0 {
@@ -296,26 +262,47 @@ pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     }
 }
 
-/// Which of an entry's writes to one system is wanted.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted {
-    /// The check that the system still shows what an answer is to.
-    Check,
-    /// The change, by an answer where there is one.
-    Change,
+/// Adds what a system holds instead of what was written.
+pub fn keep<T>(kept: &mut KeptForms<T>, more: KeptForms<T>) {
+    for form in more.0 {
+        kept.add(form);
+    }
 }
 
-/// The write of an entry to one system.
+/// What a snapshot shows of a field, where our own write counts as what was written.
+pub fn as_kept<T: Clone + PartialEq>(
+    slot: &mut Slot<T>,
+    kept: &KeptForms<T>,
+    place: usize,
+    known: &Bases<T>,
+) {
+    let shown = std::mem::take(slot);
+    *slot = kept.in_place_of(place, shown, &known.agreed);
+}
+
+/// What a step writes to one system, for one field.
 pub fn write<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
     entry: &'p Entry<'_, F, T, K, N>,
     answer: &'p Option<Answer<T>>,
     to: usize,
-    wanted: Wanted,
+    step: Step,
 ) -> Option<Write<'p, T>> {
-    match wanted {
-        Wanted::Check => entry.check(answer.as_ref(), to),
-        Wanted::Change => entry.change(answer.as_ref(), to),
-    }
+    entry.write(answer.as_ref(), to, step)
+}
+
+/// What takes the write of an answer back from one system: of one that fell, or of any.
+pub fn take_back<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
+    field: &'static str,
+    entry: &'p Entry<'_, F, T, K, N>,
+    answer: &'p Option<Answer<T>>,
+    to: usize,
+    kept: &'p KeptForms<T>,
+    fallen: Option<&[Misfit]>,
+) -> Option<Write<'p, T>> {
+    let answer = answer.as_ref().filter(|_| {
+        fallen.is_none_or(|fallen| fallen.iter().any(|misfit| misfit.field == field))
+    });
+    entry.take_back(answer?, to, kept)
 }
 
 /// What is known of an entry in common after its writes were made, but those to the
@@ -329,57 +316,6 @@ pub fn next_without<F: Ruled, T: Eq + Clone, K: Kind, const N: usize>(
     let refused = refused.as_slice().iter().map(|refusal| refusal.place);
     let not_made = not_made.iter().copied().chain(refused).collect::<Vec<_>>();
     entry.next_without(answer.as_ref(), &not_made)
-}
-
-/// How far a plan was carried out.
-#[derive(Debug)]
-pub struct Progress<A, R> {
-    /// The answers that fit.
-    pub given: A,
-    /// The answers that do not.
-    pub aside: A,
-    /// Why not.
-    pub misfits: Vec<Misfit>,
-    /// The places of the systems that got nothing.
-    pub not_made: Vec<usize>,
-    /// What systems refused.
-    pub refused: R,
-}
-
-impl<A, R> Progress<A, R> {
-    /// Nothing so far.
-    pub fn begin(given: A, aside: A, refused: R) -> Self {
-        Self { given, aside, misfits: Vec::new(), not_made: Vec::new(), refused }
-    }
-
-    /// The systems at these places get nothing: inherent, for code without a prelude.
-    pub fn leave(&mut self, first: usize, end: usize) {
-        self.not_made.extend(first..end);
-    }
-
-    /// No further, for this reason.
-    pub fn stopped<B>(
-        self,
-        bases: B,
-        cause: ApplyError,
-    ) -> Refused<Unfinished<B, A, R>, ApplyError> {
-        let Self { given: answers, aside: misfit_answers, misfits, refused, .. } = self;
-        Refused::new(
-            Unfinished { answers, bases, misfits, misfit_answers, refused },
-            cause,
-        )
-    }
-
-    /// To the end.
-    pub fn carried<B>(
-        self,
-        bases: B,
-        systems: &'static [&'static str],
-    ) -> Carried<B, A, R> {
-        let Self { aside: answers, misfits, not_made, refused, .. } = self;
-        let names = not_made.iter().filter_map(|place| systems.get(*place).copied());
-        Carried { bases, moved_on: names.collect(), misfits, answers, refused }
-    }
 }
 
 /// The places of systems by their names.

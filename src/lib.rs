@@ -72,6 +72,9 @@ pub mod trace;
     allow(dead_code, reason = "operations that only a database has")
 )]
 mod trace;
+#[cfg(feature = "workflow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "workflow")))]
+pub mod workflow;
 
 #[doc(inline)]
 pub use audit::{AuditLine, AuditRecord, AuditTrail};

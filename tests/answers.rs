@@ -219,8 +219,66 @@ fn the_chosen_side_is_checked_and_what_was_written_is_taken_back() {
         let applied = settled.apply(&mut store).expect("in memory");
         assert_eq!((applied.written, applied.moved_on), (0, vec![1]));
         assert_eq!(applied.base, base, "the question is asked again");
+        assert_eq!(applied.bases, Bases::common(base, 3));
         assert_eq!(systems, [Slot::Value(1), Slot::Value(7), Slot::Value(1)]);
     }
+}
+
+/// A store that notes to which system each write goes.
+struct Noting<'s> {
+    systems: &'s mut [Slot<u8>],
+    to: Vec<usize>,
+}
+
+impl Store<u8> for Noting<'_> {
+    type Error = std::convert::Infallible;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        self.to.push(write.to());
+        self.systems.replace(write)
+    }
+}
+
+/// A system that was only checked gets nothing back.
+#[test]
+fn only_what_was_written_is_taken_back() {
+    let seen = [1, 2, 3].map(Slot::Value);
+    let (sides, base) = (seen.each_ref(), Base::Known(Some(1)));
+    let plan = FieldPlan::new(Rule::Manual, &sides, &base);
+    let row = plan.review("C-1", "status", ["crm", "erp", "hr"]).expect("it is asked");
+    let answer = Answer::to(&row, Choice::Side(0), decision("ada"));
+    let settled = plan.settle("C-1", "status", answer).expect("it fits");
+    let mut systems = [1, 2, 7].map(Slot::Value);
+    let mut store = Noting { systems: &mut systems, to: Vec::new() };
+    let applied = settled.apply(&mut store).expect("in memory");
+    assert_eq!(applied.moved_on, [2]);
+    assert_eq!(store.to, [0, 1, 2, 1], "checked, written, found changed, taken back");
+}
+
+/// An owner that was not given what a person chose still shows what it is to give up: its
+/// next plan must not write that to the others.
+#[test]
+fn an_owner_that_did_not_take_an_answer_moves_nothing() {
+    let state =
+        State { slots: [Slot::Value(1), Slot::Value(2)], base: Base::Known(Some(1)) };
+    let rule = Rule::Owner(0, NonOwnerEdits::Queue);
+    let row = row(rule, &state).expect("it is asked");
+    let next = |side, not_made: &[usize]| {
+        plan(rule, &state, |plan| {
+            let answer = Answer::to(&row, Choice::Side(side), decision("ada"));
+            let settled = plan.settle("C-1", "status", answer).expect("it fits");
+            settled.next_without(not_made)
+        })
+    };
+    assert_eq!(next(1, &[0]), Bases::common(state.base, 2));
+    assert_eq!(next(1, &[]), Bases::common(Base::Known(Some(2)), 2));
+    let (agreed, shown) = (Base::Known(Some(1)), Base::Known(Some(2)));
+    let kept = Bases { agreed, confirmed: vec![agreed, shown] };
+    assert_eq!(
+        next(0, &[0, 1]),
+        kept,
+        "its own value was chosen: there is nothing to give up"
+    );
 }
 
 /// What a store replies in place of a system's own reply to a write of one value.
@@ -291,6 +349,79 @@ fn what_a_system_refuses_to_take_back_counts_as_written() {
     let (base, confirmed) = (Base::Known(Some(1)), vec![Base::Known(Some(1)); 3]);
     assert_eq!(applied.bases, Bases { agreed: base, confirmed }, "nothing was agreed");
     assert_eq!(systems, [3, 2, 7].map(Slot::Value));
+}
+
+/// A store that cannot be reached after so many writes and checks.
+struct Unreachable<'s> {
+    systems: &'s mut [Slot<u8>],
+    after: usize,
+}
+
+impl Store<u8> for Unreachable<'_> {
+    type Error = &'static str;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        self.after = self.after.checked_sub(1).ok_or("no connection")?;
+        self.systems.replace(write).map_err(|never| match never {})
+    }
+}
+
+/// Wherever a store fails, the decision is carried out in the end, and what came of it so
+/// far is given back: either it stands, or nothing is agreed and it can be given again.
+#[test]
+fn a_decision_outlives_a_store_that_fails_at_any_step() {
+    let (seen, base) = ([1, 2, 1].map(Slot::Value), Base::Known(Some(0)));
+    for (choice, steps) in [(Choice::Side(1), 4), (Choice::Other(Some(3)), 3)] {
+        for after in 0..steps {
+            let (sides, mut systems) = (seen.each_ref(), seen);
+            let plan = FieldPlan::new(Rule::Shared, &sides, &base);
+            let row = plan.review("C-1", "status", ["crm", "erp", "hr"]);
+            let answer = Answer::to(&row.expect("asked"), choice, decision("ada"));
+            let settled = plan.settle("C-1", "status", answer.clone()).expect("it fits");
+            let mut store = Unreachable { systems: &mut systems, after };
+            let failed = settled.apply(&mut store).expect_err("it cannot be reached");
+            assert_eq!(failed.cause(), &"no connection");
+            let applied = failed.into_value();
+            assert_eq!(applied.base, base, "a common base waits");
+
+            // The next run knows what was given back, and has the answer at hand.
+            let now = systems;
+            let sides = now.each_ref();
+            let plan = FieldPlan::with_bases(Rule::Shared, &sides, &applied.bases);
+            let made = now.iter().zip(seen).filter(|(now, before)| **now != *before);
+            assert_eq!(applied.written, made.count());
+            if let Verdict::Ask(_) = plan.verdict() {
+                assert_eq!((applied.written, applied.bases.agreed), (0, base));
+                let again = plan.settle("C-1", "status", answer).expect("it fits");
+                assert!(again.apply(&mut systems[..]).is_ok());
+            } else {
+                assert!(plan.apply(&mut systems[..]).is_ok());
+            }
+            let outcome = if steps == 4 { 2 } else { 3 };
+            assert_eq!(systems, [Slot::Value(outcome); 3], "{choice:?} {after}");
+        }
+    }
+}
+
+/// The last system was edited since, and a store fails while what was written is taken
+/// back: what stays is on record.
+#[test]
+fn what_could_not_be_taken_back_is_given_back() {
+    let (seen, base) = ([1, 2, 4].map(Slot::Value), Base::Known(Some(1)));
+    let sides = seen.each_ref();
+    let plan = FieldPlan::new(Rule::Manual, &sides, &base);
+    let row = plan.review("C-1", "status", ["crm", "erp", "hr"]).expect("it is asked");
+    let answer = Answer::to(&row, Choice::Other(Some(3)), decision("bob"));
+    let settled = plan.settle("C-1", "status", answer).expect("it fits");
+    for (after, left) in [(3, [3, 3, 7]), (4, [3, 2, 7])] {
+        let mut systems = [1, 2, 7].map(Slot::Value);
+        let mut store = Unreachable { systems: &mut systems, after };
+        let failed = settled.apply(&mut store).expect_err("it cannot be reached");
+        let applied = failed.into_value();
+        assert_eq!((applied.written, applied.moved_on), (5 - after, vec![2]));
+        assert_eq!(systems, left.map(Slot::Value));
+        assert_eq!(applied.bases, Bases::common(base, 3), "nothing was agreed");
+    }
 }
 
 /// A value that stays different on purpose is not asked about again until a side changes.

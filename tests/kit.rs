@@ -9,7 +9,7 @@ use integration_automation_patterns::inbox::{self, HandlerError, InboxConfig};
 use integration_automation_patterns::outbox::sqlite::{Outbox, enqueue};
 use integration_automation_patterns::outbox::{Admin, ClaimOrder, Store};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::testing::{Answer, deliver, sqlite};
+use integration_automation_patterns::testing::{Delivered, deliver, sqlite};
 use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
 use rusqlite::Connection;
 
@@ -53,13 +53,13 @@ async fn a_delivery_is_answered_as_its_handler_ends() {
         };
         tokio::join!(deliver(&broker, event), consume).0.expect("somebody listens")
     };
-    assert_eq!(answer(&unlucky, None).await, Answer::Dropped);
+    assert_eq!(answer(&unlucky, None).await, Delivered::Dropped);
     let failure = || Some(Err(HandlerError::transient("no such account")));
     let wait = Duration::from_secs(30);
-    assert_eq!(answer(&unlucky, failure()).await, Answer::Nacked(wait));
-    assert_eq!(answer(&unlucky, failure()).await, Answer::Nacked(wait * 2));
-    assert_eq!(answer(&unlucky, failure()).await, Answer::Acked, "a dead letter");
-    assert_eq!(answer(&lucky, Some(Ok(()))).await, Answer::Acked);
+    assert_eq!(answer(&unlucky, failure()).await, Delivered::Nacked(wait));
+    assert_eq!(answer(&unlucky, failure()).await, Delivered::Nacked(wait * 2));
+    assert_eq!(answer(&unlucky, failure()).await, Delivered::Acked, "a dead letter");
+    assert_eq!(answer(&lucky, Some(Ok(()))).await, Delivered::Acked);
 
     drop(listener);
     assert!(deliver(&broker, &lucky).await.is_err(), "nobody listens");

@@ -172,11 +172,44 @@ fn a_second_run_on_its_own_output_writes_nothing_and_asks_the_same() {
         asked[3],
         "what was lost before stays on record"
     );
-    for name in ["curated.csv", "official.csv", "base.csv", "review.csv"] {
+    for name in ["curated.csv", "official.csv", "base.csv", "records.csv", "review.csv"] {
         let read =
             |folder: &Path| fs::read_to_string(folder.join(name)).expect("written");
         assert_eq!(read(&first), read(&second), "{name}");
     }
+}
+
+/// A record that both have exists in common, even while its fields are asked about:
+/// deleted in one of them, it is not made again.
+#[test]
+fn a_record_that_is_asked_about_and_then_deleted_is_not_made_again() {
+    let (first, second) = (folder("asked"), folder("deleted"));
+    let read = |name: &str| fs::read_to_string(Path::new(SAMPLES).join(name));
+    for file in ["curated.csv", "official.csv", "base.csv"] {
+        let table = read(file).expect("the sample");
+        let row = table.lines().nth(1).expect("a row").to_owned();
+        let head = table.lines().next().expect("a header");
+        let status = head.split(',').position(|name| name == "status").expect("a column");
+        let mut cells = row.split(',').map(str::to_owned).collect::<Vec<_>>();
+        cells[0] = "new".to_owned();
+        cells[status] = file.to_owned(); // no two say the same of a manual field
+        let added = format!("{table}{}\n", cells.join(","));
+        let table = if file == "base.csv" { table } else { added };
+        fs::write(first.join(file), table).expect("a writable folder");
+    }
+    report(&reconcile(&first, &first));
+    let asked = fs::read_to_string(first.join("review.csv")).expect("written");
+    assert!(asked.contains("new,status,"), "{asked}");
+    assert!(!table(first.join("base.csv")).contains_key("new"));
+
+    let official = fs::read_to_string(first.join("official.csv")).expect("written");
+    let without = official.lines().filter(|line| !line.starts_with("new,"));
+    let without = without.map(|line| format!("{line}\n")).collect::<String>();
+    fs::write(first.join("official.csv"), without).expect("a writable folder");
+    report(&reconcile(&first, &second));
+    assert!(!table(second.join("official.csv")).contains_key("new"));
+    let asked = fs::read_to_string(second.join("review.csv")).expect("written");
+    assert!(asked.contains("new,(record),deleted in one"), "{asked}");
 }
 
 #[test]

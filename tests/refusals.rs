@@ -2,11 +2,12 @@
 //! question that is not tried again until something changes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
-    Answer, Applied, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits,
-    Question, Refusal, Reply, Rule, Slot, Store, Verdict, Write,
+    Answer, Applied, Authority, Base, Choice, Content, Contract, FieldPlan,
+    NonOwnerEdits, Question, Refusal, Refusals, Reply, Rule, Slot, Store, Verdict, Write,
 };
 
 use proptest::prelude::*;
@@ -19,7 +20,7 @@ struct Strict {
 }
 
 impl Store<u8> for Strict {
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
         self.tried += usize::from(!write.is_check());
@@ -231,4 +232,108 @@ fn a_question_whose_answer_was_refused_has_the_words() {
     let row = again.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
     assert_eq!(row.sides[0].refused, None);
     assert_eq!(row.sides[1].refused.as_deref(), Some("not allowed here"));
+}
+
+/// So is a value that a function has made, which no system says.
+#[test]
+fn a_question_about_a_merged_value_that_was_refused_has_the_words() {
+    let (slots, base) = ([Slot::Value(2), Slot::Value(3)], Base::Known(Some(1)));
+    let sides = slots.each_ref();
+    let merged = FieldPlan::new(Rule::Shared, &sides, &base)
+        .merge(|_, edits| Some(Content::Value(edits.iter().copied().flatten().sum())));
+    let plan = merged.plan();
+    let (systems, forbidden) = (slots.to_vec(), vec![(0, Some(5)), (1, Some(5))]);
+    let mut store = Strict { systems, forbidden, tried: 0 };
+    let applied = plan.apply(&mut store).expect("in memory");
+
+    let asked = plan.after_refusals(&applied.refused);
+    assert_eq!(asked.verdict(), Verdict::Ask(Question::Refused));
+    let row = asked.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
+    for side in row.sides {
+        assert_eq!(side.refused.as_deref(), Some("not allowed here"), "{}", side.system);
+    }
+}
+
+/// A system that refuses, one that keeps a form of its own, and others that write what
+/// they are given, until one of them cannot be reached.
+struct Unreachable {
+    systems: [Slot<u8>; 5],
+    after: usize,
+}
+
+impl Store<u8> for Unreachable {
+    type Error = &'static str;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        self.after = self.after.checked_sub(1).ok_or("no connection")?;
+        match write.to() {
+            1 => Ok(Reply::Refused("not allowed here".to_owned())),
+            2 => Ok(Reply::Kept(Some(8))),
+            _ => self.systems.replace(write).map_err(|never| match never {}),
+        }
+    }
+}
+
+/// What systems said before a store failed is given back with the failure: without it, a
+/// refused write would be made again, and an own form would be taken for an edit.
+#[test]
+fn what_came_of_a_plan_is_given_back_when_a_store_fails() {
+    let one = Base::Known(Some(1));
+    let seen = [9, 1, 1, 1, 1].map(Slot::Value);
+    let slots = seen.each_ref();
+    let plan = FieldPlan::new(OWNER, &slots, &one);
+    for after in 0..4 {
+        let mut store = Unreachable { systems: seen, after };
+        let failed = plan.apply(&mut store).expect_err("it cannot be reached");
+        assert_eq!(failed.cause(), &"no connection");
+        let applied = failed.into_value();
+        let refused = applied.refused.iter().map(|refusal| refusal.place);
+        assert_eq!(refused.collect::<Vec<_>>(), [1][..usize::from(after > 0)]);
+        let kept = applied.kept.iter().map(|kept| (kept.place, kept.held));
+        assert_eq!(kept.collect::<Vec<_>>(), [(2, Some(8))][..usize::from(after > 1)]);
+        assert_eq!((applied.written, applied.base), (after.saturating_sub(1), one));
+        let given = |place: usize| Base::Known(Some(if place <= after { 9 } else { 1 }));
+        let confirmed = [Base::Known(Some(9)), one, given(2), given(3), one];
+        assert_eq!(applied.bases.confirmed, confirmed, "as far as it went");
+        assert_eq!(applied.bases.agreed, Base::Known(Some(9)));
+    }
+    assert!(plan.apply(&mut Unreachable { systems: seen, after: 4 }).is_ok());
+}
+
+/// What nobody says any more is not what a person is asked about.
+#[test]
+fn the_words_about_another_value_are_not_shown() {
+    let (slots, base) = ([Slot::Value(1), Slot::Value(2)], Base::Known(Some(1)));
+    let sides = slots.each_ref();
+    let refused = |value| Refusal {
+        place: 1,
+        value: Some(value),
+        shown: Some(2),
+        why: "not allowed here".to_owned(),
+    };
+    for (value, shown) in [(1, Some("not allowed here")), (9, None)] {
+        let refusals = [refused(value)];
+        let plan = FieldPlan::new(Rule::Manual, &sides, &base).after_refusals(&refusals);
+        let row = plan.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
+        assert_eq!(row.sides[1].refused.as_deref(), shown);
+    }
+}
+
+/// The latest words about each write are kept, and no others.
+#[test]
+fn a_refusal_takes_the_place_of_an_earlier_one_of_the_same_write() {
+    let refusal = |place, value, why: &str| Refusal {
+        place,
+        value: Some(value),
+        shown: Some(2),
+        why: why.to_owned(),
+    };
+    let mut refused = Refusals::default();
+    for (place, value, why) in [(0, 1, "a"), (1, 1, "b"), (0, 3, "c"), (0, 1, "d")] {
+        refused.add(refusal(place, value, why));
+    }
+    assert_eq!(
+        refused.as_slice(),
+        [refusal(1, 1, "b"), refusal(0, 3, "c"), refusal(0, 1, "d")]
+    );
 }

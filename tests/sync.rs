@@ -393,6 +393,26 @@ fn a_fingerprint_tells_contracts_apart() {
     assert_eq!(again.fingerprint(), "3596b6b817d8b1cf", "on every machine");
 }
 
+/// Fingerprints are stored beside what systems have agreed on. If one moved with another
+/// compiler, or when a type was renamed, every stored base would seem to be another
+/// contract's, and every record would be asked about anew.
+#[test]
+fn a_fingerprint_is_the_same_in_every_release() {
+    let rules = RecordRules::new(Deletions::Propagate, 50).created_by([0, 1]);
+    let contract = Contract::builder("contact")
+        .system("crm")
+        .system("erp")
+        .field("email", Authority::system("erp"))
+        .non_owner_edits_for("email", NonOwnerEdits::Queue)
+        .field("nickname", Authority::Shared)
+        .field("status", Authority::Manual)
+        .excluded("notes")
+        .records(rules)
+        .build()
+        .expect("sound");
+    assert_eq!(contract.fingerprint(), "65984df61d5f77d7");
+}
+
 /// A field that is renamed is the same field; what it was called before is no longer in
 /// use, and is one name.
 #[test]

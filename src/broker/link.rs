@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 use tokio::time::{Instant, sleep_until};
 
 use super::BrokerError;
@@ -25,14 +25,14 @@ struct State<C> {
     connection: Option<C>,
     /// The try that is under way. It goes on where the sender that began it is given up:
     /// a client that is dropped in the middle of it may leave half a connection behind.
-    connecting: Option<JoinHandle<Result<C, String>>>,
+    connecting: Option<JoinHandle<Result<C, BrokerError>>>,
     /// Why the last try failed.
-    reason: String,
+    failure: Option<BrokerError>,
 }
 
 impl<C> Default for Link<C> {
     fn default() -> Self {
-        let state = State { connection: None, connecting: None, reason: String::new() };
+        let state = State { connection: None, connecting: None, failure: None };
         Self { state: Mutex::new(state), failures: AtomicU64::new(0) }
     }
 }
@@ -57,8 +57,10 @@ impl<C: Clone + Send + 'static> Link<C> {
             return Ok(connection);
         }
         state.connection = None;
-        if self.failures.load(Ordering::SeqCst) != seen {
-            return Err(BrokerError::unreachable(state.reason.clone()));
+        if self.failures.load(Ordering::SeqCst) != seen
+            && let Some(failure) = &state.failure
+        {
+            return Err(failure.clone());
         }
         // What came of a try that nobody has waited for is old: good while it lives, and
         // else no reason not to try again.
@@ -73,48 +75,58 @@ impl<C: Clone + Send + 'static> Link<C> {
         let connecting = state.connecting.get_or_insert_with(|| {
             tokio::spawn(async move {
                 match timeout(within, connect).await {
-                    Ok(made) => made.map_err(|error| reason(&*error.into())),
-                    Err(_) => Err(format!("no connection within {within:?}")),
+                    Ok(made) => made.map_err(|error| failure(error.into())),
+                    Err(_) => Err(BrokerError::unreachable(format!(
+                        "no connection within {within:?}"
+                    ))),
                 }
             })
         });
         let made = connecting.await;
         state.connecting = None;
-        match made.unwrap_or_else(|ended| Err(reason(&ended))) {
+        match made.unwrap_or_else(|ended| Err(failure(ended.into()))) {
             Ok(connection) => {
                 state.connection = Some(connection.clone());
                 Ok(connection)
             }
-            Err(reason) => {
-                state.reason.clone_from(&reason);
+            Err(failure) => {
+                state.failure = Some(failure.clone());
                 self.failures.fetch_add(1, Ordering::SeqCst);
-                Err(BrokerError::unreachable(reason))
+                Err(failure)
             }
         }
     }
 }
 
+/// What a try says of itself, where it does; else the broker was not reached.
+fn failure(error: Box<dyn Error + Send + Sync>) -> BrokerError {
+    match error.downcast::<BrokerError>() {
+        Ok(said) => *said,
+        Err(error) => BrokerError::unreachable(reason(&*error)),
+    }
+}
+
 /// How long a listener waits at least between two tries to begin, so that a loop around
 /// it does not spin.
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// A listener's session on its way. The try goes on where the call that began it is given
 /// up, so that a listener which is asked for a moment at a time begins all the same.
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 pub(super) struct Beginning<S> {
     under_way: Option<JoinHandle<Result<S, BrokerError>>>,
     last: Option<Instant>,
 }
 
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 impl<S> Default for Beginning<S> {
     fn default() -> Self {
         Self { under_way: None, last: None }
     }
 }
 
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 impl<S: Send + 'static> Beginning<S> {
     /// The session, begun now or by an earlier call, and no sooner than a second after
     /// the try before. Where it is not there within the time given, the try is given up.
@@ -141,7 +153,7 @@ impl<S: Send + 'static> Beginning<S> {
     }
 }
 
-#[cfg(any(feature = "amqp", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 impl<S> Drop for Beginning<S> {
     fn drop(&mut self) {
         if let Some(under_way) = &self.under_way {
@@ -239,7 +251,7 @@ mod tests {
         assert_eq!(link.get(|_| false, LONG, connect(3)).await, Ok(3));
     }
 
-    #[cfg(any(feature = "amqp", feature = "nats"))]
+    #[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
     #[tokio::test(start_paused = true)]
     async fn a_session_begins_however_briefly_it_is_waited_for_and_a_try_a_second_is_made()
      {

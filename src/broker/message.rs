@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Utc};
-#[cfg(feature = "amqp")]
+#[cfg(any(feature = "amqp", feature = "amqp1"))]
 use uuid::Uuid;
 
 use crate::cloudevents::{Binding, CloudEvent, ParseCloudEventError};
@@ -79,7 +79,13 @@ pub(super) enum Value {
     Text(String),
     /// What is none of these, as it is shown to people. Only an adapter meets it.
     #[cfg_attr(
-        not(any(feature = "amqp", feature = "kafka", feature = "nats")),
+        not(any(
+            feature = "amqp",
+            feature = "amqp1",
+            feature = "kafka",
+            feature = "nats",
+            feature = "sqs"
+        )),
         allow(dead_code, reason = "the adapters make it")
     )]
     Other(String),
@@ -87,7 +93,13 @@ pub(super) enum Value {
 
 impl Value {
     /// Bytes are a text where they are UTF-8.
-    #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+    #[cfg(any(
+        feature = "amqp",
+        feature = "amqp1",
+        feature = "kafka",
+        feature = "nats",
+        feature = "sqs"
+    ))]
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         match str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
@@ -168,7 +180,7 @@ fn structured(
 }
 
 /// What stands for a message that cannot be read.
-fn unreadable(
+pub(super) fn unreadable(
     headers: &[(String, Value)],
     body: Vec<u8>,
     reason: impl Into<String>,
@@ -208,7 +220,7 @@ fn within_calendar(at: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// A position for a message of a broker that gives none: the same for the same content.
-#[cfg(feature = "amqp")]
+#[cfg(any(feature = "amqp", feature = "amqp1"))]
 pub(super) fn position_of_content<'p>(
     parts: impl IntoIterator<Item = &'p [u8]>,
 ) -> String {

@@ -9,6 +9,9 @@
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
 pub mod amqp;
+#[cfg(feature = "amqp1")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp1")))]
+pub mod amqp1;
 mod any;
 mod capabilities;
 mod in_process;
@@ -16,7 +19,7 @@ mod in_process;
 #[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
 pub mod kafka;
 mod lag;
-#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "amqp1", feature = "kafka", feature = "nats"))]
 mod link;
 mod lost;
 #[cfg(feature = "cloudevents")]
@@ -24,9 +27,22 @@ mod message;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
+#[cfg(any(feature = "amqp1", feature = "nats"))]
+mod percent;
 mod routes;
+#[cfg(any(feature = "amqp", feature = "amqp1"))]
+mod socket;
+#[cfg(feature = "sqs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
+pub mod sqs;
 mod unsettled;
-#[cfg(any(feature = "amqp", feature = "nats", feature = "webhook"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "amqp1",
+    feature = "nats",
+    feature = "sqs",
+    feature = "webhook"
+))]
 mod wait;
 #[cfg(feature = "webhook")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]

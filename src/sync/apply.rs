@@ -1,16 +1,13 @@
 //! Carrying out a plan: the store checks what each write expects, and says what has
 //! moved on and must be planned again.
 
-use std::error::Error;
-use std::fmt;
-
-use super::answer::AnswerError;
 use super::bases::Bases;
+use super::kept::Kept;
 use super::plan::{FieldPlan, Write};
-use super::reading::Kept;
 use super::refusal::Refusal;
 use super::settled::Settled;
 use super::slot::{Base, Slot};
+use crate::Refused;
 
 /// Where the systems keep a field, and what carries out its writes.
 ///
@@ -116,7 +113,7 @@ impl<T: Clone + PartialEq> Store<T> for [Slot<T>] {
     }
 }
 
-/// What came of carrying out the plan for one field.
+/// What came of carrying out the plan for one field; so far, if a store failed.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it has the common state, and says what must be planned again"]
@@ -139,113 +136,6 @@ pub struct Applied<T> {
     pub bases: Bases<T>,
 }
 
-/// An answer that does not fit the plan of a declared boundary, and why. It comes back
-/// by itself: the rest of the record goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Misfit {
-    /// The field.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub cause: AnswerError,
-}
-
-/// What came of carrying out the plan of a declared boundary: what is known in common
-/// (`B`), for you to store, what systems refused (`R`), and the answers (`A`) that were
-/// not carried out.
-#[derive(Debug)]
-#[non_exhaustive]
-#[must_use = "it has what is known in common, and says what must be planned again"]
-pub struct Carried<B, A, R> {
-    /// What is known in common. A system that has moved on has yet to get what was agreed.
-    pub bases: B,
-    /// The names of the systems that have moved on since they were read. Nothing was
-    /// written to them.
-    pub moved_on: Vec<&'static str>,
-    /// Why each answer comes back.
-    pub misfits: Vec<Misfit>,
-    /// The answers that do not fit, and those that a system did not carry out because it
-    /// has moved on.
-    pub answers: A,
-    /// What systems refused, in their words: add it to what is stored, and give it to the
-    /// next plan.
-    pub refused: R,
-}
-
-/// What comes back if the plan of a declared boundary was not carried out to the end:
-/// the answers (`A`), the progress (`B`), and what systems refused (`R`).
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Unfinished<B, A, R> {
-    /// What people answered, without the answers that do not fit.
-    pub answers: A,
-    /// What is known in common, for you to store: the systems that were written to have
-    /// what was agreed, and the others have yet to get it.
-    pub bases: B,
-    /// Why each of the answers in `misfit_answers` comes back by itself.
-    pub misfits: Vec<Misfit>,
-    /// The answers that do not fit.
-    pub misfit_answers: A,
-    /// What systems refused.
-    pub refused: R,
-}
-
-/// A plan could not be carried out, or not to the end.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ApplyError {
-    /// An answer does not fit the plan.
-    Answer {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        cause: AnswerError,
-    },
-    /// A system is named that is not a party to the boundary.
-    NoParty {
-        /// The parties.
-        parties: &'static [&'static str],
-        /// The name that is none of theirs.
-        found: String,
-    },
-    /// A system could not be written to. What was written before stays, and the next plan
-    /// does the rest.
-    Store {
-        /// The system.
-        system: &'static str,
-        /// Why.
-        cause: Box<dyn Error + Send + Sync>,
-    },
-}
-
-impl fmt::Display for ApplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answer { field, .. } => {
-                write!(f, "the answer about {field:?} does not fit the plan")
-            }
-            Self::NoParty { parties, found } => {
-                write!(f, "a plan is between {}, and found {found:?}", parties.join(", "))
-            }
-            Self::Store { system, .. } => write!(
-                f,
-                "a plan wants every system to take its changes, and {system:?} did not: \
-                 plan again"
-            ),
-        }
-    }
-}
-
-impl Error for ApplyError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Answer { cause, .. } => Some(cause),
-            Self::NoParty { .. } => None,
-            Self::Store { cause, .. } => Some(&**cause),
-        }
-    }
-}
-
 impl<T: Eq + Clone> FieldPlan<'_, T> {
     /// Carries out the plan.
     ///
@@ -255,8 +145,9 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
     ///
     /// # Errors
     ///
-    /// The store's, at the first write that it could not make. Earlier writes stay; the
-    /// common state has not moved, and the next plan does the rest.
+    /// The store's, at the first write that it could not make. Earlier writes stay, and
+    /// what came of them is given back: store it as if the plan had ended there, and the
+    /// next plan does the rest.
     ///
     /// ```
     /// use integration_automation_patterns::sync::{
@@ -280,12 +171,21 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
     pub fn apply<S: Store<T> + ?Sized>(
         &self,
         store: &mut S,
-    ) -> Result<Applied<T>, S::Error> {
-        let mut carried = Applied::nothing(self);
-        for write in self.writes() {
-            carried.note(&write, store.replace(&write)?);
+    ) -> Result<Applied<T>, Refused<Applied<T>, S::Error>> {
+        let mut applied = Applied::nothing(self);
+        let mut writes = self.writes();
+        while let Some(write) = writes.next() {
+            match store.replace(&write) {
+                Ok(reply) => applied.note(&write, reply),
+                Err(cause) => {
+                    let left = [write].into_iter().chain(writes).map(|write| write.to());
+                    let so_far =
+                        applied.next(left, |not_made| self.next_without(not_made));
+                    return Err(Refused::new(so_far, cause));
+                }
+            }
         }
-        Ok(carried.done(|| self.next_base(), |not_made| self.next_without(not_made)))
+        Ok(applied.done(|| self.next_base(), |not_made| self.next_without(not_made)))
     }
 }
 
@@ -299,8 +199,11 @@ impl<T: Eq + Clone> Settled<'_, T> {
     ///
     /// # Errors
     ///
-    /// The store's, at the first write that it could not make or take back. Earlier
-    /// writes stay.
+    /// The store's, at the first write or check that it could not make, or could not
+    /// take back. Earlier writes stay, and what came of them is given back, to be stored.
+    /// If some writes were made and others were not, the decision stands, and the next
+    /// plan does the rest; otherwise nothing is agreed, and the answer can be given again
+    /// while the systems show what it is to.
     ///
     /// ```
     /// use integration_automation_patterns::Decision;
@@ -330,10 +233,19 @@ impl<T: Eq + Clone> Settled<'_, T> {
     pub fn apply<S: Store<T> + ?Sized>(
         &self,
         store: &mut S,
-    ) -> Result<Applied<T>, S::Error> {
-        let (mut carried, mut made) = (Applied::nothing(self.plan()), Vec::new());
-        for write in self.checks().chain(self.writes()).chain(self.checks()) {
-            let reply = store.replace(&write)?;
+    ) -> Result<Applied<T>, Refused<Applied<T>, S::Error>> {
+        let (mut applied, mut made) = (Applied::nothing(self.plan()), Vec::new());
+        let mut steps = self.checks().chain(self.writes()).chain(self.checks());
+        while let Some(write) = steps.next() {
+            let reply = match store.replace(&write) {
+                Ok(reply) => reply,
+                Err(cause) => {
+                    let left = [write].into_iter().chain(steps);
+                    let left = left.filter(|write| !write.is_check());
+                    let so_far = self.stopped(applied, !made.is_empty(), left);
+                    return Err(Refused::new(so_far, cause));
+                }
+            };
             match &reply {
                 Reply::Found(Found::AsExpected) if !write.is_check() => {
                     made.push((write, write.value().cloned()));
@@ -341,12 +253,32 @@ impl<T: Eq + Clone> Settled<'_, T> {
                 Reply::Kept(held) => made.push((write, held.clone())),
                 Reply::Found(_) | Reply::Refused(_) => {}
             }
-            carried.note(&write, reply);
-            if !carried.moved_on.is_empty() {
-                return carried.taken_back(&made, store);
+            applied.note(&write, reply);
+            if !applied.moved_on.is_empty() {
+                return applied.taken_back(&made, store);
             }
         }
-        Ok(carried.done(|| self.next_base(), |not_made| self.next_without(not_made)))
+        Ok(applied.done(|| self.next_base(), |not_made| self.next_without(not_made)))
+    }
+
+    /// What came of it, where a store failed before it made the writes that are left.
+    ///
+    /// A decision that nothing was written of can be given again. One that was written
+    /// everywhere was not checked afterwards: if its systems agree, the next plan agrees.
+    fn stopped<'w>(
+        &self,
+        applied: Applied<T>,
+        is_begun: bool,
+        left: impl Iterator<Item = Write<'w, T>>,
+    ) -> Applied<T>
+    where
+        T: 'w,
+    {
+        let left = left.map(|write| write.to()).collect::<Vec<_>>();
+        if left.is_empty() || !is_begun {
+            return applied;
+        }
+        applied.next(left, |not_made| self.next_without(not_made))
     }
 }
 
@@ -377,32 +309,54 @@ impl<T: Clone + Eq> Applied<T> {
         self,
         made: &[(Write<'_, T>, Option<T>)],
         store: &mut S,
-    ) -> Result<Self, S::Error> {
-        let mut left = Self { written: 0, kept: Vec::new(), ..self };
-        for (write, held) in made.iter().rev() {
+    ) -> Result<Self, Refused<Self, S::Error>> {
+        let mut applied = Self { written: 0, kept: Vec::new(), ..self };
+        let mut made = made.iter().rev();
+        while let Some((write, held)) = made.next() {
             let back = write.reversed(held.as_ref());
-            match store.replace(&back)? {
-                Reply::Found(_) => {}
-                Reply::Kept(held) => left.kept.extend(Kept::of(&back, held)),
-                Reply::Refused(why) => {
-                    left.written = left.written.saturating_add(1);
-                    left.kept.extend(Kept::of(write, held.clone()));
-                    left.refused.push(Refusal::of(&back, why));
+            match store.replace(&back) {
+                Ok(Reply::Found(_)) => {}
+                Ok(Reply::Kept(held)) => applied.kept.extend(Kept::of(&back, held)),
+                Ok(Reply::Refused(why)) => {
+                    applied.stays(write, held);
+                    applied.refused.push(Refusal::of(&back, why));
+                }
+                Err(cause) => {
+                    applied.stays(write, held);
+                    made.for_each(|(write, held)| applied.stays(write, held));
+                    return Err(Refused::new(applied, cause));
                 }
             }
         }
-        Ok(left)
+        Ok(applied)
     }
 
-    /// Adds what is known in common from now on.
+    /// Notes a write that is not taken back, from a system that holds this.
+    fn stays(&mut self, write: &Write<'_, T>, held: &Option<T>) {
+        self.written = self.written.saturating_add(1);
+        self.kept.extend(Kept::of(write, held.clone()));
+    }
+
+    /// Adds what is known in common from now on, where all writes were tried.
     fn done(
         self,
         base: impl FnOnce() -> Base<T>,
         bases: impl FnOnce(&[usize]) -> Bases<T>,
     ) -> Self {
+        let is_whole = self.moved_on.is_empty() && self.refused.is_empty();
+        let applied = self.next([], bases);
+        if is_whole { Self { base: base(), ..applied } } else { applied }
+    }
+
+    /// Adds what each system is known to have from now on, where the writes to the
+    /// systems at these places are left.
+    fn next(
+        self,
+        left: impl IntoIterator<Item = usize>,
+        bases: impl FnOnce(&[usize]) -> Bases<T>,
+    ) -> Self {
         let refused = self.refused.iter().map(|refusal| refusal.place);
-        let not_made = self.moved_on.iter().copied().chain(refused).collect::<Vec<_>>();
-        let base = if not_made.is_empty() { base() } else { self.base };
-        Self { base, bases: bases(&not_made), ..self }
+        let not_made = self.moved_on.iter().copied().chain(refused).chain(left);
+        Self { bases: bases(&not_made.collect::<Vec<_>>()), ..self }
     }
 }

@@ -6,14 +6,17 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use static_assertions::assert_eq_size;
 
 use super::answer::{Answer, AnswerError};
 use super::bases::Bases;
 use super::conflict::Stamp;
 use super::failed_writes::FailedWrites;
+use super::kept::KeptForms;
 use super::kind::{Kind, Ruled, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
+use super::progress::Step;
 use super::reconcile::{Question, Verdict, decide};
 use super::refusal::Refusal;
 use super::review::Review;
@@ -30,6 +33,9 @@ pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
     amended: Option<Box<Amended<'a, T>>>,
     marker: PhantomData<fn() -> (Field, K)>,
 }
+
+// Beside its slots an entry has four words, whatever the type of its values.
+assert_eq_size!(Entry<'static, (), [u8; 200], super::kind::Shared, 3>, [usize; 7]);
 
 /// What few plans have, and no new one: boxed, so that an entry stays small.
 struct Amended<'a, T> {
@@ -162,34 +168,44 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         self.amended.as_ref().map_or(&[], |amended| amended.refusals)
     }
 
-    /// The check that one system still shows what an answer is to.
-    pub(crate) fn check<'p>(
+    /// What a step writes to one system, or checks there: for the answer if there is one,
+    /// else for the plan.
+    pub(crate) fn write<'p>(
         &'p self,
         answer: Option<&'p Answer<T>>,
         to: usize,
-    ) -> Option<Write<'p, T>>
-    where
-        T: Eq,
-    {
-        let mut writes = answered(&self.plan(), answer?);
-        writes.find(|write| write.to() == to).map(Write::without_change)
-    }
-
-    /// The write to one system: the answer's if there is one, else the plan's.
-    pub(crate) fn change<'p>(
-        &'p self,
-        answer: Option<&'p Answer<T>>,
-        to: usize,
+        step: Step,
     ) -> Option<Write<'p, T>>
     where
         T: Eq,
     {
         let plan = self.plan();
-        match answer {
-            Some(answer) => answered(&plan, answer)
-                .find(|write| write.to() == to && !write.is_check()),
-            None => plan.writes().find(|write| write.to() == to),
+        let Some(answer) = answer else {
+            let mut writes = plan.writes().filter(|_| step == Step::Write);
+            return writes.find(|write| write.to() == to);
+        };
+        let write = answered(&plan, answer).find(|write| write.to() == to)?;
+        match step {
+            Step::Before => Some(write.without_change()),
+            Step::Write => Some(write).filter(|write| !write.is_check()),
+            Step::Check => Some(write).filter(Write::is_check),
+            Step::TakeBack => None,
         }
+    }
+
+    /// What takes the write of an answer back from one system.
+    pub(crate) fn take_back<'p>(
+        &'p self,
+        answer: &'p Answer<T>,
+        to: usize,
+        kept: &'p KeptForms<T>,
+    ) -> Option<Write<'p, T>>
+    where
+        T: Eq,
+    {
+        let write = self.write(Some(answer), to, Step::Write)?;
+        let held = kept.held(to, write.value()).unwrap_or(write.value());
+        Some(write.reversed(held))
     }
 
     /// What is known in common after the writes, except those to the systems at these
@@ -204,10 +220,9 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         T: Eq + Clone,
     {
         let plan = self.plan();
+        let is_left = |to: &usize| self.write(answer, *to, Step::Write).is_some();
         match answer {
-            Some(_) if not_made.iter().any(|to| self.change(answer, *to).is_some()) => {
-                self.known.clone()
-            }
+            Some(_) if not_made.iter().any(is_left) => self.known.clone(),
             Some(answer) => plan.after(answer.outcome(&plan), not_made),
             None => plan.next_without(not_made),
         }

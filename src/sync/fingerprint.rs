@@ -4,6 +4,8 @@
 use std::fmt;
 
 use super::contract::Contract;
+use super::existence::{Deletions, RecordRules};
+use super::reconcile::{NonOwnerEdits, Rule};
 use super::slot::Base;
 
 impl Contract {
@@ -18,13 +20,12 @@ impl Contract {
         hash.text(&self.record_type);
         self.systems().for_each(|system| hash.text(system));
         for field in self.synced_fields() {
-            let rule = self.rule(field);
             hash.text(field);
-            hash.text(&format!("{rule:?}"));
+            hash.text(&in_some(self.rule(field).map(words_of_rule)));
         }
         hash.text("excluded");
         self.excluded_fields().for_each(|field| hash.text(field));
-        hash.text(&format!("{:?}", self.records));
+        hash.text(&in_some(self.records.as_ref().map(words_of_records)));
         format!("{:016x}", hash.0)
     }
 
@@ -117,6 +118,51 @@ impl fmt::Display for OtherContractError {
 }
 
 impl std::error::Error for OtherContractError {}
+
+// What is hashed, letter by letter. Fingerprints are stored beside what systems have
+// agreed on: with other words, all of that would seem to be another contract's.
+
+fn in_some(words: Option<String>) -> String {
+    words.map_or_else(|| "None".to_owned(), |words| format!("Some({words})"))
+}
+
+fn words_of_rule(rule: Rule) -> String {
+    match rule {
+        Rule::Owner(place, others) => {
+            let others = match others {
+                NonOwnerEdits::Reject => "Reject",
+                NonOwnerEdits::Queue => "Queue",
+                NonOwnerEdits::Overwrite => "Overwrite",
+            };
+            format!("Owner({place}, {others})")
+        }
+        Rule::Shared => "Shared".to_owned(),
+        Rule::Manual => "Manual".to_owned(),
+    }
+}
+
+fn words_of_records(rules: &RecordRules) -> String {
+    let deletions = match rules.deletions() {
+        Deletions::Ask => "Ask",
+        Deletions::Restore => "Restore",
+        Deletions::Detach => "Detach",
+        Deletions::Propagate => "Propagate",
+    };
+    let places = |places: Option<&[usize]>| {
+        let list = |places: &[usize]| {
+            let places = places.iter().map(ToString::to_string);
+            format!("[{}]", places.collect::<Vec<_>>().join(", "))
+        };
+        in_some(places.map(list))
+    };
+    format!(
+        "RecordRules {{ deletions: {deletions}, most_gone: {}, creators: {}, \
+         deleters: {} }}",
+        rules.most_gone(),
+        places(rules.creators()),
+        places(rules.deleters())
+    )
+}
 
 /// FNV-1a: it needs no dependency, and only has to tell contracts apart, not to keep
 /// secrets.

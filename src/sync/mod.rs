@@ -51,20 +51,21 @@
 //! | what is known in common | `contact::Bases` | [`Bases`] for each field, or one [`Base`] |
 //! | the plan | `contact::Plan`, with an [`Entry`](declared::Entry) for each field | a [`FieldPlan`] for each field |
 //! | what a rule settles | [`FieldRules`](declared::FieldRules) of `contact::Rules` | [`FieldPlan::prefer`], and what stands beside it |
-//! | a merge that a function makes | [`FieldRules::merge`](declared::FieldRules::merge) | [`Merged`] |
+//! | a merge that a function makes | [`FieldRules::merge`](declared::FieldRules::merge) | [`MergedPlan`] |
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
 //! | what systems refused | `contact::Refusals` | [`Refusal`], and [`Refusals`] of a field |
-//! | a system's own form | | [`Reading`], by a [converter](convert); [`Kept`] |
+//! | a system's own form | `contact::KeptForms`, `Snapshot::as_kept` | [`Reading`], by a [converter](convert); [`Kept`], and [`KeptForms`] of a field |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
 //! | what a system replies | `contact::Taken` | [`Reply`] |
 //! | what came of it | [`Carried`] | [`Applied`] |
-//! | what went wrong | [`ApplyError`] | the store's own error |
+//! | what went wrong, and how far it came | [`ApplyError`], with an [`Unfinished`] | the store's own error, with an [`Applied`] |
 
 mod answer;
 mod apply;
 mod bases;
 mod boundary;
+mod carried;
 mod change;
 mod conflict;
 mod contract;
@@ -76,11 +77,13 @@ mod existence;
 mod failed_writes;
 mod fingerprint;
 mod high_water_mark;
+mod kept;
 mod kind;
 mod page;
 mod past;
 mod plan;
 mod presence;
+pub(crate) mod progress;
 mod reading;
 mod reconcile;
 mod record_plan;
@@ -98,8 +101,9 @@ mod system;
 mod visit;
 
 pub use answer::{Answer, AnswerError, Choice};
-pub use apply::{Applied, ApplyError, Carried, Found, Misfit, Reply, Store, Unfinished};
+pub use apply::{Applied, Found, Reply, Store};
 pub use bases::Bases;
+pub use carried::{ApplyError, Carried, Misfit, Unfinished};
 pub use change::{Change, Standing};
 pub use conflict::{Side, Stamp, SyncConflict};
 pub use contract::{Authority, Contract, PlanError};
@@ -108,18 +112,19 @@ pub use existence::{Deletions, Existence, RecordRules};
 pub use failed_writes::FailedWrites;
 pub use fingerprint::OtherContractError;
 pub use high_water_mark::{HighWaterMark, News, Version};
+pub use kept::{Kept, KeptForms};
 pub use past::Past;
 pub use plan::{FieldPlan, Write};
 pub use presence::{Existed, Presence, RecordBase};
-pub use reading::{Kept, RawWrite, Reading};
+pub use reading::{RawWrite, Reading};
 pub use reconcile::{
     NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
 };
 pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
-pub use record_run::{RecordRun, TooManyGoneError};
+pub use record_run::{AllowedRun, RecordRun, TooManyGoneError};
 pub use refusal::{Refusal, Refusals};
 pub use review::{Review, Shown};
-pub use rules::Merged;
+pub use rules::MergedPlan;
 pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
 pub use streak::WriteStreak;

@@ -148,8 +148,13 @@ impl<'a, T> Write<'a, T> {
         Self { value: self.expects, overrides_edit: false, ..self }
     }
 
-    /// The write that takes this one back, from a system that now holds this.
-    pub(super) fn reversed<'h>(&self, held: Option<&'h T>) -> Write<'h, T>
+    /// The write that takes this one back, from a system that now holds this: what was
+    /// written, or what the system [kept](super::Kept) instead.
+    ///
+    /// For a [store](super::Store) of your own that carries out an answer itself, where a
+    /// system has moved on after others were written: see
+    /// [`Settled::checks`](super::Settled::checks).
+    pub fn reversed<'h>(&self, held: Option<&'h T>) -> Write<'h, T>
     where
         'a: 'h,
     {

@@ -3,6 +3,7 @@
 
 use super::apply::Found;
 use super::convert::{AsIs, Convert};
+use super::kept::Kept;
 use super::plan::{FieldPlan, Write};
 use super::reconcile::{Question, Verdict};
 use super::slot::{Base, Slot};
@@ -116,12 +117,8 @@ impl<L, T> Reading<L, T> {
     where
         T: Clone + PartialEq,
     {
-        let is_ours = *base == Base::Known(kept.written.clone())
-            && self.slot == Slot::from(kept.held.clone());
-        match is_ours {
-            true => Self { slot: Slot::from(kept.written.clone()), ..self },
-            false => self,
-        }
+        let slot = kept.in_place_of(self.slot, base);
+        Self { slot, ..self }
     }
 
     /// A write to this system, in its own form; `None` where the system was not read.
@@ -175,42 +172,6 @@ impl<'r, L> RawWrite<'r, L> {
         } else {
             Found::MovedOn
         }
-    }
-}
-
-/// What a system holds instead of what was written to it: its own form of the value.
-///
-/// Store it with the record and its field, one for each system, and read by it
-/// ([`Reading::as_kept`]): otherwise the next run takes the system's form for an edit,
-/// and writes the cut text back over the full one.
-///
-/// ```
-/// use integration_automation_patterns::sync::{Base, Kept, Reading, Slot};
-///
-/// let base = Base::Known(Some("a long text"));
-/// let kept = Kept { place: 1, written: Some("a long text"), held: Some("a long") };
-/// let erp = |shown| Reading::plain(Slot::Value(shown)).as_kept(&kept, &base);
-/// assert_eq!(erp("a long").slot(), &Slot::Value("a long text"), "our own write");
-/// assert_eq!(erp("another").slot(), &Slot::Value("another"), "somebody's edit");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept<T> {
-    /// The place of the system.
-    pub place: usize,
-    /// What was written: a value, or nothing in the field.
-    pub written: Option<T>,
-    /// What the system holds instead.
-    pub held: Option<T>,
-}
-
-impl<T: Clone + PartialEq> Kept<T> {
-    /// What a system holds instead of what this write says; `None` if it is the same.
-    pub fn of(write: &Write<'_, T>, held: Option<T>) -> Option<Self> {
-        (held.as_ref() != write.value()).then(|| Self {
-            place: write.to(),
-            written: write.value().cloned(),
-            held,
-        })
     }
 }
 

@@ -258,10 +258,9 @@ pub(super) fn decide<'a, 's, T: Eq + 'a + 's>(
 
 /// The verdict on a shared field that differs, or that was not read in every system. If
 /// those that were read say the same, `equal` is the place of one.
-// Inlined as `decide` is: a call would keep registers free for records that agree, and
-// cost one that does not a tenth. `slots` is generic, since the loop over an array
-// unrolls.
-#[inline(always)]
+// A call, since most records agree and never come here: inlined, it would take the
+// registers that they need. `slots` is generic, since the loop over an array unrolls.
+#[inline(never)]
 fn decide_shared<'a, 's, T: Eq + 'a + 's>(
     slots: &(impl AsRef<[&'s Slot<T>]> + ?Sized),
     base: impl Fn(usize) -> &'a Base<T> + Copy,

@@ -67,18 +67,56 @@ impl<K, E> RecordRun<K, E> {
     /// [`TooManyGoneError`] if more records are gone than one run allows; with the run
     /// given back, for a person who [allows](Self::allow) it.
     pub fn finish(self) -> Result<Plans<K, E>, Refused<Self, TooManyGoneError>> {
-        let gone = self.plans.iter().filter(|(_, plan)| plan.has_vanished()).count();
-        let (most, of) = (self.rules.most_gone(), self.plans.len());
-        if gone > most {
-            return Err(Refused::new(self, TooManyGoneError { gone, of, most }));
+        let count = self.count();
+        if count.gone > count.most {
+            Err(Refused::new(self, count))
+        } else {
+            Ok(self.plans)
         }
-        Ok(self.plans)
     }
 
-    /// The plans of a run in which many records are gone, as a person has confirmed.
-    pub fn allow(self, _: &Decision) -> Plans<K, E> {
-        self.plans
+    /// The plans of a run in which many records are gone, as a person has confirmed; with
+    /// the decision, for the record.
+    ///
+    /// ```
+    /// use integration_automation_patterns::Decision;
+    /// use integration_automation_patterns::sync::{
+    ///     Deletions, Existed, Presence, RecordBase, RecordRules,
+    /// };
+    ///
+    /// let both = RecordBase::common(Existed::There, 2);
+    /// let mut run = RecordRules::new(Deletions::Propagate, 0).run();
+    /// run.plan("C-1", vec![Presence::There(()), Presence::Absent], &both, false);
+    /// let refused = run.finish().unwrap_err();
+    ///
+    /// let decision = Decision::new("ada", "the campaign is over")?;
+    /// let allowed = refused.into_value().allow(decision);
+    /// assert_eq!((allowed.exceeded.gone, allowed.exceeded.most), (1, 0));
+    /// assert_eq!((allowed.decision.by(), allowed.plans.len()), ("ada", 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn allow(self, decision: Decision) -> AllowedRun<K, E> {
+        AllowedRun { exceeded: self.count(), plans: self.plans, decision }
     }
+
+    fn count(&self) -> TooManyGoneError {
+        let gone = self.plans.iter().filter(|(_, plan)| plan.has_vanished()).count();
+        TooManyGoneError { gone, of: self.plans.len(), most: self.rules.most_gone() }
+    }
+}
+
+/// A run in which many records are gone, and which a person has allowed: the plans, and
+/// what to put on record of it.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "it has the plans, and who allowed them"]
+pub struct AllowedRun<K, E> {
+    /// The plans, in the order in which the records were added.
+    pub plans: Vec<(K, RecordPlan<E>)>,
+    /// How many records are gone, and how many may be without a person.
+    pub exceeded: TooManyGoneError,
+    /// Who allowed it, why, and when.
+    pub decision: Decision,
 }
 
 /// More records are gone than one run allows.

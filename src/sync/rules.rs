@@ -266,7 +266,7 @@ impl<'a, T> FieldPlan<'a, T> {
     pub fn merge(
         self,
         merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>,
-    ) -> Merged<'a, T>
+    ) -> MergedPlan<'a, T>
     where
         T: Eq,
     {
@@ -281,7 +281,7 @@ impl<'a, T> FieldPlan<'a, T> {
         let value = value.filter(|content| {
             *content != Content::Empty || *self.agreed() != Base::Never
         });
-        Merged { plan: self, value }
+        MergedPlan { plan: self, value }
     }
 
     /// Whether a shared field is asked about: what a declared rule may settle.
@@ -311,12 +311,12 @@ impl<'a, T> FieldPlan<'a, T> {
 /// A plan, and the value that a function made of its edits, if it made one.
 #[derive(Debug)]
 #[must_use = "the value is in the plan that this gives"]
-pub struct Merged<'a, T> {
+pub struct MergedPlan<'a, T> {
     plan: FieldPlan<'a, T>,
     value: Option<Content<T>>,
 }
 
-impl<'a, T> Merged<'a, T> {
+impl<'a, T> MergedPlan<'a, T> {
     /// The plan that writes the value, if there is one; else the plan as it was.
     pub fn plan(&self) -> FieldPlan<'_, T> {
         match &self.value {

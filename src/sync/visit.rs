@@ -13,6 +13,7 @@ use super::review::Review;
 /// | `Agreed` | `&Base<T>`, or `&mut Base<T>` |
 /// | `Bases` | `&Bases<T>`, or `&mut Bases<T>` |
 /// | `Refusals` | `&Refusals<T>`, or `&mut Refusals<T>` |
+/// | `KeptForms` | `&KeptForms<T>`, or `&mut KeptForms<T>` |
 /// | `Answers` | `&Option<Answer<T>>`, or `&mut Option<Answer<T>>` |
 /// | a plan, `Entries` | [`FieldPlan<T>`](super::FieldPlan) |
 /// | its `reviews` | [`Review<T>`] |

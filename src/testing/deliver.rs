@@ -9,7 +9,7 @@ use crate::state::Pending;
 /// How a consumer answered a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Answer {
+pub enum Delivered {
     /// What became of the event is stored: it was processed, is a duplicate, or is a dead
     /// letter of the inbox.
     Acked,
@@ -33,7 +33,7 @@ pub enum Answer {
 /// # use integration_automation_patterns::inbox::{InboxConfig, sqlite};
 /// # use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
 /// # use std::time::Duration;
-/// use integration_automation_patterns::testing::{Answer, deliver};
+/// use integration_automation_patterns::testing::{Delivered, deliver};
 ///
 /// # let path = std::env::temp_dir().join(format!("deliver-{}.db", std::process::id()));
 /// # let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -48,8 +48,8 @@ pub enum Answer {
 ///
 /// let lead = RawEvent::new("crm.lead.created", br#"{"name":"Ada"}"#);
 /// let event = Envelope::builder("crm", lead).build()?;
-/// assert_eq!(deliver(&broker, &event).await?, Answer::Acked);
-/// assert_eq!(deliver(&broker, &event).await?, Answer::Acked);
+/// assert_eq!(deliver(&broker, &event).await?, Delivered::Acked);
+/// assert_eq!(deliver(&broker, &event).await?, Delivered::Acked);
 /// drop(broker); // ends the worker
 /// let summary = running.await?;
 /// assert_eq!((summary.processed, summary.duplicates), (1, 1));
@@ -62,10 +62,10 @@ pub enum Answer {
 pub async fn deliver(
     broker: &InProcess,
     event: &Envelope<Pending>,
-) -> Result<Answer, BrokerError> {
+) -> Result<Delivered, BrokerError> {
     Ok(match broker.hand_over(event, false).await?.await {
-        Ok(Ok(())) => Answer::Acked,
-        Ok(Err(asked)) => Answer::Nacked(asked.retry_after().unwrap_or_default()),
-        Err(_) => Answer::Dropped,
+        Ok(Ok(())) => Delivered::Acked,
+        Ok(Err(asked)) => Delivered::Nacked(asked.retry_after().unwrap_or_default()),
+        Err(_) => Delivered::Dropped,
     })
 }

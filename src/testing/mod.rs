@@ -29,7 +29,7 @@ pub mod sqlite;
 
 pub use self::account::{Account, UnbalancedError};
 pub use self::crash::{CrashReport, CrashTest, CrashTestError, Random};
-pub use self::deliver::{Answer, deliver};
+pub use self::deliver::{Delivered, deliver};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use self::file_broker::{FileAcker, FileBroker, FileListener};

@@ -72,11 +72,23 @@ fn the_guides_table_says_what_the_adapters_say() {
         let rabbitmq = Amqp::new("amqp://127.0.0.1", AmqpConfig::new("crm")).unwrap();
         is_in_the_guide("RabbitMQ", &rabbitmq);
     }
+    #[cfg(feature = "amqp1")]
+    {
+        use integration_automation_patterns::broker::amqp1::{Amqp1, Amqp1Config};
+        let orders = Amqp1Config::queue("orders");
+        is_in_the_guide("AMQP 1.0", &Amqp1::new("amqp://127.0.0.1", orders).unwrap());
+    }
     #[cfg(feature = "kafka")]
     {
         use integration_automation_patterns::broker::kafka::{Kafka, KafkaConfig};
         let kafka = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm")).unwrap();
         is_in_the_guide("Kafka", &kafka);
+    }
+    #[cfg(feature = "sqs")]
+    {
+        let queue = |name| crate::sqs::at_aws(name);
+        is_in_the_guide("SQS, standard", &queue("orders"));
+        is_in_the_guide("SQS, FIFO", &queue("orders.fifo"));
     }
     #[cfg(feature = "webhook")]
     {

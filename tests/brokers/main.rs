@@ -1,11 +1,20 @@
 //! Brokers: each adapter by the same tests, against its real server.
 #![cfg(all(
     feature = "sqlite",
-    any(feature = "nats", feature = "amqp", feature = "kafka", feature = "webhook")
+    any(
+        feature = "amqp",
+        feature = "amqp1",
+        feature = "kafka",
+        feature = "nats",
+        feature = "sqs",
+        feature = "webhook"
+    )
 ))]
 
 #[cfg(feature = "amqp")]
 mod amqp;
+#[cfg(feature = "amqp1")]
+mod amqp1;
 mod capabilities;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -16,11 +25,13 @@ mod nats;
     allow(dead_code, reason = "a webhook stores nothing")
 )]
 mod proxy;
-#[cfg(feature = "webhook")]
+#[cfg(any(feature = "sqs", feature = "webhook"))]
 #[path = "../support/python.rs"]
 mod python;
 #[path = "../support/servers.rs"]
 mod servers;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[cfg_attr(
     not(any(feature = "nats", feature = "amqp", feature = "kafka")),
     allow(dead_code, unused_imports, reason = "a webhook stores nothing")

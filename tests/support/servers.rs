@@ -32,8 +32,25 @@ pub(crate) fn nats() -> u16 {
     port("TEST_NATS_PORT", 4222)
 }
 
+/// The ports on which ActiveMQ Artemis listens, in plain text and with TLS.
+pub(crate) fn artemis() -> [u16; 2] {
+    [port("TEST_ARTEMIS_PORT", 5673), port("TEST_ARTEMIS_TLS_PORT", 5674)]
+}
+
+pub(crate) fn activemq() -> u16 {
+    port("TEST_ACTIVEMQ_PORT", 5675)
+}
+
+pub(crate) fn qpid() -> u16 {
+    port("TEST_QPID_PORT", 5676)
+}
+
 pub(crate) fn kafka() -> u16 {
     port("TEST_KAFKA_PORT", 9092)
+}
+
+pub(crate) fn sqs() -> u16 {
+    port("TEST_SQS_PORT", 9324)
 }
 
 /// Where Kafka tells its clients to go who have come to the port given: a proxy is to

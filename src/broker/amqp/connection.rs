@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::address::Server;
 use super::refusal::Unanswered;
 use super::stream::{Incoming, Readable, runtime};
+use crate::broker::socket::Socket;
 use crate::reason::reason;
 
 /// How long a connection that is dropped may take to say so to the server.
@@ -162,32 +163,6 @@ impl Drop for Connection {
                 drop(socket);
             });
         }
-    }
-}
-
-/// The socket under a connection: with it the connection ends, and with the connection
-/// the thread that serves it.
-struct Socket(std::net::TcpStream);
-
-impl Socket {
-    #[cfg(unix)]
-    fn of(stream: &tokio::net::TcpStream) -> io::Result<Self> {
-        Ok(Self(std::os::fd::AsFd::as_fd(stream).try_clone_to_owned()?.into()))
-    }
-
-    #[cfg(windows)]
-    fn of(stream: &tokio::net::TcpStream) -> io::Result<Self> {
-        Ok(Self(
-            std::os::windows::io::AsSocket::as_socket(stream)
-                .try_clone_to_owned()?
-                .into(),
-        ))
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 

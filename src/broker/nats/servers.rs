@@ -10,6 +10,7 @@ use async_nats::rustls::{ClientConfig, RootCertStore, crypto::ring};
 use super::config::NatsConfig;
 use super::credentials::Credentials;
 use crate::broker::ConfigError;
+use crate::broker::percent::decoded;
 use crate::reason::reason;
 
 #[derive(Clone)]
@@ -44,10 +45,10 @@ impl Servers {
             only_tls |= url.scheme() == "tls";
             let found = match (url.username(), url.password()) {
                 ("", None) => Credentials::None,
-                (token, None) => Credentials::Token(decoded(token)?),
+                (token, None) => Credentials::Token(decoded(token).map_err(unusable)?),
                 (name, Some(password)) => Credentials::User {
-                    name: decoded(name)?,
-                    password: decoded(password)?,
+                    name: decoded(name).map_err(unusable)?,
+                    password: decoded(password).map_err(unusable)?,
                 },
             };
             if !found.is_none() {
@@ -158,28 +159,6 @@ fn same(one: &Credentials, other: &Credentials) -> bool {
         (Token(token), Token(other)) => token == other,
         _ => false,
     }
-}
-
-/// What a part of an address says, percent-encoded where it would be taken for another
-/// part.
-fn decoded(part: &str) -> Result<String, ConfigError> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next(), rest.next()]
-            .map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
-        let [Some(high), Some(low)] = digits else {
-            return Err(unusable("a % without two digits, which is %25"));
-        };
-        bytes.push(
-            u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or_default(),
-        );
-    }
-    String::from_utf8(bytes).map_err(|_| unusable("what is no UTF-8"))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use super::{Format, as_form};
 use crate::Decision;
 use crate::sync::{
     Answer, Audited, Authority, Base, Bases, Choice, Contract, Deletions, Existed, Kept,
-    NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Refusals, Review, Rule,
-    Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write, WriteStreak,
+    KeptForms, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Refusals,
+    Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write, WriteStreak,
 };
 
 as_form! {
@@ -200,6 +200,18 @@ struct KeptForm<T> {
     written: Option<T>,
     #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
     held: Option<T>,
+}
+
+impl<T: Serialize> Serialize for KeptForms<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_slice().serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for KeptForms<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -110,20 +110,25 @@ mod said;
 ///   `Answers` permit what no program may write. Name the record first, by
 ///   `Plan::about`: a plan without a name gives every answer back. `Changes` is what
 ///   one system gets, a [`Write`](crate::sync::Write) or none for each field (together:
-///   `Writes`), and `Taken` what it says to them;
+///   `Writes`), and `Taken` what it says to them. For other stores: `changes`, `checks`,
+///   `take_back` and `next_after`;
 /// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each
 ///   field; `Plan::after_refusals` does not try it again, and asks;
+/// - `KeptForms`: what systems hold instead of what was written,
+///   [`KeptForms`](crate::sync::KeptForms) for each field; read by
+///   `Snapshot::as_kept`, it is no edit;
 /// - `contract()`: the same as a [`Contract`](crate::sync::Contract);
 ///   `contract_builder()`, to extend it by fields that are known only at run time;
 ///   `SYSTEMS`, the names in order; and `Parties`, the systems as types, for bounds.
 ///
-/// `Slots`, `Agreed`, `Bases`, `Refusals`, `Entries`, `Writes` and `Answers` are walked
-/// by [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot`, `Agreed`, `Bases`
-/// and `Refusals` are `Clone` and `PartialEq` where the fields' types are. With the
-/// feature `serde`, `Slots`, `Agreed`, `Bases`, `Refusals` and `Answers` are stored as
-/// maps from the fields' names, in which a field that is missing is unread, was never
-/// agreed on, was never refused, or has no answer. A stored snapshot comes back through
-/// its system's capability: `*contact::Snapshot::by(&crm) = slots`.
+/// `Slots`, `Agreed`, `Bases`, `Refusals`, `KeptForms`, `Entries`, `Writes` and `Answers`
+/// are walked by [`each`](crate::sync::declared::Visit). `Slots`, `Snapshot`, `Agreed`,
+/// `Bases`, `Refusals` and `KeptForms` are `Clone` and `PartialEq` where the fields'
+/// types are. With the feature `serde`, `Slots`, `Agreed`, `Bases`, `Refusals`,
+/// `KeptForms` and `Answers` are stored as maps from the fields' names, in which a field
+/// that is missing is unread, was never agreed on, was never refused, is kept as it was
+/// given, or has no answer. A stored snapshot comes back through its system's capability:
+/// `*contact::Snapshot::by(&crm) = slots`.
 ///
 /// # What is promised, and what is not
 ///
@@ -139,9 +144,9 @@ mod said;
 ///
 /// A field may have any name; a keyword as `r#type`. A system or a type cannot be called
 /// as one of the types of the module is: `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases`,
-/// `Refusals`, `Entries`, `EntryOf`, `Plan`, `Rules`, `RulesOf`, `Answers`, `Writes`,
-/// `Changes`, `Taken`, `Store` or `Parties`. What else a prelude or an import may call by
-/// a common name (`None`, `Ok`, `Send`, `assert`) makes no difference.
+/// `Refusals`, `KeptForms`, `Entries`, `EntryOf`, `Plan`, `Rules`, `RulesOf`, `Answers`,
+/// `Writes`, `Changes`, `Taken`, `Store` or `Parties`. What else a prelude or an import
+/// may call by a common name (`None`, `Ok`, `Send`, `assert`) makes no difference.
 ///
 /// Declare it in a module, not in a function: the systems and the types are looked up
 /// where it stands. A type may be given by a path from there, `super::Status` too; within

@@ -176,6 +176,12 @@ macro_rules! __boundary_plan {
             /// stores that [`Store`] does not suit, because they are asynchronous, or
             /// take many records at once.
             ///
+            /// Carry out what [`apply`](Self::apply) does. If people have answered, make
+            /// the [`checks`](Self::checks) of each system before the changes, and again
+            /// after them; if a system has moved on, leave its answers out, or
+            /// [take back](Self::take_back) what was written of them. Then
+            /// [`next_after`](Self::next_after) has what to store.
+            ///
             /// # Errors
             ///
             /// Where an answer does not fit the plan.
@@ -190,7 +196,50 @@ macro_rules! __boundary_plan {
             {
                 self.fits(answers)?;
                 let to = $crate::__private::place::<Parties, S, At>();
-                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Wanted::Change))
+                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Step::Write))
+            }
+
+            /// What one system must show before the changes, and again after them, where
+            /// an answer leaves it as it is: above all, the chosen side. They write
+            /// nothing.
+            ///
+            /// # Errors
+            ///
+            /// Where an answer does not fit the plan.
+            pub fn checks<'p, S, At>(
+                &'p self,
+                _: &$crate::sync::Capability<S>,
+                answers: &'p Answers,
+            ) -> ::core::result::Result<Changes<'p, S>, $crate::sync::ApplyError>
+            where
+                S: $crate::sync::System,
+                Parties: $crate::sync::declared::Includes<S, At>,
+            {
+                self.fits(answers)?;
+                let to = $crate::__private::place::<Parties, S, At>();
+                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Step::Check))
+            }
+
+            /// What takes the writes of these answers back from one system, in which they
+            /// were made, and which holds what it kept.
+            ///
+            /// # Errors
+            ///
+            /// Where an answer does not fit the plan.
+            pub fn take_back<'p, S, At>(
+                &'p self,
+                _: &$crate::sync::Capability<S>,
+                answers: &'p Answers,
+                kept: &'p KeptForms,
+            ) -> ::core::result::Result<Changes<'p, S>, $crate::sync::ApplyError>
+            where
+                S: $crate::sync::System,
+                Parties: $crate::sync::declared::Includes<S, At>,
+            {
+                self.fits(answers)?;
+                let to = $crate::__private::place::<Parties, S, At>();
+                let all = ::core::option::Option::None;
+                ::core::result::Result::Ok(self.taken_back(answers, to, kept, all))
             }
 
             /// Carries out the plan, with what people answered: the changes to each
@@ -198,7 +247,8 @@ macro_rules! __boundary_plan {
             /// except for what it refuses.
             ///
             /// An answer that does not fit, or for which a system no longer shows what
-            /// the person saw, comes back by itself, before anything is written.
+            /// the person saw, comes back by itself, before anything is written. If a
+            /// system moves on meanwhile, what was written of the answer is taken back.
             ///
             /// # Errors
             ///
@@ -210,106 +260,79 @@ macro_rules! __boundary_plan {
                 $($snapshot: &mut (impl Store<System: $crate::sync::declared::Itself<$s>>
                     + ?::core::marker::Sized),)+
             ) -> ::core::result::Result<
-                $crate::sync::Carried<Bases, Answers, Refusals>,
-                $crate::Refused<$crate::sync::Unfinished<Bases, Answers, Refusals>, $crate::sync::ApplyError>,
+                $crate::sync::Carried<Bases, Answers, Refusals, KeptForms>,
+                $crate::Refused<
+                    $crate::sync::Unfinished<Bases, Answers, Refusals, KeptForms>,
+                    $crate::sync::ApplyError,
+                >,
             > {
-                let mut done = self.begin(answers);
-                let mut next = 0_usize;
-                $(self.check(&mut done, $crate::__private::count(&mut next), $snapshot);)+
-                let mut next = 0_usize;
-                $(
-                    let to = $crate::__private::count(&mut next);
-                    if let ::core::result::Result::Err(cause) = self.carry_out(&mut done, to, $snapshot) {
-                        done.leave(to, SYSTEMS.len());
-                        return ::core::result::Result::Err(
-                            self.stopped(done, <$s as $crate::sync::System>::NAME, cause));
-                    }
-                )+
-                let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
-                self.give_back(&mut done);
-                ::core::result::Result::Ok(done.carried(bases, SYSTEMS))
-            }
-
-            /// Begins with the answers, and sets aside those that do not fit.
-            fn begin(&self, answers: Answers) -> $crate::__private::Progress<Answers, Refusals> {
                 let mut done = $crate::__private::Progress::begin(
                     answers,
                     <Answers as ::core::default::Default>::default(),
                     <Refusals as ::core::default::Default>::default(),
+                    <KeptForms as ::core::default::Default>::default(),
                 );
-                let misfits = self.misfits(&done.given);
-                Self::set_aside(&mut done, misfits);
-                done
-            }
-
-            /// Sets aside the answers for which one system no longer shows what the
-            /// person saw.
-            fn check<K: Store + ?::core::marker::Sized>(
-                &self,
-                done: &mut $crate::__private::Progress<Answers, Refusals>,
-                to: usize,
-                store: &mut K,
-            ) {
-                let changes = self.written(&done.given, to, $crate::__private::Wanted::Check);
-                if changes.is_empty() {
-                    return;
+                done.fallen = self.misfits(&done.given);
+                for step in $crate::__private::Step::ALL {
+                    if step.wants_what_fits() {
+                        Self::set_aside(&mut done);
+                    }
+                    let mut next = 0_usize;
+                    $(
+                        let to = $crate::__private::count(&mut next);
+                        if let ::core::result::Result::Err(cause) =
+                            self.carry_out(&mut done, step, to, $snapshot)
+                        {
+                            Self::set_aside(&mut done);
+                            let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
+                            return ::core::result::Result::Err(
+                                done.stopped(bases, <$s as $crate::sync::System>::NAME, cause));
+                        }
+                    )+
                 }
-                let cause = match store.write(&changes) {
-                    ::core::result::Result::Ok(taken)
-                        if taken.found != $crate::sync::Found::MovedOn => return,
-                    ::core::result::Result::Ok(_) => $crate::sync::AnswerError::MovedOn,
-                    ::core::result::Result::Err(cause) => $crate::__private::unchecked(cause),
-                };
-                let mut decided = $crate::__private::Decided::nothing();
-                changes.each(&mut decided);
-                Self::set_aside(done, decided.misfits(cause));
+                Self::set_aside(&mut done);
+                let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
+                ::core::result::Result::Ok(done.carried(bases, SYSTEMS))
             }
 
-            /// Sets aside the answers that a system did not carry out because it has
-            /// moved on.
-            fn give_back(&self, done: &mut $crate::__private::Progress<Answers, Refusals>) {
-                let mut left = $crate::__private::Decided::nothing();
-                for to in &done.not_made {
-                    self.written::<()>(&done.given, *to, $crate::__private::Wanted::Change).each(&mut left);
-                }
-                Self::set_aside(done, left.misfits($crate::sync::AnswerError::MovedOn));
-            }
-
-            /// Sets answers aside, and notes why.
-            fn set_aside(
-                done: &mut $crate::__private::Progress<Answers, Refusals>,
-                misfits: ::std::vec::Vec<$crate::sync::Misfit>,
-            ) {
-                $($crate::__private::set_aside(
-                    field::$f::NAME, &mut done.given.$f, &mut done.aside.$f, &misfits, &mut done.misfits);)*
-            }
-
+            /// Makes one step in one system.
             fn carry_out<K: Store + ?::core::marker::Sized>(
                 &self,
-                done: &mut $crate::__private::Progress<Answers, Refusals>,
+                done: &mut $crate::__private::Progress<Answers, Refusals, KeptForms>,
+                step: $crate::__private::Step,
                 to: usize,
                 store: &mut K,
             ) -> ::core::result::Result<(), $crate::__private::Cause> {
-                let changes = self.written(&done.given, to, $crate::__private::Wanted::Change);
+                let changes = match step {
+                    $crate::__private::Step::TakeBack => self.taken_back(
+                        &done.given, to, &done.kept, ::core::option::Option::Some(done.fallen_in(to))),
+                    _ => self.written(&done.given, to, step),
+                };
                 if changes.is_empty() {
                     return ::core::result::Result::Ok(());
                 }
-                let taken = store.write(&changes).map_err(::core::convert::Into::into)?;
-                if taken.found == $crate::sync::Found::MovedOn {
-                    done.not_made.push(to);
+                let mut decided = $crate::__private::Decided::nothing();
+                changes.each(&mut decided);
+                match store.write(&changes) {
+                    ::core::result::Result::Ok(taken) => {
+                        done.found(step, to, taken.found, decided);
+                        $(
+                            $crate::__private::add(&mut done.refused.$f, taken.refused.$f);
+                            $crate::__private::keep(&mut done.kept.$f, taken.kept.$f);
+                        )*
+                        ::core::result::Result::Ok(())
+                    }
+                    ::core::result::Result::Err(cause) => {
+                        done.failed(step, to, SYSTEMS.len(), cause, decided)
+                    }
                 }
-                $($crate::__private::add(&mut done.refused.$f, taken.refused.$f);)*
-                ::core::result::Result::Ok(())
             }
 
-            fn stopped(
-                &self,
-                done: $crate::__private::Progress<Answers, Refusals>,
-                system: &'static str,
-                cause: $crate::__private::Cause,
-            ) -> $crate::Refused<$crate::sync::Unfinished<Bases, Answers, Refusals>, $crate::sync::ApplyError> {
-                let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
-                done.stopped(bases, $crate::sync::ApplyError::Store { system, cause })
+            /// Sets aside the answers that have fallen.
+            fn set_aside(done: &mut $crate::__private::Progress<Answers, Refusals, KeptForms>) {
+                let fallen = ::core::mem::take(&mut done.fallen);
+                $($crate::__private::set_aside(
+                    field::$f::NAME, &mut done.given.$f, &mut done.aside.$f, &fallen, &mut done.misfits);)*
             }
 
             fn fits(&self, answers: &Answers) -> ::core::result::Result<(), $crate::sync::ApplyError> {
@@ -328,10 +351,24 @@ macro_rules! __boundary_plan {
                 &'p self,
                 answers: &'p Answers,
                 to: usize,
-                wanted: $crate::__private::Wanted,
+                step: $crate::__private::Step,
             ) -> Changes<'p, S> {
                 let writes = Writes {
-                    $($f: $crate::__private::write(&self.0.$f, &answers.$f, to, wanted),)*
+                    $($f: $crate::__private::write(&self.0.$f, &answers.$f, to, step),)*
+                };
+                Changes(writes, ::core::marker::PhantomData)
+            }
+
+            fn taken_back<'p, S>(
+                &'p self,
+                answers: &'p Answers,
+                to: usize,
+                kept: &'p KeptForms,
+                fallen: ::core::option::Option<&[$crate::sync::Misfit]>,
+            ) -> Changes<'p, S> {
+                let writes = Writes {
+                    $($f: $crate::__private::take_back(
+                        field::$f::NAME, &self.0.$f, &answers.$f, to, &kept.$f, fallen),)*
                 };
                 Changes(writes, ::core::marker::PhantomData)
             }
@@ -417,7 +454,8 @@ macro_rules! __boundary_written {
             /// one of them expects; in one step with the check (a transaction, an
             /// `If-Match` header, a lock).
             ///
-            /// What the system refuses of them is no error: see [`Taken`].
+            /// What the system refuses of them, or keeps in a form of its own, is no error:
+            /// see [`Taken`].
             ///
             /// # Errors
             ///
@@ -428,20 +466,27 @@ macro_rules! __boundary_written {
             ) -> ::core::result::Result<Taken, Self::Error>;
         }
 
-        /// What a system says to its changes: what they found, and what it refused of
-        /// them, in its words. It has taken the rest.
+        /// What a system says to its changes: what they found, what it refused of them, in
+        /// its words, and what it holds instead of what it was given. It has taken the
+        /// rest as it was given.
         #[derive(::core::fmt::Debug)]
         pub struct Taken {
             /// What the changes found.
             pub found: $crate::sync::Found,
             /// What the system refused.
             pub refused: Refusals,
+            /// What it holds in a form of its own: cut, rounded, trimmed.
+            pub kept: KeptForms,
         }
 
         impl ::core::convert::From<$crate::sync::Found> for Taken {
-            /// Nothing was refused.
+            /// Nothing was refused, and all is kept as it was given.
             fn from(found: $crate::sync::Found) -> Self {
-                Self { found, refused: <Refusals as ::core::default::Default>::default() }
+                Self {
+                    found,
+                    refused: <Refusals as ::core::default::Default>::default(),
+                    kept: <KeptForms as ::core::default::Default>::default(),
+                }
             }
         }
 

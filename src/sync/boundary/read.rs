@@ -188,7 +188,7 @@ macro_rules! __boundary {
 #[macro_export]
 macro_rules! __boundary_party {
     ($b:ident $name:ident $(Slots)? $(Snapshot)? $(Edit)? $(Agreed)? $(Entries)? $(Plan)? $(Rules)?
-        $(Bases)? $(Refusals)? $(Taken)? $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Parties)?
+        $(Bases)? $(Refusals)? $(KeptForms)? $(Taken)? $(Answers)? $(Writes)? $(Changes)? $(Store)? $(Parties)?
         $(EntryOf)? $(RulesOf)? { $($next:tt)* }) => {
         ::core::compile_error!(::core::concat!(
             "a party to the boundary `", ::core::stringify!($b), "` cannot be called `", ::core::stringify!($name),

@@ -1,7 +1,7 @@
 //! What a system says in a declared boundary: its snapshot, its edits, and what is known
 //! in common.
 
-/// Makes `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases` and `Refusals`.
+/// Makes `Slots`, `Snapshot`, `Edit`, `Agreed`, `Bases`, `Refusals` and `KeptForms`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __boundary_said {
@@ -26,6 +26,11 @@ macro_rules! __boundary_said {
         $crate::__boundary_fields! {
             /// What systems have refused, in their words.
             Refusals of Refusals [$({$f ($t) [$($attribute)*]})*]
+        }
+
+        $crate::__boundary_fields! {
+            /// What systems hold instead of what was written to them.
+            KeptForms of KeptForms [$({$f ($t) [$($attribute)*]})*]
         }
 
         impl ::core::convert::From<Agreed> for Bases
@@ -96,6 +101,21 @@ macro_rules! __boundary_said {
             /// writes nothing to it.
             pub fn edit(&mut self, edit: Edit<S>) {
                 $($crate::__private::take_over(&mut self.0.$f, edit.0.$f);)*
+            }
+
+            /// The same, but what the system kept of our own writes counts as what was
+            /// written, as long as the system still shows it and that is what was agreed.
+            ///
+            /// Read a system that has forms of its own by this, both for a plan and for
+            /// what the changes find.
+            pub fn as_kept<At>(mut self, kept: &KeptForms, known: &Bases) -> Self
+            where
+                Parties: $crate::sync::declared::Includes<S, At>,
+                $(for<'value> $t: $crate::sync::declared::FieldValue,)*
+            {
+                let place = $crate::__private::place::<Parties, S, At>();
+                $($crate::__private::as_kept(&mut self.0.$f, &kept.$f, place, &known.$f);)*
+                self
             }
         }
 

@@ -164,6 +164,7 @@ impl Server for RabbitMq {
 }
 
 crate::suite_on!(RabbitMq, #[ignore = "needs RabbitMQ"]);
+crate::suite_on!(counted RabbitMq, #[ignore = "needs RabbitMQ"]);
 crate::suite_on!(unordered RabbitMq, #[ignore = "needs RabbitMQ"]);
 crate::suite_on!(lossy RabbitMq, #[ignore = "needs RabbitMQ"]);
 #[cfg(feature = "postgres")]

@@ -14,6 +14,7 @@ mod sending;
 use cluster::{Behind, Cluster};
 
 crate::suite_on!(Cluster, #[ignore = "needs Kafka"]);
+crate::suite_on!(counted Cluster, #[ignore = "needs Kafka"]);
 #[cfg(feature = "postgres")]
 crate::suite_on!(postgres Cluster, #[ignore = "needs Kafka and PostgreSQL"]);
 

@@ -112,6 +112,7 @@ impl Server for JetStream {
 }
 
 crate::suite_on!(JetStream, #[ignore = "needs NATS with JetStream"]);
+crate::suite_on!(counted JetStream, #[ignore = "needs NATS with JetStream"]);
 crate::suite_on!(unordered JetStream, #[ignore = "needs NATS with JetStream"]);
 crate::suite_on!(lossy JetStream, #[ignore = "needs NATS with JetStream"]);
 #[cfg(feature = "postgres")]

@@ -1,0 +1,316 @@
+//! `Instance`: one run of a workflow at a stage, and its verbs.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use chrono::{DateTime, Utc};
+
+use super::advance::{Advance, AdvanceError};
+use super::approval::{Clearance, Granted, NotDecidedError, Question, Vote};
+use super::command::Command;
+use super::definition::{Level, Wait};
+use super::id::{Correlation, InstanceId, Part, Seen};
+use super::role::{Actor, AnyRuling, Person, Role, Ruling};
+use super::settle::Settling;
+use super::stage::{
+    Amends, Answers, Cancels, Decides, MaySettle, Refuses, Stage, Status, Undoes, Waits,
+    Workflow,
+};
+use crate::{Decision, EventId, Refused};
+
+/// What holds of an instance at every stage.
+pub(crate) struct Facts<D> {
+    pub(crate) id: EventId,
+    pub(crate) revision: u64,
+    pub(crate) data: D,
+    pub(crate) requested_by: Option<Actor>,
+    pub(crate) round: u32,
+    pub(crate) due_at: Option<DateTime<Utc>>,
+    pub(crate) question: Option<Question>,
+    pub(crate) cleared: Vec<Clearance>,
+    /// What leaves with the next step, once it is stored.
+    pub(crate) commands: Vec<Command>,
+    /// Why the next step cannot be stored.
+    pub(crate) broken: Option<AdvanceError>,
+}
+
+/// One run of a workflow, at stage `S`.
+///
+/// Each verb takes the instance and gives back what follows, an [`Advance`], which a
+/// store takes in the transaction that received its cause. A verb exists only where the
+/// table has it: an illegal step does not compile, and the error names the legal ones.
+///
+/// | verb | who says it | legal where |
+/// |---|---|---|
+/// | [`done`](Self::done), [`refused`](Self::refused) | the participant's reply | a step is awaited, or its silence is looked into |
+/// | [`undone`](Self::undone) | the participant's reply | a step is undone |
+/// | [`timed_out`](Self::timed_out) | the clock | everywhere but at the ends |
+/// | [`approve`](Self::approve), [`refuse`](Self::refuse), [`withdraw`](Self::withdraw) | a person from a seat | an approval is awaited |
+/// | [`amend`](Self::amend) | a person | an approval is awaited |
+/// | [`settle`](Self::settle) | a person from a seat | a step or an undo is silent |
+/// | [`cancel`](Self::cancel) | a person | before the pivot is sent |
+///
+/// It is one pointer, cannot be cloned, and comes of `start` or of a stored record alone.
+#[must_use = "an instance is work that somebody waits for: take its next step, or leave its row as it is"]
+pub struct Instance<S: Stage> {
+    pub(crate) facts: Box<Facts<<S::Workflow as Workflow>::Data>>,
+    pub(crate) stage: PhantomData<fn() -> S>,
+}
+
+impl<S: Stage> Instance<S> {
+    pub(crate) fn at(facts: Box<Facts<<S::Workflow as Workflow>::Data>>) -> Self {
+        Self { facts, stage: PhantomData }
+    }
+
+    /// The id.
+    pub fn id(&self) -> InstanceId<S::Workflow> {
+        InstanceId::stored(self.facts.id.clone())
+    }
+
+    /// What the instance is about.
+    pub fn data(&self) -> &<S::Workflow as Workflow>::Data {
+        &self.facts.data
+    }
+
+    /// How often it was stored.
+    pub fn revision(&self) -> u64 {
+        self.facts.revision
+    }
+
+    /// Who began it, where the table names the role that does.
+    pub fn requested_by(&self) -> Option<&Actor> {
+        self.facts.requested_by.as_ref()
+    }
+
+    /// Until when it waits.
+    pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        self.facts.due_at
+    }
+
+    /// The question that is open, where people are asked.
+    pub fn question(&self) -> Option<&Question> {
+        self.facts.question.as_ref()
+    }
+
+    /// The approvals so far.
+    pub fn cleared(&self) -> &[Clearance] {
+        &self.facts.cleared
+    }
+
+    /// The command whose reply is listened for.
+    pub fn correlation(&self) -> Option<Correlation> {
+        let Facts { id, round, .. } = &*self.facts;
+        correlation::<S::Workflow>(id, S::STATUS, S::STEP.map(|step| step.name), *round)
+    }
+
+    /// The fingerprint of what people are shown who are to approve.
+    pub fn asked(&self) -> Seen {
+        self.facts.question.as_ref().map_or(Seen::of(&[]), Question::seen)
+    }
+
+    /// The reply is there: what was asked is done.
+    pub fn done<R: Answers<S>>(self, reply: R) -> R::Then {
+        reply.done(self)
+    }
+
+    /// The reply is there: what was asked is refused, and nothing of it was done.
+    pub fn refused<R: Refuses<S>>(self, reply: R) -> Advance<R::Back> {
+        reply.refused(self)
+    }
+
+    /// The reply to an undo: the step before it is undone next. No other order can be
+    /// written.
+    pub fn undone<R: Undoes<S>>(self, reply: R) -> Advance<R::Back> {
+        reply.undone(self)
+    }
+
+    /// The deadline has passed. The same command is never sent again: the step is undone,
+    /// or its participant or a person is asked.
+    pub fn timed_out<Late>(self) -> Late
+    where
+        S: Waits<Late>,
+    {
+        S::timed_out(self)
+    }
+
+    /// A person wants the whole undone, the step that is awaited first.
+    pub fn cancel<Back>(self, decision: Decision) -> Back
+    where
+        S: Cancels<Back>,
+    {
+        S::cancel(self, decision)
+    }
+
+    /// A person approves what they have seen. With `N of` in the table, more may have to.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDecidedError`], with the instance given back, where the person asks for it
+    /// themselves, or in the place of one who does; where one of the two has voted; and
+    /// where something else is shown by now.
+    pub fn approve<R: Role + Decides<S>>(
+        self,
+        ruling: Ruling<R>,
+        seen: Seen,
+    ) -> Result<R::Then, Refused<Self, NotDecidedError>> {
+        self.approve_as::<R>(ruling.into(), seen)
+    }
+
+    /// The same, by a ruling whose role was compared.
+    pub(super) fn approve_as<R: Decides<S>>(
+        mut self,
+        ruling: AnyRuling,
+        seen: Seen,
+    ) -> Result<R::Then, Refused<Self, NotDecidedError>> {
+        match self.facts.vote(&ruling, seen, chain::<S>()) {
+            Ok(is_enough) => Ok(R::approved(self, Granted { ruling, is_enough })),
+            Err(cause) => Err(Refused::new(self, cause)),
+        }
+    }
+
+    /// A person refuses: what was done is undone.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDecidedError::OwnRequest`], with the instance given back: whoever asks
+    /// [cancels](Self::cancel) instead.
+    pub fn refuse<R: Role + Decides<S>>(
+        self,
+        ruling: Ruling<R>,
+    ) -> Result<Advance<R::Back>, Refused<Self, NotDecidedError>> {
+        self.refuse_as::<R>(ruling.into())
+    }
+
+    /// The same, by a ruling whose role was compared.
+    pub(super) fn refuse_as<R: Decides<S>>(
+        self,
+        ruling: AnyRuling,
+    ) -> Result<Advance<R::Back>, Refused<Self, NotDecidedError>> {
+        match self.facts.own_request(ruling.actor()) {
+            None => Ok(R::refused(self, ruling)),
+            Some(cause) => Err(Refused::new(self, cause)),
+        }
+    }
+
+    /// A person takes their vote back.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDecidedError::NotVoted`], with the instance given back.
+    pub fn withdraw<R: Role + Decides<S>>(
+        self,
+        ruling: Ruling<R>,
+    ) -> Result<Advance<S>, Refused<Self, NotDecidedError>> {
+        self.withdraw_as(ruling.into())
+    }
+
+    /// The same, by a ruling whose role was compared.
+    pub(super) fn withdraw_as(
+        mut self,
+        ruling: AnyRuling,
+    ) -> Result<Advance<S>, Refused<Self, NotDecidedError>> {
+        match self.facts.withdraw(&ruling.actor().person) {
+            Ok(()) => Ok(super::made::withdrawn(self, ruling)),
+            Err(cause) => Err(Refused::new(self, cause)),
+        }
+    }
+
+    /// A person changes what is asked for. The votes are void, and people are asked anew;
+    /// the deadline stays.
+    pub fn amend(
+        mut self,
+        change: impl FnOnce(&mut <S::Workflow as Workflow>::Data),
+        decision: Decision,
+    ) -> Advance<S>
+    where
+        S: Amends,
+    {
+        change(&mut self.facts.data);
+        S::amended(self, decision)
+    }
+
+    /// A person says what became of a step, or of an undo, that did not answer.
+    pub fn settle<R: Role + MaySettle<S>>(self, ruling: Ruling<R>) -> Settling<S> {
+        Settling::new(self, ruling.into())
+    }
+}
+
+impl<S: Stage> fmt::Debug for Instance<S> {
+    /// Everything but the data, which may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("workflow", &S::Workflow::NAME)
+            .field("id", &self.facts.id)
+            .field("status", &S::STATUS)
+            .field("step", &S::STEP.map(|step| step.name))
+            .field("revision", &self.facts.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The levels of the question that a stage asks.
+pub(super) fn chain<S: Stage>() -> &'static [Level] {
+    match S::STEP.map(|step| step.waits(S::STATUS)) {
+        Some(Wait::People(chain)) => chain,
+        _ => &[],
+    }
+}
+
+/// The command whose reply a stage listens for.
+pub(super) fn correlation<W: Workflow>(
+    id: &EventId,
+    status: Status,
+    step: Option<&str>,
+    round: u32,
+) -> Option<Correlation> {
+    let part = match status {
+        Status::Awaiting | Status::Parked => Part::Do,
+        Status::Forestalling => Part::Forestall,
+        Status::Undoing | Status::Stuck => Part::Undo,
+        Status::Completed | Status::Undone | Status::GivenUp => return None,
+    };
+    let step = W::DEFINITION.step(step?).filter(|step| step.command.is_some())?;
+    Some(Correlation::new(W::NAME, id, step.name, part, round))
+}
+
+impl<D> Facts<D> {
+    /// Why a person cannot decide on what they ask for, where they do.
+    fn own_request(&self, actor: &Actor) -> Option<NotDecidedError> {
+        let asker = self.requested_by.as_ref()?;
+        let own = actor.people().find(|person| asker.people().any(|one| one == *person));
+        own.map(|person| NotDecidedError::OwnRequest { person: person.clone() })
+    }
+
+    /// Counts a vote, and says whether it is enough.
+    fn vote(
+        &mut self,
+        ruling: &AnyRuling,
+        seen: Seen,
+        chain: &[Level],
+    ) -> Result<bool, NotDecidedError> {
+        if let Some(own) = self.own_request(ruling.actor()) {
+            return Err(own);
+        }
+        let question = self.question.get_or_insert_default();
+        if let Some(person) = question.voter(ruling.actor()) {
+            return Err(NotDecidedError::VotedAlready { person: person.clone() });
+        }
+        let now = question.seen();
+        if seen != now {
+            return Err(NotDecidedError::Changed { seen, now });
+        }
+        question.votes.push(Vote::new(ruling, seen));
+        Ok(question.is_granted(chain))
+    }
+
+    fn withdraw(&mut self, person: &Person) -> Result<(), NotDecidedError> {
+        let question = self.question.get_or_insert_default();
+        let before = question.votes.len();
+        question.votes.retain(|vote| vote.actor.person != *person);
+        if question.votes.len() < before {
+            Ok(())
+        } else {
+            Err(NotDecidedError::NotVoted { person: person.clone() })
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a journal says of each step: what moved the instance, and who.
+
+use std::fmt;
+
+use super::role::{Actor, AnyRuling, Person};
+use crate::Decision;
+
+macro_rules! causes {
+    ($($(#[$doc:meta])* $cause:ident $text:literal;)*) => {
+        /// What moved an instance, in the words of its journal.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Cause {
+            $($(#[$doc])* $cause,)*
+        }
+
+        impl Cause {
+            /// Every cause.
+            pub const ALL: &[Self] = &[$(Self::$cause),*];
+
+            /// The text form.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$cause => $text,)*
+                }
+            }
+        }
+    };
+}
+
+causes! {
+    /// It began.
+    Started "started";
+    /// A reply: done.
+    Done "done";
+    /// A reply: refused.
+    Refused "refused";
+    /// A reply: undone.
+    Undone "undone";
+    /// The deadline of a reply passed.
+    TimedOut "timed_out";
+    /// The deadline of a level passed: the next one is asked.
+    Escalated "escalated";
+    /// The same level is asked again.
+    Reminded "reminded";
+    /// The deadline of the last level passed: silence is a refusal.
+    Expired "expired";
+    /// A person approved, and more must.
+    Voted "voted";
+    /// A person approved, and it was enough.
+    Approved "approved";
+    /// A person took their vote back.
+    Withdrawn "withdrawn";
+    /// A person refused.
+    Declined "declined";
+    /// A person changed what is asked for.
+    Amended "amended";
+    /// A person wants the whole undone.
+    Cancelled "cancelled";
+    /// A person said: it happened.
+    Happened "happened";
+    /// A person said: it did not happen.
+    DidNotHappen "did_not_happen";
+    /// A person had it asked again.
+    AskedAgain "asked_again";
+    /// A person closed it.
+    GivenUp "given_up";
+    /// A reply that is not awaited any more: no move.
+    Late "late";
+    /// The instance went over to a newer version of the table.
+    Followed "followed";
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What the journal says of one step.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Entry {
+    /// What moved the instance.
+    pub cause: Cause,
+    /// The step that it was at; none where it began.
+    pub step: Option<&'static str>,
+    /// The person, where one did.
+    pub by: Option<By>,
+    /// The steps that are done and stay done, where a person gave the instance up. The
+    /// step that it was at may be.
+    pub standing: Vec<&'static str>,
+}
+
+impl Entry {
+    pub(super) fn new(cause: Cause, step: Option<&'static str>, by: Option<By>) -> Self {
+        Self { cause, step, by, standing: Vec::new() }
+    }
+}
+
+/// The person behind an entry of a journal.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct By {
+    /// Who, why and when.
+    pub decision: Decision,
+    /// The role that they decided in, where it takes one.
+    pub role: Option<&'static str>,
+    /// In whose place.
+    pub instead_of: Option<Person>,
+}
+
+impl From<AnyRuling> for By {
+    fn from(ruling: AnyRuling) -> Self {
+        let Actor { instead_of, .. } = ruling.actor().clone();
+        let (decision, role) = (ruling.decision().clone(), Some(ruling.role()));
+        Self { decision, role, instead_of }
+    }
+}
+
+impl From<Decision> for By {
+    fn from(decision: Decision) -> Self {
+        Self { decision, role: None, instead_of: None }
+    }
+}

@@ -1,0 +1,282 @@
+//! The moves from stage to stage, which take the table's key.
+
+use super::*;
+use crate::workflow::advance::{AdvanceError, Recall};
+use crate::workflow::approval::{
+    Clearance, Cleared, Escalation, Granted, Question, Vote,
+};
+use crate::workflow::command::Command;
+use crate::workflow::definition::Wait;
+use crate::workflow::id::InstanceId;
+use crate::workflow::instance::{self, chain};
+use crate::workflow::journal::Entry;
+use crate::workflow::question;
+use crate::workflow::role::Seat;
+use crate::workflow::stage::{Escalated, Voted};
+use crate::workflow::wire::Wire;
+use crate::{Decision, Event};
+
+/// Who begins an instance: the people of a seat, or nobody in particular.
+pub fn begin<W: Workflow, R: Role>(
+    id: InstanceId<W>,
+    data: W::Data,
+    requester: Option<&Seat<R>>,
+    _: &W::Key,
+) -> Instance<New<W>> {
+    Instance::at(Box::new(Facts {
+        id: id.into_event_id(),
+        revision: 0,
+        data,
+        requested_by: requester.map(|seat| seat.actor().clone()),
+        round: 1,
+        due_at: None,
+        question: None,
+        cleared: Vec::new(),
+        commands: Vec::new(),
+        broken: None,
+    }))
+}
+
+/// A stored instance at a stage.
+pub fn load<S: Stage>(stored: Stored<S::Workflow>, _: &KeyOf<S>) -> Instance<S> {
+    Instance::at(stored.facts)
+}
+
+/// The instance leaves one stage and enters another.
+pub fn go<A, B>(at: Instance<A>, moved: Moved, key: &KeyOf<A>) -> Advance<B>
+where
+    A: Stage,
+    B: Enter<Workflow = A::Workflow>,
+{
+    let same_command = is_of_undo(A::STATUS) == is_of_undo(B::STATUS)
+        && A::STEP.map(|step| step.name) == B::STEP.map(|step| step.name);
+    let mut facts = at.facts;
+    if !same_command {
+        facts.round = 1;
+    }
+    if facts.question.take().is_some() {
+        let revision = facts.revision.saturating_add(1);
+        let name = A::Workflow::NAME;
+        facts.commands.push(question::closed(
+            name,
+            &facts.id,
+            revision,
+            super::name::<A>(),
+        ));
+    }
+    let mut at = Instance::<B>::at(facts);
+    if matches!(B::STEP.map(|step| step.waits(B::STATUS)), Some(Wait::People(_))) {
+        at.facts.question = Some(Question::default());
+    }
+    B::enter(&mut at, key);
+    Advance::enter(at, Entry::new(moved.cause, A::STEP.map(|step| step.name), moved.by))
+}
+
+fn is_of_undo(status: Status) -> bool {
+    matches!(status, Status::Undoing | Status::Stuck)
+}
+
+/// Sends the command of the stage that is entered.
+pub fn send<S: Stage, E: Event + Wire>(at: &mut Instance<S>, event: &E, _: &KeyOf<S>) {
+    let Facts { id, round, .. } = &*at.facts;
+    let step = name::<S>();
+    let correlation =
+        instance::correlation::<S::Workflow>(id, S::STATUS, Some(step), *round);
+    match correlation.map(|correlation| Command::new(&correlation, event)) {
+        Some(Ok(command)) => at.facts.commands.push(command),
+        Some(Err(cause)) => fail(at, AdvanceError::Command { step, cause }),
+        None => {}
+    }
+}
+
+/// Sends the command of a step that needs an approval.
+pub fn send_cleared<S: Stage, A: Declared, E: Event + Wire>(
+    at: &mut Instance<S>,
+    approval: &'static str,
+    event: impl FnOnce(&<S::Workflow as Workflow>::Data, &Cleared<A>) -> E,
+    key: &KeyOf<S>,
+) {
+    let found = at.facts.cleared.iter().find(|one| one.approval == approval);
+    match found.map(Cleared::of) {
+        Some(Ok(cleared)) => {
+            let event = event(&at.facts.data, &cleared);
+            send(at, &event, key);
+        }
+        Some(Err(cause)) => fail(at, AdvanceError::Shown { approval, cause }),
+        None => fail(at, AdvanceError::NotCleared { approval }),
+    }
+}
+
+fn fail<S: Stage>(at: &mut Instance<S>, cause: AdvanceError) {
+    at.facts.broken.get_or_insert(cause);
+}
+
+/// Declared people what they are to approve.
+pub fn show<S: Stage>(
+    at: &mut Instance<S>,
+    approval: &'static str,
+    shown: &impl Wire,
+    _: &KeyOf<S>,
+) {
+    match shown.write() {
+        Ok(shown) => at.facts.question.get_or_insert_default().shown = Some(shown),
+        Err(cause) => fail(at, AdvanceError::Shown { approval, cause }),
+    }
+}
+
+/// The condition of an approval does not hold: it is cleared without votes.
+pub fn not_needed<S: Stage>(
+    at: &mut Instance<S>,
+    approval: &'static str,
+    shown: &impl Wire,
+    _: &KeyOf<S>,
+) {
+    match shown.write() {
+        Ok(shown) => clear(&mut at.facts, approval, Vec::new(), shown),
+        Err(cause) => fail(at, AdvanceError::Shown { approval, cause }),
+    }
+}
+
+fn clear<D>(facts: &mut Facts<D>, approval: &str, votes: Vec<Vote>, shown: Vec<u8>) {
+    facts.cleared.push(Clearance { approval: approval.to_owned(), votes, shown });
+}
+
+/// The data, for what is learned of a reply.
+pub fn learn<S: Stage>(
+    at: &mut Instance<S>,
+    learned: impl FnOnce(&mut <S::Workflow as Workflow>::Data),
+    _: &KeyOf<S>,
+) {
+    learned(&mut at.facts.data);
+}
+
+/// People approved, and it is enough.
+pub fn approved<S: Stage, N>(
+    mut at: Instance<S>,
+    granted: Granted,
+    key: &KeyOf<S>,
+) -> ThenOf<N>
+where
+    N: Next<Workflow = S::Workflow>,
+{
+    let approval = name::<S>();
+    if let Some(question) = &mut at.facts.question {
+        let votes = std::mem::take(&mut question.votes);
+        let shown = question.shown.take().unwrap_or_default();
+        clear(&mut at.facts, approval, votes, shown);
+    }
+    on::<S, N>(at, Moved::approved(granted.ruling), key)
+}
+
+/// A person approved; more may have to.
+pub fn voted<S: Stage, N>(
+    at: Instance<S>,
+    granted: Granted,
+    key: &KeyOf<S>,
+) -> Voted<S, ThenOf<N>>
+where
+    N: Next<Workflow = S::Workflow>,
+{
+    if granted.is_enough {
+        return Voted::Enough(approved::<S, N>(at, granted, key));
+    }
+    let entry = Entry::new(
+        Cause::Voted,
+        S::STEP.map(|step| step.name),
+        Some(granted.ruling.into()),
+    );
+    Voted::Counted(Advance::stay(at, entry))
+}
+
+/// A person has taken their vote back.
+pub(in crate::workflow) fn withdrawn<S: Stage>(
+    at: Instance<S>,
+    ruling: AnyRuling,
+) -> Advance<S> {
+    let step = S::STEP.map(|step| step.name);
+    Advance::stay(at, Entry::new(Cause::Withdrawn, step, Some(ruling.into())))
+}
+
+/// What is asked for has changed: the votes are void, and people are asked anew.
+pub fn amended<S: Enter>(
+    mut at: Instance<S>,
+    decision: Decision,
+    key: &KeyOf<S>,
+) -> Advance<S> {
+    let question = at.facts.question.get_or_insert_default();
+    question.votes.clear();
+    at.facts.round = at.facts.round.saturating_add(1);
+    S::enter(&mut at, key);
+    let step = S::STEP.map(|step| step.name);
+    Advance::stay(at, Entry::new(Cause::Amended, step, Some(decision.into())))
+}
+
+/// The time of a level has passed.
+pub fn escalate<S, B>(mut at: Instance<S>, key: &KeyOf<S>) -> Escalated<S, B>
+where
+    S: Stage,
+    B: Enter<Workflow = S::Workflow>,
+{
+    match at.facts.question.get_or_insert_default().next(chain::<S>()) {
+        Escalation::Reminded => Escalated::Asked(asked(at, Cause::Reminded)),
+        Escalation::Escalated => Escalated::Asked(asked(at, Cause::Escalated)),
+        Escalation::Over => Escalated::Refused(go(at, Moved::expired(), key)),
+    }
+}
+
+/// The time of a level has passed, and somebody must answer: the last level is asked
+/// again.
+pub fn ask_on<S: Stage>(mut at: Instance<S>, _: &KeyOf<S>) -> Advance<S> {
+    match at.facts.question.get_or_insert_default().next(chain::<S>()) {
+        Escalation::Escalated => asked(at, Cause::Escalated),
+        Escalation::Reminded | Escalation::Over => asked(at, Cause::Reminded),
+    }
+}
+
+fn asked<S: Stage>(at: Instance<S>, cause: Cause) -> Advance<S> {
+    Advance::enter(at, Entry::new(cause, S::STEP.map(|step| step.name), None))
+}
+
+/// A person says that a step did not happen: its command is taken back.
+pub fn did_not_happen<A, B>(
+    at: Instance<A>,
+    ruling: AnyRuling,
+    though_sent: bool,
+    key: &KeyOf<A>,
+) -> Advance<B>
+where
+    A: Stage,
+    B: Enter<Workflow = A::Workflow>,
+{
+    let command = at.correlation().map(|correlation| correlation.command_id());
+    let decision = ruling.decision().clone();
+    let recall = command.map(|command| Recall { command, decision, though_sent });
+    go(at, Moved::did_not_happen(ruling), key).recalling(recall)
+}
+
+/// A person has a command sent under a new id.
+pub fn ask_again<A, B>(
+    mut at: Instance<A>,
+    ruling: AnyRuling,
+    key: &KeyOf<A>,
+) -> Advance<B>
+where
+    A: Stage,
+    B: Enter<Workflow = A::Workflow>,
+{
+    at.facts.round = at.facts.round.saturating_add(1);
+    go(at, Moved::asked_again(ruling), key)
+}
+
+/// A person closes the instance.
+pub fn give_up<S: Stage>(
+    at: Instance<S>,
+    ruling: AnyRuling,
+    key: &KeyOf<S>,
+) -> Advance<GivenUp<S::Workflow>> {
+    let table = S::Workflow::DEFINITION;
+    let before = table.before(name::<S>());
+    let done = before.filter(|step| step.kind != Kind::Approval);
+    let standing = done.map(|step| step.name).collect();
+    go(at, Moved::given_up(ruling), key).standing(standing)
+}

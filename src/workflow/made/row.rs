@@ -1,0 +1,110 @@
+//! The rows of a table as constants, and the laws that are checked when it compiles.
+
+use std::time::Duration;
+
+use super::{Declared, Kind, Step};
+use crate::Event;
+use crate::workflow::definition::Level;
+use crate::workflow::role::Role;
+use crate::workflow::wire::{Wire, WireError};
+
+/// The step of a row.
+pub const fn step(name: &'static str, kind: Kind) -> Step {
+    Step::new(name, kind)
+}
+
+/// A level of a chain.
+pub const fn level<R: Role>(wanted: u32, within: Duration) -> Level {
+    Level { role: R::NAME, wanted, within, remind_after: None }
+}
+
+/// How many people a level wants.
+pub const fn wanted(people: u32) -> u32 {
+    assert!(people > 0, "a level asks `N of Role`, and N is 1 at least");
+    people
+}
+
+/// A span of the table.
+pub const fn seconds(count: u64, each: u64) -> Duration {
+    Duration::from_secs(count.saturating_mul(each))
+}
+
+/// Whether two roles are one.
+pub const fn same_role<A: Role, B: Role>() -> bool {
+    same(A::NAME.as_bytes(), B::NAME.as_bytes())
+}
+
+/// Whether two events are of one type.
+pub const fn same_event<A: Event, B: Event>() -> bool {
+    same(A::TYPE.as_bytes(), B::TYPE.as_bytes())
+}
+
+const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([a, ones @ ..], [b, others @ ..]) = (one, other) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (ones, others);
+    }
+    one.is_empty() && other.is_empty()
+}
+
+/// The step is an approval, and so stands before the one that needs it.
+#[diagnostic::on_unimplemented(
+    message = "a pivot needs an approval, and `{Self}` is none",
+    label = "`needs` names an `approval` of this table"
+)]
+pub trait Clears {}
+
+/// What a pivot needs is an approval.
+pub const fn clears<A: Clears>() {}
+
+/// What is shown for a step that is no approval.
+pub struct Nothing(());
+
+impl Wire for Nothing {
+    fn write(&self) -> Result<Vec<u8>, WireError> {
+        Ok(Vec::new())
+    }
+
+    fn read(_: &[u8]) -> Result<Self, WireError> {
+        Ok(Self(()))
+    }
+}
+
+/// A text with its sixteen underscores in the place of the digits of a number.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+pub const fn filled<const N: usize>(text: &str, mut value: u64) -> [u8; N] {
+    let (bytes, mut out, mut at) = (text.as_bytes(), [b' '; N], N);
+    let mut left = 16;
+    while at > 0 {
+        at -= 1;
+        out[at] = bytes[at];
+        let is_digit = bytes[at] == b'_' && left > 0;
+        // The name of the workflow may hold underscores, but not sixteen in a row: the
+        // digits are the last ones of the text.
+        if is_digit {
+            out[at] = b"0123456789abcdef"[(value & 15) as usize];
+            value >>= 4;
+            left -= 1;
+        }
+    }
+    out
+}
+
+/// The text of these bytes.
+pub const fn text(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+/// Whether what was shown for an approval can be read.
+pub fn check_shown<A: Declared>(shown: &[u8]) -> Result<(), WireError> {
+    A::Shown::read(shown).map(drop)
+}

@@ -1,0 +1,406 @@
+//! `InstanceRecord`: an instance as plain data, and the checks on the way back in.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::approval::{Clearance, Question, Vote};
+use super::definition::{Definition, Kind, Step, Wait};
+use super::id::Seen;
+use super::role::{Actor, Person};
+use super::stage::Status;
+use super::wire::WireError;
+use crate::EventId;
+
+/// An instance as plain data: what a store keeps, a row with the votes that belong to it.
+///
+/// Every field is public and nothing is checked. The way back in is
+/// [`Driven::rehydrate`](super::Driven::rehydrate), which checks everything.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InstanceRecord {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The version of its table.
+    pub version: u32,
+    /// The fingerprint of its table.
+    pub fingerprint: u64,
+    /// The id of the instance.
+    pub id: EventId,
+    /// How often the instance was stored, from 1.
+    pub revision: u64,
+    /// Where it stands with the step.
+    pub status: Status,
+    /// The step; an end has none.
+    pub step: Option<String>,
+    /// The command whose reply is listened for: for people to look up.
+    pub awaits: Option<EventId>,
+    /// Until when it waits; an end does not.
+    pub due_at: Option<DateTime<Utc>>,
+    /// How often the command was sent anew, or what is asked for was amended, from 1.
+    pub round: u32,
+    /// The question that is open, where people are asked.
+    pub question: Option<Question>,
+    /// The approvals so far.
+    pub cleared: Vec<Clearance>,
+    /// Who began it, where the table names the role that does.
+    pub requested_by: Option<Actor>,
+    /// What it is about.
+    pub data: Vec<u8>,
+}
+
+impl fmt::Debug for InstanceRecord {
+    /// Everything but the data, which may hold what no log should.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstanceRecord")
+            .field("workflow", &self.workflow)
+            .field("version", &self.version)
+            .field("fingerprint", &self.fingerprint)
+            .field("id", &self.id)
+            .field("revision", &self.revision)
+            .field("status", &self.status)
+            .field("step", &self.step)
+            .field("awaits", &self.awaits)
+            .field("due_at", &self.due_at)
+            .field("round", &self.round)
+            .field("question", &self.question)
+            .field("cleared", &self.cleared)
+            .field("requested_by", &self.requested_by)
+            .finish_non_exhaustive()
+    }
+}
+
+impl InstanceRecord {
+    /// What can be checked without reading the data.
+    pub(super) fn check(&self, table: &Definition) -> Result<(), RecordError> {
+        self.check_table(table)?;
+        let step = self.check_stage(table)?;
+        if self.revision == 0 {
+            return Err(RecordError::NeverStored);
+        }
+        if table.requested_by.is_some() != self.requested_by.is_some() {
+            let wanted = table.requested_by;
+            return Err(RecordError::Requester { wanted });
+        }
+        if self.round == 0 {
+            return Err(RecordError::NoRound);
+        }
+        if let (Some(question), Some(step)) = (&self.question, step) {
+            let seen = Seen::of(question.shown.as_deref().unwrap_or_default());
+            self.check_votes(step.name, seen, &question.votes)?;
+        }
+        self.check_clearances(table, step)
+    }
+
+    fn check_table(&self, table: &Definition) -> Result<(), RecordError> {
+        if self.workflow != table.name {
+            let found = self.workflow.clone();
+            return Err(RecordError::OtherWorkflow { wanted: table.name, found });
+        }
+        if self.version != table.version {
+            let (wanted, found) = (table.version, self.version);
+            return Err(RecordError::UnknownVersion { wanted, found });
+        }
+        let wanted = table.fingerprint();
+        if self.fingerprint != wanted {
+            let (version, found) = (self.version, self.fingerprint);
+            return Err(RecordError::TableChanged { version, wanted, found });
+        }
+        Ok(())
+    }
+
+    /// The step, where the table has this stage, and what the stage waits for is there.
+    fn check_stage(
+        &self,
+        table: &Definition,
+    ) -> Result<Option<&'static Step>, RecordError> {
+        let status = self.status;
+        let step = self.step.as_deref().and_then(|name| table.step(name));
+        let wait = step.map_or(Wait::Nothing, |step| step.waits(status));
+        if (wait == Wait::Nothing) != status.is_end()
+            || status.is_end() != self.step.is_none()
+        {
+            let step = self.step.clone().unwrap_or_default();
+            return Err(RecordError::NoSuchStage { status, step });
+        }
+        match (wait, self.due_at) {
+            (Wait::Nothing, Some(_)) => {
+                return Err(RecordError::DeadlineOfNothing { status });
+            }
+            (Wait::Reply(_) | Wait::People(_), None) => {
+                return Err(RecordError::NoDeadline { status });
+            }
+            _ => {}
+        }
+        let is_asked = matches!(wait, Wait::People(_));
+        let shows = self.question.as_ref().map(|question| question.shown.is_some());
+        let approves = step.is_some_and(|step| step.kind == Kind::Approval);
+        if is_asked != self.question.is_some() || shows.is_some_and(|it| it != approves) {
+            return Err(RecordError::Question { status, wanted: is_asked });
+        }
+        Ok(step)
+    }
+
+    fn check_votes(
+        &self,
+        approval: &str,
+        now: Seen,
+        votes: &[Vote],
+    ) -> Result<(), RecordError> {
+        let mut people = Vec::<&Person>::new();
+        for vote in votes {
+            let approval = || approval.to_owned();
+            let own = self
+                .requested_by
+                .as_ref()
+                .is_some_and(|asker| asker.overlaps(&vote.actor));
+            if own {
+                let person = vote.actor.person.clone();
+                return Err(RecordError::ClearedByAsker { approval: approval(), person });
+            }
+            if vote.seen != now {
+                let seen = vote.seen;
+                return Err(RecordError::SeenOther { approval: approval(), seen, now });
+            }
+            if let Some(person) = vote.actor.people().find(|one| people.contains(one)) {
+                let person = person.clone();
+                return Err(RecordError::VotedTwice { approval: approval(), person });
+            }
+            people.extend(vote.actor.people());
+        }
+        Ok(())
+    }
+
+    /// Every approval that the instance has passed is cleared, once, by people who may.
+    fn check_clearances(
+        &self,
+        table: &Definition,
+        step: Option<&Step>,
+    ) -> Result<(), RecordError> {
+        let mut seen = Vec::new();
+        for clearance in &self.cleared {
+            let approval = &clearance.approval;
+            let step = table.step(approval);
+            let Some(step) = step.filter(|step| step.kind == Kind::Approval) else {
+                return Err(RecordError::NoSuchApproval { found: approval.clone() });
+            };
+            if seen.contains(&approval)
+                || (clearance.votes.is_empty() && step.when.is_none())
+            {
+                return Err(RecordError::ClearanceMissing { approval: approval.clone() });
+            }
+            seen.push(approval);
+            self.check_votes(approval, Seen::of(&clearance.shown), &clearance.votes)?;
+        }
+        let is_on_its_way = matches!(
+            self.status,
+            Status::Awaiting | Status::Forestalling | Status::Parked | Status::Completed
+        );
+        let passed = table.before(step.map_or("", |step| step.name));
+        let mut passed = passed.filter(|step| step.kind == Kind::Approval);
+        let missing =
+            passed.find(|step| !self.cleared.iter().any(|one| one.approval == step.name));
+        match missing {
+            Some(step) if is_on_its_way => {
+                Err(RecordError::ClearanceMissing { approval: step.name.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A record that no walk through the table can have led to, or whose table is another.
+///
+/// ```
+/// use integration_automation_patterns::workflow::{RecordError, Status};
+///
+/// let error = RecordError::NoSuchStage {
+///     status: Status::Awaiting,
+///     step: "charge_card".into(),
+/// };
+/// assert_eq!(
+///     error.to_string(),
+///     "the table has no stage `awaiting` of a step \"charge_card\": was the step renamed \
+///      or removed?"
+/// );
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// It is an instance of another workflow.
+    OtherWorkflow {
+        /// The name of this one.
+        wanted: &'static str,
+        /// The name in the record.
+        found: String,
+    },
+    /// It is of a version that this table is not, and does not follow.
+    UnknownVersion {
+        /// The version of this table.
+        wanted: u32,
+        /// The version in the record.
+        found: u32,
+    },
+    /// The table was changed and its version was not.
+    TableChanged {
+        /// The version.
+        version: u32,
+        /// The fingerprint of this table.
+        wanted: u64,
+        /// The fingerprint in the record.
+        found: u64,
+    },
+    /// The table has no such stage.
+    NoSuchStage {
+        /// The status in the record.
+        status: Status,
+        /// The step in the record; an end has none.
+        step: String,
+    },
+    /// It waits without a deadline.
+    NoDeadline {
+        /// The status in the record.
+        status: Status,
+    },
+    /// It is over, and has a deadline.
+    DeadlineOfNothing {
+        /// The status in the record.
+        status: Status,
+    },
+    /// It asks people without a question, has a question that nobody is asked, or one
+    /// that shows what it should not.
+    Question {
+        /// The status in the record.
+        status: Status,
+        /// Whether people are asked at this stage.
+        wanted: bool,
+    },
+    /// The revision is 0.
+    NeverStored,
+    /// The round is 0.
+    NoRound,
+    /// It does not say who began it, or says so although nobody is asked who does.
+    Requester {
+        /// The role that begins an instance.
+        wanted: Option<&'static str>,
+    },
+    /// It has passed an approval that nobody gave, or was given twice.
+    ClearanceMissing {
+        /// The approval.
+        approval: String,
+    },
+    /// The table has no such approval.
+    NoSuchApproval {
+        /// The name in the record.
+        found: String,
+    },
+    /// The one who asks has voted, or somebody in their place.
+    ClearedByAsker {
+        /// The approval.
+        approval: String,
+        /// Who voted.
+        person: Person,
+    },
+    /// A vote is about something else than what is shown.
+    SeenOther {
+        /// The approval.
+        approval: String,
+        /// What the vote is about.
+        seen: Seen,
+        /// What is shown.
+        now: Seen,
+    },
+    /// A person has voted twice.
+    VotedTwice {
+        /// The approval.
+        approval: String,
+        /// Who.
+        person: Person,
+    },
+    /// The data cannot be read.
+    Data(WireError),
+    /// What was shown cannot be read.
+    Shown {
+        /// The approval.
+        approval: String,
+        /// Why not.
+        cause: WireError,
+    },
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherWorkflow { wanted, found } => {
+                write!(f, "wanted an instance of `{wanted}`, and found one of {found:?}")
+            }
+            Self::UnknownVersion { wanted, found } => write!(
+                f,
+                "wanted an instance of version {wanted}, and found version {found}: run \
+                 the program that knows it, or let this table follow it"
+            ),
+            Self::TableChanged { version, wanted, found } => write!(
+                f,
+                "the table of version {version} has the fingerprint {wanted:#018x}, and the \
+                 instance began under {found:#018x}: a changed table is another version"
+            ),
+            Self::NoSuchStage { status, step } => write!(
+                f,
+                "the table has no stage `{status}` of a step {step:?}: was the step renamed \
+                 or removed?"
+            ),
+            Self::NoDeadline { status } => {
+                write!(f, "an instance that is {status} waits, and found no deadline")
+            }
+            Self::DeadlineOfNothing { status } => write!(
+                f,
+                "an instance that is {status} waits for nothing, and found a deadline"
+            ),
+            Self::Question { status, wanted: true } => {
+                write!(f, "an instance that is {status} asks people, and its question is amiss")
+            }
+            Self::Question { status, wanted: false } => {
+                write!(f, "an instance that is {status} asks nobody, and found a question")
+            }
+            Self::NeverStored => f.write_str("a stored instance has a revision, and found 0"),
+            Self::NoRound => f.write_str("a command is sent at least once, and found round 0"),
+            Self::Requester { wanted: Some(role) } => {
+                write!(f, "wanted the person who began it as {role}, and found nobody")
+            }
+            Self::Requester { wanted: None } => f.write_str(
+                "nobody in particular begins an instance of this table, and found a person",
+            ),
+            Self::ClearanceMissing { approval } => {
+                write!(f, "wanted the approval `{approval}` once, given or not needed")
+            }
+            Self::NoSuchApproval { found } => {
+                write!(f, "the table has no approval {found:?}")
+            }
+            Self::ClearedByAsker { approval, person } => write!(
+                f,
+                "wanted votes for `{approval}` of other people than the one who asks, and \
+                 found {person}'s"
+            ),
+            Self::SeenOther { approval, seen, now } => write!(
+                f,
+                "wanted votes for `{approval}` about what is shown ({now}), and found one \
+                 about {seen}"
+            ),
+            Self::VotedTwice { approval, person } => {
+                write!(f, "wanted one vote of each person for `{approval}`, and {person} has two")
+            }
+            Self::Data(_) => f.write_str("the data of the instance cannot be read"),
+            Self::Shown { approval, .. } => {
+                write!(f, "what the approval `{approval}` shows cannot be read")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RecordError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Data(cause) | Self::Shown { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+}

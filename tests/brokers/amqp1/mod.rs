@@ -1,0 +1,124 @@
+//! The suite on the servers that speak AMQP 1.0, and what is their own.
+
+mod activemq;
+mod artemis;
+mod faults;
+mod foreign;
+mod order;
+mod place;
+mod qpid;
+mod raw;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+
+use integration_automation_patterns::broker::amqp1::{
+    Acker, Amqp1, Amqp1Config, Listener,
+};
+use integration_automation_patterns::broker::{Ack, BrokerError, Delivery};
+use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
+use integration_automation_patterns::retry::RetryPolicy;
+use integration_automation_patterns::state::Dispatched;
+use integration_automation_patterns::{Envelope, RawEvent};
+use uuid::Uuid;
+
+use self::raw::Raw;
+use crate::suite::Server;
+
+/// User and password at each server, as an address has them.
+const LOGIN: &str = "app:s3cr3t%2Fp%40ss%3Aword";
+
+/// One of the servers.
+trait Peer: Send + Sync + 'static {
+    fn port() -> u16;
+}
+
+/// A queue of its own at a server, which makes it for whoever asks for it.
+struct Queue<P> {
+    name: String,
+    peer: PhantomData<P>,
+}
+
+impl<P: Peer> Queue<P> {
+    /// Servers treat some queues in their own way, by the beginning of the name.
+    fn named(beginning: &str) -> Self {
+        let name = format!("{beginning}.{}", Uuid::now_v7().simple());
+        Self { name, peer: PhantomData }
+    }
+
+    fn config(&self) -> Amqp1Config {
+        Amqp1Config::queue(&self.name).max_message_size(100_000)
+    }
+
+    fn amqp1(&self, config: Amqp1Config) -> Amqp1 {
+        Amqp1::new(&url(self.address()), config).unwrap()
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("amqp://{LOGIN}@{address}")
+}
+
+impl<P: Peer> Server for Queue<P> {
+    type Broker = Amqp1;
+    type Acker = Acker;
+    type Consumer = Listener;
+    const TOO_LARGE: usize = 100_001;
+    const FIRST_MAY_BE_AGAIN: bool = true;
+    const EACH_MAY_BE_AGAIN: bool = true;
+
+    async fn fresh() -> Self {
+        Self::named("test")
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], P::port()))
+    }
+
+    fn broker(&self, address: SocketAddr) -> Amqp1 {
+        Amqp1::new(&url(address), self.config()).unwrap()
+    }
+
+    async fn consumer_at(&self, address: SocketAddr) -> Listener {
+        self.broker(address).listen(&self.name).unwrap()
+    }
+
+    async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
+        Raw::connect(P::port()).await.send(&self.name, raw::message(headers, body)).await;
+    }
+
+    fn header(attribute: &str) -> String {
+        format!("cloudEvents:{attribute}")
+    }
+
+    fn place(&self) -> [String; 2] {
+        [url(self.address()), self.name.clone()]
+    }
+
+    /// An empty queue costs a server nothing.
+    async fn remove(self) {}
+}
+
+fn event(id: &str) -> Envelope<Dispatched> {
+    sized(id, 2)
+}
+
+fn sized(id: &str, size: usize) -> Envelope<Dispatched> {
+    Envelope::builder("crm", RawEvent::new("crm.lead.created", vec![b'x'; size]))
+        .id(id.parse().unwrap())
+        .build()
+        .unwrap()
+        .dispatch()
+}
+
+/// Acks a delivery, as one whose effect is stored.
+async fn ack<A: Ack>(delivery: Delivery<A>) -> Result<(), BrokerError> {
+    let mut database = rusqlite::Connection::open_in_memory().unwrap();
+    inbox::install(&mut database).unwrap();
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    let config = InboxConfig::new(day, RetryPolicy::DEFAULT).unwrap();
+    let handled = inbox::process(&mut database, delivery, &config, |_, _| Ok(()));
+    handled.unwrap().settle().await
+}

@@ -1,0 +1,425 @@
+//! What comes of a declared plan that meets other people, forms of a system's own, and
+//! stores that fail: one rule for a plan that applies itself, and for one that is carried
+//! out by hand.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+
+use integration_automation_patterns::sync::{
+    Answer, AnswerError, Base, Bases, Capability, Choice, Found, Kept, Misfit, Refusal,
+    Slot, System,
+};
+use integration_automation_patterns::{Decision, boundary};
+
+struct Key(());
+
+macro_rules! systems {
+    ($($system:ident $name:literal)*) => {
+        $(enum $system {}
+
+        impl System for $system {
+            const NAME: &'static str = $name;
+            type Key = Key;
+        })*
+    };
+}
+
+systems! { Crm "crm" Erp "erp" Hr "hr" }
+
+fn connect<S: System<Key = Key>>() -> Capability<S> {
+    Capability::mint(&Key(()))
+}
+
+boundary! {
+    mod contact between Crm and Erp and Hr {
+        status: u8 => Manual,
+        note: String => Crm,
+    }
+}
+
+type Replied = Result<contact::Taken, &'static str>;
+
+type Meanwhile<'w> = &'w dyn Fn(&mut [u8; 3]);
+
+/// What the status is in each system, and who comes in between.
+struct World<'w> {
+    status: RefCell<[u8; 3]>,
+    steps: Cell<usize>,
+    at: usize,
+    meanwhile: Option<Meanwhile<'w>>,
+}
+
+impl<'w> World<'w> {
+    fn new(status: [u8; 3]) -> Self {
+        let (status, steps) = (RefCell::new(status), Cell::new(0));
+        Self { status, steps, at: usize::MAX, meanwhile: None }
+    }
+
+    /// One in which somebody comes in between before a step.
+    fn with(self, at: usize, meanwhile: Meanwhile<'w>) -> Self {
+        Self { at, meanwhile: Some(meanwhile), ..self }
+    }
+
+    /// One that cannot be reached in a step.
+    fn failing(self, at: usize) -> Self {
+        Self { at, ..self }
+    }
+
+    /// A write or a check in the system at a place.
+    fn write<S>(&self, place: usize, changes: &contact::Changes<'_, S>) -> Replied {
+        let step = self.steps.replace(self.steps.get() + 1);
+        let mut status = self.status.borrow_mut();
+        match self.meanwhile {
+            Some(meanwhile) if step == self.at => meanwhile(&mut status),
+            None if step == self.at => return Err("no connection"),
+            _ => {}
+        }
+        let Some(write) = &changes.status else { return Ok(Found::AsExpected.into()) };
+        let found = write.found(Some(&status[place]));
+        if found == Found::AsExpected {
+            status[place] = *write.value().expect("never cleared");
+        }
+        Ok(found.into())
+    }
+}
+
+/// A system of a world, by its place.
+struct Of<'w, S>(&'w World<'w>, usize, PhantomData<S>);
+
+impl<'w, S> Of<'w, S> {
+    fn new(world: &'w World<'w>, place: usize) -> Self {
+        Self(world, place, PhantomData)
+    }
+}
+
+impl<S> contact::Store for Of<'_, S> {
+    type System = S;
+    type Error = &'static str;
+
+    fn write(&mut self, changes: &contact::Changes<'_, S>) -> Replied {
+        self.0.write(self.1, changes)
+    }
+}
+
+type Snapshots = (contact::Snapshot<Crm>, contact::Snapshot<Erp>, contact::Snapshot<Hr>);
+
+fn seen(status: [u8; 3]) -> Snapshots {
+    let mut all = (
+        contact::Snapshot::by(&connect::<Crm>()),
+        contact::Snapshot::by(&connect::<Erp>()),
+        contact::Snapshot::by(&connect::<Hr>()),
+    );
+    let [crm, erp, hr] = status.map(Slot::Value);
+    (all.0.status, all.1.status, all.2.status) = (crm, erp, hr);
+    all
+}
+
+fn asked(plan: &contact::Plan<'_>, choice: Choice<u8>, by: &str) -> contact::Answers {
+    let row = plan.status.review("C-1", "status", contact::SYSTEMS.iter().copied());
+    let decision = Decision::new(by, "asked the customer").expect("not blank");
+    let answer = Answer::to(&row.expect("it is asked"), choice, decision);
+    contact::Answers { status: Some(answer), ..Default::default() }
+}
+
+/// Carries a plan out by itself: whether the answer got through.
+fn by_itself(
+    plan: contact::Plan<'_>,
+    answers: contact::Answers,
+    world: &World<'_>,
+) -> bool {
+    let (mut crm, mut erp, mut hr) =
+        (Of::<Crm>::new(world, 0), Of::<Erp>::new(world, 1), Of::<Hr>::new(world, 2));
+    let carried = plan.apply(answers, &mut crm, &mut erp, &mut hr).expect("it answers");
+    assert_eq!(carried.misfits.is_empty(), carried.answers.status.is_none());
+    carried.misfits.is_empty()
+}
+
+/// Carries it out as a store of one's own would: the checks, the changes, the checks
+/// again, and what takes back what was written.
+fn by_hand(
+    plan: contact::Plan<'_>,
+    answers: contact::Answers,
+    world: &World<'_>,
+) -> bool {
+    let (crm, erp, hr) = (connect::<Crm>(), connect::<Erp>(), connect::<Hr>());
+    let fits = "the plan has asked it";
+    let moved_on = |found: [Found; 3]| found.contains(&Found::MovedOn);
+    let found = |taken: Replied| taken.expect("it answers").found;
+    macro_rules! each {
+        ($step:ident $(, $kept:expr)?) => {
+            [
+                found(world.write(0, &plan.$step(&crm, &answers $(, $kept)?).expect(fits))),
+                found(world.write(1, &plan.$step(&erp, &answers $(, $kept)?).expect(fits))),
+                found(world.write(2, &plan.$step(&hr, &answers $(, $kept)?).expect(fits))),
+            ]
+        };
+    }
+    if moved_on(each!(checks)) {
+        return false;
+    }
+    let written = each!(changes);
+    if !moved_on(written) && !moved_on(each!(checks)) {
+        return true;
+    }
+    let kept = contact::KeptForms::default();
+    let back = [
+        plan.take_back(&crm, &answers, &kept).expect(fits).status,
+        plan.take_back(&erp, &answers, &kept).expect(fits).status,
+        plan.take_back(&hr, &answers, &kept).expect(fits).status,
+    ];
+    for ((place, back), written) in back.iter().enumerate().zip(written) {
+        let mut status = world.status.borrow_mut();
+        if let (Some(back), Found::AsExpected) = (back, written)
+            && back.found(Some(&status[place])) == Found::AsExpected
+        {
+            status[place] = *back.value().expect("never cleared");
+        }
+    }
+    false
+}
+
+type CarryOut = fn(contact::Plan<'_>, contact::Answers, &World<'_>) -> bool;
+
+/// Two people answer the same question at once, and each has planned before the other has
+/// written. Whenever one comes in between, all systems end with one value, and whoever did
+/// not get through learns it.
+#[test]
+fn two_answers_given_crosswise_do_not_swap_the_values() {
+    let choices = [Choice::Side(0), Choice::Side(1), Choice::Other(Some(3))];
+    let pairs = choices.into_iter().flat_map(|one| choices.map(|other| (one, other)));
+    let ways: [CarryOut; 2] = [by_itself, by_hand];
+    for (one, other) in pairs {
+        for at in 0..10 {
+            for before in [[1, 2, 1], [1, 2, 4]] {
+                for carry_out in ways {
+                    crosswise(carry_out, before, [one, other], at);
+                }
+            }
+        }
+    }
+}
+
+/// Ada answers, and Bob comes in before a step of hers, or after the last.
+fn crosswise(carry_out: CarryOut, before: [u8; 3], choices: [Choice<u8>; 2], at: usize) {
+    let none = contact::Bases::default();
+    let (crm, erp, hr) = seen(before);
+    let plan = || contact::reconcile(&crm, &erp, &hr, &none).about("C-1");
+    let bobs = Cell::new(None);
+    let bob = |status: &mut [u8; 3]| {
+        let world = World::new(*status);
+        let answers = asked(&plan(), choices[1], "bob");
+        bobs.set(Some(carry_out(plan(), answers, &world)));
+        *status = world.status.into_inner();
+    };
+    let world = World::new(before).with(at, &bob);
+    let ada = carry_out(plan(), asked(&plan(), choices[0], "ada"), &world);
+    let mut status = *world.status.borrow();
+    if bobs.get().is_none() {
+        bob(&mut status);
+    }
+    let got_through = [ada, bobs.get().expect("he has answered")];
+    assert_eq!(status, [status[0]; 3], "{choices:?} before step {at}");
+    assert!(got_through.contains(&true), "{choices:?} before step {at}");
+    for (choice, got_through) in choices.into_iter().zip(got_through) {
+        let outcome = match choice {
+            Choice::Side(place) => before[place],
+            _ => 3,
+        };
+        assert!(!got_through || status[0] == outcome, "{choice:?} before step {at}");
+    }
+}
+
+fn only(misfits: Vec<Misfit>) -> (&'static str, AnswerError) {
+    let [misfit] = misfits.as_slice() else { panic!("one misfit: {misfits:?}") };
+    (misfit.field, misfit.cause.clone())
+}
+
+/// Wherever a store fails, an answer is carried out everywhere, or comes back with the
+/// reason.
+#[test]
+fn an_answer_outlives_a_store_that_fails_at_any_step() {
+    let (before, none) = ([1, 2, 4], contact::Bases::default());
+    let (crm, erp, hr) = seen(before);
+    let (mut unchecked, mut stopped, mut carried_out) = (0, 0, 0);
+    for choice in [Choice::Side(0), Choice::Side(1), Choice::Other(Some(3))] {
+        for at in 0..10 {
+            let world = World::new(before).failing(at);
+            let plan = contact::reconcile(&crm, &erp, &hr, &none).about("C-1");
+            let answers = asked(&plan, choice, "ada");
+            let answer = answers.status.clone();
+            let (mut in_crm, mut in_erp, mut in_hr) = (
+                Of::<Crm>::new(&world, 0),
+                Of::<Erp>::new(&world, 1),
+                Of::<Hr>::new(&world, 2),
+            );
+            let applied = plan.apply(answers, &mut in_crm, &mut in_erp, &mut in_hr);
+            let status = *world.status.borrow();
+            match applied {
+                Ok(carried) if carried.misfits.is_empty() => {
+                    carried_out += 1;
+                    assert_eq!(status, [status[0]; 3], "{choice:?} at {at}");
+                    let outcome = Base::Known(Some(status[0]));
+                    assert_eq!(carried.bases.status, Bases::common(outcome, 3));
+                }
+                Ok(carried) => {
+                    unchecked += 1;
+                    let why = "no connection".to_owned();
+                    let cause = AnswerError::Unchecked { why };
+                    assert_eq!(only(carried.misfits), ("status", cause));
+                    assert_eq!((carried.answers.status, status), (answer, before));
+                    assert_eq!(carried.bases.status.agreed, Base::Never);
+                }
+                Err(failed) => {
+                    stopped += 1;
+                    let unfinished = failed.into_value();
+                    assert_eq!(unfinished.answers.status, answer, "{choice:?} at {at}");
+                    assert_eq!(unfinished.bases.status.agreed, Base::Never);
+                }
+            }
+        }
+    }
+    assert_eq!((unchecked, stopped, carried_out), (11, 7, 12));
+}
+
+/// A store may fail while an answer is taken back: it comes back all the same.
+#[test]
+fn an_answer_that_could_not_be_taken_back_comes_back() {
+    let (before, none) = ([1, 2, 4], contact::Bases::default());
+    let (crm, erp, hr) = seen(before);
+    let plan = contact::reconcile(&crm, &erp, &hr, &none).about("C-1");
+    let answers = asked(&plan, Choice::Other(Some(3)), "ada");
+    let answer = answers.status.clone();
+    // It is overtaken in the last system, after it was checked and the others written.
+    let world = World::new(before).with(5, &|status| status[2] = 7);
+    struct OnceMore<'w>(Of<'w, Crm>, usize);
+    impl contact::Store for OnceMore<'_> {
+        type System = Crm;
+        type Error = &'static str;
+
+        fn write(&mut self, changes: &contact::Changes<'_, Crm>) -> Replied {
+            self.1 = self.1.checked_sub(1).ok_or("no connection")?;
+            self.0.write(changes)
+        }
+    }
+    let mut in_crm = OnceMore(Of::new(&world, 0), 2);
+    let (mut in_erp, mut in_hr) = (Of::<Erp>::new(&world, 1), Of::<Hr>::new(&world, 2));
+    let failed = plan.apply(answers, &mut in_crm, &mut in_erp, &mut in_hr);
+    let unfinished = failed.expect_err("the CRM cannot be reached").into_value();
+    assert_eq!(only(unfinished.misfits), ("status", AnswerError::MovedOn));
+    assert_eq!((unfinished.misfit_answers.status, answer.is_some()), (answer, true));
+    assert_eq!(unfinished.bases.status.agreed, Base::Never);
+}
+
+/// A system that refuses what it is asked whether it still shows says why, and its words
+/// are kept: a locked record.
+struct Locked;
+
+impl contact::Store for Locked {
+    type System = Erp;
+    type Error = &'static str;
+
+    fn write(&mut self, changes: &contact::Changes<'_, Erp>) -> Replied {
+        let mut taken = contact::Taken::from(Found::AlreadyWritten);
+        if let Some(check) = &changes.status {
+            assert!(check.is_check(), "the chosen side is not written");
+            taken.refused.status.add(Refusal::of(check, "locked"));
+        }
+        Ok(taken)
+    }
+}
+
+#[test]
+fn what_a_system_says_to_a_check_is_on_record() {
+    let none = contact::Bases::default();
+    let (crm, erp, hr) = seen([1, 2, 1]);
+    let (mut in_crm, _, mut in_hr) = seen([1, 2, 1]);
+    let plan = contact::reconcile(&crm, &erp, &hr, &none).about("C-1");
+    let answers = asked(&plan, Choice::Side(1), "ada");
+    let carried = plan.apply(answers, &mut in_crm, &mut Locked, &mut in_hr);
+    let refused = carried.expect("in memory").refused.status;
+    assert_eq!(refused.as_slice()[0].why, "locked");
+}
+
+/// A system that cuts what it is given, and says so.
+struct Cuts {
+    column: String,
+    writes: usize,
+    kept: contact::KeptForms,
+    known: contact::Bases,
+}
+
+impl Cuts {
+    fn read(&self) -> contact::Snapshot<Erp> {
+        let mut erp = contact::Snapshot::by(&connect::<Erp>());
+        erp.note = Slot::Value(self.column.clone());
+        erp.as_kept(&self.kept, &self.known)
+    }
+}
+
+impl contact::Store for Cuts {
+    type System = Erp;
+    type Error = &'static str;
+
+    fn write(&mut self, changes: &contact::Changes<'_, Erp>) -> Replied {
+        let mut taken = contact::Taken::from(changes.found_in(&self.read()));
+        if let (Some(write), Found::AsExpected) = (&changes.note, taken.found) {
+            self.writes += 1;
+            self.column = write.value().expect("a note").chars().take(6).collect();
+            let kept = Kept::of(write, Some(self.column.clone()));
+            kept.into_iter().for_each(|kept| taken.kept.note.add(kept));
+        }
+        Ok(taken)
+    }
+}
+
+/// Law 44 for a declared boundary: what a system keeps instead of what it is given is no
+/// edit, and is not written again and again.
+#[test]
+fn what_a_system_keeps_instead_is_no_edit() {
+    let (mut in_crm, _, mut in_hr) = seen([1; 3]);
+    let mut in_erp = Cuts {
+        column: "old".to_owned(),
+        writes: 0,
+        kept: contact::KeptForms::default(),
+        known: contact::Bases::default(),
+    };
+    for (note, writes) in [("Agenda: tea", 1), ("Agenda: cake", 2), ("tea", 3)] {
+        in_crm.note = Slot::Value(note.to_owned());
+        for _ in 0..3 {
+            let (crm, erp, hr) = (in_crm.clone(), in_erp.read(), in_hr.clone());
+            let known = in_erp.known.clone();
+            let plan = contact::reconcile(&crm, &erp, &hr, &known);
+            assert!(plan.note.writes().all(|write| write.lost().is_none()), "{note}");
+            let carried = plan
+                .apply(contact::Answers::default(), &mut in_crm, &mut in_erp, &mut in_hr)
+                .expect("it answers");
+            assert_eq!(carried.moved_on, Vec::<&str>::new(), "{note}");
+            in_erp.known = carried.bases;
+            for kept in carried.kept.note.as_slice() {
+                in_erp.kept.note.add(kept.clone());
+            }
+        }
+        assert_eq!(in_erp.writes, writes, "{note}");
+        assert_eq!(in_erp.known.note.agreed, Base::Known(Some(note.to_owned())));
+    }
+
+    // Somebody's edit is one still.
+    in_crm.note = Slot::Value("Agenda: tea".to_owned());
+    in_erp.column = "mine".to_owned();
+    let (erp, known) = (in_erp.read(), in_erp.known.clone());
+    let plan = contact::reconcile(&in_crm, &erp, &in_hr, &known);
+    let write = plan.note.writes().next().expect("the owner says something else");
+    assert!(write.refused().is_some(), "the ERP may not change it");
+}
+
+/// The forms that systems keep are stored beside what is known in common.
+#[cfg(feature = "serde")]
+#[test]
+fn what_is_kept_is_stored() {
+    let mut forms = contact::KeptForms::default();
+    let (written, held) = (Some("a text".to_owned()), Some("a te".to_owned()));
+    forms.note.add(Kept { place: 1, written, held });
+    let stored = serde_json::to_string(&forms).expect("it is stored");
+    let read = serde_json::from_str::<contact::KeptForms>(&stored).expect("it is read");
+    assert!(read == forms, "{stored}");
+}
