@@ -71,7 +71,7 @@ async fn each_service_is_understood() {
     let mut ends = all();
     for (scheme, id, source, event_type, at) in [
         (Scheme::Standard, "msg_1", "billing", "invoice.paid", true),
-        (Scheme::Svix, "msg_1", "billing", "invoice.paid", true),
+        (Scheme::Svix, "msg_1", "payroll", "invoice.paid", true),
         (Scheme::Stripe, "evt_1", "stripe", "stripe.invoice.paid", true),
         (
             Scheme::GitHub,
@@ -390,6 +390,11 @@ fn a_route_that_cannot_be_kept_is_refused() {
         ("path", vec![Route::new("github", Scheme::GitHub, TEXT)], config()),
         ("path", vec![Route::new("/a?b=c", Scheme::GitHub, TEXT)], config()),
         ("path", vec![github(), github()], config()),
+        (
+            "source",
+            vec![github(), Route::new("/other", Scheme::GitHub, "another secret")],
+            config(),
+        ),
         ("secret", vec![Route::new("/a", Scheme::GitHub, " ")], config()),
         ("secret", vec![Route::new("/a", Scheme::CloudEvents, TEXT)], config()),
         ("secret", vec![github().secret("")], config()),
