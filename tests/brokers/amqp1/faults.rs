@@ -45,9 +45,12 @@ impl Own {
     }
 
     /// With the data that it had.
+    #[allow(
+        clippy::zombie_processes,
+        reason = "the script that stops the server ends it"
+    )]
     fn start_again(&self) {
         let run = self.folder.join("artemis/run");
-        // The process is the script's, which is waited for by nobody.
         let _ = Command::new(run).spawn().expect("the server");
     }
 

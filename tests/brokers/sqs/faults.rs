@@ -38,6 +38,10 @@ impl Own {
     }
 
     /// The same server, with its data, once the one that was killed has let them go.
+    #[allow(
+        clippy::zombie_processes,
+        reason = "the script that stops the server ends it"
+    )]
     fn run_again(&self) -> std::thread::JoinHandle<()> {
         let (run, address) = (self.folder.join("run"), self.address);
         std::thread::spawn(move || {
