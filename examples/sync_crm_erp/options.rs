@@ -28,7 +28,8 @@ sync_crm_erp answer RECORD FIELD CHOICE --by NAME --reason TEXT [OPTIONS]
                     authorities vouch for, or those in the file that SSL_CERT_FILE names
   --broker URL      nats://host:port or tls://host:port, with the feature `nats`; amqp://user:password@host or amqps://...,
                     with the feature `amqp`; kafka://host:port, with the feature `kafka`; sqs://host:port of a stand-in,
-                    with the feature `sqs`; within the process where none is said
+                    with the feature `sqs`; webhook://127.0.0.1, with the feature `webhook`: the address on which this
+                    process serves both systems' endpoints; within the process where none is said
   --help            this
 
 SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on. The second one ends it at
@@ -71,6 +72,8 @@ pub(crate) enum BrokerAt {
     Kafka(String),
     #[cfg(feature = "sqs")]
     Sqs(String),
+    #[cfg(feature = "webhook")]
+    Webhook(String),
 }
 
 /// Reads the command line; nothing where help is wanted.
@@ -149,8 +152,12 @@ fn broker_at(url: String) -> Outcome<BrokerAt> {
         "kafka" => Ok(BrokerAt::Kafka(url.trim_start_matches("kafka://").to_owned())),
         #[cfg(feature = "sqs")]
         "sqs" => Ok(BrokerAt::Sqs(url.trim_start_matches("sqs://").to_owned())),
+        #[cfg(feature = "webhook")]
+        "webhook" => {
+            Ok(BrokerAt::Webhook(url.trim_start_matches("webhook://").to_owned()))
+        }
         found => {
-            let wanted = "wanted nats://..., amqp://..., kafka://... or sqs://... as a broker, and the program built with the feature of that name";
+            let wanted = "wanted nats://..., amqp://..., kafka://..., sqs://... or webhook://... as a broker, and the program built with the feature of that name";
             Err(format!("{wanted}; found the scheme {found:?}").into())
         }
     }
