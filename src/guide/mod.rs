@@ -59,6 +59,11 @@ pub mod brokers {}
 #[doc = include_str!("webhooks.md")]
 pub mod webhooks {}
 
+#[cfg(feature = "workflow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "workflow")))]
+#[doc = include_str!("workflow.md")]
+pub mod workflow {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 
