@@ -257,6 +257,23 @@ fn of_outboxes() -> Vec<Named> {
     found
 }
 
+#[cfg(all(feature = "workflow", feature = "sqlite"))]
+fn of_stored_workflows() -> Vec<Named> {
+    use integration_automation_patterns::outbox::sqlite::Outbox;
+    use integration_automation_patterns::workflow::{
+        LoadError, NotStoredError, RecordError, StepError,
+    };
+
+    let no_file = || Outbox::open(std::env::temp_dir()).expect_err("it is a folder");
+    let overtaken = NotStoredError::Overtaken { wanted: 3, found: 4 };
+    vec![
+        named(StepError::from(overtaken)),
+        named(StepError::from(no_file())),
+        named(LoadError::Record(RecordError::NeverStored)),
+        named(LoadError::from(no_file())),
+    ]
+}
+
 #[cfg(feature = "cloudevents")]
 fn of_cloud_events() -> Vec<Named> {
     use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
@@ -358,6 +375,8 @@ fn all() -> Vec<Named> {
     all.extend(of_services());
     #[cfg(feature = "sqlite")]
     all.extend(of_outboxes());
+    #[cfg(all(feature = "workflow", feature = "sqlite"))]
+    all.extend(of_stored_workflows());
     #[cfg(feature = "cloudevents")]
     all.extend(of_cloud_events());
     #[cfg(all(feature = "delivery", feature = "tracing"))]

@@ -3,7 +3,7 @@
 //!
 //! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
 //! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
-//! here (SQS, Service Bus, Pub/Sub, IBM MQ) is an `impl` of one's own: the
+//! here (SQS, Pub/Sub) is an `impl` of one's own: the
 //! guide's chapter `brokers` writes one.
 
 #[cfg(feature = "amqp")]
@@ -32,8 +32,17 @@ mod percent;
 mod routes;
 #[cfg(any(feature = "amqp", feature = "amqp1"))]
 mod socket;
+#[cfg(feature = "sqs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
+pub mod sqs;
 mod unsettled;
-#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats", feature = "webhook"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "amqp1",
+    feature = "nats",
+    feature = "sqs",
+    feature = "webhook"
+))]
 mod wait;
 #[cfg(feature = "webhook")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]

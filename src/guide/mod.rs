@@ -54,6 +54,16 @@ pub mod two_systems {}
 #[doc = include_str!("brokers.md")]
 pub mod brokers {}
 
+#[cfg(feature = "amqp1")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp1")))]
+#[doc = include_str!("amqp1.md")]
+pub mod amqp1 {}
+
+#[cfg(feature = "sqs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
+#[doc = include_str!("sqs.md")]
+pub mod sqs {}
+
 #[cfg(feature = "webhook")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
 #[doc = include_str!("webhooks.md")]

@@ -47,20 +47,28 @@ pub enum PartEnd {
     /// A worker has ended.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     Worker(worker::Summary),
+    /// A clerk has ended.
+    #[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+    Clerk(crate::workflow::ClerkSummary),
     /// Another task has ended.
     Done,
     /// A task has ended with an error.
     Failed(BoxedError),
     /// A task has panicked, with these words.
     Panicked(String),
+    /// A task was cancelled before its end: its runtime is shutting down.
+    Cancelled,
     /// A task did not end within this time of the stop, and was aborted.
     Aborted(Duration),
 }
 
 impl PartEnd {
-    /// Whether it did not fail, panic or have to be aborted.
+    /// Whether it did not fail, panic, or end by being cancelled or aborted.
     pub const fn is_well(&self) -> bool {
-        !matches!(self, Self::Failed(_) | Self::Panicked(_) | Self::Aborted(_))
+        !matches!(
+            self,
+            Self::Failed(_) | Self::Panicked(_) | Self::Cancelled | Self::Aborted(_)
+        )
     }
 }
 
@@ -74,6 +82,13 @@ impl From<relay::Summary> for PartEnd {
 impl From<worker::Summary> for PartEnd {
     fn from(summary: worker::Summary) -> Self {
         Self::Worker(summary)
+    }
+}
+
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+impl From<crate::workflow::ClerkSummary> for PartEnd {
+    fn from(summary: crate::workflow::ClerkSummary) -> Self {
+        Self::Clerk(summary)
     }
 }
 
@@ -116,18 +131,19 @@ impl fmt::Display for PartSummary {
                 "{} acknowledged, {} retrying, {} failed, {} released",
                 relay.acknowledged, relay.retrying, relay.failed, relay.released
             ),
+            #[cfg(all(
+                feature = "workflow",
+                any(feature = "postgres", feature = "sqlite")
+            ))]
+            PartEnd::Clerk(clerk) => {
+                write!(f, "{} moved, {} failed", clerk.moved, clerk.failed)
+            }
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            PartEnd::Worker(worker) => write!(
-                f,
-                "{} processed, {} duplicates, {} retrying, {} dead letters",
-                worker.processed,
-                worker.duplicates,
-                worker.retrying,
-                worker.dead_lettered
-            ),
+            PartEnd::Worker(worker) => worker.fmt(f),
             PartEnd::Done => f.write_str("done"),
             PartEnd::Failed(error) => write!(f, "failed: {}", reason(&**error)),
             PartEnd::Panicked(words) => write!(f, "panicked: {words}"),
+            PartEnd::Cancelled => f.write_str("was cancelled before its end"),
             PartEnd::Aborted(time) => {
                 write!(f, "did not end within {time:?}, and was aborted")
             }

@@ -95,10 +95,12 @@ impl Memory {
             return Err(Refused::new(advance, cause));
         }
         let written = advance.write(at, &EveryHour);
-        let Written { record, commands, recall, entry } = written.map_err(|refused| {
-            let (advance, cause) = refused.into_parts();
-            Refused::new(advance, NotStoredError::Unwritable(cause))
-        })?;
+        let Written { record, commands, recall, entry } = match written {
+            Ok(written) => written,
+            Err(cause) => {
+                return Err(Refused::new(advance, NotStoredError::Unwritable(cause)));
+            }
+        };
         if let Some(recall) = recall {
             self.commands.retain(|command| command.id != recall.command);
         }

@@ -68,6 +68,8 @@ mod command;
 mod definition;
 mod diagram;
 mod drive;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod durable;
 mod id;
 mod instance;
 mod journal;
@@ -86,12 +88,17 @@ mod table;
 mod wire;
 
 pub use self::advance::{Advance, AdvanceError, AnyAdvance};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::advance::{Recall, Written};
 pub use self::approval::{Clearance, Cleared, Granted, NotDecidedError, Question, Vote};
 pub use self::calendar::{Calendar, EveryHour};
 pub use self::command::Command;
 pub use self::definition::{Definition, Kind, Level, Step};
 pub use self::diagram::Edge;
 pub use self::drive::{Choice, Driven, Standing, Verdict};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
+pub use self::durable::*;
 pub use self::id::{Correlation, CorrelationError, InstanceId, Part, Seen};
 pub use self::instance::Instance;
 pub use self::journal::{By, Cause, Entry};
