@@ -69,6 +69,11 @@ pub mod sqs {}
 #[doc = include_str!("webhooks.md")]
 pub mod webhooks {}
 
+#[cfg(feature = "workflow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "workflow")))]
+#[doc = include_str!("workflow.md")]
+pub mod workflow {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 
