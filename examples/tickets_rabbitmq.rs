@@ -1,10 +1,11 @@
 //! Tickets of a help desk become cases of another program, in PostgreSQL and by RabbitMQ:
 //! two typed events, one that fails while its customer is unknown, and one that nobody
-//! can read. Both programs share a schema here, `tickets_demo`, which is made anew.
+//! can read. Both programs share a schema here, which is made anew. Whoever shares the
+//! servers with others gives a name of their own to schema, exchange and queue.
 //!
 //! ```text
 //! export POSTGRES="host=127.0.0.1 user=postgres" RABBITMQ=amqp://127.0.0.1
-//! cargo run --example tickets_rabbitmq --features postgres,amqp,serde
+//! cargo run --example tickets_rabbitmq --features postgres,amqp,serde -- [NAME]
 //! ```
 
 use std::future::pending;
@@ -19,9 +20,8 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Config, NoTls, Transaction};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
-const TABLES: &str = "DROP SCHEMA IF EXISTS tickets_demo CASCADE;
-    CREATE SCHEMA tickets_demo; SET search_path = tickets_demo;
-    CREATE TABLE customer (name text PRIMARY KEY); INSERT INTO customer VALUES ('Ada');
+const TABLES: &str =
+    "CREATE TABLE customer (name text PRIMARY KEY); INSERT INTO customer VALUES ('Ada');
     CREATE TABLE cases (ticket int, customer text REFERENCES customer)";
 
 #[derive(Serialize, Deserialize)]
@@ -50,13 +50,19 @@ where
 
 #[tokio::main]
 async fn main() -> Outcome {
-    let broker = Amqp::new(&std::env::var("RABBITMQ")?, AmqpConfig::new("tickets_demo"))?;
-    broker.create_queue("tickets_demo", &["desk.ticket.*"]).await?;
+    let name = std::env::args().nth(1).unwrap_or_else(|| "tickets_demo".to_owned());
+    let broker = Amqp::new(&std::env::var("RABBITMQ")?, AmqpConfig::new(&*name))?;
+    broker.create_queue(&name, &["desk.ticket.*"]).await?;
     let mut database: Config = std::env::var("POSTGRES")?.parse()?;
     let (mut client, connection) = database.connect(NoTls).await?;
     tokio::spawn(connection);
+    let schema = format!(
+        "DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}; \
+         SET search_path = {name}"
+    );
+    client.batch_execute(&schema).await?;
     client.batch_execute(TABLES).await?;
-    database.options("-c search_path=tickets_demo");
+    database.options(format!("-c search_path={name}"));
 
     // The help desk: its events are committed with its tickets.
     let desk = outbox::Outbox::connect(database.clone()).await?;
@@ -87,7 +93,7 @@ async fn main() -> Outcome {
         });
     let week = Duration::from_secs(7 * 24 * 60 * 60);
     let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
-    let queue = broker.listen("tickets_demo")?;
+    let queue = broker.listen(&name)?;
     let worker =
         inbox::Worker::connect(database, config, queue, handlers, Default::default());
     let worker = worker.await?;

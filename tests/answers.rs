@@ -219,8 +219,66 @@ fn the_chosen_side_is_checked_and_what_was_written_is_taken_back() {
         let applied = settled.apply(&mut store).expect("in memory");
         assert_eq!((applied.written, applied.moved_on), (0, vec![1]));
         assert_eq!(applied.base, base, "the question is asked again");
+        assert_eq!(applied.bases, Bases::common(base, 3));
         assert_eq!(systems, [Slot::Value(1), Slot::Value(7), Slot::Value(1)]);
     }
+}
+
+/// A store that notes to which system each write goes.
+struct Noting<'s> {
+    systems: &'s mut [Slot<u8>],
+    to: Vec<usize>,
+}
+
+impl Store<u8> for Noting<'_> {
+    type Error = std::convert::Infallible;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        self.to.push(write.to());
+        self.systems.replace(write)
+    }
+}
+
+/// A system that was only checked gets nothing back.
+#[test]
+fn only_what_was_written_is_taken_back() {
+    let seen = [1, 2, 3].map(Slot::Value);
+    let (sides, base) = (seen.each_ref(), Base::Known(Some(1)));
+    let plan = FieldPlan::new(Rule::Manual, &sides, &base);
+    let row = plan.review("C-1", "status", ["crm", "erp", "hr"]).expect("it is asked");
+    let answer = Answer::to(&row, Choice::Side(0), decision("ada"));
+    let settled = plan.settle("C-1", "status", answer).expect("it fits");
+    let mut systems = [1, 2, 7].map(Slot::Value);
+    let mut store = Noting { systems: &mut systems, to: Vec::new() };
+    let applied = settled.apply(&mut store).expect("in memory");
+    assert_eq!(applied.moved_on, [2]);
+    assert_eq!(store.to, [0, 1, 2, 1], "checked, written, found changed, taken back");
+}
+
+/// An owner that was not given what a person chose still shows what it is to give up: its
+/// next plan must not write that to the others.
+#[test]
+fn an_owner_that_did_not_take_an_answer_moves_nothing() {
+    let state =
+        State { slots: [Slot::Value(1), Slot::Value(2)], base: Base::Known(Some(1)) };
+    let rule = Rule::Owner(0, NonOwnerEdits::Queue);
+    let row = row(rule, &state).expect("it is asked");
+    let next = |side, not_made: &[usize]| {
+        plan(rule, &state, |plan| {
+            let answer = Answer::to(&row, Choice::Side(side), decision("ada"));
+            let settled = plan.settle("C-1", "status", answer).expect("it fits");
+            settled.next_without(not_made)
+        })
+    };
+    assert_eq!(next(1, &[0]), Bases::common(state.base, 2));
+    assert_eq!(next(1, &[]), Bases::common(Base::Known(Some(2)), 2));
+    let (agreed, shown) = (Base::Known(Some(1)), Base::Known(Some(2)));
+    let kept = Bases { agreed, confirmed: vec![agreed, shown] };
+    assert_eq!(
+        next(0, &[0, 1]),
+        kept,
+        "its own value was chosen: there is nothing to give up"
+    );
 }
 
 /// What a store replies in place of a system's own reply to a write of one value.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use integration_automation_patterns::sync::AnswerError;
 use integration_automation_patterns::sync::{
-    Answer, Authority, Base, Bases, Capability, Choice, Content, Contract, FieldPlan,
-    NonOwnerEdits, Question, Review, Rule, Slot, Stamp, System, Verdict,
+    Answer, Authority, Base, Bases, Capability, Choice, Content, Contract, FailedWrites,
+    FieldPlan, NonOwnerEdits, Past, Question, Review, Rule, Slot, Stamp, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 use proptest::prelude::*;
@@ -277,6 +277,55 @@ fn a_shared_field_can_declare_who_is_preferred() {
         by_time.nickname.writes().map(|write| write.lost().is_some()).collect::<Vec<_>>(),
         [true]
     );
+}
+
+#[test]
+fn a_declared_field_has_the_rules_of_a_plan() {
+    let (mut of_crm, mut of_erp) =
+        (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    let (al, alan) = ("Al".to_owned(), "Alan".to_owned());
+    (of_crm.nickname, of_erp.nickname) = (Slot::Value(alan.clone()), text("Al"));
+    let nickname = Base::Known(Some(al.clone()));
+    let agreed = contact::Agreed { nickname, ..Default::default() }.into();
+    let plan = || contact::reconcile(&of_crm, &of_erp, &agreed);
+    assert_eq!(plan().nickname.verdict(), Verdict::Write(0));
+    assert_eq!(
+        plan().nickname.next(),
+        Bases::common(Base::Known(Some(alan.clone())), 2),
+        "once it is carried out"
+    );
+
+    let mut past = Past::new(1);
+    past.replaced(&Base::Known(Some(alan.clone())), &Base::Known(Some(al)));
+    let mut goes_back = plan();
+    goes_back.rules().nickname.ask_before_going_back(&past);
+    assert_eq!(goes_back.nickname.question(), Some(Question::GoesBack));
+
+    let mut failed = FailedWrites::default();
+    (0..2).for_each(|_| failed.failed(1, Some(&alan)));
+    let mut stuck = plan();
+    stuck.rules().nickname.ask_if_stuck(&failed);
+    assert_eq!(stuck.nickname.question(), Some(Question::Stuck));
+
+    let mut cleared = of_crm.clone();
+    cleared.nickname = Slot::Empty;
+    let mut filled = contact::reconcile(&cleared, &of_erp, &agreed);
+    assert_eq!(filled.nickname.verdict(), Verdict::Write(0), "a blank is an edit");
+    filled.rules().nickname.unless_blank();
+    assert_eq!(filled.nickname.verdict(), Verdict::Behind, "and then is not");
+}
+
+/// What a log may hold of a plan: what is to be done, and no value.
+#[test]
+fn a_declared_field_shows_its_verdict_and_no_value() {
+    let (mut of_crm, of_erp) =
+        (contact::Snapshot::by(&systems::crm()), contact::Snapshot::by(&systems::erp()));
+    of_crm.nickname = text("secret");
+    let agreed = contact::Bases::default();
+    let mut plan = contact::reconcile(&of_crm, &of_erp, &agreed);
+    let entry = format!("{:?}", plan.nickname);
+    assert_eq!(entry, "Entry { verdict: Agreed(0), .. }");
+    assert_eq!(format!("{:?}", plan.rules().nickname), format!("FieldRules({entry})"));
 }
 
 #[test]

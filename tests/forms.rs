@@ -108,6 +108,9 @@ fn a_conditional_write_finds_the_value_that_it_was_planned_on() {
         for write in plan.writes() {
             let raw = erp.raw_write(&Digits, &write).expect("it was read");
             // `UPDATE contact SET phone = ?1 WHERE phone IS ?2`
+            assert_eq!(raw.expects(), column.as_ref());
+            assert_eq!(raw.found(raw.value()), Found::AlreadyWritten);
+            assert_eq!(raw.found(Some(&"edited".to_owned())), Found::MovedOn);
             let found = raw.found(column.as_ref());
             if found == Found::AsExpected {
                 column = raw.value().cloned();
@@ -390,5 +393,31 @@ proptest! {
         let mut wanted = set.clone();
         wanted.extend([added.0, added.1]);
         prop_assert_eq!(merged.plan().next_base(), Base::Known(Some(wanted)));
+    }
+}
+
+#[test]
+fn a_system_with_the_common_form_is_given_and_says_values_as_they_are() {
+    for value in [None, Some(&7)] {
+        assert_eq!(AsIs.encode(value).as_ref(), value);
+        assert_eq!(AsIs.decode(value), Ok(value.copied()));
+        assert_eq!(AsIs.normalize(value).as_ref(), value);
+    }
+}
+
+/// A field that was not read, or that the system does not have, has no form.
+#[test]
+fn a_reading_says_what_the_system_says() {
+    let form = First(3);
+    for (raw, slot, is_richer) in [
+        (Slot::Unread, Slot::Unread, false),
+        (Slot::Unsupported, Slot::Unsupported, false),
+        (Slot::Empty, Slot::Empty, false),
+        (text("tea"), text("tea"), false),
+        (text("teapot"), text("tea"), true),
+    ] {
+        let reading = Reading::of(&form, raw.clone()).expect("text");
+        assert_eq!((reading.raw(), reading.slot()), (&raw, &slot));
+        assert_eq!(reading.is_richer(), is_richer, "{raw:?}");
     }
 }

@@ -186,6 +186,7 @@ fn a_question_is_asked_again_and_counted_once() {
 #[test]
 fn whoever_was_not_read_or_keeps_no_such_record_is_left_alone() {
     each(|policy, state, edited, plan| {
+        assert_eq!(plan.presence(), state.says);
         let next = plan.next_without(&[]);
         for (place, says) in state.says.iter().enumerate() {
             if matches!(says, Presence::Unread | Presence::Unsupported) {
@@ -247,6 +248,13 @@ fn a_record_that_is_made_anew_is_new() {
     };
     let plan_of_gone = plan(&rules, &gone, false);
     assert_eq!(plan_of_gone.existence(), Existence::Gone);
+    assert!(!plan_of_gone.is_new());
+    for says in [Presence::There(7), Presence::Absent] {
+        let base = RecordBase::common(Existed::There, 2);
+        let known = State { says: vec![Presence::There(7), says], base };
+        let restored = plan(&RecordRules::new(Deletions::Restore, 1), &known, false);
+        assert!(!restored.is_new(), "{:?}", restored.existence());
+    }
 
     let base = plan_of_gone.next_without(&[]);
     let anew = State { says: vec![Presence::Absent, Presence::There(8)], base };
@@ -255,28 +263,59 @@ fn a_record_that_is_made_anew_is_new() {
     assert_eq!(plan.writes().collect::<Vec<_>>(), [RecordWrite::Create { to: 0 }]);
 }
 
+/// A record that is gone where it was looked for is not gone while others were not read.
+#[test]
+fn what_was_not_read_is_not_gone() {
+    let says = vec![Presence::Absent, Presence::Unread];
+    let state = State { says, base: RecordBase::common(Existed::There, 2) };
+    let waits = plan(&RecordRules::new(Deletions::Propagate, 1), &state, false);
+    assert_eq!(waits.existence(), Existence::Unread);
+    assert_eq!(waits.next_without(&[]), state.base);
+}
+
+/// Where a record was made, it is known to be; where that failed, it is not.
+#[test]
+fn a_record_is_known_where_it_was_made() {
+    let says = vec![Presence::There(7), Presence::Absent, Presence::Absent];
+    let state = State { says, base: RecordBase::never(3) };
+    let created = plan(&RecordRules::new(Deletions::Ask, 1), &state, false);
+    assert_eq!(created.existence(), Existence::Create);
+    assert_eq!(created.next_without(&[]), RecordBase::common(Existed::There, 3));
+    let confirmed = vec![Existed::There, Existed::There, Existed::Never];
+    let failed = RecordBase { agreed: Existed::There, confirmed };
+    assert_eq!(created.next_without(&[2]), failed);
+}
+
 /// A deletion reaches a system that was away when it happened; where people edited the
 /// record there meanwhile, they are asked.
 #[test]
 fn a_deletion_reaches_whoever_was_away() {
-    let rules = RecordRules::new(Deletions::Propagate, 1);
-    let base = RecordBase::common(Existed::There, 3);
-    let away = State {
-        says: vec![Presence::Absent, Presence::There(7), Presence::Unread],
-        base,
-    };
-    let first = plan(&rules, &away, false);
-    let mut back = after(&away, &first, |_| true, true);
-    back.says[2] = Presence::There(7);
-    for (edited, expected) in [(false, Existence::Delete), (true, Existence::Ask)] {
-        assert_eq!(plan(&rules, &back, edited).existence(), expected);
+    let anybody = RecordRules::new(Deletions::Propagate, 1);
+    let says = vec![Presence::Absent, Presence::There(7), Presence::Unread];
+    let away = State { says, base: RecordBase::common(Existed::There, 3) };
+    // Also one that creates nothing for the others: it is known to have had the record.
+    for rules in [anybody.clone(), anybody.created_by([0])] {
+        let first = plan(&rules, &away, false);
+        let mut back = after(&away, &first, |_| true, true);
+        back.says[2] = Presence::There(7);
+        for (edited, expected) in [(false, Existence::Delete), (true, Existence::Ask)] {
+            assert_eq!(plan(&rules, &back, edited).existence(), expected);
+        }
     }
 }
 
 /// A direction: only who may create creates, and only who may delete deletes.
 #[test]
 fn a_direction_is_kept() {
-    let rules = RecordRules::new(Deletions::Propagate, 1).created_by([0]).deleted_by([0]);
+    let rules = RecordRules::new(Deletions::Propagate, 1);
+    assert_eq!((rules.creators(), rules.deleters()), (None, None), "every system may");
+    let rules = rules.created_by([0]).deleted_by([0]);
+    assert_eq!((rules.creators(), rules.deleters()), (Some(&[0][..]), Some(&[0][..])));
+    let of_two = rules.clone().created_by([0, 1]).deleted_by([1, 2]);
+    assert_eq!(
+        (of_two.creators(), of_two.deleters()),
+        (Some(&[0, 1][..]), Some(&[1, 2][..]))
+    );
     let never = RecordBase::never(2);
     let both = RecordBase::common(Existed::There, 2);
     let there = || Presence::There(7);
@@ -404,6 +443,8 @@ fn a_default_of_the_system_that_gets_the_record_is_no_edit() {
         assert_eq!(plan.initial_value().copied(), given, "{field}");
 
         let known = plan.next_created(&[1]);
+        let made = given.map_or(Base::Never, |given| Base::Known(Some(given)));
+        assert_eq!(known, Bases::common(made, 2), "{field}");
         let slots = [&in_crm, &in_erp];
         let plan =
             contract.plan_with_bases(field, &slots, &known).expect("it is exchanged");
@@ -431,6 +472,8 @@ fn what_holds_for_records_stands_in_the_contract() {
                  out everywhere, unless somebody has edited it. At most 50 may be gone at \
                  once.";
     assert!(declared.to_string().contains(words), "{declared}");
+    let nobody = builder().records(rules.clone().created_by([])).build().expect("sound");
+    assert!(nobody.to_string().contains("Records are made by no system"), "{nobody}");
     assert_eq!(
         plain.changes_to(&declared)[0].to_string(),
         format!("of records: \"nothing is declared\" becomes {words:?}")

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
-    Answer, Applied, Authority, Base, Choice, Contract, FieldPlan, NonOwnerEdits,
-    Question, Refusal, Reply, Rule, Slot, Store, Verdict, Write,
+    Answer, Applied, Authority, Base, Choice, Content, Contract, FieldPlan,
+    NonOwnerEdits, Question, Refusal, Refusals, Reply, Rule, Slot, Store, Verdict, Write,
 };
 
 use proptest::prelude::*;
@@ -234,6 +234,26 @@ fn a_question_whose_answer_was_refused_has_the_words() {
     assert_eq!(row.sides[1].refused.as_deref(), Some("not allowed here"));
 }
 
+/// So is a value that a function has made, which no system says.
+#[test]
+fn a_question_about_a_merged_value_that_was_refused_has_the_words() {
+    let (slots, base) = ([Slot::Value(2), Slot::Value(3)], Base::Known(Some(1)));
+    let sides = slots.each_ref();
+    let merged = FieldPlan::new(Rule::Shared, &sides, &base)
+        .merge(|_, edits| Some(Content::Value(edits.iter().copied().flatten().sum())));
+    let plan = merged.plan();
+    let (systems, forbidden) = (slots.to_vec(), vec![(0, Some(5)), (1, Some(5))]);
+    let mut store = Strict { systems, forbidden, tried: 0 };
+    let applied = plan.apply(&mut store).expect("in memory");
+
+    let asked = plan.after_refusals(&applied.refused);
+    assert_eq!(asked.verdict(), Verdict::Ask(Question::Refused));
+    let row = asked.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
+    for side in row.sides {
+        assert_eq!(side.refused.as_deref(), Some("not allowed here"), "{}", side.system);
+    }
+}
+
 /// A system that refuses, one that keeps a form of its own, and others that write what
 /// they are given, until one of them cannot be reached.
 struct Unreachable {
@@ -278,4 +298,42 @@ fn what_came_of_a_plan_is_given_back_when_a_store_fails() {
         assert_eq!(applied.bases.agreed, Base::Known(Some(9)));
     }
     assert!(plan.apply(&mut Unreachable { systems: seen, after: 4 }).is_ok());
+}
+
+/// What nobody says any more is not what a person is asked about.
+#[test]
+fn the_words_about_another_value_are_not_shown() {
+    let (slots, base) = ([Slot::Value(1), Slot::Value(2)], Base::Known(Some(1)));
+    let sides = slots.each_ref();
+    let refused = |value| Refusal {
+        place: 1,
+        value: Some(value),
+        shown: Some(2),
+        why: "not allowed here".to_owned(),
+    };
+    for (value, shown) in [(1, Some("not allowed here")), (9, None)] {
+        let refusals = [refused(value)];
+        let plan = FieldPlan::new(Rule::Manual, &sides, &base).after_refusals(&refusals);
+        let row = plan.review("C-1", "status", ["crm", "erp"]).expect("it is asked");
+        assert_eq!(row.sides[1].refused.as_deref(), shown);
+    }
+}
+
+/// The latest words about each write are kept, and no others.
+#[test]
+fn a_refusal_takes_the_place_of_an_earlier_one_of_the_same_write() {
+    let refusal = |place, value, why: &str| Refusal {
+        place,
+        value: Some(value),
+        shown: Some(2),
+        why: why.to_owned(),
+    };
+    let mut refused = Refusals::default();
+    for (place, value, why) in [(0, 1, "a"), (1, 1, "b"), (0, 3, "c"), (0, 1, "d")] {
+        refused.add(refusal(place, value, why));
+    }
+    assert_eq!(
+        refused.as_slice(),
+        [refusal(1, 1, "b"), refusal(0, 3, "c"), refusal(0, 1, "d")]
+    );
 }

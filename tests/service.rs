@@ -87,6 +87,20 @@ async fn a_part_that_does_not_end_in_time_is_aborted() {
     assert!(forever.is_ok() && ended.await.is_ok(), "no limit is none");
 }
 
+/// Protects the report of a part that ended in time, where another one did not.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_ends_just_before_the_deadline_is_reported_as_it_ended() {
+    let service = Service::new()
+        .part("done", async |_| ())
+        .part("deaf", async |_| pending::<()>().await)
+        .shutdown_timeout(Duration::ZERO);
+    let error = service.run(tokio::task::yield_now()).await.expect_err("one is deaf");
+    assert_eq!(
+        error.summary().to_string(),
+        "done: done\ndeaf: did not end within 0ns, and was aborted"
+    );
+}
+
 /// Protects parts that go on from one that has done its work.
 #[tokio::test]
 async fn a_part_that_ends_well_leaves_the_others_alone() {

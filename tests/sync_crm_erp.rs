@@ -1,6 +1,6 @@
 //! The example `sync_crm_erp`, killed or stopped in the middle again and again: it ends
 //! the same as if nobody had.
-#![cfg(all(feature = "serde", feature = "sqlite", unix))]
+#![cfg(all(feature = "serde", feature = "signal", feature = "sqlite", unix))]
 
 #[cfg(feature = "postgres")]
 #[path = "support/servers.rs"]

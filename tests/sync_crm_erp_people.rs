@@ -1,6 +1,6 @@
 //! The example `sync_crm_erp` and the people around it: they answer its questions, edit
 //! and delete records, forbid values, and restore backups.
-#![cfg(all(feature = "serde", feature = "sqlite", unix))]
+#![cfg(all(feature = "serde", feature = "signal", feature = "sqlite", unix))]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -10,10 +10,16 @@ use std::process::Command;
 
 /// Runs an example to its end: what fails is redriven, and what nobody can read stays a
 /// dead letter. Returns what it printed.
-fn runs(example: &str, features: &str, environment: &[(&str, String)]) -> String {
+fn runs(
+    example: &str,
+    features: &str,
+    environment: &[(&str, String)],
+    arguments: &[String],
+) -> String {
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--offline", "--example", example])
-        .args(["--features", features])
+        .args(["--features", features, "--"])
+        .args(arguments)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
@@ -42,7 +48,7 @@ fn the_examples_stay_short() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn what_failed_is_redriven() {
-    let printed = runs("tickets", "sqlite,serde,signal", &[]);
+    let printed = runs("tickets", "sqlite,serde,signal", &[], &[]);
     let summary = "relay: 4 acknowledged, 0 retrying, 0 failed, 0 released\n\
                    worker: 2 processed, 0 duplicates, 0 retrying, 2 dead letters\n";
     assert!(printed.starts_with(summary), "{printed}");
@@ -54,5 +60,6 @@ fn what_failed_is_redriven() {
 fn what_failed_is_redriven_with_servers_too() {
     let rabbitmq = format!("amqp://127.0.0.1:{}", servers::rabbitmq());
     let environment = [("POSTGRES", servers::postgres()), ("RABBITMQ", rabbitmq)];
-    runs("tickets_rabbitmq", "postgres,amqp,serde", &environment);
+    let name = format!("tickets_{}", std::process::id());
+    runs("tickets_rabbitmq", "postgres,amqp,serde", &environment, &[name]);
 }

@@ -7,8 +7,8 @@
 //! keep no ordering keys, fence nothing, and hand out rows instead of events.
 //!
 //! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases
-//! and with `nats`, `amqp` and `kafka` for those brokers; `-- kafka` or `-- end_to_end`
-//! measures one of them alone, and `-- quick` is for a try.
+//! and with `nats`, `amqp`, `kafka` and `webhook` for those brokers; `-- kafka` or
+//! `-- end_to_end` measures one of them alone, and `-- quick` is for a try.
 
 mod end_to_end;
 #[cfg(feature = "kafka")]
@@ -21,6 +21,8 @@ mod servers;
 mod sqlite;
 #[path = "../support/delivery.rs"]
 mod support;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod worker;
 
 use std::time::{Duration, Instant};
@@ -81,6 +83,10 @@ fn main() -> Outcome {
         #[cfg(feature = "kafka")]
         if measures("kafka") {
             kafka::measure(amount).await?;
+        }
+        #[cfg(feature = "webhook")]
+        if measures("webhook") {
+            webhook::measure(amount).await?;
         }
         Ok(())
     })

@@ -2,8 +2,12 @@
 //! taken or joined there.
 
 use integration_automation_patterns::broker::Lag;
-#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
 use integration_automation_patterns::broker::{self, Consumer};
+
+#[cfg(feature = "sqs")]
+#[path = "../support/aws.rs"]
+mod aws;
 
 use crate::reason::chain;
 
@@ -15,6 +19,8 @@ pub(crate) enum Place {
     Kafka { url: String, topic: String, group: String },
     #[cfg(feature = "nats")]
     Nats { url: String, stream: String, consumer: String },
+    #[cfg(feature = "sqs")]
+    Sqs { host: String, queue: String },
 }
 
 impl Place {
@@ -32,8 +38,13 @@ impl Place {
             #[cfg(feature = "nats")]
             "nats" | "tls" => both(from, "STREAM/CONSUMER")
                 .map(|(stream, consumer)| Self::Nats { url, stream, consumer }),
+            #[cfg(feature = "sqs")]
+            "sqs" => Ok(Self::Sqs {
+                host: url.trim_start_matches("sqs://").to_owned(),
+                queue: from.to_owned(),
+            }),
             found => Err(format!(
-                "wanted nats://..., amqp://... or kafka://... as the broker of {from:?}, and the program built with the feature \
+                "wanted nats://..., amqp://..., kafka://... or sqs://... as the broker of {from:?}, and the program built with the feature \
                  of that name; found the scheme {found:?}"
             )),
         }
@@ -67,6 +78,12 @@ impl Place {
                     .listen(consumer)?
                     .lag()
                     .await?)
+            }
+            #[cfg(feature = "sqs")]
+            Self::Sqs { ref host, ref queue } => {
+                use broker::sqs::{Sqs, SqsConfig};
+                let (url, aws) = aws::queue(host, queue);
+                Ok(Sqs::new(&url, &aws, SqsConfig::default())?.listen().lag().await?)
             }
         }
     }

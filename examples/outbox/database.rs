@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::inbox::{Held, Stalled};
+use integration_automation_patterns::inbox::{Filter, Held, Stalled, Unreadable};
 use integration_automation_patterns::outbox::DeadLetter;
 
 use crate::arguments::{AskInbox, Command, Request};
 use crate::reason::chain;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, Torn};
 use crate::sqlite;
 
 /// Does what was asked, on the database that was named, and on the broker where one is.
@@ -66,10 +66,18 @@ pub(crate) fn no_table(command: &Command) -> String {
 }
 
 /// What an inbox answers that was asked for one dead letter more than is wanted.
-pub(crate) fn listed(mut letters: Vec<DeadLetter>, limit: usize) -> Report {
+pub(crate) fn listed(
+    mut letters: Vec<DeadLetter>,
+    unreadable: Vec<Unreadable>,
+    limit: usize,
+) -> Report {
     let more = letters.len() > limit;
     letters.truncate(limit);
-    Report::Dead { letters, unreadable: Vec::new(), more }
+    Report::Dead { letters, unreadable: torn(unreadable), more }
+}
+
+fn torn(unreadable: Vec<Unreadable>) -> Vec<Torn> {
+    unreadable.into_iter().map(Torn::from).collect()
 }
 
 /// The same, of what is stalled.
@@ -91,6 +99,7 @@ pub(crate) fn shown(
     letters: Vec<DeadLetter>,
     retrying: Vec<Stalled>,
     held: Vec<Held>,
+    unreadable: Vec<Unreadable>,
     id: &EventId,
     with_payload: bool,
 ) -> Report {
@@ -101,18 +110,36 @@ pub(crate) fn shown(
         Some(event) => {
             Report::Event { event: Box::new(event), moments: Vec::new(), with_payload }
         }
-        None => Report::NoneSuch {
+        None if unreadable.is_empty() => Report::NoneSuch {
             id: id.clone(),
             wanted: "dead letter or retrying event (of this source)",
+        },
+        None => Report::Dead {
+            letters: Vec::new(),
+            unreadable: torn(unreadable),
+            more: false,
         },
     }
 }
 
-pub(crate) fn discarded(was_there: bool, id: &EventId) -> Report {
-    if was_there {
+/// The event of an inbox that has this source and id.
+pub(crate) fn one(source: &str, id: &EventId) -> Filter {
+    let mut filter = Filter::id(id.clone());
+    filter.source_system = Some(source.to_owned());
+    filter
+}
+
+/// What became of a discard: no decision reaches what is unreadable.
+pub(crate) fn discarded(
+    was_there: bool,
+    unreadable: Vec<Unreadable>,
+    id: &EventId,
+) -> Report {
+    if was_there || !unreadable.is_empty() {
+        let decided = was_there.then(|| (id.clone(), Outcome::Discarded));
         Report::Decided {
-            decided: vec![(id.clone(), Outcome::Discarded)],
-            unreadable: Vec::new(),
+            decided: decided.into_iter().collect(),
+            unreadable: torn(unreadable),
         }
     } else {
         Report::NoneSuch { id: id.clone(), wanted: "dead letter (of this source)" }

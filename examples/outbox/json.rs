@@ -28,14 +28,14 @@ use integration_automation_patterns::outbox::{
 use integration_automation_patterns::{AnyEnvelope, Decision, DeliveryStatus, Failure};
 use serde_json::{Value, json};
 
-use crate::report::Report;
+use crate::report::{Report, Torn};
 use crate::text::is_hidden;
 
 pub(crate) fn write(report: &Report) -> String {
     let documents = match report {
         Report::Counts(found) => vec![counts(found)],
         Report::Dead { letters, unreadable, .. } => {
-            let torn = |finding: &Finding| json!({"id": finding.event, "unreadable": finding.what});
+            let torn = |torn: &Torn| json!({"id": torn.id, "unreadable": torn.why});
             letters.iter().map(dead_letter).chain(unreadable.iter().map(torn)).collect()
         }
         Report::Waiting { events, .. } => events.iter().map(waiting).collect(),
@@ -52,7 +52,7 @@ pub(crate) fn write(report: &Report) -> String {
         }
         Report::NoneSuch { .. } => Vec::new(),
         Report::Decided { decided, unreadable } => {
-            let torn = |finding: &Finding| json!({"id": finding.event, "outcome": "unreadable", "why": finding.what});
+            let torn = |torn: &Torn| json!({"id": torn.id, "outcome": "unreadable", "why": torn.why});
             let done = decided
                 .iter()
                 .map(|(id, outcome)| json!({"id": id.to_string(), "outcome": outcome.name(), "why": outcome.why()}));

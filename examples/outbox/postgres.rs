@@ -9,7 +9,7 @@ use integration_automation_patterns::inbox::postgres as inbox;
 use tokio_postgres::{Client, Config};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, held, listed, no_table, shown, stalled, table};
+use crate::database::{discarded, held, listed, no_table, one, shown, stalled, table};
 use crate::line::Line;
 use crate::report::Report;
 use crate::work;
@@ -49,6 +49,7 @@ async fn in_inbox(
         },
         AskInbox::List { filter, limit } => listed(
             inbox::dead_letters(client, filter, limit.saturating_add(1)).await?,
+            inbox::unreadable(client, filter).await?,
             *limit,
         ),
         AskInbox::Stalled { filter, limit, age } => stalled(
@@ -64,20 +65,26 @@ async fn in_inbox(
                 letters,
                 inbox::stalled(client, filter, Duration::ZERO, 1).await?,
                 inbox::held(client, filter, 1).await?,
+                inbox::unreadable(client, filter).await?,
                 id,
                 *with_payload,
             )
         }
         AskInbox::Discard { source, id, decision } => {
-            let known = inbox::get(client, source, id).await?;
+            let unreadable = inbox::unreadable(client, &one(source, id)).await?;
+            let event = if unreadable.is_empty() {
+                inbox::get(client, source, id).await?.and_then(|known| known.event)
+            } else {
+                None
+            };
             let silent = AuditTrail::silent();
-            let was_there = match known.and_then(|known| known.event) {
+            let was_there = match event {
                 Some(event) => {
                     inbox::discard(client, &event, decision.clone(), &silent).await?
                 }
                 None => false,
             };
-            discarded(was_there, id)
+            discarded(was_there, unreadable, id)
         }
     })
 }

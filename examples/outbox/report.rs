@@ -1,7 +1,7 @@
 //! What came of a command, before it is written as text or as JSON.
 
 use integration_automation_patterns::broker::Lag;
-use integration_automation_patterns::inbox::{self, Held, Stalled};
+use integration_automation_patterns::inbox::{self, Held, Stalled, Unreadable};
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
 };
@@ -17,7 +17,7 @@ pub(crate) enum Report {
     /// Dead letters, and those that are no valid event.
     Dead {
         letters: Vec<DeadLetter>,
-        unreadable: Vec<Finding>,
+        unreadable: Vec<Torn>,
         more: bool,
     },
     Waiting {
@@ -47,10 +47,28 @@ pub(crate) enum Report {
     },
     Decided {
         decided: Vec<(EventId, Outcome)>,
-        unreadable: Vec<Finding>,
+        unreadable: Vec<Torn>,
     },
     Purged(u64),
     Verified(Vec<Finding>),
+}
+
+/// A row that is no valid event.
+pub(crate) struct Torn {
+    pub(crate) id: String,
+    pub(crate) why: String,
+}
+
+impl From<Finding> for Torn {
+    fn from(Finding { event, what, .. }: Finding) -> Self {
+        Self { id: event, why: what }
+    }
+}
+
+impl From<Unreadable> for Torn {
+    fn from(Unreadable { source_system, id, reason, .. }: Unreadable) -> Self {
+        Self { id, why: format!("from {source_system}: {reason}") }
+    }
 }
 
 /// What a decision did to one dead letter.

@@ -10,7 +10,7 @@ use integration_automation_patterns::outbox::sqlite::Outbox;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, held, listed, no_table, shown, stalled, table};
+use crate::database::{discarded, held, listed, no_table, one, shown, stalled, table};
 use crate::report::Report;
 use crate::work;
 
@@ -79,6 +79,7 @@ fn in_inbox(
         },
         AskInbox::List { filter, limit } => listed(
             inbox::dead_letters(connection, filter, limit.saturating_add(1))?,
+            inbox::unreadable(connection, filter)?,
             *limit,
         ),
         AskInbox::Stalled { filter, limit, age } => stalled(
@@ -94,12 +95,18 @@ fn in_inbox(
                 letters,
                 inbox::stalled(connection, filter, Duration::ZERO, 1)?,
                 inbox::held(connection, filter, 1)?,
+                inbox::unreadable(connection, filter)?,
                 id,
                 *with_payload,
             )
         }
         AskInbox::Discard { source, id, decision } => {
-            let event = inbox::get(connection, source, id)?.and_then(|known| known.event);
+            let unreadable = inbox::unreadable(connection, &one(source, id))?;
+            let event = if unreadable.is_empty() {
+                inbox::get(connection, source, id)?.and_then(|known| known.event)
+            } else {
+                None
+            };
             let was_there = match event {
                 Some(event) => inbox::discard(
                     connection,
@@ -109,7 +116,7 @@ fn in_inbox(
                 )?,
                 None => false,
             };
-            discarded(was_there, id)
+            discarded(was_there, unreadable, id)
         }
     })
 }

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use integration_automation_patterns::broker::Lag;
 use integration_automation_patterns::inbox::{self, Held, Stalled};
 use integration_automation_patterns::outbox::{
-    Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
+    Counts, DeadLetter, HistoryEntry, RedriveOutcome, Waiting,
 };
 use integration_automation_patterns::{AnyEnvelope, DeliveryStatus};
 
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, Torn};
 
 pub(crate) fn write(report: &Report) -> String {
     match report {
@@ -34,7 +34,7 @@ pub(crate) fn write(report: &Report) -> String {
                 [id.to_string(), outcome.name().to_owned(), why(outcome)]
             });
             let rows = rows.chain(unreadable.iter().map(|torn| {
-                [torn.event.clone(), "unreadable".to_owned(), torn.what.clone()]
+                [torn.id.clone(), "unreadable".to_owned(), torn.why.clone()]
             }));
             let mut text = table(["id", "outcome", "why"], [Left; 3], rows.collect());
             let of_redrives =
@@ -193,7 +193,7 @@ fn bar(count: u64, most: u64) -> String {
     "#".repeat(usize::try_from(length).unwrap_or(1))
 }
 
-fn dead(letters: &[DeadLetter], unreadable: &[Finding]) -> String {
+fn dead(letters: &[DeadLetter], unreadable: &[Torn]) -> String {
     let mut text = String::new();
     if letters.is_empty() && unreadable.is_empty() {
         push(&mut text, "no dead letters");
@@ -234,10 +234,8 @@ fn dead(letters: &[DeadLetter], unreadable: &[Finding]) -> String {
                 "{gap}no valid event, and out of reach until the row is repaired:\n"
             ),
         );
-        let rows = unreadable
-            .iter()
-            .map(|torn| [torn.event.clone(), torn.what.clone()])
-            .collect();
+        let rows =
+            unreadable.iter().map(|torn| [torn.id.clone(), torn.why.clone()]).collect();
         text.push_str(&table(["id", "why"], [Left; 2], rows));
     }
     text

@@ -4,7 +4,7 @@ use integration_automation_patterns::EventId;
 use integration_automation_patterns::outbox::{Admin, EventHistory, Filter, StoreError};
 
 use crate::arguments::Ask;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, Torn};
 
 /// Does what was asked.
 pub(crate) async fn run<D: Admin>(admin: &D, ask: &Ask) -> Result<Report, StoreError> {
@@ -14,7 +14,7 @@ pub(crate) async fn run<D: Admin>(admin: &D, ask: &Ask) -> Result<Report, StoreE
             let mut letters = admin.dead_letters(filter, limit.saturating_add(1)).await?;
             let more = letters.len() > *limit;
             letters.truncate(*limit);
-            Report::Dead { letters, unreadable: admin.unreadable(filter).await?, more }
+            Report::Dead { letters, unreadable: torn(admin, filter).await?, more }
         }
         Ask::Waiting { filter, limit } => {
             let mut events = admin.waiting(filter, limit.saturating_add(1)).await?;
@@ -62,7 +62,7 @@ async fn show<D: Admin>(
             Ok(Report::Event { event, moments: entries, with_payload })
         }
         Ok(None) => Ok(Report::NoneSuch { id: id.clone(), wanted: "event" }),
-        Err(error) => match admin.unreadable(&Filter::id(id.clone())).await? {
+        Err(error) => match torn(admin, &Filter::id(id.clone())).await? {
             found if found.is_empty() => Err(error),
             unreadable => {
                 Ok(Report::Dead { letters: Vec::new(), unreadable, more: false })
@@ -71,13 +71,17 @@ async fn show<D: Admin>(
     }
 }
 
+async fn torn<D: Admin>(admin: &D, filter: &Filter) -> Result<Vec<Torn>, StoreError> {
+    Ok(admin.unreadable(filter).await?.into_iter().map(Torn::from).collect())
+}
+
 /// What was decided, with the dead letters that no decision reaches.
 async fn decided<D: Admin>(
     admin: &D,
     filter: &Filter,
     decided: Vec<(EventId, Outcome)>,
 ) -> Result<Report, StoreError> {
-    let unreadable = admin.unreadable(filter).await?;
+    let unreadable = torn(admin, filter).await?;
     Ok(match &filter.id {
         Some(id) if decided.is_empty() && unreadable.is_empty() => {
             Report::NoneSuch { id: id.clone(), wanted: "dead letter (of this filter)" }

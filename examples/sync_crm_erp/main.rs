@@ -1,7 +1,7 @@
 //! Keeps two systems' tables in step, durably: plan, enqueue, relay, consume once, apply.
 //!
 //! ```text
-//! cargo run --example sync_crm_erp --features sqlite,serde [-- --folder FOLDER]
+//! cargo run --example sync_crm_erp --features sqlite,serde,signal [-- --folder FOLDER]
 //! ```
 //!
 //! A CRM and an ERP hold the same records, each in a database of its own: real records of
@@ -25,7 +25,7 @@
 //! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`):
 //!
 //! ```text
-//! cargo run --example sync_crm_erp --features sqlite,serde,postgres,nats -- \
+//! cargo run --example sync_crm_erp --features sqlite,serde,signal,postgres,nats -- \
 //!     --database postgres://postgres@127.0.0.1/test --broker nats://127.0.0.1:4222
 //! ```
 

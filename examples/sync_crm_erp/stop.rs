@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use integration_automation_patterns::service::terminated;
 use tokio::sync::watch;
 
 use crate::Outcome;
@@ -31,12 +32,15 @@ impl Stop {
     /// second one does.
     pub(crate) fn listen() -> io::Result<Self> {
         let (tell, told) = watch::channel(false);
-        let mut signals = Signals::listen()?;
+        let first = terminated()?;
         tokio::spawn(async move {
-            signals.next().await;
+            first.await;
+            let second = terminated();
             tell.send_replace(true);
-            signals.next().await;
-            std::process::exit(AT_ONCE);
+            if let Ok(second) = second {
+                second.await;
+                std::process::exit(AT_ONCE);
+            }
         });
         Ok(Self(told))
     }
@@ -65,43 +69,5 @@ impl Stop {
         if self.0.wait_for(|told| *told).await.is_err() {
             std::future::pending().await
         }
-    }
-}
-
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -83,7 +83,8 @@ pub(super) enum Value {
             feature = "amqp",
             feature = "amqp1",
             feature = "kafka",
-            feature = "nats"
+            feature = "nats",
+            feature = "sqs"
         )),
         allow(dead_code, reason = "the adapters make it")
     )]
@@ -92,7 +93,13 @@ pub(super) enum Value {
 
 impl Value {
     /// Bytes are a text where they are UTF-8.
-    #[cfg(any(feature = "amqp", feature = "amqp1", feature = "kafka", feature = "nats"))]
+    #[cfg(any(
+        feature = "amqp",
+        feature = "amqp1",
+        feature = "kafka",
+        feature = "nats",
+        feature = "sqs"
+    ))]
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         match str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),

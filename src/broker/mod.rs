@@ -32,8 +32,17 @@ mod percent;
 mod routes;
 #[cfg(any(feature = "amqp", feature = "amqp1"))]
 mod socket;
+#[cfg(feature = "sqs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
+pub mod sqs;
 mod unsettled;
-#[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats", feature = "webhook"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "amqp1",
+    feature = "nats",
+    feature = "sqs",
+    feature = "webhook"
+))]
 mod wait;
 #[cfg(feature = "webhook")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]

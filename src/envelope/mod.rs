@@ -11,6 +11,7 @@ mod facts;
 mod follow;
 mod history;
 mod id;
+mod raw;
 mod read;
 mod record;
 #[cfg_attr(doc, doc(hidden))]

@@ -54,6 +54,11 @@ pub mod two_systems {}
 #[doc = include_str!("brokers.md")]
 pub mod brokers {}
 
+#[cfg(feature = "sqs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
+#[doc = include_str!("sqs.md")]
+pub mod sqs {}
+
 #[cfg(feature = "webhook")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
 #[doc = include_str!("webhooks.md")]

@@ -76,6 +76,19 @@ pub struct Held {
     pub received_at: DateTime<Utc>,
 }
 
+/// A row of the inbox that is no valid event: plain SQL has written to it, or a newer
+/// program. It is in no other list, and no decision reaches it until it is repaired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unreadable {
+    /// The source system in its row.
+    pub source_system: String,
+    /// The id in its row.
+    pub id: String,
+    /// Why it is no event.
+    pub reason: String,
+}
+
 /// What an inbox remembers of one event.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -167,11 +167,16 @@ impl InboxConfig {
         }
         let reason = if of_type.is_empty() {
             let types: BTreeSet<&str> = accepted.iter().map(|(name, _)| *name).collect();
-            format!("{}{}", unknown_type(event), Vec::from_iter(types).join(", "))
+            let takes = Vec::from_iter(types).join(", ");
+            format!("unknown event type {found:?}: this inbox takes in {takes}")
         } else {
-            format!("{}{}", unknown_version(event), of_type.join(", "))
+            let takes = of_type.join(", ");
+            format!(
+                "unknown schema version {version:?} of {found}: \
+                 this inbox takes in {takes}"
+            )
         };
-        Some(Refusal { reason, leave: self.leave_unknown })
+        Some(Refusal { reason, leave: self.leave_unknown, is_unknown: true })
     }
 
     /// The events to which an attempt is owed.
@@ -186,31 +191,14 @@ pub(crate) struct Refusal {
     pub(crate) reason: String,
     /// How long the event is left to other consumers, where they may know it.
     pub(crate) leave: Option<Duration>,
+    /// Whether another configuration may name the event.
+    pub(crate) is_unknown: bool,
 }
 
 impl Refusal {
     /// A refusal by any inbox, however it is configured.
     #[cfg(any(feature = "cloudevents", feature = "postgres"))]
     pub(crate) const fn for_good(reason: String) -> Self {
-        Self { reason, leave: None }
+        Self { reason, leave: None, is_unknown: false }
     }
-}
-
-/// Whether an event is a dead letter for this reason because the configuration of the
-/// time did not name it.
-pub(crate) fn was_unknown(event: &Facts<RawEvent>, reason: &str) -> bool {
-    reason.starts_with(&unknown_type(event))
-        || reason.starts_with(&unknown_version(event))
-}
-
-fn unknown_type(event: &Facts<RawEvent>) -> String {
-    format!("unknown event type {:?}: this inbox takes in ", event.event_type())
-}
-
-fn unknown_version(event: &Facts<RawEvent>) -> String {
-    format!(
-        "unknown schema version {:?} of {}: this inbox takes in ",
-        event.schema_version(),
-        event.event_type()
-    )
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 
 use super::InboxConfig;
-use super::intake::{Again, Counted, Found, NEVER_ENDED, again, never_ended};
+use super::entry::Entry;
+use super::intake::{Again, Counted, Found, again};
 use crate::broker::Delivery;
-use crate::store::Row;
-use crate::store::StoreError;
-use crate::{DeliveryStatus, Facts, Failure, FailureClass, RawEvent, Record};
+use crate::store::{Row, StoreError};
+use crate::{Facts, RawEvent, Record};
 
 /// The source system and id under which an inbox knows an event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,10 @@ impl Key {
             id: event.id().to_string(),
         }
     }
+
+    pub(crate) fn of_row(row: &Row) -> Self {
+        Self { source_system: row.source_system.clone(), id: row.id.clone() }
+    }
 }
 
 /// The attempt that a delivery begins, as far as it is to be counted ahead.
@@ -35,48 +39,39 @@ impl Key {
 /// The stored row is no event.
 pub(crate) fn next_attempt<A>(
     delivery: &Delivery<A>,
-    before: Option<Row>,
+    before: Option<Entry>,
     config: &InboxConfig,
     counted: Counted,
 ) -> Result<Option<NextAttempt>, StoreError> {
-    let (event, policy) = (delivery.facts(), config.policy());
-    let found = Found::of(before.clone());
-    let (record, attempts) = match again(found, event, policy, counted)? {
+    let (found, policy) = (Found::of(before.clone()), config.policy());
+    let (record, attempts) = match again(found, policy, counted)? {
         Again::First => (delivery.to_record(), 1),
         Again::Attempt(event) => (event.to_record(), event.attempts()),
-        Again::Spent(_) | Again::Duplicate | Again::Forestalled => return Ok(None),
+        Again::Buried(_) | Again::Spent(_) | Again::Duplicate | Again::Forestalled => {
+            return Ok(None);
+        }
     };
-    let record = Record {
-        status: DeliveryStatus::Retrying,
-        attempts,
-        retry_policy: policy,
-        ..record
-    };
+    let record = Record { attempts, retry_policy: policy, ..record };
     Ok(Some(NextAttempt { record, before }))
 }
 
 /// An attempt that is about to be counted.
 pub(crate) struct NextAttempt {
     record: Record,
-    before: Option<Row>,
+    before: Option<Entry>,
 }
 
 impl NextAttempt {
     /// What to store of it, which stays where the attempt never ends; and how to take it
     /// back.
-    pub(crate) fn at(self, at: DateTime<Utc>) -> (Row, Begun) {
-        let failure = Failure {
-            class: FailureClass::Transient,
-            reason: NEVER_ENDED.to_owned(),
-            at,
-        };
-        let row = Row::of_record(Record { failure: Some(failure), ..self.record });
+    pub(crate) fn at(self, at: DateTime<Utc>) -> (Entry, Begun) {
+        let entry = Entry::begun(self.record, at);
         let begun = Begun {
-            key: Key { source_system: row.source_system.clone(), id: row.id.clone() },
-            attempts: row.attempts,
+            key: Key::of_row(&entry.row),
+            attempts: entry.row.attempts,
             before: self.before,
         };
-        (row, begun)
+        (entry, begun)
     }
 }
 
@@ -85,13 +80,13 @@ pub(crate) struct Begun {
     pub(crate) key: Key,
     attempts: i64,
     /// What the inbox had of the event before.
-    before: Option<Row>,
+    before: Option<Entry>,
 }
 
 /// How a database takes a counted attempt back.
 pub(crate) enum TakeBack {
     /// It writes what it had of the event before.
-    Write(Box<Row>),
+    Write(Box<Entry>),
     /// It had nothing, and removes the row.
     Remove,
     /// The attempt is not the event's last: it leaves the row.
@@ -100,21 +95,15 @@ pub(crate) enum TakeBack {
 
 impl Begun {
     /// How to take the attempt back, as the row of its event is now.
-    pub(crate) fn take_back(&self, now: Option<Row>) -> TakeBack {
+    pub(crate) fn take_back(&self, now: Option<Entry>) -> TakeBack {
         // Another consumer may have counted it as the event's last, which never ended.
         let is_last = match Found::of(now) {
-            Found::Waiting(row) | Found::Dead(row) => {
-                row.attempts == self.attempts && never_ended(&row)
-            }
-            Found::Nothing
-            | Found::Processed
-            | Found::Held
-            | Found::Discarded
-            | Found::Forestalled => false,
+            Found::Waiting(entry) | Found::Dead(entry) => entry.is_begun(self.attempts),
+            _ => false,
         };
         match &self.before {
             _ if !is_last => TakeBack::Leave,
-            Some(row) => TakeBack::Write(Box::new(row.clone())),
+            Some(before) => TakeBack::Write(Box::new(before.clone())),
             None => TakeBack::Remove,
         }
     }
@@ -153,8 +142,8 @@ impl<'c> Tally<'c> {
         self.begun.as_ref().filter(|_| self.owed.is_none())
     }
 
-    /// Remembers that the attempt is counted and was none, and that the database could not
-    /// take it back.
+    /// Remembers that the attempt is counted and was none, and that the database could
+    /// not take it back.
     pub(crate) fn owe(self) {
         if let Some(key) = self.owed.or(self.begun.map(|begun| begun.key)) {
             self.config.owed().add(key);
@@ -179,6 +168,21 @@ impl Owed {
         }
     }
 
+    /// Whether an event is among them.
+    pub(crate) fn has(&self, event: &Key) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(event)
+    }
+
+    /// Takes an event out: the database has stored what was owed to it.
+    pub(crate) fn pay(&self, event: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(event);
+    }
+
+    /// A counted attempt of an event, to be owed to it if nobody sees its end.
+    pub(crate) const fn debt(&self, event: Key) -> Debt<'_> {
+        Debt { owed: self, key: Some(event) }
+    }
+
     /// Takes an event out, where it is among them.
     pub(crate) fn take(&self, event: impl FnOnce() -> Key) -> Option<Key> {
         let mut owed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,5 +190,33 @@ impl Owed {
             return None;
         }
         owed.take(&event())
+    }
+}
+
+/// A counted attempt that has not ended. Dropped before it is settled (the worker stops,
+/// or the database falls silent), it is owed to its event.
+pub(crate) struct Debt<'o> {
+    owed: &'o Owed,
+    key: Option<Key>,
+}
+
+impl Debt<'_> {
+    /// The end of the attempt is stored, or that it does not count.
+    pub(crate) fn settle(&mut self) {
+        self.key = None;
+    }
+
+    /// The handler has failed. If that counts, it does so even if nobody can store it: a
+    /// handler may hold its connection up.
+    pub(crate) fn settle_if(&mut self, counts: bool) {
+        if counts {
+            self.settle();
+        }
+    }
+}
+
+impl Drop for Debt<'_> {
+    fn drop(&mut self) {
+        self.key.take().into_iter().for_each(|key| self.owed.add(key));
     }
 }

@@ -3,15 +3,16 @@
 
 use chrono::{DateTime, Utc};
 
+use super::config::Refusal;
+use super::entry::{Entry, LastAttempt};
 use super::handler_error::is_of_the_database;
-use super::order::handlers_own;
 use super::reply::Reply;
 use super::{Committed, Handled, HandlerError, RetryLater};
 use crate::reason::reason;
 use crate::state::{Acknowledged, Failed};
 use crate::store::{Row, StoreError, StoreErrorKind, storable};
 use crate::trace::End;
-use crate::{AnyEnvelope, Envelope, Facts, FailureClass, RawEvent};
+use crate::{AnyEnvelope, DeliveryStatus, Envelope, Facts, FailureClass, RawEvent};
 
 /// What an error says was being done.
 const HANDLING: &str = "running the handler";
@@ -21,8 +22,8 @@ pub(crate) const STORING: &str = "storing a failure";
 /// An event that is about to fail, and why.
 #[derive(Debug)]
 pub(crate) enum Failing {
-    /// The inbox does not admit it.
-    Refused { event: Envelope<Acknowledged>, reason: String },
+    /// The inbox does not admit it; if it is unknown, another configuration may.
+    Refused { event: Envelope<Acknowledged>, reason: String, is_unknown: bool },
     /// Its attempts are spent.
     Spent(Envelope<Failed>),
     /// Its handler failed.
@@ -30,15 +31,28 @@ pub(crate) enum Failing {
 }
 
 impl Failing {
+    pub(crate) fn refused(event: Envelope<Acknowledged>, refusal: Refusal) -> Self {
+        let Refusal { reason, is_unknown, .. } = refusal;
+        Self::Refused { event, reason, is_unknown }
+    }
+
     /// The event as it is after its failure, at this time of the database.
     pub(crate) fn at(self, at: DateTime<Utc>) -> Outcome {
+        let mut last_attempt = LastAttempt::Ended;
         let (event, end) = match self {
-            Self::Refused { event, reason } => {
+            Self::Refused { event, reason, is_unknown } => {
+                if is_unknown {
+                    last_attempt = LastAttempt::Unknown;
+                }
                 (event.reject_at(storable(reason), at).into(), End::DeadLettered)
             }
-            Self::Spent(event) => (event.into(), End::Transient),
+            Self::Spent(event) => {
+                // Its last attempt may be under way all the same.
+                last_attempt = LastAttempt::Begun;
+                (event.into(), End::Transient)
+            }
             Self::Handler { event, error } => {
-                let (class, reason) = (error.class, storable(handlers_own(error.reason)));
+                let (class, reason) = (error.class, storable(error.reason));
                 let event = match class {
                     FailureClass::Transient => event.fail_at(reason, at).into(),
                     FailureClass::Permanent => event.reject_at(reason, at).into(),
@@ -46,29 +60,29 @@ impl Failing {
                 (event, class.into())
             }
         };
-        Outcome { event, at, end }
+        Outcome { event, at, end, last_attempt }
     }
 }
 
 /// What has become of an event that failed: it waits for another attempt, or is a dead
 /// letter. To be reported once it is stored.
+#[derive(Debug)]
 pub(crate) struct Outcome {
     event: AnyEnvelope,
     at: DateTime<Utc>,
     end: End,
+    last_attempt: LastAttempt,
 }
 
 impl Outcome {
-    pub(crate) fn row(&self) -> Row {
-        Row::of(&self.event)
-    }
-
-    /// When its next attempt begins, where the inbox makes it by itself.
-    pub(crate) fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
-        match &self.event {
+    /// What is to be stored of it. If the inbox holds the event, it makes the next
+    /// attempt by itself.
+    pub(crate) fn entry(&self) -> Entry {
+        let due_at = match &self.event {
             AnyEnvelope::Retrying(event) => Some(event.next_attempt_at()),
             _ => None,
-        }
+        };
+        Entry { row: Row::of(&self.event), last_attempt: self.last_attempt, due_at }
     }
 
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -85,6 +99,7 @@ impl Outcome {
                 let wait = wait.to_std().unwrap_or_default();
                 Handled::RetryLater(RetryLater::new(self.failed(reply), wait))
             }
+            _ if reply.is_buried() => Handled::Duplicate(reply.duplicate(event, *at)),
             _ => Handled::DeadLettered(self.bury(reply)),
         }
     }
@@ -184,8 +199,7 @@ impl<A> Unkept<A> {
     }
 }
 
-/// What follows of an [`Ended`] attempt once its failure is stored, or another consumer's
-/// effect is found to be.
+/// What follows of an [`Ended`] attempt, by what its row says meanwhile.
 pub(crate) struct Late<A> {
     reply: Reply<A>,
     error: StoreError,
@@ -199,22 +213,55 @@ impl<A> Ended<A> {
     }
 }
 
-impl<A> Late<A> {
-    /// Reports the failure, which is stored.
-    pub(crate) fn stored(self, outcome: Outcome) -> Handled<A> {
-        outcome.report(self.reply)
-    }
+/// What the row of an event says to a failure that is stored after its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    /// The failure is the last thing that happened to the event: it is to be stored.
+    Nothing,
+    /// Another delivery has begun or failed a later attempt.
+    Retried,
+    /// The event is a dead letter, and counted as one.
+    Buried,
+    /// Another consumer processed the event, or this handler itself committed by SQL; or
+    /// a person discarded it.
+    Done,
+}
 
-    /// Reports a duplicate: another consumer processed the event meanwhile, or this
-    /// handler itself committed by SQL.
+impl Meanwhile {
+    /// Reads the row, locked until the failure is stored.
+    pub(crate) fn of(now: Option<&Entry>, outcome: &Outcome) -> Self {
+        let Some(Entry { row, .. }) = now else { return Self::Nothing };
+        let attempts = i64::from(outcome.event.attempts());
+        let is_over = !matches!(outcome.event, AnyEnvelope::Retrying(_));
+        match row.status.parse() {
+            Ok(DeliveryStatus::Retrying) if row.attempts > attempts && !is_over => {
+                Self::Retried
+            }
+            Ok(DeliveryStatus::Retrying) => Self::Nothing,
+            Ok(DeliveryStatus::Failed) => Self::Buried,
+            _ => Self::Done,
+        }
+    }
+}
+
+impl<A> Late<A> {
+    /// Reports the failure, which is stored if nothing happened meanwhile: no failure is
+    /// counted twice.
     ///
     /// # Errors
     ///
-    /// The handler has ended the transaction.
-    pub(crate) fn overtaken(self, outcome: &Outcome) -> Result<Handled<A>, StoreError> {
-        match self.by {
-            EndedBy::Handler => Err(self.error),
-            EndedBy::Inbox => {
+    /// The handler has ended the transaction, and the event is done.
+    pub(crate) fn report(
+        self,
+        outcome: Outcome,
+        meanwhile: Meanwhile,
+    ) -> Result<Handled<A>, StoreError> {
+        match (meanwhile, self.by) {
+            (Meanwhile::Nothing | Meanwhile::Retried, _) => {
+                Ok(outcome.report(self.reply))
+            }
+            (Meanwhile::Done, EndedBy::Handler) => Err(self.error),
+            (Meanwhile::Buried | Meanwhile::Done, _) => {
                 Ok(Handled::Duplicate(self.reply.duplicate(&outcome.event, outcome.at)))
             }
         }

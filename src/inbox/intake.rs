@@ -2,7 +2,8 @@
 //! handler runs, or it is a dead letter, a duplicate, or left to another consumer.
 
 use super::InboxConfig;
-use super::config::{Refusal, was_unknown};
+use super::config::Refusal;
+use super::entry::{Entry, LastAttempt};
 use super::failing::Failing;
 use super::forestall::is_forestalled;
 use super::reply::{Done, Reply};
@@ -16,9 +17,6 @@ use crate::{
 
 /// What an error says was being done.
 pub(crate) const RECEIVING: &str = "receiving an event";
-
-/// Why an attempt failed whose end nobody saw, as the inbox stores it.
-pub(crate) const NEVER_ENDED: &str = "the consumer ended before its effect did";
 
 /// The event of a delivery, as received here and to be retried as the inbox is
 /// configured; and the reply to it.
@@ -55,11 +53,11 @@ pub(crate) enum Found {
     /// Its effect is committed.
     Processed,
     /// It failed, and waits for another delivery.
-    Waiting(Row),
+    Waiting(Entry),
     /// The inbox holds it, and handles it by itself.
-    Held,
+    Held(Entry),
     /// It is a dead letter.
-    Dead(Row),
+    Dead(Entry),
     /// A person discarded it.
     Discarded,
     /// It was forestalled.
@@ -68,29 +66,30 @@ pub(crate) enum Found {
 
 impl Found {
     /// What the row of an event says, where there is one.
-    pub(crate) fn of(row: Option<Row>) -> Self {
-        let Some(row) = row else { return Self::Nothing };
-        match row.status.parse() {
+    pub(crate) fn of(entry: Option<Entry>) -> Self {
+        let Some(entry) = entry else { return Self::Nothing };
+        match entry.row.status.parse() {
             Ok(DeliveryStatus::Processed) => Self::Processed,
-            Ok(DeliveryStatus::Retrying) => Self::Waiting(row),
-            Ok(DeliveryStatus::Failed) => Self::Dead(row),
-            _ if is_forestalled(&row) => Self::Forestalled,
+            Ok(DeliveryStatus::Retrying) if entry.due_at.is_some() => Self::Held(entry),
+            Ok(DeliveryStatus::Retrying) => Self::Waiting(entry),
+            Ok(DeliveryStatus::Failed) => Self::Dead(entry),
+            _ if is_forestalled(&entry.row) => Self::Forestalled,
             _ => Self::Discarded,
         }
     }
 }
 
-/// The row that an insert has met.
+/// What an insert has met.
 ///
 /// # Errors
 ///
 /// It is gone: the event comes again.
 pub(crate) fn met(
-    row: Option<Row>,
+    entry: Option<Entry>,
     event: &Facts<RawEvent>,
-) -> Result<Option<Row>, StoreError> {
-    if row.is_some() {
-        return Ok(row);
+) -> Result<Option<Entry>, StoreError> {
+    if entry.is_some() {
+        return Ok(entry);
     }
     let why = format!(
         "another consumer had begun {} and took it back meanwhile: it is to come again",
@@ -113,8 +112,9 @@ pub(crate) enum Counted {
 pub(crate) enum Intake {
     /// It is the first of its event, which is remembered: run the handler.
     Handle(Envelope<Acknowledged>),
-    /// Remember that it is processed, in place of its failure, and run the handler.
-    HandleAgain(Envelope<Acknowledged>),
+    /// Remember that it is processed, in place of its failure, and run the handler. It is
+    /// buried if another consumer has made it a dead letter meanwhile.
+    HandleAgain { event: Envelope<Acknowledged>, is_buried: bool },
     /// Store it as a dead letter.
     Bury(Failing),
     /// Store nothing.
@@ -138,9 +138,10 @@ pub(crate) fn intake(
     if matches!(found, Found::Nothing) {
         return Ok(Intake::Handle(event));
     }
-    Ok(match again(found, &event, event.retry_policy(), counted)? {
-        Again::First => Intake::HandleAgain(event),
-        Again::Attempt(event) => Intake::HandleAgain(event),
+    Ok(match again(found, event.retry_policy(), counted)? {
+        Again::First => Intake::HandleAgain { event, is_buried: false },
+        Again::Attempt(event) => Intake::HandleAgain { event, is_buried: false },
+        Again::Buried(event) => Intake::HandleAgain { event, is_buried: true },
         Again::Spent(event) => Intake::Bury(Failing::Spent(event)),
         Again::Duplicate => Intake::Done(Done::Duplicate(event)),
         Again::Forestalled => Intake::Done(Done::Forestalled(event)),
@@ -151,17 +152,19 @@ pub(crate) fn intake(
 fn refused(event: Envelope<Acknowledged>, found: &Found, refusal: Refusal) -> Intake {
     let is_open = match found {
         Found::Nothing | Found::Waiting(_) => true,
-        Found::Dead(row) => is_unknown(row, &event),
-        Found::Processed | Found::Held | Found::Discarded | Found::Forestalled => false,
+        Found::Dead(entry) => entry.last_attempt == LastAttempt::Unknown,
+        Found::Processed | Found::Held(_) | Found::Discarded | Found::Forestalled => {
+            false
+        }
     };
     match (found, refusal.leave) {
-        (Found::Processed | Found::Held, _) => Intake::Done(Done::Duplicate(event)),
+        (Found::Processed | Found::Held(_), _) => Intake::Done(Done::Duplicate(event)),
         (Found::Forestalled, _) => Intake::Done(Done::Forestalled(event)),
         (_, Some(wait)) if is_open => Intake::Done(Done::RetryLater(event, wait)),
         (Found::Dead(_) | Found::Discarded, _) => Intake::Done(Done::DeadLetter),
         // An event that waits for another attempt waits no longer.
         (Found::Nothing | Found::Waiting(_), _) => {
-            Intake::Bury(Failing::Refused { event, reason: refusal.reason })
+            Intake::Bury(Failing::refused(event, refusal))
         }
     }
 }
@@ -173,6 +176,9 @@ pub(crate) enum Again {
     First,
     /// Another attempt, counted.
     Attempt(Envelope<Acknowledged>),
+    /// An attempt that is counted already, of a dead letter: between the count and the
+    /// handler, another consumer has mistaken it for one that never ended.
+    Buried(Envelope<Acknowledged>),
     /// One too many: the last attempt was the event's last.
     Spent(Envelope<Failed>),
     /// A duplicate.
@@ -188,25 +194,23 @@ pub(crate) enum Again {
 /// The stored row is no event.
 pub(crate) fn again(
     found: Found,
-    event: &Facts<RawEvent>,
     policy: RetryPolicy,
     counted: Counted,
 ) -> Result<Again, StoreError> {
-    let row = match found {
-        Found::Nothing => return Ok(Again::First),
-        Found::Processed | Found::Held | Found::Discarded => {
-            return Ok(Again::Duplicate);
-        }
-        Found::Forestalled => return Ok(Again::Forestalled),
-        Found::Dead(row) if is_unknown(&row, event) => return Ok(Again::First),
-        // Between the count and the handler, another consumer may have mistaken this
-        // attempt for one that never ended.
-        Found::Dead(row) if counted == Counted::Ahead && never_ended(&row) => row,
-        Found::Dead(_) => return Ok(Again::Duplicate),
-        Found::Waiting(row) => row,
+    let again = match found {
+        Found::Nothing => Ok(Again::First),
+        Found::Processed | Found::Held(_) | Found::Discarded => Ok(Again::Duplicate),
+        Found::Forestalled => Ok(Again::Forestalled),
+        Found::Dead(Entry { row, last_attempt, .. }) => match (last_attempt, counted) {
+            (LastAttempt::Unknown, _) => Ok(Again::First),
+            (LastAttempt::Begun, Counted::Ahead) => {
+                self::last_attempt(row, policy).map(Again::Buried)
+            }
+            _ => Ok(Again::Duplicate),
+        },
+        Found::Waiting(entry) => attempt(entry.row, policy, counted),
     };
-    attempt(row, policy, counted)
-        .map_err(|why| StoreError::of(StoreErrorKind::Unreadable, RECEIVING, why))
+    again.map_err(|why| StoreError::of(StoreErrorKind::Unreadable, RECEIVING, why))
 }
 
 fn attempt(row: Row, policy: RetryPolicy, counted: Counted) -> Result<Again, String> {
@@ -263,20 +267,12 @@ pub(crate) fn begun(row: Row) -> Result<Envelope<Acknowledged>, String> {
     row.read_in()
 }
 
-fn is_unknown(row: &Row, event: &Facts<RawEvent>) -> bool {
-    row.failure.as_ref().is_some_and(|failure| was_unknown(event, &failure.reason))
-}
-
-/// Whether a row says of its last attempt that nobody saw its end.
-pub(crate) fn never_ended(row: &Row) -> bool {
-    row.failure.as_ref().is_some_and(|failure| failure.reason == NEVER_ENDED)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::time::Duration;
 
+    use super::super::entry::NEVER_ENDED;
     use super::super::forestall::BY;
     use super::*;
     use crate::{AnyEnvelope, Event};
@@ -295,12 +291,25 @@ mod tests {
         event.build().unwrap().dispatch().acknowledge()
     }
 
-    fn found(event: impl Into<AnyEnvelope>) -> Found {
-        Found::of(Some(Row::of(&event.into())))
+    fn entry(event: impl Into<AnyEnvelope>, last_attempt: LastAttempt) -> Entry {
+        Entry { row: Row::of(&event.into()), last_attempt, due_at: None }
     }
 
-    /// The row of an event that has failed so often.
+    fn found(event: impl Into<AnyEnvelope>, last_attempt: LastAttempt) -> Found {
+        Found::of(Some(entry(event, last_attempt)))
+    }
+
+    /// An event that has failed so often, the last time in its own words.
     fn failed(times: u32, reason: &str) -> Found {
+        failing(times, reason, LastAttempt::Ended)
+    }
+
+    /// The last of so many attempts has begun, and nobody has seen its end.
+    fn begun(times: u32) -> Found {
+        failing(times, NEVER_ENDED, LastAttempt::Begun)
+    }
+
+    fn failing(times: u32, reason: &str, last_attempt: LastAttempt) -> Found {
         let mut event = event();
         for _ in 1..times {
             let AfterFailure::Retrying(again) = event.fail("locked") else {
@@ -308,17 +317,24 @@ mod tests {
             };
             event = again.dispatch().acknowledge();
         }
-        found(event.fail(reason))
+        found(event.fail(reason), last_attempt)
     }
 
-    fn dead(reason: &str) -> Found {
-        found(event().reject(reason))
+    fn dead(reason: &str, last_attempt: LastAttempt) -> Found {
+        found(event().reject(reason), last_attempt)
+    }
+
+    fn held() -> Found {
+        let Found::Waiting(entry) = failed(1, "evt-000 comes before it") else {
+            unreachable!("it waits")
+        };
+        Found::of(Some(Entry { due_at: Some(event().created_at()), ..entry }))
     }
 
     /// An event that was given up by this name.
     fn given_up(by: &str) -> Found {
         let decision = crate::Decision::new(by, "not wanted any more").unwrap();
-        found(event().reject("no such account").discard(decision))
+        found(event().reject("no such account").discard(decision), LastAttempt::Ended)
     }
 
     /// An inbox that does not name the event.
@@ -336,7 +352,12 @@ mod tests {
     ) -> (&'static str, u32) {
         match intake(event(), found, refusal, counted).unwrap() {
             Intake::Handle(event) => ("handle", event.attempts()),
-            Intake::HandleAgain(event) => ("handle again", event.attempts()),
+            Intake::HandleAgain { event, is_buried: false } => {
+                ("handle again", event.attempts())
+            }
+            Intake::HandleAgain { event, is_buried: true } => {
+                ("handle buried", event.attempts())
+            }
             Intake::Bury(Failing::Spent(event)) => ("bury: spent", event.attempts()),
             Intake::Bury(Failing::Refused { event, .. }) => {
                 ("bury: refused", event.attempts())
@@ -355,6 +376,7 @@ mod tests {
     #[test]
     fn an_event_that_is_admitted_is_handled_once_for_each_attempt() {
         use Counted::{Ahead, AtItsEnd};
+        use LastAttempt::{Ended, Unknown};
         let unknown = other().refusal(&event()).unwrap().reason;
         for (found, counted, expected) in [
             (Found::Nothing, AtItsEnd, ("handle", 1)),
@@ -363,17 +385,20 @@ mod tests {
             (given_up("on-call"), AtItsEnd, ("duplicate", 1)),
             (given_up(BY), AtItsEnd, ("forestalled", 1)),
             (given_up(BY), Ahead, ("forestalled", 1)),
-            (Found::Held, AtItsEnd, ("duplicate", 1)),
+            (held(), AtItsEnd, ("duplicate", 1)),
             (failed(1, "locked"), AtItsEnd, ("handle again", 2)),
             (failed(2, "locked"), AtItsEnd, ("handle again", 3)),
-            (dead("no such account"), AtItsEnd, ("duplicate", 1)),
-            (dead("no such account"), Ahead, ("duplicate", 1)),
-            (dead(&unknown), AtItsEnd, ("handle again", 1)),
+            (dead("no such account", Ended), AtItsEnd, ("duplicate", 1)),
+            (dead("no such account", Ended), Ahead, ("duplicate", 1)),
+            (dead(&unknown, Unknown), AtItsEnd, ("handle again", 1)),
             // What was counted ahead is not counted again.
-            (failed(2, NEVER_ENDED), Ahead, ("handle again", 2)),
+            (begun(2), Ahead, ("handle again", 2)),
             // Another consumer mistook this attempt for one that never ended.
-            (failed(3, NEVER_ENDED), Ahead, ("handle again", 3)),
-            (failed(3, NEVER_ENDED), AtItsEnd, ("duplicate", 1)),
+            (begun(3), Ahead, ("handle buried", 3)),
+            (begun(3), AtItsEnd, ("duplicate", 1)),
+            // Whatever words a handler ends with, they are no state.
+            (dead(&unknown, Ended), AtItsEnd, ("duplicate", 1)),
+            (failed(3, NEVER_ENDED), Ahead, ("duplicate", 1)),
         ] {
             let what = format!("{found:?}, counted {counted:?}");
             assert_eq!(decided(found, None, counted), expected, "{what}");
@@ -382,8 +407,9 @@ mod tests {
 
     #[test]
     fn an_event_whose_last_attempt_never_ended_is_buried() {
-        let Found::Waiting(row) = failed(2, NEVER_ENDED) else { unreachable!("waiting") };
-        let last = Found::Waiting(Row { attempts: 3, ..row });
+        let Found::Waiting(entry) = begun(2) else { unreachable!("waiting") };
+        let row = Row { attempts: 3, ..entry.row };
+        let last = Found::Waiting(Entry { row, ..entry });
         assert_eq!(decided(last, None, Counted::AtItsEnd), ("bury: spent", 3));
     }
 
@@ -396,9 +422,14 @@ mod tests {
             (Found::Processed, ("duplicate", 1), ("duplicate", 1)),
             (Found::Discarded, ("dead letter", 0), ("dead letter", 0)),
             (Found::Forestalled, ("forestalled", 1), ("forestalled", 1)),
+            (Found::Forestalled, ("forestalled", 1), ("forestalled", 1)),
             (failed(1, "locked"), ("bury: refused", 1), ("left", 1)),
-            (dead("no such account"), ("dead letter", 0), ("dead letter", 0)),
-            (dead(&unknown), ("dead letter", 0), ("left", 1)),
+            (
+                dead("no such account", LastAttempt::Ended),
+                ("dead letter", 0),
+                ("dead letter", 0),
+            ),
+            (dead(&unknown, LastAttempt::Unknown), ("dead letter", 0), ("left", 1)),
         ] {
             for (config, expected) in [(&refuses, refused), (&leaves, left)] {
                 let (what, refusal) = (format!("{found:?}"), config.refusal(&event()));

@@ -117,8 +117,9 @@
 //!
 //! Each database has what people ask of an inbox, under the names of the outbox's
 //! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (for what is
-//! `waiting` there), `held`, `get`, `redrive`, `discard` and `purge`. They are functions that
-//! take the consumer's own connection, in whose transaction a redriven event is handled.
+//! `waiting` there), `held`, `unreadable`, `get`, `redrive`, `discard` and `purge`. They
+//! are functions that take the consumer's own connection, in whose transaction a redriven
+//! event is handled.
 //!
 //! Call `purge` from time to time: it removes what is older than the
 //! [`dedup_window`](InboxConfig::dedup_window).
@@ -135,6 +136,8 @@ mod config;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod counting;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod entry;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod failing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod forestall;
@@ -143,9 +146,6 @@ mod handler_error;
 mod intake;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod order;
-#[cfg(all(test, any(feature = "postgres", feature = "sqlite")))]
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
-mod order_test;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
@@ -160,7 +160,7 @@ mod stored;
 #[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
 pub mod worker;
 
-pub use self::admin::{Counts, Held, Remembered, Stalled};
+pub use self::admin::{Counts, Held, Remembered, Stalled, Unreadable};
 pub use self::classify::{Classify, HandlerCause};
 pub use self::config::InboxConfig;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -31,11 +31,22 @@ pub(crate) struct Reply<A> {
     acker: A,
     span: EventSpan,
     trail: AuditTrail,
+    is_buried: bool,
 }
 
 impl<A> Reply<A> {
     pub(super) const fn new(acker: A, span: EventSpan, trail: AuditTrail) -> Self {
-        Self { acker, span, trail }
+        Self { acker, span, trail, is_buried: false }
+    }
+
+    /// Whether another consumer has made a dead letter of the event, and counted it: its
+    /// failure is then no other one.
+    pub(super) fn buried(self, is_buried: bool) -> Self {
+        Self { is_buried, ..self }
+    }
+
+    pub(super) const fn is_buried(&self) -> bool {
+        self.is_buried
     }
 
     /// The reply while the handler of the event runs.

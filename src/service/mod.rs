@@ -157,6 +157,10 @@ impl Service {
                 deadline = Some(after(self.shutdown_timeout));
             }
         }
+        // What ended at the deadline has not been noted yet.
+        while let Some(ended) = running.try_join_next_with_id() {
+            note(&mut parts, ended);
+        }
         running.abort_all();
         let aborted = || PartEnd::Aborted(self.shutdown_timeout);
         let parts = parts.into_iter().map(|Part { name, end, .. }| PartSummary {
@@ -215,7 +219,7 @@ struct Part {
 fn note(parts: &mut [Part], ended: Result<(Id, PartEnd), JoinError>) -> bool {
     let (task, end) = match ended {
         Ok((task, end)) => (task, end),
-        Err(error) => (error.id(), panicked(error)),
+        Err(error) => (error.id(), unfinished(error)),
     };
     let goes_on = end.is_well();
     if let Some(part) = parts.iter_mut().find(|part| part.task == task) {
@@ -224,7 +228,11 @@ fn note(parts: &mut [Part], ended: Result<(Id, PartEnd), JoinError>) -> bool {
     goes_on
 }
 
-fn panicked(error: JoinError) -> PartEnd {
+/// How a task ended that returned nothing.
+fn unfinished(error: JoinError) -> PartEnd {
+    if error.is_cancelled() {
+        return PartEnd::Cancelled;
+    }
     let words = |panic: Box<dyn Any + Send>| match panic.downcast::<String>() {
         Ok(words) => *words,
         Err(panic) => {
@@ -232,4 +240,22 @@ fn panicked(error: JoinError) -> PartEnd {
         }
     };
     PartEnd::Panicked(error.try_into_panic().map(words).unwrap_or_default())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Protects an operator from looking for a panic that never was.
+    #[tokio::test]
+    async fn a_task_that_is_cancelled_has_not_panicked() {
+        let mut running = JoinSet::<PartEnd>::new();
+        let task = running.spawn(std::future::pending());
+        let part = Part { task: task.id(), name: "relay".to_owned(), end: None };
+        task.abort();
+        let (mut parts, ended) = ([part], running.join_next_with_id().await.unwrap());
+        assert!(!note(&mut parts, ended), "the others stop");
+        assert!(matches!(parts, [Part { end: Some(PartEnd::Cancelled), .. }]));
+    }
 }

@@ -56,14 +56,19 @@ pub enum PartEnd {
     Failed(BoxedError),
     /// A task has panicked, with these words.
     Panicked(String),
+    /// A task was cancelled before its end: its runtime is shutting down.
+    Cancelled,
     /// A task did not end within this time of the stop, and was aborted.
     Aborted(Duration),
 }
 
 impl PartEnd {
-    /// Whether it did not fail, panic or have to be aborted.
+    /// Whether it did not fail, panic, or end by being cancelled or aborted.
     pub const fn is_well(&self) -> bool {
-        !matches!(self, Self::Failed(_) | Self::Panicked(_) | Self::Aborted(_))
+        !matches!(
+            self,
+            Self::Failed(_) | Self::Panicked(_) | Self::Cancelled | Self::Aborted(_)
+        )
     }
 }
 
@@ -134,17 +139,11 @@ impl fmt::Display for PartSummary {
                 write!(f, "{} moved, {} failed", clerk.moved, clerk.failed)
             }
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
-            PartEnd::Worker(worker) => write!(
-                f,
-                "{} processed, {} duplicates, {} retrying, {} dead letters",
-                worker.processed,
-                worker.duplicates,
-                worker.retrying,
-                worker.dead_lettered
-            ),
+            PartEnd::Worker(worker) => worker.fmt(f),
             PartEnd::Done => f.write_str("done"),
             PartEnd::Failed(error) => write!(f, "failed: {}", reason(&**error)),
             PartEnd::Panicked(words) => write!(f, "panicked: {words}"),
+            PartEnd::Cancelled => f.write_str("was cancelled before its end"),
             PartEnd::Aborted(time) => {
                 write!(f, "did not end within {time:?}, and was aborted")
             }

@@ -4,6 +4,7 @@ pub(crate) const COUNTING: &str = "counting events";
 pub(crate) const LISTING_DEAD: &str = "listing dead letters";
 pub(crate) const LISTING_STALLED: &str = "listing stalled events";
 pub(crate) const LISTING_HELD: &str = "listing held events";
+pub(crate) const LISTING_UNREADABLE: &str = "listing unreadable rows";
 pub(crate) const LISTING_WAITING: &str = "listing waiting events";
 pub(crate) const GETTING: &str = "getting an event";
 pub(crate) const REDRIVING: &str = "redriving dead letters";

@@ -52,7 +52,7 @@ impl<T: Clone + PartialEq> WriteStreak<T> {
     pub fn count(&mut self, write: &Write<'_, T>) -> u32 {
         let continues = (self.value.as_ref(), self.in_place_of.as_ref())
             == (write.value(), write.expects());
-        if continues && self.times > 0 {
+        if continues {
             self.times = self.times.saturating_add(1);
         } else {
             let in_place_of = write.expects().cloned();

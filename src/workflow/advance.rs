@@ -16,7 +16,7 @@ use super::id::InstanceId;
 use super::instance::{self, Facts, Instance};
 use super::journal::Entry;
 use super::question;
-use super::record::Record;
+use super::record::InstanceRecord;
 use super::role::Directory;
 use super::stage::{Stage, Status, Workflow};
 use super::wire::{Wire, WireError};
@@ -206,7 +206,7 @@ impl<W: Workflow> AnyAdvance<W> {
         &self,
         at: DateTime<Utc>,
         calendar: &dyn Calendar,
-    ) -> Result<(Record, Vec<Envelope<Pending>>), AdvanceError> {
+    ) -> Result<(InstanceRecord, Vec<Envelope<Pending>>), AdvanceError> {
         let facts = &*self.facts;
         if let Some(broken) = &facts.broken {
             return Err(broken.clone());
@@ -219,7 +219,7 @@ impl<W: Workflow> AnyAdvance<W> {
         };
         let awaits =
             instance::correlation::<W>(&facts.id, self.status, step, facts.round);
-        let record = Record {
+        let record = InstanceRecord {
             workflow: W::NAME.to_owned(),
             version: W::VERSION,
             fingerprint: W::FINGERPRINT,
@@ -271,7 +271,7 @@ impl<W: Workflow> fmt::Debug for AnyAdvance<W> {
 pub(crate) struct Written {
     /// The row, whose revision is one more than that of the row that it takes the place
     /// of.
-    pub(crate) record: Record,
+    pub(crate) record: InstanceRecord,
     /// What is enqueued.
     pub(crate) commands: Vec<Envelope<Pending>>,
     /// What is taken back, or the step is refused.

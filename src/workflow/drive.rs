@@ -7,7 +7,7 @@ use super::id::{Correlation, InstanceId, Part, Seen};
 use super::instance::{Facts, Instance};
 use super::journal::{Cause, Entry};
 use super::made::{Drive, Stored, Visitor};
-use super::record::{Record, RecordError};
+use super::record::{InstanceRecord, RecordError};
 use super::reply::ReplyError;
 use super::role::AnyRuling;
 use super::stage::{Status, Workflow};
@@ -91,7 +91,9 @@ pub trait Driven: Workflow {
     /// # Errors
     ///
     /// [`RecordError`], with the record given back.
-    fn rehydrate(record: Record) -> Result<Self::Any, Refused<Record, RecordError>>;
+    fn rehydrate(
+        record: InstanceRecord,
+    ) -> Result<Self::Any, Refused<InstanceRecord, RecordError>>;
 
     /// Where the instance stands.
     fn standing(at: Self::Any) -> (Self::Any, Standing<Self>);
@@ -124,7 +126,9 @@ pub trait Driven: Workflow {
 }
 
 impl<W: Workflow> Driven for W {
-    fn rehydrate(record: Record) -> Result<W::Any, Refused<Record, RecordError>> {
+    fn rehydrate(
+        record: InstanceRecord,
+    ) -> Result<W::Any, Refused<InstanceRecord, RecordError>> {
         match stored::<W>(&record) {
             Ok(at) => Ok(at),
             Err(cause) => Err(Refused::new(record, cause)),
@@ -156,7 +160,7 @@ impl<W: Workflow> Driven for W {
     }
 }
 
-fn stored<W: Workflow>(record: &Record) -> Result<W::Any, RecordError> {
+fn stored<W: Workflow>(record: &InstanceRecord) -> Result<W::Any, RecordError> {
     record.check(&W::DEFINITION)?;
     let question = record.question.as_ref().and_then(|question| question.shown.as_ref());
     let shown = record.step.as_ref().zip(question);

@@ -10,7 +10,7 @@ use super::approval::{Clearance, Granted, NotDecidedError, Question, Vote};
 use super::command::Command;
 use super::definition::{Level, Wait};
 use super::id::{Correlation, InstanceId, Part, Seen};
-use super::role::{Actor, AnyRuling, Person, Ruling};
+use super::role::{Actor, AnyRuling, Person, Role, Ruling};
 use super::settle::Settling;
 use super::stage::{
     Amends, Answers, Cancels, Decides, MaySettle, Refuses, Stage, Status, Undoes, Waits,
@@ -148,12 +148,20 @@ impl<S: Stage> Instance<S> {
     /// [`NotDecidedError`], with the instance given back, where the person asks for it
     /// themselves, or in the place of one who does; where one of the two has voted; and
     /// where something else is shown by now.
-    pub fn approve<R: Decides<S>>(
-        mut self,
+    pub fn approve<R: Role + Decides<S>>(
+        self,
         ruling: Ruling<R>,
         seen: Seen,
     ) -> Result<R::Then, Refused<Self, NotDecidedError>> {
-        let ruling = AnyRuling::from(ruling);
+        self.approve_as::<R>(ruling.into(), seen)
+    }
+
+    /// The same, by a ruling whose role was compared.
+    pub(super) fn approve_as<R: Decides<S>>(
+        mut self,
+        ruling: AnyRuling,
+        seen: Seen,
+    ) -> Result<R::Then, Refused<Self, NotDecidedError>> {
         match self.facts.vote(&ruling, seen, chain::<S>()) {
             Ok(is_enough) => Ok(R::approved(self, Granted { ruling, is_enough })),
             Err(cause) => Err(Refused::new(self, cause)),
@@ -166,12 +174,20 @@ impl<S: Stage> Instance<S> {
     ///
     /// [`NotDecidedError::OwnRequest`], with the instance given back: whoever asks
     /// [cancels](Self::cancel) instead.
-    pub fn refuse<R: Decides<S>>(
+    pub fn refuse<R: Role + Decides<S>>(
         self,
         ruling: Ruling<R>,
     ) -> Result<Advance<R::Back>, Refused<Self, NotDecidedError>> {
+        self.refuse_as::<R>(ruling.into())
+    }
+
+    /// The same, by a ruling whose role was compared.
+    pub(super) fn refuse_as<R: Decides<S>>(
+        self,
+        ruling: AnyRuling,
+    ) -> Result<Advance<R::Back>, Refused<Self, NotDecidedError>> {
         match self.facts.own_request(ruling.actor()) {
-            None => Ok(R::refused(self, ruling.into())),
+            None => Ok(R::refused(self, ruling)),
             Some(cause) => Err(Refused::new(self, cause)),
         }
     }
@@ -181,11 +197,18 @@ impl<S: Stage> Instance<S> {
     /// # Errors
     ///
     /// [`NotDecidedError::NotVoted`], with the instance given back.
-    pub fn withdraw<R: Decides<S>>(
-        mut self,
+    pub fn withdraw<R: Role + Decides<S>>(
+        self,
         ruling: Ruling<R>,
     ) -> Result<Advance<S>, Refused<Self, NotDecidedError>> {
-        let ruling = AnyRuling::from(ruling);
+        self.withdraw_as(ruling.into())
+    }
+
+    /// The same, by a ruling whose role was compared.
+    pub(super) fn withdraw_as(
+        mut self,
+        ruling: AnyRuling,
+    ) -> Result<Advance<S>, Refused<Self, NotDecidedError>> {
         match self.facts.withdraw(&ruling.actor().person) {
             Ok(()) => Ok(super::made::withdrawn(self, ruling)),
             Err(cause) => Err(Refused::new(self, cause)),
@@ -207,7 +230,7 @@ impl<S: Stage> Instance<S> {
     }
 
     /// A person says what became of a step, or of an undo, that did not answer.
-    pub fn settle<R: MaySettle<S>>(self, ruling: Ruling<R>) -> Settling<S> {
+    pub fn settle<R: Role + MaySettle<S>>(self, ruling: Ruling<R>) -> Settling<S> {
         Settling::new(self, ruling.into())
     }
 }

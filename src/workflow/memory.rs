@@ -9,7 +9,7 @@ use super::advance::{AnyAdvance, Recall, Written};
 use super::calendar::EveryHour;
 use super::drive::{Driven, Verdict};
 use super::id::{Correlation, InstanceId};
-use super::record::{Record, RecordError};
+use super::record::{InstanceRecord, RecordError};
 use super::stage::Workflow;
 use super::store::{Begun, JournalLine, NotStoredError, ReceiveError, Received};
 use crate::envelope::Facts;
@@ -43,7 +43,7 @@ use crate::{Envelope, EventId, RawEvent, Refused};
 /// ```
 #[derive(Debug, Default)]
 pub struct Memory {
-    rows: BTreeMap<EventId, Record>,
+    rows: BTreeMap<EventId, InstanceRecord>,
     journal: Vec<JournalLine>,
     commands: Vec<Envelope<Pending>>,
 }
@@ -74,7 +74,7 @@ impl Memory {
     pub fn load<W: Driven>(
         &self,
         id: &InstanceId<W>,
-    ) -> Result<Option<W::Any>, Refused<Record, RecordError>> {
+    ) -> Result<Option<W::Any>, Refused<InstanceRecord, RecordError>> {
         self.record(id.as_event_id()).cloned().map(W::rehydrate).transpose()
     }
 
@@ -98,7 +98,7 @@ impl Memory {
         let Written { record, commands, recall, entry } = match written {
             Ok(written) => written,
             Err(cause) => {
-                return Err(Refused::new(advance, NotStoredError::Advance(cause)));
+                return Err(Refused::new(advance, NotStoredError::Unwritable(cause)));
             }
         };
         if let Some(recall) = recall {
@@ -186,7 +186,7 @@ impl Memory {
     }
 
     /// The row of an instance.
-    pub fn record(&self, id: &EventId) -> Option<&Record> {
+    pub fn record(&self, id: &EventId) -> Option<&InstanceRecord> {
         self.rows.get(id)
     }
 

@@ -43,7 +43,7 @@ pub use self::id::{Correlation, CorrelationError, InstanceId, Part, Seen};
 pub use self::instance::Instance;
 pub use self::journal::{By, Cause, Entry};
 pub use self::question::{QuestionAsked, QuestionClosed};
-pub use self::record::{Record, RecordError};
+pub use self::record::{InstanceRecord, RecordError};
 pub use self::reply::{Forestall, Forestalled, ReplyError};
 pub use self::role::{
     Actor, AnyRuling, Directory, Person, PersonError, Role, Ruling, Seat,
@@ -52,7 +52,7 @@ pub use self::settle::Settling;
 pub use self::stage::{
     Amends, Answers, Asked, Cancels, Completed, Decides, Declared, Escalated, GivenUp,
     Happens, MaySettle, MustSucceed, Refuses, Stage, Status, Undecided, Undoes, Undone,
-    Voted, Waits, Workflow, menu,
+    Voted, Waits, Workflow, menu, shown,
 };
 pub use self::store::{Begun, JournalLine, NotStoredError, ReceiveError, Received};
 pub use self::wire::{Wire, WireError, answer};

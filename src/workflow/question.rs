@@ -5,7 +5,7 @@ use super::command::Command;
 use super::definition::{Step, Wait};
 use super::id::Seen;
 use super::journal::Cause;
-use super::record::Record;
+use super::record::InstanceRecord;
 use super::stage::Status;
 use crate::{Event, EventId};
 
@@ -40,7 +40,11 @@ impl Event for QuestionClosed {
 }
 
 /// The event that asks the question of a row that is about to be written.
-pub(super) fn asked(record: &Record, step: &Step, cause: Cause) -> Option<Command> {
+pub(super) fn asked(
+    record: &InstanceRecord,
+    step: &Step,
+    cause: Cause,
+) -> Option<Command> {
     let question = record.question.as_ref()?;
     let Wait::People(chain) = step.waits(record.status) else { return None };
     let level = question.level_of(chain)?;
@@ -73,7 +77,7 @@ pub(super) fn closed(workflow: &str, id: &EventId, revision: u64, step: &str) ->
     event::<QuestionClosed>(workflow, id, revision, object)
 }
 
-fn about(record: &Record, step: &str) -> Object {
+fn about(record: &InstanceRecord, step: &str) -> Object {
     let mut object = Object::default();
     object.text("workflow", &record.workflow).text("instance", &record.id.to_string());
     object.text("step", step);

@@ -1,4 +1,4 @@
-//! `Record`: an instance as plain data, and the checks on the way back in.
+//! `InstanceRecord`: an instance as plain data, and the checks on the way back in.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::EventId;
 /// Every field is public and nothing is checked. The way back in is
 /// [`Driven::rehydrate`](super::Driven::rehydrate), which checks everything.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct InstanceRecord {
     /// The workflow's name.
     pub workflow: String,
     /// The version of its table.
@@ -48,10 +48,10 @@ pub struct Record {
     pub data: Vec<u8>,
 }
 
-impl fmt::Debug for Record {
+impl fmt::Debug for InstanceRecord {
     /// Everything but the data, which may hold what no log should.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Record")
+        f.debug_struct("InstanceRecord")
             .field("workflow", &self.workflow)
             .field("version", &self.version)
             .field("fingerprint", &self.fingerprint)
@@ -69,7 +69,7 @@ impl fmt::Debug for Record {
     }
 }
 
-impl Record {
+impl InstanceRecord {
     /// What can be checked without reading the data.
     pub(super) fn check(&self, table: &Definition) -> Result<(), RecordError> {
         self.check_table(table)?;

@@ -284,13 +284,6 @@ impl AnyRuling {
     pub(super) fn is_of(&self, role: TypeId) -> bool {
         self.of == role
     }
-
-    /// The ruling, where it was taken in this role.
-    pub(super) fn typed<R: Role>(&self) -> Option<Ruling<R>> {
-        let Self { actor, decision, .. } = self.clone();
-        let is_role = self.of == TypeId::of::<R>();
-        is_role.then_some(Ruling { actor, decision, role: PhantomData })
-    }
 }
 
 impl<R: Role> From<Ruling<R>> for AnyRuling {

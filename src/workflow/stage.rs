@@ -170,6 +170,14 @@ ends! {
     GivenUp
 }
 
+/// The names by which a compile error shows the ends: rustc prints a type by the one
+/// public name that no other item has, and `Completed` and the others are variants too.
+/// (Hidden from rustdoc alone: rustc passes over a name that is always hidden.)
+#[cfg_attr(doc, doc(hidden))]
+pub mod shown {
+    pub use super::{Completed as completed, GivenUp as given_up, Undone as all_undone};
+}
+
 /// The words of the menus: the verbs, as a compile error prints them.
 #[allow(non_camel_case_types, missing_docs, missing_debug_implementations)]
 pub mod menu {
@@ -216,7 +224,7 @@ pub enum Voted<A: Stage, Then> {
     /// More must agree.
     Counted(Advance<A>),
     /// It is enough.
-    Granted(Then),
+    Enough(Then),
 }
 
 impl<W: Workflow, A, Rest> From<Asked<A, Rest>> for AnyAdvance<W>
@@ -253,7 +261,7 @@ where
     fn from(voted: Voted<A, Then>) -> Self {
         match voted {
             Voted::Counted(advance) => advance.into(),
-            Voted::Granted(then) => then.into(),
+            Voted::Enough(then) => then.into(),
         }
     }
 }
@@ -319,7 +327,7 @@ pub trait Waits<Late, Menu = <Self as Stage>::Menu>: Stage {
     message = "`{Self}` may not decide on an instance that is `{At}`",
     label = "legal here: {Menu}"
 )]
-pub trait Decides<At: Stage, Menu = <At as Stage>::Menu>: super::Role {
+pub trait Decides<At: Stage, Menu = <At as Stage>::Menu> {
     /// What follows an approval.
     type Then: Into<AnyAdvance<At::Workflow>>;
     /// What follows a refusal.
@@ -345,7 +353,7 @@ pub trait Amends<Menu = <Self as Stage>::Menu>: Stage {
     message = "`{Self}` may not settle an instance that is `{At}`",
     label = "legal here: {Menu}"
 )]
-pub trait MaySettle<At: Stage, Menu = <At as Stage>::Menu>: super::Role {}
+pub trait MaySettle<At: Stage, Menu = <At as Stage>::Menu> {}
 
 /// This reply says what happened to a step, or to an undo, that did not answer.
 #[diagnostic::on_unimplemented(

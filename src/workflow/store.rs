@@ -59,7 +59,7 @@ pub struct JournalLine {
 #[non_exhaustive]
 pub enum NotStoredError {
     /// Something of the step has no stored form.
-    Advance(AdvanceError),
+    Unwritable(AdvanceError),
     /// Somebody else moved the instance meanwhile.
     Overtaken {
         /// The revision that the step follows from.
@@ -77,7 +77,7 @@ pub enum NotStoredError {
 impl fmt::Display for NotStoredError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Advance(cause) => cause.fmt(f),
+            Self::Unwritable(cause) => cause.fmt(f),
             Self::Overtaken { wanted, found } => write!(
                 f,
                 "wanted to follow revision {wanted} of the instance, and found revision \
@@ -95,7 +95,7 @@ impl fmt::Display for NotStoredError {
 impl Error for NotStoredError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Advance(cause) => cause.source(),
+            Self::Unwritable(cause) => cause.source(),
             Self::Overtaken { .. } | Self::StillOut { .. } => None,
         }
     }
@@ -129,7 +129,7 @@ pub enum ReceiveError {
         found: EventId,
     },
     /// The row is no instance.
-    Record(RecordError),
+    Row(RecordError),
     /// The reply cannot be taken.
     Reply(ReplyError),
     /// The step was not stored.
@@ -146,7 +146,7 @@ impl fmt::Display for ReceiveError {
             Self::NoSuchInstance { found } => {
                 write!(f, "there is no instance {found}: was it purged?")
             }
-            Self::Record(cause) => cause.fmt(f),
+            Self::Row(cause) => cause.fmt(f),
             Self::Reply(cause) => cause.fmt(f),
             Self::NotStored(cause) => cause.fmt(f),
         }
@@ -157,7 +157,7 @@ impl Error for ReceiveError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Correlation(cause) => cause.source(),
-            Self::Record(cause) => cause.source(),
+            Self::Row(cause) => cause.source(),
             Self::Reply(cause) => cause.source(),
             Self::NotStored(cause) => cause.source(),
             Self::OtherWorkflow { .. } | Self::NoSuchInstance { .. } => None,
@@ -167,7 +167,7 @@ impl Error for ReceiveError {
 
 impl From<RecordError> for ReceiveError {
     fn from(cause: RecordError) -> Self {
-        Self::Record(cause)
+        Self::Row(cause)
     }
 }
 

@@ -84,6 +84,12 @@ fn the_guides_table_says_what_the_adapters_say() {
         let kafka = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm")).unwrap();
         is_in_the_guide("Kafka", &kafka);
     }
+    #[cfg(feature = "sqs")]
+    {
+        let queue = |name| crate::sqs::at_aws(name);
+        is_in_the_guide("SQS, standard", &queue("orders"));
+        is_in_the_guide("SQS, FIFO", &queue("orders.fifo"));
+    }
     #[cfg(feature = "webhook")]
     {
         use integration_automation_patterns::broker::webhook::{Webhook, WebhookConfig};

@@ -6,6 +6,7 @@
         feature = "amqp1",
         feature = "kafka",
         feature = "nats",
+        feature = "sqs",
         feature = "webhook"
     )
 ))]
@@ -24,11 +25,13 @@ mod nats;
     allow(dead_code, reason = "a webhook stores nothing")
 )]
 mod proxy;
-#[cfg(feature = "webhook")]
+#[cfg(any(feature = "sqs", feature = "webhook"))]
 #[path = "../support/python.rs"]
 mod python;
 #[path = "../support/servers.rs"]
 mod servers;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[cfg_attr(
     not(any(feature = "nats", feature = "amqp", feature = "kafka")),
     allow(dead_code, unused_imports, reason = "a webhook stores nothing")

@@ -1,5 +1,6 @@
 //! What every adapter must do, whichever its broker is.
 
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
 mod lag;
 mod order;
 mod worker;
@@ -24,6 +25,7 @@ use integration_automation_patterns::{Envelope, EventId, RawEvent};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
 pub(crate) use self::lag::*;
 pub(crate) use self::order::*;
 pub(crate) use self::worker::*;
@@ -40,6 +42,13 @@ pub(crate) trait Server: Sized {
     const FIRST_MAY_BE_AGAIN: bool = false;
     /// Whether the broker can tell that of no delivery.
     const EACH_MAY_BE_AGAIN: bool = false;
+
+    /// The body of a message that is no event: bytes, where the broker takes them.
+    const NO_EVENT: &[u8] = b"\xffhello";
+
+    /// What a send is refused as whose connection is taken and closed at once. Where the
+    /// client speaks first, as over HTTP, the server may have read it.
+    const CLOSED: BrokerErrorKind = BrokerErrorKind::Unreachable;
 
     /// How many events are sent while connections are cut: a client that sends many in
     /// one batch meets fewer cuts.
@@ -65,6 +74,10 @@ pub(crate) trait Server: Sized {
     fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) -> impl Future<Output = ()>;
     /// How this broker calls an attribute of a CloudEvent.
     fn header(attribute: &str) -> String;
+    #[cfg_attr(
+        not(any(feature = "amqp", feature = "kafka", feature = "nats")),
+        allow(dead_code, reason = "where the broker counts what waits")
+    )]
     /// The address and what the consumer reads there, as the operator's program wants
     /// them.
     fn place(&self) -> [String; 2];
@@ -292,11 +305,13 @@ pub(crate) async fn what_was_delivered_before_says_so<S: Server>() {
     );
     drop((first, second, consumer)); // the consumer died, with both in its hands
     let mut consumer = server.consumer().await;
-    let again = next(&mut consumer).await;
-    assert_eq!(
-        (again.facts().id().to_string(), again.is_redelivered()),
-        ("1".to_owned(), true)
-    );
+    let again = loop {
+        let again = next(&mut consumer).await;
+        assert!(again.is_redelivered(), "{again:?}");
+        if again.facts().id().to_string() == "1" {
+            break again;
+        }
+    };
 
     let mut effects = Effects::new();
     let failed = effects.fail(again);
@@ -387,7 +402,7 @@ pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothi
     S: Server,
 >() {
     let server = S::fresh().await;
-    server.foreign(&[("colour", "red")], b"\xffhello").await;
+    server.foreign(&[("colour", "red")], S::NO_EVENT).await;
     server.broker(server.address()).send(&event("1")).await.unwrap();
 
     let mut consumer = server.consumer().await;
@@ -418,7 +433,7 @@ pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothi
     );
     let dead = inbox::dead_letters(&effects.0, &Filter::default(), 10).unwrap();
     assert_eq!(dead.len(), 1);
-    assert_eq!(dead[0].event.payload().bytes(), b"\xffhello");
+    assert_eq!(dead[0].event.payload().bytes(), S::NO_EVENT);
     let why = &dead[0].event.tags()["unreadable"];
     assert_eq!(
         why,
@@ -632,7 +647,7 @@ pub(crate) async fn a_server_that_is_gone_is_unreachable_and_used_once_it_is_the
         (0..20).map(|_| async { broker.send(&event("1")).await }),
     );
     for sent in sends.await {
-        assert_eq!(refusal(&sent), Some(BrokerErrorKind::Unreachable), "{sent:?}");
+        assert_eq!(refusal(&sent), Some(S::CLOSED), "{sent:?}");
     }
     proxy.set(Mode::Open);
     broker.send(&event("1")).await.unwrap();
@@ -640,13 +655,13 @@ pub(crate) async fn a_server_that_is_gone_is_unreachable_and_used_once_it_is_the
     // The loss itself may be noticed by a send; after that, nothing was sent.
     let mut last = broker.send(&event("2")).await;
     for _ in 0..100 {
-        if refusal(&last) == Some(BrokerErrorKind::Unreachable) {
+        if refusal(&last) == Some(S::CLOSED) {
             break;
         }
         assert_eq!(refusal(&last), Some(BrokerErrorKind::Transient), "{last:?}");
         last = broker.send(&event("2")).await;
     }
-    assert_eq!(refusal(&last), Some(BrokerErrorKind::Unreachable), "{last:?}");
+    assert_eq!(refusal(&last), Some(S::CLOSED), "{last:?}");
     proxy.set(Mode::Open);
     while let Err(error) = broker.send(&event("3")).await {
         assert_ne!(error.kind(), BrokerErrorKind::Permanent, "{error}");

@@ -436,6 +436,24 @@ fn law_17_once_there_is_a_base_clearing_is_an_edit() {
     });
 }
 
+/// Where nobody says anything new, it is "behind" exactly where a system that was read has
+/// not got what was agreed; unless all were read and have one value, which is agreed then.
+#[test]
+fn law_12_behind_is_who_has_not_got_what_was_agreed() {
+    law(|case| {
+        let Base::Known(agreed) = case.known.agreed else { return None };
+        let quiet = case.places().all(|place| !case.is_news(place));
+        let shown = case.places().filter_map(|place| case.shown(place));
+        let shown = shown.collect::<Vec<_>>();
+        let all_agree = shown.len() == case.slots.len()
+            && shown.windows(2).all(|pair| pair[0] == pair[1]);
+        let said = case.rule == Rule::Shared && quiet && !shown.is_empty();
+        let behind = case.plan.verdict == Verdict::Behind;
+        let differs = !all_agree && shown.iter().any(|shown| *shown != agreed);
+        said.then_some(behind == differs)
+    });
+}
+
 /// Where all bases are what was agreed, the plan is that of one base for all.
 #[test]
 fn law_36_reduction() {

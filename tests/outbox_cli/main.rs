@@ -703,6 +703,26 @@ fn a_message_that_is_no_event_is_shown_with_the_reason_and_its_headers() {
     );
 }
 
+/// Protects an operator from a list that says nothing of what it cannot read.
+#[test]
+fn rows_of_an_inbox_that_are_no_event_are_listed_and_out_of_reach() {
+    let folder = Folder::new("torn-inbox");
+    prepared::stalled(folder.path());
+    prepared::hold(folder.path(), "evt-new", "evt-lost");
+    prepared::tear(folder.path());
+    let listed = json(folder.path(), &["erp.db", "inbox", "list"], 1);
+    assert_eq!(ids(&listed), ["evt-old", "evt-new"]);
+    assert!(listed[0]["unreadable"].as_str().unwrap().starts_with("from crm: "));
+    let text_of = |command: &[&str]| text(folder.path(), command, 1);
+    assert!(text_of(&["erp.db", "inbox", "list"]).contains("until the row is repaired"));
+    let which = ["--source", "crm", "--id", "evt-old"];
+    let show = [&["erp.db", "inbox", "show"][..], &which].concat();
+    assert!(text_of(&show).contains("retry policy"), "{}", text_of(&show));
+    let discard = [&["erp.db", "inbox", "discard"][..], &which, &DECISION].concat();
+    let outcomes = json(folder.path(), &discard, 1);
+    assert_eq!(outcomes[0]["outcome"], "unreadable");
+}
+
 #[tokio::test]
 async fn what_looks_writes_nothing() {
     let folder = Folder::new("looking");

@@ -280,6 +280,12 @@ pub(crate) fn hold(folder: &Path, id: &str, after: &str) {
     assert_eq!(connection.execute(sql, [id, after]).unwrap(), 1);
 }
 
+/// Leaves no valid event in the inbox of `erp.db`.
+pub(crate) fn tear(folder: &Path) {
+    let connection = Connection::open(folder.join("erp.db")).unwrap();
+    connection.execute("UPDATE inbox_event SET retry_policy = 'often'", []).unwrap();
+}
+
 /// `erp.db`: the inbox of a consumer with a message that was no event.
 pub(crate) fn unreadable(folder: &Path) {
     let mut connection = Connection::open(folder.join("erp.db")).unwrap();

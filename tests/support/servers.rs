@@ -49,6 +49,10 @@ pub(crate) fn kafka() -> u16 {
     port("TEST_KAFKA_PORT", 9092)
 }
 
+pub(crate) fn sqs() -> u16 {
+    port("TEST_SQS_PORT", 9324)
+}
+
 /// Where Kafka tells its clients to go who have come to the port given: a proxy is to
 /// stand there.
 pub(crate) fn kafka_behind_a_proxy() -> (u16, u16) {

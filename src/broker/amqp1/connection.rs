@@ -4,15 +4,16 @@
 use std::time::Duration;
 
 use fe2o3_amqp::connection::{ConnectionHandle, OpenError};
+use fe2o3_amqp::link::SessionStopReason;
 use fe2o3_amqp::sasl_profile::SaslProfile;
-use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::session::{BeginError, SessionHandle};
 use fe2o3_amqp::{Connection as Client, Session};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::outcome::Said;
+use super::outcome::{Ended, Said};
 use super::server::{Login, Server};
 use crate::broker::BrokerError;
 use crate::broker::socket::Socket;
@@ -86,7 +87,7 @@ impl Connection {
         let opened = client.open_with_stream(stream).await;
         let mut client = opened.map_err(|error| refused(&error))?;
         let session = Session::begin(&mut client).await;
-        let session = session.map_err(|error| reason(&error))?;
+        let session = session.map_err(|error| not_begun(&error))?;
         Ok(Self { session, client: Some((client, socket)) })
     }
 }
@@ -105,6 +106,20 @@ fn refused(error: &OpenError) -> String {
         }
         OpenError::RemoteClosedWithError(error) => {
             format!("the server has closed the connection: {}", Said::from(error))
+        }
+        error => reason(error),
+    }
+}
+
+/// Some servers tell only here that they have refused the login.
+fn not_begun(error: &BeginError) -> String {
+    match error {
+        BeginError::ConnectionStopped(why) => {
+            let why = SessionStopReason::ConnectionStopped(why.clone());
+            format!("the connection has ended: {}", Ended::from(&why))
+        }
+        BeginError::RemoteEndedWithError(error) => {
+            format!("the server has ended the session: {}", Said::from(error))
         }
         error => reason(error),
     }

@@ -26,7 +26,7 @@ impl Credit {
 
     /// The credit to give the server now, where it has none left, or half of what it could
     /// have.
-    pub(super) const fn to_give(&mut self) -> Option<u32> {
+    pub(super) const fn ask(&mut self) -> Option<u32> {
         let wanted = self.most.saturating_sub(self.unacked);
         let is_much = wanted.saturating_sub(self.left) > self.most / 2;
         if wanted > self.left && (self.left == 0 || is_much) {
@@ -38,6 +38,7 @@ impl Credit {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 
@@ -51,7 +52,7 @@ mod tests {
             delivers: Vec<bool>,
         ) {
             let mut credit = Credit::new(most);
-            let mut may_send = credit.to_give().unwrap_or_default();
+            let mut may_send = credit.ask().unwrap_or_default();
             prop_assert_eq!(may_send, most);
             let mut unacked = 0;
             for delivers in delivers {
@@ -63,7 +64,7 @@ mod tests {
                     unacked -= 1;
                     credit.settled();
                 }
-                if let Some(given) = credit.to_give() {
+                if let Some(given) = credit.ask() {
                     may_send = given;
                 }
                 prop_assert!(unacked + may_send <= most);

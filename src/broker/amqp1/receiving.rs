@@ -145,7 +145,7 @@ impl Task {
     /// Until the listener is dropped, or the link ends.
     async fn deliver_until_dropped(&mut self) -> Result<(), Ended> {
         loop {
-            if let Some(credit) = self.credit.to_give() {
+            if let Some(credit) = self.credit.ask() {
                 self.give_credit(credit).await?;
             }
             let next_back = self.held.keys().next().map(|(at, _)| *at);

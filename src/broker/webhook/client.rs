@@ -26,10 +26,8 @@ use crate::tls::{Tls, TlsError};
 
 pub(super) type Client = LegacyClient<Connector, Full<Bytes>>;
 
-/// How long a connection is kept that nobody uses.
+/// How long a connection is kept that no request uses.
 const KEPT: Duration = Duration::from_secs(30);
-/// How many of those there are at the most.
-const KEPT_AT_MOST: usize = 16;
 
 pub(super) fn client(config: &WebhookConfig) -> Result<Client, TlsError> {
     let within = config.connect_timeout;
@@ -44,8 +42,7 @@ pub(super) fn client(config: &WebhookConfig) -> Result<Client, TlsError> {
     let connector =
         Connector { https: https.enable_http1().wrap_connector(plain), within };
     let mut builder = LegacyClient::builder(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new());
-    builder.pool_idle_timeout(KEPT).pool_max_idle_per_host(KEPT_AT_MOST);
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(KEPT);
     Ok(builder.build(connector))
 }
 

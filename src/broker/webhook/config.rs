@@ -69,15 +69,14 @@ impl WebhookConfig {
         Self { request_timeout, ..self }
     }
 
-    /// Speaks HTTP without TLS where the address says so: whoever is on the way reads
-    /// and changes everything.
+    /// Accepts an address `http://`. Without TLS, events and tokens can be read and
+    /// changed on the way.
     pub fn allow_http(self) -> Self {
         Self { allow_http: true, ..self }
     }
 
-    /// Sends to addresses that are not of the public internet too: loopback, private and
-    /// link-local ones. Only for an address that you have chosen yourself; one that a
-    /// customer names may lead to what only your own machines should reach.
+    /// Also sends to loopback, private and link-local addresses. Only for an address that
+    /// you have chosen yourself: one that a customer enters may lead to your own machines.
     #[doc(alias = "SSRF")]
     pub fn allow_private(self) -> Self {
         Self { allow_private: true, ..self }

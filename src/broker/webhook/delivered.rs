@@ -1,5 +1,4 @@
-//! A request as it arrives, and as it is once its sender is known: only then is there
-//! anything to read.
+//! A request, before its sender is known and after: only then can its body be read.
 
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ impl Refusal {
     }
 }
 
-/// A request of which nobody knows yet who has sent it. Its body cannot be read.
+/// A request whose sender is not known yet. Its body cannot be read.
 pub(super) struct Delivered<'r> {
     pub(super) headers: &'r HeaderMap,
     body: &'r [u8],

@@ -53,8 +53,8 @@ impl EndpointConfig {
         Self { answer_timeout, ..self }
     }
 
-    /// How old a signature may be, and how far ahead the sender's clock: what somebody has
-    /// overheard cannot be sent again later.
+    /// How old a signature may be, and how far ahead the sender's clock. A request that an
+    /// attacker has recorded is refused later.
     pub fn tolerance(self, tolerance: Duration) -> Self {
         Self { tolerance, ..self }
     }

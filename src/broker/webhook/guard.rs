@@ -1,6 +1,5 @@
-//! The guard: which addresses an endpoint that somebody else has named may have, asked
-//! where its name is resolved, so that no second look-up comes between check and
-//! connection.
+//! The guard: only public addresses are connected to. It is asked where a name is
+//! resolved for the connection itself, so the name cannot change in between.
 
 use std::error::Error;
 use std::fmt;
@@ -147,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// Every form in which somebody may name an address inside, or one that leads there.
+    /// Every network that is not public, and every form that leads to one.
     #[test]
     fn an_internal_address_is_one_in_every_form() {
         for internal in [

@@ -52,14 +52,14 @@ impl Route {
         Self::known_by(path, scheme, KnownBy::Signature).secret(secret)
     }
 
-    /// Takes CloudEvents from whoever shows this token, in the header `authorization` or
-    /// as the parameter `access_token` of the address, as their standard for webhooks
-    /// says.
+    /// Takes CloudEvents from senders that show this token, in the header
+    /// `authorization` or as the parameter `access_token` of the address, as the
+    /// standard's specification for webhooks says.
     pub fn bearer(path: impl Into<String>, token: impl Into<String>) -> Self {
         Self::known_by(path, Scheme::CloudEvents, KnownBy::Token).secret(token)
     }
 
-    /// Takes CloudEvents from anybody: where only known senders reach the path at all.
+    /// Takes CloudEvents from any sender: only for a path that no stranger can reach.
     pub fn unsigned(path: impl Into<String>) -> Self {
         Self::known_by(path, Scheme::CloudEvents, KnownBy::Nothing)
     }

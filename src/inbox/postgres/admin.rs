@@ -2,31 +2,28 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row as SqlRow, Transaction};
 
 use super::SAVEPOINT;
 use super::held::hurry_after;
-use super::receive::{InboxTransaction, Nesting};
+use super::receive::{InboxTransaction, Nesting, Receiving, WholeTransaction};
 use super::rows::{COLUMNS, check_place, find, key, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
 use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{self, CountedRow, Discarded, HeldRow, undelivered};
-use crate::inbox::{Counts, Fresh, Held, InboxConfig, Remembered, Stalled};
-use crate::store::doing::{
-    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_HELD, LISTING_STALLED, PURGING,
-    REDRIVING,
-};
+use crate::inbox::stored::{CountedRow, Discarded, undelivered};
+use crate::inbox::{Counts, Fresh, InboxConfig, Remembered};
+use crate::store::StoreError;
+use crate::store::doing::{COUNTING, DISCARDING, GETTING, PURGING, REDRIVING};
 use crate::store::error::Doing;
-use crate::store::postgres::{self as database, at, maybe_at, micros, read_row};
-use crate::store::{DeadLetter, Filter, Row, StoreError};
+use crate::store::postgres::{self as database, at, micros, read_row};
 use crate::{Decision, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as
-/// [stalled](Stalled) what [`stalled`] lists of the age `stalled_after`.
+/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists of the age
+/// `stalled_after`.
 ///
 /// # Errors
 ///
@@ -64,56 +61,6 @@ pub async fn counts(
     Counts::of_rows(counted.doing(COUNTING)?)
 }
 
-/// The dead letters of the inbox that a filter names, the oldest first, no more than
-/// `limit`.
-///
-/// # Errors
-///
-/// What the database answers.
-pub async fn dead_letters(
-    client: &Client,
-    filter: &Filter,
-    limit: usize,
-) -> Result<Vec<DeadLetter>, StoreError> {
-    let rows = list(client, Which::Dead, filter, Duration::ZERO, limit).await;
-    let rows = rows.doing(LISTING_DEAD)?.into_iter().map(|(row, at, ..)| (row, at));
-    Ok(stored::dead_letters(rows.collect()))
-}
-
-/// The events that a filter names, that wait for another delivery, and were first
-/// received longer ago than `age`, the oldest first, no more than `limit`. A good age is
-/// the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest
-/// outage.
-///
-/// # Errors
-///
-/// What the database answers.
-pub async fn stalled(
-    client: &Client,
-    filter: &Filter,
-    age: Duration,
-    limit: usize,
-) -> Result<Vec<Stalled>, StoreError> {
-    let rows = list(client, Which::Stalled, filter, age, limit).await;
-    let rows = rows.doing(LISTING_STALLED)?.into_iter().map(|(row, at, ..)| (row, at));
-    Ok(stored::stalled(rows.collect()))
-}
-
-/// The events that a filter names and the inbox [holds](Held), the oldest first, no more
-/// than `limit`.
-///
-/// # Errors
-///
-/// What the database answers.
-pub async fn held(
-    client: &Client,
-    filter: &Filter,
-    limit: usize,
-) -> Result<Vec<Held>, StoreError> {
-    let rows = list(client, Which::Held, filter, Duration::ZERO, limit).await;
-    Ok(stored::held(rows.doing(LISTING_HELD)?))
-}
-
 /// What the inbox remembers of one event; nothing where it has never received it, or has
 /// purged it.
 ///
@@ -135,14 +82,15 @@ pub async fn get(
         let values: [(&(dyn ToSql + Sync), Type); 2] =
             [(&source_system, Type::TEXT), (&id, Type::TEXT)];
         let rows = client.query_typed(&sql, &values).await?;
-        rows.first().map(read_with_receipt).transpose()
+        let read = |row: &SqlRow| Ok((read_row(row)?, at(row, "received_at")?));
+        rows.first().map(read).transpose()
     };
     let found: Result<_, Error> = found.await;
     found.doing(GETTING)?.map(Remembered::of_row).transpose()
 }
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled) or is [held](held), in the caller's open transaction, as a person
+/// delivery](super::stalled) or is [held](super::held), in the caller's open transaction, as a person
 /// decided: run its handler, and commit. Nothing where there is no such event. With
 /// deadpool-postgres, begin the transaction as for [`receive`](super::receive).
 ///
@@ -153,7 +101,36 @@ pub async fn get(
 /// # Errors
 ///
 /// What the database answers.
-pub async fn redrive<'c>(
+///
+/// ```no_run
+/// use integration_automation_patterns::Decision;
+/// use integration_automation_patterns::inbox::{InboxConfig, postgres};
+/// use tokio_postgres::Client;
+///
+/// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+/// # async fn redrive_one(mut erp: Client, config: InboxConfig) -> Outcome {
+/// let letters = postgres::dead_letters(&erp, &Default::default(), 1).await?;
+/// let letter = letters.first().ok_or("a dead letter")?;
+/// let decision = Decision::new("on-call", "the country is known now")?;
+/// let transaction = erp.transaction().await?;
+/// let fresh = postgres::redrive(transaction, &letter.event, decision, &config).await?;
+/// let fresh = fresh.ok_or("it was there a moment ago")?;
+/// // Its handler, with `fresh.transaction()` and `fresh.event()`.
+/// let _committed = fresh.commit().await?;
+/// assert!(postgres::dead_letters(&erp, &Default::default(), 1).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+pub fn redrive<'f, 'c: 'f, T: WholeTransaction<'c>>(
+    transaction: T,
+    event: &'f Facts<RawEvent>,
+    decision: Decision,
+    config: &'f InboxConfig,
+) -> Receiving<'f, Option<Fresh<InboxTransaction<'c>, ()>>> {
+    Box::pin(redrive_in(transaction.into(), event, decision, config))
+}
+
+async fn redrive_in<'c>(
     transaction: Transaction<'c>,
     event: &Facts<RawEvent>,
     decision: Decision,
@@ -171,11 +148,28 @@ pub async fn redrive<'c>(
 }
 
 /// Discards a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled) or is [held](held), as a person decided, and says whether there was one.
+/// delivery](super::stalled) or is [held](super::held), as a person decided, and says
+/// whether there was one.
 ///
 /// # Errors
 ///
 /// What the database answers.
+///
+/// ```no_run
+/// use integration_automation_patterns::Decision;
+/// use integration_automation_patterns::audit::AuditTrail;
+/// use integration_automation_patterns::inbox::postgres;
+/// use tokio_postgres::Client;
+///
+/// # type Outcome = Result<(), Box<dyn std::error::Error>>;
+/// # async fn discard_one(mut erp: Client, trail: AuditTrail) -> Outcome {
+/// let letters = postgres::dead_letters(&erp, &Default::default(), 1).await?;
+/// let letter = letters.first().ok_or("a dead letter")?;
+/// let decision = Decision::new("on-call", "the lead was a test")?;
+/// assert!(postgres::discard(&mut erp, &letter.event, decision, &trail).await?);
+/// # Ok(())
+/// # }
+/// ```
 pub async fn discard(
     client: &mut Client,
     event: &Facts<RawEvent>,
@@ -189,7 +183,7 @@ pub async fn discard(
         let Some(discarded) = found.and_then(|row| Discarded::of(row, decision)) else {
             return Ok(false);
         };
-        write(&transaction, discarded.row()).await?;
+        write(&transaction, discarded.entry()).await?;
         hurry_after(&transaction, &Key::of(event)).await?;
         transaction.commit().await?;
         discarded.record(trail);
@@ -202,11 +196,22 @@ pub async fn discard(
 /// Removes up to `limit` events that were received longer ago than the
 /// [`dedup_window`](InboxConfig::dedup_window), and says how many: call it until it says
 /// less than `limit`. Dead letters stay, and so does what waits for another delivery, or
-/// what a [held](Held) event waits for.
+/// what a [held](crate::inbox::Held) event waits for.
 ///
 /// # Errors
 ///
 /// What the database answers.
+///
+/// ```no_run
+/// use integration_automation_patterns::inbox::{InboxConfig, StoreError, postgres};
+/// use tokio_postgres::Client;
+///
+/// # async fn purge_all(erp: Client, config: InboxConfig) -> Result<(), StoreError> {
+/// while postgres::purge(&erp, &config, 10_000).await? == 10_000 {}
+/// assert_eq!(postgres::purge(&erp, &config, 10_000).await?, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub async fn purge(
     client: &Client,
     config: &InboxConfig,
@@ -228,65 +233,4 @@ pub async fn purge(
         client.execute_typed(sql, &values).await
     };
     gone.await.doing(PURGING)
-}
-
-/// Which rows a list has.
-#[derive(Debug, Clone, Copy)]
-enum Which {
-    Dead,
-    Stalled,
-    Held,
-}
-
-/// Rows of a list that were received so long ago or longer.
-async fn list(
-    client: &Client,
-    which: Which,
-    filter: &Filter,
-    age: Duration,
-    limit: usize,
-) -> Result<Vec<HeldRow>, Error> {
-    let which = match which {
-        Which::Dead => "status = 'failed'",
-        Which::Stalled => "status = 'retrying' AND due_at IS NULL",
-        Which::Held => "status = 'retrying' AND due_at IS NOT NULL",
-    };
-    // The state is part of the text, where the planner sees that the index has it.
-    let sql = format!(
-        "SELECT {COLUMNS}, received_at, due_at, held_after FROM inbox_event WHERE {which} \
-         AND ($1 = 0 \
-         OR received_at <= statement_timestamp() - $1 * interval '1 microsecond') \
-         AND ($2 IS NULL OR id = $2) AND ($3 IS NULL OR event_type = $3) \
-         AND ($4 IS NULL OR source_system = $4) \
-         AND ($5 IS NULL OR strpos(failure_reason, $5) > 0) \
-         AND ($6 IS NULL OR failed_at >= $6) \
-         ORDER BY received_at LIMIT $7"
-    );
-    let id = filter.id.as_ref().map(ToString::to_string);
-    check_place(client).await?;
-    let rows = client
-        .query_typed(
-            &sql,
-            &[
-                (&micros(age), Type::INT8),
-                (&id, Type::TEXT),
-                (&filter.event_type, Type::TEXT),
-                (&filter.source_system, Type::TEXT),
-                (&filter.reason_contains, Type::TEXT),
-                (&filter.failed_since, Type::TIMESTAMPTZ),
-                (&database::at_most(limit), Type::INT8),
-            ],
-        )
-        .await?;
-    let read = |row: &SqlRow| {
-        let (event, received_at) = read_with_receipt(row)?;
-        let due_at = maybe_at(row, "due_at")?.unwrap_or(received_at);
-        Ok((event, received_at, due_at, row.try_get("held_after")?))
-    };
-    rows.iter().map(read).collect()
-}
-
-/// A row, and when it was received.
-fn read_with_receipt(row: &SqlRow) -> Result<(Row, DateTime<Utc>), Error> {
-    Ok((read_row(row)?, at(row, "received_at")?))
 }

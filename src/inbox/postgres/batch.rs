@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 
-use super::held::{found, hold_back, process_in_order};
+use super::held::{hold_back, process_in_order};
 use super::process::caught;
 use super::rows::{
-    check_place, find, now, remember, unindexable, write_failed, write_processed,
+    check_place, find, now, remember, unindexable, write, write_processed,
 };
 use super::worker::{Database, Handle};
 use super::{RELEASE, ROLLBACK, SAVEPOINT};
@@ -19,8 +19,7 @@ use crate::crash_point::crash_point;
 use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
-use crate::inbox::order::{HeldBack, NO_ROOM};
-use crate::inbox::reply::{Done, Reply};
+use crate::inbox::reply::Reply;
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
@@ -116,24 +115,21 @@ async fn take_one<A, L: Handle>(
     let (event, reply) = received(delivery, &inbox.config);
     match hold_back(transaction, &event, &inbox.config, inbox.order.as_ref()).await {
         Ok(None) => {}
-        Ok(Some(HeldBack::Held)) => return (Some(Taken::Held(event, reply)), true),
-        Ok(Some(HeldBack::NoRoom)) => {
-            return (Some(Taken::Done(Done::RetryLater(event, NO_ROOM), reply)), true);
-        }
+        Ok(Some(held_back)) => return (Some(held_back.taken(event, reply)), true),
         Err(_) => return (None, false),
     }
     let Ok(intake) = take_in(transaction, event, &inbox.config).await else {
         return (None, false);
     };
     let (event, reply) = match intake {
-        Intake::Handle(event) | Intake::HandleAgain(event) => {
+        Intake::Handle(event) | Intake::HandleAgain { event, .. } => {
             let reply = reply.handling(&event);
             (event, reply)
         }
         Intake::Bury(failing) => {
             let Ok(at) = now(transaction).await else { return (None, false) };
             let outcome = failing.at(at);
-            let stored = write_failed(transaction, &outcome).await.is_ok();
+            let stored = write(transaction, outcome.entry()).await.is_ok();
             return (Some(Taken::Failed(outcome, reply)), stored);
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
@@ -160,16 +156,14 @@ async fn take_in(
     let refusal = unindexable(&event).or_else(|| config.refusal(&event));
     let found = if refusal.is_some() {
         check_place(transaction).await.doing(RECEIVING)?;
-        let row = find(transaction, &event).await.doing(RECEIVING)?;
-        found(transaction, &event, row).await?
+        Found::of(find(transaction, &event).await.doing(RECEIVING)?)
     } else if remember(transaction, &event).await.doing(RECEIVING)?.is_some() {
         Found::Nothing
     } else {
-        let row = find(transaction, &event).await.doing(RECEIVING)?;
-        found(transaction, &event, met(row, &event)?).await?
+        Found::of(met(find(transaction, &event).await.doing(RECEIVING)?, &event)?)
     };
     let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
-    if let Intake::HandleAgain(event) = &intake {
+    if let Intake::HandleAgain { event, .. } = &intake {
         // The savepoint comes after the row's lock. Both in one journey.
         let written = write_processed(transaction, event);
         tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
@@ -194,6 +188,6 @@ async fn fail<A>(
         return (Some(Taken::Handled(event, reply)), false);
     };
     let outcome = Failing::Handler { event, error }.at(at);
-    let stored = write_failed(transaction, &outcome).await.is_ok();
+    let stored = write(transaction, outcome.entry()).await.is_ok();
     (Some(Taken::Failed(outcome, reply)), stored)
 }

@@ -8,7 +8,7 @@ use tokio_postgres::{Error, Transaction};
 
 use super::receive::{InboxTransaction, Nesting};
 use super::refusal::is_ended;
-use super::rows::{now, write_failed};
+use super::rows::{now, write};
 use super::{RELEASE, ROLLBACK};
 use crate::crash_point::crash_point;
 use crate::inbox::failing::{EndedBy, Failing, Outcome, STORING, Unkept};
@@ -74,7 +74,7 @@ impl<'c, A> Fresh<InboxTransaction<'c>, A> {
         }
         let stored = async {
             let outcome = Failing::Handler { event, error }.at(now(&transaction).await?);
-            write_failed(&transaction, &outcome).await?;
+            write(&transaction, outcome.entry()).await?;
             transaction.commit().await?;
             Ok(outcome)
         };

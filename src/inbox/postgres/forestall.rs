@@ -94,7 +94,7 @@ async fn give_up(
              ON CONFLICT (source_system, id) DO UPDATE SET status = 'skipped', \
              received_at = clock_timestamp(), payload = NULL, discarded_by = $3, \
              discarded_reason = $5, discarded_at = clock_timestamp(), \
-             held_after = NULL, due_at = NULL, failure_class = \
+             held_after = NULL, due_at = NULL, last_attempt = NULL, failure_class = \
              CASE WHEN inbox_event.failure_class IS NOT NULL THEN 'permanent' END \
              WHERE inbox_event.status IN ('retrying', 'failed')",
             &[

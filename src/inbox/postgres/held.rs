@@ -1,8 +1,6 @@
 //! Held events in PostgreSQL: stored and acked before their turn, then handled by the
 //! worker.
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, GenericClient, Transaction};
@@ -11,51 +9,27 @@ use super::SAVEPOINT;
 use super::process::{caught, process, store};
 use super::receive::{InboxTransaction, Nesting};
 use super::rows::{
-    COLUMNS, begin_row, check_place, find, find_row, key, now, unindexable, write,
-    write_failed, write_processed,
+    COLUMNS, begin_row, check_place, find, find_row, key, now, read_entry, unindexable,
+    write, write_processed,
 };
 use super::worker::{Database, Handle};
-use crate::Envelope;
-use crate::broker::{Delivery, as_sent};
+use crate::broker::Delivery;
 use crate::crash_point::crash_point;
 use crate::inbox::batch::LONGEST;
-use crate::inbox::counting::Key;
-use crate::inbox::failing::{Outcome, Unkept};
-use crate::inbox::intake::{Found, RECEIVING, received};
+use crate::inbox::counting::{Debt, Key};
+use crate::inbox::failing::Unkept;
+use crate::inbox::intake::RECEIVING;
 use crate::inbox::order::{
-    Before, ByKey, HeldBack, LEASE, Looked, NO_ROOM, Step, TAKING_UP, TakenUp, Turn,
-    after, begun_row, held_row, is_begun, looked_at, step, turn, turn_sql, uncounted_row,
+    Before, Begun, ByKey, Change, Early, HeldBack, Looked, Next, Round, TAKING_UP,
+    TakenUp, after, decide, is_begun, turn_sql, uncounted,
 };
 use crate::inbox::reply::Reply;
 use crate::inbox::{Fresh, Handled, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
-use crate::store::postgres::{self as database, at, read_row};
-use crate::store::{Row, StoreError, storable};
-use crate::trace::EventSpan;
-use crate::{DeliveryStatus, Facts, RawEvent};
-
-/// Whether the inbox holds an event.
-pub(super) async fn is_held(
-    transaction: &Transaction<'_>,
-    event: &Key,
-) -> Result<bool, Error> {
-    let held = state(transaction, &event.source_system, &event.id).await?;
-    Ok(held == Before::Held)
-}
-
-/// What the inbox knows of an event, from its row.
-pub(super) async fn found(
-    transaction: &Transaction<'_>,
-    event: &Facts<RawEvent>,
-    row: Option<Row>,
-) -> Result<Found, StoreError> {
-    let found = Found::of(row);
-    let waits = matches!(found, Found::Waiting(_));
-    let is_held =
-        waits && is_held(transaction, &Key::of(event)).await.doing(RECEIVING)?;
-    Ok(if is_held { Found::Held } else { found })
-}
+use crate::store::postgres::{self as database, at};
+use crate::store::{StoreError, storable};
+use crate::{Envelope, Facts, RawEvent};
 
 /// What the inbox knows of a predecessor, by its source and id.
 async fn state(
@@ -83,30 +57,30 @@ pub(super) async fn hold_back(
     config: &InboxConfig,
     order: Option<&ByKey>,
 ) -> Result<Option<HeldBack>, Error> {
-    let Some((order, after)) = order.zip(after(event)) else { return Ok(None) };
-    if unindexable(event).or_else(|| config.refusal(event)).is_some() {
+    if unindexable(event).is_some() {
         return Ok(None);
     }
-    let before = state(transaction, event.source_system(), after).await?;
-    if turn(Some(order), before, Duration::ZERO) != Turn::NotYet {
+    let Some(early) = Early::of(event, config, order) else { return Ok(None) };
+    let before = state(transaction, event.source_system(), early.after()).await?;
+    if !early.waits(before) {
         return Ok(None);
     }
     check_place(transaction).await?;
     if find(transaction, event).await?.is_some() {
         return Ok(None);
     }
-    let at = now(transaction).await?;
-    let Some(row) = held_row(event, after, at) else { return Ok(None) };
-    if held_count(transaction, order.room()).await? >= order.room() {
+    let Some(entry) = early.entry(now(transaction).await?) else { return Ok(None) };
+    if held_count(transaction, early.room()).await? >= early.room() {
         return Ok(Some(HeldBack::NoRoom));
     }
     // Another consumer may have stored it in the meantime.
     if !begin_row(transaction, event).await? {
         return Ok(None);
     }
-    write(transaction, row).await?;
+    let due_at = entry.due_at;
+    write(transaction, entry).await?;
     let (source, id) = key(event.source_system(), &event.id().to_string());
-    let (_, after) = key(event.source_system(), after);
+    let (_, after) = key(event.source_system(), early.after());
     transaction
         .execute_typed(
             "UPDATE inbox_event SET held_after = $3, due_at = $4 \
@@ -115,7 +89,7 @@ pub(super) async fn hold_back(
                 (&source, Type::TEXT),
                 (&id, Type::TEXT),
                 (&after, Type::TEXT),
-                (&looked_at(Some(order), at), Type::TIMESTAMPTZ),
+                (&due_at, Type::TIMESTAMPTZ),
             ],
         )
         .await?;
@@ -143,14 +117,7 @@ pub(super) async fn process_in_order<A, L: Handle>(
         let held_back = hold_back(&transaction, delivery.facts(), config, order.as_ref());
         if let Some(held_back) = held_back.await.doing(RECEIVING)? {
             transaction.commit().await.doing(RECEIVING)?;
-            let (event, reply) = received(delivery, config);
-            return Ok(match held_back {
-                HeldBack::Held => {
-                    crash_point("after an event is held");
-                    Handled::Held(reply.held(&event))
-                }
-                HeldBack::NoRoom => Handled::RetryLater(reply.left(&event, NO_ROOM)),
-            });
+            return Ok(held_back.report(delivery, config));
         }
     }
     let effect = async |transaction: &Transaction<'_>, event: &Envelope<Acknowledged>| {
@@ -165,49 +132,29 @@ pub(super) async fn take_up<L: Handle>(
     client: &mut Client,
     inbox: &Database<L>,
 ) -> Result<TakenUp, StoreError> {
-    let (began, mut taken) = (Instant::now(), TakenUp::default());
+    let mut round = Round::begin(LONGEST);
     check_place(client).await.doing(TAKING_UP)?;
     hurry(client, inbox.order.as_ref()).await.doing(TAKING_UP)?;
     while let Some((key, next)) = next_due(client, inbox).await.doing(TAKING_UP)? {
         let is_over = match next {
-            Next::Waits => false,
-            Next::Quarantined => {
-                taken.add_unreadable();
-                true
-            }
-            Next::Buried(outcome, reply) => {
-                taken.add(&outcome.report(reply), false);
-                true
-            }
-            Next::Begun { event, reply, is_overdue } => {
+            Next::Wait => false,
+            Next::Quarantined => round.quarantined(),
+            Next::Buried(buried) => round.handled(Some(&buried), false),
+            Next::Handle(begun) => {
                 crash_point("before a held event is handled");
-                let attempts = event.attempts();
-                match handle(client, event, reply, inbox).await {
-                    Ok(handled) => handled.is_some_and(|handled| {
-                        taken.add(&handled, is_overdue);
-                        handled.status() != DeliveryStatus::Retrying
-                    }),
-                    Err(error) => {
-                        if take_back(client, &key, attempts, &error).await.is_err() {
-                            inbox.config.owed().add(key);
-                        }
-                        return Err(error);
-                    }
-                }
+                let is_overdue = begun.is_overdue;
+                let handled = handle(client, begun, &key, inbox).await?;
+                round.handled(handled.as_ref(), is_overdue)
             }
         };
-        // Events that wait for one that is not over stay as they are: otherwise each
-        // attempt of the first would touch all the others of a long key.
         if is_over {
             hurry_after(client, &key).await.doing(TAKING_UP)?;
         }
-        if began.elapsed() >= LONGEST {
-            taken.has_more = true;
+        if round.is_over() {
             break;
         }
     }
-    taken.holds = holds(client).await.doing(TAKING_UP)?;
-    Ok(taken)
+    Ok(round.end(holds(client).await.doing(TAKING_UP)?))
 }
 
 /// Whether the inbox holds any event.
@@ -247,64 +194,27 @@ pub(super) async fn hurry_after(
         .map(drop)
 }
 
-/// What was decided about the next due event.
-enum Next {
-    Waits,
-    Quarantined,
-    Buried(Outcome, Reply<()>),
-    Begun { event: Envelope<Acknowledged>, reply: Reply<()>, is_overdue: bool },
-}
-
 /// Takes the next due event, decides what to do with it, and stores the decision.
-async fn next_due<L>(
+async fn next_due<'c, L>(
     client: &mut Client,
-    inbox: &Database<L>,
-) -> Result<Option<(Key, Next)>, Error> {
-    let Database { config, order, .. } = inbox;
+    Database { config, order, .. }: &'c Database<L>,
+) -> Result<Option<(Key, Next<'c>)>, Error> {
     let transaction = client.transaction().await?;
-    let Some((key, looked)) = look(&transaction, config).await? else { return Ok(None) };
-    let at = now(&transaction).await?;
-    let next = match step(looked, config, order.as_ref(), at) {
-        Ok(Step::Wait(until)) => {
-            set_due(&transaction, &key, until).await?;
-            Next::Waits
-        }
-        Ok(Step::Bury(failing)) => {
-            let outcome = failing.at(at);
-            write_failed(&transaction, &outcome).await?;
-            let reply = reply(outcome.event(), config);
-            Next::Buried(outcome, reply)
-        }
-        Ok(Step::Handle { event, is_overdue }) => {
-            write(&transaction, begun_row(&event, at)).await?;
-            let until = at.checked_add_signed(LEASE).unwrap_or(at);
-            set_due(&transaction, &key, until).await?;
-            let reply = reply(&event, config);
-            Next::Begun { event, reply, is_overdue }
-        }
-        Err(why) => {
-            quarantine(&transaction, &key, why).await?;
-            Next::Quarantined
-        }
-    };
+    let Some(looked) = look(&transaction).await? else { return Ok(None) };
+    let (key, at) = (Key::of_row(&looked.entry.row), now(&transaction).await?);
+    let decided = decide(looked, config, order.as_ref(), at);
+    match decided.change() {
+        Change::Due(until) => set_due(&transaction, &key, until).await?,
+        Change::Quarantine(why) => quarantine(&transaction, &key, why).await?,
+        Change::Write(entry) => write(&transaction, *entry).await?,
+    }
     transaction.commit().await?;
+    let next = decided.committed(&key, config);
     Ok(Some((key, next)))
 }
 
-/// A reply without a delivery: the worker acked it when the inbox held the event.
-fn reply(event: &Facts<RawEvent>, config: &InboxConfig) -> Reply<()> {
-    let span = match as_sent(event) {
-        Ok(event) => EventSpan::receive(&Delivery::new(event, ())),
-        Err(_) => EventSpan::redrive(event),
-    };
-    Reply::new((), span, config.trail().clone())
-}
-
 /// The held event that is due first and that no other worker has locked.
-async fn look(
-    transaction: &Transaction<'_>,
-    config: &InboxConfig,
-) -> Result<Option<(Key, Looked)>, Error> {
+async fn look(transaction: &Transaction<'_>) -> Result<Option<Looked>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}, held_after, received_at FROM inbox_event \
          WHERE status = 'retrying' AND due_at <= clock_timestamp() \
@@ -313,14 +223,12 @@ async fn look(
     let Some(found) = transaction.query_typed_opt(&sql, &[]).await? else {
         return Ok(None);
     };
-    let (row, received_at) = (read_row(&found)?, at(&found, "received_at")?);
+    let (entry, received_at) = (read_entry(&found)?, at(&found, "received_at")?);
     let before = match found.try_get::<_, Option<&str>>("held_after")? {
-        Some(after) => Some(state(transaction, &row.source_system, after).await?),
+        Some(after) => Some(state(transaction, &entry.row.source_system, after).await?),
         None => None,
     };
-    let key = Key { source_system: row.source_system.clone(), id: row.id.clone() };
-    let is_owed = config.owed().take(|| key.clone()).is_some();
-    Ok(Some((key, Looked { row, before, received_at, is_owed })))
+    Ok(Some(Looked { entry, before, received_at }))
 }
 
 async fn set_due(
@@ -337,7 +245,8 @@ async fn quarantine(
     event: &Key,
     why: String,
 ) -> Result<(), Error> {
-    let change = "status = 'failed', failure_class = 'permanent', failure_reason = $3";
+    let change = "status = 'failed', failure_class = 'permanent', failure_reason = $3, \
+                  last_attempt = NULL";
     update(transaction, event, change, (&storable(why), Type::TEXT)).await
 }
 
@@ -355,17 +264,36 @@ async fn update(
     transaction.execute_typed(&sql, &values).await.map(drop)
 }
 
-/// Runs the handler of an event whose attempt is counted. `None` if another worker has
-/// taken it up in the meantime.
+/// Runs the handler of an event whose attempt is counted, and takes the attempt back if
+/// it does not count. `None` if another worker has taken the event up in the meantime.
 async fn handle<L: Handle>(
+    client: &mut Client,
+    Begun { event, reply, mut debt, .. }: Begun<'_>,
+    key: &Key,
+    inbox: &Database<L>,
+) -> Result<Option<Handled<()>>, StoreError> {
+    let attempts = event.attempts();
+    let handled = attempt(client, event, reply, &mut debt, inbox).await;
+    let is_settled = match &handled {
+        Ok(_) => true,
+        Err(error) => take_back(client, key, attempts, error).await.is_ok(),
+    };
+    if is_settled {
+        debt.settle();
+    }
+    handled
+}
+
+async fn attempt<L: Handle>(
     client: &mut Client,
     event: Envelope<Acknowledged>,
     reply: Reply<()>,
+    debt: &mut Debt<'_>,
     inbox: &Database<L>,
 ) -> Result<Option<Handled<()>>, StoreError> {
     let transaction = client.transaction().await.doing(TAKING_UP)?;
-    let row = find_row(&transaction, &Key::of(&event)).await.doing(TAKING_UP)?;
-    if !row.is_some_and(|row| is_begun(&row, event.attempts())) {
+    let found = find_row(&transaction, &Key::of(&event)).await.doing(TAKING_UP)?;
+    if !is_begun(found.as_ref(), &event) {
         return Ok(None);
     }
     write_processed(&transaction, &event).await.doing(TAKING_UP)?;
@@ -376,7 +304,10 @@ async fn handle<L: Handle>(
     let handled = caught(inbox.handle(fresh.transaction(), &fresh.event));
     let stored = match fresh.instrument(handled).await {
         Ok(()) => fresh.keep().await.map(Handled::Processed),
-        Err(error) => fresh.record(error).await,
+        Err(error) => {
+            debt.settle_if(error.counts);
+            fresh.record(error).await
+        }
     };
     match stored {
         Ok(handled) => Ok(Some(handled)),
@@ -394,8 +325,8 @@ async fn take_back(
 ) -> Result<(), Error> {
     let transaction = client.transaction().await?;
     let found = find_row(&transaction, known).await?;
-    if let Some(row) = uncounted_row(found, attempts, error) {
-        write(&transaction, row).await?;
+    if let Some(entry) = uncounted(found, attempts, error) {
+        write(&transaction, entry).await?;
     }
     transaction.commit().await
 }

@@ -41,6 +41,7 @@ mod batch;
 mod commit;
 mod forestall;
 mod held;
+mod list;
 mod process;
 mod receive;
 mod refusal;
@@ -49,12 +50,11 @@ mod worker;
 
 use tokio_postgres::Client;
 
-pub use self::admin::{
-    counts, dead_letters, discard, get, held, purge, redrive, stalled,
-};
+pub use self::admin::{counts, discard, get, purge, redrive};
 pub use self::forestall::forestall;
+pub use self::list::{dead_letters, held, stalled, unreadable};
 pub use self::process::process;
-pub use self::receive::{InboxTransaction, receive};
+pub use self::receive::{InboxTransaction, Receiving, WholeTransaction, receive};
 pub(super) use self::refusal::is_of_the_database;
 pub use self::worker::{Database, Handle, Postgres, Worker, handlers};
 use crate::store::postgres as database;
@@ -64,12 +64,18 @@ use crate::store::{Migration, Part, StoreError};
 pub const SCHEMA: &str = concat!(
     include_str!("migrations/0001.sql"),
     "\n",
-    include_str!("migrations/0002.sql")
+    include_str!("migrations/0002.sql"),
+    "\n",
+    include_str!("migrations/0003.sql")
 );
 
 const PART: Part = Part {
     name: "inbox",
-    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+    versions: &[
+        include_str!("migrations/0001.sql"),
+        include_str!("migrations/0002.sql"),
+        include_str!("migrations/0003.sql"),
+    ],
 };
 
 /// The migrations that make the table, in their order, for a tool of one's own.

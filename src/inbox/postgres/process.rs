@@ -8,16 +8,14 @@ use std::task::Poll;
 
 use tokio_postgres::{Client, Error, Transaction};
 
-use super::held::is_held;
 use super::receive::take_in;
 use super::rows::{
     begin_row, check_place, find, find_row, now, remove, unindexable, write,
-    write_unless_done,
 };
 use crate::Envelope;
 use crate::broker::Delivery;
-use crate::inbox::counting::{Begun, Key, TakeBack, Tally, next_attempt};
-use crate::inbox::failing::{Ended, STORING, Unkept};
+use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::failing::{Ended, Meanwhile, STORING, Unkept};
 use crate::inbox::handler_error::panicked;
 use crate::inbox::intake::RECEIVING;
 use crate::inbox::intake::{Counted, met};
@@ -172,16 +170,11 @@ async fn begin_attempt<A>(
     } else {
         met(find(&transaction, event).await.doing(RECEIVING)?, event)?
     };
-    if before.is_some()
-        && is_held(&transaction, &Key::of(event)).await.doing(RECEIVING)?
-    {
-        return Ok(None);
-    }
     let Some(next) = next_attempt(delivery, before, config, counted)? else {
         return Ok(None);
     };
-    let (row, begun) = next.at(now(&transaction).await.doing(RECEIVING)?);
-    write(&transaction, row).await.doing(RECEIVING)?;
+    let (entry, begun) = next.at(now(&transaction).await.doing(RECEIVING)?);
+    write(&transaction, entry).await.doing(RECEIVING)?;
     transaction.commit().await.doing(RECEIVING)?;
     Ok(Some(begun))
 }
@@ -189,15 +182,14 @@ async fn begin_attempt<A>(
 async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
     let transaction = client.transaction().await?;
     match begun.take_back(find_row(&transaction, &begun.key).await?) {
-        TakeBack::Write(row) => write(&transaction, *row).await?,
+        TakeBack::Write(entry) => write(&transaction, *entry).await?,
         TakeBack::Remove => remove(&transaction, &begun.key).await?,
         TakeBack::Leave => return Ok(()),
-    };
+    }
     transaction.commit().await
 }
 
-/// Stores a failure in a transaction of its own, unless another consumer has processed
-/// the event meanwhile.
+/// Stores a failure in a transaction of its own, as far as the row still waits for it.
 pub(super) async fn store<A>(
     client: &mut Client,
     ended: Ended<A>,
@@ -206,13 +198,20 @@ pub(super) async fn store<A>(
     let stored = async {
         let transaction = client.transaction().await?;
         let outcome = failing.at(now(&transaction).await?);
-        let written = write_unless_done(&transaction, &outcome).await?;
+        // A row of its own, or the lock of that which is there.
+        let is_new = begin_row(&transaction, outcome.event()).await?;
+        let found =
+            if is_new { None } else { find(&transaction, outcome.event()).await? };
+        let meanwhile = Meanwhile::of(found.as_ref(), &outcome);
+        if meanwhile == Meanwhile::Nothing {
+            write(&transaction, outcome.entry()).await?;
+        }
         transaction.commit().await?;
-        Ok((outcome, written))
+        Ok((outcome, meanwhile))
     };
     let stored: Result<_, Error> = stored.await;
-    let (outcome, written) = stored.doing(STORING)?;
-    if written == 1 { Ok(late.stored(outcome)) } else { late.overtaken(&outcome) }
+    let (outcome, meanwhile) = stored.doing(STORING)?;
+    late.report(outcome, meanwhile)
 }
 
 /// The handler, whose panic is a failure too: one poison event must not end the consumer

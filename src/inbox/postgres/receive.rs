@@ -1,13 +1,14 @@
 //! A delivery is received in the caller's transaction of PostgreSQL.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use tokio_postgres::Transaction;
 
 use super::SAVEPOINT;
-use super::held::found;
 use super::rows::{
-    check_place, find, now, remember, unindexable, write_failed, write_processed,
+    check_place, find, now, remember, unindexable, write, write_processed,
 };
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
@@ -57,12 +58,39 @@ pub(super) enum Nesting {
 /// # Errors
 ///
 /// What the database answers. It drops the delivery, which comes again.
-pub async fn receive<'c, A>(
-    transaction: Transaction<'c>,
+pub fn receive<'f, 'c: 'f, T: WholeTransaction<'c>, A: Send + 'f>(
+    transaction: T,
     delivery: Delivery<A>,
-    config: &InboxConfig,
-) -> Result<Receipt<InboxTransaction<'c>, A>, StoreError> {
-    take_in(transaction, delivery, config, Counted::AtItsEnd).await
+    config: &'f InboxConfig,
+) -> Receiving<'f, Receipt<InboxTransaction<'c>, A>> {
+    let transaction = transaction.into();
+    Box::pin(take_in(transaction, delivery, config, Counted::AtItsEnd))
+}
+
+/// The answer of [`receive`] and [`redrive`](super::redrive). It does not name the type
+/// of the transaction: a wrong one is one error, where it stands.
+pub type Receiving<'f, T> =
+    Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'f>>;
+
+/// A transaction that the inbox can commit: that of tokio-postgres itself, by value.
+/// Nothing else implements it.
+#[diagnostic::on_unimplemented(
+    message = "the inbox commits this transaction, and so takes one of tokio-postgres itself: `{Self}` is none",
+    label = "needs `Client::transaction(&mut client).await?`, of `tokio_postgres::Client`",
+    note = "a pool's client derefs to that client: the guide has a chapter on drivers"
+)]
+pub trait WholeTransaction<'c>: Into<Transaction<'c>> + sealed::Whole {}
+
+impl<'c> WholeTransaction<'c> for Transaction<'c> {}
+
+mod sealed {
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be called a whole transaction: only the driver's own is",
+        label = "an effect would be acked without its commit"
+    )]
+    pub trait Whole {}
+
+    impl Whole for tokio_postgres::Transaction<'_> {}
 }
 
 /// Finds what follows of a delivery, and stores what is to be stored before its handler.
@@ -77,28 +105,26 @@ pub(super) async fn take_in<'c, A>(
     let mut nesting = Nesting::Unknown;
     let found = if refusal.is_some() {
         check_place(&transaction).await.doing(RECEIVING)?;
-        let row = find(&transaction, &event).await.doing(RECEIVING)?;
-        found(&transaction, &event, row).await?
+        Found::of(find(&transaction, &event).await.doing(RECEIVING)?)
     } else if let Some(new) = remember(&transaction, &event).await.doing(RECEIVING)? {
         nesting = new;
         Found::Nothing
     } else {
-        let row = find(&transaction, &event).await.doing(RECEIVING)?;
-        found(&transaction, &event, met(row, &event)?).await?
+        Found::of(met(find(&transaction, &event).await.doing(RECEIVING)?, &event)?)
     };
-    let event = match intake(event, found, refusal, counted)? {
-        Intake::Handle(event) => event,
-        Intake::HandleAgain(event) => {
+    let (event, reply) = match intake(event, found, refusal, counted)? {
+        Intake::Handle(event) => (event, reply),
+        Intake::HandleAgain { event, is_buried } => {
             // The savepoint comes after the row's lock: a failure must not release the
             // row before it is stored. Both in one journey.
             let written = write_processed(&transaction, &event);
             tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
                 .doing(RECEIVING)?;
-            event
+            (event, reply.buried(is_buried))
         }
         Intake::Bury(failing) => {
             let outcome = failing.at(now(&transaction).await.doing(RECEIVING)?);
-            write_failed(&transaction, &outcome).await.doing(RECEIVING)?;
+            write(&transaction, outcome.entry()).await.doing(RECEIVING)?;
             transaction.commit().await.doing(RECEIVING)?;
             return Ok(Receipt::DeadLettered(outcome.bury(reply)));
         }

@@ -1,28 +1,39 @@
 //! The rows of the inbox in PostgreSQL: found, and written.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
-use tokio_postgres::types::Type;
-use tokio_postgres::{Error, GenericClient, SimpleQueryMessage, Transaction};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Error, GenericClient, Row as SqlRow, SimpleQueryMessage, Transaction,
+};
 
 use super::SAVEPOINT;
 use super::receive::Nesting;
 use crate::inbox::config::Refusal;
 use crate::inbox::counting::Key;
-use crate::inbox::failing::Outcome;
+use crate::inbox::entry::{Entry, LastAttempt, Spelling};
 use crate::state::Acknowledged;
-use crate::store::postgres::read_row;
-use crate::store::{LAST_DUE, Row, storable};
+use crate::store::postgres::{maybe_at, read_row};
+use crate::store::{LAST_DUE, storable};
 use crate::{DeliveryStatus, Envelope, EventId, Facts, RawEvent};
 
-/// The columns of [`Row`], with what is not kept of a processed event in its place.
+/// The columns of an [`Entry`]: those of its [`Row`](crate::store::Row), with what is not
+/// kept of a processed event in its place, and the inbox's own.
 pub(super) const COLUMNS: &str = "0::bigint, id, coalesce(event_type, ''), \
      source_system, coalesce(schema_version, ''), correlation_id, coalesce(payload, ''), \
      coalesce(tags, '{}'), ordering_key, coalesce(retry_policy, ''), \
      coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, \
      failed_at, redriven_by, redriven_reason, redriven_at, discarded_by, \
-     discarded_reason, discarded_at";
+     discarded_reason, discarded_at, last_attempt, due_at";
+
+pub(super) fn read_entry(row: &SqlRow) -> Result<Entry, Error> {
+    Ok(Entry {
+        row: read_row(row)?,
+        last_attempt: LastAttempt::read(row.try_get("last_attempt")?),
+        due_at: maybe_at(row, "due_at")?,
+    })
+}
 
 /// Refuses a search path whose first schema has no inbox, whatever the next ones have.
 /// Every call begins with it, or with `inbox_remember`, which does the same.
@@ -65,7 +76,7 @@ pub(super) fn key(source_system: &str, id: &str) -> (String, String) {
 pub(super) async fn find(
     transaction: &Transaction<'_>,
     event: &Facts<RawEvent>,
-) -> Result<Option<Row>, Error> {
+) -> Result<Option<Entry>, Error> {
     find_row(transaction, &Key::of(event)).await
 }
 
@@ -83,7 +94,7 @@ fn literal(text: &str) -> String {
 pub(super) async fn find_row(
     transaction: &Transaction<'_>,
     known: &Key,
-) -> Result<Option<Row>, Error> {
+) -> Result<Option<Entry>, Error> {
     let sql = format!(
         "SELECT {COLUMNS} FROM inbox_event \
          WHERE source_system = $1 AND id = $2 FOR UPDATE"
@@ -92,7 +103,7 @@ pub(super) async fn find_row(
     let found = transaction
         .query_typed_opt(&sql, &[(&source_system, Type::TEXT), (&id, Type::TEXT)])
         .await?;
-    found.as_ref().map(read_row).transpose()
+    found.as_ref().map(read_entry).transpose()
 }
 
 /// Remembers an event as processed, and sets the savepoint behind it; nothing where the
@@ -149,7 +160,7 @@ pub(super) async fn write_processed(
              event_type = NULL, schema_version = NULL, correlation_id = NULL, \
              payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
              created_at = NULL, failure_class = NULL, failure_reason = NULL, \
-             failed_at = NULL, received_at = clock_timestamp() \
+             failed_at = NULL, last_attempt = NULL, received_at = clock_timestamp() \
              WHERE source_system = $1 AND id = $2",
             &[
                 (&event.source_system(), Type::TEXT),
@@ -160,50 +171,14 @@ pub(super) async fn write_processed(
         .await
 }
 
-/// Keeps the whole of an event that failed, or was discarded.
-pub(super) async fn write(transaction: &Transaction<'_>, row: Row) -> Result<u64, Error> {
-    store(transaction, WRITE, row, None).await
-}
+static WRITE: LazyLock<String> =
+    LazyLock::new(|| Spelling { mark: '$', tags: "::json", received_at: None }.write());
 
-/// The same of an event that failed just now. Where the inbox holds it, it is due again.
-pub(super) async fn write_failed(
+/// Keeps the whole of an event that failed, is held, or was discarded.
+pub(super) async fn write(
     transaction: &Transaction<'_>,
-    outcome: &Outcome,
-) -> Result<u64, Error> {
-    store(transaction, WRITE, outcome.row(), outcome.next_attempt_at()).await
-}
-
-/// The same, but not of an event that another consumer has processed meanwhile, or a
-/// person has discarded.
-pub(super) async fn write_unless_done(
-    transaction: &Transaction<'_>,
-    outcome: &Outcome,
-) -> Result<u64, Error> {
-    let sql = format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')");
-    store(transaction, &sql, outcome.row(), outcome.next_attempt_at()).await
-}
-
-const WRITE: &str = "INSERT INTO inbox_event (source_system, id, status, attempts, \
-     event_type, schema_version, correlation_id, payload, tags, ordering_key, \
-     retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
-     redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10, $11, $12, $13, $14, $15, \
-     $16, $17, $18, $19, $20, $21) \
-     ON CONFLICT (source_system, id) DO UPDATE SET status = $3, attempts = $4, \
-     event_type = $5, schema_version = $6, correlation_id = $7, payload = $8, \
-     tags = $9::json, ordering_key = $10, retry_policy = $11, created_at = $12, \
-     failure_class = $13, failure_reason = $14, failed_at = $15, redriven_by = $16, \
-     redriven_reason = $17, redriven_at = $18, discarded_by = $19, \
-     discarded_reason = $20, discarded_at = $21, held_after = NULL, \
-     due_at = CASE WHEN $3 = 'retrying' AND inbox_event.due_at IS NOT NULL \
-     THEN coalesce($22, inbox_event.due_at) END";
-
-async fn store(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    row: Row,
-    due_at: Option<DateTime<Utc>>,
-) -> Result<u64, Error> {
+    Entry { row, last_attempt, due_at }: Entry,
+) -> Result<(), Error> {
     let (failure, redriven, discarded) =
         (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
     let kept = row.status != DeliveryStatus::Skipped.as_str();
@@ -212,9 +187,9 @@ async fn store(
         (storable(row.event_type), storable(row.schema_version));
     let (correlation_id, ordering_key) =
         (row.correlation_id.map(storable), row.ordering_key.map(storable));
-    transaction
+    let written = transaction
         .execute_typed(
-            sql,
+            &WRITE,
             &[
                 (&source_system, Type::TEXT),
                 (&id, Type::TEXT),
@@ -237,20 +212,22 @@ async fn store(
                 (&discarded.map(|said| &said.what), Type::TEXT),
                 (&discarded.map(|said| &said.reason), Type::TEXT),
                 (&discarded.map(|said| said.at), Type::TIMESTAMPTZ),
+                (&last_attempt.as_str(), Type::TEXT),
                 (&due_at.map(|at| at.min(LAST_DUE)), Type::TIMESTAMPTZ),
             ],
         )
-        .await
+        .await;
+    written.map(drop)
 }
 
 /// Forgets an event.
 pub(super) async fn remove(
     transaction: &Transaction<'_>,
     known: &Key,
-) -> Result<u64, Error> {
+) -> Result<(), Error> {
     let (source_system, id) = key(&known.source_system, &known.id);
     let sql = "DELETE FROM inbox_event WHERE source_system = $1 AND id = $2";
-    transaction
-        .execute_typed(sql, &[(&source_system, Type::TEXT), (&id, Type::TEXT)])
-        .await
+    let values: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&source_system, Type::TEXT), (&id, Type::TEXT)];
+    transaction.execute_typed(sql, &values).await.map(drop)
 }

@@ -15,19 +15,17 @@ use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
 use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
-use crate::inbox::stored::{self, CountedRow, Discarded, HeldRow, undelivered};
-use crate::inbox::{Counts, Fresh, Held, InboxConfig, Remembered, Stalled};
-use crate::store::doing::{
-    COUNTING, DISCARDING, GETTING, LISTING_DEAD, LISTING_HELD, LISTING_STALLED, PURGING,
-    REDRIVING,
-};
+use crate::inbox::stored::{CountedRow, Discarded, undelivered};
+use crate::inbox::{Counts, Fresh, InboxConfig, Remembered};
+use crate::store::StoreError;
+use crate::store::doing::{COUNTING, DISCARDING, GETTING, PURGING, REDRIVING};
 use crate::store::error::Doing;
-use crate::store::sqlite::{any_moment, maybe_text, micros, now, read_row, still_open};
-use crate::store::{DeadLetter, Filter, Row, StoreError};
-use crate::{Decision, DeliveryStatus, EventId, Facts, RawEvent};
+use crate::store::sqlite::{any_moment, micros, now, read_row, still_open};
+use crate::{Decision, EventId, Facts, RawEvent};
 
 /// How much the inbox holds, in each state. It reads every row, and counts as
-/// [stalled](Stalled) what [`stalled`] lists of the age `stalled_after`.
+/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists of the age
+/// `stalled_after`.
 ///
 /// # Errors
 ///
@@ -71,66 +69,6 @@ pub fn counts(
     Counts::of_rows(work().doing(COUNTING)?)
 }
 
-/// The dead letters of the inbox that a filter names, the oldest first, no more than
-/// `limit`.
-///
-/// # Errors
-///
-/// What the database answers.
-pub fn dead_letters(
-    connection: &Connection,
-    filter: &Filter,
-    limit: usize,
-) -> Result<Vec<DeadLetter>, StoreError> {
-    let rows = list(connection, Which::Dead, filter, DateTime::<Utc>::MAX_UTC, limit);
-    let rows = rows.doing(LISTING_DEAD)?.into_iter().map(|(row, at, ..)| (row, at));
-    Ok(stored::dead_letters(rows.collect()))
-}
-
-/// The events that a filter names, that wait for another delivery, and were first
-/// received longer ago than `age`, the oldest first, no more than `limit`. A good age is
-/// the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest
-/// outage.
-///
-/// # Errors
-///
-/// What the database answers.
-pub fn stalled(
-    connection: &Connection,
-    filter: &Filter,
-    age: Duration,
-    limit: usize,
-) -> Result<Vec<Stalled>, StoreError> {
-    let rows = since(connection, age)
-        .and_then(|before| list(connection, Which::Stalled, filter, before, limit));
-    let rows = rows.doing(LISTING_STALLED)?.into_iter().map(|(row, at, ..)| (row, at));
-    Ok(stored::stalled(rows.collect()))
-}
-
-/// The events that a filter names and the inbox [holds](Held), the oldest first, no more
-/// than `limit`.
-///
-/// # Errors
-///
-/// What the database answers.
-///
-/// ```
-/// use integration_automation_patterns::inbox::sqlite;
-///
-/// let mut erp = rusqlite::Connection::open_in_memory()?;
-/// sqlite::install(&mut erp)?;
-/// assert!(sqlite::held(&erp, &Default::default(), 100)?.is_empty());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn held(
-    connection: &Connection,
-    filter: &Filter,
-    limit: usize,
-) -> Result<Vec<Held>, StoreError> {
-    let rows = list(connection, Which::Held, filter, DateTime::<Utc>::MAX_UTC, limit);
-    Ok(stored::held(rows.doing(LISTING_HELD)?))
-}
-
 /// What the inbox remembers of one event; nothing where it has never received it, or has
 /// purged it.
 ///
@@ -170,17 +108,17 @@ pub fn get(
         "SELECT {COLUMNS}, received_at FROM inbox_event \
          WHERE source_system = ?1 AND id = ?2"
     );
+    let read =
+        |row: &SqlRow<'_>| Ok((read_row(row)?, any_moment(row.get("received_at")?)));
     let found = connection.prepare_cached(&sql).and_then(|mut statement| {
-        statement
-            .query_row([source_system, &id.to_string()], read_with_receipt)
-            .optional()
+        statement.query_row([source_system, &id.to_string()], read).optional()
     });
     let found = found.doing(GETTING)?;
     found.map(Remembered::of_row).transpose()
 }
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled) or is [held](held), in the caller's open transaction, as a person
+/// delivery](super::stalled) or is [held](super::held), in the caller's open transaction, as a person
 /// decided: run its handler, and commit. Nothing where there is no such event.
 ///
 /// No type knows whether the handler ran: committed without its effect, the event counts
@@ -237,7 +175,8 @@ pub fn redrive<'c>(
 }
 
 /// Discards a dead letter of the inbox, or an event that waits for [another
-/// delivery](stalled) or is [held](held), as a person decided, and says whether there was one.
+/// delivery](super::stalled) or is [held](super::held), as a person decided, and says
+/// whether there was one.
 ///
 /// # Errors
 ///
@@ -270,7 +209,7 @@ pub fn discard(
         let Some(discarded) = found.and_then(|row| Discarded::of(row, decision)) else {
             return Ok::<_, rusqlite::Error>(false);
         };
-        write(&transaction, discarded.row())?;
+        write(&transaction, discarded.entry())?;
         hurry_after(&transaction, &Key::of(event))?;
         transaction.commit()?;
         discarded.record(trail);
@@ -282,7 +221,7 @@ pub fn discard(
 /// Removes up to `limit` events that were received longer ago than the
 /// [`dedup_window`](InboxConfig::dedup_window), and says how many: call it until it says
 /// less than `limit`. Dead letters stay, and so does what waits for another delivery, or
-/// what a [held](Held) event waits for.
+/// what a [held](crate::inbox::Held) event waits for.
 ///
 /// # Errors
 ///
@@ -324,93 +263,11 @@ pub fn purge(
     work().doing(PURGING)
 }
 
-/// Which rows a list has.
-#[derive(Debug, Clone, Copy)]
-enum Which {
-    Dead,
-    Stalled,
-    Held,
-}
-
-/// Rows of a list that were received at this time or before.
-fn list(
-    connection: &Connection,
-    which: Which,
-    filter: &Filter,
-    before: DateTime<Utc>,
-    limit: usize,
-) -> rusqlite::Result<Vec<HeldRow>> {
-    let mut statement = connection.prepare_cached(&listing(which))?;
-    let status = match which {
-        Which::Dead => DeliveryStatus::Failed,
-        Which::Stalled | Which::Held => DeliveryStatus::Retrying,
-    };
-    let values = params![
-        status.as_str(),
-        micros(before),
-        filter.id.as_ref().map(ToString::to_string),
-        filter.event_type,
-        filter.source_system,
-        filter.reason_contains,
-        filter.failed_since.map(micros),
-        i64::try_from(limit).unwrap_or(i64::MAX),
-    ];
-    let read = |row: &SqlRow<'_>| {
-        let (event, received_at) = read_with_receipt(row)?;
-        let due_at = row.get::<_, Option<i64>>("due_at")?.map_or(received_at, any_moment);
-        Ok((event, received_at, due_at, maybe_text(row, "held_after")?))
-    };
-    statement.query_map(values, read)?.collect()
-}
-
-/// A row, and when it was received.
-fn read_with_receipt(row: &SqlRow<'_>) -> rusqlite::Result<(Row, DateTime<Utc>)> {
-    Ok((read_row(row)?, any_moment(row.get("received_at")?)))
-}
-
-/// The first condition is the index's own, by whose words SQLite recognises it.
-fn listing(which: Which) -> String {
-    let held = match which {
-        Which::Dead => "",
-        Which::Stalled => "AND due_at IS NULL",
-        Which::Held => "AND due_at IS NOT NULL",
-    };
-    format!(
-        "SELECT {COLUMNS}, received_at, due_at, held_after FROM inbox_event \
-         WHERE status IN ('retrying', 'failed') AND status = ?1 AND received_at <= ?2 {held} \
-         AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR event_type = ?4) \
-         AND (?5 IS NULL OR source_system = ?5) \
-         AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
-         AND (?7 IS NULL OR failed_at >= ?7) \
-         ORDER BY received_at LIMIT ?8"
-    )
-}
-
 /// The moment that was so long ago, by the database's clock.
-fn since(connection: &Connection, age: Duration) -> rusqlite::Result<DateTime<Utc>> {
+pub(super) fn since(
+    connection: &Connection,
+    age: Duration,
+) -> rusqlite::Result<DateTime<Utc>> {
     let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
     Ok(now(connection)?.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lists_use_their_index() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        super::super::install(&mut connection).unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {}", listing(Which::Dead));
-        let mut statement = connection.prepare(&sql).unwrap();
-        for place in 1..=statement.parameter_count() {
-            statement.raw_bind_parameter(place, None::<i64>).unwrap();
-        }
-        let mut plan = String::new();
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next().unwrap() {
-            plan.push_str(&row.get::<_, String>("detail").unwrap());
-        }
-        assert_eq!(plan, "SEARCH inbox_event USING INDEX inbox_failed (received_at<?)");
-    }
 }

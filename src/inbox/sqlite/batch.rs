@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::held::{found, hold_back, process_in_order};
-use super::rows::{find, remember, write_failed, write_processed};
+use super::held::{hold_back, process_in_order};
+use super::rows::{find, remember, write, write_processed};
 use super::worker::{Handle, Parts, run};
 use super::{RELEASE, ROLLBACK, SAVEPOINT};
 use crate::Envelope;
@@ -16,8 +16,7 @@ use crate::inbox::batch::{Ended, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
-use crate::inbox::order::{HeldBack, NO_ROOM};
-use crate::inbox::reply::{Done, Reply};
+use crate::inbox::reply::Reply;
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
@@ -106,22 +105,19 @@ fn take_one<A>(
     let (event, reply) = received(delivery, config);
     match hold_back(transaction, &event, config, order.as_ref()) {
         Ok(None) => {}
-        Ok(Some(HeldBack::Held)) => return (Some(Taken::Held(event, reply)), true),
-        Ok(Some(HeldBack::NoRoom)) => {
-            return (Some(Taken::Done(Done::RetryLater(event, NO_ROOM), reply)), true);
-        }
+        Ok(Some(held_back)) => return (Some(held_back.taken(event, reply)), true),
         Err(_) => return (None, false),
     }
     let Ok(intake) = take_in(transaction, event, config) else { return (None, false) };
     let (event, reply) = match intake {
-        Intake::Handle(event) | Intake::HandleAgain(event) => {
+        Intake::Handle(event) | Intake::HandleAgain { event, .. } => {
             let reply = reply.handling(&event);
             (event, reply)
         }
         Intake::Bury(failing) => {
             let Ok(at) = now(transaction) else { return (None, false) };
             let outcome = failing.at(at);
-            let stored = write_failed(transaction, &outcome).is_ok();
+            let stored = write(transaction, outcome.entry()).is_ok();
             return (Some(Taken::Failed(outcome, reply)), stored);
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
@@ -144,18 +140,17 @@ fn take_in(
 ) -> Result<Intake, StoreError> {
     let refusal = config.refusal(&event);
     let found = if refusal.is_some() {
-        found(transaction, &event, find(transaction, &event).doing(RECEIVING)?)?
+        Found::of(find(transaction, &event).doing(RECEIVING)?)
     } else if remember(transaction, &event).doing(RECEIVING)? {
         Found::Nothing
     } else {
-        let row = find(transaction, &event).doing(RECEIVING)?;
-        found(transaction, &event, met(row, &event)?)?
+        Found::of(met(find(transaction, &event).doing(RECEIVING)?, &event)?)
     };
     let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
-    if let Intake::HandleAgain(event) = &intake {
+    if let Intake::HandleAgain { event, .. } = &intake {
         write_processed(transaction, event).doing(RECEIVING)?;
     }
-    if matches!(intake, Intake::Handle(_) | Intake::HandleAgain(_)) {
+    if matches!(intake, Intake::Handle(_) | Intake::HandleAgain { .. }) {
         transaction.execute_batch(SAVEPOINT).doing(RECEIVING)?;
     }
     Ok(intake)
@@ -174,7 +169,7 @@ fn fail<A>(
         .and_then(|()| now(transaction));
     let Ok(at) = undone else { return (Some(Taken::Handled(event, reply)), false) };
     let outcome = Failing::Handler { event, error }.at(at);
-    let stored = write_failed(transaction, &outcome).is_ok();
+    let stored = write(transaction, outcome.entry()).is_ok();
     (Some(Taken::Failed(outcome, reply)), stored)
 }
 

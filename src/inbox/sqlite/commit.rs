@@ -3,7 +3,7 @@
 
 use rusqlite::Transaction;
 
-use super::rows::write_failed;
+use super::rows::write;
 use super::{RELEASE, ROLLBACK};
 use crate::crash_point::crash_point;
 use crate::inbox::failing::{EndedBy, Failing, Outcome, STORING, Unkept};
@@ -74,7 +74,7 @@ impl<'c, A> Fresh<Transaction<'c>, A> {
         }
         let stored = || {
             let outcome = Failing::Handler { event, error }.at(now(&transaction)?);
-            write_failed(&transaction, &outcome)?;
+            write(&transaction, outcome.entry())?;
             transaction.commit()?;
             Ok(outcome)
         };

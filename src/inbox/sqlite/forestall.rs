@@ -95,7 +95,7 @@ fn give_up(
              VALUES (?1, ?2, ?3, 'skipped', 0, ?4, ?5, ?3) \
              ON CONFLICT DO UPDATE SET status = 'skipped', received_at = ?3, \
              payload = NULL, discarded_by = ?4, discarded_reason = ?6, \
-             discarded_at = ?3, held_after = NULL, due_at = NULL, \
+             discarded_at = ?3, held_after = NULL, due_at = NULL, last_attempt = NULL, \
              failure_class = CASE WHEN failure_class IS NOT NULL THEN 'permanent' END \
              WHERE inbox_event.status IN ('retrying', 'failed')",
         )?

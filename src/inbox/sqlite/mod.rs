@@ -46,6 +46,7 @@ mod batch;
 mod commit;
 mod forestall;
 mod held;
+mod list;
 mod process;
 mod receive;
 mod rows;
@@ -53,10 +54,9 @@ mod worker;
 
 use rusqlite::Connection;
 
-pub use self::admin::{
-    counts, dead_letters, discard, get, held, purge, redrive, stalled,
-};
+pub use self::admin::{counts, discard, get, purge, redrive};
 pub use self::forestall::forestall;
+pub use self::list::{dead_letters, held, stalled, unreadable};
 pub use self::process::process;
 pub use self::receive::receive;
 pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
@@ -67,12 +67,18 @@ use crate::store::{Migration, Part, StoreError};
 pub const SCHEMA: &str = concat!(
     include_str!("migrations/0001.sql"),
     "\n",
-    include_str!("migrations/0002.sql")
+    include_str!("migrations/0002.sql"),
+    "\n",
+    include_str!("migrations/0003.sql")
 );
 
 const PART: Part = Part {
     name: "inbox",
-    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+    versions: &[
+        include_str!("migrations/0001.sql"),
+        include_str!("migrations/0002.sql"),
+        include_str!("migrations/0003.sql"),
+    ],
 };
 
 /// The migrations that make the table, in their order, for a tool of one's own.

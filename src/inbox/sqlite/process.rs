@@ -4,13 +4,12 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::held::is_held;
 use super::receive::take_in;
-use super::rows::{find, find_row, remove, write, write_unless_done};
+use super::rows::{find, find_row, remove, write};
 use crate::Envelope;
 use crate::broker::Delivery;
-use crate::inbox::counting::{Begun, Key, TakeBack, Tally, next_attempt};
-use crate::inbox::failing::{Ended, STORING, Unkept};
+use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::failing::{Ended, Meanwhile, STORING, Unkept};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::Counted;
 use crate::inbox::intake::RECEIVING;
@@ -103,14 +102,11 @@ fn begin_attempt<A>(
     let transaction = begin(connection).doing(RECEIVING)?;
     let event = delivery.facts();
     let before = find(&transaction, event).doing(RECEIVING)?;
-    if is_held(&transaction, &Key::of(event)).doing(RECEIVING)? {
-        return Ok(None);
-    }
     let Some(next) = next_attempt(delivery, before, config, counted)? else {
         return Ok(None);
     };
-    let (row, begun) = next.at(now(&transaction).doing(RECEIVING)?);
-    write(&transaction, row).doing(RECEIVING)?;
+    let (entry, begun) = next.at(now(&transaction).doing(RECEIVING)?);
+    write(&transaction, entry).doing(RECEIVING)?;
     transaction.commit().doing(RECEIVING)?;
     Ok(Some(begun))
 }
@@ -118,15 +114,14 @@ fn begin_attempt<A>(
 fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()> {
     let transaction = begin(connection)?;
     match begun.take_back(find_row(&transaction, &begun.key)?) {
-        TakeBack::Write(row) => write(&transaction, *row)?,
+        TakeBack::Write(entry) => write(&transaction, *entry)?,
         TakeBack::Remove => remove(&transaction, &begun.key)?,
         TakeBack::Leave => return Ok(()),
-    };
+    }
     transaction.commit()
 }
 
-/// Stores a failure in a transaction of its own, unless another consumer has processed
-/// the event meanwhile.
+/// Stores a failure in a transaction of its own, as far as the row still waits for it.
 pub(super) fn store<A>(
     connection: &mut Connection,
     ended: Ended<A>,
@@ -135,10 +130,14 @@ pub(super) fn store<A>(
     let stored = || {
         let transaction = begin(connection)?;
         let outcome = failing.at(now(&transaction)?);
-        let written = write_unless_done(&transaction, &outcome)?;
+        let found = find(&transaction, outcome.event())?;
+        let meanwhile = Meanwhile::of(found.as_ref(), &outcome);
+        if meanwhile == Meanwhile::Nothing {
+            write(&transaction, outcome.entry())?;
+        }
         transaction.commit()?;
-        Ok::<_, rusqlite::Error>((outcome, written))
+        Ok::<_, rusqlite::Error>((outcome, meanwhile))
     };
-    let (outcome, written) = stored().doing(STORING)?;
-    if written == 1 { Ok(late.stored(outcome)) } else { late.overtaken(&outcome) }
+    let (outcome, meanwhile) = stored().doing(STORING)?;
+    late.report(outcome, meanwhile)
 }

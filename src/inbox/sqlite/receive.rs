@@ -3,8 +3,7 @@
 use rusqlite::{DropBehavior, Transaction};
 
 use super::SAVEPOINT;
-use super::held::found;
-use super::rows::{find, remember, write_failed, write_processed};
+use super::rows::{find, remember, write, write_processed};
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
@@ -45,22 +44,21 @@ pub(super) fn take_in<'c, A>(
     let (event, reply) = received(delivery, config);
     let refusal = config.refusal(&event);
     let found = if refusal.is_some() {
-        found(&transaction, &event, find(&transaction, &event).doing(RECEIVING)?)?
+        Found::of(find(&transaction, &event).doing(RECEIVING)?)
     } else if remember(&transaction, &event).doing(RECEIVING)? {
         Found::Nothing
     } else {
-        let row = find(&transaction, &event).doing(RECEIVING)?;
-        found(&transaction, &event, met(row, &event)?)?
+        Found::of(met(find(&transaction, &event).doing(RECEIVING)?, &event)?)
     };
-    let event = match intake(event, found, refusal, counted)? {
-        Intake::Handle(event) => event,
-        Intake::HandleAgain(event) => {
+    let (event, reply) = match intake(event, found, refusal, counted)? {
+        Intake::Handle(event) => (event, reply),
+        Intake::HandleAgain { event, is_buried } => {
             write_processed(&transaction, &event).doing(RECEIVING)?;
-            event
+            (event, reply.buried(is_buried))
         }
         Intake::Bury(failing) => {
             let outcome = failing.at(now(&transaction).doing(RECEIVING)?);
-            write_failed(&transaction, &outcome).doing(RECEIVING)?;
+            write(&transaction, outcome.entry()).doing(RECEIVING)?;
             transaction.commit().doing(RECEIVING)?;
             return Ok(Receipt::DeadLettered(outcome.bury(reply)));
         }

@@ -1,36 +1,48 @@
 //! The rows of the inbox in SQLite: found, and written.
 
-use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Transaction, params};
+use std::sync::LazyLock;
+
+use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 
 use crate::inbox::counting::Key;
-use crate::inbox::failing::Outcome;
+use crate::inbox::entry::{Entry, LastAttempt, Spelling};
 use crate::state::Acknowledged;
-use crate::store::sqlite::{micros, read_row};
-use crate::store::{LAST_DUE, Row};
+use crate::store::LAST_DUE;
+use crate::store::sqlite::{any_moment, maybe_text, micros, read_row};
 use crate::{DeliveryStatus, Envelope, Facts, RawEvent};
 
-/// The columns of [`Row`], with what is not kept of a processed event in its place.
+/// The columns of an [`Entry`]: those of its [`Row`](crate::store::Row), with what is not
+/// kept of a processed event in its place, and the inbox's own.
 pub(super) const COLUMNS: &str = "0, id, event_type, source_system, schema_version, \
      correlation_id, payload, tags, ordering_key, retry_policy, \
      coalesce(created_at, received_at), status, attempts, failure_class, failure_reason, \
      failed_at, redriven_by, redriven_reason, redriven_at, discarded_by, \
-     discarded_reason, discarded_at";
+     discarded_reason, discarded_at, last_attempt, due_at";
+
+pub(super) fn read_entry(row: &SqlRow<'_>) -> rusqlite::Result<Entry> {
+    let last_attempt = maybe_text(row, "last_attempt")?;
+    Ok(Entry {
+        row: read_row(row)?,
+        last_attempt: LastAttempt::read(last_attempt.as_deref()),
+        due_at: row.get::<_, Option<i64>>("due_at")?.map(any_moment),
+    })
+}
 
 pub(super) fn find(
     transaction: &Transaction<'_>,
     event: &Facts<RawEvent>,
-) -> rusqlite::Result<Option<Row>> {
+) -> rusqlite::Result<Option<Entry>> {
     find_row(transaction, &Key::of(event))
 }
 
 pub(super) fn find_row(
     transaction: &Transaction<'_>,
     Key { source_system, id }: &Key,
-) -> rusqlite::Result<Option<Row>> {
+) -> rusqlite::Result<Option<Entry>> {
     let sql =
         format!("SELECT {COLUMNS} FROM inbox_event WHERE source_system = ?1 AND id = ?2");
-    transaction.prepare_cached(&sql)?.query_row([source_system, id], read_row).optional()
+    let mut find = transaction.prepare_cached(&sql)?;
+    find.query_row([source_system, id], read_entry).optional()
 }
 
 /// Remembers an event as processed, and says whether it is new.
@@ -64,60 +76,27 @@ pub(super) fn write_processed(
              event_type = NULL, schema_version = NULL, correlation_id = NULL, \
              payload = NULL, tags = NULL, ordering_key = NULL, retry_policy = NULL, \
              created_at = NULL, failure_class = NULL, failure_reason = NULL, \
-             failed_at = NULL, \
+             failed_at = NULL, last_attempt = NULL, \
              received_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER) \
              WHERE source_system = ?1 AND id = ?2",
         )?
         .execute(params![event.source_system(), event.id().to_string(), event.attempts()])
 }
 
-/// Keeps the whole of an event that failed, or was discarded.
-pub(super) fn write(transaction: &Transaction<'_>, row: Row) -> rusqlite::Result<usize> {
-    store(transaction, WRITE, row, None)
-}
+static WRITE: LazyLock<String> = LazyLock::new(|| {
+    let now = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+    Spelling { mark: '?', tags: "", received_at: Some(now) }.write()
+});
 
-/// The same of an event that failed just now. Where the inbox holds it, it is due again.
-pub(super) fn write_failed(
+/// Keeps the whole of an event that failed, is held, or was discarded.
+pub(super) fn write(
     transaction: &Transaction<'_>,
-    outcome: &Outcome,
-) -> rusqlite::Result<usize> {
-    store(transaction, WRITE, outcome.row(), outcome.next_attempt_at())
-}
-
-/// The same, but not of an event that another consumer has processed meanwhile, or a
-/// person has discarded.
-pub(super) fn write_unless_done(
-    transaction: &Transaction<'_>,
-    outcome: &Outcome,
-) -> rusqlite::Result<usize> {
-    let sql = format!("{WRITE} WHERE inbox_event.status IN ('retrying', 'failed')");
-    store(transaction, &sql, outcome.row(), outcome.next_attempt_at())
-}
-
-const WRITE: &str = "INSERT INTO inbox_event (source_system, id, received_at, status, \
-     attempts, event_type, schema_version, correlation_id, payload, tags, ordering_key, \
-     retry_policy, created_at, failure_class, failure_reason, failed_at, redriven_by, \
-     redriven_reason, redriven_at, discarded_by, discarded_reason, discarded_at) \
-     VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000000 AS INTEGER), ?3, ?4, ?5, ?6, ?7, \
-     ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
-     ON CONFLICT DO UPDATE SET status = ?3, attempts = ?4, event_type = ?5, \
-     schema_version = ?6, correlation_id = ?7, payload = ?8, tags = ?9, \
-     ordering_key = ?10, retry_policy = ?11, created_at = ?12, failure_class = ?13, \
-     failure_reason = ?14, failed_at = ?15, redriven_by = ?16, redriven_reason = ?17, \
-     redriven_at = ?18, discarded_by = ?19, discarded_reason = ?20, discarded_at = ?21, \
-     held_after = NULL, due_at = CASE WHEN ?3 = 'retrying' \
-     AND inbox_event.due_at IS NOT NULL THEN coalesce(?22, inbox_event.due_at) END";
-
-fn store(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    row: Row,
-    due_at: Option<DateTime<Utc>>,
-) -> rusqlite::Result<usize> {
+    Entry { row, last_attempt, due_at }: Entry,
+) -> rusqlite::Result<()> {
     let (failure, redriven, discarded) =
         (row.failure.as_ref(), row.redriven.as_ref(), row.discarded.as_ref());
     let kept = row.status != DeliveryStatus::Skipped.as_str();
-    transaction.prepare_cached(sql)?.execute(params![
+    let values = params![
         row.source_system,
         row.id,
         row.status,
@@ -139,15 +118,17 @@ fn store(
         discarded.map(|said| &said.what),
         discarded.map(|said| &said.reason),
         discarded.map(|said| micros(said.at)),
+        last_attempt.as_str(),
         due_at.map(|at| micros(at.min(LAST_DUE))),
-    ])
+    ];
+    transaction.prepare_cached(&WRITE)?.execute(values).map(drop)
 }
 
 /// Forgets an event.
 pub(super) fn remove(
     transaction: &Transaction<'_>,
     Key { source_system, id }: &Key,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<()> {
     let sql = "DELETE FROM inbox_event WHERE source_system = ?1 AND id = ?2";
-    transaction.prepare_cached(sql)?.execute([source_system, id])
+    transaction.prepare_cached(sql)?.execute([source_system, id]).map(drop)
 }

@@ -124,6 +124,8 @@ struct State {
     summary: Summary,
     store: Watch,
     broker: Watch,
+    held: Watch,
+    purge: Watch,
     /// When each delivery came that is held.
     in_hand: BTreeMap<u64, Instant>,
     last_stored_at: Option<DateTime<Utc>>,
@@ -236,6 +238,8 @@ where
         Health {
             store: state.store.outage(),
             broker: state.broker.outage(),
+            held: state.held.outage(),
+            purge: state.purge.outage(),
             in_hand: state.in_hand.len(),
             oldest_in_hand: state.in_hand.values().next().map(Instant::elapsed),
             last_stored_at: state.last_stored_at,

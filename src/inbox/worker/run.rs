@@ -13,8 +13,9 @@ use super::{Inbox, Incident, Summary, Worker};
 use crate::EventId;
 use crate::broker::{Ack, BrokerError, Consumer, Delivery};
 use crate::inbox::Handled;
+use crate::inbox::order::TAKING_UP;
 use crate::reason::reason;
-use crate::relay::{Outage, OutageKind, Watch};
+use crate::relay::{Outage, OutageKind};
 use crate::sleep::{after, at};
 use crate::store::StoreError;
 
@@ -41,7 +42,6 @@ pub(super) struct Run<'w, I, C: Consumer> {
     connected_at: Option<Instant>,
     /// When something last arrived, or was last dealt with.
     busy_at: Instant,
-    purge: Watch,
     purge_at: Option<Instant>,
     turns: Turns,
     summary: Summary,
@@ -76,7 +76,6 @@ where
             ended: false,
             connected_at: None,
             busy_at: now,
-            purge: Watch::default(),
             purge_at: Some(now),
             turns: Turns::new(now),
             summary: Summary::default(),
@@ -330,13 +329,16 @@ where
                 self.count(|summary| &mut summary.purged, gone);
                 let wait = self.worker.config.purge_interval;
                 self.purge_at = Some(if is_all { after(wait) } else { now });
-                let over = self.purge.over(tried);
+                let over = self.worker.state().purge.over(tried);
                 self.report_over(over);
             }
             Err(reason) => {
                 let of = OutageKind::Store(PURGING);
-                let outage = self.purge.failed(tried, of, &reason, None);
-                self.purge_at = Some(self.purge.pause.ends(now).unwrap_or(now));
+                let (outage, ends) = {
+                    let purge = &mut self.worker.state().purge;
+                    (purge.failed(tried, of, &reason, None), purge.pause.ends(now))
+                };
+                self.purge_at = Some(ends.unwrap_or(now));
                 self.report_outage(outage);
             }
         }
@@ -355,11 +357,17 @@ where
                 self.count(|summary| &mut summary.retrying, taken.retrying);
                 self.count(|summary| &mut summary.dead_lettered, taken.dead_lettered);
                 self.count(|summary| &mut summary.overdue, taken.overdue);
-                let over = self.turns.outage.over(tried);
+                let over = self.worker.state().held.over(tried);
                 self.report_over(over);
             }
             Err(error) => {
-                let outage = self.turns.failed(tried, &reason(&error));
+                let of = OutageKind::Store(TAKING_UP);
+                let (outage, ends) = {
+                    let held = &mut self.worker.state().held;
+                    let outage = held.failed(tried, of, &reason(&error), None);
+                    (outage, held.pause.ends(Instant::now()))
+                };
+                self.turns.failed(ends);
                 self.report_outage(outage);
             }
         }

@@ -8,7 +8,17 @@ use chrono::{DateTime, Utc};
 use crate::EventId;
 use crate::relay::{Outage, OutageKind};
 
-/// What a worker did, in one run or [so far](super::Worker::progress).
+/// What a worker did, in one run or [so far](super::Worker::progress). It displays as one
+/// line.
+///
+/// ```
+/// use integration_automation_patterns::inbox::worker::Summary;
+///
+/// let mut summary = Summary::default();
+/// (summary.received, summary.processed, summary.unstored) = (4, 3, 1);
+/// let line = "3 processed, 0 duplicates, 0 retrying, 0 dead letters, 1 unstored";
+/// assert_eq!(summary.to_string(), line);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
@@ -38,6 +48,29 @@ pub struct Summary {
     pub purged: u64,
 }
 
+impl fmt::Display for Summary {
+    /// What became of the events; the rest if there is any.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { processed, duplicates, retrying, dead_lettered, .. } = self;
+        write!(
+            f,
+            "{processed} processed, {duplicates} duplicates, {retrying} retrying, \
+             {dead_lettered} dead letters"
+        )?;
+        for (count, what) in [
+            (self.held, "held"),
+            (self.overdue, "overdue"),
+            (self.unstored, "unstored"),
+            (self.unanswered, "unanswered"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How a worker is, at this moment.
 ///
 /// ```
@@ -53,6 +86,11 @@ pub struct Health {
     pub store: Option<Outage>,
     /// The outage of the broker, where one is on.
     pub broker: Option<Outage>,
+    /// The outage of taking up what the inbox [holds](super::ByKey), where one is on: the
+    /// events stay held.
+    pub held: Option<Outage>,
+    /// The outage of purging, where one is on: the inbox grows.
+    pub purge: Option<Outage>,
     /// How many deliveries the worker holds.
     pub in_hand: usize,
     /// For how long it has held the oldest of them.
@@ -62,9 +100,10 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether database and broker answer, as far as the worker has tried.
+    /// Whether no outage is on, as far as the worker has tried.
     pub const fn is_well(&self) -> bool {
-        self.store.is_none() && self.broker.is_none()
+        let Self { store, broker, held, purge, .. } = self;
+        store.is_none() && broker.is_none() && held.is_none() && purge.is_none()
     }
 }
 

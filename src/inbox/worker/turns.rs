@@ -7,8 +7,7 @@ use tokio::time::Instant;
 
 use super::{Inbox, Worker, WorkerConfig};
 use crate::broker::Consumer;
-use crate::inbox::order::{TAKING_UP, TakenUp};
-use crate::relay::{Outage, OutageKind, Watch};
+use crate::inbox::order::TakenUp;
 use crate::store::StoreError;
 
 /// How much longer than a look the pause after it is: many events may be held behind one.
@@ -41,18 +40,11 @@ pub(super) struct Turns {
     holds: bool,
     /// No look before that, whatever happens.
     rests_until: Instant,
-    pub(super) outage: Watch,
 }
 
 impl Turns {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            at: Some(now),
-            is_wanted: false,
-            holds: false,
-            rests_until: now,
-            outage: Watch::default(),
-        }
+        Self { at: Some(now), is_wanted: false, holds: false, rests_until: now }
     }
 
     /// Whether a look begins now.
@@ -99,12 +91,8 @@ impl Turns {
         });
     }
 
-    /// A look has failed, and the next one comes after a pause.
-    pub(super) fn failed(&mut self, tried: u64, reason: &str) -> Option<Outage> {
-        let of = OutageKind::Store(TAKING_UP);
-        let outage = self.outage.failed(tried, of, reason, None);
-        let now = Instant::now();
-        self.at = Some(self.outage.pause.ends(now).unwrap_or(now));
-        outage
+    /// A look has failed, and the next one comes when the pause ends.
+    pub(super) fn failed(&mut self, ends: Option<Instant>) {
+        self.at = Some(ends.unwrap_or_else(Instant::now));
     }
 }

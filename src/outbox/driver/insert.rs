@@ -273,7 +273,13 @@ fn spelled(at: DateTime<Utc>) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 mod tests {
     use super::*;
 
@@ -285,6 +291,85 @@ mod tests {
         assert_eq!(spelled("0000-12-31T23:59:59Z"), "0001-12-31 23:59:59.000000+00 BC");
         assert_eq!(spelled("-0001-01-01T00:00:00Z"), "0002-01-01 00:00:00.000000+00 BC");
         assert_eq!(spelled("+12026-01-01T00:00:00Z"), "12026-01-01 00:00:00.000000+00");
+    }
+
+    /// The columns, in the order of the values: of a row in which each value is called as
+    /// its column is.
+    fn columns() -> Vec<String> {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let said = |what: &str, reason: &str, seconds| Said {
+            what: what.to_owned(),
+            reason: reason.to_owned(),
+            at: at(seconds),
+        };
+        let text = str::to_owned;
+        let row = Row {
+            sequence: 0,
+            id: text("id"),
+            event_type: text("event_type"),
+            source_system: text("source_system"),
+            schema_version: text("schema_version"),
+            correlation_id: Some(text("correlation_id")),
+            payload: b"payload".to_vec(),
+            tags: text("tags"),
+            ordering_key: Some(text("ordering_key")),
+            retry_policy: text("retry_policy"),
+            created_at: at(1),
+            status: text("pending"),
+            attempts: 0,
+            failure: Some(said("failure_class", "failure_reason", 2)),
+            redriven: Some(said("redriven_by", "redriven_reason", 3)),
+            discarded: None,
+        };
+        let times = ["created_at", "failed_at", "redriven_at"];
+        let name = |value| match value {
+            Value::Text(text) => text.unwrap(),
+            Value::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
+            Value::Integer(micros) => {
+                let place = usize::try_from(micros.unwrap() / 1_000_000 - 1).unwrap();
+                times[place].to_owned()
+            }
+        };
+        values(Dialect::Sqlite, row).into_iter().map(name).collect()
+    }
+
+    /// The numbers of the parameters of a statement, each once, in their order.
+    fn parameters(sql: &str, mark: char) -> Vec<usize> {
+        let number = |rest: &str| {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..end].parse().unwrap()
+        };
+        let mut numbers: Vec<usize> = sql.split(mark).skip(1).map(number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// A value would be stored in another column, by each statement in its own way.
+    #[test]
+    fn every_statement_takes_the_values_in_their_order() {
+        let columns = columns();
+        assert_eq!(columns.len(), COLUMNS);
+        for sql in [SQLITE, sqlite!("NOTHING")] {
+            let (_, list) = sql.split_once("outbox_event (").unwrap();
+            let (list, _) = list.split_once(')').unwrap();
+            assert_eq!(list.split(", ").collect::<Vec<_>>(), columns);
+            assert_eq!(parameters(sql, '?'), (1..=COLUMNS).collect::<Vec<_>>());
+        }
+        for (sql, count) in [(POSTGRES, COLUMNS), (POSTGRES_FRESH, FRESH_COLUMNS)] {
+            assert_eq!(parameters(sql, '$'), (1..=count).collect::<Vec<_>>());
+        }
+    }
+
+    /// The function takes its arguments by their places.
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn the_function_of_postgresql_takes_the_values_in_their_order() {
+        let schema = crate::outbox::postgres::SCHEMA;
+        let (_, function) = schema.rsplit_once("FUNCTION outbox_enqueue(").unwrap();
+        let (arguments, _) = function.split_once("\n)").unwrap();
+        let names = arguments.lines().filter_map(|line| line.split_whitespace().next());
+        assert_eq!(names.collect::<Vec<_>>(), columns());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::EventId;
-use crate::workflow::{Actor, Clearance, Person, Question, Record, Seen, Vote};
+use crate::workflow::{Actor, Clearance, InstanceRecord, Person, Question, Seen, Vote};
 
 /// The columns of an instance, in the order of [`InstanceRow`].
 pub(crate) const INSTANCE_COLUMNS: &str = "id, workflow, version, fingerprint, revision, \
@@ -67,7 +67,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn of(record: Record) -> Self {
+    pub(crate) fn of(record: InstanceRecord) -> Self {
         let mut votes = Vec::new();
         let mut cleared = Vec::new();
         for Clearance { approval, votes: given, shown } in record.cleared {
@@ -112,7 +112,7 @@ impl Rows {
     /// # Errors
     ///
     /// Why they are none, in words.
-    pub(crate) fn read(self) -> Result<Record, String> {
+    pub(crate) fn read(self) -> Result<InstanceRecord, String> {
         let Self { instance: row, votes, cleared } = self;
         let mut open = Vec::new();
         let mut given: Vec<(String, Vote)> = Vec::new();
@@ -141,7 +141,7 @@ impl Rows {
             _ if open.is_empty() => None,
             _ => return Err("there are votes, and no question is open".to_owned()),
         };
-        Ok(Record {
+        Ok(InstanceRecord {
             workflow: row.workflow,
             version: number("version", row.version)?,
             fingerprint: u64::from_str_radix(&row.fingerprint, 16).map_err(|error| {

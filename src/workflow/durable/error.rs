@@ -54,7 +54,7 @@ impl From<NotStoredError> for StepError {
 
 impl From<AdvanceError> for StepError {
     fn from(cause: AdvanceError) -> Self {
-        Self::NotStored(NotStoredError::Advance(cause))
+        Self::NotStored(NotStoredError::Unwritable(cause))
     }
 }
 

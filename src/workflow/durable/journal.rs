@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::state::Pending;
-use crate::workflow::{By, Entry, Record, Standing};
+use crate::workflow::{By, Entry, InstanceRecord, Standing};
 use crate::{Envelope, Facts, RawEvent};
 
 /// The columns of an entry, in the order of [`EntryRow`], after the instance and the
@@ -47,7 +47,7 @@ impl EntryRow {
     /// The entry of a step that leads to this record.
     pub(crate) fn of_step(
         entry: Entry,
-        record: &Record,
+        record: &InstanceRecord,
         commands: &[Envelope<Pending>],
         cause: Option<&Facts<RawEvent>>,
         at: DateTime<Utc>,

@@ -3,7 +3,9 @@
 use crate::inbox::HandlerError;
 use crate::reason::reason;
 use crate::state::Acknowledged;
-use crate::workflow::{Correlation, Driven, ReceiveError, Record, Verdict, Workflow};
+use crate::workflow::{
+    Correlation, Driven, InstanceRecord, ReceiveError, Verdict, Workflow,
+};
 use crate::{Envelope, Refused};
 
 /// The command that an event answers.
@@ -37,7 +39,7 @@ pub(super) fn correlation(
 /// A permanent one, where there is no such instance, or the reply cannot be taken; a
 /// transient one, where this program cannot read the row, which a newer one may.
 pub(super) fn verdict<W: Driven>(
-    found: Option<Record>,
+    found: Option<InstanceRecord>,
     to: &Correlation,
     event: &Envelope<Acknowledged>,
 ) -> Result<Verdict<W>, HandlerError> {

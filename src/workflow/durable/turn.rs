@@ -11,7 +11,7 @@ use super::StepError;
 use crate::inbox::is_of_the_database;
 use crate::reason::reason;
 use crate::store::{LAST_DUE, StoreError};
-use crate::workflow::{AnyAdvance, Driven, Record, Verdict};
+use crate::workflow::{AnyAdvance, Driven, InstanceRecord, Verdict};
 use crate::{EventId, RetryPolicy};
 
 /// What a clerk did, in one run.
@@ -157,7 +157,7 @@ impl From<StepError> for TurnError {
 /// # Errors
 ///
 /// Why it takes none, in words.
-pub(super) fn fire<W: Driven>(record: Record) -> Result<AnyAdvance<W>, String> {
+pub(super) fn fire<W: Driven>(record: InstanceRecord) -> Result<AnyAdvance<W>, String> {
     let fired = catch_unwind(AssertUnwindSafe(|| {
         let at = W::rehydrate(record).map_err(|refused| reason(refused.cause()))?;
         match W::due(at) {

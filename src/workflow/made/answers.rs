@@ -4,6 +4,7 @@ use std::any::TypeId;
 
 use super::*;
 use crate::Event;
+use crate::workflow::instance::chain;
 use crate::workflow::reply::{self, Forestalled};
 use crate::workflow::settle::Settling;
 use crate::workflow::stage::{
@@ -95,24 +96,23 @@ pub fn closed<S: Stage>(
     Refused::new(at, NotDecidedError::Closed { choice, status, step })
 }
 
-/// A role that is asked at a stage: whether a ruling is of it, and what it decides.
+/// A role that is asked at a stage, and what a ruling of it decides.
 pub struct Asks<S: Stage> {
     role: TypeId,
-    name: &'static str,
     decide: fn(Instance<S>, Choice, AnyRuling) -> Decided<S>,
 }
 
 impl<S: Stage> Asks<S> {
     /// A role that approves.
-    pub fn approval<R: Decides<S>>() -> Self {
-        Self { role: TypeId::of::<R>(), name: R::NAME, decide: decide_as::<S, R> }
+    pub fn approval<R: Decides<S> + 'static>() -> Self {
+        Self { role: TypeId::of::<R>(), decide: decide_as::<S, R> }
     }
 
-    /// A role that settles, by the word that is legal at the stage.
-    pub fn settling<R: MaySettle<S>>(
+    /// A role that settles, by the words that are legal at the stage.
+    pub fn settling<R: MaySettle<S> + 'static>(
         decide: fn(Instance<S>, Choice, AnyRuling) -> Decided<S>,
     ) -> Self {
-        Self { role: TypeId::of::<R>(), name: R::NAME, decide }
+        Self { role: TypeId::of::<R>(), decide }
     }
 }
 
@@ -126,7 +126,7 @@ pub fn by_role<S: Stage>(
     match roles.iter().find(|asked| ruling.is_of(asked.role)) {
         Some(asked) => (asked.decide)(at, choice, ruling),
         None => {
-            let wanted = roles.iter().map(|asked| asked.name).collect();
+            let wanted = chain::<S>().iter().map(|level| level.role).collect();
             let found = ruling.role();
             Err(Refused::new(at, NotDecidedError::WrongRole { wanted, found }))
         }
@@ -167,11 +167,10 @@ fn decide_as<S: Stage, R: Decides<S>>(
     choice: Choice,
     ruling: AnyRuling,
 ) -> Decided<S> {
-    let Some(typed) = ruling.typed::<R>() else { return Err(closed(at, &choice)) };
     match choice {
-        Choice::Approve(seen) => at.approve(typed, seen).map(Into::into),
-        Choice::Refuse => at.refuse(typed).map(Into::into),
-        Choice::Withdraw => at.withdraw(typed).map(Into::into),
+        Choice::Approve(seen) => at.approve_as::<R>(ruling, seen).map(Into::into),
+        Choice::Refuse => at.refuse_as::<R>(ruling).map(Into::into),
+        Choice::Withdraw => at.withdraw_as(ruling).map(Into::into),
         other => Err(closed(at, &other)),
     }
 }

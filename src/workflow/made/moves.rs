@@ -178,7 +178,7 @@ where
     N: Next<Workflow = S::Workflow>,
 {
     if granted.is_enough {
-        return Voted::Granted(approved::<S, N>(at, granted, key));
+        return Voted::Enough(approved::<S, N>(at, granted, key));
     }
     let entry = Entry::new(
         Cause::Voted,

@@ -18,6 +18,12 @@ pub const fn level<R: Role>(wanted: u32, within: Duration) -> Level {
     Level { role: R::NAME, wanted, within, remind_after: None }
 }
 
+/// How many people a level wants.
+pub const fn wanted(people: u32) -> u32 {
+    assert!(people > 0, "a level asks `N of Role`, and N is 1 at least");
+    people
+}
+
 /// A span of the table.
 pub const fn seconds(count: u64, each: u64) -> Duration {
     Duration::from_secs(count.saturating_mul(each))

@@ -13,7 +13,6 @@ macro_rules! __workflow_module {
         $(#[$m])*
         #[allow(dead_code, missing_docs, missing_debug_implementations, non_camel_case_types, unreachable_pub, clippy::all)]
         $vis mod $w {
-            use super::*;
             use $crate::workflow::made as __made;
             use $crate::workflow::menu as __menu;
 
@@ -60,7 +59,7 @@ macro_rules! __workflow_module {
             pub trait Learn { $($crate::__workflow_module! { @learn $k $n $($x)* })+ }
             const _: fn() = || {
                 fn says<D: Ask + Undo + Learn>() {}
-                says::<$data>();
+                says::<super::$data>();
             };
 
             impl $crate::workflow::Workflow for This {
@@ -73,7 +72,7 @@ macro_rules! __workflow_module {
                     requested_by: $crate::__workflow_module!(@by $($by)?),
                     steps: &[$(<step::$n as __made::Declared>::STEP),+],
                 };
-                type Data = $data;
+                type Data = super::$data;
                 type Any = Any;
                 type Key = Key;
 
@@ -116,11 +115,6 @@ macro_rules! __workflow_module {
                 }
             }
 
-            const NAMES: &[&::core::primitive::str] = &[$(::core::stringify!($n)),+];
-            $(const _: () = ::core::assert!(
-                $crate::__private::is_once(NAMES, ::core::stringify!($n)),
-                ::core::concat!("the step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` stands in its table twice")
-            );)+
             $crate::__workflow_module! { @seal $w $v [$($seal)?] }
 
             $($crate::__workflow_module! { @next $n [$($prev)?] })+
@@ -164,7 +158,7 @@ macro_rules! __workflow_module {
     };
 
     (@by) => { ::core::option::Option::None };
-    (@by $by:ident) => { ::core::option::Option::Some(<$by as $crate::workflow::Role>::NAME) };
+    (@by $by:ident) => { ::core::option::Option::Some(<super::$by as $crate::workflow::Role>::NAME) };
     (@seal $w:ident $v:literal []) => {};
     (@seal $w:ident $v:literal [$seal:literal]) => {
         const _: () = {
@@ -193,7 +187,7 @@ macro_rules! __workflow_module {
     )+ };
     (@start $data:ident [] $first:ident $($n:ident)*) => {
         /// Begins an instance.
-        pub fn start(id: $crate::workflow::InstanceId<This>, data: $data) -> __made::EntranceOf<step::$first> {
+        pub fn start(id: $crate::workflow::InstanceId<This>, data: super::$data) -> __made::EntranceOf<step::$first> {
             let at = __made::begin::<This, __made::Anybody>(id, data, ::core::option::Option::None, KEY);
             __made::enter::<_, step::$first>(at, __made::Moved::started(), KEY)
         }
@@ -202,25 +196,25 @@ macro_rules! __workflow_module {
         /// Begins an instance, for the person who sits in the seat.
         pub fn start(
             id: $crate::workflow::InstanceId<This>,
-            data: $data,
-            requester: &$crate::workflow::Seat<$by>,
+            data: super::$data,
+            requester: &$crate::workflow::Seat<super::$by>,
         ) -> __made::EntranceOf<step::$first> {
-            let at = __made::begin::<This, $by>(id, data, ::core::option::Option::Some(requester), KEY);
+            let at = __made::begin::<This, super::$by>(id, data, ::core::option::Option::Some(requester), KEY);
             __made::enter::<_, step::$first>(at, __made::Moved::started(), KEY)
         }
     };
 
     // What the three traits say of each kind.
-    (@ask compensatable $n:ident ($do:ident $($x:tt)*) $($y:tt)*) => { fn $n(&self) -> $do; };
-    (@ask approval $n:ident $by:ident $shown:ident $($x:tt)*) => { fn $n(&self) -> $shown; };
-    (@ask pivot $n:ident [] ($do:ident $($x:tt)*) $($y:tt)*) => { fn $n(&self) -> $do; };
+    (@ask compensatable $n:ident ($do:ident $($x:tt)*) $($y:tt)*) => { fn $n(&self) -> super::$do; };
+    (@ask approval $n:ident $by:ident $shown:ident $($x:tt)*) => { fn $n(&self) -> super::$shown; };
+    (@ask pivot $n:ident [] ($do:ident $($x:tt)*) $($y:tt)*) => { fn $n(&self) -> super::$do; };
     (@ask pivot $n:ident [$a:ident] ($do:ident $($x:tt)*) $($y:tt)*) => {
-        fn $n(&self, cleared: &$crate::workflow::Cleared<step::$a>) -> $do;
+        fn $n(&self, cleared: &$crate::workflow::Cleared<step::$a>) -> super::$do;
     };
-    (@ask retriable $n:ident ($do:ident $($x:tt)*) $($y:tt)*) => { fn $n(&self) -> $do; };
-    (@undo compensatable $n:ident $do:tt ($un:ident $gone:ident) $($y:tt)*) => { fn $n(&self) -> $un; };
+    (@ask retriable $n:ident ($do:ident $($x:tt)*) $($y:tt)*) => { fn $n(&self) -> super::$do; };
+    (@undo compensatable $n:ident $do:tt ($un:ident $gone:ident) $($y:tt)*) => { fn $n(&self) -> super::$un; };
     (@undo $($other:tt)*) => {};
     (@learn approval $($x:tt)*) => {};
-    (@learn pivot $n:ident $needs:tt ($do:ident $ok:ident $no:ident) $($y:tt)*) => { fn $n(&mut self, reply: $ok); };
-    (@learn $k:ident $n:ident ($do:ident $ok:ident $($no:ident)?) $($y:tt)*) => { fn $n(&mut self, reply: $ok); };
+    (@learn pivot $n:ident $needs:tt ($do:ident $ok:ident $no:ident) $($y:tt)*) => { fn $n(&mut self, reply: super::$ok); };
+    (@learn $k:ident $n:ident ($do:ident $ok:ident $($no:ident)?) $($y:tt)*) => { fn $n(&mut self, reply: super::$ok); };
 }

@@ -41,11 +41,11 @@ macro_rules! __workflow_read {
             [$($c)* $n] [$($p)* $n] $f ([$n] [$n]) $($rest)* }
     };
     (@row {[$by:ident] $($h:tt)*} (before) [$($s:tt)*] $c:tt $p:tt $f:tt ($prev:tt $back:tt)
-        approval $n:ident of $shown:ident $(when $when:path)? :
+        approval $n:ident of $shown:ident $(when $($when:ident)::+)? :
         asks $($($num:literal of)? $r:ident within $rt:literal $ru:ident $(remind after $mt:literal $mu:ident)?)then+
         else refuse ; $($rest:tt)*) => {
         $crate::__workflow_read! { @row {[$by] $($h)*} (before)
-            [$($s)* {approval $n $prev $back $by $shown [$($when)?] [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
+            [$($s)* {approval $n $prev $back $by $shown [$($($when)::+)?] [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
             $c $p $f ([$n] $back) $($rest)* }
     };
     (@row $h:tt (before) [$($s:tt)*] $c:tt [$($p:tt)*] [$($f:tt)*] ($prev:tt $back:tt)

@@ -9,9 +9,9 @@ macro_rules! __workflow_step {
         ($ut:literal $uu:ident) $undo_asks:tt ($t:literal $u:ident) $asks:tt) => {
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Compensatable)
-                .does::<$do, $ok>($crate::__workflow_step!(@in $t $u))
-                .refused::<$no>()
-                .undone::<$un, $gone>($crate::__workflow_step!(@in $ut $uu), $crate::__workflow_step!(@chain $undo_asks))
+                .does::<super::$do, super::$ok>($crate::__workflow_step!(@in $t $u))
+                .refused::<super::$no>()
+                .undone::<super::$un, super::$gone>($crate::__workflow_step!(@in $ut $uu), $crate::__workflow_step!(@chain $undo_asks))
                 .asks($crate::__workflow_step!(@chain $asks));
             type Workflow = This;
             type Shown = __made::Nothing;
@@ -22,13 +22,13 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @sent Awaiting $n Ask $do }
         $crate::__workflow_step! { @sent Undoing $n Undo $un }
 
-        $crate::__workflow_step! { @stage Awaiting $n (__menu::done<$ok>, __menu::refused<$no>, __menu::timed_out, __menu::cancel) }
+        $crate::__workflow_step! { @stage Awaiting $n (__menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out, __menu::cancel) }
         $crate::__workflow_step! { @answers Awaiting $n $ok }
         $crate::__workflow_step! { @refuses Awaiting $n $no [$($back)?] }
         $crate::__workflow_step! { @cancels Awaiting $n Undoing<step::$n> }
         $crate::__workflow_step! { @silent $n $asks }
         impl __made::Drive for Awaiting<step::$n> {
-            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, $ok, $no> }
+            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, super::$ok, super::$no> }
             fn decide(at: __made::At<Self>, choice: __made::Choice, by: __made::AnyRuling) -> __made::Decided<Self> {
                 __made::cancel(at, choice, by)
             }
@@ -36,42 +36,42 @@ macro_rules! __workflow_step {
 
         $crate::__workflow_step! { @parked $n $asks ($ok $no) [$($back)?] }
 
-        $crate::__workflow_step! { @stage Undoing $n (__menu::undone<$gone>, __menu::timed_out) }
+        $crate::__workflow_step! { @stage Undoing $n (__menu::undone<super::$gone>, __menu::timed_out) }
         $crate::__workflow_step! { @undoes Undoing $n $gone [$($back)?] }
         $crate::__workflow_step! { @waits Undoing $n Stuck<step::$n> }
         impl __made::Drive for Undoing<step::$n> {
-            $crate::__workflow_step! { @drive Undoing $n, undone::<Self, $gone> }
+            $crate::__workflow_step! { @drive Undoing $n, undone::<Self, super::$gone> }
         }
 
-        $crate::__workflow_step! { @stage Stuck $n (__menu::settle<$crate::__workflow_step!(@roles $undo_asks)>, __menu::undone<$gone>, __menu::timed_out) }
+        $crate::__workflow_step! { @stage Stuck $n (__menu::settle<$crate::__workflow_step!(@roles $undo_asks)>, __menu::undone<super::$gone>, __menu::timed_out) }
         $crate::__workflow_step! { @undoes Stuck $n $gone [$($back)?] }
         $crate::__workflow_step! { @asks_on Stuck $n $undo_asks }
         $crate::__workflow_step! { @must_succeed Stuck $n Undoing<step::$n> }
         #[diagnostic::do_not_recommend]
-        impl $crate::workflow::Happens<Stuck<step::$n>> for $gone {
+        impl $crate::workflow::Happens<Stuck<step::$n>> for super::$gone {
             type Then = $crate::workflow::Advance<$crate::__workflow_step!(@back $($back)?)>;
             fn happened(self, at: __made::At<Stuck<step::$n>>, by: __made::AnyRuling) -> Self::Then {
                 __made::go(at, __made::Moved::happened(by), KEY)
             }
         }
         impl __made::Drive for Stuck<step::$n> {
-            $crate::__workflow_step! { @drive Stuck $n, undone::<Self, $gone> }
-            $crate::__workflow_step! { @settled $undo_asks, must_succeed::<Self, $gone, Undoing<step::$n>> }
+            $crate::__workflow_step! { @drive Stuck $n, undone::<Self, super::$gone> }
+            $crate::__workflow_step! { @settled $undo_asks, must_succeed::<Self, super::$gone, Undoing<step::$n>> }
         }
     };
-    (approval $n:ident $back:tt $by:ident $shown:ident [$($when:path)?] [$({$num:tt $r:ident $t:tt $remind:tt})+]) => {
+    (approval $n:ident $back:tt $by:ident $shown:ident [$($($when:ident)::+)?] [$({$num:tt $r:ident $t:tt $remind:tt})+]) => {
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Approval)
-                $(.when(::core::stringify!($when)))?
+                $(.when(::core::stringify!($($when)::+)))?
                 .asks($crate::__workflow_step!(@chain [$({$num $r $t $remind})+]));
             type Workflow = This;
-            type Shown = $shown;
+            type Shown = super::$shown;
         }
         $(const _: () = ::core::assert!(
-            !__made::same_role::<$r, $by>(),
+            !__made::same_role::<super::$r, super::$by>(),
             ::core::concat!("`", ::core::stringify!($r), "` asks for `", ::core::stringify!($n), "` and decides on it: four eyes need two roles")
         );)+
-        $crate::__workflow_step! { @entrance $n $($when)? }
+        $crate::__workflow_step! { @entrance $n $($($when)::+)? }
         impl __made::Enter for Awaiting<step::$n> {
             fn enter(at: &mut __made::At<Self>, key: &Key) {
                 let shown = <__made::DataOf<Self> as Ask>::$n(at.data());
@@ -80,7 +80,7 @@ macro_rules! __workflow_step {
         }
         impl __made::Clears for step::$n {}
 
-        $crate::__workflow_step! { @stage Awaiting $n (__menu::decide<($($r,)+)>, __menu::amend, __menu::timed_out, __menu::cancel) }
+        $crate::__workflow_step! { @stage Awaiting $n (__menu::decide<($(super::$r,)+)>, __menu::amend, __menu::timed_out, __menu::cancel) }
         $crate::__workflow_step! { @decide $n $back [$($num)+] $($r)+ }
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Amends for Awaiting<step::$n> {
@@ -103,7 +103,7 @@ macro_rules! __workflow_step {
                 __made::due(at)
             }
             fn decide(at: __made::At<Self>, choice: __made::Choice, by: __made::AnyRuling) -> __made::Decided<Self> {
-                __made::by_role_or_cancel(at, choice, by, &[$(__made::Asks::approval::<$r>()),+])
+                __made::by_role_or_cancel(at, choice, by, &[$(__made::Asks::approval::<super::$r>()),+])
             }
         }
     };
@@ -111,8 +111,8 @@ macro_rules! __workflow_step {
         $(const _: () = __made::clears::<step::$a>();)?
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Pivot)
-                .does::<$do, $ok>($crate::__workflow_step!(@in $t $u))
-                .refused::<$no>()
+                .does::<super::$do, super::$ok>($crate::__workflow_step!(@in $t $u))
+                .refused::<super::$no>()
                 $(.needs(::core::stringify!($a)))?
                 $(.forestall_within($crate::__workflow_step!(@in $ft $fu)))?
                 .asks($crate::__workflow_step!(@chain $asks));
@@ -124,18 +124,18 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @learned $n $ok }
         $crate::__workflow_step! { @sent Awaiting $n Ask $do $($a)? }
 
-        $crate::__workflow_step! { @stage Awaiting $n (__menu::done<$ok>, __menu::refused<$no>, __menu::timed_out) }
+        $crate::__workflow_step! { @stage Awaiting $n (__menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out) }
         $crate::__workflow_step! { @answers Awaiting $n $ok }
         $crate::__workflow_step! { @refuses Awaiting $n $no [$($back)?] }
         impl __made::Drive for Awaiting<step::$n> {
-            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, $ok, $no> }
+            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, super::$ok, super::$no> }
         }
         $crate::__workflow_step! { @forestalls $n ($ok $no) [$($back)?] [$($ft)?] $asks }
     };
     (retriable $n:ident $back:tt ($do:ident $ok:ident) ($t:literal $u:ident) $asks:tt) => {
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Retriable)
-                .does::<$do, $ok>($crate::__workflow_step!(@in $t $u))
+                .does::<super::$do, super::$ok>($crate::__workflow_step!(@in $t $u))
                 .asks($crate::__workflow_step!(@chain $asks));
             type Workflow = This;
             type Shown = __made::Nothing;
@@ -144,19 +144,19 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @learned $n $ok }
         $crate::__workflow_step! { @sent Awaiting $n Ask $do }
 
-        $crate::__workflow_step! { @stage Awaiting $n (__menu::done<$ok>, __menu::timed_out) }
+        $crate::__workflow_step! { @stage Awaiting $n (__menu::done<super::$ok>, __menu::timed_out) }
         $crate::__workflow_step! { @answers Awaiting $n $ok }
         $crate::__workflow_step! { @waits Awaiting $n Parked<step::$n> }
         impl __made::Drive for Awaiting<step::$n> {
-            $crate::__workflow_step! { @drive Awaiting $n, done::<Self, $ok> }
+            $crate::__workflow_step! { @drive Awaiting $n, done::<Self, super::$ok> }
         }
 
-        $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<$ok>, __menu::timed_out) }
+        $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<super::$ok>, __menu::timed_out) }
         $crate::__workflow_step! { @listens Parked $n $ok $asks }
         $crate::__workflow_step! { @must_succeed Parked $n Awaiting<step::$n> }
         impl __made::Drive for Parked<step::$n> {
-            $crate::__workflow_step! { @drive Parked $n, done::<Self, $ok> }
-            $crate::__workflow_step! { @settled $asks, must_succeed::<Self, $ok, Awaiting<step::$n>> }
+            $crate::__workflow_step! { @drive Parked $n, done::<Self, super::$ok> }
+            $crate::__workflow_step! { @settled $asks, must_succeed::<Self, super::$ok, Awaiting<step::$n>> }
         }
     };
 
@@ -165,22 +165,22 @@ macro_rules! __workflow_step {
     (@silent $n:ident $asks:tt) => { $crate::__workflow_step! { @waits Awaiting $n Parked<step::$n> } };
     (@parked $n:ident [] $replies:tt $back:tt) => {};
     (@parked $n:ident $asks:tt ($ok:ident $no:ident) [$($back:ident)?]) => {
-        $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<$ok>, __menu::refused<$no>, __menu::timed_out, __menu::cancel) }
+        $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out, __menu::cancel) }
         $crate::__workflow_step! { @listens Parked $n $ok $asks }
         $crate::__workflow_step! { @refuses Parked $n $no [$($back)?] }
         $crate::__workflow_step! { @cancels Parked $n Undoing<step::$n> }
         $crate::__workflow_step! { @undecided $n [$($back)?] }
         impl __made::Drive for Parked<step::$n> {
-            $crate::__workflow_step! { @drive Parked $n, done_or_refused::<Self, $ok, $no> }
+            $crate::__workflow_step! { @drive Parked $n, done_or_refused::<Self, super::$ok, super::$no> }
             fn decide(at: __made::At<Self>, choice: __made::Choice, by: __made::AnyRuling) -> __made::Decided<Self> {
                 __made::by_role_or_cancel(at, choice, by,
-                    &$crate::__workflow_step!(@settlers $asks, undecided::<Self, $ok, $crate::__workflow_step!(@back $($back)?)>))
+                    &$crate::__workflow_step!(@settlers $asks, undecided::<Self, super::$ok, $crate::__workflow_step!(@back $($back)?)>))
             }
         }
     };
     (@forestalls $n:ident ($ok:ident $no:ident) [$($back:ident)?] [] $asks:tt) => {
         $crate::__workflow_step! { @waits Awaiting $n Parked<step::$n> }
-        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_refused::<Self, $ok, $no> }
+        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_refused::<Self, super::$ok, super::$no> }
     };
     (@forestalls $n:ident ($ok:ident $no:ident) [$($back:ident)?] [$ft:literal] $asks:tt) => {
         $crate::__workflow_step! { @waits Awaiting $n Forestalling<step::$n> }
@@ -189,25 +189,25 @@ macro_rules! __workflow_step {
                 __made::send(at, &$crate::workflow::Forestall, key);
             }
         }
-        $crate::__workflow_step! { @stage Forestalling $n (__menu::done<$ok>, __menu::refused<$no>, __menu::timed_out) }
+        $crate::__workflow_step! { @stage Forestalling $n (__menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out) }
         $crate::__workflow_step! { @answers Forestalling $n $ok }
         $crate::__workflow_step! { @refuses Forestalling $n $no [$($back)?] }
         $crate::__workflow_step! { @never Forestalling $n [$($back)?] }
         $crate::__workflow_step! { @never Parked $n [$($back)?] }
         $crate::__workflow_step! { @waits Forestalling $n Parked<step::$n> }
         impl __made::Drive for Forestalling<step::$n> {
-            $crate::__workflow_step! { @drive Forestalling $n, done_or_never::<Self, $ok, $no> }
+            $crate::__workflow_step! { @drive Forestalling $n, done_or_never::<Self, super::$ok, super::$no> }
         }
-        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_never::<Self, $ok, $no> }
+        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_never::<Self, super::$ok, super::$no> }
     };
     (@parked_pivot $n:ident ($ok:ident $no:ident) [$($back:ident)?] $asks:tt, $($replies:tt)+) => {
-        $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<$ok>, __menu::refused<$no>, __menu::timed_out) }
+        $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out) }
         $crate::__workflow_step! { @listens Parked $n $ok $asks }
         $crate::__workflow_step! { @refuses Parked $n $no [$($back)?] }
         $crate::__workflow_step! { @undecided $n [$($back)?] }
         impl __made::Drive for Parked<step::$n> {
             $crate::__workflow_step! { @drive Parked $n, $($replies)+ }
-            $crate::__workflow_step! { @settled $asks, undecided::<Self, $ok, $crate::__workflow_step!(@back $($back)?)> }
+            $crate::__workflow_step! { @settled $asks, undecided::<Self, super::$ok, $crate::__workflow_step!(@back $($back)?)> }
         }
     };
     // A parked step still listens, is asked about level by level, and settled.
@@ -215,7 +215,7 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @answers Parked $n $ok }
         $crate::__workflow_step! { @asks_on Parked $n $asks }
         #[diagnostic::do_not_recommend]
-        impl $crate::workflow::Happens<Parked<step::$n>> for $ok {
+        impl $crate::workflow::Happens<Parked<step::$n>> for super::$ok {
             type Then = __made::ThenOf<step::$n>;
             fn happened(self, at: __made::At<Parked<step::$n>>, by: __made::AnyRuling) -> Self::Then {
                 step::$n::learned(at, self, __made::Moved::happened(by))
@@ -228,7 +228,7 @@ macro_rules! __workflow_step {
         }
         $(
             #[diagnostic::do_not_recommend]
-            impl $crate::workflow::MaySettle<$stage<step::$n>> for $r {}
+            impl $crate::workflow::MaySettle<$stage<step::$n>> for super::$r {}
         )+
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Waits<$crate::workflow::Advance<Self>> for $stage<step::$n> {
@@ -256,11 +256,11 @@ macro_rules! __workflow_step {
             }
         }
     };
-    (@entrance $n:ident $when:path) => {
+    (@entrance $n:ident $($when:ident)::+) => {
         impl __made::Entrance<This> for step::$n {
             type Then = $crate::workflow::Asked<Awaiting<step::$n>, __made::ThenOf<step::$n>>;
             fn enter<A: $crate::workflow::Stage<Workflow = This>>(mut at: __made::At<A>, moved: __made::Moved, key: &Key) -> Self::Then {
-                if $when(at.data()) {
+                if super::$($when)::+(at.data()) {
                     return $crate::workflow::Asked::Needed(__made::go(at, moved, key));
                 }
                 let shown = <__made::DataOf<A> as Ask>::$n(at.data());
@@ -273,7 +273,7 @@ macro_rules! __workflow_step {
         impl step::$n {
             fn learned<A: $crate::workflow::Stage<Workflow = This>>(
                 mut at: __made::At<A>,
-                reply: $ok,
+                reply: super::$ok,
                 moved: __made::Moved,
             ) -> __made::ThenOf<step::$n> {
                 __made::learn(&mut at, |data| <__made::DataOf<A> as Learn>::$n(data, reply), KEY);
@@ -284,7 +284,7 @@ macro_rules! __workflow_step {
     (@sent $stage:ident $n:ident $trait:ident $do:ident) => {
         impl __made::Enter for $stage<step::$n> {
             fn enter(at: &mut __made::At<Self>, key: &Key) {
-                let command: $do = <__made::DataOf<Self> as $trait>::$n(at.data());
+                let command: super::$do = <__made::DataOf<Self> as $trait>::$n(at.data());
                 __made::send(at, &command, key);
             }
         }
@@ -292,14 +292,14 @@ macro_rules! __workflow_step {
     (@sent $stage:ident $n:ident $trait:ident $do:ident $a:ident) => {
         impl __made::Enter for $stage<step::$n> {
             fn enter(at: &mut __made::At<Self>, key: &Key) {
-                let ask = |data: &__made::DataOf<Self>, cleared: &_| -> $do { $trait::$n(data, cleared) };
-                __made::send_cleared::<Self, step::$a, $do>(at, ::core::stringify!($a), ask, key);
+                let ask = |data: &__made::DataOf<Self>, cleared: &_| -> super::$do { $trait::$n(data, cleared) };
+                __made::send_cleared::<Self, step::$a, super::$do>(at, ::core::stringify!($a), ask, key);
             }
         }
     };
     (@answers $stage:ident $n:ident $ok:ident) => {
         #[diagnostic::do_not_recommend]
-        impl $crate::workflow::Answers<$stage<step::$n>> for $ok {
+        impl $crate::workflow::Answers<$stage<step::$n>> for super::$ok {
             type Then = __made::ThenOf<step::$n>;
             fn done(self, at: __made::At<$stage<step::$n>>) -> Self::Then {
                 step::$n::learned(at, self, __made::Moved::done())
@@ -308,7 +308,7 @@ macro_rules! __workflow_step {
     };
     (@refuses $stage:ident $n:ident $no:ident [$($back:ident)?]) => {
         #[diagnostic::do_not_recommend]
-        impl $crate::workflow::Refuses<$stage<step::$n>> for $no {
+        impl $crate::workflow::Refuses<$stage<step::$n>> for super::$no {
             type Back = $crate::__workflow_step!(@back $($back)?);
             fn refused(self, at: __made::At<$stage<step::$n>>) -> $crate::workflow::Advance<Self::Back> {
                 __made::go(at, __made::Moved::refused(), KEY)
@@ -326,7 +326,7 @@ macro_rules! __workflow_step {
     };
     (@undoes $stage:ident $n:ident $gone:ident [$($back:ident)?]) => {
         #[diagnostic::do_not_recommend]
-        impl $crate::workflow::Undoes<$stage<step::$n>> for $gone {
+        impl $crate::workflow::Undoes<$stage<step::$n>> for super::$gone {
             type Back = $crate::__workflow_step!(@back $($back)?);
             fn undone(self, at: __made::At<$stage<step::$n>>) -> $crate::workflow::Advance<Self::Back> {
                 __made::go(at, __made::Moved::undone(), KEY)
@@ -351,7 +351,7 @@ macro_rules! __workflow_step {
     };
     (@decide $n:ident $back:tt $nums:tt $($r:ident)+) => { $(
         #[diagnostic::do_not_recommend]
-        impl $crate::workflow::Decides<Awaiting<step::$n>> for $r {
+        impl $crate::workflow::Decides<Awaiting<step::$n>> for super::$r {
             type Then = $crate::__workflow_step!(@voted $n $nums);
             type Back = $crate::__workflow_step!(@back_of $back);
             fn approved(at: __made::At<Awaiting<step::$n>>, granted: $crate::workflow::Granted) -> Self::Then {
@@ -407,14 +407,14 @@ macro_rules! __workflow_step {
         $crate::__workflow_step!(@settlers_by ($($word)+) $($r)+)
     };
     (@settlers_by $word:tt $($r:ident)+) => {
-        [$(__made::Asks::settling::<$r>($crate::__workflow_step!(@word $word))),+]
+        [$(__made::Asks::settling::<super::$r>($crate::__workflow_step!(@word $word))),+]
     };
     (@word ($($word:tt)+)) => { __made::$($word)+ };
 
     // ---- words of the table ----
     (@replies $n:ident $ok:ident $no:ident) => {
         const _: () = ::core::assert!(
-            !__made::same_event::<$ok, $no>(),
+            !__made::same_event::<super::$ok, super::$no>(),
             ::core::concat!("`", ::core::stringify!($ok), "` and `", ::core::stringify!($no), "` have one TYPE: nobody can tell whether `", ::core::stringify!($n), "` is done or refused")
         );
     };
@@ -425,16 +425,13 @@ macro_rules! __workflow_step {
     (@voted $n:ident $num:tt) => { $crate::workflow::Voted<Awaiting<step::$n>, __made::ThenOf<step::$n>> };
     (@approved $n:ident [$([])+] $at:ident $granted:ident) => { __made::approved::<_, step::$n>($at, $granted, KEY) };
     (@approved $n:ident $num:tt $at:ident $granted:ident) => { __made::voted::<_, step::$n>($at, $granted, KEY) };
-    (@roles [$({$num:tt $r:ident $t:tt $remind:tt})+]) => { ($($r,)+) };
+    (@roles [$({$num:tt $r:ident $t:tt $remind:tt})+]) => { ($(super::$r,)+) };
     (@chain [$({[$($num:literal)?] $r:ident ($t:literal $u:ident) [$(($mt:literal $mu:ident))?]})*]) => {
-        &[$(__made::level::<$r>($crate::__workflow_step!(@wanted $($num)?), $crate::__workflow_step!(@in $t $u))
+        &[$(__made::level::<super::$r>($crate::__workflow_step!(@wanted $($num)?), $crate::__workflow_step!(@in $t $u))
             $(.remind_after($crate::__workflow_step!(@in $mt $mu)))?),*]
     };
     (@wanted) => { 1 };
-    (@wanted $num:literal) => {{
-        ::core::assert!($num > 0, "a level asks `N of Role`, and N is 1 at least");
-        $num
-    }};
+    (@wanted $num:literal) => { __made::wanted($num) };
     (@in $t:literal s) => { __made::seconds($t, 1) };
     (@in $t:literal min) => { __made::seconds($t, 60) };
     (@in $t:literal h) => { __made::seconds($t, 3_600) };

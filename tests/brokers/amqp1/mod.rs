@@ -1,7 +1,15 @@
 //! The suite on the servers that speak AMQP 1.0, and what is their own.
 
+mod activemq;
 mod artemis;
+mod faults;
+mod foreign;
+mod order;
+mod place;
+mod qpid;
 mod raw;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::marker::PhantomData;
 use std::net::SocketAddr;

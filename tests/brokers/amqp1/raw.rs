@@ -4,8 +4,8 @@ use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::types::messaging::{
-    ApplicationProperties, Body, Data, Message, Outcome, Properties, SerializableBody,
-    Source, Target,
+    ApplicationProperties, Body, Data, Header, Message, MessageId, Properties,
+    SerializableBody, Source, Target,
 };
 use fe2o3_amqp::types::primitives::{Binary, SimpleValue, Symbol, Value};
 use fe2o3_amqp::{Connection, Receiver, Sender, Session};
@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 pub(super) struct Raw {
-    pub(super) session: SessionHandle<()>,
-    connection: ConnectionHandle<()>,
+    session: SessionHandle<()>,
+    _connection: ConnectionHandle<()>,
 }
 
 impl Raw {
@@ -32,7 +32,7 @@ impl Raw {
             .await
             .unwrap();
         let session = Session::begin(&mut connection).await.unwrap();
-        Self { session, connection }
+        Self { session, _connection: connection }
     }
 
     pub(super) async fn send<B: SerializableBody>(
@@ -72,8 +72,44 @@ impl Raw {
         taken
     }
 
-    pub(super) async fn close(mut self) {
-        self.connection.close().await.unwrap();
+    /// The ids of what is in a queue, taken out.
+    pub(super) async fn ids(&mut self, address: &str) -> Vec<String> {
+        let taken = self.take(address).await;
+        let id = |message: Message<_>| match message.properties?.message_id? {
+            MessageId::String(id) => Some(id),
+            _ => None,
+        };
+        taken.into_iter().map(|message| id(message).expect("an id")).collect()
+    }
+
+    /// Asks ActiveMQ Artemis to change something of itself.
+    pub(super) async fn manage(&mut self, operation: &str, with: &[serde_json::Value]) {
+        let mut answers = Receiver::builder()
+            .name(Uuid::now_v7().to_string())
+            .source(Source::builder().dynamic(true).build())
+            .attach(&mut self.session)
+            .await
+            .unwrap();
+        let source = answers.source().as_ref().unwrap();
+        let reply_to = source.address.clone().unwrap();
+        let text = |text: &str| SimpleValue::String(text.to_owned());
+        let asked = Message::builder()
+            .properties(Properties::builder().reply_to(reply_to).build())
+            .application_properties(
+                ApplicationProperties::builder()
+                    .insert("_AMQ_ResourceName", text("broker"))
+                    .insert("_AMQ_OperationName", text(operation))
+                    .build(),
+            )
+            .value(serde_json::to_string(with).unwrap())
+            .build();
+        self.send("activemq.management", asked).await;
+        let answer = answers.recv::<Body<Value>>().await.unwrap();
+        answers.accept(&answer).await.unwrap();
+        let said = &answer.message().application_properties.as_ref().unwrap().0;
+        let done = said.get("_AMQ_OperationSucceeded");
+        assert_eq!(done, Some(&SimpleValue::Bool(true)), "{operation}: {answer:?}");
+        answers.close().await.unwrap();
     }
 }
 
@@ -88,6 +124,7 @@ pub(super) fn message(headers: &[(&str, &str)], body: &[u8]) -> Message<Data> {
         all = all.insert(*name, SimpleValue::String((*value).to_owned()));
     }
     Message::builder()
+        .header(Header { durable: true, ..Header::default() })
         .application_properties(all.build())
         .data(Data(Binary::from(body.to_vec())))
         .build()

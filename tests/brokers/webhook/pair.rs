@@ -56,7 +56,7 @@ impl Server for Pair {
     }
 
     fn place(&self) -> [String; 2] {
-        unreachable!("nothing is stored that somebody could be behind in")
+        unreachable!("nothing is stored, and so nothing is behind")
     }
 
     async fn remove(self) {}

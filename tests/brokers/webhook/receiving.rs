@@ -278,8 +278,8 @@ async fn an_open_route_takes_cloud_events_from_anybody() {
     delivered(&mut ends, &sent).await.unwrap();
 }
 
-/// The signature of binary mode covers the `webhook-id` alone: with another `ce-id`, one
-/// signed request would be as many events as somebody likes.
+/// The signature of binary mode covers the `webhook-id` alone: with another `ce-id` each
+/// time, one recorded request would be many events.
 #[tokio::test]
 async fn the_id_of_an_event_is_the_one_that_was_signed() {
     let mut ends = all();

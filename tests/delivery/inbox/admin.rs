@@ -304,3 +304,36 @@ fn a_row_of_no_time_or_number_is_refused() {
         assert!(refused.contains("CHECK constraint failed"), "{row}: {refused}");
     }
 }
+
+/// Protects an operator from rows that no list shows: plain SQL may write anything.
+#[test]
+fn what_is_no_event_is_listed_with_the_reason() {
+    let mut connection = database();
+    let broker = Broker::default();
+    for (id, error) in [
+        ("1", HandlerError::permanent("no such country")),
+        ("2", HandlerError::transient("locked")),
+        ("3", HandlerError::transient("locked")),
+        ("4", HandlerError::transient("locked")),
+    ] {
+        let delivery = broker.deliver(id);
+        let config = inbox_config();
+        let _ = sqlite::process(&mut connection, delivery, &config, |_, _| Err(error));
+    }
+    let everything = Filter::default();
+    assert_eq!(sqlite::unreadable(&connection, &everything).unwrap(), []);
+    let torn = "UPDATE inbox_event SET retry_policy = 'often' WHERE id IN ('1', '2'); \
+                UPDATE inbox_event SET due_at = received_at, failure_reason = NULL \
+                WHERE id = '3'";
+    connection.execute_batch(torn).unwrap();
+    let found = sqlite::unreadable(&connection, &everything).unwrap();
+    let said = |one: &integration_automation_patterns::inbox::Unreadable| {
+        (one.source_system.clone(), one.id.clone(), one.reason.contains("policy"))
+    };
+    let mut found: Vec<_> = found.iter().map(said).collect();
+    found.sort();
+    let crm = |id: &str, policy| ("crm".to_owned(), id.to_owned(), policy);
+    assert_eq!(found, [crm("1", true), crm("2", true), crm("3", false)]);
+    let one = Filter::id(id("2"));
+    assert_eq!(sqlite::unreadable(&connection, &one).unwrap().len(), 1);
+}

@@ -252,3 +252,55 @@ fn of_eight_redeliveries_at_once_one_has_an_effect() {
         assert_eq!(status, "processed");
     }
 }
+
+/// Protects a verdict, and the budget, from a handler that says what the inbox says.
+#[test]
+fn what_a_handler_says_is_no_state_of_its_event() {
+    let unknown = "unknown event type \"crm.lead.created\": this inbox takes in erp";
+    let (mut connection, broker) = (database(), Broker::default());
+    let inbox_config = inbox_config().retry_policy(at_once(3));
+    let mut process = |delivery, error: HandlerError| {
+        let handled =
+            sqlite::process(&mut connection, delivery, &inbox_config, |_, _| Err(error));
+        handled.unwrap()
+    };
+    let dead = process(broker.deliver("1"), HandlerError::permanent(unknown));
+    assert!(matches!(dead, Handled::DeadLettered(_)), "{dead:?}");
+    let again = process(broker.deliver("1"), HandlerError::permanent("a second effect"));
+    assert!(matches!(again, Handled::Duplicate(_)), "{again:?}");
+
+    let ended = "the consumer ended before its effect did";
+    let _dead = process(broker.deliver("2"), HandlerError::permanent(ended));
+    // Its broker has lost the ack, and an attempt of it is owed to this consumer.
+    let again = process(broker.deliver_again("2"), HandlerError::permanent("a second"));
+    assert!(matches!(again, Handled::Duplicate(_)), "{again:?}");
+}
+
+/// Each of them fails at its commit, and stores that afterwards.
+#[test]
+fn of_eight_copies_that_fail_at_once_one_is_counted_as_the_dead_letter() {
+    for round in 0..10 {
+        let path = fresh_path();
+        let connection = database_at(&path);
+        let tables = "CREATE TABLE owner (name TEXT PRIMARY KEY); CREATE TABLE owned \
+                      (name REFERENCES owner DEFERRABLE INITIALLY DEFERRED)";
+        connection.execute_batch(tables).unwrap();
+        let inbox_config = inbox_config().retry_policy(at_once(1));
+        let fails = || {
+            let (broker, mut connection) = (Broker::default(), open(&path));
+            connection.pragma_update(None, "foreign_keys", true).unwrap();
+            let orphan = |transaction: &Transaction<'_>, _: &Envelope<_>| {
+                transaction.execute("INSERT INTO owned VALUES ('nobody')", [])?;
+                Ok(())
+            };
+            let delivery = broker.deliver("1");
+            sqlite::process(&mut connection, delivery, &inbox_config, orphan).unwrap()
+        };
+        let dead = std::thread::scope(|scope| {
+            let copies: Vec<_> = (0..8).map(|_| scope.spawn(fails)).collect();
+            let handled = copies.into_iter().map(|copy| copy.join().unwrap());
+            handled.filter(|handled| matches!(handled, Handled::DeadLettered(_))).count()
+        });
+        assert_eq!(dead, 1, "round {round}");
+    }
+}

@@ -15,6 +15,7 @@ mod resting;
 mod shelf;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod upgrade;
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -27,7 +28,7 @@ use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::worker::{
     Health, Inbox, Received, Summary, Worker, WorkerConfig,
 };
-use integration_automation_patterns::outbox::StoreError;
+use integration_automation_patterns::outbox::{Migration, StoreError};
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{
     Decision, DeliveryStatus, Envelope, Event, RawEvent, RetryPolicy,
@@ -187,6 +188,17 @@ fn tables(place: &str) -> String {
 pub(crate) trait Works: Database + 'static {
     /// The most lanes that the database takes in these tests.
     const LANES: usize;
+
+    /// Whether a handler that has begun goes on when its worker is dropped.
+    const HANDLERS_BLOCK: bool;
+
+    /// The trigger `refuse`: no attempt of a held event can begin.
+    const REFUSE_ATTEMPTS: &'static str;
+    /// Drops it.
+    const ADMIT_ATTEMPTS: &'static str;
+
+    /// The migrations of its inbox, in their order.
+    fn inbox_migrations() -> Vec<Migration>;
 
     /// The tables, and the worker as a task: so that the compiler shows that it can be
     /// one.
@@ -369,12 +381,15 @@ macro_rules! worker_suite {
             order: an_attempt_that_never_ended_is_counted
             order: what_the_database_refuses_spends_no_attempt_of_a_held_event
             order: what_waits_behind_a_waiting_event_is_left_alone
+            order: a_held_event_whose_handler_is_left_spends_no_attempt
+            upgrade: rows_of_an_older_program_are_read_right
             model: whatever_comes_and_fails_every_effect_is_there_once
             resting: a_worker_that_stops_ends_what_it_has_begun_and_nothing_else
             resting: a_handler_that_outlasts_the_shutdown_is_left
             resting: a_worker_rests_while_the_database_fails
             resting: a_worker_rests_while_the_broker_is_away
             resting: an_outage_ends_a_run_that_is_to_end_when_idle
+            resting: what_keeps_held_events_from_their_handler_shows_in_the_health
             resting: a_consumer_at_its_end_ends_the_run
             resting: a_broker_that_takes_no_answer_holds_nothing_up
         }

@@ -47,7 +47,7 @@ fn in_order(order: impl Into<Option<ByKey>>) -> (How, Recorded) {
 }
 
 /// The next of a key, which names the one before it.
-fn next(id: &str, after: &str, does: Does) -> Envelope<Pending> {
+pub(super) fn next(id: &str, after: &str, does: Does) -> Envelope<Pending> {
     let event = keyed_lead(id, "lead-7", does);
     let builder = Envelope::builder("crm", event.payload().clone());
     let builder = builder.id(id.parse().unwrap()).ordering_key("lead-7");
@@ -243,7 +243,7 @@ pub(crate) async fn an_attempt_that_never_ended_is_counted<D: Works>() {
     database
         .sql(&format!(
             "UPDATE inbox_event SET attempts = 3, held_after = NULL, due_at = {past}, \
-             failure_reason = 'the consumer ended before its effect did'"
+             last_attempt = 'begun'"
         ))
         .await;
     let (_feed, worker) = works(&database, &how).await;
@@ -300,4 +300,37 @@ pub(crate) async fn what_waits_behind_a_waiting_event_is_left_alone<D: Works>() 
     worker.end().await;
     let sql = format!("SELECT id FROM inbox_event WHERE due_at = {far}");
     assert_eq!(database.texts(&sql).await, ["4"]);
+}
+
+/// Protects the budget of a held event from a worker that stops while its handler runs.
+pub(crate) async fn a_held_event_whose_handler_is_left_spends_no_attempt<D: Works>() {
+    let database = D::fresh().await;
+    let (mut how, recorded) = in_order(ByKey::default());
+    how.config = how.config.shutdown_timeout(Duration::from_millis(50));
+    let ((feed, fed), gate) = (feed(), Gate::closed());
+    let worker = database.work(fed, gate.clone(), how.clone()).await;
+    feed.deliver(next("2", "1", Does::Wait));
+    feed.told(1).await;
+    feed.deliver(keyed_lead("1", "lead-7", Does::Write));
+    gate.until_waiting(1).await;
+    worker.end().await;
+    gate.open();
+    let ended = "SELECT status FROM inbox_event WHERE status <> 'retrying' AND id = '2'";
+    if D::HANDLERS_BLOCK {
+        // The handler goes on, and ends well.
+        while database.texts(ended).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    } else {
+        let past = D::moment(DateTime::<Utc>::UNIX_EPOCH);
+        let due = format!("UPDATE inbox_event SET due_at = {past} WHERE id = '2'");
+        database.sql(&due).await;
+        let (_feed, fed) = super::feed::feed();
+        let worker = database.work(fed, gate, how).await;
+        happened(&recorded, Action::Process, "2").await;
+        worker.end().await;
+    }
+    let sql = "SELECT status || ' ' || attempts FROM inbox_event WHERE id = '2'";
+    assert_eq!(database.texts(sql).await, ["processed 1"]);
+    assert_eq!(effects(&database).await, ["1", "2"]);
 }

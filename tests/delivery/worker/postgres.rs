@@ -5,8 +5,11 @@ use std::time::Duration;
 use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::broker::Consumer;
 use integration_automation_patterns::inbox::Filter;
-use integration_automation_patterns::inbox::postgres::{Worker, discard, handlers, held};
+use integration_automation_patterns::inbox::postgres::{
+    Worker, discard, handlers, held, migrations,
+};
 use integration_automation_patterns::inbox::worker::WorkerConfig;
+use integration_automation_patterns::outbox::Migration;
 use integration_automation_patterns::outbox::postgres::enqueue;
 
 use integration_automation_patterns::state::Pending;
@@ -23,6 +26,19 @@ use crate::suite::Database;
 
 impl Works for Postgres {
     const LANES: usize = 4;
+
+    const HANDLERS_BLOCK: bool = false;
+
+    const REFUSE_ATTEMPTS: &'static str = "CREATE FUNCTION refuse() RETURNS trigger \
+         LANGUAGE plpgsql AS $$ BEGIN RAISE 'the disk is full'; END $$; \
+         CREATE TRIGGER refuse BEFORE UPDATE ON inbox_event FOR EACH ROW \
+         WHEN (NEW.last_attempt = 'begun') EXECUTE FUNCTION refuse()";
+
+    const ADMIT_ATTEMPTS: &'static str = "DROP TRIGGER refuse ON inbox_event";
+
+    fn inbox_migrations() -> Vec<Migration> {
+        migrations().collect()
+    }
 
     async fn work<C>(&self, consumer: C, gate: Gate, how: How) -> Running
     where

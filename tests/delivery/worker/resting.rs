@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use integration_automation_patterns::inbox::worker::WorkerConfig;
+use integration_automation_patterns::inbox::worker::{ByKey, WorkerConfig};
 use integration_automation_patterns::relay::OutageKind;
 
 use super::feed::{Told, feed};
-use super::{Does, Gate, How, Works, lead, until};
+use super::order::next;
+use super::{Does, Gate, How, Works, keyed_lead, lead, until};
 
 pub(crate) async fn a_worker_that_stops_ends_what_it_has_begun_and_nothing_else<
     D: Works,
@@ -76,12 +77,46 @@ pub(crate) async fn a_worker_rests_while_the_database_fails<D: Works>() {
     assert_eq!(feed.told(1).await, [Told::Dropped("1".into())], "it was not answered");
     feed.deliver_again(lead("1", Does::Write));
     assert_eq!(feed.told(2).await[1], Told::Ack("1".into()));
-    assert!(worker.worker.health().is_well());
+    // A purge or a look at held events that met the outage, too, is tried again.
+    while !worker.worker.health().is_well() {
+        tokio::task::yield_now().await;
+    }
     let summary = worker.end().await;
     assert_eq!((summary.processed, summary.dead_lettered), (1, 0));
     assert!(summary.unstored >= 1);
     let sql = "SELECT CAST(attempts AS text) FROM inbox_event";
     assert_eq!(database.texts(sql).await, ["1"], "no attempt was spent");
+}
+
+/// Protects a probe from a worker that takes deliveries, and leaves what it holds.
+pub(crate) async fn what_keeps_held_events_from_their_handler_shows_in_the_health<
+    D: Works,
+>() {
+    let (database, (feed, fed)) = (D::fresh().await, feed());
+    let config = WorkerConfig::default().order(ByKey::default());
+    let how = How { config, ..How::default() };
+    let worker = database.work(fed, Gate::closed(), how).await;
+    database.sql(D::REFUSE_ATTEMPTS).await;
+    feed.deliver(next("2", "1", Does::Write));
+    feed.deliver(keyed_lead("1", "lead-7", Does::Write));
+    feed.told(2).await;
+    let fails = |incidents: &Vec<String>| {
+        incidents.iter().any(|one| one.contains("fails at taking held events up"))
+    };
+    until(&worker.incidents, fails).await;
+    let health = worker.worker.health();
+    let outage = health.held.as_ref().expect("an outage is on");
+    assert!(outage.reason.contains("the disk is full"), "{outage}");
+    assert!(!health.is_well() && health.store.is_none(), "{health:?}");
+    database.sql(D::ADMIT_ATTEMPTS).await;
+    let effects = "SELECT name FROM effect ORDER BY place";
+    while database.texts(effects).await != ["1", "2"] {
+        tokio::task::yield_now().await;
+    }
+    while !worker.worker.health().is_well() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(worker.end().await.processed, 2);
 }
 
 pub(crate) async fn a_worker_rests_while_the_broker_is_away<D: Works>() {

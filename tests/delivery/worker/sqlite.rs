@@ -3,7 +3,10 @@
 use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::broker::Consumer;
 use integration_automation_patterns::inbox::Filter;
-use integration_automation_patterns::inbox::sqlite::{Worker, discard, handlers, held};
+use integration_automation_patterns::inbox::sqlite::{
+    Worker, discard, handlers, held, migrations,
+};
+use integration_automation_patterns::outbox::Migration;
 use integration_automation_patterns::outbox::sqlite::enqueue;
 
 use integration_automation_patterns::state::Pending;
@@ -18,6 +21,18 @@ use crate::sqlite::Sqlite;
 
 impl Works for Sqlite {
     const LANES: usize = 1;
+
+    const HANDLERS_BLOCK: bool = true;
+
+    const REFUSE_ATTEMPTS: &'static str = "CREATE TRIGGER refuse \
+         BEFORE UPDATE ON inbox_event WHEN NEW.last_attempt = 'begun' \
+         BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+
+    const ADMIT_ATTEMPTS: &'static str = "DROP TRIGGER refuse";
+
+    fn inbox_migrations() -> Vec<Migration> {
+        migrations().collect()
+    }
 
     async fn work<C>(&self, consumer: C, gate: Gate, how: How) -> Running
     where

@@ -211,3 +211,33 @@ async fn the_lists_use_their_index() {
         );
     }
 }
+
+/// Protects an operator from rows that no list shows: plain SQL may write anything.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn what_is_no_event_is_listed_with_the_reason() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    for id in ["a", "b", "c", "d"] {
+        let locked = Err(HandlerError::transient("locked"));
+        let _retry = have_effect(&mut client, id, &inbox_config(), locked).await;
+    }
+    let everything = Filter::default();
+    let none = inbox::postgres::unreadable(&client, &everything).await.unwrap();
+    assert_eq!(none, []);
+    database
+        .sql(
+            "UPDATE inbox_event SET retry_policy = 'often' WHERE id IN ('a', 'b'); \
+             UPDATE inbox_event SET status = 'failed' WHERE id = 'b'; \
+             UPDATE inbox_event SET due_at = received_at, failure_reason = NULL \
+             WHERE id = 'c'",
+        )
+        .await;
+    let found = inbox::postgres::unreadable(&client, &everything).await.unwrap();
+    let mut ids: Vec<_> = found.iter().map(|one| one.id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["a", "b", "c"]);
+    let one = Filter::id("b".parse().unwrap());
+    let found = inbox::postgres::unreadable(&client, &one).await.unwrap();
+    assert!(found[0].reason.contains("retry policy"), "{found:?}");
+}

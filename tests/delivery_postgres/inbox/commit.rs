@@ -78,6 +78,38 @@ async fn what_is_refused_at_the_commit_is_a_fault_with_its_reason() {
     assert_eq!(database.value("SELECT count(*) FROM inbox_event WHERE status = 'failed' AND attempts = 2").await, 4);
 }
 
+/// Of consumers with copies of one event, each fails at its commit, and stores that
+/// afterwards: its last attempt is counted once.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn copies_that_are_refused_at_the_commit_are_one_dead_letter() {
+    let database = with_inbox().await;
+    database
+        .sql(
+            "CREATE TABLE account (id int PRIMARY KEY); \
+             CREATE TABLE entry \
+             (account int REFERENCES account DEFERRABLE INITIALLY DEFERRED)",
+        )
+        .await;
+    for id in ["a", "b", "c"] {
+        let mut copies = Vec::new();
+        for _ in 0..8 {
+            let mut client = database.session().await;
+            copies.push(tokio::spawn(async move {
+                let refused = "INSERT INTO entry VALUES (7)";
+                process(&mut client, delivery(id), &at_once(1), refused).await.unwrap()
+            }));
+        }
+        let mut dead = 0;
+        for copy in copies {
+            let handled = copy.await.unwrap();
+            assert!(["DeadLettered", "Duplicate"].contains(&&*handled), "{handled}");
+            dead += usize::from(handled == "DeadLettered");
+        }
+        assert_eq!(dead, 1, "{id}");
+    }
+}
+
 /// An effect that overlooks a failed statement is not taken for committed: PostgreSQL has
 /// given the transaction up.
 #[tokio::test]

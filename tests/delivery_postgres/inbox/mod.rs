@@ -179,6 +179,30 @@ async fn an_attempt_that_was_only_slow_has_its_effect() {
     );
 }
 
+/// The same, whose effect fails: the event is one dead letter, with the last reason.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn an_attempt_that_was_slow_and_fails_is_not_counted_twice() {
+    let database = with_inbox().await;
+    let (mut one, mut two, inbox_config) =
+        (database.session().await, database.session().await, at_once(1));
+    let locked = Err(HandlerError::transient("locked"));
+    let mut slow =
+        Box::pin(have_effect_of(&mut one, redelivery("a"), &inbox_config, locked));
+    while database.value("SELECT count(*) FROM inbox_event").await == 0 {
+        let polled = std::future::poll_fn(|context| {
+            Poll::Ready(slow.as_mut().poll(context).is_ready())
+        })
+        .await;
+        assert!(!polled, "it waits for the answer to its commit");
+    }
+    let dead = have_effect_of(&mut two, redelivery("a"), &inbox_config, Ok(())).await;
+    assert!(matches!(dead, Handled::DeadLettered(_)), "{dead:?}");
+    let failed = slow.await;
+    assert!(matches!(failed, Handled::Duplicate(_)), "{failed:?}");
+    assert_eq!(reason_of(&database, "a").await, "locked");
+}
+
 /// An effect that never ends is counted before it begins, and is a dead letter when the
 /// policy's attempts are over.
 #[tokio::test]

@@ -35,8 +35,8 @@ pub(super) fn read(verified: &Verified<'_>) -> Result<Read, Refusal> {
     event.map(Read::Event).map_err(|refused| Refusal::unreadable(refused.to_string()))
 }
 
-/// In binary mode, the signature covers `webhook-id` and not `ce-id`: one request that
-/// somebody has overheard must not become many events.
+/// In binary mode, the signature covers `webhook-id` and not `ce-id`: an attacker who has
+/// recorded one request must not make many events of it.
 fn check_id(verified: &Verified<'_>) -> Result<(), Refusal> {
     match (verified.header("webhook-id"), verified.header("ce-id")) {
         (Some(signed), Some(id)) if signed != id => {

@@ -1,5 +1,5 @@
-//! GitHub: the signature of the body alone, and the event's id in a header, which stays the
-//! same when somebody has it delivered again.
+//! GitHub: the signature of the body alone. The event's id is in a header, and stays the
+//! same when the event is redelivered.
 
 use super::{Facts, text};
 use crate::broker::webhook::delivered::{Delivered, Refusal, Verified};

@@ -16,8 +16,8 @@ use crate::workflow::durable::dated::dated;
 use crate::workflow::durable::journal::EntryRow;
 use crate::workflow::durable::{LOADING, LoadError, STORING, StepError, WorkflowConfig};
 use crate::workflow::{
-    AnyAdvance, Begun, Driven, InstanceId, NotStoredError, Recall, Record, Workflow,
-    Written,
+    AnyAdvance, Begun, Driven, InstanceId, InstanceRecord, NotStoredError, Recall,
+    Workflow, Written,
 };
 use crate::{Envelope, EventId, Facts, RawEvent, Refused};
 
@@ -101,7 +101,7 @@ pub(super) async fn place_and_time(
 
 /// An instance as it was found, locked until the transaction ends.
 pub(super) struct Found {
-    pub(super) record: Record,
+    pub(super) record: InstanceRecord,
     pub(super) begun_at: DateTime<Utc>,
 }
 
@@ -113,7 +113,7 @@ impl Found {
         (self.record.revision, self.begun_at)
     }
 
-    pub(super) fn record(self) -> Record {
+    pub(super) fn record(self) -> InstanceRecord {
         self.record
     }
 }

@@ -16,8 +16,8 @@ use crate::workflow::durable::dated::dated;
 use crate::workflow::durable::journal::EntryRow;
 use crate::workflow::durable::{LOADING, LoadError, STORING, StepError, WorkflowConfig};
 use crate::workflow::{
-    AnyAdvance, Begun, Driven, InstanceId, NotStoredError, Recall, Record, Workflow,
-    Written,
+    AnyAdvance, Begun, Driven, InstanceId, InstanceRecord, NotStoredError, Recall,
+    Workflow, Written,
 };
 use crate::{EventId, Facts, RawEvent, Refused};
 
@@ -146,7 +146,7 @@ pub fn store<W: Workflow, T: OpenTransaction>(
 pub(super) fn find_record(
     connection: &Connection,
     id: &EventId,
-) -> Result<Option<Record>, StoreError> {
+) -> Result<Option<InstanceRecord>, StoreError> {
     let rows = find(connection, &id.to_string()).doing(LOADING)?;
     let record = rows.map(Rows::read).transpose();
     record.map_err(|why| StoreError::of(StoreErrorKind::Unreadable, LOADING, why))

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::order::{Before, ByKey, Turn, turn};
+use super::ByKey;
+use super::turn::{Before, Turn, turn};
 use crate::outbox::OnDeadLetter;
 
 /// The random choices of one schedule.

@@ -1,0 +1,29 @@
+//! Making an instance of another one's parts
+//@ code: E0616
+//@ error: field `facts` of struct `Instance` is private
+//@ twin: forged => lent
+
+mod table;
+
+use integration_automation_patterns::workflow::Instance;
+use table::order_to_cash::{Awaiting, step};
+
+
+macro_rules! forged {
+    ($at:ident) => {
+        Instance { facts: $at.facts, stage: std::marker::PhantomData }
+    };
+}
+
+macro_rules! lent {
+    ($($any:tt)*) => {
+        unimplemented!()
+    };
+}
+
+pub fn make(
+    at: Instance<Awaiting<step::reserve_credit>>,
+) -> Instance<Awaiting<step::create_order>> {
+    let _ = &at;
+    forged!(at) //@ here
+}

@@ -1,0 +1,26 @@
+//! A step that may wait for ever
+//@ code: none
+//@ error: the step `create_order` of the workflow `job` may wait for ever: write `within 1 h else asks Role within 4 h`
+//@ twin: + within 1 h
+
+use integration_automation_patterns::workflow;
+use ui::orders::{OrderCreated, OrderRefused, CreateOrder, Order, Sales, ErpDesk};
+
+workflow! {
+    pub mod job of Order requested by Sales, version 1 {
+        pivot create_order: CreateOrder => OrderCreated | OrderRefused, //@ here
+            else asks ErpDesk within 4 h;
+    }
+}
+
+impl job::Ask for Order {
+    fn create_order(&self) -> CreateOrder {
+        CreateOrder { total: self.total }
+    }
+}
+
+impl job::Undo for Order {}
+
+impl job::Learn for Order {
+    fn create_order(&mut self, _: OrderCreated) {}
+}

@@ -1,0 +1,30 @@
+//! An approval that nobody asks for, so that anybody may give it
+//@ code: none
+//@ error: the workflow `job` asks for the approval `over_limit`, and does not say who asks for it: write `of Data requested by Role` in its first line
+//@ twin: + requested by Sales
+
+use integration_automation_patterns::workflow;
+use ui::orders::{OrderCreated, OrderRefused, CreateOrder, Order, Quote, Sales, Controller, ErpDesk};
+
+workflow! {
+    pub mod job of Order //@ here
+        , version 1 {
+        approval over_limit of Quote: asks Controller within 24 h else refuse;
+        pivot create_order: CreateOrder => OrderCreated | OrderRefused, within 1 h else asks ErpDesk within 4 h;
+    }
+}
+
+impl job::Ask for Order {
+    fn over_limit(&self) -> Quote {
+        Quote { total: self.total }
+    }
+    fn create_order(&self) -> CreateOrder {
+        CreateOrder { total: self.total }
+    }
+}
+
+impl job::Undo for Order {}
+
+impl job::Learn for Order {
+    fn create_order(&mut self, _: OrderCreated) {}
+}

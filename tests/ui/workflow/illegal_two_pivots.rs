@@ -1,0 +1,37 @@
+//! Two points of no return
+//@ code: none
+//@ error: the workflow `job` has two pivots: with `create_order` done and `hold_stock` refused there is no way on, and none back; make `hold_stock` compensatable and put it before `create_order`, or make it retriable
+//@ twin: -
+
+use integration_automation_patterns::workflow;
+use ui::orders::{CreditReserved, CreditRefused, CreditReleased, StockHeld, OrderCreated, OrderRefused, CreateOrder, Order, Sales, CreditDesk, ErpDesk, HoldStock, StockRefused, ReserveCredit, ReleaseCredit};
+
+workflow! {
+    pub mod job of Order requested by Sales, version 1 {
+        compensatable reserve_credit: ReserveCredit => CreditReserved | CreditRefused,
+            undone by ReleaseCredit => CreditReleased within 1 h else asks CreditDesk within 4 h,
+            within 15 min else undo;
+        pivot create_order: CreateOrder => OrderCreated | OrderRefused, within 1 h else asks ErpDesk within 4 h;
+        pivot hold_stock: HoldStock => StockHeld | StockRefused, within 1 h else asks ErpDesk within 4 h; //@ here
+    }
+}
+
+impl job::Ask for Order {
+    fn reserve_credit(&self) -> ReserveCredit {
+        ReserveCredit
+    }
+    fn create_order(&self) -> CreateOrder {
+        CreateOrder { total: self.total }
+    }
+}
+
+impl job::Undo for Order {
+    fn reserve_credit(&self) -> ReleaseCredit {
+        ReleaseCredit
+    }
+}
+
+impl job::Learn for Order {
+    fn reserve_credit(&mut self, _: CreditReserved) {}
+    fn create_order(&mut self, _: OrderCreated) {}
+}

@@ -1,0 +1,34 @@
+//! A declared undo that is not written
+//@ code: E0046
+//@ error: not all trait items implemented, missing: `reserve_credit`
+//@ label: missing `reserve_credit` in implementation
+//@ twin: + fn reserve_credit(&self) -> ReleaseCredit { ReleaseCredit }
+
+use integration_automation_patterns::workflow;
+use ui::orders::{CreditReserved, CreditRefused, CreditReleased, OrderCreated, OrderRefused, CreateOrder, Order, Sales, CreditDesk, ErpDesk, ReserveCredit, ReleaseCredit};
+
+workflow! {
+    pub mod job of Order requested by Sales, version 1 {
+        compensatable reserve_credit: ReserveCredit => CreditReserved | CreditRefused,
+            undone by ReleaseCredit => CreditReleased within 1 h else asks CreditDesk within 4 h,
+            within 15 min else undo;
+        pivot create_order: CreateOrder => OrderCreated | OrderRefused, within 1 h else asks ErpDesk within 4 h;
+    }
+}
+
+impl job::Ask for Order {
+    fn reserve_credit(&self) -> ReserveCredit {
+        ReserveCredit
+    }
+    fn create_order(&self) -> CreateOrder {
+        CreateOrder { total: self.total }
+    }
+}
+
+impl job::Undo for Order { //@ here
+}
+
+impl job::Learn for Order {
+    fn reserve_credit(&mut self, _: CreditReserved) {}
+    fn create_order(&mut self, _: OrderCreated) {}
+}
