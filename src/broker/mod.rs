@@ -3,7 +3,7 @@
 //!
 //! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
 //! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
-//! here (SQS, Service Bus, Pub/Sub, IBM MQ) is an `impl` of one's own: the
+//! here (SQS, Pub/Sub) is an `impl` of one's own: the
 //! guide's chapter `brokers` writes one.
 
 #[cfg(feature = "amqp")]
