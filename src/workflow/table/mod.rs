@@ -36,7 +36,8 @@ mod step;
 /// workflow! {
 ///     pub mod trip of Trip, version 1 {
 ///         compensatable book_flight: BookFlight => FlightBooked | FlightRefused,
-///             undone by CancelFlight => FlightCancelled within 1 h else asks Desk within 4 h,
+///             undone by CancelFlight => FlightCancelled
+///                 within 1 h else asks Desk within 4 h,
 ///             within 15 min else undo;
 ///         pivot charge_card: ChargeCard => CardCharged | CardRefused,
 ///             within 1 h else asks Desk within 4 h;
