@@ -62,6 +62,21 @@ pub(crate) async fn amqp(
     Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "sync_erp_to_crm").await? })
 }
 
+/// Over AMQP 1.0: a queue for each direction, which most servers make for whoever asks.
+#[cfg(feature = "amqp1")]
+pub(crate) async fn amqp1(
+    url: &str,
+) -> crate::Outcome<Ways<broker::amqp1::Amqp1, broker::amqp1::Listener>> {
+    use broker::amqp1::{Amqp1, Amqp1Config};
+    let way = async |name, queue: &str| {
+        let broker = Amqp1::new(url, Amqp1Config::queue(queue))?;
+        let consumer = broker.listen(queue)?;
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm_to_erp").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp_to_crm").await? })
+}
+
 /// Over Kafka: a topic for each direction, and a group of the system that listens.
 #[cfg(feature = "kafka")]
 pub(crate) async fn kafka(

@@ -293,6 +293,7 @@ pub trait Consumer: Send {
     /// | NATS | the durable consumer: what was not delivered yet, and what is unacked |
     /// | RabbitMQ | the queue: what was sent to no consumer yet. Each listener has up to its prefetch more |
     /// | SQS | the queue: what is visible, in flight or delayed, as far as SQS knows |
+    /// | webhooks | what has arrived and was not taken |
     /// | [`InProcess`] | what was sent and not taken |
     /// | `testing::FileBroker` | what is not acked |
     ///
@@ -315,6 +316,7 @@ pub trait Consumer: Send {
     /// | NATS | `ack_wait` of the listener, or its default; of a consumer that an operator has given another, tell the listener |
     /// | RabbitMQ | nothing: `consumer_timeout` is a setting of the server, half an hour by default |
     /// | SQS | twelve hours: until then the listener renews the visibility timeout |
+    /// | webhooks | `answer_timeout` of the endpoint |
     /// | [`InProcess`], `testing::FileBroker` | nothing |
     fn ack_wait(&self) -> Option<Duration> {
         None
@@ -392,6 +394,7 @@ impl<A> Delivery<A> {
     /// | NATS | the server's count of the message's deliveries |
     /// | Kafka | nothing. So the listener says it of what it reads again, and of the first message of each partition that it is assigned, where a restarted consumer begins |
     /// | SQS | the queue's count of the message's receives |
+    /// | webhooks | nothing. So the endpoint says it of each |
     /// | [`InProcess`] | the attempts that the sender has counted |
     /// | `testing::FileBroker` | what it stores with each delivery |
     ///
