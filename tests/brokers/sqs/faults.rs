@@ -112,7 +112,7 @@ async fn a_frozen_server_ends_each_request_and_pauses_the_relay() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs ElasticMQ's jars, or Maven"]
 async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
-    const EACH: usize = 30;
+    const EACH: usize = 12;
     in_time(async {
         let server = Own::start();
         let sqs = server.sqs(Duration::from_secs(2)).await;
@@ -136,7 +136,7 @@ async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
         let mut ids = BTreeSet::new();
         let mut killed = false;
         while ids.len() < 10 * EACH + 1 {
-            if !killed && confirmed.load(Ordering::SeqCst) > 100 {
+            if !killed && confirmed.load(Ordering::SeqCst) > 40 {
                 killed = true;
                 server.signal("-KILL");
                 server.run_again();

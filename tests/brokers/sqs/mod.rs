@@ -125,7 +125,7 @@ macro_rules! server {
             const TOO_LARGE: usize = 256 * 1024;
             const NO_EVENT: &[u8] = b"hello"; // a body is a text
             const CLOSED: BrokerErrorKind = BrokerErrorKind::Transient;
-            const CUT: usize = 1000;
+            const CUT: usize = 300;
 
             async fn fresh() -> Self {
                 Self(Queue::create($suffix).await)
