@@ -257,6 +257,23 @@ fn of_outboxes() -> Vec<Named> {
     found
 }
 
+#[cfg(all(feature = "workflow", feature = "sqlite"))]
+fn of_stored_workflows() -> Vec<Named> {
+    use integration_automation_patterns::outbox::sqlite::Outbox;
+    use integration_automation_patterns::workflow::{
+        LoadError, NotStoredError, RecordError, StepError,
+    };
+
+    let no_file = || Outbox::open(std::env::temp_dir()).expect_err("it is a folder");
+    let overtaken = NotStoredError::Overtaken { wanted: 3, found: 4 };
+    vec![
+        named(StepError::from(overtaken)),
+        named(StepError::from(no_file())),
+        named(LoadError::Record(RecordError::NeverStored)),
+        named(LoadError::from(no_file())),
+    ]
+}
+
 #[cfg(feature = "cloudevents")]
 fn of_cloud_events() -> Vec<Named> {
     use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
@@ -316,8 +333,41 @@ fn of_tests() -> Vec<Named> {
     vec![named(UnbalancedError::default()), named(failed.expect_err("it failed"))]
 }
 
+#[cfg(feature = "workflow")]
+fn of_workflows() -> Vec<Named> {
+    use integration_automation_patterns::event::BuildError;
+    use integration_automation_patterns::workflow::{
+        AdvanceError, Correlation, NotDecidedError, NotStoredError, Person, ReceiveError,
+        RecordError, ReplyError, Status, WireError,
+    };
+
+    let wire = || WireError::new(poison());
+    let correlation = || "import-7".parse::<Correlation>().expect_err("no correlation");
+    let advance = || AdvanceError::Command { step: "hold_stock", cause: wire() };
+    let stage =
+        RecordError::NoSuchStage { status: Status::Parked, step: "hold_stock".into() };
+    vec![
+        named(wire()),
+        named(correlation()),
+        named(Person::new("").expect_err("blank")),
+        named(advance()),
+        named(AdvanceError::Event(BuildError::EmptyEventType)),
+        named(NotStoredError::Unwritable(advance())),
+        named(ReplyError::Unreadable(wire())),
+        named(NotDecidedError::Reply(ReplyError::Unreadable(wire()))),
+        named(stage),
+        named(RecordError::Data(wire())),
+        named(ReceiveError::Correlation(correlation())),
+        named(ReceiveError::Row(RecordError::Data(wire()))),
+        named(ReceiveError::Reply(ReplyError::Unreadable(wire()))),
+        named(ReceiveError::NotStored(NotStoredError::Unwritable(advance()))),
+    ]
+}
+
 fn all() -> Vec<Named> {
     let mut all = of_envelopes();
+    #[cfg(feature = "workflow")]
+    all.extend(of_workflows());
     all.extend(of_synchronisation());
     #[cfg(feature = "delivery")]
     all.extend(of_delivery());
@@ -325,6 +375,8 @@ fn all() -> Vec<Named> {
     all.extend(of_services());
     #[cfg(feature = "sqlite")]
     all.extend(of_outboxes());
+    #[cfg(all(feature = "workflow", feature = "sqlite"))]
+    all.extend(of_stored_workflows());
     #[cfg(feature = "cloudevents")]
     all.extend(of_cloud_events());
     #[cfg(all(feature = "delivery", feature = "tracing"))]

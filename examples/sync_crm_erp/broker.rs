@@ -2,6 +2,10 @@
 
 use integration_automation_patterns::broker::{self, Broker, Consumer};
 
+#[cfg(feature = "sqs")]
+#[path = "../support/aws.rs"]
+mod aws;
+
 /// From one system to the other: where its relay sends, and where the other listens.
 pub(crate) struct Way<B, C> {
     pub(crate) name: &'static str,
@@ -87,4 +91,21 @@ pub(crate) async fn kafka(
     };
     let to_erp = way("crm to erp", "sync_crm", "erp").await?;
     Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "crm").await? })
+}
+
+/// Over SQS: a queue for each direction, which keeps the order of each record.
+#[cfg(feature = "sqs")]
+pub(crate) async fn sqs(
+    host: &str,
+) -> crate::Outcome<Ways<broker::sqs::Sqs, broker::sqs::Listener>> {
+    use broker::sqs::{Sqs, SqsConfig};
+    let way = async |name, queue: &str| {
+        let (url, aws) = aws::queue(host, queue);
+        let broker = Sqs::new(&url, &aws, SqsConfig::default())?;
+        broker.create_queue().await?;
+        let consumer = broker.listen();
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm_to_erp.fifo").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp_to_crm.fifo").await? })
 }

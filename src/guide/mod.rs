@@ -69,6 +69,19 @@ pub mod sqs {}
 #[doc = include_str!("webhooks.md")]
 pub mod webhooks {}
 
+#[cfg(feature = "workflow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "workflow")))]
+#[doc = include_str!("workflow.md")]
+pub mod workflow {}
+
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite"))))
+)]
+#[doc = include_str!("running_workflows.md")]
+pub mod running_workflows {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 

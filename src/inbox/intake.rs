@@ -382,7 +382,9 @@ mod tests {
             (Found::Nothing, AtItsEnd, ("handle", 1)),
             (Found::Processed, AtItsEnd, ("duplicate", 1)),
             (Found::Processed, Ahead, ("duplicate", 1)),
-            (Found::Discarded, AtItsEnd, ("duplicate", 1)),
+            (given_up("on-call"), AtItsEnd, ("duplicate", 1)),
+            (given_up(BY), AtItsEnd, ("forestalled", 1)),
+            (given_up(BY), Ahead, ("forestalled", 1)),
             (held(), AtItsEnd, ("duplicate", 1)),
             (failed(1, "locked"), AtItsEnd, ("handle again", 2)),
             (failed(2, "locked"), AtItsEnd, ("handle again", 3)),
@@ -419,6 +421,7 @@ mod tests {
             (Found::Nothing, ("bury: refused", 1), ("left", 1)),
             (Found::Processed, ("duplicate", 1), ("duplicate", 1)),
             (Found::Discarded, ("dead letter", 0), ("dead letter", 0)),
+            (Found::Forestalled, ("forestalled", 1), ("forestalled", 1)),
             (Found::Forestalled, ("forestalled", 1), ("forestalled", 1)),
             (failed(1, "locked"), ("bury: refused", 1), ("left", 1)),
             (

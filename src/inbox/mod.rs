@@ -167,6 +167,8 @@ pub use self::config::InboxConfig;
 #[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
 pub use self::forestall::Forestalled;
 pub use self::handler_error::HandlerError;
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+pub(crate) use self::handler_error::is_of_the_database;
 pub use self::receipt::{Committed, Fresh, Handled, Receipt, RetryLater};
 #[doc(no_inline)]
 pub use crate::ConfigError;

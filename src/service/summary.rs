@@ -47,6 +47,9 @@ pub enum PartEnd {
     /// A worker has ended.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     Worker(worker::Summary),
+    /// A clerk has ended.
+    #[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+    Clerk(crate::workflow::ClerkSummary),
     /// Another task has ended.
     Done,
     /// A task has ended with an error.
@@ -79,6 +82,13 @@ impl From<relay::Summary> for PartEnd {
 impl From<worker::Summary> for PartEnd {
     fn from(summary: worker::Summary) -> Self {
         Self::Worker(summary)
+    }
+}
+
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+impl From<crate::workflow::ClerkSummary> for PartEnd {
+    fn from(summary: crate::workflow::ClerkSummary) -> Self {
+        Self::Clerk(summary)
     }
 }
 
@@ -121,6 +131,13 @@ impl fmt::Display for PartSummary {
                 "{} acknowledged, {} retrying, {} failed, {} released",
                 relay.acknowledged, relay.retrying, relay.failed, relay.released
             ),
+            #[cfg(all(
+                feature = "workflow",
+                any(feature = "postgres", feature = "sqlite")
+            ))]
+            PartEnd::Clerk(clerk) => {
+                write!(f, "{} moved, {} failed", clerk.moved, clerk.failed)
+            }
             #[cfg(any(feature = "postgres", feature = "sqlite"))]
             PartEnd::Worker(worker) => worker.fmt(f),
             PartEnd::Done => f.write_str("done"),

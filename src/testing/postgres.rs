@@ -28,7 +28,7 @@ pub async fn enqueued(
     rows.iter().map(read).collect()
 }
 
-/// Lets time pass for the outbox and the inbox in the first schema of the search path:
+/// Lets time pass for the outbox, the inbox and the workflows in the first schema of the search path:
 /// every moment in their tables moves back by this time, and every day by its whole
 /// days. Retries fall due, leases end, windows close, and no test sleeps.
 ///
@@ -46,7 +46,8 @@ pub async fn pass_time(
          FROM information_schema.columns JOIN information_schema.tables \
            USING (table_schema, table_name) \
          WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' \
-           AND (starts_with(table_name, 'outbox_') OR starts_with(table_name, 'inbox_')) \
+           AND (starts_with(table_name, 'outbox_') OR starts_with(table_name, 'inbox_') \
+             OR starts_with(table_name, 'workflow_')) \
            AND data_type IN ('timestamp with time zone', 'date') \
          GROUP BY table_name";
     let seconds = time.as_secs_f64();

@@ -48,7 +48,7 @@ pub fn enqueued(connection: &Connection) -> Result<Vec<AnyEnvelope>, StoreError>
     rows.map(|row| row.read().doing(ENQUEUED)).collect()
 }
 
-/// Lets time pass for the outbox and the inbox: every moment in their tables moves back
+/// Lets time pass for the outbox, the inbox and the workflows: every moment in their tables moves back
 /// by this time, and every day by its whole days. Retries fall due, leases end, windows
 /// close, and no test sleeps.
 ///
@@ -112,13 +112,14 @@ pub fn pass_time(connection: &Connection, time: Duration) -> Result<(), StoreErr
     passed.doing(PASSING)
 }
 
-/// The moments and days of each table of outbox and inbox.
+/// The moments and days of each table of outbox, inbox and workflows.
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, Vec<String>)>> {
     let sql = "SELECT tables.name, columns.name FROM sqlite_schema AS tables \
                JOIN pragma_table_info(tables.name) AS columns \
                WHERE tables.type = 'table' \
                  AND (tables.name LIKE 'outbox!_%' ESCAPE '!' \
-                   OR tables.name LIKE 'inbox!_%' ESCAPE '!') \
+                   OR tables.name LIKE 'inbox!_%' ESCAPE '!' \
+                   OR tables.name LIKE 'workflow!_%' ESCAPE '!') \
                  AND columns.type = 'INTEGER' \
                  AND (columns.name = 'at' OR columns.name LIKE '%!_at' ESCAPE '!' \
                    OR columns.name LIKE '%!_on' ESCAPE '!') \

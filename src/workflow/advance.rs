@@ -23,7 +23,7 @@ use super::wire::{Wire, WireError};
 use crate::envelope::to_micros;
 use crate::event::BuildError;
 use crate::state::Pending;
-use crate::{Decision, Envelope, EventId, Refused};
+use crate::{Decision, Envelope, EventId};
 
 /// A step that is taken and not stored: the instance at stage `S`, its commands, its
 /// deadline and its entry in the journal.
@@ -191,20 +191,15 @@ impl<W: Workflow> AnyAdvance<W> {
     ///
     /// # Errors
     ///
-    /// [`AdvanceError`], with the step given back, where something of it has no stored
-    /// form.
+    /// [`AdvanceError`] where something of the step has no stored form.
     pub(crate) fn write(
-        self,
+        &self,
         at: DateTime<Utc>,
         calendar: &dyn Calendar,
-    ) -> Result<Written, Refused<Self, AdvanceError>> {
-        match self.record(at, calendar) {
-            Ok((record, commands)) => {
-                let Self { entry, recall, .. } = self;
-                Ok(Written { record, commands, recall, entry })
-            }
-            Err(cause) => Err(Refused::new(self, cause)),
-        }
+    ) -> Result<Written, AdvanceError> {
+        let (record, commands) = self.record(at, calendar)?;
+        let (entry, recall) = (self.entry.clone(), self.recall.clone());
+        Ok(Written { record, commands, recall, entry })
     }
 
     fn record(

@@ -1,0 +1,155 @@
+//! The clerk: it takes the instances whose deadline has passed, one by one, whichever the
+//! database.
+
+use std::fmt;
+use std::future::Future;
+use std::io::Write as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::turn::{ClerkIncident, ClerkSummary, Turned};
+use crate::reason::reason;
+use crate::retry::Backoff;
+use crate::store::StoreError;
+use crate::{ConfigError, RetryPolicy};
+
+/// The longest pause of a clerk whose database does not answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Runs the deadlines of the workflows in one database.
+///
+/// It takes the instances whose deadline has passed in the order of these, each in a
+/// transaction of its own. One that fails stays as it is, costs the others nothing, and is
+/// looked at again. Any number of clerks may share the database.
+///
+/// `D` is the database: `workflow::sqlite::Clerk` and `workflow::postgres::Clerk` name it.
+#[must_use = "a clerk does nothing before `run`"]
+pub struct Clerk<D> {
+    pub(super) database: D,
+    pub(super) retry_policy: RetryPolicy,
+    poll_interval: Duration,
+    on_incident: Arc<dyn Fn(&ClerkIncident) + Send + Sync>,
+}
+
+/// A database whose workflows a clerk takes.
+pub(super) trait Turns {
+    /// The turn of the instance that is due first, if one is.
+    fn turn(
+        &self,
+        retry_policy: RetryPolicy,
+    ) -> impl Future<Output = Result<Option<Turned>, StoreError>> + Send;
+}
+
+impl<D> Clerk<D> {
+    pub(super) fn new(database: D) -> Self {
+        let (base, max) = (Duration::from_secs(5), Duration::from_secs(600));
+        Self {
+            database,
+            retry_policy: RetryPolicy::retries(1, Backoff::Exponential { base, max }),
+            poll_interval: Duration::from_secs(1),
+            on_incident: Arc::new(|incident| {
+                drop(writeln!(std::io::stderr(), "{incident}"));
+            }),
+        }
+    }
+
+    /// How long an instance whose turn has failed waits for the next look: 5 s, doubled up
+    /// to 10 min, unless this says otherwise. The policy's number of attempts is no limit,
+    /// since a clerk gives no instance up.
+    pub fn retry_policy(self, retry_policy: RetryPolicy) -> Self {
+        Self { retry_policy, ..self }
+    }
+
+    /// How often the clerk looks while nothing is due: once a second, unless this says
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where that is no time at all.
+    pub fn poll_interval(self, poll_interval: Duration) -> Result<Self, ConfigError> {
+        if poll_interval.is_zero() {
+            return Err(ConfigError::new("poll_interval", "more than 0s", "0s"));
+        }
+        Ok(Self { poll_interval, ..self })
+    }
+
+    /// Calls `callback` with everything that goes wrong without stopping the clerk. The
+    /// default writes to standard error.
+    pub fn on_incident(
+        self,
+        callback: impl Fn(&ClerkIncident) + Send + Sync + 'static,
+    ) -> Self {
+        Self { on_incident: Arc::new(callback), ..self }
+    }
+
+    fn count(&self, summary: &mut ClerkSummary, turned: Turned) {
+        match turned {
+            Turned::Moved => summary.moved = summary.moved.saturating_add(1),
+            Turned::Failed(incident) => {
+                summary.failed = summary.failed.saturating_add(1);
+                (self.on_incident)(&incident);
+            }
+        }
+    }
+}
+
+#[allow(private_bounds, reason = "the databases of this crate are all there are")]
+impl<D: Turns> Clerk<D> {
+    /// Works until `stop` is ready, whatever its output; the turn that it is at ends first.
+    ///
+    /// No error of the database ends it: it tries again, ever more slowly, and reports.
+    pub async fn run<F: Future>(self, stop: F) -> ClerkSummary {
+        let (mut stop, mut summary) = (pin!(stop), ClerkSummary::default());
+        let mut pause = self.poll_interval;
+        loop {
+            let wait = match self.database.turn(self.retry_policy).await {
+                Ok(Some(turned)) => {
+                    self.count(&mut summary, turned);
+                    Duration::ZERO
+                }
+                Ok(None) => {
+                    pause = self.poll_interval;
+                    pause
+                }
+                Err(error) => {
+                    let (tried, reason) = (pause, reason(&error));
+                    (self.on_incident)(&ClerkIncident::Store { reason, pause });
+                    pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                    tried
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = &mut stop => return summary,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Works until every deadline that has passed is taken: for a program that runs now
+    /// and then.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn run_until_idle(&self) -> Result<ClerkSummary, StoreError> {
+        let mut summary = ClerkSummary::default();
+        while let Some(turned) = self.database.turn(self.retry_policy).await? {
+            self.count(&mut summary, turned);
+        }
+        Ok(summary)
+    }
+}
+
+impl<D: fmt::Debug> fmt::Debug for Clerk<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clerk")
+            .field("database", &self.database)
+            .field("retry_policy", &self.retry_policy)
+            .field("poll_interval", &self.poll_interval)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! The journal: one entry for each step of an instance, and for each reply that came too
+//! late. It is written once, and says what moved the instance, where to, and who did.
+
+use chrono::{DateTime, Utc};
+
+use crate::state::Pending;
+use crate::workflow::{By, Entry, InstanceRecord, Standing};
+use crate::{Envelope, Facts, RawEvent};
+
+/// The columns of an entry, in the order of [`EntryRow`], after the instance and the
+/// number of the entry.
+pub(crate) const ENTRY_COLUMNS: &str = "revision, at, what, step, status, to_step, \
+     cause_source, cause_id, commands, by, role, instead_of, reason, decided_at, standing";
+
+/// An entry as columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EntryRow {
+    /// The revision of the row after it.
+    pub(crate) revision: i64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) what: &'static str,
+    /// The step that the instance was at; an end has none.
+    pub(crate) step: Option<&'static str>,
+    /// Where the entry has led, and to which step.
+    pub(crate) status: String,
+    pub(crate) to_step: Option<String>,
+    /// The event that caused it, where one did.
+    pub(crate) cause: Option<(String, String)>,
+    /// The ids of what has left with it, as a JSON array.
+    pub(crate) commands: String,
+    pub(crate) by: Option<ByRow>,
+    /// The steps that stay done after an end that a person made, as a JSON array.
+    pub(crate) standing: String,
+}
+
+/// The person behind an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ByRow {
+    pub(crate) person: String,
+    pub(crate) role: Option<&'static str>,
+    pub(crate) instead_of: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) decided_at: DateTime<Utc>,
+}
+
+impl EntryRow {
+    /// The entry of a step that leads to this record.
+    pub(crate) fn of_step(
+        entry: Entry,
+        record: &InstanceRecord,
+        commands: &[Envelope<Pending>],
+        cause: Option<&Facts<RawEvent>>,
+        at: DateTime<Utc>,
+    ) -> Self {
+        let ids = commands.iter().map(|command| command.id().to_string());
+        Self {
+            revision: i64::try_from(record.revision).unwrap_or(i64::MAX),
+            at,
+            what: entry.cause.as_str(),
+            step: entry.step,
+            status: record.status.as_str().to_owned(),
+            to_step: record.step.clone(),
+            cause: cause.map(of_event),
+            commands: list(ids),
+            by: entry.by.map(ByRow::of),
+            standing: list(entry.standing.into_iter().map(str::to_owned)),
+        }
+    }
+
+    /// The entry of an event that moves nothing: the instance stands where it stood.
+    pub(crate) fn of_late<W>(
+        entry: Entry,
+        standing: &Standing<W>,
+        cause: &Facts<RawEvent>,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            revision: i64::try_from(standing.revision).unwrap_or(i64::MAX),
+            at,
+            what: entry.cause.as_str(),
+            step: entry.step,
+            status: standing.status.as_str().to_owned(),
+            to_step: standing.step.map(str::to_owned),
+            cause: Some(of_event(cause)),
+            commands: list(std::iter::empty()),
+            by: None,
+            standing: list(std::iter::empty()),
+        }
+    }
+}
+
+impl ByRow {
+    fn of(by: By) -> Self {
+        let By { decision, role, instead_of } = by;
+        Self {
+            person: decision.by().to_owned(),
+            role,
+            instead_of: instead_of.map(|away| away.name().to_owned()),
+            reason: decision.reason().to_owned(),
+            decided_at: decision.at(),
+        }
+    }
+}
+
+fn of_event(event: &Facts<RawEvent>) -> (String, String) {
+    (event.source_system().to_owned(), event.id().to_string())
+}
+
+fn list(texts: impl Iterator<Item = String>) -> String {
+    serde_json::Value::from(texts.collect::<Vec<_>>()).to_string()
+}

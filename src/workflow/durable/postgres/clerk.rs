@@ -1,0 +1,213 @@
+//! The turns of a clerk in PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Config, Error, NoTls, Socket, Transaction};
+
+use super::install;
+use super::step::{find_record, place_and_time, store_step};
+use crate::crash_point::crash_point;
+use crate::store::StoreError;
+use crate::store::error::Doing;
+use crate::store::postgres::{Clients, Connector, within, without_tls};
+use crate::store::storable;
+use crate::workflow::Driven;
+use crate::workflow::durable::clerk::{self, Turns};
+use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
+use crate::workflow::durable::{FIRING, StepError, WorkflowConfig};
+use crate::{EventId, RetryPolicy, outbox};
+
+const CONNECTING: &str = "connecting a clerk";
+
+/// Runs the deadlines of the workflows in a PostgreSQL schema.
+pub type Clerk = clerk::Clerk<Database>;
+
+/// A PostgreSQL schema with workflows.
+pub struct Database {
+    clients: Clients,
+    turns: BTreeMap<&'static str, Turn>,
+    config: WorkflowConfig,
+}
+
+type Soon<'a> = Pin<Box<dyn Future<Output = Result<(), TurnError>> + Send + 'a>>;
+
+/// How an instance of one workflow takes its turn.
+type Turn = for<'a> fn(&'a Transaction<'a>, EventId, &'a WorkflowConfig) -> Soon<'a>;
+
+impl Clerk {
+    /// Connects without TLS, and makes the tables of workflows and outbox where they are
+    /// missing, in the first schema of the search path. The clerk takes no instance before
+    /// it is given a [table](Self::of).
+    ///
+    /// # Errors
+    ///
+    /// A configuration that asks for TLS, what the database answers, and tables that a
+    /// newer version of this crate has made.
+    pub async fn connect(
+        database: Config,
+        config: WorkflowConfig,
+    ) -> Result<Self, StoreError> {
+        without_tls(&database).map_err(|error| StoreError::new(CONNECTING, error))?;
+        Self::connect_with(database, NoTls, config).await
+    }
+
+    /// Connects with the TLS of another crate, or one's own. Where it must not fall back
+    /// to plain text, the configuration says `sslmode=require`.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with<T>(
+        database: Config,
+        tls: T,
+        config: WorkflowConfig,
+    ) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let clients = Clients::new(Connector::new(database, tls));
+        let installed = within(CONNECTING, async {
+            let mut held = clients.hold(CONNECTING).await?;
+            outbox::postgres::install(held.client()).await?;
+            install(held.client()).await?;
+            held.release();
+            Ok(())
+        });
+        installed.await?;
+        Ok(Self::new(Database { clients, turns: BTreeMap::new(), config }))
+    }
+
+    /// Takes the instances of this workflow, too. Those of a workflow that no clerk takes
+    /// wait.
+    pub fn of<W: Driven>(mut self) -> Self {
+        self.database.turns.insert(W::NAME, turn_of::<W>);
+        self
+    }
+}
+
+impl Turns for Database {
+    async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
+        let mut held = self.clients.hold(FIRING).await?;
+        let turned = within(FIRING, turn(held.client(), self, &policy)).await?;
+        held.release();
+        Ok(turned)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("clients", &self.clients)
+            .field("workflows", &self.turns.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn turn_of<'a, W: Driven>(
+    transaction: &'a Transaction<'a>,
+    id: EventId,
+    config: &'a WorkflowConfig,
+) -> Soon<'a> {
+    Box::pin(async move {
+        let at = place_and_time(transaction).await.doing(FIRING)?;
+        let gone = || TurnError::Failed("its row is gone".to_owned());
+        let found = find_record(transaction, &id).await?.ok_or_else(gone)?;
+        let place = found.place();
+        // Nothing of the program's own is held while the database answers.
+        let written = {
+            let step = fire::<W>(found.record).map_err(TurnError::Failed)?;
+            config.put(step).write(at, config.hours()).map_err(StepError::from)?
+        };
+        Ok(store_step(transaction, written, Some(place), None, at).await?)
+    })
+}
+
+async fn turn(
+    client: &mut Client,
+    database: &Database,
+    policy: &RetryPolicy,
+) -> Result<Option<Turned>, StoreError> {
+    let mut transaction = client.transaction().await.doing(FIRING)?;
+    let Some(due) = due(&transaction, database).await.doing(FIRING)? else {
+        return Ok(None);
+    };
+    // Behind it, what a turn that fails has written is undone.
+    let savepoint = transaction.savepoint("workflow_turn").await.doing(FIRING)?;
+    let turned = match take(&savepoint, &due, database).await {
+        Ok(()) => {
+            savepoint.commit().await.doing(FIRING)?;
+            Turned::Moved
+        }
+        Err(TurnError::Store(error)) => return Err(error),
+        Err(TurnError::Failed(reason)) => {
+            savepoint.rollback().await.doing(FIRING)?;
+            let now = place_and_time(&transaction).await.doing(FIRING)?;
+            let failed = due.failed(reason, policy, now);
+            put_back(&transaction, &failed).await.doing(FIRING)?;
+            failed.into()
+        }
+    };
+    crash_point("before the clerk commits");
+    transaction.commit().await.doing(FIRING)?;
+    Ok(Some(turned))
+}
+
+/// The instance that is due first, of the workflows that the clerk takes and of those that
+/// nobody works with just now.
+async fn due(
+    transaction: &Transaction<'_>,
+    database: &Database,
+) -> Result<Option<Due>, Error> {
+    let names: Vec<&str> = database.turns.keys().copied().collect();
+    let row = transaction
+        .query_typed_opt(
+            "SELECT id, workflow, turn_failures FROM workflow_instance \
+             WHERE turn_at <= statement_timestamp() AND workflow = ANY ($1) \
+             ORDER BY turn_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+            &[(&names, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let failures = u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(u32::MAX);
+    Ok(Some(Due { id: row.try_get(0)?, workflow: row.try_get(1)?, failures }))
+}
+
+async fn take(
+    transaction: &Transaction<'_>,
+    due: &Due,
+    database: &Database,
+) -> Result<(), TurnError> {
+    let id = due.id.parse::<EventId>();
+    let id = id.map_err(|error| TurnError::Failed(error.to_string()))?;
+    match database.turns.get(due.workflow.as_str()) {
+        Some(turn) => turn(transaction, id, &database.config).await,
+        None => Err(TurnError::Failed(format!("no table of {} is known", due.workflow))),
+    }
+}
+
+/// Notes that the turn of an instance has failed, and when it is looked at again.
+async fn put_back(transaction: &Transaction<'_>, failed: &Failed) -> Result<(), Error> {
+    let Failed { id, failures, reason, again_at, .. } = failed;
+    let sql = "UPDATE workflow_instance SET turn_at = $2, turn_failures = $3, \
+               turn_failure = $4 WHERE id = $1";
+    transaction
+        .execute_typed(
+            sql,
+            &[
+                (id, Type::TEXT),
+                (again_at, Type::TIMESTAMPTZ),
+                (&i64::from(*failures), Type::INT8),
+                (&storable(reason.as_str()), Type::TEXT),
+            ],
+        )
+        .await
+        .map(drop)
+}

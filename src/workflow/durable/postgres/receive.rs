@@ -1,0 +1,56 @@
+//! A reply is received in the inbox's transaction of PostgreSQL.
+
+use super::rows::write_entry;
+use super::step::{Found, find_record, place_and_time, store_step};
+use crate::Envelope;
+use crate::inbox::HandlerError;
+use crate::outbox::postgres::OpenTransaction;
+use crate::state::Acknowledged;
+use crate::store::error::Doing;
+use crate::workflow::durable::journal::EntryRow;
+use crate::workflow::durable::receiving::{addressed, verdict};
+use crate::workflow::durable::{LOADING, STORING, StepError, WorkflowConfig};
+use crate::workflow::{Driven, Received, Verdict};
+
+/// Receives a reply, as the handler of an inbox: the instance that awaits it moves, in the
+/// transaction that remembers the reply. One that is not awaited any more is an entry of
+/// the journal, and no error.
+///
+/// One consumer takes the replies to all steps of a workflow.
+///
+/// # Errors
+///
+/// A permanent one where the event answers no command of this workflow, or cannot be
+/// read: a dead letter, for a person to look at.
+pub async fn receive<W: Driven, T: OpenTransaction<Via>, Via>(
+    transaction: &T,
+    event: &Envelope<Acknowledged>,
+    config: &WorkflowConfig,
+) -> Result<Received, HandlerError> {
+    let to = addressed::<W>(event)?;
+    let transaction = transaction.transaction();
+    let at = place_and_time(transaction).await.doing(LOADING)?;
+    let found = find_record(transaction, to.instance()).await?;
+    let (place, record) = (found.as_ref().map(Found::place), found.map(Found::record));
+    let received = match verdict::<W>(record, &to, event)? {
+        Verdict::Moved(step) => {
+            let step = config.put(step).write(at, config.hours());
+            Ok(step.map_err(StepError::from)?)
+        }
+        Verdict::Late(at_stage, entry) => {
+            let (_, standing) = W::standing(at_stage);
+            Err(EntryRow::of_late(entry, &standing, event, at))
+        }
+    };
+    match received {
+        Ok(written) => {
+            store_step(transaction, written, place, Some(event), at).await?;
+            Ok(Received::Moved)
+        }
+        Err(late) => {
+            let id = to.instance().to_string();
+            write_entry(transaction, &id, &late).await.doing(STORING)?;
+            Ok(Received::Late)
+        }
+    }
+}

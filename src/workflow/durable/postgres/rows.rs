@@ -1,0 +1,250 @@
+//! The rows of workflows in PostgreSQL: found, and written.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Row as SqlRow, Transaction};
+
+use crate::store::postgres::{at, maybe_at};
+use crate::store::{LAST_DUE, storable};
+use crate::workflow::durable::columns::{
+    ClearanceRow, INSTANCE_COLUMNS, InstanceRow, Rows, VOTE_COLUMNS, VoteRow,
+};
+use crate::workflow::durable::journal::{ENTRY_COLUMNS, EntryRow};
+
+/// Refuses a search path whose first schema has no workflows, whatever the next ones have.
+pub(super) async fn check_place(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction.batch_execute("SELECT workflow_check_place()").await
+}
+
+/// An instance with what belongs to it, and when it began: locked until the transaction
+/// ends.
+pub(super) async fn lock(
+    transaction: &Transaction<'_>,
+    id: &str,
+) -> Result<Option<(Rows, DateTime<Utc>)>, Error> {
+    let sql = format!(
+        "SELECT {INSTANCE_COLUMNS}, begun_at FROM workflow_instance WHERE id = $1 \
+         FOR UPDATE"
+    );
+    let Some(row) = transaction.query_typed_opt(&sql, &[(&id, Type::TEXT)]).await? else {
+        return Ok(None);
+    };
+    let (instance, begun_at) = (read_instance(&row)?, at(&row, "begun_at")?);
+    // Statements of their own: they see what was committed while the first one waited.
+    let sql = format!(
+        "SELECT {VOTE_COLUMNS} FROM workflow_vote WHERE instance = $1 \
+         ORDER BY approval, place"
+    );
+    let votes = transaction.query_typed(&sql, &[(&id, Type::TEXT)]).await?;
+    let votes = votes.iter().map(read_vote).collect::<Result<_, _>>()?;
+    let sql = "SELECT approval, shown FROM workflow_clearance WHERE instance = $1 \
+               ORDER BY place";
+    let cleared = transaction.query_typed(sql, &[(&id, Type::TEXT)]).await?;
+    let read = |row: &SqlRow| {
+        Ok(ClearanceRow { approval: row.try_get(0)?, shown: row.try_get(1)? })
+    };
+    let cleared = cleared.iter().map(read).collect::<Result<_, Error>>()?;
+    Ok(Some((Rows { instance, votes, cleared }, begun_at)))
+}
+
+fn read_instance(row: &SqlRow) -> Result<InstanceRow, Error> {
+    Ok(InstanceRow {
+        id: row.try_get("id")?,
+        workflow: row.try_get("workflow")?,
+        version: row.try_get("version")?,
+        fingerprint: row.try_get("fingerprint")?,
+        revision: row.try_get("revision")?,
+        status: row.try_get("status")?,
+        step: row.try_get("step")?,
+        awaits: row.try_get("awaits")?,
+        due_at: maybe_at(row, "due_at")?,
+        round: row.try_get("round")?,
+        level: row.try_get("level")?,
+        reminded: row.try_get("reminded")?,
+        for_nobody: row.try_get("for_nobody")?,
+        shown: row.try_get("shown")?,
+        requested_by: row.try_get("requested_by")?,
+        requested_instead_of: row.try_get("requested_instead_of")?,
+        data: row.try_get("data")?,
+    })
+}
+
+fn read_vote(row: &SqlRow) -> Result<VoteRow, Error> {
+    Ok(VoteRow {
+        approval: row.try_get("approval")?,
+        person: row.try_get("person")?,
+        instead_of: row.try_get("instead_of")?,
+        role: row.try_get("role")?,
+        reason: row.try_get("reason")?,
+        at: at(row, "at")?,
+        seen: row.try_get("seen")?,
+    })
+}
+
+/// The time of the database.
+pub(super) async fn now(transaction: &Transaction<'_>) -> Result<DateTime<Utc>, Error> {
+    at(&transaction.query_typed_one("SELECT clock_timestamp() AS now", &[]).await?, "now")
+}
+
+/// Writes the row of a new instance; says whether it did.
+pub(super) async fn insert(
+    transaction: &Transaction<'_>,
+    rows: &Rows,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let sql = format!(
+        "INSERT INTO workflow_instance ({INSTANCE_COLUMNS}, turn_at, begun_at, moved_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+         $17, $9, $18, $18) ON CONFLICT (id) DO NOTHING"
+    );
+    write(transaction, &sql, rows, now).await
+}
+
+/// Writes the row of an instance over that of the revision before; says whether it did.
+pub(super) async fn update(
+    transaction: &Transaction<'_>,
+    rows: &Rows,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let sql = "UPDATE workflow_instance SET version = $3, fingerprint = $4, \
+         revision = $5, status = $6, step = $7, awaits = $8, due_at = $9, turn_at = $9, \
+         round = $10, level = $11, reminded = $12, for_nobody = $13, shown = $14, \
+         requested_by = $15, requested_instead_of = $16, data = $17, moved_at = $18, \
+         turn_failures = 0, turn_failure = NULL \
+         WHERE id = $1 AND workflow = $2 AND revision = $5 - 1";
+    write(transaction, sql, rows, now).await
+}
+
+async fn write(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    Rows { instance: row, votes, cleared }: &Rows,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let written = transaction
+        .execute_typed(
+            sql,
+            &[
+                (&row.id, Type::TEXT),
+                (&row.workflow, Type::TEXT),
+                (&row.version, Type::INT8),
+                (&row.fingerprint, Type::TEXT),
+                (&row.revision, Type::INT8),
+                (&row.status, Type::TEXT),
+                (&row.step, Type::TEXT),
+                (&row.awaits, Type::TEXT),
+                (&row.due_at.map(|at| at.min(LAST_DUE)), Type::TIMESTAMPTZ),
+                (&row.round, Type::INT8),
+                (&row.level, Type::INT8),
+                (&row.reminded, Type::BOOL),
+                (&row.for_nobody, Type::BOOL),
+                (&row.shown, Type::BYTEA),
+                (&row.requested_by, Type::TEXT),
+                (&row.requested_instead_of, Type::TEXT),
+                (&row.data, Type::BYTEA),
+                (&now, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+    if written == 1 {
+        write_votes(transaction, &row.id, votes).await?;
+        write_cleared(transaction, &row.id, cleared).await?;
+    }
+    Ok(written == 1)
+}
+
+async fn write_votes(
+    transaction: &Transaction<'_>,
+    id: &str,
+    votes: &[VoteRow],
+) -> Result<(), Error> {
+    let sql = "DELETE FROM workflow_vote WHERE instance = $1";
+    transaction.execute_typed(sql, &[(&id, Type::TEXT)]).await?;
+    let sql = format!(
+        "INSERT INTO workflow_vote (instance, place, {VOTE_COLUMNS}) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    );
+    for (place, vote) in (0_i64..).zip(votes) {
+        transaction
+            .execute_typed(
+                &sql,
+                &[
+                    (&id, Type::TEXT),
+                    (&place, Type::INT8),
+                    (&vote.approval, Type::TEXT),
+                    (&storable(&vote.person), Type::TEXT),
+                    (&vote.instead_of.as_ref().map(storable), Type::TEXT),
+                    (&vote.role, Type::TEXT),
+                    (&storable(&vote.reason), Type::TEXT),
+                    (&vote.at, Type::TIMESTAMPTZ),
+                    (&vote.seen, Type::TEXT),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+async fn write_cleared(
+    transaction: &Transaction<'_>,
+    id: &str,
+    cleared: &[ClearanceRow],
+) -> Result<(), Error> {
+    let sql = "DELETE FROM workflow_clearance WHERE instance = $1";
+    transaction.execute_typed(sql, &[(&id, Type::TEXT)]).await?;
+    let sql = "INSERT INTO workflow_clearance (instance, place, approval, shown) \
+               VALUES ($1, $2, $3, $4)";
+    for (place, clearance) in (0_i64..).zip(cleared) {
+        transaction
+            .execute_typed(
+                sql,
+                &[
+                    (&id, Type::TEXT),
+                    (&place, Type::INT8),
+                    (&clearance.approval, Type::TEXT),
+                    (&clearance.shown, Type::BYTEA),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// Adds an entry to the journal of an instance, whose row is locked.
+pub(super) async fn write_entry(
+    transaction: &Transaction<'_>,
+    id: &str,
+    entry: &EntryRow,
+) -> Result<(), Error> {
+    let sql = format!(
+        "INSERT INTO workflow_journal (instance, entry, {ENTRY_COLUMNS}) \
+         SELECT $1, (SELECT coalesce(max(entry), 0) + 1 FROM workflow_journal \
+         WHERE instance = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+         $15, $16"
+    );
+    let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
+    transaction
+        .execute_typed(
+            &sql,
+            &[
+                (&id, Type::TEXT),
+                (&entry.revision, Type::INT8),
+                (&entry.at, Type::TIMESTAMPTZ),
+                (&entry.what, Type::TEXT),
+                (&entry.step, Type::TEXT),
+                (&entry.status, Type::TEXT),
+                (&entry.to_step, Type::TEXT),
+                (&cause.map(|(source, _)| storable(source)), Type::TEXT),
+                (&cause.map(|(_, id)| storable(id)), Type::TEXT),
+                (&entry.commands, Type::TEXT),
+                (&by.map(|by| storable(&by.person)), Type::TEXT),
+                (&by.and_then(|by| by.role), Type::TEXT),
+                (&by.and_then(|by| by.instead_of.as_ref().map(storable)), Type::TEXT),
+                (&by.map(|by| storable(&by.reason)), Type::TEXT),
+                (&by.map(|by| by.decided_at), Type::TIMESTAMPTZ),
+                (&entry.standing, Type::TEXT),
+            ],
+        )
+        .await
+        .map(drop)
+}

@@ -1,0 +1,199 @@
+//! The turns of a clerk in SQLite.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::PART;
+use super::step::{find_record, store_step};
+use crate::crash_point::crash_point;
+use crate::outbox::sqlite::Outbox;
+use crate::store::StoreError;
+use crate::store::error::Doing;
+use crate::store::sqlite::{Shared, micros, now, text};
+use crate::workflow::Driven;
+use crate::workflow::durable::clerk::{self, Turns};
+use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
+use crate::workflow::durable::{FIRING, WorkflowConfig};
+use crate::{EventId, RetryPolicy};
+
+/// Runs the deadlines of the workflows in a SQLite file.
+///
+/// ```
+/// # mod shop {
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/orders.rs"));
+/// # }
+/// # use shop::order_to_cash;
+/// use integration_automation_patterns::service::Service;
+/// use integration_automation_patterns::workflow::{WorkflowConfig, sqlite};
+///
+/// # let folder = std::env::temp_dir().join(format!("clerk-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("crm.db");
+/// # let mut runtime = tokio::runtime::Builder::new_current_thread();
+/// # runtime.enable_all().build()?.block_on(async {
+/// # let terminated = std::future::ready(());
+/// let clerk = sqlite::Clerk::open(&path, WorkflowConfig::default())?;
+/// let clerk = clerk.of::<order_to_cash::This>();
+/// let summary =
+///     Service::new().part("clerk", |stop| clerk.run(stop)).run(terminated).await?;
+/// assert_eq!(summary.to_string(), "clerk: 0 moved, 0 failed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Clerk = clerk::Clerk<File>;
+
+/// A SQLite file with workflows.
+pub struct File {
+    shared: Shared,
+    tables: Arc<Tables>,
+}
+
+/// The workflows whose tables this program has, and what it knows of the company.
+#[derive(Clone)]
+struct Tables {
+    turns: BTreeMap<&'static str, Turn>,
+    config: WorkflowConfig,
+}
+
+/// How an instance of one workflow takes its turn.
+type Turn = fn(&Transaction<'_>, &EventId, &WorkflowConfig) -> Result<(), TurnError>;
+
+impl Clerk {
+    /// Opens the file, with the tables of its workflows and its outbox. The clerk takes
+    /// no instance before it is given a [table](Self::of).
+    ///
+    /// # Errors
+    ///
+    /// What the database answers, and tables that a newer version of this crate has made.
+    pub fn open(
+        path: impl AsRef<Path>,
+        config: WorkflowConfig,
+    ) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        drop(Outbox::open(path)?);
+        let tables = Arc::new(Tables { turns: BTreeMap::new(), config });
+        Ok(Self::new(File { shared: Shared::open(path, &PART)?, tables }))
+    }
+
+    /// Takes the instances of this workflow, too. Those of a workflow that no clerk takes
+    /// wait.
+    pub fn of<W: Driven>(mut self) -> Self {
+        let mut tables = Tables::clone(&self.database.tables);
+        tables.turns.insert(W::NAME, turn_of::<W>);
+        self.database.tables = Arc::new(tables);
+        self
+    }
+}
+
+impl Turns for File {
+    async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
+        let tables = Arc::clone(&self.tables);
+        let work = move |connection: &mut Connection| turn(connection, &tables, &policy);
+        self.shared.work(FIRING, work).await?
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("shared", &self.shared)
+            .field("workflows", &self.tables.turns.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn turn_of<W: Driven>(
+    transaction: &Transaction<'_>,
+    id: &EventId,
+    config: &WorkflowConfig,
+) -> Result<(), TurnError> {
+    let gone = || TurnError::Failed("its row is gone".to_owned());
+    let record = find_record(transaction, id)?.ok_or_else(gone)?;
+    let step = config.put(fire::<W>(record).map_err(TurnError::Failed)?);
+    Ok(store_step(transaction, &step, None, config)?)
+}
+
+/// Behind it, what a turn that fails has written is undone.
+const SAVEPOINT: &str = "SAVEPOINT workflow_turn";
+const RELEASE: &str = "RELEASE workflow_turn";
+const ROLLBACK: &str = "ROLLBACK TO workflow_turn; RELEASE workflow_turn";
+
+fn turn(
+    connection: &mut Connection,
+    tables: &Tables,
+    policy: &RetryPolicy,
+) -> Result<Option<Turned>, StoreError> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .doing(FIRING)?;
+    let now = now(&transaction).doing(FIRING)?;
+    let Some(due) = due(&transaction, tables, now).doing(FIRING)? else {
+        return Ok(None);
+    };
+    transaction.execute_batch(SAVEPOINT).doing(FIRING)?;
+    let turned = match take(&transaction, &due, tables) {
+        Ok(()) => {
+            transaction.execute_batch(RELEASE).doing(FIRING)?;
+            Turned::Moved
+        }
+        Err(TurnError::Store(error)) => return Err(error),
+        Err(TurnError::Failed(reason)) => {
+            transaction.execute_batch(ROLLBACK).doing(FIRING)?;
+            let failed = due.failed(reason, policy, now);
+            put_back(&transaction, &failed).doing(FIRING)?;
+            failed.into()
+        }
+    };
+    crash_point("before the clerk commits");
+    transaction.commit().doing(FIRING)?;
+    Ok(Some(turned))
+}
+
+/// The instance that is due first, of the workflows that the clerk takes.
+fn due(
+    transaction: &Transaction<'_>,
+    tables: &Tables,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Option<Due>> {
+    let names: Vec<&str> = tables.turns.keys().copied().collect();
+    let names = serde_json::Value::from(names).to_string();
+    let mut find = transaction.prepare_cached(
+        "SELECT id, workflow, turn_failures FROM workflow_instance \
+         WHERE turn_at <= ?1 AND workflow IN (SELECT value FROM json_each(?2)) \
+         ORDER BY turn_at LIMIT 1",
+    )?;
+    let due = find.query_row(params![micros(now), names], |row| {
+        let failures = u32::try_from(row.get::<_, i64>(2)?).unwrap_or(u32::MAX);
+        Ok(Due { id: text(row, 0)?, workflow: text(row, 1)?, failures })
+    });
+    due.optional()
+}
+
+fn take(
+    transaction: &Transaction<'_>,
+    due: &Due,
+    tables: &Tables,
+) -> Result<(), TurnError> {
+    let id = due.id.parse::<EventId>();
+    let id = id.map_err(|error| TurnError::Failed(error.to_string()))?;
+    match tables.turns.get(due.workflow.as_str()) {
+        Some(turn) => turn(transaction, &id, &tables.config),
+        None => Err(TurnError::Failed(format!("no table of {} is known", due.workflow))),
+    }
+}
+
+/// Notes that the turn of an instance has failed, and when it is looked at again.
+fn put_back(transaction: &Transaction<'_>, failed: &Failed) -> rusqlite::Result<()> {
+    let sql = "UPDATE workflow_instance SET turn_at = ?2, turn_failures = ?3, \
+               turn_failure = ?4 WHERE id = ?1";
+    let Failed { id, failures, reason, again_at, .. } = failed;
+    let values = params![id, micros(*again_at), failures, reason];
+    transaction.prepare_cached(sql)?.execute(values).map(drop)
+}

@@ -1,0 +1,198 @@
+//! The rows of workflows in SQLite: found, and written.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+
+use crate::store::LAST_DUE;
+use crate::store::sqlite::{any_moment, maybe_moment, maybe_text, micros, text};
+use crate::workflow::durable::columns::{
+    ClearanceRow, INSTANCE_COLUMNS, InstanceRow, Rows, VOTE_COLUMNS, VoteRow,
+};
+use crate::workflow::durable::journal::{ENTRY_COLUMNS, EntryRow};
+
+/// An instance with what belongs to it.
+pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Rows>> {
+    let sql = format!("SELECT {INSTANCE_COLUMNS} FROM workflow_instance WHERE id = ?1");
+    let instance = connection.prepare_cached(&sql)?.query_row([id], read_instance);
+    let Some(instance) = instance.optional()? else { return Ok(None) };
+    let sql = format!(
+        "SELECT {VOTE_COLUMNS} FROM workflow_vote WHERE instance = ?1 \
+         ORDER BY approval, place"
+    );
+    let mut votes = connection.prepare_cached(&sql)?;
+    let votes = votes.query_map([id], read_vote)?.collect::<rusqlite::Result<_>>()?;
+    let mut cleared = connection.prepare_cached(
+        "SELECT approval, shown FROM workflow_clearance WHERE instance = ?1 \
+         ORDER BY place",
+    )?;
+    let cleared = cleared.query_map([id], |row| {
+        Ok(ClearanceRow { approval: text(row, 0)?, shown: row.get(1)? })
+    })?;
+    let cleared = cleared.collect::<rusqlite::Result<_>>()?;
+    Ok(Some(Rows { instance, votes, cleared }))
+}
+
+fn read_instance(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRow> {
+    Ok(InstanceRow {
+        id: text(row, "id")?,
+        workflow: text(row, "workflow")?,
+        version: row.get("version")?,
+        fingerprint: text(row, "fingerprint")?,
+        revision: row.get("revision")?,
+        status: text(row, "status")?,
+        step: maybe_text(row, "step")?,
+        awaits: maybe_text(row, "awaits")?,
+        due_at: maybe_moment(row.get("due_at")?),
+        round: row.get("round")?,
+        level: row.get("level")?,
+        reminded: row.get("reminded")?,
+        for_nobody: row.get("for_nobody")?,
+        shown: row.get("shown")?,
+        requested_by: maybe_text(row, "requested_by")?,
+        requested_instead_of: maybe_text(row, "requested_instead_of")?,
+        data: row.get("data")?,
+    })
+}
+
+fn read_vote(row: &SqlRow<'_>) -> rusqlite::Result<VoteRow> {
+    Ok(VoteRow {
+        approval: text(row, "approval")?,
+        person: text(row, "person")?,
+        instead_of: maybe_text(row, "instead_of")?,
+        role: text(row, "role")?,
+        reason: text(row, "reason")?,
+        at: any_moment(row.get("at")?),
+        seen: text(row, "seen")?,
+    })
+}
+
+/// The revision of an instance, and when it began.
+pub(super) fn find_revision(
+    connection: &Connection,
+    id: &str,
+) -> rusqlite::Result<Option<(u64, DateTime<Utc>)>> {
+    let sql = "SELECT revision, begun_at FROM workflow_instance WHERE id = ?1";
+    let found = connection.prepare_cached(sql)?.query_row([id], |row| {
+        let revision = u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+        Ok((revision, any_moment(row.get(1)?)))
+    });
+    found.optional()
+}
+
+/// Writes the row of an instance, where it is new, or of the revision before; says
+/// whether it did.
+pub(super) fn write(
+    connection: &Connection,
+    Rows { instance: row, votes, cleared }: &Rows,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "INSERT INTO workflow_instance ({INSTANCE_COLUMNS}, turn_at, begun_at, moved_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+         ?17, ?9, ?18, ?18) \
+         ON CONFLICT (id) DO UPDATE SET version = ?3, fingerprint = ?4, revision = ?5, \
+         status = ?6, step = ?7, awaits = ?8, due_at = ?9, turn_at = ?9, round = ?10, \
+         level = ?11, reminded = ?12, for_nobody = ?13, shown = ?14, requested_by = ?15, \
+         requested_instead_of = ?16, data = ?17, moved_at = ?18, turn_failures = 0, \
+         turn_failure = NULL \
+         WHERE workflow = ?2 AND revision = ?5 - 1"
+    );
+    let written = connection.prepare_cached(&sql)?.execute(params![
+        row.id,
+        row.workflow,
+        row.version,
+        row.fingerprint,
+        row.revision,
+        row.status,
+        row.step,
+        row.awaits,
+        row.due_at.map(|at| micros(at.min(LAST_DUE))),
+        row.round,
+        row.level,
+        row.reminded,
+        row.for_nobody,
+        row.shown,
+        row.requested_by,
+        row.requested_instead_of,
+        row.data,
+        micros(now),
+    ])?;
+    if written == 1 {
+        write_votes(connection, &row.id, votes, cleared)?;
+    }
+    Ok(written == 1)
+}
+
+fn write_votes(
+    connection: &Connection,
+    id: &str,
+    votes: &[VoteRow],
+    cleared: &[ClearanceRow],
+) -> rusqlite::Result<()> {
+    for table in ["workflow_vote", "workflow_clearance"] {
+        let sql = format!("DELETE FROM {table} WHERE instance = ?1");
+        connection.prepare_cached(&sql)?.execute([id])?;
+    }
+    let sql = format!(
+        "INSERT INTO workflow_vote (instance, place, {VOTE_COLUMNS}) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    );
+    let mut insert = connection.prepare_cached(&sql)?;
+    for (place, vote) in (0_i64..).zip(votes) {
+        insert.execute(params![
+            id,
+            place,
+            vote.approval,
+            vote.person,
+            vote.instead_of,
+            vote.role,
+            vote.reason,
+            micros(vote.at),
+            vote.seen,
+        ])?;
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO workflow_clearance (instance, place, approval, shown) \
+         VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for (place, clearance) in (0_i64..).zip(cleared) {
+        insert.execute(params![id, place, clearance.approval, clearance.shown])?;
+    }
+    Ok(())
+}
+
+/// Adds an entry to the journal of an instance.
+pub(super) fn write_entry(
+    connection: &Connection,
+    id: &str,
+    entry: &EntryRow,
+) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO workflow_journal (instance, entry, {ENTRY_COLUMNS}) \
+         VALUES (?1, (SELECT coalesce(max(entry), 0) + 1 FROM workflow_journal \
+         WHERE instance = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+         ?15, ?16)"
+    );
+    let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
+    connection
+        .prepare_cached(&sql)?
+        .execute(params![
+            id,
+            entry.revision,
+            micros(entry.at),
+            entry.what,
+            entry.step,
+            entry.status,
+            entry.to_step,
+            cause.map(|(source, _)| source),
+            cause.map(|(_, id)| id),
+            entry.commands,
+            by.map(|by| &by.person),
+            by.and_then(|by| by.role),
+            by.and_then(|by| by.instead_of.as_ref()),
+            by.map(|by| &by.reason),
+            by.map(|by| micros(by.decided_at)),
+            entry.standing,
+        ])
+        .map(drop)
+}

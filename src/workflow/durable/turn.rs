@@ -1,0 +1,178 @@
+//! A clerk's turn with an instance whose time has passed: what it becomes, when one that
+//! fails is looked at again, and what the clerk reports.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::StepError;
+use crate::inbox::is_of_the_database;
+use crate::reason::reason;
+use crate::store::{LAST_DUE, StoreError};
+use crate::workflow::{AnyAdvance, Driven, InstanceRecord, Verdict};
+use crate::{EventId, RetryPolicy};
+
+/// What a clerk did, in one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClerkSummary {
+    /// Deadlines that have moved their instance.
+    pub moved: u64,
+    /// Turns that failed: their instances are as they were, and are looked at again.
+    pub failed: u64,
+}
+
+/// What went wrong without stopping a clerk.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClerkIncident {
+    /// The turn of an instance failed. It is as it was, and is looked at again.
+    Failed {
+        /// The workflow.
+        workflow: String,
+        /// The instance.
+        instance: String,
+        /// How often its turn has failed in a row.
+        failures: u32,
+        /// Why.
+        reason: String,
+        /// When it is looked at again.
+        again_at: DateTime<Utc>,
+    },
+    /// The database does not do what the clerk asks, and is tried again.
+    Store {
+        /// Why not.
+        reason: String,
+        /// When it is tried again.
+        pause: Duration,
+    },
+}
+
+impl fmt::Display for ClerkIncident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { workflow, instance, failures, reason, again_at } => write!(
+                f,
+                "the deadline of {workflow} {instance} has passed, and its turn failed \
+                 ({failures} in a row; again at {}): {reason}",
+                again_at.format("%Y-%m-%d %H:%M:%S UTC")
+            ),
+            Self::Store { reason, pause } => {
+                write!(f, "the clerk tries the database again in {pause:?}: {reason}")
+            }
+        }
+    }
+}
+
+/// What the turn of one instance came to.
+pub(super) enum Turned {
+    /// It has moved.
+    Moved,
+    /// It is as it was.
+    Failed(ClerkIncident),
+}
+
+/// An instance whose time has passed.
+pub(super) struct Due {
+    pub(super) id: String,
+    pub(super) workflow: String,
+    /// How often its turn has failed in a row.
+    pub(super) failures: u32,
+}
+
+impl Due {
+    /// The same after another failure: how often by now, and when it is looked at again.
+    /// A clerk never gives one up: it is listed until somebody repairs it.
+    pub(super) fn failed(
+        self,
+        reason: String,
+        policy: &RetryPolicy,
+        now: DateTime<Utc>,
+    ) -> Failed {
+        let wait = match self.id.parse::<EventId>() {
+            Ok(id) => policy.wait_for(&id, self.failures),
+            Err(_) => policy.wait(self.failures),
+        };
+        let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
+        let again_at = now.checked_add_signed(wait).unwrap_or(LAST_DUE).min(LAST_DUE);
+        let failures = self.failures.saturating_add(1);
+        Failed { id: self.id, workflow: self.workflow, failures, reason, again_at }
+    }
+}
+
+/// A turn that failed, as it is stored and reported.
+pub(super) struct Failed {
+    pub(super) id: String,
+    workflow: String,
+    pub(super) failures: u32,
+    pub(super) reason: String,
+    pub(super) again_at: DateTime<Utc>,
+}
+
+impl From<Failed> for Turned {
+    fn from(failed: Failed) -> Self {
+        let Failed { id: instance, workflow, failures, reason, again_at } = failed;
+        Self::Failed(ClerkIncident::Failed {
+            workflow,
+            instance,
+            failures,
+            reason,
+            again_at,
+        })
+    }
+}
+
+/// Why an instance did not take its turn.
+pub(super) enum TurnError {
+    /// The database refuses what it would refuse of any instance.
+    Store(StoreError),
+    /// It is this instance's own.
+    Failed(String),
+}
+
+impl From<StoreError> for TurnError {
+    fn from(error: StoreError) -> Self {
+        if is_of_the_database(&error) {
+            Self::Store(error)
+        } else {
+            Self::Failed(reason(&error))
+        }
+    }
+}
+
+impl From<StepError> for TurnError {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Store(error) => error.into(),
+            error => Self::Failed(reason(&error)),
+        }
+    }
+}
+
+/// The step of an instance whose deadline has passed. What the program's own code does
+/// wrong there is a failed turn of this instance alone.
+///
+/// # Errors
+///
+/// Why it takes none, in words.
+pub(super) fn fire<W: Driven>(record: InstanceRecord) -> Result<AnyAdvance<W>, String> {
+    let fired = catch_unwind(AssertUnwindSafe(|| {
+        let at = W::rehydrate(record).map_err(|refused| reason(refused.cause()))?;
+        match W::due(at) {
+            Verdict::Moved(advance) => Ok(advance),
+            Verdict::Late(..) => Err("it has a deadline, and is over".to_owned()),
+        }
+    }));
+    fired.unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(format!(
+            "the code of the step panicked: {}",
+            said.unwrap_or("it says no more")
+        ))
+    })
+}

@@ -1,0 +1,172 @@
+//! Deadlines, and what a participant or a person says of a step that did not answer.
+
+use std::time::Duration;
+
+use integration_automation_patterns::Event;
+use integration_automation_patterns::inbox::Handled;
+use integration_automation_patterns::workflow::{
+    AnyRuling, Choice, Forestall, Forestalled,
+};
+
+use crate::orders::*;
+use crate::suite::*;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Protects the customer's credit from a step whose answer was lost: it may have happened,
+/// and so it is undone.
+pub(crate) async fn a_deadline_undoes_what_may_have_happened<D: Database>() {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    let reserve = last(&database, ReserveCredit::TYPE).await;
+    let _done = database.participate(delivery(&reserve), Answer::Does).await;
+    assert_eq!(database.clerk(config()).await.moved, 0, "there is time yet");
+    database.pass_time(HOUR).await;
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    assert_eq!(stands(&database, "1").await, "undoing reserve_credit");
+    // The answer comes at last, and moves nothing.
+    let late = last(&database, CreditReserved::TYPE).await;
+    let _late = database.receive(delivery(&late), config()).await;
+    answered(&database, ReleaseCredit::TYPE, Answer::Does, CreditReleased::TYPE).await;
+    assert_eq!(stands(&database, "1").await, "undone");
+    assert_eq!(effects(&database, "1").await, "0");
+    assert_eq!(journal(&database, "1").await, "started timed_out late undone");
+}
+
+/// Protects the account from an effect that fails for the moment and comes again behind
+/// its undo.
+pub(crate) async fn an_undo_that_comes_between_two_attempts_stops_the_next<
+    D: Database,
+>() {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    let reserve = last(&database, ReserveCredit::TYPE).await;
+    let failed = database.participate(delivery(&reserve), Answer::Fails).await;
+    assert!(matches!(failed, Handled::RetryLater(_)), "{failed:?}");
+    database.pass_time(HOUR).await;
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    answered(&database, ReleaseCredit::TYPE, Answer::Does, CreditReleased::TYPE).await;
+    let again = delivery(&reserve).redelivered(true);
+    let again = database.participate(again, Answer::Does).await;
+    assert!(matches!(again, Handled::Forestalled(_)), "{again:?}");
+    assert_eq!(stands(&database, "1").await, "undone");
+    assert_eq!(effects(&database, "1").await, "0");
+}
+
+async fn to_the_pivot<D: Database>() -> D {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE).await;
+    answered(&database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
+    assert_eq!(stands(&database, "1").await, "awaiting create_order");
+    database
+}
+
+/// Protects a person from questions that the participant can answer.
+pub(crate) async fn a_silent_pivot_is_forestalled<D: Database>() {
+    for is_done in [true, false] {
+        let database: D = to_the_pivot().await;
+        let create = last(&database, CreateOrder::TYPE).await;
+        if is_done {
+            let _ = database.participate(delivery(&create), Answer::Does).await;
+        }
+        database.pass_time(2 * HOUR).await;
+        assert_eq!(database.clerk(config()).await.moved, 1);
+        assert_eq!(stands(&database, "1").await, "forestalling create_order");
+        let reply = if is_done { OrderCreated::TYPE } else { Forestalled::TYPE };
+        answered(&database, Forestall::TYPE, Answer::Does, reply).await;
+        let late = database.participate(delivery(&create), Answer::Does).await;
+        if is_done {
+            assert!(matches!(late, Handled::Duplicate(_)), "{late:?}");
+            assert_eq!(stands(&database, "1").await, "awaiting notify_billing");
+        } else {
+            assert!(matches!(late, Handled::Forestalled(_)), "{late:?}");
+            answered(&database, FreeStock::TYPE, Answer::Does, StockFreed::TYPE).await;
+            answered(&database, ReleaseCredit::TYPE, Answer::Does, CreditReleased::TYPE)
+                .await;
+            assert_eq!(stands(&database, "1").await, "undone");
+            assert_eq!(effects(&database, "1").await, "0");
+        }
+    }
+}
+
+fn erp_desk() -> AnyRuling {
+    let eve = login::seat::<ErpDesk>("eve").unwrap();
+    eve.decide("the ERP has no such order").unwrap().into()
+}
+
+/// Protects from a person's word about a command that is on its way.
+pub(crate) async fn a_command_is_taken_back_or_the_word_is_refused<D: Database>() {
+    let did_not = |though_sent| Choice::DidNotHappen { though_sent };
+    for refused in [false, true] {
+        let database: D = to_the_pivot().await;
+        for _ in 0..2 {
+            database.pass_time(2 * HOUR).await;
+            assert_eq!(database.clerk(config()).await.moved, 1);
+        }
+        assert_eq!(stands(&database, "1").await, "parked create_order");
+        if refused {
+            let sent = "UPDATE outbox_event SET status = 'acknowledged', attempts = 1, \
+                 due_at = NULL, done_at = created_at WHERE event_type = 'erp.order.create'";
+            database.sql(sent).await;
+        }
+        let said = database.decide("1", did_not(false), erp_desk(), config()).await;
+        assert_eq!(said.is_err(), refused, "{said:?}");
+        if refused {
+            assert_eq!(stands(&database, "1").await, "parked create_order");
+            assert!(said.unwrap_err().contains("has left"));
+            let said = database.decide("1", did_not(true), erp_desk(), config()).await;
+            assert_eq!(said, Ok(()));
+        } else {
+            let create = last(&database, CreateOrder::TYPE).await;
+            assert_eq!(create.status().as_str(), "skipped");
+        }
+        assert_eq!(stands(&database, "1").await, "undoing hold_stock");
+    }
+}
+
+/// Protects every other instance from one that cannot take its turn.
+pub(crate) async fn one_that_fails_costs_the_others_nothing<D: Database>() {
+    let database = D::fresh().await;
+    for number in 0..20 {
+        let _ = database.begin(&number.to_string(), 900, true).await;
+    }
+    // Five are of a version that this program does not know, and are due first.
+    let broken: Vec<String> =
+        (0..5).map(|n| format!("'{}'", id(&n.to_string()))).collect();
+    let broken = broken.join(", ");
+    let break_them =
+        format!("UPDATE workflow_instance SET version = 7 WHERE id IN ({broken})");
+    database.sql(&break_them).await;
+    database.pass_time(HOUR).await;
+    let summary = database.clerk(config()).await;
+    assert_eq!((summary.moved, summary.failed), (15, 5));
+    let listed = "SELECT CAST(count(*) AS text) FROM workflow_instance \
+         WHERE turn_failures = 1 AND turn_failure LIKE '%found version 7%'";
+    assert_eq!(database.text(listed).await, "5");
+    assert_eq!(database.clerk(config()).await.failed, 0, "they wait for a while");
+    database.pass_time(HOUR).await;
+    assert_eq!(database.clerk(config()).await.failed, 5, "nobody gives them up");
+    database.sql("UPDATE workflow_instance SET version = 1 WHERE version = 7").await;
+    database.pass_time(HOUR).await;
+    assert!(database.clerk(config()).await.moved >= 5, "they are repaired");
+    let failing = "SELECT CAST(count(*) AS text) FROM workflow_instance \
+         WHERE turn_failures > 0";
+    assert_eq!(database.text(failing).await, "0");
+}
+
+/// Protects instances of a program that is not deployed here.
+pub(crate) async fn what_no_table_is_known_of_waits<D: Database>() {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    let _ = database.begin("2", 900, true).await;
+    let other = format!(
+        "UPDATE workflow_instance SET workflow = 'hiring' WHERE id = '{}'",
+        id("1")
+    );
+    database.sql(&other).await;
+    database.pass_time(HOUR).await;
+    let summary = database.clerk(config()).await;
+    assert_eq!((summary.moved, summary.failed), (1, 0));
+    assert_eq!(stands(&database, "1").await, "awaiting reserve_credit");
+}

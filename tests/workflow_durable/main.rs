@@ -1,0 +1,24 @@
+//! Workflows in a database: on each by the same tests.
+#![cfg(all(
+    feature = "workflow",
+    feature = "testing",
+    any(feature = "sqlite", feature = "postgres")
+))]
+
+#[macro_use]
+mod suite;
+
+mod deadlines;
+#[path = "../../examples/support/orders.rs"]
+#[allow(dead_code, missing_debug_implementations, unreachable_pub)]
+mod orders;
+mod people;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod races;
+#[cfg(feature = "postgres")]
+#[path = "../support/servers.rs"]
+mod servers;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod steps;

@@ -1,0 +1,176 @@
+//! The suite on PostgreSQL, each test in a schema of its own.
+
+use std::time::Duration;
+
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::Handled;
+use integration_automation_patterns::workflow::postgres::{self as workflows, Clerk};
+use integration_automation_patterns::workflow::{
+    AnyAdvance, AnyRuling, Begun, Choice, ClerkSummary, Driven, StepError, WorkflowConfig,
+};
+use integration_automation_patterns::{AnyEnvelope, inbox, outbox, testing};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::orders::order_to_cash::{Any, This};
+use crate::suite::{Answer, Database, act, config, first, id, inbox_config};
+
+pub(crate) struct Postgres {
+    config: Config,
+    schema: String,
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    client
+}
+
+fn server() -> Config {
+    crate::servers::postgres().parse().unwrap()
+}
+
+impl Drop for Postgres {
+    /// Drops the schema, from a thread with a runtime of its own: the test's is about to
+    /// end.
+    fn drop(&mut self) {
+        let sql = format!("DROP SCHEMA {} CASCADE", self.schema);
+        let dropping = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let drop = async { connect(&server()).await.batch_execute(&sql).await };
+            runtime.map(|runtime| runtime.block_on(drop))
+        });
+        let _ = dropping.join();
+    }
+}
+
+impl Database for Postgres {
+    async fn fresh() -> Self {
+        let schema = format!("workflow_{}", uuid::Uuid::now_v7().simple());
+        let admin = connect(&server()).await;
+        admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+        let mut config = server();
+        config.options(format!("-c search_path={schema}"));
+        let mut client = connect(&config).await;
+        outbox::postgres::install(&mut client).await.unwrap();
+        inbox::postgres::install(&mut client).await.unwrap();
+        workflows::install(&mut client).await.unwrap();
+        let effect = "CREATE TABLE effect (instance text, step text)";
+        client.batch_execute(effect).await.unwrap();
+        Self { config, schema }
+    }
+
+    async fn begin(&self, key: &str, total: u64, commit: bool) -> Begun {
+        let mut client = connect(&self.config).await;
+        let transaction = client.transaction().await.unwrap();
+        let first = first(key, total);
+        let begun = workflows::begin(&transaction, first, &config()).await.unwrap();
+        if commit {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+        begun
+    }
+
+    async fn load(&self, key: &str) -> Result<Option<Any>, String> {
+        let mut client = connect(&self.config).await;
+        let transaction = client.transaction().await.unwrap();
+        let loaded = workflows::load::<This, _, _>(&transaction, &id(key)).await;
+        loaded.map_err(|error| error.to_string())
+    }
+
+    async fn store(&self, step: AnyAdvance<This>) -> Result<(), StepError> {
+        let mut client = connect(&self.config).await;
+        let transaction = client.transaction().await.unwrap();
+        let stored = workflows::store(&transaction, step, &config()).await;
+        stored.map_err(|refused| refused.into_cause())?;
+        transaction.commit().await.unwrap();
+        Ok(())
+    }
+
+    async fn decide(
+        &self,
+        key: &str,
+        choice: Choice,
+        ruling: AnyRuling,
+        config: WorkflowConfig,
+    ) -> Result<(), String> {
+        let mut client = connect(&self.config).await;
+        let transaction = client.transaction().await.unwrap();
+        let at = workflows::load(&transaction, &id(key)).await.unwrap().unwrap();
+        let step =
+            This::decide(at, choice, ruling).map_err(|refused| refused.to_string())?;
+        workflows::store(&transaction, step, &config)
+            .await
+            .map_err(|refused| refused.to_string())?;
+        transaction.commit().await.unwrap();
+        Ok(())
+    }
+
+    async fn events(&self) -> Vec<AnyEnvelope> {
+        testing::postgres::enqueued(&connect(&self.config).await).await.unwrap()
+    }
+
+    async fn receive(
+        &self,
+        delivery: Delivery<()>,
+        config: WorkflowConfig,
+    ) -> Handled<()> {
+        let mut client = connect(&self.config).await;
+        let inbox_config = inbox_config();
+        let handled = inbox::postgres::process(
+            &mut client,
+            delivery,
+            &inbox_config,
+            async |transaction, event| {
+                let received =
+                    workflows::receive::<This, _, _>(transaction, event, &config);
+                received.await.map(drop)
+            },
+        );
+        handled.await.unwrap()
+    }
+
+    async fn participate(&self, delivery: Delivery<()>, answer: Answer) -> Handled<()> {
+        let mut client = connect(&self.config).await;
+        let inbox_config = inbox_config();
+        let handled = inbox::postgres::process(
+            &mut client,
+            delivery,
+            &inbox_config,
+            async |transaction, command| {
+                let undo =
+                    workflows::undoing(transaction, command, &inbox_config).await?;
+                let act = act(command, undo, answer)?;
+                if let Some(effect) = act.effect {
+                    transaction.batch_execute(&effect).await?;
+                }
+                outbox::postgres::enqueue(transaction, act.reply)
+                    .await
+                    .map_err(|refused| refused.into_cause())?;
+                Ok(())
+            },
+        );
+        handled.await.unwrap()
+    }
+
+    async fn clerk(&self, config: WorkflowConfig) -> ClerkSummary {
+        let clerk = Clerk::connect(self.config.clone(), config).await.unwrap();
+        clerk.of::<This>().on_incident(|_| {}).run_until_idle().await.unwrap()
+    }
+
+    async fn pass_time(&self, time: Duration) {
+        testing::postgres::pass_time(&connect(&self.config).await, time).await.unwrap();
+    }
+
+    async fn text(&self, sql: &str) -> String {
+        connect(&self.config).await.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    async fn sql(&self, sql: &str) {
+        connect(&self.config).await.batch_execute(sql).await.unwrap();
+    }
+}
+
+suite!(Postgres, "needs PostgreSQL");

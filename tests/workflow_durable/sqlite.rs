@@ -1,0 +1,172 @@
+//! The suite on SQLite.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::Handled;
+use integration_automation_patterns::workflow::sqlite::{self as workflows, Clerk};
+use integration_automation_patterns::workflow::{
+    AnyAdvance, AnyRuling, Begun, Choice, ClerkSummary, Driven, StepError, WorkflowConfig,
+};
+use integration_automation_patterns::{AnyEnvelope, inbox, outbox, testing};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::orders::order_to_cash::{Any, This};
+use crate::suite::{Answer, Database, act, config, first, id, inbox_config};
+
+pub(crate) struct Sqlite {
+    path: PathBuf,
+}
+
+impl Sqlite {
+    fn connect(&self) -> Connection {
+        let connection = Connection::open(&self.path).unwrap();
+        connection.busy_timeout(Duration::from_secs(20)).unwrap();
+        connection
+    }
+
+    /// Works in one transaction, on a thread of its own, so that several work at once.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> T {
+        let mut connection = self.connect();
+        tokio::task::spawn_blocking(move || work(&mut connection)).await.unwrap()
+    }
+}
+
+fn begin(connection: &mut Connection) -> Transaction<'_> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap()
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", self.path.display()));
+        }
+    }
+}
+
+impl Database for Sqlite {
+    async fn fresh() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("workflow-{}", std::process::id());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let database = Self { path: folder.join(format!("{count}.db")) };
+        let mut connection = database.connect();
+        outbox::sqlite::install(&mut connection).unwrap();
+        inbox::sqlite::install(&mut connection).unwrap();
+        workflows::install(&mut connection).unwrap();
+        connection
+            .execute_batch("CREATE TABLE effect (instance TEXT, step TEXT)")
+            .unwrap();
+        database
+    }
+
+    async fn begin(&self, key: &str, total: u64, commit: bool) -> Begun {
+        let key = key.to_owned();
+        let work = move |connection: &mut Connection| {
+            let transaction = begin(connection);
+            let first = first(&key, total);
+            let begun = workflows::begin(&transaction, first, &config()).unwrap();
+            if commit {
+                transaction.commit().unwrap();
+            }
+            begun
+        };
+        self.work(work).await
+    }
+
+    async fn load(&self, key: &str) -> Result<Option<Any>, String> {
+        let mut connection = self.connect();
+        let loaded = workflows::load::<This, _>(&begin(&mut connection), &id(key));
+        loaded.map_err(|error| error.to_string())
+    }
+
+    async fn store(&self, step: AnyAdvance<This>) -> Result<(), StepError> {
+        let mut connection = self.connect();
+        let transaction = begin(&mut connection);
+        let stored = workflows::store(&transaction, step, &config());
+        stored.map_err(|refused| refused.into_cause())?;
+        transaction.commit().unwrap();
+        Ok(())
+    }
+
+    async fn decide(
+        &self,
+        key: &str,
+        choice: Choice,
+        ruling: AnyRuling,
+        config: WorkflowConfig,
+    ) -> Result<(), String> {
+        let mut connection = self.connect();
+        let transaction = begin(&mut connection);
+        let at = workflows::load(&transaction, &id(key)).unwrap().unwrap();
+        let step =
+            This::decide(at, choice, ruling).map_err(|refused| refused.to_string())?;
+        workflows::store(&transaction, step, &config)
+            .map_err(|refused| refused.to_string())?;
+        transaction.commit().unwrap();
+        Ok(())
+    }
+
+    async fn events(&self) -> Vec<AnyEnvelope> {
+        testing::sqlite::enqueued(&self.connect()).unwrap()
+    }
+
+    async fn receive(
+        &self,
+        delivery: Delivery<()>,
+        config: WorkflowConfig,
+    ) -> Handled<()> {
+        let work = move |connection: &mut Connection| {
+            let receive = |transaction: &Transaction<'_>, event: &_| {
+                workflows::receive::<This, _>(transaction, event, &config).map(drop)
+            };
+            let inbox_config = inbox_config();
+            inbox::sqlite::process(connection, delivery, &inbox_config, receive).unwrap()
+        };
+        self.work(work).await
+    }
+
+    async fn participate(&self, delivery: Delivery<()>, answer: Answer) -> Handled<()> {
+        let work = move |connection: &mut Connection| {
+            let inbox_config = inbox_config();
+            let handle = |transaction: &Transaction<'_>, command: &_| {
+                let undo = workflows::undoing(transaction, command, &inbox_config)?;
+                let act = act(command, undo, answer)?;
+                if let Some(effect) = act.effect {
+                    transaction.execute_batch(&effect)?;
+                }
+                outbox::sqlite::enqueue(transaction, act.reply)
+                    .map_err(|refused| refused.into_cause())?;
+                Ok(())
+            };
+            inbox::sqlite::process(connection, delivery, &inbox_config, handle).unwrap()
+        };
+        self.work(work).await
+    }
+
+    async fn clerk(&self, config: WorkflowConfig) -> ClerkSummary {
+        let clerk = Clerk::open(&self.path, config).unwrap();
+        clerk.of::<This>().on_incident(|_| {}).run_until_idle().await.unwrap()
+    }
+
+    async fn pass_time(&self, time: Duration) {
+        testing::sqlite::pass_time(&self.connect(), time).unwrap();
+    }
+
+    async fn text(&self, sql: &str) -> String {
+        self.connect().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    async fn sql(&self, sql: &str) {
+        self.connect().execute_batch(sql).unwrap();
+    }
+}
+
+suite!(Sqlite);
