@@ -7,7 +7,7 @@
 //! keep no ordering keys, fence nothing, and hand out rows instead of events.
 //!
 //! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases
-//! and with `nats`, `amqp`, `kafka`, `sqs` and `webhook` for those brokers; `-- kafka` or
+//! and with `nats`, `amqp`, `amqp1`, `kafka`, `sqs` and `webhook` for those; `-- kafka` or
 //! `-- end_to_end` measures one of them alone, and `-- quick` is for a try.
 
 mod end_to_end;
@@ -17,6 +17,7 @@ mod kafka;
 mod postgres;
 #[cfg(any(
     feature = "amqp",
+    feature = "amqp1",
     feature = "kafka",
     feature = "nats",
     feature = "postgres",
