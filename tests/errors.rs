@@ -333,8 +333,41 @@ fn of_tests() -> Vec<Named> {
     vec![named(UnbalancedError::default()), named(failed.expect_err("it failed"))]
 }
 
+#[cfg(feature = "workflow")]
+fn of_workflows() -> Vec<Named> {
+    use integration_automation_patterns::event::BuildError;
+    use integration_automation_patterns::workflow::{
+        AdvanceError, Correlation, NotDecidedError, NotStoredError, Person, ReceiveError,
+        RecordError, ReplyError, Status, WireError,
+    };
+
+    let wire = || WireError::new(poison());
+    let correlation = || "import-7".parse::<Correlation>().expect_err("no correlation");
+    let advance = || AdvanceError::Command { step: "hold_stock", cause: wire() };
+    let stage =
+        RecordError::NoSuchStage { status: Status::Parked, step: "hold_stock".into() };
+    vec![
+        named(wire()),
+        named(correlation()),
+        named(Person::new("").expect_err("blank")),
+        named(advance()),
+        named(AdvanceError::Event(BuildError::EmptyEventType)),
+        named(NotStoredError::Unwritable(advance())),
+        named(ReplyError::Unreadable(wire())),
+        named(NotDecidedError::Reply(ReplyError::Unreadable(wire()))),
+        named(stage),
+        named(RecordError::Data(wire())),
+        named(ReceiveError::Correlation(correlation())),
+        named(ReceiveError::Row(RecordError::Data(wire()))),
+        named(ReceiveError::Reply(ReplyError::Unreadable(wire()))),
+        named(ReceiveError::NotStored(NotStoredError::Unwritable(advance()))),
+    ]
+}
+
 fn all() -> Vec<Named> {
     let mut all = of_envelopes();
+    #[cfg(feature = "workflow")]
+    all.extend(of_workflows());
     all.extend(of_synchronisation());
     #[cfg(feature = "delivery")]
     all.extend(of_delivery());

@@ -54,6 +54,11 @@ pub mod two_systems {}
 #[doc = include_str!("brokers.md")]
 pub mod brokers {}
 
+#[cfg(feature = "amqp1")]
+#[cfg_attr(docsrs, doc(cfg(feature = "amqp1")))]
+#[doc = include_str!("amqp1.md")]
+pub mod amqp1 {}
+
 #[cfg(feature = "sqs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
 #[doc = include_str!("sqs.md")]
@@ -63,6 +68,11 @@ pub mod sqs {}
 #[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
 #[doc = include_str!("webhooks.md")]
 pub mod webhooks {}
+
+#[cfg(feature = "workflow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "workflow")))]
+#[doc = include_str!("workflow.md")]
+pub mod workflow {}
 
 #[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
 #[cfg_attr(

@@ -85,7 +85,7 @@ impl<W> fmt::Display for InstanceId<W> {
 }
 
 /// What a command asks of its participant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// To do the step.
     Do,

@@ -14,7 +14,7 @@ use super::stage::Workflow;
 use super::store::{Begun, JournalLine, NotStoredError, ReceiveError, Received};
 use crate::envelope::Facts;
 use crate::state::Pending;
-use crate::{Envelope, EventId, RawEvent, Refused};
+use crate::{AnyEnvelope, Envelope, EventId, RawEvent, Record, Refused};
 
 /// A store in memory. Each call is a transaction: it happens whole, or not at all.
 ///
@@ -41,11 +41,11 @@ use crate::{Envelope, EventId, RawEvent, Refused};
 /// assert_eq!(store.receive::<order_to_cash::This>(&reply, now)?, Received::Late);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory {
     rows: BTreeMap<EventId, InstanceRecord>,
     journal: Vec<JournalLine>,
-    commands: Vec<Envelope<Pending>>,
+    commands: Vec<Record>,
 }
 
 impl Memory {
@@ -102,11 +102,11 @@ impl Memory {
             }
         };
         if let Some(recall) = recall {
-            self.commands.retain(|command| *command.id() != recall.command);
+            self.commands.retain(|command| command.id != recall.command);
         }
         let (instance, revision) = (record.id.clone(), record.revision);
         self.journal.push(JournalLine { instance, revision, at, entry });
-        self.commands.extend(commands);
+        self.commands.extend(commands.into_iter().map(Record::from));
         self.rows.insert(record.id.clone(), record);
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Memory {
             return Some(NotStoredError::Overtaken { wanted, found });
         }
         let Recall { command, though_sent, .. } = advance.recall()?;
-        let waits = self.commands.iter().any(|waiting| waiting.id() == command);
+        let waits = self.commands.iter().any(|waiting| waiting.id == *command);
         let is_out = !waits && !though_sent;
         is_out.then(|| NotStoredError::StillOut { command: command.clone() })
     }
@@ -196,12 +196,18 @@ impl Memory {
     }
 
     /// What waits to be sent.
-    pub fn commands(&self) -> &[Envelope<Pending>] {
+    pub fn commands(&self) -> &[Record] {
         &self.commands
     }
 
     /// What waits to be sent, as a relay takes it.
     pub fn take_commands(&mut self) -> Vec<Envelope<Pending>> {
-        std::mem::take(&mut self.commands)
+        let taken = std::mem::take(&mut self.commands).into_iter();
+        let pending = |record: Record| match record.rehydrate() {
+            Ok(AnyEnvelope::Pending(command)) => Some(command),
+            // It was pending when it was put here.
+            _ => None,
+        };
+        taken.filter_map(pending).collect()
     }
 }

@@ -5,4 +5,7 @@
 #[allow(dead_code, missing_debug_implementations, unreachable_pub)]
 mod orders;
 
+mod model;
+mod records;
+mod shapes;
 mod verbs;

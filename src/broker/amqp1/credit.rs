@@ -24,9 +24,9 @@ impl Credit {
         self.unacked = self.unacked.saturating_sub(1);
     }
 
-    /// The credit to give the server now, where it has none left, or half of what it could
-    /// have.
-    pub(super) const fn ask(&mut self) -> Option<u32> {
+    /// The credit that the server is given now, where it has none left, or half of what
+    /// it could have.
+    pub(super) const fn give(&mut self) -> Option<u32> {
         let wanted = self.most.saturating_sub(self.unacked);
         let is_much = wanted.saturating_sub(self.left) > self.most / 2;
         if wanted > self.left && (self.left == 0 || is_much) {
@@ -38,36 +38,35 @@ impl Credit {
 }
 
 #[cfg(test)]
-#[allow(clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
-        /// Else a listener with `prefetch(1)` changes the order of a key, or stands still.
+        /// Else a listener with `prefetch(1)` changes an order, or stands still.
         #[test]
         fn no_more_is_unacked_than_may_be_and_the_server_may_always_send_what_fits(
             most in 1_u32..20,
             delivers: Vec<bool>,
         ) {
             let mut credit = Credit::new(most);
-            let mut may_send = credit.ask().unwrap_or_default();
+            let mut may_send = credit.give().unwrap_or_default();
             prop_assert_eq!(may_send, most);
-            let mut unacked = 0;
+            let mut unacked = 0_u32;
             for delivers in delivers {
                 if delivers && may_send > 0 {
-                    may_send -= 1;
-                    unacked += 1;
+                    may_send = may_send.saturating_sub(1);
+                    unacked = unacked.saturating_add(1);
                     credit.delivered();
                 } else if !delivers && unacked > 0 {
-                    unacked -= 1;
+                    unacked = unacked.saturating_sub(1);
                     credit.settled();
                 }
-                if let Some(given) = credit.ask() {
+                if let Some(given) = credit.give() {
                     may_send = given;
                 }
-                prop_assert!(unacked + may_send <= most);
+                prop_assert!(unacked.saturating_add(may_send) <= most);
                 prop_assert!(may_send > 0 || unacked == most, "it stands still");
             }
         }

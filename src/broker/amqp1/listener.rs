@@ -12,8 +12,8 @@ use crate::broker::{BrokerError, BrokerErrorKind, ConfigError, Consumer, Deliver
 
 /// The receiving side: a consumer of one queue or subscription that acks each message.
 ///
-/// What is unacked when its connection ends is delivered again. Each delivery says that it
-/// may be one again: no server of this protocol keeps a count of all of them.
+/// What is unacked when its connection ends is delivered again. Each delivery says that
+/// it may be one again: no server of this protocol keeps a count of all of them.
 ///
 /// A message that the client cannot decode is rejected, and `next` says so with a
 /// [`Permanent`](BrokerErrorKind::Permanent) error: the consumer goes on behind it.

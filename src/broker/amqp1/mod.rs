@@ -1,12 +1,12 @@
-//! Brokers that speak AMQP 1.0: ActiveMQ Artemis and Classic, Qpid Broker-J, Azure Service
-//! Bus, IBM MQ, RabbitMQ 4. An event is sent when the server has accepted it.
+//! Brokers that speak AMQP 1.0: ActiveMQ Artemis and Classic, Qpid Broker-J, Azure
+//! Service Bus, IBM MQ, RabbitMQ 4. An event is sent when the server has accepted it.
 //!
 //! An event goes to one queue or topic, as a durable message. The attributes of its
 //! CloudEvent are application properties, and the message's own properties say the same
 //! to whoever knows nothing of the standard: `message-id`, `subject` (the type),
-//! `correlation-id`, `creation-time`, `content-type`, and `group-id`, which is the ordering
-//! key. The guide's chapter [on AMQP 1.0](crate::guide::amqp1) shows the settings of each
-//! server, and what none of them can promise.
+//! `correlation-id`, `creation-time`, `content-type`, and `group-id`, which is the
+//! ordering key. The guide's chapter [on AMQP 1.0](crate::guide::amqp1) shows the settings
+//! of each server, and what none of them can promise.
 //!
 //! ```no_run
 //! use integration_automation_patterns::broker::amqp1::{Amqp1, Amqp1Config};
@@ -95,8 +95,8 @@ impl Amqp1 {
         Ok(Self { inner: Arc::new(Inner { server, config, link: Link::default() }) })
     }
 
-    /// A consumer of a queue or subscription, by the name that the server has for it, on a
-    /// connection of its own. Listeners of one queue share its events.
+    /// A consumer of a queue or subscription, by the name that the server has for it, on
+    /// a connection of its own. Listeners of one queue share its events.
     ///
     /// A subscription that lasts is a queue of its own: `news::erp` at ActiveMQ Artemis,
     /// `Consumer.erp.VirtualTopic.news` at ActiveMQ Classic, `news/Subscriptions/erp` at

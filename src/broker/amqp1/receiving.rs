@@ -27,8 +27,8 @@ use super::server::Server;
 use crate::broker::{Broker, BrokerError, Delivery};
 use crate::reason::reason;
 
-/// How long nothing must arrive, once a listener has ended, until its link is closed: what
-/// was on its way then is given back, and not lost with the link, which some servers
+/// How long nothing must arrive, once a listener has ended, until its link is closed:
+/// what was on its way then is given back, and not lost with the link, which some servers
 /// count as a delivery.
 const TO_ARRIVE: Duration = Duration::from_millis(100);
 
@@ -145,7 +145,7 @@ impl Task {
     /// Until the listener is dropped, or the link ends.
     async fn deliver_until_dropped(&mut self) -> Result<(), Ended> {
         loop {
-            if let Some(credit) = self.credit.ask() {
+            if let Some(credit) = self.credit.give() {
                 self.give_credit(credit).await?;
             }
             let next_back = self.held.keys().next().map(|(at, _)| *at);

@@ -7,36 +7,36 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workflow_module {
-    ({[$($by:ident)?] [$(#[$m:meta])*] [$vis:vis] $w:ident $data:ident $v:literal [$($seal:literal)?]}
+    ({[$($by:ident)?] [$($m:tt)*] ([$($vis:tt)*] [$($inner:tt)*] $nested:tt) $w:ident $data:ident $v:literal [$($seal:literal)?]}
         [$({$k:ident $n:ident [$($prev:ident)?] $back:tt $($x:tt)*})+]
         [$($c:ident)*] [$($p:ident)*] [$($f:ident)*] $last:ident) => {
-        $(#[$m])*
-        #[allow(dead_code, missing_docs, missing_debug_implementations, non_camel_case_types, unreachable_pub, clippy::all)]
-        $vis mod $w {
+        $($m)*
+        #[allow(dead_code, missing_docs, missing_debug_implementations, non_camel_case_types, private_bounds, private_interfaces, unreachable_pub, clippy::all)]
+        $($vis)* mod $w {
             use $crate::workflow::made as __made;
             use $crate::workflow::menu as __menu;
 
             /// The steps, as types.
             pub mod step {
-                $(pub enum $n {})+
+                $($crate::__workflow_module! { @step $nested $n })+
             }
 
             /// The command is sent and its reply is not there, or people have not decided.
-            pub struct Awaiting<S>(::core::marker::PhantomData<fn() -> S>);
+            $($inner)* struct Awaiting<S>(::core::marker::PhantomData<fn() -> S>);
             /// The participant of a silent step says whether it was done.
-            pub struct Forestalling<S>(::core::marker::PhantomData<fn() -> S>);
+            $($inner)* struct Forestalling<S>(::core::marker::PhantomData<fn() -> S>);
             /// A person says what became of a silent step.
-            pub struct Parked<S>(::core::marker::PhantomData<fn() -> S>);
+            $($inner)* struct Parked<S>(::core::marker::PhantomData<fn() -> S>);
             /// The undo is sent and its reply is not there.
-            pub struct Undoing<S>(::core::marker::PhantomData<fn() -> S>);
+            $($inner)* struct Undoing<S>(::core::marker::PhantomData<fn() -> S>);
             /// A person says what became of a silent undo.
-            pub struct Stuck<S>(::core::marker::PhantomData<fn() -> S>);
+            $($inner)* struct Stuck<S>(::core::marker::PhantomData<fn() -> S>);
 
             /// The workflow, as a type.
-            pub enum This {}
+            $($inner)* enum This {}
 
             /// What only this table's code can make.
-            pub struct Key(());
+            $($inner)* struct Key(());
             const KEY: &Key = &Key(());
 
             /// What is sent for each step.
@@ -157,6 +157,7 @@ macro_rules! __workflow_module {
         }
     };
 
+    (@step [$($vis:tt)*] $n:ident) => { $($vis)* enum $n {} };
     (@by) => { ::core::option::Option::None };
     (@by $by:ident) => { ::core::option::Option::Some(<super::$by as $crate::workflow::Role>::NAME) };
     (@seal $w:ident $v:literal []) => {};

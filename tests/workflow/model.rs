@@ -1,0 +1,370 @@
+//! Every interleaving of one instance, on the real verbs: commands and replies that come
+//! in any order and again, deadlines that pass at any time, people who cancel, decide and
+//! settle, for all shapes of up to four steps. A crash of anybody is a transaction that
+//! did not happen, or a delivery that comes again.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use chrono::{DateTime, Utc};
+use integration_automation_patterns::RawEvent;
+use integration_automation_patterns::workflow::memory::Memory;
+use integration_automation_patterns::workflow::{
+    AnyAdvance, AnyRuling, Choice, Correlation, Driven, InstanceId, InstanceRecord, Kind,
+    NotStoredError, Part, Status, Verdict, Workflow,
+};
+
+use crate::orders::{Controller, ErpDesk, Sales, login};
+use crate::shapes::{self, Trip, shapes};
+
+/// A command: the step, what is asked, and how often it was.
+type Command = (usize, Part, u32);
+
+/// What the participant of a step has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Effect {
+    Nothing,
+    Done,
+    Refused,
+    Undone,
+}
+
+/// One instance with all that is under way around it.
+#[derive(Debug, Clone)]
+struct State {
+    /// The manager's database: the row, and what has not left yet.
+    store: Memory,
+    /// What was sent, and not taken in.
+    sent: BTreeSet<Command>,
+    /// What the participants' inboxes will not take again.
+    seen: BTreeSet<Command>,
+    effects: Vec<Effect>,
+    /// The replies that are under way, with the command that each answers.
+    replies: BTreeSet<(&'static str, Command)>,
+    /// How many deliveries may still come again.
+    again: u32,
+}
+
+struct Model<W> {
+    id: InstanceId<W>,
+    /// Whether people may also cancel, ask again and give up.
+    is_busy: bool,
+}
+
+fn now() -> DateTime<Utc> {
+    "2026-01-05T08:00:00Z".parse().unwrap()
+}
+
+/// What tells states apart: not how often the row was stored.
+type Key = (
+    (Status, Option<usize>, u32, Option<u32>),
+    (usize, BTreeSet<Command>, BTreeSet<Command>),
+    (Vec<Effect>, BTreeSet<(&'static str, Command)>, u32),
+);
+
+fn key<W: Workflow>(state: &State, id: &InstanceId<W>) -> Key {
+    let row = row(state, id);
+    let (step, level) = (row.step.as_deref(), row.question.as_ref());
+    let State { sent, seen, effects, replies, again, store } = state;
+    (
+        (
+            row.status,
+            step.map(place::<W>),
+            row.round,
+            level.map(|question| question.level),
+        ),
+        (waiting(store), sent.clone(), seen.clone()),
+        (effects.clone(), replies.clone(), *again),
+    )
+}
+
+/// How many commands wait to be sent; questions to people are none.
+fn waiting(store: &Memory) -> usize {
+    let ids = store.commands().iter().filter_map(|one| one.correlation_id.as_ref());
+    ids.filter(|id| id.parse::<Correlation>().is_ok()).count()
+}
+
+fn row<'s, W: Workflow>(state: &'s State, id: &InstanceId<W>) -> &'s InstanceRecord {
+    state.store.record(id.as_event_id()).unwrap()
+}
+
+fn place<W: Workflow>(step: &str) -> usize {
+    W::DEFINITION.steps.iter().position(|one| one.name == step).unwrap()
+}
+
+impl<W: Driven> Model<W> {
+    fn correlation(&self, (step, part, round): Command) -> Correlation {
+        let (name, step) = (W::NAME, W::DEFINITION.steps[step].name);
+        let text = format!("{name}/{}/{step}/{}", self.id, part.as_str());
+        let text = if round > 1 { format!("{text}/{round}") } else { text };
+        text.parse().unwrap()
+    }
+
+    fn any(&self, state: &State) -> W::Any {
+        state.store.load(&self.id).unwrap().unwrap()
+    }
+
+    /// The state after a step was stored; none where the store refuses to take a command
+    /// back that has left.
+    fn stored(&self, mut state: State, advance: AnyAdvance<W>) -> Option<State> {
+        if let Err(refused) = state.store.store(advance, now()) {
+            assert!(
+                matches!(refused.cause(), NotStoredError::StillOut { .. }),
+                "{refused}"
+            );
+            return None;
+        }
+        for command in state.store.commands() {
+            let to = command.correlation_id.as_ref().unwrap().parse::<Correlation>();
+            let Ok(to) = to else { continue };
+            assert_eq!(command.id, to.command_id(), "one command, one id");
+        }
+        Some(state)
+    }
+
+    /// The relay sends what waits.
+    fn relay(&self, state: &State) -> Option<State> {
+        let mut next = state.clone();
+        let taken = next.store.take_commands();
+        for command in &taken {
+            let Ok(to) = command.correlation_id().unwrap().parse::<Correlation>() else {
+                continue;
+            };
+            let command = (place::<W>(to.step()), to.part(), to.round());
+            let left = state.sent.contains(&command) || state.seen.contains(&command);
+            assert!(!left, "{command:?} leaves twice");
+            next.sent.insert(command);
+        }
+        (waiting(&state.store) > 0).then_some(next)
+    }
+
+    /// A participant takes a command in, in a transaction with its inbox.
+    fn takes_in(&self, state: &State, command: Command) -> Vec<State> {
+        let (step, part, round) = command;
+        if state.seen.contains(&command) {
+            return vec![state.clone()];
+        }
+        let mut base = state.clone();
+        base.seen.insert(command);
+        // What the command takes the place of is forestalled first.
+        let superseded = self.correlation(command).supersedes().collect::<Vec<_>>();
+        let superseded = (1..=round).map(|round| (step, Part::Do, round)).filter(|one| {
+            *one != command && superseded.contains(&self.correlation(*one).command_id())
+        });
+        base.seen.extend(superseded);
+        let done = state.effects[step];
+        let with = |effect: Effect, reply: Option<&'static str>| {
+            let mut next = base.clone();
+            next.effects[step] = effect;
+            next.replies.extend(reply.map(|reply| (reply, command)));
+            next
+        };
+        match (part, done) {
+            (Part::Do, Effect::Done) => vec![with(Effect::Done, Some("ok"))],
+            (Part::Do, _) if W::DEFINITION.steps[step].kind == Kind::Retriable => {
+                vec![with(Effect::Done, Some("ok"))]
+            }
+            (Part::Do, _) => {
+                vec![with(Effect::Done, Some("ok")), with(Effect::Refused, Some("no"))]
+            }
+            (Part::Undo, Effect::Done | Effect::Undone) => {
+                vec![with(Effect::Undone, Some("gone"))]
+            }
+            (Part::Undo, effect) => vec![with(effect, Some("gone"))],
+            // Its own reply is under way, or was taken.
+            (Part::Forestall, Effect::Done | Effect::Refused) => vec![with(done, None)],
+            (Part::Forestall, _) => vec![with(done, Some("never"))],
+        }
+    }
+
+    /// The manager takes a reply.
+    fn replied(
+        &self,
+        state: State,
+        (word, command): (&'static str, Command),
+    ) -> Option<State> {
+        let step = &W::DEFINITION.steps[command.0];
+        let event_type = match word {
+            "ok" => step.done.unwrap(),
+            "no" => step.refused.unwrap(),
+            "gone" => step.undone.unwrap(),
+            _ => "workflow.step.forestalled",
+        };
+        let event = RawEvent::new(event_type, b"");
+        let verdict = W::reply(self.any(&state), &self.correlation(command), &event);
+        match verdict.unwrap() {
+            Verdict::Moved(advance) => self.stored(state, advance),
+            Verdict::Late(..) => Some(state),
+        }
+    }
+
+    /// What a person says who looks: the truth, and no more than what may be said.
+    fn people(&self, state: &State) -> Vec<State> {
+        let row = row(state, &self.id);
+        let Some(step) = row.step.as_deref().map(place::<W>) else { return Vec::new() };
+        let declared = &W::DEFINITION.steps[step];
+        let effect = state.effects[step];
+        let desk = login::seat::<ErpDesk>("dora").unwrap();
+        let desk = || AnyRuling::from(desk.decide("looked").unwrap());
+        let controller = login::seat::<Controller>("carl").unwrap();
+        let controller = || AnyRuling::from(controller.decide("looked").unwrap());
+        let happened = |event_type: Option<&'static str>| {
+            Choice::Happened(RawEvent::new(event_type.unwrap(), b""))
+        };
+        let will_not = state.seen.contains(&(step, Part::Do, 1));
+        let choices = match (row.status, declared.kind) {
+            (Status::Awaiting, Kind::Approval) => {
+                let seen = row.question.as_ref().unwrap().seen();
+                [Choice::Approve(seen), Choice::Refuse, Choice::Cancel]
+                    .map(|choice| (choice, controller()))
+                    .to_vec()
+            }
+            (Status::Awaiting, Kind::Compensatable) => vec![(Choice::Cancel, desk())],
+            (Status::Parked, Kind::Retriable) if effect == Effect::Done => {
+                vec![(happened(declared.done), desk())]
+            }
+            (Status::Parked, Kind::Retriable) => {
+                let mut choices = vec![(Choice::GiveUp, desk())];
+                if row.round == 1 {
+                    choices.push((Choice::AskAgain, desk()));
+                }
+                choices
+            }
+            (Status::Parked, _) if effect == Effect::Done => {
+                vec![(happened(declared.done), desk())]
+            }
+            (Status::Parked, kind) => {
+                let mut choices =
+                    vec![(Choice::DidNotHappen { though_sent: will_not }, desk())];
+                if kind == Kind::Compensatable {
+                    choices.push((Choice::Cancel, desk()));
+                }
+                choices
+            }
+            (Status::Stuck, _) if effect != Effect::Done && will_not => {
+                vec![(happened(declared.undone), desk())]
+            }
+            (Status::Stuck, _) if row.round == 1 => {
+                vec![(Choice::AskAgain, desk()), (Choice::GiveUp, desk())]
+            }
+            _ => Vec::new(),
+        };
+        let is_quiet = |choice: &Choice| {
+            !matches!(choice, Choice::Cancel | Choice::AskAgain | Choice::GiveUp)
+        };
+        let choices = choices.into_iter();
+        let choices = choices.filter(|(choice, _)| self.is_busy || is_quiet(choice));
+        let decided = choices.filter_map(|(choice, ruling)| {
+            let advance = W::decide(self.any(state), choice, ruling).unwrap();
+            self.stored(state.clone(), advance)
+        });
+        decided.collect()
+    }
+
+    /// Every state that may follow.
+    fn next(&self, state: &State) -> Vec<State> {
+        let mut next = Vec::new();
+        next.extend(self.relay(state));
+        for command in &state.sent {
+            let mut gone = state.clone();
+            gone.sent.remove(command);
+            next.extend(self.takes_in(&gone, *command));
+            if state.again > 0 {
+                let again = State { again: state.again - 1, ..state.clone() };
+                next.extend(self.takes_in(&again, *command));
+            }
+        }
+        for reply in &state.replies {
+            let mut gone = state.clone();
+            gone.replies.remove(reply);
+            next.extend(self.replied(gone, *reply));
+            if state.again > 0 {
+                let again = State { again: state.again - 1, ..state.clone() };
+                next.extend(self.replied(again, *reply));
+            }
+        }
+        if let Verdict::Moved(advance) = W::due(self.any(state)) {
+            next.extend(self.stored(state.clone(), advance));
+        }
+        next.extend(self.people(state));
+        next
+    }
+
+    /// Walks to every state, and answers for the laws.
+    fn explore(&self, first: AnyAdvance<W>, again: u32) -> usize {
+        let effects = vec![Effect::Nothing; W::DEFINITION.steps.len()];
+        let (store, sent, seen) = (Memory::default(), BTreeSet::new(), BTreeSet::new());
+        let replies = BTreeSet::new();
+        let start = State { store, sent, seen, effects, replies, again };
+        let start = self.stored(start, first).unwrap();
+        let mut places = HashMap::from([(key(&start, &self.id), 0)]);
+        let (mut states, mut before) = (vec![self.judged(&start)], vec![Vec::new()]);
+        let mut waiting = VecDeque::from([(0, start)]);
+        while let Some((from, state)) = waiting.pop_front() {
+            for next in self.next(&state) {
+                let to = *places.entry(key(&next, &self.id)).or_insert(states.len());
+                if to == states.len() {
+                    states.push(self.judged(&next));
+                    before.push(Vec::new());
+                    waiting.push_back((to, next));
+                }
+                before[to].push(from);
+            }
+        }
+        let mut ends = (0..states.len()).filter(|at| states[*at]).collect::<Vec<_>>();
+        let mut reach = vec![false; states.len()];
+        while let Some(at) = ends.pop() {
+            if !std::mem::replace(&mut reach[at], true) {
+                ends.extend(&before[at]);
+            }
+        }
+        assert!(
+            reach.iter().all(|reach| *reach),
+            "an end can be reached from everywhere"
+        );
+        states.len()
+    }
+
+    /// Whether the instance is over; and if nothing is under way, whether it is rightly.
+    fn judged(&self, state: &State) -> bool {
+        let row = row(state, &self.id);
+        assert_eq!(row.due_at.is_none(), row.status.is_end(), "a wait has a deadline");
+        let is_quiet = state.sent.is_empty()
+            && state.replies.is_empty()
+            && waiting(&state.store) == 0;
+        let steps = W::DEFINITION.steps.iter().zip(&state.effects);
+        let mut steps = steps.filter(|(step, _)| step.kind != Kind::Approval);
+        match row.status {
+            Status::Completed if is_quiet => {
+                let done = steps.all(|(_, effect)| *effect == Effect::Done);
+                assert!(done, "completed, and not everything is done: {state:?}");
+            }
+            Status::Undone if is_quiet => {
+                let done = steps.any(|(_, effect)| *effect == Effect::Done);
+                assert!(!done, "undone, and something is done: {state:?}");
+            }
+            _ => {}
+        }
+        row.status.is_end()
+    }
+}
+
+macro_rules! explore {
+    ($($name:ident: $($kind:ident)+;)+) => {
+        #[test]
+        fn completed_is_all_done_and_undone_is_nothing_done_in_every_shape() {
+            let anna = login::seat::<Sales>("anna").unwrap();
+            let mut total = 0;
+            $({
+                let id = InstanceId::of("trip 7").unwrap();
+                let first = shapes::$name::trip::start(id.clone(), Trip, &anna);
+                let length = [$(stringify!($kind)),+].len();
+                let again = if length < 3 { 1 } else { 0 };
+                let states = Model { id, is_busy: length < 2 }.explore(first.into(), again);
+                println!("{}: {states} states", stringify!($name));
+                total += states;
+            })+
+            assert!(total > 1_000, "the model has {total} states");
+        }
+    };
+}
+shapes!(explore);
