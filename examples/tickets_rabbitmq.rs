@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Config, NoTls, Transaction};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
-const TABLES: &str =
-    "CREATE TABLE customer (name text PRIMARY KEY); INSERT INTO customer VALUES ('Ada');
+const TABLES: &str = "DROP SCHEMA IF EXISTS demo CASCADE;
+    CREATE SCHEMA demo; SET search_path = demo;
+    CREATE TABLE customer (name text PRIMARY KEY); INSERT INTO customer VALUES ('Ada');
     CREATE TABLE cases (ticket int, customer text REFERENCES customer)";
 
 #[derive(Serialize, Deserialize)]
@@ -56,12 +57,7 @@ async fn main() -> Outcome {
     let mut database: Config = std::env::var("POSTGRES")?.parse()?;
     let (mut client, connection) = database.connect(NoTls).await?;
     tokio::spawn(connection);
-    let schema = format!(
-        "DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}; \
-         SET search_path = {name}"
-    );
-    client.batch_execute(&schema).await?;
-    client.batch_execute(TABLES).await?;
+    client.batch_execute(&TABLES.replace("demo", &name)).await?;
     database.options(format!("-c search_path={name}"));
 
     // The help desk: its events are committed with its tickets.
@@ -91,8 +87,7 @@ async fn main() -> Outcome {
             cases.execute("DELETE FROM cases WHERE ticket = $1", &[ticket]).await?;
             Ok(())
         });
-    let week = Duration::from_secs(7 * 24 * 60 * 60);
-    let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
+    let config = InboxConfig::new(Duration::from_secs(7 * 86_400), RetryPolicy::DEFAULT)?;
     let queue = broker.listen(&name)?;
     let worker =
         inbox::Worker::connect(database, config, queue, handlers, Default::default());

@@ -13,6 +13,8 @@ pub use crate::sync::progress::{Cause, Decided, Progress, Step};
 
 #[cfg(feature = "serde")]
 pub use crate::external::stored;
+#[cfg(feature = "sqlite")]
+pub use rusqlite::{Error as SqliteError, ToSql, types::FromSql};
 #[cfg(feature = "serde")]
 pub use serde;
 

@@ -255,6 +255,42 @@ fn only_what_was_written_is_taken_back() {
     assert_eq!(store.to, [0, 1, 2, 1], "checked, written, found changed, taken back");
 }
 
+/// A store that takes so many writes, and then cannot be reached.
+struct Failing<'s> {
+    systems: &'s mut [Slot<u8>],
+    after: usize,
+}
+
+impl Store<u8> for Failing<'_> {
+    type Error = &'static str;
+
+    fn replace(&mut self, write: &Write<'_, u8>) -> Result<Reply<u8>, Self::Error> {
+        self.after = self.after.checked_sub(1).ok_or("no connection")?;
+        self.systems.replace(write).map_err(|never| match never {})
+    }
+}
+
+/// An answer of which nothing was written can be given again; and one that was written
+/// everywhere, but not checked afterwards, is left for the next plan to see.
+#[test]
+fn an_answer_moves_what_is_known_only_where_it_is_half_written() {
+    let slots = [Slot::Value(1), Slot::Value(2), Slot::Value(1)];
+    let (sides, base) = (slots.each_ref(), Base::Known(Some(1)));
+    let plan = FieldPlan::new(Rule::Manual, &sides, &base);
+    let row = plan.review("C-1", "status", ["crm", "erp", "hr"]).expect("it is asked");
+    let answer = Answer::to(&row, Choice::Side(1), decision("ada"));
+    let settled = plan.settle("C-1", "status", answer).expect("it fits");
+    // It checks one system, writes the two others, and checks the first one again.
+    let unmoved = Bases::common(base, 3);
+    for (after, half_written) in [(0, false), (1, false), (2, true), (3, false)] {
+        let mut systems = slots;
+        let mut store = Failing { systems: &mut systems, after };
+        let failed = settled.apply(&mut store).expect_err("it cannot be reached");
+        let bases = failed.into_value().bases;
+        assert_eq!(bases != unmoved, half_written, "after {after}: {bases:?}");
+    }
+}
+
 /// An owner that was not given what a person chose still shows what it is to give up: its
 /// next plan must not write that to the others.
 #[test]

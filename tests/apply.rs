@@ -656,7 +656,10 @@ impl account::Store for Overtaken {
         &mut self,
         changes: &account::Changes<'_, Erp>,
     ) -> Result<account::Taken, Self::Error> {
-        let is_check = changes.state.as_ref().is_some_and(Write::is_check);
+        let write = changes.state.as_ref();
+        let is_check = write.is_some_and(Write::is_check);
+        let is_lost = write.is_some_and(|write| write.lost().is_some());
+        assert_eq!(is_lost, !is_check, "what is only looked at is not lost");
         let found = if is_check { changes.found_in(&self.0) } else { Found::MovedOn };
         Ok(found.into())
     }
@@ -668,8 +671,9 @@ impl account::Store for Overtaken {
 fn an_answer_that_is_overtaken_is_given_back() {
     let mut seen = nothing_read();
     say!(seen, state: Slot::Value(4), Slot::Value(5), Slot::Value(4));
-    let none = account::Bases::default();
-    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &none).about("A-1");
+    let four = Base::Known(Some(4));
+    let known = account::Agreed { state: four, ..Default::default() }.into();
+    let plan = account::reconcile(&seen.0, &seen.1, &seen.2, &known).about("A-1");
     let row = plan.state.review("A-1", "state", account::SYSTEMS.iter().copied());
     let answer = Answer::to(&row.expect("it is asked"), Choice::Side(0), decision());
     let answers = account::Answers { state: Some(answer.clone()), ..Default::default() };
@@ -680,7 +684,7 @@ fn an_answer_that_is_overtaken_is_given_back() {
     assert_eq!(carried.moved_on, ["erp"]);
     assert_eq!(carried.misfits[0].cause, AnswerError::MovedOn);
     assert_eq!(carried.answers.state, Some(answer), "given back");
-    assert_eq!(carried.bases.state.agreed, Base::Never, "and nothing has moved");
+    assert_eq!(carried.bases.state.agreed, four, "and nothing has moved");
 }
 
 #[test]

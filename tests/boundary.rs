@@ -326,6 +326,7 @@ fn a_declared_field_shows_its_verdict_and_no_value() {
     let entry = format!("{:?}", plan.nickname);
     assert_eq!(entry, "Entry { verdict: Agreed(0), .. }");
     assert_eq!(format!("{:?}", plan.rules().nickname), format!("FieldRules({entry})"));
+    assert_eq!(format!("{:?}", systems::crm()), "Capability<crm>");
 }
 
 #[test]

@@ -221,6 +221,7 @@ fn a_correction_in_the_short_system_is_put_to_a_person() {
     assert_eq!(plan.verdict(), Verdict::Write(1), "it would cut the CRM's text");
     let asks = plan.unless_poorer([crm.is_richer(), erp.is_richer()]);
     assert_eq!(asks.verdict(), Verdict::Ask(Question::Poorer));
+    assert_eq!(plan.unless_poorer([false, true]).verdict(), Verdict::Write(1));
     let row = asks.review("E-1", "description", ["crm", "erp"]).expect("it is asked");
     assert_eq!(row.sides.len(), 2);
 }

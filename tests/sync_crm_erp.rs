@@ -93,6 +93,22 @@ fn killed_in_the_middle_it_ends_the_same() {
     }
 }
 
+/// By signed webhooks from one system to the other, the end is the same.
+#[cfg(feature = "webhook")]
+#[test]
+fn over_webhooks_it_ends_the_same() {
+    let (within, over) = (folder("within"), folder("over-webhooks"));
+    run(&within);
+    let mut command = command(&over);
+    let report = command.args(["--broker", "webhook://127.0.0.1"]).output().unwrap();
+    let report = program::printed(report);
+    assert!(report.contains("0 are to be written yet"), "{report}");
+    assert_eq!(state(&over), state(&within));
+    for folder in [within, over] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
 #[test]
 fn told_to_stop_it_gives_back_and_ends_the_same() {
     let (undisturbed, stopped) = (folder("not-stopped"), folder("stopped"));

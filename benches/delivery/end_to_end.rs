@@ -50,6 +50,11 @@ async fn on<E: Ends>(amount: Amount) -> Outcome {
         through::<E>("RabbitMQ", broker, listener, amount).await?;
         place.remove().await?;
     }
+    #[cfg(feature = "amqp1")]
+    {
+        let (broker, listener) = brokers::artemis()?;
+        through::<E>("ActiveMQ Artemis", broker, listener, amount).await?;
+    }
     #[cfg(feature = "kafka")]
     {
         let place = brokers::Kafka::new().await?;

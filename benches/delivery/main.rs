@@ -7,7 +7,7 @@
 //! keep no ordering keys, fence nothing, and hand out rows instead of events.
 //!
 //! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases
-//! and with `nats`, `amqp`, `kafka` and `webhook` for those brokers; `-- kafka` or
+//! and with `nats`, `amqp`, `amqp1`, `kafka`, `sqs` and `webhook` for those; `-- kafka` or
 //! `-- end_to_end` measures one of them alone, and `-- quick` is for a try.
 
 mod end_to_end;
@@ -15,10 +15,19 @@ mod end_to_end;
 mod kafka;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "amqp1",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "sqs"
+))]
 #[path = "../../tests/support/servers.rs"]
 mod servers;
 mod sqlite;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[path = "../support/delivery.rs"]
 mod support;
 #[cfg(feature = "webhook")]
@@ -83,6 +92,10 @@ fn main() -> Outcome {
         #[cfg(feature = "kafka")]
         if measures("kafka") {
             kafka::measure(amount).await?;
+        }
+        #[cfg(feature = "sqs")]
+        if measures("sqs") {
+            sqs::measure(amount).await?;
         }
         #[cfg(feature = "webhook")]
         if measures("webhook") {

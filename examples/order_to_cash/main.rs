@@ -87,11 +87,11 @@ async fn run(
     systems: &Path,
     config: WorkflowConfig,
 ) -> Result<(), Box<dyn Error>> {
-    // A relay that is killed holds its events for three seconds more.
+    // A relay that is killed holds its events for a second more.
     let hasty = RelayConfig::default()
-        .lease(Duration::from_secs(3))
-        .store_timeout(Duration::from_millis(500))
-        .send_timeout(Duration::from_secs(2))
+        .lease(Duration::from_secs(1))
+        .store_timeout(Duration::from_millis(150))
+        .send_timeout(Duration::from_millis(700))
         .poll_interval(Duration::from_millis(100))
         .on_dead_letter(OnDeadLetter::Skip);
     let (commands, participants) = in_process(16); // or NATS, RabbitMQ, Kafka

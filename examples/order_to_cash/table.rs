@@ -37,9 +37,9 @@ macro_rules! about_an_order {
 
         impl Event for $name {
             const TYPE: &'static str = $text;
-            // A command that is refused for the moment is not kept for long.
+            // Two seconds and more, in which the ERP may open again.
             const RETRY_POLICY: RetryPolicy =
-                RetryPolicy::retries(1, Backoff::Fixed(Duration::from_millis(200)));
+                RetryPolicy::retries(11, Backoff::Fixed(Duration::from_millis(200)));
         }
 
         impl Wire for $name {
@@ -126,14 +126,14 @@ workflow! {
     pub mod order_to_cash of Order requested by Sales, version 1 {
         compensatable reserve_credit: ReserveCredit => CreditReserved | CreditRefused,
             undone by ReleaseCredit => CreditReleased within 60 s else asks CreditDesk within 60 s,
-            within 3 s else undo;
+            within 5 s else undo;
         compensatable hold_stock: HoldStock => StockHeld | StockRefused,
             undone by FreeStock => StockFreed within 60 s else asks ErpDesk within 60 s,
             within 10 s else undo;
         approval over_limit of Order when Order::is_over_limit:
             asks Controller within 10 s then HeadOfFinance within 10 s else refuse;
         pivot create_order needs over_limit: CreateOrder => OrderCreated | OrderRefused,
-            within 3 s else forestall within 30 s, then asks ErpDesk within 60 s;
+            within 5 s else forestall within 60 s, then asks ErpDesk within 60 s;
         retriable notify_billing: IssueInvoice => InvoiceIssued,
             within 60 s else asks BillingDesk within 60 s;
     }

@@ -36,7 +36,8 @@ PEM, and asks for TLS too. What only looks needs no permission to write.
   verify                          check rows and histories
   inbox counts [--older-than 1h]  how much there is in a consumer's inbox, and how many events have been retrying for longer
       --broker URL --from NAME    and how far the consumer is behind, with the feature of the broker: nats://host:4222 and
-                                  STREAM/CONSUMER, amqp://user:password@host and QUEUE, kafka://host:9092 and TOPIC/GROUP
+                                  STREAM/CONSUMER, amqp://user:password@host and QUEUE, kafka://host:9092 and TOPIC/GROUP,
+                                  sqs://host:9324 of a stand-in and QUEUE
   inbox list [FILTERS] [--limit 100]
                                   its dead letters
   inbox stalled [FILTERS] [--limit 100] [--older-than 1h]

@@ -2,6 +2,10 @@
 
 use integration_automation_patterns::broker::{self, Broker, Consumer};
 
+#[cfg(feature = "sqs")]
+#[path = "../support/aws.rs"]
+mod aws;
+
 /// From one system to the other: where its relay sends, and where the other listens.
 pub(crate) struct Way<B, C> {
     pub(crate) name: &'static str,
@@ -58,6 +62,21 @@ pub(crate) async fn amqp(
     Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "sync_erp_to_crm").await? })
 }
 
+/// Over AMQP 1.0: a queue for each direction, which most servers make for whoever asks.
+#[cfg(feature = "amqp1")]
+pub(crate) async fn amqp1(
+    url: &str,
+) -> crate::Outcome<Ways<broker::amqp1::Amqp1, broker::amqp1::Listener>> {
+    use broker::amqp1::{Amqp1, Amqp1Config};
+    let way = async |name, queue: &str| {
+        let broker = Amqp1::new(url, Amqp1Config::queue(queue))?;
+        let consumer = broker.listen(queue)?;
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm_to_erp").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp_to_crm").await? })
+}
+
 /// Over Kafka: a topic for each direction, and a group of the system that listens.
 #[cfg(feature = "kafka")]
 pub(crate) async fn kafka(
@@ -72,4 +91,21 @@ pub(crate) async fn kafka(
     };
     let to_erp = way("crm to erp", "sync_crm", "erp").await?;
     Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "crm").await? })
+}
+
+/// Over SQS: a queue for each direction, which keeps the order of each record.
+#[cfg(feature = "sqs")]
+pub(crate) async fn sqs(
+    host: &str,
+) -> crate::Outcome<Ways<broker::sqs::Sqs, broker::sqs::Listener>> {
+    use broker::sqs::{Sqs, SqsConfig};
+    let way = async |name, queue: &str| {
+        let (url, aws) = aws::queue(host, queue);
+        let broker = Sqs::new(&url, &aws, SqsConfig::default())?;
+        broker.create_queue().await?;
+        let consumer = broker.listen();
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm_to_erp.fifo").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp_to_crm.fifo").await? })
 }

@@ -22,7 +22,8 @@
 //! revision = revision + 1 WHERE id = '...'`), run it again, and the change arrives on
 //! the other side.
 //!
-//! On real servers (with the features `postgres`, `nats`, `amqp`, `kafka`):
+//! On real servers (with the features `postgres`, `nats`, `amqp`, `amqp1`, `kafka`, `sqs`),
+//! or by webhooks from one system to the other (`webhook`):
 //!
 //! ```text
 //! cargo run --example sync_crm_erp --features sqlite,serde,signal,postgres,nats -- \
@@ -49,6 +50,8 @@ mod sqlite;
 mod step;
 mod stop;
 mod view;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -151,9 +154,21 @@ async fn over<D: Database>(
         BrokerAt::Amqp(url) => {
             between(crm, erp, stop.or(broker::amqp(url)).await?, options, stop).await
         }
+        #[cfg(feature = "amqp1")]
+        BrokerAt::Amqp1(url) => {
+            between(crm, erp, stop.or(broker::amqp1(url)).await?, options, stop).await
+        }
         #[cfg(feature = "kafka")]
         BrokerAt::Kafka(servers) => {
             between(crm, erp, stop.or(broker::kafka(servers)).await?, options, stop).await
+        }
+        #[cfg(feature = "sqs")]
+        BrokerAt::Sqs(host) => {
+            between(crm, erp, stop.or(broker::sqs(host)).await?, options, stop).await
+        }
+        #[cfg(feature = "webhook")]
+        BrokerAt::Webhook(host) => {
+            between(crm, erp, stop.or(webhook::ways(host)).await?, options, stop).await
         }
     }
 }

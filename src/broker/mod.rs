@@ -3,8 +3,7 @@
 //!
 //! A [`Broker`] has one method to write, for the sending side; a [`Consumer`] has one,
 //! for the receiving side, and may say how far it is behind ([`Lag`]). Whatever is not
-//! here (SQS, Pub/Sub) is an `impl` of one's own: the
-//! guide's chapter `brokers` writes one.
+//! here is an `impl` of one's own: the guide's chapter `brokers` writes one.
 
 #[cfg(feature = "amqp")]
 #[cfg_attr(docsrs, doc(cfg(feature = "amqp")))]
@@ -293,6 +292,8 @@ pub trait Consumer: Send {
     /// | Kafka | each partition of the topic, for the whole group: what lies between the last offset that is committed and the end, marks of transactions included |
     /// | NATS | the durable consumer: what was not delivered yet, and what is unacked |
     /// | RabbitMQ | the queue: what was sent to no consumer yet. Each listener has up to its prefetch more |
+    /// | SQS | the queue: what is visible, in flight or delayed, as far as SQS knows |
+    /// | webhooks | what has arrived and was not taken |
     /// | [`InProcess`] | what was sent and not taken |
     /// | `testing::FileBroker` | what is not acked |
     ///
@@ -314,6 +315,8 @@ pub trait Consumer: Send {
     /// | Kafka | `max.poll.interval.ms` |
     /// | NATS | `ack_wait` of the listener, or its default; of a consumer that an operator has given another, tell the listener |
     /// | RabbitMQ | nothing: `consumer_timeout` is a setting of the server, half an hour by default |
+    /// | SQS | twelve hours: until then the listener renews the visibility timeout |
+    /// | webhooks | `answer_timeout` of the endpoint |
     /// | [`InProcess`], `testing::FileBroker` | nothing |
     fn ack_wait(&self) -> Option<Duration> {
         None
@@ -390,6 +393,8 @@ impl<A> Delivery<A> {
     /// | RabbitMQ | the flag `redelivered` of the message |
     /// | NATS | the server's count of the message's deliveries |
     /// | Kafka | nothing. So the listener says it of what it reads again, and of the first message of each partition that it is assigned, where a restarted consumer begins |
+    /// | SQS | the queue's count of the message's receives |
+    /// | webhooks | nothing. So the endpoint says it of each |
     /// | [`InProcess`] | the attempts that the sender has counted |
     /// | `testing::FileBroker` | what it stores with each delivery |
     ///

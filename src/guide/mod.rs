@@ -74,6 +74,14 @@ pub mod webhooks {}
 #[doc = include_str!("workflow.md")]
 pub mod workflow {}
 
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite"))))
+)]
+#[doc = include_str!("running_workflows.md")]
+pub mod running_workflows {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 

@@ -23,7 +23,8 @@ pub struct Misfit {
 #[non_exhaustive]
 #[must_use = "it has what is known in common, and says what must be planned again"]
 pub struct Carried<B, A, R, K> {
-    /// What is known in common. A system that has moved on has yet to get what was agreed.
+    /// What is known in common. A system that has moved on has yet to get what was
+    /// agreed.
     pub bases: B,
     /// The names of the systems that have moved on since they were read. Nothing was
     /// written to them.

@@ -54,7 +54,8 @@ impl<T: Clone + PartialEq> Kept<T> {
 /// ```
 /// use integration_automation_patterns::sync::{Kept, KeptForms};
 ///
-/// let kept = |written, held| Kept { place: 1, written: Some(written), held: Some(held) };
+/// let kept =
+///     |written, held| Kept { place: 1, written: Some(written), held: Some(held) };
 /// let mut forms = KeptForms::default();
 /// forms.add(kept("a long text", "a long"));
 /// forms.add(kept("another text", "anothe"));

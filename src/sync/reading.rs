@@ -206,12 +206,10 @@ impl<'a, T> FieldPlan<'a, T> {
     {
         let mut richer = is_richer.into_iter().enumerate().filter(|(_, richer)| *richer);
         let is_written = |place| self.writes().any(|write| write.to() == place);
-        match self.verdict() {
-            Verdict::Ask(_) => self,
-            _ if richer.any(|(place, _)| is_written(place)) => {
-                self.with(Verdict::Ask(Question::Poorer))
-            }
-            _ => self,
+        if richer.any(|(place, _)| is_written(place)) {
+            self.with(Verdict::Ask(Question::Poorer))
+        } else {
+            self
         }
     }
 }

@@ -2,6 +2,7 @@
 //! changes in one statement.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use rusqlite::types::{FromSql, ToSqlOutput, Value};
 use rusqlite::{Connection, Error, Result, Row, ToSql, Transaction, TransactionBehavior};
@@ -9,6 +10,7 @@ use rusqlite::{Connection, Error, Result, Row, ToSql, Transaction, TransactionBe
 use super::apply::Found;
 use super::plan::Write;
 use super::slot::Slot;
+use super::system::{Capability, System};
 use super::visit::Visit;
 
 /// One record's row in a table that has a column for each field of a boundary, under the
@@ -32,7 +34,7 @@ use super::visit::Visit;
 /// # use systems::{Crm, Erp, connect};
 /// use integration_automation_patterns::boundary;
 /// use integration_automation_patterns::sync::sqlite::TableRow;
-/// use integration_automation_patterns::sync::{Found, Slot};
+/// use integration_automation_patterns::sync::Slot;
 /// use rusqlite::Connection;
 ///
 /// boundary! {
@@ -48,25 +50,15 @@ use super::visit::Visit;
 ///     "CREATE TABLE customer (number TEXT PRIMARY KEY, email TEXT, terms INTEGER);
 ///      INSERT INTO customer VALUES ('C-1', NULL, 30)",
 /// )?;
-/// let row = TableRow::new(&db, "customer", ("number", &"C-1"));
-/// let read = || {
-///     let mut erp = contact::Snapshot::by(&connect::<Erp>());
-///     row.read(|columns| erp.each_mut(columns)).map(|()| erp)
-/// };
+/// let mut row = TableRow::new(&db, "customer", ("number", &"C-1")).of(&connect::<Erp>());
 ///
 /// let mut crm = contact::Snapshot::by(&connect::<Crm>());
 /// crm.email = Slot::Value("a@x.org".to_owned());
-/// let (erp, known) = (read()?, contact::Bases::default());
+/// let (erp, known) = (row.read()?, contact::Bases::default());
 /// let plan = contact::reconcile(&crm, &erp, &known);
-/// let answers = contact::Answers::default();
-/// let changes = plan.changes(&connect::<Erp>(), &answers)?;
-///
-/// let found = row.write(
-///     || Ok(changes.found_in(&read()?)),
-///     |update| changes.each(update),
-/// )?;
-/// assert_eq!(found, Found::AsExpected);
-/// assert_eq!(read()?.email, Slot::Value("a@x.org".to_owned()));
+/// plan.apply(contact::Answers::default(), &mut crm.clone(), &mut row)?;
+/// let erp: contact::Snapshot<Erp> = row.read()?;
+/// assert_eq!(erp.email, Slot::Value("a@x.org".to_owned()));
 /// # Ok(())
 /// # }
 /// ```
@@ -92,6 +84,11 @@ impl<'t> TableRow<'t> {
         key: (&'t str, &'t dyn ToSql),
     ) -> Self {
         Self { connection, table, key }
+    }
+
+    /// The row as a store of the system whose capability it is.
+    pub fn of<S: System>(self, _: &Capability<S>) -> SystemRow<'t, S> {
+        SystemRow { row: self, system: PhantomData }
     }
 
     /// Reads the row into the snapshot that `walk` walks by its `each_mut`.
@@ -136,6 +133,58 @@ impl<'t> TableRow<'t> {
         transaction.commit()?;
         Ok(found)
     }
+}
+
+/// A row as one system's store: every declared boundary whose fields have column types
+/// reads it and writes to it.
+///
+/// A store of your own that says what a system refuses or keeps instead is written with
+/// [`TableRow::read`] and [`TableRow::write`].
+pub struct SystemRow<'t, S> {
+    row: TableRow<'t>,
+    system: PhantomData<fn() -> S>,
+}
+
+impl<S: System> fmt::Debug for SystemRow<'_, S> {
+    /// The system and the table; never the key, which may be what no log should hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemRow")
+            .field("system", &S::NAME)
+            .field("table", &self.row.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'t, S> SystemRow<'t, S> {
+    /// The row.
+    pub fn row(&self) -> TableRow<'t> {
+        self.row
+    }
+
+    /// What the system shows: the snapshot of a boundary.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's: no such row or column, or a value of another type.
+    pub fn read<R: ReadRow<S>>(&self) -> Result<R> {
+        R::read_row(self)
+    }
+}
+
+/// What a system's row is read into: the `Snapshot` of every declared boundary whose
+/// fields have column types.
+#[diagnostic::on_unimplemented(
+    message = "a row of SQLite is not read into `{Self}`",
+    label = "wanted the `Snapshot` of a boundary, for the system of the row, with fields \
+             that are `FromSql`"
+)]
+pub trait ReadRow<S>: Sized {
+    /// Reads the row of a system.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    fn read_row(row: &SystemRow<'_, S>) -> Result<Self>;
 }
 
 /// The columns of a row: the visitor that reads them into slots.

@@ -21,7 +21,7 @@ mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
 #[cfg_attr(
-    not(any(feature = "nats", feature = "amqp", feature = "kafka")),
+    not(any(feature = "nats", feature = "amqp", feature = "kafka", feature = "sqs")),
     allow(dead_code, reason = "a webhook stores nothing")
 )]
 mod proxy;
@@ -33,7 +33,7 @@ mod servers;
 #[cfg(feature = "sqs")]
 mod sqs;
 #[cfg_attr(
-    not(any(feature = "nats", feature = "amqp", feature = "kafka")),
+    not(any(feature = "nats", feature = "amqp", feature = "kafka", feature = "sqs")),
     allow(dead_code, unused_imports, reason = "a webhook stores nothing")
 )]
 mod suite;

@@ -1,6 +1,6 @@
 //! What every adapter must do, whichever its broker is.
 
-#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
 mod lag;
 mod order;
 mod worker;
@@ -25,7 +25,7 @@ use integration_automation_patterns::{Envelope, EventId, RawEvent};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+#[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
 pub(crate) use self::lag::*;
 pub(crate) use self::order::*;
 pub(crate) use self::worker::*;

@@ -1,6 +1,6 @@
 //! A place of its own at each broker: its two ends, and its removal.
 
-#![cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+#![cfg(any(feature = "amqp", feature = "amqp1", feature = "kafka", feature = "nats"))]
 
 #[cfg(feature = "nats")]
 use std::time::Duration;
@@ -81,6 +81,20 @@ impl RabbitMq {
         Ok(())
     }
 }
+
+/// ActiveMQ Artemis, whose queue of the bench goes once it is empty and nobody listens.
+#[cfg(feature = "amqp1")]
+pub(super) fn artemis() -> Outcome<(amqp1::Amqp1, amqp1::Listener)> {
+    let name = name();
+    let [port, _] = servers::artemis();
+    let server = format!("amqp://app:s3cr3t%2Fp%40ss%3Aword@127.0.0.1:{port}");
+    let broker = amqp1::Amqp1::new(&server, amqp1::Amqp1Config::queue(&name))?;
+    let listener = broker.listen(&name)?;
+    Ok((broker, listener))
+}
+
+#[cfg(feature = "amqp1")]
+use integration_automation_patterns::broker::amqp1;
 
 #[cfg(feature = "kafka")]
 use integration_automation_patterns::broker::kafka;

@@ -1,7 +1,7 @@
 //! `Endpoint`: what an HTTP server hands its requests to. It answers each once the inbox
 //! knows what became of the event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::delivered::{Delivered, Refusal};
 use super::hooks::{Arrived, Hooks, Reply};
-use super::route::{Checked, Route};
+use super::route::{Checked, Route, SOURCE};
 use super::scheme::{Read, Scheme};
 use crate::Envelope;
 use crate::broker::ConfigError;
@@ -91,7 +91,8 @@ impl EndpointConfig {
 ///
 /// # Errors
 ///
-/// [`ConfigError`], where a route or a setting cannot be kept, or two routes have one path.
+/// [`ConfigError`], where a route or a setting cannot be kept, or two routes have one path
+/// or one source.
 ///
 /// ```
 /// use http::{Request, StatusCode};
@@ -115,12 +116,18 @@ pub fn endpoint(
     config: EndpointConfig,
 ) -> Result<(Endpoint, Hooks), ConfigError> {
     config.check()?;
-    let mut checked = BTreeMap::new();
+    let mut checked = BTreeMap::<Arc<str>, Checked>::new();
+    let mut sources = BTreeSet::new();
     for route in routes {
         let (path, route) = route.check()?;
-        if checked.insert(Arc::from(path.as_str()), route).is_some() {
-            return Err(ConfigError::new("path", "one that no other route has", path));
+        const WANTED: &str = "one that no other route has";
+        if checked.contains_key(path.as_str()) {
+            return Err(ConfigError::new("path", WANTED, path));
         }
+        if !route.source.is_empty() && !sources.insert(route.source.clone()) {
+            return Err(ConfigError::new(SOURCE, WANTED, route.source));
+        }
+        checked.insert(Arc::from(path), route);
     }
     let (sender, arrived) = mpsc::channel(config.capacity);
     let hooks = Hooks { arrived, answer_timeout: config.answer_timeout };
@@ -142,9 +149,9 @@ struct Inner {
 
 /// How soon a sender may try again, where nothing else is asked for.
 const SOON: Duration = Duration::from_secs(1);
-/// It is this event that was not handled.
+/// The event was not handled.
 const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-/// It is the sender that is too fast.
+/// The senders are too fast.
 const FULL: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 impl Endpoint {

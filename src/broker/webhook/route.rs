@@ -82,9 +82,11 @@ impl Route {
     }
 
     /// The system that the events come from: by default `stripe`, `github`, `shopify` or
-    /// `slack`. An inbox tells events apart by their source and id together, so that two
-    /// services must not have one source. For [`Scheme::Standard`] and [`Scheme::Svix`] it
-    /// must be stated; a CloudEvent states its own.
+    /// `slack`. For [`Scheme::Standard`] and [`Scheme::Svix`] it must be stated; a
+    /// CloudEvent states its own.
+    ///
+    /// Each route has another source: an inbox tells events apart by source and id, and a
+    /// sender who knows one secret must not take the ids of another sender's events.
     pub fn source(self, source: impl Into<String>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
@@ -113,25 +115,7 @@ impl Route {
             KnownBy::Signature | KnownBy::Nothing => scheme.key(secret),
         };
         let keys = secrets.iter().map(key).collect::<Result<_, _>>()?;
-        let source = match (scheme, source) {
-            (Scheme::CloudEvents, Some(found)) => {
-                let wanted = "none: a CloudEvent states its own";
-                return Err(ConfigError::new("source", wanted, found));
-            }
-            (Scheme::CloudEvents, None) => String::new(),
-            (_, Some(source)) if !source.trim().is_empty() => source,
-            (scheme, None) if scheme.source().is_some() => {
-                scheme.source().unwrap_or_default().to_owned()
-            }
-            (_, found) => {
-                let wanted = "the name of the system that the events come from";
-                return Err(ConfigError::new(
-                    "source",
-                    wanted,
-                    found.unwrap_or_default(),
-                ));
-            }
-        };
+        let source = source_of(scheme, source)?;
         if scheme != Scheme::CloudEvents && !origins.is_empty() {
             let wanted = "none, as only CloudEvents have a handshake";
             return Err(ConfigError::new("allow_origin", wanted, origins.join(", ")));
@@ -150,6 +134,25 @@ impl fmt::Debug for Route {
     }
 }
 
+/// The system that the events of a route come from; nothing where each says it itself.
+fn source_of(scheme: Scheme, stated: Option<String>) -> Result<String, ConfigError> {
+    if scheme == Scheme::CloudEvents {
+        let wanted = "none: a CloudEvent states its own";
+        return stated.map_or(Ok(String::new()), |found| {
+            Err(ConfigError::new(SOURCE, wanted, found))
+        });
+    }
+    let source =
+        stated.or_else(|| scheme.source().map(str::to_owned)).unwrap_or_default();
+    if source.trim().is_empty() {
+        let wanted = "the name of the system that the events come from";
+        return Err(ConfigError::new(SOURCE, wanted, source));
+    }
+    Ok(source)
+}
+
+pub(super) const SOURCE: &str = "source";
+
 /// The key of a token, which stands in an address as it is.
 fn token(token: &str) -> Result<Key, ConfigError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -164,6 +167,7 @@ pub(super) struct Checked {
     pub(super) scheme: Scheme,
     known_by: KnownBy,
     keys: Vec<Key>,
+    /// Empty where each event says it itself.
     pub(super) source: String,
     origins: Vec<String>,
 }

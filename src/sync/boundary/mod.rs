@@ -1,13 +1,15 @@
 //! `boundary!`: a contract that the compiler checks, declared as a table. `read` parses
 //! the declaration, and `module` makes the module of it: from `said` come snapshots and
-//! edits, from `plan` plans and writes, and from `fields` the structs with one item for
-//! each field.
+//! edits, from `plan` plans, from `written` what they write, from `fields` the structs
+//! with one item for each field, and from `rows` what is stored in SQLite tables.
 
 mod fields;
 mod module;
 mod plan;
 mod read;
+mod rows;
 mod said;
+mod written;
 
 /// Declares a contract between systems of record, so that the compiler knows who decides
 /// about each field.
@@ -129,6 +131,14 @@ mod said;
 /// that is missing is unread, was never agreed on, was never refused, is kept as it was
 /// given, or has no answer. A stored snapshot comes back through its system's capability:
 /// `*contact::Snapshot::by(&crm) = slots`.
+///
+/// With the feature `sqlite`, the row of a table is a store of each system, if the
+/// fields' types are column types: see [`SystemRow`](crate::sync::sqlite::SystemRow).
+///
+/// What holds for records as a whole (who creates and deletes them, how many may be gone)
+/// is no part of the declaration: [`RecordRules`](crate::sync::RecordRules) say it, by the
+/// places of the systems in `SYSTEMS`, and `contract_builder().records(rules)` puts it
+/// into the contract.
 ///
 /// # What is promised, and what is not
 ///

@@ -73,6 +73,8 @@ macro_rules! __boundary_module {
 
             $crate::__boundary_written! { [$({$f ($t) [$($attribute)*]})*] }
 
+            $crate::__boundary_rows! { $({$f ($t)})* }
+
             $crate::__boundary_module! { @reconcile [$({$s $snapshot})+] [$({$f ($t)})*] }
 
             /// The same contract as data.

@@ -4,6 +4,7 @@ mod activemq;
 mod artemis;
 mod faults;
 mod foreign;
+mod jms;
 mod order;
 mod place;
 mod qpid;

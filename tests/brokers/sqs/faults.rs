@@ -2,11 +2,10 @@
 //! is there, and no event pays for a server that answers nobody.
 
 use std::collections::BTreeSet;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
 use tokio::task::JoinSet;
@@ -19,6 +18,7 @@ use crate::suite::{in_time, refusal};
 struct Own {
     folder: PathBuf,
     address: SocketAddr,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Own {
@@ -28,7 +28,7 @@ impl Own {
         script("start", &folder);
         let env = std::fs::read_to_string(folder.join("env")).unwrap();
         let port = env.trim().rsplit_once('=').unwrap().1.parse().unwrap();
-        Self { folder, address: local(port) }
+        Self { folder, address: local(port), stopped: Arc::default() }
     }
 
     fn signal(&self, signal: &str) {
@@ -37,22 +37,14 @@ impl Own {
         assert!(sent.unwrap().success());
     }
 
-    /// The same server, with its data, once the one that was killed has let them go.
-    #[allow(
-        clippy::zombie_processes,
-        reason = "the script that stops the server ends it"
-    )]
-    fn run_again(&self) -> std::thread::JoinHandle<()> {
-        let (run, address) = (self.folder.join("run"), self.address);
+    /// The same server, with its data, until it is stopped: the first try may find that
+    /// the one which was killed has not let them go.
+    fn run_again(&self) {
+        let (run, stopped) = (self.folder.join("run"), Arc::clone(&self.stopped));
         std::thread::spawn(move || {
-            let mut server = Command::new(&run).spawn().unwrap();
-            while TcpStream::connect(address).is_err() {
-                if server.try_wait().unwrap().is_some() {
-                    server = Command::new(&run).spawn().unwrap();
-                }
-                std::thread::sleep(Duration::from_millis(20));
+            while !stopped.load(Ordering::SeqCst) && Command::new(&run).status().is_ok() {
             }
-        })
+        });
     }
 
     /// Its queue, made and used once with all the time that a cold server takes.
@@ -69,6 +61,7 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
         script("stop", &self.folder);
     }
 }
@@ -119,7 +112,7 @@ async fn a_frozen_server_ends_each_request_and_pauses_the_relay() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs ElasticMQ's jars, or Maven"]
 async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
-    const EACH: usize = 30;
+    const EACH: usize = 12;
     in_time(async {
         let server = Own::start();
         let sqs = server.sqs(Duration::from_secs(2)).await;
@@ -141,11 +134,12 @@ async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
         let listener = sqs.listen().visibility_timeout(Duration::from_secs(3)).unwrap();
         let mut listener = listener.wait_time(Duration::from_secs(1)).unwrap();
         let mut ids = BTreeSet::new();
-        let mut restart = None;
+        let mut killed = false;
         while ids.len() < 10 * EACH + 1 {
-            if restart.is_none() && confirmed.load(Ordering::SeqCst) > 100 {
+            if !killed && confirmed.load(Ordering::SeqCst) > 40 {
+                killed = true;
                 server.signal("-KILL");
-                restart = Some(server.run_again());
+                server.run_again();
             }
             let delivery = match listener.next().await {
                 Ok(delivery) => delivery.unwrap(),
@@ -160,7 +154,7 @@ async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
             }
             ids.insert(id);
         }
-        restart.expect("it was killed").join().unwrap();
+        assert!(killed);
         while let Some(sender) = senders.join_next().await {
             sender.unwrap();
         }

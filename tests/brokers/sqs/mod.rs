@@ -125,7 +125,7 @@ macro_rules! server {
             const TOO_LARGE: usize = 256 * 1024;
             const NO_EVENT: &[u8] = b"hello"; // a body is a text
             const CLOSED: BrokerErrorKind = BrokerErrorKind::Transient;
-            const CUT: usize = 1000;
+            const CUT: usize = 300;
 
             async fn fresh() -> Self {
                 Self(Queue::create($suffix).await)
@@ -167,6 +167,7 @@ mod standard {
 
     server!(Standard, "");
     crate::suite_on!(Standard, #[ignore = "needs SQS"]);
+    crate::suite_on!(counted Standard, #[ignore = "needs SQS"]);
     crate::suite_on!(unordered Standard, #[ignore = "needs SQS"]);
     crate::suite_on!(lossy Standard, #[ignore = "needs SQS"]);
     #[cfg(feature = "postgres")]
@@ -180,5 +181,6 @@ mod fifo {
 
     server!(Fifo, ".fifo");
     crate::suite_on!(Fifo, #[ignore = "needs SQS"]);
+    crate::suite_on!(counted Fifo, #[ignore = "needs SQS"]);
     crate::suite_on!(lossy Fifo, #[ignore = "needs SQS"]);
 }

@@ -71,7 +71,7 @@ async fn each_service_is_understood() {
     let mut ends = all();
     for (scheme, id, source, event_type, at) in [
         (Scheme::Standard, "msg_1", "billing", "invoice.paid", true),
-        (Scheme::Svix, "msg_1", "billing", "invoice.paid", true),
+        (Scheme::Svix, "msg_1", "payroll", "invoice.paid", true),
         (Scheme::Stripe, "evt_1", "stripe", "stripe.invoice.paid", true),
         (
             Scheme::GitHub,
@@ -102,6 +102,22 @@ async fn each_service_is_understood() {
         let shop = "header.x-shopify-shop-domain";
         assert_eq!(tags.contains(&shop), scheme == Scheme::Shopify, "{tags:?}");
         assert!(tags.iter().all(|tag| !tag.contains("hmac")), "{tags:?}");
+    }
+}
+
+/// GitHub can send forms: the handler must see that the body is one.
+#[tokio::test]
+async fn a_content_type_other_than_json_is_kept() {
+    let mut ends = all();
+    for (content_type, kept) in [
+        ("application/json; charset=utf-8", None),
+        ("application/x-www-form-urlencoded", Some("application/x-www-form-urlencoded")),
+    ] {
+        let mut sent = request(Scheme::GitHub, b"payload=%7B%7D", now());
+        sent.headers_mut().insert("content-type", content_type.parse().unwrap());
+        let taken = delivered(&mut ends, &sent).await.unwrap();
+        assert_eq!(taken.tags.get("datacontenttype").map(String::as_str), kept);
+        assert_eq!(taken.event_type, "github.issues");
     }
 }
 
@@ -374,6 +390,11 @@ fn a_route_that_cannot_be_kept_is_refused() {
         ("path", vec![Route::new("github", Scheme::GitHub, TEXT)], config()),
         ("path", vec![Route::new("/a?b=c", Scheme::GitHub, TEXT)], config()),
         ("path", vec![github(), github()], config()),
+        (
+            "source",
+            vec![github(), Route::new("/other", Scheme::GitHub, "another secret")],
+            config(),
+        ),
         ("secret", vec![Route::new("/a", Scheme::GitHub, " ")], config()),
         ("secret", vec![Route::new("/a", Scheme::CloudEvents, TEXT)], config()),
         ("secret", vec![github().secret("")], config()),

@@ -49,9 +49,8 @@ pub(super) fn path(scheme: Scheme) -> String {
 /// A route for each scheme.
 pub(super) fn routes() -> Vec<Route> {
     let route = |scheme: Scheme| match scheme {
-        Scheme::Standard | Scheme::Svix => {
-            Route::new(path(scheme), scheme, SECRET).source("billing")
-        }
+        Scheme::Standard => Route::new(path(scheme), scheme, SECRET).source("billing"),
+        Scheme::Svix => Route::new(path(scheme), scheme, SECRET).source("payroll"),
         Scheme::CloudEvents => Route::new(path(scheme), scheme, SECRET),
         _ => Route::new(path(scheme), scheme, TEXT),
     };

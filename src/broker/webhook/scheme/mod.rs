@@ -32,7 +32,8 @@ use crate::{Envelope, RawEvent};
 ///
 /// Those with a time in their signature (all but GitHub and Shopify) are refused outside
 /// [`tolerance`](super::EndpointConfig::tolerance). The headers `x-github-*` and
-/// `x-shopify-*` are kept as tags under their names behind `header.`.
+/// `x-shopify-*` are kept as tags under their names behind `header.`, and a content type
+/// other than JSON, such as that of a form, as the tag `datacontenttype`.
 ///
 /// Slack's `url_verification` and the handshake of CloudEvents (`OPTIONS`) are answered,
 /// and are no events.
@@ -141,6 +142,11 @@ impl Facts {
         let id = id.map_err(|_| Refusal::unreadable("the id of the event is empty"))?;
         let payload = RawEvent::new(self.event_type, verified.body());
         let mut event = Envelope::builder(source.to_owned(), payload).id(id);
+        let is_json = |stated: &&str| stated.trim_start().starts_with("application/json");
+        let stated = verified.header("content-type").filter(|stated| !is_json(stated));
+        if let Some(stated) = stated {
+            event = event.tag("datacontenttype", stated);
+        }
         if let Some(prefix) = self.headers {
             for (name, value) in verified.headers() {
                 let name = name.as_str();
