@@ -6,6 +6,7 @@
 mod orders;
 
 mod model;
+mod people;
 mod records;
 mod shapes;
 mod verbs;

@@ -1,0 +1,90 @@
+//! Who may decide: the role's own type, and people who are there.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use integration_automation_patterns::workflow::memory::Memory;
+use integration_automation_patterns::workflow::{
+    AnyAdvance, AnyRuling, Asked, Choice, Driven, InstanceId, NotDecidedError, Person,
+    Role, Seat,
+};
+
+use crate::orders::order_to_cash::{self, Any, This, at};
+use crate::orders::*;
+
+fn now() -> DateTime<Utc> {
+    "2026-01-05T08:00:00Z".parse().unwrap()
+}
+
+/// The step that asks for the approval of a large order of Anna's.
+fn asks(store: &mut Memory) -> AnyAdvance<This> {
+    let anna = login::seat::<Sales>("anna").unwrap();
+    let id = InstanceId::of("order 4711").unwrap();
+    store
+        .begin(order_to_cash::start(id.clone(), Order::of(90_000), &anna), now())
+        .unwrap();
+    let Some(Any::Awaiting(at::Awaiting::reserve_credit(at))) = store.load(&id).unwrap()
+    else {
+        panic!()
+    };
+    store.store(at.done(CreditReserved), now()).unwrap();
+    let Some(Any::Awaiting(at::Awaiting::hold_stock(at))) = store.load(&id).unwrap()
+    else {
+        panic!()
+    };
+    let Asked::Needed(advance) = at.done(StockHeld) else { panic!() };
+    advance.into()
+}
+
+/// A role of a program's own, under the name of one that is asked.
+struct Impostor;
+
+impl Role for Impostor {
+    const NAME: &'static str = Controller::NAME;
+    type Key = ();
+}
+
+#[test]
+fn a_role_of_the_same_name_is_another_role() {
+    let mut store = Memory::default();
+    let advance = asks(&mut store);
+    let id = advance.id();
+    store.store(advance, now()).unwrap();
+    let seen = store.record(id.as_event_id()).unwrap().question.as_ref().unwrap().seen();
+    let seat = Seat::<Impostor>::mint(&(), "eve").unwrap();
+    let ruling = AnyRuling::from(seat.decide("trust me").unwrap());
+    let at = store.load(&id).unwrap().unwrap();
+    let refused = This::decide(at, Choice::Approve(seen), ruling).unwrap_err();
+    assert!(matches!(refused.cause(), NotDecidedError::WrongRole { .. }));
+
+    let carl = login::seat::<Controller>("carl").unwrap();
+    let ruling = AnyRuling::from(carl.decide("a good customer").unwrap());
+    assert!(This::decide(refused.into_value(), Choice::Approve(seen), ruling).is_ok());
+}
+
+/// A question is never left with a level at which nobody may answer.
+#[test]
+fn a_level_without_people_is_passed_at_once_and_a_question_for_nobody_says_so() {
+    let people = |roles: &[(&str, &str)]| {
+        let mut people = BTreeMap::<String, Vec<Person>>::new();
+        for (role, name) in roles {
+            let role = people.entry((*role).to_owned()).or_default();
+            role.push(Person::new(name).unwrap());
+        }
+        people
+    };
+    for (roles, level, for_nobody) in [
+        (&[("controller", "carl")][..], 0, false),
+        (&[("controller", "Anna"), ("head of finance", "hedy")][..], 1, false),
+        (&[("controller", "anna")][..], 1, true),
+        (&[][..], 1, true),
+    ] {
+        let advance = asks(&mut Memory::default()).put_to(&people(roles));
+        let question = advance.question().unwrap();
+        assert_eq!(
+            (question.level, question.for_nobody),
+            (level, for_nobody),
+            "{roles:?}"
+        );
+    }
+}
