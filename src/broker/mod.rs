@@ -293,6 +293,7 @@ pub trait Consumer: Send {
     /// | NATS | the durable consumer: what was not delivered yet, and what is unacked |
     /// | RabbitMQ | the queue: what was sent to no consumer yet. Each listener has up to its prefetch more |
     /// | SQS | the queue: what is visible, in flight or delayed, as far as SQS knows |
+    /// | AMQP 1.0 | nothing: the protocol has no question for it |
     /// | webhooks | what has arrived and was not taken |
     /// | [`InProcess`] | what was sent and not taken |
     /// | `testing::FileBroker` | what is not acked |
@@ -316,6 +317,7 @@ pub trait Consumer: Send {
     /// | NATS | `ack_wait` of the listener, or its default; of a consumer that an operator has given another, tell the listener |
     /// | RabbitMQ | nothing: `consumer_timeout` is a setting of the server, half an hour by default |
     /// | SQS | twelve hours: until then the listener renews the visibility timeout |
+    /// | AMQP 1.0 | nothing: Azure Service Bus locks a delivery for as long as its queue says, 5 minutes at most |
     /// | webhooks | `answer_timeout` of the endpoint |
     /// | [`InProcess`], `testing::FileBroker` | nothing |
     fn ack_wait(&self) -> Option<Duration> {
@@ -391,6 +393,7 @@ impl<A> Delivery<A> {
     /// | broker | what says so |
     /// |---|---|
     /// | RabbitMQ | the flag `redelivered` of the message |
+    /// | AMQP 1.0 | nothing that survives the death of a server. So the listener says it of each delivery |
     /// | NATS | the server's count of the message's deliveries |
     /// | Kafka | nothing. So the listener says it of what it reads again, and of the first message of each partition that it is assigned, where a restarted consumer begins |
     /// | SQS | the queue's count of the message's receives |
