@@ -422,3 +422,28 @@ fn a_reading_says_what_the_system_says() {
         assert_eq!(reading.is_richer(), is_richer, "{raw:?}");
     }
 }
+
+/// A converter that writes a dash for nothing, and reads the dash as a text.
+struct Dash;
+
+impl Convert<String> for Dash {
+    type Local = String;
+    type Error = Infallible;
+
+    fn encode(&self, value: Option<&String>) -> Option<String> {
+        Some(value.map_or("-", String::as_str).to_owned())
+    }
+
+    fn decode(&self, local: Option<&String>) -> Result<Option<String>, Infallible> {
+        Ok(local.cloned())
+    }
+
+    fn normalize(&self, value: Option<&String>) -> Option<String> {
+        value.cloned()
+    }
+}
+
+#[test]
+fn a_converter_is_tried_on_the_empty_field_too() {
+    assert!(check(&Dash, []).is_err());
+}

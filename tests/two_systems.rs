@@ -8,6 +8,7 @@ use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Bases, Choice, Contract, FailedWrites, FieldPlan,
     HighWaterMark, News, NonOwnerEdits, Past, Question, Rule, Slot, Stamp, Verdict,
+    Version,
 };
 
 const OWNERS: [NonOwnerEdits; 3] =
@@ -94,6 +95,8 @@ fn a_message_whose_processing_failed_is_news_again() {
         }
     }
     assert_eq!(processed, [7], "once, however often it came");
+    let stored = latest.versions().collect::<Vec<_>>();
+    assert_eq!(stored, [("crm", &Version::from(7))]);
 }
 
 /// Two records swap a login that is unique in the ERP: neither can be written first, and
