@@ -9,6 +9,8 @@
 mod suite;
 
 mod deadlines;
+#[macro_use]
+mod desk;
 #[path = "../../examples/support/orders.rs"]
 #[allow(dead_code, missing_debug_implementations, unreachable_pub)]
 mod orders;

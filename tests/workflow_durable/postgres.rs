@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::Handled;
-use integration_automation_patterns::workflow::postgres::{self as workflows, Clerk};
+use integration_automation_patterns::workflow::postgres::{
+    self as workflows, Clerk, Desk,
+};
 use integration_automation_patterns::workflow::{
     AnyAdvance, AnyRuling, Begun, Choice, ClerkSummary, Driven, StepError, WorkflowConfig,
 };
@@ -172,5 +174,7 @@ impl Database for Postgres {
         connect(&self.config).await.batch_execute(sql).await.unwrap();
     }
 }
+
+at_a_desk!(Postgres, database => Desk::connect(database.config.clone()).await.unwrap());
 
 suite!(Postgres, "needs PostgreSQL");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::Handled;
-use integration_automation_patterns::workflow::sqlite::{self as workflows, Clerk};
+use integration_automation_patterns::workflow::sqlite::{self as workflows, Clerk, Desk};
 use integration_automation_patterns::workflow::{
     AnyAdvance, AnyRuling, Begun, Choice, ClerkSummary, Driven, StepError, WorkflowConfig,
 };
@@ -168,5 +168,7 @@ impl Database for Sqlite {
         self.connect().execute_batch(sql).unwrap();
     }
 }
+
+at_a_desk!(Sqlite, database => Desk::open(&database.path).unwrap());
 
 suite!(Sqlite);

@@ -9,6 +9,7 @@ mod clerk;
 mod columns;
 mod config;
 mod dated;
+mod desk;
 mod error;
 mod journal;
 #[cfg(feature = "postgres")]
@@ -23,6 +24,10 @@ mod undo;
 
 pub use self::clerk::Clerk;
 pub use self::config::WorkflowConfig;
+pub use self::desk::{
+    CommandState, Desk, Discrepancy, InstanceFinding, InstanceHistory, InstanceView,
+    PastEntry, StageCount, WaitsFor,
+};
 pub use self::error::{LoadError, StepError};
 pub use self::turn::{ClerkIncident, ClerkSummary};
 pub use self::undo::Undo;

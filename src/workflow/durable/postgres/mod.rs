@@ -1,6 +1,7 @@
 //! Workflows in PostgreSQL, beside the outbox and the inbox of the same schema.
 
 mod clerk;
+mod desk;
 mod receive;
 mod rows;
 mod step;
@@ -9,6 +10,7 @@ mod undoing;
 use tokio_postgres::Client;
 
 pub use self::clerk::{Clerk, Database};
+pub use self::desk::{Desk, DeskSchema};
 pub use self::receive::receive;
 pub use self::step::{begin, load, store};
 pub use self::undoing::undoing;

@@ -31,6 +31,25 @@ pub(super) async fn lock(
     };
     let (instance, begun_at) = (read_instance(&row)?, at(&row, "begun_at")?);
     // Statements of their own: they see what was committed while the first one waited.
+    Ok(Some((with_votes(transaction, instance).await?, begun_at)))
+}
+
+/// An instance with what belongs to it, not locked.
+pub(super) async fn look(
+    transaction: &Transaction<'_>,
+    id: &str,
+) -> Result<Option<Rows>, Error> {
+    let sql = format!("SELECT {INSTANCE_COLUMNS} FROM workflow_instance WHERE id = $1");
+    let row = transaction.query_typed_opt(&sql, &[(&id, Type::TEXT)]).await?;
+    let Some(row) = row else { return Ok(None) };
+    with_votes(transaction, read_instance(&row)?).await.map(Some)
+}
+
+async fn with_votes(
+    transaction: &Transaction<'_>,
+    instance: InstanceRow,
+) -> Result<Rows, Error> {
+    let id = instance.id.as_str();
     let sql = format!(
         "SELECT {VOTE_COLUMNS} FROM workflow_vote WHERE instance = $1 \
          ORDER BY approval, place"
@@ -44,7 +63,7 @@ pub(super) async fn lock(
         Ok(ClearanceRow { approval: row.try_get(0)?, shown: row.try_get(1)? })
     };
     let cleared = cleared.iter().map(read).collect::<Result<_, Error>>()?;
-    Ok(Some((Rows { instance, votes, cleared }, begun_at)))
+    Ok(Rows { instance, votes, cleared })
 }
 
 fn read_instance(row: &SqlRow) -> Result<InstanceRow, Error> {

@@ -1,6 +1,7 @@
 //! Workflows in a SQLite file, beside the outbox and the inbox of the same file.
 
 mod clerk;
+mod desk;
 mod receive;
 mod rows;
 mod step;
@@ -9,6 +10,7 @@ mod undoing;
 use rusqlite::Connection;
 
 pub use self::clerk::{Clerk, File};
+pub use self::desk::{Desk, DeskFile};
 pub use self::receive::receive;
 pub use self::step::{begin, load, store};
 pub use self::undoing::undoing;

@@ -1,0 +1,231 @@
+//! What a database finds for the desk, and what follows from it: pure, and the same for
+//! both.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::Table;
+use super::view::{CommandState, InstanceView, PastEntry, StageCount, WaitsFor};
+use crate::workflow::definition::Wait;
+use crate::workflow::durable::columns::Rows;
+use crate::workflow::{InstanceRecord, Status};
+
+/// The stages with their counts, at a moment that the database puts in the place of `$1`.
+pub(crate) const COUNTS: &str = "SELECT workflow, status, step, count(*) AS instances, \
+     min(moved_at) AS oldest, count(*) FILTER (WHERE due_at <= $1) AS overdue, \
+     count(*) FILTER (WHERE turn_failures > 0) AS failing, \
+     count(*) FILTER (WHERE for_nobody) AS for_nobody \
+     FROM workflow_instance GROUP BY workflow, status, step \
+     ORDER BY workflow, status, step";
+
+/// The ids of the instances that wait, and have not moved since `$1`.
+pub(crate) const OLDEST: &str = "SELECT id FROM workflow_instance \
+     WHERE turn_at IS NOT NULL AND moved_at <= $1 ORDER BY moved_at, id LIMIT $2";
+
+/// The ids of the instances after `$1`, in their order.
+pub(crate) const IDS: &str =
+    "SELECT id FROM workflow_instance WHERE id > $1 ORDER BY id LIMIT $2";
+
+/// The ids that entries of journals name, and of which there is no instance.
+pub(crate) const ORPHANS: &str = "SELECT DISTINCT instance FROM workflow_journal \
+     WHERE NOT EXISTS (SELECT 1 FROM workflow_instance WHERE id = instance) \
+     ORDER BY instance";
+
+/// The ids of the instances that have ended, and have not moved since `$1`.
+pub(crate) const ENDED: &str = "SELECT id FROM workflow_instance \
+     WHERE turn_at IS NULL AND moved_at <= $1 ORDER BY moved_at, id LIMIT $2";
+
+/// The tables with what belongs to an instance, each with the column that names it.
+pub(crate) const PARTS: [(&str, &str); 4] = [
+    ("workflow_vote", "instance"),
+    ("workflow_clearance", "instance"),
+    ("workflow_journal", "instance"),
+    ("workflow_instance", "id"),
+];
+
+/// Forgets the failures of the instance `$1`.
+pub(crate) const TAKE_UP: &str = "UPDATE workflow_instance SET turn_at = due_at, \
+     turn_failures = 0, turn_failure = NULL WHERE id = $1 AND turn_failures > 0";
+
+/// What a [`PresentRow`] holds of the instance `$1`.
+pub(crate) const PRESENT: &str = "SELECT begun_at, moved_at, turn_at, turn_failures, \
+     turn_failure, (SELECT max(at) FROM workflow_journal WHERE instance = $1 \
+     AND what NOT IN ('voted', 'withdrawn', 'reminded', 'late')) AS asked_at, \
+     outbox_event.status AS command_status, outbox_event.attempts AS command_attempts, \
+     outbox_event.failure_reason AS command_failure FROM workflow_instance \
+     LEFT JOIN outbox_event ON outbox_event.id = awaits WHERE workflow_instance.id = $1";
+
+/// The journal of the instance `$1`.
+pub(crate) const HISTORY: &str = "SELECT entry, revision, at, what, step, status, \
+     to_step, cause_source, cause_id, commands, by, role, instead_of, reason, standing \
+     FROM workflow_journal WHERE instance = $1 ORDER BY entry";
+
+/// One stage, as it was counted.
+#[derive(Debug)]
+pub(crate) struct CountRow {
+    pub(crate) workflow: String,
+    pub(crate) status: String,
+    pub(crate) step: Option<String>,
+    pub(crate) instances: i64,
+    pub(crate) oldest: DateTime<Utc>,
+    pub(crate) overdue: i64,
+    pub(crate) failing: i64,
+    pub(crate) for_nobody: i64,
+}
+
+impl CountRow {
+    pub(super) fn read(self) -> Result<StageCount, String> {
+        let number = |found: i64| u64::try_from(found).unwrap_or_default();
+        Ok(StageCount {
+            status: status(&self.status)?,
+            workflow: self.workflow,
+            step: self.step,
+            instances: number(self.instances),
+            oldest: self.oldest,
+            overdue: number(self.overdue),
+            failing: number(self.failing),
+            for_nobody: number(self.for_nobody),
+        })
+    }
+}
+
+/// What stands beside the columns of an instance's record.
+#[derive(Debug)]
+pub(crate) struct PresentRow {
+    pub(crate) begun_at: DateTime<Utc>,
+    pub(crate) moved_at: DateTime<Utc>,
+    pub(crate) turn_at: Option<DateTime<Utc>>,
+    pub(crate) turn_failures: i64,
+    pub(crate) turn_failure: Option<String>,
+    /// When what it waits for was asked.
+    pub(crate) asked_at: Option<DateTime<Utc>>,
+    pub(crate) command: Option<CommandState>,
+}
+
+/// An instance, as it was found.
+pub(crate) struct Found {
+    pub(crate) rows: Rows,
+    pub(crate) present: PresentRow,
+}
+
+impl Found {
+    /// The instance as people see it.
+    pub(super) fn view(
+        self,
+        tables: &BTreeMap<&'static str, Table>,
+    ) -> Result<InstanceView, String> {
+        let row = &self.rows.instance;
+        let status = status(&row.status)?;
+        let waits_for = match tables.get(row.workflow.as_str()) {
+            _ if status.is_end() => WaitsFor::Nothing,
+            None => WaitsFor::OtherTable,
+            Some(table) => {
+                self.waits_for(table).unwrap_or_else(|reason| WaitsFor::Repair { reason })
+            }
+        };
+        let Self { rows: Rows { instance: row, .. }, present } = self;
+        Ok(InstanceView {
+            id: row.id,
+            workflow: row.workflow,
+            version: row.version,
+            revision: row.revision,
+            status,
+            step: row.step,
+            begun_at: present.begun_at,
+            moved_at: present.moved_at,
+            due_at: row.due_at,
+            waits_for,
+        })
+    }
+
+    /// The record, where it can be led into the table.
+    pub(super) fn read(&self, table: &Table) -> Result<InstanceRecord, String> {
+        let record = self.rows.clone().read()?;
+        (table.check)(record.clone()).map(|()| record)
+    }
+
+    /// What it waits for, where its row can be led into the table.
+    fn waits_for(&self, table: &Table) -> Result<WaitsFor, String> {
+        let record = self.read(table)?;
+        if let Some(reason) = &self.present.turn_failure {
+            return Ok(WaitsFor::Turn {
+                failures: u32::try_from(self.present.turn_failures).unwrap_or(u32::MAX),
+                reason: reason.clone(),
+                again_at: self.present.turn_at,
+            });
+        }
+        let step = record.step.as_deref().and_then(|name| table.definition.step(name));
+        let wait = step.map_or(Wait::Nothing, |step| step.waits(record.status));
+        Ok(match (wait, record.question) {
+            (Wait::Nothing, _) => WaitsFor::Nothing,
+            (Wait::People(chain), Some(question)) => {
+                let Some(level) = question.level_of(chain) else {
+                    return Err("nobody is asked at its stage".to_owned());
+                };
+                let agreed = question.votes.iter().filter(|vote| vote.role == level.role);
+                WaitsFor::People {
+                    role: level.role,
+                    level: question.level,
+                    since: self.present.asked_at.unwrap_or(self.present.moved_at),
+                    wanted: level.wanted,
+                    agreed: agreed.count(),
+                    for_nobody: question.for_nobody,
+                }
+            }
+            (Wait::People(_) | Wait::Reply(_), _) => WaitsFor::Reply {
+                command: record.awaits,
+                state: self.present.command.clone(),
+            },
+        })
+    }
+}
+
+/// An entry of the journal, as it was found.
+#[derive(Debug)]
+pub(crate) struct PastRow {
+    pub(crate) entry: i64,
+    pub(crate) revision: i64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) what: String,
+    pub(crate) step: Option<String>,
+    pub(crate) status: String,
+    pub(crate) to_step: Option<String>,
+    pub(crate) cause_source: Option<String>,
+    pub(crate) cause_id: Option<String>,
+    pub(crate) commands: String,
+    pub(crate) by: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) instead_of: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) standing: String,
+}
+
+impl PastRow {
+    pub(super) fn read(self) -> Result<PastEntry, String> {
+        let list = |text: &str| {
+            serde_json::from_str(text)
+                .map_err(|error| format!("entry {}: {text:?}: {error}", self.entry))
+        };
+        Ok(PastEntry {
+            commands: list(&self.commands)?,
+            standing: list(&self.standing)?,
+            status: status(&self.status)?,
+            entry: self.entry,
+            revision: self.revision,
+            at: self.at,
+            what: self.what,
+            step: self.step,
+            to_step: self.to_step,
+            event: self.cause_source.zip(self.cause_id),
+            by: self.by,
+            role: self.role,
+            instead_of: self.instead_of,
+            reason: self.reason,
+        })
+    }
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    text.parse().map_err(|error: crate::state::UnknownNameError| error.to_string())
+}

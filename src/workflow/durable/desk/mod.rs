@@ -1,0 +1,259 @@
+//! The desk: what people ask of the workflows in one database, whichever it is.
+
+mod found;
+mod verify;
+mod view;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+pub(crate) use self::found::{
+    COUNTS, CountRow, ENDED, Found, HISTORY, IDS, OLDEST, ORPHANS, PARTS, PRESENT,
+    PastRow, PresentRow, TAKE_UP,
+};
+pub use self::verify::{Discrepancy, InstanceFinding};
+pub use self::view::{
+    CommandState, InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
+};
+use crate::EventId;
+use crate::reason::reason;
+use crate::store::{StoreError, StoreErrorKind};
+use crate::workflow::{Definition, Driven, InstanceRecord};
+
+pub(crate) const COUNTING: &str = "counting instances of workflows";
+pub(crate) const LISTING: &str = "listing instances of workflows";
+pub(crate) const LOOKING: &str = "looking at an instance of a workflow";
+pub(crate) const TAKING_UP: &str = "taking up an instance of a workflow";
+pub(crate) const PURGING: &str = "purging ended instances of workflows";
+pub(crate) const VERIFYING: &str = "verifying instances of workflows";
+
+/// How many instances are read or removed at once on the way through the table.
+pub(crate) const PAGE: usize = 100;
+
+/// An instance with its journal, as a database finds them.
+pub(crate) type Whole = (Found, Vec<PastRow>);
+
+/// What people ask of the workflows in one database: where the instances are, and what
+/// each of them waits for.
+///
+/// It shows neither an instance's data nor what an approval has shown.
+///
+/// `D` is the database: `workflow::sqlite::Desk` and `workflow::postgres::Desk` name it.
+#[must_use = "a desk does nothing before it is asked"]
+pub struct Desk<D> {
+    pub(super) database: D,
+    tables: BTreeMap<&'static str, Table>,
+}
+
+/// A workflow's table, and whether a row is an instance of it.
+#[derive(Clone, Copy)]
+pub(super) struct Table {
+    definition: Definition,
+    check: fn(InstanceRecord) -> Result<(), String>,
+}
+
+/// The instances of a database, as a desk finds them.
+pub(super) trait Instances {
+    fn counts(&self) -> impl Future<Output = Result<Vec<CountRow>, StoreError>> + Send;
+
+    /// The waiting instances that have not moved for so long, the oldest first.
+    fn oldest(
+        &self,
+        than: Duration,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Found>, StoreError>> + Send;
+
+    /// An instance with its journal.
+    fn find(
+        &self,
+        id: &EventId,
+    ) -> impl Future<Output = Result<Option<Whole>, StoreError>> + Send;
+
+    /// The next [`PAGE`] instances after an id, in the order of their ids.
+    fn page(
+        &self,
+        after: String,
+    ) -> impl Future<Output = Result<Vec<Whole>, StoreError>> + Send;
+
+    /// The ids of which there is a journal and no instance.
+    fn orphans(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// Has a clerk look at once at an instance whose turn has failed.
+    fn take_up(
+        &self,
+        id: &EventId,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes some of the instances that ended so long ago, with all that belongs to
+    /// them, and says how many.
+    fn purge(
+        &self,
+        age: Duration,
+        most: usize,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+}
+
+impl<D> Desk<D> {
+    pub(super) fn new(database: D) -> Self {
+        Self { database, tables: BTreeMap::new() }
+    }
+
+    /// Knows the table of this workflow, too. Of one whose table the desk does not know,
+    /// it cannot say what an instance waits for.
+    pub fn of<W: Driven>(mut self) -> Self {
+        let table = Table { definition: W::DEFINITION, check: check::<W> };
+        self.tables.insert(W::NAME, table);
+        self
+    }
+}
+
+#[allow(private_bounds, reason = "the databases of this crate are all there are")]
+impl<D: Instances> Desk<D> {
+    /// How many instances stand at each stage, in the order of workflow, status and step.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn counts(&self) -> Result<Vec<StageCount>, StoreError> {
+        let rows = self.database.counts().await?;
+        let counts = rows.into_iter().map(CountRow::read).collect::<Result<_, _>>();
+        counts.map_err(|why| unreadable(COUNTING, why))
+    }
+
+    /// The instances that wait and have not moved for longer than `older_than`, each with
+    /// what it waits for: the oldest first, no more than `most`.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers. A row that is no instance is listed, with what is wrong
+    /// with it ([`WaitsFor::Repair`]).
+    pub async fn stuck(
+        &self,
+        older_than: Duration,
+        most: usize,
+    ) -> Result<Vec<InstanceView>, StoreError> {
+        let found = self.database.oldest(older_than, most).await?;
+        let views = found.into_iter().map(|found| found.view(&self.tables));
+        views.collect::<Result<_, _>>().map_err(|why| unreadable(LISTING, why))
+    }
+
+    /// One instance with its journal; nothing where there is none of this id.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn look(
+        &self,
+        id: &EventId,
+    ) -> Result<Option<InstanceHistory>, StoreError> {
+        let Some((found, past)) = self.database.find(id).await? else { return Ok(None) };
+        let read = || -> Result<_, String> {
+            let journal =
+                past.into_iter().map(PastRow::read).collect::<Result<_, _>>()?;
+            Ok(InstanceHistory { instance: found.view(&self.tables)?, journal })
+        };
+        read().map(Some).map_err(|why| unreadable(LOOKING, why))
+    }
+
+    /// Checks rows and journals: every row can be led into its table, every entry is a
+    /// move that the table has, and every row stands where its journal leads. Where the
+    /// list is empty, nothing is wrong.
+    ///
+    /// It reads in pages, each at a moment of its own. Of a workflow whose table the desk
+    /// does not know, only rows and journals are compared.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn verify(&self) -> Result<Vec<InstanceFinding>, StoreError> {
+        let (mut findings, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.database.page(after.clone()).await?;
+            let is_last = page.len() < PAGE;
+            for (found, past) in page {
+                after.clone_from(&found.rows.instance.id);
+                let amiss = self.verify_one(&found, past);
+                findings.extend(amiss.into_iter().map(|what| InstanceFinding {
+                    instance: found.rows.instance.id.clone(),
+                    what,
+                }));
+            }
+            if is_last {
+                break;
+            }
+        }
+        let orphans = self.database.orphans().await?;
+        findings.extend(
+            orphans
+                .into_iter()
+                .map(|instance| InstanceFinding { instance, what: Discrepancy::NoRow }),
+        );
+        Ok(findings)
+    }
+
+    /// Has a clerk look at once at an instance whose turn has failed, after a repair: its
+    /// failures are forgotten, its deadline stands. False where there is no such instance.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn take_up(&self, id: &EventId) -> Result<bool, StoreError> {
+        self.database.take_up(id).await
+    }
+
+    /// Removes up to `most` instances that ended longer than `age` ago, with their votes
+    /// and their journals, and says how many: call it until it says less than `most`.
+    ///
+    /// An id that is purged is new again, and a reply to it is a dead letter: let `age`
+    /// be longer than any source may begin the same business twice, or answer late.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers. The pages that were removed before stay removed.
+    pub async fn purge(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
+        let mut gone = 0_usize;
+        while gone < most {
+            let page = PAGE.min(most.saturating_sub(gone));
+            let removed = self.database.purge(age, page).await?;
+            gone = gone.saturating_add(removed);
+            if removed < page {
+                break;
+            }
+        }
+        Ok(gone)
+    }
+
+    fn verify_one(&self, found: &Found, past: Vec<PastRow>) -> Vec<Discrepancy> {
+        let table = self.tables.get(found.rows.instance.workflow.as_str());
+        match past.into_iter().map(PastRow::read).collect::<Result<Vec<_>, _>>() {
+            Ok(journal) => verify::verify(found, &journal, table),
+            Err(reason) => vec![Discrepancy::Unreadable { reason }],
+        }
+    }
+}
+
+fn unreadable(doing: &'static str, why: String) -> StoreError {
+    StoreError::of(StoreErrorKind::Unreadable, doing, why)
+}
+
+/// Whether a record can be led into the table. What the program's own code does wrong as
+/// it reads the data is said of this record alone.
+fn check<W: Driven>(record: InstanceRecord) -> Result<(), String> {
+    let checked = catch_unwind(AssertUnwindSafe(|| match W::rehydrate(record) {
+        Ok(_) => Ok(()),
+        Err(refused) => Err(reason(refused.cause())),
+    }));
+    checked.unwrap_or_else(|_| Err("the code that reads the data panicked".to_owned()))
+}
+
+impl<D: fmt::Debug> fmt::Debug for Desk<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("database", &self.database)
+            .field("workflows", &self.tables.keys())
+            .finish()
+    }
+}

@@ -1,0 +1,158 @@
+//! What a desk shows: stages with their counts, instances with what they wait for, and
+//! journals.
+
+use chrono::{DateTime, Utc};
+
+use crate::EventId;
+use crate::workflow::Status;
+
+/// How many instances stand at one stage of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StageCount {
+    /// The workflow.
+    pub workflow: String,
+    /// Where they stand with the step.
+    pub status: Status,
+    /// The step; an end has none.
+    pub step: Option<String>,
+    /// How many there are.
+    pub instances: u64,
+    /// When the one moved last that has not moved for longest.
+    pub oldest: DateTime<Utc>,
+    /// How many of them have a deadline that has passed: no clerk runs, none knows their
+    /// table, or their turn fails.
+    pub overdue: u64,
+    /// How many of them a clerk could not move.
+    pub failing: u64,
+    /// How many of them ask a question that nobody may answer.
+    pub for_nobody: u64,
+}
+
+/// An instance as people see it: everything but its data, and what approvals have shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InstanceView {
+    /// The id.
+    pub id: String,
+    /// The workflow.
+    pub workflow: String,
+    /// The version of the table under which it was stored last.
+    pub version: i64,
+    /// How often it was stored.
+    pub revision: i64,
+    /// Where it stands with the step.
+    pub status: Status,
+    /// The step; an end has none.
+    pub step: Option<String>,
+    /// When it began.
+    pub begun_at: DateTime<Utc>,
+    /// When it moved last.
+    pub moved_at: DateTime<Utc>,
+    /// Until when it waits; an end does not.
+    pub due_at: Option<DateTime<Utc>>,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+}
+
+/// What an instance waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitsFor {
+    /// It is over.
+    Nothing,
+    /// A participant's reply to a command.
+    Reply {
+        /// The id of the command.
+        command: Option<EventId>,
+        /// How far the command is in the outbox; nothing where it is purged.
+        state: Option<CommandState>,
+    },
+    /// A decision of people.
+    People {
+        /// The role that is asked.
+        role: &'static str,
+        /// The level of the chain, from 0.
+        level: u32,
+        /// Since when this level is asked.
+        since: DateTime<Utc>,
+        /// How many people of the role must agree.
+        wanted: u32,
+        /// How many of them have.
+        agreed: usize,
+        /// Whether nobody there is may answer.
+        for_nobody: bool,
+    },
+    /// A clerk's next look: its turn has failed.
+    Turn {
+        /// How often in a row.
+        failures: u32,
+        /// Why, the last time.
+        reason: String,
+        /// When a clerk looks again.
+        again_at: Option<DateTime<Utc>>,
+    },
+    /// A repair: its row cannot be led into the table.
+    Repair {
+        /// Why not.
+        reason: String,
+    },
+    /// Unknown: the desk was not given the table of its workflow.
+    OtherTable,
+}
+
+/// How far a command is in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommandState {
+    /// The state of the event, in the outbox's word.
+    pub status: String,
+    /// How often it was sent.
+    pub attempts: i64,
+    /// Why it failed the last time, where it did.
+    pub failure: Option<String>,
+}
+
+/// An instance with all that happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InstanceHistory {
+    /// Where it stands.
+    pub instance: InstanceView,
+    /// The entries of its journal, the oldest first.
+    pub journal: Vec<PastEntry>,
+}
+
+/// An entry of a journal, in the words that are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PastEntry {
+    /// The number of the entry, from 1.
+    pub entry: i64,
+    /// The revision of the row after it.
+    pub revision: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What moved the instance: a [`Cause`](crate::workflow::Cause).
+    pub what: String,
+    /// The step that it was at; none where it began.
+    pub step: Option<String>,
+    /// Where it led.
+    pub status: Status,
+    /// The step that it led to; an end has none.
+    pub to_step: Option<String>,
+    /// Source and id of the event that caused it, where one did.
+    pub event: Option<(String, String)>,
+    /// The ids of the events that left with it.
+    pub commands: Vec<String>,
+    /// The person, where one did it.
+    pub by: Option<String>,
+    /// The role that they decided in, where it takes one.
+    pub role: Option<String>,
+    /// In whose place.
+    pub instead_of: Option<String>,
+    /// Their reason.
+    pub reason: Option<String>,
+    /// The steps that stay done, where a person gave the instance up.
+    pub standing: Vec<String>,
+}

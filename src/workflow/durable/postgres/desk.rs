@@ -1,0 +1,290 @@
+//! The desk in PostgreSQL: it reads in one snapshot, and locks nothing.
+
+use std::time::Duration;
+
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Client, Config, Error, IsolationLevel, NoTls, Row as SqlRow, Socket, Transaction,
+};
+
+use super::install;
+use super::rows::{check_place, look};
+use crate::store::StoreError;
+use crate::store::error::Doing;
+use crate::store::postgres::{
+    Clients, Connector, at, at_most, maybe_at, micros, within, without_tls,
+};
+use crate::workflow::CommandState;
+use crate::workflow::durable::desk::{
+    self, COUNTING, COUNTS, CountRow, ENDED, Found, HISTORY, IDS, Instances, LISTING,
+    LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow, PresentRow,
+    TAKE_UP, TAKING_UP, VERIFYING, Whole,
+};
+use crate::{EventId, outbox};
+
+/// The moment that is `$1` microseconds ago.
+const AGO: &str = "statement_timestamp() - $1 * interval '1 microsecond'";
+
+/// The values of a statement.
+type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
+
+const CONNECTING: &str = "connecting a desk";
+
+/// What people ask of the workflows in a PostgreSQL schema.
+pub type Desk = desk::Desk<DeskSchema>;
+
+/// A PostgreSQL schema with workflows, as a desk reads it.
+#[derive(Debug)]
+pub struct DeskSchema(Clients);
+
+impl Desk {
+    /// Connects without TLS, and makes the tables of workflows and outbox where they are
+    /// missing, in the first schema of the search path.
+    ///
+    /// # Errors
+    ///
+    /// A configuration that asks for TLS, what the database answers, and tables that a
+    /// newer version of this crate has made.
+    pub async fn connect(database: Config) -> Result<Self, StoreError> {
+        without_tls(&database).map_err(|error| StoreError::new(CONNECTING, error))?;
+        Self::connect_with(database, NoTls).await
+    }
+
+    /// Connects with the TLS of another crate, or one's own. Where it must not fall back
+    /// to plain text, the configuration says `sslmode=require`.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with<T>(database: Config, tls: T) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let clients = Clients::new(Connector::new(database, tls));
+        let installed = within(CONNECTING, async {
+            let mut held = clients.hold(CONNECTING).await?;
+            outbox::postgres::install(held.client()).await?;
+            install(held.client()).await?;
+            held.release();
+            Ok(())
+        });
+        installed.await?;
+        Ok(Self::new(DeskSchema(clients)))
+    }
+}
+
+impl Instances for DeskSchema {
+    async fn counts(&self) -> Result<Vec<CountRow>, StoreError> {
+        let mut held = self.0.hold(COUNTING).await?;
+        let work = async { counts(held.client()).await.doing(COUNTING) };
+        let counts = within(COUNTING, work).await?;
+        held.release();
+        Ok(counts)
+    }
+
+    async fn oldest(
+        &self,
+        than: Duration,
+        most: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut held = self.0.hold(LISTING).await?;
+        let work = async { oldest(held.client(), than, most).await.doing(LISTING) };
+        let found = within(LISTING, work).await?;
+        held.release();
+        Ok(found)
+    }
+
+    async fn find(&self, id: &EventId) -> Result<Option<Whole>, StoreError> {
+        let (mut held, id) = (self.0.hold(LOOKING).await?, id.to_string());
+        let work = async { find(held.client(), &id).await.doing(LOOKING) };
+        let found = within(LOOKING, work).await?;
+        held.release();
+        Ok(found)
+    }
+
+    async fn page(&self, after: String) -> Result<Vec<Whole>, StoreError> {
+        let mut held = self.0.hold(VERIFYING).await?;
+        let work = async { page(held.client(), &after).await.doing(VERIFYING) };
+        let page = within(VERIFYING, work).await?;
+        held.release();
+        Ok(page)
+    }
+
+    async fn orphans(&self) -> Result<Vec<String>, StoreError> {
+        let mut held = self.0.hold(VERIFYING).await?;
+        let work = async { orphans(held.client()).await.doing(VERIFYING) };
+        let orphans = within(VERIFYING, work).await?;
+        held.release();
+        Ok(orphans)
+    }
+
+    async fn take_up(&self, id: &EventId) -> Result<bool, StoreError> {
+        let (mut held, id) = (self.0.hold(TAKING_UP).await?, id.to_string());
+        let work = async { take_up(held.client(), &id).await.doing(TAKING_UP) };
+        let is_taken_up = within(TAKING_UP, work).await?;
+        held.release();
+        Ok(is_taken_up)
+    }
+
+    async fn purge(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
+        let mut held = self.0.hold(PURGING).await?;
+        let work = async { purge(held.client(), age, most).await.doing(PURGING) };
+        let gone = within(PURGING, work).await?;
+        held.release();
+        Ok(gone)
+    }
+}
+
+async fn take_up(client: &mut Client, id: &str) -> Result<bool, Error> {
+    let transaction = client.transaction().await?;
+    check_place(&transaction).await?;
+    let written = transaction.execute_typed(TAKE_UP, &[(&id, Type::TEXT)]).await?;
+    transaction.commit().await?;
+    Ok(written == 1)
+}
+
+/// One that somebody works with just now is left for the next time.
+async fn purge(client: &mut Client, age: Duration, most: usize) -> Result<usize, Error> {
+    let transaction = client.transaction().await?;
+    check_place(&transaction).await?;
+    let sql = ENDED.replace("$1", AGO);
+    let sql = format!("{sql} FOR UPDATE SKIP LOCKED");
+    let (age, most) = (micros(age), at_most(most));
+    let values: Values<'_, 2> = [(&age, Type::INT8), (&most, Type::INT8)];
+    let rows = transaction.query_typed(&sql, &values).await?;
+    let ids = rows.iter().map(|row| row.try_get(0));
+    let ids = ids.collect::<Result<Vec<String>, _>>()?;
+    for (table, column) in PARTS {
+        let sql = format!("DELETE FROM {table} WHERE {column} = ANY ($1)");
+        transaction.execute_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
+    }
+    transaction.commit().await?;
+    Ok(ids.len())
+}
+
+/// A transaction that reads at one moment, whatever others write meanwhile.
+async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Error> {
+    let snapshot =
+        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    let snapshot = snapshot.read_only(true).start().await?;
+    check_place(&snapshot).await?;
+    Ok(snapshot)
+}
+
+async fn counts(client: &mut Client) -> Result<Vec<CountRow>, Error> {
+    let snapshot = snapshot(client).await?;
+    let sql = COUNTS.replace("$1", "statement_timestamp()");
+    let rows = snapshot.query_typed(&sql, &[]).await?;
+    let counts = rows.iter().map(|row| {
+        Ok(CountRow {
+            workflow: row.try_get("workflow")?,
+            status: row.try_get("status")?,
+            step: row.try_get("step")?,
+            instances: row.try_get("instances")?,
+            oldest: at(row, "oldest")?,
+            overdue: row.try_get("overdue")?,
+            failing: row.try_get("failing")?,
+            for_nobody: row.try_get("for_nobody")?,
+        })
+    });
+    counts.collect()
+}
+
+async fn oldest(
+    client: &mut Client,
+    than: Duration,
+    most: usize,
+) -> Result<Vec<Found>, Error> {
+    let snapshot = snapshot(client).await?;
+    let sql = OLDEST.replace("$1", AGO);
+    let (age, most) = (micros(than), at_most(most));
+    let values: Values<'_, 2> = [(&age, Type::INT8), (&most, Type::INT8)];
+    let mut found = Vec::new();
+    for row in snapshot.query_typed(&sql, &values).await? {
+        found.extend(find_one(&snapshot, row.try_get(0)?).await?);
+    }
+    Ok(found)
+}
+
+async fn find(client: &mut Client, id: &str) -> Result<Option<Whole>, Error> {
+    find_whole(&snapshot(client).await?, id).await
+}
+
+async fn page(client: &mut Client, after: &str) -> Result<Vec<Whole>, Error> {
+    let (snapshot, most) = (snapshot(client).await?, at_most(PAGE));
+    let values: Values<'_, 2> = [(&after, Type::TEXT), (&most, Type::INT8)];
+    let mut page = Vec::new();
+    for row in snapshot.query_typed(IDS, &values).await? {
+        page.extend(find_whole(&snapshot, row.try_get(0)?).await?);
+    }
+    Ok(page)
+}
+
+async fn orphans(client: &mut Client) -> Result<Vec<String>, Error> {
+    let orphans = snapshot(client).await?.query_typed(ORPHANS, &[]).await?;
+    orphans.iter().map(|row| row.try_get(0)).collect()
+}
+
+async fn find_whole(
+    transaction: &Transaction<'_>,
+    id: &str,
+) -> Result<Option<Whole>, Error> {
+    let Some(found) = find_one(transaction, id).await? else { return Ok(None) };
+    let past = transaction.query_typed(HISTORY, &[(&id, Type::TEXT)]).await?;
+    let past = past.iter().map(read_past).collect::<Result<_, _>>()?;
+    Ok(Some((found, past)))
+}
+
+async fn find_one(
+    transaction: &Transaction<'_>,
+    id: &str,
+) -> Result<Option<Found>, Error> {
+    let Some(rows) = look(transaction, id).await? else { return Ok(None) };
+    let present = transaction.query_typed_opt(PRESENT, &[(&id, Type::TEXT)]).await?;
+    let present = present.as_ref().map(read_present).transpose()?;
+    Ok(present.map(|present| Found { rows, present }))
+}
+
+fn read_present(row: &SqlRow) -> Result<PresentRow, Error> {
+    let status: Option<String> = row.try_get("command_status")?;
+    let command = status.map(|status| {
+        Ok(CommandState {
+            status,
+            attempts: row.try_get("command_attempts")?,
+            failure: row.try_get("command_failure")?,
+        })
+    });
+    Ok(PresentRow {
+        begun_at: at(row, "begun_at")?,
+        moved_at: at(row, "moved_at")?,
+        turn_at: maybe_at(row, "turn_at")?,
+        turn_failures: row.try_get("turn_failures")?,
+        turn_failure: row.try_get("turn_failure")?,
+        asked_at: maybe_at(row, "asked_at")?,
+        command: command.transpose()?,
+    })
+}
+
+fn read_past(row: &SqlRow) -> Result<PastRow, Error> {
+    Ok(PastRow {
+        entry: row.try_get("entry")?,
+        revision: row.try_get("revision")?,
+        at: at(row, "at")?,
+        what: row.try_get("what")?,
+        step: row.try_get("step")?,
+        status: row.try_get("status")?,
+        to_step: row.try_get("to_step")?,
+        cause_source: row.try_get("cause_source")?,
+        cause_id: row.try_get("cause_id")?,
+        commands: row.try_get("commands")?,
+        by: row.try_get("by")?,
+        role: row.try_get("role")?,
+        instead_of: row.try_get("instead_of")?,
+        reason: row.try_get("reason")?,
+        standing: row.try_get("standing")?,
+    })
+}

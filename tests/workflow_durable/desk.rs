@@ -1,0 +1,345 @@
+//! What the desk says of instances, on every database.
+
+use std::time::Duration;
+
+use integration_automation_patterns::workflow::{
+    Discrepancy, Forestall, Forestalled, InstanceFinding, InstanceHistory, InstanceView,
+    StageCount, WaitsFor,
+};
+use integration_automation_patterns::{Event, EventId};
+
+use crate::orders::*;
+use crate::suite::*;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// A database with a desk, which knows the table of the orders.
+pub(crate) trait AtADesk: Database {
+    fn counts(&self) -> impl Future<Output = Vec<StageCount>> + Send;
+    fn stuck(&self, than: Duration) -> impl Future<Output = Vec<InstanceView>> + Send;
+    fn look(&self, id: &EventId) -> impl Future<Output = Option<InstanceHistory>> + Send;
+    fn verify(&self) -> impl Future<Output = Vec<InstanceFinding>> + Send;
+    fn take_up(&self, id: &EventId) -> impl Future<Output = bool> + Send;
+    fn purge(&self, age: Duration, most: usize) -> impl Future<Output = usize> + Send;
+}
+
+macro_rules! at_a_desk {
+    ($database:ty, $name:ident => $desk:expr) => {
+        impl $crate::desk::AtADesk for $database {
+            async fn counts(
+                &self,
+            ) -> Vec<integration_automation_patterns::workflow::StageCount> {
+                let $name = self;
+                $desk.of::<This>().counts().await.unwrap()
+            }
+
+            async fn stuck(
+                &self,
+                than: Duration,
+            ) -> Vec<integration_automation_patterns::workflow::InstanceView> {
+                let $name = self;
+                $desk.of::<This>().stuck(than, 100).await.unwrap()
+            }
+
+            async fn look(
+                &self,
+                id: &integration_automation_patterns::EventId,
+            ) -> Option<integration_automation_patterns::workflow::InstanceHistory> {
+                let $name = self;
+                $desk.of::<This>().look(id).await.unwrap()
+            }
+
+            async fn verify(
+                &self,
+            ) -> Vec<integration_automation_patterns::workflow::InstanceFinding> {
+                let $name = self;
+                $desk.of::<This>().verify().await.unwrap()
+            }
+
+            async fn take_up(
+                &self,
+                id: &integration_automation_patterns::EventId,
+            ) -> bool {
+                let $name = self;
+                $desk.take_up(id).await.unwrap()
+            }
+
+            async fn purge(&self, age: std::time::Duration, most: usize) -> usize {
+                let $name = self;
+                $desk.purge(age, most).await.unwrap()
+            }
+        }
+    };
+}
+
+async fn update<D: Database>(database: &D, key: &str, set: &str) {
+    let sql = format!("UPDATE workflow_instance SET {set} WHERE id = '{}'", id(key));
+    database.sql(&sql).await;
+}
+
+/// Begins an order of 12,000 whose approval is asked for.
+async fn at_its_approval<D: Database>(database: &D, key: &str) {
+    let _ = database.begin(key, 12_000, true).await;
+    answered(database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE).await;
+    answered(database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
+}
+
+/// Protects the operator from a stage whose instances nobody counts.
+pub(crate) async fn it_says_where_each_stands<D: AtADesk>() {
+    let database = D::fresh().await;
+    assert_eq!(database.counts().await, []);
+    at_its_approval(&database, "1").await;
+    let _ = database.begin("2", 900, true).await;
+    answered(&database, ReserveCredit::TYPE, Answer::Refuses, CreditRefused::TYPE).await;
+    for key in ["3", "4", "5"] {
+        let _ = database.begin(key, 900, true).await;
+    }
+    update(&database, "4", "turn_failures = 1, turn_failure = 'no answer'").await;
+    update(&database, "1", "for_nobody = true").await;
+    database.pass_time(HOUR).await;
+    let counts = database.counts().await;
+    let counts = counts.iter().map(|count| {
+        let step = count.step.as_deref().unwrap_or_default();
+        let numbers = (count.overdue, count.failing, count.for_nobody);
+        (count.status.as_str(), step, count.instances, numbers)
+    });
+    let expected = [
+        ("awaiting", "over_limit", 1, (0, 0, 1)),
+        ("awaiting", "reserve_credit", 3, (3, 1, 0)),
+        ("undone", "", 1, (0, 0, 0)),
+    ];
+    assert_eq!(counts.collect::<Vec<_>>(), expected);
+}
+
+/// Protects the operator from an instance that waits, and from guessing for whom; and the
+/// customer from a list that shows what the order is about.
+pub(crate) async fn it_says_what_each_waits_for<D: AtADesk>() {
+    let database = D::fresh().await;
+    at_its_approval(&database, "1").await;
+    let _ = database.begin("2", 31_415, true).await;
+    assert_eq!(database.stuck(HOUR).await, [], "they have moved just now");
+    database.pass_time(2 * HOUR).await;
+    let stuck = database.stuck(HOUR).await;
+    let [approval, reply] = &stuck[..] else { panic!("{stuck:?}") };
+    let WaitsFor::People { role, level, since, wanted, agreed, for_nobody } =
+        &approval.waits_for
+    else {
+        panic!("{approval:?}")
+    };
+    assert_eq!((*role, *level, *wanted, *agreed), ("controller", 0, 1, 0));
+    assert_eq!((*since, *for_nobody), (approval.moved_at, false));
+    let WaitsFor::Reply { command: Some(command), state: Some(state) } = &reply.waits_for
+    else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(command, last(&database, ReserveCredit::TYPE).await.id());
+    assert_eq!((state.status.as_str(), state.attempts), ("pending", 0));
+    let shown = format!("{stuck:?}");
+    assert!(!shown.contains("12000") && !shown.contains("31415"), "{shown}");
+    // A reminder is no new question.
+    database.pass_time(28 * HOUR).await;
+    update(&database, "2", "turn_at = due_at, workflow = 'hiring'").await;
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    let stuck = database.stuck(Duration::ZERO).await;
+    let [other, approval] = &stuck[..] else { panic!("{stuck:?}") };
+    assert_eq!(other.waits_for, WaitsFor::OtherTable);
+    let WaitsFor::People { since, .. } = &approval.waits_for else {
+        panic!("{approval:?}")
+    };
+    assert!(*since < approval.moved_at, "{approval:?}");
+}
+
+/// Protects an instance from being passed over because its row or its turn is broken.
+pub(crate) async fn it_says_what_a_person_can_repair<D: AtADesk>() {
+    let database = D::fresh().await;
+    for key in ["1", "2", "3"] {
+        let _ = database.begin(key, 900, true).await;
+    }
+    update(&database, "1", "version = 7").await;
+    update(&database, "2", "step = 'charge_card'").await;
+    update(&database, "3", "turn_failures = 2, turn_failure = 'no stock'").await;
+    database.pass_time(HOUR).await;
+    let stuck = database.stuck(Duration::ZERO).await;
+    let of = |key: &str| {
+        let found = stuck.iter().find(|view| view.id == id(key).to_string());
+        found.unwrap_or_else(|| panic!("{key}: {stuck:?}")).waits_for.clone()
+    };
+    let repair = |waits_for| match waits_for {
+        WaitsFor::Repair { reason } => reason,
+        other => panic!("{other:?}"),
+    };
+    assert!(repair(of("1")).contains("found version 7"));
+    assert!(repair(of("2")).contains("charge_card"));
+    let WaitsFor::Turn { failures, reason, again_at } = of("3") else {
+        panic!("{stuck:?}")
+    };
+    assert_eq!((failures, reason.as_str()), (2, "no stock"));
+    assert!(again_at.is_some());
+}
+
+/// Protects the answer to "what happened to my order?".
+pub(crate) async fn it_says_what_happened_to_one<D: AtADesk>() {
+    let database = D::fresh().await;
+    assert_eq!(database.look(&event_id("1")).await, None);
+    at_its_approval(&database, "1").await;
+    let found = database.look(&event_id("1")).await.unwrap();
+    assert_eq!(found.instance.step.as_deref(), Some("over_limit"));
+    assert_eq!(found.instance.revision, 3);
+    let journal = found.journal.iter().map(|entry| {
+        (entry.entry, entry.what.as_str(), entry.to_step.as_deref().unwrap_or_default())
+    });
+    let expected = [
+        (1, "started", "reserve_credit"),
+        (2, "done", "hold_stock"),
+        (3, "done", "over_limit"),
+    ];
+    assert_eq!(journal.collect::<Vec<_>>(), expected);
+    let [first, second, _] = &found.journal[..] else { panic!("{found:?}") };
+    let reserve = last(&database, ReserveCredit::TYPE).await.id().to_string();
+    assert_eq!(first.commands, [reserve]);
+    let reserved = last(&database, CreditReserved::TYPE).await.id().to_string();
+    assert_eq!(second.event, Some(("participant".to_owned(), reserved)));
+}
+
+/// Protects `verify` from false alarms: whatever replies, deadlines and undos do is a move
+/// of the table.
+pub(crate) async fn verify_agrees_with_what_programs_do<D: AtADesk>() {
+    let database = D::fresh().await;
+    at_its_approval(&database, "1").await;
+    for _ in 0..3 {
+        database.pass_time(30 * HOUR).await;
+        assert_eq!(database.clerk(config()).await.moved, 1);
+    }
+    undone(&database).await;
+    for key in ["2", "3"] {
+        let _ = database.begin(key, 900, true).await;
+        answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE)
+            .await;
+        answered(&database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
+        if key == "2" {
+            database.pass_time(2 * HOUR).await;
+            assert_eq!(database.clerk(config()).await.moved, 1);
+            answered(&database, Forestall::TYPE, Answer::Does, Forestalled::TYPE).await;
+            undone(&database).await;
+        }
+    }
+    answered(&database, CreateOrder::TYPE, Answer::Does, OrderCreated::TYPE).await;
+    answered(&database, IssueInvoice::TYPE, Answer::Does, InvoiceIssued::TYPE).await;
+    let _ = database.begin("4", 900, true).await;
+    let reserve = last(&database, ReserveCredit::TYPE).await;
+    let _done = database.participate(delivery(&reserve), Answer::Does).await;
+    database.pass_time(HOUR).await;
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    let late = last(&database, CreditReserved::TYPE).await;
+    let _late = database.receive(delivery(&late), config()).await;
+    assert_eq!(journal(&database, "4").await, "started timed_out late");
+    assert_eq!(database.verify().await, []);
+}
+
+async fn undone<D: Database>(database: &D) {
+    answered(database, FreeStock::TYPE, Answer::Does, StockFreed::TYPE).await;
+    answered(database, ReleaseCredit::TYPE, Answer::Does, CreditReleased::TYPE).await;
+}
+
+/// Protects the audit from a row or a journal that somebody has changed by hand.
+pub(crate) async fn verify_finds_what_no_program_did<D: AtADesk>() {
+    let database = D::fresh().await;
+    for key in ["1", "2", "3", "4", "5", "6"] {
+        let _ = database.begin(key, 900, true).await;
+        if matches!(key, "3" | "4") {
+            answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE)
+                .await;
+        }
+    }
+    assert_eq!(database.verify().await, []);
+    let entry = async |key: &str, number: u32, change: &str| {
+        let of = format!("WHERE instance = '{}' AND entry = {number}", id(key));
+        database.sql(&change.replace("THE", &of)).await;
+    };
+    update(&database, "1", "step = 'hold_stock'").await;
+    entry("2", 1, "UPDATE workflow_journal SET what = 'done' THE").await;
+    update(&database, "3", "status = 'undoing'").await;
+    entry("3", 2, "UPDATE workflow_journal SET status = 'undoing' THE").await;
+    entry("4", 1, "DELETE FROM workflow_journal THE").await;
+    let gone = format!("DELETE FROM workflow_instance WHERE id = '{}'", id("5"));
+    database.sql(&gone).await;
+    update(&database, "6", "version = 7").await;
+
+    let findings = database.verify().await;
+    let of = |key: &str| {
+        let found = findings.iter().filter(|one| one.instance == id(key).to_string());
+        found.map(|one| one.what.clone()).collect::<Vec<_>>()
+    };
+    let stage = |text: &str, revision| (text.to_owned(), revision);
+    let row = stage("awaiting hold_stock", 1);
+    let journal = Some(stage("awaiting reserve_credit", 1));
+    assert_eq!(of("1"), [Discrepancy::RowDiffers { row, journal }]);
+    let no_such_move = |entry, what: &str, from: Option<&str>, to: &str| {
+        let (what, from, to) = (what.into(), from.map(Into::into), to.into());
+        Discrepancy::NoSuchMove { entry, what, from, to }
+    };
+    let begins = no_such_move(1, "done", None, "awaiting reserve_credit");
+    assert_eq!(of("2"), [begins]);
+    let from = Some("awaiting reserve_credit");
+    assert_eq!(of("3"), [no_such_move(2, "done", from, "undoing hold_stock")]);
+    let [Discrepancy::Gap { wanted: 1, found: 2, .. }] = of("4")[..] else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(of("5"), [Discrepancy::NoRow]);
+    let [Discrepancy::Unreadable { reason }] = &of("6")[..] else {
+        panic!("{findings:?}")
+    };
+    assert!(reason.contains("found version 7"), "{reason}");
+    assert_eq!(findings.len(), 6);
+}
+
+/// Protects an instance that is repaired from waiting until a clerk looks again.
+pub(crate) async fn one_that_is_repaired_is_taken_up_at_once<D: AtADesk>() {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    assert!(!database.take_up(&event_id("1")).await, "nothing is wrong with it");
+    update(&database, "1", "version = 7").await;
+    database.pass_time(HOUR).await;
+    assert_eq!(database.clerk(config()).await.failed, 1);
+    update(&database, "1", "version = 1").await;
+    assert_eq!(database.clerk(config()).await.moved, 0, "it waits for a while");
+    assert!(database.take_up(&event_id("1")).await);
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    assert_eq!(stands(&database, "1").await, "undoing reserve_credit");
+    assert!(!database.take_up(&event_id("2")).await, "there is none");
+}
+
+/// Protects what is under way, or has ended just now, from the purge; and a person's data
+/// from staying behind it.
+pub(crate) async fn what_ended_long_ago_is_purged<D: AtADesk>() {
+    let database = D::fresh().await;
+    let refused = async |key| {
+        let _ = database.begin(key, 900, true).await;
+        answered(&database, ReserveCredit::TYPE, Answer::Refuses, CreditRefused::TYPE)
+            .await;
+    };
+    for key in ["1", "2", "3"] {
+        refused(key).await;
+    }
+    at_its_approval(&database, "4").await;
+    database.pass_time(2 * DAY).await;
+    refused("5").await;
+    let vote = "INSERT INTO workflow_vote (instance, approval, place, person, role, \
+         reason, at, seen) SELECT id, 'over_limit', 0, 'carl', 'controller', 'good', \
+         begun_at, '0000000000000000' FROM workflow_instance WHERE status = 'undone'";
+    database.sql(vote).await;
+    assert_eq!(database.purge(DAY, 2).await, 2);
+    assert_eq!(database.purge(DAY, 2).await, 1);
+    assert_eq!(database.purge(DAY, 2).await, 0);
+    for table in ["workflow_vote", "workflow_journal"] {
+        let left = format!(
+            "SELECT CAST(count(DISTINCT instance) AS text) FROM {table} \
+             WHERE instance NOT IN ('{}', '{}')",
+            id("4"),
+            id("5")
+        );
+        assert_eq!(database.text(&left).await, "0", "{table}");
+    }
+    assert_eq!(stands(&database, "4").await, "awaiting over_limit");
+    assert_eq!(stands(&database, "5").await, "undone");
+}
