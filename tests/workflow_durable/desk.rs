@@ -201,8 +201,8 @@ pub(crate) async fn it_says_what_happened_to_one<D: AtADesk>() {
     assert_eq!(second.event, Some(("participant".to_owned(), reserved)));
 }
 
-/// Protects `verify` from false alarms: whatever replies, deadlines and undos do is a move
-/// of the table.
+/// Protects `verify` from false alarms: whatever replies, deadlines and undos do is a
+/// move of the table.
 pub(crate) async fn verify_agrees_with_what_programs_do<D: AtADesk>() {
     let database = D::fresh().await;
     at_its_approval(&database, "1").await;

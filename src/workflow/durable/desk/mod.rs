@@ -195,7 +195,7 @@ impl<D: Instances> Desk<D> {
     }
 
     /// Has a clerk look at once at an instance whose turn has failed, after a repair: its
-    /// failures are forgotten, its deadline stands. False where there is no such instance.
+    /// failures are forgotten, its deadline stands. False where there is no such one.
     ///
     /// # Errors
     ///

@@ -80,8 +80,8 @@ impl fmt::Display for InstanceFinding {
             Discrepancy::Gap { wanted, found, wanted_revision, found_revision } => {
                 write!(
                     f,
-                    "wanted entry {wanted} of the journal with revision {wanted_revision}, \
-                 and found entry {found} with revision {found_revision}"
+                    "wanted entry {wanted} of the journal at revision {wanted_revision}, \
+                 and found entry {found} at revision {found_revision}"
                 )
             }
             Discrepancy::RowDiffers { row: (row, revision), journal: None } => write!(
