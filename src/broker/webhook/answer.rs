@@ -23,9 +23,11 @@ const QUOTED: usize = 200;
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Waits for the answer of a receiver, and says what it makes of the event: all within this
-/// time. A status that has come decides, even where its body is kept back.
+/// time. A status that has come decides, even where its body is kept back. The token is
+/// what no reason may hold, though the receiver says it.
 pub(super) async fn judge<B>(
     to: &str,
+    token: Option<&str>,
     within: Duration,
     answer: impl Future<Output = Result<Response<B>, BrokerError>>,
 ) -> Result<(), BrokerError>
@@ -40,7 +42,8 @@ where
     let (head, body) = answer?.into_parts();
     let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let asked = asked.and_then(|asked| wait(asked, Utc::now()));
-    let said = quote(&beginning(body, until.min(after(READ_WITHIN))).await);
+    let said = beginning(body, until.min(after(READ_WITHIN))).await;
+    let said = quote(&said, token);
     verdict(head.status, asked, &format!("{to} answered {}{said}", head.status))
 }
 
@@ -84,9 +87,12 @@ where
     read
 }
 
-/// The beginning of a body as people read it, on one line.
-fn quote(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+/// The beginning of a body as people read it, on one line, without our token.
+fn quote(body: &[u8], token: Option<&str>) -> String {
+    let mut text = String::from_utf8_lossy(body);
+    if let Some(token) = token {
+        text = text.replace(token, "***").into();
+    }
     let shown = |c: char| if must_be_escaped(c) { ' ' } else { c };
     let mut text = text.trim().chars().map(shown);
     let mut quoted: String = text.by_ref().take(QUOTED).collect();
@@ -178,12 +184,12 @@ mod tests {
             let mut answer = Response::new(KeptBack);
             *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
             let began = Instant::now();
-            let judged = judge("a shop", within, async { Ok(answer) }).await;
+            let judged = judge("a shop", None, within, async { Ok(answer) }).await;
             assert_eq!(judged.err().map(|error| error.kind()), wanted, "{status}");
             assert!(began.elapsed() <= within, "{:?}", began.elapsed());
         }
         let silent = std::future::pending::<Result<Response<KeptBack>, BrokerError>>();
-        let late = judge("a shop", within, silent).await.err();
+        let late = judge("a shop", None, within, silent).await.err();
         assert_eq!(late.map(|error| error.kind()), Some(Transient));
     }
 
@@ -209,9 +215,11 @@ mod tests {
 
     #[test]
     fn a_quotation_is_one_line_and_has_an_end() {
-        assert_eq!(quote(b" \n "), "");
-        assert_eq!(quote(b"no\r\nsuch field\x1b[31m"), ": no  such field [31m");
-        assert_eq!(quote(&[b'x'; 500]), format!(": {}...", "x".repeat(200)));
-        assert_eq!(quote(b"\xff"), ": \u{fffd}");
+        assert_eq!(quote(b" \n ", None), "");
+        assert_eq!(quote(b"no\r\nsuch field\x1b[31m", None), ": no  such field [31m");
+        assert_eq!(quote(&[b'x'; 500], None), format!(": {}...", "x".repeat(200)));
+        assert_eq!(quote(b"\xff", None), ": \u{fffd}");
+        let echoed = b"no route for Bearer s3cr3t";
+        assert_eq!(quote(echoed, Some("s3cr3t")), ": no route for Bearer ***");
     }
 }

@@ -132,7 +132,9 @@ impl Broker for Webhook {
             let answer = inner.client.request(request).await;
             answer.map_err(|error| failed(to, &error))
         };
-        judge(to, inner.within, answer).await
+        let token = inner.authorization.as_ref().and_then(|shown| shown.to_str().ok());
+        let token = token.and_then(|shown| shown.strip_prefix("Bearer "));
+        judge(to, token, inner.within, answer).await
     }
 
     fn destination(&self, _: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
