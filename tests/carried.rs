@@ -44,15 +44,29 @@ type Meanwhile<'w> = &'w dyn Fn(&mut [u8; 3]);
 /// What the status is in each system, and who comes in between.
 struct World<'w> {
     status: RefCell<[u8; 3]>,
+    /// The most that each system holds: it cuts what is more.
+    most: [u8; 3],
     steps: Cell<usize>,
+    writes: Cell<usize>,
     at: usize,
     meanwhile: Option<Meanwhile<'w>>,
 }
 
 impl<'w> World<'w> {
     fn new(status: [u8; 3]) -> Self {
-        let (status, steps) = (RefCell::new(status), Cell::new(0));
-        Self { status, steps, at: usize::MAX, meanwhile: None }
+        Self {
+            status: RefCell::new(status),
+            most: [u8::MAX; 3],
+            steps: Cell::new(0),
+            writes: Cell::new(0),
+            at: usize::MAX,
+            meanwhile: None,
+        }
+    }
+
+    /// One whose systems cut what is more than they hold.
+    fn holding(self, most: [u8; 3]) -> Self {
+        Self { most, ..self }
     }
 
     /// One in which somebody comes in between before a step.
@@ -75,11 +89,15 @@ impl<'w> World<'w> {
             _ => {}
         }
         let Some(write) = &changes.status else { return Ok(Found::AsExpected.into()) };
-        let found = write.found(Some(&status[place]));
-        if found == Found::AsExpected {
-            status[place] = *write.value().expect("never cleared");
+        let mut taken = contact::Taken::from(write.found(Some(&status[place])));
+        if taken.found == Found::AsExpected && !write.is_check() {
+            self.writes.set(self.writes.get() + 1);
+            let held = *write.value().expect("never cleared").min(&self.most[place]);
+            status[place] = held;
+            let kept = Kept::of(write, Some(held));
+            kept.into_iter().for_each(|kept| taken.kept.status.add(kept));
         }
-        Ok(found.into())
+        Ok(taken)
     }
 }
 
@@ -308,6 +326,68 @@ fn an_answer_that_could_not_be_taken_back_comes_back() {
     assert_eq!(only(unfinished.misfits), ("status", AnswerError::MovedOn));
     assert_eq!((unfinished.misfit_answers.status, answer.is_some()), (answer, true));
     assert_eq!(unfinished.bases.status.agreed, Base::Never);
+}
+
+/// An answer that does not fit, or to which a system shows something else before the
+/// writes, is written nowhere: not for a moment, and not to be taken back.
+#[test]
+fn an_answer_that_falls_before_the_writes_is_never_written() {
+    let (before, none) = ([1, 2, 4], contact::Bases::default());
+    let (crm, erp, hr) = seen(before);
+    let about = |record| contact::reconcile(&crm, &erp, &hr, &none).about(record);
+    let answers = || asked(&about("C-1"), Choice::Other(Some(3)), "ada");
+
+    let world = World::new(before);
+    assert!(!by_itself(about("C-2"), answers(), &world));
+    assert_eq!(world.steps.get(), 0, "no system hears of another record's answer");
+
+    let edit = |status: &mut [u8; 3]| *status = [7; 3];
+    for at in 0..3 {
+        for world in [World::new(before).failing(at), World::new(before).with(at, &edit)]
+        {
+            assert!(!by_itself(about("C-1"), answers(), &world));
+            assert_eq!(world.writes.get(), 0, "{at}");
+        }
+    }
+}
+
+/// Two systems keep the chosen value in forms of their own, and a third moves on: what
+/// they were given is taken back from what they hold.
+#[test]
+fn what_systems_kept_in_their_own_form_is_taken_back() {
+    let (before, none) = ([1, 2, 40], contact::Bases::default());
+    let (crm, erp, hr) = seen(before);
+    let plan = contact::reconcile(&crm, &erp, &hr, &none).about("C-1");
+    let answers = asked(&plan, Choice::Side(2), "ada");
+    let edit = |status: &mut [u8; 3]| {
+        assert_eq!(*status, [30, 20, 40], "both are written, and have cut it");
+        status[2] = 7;
+    };
+    // Three checks and two writes; then the chosen side is checked once more.
+    let world = World::new(before).holding([30, 20, 50]).with(5, &edit);
+    assert!(!by_itself(plan, answers, &world));
+    assert_eq!(*world.status.borrow(), [1, 2, 7]);
+}
+
+/// The form that a system kept of this write counts; that of an earlier one does not.
+#[test]
+fn a_write_is_taken_back_from_what_its_own_system_kept_of_it() {
+    let none = contact::Bases::default();
+    let (crm, erp, hr) = seen([1, 2, 40]);
+    let plan = contact::reconcile(&crm, &erp, &hr, &none).about("C-1");
+    let answers = asked(&plan, Choice::Side(2), "ada");
+    let mut kept = contact::KeptForms::default();
+    kept.status.add(Kept { place: 0, written: Some(40), held: Some(30) });
+    kept.status.add(Kept { place: 1, written: Some(9), held: Some(8) });
+
+    let in_crm = plan.take_back(&connect::<Crm>(), &answers, &kept).expect("it fits");
+    let in_erp = plan.take_back(&connect::<Erp>(), &answers, &kept).expect("it fits");
+    let [in_crm, in_erp] = [in_crm.status, in_erp.status].map(|back| {
+        let back = back.expect("it was written");
+        (back.expects().copied(), back.value().copied())
+    });
+    assert_eq!(in_crm, (Some(30), Some(1)), "it holds 30 of the 40");
+    assert_eq!(in_erp, (Some(40), Some(2)), "it took the 40 as they are");
 }
 
 /// A system that refuses what it is asked whether it still shows says why, and its words

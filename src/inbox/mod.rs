@@ -110,8 +110,8 @@
 //!
 //! An undo may overtake the event that it undoes, or come between two attempts of it.
 //! `forestall` answers in the transaction of the undo whether the event was processed; if
-//! it was not, it never will be: a delivery of it is [`Handled::Forestalled`]. See
-//! [`Forestalled`].
+//! it was not, it never will be: a delivery of it is [`Handled::Forestalled`]. What to do
+//! about each answer stands at `Forestalled`.
 //!
 //! # Administration
 //!

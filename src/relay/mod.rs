@@ -12,6 +12,8 @@ mod idle_test;
 mod outage;
 mod outcome;
 mod run;
+#[cfg(all(test, feature = "sqlite"))]
+mod stall_test;
 
 use std::fmt;
 use std::future::Future;

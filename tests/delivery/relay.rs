@@ -177,8 +177,14 @@ pub(crate) async fn an_outage_ends_a_run_that_is_to_end_when_idle<D: Database>()
     let relay = relay(&database, &broker, config())
         .on_incident(|_| panic!("a bug in what watches (a test)"));
     let summary = relay.run_until_idle(std::future::pending::<()>()).await;
-    assert_eq!((summary.released, summary.failed), (5, 0));
-    assert_eq!(status(&database, "0").await, (DeliveryStatus::Pending, 0));
+    // While some are on their way, one of the others may be sent again, to see whether
+    // the broker is back.
+    assert!(summary.claimed >= 5, "{summary:?}");
+    assert_eq!((summary.released, summary.failed), (summary.claimed, 0));
+    for number in 0..5 {
+        let number = number.to_string();
+        assert_eq!(status(&database, &number).await, (DeliveryStatus::Pending, 0));
+    }
 }
 
 pub(crate) async fn a_batch_slower_than_its_lease_is_sent_once<D: Database>() {

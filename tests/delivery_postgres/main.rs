@@ -482,7 +482,10 @@ async fn a_relay_that_cannot_settle_sends_no_more() {
     }
     stop.send(()).unwrap();
     let summary = running.await.unwrap();
-    assert_eq!((summary.acknowledged, count()), (EVENTS as u64, EVENTS), "each once");
+    // What is committed when the time-out comes is found settled at the next try, which
+    // has no lease of it any more.
+    let settled = summary.acknowledged + summary.leases_lost;
+    assert_eq!((settled, count()), (EVENTS as u64, EVENTS), "each once: {summary:?}");
     database.balanced().await;
 }
 

@@ -29,7 +29,7 @@ impl Default for SqsConfig {
 }
 
 impl SqsConfig {
-    /// How long a connection may take to be made.
+    /// How long a connection may take to be made: no longer than its request.
     pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
         Self { connect_timeout, ..self }
     }
@@ -52,6 +52,13 @@ impl SqsConfig {
             ("request_timeout", self.request_timeout),
         ] {
             check_wait(what, wait, SHORTEST_WAIT)?;
+        }
+        // Else the request ends first, and nobody knows that nothing was sent.
+        if self.connect_timeout > self.request_timeout {
+            let wanted =
+                format!("at most {:?}, the request_timeout", self.request_timeout);
+            let found = format!("{:?}", self.connect_timeout);
+            return Err(ConfigError::new("connect_timeout", wanted, found));
         }
         if !(LEAST_SIZE..=MOST_SIZE).contains(&self.max_message_size) {
             let wanted = "between 1,024 and 1,048,576 bytes, as SQS has it";

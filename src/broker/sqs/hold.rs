@@ -12,7 +12,7 @@ use super::buffer::{Buffer, Group};
 use super::queue::Queue;
 use super::settling::{Answer, Settling, seconds};
 use crate::Envelope;
-use crate::broker::BrokerError;
+use crate::broker::{BrokerError, BrokerErrorKind};
 use crate::state::Pending;
 
 /// How long SQS lets anybody hold a message in all.
@@ -164,7 +164,7 @@ impl Hold {
     }
 
     /// Under the lock, so that no renewal follows the end of what it renews.
-    fn renew_all(&self) {
+    fn renew_all(&self) -> Option<Answer> {
         let state = self.state();
         let young = |(_, received): &&(Arc<str>, Instant)| {
             received.elapsed() < LAST_RENEWAL.saturating_sub(self.visibility)
@@ -173,9 +173,7 @@ impl Hold {
         let seconds = seconds(self.visibility);
         let changes: Vec<_> =
             young.map(|(handle, _)| (Arc::clone(handle), seconds)).collect();
-        if !changes.is_empty() {
-            drop(self.settling.change(changes));
-        }
+        (!changes.is_empty()).then(|| self.settling.change(changes))
     }
 }
 
@@ -193,9 +191,22 @@ async fn renew(hold: Weak<Hold>, visibility: Duration) {
     let half = visibility.checked_div(2).unwrap_or(visibility);
     loop {
         tokio::time::sleep(half).await;
-        match hold.upgrade() {
-            Some(hold) => hold.renew_all(),
-            None => return,
+        let Some(held) = hold.upgrade() else { return };
+        if let Some(answer) = held.renew_all() {
+            tokio::spawn(renewed(Weak::clone(&hold), answer));
         }
+    }
+}
+
+/// Says that nothing can be renewed, as without the permission: else a handler that is
+/// slower than the visibility timeout would run twice, and nobody know why. What concerns
+/// one message alone, its own answer tells.
+async fn renewed(hold: Weak<Hold>, answer: Answer) {
+    let Ok(Err(refused)) = answer.await else { return };
+    if let (BrokerErrorKind::Unavailable, Some(hold)) = (refused.kind(), hold.upgrade()) {
+        let why = refused.reason();
+        hold.fail(BrokerError::unavailable(format!(
+            "what is in hand is not renewed, and may be delivered again: {why}"
+        )));
     }
 }

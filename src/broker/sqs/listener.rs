@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use aws_sdk_sqs::error::SdkError;
 use aws_sdk_sqs::types::QueueAttributeName;
+use tokio::task::JoinHandle;
 
 use super::hold::{Hold, LONGEST_HOLD};
 use super::polling::poll;
 use super::queue::Queue;
 use super::{Acker, Sqs, verdict};
 use crate::broker::{Broker, BrokerError, ConfigError, Consumer, Delivery, Lag};
+use crate::reason::reason;
 
 /// The receiving side: a consumer of one queue that deletes each message when it is acked.
 ///
@@ -27,7 +29,13 @@ pub struct Listener {
     queue: Arc<Queue>,
     visibility_timeout: Duration,
     wait_time: Duration,
-    hold: Option<Arc<Hold>>,
+    fetching: Option<Fetching>,
+}
+
+/// What it holds, and the task that fetches.
+struct Fetching {
+    hold: Arc<Hold>,
+    poll: JoinHandle<()>,
 }
 
 impl Listener {
@@ -36,7 +44,7 @@ impl Listener {
             queue,
             visibility_timeout: Duration::from_secs(30),
             wait_time: Duration::from_secs(5),
-            hold: None,
+            fetching: None,
         }
     }
 
@@ -73,14 +81,14 @@ impl Listener {
         Ok(self)
     }
 
-    /// What it holds, from the first call on.
-    fn hold(&mut self) -> &Arc<Hold> {
+    /// From the first call on, and anew where the task has ended.
+    fn fetching(&mut self) -> &mut Fetching {
         let (queue, visibility, wait) =
             (&self.queue, self.visibility_timeout, self.wait_time);
-        self.hold.get_or_insert_with(|| {
+        self.fetching.get_or_insert_with(|| {
             let hold = Hold::new(Arc::clone(queue), visibility);
-            tokio::spawn(poll(Arc::clone(&hold), wait));
-            hold
+            let poll = tokio::spawn(poll(Arc::clone(&hold), wait));
+            Fetching { hold, poll }
         })
     }
 }
@@ -89,19 +97,27 @@ impl Consumer for Listener {
     type Acker = Acker;
 
     async fn next(&mut self) -> Result<Option<Delivery<Acker>>, BrokerError> {
-        let name = self.queue.name.as_str().into();
-        let hold = self.hold();
-        loop {
+        let name: Arc<str> = self.queue.name.as_str().into();
+        let Fetching { hold, poll } = self.fetching();
+        let ended = loop {
             let Some(next) = hold.next() else {
-                hold.arrived.notified().await;
-                continue;
+                tokio::select! {
+                    () = hold.arrived.notified() => continue,
+                    ended = &mut *poll => break ended,
+                }
             };
             let (group, fetched) = next?;
             let acker = Acker::new(Arc::clone(hold), fetched.number, group);
             let delivery =
                 Delivery::new(fetched.event, acker).redelivered(fetched.redelivered);
             return Ok(Some(delivery.from_broker(Sqs::SYSTEM, Some(name))));
-        }
+        };
+        // Its runtime has ended, or the client has panicked.
+        hold.close();
+        self.fetching = None;
+        let why = ended.err().map_or_else(|| "it was closed".to_owned(), |e| reason(&e));
+        let why = format!("the queue {name}: the task that fetches has ended: {why}");
+        Err(BrokerError::unreachable(why))
     }
 
     async fn lag(&mut self) -> Result<Vec<Lag>, BrokerError> {
@@ -133,8 +149,8 @@ impl Consumer for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(hold) = &self.hold {
-            hold.close();
+        if let Some(fetching) = &self.fetching {
+            fetching.hold.close();
         }
     }
 }

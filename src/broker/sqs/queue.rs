@@ -29,7 +29,8 @@ impl Queue {
         aws: &SdkConfig,
         config: &SqsConfig,
     ) -> Result<Self, ConfigError> {
-        let no_url = || match url.contains('@') {
+        // A password or a signature may stand there.
+        let no_url = || match url.contains(['@', '?', '#']) {
             true => ConfigError::hidden("queue_url", URL),
             false => ConfigError::new("queue_url", URL, url),
         };

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::collector::{ENTRIES, Limits, Part, collect};
 use super::queue::Queue;
 use super::verdict;
-use crate::broker::BrokerError;
+use crate::broker::{BrokerError, BrokerErrorKind};
 
 /// The deletes at once. Changes of visibility go one request after the other: a renewal
 /// must not overtake the end of what it renews.
@@ -151,12 +151,10 @@ async fn change(queue: Arc<Queue>, asked: Vec<Change>) {
     }
 }
 
-/// A request about messages in hand says nothing of one event for good.
+/// What is refused of messages in hand says nothing of their events for good.
 fn failed(error: BrokerError) -> BrokerError {
     match error.kind() {
-        crate::broker::BrokerErrorKind::Permanent => {
-            BrokerError::transient(error.reason())
-        }
+        BrokerErrorKind::Permanent => BrokerError::transient(error.reason()),
         _ => error,
     }
 }
@@ -165,15 +163,13 @@ fn answers<'a>(
     queue: &Queue,
     count: usize,
     done: impl Iterator<Item = &'a str>,
-    failed: &'a [BatchResultErrorEntry],
+    refused: &'a [BatchResultErrorEntry],
 ) -> Vec<Result<(), BrokerError>> {
-    by_entry(count, done, failed)
+    by_entry(count, done, refused)
         .map(|entry| match entry {
             Entry::Done => Ok(()),
-            Entry::Failed(failed) if verdict::is_of_an_old_handle(failed.code()) => {
-                Ok(())
-            }
-            Entry::Failed(failed) => Err(verdict::of_entry(queue, failed)),
+            Entry::Failed(entry) if verdict::is_of_an_old_handle(entry) => Ok(()),
+            Entry::Failed(entry) => Err(failed(verdict::of_entry(queue, entry))),
             Entry::Unknown => Err(BrokerError::transient(format!(
                 "the queue {} has answered, and not for this message",
                 queue.name

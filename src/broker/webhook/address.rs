@@ -48,6 +48,11 @@ impl Address {
         if !matches!(scheme, "https" | "http") || host.is_empty() {
             return Err(unreadable());
         }
+        if authority.port().is_none() && authority.as_str() != host {
+            // Read as none, it would lead to the port of the scheme.
+            let wanted = "one whose port is a number up to 65535";
+            return Err(ConfigError::new(ADDRESS, wanted, authority.as_str()));
+        }
         let is_inside = literal(host).is_some_and(|address| !is_public(address));
         if is_inside && !config.allow_private {
             let wanted = "a public address; for a receiver inside your own network, set \
@@ -102,6 +107,24 @@ mod tests {
             assert!(!refused.contains("secret"), "{url}: {refused}");
         }
         assert!(read("http://example.com/", config().allow_http()).is_ok());
+    }
+
+    /// Protects against events that go to the scheme's own port, where another was meant.
+    #[test]
+    fn a_port_that_is_none_is_refused() {
+        for host in ["example.com", "8.8.8.8", "[2606:4700::1111]"] {
+            for port in ["", ":1", ":443", ":65535"] {
+                let url = format!("https://{host}{port}");
+                assert_eq!(read(&url, WebhookConfig::unsigned()), Ok(url.clone()));
+            }
+            for port in [":", ":65536", ":99999", ":x", ":-1", ":443x"] {
+                let url = format!("https://{host}{port}/secret");
+                let refused = read(&url, WebhookConfig::unsigned()).err();
+                let refused = refused.unwrap_or_default();
+                assert!(refused.contains("up to 65535"), "{url}: {refused:?}");
+                assert!(!refused.contains("secret"), "{url}: {refused}");
+            }
+        }
     }
 
     #[test]

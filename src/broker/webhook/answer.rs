@@ -7,9 +7,10 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::broker::BrokerError;
+use crate::sleep::after;
 use crate::text::must_be_escaped;
 
 /// How much of an answer is read, so that its connection can be used again.
@@ -21,15 +22,28 @@ const QUOTED: usize = 200;
 /// The longest wait that a receiver may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads the answer of a receiver, and says what it makes of the event.
-pub(super) async fn judge<B>(to: &str, answer: Response<B>) -> Result<(), BrokerError>
+/// Waits for the answer of a receiver, and says what it makes of the event: all within this
+/// time. A status that has come decides, even where its body is kept back. The token is
+/// what no reason may hold, though the receiver says it.
+pub(super) async fn judge<B>(
+    to: &str,
+    token: Option<&str>,
+    within: Duration,
+    answer: impl Future<Output = Result<Response<B>, BrokerError>>,
+) -> Result<(), BrokerError>
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
-    let (head, body) = answer.into_parts();
+    let until = after(within);
+    let Ok(answer) = timeout_at(until, answer).await else {
+        let late = format!("{to} did not answer within {within:?}");
+        return Err(BrokerError::transient(late));
+    };
+    let (head, body) = answer?.into_parts();
     let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let asked = asked.and_then(|asked| wait(asked, Utc::now()));
-    let said = quote(&beginning(body).await);
+    let said = beginning(body, until.min(after(READ_WITHIN))).await;
+    let said = quote(&said, token);
     verdict(head.status, asked, &format!("{to} answered {}{said}", head.status))
 }
 
@@ -55,8 +69,11 @@ fn verdict(
     }
 }
 
-/// As much of a body as is there at once.
-async fn beginning<B: BodyExt<Data = Bytes> + Unpin>(mut body: B) -> Vec<u8> {
+/// As much of a body as is there in time.
+async fn beginning<B>(mut body: B, until: Instant) -> Vec<u8>
+where
+    B: BodyExt<Data = Bytes> + Unpin,
+{
     let mut read = Vec::new();
     let reading = async {
         while read.len() < READ {
@@ -66,13 +83,16 @@ async fn beginning<B: BodyExt<Data = Bytes> + Unpin>(mut body: B) -> Vec<u8> {
             }
         }
     };
-    let _ = timeout(READ_WITHIN, reading).await;
+    let _ = timeout_at(until, reading).await;
     read
 }
 
-/// The beginning of a body as people read it, on one line.
-fn quote(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+/// The beginning of a body as people read it, on one line, without our token.
+fn quote(body: &[u8], token: Option<&str>) -> String {
+    let mut text = String::from_utf8_lossy(body);
+    if let Some(token) = token {
+        text = text.replace(token, "***").into();
+    }
     let shown = |c: char| if must_be_escaped(c) { ' ' } else { c };
     let mut text = text.trim().chars().map(shown);
     let mut quoted: String = text.by_ref().take(QUOTED).collect();
@@ -104,6 +124,13 @@ fn wait(asked: &str, now: DateTime<Utc>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::{Body, Frame};
+    use tokio::time::Instant;
+
     use super::*;
     use crate::broker::BrokerErrorKind::{self, Permanent, Transient, Unavailable};
 
@@ -131,6 +158,41 @@ mod tests {
         Ok(())
     }
 
+    /// The body of an answer that never comes.
+    struct KeptBack;
+
+    impl Body for KeptBack {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    /// Protects an event that the receiver has taken from a second send, and one that it
+    /// has refused for good from a retry; and the relay from a send that lasts longer.
+    #[tokio::test(start_paused = true)]
+    async fn a_status_decides_though_its_body_never_comes() {
+        let within = Duration::from_millis(100);
+        for (status, wanted) in
+            [(200, None), (410, Some(Permanent)), (429, Some(Unavailable))]
+        {
+            let mut answer = Response::new(KeptBack);
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+            let began = Instant::now();
+            let judged = judge("a shop", None, within, async { Ok(answer) }).await;
+            assert_eq!(judged.err().map(|error| error.kind()), wanted, "{status}");
+            assert!(began.elapsed() <= within, "{:?}", began.elapsed());
+        }
+        let silent = std::future::pending::<Result<Response<KeptBack>, BrokerError>>();
+        let late = judge("a shop", None, within, silent).await.err();
+        assert_eq!(late.map(|error| error.kind()), Some(Transient));
+    }
+
     #[test]
     fn a_wait_is_seconds_or_a_date_and_no_longer_than_a_day() {
         let now = DateTime::from_timestamp(784_111_767, 0).unwrap_or_default();
@@ -153,9 +215,11 @@ mod tests {
 
     #[test]
     fn a_quotation_is_one_line_and_has_an_end() {
-        assert_eq!(quote(b" \n "), "");
-        assert_eq!(quote(b"no\r\nsuch field\x1b[31m"), ": no  such field [31m");
-        assert_eq!(quote(&[b'x'; 500]), format!(": {}...", "x".repeat(200)));
-        assert_eq!(quote(b"\xff"), ": \u{fffd}");
+        assert_eq!(quote(b" \n ", None), "");
+        assert_eq!(quote(b"no\r\nsuch field\x1b[31m", None), ": no  such field [31m");
+        assert_eq!(quote(&[b'x'; 500], None), format!(": {}...", "x".repeat(200)));
+        assert_eq!(quote(b"\xff", None), ": \u{fffd}");
+        let echoed = b"no route for Bearer s3cr3t";
+        assert_eq!(quote(echoed, Some("s3cr3t")), ": no route for Bearer ***");
     }
 }

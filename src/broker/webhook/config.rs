@@ -64,7 +64,8 @@ impl WebhookConfig {
         Self { connect_timeout, ..self }
     }
 
-    /// How long the receiver may take to answer. Then the attempt has failed.
+    /// How long the receiver may take to answer; what is left of
+    /// [`connect_timeout`](Self::connect_timeout) is added. Then the attempt has failed.
     pub fn request_timeout(self, request_timeout: Duration) -> Self {
         Self { request_timeout, ..self }
     }

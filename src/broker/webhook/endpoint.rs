@@ -155,8 +155,8 @@ const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 const FULL: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 impl Endpoint {
-    /// How many bytes of a body to read, at the most: hand over one byte more, or answer
-    /// 413.
+    /// How many bytes of a body the server reads at most. Answer a larger one 413 without
+    /// reading it all.
     pub fn largest_body(&self) -> usize {
         self.inner.config.largest_body
     }
@@ -190,7 +190,8 @@ impl Endpoint {
         if request.method() != Method::POST {
             let mut refused =
                 answer(StatusCode::METHOD_NOT_ALLOWED, "a webhook is a POST");
-            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            let methods = HeaderValue::from_static(route.scheme.methods());
+            refused.headers_mut().insert(ALLOW, methods);
             return refused;
         }
         match self.inner.read(route, request) {
@@ -271,7 +272,7 @@ fn again(status: StatusCode, after: Duration, why: &str) -> Response<String> {
 fn handshake<B>(route: &Checked, request: &Request<B>) -> Response<String> {
     let mut answer = answer(StatusCode::OK, "");
     let headers = answer.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    headers.insert(ALLOW, HeaderValue::from_static(route.scheme.methods()));
     let origin = request.headers().get("webhook-request-origin");
     let is_allowed =
         |origin: &HeaderValue| origin.to_str().is_ok_and(|one| route.allows(one));

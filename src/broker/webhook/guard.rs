@@ -12,12 +12,13 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
 /// IPv4 networks that are not of the public internet, by the registry of special-purpose
-/// addresses.
-const INTERNAL_V4: [(Ipv4Addr, u32); 16] = [
+/// addresses; and 168.63.129.16, by which each machine on Azure reaches its host.
+const INTERNAL_V4: [(Ipv4Addr, u32); 17] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 0, 0, 0), 24),
@@ -158,6 +159,7 @@ mod tests {
             "100.127.255.255",
             "127.0.0.1",
             "127.255.0.1",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
@@ -197,6 +199,8 @@ mod tests {
             "1.1.1.1",
             "100.63.255.255",
             "100.128.0.0",
+            "168.63.129.15",
+            "168.63.129.17",
             "172.15.0.1",
             "172.32.0.1",
             "192.167.1.1",

@@ -162,6 +162,12 @@ fn token(token: &str) -> Result<Key, ConfigError> {
     Key::of_text(token)
 }
 
+/// The token of a header `authorization`. The name of its scheme has no case in HTTP.
+fn of_bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
 /// A route whose settings can be kept.
 pub(super) struct Checked {
     pub(super) scheme: Scheme,
@@ -187,7 +193,7 @@ impl Checked {
             KnownBy::Nothing => Ok(delivered.without_a_signature()),
             KnownBy::Token => {
                 let header = delivered.header("authorization").ok();
-                let header = header.and_then(|value| value.strip_prefix("Bearer "));
+                let header = header.and_then(of_bearer);
                 let pairs = query.into_iter().flat_map(|query| query.split('&'));
                 let mut parameters =
                     pairs.filter_map(|pair| pair.strip_prefix("access_token="));

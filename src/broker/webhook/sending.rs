@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Request};
 use http_body_util::Full;
-use tokio::time::timeout;
 
 use super::address::Address;
 use super::answer::judge;
@@ -118,12 +117,6 @@ impl Inner {
         }
         request.body(Full::new(Bytes::from(body)))
     }
-
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(), BrokerError> {
-        let to = self.address.shown();
-        let answer = self.client.request(request).await;
-        judge(to, answer.map_err(|error| failed(to, &error))?).await
-    }
 }
 
 impl Broker for Webhook {
@@ -134,11 +127,14 @@ impl Broker for Webhook {
         let request = inner.request(event, Utc::now()).map_err(|error| {
             BrokerError::permanent(format!("no request can carry it: {}", reason(&error)))
         })?;
-        let answered = timeout(inner.within, inner.exchange(request)).await;
-        answered.unwrap_or_else(|_| {
-            let (to, within) = (inner.address.shown(), inner.within);
-            Err(BrokerError::transient(format!("{to} did not answer within {within:?}")))
-        })
+        let to = inner.address.shown();
+        let answer = async {
+            let answer = inner.client.request(request).await;
+            answer.map_err(|error| failed(to, &error))
+        };
+        let token = inner.authorization.as_ref().and_then(|shown| shown.to_str().ok());
+        let token = token.and_then(|shown| shown.strip_prefix("Bearer "));
+        judge(to, token, inner.within, answer).await
     }
 
     fn destination(&self, _: &Facts<RawEvent>) -> Option<Cow<'_, str>> {

@@ -19,8 +19,10 @@ const SHORTEST: usize = 24;
 impl Key {
     /// The key of a secret that is a key as it stands.
     pub(super) fn of_text(secret: &str) -> Result<Self, ConfigError> {
-        if secret.trim().is_empty() {
-            return Err(ConfigError::hidden("secret", "a text that is not blank"));
+        // The line break of a file that held it would make another key of it.
+        if secret.is_empty() || secret.trim() != secret {
+            let wanted = "a text that has no blank or line break around it";
+            return Err(ConfigError::hidden("secret", wanted));
         }
         Self::new(secret.as_bytes())
     }
@@ -120,7 +122,11 @@ mod tests {
         }
         let key = Key::of_text("swordfish").map(|key| format!("{key:?}"));
         assert_eq!(key.as_deref(), Ok("Key"));
-        assert!(Key::of_text(" ").is_err());
+        for secret in ["", " ", "swordfish\n", "\tswordfish"] {
+            let refused = Key::of_text(secret).map_err(|error| error.to_string());
+            assert!(refused.is_err_and(|refused| !refused.contains("swordfish")));
+        }
+        assert!(Key::of_text("sword fish").is_ok());
     }
 
     #[test]

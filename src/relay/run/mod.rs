@@ -123,14 +123,16 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
             if stopping.is_some() && (idle || gives_up) {
                 return self.summary;
             }
+            // Before it claims: a settlement may have outlasted the pause of an outage that
+            // is to end this run.
+            if until_idle && idle && !self.has_more_soon() {
+                return self.summary;
+            }
             if stopping.is_none()
                 && self.unsettled.is_empty()
                 && self.try_to_claim(now).await
             {
                 continue;
-            }
-            if until_idle && idle && !self.has_more_soon(now) {
-                return self.summary;
             }
             let works = stopping.is_none();
             let waits = self.waits(now, works);
@@ -196,12 +198,13 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
     }
 
     /// Whether there may be something to claim before the next look into the store, and to
-    /// send.
-    fn has_more_soon(&self, now: Instant) -> bool {
+    /// send. A look from now on: retries are reckoned from the end of their settlement,
+    /// which may have taken longer than a poll.
+    fn has_more_soon(&self) -> bool {
         if self.broker.pause.is_on() {
             return false;
         }
-        let looks_at = now.checked_add(self.relay.config.poll_interval);
+        let looks_at = Instant::now().checked_add(self.relay.config.poll_interval);
         let is_soon = |due: Instant| looks_at.is_some_and(|look| due <= look);
         self.hungry || self.first_retry().is_some_and(is_soon)
     }
@@ -281,11 +284,12 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
 
     /// Whether what has ended can be settled while more is claimed: it stands in the way
     /// of none that could be claimed. Where the store has just failed it is settled
-    /// alone, so that no more is sent than can be settled.
+    /// alone, so that no more is sent than can be settled; and where the broker has, as
+    /// this may be the end of the run.
     fn may_do_both(&self, now: Instant) -> bool {
         let unkeyed =
             |settlement: &Settlement| settlement.event().ordering_key().is_none();
-        let healthy = !self.store_fails();
+        let healthy = !self.store_fails() && !self.broker.pause.is_on();
         self.hungry
             && healthy
             && !self.unsettled.is_empty()

@@ -268,25 +268,100 @@ async fn a_listener_goes_on_once_the_queue_is_there() {
 #[tokio::test]
 async fn an_ack_of_an_old_handle_is_a_success_and_a_refused_one_is_not() {
     in_time(async {
-        for (code, wanted) in [
-            ("ReceiptHandleIsInvalid", None),
-            ("AWS.SimpleQueueService.MessageNotInflight", None),
-            ("InternalError", Some(BrokerErrorKind::Transient)),
+        let transient = Some(BrokerErrorKind::Transient);
+        for (code, said, wanted) in [
+            ("ReceiptHandleIsInvalid", "", None),
+            ("AWS.SimpleQueueService.MessageNotInflight", "", None),
+            (
+                "InvalidParameterValue",
+                "Value h for parameter ReceiptHandle is invalid. Reason: The receipt \
+                 handle has expired.",
+                None,
+            ),
+            (
+                "InvalidParameterValue",
+                "Value h for parameter ReceiptHandle is invalid. Reason: Message does not \
+                 exist or is not available for visibility timeout change.",
+                None,
+            ),
+            ("InvalidParameterValue", "Value h is invalid.", transient),
+            ("InternalError", "", transient),
         ] {
             let (address, _) = start(move |operation, _| match operation {
                 "ReceiveMessage" => Says::ok(&json!({ "Messages": [{
                     "MessageId": "m", "ReceiptHandle": "h", "Body": "hello",
                 }] })),
                 _ => Says::ok(&json!({ "Successful": [], "Failed": [
-                    { "Id": "0", "Code": code, "SenderFault": false },
+                    { "Id": "0", "Code": code, "Message": said, "SenderFault": true },
                 ] })),
             })
             .await;
             let mut listener = sqs(address).listen();
             let delivery = listener.next().await.unwrap().unwrap();
             let answered: Result<(), BrokerError> = answer(delivery).await;
-            assert_eq!(refusal(&answered), wanted, "{code}: {answered:?}");
+            assert_eq!(refusal(&answered), wanted, "{code} {said}: {answered:?}");
         }
+    })
+    .await;
+}
+
+/// A task that panics, with whatever the program has given to the client, fetches nothing
+/// any more: who waits is not left waiting, and the next call begins anew.
+#[tokio::test]
+async fn a_listener_whose_task_has_ended_says_so_each_time() {
+    use aws_credential_types::provider::{ProvideCredentials, future};
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl ProvideCredentials for Panics {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            panic!("a provider of the program's own")
+        }
+    }
+
+    in_time(async {
+        let (address, _) = start(|_, _| Says::ok(&json!({}))).await;
+        let provider = SharedCredentialsProvider::new(Panics);
+        let aws = aws(address).into_builder().credentials_provider(provider).build();
+        let sqs = Sqs::new("http://host/1/orders", &aws, SqsConfig::default()).unwrap();
+        let mut listener = sqs.listen();
+        for _ in 0..2 {
+            let failed = listener.next().await.unwrap_err();
+            assert_eq!(failed.kind(), BrokerErrorKind::Unreachable, "{failed}");
+            assert!(failed.reason().contains("the task that fetches"), "{failed}");
+        }
+        let sent = sqs.send(&event("1")).await;
+        assert_eq!(refusal(&sent), Some(BrokerErrorKind::Transient), "{sent:?}");
+    })
+    .await;
+}
+
+/// A role that may not renew lets slow handlers run twice: the listener says why.
+#[tokio::test]
+async fn a_renewal_that_is_not_permitted_is_told() {
+    in_time(async {
+        let polls = AtomicUsize::new(0);
+        let (address, _) = start(move |operation, _| match operation {
+            "ReceiveMessage" if polls.fetch_add(1, Ordering::SeqCst) == 0 => {
+                Says::ok(&json!({ "Messages": [{
+                    "MessageId": "m", "ReceiptHandle": "h", "Body": "hello",
+                }] }))
+            }
+            "ReceiveMessage" => Says::ok(&json!({})),
+            _ => Says::error(403, "com.amazon.coral.service#AccessDeniedException", None),
+        })
+        .await;
+        let listener = sqs(address).listen();
+        let mut listener = listener.visibility_timeout(Duration::from_secs(2)).unwrap();
+        let _held = listener.next().await.unwrap().unwrap();
+        let failed = listener.next().await.unwrap_err();
+        assert_eq!(failed.kind(), BrokerErrorKind::Unavailable, "{failed}");
+        assert!(failed.reason().contains("not renewed"), "{failed}");
+        assert!(failed.reason().contains("AccessDenied"), "{failed}");
     })
     .await;
 }

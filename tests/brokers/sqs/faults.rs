@@ -55,7 +55,8 @@ impl Own {
         let patient = new(config().request_timeout(Duration::from_secs(30))).unwrap();
         patient.create_queue().await.unwrap();
         patient.send(&event("0")).await.unwrap();
-        new(config().request_timeout(request_timeout)).unwrap()
+        let config = config().connect_timeout(request_timeout);
+        new(config.request_timeout(request_timeout)).unwrap()
     }
 }
 

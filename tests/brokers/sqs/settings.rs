@@ -48,6 +48,7 @@ fn a_setting_that_cannot_be_kept_is_refused() {
         (SqsConfig::default().max_message_size(1 << 21), "max_message_size"),
         (SqsConfig::default().max_message_size(0), "max_message_size"),
         (SqsConfig::default().connect_timeout(Duration::ZERO), "connect_timeout"),
+        (SqsConfig::default().request_timeout(Duration::from_secs(2)), "connect_timeout"),
         (SqsConfig::default().request_timeout(Duration::MAX), "request_timeout"),
     ] {
         assert_eq!(new(config).unwrap_err().setting(), setting);
@@ -60,7 +61,11 @@ fn a_setting_that_cannot_be_kept_is_refused() {
     for time in [Duration::ZERO, Duration::from_secs(21)] {
         assert_eq!(listen().wait_time(time).unwrap_err().setting(), "wait_time");
     }
-    for url in ["orders", "https://user:secret@host/1/orders"] {
+    for url in [
+        "orders",
+        "https://user:secret@host/1/orders",
+        "https://host/1/orders?X-Amz-Signature=secret",
+    ] {
         let refused = Sqs::new(url, &aws(local(1)), SqsConfig::default()).unwrap_err();
         assert!(!refused.to_string().contains("secret"), "{refused}");
     }

@@ -261,6 +261,8 @@ async fn a_token_is_shown_in_the_header_or_in_the_address() {
     for (query, header, known) in [
         ("", Some("Bearer t0ken"), true),
         ("", Some("Bearer n3w"), true),
+        ("", Some("bearer t0ken"), true),
+        ("", Some("Basic t0ken"), false),
         ("?access_token=t0ken", None, true),
         ("?a=b&access_token=n3w", None, true),
         ("", None, false),
@@ -349,6 +351,16 @@ async fn only_a_post_to_a_route_is_a_webhook_and_only_up_to_a_size() {
         *sent.method_mut() = method.parse().unwrap();
         let refused = delivered(&mut ends, &sent).await.unwrap_err();
         assert_eq!(refused.0, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+    }
+    for scheme in SCHEMES {
+        let mut sent = request(scheme, b"{}", now());
+        *sent.method_mut() = http::Method::GET;
+        let refused = ends.0.receive(&sent).await;
+        let allowed = match scheme {
+            Scheme::CloudEvents => "POST, OPTIONS",
+            _ => "POST",
+        };
+        assert_eq!(refused.headers()["allow"], allowed, "{scheme:?}");
     }
     let large = request(Scheme::GitHub, &[b' '; 101], now());
     let refused = delivered(&mut ends, &large).await.unwrap_err();

@@ -87,6 +87,19 @@ impl Scheme {
         }
     }
 
+    /// The methods that a sender may use, as the header `allow` lists them.
+    pub(super) const fn methods(self) -> &'static str {
+        match self {
+            Self::CloudEvents => "POST, OPTIONS",
+            Self::Standard
+            | Self::Svix
+            | Self::Stripe
+            | Self::GitHub
+            | Self::Shopify
+            | Self::Slack => "POST",
+        }
+    }
+
     /// The request, where one of these keys has signed it.
     pub(super) fn verify<'r>(
         self,
