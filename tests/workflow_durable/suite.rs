@@ -220,7 +220,9 @@ macro_rules! suite {
             deadlines: a_silent_pivot_is_forestalled
             deadlines: a_command_is_taken_back_or_the_word_is_refused
             deadlines: one_that_fails_costs_the_others_nothing
+            deadlines: a_calendar_that_panics_fails_one_turn
             deadlines: what_no_table_is_known_of_waits
+            deadlines: what_a_person_gives_up_is_not_sent_later
             people: what_is_approved_is_what_is_sent
             people: a_question_for_nobody_says_so
             people: silence_is_a_refusal
