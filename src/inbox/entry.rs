@@ -30,6 +30,11 @@ pub(crate) enum LastAttempt {
     Uncounted,
     /// There was none: the configuration does not name the event.
     Unknown,
+    /// None follows: the event was forestalled before it had an effect.
+    Forestalled,
+    /// None follows: the event was forestalled when it may have had an effect and been
+    /// purged.
+    Forgotten,
 }
 
 impl LastAttempt {
@@ -40,6 +45,8 @@ impl LastAttempt {
             Self::Begun => Some("begun"),
             Self::Uncounted => Some("uncounted"),
             Self::Unknown => Some("unknown"),
+            Self::Forestalled => Some("forestalled"),
+            Self::Forgotten => Some("forgotten"),
         }
     }
 
@@ -49,6 +56,8 @@ impl LastAttempt {
             Some("begun") => Self::Begun,
             Some("uncounted") => Self::Uncounted,
             Some("unknown") => Self::Unknown,
+            Some("forestalled") => Self::Forestalled,
+            Some("forgotten") => Self::Forgotten,
             _ => Self::Ended,
         }
     }
@@ -157,6 +166,8 @@ mod tests {
             LastAttempt::Begun,
             LastAttempt::Uncounted,
             LastAttempt::Unknown,
+            LastAttempt::Forestalled,
+            LastAttempt::Forgotten,
         ] {
             assert_eq!(LastAttempt::read(last.as_str()), last);
         }

@@ -1,10 +1,10 @@
-//! `Forestalled`: what an inbox answers when an event is to have no effect any more; what
-//! it stores of that, and how it knows the row again.
+//! `Forestalled`: what an inbox answers when an event is to have no effect any more, and
+//! what it stores of that.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::InboxConfig;
-use crate::store::Row;
+use super::entry::LastAttempt;
 
 /// What an inbox answers when it is asked to forestall an event. The list is complete.
 ///
@@ -28,43 +28,55 @@ pub enum Forestalled {
     Forgotten,
 }
 
-/// Who gave the event up, in the row of one that was forestalled.
+/// Who gave a forestalled event up, in the words that people read. A person may have the
+/// same name: the row is known by its [`LastAttempt`].
 pub(crate) const BY: &str = "forestall";
 
-/// Why, where the inbox can tell that the event had no effect.
-pub(crate) const NEVER_WILL: &str =
-    "it was forestalled before it was processed, and is to have no effect any more";
+/// What the inbox stores of an event that it forestalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) last_attempt: LastAttempt,
+    /// Why, in the words that people read.
+    pub(crate) reason: &'static str,
+}
 
-/// Why, where the event may have had one.
-const FORGOTTEN: &str = "it was forestalled when it was older than the inbox remembers, \
-     and may have been processed and purged before";
+impl Mark {
+    /// Of an event that had no effect, as the inbox can tell.
+    pub(crate) const NEVER_WILL: Self = Self {
+        last_attempt: LastAttempt::Forestalled,
+        reason: "it was forestalled before it was processed, and is to have no effect any \
+                 more",
+    };
 
-/// What the inbox stores of an event that it has nothing of.
-pub(crate) fn unheard_of(
-    asked_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-    config: &InboxConfig,
-) -> &'static str {
-    let window = TimeDelta::from_std(config.dedup_window()).unwrap_or(TimeDelta::MAX);
-    match asked_at.checked_add_signed(window) {
-        Some(forgotten_at) if forgotten_at <= now => FORGOTTEN,
-        _ => NEVER_WILL,
+    /// Of one that may have had an effect.
+    const FORGOTTEN: Self = Self {
+        last_attempt: LastAttempt::Forgotten,
+        reason: "it was forestalled when it was older than the inbox remembers, and may \
+                 have been processed and purged before",
+    };
+
+    /// Of an event that the inbox has nothing of.
+    pub(crate) fn of_unheard(
+        asked_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        config: &InboxConfig,
+    ) -> Self {
+        let window = TimeDelta::from_std(config.dedup_window()).unwrap_or(TimeDelta::MAX);
+        match asked_at.checked_add_signed(window) {
+            Some(forgotten_at) if forgotten_at <= now => Self::FORGOTTEN,
+            _ => Self::NEVER_WILL,
+        }
     }
 }
 
 /// The answer, from the row as it is after an event was forestalled: whether it is
-/// processed, and why it was given up.
-pub(crate) fn answer(is_processed: bool, reason: Option<&str>) -> Forestalled {
-    match (is_processed, reason) {
+/// processed, and the column of its last attempt.
+pub(crate) fn answer(is_processed: bool, last_attempt: Option<&str>) -> Forestalled {
+    match (is_processed, LastAttempt::read(last_attempt)) {
         (true, _) => Forestalled::WasDone,
-        (false, Some(FORGOTTEN)) => Forestalled::Forgotten,
+        (false, LastAttempt::Forgotten) => Forestalled::Forgotten,
         (false, _) => Forestalled::NeverWill,
     }
-}
-
-/// Whether an event that was given up was forestalled.
-pub(crate) fn is_forestalled(row: &Row) -> bool {
-    row.discarded.as_ref().is_some_and(|said| said.what == BY)
 }
 
 #[cfg(test)]
@@ -81,19 +93,19 @@ mod tests {
         let week = Duration::from_secs(7 * 24 * 60 * 60);
         let config = InboxConfig::new(week, RetryPolicy::DEFAULT).unwrap();
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        let told =
-            |age: TimeDelta| answer(false, Some(unheard_of(now - age, now, &config)));
+        let asked = |at| {
+            let mark = Mark::of_unheard(at, now, &config);
+            answer(false, mark.last_attempt.as_str())
+        };
+        let told = |age: TimeDelta| asked(now - age);
         assert_eq!(told(TimeDelta::days(7)), Forestalled::Forgotten);
         assert_eq!(
             told(TimeDelta::days(7) - TimeDelta::microseconds(1)),
             Forestalled::NeverWill
         );
         assert_eq!(told(TimeDelta::days(-1)), Forestalled::NeverWill, "a clock is ahead");
-        let first = DateTime::<Utc>::MIN_UTC;
-        assert_eq!(
-            answer(false, Some(unheard_of(first, now, &config))),
-            Forestalled::Forgotten
-        );
-        assert_eq!(answer(true, Some(FORGOTTEN)), Forestalled::WasDone);
+        assert_eq!(asked(DateTime::<Utc>::MIN_UTC), Forestalled::Forgotten);
+        let forgotten = LastAttempt::Forgotten.as_str();
+        assert_eq!(answer(true, forgotten), Forestalled::WasDone);
     }
 }

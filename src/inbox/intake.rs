@@ -5,7 +5,6 @@ use super::InboxConfig;
 use super::config::Refusal;
 use super::entry::{Entry, LastAttempt};
 use super::failing::Failing;
-use super::forestall::is_forestalled;
 use super::reply::{Done, Reply};
 use crate::broker::Delivery;
 use crate::state::{Acknowledged, Failed};
@@ -73,8 +72,10 @@ impl Found {
             Ok(DeliveryStatus::Retrying) if entry.due_at.is_some() => Self::Held(entry),
             Ok(DeliveryStatus::Retrying) => Self::Waiting(entry),
             Ok(DeliveryStatus::Failed) => Self::Dead(entry),
-            _ if is_forestalled(&entry.row) => Self::Forestalled,
-            _ => Self::Discarded,
+            _ => match entry.last_attempt {
+                LastAttempt::Forestalled | LastAttempt::Forgotten => Self::Forestalled,
+                _ => Self::Discarded,
+            },
         }
     }
 }
@@ -332,9 +333,9 @@ mod tests {
     }
 
     /// An event that was given up by this name.
-    fn given_up(by: &str) -> Found {
+    fn given_up(by: &str, last_attempt: LastAttempt) -> Found {
         let decision = crate::Decision::new(by, "not wanted any more").unwrap();
-        found(event().reject("no such account").discard(decision), LastAttempt::Ended)
+        found(event().reject("no such account").discard(decision), last_attempt)
     }
 
     /// An inbox that does not name the event.
@@ -376,15 +377,18 @@ mod tests {
     #[test]
     fn an_event_that_is_admitted_is_handled_once_for_each_attempt() {
         use Counted::{Ahead, AtItsEnd};
-        use LastAttempt::{Ended, Unknown};
+        use LastAttempt::{Ended, Forestalled, Forgotten, Unknown};
         let unknown = other().refusal(&event()).unwrap().reason;
         for (found, counted, expected) in [
             (Found::Nothing, AtItsEnd, ("handle", 1)),
             (Found::Processed, AtItsEnd, ("duplicate", 1)),
             (Found::Processed, Ahead, ("duplicate", 1)),
-            (given_up("on-call"), AtItsEnd, ("duplicate", 1)),
-            (given_up(BY), AtItsEnd, ("forestalled", 1)),
-            (given_up(BY), Ahead, ("forestalled", 1)),
+            (given_up("on-call", Ended), AtItsEnd, ("duplicate", 1)),
+            // A person of that name forestalls nothing.
+            (given_up(BY, Ended), AtItsEnd, ("duplicate", 1)),
+            (given_up(BY, Forestalled), AtItsEnd, ("forestalled", 1)),
+            (given_up(BY, Forestalled), Ahead, ("forestalled", 1)),
+            (given_up(BY, Forgotten), AtItsEnd, ("forestalled", 1)),
             (held(), AtItsEnd, ("duplicate", 1)),
             (failed(1, "locked"), AtItsEnd, ("handle again", 2)),
             (failed(2, "locked"), AtItsEnd, ("handle again", 3)),

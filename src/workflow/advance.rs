@@ -14,7 +14,7 @@ use super::command::Command;
 use super::definition::{Kind, Step, Wait};
 use super::id::InstanceId;
 use super::instance::{self, Facts, Instance};
-use super::journal::Entry;
+use super::journal::{Cause, Entry};
 use super::question;
 use super::record::InstanceRecord;
 use super::role::Directory;
@@ -202,6 +202,12 @@ impl<W: Workflow> AnyAdvance<W> {
         Ok(Written { record, commands, recall, entry })
     }
 
+    /// Whether people are asked with this step: at each level, and where what they are to
+    /// approve has changed.
+    fn asks(&self) -> bool {
+        matches!(self.deadline, Deadline::In(_)) || self.entry.cause == Cause::Amended
+    }
+
     fn record(
         &self,
         at: DateTime<Utc>,
@@ -238,8 +244,7 @@ impl<W: Workflow> AnyAdvance<W> {
         let built = |command: &Command| command.envelope(W::NAME, at);
         let mut commands =
             facts.commands.iter().map(built).collect::<Result<Vec<_>, _>>()?;
-        if let (Some(step), true) = (self.step, matches!(self.deadline, Deadline::In(_)))
-        {
+        if let (Some(step), true) = (self.step, self.asks()) {
             let asked = question::asked(&record, step, self.entry.cause);
             commands.extend(asked.map(|asked| asked.envelope(W::NAME, at)).transpose()?);
         }

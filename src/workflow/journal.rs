@@ -87,8 +87,8 @@ pub struct Entry {
     pub step: Option<&'static str>,
     /// The person, where one did.
     pub by: Option<By>,
-    /// The steps that are done and stay done, where a person gave the instance up. The
-    /// step that it was at may be.
+    /// The steps that are done and stay done, where a person gave the instance up; last
+    /// the step whose undo cannot be had. A retriable step that it was at may be done too.
     pub standing: Vec<&'static str>,
 }
 

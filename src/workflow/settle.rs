@@ -14,6 +14,9 @@ use super::stage::{GivenUp, Happens, MustSucceed, Stage, Undecided};
 /// | [`did_not_happen`](Self::did_not_happen) | a compensatable step, a pivot | its command is taken back, and what was done before is undone |
 /// | [`ask_again`](Self::ask_again) | a retriable step, an undo | the command is sent under a new id |
 /// | [`give_up`](Self::give_up) | a retriable step, an undo | the end: what was done stands |
+///
+/// The last two take the earlier command back too, where it has not left: nothing that a
+/// person has given up is sent later.
 #[derive(Debug)]
 #[must_use = "nothing is settled yet: say what became of the step"]
 pub struct Settling<S: Stage> {
@@ -41,7 +44,7 @@ impl<S: Stage> Settling<S> {
     }
 
     /// It was not done, although its command is out: the person vouches that it never
-    /// will be. A later reply that says otherwise is a finding.
+    /// will be. A later reply that says otherwise is a late one, in the journal.
     pub fn did_not_happen_though_sent<Back>(self) -> Back
     where
         S: Undecided<Back>,
@@ -63,7 +66,8 @@ impl<S: Stage> Settling<S> {
         S::ask_again(self.at, self.ruling)
     }
 
-    /// The end. The journal lists what stands.
+    /// The end. The journal lists what stands: the steps that are done, and the one whose
+    /// undo cannot be had.
     pub fn give_up<Again>(self) -> Advance<GivenUp<S::Workflow>>
     where
         S: MustSucceed<Again>,

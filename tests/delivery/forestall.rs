@@ -31,7 +31,7 @@ pub(crate) trait Participant: Database + Sync {
         asked_at: DateTime<Utc>,
         commit: bool,
     ) -> impl Future<Output = Forestalled> + Send;
-    fn discard(&self, id: &str) -> impl Future<Output = bool> + Send;
+    fn discard(&self, id: &str, decision: Decision) -> impl Future<Output = bool> + Send;
     fn inbox_counts(&self) -> impl Future<Output = Counts> + Send;
     fn remembered(&self, id: &str) -> impl Future<Output = Option<Remembered>> + Send;
     /// The number that a query answers.
@@ -42,8 +42,9 @@ pub(crate) fn inbox_config() -> InboxConfig {
     InboxConfig::new(WEEK, RetryPolicy::DEFAULT).unwrap().retry_policy(at_once(9))
 }
 
-pub(crate) fn decision() -> Decision {
-    Decision::new("on-call", "it was a test").unwrap()
+/// By a person whose name is what the inbox calls itself when it forestalls.
+fn decision() -> Decision {
+    Decision::new("forestall", "it was a test").unwrap()
 }
 
 pub(crate) fn silent() -> AuditTrail {
@@ -77,7 +78,7 @@ pub(crate) async fn what_is_forestalled_has_had_its_effect_or_never_will<
     fail(&participant, "retrying", HandlerError::transient("locked")).await;
     fail(&participant, "dead", HandlerError::permanent("no such account")).await;
     fail(&participant, "discarded", HandlerError::permanent("no such account")).await;
-    assert!(participant.discard("discarded").await);
+    assert!(participant.discard("discarded", decision()).await);
     let _processed = deliver(&participant, "processed").await;
     fail(&participant, "held", HandlerError::transient("locked")).await;
     let later = P::moment(Utc::now() + TimeDelta::hours(1));
@@ -114,7 +115,8 @@ pub(crate) async fn what_is_forestalled_has_had_its_effect_or_never_will<
             (had == 0, !matches!(name, "processed" | "new")),
             "{name}"
         );
-        assert!(!participant.discard(name).await, "a person finds it settled: {name}");
+        let discarded = participant.discard(name, decision()).await;
+        assert!(!discarded, "a person finds it settled: {name}");
     }
     let counts = participant.inbox_counts().await;
     assert_eq!((counts.of(DeliveryStatus::Skipped), counts.forestalled), (5, 4));

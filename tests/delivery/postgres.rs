@@ -149,8 +149,7 @@ impl Participant for Postgres {
         was
     }
 
-    async fn discard(&self, id: &str) -> bool {
-        let decision = forestall::decision();
+    async fn discard(&self, id: &str, decision: Decision) -> bool {
         let (mut client, silent) = (connect(&self.config).await, forestall::silent());
         inbox::postgres::discard(&mut client, &suite::event(id), decision, &silent)
             .await

@@ -167,8 +167,7 @@ impl Participant for Sqlite {
         tokio::task::spawn_blocking(work).await.unwrap()
     }
 
-    async fn discard(&self, id: &str) -> bool {
-        let decision = forestall::decision();
+    async fn discard(&self, id: &str, decision: Decision) -> bool {
         let (mut connection, silent) = (self.connect(), forestall::silent());
         inbox::sqlite::discard(&mut connection, &event(id), decision, &silent).unwrap()
     }

@@ -103,6 +103,10 @@ fn four_eyes() {
         Decision::new("anna", "a discount").unwrap(),
     );
     shop.store(advance);
+    let asked = shop.store.commands().last().unwrap();
+    assert_eq!(asked.event_type, "workflow.question.asked", "people are asked anew");
+    let asked = std::str::from_utf8(&asked.payload).unwrap();
+    assert!(asked.contains(r#""shown":"80000""#), "{asked}");
     let at = at!(shop Awaiting over_limit);
     let refused = at.approve(carl.decide("seen").unwrap(), seen).unwrap_err();
     assert!(matches!(refused.cause(), NotDecidedError::Changed { .. }));
@@ -154,6 +158,52 @@ fn a_silent_step_is_undone_first_since_it_may_have_been_done() {
     let at = at!(shop Undoing reserve_credit);
     shop.store(at.undone(CreditReleased));
     assert_eq!(shop.stands(), (Status::Undone, None));
+}
+
+/// Protects from an account that calls a reservation gone which nobody has released.
+#[test]
+fn an_undo_that_is_given_up_leaves_its_own_step_standing() {
+    let mut shop = Shop::new(900);
+    let at = at!(shop Awaiting reserve_credit);
+    shop.store(at.done(CreditReserved));
+    let at = at!(shop Awaiting hold_stock);
+    shop.store(at.timed_out());
+    let at = at!(shop Undoing hold_stock);
+    shop.store(at.timed_out());
+    shop.sent();
+    let desk = login::seat::<ErpDesk>("dora").unwrap();
+    let at = at!(shop Stuck hold_stock);
+    let over = at.settle(desk.decide("the shelf is gone").unwrap()).give_up();
+    assert_eq!(over.entry().standing, ["reserve_credit", "hold_stock"]);
+    shop.store(over);
+    assert_eq!(shop.sent(), ["workflow.question.closed"]);
+}
+
+/// Protects from a command that leaves after a person has given its step up, or beside the
+/// one that takes its place.
+#[test]
+fn a_command_that_has_not_left_goes_with_the_word_that_ends_its_asking() {
+    for again in [false, true] {
+        let mut shop = Shop::new(900);
+        let at = at!(shop Awaiting reserve_credit);
+        shop.store(at.done(CreditReserved));
+        let at = at!(shop Awaiting hold_stock);
+        shop.store(at.done(StockHeld));
+        let at = at!(shop Awaiting create_order);
+        shop.store(at.done(OrderCreated));
+        let at = at!(shop Awaiting notify_billing);
+        shop.store(at.timed_out());
+        let word = login::seat::<BillingDesk>("dora").unwrap().decide("closed").unwrap();
+        let settling = at!(shop Parked notify_billing).settle(word);
+        if again {
+            shop.store(settling.ask_again());
+        } else {
+            shop.store(settling.give_up());
+        }
+        let invoices =
+            shop.sent().iter().filter(|sent| *sent == "billing.invoice.issue").count();
+        assert_eq!(invoices, usize::from(again));
+    }
 }
 
 #[test]

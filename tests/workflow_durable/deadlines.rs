@@ -1,11 +1,13 @@
 //! Deadlines, and what a participant or a person says of a step that did not answer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use integration_automation_patterns::Event;
 use integration_automation_patterns::inbox::Handled;
 use integration_automation_patterns::workflow::{
-    AnyRuling, Choice, Forestall, Forestalled,
+    AnyRuling, Calendar, Choice, EveryHour, Forestall, Forestalled,
 };
 
 use crate::orders::*;
@@ -125,6 +127,22 @@ pub(crate) async fn a_command_is_taken_back_or_the_word_is_refused<D: Database>(
     }
 }
 
+/// Protects the customer from an invoice that leaves after a person has closed the order.
+pub(crate) async fn what_a_person_gives_up_is_not_sent_later<D: Database>() {
+    let database: D = to_the_pivot().await;
+    answered(&database, CreateOrder::TYPE, Answer::Does, OrderCreated::TYPE).await;
+    database.pass_time(3 * DAY).await;
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    assert_eq!(stands(&database, "1").await, "parked notify_billing");
+    let dora = login::seat::<BillingDesk>("dora").unwrap();
+    let word = dora.decide("they are bankrupt").unwrap().into();
+    let said = database.decide("1", Choice::GiveUp, word, config()).await;
+    assert_eq!(said, Ok(()));
+    let invoice = last(&database, IssueInvoice::TYPE).await;
+    assert_eq!(invoice.status().as_str(), "skipped");
+    assert_eq!(stands(&database, "1").await, "given_up");
+}
+
 /// Protects every other instance from one that cannot take its turn.
 pub(crate) async fn one_that_fails_costs_the_others_nothing<D: Database>() {
     let database = D::fresh().await;
@@ -153,6 +171,30 @@ pub(crate) async fn one_that_fails_costs_the_others_nothing<D: Database>() {
     let failing = "SELECT CAST(count(*) AS text) FROM workflow_instance \
          WHERE turn_failures > 0";
     assert_eq!(database.text(failing).await, "0");
+}
+
+/// Panics the first time, as the company's own code may.
+struct Torn(AtomicBool);
+
+impl Calendar for Torn {
+    fn due(&self, from: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
+        assert!(self.0.swap(true, Ordering::Relaxed), "no calendar for this year");
+        EveryHour.due(from, span)
+    }
+}
+
+/// Protects the clerk, and every other instance, from the company's own code.
+pub(crate) async fn a_calendar_that_panics_fails_one_turn<D: Database>() {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    let _ = database.begin("2", 900, true).await;
+    database.pass_time(HOUR).await;
+    let torn = config().calendar(Torn(AtomicBool::new(false)));
+    let summary = database.clerk(torn).await;
+    assert_eq!((summary.moved, summary.failed), (1, 1));
+    let listed = "SELECT turn_failure FROM workflow_instance WHERE turn_failures = 1";
+    let why = database.text(listed).await;
+    assert!(why.contains("no calendar for this year"), "{why}");
 }
 
 /// Protects instances of a program that is not deployed here.

@@ -220,6 +220,7 @@ macro_rules! suite {
             deadlines: a_silent_pivot_is_forestalled
             deadlines: a_command_is_taken_back_or_the_word_is_refused
             deadlines: one_that_fails_costs_the_others_nothing
+            deadlines: a_calendar_that_panics_fails_one_turn
             deadlines: what_no_table_is_known_of_waits
             desk: it_says_where_each_stands
             desk: it_says_what_each_waits_for
@@ -229,6 +230,7 @@ macro_rules! suite {
             desk: verify_finds_what_no_program_did
             desk: one_that_is_repaired_is_taken_up_at_once
             desk: what_ended_long_ago_is_purged
+            deadlines: what_a_person_gives_up_is_not_sent_later
             people: what_is_approved_is_what_is_sent
             people: a_question_for_nobody_says_so
             people: silence_is_a_refusal

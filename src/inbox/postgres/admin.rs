@@ -11,7 +11,6 @@ use super::receive::{InboxTransaction, Nesting, Receiving, WholeTransaction};
 use super::rows::{COLUMNS, check_place, find, key, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
-use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
 use crate::inbox::stored::{CountedRow, Discarded, undelivered};
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered};
@@ -40,9 +39,9 @@ pub async fn counts(
                 "SELECT status, count(*), count(*) FILTER (WHERE due_at IS NULL AND \
                  received_at <= statement_timestamp() - $1 * interval '1 microsecond'), \
                  count(*) FILTER (WHERE due_at IS NOT NULL), \
-                 count(*) FILTER (WHERE discarded_by = $2) \
+                 count(*) FILTER (WHERE last_attempt IN ('forestalled', 'forgotten')) \
                  FROM inbox_event GROUP BY status",
-                &[(&age, Type::INT8), (&BY, Type::TEXT)],
+                &[(&age, Type::INT8)],
             )
             .await?;
         rows.iter()

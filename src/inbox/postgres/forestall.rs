@@ -9,7 +9,7 @@ use super::rows::{check_place, key, now};
 use crate::EventId;
 use crate::crash_point::crash_point;
 use crate::inbox::counting::Key;
-use crate::inbox::forestall::{BY, NEVER_WILL, answer, unheard_of};
+use crate::inbox::forestall::{BY, Mark, answer};
 use crate::inbox::{Forestalled, InboxConfig};
 use crate::outbox::postgres::OpenTransaction;
 use crate::store::doing::FORESTALLING;
@@ -69,7 +69,7 @@ pub async fn forestall<T: OpenTransaction<Via>, Via>(
     let forestalled = async {
         check_place(transaction).await?;
         let now = now(transaction).await?;
-        give_up(transaction, &known, unheard_of(asked_at, now, config)).await?;
+        give_up(transaction, &known, Mark::of_unheard(asked_at, now, config)).await?;
         hurry_after(transaction, &known).await?;
         look(transaction, &known).await
     };
@@ -78,31 +78,34 @@ pub async fn forestall<T: OpenTransaction<Via>, Via>(
     Ok(forestalled)
 }
 
-/// Gives the event up, unless it is processed or given up already; `reason` says why
-/// where the inbox has nothing of it.
+/// Gives the event up, unless it is processed or given up already, with this mark where
+/// the inbox has nothing of it.
 async fn give_up(
     transaction: &Transaction<'_>,
     known: &Key,
-    reason: &str,
+    unheard: Mark,
 ) -> Result<u64, Error> {
     let (source_system, id) = key(&known.source_system, &known.id);
+    let never_will = Mark::NEVER_WILL;
     transaction
         .execute_typed(
             "INSERT INTO inbox_event (source_system, id, status, attempts, \
-             discarded_by, discarded_reason, discarded_at) \
-             VALUES ($1, $2, 'skipped', 0, $3, $4, clock_timestamp()) \
+             discarded_by, discarded_reason, discarded_at, last_attempt) \
+             VALUES ($1, $2, 'skipped', 0, $3, $4, clock_timestamp(), $5) \
              ON CONFLICT (source_system, id) DO UPDATE SET status = 'skipped', \
              received_at = clock_timestamp(), payload = NULL, discarded_by = $3, \
-             discarded_reason = $5, discarded_at = clock_timestamp(), \
-             held_after = NULL, due_at = NULL, last_attempt = NULL, failure_class = \
+             discarded_reason = $6, discarded_at = clock_timestamp(), \
+             held_after = NULL, due_at = NULL, last_attempt = $7, failure_class = \
              CASE WHEN inbox_event.failure_class IS NOT NULL THEN 'permanent' END \
              WHERE inbox_event.status IN ('retrying', 'failed')",
             &[
                 (&source_system, Type::TEXT),
                 (&id, Type::TEXT),
                 (&BY, Type::TEXT),
-                (&reason, Type::TEXT),
-                (&NEVER_WILL, Type::TEXT),
+                (&unheard.reason, Type::TEXT),
+                (&unheard.last_attempt.as_str(), Type::TEXT),
+                (&never_will.reason, Type::TEXT),
+                (&never_will.last_attempt.as_str(), Type::TEXT),
             ],
         )
         .await
@@ -114,7 +117,7 @@ async fn look(transaction: &Transaction<'_>, known: &Key) -> Result<Forestalled,
     let (source_system, id) = key(&known.source_system, &known.id);
     let row = transaction
         .query_typed_one(
-            "SELECT status = 'processed', discarded_reason FROM inbox_event \
+            "SELECT status = 'processed', last_attempt FROM inbox_event \
              WHERE source_system = $1 AND id = $2",
             &[(&source_system, Type::TEXT), (&id, Type::TEXT)],
         )

@@ -13,7 +13,6 @@ use super::held::hurry_after;
 use super::rows::{COLUMNS, find, write, write_processed};
 use crate::audit::AuditTrail;
 use crate::inbox::counting::Key;
-use crate::inbox::forestall::BY;
 use crate::inbox::intake::redriven;
 use crate::inbox::stored::{CountedRow, Discarded, undelivered};
 use crate::inbox::{Counts, Fresh, InboxConfig, Remembered};
@@ -49,11 +48,11 @@ pub fn counts(
             "SELECT status, count(*), \
              count(*) FILTER (WHERE received_at <= ?1 AND due_at IS NULL), \
              count(*) FILTER (WHERE due_at IS NOT NULL), \
-             count(*) FILTER (WHERE discarded_by = ?2) \
+             count(*) FILTER (WHERE last_attempt IN ('forestalled', 'forgotten')) \
              FROM inbox_event GROUP BY status",
         )?;
         let rows = statement.query_map(
-            params![micros(since(connection, stalled_after)?), BY],
+            params![micros(since(connection, stalled_after)?)],
             |row| {
                 Ok(CountedRow {
                     status: row.get(0)?,

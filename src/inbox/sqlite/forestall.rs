@@ -7,7 +7,7 @@ use super::held::hurry_after;
 use crate::EventId;
 use crate::crash_point::crash_point;
 use crate::inbox::counting::Key;
-use crate::inbox::forestall::{BY, NEVER_WILL, answer, unheard_of};
+use crate::inbox::forestall::{BY, Mark, answer};
 use crate::inbox::{Forestalled, InboxConfig};
 use crate::outbox::sqlite::OpenTransaction;
 use crate::store::doing::FORESTALLING;
@@ -71,7 +71,7 @@ pub fn forestall<T: OpenTransaction>(
     let key = Key { source_system: source_system.to_owned(), id: id.to_string() };
     let forestalled = || {
         let now = now(connection)?;
-        give_up(connection, &key, unheard_of(asked_at, now, config), now)?;
+        give_up(connection, &key, Mark::of_unheard(asked_at, now, config), now)?;
         hurry_after(connection, &key)?;
         look(connection, &key)
     };
@@ -80,26 +80,35 @@ pub fn forestall<T: OpenTransaction>(
     Ok(forestalled)
 }
 
-/// Gives the event up, unless it is processed or given up already; `reason` says why
-/// where the inbox has nothing of it.
+/// Gives the event up, unless it is processed or given up already, with this mark where
+/// the inbox has nothing of it.
 fn give_up(
     connection: &Connection,
     Key { source_system, id }: &Key,
-    reason: &str,
+    unheard: Mark,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<usize> {
     connection
         .prepare_cached(
             "INSERT INTO inbox_event (source_system, id, received_at, status, attempts, \
-             discarded_by, discarded_reason, discarded_at) \
-             VALUES (?1, ?2, ?3, 'skipped', 0, ?4, ?5, ?3) \
+             discarded_by, discarded_reason, discarded_at, last_attempt) \
+             VALUES (?1, ?2, ?3, 'skipped', 0, ?4, ?5, ?3, ?6) \
              ON CONFLICT DO UPDATE SET status = 'skipped', received_at = ?3, \
-             payload = NULL, discarded_by = ?4, discarded_reason = ?6, \
-             discarded_at = ?3, held_after = NULL, due_at = NULL, last_attempt = NULL, \
+             payload = NULL, discarded_by = ?4, discarded_reason = ?7, \
+             discarded_at = ?3, held_after = NULL, due_at = NULL, last_attempt = ?8, \
              failure_class = CASE WHEN failure_class IS NOT NULL THEN 'permanent' END \
              WHERE inbox_event.status IN ('retrying', 'failed')",
         )?
-        .execute(params![source_system, id, micros(now), BY, reason, NEVER_WILL])
+        .execute(params![
+            source_system,
+            id,
+            micros(now),
+            BY,
+            unheard.reason,
+            unheard.last_attempt.as_str(),
+            Mark::NEVER_WILL.reason,
+            Mark::NEVER_WILL.last_attempt.as_str(),
+        ])
 }
 
 fn look(
@@ -107,7 +116,7 @@ fn look(
     Key { source_system, id }: &Key,
 ) -> rusqlite::Result<Forestalled> {
     let mut find = connection.prepare_cached(
-        "SELECT status = 'processed', discarded_reason FROM inbox_event \
+        "SELECT status = 'processed', last_attempt FROM inbox_event \
          WHERE source_system = ?1 AND id = ?2",
     )?;
     find.query_row([source_system, id], |row| {

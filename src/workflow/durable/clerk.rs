@@ -1,6 +1,7 @@
 //! The clerk: it takes the instances whose deadline has passed, one by one, whichever the
 //! database.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
@@ -130,15 +131,20 @@ impl<D: Turns> Clerk<D> {
     }
 
     /// Works until every deadline that has passed is taken: for a program that runs now
-    /// and then.
+    /// and then. It ends too where an instance fails once more in the same run, as under a
+    /// [`retry_policy`](Self::retry_policy) that does not wait.
     ///
     /// # Errors
     ///
     /// What the database answers.
     pub async fn run_until_idle(&self) -> Result<ClerkSummary, StoreError> {
-        let mut summary = ClerkSummary::default();
+        let (mut summary, mut failed) = (ClerkSummary::default(), BTreeSet::new());
         while let Some(turned) = self.database.turn(self.retry_policy).await? {
+            let instance = turned.failed().map(str::to_owned);
             self.count(&mut summary, turned);
+            if instance.is_some_and(|instance| !failed.insert(instance)) {
+                break;
+            }
         }
         Ok(summary)
     }
@@ -151,5 +157,36 @@ impl<D: fmt::Debug> fmt::Debug for Clerk<D> {
             .field("retry_policy", &self.retry_policy)
             .field("poll_interval", &self.poll_interval)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use chrono::Utc;
+
+    use super::*;
+
+    /// One instance, which fails and is due again at once.
+    struct Broken;
+
+    impl Turns for Broken {
+        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
+            Ok(Some(Turned::Failed(ClerkIncident::Failed {
+                workflow: "order_to_cash".to_owned(),
+                instance: "4711".to_owned(),
+                failures: 1,
+                reason: "its version is unknown".to_owned(),
+                again_at: Utc::now(),
+            })))
+        }
+    }
+
+    /// Protects from a run without an end.
+    #[tokio::test]
+    async fn a_run_ends_where_an_instance_fails_again() {
+        let clerk = Clerk::new(Broken).on_incident(|_| {});
+        let summary = clerk.run_until_idle().await.unwrap();
+        assert_eq!((summary.moved, summary.failed), (0, 2));
     }
 }

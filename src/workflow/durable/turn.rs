@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::StepError;
+use super::{StepError, WorkflowConfig};
 use crate::inbox::is_of_the_database;
 use crate::reason::reason;
 use crate::store::{LAST_DUE, StoreError};
-use crate::workflow::{AnyAdvance, Driven, InstanceRecord, Verdict};
+use crate::workflow::{Driven, InstanceRecord, Verdict, Written};
 use crate::{EventId, RetryPolicy};
 
 /// What a clerk did, in one run.
@@ -72,6 +72,16 @@ pub(super) enum Turned {
     Moved,
     /// It is as it was.
     Failed(ClerkIncident),
+}
+
+impl Turned {
+    /// The instance, if its turn failed.
+    pub(super) fn failed(&self) -> Option<&str> {
+        match self {
+            Self::Failed(ClerkIncident::Failed { instance, .. }) => Some(instance),
+            _ => None,
+        }
+    }
 }
 
 /// An instance whose time has passed.
@@ -151,19 +161,25 @@ impl From<StepError> for TurnError {
     }
 }
 
-/// The step of an instance whose deadline has passed. What the program's own code does
-/// wrong there is a failed turn of this instance alone.
+/// The step of an instance whose deadline has passed, as it is stored. Here runs all of
+/// the program's own code (steps, data, calendar, directory): what it does wrong is a
+/// failed turn of this instance alone.
 ///
 /// # Errors
 ///
 /// Why it takes none, in words.
-pub(super) fn fire<W: Driven>(record: InstanceRecord) -> Result<AnyAdvance<W>, String> {
+pub(super) fn fire<W: Driven>(
+    record: InstanceRecord,
+    config: &WorkflowConfig,
+    now: DateTime<Utc>,
+) -> Result<Written, String> {
     let fired = catch_unwind(AssertUnwindSafe(|| {
         let at = W::rehydrate(record).map_err(|refused| reason(refused.cause()))?;
-        match W::due(at) {
-            Verdict::Moved(advance) => Ok(advance),
-            Verdict::Late(..) => Err("it has a deadline, and is over".to_owned()),
-        }
+        let Verdict::Moved(step) = W::due(at) else {
+            return Err("it has a deadline, and is over".to_owned());
+        };
+        let written = config.put(step).write(now, config.hours());
+        written.map_err(|error| reason(&error))
     }));
     fired.unwrap_or_else(|panic| {
         let said = panic

@@ -248,13 +248,22 @@ where
     A: Stage,
     B: Enter<Workflow = A::Workflow>,
 {
-    let command = at.correlation().map(|correlation| correlation.command_id());
-    let decision = ruling.decision().clone();
-    let recall = command.map(|command| Recall { command, decision, though_sent });
+    let recall = recall(&at, &ruling, though_sent);
     go(at, Moved::did_not_happen(ruling), key).recalling(recall)
 }
 
-/// A person has a command sent under a new id.
+/// The command that a stage waits for is taken back.
+fn recall<S: Stage>(
+    at: &Instance<S>,
+    ruling: &AnyRuling,
+    though_sent: bool,
+) -> Option<Recall> {
+    let command = at.correlation()?.command_id();
+    Some(Recall { command, decision: ruling.decision().clone(), though_sent })
+}
+
+/// A person has a command sent under a new id: the earlier one is taken back where it has
+/// not left.
 pub fn ask_again<A, B>(
     mut at: Instance<A>,
     ruling: AnyRuling,
@@ -264,11 +273,13 @@ where
     A: Stage,
     B: Enter<Workflow = A::Workflow>,
 {
+    let earlier = recall(&at, &ruling, true);
     at.facts.round = at.facts.round.saturating_add(1);
-    go(at, Moved::asked_again(ruling), key)
+    go(at, Moved::asked_again(ruling), key).recalling(earlier)
 }
 
-/// A person closes the instance.
+/// A person closes the instance: its last command is taken back where it has not left.
+/// What stands is what was done before, and a step whose undo cannot be had.
 pub fn give_up<S: Stage>(
     at: Instance<S>,
     ruling: AnyRuling,
@@ -277,6 +288,8 @@ pub fn give_up<S: Stage>(
     let table = S::Workflow::DEFINITION;
     let before = table.before(name::<S>());
     let done = before.filter(|step| step.kind != Kind::Approval);
-    let standing = done.map(|step| step.name).collect();
-    go(at, Moved::given_up(ruling), key).standing(standing)
+    let not_undone = S::STEP.filter(|_| S::STATUS == Status::Stuck);
+    let standing = done.chain(not_undone).map(|step| step.name).collect();
+    let recall = recall(&at, &ruling, true);
+    go(at, Moved::given_up(ruling), key).standing(standing).recalling(recall)
 }

@@ -5,10 +5,12 @@
 
 -- Of what is `retrying` or `failed`. `begun`: nobody has seen its end. `uncounted`: the next one has the same number.
 -- `unknown`: there was none, as the configuration did not name the event. NULL: it ended, and counts.
+-- Of what is `skipped`. `forestalled`: none follows, and none had an effect. `forgotten`: the same, but that one may have
+-- had an effect and been purged. NULL: a person discarded it.
 ALTER TABLE inbox_event ADD COLUMN last_attempt text;
 -- No row has one yet, and so none need be read.
 ALTER TABLE inbox_event ADD CONSTRAINT last_attempt_is_known
-    CHECK (last_attempt IN ('begun', 'uncounted', 'unknown')) NOT VALID;
+    CHECK (last_attempt IN ('begun', 'uncounted', 'unknown', 'forestalled', 'forgotten')) NOT VALID;
 
 UPDATE inbox_event SET last_attempt = 'begun'
     WHERE status IN ('retrying', 'failed') AND failure_reason = 'the consumer ended before its effect did';

@@ -5,8 +5,11 @@
 
 -- Of what is `retrying` or `failed`. `begun`: nobody has seen its end. `uncounted`: the next one has the same number.
 -- `unknown`: there was none, as the configuration did not name the event. NULL: it ended, and counts.
+-- Of what is `skipped`. `forestalled`: none follows, and none had an effect. `forgotten`: the same, but that one may have
+-- had an effect and been purged. NULL: a person discarded it.
 ALTER TABLE inbox_event ADD COLUMN last_attempt TEXT
-    CHECK (last_attempt = 'begun' OR last_attempt = 'uncounted' OR last_attempt = 'unknown');
+    CHECK (last_attempt = 'begun' OR last_attempt = 'uncounted' OR last_attempt = 'unknown'
+        OR last_attempt = 'forestalled' OR last_attempt = 'forgotten');
 
 UPDATE inbox_event SET last_attempt = 'begun'
     WHERE status IN ('retrying', 'failed') AND failure_reason = 'the consumer ended before its effect did';

@@ -19,7 +19,7 @@ use crate::store::storable;
 use crate::workflow::Driven;
 use crate::workflow::durable::clerk::{self, Turns};
 use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
-use crate::workflow::durable::{FIRING, StepError, WorkflowConfig};
+use crate::workflow::durable::{FIRING, WorkflowConfig};
 use crate::{EventId, RetryPolicy, outbox};
 
 const CONNECTING: &str = "connecting a clerk";
@@ -121,11 +121,7 @@ fn turn_of<'a, W: Driven>(
         let gone = || TurnError::Failed("its row is gone".to_owned());
         let found = find_record(transaction, &id).await?.ok_or_else(gone)?;
         let place = found.place();
-        // Nothing of the program's own is held while the database answers.
-        let written = {
-            let step = fire::<W>(found.record).map_err(TurnError::Failed)?;
-            config.put(step).write(at, config.hours()).map_err(StepError::from)?
-        };
+        let written = fire::<W>(found.record, config, at).map_err(TurnError::Failed)?;
         Ok(store_step(transaction, written, Some(place), None, at).await?)
     })
 }

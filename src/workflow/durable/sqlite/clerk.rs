@@ -116,8 +116,9 @@ fn turn_of<W: Driven>(
 ) -> Result<(), TurnError> {
     let gone = || TurnError::Failed("its row is gone".to_owned());
     let record = find_record(transaction, id)?.ok_or_else(gone)?;
-    let step = config.put(fire::<W>(record).map_err(TurnError::Failed)?);
-    Ok(store_step(transaction, &step, None, config)?)
+    let now = now(transaction).doing(FIRING)?;
+    let step = fire::<W>(record, config, now).map_err(TurnError::Failed)?;
+    Ok(store_step(transaction, step, None, now)?)
 }
 
 /// Behind it, what a turn that fails has written is undone.

@@ -10,7 +10,7 @@ use crate::store::error::Doing;
 use crate::store::sqlite::{now, still_open};
 use crate::workflow::durable::journal::EntryRow;
 use crate::workflow::durable::receiving::{addressed, verdict};
-use crate::workflow::durable::{LOADING, STORING, WorkflowConfig};
+use crate::workflow::durable::{LOADING, STORING, StepError, WorkflowConfig};
 use crate::workflow::{Driven, Received, Verdict};
 
 /// Receives a reply, as the handler of an inbox: the instance that awaits it moves, in the
@@ -62,8 +62,10 @@ pub fn receive<W: Driven, T: OpenTransaction>(
     let found = find_record(connection, to.instance())?;
     match verdict::<W>(found, &to, event)? {
         Verdict::Moved(step) => {
-            let step = config.put(step);
-            store_step(transaction, &step, Some(event), config)?;
+            let now = now(connection).doing(STORING)?;
+            let step = config.put(step).write(now, config.hours());
+            let step = step.map_err(StepError::from)?;
+            store_step(transaction, step, Some(event), now)?;
             Ok(Received::Moved)
         }
         Verdict::Late(at, entry) => {

@@ -136,7 +136,13 @@ pub fn store<W: Workflow, T: OpenTransaction>(
     config: &WorkflowConfig,
 ) -> Result<(), Refused<AnyAdvance<W>, StepError>> {
     let step = config.put(step.into());
-    match store_step(transaction, &step, None, config) {
+    let stored = || {
+        let connection = transaction.connection();
+        still_open(connection, STORING)?;
+        let now = now(connection).doing(STORING)?;
+        store_step(transaction, step.write(now, config.hours())?, None, now)
+    };
+    match stored() {
         Ok(()) => Ok(()),
         Err(cause) => Err(Refused::new(step, cause)),
     }
@@ -173,22 +179,19 @@ fn begin_step<W: Workflow, T: OpenTransaction>(
 }
 
 /// Stores a step that a program, an event or a deadline has caused.
-pub(super) fn store_step<W: Workflow, T: OpenTransaction>(
+pub(super) fn store_step<T: OpenTransaction>(
     transaction: &T,
-    step: &AnyAdvance<W>,
+    mut written: Written,
     cause: Option<&Facts<RawEvent>>,
-    config: &WorkflowConfig,
+    now: DateTime<Utc>,
 ) -> Result<(), StepError> {
-    let connection = transaction.connection();
-    still_open(connection, STORING)?;
-    let id = step.id().into_event_id();
-    let found = find_revision(connection, &id.to_string()).doing(STORING)?;
-    let (wanted, now) = (step.revision(), now(connection).doing(STORING)?);
+    let id = written.record.id.to_string();
+    let found = find_revision(transaction.connection(), &id).doing(STORING)?;
     let (found, begun_at) = found.unwrap_or((0, now));
+    let wanted = written.record.revision.saturating_sub(1);
     if found != wanted || found == 0 {
         return Err(NotStoredError::Overtaken { wanted, found }.into());
     }
-    let mut written = step.write(now, config.hours())?;
     if let Some(recall) = written.recall.take() {
         take_back(transaction, recall)?;
     }
