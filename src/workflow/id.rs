@@ -122,6 +122,8 @@ impl Part {
 /// assert_eq!(correlation.workflow(), "order_to_cash");
 /// assert_eq!((correlation.step(), correlation.part()), ("create_order", Part::Do));
 /// assert_eq!(correlation.round(), 2);
+/// let endless = correlation.to_string().replace("/2", "/4294967295");
+/// assert!(endless.parse::<Correlation>().is_err());
 /// assert_eq!(correlation.to_string(), text);
 /// assert!("order_to_cash/4711/create_order".parse::<Correlation>().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -230,7 +232,8 @@ impl fmt::Display for Correlation {
 impl FromStr for Correlation {
     type Err = CorrelationError;
 
-    /// Reads the text form, exactly.
+    /// Reads the text form, exactly. A command that is asked for more than 1000 times has
+    /// none.
     ///
     /// # Errors
     ///
@@ -240,6 +243,10 @@ impl FromStr for Correlation {
     }
 }
 
+/// More rounds than a person asks for. Each one is a command that a participant forestalls,
+/// so a text from outside does not say how many.
+const MOST_ROUNDS: u32 = 1_000;
+
 /// A correlation, where the text is the one that it would write.
 fn read(text: &str) -> Option<Correlation> {
     let mut words = text.split('/');
@@ -247,7 +254,7 @@ fn read(text: &str) -> Option<Correlation> {
     let part = words.next()?;
     let part = Part::ALL.into_iter().find(|one| one.as_str() == part)?;
     let round = words.next().map_or(Some(1), |word| word.parse().ok())?;
-    if workflow.is_empty() || step.is_empty() {
+    if workflow.is_empty() || step.is_empty() || round > MOST_ROUNDS {
         return None;
     }
     let instance = instance.parse::<EventId>().ok().filter(EventId::is_uuid)?;
