@@ -269,7 +269,7 @@ fn of_stored_workflows() -> Vec<Named> {
     vec![
         named(StepError::from(overtaken)),
         named(StepError::from(no_file())),
-        named(LoadError::Record(RecordError::NeverStored)),
+        named(LoadError::Row(RecordError::NeverStored)),
         named(LoadError::from(no_file())),
     ]
 }

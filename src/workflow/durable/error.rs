@@ -69,14 +69,14 @@ impl From<StoreError> for StepError {
 /// ```
 /// use integration_automation_patterns::workflow::{LoadError, RecordError};
 ///
-/// let error = LoadError::Record(RecordError::NeverStored);
+/// let error = LoadError::Row(RecordError::NeverStored);
 /// assert_eq!(error.to_string(), "a stored instance has a revision, and found 0");
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The row is no instance of this table.
-    Record(RecordError),
+    Row(RecordError),
     /// The database did not do what it was asked, or the row holds what no program wrote.
     Store(StoreError),
 }
@@ -84,7 +84,7 @@ pub enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Record(cause) => cause.fmt(f),
+            Self::Row(cause) => cause.fmt(f),
             Self::Store(cause) => cause.fmt(f),
         }
     }
@@ -93,7 +93,7 @@ impl fmt::Display for LoadError {
 impl Error for LoadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Record(cause) => cause.source(),
+            Self::Row(cause) => cause.source(),
             Self::Store(cause) => cause.source(),
         }
     }

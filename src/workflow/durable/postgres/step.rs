@@ -62,7 +62,7 @@ pub async fn load<W: Driven, T: OpenTransaction<Via>, Via>(
         return Ok(None);
     };
     let at = W::rehydrate(found.record);
-    at.map(Some).map_err(|refused| LoadError::Record(refused.into_cause()))
+    at.map(Some).map_err(|refused| LoadError::Row(refused.into_cause()))
 }
 
 /// Stores a step of an instance that is there, in the caller's open transaction: its row,

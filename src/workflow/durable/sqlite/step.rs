@@ -89,7 +89,7 @@ pub fn load<W: Driven, T: OpenTransaction>(
         return Ok(None);
     };
     let at = W::rehydrate(record);
-    at.map(Some).map_err(|refused| LoadError::Record(refused.into_cause()))
+    at.map(Some).map_err(|refused| LoadError::Row(refused.into_cause()))
 }
 
 /// Stores a step of an instance that is there, in the caller's open transaction: its row,
