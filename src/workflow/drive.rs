@@ -160,7 +160,20 @@ impl<W: Workflow> Driven for W {
     }
 }
 
-fn stored<W: Workflow>(record: &InstanceRecord) -> Result<W::Any, RecordError> {
+/// The instance of a record, led over where its version is an earlier one.
+pub(super) fn stored<W: Workflow>(
+    record: &InstanceRecord,
+) -> Result<W::Any, RecordError> {
+    if record.workflow == W::NAME && record.version < W::VERSION {
+        return W::lead(record);
+    }
+    check::<W>(record)?;
+    let data = W::Data::read(&record.data).map_err(RecordError::Data)?;
+    place::<W>(record, data, false)
+}
+
+/// What can be checked of a record without its data.
+pub(super) fn check<W: Workflow>(record: &InstanceRecord) -> Result<(), RecordError> {
     record.check(&W::DEFINITION)?;
     let question = record.question.as_ref().and_then(|question| question.shown.as_ref());
     let shown = record.step.as_ref().zip(question);
@@ -169,7 +182,15 @@ fn stored<W: Workflow>(record: &InstanceRecord) -> Result<W::Any, RecordError> {
         W::check_shown(approval, shown)
             .map_err(|cause| RecordError::Shown { approval: approval.clone(), cause })?;
     }
-    let data = W::Data::read(&record.data).map_err(RecordError::Data)?;
+    Ok(())
+}
+
+/// The instance of a record that was checked, with its data.
+pub(super) fn place<W: Workflow>(
+    record: &InstanceRecord,
+    data: W::Data,
+    asked_anew: bool,
+) -> Result<W::Any, RecordError> {
     let facts = Facts {
         id: record.id.clone(),
         revision: record.revision,
@@ -179,6 +200,7 @@ fn stored<W: Workflow>(record: &InstanceRecord) -> Result<W::Any, RecordError> {
         due_at: record.due_at,
         question: record.question.clone(),
         cleared: record.cleared.clone(),
+        asked_anew,
         commands: Vec::new(),
         broken: None,
     };

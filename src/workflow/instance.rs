@@ -28,6 +28,8 @@ pub(crate) struct Facts<D> {
     pub(crate) due_at: Option<DateTime<Utc>>,
     pub(crate) question: Option<Question>,
     pub(crate) cleared: Vec<Clearance>,
+    /// Whether the question is another one than people were asked: that of a new version.
+    pub(crate) asked_anew: bool,
     /// What leaves with the next step, once it is stored.
     pub(crate) commands: Vec<Command>,
     /// Why the next step cannot be stored.

@@ -70,6 +70,7 @@ mod diagram;
 mod drive;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod durable;
+mod follow;
 mod id;
 mod instance;
 mod journal;
@@ -99,6 +100,7 @@ pub use self::drive::{Choice, Driven, Standing, Verdict};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
 pub use self::durable::*;
+pub use self::follow::{Follow, Follows};
 pub use self::id::{Correlation, CorrelationError, InstanceId, Part, Seen};
 pub use self::instance::Instance;
 pub use self::journal::{By, Cause, Entry};

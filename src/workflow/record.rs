@@ -240,6 +240,26 @@ pub enum RecordError {
         /// The version in the record.
         found: u32,
     },
+    /// This table follows its version, and refuses the instance.
+    NotFollowed {
+        /// The version in the record.
+        version: u32,
+        /// Why.
+        reason: String,
+    },
+    /// It is led over to a stage that does not wait for what it waits for.
+    LedAstray {
+        /// The stage of the earlier version; an end has no step.
+        from: (Status, String),
+        /// The stage of this one.
+        to: (Status, &'static str),
+    },
+    /// It is led over to a stage before which the table does not have a step that was
+    /// done, and may have to be undone.
+    UndoForgotten {
+        /// The step.
+        step: &'static str,
+    },
     /// The table was changed and its version was not.
     TableChanged {
         /// The version.
@@ -337,6 +357,19 @@ impl fmt::Display for RecordError {
                 f,
                 "wanted an instance of version {wanted}, and found version {found}: run \
                  the program that knows it, or let this table follow it"
+            ),
+            Self::NotFollowed { version, reason } => {
+                write!(f, "this table does not follow version {version} here: {reason}")
+            }
+            Self::LedAstray { from: (from, old), to: (to, new) } => write!(
+                f,
+                "wanted a stage that waits for what `{from}` of {old:?} waits for, and \
+                 found `{to}` of {new:?}: nothing is sent where an instance is led over"
+            ),
+            Self::UndoForgotten { step } => write!(
+                f,
+                "the step `{step}` was done, and the table has no undo for it before the \
+                 stage that follows: keep the step, or refuse the instance"
             ),
             Self::TableChanged { version, wanted, found } => write!(
                 f,

@@ -13,6 +13,7 @@ use super::advance::{Advance, AnyAdvance};
 use super::approval::Granted;
 use super::definition::{Definition, Step};
 use super::instance::Instance;
+use super::record::{InstanceRecord, RecordError};
 use super::role::AnyRuling;
 use super::wire::{Wire, WireError};
 use crate::Decision;
@@ -49,6 +50,18 @@ pub trait Workflow: Sized + 'static {
     /// Whether what was shown for an approval can still be read.
     #[doc(hidden)]
     fn check_shown(approval: &str, shown: &[u8]) -> Result<(), WireError>;
+
+    /// What people are shown for an approval; nothing where there is no such approval.
+    #[doc(hidden)]
+    fn shown(approval: &str, data: &Self::Data) -> Option<Result<Vec<u8>, WireError>>;
+
+    /// The instance of a record of an earlier version, which this one
+    /// [follows](super::Follows).
+    #[doc(hidden)]
+    fn lead(record: &InstanceRecord) -> Result<Self::Any, RecordError> {
+        let (wanted, found) = (Self::VERSION, record.version);
+        Err(RecordError::UnknownVersion { wanted, found })
+    }
 }
 
 /// What an instance has reached. Implemented by [`workflow!`](crate::workflow!) for the

@@ -5,8 +5,14 @@
 #[allow(dead_code, missing_debug_implementations, unreachable_pub)]
 mod orders;
 
+mod follow;
 mod model;
+mod moved;
 mod people;
+mod properties;
 mod records;
 mod shapes;
 mod verbs;
+#[allow(dead_code, unreachable_pub)]
+mod version_two;
+mod walk;

@@ -11,6 +11,8 @@ mod suite;
 mod deadlines;
 #[macro_use]
 mod desk;
+#[cfg(feature = "sqlite")]
+mod follow;
 #[path = "../../examples/support/orders.rs"]
 #[allow(dead_code, missing_debug_implementations, unreachable_pub)]
 mod orders;
@@ -24,3 +26,10 @@ mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod steps;
+#[cfg(feature = "sqlite")]
+#[path = "../workflow/version_two.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod version_two;
+#[cfg(feature = "sqlite")]
+#[path = "../workflow/walk.rs"]
+mod walk;

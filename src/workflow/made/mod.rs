@@ -22,6 +22,7 @@ pub use self::row::*;
 pub use super::definition::{Definition, Kind, Step};
 pub use super::drive::Choice;
 pub use super::instance::Instance as At;
+pub use super::record::{InstanceRecord, RecordError};
 pub use super::role::AnyRuling;
 pub use super::stage::Declared;
 

@@ -32,6 +32,7 @@ pub fn begin<W: Workflow, R: Role>(
         due_at: None,
         question: None,
         cleared: Vec::new(),
+        asked_anew: false,
         commands: Vec::new(),
         broken: None,
     }))
@@ -217,7 +218,7 @@ where
     S: Stage,
     B: Enter<Workflow = S::Workflow>,
 {
-    match at.facts.question.get_or_insert_default().next(chain::<S>()) {
+    match next_level(&mut at) {
         Escalation::Reminded => Escalated::Asked(asked(at, Cause::Reminded)),
         Escalation::Escalated => Escalated::Asked(asked(at, Cause::Escalated)),
         Escalation::Over => Escalated::Refused(go(at, Moved::expired(), key)),
@@ -227,10 +228,18 @@ where
 /// The time of a level has passed, and somebody must answer: the last level is asked
 /// again.
 pub fn ask_on<S: Stage>(mut at: Instance<S>, _: &KeyOf<S>) -> Advance<S> {
-    match at.facts.question.get_or_insert_default().next(chain::<S>()) {
+    match next_level(&mut at) {
         Escalation::Escalated => asked(at, Cause::Escalated),
         Escalation::Reminded | Escalation::Over => asked(at, Cause::Reminded),
     }
+}
+
+/// Who is asked next. A question that a new version has changed is asked again first.
+fn next_level<S: Stage>(at: &mut Instance<S>) -> Escalation {
+    if std::mem::take(&mut at.facts.asked_anew) {
+        return Escalation::Reminded;
+    }
+    at.facts.question.get_or_insert_default().next(chain::<S>())
 }
 
 fn asked<S: Stage>(at: Instance<S>, cause: Cause) -> Advance<S> {

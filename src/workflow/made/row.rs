@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Declared, Kind, Step};
+use super::{Declared, InstanceRecord, Kind, RecordError, Step, Workflow};
 use crate::Event;
 use crate::workflow::definition::Level;
+use crate::workflow::follow::{self, Follows};
 use crate::workflow::role::Role;
 use crate::workflow::wire::{Wire, WireError};
 
@@ -102,6 +103,26 @@ pub const fn text(bytes: &[u8]) -> &str {
         Ok(text) => text,
         Err(_) => "",
     }
+}
+
+/// What is shown for an approval, as it is stored.
+pub fn written(shown: &impl Wire) -> Result<Vec<u8>, WireError> {
+    shown.write()
+}
+
+/// A table follows an earlier version of its own.
+pub const fn follows<Old: Workflow, W: Workflow>() {
+    assert!(
+        same(Old::NAME.as_bytes(), W::NAME.as_bytes()) && Old::VERSION < W::VERSION,
+        "a table follows an earlier version of the workflow of its own name"
+    );
+}
+
+/// The instance of a record of an earlier version.
+pub fn lead<Old: Workflow, W: Follows<Old>>(
+    record: &InstanceRecord,
+) -> Result<W::Any, RecordError> {
+    follow::lead::<Old, W>(record)
 }
 
 /// Whether what was shown for an approval can be read.

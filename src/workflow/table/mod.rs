@@ -109,6 +109,9 @@ mod step;
 /// sealed table that changes does not compile; the error has the new seal. Kinds, names,
 /// types, undos and needs are sealed; times, roles and conditions may change.
 ///
+/// `version 2 follows v1::order_to_cash` names the table of an earlier version, as it is
+/// seen from here: see [`Follows`](crate::workflow::Follows).
+///
 /// # What it makes
 ///
 /// A module of the given name, with
@@ -154,11 +157,11 @@ macro_rules! workflow {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workflow_head {
-    ($m:tt $vis:tt $inner:tt $nested:tt $name:ident of $data:ident requested by $role:ident, version $v:literal $(sealed $seal:literal)? { $($rows:tt)* }) => {
-        $crate::__workflow_read! { @row {[$role] $m ($vis $inner $nested) $name $data $v [$($seal)?]} (before) [] [] [] [] ([] []) $($rows)* }
+    ($m:tt $vis:tt $inner:tt $nested:tt $name:ident of $data:ident requested by $role:ident, version $v:literal $(follows $($old:ident)::+)? $(sealed $seal:literal)? { $($rows:tt)* }) => {
+        $crate::__workflow_read! { @row {[$role] $m ($vis $inner $nested) $name $data $v [$($seal)?] [$($($old)::+)?]} (before) [] [] [] [] ([] []) $($rows)* }
     };
-    ($m:tt $vis:tt $inner:tt $nested:tt $name:ident of $data:ident, version $v:literal $(sealed $seal:literal)? { $($rows:tt)* }) => {
-        $crate::__workflow_read! { @row {[] $m ($vis $inner $nested) $name $data $v [$($seal)?]} (before) [] [] [] [] ([] []) $($rows)* }
+    ($m:tt $vis:tt $inner:tt $nested:tt $name:ident of $data:ident, version $v:literal $(follows $($old:ident)::+)? $(sealed $seal:literal)? { $($rows:tt)* }) => {
+        $crate::__workflow_read! { @row {[] $m ($vis $inner $nested) $name $data $v [$($seal)?] [$($($old)::+)?]} (before) [] [] [] [] ([] []) $($rows)* }
     };
     ($($other:tt)*) => {
         ::core::compile_error!(

@@ -7,7 +7,7 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workflow_module {
-    ({[$($by:ident)?] [$($m:tt)*] ([$($vis:tt)*] [$($inner:tt)*] $nested:tt) $w:ident $data:ident $v:literal [$($seal:literal)?]}
+    ({[$($by:ident)?] [$($m:tt)*] ([$($vis:tt)*] [$($inner:tt)*] $nested:tt) $w:ident $data:ident $v:literal [$($seal:literal)?] [$($($old:ident)::+)?]}
         [$({$k:ident $n:ident [$($prev:ident)?] $back:tt $($x:tt)*})+]
         [$($c:ident)*] [$($p:ident)*] [$($f:ident)*] $last:ident) => {
         $($m)*
@@ -113,8 +113,21 @@ macro_rules! __workflow_module {
                         _ => ::core::result::Result::Ok(()),
                     }
                 }
+
+                fn shown(
+                    approval: &::core::primitive::str,
+                    data: &super::$data,
+                ) -> ::core::option::Option<::core::result::Result<::std::vec::Vec<::core::primitive::u8>, $crate::workflow::WireError>> {
+                    $($crate::__workflow_module! { @shown approval data $k $n })+
+                    ::core::option::Option::None
+                }
+
+                $(fn lead(record: &__made::InstanceRecord) -> ::core::result::Result<Any, __made::RecordError> {
+                    __made::lead::<super::$($old)::+::This, Self>(record)
+                })?
             }
 
+            $(const _: () = __made::follows::<super::$($old)::+::This, This>();)?
             $crate::__workflow_module! { @seal $w $v [$($seal)?] }
 
             $($crate::__workflow_module! { @next $n [$($prev)?] })+
@@ -160,6 +173,12 @@ macro_rules! __workflow_module {
     (@step [$($vis:tt)*] $n:ident) => { $($vis)* enum $n {} };
     (@by) => { ::core::option::Option::None };
     (@by $by:ident) => { ::core::option::Option::Some(<super::$by as $crate::workflow::Role>::NAME) };
+    (@shown $approval:ident $data:ident approval $n:ident) => {
+        if $approval == ::core::stringify!($n) {
+            return ::core::option::Option::Some(__made::written(&Ask::$n($data)));
+        }
+    };
+    (@shown $($other:tt)*) => {};
     (@seal $w:ident $v:literal []) => {};
     (@seal $w:ident $v:literal [$seal:literal]) => {
         const _: () = {
