@@ -12,6 +12,7 @@ mod moved;
 mod people;
 mod properties;
 mod records;
+mod reports;
 mod shapes;
 mod verbs;
 #[allow(dead_code, unreachable_pub)]
