@@ -11,9 +11,12 @@ mod qpid;
 mod raw;
 #[cfg(feature = "tls")]
 mod tls;
+mod undecodable;
 
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use integration_automation_patterns::broker::amqp1::{
     Acker, Amqp1, Amqp1Config, Listener,
@@ -56,6 +59,15 @@ impl<P: Peer> Queue<P> {
     fn amqp1(&self, config: Amqp1Config) -> Amqp1 {
         Amqp1::new(&url(self.address()), config).unwrap()
     }
+}
+
+/// A program of `tests/support` in the interpreter of the system, which has Apache Qpid
+/// Proton as a package of the system.
+fn python(program: &str) -> Command {
+    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
+    let mut python = Command::new("/usr/bin/python3");
+    python.arg(support.join(program));
+    python
 }
 
 fn url(address: SocketAddr) -> String {
