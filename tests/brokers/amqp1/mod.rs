@@ -5,6 +5,8 @@ mod artemis;
 mod faults;
 mod foreign;
 mod jms;
+#[cfg(all(feature = "testing", unix))]
+mod killed;
 mod order;
 mod place;
 mod qpid;
@@ -48,7 +50,10 @@ struct Queue<P> {
 impl<P: Peer> Queue<P> {
     /// Servers treat some queues in their own way, by the beginning of the name.
     fn named(beginning: &str) -> Self {
-        let name = format!("{beginning}.{}", Uuid::now_v7().simple());
+        Self::called(format!("{beginning}.{}", Uuid::now_v7().simple()))
+    }
+
+    fn called(name: String) -> Self {
         Self { name, peer: PhantomData }
     }
 
