@@ -64,6 +64,7 @@ macro_rules! suite {
             outbox: every_end_of_an_attempt_is_stored
             outbox: a_wait_past_the_calendar_keeps_no_other_event
             outbox: a_late_settlement_changes_nothing
+            outbox: a_settlement_is_stored_once_however_often_it_is_given
             outbox: the_sweep_changes_nothing_that_was_settled
             outbox: a_renewed_lease_holds
             outbox: what_is_given_back_has_spent_nothing
