@@ -20,6 +20,7 @@ mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod races;
+mod reports;
 #[cfg(feature = "postgres")]
 #[path = "../support/servers.rs"]
 mod servers;

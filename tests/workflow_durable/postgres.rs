@@ -47,19 +47,30 @@ impl Drop for Postgres {
 }
 
 impl Database for Postgres {
+    const SUITE: &'static str = "postgres";
+
+    fn address(&self) -> String {
+        self.schema.clone()
+    }
+
+    fn at(address: &str) -> Self {
+        let (mut config, schema) = (server(), address.to_owned());
+        config.options(format!("-c search_path={schema}"));
+        Self { config, schema }
+    }
+
     async fn fresh() -> Self {
         let schema = format!("workflow_{}", uuid::Uuid::now_v7().simple());
         let admin = connect(&server()).await;
         admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-        let mut config = server();
-        config.options(format!("-c search_path={schema}"));
-        let mut client = connect(&config).await;
+        let database = Self::at(&schema);
+        let mut client = connect(&database.config).await;
         outbox::postgres::install(&mut client).await.unwrap();
         inbox::postgres::install(&mut client).await.unwrap();
         workflows::install(&mut client).await.unwrap();
         let effect = "CREATE TABLE effect (instance text, step text)";
         client.batch_execute(effect).await.unwrap();
-        Self { config, schema }
+        database
     }
 
     async fn begin(&self, key: &str, total: u64, commit: bool) -> Begun {
@@ -73,6 +84,16 @@ impl Database for Postgres {
             transaction.rollback().await.unwrap();
         }
         begun
+    }
+
+    async fn sent_before_the_commit(&self, key: &str) -> usize {
+        let mut client = connect(&self.config).await;
+        let transaction = client.transaction().await.unwrap();
+        let first = first(key, 900);
+        let _ = workflows::begin(&transaction, first, &config()).await.unwrap();
+        let seen = self.events().await.len();
+        transaction.commit().await.unwrap();
+        seen
     }
 
     async fn load(&self, key: &str) -> Result<Option<Any>, String> {
