@@ -109,3 +109,23 @@ pub(crate) async fn sqs(
     let to_erp = way("crm to erp", "sync_crm_to_erp.fifo").await?;
     Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp_to_crm.fifo").await? })
 }
+
+/// Over Pub/Sub, at an emulator: a topic for each direction, and a subscription of the
+/// system that listens.
+#[cfg(feature = "pubsub")]
+pub(crate) async fn pubsub(
+    address: &str,
+    project: &str,
+) -> crate::Outcome<Ways<broker::pubsub::PubSub, broker::pubsub::Listener>> {
+    use broker::pubsub::{PubSub, PubSubConfig};
+    let way = async |name, topic: &str, subscription: &str| {
+        let topic = format!("projects/{project}/topics/{topic}");
+        let broker = PubSub::at_emulator(address, &topic, PubSubConfig::default())?;
+        broker.create_topic().await?;
+        broker.create_subscription(subscription).await?;
+        let consumer = broker.listen(subscription)?;
+        crate::Outcome::Ok(Way { name, broker, consumer })
+    };
+    let to_erp = way("crm to erp", "sync_crm", "sync_crm_to_erp").await?;
+    Ok(Ways { to_erp, to_crm: way("erp to crm", "sync_erp", "sync_erp_to_crm").await? })
+}

@@ -22,8 +22,8 @@
 //! revision = revision + 1 WHERE id = '...'`), run it again, and the change arrives on
 //! the other side.
 //!
-//! On real servers (with the features `postgres`, `nats`, `amqp`, `amqp1`, `kafka`, `sqs`),
-//! or by webhooks from one system to the other (`webhook`):
+//! On real servers (with the features `postgres`, `nats`, `amqp`, `amqp1`, `kafka`,
+//! `pubsub`, `sqs`), or by webhooks from one system to the other (`webhook`):
 //!
 //! ```text
 //! cargo run --example sync_crm_erp --features sqlite,serde,signal,postgres,nats -- \
@@ -163,6 +163,11 @@ async fn over<D: Database>(
         #[cfg(feature = "kafka")]
         BrokerAt::Kafka(servers) => {
             between(crm, erp, stop.or(broker::kafka(servers)).await?, options, stop).await
+        }
+        #[cfg(feature = "pubsub")]
+        BrokerAt::PubSub { address, project } => {
+            let ways = stop.or(broker::pubsub(address, project)).await?;
+            between(crm, erp, ways, options, stop).await
         }
         #[cfg(feature = "sqs")]
         BrokerAt::Sqs(host) => {

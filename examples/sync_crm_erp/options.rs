@@ -28,9 +28,10 @@ sync_crm_erp answer RECORD FIELD CHOICE --by NAME --reason TEXT [OPTIONS]
                     authorities vouch for, or those in the file that SSL_CERT_FILE names
   --broker URL      nats://host:port or tls://host:port, with the feature `nats`; amqp://user:password@host or amqps://...,
                     with the feature `amqp`; amqp1://user:password@host or amqp1s://..., for AMQP 1.0, with the feature
-                    `amqp1`; kafka://host:port, with the feature `kafka`; sqs://host:port of a stand-in, with the feature
-                    `sqs`; webhook://127.0.0.1, with the feature `webhook`: the address on which this process serves both
-                    systems' endpoints; within the process where none is said
+                    `amqp1`; kafka://host:port, with the feature `kafka`; pubsub://host:port/project of an emulator, with the
+                    feature `pubsub`; sqs://host:port of a stand-in, with the feature `sqs`; webhook://127.0.0.1, with the
+                    feature `webhook`: the address on which this process serves both systems' endpoints; within the
+                    process where none is said
   --help            this
 
 SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on. The second one ends it at
@@ -73,6 +74,11 @@ pub(crate) enum BrokerAt {
     Amqp1(String),
     #[cfg(feature = "kafka")]
     Kafka(String),
+    #[cfg(feature = "pubsub")]
+    PubSub {
+        address: String,
+        project: String,
+    },
     #[cfg(feature = "sqs")]
     Sqs(String),
     #[cfg(feature = "webhook")]
@@ -155,6 +161,16 @@ fn broker_at(url: String) -> Outcome<BrokerAt> {
         "amqp1" | "amqp1s" => Ok(BrokerAt::Amqp1(url.replacen("amqp1", "amqp", 1))),
         #[cfg(feature = "kafka")]
         "kafka" => Ok(BrokerAt::Kafka(url.trim_start_matches("kafka://").to_owned())),
+        #[cfg(feature = "pubsub")]
+        "pubsub" => match url.trim_start_matches("pubsub://").split_once('/') {
+            Some((address, project)) => Ok(BrokerAt::PubSub {
+                address: address.to_owned(),
+                project: project.to_owned(),
+            }),
+            None => {
+                Err(format!("wanted pubsub://host:port/project; found {url:?}").into())
+            }
+        },
         #[cfg(feature = "sqs")]
         "sqs" => Ok(BrokerAt::Sqs(url.trim_start_matches("sqs://").to_owned())),
         #[cfg(feature = "webhook")]
@@ -162,7 +178,7 @@ fn broker_at(url: String) -> Outcome<BrokerAt> {
             Ok(BrokerAt::Webhook(url.trim_start_matches("webhook://").to_owned()))
         }
         found => {
-            let wanted = "wanted nats://..., amqp://..., amqp1://..., kafka://..., sqs://... or webhook://... as a broker, and the program built with the feature of that name";
+            let wanted = "wanted nats://..., amqp://..., amqp1://..., kafka://..., pubsub://..., sqs://... or webhook://... as a broker, and the program built with the feature of that name";
             Err(format!("{wanted}; found the scheme {found:?}").into())
         }
     }
