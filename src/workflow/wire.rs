@@ -96,7 +96,8 @@ impl Error for WireError {
 }
 
 /// A participant's reply to a command: an event that [follows](Facts::follow) from it,
-/// with its correlation, which names the instance and the step.
+/// with its correlation, which names the instance and the step, and with the retry policy
+/// of the reply's type.
 ///
 /// # Errors
 ///
@@ -110,6 +111,7 @@ impl Error for WireError {
 ///
 /// impl Event for StockHeld {
 ///     const TYPE: &'static str = "erp.stock.held";
+///     const RETRY_POLICY: RetryPolicy = RetryPolicy::DEFAULT.give_up_after(HOUR);
 /// }
 ///
 /// impl Wire for StockHeld {
@@ -137,5 +139,5 @@ pub fn answer<P: Payload, R: Event + Wire>(
 ) -> Result<EnvelopeBuilder<RawEvent>, WireError> {
     let payload =
         RawEvent::new(R::TYPE, reply.write()?).with_schema_version(R::SCHEMA_VERSION);
-    Ok(command.follow(participant, R::TYPE, payload))
+    Ok(command.follow(participant, R::TYPE, payload).retry_policy(R::RETRY_POLICY))
 }
