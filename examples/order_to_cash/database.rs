@@ -91,12 +91,13 @@ pub(crate) trait Database: Clone + Send + Sync + 'static {
     fn number(&self, sql: &'static str) -> impl Future<Output = Outcome<i64>> + Send;
 }
 
-/// How long the inboxes remember, and how patient they are with the ERP.
+/// How long the inboxes remember, and how often a system is asked that fails for the
+/// moment: on some brokers, an undo waits until that is over.
 pub(crate) fn inbox_config() -> Result<InboxConfig, ConfigError> {
-    const PATIENT: RetryPolicy =
-        RetryPolicy::retries(99, Backoff::Fixed(Duration::from_millis(100)));
+    const FEW: RetryPolicy =
+        RetryPolicy::retries(10, Backoff::Fixed(Duration::from_millis(200)));
     let week = Duration::from_secs(7 * 24 * 60 * 60);
-    Ok(InboxConfig::new(week, RetryPolicy::DEFAULT)?.retry_policy(PATIENT))
+    Ok(InboxConfig::new(week, RetryPolicy::DEFAULT)?.retry_policy(FEW))
 }
 
 /// How often the clerk looks.

@@ -88,7 +88,7 @@ pub(super) fn read<R: Event + Wire>(event: &RawEvent) -> Option<Result<R, ReplyE
     Some(R::read(event.bytes()).map_err(ReplyError::Unreadable))
 }
 
-/// Six minutes: a question between machines, which people are asked where it is not
+/// Five minutes in all: a question between machines, which people are asked where it is not
 /// answered in time.
 const SOON: RetryPolicy = RetryPolicy::retries(
     11,

@@ -116,14 +116,17 @@ impl Error for WireError {}
 /// [`WireError`] where the reply cannot be written.
 ///
 /// ```
+/// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 /// use integration_automation_patterns::workflow::{self, Wire, WireError};
 /// use integration_automation_patterns::{Envelope, Event, RawEvent};
+/// use std::time::Duration;
 ///
 /// struct StockHeld;
 ///
 /// impl Event for StockHeld {
 ///     const TYPE: &'static str = "erp.stock.held";
-///     const RETRY_POLICY: RetryPolicy = RetryPolicy::DEFAULT.give_up_after(HOUR);
+///     const RETRY_POLICY: RetryPolicy =
+///         RetryPolicy::retries(9, Backoff::Fixed(Duration::from_secs(1)));
 /// }
 ///
 /// impl Wire for StockHeld {
@@ -142,6 +145,7 @@ impl Error for WireError {}
 /// let reply = workflow::answer(&command, "erp", &StockHeld)?.build()?;
 /// assert_eq!(reply.event_type(), "erp.stock.held");
 /// assert_eq!(reply.correlation_id(), Some("order/0195/hold_stock/do"));
+/// assert_eq!(reply.retry_policy().max_attempts(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn answer<P: Payload, R: Event + Wire>(
