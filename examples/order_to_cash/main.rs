@@ -37,6 +37,9 @@ mod prompt;
 mod question;
 #[path = "../support/reason.rs"]
 mod reason;
+#[cfg(feature = "webhook")]
+#[path = "../support/serve.rs"]
+mod serve;
 mod sqlite;
 mod systems;
 #[path = "../support/ways.rs"]

@@ -47,6 +47,9 @@ mod postgres;
 mod reason;
 mod report;
 mod seed;
+#[cfg(feature = "webhook")]
+#[path = "../support/serve.rs"]
+mod serve;
 mod sqlite;
 mod step;
 mod stop;
