@@ -3,6 +3,7 @@
 
 use super::advance::AnyAdvance;
 use super::approval::NotDecidedError;
+use super::follow::News;
 use super::id::{Correlation, InstanceId, Part, Seen};
 use super::instance::{Facts, Instance};
 use super::journal::{Cause, Entry};
@@ -169,7 +170,7 @@ pub(super) fn stored<W: Workflow>(
     }
     check::<W>(record)?;
     let data = W::Data::read(&record.data).map_err(RecordError::Data)?;
-    place::<W>(record, data, false)
+    place::<W>(record, data, News::default())
 }
 
 /// What can be checked of a record without its data.
@@ -189,7 +190,7 @@ pub(super) fn check<W: Workflow>(record: &InstanceRecord) -> Result<(), RecordEr
 pub(super) fn place<W: Workflow>(
     record: &InstanceRecord,
     data: W::Data,
-    asked_anew: bool,
+    News { asked_anew, commands }: News,
 ) -> Result<W::Any, RecordError> {
     let facts = Facts {
         id: record.id.clone(),
@@ -201,7 +202,7 @@ pub(super) fn place<W: Workflow>(
         question: record.question.clone(),
         cleared: record.cleared.clone(),
         asked_anew,
-        commands: Vec::new(),
+        commands,
         broken: None,
     };
     let (status, step) = (record.status, record.step.clone().unwrap_or_default());
