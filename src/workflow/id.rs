@@ -58,6 +58,28 @@ impl<W> InstanceId<W> {
     }
 }
 
+/// The id that a question, a [`Correlation`] or a desk names. Whether there is such an
+/// instance, and of which workflow, is found when it is loaded.
+///
+/// ```
+/// # mod shop {
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/orders.rs"));
+/// # }
+/// # use shop::order_to_cash;
+/// use integration_automation_patterns::EventId;
+/// use integration_automation_patterns::workflow::InstanceId;
+///
+/// let id = InstanceId::<order_to_cash::This>::of("order 4711")?;
+/// let asked = id.to_string().parse::<EventId>()?;
+/// assert_eq!(InstanceId::from(asked), id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<W: Workflow> From<EventId> for InstanceId<W> {
+    fn from(id: EventId) -> Self {
+        Self::stored(id)
+    }
+}
+
 impl<W> Clone for InstanceId<W> {
     fn clone(&self) -> Self {
         Self::stored(self.id.clone())

@@ -1,5 +1,11 @@
 //! What every adapter must do, whichever its broker is.
 
+#[cfg(all(
+    feature = "testing",
+    unix,
+    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+))]
+mod killed;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
 mod lag;
 mod order;
@@ -25,6 +31,12 @@ use integration_automation_patterns::{Envelope, EventId, RawEvent};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+#[cfg(all(
+    feature = "testing",
+    unix,
+    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+))]
+pub(crate) use self::killed::*;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
 pub(crate) use self::lag::*;
 pub(crate) use self::order::*;
@@ -132,10 +144,10 @@ fn inbox_config() -> InboxConfig {
 }
 
 /// A database with an inbox, and one row for each effect.
-struct Effects(Connection);
+pub(crate) struct Effects(Connection);
 
 impl Effects {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut connection = Connection::open_in_memory().unwrap();
         inbox::install(&mut connection).unwrap();
         connection
@@ -144,7 +156,7 @@ impl Effects {
         Self(connection)
     }
 
-    fn process<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
+    pub(crate) fn process<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
         let effect = |transaction: &rusqlite::Transaction<'_>, event: &Envelope<_>| {
             transaction.execute(
                 "INSERT INTO effect VALUES (?1, ?2)",

@@ -15,6 +15,7 @@ mod people;
 mod properties;
 mod quorum;
 mod records;
+mod reports;
 mod shapes;
 mod verbs;
 mod version_three;

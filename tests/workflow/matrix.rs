@@ -200,6 +200,7 @@ fn role<R: Role>() -> &'static str {
     R::NAME
 }
 
+#[allow(clippy::extra_unused_type_parameters, reason = "called as the others are")]
 fn nothing<T>() -> &'static str {
     ""
 }

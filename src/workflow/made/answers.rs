@@ -89,10 +89,9 @@ where
 /// There is no such answer here.
 pub fn closed<S: Stage>(
     at: Instance<S>,
-    choice: &Choice,
+    choice: &'static str,
 ) -> Refused<Instance<S>, NotDecidedError> {
     let (status, step) = (S::STATUS, name::<S>());
-    let choice = choice.as_str();
     Refused::new(at, NotDecidedError::Closed { choice, status, step })
 }
 
@@ -143,7 +142,7 @@ where
 {
     match choice {
         Choice::Cancel => Ok(at.cancel(ruling.decision().clone()).into()),
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 
@@ -173,7 +172,7 @@ fn decide_as<S: Stage, R: Decides<S>>(
         Choice::Approve(seen) => at.approve_as::<R>(granted, seen).map(Into::into),
         Choice::Refuse => at.refuse_as::<R>(granted).map(Into::into),
         Choice::Withdraw => at.withdraw_as(granted).map(Into::into),
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 
@@ -193,7 +192,7 @@ where
         Choice::DidNotHappen { though_sent } => {
             Ok(S::did_not_happen(at, granted, though_sent).into())
         }
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 
@@ -212,7 +211,7 @@ where
         Choice::Happened(event) => happened::<S, Done>(at, &event, granted),
         Choice::AskAgain => Ok(S::ask_again(at, granted).into()),
         Choice::GiveUp => Ok(S::give_up(at, granted).into()),
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 

@@ -5,28 +5,31 @@ mod artemis;
 mod faults;
 mod foreign;
 mod jms;
+#[cfg(all(feature = "testing", unix))]
+mod killed;
 mod order;
 mod place;
 mod qpid;
 mod raw;
 #[cfg(feature = "tls")]
 mod tls;
+mod undecodable;
 
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use integration_automation_patterns::broker::amqp1::{
     Acker, Amqp1, Amqp1Config, Listener,
 };
 use integration_automation_patterns::broker::{Ack, BrokerError, Delivery};
-use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
-use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::{Envelope, RawEvent};
 use uuid::Uuid;
 
 use self::raw::Raw;
-use crate::suite::Server;
+use crate::suite::{Effects, Server};
 
 /// User and password at each server, as an address has them.
 const LOGIN: &str = "app:s3cr3t%2Fp%40ss%3Aword";
@@ -45,7 +48,10 @@ struct Queue<P> {
 impl<P: Peer> Queue<P> {
     /// Servers treat some queues in their own way, by the beginning of the name.
     fn named(beginning: &str) -> Self {
-        let name = format!("{beginning}.{}", Uuid::now_v7().simple());
+        Self::called(format!("{beginning}.{}", Uuid::now_v7().simple()))
+    }
+
+    fn called(name: String) -> Self {
         Self { name, peer: PhantomData }
     }
 
@@ -56,6 +62,15 @@ impl<P: Peer> Queue<P> {
     fn amqp1(&self, config: Amqp1Config) -> Amqp1 {
         Amqp1::new(&url(self.address()), config).unwrap()
     }
+}
+
+/// A program of `tests/support` in the interpreter of the system, which has Apache Qpid
+/// Proton as a package of the system.
+fn python(program: &str) -> Command {
+    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
+    let mut python = Command::new("/usr/bin/python3");
+    python.arg(support.join(program));
+    python
 }
 
 fn url(address: SocketAddr) -> String {
@@ -116,10 +131,5 @@ fn sized(id: &str, size: usize) -> Envelope<Dispatched> {
 
 /// Acks a delivery, as one whose effect is stored.
 async fn ack<A: Ack>(delivery: Delivery<A>) -> Result<(), BrokerError> {
-    let mut database = rusqlite::Connection::open_in_memory().unwrap();
-    inbox::install(&mut database).unwrap();
-    let day = std::time::Duration::from_secs(24 * 60 * 60);
-    let config = InboxConfig::new(day, RetryPolicy::DEFAULT).unwrap();
-    let handled = inbox::process(&mut database, delivery, &config, |_, _| Ok(()));
-    handled.unwrap().settle().await
+    Effects::new().process(delivery).settle().await
 }
