@@ -28,6 +28,30 @@ pub const fn name(identifier: &'static str) -> &'static str {
     }
 }
 
+/// Goes on with a declaration whose names are distinct, and says which one is declared
+/// twice where they are not.
+// A matcher names each of its variables once, and a path is no keyword. If a name is
+// declared twice or is a keyword, `__declare` does not match, and spares the reader some
+// twenty errors; the constant explains a name that is declared twice.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __distinct {
+    (($the:literal $of_the:literal $whole:ident $twice:literal) [$($n:ident)*] { $($then:tt)* } ($d:tt)) => {
+        const _: () = {
+            const NAMES: &[&str] = &[$(::core::stringify!($n)),*];
+            const ARE_DISTINCT: bool = $crate::__private::are_distinct([$(::core::stringify!($n)),*]);
+            $(::core::assert!(
+                ARE_DISTINCT || $crate::__private::is_once(NAMES, ::core::stringify!($n)),
+                ::core::concat!($the, " `", ::core::stringify!($n), "` ", $of_the, " `", ::core::stringify!($whole), "` ", $twice)
+            );)*
+        };
+        macro_rules! __declare {
+            ($($d $n:path),*) => { $($then)* };
+        }
+        __declare! { $($n),* }
+    };
+}
+
 /// Whether no two names are the same.
 // The compiler's interpreter compares each with each: numbers, and names only where these
 // are equal.
