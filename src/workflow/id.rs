@@ -58,6 +58,14 @@ impl<W> InstanceId<W> {
     }
 }
 
+impl<W> From<EventId> for InstanceId<W> {
+    /// An id as a row, a list or a question names it. Whether there is such an instance,
+    /// and of this workflow, its store says.
+    fn from(id: EventId) -> Self {
+        Self::stored(id)
+    }
+}
+
 impl<W> Clone for InstanceId<W> {
     fn clone(&self) -> Self {
         Self::stored(self.id.clone())
