@@ -361,6 +361,10 @@ fn of_workflows() -> Vec<Named> {
         named(ReceiveError::Row(RecordError::Data(wire()))),
         named(ReceiveError::Reply(ReplyError::Unreadable(wire()))),
         named(ReceiveError::NotStored(NotStoredError::Unwritable(advance()))),
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        named(integration_automation_patterns::workflow::DeskError::Row(
+            RecordError::Data(wire()),
+        )),
     ]
 }
 

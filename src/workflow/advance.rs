@@ -56,6 +56,8 @@ enum Deadline {
     In(Duration),
     /// When it was to pass before the step: a vote moves no deadline.
     Kept,
+    /// At this moment, which a person has set.
+    At(DateTime<Utc>),
 }
 
 impl<S: Stage> Advance<S> {
@@ -73,6 +75,15 @@ impl<S: Stage> Advance<S> {
     /// The instance stays, and its deadline with it.
     pub(super) fn stay(at: Instance<S>, entry: Entry) -> Self {
         Self::new(at, entry, Deadline::Kept)
+    }
+
+    /// The instance stays, and its deadline is at this moment.
+    pub(super) fn stay_until(
+        at: Instance<S>,
+        entry: Entry,
+        until: DateTime<Utc>,
+    ) -> Self {
+        Self::new(at, entry, Deadline::At(until))
     }
 
     fn new(at: Instance<S>, entry: Entry, deadline: Deadline) -> Self {
@@ -161,16 +172,21 @@ impl<W: Workflow> AnyAdvance<W> {
     /// people who may decide than it wants is passed at once, and where no level has
     /// enough, the question is for nobody and says so.
     ///
+    /// A vote may leave too few, too: then the next level is asked with it.
+    ///
     /// Read the directory before the transaction. A step that asks nobody is unchanged.
     pub fn put_to(mut self, people: &dyn Directory) -> Self {
         let wait = self.step.map(|step| (step.kind, step.waits(self.status)));
-        let asks = matches!(self.deadline, Deadline::In(_));
-        if let (Some((kind, Wait::People(chain))), true) = (wait, asks) {
+        let is_put = matches!(self.deadline, Deadline::In(_) | Deadline::Kept);
+        if let (Some((kind, Wait::People(chain))), true) = (wait, is_put) {
             let Facts { question, requested_by, .. } = &mut *self.facts;
             let asker = requested_by.as_ref().filter(|_| kind == Kind::Approval);
             if let Some(question) = question {
+                let before = (question.level, question.for_nobody);
                 question.put_to(chain, asker, people);
-                let span = question.span(chain);
+                let is_kept = self.deadline == Deadline::Kept
+                    && (question.level, question.for_nobody) == before;
+                let span = question.span(chain).filter(|_| !is_kept);
                 self.deadline = span.map_or(self.deadline, Deadline::In);
             }
         }
@@ -222,6 +238,7 @@ impl<W: Workflow> AnyAdvance<W> {
             Deadline::Never => None,
             Deadline::In(span) => Some(to_micros(calendar.due(at, span).max(at))),
             Deadline::Kept => facts.due_at,
+            Deadline::At(moment) => Some(to_micros(moment)),
         };
         let awaits =
             instance::correlation::<W>(&facts.id, self.status, step, facts.round);

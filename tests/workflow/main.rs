@@ -6,6 +6,7 @@
 mod orders;
 
 mod follow;
+mod matrix;
 mod model;
 mod moved;
 mod people;

@@ -10,7 +10,7 @@ use integration_automation_patterns::workflow::sqlite::{self as workflows, Clerk
 use integration_automation_patterns::workflow::{
     AnyAdvance, AnyRuling, Begun, Choice, ClerkSummary, Driven, StepError, WorkflowConfig,
 };
-use integration_automation_patterns::{AnyEnvelope, inbox, outbox, testing};
+use integration_automation_patterns::{AnyEnvelope, Envelope, inbox, outbox, testing};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::orders::order_to_cash::{Any, This};
@@ -158,7 +158,7 @@ impl Database for Sqlite {
     async fn participate(&self, delivery: Delivery<()>, answer: Answer) -> Handled<()> {
         let work = move |connection: &mut Connection| {
             let inbox_config = inbox_config();
-            let handle = |transaction: &Transaction<'_>, command: &_| {
+            let handle = |transaction: &Transaction<'_>, command: &Envelope<_>| {
                 let undo = workflows::undoing(transaction, command, &inbox_config)?;
                 let act = act(command, undo, answer)?;
                 if let Some(effect) = act.effect {

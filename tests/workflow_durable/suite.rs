@@ -239,6 +239,8 @@ macro_rules! suite {
             desk: verify_agrees_with_what_programs_do
             desk: verify_finds_what_no_program_did
             desk: one_that_is_repaired_is_taken_up_at_once
+            desk: a_deadline_is_moved_by_hand
+            desk: the_next_level_is_asked_at_once
             desk: what_ended_long_ago_is_purged
             deadlines: what_a_person_gives_up_is_not_sent_later
             people: what_is_approved_is_what_is_sent

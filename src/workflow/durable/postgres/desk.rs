@@ -9,7 +9,8 @@ use tokio_postgres::{
 };
 
 use super::install;
-use super::rows::{check_place, look};
+use super::rows::{check_place, look, write_entry};
+use super::step::{self, find_record, place_and_time, store_step};
 use crate::store::StoreError;
 use crate::store::error::Doing;
 use crate::store::postgres::{
@@ -17,10 +18,11 @@ use crate::store::postgres::{
 };
 use crate::workflow::CommandState;
 use crate::workflow::durable::desk::{
-    self, COUNTING, COUNTS, CountRow, ENDED, Found, HISTORY, IDS, Instances, LISTING,
-    LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow, PresentRow,
-    TAKE_UP, TAKING_UP, VERIFYING, Whole,
+    self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
+    Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow,
+    PresentRow, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
 };
+use crate::workflow::durable::journal::{ByRow, EntryRow};
 use crate::{EventId, outbox};
 
 /// The moment that is `$1` microseconds ago.
@@ -122,9 +124,18 @@ impl Instances for DeskSchema {
         Ok(orphans)
     }
 
-    async fn take_up(&self, id: &EventId) -> Result<bool, StoreError> {
+    async fn step(&self, id: &EventId, take: Take) -> Result<(), DeskError> {
+        let mut held = self.0.hold(INTERVENING).await?;
+        // What is refused is no error of the connection.
+        let work = async { Ok(take_step(held.client(), id, take).await) };
+        let stepped = within(INTERVENING, work).await?;
+        held.release();
+        stepped
+    }
+
+    async fn take_up(&self, id: &EventId, by: ByRow) -> Result<bool, StoreError> {
         let (mut held, id) = (self.0.hold(TAKING_UP).await?, id.to_string());
-        let work = async { take_up(held.client(), &id).await.doing(TAKING_UP) };
+        let work = async { take_up(held.client(), &id, by).await.doing(TAKING_UP) };
         let is_taken_up = within(TAKING_UP, work).await?;
         held.release();
         Ok(is_taken_up)
@@ -139,12 +150,31 @@ impl Instances for DeskSchema {
     }
 }
 
-async fn take_up(client: &mut Client, id: &str) -> Result<bool, Error> {
+async fn take_step(
+    client: &mut Client,
+    id: &EventId,
+    take: Take,
+) -> Result<(), DeskError> {
+    let transaction = client.transaction().await.doing(INTERVENING)?;
+    let at = place_and_time(&transaction).await.doing(INTERVENING)?;
+    let found = find_record(&transaction, id).await?;
+    let place = found.as_ref().map(step::Found::place);
+    let written = take(found.map(step::Found::record), at)?;
+    store_step(&transaction, written, place, None, at).await?;
+    Ok(transaction.commit().await.doing(INTERVENING)?)
+}
+
+async fn take_up(client: &mut Client, id: &str, by: ByRow) -> Result<bool, Error> {
     let transaction = client.transaction().await?;
-    check_place(&transaction).await?;
-    let written = transaction.execute_typed(TAKE_UP, &[(&id, Type::TEXT)]).await?;
+    let at = place_and_time(&transaction).await?;
+    let failing = transaction.execute_typed(TAKE_UP, &[(&id, Type::TEXT)]).await?;
+    let Some(rows) = look(&transaction, id).await?.filter(|_| failing == 1) else {
+        return Ok(false);
+    };
+    let entry = EntryRow::of_take_up(&rows.instance, by, at);
+    write_entry(&transaction, id, &entry).await?;
     transaction.commit().await?;
-    Ok(written == 1)
+    Ok(true)
 }
 
 /// One that somebody works with just now is left for the next time.
