@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::workflow::{AnyRuling, Choice, InstanceId};
 use integration_automation_patterns::{Decision, EventId};
 
@@ -38,16 +40,20 @@ PEM, and asks for TLS too.
                                   approve what the question has shown, by the fingerprint that it carries
   refuse <WHICH> --as ROLE MOVE   refuse it: what was done is undone
   withdraw <WHICH> --as ROLE MOVE take a vote back
-  cancel <WHICH> MOVE             have everything undone, before the pivot is sent; in nobody's place
+  cancel <WHICH> MOVE             have everything undone, before the pivot is sent
   take-up <WHICH> --by NAME --reason TEXT
                                   have a clerk look at once at an instance whose turn has failed, after a repair
+  postpone <WHICH> --until TIME MOVE
+                                  move its next deadline, later or earlier: to 2026-01-05T08:00:00Z, or to 2h from now
+  reassign <WHICH> MOVE           ask the next level of the chain at once, with a deadline of its own
   purge --older-than 400d [--batch 1000]
                                   remove what ended longer ago, with its journal
 
 WHICH is the id of an instance, or --key TEXT, the business key that it began under: --key \"order 4711\".
 
-MOVE is --by NAME --reason TEXT --revision N [--instead-of NAME]: who decides, why, on the revision that `stuck` and `look`
-show (an instance that has moved since is left alone), and in whose place. ROLE is the role that they decide in.
+MOVE is --by NAME --reason TEXT --revision N: who decides, why, and on which revision, as `stuck` and `look` show it: an
+instance that has moved since is left alone. ROLE is the role that they decide in; --instead-of NAME goes with it, and says
+for whom.
 
 A duration is a number and one of s, m, h, d, w: 90s, 15m, 7d.
 
@@ -74,11 +80,21 @@ pub(crate) enum Ask {
     Verify,
     Diagram,
     Move(Move),
+    Postpone { order: Order, until: DateTime<Utc> },
+    Reassign(Order),
     TakeUp { id: EventId, decision: Decision },
     Purge { age: Duration, batch: usize },
 }
 
-/// What a person wants of one instance.
+/// What an operator wants of the wait of one instance.
+pub(crate) struct Order {
+    pub(crate) id: EventId,
+    /// The revision on which the decision rests.
+    pub(crate) revision: i64,
+    pub(crate) decision: Decision,
+}
+
+/// What a person wants of the step of one instance.
 pub(crate) struct Move {
     pub(crate) id: EventId,
     /// The revision on which the decision rests.
@@ -100,14 +116,8 @@ impl From<Choice> for Wanted {
     }
 }
 
-impl Ask {
-    pub(crate) const fn writes(&self) -> bool {
-        matches!(self, Self::Move(_) | Self::TakeUp { .. } | Self::Purge { .. })
-    }
-}
-
 const FLAGS: [&str; 2] = ["json", "though-sent"];
-const VALUES: [&str; 13] = [
+const VALUES: [&str; 14] = [
     "as",
     "batch",
     "by",
@@ -121,6 +131,7 @@ const VALUES: [&str; 13] = [
     "reply",
     "revision",
     "seen",
+    "until",
 ];
 
 /// Reads the command line; nothing where help is wanted.
@@ -181,6 +192,11 @@ fn ask(
             let ruling = company::ruling_without_role(&deciding)?;
             Ask::Move(Move { id, revision: revision(given)?, wanted, ruling })
         }
+        "postpone" => {
+            let (order, until) = (order(words, given)?, moment(&given.wanted("until")?)?);
+            Ask::Postpone { order, until }
+        }
+        "reassign" => Ask::Reassign(order(words, given)?),
         "take-up" => {
             Ask::TakeUp { id: which(words, given)?, decision: given.decision()? }
         }
@@ -191,7 +207,7 @@ fn ask(
         _ => {
             return Err(format!(
                 "wanted counts, stuck, look, verify, diagram, settle, approve, refuse, \
-                 withdraw, cancel, take-up or purge, and found {name:?}"
+                 withdraw, cancel, postpone, reassign, take-up or purge, and found {name:?}"
             ));
         }
     })
@@ -238,6 +254,14 @@ fn word(
     })
 }
 
+fn order(
+    words: &mut impl Iterator<Item = OsString>,
+    given: &mut Given,
+) -> Result<Order, String> {
+    let (id, decision) = (which(words, given)?, given.decision()?);
+    Ok(Order { id, revision: revision(given)?, decision })
+}
+
 /// A move that takes a role.
 fn in_role(id: EventId, wanted: Wanted, given: &mut Given) -> Result<Move, String> {
     let (role, away) = (given.wanted("as")?, given.take("instead-of"));
@@ -247,9 +271,24 @@ fn in_role(id: EventId, wanted: Wanted, given: &mut Given) -> Result<Move, Strin
     Ok(Move { id, revision: revision(given)?, wanted, ruling })
 }
 
-fn revision(given: &mut Given) -> Result<u64, String> {
+fn revision<N: FromStr>(given: &mut Given) -> Result<N, String> {
     let text = given.wanted("revision")?;
     text.parse().map_err(|_| {
         format!("wanted the number that `look` shows for --revision, and found {text:?}")
+    })
+}
+
+/// A moment as in RFC 3339, or one that is so far ahead by this machine's clock.
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(moment.to_utc());
+    }
+    let ahead = duration(text).ok().and_then(|ahead| TimeDelta::from_std(ahead).ok());
+    let moment = ahead.and_then(|ahead| Utc::now().checked_add_signed(ahead));
+    moment.ok_or_else(|| {
+        format!(
+            "wanted a time as 2026-01-05T08:00:00Z, or a duration such as 2h, for \
+             --until, and found {text:?}"
+        )
     })
 }

@@ -5,7 +5,8 @@ use std::error::Error;
 
 use integration_automation_patterns::RawEvent;
 use integration_automation_patterns::workflow::{
-    AnyAdvance, Choice, Driven, LoadError, Standing, Status, StepError, Workflow,
+    AnyAdvance, Choice, DeskError, Driven, LoadError, Standing, Status, StepError,
+    Workflow,
 };
 
 use crate::arguments::{Move, Wanted};
@@ -33,6 +34,16 @@ impl From<StepError> for NotMade {
     fn from(error: StepError) -> Self {
         match error {
             StepError::Store(error) => Self::Failed(error.into()),
+            refused => Self::Refused(chain(&refused)),
+        }
+    }
+}
+
+impl From<DeskError> for NotMade {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::NoSuchInstance { .. } => Self::NoneSuch,
+            DeskError::Step(error) => error.into(),
             refused => Self::Refused(chain(&refused)),
         }
     }

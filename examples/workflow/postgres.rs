@@ -6,7 +6,7 @@ use integration_automation_patterns::workflow::postgres::{self as workflows, Des
 use tokio_postgres::{Config, Error};
 
 use crate::arguments::Move;
-use crate::company::{This, config};
+use crate::company::{self, This};
 use crate::database::{TABLE, no_table};
 use crate::line::Line;
 use crate::moves::{NotMade, step};
@@ -33,7 +33,8 @@ impl Schema {
             #[cfg(feature = "tls")]
             Line::Secure(_) => return Err("the desk does not speak TLS yet".into()),
         };
-        Ok(Self { config, line, desk: desk.of::<This>() })
+        let desk = desk.of::<This>().config(company::config());
+        Ok(Self { config, line, desk })
     }
 
     pub(crate) async fn make(&self, wanted: &Move) -> Result<(), NotMade> {
@@ -43,7 +44,7 @@ impl Schema {
         let id = wanted.id.clone().into();
         let found = workflows::load::<This, _, _>(&desk, &id).await?;
         let step = step(found.ok_or(NotMade::NoneSuch)?, wanted)?;
-        let stored = workflows::store(&desk, step, &config()).await;
+        let stored = workflows::store(&desk, step, &company::config()).await;
         stored.map_err(|refused| refused.into_cause())?;
         Ok(desk.commit().await?)
     }

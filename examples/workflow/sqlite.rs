@@ -24,7 +24,8 @@ impl File {
         if found.query_row(sql, [TABLE], |_| Ok(())).optional()?.is_none() {
             return Err(no_table().into());
         }
-        Ok(Self { path: path.to_owned(), desk: Desk::open(path)?.of::<This>() })
+        let desk = Desk::open(path)?.of::<This>().config(config());
+        Ok(Self { path: path.to_owned(), desk })
     }
 
     pub(crate) fn make(&self, wanted: &Move) -> Result<(), NotMade> {

@@ -5,7 +5,7 @@ use std::error::Error;
 use integration_automation_patterns::EventId;
 use integration_automation_patterns::workflow::{Status, Workflow};
 
-use crate::arguments::Ask;
+use crate::arguments::{Ask, Order};
 use crate::company::This;
 use crate::database::{Desk, ask};
 use crate::moves::NotMade;
@@ -34,8 +34,18 @@ pub(crate) async fn run(desk: &Desk, asked: &Ask) -> Outcome<Report> {
             let made = desk.make(wanted).await;
             moved(desk, &wanted.id, made).await?
         }
-        Ask::TakeUp { id, .. } => {
-            if !ask!(desk, desk => desk.take_up(id).await)? {
+        Ask::Postpone { order: Order { id, revision, decision }, until } => {
+            let asked = ask!(desk, desk => {
+                desk.postpone(id, *revision, *until, decision).await
+            });
+            moved(desk, id, asked.map_err(NotMade::from)).await?
+        }
+        Ask::Reassign(Order { id, revision, decision }) => {
+            let asked = ask!(desk, desk => desk.reassign(id, *revision, decision).await);
+            moved(desk, id, asked.map_err(NotMade::from)).await?
+        }
+        Ask::TakeUp { id, decision } => {
+            if !ask!(desk, desk => desk.take_up(id, decision).await)? {
                 let wanted = "instance whose turn has failed,";
                 return Ok(Report::NoneSuch { id: id.clone(), wanted });
             }
