@@ -264,8 +264,14 @@ pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
     }
 }
 
-/// Adds what a system holds instead of what was written.
-pub fn keep<T>(kept: &mut KeptForms<T>, more: KeptForms<T>) {
+/// Adds what a system holds instead of what was written. Where it took its write back
+/// and refused nothing, what it held of that is gone.
+pub fn keep<T>(
+    kept: &mut KeptForms<T>,
+    more: KeptForms<T>,
+    taken_back_from: Option<usize>,
+) {
+    taken_back_from.into_iter().for_each(|place| kept.forget(place));
     for form in more.0 {
         kept.add(form);
     }

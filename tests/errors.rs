@@ -368,6 +368,17 @@ fn of_workflows() -> Vec<Named> {
     ]
 }
 
+/// Protects a customer's data from the logs and rows into which errors go.
+#[cfg(feature = "workflow")]
+#[test]
+fn an_error_of_a_workflow_quotes_no_data() {
+    let quote = poison().to_string();
+    for (name, error) in of_workflows() {
+        let said = format!("{:?} {error:?}", chain(&*error));
+        assert!(!said.contains(&quote), "{name}: {said}");
+    }
+}
+
 fn all() -> Vec<Named> {
     let mut all = of_envelopes();
     #[cfg(feature = "workflow")]

@@ -125,8 +125,8 @@ pub struct Applied<T> {
     /// What systems refused, in their words: store it, and give it to the next plan
     /// ([`FieldPlan::after_refusals`]).
     pub refused: Vec<Refusal<T>>,
-    /// What systems hold instead of what was written: store it, and read by it
-    /// ([`Reading::as_kept`](super::Reading::as_kept)).
+    /// What systems hold instead of what was written, and not taken back: store it, and
+    /// read by it ([`Reading::as_kept`](super::Reading::as_kept)).
     pub kept: Vec<Kept<T>>,
     /// The common state to store: as it was, if a system moved on or refused.
     pub base: Base<T>,

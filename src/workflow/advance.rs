@@ -45,6 +45,8 @@ pub struct AnyAdvance<W: Workflow> {
     deadline: Deadline,
     entry: Entry,
     recall: Option<Recall>,
+    /// The command whose step is given up: it is taken back where it has not left.
+    given_up: Option<EventId>,
 }
 
 /// When a stage's time has passed.
@@ -88,13 +90,20 @@ impl<S: Stage> Advance<S> {
 
     fn new(at: Instance<S>, entry: Entry, deadline: Deadline) -> Self {
         let (facts, status, step) = (at.facts, S::STATUS, S::STEP);
-        let any = AnyAdvance { facts, status, step, deadline, entry, recall: None };
+        let (recall, given_up) = (None, None);
+        let any = AnyAdvance { facts, status, step, deadline, entry, recall, given_up };
         Self { any, stage: PhantomData }
     }
 
     /// The same step, which takes a command back.
     pub(super) fn recalling(mut self, recall: Option<Recall>) -> Self {
         self.any.recall = recall;
+        self
+    }
+
+    /// The same step, which gives up what this command asks.
+    pub(super) fn giving_up(mut self, command: Option<EventId>) -> Self {
+        self.any.given_up = command;
         self
     }
 
@@ -214,8 +223,19 @@ impl<W: Workflow> AnyAdvance<W> {
         calendar: &dyn Calendar,
     ) -> Result<Written, AdvanceError> {
         let (record, commands) = self.record(at, calendar)?;
-        let (entry, recall) = (self.entry.clone(), self.recall.clone());
-        Ok(Written { record, commands, recall, entry })
+        let recall = self.recall.clone().or_else(|| self.taken_back(at));
+        Ok(Written { record, commands, recall, entry: self.entry.clone() })
+    }
+
+    /// The command of a step that is given up, with whose decision that is: a person's, or
+    /// the table's.
+    fn taken_back(&self, at: DateTime<Utc>) -> Option<Recall> {
+        let command = self.given_up.clone()?;
+        let decision = match &self.entry.by {
+            Some(by) => by.decision.clone(),
+            None => Decision::new_at(W::NAME, "its deadline has passed", at).ok()?,
+        };
+        Some(Recall { command, decision, though_sent: true })
     }
 
     /// Whether people are asked with this step: at each level, and where what they are to
@@ -302,12 +322,12 @@ pub(crate) struct Written {
     pub(crate) entry: Entry,
 }
 
-/// A command that a person's word takes back, in the transaction of that word.
+/// A command that is taken back in the transaction of the step that gives it up.
 #[derive(Debug, Clone)]
 pub(crate) struct Recall {
     /// The command.
     pub(crate) command: EventId,
-    /// Who says that it has done nothing.
+    /// Who gives it up, or says that it has done nothing.
     #[allow(dead_code, reason = "for an outbox, which keeps it")]
     pub(crate) decision: Decision,
     /// Whether one that is out already is let go.

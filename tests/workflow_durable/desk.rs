@@ -35,10 +35,12 @@ pub(crate) trait AtADesk: Database {
         config: WorkflowConfig,
     ) -> impl Future<Output = Result<(), DeskError>> + Send;
     fn purge(&self, age: Duration, most: usize) -> impl Future<Output = usize> + Send;
+    /// Writes another text over the data of all instances.
+    fn spoil(&self, data: &str) -> impl Future<Output = ()> + Send;
 }
 
 macro_rules! at_a_desk {
-    ($database:ty, $name:ident => $desk:expr) => {
+    ($database:ty, $bytes:literal, $name:ident => $desk:expr) => {
         impl $crate::desk::AtADesk for $database {
             async fn counts(
                 &self,
@@ -97,6 +99,11 @@ macro_rules! at_a_desk {
             ) -> Result<(), integration_automation_patterns::workflow::DeskError> {
                 let ($name, decision) = (self, $crate::desk::decision());
                 $desk.of::<This>().config(config).reassign(id, revision, &decision).await
+            }
+
+            async fn spoil(&self, data: &str) {
+                let bytes = format!("CAST('{data}' AS {})", $bytes);
+                self.sql(&format!("UPDATE workflow_instance SET data = {bytes}")).await;
             }
 
             async fn purge(&self, age: std::time::Duration, most: usize) -> usize {

@@ -191,6 +191,6 @@ impl Database for Sqlite {
     }
 }
 
-at_a_desk!(Sqlite, database => Desk::open(&database.path).unwrap());
+at_a_desk!(Sqlite, "BLOB", database => Desk::open(&database.path).unwrap());
 
 suite!(Sqlite);

@@ -243,6 +243,8 @@ macro_rules! suite {
             desk: the_next_level_is_asked_at_once
             desk: what_ended_long_ago_is_purged
             deadlines: what_a_person_gives_up_is_not_sent_later
+            deadlines: what_a_step_gives_up_is_taken_back
+            no_data: what_cannot_be_read_is_quoted_nowhere
             people: what_is_approved_is_what_is_sent
             people: a_question_for_nobody_says_so
             people: silence_is_a_refusal

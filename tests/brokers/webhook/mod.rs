@@ -2,11 +2,15 @@
 //! do, and both at once, by the tests of the suite that fit a broker which stores nothing.
 
 mod foreign;
+#[cfg(all(feature = "testing", unix))]
 mod killed;
 mod pair;
 mod peer;
 mod receiving;
 mod sending;
+#[path = "../../../examples/sync_crm_erp/serve.rs"]
+mod serve;
+mod serving;
 mod signed;
 #[cfg(unix)]
 mod tls;

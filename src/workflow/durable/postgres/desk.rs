@@ -8,14 +8,19 @@ use tokio_postgres::{
     Client, Config, Error, IsolationLevel, NoTls, Row as SqlRow, Socket, Transaction,
 };
 
-use super::install;
+use super::connect::{Caller, connect};
 use super::rows::{check_place, look, write_entry};
 use super::step::{self, find_record, place_and_time, store_step};
+use crate::EventId;
 use crate::store::StoreError;
 use crate::store::error::Doing;
+#[cfg(feature = "tls")]
+use crate::store::postgres::secured;
 use crate::store::postgres::{
-    Clients, Connector, at, at_most, maybe_at, micros, within, without_tls,
+    Clients, at, at_most, maybe_at, micros, within, without_tls,
 };
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::workflow::CommandState;
 use crate::workflow::durable::desk::{
     self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
@@ -23,7 +28,6 @@ use crate::workflow::durable::desk::{
     PresentRow, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
 };
 use crate::workflow::durable::journal::{ByRow, EntryRow};
-use crate::{EventId, outbox};
 
 /// The moment that is `$1` microseconds ago.
 const AGO: &str = "statement_timestamp() - $1 * interval '1 microsecond'";
@@ -31,7 +35,7 @@ const AGO: &str = "statement_timestamp() - $1 * interval '1 microsecond'";
 /// The values of a statement.
 type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
 
-const CONNECTING: &str = "connecting a desk";
+const CALLER: Caller = Caller { name: "workflow desk", connecting: "connecting a desk" };
 
 /// What people ask of the workflows in a PostgreSQL schema.
 pub type Desk = desk::Desk<DeskSchema>;
@@ -49,8 +53,23 @@ impl Desk {
     /// A configuration that asks for TLS, what the database answers, and tables that a
     /// newer version of this crate has made.
     pub async fn connect(database: Config) -> Result<Self, StoreError> {
-        without_tls(&database).map_err(|error| StoreError::new(CONNECTING, error))?;
+        without_tls(&database)
+            .map_err(|error| StoreError::new(CALLER.connecting, error))?;
         Self::connect_with(database, NoTls).await
+    }
+
+    /// Connects over TLS, with a server that an authority of `tls` vouches for under the
+    /// host's name, and not at all otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and a server without TLS, or whose certificate is
+    /// not that of this host.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn connect_tls(database: Config, tls: &Tls) -> Result<Self, StoreError> {
+        let (database, tls) = secured(database, tls)?;
+        Self::connect_with(database, tls).await
     }
 
     /// Connects with the TLS of another crate, or one's own. Where it must not fall back
@@ -66,15 +85,7 @@ impl Desk {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let clients = Clients::new(Connector::new(database, tls));
-        let installed = within(CONNECTING, async {
-            let mut held = clients.hold(CONNECTING).await?;
-            outbox::postgres::install(held.client()).await?;
-            install(held.client()).await?;
-            held.release();
-            Ok(())
-        });
-        installed.await?;
+        let clients = connect(&CALLER, database, tls).await?;
         Ok(Self::new(DeskSchema(clients)))
     }
 }
