@@ -30,8 +30,7 @@ PEM, and asks for TLS too.
 
   settle <WHICH> <WORD> --as ROLE MOVE
                                   say what became of a step, or of an undo, that did not answer. WORD is one of
-      happened [--reply TYPE] [--payload FILE]
-                                  it did, and this is the reply; of the usual type, and `{}`, where none is given
+      happened [--payload FILE]   it did, and the reply would have been this; `{}` where no file is given
       did-not-happen [--though-sent]
                                   it did not: its command is taken back; --though-sent vouches for one that has left
       ask-again                   ask its participant once more
@@ -104,8 +103,8 @@ pub(crate) struct Move {
 }
 
 pub(crate) enum Wanted {
-    /// That the silent step answered: with a reply of this type, or the usual one.
-    Happened { reply: Option<String>, payload: Vec<u8> },
+    /// That the silent step, or its undo, happened: with what its reply would have said.
+    Happened { payload: Vec<u8> },
     /// What needs no more than the word.
     Choice(Choice),
 }
@@ -117,7 +116,7 @@ impl From<Choice> for Wanted {
 }
 
 const FLAGS: [&str; 2] = ["json", "though-sent"];
-const VALUES: [&str; 14] = [
+const VALUES: [&str; 13] = [
     "as",
     "batch",
     "by",
@@ -128,7 +127,6 @@ const VALUES: [&str; 14] = [
     "older-than",
     "payload",
     "reason",
-    "reply",
     "revision",
     "seen",
     "until",
@@ -238,7 +236,7 @@ fn word(
             let payload = given.take("payload").map_or(Ok(b"{}".to_vec()), |file| {
                 std::fs::read(&file).map_err(|error| format!("{file}: {error}"))
             });
-            Wanted::Happened { reply: given.take("reply"), payload: payload? }
+            Wanted::Happened { payload: payload? }
         }
         Some("did-not-happen") => {
             Choice::DidNotHappen { though_sent: given.has("though-sent") }.into()

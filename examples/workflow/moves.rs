@@ -68,18 +68,18 @@ pub(crate) fn step(
 }
 
 fn choice(wanted: &Wanted, standing: &Standing<This>) -> Result<Choice, NotMade> {
-    let (reply, payload) = match wanted {
+    let payload = match wanted {
         Wanted::Choice(choice) => return Ok(choice.clone()),
-        Wanted::Happened { reply, payload } => (reply.as_deref(), payload),
+        Wanted::Happened { payload } => payload,
     };
     let step = standing.step.and_then(|name| This::DEFINITION.step(name));
-    let usual = step.and_then(|step| match standing.status {
+    let reply = step.and_then(|step| match standing.status {
         Status::Stuck => step.undone,
         _ => step.done,
     });
-    let Some(reply) = reply.or(usual) else {
+    let Some(reply) = reply else {
         let why = "wanted a step that may have happened, and it waits for none";
         return Err(NotMade::Refused(why.to_owned()));
     };
-    Ok(Choice::Happened(RawEvent::new(reply.to_owned(), payload.clone())))
+    Ok(Choice::Happened(RawEvent::new(reply, payload.clone())))
 }

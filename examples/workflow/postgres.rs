@@ -31,7 +31,7 @@ impl Schema {
         let desk = match &line {
             Line::Plain => Desk::connect(config.clone()).await?,
             #[cfg(feature = "tls")]
-            Line::Secure(_) => return Err("the desk does not speak TLS yet".into()),
+            Line::Secure(tls) => Desk::connect_tls(config.clone(), tls).await?,
         };
         let desk = desk.of::<This>().config(company::config());
         Ok(Self { config, line, desk })

@@ -7,6 +7,7 @@ use integration_automation_patterns::workflow::{
 
 use crate::columns::{Left, Right, push, rows, table, time};
 use crate::report::Report;
+use crate::terminal::printable;
 
 pub(crate) fn write(report: &Report) -> String {
     match report {
@@ -54,6 +55,7 @@ fn counts(counts: &[StageCount]) -> String {
     table(header, align, rows.collect())
 }
 
+/// Each instance on a line, and below it what it waits for.
 fn stuck(instances: &[InstanceView]) -> String {
     if instances.is_empty() {
         return "nothing is stuck\n".to_owned();
@@ -62,18 +64,22 @@ fn stuck(instances: &[InstanceView]) -> String {
         [
             instance.id.clone(),
             instance.workflow.clone(),
-            instance.status.to_string(),
-            instance.step.clone().unwrap_or_default(),
+            stands(instance),
             instance.revision.to_string(),
             time(instance.moved_at),
             instance.due_at.map(time).unwrap_or_default(),
-            waits_for(&instance.waits_for),
         ]
     });
-    let header =
-        ["id", "workflow", "status", "step", "revision", "moved", "due", "waits for"];
-    let align = [Left, Left, Left, Left, Right, Left, Left, Left];
-    table(header, align, rows.collect())
+    let header = ["id", "workflow", "stands", "revision", "moved", "due"];
+    let table = table(header, [Left, Left, Left, Right, Left, Left], rows.collect());
+    let mut lines = table.lines();
+    let mut text = String::new();
+    push(&mut text, lines.next().unwrap_or_default());
+    for (line, instance) in lines.zip(instances) {
+        let waits_for = printable(&waits_for(&instance.waits_for));
+        push(&mut text, &format!("{line}\n  waits for {waits_for}"));
+    }
+    text
 }
 
 fn look(InstanceHistory { instance, journal, .. }: &InstanceHistory) -> String {
@@ -100,11 +106,10 @@ fn look(InstanceHistory { instance, journal, .. }: &InstanceHistory) -> String {
 /// Where an instance stands, one fact on each line.
 fn facts(instance: &InstanceView) -> String {
     let fact = |name: &str, value: String| [name.to_owned(), value];
-    let step = instance.step.as_deref().unwrap_or_default();
     let facts = vec![
         fact("id", instance.id.clone()),
         fact("workflow", format!("{}, version {}", instance.workflow, instance.version)),
-        fact("stands", format!("{} {step}", instance.status).trim_end().to_owned()),
+        fact("stands", stands(instance)),
         fact("revision", instance.revision.to_string()),
         fact("begun", time(instance.begun_at)),
         fact("moved", time(instance.moved_at)),
@@ -112,6 +117,13 @@ fn facts(instance: &InstanceView) -> String {
         fact("waits for", waits_for(&instance.waits_for)),
     ];
     rows([Left; 2], facts)
+}
+
+fn stands(instance: &InstanceView) -> String {
+    match &instance.step {
+        Some(step) => format!("{} {step}", instance.status),
+        None => instance.status.to_string(),
+    }
 }
 
 /// What an instance waits for, in words.
@@ -176,7 +188,7 @@ fn verified(findings: &[InstanceFinding]) -> String {
     }
     let mut text = String::new();
     for finding in findings {
-        push(&mut text, &crate::terminal::printable(&finding.to_string()));
+        push(&mut text, &printable(&finding.to_string()));
     }
     push(&mut text, &format!("{} found", findings.len()));
     text

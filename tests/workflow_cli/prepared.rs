@@ -10,6 +10,7 @@ use integration_automation_patterns::workflow::{
 };
 use integration_automation_patterns::{inbox, outbox, testing};
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::OnceCell;
 
 use crate::orders::order_to_cash::{self, Any, This};
 use crate::orders::{Order, Sales, login};
@@ -54,7 +55,19 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// that the ERP desk is asked about, one that is done, one whose turn fails, and one at a
 /// step that the table does not have.
 pub(crate) async fn orders(folder: &Path) {
-    let mut shop = Shop::new(&folder.join("orders.db"));
+    static FILE: OnceCell<Vec<u8>> = OnceCell::const_new();
+    let made_once = async || {
+        let template = Folder::new("template");
+        let path = template.path().join("orders.db");
+        make_orders(&path).await;
+        std::fs::read(path).unwrap()
+    };
+    let bytes = FILE.get_or_init(made_once).await;
+    std::fs::write(folder.join("orders.db"), bytes).unwrap();
+}
+
+async fn make_orders(path: &Path) {
+    let mut shop = Shop::new(path);
     shop.begin("order 4713", 900);
     shop.replies("order 4713", &["crm.credit.reserved", "erp.stock.held"]);
     for _ in 0..2 {
