@@ -95,30 +95,36 @@ fn receive(
     Ok(inbox::process(connection, delivery, memory, handler)?)
 }
 
+/// A statement with its values as SQLite numbers them.
+fn sql(statement: &str) -> String {
+    statement.replace('$', "?")
+}
+
 fn write(transaction: &Transaction<'_>, bare: &Bare, step: &Move) -> Outcome {
     let now = bare.now.timestamp_micros();
     let due = step.due_at.map(|at| at.timestamp_micros());
     let awaits = step.command.as_ref().map(|command| &command.id);
     if let Some(reply) = &step.reply {
-        transaction.prepare_cached(bare::REMEMBER)?.execute(params![reply, now])?;
-        let mut find = transaction.prepare_cached(bare::FIND)?;
+        transaction.prepare_cached(&sql(bare::REMEMBER))?.execute(params![reply, now])?;
+        let mut find = transaction.prepare_cached(&sql(bare::FIND))?;
         let data = find.query_row([&bare.id], |row| row.get::<_, Vec<u8>>(3))?;
-        let updated = transaction.prepare_cached(bare::UPDATE)?.execute(params![
-            bare.id,
-            step.revision,
-            step.status,
-            step.step,
-            awaits,
-            due,
-            data,
-            now
-        ])?;
+        let updated =
+            transaction.prepare_cached(&sql(bare::UPDATE))?.execute(params![
+                bare.id,
+                step.revision,
+                step.status,
+                step.step,
+                awaits,
+                due,
+                data,
+                now
+            ])?;
         assert_eq!(updated, 1);
     } else {
         let values = params![bare.id, step.step, awaits, due, bare.content(), now];
-        transaction.prepare_cached(bare::INSERT)?.execute(values)?;
+        transaction.prepare_cached(&sql(bare::INSERT))?.execute(values)?;
     }
-    transaction.prepare_cached(bare::JOURNAL)?.execute(params![
+    transaction.prepare_cached(&sql(bare::JOURNAL))?.execute(params![
         bare.id,
         step.revision,
         now,
@@ -131,7 +137,7 @@ fn write(transaction: &Transaction<'_>, bare: &Bare, step: &Move) -> Outcome {
         step.commands
     ])?;
     if let Some(command) = &step.command {
-        transaction.prepare_cached(&bare::send("$7"))?.execute(params![
+        transaction.prepare_cached(&sql(&bare::send("$7")))?.execute(params![
             command.id,
             command.event_type,
             command.correlation,

@@ -11,15 +11,15 @@ macro_rules! __boundary_plan {
         // The number of systems stands here once: the compiler would compute it for each
         // field anew.
         /// The plan for one field.
-        pub type EntryOf<'a, F, T, K> = $crate::sync::declared::Entry<'a, F, T, K, { SYSTEMS.len() }>;
+        pub type EntryOf<'a, F, K> = $crate::sync::declared::Entry<'a, F, K, { SYSTEMS.len() }>;
 
         /// One field of a plan, for declared rules to settle.
-        pub type RulesOf<'p, 'a, F, T, K> =
-            $crate::sync::declared::FieldRules<'p, 'a, F, T, K, { SYSTEMS.len() }>;
+        pub type RulesOf<'p, 'a, F, K> =
+            $crate::sync::declared::FieldRules<'p, 'a, F, K, { SYSTEMS.len() }>;
 
         /// What is to be done about each field.
         pub struct Entries<'a> {
-            $($($attribute)* pub $f: EntryOf<'a, field::$f, $t, $kind>,)*
+            $($($attribute)* pub $f: EntryOf<'a, field::$f, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Entries<'_> {
@@ -56,11 +56,11 @@ macro_rules! __boundary_plan {
             /// the rows of all fields whose types go into a `V`.
             pub fn reviews<V>(&self, record_id: &str, visitor: &mut V)
             where
-                $(for<'value> $t: $crate::sync::declared::FieldValue,)*
                 V: ?::core::marker::Sized
                     $(+ $crate::sync::declared::Visit<$crate::sync::Review<$t>>)*,
             {
-                self.each(&mut $crate::__private::Asking::new(record_id, SYSTEMS, visitor));
+                $($crate::__private::ask(
+                    &self.$f, record_id, field::$f::NAME, SYSTEMS, visitor);)*
             }
         }
 
@@ -79,7 +79,7 @@ macro_rules! __boundary_plan {
 
         /// The fields of a plan, for declared rules to settle.
         pub struct Rules<'p, 'a> {
-            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $t, $kind>,)*
+            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Rules<'_, '_> {
@@ -123,10 +123,7 @@ macro_rules! __boundary_plan {
             }
         }
 
-        impl<'a> Plan<'a>
-        where
-            $(for<'value> $t: $crate::sync::declared::FieldValue,)*
-        {
+        impl<'a> Plan<'a> {
             /// The same plan, with the record that it is for: what an answer must be about.
             pub fn about(self, record_id: &'a str) -> Self {
                 Self(self.0, ::core::option::Option::Some(record_id))
@@ -318,8 +315,8 @@ macro_rules! __boundary_plan {
                         $(
                             let is_taken_back = taken.refused.$f.as_slice().is_empty()
                                 && decided.is_taken_back(field::$f::NAME, step, taken.found);
-                            $crate::__private::add(&mut done.refused.$f, taken.refused.$f);
-                            $crate::__private::keep(
+                            $crate::__private::add::<field::$f>(&mut done.refused.$f, taken.refused.$f);
+                            $crate::__private::keep::<field::$f>(
                                 &mut done.kept.$f, taken.kept.$f, is_taken_back.then_some(to));
                         )*
                         ::core::result::Result::Ok(())

@@ -2,9 +2,9 @@
 //! journal, and what leaves.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::{Error, Transaction};
+use tokio_postgres::Transaction;
 
-use super::rows::{check_place, insert, lock, now, update, write_entry};
+use super::rows::{check_place, insert, lock, place_and_time, update, write_entry};
 use crate::crash_point::crash_point;
 use crate::outbox::Recalled;
 use crate::outbox::postgres::{OpenTransaction, enqueue, recall};
@@ -91,26 +91,26 @@ pub async fn store<W: Workflow, T: OpenTransaction<Via>, Via>(
     }
 }
 
-/// Refuses a search path whose first schema has no workflows; and the database's time.
-pub(super) async fn place_and_time(
-    transaction: &Transaction<'_>,
-) -> Result<DateTime<Utc>, Error> {
-    check_place(transaction).await?;
-    now(transaction).await
-}
-
 /// An instance as it was found, locked until the transaction ends.
 pub(super) struct Found {
     pub(super) record: InstanceRecord,
     pub(super) begun_at: DateTime<Utc>,
 }
 
-/// The revision of an instance, and when it began.
-pub(super) type Place = (u64, DateTime<Utc>);
+/// What a step is compared with, and what it replaces.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    revision: u64,
+    begun_at: DateTime<Utc>,
+    has_votes: bool,
+}
 
 impl Found {
     pub(super) fn place(&self) -> Place {
-        (self.record.revision, self.begun_at)
+        let Self { record, begun_at } = self;
+        let asked = record.question.as_ref().is_some_and(|asked| !asked.votes.is_empty());
+        let has_votes = asked || !record.cleared.is_empty();
+        Place { revision: record.revision, begun_at: *begun_at, has_votes }
     }
 
     pub(super) fn record(self) -> InstanceRecord {
@@ -144,8 +144,11 @@ async fn begin_step(
     if !insert(transaction, &rows, at).await.doing(STORING)? {
         return Ok(Begun::AlreadyThere);
     }
-    write_entry(transaction, &rows.instance.id, &entry).await.doing(STORING)?;
-    send(transaction, commands, at).await?;
+    let written = async {
+        Ok(write_entry(transaction, &rows.instance.id, &entry).await.doing(STORING)?)
+    };
+    tokio::try_join!(biased; written, send(transaction, commands, at))?;
+    crash_point("before the instance commits");
     Ok(Begun::New)
 }
 
@@ -158,7 +161,8 @@ pub(super) async fn store_step(
     cause: Option<&Facts<RawEvent>>,
     at: DateTime<Utc>,
 ) -> Result<(), StepError> {
-    let (found, begun_at) = found.unwrap_or((0, at));
+    let begin = Place { revision: 0, begun_at: at, has_votes: false };
+    let Place { revision: found, begun_at, has_votes } = found.unwrap_or(begin);
     let wanted = record.revision.saturating_sub(1);
     if found != wanted || found == 0 {
         return Err(NotStoredError::Overtaken { wanted, found }.into());
@@ -168,12 +172,22 @@ pub(super) async fn store_step(
     }
     let entry = EntryRow::of_step(entry, &record, &commands, cause, at);
     let rows = Rows::of(record);
-    if !update(transaction, &rows, at).await.doing(STORING)? {
+    let updated = async {
+        let updated = update(transaction, &rows, has_votes, at).await;
+        Ok(updated.doing(STORING)?)
+    };
+    let written = async {
+        Ok(write_entry(transaction, &rows.instance.id, &entry).await.doing(STORING)?)
+    };
+    // On their way together: the row is locked, and what fails is rolled back.
+    let sent = send(transaction, commands, begun_at);
+    let (is_updated, (), ()) = tokio::try_join!(biased; updated, written, sent)?;
+    if !is_updated {
         let what = "the row was changed by another statement of this transaction";
         return Err(StoreError::of(StoreErrorKind::Busy, STORING, what).into());
     }
-    write_entry(transaction, &rows.instance.id, &entry).await.doing(STORING)?;
-    send(transaction, commands, begun_at).await
+    crash_point("before the instance commits");
+    Ok(())
 }
 
 /// Takes back the command of a step that is given up, or that a person says has done
@@ -201,6 +215,5 @@ async fn send(
         let enqueued = enqueue(transaction, dated(command, begun_at)?).await;
         enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
     }
-    crash_point("before the instance commits");
     Ok(())
 }
