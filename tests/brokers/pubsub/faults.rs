@@ -40,7 +40,9 @@ impl Own {
 
     /// The same server, with its topics: it keeps no message.
     fn run_again(&self) {
-        Command::new(self.folder.join("run")).stdin(Stdio::null()).spawn().unwrap();
+        let mut server = Command::new(self.folder.join("run"));
+        let mut server = server.stdin(Stdio::null()).spawn().unwrap();
+        std::thread::spawn(move || server.wait());
     }
 
     /// Its topic and a consumer, which are connected.
