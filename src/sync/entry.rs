@@ -31,7 +31,7 @@ pub struct Entry<'a, F: Ruled<T>, T, K: Kind, const N: usize> {
     known: &'a Bases<F::Value>,
     verdict: Verdict,
     amended: Option<Box<Amended<'a, F::Value>>>,
-    marker: PhantomData<fn() -> (F, T, K)>,
+    marker: PhantomData<fn() -> (F, K)>,
 }
 
 // Beside its slots an entry has four words, whatever the type of its values.
@@ -117,6 +117,7 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     /// # Errors
     ///
     /// [`AnswerError`], with the answer given back.
+    #[allow(clippy::type_complexity, reason = "as `FieldPlan::settle` spells it")]
     pub fn settle(
         &self,
         record_id: &str,

@@ -1,6 +1,6 @@
 //! The server of the examples, in which the other tests mount their endpoints too.
 
-use std::io::{self, ErrorKind};
+use std::io;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -18,7 +18,7 @@ async fn a_connection_that_cannot_be_accepted_ends_no_server() -> io::Result<()>
     let (endpoint, _hooks) = endpoint(routes(), EndpointConfig::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let too_many = io::Error::new(ErrorKind::Other, "too many open files");
+    let too_many = io::Error::other("too many open files");
     let accepted = iter([Err(too_many)]).chain(connections(listener));
     let ask = async {
         let mut stream = TcpStream::connect(address).await?;
