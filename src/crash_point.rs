@@ -30,8 +30,10 @@ mod armed {
         "after an event is held",
         "before a held event is handled",
         "before the forestall commits",
+        "before the recall commits",
         "before the instance commits",
         "before the clerk commits",
+        "after the clerk commits",
     ];
 
     /// Passes a named place, and dies there as by SIGKILL where [`CRASH_AT`] says so.

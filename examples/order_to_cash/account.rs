@@ -1,53 +1,59 @@
-//! The account: each instance's end, who decided what, what was undone, and whether the
-//! money adds up.
+//! The account: each instance's end, who decided what, what was undone, and whether money
+//! and stock add up.
 
-use std::error::Error;
+use integration_automation_patterns::workflow::{InstanceHistory, PastEntry};
 
-use integration_automation_patterns::workflow::InstanceId;
-use rusqlite::Connection;
-
-use crate::ORDERS;
-use crate::table::order_to_cash::This;
+use crate::database::Database;
+use crate::{Outcome, key};
 
 /// Prints the account.
 ///
 /// # Errors
 ///
-/// It does not balance.
-pub(crate) fn print(
-    orders: &Connection,
-    systems: &Connection,
-) -> Result<(), Box<dyn Error>> {
-    for number in 0..ORDERS {
-        let id = InstanceId::<This>::of(&format!("order {number}"))?.to_string();
-        let status = "SELECT status FROM workflow_instance WHERE id = ?1";
-        let status: String = orders.query_row(status, [&id], |row| row.get(0))?;
-        println!("order {number:2}  {status:<10}{}", story(orders, &id)?);
+/// It does not balance, an instance has no end, or something is wrong with the books.
+pub(crate) async fn print(database: &impl Database, orders: u32) -> Outcome<()> {
+    for number in 0..orders {
+        let found = database.look(&key(number)?).await?;
+        let found = found.ok_or_else(|| format!("order {number} was never begun"))?;
+        let status = found.instance.status;
+        println!("order {number:2}  {:<10}{}", status.as_str(), story(&found));
+        if !status.is_end() {
+            return Err(format!("order {number} has no end").into());
+        }
     }
-    let sum = |sql: &str| systems.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let reserved = sum("SELECT coalesce(sum(cents), 0) FROM credit")?;
-    let released = sum("SELECT coalesce(sum(cents), 0) FROM credit WHERE released = 1")?;
-    let created = sum("SELECT coalesce(sum(cents), 0) FROM erp_order")?;
-    let invoiced = sum("SELECT coalesce(sum(cents), 0) FROM invoice")?;
-    println!("\nreserved {reserved} - released {released} = created {created} cents");
-    if reserved - released != created || created != invoiced {
-        return Err(format!("it does not balance: invoiced are {invoiced} cents").into());
+    let sum = async |sql| database.number(sql).await;
+    let reserved = sum("SELECT CAST(coalesce(sum(total), 0) AS bigint) FROM credit");
+    let released = sum("SELECT CAST(coalesce(sum(total), 0) AS bigint) FROM credit
+        WHERE released");
+    let created = sum("SELECT CAST(coalesce(sum(total), 0) AS bigint) FROM erp_order");
+    let invoiced = sum("SELECT CAST(coalesce(sum(total), 0) AS bigint) FROM invoice");
+    let held = sum("SELECT count(*) FROM stock WHERE NOT freed");
+    let ordered = sum("SELECT count(*) FROM erp_order");
+    let (reserved, released, created) =
+        (reserved.await?, released.await?, created.await?);
+    let (invoiced, held, ordered) = (invoiced.await?, held.await?, ordered.await?);
+    println!("\nreserved {reserved} - released {released} = created {created} euros");
+    if reserved - released != created || created != invoiced || held != ordered {
+        let found = format!("invoiced are {invoiced} euros, held is stock of {held}");
+        return Err(format!("it does not balance: {found}, of {ordered} orders").into());
     }
-    Ok(())
+    match database.findings().await?.as_slice() {
+        [] => Ok(()),
+        findings => Err(findings.join("\n").into()),
+    }
 }
 
 /// What happened to an instance that is worth telling: decisions, deadlines, undos.
-fn story(orders: &Connection, id: &str) -> rusqlite::Result<String> {
-    let sql = "SELECT what, coalesce(step, ''), by, role, reason FROM workflow_journal \
-         WHERE instance = ?1 AND what NOT IN ('started', 'done', 'late') ORDER BY entry";
-    let mut entries = orders.prepare(sql)?;
-    let told = entries.query_map([id], |row| {
-        let (what, step): (String, String) = (row.get(0)?, row.get(1)?);
-        let by: Option<String> = row.get(2)?;
-        let Some(by) = by else { return Ok(format!("  {step}: {what}")) };
-        let (role, reason): (Option<String>, String) = (row.get(3)?, row.get(4)?);
-        let role = role.unwrap_or_default();
-        Ok(format!("  {step}: {what} by {by} as {role} ({reason})"))
-    })?;
+fn story(found: &InstanceHistory) -> String {
+    let is_routine =
+        |entry: &&PastEntry| ["started", "done", "late"].contains(&entry.what.as_str());
+    let entries = found.journal.iter().filter(|entry| !is_routine(entry));
+    let told = entries.map(|entry| {
+        let (step, what) = (entry.step.as_deref().unwrap_or_default(), &entry.what);
+        let Some(by) = &entry.by else { return format!("  {step}: {what}") };
+        let role = entry.role.as_deref().unwrap_or_default();
+        let reason = entry.reason.as_deref().unwrap_or_default();
+        format!("  {step}: {what} by {by} as {role} ({reason})")
+    });
     told.collect()
 }

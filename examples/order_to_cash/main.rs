@@ -1,147 +1,244 @@
 //! Orders go through credit, stock, ERP and billing: some are refused, some systems do not
 //! answer, some orders need an approval. Whatever happens, the money that is reserved and
-//! not released is that of the orders that were created. Killed and started again with the
-//! same folder, the program ends the same.
+//! not released is that of the orders that were created. Killed and started again over the
+//! same databases, the program ends the same.
 //!
 //! ```text
-//! cargo run --example order_to_cash --features workflow,sqlite [folder]
+//! cargo run --example order_to_cash --features workflow,sqlite [-- --folder FOLDER]
 //! ```
+//!
+//! With `--approve`, people answer in Carl's place: who they are, yes or no, and why. On
+//! real servers (with the features `postgres`, `nats`, `amqp`, `amqp1`, `kafka`, `pubsub`,
+//! `sqs`):
+//!
+//! ```text
+//! cargo run --example order_to_cash --features workflow,sqlite,postgres,nats -- \
+//!     --database postgres://postgres@127.0.0.1/test --broker nats://127.0.0.1:4222
+//! ```
+//!
+//! The table is `examples/support/order_to_cash.rs`, with its events in `orders.rs`.
 
 mod account;
+mod database;
+mod hours;
+#[cfg(feature = "postgres")]
+#[path = "../support/line.rs"]
+#[allow(dead_code, reason = "this program speaks to its database without TLS")]
+mod line;
+mod options;
+#[path = "../support/orders.rs"]
+#[allow(unreachable_pub, dead_code, reason = "the documentation shares it")]
+mod orders;
 mod people;
+#[path = "../support/places.rs"]
+mod places;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod prompt;
+mod question;
+#[path = "../support/reason.rs"]
+mod reason;
+#[cfg(feature = "webhook")]
+#[path = "../support/serve.rs"]
+mod serve;
+mod sqlite;
 mod systems;
-#[allow(unreachable_pub, reason = "a workflow is as visible as its types")]
-mod table;
+#[path = "../support/ways.rs"]
+mod ways;
+#[cfg(feature = "webhook")]
+#[path = "../support/webhook.rs"]
+mod webhook;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use integration_automation_patterns::broker::in_process;
-use integration_automation_patterns::inbox::{self, InboxConfig};
+use integration_automation_patterns::broker::{Broker, Consumer};
 use integration_automation_patterns::outbox::OnDeadLetter;
-use integration_automation_patterns::outbox::sqlite::Outbox;
 use integration_automation_patterns::relay::{Relay, RelayConfig};
-use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::service::Service;
-use integration_automation_patterns::workflow::{
-    Begun, InstanceId, WorkflowConfig, sqlite as workflows,
-};
-use rusqlite::{Connection, TransactionBehavior};
+use integration_automation_patterns::workflow::{InstanceId, WorkflowConfig};
 
-use table::order_to_cash::{self, This};
-use table::{Order, Sales, login};
+use database::Database;
+use hours::ShortHours;
+use options::{Command, Options, Part};
+use orders::order_to_cash::This;
+use places::{BrokerAt, DatabaseAt};
+use reason::chain;
+use ways::{Names, Ways};
 
-const ORDERS: u32 = 24;
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let given = std::env::args_os().nth(1).map(PathBuf::from);
-    let name = format!("order-to-cash-{}", std::process::id());
-    let folder = given.clone().unwrap_or_else(|| std::env::temp_dir().join(name));
-    std::fs::create_dir_all(&folder)?;
-    let (orders, systems) = (folder.join("orders.db"), folder.join("systems.db"));
-
-    let config = WorkflowConfig::default().directory(people::directory()?);
-    begin_orders(&orders, &config)?;
-    run(&orders, &systems, config).await?;
-    account::print(&open(&orders)?, &open(&systems)?)?;
-    if given.is_none() {
-        std::fs::remove_dir_all(&folder)?;
+async fn main() -> ExitCode {
+    let options = match options::read(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{}", options::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("{error}\n(`order_to_cash --help` says what there is)");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", chain(&*error));
+            ExitCode::FAILURE
+        }
     }
-    Ok(())
 }
 
-/// A connection that waits for its turn: the two files have many users.
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    Ok(connection)
+/// The id of an order's instance, by its business key: it is begun once.
+fn key(number: u32) -> Outcome<InstanceId<This>> {
+    Ok(InstanceId::of(&format!("order {number}"))?)
 }
 
-/// The sales desk: an order, its instance and its first command are one transaction. An
-/// order that is begun already is left alone.
-fn begin_orders(path: &Path, config: &WorkflowConfig) -> Result<(), Box<dyn Error>> {
-    let mut orders = open(path)?;
-    integration_automation_patterns::outbox::sqlite::install(&mut orders)?;
-    inbox::sqlite::install(&mut orders)?;
-    workflows::install(&mut orders)?;
-    let anna = login::seat::<Sales>("anna")?;
-    let mut new = 0;
-    for number in 0..ORDERS {
-        let business =
-            orders.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let id = InstanceId::of(&format!("order {number}"))?;
-        let first = order_to_cash::start(id, Order::of(number), &anna);
-        let begun = workflows::begin(&business, first, config);
-        new += u32::from(begun.map_err(|refused| refused.into_cause())? == Begun::New);
-        business.commit()?;
+async fn run(options: &Options) -> Outcome<()> {
+    match &options.database {
+        DatabaseAt::Files => {
+            let name = format!("order-to-cash-{}", std::process::id());
+            let given = options.folder.clone();
+            let folder = given.unwrap_or_else(|| std::env::temp_dir().join(name));
+            over(sqlite::Files::open(&folder)?, options).await?;
+            if options.folder.is_none() {
+                std::fs::remove_dir_all(&folder)?;
+            }
+            Ok(())
+        }
+        #[cfg(feature = "postgres")]
+        DatabaseAt::Postgres(url) => {
+            over(postgres::Schemas::open(url, &options.name).await?, options).await
+        }
     }
-    println!("{new} orders begin, {} were there before", ORDERS - new);
-    Ok(())
 }
 
-/// Runs the manager's and the systems' sides until every instance has ended.
-async fn run(
-    orders: &Path,
-    systems: &Path,
+async fn over<D: Database>(database: D, options: &Options) -> Outcome<()> {
+    let config = WorkflowConfig::default()
+        .directory(people::directory()?)
+        .calendar(ShortHours(options.hour));
+    let (parts, people_answer) = match &options.command {
+        Command::Run { parts, people_answer } => (parts.as_slice(), *people_answer),
+        Command::Answer { number, answer } => {
+            return prompt::answer(&database, *number, answer.clone(), &config).await;
+        }
+    };
+    let Options { orders, hour, .. } = *options;
+    let run = Run { database, config, parts, people_answer, orders, hour };
+    let names = names(&options.name);
+    match &options.broker {
+        BrokerAt::InProcess => run.between(ways::in_process(names)).await,
+        #[cfg(feature = "testing")]
+        BrokerAt::Files(folder) => run.between(ways::files(folder, names)?).await,
+        #[cfg(feature = "nats")]
+        BrokerAt::Nats(url) => run.between(ways::nats(url, names).await?).await,
+        #[cfg(feature = "amqp")]
+        BrokerAt::Amqp(url) => run.between(ways::amqp(url, names).await?).await,
+        #[cfg(feature = "amqp1")]
+        BrokerAt::Amqp1(url) => run.between(ways::amqp1(url, names).await?).await,
+        #[cfg(feature = "kafka")]
+        BrokerAt::Kafka(url) => run.between(ways::kafka(url, names).await?).await,
+        #[cfg(feature = "pubsub")]
+        BrokerAt::PubSub { address, project } => {
+            run.between(ways::pubsub(address, project, names).await?).await
+        }
+        #[cfg(feature = "sqs")]
+        BrokerAt::Sqs(host) => run.between(ways::sqs(host, names).await?).await,
+        #[cfg(feature = "webhook")]
+        BrokerAt::Webhook(host) => run.between(webhook::ways(host, names).await?).await,
+    }
+}
+
+/// What the two directions are called.
+fn names(name: &str) -> [Names; 2] {
+    [("commands", "systems"), ("replies", "manager")].map(|(what, listener)| {
+        let source = format!("{name}_{what}");
+        let listener = listener.to_owned();
+        Names { name: what, queue: source.clone(), source, listener }
+    })
+}
+
+/// One run of some parts.
+struct Run<'a, D> {
+    database: D,
     config: WorkflowConfig,
-) -> Result<(), Box<dyn Error>> {
-    // A relay that is killed holds its events for a second more.
-    let hasty = RelayConfig::default()
-        .lease(Duration::from_secs(1))
-        .store_timeout(Duration::from_millis(150))
-        .send_timeout(Duration::from_millis(700))
-        .poll_interval(Duration::from_millis(100))
-        .on_dead_letter(OnDeadLetter::Skip);
-    let (commands, participants) = in_process(16); // or NATS, RabbitMQ, Kafka
-    let (replies, manager) = in_process(16);
-    let sends = Relay::new("orders", Outbox::open(orders)?, commands, hasty.clone())?;
-    let answers = Relay::new("systems", Outbox::open(systems)?, replies, hasty)?;
-
-    let week = Duration::from_secs(7 * 24 * 60 * 60);
-    let patient = RetryPolicy::new(100, Backoff::Fixed(Duration::from_millis(100)))?;
-    let memory = InboxConfig::new(week, RetryPolicy::DEFAULT)?.retry_policy(patient);
-    let receiving = config.clone();
-    let handlers = inbox::sqlite::handlers().otherwise(move |transaction, reply| {
-        workflows::receive::<This, _>(transaction, reply, &receiving).map(drop)
-    });
-    let managing = inbox::sqlite::Worker::open(
-        orders,
-        memory.clone(),
-        manager,
-        handlers,
-        Default::default(),
-    )?;
-    let handlers = systems::handlers(systems, orders, memory.clone(), config.clone())?;
-    let serving = inbox::sqlite::Worker::open(
-        systems,
-        memory,
-        participants,
-        handlers,
-        Default::default(),
-    )?;
-    let clerk = workflows::Clerk::open(orders, config)?
-        .of::<This>()
-        .poll_interval(Duration::from_millis(100))?;
-
-    let summary = Service::new()
-        .part("sends", |stop| sends.run(stop))
-        .part("answers", |stop| answers.run(stop))
-        .part("manager", |stop| managing.run(stop))
-        .part("systems", |stop| serving.run(stop))
-        .part("clerk", |stop| clerk.run(stop))
-        .run(until_all_have_ended(open(orders)?))
-        .await?;
-    println!("{summary}\n");
-    Ok(())
+    parts: &'a [Part],
+    people_answer: bool,
+    orders: u32,
+    hour: Duration,
 }
 
-/// Ends when no instance waits for anything.
-async fn until_all_have_ended(orders: Connection) {
-    let waiting = "SELECT count(*) FROM workflow_instance WHERE due_at IS NOT NULL";
-    let count = || orders.query_row(waiting, [], |row| row.get::<_, i64>(0));
-    while count().is_ok_and(|waiting| waiting > 0) {
+impl<D: Database> Run<'_, D> {
+    /// Runs the parts until every instance has ended; all together, they give account.
+    async fn between<B: Broker, C: Consumer<Acker: 'static> + 'static>(
+        self,
+        Ways { there, back }: Ways<B, C>,
+    ) -> Outcome<()> {
+        let Self { database, config, parts, people_answer, orders, hour } = self;
+        if parts.contains(&Part::Sales) {
+            let new = database.begin(orders, &config).await?;
+            println!("{new} orders begin, {} were there before", orders - new);
+        }
+        let (mut service, copy) = (Service::new(), || (database.clone(), config.clone()));
+        if parts.contains(&Part::Relay) {
+            let [ours, theirs] = database.outboxes().await?;
+            let sends = Relay::new("orders", ours, there.broker, hasty(hour))?;
+            let answers = Relay::new("systems", theirs, back.broker, hasty(hour))?;
+            service = service.part(there.name, |stop| sends.run(stop));
+            service = service.part(back.name, |stop| answers.run(stop));
+        }
+        if parts.contains(&Part::Manager) {
+            let (database, config) = copy();
+            let replies = back.consumer;
+            service =
+                service.part("manager", |stop| database.manage(replies, config, stop));
+        }
+        if parts.contains(&Part::Systems) {
+            let (database, config) = copy();
+            let commands = there.consumer;
+            service = service.part("systems", |stop| {
+                database.serve(commands, config, !people_answer, stop)
+            });
+        }
+        if parts.contains(&Part::Clerk) {
+            let (database, config) = copy();
+            service = service.part("clerk", |stop| database.keep_deadlines(config, stop));
+        }
+        let is_whole = parts == Part::ALL;
+        if people_answer && is_whole {
+            let (database, config) = copy();
+            service = service
+                .part("people", |stop| prompt::run(database, orders, config, stop));
+        }
+        let summary = service.run(until_all_have_ended(&database, orders)).await?;
+        println!("{summary}\n");
+        if is_whole { account::print(&database, orders).await } else { Ok(()) }
+    }
+}
+
+/// What a relay that is killed has in hand is sent again well before its deadline.
+fn hasty(hour: Duration) -> RelayConfig {
+    RelayConfig::default()
+        .lease(hour / 3)
+        .store_timeout(hour / 20)
+        .send_timeout(hour / 6)
+        .poll_interval(Duration::from_millis(100))
+        .in_flight(8)
+        .on_dead_letter(OnDeadLetter::Skip)
+}
+
+/// Ready once every order has an end.
+async fn until_all_have_ended(database: &impl Database, orders: u32) {
+    loop {
+        let ended = database.counts().await.map(|counts| {
+            let ends = counts.iter().filter(|count| count.status.is_end());
+            ends.map(|count| count.instances).sum::<u64>()
+        });
+        if ended.is_ok_and(|ended| ended >= orders.into()) {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -1,30 +1,28 @@
-//! The people: a question comes as an event, and the decision goes back with a seat, a
-//! name and a reason.
+//! The people: who has which role, the seats that they decide from, and Carl, who answers
+//! at once what a controller is asked.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use integration_automation_patterns::Envelope;
 use integration_automation_patterns::inbox::HandlerError;
 use integration_automation_patterns::state::Acknowledged;
 use integration_automation_patterns::workflow::{
-    AnyRuling, Choice, Driven, InstanceId, Person, PersonError, Wire, WorkflowConfig,
-    sqlite as workflows,
+    AnyRuling, Directory, Person, PersonError, Role,
 };
-use rusqlite::TransactionBehavior;
 use serde_json::Value;
 
-use crate::table::order_to_cash::This;
-use crate::table::{Controller, Order, login};
+use crate::Outcome;
+use crate::orders::*;
+use crate::question::{Answer, Decided, Question};
 
 /// Who has which role. Anna asks, and so decides nothing.
 pub(crate) fn directory() -> Result<BTreeMap<String, Vec<Person>>, PersonError> {
     let roles = [
-        ("controller", vec!["anna", "carl"]),
-        ("head of finance", vec!["fay"]),
-        ("credit desk", vec!["dora"]),
-        ("erp desk", vec!["eve"]),
-        ("billing desk", vec!["bert"]),
+        (Controller::NAME, vec!["anna", "carl"]),
+        (HeadOfFinance::NAME, vec!["fay"]),
+        (CreditDesk::NAME, vec!["dora"]),
+        (ErpDesk::NAME, vec!["eve"]),
+        (BillingDesk::NAME, vec!["bert"]),
     ];
     let people = |(role, names): (&str, Vec<&str>)| {
         let names = names.into_iter().map(Person::new).collect::<Result<_, _>>()?;
@@ -33,52 +31,40 @@ pub(crate) fn directory() -> Result<BTreeMap<String, Vec<Person>>, PersonError> 
     roles.into_iter().map(people).collect()
 }
 
-/// The desk at which Carl sits.
-pub(crate) struct People {
-    orders: PathBuf,
-    config: WorkflowConfig,
+/// A decision from the seat of a person who has the role.
+pub(crate) fn ruling(role: &str, name: &str, why: String) -> Outcome<AnyRuling> {
+    fn from<R: Role<Key = login::Key>>(name: &str, why: String) -> Outcome<AnyRuling> {
+        Ok(login::seat::<R>(name)?.decide(why)?.into())
+    }
+    let members = directory()?.members(role);
+    if !members.contains(&Person::new(name)?) {
+        let names: Vec<_> = members.iter().map(Person::name).collect();
+        let why = format!("{name} is no {role}: wanted {}", names.join(" or "));
+        return Err(why.into());
+    }
+    match role {
+        Controller::NAME => from::<Controller>(name, why),
+        HeadOfFinance::NAME => from::<HeadOfFinance>(name, why),
+        CreditDesk::NAME => from::<CreditDesk>(name, why),
+        ErpDesk::NAME => from::<ErpDesk>(name, why),
+        _ => from::<BillingDesk>(name, why),
+    }
 }
 
-impl People {
-    pub(crate) fn new(orders: &Path, config: WorkflowConfig) -> Self {
-        Self { orders: orders.to_owned(), config }
-    }
+/// The instance that a question is about.
+pub(crate) fn asked_about(
+    question: &Envelope<Acknowledged>,
+) -> Result<String, HandlerError> {
+    let asked: Value = serde_json::from_slice(question.payload().bytes())?;
+    Ok(asked["instance"].as_str().unwrap_or_default().to_owned())
+}
 
-    /// Answers what a controller is asked; every other question waits for its people.
-    pub(crate) fn answer(
-        &self,
-        question: &Envelope<Acknowledged>,
-    ) -> Result<(), HandlerError> {
-        let asked: Value = serde_json::from_slice(question.payload().bytes())?;
-        let text = |field: &str| asked[field].as_str().unwrap_or_default().to_owned();
-        if (text("kind"), text("role")) != ("approval".into(), "controller".into()) {
-            return Ok(());
-        }
-        let order = Order::read(text("shown").as_bytes())?;
-        let carl = login::seat::<Controller>("carl")?;
-        let (choice, why) = if order.cents > 5_000_000 {
-            (Choice::Refuse, "too much for this customer")
-        } else {
-            (Choice::Approve(text("seen").parse()?), "a good customer")
-        };
-        self.decide(order.number, choice, carl.decide(why)?.into())
-    }
-
-    /// One transaction for the decision and what follows from it.
-    fn decide(
-        &self,
-        number: u32,
-        choice: Choice,
-        ruling: AnyRuling,
-    ) -> Result<(), HandlerError> {
-        let mut orders = crate::open(&self.orders)?;
-        let desk = orders.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let id = InstanceId::<This>::of(&format!("order {number}"))?;
-        let Some(at) = workflows::load(&desk, &id)? else { return Ok(()) };
-        // A question that comes again is closed by then, and nothing is to be done.
-        let Ok(step) = This::decide(at, choice, ruling) else { return Ok(()) };
-        let stored = workflows::store(&desk, step, &self.config);
-        stored.map_err(|refused| refused.into_cause())?;
-        Ok(desk.commit()?)
-    }
+/// Carl is a controller: every other question waits for its people.
+pub(crate) fn carl(question: Option<Question>) -> Outcome<Option<Decided>> {
+    let is_his = |question: &Question| question.role == Controller::NAME;
+    let Some(question) = question.filter(is_his) else { return Ok(None) };
+    let yes = question.total <= 50_000;
+    let why = if yes { "a good customer" } else { "too much for this customer" };
+    let answer = Answer { by: "carl".to_owned(), yes, why: why.to_owned() };
+    question.decided(answer).map(Some)
 }

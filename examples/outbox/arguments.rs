@@ -1,6 +1,5 @@
 //! The command line, read whole before anything is done.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,9 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::outbox::{Filter, Redrive};
 use integration_automation_patterns::{Decision, EventId};
-use lexopt::Arg;
 
 use crate::broker::Place;
+use crate::command_line::{self, Given, duration, event_id, text};
 
 pub(crate) const HELP: &str = "\
 The admin of an outbox: what waits, what has failed and why, and what is decided about it.
@@ -102,7 +101,7 @@ impl Ask {
     }
 }
 
-const FLAGS: [&str; 5] = ["json", "help", "all", "payload", "force"];
+const FLAGS: [&str; 4] = ["json", "all", "payload", "force"];
 const VALUES: [&str; 14] = [
     "id",
     "type",
@@ -121,45 +120,18 @@ const VALUES: [&str; 14] = [
 ];
 
 /// Reads the command line; nothing where help is wanted.
-pub(crate) fn read(mut parser: lexopt::Parser) -> Result<Option<Request>, String> {
-    let wrong = |error: lexopt::Error| error.to_string();
-    let mut words = Vec::new();
-    let mut given = Given::default();
-    while let Some(argument) = parser.next().map_err(wrong)? {
-        match argument {
-            Arg::Value(word) => words.push(word),
-            Arg::Short('h') => return Ok(None),
-            Arg::Long(name) => {
-                if let Some(flag) = FLAGS.into_iter().find(|flag| *flag == name) {
-                    given.add(flag, String::new())?;
-                } else if let Some(option) =
-                    VALUES.into_iter().find(|option| *option == name)
-                {
-                    let value = parser.value().map_err(wrong)?;
-                    given.add(option, text(value)?)?;
-                } else {
-                    return Err(argument.unexpected().to_string());
-                }
-            }
-            Arg::Short(_) => return Err(argument.unexpected().to_string()),
-        }
-    }
-    if given.has("help") {
+pub(crate) fn read(parser: lexopt::Parser) -> Result<Option<Request>, String> {
+    let Some((words, mut given)) = command_line::read(parser, &FLAGS, &VALUES)? else {
         return Ok(None);
-    }
+    };
     let as_json = given.has("json");
-    let ca = given.0.remove("ca").map(PathBuf::from);
+    let ca = given.take("ca").map(PathBuf::from);
     let mut words = words.into_iter();
     let database =
         words.next().ok_or("wanted a database: a SQLite file, or postgres://...")?;
     let name = text(words.next().ok_or("wanted a command behind the database")?)?;
     let command = command(&name, &mut words, &mut given)?;
-    if let Some(word) = words.next() {
-        return Err(format!("`{name}` takes no {word:?}"));
-    }
-    if let Some(option) = given.0.keys().next() {
-        return Err(format!("`{name}` takes no --{option}"));
-    }
+    given.end(&name, words)?;
     Ok(Some(Request { database, command, as_json, ca }))
 }
 
@@ -170,14 +142,14 @@ fn command(
 ) -> Result<Command, String> {
     Ok(Command::Outbox(match name {
         "counts" => Ask::Counts,
-        "list" => Ask::List { filter: given.filter()?, limit: given.limit()? },
-        "waiting" => Ask::Waiting { filter: given.filter()?, limit: given.limit()? },
+        "list" => Ask::List { filter: filter(given)?, limit: given.limit()? },
+        "waiting" => Ask::Waiting { filter: filter(given)?, limit: given.limit()? },
         "show" => {
             let id = text(words.next().ok_or("wanted an id: `show <ID>`")?)?;
             Ask::Show { id: event_id(&id)?, with_payload: given.has("payload") }
         }
         "redrive" => {
-            let filter = given.chosen(name)?;
+            let filter = chosen(name, given)?;
             let order = Redrive::new(
                 given.decision()?,
                 duration(&given.wanted("dedup-window")?)?,
@@ -186,7 +158,7 @@ fn command(
             Ask::Redrive { filter, order: if force { order.force() } else { order } }
         }
         "discard" => {
-            Ask::Discard { filter: given.chosen(name)?, decision: given.decision()? }
+            Ask::Discard { filter: chosen(name, given)?, decision: given.decision()? }
         }
         "purge" => {
             let batch = given.number("batch", 1000)?;
@@ -207,19 +179,19 @@ fn inbox_command(
     given: &mut Given,
 ) -> Result<Command, String> {
     let older_than = |given: &mut Given| {
-        given.0.remove("older-than").map_or(Ok(AN_HOUR), |text| duration(&text))
+        given.take("older-than").map_or(Ok(AN_HOUR), |text| duration(&text))
     };
     Ok(Command::Inbox(match words.next().map(text).transpose()?.as_deref() {
         Some("counts") => {
-            AskInbox::Counts { stalled_after: older_than(given)?, reads: given.place()? }
+            AskInbox::Counts { stalled_after: older_than(given)?, reads: place(given)? }
         }
-        Some("list") => AskInbox::List { filter: given.filter()?, limit: given.limit()? },
+        Some("list") => AskInbox::List { filter: filter(given)?, limit: given.limit()? },
         Some("stalled") => AskInbox::Stalled {
-            filter: given.filter()?,
+            filter: filter(given)?,
             limit: given.limit()?,
             age: older_than(given)?,
         },
-        Some("held") => AskInbox::Held { filter: given.filter()?, limit: given.limit()? },
+        Some("held") => AskInbox::Held { filter: filter(given)?, limit: given.limit()? },
         Some("show") => {
             let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
             let filter = Filter { source_system: Some(source), ..Filter::id(id.clone()) };
@@ -240,114 +212,38 @@ fn inbox_command(
 
 const AN_HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// The options that were given and not yet asked for.
-#[derive(Default)]
-struct Given(BTreeMap<&'static str, String>);
-
-impl Given {
-    fn add(&mut self, option: &'static str, value: String) -> Result<(), String> {
-        match self.0.insert(option, value) {
-            None => Ok(()),
-            Some(_) => Err(format!("wanted --{option} once, and found it twice")),
-        }
-    }
-
-    fn has(&mut self, flag: &str) -> bool {
-        self.0.remove(flag).is_some()
-    }
-
-    fn wanted(&mut self, option: &str) -> Result<String, String> {
-        self.0.remove(option).ok_or_else(|| format!("wanted --{option}"))
-    }
-
-    fn filter(&mut self) -> Result<Filter, String> {
-        Ok(Filter {
-            id: self.0.remove("id").map(|id| event_id(&id)).transpose()?,
-            event_type: self.0.remove("type"),
-            source_system: self.0.remove("source"),
-            reason_contains: self.0.remove("reason-contains"),
-            failed_since: self
-                .0
-                .remove("since")
-                .map(|since| moment(&since))
-                .transpose()?,
-        })
-    }
-
-    /// A filter that says something, or the word that it is meant to say nothing.
-    fn chosen(&mut self, command: &str) -> Result<Filter, String> {
-        let filter = self.filter()?;
-        match (filter == Filter::default(), self.has("all")) {
-            (true, false) => Err(format!(
-                "wanted a filter or --all: `{command}` decides about no event unasked"
-            )),
-            (false, true) => Err("wanted a filter or --all, and found both".to_owned()),
-            _ => Ok(filter),
-        }
-    }
-
-    /// Where a consumer reads, if that is said.
-    fn place(&mut self) -> Result<Option<Place>, String> {
-        match (self.0.remove("broker"), self.0.remove("from")) {
-            (None, None) => Ok(None),
-            (Some(url), Some(from)) => Place::new(url, &from).map(Some),
-            (Some(_), None) => {
-                Err("wanted --from NAME beside --broker: what the consumer reads"
-                    .to_owned())
-            }
-            (None, Some(_)) => Err("wanted --broker URL beside --from".to_owned()),
-        }
-    }
-
-    fn decision(&mut self) -> Result<Decision, String> {
-        Decision::new(self.wanted("by")?, self.wanted("reason")?)
-            .map_err(|error| error.to_string())
-    }
-
-    fn limit(&mut self) -> Result<usize, String> {
-        self.number("limit", 100)
-    }
-
-    fn number(&mut self, option: &str, default: usize) -> Result<usize, String> {
-        let Some(text) = self.0.remove(option) else { return Ok(default) };
-        let number = text.parse::<usize>().ok().filter(|number| *number > 0);
-        number.ok_or_else(|| {
-            format!("wanted a whole number from 1 for --{option}, and found {text:?}")
-        })
-    }
-}
-
-fn text(word: OsString) -> Result<String, String> {
-    word.into_string().map_err(|word| format!("wanted UTF-8, and found {word:?}"))
-}
-
-fn event_id(text: &str) -> Result<EventId, String> {
-    text.parse::<EventId>().map_err(|error| error.to_string())
-}
-
-/// `90s`, `15m`, `2h`, `7d`, `2w`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let read = || {
-        let (number, seconds) = [
-            ('s', 1),
-            ('m', 60),
-            ('h', 60 * 60),
-            ('d', 24 * 60 * 60),
-            ('w', 7 * 24 * 60 * 60),
-        ]
-        .into_iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        number
-            .parse::<u64>()
-            .ok()
-            .filter(|_| digits)?
-            .checked_mul(seconds)
-            .map(Duration::from_secs)
-    };
-    read().ok_or_else(|| {
-        format!("wanted a duration such as 90s, 15m, 2h, 7d or 2w, and found {text:?}")
+fn filter(given: &mut Given) -> Result<Filter, String> {
+    Ok(Filter {
+        id: given.take("id").map(|id| event_id(&id)).transpose()?,
+        event_type: given.take("type"),
+        source_system: given.take("source"),
+        reason_contains: given.take("reason-contains"),
+        failed_since: given.take("since").map(|since| moment(&since)).transpose()?,
     })
+}
+
+/// A filter that says something, or the word that it is meant to say nothing.
+fn chosen(command: &str, given: &mut Given) -> Result<Filter, String> {
+    let filter = filter(given)?;
+    match (filter == Filter::default(), given.has("all")) {
+        (true, false) => Err(format!(
+            "wanted a filter or --all: `{command}` decides about no event unasked"
+        )),
+        (false, true) => Err("wanted a filter or --all, and found both".to_owned()),
+        _ => Ok(filter),
+    }
+}
+
+/// Where a consumer reads, if that is said.
+fn place(given: &mut Given) -> Result<Option<Place>, String> {
+    match (given.take("broker"), given.take("from")) {
+        (None, None) => Ok(None),
+        (Some(url), Some(from)) => Place::new(url, &from).map(Some),
+        (Some(_), None) => {
+            Err("wanted --from NAME beside --broker: what the consumer reads".to_owned())
+        }
+        (None, Some(_)) => Err("wanted --broker URL beside --from".to_owned()),
+    }
 }
 
 /// A moment as in RFC 3339, or one that is so long ago by this machine's clock.

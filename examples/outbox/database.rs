@@ -1,12 +1,11 @@
 //! Which database is meant, and what is asked beside it.
 
-use std::path::Path;
-
 use integration_automation_patterns::EventId;
 use integration_automation_patterns::inbox::{Filter, Held, Stalled, Unreadable};
 use integration_automation_patterns::outbox::DeadLetter;
 
 use crate::arguments::{AskInbox, Command, Request};
+use crate::place::Place;
 use crate::reason::chain;
 use crate::report::{Outcome, Report, Torn};
 use crate::sqlite;
@@ -25,31 +24,15 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
 
 async fn on_database(request: &Request) -> Result<Report, String> {
     let Request { database, command, ca, .. } = request;
-    let url = database.to_str().filter(|text| {
-        text.starts_with("postgres://") || text.starts_with("postgresql://")
-    });
-    match url {
-        // The address may hold a password, so no error repeats it.
+    match Place::of(database, ca.as_deref())? {
         #[cfg(feature = "postgres")]
-        Some(url) => {
-            let done = crate::postgres::run(url, ca.as_deref(), command).await;
+        Place::Server { url, ca } => {
+            let done = crate::postgres::run(url, ca, command).await;
             done.map_err(|error| format!("postgres: {}", chain(&*error)))
         }
-        #[cfg(not(feature = "postgres"))]
-        Some(_) => {
-            Err("postgres: this program was built without the feature `postgres`"
-                .to_owned())
-        }
-        None if ca.is_some() => {
-            Err("--ca is for the server of a postgres:// address, and this is a file"
-                .to_owned())
-        }
-        None => {
-            let path = Path::new(database);
-            sqlite::run(path, command)
-                .await
-                .map_err(|error| format!("{}: {}", path.display(), chain(&*error)))
-        }
+        Place::File(path) => sqlite::run(path, command)
+            .await
+            .map_err(|error| format!("{}: {}", path.display(), chain(&*error))),
     }
 }
 

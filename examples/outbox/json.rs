@@ -15,11 +15,8 @@
 //! | `purge` | `removed` |
 //! | `verify` | `balanced`, `findings` (each with `event`, `what`) |
 
-use std::fmt::Write;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, SecondsFormat, Utc};
 use integration_automation_patterns::broker::Lag;
 use integration_automation_patterns::inbox::{Held, Stalled};
 use integration_automation_patterns::outbox::{
@@ -28,8 +25,8 @@ use integration_automation_patterns::outbox::{
 use integration_automation_patterns::{AnyEnvelope, Decision, DeliveryStatus, Failure};
 use serde_json::{Value, json};
 
+use crate::json_line::{lines, time};
 use crate::report::{Report, Torn};
-use crate::text::is_hidden;
 
 pub(crate) fn write(report: &Report) -> String {
     let documents = match report {
@@ -66,28 +63,7 @@ pub(crate) fn write(report: &Report) -> String {
             vec![json!({"balanced": findings.is_empty(), "findings": list})]
         }
     };
-    documents.iter().fold(String::new(), |text, document| text + &line(document))
-}
-
-/// One line, with what a terminal would not show as it is escaped as JSON escapes it.
-fn line(document: &Value) -> String {
-    let mut line = String::new();
-    for c in document.to_string().chars() {
-        if is_hidden(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a string succeeds.
-                let _ = write!(line, "\\u{unit:04x}");
-            }
-        } else {
-            line.push(c);
-        }
-    }
-    line.push('\n');
-    line
-}
-
-fn time(moment: DateTime<Utc>) -> String {
-    moment.to_rfc3339_opts(SecondsFormat::Micros, true)
+    lines(&documents)
 }
 
 fn by_status(count: impl Fn(DeliveryStatus) -> u64) -> Value {

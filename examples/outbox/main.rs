@@ -15,78 +15,46 @@
 
 mod arguments;
 mod broker;
+#[path = "../support/columns.rs"]
+mod columns;
+#[path = "../support/command_line.rs"]
+mod command_line;
 mod database;
 mod json;
+#[path = "../support/json_line.rs"]
+mod json_line;
 #[cfg(feature = "postgres")]
 #[path = "../support/line.rs"]
 mod line;
+#[path = "../support/place.rs"]
+mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[path = "../support/reason.rs"]
 mod reason;
 mod report;
 mod sqlite;
+#[path = "../support/terminal.rs"]
+mod terminal;
 mod text;
 mod work;
 
-use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+use terminal::{Program, Said};
+
 fn main() -> ExitCode {
-    let request = match arguments::read(lexopt::Parser::from_env()) {
-        Ok(Some(request)) => request,
-        Ok(None) => return print(arguments::HELP, ExitCode::SUCCESS),
-        Err(error) => {
-            return complain(&format!("{error}\n(`outbox --help` lists what there is)"));
-        }
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&error.to_string()),
-    };
-    match runtime.block_on(database::run(&request)) {
-        Ok(report) => {
-            if let Some(note) = report.note() {
-                tell(&note);
-            }
-            let code = if report.needs_a_person() {
-                ExitCode::FAILURE
+    let request = arguments::read(lexopt::Parser::from_env());
+    Program("outbox").run(arguments::HELP, request, async |request| {
+        let report = database::run(&request).await?;
+        Ok(Said {
+            text: if request.as_json {
+                json::write(&report)
             } else {
-                ExitCode::SUCCESS
-            };
-            print(
-                &if request.as_json {
-                    json::write(&report)
-                } else {
-                    text::write(&report)
-                },
-                code,
-            )
-        }
-        Err(error) => complain(&error),
-    }
-}
-
-/// Prints, and gives the exit code; a reader who has gone away is no error.
-fn print(text: &str, code: ExitCode) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(&format!("the output: {error}"))
-        }
-        _ => code,
-    }
-}
-
-fn complain(error: &str) -> ExitCode {
-    tell(error);
-    ExitCode::from(2)
-}
-
-/// Says something beside the output; where nobody can hear it, nothing can be done about
-/// that.
-fn tell(text: &str) {
-    let lines = text.lines().map(text::printable).collect::<Vec<_>>().join("\n");
-    let _ = writeln!(io::stderr(), "outbox: {lines}");
+                text::write(&report)
+            },
+            note: report.note(),
+            needs_a_person: report.needs_a_person(),
+        })
+    })
 }

@@ -1,10 +1,8 @@
 //! A report for people: aligned tables without colours, and nothing in them that a
 //! terminal would obey.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use integration_automation_patterns::broker::Lag;
 use integration_automation_patterns::inbox::{self, Held, Stalled};
 use integration_automation_patterns::outbox::{
@@ -12,7 +10,9 @@ use integration_automation_patterns::outbox::{
 };
 use integration_automation_patterns::{AnyEnvelope, DeliveryStatus};
 
+use crate::columns::{Left, Right, push, rows, table, time};
 use crate::report::{Outcome, Report, Torn};
+use crate::terminal::printable;
 
 pub(crate) fn write(report: &Report) -> String {
     match report {
@@ -331,58 +331,6 @@ fn show(event: &AnyEnvelope, moments: &[HistoryEntry], with_payload: bool) -> St
     text
 }
 
-#[derive(Clone, Copy)]
-enum Align {
-    Left,
-    Right,
-}
-use Align::{Left, Right};
-
-/// A header and its rows; nothing where there are none.
-fn table<const N: usize>(
-    header: [&str; N],
-    align: [Align; N],
-    body: Vec<[String; N]>,
-) -> String {
-    if body.is_empty() {
-        return String::new();
-    }
-    rows(align, [header.map(str::to_owned)].into_iter().chain(body).collect())
-}
-
-/// Rows whose columns begin at the same place. What is empty is shown as `-`.
-fn rows<const N: usize>(align: [Align; N], body: Vec<[String; N]>) -> String {
-    let cell =
-        |text: String| if text.is_empty() { "-".to_owned() } else { printable(&text) };
-    let body: Vec<[String; N]> = body.into_iter().map(|row| row.map(cell)).collect();
-    let mut widths = [0; N];
-    for row in &body {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for row in &body {
-        let cells =
-            row.iter().zip(align).zip(widths).map(|((cell, align), width)| match align {
-                Left => format!("{cell:<width$}"),
-                Right => format!("{cell:>width$}"),
-            });
-        push(&mut text, cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
-}
-
-fn push(text: &mut String, line: &str) {
-    // Writing to a string succeeds.
-    let _ = writeln!(text, "{line}");
-}
-
-/// To the second, in UTC.
-fn time(moment: DateTime<Utc>) -> String {
-    moment.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 /// The largest unit, and what is left of it in the next one.
 fn in_words(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -400,34 +348,4 @@ fn in_words(span: Duration) -> String {
     } else {
         format!("{large} {rest}")
     }
-}
-
-/// Text of another system as one line that a terminal shows and does not obey: what is
-/// hidden is escaped as Rust escapes it, and so is the backslash.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c == '\\' || is_hidden(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-/// Whether a character moves the cursor, reorders text or is shown as nothing.
-pub(crate) fn is_hidden(c: char) -> bool {
-    // `escape_debug` knows which are not printable; the rest of what it escapes is
-    // visible.
-    let not_printable = !matches!(c, '"' | '\'' | '\\') && c.escape_debug().count() > 1;
-    c.is_control()
-        || (not_printable && !is_mark(c))
-        || matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
-}
-
-/// Accents that stand behind their letter, which `escape_debug` escapes where they stand
-/// alone.
-fn is_mark(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{34e}' | '\u{350}'..='\u{36f}' | '\u{900}'..='\u{dff}' | '\u{20d0}'..='\u{20ff}')
 }

@@ -1,8 +1,15 @@
 // The events, the people and the data of a workflow from the order to the invoice, for the
 // documentation and the tests; and the workflow.
 
+use std::time::Duration;
+
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::workflow::{Cleared, Wire, WireError};
 use integration_automation_patterns::{Event, workflow};
+
+/// Two seconds, and no more: an undo waits while its command is sent again.
+const POLICY: RetryPolicy =
+    RetryPolicy::retries(10, Backoff::Fixed(Duration::from_millis(200)));
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident $text:literal;)*) => { $(
@@ -12,6 +19,7 @@ macro_rules! events {
 
         impl Event for $name {
             const TYPE: &'static str = $text;
+            const RETRY_POLICY: RetryPolicy = POLICY;
         }
 
         impl Wire for $name {
@@ -73,6 +81,7 @@ pub struct CreateOrder {
 
 impl Event for CreateOrder {
     const TYPE: &'static str = "erp.order.create";
+    const RETRY_POLICY: RetryPolicy = POLICY;
 }
 
 macro_rules! totals {
@@ -97,6 +106,7 @@ totals!(Order Quote CreateOrder);
 pub mod login {
     use integration_automation_patterns::workflow::{PersonError, Role, Seat};
 
+    #[derive(Debug)]
     pub struct Key(());
 
     macro_rules! roles {

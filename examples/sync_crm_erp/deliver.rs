@@ -13,12 +13,12 @@ use integration_automation_patterns::relay::{Relay, RelayConfig, Summary};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, interval_at, timeout};
 
-use crate::broker::{Way, Ways};
 use crate::contract::{RecordChanged, RecordCreated, RecordDeleted};
 use crate::database::Database;
 use crate::reason::chain;
 use crate::step::POLICY;
 use crate::stop::Stop;
+use crate::ways::{Way, Ways};
 use crate::{Outcome, report};
 
 /// How often the broker is asked how far its consumer is behind.
@@ -65,7 +65,7 @@ pub(crate) async fn deliver<D: Database, B: Broker, C: Consumer + 'static>(
         audit.lock().map_err(|_| "poisoned")?.push(record.clone());
         lines.observe(record)
     });
-    let Ways { to_erp, to_crm } = ways;
+    let Ways { there: to_erp, back: to_crm } = ways;
     let trails = |system: &str| {
         ["relay", "inbox"]
             .map(|part| AuditTrail::new(format!("{system}-{part}"), observer.clone()))

@@ -22,8 +22,8 @@
 //! revision = revision + 1 WHERE id = '...'`), run it again, and the change arrives on
 //! the other side.
 //!
-//! On real servers (with the features `postgres`, `nats`, `amqp`, `amqp1`, `kafka`, `sqs`),
-//! or by webhooks from one system to the other (`webhook`):
+//! On real servers (with the features `postgres`, `nats`, `amqp`, `amqp1`, `kafka`,
+//! `pubsub`, `sqs`), or by webhooks from one system to the other (`webhook`):
 //!
 //! ```text
 //! cargo run --example sync_crm_erp --features sqlite,serde,signal,postgres,nats -- \
@@ -31,7 +31,6 @@
 //! ```
 
 mod answer;
-mod broker;
 mod contract;
 mod database;
 mod deliver;
@@ -40,6 +39,8 @@ mod effect;
 #[path = "../support/line.rs"]
 mod line;
 mod options;
+#[path = "../support/places.rs"]
+mod places;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[path = "../support/reason.rs"]
@@ -47,23 +48,28 @@ mod reason;
 mod report;
 mod seed;
 #[cfg(feature = "webhook")]
+#[path = "../support/serve.rs"]
 mod serve;
 mod sqlite;
 mod step;
 mod stop;
 mod view;
+#[path = "../support/ways.rs"]
+mod ways;
 #[cfg(feature = "webhook")]
+#[path = "../support/webhook.rs"]
 mod webhook;
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use broker::Ways;
 use database::Database;
 use integration_automation_patterns::broker::{Broker, Consumer};
-use options::{BrokerAt, Command, DatabaseAt, Options};
+use options::{Command, Options};
+use places::{BrokerAt, DatabaseAt};
 use reason::chain;
 use stop::{Stop, Stopped};
+use ways::{Names, Ways};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -146,33 +152,65 @@ async fn over<D: Database>(
     }
     match &options.broker {
         BrokerAt::InProcess => {
-            between(crm, erp, broker::in_process(), options, stop).await
+            between(crm, erp, ways::in_process(names()), options, stop).await
+        }
+        #[cfg(feature = "testing")]
+        BrokerAt::Files(folder) => {
+            between(crm, erp, ways::files(folder, names())?, options, stop).await
         }
         #[cfg(feature = "nats")]
         BrokerAt::Nats(url) => {
-            between(crm, erp, stop.or(broker::nats(url)).await?, options, stop).await
+            between(crm, erp, stop.or(ways::nats(url, names())).await?, options, stop)
+                .await
         }
         #[cfg(feature = "amqp")]
         BrokerAt::Amqp(url) => {
-            between(crm, erp, stop.or(broker::amqp(url)).await?, options, stop).await
+            between(crm, erp, stop.or(ways::amqp(url, names())).await?, options, stop)
+                .await
         }
         #[cfg(feature = "amqp1")]
         BrokerAt::Amqp1(url) => {
-            between(crm, erp, stop.or(broker::amqp1(url)).await?, options, stop).await
+            between(crm, erp, stop.or(ways::amqp1(url, names())).await?, options, stop)
+                .await
         }
         #[cfg(feature = "kafka")]
         BrokerAt::Kafka(servers) => {
-            between(crm, erp, stop.or(broker::kafka(servers)).await?, options, stop).await
+            between(
+                crm,
+                erp,
+                stop.or(ways::kafka(servers, names())).await?,
+                options,
+                stop,
+            )
+            .await
+        }
+        #[cfg(feature = "pubsub")]
+        BrokerAt::PubSub { address, project } => {
+            let ways = stop.or(ways::pubsub(address, project, names())).await?;
+            between(crm, erp, ways, options, stop).await
         }
         #[cfg(feature = "sqs")]
         BrokerAt::Sqs(host) => {
-            between(crm, erp, stop.or(broker::sqs(host)).await?, options, stop).await
+            between(crm, erp, stop.or(ways::sqs(host, names())).await?, options, stop)
+                .await
         }
         #[cfg(feature = "webhook")]
         BrokerAt::Webhook(host) => {
-            between(crm, erp, stop.or(webhook::ways(host)).await?, options, stop).await
+            between(crm, erp, stop.or(webhook::ways(host, names())).await?, options, stop)
+                .await
         }
     }
+}
+
+/// What the two directions are called.
+fn names() -> [Names; 2] {
+    let names = |name, source: &str, listener: &str| Names {
+        name,
+        source: source.to_owned(),
+        queue: format!("{source}_to_{listener}"),
+        listener: listener.to_owned(),
+    };
+    [names("crm to erp", "sync_crm", "erp"), names("erp to crm", "sync_erp", "crm")]
 }
 
 async fn between<D: Database, B: Broker, C: Consumer + 'static>(

@@ -6,6 +6,7 @@ use integration_automation_patterns::Decision;
 
 use crate::Outcome;
 use crate::answer::{Wanted, chosen};
+use crate::places::{BrokerAt, DatabaseAt};
 
 pub(crate) const HELP: &str = "\
 Keeps two systems' tables in step: plan, enqueue, relay, consume once, apply.
@@ -28,9 +29,10 @@ sync_crm_erp answer RECORD FIELD CHOICE --by NAME --reason TEXT [OPTIONS]
                     authorities vouch for, or those in the file that SSL_CERT_FILE names
   --broker URL      nats://host:port or tls://host:port, with the feature `nats`; amqp://user:password@host or amqps://...,
                     with the feature `amqp`; amqp1://user:password@host or amqp1s://..., for AMQP 1.0, with the feature
-                    `amqp1`; kafka://host:port, with the feature `kafka`; sqs://host:port of a stand-in, with the feature
-                    `sqs`; webhook://127.0.0.1, with the feature `webhook`: the address on which this process serves both
-                    systems' endpoints; within the process where none is said
+                    `amqp1`; kafka://host:port, with the feature `kafka`; pubsub://host:port/project of an emulator, with the
+                    feature `pubsub`; sqs://host:port of a stand-in, with the feature `sqs`; webhook://127.0.0.1, with the
+                    feature `webhook`: the address on which this process serves both systems' endpoints; within the
+                    process where none is said
   --help            this
 
 SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on. The second one ends it at
@@ -55,30 +57,6 @@ pub(crate) enum Command {
     Answer(Wanted),
 }
 
-/// Where the tables stand.
-pub(crate) enum DatabaseAt {
-    Files,
-    #[cfg(feature = "postgres")]
-    Postgres(String),
-}
-
-/// What carries the events.
-pub(crate) enum BrokerAt {
-    InProcess,
-    #[cfg(feature = "nats")]
-    Nats(String),
-    #[cfg(feature = "amqp")]
-    Amqp(String),
-    #[cfg(feature = "amqp1")]
-    Amqp1(String),
-    #[cfg(feature = "kafka")]
-    Kafka(String),
-    #[cfg(feature = "sqs")]
-    Sqs(String),
-    #[cfg(feature = "webhook")]
-    Webhook(String),
-}
-
 /// Reads the command line; nothing where help is wanted.
 pub(crate) fn read(
     mut arguments: impl Iterator<Item = String>,
@@ -92,8 +70,8 @@ pub(crate) fn read(
         match argument.as_str() {
             "--help" | "-h" => return Ok(None),
             "--folder" => folder = PathBuf::from(value()?),
-            "--database" => database = database_at(value()?)?,
-            "--broker" => broker = broker_at(value()?)?,
+            "--database" => database = DatabaseAt::read(&value()?)?,
+            "--broker" => broker = BrokerAt::read(&value()?)?,
             "--by" => by = Some(value()?),
             "--reason" => reason = Some(value()?),
             word if word.starts_with('-') => {
@@ -126,44 +104,5 @@ fn command(words: Vec<String>, decided: Option<(String, String)>) -> Outcome<Com
             Err(format!("{wanted}; found {words:?}").into())
         }
         _ => Err(format!("unknown command {words:?}").into()),
-    }
-}
-
-/// The scheme of an address: it may be told, where the rest may hold a password.
-fn scheme(url: &str) -> &str {
-    url.split_once("://").map_or("", |(scheme, _)| scheme)
-}
-
-fn database_at(url: String) -> Outcome<DatabaseAt> {
-    match scheme(&url) {
-        #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => Ok(DatabaseAt::Postgres(url)),
-        found => {
-            let wanted = "wanted postgres://... as a database, and the program built with the feature `postgres`";
-            Err(format!("{wanted}; found the scheme {found:?}").into())
-        }
-    }
-}
-
-fn broker_at(url: String) -> Outcome<BrokerAt> {
-    match scheme(&url) {
-        #[cfg(feature = "nats")]
-        "nats" | "tls" => Ok(BrokerAt::Nats(url)),
-        #[cfg(feature = "amqp")]
-        "amqp" | "amqps" => Ok(BrokerAt::Amqp(url)),
-        #[cfg(feature = "amqp1")]
-        "amqp1" | "amqp1s" => Ok(BrokerAt::Amqp1(url.replacen("amqp1", "amqp", 1))),
-        #[cfg(feature = "kafka")]
-        "kafka" => Ok(BrokerAt::Kafka(url.trim_start_matches("kafka://").to_owned())),
-        #[cfg(feature = "sqs")]
-        "sqs" => Ok(BrokerAt::Sqs(url.trim_start_matches("sqs://").to_owned())),
-        #[cfg(feature = "webhook")]
-        "webhook" => {
-            Ok(BrokerAt::Webhook(url.trim_start_matches("webhook://").to_owned()))
-        }
-        found => {
-            let wanted = "wanted nats://..., amqp://..., amqp1://..., kafka://..., sqs://... or webhook://... as a broker, and the program built with the feature of that name";
-            Err(format!("{wanted}; found the scheme {found:?}").into())
-        }
     }
 }

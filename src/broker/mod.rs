@@ -18,7 +18,13 @@ mod in_process;
 #[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
 pub mod kafka;
 mod lag;
-#[cfg(any(feature = "amqp", feature = "amqp1", feature = "kafka", feature = "nats"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "amqp1",
+    feature = "kafka",
+    feature = "nats",
+    feature = "pubsub"
+))]
 mod link;
 mod lost;
 #[cfg(feature = "cloudevents")]
@@ -28,6 +34,9 @@ mod message;
 pub mod nats;
 #[cfg(any(feature = "amqp1", feature = "nats"))]
 mod percent;
+#[cfg(feature = "pubsub")]
+#[cfg_attr(docsrs, doc(cfg(feature = "pubsub")))]
+pub mod pubsub;
 mod routes;
 #[cfg(any(feature = "amqp", feature = "amqp1"))]
 mod socket;
@@ -39,6 +48,7 @@ mod unsettled;
     feature = "amqp",
     feature = "amqp1",
     feature = "nats",
+    feature = "pubsub",
     feature = "sqs",
     feature = "webhook"
 ))]
@@ -293,6 +303,7 @@ pub trait Consumer: Send {
     /// | NATS | the durable consumer: what was not delivered yet, and what is unacked |
     /// | RabbitMQ | the queue: what was sent to no consumer yet. Each listener has up to its prefetch more |
     /// | SQS | the queue: what is visible, in flight or delayed, as far as SQS knows |
+    /// | Pub/Sub | nothing: it is a metric of Cloud Monitoring |
     /// | AMQP 1.0 | nothing: the protocol has no question for it |
     /// | webhooks | what has arrived and was not taken |
     /// | [`InProcess`] | what was sent and not taken |
@@ -317,6 +328,7 @@ pub trait Consumer: Send {
     /// | NATS | `ack_wait` of the listener, or its default; of a consumer that an operator has given another, tell the listener |
     /// | RabbitMQ | nothing: `consumer_timeout` is a setting of the server, half an hour by default |
     /// | SQS | twelve hours: until then the listener renews the visibility timeout |
+    /// | Pub/Sub | `max_lease` of the listener, an hour by default: until then the client renews the deadline |
     /// | AMQP 1.0 | nothing: Azure Service Bus locks a delivery for as long as its queue says, 5 minutes at most |
     /// | webhooks | `answer_timeout` of the endpoint |
     /// | [`InProcess`], `testing::FileBroker` | nothing |
@@ -397,6 +409,7 @@ impl<A> Delivery<A> {
     /// | NATS | the server's count of the message's deliveries |
     /// | Kafka | nothing. So the listener says it of what it reads again, and of the first message of each partition that it is assigned, where a restarted consumer begins |
     /// | SQS | the queue's count of the message's receives |
+    /// | Pub/Sub | its count of attempts, on a subscription with a dead-letter policy. On any other nothing: so the listener says it of each |
     /// | webhooks | nothing. So the endpoint says it of each |
     /// | [`InProcess`] | the attempts that the sender has counted |
     /// | `testing::FileBroker` | what it stores with each delivery |

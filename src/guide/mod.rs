@@ -59,6 +59,11 @@ pub mod brokers {}
 #[doc = include_str!("amqp1.md")]
 pub mod amqp1 {}
 
+#[cfg(feature = "pubsub")]
+#[cfg_attr(docsrs, doc(cfg(feature = "pubsub")))]
+#[doc = include_str!("pubsub.md")]
+pub mod pubsub {}
+
 #[cfg(feature = "sqs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqs")))]
 #[doc = include_str!("sqs.md")]

@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use super::wire::{Wire, WireError};
 use crate::event::WrongEventError;
+use crate::retry::{Backoff, RetryPolicy};
 use crate::{Event, RawEvent};
 
 /// A reply that answers a command, and cannot be taken.
@@ -86,6 +88,16 @@ pub(super) fn read<R: Event + Wire>(event: &RawEvent) -> Option<Result<R, ReplyE
     Some(R::read(event.bytes()).map_err(ReplyError::Unreadable))
 }
 
+/// Five minutes in all: a question between machines, which people are asked where it is not
+/// answered in time.
+const SOON: RetryPolicy = RetryPolicy::retries(
+    11,
+    Backoff::Exponential {
+        base: Duration::from_millis(500),
+        max: Duration::from_secs(60),
+    },
+);
+
 /// The participant of a silent step has seen to it that the step was not done and never
 /// will be: the answer to a [`Forestall`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +105,7 @@ pub struct Forestalled;
 
 impl Event for Forestalled {
     const TYPE: &'static str = "workflow.step.forestalled";
+    const RETRY_POLICY: RetryPolicy = SOON;
 }
 
 impl Wire for Forestalled {
@@ -113,6 +126,7 @@ pub struct Forestall;
 
 impl Event for Forestall {
     const TYPE: &'static str = "workflow.step.forestall";
+    const RETRY_POLICY: RetryPolicy = SOON;
 }
 
 impl Wire for Forestall {

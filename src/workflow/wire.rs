@@ -108,20 +108,25 @@ impl fmt::Display for WireError {
 impl Error for WireError {}
 
 /// A participant's reply to a command: an event that [follows](Facts::follow) from it,
-/// with its correlation, which names the instance and the step.
+/// with its correlation, which names the instance and the step, and with the retry policy
+/// of the reply's type.
 ///
 /// # Errors
 ///
 /// [`WireError`] where the reply cannot be written.
 ///
 /// ```
+/// use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 /// use integration_automation_patterns::workflow::{self, Wire, WireError};
 /// use integration_automation_patterns::{Envelope, Event, RawEvent};
+/// use std::time::Duration;
 ///
 /// struct StockHeld;
 ///
 /// impl Event for StockHeld {
 ///     const TYPE: &'static str = "erp.stock.held";
+///     const RETRY_POLICY: RetryPolicy =
+///         RetryPolicy::retries(9, Backoff::Fixed(Duration::from_secs(1)));
 /// }
 ///
 /// impl Wire for StockHeld {
@@ -140,6 +145,7 @@ impl Error for WireError {}
 /// let reply = workflow::answer(&command, "erp", &StockHeld)?.build()?;
 /// assert_eq!(reply.event_type(), "erp.stock.held");
 /// assert_eq!(reply.correlation_id(), Some("order/0195/hold_stock/do"));
+/// assert_eq!(reply.retry_policy().max_attempts(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn answer<P: Payload, R: Event + Wire>(
@@ -149,5 +155,5 @@ pub fn answer<P: Payload, R: Event + Wire>(
 ) -> Result<EnvelopeBuilder<RawEvent>, WireError> {
     let payload =
         RawEvent::new(R::TYPE, reply.write()?).with_schema_version(R::SCHEMA_VERSION);
-    Ok(command.follow(participant, R::TYPE, payload))
+    Ok(command.follow(participant, R::TYPE, payload).retry_policy(R::RETRY_POLICY))
 }

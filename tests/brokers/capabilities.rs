@@ -84,6 +84,13 @@ fn the_guides_table_says_what_the_adapters_say() {
         let kafka = Kafka::new("127.0.0.1:9092", KafkaConfig::new("crm")).unwrap();
         is_in_the_guide("Kafka", &kafka);
     }
+    #[cfg(feature = "pubsub")]
+    {
+        use integration_automation_patterns::broker::pubsub::{PubSub, PubSubConfig};
+        let (topic, config) = ("projects/shop/topics/orders", PubSubConfig::default());
+        let orders = PubSub::at_emulator("127.0.0.1:8085", topic, config).unwrap();
+        is_in_the_guide("Pub/Sub", &orders);
+    }
     #[cfg(feature = "sqs")]
     {
         let queue = |name| crate::sqs::at_aws(name);

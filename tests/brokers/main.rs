@@ -6,6 +6,7 @@
         feature = "amqp1",
         feature = "kafka",
         feature = "nats",
+        feature = "pubsub",
         feature = "sqs",
         feature = "webhook"
     )
@@ -25,6 +26,8 @@ mod nats;
     allow(dead_code, reason = "a webhook stores nothing")
 )]
 mod proxy;
+#[cfg(feature = "pubsub")]
+mod pubsub;
 #[cfg(any(feature = "sqs", feature = "webhook"))]
 #[path = "../support/python.rs"]
 mod python;

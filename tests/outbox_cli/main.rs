@@ -2,86 +2,33 @@
 //! in words and as JSON, and the guide's chapter shows what it prints.
 #![cfg(feature = "sqlite")]
 
+#[path = "../support/chapter.rs"]
+mod chapter;
 mod guide;
 mod prepared;
+#[path = "../support/program.rs"]
+mod program;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use integration_automation_patterns::inbox;
 use prepared::{Folder, contents, crm, torn};
+use program::{Program, code, ids, keys, stderr};
 use serde_json::Value;
 
-/// The built example.
-fn program() -> &'static str {
-    static PROGRAM: OnceLock<String> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let build = [
-            "build",
-            "--quiet",
-            "--offline",
-            "--example",
-            "outbox",
-            "--features",
-            "sqlite",
-        ];
-        let output = Command::new(env!("CARGO"))
-            .args(build)
-            .args(["--message-format", "json"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let told = String::from_utf8(output.stdout).expect("text");
-        let told =
-            told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let example = told.filter(|message| message["target"]["name"] == "outbox");
-        example
-            .filter_map(|message| message["executable"].as_str().map(str::to_owned))
-            .next_back()
-            .expect("an executable")
-    })
-}
+static OUTBOX: Program = Program::new("outbox", "sqlite");
 
 fn outbox(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(program())
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("the example runs")
+    OUTBOX.run(folder, arguments)
 }
 
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("no signal and no panic ended it")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("text")
-}
-
-/// What a command prints, with the exit code that is expected.
 fn text(folder: &Path, arguments: &[&str], wanted: i32) -> String {
-    let output = outbox(folder, arguments);
-    assert_eq!(code(&output), wanted, "{arguments:?}: {}", stderr(&output));
-    String::from_utf8(output.stdout).expect("text")
+    OUTBOX.text(folder, arguments, wanted)
 }
 
-/// The same with `--json`, each line read back.
 fn json(folder: &Path, arguments: &[&str], wanted: i32) -> Vec<Value> {
-    let lines = text(folder, &[arguments, &["--json"]].concat(), wanted);
-    lines
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a JSON document on each line"))
-        .collect()
-}
-
-fn keys(document: &Value) -> Vec<&str> {
-    document.as_object().expect("an object").keys().map(String::as_str).collect()
-}
-
-fn ids(documents: &[Value]) -> Vec<&str> {
-    documents.iter().map(|document| document["id"].as_str().expect("an id")).collect()
+    OUTBOX.json(folder, arguments, wanted)
 }
 
 const DECISION: [&str; 4] = ["--by", "on-call", "--reason", "the account exists now"];
@@ -598,7 +545,7 @@ async fn foreign_text_moves_no_terminal() {
 async fn a_reader_who_goes_away_is_no_error() {
     let folder = Folder::new("pipe");
     prepared::many(folder.path(), 2000).await;
-    let mut child = Command::new(program())
+    let mut child = Command::new(OUTBOX.path())
         .args(["many.db", "list", "--limit", "2000"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())

@@ -53,6 +53,17 @@ pub(crate) fn sqs() -> u16 {
     port("TEST_SQS_PORT", 9324)
 }
 
+pub(crate) fn pubsub() -> u16 {
+    port("TEST_PUBSUB_PORT", 8085)
+}
+
+/// A Python that has Google's client of Pub/Sub.
+pub(crate) fn pubsub_python() -> PathBuf {
+    std::env::var("TEST_PUBSUB_PYTHON")
+        .expect("TEST_PUBSUB_PYTHON, as `.ci/servers` sets it")
+        .into()
+}
+
 /// Where Kafka tells its clients to go who have come to the port given: a proxy is to
 /// stand there.
 pub(crate) fn kafka_behind_a_proxy() -> (u16, u16) {

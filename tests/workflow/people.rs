@@ -6,11 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::workflow::memory::Memory;
 use integration_automation_patterns::workflow::{
     AnyAdvance, AnyRuling, Asked, Choice, Driven, InstanceId, NotDecidedError, Person,
-    Role, Seat,
+    Role, Seat, Status,
 };
 
 use crate::orders::order_to_cash::{self, Any, This, at};
 use crate::orders::*;
+use crate::walk::{every_stage, id};
 
 fn now() -> DateTime<Utc> {
     "2026-01-05T08:00:00Z".parse().unwrap()
@@ -167,4 +168,19 @@ fn a_vote_that_leaves_too_few_has_the_next_level_asked_at_once() {
             "nor moves the deadline"
         );
     }
+}
+
+/// Protects who cancels too late from looking for the role that may: there is none.
+#[test]
+fn what_cannot_be_cancelled_says_so_whatever_the_role() {
+    let stage = (Status::Parked, Some("create_order".to_owned()));
+    let store = &every_stage(900)[&stage];
+    let at = store.load(&id()).unwrap().unwrap();
+    let carl = login::seat::<Controller>("carl").unwrap().decide("too dear").unwrap();
+    let refused = This::decide(at, Choice::Cancel, carl.into()).unwrap_err();
+    assert!(
+        matches!(refused.cause(), NotDecidedError::Closed { choice: "cancel", .. }),
+        "{}",
+        refused.cause()
+    );
 }

@@ -6,6 +6,7 @@ use tokio_postgres::{Error, Transaction};
 use super::open::OpenTransaction;
 use super::rows::FREE;
 use crate::audit::Action;
+use crate::crash_point::crash_point;
 use crate::outbox::driver::{ELSEWHERE, HERE};
 use crate::outbox::recall::{Recall, Recalled, recall as decide};
 use crate::store::doing::RECALLING;
@@ -56,6 +57,7 @@ pub async fn recall<T: OpenTransaction<Via>, Via>(
         Recall::Leave(recalled) => Ok(recalled),
         Recall::Skip(event) => {
             write(transaction, sequence, &event, decision).await.doing(RECALLING)?;
+            crash_point("before the recall commits");
             Ok(Recalled::Taken)
         }
     }

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::OpenTransaction;
 use super::rows::{add_history, free};
 use crate::audit::Action;
+use crate::crash_point::crash_point;
 use crate::outbox::change::Entry;
 use crate::outbox::recall::{Recall, Recalled, recall as decide};
 use crate::store::doing::RECALLING;
@@ -58,6 +59,7 @@ pub fn recall<T: OpenTransaction>(
         Recall::Leave(recalled) => Ok(recalled),
         Recall::Skip(event) => {
             write(connection, sequence, &event, decision).doing(RECALLING)?;
+            crash_point("before the recall commits");
             Ok(Recalled::Taken)
         }
     }

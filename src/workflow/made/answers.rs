@@ -117,13 +117,17 @@ impl<S: Stage> Asks<S> {
     }
 }
 
-/// The verb of a decision in one of the roles that are asked.
+/// The verb of a decision in one of the roles that are asked. Cancelling takes no
+/// role, so that another one would not help where nothing can be cancelled.
 pub fn by_role<S: Stage>(
     at: Instance<S>,
     choice: Choice,
     ruling: AnyRuling,
     roles: &[Asks<S>],
 ) -> Decided<S> {
+    if choice == Choice::Cancel {
+        return Err(closed(at, choice.as_str()));
+    }
     match roles.iter().find(|asked| ruling.is_of(asked.role)) {
         Some(asked) => (asked.decide)(at, choice, Granted::compared(ruling)),
         None => {

@@ -8,7 +8,7 @@ mod pair;
 mod peer;
 mod receiving;
 mod sending;
-#[path = "../../../examples/sync_crm_erp/serve.rs"]
+#[path = "../../../examples/support/serve.rs"]
 mod serve;
 mod serving;
 mod signed;

@@ -170,6 +170,7 @@ async fn turn(
     };
     crash_point("before the clerk commits");
     transaction.commit().await.doing(FIRING)?;
+    crash_point("after the clerk commits");
     Ok(Some(turned))
 }
 

@@ -154,6 +154,7 @@ fn turn(
     };
     crash_point("before the clerk commits");
     transaction.commit().doing(FIRING)?;
+    crash_point("after the clerk commits");
     Ok(Some(turned))
 }
 

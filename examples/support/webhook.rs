@@ -12,15 +12,17 @@ use integration_automation_patterns::broker::webhook::{
 use tokio::net::TcpListener;
 
 use crate::Outcome;
-use crate::broker::{Way, Ways};
 use crate::serve::{connections, serve};
+use crate::ways::{Names, Way, Ways};
 
 /// Longer than the effect of an event takes on a busy database.
 const PATIENCE: Duration = Duration::from_secs(9);
 
-pub(crate) async fn ways(host: &str) -> Outcome<Ways<Webhook, Hooks>> {
-    let to_erp = way("crm to erp", host).await?;
-    Ok(Ways { to_erp, to_crm: way("erp to crm", host).await? })
+pub(crate) async fn ways(
+    host: &str,
+    [there, back]: [Names; 2],
+) -> Outcome<Ways<Webhook, Hooks>> {
+    Ok(Ways { there: way(there.name, host).await?, back: way(back.name, host).await? })
 }
 
 async fn way(name: &'static str, host: &str) -> Outcome<Way<Webhook, Hooks>> {

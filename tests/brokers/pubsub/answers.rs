@@ -1,0 +1,175 @@
+//! What becomes of events by what Pub/Sub says, and what it is asked: on a server of the
+//! test's own.
+
+use std::time::Duration;
+
+use integration_automation_patterns::broker::{
+    Ack, Broker, BrokerError, BrokerErrorKind, Consumer,
+};
+use integration_automation_patterns::inbox::{Handled, InboxConfig, sqlite as inbox};
+use integration_automation_patterns::retry::RetryPolicy;
+use integration_automation_patterns::state::Dispatched;
+use integration_automation_patterns::{Envelope, RawEvent};
+use serde_json::json;
+
+use super::fake::Fake;
+use super::*;
+use crate::suite::{in_time, refusal};
+
+pub(super) fn event(id: &str, key: Option<&str>) -> Envelope<Dispatched> {
+    let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
+    let event = event.id(id.parse().unwrap());
+    let event = match key {
+        Some(key) => event.ordering_key(key),
+        None => event,
+    };
+    event.build().unwrap().dispatch()
+}
+
+/// Acks a delivery whose effect is committed.
+pub(super) async fn answer<A: Ack>(
+    delivery: integration_automation_patterns::broker::Delivery<A>,
+) -> Result<(), BrokerError> {
+    let mut erp = rusqlite::Connection::open_in_memory().unwrap();
+    inbox::install(&mut erp).unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let config = InboxConfig::new(day, RetryPolicy::DEFAULT).unwrap();
+    let handled = inbox::process(&mut erp, delivery, &config, |_, _| Ok(())).unwrap();
+    assert!(matches!(handled, Handled::Processed(_)), "{handled:?}");
+    handled.settle().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PyPI"]
+async fn each_status_is_of_the_event_or_of_the_place() {
+    use BrokerErrorKind::{Permanent, Transient, Unavailable};
+    in_time(async {
+        let server = Fake::start();
+        for (code, kind) in [
+            ("INVALID_ARGUMENT", Permanent),
+            ("OUT_OF_RANGE", Permanent),
+            ("NOT_FOUND", Unavailable),
+            ("PERMISSION_DENIED", Unavailable),
+            ("UNAUTHENTICATED", Unavailable),
+            ("FAILED_PRECONDITION", Unavailable),
+            ("RESOURCE_EXHAUSTED", Unavailable),
+            ("UNAVAILABLE", Unavailable),
+            ("INTERNAL", Transient),
+            ("UNKNOWN", Transient),
+            ("ABORTED", Transient),
+            ("DEADLINE_EXCEEDED", Transient),
+        ] {
+            let topic = broker(&format!("says-{code}"), server.address);
+            let refused = topic.send(&event("1", None)).await;
+            assert_eq!(refusal(&refused), Some(kind), "{code}: {refused:?}");
+        }
+        let asked = server.asked("publish", 12).await;
+        assert_eq!(asked.len(), 12, "the client tries nothing again");
+        let refused = broker("quota", server.address).send(&event("1", None)).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.retry_after(), Some(Duration::from_secs(30)), "{refused}");
+    })
+    .await;
+}
+
+/// The client pauses the ordering key of an event that has failed, until it is told to go
+/// on: none of the events that follow is to be swallowed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PyPI"]
+async fn an_event_that_fails_pauses_no_key() {
+    in_time(async {
+        let server = Fake::start();
+        let topic = broker("fails-once", server.address);
+        let failed = topic.send(&event("1", Some("lead-7"))).await;
+        assert_eq!(refusal(&failed), Some(BrokerErrorKind::Transient), "{failed:?}");
+        for id in ["1", "2", "3"] {
+            topic.send(&event(id, Some("lead-7"))).await.unwrap();
+        }
+        let ids = server.asked("publish", 4).await;
+        assert_eq!(ids, [json!(["1"]), json!(["1"]), json!(["2"]), json!(["3"])]);
+    })
+    .await;
+}
+
+/// No event pays for a server that answers nobody.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PyPI"]
+async fn a_silent_server_ends_each_request_and_pauses_the_relay() {
+    use BrokerErrorKind::{Transient, Unavailable};
+    in_time(async {
+        let server = Fake::start();
+        let within = Duration::from_millis(500);
+        let config = PubSubConfig::default().request_timeout(within);
+        let address = server.address.to_string();
+        let topic = PubSub::at_emulator(&address, &name("silent"), config).unwrap();
+        let mut kinds = Vec::new();
+        while let Some(kind) = refusal(&topic.send(&event("1", None)).await) {
+            kinds.push(kind);
+        }
+        assert_eq!(kinds, [Transient, Transient, Transient, Unavailable, Unavailable]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PyPI"]
+async fn an_ack_waits_for_its_confirmation_where_there_is_one() {
+    in_time(async {
+        let server = Fake::start();
+        let orders = broker("orders", server.address);
+        for (subscription, refused) in [
+            ("exactly-once", None),
+            ("exactly-once-refused", Some(BrokerErrorKind::Transient)),
+            ("refused", None),
+        ] {
+            let mut listener = orders.listen(subscription).unwrap();
+            let delivery = listener.next().await.unwrap().unwrap();
+            assert!(delivery.is_redelivered(), "without a policy nobody counts");
+            let acked = answer(delivery).await;
+            assert_eq!(refusal(&acked), refused, "{subscription}: {acked:?}");
+        }
+        assert_eq!(server.asked("ack", 3).await.len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PyPI"]
+async fn the_settings_of_a_listener_are_asked_for() {
+    in_time(async {
+        let server = Fake::start();
+        let listener = broker("orders", server.address).listen("plain").unwrap();
+        let listener = listener.max_outstanding(7).unwrap();
+        let mut listener = listener.ack_deadline(Duration::from_secs(42)).unwrap();
+        let held = listener.next().await.unwrap().unwrap();
+        assert_eq!(server.asked("pull", 1).await, [json!([42, 7])]);
+        assert_eq!(server.asked("modify", 1).await[0], json!([42, ["ack-1"]]));
+        drop((held, listener));
+    })
+    .await;
+}
+
+/// What a listener cannot read it says, and whoever may not look reads all the same.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PyPI"]
+async fn a_subscription_that_cannot_be_read_has_a_reason() {
+    use BrokerErrorKind::{Permanent, Unavailable};
+    in_time(async {
+        let server = Fake::start();
+        let orders = broker("orders", server.address);
+        for (subscription, kind, why) in [
+            ("missing", Unavailable, "why (NOT_FOUND)"),
+            ("goes-away", Unavailable, "deleted (NOT_FOUND)"),
+            ("large", Permanent, "decoded message length too large"),
+        ] {
+            let mut listener = orders.listen(subscription).unwrap();
+            let refused = listener.next().await.unwrap_err();
+            assert_eq!(refused.kind(), kind, "{refused}");
+            assert!(refused.reason().contains(why), "{refused}");
+            assert!(refused.reason().contains(subscription), "{refused}");
+        }
+        let mut listener = orders.listen("forbidden").unwrap();
+        assert!(listener.next().await.unwrap().is_some());
+    })
+    .await;
+}

@@ -1,0 +1,169 @@
+//! The suite on Pub/Sub, as cloudbox speaks it, with and without message ordering; and
+//! what is Pub/Sub's own.
+
+mod answers;
+mod fake;
+mod faults;
+mod foreign;
+mod settings;
+
+use std::net::SocketAddr;
+
+use google_cloud_auth::credentials::anonymous;
+use google_cloud_pubsub::client::{BasePublisher, SubscriptionAdmin, TopicAdmin};
+use google_cloud_pubsub::model::Message;
+use integration_automation_patterns::broker::BrokerErrorKind;
+use integration_automation_patterns::broker::pubsub::{
+    Acker, Listener, PubSub, PubSubConfig,
+};
+use uuid::Uuid;
+
+use super::servers;
+use super::suite::Server;
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn name(topic: &str) -> String {
+    format!("projects/tests/topics/{topic}")
+}
+
+fn broker(topic: &str, address: SocketAddr) -> PubSub {
+    let config = PubSubConfig::default();
+    PubSub::at_emulator(&address.to_string(), &name(topic), config).unwrap()
+}
+
+/// A topic of its own for one test, with a subscription.
+struct Topic {
+    id: String,
+    subscriptions: SubscriptionAdmin,
+    topics: TopicAdmin,
+}
+
+/// One of Google's clients, at the emulator.
+macro_rules! at_home {
+    ($client:ident) => {
+        $client::builder()
+            .with_endpoint(format!("http://{}", local(servers::pubsub())))
+            .with_credentials(anonymous::Builder::new().build())
+            .build()
+            .await
+            .unwrap()
+    };
+}
+
+impl Topic {
+    /// The deadline is the shortest that Google allows: the emulator goes by that of the
+    /// subscription, whatever a listener asks for.
+    async fn create(is_ordered: bool) -> Self {
+        let id = format!("test-{}", Uuid::now_v7().simple());
+        // First, since it installs what Google's own clients need.
+        broker(&id, local(servers::pubsub())).create_topic().await.unwrap();
+        let (subscriptions, topics) = (at_home!(SubscriptionAdmin), at_home!(TopicAdmin));
+        let topic = Self { id, subscriptions, topics };
+        let subscription = topic.subscriptions.create_subscription();
+        let subscription = subscription
+            .set_name(topic.subscription())
+            .set_topic(topic.name())
+            .set_ack_deadline_seconds(10)
+            .set_enable_message_ordering(is_ordered);
+        subscription.send().await.unwrap();
+        topic
+    }
+
+    fn name(&self) -> String {
+        name(&self.id)
+    }
+
+    fn subscription(&self) -> String {
+        format!("projects/tests/subscriptions/{}", self.id)
+    }
+
+    fn broker(&self, address: SocketAddr) -> PubSub {
+        broker(&self.id, address)
+    }
+
+    fn listener(&self, address: SocketAddr) -> Listener {
+        self.broker(address).listen(&self.id).unwrap()
+    }
+
+    async fn put(&self, attributes: &[(&str, &str)], body: &[u8]) {
+        let attributes = attributes.iter().map(|(name, value)| (*name, *value));
+        let message = Message::new().set_attributes(attributes).set_data(body.to_vec());
+        let publisher = at_home!(BasePublisher).publisher(self.name()).build();
+        publisher.publish(message).await.unwrap();
+    }
+
+    async fn delete(&self) {
+        let request = self.subscriptions.delete_subscription();
+        request.set_subscription(self.subscription()).send().await.unwrap();
+        self.topics.delete_topic().set_topic(self.name()).send().await.unwrap();
+    }
+}
+
+/// The suite on one kind of subscription.
+macro_rules! server {
+    ($kind:ident, $is_ordered:literal) => {
+        struct $kind(Topic);
+
+        impl Server for $kind {
+            type Broker = PubSub;
+            type Acker = Acker;
+            type Consumer = Listener;
+            const TOO_LARGE: usize = 4_000_000;
+            const CLOSED: BrokerErrorKind = BrokerErrorKind::Transient;
+
+            async fn fresh() -> Self {
+                Self(Topic::create($is_ordered).await)
+            }
+
+            fn address(&self) -> SocketAddr {
+                local(servers::pubsub())
+            }
+
+            fn broker(&self, address: SocketAddr) -> PubSub {
+                self.0.broker(address)
+            }
+
+            async fn consumer_at(&self, address: SocketAddr) -> Listener {
+                self.0.listener(address)
+            }
+
+            async fn foreign(&self, headers: &[(&str, &str)], body: &[u8]) {
+                self.0.put(headers, body).await;
+            }
+
+            fn header(attribute: &str) -> String {
+                format!("ce-{attribute}")
+            }
+
+            fn place(&self) -> [String; 2] {
+                [format!("pubsub://{}", self.address()), self.0.id.clone()]
+            }
+
+            async fn remove(self) {
+                self.0.delete().await;
+            }
+        }
+    };
+}
+
+mod ordered {
+    use super::*;
+
+    server!(Ordered, true);
+    crate::suite_on!(Ordered, #[ignore = "needs Pub/Sub"]);
+    crate::suite_on!(lossy Ordered, #[ignore = "needs Pub/Sub"]);
+    #[cfg(feature = "postgres")]
+    crate::suite_on!(postgres Ordered, #[ignore = "needs Pub/Sub and PostgreSQL"]);
+    #[cfg(feature = "postgres")]
+    crate::suite_on!(postgres lossy Ordered, #[ignore = "needs Pub/Sub and PostgreSQL"]);
+}
+
+mod unordered {
+    use super::*;
+
+    server!(Unordered, false);
+    crate::suite_on!(Unordered, #[ignore = "needs Pub/Sub"]);
+}
