@@ -31,8 +31,8 @@ sync_crm_erp answer RECORD FIELD CHOICE --by NAME --reason TEXT [OPTIONS]
                     with the feature `amqp`; amqp1://user:password@host or amqp1s://..., for AMQP 1.0, with the feature
                     `amqp1`; kafka://host:port, with the feature `kafka`; pubsub://host:port/project of an emulator, with the
                     feature `pubsub`; sqs://host:port of a stand-in, with the feature `sqs`; webhook://127.0.0.1, with the
-                    feature `webhook`: the address on which this process serves both systems' endpoints; within the
-                    process where none is said
+                    feature `webhook`: the address on which this process serves both systems' endpoints; file://FOLDER, with
+                    the feature `testing`; within the process where none is said
   --help            this
 
 SIGINT and SIGTERM stop it: what is on its way is finished or given back, and the next run goes on. The second one ends it at
