@@ -28,6 +28,30 @@ pub const fn name(identifier: &'static str) -> &'static str {
     }
 }
 
+/// Goes on with a declaration whose names are distinct, and says which one is declared
+/// twice where they are not.
+// A matcher names each of its variables once, and a path is no keyword. If a name is
+// declared twice or is a keyword, `__declare` does not match, and spares the reader some
+// twenty errors; the constant explains a name that is declared twice.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __distinct {
+    (($the:literal $of_the:literal $whole:ident $twice:literal) [$($n:ident)*] { $($then:tt)* } ($d:tt)) => {
+        const _: () = {
+            const NAMES: &[&str] = &[$(::core::stringify!($n)),*];
+            const ARE_DISTINCT: bool = $crate::__private::are_distinct([$(::core::stringify!($n)),*]);
+            $(::core::assert!(
+                ARE_DISTINCT || $crate::__private::is_once(NAMES, ::core::stringify!($n)),
+                ::core::concat!($the, " `", ::core::stringify!($n), "` ", $of_the, " `", ::core::stringify!($whole), "` ", $twice)
+            );)*
+        };
+        macro_rules! __declare {
+            ($($d $n:path),*) => { $($then)* };
+        }
+        __declare! { $($n),* }
+    };
+}
+
 /// Whether no two names are the same.
 // The compiler's interpreter compares each with each: numbers, and names only where these
 // are equal.
@@ -127,23 +151,23 @@ pub fn count(next: &mut usize) -> usize {
 
 /// The entry of one field.
 #[inline(always)]
-pub fn entry<'a, F: Ruled, K: Kind, const N: usize>(
+pub fn entry<'a, F: Ruled<T>, T, K: Kind, const N: usize>(
     slots: [&'a Slot<F::Value>; N],
     known: &'a Bases<F::Value>,
-) -> Entry<'a, F, K, N> {
+) -> Entry<'a, F, T, K, N> {
     Entry::new(slots, known)
 }
 
 /// The entry of one field, for a declared rule to settle.
-pub fn rules<'p, 'a, F: Ruled, K: Kind, const N: usize>(
-    entry: &'p mut Entry<'a, F, K, N>,
-) -> FieldRules<'p, 'a, F, K, N> {
+pub fn rules<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize>(
+    entry: &'p mut Entry<'a, F, T, K, N>,
+) -> FieldRules<'p, 'a, F, T, K, N> {
     FieldRules::new(entry)
 }
 
 /// The plan that an entry has.
-pub fn plan<'e, F: Ruled, K: Kind, const N: usize>(
-    entry: &'e Entry<'_, F, K, N>,
+pub fn plan<'e, F: Ruled<T>, T, K: Kind, const N: usize>(
+    entry: &'e Entry<'_, F, T, K, N>,
 ) -> FieldPlan<'e, F::Value> {
     entry.plan()
 }
@@ -171,8 +195,14 @@ impl<T> Visit<FieldPlan<'_, T>> for Verdicts {
 }
 
 /// Gives a visitor the question of an entry, where it asks one.
-pub fn ask<F: Ruled, K: Kind, V: Visit<Review<F::Value>> + ?Sized, const N: usize>(
-    entry: &Entry<'_, F, K, N>,
+pub fn ask<
+    F: Ruled<T>,
+    T,
+    K: Kind,
+    V: Visit<Review<F::Value>> + ?Sized,
+    const N: usize,
+>(
+    entry: &Entry<'_, F, T, K, N>,
     record_id: &str,
     field: &'static str,
     systems: &[&str],
@@ -184,9 +214,9 @@ pub fn ask<F: Ruled, K: Kind, V: Visit<Review<F::Value>> + ?Sized, const N: usiz
 }
 
 /// Notes why an answer does not fit an entry, where it does not.
-pub fn misfit<F: Ruled, K: Kind, const N: usize>(
+pub fn misfit<F: Ruled<T>, T, K: Kind, const N: usize>(
     misfits: &mut Vec<Misfit>,
-    entry: &Entry<'_, F, K, N>,
+    entry: &Entry<'_, F, T, K, N>,
     record_id: Option<&str>,
     field: &'static str,
     answer: &Option<Answer<F::Value>>,
@@ -229,15 +259,15 @@ impl<T> Visit<&Option<Write<'_, T>>> for AnyWrite {
 }
 
 /// Leaves out what a system has refused before.
-pub fn leave_out<'a, F: Ruled, K: Kind, const N: usize>(
-    entry: &mut Entry<'a, F, K, N>,
+pub fn leave_out<'a, F: Ruled<T>, T, K: Kind, const N: usize>(
+    entry: &mut Entry<'a, F, T, K, N>,
     refusals: &'a Refusals<F::Value>,
 ) {
     entry.leave_out(refusals.as_slice());
 }
 
 /// Adds what a system has refused.
-pub fn add<F: Ruled>(refused: &mut Refusals<F::Value>, more: Refusals<F::Value>) {
+pub fn add<F: Ruled<T>, T>(refused: &mut Refusals<F::Value>, more: Refusals<F::Value>) {
     for refusal in more.0 {
         refused.add(refusal);
     }
@@ -245,7 +275,7 @@ pub fn add<F: Ruled>(refused: &mut Refusals<F::Value>, more: Refusals<F::Value>)
 
 /// Adds what a system holds instead of what was written. Where it took its write back
 /// and refused nothing, what it held of that is gone.
-pub fn keep<F: Ruled>(
+pub fn keep<F: Ruled<T>, T>(
     kept: &mut KeptForms<F::Value>,
     more: KeptForms<F::Value>,
     taken_back_from: Option<usize>,
@@ -257,7 +287,7 @@ pub fn keep<F: Ruled>(
 }
 
 /// What a snapshot shows of a field, where our own write counts as what was written.
-pub fn as_kept<F: Ruled>(
+pub fn as_kept<F: Ruled<T>, T>(
     slot: &mut Slot<F::Value>,
     kept: &KeptForms<F::Value>,
     place: usize,
@@ -268,8 +298,8 @@ pub fn as_kept<F: Ruled>(
 }
 
 /// What a step writes to one system, for one field.
-pub fn write<'p, F: Ruled, K: Kind, const N: usize>(
-    entry: &'p Entry<'_, F, K, N>,
+pub fn write<'p, F: Ruled<T>, T, K: Kind, const N: usize>(
+    entry: &'p Entry<'_, F, T, K, N>,
     answer: &'p Option<Answer<F::Value>>,
     to: usize,
     step: Step,
@@ -278,9 +308,9 @@ pub fn write<'p, F: Ruled, K: Kind, const N: usize>(
 }
 
 /// What takes the write of an answer back from one system: of one that fell, or of any.
-pub fn take_back<'p, F: Ruled, K: Kind, const N: usize>(
+pub fn take_back<'p, F: Ruled<T>, T, K: Kind, const N: usize>(
     field: &'static str,
-    entry: &'p Entry<'_, F, K, N>,
+    entry: &'p Entry<'_, F, T, K, N>,
     answer: &'p Option<Answer<F::Value>>,
     to: usize,
     kept: &'p KeptForms<F::Value>,
@@ -294,8 +324,8 @@ pub fn take_back<'p, F: Ruled, K: Kind, const N: usize>(
 
 /// What is known of an entry in common after its writes were made, but those to the
 /// systems at these places.
-pub fn next_without<F: Ruled, K: Kind, const N: usize>(
-    entry: &Entry<'_, F, K, N>,
+pub fn next_without<F: Ruled<T>, T, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, T, K, N>,
     answer: &Option<Answer<F::Value>>,
     not_made: &[usize],
     refused: &Refusals<F::Value>,
@@ -319,7 +349,7 @@ pub fn places(
 }
 
 /// Adds what a change finds in a slot to what the others have found.
-pub fn find<F: Ruled>(
+pub fn find<F: Ruled<T>, T>(
     found: &mut Found,
     change: &Option<Write<'_, F::Value>>,
     now: &Slot<F::Value>,
@@ -336,7 +366,10 @@ pub fn find<F: Ruled>(
 }
 
 /// Makes a change in a slot.
-pub fn make<F: Ruled>(change: &Option<Write<'_, F::Value>>, slot: &mut Slot<F::Value>) {
+pub fn make<F: Ruled<T>, T>(
+    change: &Option<Write<'_, F::Value>>,
+    slot: &mut Slot<F::Value>,
+) {
     if let Some(write) = change {
         *slot = Slot::from(write.value().cloned());
     }

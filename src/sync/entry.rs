@@ -26,24 +26,24 @@ use crate::Refused;
 
 /// The plan for one field. Its type names the field, so that no other field's plan can
 /// take its place.
-pub struct Entry<'a, F: Ruled, K: Kind, const N: usize> {
+pub struct Entry<'a, F: Ruled<T>, T, K: Kind, const N: usize> {
     slots: [&'a Slot<F::Value>; N],
     known: &'a Bases<F::Value>,
     verdict: Verdict,
     amended: Option<Box<Amended<'a, F::Value>>>,
-    marker: PhantomData<fn() -> (F, K)>,
+    marker: PhantomData<fn() -> (F, T, K)>,
 }
 
 // Beside its slots an entry has four words, whatever the type of its values.
 const _: () = {
     enum Wide {}
 
-    impl Ruled for Wide {
+    impl Ruled<[u8; 200]> for Wide {
         type Value = [u8; 200];
         const RULE: Rule = Rule::Shared;
     }
 
-    assert_eq_size!(Entry<'static, Wide, super::kind::Shared, 3>, [usize; 7]);
+    assert_eq_size!(Entry<'static, Wide, [u8; 200], super::kind::Shared, 3>, [usize; 7]);
 };
 
 /// What few plans have, and no new one: boxed, so that an entry stays small.
@@ -53,14 +53,14 @@ struct Amended<'a, T> {
     refusals: &'a [Refusal<T>],
 }
 
-impl<F: Ruled, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, K, N> {
+impl<F: Ruled<T>, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
     /// What is to be done; never the values, which may be what no log should hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("verdict", &self.verdict).finish_non_exhaustive()
     }
 }
 
-impl<'a, F: Ruled, K: Kind, const N: usize> Entry<'a, F, K, N> {
+impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     #[inline(always)]
     pub(crate) fn new(
         slots: [&'a Slot<F::Value>; N],
@@ -216,18 +216,20 @@ impl<'a, F: Ruled, K: Kind, const N: usize> Entry<'a, F, K, N> {
 /// One field of a plan, for declared rules to settle: a conflict on a shared field, a
 /// blank, a value that comes back. No rule outweighs an owner, and none decides in a
 /// person's place.
-pub struct FieldRules<'p, 'a, F: Ruled, K: Kind, const N: usize>(
-    &'p mut Entry<'a, F, K, N>,
+pub struct FieldRules<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize>(
+    &'p mut Entry<'a, F, T, K, N>,
 );
 
-impl<F: Ruled, K: Kind, const N: usize> fmt::Debug for FieldRules<'_, '_, F, K, N> {
+impl<F: Ruled<T>, T, K: Kind, const N: usize> fmt::Debug
+    for FieldRules<'_, '_, F, T, K, N>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FieldRules").field(&self.0).finish()
     }
 }
 
-impl<'p, 'a, F: Ruled, K: Kind, const N: usize> FieldRules<'p, 'a, F, K, N> {
-    pub(crate) fn new(entry: &'p mut Entry<'a, F, K, N>) -> Self {
+impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K, N> {
+    pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
         Self(entry)
     }
 

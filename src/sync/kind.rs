@@ -9,16 +9,17 @@ use super::slot::FieldValue;
 /// A field of a declared boundary, by the type that [`boundary!`](crate::boundary) makes
 /// for it.
 ///
-/// The declaration implements it, and a second implementation does not compile. It
-/// grants nothing: only the module of a declaration makes an
-/// [`Entry`](super::declared::Entry).
+/// The declaration implements it for the type of the field's values, and a second
+/// implementation for that type does not compile. It grants nothing: only the module of a
+/// declaration makes an [`Entry`](super::declared::Entry), and of the declared type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no field of a boundary",
     label = "wanted one of the types in a boundary's module `field`"
 )]
-pub trait Ruled {
-    /// The type of its values. It is bound here, and nowhere else: a type that is none
-    /// is one error, where it is declared.
+pub trait Ruled<T> {
+    /// The type of its values, which is `T`.
+    // Nothing else asks whether `T` is fit, so that an unfit one is a single error, where
+    // the field is declared. `T` names it too, so that it may be less public than `Self`.
     type Value: FieldValue;
 
     /// Who decides about the field.

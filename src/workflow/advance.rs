@@ -12,7 +12,7 @@ use super::approval::Question;
 use super::calendar::Calendar;
 use super::command::Command;
 use super::definition::{Kind, Step, Wait};
-use super::id::InstanceId;
+use super::id::{Correlation, InstanceId};
 use super::instance::{self, Facts, Instance};
 use super::journal::{Cause, Entry};
 use super::question;
@@ -239,9 +239,10 @@ impl<W: Workflow> AnyAdvance<W> {
     }
 
     /// Whether people are asked with this step: at each level, and where what they are to
-    /// approve has changed.
+    /// approve has changed, by a person or by a new version.
     fn asks(&self) -> bool {
-        matches!(self.deadline, Deadline::In(_)) || self.entry.cause == Cause::Amended
+        let has_changed = self.entry.cause == Cause::Amended || self.facts.asked_anew;
+        matches!(self.deadline, Deadline::In(_)) || has_changed
     }
 
     fn record(
@@ -371,6 +372,11 @@ pub enum AdvanceError {
         /// The approval.
         approval: &'static str,
     },
+    /// It was asked again, or amended, [as often as can be](Correlation::MOST_ROUNDS).
+    NoRoundLeft {
+        /// The step.
+        step: &'static str,
+    },
 }
 
 impl fmt::Display for AdvanceError {
@@ -387,6 +393,11 @@ impl fmt::Display for AdvanceError {
             Self::NotCleared { approval } => {
                 write!(f, "the step needs the approval `{approval}`, and found none")
             }
+            Self::NoRoundLeft { step } => write!(
+                f,
+                "the step `{step}` was asked {} times, and is not asked again: settle it",
+                Correlation::MOST_ROUNDS
+            ),
         }
     }
 }
@@ -397,7 +408,7 @@ impl Error for AdvanceError {
             Self::Data(cause) => Some(cause),
             Self::Command { cause, .. } | Self::Shown { cause, .. } => Some(cause),
             Self::Event(cause) => Some(cause),
-            Self::NotCleared { .. } => None,
+            Self::NotCleared { .. } | Self::NoRoundLeft { .. } => None,
         }
     }
 }

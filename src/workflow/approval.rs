@@ -1,14 +1,15 @@
 //! A question to people: whom it asks, who has voted, and what was cleared by it.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 
-use super::definition::Level;
+use super::definition::{Level, Step};
 use super::id::Seen;
 use super::reply::ReplyError;
-use super::role::{Actor, AnyRuling, Directory, Person};
-use super::stage::{Declared, Status};
+use super::role::{Actor, AnyRuling, Directory, Person, Role, Ruling};
+use super::stage::{Decides, Declared, MaySettle, Stage, Status};
 use super::wire::Wire;
 
 /// A vote for what a question shows.
@@ -89,13 +90,7 @@ impl Question {
 
     /// Whether some level has as many votes of its role as it wants.
     pub(super) fn is_granted(&self, chain: &[Level]) -> bool {
-        chain.iter().any(|level| self.missing(level) == 0)
-    }
-
-    /// How many votes of its role a level still wants.
-    fn missing(&self, level: &Level) -> u32 {
-        let votes = self.votes.iter().filter(|vote| vote.role == level.role).count();
-        level.wanted.saturating_sub(u32::try_from(votes).unwrap_or(u32::MAX))
+        is_granted(&self.votes, chain)
     }
 
     /// The people who may still decide at a level: its members, less the one who asks,
@@ -132,7 +127,7 @@ impl Question {
     ) {
         let enough = |level: &Level| {
             let eligible = self.eligible(level, requested_by, people).len();
-            u32::try_from(eligible).unwrap_or(u32::MAX) >= self.missing(level)
+            u32::try_from(eligible).unwrap_or(u32::MAX) >= missing(&self.votes, level)
         };
         let levels = (0u32..).zip(chain);
         let mut later = levels.skip_while(|(index, _)| *index < self.level);
@@ -176,6 +171,17 @@ impl Question {
     }
 }
 
+/// Whether some level has as many votes of its role as it wants.
+fn is_granted(votes: &[Vote], chain: &[Level]) -> bool {
+    chain.iter().any(|level| missing(votes, level) == 0)
+}
+
+/// How many votes of its role a level still wants.
+fn missing(votes: &[Vote], level: &Level) -> u32 {
+    let votes = votes.iter().filter(|vote| vote.role == level.role).count();
+    level.wanted.saturating_sub(u32::try_from(votes).unwrap_or(u32::MAX))
+}
+
 /// A reminder that comes before the level's end.
 fn reminder(level: &Level) -> Option<std::time::Duration> {
     level.remind_after.filter(|span| *span < level.within)
@@ -198,6 +204,15 @@ pub struct Clearance {
     pub votes: Vec<Vote>,
     /// What was shown, or would have been.
     pub shown: Vec<u8>,
+}
+
+impl Clearance {
+    /// Whether the votes are enough for a level of the approval, or its condition may not
+    /// have held.
+    pub(super) fn is_granted(&self, approval: &Step) -> bool {
+        let has_condition = self.votes.is_empty() && approval.when.is_some();
+        has_condition || is_granted(&self.votes, approval.asks)
+    }
 }
 
 impl fmt::Debug for Clearance {
@@ -240,12 +255,39 @@ impl<A: Declared> fmt::Debug for Cleared<A> {
     }
 }
 
-/// The proof that a vote passed every check: made by
-/// [`Instance::approve`](super::Instance::approve) alone.
-#[derive(Debug)]
-pub struct Granted {
+/// The proof that a person may say their word at a stage: made by the verbs of
+/// [`Instance`](super::Instance) and [`Driven`](super::Driven) alone, once the role has
+/// been compared with those that the table asks there.
+pub struct Granted<At> {
     pub(super) ruling: AnyRuling,
+    /// Whether the votes are enough, where it is one.
     pub(super) is_enough: bool,
+    at: PhantomData<fn() -> At>,
+}
+
+impl<At: Stage> Granted<At> {
+    /// The word of a person in a role that decides at the stage.
+    pub(super) fn deciding<R: Role + Decides<At>>(ruling: Ruling<R>) -> Self {
+        let _ = R::BY_TABLE;
+        Self::compared(ruling.into())
+    }
+
+    /// The word of a person in a role that settles at the stage.
+    pub(super) fn settling<R: Role + MaySettle<At>>(ruling: Ruling<R>) -> Self {
+        let _ = R::BY_TABLE;
+        Self::compared(ruling.into())
+    }
+
+    /// A ruling whose role was compared.
+    pub(super) fn compared(ruling: AnyRuling) -> Self {
+        Self { ruling, is_enough: false, at: PhantomData }
+    }
+}
+
+impl<At> fmt::Debug for Granted<At> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Granted").field(&self.ruling).finish()
+    }
 }
 
 /// A person's decision that was not taken.

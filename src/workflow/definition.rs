@@ -240,7 +240,8 @@ impl Definition {
 
     /// A hash over what running instances depend on: kinds, names, the types of events,
     /// undos, needs, and where a person or the participant is asked about a silent step.
-    /// Times, roles and conditions are free to change under a version.
+    /// Times, roles and conditions are free to change under a version. What people have
+    /// voted counts by the chain of today until the command that needs it has left.
     ///
     /// The compiler computes it, and compares it with the one that a table is `sealed`
     /// with.

@@ -3,6 +3,7 @@
 
 use super::advance::AnyAdvance;
 use super::approval::NotDecidedError;
+use super::follow::News;
 use super::id::{Correlation, InstanceId, Part, Seen};
 use super::instance::{Facts, Instance};
 use super::intervene::{Intervened, Intervention};
@@ -190,7 +191,7 @@ pub(super) fn stored<W: Workflow>(
     }
     check::<W>(record)?;
     let data = W::Data::read(&record.data).map_err(RecordError::Data)?;
-    place::<W>(record, data, false)
+    place::<W>(record, data, News::default())
 }
 
 /// What can be checked of a record without its data.
@@ -210,7 +211,7 @@ pub(super) fn check<W: Workflow>(record: &InstanceRecord) -> Result<(), RecordEr
 pub(super) fn place<W: Workflow>(
     record: &InstanceRecord,
     data: W::Data,
-    asked_anew: bool,
+    News { asked_anew, commands }: News,
 ) -> Result<W::Any, RecordError> {
     let facts = Facts {
         id: record.id.clone(),
@@ -222,7 +223,7 @@ pub(super) fn place<W: Workflow>(
         question: record.question.clone(),
         cleared: record.cleared.clone(),
         asked_anew,
-        commands: Vec::new(),
+        commands,
         broken: None,
     };
     let (status, step) = (record.status, record.step.clone().unwrap_or_default());

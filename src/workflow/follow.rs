@@ -3,11 +3,13 @@
 use std::marker::PhantomData;
 
 use super::approval::{Clearance, Question};
+use super::command::Command;
 use super::definition::{Definition, Kind, Step};
 use super::drive;
 use super::id::Seen;
-use super::instance::Instance;
+use super::instance::{self, Instance};
 use super::made::{Drive, Visitor};
+use super::question;
 use super::record::{InstanceRecord, RecordError};
 use super::stage::{Stage, Status, Workflow};
 
@@ -32,6 +34,16 @@ pub trait Follows<Old: Workflow>: Workflow {
     fn follow(old: Old::Any, to: Follow<Self>) -> Result<Self::Any, RecordError>;
 }
 
+/// What people do not know yet of an instance that is led over, and what leaves with the
+/// next step that is stored.
+#[derive(Debug, Clone, Default)]
+pub(super) struct News {
+    /// Whether they have not been asked the question that is open.
+    pub(super) asked_anew: bool,
+    /// Which questions are closed.
+    pub(super) commands: Vec<Command>,
+}
+
 /// An instance on its way to another version: it is placed once, or refused.
 #[must_use = "place the instance at a stage, or refuse it"]
 #[derive(Debug)]
@@ -39,28 +51,33 @@ pub struct Follow<W> {
     /// What it was, without the data.
     record: InstanceRecord,
     table: Definition,
+    news: News,
     to: PhantomData<fn() -> W>,
 }
 
 impl<W: Workflow> Follow<W> {
     /// Places the instance at a stage of this version, with its data in the new form.
     ///
-    /// Nothing is sent, and the deadline stays: a stage that waits for a reply waits for
+    /// No command is sent, and the deadline stays: a stage that waits for a reply waits for
     /// the one to the command that is out. An approval stands where the new table shows
-    /// the same for it. An open question about something else loses its votes, and is
-    /// asked again when its deadline passes.
+    /// the same for it, or does not need it. An approval that does not stand is asked anew
+    /// where the stage is an approval too, and no step is done between the two. An open
+    /// question about something else loses its votes, and people are asked it with the
+    /// next step that is stored.
     ///
     /// # Errors
     ///
     /// [`RecordError::LedAstray`] where the stage waits for another command,
     /// [`RecordError::UndoForgotten`] where a step that was done is not before it, and
-    /// [`RecordError::ClearanceMissing`] where an approval before it does not stand.
+    /// [`RecordError::ClearanceMissing`] where an approval before it does not stand, and
+    /// cannot be asked anew.
     pub fn stage<S>(self, data: W::Data) -> Result<W::Any, RecordError>
     where
         S: Stage<Workflow = W>,
     {
-        let Self { mut record, table, .. } = self;
-        let step = S::STEP;
+        let Self { mut record, table, mut news, .. } = self;
+        // The table says what the step is, not the stage.
+        let step = S::STEP.and_then(|step| W::DEFINITION.step(step.name));
         let old = record.step.as_deref().and_then(|name| table.step(name));
         if !is_same_wait((record.status, old), (S::STATUS, step)) {
             let from = (record.status, record.step.unwrap_or_default());
@@ -68,14 +85,21 @@ impl<W: Workflow> Follow<W> {
             return Err(RecordError::LedAstray { from, to });
         }
         check_undos(&table, old, &W::DEFINITION, step)?;
+        record.status = S::STATUS;
         carry_clearances::<W>(&mut record, step, &data)?;
-        let asked_anew = carry_question::<W>(&mut record, S::STATUS, step, &data)?;
+        let step = step.map(|step| asked_first(&W::DEFINITION, step, &record.cleared));
+        carry_question::<W>(&mut record, &mut news, step, &data)?;
         record.version = W::VERSION;
         record.fingerprint = W::FINGERPRINT;
-        record.status = S::STATUS;
         record.step = step.map(|step| step.name.to_owned());
-        drive::check::<W>(&record)?;
-        drive::place::<W>(&record, data, asked_anew)
+        let command =
+            instance::asked(&W::DEFINITION, &record.id, S::STATUS, step, record.round);
+        record.awaits = command.map(|command| command.command_id());
+        // What is over was checked by the table that it ended under.
+        if !S::STATUS.is_end() {
+            drive::check::<W>(&record)?;
+        }
+        drive::place::<W>(&record, data, news)
     }
 
     /// Refuses the instance: its row stays as it is, and every load gives the reason.
@@ -95,15 +119,15 @@ where
     Old: Workflow,
     W: Follows<Old>,
 {
-    let (old, record) = Old::visit(drive::stored::<Old>(record)?, Taken);
-    W::follow(old, Follow { record, table: Old::DEFINITION, to: PhantomData })
+    let (old, record, news) = Old::visit(drive::stored::<Old>(record)?, Taken);
+    W::follow(old, Follow { record, table: Old::DEFINITION, news, to: PhantomData })
 }
 
 /// What an instance is, at whatever stage, without its data.
 struct Taken;
 
 impl<W: Workflow> Visitor<W> for Taken {
-    type Out = (W::Any, InstanceRecord);
+    type Out = (W::Any, InstanceRecord, News);
 
     fn visit<S: Drive<Workflow = W>>(self, at: Instance<S>) -> Self::Out {
         let facts = &*at.facts;
@@ -123,7 +147,8 @@ impl<W: Workflow> Visitor<W> for Taken {
             requested_by: facts.requested_by.clone(),
             data: Vec::new(),
         };
-        (S::any(at), record)
+        let (asked_anew, commands) = (facts.asked_anew, facts.commands.clone());
+        (S::any(at), record, News { asked_anew, commands })
     }
 }
 
@@ -170,55 +195,80 @@ fn check_undos(
     }
 }
 
-/// Keeps the clearances under which the new table shows the same. Those of a command that
-/// has left are history: what was approved is what was sent.
+/// Keeps the clearances under which the new table shows the same, and clears what it does
+/// not need. Those of a command that has left are history: what was approved is what was
+/// sent.
 fn carry_clearances<W: Workflow>(
     record: &mut InstanceRecord,
     to: Option<&Step>,
     data: &W::Data,
 ) -> Result<(), RecordError> {
-    let is_sent =
-        to.is_none_or(|step| matches!(step.kind, Kind::Pivot | Kind::Retriable));
-    let mut cleared = Vec::new();
-    for one in std::mem::take(&mut record.cleared) {
-        let now = shown::<W>(&one.approval, data)?;
-        if now.is_some_and(|now| is_sent || is_same(&one, &now)) {
-            cleared.push(one);
+    let given = std::mem::take(&mut record.cleared);
+    let is_history = record.is_history(to);
+    let is_on_its_way = record.is_on_its_way();
+    let name = to.filter(|_| is_on_its_way).map_or("", |step| step.name);
+    for step in W::DEFINITION.before(name) {
+        let Some(shown) = shown::<W>(step.name, data)? else { continue };
+        let stands = |one: &&Clearance| {
+            let is_same = Seen::of(&one.shown) == Seen::of(&shown);
+            one.approval == step.name && (is_history || is_same)
+        };
+        if let Some(stands) = given.iter().find(stands) {
+            record.cleared.push(stands.clone());
+        } else if is_on_its_way && !W::is_needed(step.name, data) {
+            let (approval, votes) = (step.name.to_owned(), Vec::new());
+            record.cleared.push(Clearance { approval, votes, shown });
         }
     }
-    record.cleared = cleared;
     Ok(())
 }
 
-fn is_same(clearance: &Clearance, now: &[u8]) -> bool {
-    Seen::of(&clearance.shown) == Seen::of(now)
+/// The approval that people are asked: the first one that does not stand, where only
+/// approvals lie between it and the one that the instance is led to.
+fn asked_first(
+    table: &Definition,
+    to: &'static Step,
+    cleared: &[Clearance],
+) -> &'static Step {
+    if to.kind != Kind::Approval {
+        return to;
+    }
+    let is_cleared = |step: &Step| cleared.iter().any(|one| one.approval == step.name);
+    let stands = |step: &&Step| step.kind != Kind::Approval || is_cleared(step);
+    let mut open = table.before(to.name).skip_while(stands).peekable();
+    let first = open.peek().copied();
+    let is_alone = open.all(|step| step.kind == Kind::Approval);
+    first.filter(|_| is_alone).unwrap_or(to)
 }
 
-/// Keeps the question that is open, with its votes where it shows the same; says whether
-/// people have not been asked it yet.
+/// Keeps the question that is open, with its votes where it shows the same; otherwise the
+/// next step closes it, and asks the one that takes its place.
 fn carry_question<W: Workflow>(
     record: &mut InstanceRecord,
-    status: Status,
-    to: Option<&Step>,
+    news: &mut News,
+    to: Option<&'static Step>,
     data: &W::Data,
-) -> Result<bool, RecordError> {
+) -> Result<(), RecordError> {
     let approval = to.filter(|step| step.kind == Kind::Approval);
     let shown = match approval {
         Some(step) => shown::<W>(step.name, data)?,
         None => None,
     };
-    let asks = approval.is_some() || matches!(status, Status::Parked | Status::Stuck);
-    if !asks {
-        record.question = None;
-        return Ok(false);
+    let from = record.step.clone().unwrap_or_default();
+    let is_same_step = to.is_some_and(|step| step.name == from);
+    let asks =
+        approval.is_some() || matches!(record.status, Status::Parked | Status::Stuck);
+    let is_same = |question: &Question| question.shown == shown;
+    if asks && is_same_step && record.question.as_ref().is_some_and(is_same) {
+        return Ok(());
     }
-    let is_same_step = to.map(|step| step.name) == record.step.as_deref();
-    let is_same = |question: &Question| question.shown == shown && is_same_step;
-    if record.question.as_ref().is_some_and(is_same) {
-        return Ok(false);
+    if record.question.is_some() && !(asks && is_same_step) {
+        let closed = question::closed(W::NAME, &record.id, record.revision, &from);
+        news.commands.push(closed);
     }
-    record.question = Some(Question { shown, ..Question::default() });
-    Ok(true)
+    record.question = asks.then(|| Question { shown, ..Question::default() });
+    news.asked_anew = asks;
+    Ok(())
 }
 
 /// What the new table shows for an approval; nothing where it has no such approval.

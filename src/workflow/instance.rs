@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::advance::{Advance, AdvanceError};
 use super::approval::{Clearance, Granted, NotDecidedError, Question, Vote};
 use super::command::Command;
-use super::definition::{Level, Wait};
+use super::definition::{Definition, Level, Step, Wait};
 use super::id::{Correlation, InstanceId, Part, Seen};
 use super::role::{Actor, AnyRuling, Person, Role, Ruling};
 use super::settle::Settling;
@@ -155,17 +155,20 @@ impl<S: Stage> Instance<S> {
         ruling: Ruling<R>,
         seen: Seen,
     ) -> Result<R::Then, Refused<Self, NotDecidedError>> {
-        self.approve_as::<R>(ruling.into(), seen)
+        self.approve_as::<R>(Granted::deciding(ruling), seen)
     }
 
-    /// The same, by a ruling whose role was compared.
+    /// The same, by a word whose role was compared.
     pub(super) fn approve_as<R: Decides<S>>(
         mut self,
-        ruling: AnyRuling,
+        mut granted: Granted<S>,
         seen: Seen,
     ) -> Result<R::Then, Refused<Self, NotDecidedError>> {
-        match self.facts.vote(&ruling, seen, chain::<S>()) {
-            Ok(is_enough) => Ok(R::approved(self, Granted { ruling, is_enough })),
+        match self.facts.vote(&granted.ruling, seen, chain::<S>()) {
+            Ok(is_enough) => {
+                granted.is_enough = is_enough;
+                Ok(R::approved(self, granted))
+            }
             Err(cause) => Err(Refused::new(self, cause)),
         }
     }
@@ -180,16 +183,16 @@ impl<S: Stage> Instance<S> {
         self,
         ruling: Ruling<R>,
     ) -> Result<Advance<R::Back>, Refused<Self, NotDecidedError>> {
-        self.refuse_as::<R>(ruling.into())
+        self.refuse_as::<R>(Granted::deciding(ruling))
     }
 
-    /// The same, by a ruling whose role was compared.
+    /// The same, by a word whose role was compared.
     pub(super) fn refuse_as<R: Decides<S>>(
         self,
-        ruling: AnyRuling,
+        granted: Granted<S>,
     ) -> Result<Advance<R::Back>, Refused<Self, NotDecidedError>> {
-        match self.facts.own_request(ruling.actor()) {
-            None => Ok(R::refused(self, ruling)),
+        match self.facts.own_request(granted.ruling.actor()) {
+            None => Ok(R::refused(self, granted)),
             Some(cause) => Err(Refused::new(self, cause)),
         }
     }
@@ -203,16 +206,16 @@ impl<S: Stage> Instance<S> {
         self,
         ruling: Ruling<R>,
     ) -> Result<Advance<S>, Refused<Self, NotDecidedError>> {
-        self.withdraw_as(ruling.into())
+        self.withdraw_as(Granted::deciding(ruling))
     }
 
-    /// The same, by a ruling whose role was compared.
+    /// The same, by a word whose role was compared.
     pub(super) fn withdraw_as(
         mut self,
-        ruling: AnyRuling,
+        granted: Granted<S>,
     ) -> Result<Advance<S>, Refused<Self, NotDecidedError>> {
-        match self.facts.withdraw(&ruling.actor().person) {
-            Ok(()) => Ok(super::made::withdrawn(self, ruling)),
+        match self.facts.withdraw(&granted.ruling.actor().person) {
+            Ok(()) => Ok(super::made::withdrawn(self, granted)),
             Err(cause) => Err(Refused::new(self, cause)),
         }
     }
@@ -233,7 +236,7 @@ impl<S: Stage> Instance<S> {
 
     /// A person says what became of a step, or of an undo, that did not answer.
     pub fn settle<R: Role + MaySettle<S>>(self, ruling: Ruling<R>) -> Settling<S> {
-        Settling::new(self, ruling.into())
+        Settling::new(self, Granted::settling(ruling))
     }
 }
 
@@ -265,14 +268,26 @@ pub(super) fn correlation<W: Workflow>(
     step: Option<&str>,
     round: u32,
 ) -> Option<Correlation> {
+    let step = W::DEFINITION.step(step?);
+    asked(&W::DEFINITION, id, status, step, round)
+}
+
+/// The same, of a table.
+pub(super) fn asked(
+    table: &Definition,
+    id: &EventId,
+    status: Status,
+    step: Option<&Step>,
+    round: u32,
+) -> Option<Correlation> {
     let part = match status {
         Status::Awaiting | Status::Parked => Part::Do,
         Status::Forestalling => Part::Forestall,
         Status::Undoing | Status::Stuck => Part::Undo,
         Status::Completed | Status::Undone | Status::GivenUp => return None,
     };
-    let step = W::DEFINITION.step(step?).filter(|step| step.command.is_some())?;
-    Some(Correlation::new(W::NAME, id, step.name, part, round))
+    let step = step.filter(|step| step.command.is_some())?;
+    Some(Correlation::new(table.name, id, step.name, part, round))
 }
 
 impl<D> Facts<D> {

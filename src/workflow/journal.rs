@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::approval::Granted;
 use super::role::{Actor, AnyRuling, Person};
 use crate::Decision;
 
@@ -121,6 +122,12 @@ impl From<AnyRuling> for By {
         let Actor { instead_of, .. } = ruling.actor().clone();
         let (decision, role) = (ruling.decision().clone(), Some(ruling.role()));
         Self { decision, role, instead_of }
+    }
+}
+
+impl<At> From<Granted<At>> for By {
+    fn from(granted: Granted<At>) -> Self {
+        granted.ruling.into()
     }
 }
 

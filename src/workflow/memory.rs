@@ -2,11 +2,13 @@
 //! store does.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::advance::{AnyAdvance, Recall, Written};
-use super::calendar::EveryHour;
+use super::calendar::{Calendar, EveryHour};
 use super::drive::{Driven, Verdict};
 use super::id::{Correlation, InstanceId};
 use super::record::{InstanceRecord, RecordError};
@@ -46,9 +48,52 @@ pub struct Memory {
     rows: BTreeMap<EventId, InstanceRecord>,
     journal: Vec<JournalLine>,
     commands: Vec<Record>,
+    calendar: Hours,
+}
+
+/// The calendar of a store.
+#[derive(Clone)]
+struct Hours(Arc<dyn Calendar + Send + Sync>);
+
+impl Default for Hours {
+    fn default() -> Self {
+        Self(Arc::new(EveryHour))
+    }
+}
+
+impl fmt::Debug for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hours")
+    }
 }
 
 impl Memory {
+    /// The same store, whose deadlines pass by this calendar instead of [`EveryHour`].
+    ///
+    /// ```
+    /// use chrono::{DateTime, TimeDelta, Utc};
+    /// use integration_automation_patterns::workflow::Calendar;
+    /// use integration_automation_patterns::workflow::memory::Memory;
+    ///
+    /// struct Monday;
+    ///
+    /// impl Calendar for Monday {
+    ///     fn due(&self, from: DateTime<Utc>, _: std::time::Duration) -> DateTime<Utc> {
+    ///         from + TimeDelta::days(7)
+    ///     }
+    /// }
+    ///
+    /// assert!(Memory::default().with_calendar(Monday).commands().is_empty());
+    /// ```
+    #[must_use = "this gives the changed store back"]
+    pub fn with_calendar(
+        mut self,
+        calendar: impl Calendar + Send + Sync + 'static,
+    ) -> Self {
+        self.calendar = Hours(Arc::new(calendar));
+        self
+    }
+
     /// Begins an instance, unless it was there before.
     ///
     /// # Errors
@@ -94,7 +139,7 @@ impl Memory {
         if let Some(cause) = self.in_the_way(&advance, found) {
             return Err(Refused::new(advance, cause));
         }
-        let written = advance.write(at, &EveryHour);
+        let written = advance.write(at, &*self.calendar.0);
         let Written { record, commands, recall, entry } = match written {
             Ok(written) => written,
             Err(cause) => {

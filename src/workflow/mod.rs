@@ -64,6 +64,7 @@
 mod advance;
 mod approval;
 mod calendar;
+mod check;
 mod command;
 mod definition;
 mod diagram;

@@ -66,7 +66,8 @@ pub(super) fn asked(
             object.text("shown", shown);
         }
     }
-    Some(event::<QuestionAsked>(&record.workflow, &record.id, record.revision, object))
+    let at = (record.revision, step.name);
+    Some(event::<QuestionAsked>(&record.workflow, &record.id, at, object))
 }
 
 /// The event that says that the question of a step is closed.
@@ -74,7 +75,7 @@ pub(super) fn closed(workflow: &str, id: &EventId, revision: u64, step: &str) ->
     let mut object = Object::default();
     object.text("workflow", workflow).text("instance", &id.to_string());
     object.text("step", step);
-    event::<QuestionClosed>(workflow, id, revision, object)
+    event::<QuestionClosed>(workflow, id, (revision, step), object)
 }
 
 fn about(record: &InstanceRecord, step: &str) -> Object {
@@ -84,16 +85,17 @@ fn about(record: &InstanceRecord, step: &str) -> Object {
     object
 }
 
-/// One question is asked at one revision, and so the id is derived from that.
+/// One question of a step is asked at one revision, and so the id is derived from that.
 fn event<E: Event>(
     workflow: &str,
     id: &EventId,
-    revision: u64,
+    (revision, step): (u64, &str),
     object: Object,
 ) -> Command {
     let key = format!("{workflow}/{id}");
     // Neither is empty.
-    let derived = EventId::derived(workflow, &format!("{id}/{revision}/{}", E::TYPE));
+    let name = format!("{id}/{revision}/{step}/{}", E::TYPE);
+    let derived = EventId::derived(workflow, &name);
     let derived = derived.unwrap_or_else(|_| id.clone());
     Command::of::<E>(derived, key.clone(), key, object.finish())
 }

@@ -1,11 +1,10 @@
-//! `InstanceRecord`: an instance as plain data, and the checks on the way back in.
+//! `InstanceRecord`: an instance as plain data, and why one is refused on the way back in.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::approval::{Clearance, Question, Vote};
-use super::definition::{Definition, Kind, Step, Wait};
+use super::approval::{Clearance, Question};
 use super::id::Seen;
 use super::role::{Actor, Person};
 use super::stage::Status;
@@ -66,145 +65,6 @@ impl fmt::Debug for InstanceRecord {
             .field("cleared", &self.cleared)
             .field("requested_by", &self.requested_by)
             .finish_non_exhaustive()
-    }
-}
-
-impl InstanceRecord {
-    /// What can be checked without reading the data.
-    pub(super) fn check(&self, table: &Definition) -> Result<(), RecordError> {
-        self.check_table(table)?;
-        let step = self.check_stage(table)?;
-        if self.revision == 0 {
-            return Err(RecordError::NeverStored);
-        }
-        if table.requested_by.is_some() != self.requested_by.is_some() {
-            let wanted = table.requested_by;
-            return Err(RecordError::Requester { wanted });
-        }
-        if self.round == 0 {
-            return Err(RecordError::NoRound);
-        }
-        if let (Some(question), Some(step)) = (&self.question, step) {
-            let seen = Seen::of(question.shown.as_deref().unwrap_or_default());
-            self.check_votes(step.name, seen, &question.votes)?;
-        }
-        self.check_clearances(table, step)
-    }
-
-    fn check_table(&self, table: &Definition) -> Result<(), RecordError> {
-        if self.workflow != table.name {
-            let found = self.workflow.clone();
-            return Err(RecordError::OtherWorkflow { wanted: table.name, found });
-        }
-        if self.version != table.version {
-            let (wanted, found) = (table.version, self.version);
-            return Err(RecordError::UnknownVersion { wanted, found });
-        }
-        let wanted = table.fingerprint();
-        if self.fingerprint != wanted {
-            let (version, found) = (self.version, self.fingerprint);
-            return Err(RecordError::TableChanged { version, wanted, found });
-        }
-        Ok(())
-    }
-
-    /// The step, where the table has this stage, and what the stage waits for is there.
-    fn check_stage(
-        &self,
-        table: &Definition,
-    ) -> Result<Option<&'static Step>, RecordError> {
-        let status = self.status;
-        let step = self.step.as_deref().and_then(|name| table.step(name));
-        let wait = step.map_or(Wait::Nothing, |step| step.waits(status));
-        if (wait == Wait::Nothing) != status.is_end()
-            || status.is_end() != self.step.is_none()
-        {
-            let step = self.step.clone().unwrap_or_default();
-            return Err(RecordError::NoSuchStage { status, step });
-        }
-        match (wait, self.due_at) {
-            (Wait::Nothing, Some(_)) => {
-                return Err(RecordError::DeadlineOfNothing { status });
-            }
-            (Wait::Reply(_) | Wait::People(_), None) => {
-                return Err(RecordError::NoDeadline { status });
-            }
-            _ => {}
-        }
-        let is_asked = matches!(wait, Wait::People(_));
-        let shows = self.question.as_ref().map(|question| question.shown.is_some());
-        let approves = step.is_some_and(|step| step.kind == Kind::Approval);
-        if is_asked != self.question.is_some() || shows.is_some_and(|it| it != approves) {
-            return Err(RecordError::Question { status, wanted: is_asked });
-        }
-        Ok(step)
-    }
-
-    fn check_votes(
-        &self,
-        approval: &str,
-        now: Seen,
-        votes: &[Vote],
-    ) -> Result<(), RecordError> {
-        let mut people = Vec::<&Person>::new();
-        for vote in votes {
-            let approval = || approval.to_owned();
-            let own = self
-                .requested_by
-                .as_ref()
-                .is_some_and(|asker| asker.overlaps(&vote.actor));
-            if own {
-                let person = vote.actor.person.clone();
-                return Err(RecordError::ClearedByAsker { approval: approval(), person });
-            }
-            if vote.seen != now {
-                let seen = vote.seen;
-                return Err(RecordError::SeenOther { approval: approval(), seen, now });
-            }
-            if let Some(person) = vote.actor.people().find(|one| people.contains(one)) {
-                let person = person.clone();
-                return Err(RecordError::VotedTwice { approval: approval(), person });
-            }
-            people.extend(vote.actor.people());
-        }
-        Ok(())
-    }
-
-    /// Every approval that the instance has passed is cleared, once, by people who may.
-    fn check_clearances(
-        &self,
-        table: &Definition,
-        step: Option<&Step>,
-    ) -> Result<(), RecordError> {
-        let mut seen = Vec::new();
-        for clearance in &self.cleared {
-            let approval = &clearance.approval;
-            let step = table.step(approval);
-            let Some(step) = step.filter(|step| step.kind == Kind::Approval) else {
-                return Err(RecordError::NoSuchApproval { found: approval.clone() });
-            };
-            if seen.contains(&approval)
-                || (clearance.votes.is_empty() && step.when.is_none())
-            {
-                return Err(RecordError::ClearanceMissing { approval: approval.clone() });
-            }
-            seen.push(approval);
-            self.check_votes(approval, Seen::of(&clearance.shown), &clearance.votes)?;
-        }
-        let is_on_its_way = matches!(
-            self.status,
-            Status::Awaiting | Status::Forestalling | Status::Parked | Status::Completed
-        );
-        let passed = table.before(step.map_or("", |step| step.name));
-        let mut passed = passed.filter(|step| step.kind == Kind::Approval);
-        let missing =
-            passed.find(|step| !self.cleared.iter().any(|one| one.approval == step.name));
-        match missing {
-            Some(step) if is_on_its_way => {
-                Err(RecordError::ClearanceMissing { approval: step.name.to_owned() })
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -296,8 +156,20 @@ pub enum RecordError {
     },
     /// The revision is 0.
     NeverStored,
-    /// The round is 0.
-    NoRound,
+    /// Its command is not asked in this round.
+    Round {
+        /// The highest round that it can have.
+        most: u32,
+        /// The round in the record.
+        found: u32,
+    },
+    /// It listens for the reply to another command than the one of its stage.
+    AwaitsOther {
+        /// The command of its stage.
+        wanted: Option<EventId>,
+        /// The command in the record.
+        found: Option<EventId>,
+    },
     /// It does not say who began it, or says so although nobody is asked who does.
     Requester {
         /// The role that begins an instance.
@@ -305,6 +177,16 @@ pub enum RecordError {
     },
     /// It has passed an approval that nobody gave, or was given twice.
     ClearanceMissing {
+        /// The approval.
+        approval: String,
+    },
+    /// An approval is cleared that the instance has not reached.
+    ClearedAhead {
+        /// The approval.
+        approval: String,
+    },
+    /// An approval is cleared by fewer people than any level of its chain wants.
+    TooFewVotes {
         /// The approval.
         approval: String,
     },
@@ -395,7 +277,16 @@ impl fmt::Display for RecordError {
                 write!(f, "an instance that is {status} asks nobody, and found a question")
             }
             Self::NeverStored => f.write_str("a stored instance has a revision, and found 0"),
-            Self::NoRound => f.write_str("a command is sent at least once, and found round 0"),
+            Self::Round { most, found } => {
+                write!(f, "wanted a round from 1 to {most}, and found round {found}")
+            }
+            Self::AwaitsOther { wanted, found } => {
+                let id = |id: &Option<EventId>| {
+                    id.as_ref().map_or_else(|| "none".to_owned(), EventId::to_string)
+                };
+                let (wanted, found) = (id(wanted), id(found));
+                write!(f, "wanted the command {wanted} as the awaited one, and found {found}")
+            }
             Self::Requester { wanted: Some(role) } => {
                 write!(f, "wanted the person who began it as {role}, and found nobody")
             }
@@ -405,6 +296,15 @@ impl fmt::Display for RecordError {
             Self::ClearanceMissing { approval } => {
                 write!(f, "wanted the approval `{approval}` once, given or not needed")
             }
+            Self::ClearedAhead { approval } => write!(
+                f,
+                "the instance has not reached the approval `{approval}`, and found it given"
+            ),
+            Self::TooFewVotes { approval } => write!(
+                f,
+                "wanted as many votes for `{approval}` as a level of its chain asks for, and \
+                 found fewer: was the chain changed?"
+            ),
             Self::NoSuchApproval { found } => {
                 write!(f, "the table has no approval {found:?}")
             }

@@ -1,8 +1,8 @@
 //! `Settling`: what a person may say of a step, or of an undo, that did not answer.
 
 use super::advance::Advance;
+use super::approval::Granted;
 use super::instance::Instance;
-use super::role::AnyRuling;
 use super::stage::{GivenUp, Happens, MustSucceed, Stage, Undecided};
 
 /// A person looks at the other system and says what became of a step, or of an undo, that
@@ -21,17 +21,17 @@ use super::stage::{GivenUp, Happens, MustSucceed, Stage, Undecided};
 #[must_use = "nothing is settled yet: say what became of the step"]
 pub struct Settling<S: Stage> {
     at: Instance<S>,
-    ruling: AnyRuling,
+    granted: Granted<S>,
 }
 
 impl<S: Stage> Settling<S> {
-    pub(super) fn new(at: Instance<S>, ruling: AnyRuling) -> Self {
-        Self { at, ruling }
+    pub(super) fn new(at: Instance<S>, granted: Granted<S>) -> Self {
+        Self { at, granted }
     }
 
     /// It was done, or undone: here is the reply that the other system would have sent.
     pub fn happened<R: Happens<S>>(self, reply: R) -> R::Then {
-        reply.happened(self.at, self.ruling)
+        reply.happened(self.at, self.granted)
     }
 
     /// It was not done and will not be: its command is taken back in the transaction of
@@ -40,7 +40,7 @@ impl<S: Stage> Settling<S> {
     where
         S: Undecided<Back>,
     {
-        S::did_not_happen(self.at, self.ruling, false)
+        S::did_not_happen(self.at, self.granted, false)
     }
 
     /// It was not done, although its command is out: the person vouches that it never
@@ -49,7 +49,7 @@ impl<S: Stage> Settling<S> {
     where
         S: Undecided<Back>,
     {
-        S::did_not_happen(self.at, self.ruling, true)
+        S::did_not_happen(self.at, self.granted, true)
     }
 
     /// The command is sent again, as a new event, `../do/2`: the earlier one may have
@@ -63,7 +63,7 @@ impl<S: Stage> Settling<S> {
     where
         S: MustSucceed<Again>,
     {
-        S::ask_again(self.at, self.ruling)
+        S::ask_again(self.at, self.granted)
     }
 
     /// The end. The journal lists what stands: the steps that are done, and the one whose
@@ -72,6 +72,6 @@ impl<S: Stage> Settling<S> {
     where
         S: MustSucceed<Again>,
     {
-        S::give_up(self.at, self.ruling)
+        S::give_up(self.at, self.granted)
     }
 }

@@ -2,8 +2,8 @@
 //! which.
 //!
 //! A verb is legal where its trait is implemented, and only
-//! [`workflow!`](crate::workflow!) can implement one: what it makes for the traits takes
-//! the table's private key. `Menu` is there for the compile errors alone, which print it.
+//! [`workflow!`](crate::workflow!) can implement one to any effect: what moves an instance
+//! takes the table's private key, and so does what makes a role one that may decide. `Menu` is there for the compile errors alone, which print it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,8 +13,8 @@ use super::advance::{Advance, AnyAdvance};
 use super::approval::Granted;
 use super::definition::{Definition, Step};
 use super::instance::Instance;
+use super::made::ByTable;
 use super::record::{InstanceRecord, RecordError};
-use super::role::AnyRuling;
 use super::wire::{Wire, WireError};
 use crate::Decision;
 use crate::state::UnknownNameError;
@@ -54,6 +54,10 @@ pub trait Workflow: Sized + 'static {
     /// What people are shown for an approval; nothing where there is no such approval.
     #[doc(hidden)]
     fn shown(approval: &str, data: &Self::Data) -> Option<Result<Vec<u8>, WireError>>;
+
+    /// Whether an approval is needed: its condition holds, or it has none.
+    #[doc(hidden)]
+    fn is_needed(approval: &str, data: &Self::Data) -> bool;
 
     /// The instance of a record of an earlier version, which this one
     /// [follows](super::Follows).
@@ -340,15 +344,17 @@ pub trait Waits<Late, Menu = <Self as Stage>::Menu>: Stage {
     message = "`{Self}` may not decide on an instance that is `{At}`",
     label = "legal here: {Menu}"
 )]
-pub trait Decides<At: Stage, Menu = <At as Stage>::Menu> {
+pub trait Decides<At: Stage, Menu = <At as Stage>::Menu>: Sized {
+    #[doc(hidden)]
+    const BY_TABLE: ByTable<Self, At>;
     /// What follows an approval.
     type Then: Into<AnyAdvance<At::Workflow>>;
     /// What follows a refusal.
     type Back: Stage<Workflow = At::Workflow>;
     #[doc(hidden)]
-    fn approved(at: Instance<At>, granted: Granted) -> Self::Then;
+    fn approved(at: Instance<At>, granted: Granted<At>) -> Self::Then;
     #[doc(hidden)]
-    fn refused(at: Instance<At>, ruling: AnyRuling) -> Advance<Self::Back>;
+    fn refused(at: Instance<At>, granted: Granted<At>) -> Advance<Self::Back>;
 }
 
 /// People decide here, and what they are shown can be changed meanwhile.
@@ -366,7 +372,10 @@ pub trait Amends<Menu = <Self as Stage>::Menu>: Stage {
     message = "`{Self}` may not settle an instance that is `{At}`",
     label = "legal here: {Menu}"
 )]
-pub trait MaySettle<At: Stage, Menu = <At as Stage>::Menu> {}
+pub trait MaySettle<At: Stage, Menu = <At as Stage>::Menu>: Sized {
+    #[doc(hidden)]
+    const BY_TABLE: ByTable<Self, At>;
+}
 
 /// This reply says what happened to a step, or to an undo, that did not answer.
 #[diagnostic::on_unimplemented(
@@ -377,7 +386,7 @@ pub trait Happens<At: Stage, Menu = <At as Stage>::Menu>: Sized {
     /// What follows.
     type Then: Into<AnyAdvance<At::Workflow>>;
     #[doc(hidden)]
-    fn happened(self, at: Instance<At>, ruling: AnyRuling) -> Self::Then;
+    fn happened(self, at: Instance<At>, granted: Granted<At>) -> Self::Then;
 }
 
 /// It may turn out that the step was not done.
@@ -387,7 +396,11 @@ pub trait Happens<At: Stage, Menu = <At as Stage>::Menu>: Sized {
 )]
 pub trait Undecided<Back, Menu = <Self as Stage>::Menu>: Stage {
     #[doc(hidden)]
-    fn did_not_happen(at: Instance<Self>, ruling: AnyRuling, though_sent: bool) -> Back;
+    fn did_not_happen(
+        at: Instance<Self>,
+        granted: Granted<Self>,
+        though_sent: bool,
+    ) -> Back;
 }
 
 /// It must succeed: a person may have it asked again, or give the instance up.
@@ -397,10 +410,12 @@ pub trait Undecided<Back, Menu = <Self as Stage>::Menu>: Stage {
 )]
 pub trait MustSucceed<Again, Menu = <Self as Stage>::Menu>: Stage {
     #[doc(hidden)]
-    fn ask_again(at: Instance<Self>, ruling: AnyRuling) -> Again;
+    fn ask_again(at: Instance<Self>, granted: Granted<Self>) -> Again;
     #[doc(hidden)]
-    fn give_up(at: Instance<Self>, ruling: AnyRuling)
-    -> Advance<GivenUp<Self::Workflow>>;
+    fn give_up(
+        at: Instance<Self>,
+        granted: Granted<Self>,
+    ) -> Advance<GivenUp<Self::Workflow>>;
 }
 
 /// A step as its row declares it. Implemented by [`workflow!`](crate::workflow!) for the

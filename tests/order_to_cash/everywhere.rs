@@ -33,6 +33,8 @@ fn brokers() -> Vec<String> {
     ));
     #[cfg(feature = "kafka")]
     brokers.push(format!("kafka://127.0.0.1:{}", crate::servers::kafka()));
+    #[cfg(feature = "pubsub")]
+    brokers.push(format!("pubsub://127.0.0.1:{}/otc", crate::servers::pubsub()));
     #[cfg(feature = "sqs")]
     brokers.push(format!("sqs://127.0.0.1:{}", crate::servers::sqs()));
     brokers

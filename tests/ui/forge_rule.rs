@@ -10,10 +10,10 @@ use ui::contact::field::email;
 pub enum Email {}
 
 pub fn of_the_declaration() -> Rule {
-    <email as Ruled>::RULE
+    <email as Ruled<String>>::RULE
 }
 
-impl Ruled for email { //@ here
+impl Ruled<String> for email { //@ here
     type Value = String;
     const RULE: Rule = Rule::Shared;
 }

@@ -5,16 +5,20 @@
 #[allow(dead_code, missing_debug_implementations, unreachable_pub)]
 mod orders;
 
+mod calendars;
+mod chain;
 mod follow;
 mod matrix;
 mod model;
 mod moved;
 mod people;
 mod properties;
+mod quorum;
 mod records;
 mod reports;
 mod shapes;
 mod verbs;
+mod version_three;
 #[allow(dead_code, unreachable_pub)]
 mod version_two;
 mod walk;

@@ -2,10 +2,13 @@
 //! that asks a person when it is silent, `a` an approval, `p` a pivot, `f` one that is
 //! forestalled, `r` a retriable step.
 
-use integration_automation_patterns::workflow::{Cleared, Wire, WireError};
+use integration_automation_patterns::workflow::memory::Memory;
+use integration_automation_patterns::workflow::{
+    Cleared, Driven, InstanceId, InstanceRecord, RecordError, Wire, WireError,
+};
 use integration_automation_patterns::{Event, workflow};
 
-use crate::orders::{Controller, ErpDesk as Desk, Sales};
+use crate::orders::{Controller, ErpDesk as Desk, Sales, login};
 
 /// What every instance is about.
 #[derive(Debug)]
@@ -133,3 +136,28 @@ macro_rules! declare {
     ($($name:ident: $($kind:ident)+;)+) => { $(shape! { $name: $($kind)+ })+ };
 }
 shapes!(declare);
+
+/// How a record is refused, where it is.
+pub(crate) type Refusal = fn(InstanceRecord) -> Option<RecordError>;
+
+/// The record of an instance whose approval is given, and whose next step does not use it.
+pub(crate) fn cleared_and_not_used() -> (Refusal, InstanceRecord) {
+    use caq::trip::{self, Any, This, at};
+
+    let (now, id) = (crate::walk::now(), InstanceId::of("trip 7").unwrap());
+    let anna = login::seat::<Sales>("anna").unwrap();
+    let mut store = Memory::default();
+    store.begin(trip::start(id.clone(), Trip, &anna), now).unwrap();
+    let Some(Any::Awaiting(at::Awaiting::a(at))) = store.load(&id).unwrap() else {
+        panic!("the first step is awaited")
+    };
+    store.store(at.done(Ok0), now).unwrap();
+    let Some(Any::Awaiting(at::Awaiting::b(at))) = store.load(&id).unwrap() else {
+        panic!("the approval is awaited")
+    };
+    let carl = login::seat::<Controller>("carl").unwrap().decide("fine").unwrap();
+    let seen = at.asked();
+    store.store(at.approve(carl, seen).unwrap(), now).unwrap();
+    let refusal = |row| This::rehydrate(row).err().map(|refused| refused.into_cause());
+    (refusal, store.record(id.as_event_id()).unwrap().clone())
+}

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::workflow::memory::Memory;
 use integration_automation_patterns::workflow::{
-    AnyAdvance, Asked, Cause, Escalated, Forestalled, InstanceId, NotDecidedError,
-    NotStoredError, Person, Status,
+    AnyAdvance, Asked, Cause, Completed, Escalated, Forestalled, Instance, InstanceId,
+    NotDecidedError, NotStoredError, Person, Status,
 };
 
-use crate::orders::order_to_cash::{self, Any, This, at};
+use crate::orders::order_to_cash::{self, Any, This, at, step};
 use crate::orders::*;
 
 fn now() -> DateTime<Utc> {
@@ -298,4 +298,13 @@ fn the_second_of_two_movers_is_overtaken() {
     let refused = shop.store.store(deadline.timed_out(), now()).unwrap_err();
     assert!(matches!(refused.cause(), NotStoredError::Overtaken { wanted: 1, found: 2 }));
     assert_eq!(shop.stands(), (Status::Awaiting, Some("hold_stock")));
+}
+
+/// Protects the hot path: an instance and a word about it are handed on as a pointer.
+#[test]
+fn an_instance_is_a_pointer() {
+    let pointer = size_of::<usize>();
+    assert_eq!(size_of::<Instance<order_to_cash::Parked<step::create_order>>>(), pointer);
+    assert_eq!(size_of::<Instance<Completed<This>>>(), pointer);
+    assert_eq!(size_of::<Option<Instance<Completed<This>>>>(), pointer);
 }

@@ -44,7 +44,7 @@ pub(crate) fn every_stage(total: u64) -> BTreeMap<(Status, Option<String>), Memo
 }
 
 /// What may follow: each reply, the deadline, and what people say.
-fn next(store: &Memory) -> Vec<Memory> {
+pub(crate) fn next(store: &Memory) -> Vec<Memory> {
     let row = stored(store);
     let mut next = Vec::new();
     if let Some(step) = row.step.as_deref().and_then(|name| This::DEFINITION.step(name)) {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::workflow::{
-    DeskError, Discrepancy, Forestall, Forestalled, InstanceFinding, InstanceHistory,
-    InstanceView, NotDecidedError, NotStoredError, QuestionAsked, QuestionClosed,
-    StageCount, StepError, WaitsFor, WorkflowConfig,
+    Correlation, DeskError, Discrepancy, Forestall, Forestalled, InstanceFinding,
+    InstanceHistory, InstanceView, NotDecidedError, NotStoredError, QuestionAsked,
+    QuestionClosed, StageCount, StepError, WaitsFor, WorkflowConfig,
 };
 use integration_automation_patterns::{Decision, Event, EventId};
 
@@ -302,9 +302,16 @@ pub(crate) async fn verify_finds_what_no_program_did<D: AtADesk>() {
         let of = format!("WHERE instance = '{}' AND entry = {number}", id(key));
         database.sql(&change.replace("THE", &of)).await;
     };
-    update(&database, "1", "step = 'hold_stock'").await;
+    // The command that a row awaits follows from its stage, or the row cannot be read.
+    let awaits = |key: &str, command: &str| {
+        let command = format!("order_to_cash/{}/{command}", id(key));
+        command.parse::<Correlation>().unwrap().command_id()
+    };
+    let hold = awaits("1", "hold_stock/do");
+    update(&database, "1", &format!("step = 'hold_stock', awaits = '{hold}'")).await;
     entry("2", 1, "UPDATE workflow_journal SET what = 'done' THE").await;
-    update(&database, "3", "status = 'undoing'").await;
+    let free = awaits("3", "hold_stock/undo");
+    update(&database, "3", &format!("status = 'undoing', awaits = '{free}'")).await;
     entry("3", 2, "UPDATE workflow_journal SET status = 'undoing' THE").await;
     entry("4", 1, "DELETE FROM workflow_journal THE").await;
     let gone = format!("DELETE FROM workflow_instance WHERE id = '{}'", id("5"));

@@ -149,6 +149,7 @@ impl Decided {
     }
 
     /// What is owed to the event while nobody knows whether that is committed.
+    #[cfg(any(feature = "postgres", test))]
     pub(crate) fn debt<'c>(
         &self,
         key: &Key,

@@ -54,7 +54,7 @@ macro_rules! __boundary_module {
                 );)+
             };
 
-            $(impl $crate::sync::declared::Ruled for field::$f {
+            $(impl $crate::sync::declared::Ruled<$t> for field::$f {
                 type Value = $t;
 
                 const RULE: $crate::sync::Rule =

@@ -11,15 +11,15 @@ macro_rules! __boundary_plan {
         // The number of systems stands here once: the compiler would compute it for each
         // field anew.
         /// The plan for one field.
-        pub type EntryOf<'a, F, K> = $crate::sync::declared::Entry<'a, F, K, { SYSTEMS.len() }>;
+        pub type EntryOf<'a, F, T, K> = $crate::sync::declared::Entry<'a, F, T, K, { SYSTEMS.len() }>;
 
         /// One field of a plan, for declared rules to settle.
-        pub type RulesOf<'p, 'a, F, K> =
-            $crate::sync::declared::FieldRules<'p, 'a, F, K, { SYSTEMS.len() }>;
+        pub type RulesOf<'p, 'a, F, T, K> =
+            $crate::sync::declared::FieldRules<'p, 'a, F, T, K, { SYSTEMS.len() }>;
 
         /// What is to be done about each field.
         pub struct Entries<'a> {
-            $($($attribute)* pub $f: EntryOf<'a, field::$f, $kind>,)*
+            $($($attribute)* pub $f: EntryOf<'a, field::$f, $t, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Entries<'_> {
@@ -79,7 +79,7 @@ macro_rules! __boundary_plan {
 
         /// The fields of a plan, for declared rules to settle.
         pub struct Rules<'p, 'a> {
-            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $kind>,)*
+            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $t, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Rules<'_, '_> {
@@ -315,8 +315,8 @@ macro_rules! __boundary_plan {
                         $(
                             let is_taken_back = taken.refused.$f.as_slice().is_empty()
                                 && decided.is_taken_back(field::$f::NAME, step, taken.found);
-                            $crate::__private::add::<field::$f>(&mut done.refused.$f, taken.refused.$f);
-                            $crate::__private::keep::<field::$f>(
+                            $crate::__private::add::<field::$f, $t>(&mut done.refused.$f, taken.refused.$f);
+                            $crate::__private::keep::<field::$f, $t>(
                                 &mut done.kept.$f, taken.kept.$f, is_taken_back.then_some(to));
                         )*
                         ::core::result::Result::Ok(())

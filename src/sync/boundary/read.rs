@@ -158,27 +158,12 @@ macro_rules! __boundary {
     };
     (@read $m:tt $v:tt $b:ident {$s:tt $all:ident}
         [$({$f:ident $($y:tt)*})*] [$({$xf:ident $($x:tt)*})*]) => {
-        $crate::__boundary! { @distinct $b [$($f)* $($xf)*]
-            [$m $v $b $s [$({$f $($y)*})*] [$({$xf $($x)*})*]] ($) }
-    };
-    // A matcher names each of its variables once, and a path is no keyword. If a field
-    // is declared twice or has a keyword for a name, `__declare` does not match, and
-    // spares the reader some twenty errors; the constant explains a field that is
-    // declared twice.
-    (@distinct $b:ident [$($f:ident)*] [$($declaration:tt)*] ($d:tt)) => {
-        const _: () = {
-            const NAMES: &[&str] = &[$(::core::stringify!($f)),*];
-            const ARE_DISTINCT: bool = $crate::__private::are_distinct([$(::core::stringify!($f)),*]);
-            $(::core::assert!(
-                ARE_DISTINCT || $crate::__private::is_once(NAMES, ::core::stringify!($f)),
-                ::core::concat!("the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b),
-                    "` is declared twice: it has one authority, or is excluded")
-            );)*
-        };
-        macro_rules! __declare {
-            ($($d $f:path),*) => { $crate::__boundary_module! { @module $($declaration)* } };
+        $crate::__distinct! {
+            ("the field" "of the boundary" $b "is declared twice: it has one authority, or is excluded")
+            [$($f)* $($xf)*]
+            { $crate::__boundary_module! { @module $m $v $b $s [$({$f $($y)*})*] [$({$xf $($x)*})*] } }
+            ($)
         }
-        __declare! { $($f),* }
     };
 }
 

@@ -113,7 +113,7 @@ macro_rules! __boundary_said {
                 Parties: $crate::sync::declared::Includes<S, At>,
             {
                 let place = $crate::__private::place::<Parties, S, At>();
-                $($crate::__private::as_kept::<field::$f>(&mut self.0.$f, &kept.$f, place, &known.$f);)*
+                $($crate::__private::as_kept::<field::$f, $t>(&mut self.0.$f, &kept.$f, place, &known.$f);)*
                 self
             }
         }

@@ -51,7 +51,7 @@ macro_rules! __boundary_written {
             /// gets none of them.
             pub fn found_in(&self, now: &Snapshot<S>) -> $crate::sync::Found {
                 let mut found = $crate::sync::Found::AlreadyWritten;
-                $($crate::__private::find::<field::$f>(&mut found, &self.0.$f, &now.0.$f);)*
+                $($crate::__private::find::<field::$f, $t>(&mut found, &self.0.$f, &now.0.$f);)*
                 found
             }
         }
@@ -118,7 +118,7 @@ macro_rules! __boundary_written {
             ) -> ::core::result::Result<Taken, Self::Error> {
                 let found = changes.found_in(self);
                 if found == $crate::sync::Found::AsExpected {
-                    $($crate::__private::make::<field::$f>(&changes.0.$f, &mut self.0.$f);)*
+                    $($crate::__private::make::<field::$f, $t>(&changes.0.$f, &mut self.0.$f);)*
                 }
                 ::core::result::Result::Ok(::core::convert::Into::into(found))
             }

@@ -98,19 +98,21 @@ pub fn closed<S: Stage>(
 /// A role that is asked at a stage, and what a ruling of it decides.
 pub struct Asks<S: Stage> {
     role: TypeId,
-    decide: fn(Instance<S>, Choice, AnyRuling) -> Decided<S>,
+    decide: fn(Instance<S>, Choice, Granted<S>) -> Decided<S>,
 }
 
 impl<S: Stage> Asks<S> {
     /// A role that approves.
     pub fn approval<R: Decides<S> + 'static>() -> Self {
+        let _ = R::BY_TABLE;
         Self { role: TypeId::of::<R>(), decide: decide_as::<S, R> }
     }
 
     /// A role that settles, by the words that are legal at the stage.
     pub fn settling<R: MaySettle<S> + 'static>(
-        decide: fn(Instance<S>, Choice, AnyRuling) -> Decided<S>,
+        decide: fn(Instance<S>, Choice, Granted<S>) -> Decided<S>,
     ) -> Self {
+        let _ = R::BY_TABLE;
         Self { role: TypeId::of::<R>(), decide }
     }
 }
@@ -127,7 +129,7 @@ pub fn by_role<S: Stage>(
         return Err(closed(at, choice.as_str()));
     }
     match roles.iter().find(|asked| ruling.is_of(asked.role)) {
-        Some(asked) => (asked.decide)(at, choice, ruling),
+        Some(asked) => (asked.decide)(at, choice, Granted::compared(ruling)),
         None => {
             let wanted = chain::<S>().iter().map(|level| level.role).collect();
             let found = ruling.role();
@@ -168,12 +170,12 @@ where
 fn decide_as<S: Stage, R: Decides<S>>(
     at: Instance<S>,
     choice: Choice,
-    ruling: AnyRuling,
+    granted: Granted<S>,
 ) -> Decided<S> {
     match choice {
-        Choice::Approve(seen) => at.approve_as::<R>(ruling, seen).map(Into::into),
-        Choice::Refuse => at.refuse_as::<R>(ruling).map(Into::into),
-        Choice::Withdraw => at.withdraw_as(ruling).map(Into::into),
+        Choice::Approve(seen) => at.approve_as::<R>(granted, seen).map(Into::into),
+        Choice::Refuse => at.refuse_as::<R>(granted).map(Into::into),
+        Choice::Withdraw => at.withdraw_as(granted).map(Into::into),
         other => Err(closed(at, other.as_str())),
     }
 }
@@ -182,7 +184,7 @@ fn decide_as<S: Stage, R: Decides<S>>(
 pub fn undecided<S, Done, Back>(
     at: Instance<S>,
     choice: Choice,
-    ruling: AnyRuling,
+    granted: Granted<S>,
 ) -> Decided<S>
 where
     S: Stage + Undecided<Advance<Back>>,
@@ -190,9 +192,9 @@ where
     Back: Stage<Workflow = S::Workflow>,
 {
     match choice {
-        Choice::Happened(event) => happened::<S, Done>(at, &event, ruling),
+        Choice::Happened(event) => happened::<S, Done>(at, &event, granted),
         Choice::DidNotHappen { though_sent } => {
-            Ok(S::did_not_happen(at, ruling, though_sent).into())
+            Ok(S::did_not_happen(at, granted, though_sent).into())
         }
         other => Err(closed(at, other.as_str())),
     }
@@ -202,7 +204,7 @@ where
 pub fn must_succeed<S, Done, Again>(
     at: Instance<S>,
     choice: Choice,
-    ruling: AnyRuling,
+    granted: Granted<S>,
 ) -> Decided<S>
 where
     S: Stage + MustSucceed<Advance<Again>>,
@@ -210,9 +212,9 @@ where
     Again: Stage<Workflow = S::Workflow>,
 {
     match choice {
-        Choice::Happened(event) => happened::<S, Done>(at, &event, ruling),
-        Choice::AskAgain => Ok(S::ask_again(at, ruling).into()),
-        Choice::GiveUp => Ok(S::give_up(at, ruling).into()),
+        Choice::Happened(event) => happened::<S, Done>(at, &event, granted),
+        Choice::AskAgain => Ok(S::ask_again(at, granted).into()),
+        Choice::GiveUp => Ok(S::give_up(at, granted).into()),
         other => Err(closed(at, other.as_str())),
     }
 }
@@ -220,10 +222,10 @@ where
 fn happened<S: Stage, Done: Event + Wire + Happens<S>>(
     at: Instance<S>,
     event: &RawEvent,
-    ruling: AnyRuling,
+    granted: Granted<S>,
 ) -> Decided<S> {
     match reply::read::<Done>(event) {
-        Some(Ok(reply)) => Ok(Settling::new(at, ruling).happened(reply).into()),
+        Some(Ok(reply)) => Ok(Settling::new(at, granted).happened(reply).into()),
         Some(Err(cause)) => Err(Refused::new(at, NotDecidedError::Reply(cause))),
         None => {
             let (at, cause) = unexpected(at, event, vec![Done::TYPE]).into_parts();

@@ -19,6 +19,7 @@ use crate::{RawEvent, Refused};
 pub use self::answers::*;
 pub use self::moves::*;
 pub use self::row::*;
+pub use super::approval::Granted;
 pub use super::definition::{Definition, Kind, Step};
 pub use super::drive::Choice;
 pub use super::instance::Instance as At;
@@ -28,6 +29,14 @@ pub use super::stage::Declared;
 
 /// The key of the table that a stage belongs to.
 pub type KeyOf<S> = <<S as Stage>::Workflow as Workflow>::Key;
+
+/// The proof that the table itself asks a role at a stage: nobody else has its key.
+pub struct ByTable<R, S>(PhantomData<fn() -> (R, S)>);
+
+/// The table asks a role at a stage.
+pub const fn by_table<R, S: Stage>(_: &KeyOf<S>) -> ByTable<R, S> {
+    ByTable(PhantomData)
+}
 
 /// An instance at any stage of the workflow of a stage.
 pub type AnyOf<S> = <<S as Stage>::Workflow as Workflow>::Any;
@@ -142,12 +151,12 @@ pub struct Moved {
 }
 
 macro_rules! moved {
-    (alone $($alone:ident $alone_as:ident),* by $($word:ident $cause:ident ($by:ty)),*) => {
+    (alone $($alone:ident $alone_as:ident),* by $($word:ident $cause:ident),*) => {
         impl Moved {
             $(pub fn $alone() -> Self {
                 Self { cause: Cause::$alone_as, by: None }
             })*
-            $(pub fn $word(by: $by) -> Self {
+            $(pub fn $word(by: impl Into<By>) -> Self {
                 Self { cause: Cause::$cause, by: Some(by.into()) }
             })*
         }
@@ -157,10 +166,9 @@ macro_rules! moved {
 moved! {
     alone started Started, done Done, refused Refused, undone Undone, timed_out TimedOut,
         expired Expired
-    by approved Approved (AnyRuling), declined Declined (AnyRuling),
-        happened Happened (AnyRuling), did_not_happen DidNotHappen (AnyRuling),
-        asked_again AskedAgain (AnyRuling), given_up GivenUp (AnyRuling),
-        cancelled Cancelled (crate::Decision)
+    by approved Approved, declined Declined, happened Happened,
+        did_not_happen DidNotHappen, asked_again AskedAgain, given_up GivenUp,
+        cancelled Cancelled
 }
 
 macro_rules! ends {

@@ -2,12 +2,10 @@
 
 use super::*;
 use crate::workflow::advance::{AdvanceError, Recall};
-use crate::workflow::approval::{
-    Clearance, Cleared, Escalation, Granted, Question, Vote,
-};
+use crate::workflow::approval::{Clearance, Cleared, Escalation, Question, Vote};
 use crate::workflow::command::Command;
 use crate::workflow::definition::Wait;
-use crate::workflow::id::InstanceId;
+use crate::workflow::id::{Correlation, InstanceId};
 use crate::workflow::instance::{self, chain};
 use crate::workflow::journal::Entry;
 use crate::workflow::question;
@@ -66,6 +64,7 @@ where
             super::name::<A>(),
         ));
     }
+    facts.asked_anew = false;
     let mut at = Instance::<B>::at(facts);
     if matches!(B::STEP.map(|step| step.waits(B::STATUS)), Some(Wait::People(_))) {
         at.facts.question = Some(Question::default());
@@ -164,7 +163,7 @@ pub fn learn<S: Stage>(
 /// People approved, and it is enough.
 pub fn approved<S: Stage, N>(
     mut at: Instance<S>,
-    granted: Granted,
+    granted: Granted<S>,
     key: &KeyOf<S>,
 ) -> ThenOf<N>
 where
@@ -176,13 +175,13 @@ where
         let shown = question.shown.take().unwrap_or_default();
         clear(&mut at.facts, approval, votes, shown);
     }
-    on::<S, N>(at, Moved::approved(granted.ruling), key)
+    on::<S, N>(at, Moved::approved(granted), key)
 }
 
 /// A person approved; more may have to.
 pub fn voted<S: Stage, N>(
     at: Instance<S>,
-    granted: Granted,
+    granted: Granted<S>,
     key: &KeyOf<S>,
 ) -> Voted<S, ThenOf<N>>
 where
@@ -191,21 +190,26 @@ where
     if granted.is_enough {
         return Voted::Enough(approved::<S, N>(at, granted, key));
     }
-    let entry = Entry::new(
-        Cause::Voted,
-        S::STEP.map(|step| step.name),
-        Some(granted.ruling.into()),
-    );
+    let entry =
+        Entry::new(Cause::Voted, S::STEP.map(|step| step.name), Some(granted.into()));
     Voted::Counted(Advance::stay(at, entry))
 }
 
 /// A person has taken their vote back.
 pub(in crate::workflow) fn withdrawn<S: Stage>(
     at: Instance<S>,
-    ruling: AnyRuling,
+    granted: Granted<S>,
 ) -> Advance<S> {
     let step = S::STEP.map(|step| step.name);
-    Advance::stay(at, Entry::new(Cause::Withdrawn, step, Some(ruling.into())))
+    Advance::stay(at, Entry::new(Cause::Withdrawn, step, Some(granted.into())))
+}
+
+/// What is asked is asked once more.
+fn next_round<S: Stage>(at: &mut Instance<S>) {
+    match at.facts.round.checked_add(1).filter(|next| *next <= Correlation::MOST_ROUNDS) {
+        Some(next) => at.facts.round = next,
+        None => fail(at, AdvanceError::NoRoundLeft { step: name::<S>() }),
+    }
 }
 
 /// What is asked for has changed: the votes are void, and people are asked anew.
@@ -216,7 +220,7 @@ pub fn amended<S: Enter>(
 ) -> Advance<S> {
     let question = at.facts.question.get_or_insert_default();
     question.votes.clear();
-    at.facts.round = at.facts.round.saturating_add(1);
+    next_round(&mut at);
     S::enter(&mut at, key);
     let step = S::STEP.map(|step| step.name);
     Advance::stay(at, Entry::new(Cause::Amended, step, Some(decision.into())))
@@ -259,7 +263,7 @@ fn asked<S: Stage>(at: Instance<S>, cause: Cause) -> Advance<S> {
 /// A person says that a step did not happen: its command is taken back.
 pub fn did_not_happen<A, B>(
     at: Instance<A>,
-    ruling: AnyRuling,
+    granted: Granted<A>,
     though_sent: bool,
     key: &KeyOf<A>,
 ) -> Advance<B>
@@ -267,41 +271,42 @@ where
     A: Stage,
     B: Enter<Workflow = A::Workflow>,
 {
-    let recall = recall(&at, &ruling, though_sent);
-    go(at, Moved::did_not_happen(ruling), key).recalling(recall)
+    let recall = recall(&at, &granted, though_sent);
+    go(at, Moved::did_not_happen(granted), key).recalling(recall)
 }
 
 /// The command that a stage waits for is taken back.
 fn recall<S: Stage>(
     at: &Instance<S>,
-    ruling: &AnyRuling,
+    granted: &Granted<S>,
     though_sent: bool,
 ) -> Option<Recall> {
     let command = at.correlation()?.command_id();
-    Some(Recall { command, decision: ruling.decision().clone(), though_sent })
+    let decision = granted.ruling.decision().clone();
+    Some(Recall { command, decision, though_sent })
 }
 
 /// A person has a command sent under a new id: the earlier one is taken back where it has
 /// not left.
 pub fn ask_again<A, B>(
     mut at: Instance<A>,
-    ruling: AnyRuling,
+    granted: Granted<A>,
     key: &KeyOf<A>,
 ) -> Advance<B>
 where
     A: Stage,
     B: Enter<Workflow = A::Workflow>,
 {
-    let earlier = recall(&at, &ruling, true);
-    at.facts.round = at.facts.round.saturating_add(1);
-    go(at, Moved::asked_again(ruling), key).recalling(earlier)
+    let earlier = recall(&at, &granted, true);
+    next_round(&mut at);
+    go(at, Moved::asked_again(granted), key).recalling(earlier)
 }
 
 /// A person closes the instance: its last command is taken back where it has not left.
 /// What stands is what was done before, and a step whose undo cannot be had.
 pub fn give_up<S: Stage>(
     at: Instance<S>,
-    ruling: AnyRuling,
+    granted: Granted<S>,
     key: &KeyOf<S>,
 ) -> Advance<GivenUp<S::Workflow>> {
     let table = S::Workflow::DEFINITION;
@@ -309,6 +314,6 @@ pub fn give_up<S: Stage>(
     let done = before.filter(|step| step.kind != Kind::Approval);
     let not_undone = S::STEP.filter(|_| S::STATUS == Status::Stuck);
     let standing = done.chain(not_undone).map(|step| step.name).collect();
-    let recall = recall(&at, &ruling, true);
-    go(at, Moved::given_up(ruling), key).standing(standing).recalling(recall)
+    let recall = recall(&at, &granted, true);
+    go(at, Moved::given_up(granted), key).standing(standing).recalling(recall)
 }

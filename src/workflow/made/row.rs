@@ -1,5 +1,6 @@
 //! The rows of a table as constants, and the laws that are checked when it compiles.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::{Declared, InstanceRecord, Kind, RecordError, Step, Workflow};
@@ -30,9 +31,30 @@ pub const fn seconds(count: u64, each: u64) -> Duration {
     Duration::from_secs(count.saturating_mul(each))
 }
 
+/// A type that a table asks as a role. One that is none is refused with its level, and so
+/// is not asked again.
+pub struct OfRole<R>(PhantomData<R>);
+
+/// The answers where the type is no role, or its key is not [`Default`]: an inherent
+/// constant goes before a trait's.
+pub trait IfNot {
+    const NAME: &'static str = "";
+    const IS_DEFAULT: bool = false;
+}
+
+impl<R> IfNot for OfRole<R> {}
+
+impl<R: Role> OfRole<R> {
+    pub const NAME: &'static str = R::NAME;
+}
+
+impl<R: Role<Key: Default>> OfRole<R> {
+    pub const IS_DEFAULT: bool = true;
+}
+
 /// Whether two roles are one.
-pub const fn same_role<A: Role, B: Role>() -> bool {
-    same(A::NAME.as_bytes(), B::NAME.as_bytes())
+pub const fn same_role(one: &str, other: &str) -> bool {
+    !one.is_empty() && same(one.as_bytes(), other.as_bytes())
 }
 
 /// Whether two events are of one type.
@@ -110,17 +132,15 @@ pub fn written(shown: &impl Wire) -> Result<Vec<u8>, WireError> {
     shown.write()
 }
 
-/// A table follows an earlier version of its own.
-pub const fn follows<Old: Workflow, W: Workflow>() {
-    assert!(
-        same(Old::NAME.as_bytes(), W::NAME.as_bytes()) && Old::VERSION < W::VERSION,
-        "a table follows an earlier version of the workflow of its own name"
-    );
+/// Whether a table is an earlier version of another one.
+pub const fn is_earlier<Old: Workflow, W: Workflow>() -> bool {
+    same(Old::NAME.as_bytes(), W::NAME.as_bytes()) && Old::VERSION < W::VERSION
 }
 
 /// The instance of a record of an earlier version.
 pub fn lead<Old: Workflow, W: Follows<Old>>(
     record: &InstanceRecord,
+    _: &W::Key,
 ) -> Result<W::Any, RecordError> {
     follow::lead::<Old, W>(record)
 }

@@ -122,12 +122,21 @@ macro_rules! __workflow_module {
                     ::core::option::Option::None
                 }
 
+                fn is_needed(approval: &::core::primitive::str, data: &super::$data) -> ::core::primitive::bool {
+                    $($crate::__workflow_module! { @needed approval data $k $n $($x)* })+
+                    true
+                }
+
                 $(fn lead(record: &__made::InstanceRecord) -> ::core::result::Result<Any, __made::RecordError> {
-                    __made::lead::<super::$($old)::+::This, Self>(record)
+                    __made::lead::<super::$($old)::+::This, Self>(record, KEY)
                 })?
             }
 
-            $(const _: () = __made::follows::<super::$($old)::+::This, This>();)?
+            $(const _: () = ::core::assert!(
+                __made::is_earlier::<super::$($old)::+::This, This>(),
+                ::core::concat!("version ", ::core::stringify!($v), " of `", ::core::stringify!($w), "` follows `", ::core::stringify!($($old)::+),
+                    "`, which is no earlier version of it: an earlier one has the same name and a lower version")
+            );)?
             $crate::__workflow_module! { @seal $w $v [$($seal)?] }
 
             $($crate::__workflow_module! { @next $n [$($prev)?] })+
@@ -179,6 +188,12 @@ macro_rules! __workflow_module {
         }
     };
     (@shown $($other:tt)*) => {};
+    (@needed $approval:ident $data:ident approval $n:ident $by:ident $shown:ident [$($when:ident)::+] $asks:tt) => {
+        if $approval == ::core::stringify!($n) {
+            return super::$($when)::+($data);
+        }
+    };
+    (@needed $($other:tt)*) => {};
     (@seal $w:ident $v:literal []) => {};
     (@seal $w:ident $v:literal [$seal:literal]) => {
         const _: () = {
@@ -213,6 +228,7 @@ macro_rules! __workflow_module {
         }
     };
     (@start $data:ident [$by:ident] $first:ident $($n:ident)*) => {
+        $crate::__workflow_step! { @key $by }
         /// Begins an instance, for the person who sits in the seat.
         pub fn start(
             id: $crate::workflow::InstanceId<This>,

@@ -76,8 +76,13 @@ macro_rules! __workflow_read {
                 [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
             $c [$($p)* $n] $f ([$n] $back) $($rest)* }
     };
-    (@row $h:tt $phase:tt [$($s:tt)+] $c:tt $p:tt $f:tt ([$last:ident] $back:tt)) => {
-        $crate::__workflow_module! { $h [$($s)+] $c $p $f $last }
+    (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt [$({$k:ident $n:ident $($x:tt)*})+] $c:tt $p:tt $f:tt ([$last:ident] $back:tt)) => {
+        $crate::__distinct! {
+            ("the step" "of the workflow" $w "stands there twice: a reply names its step, and so no two have one name")
+            [$($n)+]
+            { $crate::__workflow_module! { {$by $m $vis $w $($h)*} [$({$k $n $($x)*})+] $c $p $f $last } }
+            ($)
+        }
     };
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} (before) [] [] [] [] $b:tt) => {
         ::core::compile_error!(::core::concat!(

@@ -50,7 +50,7 @@ macro_rules! __workflow_step {
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Happens<Stuck<step::$n>> for super::$gone {
             type Then = $crate::workflow::Advance<$crate::__workflow_step!(@back $($back)?)>;
-            fn happened(self, at: __made::At<Stuck<step::$n>>, by: __made::AnyRuling) -> Self::Then {
+            fn happened(self, at: __made::At<Stuck<step::$n>>, by: __made::Granted<Stuck<step::$n>>) -> Self::Then {
                 __made::go(at, __made::Moved::happened(by), KEY)
             }
         }
@@ -68,9 +68,13 @@ macro_rules! __workflow_step {
             type Shown = super::$shown;
         }
         $(const _: () = ::core::assert!(
-            !__made::same_role::<super::$r, super::$by>(),
+            {
+                use __made::IfNot as _;
+                !__made::same_role(__made::OfRole::<super::$r>::NAME, __made::OfRole::<super::$by>::NAME)
+            },
             ::core::concat!("`", ::core::stringify!($r), "` asks for `", ::core::stringify!($n), "` and decides on it: four eyes need two roles")
         );)+
+        $($crate::__workflow_step! { @key $r })+
         $crate::__workflow_step! { @entrance $n $($($when)::+)? }
         impl __made::Enter for Awaiting<step::$n> {
             fn enter(at: &mut __made::At<Self>, key: &Key) {
@@ -217,7 +221,7 @@ macro_rules! __workflow_step {
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Happens<Parked<step::$n>> for super::$ok {
             type Then = __made::ThenOf<step::$n>;
-            fn happened(self, at: __made::At<Parked<step::$n>>, by: __made::AnyRuling) -> Self::Then {
+            fn happened(self, at: __made::At<Parked<step::$n>>, by: __made::Granted<Parked<step::$n>>) -> Self::Then {
                 step::$n::learned(at, self, __made::Moved::happened(by))
             }
         }
@@ -227,8 +231,11 @@ macro_rules! __workflow_step {
             fn enter(_: &mut __made::At<Self>, _: &Key) {}
         }
         $(
+            $crate::__workflow_step! { @key $r }
             #[diagnostic::do_not_recommend]
-            impl $crate::workflow::MaySettle<$stage<step::$n>> for super::$r {}
+            impl $crate::workflow::MaySettle<$stage<step::$n>> for super::$r {
+                const BY_TABLE: __made::ByTable<Self, $stage<step::$n>> = __made::by_table(KEY);
+            }
         )+
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Waits<$crate::workflow::Advance<Self>> for $stage<step::$n> {
@@ -352,12 +359,13 @@ macro_rules! __workflow_step {
     (@decide $n:ident $back:tt $nums:tt $($r:ident)+) => { $(
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Decides<Awaiting<step::$n>> for super::$r {
+            const BY_TABLE: __made::ByTable<Self, Awaiting<step::$n>> = __made::by_table(KEY);
             type Then = $crate::__workflow_step!(@voted $n $nums);
             type Back = $crate::__workflow_step!(@back_of $back);
-            fn approved(at: __made::At<Awaiting<step::$n>>, granted: $crate::workflow::Granted) -> Self::Then {
+            fn approved(at: __made::At<Awaiting<step::$n>>, granted: __made::Granted<Awaiting<step::$n>>) -> Self::Then {
                 $crate::__workflow_step!(@approved $n $nums at granted)
             }
-            fn refused(at: __made::At<Awaiting<step::$n>>, by: __made::AnyRuling) -> $crate::workflow::Advance<Self::Back> {
+            fn refused(at: __made::At<Awaiting<step::$n>>, by: __made::Granted<Awaiting<step::$n>>) -> $crate::workflow::Advance<Self::Back> {
                 __made::go(at, __made::Moved::declined(by), KEY)
             }
         }
@@ -367,7 +375,7 @@ macro_rules! __workflow_step {
         impl $crate::workflow::Undecided<$crate::workflow::Advance<$crate::__workflow_step!(@back $($back)?)>> for Parked<step::$n> {
             fn did_not_happen(
                 at: __made::At<Self>,
-                by: __made::AnyRuling,
+                by: __made::Granted<Self>,
                 though_sent: ::core::primitive::bool,
             ) -> $crate::workflow::Advance<$crate::__workflow_step!(@back $($back)?)> {
                 __made::did_not_happen(at, by, though_sent, KEY)
@@ -377,10 +385,10 @@ macro_rules! __workflow_step {
     (@must_succeed $stage:ident $n:ident $again:ty) => {
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::MustSucceed<$crate::workflow::Advance<$again>> for $stage<step::$n> {
-            fn ask_again(at: __made::At<Self>, by: __made::AnyRuling) -> $crate::workflow::Advance<$again> {
+            fn ask_again(at: __made::At<Self>, by: __made::Granted<Self>) -> $crate::workflow::Advance<$again> {
                 __made::ask_again(at, by, KEY)
             }
-            fn give_up(at: __made::At<Self>, by: __made::AnyRuling) -> $crate::workflow::Advance<$crate::workflow::GivenUp<This>> {
+            fn give_up(at: __made::At<Self>, by: __made::Granted<Self>) -> $crate::workflow::Advance<$crate::workflow::GivenUp<This>> {
                 __made::give_up(at, by, KEY)
             }
         }
@@ -412,6 +420,16 @@ macro_rules! __workflow_step {
     (@word ($($word:tt)+)) => { __made::$($word)+ };
 
     // ---- words of the table ----
+    (@key $r:ident) => {
+        const _: () = {
+            use __made::IfNot as _;
+            ::core::assert!(
+                !__made::OfRole::<super::$r>::IS_DEFAULT,
+                ::core::concat!("the key of `", ::core::stringify!($r), "` is `Default`, and so anybody can decide in that role: \
+                    a key is a struct with a private field, which the login makes")
+            );
+        };
+    };
     (@replies $n:ident $ok:ident $no:ident) => {
         const _: () = ::core::assert!(
             !__made::same_event::<super::$ok, super::$no>(),

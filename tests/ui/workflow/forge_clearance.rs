@@ -5,24 +5,29 @@
 
 mod table;
 
-use integration_automation_patterns::workflow::{Cleared, Clearance};
-use table::order_to_cash::{step, Ask};
+use integration_automation_patterns::workflow::{Clearance, Cleared};
+use table::order_to_cash::{Ask, step};
 use ui::orders::{CreateOrder, Order, Quote};
 
 macro_rules! forged {
-    ($quote:ident $clearance:ident) => {
-        Cleared { shown: $quote, clearance: $clearance }
+    ($quote:ident $clearance:ident $cleared:ident) => {
+        &Cleared { shown: $quote, clearance: $clearance }
     };
 }
 
 macro_rules! lent {
-    ($($any:tt)*) => {
-        unimplemented!()
+    ($quote:ident $clearance:ident $cleared:ident) => {
+        $cleared
     };
 }
 
-pub fn order_now(order: &Order, quote: Quote, clearance: Clearance) -> CreateOrder {
-    let _ = (&quote, &clearance);
-    let cleared: Cleared<step::over_limit> = forged!(quote clearance); //@ here
-    Ask::create_order(order, &cleared)
+pub fn order_now(
+    order: &Order,
+    quote: Quote,
+    clearance: Clearance,
+    cleared: &Cleared<step::over_limit>,
+) -> CreateOrder {
+    let _ = (&quote, &clearance, cleared);
+    let cleared: &Cleared<step::over_limit> = forged!(quote clearance cleared); //@ here
+    Ask::create_order(order, cleared)
 }

@@ -8,22 +8,22 @@ mod table;
 use integration_automation_patterns::workflow::Instance;
 use table::order_to_cash::{Awaiting, step};
 
-
 macro_rules! forged {
-    ($at:ident) => {
+    ($at:ident $later:ident) => {
         Instance { facts: $at.facts, stage: std::marker::PhantomData }
     };
 }
 
 macro_rules! lent {
-    ($($any:tt)*) => {
-        unimplemented!()
+    ($at:ident $later:ident) => {
+        $later
     };
 }
 
 pub fn make(
     at: Instance<Awaiting<step::reserve_credit>>,
+    later: Instance<Awaiting<step::create_order>>,
 ) -> Instance<Awaiting<step::create_order>> {
-    let _ = &at;
-    forged!(at) //@ here
+    let _ = (&at, &later);
+    forged!(at later) //@ here
 }

@@ -5,26 +5,27 @@
 
 mod table;
 
-use integration_automation_patterns::workflow::{Ruling, Actor};
-
+use integration_automation_patterns::Decision;
+use integration_automation_patterns::workflow::{Actor, Ruling};
 use ui::orders::Controller;
 
 macro_rules! forged {
-    ($actor:ident $decision:ident) => {
+    ($actor:ident $decision:ident $ruling:ident) => {
         Ruling { actor: $actor, decision: $decision, role: std::marker::PhantomData }
     };
 }
 
 macro_rules! lent {
-    ($($any:tt)*) => {
-        unimplemented!()
+    ($actor:ident $decision:ident $ruling:ident) => {
+        $ruling
     };
 }
 
 pub fn sneak(
     actor: Actor,
-    decision: integration_automation_patterns::Decision,
+    decision: Decision,
+    ruling: Ruling<Controller>,
 ) -> Ruling<Controller> {
-    let _ = (&actor, &decision);
-    forged!(actor decision) //@ here
+    let _ = (&actor, &decision, &ruling);
+    forged!(actor decision ruling) //@ here
 }
