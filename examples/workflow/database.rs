@@ -18,7 +18,7 @@ pub(crate) const TABLE: &str = "workflow_instance";
 pub(crate) enum Desk {
     Sqlite(sqlite::File),
     #[cfg(feature = "postgres")]
-    Postgres(postgres::Schema),
+    Postgres(Box<postgres::Schema>),
 }
 
 /// Asks the desk, whichever database it is in.
@@ -62,7 +62,7 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
         let desk = match place {
             #[cfg(feature = "postgres")]
             Place::Server { url, ca } => {
-                Desk::Postgres(postgres::Schema::connect(url, ca).await?)
+                Desk::Postgres(Box::new(postgres::Schema::connect(url, ca).await?))
             }
             Place::File(path) => Desk::Sqlite(sqlite::File::open(path)?),
         };
