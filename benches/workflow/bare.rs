@@ -13,7 +13,7 @@ pub(crate) const FIND: &str =
     "SELECT revision, status, step, data FROM workflow_instance WHERE id = $1";
 
 pub(crate) const UPDATE: &str = "UPDATE workflow_instance SET revision = $2, status = $3, step = $4, awaits = $5, due_at = $6, \
-     turn_at = $6, data = $7, moved_at = $8 WHERE id = $1 AND revision = $2 - 1";
+     turn_at = $6, data = $7, moved_at = $8 WHERE id = $1 AND revision + 1 = $2";
 
 pub(crate) const JOURNAL: &str = "INSERT INTO workflow_journal (instance, entry, revision, at, what, step, status, to_step, \
      cause_source, cause_id, commands) VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10)";

@@ -166,10 +166,13 @@ fn due(
 ) -> rusqlite::Result<Option<Due>> {
     let names: Vec<&str> = tables.turns.keys().copied().collect();
     let names = serde_json::Value::from(names).to_string();
+    // The first of each workflow by the index, so that what waits, and what no clerk takes,
+    // costs nothing.
     let mut find = transaction.prepare_cached(
         "SELECT id, workflow, turn_failures FROM workflow_instance \
-         WHERE turn_at <= ?1 AND workflow IN (SELECT value FROM json_each(?2)) \
-         ORDER BY turn_at LIMIT 1",
+         WHERE id IN (SELECT (SELECT id FROM workflow_instance \
+           WHERE workflow = name.value AND turn_at <= ?1 ORDER BY turn_at LIMIT 1) \
+         FROM json_each(?2) AS name) ORDER BY turn_at LIMIT 1",
     )?;
     let due = find.query_row(params![micros(now), names], |row| {
         let failures = u32::try_from(row.get::<_, i64>(2)?).unwrap_or(u32::MAX);

@@ -45,7 +45,7 @@ CREATE TABLE workflow_instance (
     CHECK (requested_instead_of IS NULL OR requested_by IS NOT NULL)
 ) STRICT;
 
-CREATE INDEX workflow_due ON workflow_instance (turn_at) WHERE turn_at IS NOT NULL;
+CREATE INDEX workflow_due ON workflow_instance (workflow, turn_at) WHERE turn_at IS NOT NULL;
 CREATE INDEX workflow_at ON workflow_instance (workflow, step, status, moved_at) WHERE turn_at IS NOT NULL;
 
 -- An approval that is cleared, with what people were shown: given, or not needed.
