@@ -10,6 +10,8 @@
 //! and with `nats`, `amqp`, `amqp1`, `kafka`, `sqs` and `webhook` for those; `-- kafka` or
 //! `-- end_to_end` measures one of them alone, and `-- quick` is for a try.
 
+#[cfg(feature = "amqp1")]
+mod amqp1;
 mod end_to_end;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -91,6 +93,10 @@ fn main() -> Outcome {
         }
         if measures("end_to_end") {
             end_to_end::measure(amount).await?;
+        }
+        #[cfg(feature = "amqp1")]
+        if measures("amqp1") {
+            amqp1::measure(amount).await?;
         }
         #[cfg(feature = "kafka")]
         if measures("kafka") {

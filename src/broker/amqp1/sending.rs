@@ -351,7 +351,6 @@ fn on_its_way(
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use std::future::ready;
 
