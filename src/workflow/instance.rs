@@ -222,6 +222,10 @@ impl<S: Stage> Instance<S> {
 
     /// A person changes what is asked for. The votes are void, and people are asked anew;
     /// the deadline stays.
+    ///
+    /// The journal names who has amended, and nothing keeps them from deciding: where four
+    /// eyes are wanted on amendments too, let only those amend who hold no seat of the
+    /// chain.
     pub fn amend(
         mut self,
         change: impl FnOnce(&mut <S::Workflow as Workflow>::Data),
