@@ -1,7 +1,7 @@
 //! The rows of workflows in PostgreSQL: found, and written.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row as SqlRow, Transaction};
 
 use crate::store::postgres::{at, maybe_at};
@@ -146,8 +146,7 @@ pub(super) async fn update(
     if had_votes {
         for table in ["workflow_vote", "workflow_clearance"] {
             let sql = format!("DELETE FROM {table} WHERE instance = $1");
-            let id: &(dyn ToSql + Sync) = &rows.instance.id;
-            transaction.execute_typed(&sql, &[(id, Type::TEXT)]).await?;
+            transaction.execute_typed(&sql, &[(&rows.instance.id, Type::TEXT)]).await?;
         }
     }
     write_votes(transaction, rows).await?;
