@@ -91,7 +91,8 @@ where
 
 fn ends_at_once(why: &BrokerError) -> BrokerError {
     let said = format!(
-        "{}; a new link ends at once, before it takes an event: the server's log says why",
+        "{}; a new link ends at once, before it takes an event: the server's log says \
+         why",
         why.reason()
     );
     match why.kind() {
