@@ -1,6 +1,5 @@
 //! What the macros of this crate call, and nobody else: it may change with any release.
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use crate::sync::declared::{Entry, FieldRules, Includes, Kind, Ruled, Visit};
@@ -128,24 +127,24 @@ pub fn count(next: &mut usize) -> usize {
 
 /// The entry of one field.
 #[inline(always)]
-pub fn entry<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
-    slots: [&'a Slot<T>; N],
-    known: &'a Bases<T>,
-) -> Entry<'a, F, T, K, N> {
+pub fn entry<'a, F: Ruled, K: Kind, const N: usize>(
+    slots: [&'a Slot<F::Value>; N],
+    known: &'a Bases<F::Value>,
+) -> Entry<'a, F, K, N> {
     Entry::new(slots, known)
 }
 
 /// The entry of one field, for a declared rule to settle.
-pub fn rules<'p, 'a, F: Ruled, T, K: Kind, const N: usize>(
-    entry: &'p mut Entry<'a, F, T, K, N>,
-) -> FieldRules<'p, 'a, F, T, K, N> {
+pub fn rules<'p, 'a, F: Ruled, K: Kind, const N: usize>(
+    entry: &'p mut Entry<'a, F, K, N>,
+) -> FieldRules<'p, 'a, F, K, N> {
     FieldRules::new(entry)
 }
 
 /// The plan that an entry has.
-pub fn plan<'e, F: Ruled, T, K: Kind, const N: usize>(
-    entry: &'e Entry<'_, F, T, K, N>,
-) -> FieldPlan<'e, T> {
+pub fn plan<'e, F: Ruled, K: Kind, const N: usize>(
+    entry: &'e Entry<'_, F, K, N>,
+) -> FieldPlan<'e, F::Value> {
     entry.plan()
 }
 
@@ -171,46 +170,26 @@ impl<T> Visit<FieldPlan<'_, T>> for Verdicts {
     }
 }
 
-/// Gives a visitor the questions of the plans that it visits.
-pub struct Asking<'v, V: ?Sized> {
-    record_id: &'v str,
-    systems: &'v [&'v str],
-    visitor: &'v mut V,
-}
-
-impl<V: ?Sized> fmt::Debug for Asking<'_, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asking")
-            .field("record_id", &self.record_id)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<'v, V: ?Sized> Asking<'v, V> {
-    /// The questions about one record.
-    pub fn new(record_id: &'v str, systems: &'v [&'v str], visitor: &'v mut V) -> Self {
-        Self { record_id, systems, visitor }
-    }
-}
-
-impl<T: Eq + Clone, V: Visit<Review<T>> + ?Sized> Visit<FieldPlan<'_, T>>
-    for Asking<'_, V>
-{
-    fn visit(&mut self, field: &'static str, plan: FieldPlan<'_, T>) {
-        let systems = self.systems.iter().copied();
-        if let Some(row) = plan.review(self.record_id, field, systems) {
-            self.visitor.visit(field, row);
-        }
+/// Gives a visitor the question of an entry, where it asks one.
+pub fn ask<F: Ruled, K: Kind, V: Visit<Review<F::Value>> + ?Sized, const N: usize>(
+    entry: &Entry<'_, F, K, N>,
+    record_id: &str,
+    field: &'static str,
+    systems: &[&str],
+    visitor: &mut V,
+) {
+    if let Some(row) = entry.review(record_id, field, systems.iter().copied()) {
+        visitor.visit(field, row);
     }
 }
 
 /// Notes why an answer does not fit an entry, where it does not.
-pub fn misfit<F: Ruled, T: Eq, K: Kind, const N: usize>(
+pub fn misfit<F: Ruled, K: Kind, const N: usize>(
     misfits: &mut Vec<Misfit>,
-    entry: &Entry<'_, F, T, K, N>,
+    entry: &Entry<'_, F, K, N>,
     record_id: Option<&str>,
     field: &'static str,
-    answer: &Option<Answer<T>>,
+    answer: &Option<Answer<F::Value>>,
 ) {
     let cause = entry.misfit(record_id, field, answer.as_ref());
     misfits.extend(cause.map(|cause| Misfit { field, cause }));
@@ -250,57 +229,63 @@ impl<T> Visit<&Option<Write<'_, T>>> for AnyWrite {
 }
 
 /// Leaves out what a system has refused before.
-pub fn leave_out<'a, F: Ruled, T: Eq, K: Kind, const N: usize>(
-    entry: &mut Entry<'a, F, T, K, N>,
-    refusals: &'a Refusals<T>,
+pub fn leave_out<'a, F: Ruled, K: Kind, const N: usize>(
+    entry: &mut Entry<'a, F, K, N>,
+    refusals: &'a Refusals<F::Value>,
 ) {
     entry.leave_out(refusals.as_slice());
 }
 
 /// Adds what a system has refused.
-pub fn add<T: PartialEq>(refused: &mut Refusals<T>, more: Refusals<T>) {
+pub fn add<F: Ruled>(refused: &mut Refusals<F::Value>, more: Refusals<F::Value>) {
     for refusal in more.0 {
         refused.add(refusal);
     }
 }
 
-/// Adds what a system holds instead of what was written.
-pub fn keep<T>(kept: &mut KeptForms<T>, more: KeptForms<T>) {
+/// Adds what a system holds instead of what was written. Where it took its write back
+/// and refused nothing, what it held of that is gone.
+pub fn keep<F: Ruled>(
+    kept: &mut KeptForms<F::Value>,
+    more: KeptForms<F::Value>,
+    taken_back_from: Option<usize>,
+) {
+    taken_back_from.into_iter().for_each(|place| kept.forget(place));
     for form in more.0 {
         kept.add(form);
     }
 }
 
 /// What a snapshot shows of a field, where our own write counts as what was written.
-pub fn as_kept<T: Clone + PartialEq>(
-    slot: &mut Slot<T>,
-    kept: &KeptForms<T>,
+pub fn as_kept<F: Ruled>(
+    slot: &mut Slot<F::Value>,
+    kept: &KeptForms<F::Value>,
     place: usize,
-    known: &Bases<T>,
+    known: &Bases<F::Value>,
 ) {
     let shown = std::mem::take(slot);
     *slot = kept.in_place_of(place, shown, &known.agreed);
 }
 
 /// What a step writes to one system, for one field.
-pub fn write<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
-    entry: &'p Entry<'_, F, T, K, N>,
-    answer: &'p Option<Answer<T>>,
+pub fn write<'p, F: Ruled, K: Kind, const N: usize>(
+    entry: &'p Entry<'_, F, K, N>,
+    answer: &'p Option<Answer<F::Value>>,
     to: usize,
     step: Step,
-) -> Option<Write<'p, T>> {
+) -> Option<Write<'p, F::Value>> {
     entry.write(answer.as_ref(), to, step)
 }
 
 /// What takes the write of an answer back from one system: of one that fell, or of any.
-pub fn take_back<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
+pub fn take_back<'p, F: Ruled, K: Kind, const N: usize>(
     field: &'static str,
-    entry: &'p Entry<'_, F, T, K, N>,
-    answer: &'p Option<Answer<T>>,
+    entry: &'p Entry<'_, F, K, N>,
+    answer: &'p Option<Answer<F::Value>>,
     to: usize,
-    kept: &'p KeptForms<T>,
+    kept: &'p KeptForms<F::Value>,
     fallen: Option<&[Misfit]>,
-) -> Option<Write<'p, T>> {
+) -> Option<Write<'p, F::Value>> {
     let answer = answer.as_ref().filter(|_| {
         fallen.is_none_or(|fallen| fallen.iter().any(|misfit| misfit.field == field))
     });
@@ -309,12 +294,12 @@ pub fn take_back<'p, F: Ruled, T: Eq, K: Kind, const N: usize>(
 
 /// What is known of an entry in common after its writes were made, but those to the
 /// systems at these places.
-pub fn next_without<F: Ruled, T: Eq + Clone, K: Kind, const N: usize>(
-    entry: &Entry<'_, F, T, K, N>,
-    answer: &Option<Answer<T>>,
+pub fn next_without<F: Ruled, K: Kind, const N: usize>(
+    entry: &Entry<'_, F, K, N>,
+    answer: &Option<Answer<F::Value>>,
     not_made: &[usize],
-    refused: &Refusals<T>,
-) -> Bases<T> {
+    refused: &Refusals<F::Value>,
+) -> Bases<F::Value> {
     let refused = refused.as_slice().iter().map(|refusal| refusal.place);
     let not_made = not_made.iter().copied().chain(refused).collect::<Vec<_>>();
     entry.next_without(answer.as_ref(), &not_made)
@@ -334,10 +319,10 @@ pub fn places(
 }
 
 /// Adds what a change finds in a slot to what the others have found.
-pub fn find<T: PartialEq>(
+pub fn find<F: Ruled>(
     found: &mut Found,
-    change: &Option<Write<'_, T>>,
-    now: &Slot<T>,
+    change: &Option<Write<'_, F::Value>>,
+    now: &Slot<F::Value>,
 ) {
     let here = match (change, now.read()) {
         (None, _) => Found::AlreadyWritten,
@@ -351,7 +336,7 @@ pub fn find<T: PartialEq>(
 }
 
 /// Makes a change in a slot.
-pub fn make<T: Clone>(change: &Option<Write<'_, T>>, slot: &mut Slot<T>) {
+pub fn make<F: Ruled>(change: &Option<Write<'_, F::Value>>, slot: &mut Slot<F::Value>) {
     if let Some(write) = change {
         *slot = Slot::from(write.value().cloned());
     }

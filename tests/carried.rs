@@ -149,6 +149,10 @@ fn by_itself(
         (Of::<Crm>::new(world, 0), Of::<Erp>::new(world, 1), Of::<Hr>::new(world, 2));
     let carried = plan.apply(answers, &mut crm, &mut erp, &mut hr).expect("it answers");
     assert_eq!(carried.misfits.is_empty(), carried.answers.status.is_none());
+    let status = world.status.borrow();
+    for kept in carried.kept.status.as_slice() {
+        assert_eq!(kept.held, Some(status[kept.place]), "nothing of what it held before");
+    }
     carried.misfits.is_empty()
 }
 

@@ -25,6 +25,8 @@ mod postgres;
 ))]
 #[path = "../../tests/support/servers.rs"]
 mod servers;
+#[path = "../support/side_by_side.rs"]
+mod side_by_side;
 mod sqlite;
 #[cfg(feature = "sqs")]
 mod sqs;
@@ -40,6 +42,7 @@ use integration_automation_patterns::EventId;
 use integration_automation_patterns::outbox::{ClaimOrder, Claimed, Settlement, Store};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 
+pub(crate) use self::side_by_side::{median, ratio, timed};
 pub(crate) use self::support::{AtOnce, Outcome, PAYLOAD, Ready, event};
 
 /// How much is measured: in full, or for a try.
@@ -122,44 +125,6 @@ pub(crate) async fn side_by_side(
         "| {database}: events per second {what}, beside {beside} | {ratio:.2} | at least 0.8 |"
     );
     Ok(())
-}
-
-/// How many events per second there are beside what is bare, where each side says how
-/// long it takes for as many events as the other.
-///
-/// It is the median over pairs that are done one after the other: a machine that has
-/// other work too disturbs single ones.
-pub(crate) async fn ratio(
-    pairs: usize,
-    mut ours: impl AsyncFnMut() -> Outcome<Duration>,
-    mut bare: impl AsyncFnMut() -> Outcome<Duration>,
-) -> Outcome<f64> {
-    let mut ratios = Vec::with_capacity(pairs);
-    for pair in 0..=pairs {
-        let (ours, bare) = if pair % 2 == 0 {
-            let ours = ours().await?;
-            (ours, bare().await?)
-        } else {
-            let bare = bare().await?;
-            (ours().await?, bare)
-        };
-        if pair > 0 {
-            ratios.push(bare.as_secs_f64() / ours.as_secs_f64());
-        }
-    }
-    Ok(median(ratios))
-}
-
-fn median(mut ratios: Vec<f64>) -> f64 {
-    ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
-}
-
-/// The time of some work.
-pub(crate) async fn timed(work: impl Future<Output = Outcome>) -> Outcome<Duration> {
-    let start = Instant::now();
-    work.await?;
-    Ok(start.elapsed())
 }
 
 /// The columns that a program writes of such an event.

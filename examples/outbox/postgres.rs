@@ -34,7 +34,10 @@ pub(crate) async fn run(
             drop(client);
             Ok(work::run(&line.outbox(config).await?, ask).await?)
         }
-        Command::Inbox(ask) => in_inbox(&mut client, ask).await,
+        Command::Inbox(ask) => {
+            inbox::check_tables(&client).await?;
+            in_inbox(&mut client, ask).await
+        }
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) async fn run(
             if !has_table(&connection, command)? {
                 return Err(no_table(command).into());
             }
+            inbox::check_tables(&connection)?;
             in_inbox(&mut connection, ask)
         }
     }

@@ -46,6 +46,8 @@ mod postgres;
 mod reason;
 mod report;
 mod seed;
+#[cfg(feature = "webhook")]
+mod serve;
 mod sqlite;
 mod step;
 mod stop;

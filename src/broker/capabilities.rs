@@ -71,6 +71,20 @@ impl Capabilities {
         retry_waits_at: None,
     };
 
+    /// What two brokers have in common.
+    pub(super) fn in_common(self, other: Self) -> Self {
+        fn same<T: PartialEq>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.filter(|one| other.as_ref() == Some(one))
+        }
+        Self {
+            max_message_size: same(self.max_message_size, other.max_message_size),
+            duplicate_window: same(self.duplicate_window, other.duplicate_window),
+            order: same(self.order, other.order),
+            marks_redeliveries: same(self.marks_redeliveries, other.marks_redeliveries),
+            retry_waits_at: same(self.retry_waits_at, other.retry_waits_at),
+        }
+    }
+
     /// Refuses an event that no message can hold. Call it in the business transaction,
     /// before `enqueue`: a refusal there rolls the business change back, and a refusal by
     /// the broker, later, makes a dead letter.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{AnyBroker, Broker, BrokerError, BrokerErrorKind};
+use super::{AnyBroker, Broker, BrokerError, BrokerErrorKind, Capabilities};
 use crate::state::Dispatched;
 use crate::{Envelope, Facts, RawEvent};
 
@@ -54,8 +54,9 @@ impl Routes {
         Self::default()
     }
 
-    /// Sends events of this type there; with `*` at the end, all whose type begins so. Of
-    /// several routes that match, the first counts.
+    /// Sends events of this type there; with `*` at the end, all whose type begins so. A
+    /// `*` elsewhere is one in the type itself. Of several routes that match, the first
+    /// counts.
     #[must_use = "this returns the changed routes; the original is consumed"]
     pub fn route(mut self, event_type: impl Into<String>, to: impl Broker) -> Self {
         self.routes.push((event_type.into(), AnyBroker::new(to)));
@@ -101,6 +102,14 @@ impl Broker for Routes {
     fn destination(&self, event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {
         self.of(event.event_type())?.destination(event)
     }
+
+    /// What all its brokers have in common. Where they differ, as in the largest message,
+    /// it depends on the type of the event.
+    fn capabilities(&self) -> Capabilities {
+        let brokers = self.routes.iter().map(|(_, broker)| broker).chain(&self.otherwise);
+        let each = brokers.map(AnyBroker::capabilities);
+        each.reduce(Capabilities::in_common).unwrap_or_default()
+    }
 }
 
 /// What is out of order is one endpoint among many.
@@ -124,7 +133,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::broker::in_process;
+    use crate::broker::{DeliveryOrder, RetryWait, in_process};
 
     #[test]
     fn the_first_route_that_matches_counts() {
@@ -136,8 +145,42 @@ mod tests {
         };
         let types = ["crm.lead.created", "crm.lead.lost", "crm.", "erp.crm.x", ""];
         assert_eq!(types.map(found), [Some(0), Some(1), Some(1), None, None]);
+        let in_the_middle = Routes::new().route("crm.*.created", to());
+        let types = ["crm.lead.created", "crm.*.created"];
+        assert_eq!(types.map(|one| in_the_middle.of(one).is_some()), [false, true]);
         let routes = routes.otherwise(to());
         assert!(routes.of("erp.crm.x").is_some());
+    }
+
+    /// Else a limit of one is taken for that of all, or one that all have for none.
+    #[test]
+    fn routes_can_do_what_all_their_brokers_can() {
+        struct To(Capabilities);
+        impl Broker for To {
+            const SYSTEM: &'static str = "to";
+            async fn send(&self, _: &Envelope<Dispatched>) -> Result<(), BrokerError> {
+                Ok(())
+            }
+            fn capabilities(&self) -> Capabilities {
+                self.0
+            }
+        }
+        let ours = Capabilities {
+            max_message_size: Some(1000),
+            duplicate_window: Some(Duration::ZERO),
+            order: Some(DeliveryOrder::ByKey),
+            marks_redeliveries: Some(true),
+            retry_waits_at: Some(RetryWait::Broker),
+        };
+        let theirs = Capabilities { max_message_size: Some(2000), order: None, ..ours };
+        let routes = || Routes::new().route("crm.*", To(ours));
+        assert_eq!(routes().capabilities(), ours);
+        assert_eq!(routes().otherwise(To(ours)).capabilities(), ours);
+        let wanted = Capabilities { max_message_size: None, order: None, ..ours };
+        assert_eq!(routes().otherwise(To(theirs)).capabilities(), wanted);
+        let unknown = Capabilities::UNKNOWN;
+        assert_eq!(routes().otherwise(To(unknown)).capabilities(), unknown);
+        assert_eq!(Routes::new().capabilities(), unknown);
     }
 
     /// Neither the reason nor the wait is lost, and a failure of the event stays one.

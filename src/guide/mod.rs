@@ -82,6 +82,14 @@ pub mod workflow {}
 #[doc = include_str!("running_workflows.md")]
 pub mod running_workflows {}
 
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite"))))
+)]
+#[doc = include_str!("engines.md")]
+pub mod engines {}
+
 #[doc = include_str!("lead_to_case.md")]
 pub mod lead_to_case {}
 

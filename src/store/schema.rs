@@ -6,6 +6,8 @@ use super::{StoreError, StoreErrorKind};
 /// What is being done, in the words of an error.
 pub(crate) const INSTALLING: &str = "creating the tables";
 
+const CHECKING: &str = "looking for the tables";
+
 /// One part of the schema, by name: each entry is the SQL that leads from one version to
 /// the next.
 ///
@@ -68,6 +70,29 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Finds out whether this program can use the tables as they are.
+    ///
+    /// # Errors
+    ///
+    /// Tables that are missing, older than this program's, or too new for it.
+    pub(crate) fn check(&self, found: Installed) -> Result<(), StoreError> {
+        if self.missing(found)?.is_empty() {
+            return Ok(());
+        }
+        let (name, needed) = (self.name, self.versions.len());
+        let has = match found.version {
+            0 => "has none".to_owned(),
+            version => format!("has {version}"),
+        };
+        let what = format!(
+            "this program needs version {needed} of the {name} tables, and the database {has}: `install` makes them, \
+             and so does whatever program of this version opens the {name} to work"
+        );
+        Err(StoreError::new(CHECKING, what))
+    }
+}
+
 /// What a migration says of older programs.
 pub(super) fn compatible_from(migration: &str) -> Option<usize> {
     migration
@@ -93,6 +118,18 @@ mod tests {
         assert_eq!(missing(2), &PART.versions[2..]);
         assert!(missing(3).is_empty());
         assert_eq!(PART.latest(), Installed { version: 3, compatible_from: 2 });
+    }
+
+    #[test]
+    fn a_program_that_changes_nothing_says_what_it_needs() {
+        assert!(PART.check(Installed::of(3, Some(1))).is_ok());
+        assert!(PART.check(Installed::of(5, Some(3))).is_ok());
+        for (version, found) in [(0, "has none"), (2, "has 2"), (5, "has 5")] {
+            let refused = PART.check(Installed::of(version, None)).unwrap_err();
+            let refused = format!("{refused:#}");
+            assert!(refused.contains("version 3 of the test tables"), "{refused}");
+            assert!(refused.contains(found), "{refused}");
+        }
     }
 
     #[test]

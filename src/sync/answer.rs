@@ -167,7 +167,7 @@ impl<'a, T> FieldPlan<'a, T> {
         answer: Answer<T>,
     ) -> Result<Settled<'a, T>, Refused<Answer<T>, AnswerError>>
     where
-        T: Eq,
+        T: PartialEq,
     {
         match self.misfit(record_id, field, &answer) {
             Some(cause) => Err(Refused::new(answer, cause)),
@@ -183,7 +183,7 @@ impl<'a, T> FieldPlan<'a, T> {
         answer: &Answer<T>,
     ) -> Option<AnswerError>
     where
-        T: Eq,
+        T: PartialEq,
     {
         let seen = &answer.seen;
         let found = seen.record_id.clone();

@@ -125,8 +125,8 @@ pub struct Applied<T> {
     /// What systems refused, in their words: store it, and give it to the next plan
     /// ([`FieldPlan::after_refusals`]).
     pub refused: Vec<Refusal<T>>,
-    /// What systems hold instead of what was written: store it, and read by it
-    /// ([`Reading::as_kept`](super::Reading::as_kept)).
+    /// What systems hold instead of what was written, and not taken back: store it, and
+    /// read by it ([`Reading::as_kept`](super::Reading::as_kept)).
     pub kept: Vec<Kept<T>>,
     /// The common state to store: as it was, if a system moved on or refused.
     pub base: Base<T>,
@@ -136,7 +136,7 @@ pub struct Applied<T> {
     pub bases: Bases<T>,
 }
 
-impl<T: Eq + Clone> FieldPlan<'_, T> {
+impl<T: PartialEq + Clone> FieldPlan<'_, T> {
     /// Carries out the plan.
     ///
     /// Applying a plan twice is the same as applying it once: the second time, every
@@ -189,7 +189,7 @@ impl<T: Eq + Clone> FieldPlan<'_, T> {
     }
 }
 
-impl<T: Eq + Clone> Settled<'_, T> {
+impl<T: PartialEq + Clone> Settled<'_, T> {
     /// Carries out what a person has decided, as [`FieldPlan::apply`].
     ///
     /// Every system must still show what the person saw, even one that gets no write.
@@ -282,7 +282,7 @@ impl<T: Eq + Clone> Settled<'_, T> {
     }
 }
 
-impl<T: Clone + Eq> Applied<T> {
+impl<T: Clone + PartialEq> Applied<T> {
     fn nothing(plan: &FieldPlan<'_, T>) -> Self {
         let (moved_on, refused, kept) = (Vec::new(), Vec::new(), Vec::new());
         let (base, bases) = (plan.agreed().clone(), plan.after(None, &[]));

@@ -72,7 +72,7 @@ impl<T> Bases<T> {
     /// ```
     pub fn in_common(&self) -> Option<&Base<T>>
     where
-        T: Eq,
+        T: PartialEq,
     {
         self.confirmed.iter().all(|base| *base == self.agreed).then_some(&self.agreed)
     }

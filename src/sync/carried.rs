@@ -37,8 +37,8 @@ pub struct Carried<B, A, R, K> {
     /// What systems refused, in their words: add it to what is stored, and give it to the
     /// next plan.
     pub refused: R,
-    /// What systems hold instead of what was written: add it to what is stored, and read
-    /// by it (`Snapshot::as_kept`).
+    /// What systems hold instead of what was written, and not taken back: add it to what
+    /// is stored, and read by it (`Snapshot::as_kept`).
     pub kept: K,
 }
 
@@ -60,7 +60,7 @@ pub struct Unfinished<B, A, R, K> {
     pub misfit_answers: A,
     /// What systems refused.
     pub refused: R,
-    /// What systems hold instead of what was written.
+    /// What systems hold instead of what was written, and not taken back.
     pub kept: K,
 }
 

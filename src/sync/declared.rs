@@ -13,8 +13,6 @@ pub use super::kind::{
     Kind, Manual, Overwrite, Owned, Queue, Reject, Ruled, SettledByRule, Shared, Written,
 };
 pub use super::slot::FieldValue;
-#[doc(hidden)]
-pub use super::slot::field_of;
 pub use super::system::{
     Further, Here, Includes, Itself, MayDecide, MayWrite, MayWriteExcluded,
 };

@@ -17,7 +17,7 @@ use super::kind::{Kind, Ruled, SettledByRule, Written};
 use super::past::Past;
 use super::plan::{FieldPlan, Known, Write};
 use super::progress::Step;
-use super::reconcile::{Question, Verdict, decide};
+use super::reconcile::{Question, Rule, Verdict, decide};
 use super::refusal::Refusal;
 use super::review::Review;
 use super::settled::{Settled, answered};
@@ -26,16 +26,25 @@ use crate::Refused;
 
 /// The plan for one field. Its type names the field, so that no other field's plan can
 /// take its place.
-pub struct Entry<'a, Field, T, K: Kind, const N: usize> {
-    slots: [&'a Slot<T>; N],
-    known: &'a Bases<T>,
+pub struct Entry<'a, F: Ruled, K: Kind, const N: usize> {
+    slots: [&'a Slot<F::Value>; N],
+    known: &'a Bases<F::Value>,
     verdict: Verdict,
-    amended: Option<Box<Amended<'a, T>>>,
-    marker: PhantomData<fn() -> (Field, K)>,
+    amended: Option<Box<Amended<'a, F::Value>>>,
+    marker: PhantomData<fn() -> (F, K)>,
 }
 
 // Beside its slots an entry has four words, whatever the type of its values.
-assert_eq_size!(Entry<'static, (), [u8; 200], super::kind::Shared, 3>, [usize; 7]);
+const _: () = {
+    enum Wide {}
+
+    impl Ruled for Wide {
+        type Value = [u8; 200];
+        const RULE: Rule = Rule::Shared;
+    }
+
+    assert_eq_size!(Entry<'static, Wide, super::kind::Shared, 3>, [usize; 7]);
+};
 
 /// What few plans have, and no new one: boxed, so that an entry stays small.
 struct Amended<'a, T> {
@@ -44,19 +53,19 @@ struct Amended<'a, T> {
     refusals: &'a [Refusal<T>],
 }
 
-impl<F, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
+impl<F: Ruled, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, K, N> {
     /// What is to be done; never the values, which may be what no log should hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("verdict", &self.verdict).finish_non_exhaustive()
     }
 }
 
-impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
+impl<'a, F: Ruled, K: Kind, const N: usize> Entry<'a, F, K, N> {
     #[inline(always)]
-    pub(crate) fn new(slots: [&'a Slot<T>; N], known: &'a Bases<T>) -> Self
-    where
-        T: Eq,
-    {
+    pub(crate) fn new(
+        slots: [&'a Slot<F::Value>; N],
+        known: &'a Bases<F::Value>,
+    ) -> Self {
         let verdict = decide(F::RULE, &slots, |place| known.of(place), &known.agreed);
         Self { slots, known, verdict, amended: None, marker: PhantomData }
     }
@@ -76,24 +85,20 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     }
 
     /// What each system says: its place, and the value or nothing.
-    pub fn sides(&self) -> impl Iterator<Item = (usize, Option<&T>)> {
+    pub fn sides(&self) -> impl Iterator<Item = (usize, Option<&F::Value>)> {
         self.plan().sides()
     }
 
     /// What is to be written where.
-    pub fn writes(&self) -> impl Iterator<Item = Write<'_, T>>
+    pub fn writes(&self) -> impl Iterator<Item = Write<'_, F::Value>>
     where
-        T: Eq,
         K: Written,
     {
         self.plan().writes()
     }
 
     /// What is known in common once the plan is carried out.
-    pub fn next(&self) -> Bases<T>
-    where
-        T: Eq + Clone,
-    {
+    pub fn next(&self) -> Bases<F::Value> {
         self.plan().next()
     }
 
@@ -103,10 +108,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         record_id: impl Into<String>,
         field: impl Into<String>,
         systems: impl IntoIterator<Item = &'s str>,
-    ) -> Option<Review<T>>
-    where
-        T: Eq + Clone,
-    {
+    ) -> Option<Review<F::Value>> {
         self.plan().review(record_id, field, systems)
     }
 
@@ -119,15 +121,12 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         &self,
         record_id: &str,
         field: &str,
-        answer: Answer<T>,
-    ) -> Result<Settled<'_, T>, Refused<Answer<T>, AnswerError>>
-    where
-        T: Eq,
-    {
+        answer: Answer<F::Value>,
+    ) -> Result<Settled<'_, F::Value>, Refused<Answer<F::Value>, AnswerError>> {
         self.plan().settle(record_id, field, answer)
     }
 
-    pub(crate) fn plan(&self) -> FieldPlan<'_, T> {
+    pub(crate) fn plan(&self) -> FieldPlan<'_, F::Value> {
         let amended = self.amended.as_deref();
         let merged = amended.and_then(|amended| amended.merged.as_ref());
         let known = Known::Each(self.known);
@@ -140,11 +139,8 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         &self,
         record_id: Option<&str>,
         field: &str,
-        answer: Option<&Answer<T>>,
-    ) -> Option<AnswerError>
-    where
-        T: Eq,
-    {
+        answer: Option<&Answer<F::Value>>,
+    ) -> Option<AnswerError> {
         let answer = answer?;
         match record_id {
             Some(record_id) => self.plan().misfit(record_id, field, answer),
@@ -153,10 +149,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     }
 
     /// Leaves out what a system has refused before: as [`FieldPlan::after_refusals`].
-    pub(crate) fn leave_out(&mut self, refusals: &'a [Refusal<T>])
-    where
-        T: Eq,
-    {
+    pub(crate) fn leave_out(&mut self, refusals: &'a [Refusal<F::Value>]) {
         self.verdict = self.plan().after_refusals(refusals).verdict();
         let merged = self.amended.take().and_then(|amended| amended.merged);
         if merged.is_some() || !refusals.is_empty() {
@@ -164,7 +157,7 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         }
     }
 
-    fn refusals(&self) -> &'a [Refusal<T>] {
+    fn refusals(&self) -> &'a [Refusal<F::Value>] {
         self.amended.as_ref().map_or(&[], |amended| amended.refusals)
     }
 
@@ -172,13 +165,10 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     /// else for the plan.
     pub(crate) fn write<'p>(
         &'p self,
-        answer: Option<&'p Answer<T>>,
+        answer: Option<&'p Answer<F::Value>>,
         to: usize,
         step: Step,
-    ) -> Option<Write<'p, T>>
-    where
-        T: Eq,
-    {
+    ) -> Option<Write<'p, F::Value>> {
         let plan = self.plan();
         let Some(answer) = answer else {
             let mut writes = plan.writes().filter(|_| step == Step::Write);
@@ -196,13 +186,10 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     /// What takes the write of an answer back from one system.
     pub(crate) fn take_back<'p>(
         &'p self,
-        answer: &'p Answer<T>,
+        answer: &'p Answer<F::Value>,
         to: usize,
-        kept: &'p KeptForms<T>,
-    ) -> Option<Write<'p, T>>
-    where
-        T: Eq,
-    {
+        kept: &'p KeptForms<F::Value>,
+    ) -> Option<Write<'p, F::Value>> {
         let write = self.write(Some(answer), to, Step::Write)?;
         let held = kept.held(to, write.value()).unwrap_or(write.value());
         Some(write.reversed(held))
@@ -213,12 +200,9 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     /// given again while the systems still show what it is to.
     pub(crate) fn next_without(
         &self,
-        answer: Option<&Answer<T>>,
+        answer: Option<&Answer<F::Value>>,
         not_made: &[usize],
-    ) -> Bases<T>
-    where
-        T: Eq + Clone,
-    {
+    ) -> Bases<F::Value> {
         let plan = self.plan();
         let is_left = |to: &usize| self.write(answer, *to, Step::Write).is_some();
         match answer {
@@ -232,25 +216,24 @@ impl<'a, F: Ruled, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
 /// One field of a plan, for declared rules to settle: a conflict on a shared field, a
 /// blank, a value that comes back. No rule outweighs an owner, and none decides in a
 /// person's place.
-pub struct FieldRules<'p, 'a, Field, T, K: Kind, const N: usize>(
-    &'p mut Entry<'a, Field, T, K, N>,
+pub struct FieldRules<'p, 'a, F: Ruled, K: Kind, const N: usize>(
+    &'p mut Entry<'a, F, K, N>,
 );
 
-impl<F, T, K: Kind, const N: usize> fmt::Debug for FieldRules<'_, '_, F, T, K, N> {
+impl<F: Ruled, K: Kind, const N: usize> fmt::Debug for FieldRules<'_, '_, F, K, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FieldRules").field(&self.0).finish()
     }
 }
 
-impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K, N> {
-    pub(crate) fn new(entry: &'p mut Entry<'a, F, T, K, N>) -> Self {
+impl<'p, 'a, F: Ruled, K: Kind, const N: usize> FieldRules<'p, 'a, F, K, N> {
+    pub(crate) fn new(entry: &'p mut Entry<'a, F, K, N>) -> Self {
         Self(entry)
     }
 
     /// A blank decides nothing: as [`FieldPlan::unless_blank`].
     pub fn unless_blank(self)
     where
-        T: Eq,
         K: Written,
     {
         self.0.verdict = self.0.plan().unless_blank().verdict();
@@ -258,18 +241,16 @@ impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K, N
 
     /// Asks where an older common value has come back: as
     /// [`FieldPlan::ask_before_going_back`].
-    pub fn ask_before_going_back(self, past: &Past<T>)
+    pub fn ask_before_going_back(self, past: &Past<F::Value>)
     where
-        T: Eq,
         K: Written,
     {
         self.0.verdict = self.0.plan().ask_before_going_back(past).verdict();
     }
 
     /// Asks where its write has failed twice: as [`FieldPlan::ask_if_stuck`].
-    pub fn ask_if_stuck(self, failed: &FailedWrites<T>)
+    pub fn ask_if_stuck(self, failed: &FailedWrites<F::Value>)
     where
-        T: Eq + Clone,
         K: Written,
     {
         self.0.verdict = self.0.plan().ask_if_stuck(failed).verdict();
@@ -299,7 +280,6 @@ impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K, N
         tolerance: Duration,
         now: DateTime<Utc>,
     ) where
-        T: Eq,
         K: SettledByRule,
     {
         let plan = self.0.plan().prefer_last_writer(stamps, tolerance, now);
@@ -308,9 +288,10 @@ impl<'p, 'a, F: Ruled, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K, N
 
     /// Settles it by a function that makes one value of all edits: as
     /// [`FieldPlan::merge`].
-    pub fn merge(self, merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>)
-    where
-        T: Eq,
+    pub fn merge(
+        self,
+        merge: impl FnOnce(&Base<F::Value>, &[Option<&F::Value>]) -> Option<Content<F::Value>>,
+    ) where
         K: SettledByRule,
     {
         if let Some(value) = self.0.plan().merge(merge).into_value() {

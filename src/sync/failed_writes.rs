@@ -36,7 +36,7 @@ impl<T> Default for FailedWrites<T> {
     }
 }
 
-impl<T: Eq + Clone> FailedWrites<T> {
+impl<T: PartialEq + Clone> FailedWrites<T> {
     /// Notes that a write of this value, or of nothing, to the system at this place has
     /// failed.
     pub fn failed(&mut self, to: usize, value: Option<&T>) {

@@ -82,6 +82,11 @@ impl<T> KeptForms<T> {
         self.0.push(kept);
     }
 
+    /// Forgets what a system holds: it was taken back.
+    pub(crate) fn forget(&mut self, place: usize) {
+        self.0.retain(|kept| kept.place != place);
+    }
+
     /// What the system at a place holds, if it was given this and holds something else.
     pub(super) fn held(&self, place: usize, written: Option<&T>) -> Option<Option<&T>>
     where

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use super::reconcile::Rule;
+use super::slot::FieldValue;
 
 /// A field of a declared boundary, by the type that [`boundary!`](crate::boundary) makes
 /// for it.
@@ -16,6 +17,10 @@ use super::reconcile::Rule;
     label = "wanted one of the types in a boundary's module `field`"
 )]
 pub trait Ruled {
+    /// The type of its values. It is bound here, and nowhere else: a type that is none
+    /// is one error, where it is declared.
+    type Value: FieldValue;
+
     /// Who decides about the field.
     const RULE: Rule;
 }

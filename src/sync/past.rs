@@ -35,7 +35,7 @@ pub struct Past<T> {
     values: VecDeque<Option<T>>,
 }
 
-impl<T: Eq> Past<T> {
+impl<T: PartialEq> Past<T> {
     /// An empty past, which keeps at most this many values and drops the oldest first.
     pub fn new(most: usize) -> Self {
         Self { most, values: VecDeque::new() }

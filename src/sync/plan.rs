@@ -168,7 +168,7 @@ impl<'a, T> Write<'a, T> {
         plan: &FieldPlan<'a, T>,
     ) -> impl Iterator<Item = Self> + use<'a, T>
     where
-        T: Eq,
+        T: PartialEq,
     {
         let &FieldPlan { slots, known, rule, .. } = plan;
         let refuses = matches!(rule, Rule::Owner(_, NonOwnerEdits::Reject));
@@ -236,7 +236,7 @@ impl<'a, T> FieldPlan<'a, T> {
 
     fn planned(rule: Rule, slots: &'a [&'a Slot<T>], known: Known<'a, T>) -> Self
     where
-        T: Eq,
+        T: PartialEq,
     {
         let verdict = decide(rule, slots, |place| known.base(place), known.agreed());
         Self { slots, known, verdict, merged: None, rule, refusals: &[] }
@@ -271,7 +271,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// have nor what was agreed.
     pub(super) fn is_news(&self, place: usize) -> bool
     where
-        T: Eq,
+        T: PartialEq,
     {
         let slot = self.slots.get(place);
         slot.is_some_and(|slot| is_news(slot, self.known.base(place), self.agreed()))
@@ -281,7 +281,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// agreed last.
     pub(super) fn is_stale(&self, place: usize) -> bool
     where
-        T: Eq,
+        T: PartialEq,
     {
         self.is_news(place) && !is_same(self.known.base(place), self.agreed())
     }
@@ -338,7 +338,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// nothing.
     pub fn writes(&self) -> impl Iterator<Item = Write<'a, T>> + use<'a, T>
     where
-        T: Eq,
+        T: PartialEq,
     {
         let outcome = self.outcome().filter(|_| {
             matches!(self.verdict, Verdict::Write(_) | Verdict::Merge | Verdict::Behind)
@@ -382,7 +382,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// with its [initial value](Self::initial_value); nothing new if that is blank.
     pub fn next_created(&self, places: &[usize]) -> Bases<T>
     where
-        T: Eq + Clone,
+        T: PartialEq + Clone,
     {
         let outcome = self.initial_value().map(Some);
         let mut next = self.after(outcome, &[]);
@@ -437,7 +437,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// A system that was not read keeps the base it had, and is behind from then on.
     pub fn next(&self) -> Bases<T>
     where
-        T: Eq + Clone,
+        T: PartialEq + Clone,
     {
         self.next_without(&[])
     }
@@ -459,7 +459,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// ```
     pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
     where
-        T: Eq + Clone,
+        T: PartialEq + Clone,
     {
         self.after(self.outcome().map(Content::into_option), not_made)
     }
@@ -471,7 +471,7 @@ impl<'a, T> FieldPlan<'a, T> {
         not_made: &[usize],
     ) -> Bases<T>
     where
-        T: Eq + Clone,
+        T: PartialEq + Clone,
     {
         let made = |(place, slot): (usize, &&Slot<T>)| {
             slot.read().is_some_and(|shown| {

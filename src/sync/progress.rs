@@ -45,6 +45,11 @@ impl Decided {
     pub const fn nothing() -> Self {
         Self(Vec::new())
     }
+
+    /// Whether the write of a field was taken back by a step that found this.
+    pub fn is_taken_back(&self, field: &str, step: Step, found: Found) -> bool {
+        step == Step::TakeBack && found != Found::MovedOn && self.0.contains(&field)
+    }
 }
 
 impl<T> Visit<&Option<Write<'_, T>>> for Decided {
@@ -71,7 +76,7 @@ pub struct Progress<A, R, K> {
     pub not_made: Vec<usize>,
     /// What systems refused.
     pub refused: R,
-    /// What systems hold instead of what was written.
+    /// What systems hold instead of what was written, and not taken back.
     pub kept: K,
     written: Vec<usize>,
 }
@@ -91,14 +96,14 @@ impl<A, R, K> Progress<A, R, K> {
     }
 
     /// Notes what the changes found in the system at this place.
-    pub fn found(&mut self, step: Step, to: usize, found: Found, decided: Decided) {
+    pub fn found(&mut self, step: Step, to: usize, found: Found, decided: &Decided) {
         match (step, found) {
             (Step::Write, Found::AsExpected) => self.written.push(to),
             (Step::Write, Found::MovedOn) => self.not_made.push(to),
             _ => {}
         }
         if found == Found::MovedOn && step != Step::TakeBack {
-            self.fall(decided, AnswerError::MovedOn);
+            self.fall(decided, &AnswerError::MovedOn);
         }
     }
 
@@ -113,13 +118,13 @@ impl<A, R, K> Progress<A, R, K> {
         to: usize,
         systems: usize,
         cause: impl Into<Cause>,
-        decided: Decided,
+        decided: &Decided,
     ) -> Result<(), Cause> {
         let cause = cause.into();
         match step {
             Step::Before | Step::Check => {
                 let why = reason(&*cause);
-                self.fall(decided, AnswerError::Unchecked { why });
+                self.fall(decided, &AnswerError::Unchecked { why });
                 return Ok(());
             }
             Step::Write => self.not_made.extend(to..systems),
@@ -128,9 +133,9 @@ impl<A, R, K> Progress<A, R, K> {
         Err(cause)
     }
 
-    fn fall(&mut self, decided: Decided, cause: AnswerError) {
-        let misfit = |field| Misfit { field, cause: cause.clone() };
-        self.fallen.extend(decided.0.into_iter().map(misfit));
+    fn fall(&mut self, decided: &Decided, cause: &AnswerError) {
+        let misfit = |field: &&'static str| Misfit { field, cause: cause.clone() };
+        self.fallen.extend(decided.0.iter().map(misfit));
     }
 
     /// No further, for this reason.

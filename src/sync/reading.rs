@@ -202,7 +202,7 @@ impl<'a, T> FieldPlan<'a, T> {
     #[must_use = "this gives the careful plan back"]
     pub fn unless_poorer(self, is_richer: impl IntoIterator<Item = bool>) -> Self
     where
-        T: Eq,
+        T: PartialEq,
     {
         let mut richer = is_richer.into_iter().enumerate().filter(|(_, richer)| *richer);
         let is_written = |place| self.writes().any(|write| write.to() == place);

@@ -208,7 +208,7 @@ pub fn verdict_with_bases<T: Eq>(
 }
 
 #[inline(always)]
-pub(super) fn decide<'a, 's, T: Eq + 'a + 's>(
+pub(super) fn decide<'a, 's, T: PartialEq + 'a + 's>(
     rule: Rule,
     said: &(impl AsRef<[&'s Slot<T>]> + ?Sized),
     base: impl Fn(usize) -> &'a Base<T> + Copy,
@@ -261,7 +261,7 @@ pub(super) fn decide<'a, 's, T: Eq + 'a + 's>(
 // A call, since most records agree and never come here: inlined, it would take the
 // registers that they need. `slots` is generic, since the loop over an array unrolls.
 #[inline(never)]
-fn decide_shared<'a, 's, T: Eq + 'a + 's>(
+fn decide_shared<'a, 's, T: PartialEq + 'a + 's>(
     slots: &(impl AsRef<[&'s Slot<T>]> + ?Sized),
     base: impl Fn(usize) -> &'a Base<T> + Copy,
     agreed: &Base<T>,
@@ -302,7 +302,7 @@ fn decide_shared<'a, 's, T: Eq + 'a + 's>(
 
 /// The verdict on a shared field on which no system says anything new.
 #[inline]
-fn decide_without_news<T: Eq>(
+fn decide_without_news<T: PartialEq>(
     slots: &[&Slot<T>],
     agreed: &Base<T>,
     equal: Option<usize>,
@@ -322,26 +322,34 @@ fn decide_without_news<T: Eq>(
 /// Whether a system says something that is neither what it was known to have nor what was
 /// agreed since. On its first synchronisation, that is any value.
 #[inline]
-pub(super) fn is_news<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -> bool {
+pub(super) fn is_news<T: PartialEq>(
+    slot: &Slot<T>,
+    base: &Base<T>,
+    agreed: &Base<T>,
+) -> bool {
     base.is_edited(slot) && !holds(agreed, slot)
 }
 
 /// Whether somebody has changed the field in a system that was synchronised before.
 #[inline]
-pub(super) fn is_edit<T: Eq>(slot: &Slot<T>, base: &Base<T>, agreed: &Base<T>) -> bool {
+pub(super) fn is_edit<T: PartialEq>(
+    slot: &Slot<T>,
+    base: &Base<T>,
+    agreed: &Base<T>,
+) -> bool {
     *base != Base::Never && is_news(slot, base, agreed)
 }
 
 /// Whether a system was known to have what was agreed last: an edit that it shows was
 /// then made in the knowledge of it.
 #[inline]
-pub(super) fn is_same<T: Eq>(base: &Base<T>, agreed: &Base<T>) -> bool {
+pub(super) fn is_same<T: PartialEq>(base: &Base<T>, agreed: &Base<T>) -> bool {
     std::ptr::eq(base, agreed) || base == agreed
 }
 
 /// Whether a system shows what was agreed.
 #[inline]
-pub(super) fn holds<T: Eq>(agreed: &Base<T>, slot: &Slot<T>) -> bool {
+pub(super) fn holds<T: PartialEq>(agreed: &Base<T>, slot: &Slot<T>) -> bool {
     match (agreed, slot) {
         (Base::Known(Some(agreed)), Slot::Value(shown)) => agreed == shown,
         (Base::Known(None), Slot::Empty) => true,

@@ -122,7 +122,7 @@ impl<'a, T> FieldPlan<'a, T> {
     #[must_use = "this gives the plan without the refused writes"]
     pub fn after_refusals(self, refusals: &'a [Refusal<T>]) -> Self
     where
-        T: Eq,
+        T: PartialEq,
     {
         let plan = self.with_refusals(refusals);
         let is_refused = self.writes().any(|write| write.is_refused(refusals));
@@ -138,7 +138,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// written.
     pub(super) fn refusal_by(&self, place: usize) -> Option<&'a Refusal<T>>
     where
-        T: Eq,
+        T: PartialEq,
     {
         let shown = self.slots().get(place)?.read()?.into_option();
         let is_meant = |value: Option<&T>| {

@@ -129,7 +129,7 @@ impl<T> FieldPlan<'_, T> {
         systems: impl IntoIterator<Item = &'s str>,
     ) -> Option<Review<T>>
     where
-        T: Eq + Clone,
+        T: PartialEq + Clone,
     {
         let Verdict::Ask(question) = self.verdict() else { return None };
         let named = self.slots().iter().zip(systems).enumerate();

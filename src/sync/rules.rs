@@ -93,7 +93,7 @@ impl<'a, T> FieldPlan<'a, T> {
     #[must_use = "this gives the plan back"]
     pub fn unless_blank(self) -> Self
     where
-        T: Eq,
+        T: PartialEq,
     {
         let is_blank =
             |place: usize| matches!(self.slots().get(place), Some(Slot::Empty));
@@ -117,7 +117,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// The plan for a shared field from only those systems that show a value.
     fn with_values_alone(self) -> Self
     where
-        T: Eq,
+        T: PartialEq,
     {
         let shows_value =
             |place: &usize| matches!(self.slots().get(*place), Some(Slot::Value(_)));
@@ -141,7 +141,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// back.
     pub fn goes_back(&self, past: &Past<T>) -> Option<usize>
     where
-        T: Eq,
+        T: PartialEq,
     {
         let Verdict::Write(place) = self.verdict() else { return None };
         let outcome = self.outcome().filter(|outcome| past.contains(*outcome));
@@ -154,7 +154,7 @@ impl<'a, T> FieldPlan<'a, T> {
     #[must_use = "this gives the plan back"]
     pub fn ask_before_going_back(self, past: &Past<T>) -> Self
     where
-        T: Eq,
+        T: PartialEq,
     {
         match self.goes_back(past) {
             Some(_) => self.with(Verdict::Ask(Question::GoesBack)),
@@ -167,7 +167,7 @@ impl<'a, T> FieldPlan<'a, T> {
     #[must_use = "this gives the plan back"]
     pub fn ask_if_stuck(self, failed: &FailedWrites<T>) -> Self
     where
-        T: Eq + Clone,
+        T: PartialEq + Clone,
     {
         if self.writes().any(|write| failed.times(write.to(), write.value()) >= 2) {
             self.with(Verdict::Ask(Question::Stuck))
@@ -212,7 +212,7 @@ impl<'a, T> FieldPlan<'a, T> {
         now: DateTime<Utc>,
     ) -> Self
     where
-        T: Eq,
+        T: PartialEq,
     {
         let stamp = |place: usize| {
             let stamp = stamps.get(place).copied().unwrap_or_default();
@@ -268,7 +268,7 @@ impl<'a, T> FieldPlan<'a, T> {
         merge: impl FnOnce(&Base<T>, &[Option<&T>]) -> Option<Content<T>>,
     ) -> MergedPlan<'a, T>
     where
-        T: Eq,
+        T: PartialEq,
     {
         let stale = (0..self.slots().len()).find(|place| self.is_stale(*place));
         let ancestor = stale.map_or(self.agreed(), |place| self.base(place));
@@ -297,7 +297,7 @@ impl<'a, T> FieldPlan<'a, T> {
     /// those that show it.
     fn contenders(&self) -> Vec<usize>
     where
-        T: Eq,
+        T: PartialEq,
     {
         let places = 0..self.slots().len();
         let stale = places.clone().any(|place| self.is_stale(place));

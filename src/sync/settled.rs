@@ -71,7 +71,7 @@ impl<'a, T> Settled<'a, T> {
     /// that it overrides, and the decision.
     pub fn writes(&self) -> impl Iterator<Item = Write<'_, T>>
     where
-        T: Eq,
+        T: PartialEq,
     {
         self.all().filter(|write| !write.is_check())
     }
@@ -83,14 +83,14 @@ impl<'a, T> Settled<'a, T> {
     /// choose crosswise at the same moment would make two systems swap their values.
     pub fn checks(&self) -> impl Iterator<Item = Write<'_, T>>
     where
-        T: Eq,
+        T: PartialEq,
     {
         self.all().filter(Write::is_check)
     }
 
     fn all(&self) -> impl Iterator<Item = Write<'_, T>>
     where
-        T: Eq,
+        T: PartialEq,
     {
         answered(&self.plan, &self.answer)
     }
@@ -113,7 +113,7 @@ impl<'a, T> Settled<'a, T> {
     /// and the next plan asks again.
     pub fn next_without(&self, not_made: &[usize]) -> Bases<T>
     where
-        T: Eq + Clone,
+        T: PartialEq + Clone,
     {
         let outcome = self.answer.outcome(&self.plan);
         let shows = |place: usize| {
@@ -145,7 +145,7 @@ impl<'a, T> Settled<'a, T> {
 
 /// A write for every system that said something; it is a check if the system says what
 /// was chosen.
-pub(super) fn answered<'p, T: Eq>(
+pub(super) fn answered<'p, T: PartialEq>(
     plan: &FieldPlan<'p, T>,
     answer: &'p Answer<T>,
 ) -> impl Iterator<Item = Write<'p, T>> + use<'p, T> {

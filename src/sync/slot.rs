@@ -183,17 +183,27 @@ impl<T: PartialEq> Base<T> {
 /// What a field can be: a plan compares values with `Eq`, and clones what it writes.
 ///
 /// Every such type implements it. Only bounds and errors name it.
+// `Eq` stands at the implementation alone: as a supertrait, the compiler would ask for it
+// beside this trait, and say so in words of its own. What is planned is compared with
+// `PartialEq`, so that a declared field's type is asked for in one place.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of a field: a plan compares values with `Eq`, \
                and clones them",
     label = "needs `#[derive(Clone, PartialEq, Eq)]`; a float has no `Eq`: take a type of \
              one precision, such as whole cents"
 )]
-pub trait FieldValue: Eq + Clone {}
+pub trait FieldValue: PartialEq + Clone + sealed::Value {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Eq + Clone> FieldValue for T {}
 
-/// Called where a field is declared, so that the error about its type stands there.
-#[doc(hidden)]
-pub const fn field_of<T: FieldValue>() {}
+mod sealed {
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be called a field's value: whether it has `Eq` decides that",
+        label = "needs `#[derive(Clone, PartialEq, Eq)]`, and nothing else"
+    )]
+    pub trait Value {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T: Eq + Clone> Value for T {}
+}

@@ -144,10 +144,10 @@ fn inbox_config() -> InboxConfig {
 }
 
 /// A database with an inbox, and one row for each effect.
-struct Effects(Connection);
+pub(crate) struct Effects(Connection);
 
 impl Effects {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut connection = Connection::open_in_memory().unwrap();
         inbox::install(&mut connection).unwrap();
         connection
@@ -156,7 +156,7 @@ impl Effects {
         Self(connection)
     }
 
-    fn process<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
+    pub(crate) fn process<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
         let effect = |transaction: &rusqlite::Transaction<'_>, event: &Envelope<_>| {
             transaction.execute(
                 "INSERT INTO effect VALUES (?1, ?2)",

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use integration_automation_patterns::inbox;
 use prepared::{Folder, contents, crm, torn};
 use serde_json::Value;
 
@@ -535,6 +536,28 @@ fn another_database_is_left_alone() {
     .unwrap();
     assert_eq!(code(&outbox(folder.path(), &["notes.txt", "counts"])), 2);
     assert_eq!(code(&outbox(folder.path(), &[".", "counts"])), 2);
+}
+
+/// Protects an operator who has the new program before the consumers have upgraded: what
+/// only looks makes no tables, and says which versions do not meet.
+#[test]
+fn the_inbox_of_an_older_program_is_to_be_upgraded() {
+    let folder = Folder::new("older");
+    let path = folder.path().join("erp.db");
+    let older = rusqlite::Connection::open(&path).unwrap();
+    for migration in inbox::sqlite::migrations().filter(|one| one.version <= 2) {
+        older.execute_batch(&migration.script()).unwrap();
+    }
+    drop(older);
+    let before = std::fs::read(&path).unwrap();
+    for command in ["counts", "list", "stalled", "held"] {
+        let output = outbox(folder.path(), &["erp.db", "inbox", command]);
+        assert_eq!(code(&output), 2);
+        let error = stderr(&output);
+        assert!(error.contains("needs version 3 of the inbox tables"), "{error}");
+        assert!(error.contains("the database has 2: `install`"), "{error}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 #[tokio::test]

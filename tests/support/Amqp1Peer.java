@@ -1,10 +1,12 @@
-// Another program that speaks AMQP 1.0, by Qpid JMS: `java -cp JARS Amqp1Peer.java VERB PORT QUEUE`.
+// Another program that speaks AMQP 1.0, by Qpid JMS: `java -cp JARS Amqp1Peer.java PORT QUEUE VERB...`.
 //
 // `send` sends an event as a text and one as bytes, and then a map, a stream, an object and a message of nothing. `take` prints
-// how JMS sees one event: its class, its type, its group, an attribute, and its text or bytes. `select` takes by a selector.
+// how JMS sees one event: its class, its type, its group, an attribute, and its text or bytes. Every other verb is a selector
+// to take by.
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import javax.jms.BytesMessage;
 import javax.jms.Connection;
@@ -21,15 +23,17 @@ import org.apache.qpid.jms.JmsConnectionFactory;
 
 class Amqp1Peer {
     public static void main(String[] arguments) throws Exception {
-        JmsConnectionFactory factory = new JmsConnectionFactory("app", "s3cr3t/p@ss:word", "amqp://127.0.0.1:" + arguments[1]);
+        JmsConnectionFactory factory = new JmsConnectionFactory("app", "s3cr3t/p@ss:word", "amqp://127.0.0.1:" + arguments[0]);
         try (Connection connection = factory.createConnection()) {
             connection.start();
             Session session = connection.createSession(false, Session.AUTO_ACKNOWLEDGE);
-            Queue queue = session.createQueue(arguments[2]);
-            switch (arguments[0]) {
-                case "send" -> send(session, session.createProducer(queue));
-                case "take" -> show(session.createConsumer(queue).receive(20_000));
-                default -> show(session.createConsumer(queue, arguments[0]).receive(20_000));
+            Queue queue = session.createQueue(arguments[1]);
+            for (String verb : Arrays.asList(arguments).subList(2, arguments.length)) {
+                switch (verb) {
+                    case "send" -> send(session, session.createProducer(queue));
+                    case "take" -> take(session.createConsumer(queue));
+                    default -> take(session.createConsumer(queue, verb));
+                }
             }
         }
     }
@@ -59,6 +63,11 @@ class Amqp1Peer {
         message.setIntProperty("cloudEvents_count", 7);
         message.setBooleanProperty("cloudEvents_vip", true);
         return message;
+    }
+
+    static void take(MessageConsumer consumer) throws JMSException {
+        show(consumer.receive(20_000));
+        consumer.close();
     }
 
     static void show(Message message) throws JMSException {

@@ -6,7 +6,7 @@
 use integration_automation_patterns::sync::declared::{Entry, Shared};
 use ui::contact;
 
-pub fn about_nickname<const N: usize>(_: &Entry<'_, contact::field::nickname, String, Shared, N>) {}
+pub fn about_nickname<const N: usize>(_: &Entry<'_, contact::field::nickname, Shared, N>) {}
 
 pub fn take(plan: &contact::Plan<'_>) {
     about_nickname(&plan.email); //@ here

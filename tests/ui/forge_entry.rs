@@ -8,7 +8,7 @@ use std::mem::swap;
 use integration_automation_patterns::sync::declared::{Entry, Owned, Reject};
 use ui::contact;
 
-pub type OfEmail<'a> = Entry<'a, contact::field::email, String, Owned<Reject>, 2>;
+pub type OfEmail<'a> = Entry<'a, contact::field::email, Owned<Reject>, 2>;
 
 pub struct Held<'a> {
     pub email: OfEmail<'a>,

@@ -14,5 +14,6 @@ pub fn of_the_declaration() -> Rule {
 }
 
 impl Ruled for email { //@ here
+    type Value = String;
     const RULE: Rule = Rule::Shared;
 }

@@ -14,3 +14,23 @@ boundary! {
         phone: String => Erp,
     }
 }
+
+pub fn plan<'a>(
+    crm: &'a lead::Snapshot<Crm>,
+    erp: &'a lead::Snapshot<Erp>,
+    known: &'a lead::Bases,
+) -> lead::Plan<'a> {
+    let mut plan = lead::reconcile(crm, erp, known);
+    plan.rules().amount.prefer(0);
+    plan
+}
+
+pub fn next(plan: &lead::Plan<'_>) -> lead::Bases {
+    let writes = plan.amount.writes().count();
+    let asked = plan.amount.review("L-1", "amount", ["crm", "erp"]).is_some();
+    if writes == 0 || asked { lead::Bases::default() } else { plan.next() }
+}
+
+pub fn try_out(plan: lead::Plan<'_>, mut crm: lead::Snapshot<Crm>, mut erp: lead::Snapshot<Erp>) -> bool {
+    plan.apply(lead::Answers::default(), &mut crm, &mut erp).is_ok()
+}

@@ -138,7 +138,8 @@ impl Amqp1Config {
 
     /// How long a connection may take to be made, and a send may wait until the server
     /// takes it. A server that has taken events and answers none of them for twice as
-    /// long counts as silent. Between a millisecond and a year.
+    /// long counts as silent, and a connection without a sign of the server for three times
+    /// as long (and 2 s at the least) as broken. Between a millisecond and a year.
     pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
         Self { connect_timeout, ..self }
     }

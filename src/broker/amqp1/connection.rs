@@ -22,9 +22,12 @@ use crate::reason::reason;
 /// How long a connection that is dropped may take to say so to the server.
 const TO_CLOSE: Duration = Duration::from_secs(1);
 
-/// A server that says nothing for so long is gone. Without this a frozen one is never
-/// noticed.
-const IDLE_MILLISECONDS: u32 = 10_000;
+/// A server that says nothing for so many times as a connection may take is gone. Without
+/// this a frozen one is never noticed.
+const IDLE_FACTOR: u32 = 3;
+
+/// No server is asked to say something more often than twice in that time.
+const SHORTEST_IDLE: Duration = Duration::from_secs(2);
 
 /// The largest frame. A message that is larger takes several.
 const FRAME: u32 = 64 * 1024;
@@ -43,7 +46,7 @@ impl Connection {
         within: Duration,
     ) -> Result<Self, BrokerError> {
         // In a place of its own, so that what may have to connect is no larger for it.
-        match timeout(within, Box::pin(Self::try_to_open(server))).await {
+        match timeout(within, Box::pin(Self::try_to_open(server, idle(within)))).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(why)) => Err(BrokerError::unreachable(format!("{server}: {why}"))),
             Err(_) => Err(BrokerError::unreachable(format!(
@@ -53,7 +56,7 @@ impl Connection {
         }
     }
 
-    async fn try_to_open(server: &Server) -> Result<Self, String> {
+    async fn try_to_open(server: &Server, idle: u32) -> Result<Self, String> {
         let place = (server.host.as_str(), server.port);
         let stream = TcpStream::connect(place).await.map_err(|error| reason(&error))?;
         // Else an answer and the next credit wait for each other's acknowledgement.
@@ -71,7 +74,7 @@ impl Connection {
             .hostname(server.virtual_host.as_str())
             .sasl_profile(login)
             .max_frame_size(FRAME)
-            .idle_time_out(IDLE_MILLISECONDS);
+            .idle_time_out(idle);
         #[cfg(feature = "tls")]
         let opened = match &server.tls {
             Some((name, config)) => {
@@ -90,6 +93,12 @@ impl Connection {
         let session = session.map_err(|error| not_begun(&error))?;
         Ok(Self { session, client: Some((client, socket)) })
     }
+}
+
+/// In milliseconds, how long a server may say nothing.
+fn idle(within: Duration) -> u32 {
+    let idle = within.saturating_mul(IDLE_FACTOR).max(SHORTEST_IDLE);
+    u32::try_from(idle.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Why no connection was opened, in the server's words.

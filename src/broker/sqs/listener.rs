@@ -7,9 +7,10 @@ use std::time::Duration;
 use aws_sdk_sqs::error::SdkError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 use super::hold::{Hold, LONGEST_HOLD};
-use super::polling::poll;
+use super::polling::{AFTER_A_FAILURE, poll};
 use super::queue::Queue;
 use super::{Acker, Sqs, verdict};
 use crate::broker::{Broker, BrokerError, ConfigError, Consumer, Delivery, Lag};
@@ -30,6 +31,8 @@ pub struct Listener {
     visibility_timeout: Duration,
     wait_time: Duration,
     fetching: Option<Fetching>,
+    /// When the next task may begin, where one has ended.
+    not_before: Option<Instant>,
 }
 
 /// What it holds, and the task that fetches.
@@ -45,11 +48,12 @@ impl Listener {
             visibility_timeout: Duration::from_secs(30),
             wait_time: Duration::from_secs(5),
             fetching: None,
+            not_before: None,
         }
     }
 
     /// How long nobody else sees a message whose consumer has died; the default is 30 s,
-    /// whatever the queue says. It is renewed at half of its time.
+    /// whatever the queue says. It is renewed at each third of its time.
     ///
     /// # Errors
     ///
@@ -81,13 +85,21 @@ impl Listener {
         Ok(self)
     }
 
-    /// From the first call on, and anew where the task has ended.
+    /// From the first call on, and anew where the task has ended: a moment later, so that
+    /// a loop around `next` does not spin.
     fn fetching(&mut self) -> &mut Fetching {
         let (queue, visibility, wait) =
             (&self.queue, self.visibility_timeout, self.wait_time);
+        let not_before = self.not_before;
         self.fetching.get_or_insert_with(|| {
             let hold = Hold::new(Arc::clone(queue), visibility);
-            let poll = tokio::spawn(poll(Arc::clone(&hold), wait));
+            let fetched = poll(Arc::clone(&hold), wait);
+            let poll = tokio::spawn(async move {
+                if let Some(not_before) = not_before {
+                    sleep_until(not_before).await;
+                }
+                fetched.await;
+            });
             Fetching { hold, poll }
         })
     }
@@ -115,6 +127,7 @@ impl Consumer for Listener {
         // Its runtime has ended, or the client has panicked.
         hold.close();
         self.fetching = None;
+        self.not_before = Instant::now().checked_add(AFTER_A_FAILURE);
         let why = ended.err().map_or_else(|| "it was closed".to_owned(), |e| reason(&e));
         let why = format!("the queue {name}: the task that fetches has ended: {why}");
         Err(BrokerError::unreachable(why))

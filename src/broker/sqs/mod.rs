@@ -85,8 +85,8 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], where the URL is none of a queue, or is of another region than
-    /// the configuration; where that has no region, no credentials provider or no HTTP
+    /// [`ConfigError`], where the URL is none of a queue; where the configuration has no
+    /// endpoint, and the URL is not of AWS in its region; where that has no region, no credentials provider or no HTTP
     /// client; and where a setting is none.
     ///
     /// ```

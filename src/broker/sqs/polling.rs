@@ -16,7 +16,7 @@ use crate::broker::BrokerError;
 const TO_ANSWER: Duration = Duration::from_secs(5);
 
 /// How long it rests after a failure, so that a loop around `next` does not spin.
-const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
+pub(super) const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
 /// The most messages of a request.
 const MOST: i32 = 10;

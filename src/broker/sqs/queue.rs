@@ -7,6 +7,7 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Builder};
 use aws_types::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
 
 use super::SqsConfig;
 use crate::broker::ConfigError;
@@ -36,13 +37,8 @@ impl Queue {
         };
         let (host, name) = host_and_name(url).ok_or_else(no_url)?;
         is_usable(aws)?;
-        // The client sends to the endpoint of its own region, whatever the URL says.
-        if let (None, Some(of_url), Some(region)) =
-            (aws.endpoint_url(), region(host), aws.region())
-            && of_url != region.as_ref()
-        {
-            let wanted = format!("a queue in {region}, the region of the configuration");
-            return Err(ConfigError::new("queue_url", wanted, url));
+        if !has_endpoint(aws) {
+            is_of_its_region(url, host, aws)?;
         }
         let timeouts = timeouts(config.connect_timeout, config.request_timeout);
         let builder = Builder::from(aws)
@@ -70,6 +66,35 @@ impl Queue {
 
 fn timeouts(connect: Duration, request: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(connect).operation_timeout(request).build()
+}
+
+/// Whether the configuration has an endpoint, of SQS alone or of all services: then the
+/// client sends there.
+fn has_endpoint(aws: &SdkConfig) -> bool {
+    let of_sqs = ServiceConfigKey::builder()
+        .service_id("SQS")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let of_sqs = of_sqs.ok().and_then(|key| aws.service_config()?.load_config(key));
+    aws.endpoint_url().is_some() || of_sqs.is_some()
+}
+
+/// Without an endpoint, the client sends to AWS in the region of the configuration,
+/// whatever the URL says.
+fn is_of_its_region(url: &str, host: &str, aws: &SdkConfig) -> Result<(), ConfigError> {
+    if !is_of_aws(host) {
+        let wanted = "a host of AWS, or an endpoint_url in the configuration of AWS: \
+                      without one, requests go to AWS";
+        return Err(ConfigError::new("queue_url", wanted, url));
+    }
+    match (region(host), aws.region()) {
+        (Some(of_url), Some(region)) if of_url != region.as_ref() => {
+            let wanted = format!("a queue in {region}, the region of the configuration");
+            Err(ConfigError::new("queue_url", wanted, url))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Without these each request would fail, or be sent to nobody.
@@ -111,7 +136,12 @@ fn region(host: &str) -> Option<&str> {
         (region, host) if of_queue(host) => Some(region),
         _ => None,
     }
-    .filter(|_| host.contains(".amazonaws.") || host.ends_with(".api.aws"))
+    .filter(|_| is_of_aws(host))
+}
+
+fn is_of_aws(host: &str) -> bool {
+    const DOMAINS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    DOMAINS.iter().any(|domain| host.ends_with(domain))
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ pub fn endpoint(
     }
     let (sender, arrived) = mpsc::channel(config.capacity);
     let hooks = Hooks { arrived, answer_timeout: config.answer_timeout };
-    let inner = Inner { routes: checked, config, sender };
+    let inner = Inner { routes: checked, sources, config, sender };
     Ok((Endpoint { inner: Arc::new(inner) }, hooks))
 }
 
@@ -143,6 +143,8 @@ pub struct Endpoint {
 
 struct Inner {
     routes: BTreeMap<Arc<str>, Checked>,
+    /// Of all routes that have one.
+    sources: BTreeSet<String>,
     config: EndpointConfig,
     sender: mpsc::Sender<Arrived>,
 }
@@ -169,6 +171,7 @@ impl Endpoint {
     /// | 503, with `retry-after` | its handler has failed or is too slow, or there is no worker |
     /// | 429, with `retry-after` | [`capacity`](EndpointConfig::capacity) is used up |
     /// | 401 | the signature or the token is missing, too old, or another |
+    /// | 403 | a CloudEvent states a source that is not its sender's ([`Route::source`]) |
     /// | 400, 415 | the sender is known, and the request is no event, or in a form that cannot be read |
     /// | 413 | the body is larger than [`largest_body`](Self::largest_body) |
     /// | 404, 405 | there is no such route, or not for this method |
@@ -224,7 +227,15 @@ impl Inner {
         }
         let delivered = Delivered::new(request.headers(), body, Utc::now());
         let verified = route.verify(delivered, request.uri().query(), &self.config)?;
-        route.scheme.read(&route.source, &verified)
+        let read = route.scheme.read(&route.source, &verified)?;
+        match &read {
+            Read::Event(event) if !route.takes(event.source_system(), &self.sources) => {
+                let source = event.source_system();
+                let why = format!("this route takes no event from the source {source}");
+                Err(Refusal::new(StatusCode::FORBIDDEN, why))
+            }
+            Read::Event(_) | Read::Challenge(_) => Ok(read),
+        }
     }
 
     /// Hands an event to the worker, and waits for what becomes of it.

@@ -1,5 +1,6 @@
 //! `Route`: the path that a service sends its webhooks to, and how it is known there.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use http::Uri;
@@ -9,6 +10,7 @@ use super::endpoint::EndpointConfig;
 use super::scheme::Scheme;
 use super::signature::Key;
 use crate::broker::ConfigError;
+use crate::broker::percent::decoded;
 
 /// The path that a service sends its webhooks to, and how it is known there.
 ///
@@ -82,8 +84,9 @@ impl Route {
     }
 
     /// The system that the events come from: by default `stripe`, `github`, `shopify` or
-    /// `slack`. For [`Scheme::Standard`] and [`Scheme::Svix`] it must be stated; a
-    /// CloudEvent states its own.
+    /// `slack`. For [`Scheme::Standard`] and [`Scheme::Svix`] it must be stated. A
+    /// CloudEvent states its own: with this, only those from this source are taken, and
+    /// without, all but those from the source of another route.
     ///
     /// Each route has another source: an inbox tells events apart by source and id, and a
     /// sender who knows one secret must not take the ids of another sender's events.
@@ -134,13 +137,10 @@ impl fmt::Debug for Route {
     }
 }
 
-/// The system that the events of a route come from; nothing where each says it itself.
+/// The system that the events of a route come from; nothing where each may state another.
 fn source_of(scheme: Scheme, stated: Option<String>) -> Result<String, ConfigError> {
-    if scheme == Scheme::CloudEvents {
-        let wanted = "none: a CloudEvent states its own";
-        return stated.map_or(Ok(String::new()), |found| {
-            Err(ConfigError::new(SOURCE, wanted, found))
-        });
+    if scheme == Scheme::CloudEvents && stated.is_none() {
+        return Ok(String::new());
     }
     let source =
         stated.or_else(|| scheme.source().map(str::to_owned)).unwrap_or_default();
@@ -153,11 +153,12 @@ fn source_of(scheme: Scheme, stated: Option<String>) -> Result<String, ConfigErr
 
 pub(super) const SOURCE: &str = "source";
 
-/// The key of a token, which stands in an address as it is.
+/// The key of a token, which has the characters that a bearer token may have.
 fn token(token: &str) -> Result<Key, ConfigError> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if !token.bytes().all(is_plain) {
-        return Err(ConfigError::hidden("token", "letters, digits and - . _ ~ in ASCII"));
+    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    if !token.trim_end_matches('=').bytes().all(is_one) {
+        let wanted = "letters, digits and - . _ ~ + / in ASCII, and = at the end";
+        return Err(ConfigError::hidden("token", wanted));
     }
     Key::of_text(token)
 }
@@ -168,12 +169,19 @@ fn of_bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
+/// The token of a query, where `+ / =` may be percent-encoded.
+fn of_query(query: &str) -> Option<String> {
+    let mut pairs = query.split('&');
+    let token = pairs.find_map(|pair| pair.strip_prefix("access_token="))?;
+    decoded(token).ok()
+}
+
 /// A route whose settings can be kept.
 pub(super) struct Checked {
     pub(super) scheme: Scheme,
     known_by: KnownBy,
     keys: Vec<Key>,
-    /// Empty where each event says it itself.
+    /// Empty where each event may state another.
     pub(super) source: String,
     origins: Vec<String>,
 }
@@ -194,17 +202,24 @@ impl Checked {
             KnownBy::Token => {
                 let header = delivered.header("authorization").ok();
                 let header = header.and_then(of_bearer);
-                let pairs = query.into_iter().flat_map(|query| query.split('&'));
-                let mut parameters =
-                    pairs.filter_map(|pair| pair.strip_prefix("access_token="));
-                let Some(shown) = header.or_else(|| parameters.next()) else {
+                let shown = header.map(str::to_owned).or_else(|| of_query(query?));
+                let Some(shown) = shown else {
                     return Err(Refusal::unauthorized("a bearer token is missing"));
                 };
-                if self.keys.iter().any(|key| key.is(shown)) {
+                if self.keys.iter().any(|key| key.is(&shown)) {
                     return Ok(delivered.without_a_signature());
                 }
                 Err(Refusal::unauthorized("the bearer token is another one"))
             }
+        }
+    }
+
+    /// Whether a CloudEvent that states this source may come here, beside routes with
+    /// these sources.
+    pub(super) fn takes(&self, stated: &str, sources: &BTreeSet<String>) -> bool {
+        match self.source.as_str() {
+            "" => !sources.contains(stated),
+            own => own == stated,
         }
     }
 

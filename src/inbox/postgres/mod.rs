@@ -92,6 +92,17 @@ pub async fn install(client: &mut Client) -> Result<(), StoreError> {
     database::install(client, &PART).await
 }
 
+/// Finds out whether this program can use the table as it is, and changes nothing: for a
+/// program that only looks.
+///
+/// # Errors
+///
+/// A table that is missing, older than this program's, or too new for it, with both
+/// versions; and what the database answers.
+pub async fn check_tables(client: &Client) -> Result<(), StoreError> {
+    database::check(client, &PART).await
+}
+
 /// A savepoint behind the row of the event: a rollback to it undoes what a handler wrote
 /// before it failed, and leaves the memory of the failure. Where it is gone, so is the
 /// transaction that the inbox began.

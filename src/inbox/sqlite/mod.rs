@@ -95,6 +95,27 @@ pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
     database::install(connection, &PART)
 }
 
+/// Finds out whether this program can use the table as it is, and changes nothing: for a
+/// program that only looks.
+///
+/// # Errors
+///
+/// A table that is missing, older than this program's, or too new for it, with both
+/// versions; and what the database answers.
+///
+/// ```
+/// use integration_automation_patterns::inbox::sqlite;
+///
+/// let mut erp = rusqlite::Connection::open_in_memory()?;
+/// assert!(sqlite::check_tables(&erp).is_err());
+/// sqlite::install(&mut erp)?;
+/// assert!(sqlite::check_tables(&erp).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn check_tables(connection: &Connection) -> Result<(), StoreError> {
+    database::check(connection, &PART)
+}
+
 /// A savepoint behind the row of the event: a rollback to it undoes what a handler wrote
 /// before it failed, and leaves the memory of the failure. Where it is gone, so is the
 /// transaction that the inbox began.

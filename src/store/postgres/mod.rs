@@ -22,4 +22,4 @@ pub(crate) use self::notifications::Notifications;
 pub(crate) use self::pool::{Pool, within};
 pub(crate) use self::refusal::without_tls;
 pub(crate) use self::row::{at_most, read_row};
-pub(crate) use self::tables::install;
+pub(crate) use self::tables::{check, install};

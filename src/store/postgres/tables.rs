@@ -125,6 +125,12 @@ pub(crate) async fn install(client: &mut Client, part: &Part) -> Result<(), Stor
     transaction.commit().await.doing(INSTALLING)
 }
 
+/// Finds out whether this program can use a part of the schema as it is.
+pub(crate) async fn check(client: &Client, part: &Part) -> Result<(), StoreError> {
+    let place = Place::of(client).await?;
+    part.check(installed(client, &place, part).await.doing(INSTALLING)?)
+}
+
 /// The version of a part that the schema has.
 async fn installed(
     client: &impl GenericClient,

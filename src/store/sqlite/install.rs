@@ -51,6 +51,11 @@ pub(crate) fn install(
     transaction.commit().doing(INSTALLING)
 }
 
+/// Finds out whether this program can use a part of the schema as it is.
+pub(crate) fn check(connection: &Connection, part: &Part) -> Result<(), StoreError> {
+    part.check(installed(connection, part).doing(INSTALLING)?)
+}
+
 /// Puts the database into WAL mode, and says which mode it is in. For this one change
 /// SQLite does not wait where somebody else makes it too.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<String> {

@@ -16,7 +16,7 @@ pub(crate) use self::columns::{
     any_moment, at_most, maybe_moment, maybe_text, micros, now, read_row, still_open,
     text,
 };
-pub(crate) use self::install::install;
+pub(crate) use self::install::{check, install};
 pub(crate) use self::refusal::is_of_the_database;
 pub(crate) use self::shared::Shared;
 pub(crate) use self::wakeups::data_version;

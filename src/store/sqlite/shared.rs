@@ -68,13 +68,7 @@ impl Shared {
         refuse_folder(path)?;
         let reader = open_read_only(path).doing(OPENING)?;
         let found = installed(&reader.connection, part).doing(OPENING)?;
-        if !part.missing(found)?.is_empty() {
-            let what = format!(
-                "the tables of the {} are missing, or of an older version: `install` makes them",
-                part.name
-            );
-            return Err(StoreError::new(OPENING, what));
-        }
+        part.check(found)?;
         Ok(Self::of(path, part, None, Some(reader)))
     }
 

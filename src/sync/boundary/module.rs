@@ -54,9 +54,9 @@ macro_rules! __boundary_module {
                 );)+
             };
 
-            $(const _: () = $crate::sync::declared::field_of::<$t>();)*
-
             $(impl $crate::sync::declared::Ruled for field::$f {
+                type Value = $t;
+
                 const RULE: $crate::sync::Rule =
                     $($crate::sync::Rule::Owner(
                         $crate::__private::place::<Parties, $owner, _>(), $crate::sync::NonOwnerEdits::$o))?
@@ -116,10 +116,7 @@ macro_rules! __boundary_module {
         /// Plans one record: what each system says, in the order of the declaration, and
         /// what is known of it in common.
         #[inline]
-        pub fn reconcile<'a>($($snapshot: &'a Snapshot<$s>,)+ known: &'a Bases) -> Plan<'a>
-        where
-            $(for<'value> $t: $crate::sync::declared::FieldValue,)*
-        {
+        pub fn reconcile<'a>($($snapshot: &'a Snapshot<$s>,)+ known: &'a Bases) -> Plan<'a> {
             Plan(Entries {
                 $($f: $crate::__private::entry(
                     $crate::__boundary_module!(@slots $f $ss), &known.$f),)*

@@ -11,15 +11,15 @@ macro_rules! __boundary_plan {
         // The number of systems stands here once: the compiler would compute it for each
         // field anew.
         /// The plan for one field.
-        pub type EntryOf<'a, F, T, K> = $crate::sync::declared::Entry<'a, F, T, K, { SYSTEMS.len() }>;
+        pub type EntryOf<'a, F, K> = $crate::sync::declared::Entry<'a, F, K, { SYSTEMS.len() }>;
 
         /// One field of a plan, for declared rules to settle.
-        pub type RulesOf<'p, 'a, F, T, K> =
-            $crate::sync::declared::FieldRules<'p, 'a, F, T, K, { SYSTEMS.len() }>;
+        pub type RulesOf<'p, 'a, F, K> =
+            $crate::sync::declared::FieldRules<'p, 'a, F, K, { SYSTEMS.len() }>;
 
         /// What is to be done about each field.
         pub struct Entries<'a> {
-            $($($attribute)* pub $f: EntryOf<'a, field::$f, $t, $kind>,)*
+            $($($attribute)* pub $f: EntryOf<'a, field::$f, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Entries<'_> {
@@ -56,11 +56,11 @@ macro_rules! __boundary_plan {
             /// the rows of all fields whose types go into a `V`.
             pub fn reviews<V>(&self, record_id: &str, visitor: &mut V)
             where
-                $(for<'value> $t: $crate::sync::declared::FieldValue,)*
                 V: ?::core::marker::Sized
                     $(+ $crate::sync::declared::Visit<$crate::sync::Review<$t>>)*,
             {
-                self.each(&mut $crate::__private::Asking::new(record_id, SYSTEMS, visitor));
+                $($crate::__private::ask(
+                    &self.$f, record_id, field::$f::NAME, SYSTEMS, visitor);)*
             }
         }
 
@@ -79,7 +79,7 @@ macro_rules! __boundary_plan {
 
         /// The fields of a plan, for declared rules to settle.
         pub struct Rules<'p, 'a> {
-            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $t, $kind>,)*
+            $($($attribute)* pub $f: RulesOf<'p, 'a, field::$f, $kind>,)*
         }
 
         impl ::core::fmt::Debug for Rules<'_, '_> {
@@ -123,10 +123,7 @@ macro_rules! __boundary_plan {
             }
         }
 
-        impl<'a> Plan<'a>
-        where
-            $(for<'value> $t: $crate::sync::declared::FieldValue,)*
-        {
+        impl<'a> Plan<'a> {
             /// The same plan, with the record that it is for: what an answer must be about.
             pub fn about(self, record_id: &'a str) -> Self {
                 Self(self.0, ::core::option::Option::Some(record_id))
@@ -194,9 +191,9 @@ macro_rules! __boundary_plan {
                 S: $crate::sync::System,
                 Parties: $crate::sync::declared::Includes<S, At>,
             {
-                self.fits(answers)?;
-                let to = $crate::__private::place::<Parties, S, At>();
-                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Step::Write))
+                self.in_system(answers, |to| {
+                    self.written(answers, to, $crate::__private::Step::Write)
+                })
             }
 
             /// What one system must show before the changes, and again after them, where
@@ -215,9 +212,9 @@ macro_rules! __boundary_plan {
                 S: $crate::sync::System,
                 Parties: $crate::sync::declared::Includes<S, At>,
             {
-                self.fits(answers)?;
-                let to = $crate::__private::place::<Parties, S, At>();
-                ::core::result::Result::Ok(self.written(answers, to, $crate::__private::Step::Check))
+                self.in_system(answers, |to| {
+                    self.written(answers, to, $crate::__private::Step::Check)
+                })
             }
 
             /// What takes the writes of these answers back from one system, in which they
@@ -236,10 +233,8 @@ macro_rules! __boundary_plan {
                 S: $crate::sync::System,
                 Parties: $crate::sync::declared::Includes<S, At>,
             {
-                self.fits(answers)?;
-                let to = $crate::__private::place::<Parties, S, At>();
                 let all = ::core::option::Option::None;
-                ::core::result::Result::Ok(self.taken_back(answers, to, kept, all))
+                self.in_system(answers, |to| self.taken_back(answers, to, kept, all))
             }
 
             /// Carries out the plan, with what people answered: the changes to each
@@ -303,27 +298,31 @@ macro_rules! __boundary_plan {
                 to: usize,
                 store: &mut K,
             ) -> ::core::result::Result<(), $crate::__private::Cause> {
-                let changes = match step {
+                let writes = match step {
                     $crate::__private::Step::TakeBack => self.taken_back(
                         &done.given, to, &done.kept, ::core::option::Option::Some(done.fallen_in(to))),
                     _ => self.written(&done.given, to, step),
                 };
-                if changes.is_empty() {
+                if writes.is_empty() {
                     return ::core::result::Result::Ok(());
                 }
+                let changes = Changes(writes, ::core::marker::PhantomData);
                 let mut decided = $crate::__private::Decided::nothing();
                 changes.each(&mut decided);
                 match store.write(&changes) {
                     ::core::result::Result::Ok(taken) => {
-                        done.found(step, to, taken.found, decided);
+                        done.found(step, to, taken.found, &decided);
                         $(
-                            $crate::__private::add(&mut done.refused.$f, taken.refused.$f);
-                            $crate::__private::keep(&mut done.kept.$f, taken.kept.$f);
+                            let is_taken_back = taken.refused.$f.as_slice().is_empty()
+                                && decided.is_taken_back(field::$f::NAME, step, taken.found);
+                            $crate::__private::add::<field::$f>(&mut done.refused.$f, taken.refused.$f);
+                            $crate::__private::keep::<field::$f>(
+                                &mut done.kept.$f, taken.kept.$f, is_taken_back.then_some(to));
                         )*
                         ::core::result::Result::Ok(())
                     }
                     ::core::result::Result::Err(cause) => {
-                        done.failed(step, to, SYSTEMS.len(), cause, decided)
+                        done.failed(step, to, SYSTEMS.len(), cause, &decided)
                     }
                 }
             }
@@ -339,6 +338,21 @@ macro_rules! __boundary_plan {
                 $crate::__private::no_misfit(self.misfits(answers))
             }
 
+            /// The writes to a system, by its place among the parties, where the answers
+            /// fit.
+            fn in_system<'p, S, At>(
+                &self,
+                answers: &Answers,
+                writes: impl ::core::ops::FnOnce(usize) -> Writes<'p>,
+            ) -> ::core::result::Result<Changes<'p, S>, $crate::sync::ApplyError>
+            where
+                Parties: $crate::sync::declared::Includes<S, At>,
+            {
+                self.fits(answers)?;
+                let to = $crate::__private::place::<Parties, S, At>();
+                ::core::result::Result::Ok(Changes(writes(to), ::core::marker::PhantomData))
+            }
+
             /// Why each answer that does not fit does not.
             fn misfits(&self, answers: &Answers) -> ::std::vec::Vec<$crate::sync::Misfit> {
                 let mut misfits = ::std::vec::Vec::new();
@@ -347,30 +361,24 @@ macro_rules! __boundary_plan {
                 misfits
             }
 
-            fn written<'p, S>(
+            fn written<'p>(
                 &'p self,
                 answers: &'p Answers,
                 to: usize,
                 step: $crate::__private::Step,
-            ) -> Changes<'p, S> {
-                let writes = Writes {
-                    $($f: $crate::__private::write(&self.0.$f, &answers.$f, to, step),)*
-                };
-                Changes(writes, ::core::marker::PhantomData)
+            ) -> Writes<'p> {
+                Writes { $($f: $crate::__private::write(&self.0.$f, &answers.$f, to, step),)* }
             }
 
-            fn taken_back<'p, S>(
+            fn taken_back<'p>(
                 &'p self,
                 answers: &'p Answers,
                 to: usize,
                 kept: &'p KeptForms,
                 fallen: ::core::option::Option<&[$crate::sync::Misfit]>,
-            ) -> Changes<'p, S> {
-                let writes = Writes {
-                    $($f: $crate::__private::take_back(
-                        field::$f::NAME, &self.0.$f, &answers.$f, to, &kept.$f, fallen),)*
-                };
-                Changes(writes, ::core::marker::PhantomData)
+            ) -> Writes<'p> {
+                Writes { $($f: $crate::__private::take_back(
+                    field::$f::NAME, &self.0.$f, &answers.$f, to, &kept.$f, fallen),)* }
             }
 
             fn bases_after(&self, answers: &Answers, not_made: &[usize], refused: &Refusals) -> Bases {

@@ -21,8 +21,7 @@ macro_rules! __boundary_rows {
 
         impl<S> Store for $crate::sync::sqlite::SystemRow<'_, S>
         where
-            $(for<'value> $t: $crate::sync::declared::FieldValue
-                + $crate::__private::FromSql + $crate::__private::ToSql,)*
+            $(for<'value> $t: $crate::__private::FromSql + $crate::__private::ToSql,)*
         {
             type System = S;
             type Error = $crate::__private::SqliteError;

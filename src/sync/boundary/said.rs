@@ -111,10 +111,9 @@ macro_rules! __boundary_said {
             pub fn as_kept<At>(mut self, kept: &KeptForms, known: &Bases) -> Self
             where
                 Parties: $crate::sync::declared::Includes<S, At>,
-                $(for<'value> $t: $crate::sync::declared::FieldValue,)*
             {
                 let place = $crate::__private::place::<Parties, S, At>();
-                $($crate::__private::as_kept(&mut self.0.$f, &kept.$f, place, &known.$f);)*
+                $($crate::__private::as_kept::<field::$f>(&mut self.0.$f, &kept.$f, place, &known.$f);)*
                 self
             }
         }

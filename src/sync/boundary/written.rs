@@ -46,15 +46,12 @@ macro_rules! __boundary_written {
             }
         }
 
-        impl<S> Changes<'_, S>
-        where
-            $(for<'value> $t: $crate::sync::declared::FieldValue,)*
-        {
+        impl<S> Changes<'_, S> {
             /// What the changes find in a system that shows this: one that has moved on
             /// gets none of them.
             pub fn found_in(&self, now: &Snapshot<S>) -> $crate::sync::Found {
                 let mut found = $crate::sync::Found::AlreadyWritten;
-                $($crate::__private::find(&mut found, &self.0.$f, &now.0.$f);)*
+                $($crate::__private::find::<field::$f>(&mut found, &self.0.$f, &now.0.$f);)*
                 found
             }
         }
@@ -111,10 +108,7 @@ macro_rules! __boundary_written {
 
         /// A snapshot is a store in memory: for tests, and to see what a plan would come
         /// to.
-        impl<S> Store for Snapshot<S>
-        where
-            $(for<'value> $t: $crate::sync::declared::FieldValue,)*
-        {
+        impl<S> Store for Snapshot<S> {
             type System = S;
             type Error = ::core::convert::Infallible;
 
@@ -124,7 +118,7 @@ macro_rules! __boundary_written {
             ) -> ::core::result::Result<Taken, Self::Error> {
                 let found = changes.found_in(self);
                 if found == $crate::sync::Found::AsExpected {
-                    $($crate::__private::make(&changes.0.$f, &mut self.0.$f);)*
+                    $($crate::__private::make::<field::$f>(&changes.0.$f, &mut self.0.$f);)*
                 }
                 ::core::result::Result::Ok(::core::convert::Into::into(found))
             }

@@ -68,22 +68,6 @@ pub(crate) struct Rows {
     pub(crate) cleared: Vec<ClearanceRow>,
 }
 
-/// What a step is stored over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// That of the row; 0 where there is none yet.
-    pub(crate) revision: u64,
-    pub(crate) begun_at: DateTime<Utc>,
-    pub(crate) tags: String,
-}
-
-impl Place {
-    /// Where there is no row yet.
-    pub(crate) fn new(now: DateTime<Utc>) -> Self {
-        Self { revision: 0, begun_at: now, tags: "{}".to_owned() }
-    }
-}
-
 impl Rows {
     /// The rows of a record, with these tags.
     pub(crate) fn of(record: InstanceRecord, tags: String) -> Self {

@@ -12,9 +12,9 @@ use std::time::Duration;
 use integration_automation_patterns::broker::amqp1::{Amqp1, Amqp1Config};
 use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
 
-use super::{LOGIN, ack, event};
+use super::{LOGIN, event};
 use crate::servers::certificate;
-use crate::suite::in_time;
+use crate::suite::{Effects, in_time};
 
 const QUEUE: &str = "test.own";
 
@@ -120,14 +120,15 @@ async fn send(broker: Amqp1, sender: usize, seen: Arc<Seen>) {
 
 /// Receives events, over as many links as it takes.
 async fn receive(broker: Amqp1, seen: Arc<Seen>) {
-    let mut listener = broker.listen(QUEUE).unwrap();
+    let (mut listener, mut effects) = (broker.listen(QUEUE).unwrap(), Effects::new());
     loop {
         match listener.next().await {
             Ok(delivery) => {
                 let delivery = delivery.unwrap();
                 let id = delivery.facts().id().to_string();
                 seen.came.lock().unwrap().insert(id);
-                let _ = ack(delivery).await; // where it is lost, the event comes again
+                // Where the answer is lost, the event comes again.
+                let _ = effects.process(delivery).settle().await;
             }
             Err(error) => eprintln!("{error}"),
         }
@@ -145,17 +146,17 @@ async fn a_server_that_is_killed_or_frozen_loses_nothing_confirmed_and_hangs_nob
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| tokio::spawn(send(broker.clone(), sender, Arc::clone(&seen))))
             .collect();
-        seen.more(200).await;
+        seen.more(100).await;
         own.signal("-9");
         let failures = seen.failures();
         until(|| seen.failures() > failures + SENDERS).await;
         own.start_again();
-        seen.more(200).await;
+        seen.more(100).await;
         own.signal("-STOP");
         let failures = seen.failures();
         until(|| seen.failures() > failures + SENDERS).await;
         own.signal("-CONT");
-        seen.more(200).await;
+        seen.more(100).await;
         seen.is_over.store(true, Ordering::SeqCst);
         for sender in senders {
             sender.await.unwrap();

@@ -24,14 +24,12 @@ use integration_automation_patterns::broker::amqp1::{
     Acker, Amqp1, Amqp1Config, Listener,
 };
 use integration_automation_patterns::broker::{Ack, BrokerError, Delivery};
-use integration_automation_patterns::inbox::{InboxConfig, sqlite as inbox};
-use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Dispatched;
 use integration_automation_patterns::{Envelope, RawEvent};
 use uuid::Uuid;
 
 use self::raw::Raw;
-use crate::suite::Server;
+use crate::suite::{Effects, Server};
 
 /// User and password at each server, as an address has them.
 const LOGIN: &str = "app:s3cr3t%2Fp%40ss%3Aword";
@@ -133,10 +131,5 @@ fn sized(id: &str, size: usize) -> Envelope<Dispatched> {
 
 /// Acks a delivery, as one whose effect is stored.
 async fn ack<A: Ack>(delivery: Delivery<A>) -> Result<(), BrokerError> {
-    let mut database = rusqlite::Connection::open_in_memory().unwrap();
-    inbox::install(&mut database).unwrap();
-    let day = std::time::Duration::from_secs(24 * 60 * 60);
-    let config = InboxConfig::new(day, RetryPolicy::DEFAULT).unwrap();
-    let handled = inbox::process(&mut database, delivery, &config, |_, _| Ok(()));
-    handled.unwrap().settle().await
+    Effects::new().process(delivery).settle().await
 }

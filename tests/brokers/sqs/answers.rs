@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::fake::{Says, start};
 use super::*;
-use crate::suite::{in_time, refusal};
+use crate::suite::{Effects, in_time, refusal};
 
 pub(super) fn event(id: &str) -> Envelope<Dispatched> {
     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"))
@@ -370,14 +370,5 @@ async fn a_renewal_that_is_not_permitted_is_told() {
 pub(super) async fn answer<A: Ack>(
     delivery: integration_automation_patterns::broker::Delivery<A>,
 ) -> Result<(), BrokerError> {
-    use integration_automation_patterns::inbox::{InboxConfig, sqlite};
-    use integration_automation_patterns::retry::RetryPolicy;
-    let mut database = rusqlite::Connection::open_in_memory().unwrap();
-    sqlite::install(&mut database).unwrap();
-    let day = Duration::from_secs(24 * 60 * 60);
-    let config = InboxConfig::new(day, RetryPolicy::DEFAULT).unwrap();
-    sqlite::process(&mut database, delivery, &config, |_, _| Ok(()))
-        .unwrap()
-        .settle()
-        .await
+    Effects::new().process(delivery).settle().await
 }

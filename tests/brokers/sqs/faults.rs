@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::answers::{answer, event};
 use super::*;
-use crate::suite::{in_time, refusal};
+use crate::suite::{Effects, in_time, refusal};
 
 /// ElasticMQ in a folder of its own, which ends with it.
 struct Own {
@@ -113,7 +113,7 @@ async fn a_frozen_server_ends_each_request_and_pauses_the_relay() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs ElasticMQ's jars, or Maven"]
 async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
-    const EACH: usize = 12;
+    const EACH: usize = 6;
     in_time(async {
         let server = Own::start();
         let sqs = server.sqs(Duration::from_secs(2)).await;
@@ -126,7 +126,8 @@ async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
                     let event = event(&format!("{sender}-{number:02}"));
                     while let Err(error) = sqs.send(&event).await {
                         assert_ne!(error.kind(), BrokerErrorKind::Permanent, "{error}");
-                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        // As a relay pauses.
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                     confirmed.fetch_add(1, Ordering::SeqCst);
                 }
@@ -134,10 +135,10 @@ async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
         }
         let listener = sqs.listen().visibility_timeout(Duration::from_secs(3)).unwrap();
         let mut listener = listener.wait_time(Duration::from_secs(1)).unwrap();
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut effects) = (BTreeSet::new(), Effects::new());
         let mut killed = false;
         while ids.len() < 10 * EACH + 1 {
-            if !killed && confirmed.load(Ordering::SeqCst) > 40 {
+            if !killed && confirmed.load(Ordering::SeqCst) > 20 {
                 killed = true;
                 server.signal("-KILL");
                 server.run_again();
@@ -150,7 +151,7 @@ async fn a_killed_server_loses_nothing_that_it_has_confirmed() {
                 }
             };
             let id = delivery.facts().id().to_string();
-            if let Err(error) = answer(delivery).await {
+            if let Err(error) = effects.process(delivery).settle().await {
                 eprintln!("an answer was lost: {error}");
             }
             ids.insert(id);

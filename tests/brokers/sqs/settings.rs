@@ -1,6 +1,8 @@
 //! What is refused where it is stated, before anything is sent.
 
-use integration_automation_patterns::broker::Broker as _;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use integration_automation_patterns::broker::{Broker as _, Consumer as _};
 use integration_automation_patterns::broker::{DeliveryOrder, RetryWait};
 
 use super::*;
@@ -39,6 +41,63 @@ fn a_queue_of_another_region_is_refused() {
     );
     // With an endpoint of its own, the host of the URL is nobody's.
     assert!(Sqs::new(there, &aws(local(1)), SqsConfig::default()).is_ok());
+}
+
+/// The client of AWS would send to AWS, whatever host the URL has.
+#[test]
+fn a_queue_that_is_not_at_aws_needs_an_endpoint() {
+    let mut aws_alone = aws(local(1)).into_builder();
+    aws_alone.set_endpoint_url(None);
+    let aws_alone = aws_alone.build();
+    let new = |url: &str, aws: &SdkConfig| Sqs::new(url, aws, SqsConfig::default());
+    for host in ["127.0.0.1:9324", "sqs.eu-central-1.amazonaws.com.example.com"] {
+        let url = format!("http://{host}/000000000000/orders");
+        let refused = new(&url, &aws_alone).unwrap_err();
+        assert_eq!(refused.setting(), "queue_url");
+        assert!(refused.to_string().contains("an endpoint_url"), "{refused}");
+        assert!(new(&url, &aws(local(1))).is_ok());
+        let of_sqs = aws_alone.to_builder().service_config(AtHome).build();
+        assert!(new(&url, &of_sqs).is_ok(), "the endpoint of SQS alone is one too");
+    }
+    let private = "https://vpce-1a-2b.sqs.eu-central-1.vpce.amazonaws.com/1/orders";
+    assert!(new(private, &aws_alone).is_ok());
+}
+
+/// An endpoint as the environment or a profile states it for one service.
+#[derive(Debug)]
+struct AtHome;
+
+impl LoadServiceConfig for AtHome {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        (key.service_id() == "SQS").then(|| format!("http://{}", local(1)))
+    }
+}
+
+/// Credentials that end whatever task asks for them.
+#[derive(Debug)]
+struct Panics;
+
+impl ProvideCredentials for Panics {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        panic!("a provider that is broken")
+    }
+}
+
+/// Else a loop around `next` takes a core for itself.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ends_at_each_start_is_started_once_in_a_second() {
+    let aws = aws(local(1)).into_builder();
+    let aws = aws.credentials_provider(SharedCredentialsProvider::new(Panics)).build();
+    let mut listener = Sqs::new(ORDERS, &aws, SqsConfig::default()).unwrap().listen();
+    let began = tokio::time::Instant::now();
+    for _ in 0..4 {
+        let ended = listener.next().await.unwrap_err();
+        assert!(ended.reason().contains("the task that fetches has ended"), "{ended}");
+    }
+    assert!(began.elapsed() >= Duration::from_secs(3), "it spins");
 }
 
 #[test]

@@ -8,6 +8,9 @@ mod pair;
 mod peer;
 mod receiving;
 mod sending;
+#[path = "../../../examples/sync_crm_erp/serve.rs"]
+mod serve;
+mod serving;
 mod signed;
 #[cfg(unix)]
 mod tls;

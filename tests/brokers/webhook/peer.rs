@@ -1,15 +1,14 @@
 //! HTTP servers of the tests' own: a receiver that answers as its path says, and one that
 //! an endpoint is mounted in.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,6 +16,8 @@ use hyper_util::rt::TokioIo;
 use integration_automation_patterns::broker::webhook::Endpoint;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+use super::serve::{connections, serve};
 
 /// What a receiver was sent.
 #[derive(Debug, Clone)]
@@ -126,37 +127,6 @@ pub(super) async fn mount_at(address: SocketAddr, endpoint: Endpoint) -> Mounted
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut serving = JoinSet::new();
-    serving.spawn(async move {
-        let mut open = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let endpoint = endpoint.clone();
-            let service = service_fn(move |request: Request<Incoming>| {
-                let endpoint = endpoint.clone();
-                async move { Ok::<_, Infallible>(receive(&endpoint, request).await) }
-            });
-            let http = http1::Builder::new();
-            open.spawn(async move {
-                let _ = http.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
+    serving.spawn(serve(connections(listener), endpoint));
     Mounted { address, _serving: serving }
-}
-
-async fn receive(
-    endpoint: &Endpoint,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
-    let (head, body) = request.into_parts();
-    match Limited::new(body, endpoint.largest_body()).collect().await {
-        Ok(body) => {
-            let request = Request::from_parts(head, body.to_bytes());
-            endpoint.receive(&request).await.map(Full::from)
-        }
-        Err(_) => {
-            let mut refused = Response::new(Full::default());
-            *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            refused
-        }
-    }
 }

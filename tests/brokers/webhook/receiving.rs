@@ -192,6 +192,7 @@ async fn what_is_signed_and_no_event_is_refused_with_a_reason() {
         (Scheme::Stripe, "no JSON", "no text at /object"),
         (Scheme::Slack, r#"{"event":{"type":"message"}}"#, "no text at /event_id"),
         (Scheme::Slack, r#"{"type":"url_verification"}"#, "no text at /challenge"),
+        (Scheme::Slack, r#"{"type":"app_rate_limited"}"#, "/minute_rate_limited"),
     ] {
         let sent = request(scheme, body.as_bytes(), now());
         let (status, said) = delivered(&mut ends, &sent).await.unwrap_err();
@@ -228,6 +229,57 @@ async fn slack_is_answered_its_question_where_it_has_signed_it() {
     assert_eq!(refused.0, StatusCode::UNAUTHORIZED);
 }
 
+/// It has no id, and says that events are missing: the same one each time that it is sent.
+#[tokio::test]
+async fn slack_says_that_it_sends_no_more_for_a_minute() {
+    let mut ends = all();
+    let limited = br#"{"token":"x","type":"app_rate_limited","team_id":"T1",
+        "minute_rate_limited":1767600000,"api_app_id":"A1"}"#;
+    let sent = request(Scheme::Slack, limited, now());
+    let taken = delivered(&mut ends, &sent).await.unwrap();
+    assert_eq!(taken.id, "app_rate_limited/A1/T1/1767600000");
+    assert_eq!(taken.event_type, "slack.app_rate_limited");
+    assert_eq!(taken.created_at, "2026-01-05T08:00:00+00:00");
+}
+
+/// Else who knows the secret of one route takes ids from the sender of another, whose
+/// events are duplicates then.
+#[tokio::test]
+async fn no_sender_of_cloud_events_speaks_for_another() {
+    let open = |path: &str| Route::unsigned(path);
+    let routes = [
+        open("/any"),
+        open("/erp").source("erp"),
+        Route::new("/github", Scheme::GitHub, TEXT),
+    ];
+    let mut ends = endpoint(routes, EndpointConfig::default()).unwrap();
+    for (path, source, may) in [
+        ("/any", "crm", true),
+        ("/any", "erp", false),
+        ("/any", "github", false),
+        ("/erp", "erp", true),
+        ("/erp", "crm", false),
+        ("/erp", "ERP", false),
+        ("/erp", "github", false),
+    ] {
+        let mut sent = request(Scheme::CloudEvents, b"{}", now());
+        *sent.uri_mut() = path.parse().unwrap();
+        sent.headers_mut().insert("ce-source", source.parse().unwrap());
+        let found = delivered(&mut ends, &sent).await.map(|taken| taken.source);
+        match found {
+            Ok(found) => assert_eq!((found.as_str(), may), (source, true), "{path}"),
+            Err((status, said)) => {
+                assert_eq!(
+                    (status, may),
+                    (StatusCode::FORBIDDEN, false),
+                    "{path} {said}"
+                );
+                assert!(said.contains(source), "{said}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_sender_of_cloud_events_may_send_where_its_origin_is_allowed() {
     let route = |origin: &str| {
@@ -256,7 +308,7 @@ async fn a_sender_of_cloud_events_may_send_where_its_origin_is_allowed() {
 
 #[tokio::test]
 async fn a_token_is_shown_in_the_header_or_in_the_address() {
-    let route = Route::bearer("/events", "t0ken").secret("n3w");
+    let route = Route::bearer("/events", "t0ken").secret("n3w").secret("a+b/c==");
     let mut ends = endpoint([route], EndpointConfig::default()).unwrap();
     for (query, header, known) in [
         ("", Some("Bearer t0ken"), true),
@@ -265,6 +317,11 @@ async fn a_token_is_shown_in_the_header_or_in_the_address() {
         ("", Some("Basic t0ken"), false),
         ("?access_token=t0ken", None, true),
         ("?a=b&access_token=n3w", None, true),
+        ("", Some("Bearer a+b/c=="), true),
+        ("?access_token=a+b/c==", None, true),
+        ("?access_token=a%2Bb%2Fc%3D%3D", None, true),
+        ("?access_token=a%2Bb%2Fc%3D%3", None, false),
+        ("", Some("Bearer a%2Bb%2Fc%3D%3D"), false),
         ("", None, false),
         ("", Some("Bearer t0kem"), false),
         ("", Some("Bearer "), false),
@@ -412,9 +469,18 @@ fn a_route_that_cannot_be_kept_is_refused() {
         ("secret", vec![github().secret("")], config()),
         ("secret", vec![Route::unsigned("/a").secret(SECRET)], config()),
         ("token", vec![Route::bearer("/a", "two words")], config()),
+        ("token", vec![Route::bearer("/a", "t0=ken")], config()),
         ("source", vec![Route::new("/a", Scheme::Standard, SECRET)], config()),
         ("source", vec![github().source(" ")], config()),
-        ("source", vec![Route::unsigned("/a").source("crm")], config()),
+        ("source", vec![Route::unsigned("/a").source(" ")], config()),
+        (
+            "source",
+            vec![
+                Route::unsigned("/a").source("crm"),
+                Route::new("/b", Scheme::CloudEvents, SECRET).source("crm"),
+            ],
+            config(),
+        ),
         ("allow_origin", vec![github().allow_origin("*")], config()),
         ("answer_timeout", vec![], config().answer_timeout(Duration::ZERO)),
         ("tolerance", vec![], config().tolerance(Duration::MAX)),

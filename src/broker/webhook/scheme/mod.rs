@@ -27,7 +27,7 @@ use crate::{Envelope, RawEvent};
 /// | `Stripe` | `stripe-signature` | `id` of the body | `stripe.` and `type` of the body |
 /// | `GitHub` | `x-hub-signature-256` | `x-github-delivery` | `github.`, `x-github-event`, and `action` of the body, as in `github.issues.opened` |
 /// | `Shopify` | `x-shopify-hmac-sha256` | `x-shopify-event-id` with the topic | `shopify.` and `x-shopify-topic`, as in `shopify.orders.create` |
-/// | `Slack` | `x-slack-signature` | `event_id` of the body | `slack.` and the type of the body's `event` |
+/// | `Slack` | `x-slack-signature` | `event_id` of the body, or app, workspace and minute of an `app_rate_limited` | `slack.` and the type of the body's `event`, or `slack.app_rate_limited` |
 /// | `CloudEvents` | as `Standard` | `ce-id` | `ce-type` |
 ///
 /// Those with a time in their signature (all but GitHub and Shopify) are refused outside

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Facts, Read, seconds, text, wanted};
 use crate::broker::webhook::delivered::{Delivered, Refusal, Verified};
 use crate::broker::webhook::signature::{Key, of_hex};
@@ -23,11 +25,31 @@ pub(super) fn read(source: &str, verified: &Verified<'_>) -> Result<Read, Refusa
     if text(&body, "/type").as_deref() == Some("url_verification") {
         return wanted(&body, "/challenge").map(Read::Challenge);
     }
-    let facts = Facts {
-        id: wanted(&body, "/event_id")?,
-        event_type: format!("slack.{}", wanted(&body, "/event/type")?),
-        at: seconds(&body, "/event_time"),
-        headers: None,
+    let facts = match text(&body, "/type").as_deref() {
+        Some(APP_RATE_LIMITED) => rate_limited(&body)?,
+        _ => Facts {
+            id: wanted(&body, "/event_id")?,
+            event_type: format!("slack.{}", wanted(&body, "/event/type")?),
+            at: seconds(&body, "/event_time"),
+            headers: None,
+        },
     };
     facts.event(source, verified)
+}
+
+const APP_RATE_LIMITED: &str = "app_rate_limited";
+
+/// For a minute, a workspace had more events than Slack sends. It gives this no id: the
+/// app, the workspace and the minute are one.
+fn rate_limited(body: &Value) -> Result<Facts, Refusal> {
+    let at = seconds(body, "/minute_rate_limited").ok_or_else(|| {
+        Refusal::unreadable("the body has no moment at /minute_rate_limited in its JSON")
+    })?;
+    let [app, team] = [wanted(body, "/api_app_id")?, wanted(body, "/team_id")?];
+    Ok(Facts {
+        id: format!("{APP_RATE_LIMITED}/{app}/{team}/{}", at.timestamp()),
+        event_type: format!("slack.{APP_RATE_LIMITED}"),
+        at: Some(at),
+        headers: None,
+    })
 }

@@ -1,7 +1,9 @@
 -- The inbox in PostgreSQL, version 3: the state of an event's last attempt has a column, and is not read out of its reason.
 -- compatible_from: 1
 --
--- An older program leaves the column as it was. So an attempt that it takes back, or refuses, counts as one that ended.
+-- An older program leaves the column as it was, whatever becomes of the row. Over NULL, an attempt that it takes back, or
+-- refuses, counts as one that ended. Over `uncounted`, one that it ends does not count: the event has one more than its policy
+-- allows. Over `unknown`, an event that it has tried and given up is begun anew when it is delivered again.
 
 -- Of what is `retrying` or `failed`. `begun`: nobody has seen its end. `uncounted`: the next one has the same number.
 -- `unknown`: there was none, as the configuration did not name the event. NULL: it ended, and counts.

@@ -10,7 +10,8 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, NoTls, Socket, Transaction};
 
 use super::connect::{Caller, connect};
-use super::step::{find_record, place_and_time, store_step};
+use super::rows::place_and_time;
+use super::step::{find_record, store_step};
 use crate::crash_point::crash_point;
 use crate::store::StoreError;
 use crate::store::error::Doing;

@@ -8,8 +8,8 @@ use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket, Trans
 
 use super::connect::{Caller, connect};
 use super::read::{read_count, read_gone, read_past, read_present};
-use super::rows::{check_place, look, write_entry};
-use super::step::{self, find_record, place_and_time, store_step};
+use super::rows::{check_place, look, place_and_time, write_entry};
+use super::step::{self, find_record, store_step};
 use crate::EventId;
 use crate::store::StoreError;
 use crate::store::error::Doing;

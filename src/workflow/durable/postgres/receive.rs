@@ -1,7 +1,7 @@
 //! A reply is received in the inbox's transaction of PostgreSQL.
 
-use super::rows::write_entry;
-use super::step::{Found, find_record, place_and_time, store_step};
+use super::rows::{place_and_time, write_entry};
+use super::step::{Found, find_record, store_step};
 use crate::Envelope;
 use crate::inbox::HandlerError;
 use crate::outbox::postgres::OpenTransaction;

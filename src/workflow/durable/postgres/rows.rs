@@ -27,12 +27,13 @@ pub(super) async fn lock(
         "SELECT {INSTANCE_COLUMNS}, begun_at FROM workflow_instance WHERE id = $1 \
          FOR UPDATE"
     );
-    let Some(row) = transaction.query_typed_opt(&sql, &[(&id, Type::TEXT)]).await? else {
-        return Ok(None);
-    };
-    let (instance, begun_at) = (read_instance(&row)?, at(&row, "begun_at")?);
-    // Statements of their own: they see what was committed while the first one waited.
-    Ok(Some((with_votes(transaction, instance).await?, begun_at)))
+    let row = async { transaction.query_typed_opt(&sql, &[(&id, Type::TEXT)]).await };
+    // Statements of their own, which see what was committed while the first one waited; on
+    // their way together.
+    let (row, (votes, cleared)) = tokio::try_join!(biased; row, votes(transaction, id))?;
+    let Some(row) = row else { return Ok(None) };
+    let rows = Rows { instance: read_instance(&row)?, votes, cleared };
+    Ok(Some((rows, at(&row, "begun_at")?)))
 }
 
 /// An instance with what belongs to it, not locked.
@@ -43,33 +44,37 @@ pub(super) async fn look(
     let sql = format!("SELECT {INSTANCE_COLUMNS} FROM workflow_instance WHERE id = $1");
     let row = transaction.query_typed_opt(&sql, &[(&id, Type::TEXT)]).await?;
     let Some(row) = row else { return Ok(None) };
-    with_votes(transaction, read_instance(&row)?).await.map(Some)
+    let (votes, cleared) = votes(transaction, id).await?;
+    Ok(Some(Rows { instance: read_instance(&row)?, votes, cleared }))
 }
 
-async fn with_votes(
+/// The votes for what an instance asks or has asked, and what is cleared.
+async fn votes(
     transaction: &Transaction<'_>,
-    instance: InstanceRow,
-) -> Result<Rows, Error> {
-    let id = instance.id.as_str();
+    id: &str,
+) -> Result<(Vec<VoteRow>, Vec<ClearanceRow>), Error> {
     let sql = format!(
         "SELECT {VOTE_COLUMNS} FROM workflow_vote WHERE instance = $1 \
          ORDER BY approval, place"
     );
-    let votes = transaction.query_typed(&sql, &[(&id, Type::TEXT)]).await?;
-    let votes = votes.iter().map(read_vote).collect::<Result<_, _>>()?;
+    let votes = async { transaction.query_typed(&sql, &[(&id, Type::TEXT)]).await };
     let sql = "SELECT approval, shown FROM workflow_clearance WHERE instance = $1 \
                ORDER BY place";
-    let cleared = transaction.query_typed(sql, &[(&id, Type::TEXT)]).await?;
+    let cleared = async { transaction.query_typed(sql, &[(&id, Type::TEXT)]).await };
+    let (votes, cleared) = tokio::try_join!(biased; votes, cleared)?;
     let read = |row: &SqlRow| {
         Ok(ClearanceRow { approval: row.try_get(0)?, shown: row.try_get(1)? })
     };
-    let cleared = cleared.iter().map(read).collect::<Result<_, Error>>()?;
-    Ok(Rows { instance, votes, cleared })
+    let votes = votes.iter().map(read_vote).collect::<Result<_, _>>()?;
+    Ok((votes, cleared.iter().map(read).collect::<Result<_, Error>>()?))
 }
 
-/// The time of the database.
-pub(super) async fn now(transaction: &Transaction<'_>) -> Result<DateTime<Utc>, Error> {
-    at(&transaction.query_typed_one("SELECT clock_timestamp() AS now", &[]).await?, "now")
+/// Refuses a search path whose first schema has no workflows; and the database's time.
+pub(super) async fn place_and_time(
+    transaction: &Transaction<'_>,
+) -> Result<DateTime<Utc>, Error> {
+    let sql = "SELECT clock_timestamp() AS now, workflow_check_place()";
+    at(&transaction.query_typed_one(sql, &[]).await?, "now")
 }
 
 /// Writes the row of a new instance; says whether it did.
@@ -83,28 +88,43 @@ pub(super) async fn insert(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
          $17, $18, $9, $19, $19) ON CONFLICT (id) DO NOTHING"
     );
-    write(transaction, &sql, rows, now).await
+    let is_new = write(transaction, &sql, &rows.instance, now).await?;
+    if is_new {
+        write_votes(transaction, rows).await?;
+    }
+    Ok(is_new)
 }
 
-/// Writes the row of an instance over that of the revision before; says whether it did.
+/// Writes the row of an instance over that of the revision before, with its votes where it
+/// `had_votes` before; says whether it did.
 pub(super) async fn update(
     transaction: &Transaction<'_>,
     rows: &Rows,
+    had_votes: bool,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let sql = "UPDATE workflow_instance SET version = $3, fingerprint = $4, \
          revision = $5, status = $6, step = $7, awaits = $8, due_at = $9, turn_at = $9, \
          round = $10, level = $11, reminded = $12, for_nobody = $13, shown = $14, \
-         requested_by = $15, requested_instead_of = $16, data = $17, tags = $18, moved_at = $19, \
-         turn_failures = 0, turn_failure = NULL \
+         requested_by = $15, requested_instead_of = $16, data = $17, tags = $18, \
+         moved_at = $19, turn_failures = 0, turn_failure = NULL \
          WHERE id = $1 AND workflow = $2 AND revision = $5 - 1";
-    write(transaction, sql, rows, now).await
+    let written = write(transaction, sql, &rows.instance, now).await?;
+    if had_votes {
+        for table in ["workflow_vote", "workflow_clearance"] {
+            let sql = format!("DELETE FROM {table} WHERE instance = $1");
+            let id = &[(&rows.instance.id as _, Type::TEXT)];
+            transaction.execute_typed(&sql, id).await?;
+        }
+    }
+    write_votes(transaction, rows).await?;
+    Ok(written)
 }
 
 async fn write(
     transaction: &Transaction<'_>,
     sql: &str,
-    Rows { instance: row, votes, cleared }: &Rows,
+    row: &InstanceRow,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let written = transaction
@@ -133,20 +153,13 @@ async fn write(
             ],
         )
         .await?;
-    if written == 1 {
-        write_votes(transaction, &row.id, votes).await?;
-        write_cleared(transaction, &row.id, cleared).await?;
-    }
     Ok(written == 1)
 }
 
 async fn write_votes(
     transaction: &Transaction<'_>,
-    id: &str,
-    votes: &[VoteRow],
+    Rows { instance: InstanceRow { id, .. }, votes, cleared }: &Rows,
 ) -> Result<(), Error> {
-    let sql = "DELETE FROM workflow_vote WHERE instance = $1";
-    transaction.execute_typed(sql, &[(&id, Type::TEXT)]).await?;
     let sql = format!(
         "INSERT INTO workflow_vote (instance, place, {VOTE_COLUMNS}) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -156,7 +169,7 @@ async fn write_votes(
             .execute_typed(
                 &sql,
                 &[
-                    (&id, Type::TEXT),
+                    (id, Type::TEXT),
                     (&place, Type::INT8),
                     (&vote.approval, Type::TEXT),
                     (&storable(&vote.person), Type::TEXT),
@@ -169,16 +182,6 @@ async fn write_votes(
             )
             .await?;
     }
-    Ok(())
-}
-
-async fn write_cleared(
-    transaction: &Transaction<'_>,
-    id: &str,
-    cleared: &[ClearanceRow],
-) -> Result<(), Error> {
-    let sql = "DELETE FROM workflow_clearance WHERE instance = $1";
-    transaction.execute_typed(sql, &[(&id, Type::TEXT)]).await?;
     let sql = "INSERT INTO workflow_clearance (instance, place, approval, shown) \
                VALUES ($1, $2, $3, $4)";
     for (place, clearance) in (0_i64..).zip(cleared) {
@@ -186,7 +189,7 @@ async fn write_cleared(
             .execute_typed(
                 sql,
                 &[
-                    (&id, Type::TEXT),
+                    (id, Type::TEXT),
                     (&place, Type::INT8),
                     (&clearance.approval, Type::TEXT),
                     (&clearance.shown, Type::BYTEA),

@@ -2,9 +2,9 @@
 //! journal, and what leaves.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::{Error, Transaction};
+use tokio_postgres::Transaction;
 
-use super::rows::{check_place, insert, lock, now, update, write_entry};
+use super::rows::{check_place, insert, lock, place_and_time, update, write_entry};
 use crate::crash_point::crash_point;
 use crate::outbox::Recalled;
 use crate::outbox::postgres::{OpenTransaction, enqueue, recall};
@@ -12,7 +12,7 @@ use crate::state::Pending;
 use crate::store::error::Doing;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::trace::{Mover, StepSpan};
-use crate::workflow::durable::columns::{Place, Rows};
+use crate::workflow::durable::columns::Rows;
 use crate::workflow::durable::dated::dated;
 use crate::workflow::durable::journal::EntryRow;
 use crate::workflow::durable::stored::StoredStep;
@@ -101,18 +101,32 @@ pub async fn store<W: Workflow, T: OpenTransaction<Via>, Via>(
     }
 }
 
-/// Refuses a search path whose first schema has no workflows; and the database's time.
-pub(super) async fn place_and_time(
-    transaction: &Transaction<'_>,
-) -> Result<DateTime<Utc>, Error> {
-    check_place(transaction).await?;
-    now(transaction).await
-}
-
 /// An instance as it was found, locked until the transaction ends.
 pub(super) struct Found {
     pub(super) record: InstanceRecord,
     pub(super) place: Place,
+}
+
+/// What a step is compared with, and what it replaces.
+pub(super) struct Place {
+    /// That of the row; 0 where there is none yet.
+    revision: u64,
+    begun_at: DateTime<Utc>,
+    tags: String,
+    has_votes: bool,
+}
+
+impl Place {
+    /// Where there is no row yet.
+    fn new(at: DateTime<Utc>) -> Self {
+        Self { revision: 0, begun_at: at, tags: "{}".to_owned(), has_votes: false }
+    }
+
+    fn of(record: &InstanceRecord, begun_at: DateTime<Utc>, tags: String) -> Self {
+        let asked = record.question.as_ref().is_some_and(|asked| !asked.votes.is_empty());
+        let has_votes = asked || !record.cleared.is_empty();
+        Self { revision: record.revision, begun_at, tags, has_votes }
+    }
 }
 
 pub(super) async fn find_record(
@@ -124,7 +138,7 @@ pub(super) async fn find_record(
     let tags = rows.instance.tags.clone();
     match rows.read() {
         Ok(record) => {
-            let place = Place { revision: record.revision, begun_at, tags };
+            let place = Place::of(&record, begun_at, tags);
             Ok(Some(Found { record, place }))
         }
         Err(why) => Err(StoreError::of(StoreErrorKind::Unreadable, LOADING, why)),
@@ -187,21 +201,38 @@ async fn put(
         }
         let entry = EntryRow::of_step(entry, &record, &commands, cause, at);
         let rows = Rows::of(record, tags);
-        let is_written = match place.revision {
-            0 => insert(transaction, &rows, at).await,
-            _ => update(transaction, &rows, at).await,
+        // On their way together: the row is locked, and what fails is rolled back.
+        let written = async {
+            Ok(write_entry(transaction, &rows.instance.id, &entry)
+                .await
+                .doing(STORING)?)
         };
-        if !is_written.doing(STORING)? {
+        let sent = send(transaction, commands, place.begun_at);
+        let is_written = if place.revision == 0 {
+            let is_new = insert(transaction, &rows, at).await.doing(STORING)?;
+            if is_new {
+                tokio::try_join!(biased; written, sent)?;
+            }
+            is_new
+        } else {
+            let updated = async {
+                let updated = update(transaction, &rows, place.has_votes, at).await;
+                Ok(updated.doing(STORING)?)
+            };
+            tokio::try_join!(biased; updated, written, sent)?.0
+        };
+        if !is_written {
             return Ok::<_, StepError>(None);
         }
-        write_entry(transaction, &rows.instance.id, &entry).await.doing(STORING)?;
-        send(transaction, commands, place.begun_at).await?;
         Ok(Some(StoredStep::of(id, &rows.instance, &entry)))
     };
     // Boxed: it holds all that a step writes, inside the futures of whoever receives.
     let stored = span.instrument(Box::pin(work)).await?;
     match &stored {
-        Some(step) => span.end(step.step(), step.what()),
+        Some(step) => {
+            span.end(step.step(), step.what());
+            crash_point("before the instance commits");
+        }
         None => span.end("", "already_there"),
     }
     Ok(stored)
@@ -232,6 +263,5 @@ async fn send(
         let enqueued = enqueue(transaction, dated(command, begun_at)?).await;
         enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
     }
-    crash_point("before the instance commits");
     Ok(())
 }

@@ -261,7 +261,7 @@ mod tests {
             lines.unwrap().collect::<Result<Vec<_>, _>>().unwrap().join("; ")
         };
         for (sql, index) in [
-            (OLDEST, "COVERING INDEX workflow_waiting (moved_at<?)"),
+            (OLDEST, "INDEX workflow_waiting (moved_at<?)"),
             (ENDED, "INDEX workflow_ended (moved_at<?)"),
             (COUNTS, "COVERING INDEX workflow_at"),
         ] {

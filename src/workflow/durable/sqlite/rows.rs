@@ -7,7 +7,7 @@ use super::read::{read_instance, read_vote};
 use crate::store::LAST_DUE;
 use crate::store::sqlite::{any_moment, micros, text};
 use crate::workflow::durable::columns::{
-    ClearanceRow, INSTANCE_COLUMNS, Place, Rows, VOTE_COLUMNS, VoteRow,
+    ClearanceRow, INSTANCE_COLUMNS, Rows, VOTE_COLUMNS, VoteRow,
 };
 use crate::workflow::durable::journal::{ENTRY_COLUMNS, EntryRow};
 
@@ -31,6 +31,22 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
     })?;
     let cleared = cleared.collect::<rusqlite::Result<_>>()?;
     Ok(Some(Rows { instance, votes, cleared }))
+}
+
+/// What a step is stored over.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// That of the row; 0 where there is none yet.
+    pub(super) revision: u64,
+    pub(super) begun_at: DateTime<Utc>,
+    pub(super) tags: String,
+}
+
+impl Place {
+    /// Where there is no row yet.
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self { revision: 0, begun_at: now, tags: "{}".to_owned() }
+    }
 }
 
 /// What a step of an instance is stored over.

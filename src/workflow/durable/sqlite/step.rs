@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use super::rows::{find, find_place, write, write_entry};
+use super::rows::{Place, find, find_place, write, write_entry};
 use crate::crash_point::crash_point;
 use crate::outbox::Recalled;
 use crate::outbox::sqlite::{OpenTransaction, enqueue, recall};
@@ -12,7 +12,7 @@ use crate::store::error::Doing;
 use crate::store::sqlite::{now, still_open};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::trace::{Mover, StepSpan};
-use crate::workflow::durable::columns::{Place, Rows};
+use crate::workflow::durable::columns::Rows;
 use crate::workflow::durable::dated::dated;
 use crate::workflow::durable::journal::EntryRow;
 use crate::workflow::durable::stored::StoredStep;
