@@ -113,8 +113,8 @@ pub(super) async fn update(
     if had_votes {
         for table in ["workflow_vote", "workflow_clearance"] {
             let sql = format!("DELETE FROM {table} WHERE instance = $1");
-            let id = &[(&rows.instance.id as _, Type::TEXT)];
-            transaction.execute_typed(&sql, id).await?;
+            let id = &rows.instance.id;
+            transaction.execute_typed(&sql, &[(id, Type::TEXT)]).await?;
         }
     }
     write_votes(transaction, rows).await?;
