@@ -1,6 +1,7 @@
 //! `StepSpan`: a step of a workflow that is being stored, as a span of `tracing`. Its twin
 //! is in `untraced`.
 
+#[cfg(feature = "postgres")]
 use std::future::Future;
 
 use tracing::field::Empty;
@@ -70,6 +71,7 @@ impl StepSpan {
     }
 
     /// The same, whenever the work goes on.
+    #[cfg(feature = "postgres")]
     pub(crate) async fn instrument<F: Future>(&self, work: F) -> F::Output {
         self.0.instrument(work).await
     }

@@ -72,6 +72,7 @@ impl StepSpan {
         work()
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn instrument<F: Future>(self, work: F) -> F {
         work
     }
