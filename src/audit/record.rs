@@ -14,7 +14,7 @@ use crate::envelope::{Payload, to_micros};
 use crate::state::UnknownNameError;
 use crate::{Decision, DeliveryStatus, EventId, Facts, Failure};
 
-/// What was done to an event.
+/// What was done to an event, or to an instance of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -43,13 +43,31 @@ pub enum Action {
     Expire,
     /// It arrived again after it was dealt with, and nothing was done.
     Duplicate,
-    /// A person answered a question about it.
+    /// A person answered a question about it, or changed a wait by hand.
     Decide,
+    /// An instance of a workflow went on.
+    Advance,
+    /// It turned back: a step of it is undone, or all is.
+    Undo,
+    /// People are asked about a step, or an undo, that did not answer.
+    Park,
+    /// A person said what became of such a one, or closed the instance.
+    Settle,
+    /// A person approved.
+    Approve,
+    /// A person refused, or nobody answered in time.
+    Refuse,
+    /// The next people were asked, or the same ones again.
+    Escalate,
+    /// An event came that is not awaited any more, and moved nothing.
+    Late,
+    /// A person had an instance that is over removed, with its journal.
+    Purge,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::Create,
         Self::Dispatch,
         Self::Acknowledge,
@@ -63,6 +81,15 @@ impl Action {
         Self::Expire,
         Self::Duplicate,
         Self::Decide,
+        Self::Advance,
+        Self::Undo,
+        Self::Park,
+        Self::Settle,
+        Self::Approve,
+        Self::Refuse,
+        Self::Escalate,
+        Self::Late,
+        Self::Purge,
     ];
 
     /// The lower-case name, which parses back.
@@ -88,6 +115,15 @@ impl Action {
             Self::Expire => "expire",
             Self::Duplicate => "duplicate",
             Self::Decide => "decide",
+            Self::Advance => "advance",
+            Self::Undo => "undo",
+            Self::Park => "park",
+            Self::Settle => "settle",
+            Self::Approve => "approve",
+            Self::Refuse => "refuse",
+            Self::Escalate => "escalate",
+            Self::Late => "late",
+            Self::Purge => "purge",
         }
     }
 }
@@ -167,8 +203,8 @@ pub struct AuditRecord {
     pub attempts: u32,
     /// The failure that this change is about: of `fail`, `reject` and `expire`.
     pub failure: Option<Failure>,
-    /// The person's decision that this change is about: of `redrive`, `discard` and
-    /// `decide`.
+    /// The person's decision that this change is about: of `redrive`, `discard`, `decide`
+    /// and `purge`, and of a step of a workflow that a person took.
     pub decision: Option<Decision>,
     /// When the change was made. In the years 0000 to 9999, or its line does not parse
     /// back.

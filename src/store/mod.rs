@@ -33,6 +33,9 @@ pub use self::error::StoreError;
 pub use self::kind::StoreErrorKind;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use self::migration::Migration;
+#[cfg(all(feature = "tracing", feature = "workflow"))]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::row::read_tags;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -237,7 +237,7 @@ pub(crate) fn write_tags(mut tags: BTreeMap<String, String>) -> String {
     serde_json::Value::Object(object).to_string()
 }
 
-fn read_tags(text: &str) -> Result<BTreeMap<String, String>, String> {
+pub(crate) fn read_tags(text: &str) -> Result<BTreeMap<String, String>, String> {
     if text == NO_TAGS {
         return Ok(BTreeMap::new());
     }

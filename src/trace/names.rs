@@ -45,6 +45,14 @@ pub const EVENT_TYPE: &str = "cloudevents.event_type";
 pub const ATTEMPT: &str = "integration_event.attempt";
 /// Own: the outcome of an operation that did not fail.
 pub const OUTCOME: &str = "integration_event.outcome";
+/// Own, of a step of a workflow: the workflow.
+pub const WORKFLOW_NAME: &str = "workflow.name";
+/// Own, of a step of a workflow: the id of the instance.
+pub const WORKFLOW_INSTANCE: &str = "workflow.instance";
+/// Own, of a step of a workflow: the step that it led to; of an end, the one that it left.
+pub const WORKFLOW_STEP: &str = "workflow.step";
+/// Own, of a step of a workflow: what moved the instance, in the journal's word.
+pub const WORKFLOW_OUTCOME: &str = "workflow.outcome";
 /// Own, written by [`FreshIds`](super::FreshIds): the trace.
 pub const TRACE_ID: &str = "trace_id";
 /// Own, written by [`FreshIds`](super::FreshIds): this span.
@@ -52,7 +60,22 @@ pub const SPAN_ID: &str = "span_id";
 /// Own, written by [`FreshIds`](super::FreshIds): the span that this one follows.
 pub const PARENT_ID: &str = "parent_id";
 
-/// Every one: a span of this crate has no other field.
+/// Every one of a step of a workflow: its span has no other field.
+pub const OF_STEPS: &[&str] = &[
+    SPAN_NAME,
+    SPAN_KIND,
+    STATUS_CODE,
+    ERROR_TYPE,
+    WORKFLOW_NAME,
+    WORKFLOW_INSTANCE,
+    WORKFLOW_STEP,
+    WORKFLOW_OUTCOME,
+    TRACE_ID,
+    SPAN_ID,
+    PARENT_ID,
+];
+
+/// Every one of an operation on an event: its span has no other field.
 pub const ALL: &[&str] = &[
     SPAN_NAME,
     SPAN_KIND,

@@ -191,7 +191,7 @@ impl EventSpan {
         Self::begin(span!("process", fields, parent: None), SpanContext::of(event))
     }
 
-    fn begin(span: Span, parent: Option<SpanContext>) -> Self {
+    pub(super) fn begin(span: Span, parent: Option<SpanContext>) -> Self {
         // Where no subscriber wants this span, the trace goes on past it.
         let context = if span.is_disabled() {
             parent
@@ -202,7 +202,7 @@ impl EventSpan {
         Self((!idle).then(|| Box::new(Open { span, context, origin: Origin::default() })))
     }
 
-    fn context(&self) -> Option<&SpanContext> {
+    pub(super) fn context(&self) -> Option<&SpanContext> {
         self.0.as_ref()?.context.as_ref()
     }
 
@@ -217,6 +217,12 @@ impl EventSpan {
     pub(crate) async fn instrument<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         poll_fn(|cx| self.in_scope(|| work.as_mut().poll(cx))).await
+    }
+
+    /// The span, whose end is somebody else's to say.
+    #[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+    pub(super) fn take(&mut self) -> Option<Span> {
+        self.0.take().map(|open| open.span)
     }
 
     /// Ends the operation.

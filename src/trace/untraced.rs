@@ -1,5 +1,5 @@
-//! `EventSpan` without the feature `tracing`: it is nothing, and costs nothing. Its twin
-//! is `traced`.
+//! `EventSpan` and `StepSpan` without the feature `tracing`: they are nothing, and cost
+//! nothing. Their twins are `traced` and `step`.
 
 use std::future::Future;
 
@@ -45,4 +45,37 @@ impl EventSpan {
     }
 
     pub(crate) const fn end(self, _end: End) {}
+}
+
+/// No span.
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+#[derive(Clone, Copy)]
+pub(crate) struct StepSpan;
+
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+impl StepSpan {
+    pub(crate) const fn begin(
+        _mover: super::Mover,
+        _workflow: &str,
+        _instance: &crate::EventId,
+        _tags: &str,
+    ) -> Self {
+        Self
+    }
+
+    /// What a program with traces has stored stays.
+    pub(crate) fn tags(self, stored: &str) -> String {
+        stored.to_owned()
+    }
+
+    pub(crate) fn in_scope<T>(self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn instrument<F: Future>(self, work: F) -> F {
+        work
+    }
+
+    pub(crate) const fn end(self, _step: &str, _outcome: &'static str) {}
 }

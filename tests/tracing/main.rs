@@ -11,3 +11,5 @@ mod servers;
 #[cfg(feature = "sqlite")]
 mod spans;
 mod subscriber;
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+mod workflow;

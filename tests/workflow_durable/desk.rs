@@ -35,6 +35,13 @@ pub(crate) trait AtADesk: Database {
         config: WorkflowConfig,
     ) -> impl Future<Output = Result<(), DeskError>> + Send;
     fn purge(&self, age: Duration, most: usize) -> impl Future<Output = usize> + Send;
+    fn unreadable(&self) -> impl Future<Output = Vec<InstanceView>> + Send;
+    /// Purges what is older, under this configuration.
+    fn purge_by(
+        &self,
+        age: Duration,
+        config: WorkflowConfig,
+    ) -> impl Future<Output = usize> + Send;
     /// Writes another text over the data of all instances.
     fn spoil(&self, data: &str) -> impl Future<Output = ()> + Send;
 }
@@ -101,6 +108,22 @@ macro_rules! at_a_desk {
                 $desk.of::<This>().config(config).reassign(id, revision, &decision).await
             }
 
+            async fn unreadable(
+                &self,
+            ) -> Vec<integration_automation_patterns::workflow::InstanceView> {
+                let $name = self;
+                $desk.of::<This>().unreadable(100).await.unwrap()
+            }
+
+            async fn purge_by(
+                &self,
+                age: std::time::Duration,
+                config: integration_automation_patterns::workflow::WorkflowConfig,
+            ) -> usize {
+                let ($name, decision) = (self, $crate::desk::decision());
+                $desk.config(config).purge(age, 10, &decision).await.unwrap()
+            }
+
             async fn spoil(&self, data: &str) {
                 let bytes = format!("CAST('{data}' AS {})", $bytes);
                 self.sql(&format!("UPDATE workflow_instance SET data = {bytes}")).await;
@@ -108,7 +131,7 @@ macro_rules! at_a_desk {
 
             async fn purge(&self, age: std::time::Duration, most: usize) -> usize {
                 let $name = self;
-                $desk.purge(age, most).await.unwrap()
+                $desk.purge(age, most, &$crate::desk::decision()).await.unwrap()
             }
         }
     };
@@ -214,6 +237,10 @@ pub(crate) async fn it_says_what_a_person_can_repair<D: AtADesk>() {
         WaitsFor::Repair { reason } => reason,
         other => panic!("{other:?}"),
     };
+    let mut listed = database.unreadable().await;
+    listed.sort_by_key(|view| view.id == id("2").to_string());
+    let [first, second] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!([&first.waits_for, &second.waits_for], [&of("1"), &of("2")]);
     assert!(repair(of("1")).contains("found version 7"));
     assert!(repair(of("2")).contains("charge_card"));
     let WaitsFor::Turn { failures, reason, again_at } = of("3") else {

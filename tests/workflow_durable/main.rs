@@ -28,6 +28,7 @@ mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod steps;
+mod trail;
 #[cfg(feature = "sqlite")]
 #[path = "../workflow/version_two.rs"]
 #[allow(dead_code, unreachable_pub)]

@@ -194,3 +194,25 @@ impl Database for Sqlite {
 at_a_desk!(Sqlite, "BLOB", database => Desk::open(&database.path).unwrap());
 
 suite!(Sqlite);
+
+/// Protects the orders from whoever may only look at them.
+#[tokio::test]
+async fn a_desk_that_may_only_look_changes_nothing() {
+    let database = Sqlite::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    database.sql("UPDATE workflow_instance SET turn_failures = 1").await;
+    let desk = Desk::open_read_only(&database.path).unwrap().of::<This>();
+    let id = id("1").as_event_id().clone();
+    let found = desk.look(&id).await.unwrap().unwrap().instance;
+    assert_eq!(desk.counts().await.unwrap()[0].instances, 1);
+    let decision = crate::desk::decision();
+    let due_at = found.due_at.unwrap();
+    let postponed = desk.postpone(&id, found.revision, due_at, &decision).await;
+    assert!(postponed.is_err(), "{postponed:?}");
+    assert!(desk.take_up(&id, &decision).await.is_err());
+    assert!(desk.purge(Duration::ZERO, 10, &decision).await.is_err());
+    let seen = desk.look(&id).await.unwrap().unwrap();
+    assert_eq!((seen.instance.revision, seen.journal.len()), (1, 1));
+    let missing = Desk::open_read_only(database.path.with_extension("none"));
+    assert!(missing.is_err(), "there is no such file, and none is made");
+}

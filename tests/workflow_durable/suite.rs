@@ -244,6 +244,7 @@ macro_rules! suite {
             desk: what_ended_long_ago_is_purged
             deadlines: what_a_person_gives_up_is_not_sent_later
             deadlines: what_a_step_gives_up_is_taken_back
+            trail: every_move_is_on_the_audit_trail
             no_data: what_cannot_be_read_is_quoted_nowhere
             people: what_is_approved_is_what_is_sent
             people: a_question_for_nobody_says_so

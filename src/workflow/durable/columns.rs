@@ -9,7 +9,7 @@ use crate::workflow::{Actor, Clearance, InstanceRecord, Person, Question, Seen, 
 /// The columns of an instance, in the order of [`InstanceRow`].
 pub(crate) const INSTANCE_COLUMNS: &str = "id, workflow, version, fingerprint, revision, \
      status, step, awaits, due_at, round, level, reminded, for_nobody, shown, \
-     requested_by, requested_instead_of, data";
+     requested_by, requested_instead_of, data, tags";
 
 /// An instance as columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(crate) struct InstanceRow {
     pub(crate) requested_by: Option<String>,
     pub(crate) requested_instead_of: Option<String>,
     pub(crate) data: Vec<u8>,
+    /// A JSON object: the context of the last step's span.
+    pub(crate) tags: String,
 }
 
 /// The columns of a vote, in the order of [`VoteRow`].
@@ -67,7 +69,8 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn of(record: InstanceRecord) -> Self {
+    /// The rows of a record, with these tags.
+    pub(crate) fn of(record: InstanceRecord, tags: String) -> Self {
         let mut votes = Vec::new();
         let mut cleared = Vec::new();
         for Clearance { approval, votes: given, shown } in record.cleared {
@@ -103,6 +106,7 @@ impl Rows {
             requested_by,
             requested_instead_of,
             data: record.data,
+            tags,
         };
         Self { instance, votes, cleared }
     }

@@ -1,12 +1,14 @@
-//! `WorkflowConfig`: which hours count for the deadlines of a store's workflows, and who
-//! has which role.
+//! `WorkflowConfig`: which hours count for the deadlines of a store's workflows, who has
+//! which role, and where its steps are recorded.
 
 use std::fmt;
 use std::sync::Arc;
 
+use crate::audit::AuditTrail;
 use crate::workflow::{AnyAdvance, Calendar, Directory, EveryHour, Workflow};
 
-/// What a store needs to know of the company: its calendar, and its people.
+/// What a store needs to know of the company: its calendar, its people and its audit
+/// trail.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -23,12 +25,14 @@ use crate::workflow::{AnyAdvance, Calendar, Directory, EveryHour, Workflow};
 pub struct WorkflowConfig {
     calendar: Arc<dyn Calendar + Send + Sync>,
     directory: Option<Arc<dyn Directory + Send + Sync>>,
+    trail: AuditTrail,
 }
 
 impl Default for WorkflowConfig {
-    /// Every hour counts, and every role has people.
+    /// Every hour counts, every role has people, and the trail is silent.
     fn default() -> Self {
-        Self { calendar: Arc::new(EveryHour), directory: None }
+        let trail = AuditTrail::silent();
+        Self { calendar: Arc::new(EveryHour), directory: None, trail }
     }
 }
 
@@ -49,6 +53,22 @@ impl WorkflowConfig {
         Self { directory: Some(Arc::new(directory)), ..self }
     }
 
+    /// Records every step in an audit trail, each as an event of its own: its type says
+    /// where it led, such as `order_to_cash.create_order.parked`, its correlation id which
+    /// instance it is, and its id is derived from the revision.
+    ///
+    /// Clerk and desk record a step once it is stored. One that a program or a consumer
+    /// takes is recorded as it is written, in the open transaction: where that is rolled
+    /// back, the journal does not have it, and taken again it has the same id.
+    #[must_use = "this returns the changed configuration; the original is consumed"]
+    pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
+        Self { trail, ..self }
+    }
+
+    pub(super) const fn trail(&self) -> &AuditTrail {
+        &self.trail
+    }
+
     pub(super) fn hours(&self) -> &dyn Calendar {
         &*self.calendar
     }
@@ -66,6 +86,7 @@ impl fmt::Debug for WorkflowConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkflowConfig")
             .field("directory", &self.directory.is_some())
+            .field("trail", &self.trail)
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::columns::InstanceRow;
 use crate::state::Pending;
 use crate::workflow::{By, Cause, Entry, InstanceRecord, Standing};
-use crate::{Envelope, Facts, RawEvent};
+use crate::{Decision, Envelope, Facts, RawEvent};
 
 /// The columns of an entry, in the order of [`EntryRow`], after the instance and the
 /// number of the entry.
@@ -19,7 +19,7 @@ pub(crate) struct EntryRow {
     /// The revision of the row after it.
     pub(crate) revision: i64,
     pub(crate) at: DateTime<Utc>,
-    pub(crate) what: &'static str,
+    pub(crate) what: Cause,
     /// The step that the instance was at; an end has none.
     pub(crate) step: Option<String>,
     /// Where the entry has led, and to which step.
@@ -57,7 +57,7 @@ impl EntryRow {
         Self {
             revision: i64::try_from(record.revision).unwrap_or(i64::MAX),
             at,
-            what: entry.cause.as_str(),
+            what: entry.cause,
             step: entry.step.map(str::to_owned),
             status: record.status.as_str().to_owned(),
             to_step: record.step.clone(),
@@ -78,7 +78,7 @@ impl EntryRow {
         Self {
             revision: i64::try_from(standing.revision).unwrap_or(i64::MAX),
             at,
-            what: entry.cause.as_str(),
+            what: entry.cause,
             step: entry.step.map(str::to_owned),
             status: standing.status.as_str().to_owned(),
             to_step: standing.step.map(str::to_owned),
@@ -94,7 +94,7 @@ impl EntryRow {
         Self {
             revision: row.revision,
             at,
-            what: Cause::TakenUp.as_str(),
+            what: Cause::TakenUp,
             step: row.step.clone(),
             status: row.status.clone(),
             to_step: row.step.clone(),
@@ -116,6 +116,12 @@ impl ByRow {
             reason: decision.reason().to_owned(),
             decided_at: decision.at(),
         }
+    }
+}
+
+impl ByRow {
+    pub(crate) fn decision(&self) -> Option<Decision> {
+        Decision::new_at(&*self.person, &*self.reason, self.decided_at).ok()
     }
 }
 

@@ -19,6 +19,7 @@ mod receiving;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
+mod stored;
 mod turn;
 mod undo;
 

@@ -1,5 +1,9 @@
 //! A reply to a workflow: which command it answers, and what it does to the instance.
 
+use chrono::{DateTime, Utc};
+
+use super::WorkflowConfig;
+use crate::audit::Action;
 use crate::inbox::HandlerError;
 use crate::reason::reason;
 use crate::state::Acknowledged;
@@ -47,6 +51,15 @@ pub(super) fn verdict<W: Driven>(
     let at = W::rehydrate(record).map_err(Refused::into_cause)?;
     let answered = W::reply(at, to, event.payload());
     answered.map_err(|refused| permanent(&ReceiveError::Reply(refused.into_cause())))
+}
+
+/// A reply that moves nothing is on the audit trail under its own id.
+pub(super) fn late(
+    event: &Envelope<Acknowledged>,
+    config: &WorkflowConfig,
+    at: DateTime<Utc>,
+) {
+    config.trail().record(Action::Late, event, event.status(), at);
 }
 
 /// No other attempt finds it otherwise.

@@ -32,8 +32,9 @@ pub(crate) const ORPHANS: &str = "SELECT DISTINCT instance FROM workflow_journal
      WHERE NOT EXISTS (SELECT 1 FROM workflow_instance WHERE id = instance) \
      ORDER BY instance";
 
-/// The ids of the instances that have ended, and have not moved since `$1`.
-pub(crate) const ENDED: &str = "SELECT id FROM workflow_instance \
+/// The instances that have ended, and have not moved since `$1`.
+pub(crate) const ENDED: &str = "SELECT id, workflow, version, revision, round, status \
+     FROM workflow_instance \
      WHERE turn_at IS NULL AND moved_at <= $1 ORDER BY moved_at, id LIMIT $2";
 
 /// The tables with what belongs to an instance, each with the column that names it.

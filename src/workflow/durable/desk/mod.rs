@@ -27,6 +27,7 @@ pub use self::view::{
 };
 use super::WorkflowConfig;
 use super::journal::ByRow;
+use super::stored::{GoneRow, StoredStep};
 use crate::EventId;
 use crate::reason::reason;
 use crate::store::{StoreError, StoreErrorKind};
@@ -105,7 +106,7 @@ pub(super) trait Instances {
         &self,
         id: &EventId,
         take: Take,
-    ) -> impl Future<Output = Result<(), DeskError>> + Send;
+    ) -> impl Future<Output = Result<StoredStep, DeskError>> + Send;
 
     /// Has a clerk look at once at an instance whose turn has failed, and notes who wants
     /// it.
@@ -113,15 +114,15 @@ pub(super) trait Instances {
         &self,
         id: &EventId,
         by: ByRow,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<StoredStep>, StoreError>> + Send;
 
     /// Removes some of the instances that ended so long ago, with all that belongs to
-    /// them, and says how many.
+    /// them, and says which.
     fn purge(
         &self,
         age: Duration,
         most: usize,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<GoneRow>, StoreError>> + Send;
 }
 
 impl<D> Desk<D> {
@@ -130,8 +131,9 @@ impl<D> Desk<D> {
         Self { database, tables: BTreeMap::new(), config }
     }
 
-    /// What the desk needs to know of the company where it asks people: the calendar and
-    /// the directory of the clerk and the consumer. The default knows neither.
+    /// What the desk needs to know of the company: the calendar and the directory of the
+    /// clerk and the consumer, where it asks people, and the audit trail. The default
+    /// knows none of them.
     pub fn config(self, config: WorkflowConfig) -> Self {
         Self { config, ..self }
     }
@@ -177,6 +179,35 @@ impl<D: Instances> Desk<D> {
         let found = self.database.oldest(older_than, most).await?;
         let views = found.into_iter().map(|found| found.view(&self.tables));
         views.collect::<Result<_, _>>().map_err(|why| unreadable(LISTING, why))
+    }
+
+    /// The instances that wait and whose row cannot be led into its table, each with why
+    /// ([`WaitsFor::Repair`]): no reply and no deadline moves them before somebody repairs
+    /// the row, or runs the program that knows it. No more than `most`.
+    ///
+    /// It reads every row, and so ask seldom, as after a new version.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers.
+    pub async fn unreadable(&self, most: usize) -> Result<Vec<InstanceView>, StoreError> {
+        let (mut listed, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.database.page(after.clone()).await?;
+            let is_last = page.len() < PAGE;
+            for (found, _) in page {
+                after.clone_from(&found.rows.instance.id);
+                let view = found.view(&self.tables);
+                let view = view.map_err(|why| unreadable(LISTING, why))?;
+                if matches!(view.waits_for, WaitsFor::Repair { .. }) {
+                    listed.push(view);
+                }
+            }
+            if is_last || listed.len() >= most {
+                listed.truncate(most);
+                return Ok(listed);
+            }
+        }
     }
 
     /// One instance with its journal; nothing where there is none of this id.

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::{Desk, DeskError, Instances, PAGE};
 use crate::store::StoreError;
 use crate::workflow::durable::journal::ByRow;
+use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::{StepError, WorkflowConfig};
 use crate::workflow::{Driven, InstanceRecord, Intervention, NotStoredError, Written};
 use crate::{Decision, EventId, Refused};
@@ -88,7 +89,9 @@ impl<D: Instances> Desk<D> {
             }
             (table.intervene)(record, order, &config, now)
         };
-        self.database.step(id, Box::new(take)).await
+        let stored = self.database.step(id, Box::new(take)).await?;
+        stored.record(self.config.trail());
+        Ok(())
     }
 
     /// Has a clerk look at once at an instance whose turn has failed, after a repair: its
@@ -103,25 +106,43 @@ impl<D: Instances> Desk<D> {
         id: &EventId,
         decision: &Decision,
     ) -> Result<bool, StoreError> {
-        self.database.take_up(id, ByRow::of(decision.clone().into())).await
+        let by = ByRow::of(decision.clone().into());
+        let taken_up = self.database.take_up(id, by).await?;
+        if let Some(entry) = &taken_up {
+            entry.record(self.config.trail());
+        }
+        Ok(taken_up.is_some())
     }
 
     /// Removes up to `most` instances that ended longer than `age` ago, with their votes
     /// and their journals, and says how many: call it until it says less than `most`.
     ///
     /// An id that is purged is new again, and a reply to it is a dead letter: let `age`
-    /// be longer than any source may begin the same business twice, or answer late.
+    /// be longer than any source may begin the same business twice, or answer late. What
+    /// is purged has no journal any more: the [audit
+    /// trail](WorkflowConfig::with_audit_trail) keeps the decision, for each.
     ///
     /// # Errors
     ///
     /// What the database answers. The pages that were removed before stay removed.
-    pub async fn purge(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
+    pub async fn purge(
+        &self,
+        age: Duration,
+        most: usize,
+        decision: &Decision,
+    ) -> Result<usize, StoreError> {
         let mut gone = 0_usize;
         while gone < most {
             let page = PAGE.min(most.saturating_sub(gone));
             let removed = self.database.purge(age, page).await?;
-            gone = gone.saturating_add(removed);
-            if removed < page {
+            let count = removed.len();
+            for row in removed {
+                let Ok(id) = row.id.parse::<EventId>() else { continue };
+                let purged = StoredStep::of_purge(id, row, decision, Utc::now());
+                purged.record(self.config.trail());
+            }
+            gone = gone.saturating_add(count);
+            if count < page {
                 break;
             }
         }

@@ -21,8 +21,10 @@ use crate::store::postgres::{Clients, within, without_tls};
 use crate::store::storable;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::trace::Mover;
 use crate::workflow::Driven;
 use crate::workflow::durable::clerk::{self, Turns};
+use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
 use crate::workflow::durable::{FIRING, WorkflowConfig};
 use crate::{EventId, RetryPolicy};
@@ -40,7 +42,7 @@ pub struct Database {
     config: WorkflowConfig,
 }
 
-type Soon<'a> = Pin<Box<dyn Future<Output = Result<(), TurnError>> + Send + 'a>>;
+type Soon<'a> = Pin<Box<dyn Future<Output = Result<StoredStep, TurnError>> + Send + 'a>>;
 
 /// How an instance of one workflow takes its turn.
 type Turn = for<'a> fn(&'a Transaction<'a>, EventId, &'a WorkflowConfig) -> Soon<'a>;
@@ -137,9 +139,9 @@ fn turn_of<'a, W: Driven>(
         let at = place_and_time(transaction).await.doing(FIRING)?;
         let gone = || TurnError::Failed("its row is gone".to_owned());
         let found = find_record(transaction, &id).await?.ok_or_else(gone)?;
-        let place = found.place();
         let written = fire::<W>(found.record, config, at).map_err(TurnError::Failed)?;
-        Ok(store_step(transaction, written, Some(place), None, at).await?)
+        let (moved, place) = ((Mover::Clock, None), Some(found.place));
+        Ok(store_step(transaction, written, moved, place, at).await?)
     })
 }
 
@@ -154,9 +156,11 @@ async fn turn(
     };
     // Behind it, what a turn that fails has written is undone.
     let savepoint = transaction.savepoint("workflow_turn").await.doing(FIRING)?;
+    let mut stored = None;
     let turned = match take(&savepoint, &due, database).await {
-        Ok(()) => {
+        Ok(step) => {
             savepoint.commit().await.doing(FIRING)?;
+            stored = Some(step);
             Turned::Moved
         }
         Err(TurnError::Store(error)) => return Err(error),
@@ -171,6 +175,9 @@ async fn turn(
     crash_point("before the clerk commits");
     transaction.commit().await.doing(FIRING)?;
     crash_point("after the clerk commits");
+    if let Some(step) = stored {
+        step.record(database.config.trail());
+    }
     Ok(Some(turned))
 }
 
@@ -198,7 +205,7 @@ async fn take(
     transaction: &Transaction<'_>,
     due: &Due,
     database: &Database,
-) -> Result<(), TurnError> {
+) -> Result<StoredStep, TurnError> {
     let id = due.id.parse::<EventId>();
     let id = id.map_err(|error| TurnError::Failed(error.to_string()))?;
     match database.turns.get(due.workflow.as_str()) {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{
-    Client, Config, Error, IsolationLevel, NoTls, Row as SqlRow, Socket, Transaction,
-};
+use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket, Transaction};
 
 use super::connect::{Caller, connect};
+use super::read::{read_count, read_gone, read_past, read_present};
 use super::rows::{check_place, look, place_and_time, write_entry};
 use super::step::{self, find_record, store_step};
 use crate::EventId;
@@ -16,18 +15,17 @@ use crate::store::StoreError;
 use crate::store::error::Doing;
 #[cfg(feature = "tls")]
 use crate::store::postgres::secured;
-use crate::store::postgres::{
-    Clients, at, at_most, maybe_at, micros, within, without_tls,
-};
+use crate::store::postgres::{Clients, at_most, micros, within, without_tls};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-use crate::workflow::CommandState;
+use crate::trace::Mover;
 use crate::workflow::durable::desk::{
     self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
-    Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow,
-    PresentRow, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
+    Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, TAKE_UP,
+    TAKING_UP, Take, VERIFYING, Whole,
 };
 use crate::workflow::durable::journal::{ByRow, EntryRow};
+use crate::workflow::durable::stored::{GoneRow, StoredStep};
 
 /// The moment that is `$1` microseconds ago.
 const AGO: &str = "statement_timestamp() - $1 * interval '1 microsecond'";
@@ -135,7 +133,7 @@ impl Instances for DeskSchema {
         Ok(orphans)
     }
 
-    async fn step(&self, id: &EventId, take: Take) -> Result<(), DeskError> {
+    async fn step(&self, id: &EventId, take: Take) -> Result<StoredStep, DeskError> {
         let mut held = self.0.hold(INTERVENING).await?;
         // What is refused is no error of the connection.
         let work = async { Ok(take_step(held.client(), id, take).await) };
@@ -144,15 +142,23 @@ impl Instances for DeskSchema {
         stepped
     }
 
-    async fn take_up(&self, id: &EventId, by: ByRow) -> Result<bool, StoreError> {
-        let (mut held, id) = (self.0.hold(TAKING_UP).await?, id.to_string());
-        let work = async { take_up(held.client(), &id, by).await.doing(TAKING_UP) };
-        let is_taken_up = within(TAKING_UP, work).await?;
+    async fn take_up(
+        &self,
+        id: &EventId,
+        by: ByRow,
+    ) -> Result<Option<StoredStep>, StoreError> {
+        let mut held = self.0.hold(TAKING_UP).await?;
+        let work = async { take_up(held.client(), id, by).await.doing(TAKING_UP) };
+        let taken_up = within(TAKING_UP, work).await?;
         held.release();
-        Ok(is_taken_up)
+        Ok(taken_up)
     }
 
-    async fn purge(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
+    async fn purge(
+        &self,
+        age: Duration,
+        most: usize,
+    ) -> Result<Vec<GoneRow>, StoreError> {
         let mut held = self.0.hold(PURGING).await?;
         let work = async { purge(held.client(), age, most).await.doing(PURGING) };
         let gone = within(PURGING, work).await?;
@@ -165,31 +171,41 @@ async fn take_step(
     client: &mut Client,
     id: &EventId,
     take: Take,
-) -> Result<(), DeskError> {
+) -> Result<StoredStep, DeskError> {
     let transaction = client.transaction().await.doing(INTERVENING)?;
     let at = place_and_time(&transaction).await.doing(INTERVENING)?;
     let found = find_record(&transaction, id).await?;
-    let place = found.as_ref().map(step::Found::place);
-    let written = take(found.map(step::Found::record), at)?;
-    store_step(&transaction, written, place, None, at).await?;
-    Ok(transaction.commit().await.doing(INTERVENING)?)
+    let (place, record) =
+        found.map(|step::Found { place, record }| (place, record)).unzip();
+    let (written, moved) = (take(record, at)?, (Mover::Clock, None));
+    let stored = store_step(&transaction, written, moved, place, at).await?;
+    transaction.commit().await.doing(INTERVENING)?;
+    Ok(stored)
 }
 
-async fn take_up(client: &mut Client, id: &str, by: ByRow) -> Result<bool, Error> {
-    let transaction = client.transaction().await?;
+async fn take_up(
+    client: &mut Client,
+    instance: &EventId,
+    by: ByRow,
+) -> Result<Option<StoredStep>, Error> {
+    let (transaction, id) = (client.transaction().await?, instance.to_string());
     let at = place_and_time(&transaction).await?;
     let failing = transaction.execute_typed(TAKE_UP, &[(&id, Type::TEXT)]).await?;
-    let Some(rows) = look(&transaction, id).await?.filter(|_| failing == 1) else {
-        return Ok(false);
+    let Some(rows) = look(&transaction, &id).await?.filter(|_| failing == 1) else {
+        return Ok(None);
     };
     let entry = EntryRow::of_take_up(&rows.instance, by, at);
-    write_entry(&transaction, id, &entry).await?;
+    write_entry(&transaction, &id, &entry).await?;
     transaction.commit().await?;
-    Ok(true)
+    Ok(Some(StoredStep::of(instance.clone(), &rows.instance, &entry)))
 }
 
 /// One that somebody works with just now is left for the next time.
-async fn purge(client: &mut Client, age: Duration, most: usize) -> Result<usize, Error> {
+async fn purge(
+    client: &mut Client,
+    age: Duration,
+    most: usize,
+) -> Result<Vec<GoneRow>, Error> {
     let transaction = client.transaction().await?;
     check_place(&transaction).await?;
     let sql = ENDED.replace("$1", AGO);
@@ -197,14 +213,14 @@ async fn purge(client: &mut Client, age: Duration, most: usize) -> Result<usize,
     let (age, most) = (micros(age), at_most(most));
     let values: Values<'_, 2> = [(&age, Type::INT8), (&most, Type::INT8)];
     let rows = transaction.query_typed(&sql, &values).await?;
-    let ids = rows.iter().map(|row| row.try_get(0));
-    let ids = ids.collect::<Result<Vec<String>, _>>()?;
+    let gone = rows.iter().map(read_gone).collect::<Result<Vec<_>, _>>()?;
+    let ids: Vec<&str> = gone.iter().map(|row| row.id.as_str()).collect();
     for (table, column) in PARTS {
         let sql = format!("DELETE FROM {table} WHERE {column} = ANY ($1)");
         transaction.execute_typed(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
     }
     transaction.commit().await?;
-    Ok(ids.len())
+    Ok(gone)
 }
 
 /// A transaction that reads at one moment, whatever others write meanwhile.
@@ -220,19 +236,7 @@ async fn counts(client: &mut Client) -> Result<Vec<CountRow>, Error> {
     let snapshot = snapshot(client).await?;
     let sql = COUNTS.replace("$1", "statement_timestamp()");
     let rows = snapshot.query_typed(&sql, &[]).await?;
-    let counts = rows.iter().map(|row| {
-        Ok(CountRow {
-            workflow: row.try_get("workflow")?,
-            status: row.try_get("status")?,
-            step: row.try_get("step")?,
-            instances: row.try_get("instances")?,
-            oldest: at(row, "oldest")?,
-            overdue: row.try_get("overdue")?,
-            failing: row.try_get("failing")?,
-            for_nobody: row.try_get("for_nobody")?,
-        })
-    });
-    counts.collect()
+    rows.iter().map(read_count).collect()
 }
 
 async fn oldest(
@@ -288,44 +292,4 @@ async fn find_one(
     let present = transaction.query_typed_opt(PRESENT, &[(&id, Type::TEXT)]).await?;
     let present = present.as_ref().map(read_present).transpose()?;
     Ok(present.map(|present| Found { rows, present }))
-}
-
-fn read_present(row: &SqlRow) -> Result<PresentRow, Error> {
-    let status: Option<String> = row.try_get("command_status")?;
-    let command = status.map(|status| {
-        Ok(CommandState {
-            status,
-            attempts: row.try_get("command_attempts")?,
-            failure: row.try_get("command_failure")?,
-        })
-    });
-    Ok(PresentRow {
-        begun_at: at(row, "begun_at")?,
-        moved_at: at(row, "moved_at")?,
-        turn_at: maybe_at(row, "turn_at")?,
-        turn_failures: row.try_get("turn_failures")?,
-        turn_failure: row.try_get("turn_failure")?,
-        asked_at: maybe_at(row, "asked_at")?,
-        command: command.transpose()?,
-    })
-}
-
-fn read_past(row: &SqlRow) -> Result<PastRow, Error> {
-    Ok(PastRow {
-        entry: row.try_get("entry")?,
-        revision: row.try_get("revision")?,
-        at: at(row, "at")?,
-        what: row.try_get("what")?,
-        step: row.try_get("step")?,
-        status: row.try_get("status")?,
-        to_step: row.try_get("to_step")?,
-        cause_source: row.try_get("cause_source")?,
-        cause_id: row.try_get("cause_id")?,
-        commands: row.try_get("commands")?,
-        by: row.try_get("by")?,
-        role: row.try_get("role")?,
-        instead_of: row.try_get("instead_of")?,
-        reason: row.try_get("reason")?,
-        standing: row.try_get("standing")?,
-    })
 }

@@ -3,6 +3,7 @@
 mod clerk;
 mod connect;
 mod desk;
+mod read;
 mod receive;
 mod rows;
 mod step;

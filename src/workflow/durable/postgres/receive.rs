@@ -7,8 +7,9 @@ use crate::inbox::HandlerError;
 use crate::outbox::postgres::OpenTransaction;
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
+use crate::trace::{Mover, StepSpan};
 use crate::workflow::durable::journal::EntryRow;
-use crate::workflow::durable::receiving::{addressed, verdict};
+use crate::workflow::durable::receiving::{addressed, late, verdict};
 use crate::workflow::durable::{LOADING, STORING, StepError, WorkflowConfig};
 use crate::workflow::{Driven, Received, Verdict};
 
@@ -31,7 +32,7 @@ pub async fn receive<W: Driven, T: OpenTransaction<Via>, Via>(
     let transaction = transaction.transaction();
     let at = place_and_time(transaction).await.doing(LOADING)?;
     let found = find_record(transaction, to.instance()).await?;
-    let (place, record) = (found.as_ref().map(Found::place), found.map(Found::record));
+    let (place, record) = found.map(|Found { place, record }| (place, record)).unzip();
     let received = match verdict::<W>(record, &to, event)? {
         Verdict::Moved(step) => {
             let step = config.put(step).write(at, config.hours());
@@ -44,12 +45,19 @@ pub async fn receive<W: Driven, T: OpenTransaction<Via>, Via>(
     };
     match received {
         Ok(written) => {
-            store_step(transaction, written, place, Some(event), at).await?;
+            let moved = (Mover::Program, Some(&**event));
+            let stored = store_step(transaction, written, moved, place, at).await?;
+            stored.record(config.trail());
             Ok(Received::Moved)
         }
-        Err(late) => {
-            let id = to.instance().to_string();
-            write_entry(transaction, &id, &late).await.doing(STORING)?;
+        Err(entry) => {
+            let (id, step) = (to.instance(), entry.to_step.as_deref());
+            let span = StepSpan::begin(Mover::Program, W::NAME, id, "{}");
+            let id = id.to_string();
+            let written = span.instrument(write_entry(transaction, &id, &entry));
+            written.await.doing(STORING)?;
+            span.end(step.unwrap_or_default(), entry.what.as_str());
+            late(event, config, at);
             Ok(Received::Late)
         }
     }

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row as SqlRow, Transaction};
 
-use crate::store::postgres::{at, maybe_at};
+use super::read::{read_instance, read_vote};
+use crate::store::postgres::at;
 use crate::store::{LAST_DUE, storable};
 use crate::workflow::durable::columns::{
     ClearanceRow, INSTANCE_COLUMNS, InstanceRow, Rows, VOTE_COLUMNS, VoteRow,
@@ -68,40 +69,6 @@ async fn votes(
     Ok((votes, cleared.iter().map(read).collect::<Result<_, Error>>()?))
 }
 
-fn read_instance(row: &SqlRow) -> Result<InstanceRow, Error> {
-    Ok(InstanceRow {
-        id: row.try_get("id")?,
-        workflow: row.try_get("workflow")?,
-        version: row.try_get("version")?,
-        fingerprint: row.try_get("fingerprint")?,
-        revision: row.try_get("revision")?,
-        status: row.try_get("status")?,
-        step: row.try_get("step")?,
-        awaits: row.try_get("awaits")?,
-        due_at: maybe_at(row, "due_at")?,
-        round: row.try_get("round")?,
-        level: row.try_get("level")?,
-        reminded: row.try_get("reminded")?,
-        for_nobody: row.try_get("for_nobody")?,
-        shown: row.try_get("shown")?,
-        requested_by: row.try_get("requested_by")?,
-        requested_instead_of: row.try_get("requested_instead_of")?,
-        data: row.try_get("data")?,
-    })
-}
-
-fn read_vote(row: &SqlRow) -> Result<VoteRow, Error> {
-    Ok(VoteRow {
-        approval: row.try_get("approval")?,
-        person: row.try_get("person")?,
-        instead_of: row.try_get("instead_of")?,
-        role: row.try_get("role")?,
-        reason: row.try_get("reason")?,
-        at: at(row, "at")?,
-        seen: row.try_get("seen")?,
-    })
-}
-
 /// Refuses a search path whose first schema has no workflows; and the database's time.
 pub(super) async fn place_and_time(
     transaction: &Transaction<'_>,
@@ -119,7 +86,7 @@ pub(super) async fn insert(
     let sql = format!(
         "INSERT INTO workflow_instance ({INSTANCE_COLUMNS}, turn_at, begun_at, moved_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-         $17, $9, $18, $18) ON CONFLICT (id) DO NOTHING"
+         $17, $18, $9, $19, $19) ON CONFLICT (id) DO NOTHING"
     );
     let is_new = write(transaction, &sql, &rows.instance, now).await?;
     if is_new {
@@ -139,8 +106,8 @@ pub(super) async fn update(
     let sql = "UPDATE workflow_instance SET version = $3, fingerprint = $4, \
          revision = $5, status = $6, step = $7, awaits = $8, due_at = $9, turn_at = $9, \
          round = $10, level = $11, reminded = $12, for_nobody = $13, shown = $14, \
-         requested_by = $15, requested_instead_of = $16, data = $17, moved_at = $18, \
-         turn_failures = 0, turn_failure = NULL \
+         requested_by = $15, requested_instead_of = $16, data = $17, tags = $18, \
+         moved_at = $19, turn_failures = 0, turn_failure = NULL \
          WHERE id = $1 AND workflow = $2 AND revision = $5 - 1";
     let written = write(transaction, sql, &rows.instance, now).await?;
     if had_votes {
@@ -180,6 +147,7 @@ async fn write(
                 (&row.requested_by, Type::TEXT),
                 (&row.requested_instead_of, Type::TEXT),
                 (&row.data, Type::BYTEA),
+                (&row.tags, Type::TEXT),
                 (&now, Type::TIMESTAMPTZ),
             ],
         )
@@ -251,7 +219,7 @@ pub(super) async fn write_entry(
                 (&id, Type::TEXT),
                 (&entry.revision, Type::INT8),
                 (&entry.at, Type::TIMESTAMPTZ),
-                (&entry.what, Type::TEXT),
+                (&entry.what.as_str(), Type::TEXT),
                 (&entry.step, Type::TEXT),
                 (&entry.status, Type::TEXT),
                 (&entry.to_step, Type::TEXT),

@@ -11,9 +11,11 @@ use crate::outbox::postgres::{OpenTransaction, enqueue, recall};
 use crate::state::Pending;
 use crate::store::error::Doing;
 use crate::store::{StoreError, StoreErrorKind};
+use crate::trace::{Mover, StepSpan};
 use crate::workflow::durable::columns::Rows;
 use crate::workflow::durable::dated::dated;
 use crate::workflow::durable::journal::EntryRow;
+use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::{LOADING, LoadError, STORING, StepError, WorkflowConfig};
 use crate::workflow::{
     AnyAdvance, Begun, Driven, InstanceId, InstanceRecord, NotStoredError, Recall,
@@ -41,7 +43,11 @@ pub async fn begin<W: Workflow, T: OpenTransaction<Via>, Via>(
         begin_step(transaction, first.write(at, config.hours())?, at).await
     };
     match begun.await {
-        Ok(begun) => Ok(begun),
+        Ok(Some(stored)) => {
+            stored.record(config.trail());
+            Ok(Begun::New)
+        }
+        Ok(None) => Ok(Begun::AlreadyThere),
         Err(cause) => Err(Refused::new(first, cause)),
     }
 }
@@ -83,10 +89,14 @@ pub async fn store<W: Workflow, T: OpenTransaction<Via>, Via>(
         let id = step.id().into_event_id();
         let found = find_record(transaction, &id).await?;
         let written = step.write(at, config.hours())?;
-        store_step(transaction, written, found.as_ref().map(Found::place), None, at).await
+        let place = found.map(|found| found.place);
+        store_step(transaction, written, (Mover::Program, None), place, at).await
     };
     match stored.await {
-        Ok(()) => Ok(()),
+        Ok(stored) => {
+            stored.record(config.trail());
+            Ok(())
+        }
         Err(cause) => Err(Refused::new(step, cause)),
     }
 }
@@ -94,27 +104,28 @@ pub async fn store<W: Workflow, T: OpenTransaction<Via>, Via>(
 /// An instance as it was found, locked until the transaction ends.
 pub(super) struct Found {
     pub(super) record: InstanceRecord,
-    pub(super) begun_at: DateTime<Utc>,
+    pub(super) place: Place,
 }
 
 /// What a step is compared with, and what it replaces.
-#[derive(Clone, Copy)]
 pub(super) struct Place {
+    /// That of the row; 0 where there is none yet.
     revision: u64,
     begun_at: DateTime<Utc>,
+    tags: String,
     has_votes: bool,
 }
 
-impl Found {
-    pub(super) fn place(&self) -> Place {
-        let Self { record, begun_at } = self;
-        let asked = record.question.as_ref().is_some_and(|asked| !asked.votes.is_empty());
-        let has_votes = asked || !record.cleared.is_empty();
-        Place { revision: record.revision, begun_at: *begun_at, has_votes }
+impl Place {
+    /// Where there is no row yet.
+    fn new(at: DateTime<Utc>) -> Self {
+        Self { revision: 0, begun_at: at, tags: "{}".to_owned(), has_votes: false }
     }
 
-    pub(super) fn record(self) -> InstanceRecord {
-        self.record
+    fn of(record: &InstanceRecord, begun_at: DateTime<Utc>, tags: String) -> Self {
+        let asked = record.question.as_ref().is_some_and(|asked| !asked.votes.is_empty());
+        let has_votes = asked || !record.cleared.is_empty();
+        Self { revision: record.revision, begun_at, tags, has_votes }
     }
 }
 
@@ -124,70 +135,107 @@ pub(super) async fn find_record(
 ) -> Result<Option<Found>, StoreError> {
     let found = lock(transaction, &id.to_string()).await.doing(LOADING)?;
     let Some((rows, begun_at)) = found else { return Ok(None) };
+    let tags = rows.instance.tags.clone();
     match rows.read() {
-        Ok(record) => Ok(Some(Found { record, begun_at })),
+        Ok(record) => {
+            let place = Place::of(&record, begun_at, tags);
+            Ok(Some(Found { record, place }))
+        }
         Err(why) => Err(StoreError::of(StoreErrorKind::Unreadable, LOADING, why)),
     }
 }
 
+/// Who has the step taken, and the event that caused it, where one did.
+pub(super) type Moved<'a> = (Mover, Option<&'a Facts<RawEvent>>);
+
+/// Stores the first step; nothing where the instance was there before.
 async fn begin_step(
     transaction: &Transaction<'_>,
-    Written { record, commands, entry, .. }: Written,
+    written: Written,
     at: DateTime<Utc>,
-) -> Result<Begun, StepError> {
-    if record.revision > 1 {
-        let wanted = record.revision.saturating_sub(1);
+) -> Result<Option<StoredStep>, StepError> {
+    if written.record.revision > 1 {
+        let wanted = written.record.revision.saturating_sub(1);
         return Err(NotStoredError::Overtaken { wanted, found: 0 }.into());
     }
-    let entry = EntryRow::of_step(entry, &record, &commands, None, at);
-    let rows = Rows::of(record);
-    if !insert(transaction, &rows, at).await.doing(STORING)? {
-        return Ok(Begun::AlreadyThere);
-    }
-    let written = async {
-        Ok(write_entry(transaction, &rows.instance.id, &entry).await.doing(STORING)?)
-    };
-    tokio::try_join!(biased; written, send(transaction, commands, at))?;
-    crash_point("before the instance commits");
-    Ok(Begun::New)
+    let place = Place::new(at);
+    put(transaction, written, (Mover::Program, None), &place, at).await
 }
 
 /// Stores a step that a program, an event or a deadline has caused, where it was taken
 /// from the revision that was found.
 pub(super) async fn store_step(
     transaction: &Transaction<'_>,
-    Written { record, commands, recall, entry }: Written,
+    written: Written,
+    moved: Moved<'_>,
     found: Option<Place>,
-    cause: Option<&Facts<RawEvent>>,
     at: DateTime<Utc>,
-) -> Result<(), StepError> {
-    let begin = Place { revision: 0, begun_at: at, has_votes: false };
-    let Place { revision: found, begun_at, has_votes } = found.unwrap_or(begin);
-    let wanted = record.revision.saturating_sub(1);
+) -> Result<StoredStep, StepError> {
+    let place = found.unwrap_or_else(|| Place::new(at));
+    let (wanted, found) = (written.record.revision.saturating_sub(1), place.revision);
     if found != wanted || found == 0 {
         return Err(NotStoredError::Overtaken { wanted, found }.into());
     }
-    if let Some(recall) = recall {
-        take_back(transaction, recall).await?;
-    }
-    let entry = EntryRow::of_step(entry, &record, &commands, cause, at);
-    let rows = Rows::of(record);
-    let updated = async {
-        let updated = update(transaction, &rows, has_votes, at).await;
-        Ok(updated.doing(STORING)?)
-    };
-    let written = async {
-        Ok(write_entry(transaction, &rows.instance.id, &entry).await.doing(STORING)?)
-    };
-    // On their way together: the row is locked, and what fails is rolled back.
-    let sent = send(transaction, commands, begun_at);
-    let (is_updated, (), ()) = tokio::try_join!(biased; updated, written, sent)?;
-    if !is_updated {
+    let stored = put(transaction, written, moved, &place, at).await?;
+    stored.ok_or_else(|| {
         let what = "the row was changed by another statement of this transaction";
-        return Err(StoreError::of(StoreErrorKind::Busy, STORING, what).into());
+        StoreError::of(StoreErrorKind::Busy, STORING, what).into()
+    })
+}
+
+/// Writes a step and sends its commands, in its span; nothing where its row is another's.
+async fn put(
+    transaction: &Transaction<'_>,
+    written: Written,
+    (mover, cause): Moved<'_>,
+    place: &Place,
+    at: DateTime<Utc>,
+) -> Result<Option<StoredStep>, StepError> {
+    let (id, workflow) = (written.record.id.clone(), written.record.workflow.clone());
+    let span = StepSpan::begin(mover, &workflow, &id, &place.tags);
+    let tags = span.tags(&place.tags);
+    let work = async {
+        let Written { record, commands, recall, entry } = written;
+        if let Some(recall) = recall {
+            take_back(transaction, recall).await?;
+        }
+        let entry = EntryRow::of_step(entry, &record, &commands, cause, at);
+        let rows = Rows::of(record, tags);
+        // On their way together: the row is locked, and what fails is rolled back.
+        let written = async {
+            Ok(write_entry(transaction, &rows.instance.id, &entry)
+                .await
+                .doing(STORING)?)
+        };
+        let sent = send(transaction, commands, place.begun_at);
+        let is_written = if place.revision == 0 {
+            let is_new = insert(transaction, &rows, at).await.doing(STORING)?;
+            if is_new {
+                tokio::try_join!(biased; written, sent)?;
+            }
+            is_new
+        } else {
+            let updated = async {
+                let updated = update(transaction, &rows, place.has_votes, at).await;
+                Ok(updated.doing(STORING)?)
+            };
+            tokio::try_join!(biased; updated, written, sent)?.0
+        };
+        if !is_written {
+            return Ok::<_, StepError>(None);
+        }
+        Ok(Some(StoredStep::of(id, &rows.instance, &entry)))
+    };
+    // Boxed: it holds all that a step writes, inside the futures of whoever receives.
+    let stored = span.instrument(Box::pin(work)).await?;
+    match &stored {
+        Some(step) => {
+            span.end(step.step(), step.what());
+            crash_point("before the instance commits");
+        }
+        None => span.end("", "already_there"),
     }
-    crash_point("before the instance commits");
-    Ok(())
+    Ok(stored)
 }
 
 /// Takes back the command of a step that is given up, or that a person says has done

@@ -15,8 +15,10 @@ use crate::outbox::sqlite::Outbox;
 use crate::store::StoreError;
 use crate::store::error::Doing;
 use crate::store::sqlite::{Shared, micros, now, text};
+use crate::trace::Mover;
 use crate::workflow::Driven;
 use crate::workflow::durable::clerk::{self, Turns};
+use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
 use crate::workflow::durable::{FIRING, WorkflowConfig};
 use crate::{EventId, RetryPolicy};
@@ -63,7 +65,8 @@ struct Tables {
 }
 
 /// How an instance of one workflow takes its turn.
-type Turn = fn(&Transaction<'_>, &EventId, &WorkflowConfig) -> Result<(), TurnError>;
+type Turn =
+    fn(&Transaction<'_>, &EventId, &WorkflowConfig) -> Result<StoredStep, TurnError>;
 
 impl Clerk {
     /// Opens the file, with the tables of its workflows and its outbox. The clerk takes
@@ -113,12 +116,12 @@ fn turn_of<W: Driven>(
     transaction: &Transaction<'_>,
     id: &EventId,
     config: &WorkflowConfig,
-) -> Result<(), TurnError> {
+) -> Result<StoredStep, TurnError> {
     let gone = || TurnError::Failed("its row is gone".to_owned());
     let record = find_record(transaction, id)?.ok_or_else(gone)?;
     let now = now(transaction).doing(FIRING)?;
     let step = fire::<W>(record, config, now).map_err(TurnError::Failed)?;
-    Ok(store_step(transaction, step, None, now)?)
+    Ok(store_step(transaction, step, (Mover::Clock, None), now)?)
 }
 
 /// Behind it, what a turn that fails has written is undone.
@@ -139,9 +142,11 @@ fn turn(
         return Ok(None);
     };
     transaction.execute_batch(SAVEPOINT).doing(FIRING)?;
+    let mut stored = None;
     let turned = match take(&transaction, &due, tables) {
-        Ok(()) => {
+        Ok(step) => {
             transaction.execute_batch(RELEASE).doing(FIRING)?;
+            stored = Some(step);
             Turned::Moved
         }
         Err(TurnError::Store(error)) => return Err(error),
@@ -155,6 +160,9 @@ fn turn(
     crash_point("before the clerk commits");
     transaction.commit().doing(FIRING)?;
     crash_point("after the clerk commits");
+    if let Some(step) = stored {
+        step.record(tables.config.trail());
+    }
     Ok(Some(turned))
 }
 
@@ -185,7 +193,7 @@ fn take(
     transaction: &Transaction<'_>,
     due: &Due,
     tables: &Tables,
-) -> Result<(), TurnError> {
+) -> Result<StoredStep, TurnError> {
     let id = due.id.parse::<EventId>();
     let id = id.map_err(|error| TurnError::Failed(error.to_string()))?;
     match tables.turns.get(due.workflow.as_str()) {

@@ -4,28 +4,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{
-    Connection, OptionalExtension, Row as SqlRow, Transaction, TransactionBehavior,
-    params,
-};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::PART;
+use super::read::{read_count, read_gone, read_past, read_present};
 use super::rows::{find, write_entry};
 use super::step::{find_record, store_step};
 use crate::EventId;
 use crate::outbox::sqlite::Outbox;
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::sqlite::{
-    Shared, any_moment, at_most, maybe_moment, maybe_text, micros, now, text,
-};
-use crate::workflow::CommandState;
+use crate::store::sqlite::{Shared, at_most, micros, now, text};
+use crate::trace::Mover;
 use crate::workflow::durable::desk::{
     self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
     Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow,
-    PresentRow, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
+    TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
 };
 use crate::workflow::durable::journal::{ByRow, EntryRow};
+use crate::workflow::durable::stored::{GoneRow, StoredStep};
 
 /// What people ask of the workflows in a SQLite file.
 ///
@@ -68,6 +65,19 @@ impl Desk {
         drop(Outbox::open(path)?);
         Ok(Self::new(DeskFile(Shared::open(path, &PART)?)))
     }
+
+    /// Opens the file read-only: nothing is made, no permission to write is needed, and
+    /// what would write is refused.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers, and tables that are missing or of another version of
+    /// this crate.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        drop(Outbox::open_read_only(path)?);
+        Ok(Self::new(DeskFile(Shared::open_read_only(path, &PART)?)))
+    }
 }
 
 impl Instances for DeskFile {
@@ -104,18 +114,26 @@ impl Instances for DeskFile {
         self.0.look(VERIFYING, look).await
     }
 
-    async fn step(&self, id: &EventId, take: Take) -> Result<(), DeskError> {
+    async fn step(&self, id: &EventId, take: Take) -> Result<StoredStep, DeskError> {
         let id = id.clone();
         let work = move |connection: &mut Connection| take_step(connection, &id, take);
         self.0.work(INTERVENING, work).await?
     }
 
-    async fn take_up(&self, id: &EventId, by: ByRow) -> Result<bool, StoreError> {
-        let id = id.to_string();
-        self.0.write(TAKING_UP, move |transaction| take_up(transaction, &id, by)).await
+    async fn take_up(
+        &self,
+        id: &EventId,
+        by: ByRow,
+    ) -> Result<Option<StoredStep>, StoreError> {
+        let id = id.clone();
+        self.0.write(TAKING_UP, move |transaction| take_up(transaction, id, by)).await
     }
 
-    async fn purge(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
+    async fn purge(
+        &self,
+        age: Duration,
+        most: usize,
+    ) -> Result<Vec<GoneRow>, StoreError> {
         self.0.write(PURGING, move |transaction| purge(transaction, age, most)).await
     }
 }
@@ -124,60 +142,55 @@ fn take_step(
     connection: &mut Connection,
     id: &EventId,
     take: Take,
-) -> Result<(), DeskError> {
+) -> Result<StoredStep, DeskError> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .doing(INTERVENING)?;
     let now = now(&transaction).doing(INTERVENING)?;
     let written = take(find_record(&transaction, id)?, now)?;
-    store_step(&transaction, written, None, now)?;
-    Ok(transaction.commit().doing(INTERVENING)?)
+    let stored = store_step(&transaction, written, (Mover::Clock, None), now)?;
+    transaction.commit().doing(INTERVENING)?;
+    Ok(stored)
 }
 
-fn take_up(transaction: &Transaction<'_>, id: &str, by: ByRow) -> rusqlite::Result<bool> {
-    let failing = transaction.prepare_cached(TAKE_UP)?.execute([id])?;
-    let Some(rows) = find(transaction, id)?.filter(|_| failing == 1) else {
-        return Ok(false);
+fn take_up(
+    transaction: &Transaction<'_>,
+    instance: EventId,
+    by: ByRow,
+) -> rusqlite::Result<Option<StoredStep>> {
+    let id = instance.to_string();
+    let failing = transaction.prepare_cached(TAKE_UP)?.execute([&id])?;
+    let Some(rows) = find(transaction, &id)?.filter(|_| failing == 1) else {
+        return Ok(None);
     };
     let entry = EntryRow::of_take_up(&rows.instance, by, now(transaction)?);
-    write_entry(transaction, id, &entry).map(|()| true)
+    write_entry(transaction, &id, &entry)?;
+    Ok(Some(StoredStep::of(instance, &rows.instance, &entry)))
 }
 
 fn purge(
     transaction: &Transaction<'_>,
     age: Duration,
     most: usize,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<Vec<GoneRow>> {
     let since = micros(ago(now(transaction)?, age));
-    let mut ids = transaction.prepare_cached(ENDED)?;
-    let ids = ids.query_map(params![since, at_most(most)], |row| text(row, 0))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut ended = transaction.prepare_cached(ENDED)?;
+    let gone = ended.query_map(params![since, at_most(most)], read_gone)?;
+    let gone = gone.collect::<rusqlite::Result<Vec<GoneRow>>>()?;
     for (table, column) in PARTS {
         let sql = format!("DELETE FROM {table} WHERE {column} = $1");
         let mut delete = transaction.prepare_cached(&sql)?;
-        for id in &ids {
-            delete.execute([id])?;
+        for row in &gone {
+            delete.execute([&row.id])?;
         }
     }
-    Ok(ids.len())
+    Ok(gone)
 }
 
 fn counts(connection: &Connection) -> rusqlite::Result<Vec<CountRow>> {
     let now = micros(now(connection)?);
     let mut counts = connection.prepare_cached(COUNTS)?;
-    let rows = counts.query_map([now], |row| {
-        Ok(CountRow {
-            workflow: text(row, "workflow")?,
-            status: text(row, "status")?,
-            step: maybe_text(row, "step")?,
-            instances: row.get("instances")?,
-            oldest: any_moment(row.get("oldest")?),
-            overdue: row.get("overdue")?,
-            failing: row.get("failing")?,
-            for_nobody: row.get("for_nobody")?,
-        })
-    })?;
-    rows.collect()
+    counts.query_map([now], read_count)?.collect()
 }
 
 /// The moment that is so long ago.
@@ -221,46 +234,39 @@ fn find_one(connection: &Connection, id: &str) -> rusqlite::Result<Option<Found>
     Ok(present.map(|present| Found { rows, present }))
 }
 
-fn read_present(row: &SqlRow<'_>) -> rusqlite::Result<PresentRow> {
-    let status = maybe_text(row, "command_status")?;
-    let command = status.map(|status| -> rusqlite::Result<_> {
-        Ok(CommandState {
-            status,
-            attempts: row.get("command_attempts")?,
-            failure: maybe_text(row, "command_failure")?,
-        })
-    });
-    Ok(PresentRow {
-        begun_at: any_moment(row.get("begun_at")?),
-        moved_at: any_moment(row.get("moved_at")?),
-        turn_at: maybe_moment(row.get("turn_at")?),
-        turn_failures: row.get("turn_failures")?,
-        turn_failure: maybe_text(row, "turn_failure")?,
-        asked_at: maybe_moment(row.get("asked_at")?),
-        command: command.transpose()?,
-    })
-}
-
 fn history(connection: &Connection, id: &str) -> rusqlite::Result<Vec<PastRow>> {
     let mut history = connection.prepare_cached(HISTORY)?;
-    let rows = history.query_map([id], |row| {
-        Ok(PastRow {
-            entry: row.get("entry")?,
-            revision: row.get("revision")?,
-            at: any_moment(row.get("at")?),
-            what: text(row, "what")?,
-            step: maybe_text(row, "step")?,
-            status: text(row, "status")?,
-            to_step: maybe_text(row, "to_step")?,
-            cause_source: maybe_text(row, "cause_source")?,
-            cause_id: maybe_text(row, "cause_id")?,
-            commands: text(row, "commands")?,
-            by: maybe_text(row, "by")?,
-            role: maybe_text(row, "role")?,
-            instead_of: maybe_text(row, "instead_of")?,
-            reason: maybe_text(row, "reason")?,
-            standing: text(row, "standing")?,
-        })
-    })?;
-    rows.collect()
+    history.query_map([id], read_past)?.collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::outbox;
+
+    /// Protects the operator from waiting for a million orders: what they ask is read from
+    /// an index, and nothing is sorted.
+    #[test]
+    fn what_people_ask_is_read_from_an_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        outbox::sqlite::install(&mut connection).unwrap();
+        super::super::install(&mut connection).unwrap();
+        let plan = |sql: &str| {
+            let mut plan =
+                connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let count = plan.parameter_count();
+            let values = rusqlite::params_from_iter(std::iter::repeat_n(1, count));
+            let lines = plan.query_map(values, |row| row.get::<_, String>("detail"));
+            lines.unwrap().collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+        };
+        for (sql, index) in [
+            (OLDEST, "INDEX workflow_waiting (moved_at<?)"),
+            (ENDED, "INDEX workflow_ended (moved_at<?)"),
+            (COUNTS, "COVERING INDEX workflow_at"),
+        ] {
+            let plan = plan(sql);
+            assert!(plan.contains(index) && !plan.contains("TEMP"), "{sql}: {plan}");
+        }
+    }
 }

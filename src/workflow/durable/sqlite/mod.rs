@@ -2,6 +2,7 @@
 
 mod clerk;
 mod desk;
+mod read;
 mod receive;
 mod rows;
 mod step;

@@ -8,8 +8,9 @@ use crate::outbox::sqlite::OpenTransaction;
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
 use crate::store::sqlite::{now, still_open};
+use crate::trace::{Mover, StepSpan};
 use crate::workflow::durable::journal::EntryRow;
-use crate::workflow::durable::receiving::{addressed, verdict};
+use crate::workflow::durable::receiving::{addressed, late, verdict};
 use crate::workflow::durable::{LOADING, STORING, StepError, WorkflowConfig};
 use crate::workflow::{Driven, Received, Verdict};
 
@@ -65,15 +66,20 @@ pub fn receive<W: Driven, T: OpenTransaction>(
             let now = now(connection).doing(STORING)?;
             let step = config.put(step).write(now, config.hours());
             let step = step.map_err(StepError::from)?;
-            store_step(transaction, step, Some(event), now)?;
+            let moved = (Mover::Program, Some(&**event));
+            store_step(transaction, step, moved, now)?.record(config.trail());
             Ok(Received::Moved)
         }
         Verdict::Late(at, entry) => {
             let (_, standing) = W::standing(at);
             let now = now(connection).doing(STORING)?;
             let entry = EntryRow::of_late(entry, &standing, event, now);
-            let id = standing.id.as_event_id().to_string();
-            write_entry(connection, &id, &entry).doing(STORING)?;
+            let id = to.instance();
+            let span = StepSpan::begin(Mover::Program, W::NAME, id, "{}");
+            span.in_scope(|| write_entry(connection, &id.to_string(), &entry))
+                .doing(STORING)?;
+            span.end(entry.to_step.as_deref().unwrap_or_default(), entry.what.as_str());
+            late(event, config, now);
             Ok(Received::Late)
         }
     }

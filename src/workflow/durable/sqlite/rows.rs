@@ -1,12 +1,13 @@
 //! The rows of workflows in SQLite: found, and written.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use super::read::{read_instance, read_vote};
 use crate::store::LAST_DUE;
-use crate::store::sqlite::{any_moment, maybe_moment, maybe_text, micros, text};
+use crate::store::sqlite::{any_moment, micros, text};
 use crate::workflow::durable::columns::{
-    ClearanceRow, INSTANCE_COLUMNS, InstanceRow, Rows, VOTE_COLUMNS, VoteRow,
+    ClearanceRow, INSTANCE_COLUMNS, Rows, VOTE_COLUMNS, VoteRow,
 };
 use crate::workflow::durable::journal::{ENTRY_COLUMNS, EntryRow};
 
@@ -32,49 +33,34 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
     Ok(Some(Rows { instance, votes, cleared }))
 }
 
-fn read_instance(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRow> {
-    Ok(InstanceRow {
-        id: text(row, "id")?,
-        workflow: text(row, "workflow")?,
-        version: row.get("version")?,
-        fingerprint: text(row, "fingerprint")?,
-        revision: row.get("revision")?,
-        status: text(row, "status")?,
-        step: maybe_text(row, "step")?,
-        awaits: maybe_text(row, "awaits")?,
-        due_at: maybe_moment(row.get("due_at")?),
-        round: row.get("round")?,
-        level: row.get("level")?,
-        reminded: row.get("reminded")?,
-        for_nobody: row.get("for_nobody")?,
-        shown: row.get("shown")?,
-        requested_by: maybe_text(row, "requested_by")?,
-        requested_instead_of: maybe_text(row, "requested_instead_of")?,
-        data: row.get("data")?,
-    })
+/// What a step is stored over.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// That of the row; 0 where there is none yet.
+    pub(super) revision: u64,
+    pub(super) begun_at: DateTime<Utc>,
+    pub(super) tags: String,
 }
 
-fn read_vote(row: &SqlRow<'_>) -> rusqlite::Result<VoteRow> {
-    Ok(VoteRow {
-        approval: text(row, "approval")?,
-        person: text(row, "person")?,
-        instead_of: maybe_text(row, "instead_of")?,
-        role: text(row, "role")?,
-        reason: text(row, "reason")?,
-        at: any_moment(row.get("at")?),
-        seen: text(row, "seen")?,
-    })
+impl Place {
+    /// Where there is no row yet.
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self { revision: 0, begun_at: now, tags: "{}".to_owned() }
+    }
 }
 
-/// The revision of an instance, and when it began.
-pub(super) fn find_revision(
+/// What a step of an instance is stored over.
+pub(super) fn find_place(
     connection: &Connection,
     id: &str,
-) -> rusqlite::Result<Option<(u64, DateTime<Utc>)>> {
-    let sql = "SELECT revision, begun_at FROM workflow_instance WHERE id = ?1";
+) -> rusqlite::Result<Option<Place>> {
+    let sql = "SELECT revision, begun_at, tags FROM workflow_instance WHERE id = ?1";
     let found = connection.prepare_cached(sql)?.query_row([id], |row| {
-        let revision = u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
-        Ok((revision, any_moment(row.get(1)?)))
+        Ok(Place {
+            revision: u64::try_from(row.get::<_, i64>("revision")?).unwrap_or_default(),
+            begun_at: any_moment(row.get("begun_at")?),
+            tags: text(row, "tags")?,
+        })
     });
     found.optional()
 }
@@ -89,12 +75,12 @@ pub(super) fn write(
     let sql = format!(
         "INSERT INTO workflow_instance ({INSTANCE_COLUMNS}, turn_at, begun_at, moved_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-         ?17, ?9, ?18, ?18) \
+         ?17, ?18, ?9, ?19, ?19) \
          ON CONFLICT (id) DO UPDATE SET version = ?3, fingerprint = ?4, revision = ?5, \
          status = ?6, step = ?7, awaits = ?8, due_at = ?9, turn_at = ?9, round = ?10, \
          level = ?11, reminded = ?12, for_nobody = ?13, shown = ?14, requested_by = ?15, \
-         requested_instead_of = ?16, data = ?17, moved_at = ?18, turn_failures = 0, \
-         turn_failure = NULL \
+         requested_instead_of = ?16, data = ?17, tags = ?18, moved_at = ?19, \
+         turn_failures = 0, turn_failure = NULL \
          WHERE workflow = ?2 AND revision = ?5 - 1"
     );
     let written = connection.prepare_cached(&sql)?.execute(params![
@@ -115,6 +101,7 @@ pub(super) fn write(
         row.requested_by,
         row.requested_instead_of,
         row.data,
+        row.tags,
         micros(now),
     ])?;
     if written == 1 {
@@ -180,7 +167,7 @@ pub(super) fn write_entry(
             id,
             entry.revision,
             micros(entry.at),
-            entry.what,
+            entry.what.as_str(),
             entry.step,
             entry.status,
             entry.to_step,

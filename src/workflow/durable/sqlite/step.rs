@@ -4,16 +4,18 @@
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use super::rows::{find, find_revision, write, write_entry};
+use super::rows::{Place, find, find_place, write, write_entry};
 use crate::crash_point::crash_point;
 use crate::outbox::Recalled;
 use crate::outbox::sqlite::{OpenTransaction, enqueue, recall};
 use crate::store::error::Doing;
 use crate::store::sqlite::{now, still_open};
 use crate::store::{StoreError, StoreErrorKind};
+use crate::trace::{Mover, StepSpan};
 use crate::workflow::durable::columns::Rows;
 use crate::workflow::durable::dated::dated;
 use crate::workflow::durable::journal::EntryRow;
+use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::{LOADING, LoadError, STORING, StepError, WorkflowConfig};
 use crate::workflow::{
     AnyAdvance, Begun, Driven, InstanceId, InstanceRecord, NotStoredError, Recall,
@@ -140,10 +142,14 @@ pub fn store<W: Workflow, T: OpenTransaction>(
         let connection = transaction.connection();
         still_open(connection, STORING)?;
         let now = now(connection).doing(STORING)?;
-        store_step(transaction, step.write(now, config.hours())?, None, now)
+        let written = step.write(now, config.hours())?;
+        store_step(transaction, written, (Mover::Program, None), now)
     };
     match stored() {
-        Ok(()) => Ok(()),
+        Ok(stored) => {
+            stored.record(config.trail());
+            Ok(())
+        }
         Err(cause) => Err(Refused::new(step, cause)),
     }
 }
@@ -166,7 +172,7 @@ fn begin_step<W: Workflow, T: OpenTransaction>(
     let connection = transaction.connection();
     still_open(connection, STORING)?;
     let id = first.id().into_event_id();
-    if find_revision(connection, &id.to_string()).doing(STORING)?.is_some() {
+    if find_place(connection, &id.to_string()).doing(STORING)?.is_some() {
         return Ok(Begun::AlreadyThere);
     }
     if first.revision() > 0 {
@@ -174,28 +180,30 @@ fn begin_step<W: Workflow, T: OpenTransaction>(
         return Err(NotStoredError::Overtaken { wanted, found: 0 }.into());
     }
     let now = now(connection).doing(STORING)?;
-    put(transaction, first.write(now, config.hours())?, None, (now, now))?;
+    let written = first.write(now, config.hours())?;
+    let moved = (Mover::Program, None);
+    put(transaction, written, moved, &Place::new(now), now)?.record(config.trail());
     Ok(Begun::New)
 }
+
+/// Who has the step taken, and the event that caused it, where one did.
+pub(super) type Moved<'a> = (Mover, Option<&'a Facts<RawEvent>>);
 
 /// Stores a step that a program, an event or a deadline has caused.
 pub(super) fn store_step<T: OpenTransaction>(
     transaction: &T,
-    mut written: Written,
-    cause: Option<&Facts<RawEvent>>,
+    written: Written,
+    moved: Moved<'_>,
     now: DateTime<Utc>,
-) -> Result<(), StepError> {
+) -> Result<StoredStep, StepError> {
     let id = written.record.id.to_string();
-    let found = find_revision(transaction.connection(), &id).doing(STORING)?;
-    let (found, begun_at) = found.unwrap_or((0, now));
-    let wanted = written.record.revision.saturating_sub(1);
+    let place = find_place(transaction.connection(), &id).doing(STORING)?;
+    let place = place.unwrap_or_else(|| Place::new(now));
+    let (wanted, found) = (written.record.revision.saturating_sub(1), place.revision);
     if found != wanted || found == 0 {
         return Err(NotStoredError::Overtaken { wanted, found }.into());
     }
-    if let Some(recall) = written.recall.take() {
-        take_back(transaction, recall)?;
-    }
-    put(transaction, written, cause, (now, begun_at))
+    put(transaction, written, moved, &place, now)
 }
 
 /// Takes back the command of a step that is given up, or that a person says has done
@@ -214,28 +222,45 @@ fn take_back<T: OpenTransaction>(
     }
 }
 
+/// Writes a step and sends its commands, in its span.
 fn put<T: OpenTransaction>(
     transaction: &T,
-    Written { record, commands, entry, .. }: Written,
-    cause: Option<&Facts<RawEvent>>,
-    (now, begun_at): (DateTime<Utc>, DateTime<Utc>),
-) -> Result<(), StepError> {
-    let connection = transaction.connection();
-    let entry = EntryRow::of_step(entry, &record, &commands, cause, now);
-    let rows = Rows::of(record);
-    let stored = || {
-        let written = write(connection, &rows, now)?;
-        write_entry(connection, &rows.instance.id, &entry)?;
-        Ok::<_, rusqlite::Error>(written)
-    };
-    if !stored().doing(STORING)? {
-        let what = "the row was changed by another statement of this transaction";
-        return Err(StoreError::of(StoreErrorKind::Busy, STORING, what).into());
-    }
-    for command in commands {
-        let enqueued = enqueue(transaction, dated(command, begun_at)?);
-        enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
-    }
+    written: Written,
+    (mover, cause): Moved<'_>,
+    place: &Place,
+    now: DateTime<Utc>,
+) -> Result<StoredStep, StepError> {
+    let (id, workflow) = (written.record.id.clone(), written.record.workflow.clone());
+    let span = StepSpan::begin(mover, &workflow, &id, &place.tags);
+    let tags = span.tags(&place.tags);
+    let stored = span.in_scope(|| {
+        let Written { record, commands, recall, entry } = written;
+        if let Some(recall) = recall {
+            take_back(transaction, recall)?;
+        }
+        let entry = EntryRow::of_step(entry, &record, &commands, cause, now);
+        let rows = Rows::of(record, tags);
+        write_step(transaction.connection(), &rows, &entry, now)?;
+        for command in commands {
+            let enqueued = enqueue(transaction, dated(command, place.begun_at)?);
+            enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
+        }
+        Ok::<_, StepError>(StoredStep::of(id, &rows.instance, &entry))
+    })?;
+    span.end(stored.step(), stored.what());
     crash_point("before the instance commits");
-    Ok(())
+    Ok(stored)
+}
+
+fn write_step(
+    connection: &Connection,
+    rows: &Rows,
+    entry: &EntryRow,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if !write(connection, rows, now).doing(STORING)? {
+        let what = "the row was changed by another statement of this transaction";
+        return Err(StoreError::of(StoreErrorKind::Busy, STORING, what));
+    }
+    write_entry(connection, &rows.instance.id, entry).doing(STORING)
 }

@@ -36,6 +36,8 @@ CREATE TABLE workflow_instance (
     requested_instead_of text CHECK (requested_instead_of <> ''),
     -- What it is about, in the program's own form.
     data bytea NOT NULL,
+    -- The context of the last step's span, for the next one: a JSON object of texts.
+    tags text NOT NULL DEFAULT '{}' CHECK (tags::json IS NOT NULL),
     begun_at timestamptz NOT NULL,
     moved_at timestamptz NOT NULL,
     -- A wait has a deadline and a step, and an end has neither.
@@ -53,7 +55,11 @@ CREATE TABLE workflow_instance (
 );
 
 CREATE INDEX workflow_due ON workflow_instance (turn_at) WHERE turn_at IS NOT NULL;
-CREATE INDEX workflow_at ON workflow_instance (workflow, step, status, moved_at) WHERE turn_at IS NOT NULL;
+-- What people ask for: which waits have not moved for longest, what ended long ago, and how many stand where, which is
+-- counted without the rows themselves.
+CREATE INDEX workflow_waiting ON workflow_instance (moved_at, id) WHERE turn_at IS NOT NULL;
+CREATE INDEX workflow_ended ON workflow_instance (moved_at, id) WHERE turn_at IS NULL;
+CREATE INDEX workflow_at ON workflow_instance (workflow, status, step, moved_at, due_at, turn_failures, for_nobody);
 
 -- An approval that is cleared, with what people were shown: given, or not needed.
 CREATE TABLE workflow_clearance (

@@ -34,6 +34,8 @@ CREATE TABLE workflow_instance (
     requested_instead_of TEXT CHECK (requested_instead_of <> ''),
     -- What it is about, in the program's own form.
     data BLOB NOT NULL,
+    -- The context of the last step's span, for the next one: a JSON object of texts.
+    tags TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(tags)),
     begun_at INTEGER NOT NULL CHECK (begun_at BETWEEN -62167219200000000 AND 253402300799999999),
     moved_at INTEGER NOT NULL CHECK (moved_at BETWEEN -62167219200000000 AND 253402300799999999),
     -- A wait has a deadline and a step, and an end has neither.
@@ -46,7 +48,11 @@ CREATE TABLE workflow_instance (
 ) STRICT;
 
 CREATE INDEX workflow_due ON workflow_instance (workflow, turn_at) WHERE turn_at IS NOT NULL;
-CREATE INDEX workflow_at ON workflow_instance (workflow, step, status, moved_at) WHERE turn_at IS NOT NULL;
+-- What people ask for: which waits have not moved for longest, what ended long ago, and how many stand where, which is
+-- counted without the rows themselves.
+CREATE INDEX workflow_waiting ON workflow_instance (moved_at, id) WHERE turn_at IS NOT NULL;
+CREATE INDEX workflow_ended ON workflow_instance (moved_at, id) WHERE turn_at IS NULL;
+CREATE INDEX workflow_at ON workflow_instance (workflow, status, step, moved_at, due_at, turn_failures, for_nobody);
 
 -- An approval that is cleared, with what people were shown: given, or not needed.
 CREATE TABLE workflow_clearance (
