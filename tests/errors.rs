@@ -361,7 +361,22 @@ fn of_workflows() -> Vec<Named> {
         named(ReceiveError::Row(RecordError::Data(wire()))),
         named(ReceiveError::Reply(ReplyError::Unreadable(wire()))),
         named(ReceiveError::NotStored(NotStoredError::Unwritable(advance()))),
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        named(integration_automation_patterns::workflow::DeskError::Row(
+            RecordError::Data(wire()),
+        )),
     ]
+}
+
+/// Protects a customer's data from the logs and rows into which errors go.
+#[cfg(feature = "workflow")]
+#[test]
+fn an_error_of_a_workflow_quotes_no_data() {
+    let quote = poison().to_string();
+    for (name, error) in of_workflows() {
+        let said = format!("{:?} {error:?}", chain(&*error));
+        assert!(!said.contains(&quote), "{name}: {said}");
+    }
 }
 
 fn all() -> Vec<Named> {

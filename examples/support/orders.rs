@@ -84,7 +84,8 @@ macro_rules! totals {
 
             fn read(bytes: &[u8]) -> Result<Self, WireError> {
                 let text = std::str::from_utf8(bytes).map_err(WireError::new)?;
-                Ok(Self { total: text.parse().map_err(WireError::new)? })
+                let no_total = |_| WireError::new(format!("{text:?} is no total"));
+                Ok(Self { total: text.parse().map_err(no_total)? })
             }
         }
     )* };

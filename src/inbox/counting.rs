@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::InboxConfig;
 use super::entry::Entry;
 use super::intake::{Again, Counted, Found, again};
+use super::{HandlerError, InboxConfig};
 use crate::broker::Delivery;
 use crate::store::{Row, StoreError};
 use crate::{Facts, RawEvent, Record};
@@ -109,24 +109,39 @@ impl Begun {
     }
 }
 
-/// How the attempt of one delivery is counted, from its beginning to its end.
+/// How the attempt of one delivery is counted, from its beginning to its end. Dropped
+/// before that (the database falls silent, and its caller waits no longer), the attempt
+/// is owed to its event, unless its handler may be the reason.
 pub(crate) struct Tally<'c> {
     config: &'c InboxConfig,
     /// The event, where an earlier attempt of it is counted and was none.
     owed: Option<Key>,
     begun: Option<Begun>,
+    /// Whether the attempt stays counted if nothing more is heard of it.
+    counts: bool,
 }
 
 impl<'c> Tally<'c> {
     /// The tally of a delivery: its attempt is counted where another one is owed to it.
     pub(crate) fn new<A>(delivery: &Delivery<A>, config: &'c InboxConfig) -> Self {
         let owed = config.owed().take(|| Key::of(delivery.facts()));
-        Self { config, owed, begun: None }
+        Self { config, owed, begun: None, counts: false }
     }
 
-    /// Counts the attempt as begun, where the database has counted it.
-    pub(crate) fn begin(&mut self, begun: Option<Begun>) {
-        self.begun = begun;
+    /// The database is about to count the attempt: its answer may be lost.
+    pub(crate) fn begin(&mut self, begun: Begun) {
+        self.begun = Some(begun);
+    }
+
+    /// The handler runs: it may be what ends the process, or never ends itself.
+    pub(crate) const fn handler_begins(&mut self) {
+        self.counts = true;
+    }
+
+    /// The handler has ended. If its failure counts, it does so even if nobody can store
+    /// it: a handler may hold its connection up.
+    pub(crate) fn handler_ended(&mut self, handled: &Result<(), HandlerError>) {
+        self.counts = handled.as_ref().is_err_and(|error| error.counts);
     }
 
     pub(crate) fn counted(&self) -> Counted {
@@ -142,10 +157,19 @@ impl<'c> Tally<'c> {
         self.begun.as_ref().filter(|_| self.owed.is_none())
     }
 
-    /// Remembers that the attempt is counted and was none, and that the database could
-    /// not take it back.
-    pub(crate) fn owe(self) {
-        if let Some(key) = self.owed.or(self.begun.map(|begun| begun.key)) {
+    /// The end of the attempt is stored, or the database has taken it back; or neither,
+    /// and it is owed to its event.
+    pub(crate) fn end(mut self, is_stored: bool) {
+        self.counts = is_stored;
+    }
+}
+
+impl Drop for Tally<'_> {
+    fn drop(&mut self) {
+        let begun = || self.begun.take().map(|begun| begun.key);
+        if !self.counts
+            && let Some(key) = self.owed.take().or_else(begun)
+        {
             self.config.owed().add(key);
         }
     }
@@ -218,5 +242,54 @@ impl Debt<'_> {
 impl Drop for Debt<'_> {
     fn drop(&mut self) {
         self.key.take().into_iter().for_each(|key| self.owed.add(key));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Envelope, RetryPolicy};
+
+    /// Protects the attempts of an event from a consumer that waits no longer, and from a
+    /// handler that holds its connection up.
+    #[test]
+    fn an_attempt_is_owed_unless_its_handler_spent_it() {
+        type Step = fn(&mut Tally<'_>);
+        let begun: Step = |_| ();
+        let runs: Step = |tally| tally.handler_begins();
+        let done: Step = |tally| tally.handler_ended(&Ok(()));
+        let failed: Step =
+            |tally| tally.handler_ended(&Err(HandlerError::transient("locked")));
+        for (steps, owed) in [
+            (vec![begun], true),
+            (vec![begun, runs], false),
+            (vec![begun, runs, done], true),
+            (vec![begun, runs, failed], false),
+        ] {
+            let day = Duration::from_secs(24 * 60 * 60);
+            let config = InboxConfig::new(7 * day, RetryPolicy::DEFAULT).unwrap();
+            let lead = RawEvent::new("crm.lead.created", b"{}");
+            let event = Envelope::builder("crm", lead).build().unwrap();
+            let delivery = Delivery::new(event, ());
+            let next = next_attempt(&delivery, None, &config, Counted::AtItsEnd);
+            let (_, attempt) = next.unwrap().unwrap().at(Utc::now());
+            let key = Key::of(delivery.facts());
+            let mut tally = Tally::new(&delivery, &config);
+            tally.begin(attempt);
+            let count = steps.len();
+            steps.into_iter().for_each(|step| step(&mut tally));
+            drop(tally);
+            assert_eq!(config.owed().has(&key), owed, "after {count} steps");
+
+            let tally = Tally::new(&delivery, &config);
+            assert_eq!(tally.counted() == Counted::Ahead, owed, "it is given");
+            drop(tally);
+            assert_eq!(config.owed().has(&key), owed, "and stays owed");
+            Tally::new(&delivery, &config).end(true);
+            assert!(!config.owed().has(&key), "until an attempt ends");
+        }
     }
 }

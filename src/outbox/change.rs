@@ -41,6 +41,26 @@ pub(crate) enum Settled {
     Released(String),
 }
 
+/// What shows, beside the moment of its claim, that a settlement is stored: an earlier
+/// call may have stored it whose answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trace {
+    /// The state of the row.
+    Row(DeliveryStatus),
+    /// An entry of the history.
+    History(Action),
+}
+
+impl Trace {
+    /// The state, or the action, as the columns hold them.
+    pub(crate) const fn columns(self) -> (Option<&'static str>, Option<&'static str>) {
+        match self {
+            Self::Row(status) => (Some(status.as_str()), None),
+            Self::History(action) => (None, Some(action.as_str())),
+        }
+    }
+}
+
 impl Settled {
     pub(crate) fn of(settlement: &Settlement) -> Self {
         match &settlement.after {
@@ -49,6 +69,17 @@ impl Settled {
                 let change = Change::of_step(event);
                 Self::Stepped(change.due(settlement.next_attempt_at()))
             }
+        }
+    }
+
+    /// What it leaves behind once it is stored.
+    pub(crate) fn trace(&self) -> Trace {
+        match self {
+            Self::Stepped(Change { history: None, status, .. }) => Trace::Row(*status),
+            Self::Stepped(Change { history: Some(entry), .. }) => {
+                Trace::History(entry.action)
+            }
+            Self::Released(_) => Trace::History(Action::Release),
         }
     }
 

@@ -36,8 +36,9 @@ pub trait Store: sealed::Sealed + Send + Sync + 'static {
     /// Stores what became of claimed events, in one transaction.
     ///
     /// The answer names the events whose lease had ended: nothing was stored of those.
-    /// Where the statement as a whole fails, nothing is stored of any, and the
-    /// settlements can be tried again.
+    /// After an error, or where the caller did not wait for the answer, all or none are
+    /// stored, and the same settlements can be given again: what is stored already is
+    /// not lost, and is not stored twice.
     fn settle(
         &self,
         settlements: &[Settlement],

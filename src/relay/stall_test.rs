@@ -1,7 +1,9 @@
-//! Proof that a run until idle ends when it is to, however long its store takes to settle.
+//! Proof that a run until idle ends when it is to, and counts what is stored, however long
+//! its store takes to settle.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -42,13 +44,17 @@ where
 }
 
 /// An outbox that takes long to settle.
-struct Stalling(Outbox);
+struct Stalling {
+    outbox: Outbox,
+    /// Whether its next settlement is stored and not answered.
+    loses_answer: AtomicBool,
+}
 
 impl crate::outbox::sealed::Sealed for Stalling {}
 
 impl Store for Stalling {
     async fn claim(&self, order: &ClaimOrder) -> Result<Claimed, StoreError> {
-        self.0.claim(order).await
+        self.outbox.claim(order).await
     }
 
     async fn settle(
@@ -56,7 +62,11 @@ impl Store for Stalling {
         settlements: &[Settlement],
     ) -> Result<Vec<LeaseLostError>, StoreError> {
         sleep(STALL).await;
-        self.0.settle(settlements).await
+        let lost = self.outbox.settle(settlements).await;
+        if self.loses_answer.swap(false, Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+        lost
     }
 
     async fn renew(
@@ -64,22 +74,29 @@ impl Store for Stalling {
         held: &[HeldLease],
         lease: Duration,
     ) -> Result<Vec<LeaseLostError>, StoreError> {
-        self.0.renew(held, lease).await
+        self.outbox.renew(held, lease).await
     }
 
     async fn wait(&self, at_most: Duration) {
-        self.0.wait(at_most).await;
+        self.outbox.wait(at_most).await;
     }
 }
 
 /// Runs until idle, by a clock that stands still while anything else happens.
-async fn run<F>(name: &str, events: usize, answer: F) -> Result<Summary, Box<dyn Error>>
+async fn run<F>(
+    name: &str,
+    events: usize,
+    loses_answer: bool,
+    answer: F,
+) -> Result<Summary, Box<dyn Error>>
 where
     F: Fn(usize) -> (Duration, Result<(), BrokerError>) + Send + Sync + 'static,
 {
     let file =
         std::env::temp_dir().join(format!("stall-{}-{name}.db", std::process::id()));
-    let store = Outbox::open(&file)?;
+    let outbox = Outbox::open(&file)?;
+    let loses_answer = AtomicBool::new(loses_answer);
+    let store = Stalling { outbox, loses_answer };
     let mut business = rusqlite::Connection::open(&file)?;
     let transaction = business.transaction()?;
     let policy = RetryPolicy::new(2, Backoff::Fixed(Duration::ZERO))?;
@@ -90,8 +107,8 @@ where
     transaction.commit()?;
     let broker = Answering { sends: AtomicUsize::new(0), answer };
     let config = RelayConfig::default().poll_interval(POLL);
-    let relay = Relay::new("relay-1", Stalling(store), broker, config)?;
-    let summary = relay.run_until_idle(std::future::pending::<()>()).await;
+    let relay = Relay::new("relay-1", store, broker, config)?;
+    let summary = relay.run_until_idle(pending::<()>()).await;
     std::fs::remove_file(file)?;
     Ok(summary)
 }
@@ -106,7 +123,7 @@ async fn a_run_does_not_end_before_a_retry_that_is_due() -> Result<(), Box<dyn E
         };
         (Duration::ZERO, answer)
     };
-    let summary = run("retry", 1, first_fails).await?;
+    let summary = run("retry", 1, false, first_fails).await?;
     assert_eq!((summary.retrying, summary.acknowledged), (1, 1));
     Ok(())
 }
@@ -119,7 +136,17 @@ async fn an_outage_ends_a_run_although_its_pause_is_over() -> Result<(), Box<dyn
         let after = if number == 1 { POLL } else { Duration::ZERO };
         (after, Err(BrokerError::unreachable("connection refused")))
     };
-    let summary = run("outage", 2, unreachable).await?;
+    let summary = run("outage", 2, false, unreachable).await?;
     assert_eq!((summary.claimed, summary.released), (2, 2));
+    Ok(())
+}
+
+/// What is stored would be taken for lost, with its event sent and not confirmed.
+#[tokio::test(start_paused = true)]
+async fn a_settlement_whose_answer_is_lost_is_no_lost_lease() -> Result<(), Box<dyn Error>>
+{
+    let summary = run("answer", 2, true, |_| (Duration::ZERO, Ok(()))).await?;
+    assert_eq!((summary.claimed, summary.acknowledged), (2, 2));
+    assert_eq!(summary.leases_lost, 0);
     Ok(())
 }

@@ -6,6 +6,8 @@ mod dead_letter;
 pub(crate) mod doing;
 pub(crate) mod error;
 mod kind;
+#[cfg(feature = "postgres")]
+pub(crate) mod listing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod migration;
 #[cfg_attr(

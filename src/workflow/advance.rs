@@ -45,6 +45,8 @@ pub struct AnyAdvance<W: Workflow> {
     deadline: Deadline,
     entry: Entry,
     recall: Option<Recall>,
+    /// The command whose step is given up: it is taken back where it has not left.
+    given_up: Option<EventId>,
 }
 
 /// When a stage's time has passed.
@@ -56,6 +58,8 @@ enum Deadline {
     In(Duration),
     /// When it was to pass before the step: a vote moves no deadline.
     Kept,
+    /// At this moment, which a person has set.
+    At(DateTime<Utc>),
 }
 
 impl<S: Stage> Advance<S> {
@@ -75,15 +79,31 @@ impl<S: Stage> Advance<S> {
         Self::new(at, entry, Deadline::Kept)
     }
 
+    /// The instance stays, and its deadline is at this moment.
+    pub(super) fn stay_until(
+        at: Instance<S>,
+        entry: Entry,
+        until: DateTime<Utc>,
+    ) -> Self {
+        Self::new(at, entry, Deadline::At(until))
+    }
+
     fn new(at: Instance<S>, entry: Entry, deadline: Deadline) -> Self {
         let (facts, status, step) = (at.facts, S::STATUS, S::STEP);
-        let any = AnyAdvance { facts, status, step, deadline, entry, recall: None };
+        let (recall, given_up) = (None, None);
+        let any = AnyAdvance { facts, status, step, deadline, entry, recall, given_up };
         Self { any, stage: PhantomData }
     }
 
     /// The same step, which takes a command back.
     pub(super) fn recalling(mut self, recall: Option<Recall>) -> Self {
         self.any.recall = recall;
+        self
+    }
+
+    /// The same step, which gives up what this command asks.
+    pub(super) fn giving_up(mut self, command: Option<EventId>) -> Self {
+        self.any.given_up = command;
         self
     }
 
@@ -161,16 +181,21 @@ impl<W: Workflow> AnyAdvance<W> {
     /// people who may decide than it wants is passed at once, and where no level has
     /// enough, the question is for nobody and says so.
     ///
+    /// A vote may leave too few, too: then the next level is asked with it.
+    ///
     /// Read the directory before the transaction. A step that asks nobody is unchanged.
     pub fn put_to(mut self, people: &dyn Directory) -> Self {
         let wait = self.step.map(|step| (step.kind, step.waits(self.status)));
-        let asks = matches!(self.deadline, Deadline::In(_));
-        if let (Some((kind, Wait::People(chain))), true) = (wait, asks) {
+        let is_put = matches!(self.deadline, Deadline::In(_) | Deadline::Kept);
+        if let (Some((kind, Wait::People(chain))), true) = (wait, is_put) {
             let Facts { question, requested_by, .. } = &mut *self.facts;
             let asker = requested_by.as_ref().filter(|_| kind == Kind::Approval);
             if let Some(question) = question {
+                let before = (question.level, question.for_nobody);
                 question.put_to(chain, asker, people);
-                let span = question.span(chain);
+                let is_kept = self.deadline == Deadline::Kept
+                    && (question.level, question.for_nobody) == before;
+                let span = question.span(chain).filter(|_| !is_kept);
                 self.deadline = span.map_or(self.deadline, Deadline::In);
             }
         }
@@ -198,8 +223,19 @@ impl<W: Workflow> AnyAdvance<W> {
         calendar: &dyn Calendar,
     ) -> Result<Written, AdvanceError> {
         let (record, commands) = self.record(at, calendar)?;
-        let (entry, recall) = (self.entry.clone(), self.recall.clone());
-        Ok(Written { record, commands, recall, entry })
+        let recall = self.recall.clone().or_else(|| self.taken_back(at));
+        Ok(Written { record, commands, recall, entry: self.entry.clone() })
+    }
+
+    /// The command of a step that is given up, with whose decision that is: a person's, or
+    /// the table's.
+    fn taken_back(&self, at: DateTime<Utc>) -> Option<Recall> {
+        let command = self.given_up.clone()?;
+        let decision = match &self.entry.by {
+            Some(by) => by.decision.clone(),
+            None => Decision::new_at(W::NAME, "its deadline has passed", at).ok()?,
+        };
+        Some(Recall { command, decision, though_sent: true })
     }
 
     /// Whether people are asked with this step: at each level, and where what they are to
@@ -222,6 +258,7 @@ impl<W: Workflow> AnyAdvance<W> {
             Deadline::Never => None,
             Deadline::In(span) => Some(to_micros(calendar.due(at, span).max(at))),
             Deadline::Kept => facts.due_at,
+            Deadline::At(moment) => Some(to_micros(moment)),
         };
         let awaits =
             instance::correlation::<W>(&facts.id, self.status, step, facts.round);
@@ -285,12 +322,12 @@ pub(crate) struct Written {
     pub(crate) entry: Entry,
 }
 
-/// A command that a person's word takes back, in the transaction of that word.
+/// A command that is taken back in the transaction of the step that gives it up.
 #[derive(Debug, Clone)]
 pub(crate) struct Recall {
     /// The command.
     pub(crate) command: EventId,
-    /// Who says that it has done nothing.
+    /// Who gives it up, or says that it has done nothing.
     #[allow(dead_code, reason = "for an outbox, which keeps it")]
     pub(crate) decision: Decision,
     /// Whether one that is out already is let go.

@@ -151,13 +151,17 @@ impl Question {
             return Escalation::Reminded;
         }
         self.reminded = false;
+        if self.ask_next(chain) { Escalation::Escalated } else { Escalation::Over }
+    }
+
+    /// The next level is asked; false where this is the last.
+    pub(super) fn ask_next(&mut self, chain: &[Level]) -> bool {
         let next = self.level.saturating_add(1);
-        if usize::try_from(next).is_ok_and(|next| next < chain.len()) {
-            self.level = next;
-            Escalation::Escalated
-        } else {
-            Escalation::Over
+        let is_there = usize::try_from(next).is_ok_and(|next| next < chain.len());
+        if is_there {
+            (self.level, self.reminded) = (next, false);
         }
+        is_there
     }
 
     /// Until the level's time has passed, or its reminder is due.
@@ -300,6 +304,11 @@ pub enum NotDecidedError {
         /// The step; an end has none.
         step: &'static str,
     },
+    /// The level that is asked is the last: there is no next one.
+    LastLevel {
+        /// The role that it asks.
+        role: &'static str,
+    },
     /// What the person says that the step answered is no answer of it.
     Reply(ReplyError),
 }
@@ -339,6 +348,11 @@ impl fmt::Display for NotDecidedError {
             Self::Closed { choice, status, step } => {
                 write!(f, "cannot {choice}: the instance is {status} at `{step}`")
             }
+            Self::LastLevel { role } => write!(
+                f,
+                "wanted a level behind that of the {role}, and found the end of the \
+                 chain: let somebody decide in their place, or postpone it"
+            ),
             Self::Reply(_) => {
                 f.write_str("what is to have happened is no reply of the step")
             }

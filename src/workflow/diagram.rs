@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::definition::{Definition, Kind, Step};
+use super::reply::Forestalled;
 use super::stage::Status;
+use crate::Event;
 
 /// One way on: from which stage, to which, and what leads there.
 ///
@@ -180,7 +182,9 @@ impl Ways<'_> {
         if self.step.forestall_within.is_some() {
             self.add(Awaiting, "timed_out", self.here(Forestalling));
             self.replies(Forestalling);
-            self.add(Forestalling, "workflow.step.forestalled", self.back);
+            for from in [Forestalling, Parked] {
+                self.add(from, Forestalled::TYPE, self.back);
+            }
             self.add(Forestalling, "timed_out", self.here(Parked));
         } else {
             self.add(Awaiting, "timed_out", self.here(Parked));

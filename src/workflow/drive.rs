@@ -5,6 +5,7 @@ use super::advance::AnyAdvance;
 use super::approval::NotDecidedError;
 use super::id::{Correlation, InstanceId, Part, Seen};
 use super::instance::{Facts, Instance};
+use super::intervene::{Intervened, Intervention};
 use super::journal::{Cause, Entry};
 use super::made::{Drive, Stored, Visitor};
 use super::record::{InstanceRecord, RecordError};
@@ -12,7 +13,7 @@ use super::reply::ReplyError;
 use super::role::AnyRuling;
 use super::stage::{Status, Workflow};
 use super::wire::Wire;
-use crate::{RawEvent, Refused};
+use crate::{Decision, RawEvent, Refused};
 
 /// What came of a reply or a deadline.
 #[derive(Debug)]
@@ -123,6 +124,18 @@ pub trait Driven: Workflow {
         choice: Choice,
         ruling: AnyRuling,
     ) -> Result<AnyAdvance<Self>, Refused<Self::Any, NotDecidedError>>;
+
+    /// The step of an operator who changes a wait.
+    ///
+    /// # Errors
+    ///
+    /// [`NotDecidedError`], with the instance given back, where it does not wait, or not
+    /// for people, or for those of the last level.
+    fn intervene(
+        at: Self::Any,
+        intervention: Intervention,
+        decision: Decision,
+    ) -> Result<AnyAdvance<Self>, Refused<Self::Any, NotDecidedError>>;
 }
 
 impl<W: Workflow> Driven for W {
@@ -157,6 +170,14 @@ impl<W: Workflow> Driven for W {
         ruling: AnyRuling,
     ) -> Result<AnyAdvance<W>, Refused<W::Any, NotDecidedError>> {
         W::visit(at, Decided { choice, ruling })
+    }
+
+    fn intervene(
+        at: W::Any,
+        intervention: Intervention,
+        decision: Decision,
+    ) -> Result<AnyAdvance<W>, Refused<W::Any, NotDecidedError>> {
+        W::visit(at, Intervened { intervention, decision })
     }
 }
 

@@ -58,6 +58,28 @@ impl<W> InstanceId<W> {
     }
 }
 
+/// The id that a question, a [`Correlation`] or a desk names. Whether there is such an
+/// instance, and of which workflow, is found when it is loaded.
+///
+/// ```
+/// # mod shop {
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/orders.rs"));
+/// # }
+/// # use shop::order_to_cash;
+/// use integration_automation_patterns::EventId;
+/// use integration_automation_patterns::workflow::InstanceId;
+///
+/// let id = InstanceId::<order_to_cash::This>::of("order 4711")?;
+/// let asked = id.to_string().parse::<EventId>()?;
+/// assert_eq!(InstanceId::from(asked), id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<W: Workflow> From<EventId> for InstanceId<W> {
+    fn from(id: EventId) -> Self {
+        Self::stored(id)
+    }
+}
+
 impl<W> Clone for InstanceId<W> {
     fn clone(&self) -> Self {
         Self::stored(self.id.clone())
@@ -122,8 +144,6 @@ impl Part {
 /// assert_eq!(correlation.workflow(), "order_to_cash");
 /// assert_eq!((correlation.step(), correlation.part()), ("create_order", Part::Do));
 /// assert_eq!(correlation.round(), 2);
-/// let endless = correlation.to_string().replace("/2", "/4294967295");
-/// assert!(endless.parse::<Correlation>().is_err());
 /// assert_eq!(correlation.to_string(), text);
 /// assert!("order_to_cash/4711/create_order".parse::<Correlation>().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -138,6 +158,10 @@ pub struct Correlation {
 }
 
 impl Correlation {
+    /// The highest round that a text may name. A participant forestalls a command for each
+    /// round before, so a text from outside does not say how many.
+    pub const MOST_ROUNDS: u32 = 1_000;
+
     pub(crate) fn new(
         workflow: &str,
         instance: &EventId,
@@ -232,8 +256,7 @@ impl fmt::Display for Correlation {
 impl FromStr for Correlation {
     type Err = CorrelationError;
 
-    /// Reads the text form, exactly. A command that is asked for more than 1000 times has
-    /// none.
+    /// Reads the text form, exactly, up to [`MOST_ROUNDS`](Self::MOST_ROUNDS).
     ///
     /// # Errors
     ///
@@ -243,10 +266,6 @@ impl FromStr for Correlation {
     }
 }
 
-/// More rounds than a person asks for. Each one is a command that a participant forestalls,
-/// so a text from outside does not say how many.
-const MOST_ROUNDS: u32 = 1_000;
-
 /// A correlation, where the text is the one that it would write.
 fn read(text: &str) -> Option<Correlation> {
     let mut words = text.split('/');
@@ -254,7 +273,7 @@ fn read(text: &str) -> Option<Correlation> {
     let part = words.next()?;
     let part = Part::ALL.into_iter().find(|one| one.as_str() == part)?;
     let round = words.next().map_or(Some(1), |word| word.parse().ok())?;
-    if workflow.is_empty() || step.is_empty() || round > MOST_ROUNDS {
+    if workflow.is_empty() || step.is_empty() || round > Correlation::MOST_ROUNDS {
         return None;
     }
     let instance = instance.parse::<EventId>().ok().filter(EventId::is_uuid)?;

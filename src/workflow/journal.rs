@@ -65,6 +65,12 @@ causes! {
     AskedAgain "asked_again";
     /// A person closed it.
     GivenUp "given_up";
+    /// A person moved the deadline.
+    Postponed "postponed";
+    /// A person had the next level asked.
+    Reassigned "reassigned";
+    /// A person has repaired it, and a clerk looks again: no move.
+    TakenUp "taken_up";
     /// A reply that is not awaited any more: no move.
     Late "late";
     /// The instance went over to a newer version of the table.

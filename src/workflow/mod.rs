@@ -73,6 +73,7 @@ mod durable;
 mod follow;
 mod id;
 mod instance;
+mod intervene;
 mod journal;
 #[doc(hidden)]
 #[allow(missing_docs, missing_debug_implementations)]
@@ -103,6 +104,7 @@ pub use self::durable::*;
 pub use self::follow::{Follow, Follows};
 pub use self::id::{Correlation, CorrelationError, InstanceId, Part, Seen};
 pub use self::instance::Instance;
+pub use self::intervene::Intervention;
 pub use self::journal::{By, Cause, Entry};
 pub use self::question::{QuestionAsked, QuestionClosed};
 pub use self::record::{InstanceRecord, RecordError};

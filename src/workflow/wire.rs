@@ -57,14 +57,22 @@ pub trait Wire: Sized {
     fn read(bytes: &[u8]) -> Result<Self, WireError>;
 }
 
-/// Bytes that cannot be read, or a value that cannot be written: the error of the format,
-/// which it displays as.
+/// Bytes that cannot be read, or a value that cannot be written.
+///
+/// The error of the format may quote the data, which no log and no row should hold: so
+/// this one displays without it, and is the last of the chain. Whoever may see the data
+/// asks for the [`cause`](Self::cause).
 ///
 /// ```
 /// use integration_automation_patterns::workflow::WireError;
 ///
 /// let cause = "seven".parse::<u64>().unwrap_err();
-/// assert_eq!(WireError::new(cause.clone()).to_string(), cause.to_string());
+/// let error = WireError::new(cause.clone());
+/// assert_eq!(
+///     error.to_string(),
+///     "the form does not fit; the error may quote data, and is shown by `cause` alone"
+/// );
+/// assert_eq!(error.cause().to_string(), cause.to_string());
 /// ```
 #[derive(Clone)]
 pub struct WireError(Arc<dyn Error + Send + Sync>);
@@ -74,26 +82,30 @@ impl WireError {
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(cause.into()))
     }
+
+    /// The error of the format, which may quote the data.
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
 }
 
 impl fmt::Debug for WireError {
+    /// Without the cause, as `Display`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WireError").field(&self.0).finish()
+        f.debug_struct("WireError").finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(
+            "the form does not fit; the error may quote data, and is shown by `cause` \
+             alone",
+        )
     }
 }
 
-impl Error for WireError {
-    /// The cause of the cause: the error itself displays as the cause.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
-}
+impl Error for WireError {}
 
 /// A participant's reply to a command: an event that [follows](Facts::follow) from it,
 /// with its correlation, which names the instance and the step.

@@ -1,5 +1,11 @@
 //! What every adapter must do, whichever its broker is.
 
+#[cfg(all(
+    feature = "testing",
+    unix,
+    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+))]
+mod killed;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
 mod lag;
 mod order;
@@ -25,6 +31,12 @@ use integration_automation_patterns::{Envelope, EventId, RawEvent};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+#[cfg(all(
+    feature = "testing",
+    unix,
+    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+))]
+pub(crate) use self::killed::*;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
 pub(crate) use self::lag::*;
 pub(crate) use self::order::*;

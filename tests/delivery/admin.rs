@@ -235,6 +235,27 @@ pub(crate) async fn a_dead_letter_that_is_no_event_is_listed_apart<D: Database>(
     );
 }
 
+/// Protects an operator from rows that are no event, and hide those that are.
+pub(crate) async fn rows_that_are_no_event_hide_no_others<D: Database>() {
+    let database = D::fresh().await;
+    let torn = ["torn-1", "torn-2", "torn-3"];
+    dead(&database, &torn).await;
+    dead(&database, &["whole-1", "whole-2"]).await;
+    database.enqueue(vec![event("waiting-torn"), event("waiting")], true).await;
+    let tear = "UPDATE outbox_event SET retry_policy = 'often' WHERE id LIKE '%torn%'";
+    database.sql(tear).await;
+
+    for (limit, expected) in [(0, 0), (1, 1), (2, 2), (10, 2)] {
+        let all = Filter::default();
+        let letters = database.outbox().dead_letters(&all, limit).await.unwrap();
+        let listed: Vec<_> = letters.iter().map(|letter| letter.event.id()).collect();
+        assert_eq!(listed, [&id("whole-1"), &id("whole-2")][..expected], "{limit}");
+    }
+    let waiting = database.outbox().waiting(&Filter::default(), 1).await.unwrap();
+    let waiting: Vec<_> = waiting.iter().map(|one| one.event.id()).collect();
+    assert_eq!(waiting, [&id("waiting")]);
+}
+
 pub(crate) async fn the_books_show_what_was_tampered_with<D: Database>() {
     let database = D::fresh().await;
     let names = ["status", "attempts", "lease", "history", "orphan"];

@@ -177,6 +177,45 @@ pub(crate) async fn a_late_settlement_changes_nothing<D: Database>() {
     assert_eq!(status(&database, "2").await, (DeliveryStatus::Dispatched, 1));
 }
 
+/// Protects what is stored from being taken for lost, where the first answer never came.
+pub(crate) async fn a_settlement_is_stored_once_however_often_it_is_given<D: Database>() {
+    let database = D::fresh().await;
+    let events = ["acknowledged", "failed", "rejected", "released", "skipped"];
+    database.enqueue(events.map(|id| impatient(id, 3)).into(), true).await;
+    let claims = claim(&database, "relay-1", events.len()).await.claims;
+    let settlements: Vec<_> = claims
+        .into_iter()
+        .map(|claim| match claim.id().to_string().as_str() {
+            "acknowledged" => claim.acknowledge(),
+            "failed" => claim.fail("timeout"),
+            "rejected" => claim.reject("no such country"),
+            "released" => claim.release("the broker is away"),
+            _ => claim.skip("a test event"),
+        })
+        .collect();
+    let mut recorded = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(database.outbox().settle(&settlements).await.unwrap(), []);
+        assert_balanced(&database).await;
+        let mut entries = 0;
+        for event in events {
+            let found = database.outbox().get(&id(event)).await.unwrap();
+            entries += found.unwrap().entries.len();
+        }
+        recorded.push(entries);
+    }
+    assert_eq!(recorded, [15; 3], "each was enqueued, claimed and settled");
+    for (event, expected) in [
+        ("acknowledged", (DeliveryStatus::Acknowledged, 1)),
+        ("failed", (DeliveryStatus::Retrying, 1)),
+        ("rejected", (DeliveryStatus::Failed, 1)),
+        ("released", (DeliveryStatus::Pending, 0)),
+        ("skipped", (DeliveryStatus::Skipped, 1)),
+    ] {
+        assert_eq!(status(&database, event).await, expected, "{event}");
+    }
+}
+
 pub(crate) async fn the_sweep_changes_nothing_that_was_settled<D: Database>() {
     let database = D::fresh().await;
     database.enqueue(vec![event("1")], true).await;

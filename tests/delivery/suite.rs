@@ -64,6 +64,7 @@ macro_rules! suite {
             outbox: every_end_of_an_attempt_is_stored
             outbox: a_wait_past_the_calendar_keeps_no_other_event
             outbox: a_late_settlement_changes_nothing
+            outbox: a_settlement_is_stored_once_however_often_it_is_given
             outbox: the_sweep_changes_nothing_that_was_settled
             outbox: a_renewed_lease_holds
             outbox: what_is_given_back_has_spent_nothing
@@ -96,6 +97,7 @@ macro_rules! suite {
             admin: counts_and_ages
             admin: what_waits_is_listed_with_what_it_waits_for
             admin: a_dead_letter_that_is_no_event_is_listed_apart
+            admin: rows_that_are_no_event_hide_no_others
             admin: the_books_show_what_was_tampered_with
             outage: what_the_broker_takes_none_of_spends_no_attempt_and_stops_no_other_type
             outage: what_is_due_again_is_found_where_many_others_are_paused

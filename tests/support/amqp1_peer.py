@@ -1,7 +1,8 @@
 """Another program that speaks AMQP 1.0, by Apache Qpid Proton: `amqp1_peer.py VERB URL QUEUE`.
 
 `send` sends a CloudEvent in each spelling, one with a time that is no text, and one as text. `undecodable` sends messages with
-a list among the application properties, which the protocol forbids, and then an event. `take` prints what is in the queue.
+a list among the application properties, which the protocol forbids, and then an event; `no-text` one whose text is no UTF-8,
+and then an event. `take` prints what is in the queue.
 """
 import json
 import sys
@@ -51,5 +52,10 @@ else:
             message = event(f"list-{number}")
             message.properties["list"] = [1, 2]
             sender.send(message)
+        sender.send(event("behind"))
+    elif verb == "no-text":
+        sender.link.delivery(sender.link.delivery_tag())
+        sender.link.stream(b"\x00\x53\x70\xc0\x02\x01\x41\x00\x53\x77\xa1\x02\xff\xfe")
+        sender.link.advance()
         sender.send(event("behind"))
 connection.close()

@@ -6,11 +6,13 @@
 mod orders;
 
 mod follow;
+mod matrix;
 mod model;
 mod moved;
 mod people;
 mod properties;
 mod records;
+mod reports;
 mod shapes;
 mod verbs;
 #[allow(dead_code, unreachable_pub)]

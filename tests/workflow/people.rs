@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::workflow::memory::Memory;
 use integration_automation_patterns::workflow::{
     AnyAdvance, AnyRuling, Asked, Choice, Driven, InstanceId, NotDecidedError, Person,
@@ -85,6 +85,86 @@ fn a_level_without_people_is_passed_at_once_and_a_question_for_nobody_says_so() 
             (question.level, question.for_nobody),
             (level, for_nobody),
             "{roles:?}"
+        );
+    }
+}
+
+/// A trip that two controllers approve, or the head of finance.
+mod trip {
+    use integration_automation_patterns::workflow;
+    use integration_automation_patterns::workflow::{Wire, WireError};
+
+    use crate::orders::{Controller, HeadOfFinance, Sales};
+
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Trip;
+
+    impl Wire for Trip {
+        fn write(&self) -> Result<Vec<u8>, WireError> {
+            Ok(Vec::new())
+        }
+
+        fn read(_: &[u8]) -> Result<Self, WireError> {
+            Ok(Self)
+        }
+    }
+
+    workflow! {
+        pub(super) mod table of Trip requested by Sales, version 1 {
+            approval costs of Trip:
+                asks 2 of Controller within 24 h then HeadOfFinance within 24 h else refuse;
+        }
+    }
+
+    impl table::Undo for Trip {}
+
+    impl table::Learn for Trip {}
+
+    impl table::Ask for Trip {
+        fn costs(&self) -> Self {
+            Self
+        }
+    }
+}
+
+/// Protects from a level at which a vote leaves too few who may still vote: the first
+/// votes for two.
+#[test]
+fn a_vote_that_leaves_too_few_has_the_next_level_asked_at_once() {
+    let person = |name: &str| Person::new(name).unwrap();
+    let people = BTreeMap::from([
+        ("controller".to_owned(), vec![person("carl"), person("bert")]),
+        ("head of finance".to_owned(), vec![person("fay")]),
+    ]);
+    for (instead_of, level) in [(None, 0), (Some("bert"), 1)] {
+        let mut store = Memory::default();
+        let id = InstanceId::of("trip 7").unwrap();
+        let anna = login::seat::<Sales>("anna").unwrap();
+        let first = trip::table::start(id.clone(), trip::Trip, &anna).put_to(&people);
+        store.begin(first, now()).unwrap();
+        let asked = store.take_commands().len();
+        assert_eq!(asked, 1);
+
+        let mut carl = login::seat::<Controller>("carl").unwrap();
+        if let Some(away) = instead_of {
+            carl = carl.instead_of(person(away));
+        }
+        let vote = AnyRuling::from(carl.decide("a good customer").unwrap());
+        let at = store.load(&id).unwrap().unwrap();
+        let seen = store.record(id.as_event_id()).unwrap().question.clone().unwrap();
+        let voted = trip::table::This::decide(at, Choice::Approve(seen.seen()), vote);
+        let due_at = store.record(id.as_event_id()).unwrap().due_at.unwrap();
+        store.store(voted.unwrap().put_to(&people), now() + TimeDelta::hours(3)).unwrap();
+        let row = store.record(id.as_event_id()).unwrap();
+        let question = row.question.as_ref().unwrap();
+        assert_eq!((question.level, question.votes.len()), (level, 1), "{instead_of:?}");
+        let asked = store.commands().len();
+        assert_eq!(asked, usize::from(level == 1), "a vote alone asks nobody");
+        let moved = row.due_at.unwrap() - due_at;
+        assert_eq!(
+            moved,
+            TimeDelta::hours(i64::from(level) * 3),
+            "nor moves the deadline"
         );
     }
 }

@@ -26,7 +26,7 @@ proptest! {
         id in any::<u128>(),
         step in "[a-z_]{1,12}",
         part in prop::sample::select(vec!["do", "undo", "forestall"]),
-        round in 2u32..,
+        round in 2..=Correlation::MOST_ROUNDS,
     ) {
         let id = uuid::Uuid::from_u128(id);
         for text in [
@@ -35,6 +35,17 @@ proptest! {
         ] {
             prop_assert_eq!(text.parse::<Correlation>().unwrap().to_string(), text);
         }
+    }
+
+    /// Protects a participant from a text that has it forestall commands without end.
+    #[test]
+    fn a_round_above_the_bound_is_refused(
+        part in prop::sample::select(vec!["do", "undo", "forestall"]),
+        round in Correlation::MOST_ROUNDS + 1..,
+    ) {
+        let id = uuid::Uuid::from_u128(4711);
+        let text = format!("order_to_cash/{id}/create_order/{part}/{round}");
+        prop_assert!(text.parse::<Correlation>().is_err(), "{}", text);
     }
 
     /// Protects the inbox from what other programs write: garbage is refused, and never

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use integration_automation_patterns::workflow::{
-    Discrepancy, Forestall, Forestalled, InstanceFinding, InstanceHistory, InstanceView,
-    StageCount, WaitsFor,
+    DeskError, Discrepancy, Forestall, Forestalled, InstanceFinding, InstanceHistory,
+    InstanceView, NotDecidedError, NotStoredError, QuestionAsked, QuestionClosed,
+    StageCount, StepError, WaitsFor, WorkflowConfig,
 };
-use integration_automation_patterns::{Event, EventId};
+use integration_automation_patterns::{Decision, Event, EventId};
 
 use crate::orders::*;
 use crate::suite::*;
@@ -20,11 +22,25 @@ pub(crate) trait AtADesk: Database {
     fn look(&self, id: &EventId) -> impl Future<Output = Option<InstanceHistory>> + Send;
     fn verify(&self) -> impl Future<Output = Vec<InstanceFinding>> + Send;
     fn take_up(&self, id: &EventId) -> impl Future<Output = bool> + Send;
+    fn postpone(
+        &self,
+        id: &EventId,
+        revision: i64,
+        until: DateTime<Utc>,
+    ) -> impl Future<Output = Result<(), DeskError>> + Send;
+    fn reassign(
+        &self,
+        id: &EventId,
+        revision: i64,
+        config: WorkflowConfig,
+    ) -> impl Future<Output = Result<(), DeskError>> + Send;
     fn purge(&self, age: Duration, most: usize) -> impl Future<Output = usize> + Send;
+    /// Writes another text over the data of all instances.
+    fn spoil(&self, data: &str) -> impl Future<Output = ()> + Send;
 }
 
 macro_rules! at_a_desk {
-    ($database:ty, $name:ident => $desk:expr) => {
+    ($database:ty, $bytes:literal, $name:ident => $desk:expr) => {
         impl $crate::desk::AtADesk for $database {
             async fn counts(
                 &self,
@@ -61,7 +77,33 @@ macro_rules! at_a_desk {
                 id: &integration_automation_patterns::EventId,
             ) -> bool {
                 let $name = self;
-                $desk.take_up(id).await.unwrap()
+                $desk.take_up(id, &$crate::desk::decision()).await.unwrap()
+            }
+
+            async fn postpone(
+                &self,
+                id: &integration_automation_patterns::EventId,
+                revision: i64,
+                until: chrono::DateTime<chrono::Utc>,
+            ) -> Result<(), integration_automation_patterns::workflow::DeskError> {
+                let $name = self;
+                let decision = $crate::desk::decision();
+                $desk.of::<This>().postpone(id, revision, until, &decision).await
+            }
+
+            async fn reassign(
+                &self,
+                id: &integration_automation_patterns::EventId,
+                revision: i64,
+                config: integration_automation_patterns::workflow::WorkflowConfig,
+            ) -> Result<(), integration_automation_patterns::workflow::DeskError> {
+                let ($name, decision) = (self, $crate::desk::decision());
+                $desk.of::<This>().config(config).reassign(id, revision, &decision).await
+            }
+
+            async fn spoil(&self, data: &str) {
+                let bytes = format!("CAST('{data}' AS {})", $bytes);
+                self.sql(&format!("UPDATE workflow_instance SET data = {bytes}")).await;
             }
 
             async fn purge(&self, age: std::time::Duration, most: usize) -> usize {
@@ -70,6 +112,10 @@ macro_rules! at_a_desk {
             }
         }
     };
+}
+
+pub(crate) fn decision() -> Decision {
+    Decision::new("ute", "the warehouse counts its stock").unwrap()
 }
 
 async fn update<D: Database>(database: &D, key: &str, set: &str) {
@@ -307,6 +353,81 @@ pub(crate) async fn one_that_is_repaired_is_taken_up_at_once<D: AtADesk>() {
     assert_eq!(database.clerk(config()).await.moved, 1);
     assert_eq!(stands(&database, "1").await, "undoing reserve_credit");
     assert!(!database.take_up(&event_id("2")).await, "there is none");
+    let found = database.look(&event_id("1")).await.unwrap();
+    let [_, taken_up, moved] = &found.journal[..] else { panic!("{found:?}") };
+    assert_eq!((taken_up.what.as_str(), taken_up.revision), ("taken_up", 1));
+    assert_eq!(taken_up.by.as_deref(), Some("ute"));
+    assert_eq!(taken_up.reason.as_deref(), Some("the warehouse counts its stock"));
+    assert_eq!((moved.what.as_str(), moved.revision), ("timed_out", 2));
+    assert_eq!(database.verify().await, []);
+}
+
+/// Protects a customer from the undo of an order that is only late, and the operator from
+/// moving a deadline that is another one by now.
+pub(crate) async fn a_deadline_is_moved_by_hand<D: AtADesk>() {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    let found = database.look(&event_id("1")).await.unwrap().instance;
+    let until = found.due_at.unwrap() + 3 * HOUR;
+    let leaves = sent(&database).await;
+    let id = event_id("1");
+    database.postpone(&id, found.revision, until).await.unwrap();
+    assert_eq!(sent(&database).await, leaves, "what was asked stays asked");
+    let again = database.postpone(&id, found.revision, until).await.unwrap_err();
+    let DeskError::Step(StepError::NotStored(cause)) = &again else { panic!("{again}") };
+    assert!(
+        matches!(cause, NotStoredError::Overtaken { wanted: 1, found: 2 }),
+        "{again}"
+    );
+    let moved = database.look(&id).await.unwrap();
+    assert_eq!(moved.instance.due_at, Some(until));
+    let entry = moved.journal.last().unwrap();
+    assert_eq!((entry.what.as_str(), entry.by.as_deref()), ("postponed", Some("ute")));
+
+    database.pass_time(2 * HOUR).await;
+    assert_eq!(database.clerk(config()).await.moved, 0, "it has time yet");
+    database.pass_time(2 * HOUR).await;
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    assert_eq!(journal(&database, "1").await, "started postponed timed_out");
+    answered(&database, ReleaseCredit::TYPE, Answer::Does, CreditReleased::TYPE).await;
+    let over = database.postpone(&id, 4, until).await.unwrap_err();
+    assert_eq!(over.to_string(), "cannot postpone: the instance is undone");
+    let none = database.postpone(&event_id("2"), 1, until).await.unwrap_err();
+    assert!(matches!(none, DeskError::NoSuchInstance { .. }), "{none}");
+    assert_eq!(database.verify().await, []);
+}
+
+/// Protects an order from waiting for people who are away, and from two open questions.
+pub(crate) async fn the_next_level_is_asked_at_once<D: AtADesk>() {
+    let database = D::fresh().await;
+    let _ = database.begin("2", 900, true).await;
+    let replies = database.reassign(&event_id("2"), 1, config()).await.unwrap_err();
+    let said = replies.to_string();
+    assert_eq!(said, "cannot reassign: the instance is awaiting at `reserve_credit`");
+    at_its_approval(&database, "1").await;
+    let id = event_id("1");
+    database.reassign(&id, 3, config()).await.unwrap();
+    let events = database.events().await;
+    let [.., closed, asked] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(closed.event_type(), QuestionClosed::TYPE);
+    assert_eq!(asked.event_type(), QuestionAsked::TYPE);
+    let asked = String::from_utf8(asked.payload().bytes().to_vec()).unwrap();
+    assert!(asked.contains(r#""role":"head of finance""#), "{asked}");
+    let found = database.look(&id).await.unwrap();
+    let WaitsFor::People { role, level, since, .. } = found.instance.waits_for else {
+        panic!("{found:?}")
+    };
+    assert_eq!((role, level, since), ("head of finance", 1, found.instance.moved_at));
+    let day = found.instance.due_at.unwrap() - found.instance.moved_at;
+    assert_eq!(day.to_std().unwrap(), DAY, "the level has the time that its table gives");
+
+    let last = database.reassign(&id, 4, config()).await.unwrap_err();
+    let DeskError::NotDecided(NotDecidedError::LastLevel { role }) = last else {
+        panic!("{last}")
+    };
+    assert_eq!(role, "head of finance");
+    assert_eq!(journal(&database, "1").await, "started done done reassigned");
+    assert_eq!(database.verify().await, []);
 }
 
 /// Protects what is under way, or has ended just now, from the purge; and a person's data

@@ -13,6 +13,7 @@ mod deadlines;
 mod desk;
 #[cfg(feature = "sqlite")]
 mod follow;
+mod no_data;
 #[path = "../../examples/support/orders.rs"]
 #[allow(dead_code, missing_debug_implementations, unreachable_pub)]
 mod orders;
@@ -20,6 +21,7 @@ mod people;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod races;
+mod reports;
 #[cfg(feature = "postgres")]
 #[path = "../support/servers.rs"]
 mod servers;

@@ -14,7 +14,7 @@ use integration_automation_patterns::{AnyEnvelope, inbox, outbox, testing};
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::orders::order_to_cash::{Any, This};
-use crate::suite::{Answer, Database, act, config, first, id, inbox_config};
+use crate::suite::{Answer, DAY, Database, act, config, first, id, inbox_config};
 
 pub(crate) struct Postgres {
     config: Config,
@@ -47,19 +47,30 @@ impl Drop for Postgres {
 }
 
 impl Database for Postgres {
+    const SUITE: &'static str = "postgres";
+
+    fn address(&self) -> String {
+        self.schema.clone()
+    }
+
+    fn at(address: &str) -> Self {
+        let (mut config, schema) = (server(), address.to_owned());
+        config.options(format!("-c search_path={schema}"));
+        Self { config, schema }
+    }
+
     async fn fresh() -> Self {
         let schema = format!("workflow_{}", uuid::Uuid::now_v7().simple());
         let admin = connect(&server()).await;
         admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-        let mut config = server();
-        config.options(format!("-c search_path={schema}"));
-        let mut client = connect(&config).await;
+        let database = Self::at(&schema);
+        let mut client = connect(&database.config).await;
         outbox::postgres::install(&mut client).await.unwrap();
         inbox::postgres::install(&mut client).await.unwrap();
         workflows::install(&mut client).await.unwrap();
         let effect = "CREATE TABLE effect (instance text, step text)";
         client.batch_execute(effect).await.unwrap();
-        Self { config, schema }
+        database
     }
 
     async fn begin(&self, key: &str, total: u64, commit: bool) -> Begun {
@@ -73,6 +84,16 @@ impl Database for Postgres {
             transaction.rollback().await.unwrap();
         }
         begun
+    }
+
+    async fn sent_before_the_commit(&self, key: &str) -> usize {
+        let mut client = connect(&self.config).await;
+        let transaction = client.transaction().await.unwrap();
+        let first = first(key, 900);
+        let _ = workflows::begin(&transaction, first, &config()).await.unwrap();
+        let seen = self.events().await.len();
+        transaction.commit().await.unwrap();
+        seen
     }
 
     async fn load(&self, key: &str) -> Result<Option<Any>, String> {
@@ -175,6 +196,53 @@ impl Database for Postgres {
     }
 }
 
-at_a_desk!(Postgres, database => Desk::connect(database.config.clone()).await.unwrap());
+at_a_desk!(Postgres, "bytea", database => Desk::connect(database.config.clone()).await.unwrap());
 
 suite!(Postgres, "needs PostgreSQL");
+
+/// Protects the customer from the words of a database that shows the row which it
+/// refuses.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn a_row_that_is_refused_is_shown_nowhere() {
+    let database = Postgres::fresh().await;
+    let _ = database.begin("1", 31_415, true).await;
+    let check = "ALTER TABLE workflow_instance ADD CHECK (status <> 'undoing')";
+    database.sql(check).await;
+    database.pass_time(DAY).await;
+    assert_eq!(database.clerk(config()).await.failed, 1);
+    let said = database.text("SELECT turn_failure FROM workflow_instance").await;
+    assert!(said.contains("violates check constraint"), "{said}");
+    let hexadecimal = "3331343135";
+    assert!(!said.contains(hexadecimal) && !said.contains("row contains"), "{said}");
+}
+
+/// Protects what people ask and order from being read on the way; and the server's list
+/// from calling each of them a worker.
+#[cfg(feature = "tls")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL with TLS"]
+async fn clerk_and_desk_work_over_tls_under_their_names() {
+    use integration_automation_patterns::tls::Tls;
+
+    let database = Postgres::fresh().await;
+    let schema = &database.schema;
+    let grants = format!(
+        "GRANT USAGE, CREATE ON SCHEMA {schema} TO secure; \
+         GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO secure; \
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO secure"
+    );
+    database.sql(&grants).await;
+    let mut secure = database.config.clone();
+    secure.user("secure").password("s3cr3t/p@ss:word");
+    let authority = std::fs::read(crate::servers::certificate("authority.pem")).unwrap();
+    let tls = Tls::with_authorities(&authority).unwrap();
+    let clerk = Clerk::connect_tls(secure.clone(), &tls, config()).await.unwrap();
+    let desk = Desk::connect_tls(secure, &tls).await.unwrap();
+    assert_eq!(clerk.run_until_idle().await.unwrap().moved, 0);
+    assert_eq!(desk.counts().await.unwrap(), []);
+    let names = "SELECT string_agg(DISTINCT application_name, ', ') \
+         FROM pg_stat_activity WHERE usename = 'secure' \
+         AND application_name IN ('workflow clerk', 'workflow desk')";
+    assert_eq!(database.text(names).await, "workflow clerk, workflow desk");
+}

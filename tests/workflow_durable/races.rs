@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use integration_automation_patterns::Event;
-use integration_automation_patterns::workflow::Begun;
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::workflow::{AnyRuling, Begun, Choice, Role, Seen};
+use integration_automation_patterns::{Event, RawEvent};
 
 use crate::orders::*;
 use crate::suite::*;
@@ -61,6 +62,125 @@ pub(crate) async fn of_a_reply_and_its_deadline_one_moves<D: Database>() {
         }
     }
     assert_eq!(done + undone, 8);
+}
+
+/// Protects from a step that two answers take, whether they are one event or several.
+pub(crate) async fn of_eight_replies_one_moves<D: Database>() {
+    let database = D::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    let reserve = last(&database, ReserveCredit::TYPE).await;
+    let reply = async |name: &str| {
+        let payload = RawEvent::new(CreditReserved::TYPE, b"{}");
+        let reply = reserve.follow("crm", name, payload).build().unwrap();
+        drop(database.receive(Delivery::new(reply, ()), config()).await);
+    };
+    tokio::join!(
+        reply("a"),
+        reply("b"),
+        reply("a"),
+        reply("b"),
+        reply("a"),
+        reply("b"),
+        reply("a"),
+        reply("b"),
+    );
+    assert_eq!(stands(&database, "1").await, "awaiting hold_stock");
+    assert_eq!(journal(&database, "1").await, "started done late");
+    assert_eq!(sent(&database).await, [ReserveCredit::TYPE, HoldStock::TYPE]);
+}
+
+/// A person's ruling on the first order, which one of many may make.
+async fn rules<D: Database, R: Role<Key = login::Key>>(
+    database: &D,
+    person: &str,
+    choice: Choice,
+) -> bool {
+    let ruling = login::seat::<R>(person).unwrap().decide("I have looked").unwrap();
+    database.decide("1", choice, AnyRuling::from(ruling), config()).await.is_ok()
+}
+
+/// Protects an order from being approved and refused.
+pub(crate) async fn of_an_approval_and_its_expiry_one_decides<D: Database>() {
+    for _ in 0..4 {
+        let database = D::fresh().await;
+        let _ = database.begin("1", 12_000, true).await;
+        answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE)
+            .await;
+        answered(&database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
+        for _ in 0..2 {
+            database.pass_time(DAY).await;
+            assert_eq!(database.clerk(config()).await.moved, 1);
+        }
+        database.pass_time(DAY).await;
+        let seen = Choice::Approve(Seen::of(b"12000"));
+        let approves = async |person: &str| {
+            let approved = rules::<D, Controller>(&database, person, seen.clone()).await;
+            u64::from(approved)
+        };
+        let clerk = async || database.clerk(config()).await.moved;
+        let (a, b, c, d, e, f, g, h) = tokio::join!(
+            approves("carl"),
+            clerk(),
+            approves("cora"),
+            clerk(),
+            approves("cuno"),
+            clerk(),
+            approves("cleo"),
+            clerk(),
+        );
+        assert_eq!(a + b + c + d + e + f + g + h, 1, "one decides");
+        let (stands, journal) =
+            (stands(&database, "1").await, journal(&database, "1").await);
+        let decided = journal.strip_prefix("started done done reminded escalated ");
+        match decided.unwrap_or_else(|| panic!("{journal}")) {
+            "approved" => assert_eq!(stands, "awaiting create_order"),
+            "expired" => assert_eq!(stands, "undoing hold_stock"),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// Protects a silent step from going on by its reply and back by a person's word.
+pub(crate) async fn of_a_persons_word_and_the_reply_one_counts<D: Database>() {
+    for _ in 0..4 {
+        let database = D::fresh().await;
+        let _ = database.begin("1", 900, true).await;
+        answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE)
+            .await;
+        answered(&database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
+        let create = last(&database, CreateOrder::TYPE).await;
+        let _done = database.participate(delivery(&create), Answer::Does).await;
+        for _ in 0..2 {
+            database.pass_time(Duration::from_secs(2 * 60 * 60)).await;
+            assert_eq!(database.clerk(config()).await.moved, 1);
+        }
+        assert_eq!(stands(&database, "1").await, "parked create_order");
+        let created = last(&database, OrderCreated::TYPE).await;
+        let replies = async || drop(database.receive(delivery(&created), config()).await);
+        let never = Choice::DidNotHappen { though_sent: true };
+        let says = async |person: &str| {
+            u64::from(rules::<D, ErpDesk>(&database, person, never.clone()).await)
+        };
+        let (a, (), b, (), c, (), d, ()) = tokio::join!(
+            says("eve"),
+            replies(),
+            says("ede"),
+            replies(),
+            says("eli"),
+            replies(),
+            says("emma"),
+            replies(),
+        );
+        let (stands, journal) =
+            (stands(&database, "1").await, journal(&database, "1").await);
+        let after = journal.strip_prefix("started done done timed_out timed_out ");
+        let expected = match after.unwrap_or_else(|| panic!("{journal}")) {
+            "done" => (0, "awaiting notify_billing"),
+            "did_not_happen late" => (1, "undoing hold_stock"),
+            other => panic!("{other}"),
+        };
+        assert_eq!((a + b + c + d, stands.as_str()), expected);
+    }
 }
 
 /// Protects the account, where everything comes at once and again.

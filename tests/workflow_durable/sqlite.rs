@@ -10,7 +10,7 @@ use integration_automation_patterns::workflow::sqlite::{self as workflows, Clerk
 use integration_automation_patterns::workflow::{
     AnyAdvance, AnyRuling, Begun, Choice, ClerkSummary, Driven, StepError, WorkflowConfig,
 };
-use integration_automation_patterns::{AnyEnvelope, inbox, outbox, testing};
+use integration_automation_patterns::{AnyEnvelope, Envelope, inbox, outbox, testing};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::orders::order_to_cash::{Any, This};
@@ -50,6 +50,16 @@ impl Drop for Sqlite {
 }
 
 impl Database for Sqlite {
+    const SUITE: &'static str = "sqlite";
+
+    fn address(&self) -> String {
+        self.path.to_str().unwrap().to_owned()
+    }
+
+    fn at(address: &str) -> Self {
+        Self { path: address.into() }
+    }
+
     async fn fresh() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("workflow-{}", std::process::id());
@@ -81,6 +91,15 @@ impl Database for Sqlite {
         self.work(work).await
     }
 
+    async fn sent_before_the_commit(&self, key: &str) -> usize {
+        let mut connection = self.connect();
+        let transaction = begin(&mut connection);
+        let _ = workflows::begin(&transaction, first(key, 900), &config()).unwrap();
+        let seen = testing::sqlite::enqueued(&self.connect()).unwrap().len();
+        transaction.commit().unwrap();
+        seen
+    }
+
     async fn load(&self, key: &str) -> Result<Option<Any>, String> {
         let mut connection = self.connect();
         let loaded = workflows::load::<This, _>(&begin(&mut connection), &id(key));
@@ -103,15 +122,18 @@ impl Database for Sqlite {
         ruling: AnyRuling,
         config: WorkflowConfig,
     ) -> Result<(), String> {
-        let mut connection = self.connect();
-        let transaction = begin(&mut connection);
-        let at = workflows::load(&transaction, &id(key)).unwrap().unwrap();
-        let step =
-            This::decide(at, choice, ruling).map_err(|refused| refused.to_string())?;
-        workflows::store(&transaction, step, &config)
-            .map_err(|refused| refused.to_string())?;
-        transaction.commit().unwrap();
-        Ok(())
+        let key = key.to_owned();
+        let work = move |connection: &mut Connection| {
+            let transaction = begin(connection);
+            let at = workflows::load(&transaction, &id(&key)).unwrap().unwrap();
+            let step = This::decide(at, choice, ruling)
+                .map_err(|refused| refused.to_string())?;
+            workflows::store(&transaction, step, &config)
+                .map_err(|refused| refused.to_string())?;
+            transaction.commit().unwrap();
+            Ok(())
+        };
+        self.work(work).await
     }
 
     async fn events(&self) -> Vec<AnyEnvelope> {
@@ -136,7 +158,7 @@ impl Database for Sqlite {
     async fn participate(&self, delivery: Delivery<()>, answer: Answer) -> Handled<()> {
         let work = move |connection: &mut Connection| {
             let inbox_config = inbox_config();
-            let handle = |transaction: &Transaction<'_>, command: &_| {
+            let handle = |transaction: &Transaction<'_>, command: &Envelope<_>| {
                 let undo = workflows::undoing(transaction, command, &inbox_config)?;
                 let act = act(command, undo, answer)?;
                 if let Some(effect) = act.effect {
@@ -169,6 +191,6 @@ impl Database for Sqlite {
     }
 }
 
-at_a_desk!(Sqlite, database => Desk::open(&database.path).unwrap());
+at_a_desk!(Sqlite, "BLOB", database => Desk::open(&database.path).unwrap());
 
 suite!(Sqlite);

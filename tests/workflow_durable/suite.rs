@@ -22,7 +22,14 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A database with the workflows, their outbox, an inbox, and a table of the participants'
 /// effects.
 pub(crate) trait Database: Sized + Sync {
+    /// The module of the database's tests.
+    const SUITE: &'static str;
+
     fn fresh() -> impl Future<Output = Self> + Send;
+    /// Names the database to another process.
+    fn address(&self) -> String;
+    /// The database that another process has named.
+    fn at(address: &str) -> Self;
     /// Begins an order in one transaction, and commits it or not.
     fn begin(
         &self,
@@ -30,6 +37,9 @@ pub(crate) trait Database: Sized + Sync {
         total: u64,
         commit: bool,
     ) -> impl Future<Output = Begun> + Send;
+    /// Begins an order, and says how many events another connection finds before the
+    /// transaction is committed.
+    fn sent_before_the_commit(&self, key: &str) -> impl Future<Output = usize> + Send;
     fn load(&self, key: &str)
     -> impl Future<Output = Result<Option<Any>, String>> + Send;
     /// Stores a step in one transaction.
@@ -229,13 +239,38 @@ macro_rules! suite {
             desk: verify_agrees_with_what_programs_do
             desk: verify_finds_what_no_program_did
             desk: one_that_is_repaired_is_taken_up_at_once
+            desk: a_deadline_is_moved_by_hand
+            desk: the_next_level_is_asked_at_once
             desk: what_ended_long_ago_is_purged
             deadlines: what_a_person_gives_up_is_not_sent_later
+            deadlines: what_a_step_gives_up_is_taken_back
+            no_data: what_cannot_be_read_is_quoted_nowhere
             people: what_is_approved_is_what_is_sent
             people: a_question_for_nobody_says_so
             people: silence_is_a_refusal
+            reports: a_deadline_that_was_met_does_not_come
+            reports: no_command_leaves_before_its_instance_is_there
+            reports: neither_a_deadline_nor_a_reply_begins_an_instance
+            reports: an_instance_that_is_there_is_not_begun_again
+            reports: a_deadline_outlives_the_clerk_that_takes_it
+            reports: the_one_behind_two_hundred_failing_ones_fires
+            reports: a_step_that_is_gone_is_named_with_its_instance
+            reports: an_undo_that_is_refused_parks_one_instance
+            reports: a_step_whose_answer_was_lost_is_undone
+            reports: a_command_that_is_pending_at_its_deadline_has_no_effect
+            reports: what_no_answer_has_undone_is_never_called_undone
+            reports: a_late_reply_does_not_answer_the_next_wait
+            reports: an_approval_after_its_expiry_is_refused
+            reports: who_asks_does_not_approve_as_a_member_of_the_role
+            reports: a_question_that_only_the_asker_may_answer_is_for_nobody
+            reports: a_level_without_people_is_passed_at_once
+            reports: a_level_whose_people_leave_is_passed_at_the_next_look
+            reports: what_is_overdue_is_counted_and_listed_at_once
             races: of_eight_starts_one_begins
             races: of_a_reply_and_its_deadline_one_moves
+            races: of_eight_replies_one_moves
+            races: of_an_approval_and_its_expiry_one_decides
+            races: of_a_persons_word_and_the_reply_one_counts
             races: every_end_is_the_same_under_eight_at_once
         }
     };

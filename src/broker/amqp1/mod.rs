@@ -155,14 +155,8 @@ impl Broker for Amqp1 {
     const SYSTEM: &'static str = "amqp1";
 
     async fn send(&self, event: &Envelope<Dispatched>) -> Result<(), BrokerError> {
-        let mut message = outgoing(event, &self.inner.config)?;
-        loop {
-            match self.inner.sender().await?.send(message).await {
-                Ok(answered) => return answered,
-                // The link ended in the meantime, and nothing was sent on it.
-                Err(unsent) => message = unsent,
-            }
-        }
+        let message = outgoing(event, &self.inner.config)?;
+        sending::send(message, || self.inner.sender()).await
     }
 
     fn destination(&self, _event: &Facts<RawEvent>) -> Option<Cow<'_, str>> {

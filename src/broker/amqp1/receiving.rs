@@ -58,7 +58,7 @@ pub(super) struct Reads {
 
 /// What comes to a listener. With its end the task gives back what it holds.
 pub(super) struct Arriving {
-    pub(super) deliveries: mpsc::UnboundedReceiver<Arrived>,
+    pub(super) deliveries: mpsc::Receiver<Arrived>,
     /// As long as it is here, ackers can be made.
     _answers: mpsc::UnboundedSender<Answered>,
 }
@@ -93,7 +93,7 @@ pub(super) async fn attach(
         }
     };
     let (answers, answered) = mpsc::unbounded_channel();
-    let (deliver, deliveries) = mpsc::unbounded_channel();
+    let (deliver, deliveries) = mpsc::channel(reads.prefetch.into());
     let task = Task {
         link,
         _connection: connection,
@@ -119,7 +119,8 @@ struct Task {
     reads: Reads,
     place: String,
     destination: Arc<str>,
-    deliver: mpsc::UnboundedSender<Arrived>,
+    /// With room for as much as the server may send ahead.
+    deliver: mpsc::Sender<Arrived>,
     answers: mpsc::WeakUnboundedSender<Answered>,
     answered: mpsc::UnboundedReceiver<Answered>,
     /// What is to go back at its time.
@@ -137,7 +138,9 @@ impl Task {
                 let _ = timeout(TO_END, self.link.close()).await;
             }
             Err(ended) => {
-                let _ = self.deliver.send(Err(ended.of_unsent(&self.place)));
+                let (deliver, why) = (self.deliver.clone(), ended.of_unsent(&self.place));
+                drop(self); // so that no answer waits for a listener that nobody polls
+                let _ = deliver.send(Err(why)).await;
             }
         }
     }
@@ -160,7 +163,7 @@ impl Task {
                     }
                 }
                 () = at(next_back) => self.release_due(Instant::now()).await?,
-                received = self.link.recv::<Body<Value>>() => {
+                received = receive(&self.deliver, &mut self.link) => {
                     self.received(received).await?;
                 }
             }
@@ -188,7 +191,7 @@ impl Task {
         let delivery = Delivery::new(event, acker).redelivered(true);
         let destination = Some(Arc::clone(&self.destination));
         let delivery = delivery.from_broker(Amqp1::SYSTEM, destination);
-        let _ = self.deliver.send(Ok(delivery)); // dropped, it is answered by its acker
+        self.pass_on(Ok(delivery));
         Ok(())
     }
 
@@ -212,8 +215,14 @@ impl Task {
         self.credit.settled();
         let place = &self.place;
         let why = format!("{place}: a message cannot be decoded: {why}; {what}");
-        let _ = self.deliver.send(Err(BrokerError::permanent(why)));
+        self.pass_on(Err(BrokerError::permanent(why)));
         Ok(())
+    }
+
+    /// There is room, or nothing was received. Where the listener is gone, a delivery is
+    /// answered by its acker.
+    fn pass_on(&self, arrived: Arrived) {
+        let _ = self.deliver.try_send(arrived);
     }
 
     async fn answer(&mut self, answered: Answered) -> Result<(), Ended> {
@@ -319,6 +328,14 @@ impl Task {
 }
 
 type ReceivedOrNot = Result<Received<Body<Value>>, RecvError>;
+
+/// The next message, once there is room for what comes of it: a listener that nobody
+/// polls rejects no more than that, however many cannot be decoded.
+async fn receive(deliver: &mpsc::Sender<Arrived>, link: &mut Receiver) -> ReceivedOrNot {
+    // Nobody else takes the room, which is given back where this wait is given up.
+    let _room = deliver.reserve().await;
+    link.recv().await
+}
 
 /// What is said to the server goes out in time, or the link counts as gone.
 async fn in_time(

@@ -5,8 +5,8 @@
 //! event has its answer, since the link is dropped when it ends or falls silent.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fe2o3_amqp::link::SendError;
@@ -25,8 +25,8 @@ use super::connection::Connection;
 use super::outcome::{Ended, of_outcome, of_send, of_sender_refused, wants_a_new_link};
 use super::outgoing::Outgoing;
 use super::server::Server;
-use crate::broker::BrokerError;
 use crate::broker::wait::LONGEST_WAIT;
+use crate::broker::{BrokerError, BrokerErrorKind};
 
 /// How long what a link leaves behind may take.
 const TO_END: Duration = Duration::from_secs(1);
@@ -54,7 +54,50 @@ struct Waiting {
 /// A link that events are sent on.
 pub(super) struct Sender {
     events: mpsc::UnboundedSender<Waiting>,
-    retired: Arc<AtomicBool>,
+    fate: Arc<Fate>,
+}
+
+/// What its task has to say of a link.
+#[derive(Default)]
+struct Fate {
+    /// Another link may fare better.
+    retired: AtomicBool,
+    /// Why it has ended.
+    ended: OnceLock<BrokerError>,
+}
+
+/// An event that a link did not take, since it had ended before, and why it had.
+pub(super) struct Unsent {
+    message: Outgoing,
+    why: BrokerError,
+}
+
+/// Sends an event on a link; where that ended in the meantime, on one more. A server that
+/// ends each new one at once is not asked for a third.
+pub(super) async fn send<L>(
+    message: Outgoing,
+    mut link: impl FnMut() -> L,
+) -> Result<(), BrokerError>
+where
+    L: Future<Output = Result<Arc<Sender>, BrokerError>>,
+{
+    let unsent = match link().await?.send(message).await {
+        Ok(answered) => return answered,
+        Err(unsent) => unsent,
+    };
+    let sent = link().await?.send(unsent.message).await;
+    sent.unwrap_or_else(|unsent| Err(ends_at_once(&unsent.why)))
+}
+
+fn ends_at_once(why: &BrokerError) -> BrokerError {
+    let said = format!(
+        "{}; a new link ends at once, before it takes an event: the server's log says why",
+        why.reason()
+    );
+    match why.kind() {
+        BrokerErrorKind::Unavailable => BrokerError::unavailable(said),
+        _ => BrokerError::unreachable(said),
+    }
 }
 
 impl Sender {
@@ -85,28 +128,28 @@ impl Sender {
             }
         };
         let (events, waiting) = mpsc::unbounded_channel();
-        let retired = Arc::<AtomicBool>::default();
+        let fate = Arc::<Fate>::default();
         let heard =
-            Heard { place, within, retired: Arc::clone(&retired), last: Instant::now() };
+            Heard { place, within, fate: Arc::clone(&fate), last: Instant::now() };
         let on_its_way = FuturesUnordered::new();
         tokio::spawn(Task { link, connection, waiting, on_its_way, heard }.run());
-        Ok(Self { events, retired })
+        Ok(Self { events, fate })
     }
 
     /// Whether more can be sent on it.
     pub(super) fn is_alive(&self) -> bool {
-        !self.events.is_closed() && !self.retired.load(Ordering::Relaxed)
+        !self.events.is_closed() && !self.fate.retired.load(Ordering::Relaxed)
     }
 
     /// Sends an event and waits for what comes of it; or gives it back, where the link
     /// had ended before.
-    pub(super) async fn send(
-        &self,
-        message: Outgoing,
-    ) -> Result<Result<(), BrokerError>, Outgoing> {
+    async fn send(&self, message: Outgoing) -> Result<Result<(), BrokerError>, Unsent> {
         let (answer, answered) = oneshot::channel();
         if let Err(unsent) = self.events.send(Waiting { message, answer }) {
-            return Err(unsent.0.message);
+            let why = self.fate.ended.get().cloned();
+            let why =
+                why.unwrap_or_else(|| BrokerError::unreachable("the link has ended"));
+            return Err(Unsent { message: unsent.0.message, why });
         }
         Ok(answered.await.unwrap_or_else(|_| {
             Err(BrokerError::transient("the link has ended, and nothing is known"))
@@ -122,7 +165,7 @@ type Settled = Result<Outcome, SendError>;
 struct Heard {
     place: String,
     within: Duration,
-    retired: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     /// When it last settled an event, or the first one was sent that it has to settle.
     last: Instant,
 }
@@ -134,7 +177,7 @@ impl Heard {
         let (answered, ended) = match settled {
             Ok(outcome) => {
                 if wants_a_new_link(&outcome) {
-                    self.retired.store(true, Ordering::Relaxed);
+                    self.fate.retired.store(true, Ordering::Relaxed);
                 }
                 (of_outcome(outcome, &self.place), None)
             }
@@ -279,6 +322,8 @@ impl Task {
     /// Drops the link, by which whatever is on its way gets its answer.
     async fn end(self, ended: &Ended) {
         let Self { link, connection, mut waiting, mut on_its_way, heard } = self;
+        // Before the door is closed: whoever finds it closed asks why.
+        let _ = heard.fate.ended.set(ended.of_unsent(&heard.place));
         waiting.close();
         drop(link);
         while let Ok(unsent) = waiting.try_recv() {
@@ -303,4 +348,58 @@ fn on_its_way(
     answer: Answer,
 ) -> BoxFuture<'static, (Settled, Answer)> {
     async move { (outcome.await, answer) }.boxed()
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+    use crate::broker::amqp1::outgoing::outgoing;
+    use crate::{Envelope, RawEvent};
+
+    fn message() -> Option<Outgoing> {
+        let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
+        outgoing(&event.build().ok()?.dispatch(), &Amqp1Config::queue("orders")).ok()
+    }
+
+    /// A link that is there when it is asked for, and has ended when it is used.
+    fn ended(why: &BrokerError) -> Arc<Sender> {
+        let (events, _) = mpsc::unbounded_channel();
+        let fate = Fate { ended: OnceLock::from(why.clone()), ..Fate::default() };
+        Arc::new(Sender { events, fate: Arc::new(fate) })
+    }
+
+    /// Else a server that ends each link keeps its senders busy without an end.
+    #[tokio::test]
+    async fn links_that_end_at_once_are_two_and_the_last_says_why() {
+        let message = message().expect("an event");
+        for why in [BrokerError::unreachable("gone"), BrokerError::unavailable("full")] {
+            let mut links = 0;
+            let link = || {
+                links += 1;
+                ready(Ok(ended(&why)))
+            };
+            let refused = send(message.clone(), link).await.expect_err("it was not sent");
+            assert_eq!((refused.kind(), links), (why.kind(), 2));
+            let said = refused.reason();
+            assert!(said.starts_with(why.reason()), "{said}");
+            assert!(said.contains("the server's log"), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_link_did_not_take_the_next_one_sends() {
+        let (events, mut waiting) = mpsc::unbounded_channel::<Waiting>();
+        tokio::spawn(async move {
+            let next = waiting.recv().await.map(|waiting| waiting.answer.send(Ok(())));
+            assert_eq!(next, Some(Ok(())));
+        });
+        let alive = Arc::new(Sender { events, fate: Arc::default() });
+        let mut links = [ended(&BrokerError::unreachable("gone")), alive].into_iter();
+        let link = || ready(Ok(links.next().expect("a third")));
+        let sent = send(message().expect("an event"), link).await;
+        assert_eq!(sent, Ok(()));
+    }
 }

@@ -148,6 +148,15 @@ impl Decided {
         }
     }
 
+    /// What is owed to the event while nobody knows whether that is committed.
+    pub(crate) fn debt<'c>(
+        &self,
+        key: &Key,
+        config: &'c InboxConfig,
+    ) -> Option<Debt<'c>> {
+        matches!(self, Self::Begin { .. }).then(|| config.owed().debt(key.clone()))
+    }
+
     /// What follows, once that is committed: until then, what was owed stays so.
     pub(crate) fn committed<'c>(self, key: &Key, config: &'c InboxConfig) -> Next<'c> {
         if !matches!(self, Self::Wait(_)) {
@@ -279,6 +288,9 @@ mod tests {
         config.owed().add(key.clone());
         drop(decided(entry.clone(), &config));
         assert!(config.owed().has(&key), "its commit failed");
+        config.owed().pay(&key);
+        drop(decided(entry.clone(), &config).debt(&key, &config));
+        assert!(config.owed().has(&key), "nobody knows whether its commit did");
         let next = decided(entry.clone(), &config).committed(&key, &config);
         assert!(!config.owed().has(&key), "it is given");
         drop(next);

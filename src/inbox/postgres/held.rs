@@ -208,7 +208,9 @@ async fn next_due<'c, L>(
         Change::Quarantine(why) => quarantine(&transaction, &key, why).await?,
         Change::Write(entry) => write(&transaction, *entry).await?,
     }
+    let mut debt = decided.debt(&key, config);
     transaction.commit().await?;
+    debt.iter_mut().for_each(Debt::settle);
     let next = decided.committed(&key, config);
     Ok(Some((key, next)))
 }

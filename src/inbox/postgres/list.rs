@@ -14,6 +14,7 @@ use crate::store::doing::{
     LISTING_DEAD, LISTING_HELD, LISTING_STALLED, LISTING_UNREADABLE,
 };
 use crate::store::error::Doing;
+use crate::store::listing::first;
 use crate::store::postgres::{at, at_most, micros};
 use crate::store::{DeadLetter, Filter, StoreError};
 
@@ -96,8 +97,8 @@ enum Which {
     Open,
 }
 
-/// What is read of the rows of a list that were received so long ago or longer, of no
-/// more rows than the limit.
+/// What is read of the rows of a list that were received so long ago or longer, up to the
+/// limit.
 async fn list<T>(
     client: &Client,
     which: Which,
@@ -122,26 +123,31 @@ async fn list<T>(
          AND ($6 IS NULL OR failed_at >= $6) \
          ORDER BY received_at LIMIT $7"
     );
-    let (age, limit) = (micros(age), at_most(limit));
+    let age = micros(age);
     let id = filter.id.as_ref().map(ToString::to_string);
-    let values: [(&(dyn ToSql + Sync), Type); 7] = [
-        (&age, Type::INT8),
-        (&id, Type::TEXT),
-        (&filter.event_type, Type::TEXT),
-        (&filter.source_system, Type::TEXT),
-        (&filter.reason_contains, Type::TEXT),
-        (&filter.failed_since, Type::TIMESTAMPTZ),
-        (&limit, Type::INT8),
-    ];
+    let look = async |limit: usize| {
+        let limit = at_most(limit);
+        let values: [(&(dyn ToSql + Sync), Type); 7] = [
+            (&age, Type::INT8),
+            (&id, Type::TEXT),
+            (&filter.event_type, Type::TEXT),
+            (&filter.source_system, Type::TEXT),
+            (&filter.reason_contains, Type::TEXT),
+            (&filter.failed_since, Type::TIMESTAMPTZ),
+            (&limit, Type::INT8),
+        ];
+        let mut rows = pin!(client.query_typed_raw(&sql, values).await?);
+        let (mut found, mut said) = (0_usize, Vec::new());
+        while let Some(row) = rows.try_next().await? {
+            found = found.saturating_add(1);
+            said.extend(read(Listed {
+                entry: read_entry(&row)?,
+                received_at: at(&row, "received_at")?,
+                after: row.try_get("held_after")?,
+            }));
+        }
+        Ok((found, said))
+    };
     check_place(client).await?;
-    let mut rows = pin!(client.query_typed_raw(&sql, values).await?);
-    let mut all = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        all.extend(read(Listed {
-            entry: read_entry(&row)?,
-            received_at: at(&row, "received_at")?,
-            after: row.try_get("held_after")?,
-        }));
-    }
-    Ok(all)
+    first(limit, look).await
 }

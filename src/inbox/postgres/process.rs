@@ -17,8 +17,7 @@ use crate::broker::Delivery;
 use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
 use crate::inbox::failing::{Ended, Meanwhile, STORING, Unkept};
 use crate::inbox::handler_error::panicked;
-use crate::inbox::intake::RECEIVING;
-use crate::inbox::intake::{Counted, met};
+use crate::inbox::intake::{RECEIVING, met};
 use crate::inbox::{Handled, HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
@@ -112,12 +111,12 @@ pub async fn process<A>(
 ) -> Result<Handled<A>, StoreError> {
     let mut tally = Tally::new(&delivery, config);
     let handled = attempt(client, delivery, config, &mut tally, handler).await;
-    if handled.is_err() {
-        match tally.to_take_back() {
-            Some(begun) if take_back(client, begun).await.is_ok() => {}
-            _ => tally.owe(),
-        }
-    }
+    let is_stored = match (&handled, tally.to_take_back()) {
+        (Ok(_), _) => true,
+        (Err(_), Some(begun)) => take_back(client, begun).await.is_ok(),
+        (Err(_), None) => false,
+    };
+    tally.end(is_stored);
     handled
 }
 
@@ -132,7 +131,7 @@ async fn attempt<A>(
     ) -> Result<(), HandlerError>,
 ) -> Result<Handled<A>, StoreError> {
     if delivery.is_redelivered() {
-        tally.begin(begin_attempt(client, &delivery, config, tally.counted()).await?);
+        begin_attempt(client, &delivery, config, tally).await?;
     }
     let transaction = client.transaction().await.doing(RECEIVING)?;
     let receipt = take_in(transaction, delivery, config, tally.counted()).await?;
@@ -140,8 +139,11 @@ async fn attempt<A>(
         ControlFlow::Continue(fresh) => fresh,
         ControlFlow::Break(handled) => return Ok(handled),
     };
+    tally.handler_begins();
     let handled = caught(handler(fresh.transaction(), &fresh.event));
-    let stored = match fresh.instrument(handled).await {
+    let handled = fresh.instrument(handled).await;
+    tally.handler_ended(&handled);
+    let stored = match handled {
         Ok(()) => fresh.keep().await.map(Handled::Processed),
         Err(error) => fresh.record(error).await,
     };
@@ -157,11 +159,11 @@ async fn begin_attempt<A>(
     client: &mut Client,
     delivery: &Delivery<A>,
     config: &InboxConfig,
-    counted: Counted,
-) -> Result<Option<Begun>, StoreError> {
+    tally: &mut Tally<'_>,
+) -> Result<(), StoreError> {
     let event = delivery.facts();
     if unindexable(event).or_else(|| config.refusal(event)).is_some() {
-        return Ok(None);
+        return Ok(());
     }
     let transaction = client.transaction().await.doing(RECEIVING)?;
     check_place(&transaction).await.doing(RECEIVING)?;
@@ -170,13 +172,13 @@ async fn begin_attempt<A>(
     } else {
         met(find(&transaction, event).await.doing(RECEIVING)?, event)?
     };
-    let Some(next) = next_attempt(delivery, before, config, counted)? else {
-        return Ok(None);
+    let Some(next) = next_attempt(delivery, before, config, tally.counted())? else {
+        return Ok(());
     };
     let (entry, begun) = next.at(now(&transaction).await.doing(RECEIVING)?);
     write(&transaction, entry).await.doing(RECEIVING)?;
-    transaction.commit().await.doing(RECEIVING)?;
-    Ok(Some(begun))
+    tally.begin(begun);
+    transaction.commit().await.doing(RECEIVING)
 }
 
 async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {

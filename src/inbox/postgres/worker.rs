@@ -265,7 +265,7 @@ where
         let handler_timeout = config.handler_timeout.unwrap_or(HANDLER_TIMEOUT);
         fits(consumer.ack_wait(), LONGEST, handler_timeout)?;
         let accepted = accepting::<L>(inbox)?;
-        let clients = Clients::new(Connector::new(database, tls));
+        let clients = Clients::new(Connector::new(database, tls), "inbox worker");
         let installed = database::within("creating the tables", async {
             let mut held = clients.hold("creating the tables").await?;
             install(held.client()).await?;

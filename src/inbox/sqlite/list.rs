@@ -14,7 +14,7 @@ use crate::store::doing::{
     LISTING_DEAD, LISTING_HELD, LISTING_STALLED, LISTING_UNREADABLE,
 };
 use crate::store::error::Doing;
-use crate::store::sqlite::{any_moment, at_most, maybe_text, micros};
+use crate::store::sqlite::{any_moment, maybe_text, micros};
 use crate::store::{DeadLetter, Filter, StoreError};
 
 /// The dead letters of the inbox that a filter names, the oldest first, no more than
@@ -110,8 +110,8 @@ enum Which {
     Open,
 }
 
-/// What is read of the rows of a list that were received at this time or before, of no
-/// more rows than the limit.
+/// What is read of the rows of a list that were received at this time or before, up to
+/// the limit. A row that cannot be read takes no place of one that can.
 fn list<T>(
     connection: &Connection,
     which: Which,
@@ -133,7 +133,6 @@ fn list<T>(
         filter.source_system,
         filter.reason_contains,
         filter.failed_since.map(micros),
-        at_most(limit),
     ];
     let rows = statement.query_map(values, |row| {
         Ok(read(Listed {
@@ -142,7 +141,7 @@ fn list<T>(
             after: maybe_text(row, "held_after")?,
         }))
     })?;
-    rows.filter_map(Result::transpose).collect()
+    rows.filter_map(Result::transpose).take(limit).collect()
 }
 
 /// The first condition is the index's own, by whose words SQLite recognises it.
@@ -160,7 +159,7 @@ fn listing(which: Which) -> String {
          AND (?5 IS NULL OR source_system = ?5) \
          AND (?6 IS NULL OR instr(failure_reason, ?6) > 0) \
          AND (?7 IS NULL OR failed_at >= ?7) \
-         ORDER BY received_at LIMIT ?8"
+         ORDER BY received_at"
     )
 }
 

@@ -11,7 +11,6 @@ use crate::broker::Delivery;
 use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
 use crate::inbox::failing::{Ended, Meanwhile, STORING, Unkept};
 use crate::inbox::handler_error::caught;
-use crate::inbox::intake::Counted;
 use crate::inbox::intake::RECEIVING;
 use crate::inbox::{Handled, HandlerError, InboxConfig};
 use crate::state::Acknowledged;
@@ -47,12 +46,12 @@ pub fn process<A>(
 ) -> Result<Handled<A>, StoreError> {
     let mut tally = Tally::new(&delivery, config);
     let handled = attempt(connection, delivery, config, &mut tally, handler);
-    if handled.is_err() {
-        match tally.to_take_back() {
-            Some(begun) if take_back(connection, begun).is_ok() => {}
-            _ => tally.owe(),
-        }
-    }
+    let is_stored = match (&handled, tally.to_take_back()) {
+        (Ok(_), _) => true,
+        (Err(_), Some(begun)) => take_back(connection, begun).is_ok(),
+        (Err(_), None) => false,
+    };
+    tally.end(is_stored);
     handled
 }
 
@@ -67,14 +66,16 @@ fn attempt<A>(
     ) -> Result<(), HandlerError>,
 ) -> Result<Handled<A>, StoreError> {
     if delivery.is_redelivered() {
-        tally.begin(begin_attempt(connection, &delivery, config, tally.counted())?);
+        begin_attempt(connection, &delivery, config, tally)?;
     }
     let transaction = begin(connection).doing(RECEIVING)?;
     let fresh = match take_in(transaction, delivery, config, tally.counted())?.fresh() {
         ControlFlow::Continue(fresh) => fresh,
         ControlFlow::Break(handled) => return Ok(handled),
     };
+    tally.handler_begins();
     let handled = fresh.in_span(|| caught(|| handler(&fresh.transaction, &fresh.event)));
+    tally.handler_ended(&handled);
     let stored = match handled {
         Ok(()) => fresh.keep().map(Handled::Processed),
         Err(error) => fresh.record(error),
@@ -94,21 +95,21 @@ fn begin_attempt<A>(
     connection: &mut Connection,
     delivery: &Delivery<A>,
     config: &InboxConfig,
-    counted: Counted,
-) -> Result<Option<Begun>, StoreError> {
+    tally: &mut Tally<'_>,
+) -> Result<(), StoreError> {
     if config.refusal(delivery.facts()).is_some() {
-        return Ok(None);
+        return Ok(());
     }
     let transaction = begin(connection).doing(RECEIVING)?;
     let event = delivery.facts();
     let before = find(&transaction, event).doing(RECEIVING)?;
-    let Some(next) = next_attempt(delivery, before, config, counted)? else {
-        return Ok(None);
+    let Some(next) = next_attempt(delivery, before, config, tally.counted())? else {
+        return Ok(());
     };
     let (entry, begun) = next.at(now(&transaction).doing(RECEIVING)?);
     write(&transaction, entry).doing(RECEIVING)?;
-    transaction.commit().doing(RECEIVING)?;
-    Ok(Some(begun))
+    tally.begin(begun);
+    transaction.commit().doing(RECEIVING)
 }
 
 fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()> {

@@ -38,20 +38,28 @@ pub(super) struct Turns {
     pub(super) is_wanted: bool,
     /// Whether the inbox is known to hold any.
     holds: bool,
+    /// Whether it has held one since the last look began, which may not have seen it.
+    held_since: bool,
     /// No look before that, whatever happens.
     rests_until: Instant,
 }
 
 impl Turns {
     pub(super) fn new(now: Instant) -> Self {
-        Self { at: Some(now), is_wanted: false, holds: false, rests_until: now }
+        Self {
+            at: Some(now),
+            is_wanted: false,
+            holds: false,
+            held_since: false,
+            rests_until: now,
+        }
     }
 
     /// Whether a look begins now.
     pub(super) fn begin(&mut self, now: Instant, rests: bool) -> bool {
         let begins = !rests && self.at.is_some_and(|at| at <= now);
         if begins {
-            (self.at, self.is_wanted) = (None, false);
+            (self.at, self.is_wanted, self.held_since) = (None, false, false);
         }
         begins
     }
@@ -59,6 +67,7 @@ impl Turns {
     /// Deliveries were handled, and perhaps some are held now.
     pub(super) fn after(&mut self, held: bool, config: &WorkerConfig) {
         self.holds |= held;
+        self.held_since |= held;
         if self.holds && config.order.is_some() {
             self.is_wanted = true;
             self.at = self.at.map(|at| at.min(self.rests_until));
@@ -74,14 +83,14 @@ impl Turns {
     ) {
         let now = Instant::now();
         let after = |wait: Duration| now.checked_add(wait).unwrap_or(now);
-        self.holds = taken.holds;
+        self.holds = taken.holds || self.held_since;
         self.rests_until = after(took.saturating_mul(PAUSE));
-        let at_rest = if config.order.is_some() || taken.holds {
+        let at_rest = if config.order.is_some() || self.holds {
             config.poll_interval
         } else {
             config.purge_interval
         };
-        self.is_wanted &= taken.holds;
+        self.is_wanted &= self.holds;
         self.at = Some(if taken.has_more {
             now
         } else if self.is_wanted {
@@ -94,5 +103,26 @@ impl Turns {
     /// A look has failed, and the next one comes when the pause ends.
     pub(super) fn failed(&mut self, ends: Option<Instant>) {
         self.at = Some(ends.unwrap_or_else(Instant::now));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::inbox::order::ByKey;
+
+    /// Protects an event that the inbox held while a look was under way: a run until idle
+    /// would end before its turn.
+    #[test]
+    fn what_is_held_during_a_look_is_looked_at_again() {
+        let config = WorkerConfig::default().order(ByKey::default());
+        for (held, wanted) in [(true, true), (false, false)] {
+            let mut turns = Turns::new(Instant::now());
+            assert!(turns.begin(Instant::now(), false));
+            turns.after(held, &config);
+            turns.again(&TakenUp::default(), Duration::ZERO, &config);
+            assert_eq!(turns.is_wanted, wanted, "{held}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::DeliveryStatus;
 use crate::outbox::admin::listing::{DeadRow, PAGE, Page, orphaned};
 use crate::outbox::admin::{Counts, Finding, Waiting};
 use crate::outbox::history::{PAST_COLUMNS, PRESENT_COLUMNS, Past, Present, Recorded};
+use crate::store::listing::first;
 use crate::store::postgres::{Link, Value, at, at_most, maybe_at, read_row};
 use crate::store::{DeadLetter, EVENT_COLUMNS, Filter};
 
@@ -79,27 +80,30 @@ pub(super) async fn waiting(
          FROM (SELECT * FROM ({}) AS kinds ORDER BY due_at, sequence LIMIT $6) AS event ORDER BY due_at, sequence",
         kinds.join(" UNION ALL ")
     );
-    let (id, limit) = (filter.id.as_ref().map(ToString::to_string), at_most(limit));
-    let [of_id, of_type, of_source, of_reason, since] = filter_values(&id, filter);
-    let rows = link
-        .look(&sql, &[of_id, of_type, of_source, of_reason, since, (&limit, Type::INT8)])
-        .await?;
-    let read = |row: &SqlRow| {
-        let (due_at, behind): (_, Option<String>) =
-            (maybe_at(row, "due_at")?, row.try_get("behind")?);
-        let claimed_by = row.try_get("holder")?;
-        // What is no valid event, or is never due, is for `verify` to report.
-        let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else {
-            return Ok(None);
-        };
-        Ok(Some(Waiting {
-            event,
-            due_at,
-            claimed_by,
-            behind: behind.and_then(|id| id.parse().ok()),
-        }))
+    let id = filter.id.as_ref().map(ToString::to_string);
+    let (sql, id) = (sql.as_str(), &id);
+    let look = async |limit: usize| {
+        let limit = at_most(limit);
+        let [of_id, of_type, of_source, of_reason, since] = filter_values(id, filter);
+        let values = [of_id, of_type, of_source, of_reason, since, (&limit, Type::INT8)];
+        let rows = link.look(sql, &values).await?;
+        let said = rows.iter().filter_map(|row| read_waiting(row).transpose());
+        Ok((rows.len(), said.collect::<Result<Vec<_>, Error>>()?))
     };
-    rows.iter().filter_map(|row| read(row).transpose()).collect()
+    first(limit, look).await
+}
+
+/// What waits in a row. What is no valid event, or is never due, is for `verify` to
+/// report.
+fn read_waiting(row: &SqlRow) -> Result<Option<Waiting>, Error> {
+    let (due_at, behind): (_, Option<String>) =
+        (maybe_at(row, "due_at")?, row.try_get("behind")?);
+    let claimed_by = row.try_get("holder")?;
+    let (Some(due_at), Ok(event)) = (due_at, read_row(row)?.read()) else {
+        return Ok(None);
+    };
+    let behind = behind.and_then(|id| id.parse().ok());
+    Ok(Some(Waiting { event, due_at, claimed_by, behind }))
 }
 
 /// The values of a [`FILTER`].
@@ -146,8 +150,12 @@ pub(super) async fn dead_letters(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Error> {
-    let rows = look_for_dead(link, filter, 0, limit).await?;
-    Ok(rows.into_iter().filter_map(DeadRow::into_dead_letter).collect())
+    let look = async |limit: usize| {
+        let rows = look_for_dead(link, filter, 0, limit).await?;
+        let found = rows.len();
+        Ok((found, rows.into_iter().filter_map(DeadRow::into_dead_letter).collect()))
+    };
+    first(limit, look).await
 }
 
 /// Those dead letters of a page that are no valid event.

@@ -48,7 +48,7 @@ use self::claim::{claim, put_aside};
 pub use self::enqueue::{enqueue, enqueue_all};
 pub use self::open::OpenTransaction;
 pub use self::recall::recall;
-use self::rows::{Changes, FREE, Fence, freed, release, renew, settle};
+use self::rows::{Changes, FREE, Fence, freed, release, renew, settle, stored_before};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
 use crate::outbox::blocked::Sweeps;
@@ -264,6 +264,14 @@ impl Store for Outbox {
             let mut stored = settle(link, &steps, Fence::Held).await?;
             if !released.is_empty() {
                 stored.extend(release(link, &released).await?);
+            }
+            if stored.len() < changes.len() {
+                let others = changes
+                    .iter()
+                    .filter(|(lease, _)| !stored.contains(&lease.sequence))
+                    .map(|(lease, settled)| (lease, settled.trace()));
+                let before = stored_before(link, others).await?;
+                stored.extend(before);
             }
             crash_point("before the settlement commits");
             if steps.frees.is_empty() {

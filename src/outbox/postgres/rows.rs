@@ -13,7 +13,7 @@ use crate::audit::Action;
 use crate::outbox::admin::listing::quarantine_reason;
 use crate::outbox::blocked::stands_before;
 use crate::outbox::chain::NAMED_FOR_DAYS;
-use crate::outbox::change::Change;
+use crate::outbox::change::{Change, Trace};
 use crate::outbox::claim::{HeldLease, Lease, Token};
 use crate::outbox::store::OnDeadLetter;
 use crate::store::postgres::{Link, at, maybe_at, micros, read_row};
@@ -343,6 +343,33 @@ pub(super) async fn release(
          ) SELECT sequence FROM released"
     );
     let rows = link.query(&sql, &values);
+    sequences(&rows.await?)
+}
+
+/// Names those of some settlements that an earlier call has stored.
+pub(super) async fn stored_before(
+    link: &mut Link,
+    settled: impl Iterator<Item = (&Lease, Trace)>,
+) -> Result<HashSet<i64>, Error> {
+    let (mut sequence, mut claimed_at) = (Vec::new(), Vec::new());
+    let (mut status, mut action) = (Vec::new(), Vec::new());
+    for (lease, trace) in settled {
+        sequence.push(lease.sequence);
+        claimed_at.push(lease.claimed_at);
+        let columns = trace.columns();
+        status.push(columns.0);
+        action.push(columns.1);
+    }
+    let values: [&(dyn ToSql + Sync); 4] = [&sequence, &claimed_at, &status, &action];
+    let rows = link.query(
+        "SELECT step.sequence FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[]) \
+           AS step (sequence, claimed_at, status, action) \
+         WHERE EXISTS (SELECT FROM outbox_event AS event WHERE event.sequence = step.sequence \
+           AND event.claimed_at = step.claimed_at AND event.status = step.status AND event.discarded_at IS NULL) \
+         OR EXISTS (SELECT FROM outbox_history AS past WHERE past.event = step.sequence \
+           AND past.claimed_at = step.claimed_at AND past.action = step.action)",
+        &values,
+    );
     sequences(&rows.await?)
 }
 

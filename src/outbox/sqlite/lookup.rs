@@ -89,18 +89,20 @@ pub(super) fn dead_after(
     limit: usize,
 ) -> rusqlite::Result<Vec<DeadRow>> {
     let (conditions, mut values) = conditions(filter);
-    values.extend([Value::from(after), Value::from(at_most(limit))]);
-    let rest = format!("{conditions} AND sequence > ? ORDER BY sequence LIMIT ?");
-    find_dead(connection, &dead_sql(&rest), values)
+    values.push(Value::from(after));
+    let sql = dead_sql(&format!("{conditions} AND sequence > ? ORDER BY sequence"));
+    find_dead(connection, &sql, values, limit, Some)
 }
 
+/// Those that are a valid event.
 pub(super) fn dead_letters(
     connection: &Connection,
     filter: &Filter,
     limit: usize,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
-    let rows = dead_after(connection, filter, 0, limit)?;
-    Ok(rows.into_iter().filter_map(DeadRow::into_dead_letter).collect())
+    let (conditions, values) = conditions(filter);
+    let sql = dead_sql(&format!("{conditions} ORDER BY sequence"));
+    find_dead(connection, &sql, values, limit, DeadRow::into_dead_letter)
 }
 
 /// Those dead letters of a page that are no valid event.
@@ -124,7 +126,7 @@ pub(super) fn dead_among(
     let rest = format!(
         "{conditions} AND sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence"
     );
-    find_dead(connection, &dead_sql(&rest), values)
+    find_dead(connection, &dead_sql(&rest), values, usize::MAX, Some)
 }
 
 fn dead_sql(rest: &str) -> String {
@@ -133,21 +135,26 @@ fn dead_sql(rest: &str) -> String {
     )
 }
 
-fn find_dead(
+/// What is read of rows, up to the limit. A row that says nothing takes no place of one
+/// that does.
+fn find_dead<T>(
     connection: &Connection,
     sql: &str,
     values: Vec<Value>,
-) -> rusqlite::Result<Vec<DeadRow>> {
+    limit: usize,
+    read: impl Fn(DeadRow) -> Option<T>,
+) -> rusqlite::Result<Vec<T>> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params_from_iter(values), |row| {
         let first_sent_at = maybe_moment(row.get("first_sent_at")?);
-        Ok(DeadRow { row: read_row(row)?, first_sent_at })
+        Ok(read(DeadRow { row: read_row(row)?, first_sent_at }))
     })?;
-    rows.collect()
+    rows.filter_map(Result::transpose).take(limit).collect()
 }
 
 /// Three lists, each in the order of an index, and merged: what is due, what is put
-/// aside, what is on its way.
+/// aside, what is on its way. (With any limit, SQLite reads no more than it is asked for,
+/// and sorts nothing.)
 fn waiting_sql(conditions: &str) -> String {
     let list = |which: &str| {
         format!(
@@ -165,7 +172,7 @@ fn waiting_sql(conditions: &str) -> String {
             WHERE earlier.ordering_key = event.ordering_key AND earlier.sequence < event.sequence \
             AND earlier.status IN ('pending', 'dispatched', 'retrying', 'failed') \
             ORDER BY earlier.sequence LIMIT 1) AS behind \
-         FROM ({} ORDER BY due, place LIMIT ?) CROSS JOIN outbox_event AS event ON event.sequence = place \
+         FROM ({} ORDER BY due, place LIMIT -1) CROSS JOIN outbox_event AS event ON event.sequence = place \
          ORDER BY due, place",
         lists.join(" UNION ALL ")
     )
@@ -176,8 +183,7 @@ pub(super) fn find_waiting(
     filter: &Filter,
     limit: usize,
 ) -> rusqlite::Result<Vec<Waiting>> {
-    let (conditions, mut values) = conditions(filter);
-    values.push(Value::from(at_most(limit)));
+    let (conditions, values) = conditions(filter);
     let mut statement = connection.prepare_cached(&waiting_sql(&conditions))?;
     let rows = statement.query_map(params_from_iter(values), |row| {
         let due_at = any_moment(row.get("due_at")?);
@@ -192,7 +198,7 @@ pub(super) fn find_waiting(
             behind: behind.and_then(|id| id.parse().ok()),
         }))
     })?;
-    rows.filter_map(Result::transpose).collect()
+    rows.filter_map(Result::transpose).take(limit).collect()
 }
 
 /// An event by its id, with its history.
@@ -308,10 +314,13 @@ mod tests {
             !waiting.iter().any(|step| step.contains("TEMP B-TREE")),
             "nothing is sorted: {waiting:#?}"
         );
-        let dead = plan(&dead_sql(" AND sequence > ? ORDER BY sequence LIMIT ?"));
+        assert!(
+            !waiting.iter().any(|step| step.contains("MATERIALIZE")),
+            "no more is read than a list has: {waiting:#?}"
+        );
+        let dead = plan(&dead_sql(" AND sequence > ? ORDER BY sequence"));
         assert!(matches!(&dead[..], [step] if step.contains("outbox_dead")), "{dead:#?}");
-        let one =
-            plan(&dead_sql(" AND id = ?1 AND sequence > ? ORDER BY sequence LIMIT ?"));
+        let one = plan(&dead_sql(" AND id = ?1 AND sequence > ? ORDER BY sequence"));
         assert!(matches!(&one[..], [step] if step.contains("(id=?)")), "{one:#?}");
         let counts = plan(COUNTS);
         assert!(

@@ -13,7 +13,7 @@ use crate::envelope::UUID_TEXT;
 use crate::outbox::admin::listing::quarantine_reason;
 use crate::outbox::blocked::{MANY_BLOCKED, stands_before};
 use crate::outbox::chain::NAMED_FOR_DAYS;
-use crate::outbox::change::{Change, Entry};
+use crate::outbox::change::{Change, Entry, Trace};
 use crate::outbox::claim::{Lease, Token};
 use crate::outbox::store::ClaimOrder;
 use crate::store::sqlite::{at_most, maybe_moment, maybe_text, micros, now, read_row};
@@ -392,6 +392,22 @@ pub(super) fn release(
         add_history(transaction, lease.sequence, &history, now)?;
     }
     Ok(changed == 1)
+}
+
+/// Whether an earlier call has stored a settlement.
+pub(super) fn stored_before(
+    transaction: &Transaction<'_>,
+    lease: &Lease,
+    trace: Trace,
+) -> rusqlite::Result<bool> {
+    let (status, action) = trace.columns();
+    transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outbox_event WHERE sequence = ?1 AND claimed_at = ?2 AND status = ?3 \
+               AND discarded_at IS NULL) \
+             OR EXISTS (SELECT 1 FROM outbox_history WHERE event = ?1 AND claimed_at = ?2 AND action = ?4)",
+        )?
+        .query_row(params![lease.sequence, micros(lease.claimed_at), status, action], |row| row.get(0))
 }
 
 /// Adds to the history what the row is about to forget.

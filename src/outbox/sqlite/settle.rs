@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::Transaction;
 
-use super::rows::{Fence, acknowledge_all, chain, free, release, settle};
+use super::rows::{Fence, acknowledge_all, chain, free, release, settle, stored_before};
 use crate::DeliveryStatus;
 use crate::envelope::UUID_TEXT;
 use crate::outbox::change::Settled;
@@ -13,8 +13,8 @@ use crate::outbox::watermark::Watermark;
 use crate::store::sqlite::now;
 
 /// Writes what became of claimed events, of those whose lease has not ended, and names
-/// these. Most were confirmed by the broker, and are written together; one by one, if
-/// that finds a lease that has ended.
+/// these, with those that an earlier call has stored. Most were confirmed by the broker,
+/// and are written together; one by one, if that finds a lease that has ended.
 pub(super) fn settle_all(
     transaction: &Transaction<'_>,
     changes: &[(Lease, Settled)],
@@ -36,7 +36,7 @@ pub(super) fn settle_all(
             stored.extend(sequences);
         }
     }
-    let mut freed = BTreeSet::new();
+    let (mut freed, mut before) = (BTreeSet::new(), HashSet::new());
     for (lease, settled) in changes {
         let is_stored = stored.contains(&lease.sequence)
             || match settled {
@@ -57,6 +57,8 @@ pub(super) fn settle_all(
         if is_stored {
             stored.insert(lease.sequence);
             freed.extend(settled.change().and_then(|change| change.frees.as_deref()));
+        } else if stored_before(transaction, lease, settled.trace())? {
+            before.insert(lease.sequence);
         }
     }
     let chained = changes.iter().filter(|(lease, settled)| {
@@ -73,5 +75,6 @@ pub(super) fn settle_all(
     }
     let due = changes.iter().filter_map(|(_, settled)| settled.change()?.due_at);
     watermark.back_to(due.min());
+    stored.extend(before);
     Ok(stored)
 }

@@ -12,12 +12,14 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(crate) struct Clients {
     connector: Connector,
+    /// What the database's own list calls them.
+    name: &'static str,
     idle: Mutex<Vec<Line>>,
 }
 
 impl Clients {
-    pub(crate) const fn new(connector: Connector) -> Self {
-        Self { connector, idle: Mutex::new(Vec::new()) }
+    pub(crate) const fn new(connector: Connector, name: &'static str) -> Self {
+        Self { connector, name, idle: Mutex::new(Vec::new()) }
     }
 
     /// A connection for one piece of work.
@@ -34,7 +36,7 @@ impl Clients {
             Some(line) => line,
             None => self
                 .connector
-                .line("inbox worker", || {})
+                .line(self.name, || {})
                 .await
                 .map_err(|error| StoreError::new(doing, error))?,
         };

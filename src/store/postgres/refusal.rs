@@ -75,7 +75,7 @@ pub(crate) fn without_tls(config: &Config) -> Result<(), String> {
     match config.get_ssl_mode() {
         SslMode::Require => Err(
             "the configuration says sslmode=require, and this connects without TLS: use \
-             `Outbox::connect_tls`, of the feature `tls`"
+             `connect_tls`, of the feature `tls`"
                 .into(),
         ),
         _ => Ok(()),

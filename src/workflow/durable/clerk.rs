@@ -104,22 +104,22 @@ impl<D: Turns> Clerk<D> {
     /// No error of the database ends it: it tries again, ever more slowly, and reports.
     pub async fn run<F: Future>(self, stop: F) -> ClerkSummary {
         let (mut stop, mut summary) = (pin!(stop), ClerkSummary::default());
-        let mut pause = self.poll_interval;
+        let mut pauses = Pauses::from(self.poll_interval);
         loop {
             let wait = match self.database.turn(self.retry_policy).await {
                 Ok(Some(turned)) => {
                     self.count(&mut summary, turned);
+                    pauses = Pauses::from(self.poll_interval);
                     Duration::ZERO
                 }
                 Ok(None) => {
-                    pause = self.poll_interval;
-                    pause
+                    pauses = Pauses::from(self.poll_interval);
+                    self.poll_interval
                 }
                 Err(error) => {
-                    let (tried, reason) = (pause, reason(&error));
+                    let (pause, reason) = (pauses.next(), reason(&error));
                     (self.on_incident)(&ClerkIncident::Store { reason, pause });
-                    pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-                    tried
+                    pause
                 }
             };
             tokio::select! {
@@ -147,6 +147,21 @@ impl<D: Turns> Clerk<D> {
             }
         }
         Ok(summary)
+    }
+}
+
+/// The pauses while the database does not answer: doubled up to the longest.
+struct Pauses(Duration);
+
+impl Pauses {
+    fn from(poll_interval: Duration) -> Self {
+        Self(poll_interval.min(LONGEST_PAUSE))
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        pause
     }
 }
 
@@ -180,6 +195,18 @@ mod tests {
                 again_at: Utc::now(),
             })))
         }
+    }
+
+    /// Protects from a clerk that looks once an hour, and after a restart of its database
+    /// rests for an hour, too.
+    #[test]
+    fn pauses_grow_to_the_longest_and_never_begin_above_it() {
+        let first_three = |poll_interval| {
+            let mut pauses = Pauses::from(Duration::from_secs(poll_interval));
+            [pauses.next(), pauses.next(), pauses.next()].map(|pause| pause.as_secs())
+        };
+        assert_eq!(first_three(5), [5, 10, 15]);
+        assert_eq!(first_three(3600), [15, 15, 15]);
     }
 
     /// Protects from a run without an end.

@@ -3,9 +3,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::state::{Acknowledged, Pending};
+use crate::state::Pending;
 use crate::store::{StoreError, StoreErrorKind};
-use crate::{Envelope, Refused};
+use crate::{Envelope, Facts, RawEvent, Refused};
 
 use super::STORING;
 
@@ -32,7 +32,7 @@ pub(super) fn dated(
 
 /// The moment before which no command of the event's instance was sent. One that does not
 /// say it may have commands of any age.
-pub(super) fn begun_at(event: &Envelope<Acknowledged>) -> DateTime<Utc> {
+pub(super) fn begun_at(event: &Facts<RawEvent>) -> DateTime<Utc> {
     let moment = event.tags().get(BEGUN_AT).and_then(|text| text.parse().ok());
     moment.unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

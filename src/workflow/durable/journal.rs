@@ -3,8 +3,9 @@
 
 use chrono::{DateTime, Utc};
 
+use super::columns::InstanceRow;
 use crate::state::Pending;
-use crate::workflow::{By, Entry, InstanceRecord, Standing};
+use crate::workflow::{By, Cause, Entry, InstanceRecord, Standing};
 use crate::{Envelope, Facts, RawEvent};
 
 /// The columns of an entry, in the order of [`EntryRow`], after the instance and the
@@ -20,7 +21,7 @@ pub(crate) struct EntryRow {
     pub(crate) at: DateTime<Utc>,
     pub(crate) what: &'static str,
     /// The step that the instance was at; an end has none.
-    pub(crate) step: Option<&'static str>,
+    pub(crate) step: Option<String>,
     /// Where the entry has led, and to which step.
     pub(crate) status: String,
     pub(crate) to_step: Option<String>,
@@ -57,7 +58,7 @@ impl EntryRow {
             revision: i64::try_from(record.revision).unwrap_or(i64::MAX),
             at,
             what: entry.cause.as_str(),
-            step: entry.step,
+            step: entry.step.map(str::to_owned),
             status: record.status.as_str().to_owned(),
             to_step: record.step.clone(),
             cause: cause.map(of_event),
@@ -78,7 +79,7 @@ impl EntryRow {
             revision: i64::try_from(standing.revision).unwrap_or(i64::MAX),
             at,
             what: entry.cause.as_str(),
-            step: entry.step,
+            step: entry.step.map(str::to_owned),
             status: standing.status.as_str().to_owned(),
             to_step: standing.step.map(str::to_owned),
             cause: Some(of_event(cause)),
@@ -87,10 +88,26 @@ impl EntryRow {
             standing: list(std::iter::empty()),
         }
     }
+
+    /// The entry of a person who has a clerk look again: the row stands as it is.
+    pub(crate) fn of_take_up(row: &InstanceRow, by: ByRow, at: DateTime<Utc>) -> Self {
+        Self {
+            revision: row.revision,
+            at,
+            what: Cause::TakenUp.as_str(),
+            step: row.step.clone(),
+            status: row.status.clone(),
+            to_step: row.step.clone(),
+            cause: None,
+            commands: list(std::iter::empty()),
+            by: Some(by),
+            standing: list(std::iter::empty()),
+        }
+    }
 }
 
 impl ByRow {
-    fn of(by: By) -> Self {
+    pub(crate) fn of(by: By) -> Self {
         let By { decision, role, instead_of } = by;
         Self {
             person: decision.by().to_owned(),

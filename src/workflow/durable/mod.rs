@@ -25,8 +25,8 @@ mod undo;
 pub use self::clerk::Clerk;
 pub use self::config::WorkflowConfig;
 pub use self::desk::{
-    CommandState, Desk, Discrepancy, InstanceFinding, InstanceHistory, InstanceView,
-    PastEntry, StageCount, WaitsFor,
+    CommandState, Desk, DeskError, Discrepancy, InstanceFinding, InstanceHistory,
+    InstanceView, PastEntry, StageCount, WaitsFor,
 };
 pub use self::error::{LoadError, StepError};
 pub use self::turn::{ClerkIncident, ClerkSummary};

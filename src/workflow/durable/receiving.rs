@@ -6,7 +6,7 @@ use crate::state::Acknowledged;
 use crate::workflow::{
     Correlation, Driven, InstanceRecord, ReceiveError, Verdict, Workflow,
 };
-use crate::{Envelope, Refused};
+use crate::{Envelope, Facts, RawEvent, Refused};
 
 /// The command that an event answers.
 ///
@@ -25,9 +25,7 @@ pub(super) fn addressed<W: Workflow>(
 }
 
 /// The command that an event answers, or the one that it is.
-pub(super) fn correlation(
-    event: &Envelope<Acknowledged>,
-) -> Result<Correlation, HandlerError> {
+pub(super) fn correlation(event: &Facts<RawEvent>) -> Result<Correlation, HandlerError> {
     let text = event.correlation_id().unwrap_or_default();
     text.parse().map_err(|error| permanent(&ReceiveError::Correlation(error)))
 }

@@ -147,9 +147,16 @@ impl From<StoreError> for TurnError {
         if is_of_the_database(&error) {
             Self::Store(error)
         } else {
-            Self::Failed(reason(&error))
+            Self::Failed(without_rows(reason(&error)))
         }
     }
+}
+
+/// The words of a database without the row that they are about: PostgreSQL shows all of
+/// one that it refuses.
+fn without_rows(mut reason: String) -> String {
+    reason.truncate(reason.find("\nDETAIL:").unwrap_or(reason.len()));
+    reason
 }
 
 impl From<StepError> for TurnError {
@@ -181,14 +188,6 @@ pub(super) fn fire<W: Driven>(
         let written = config.put(step).write(now, config.hours());
         written.map_err(|error| reason(&error))
     }));
-    fired.unwrap_or_else(|panic| {
-        let said = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Err(format!(
-            "the code of the step panicked: {}",
-            said.unwrap_or("it says no more")
-        ))
-    })
+    // What a panic says may quote the data; the program's own hook has printed it.
+    fired.unwrap_or_else(|_| Err("the code of the step panicked".to_owned()))
 }

@@ -3,10 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::inbox::{Forestalled, HandlerError};
-use crate::state::Acknowledged;
 use crate::workflow::durable::dated::begun_at;
 use crate::workflow::durable::receiving::correlation;
-use crate::{Envelope, EventId};
+use crate::{EventId, Facts, RawEvent};
 
 /// What a participant finds of the step that a command is to undo, or to forestall, or to
 /// do once more. The list is complete.
@@ -30,7 +29,7 @@ pub enum Undo {
 ///
 /// A permanent one, where the event is no command of a workflow.
 pub(super) fn superseded(
-    event: &Envelope<Acknowledged>,
+    event: &Facts<RawEvent>,
 ) -> Result<(Vec<EventId>, DateTime<Utc>), HandlerError> {
     let commands = correlation(event)?.supersedes().collect();
     Ok((commands, begun_at(event)))

@@ -89,10 +89,9 @@ where
 /// There is no such answer here.
 pub fn closed<S: Stage>(
     at: Instance<S>,
-    choice: &Choice,
+    choice: &'static str,
 ) -> Refused<Instance<S>, NotDecidedError> {
     let (status, step) = (S::STATUS, name::<S>());
-    let choice = choice.as_str();
     Refused::new(at, NotDecidedError::Closed { choice, status, step })
 }
 
@@ -141,7 +140,7 @@ where
 {
     match choice {
         Choice::Cancel => Ok(at.cancel(ruling.decision().clone()).into()),
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 
@@ -171,7 +170,7 @@ fn decide_as<S: Stage, R: Decides<S>>(
         Choice::Approve(seen) => at.approve_as::<R>(ruling, seen).map(Into::into),
         Choice::Refuse => at.refuse_as::<R>(ruling).map(Into::into),
         Choice::Withdraw => at.withdraw_as(ruling).map(Into::into),
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 
@@ -191,7 +190,7 @@ where
         Choice::DidNotHappen { though_sent } => {
             Ok(S::did_not_happen(at, ruling, though_sent).into())
         }
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 
@@ -210,7 +209,7 @@ where
         Choice::Happened(event) => happened::<S, Done>(at, &event, ruling),
         Choice::AskAgain => Ok(S::ask_again(at, ruling).into()),
         Choice::GiveUp => Ok(S::give_up(at, ruling).into()),
-        other => Err(closed(at, &other)),
+        other => Err(closed(at, other.as_str())),
     }
 }
 

@@ -89,7 +89,7 @@ pub trait Drive: Stage {
     }
 
     fn decide(at: Instance<Self>, choice: Choice, _: AnyRuling) -> Decided<Self> {
-        Err(closed(at, &choice))
+        Err(closed(at, choice.as_str()))
     }
 }
 

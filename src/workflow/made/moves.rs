@@ -51,6 +51,7 @@ where
 {
     let same_command = is_of_undo(A::STATUS) == is_of_undo(B::STATUS)
         && A::STEP.map(|step| step.name) == B::STEP.map(|step| step.name);
+    let given_up = gives_up::<B>(moved.cause).then(|| at.correlation()).flatten();
     let mut facts = at.facts;
     if !same_command {
         facts.round = 1;
@@ -70,7 +71,16 @@ where
         at.facts.question = Some(Question::default());
     }
     B::enter(&mut at, key);
-    Advance::enter(at, Entry::new(moved.cause, A::STEP.map(|step| step.name), moved.by))
+    let entry = Entry::new(moved.cause, A::STEP.map(|step| step.name), moved.by);
+    let advance = Advance::enter(at, entry);
+    advance.giving_up(given_up.map(|command| command.command_id()))
+}
+
+/// Whether a move gives up the step that is awaited: people who are asked about a silent
+/// one may still hear of it.
+fn gives_up<B: Stage>(cause: Cause) -> bool {
+    matches!(cause, Cause::TimedOut | Cause::Cancelled)
+        && !matches!(B::STATUS, Status::Parked | Status::Stuck)
 }
 
 fn is_of_undo(status: Status) -> bool {

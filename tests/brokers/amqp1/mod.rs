@@ -5,15 +5,20 @@ mod artemis;
 mod faults;
 mod foreign;
 mod jms;
+#[cfg(all(feature = "testing", unix))]
+mod killed;
 mod order;
 mod place;
 mod qpid;
 mod raw;
 #[cfg(feature = "tls")]
 mod tls;
+mod undecodable;
 
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use integration_automation_patterns::broker::amqp1::{
     Acker, Amqp1, Amqp1Config, Listener,
@@ -45,7 +50,10 @@ struct Queue<P> {
 impl<P: Peer> Queue<P> {
     /// Servers treat some queues in their own way, by the beginning of the name.
     fn named(beginning: &str) -> Self {
-        let name = format!("{beginning}.{}", Uuid::now_v7().simple());
+        Self::called(format!("{beginning}.{}", Uuid::now_v7().simple()))
+    }
+
+    fn called(name: String) -> Self {
         Self { name, peer: PhantomData }
     }
 
@@ -56,6 +64,15 @@ impl<P: Peer> Queue<P> {
     fn amqp1(&self, config: Amqp1Config) -> Amqp1 {
         Amqp1::new(&url(self.address()), config).unwrap()
     }
+}
+
+/// A program of `tests/support` in the interpreter of the system, which has Apache Qpid
+/// Proton as a package of the system.
+fn python(program: &str) -> Command {
+    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support");
+    let mut python = Command::new("/usr/bin/python3");
+    python.arg(support.join(program));
+    python
 }
 
 fn url(address: SocketAddr) -> String {

@@ -7,6 +7,8 @@ mod fake;
 mod faults;
 mod foreign;
 mod groups;
+#[cfg(all(feature = "testing", unix))]
+mod killed;
 mod settings;
 
 use std::net::SocketAddr;
@@ -59,10 +61,13 @@ struct Queue {
 
 impl Queue {
     async fn create(suffix: &str) -> Self {
-        let name = format!("test-{}{suffix}", Uuid::now_v7().simple());
-        let queue = Self { name, client: Client::new(&aws_at_home()) };
+        let queue = Self::called(format!("test-{}{suffix}", Uuid::now_v7().simple()));
         queue.broker(local(servers::sqs())).create_queue().await.unwrap();
         queue
+    }
+
+    fn called(name: String) -> Self {
+        Self { name, client: Client::new(&aws_at_home()) }
     }
 
     fn url(&self) -> String {

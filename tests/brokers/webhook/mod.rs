@@ -2,6 +2,7 @@
 //! do, and both at once, by the tests of the suite that fit a broker which stores nothing.
 
 mod foreign;
+#[cfg(all(feature = "testing", unix))]
 mod killed;
 mod pair;
 mod peer;

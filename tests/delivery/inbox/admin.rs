@@ -337,3 +337,25 @@ fn what_is_no_event_is_listed_with_the_reason() {
     let one = Filter::id(id("2"));
     assert_eq!(sqlite::unreadable(&connection, &one).unwrap().len(), 1);
 }
+
+/// Protects an operator from rows that are no event, and hide those that are.
+#[test]
+fn rows_that_are_no_event_hide_no_others() {
+    let mut connection = database();
+    let broker = Broker::default();
+    for id in ["1", "2", "3", "4"] {
+        let refused = HandlerError::permanent("no such country");
+        let delivery = broker.deliver(id);
+        let handled =
+            sqlite::process(&mut connection, delivery, &inbox_config(), |_, _| {
+                Err(refused)
+            });
+        assert!(matches!(handled.unwrap(), Handled::DeadLettered(_)));
+    }
+    let torn =
+        "UPDATE inbox_event SET retry_policy = 'often' WHERE id IN ('1', '2', '3')";
+    connection.execute_batch(torn).unwrap();
+    let listed = sqlite::dead_letters(&connection, &Filter::default(), 1).unwrap();
+    let listed: Vec<_> = listed.iter().map(|letter| letter.event.id()).collect();
+    assert_eq!(listed, [&id("4")]);
+}

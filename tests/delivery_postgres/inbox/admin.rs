@@ -241,3 +241,22 @@ async fn what_is_no_event_is_listed_with_the_reason() {
     let found = inbox::postgres::unreadable(&client, &one).await.unwrap();
     assert!(found[0].reason.contains("retry policy"), "{found:?}");
 }
+
+/// Protects an operator from rows that are no event, and hide those that are.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn rows_that_are_no_event_hide_no_others() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    for id in ["a", "b", "c", "d"] {
+        let refused = Err(HandlerError::permanent("no such country"));
+        let _buried = have_effect(&mut client, id, &inbox_config(), refused).await;
+    }
+    database
+        .sql("UPDATE inbox_event SET retry_policy = 'often' WHERE id IN ('a', 'b', 'c')")
+        .await;
+    let everything = Filter::default();
+    let listed = inbox::postgres::dead_letters(&client, &everything, 1).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| one.event.id().to_string()).collect();
+    assert_eq!(listed, ["d"]);
+}

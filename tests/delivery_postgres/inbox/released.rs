@@ -136,6 +136,54 @@ async fn a_process_that_is_cancelled_drops_the_answer_and_leaves_no_transaction_
     }
 }
 
+/// Protects the attempts of an event from a database that falls silent: a delivery that
+/// is dropped spends one only while its handler runs.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn what_is_dropped_outside_its_handler_spends_no_attempt() {
+    let database = with_inbox().await;
+    let mut client = database.session().await;
+    let inbox_config = at_once(1);
+    let mut seen = [false; 3];
+    for polls in 1.. {
+        let id = polls.to_string();
+        // 0 before the handler, 1 in it, 2 after it.
+        let stage = AtomicUsize::new(0);
+        let effect = async |transaction: &Transaction<'_>, _: &Envelope<_>| {
+            stage.store(1, Ordering::Relaxed);
+            transaction.batch_execute("SELECT 1").await?;
+            stage.store(2, Ordering::Relaxed);
+            Ok(())
+        };
+        let mut process = Box::pin(inbox::postgres::process(
+            &mut client,
+            redelivery(&id),
+            &inbox_config,
+            effect,
+        ));
+        let mut polled = 0;
+        let ended = std::future::poll_fn(|context| {
+            polled += 1;
+            match process.as_mut().poll(context) {
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending if polled == polls => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        if ended.await {
+            assert_eq!(seen, [true; 3], "it was dropped in each stage");
+            return;
+        }
+        drop(process);
+        let stage = stage.into_inner();
+        seen[stage] = true;
+        let again =
+            have_effect_of(&mut client, redelivery(&id), &inbox_config, Ok(())).await;
+        let spent = matches!(again, Handled::DeadLettered(_));
+        assert_eq!(spent, stage == 1, "{polls}: {again:?}");
+    }
+}
+
 /// A consumer that meets what another has begun, and then looks for it, may find that it
 /// was taken back in between: it confirms nothing, for nobody has had the effect.
 #[tokio::test(flavor = "multi_thread")]

@@ -51,7 +51,8 @@ pub(crate) const TAKE_UP: &str = "UPDATE workflow_instance SET turn_at = due_at,
 /// What a [`PresentRow`] holds of the instance `$1`.
 pub(crate) const PRESENT: &str = "SELECT begun_at, moved_at, turn_at, turn_failures, \
      turn_failure, (SELECT max(at) FROM workflow_journal WHERE instance = $1 \
-     AND what NOT IN ('voted', 'withdrawn', 'reminded', 'late')) AS asked_at, \
+     AND what NOT IN ('voted', 'withdrawn', 'reminded', 'postponed', 'taken_up', \
+     'late')) AS asked_at, \
      outbox_event.status AS command_status, outbox_event.attempts AS command_attempts, \
      outbox_event.failure_reason AS command_failure FROM workflow_instance \
      LEFT JOIN outbox_event ON outbox_event.id = awaits WHERE workflow_instance.id = $1";

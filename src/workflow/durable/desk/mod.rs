@@ -1,6 +1,8 @@
 //! The desk: what people ask of the workflows in one database, whichever it is.
 
+mod error;
 mod found;
+mod orders;
 mod verify;
 mod view;
 
@@ -10,22 +12,30 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
+pub use self::error::DeskError;
 pub(crate) use self::found::{
     COUNTS, CountRow, ENDED, Found, HISTORY, IDS, OLDEST, ORPHANS, PARTS, PRESENT,
     PastRow, PresentRow, TAKE_UP,
 };
+pub(crate) use self::orders::Take;
+use self::orders::{Order, intervene};
 pub use self::verify::{Discrepancy, InstanceFinding};
 pub use self::view::{
     CommandState, InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
 };
+use super::WorkflowConfig;
+use super::journal::ByRow;
 use crate::EventId;
 use crate::reason::reason;
 use crate::store::{StoreError, StoreErrorKind};
-use crate::workflow::{Definition, Driven, InstanceRecord};
+use crate::workflow::{Definition, Driven, InstanceRecord, Written};
 
 pub(crate) const COUNTING: &str = "counting instances of workflows";
 pub(crate) const LISTING: &str = "listing instances of workflows";
 pub(crate) const LOOKING: &str = "looking at an instance of a workflow";
+pub(crate) const INTERVENING: &str = "changing the wait of an instance of a workflow";
 pub(crate) const TAKING_UP: &str = "taking up an instance of a workflow";
 pub(crate) const PURGING: &str = "purging ended instances of workflows";
 pub(crate) const VERIFYING: &str = "verifying instances of workflows";
@@ -46,14 +56,23 @@ pub(crate) type Whole = (Found, Vec<PastRow>);
 pub struct Desk<D> {
     pub(super) database: D,
     tables: BTreeMap<&'static str, Table>,
+    config: WorkflowConfig,
 }
 
-/// A workflow's table, and whether a row is an instance of it.
+/// A workflow's table, whether a row is an instance of it, and what an order makes of one.
 #[derive(Clone, Copy)]
 pub(super) struct Table {
     definition: Definition,
     check: fn(InstanceRecord) -> Result<(), String>,
+    intervene: Intervene,
 }
+
+type Intervene = fn(
+    InstanceRecord,
+    Order,
+    &WorkflowConfig,
+    DateTime<Utc>,
+) -> Result<Written, DeskError>;
 
 /// The instances of a database, as a desk finds them.
 pub(super) trait Instances {
@@ -81,10 +100,19 @@ pub(super) trait Instances {
     /// The ids of which there is a journal and no instance.
     fn orphans(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
-    /// Has a clerk look at once at an instance whose turn has failed.
+    /// Stores the step that `take` makes of an instance, or nothing.
+    fn step(
+        &self,
+        id: &EventId,
+        take: Take,
+    ) -> impl Future<Output = Result<(), DeskError>> + Send;
+
+    /// Has a clerk look at once at an instance whose turn has failed, and notes who wants
+    /// it.
     fn take_up(
         &self,
         id: &EventId,
+        by: ByRow,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Removes some of the instances that ended so long ago, with all that belongs to
@@ -98,13 +126,24 @@ pub(super) trait Instances {
 
 impl<D> Desk<D> {
     pub(super) fn new(database: D) -> Self {
-        Self { database, tables: BTreeMap::new() }
+        let config = WorkflowConfig::default();
+        Self { database, tables: BTreeMap::new(), config }
+    }
+
+    /// What the desk needs to know of the company where it asks people: the calendar and
+    /// the directory of the clerk and the consumer. The default knows neither.
+    pub fn config(self, config: WorkflowConfig) -> Self {
+        Self { config, ..self }
     }
 
     /// Knows the table of this workflow, too. Of one whose table the desk does not know,
     /// it cannot say what an instance waits for.
     pub fn of<W: Driven>(mut self) -> Self {
-        let table = Table { definition: W::DEFINITION, check: check::<W> };
+        let table = Table {
+            definition: W::DEFINITION,
+            check: check::<W>,
+            intervene: intervene::<W>,
+        };
         self.tables.insert(W::NAME, table);
         self
     }
@@ -192,38 +231,6 @@ impl<D: Instances> Desk<D> {
                 .map(|instance| InstanceFinding { instance, what: Discrepancy::NoRow }),
         );
         Ok(findings)
-    }
-
-    /// Has a clerk look at once at an instance whose turn has failed, after a repair: its
-    /// failures are forgotten, its deadline stands. False where there is no such one.
-    ///
-    /// # Errors
-    ///
-    /// What the database answers.
-    pub async fn take_up(&self, id: &EventId) -> Result<bool, StoreError> {
-        self.database.take_up(id).await
-    }
-
-    /// Removes up to `most` instances that ended longer than `age` ago, with their votes
-    /// and their journals, and says how many: call it until it says less than `most`.
-    ///
-    /// An id that is purged is new again, and a reply to it is a dead letter: let `age`
-    /// be longer than any source may begin the same business twice, or answer late.
-    ///
-    /// # Errors
-    ///
-    /// What the database answers. The pages that were removed before stay removed.
-    pub async fn purge(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
-        let mut gone = 0_usize;
-        while gone < most {
-            let page = PAGE.min(most.saturating_sub(gone));
-            let removed = self.database.purge(age, page).await?;
-            gone = gone.saturating_add(removed);
-            if removed < page {
-                break;
-            }
-        }
-        Ok(gone)
     }
 
     fn verify_one(&self, found: &Found, past: Vec<PastRow>) -> Vec<Discrepancy> {

@@ -146,7 +146,8 @@ fn replay(journal: &[PastEntry], moves: Option<&Moves>) -> Vec<Discrepancy> {
     let mut amiss = Vec::new();
     let mut before: Option<&PastEntry> = None;
     for entry in journal {
-        let step = i64::from(entry.what != Cause::Late.as_str());
+        let stays = [Cause::Late, Cause::TakenUp].map(Cause::as_str);
+        let step = i64::from(!stays.contains(&entry.what.as_str()));
         let (number, revision) =
             before.map_or((0, 0), |before| (before.entry, before.revision));
         let wanted = (number.saturating_add(1), revision.saturating_add(step));
@@ -196,6 +197,9 @@ impl Moves {
             | Cause::Voted
             | Cause::Withdrawn
             | Cause::Amended
+            | Cause::Postponed
+            | Cause::Reassigned
+            | Cause::TakenUp
             | Cause::Late => from == to,
             moved => self.edges.iter().any(|edge| {
                 edge.from == from && edge.to == to && self.cause_of(edge) == *moved

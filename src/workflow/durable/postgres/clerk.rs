@@ -9,20 +9,25 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, NoTls, Socket, Transaction};
 
-use super::install;
+use super::connect::{Caller, connect};
 use super::step::{find_record, place_and_time, store_step};
 use crate::crash_point::crash_point;
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::postgres::{Clients, Connector, within, without_tls};
+#[cfg(feature = "tls")]
+use crate::store::postgres::secured;
+use crate::store::postgres::{Clients, within, without_tls};
 use crate::store::storable;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::workflow::Driven;
 use crate::workflow::durable::clerk::{self, Turns};
 use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
 use crate::workflow::durable::{FIRING, WorkflowConfig};
-use crate::{EventId, RetryPolicy, outbox};
+use crate::{EventId, RetryPolicy};
 
-const CONNECTING: &str = "connecting a clerk";
+const CALLER: Caller =
+    Caller { name: "workflow clerk", connecting: "connecting a clerk" };
 
 /// Runs the deadlines of the workflows in a PostgreSQL schema.
 pub type Clerk = clerk::Clerk<Database>;
@@ -52,8 +57,27 @@ impl Clerk {
         database: Config,
         config: WorkflowConfig,
     ) -> Result<Self, StoreError> {
-        without_tls(&database).map_err(|error| StoreError::new(CONNECTING, error))?;
+        without_tls(&database)
+            .map_err(|error| StoreError::new(CALLER.connecting, error))?;
         Self::connect_with(database, NoTls, config).await
+    }
+
+    /// Connects over TLS, with a server that an authority of `tls` vouches for under the
+    /// host's name, and not at all otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and a server without TLS, or whose certificate is
+    /// not that of this host.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn connect_tls(
+        database: Config,
+        tls: &Tls,
+        config: WorkflowConfig,
+    ) -> Result<Self, StoreError> {
+        let (database, tls) = secured(database, tls)?;
+        Self::connect_with(database, tls, config).await
     }
 
     /// Connects with the TLS of another crate, or one's own. Where it must not fall back
@@ -73,15 +97,7 @@ impl Clerk {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let clients = Clients::new(Connector::new(database, tls));
-        let installed = within(CONNECTING, async {
-            let mut held = clients.hold(CONNECTING).await?;
-            outbox::postgres::install(held.client()).await?;
-            install(held.client()).await?;
-            held.release();
-            Ok(())
-        });
-        installed.await?;
+        let clients = connect(&CALLER, database, tls).await?;
         Ok(Self::new(Database { clients, turns: BTreeMap::new(), config }))
     }
 

@@ -8,20 +8,26 @@ use tokio_postgres::{
     Client, Config, Error, IsolationLevel, NoTls, Row as SqlRow, Socket, Transaction,
 };
 
-use super::install;
-use super::rows::{check_place, look};
+use super::connect::{Caller, connect};
+use super::rows::{check_place, look, write_entry};
+use super::step::{self, find_record, place_and_time, store_step};
+use crate::EventId;
 use crate::store::StoreError;
 use crate::store::error::Doing;
+#[cfg(feature = "tls")]
+use crate::store::postgres::secured;
 use crate::store::postgres::{
-    Clients, Connector, at, at_most, maybe_at, micros, within, without_tls,
+    Clients, at, at_most, maybe_at, micros, within, without_tls,
 };
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::workflow::CommandState;
 use crate::workflow::durable::desk::{
-    self, COUNTING, COUNTS, CountRow, ENDED, Found, HISTORY, IDS, Instances, LISTING,
-    LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow, PresentRow,
-    TAKE_UP, TAKING_UP, VERIFYING, Whole,
+    self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
+    Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow,
+    PresentRow, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
 };
-use crate::{EventId, outbox};
+use crate::workflow::durable::journal::{ByRow, EntryRow};
 
 /// The moment that is `$1` microseconds ago.
 const AGO: &str = "statement_timestamp() - $1 * interval '1 microsecond'";
@@ -29,7 +35,7 @@ const AGO: &str = "statement_timestamp() - $1 * interval '1 microsecond'";
 /// The values of a statement.
 type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
 
-const CONNECTING: &str = "connecting a desk";
+const CALLER: Caller = Caller { name: "workflow desk", connecting: "connecting a desk" };
 
 /// What people ask of the workflows in a PostgreSQL schema.
 pub type Desk = desk::Desk<DeskSchema>;
@@ -47,8 +53,23 @@ impl Desk {
     /// A configuration that asks for TLS, what the database answers, and tables that a
     /// newer version of this crate has made.
     pub async fn connect(database: Config) -> Result<Self, StoreError> {
-        without_tls(&database).map_err(|error| StoreError::new(CONNECTING, error))?;
+        without_tls(&database)
+            .map_err(|error| StoreError::new(CALLER.connecting, error))?;
         Self::connect_with(database, NoTls).await
+    }
+
+    /// Connects over TLS, with a server that an authority of `tls` vouches for under the
+    /// host's name, and not at all otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and a server without TLS, or whose certificate is
+    /// not that of this host.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn connect_tls(database: Config, tls: &Tls) -> Result<Self, StoreError> {
+        let (database, tls) = secured(database, tls)?;
+        Self::connect_with(database, tls).await
     }
 
     /// Connects with the TLS of another crate, or one's own. Where it must not fall back
@@ -64,15 +85,7 @@ impl Desk {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let clients = Clients::new(Connector::new(database, tls));
-        let installed = within(CONNECTING, async {
-            let mut held = clients.hold(CONNECTING).await?;
-            outbox::postgres::install(held.client()).await?;
-            install(held.client()).await?;
-            held.release();
-            Ok(())
-        });
-        installed.await?;
+        let clients = connect(&CALLER, database, tls).await?;
         Ok(Self::new(DeskSchema(clients)))
     }
 }
@@ -122,9 +135,18 @@ impl Instances for DeskSchema {
         Ok(orphans)
     }
 
-    async fn take_up(&self, id: &EventId) -> Result<bool, StoreError> {
+    async fn step(&self, id: &EventId, take: Take) -> Result<(), DeskError> {
+        let mut held = self.0.hold(INTERVENING).await?;
+        // What is refused is no error of the connection.
+        let work = async { Ok(take_step(held.client(), id, take).await) };
+        let stepped = within(INTERVENING, work).await?;
+        held.release();
+        stepped
+    }
+
+    async fn take_up(&self, id: &EventId, by: ByRow) -> Result<bool, StoreError> {
         let (mut held, id) = (self.0.hold(TAKING_UP).await?, id.to_string());
-        let work = async { take_up(held.client(), &id).await.doing(TAKING_UP) };
+        let work = async { take_up(held.client(), &id, by).await.doing(TAKING_UP) };
         let is_taken_up = within(TAKING_UP, work).await?;
         held.release();
         Ok(is_taken_up)
@@ -139,12 +161,31 @@ impl Instances for DeskSchema {
     }
 }
 
-async fn take_up(client: &mut Client, id: &str) -> Result<bool, Error> {
+async fn take_step(
+    client: &mut Client,
+    id: &EventId,
+    take: Take,
+) -> Result<(), DeskError> {
+    let transaction = client.transaction().await.doing(INTERVENING)?;
+    let at = place_and_time(&transaction).await.doing(INTERVENING)?;
+    let found = find_record(&transaction, id).await?;
+    let place = found.as_ref().map(step::Found::place);
+    let written = take(found.map(step::Found::record), at)?;
+    store_step(&transaction, written, place, None, at).await?;
+    Ok(transaction.commit().await.doing(INTERVENING)?)
+}
+
+async fn take_up(client: &mut Client, id: &str, by: ByRow) -> Result<bool, Error> {
     let transaction = client.transaction().await?;
-    check_place(&transaction).await?;
-    let written = transaction.execute_typed(TAKE_UP, &[(&id, Type::TEXT)]).await?;
+    let at = place_and_time(&transaction).await?;
+    let failing = transaction.execute_typed(TAKE_UP, &[(&id, Type::TEXT)]).await?;
+    let Some(rows) = look(&transaction, id).await?.filter(|_| failing == 1) else {
+        return Ok(false);
+    };
+    let entry = EntryRow::of_take_up(&rows.instance, by, at);
+    write_entry(&transaction, id, &entry).await?;
     transaction.commit().await?;
-    Ok(written == 1)
+    Ok(true)
 }
 
 /// One that somebody works with just now is left for the next time.

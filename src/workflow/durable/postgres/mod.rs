@@ -1,6 +1,7 @@
 //! Workflows in PostgreSQL, beside the outbox and the inbox of the same schema.
 
 mod clerk;
+mod connect;
 mod desk;
 mod receive;
 mod rows;

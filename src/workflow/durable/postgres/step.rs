@@ -176,7 +176,8 @@ pub(super) async fn store_step(
     send(transaction, commands, begun_at).await
 }
 
-/// Takes a command back that a person says has done nothing.
+/// Takes back the command of a step that is given up, or that a person says has done
+/// nothing.
 async fn take_back(
     transaction: &Transaction<'_>,
     Recall { command, decision, though_sent }: Recall,

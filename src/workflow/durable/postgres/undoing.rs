@@ -1,12 +1,11 @@
 //! A participant finds what it is to undo, in its own transaction of PostgreSQL.
 
-use crate::Envelope;
 use crate::inbox::postgres::forestall;
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::outbox::postgres::OpenTransaction;
-use crate::state::Acknowledged;
 use crate::workflow::durable::Undo;
 use crate::workflow::durable::undo::{found, superseded};
+use crate::{Facts, RawEvent};
 
 /// What a participant finds of the step that a command undoes, in the transaction that
 /// handles the command. A step that was not done never will be; one that is being done is
@@ -22,7 +21,7 @@ use crate::workflow::durable::undo::{found, superseded};
 /// answers.
 pub async fn undoing<T: OpenTransaction<Via>, Via>(
     transaction: &T,
-    command: &Envelope<Acknowledged>,
+    command: &Facts<RawEvent>,
     config: &InboxConfig,
 ) -> Result<Undo, HandlerError> {
     let (commands, since) = superseded(command)?;

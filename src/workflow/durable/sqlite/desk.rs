@@ -4,22 +4,28 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction, params};
+use rusqlite::{
+    Connection, OptionalExtension, Row as SqlRow, Transaction, TransactionBehavior,
+    params,
+};
 
 use super::PART;
-use super::rows::find;
+use super::rows::{find, write_entry};
+use super::step::{find_record, store_step};
 use crate::EventId;
 use crate::outbox::sqlite::Outbox;
 use crate::store::StoreError;
+use crate::store::error::Doing;
 use crate::store::sqlite::{
     Shared, any_moment, at_most, maybe_moment, maybe_text, micros, now, text,
 };
 use crate::workflow::CommandState;
 use crate::workflow::durable::desk::{
-    self, COUNTING, COUNTS, CountRow, ENDED, Found, HISTORY, IDS, Instances, LISTING,
-    LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow, PresentRow,
-    TAKE_UP, TAKING_UP, VERIFYING, Whole,
+    self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
+    Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow,
+    PresentRow, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
 };
+use crate::workflow::durable::journal::{ByRow, EntryRow};
 
 /// What people ask of the workflows in a SQLite file.
 ///
@@ -98,17 +104,43 @@ impl Instances for DeskFile {
         self.0.look(VERIFYING, look).await
     }
 
-    async fn take_up(&self, id: &EventId) -> Result<bool, StoreError> {
+    async fn step(&self, id: &EventId, take: Take) -> Result<(), DeskError> {
+        let id = id.clone();
+        let work = move |connection: &mut Connection| take_step(connection, &id, take);
+        self.0.work(INTERVENING, work).await?
+    }
+
+    async fn take_up(&self, id: &EventId, by: ByRow) -> Result<bool, StoreError> {
         let id = id.to_string();
-        let write = move |transaction: &Transaction<'_>| {
-            Ok(transaction.prepare_cached(TAKE_UP)?.execute([id])? == 1)
-        };
-        self.0.write(TAKING_UP, write).await
+        self.0.write(TAKING_UP, move |transaction| take_up(transaction, &id, by)).await
     }
 
     async fn purge(&self, age: Duration, most: usize) -> Result<usize, StoreError> {
         self.0.write(PURGING, move |transaction| purge(transaction, age, most)).await
     }
+}
+
+fn take_step(
+    connection: &mut Connection,
+    id: &EventId,
+    take: Take,
+) -> Result<(), DeskError> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .doing(INTERVENING)?;
+    let now = now(&transaction).doing(INTERVENING)?;
+    let written = take(find_record(&transaction, id)?, now)?;
+    store_step(&transaction, written, None, now)?;
+    Ok(transaction.commit().doing(INTERVENING)?)
+}
+
+fn take_up(transaction: &Transaction<'_>, id: &str, by: ByRow) -> rusqlite::Result<bool> {
+    let failing = transaction.prepare_cached(TAKE_UP)?.execute([id])?;
+    let Some(rows) = find(transaction, id)?.filter(|_| failing == 1) else {
+        return Ok(false);
+    };
+    let entry = EntryRow::of_take_up(&rows.instance, by, now(transaction)?);
+    write_entry(transaction, id, &entry).map(|()| true)
 }
 
 fn purge(

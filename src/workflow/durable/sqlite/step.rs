@@ -198,7 +198,8 @@ pub(super) fn store_step<T: OpenTransaction>(
     put(transaction, written, cause, (now, begun_at))
 }
 
-/// Takes a command back that a person says has done nothing.
+/// Takes back the command of a step that is given up, or that a person says has done
+/// nothing.
 fn take_back<T: OpenTransaction>(
     transaction: &T,
     Recall { command, decision, though_sent }: Recall,

@@ -1,12 +1,11 @@
 //! A participant finds what it is to undo, in its own transaction of SQLite.
 
-use crate::Envelope;
 use crate::inbox::sqlite::forestall;
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::outbox::sqlite::OpenTransaction;
-use crate::state::Acknowledged;
 use crate::workflow::durable::Undo;
 use crate::workflow::durable::undo::{found, superseded};
+use crate::{Facts, RawEvent};
 
 /// What a participant finds of the step that a command undoes, in the transaction that
 /// handles the command. A step that was not done never will be.
@@ -49,7 +48,7 @@ use crate::workflow::durable::undo::{found, superseded};
 /// ```
 pub fn undoing<T: OpenTransaction>(
     transaction: &T,
-    command: &Envelope<Acknowledged>,
+    command: &Facts<RawEvent>,
     config: &InboxConfig,
 ) -> Result<Undo, HandlerError> {
     let (commands, since) = superseded(command)?;
