@@ -141,7 +141,14 @@ async fn look(
     admin: &SubscriptionAdmin,
     within: Duration,
 ) -> Result<(), BrokerError> {
-    let asked = admin.get_subscription().set_subscription(&*hold.subscription).send();
+    let ask = || admin.get_subscription().set_subscription(&*hold.subscription).send();
+    let asked = async {
+        match ask().await {
+            // The server may close a connection that waits just when it is used again.
+            Err(error) if error.is_io() || error.is_transport() => ask().await,
+            asked => asked,
+        }
+    };
     let error = match timeout(within, asked).await {
         Ok(Ok(_)) => return Ok(()),
         Ok(Err(error)) => error,

@@ -5,6 +5,7 @@ mod answers;
 mod fake;
 mod faults;
 mod foreign;
+mod retries;
 mod settings;
 
 use std::net::SocketAddr;
@@ -166,4 +167,5 @@ mod unordered {
 
     server!(Unordered, false);
     crate::suite_on!(Unordered, #[ignore = "needs Pub/Sub"]);
+    crate::suite_on!(unordered Unordered, #[ignore = "needs Pub/Sub"]);
 }
