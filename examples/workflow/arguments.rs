@@ -45,7 +45,7 @@ PEM, and asks for TLS too.
   postpone <WHICH> --until TIME MOVE
                                   move its next deadline, later or earlier: to 2026-01-05T08:00:00Z, or to 2h from now
   reassign <WHICH> MOVE           ask the next level of the chain at once, with a deadline of its own
-  purge --older-than 400d [--batch 1000]
+  purge --older-than 400d --by NAME --reason TEXT [--batch 1000]
                                   remove what ended longer ago, with its journal
 
 WHICH is the id of an instance, or --key TEXT, the business key that it began under: --key \"order 4711\".
@@ -82,7 +82,21 @@ pub(crate) enum Ask {
     Postpone { order: Order, until: DateTime<Utc> },
     Reassign(Order),
     TakeUp { id: EventId, decision: Decision },
-    Purge { age: Duration, batch: usize },
+    Purge { age: Duration, batch: usize, decision: Decision },
+}
+
+impl Ask {
+    /// Whether the database may be changed.
+    pub(crate) fn writes(&self) -> bool {
+        !matches!(
+            self,
+            Self::Counts
+                | Self::Stuck { .. }
+                | Self::Look(_)
+                | Self::Verify
+                | Self::Diagram
+        )
+    }
 }
 
 /// What an operator wants of the wait of one instance.
@@ -200,7 +214,8 @@ fn ask(
         }
         "purge" => {
             let batch = given.number("batch", 1000)?;
-            Ask::Purge { age: duration(&given.wanted("older-than")?)?, batch }
+            let age = duration(&given.wanted("older-than")?)?;
+            Ask::Purge { age, batch, decision: given.decision()? }
         }
         _ => {
             return Err(format!(

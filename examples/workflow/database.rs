@@ -64,7 +64,7 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
             Place::Server { url, ca } => {
                 Desk::Postgres(Box::new(postgres::Schema::connect(url, ca).await?))
             }
-            Place::File(path) => Desk::Sqlite(sqlite::File::open(path)?),
+            Place::File(path) => Desk::Sqlite(sqlite::File::open(path, &request.ask)?),
         };
         work::run(&desk, &request.ask).await
     };

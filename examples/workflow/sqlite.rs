@@ -1,4 +1,4 @@
-//! A SQLite file, which is never made.
+//! A SQLite file: opened read-only where nothing is decided, and never made.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use integration_automation_patterns::workflow::sqlite::{self as workflows, Desk};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
-use crate::arguments::Move;
+use crate::arguments::{Ask, Move};
 use crate::company::{This, config};
 use crate::database::{TABLE, no_table};
 use crate::moves::{NotMade, step};
@@ -18,13 +18,15 @@ pub(crate) struct File {
 }
 
 impl File {
-    pub(crate) fn open(path: &Path) -> Outcome<Self> {
+    pub(crate) fn open(path: &Path, ask: &Ask) -> Outcome<Self> {
         let found = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
         if found.query_row(sql, [TABLE], |_| Ok(())).optional()?.is_none() {
             return Err(no_table().into());
         }
-        let desk = Desk::open(path)?.of::<This>().config(config());
+        let desk =
+            if ask.writes() { Desk::open(path) } else { Desk::open_read_only(path) };
+        let desk = desk?.of::<This>().config(config());
         Ok(Self { path: path.to_owned(), desk })
     }
 

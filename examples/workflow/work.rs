@@ -51,10 +51,12 @@ pub(crate) async fn run(desk: &Desk, asked: &Ask) -> Outcome<Report> {
             }
             done(desk, id).await?
         }
-        Ask::Purge { age, batch } => {
+        Ask::Purge { age, batch, decision } => {
             let mut removed = 0_usize;
             loop {
-                let gone = ask!(desk, desk => desk.purge(*age, *batch).await)?;
+                let gone = ask!(desk, desk => {
+                    desk.purge(*age, *batch, decision).await
+                })?;
                 removed = removed.saturating_add(gone);
                 if gone < *batch {
                     break Report::Purged(removed);

@@ -299,11 +299,8 @@ async fn what_ended_is_purged_and_what_somebody_changed_is_found() {
     let findings = found["findings"].as_array().expect("a list");
     assert!(findings.iter().all(|one| one["instance"] == id("order 4716").as_str()));
     let purge = |age: &str| {
-        one(
-            folder.path(),
-            &["orders.db", "purge", "--older-than", age, "--batch", "1"],
-            0,
-        )
+        let purge = ["orders.db", "purge", "--older-than", age, "--batch", "1"];
+        one(folder.path(), &[&purge[..], &DORA].concat(), 0)
     };
     assert_eq!(purge("7d"), json!({"removed": 0}));
     assert_eq!(purge("1h"), json!({"removed": 1}));
