@@ -32,7 +32,7 @@ mod message;
 #[cfg(feature = "nats")]
 #[cfg_attr(docsrs, doc(cfg(feature = "nats")))]
 pub mod nats;
-#[cfg(any(feature = "amqp1", feature = "nats"))]
+#[cfg(any(feature = "amqp1", feature = "nats", feature = "webhook"))]
 mod percent;
 #[cfg(feature = "pubsub")]
 #[cfg_attr(docsrs, doc(cfg(feature = "pubsub")))]
