@@ -76,12 +76,16 @@ async fn consume(queue: &Amqp1, name: &str, events: usize) -> Outcome<Duration> 
     let week = Duration::from_secs(7 * 24 * 60 * 60);
     let config = InboxConfig::new(week, RetryPolicy::DEFAULT)?;
     let mut listener = queue.listen(name)?;
-    let start = Instant::now();
+    let (start, mut acks) = (Instant::now(), FuturesUnordered::new());
     for _ in 0..events {
         let delivery = listener.next().await?.ok_or("a delivery")?;
         let handled = inbox::process(&mut erp, delivery, &config, |_, _| Ok(()))?;
-        handled.settle().await?;
+        acks.push(handled.settle());
+        while acks.len() >= IN_FLIGHT {
+            acks.next().await.transpose()?;
+        }
     }
+    while acks.next().await.transpose()?.is_some() {}
     Ok(start.elapsed())
 }
 
