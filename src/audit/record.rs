@@ -46,7 +46,7 @@ pub enum Action {
     /// A person answered a question about it, or changed a wait by hand.
     Decide,
     /// An instance of a workflow went on.
-    Advance,
+    Proceed,
     /// It turned back: a step of it is undone, or all is.
     Undo,
     /// People are asked about a step, or an undo, that did not answer.
@@ -81,7 +81,7 @@ impl Action {
         Self::Expire,
         Self::Duplicate,
         Self::Decide,
-        Self::Advance,
+        Self::Proceed,
         Self::Undo,
         Self::Park,
         Self::Settle,
@@ -115,7 +115,7 @@ impl Action {
             Self::Expire => "expire",
             Self::Duplicate => "duplicate",
             Self::Decide => "decide",
-            Self::Advance => "advance",
+            Self::Proceed => "proceed",
             Self::Undo => "undo",
             Self::Park => "park",
             Self::Settle => "settle",

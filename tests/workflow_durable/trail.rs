@@ -61,9 +61,9 @@ pub(crate) async fn every_move_is_on_the_audit_trail<D: AtADesk>() {
     let instance = format!("order_to_cash/{}", id("1"));
     assert_eq!(record.correlation_id, Some(instance));
     assert_eq!((record.system.as_str(), record.attempts), ("orders", 1));
-    assert_eq!(kept.one(), alone(Action::Advance, "hold_stock.awaiting"));
+    assert_eq!(kept.one(), alone(Action::Proceed, "hold_stock.awaiting"));
     answers(&database, HoldStock::TYPE, StockHeld::TYPE, &kept).await;
-    assert_eq!(kept.one(), alone(Action::Advance, "over_limit.awaiting"));
+    assert_eq!(kept.one(), alone(Action::Proceed, "over_limit.awaiting"));
     database.reassign(&event_id("1"), 3, kept.config()).await.unwrap();
     assert_eq!(kept.one(), by(Action::Escalate, "over_limit.awaiting", "ute"));
     let fay = login::seat::<HeadOfFinance>("fay").unwrap();
@@ -72,7 +72,7 @@ pub(crate) async fn every_move_is_on_the_audit_trail<D: AtADesk>() {
     database.decide("1", approve, ruling, kept.config()).await.unwrap();
     assert_eq!(kept.one(), by(Action::Approve, "create_order.awaiting", "fay"));
     let create = last(&database, CreateOrder::TYPE).await;
-    for expected in [(Action::Advance, "forestalling"), (Action::Park, "parked")] {
+    for expected in [(Action::Proceed, "forestalling"), (Action::Park, "parked")] {
         database.pass_time(DAY).await;
         assert_eq!(database.clerk(kept.config()).await.moved, 1);
         let to = format!("create_order.{}", expected.1);

@@ -132,7 +132,7 @@ fn action(cause: Cause, status: &str) -> Action {
         }
         (_, Ok(Status::Parked | Status::Stuck)) => Action::Park,
         (_, Ok(Status::Undoing | Status::Undone)) => Action::Undo,
-        _ => Action::Advance,
+        _ => Action::Proceed,
     }
 }
 
@@ -147,9 +147,9 @@ mod tests {
     fn every_cause_has_its_action() {
         let action = |cause, status: Status| action(cause, status.as_str());
         let by_place = [
-            (Status::Awaiting, Action::Advance),
-            (Status::Forestalling, Action::Advance),
-            (Status::Completed, Action::Advance),
+            (Status::Awaiting, Action::Proceed),
+            (Status::Forestalling, Action::Proceed),
+            (Status::Completed, Action::Proceed),
             (Status::Undoing, Action::Undo),
             (Status::Undone, Action::Undo),
             (Status::Parked, Action::Park),
