@@ -13,6 +13,8 @@ pub mod amqp;
 pub mod amqp1;
 mod any;
 mod capabilities;
+mod delivery;
+mod error;
 mod in_process;
 #[cfg(feature = "kafka")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kafka")))]
@@ -58,13 +60,15 @@ mod wait;
 pub mod webhook;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::any::{AnyAcker, AnyBroker, AnyConsumer};
 pub use self::capabilities::{Capabilities, DeliveryOrder, RetryWait, TooLargeError};
+pub use self::delivery::Delivery;
+#[cfg(feature = "tracing")]
+pub(crate) use self::delivery::Origin;
+pub use self::error::{BrokerError, BrokerErrorKind};
 pub use self::in_process::{Acker, InProcess, Listener, in_process};
 pub use self::lag::Lag;
 pub use self::lost::{LOST, Lost};
@@ -78,7 +82,7 @@ pub use self::unsettled::{KnownToBeNew, Stored};
 #[doc(no_inline)]
 pub use crate::ConfigError;
 use crate::state::{Dispatched, Pending};
-use crate::{Envelope, Facts, FailureClass, RawEvent};
+use crate::{Envelope, Facts, RawEvent};
 
 /// Where a relay sends events.
 ///
@@ -124,145 +128,6 @@ pub trait Broker: Send + Sync + 'static {
         Capabilities::UNKNOWN
     }
 }
-
-/// A broker did not do what it was asked: to take an event, to deliver one, to ack or nack
-/// it, or to make a queue or a stream.
-///
-/// ```
-/// use integration_automation_patterns::broker::{BrokerError, BrokerErrorKind};
-/// use std::time::Duration;
-///
-/// let full = BrokerError::unroutable("the queue erp is full")
-///     .with_retry_after(Duration::from_secs(30));
-/// assert_eq!(full.kind(), BrokerErrorKind::Unroutable);
-/// assert_eq!(full.retry_after(), Some(Duration::from_secs(30)));
-/// assert_eq!(
-///     full.to_string(),
-///     "the broker takes no event of this type: the queue erp is full"
-/// );
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokerError {
-    kind: BrokerErrorKind,
-    reason: String,
-    retry_after: Option<Duration>,
-    loss: Option<Box<Lost>>,
-}
-
-/// What an error says about the broker, and where an event was sent, about the event: it
-/// decides what becomes of that. The list is complete: a relay handles each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BrokerErrorKind {
-    /// The broker cannot be reached, and nothing was sent. The event is released with its
-    /// attempt, and the relay pauses: an outage must not turn every event into a dead
-    /// letter.
-    Unreachable,
-    /// The broker can be reached, and takes nothing from anybody: an alarm blocks
-    /// senders, the stream or exchange of all events is missing or full. Nothing was
-    /// stored. The event is released with its attempt, and the relay pauses.
-    Unavailable,
-    /// The broker takes no event of this type, whichever it is: no queue is bound, its
-    /// queue is full, its subject is not permitted, the endpoint that it goes to is gone
-    /// ([`Routes`]). The event is released with its attempt, and the relay pauses for
-    /// events of this type; one of them is tried now and then, and those of other types
-    /// go on.
-    Unroutable,
-    /// This attempt failed, or its confirmation never came; another may succeed.
-    Transient,
-    /// No attempt can succeed: the event is too large, or the broker refuses it for good.
-    Permanent,
-}
-
-impl BrokerError {
-    /// The broker cannot be reached: [`BrokerErrorKind::Unreachable`].
-    pub fn unreachable(reason: impl Into<String>) -> Self {
-        Self::new(BrokerErrorKind::Unreachable, reason)
-    }
-
-    /// The broker takes nothing from anybody: [`BrokerErrorKind::Unavailable`].
-    pub fn unavailable(reason: impl Into<String>) -> Self {
-        Self::new(BrokerErrorKind::Unavailable, reason)
-    }
-
-    /// The broker takes no event of this type: [`BrokerErrorKind::Unroutable`].
-    pub fn unroutable(reason: impl Into<String>) -> Self {
-        Self::new(BrokerErrorKind::Unroutable, reason)
-    }
-
-    /// This attempt failed: [`BrokerErrorKind::Transient`].
-    pub fn transient(reason: impl Into<String>) -> Self {
-        Self::new(BrokerErrorKind::Transient, reason)
-    }
-
-    /// No attempt can succeed: [`BrokerErrorKind::Permanent`].
-    pub fn permanent(reason: impl Into<String>) -> Self {
-        Self::new(BrokerErrorKind::Permanent, reason)
-    }
-
-    /// Events were deleted before they were read, and what can be done about it:
-    /// [`BrokerErrorKind::Permanent`]. The consumer goes on behind them.
-    pub fn lost(lost: Lost, advice: &str) -> Self {
-        let error = Self::permanent(format!("{lost}; {advice}"));
-        Self { loss: Some(Box::new(lost)), ..error }
-    }
-
-    fn new(kind: BrokerErrorKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), retry_after: None, loss: None }
-    }
-
-    /// Says how long the broker has asked to wait: a pause lasts at least as long, and so
-    /// does the wait of an event whose attempt has failed.
-    #[must_use = "this returns the changed error; the original is consumed"]
-    pub fn with_retry_after(self, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..self }
-    }
-
-    /// What it says about event and place.
-    pub const fn kind(&self) -> BrokerErrorKind {
-        self.kind
-    }
-
-    /// How long the broker has asked to wait, where it has.
-    pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
-    }
-
-    /// What was deleted before it was read, where that is the error.
-    pub fn loss(&self) -> Option<&Lost> {
-        self.loss.as_deref()
-    }
-
-    /// The class of failure that the attempt ends in; nothing where it is not counted.
-    pub const fn class(&self) -> Option<FailureClass> {
-        match self.kind {
-            BrokerErrorKind::Unreachable
-            | BrokerErrorKind::Unavailable
-            | BrokerErrorKind::Unroutable => None,
-            BrokerErrorKind::Transient => Some(FailureClass::Transient),
-            BrokerErrorKind::Permanent => Some(FailureClass::Permanent),
-        }
-    }
-
-    /// What went wrong.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-}
-
-impl fmt::Display for BrokerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            BrokerErrorKind::Unreachable => "cannot reach the broker",
-            BrokerErrorKind::Unavailable => "the broker cannot take any event now",
-            BrokerErrorKind::Unroutable => "the broker takes no event of this type",
-            BrokerErrorKind::Transient => "the broker failed",
-            BrokerErrorKind::Permanent => "the broker refused",
-        };
-        write!(f, "{what}: {}", self.reason)
-    }
-}
-
-impl std::error::Error for BrokerError {}
 
 /// Where a consumer gets events from. One that is chosen when the program starts is an
 /// [`AnyConsumer`].
@@ -353,136 +218,6 @@ pub trait Ack: Send + Sync {
         self,
         after: Duration,
     ) -> impl Future<Output = Result<(), BrokerError>> + Send;
-}
-
-/// An event as the broker delivers it, not yet handled, and what acks or nacks it.
-///
-/// An [inbox](crate::inbox) finds out whether its event is new, and only then hands the
-/// event out; the delivery is acked only with the proof that the result is stored.
-#[must_use = "a delivery that is dropped is delivered again"]
-pub struct Delivery<A> {
-    event: Envelope<Pending>,
-    acker: A,
-    origin: Origin,
-    redelivered: bool,
-}
-
-/// Where a delivery comes from, for traces.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Origin {
-    pub(crate) system: Option<&'static str>,
-    pub(crate) destination: Option<Arc<str>>,
-}
-
-impl<A> Delivery<A> {
-    /// A delivery, as an adapter makes it from the broker's message.
-    pub const fn new(event: Envelope<Pending>, acker: A) -> Self {
-        Self {
-            event,
-            acker,
-            origin: Origin { system: None, destination: None },
-            redelivered: false,
-        }
-    }
-
-    /// Says where it comes from, for traces: what the broker is called, as of
-    /// [`Broker::SYSTEM`], and the queue, topic or subject, where there is one.
-    #[must_use = "this returns the changed delivery; the original is consumed"]
-    pub fn from_broker(
-        mut self,
-        system: &'static str,
-        destination: Option<Arc<str>>,
-    ) -> Self {
-        self.origin = Origin { system: Some(system), destination };
-        self
-    }
-
-    /// Says whether the broker has delivered it before, or may have, and got no ack. For
-    /// such a delivery the inbox counts the attempt before the handler runs, so that a
-    /// handler that ends its process comes to an end itself
-    /// ([`inbox`](crate::inbox#a-handler-that-ends-its-process)).
-    ///
-    /// | broker | what says so |
-    /// |---|---|
-    /// | RabbitMQ | the flag `redelivered` of the message |
-    /// | AMQP 1.0 | nothing that survives the death of a server. So the listener says it of each delivery |
-    /// | NATS | the server's count of the message's deliveries |
-    /// | Kafka | nothing. So the listener says it of what it reads again, and of the first message of each partition that it is assigned, where a restarted consumer begins |
-    /// | SQS | the queue's count of the message's receives |
-    /// | Pub/Sub | its count of attempts, on a subscription with a dead-letter policy. On any other nothing: so the listener says it of each |
-    /// | webhooks | nothing. So the endpoint says it of each |
-    /// | [`InProcess`] | the attempts that the sender has counted |
-    /// | `testing::FileBroker` | what it stores with each delivery |
-    ///
-    /// Where a broker cannot know, say it of a delivery too many: that costs a commit,
-    /// and nothing else.
-    ///
-    /// ```
-    /// use integration_automation_patterns::broker::Delivery;
-    /// use integration_automation_patterns::{Envelope, RawEvent};
-    ///
-    /// let event =
-    ///     Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}")).build()?;
-    /// let delivery = Delivery::new(event, ());
-    /// assert!(!delivery.is_redelivered());
-    /// assert!(delivery.redelivered(true).is_redelivered());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use = "this returns the changed delivery; the original is consumed"]
-    pub fn redelivered(self, redelivered: bool) -> Self {
-        Self { redelivered, ..self }
-    }
-
-    /// The same delivery, acked and nacked in another way.
-    fn map_acker<B>(self, acker: impl FnOnce(A) -> B) -> Delivery<B> {
-        let Self { event, acker: old, origin, redelivered } = self;
-        Delivery { event, acker: acker(old), origin, redelivered }
-    }
-
-    /// Whether the broker has delivered it before, or may have.
-    pub const fn is_redelivered(&self) -> bool {
-        self.redelivered
-    }
-
-    /// What the event says about itself.
-    pub fn facts(&self) -> &Facts<RawEvent> {
-        &self.event
-    }
-
-    /// What the broker is called, where it is known.
-    pub const fn system(&self) -> Option<&'static str> {
-        self.origin.system
-    }
-
-    /// The queue, topic or subject that it was taken from, where it is known.
-    pub fn destination(&self) -> Option<&str> {
-        self.origin.destination.as_deref()
-    }
-
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    pub(crate) fn to_record(&self) -> crate::Record {
-        self.event.to_record()
-    }
-
-    #[cfg(feature = "tracing")]
-    pub(crate) const fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn into_parts(self) -> (Envelope<Pending>, A) {
-        (self.event, self.acker)
-    }
-}
-
-impl<A> fmt::Debug for Delivery<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery")
-            .field("event", &self.event)
-            .field("origin", &self.origin)
-            .field("redelivered", &self.redelivered)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The event as its consumer begins with it: what it says about itself, and nothing of

@@ -35,6 +35,6 @@ impl<A> Delivery<A> {
     where
         Self: KnownToBeNew,
     {
-        self.event.payload()
+        self.facts().payload()
     }
 }

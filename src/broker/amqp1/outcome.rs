@@ -84,12 +84,7 @@ pub(super) fn of_outcome(outcome: Outcome, place: &str) -> Result<(), BrokerErro
         Outcome::Rejected(rejected) => {
             let said = rejected.error.as_ref().map(Said::from).unwrap_or_default();
             let why = format!("{place} rejected the event: {said}");
-            Err(match of_rejected(&said.condition) {
-                BrokerErrorKind::Permanent => BrokerError::permanent(why),
-                BrokerErrorKind::Unavailable => BrokerError::unavailable(why),
-                BrokerErrorKind::Unroutable => BrokerError::unroutable(why),
-                _ => BrokerError::transient(why),
-            })
+            Err(BrokerError::new(of_rejected(&said.condition), why))
         }
         Outcome::Released(_) => {
             Err(BrokerError::transient(format!("{place} released the event")))

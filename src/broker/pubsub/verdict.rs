@@ -33,7 +33,7 @@ pub(super) fn of(about: &str, error: &Error) -> BrokerError {
     if let Some(status) = error.status() {
         let code = status.code;
         let why = format!("{about}: {} ({code})", status.message);
-        let failed = with_kind(kind(code), why);
+        let failed = BrokerError::new(kind(code), why);
         return match status.details.iter().find_map(wait) {
             Some(wait) => failed.with_retry_after(wait),
             None => failed,
@@ -49,16 +49,6 @@ pub(super) fn of(about: &str, error: &Error) -> BrokerError {
 pub(super) fn is_silence(error: &Error) -> bool {
     let code = error.status().map(|status| status.code);
     error.is_timeout() || error.is_exhausted() || code == Some(Code::DeadlineExceeded)
-}
-
-fn with_kind(kind: BrokerErrorKind, why: String) -> BrokerError {
-    match kind {
-        BrokerErrorKind::Unreachable => BrokerError::unreachable(why),
-        BrokerErrorKind::Unavailable => BrokerError::unavailable(why),
-        BrokerErrorKind::Unroutable => BrokerError::unroutable(why),
-        BrokerErrorKind::Transient => BrokerError::transient(why),
-        BrokerErrorKind::Permanent => BrokerError::permanent(why),
-    }
 }
 
 /// How long the answer asks to wait.

@@ -55,16 +55,6 @@ pub(super) fn kind(code: &str, status: u16) -> BrokerErrorKind {
     }
 }
 
-fn error(kind: BrokerErrorKind, reason: String) -> BrokerError {
-    match kind {
-        BrokerErrorKind::Unreachable => BrokerError::unreachable(reason),
-        BrokerErrorKind::Unavailable => BrokerError::unavailable(reason),
-        BrokerErrorKind::Unroutable => BrokerError::unroutable(reason),
-        BrokerErrorKind::Transient => BrokerError::transient(reason),
-        BrokerErrorKind::Permanent => BrokerError::permanent(reason),
-    }
-}
-
 /// A request that did not succeed. [`Permanent`](BrokerErrorKind::Permanent) is meant for
 /// one event: of several, nobody knows which one is refused.
 pub(super) fn of_request<E>(queue: &Queue, failed: &SdkError<E>) -> BrokerError
@@ -88,14 +78,14 @@ where
             let code = code.unwrap_or_default();
             let said = message.unwrap_or_default();
             let reason = about(&format!("{code} (status {status}): {said}"));
-            let error = error(kind(code, status), reason);
+            let error = BrokerError::new(kind(code, status), reason);
             match answer.raw().headers().get("retry-after").and_then(seconds) {
                 Some(wait) => error.with_retry_after(wait),
                 None => error,
             }
         }
         SdkError::ResponseError(answer) => {
-            error(kind("", answer.raw().status().as_u16()), in_full())
+            BrokerError::new(kind("", answer.raw().status().as_u16()), in_full())
         }
         _ => BrokerError::transient(in_full()),
     }
@@ -108,7 +98,7 @@ pub(super) fn of_entry(queue: &Queue, failed: &BatchResultErrorEntry) -> BrokerE
         (kind, _) => kind,
     };
     let said = failed.message().unwrap_or_default();
-    error(kind, format!("the queue {}: {}: {said}", queue.name, failed.code()))
+    BrokerError::new(kind, format!("the queue {}: {}: {said}", queue.name, failed.code()))
 }
 
 /// Whether the message of an old handle is meant: it comes again, or is gone, and the
