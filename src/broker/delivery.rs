@@ -37,7 +37,8 @@ impl<A> Delivery<A> {
     }
 
     /// Says where it comes from, for traces: what the broker is called, as of
-    /// [`Broker::SYSTEM`](super::Broker::SYSTEM), and the queue, topic or subject, where there is one.
+    /// [`Broker::SYSTEM`](super::Broker::SYSTEM), and the queue, topic or subject, where
+    /// there is one.
     #[must_use = "this returns the changed delivery; the original is consumed"]
     pub fn from_broker(
         mut self,
