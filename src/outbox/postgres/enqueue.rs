@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 
-use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::open::OpenTransaction;
@@ -14,16 +13,18 @@ use crate::outbox::enqueued::{Enqueued, Enqueuing, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
 use crate::store::error::Doing;
+use crate::store::postgres::Session;
 use crate::store::{Row, Said, StoreError};
 use crate::trace::EventSpan;
 
 const DOING_ALL: &str = "enqueuing events";
 
 /// Writes an event into the outbox, as part of the caller's open transaction, in one
-/// round trip.
+/// round trip. A program that keeps its connection spares PostgreSQL the parsing with
+/// [`Statements`](super::Statements).
 ///
-/// There is no variant that takes a plain connection: an event that is not committed with the business change
-/// is a lie or a loss.
+/// There is no variant that takes a plain connection: an event that is not committed with
+/// the business change is a lie or a loss.
 ///
 /// Transactions that enqueue events of one ordering key wait for one another: the second
 /// until the first has ended, so that the order of their commits is the order of the
@@ -40,21 +41,21 @@ pub fn enqueue<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
     event: Envelope<Pending, P>,
 ) -> Enqueuing<'t, Enqueued, Envelope<Pending>> {
-    let (transaction, event) = (transaction.transaction(), encoded(event));
+    let (session, event) = (transaction.session(), encoded(event));
     Box::pin(async move {
-        let enqueued = write(transaction, &event).await;
+        let enqueued = write(session, &event).await;
         enqueued.map_err(|error| Refused::new(event, error))
     })
 }
 
 async fn write(
-    transaction: &Transaction<'_>,
+    session: Session<'_>,
     event: &Envelope<Pending>,
 ) -> Result<Enqueued, StoreError> {
     let insert = Insert::new(Dialect::Postgres, event);
     let values: Vec<(&(dyn ToSql + Sync), Type)> =
         insert.values().iter().map(typed).collect();
-    let row = transaction.query_typed_opt(insert.sql(), &values).await.doing(DOING)?;
+    let row = session.query_opt(insert.sql(), &values).await.doing(DOING)?;
     let row: Option<String> = row.map(|row| row.try_get(0)).transpose().doing(DOING)?;
     drop(values);
     insert.answered(row.as_deref())
@@ -78,21 +79,21 @@ pub fn enqueue_all<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
     events: Vec<Envelope<Pending, P>>,
 ) -> Enqueuing<'t, Vec<Enqueued>, Vec<Envelope<Pending>>> {
-    let transaction = transaction.transaction();
+    let session = transaction.session();
     let events: Vec<_> = events.into_iter().map(encoded).collect();
     Box::pin(async move {
-        let enqueued = write_all(transaction, &events).await;
+        let enqueued = write_all(session, &events).await;
         enqueued.map_err(|error| Refused::new(events, error))
     })
 }
 
 async fn write_all(
-    transaction: &Transaction<'_>,
+    session: Session<'_>,
     events: &[Envelope<Pending>],
 ) -> Result<Vec<Enqueued>, StoreError> {
     let (rows, spans): (Vec<Row>, Vec<EventSpan>) = events.iter().map(begin).unzip();
-    let new = transaction
-        .query_typed(
+    let new = session
+        .query(
             &format!(
                 "SELECT outbox_enqueue_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
                  WHERE {HERE}"
@@ -125,7 +126,7 @@ async fn write_all(
     let there =
         rows.iter().zip(&answers).filter(|(_, answer)| **answer == Enqueued::Duplicate);
     let there: Vec<&Row> = there.map(|(row, _)| row).collect();
-    compare(transaction, &there).await?;
+    compare(session, &there).await?;
     spans
         .into_iter()
         .zip(&answers)
@@ -156,12 +157,12 @@ fn any<'a, T>(
 
 /// Whether the events that are there under these ids are the ones that were to be
 /// enqueued.
-async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), StoreError> {
+async fn compare(session: Session<'_>, rows: &[&Row]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
-    if transaction
-        .query_typed(&format!("SELECT WHERE {HERE}"), &[])
+    if session
+        .query(&format!("SELECT WHERE {HERE}"), &[])
         .await
         .doing(DOING_ALL)?
         .is_empty()
@@ -171,11 +172,7 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let sql =
         "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
-    for found in transaction
-        .query_typed(sql, &[(&ids, Type::TEXT_ARRAY)])
-        .await
-        .doing(DOING_ALL)?
-    {
+    for found in session.query(sql, &[(&ids, Type::TEXT_ARRAY)]).await.doing(DOING_ALL)? {
         let id: &str = found.try_get(0).doing(DOING_ALL)?;
         let there =
             (found.try_get(1).doing(DOING_ALL)?, found.try_get(2).doing(DOING_ALL)?);

@@ -58,6 +58,7 @@ use crate::outbox::store::{ClaimOrder, Claimed, Store};
 use crate::outbox::watermark::Watermark;
 use crate::store::error::Doing;
 use crate::store::postgres::{self as database, Connector, Link, Notifications, Pool};
+pub use crate::store::postgres::{Session, Statements};
 use crate::store::{Migration, Part, StoreError};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;

@@ -5,10 +5,12 @@ use std::ops::Deref;
 
 use tokio_postgres::Transaction;
 
-use self::sealed::{Itself, Wrapped};
+use self::sealed::{Itself, Prepared, Wrapped};
+use crate::store::postgres::Session;
 
 /// A transaction of tokio-postgres that is open, a savepoint in one, or what derefs to
-/// either, as a transaction of deadpool-postgres does. Nothing else implements it; `Via`
+/// either, as a transaction of deadpool-postgres does; each of them also with the
+/// [`Statements`](super::Statements) of its connection. Nothing else implements it; `Via`
 /// is inferred.
 #[diagnostic::on_unimplemented(
     message = "an event is enqueued with the business change, in an open transaction of tokio-postgres, and `{Self}` is none",
@@ -22,17 +24,24 @@ impl OpenTransaction<Itself> for Transaction<'_> {}
 #[diagnostic::do_not_recommend]
 impl<D: Deref<Target: OpenTransaction<Itself>>> OpenTransaction<Wrapped> for D {}
 
+#[diagnostic::do_not_recommend]
+impl OpenTransaction<Prepared> for Session<'_> {}
+
 pub(super) mod sealed {
     use std::ops::Deref;
 
     use tokio_postgres::Transaction;
 
-    /// How something is a transaction: it tells the two implementations apart, which
-    /// would overlap otherwise.
+    use crate::store::postgres::Session;
+
+    /// How something is a transaction: it tells the implementations apart, which would
+    /// overlap otherwise.
     #[derive(Debug)]
     pub struct Itself;
     #[derive(Debug)]
     pub struct Wrapped;
+    #[derive(Debug)]
+    pub struct Prepared;
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be called an open transaction: only the driver's own are",
@@ -40,6 +49,11 @@ pub(super) mod sealed {
     )]
     pub trait OpenTransaction<Via> {
         fn transaction(&self) -> &Transaction<'_>;
+
+        /// The transaction, with the statements of its connection where there are any.
+        fn session(&self) -> Session<'_> {
+            Session::unprepared(self.transaction())
+        }
     }
 
     impl OpenTransaction<Itself> for Transaction<'_> {
@@ -52,6 +66,16 @@ pub(super) mod sealed {
     impl<D: Deref<Target: OpenTransaction<Itself>>> OpenTransaction<Wrapped> for D {
         fn transaction(&self) -> &Transaction<'_> {
             (**self).transaction()
+        }
+    }
+    #[diagnostic::do_not_recommend]
+    impl OpenTransaction<Prepared> for Session<'_> {
+        fn transaction(&self) -> &Transaction<'_> {
+            Session::transaction(*self)
+        }
+
+        fn session(&self) -> Session<'_> {
+            *self
         }
     }
 }

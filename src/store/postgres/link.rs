@@ -1,13 +1,13 @@
 //! A connection for the statements of an outbox. Every one of them is in a transaction,
 //! and whatever it sets ends with that.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow, Statement};
 
 use super::connector::Line;
+use super::statements::Statements;
 use super::tables::Place;
 
 /// A value of a statement that is not prepared, with its type.
@@ -51,22 +51,16 @@ const BOUNDS: &str = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL j
 pub(crate) struct Link {
     pub(super) line: Line,
     begins: Arc<Begins>,
-    statements: HashMap<String, Statement>,
+    statements: Statements,
 }
 
 impl Link {
     pub(super) fn new(line: Line, begins: Arc<Begins>) -> Self {
-        Self { line, begins, statements: HashMap::new() }
+        Self { line, begins, statements: Statements::new() }
     }
 
-    /// A statement, prepared once for each connection.
-    async fn prepare(&mut self, sql: &str) -> Result<Statement, Error> {
-        if let Some(statement) = self.statements.get(sql) {
-            return Ok(statement.clone());
-        }
-        let statement = self.line.client.prepare(sql).await?;
-        self.statements.insert(sql.to_owned(), statement.clone());
-        Ok(statement)
+    async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
+        self.statements.prepare(&self.line.client, sql, &[]).await
     }
 
     /// One more query of a transaction that has begun.
