@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::approval::Granted;
-use super::role::{Actor, AnyRuling, Person};
+use super::role::{Actor, AnyRuling, Person, Role, Ruling};
 use crate::Decision;
 
 macro_rules! causes {
@@ -115,6 +115,20 @@ pub struct By {
     pub role: Option<&'static str>,
     /// In whose place.
     pub instead_of: Option<Person>,
+}
+
+impl By {
+    /// Who it is, with the one in whose place they act.
+    pub(super) fn actor(&self) -> Actor {
+        let person = Person::behind(&self.decision);
+        Actor { person, instead_of: self.instead_of.clone() }
+    }
+}
+
+impl<R: Role> From<Ruling<R>> for By {
+    fn from(ruling: Ruling<R>) -> Self {
+        AnyRuling::from(ruling).into()
+    }
 }
 
 impl From<AnyRuling> for By {

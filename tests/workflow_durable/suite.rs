@@ -75,6 +75,8 @@ pub(crate) trait Database: Sized + Sync {
     /// The text that a query answers.
     fn text(&self, sql: &str) -> impl Future<Output = String> + Send;
     fn sql(&self, sql: &str) -> impl Future<Output = ()> + Send;
+    /// The scripts that have made the tables.
+    fn migrations() -> Vec<&'static str>;
 }
 
 /// How a participant answers.
@@ -248,6 +250,7 @@ macro_rules! suite {
             no_data: what_cannot_be_read_is_quoted_nowhere
             people: what_is_approved_is_what_is_sent
             people: a_question_for_nobody_says_so
+            people: who_has_amended_is_kept
             people: silence_is_a_refusal
             reports: a_deadline_that_was_met_does_not_come
             reports: no_command_leaves_before_its_instance_is_there

@@ -28,6 +28,7 @@ pub(super) fn read_instance(row: &SqlRow) -> Result<InstanceRow, Error> {
         requested_instead_of: row.try_get("requested_instead_of")?,
         data: row.try_get("data")?,
         tags: row.try_get("tags")?,
+        amended_by: row.try_get("amended_by")?,
     })
 }
 

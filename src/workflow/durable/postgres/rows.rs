@@ -58,12 +58,16 @@ async fn votes(
          ORDER BY approval, place"
     );
     let votes = async { transaction.query_typed(&sql, &[(&id, Type::TEXT)]).await };
-    let sql = "SELECT approval, shown FROM workflow_clearance WHERE instance = $1 \
-               ORDER BY place";
+    let sql = "SELECT approval, shown, amended FROM workflow_clearance \
+               WHERE instance = $1 ORDER BY place";
     let cleared = async { transaction.query_typed(sql, &[(&id, Type::TEXT)]).await };
     let (votes, cleared) = tokio::try_join!(biased; votes, cleared)?;
     let read = |row: &SqlRow| {
-        Ok(ClearanceRow { approval: row.try_get(0)?, shown: row.try_get(1)? })
+        Ok(ClearanceRow {
+            approval: row.try_get(0)?,
+            shown: row.try_get(1)?,
+            amended: row.try_get(2)?,
+        })
     };
     let votes = votes.iter().map(read_vote).collect::<Result<_, _>>()?;
     Ok((votes, cleared.iter().map(read).collect::<Result<_, Error>>()?))
@@ -86,7 +90,7 @@ pub(super) async fn insert(
     let sql = format!(
         "INSERT INTO workflow_instance ({INSTANCE_COLUMNS}, turn_at, begun_at, moved_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-         $17, $18, $9, $19, $19) ON CONFLICT (id) DO NOTHING"
+         $17, $18, $20, $9, $19, $19) ON CONFLICT (id) DO NOTHING"
     );
     let is_new = write(transaction, &sql, &rows.instance, now).await?;
     if is_new {
@@ -107,7 +111,7 @@ pub(super) async fn update(
          revision = $5, status = $6, step = $7, awaits = $8, due_at = $9, turn_at = $9, \
          round = $10, level = $11, reminded = $12, for_nobody = $13, shown = $14, \
          requested_by = $15, requested_instead_of = $16, data = $17, tags = $18, \
-         moved_at = $19, turn_failures = 0, turn_failure = NULL \
+         amended_by = $20, moved_at = $19, turn_failures = 0, turn_failure = NULL \
          WHERE id = $1 AND workflow = $2 AND revision = $5 - 1";
     let written = write(transaction, sql, &rows.instance, now).await?;
     if had_votes {
@@ -149,6 +153,7 @@ async fn write(
                 (&row.data, Type::BYTEA),
                 (&row.tags, Type::TEXT),
                 (&now, Type::TIMESTAMPTZ),
+                (&row.amended_by, Type::TEXT),
             ],
         )
         .await?;
@@ -181,8 +186,8 @@ async fn write_votes(
             )
             .await?;
     }
-    let sql = "INSERT INTO workflow_clearance (instance, place, approval, shown) \
-               VALUES ($1, $2, $3, $4)";
+    let sql = "INSERT INTO workflow_clearance \
+               (instance, place, approval, shown, amended) VALUES ($1, $2, $3, $4, $5)";
     for (place, clearance) in (0_i64..).zip(cleared) {
         transaction
             .execute_typed(
@@ -192,6 +197,7 @@ async fn write_votes(
                     (&place, Type::INT8),
                     (&clearance.approval, Type::TEXT),
                     (&clearance.shown, Type::BYTEA),
+                    (&clearance.amended, Type::INT8),
                 ],
             )
             .await?;

@@ -28,6 +28,7 @@ pub(super) fn read_instance(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRow> {
         requested_instead_of: maybe_text(row, "requested_instead_of")?,
         data: row.get("data")?,
         tags: text(row, "tags")?,
+        amended_by: text(row, "amended_by")?,
     })
 }
 
