@@ -3,7 +3,7 @@
 #[cfg(all(
     feature = "testing",
     unix,
-    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+    any(feature = "amqp1", feature = "pubsub", feature = "sqs", feature = "webhook")
 ))]
 mod killed;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
@@ -34,7 +34,7 @@ use uuid::Uuid;
 #[cfg(all(
     feature = "testing",
     unix,
-    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+    any(feature = "amqp1", feature = "pubsub", feature = "sqs", feature = "webhook")
 ))]
 pub(crate) use self::killed::*;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
