@@ -168,7 +168,7 @@ impl Effects {
     }
 
     /// The effect fails for the moment, and shall be tried again soon.
-    fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
+    pub(crate) fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
         let policy =
             RetryPolicy::new(5, Backoff::Fixed(Duration::from_millis(200))).unwrap();
         let fail = |_: &rusqlite::Transaction<'_>, _: &Envelope<_>| {
