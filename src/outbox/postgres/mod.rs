@@ -36,6 +36,7 @@ mod lookup;
 mod open;
 mod recall;
 mod rows;
+mod settle;
 mod sweep;
 
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use self::claim::{claim, put_aside};
 pub use self::enqueue::{enqueue, enqueue_all};
 pub use self::open::OpenTransaction;
 pub use self::recall::recall;
-use self::rows::{Changes, FREE, Fence, freed, release, renew, settle, stored_before};
+use self::settle::{renew, settle};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
 use crate::outbox::blocked::Sweeps;
@@ -252,46 +253,17 @@ impl Store for Outbox {
     ) -> Result<Vec<LeaseLostError>, StoreError> {
         let changes: Vec<(Lease, Settled)> =
             settlements.iter().map(|one| (one.lease, Settled::of(one))).collect();
-        let (mut steps, mut released) = (Changes::default(), Vec::new());
-        for (lease, settled) in &changes {
-            match settled {
-                Settled::Stepped(change) => {
-                    steps.push(lease.sequence, Some(lease.token), change);
-                }
-                Settled::Released(reason) => released.push((lease, reason.as_str())),
-            }
-        }
-        let work = async |link: &mut Link| {
-            let mut stored = settle(link, &steps, Fence::Held).await?;
-            if !released.is_empty() {
-                stored.extend(release(link, &released).await?);
-            }
-            if stored.len() < changes.len() {
-                let others = changes
-                    .iter()
-                    .filter(|(lease, _)| !stored.contains(&lease.sequence))
-                    .map(|(lease, settled)| (lease, settled.trace()));
-                let before = stored_before(link, others).await?;
-                stored.extend(before);
-            }
-            crash_point("before the settlement commits");
-            if steps.frees.is_empty() {
-                link.commit().await?;
-                return Ok((stored, None));
-            }
-            let freed = freed(&link.commit_after(FREE, &[&steps.frees]).await?)?;
-            Ok((stored, freed))
-        };
-        let (stored, freed) = self.pool.run("settling events", work).await?;
-        self.watermark.back_to(freed);
+        let work = async |link: &mut Link| settle(link, &changes).await;
+        let stored = self.pool.run("settling events", work).await?;
+        self.watermark.back_to(stored.freed);
         let due = changes.iter().filter_map(|(_, settled)| settled.change()?.due_at);
         self.watermark.back_to(due.min());
-        if !released.is_empty() {
+        if changes.iter().any(|(_, settled)| settled.change().is_none()) {
             self.watermark.back_to_all();
         }
         Ok(settlements
             .iter()
-            .filter(|one| !stored.contains(&one.lease.sequence))
+            .filter(|one| !stored.sequences.contains(&one.lease.sequence))
             .map(Settlement::lost)
             .collect())
     }
