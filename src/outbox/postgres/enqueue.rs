@@ -1,5 +1,5 @@
-//! Enqueuing in PostgreSQL: in the caller's transaction, by the functions that plain SQL
-//! has too.
+//! Enqueuing in PostgreSQL, in the caller's transaction, by the same functions that plain
+//! SQL calls.
 
 use std::collections::HashSet;
 
@@ -20,23 +20,22 @@ use crate::trace::EventSpan;
 const DOING_ALL: &str = "enqueuing events";
 
 /// Writes an event into the outbox, as part of the caller's open transaction, in one
-/// round trip. A program that keeps its connection spares PostgreSQL the parsing with
+/// round trip. A program that keeps its connection saves PostgreSQL the parsing with
 /// [`Statements`](super::Statements).
 ///
 /// There is no variant that takes a plain connection: an event that is not committed with
 /// the business change is a lie or a loss.
 ///
-/// Transactions that enqueue events of one ordering key wait for one another: the second
-/// until the first has ended, so that the order of their commits is the order of the
-/// events. Who enqueues under several keys in one transaction does so in the same order
-/// everywhere, or calls [`enqueue_all`], or PostgreSQL will have a deadlock to break.
+/// Transactions that enqueue under one ordering key wait for one another, so that events
+/// of a key have the order of their commits. A transaction that enqueues under several
+/// keys must take them in the same order everywhere, or call [`enqueue_all`]: otherwise
+/// two of them may deadlock, and PostgreSQL aborts one.
 ///
 /// # Errors
 ///
-/// What the database answers, and an event of this id that comes from another system or
-/// is of another type; each with the event given back. After an answer of the database,
-/// PostgreSQL has given the whole transaction up: what was done in it before is not
-/// stored either, and a later `commit` reports no error.
+/// An error of the database, or another event (of another system or type) with the same
+/// id. Each gives the event back. After an error of the database, PostgreSQL has aborted
+/// the whole transaction: nothing of it is stored, and a later `commit` reports no error.
 pub fn enqueue<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
     event: Envelope<Pending, P>,
@@ -69,12 +68,29 @@ fn typed(value: &Value) -> (&(dyn ToSql + Sync), Type) {
     }
 }
 
-/// Writes many events into the outbox, in the order given, in one statement: otherwise as
-/// [`enqueue`], and says of each whether it is new.
+/// Writes many events into the outbox in one statement, in the order given, and returns
+/// for each whether it is new. Otherwise it works as [`enqueue`] does.
 ///
 /// # Errors
 ///
-/// As [`enqueue`], with all events given back.
+/// As [`enqueue`]; it gives all events back.
+///
+/// ```no_run
+/// use integration_automation_patterns::outbox::Enqueued;
+/// use integration_automation_patterns::outbox::postgres::enqueue_all;
+/// use integration_automation_patterns::{Envelope, RawEvent};
+///
+/// # async fn import(
+/// #     business: &tokio_postgres::Transaction<'_>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// let lead = |name: &str| {
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", name)).build()
+/// };
+/// let enqueued = enqueue_all(business, vec![lead("Ada")?, lead("Grace")?]).await?;
+/// assert_eq!(enqueued, [Enqueued::New, Enqueued::New]);
+/// # Ok(())
+/// # }
+/// ```
 pub fn enqueue_all<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
     events: Vec<Envelope<Pending, P>>,
@@ -145,8 +161,8 @@ fn each<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> T) -> Vec<T> {
     rows.iter().map(column).collect()
 }
 
-/// A column that an event may do without: nothing where all do, which is cheaper to send
-/// and to read.
+/// An optional column: NULL as a whole if no event has it, which is cheaper to send and
+/// to read.
 fn any<'a, T>(
     rows: &'a [Row],
     column: impl Fn(&'a Row) -> Option<T>,
@@ -155,8 +171,7 @@ fn any<'a, T>(
     values.iter().any(Option::is_some).then_some(values)
 }
 
-/// Whether the events that are there under these ids are the ones that were to be
-/// enqueued.
+/// Refuses events whose ids belong to other events.
 async fn compare(session: Session<'_>, rows: &[&Row]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! What an event is enqueued in, in PostgreSQL: an open transaction of tokio-postgres, as
-//! it is, or in the wrapper of a pool.
+//! Where an event is enqueued in PostgreSQL: an open transaction of tokio-postgres, by
+//! itself, in a pool's wrapper, or with the statements of its connection.
 
 use std::ops::Deref;
 
@@ -8,10 +8,9 @@ use tokio_postgres::Transaction;
 use self::sealed::{Itself, Prepared, Wrapped};
 use crate::store::postgres::Session;
 
-/// A transaction of tokio-postgres that is open, a savepoint in one, or what derefs to
-/// either, as a transaction of deadpool-postgres does; each of them also with the
-/// [`Statements`](super::Statements) of its connection. Nothing else implements it; `Via`
-/// is inferred.
+/// An open transaction of tokio-postgres, a savepoint in one, what derefs to either (such
+/// as a transaction of deadpool-postgres), or a [`Session`] of one. Nothing else
+/// implements it; `Via` is inferred.
 #[diagnostic::on_unimplemented(
     message = "an event is enqueued with the business change, in an open transaction of tokio-postgres, and `{Self}` is none",
     label = "needs `&transaction`, from `let transaction = client.transaction().await?`",

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow, Statement};
 
@@ -105,14 +106,27 @@ impl Link {
 
     /// A transaction of one query, in one journey.
     pub(crate) async fn alone(
-        &mut self,
+        &self,
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<SqlRow>, Error> {
-        let statement = self.prepare(sql).await?;
+        Ok(self.whole(&[(sql, values)]).await?.pop().unwrap_or_default())
+    }
+
+    /// A transaction of some queries, in one journey: the rows of each.
+    pub(crate) async fn whole(
+        &self,
+        queries: &[(&str, &[&(dyn ToSql + Sync)])],
+    ) -> Result<Vec<Vec<SqlRow>>, Error> {
+        let mut statements = Vec::with_capacity(queries.len());
+        for (sql, values) in queries {
+            statements.push((self.prepare(sql).await?, values));
+        }
         let client = &self.line.client;
         let begin = client.batch_execute(&self.begins.work);
-        let ((), rows, ()) = tokio::try_join!(biased; begin, client.query(&statement, values), self.commit())?;
+        let queries = statements.iter().map(|(sql, values)| client.query(sql, values));
+        let ((), rows, ()) =
+            tokio::try_join!(biased; begin, try_join_all(queries), self.commit())?;
         Ok(rows)
     }
 
