@@ -215,7 +215,7 @@ pub(super) async fn write_entry(
         "INSERT INTO workflow_journal (instance, entry, {ENTRY_COLUMNS}) \
          SELECT $1, (SELECT coalesce(max(entry), 0) + 1 FROM workflow_journal \
          WHERE instance = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-         $15, $16"
+         $15, $16, $17"
     );
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
     transaction
@@ -238,6 +238,7 @@ pub(super) async fn write_entry(
                 (&by.map(|by| storable(&by.reason)), Type::TEXT),
                 (&by.map(|by| by.decided_at), Type::TIMESTAMPTZ),
                 (&entry.standing, Type::TEXT),
+                (&entry.version, Type::INT8),
             ],
         )
         .await

@@ -164,7 +164,7 @@ pub(super) fn write_entry(
         "INSERT INTO workflow_journal (instance, entry, {ENTRY_COLUMNS}) \
          VALUES (?1, (SELECT coalesce(max(entry), 0) + 1 FROM workflow_journal \
          WHERE instance = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-         ?15, ?16)"
+         ?15, ?16, ?17)"
     );
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
     connection
@@ -186,6 +186,7 @@ pub(super) fn write_entry(
             by.map(|by| &by.reason),
             by.map(|by| micros(by.decided_at)),
             entry.standing,
+            entry.version,
         ])
         .map(drop)
 }
