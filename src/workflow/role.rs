@@ -228,6 +228,15 @@ impl<R> Seat<R> {
     }
 }
 
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.instead_of {
+            Some(away) => write!(f, "{} in place of {away}", self.person),
+            None => self.person.fmt(f),
+        }
+    }
+}
+
 impl<R: Role> fmt::Display for Seat<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Actor { person, instead_of } = &self.actor;

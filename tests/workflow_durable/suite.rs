@@ -238,8 +238,10 @@ macro_rules! suite {
             desk: it_says_what_each_waits_for
             desk: it_says_what_a_person_can_repair
             desk: it_says_what_happened_to_one
-            desk: verify_agrees_with_what_programs_do
-            desk: verify_finds_what_no_program_did
+            verify: it_agrees_with_what_programs_do
+            verify: it_finds_what_no_program_did
+            verify: it_finds_a_vote_that_nobody_gave
+            verify: it_finds_another_event_under_the_id_of_the_command
             desk: one_that_is_repaired_is_taken_up_at_once
             desk: a_deadline_is_moved_by_hand
             desk: the_next_level_is_asked_at_once

@@ -131,7 +131,15 @@ impl Rows {
         for vote in votes {
             match clears(&vote.approval) {
                 true => given.push((vote.approval.clone(), vote.read()?)),
-                false => open.push(vote.read()?),
+                false if row.step.as_ref() == Some(&vote.approval) => {
+                    open.push(vote.read()?);
+                }
+                false => {
+                    return Err(format!(
+                        "a vote is for {:?}, which is neither asked nor cleared",
+                        vote.approval
+                    ));
+                }
             }
         }
         let votes_for = |approval: &str| {

@@ -208,7 +208,7 @@ pub(super) async fn write_entry(
     entry: &EntryRow,
 ) -> Result<(), Error> {
     let sql = "SELECT workflow_write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-               $11, $12, $13, $14, $15, $16)";
+               $11, $12, $13, $14, $15, $16, $17)";
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
     transaction
         .execute_typed(
@@ -230,6 +230,7 @@ pub(super) async fn write_entry(
                 (&by.map(|by| storable(&by.reason)), Type::TEXT),
                 (&by.map(|by| by.decided_at), Type::TIMESTAMPTZ),
                 (&entry.standing, Type::TEXT),
+                (&entry.version, Type::INT8),
             ],
         )
         .await

@@ -14,7 +14,8 @@ use crate::workflow::durable::journal::EntryRow;
 /// The columns of an entry, in the order of [`EntryRow`], after the instance and the
 /// number of the entry.
 const ENTRY_COLUMNS: &str = "revision, at, what, step, status, to_step, \
-     cause_source, cause_id, commands, by, role, instead_of, reason, decided_at, standing";
+     cause_source, cause_id, commands, by, role, instead_of, reason, decided_at, standing, \
+     version";
 
 /// An instance with what belongs to it.
 pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Rows>> {
@@ -169,7 +170,7 @@ pub(super) fn write_entry(
         "INSERT INTO workflow_journal (instance, entry, {ENTRY_COLUMNS}) \
          VALUES (?1, (SELECT coalesce(max(entry), 0) + 1 FROM workflow_journal \
          WHERE instance = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-         ?15, ?16)"
+         ?15, ?16, ?17)"
     );
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
     connection
@@ -191,6 +192,7 @@ pub(super) fn write_entry(
             by.map(|by| &by.reason),
             by.map(|by| micros(by.decided_at)),
             entry.standing,
+            entry.version,
         ])
         .map(drop)
 }

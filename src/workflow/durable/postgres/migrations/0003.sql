@@ -90,18 +90,19 @@ CREATE FUNCTION workflow_write_entry(
     instead_of text,
     reason text,
     decided_at timestamptz,
-    standing text
+    standing text,
+    version bigint
 ) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 BEGIN
     INSERT INTO workflow_journal (
         instance, entry, revision, at, what, step, status, to_step, cause_source, cause_id, commands, by, role, instead_of,
-        reason, decided_at, standing
+        reason, decided_at, standing, version
     ) VALUES (
         instance,
         (SELECT coalesce(max(before.entry), 0) + 1 FROM workflow_journal AS before WHERE before.instance = instance),
         revision, at, what, step, status, to_step, cause_source, cause_id, commands, by, role, instead_of, reason,
-        decided_at, standing
+        decided_at, standing, version
     );
 END
 $$;
