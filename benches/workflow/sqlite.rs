@@ -18,13 +18,22 @@ use super::{Amount, BESIDE, Outcome, Rounds, inbox_config, print_rate, ratio, ti
 const NAME: &str = "SQLite";
 
 pub(super) async fn measure(amount: Amount) -> Outcome {
-    rate(amount).await?;
-    depths(amount).await
+    let measured = async {
+        rate(amount).await?;
+        depths(amount).await
+    };
+    let measured = measured.await;
+    let _ = fs::remove_dir_all(folder());
+    measured
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("workflow")
 }
 
 /// A new file with the tables, of a name that no other side has.
 fn fresh(name: &str) -> Outcome<(PathBuf, Connection)> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workflow");
+    let folder = folder();
     fs::create_dir_all(&folder)?;
     for suffix in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(folder.join(format!("{name}.db{suffix}")));

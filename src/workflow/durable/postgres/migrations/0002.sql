@@ -8,6 +8,9 @@
 DROP INDEX workflow_due;
 CREATE INDEX workflow_due ON workflow_instance (workflow, turn_at) WHERE turn_at IS NOT NULL;
 
+-- A connection keeps the plans of the functions, and may have made them when the tables were small: what is cheap to read as
+-- a whole then is not later.
+
 -- Locks an instance until the transaction ends: the row, or NULL where there is none; whether it has votes or clearances,
 -- which are read by statements of their own; and the time after the wait for the lock.
 CREATE FUNCTION workflow_find(
@@ -15,7 +18,7 @@ CREATE FUNCTION workflow_find(
     OUT present workflow_instance,
     OUT has_votes boolean,
     OUT now timestamptz
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM workflow_check_place();
@@ -48,7 +51,7 @@ CREATE FUNCTION workflow_write(
     data bytea,
     tags text,
     now timestamptz
-) RETURNS boolean LANGUAGE plpgsql AS $$
+) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 BEGIN
     IF revision = 1 THEN
@@ -90,7 +93,7 @@ CREATE FUNCTION workflow_write_entry(
     reason text,
     decided_at timestamptz,
     standing text
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 BEGIN
     INSERT INTO workflow_journal (
