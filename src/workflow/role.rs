@@ -162,18 +162,22 @@ pub(super) fn shared<'a>(
 /// assert_eq!(ruling.decision().reason(), "a good customer");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Seat<R: Role> {
+pub struct Seat<R> {
     actor: Actor,
     role: PhantomData<fn() -> R>,
 }
 
-impl<R: Role> Seat<R> {
+// The bound stands on each function: on the block, its words are lost.
+impl<R> Seat<R> {
     /// The seat of a person, for the holder of the key.
     ///
     /// # Errors
     ///
     /// [`PersonError`] where the name is blank.
-    pub fn mint(_key: &R::Key, person: &str) -> Result<Self, PersonError> {
+    pub fn mint(_key: &R::Key, person: &str) -> Result<Self, PersonError>
+    where
+        R: Role,
+    {
         let actor = Actor { person: Person::new(person)?, instead_of: None };
         Ok(Self { actor, role: PhantomData })
     }
@@ -198,7 +202,10 @@ impl<R: Role> Seat<R> {
     /// # Errors
     ///
     /// [`DecisionError`] where the reason is blank.
-    pub fn decide(&self, reason: impl Into<String>) -> Result<Ruling<R>, DecisionError> {
+    pub fn decide(&self, reason: impl Into<String>) -> Result<Ruling<R>, DecisionError>
+    where
+        R: Role,
+    {
         self.decide_at(reason, Utc::now())
     }
 
@@ -211,7 +218,10 @@ impl<R: Role> Seat<R> {
         &self,
         reason: impl Into<String>,
         at: DateTime<Utc>,
-    ) -> Result<Ruling<R>, DecisionError> {
+    ) -> Result<Ruling<R>, DecisionError>
+    where
+        R: Role,
+    {
         let actor = self.actor.clone();
         let decision = Decision::new_at(actor.person.name(), reason, at)?;
         Ok(Ruling { actor, decision, role: PhantomData })

@@ -8,12 +8,6 @@ use crate::state::Pending;
 use crate::workflow::{By, Cause, Entry, InstanceRecord, Standing, Workflow};
 use crate::{Decision, Envelope, Facts, RawEvent};
 
-/// The columns of an entry, in the order of [`EntryRow`], after the instance and the
-/// number of the entry.
-pub(crate) const ENTRY_COLUMNS: &str = "revision, at, what, step, status, to_step, \
-     cause_source, cause_id, commands, by, role, instead_of, reason, decided_at, standing, \
-     version";
-
 /// An entry as columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntryRow {

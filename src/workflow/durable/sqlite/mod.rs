@@ -2,6 +2,9 @@
 
 mod clerk;
 mod desk;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod plan_test;
 mod read;
 mod receive;
 mod rows;

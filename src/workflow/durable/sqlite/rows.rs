@@ -9,7 +9,13 @@ use crate::store::sqlite::{any_moment, micros, text};
 use crate::workflow::durable::columns::{
     ClearanceRow, INSTANCE_COLUMNS, Rows, VOTE_COLUMNS, VoteRow,
 };
-use crate::workflow::durable::journal::{ENTRY_COLUMNS, EntryRow};
+use crate::workflow::durable::journal::EntryRow;
+
+/// The columns of an entry, in the order of [`EntryRow`], after the instance and the
+/// number of the entry.
+const ENTRY_COLUMNS: &str = "revision, at, what, step, status, to_step, \
+     cause_source, cause_id, commands, by, role, instead_of, reason, decided_at, standing, \
+     version";
 
 /// An instance with what belongs to it.
 pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Rows>> {
