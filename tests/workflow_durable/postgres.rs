@@ -194,6 +194,10 @@ impl Database for Postgres {
     async fn sql(&self, sql: &str) {
         connect(&self.config).await.batch_execute(sql).await.unwrap();
     }
+
+    fn migrations() -> Vec<&'static str> {
+        workflows::migrations().map(|one| one.sql).collect()
+    }
 }
 
 at_a_desk!(Postgres, "bytea", database => Desk::connect(database.config.clone()).await.unwrap());
