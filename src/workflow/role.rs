@@ -70,6 +70,11 @@ impl Person {
         if name.is_empty() { Err(PersonError(())) } else { Ok(Self(name.into())) }
     }
 
+    /// The person who took a decision, which has refused a blank name.
+    pub(super) fn behind(decision: &Decision) -> Self {
+        Self(decision.by().trim().into())
+    }
+
     /// The name, as it was given.
     pub fn name(&self) -> &str {
         &self.0
@@ -129,6 +134,15 @@ impl Actor {
     pub fn people(&self) -> impl Iterator<Item = &Person> {
         std::iter::once(&self.person).chain(&self.instead_of)
     }
+}
+
+/// The person of an actor who is one of the others too, if any.
+pub(super) fn shared<'a>(
+    others: impl IntoIterator<Item = &'a Actor>,
+    actor: &Actor,
+) -> Option<Person> {
+    let mut others = others.into_iter().flat_map(Actor::people);
+    others.find(|other| actor.people().any(|person| person == *other)).cloned()
 }
 
 /// A person who is logged in under a role, for themselves or for one who is away.
@@ -211,6 +225,15 @@ impl<R> Seat<R> {
         let actor = self.actor.clone();
         let decision = Decision::new_at(actor.person.name(), reason, at)?;
         Ok(Ruling { actor, decision, role: PhantomData })
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.instead_of {
+            Some(away) => write!(f, "{} in place of {away}", self.person),
+            None => self.person.fmt(f),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The moves from stage to stage, which take the table's key.
 
 use super::*;
-use crate::Decision;
 use crate::workflow::advance::{AdvanceError, Recall};
 use crate::workflow::approval::{Clearance, Cleared, Escalation, Question, Vote};
 use crate::workflow::command::Command;
@@ -25,6 +24,7 @@ pub fn begin<W: Workflow, R>(
         revision: 0,
         data,
         requested_by: requester.map(|seat| seat.actor().clone()),
+        amended_by: Vec::new(),
         round: 1,
         due_at: None,
         question: None,
@@ -170,7 +170,9 @@ pub fn not_needed<S: Stage, A: Declared>(
 }
 
 fn clear<D>(facts: &mut Facts<D>, approval: &str, votes: Vec<Vote>, shown: Vec<u8>) {
-    facts.cleared.push(Clearance { approval: approval.to_owned(), votes, shown });
+    let (approval, amended) =
+        (approval.to_owned(), Clearance::amended(&facts.amended_by));
+    facts.cleared.push(Clearance { approval, votes, shown, amended });
 }
 
 /// The data, for what is learned of a reply.
@@ -235,17 +237,13 @@ fn next_round<S: Stage>(at: &mut Instance<S>) {
 }
 
 /// What is asked for has changed: the votes are void, and people are asked anew.
-pub fn amended<S: Enter>(
-    mut at: Instance<S>,
-    decision: Decision,
-    key: &KeyOf<S>,
-) -> Advance<S> {
-    let question = at.facts.question.get_or_insert_default();
-    question.votes.clear();
+pub fn amended<S: Enter>(mut at: Instance<S>, by: By, key: &KeyOf<S>) -> Advance<S> {
+    at.facts.question.get_or_insert_default().votes.clear();
+    at.facts.amended(by.actor());
     next_round(&mut at);
     S::enter(&mut at, key);
     let step = S::STEP.map(|step| step.name);
-    Advance::stay(at, Entry::new(Cause::Amended, step, Some(decision.into())))
+    Advance::stay(at, Entry::new(Cause::Amended, step, Some(by)))
 }
 
 /// The time of a level has passed.

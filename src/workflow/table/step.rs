@@ -96,7 +96,7 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @decide $n $back [$($num)+] $($r)+ }
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Amends for Awaiting<step::$n> {
-            fn amended(at: __made::At<Self>, by: $crate::Decision) -> $crate::workflow::Advance<Self> {
+            fn amended(at: __made::At<Self>, by: $crate::workflow::By) -> $crate::workflow::Advance<Self> {
                 __made::amended(at, by, KEY)
             }
         }

@@ -33,6 +33,8 @@ async def publish(request, context):
         await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "quota")
     if topic == "fails-once" and before == 1:
         await context.abort(grpc.StatusCode.INTERNAL, "why")
+    if topic == "refuses-poison" and "poison" in ids:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "why")
     if topic == "silent" and before <= 5:
         await asyncio.sleep(60)
     return types.PublishResponse(message_ids=ids)
@@ -55,6 +57,8 @@ async def streaming_pull(requests, context):
     if name == "goes-away":
         await context.abort(grpc.StatusCode.NOT_FOUND, "deleted")
     answer = types.StreamingPullResponse(received_messages=[message(1)])
+    if name == "two-of-a-key":
+        answer = types.StreamingPullResponse(received_messages=[message(1, key="k"), message(2, key="k")])
     if name == "large":
         answer = types.StreamingPullResponse(received_messages=[message(1, 5 * 1024 * 1024)])
     if name.startswith("exactly-once"):
