@@ -3,7 +3,7 @@
 #[cfg(all(
     feature = "testing",
     unix,
-    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+    any(feature = "amqp1", feature = "pubsub", feature = "sqs", feature = "webhook")
 ))]
 mod killed;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
@@ -34,7 +34,7 @@ use uuid::Uuid;
 #[cfg(all(
     feature = "testing",
     unix,
-    any(feature = "amqp1", feature = "sqs", feature = "webhook")
+    any(feature = "amqp1", feature = "pubsub", feature = "sqs", feature = "webhook")
 ))]
 pub(crate) use self::killed::*;
 #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "sqs"))]
@@ -168,7 +168,7 @@ impl Effects {
     }
 
     /// The effect fails for the moment, and shall be tried again soon.
-    fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
+    pub(crate) fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
         let policy =
             RetryPolicy::new(5, Backoff::Fixed(Duration::from_millis(200))).unwrap();
         let fail = |_: &rusqlite::Transaction<'_>, _: &Envelope<_>| {

@@ -1,23 +1,21 @@
 //! What a listener holds of its subscription: messages that wait, messages in hand, and
 //! those whose retry is not due. The client renews the deadlines of all of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::order::{Key, Order};
 use super::reading::read;
+use super::retries::{Retries, Then};
 use crate::Envelope;
 use crate::broker::BrokerError;
 use crate::state::Pending;
-
-/// So long before its lease ends, a message goes back to the server.
-const BEFORE_THE_END: Duration = Duration::from_secs(30);
 
 /// A message as it is handed out.
 pub(super) struct HandedOut {
@@ -31,23 +29,32 @@ pub(super) struct HandedOut {
 /// Shared by a listener, its stream and its deliveries.
 pub(super) struct Hold {
     pub(super) subscription: Arc<str>,
-    /// How long the client renews the deadline of a message.
-    max_lease: Duration,
     state: Mutex<State>,
     /// Something can be handed out, or failed.
     pub(super) arrived: Notify,
-    /// Nobody listens any more.
-    pub(super) closed: Notify,
+    closed: Notify,
 }
 
-#[derive(Default)]
 struct State {
     order: Order,
+    retries: Retries,
     held: HashMap<u64, Held>,
     numbers: u64,
-    due: BTreeMap<(Instant, u64), (Key, Then)>,
     failed: Option<BrokerError>,
-    closed: bool,
+    phase: Phase,
+    /// When the server was heard last, or what it is heard for was done.
+    heard: Instant,
+}
+
+/// How far the listener has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Nobody listens any more, and the stream is still open: what went back now would
+    /// come to it again, and stay with it until its deadline is over.
+    Closing,
+    /// The stream has ended.
+    Closed,
 }
 
 /// A message, with what acks it. Dropped, it goes back to the server.
@@ -58,23 +65,19 @@ struct Held {
     redelivered: bool,
 }
 
-/// What becomes of a message when its retry is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Again,
-    /// Its lease ends before that.
-    Back,
-}
-
 impl Hold {
     pub(super) fn new(subscription: Arc<str>, max_lease: Duration) -> Self {
-        Self {
-            subscription,
-            max_lease,
-            state: Mutex::default(),
-            arrived: Notify::new(),
-            closed: Notify::new(),
-        }
+        let state = State {
+            order: Order::default(),
+            retries: Retries::new(max_lease),
+            held: HashMap::new(),
+            numbers: 0,
+            failed: None,
+            phase: Phase::Open,
+            heard: Instant::now(),
+        };
+        let (arrived, closed) = (Notify::new(), Notify::new());
+        Self { subscription, state: Mutex::new(state), arrived, closed }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -89,6 +92,7 @@ impl Hold {
         let redelivered = handler.delivery_attempt().is_none_or(|attempt| attempt > 1);
         let received = Instant::now();
         let mut state = self.state();
+        state.heard = received;
         state.numbers = state.numbers.saturating_add(1);
         let number = state.numbers;
         state.held.insert(number, Held { message, handler, received, redelivered });
@@ -117,13 +121,14 @@ impl Hold {
 
     /// When the next retry is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.state().due.keys().next().map(|(at, _)| *at)
+        self.state().retries.next_due()
     }
 
     /// The message is dealt with: its handler, to ack it by.
     pub(super) fn done(&self, number: u64, key: &Key) -> Option<Handler> {
         let mut state = self.state();
         state.order.done(key);
+        state.is_settled();
         let held = state.held.remove(&number);
         drop(state);
         self.arrived.notify_one();
@@ -134,49 +139,80 @@ impl Hold {
     /// key: the server knows no delay, and could let a later one pass.
     pub(super) fn again(&self, number: u64, key: Key, after: Duration) {
         let mut state = self.state();
-        if state.closed {
-            state.held.remove(&number);
-            return;
+        state.is_settled();
+        match state.phase {
+            Phase::Open => state.retry(number, key, after),
+            // It goes back with all others.
+            Phase::Closing => state.order.again(key, number),
+            Phase::Closed => drop(state.held.remove(&number)),
         }
-        let Some(held) = state.held.get_mut(&number) else { return };
-        held.redelivered = true;
-        let leased = self.max_lease.saturating_sub(BEFORE_THE_END);
-        let left = leased.saturating_sub(held.received.elapsed());
-        let then = if after < left { Then::Again } else { Then::Back };
-        let at = crate::sleep::after(after.min(left));
-        state.due.insert((at, number), (key, then));
         drop(state);
         self.arrived.notify_one();
     }
 
-    /// Nobody listens any more: what comes after that is only kept from this stream.
+    /// Nobody listens any more.
     pub(super) fn close(&self) {
-        self.state().closed = true;
+        let mut state = self.state();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
+        }
+        drop(state);
         self.closed.notify_one();
     }
 
-    /// Gives back all that is in nobody's hands.
+    /// Until nobody listens any more.
+    pub(super) async fn closed(&self) {
+        if self.state().phase == Phase::Open {
+            self.closed.notified().await;
+        }
+    }
+
+    /// The server has answered.
+    pub(super) fn hear(&self) {
+        self.state().heard = Instant::now();
+    }
+
+    /// Until nothing was heard of the server for so long.
+    pub(super) async fn quiet(&self, quiet: Duration) {
+        loop {
+            let heard = self.state().heard.elapsed();
+            if heard >= quiet {
+                return;
+            }
+            sleep(quiet.saturating_sub(heard)).await;
+        }
+    }
+
+    /// Gives back all that is in nobody's hands, now that the stream has ended.
     pub(super) fn give_back(&self) {
         let mut state = self.state();
-        let mut numbers = state.order.drain();
-        let due = std::mem::take(&mut state.due);
-        numbers.extend(due.into_keys().map(|(_, number)| number));
-        for number in numbers {
-            state.held.remove(&number);
+        state.phase = Phase::Closed;
+        let State { order, retries, held, .. } = &mut *state;
+        for number in order.drain().into_iter().chain(retries.drain()) {
+            held.remove(&number);
         }
     }
 }
 
 impl State {
+    /// Where the listener has ended, its ack may still bring the next of its key.
+    fn is_settled(&mut self) {
+        if self.phase != Phase::Open {
+            self.heard = Instant::now();
+        }
+    }
+
+    fn retry(&mut self, number: u64, key: Key, after: Duration) {
+        let Some(held) = self.held.get_mut(&number) else { return };
+        held.redelivered = true;
+        self.retries.wait(number, key, held.received, Instant::now(), after);
+    }
+
     fn turn_to_what_is_due(&mut self, now: Instant) {
-        while let Some(first) = self.due.first_entry() {
-            let (at, number) = *first.key();
-            if at > now {
-                return;
-            }
-            match first.remove() {
-                (key, Then::Again) => self.order.again(key, number),
-                (key, Then::Back) => {
+        while let Some((number, key, then)) = self.retries.take_due(now) {
+            match then {
+                Then::Again => self.order.again(key, number),
+                Then::Back => {
                     self.held.remove(&number);
                     for behind in self.order.back(&key) {
                         self.held.remove(&behind);

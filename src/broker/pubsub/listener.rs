@@ -19,8 +19,9 @@ use crate::reason::reason;
 /// renews its deadline. Of one ordering key, one message at a time is handed out, so that
 /// a retry changes no order.
 ///
-/// Dropped, it gives back what it had fetched, which takes a moment. If the process ends
-/// before that, such a message comes again when its deadline is over.
+/// Dropped, it gives back what it had fetched, which takes a moment; [`close`](Self::close)
+/// waits for that. If the process ends before, such a message comes again when its deadline
+/// is over.
 pub struct Listener {
     server: Arc<Server>,
     subscription: Arc<str>,
@@ -96,6 +97,29 @@ impl Listener {
         }
         self.reads.max_lease = lease;
         Ok(self)
+    }
+
+    /// Ends it, and waits until what it had fetched has gone back, and what was acked is
+    /// acked at the server too: some seconds at most.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// use integration_automation_patterns::broker::pubsub::{PubSub, PubSubConfig};
+    ///
+    /// let topic = "projects/shop/topics/orders";
+    /// let config = PubSubConfig::default();
+    /// let orders = PubSub::at_emulator("127.0.0.1:8085", topic, config)?;
+    /// let listener = orders.listen("erp")?;
+    /// listener.close().await; // it was never asked for a message, and has none
+    /// # assert!(orders.listen("erp").is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn close(mut self) {
+        let Some(Pulling { hold, task }) = self.pulling.take() else { return };
+        hold.close();
+        let _ = task.await; // it has an end of its own
     }
 
     /// From the first call on, and anew where the task has ended.

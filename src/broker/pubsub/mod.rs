@@ -40,6 +40,7 @@ mod order;
 mod place;
 mod pulling;
 mod reading;
+mod retries;
 mod sending;
 mod server;
 mod verdict;

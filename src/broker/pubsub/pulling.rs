@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_pubsub::client::SubscriptionAdmin;
-use google_cloud_pubsub::subscriber::{MessageStream, ShutdownBehavior};
+use google_cloud_pubsub::subscriber::{MessageStream, ShutdownBehavior, ShutdownToken};
 use tokio::time::{sleep, timeout};
 
 use super::hold::Hold;
@@ -23,9 +23,14 @@ const QUIET: Duration = Duration::from_secs(5);
 /// How long it rests after a failure, so that a loop around `next` does not spin.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
-/// How long nothing must arrive, once a listener has ended, until its stream is closed:
-/// what was on its way then goes back at once, and not when its deadline is over.
-const TO_ARRIVE: Duration = Duration::from_millis(100);
+/// How long nothing must arrive, once a listener has ended, until its stream is closed.
+/// The client sends acks after up to 100 ms, and each may bring the next of its key. After
+/// half a second it extends deadlines for the first time, which may overtake what gives a
+/// message back: not then.
+const TO_ARRIVE: Duration = Duration::from_millis(300);
+
+/// How long that may take in all: on a busy topic there is no quiet.
+const TO_CLOSE: Duration = Duration::from_secs(3);
 
 /// How a listener reads.
 #[derive(Debug, Clone, Copy)]
@@ -35,42 +40,52 @@ pub(super) struct Reads {
     pub(super) max_lease: Duration,
 }
 
-/// Why a stream has ended.
-enum Ended {
-    Closed,
-    Failed(BrokerError),
-}
-
-/// Pulls until the listener is dropped.
+/// Pulls until the listener has ended, and gives back what it holds then.
 pub(super) async fn pull(hold: Arc<Hold>, server: Arc<Server>, reads: Reads) {
-    let mut closed = pin!(hold.closed.notified());
-    loop {
-        let began = tokio::select! {
-            biased;
-            () = &mut closed => return hold.give_back(),
-            began = begin(&hold, &server, reads) => began,
-        };
-        let failed = match began {
-            Err(failed) => failed,
-            Ok((mut stream, admin)) => {
-                let ended = tokio::select! {
-                    biased;
-                    () = &mut closed => Ended::Closed,
-                    failed = deliver(&hold, &mut stream, &admin, server.within) => {
-                        Ended::Failed(failed)
-                    }
-                };
-                match ended {
-                    Ended::Closed => return end(&hold, stream).await,
-                    Ended::Failed(failed) => failed,
-                }
-            }
-        };
-        hold.fail(failed);
+    let last = loop {
+        match one_stream(&hold, &server, reads).await {
+            Ok(last) => break last,
+            Err(failed) => hold.fail(failed),
+        }
         tokio::select! {
             biased;
-            () = &mut closed => return hold.give_back(),
+            () = hold.closed() => break None,
             () = sleep(AFTER_A_FAILURE) => {}
+        }
+    };
+    hold.give_back();
+    if let Some(stream) = last {
+        // Until the server knows it; what is in hand is not waited for any longer.
+        let _ = timeout(server.within, stream.shutdown()).await;
+    }
+}
+
+/// Reads a stream until it fails, or the listener has ended: then what is left of it.
+async fn one_stream(
+    hold: &Hold,
+    server: &Server,
+    reads: Reads,
+) -> Result<Option<ShutdownToken>, BrokerError> {
+    let began = tokio::select! {
+        biased;
+        () = hold.closed() => return Ok(None),
+        began = begin(hold, server, reads) => began,
+    };
+    let (mut stream, admin) = began?;
+    let mut over = pin!(over(hold, &admin, server.within));
+    loop {
+        let next = tokio::select! {
+            biased;
+            over = &mut over => return over.map(|()| Some(stream.shutdown_token())),
+            next = stream.next() => next,
+        };
+        match next {
+            Some(Ok((message, handler))) => hold.keep(message, handler),
+            Some(Err(error)) => return Err(verdict::of(&about(hold), &error)),
+            None => {
+                let why = format!("{}: the stream has ended", about(hold));
+                return Err(BrokerError::unreachable(why));
+            }
         }
     }
 }
@@ -102,34 +117,29 @@ async fn begin(
     Ok((stream, admin))
 }
 
-/// Keeps what arrives until the stream fails.
-async fn deliver(
+/// Until the listener has ended and nothing more arrives, since what is on its way to a
+/// stream that closes stays there until its deadline is over; or until the server is gone.
+async fn over(
     hold: &Hold,
-    stream: &mut MessageStream,
     admin: &SubscriptionAdmin,
     within: Duration,
-) -> BrokerError {
+) -> Result<(), BrokerError> {
+    tokio::select! {
+        biased;
+        () = hold.closed() => {}
+        failed = gone(hold, admin, within) => return Err(failed),
+    }
+    hold.hear();
+    let _ = timeout(TO_CLOSE, hold.quiet(TO_ARRIVE)).await;
+    Ok(())
+}
+
+/// Looks for the server whenever it is quiet, until it is gone.
+async fn gone(hold: &Hold, admin: &SubscriptionAdmin, within: Duration) -> BrokerError {
     loop {
-        // Given up while it opens, the stream would open from the start.
-        let mut next = pin!(stream.next());
-        let next = loop {
-            tokio::select! {
-                biased;
-                next = &mut next => break next,
-                () = sleep(QUIET) => {
-                    if let Err(failed) = look(hold, admin, within).await {
-                        return failed;
-                    }
-                }
-            }
-        };
-        match next {
-            Some(Ok((message, handler))) => hold.keep(message, handler),
-            Some(Err(error)) => return verdict::of(&about(hold), &error),
-            None => {
-                let why = format!("{}: the stream has ended", about(hold));
-                return BrokerError::unreachable(why);
-            }
+        hold.quiet(QUIET).await;
+        if let Err(failed) = look(hold, admin, within).await {
+            return failed;
         }
     }
 }
@@ -149,11 +159,11 @@ async fn look(
             asked => asked,
         }
     };
-    let error = match timeout(within, asked).await {
-        Ok(Ok(_)) => return Ok(()),
-        Ok(Err(error)) => error,
-        Err(_) => return Err(silence(hold, within)),
+    let Ok(answer) = timeout(within, asked).await else {
+        return Err(silence(hold, within));
     };
+    hold.hear();
+    let Err(error) = answer else { return Ok(()) };
     if error.status().is_some_and(|status| status.code == Code::PermissionDenied) {
         return Ok(());
     }
@@ -161,16 +171,6 @@ async fn look(
         return Err(silence(hold, within));
     }
     Err(verdict::of(&about(hold), &error))
-}
-
-/// Gives back what the stream has brought, once it brings no more: what went back before
-/// would come to this stream again.
-async fn end(hold: &Hold, mut stream: MessageStream) {
-    while let Ok(Some(Ok((message, handler)))) = timeout(TO_ARRIVE, stream.next()).await {
-        hold.keep(message, handler);
-    }
-    drop(stream);
-    hold.give_back();
 }
 
 fn silence(hold: &Hold, within: Duration) -> BrokerError {

@@ -55,6 +55,8 @@ async def streaming_pull(requests, context):
     if name == "goes-away":
         await context.abort(grpc.StatusCode.NOT_FOUND, "deleted")
     answer = types.StreamingPullResponse(received_messages=[message(1)])
+    if name == "two-of-a-key":
+        answer = types.StreamingPullResponse(received_messages=[message(1, key="k"), message(2, key="k")])
     if name == "large":
         answer = types.StreamingPullResponse(received_messages=[message(1, 5 * 1024 * 1024)])
     if name.startswith("exactly-once"):

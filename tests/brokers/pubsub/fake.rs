@@ -51,6 +51,21 @@ impl Fake {
             tokio::task::yield_now().await;
         }
     }
+
+    /// Until these have been given back: their deadlines set to nothing.
+    pub(super) async fn given_back(&self, ids: &[&str]) {
+        let is_back = |asked: &[Value], id: &str| {
+            let mut of = asked.iter().filter(|of| of[0] == 0);
+            of.any(|of| of[1].as_array().unwrap().iter().any(|back| back == id))
+        };
+        loop {
+            let asked = self.asked("modify", 1).await;
+            if ids.iter().all(|id| is_back(&asked, id)) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 impl Drop for Fake {

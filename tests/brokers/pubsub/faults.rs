@@ -1,5 +1,5 @@
-//! A server of the test's own that is frozen, and one that is killed; and a consumer that
-//! is killed: what each side counts agrees in the end.
+//! A server of the test's own that is frozen, and one that is killed: both sides notice
+//! it, and use it once it is there again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use integration_automation_patterns::broker::{Broker, BrokerErrorKind, Consumer};
-use integration_automation_patterns::inbox::{Handled, InboxConfig, sqlite as inbox};
-use integration_automation_patterns::retry::RetryPolicy;
 
 use super::answers::{answer, event};
 use super::*;
@@ -158,94 +156,6 @@ async fn the_deadline_of_what_is_in_hand_is_renewed() {
         answer(slow).await.unwrap();
         receive(&mut listener, &["2"]).await;
         drop(listener);
-        topic.delete().await;
-    })
-    .await;
-}
-
-/// The topic and the database of the consumer below.
-const TOPIC: &str = "PUBSUB_TOPIC";
-const DATABASE: &str = "PUBSUB_DATABASE";
-
-fn effects(database: &Path) -> i64 {
-    let erp = rusqlite::Connection::open(database).unwrap();
-    let count = erp.query_row("SELECT count(*) FROM effect", [], |row| row.get(0));
-    count.unwrap()
-}
-
-/// The effect of a delivery, committed.
-fn process(
-    database: &Path,
-    delivery: integration_automation_patterns::broker::Delivery<Acker>,
-) -> Handled<Acker> {
-    let mut erp = rusqlite::Connection::open(database).unwrap();
-    inbox::install(&mut erp).unwrap();
-    erp.execute_batch("CREATE TABLE IF NOT EXISTS effect (id TEXT NOT NULL)").unwrap();
-    let day = Duration::from_secs(24 * 60 * 60);
-    let config = InboxConfig::new(day, RetryPolicy::DEFAULT).unwrap();
-    let effect = |transaction: &rusqlite::Transaction<'_>, event: &_| {
-        let event: &integration_automation_patterns::Envelope<_> = event;
-        transaction
-            .execute("INSERT INTO effect VALUES (?1)", [event.id().to_string()])?;
-        Ok(())
-    };
-    inbox::process(&mut erp, delivery, &config, effect).unwrap()
-}
-
-/// The process of the test below, which waits between commit and answer; without its
-/// topic, nothing.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Pub/Sub"]
-async fn a_consumer_between_commit_and_answer() {
-    let Ok(topic) = std::env::var(TOPIC) else { return };
-    let database = PathBuf::from(std::env::var(DATABASE).unwrap());
-    let mut listener = broker(&topic, local(servers::pubsub())).listen(&topic).unwrap();
-    let delivery = listener.next().await.unwrap().unwrap();
-    let handled = process(&database, delivery);
-    println!("committed");
-    std::future::pending::<()>().await;
-    drop(handled);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Pub/Sub"]
-async fn a_consumer_that_is_killed_between_commit_and_answer_has_one_effect() {
-    in_time(async {
-        let topic = Topic::create(true).await;
-        let home = local(servers::pubsub());
-        for id in ["1", "2", "3"] {
-            topic.broker(home).send(&event(id, Some("lead-7"))).await.unwrap();
-        }
-        let database =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.db", topic.id));
-        let mut consumer = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--include-ignored", "--nocapture"])
-            .arg("pubsub::faults::a_consumer_between_commit_and_answer")
-            .env(TOPIC, &topic.id)
-            .env(DATABASE, &database)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let printed = std::io::BufReader::new(consumer.stdout.take().unwrap());
-        let committed = tokio::task::block_in_place(|| {
-            use std::io::BufRead as _;
-            printed.lines().map_while(Result::ok).any(|line| line.ends_with("committed"))
-        });
-        assert!(committed);
-        consumer.kill().unwrap();
-        consumer.wait().unwrap();
-        assert_eq!(effects(&database), 1);
-
-        let mut listener = topic.listener(home);
-        let mut duplicates = 0;
-        while effects(&database) < 3 {
-            let handled = process(&database, listener.next().await.unwrap().unwrap());
-            duplicates += usize::from(matches!(handled, Handled::Duplicate(_)));
-            handled.settle().await.unwrap();
-        }
-        assert_eq!((effects(&database), duplicates), (3, 1));
-        drop(listener);
-        let _ = std::fs::remove_file(&database);
         topic.delete().await;
     })
     .await;

@@ -2,9 +2,12 @@
 //! what is Pub/Sub's own.
 
 mod answers;
+mod dead_letters;
 mod fake;
 mod faults;
 mod foreign;
+#[cfg(all(feature = "testing", unix))]
+mod killed;
 mod retries;
 mod settings;
 
@@ -12,7 +15,7 @@ use std::net::SocketAddr;
 
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_pubsub::client::{BasePublisher, SubscriptionAdmin, TopicAdmin};
-use google_cloud_pubsub::model::Message;
+use google_cloud_pubsub::model::{DeadLetterPolicy, Message};
 use integration_automation_patterns::broker::BrokerErrorKind;
 use integration_automation_patterns::broker::pubsub::{
     Acker, Listener, PubSub, PubSubConfig,
@@ -58,6 +61,21 @@ impl Topic {
     /// The deadline is the shortest that Google allows: the emulator goes by that of the
     /// subscription, whatever a listener asks for.
     async fn create(is_ordered: bool) -> Self {
+        Self::create_with(is_ordered, 10, None).await
+    }
+
+    /// With message ordering, and with a topic for what was delivered so often in vain.
+    async fn with_dead_letters(dead: &Self, attempts: i32) -> Self {
+        let policy = DeadLetterPolicy::new().set_dead_letter_topic(dead.name());
+        let policy = policy.set_max_delivery_attempts(attempts);
+        Self::create_with(true, 10, Some(policy)).await
+    }
+
+    async fn create_with(
+        is_ordered: bool,
+        ack_deadline: i32,
+        policy: Option<DeadLetterPolicy>,
+    ) -> Self {
         let id = format!("test-{}", Uuid::now_v7().simple());
         // First, since it installs what Google's own clients need.
         broker(&id, local(servers::pubsub())).create_topic().await.unwrap();
@@ -67,8 +85,9 @@ impl Topic {
         let subscription = subscription
             .set_name(topic.subscription())
             .set_topic(topic.name())
-            .set_ack_deadline_seconds(10)
-            .set_enable_message_ordering(is_ordered);
+            .set_ack_deadline_seconds(ack_deadline)
+            .set_enable_message_ordering(is_ordered)
+            .set_or_clear_dead_letter_policy(policy);
         subscription.send().await.unwrap();
         topic
     }

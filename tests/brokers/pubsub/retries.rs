@@ -1,8 +1,11 @@
-//! What comes again: in the order of its key.
+//! What comes again: in the order of its key, and to the server before its lease ends.
 
-use integration_automation_patterns::broker::Broker;
+use std::time::Duration;
+
+use integration_automation_patterns::broker::{Broker, Consumer};
 
 use super::answers::event;
+use super::fake::Fake;
 use super::*;
 use crate::suite::{in_time, the_first_failing};
 
@@ -31,4 +34,42 @@ async fn a_retry_changes_no_order_of_a_key() {
         }
     })
     .await;
+}
+
+/// The server delivers a message anew whose lease has ended, while its retry waits here:
+/// so it goes back before, and all of its key that wait behind it with it.
+#[tokio::test]
+#[ignore = "needs PyPI"]
+async fn a_retry_that_outlasts_its_lease_goes_back_to_the_server() {
+    in_time(async {
+        let server = Fake::start();
+        let lease = Duration::from_secs(60);
+        let listener = broker("orders", server.address).listen("two-of-a-key").unwrap();
+        let mut listener = listener.max_lease(lease).unwrap();
+        let delivery = listener.next().await.unwrap().unwrap();
+        tokio::time::pause();
+        tokio::time::advance(lease / 2).await;
+        tokio::time::resume();
+        drop(delivery); // to come again in a second
+        tokio::select! {
+            next = listener.next() => panic!("it is handed out: {next:?}"),
+            () = server.given_back(&["ack-1", "ack-2"]) => {}
+        }
+    })
+    .await;
+}
+
+/// A program that ends closes its listener, and leaves no message to its deadline.
+#[test]
+#[ignore = "needs PyPI"]
+fn what_a_closed_listener_had_is_back_before_its_runtime_ends() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let server = Fake::start();
+    runtime().block_on(in_time(async {
+        let listener = broker("orders", server.address).listen("two-of-a-key");
+        let mut listener = listener.unwrap();
+        drop(listener.next().await.unwrap().unwrap());
+        listener.close().await;
+    }));
+    runtime().block_on(in_time(server.given_back(&["ack-1", "ack-2"])));
 }

@@ -26,12 +26,18 @@ use crate::store::{Migration, Part, StoreError};
 pub const SCHEMA: &str = concat!(
     include_str!("migrations/0001.sql"),
     "\n",
-    include_str!("migrations/0002.sql")
+    include_str!("migrations/0002.sql"),
+    "\n",
+    include_str!("migrations/0003.sql")
 );
 
 const PART: Part = Part {
     name: "workflow",
-    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+    versions: &[
+        include_str!("migrations/0001.sql"),
+        include_str!("migrations/0002.sql"),
+        include_str!("migrations/0003.sql"),
+    ],
 };
 
 /// The migrations that make the tables, in their order, for a tool of one's own.

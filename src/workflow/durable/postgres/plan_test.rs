@@ -152,9 +152,9 @@ async fn a_step_reads_no_table_as_a_whole_however_small() {
     let few = FILL.replace("3000", "30");
     let step = "BEGIN; SELECT workflow_find(md5('3')); \
         SELECT workflow_write(md5('3'), 'orders', 1, '0123456789abcdef', 2, 'awaiting', \
-          'bill', NULL, now(), 1, NULL, NULL, NULL, NULL, NULL, NULL, '', '{}', now()); \
+          'bill', NULL, now(), 1, NULL, NULL, NULL, NULL, NULL, NULL, '', '{}', now(), '[]'); \
         SELECT workflow_write_entry(md5('3'), 2, now(), 'done', NULL, 'awaiting', 'bill', \
-          NULL, NULL, '[]', NULL, NULL, NULL, NULL, NULL, '[]')";
+          NULL, NULL, '[]', NULL, NULL, NULL, NULL, NULL, '[]', 1)";
     client.batch_execute(&format!("{few}; ANALYZE workflow_instance")).await.unwrap();
     // A connection of its own, which has made no index.
     let program = connect(&schema).await;

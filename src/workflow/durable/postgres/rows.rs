@@ -62,12 +62,16 @@ async fn votes(
          ORDER BY approval, place"
     );
     let votes = async { transaction.query_typed(&sql, &[(&id, Type::TEXT)]).await };
-    let sql = "SELECT approval, shown FROM workflow_clearance WHERE instance = $1 \
-               ORDER BY place";
+    let sql = "SELECT approval, shown, amended FROM workflow_clearance \
+               WHERE instance = $1 ORDER BY place";
     let cleared = async { transaction.query_typed(sql, &[(&id, Type::TEXT)]).await };
     let (votes, cleared) = tokio::try_join!(biased; votes, cleared)?;
     let read = |row: &SqlRow| {
-        Ok(ClearanceRow { approval: row.try_get(0)?, shown: row.try_get(1)? })
+        Ok(ClearanceRow {
+            approval: row.try_get(0)?,
+            shown: row.try_get(1)?,
+            amended: row.try_get(2)?,
+        })
     };
     let votes = votes.iter().map(read_vote).collect::<Result<_, _>>()?;
     Ok((votes, cleared.iter().map(read).collect::<Result<_, Error>>()?))
@@ -121,7 +125,7 @@ async fn write(
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let sql = "SELECT workflow_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
-               $13, $14, $15, $16, $17, $18, $19)";
+               $13, $14, $15, $16, $17, $18, $19, $20)";
     let written = transaction
         .query_typed_one(
             sql,
@@ -145,6 +149,7 @@ async fn write(
                 (&row.data, Type::BYTEA),
                 (&row.tags, Type::TEXT),
                 (&now, Type::TIMESTAMPTZ),
+                (&row.amended_by, Type::TEXT),
             ],
         )
         .await?;
@@ -177,8 +182,8 @@ async fn write_votes(
             )
             .await?;
     }
-    let sql = "INSERT INTO workflow_clearance (instance, place, approval, shown) \
-               VALUES ($1, $2, $3, $4)";
+    let sql = "INSERT INTO workflow_clearance \
+               (instance, place, approval, shown, amended) VALUES ($1, $2, $3, $4, $5)";
     for (place, clearance) in (0_i64..).zip(cleared) {
         transaction
             .execute_typed(
@@ -188,6 +193,7 @@ async fn write_votes(
                     (&place, Type::INT8),
                     (&clearance.approval, Type::TEXT),
                     (&clearance.shown, Type::BYTEA),
+                    (&clearance.amended, Type::INT8),
                 ],
             )
             .await?;
@@ -202,7 +208,7 @@ pub(super) async fn write_entry(
     entry: &EntryRow,
 ) -> Result<(), Error> {
     let sql = "SELECT workflow_write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-               $11, $12, $13, $14, $15, $16)";
+               $11, $12, $13, $14, $15, $16, $17)";
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
     transaction
         .execute_typed(
@@ -224,6 +230,7 @@ pub(super) async fn write_entry(
                 (&by.map(|by| storable(&by.reason)), Type::TEXT),
                 (&by.map(|by| by.decided_at), Type::TIMESTAMPTZ),
                 (&entry.standing, Type::TEXT),
+                (&entry.version, Type::INT8),
             ],
         )
         .await
