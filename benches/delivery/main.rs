@@ -7,8 +7,8 @@
 //! keep no ordering keys, fence nothing, and hand out rows instead of events.
 //!
 //! `cargo bench --bench delivery --features sqlite`, with `postgres` for both databases
-//! and with `nats`, `amqp`, `amqp1`, `kafka`, `sqs` and `webhook` for those; `-- kafka` or
-//! `-- end_to_end` measures one of them alone, and `-- quick` is for a try.
+//! and with `nats`, `amqp`, `amqp1`, `kafka`, `pubsub`, `sqs` and `webhook` for those;
+//! `-- kafka` or `-- end_to_end` measures one of them alone, and `-- quick` is for a try.
 
 #[cfg(feature = "amqp1")]
 mod amqp1;
@@ -17,12 +17,15 @@ mod end_to_end;
 mod kafka;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "pubsub")]
+mod pubsub;
 #[cfg(any(
     feature = "amqp",
     feature = "amqp1",
     feature = "kafka",
     feature = "nats",
     feature = "postgres",
+    feature = "pubsub",
     feature = "sqs"
 ))]
 #[path = "../../tests/support/servers.rs"]
@@ -101,6 +104,10 @@ fn main() -> Outcome {
         #[cfg(feature = "kafka")]
         if measures("kafka") {
             kafka::measure(amount).await?;
+        }
+        #[cfg(feature = "pubsub")]
+        if measures("pubsub") {
+            pubsub::measure(amount).await?;
         }
         #[cfg(feature = "sqs")]
         if measures("sqs") {

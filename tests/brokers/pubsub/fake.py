@@ -33,6 +33,8 @@ async def publish(request, context):
         await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "quota")
     if topic == "fails-once" and before == 1:
         await context.abort(grpc.StatusCode.INTERNAL, "why")
+    if topic == "refuses-poison" and "poison" in ids:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "why")
     if topic == "silent" and before <= 5:
         await asyncio.sleep(60)
     return types.PublishResponse(message_ids=ids)

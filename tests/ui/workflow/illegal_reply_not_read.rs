@@ -2,6 +2,7 @@
 //@ code: E0277
 //@ error: `Held` cannot be stored or sent by a workflow
 //@ label: needs `impl Wire for Held`, with how it is written to bytes and read back
+//@ note: with the feature `serde`, `impl WireJson for Held {}` writes it as JSON
 //@ away: the error stands at the declaration
 //@ twin: Held => StockHeld
 

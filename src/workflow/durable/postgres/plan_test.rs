@@ -141,3 +141,31 @@ async fn clerks_take_one_instance_each() {
     let taken = taken.iter().map(Option::as_deref).collect::<Vec<_>>();
     assert_eq!(taken, [Some("first"), Some("second"), Some("third"), None]);
 }
+
+/// Protects from plans that a connection makes while the tables are small, and keeps.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_step_reads_no_table_as_a_whole_however_small() {
+    let schema = schema("small");
+    let mut client = connect(&schema).await;
+    install(&mut client).await.unwrap();
+    let few = FILL.replace("3000", "30");
+    let step = "BEGIN; SELECT workflow_find(md5('3')); \
+        SELECT workflow_write(md5('3'), 'orders', 1, '0123456789abcdef', 2, 'awaiting', \
+          'bill', NULL, now(), 1, NULL, NULL, NULL, NULL, NULL, NULL, '', '{}', now(), '[]'); \
+        SELECT workflow_write_entry(md5('3'), 2, now(), 'done', NULL, 'awaiting', 'bill', \
+          NULL, NULL, '[]', NULL, NULL, NULL, NULL, NULL, '[]', 1)";
+    client.batch_execute(&format!("{few}; ANALYZE workflow_instance")).await.unwrap();
+    // A connection of its own, which has made no index.
+    let program = connect(&schema).await;
+    program.batch_execute(step).await.unwrap();
+    let read = "SELECT relname || ' ' || seq_scan || ' ' || (idx_scan > 0) \
+                FROM pg_stat_xact_user_tables WHERE schemaname = current_schema() \
+                AND relname LIKE 'workflow_%' ORDER BY relname";
+    let read = program.query(read, &[]).await.unwrap();
+    let drop = format!("ROLLBACK; DROP SCHEMA {schema} CASCADE");
+    program.batch_execute(&drop).await.unwrap();
+    let read: Vec<String> = read.iter().map(|row| row.get(0)).collect();
+    let tables = ["clearance", "instance", "journal", "vote"];
+    assert_eq!(read, tables.map(|table| format!("workflow_{table} 0 true")));
+}

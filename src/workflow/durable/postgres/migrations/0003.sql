@@ -8,6 +8,9 @@
 DROP INDEX workflow_due;
 CREATE INDEX workflow_due ON workflow_instance (workflow, turn_at) WHERE turn_at IS NOT NULL;
 
+-- A connection keeps the plans of the functions, and may have made them when the tables were small: what is cheap to read as
+-- a whole then is not later.
+
 -- Locks an instance until the transaction ends: the row, or NULL where there is none; whether it has votes or clearances,
 -- which are read by statements of their own; and the time after the wait for the lock.
 CREATE FUNCTION workflow_find(
@@ -15,7 +18,7 @@ CREATE FUNCTION workflow_find(
     OUT present workflow_instance,
     OUT has_votes boolean,
     OUT now timestamptz
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM workflow_check_place();
@@ -49,7 +52,7 @@ CREATE FUNCTION workflow_write(
     tags text,
     now timestamptz,
     amended_by text
-) RETURNS boolean LANGUAGE plpgsql AS $$
+) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 BEGIN
     IF revision = 1 THEN
@@ -92,7 +95,7 @@ CREATE FUNCTION workflow_write_entry(
     decided_at timestamptz,
     standing text,
     version bigint
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_variable
 BEGIN
     INSERT INTO workflow_journal (
