@@ -3,7 +3,7 @@
 //! one by the registry, and neither keeps a place.
 //!
 //! ```text
-//! cargo run --example enrolment --features workflow,sqlite
+//! cargo run --example enrolment --features workflow,sqlite,serde
 //! ```
 
 use std::error::Error;
@@ -18,7 +18,7 @@ use integration_automation_patterns::outbox::{self, sqlite::Outbox};
 use integration_automation_patterns::relay::Relay;
 use integration_automation_patterns::service::Service;
 use integration_automation_patterns::workflow::{
-    Choice, Cleared, Driven, InstanceId, QuestionAsked, Undo, Wire, WireError,
+    Choice, Cleared, Driven, InstanceId, QuestionAsked, Undo, Wire, WireJson,
     WorkflowConfig, sqlite as workflows,
 };
 // The macro and the module: `use workflow::{self, ..}` would import the module alone.
@@ -52,36 +52,23 @@ impl Enrolment {
     }
 }
 
-/// How data and messages become bytes is the program's choice: here it is JSON.
-macro_rules! json {
-    ($($name:ident)*) => { $(
-        impl Wire for $name {
-            fn write(&self) -> Result<Vec<u8>, WireError> {
-                serde_json::to_vec(self).map_err(WireError::new)
-            }
+// How data and messages become bytes is the program's choice: here it is JSON.
+impl WireJson for Wish {}
+impl WireJson for Enrolment {}
 
-            fn read(bytes: &[u8]) -> Result<Self, WireError> {
-                serde_json::from_slice(bytes).map_err(WireError::new)
-            }
+macro_rules! messages {
+    ($($name:ident($content:ty) $text:literal;)*) => { $(
+        #[derive(Serialize, Deserialize)]
+        struct $name($content);
+
+        impl Event for $name {
+            const TYPE: &'static str = $text;
         }
+
+        impl WireJson for $name {}
     )* };
 }
 
-macro_rules! messages {
-    ($($name:ident($content:ty) $text:literal;)*) => {
-        $(
-            #[derive(Serialize, Deserialize)]
-            struct $name($content);
-
-            impl Event for $name {
-                const TYPE: &'static str = $text;
-            }
-        )*
-        json!($($name)*);
-    };
-}
-
-json!(Wish Enrolment);
 messages! {
     ReservePlace(Wish) "campus.place.reserve";
     PlaceReserved(i64) "campus.place.reserved";

@@ -1,5 +1,10 @@
 //! The example `enrolment` does what it says.
-#![cfg(all(feature = "workflow", feature = "sqlite", feature = "testing"))]
+#![cfg(all(
+    feature = "workflow",
+    feature = "sqlite",
+    feature = "serde",
+    feature = "testing"
+))]
 
 use std::process::Command;
 
@@ -9,7 +14,7 @@ use std::process::Command;
 fn who_is_refused_keeps_no_place() {
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--offline", "--example", "enrolment"])
-        .args(["--features", "workflow,sqlite,testing"])
+        .args(["--features", "workflow,sqlite,serde,testing"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");

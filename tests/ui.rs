@@ -222,7 +222,8 @@ fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
     fs::create_dir_all(&sources).unwrap();
     let on = || FOLDERS.iter().filter(|folder| folder.is_on);
     let drivers = on().map(|folder| folder.driver).collect::<String>();
-    let features = on().map(|folder| folder.feature).collect::<Vec<_>>();
+    let others = cfg!(feature = "serde").then_some("serde");
+    let features = on().map(|folder| folder.feature).chain(others).collect::<Vec<_>>();
     let mut manifest = format!(
         "[package]\nname = \"ui\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n\
          [dependencies]\nchrono = {{ version = \"0.4\", default-features = false }}\n\

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::{InboxConfig, Receipt, postgres as inbox};
 use integration_automation_patterns::outbox::Store;
-use integration_automation_patterns::outbox::postgres::{self as outbox, Outbox};
+use integration_automation_patterns::outbox::postgres::{
+    self as outbox, Outbox, Statements,
+};
 use integration_automation_patterns::state::Pending;
 use integration_automation_patterns::{Envelope, RetryPolicy};
 use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Statement};
@@ -230,6 +232,19 @@ async fn sides() -> Outcome<(Config, Client, Bare)> {
 
 async fn enqueue(amount: Amount) -> Outcome {
     let (_, mut ours, mut bare) = sides().await?;
+    let statements = Statements::new();
+    let by_us = async || {
+        let event = event();
+        let enqueued = async {
+            let business = ours.transaction().await?;
+            outbox::enqueue(&statements.on(&business), event).await?;
+            Ok(business.commit().await?)
+        };
+        timed(enqueued).await
+    };
+    let by_hand = async || timed(bare.insert(&bare_event())).await;
+    let what = "enqueued, 1 in a transaction, with `Statements`";
+    side_by_side(NAME, what, BARE, amount.pairs, by_us, by_hand).await?;
     let by_us = async || {
         let event = event();
         let enqueued = async {
@@ -239,19 +254,9 @@ async fn enqueue(amount: Amount) -> Outcome {
         };
         timed(enqueued).await
     };
-    let by_hand = async || {
-        let event = bare_event();
-        timed(bare.insert(&event)).await
-    };
-    side_by_side(
-        NAME,
-        "enqueued, 1 in a transaction",
-        BARE,
-        amount.pairs,
-        by_us,
-        by_hand,
-    )
-    .await?;
+    let by_hand = async || timed(bare.insert(&bare_event())).await;
+    let what = "enqueued, 1 in a transaction";
+    side_by_side(NAME, what, BARE, amount.pairs, by_us, by_hand).await?;
     let by_us =
         async || timed(enqueue_all(&mut ours, (0..100).map(|_| event()).collect())).await;
     let by_hand = async || {

@@ -8,7 +8,7 @@
 //! know no deadline.
 //!
 //! `cargo bench --bench workflow --features sqlite,workflow`, with `postgres` for both
-//! databases; `-- quick` is for a try.
+//! databases; `-- quick` is for a try, with a tenth of the instances beside.
 
 mod bare;
 #[cfg(feature = "postgres")]
@@ -43,13 +43,11 @@ pub(crate) struct Amount {
 const IN_FULL: Amount = Amount { pairs: 301, depths: [1_000, 1_000_000] };
 const QUICK: Amount = Amount { pairs: 51, depths: [1_000, 100_000] };
 
-/// The instances beside the one that is due: the state, and what makes it of a row.
-pub(crate) const BESIDE: [(&str, &str); 2] = [
-    ("that wait", ""),
-    (
-        "that are due and of a workflow that no clerk takes",
-        "UPDATE workflow_instance SET workflow = 'other', turn_at = moved_at",
-    ),
+/// The instances beside the one that is due: their state, the workflow that they are of,
+/// and in how many seconds the first of them is due.
+pub(crate) const BESIDE: [(&str, &str, i32); 2] = [
+    ("that wait", "orders", 3_600),
+    ("that are due and of a workflow that no clerk takes", "other", -86_400),
 ];
 
 fn main() -> Outcome {
@@ -81,18 +79,25 @@ pub(crate) fn print_rate(database: &str, ratio: f64) {
     );
 }
 
-/// Prints how a turn of the clerk depends on what stands beside the instance that is due:
-/// the median of the rounds, each of which has a time for each depth.
-pub(crate) fn print_depths(
-    database: &str,
-    state: &str,
-    amount: Amount,
-    rounds: &[[Duration; 2]],
-) {
-    let [few, many] = amount.depths;
-    let ratios = rounds.iter().map(|[few, many]| many.as_secs_f64() / few.as_secs_f64());
-    println!(
-        "| {database}: a clerk's turn beside {many} instances {state}, beside {few} | {:.2} | at most 1.5 |",
-        median(ratios.collect())
-    );
+/// How long a clerk takes beside few instances and beside many: to find that nothing is
+/// due, and to take the one that is.
+#[derive(Default)]
+pub(crate) struct Rounds {
+    pub(crate) looks: Vec<[Duration; 2]>,
+    pub(crate) turns: Vec<[Duration; 2]>,
+}
+
+impl Rounds {
+    /// Prints how each depends on the instances beside: the median of the rounds.
+    pub(crate) fn print(&self, database: &str, state: &str, amount: Amount) {
+        let [few, many] = amount.depths;
+        for (what, times) in [("look", &self.looks), ("turn", &self.turns)] {
+            let ratio =
+                |[few, many]: &[Duration; 2]| many.as_secs_f64() / few.as_secs_f64();
+            println!(
+                "| {database}: a clerk's {what} beside {many} instances {state}, beside {few} | {:.2} | at most 1.5 |",
+                median(times.iter().map(ratio).collect())
+            );
+        }
+    }
 }

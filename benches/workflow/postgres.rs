@@ -11,9 +11,7 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::bare::{self, Bare, Move};
 use super::table::{Id, Order, fresh_id, orders, replies};
-use super::{
-    Amount, BESIDE, Outcome, inbox_config, print_depths, print_rate, ratio, timed,
-};
+use super::{Amount, BESIDE, Outcome, Rounds, inbox_config, print_rate, ratio, timed};
 
 const NAME: &str = "PostgreSQL";
 
@@ -207,22 +205,24 @@ impl ByHand {
 
 /// How a turn of the clerk depends on what stands beside the instance that is due.
 async fn depths(amount: Amount) -> Outcome {
-    for (state, becomes) in BESIDE {
+    for (state, workflow, due_in) in BESIDE {
         let mut sides = Vec::new();
         for depth in amount.depths {
             let (database, mut client) = fresh(&format!("depth_{depth}")).await?;
             let config = WorkflowConfig::default();
             start(&mut client, fresh_id()?, &config).await?;
-            client.batch_execute(&fill(depth)).await?;
-            client.batch_execute(becomes).await?;
+            client.batch_execute(&fill(depth, workflow, due_in)).await?;
             client.batch_execute("VACUUM ANALYZE workflow_instance").await?;
             let clerk = workflows::Clerk::connect(database, config).await?;
             sides.push((client, clerk.of::<orders::This>()));
         }
-        let mut rounds = Vec::new();
+        let mut rounds = Rounds::default();
         for _ in 0..amount.pairs / 3 {
-            let mut times = [Duration::ZERO; 2];
-            for (time, (client, clerk)) in times.iter_mut().zip(&mut sides) {
+            let (mut looks, mut turns) = ([Duration::ZERO; 2], [Duration::ZERO; 2]);
+            for (place, (client, clerk)) in sides.iter_mut().enumerate() {
+                let begun = Instant::now();
+                assert_eq!(clerk.run_until_idle().await?.moved, 0);
+                looks[place] = begun.elapsed();
                 let id = fresh_id()?;
                 start(client, id.clone(), &WorkflowConfig::default()).await?;
                 let due = "UPDATE workflow_instance SET due_at = moved_at, \
@@ -230,23 +230,24 @@ async fn depths(amount: Amount) -> Outcome {
                 client.execute(due, &[&id.to_string()]).await?;
                 let begun = Instant::now();
                 assert_eq!(clerk.run_until_idle().await?.moved, 1);
-                *time = begun.elapsed();
+                turns[place] = begun.elapsed();
             }
-            rounds.push(times);
+            rounds.looks.push(looks);
+            rounds.turns.push(turns);
         }
-        print_depths(NAME, state, amount, &rounds);
+        rounds.print(NAME, state, amount);
     }
     Ok(())
 }
 
-/// Instances like the one that is there, which wait for an hour and longer.
-fn fill(depth: u32) -> String {
+/// Instances like the one that is there, each due a little later than the one before.
+fn fill(depth: u32, workflow: &str, due_in: i32) -> String {
     format!(
         "INSERT INTO workflow_instance (id, workflow, version, fingerprint, revision, status, step, awaits, due_at, turn_at, \
            round, data, begun_at, moved_at) \
-         SELECT lpad(n::text, 8, '0') || '-0000-5000-8000-000000000000', workflow, version, fingerprint, revision, status, step, \
-           awaits, due_at + interval '1 h' + n * interval '1 ms', turn_at + interval '1 h' + n * interval '1 ms', round, data, \
-           begun_at, moved_at \
-         FROM workflow_instance, generate_series(1, {depth}) AS n"
+         SELECT lpad(n::text, 8, '0') || '-0000-5000-8000-000000000000', '{workflow}', version, fingerprint, revision, status, \
+           step, awaits, due, due, round, data, begun_at, moved_at \
+         FROM workflow_instance, generate_series(1, {depth}) AS n, \
+           LATERAL (SELECT moved_at + {due_in} * interval '1 s' + n * interval '1 ms' AS due) AS time"
     )
 }

@@ -13,20 +13,27 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::bare::{self, Bare, Move};
 use super::table::{Id, Order, fresh_id, orders, replies};
-use super::{
-    Amount, BESIDE, Outcome, inbox_config, print_depths, print_rate, ratio, timed,
-};
+use super::{Amount, BESIDE, Outcome, Rounds, inbox_config, print_rate, ratio, timed};
 
 const NAME: &str = "SQLite";
 
 pub(super) async fn measure(amount: Amount) -> Outcome {
-    rate(amount).await?;
-    depths(amount).await
+    let measured = async {
+        rate(amount).await?;
+        depths(amount).await
+    };
+    let measured = measured.await;
+    let _ = fs::remove_dir_all(folder());
+    measured
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("workflow")
 }
 
 /// A new file with the tables, of a name that no other side has.
 fn fresh(name: &str) -> Outcome<(PathBuf, Connection)> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workflow");
+    let folder = folder();
     fs::create_dir_all(&folder)?;
     for suffix in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(folder.join(format!("{name}.db{suffix}")));
@@ -152,22 +159,24 @@ fn write(transaction: &Transaction<'_>, bare: &Bare, step: &Move) -> Outcome {
 
 /// How a turn of the clerk depends on what stands beside the instance that is due.
 async fn depths(amount: Amount) -> Outcome {
-    for (state, becomes) in BESIDE {
+    for (state, workflow, due_in) in BESIDE {
         let mut sides = Vec::new();
         for depth in amount.depths {
             let (file, mut connection) = fresh(&format!("depth_{depth}"))?;
             let config = WorkflowConfig::default();
             start(&mut connection, fresh_id()?, &config)?;
-            fill(&connection, depth)?;
-            connection.execute_batch(becomes)?;
+            fill(&connection, depth, workflow, due_in)?;
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             let clerk = workflows::Clerk::open(&file, config)?.of::<orders::This>();
             sides.push((connection, clerk));
         }
-        let mut rounds = Vec::new();
+        let mut rounds = Rounds::default();
         for _ in 0..amount.pairs / 3 {
-            let mut times = [Duration::ZERO; 2];
-            for (time, (connection, clerk)) in times.iter_mut().zip(&mut sides) {
+            let (mut looks, mut turns) = ([Duration::ZERO; 2], [Duration::ZERO; 2]);
+            for (place, (connection, clerk)) in sides.iter_mut().enumerate() {
+                let begun = Instant::now();
+                assert_eq!(clerk.run_until_idle().await?.moved, 0);
+                looks[place] = begun.elapsed();
                 let id = fresh_id()?;
                 start(connection, id.clone(), &WorkflowConfig::default())?;
                 let due = "UPDATE workflow_instance SET due_at = moved_at, \
@@ -175,23 +184,25 @@ async fn depths(amount: Amount) -> Outcome {
                 connection.execute(due, [id.to_string()])?;
                 let begun = Instant::now();
                 assert_eq!(clerk.run_until_idle().await?.moved, 1);
-                *time = begun.elapsed();
+                turns[place] = begun.elapsed();
             }
-            rounds.push(times);
+            rounds.looks.push(looks);
+            rounds.turns.push(turns);
         }
-        print_depths(NAME, state, amount, &rounds);
+        rounds.print(NAME, state, amount);
     }
     Ok(())
 }
 
-/// Instances like the one that is there, which wait for an hour and longer.
-fn fill(connection: &Connection, depth: u32) -> Outcome {
+/// Instances like the one that is there, each due a little later than the one before.
+fn fill(connection: &Connection, depth: u32, workflow: &str, due_in: i32) -> Outcome {
     connection.execute_batch(&format!(
         "WITH RECURSIVE number (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM number WHERE n < {depth}) \
          INSERT INTO workflow_instance (id, workflow, version, fingerprint, revision, status, step, awaits, due_at, turn_at, \
            round, data, begun_at, moved_at) \
-         SELECT printf('%08d-0000-5000-8000-000000000000', n), workflow, version, fingerprint, revision, status, step, awaits, \
-           due_at + 3600000000 + n, turn_at + 3600000000 + n, round, data, begun_at, moved_at \
+         SELECT printf('%08d-0000-5000-8000-000000000000', n), '{workflow}', version, fingerprint, revision, status, step, \
+           awaits, moved_at + {due_in} * 1000000 + n * 1000, moved_at + {due_in} * 1000000 + n * 1000, round, data, begun_at, \
+           moved_at \
          FROM number, workflow_instance LIMIT {depth}"
     ))?;
     Ok(())

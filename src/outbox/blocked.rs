@@ -1,9 +1,8 @@
-//! Events that are blocked behind an earlier one of their ordering key, and put aside:
-//! what both databases know of it.
+//! Blocked events: set aside behind an earlier event of their ordering key.
 //!
-//! A claim that finds a due event blocked marks it, and no claim looks at it again;
-//! whatever ends the earlier event takes the mark from the next one of the key. So a
-//! claim costs the same, however many events wait behind one of their key.
+//! A claim that finds a due event blocked marks it, and later claims skip it. Whatever
+//! ends the earlier event unmarks the next one of the key. So a claim costs the same,
+//! however many events wait behind one of their key.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use tokio::task::AbortHandle;
 use crate::outbox::store::OnDeadLetter;
 use crate::{AnyEnvelope, DeliveryStatus};
 
-/// After how many blocked events a claim looks no further for others: it would hold up
+/// The most blocked events that one claim steps over: a longer search would hold up
 /// others that need the database.
 pub(crate) const MANY_BLOCKED: usize = 1_000;
 
@@ -29,18 +28,19 @@ pub(crate) fn stands_before(on_dead_letter: OnDeadLetter) -> String {
     )
 }
 
-/// The ordering key whose next event need not wait for this one any more: it is done, or
-/// a dead letter, of which the next claim says whether it blocks its key.
+/// The ordering key that goes on after this event: the event is done, or is a dead letter
+/// and the next claim decides whether that blocks the key.
 pub(crate) fn frees(event: &AnyEnvelope) -> Option<&str> {
     use DeliveryStatus::{Dispatched, Pending, Retrying};
     let under_way = matches!(event.status(), Pending | Dispatched | Retrying);
     event.ordering_key().filter(|_| !under_way)
 }
 
-/// The sweeps of a store for events that stay put aside with nothing in their way: the
-/// earlier one was changed by plain SQL, or blocks no more under the rule of this relay.
-/// A sweep goes through all keys, in slices between which others have the database. Each
-/// rule has sweeps of its own: relays of two may share a store.
+/// The sweeps of a store for events that are set aside although nothing blocks them:
+/// plain SQL has changed the earlier event, or it does not block under this relay's rule.
+/// A sweep goes through all keys in slices, with pauses for others that need the
+/// database. Each rule has its own sweeps, since relays with different rules may share a
+/// store.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeps {
     block: Mutex<Last>,
@@ -50,15 +50,15 @@ pub(crate) struct Sweeps {
 #[derive(Debug, Default)]
 struct Last {
     began: Option<Instant>,
-    /// What goes on with it, after its first slice.
+    /// The task that continues it after its first slice.
     rest: Option<AbortHandle>,
 }
 
 impl Sweeps {
     const EVERY: Duration = Duration::from_secs(10);
 
-    /// Whether it is time for another sweep under a rule: at its first claim, and every
-    /// ten seconds where none is on. It counts as begun.
+    /// Begins a sweep under a rule if it is time for one: at the first claim, and every
+    /// ten seconds unless one is running.
     pub(crate) fn is_due(&self, on_dead_letter: OnDeadLetter) -> bool {
         let mut last = self.last(on_dead_letter);
         let is_on = last.rest.as_ref().is_some_and(|rest| !rest.is_finished());
@@ -69,8 +69,8 @@ impl Sweeps {
         due
     }
 
-    /// Continues a sweep beside the claims. What fails there fails in the claims too,
-    /// which report it, and the next sweep begins again.
+    /// Continues a sweep beside the claims. Its errors are not reported: they meet the
+    /// claims too, which report them, and the next sweep starts over.
     pub(crate) fn continue_with(
         &self,
         on_dead_letter: OnDeadLetter,
@@ -98,8 +98,8 @@ impl Drop for Last {
 mod tests {
     use super::*;
 
-    /// Otherwise two relays of one store begin a sweep with every claim, and each ends
-    /// that of the other.
+    /// Otherwise two relays of one store would begin a sweep with every claim, and each
+    /// would end the other's.
     #[tokio::test]
     async fn each_rule_has_sweeps_of_its_own() {
         use OnDeadLetter::{Block, Skip};

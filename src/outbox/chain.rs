@@ -10,8 +10,8 @@ use crate::state::Dispatched;
 use crate::store::Row;
 use crate::{Envelope, Refused};
 
-/// For how many days after its confirmation an event is named by the next one. A
-/// consumer must remember for longer what it has handled.
+/// For how many days after its confirmation the next event names an event. A consumer
+/// must remember what it has handled for longer.
 pub(crate) const NAMED_FOR_DAYS: u32 = 3;
 
 /// The claimed event of a row, which names its predecessor if there is one. A name that

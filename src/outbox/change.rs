@@ -1,5 +1,5 @@
-//! What one step changes in the row of an event, whichever the database: for a
-//! settlement, the sweep, and a person.
+//! What a step changes in the row of an event, in either database: a settlement, the end
+//! of a lease, or a person's decision.
 
 use chrono::{DateTime, Utc};
 
@@ -10,16 +10,16 @@ use crate::envelope::{Facts, Payload};
 use crate::store::{LAST_DUE, Said, write_tags};
 use crate::{AnyEnvelope, DeliveryStatus, FailureClass};
 
-/// The columns after a step. What is `None` stays as it is, but for `due_at`.
+/// The columns after a step. `None` leaves a column as it is, except `due_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) status: DeliveryStatus,
     pub(crate) tags: Option<String>,
     pub(crate) failure: Option<Said>,
-    /// When it is due again; nothing where it is not.
+    /// When it is due again, if it is.
     pub(crate) due_at: Option<DateTime<Utc>>,
     pub(crate) history: Option<Entry>,
-    /// The ordering key whose next event need not wait for this one any more.
+    /// The ordering key that goes on after this event.
     pub(crate) frees: Option<String>,
 }
 
@@ -28,21 +28,21 @@ pub(crate) struct Change {
 pub(crate) struct Entry {
     pub(crate) action: Action,
     pub(crate) reason: String,
-    /// Who did it, where it was not the holder of the claim.
+    /// Who did it, if not the holder of the claim.
     pub(crate) by: Option<String>,
 }
 
 /// What a settlement does to the row of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// The lifecycle goes on.
+    /// The event takes a step of its lifecycle.
     Stepped(Change),
-    /// Nothing was sent, for this reason: the row goes to where it was before the claim.
+    /// Nothing was sent, for this reason: the row goes back to where it was.
     Released(String),
 }
 
-/// What shows, beside the moment of its claim, that a settlement is stored: an earlier
-/// call may have stored it whose answer was lost.
+/// The trace that a stored settlement leaves beside the time of its claim. An earlier
+/// call may have stored it, and its answer been lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trace {
     /// The state of the row.
@@ -72,7 +72,7 @@ impl Settled {
         }
     }
 
-    /// What it leaves behind once it is stored.
+    /// The trace that it leaves once it is stored.
     pub(crate) fn trace(&self) -> Trace {
         match self {
             Self::Stepped(Change { history: None, status, .. }) => Trace::Row(*status),
@@ -83,7 +83,7 @@ impl Settled {
         }
     }
 
-    /// What changes, unless the event was released.
+    /// The change, unless the event was released.
     pub(crate) const fn change(&self) -> Option<&Change> {
         match self {
             Self::Stepped(change) => Some(change),
@@ -137,7 +137,8 @@ impl Change {
         }
     }
 
-    /// A lease that ended is a failed attempt that somebody else found.
+    /// The change of an event whose lease has ended: a failed attempt, found by another
+    /// relay.
     pub(crate) fn of_expired(event: &AnyEnvelope, found_by: &str) -> Self {
         let change = Self::of_step(event);
         let history = change.history.clone().map(|history| Entry {

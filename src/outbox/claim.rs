@@ -1,5 +1,5 @@
-//! A claimed event, and what came of it: each is used up by the next step, so that
-//! nothing is settled twice.
+//! A claimed event and its settlement: each step consumes the one before, so that nothing
+//! is settled twice.
 
 use std::fmt;
 use std::ops::Deref;
@@ -28,7 +28,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// The database's time now, as far as this process can tell without asking.
+    /// The database's time now, as this process estimates it.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         let elapsed = TimeDelta::from_std(self.since.elapsed()).unwrap_or(TimeDelta::MAX);
         self.claimed_at.checked_add_signed(elapsed).unwrap_or(DateTime::<Utc>::MAX_UTC)
@@ -60,7 +60,7 @@ impl Claim {
         Self { event, lease }
     }
 
-    /// The event, on its way.
+    /// The event to send.
     pub const fn event(&self) -> &Envelope<Dispatched> {
         &self.event
     }
@@ -90,13 +90,13 @@ impl Claim {
         self.settled(|event, at| event.reject_at(storable(reason), at))
     }
 
-    /// The event is left out on purpose.
+    /// The event is skipped on purpose.
     pub fn skip(self, reason: impl Into<String>) -> Settlement {
         self.settled(|event, _| event.skip(storable(reason)))
     }
 
-    /// Nothing was sent: the event is released, as it was before, and the attempt is not
-    /// counted.
+    /// Nothing was sent: the event goes back to where it was, and the attempt does not
+    /// count.
     pub fn release(self, reason: impl Into<String>) -> Settlement {
         Settlement {
             after: After::Released(self.event.into(), storable(reason)),
@@ -143,15 +143,15 @@ pub(crate) enum After {
 }
 
 impl Settlement {
-    /// Lets the next attempt of an event that failed wait at least so long, whatever its
-    /// policy says, and a year at the most: the broker has asked for it.
+    /// Delays the next attempt of a failed event by at least `wait`, and at most a year,
+    /// whatever its policy says: the broker has asked for it.
     #[must_use = "this returns the changed settlement; the original is consumed"]
     pub fn wait_at_least(self, wait: Duration) -> Self {
         const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         Self { wait: wait.min(LONGEST), ..self }
     }
 
-    /// When the next attempt may begin, where one follows.
+    /// When the next attempt may begin; `None` if there is no next attempt.
     pub(crate) fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
         let AnyEnvelope::Retrying(event) = self.event() else { return None };
         let wait = TimeDelta::from_std(self.wait).unwrap_or(TimeDelta::MAX);
@@ -160,14 +160,14 @@ impl Settlement {
         Some(event.next_attempt_at().max(asked))
     }
 
-    /// The event as it will be; one that is released is shown as it was sent.
+    /// The event once it is settled; a released one as it was claimed.
     pub const fn event(&self) -> &AnyEnvelope {
         match &self.after {
             After::Step(event) | After::Released(event, _) => event,
         }
     }
 
-    /// Why nothing was sent, where nothing was.
+    /// Why the event was not sent; `None` if it was.
     pub fn released(&self) -> Option<&str> {
         match &self.after {
             After::Released(_, reason) => Some(reason),
@@ -201,8 +201,7 @@ impl Settlement {
         }
     }
 
-    /// When it happened, as far as this process can tell the database's time without
-    /// asking.
+    /// When it happened, by this process's estimate of the database's clock.
     pub(crate) fn at(&self) -> DateTime<Utc> {
         match (&self.after, self.event().failure()) {
             (After::Step(event), Some(failure))
@@ -220,7 +219,8 @@ impl Settlement {
     }
 }
 
-/// A claim's lease had ended, or another relay holds the event now: nothing was changed.
+/// The lease of a claim has ended, or another relay holds the event now: nothing was
+/// changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeaseLostError {

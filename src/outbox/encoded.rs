@@ -13,12 +13,12 @@ pub trait Encoded: Payload + sealed::Encoded {}
 
 impl Encoded for RawEvent {}
 
-/// The event, which is the same for the only type there is.
+/// The event as raw bytes, which it already is.
 pub(super) fn encoded<P: Encoded>(event: Envelope<Pending, P>) -> Envelope<Pending> {
     P::encoded(event)
 }
 
-/// The same of a borrowed event.
+/// The same for a borrowed event.
 pub(super) fn encoded_ref<P: Encoded>(
     event: &Envelope<Pending, P>,
 ) -> &Envelope<Pending> {

@@ -1,4 +1,4 @@
-//! What enqueuing did, and whether the event that is there is the same one.
+//! The outcome of an enqueue, and whether an event of the same id is the same event.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,21 +9,20 @@ use crate::store::Row;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::trace::End;
 
-/// What enqueuing did.
+/// The outcome of an enqueue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
     /// The event is in the outbox, once the transaction is committed.
     New,
-    /// An event of this id, from the same system and of the same type, was there before:
-    /// it is the same event, and there is still one of it. (Payloads are not compared.)
+    /// The outbox already has an event with this id, source system and type: it is the
+    /// same event, and nothing was written. Payloads are not compared.
     Duplicate,
 }
 
-/// An enqueue that is under way: await it. It gives the events back where they are
-/// refused.
+/// The future of an enqueue. It gives the events back if they are refused.
 ///
-/// It is boxed so that a slip is one error: the compiler repeats what it has against an
-/// argument wherever an unnamed future is made and awaited.
+/// It is boxed so that one mistake is one error: for an unnamed future, the compiler
+/// reports a wrong argument once where it is made and again where it is awaited.
 pub type Enqueuing<'t, Answer, Events> = Pin<
     Box<dyn Future<Output = Result<Answer, Refused<Events, StoreError>>> + Send + 't>,
 >;
@@ -37,8 +36,7 @@ impl From<Enqueued> for End {
     }
 }
 
-/// Whether the event that is there under this id is the one that was to be enqueued: of
-/// one source, and of one type.
+/// Refuses an event whose id belongs to another event: one of another source or type.
 #[cfg(feature = "postgres")]
 pub(crate) fn same_event(
     doing: &'static str,

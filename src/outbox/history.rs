@@ -1,5 +1,5 @@
-//! What happened to an event, put together from its row and its history, and replayed
-//! through the lifecycle: so a row that no walk led to is found.
+//! The history of an event, replayed through the lifecycle: it finds rows that no legal
+//! walk leads to.
 
 use std::iter::Peekable;
 use std::slice::Iter;
@@ -57,14 +57,14 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Why it is no valid event or history, in words.
+    /// Why it is not a valid event or history, in words.
     pub(crate) fn read(self) -> Result<EventHistory, String> {
         let entries = self.entries()?;
         Ok(EventHistory { event: self.row.read()?, entries })
     }
 
-    /// What is wrong where the lifecycle does not lead along its history to its row, or
-    /// the row's own columns disagree.
+    /// What is wrong, if the lifecycle does not lead along the history to the row, or the
+    /// row's columns contradict each other.
     pub(crate) fn verify(self) -> Option<Finding> {
         let event = self.row.id.clone();
         self.check().err().map(|what| Finding { event, what })
@@ -90,7 +90,7 @@ impl Recorded {
             .to_owned())
     }
 
-    /// All that happened to it, the oldest first.
+    /// Everything that happened to it, oldest first.
     fn entries(&self) -> Result<Vec<HistoryEntry>, String> {
         let mut entries = vec![HistoryEntry {
             at: self.present.enqueued_at,
@@ -121,8 +121,8 @@ impl Recorded {
         Ok(entries)
     }
 
-    /// Adds what the row alone has: the attempt that is not over, or the last one, which
-    /// ended well.
+    /// Adds what only the row records: the attempt under way, or the last one if it
+    /// succeeded.
     fn push_present(&self, entries: &mut Vec<HistoryEntry>) -> Result<(), String> {
         use DeliveryStatus::{
             Acknowledged, Dispatched, Failed, Pending, Processed, Retrying, Skipped,
@@ -160,7 +160,7 @@ impl Recorded {
 }
 
 impl Present {
-    /// Whether the row has the time and the lease that an event in this state has.
+    /// Whether the row has exactly the due time and the lease that its state calls for.
     fn agrees_with(&self, status: DeliveryStatus) -> Result<(), String> {
         use DeliveryStatus::{Dispatched, Pending, Retrying};
         let is_due = matches!(status, Pending | Retrying | Dispatched);
@@ -215,7 +215,7 @@ fn dispatched(
     Ok(HistoryEntry { at, action, by: by.cloned(), status, attempts, reason: None })
 }
 
-/// The event as its history makes it, by the verbs of the lifecycle.
+/// Replays the history with the verbs of the lifecycle.
 fn replay(last: &Record, entries: &[HistoryEntry]) -> Result<AnyEnvelope, String> {
     let mut first = last.clone();
     (first.status, first.attempts, first.discarded) = (DeliveryStatus::Pending, 0, None);
@@ -245,7 +245,7 @@ fn replay(last: &Record, entries: &[HistoryEntry]) -> Result<AnyEnvelope, String
     Ok(event)
 }
 
-/// The next entry that moves the event: an attempt that was taken back was none.
+/// The next entry that moves the event; a released attempt does not.
 fn next_step<'a>(
     rest: &mut Peekable<Iter<'a, HistoryEntry>>,
 ) -> Option<&'a HistoryEntry> {

@@ -1,11 +1,11 @@
-//! The outbox: events that wait, in the database of the business transaction that wrote
-//! them, for a relay to send them.
+//! The outbox: events that wait for a relay, in the database of the business transaction
+//! that wrote them.
 //!
 //! An event is enqueued in the caller's open transaction, so that it is there if and only
 //! if the business change is. A [`Relay`](crate::relay::Relay) claims due events under a
-//! lease, sends them, and settles what came of each. All that the relay does to a row
-//! after its claim carries the claim's token: a worker that was too slow gets
-//! [`LeaseLostError`], and changes nothing.
+//! lease, sends them, and settles the outcome of each. Every write after the claim
+//! carries the claim's token: a relay that was too slow gets [`LeaseLostError`] and
+//! changes nothing.
 //!
 //! | who | calls | and the row goes |
 //! |---|---|---|
@@ -15,13 +15,12 @@
 //! | the relay, when it has not sent | [`Store::settle`] with [`Claim::release`] | to where it was; the attempt is not counted |
 //! | any relay, when a lease has ended | [`Store::claim`] | to `retrying` or `failed`: the attempt failed |
 //! | a person | [`Admin::redrive`], [`Admin::discard`] | to `pending`, `skipped` |
-//! | another business transaction | `recall` | to `skipped`, where no relay has it in hand |
+//! | another business transaction | `recall` | to `skipped`, unless a relay has claimed it |
 //!
 //! The database's clock decides what is due and when a lease ends. In PostgreSQL this is
-//! the server's: the clocks of producers and relays may be wrong by hours. In SQLite it
-//! is that of the one machine which has the file, and all of whose processes share it.
-//! What a clock costs that is set meanwhile is said in [the
-//! guide](crate::guide::operating#clocks).
+//! the server's clock, so those of producers and relays may be wrong by hours. In SQLite
+//! it is the clock of the machine that holds the file. The guide says what happens when
+//! [that clock is set](crate::guide::operating#clocks).
 
 #![doc(alias("transactional outbox", "at-least-once"))]
 

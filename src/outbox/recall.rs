@@ -1,21 +1,20 @@
-//! `Recalled`: what becomes of an event that is not to be sent any more, and the decision
-//! about that.
+//! `Recalled`: the outcome of a recall, which keeps an event from being sent.
 
 use crate::{AnyEnvelope, Decision, DeliveryStatus};
 
-/// What becomes of an event that is recalled. The list is complete.
+/// The outcome of a recall. The list is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an event that is still out takes effect"]
 pub enum Recalled {
     /// It is skipped, and will not be sent again once this transaction is committed.
     ///
     /// An event that was [`Retrying`](DeliveryStatus::Retrying) or
-    /// [`Failed`](DeliveryStatus::Failed) may have arrived all the same: the answer to an
-    /// attempt may have been lost. Its consumer can tell, and [forestall] it.
+    /// [`Failed`](DeliveryStatus::Failed) may have arrived all the same, if the broker's
+    /// confirmation was lost. Its consumer knows, and can [forestall] it.
     ///
     /// [forestall]: crate::inbox
     Taken,
-    /// A relay is sending it, or has sent it: it is in this state, and stays so.
+    /// A relay is sending it or has sent it: it stays in this state.
     StillOut(DeliveryStatus),
     /// The outbox has no event of this id.
     NotThere,
@@ -23,13 +22,13 @@ pub enum Recalled {
 
 /// What the outbox does with an event that is to be recalled.
 pub(crate) enum Recall {
-    /// It stores the event so.
+    /// It stores this skipped event.
     Skip(AnyEnvelope),
     /// It leaves the event as it is.
     Leave(Recalled),
 }
 
-/// Decides about an event that a person recalls, or a program for somebody.
+/// Decides whether an event can still be recalled.
 pub(crate) fn recall(event: AnyEnvelope, decision: &Decision) -> Recall {
     match event {
         AnyEnvelope::Pending(event) => Recall::Skip(event.skip(decision.reason()).into()),

@@ -1,34 +1,35 @@
-//! Where a claim begins its scan. What a claim leaves where it is stands before the rest:
-//! events of types that are paused, and in PostgreSQL entries of events that are done,
-//! while any session holds an old snapshot. A claim that begins at the oldest steps over
-//! all of them. Where these are many, claims begin at the moment that the last ones have
-//! come to, and look at everything now and then.
+//! The watermark: where a claim begins its scan of what is due.
+//!
+//! A scan that begins at the oldest entry steps over everything that claims leave behind:
+//! events of paused types and, in PostgreSQL, dead entries while a session holds an old
+//! snapshot. If these are many, claims begin where the last ones ended, and scan
+//! everything only now and then.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How many entries a look may step over for nothing before it counts as dear.
+/// A full scan that steps over more entries than this is expensive.
 const MANY: i64 = 4_000;
 
-/// How often it is measured what a look steps over, while that is little.
+/// How often a full scan is measured while it is cheap.
 const MEASURED: Duration = Duration::from_millis(100);
 
-/// A look at everything may take this part of a relay's time, and comes after the longest
-/// of pauses whatever it takes.
+/// Expensive full scans take at most one part in this many of a relay's time, unless the
+/// longest pause between them is over.
 const ONE_IN: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The shortest rest between claims that find nothing: where they fail, everything stays
-/// to be looked at, and nobody may spin.
+/// The shortest rest between claims that find nothing: if they fail, a full scan stays
+/// due, and the relay must not spin.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 
-/// How much later than others a transaction that enqueues may commit, and not have to
-/// wait for a look at everything.
+/// How long after its enqueue a transaction may commit without having to wait for a full
+/// scan.
 const MARGIN: TimeDelta = TimeDelta::milliseconds(250);
 
-/// What the claims of one worker have come to.
+/// How far the claims of one relay have come.
 #[derive(Debug, Default)]
 pub(crate) struct Watermark(Mutex<State>);
 
@@ -36,14 +37,14 @@ pub(crate) struct Watermark(Mutex<State>);
 struct State {
     /// The moment when the last claimed event was due.
     reached: Option<DateTime<Utc>>,
-    /// When everything was looked at last, by the database's clock.
+    /// When the last full scan was, by the database's clock.
     swept: Option<DateTime<Utc>>,
-    /// Whether that look stepped over many entries.
+    /// Whether it was expensive.
     is_dear: bool,
     measured: Option<Instant>,
-    /// When everything is to be looked at next, where that is dear.
+    /// When the next full scan is, while they are expensive.
     whole_at: Option<Instant>,
-    /// The types of event that the last claim left where they are.
+    /// The event types that the last claim left alone.
     except: Vec<String>,
 }
 
@@ -56,7 +57,7 @@ pub(crate) enum Look {
     From { due: DateTime<Utc>, leases: DateTime<Utc> },
 }
 
-/// What a look at everything was found to cost.
+/// The measured cost of a full scan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     /// The entries that it stepped over for nothing.
@@ -91,13 +92,13 @@ impl Watermark {
         }
     }
 
-    /// Claims have come to here.
+    /// Claims have come this far.
     pub(crate) fn reached(&self, at: Option<DateTime<Utc>>) {
         let mut state = self.state();
         state.reached = state.reached.max(at);
     }
 
-    /// An event is due again that may have been passed.
+    /// An event that claims may have passed is due again.
     pub(crate) fn back_to(&self, at: Option<DateTime<Utc>>) {
         let mut state = self.state();
         if let Some(at) = at {
@@ -105,12 +106,12 @@ impl Watermark {
         }
     }
 
-    /// Events are due again, and nobody knows since when.
+    /// Events are due again, since an unknown time.
     pub(crate) fn back_to_all(&self) {
         self.state().whole_at = None;
     }
 
-    /// Everything was looked at.
+    /// A full scan is over.
     pub(crate) fn looked(&self, cost: Cost) {
         let mut state = self.state();
         let now = Instant::now();
@@ -120,7 +121,7 @@ impl Watermark {
             now.checked_add(cost.took.saturating_mul(ONE_IN).min(LONGEST_PAUSE));
     }
 
-    /// How long nothing need be looked for, where claims look for less than everything.
+    /// How long a relay may rest before the next full scan is due.
     pub(crate) fn rest(&self) -> Option<Duration> {
         let state = self.state();
         state.is_dear.then(|| state.until_whole().max(SHORTEST_REST))

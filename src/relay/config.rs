@@ -1,5 +1,4 @@
-//! How a relay works, checked when it is stated: settings that cannot hold their promise
-//! are refused.
+//! The settings of a relay, and the check that refuses those that cannot work.
 
 use std::time::Duration;
 
@@ -53,39 +52,38 @@ impl Default for RelayConfig {
 }
 
 impl RelayConfig {
-    /// How long a claim holds: after a crash, the events of a relay are given out again
-    /// no sooner. It is renewed every third of it while a send goes on, so that a send
-    /// may take longer.
+    /// How long a claim holds. After a crash of the relay, its events become due again
+    /// when their leases end. A relay renews the lease of a slow send after every third
+    /// of it, so that a send may take longer.
     #[doc(alias = "visibility timeout")]
     pub const fn lease(self, lease: Duration) -> Self {
         Self { lease, ..self }
     }
 
-    /// How long one send may take, its confirmation included. Then the attempt has
-    /// failed.
+    /// How long one send may take, its confirmation included, before the attempt fails.
     pub const fn send_timeout(self, send_timeout: Duration) -> Self {
         Self { send_timeout, ..self }
     }
 
-    /// How long one call of the store may take. Then it is tried again.
+    /// How long one call of the store may take before the relay tries again.
     pub const fn store_timeout(self, store_timeout: Duration) -> Self {
         Self { store_timeout, ..self }
     }
 
-    /// How often the store is asked when nothing hints at an event.
+    /// How often the relay asks the store when nothing hints at an event.
     pub const fn poll_interval(self, poll_interval: Duration) -> Self {
         Self { poll_interval, ..self }
     }
 
-    /// How long a relay waits for its sends once it is asked to stop. The events of sends
-    /// that take longer go back, and their attempt is not counted.
+    /// How long a stopping relay waits for its sends. It releases the events of those
+    /// that take longer, and their attempts do not count.
     #[doc(alias = "graceful shutdown")]
     pub const fn shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
         Self { shutdown_timeout, ..self }
     }
 
-    /// How many events may be on their way at once. No more are claimed than can be sent
-    /// at once.
+    /// How many events may be on their way at once. The relay claims no more than it can
+    /// send.
     #[doc(alias("concurrency", "batch size"))]
     pub const fn in_flight(self, in_flight: usize) -> Self {
         Self { in_flight, ..self }
@@ -96,11 +94,11 @@ impl RelayConfig {
         Self { on_dead_letter, ..self }
     }
 
-    /// The settings, where they can hold their promise.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], with the setting and the bound that it does not keep.
+    /// [`ConfigError`], with the setting that cannot work and its bound.
     pub fn check(self) -> Result<Self, ConfigError> {
         if self.in_flight == 0 {
             let wanted = "at least 1: a relay with room for no event sends none";

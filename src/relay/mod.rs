@@ -2,9 +2,9 @@
 //! broker.
 //!
 //! It claims due events under a lease (the attempt is stored before the send), sends them
-//! at the same time with a timeout for each, renews the leases of those that take long,
-//! and settles each by its outcome. A crash may cost a second delivery, which the
-//! consumer's [inbox](crate::inbox) knows as a duplicate; never a loss.
+//! concurrently with a timeout for each, renews the leases of slow sends, and settles
+//! each event by the outcome of its send. A crash may cause a second delivery, which the
+//! consumer's [inbox](crate::inbox) recognizes as a duplicate, but never a loss.
 
 mod config;
 #[cfg(all(test, feature = "sqlite"))]
@@ -40,8 +40,8 @@ use crate::outbox::{Finding, LeaseLostError, Store, StoreError};
 ///
 /// # Panics
 ///
-/// It runs on a tokio runtime with time and, for a server, with I/O enabled
-/// (`enable_all`); tokio panics without.
+/// Its runs need a tokio runtime with time and, for a server, I/O enabled (`enable_all`):
+/// tokio panics otherwise.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")] {
@@ -74,11 +74,11 @@ pub struct Relay<S, B> {
 }
 
 impl<S: Store, B: Broker> Relay<S, B> {
-    /// A relay under a name, which the history of every event that it claims will show.
+    /// A relay with this name, which the history of each event that it claims shows.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], where the settings cannot hold what a relay promises.
+    /// [`ConfigError`], if a relay cannot keep its promises with these settings.
     pub fn new(
         name: impl Into<String>,
         store: S,
@@ -104,8 +104,8 @@ impl<S: Store, B: Broker> Relay<S, B> {
         })
     }
 
-    /// Calls `callback` with everything that goes wrong without stopping the relay. The
-    /// default writes to standard error.
+    /// Calls `callback` with everything that goes wrong and does not stop the relay. By
+    /// default, the relay writes it to standard error.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")] {
@@ -148,15 +148,15 @@ impl<S: Store, B: Broker> Relay<S, B> {
         Self { trail, ..self }
     }
 
-    /// Works until `stop` is ready, whatever its output, then claims no more, waits for
+    /// Runs until `stop` is ready, whatever its output. Then it claims no more, waits for
     /// its sends, and releases what it could not send.
     ///
-    /// The run owns what it needs, so that it can be a task of its own, and
-    /// [`progress`](Self::progress) be read beside it. Dropped before its end, it leaves
-    /// what it holds until the leases end, with an attempt spent.
+    /// The run owns what it needs: spawn it as a task, and read
+    /// [`progress`](Self::progress) beside it. If the run is dropped before its end, the
+    /// events that it holds wait until their leases end, with an attempt spent.
     ///
-    /// No error of a store or a broker ends it: it tries again, ever more slowly, and
-    /// calls [`on_incident`](Self::on_incident).
+    /// No error of the store or the broker ends the run: it tries again, at growing
+    /// intervals, and calls [`on_incident`](Self::on_incident).
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")] {
@@ -186,14 +186,13 @@ impl<S: Store, B: Broker> Relay<S, B> {
         self.share().drive(stop, false)
     }
 
-    /// Works until nothing is on its way and nothing is due within one
+    /// Runs until nothing is on its way and nothing is due within one
     /// [poll](RelayConfig::poll_interval), or until `stop` is ready: for a program that
-    /// runs now and then. It returns, too, when the broker takes nothing, or nothing of
-    /// what is left, with the events released.
+    /// runs now and then. It also returns when the broker takes none of the events that
+    /// are left, and releases them.
     ///
-    /// What waits for its retry, and what another relay has under its lease, stays for
-    /// the next time: [`Admin::counts`](crate::outbox::Admin::counts) says how much that
-    /// is.
+    /// Events that wait for a retry, or that another relay holds, are left for the next
+    /// run: [`Admin::counts`](crate::outbox::Admin::counts) returns how many they are.
     pub fn run_until_idle<F: Future + Send>(
         &self,
         stop: F,
@@ -214,8 +213,8 @@ impl<S: Store, B: Broker> Relay<S, B> {
         }
     }
 
-    /// Both are polled side by side: `stop` may ask the same store, and must not be left
-    /// half-way while the relay waits for it.
+    /// Polls both concurrently: `stop` may use the same store, and must not be suspended
+    /// while the relay waits for that.
     async fn drive(self, stop: impl Future + Send, until_idle: bool) -> Summary {
         let stopped = watch::Sender::new(false);
         // On the heap: it is large, and its caller may have little stack.
@@ -227,8 +226,8 @@ impl<S: Store, B: Broker> Relay<S, B> {
         run.await
     }
 
-    /// What this relay has done so far, in all its runs: to be read at any time from
-    /// another task, for metrics.
+    /// What this relay has done so far, in all its runs. Another task may read it at any
+    /// time, for metrics.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")] {
@@ -299,12 +298,11 @@ pub struct Summary {
     pub failed: u64,
     /// Events that were released unsent.
     pub released: u64,
-    /// Attempts of other relays that were found to have ended with their lease.
+    /// Attempts of other relays that failed because their lease ended.
     pub expired: u64,
-    /// Leases that had ended before the event was settled or the lease renewed.
+    /// Leases of this relay that ended before it settled the event or renewed the lease.
     pub leases_lost: u64,
-    /// Attempts in which the broker's code panicked: they have failed when their lease
-    /// ends.
+    /// Attempts in which the broker's code panicked: they fail when their lease ends.
     pub panicked: u64,
 }
 
@@ -322,9 +320,9 @@ pub enum Incident {
     Outage(Outage),
     /// One of these has ended.
     Recovered(Outage),
-    /// A claim's lease had ended before it was settled or renewed.
+    /// The lease of a claim ended before this relay settled or renewed it.
     LeaseLost(LeaseLostError),
-    /// A row is no valid event, and is a dead letter now.
+    /// A row is not a valid event, and is a dead letter now.
     Quarantined(Finding),
     /// The broker's code panicked. The event is claimed again when its lease ends.
     SendPanicked(Option<EventId>),

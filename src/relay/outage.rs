@@ -1,50 +1,49 @@
-//! An outage: how long a relay pauses for it, and how often it reports it: once for each
-//! reason, once a minute, and at its end.
+//! Outages: how long a relay pauses, and when it reports: once for each reason, once a
+//! minute, and at the end.
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The waits after a failure of broker or store: doubled from the first to the last.
+/// The shortest and the longest pause after a failure; each pause doubles the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(15);
 
-/// The longest pause that a broker gets which asks for one: the relay tries once an hour
-/// all the same.
+/// The longest pause that a broker may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
-/// How often an outage that lasts is reported.
+/// How often a relay reports an outage that lasts.
 const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
-/// How many reasons of one outage are reported at once, each when it is new.
+/// How many new reasons of one outage a relay reports at once.
 const REASONS: usize = 8;
 
-/// Something that a relay needs and does not get.
+/// A failure of something that a relay or a worker needs, while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outage {
-    /// What is out of order.
+    /// What fails.
     pub kind: OutageKind,
     /// The last reason.
     pub reason: String,
     /// How long it has lasted.
     pub lasted: Duration,
-    /// How many tries have failed; sends that were on their way together are one.
+    /// How many tries have failed; concurrent sends count as one.
     pub failures: u64,
 }
 
-/// What a relay needs and does not get.
+/// What fails in an outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutageKind {
     /// The broker cannot be reached.
     Unreachable,
-    /// The broker can be reached, and takes nothing.
+    /// The broker is reached, but takes no event.
     Unavailable,
     /// The broker takes no event of this type.
     Unroutable(String),
-    /// The store fails at this.
+    /// The store fails at this work.
     Store(&'static str),
 }
 

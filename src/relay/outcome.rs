@@ -1,4 +1,4 @@
-//! What came of one send, and what that makes of its event.
+//! The outcome of a send, and the settlement that follows from it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// As the span of the send says it.
+    /// The outcome in the words of the send's span.
     pub(super) fn end(&self) -> End {
         match self {
             Self::Answered(Ok(())) => End::Confirmed,
@@ -23,7 +23,7 @@ impl Outcome {
         }
     }
 
-    /// What it makes of the claimed event. A send had so much time.
+    /// The settlement of the claimed event, whose send had this much time.
     pub(super) fn settle(self, claim: Claim, time: Duration) -> Settlement {
         match self {
             Self::Answered(Ok(())) => claim.acknowledge(),

@@ -188,11 +188,12 @@ impl<W: Workflow> AnyAdvance<W> {
         let wait = self.step.map(|step| (step.kind, step.waits(self.status)));
         let is_put = matches!(self.deadline, Deadline::In(_) | Deadline::Kept);
         if let (Some((kind, Wait::People(chain))), true) = (wait, is_put) {
-            let Facts { question, requested_by, .. } = &mut *self.facts;
-            let asker = requested_by.as_ref().filter(|_| kind == Kind::Approval);
+            let Facts { question, requested_by, amended_by, .. } = &mut *self.facts;
+            let authors = requested_by.iter().chain(&*amended_by);
+            let authors = authors.filter(|_| kind == Kind::Approval).cloned();
             if let Some(question) = question {
                 let before = (question.level, question.for_nobody);
-                question.put_to(chain, asker, people);
+                question.put_to(chain, &authors.collect::<Vec<_>>(), people);
                 let is_kept = self.deadline == Deadline::Kept
                     && (question.level, question.for_nobody) == before;
                 let span = question.span(chain).filter(|_| !is_kept);
@@ -277,6 +278,7 @@ impl<W: Workflow> AnyAdvance<W> {
             question: facts.question.clone(),
             cleared: facts.cleared.clone(),
             requested_by: facts.requested_by.clone(),
+            amended_by: facts.amended_by.clone(),
             data: facts.data.write().map_err(AdvanceError::Data)?,
         };
         let built = |command: &Command| command.envelope(W::NAME, at);

@@ -93,19 +93,20 @@ impl Question {
         is_granted(&self.votes, chain)
     }
 
-    /// The people who may still decide at a level: its members, less the one who asks,
-    /// the one for whom they ask, and those who have voted.
+    /// The people who may still decide at a level: its members, less the
+    /// [authors](super::InstanceRecord::authors) of what is asked, those for whom they
+    /// acted, and those who have voted.
     pub fn eligible(
         &self,
         level: &Level,
-        requested_by: Option<&Actor>,
+        authors: &[Actor],
         people: &dyn Directory,
     ) -> Vec<Person> {
         let mut eligible = people.members(level.role);
         eligible.retain(|person| {
             let alone = Actor { person: person.clone(), instead_of: None };
-            let asks = requested_by.is_some_and(|asker| asker.overlaps(&alone));
-            !asks && self.voter(&alone).is_none()
+            let is_own = authors.iter().any(|author| author.overlaps(&alone));
+            !is_own && self.voter(&alone).is_none()
         });
         // A directory may list a person twice.
         let mut distinct = Vec::new();
@@ -122,11 +123,11 @@ impl Question {
     pub(super) fn put_to(
         &mut self,
         chain: &[Level],
-        requested_by: Option<&Actor>,
+        authors: &[Actor],
         people: &dyn Directory,
     ) {
         let enough = |level: &Level| {
-            let eligible = self.eligible(level, requested_by, people).len();
+            let eligible = self.eligible(level, authors, people).len();
             u32::try_from(eligible).unwrap_or(u32::MAX) >= missing(&self.votes, level)
         };
         let levels = (0u32..).zip(chain);
@@ -204,9 +205,17 @@ pub struct Clearance {
     pub votes: Vec<Vote>,
     /// What was shown, or would have been.
     pub shown: Vec<u8>,
+    /// How many people had amended the instance by then: the first so many of its
+    /// [`amended_by`](super::InstanceRecord::amended_by), none of whom votes here.
+    pub amended: u32,
 }
 
 impl Clearance {
+    /// What a clearance of today says of those who have amended the instance.
+    pub(super) fn amended(by: &[Actor]) -> u32 {
+        u32::try_from(by.len()).unwrap_or(u32::MAX)
+    }
+
     /// Whether the votes are enough for a level of the approval, or its condition may not
     /// have held.
     pub(super) fn is_granted(&self, approval: &Step) -> bool {
@@ -221,6 +230,7 @@ impl fmt::Debug for Clearance {
         f.debug_struct("Clearance")
             .field("approval", &self.approval)
             .field("votes", &self.votes)
+            .field("amended", &self.amended)
             .finish_non_exhaustive()
     }
 }
@@ -313,6 +323,11 @@ pub enum NotDecidedError {
         /// The person on both sides.
         person: Person,
     },
+    /// The person has amended what is asked, or acts for one who has.
+    OwnAmendment {
+        /// The person on both sides.
+        person: Person,
+    },
     /// The person, or the one in whose place they vote, has voted.
     VotedAlready {
         /// The person who has.
@@ -362,6 +377,11 @@ impl fmt::Display for NotDecidedError {
                 f,
                 "wanted the decision of another person than the one who asks, and found \
                  {person}'s"
+            ),
+            Self::OwnAmendment { person } => write!(
+                f,
+                "wanted the decision of another person than those who have amended it, \
+                 and found {person}'s"
             ),
             Self::VotedAlready { person } => {
                 write!(

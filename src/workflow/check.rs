@@ -10,7 +10,7 @@ use super::definition::{Definition, Kind, Step, Wait};
 use super::id::{Correlation, Seen};
 use super::instance;
 use super::record::{InstanceRecord, RecordError};
-use super::role::Person;
+use super::role::{Actor, Person};
 use super::stage::Status;
 
 impl InstanceRecord {
@@ -27,7 +27,8 @@ impl InstanceRecord {
             return Err(RecordError::Requester { wanted });
         }
         if let (Some(question), Some(step)) = (&self.question, step) {
-            self.check_votes(step.name, question.seen(), &question.votes)?;
+            let amended_by = &self.amended_by;
+            self.check_votes(step.name, question.seen(), &question.votes, amended_by)?;
         }
         self.check_clearances(table, step)?;
         self.check_passed(table, step)?;
@@ -94,7 +95,8 @@ impl InstanceRecord {
         Ok(())
     }
 
-    /// The command that is awaited is that of the stage, in a round that it can have.
+    /// The command that is awaited is that of the stage, in a round that it can have; and
+    /// where that is an amended question's, it says who has amended it.
     fn check_command(
         &self,
         table: &Definition,
@@ -108,6 +110,9 @@ impl InstanceRecord {
         if !(1..=most).contains(&self.round) {
             return Err(RecordError::Round { most, found: self.round });
         }
+        let is_approval = step.is_some_and(|step| step.kind == Kind::Approval);
+        let is_amended = is_approval && self.round > 1;
+        self.check_amenders(u32::from(is_amended))?;
         let asked = instance::asked(table, &self.id, self.status, step, self.round);
         let wanted = asked.map(|command| command.command_id());
         if self.awaits != wanted {
@@ -117,23 +122,35 @@ impl InstanceRecord {
         Ok(())
     }
 
-    /// Each vote is about what is shown, of a person of their own, who does not ask.
+    /// It names so many people who have amended it, and gives the first ones.
+    fn check_amenders(&self, wanted: u32) -> Result<&[Actor], RecordError> {
+        let found = self.amended_by.len();
+        let first = usize::try_from(wanted).ok();
+        let first = first.and_then(|wanted| self.amended_by.get(..wanted));
+        first.ok_or(RecordError::AmendersMissing { wanted, found })
+    }
+
+    /// Each vote is about what is shown, of a person of their own, who neither asks nor
+    /// has amended it.
     fn check_votes(
         &self,
         approval: &str,
         now: Seen,
         votes: &[Vote],
+        amended_by: &[Actor],
     ) -> Result<(), RecordError> {
         let mut people = Vec::<&Person>::new();
         for vote in votes {
             let approval = || approval.to_owned();
-            let own = self
-                .requested_by
-                .as_ref()
-                .is_some_and(|asker| asker.overlaps(&vote.actor));
-            if own {
-                let person = vote.actor.person.clone();
-                return Err(RecordError::ClearedByAsker { approval: approval(), person });
+            let is_own = |author: &Actor| author.overlaps(&vote.actor);
+            let person = || vote.actor.person.clone();
+            if self.requested_by.as_ref().is_some_and(is_own) {
+                let (approval, person) = (approval(), person());
+                return Err(RecordError::ClearedByAsker { approval, person });
+            }
+            if amended_by.iter().any(is_own) {
+                let (approval, person) = (approval(), person());
+                return Err(RecordError::ClearedByAmender { approval, person });
             }
             if vote.seen != now {
                 let seen = vote.seen;
@@ -165,7 +182,9 @@ impl InstanceRecord {
                 return Err(RecordError::ClearanceMissing { approval: approval.clone() });
             }
             seen.push(approval);
-            self.check_votes(approval, Seen::of(&clearance.shown), &clearance.votes)?;
+            let amended_by = self.check_amenders(clearance.amended)?;
+            let seen = Seen::of(&clearance.shown);
+            self.check_votes(approval, seen, &clearance.votes, amended_by)?;
             let is_granted = clearance.is_granted(step);
             if !self.is_history(at) && !is_granted {
                 return Err(RecordError::TooFewVotes { approval: approval.clone() });

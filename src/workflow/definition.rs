@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::id::{FNV_BASIS, fnv};
 use super::role::Role;
 use super::stage::Status;
-use crate::Event;
 
 /// A workflow as data: what [`workflow!`](crate::workflow!) was given.
 ///
@@ -144,27 +143,34 @@ impl Step {
     }
 
     #[doc(hidden)]
-    pub const fn does<Do: Event, Ok: Event>(mut self, within: Duration) -> Self {
-        self.command = Some(Do::TYPE);
-        self.done = Some(Ok::TYPE);
+    pub const fn does(
+        mut self,
+        command: &'static str,
+        done: &'static str,
+        within: Duration,
+    ) -> Self {
+        self.command = Some(command);
+        self.done = Some(done);
         self.within = Some(within);
         self
     }
 
     #[doc(hidden)]
-    pub const fn refused<No: Event>(mut self) -> Self {
-        self.refused = Some(No::TYPE);
+    pub const fn refused(mut self, reply: &'static str) -> Self {
+        self.refused = Some(reply);
         self
     }
 
     #[doc(hidden)]
-    pub const fn undone<Undo: Event, Gone: Event>(
+    pub const fn undone(
         mut self,
+        undo: &'static str,
+        undone: &'static str,
         within: Duration,
         asks: &'static [Level],
     ) -> Self {
-        self.undo = Some(Undo::TYPE);
-        self.undone = Some(Gone::TYPE);
+        self.undo = Some(undo);
+        self.undone = Some(undone);
         self.undo_within = Some(within);
         self.undo_asks = asks;
         self

@@ -218,6 +218,7 @@ pub(super) fn place<W: Workflow>(
         revision: record.revision,
         data,
         requested_by: record.requested_by.clone(),
+        amended_by: record.amended_by.clone(),
         round: record.round,
         due_at: record.due_at,
         question: record.question.clone(),

@@ -145,6 +145,7 @@ impl<W: Workflow> Visitor<W> for Taken {
             question: facts.question.clone(),
             cleared: facts.cleared.clone(),
             requested_by: facts.requested_by.clone(),
+            amended_by: facts.amended_by.clone(),
             data: Vec::new(),
         };
         let (asked_anew, commands) = (facts.asked_anew, facts.commands.clone());
@@ -217,7 +218,8 @@ fn carry_clearances<W: Workflow>(
             record.cleared.push(stands.clone());
         } else if is_on_its_way && !W::is_needed(step.name, data) {
             let (approval, votes) = (step.name.to_owned(), Vec::new());
-            record.cleared.push(Clearance { approval, votes, shown });
+            let amended = Clearance::amended(&record.amended_by);
+            record.cleared.push(Clearance { approval, votes, shown, amended });
         }
     }
     Ok(())

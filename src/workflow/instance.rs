@@ -10,7 +10,8 @@ use super::approval::{Clearance, Granted, NotDecidedError, Question, Vote};
 use super::command::Command;
 use super::definition::{Definition, Level, Step, Wait};
 use super::id::{Correlation, InstanceId, Part, Seen};
-use super::role::{Actor, AnyRuling, Person, Role, Ruling};
+use super::journal::By;
+use super::role::{Actor, AnyRuling, Person, Role, Ruling, shared};
 use super::settle::Settling;
 use super::stage::{
     Amends, Answers, Cancels, Decides, MaySettle, Refuses, Stage, Status, Undoes, Waits,
@@ -24,6 +25,7 @@ pub(crate) struct Facts<D> {
     pub(crate) revision: u64,
     pub(crate) data: D,
     pub(crate) requested_by: Option<Actor>,
+    pub(crate) amended_by: Vec<Actor>,
     pub(crate) round: u32,
     pub(crate) due_at: Option<DateTime<Utc>>,
     pub(crate) question: Option<Question>,
@@ -82,6 +84,11 @@ impl<S: Stage> Instance<S> {
     /// Who began it, where the table names the role that does.
     pub fn requested_by(&self) -> Option<&Actor> {
         self.facts.requested_by.as_ref()
+    }
+
+    /// Who has amended what it is about, each once, in the order of their amendments.
+    pub fn amended_by(&self) -> &[Actor] {
+        &self.facts.amended_by
     }
 
     /// Until when it waits.
@@ -147,9 +154,9 @@ impl<S: Stage> Instance<S> {
     ///
     /// # Errors
     ///
-    /// [`NotDecidedError`], with the instance given back, where the person asks for it
-    /// themselves, or in the place of one who does; where one of the two has voted; and
-    /// where something else is shown by now.
+    /// [`NotDecidedError`], with the instance given back, where the person asks for it or
+    /// has [amended](Self::amend) it themselves, or stands in for one who does; where one
+    /// of the two has voted; and where something else is shown by now.
     pub fn approve<R: Role + Decides<S>>(
         self,
         ruling: Ruling<R>,
@@ -177,8 +184,9 @@ impl<S: Stage> Instance<S> {
     ///
     /// # Errors
     ///
-    /// [`NotDecidedError::OwnRequest`], with the instance given back: whoever asks
-    /// [cancels](Self::cancel) instead.
+    /// [`NotDecidedError::OwnRequest`] and [`NotDecidedError::OwnAmendment`], with the
+    /// instance given back: whoever asks, or has amended it, [cancels](Self::cancel)
+    /// instead.
     pub fn refuse<R: Role + Decides<S>>(
         self,
         ruling: Ruling<R>,
@@ -191,9 +199,9 @@ impl<S: Stage> Instance<S> {
         self,
         granted: Granted<S>,
     ) -> Result<Advance<R::Back>, Refused<Self, NotDecidedError>> {
-        match self.facts.own_request(granted.ruling.actor()) {
-            None => Ok(R::refused(self, granted)),
-            Some(cause) => Err(Refused::new(self, cause)),
+        match self.facts.check_own(granted.ruling.actor()) {
+            Ok(()) => Ok(R::refused(self, granted)),
+            Err(cause) => Err(Refused::new(self, cause)),
         }
     }
 
@@ -223,19 +231,61 @@ impl<S: Stage> Instance<S> {
     /// A person changes what is asked for. The votes are void, and people are asked anew;
     /// the deadline stays.
     ///
-    /// The journal names who has amended, and nothing keeps them from deciding: where four
-    /// eyes are wanted on amendments too, let only those amend who hold no seat of the
-    /// chain.
+    /// Whoever amends decides neither on this approval nor on a later one of the
+    /// instance, whoever amends after them; nor does the one in whose place they act. So
+    /// take a [`Ruling`] where they may act for another, and a [`Decision`] where not.
+    ///
+    /// ```
+    /// # mod shop {
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/orders.rs"));
+    /// # }
+    /// # use shop::*;
+    /// # use integration_automation_patterns::workflow::Asked;
+    /// use integration_automation_patterns::workflow::memory::Memory;
+    /// use integration_automation_patterns::workflow::{InstanceId, NotDecidedError};
+    /// use shop::order_to_cash::{self, Any, at};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut store, now) = (Memory::default(), "2026-01-05T08:00:00Z".parse()?);
+    /// # let id = InstanceId::of("order 4711")?;
+    /// # let anna = login::seat::<Sales>("anna")?;
+    /// # store.begin(order_to_cash::start(id.clone(), Order::of(90_000), &anna), now)?;
+    /// # let Some(Any::Awaiting(at::Awaiting::reserve_credit(order))) = store.load(&id)?
+    /// # else { return Err("the first step is awaited".into()) };
+    /// # store.store(order.done(CreditReserved), now)?;
+    /// # let Some(Any::Awaiting(at::Awaiting::hold_stock(order))) = store.load(&id)?
+    /// # else { return Err("the second step is awaited".into()) };
+    /// # let Asked::Needed(asked) = order.done(StockHeld)
+    /// # else { return Err("it is above the limit".into()) };
+    /// # store.store(asked, now)?;
+    /// # let Some(Any::Awaiting(at::Awaiting::over_limit(order))) = store.load(&id)?
+    /// # else { return Err("an approval is awaited".into()) };
+    /// let carl = login::seat::<Controller>("carl")?;
+    /// let discount = carl.decide("the list price of last year")?;
+    /// store.store(order.amend(|order| order.total = 80_000, discount), now)?;
+    ///
+    /// let Some(Any::Awaiting(at::Awaiting::over_limit(order))) = store.load(&id)? else {
+    ///     return Err("the approval is still awaited".into());
+    /// };
+    /// let seen = order.asked();
+    /// let refused = order.approve(carl.decide("a good customer")?, seen).unwrap_err();
+    /// assert!(matches!(refused.cause(), NotDecidedError::OwnAmendment { .. }));
+    ///
+    /// let cora = login::seat::<Controller>("cora")?.decide("a good customer")?;
+    /// assert!(refused.into_value().approve(cora, seen).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn amend(
         mut self,
         change: impl FnOnce(&mut <S::Workflow as Workflow>::Data),
-        decision: Decision,
+        by: impl Into<By>,
     ) -> Advance<S>
     where
         S: Amends,
     {
         change(&mut self.facts.data);
-        S::amended(self, decision)
+        S::amended(self, by.into())
     }
 
     /// A person says what became of a step, or of an undo, that did not answer.
@@ -295,11 +345,22 @@ pub(super) fn asked(
 }
 
 impl<D> Facts<D> {
-    /// Why a person cannot decide on what they ask for, where they do.
-    fn own_request(&self, actor: &Actor) -> Option<NotDecidedError> {
-        let asker = self.requested_by.as_ref()?;
-        let own = actor.people().find(|person| asker.people().any(|one| one == *person));
-        own.map(|person| NotDecidedError::OwnRequest { person: person.clone() })
+    /// Refuses a person's decision on what is their own.
+    fn check_own(&self, actor: &Actor) -> Result<(), NotDecidedError> {
+        if let Some(person) = shared(&self.requested_by, actor) {
+            return Err(NotDecidedError::OwnRequest { person });
+        }
+        match shared(&self.amended_by, actor) {
+            Some(person) => Err(NotDecidedError::OwnAmendment { person }),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes who has amended it.
+    pub(super) fn amended(&mut self, by: Actor) {
+        if !self.amended_by.contains(&by) {
+            self.amended_by.push(by);
+        }
     }
 
     /// Counts a vote, and says whether it is enough.
@@ -309,9 +370,7 @@ impl<D> Facts<D> {
         seen: Seen,
         chain: &[Level],
     ) -> Result<bool, NotDecidedError> {
-        if let Some(own) = self.own_request(ruling.actor()) {
-            return Err(own);
-        }
+        self.check_own(ruling.actor())?;
         let question = self.question.get_or_insert_default();
         if let Some(person) = question.voter(ruling.actor()) {
             return Err(NotDecidedError::VotedAlready { person: person.clone() });

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::approval::Granted;
-use super::role::{Actor, AnyRuling, Person};
+use super::role::{Actor, AnyRuling, Person, Role, Ruling};
 use crate::Decision;
 
 macro_rules! causes {
@@ -74,8 +74,31 @@ causes! {
     TakenUp "taken_up";
     /// A reply that is not awaited any more: no move.
     Late "late";
-    /// The instance went over to a newer version of the table.
-    Followed "followed";
+}
+
+impl Cause {
+    /// The cause of this text form.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn of(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|cause| cause.as_str() == text)
+    }
+
+    /// Whether the instance was stored anew.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn is_step(self) -> bool {
+        !matches!(self, Self::TakenUp | Self::Late)
+    }
+
+    /// Whether the instance stays at its stage.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn stays(self) -> bool {
+        let is_asked = matches!(
+            self,
+            Self::Escalated | Self::Reminded | Self::Postponed | Self::Reassigned
+        );
+        let is_voted = matches!(self, Self::Voted | Self::Withdrawn | Self::Amended);
+        is_asked || is_voted || !self.is_step()
+    }
 }
 
 impl fmt::Display for Cause {
@@ -115,6 +138,20 @@ pub struct By {
     pub role: Option<&'static str>,
     /// In whose place.
     pub instead_of: Option<Person>,
+}
+
+impl By {
+    /// Who it is, with the one in whose place they act.
+    pub(super) fn actor(&self) -> Actor {
+        let person = Person::behind(&self.decision);
+        Actor { person, instead_of: self.instead_of.clone() }
+    }
+}
+
+impl<R: Role> From<Ruling<R>> for By {
+    fn from(ruling: Ruling<R>) -> Self {
+        AnyRuling::from(ruling).into()
+    }
 }
 
 impl From<AnyRuling> for By {

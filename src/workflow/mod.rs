@@ -76,6 +76,8 @@ mod id;
 mod instance;
 mod intervene;
 mod journal;
+#[cfg(feature = "serde")]
+mod json;
 #[doc(hidden)]
 #[allow(missing_docs, missing_debug_implementations)]
 pub mod made;
@@ -107,6 +109,9 @@ pub use self::id::{Correlation, CorrelationError, InstanceId, Part, Seen};
 pub use self::instance::Instance;
 pub use self::intervene::Intervention;
 pub use self::journal::{By, Cause, Entry};
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+pub use self::json::WireJson;
 pub use self::question::{QuestionAsked, QuestionClosed};
 pub use self::record::{InstanceRecord, RecordError};
 pub use self::reply::{Forestall, Forestalled, ReplyError};

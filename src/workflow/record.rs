@@ -43,8 +43,17 @@ pub struct InstanceRecord {
     pub cleared: Vec<Clearance>,
     /// Who began it, where the table names the role that does.
     pub requested_by: Option<Actor>,
+    /// Who has amended what it is about, each once, in the order of their amendments.
+    pub amended_by: Vec<Actor>,
     /// What it is about.
     pub data: Vec<u8>,
+}
+
+impl InstanceRecord {
+    /// Who decides on no approval of it: the one who asks, and those who have amended it.
+    pub fn authors(&self) -> Vec<Actor> {
+        self.requested_by.iter().chain(&self.amended_by).cloned().collect()
+    }
 }
 
 impl fmt::Debug for InstanceRecord {
@@ -64,6 +73,7 @@ impl fmt::Debug for InstanceRecord {
             .field("question", &self.question)
             .field("cleared", &self.cleared)
             .field("requested_by", &self.requested_by)
+            .field("amended_by", &self.amended_by)
             .finish_non_exhaustive()
     }
 }
@@ -202,6 +212,20 @@ pub enum RecordError {
         /// Who voted.
         person: Person,
     },
+    /// One who has amended it has voted, or somebody in their place.
+    ClearedByAmender {
+        /// The approval.
+        approval: String,
+        /// Who voted.
+        person: Person,
+    },
+    /// It was amended, and does not say by whom.
+    AmendersMissing {
+        /// How many people it was amended by, at least.
+        wanted: u32,
+        /// How many it names.
+        found: usize,
+    },
     /// A vote is about something else than what is shown.
     SeenOther {
         /// The approval.
@@ -312,6 +336,16 @@ impl fmt::Display for RecordError {
                 f,
                 "wanted votes for `{approval}` of other people than the one who asks, and \
                  found {person}'s"
+            ),
+            Self::ClearedByAmender { approval, person } => write!(
+                f,
+                "wanted votes for `{approval}` of other people than those who have \
+                 amended it, and found {person}'s"
+            ),
+            Self::AmendersMissing { wanted, found } => write!(
+                f,
+                "wanted the names of at least {wanted} who have amended it, and found \
+                 {found}: its journal has them"
             ),
             Self::SeenOther { approval, seen, now } => write!(
                 f,

@@ -70,6 +70,11 @@ impl Person {
         if name.is_empty() { Err(PersonError(())) } else { Ok(Self(name.into())) }
     }
 
+    /// The person who took a decision, which has refused a blank name.
+    pub(super) fn behind(decision: &Decision) -> Self {
+        Self(decision.by().trim().into())
+    }
+
     /// The name, as it was given.
     pub fn name(&self) -> &str {
         &self.0
@@ -131,6 +136,15 @@ impl Actor {
     }
 }
 
+/// The person of an actor who is one of the others too, if any.
+pub(super) fn shared<'a>(
+    others: impl IntoIterator<Item = &'a Actor>,
+    actor: &Actor,
+) -> Option<Person> {
+    let mut others = others.into_iter().flat_map(Actor::people);
+    others.find(|other| actor.people().any(|person| person == *other)).cloned()
+}
+
 /// A person who is logged in under a role, for themselves or for one who is away.
 ///
 /// Made of the role's key alone.
@@ -148,18 +162,22 @@ impl Actor {
 /// assert_eq!(ruling.decision().reason(), "a good customer");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Seat<R: Role> {
+pub struct Seat<R> {
     actor: Actor,
     role: PhantomData<fn() -> R>,
 }
 
-impl<R: Role> Seat<R> {
+// The bound stands on each function: on the block, its words are lost.
+impl<R> Seat<R> {
     /// The seat of a person, for the holder of the key.
     ///
     /// # Errors
     ///
     /// [`PersonError`] where the name is blank.
-    pub fn mint(_key: &R::Key, person: &str) -> Result<Self, PersonError> {
+    pub fn mint(_key: &R::Key, person: &str) -> Result<Self, PersonError>
+    where
+        R: Role,
+    {
         let actor = Actor { person: Person::new(person)?, instead_of: None };
         Ok(Self { actor, role: PhantomData })
     }
@@ -184,7 +202,10 @@ impl<R: Role> Seat<R> {
     /// # Errors
     ///
     /// [`DecisionError`] where the reason is blank.
-    pub fn decide(&self, reason: impl Into<String>) -> Result<Ruling<R>, DecisionError> {
+    pub fn decide(&self, reason: impl Into<String>) -> Result<Ruling<R>, DecisionError>
+    where
+        R: Role,
+    {
         self.decide_at(reason, Utc::now())
     }
 
@@ -197,10 +218,22 @@ impl<R: Role> Seat<R> {
         &self,
         reason: impl Into<String>,
         at: DateTime<Utc>,
-    ) -> Result<Ruling<R>, DecisionError> {
+    ) -> Result<Ruling<R>, DecisionError>
+    where
+        R: Role,
+    {
         let actor = self.actor.clone();
         let decision = Decision::new_at(actor.person.name(), reason, at)?;
         Ok(Ruling { actor, decision, role: PhantomData })
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.instead_of {
+            Some(away) => write!(f, "{} in place of {away}", self.person),
+            None => self.person.fmt(f),
+        }
     }
 }
 

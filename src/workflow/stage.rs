@@ -13,6 +13,7 @@ use super::advance::{Advance, AnyAdvance};
 use super::approval::Granted;
 use super::definition::{Definition, Step};
 use super::instance::Instance;
+use super::journal::By;
 use super::made::ByTable;
 use super::record::{InstanceRecord, RecordError};
 use super::wire::{Wire, WireError};
@@ -364,7 +365,7 @@ pub trait Decides<At: Stage, Menu = <At as Stage>::Menu>: Sized {
 )]
 pub trait Amends<Menu = <Self as Stage>::Menu>: Stage {
     #[doc(hidden)]
-    fn amended(at: Instance<Self>, decision: Decision) -> Advance<Self>;
+    fn amended(at: Instance<Self>, by: By) -> Advance<Self>;
 }
 
 /// People with this role settle what nobody knows the outcome of.

@@ -12,7 +12,8 @@ use crate::{Event, RawEvent};
 /// What can be stored and sent as bytes, and read back.
 ///
 /// The data of a workflow, each command, each reply and whatever people are shown
-/// implement it. The format is yours. Encrypt here what a database or a broker must not
+/// implement it. The format is yours; where JSON will do, and the feature `serde` is on,
+/// `impl WireJson for Quote {}` is all. Encrypt here what a database or a broker must not
 /// hold in clear: the library writes these bytes nowhere else, and never into a log.
 ///
 /// ```
@@ -39,7 +40,8 @@ use crate::{Event, RawEvent};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored or sent by a workflow",
-    label = "needs `impl Wire for {Self}`, with how it is written to bytes and read back"
+    label = "needs `impl Wire for {Self}`, with how it is written to bytes and read back",
+    note = "with the feature `serde`, `impl WireJson for {Self} {{}}` writes it as JSON"
 )]
 pub trait Wire: Sized {
     /// The bytes.

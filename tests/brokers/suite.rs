@@ -168,7 +168,7 @@ impl Effects {
     }
 
     /// The effect fails for the moment, and shall be tried again soon.
-    fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
+    pub(crate) fn fail<A>(&mut self, delivery: Delivery<A>) -> Handled<A> {
         self.fail_for(Duration::from_millis(200), delivery)
     }
 

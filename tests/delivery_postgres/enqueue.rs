@@ -3,7 +3,9 @@
 
 use crate::chain::Chain as _;
 use integration_automation_patterns::outbox::Enqueued::{Duplicate, New};
-use integration_automation_patterns::outbox::postgres::{enqueue, enqueue_all};
+use integration_automation_patterns::outbox::postgres::{
+    Statements, enqueue, enqueue_all,
+};
 use integration_automation_patterns::outbox::{Claim, Enqueued};
 use integration_automation_patterns::retry::RetryPolicy;
 use integration_automation_patterns::state::Pending;
@@ -19,6 +21,12 @@ async fn stored(database: &Database) -> Vec<String> {
         .await
         .unwrap();
     rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// The event `id` as another system would name it.
+fn anothers(id: &str) -> Envelope<Pending> {
+    let builder = Envelope::builder("erp", RawEvent::new("a.b.c", b"{}"));
+    builder.id(id.parse().unwrap()).build().unwrap()
 }
 
 /// What cannot be stored is given back, with what the database said.
@@ -43,20 +51,14 @@ async fn another_event_under_the_same_id_is_refused() {
     database.enqueue(vec![event("1")]).await;
     let mut client = database.session().await;
     let business = client.transaction().await.unwrap();
-    let other = || {
-        Envelope::builder("erp", RawEvent::new("a.b.c", b"{}"))
-            .id("1".parse().unwrap())
-            .build()
-            .unwrap()
-    };
     assert!(
-        enqueue(&business, other())
+        enqueue(&business, anothers("1"))
             .await
             .unwrap_err()
             .chain()
             .contains("another event has the id")
     );
-    assert!(enqueue_all(&business, vec![event("2"), other()]).await.is_err());
+    assert!(enqueue_all(&business, vec![event("2"), anothers("1")]).await.is_err());
     assert_eq!(enqueue(&business, event("1")).await.unwrap(), Enqueued::Duplicate);
 }
 
@@ -164,11 +166,8 @@ async fn the_same_id_twice_in_one_call_is_one_event() {
     );
 
     let business = session.transaction().await.unwrap();
-    let other = Envelope::builder("erp", RawEvent::new("a.b.c", b"{}"))
-        .id("c".parse().unwrap())
-        .build()
-        .unwrap();
-    let refused = enqueue_all(&business, vec![event("c"), other]).await.unwrap_err();
+    let refused =
+        enqueue_all(&business, vec![event("c"), anothers("c")]).await.unwrap_err();
     assert!(refused.chain().contains("another event has the id \"c\""), "{refused}");
     assert_eq!(refused.into_value().len(), 2, "all are given back");
 }
@@ -231,4 +230,57 @@ async fn a_redriven_event_is_enqueued_with_its_past() {
         claims.iter().map(past).collect::<Vec<_>>(),
         [known("1"), (None, None), known("3")]
     );
+}
+
+/// The answers are the same, and the connection parses each statement once, however many
+/// transactions use it and whatever becomes of them.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn statements_are_prepared_once_for_a_connection() {
+    let database = Database::fresh().await;
+    let mut session = database.session().await;
+    let statements = Statements::new();
+    let mut prepared = Vec::new();
+    for round in ["1", "2", "3"] {
+        let business = session.transaction().await.unwrap();
+        let open = statements.on(&business);
+        let many = || vec![event("there"), keyed(&format!("k{round}"), "k")];
+        assert_eq!(enqueue(&open, event(round)).await.unwrap(), New);
+        assert_eq!(enqueue(&open, event(round)).await.unwrap(), Duplicate);
+        let first = if round == "1" { New } else { Duplicate };
+        assert_eq!(enqueue_all(&open, many()).await.unwrap(), [first, New]);
+        assert_eq!(enqueue_all(&open, many()).await.unwrap(), [Duplicate; 2]);
+        let refused = enqueue(&open, anothers(round)).await.unwrap_err();
+        assert!(refused.chain().contains("another event has the id"), "{refused}");
+        business.commit().await.unwrap();
+        let count = "SELECT count(*) FROM pg_prepared_statements";
+        let count = session.query_typed_one(count, &[]).await.unwrap();
+        prepared.push(count.get::<_, i64>(0));
+        // What is prepared outlives the transaction that has prepared it.
+        let undone = session.transaction().await.unwrap();
+        enqueue(&statements.on(&undone), event("undone")).await.unwrap();
+        undone.rollback().await.unwrap();
+    }
+    assert!(prepared[0] > 0 && prepared == [prepared[0]; 3], "{prepared:?}");
+    assert_eq!(stored(&database).await, ["1", "there", "k1", "2", "k2", "3", "k3"]);
+    database.balanced().await;
+}
+
+/// The mistake that `Statements` allow: the event is given back, nothing is stored, and
+/// the error says what to do.
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn statements_of_another_connection_are_refused() {
+    let database = Database::fresh().await;
+    let (mut first, mut second) = (database.session().await, database.session().await);
+    let statements = Statements::new();
+    let business = first.transaction().await.unwrap();
+    enqueue(&statements.on(&business), event("1")).await.unwrap();
+    business.commit().await.unwrap();
+    let business = second.transaction().await.unwrap();
+    let refused = enqueue(&statements.on(&business), event("2")).await.unwrap_err();
+    assert!(refused.chain().contains("keep `Statements` for each"), "{refused}");
+    assert_eq!(refused.into_value().id().to_string(), "2");
+    business.commit().await.unwrap();
+    assert_eq!(stored(&database).await, ["1"]);
 }

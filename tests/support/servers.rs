@@ -23,6 +23,10 @@ pub(crate) fn rabbitmq() -> u16 {
     port("TEST_RABBITMQ_PORT", 5672)
 }
 
+pub(crate) fn rabbitmq4() -> u16 {
+    port("TEST_RABBITMQ4_PORT", 5677)
+}
+
 /// The port on which RabbitMQ speaks TLS.
 pub(crate) fn rabbitmq_tls() -> u16 {
     port("TEST_RABBITMQ_TLS_PORT", 5671)

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use integration_automation_patterns::Decision;
 use integration_automation_patterns::workflow::memory::Memory;
 use integration_automation_patterns::workflow::{
-    AnyAdvance, AnyRuling, Asked, Choice, Driven, InstanceId, NotDecidedError, Person,
-    Role, Seat, Status,
+    AnyAdvance, AnyRuling, Asked, By, Choice, Driven, InstanceId, NotDecidedError,
+    Person, Role, Seat, Seen, Status,
 };
 
 use crate::orders::order_to_cash::{self, Any, This, at};
@@ -167,6 +168,75 @@ fn a_vote_that_leaves_too_few_has_the_next_level_asked_at_once() {
             TimeDelta::hours(i64::from(level) * 3),
             "nor moves the deadline"
         );
+    }
+}
+
+/// Protects the four eyes from one who writes what they approve themselves, at this
+/// approval or at a later one, by another hand or after another amendment.
+#[test]
+fn who_has_amended_decides_on_no_approval_behind_it() {
+    use crate::shapes::aap::trip::{Any, This, at, start};
+
+    let (mut store, id) = (Memory::default(), InstanceId::<This>::of("trip 7").unwrap());
+    let anna = login::seat::<Sales>("anna").unwrap();
+    store.begin(start(id.clone(), crate::shapes::Trip, &anna), now()).unwrap();
+    let sits = |name: &str| login::seat::<Controller>(name).unwrap();
+    let amend = |store: &mut Memory, by: By| {
+        let Any::Awaiting(at::Awaiting::a(at)) = store.load(&id).unwrap().unwrap() else {
+            panic!("the first approval is awaited")
+        };
+        store.store(at.amend(|_| (), by), now()).unwrap();
+    };
+    let person = |name| Person::new(name).unwrap();
+    let by_hand_of_carl = sits("carl").instead_of(person("dora"));
+    amend(&mut store, by_hand_of_carl.decide("cheaper").unwrap().into());
+    amend(&mut store, Decision::new("eve", "a typing error").unwrap().into());
+    let decide = |store: &mut Memory, seat: &Seat<Controller>, choice| {
+        let (ruling, at) = (seat.decide("fine").unwrap(), store.load(&id).unwrap());
+        let step = This::decide(at.unwrap(), choice, ruling.into());
+        let step: AnyAdvance<This> = step.map_err(|refused| refused.into_cause())?;
+        store.store(step, now()).unwrap();
+        Ok::<_, NotDecidedError>(())
+    };
+    let seen = Choice::Approve(Seen::of(b""));
+    for _ in ["a", "b"] {
+        let for_carl = sits("cora").instead_of(person("Carl"));
+        for seat in [sits("carl"), sits("dora"), sits("eve"), for_carl] {
+            for choice in [seen.clone(), Choice::Refuse] {
+                let own = decide(&mut store, &seat, choice).unwrap_err();
+                assert!(matches!(own, NotDecidedError::OwnAmendment { .. }), "{own}");
+            }
+        }
+        decide(&mut store, &sits("cora"), seen.clone()).unwrap();
+    }
+    let row = store.record(id.as_event_id()).unwrap();
+    assert_eq!(row.step.as_deref(), Some("c"));
+    assert_eq!(row.cleared.iter().map(|one| one.amended).collect::<Vec<_>>(), [2, 2]);
+}
+
+/// Protects a question from waiting for the one who has amended it, and for nobody else.
+#[test]
+fn an_amendment_by_the_last_who_may_decide_has_the_next_level_asked_at_once() {
+    let person = |name: &str| Person::new(name).unwrap();
+    for (heads, level, for_nobody) in [(&["hedy"][..], 1, false), (&[], 1, true)] {
+        let people = BTreeMap::from([
+            ("controller".to_owned(), vec![person("carl")]),
+            ("head of finance".to_owned(), heads.iter().map(|one| person(one)).collect()),
+        ]);
+        let mut store = Memory::default();
+        let advance = asks(&mut store).put_to(&people);
+        let id = advance.id();
+        assert_eq!(advance.question().unwrap().level, 0);
+        store.store(advance, now()).unwrap();
+        let Some(Any::Awaiting(at::Awaiting::over_limit(at))) = store.load(&id).unwrap()
+        else {
+            panic!("the approval is awaited")
+        };
+        let carl = Decision::new("carl", "a discount").unwrap();
+        let step = at.amend(|order| order.total = 80_000, carl).put_to(&people);
+        store.store(step, now()).unwrap();
+        let question = store.record(id.as_event_id()).unwrap().question.clone().unwrap();
+        assert_eq!((question.level, question.for_nobody), (level, for_nobody));
     }
 }
 

@@ -59,13 +59,12 @@ proptest! {
         }
     }
 
-    /// Protects the four eyes: nobody decides on their own request, nor twice, nor where
-    /// somebody in whose place they stand has.
+    /// Protects the four eyes: nobody decides on their own request or amendment, nor twice,
+    /// nor where somebody in whose place they stand has.
     #[test]
-    fn who_asks_or_has_voted_is_not_eligible(
+    fn who_asks_has_amended_or_has_voted_is_not_eligible(
         members in prop::collection::vec("[a-e]", 0..8),
-        asker in "[a-e]",
-        away in prop::option::of("[a-e]"),
+        authors in prop::collection::vec(("[a-e]", prop::option::of("[a-e]")), 0..3),
         voted in prop::collection::vec(("[a-e]", prop::option::of("[a-e]")), 0..3),
     ) {
         let actor = |name: &str, away: &Option<String>| {
@@ -80,14 +79,15 @@ proptest! {
             seen: Seen::of(b""),
         });
         let question = Question { votes: votes.collect(), ..Question::default() };
-        let asker = actor(&asker, &away);
+        let authors = authors.iter().map(|(name, away)| actor(name, away));
+        let authors = authors.collect::<Vec<_>>();
         let listed = members.iter().map(|name| person(name)).collect::<Vec<_>>();
         let people = BTreeMap::from([("controller".to_owned(), listed)]);
         let level = Level::of::<Controller>(1, std::time::Duration::from_secs(60));
-        let eligible = question.eligible(&level, Some(&asker), &people);
+        let eligible = question.eligible(&level, &authors, &people);
         let excluded = |one: &Person| {
             let votes = question.votes.iter().map(|vote| &vote.actor);
-            votes.chain([&asker]).any(|actor| actor.people().any(|other| other == one))
+            votes.chain(&authors).any(|actor| actor.people().any(|other| other == one))
         };
         for one in people.members("controller") {
             let times = eligible.iter().filter(|other| **other == one).count();

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::workflow::memory::Memory;
 use integration_automation_patterns::workflow::{
-    AnyRuling, Choice, Directory, Driven, InstanceId, Level, NotDecidedError, Person,
-    Question, Role, Seen, Status, Verdict, Workflow,
+    AnyRuling, By, Choice, Directory, Driven, InstanceId, InstanceRecord, Level,
+    NotDecidedError, Person, Question, Role, Seen, Status, Verdict, Workflow,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ use crate::walk::now;
 enum Event {
     Approve { who: String, as_head: bool, of_now: bool },
     Withdraw { who: String },
-    Amend { total: u64 },
+    Amend { total: u64, who: String, instead_of: Option<String> },
     Due,
 }
 
@@ -30,10 +30,22 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
             |(who, as_head, of_now)| Event::Approve { who, as_head, of_now }
         ),
         2 => "[a-e]".prop_map(|who| Event::Withdraw { who }),
-        1 => (10_001..10_005_u64).prop_map(|total| Event::Amend { total }),
+        1 => (10_001..10_005_u64, "[a-f]", prop::option::of("[a-f]")).prop_map(
+            |(total, who, instead_of)| Event::Amend { total, who, instead_of }
+        ),
         1 => Just(Event::Due),
     ];
     prop::collection::vec(event, 0..12)
+}
+
+/// Who amends: a clerk by their name, or in the place of another.
+fn amender(who: &str, instead_of: Option<&str>) -> By {
+    let Some(away) = instead_of else {
+        return Decision::new(who, "another sum").unwrap().into();
+    };
+    let seat = login::seat::<Sales>(who).unwrap();
+    let seat = seat.instead_of(Person::new(away).unwrap());
+    seat.decide("another sum").unwrap().into()
 }
 
 fn ruling(who: &str, as_head: bool) -> AnyRuling {
@@ -63,8 +75,12 @@ fn asked(people: &dyn Directory) -> (Memory, InstanceId<This>) {
     (store, id)
 }
 
+fn row<'s>(store: &'s Memory, id: &InstanceId<This>) -> &'s InstanceRecord {
+    store.record(id.as_event_id()).unwrap()
+}
+
 fn question<'s>(store: &'s Memory, id: &InstanceId<This>) -> &'s Question {
-    store.record(id.as_event_id()).unwrap().question.as_ref().unwrap()
+    row(store, id).question.as_ref().unwrap()
 }
 
 fn chain() -> &'static [Level] {
@@ -80,14 +96,14 @@ fn missing(votes: &[(String, bool)], level: &Level) -> usize {
 
 /// Whether the level that is asked has people enough, and those passed have not.
 fn is_put_well(
-    question: &Question,
+    row: &InstanceRecord,
     from: u32,
     votes: &[(String, bool)],
     people: &dyn Directory,
 ) -> bool {
-    let asker = login::seat::<Sales>("a").unwrap().actor().clone();
+    let question = row.question.as_ref().unwrap();
     let has_enough = |level: &Level| {
-        let eligible = question.eligible(level, Some(&asker), people).len();
+        let eligible = question.eligible(level, &row.authors(), people).len();
         eligible >= missing(votes, level)
     };
     let levels = (0..).zip(chain()).filter(|(at, _)| *at >= from);
@@ -100,8 +116,8 @@ fn is_put_well(
 
 proptest! {
     /// Protects the four eyes, whatever people say and in whatever order: the instance goes
-    /// on where a level has the votes that it wants, each of a person who is not the one who
-    /// asks, about what is shown; and not before.
+    /// on where a level has the votes that it wants, each of a person who neither asks nor
+    /// has amended it, about what is shown; and not before.
     #[test]
     fn an_approval_is_given_by_enough_people_who_may(
         events in events(),
@@ -117,7 +133,8 @@ proptest! {
         ]);
         let (mut store, id) = asked(&people);
         let (mut votes, mut total) = (Vec::<(String, bool)>::new(), 10_001);
-        prop_assert!(is_put_well(question(&store, &id), 0, &votes, &people));
+        let mut amended_by = Vec::<String>::new();
+        prop_assert!(is_put_well(row(&store, &id), 0, &votes, &people));
         for event in events {
             let at = store.load(&id).unwrap().unwrap();
             let before = question(&store, &id).clone();
@@ -126,14 +143,19 @@ proptest! {
                     let seen = if of_now { before.seen() } else { Seen::of(b"1") };
                     let step = This::decide(at, Choice::Approve(seen), ruling(&who, as_head));
                     let has_voted = votes.iter().any(|(one, _)| *one == who);
+                    let has_amended = amended_by.contains(&who);
                     match step {
                         Ok(step) => {
-                            prop_assert!(who != "a" && !has_voted && of_now);
+                            prop_assert!(who != "a" && !has_amended);
+                            prop_assert!(!has_voted && of_now);
                             votes.push((who, as_head));
                             store.store(step, now()).unwrap();
                         }
                         Err(refused) => match refused.cause() {
                             NotDecidedError::OwnRequest { .. } => prop_assert_eq!(who, "a"),
+                            NotDecidedError::OwnAmendment { .. } => {
+                                prop_assert!(has_amended);
+                            }
                             NotDecidedError::VotedAlready { .. } => prop_assert!(has_voted),
                             NotDecidedError::Changed { .. } => prop_assert!(!of_now),
                             other => prop_assert!(false, "{}", other),
@@ -149,13 +171,16 @@ proptest! {
                         store.store(step, now()).unwrap();
                     }
                 }
-                Event::Amend { total: amended } => {
+                Event::Amend { total: amended, who, instead_of } => {
                     let Any::Awaiting(at::Awaiting::over_limit(at)) = at else { panic!() };
-                    let decision = Decision::new("a", "another sum").unwrap();
-                    let step = at.amend(|order| order.total = amended, decision);
-                    store.store(step, now()).unwrap();
+                    let by = amender(&who, instead_of.as_deref());
+                    let step = at.amend(|order| order.total = amended, by);
+                    store.store(step.put_to(&people), now()).unwrap();
                     votes.clear();
+                    amended_by.extend([who].into_iter().chain(instead_of));
                     total = amended;
+                    let row = row(&store, &id);
+                    prop_assert!(is_put_well(row, before.level, &votes, &people));
                 }
                 Event::Due => {
                     let Verdict::Moved(step) = This::due(at) else { panic!() };
@@ -166,7 +191,7 @@ proptest! {
                         prop_assert_eq!(before.level, 1, "silence is a refusal in the end");
                         return Ok(());
                     }
-                    let next = question(&store, &id);
+                    let next = row(&store, &id);
                     prop_assert!(is_put_well(next, before.level + 1, &votes, &people));
                 }
             }

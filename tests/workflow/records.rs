@@ -40,9 +40,14 @@ fn asked() -> InstanceRecord {
     store.record(id.as_event_id()).unwrap().clone()
 }
 
+fn actor(name: &str, instead_of: Option<&str>) -> Actor {
+    let person = |name| Person::new(name).unwrap();
+    Actor { person: person(name), instead_of: instead_of.map(person) }
+}
+
 fn vote(name: &str, seen: Seen) -> Vote {
     Vote {
-        actor: Actor { person: Person::new(name).unwrap(), instead_of: None },
+        actor: actor(name, None),
         role: "controller".to_owned(),
         reason: "fine".to_owned(),
         at: now(),
@@ -101,6 +106,12 @@ fn a_row_that_no_walk_leads_to_is_refused() {
             let question = row.question.as_mut().unwrap();
             question.votes.push(vote("Anna", question.seen()));
         };
+        RecordError::ClearedByAmender { .. } => |row| {
+            let question = row.question.as_mut().unwrap();
+            question.votes.push(vote("bert", question.seen()));
+            row.amended_by = vec![actor("carl", Some("Bert"))];
+        };
+        RecordError::AmendersMissing { wanted: 1, found: 0 } => |row| row.round = 2;
         RecordError::VotedTwice { .. } => |row| {
             let question = row.question.as_mut().unwrap();
             question.votes = vec![vote("carl", question.seen()), vote("Carl", question.seen())];
@@ -112,11 +123,13 @@ fn a_row_that_no_walk_leads_to_is_refused() {
             approval: "over_limit".into(),
             votes: Vec::new(),
             shown: b"90000".to_vec(),
+            amended: 0,
         });
         RecordError::NoSuchApproval { .. } => |row| row.cleared.push(Clearance {
             approval: "hold_stock".into(),
             votes: Vec::new(),
             shown: Vec::new(),
+            amended: 0,
         });
         RecordError::Shown { .. } => |row| {
             row.question.as_mut().unwrap().shown = Some(b"a lot".to_vec());
@@ -180,10 +193,12 @@ fn a_row_with_one_column_of_another_is_refused_or_legal() {
         approval: "over_limit".to_owned(),
         votes: vec![vote("carl", Seen::of(b"90000"))],
         shown: b"90000".to_vec(),
+        amended: 0,
     };
+    odd.amended_by = vec![actor("carl", None)];
     odd.cleared = vec![granted.clone(), granted];
     let donors = shapes.values().chain([&odd]).collect::<Vec<_>>();
-    let columns: [fn(&mut InstanceRecord, &InstanceRecord); 7] = [
+    let columns: [fn(&mut InstanceRecord, &InstanceRecord); 8] = [
         |row, other| row.status = other.status,
         |row, other| row.step.clone_from(&other.step),
         |row, other| row.awaits.clone_from(&other.awaits),
@@ -191,6 +206,7 @@ fn a_row_with_one_column_of_another_is_refused_or_legal() {
         |row, other| row.round = other.round,
         |row, other| row.question.clone_from(&other.question),
         |row, other| row.cleared.clone_from(&other.cleared),
+        |row, other| row.amended_by.clone_from(&other.amended_by),
     ];
     let (mut refused, mut legal) = (0, 0);
     for (row, other) in
@@ -227,6 +243,22 @@ fn a_clearance_that_is_not_used_yet_has_the_votes_of_its_chain() {
     for change in short {
         assert!(matches!(refused(change), Some(RecordError::TooFewVotes { .. })));
     }
+}
+
+/// Protects the four eyes on an approval that is given from those who amended it before,
+/// and its votes from those who have amended the instance since.
+#[test]
+fn who_had_amended_it_has_not_cleared_it() {
+    let (caq, mut row) = crate::shapes::cleared_and_not_used();
+    let voter = row.cleared[0].votes[0].actor.clone();
+    row.cleared[0].amended = 1;
+    let missing = caq(row.clone());
+    let wanted = RecordError::AmendersMissing { wanted: 1, found: 0 };
+    assert_eq!(missing.map(|cause| cause.to_string()), Some(wanted.to_string()));
+    row.amended_by = vec![actor("eve", None), voter];
+    assert!(caq(row.clone()).is_none(), "they have amended it since");
+    row.cleared[0].amended = 2;
+    assert!(matches!(caq(row), Some(RecordError::ClearedByAmender { .. })));
 }
 
 /// Protects participants from a command whose reply could not be read, and the row from a

@@ -92,7 +92,7 @@ fn the_asker_is_not_eligible_in_the_role_that_is_asked() {
     let step = order_to_cash::This::DEFINITION.step("over_limit").unwrap();
     let level = step.asks.first().unwrap();
     let question = record.question.as_ref().unwrap();
-    let eligible = question.eligible(level, record.requested_by.as_ref(), &people);
+    let eligible = question.eligible(level, &record.authors(), &people);
     assert_eq!(eligible, [Person::new("carl").unwrap()]);
 }
 

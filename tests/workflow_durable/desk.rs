@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use integration_automation_patterns::workflow::{
-    Correlation, DeskError, Discrepancy, Forestall, Forestalled, InstanceFinding,
-    InstanceHistory, InstanceView, NotDecidedError, NotStoredError, QuestionAsked,
-    QuestionClosed, StageCount, StepError, WaitsFor, WorkflowConfig,
+    DeskError, InstanceFinding, InstanceHistory, InstanceView, NotDecidedError,
+    NotStoredError, QuestionAsked, QuestionClosed, StageCount, StepError, WaitsFor,
+    WorkflowConfig,
 };
 use integration_automation_patterns::{Decision, Event, EventId};
 
 use crate::orders::*;
 use crate::suite::*;
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// A database with a desk, which knows the table of the orders.
 pub(crate) trait AtADesk: Database {
@@ -141,13 +141,13 @@ pub(crate) fn decision() -> Decision {
     Decision::new("ute", "the warehouse counts its stock").unwrap()
 }
 
-async fn update<D: Database>(database: &D, key: &str, set: &str) {
+pub(crate) async fn update<D: Database>(database: &D, key: &str, set: &str) {
     let sql = format!("UPDATE workflow_instance SET {set} WHERE id = '{}'", id(key));
     database.sql(&sql).await;
 }
 
 /// Begins an order of 12,000 whose approval is asked for.
-async fn at_its_approval<D: Database>(database: &D, key: &str) {
+pub(crate) async fn at_its_approval<D: Database>(database: &D, key: &str) {
     let _ = database.begin(key, 12_000, true).await;
     answered(database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE).await;
     answered(database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
@@ -272,105 +272,6 @@ pub(crate) async fn it_says_what_happened_to_one<D: AtADesk>() {
     assert_eq!(first.commands, [reserve]);
     let reserved = last(&database, CreditReserved::TYPE).await.id().to_string();
     assert_eq!(second.event, Some(("participant".to_owned(), reserved)));
-}
-
-/// Protects `verify` from false alarms: whatever replies, deadlines and undos do is a
-/// move of the table.
-pub(crate) async fn verify_agrees_with_what_programs_do<D: AtADesk>() {
-    let database = D::fresh().await;
-    at_its_approval(&database, "1").await;
-    for _ in 0..3 {
-        database.pass_time(30 * HOUR).await;
-        assert_eq!(database.clerk(config()).await.moved, 1);
-    }
-    undone(&database).await;
-    for key in ["2", "3"] {
-        let _ = database.begin(key, 900, true).await;
-        answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE)
-            .await;
-        answered(&database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
-        if key == "2" {
-            database.pass_time(2 * HOUR).await;
-            assert_eq!(database.clerk(config()).await.moved, 1);
-            answered(&database, Forestall::TYPE, Answer::Does, Forestalled::TYPE).await;
-            undone(&database).await;
-        }
-    }
-    answered(&database, CreateOrder::TYPE, Answer::Does, OrderCreated::TYPE).await;
-    answered(&database, IssueInvoice::TYPE, Answer::Does, InvoiceIssued::TYPE).await;
-    let _ = database.begin("4", 900, true).await;
-    let reserve = last(&database, ReserveCredit::TYPE).await;
-    let _done = database.participate(delivery(&reserve), Answer::Does).await;
-    database.pass_time(HOUR).await;
-    assert_eq!(database.clerk(config()).await.moved, 1);
-    let late = last(&database, CreditReserved::TYPE).await;
-    let _late = database.receive(delivery(&late), config()).await;
-    assert_eq!(journal(&database, "4").await, "started timed_out late");
-    assert_eq!(database.verify().await, []);
-}
-
-async fn undone<D: Database>(database: &D) {
-    answered(database, FreeStock::TYPE, Answer::Does, StockFreed::TYPE).await;
-    answered(database, ReleaseCredit::TYPE, Answer::Does, CreditReleased::TYPE).await;
-}
-
-/// Protects the audit from a row or a journal that somebody has changed by hand.
-pub(crate) async fn verify_finds_what_no_program_did<D: AtADesk>() {
-    let database = D::fresh().await;
-    for key in ["1", "2", "3", "4", "5", "6"] {
-        let _ = database.begin(key, 900, true).await;
-        if matches!(key, "3" | "4") {
-            answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE)
-                .await;
-        }
-    }
-    assert_eq!(database.verify().await, []);
-    let entry = async |key: &str, number: u32, change: &str| {
-        let of = format!("WHERE instance = '{}' AND entry = {number}", id(key));
-        database.sql(&change.replace("THE", &of)).await;
-    };
-    // The command that a row awaits follows from its stage, or the row cannot be read.
-    let awaits = |key: &str, command: &str| {
-        let command = format!("order_to_cash/{}/{command}", id(key));
-        command.parse::<Correlation>().unwrap().command_id()
-    };
-    let hold = awaits("1", "hold_stock/do");
-    update(&database, "1", &format!("step = 'hold_stock', awaits = '{hold}'")).await;
-    entry("2", 1, "UPDATE workflow_journal SET what = 'done' THE").await;
-    let free = awaits("3", "hold_stock/undo");
-    update(&database, "3", &format!("status = 'undoing', awaits = '{free}'")).await;
-    entry("3", 2, "UPDATE workflow_journal SET status = 'undoing' THE").await;
-    entry("4", 1, "DELETE FROM workflow_journal THE").await;
-    let gone = format!("DELETE FROM workflow_instance WHERE id = '{}'", id("5"));
-    database.sql(&gone).await;
-    update(&database, "6", "version = 7").await;
-
-    let findings = database.verify().await;
-    let of = |key: &str| {
-        let found = findings.iter().filter(|one| one.instance == id(key).to_string());
-        found.map(|one| one.what.clone()).collect::<Vec<_>>()
-    };
-    let stage = |text: &str, revision| (text.to_owned(), revision);
-    let row = stage("awaiting hold_stock", 1);
-    let journal = Some(stage("awaiting reserve_credit", 1));
-    assert_eq!(of("1"), [Discrepancy::RowDiffers { row, journal }]);
-    let no_such_move = |entry, what: &str, from: Option<&str>, to: &str| {
-        let (what, from, to) = (what.into(), from.map(Into::into), to.into());
-        Discrepancy::NoSuchMove { entry, what, from, to }
-    };
-    let begins = no_such_move(1, "done", None, "awaiting reserve_credit");
-    assert_eq!(of("2"), [begins]);
-    let from = Some("awaiting reserve_credit");
-    assert_eq!(of("3"), [no_such_move(2, "done", from, "undoing hold_stock")]);
-    let [Discrepancy::Gap { wanted: 1, found: 2, .. }] = of("4")[..] else {
-        panic!("{findings:?}")
-    };
-    assert_eq!(of("5"), [Discrepancy::NoRow]);
-    let [Discrepancy::Unreadable { reason }] = &of("6")[..] else {
-        panic!("{findings:?}")
-    };
-    assert!(reason.contains("found version 7"), "{reason}");
-    assert_eq!(findings.len(), 6);
 }
 
 /// Protects an instance that is repaired from waiting until a clerk looks again.

@@ -5,12 +5,15 @@ use integration_automation_patterns::workflow::{
     AnyAdvance, Driven, InstanceId, InstanceRecord, LoadError, RecordError, Status,
     Verdict,
 };
-use integration_automation_patterns::{inbox, outbox};
+use integration_automation_patterns::{Event, inbox, outbox};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use crate::suite::config;
+use crate::desk::HOUR;
+use crate::orders::*;
+use crate::sqlite::Sqlite;
+use crate::suite::*;
 use crate::version_two::order_to_cash::This as Two;
-use crate::walk::{every_stage, id};
+use crate::walk::{every_stage, id as walked};
 
 fn new_id() -> InstanceId<Two> {
     InstanceId::of("order 4711").unwrap()
@@ -28,6 +31,29 @@ fn fresh(name: &str) -> Connection {
 
 fn open(connection: &mut Connection) -> Transaction<'_> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap()
+}
+
+/// Protects the operator from findings about instances that a new version has led over:
+/// before its first step, and behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_agrees_with_what_a_new_version_leads_over() {
+    let database = Sqlite::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE).await;
+    answered(&database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
+    database.pass_time(2 * HOUR).await;
+    assert_eq!(database.clerk(config()).await.moved, 1);
+    assert_eq!(stands(&database, "1").await, "forestalling create_order");
+    let desk = || workflows::Desk::open(database.address()).unwrap().of::<Two>();
+    assert_eq!(desk().verify().await.unwrap(), []);
+    let clerk = workflows::Clerk::open(database.address(), config()).unwrap();
+    let clerk = clerk.of::<Two>().on_incident(|_| {});
+    for _ in 0..2 {
+        database.pass_time(9 * HOUR).await;
+        assert_eq!(clerk.run_until_idle().await.unwrap().moved, 1);
+        assert_eq!(desk().verify().await.unwrap(), []);
+    }
+    assert_eq!(stands(&database, "1").await, "parked create_order");
 }
 
 /// Writes the row as version 1 has left it.
@@ -83,7 +109,7 @@ fn an_instance_in_a_file_goes_on_from_every_stage() {
     reached.extend(large.filter(|((_, step), _)| step.as_deref() == Some("over_limit")));
     assert_eq!(reached.len(), 15);
     for ((status, step), store) in reached {
-        write(&connection, store.record(id().as_event_id()).unwrap());
+        write(&connection, store.record(walked().as_event_id()).unwrap());
         let transaction = open(&mut connection);
         let at = workflows::load(&transaction, &new_id()).unwrap().unwrap();
         let (at, standing) = Two::standing(at);
@@ -97,7 +123,7 @@ fn an_instance_in_a_file_goes_on_from_every_stage() {
         let advance: AnyAdvance<Two> = advance;
         workflows::store(&transaction, advance, &config()).unwrap();
         assert!(workflows::load(&transaction, &new_id()).is_ok());
-        let refused = workflows::load(&transaction, &id()).unwrap_err();
+        let refused = workflows::load(&transaction, &walked()).unwrap_err();
         let newer = RecordError::UnknownVersion { wanted: 1, found: 2 };
         let LoadError::Row(found) = refused else { panic!("{refused}") };
         assert_eq!(found.to_string(), newer.to_string());

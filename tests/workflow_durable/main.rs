@@ -29,6 +29,7 @@ mod servers;
 mod sqlite;
 mod steps;
 mod trail;
+mod verify;
 #[cfg(feature = "sqlite")]
 #[path = "../workflow/version_two.rs"]
 #[allow(dead_code, unreachable_pub)]

@@ -8,6 +8,7 @@ use integration_automation_patterns::workflow::{
     AnyRuling, Choice, Person, QuestionAsked, Seen, WorkflowConfig,
 };
 
+use crate::orders::order_to_cash::{Any, at};
 use crate::orders::*;
 use crate::suite::*;
 
@@ -87,6 +88,53 @@ pub(crate) async fn what_is_approved_is_what_is_sent<D: Database>() {
     database.sql("UPDATE workflow_vote SET person = 'anna'").await;
     let error = database.load("1").await.unwrap_err();
     assert!(error.contains("anna"), "{error}");
+}
+
+/// Protects the four eyes from an instance whose row forgets who has amended it, from one
+/// that is changed by hand, and from those that are under way on the day of the migration.
+pub(crate) async fn who_has_amended_is_kept<D: Database>() {
+    let database: D = to_the_approval().await;
+    let Some(Any::Awaiting(at::Awaiting::over_limit(order))) =
+        database.load("1").await.unwrap()
+    else {
+        panic!("the approval is awaited")
+    };
+    let seat = login::seat::<Controller>("carl").unwrap();
+    let seat = seat.instead_of(Person::new("dora \"d\"").unwrap());
+    let less = seat.decide("less").unwrap();
+    let amended = order.amend(|order| order.total = 11_000, less);
+    database.store(amended.into()).await.unwrap();
+    let entry = "SELECT what || ' ' || by || ' ' || role || ' ' || instead_of \
+         FROM workflow_journal ORDER BY entry DESC LIMIT 1";
+    let entry = database.text(entry).await;
+    assert_eq!(entry, "amended carl controller dora \"d\"");
+    let seen = || Choice::Approve(Seen::of(b"11000"));
+    for person in ["carl", "Dora \"d\""] {
+        let own = ruling::<Controller>(person);
+        let own = database.decide("1", seen(), own, config()).await.unwrap_err();
+        assert!(own.contains("those who have amended it"), "{own}");
+    }
+    let column = "SELECT amended_by FROM workflow_instance";
+    let kept = database.text(column).await;
+    database.sql("UPDATE workflow_instance SET amended_by = '[]'").await;
+    let error = database.load("1").await.unwrap_err();
+    assert!(error.contains("at least 1 who have amended it, and found 0"), "{error}");
+    // As an instance of the earlier version of the tables is brought up to date.
+    let migrations = D::migrations();
+    let mut updates = migrations.iter().flat_map(|sql| sql.split(';'));
+    let update = updates.find(|sql| sql.contains("SET amended_by")).unwrap();
+    database.sql(update).await;
+    let found: serde_json::Value =
+        serde_json::from_str(&database.text(column).await).unwrap();
+    assert_eq!(found, serde_json::from_str::<serde_json::Value>(&kept).unwrap());
+
+    let cora = ruling::<Controller>("cora");
+    assert_eq!(database.decide("1", seen(), cora, config()).await, Ok(()));
+    let clearance = "SELECT CAST(amended AS text) FROM workflow_clearance";
+    assert_eq!(database.text(clearance).await, "1");
+    database.sql("UPDATE workflow_vote SET person = 'carl'").await;
+    let error = database.load("1").await.unwrap_err();
+    assert!(error.contains("those who have amended it, and found carl's"), "{error}");
 }
 
 fn directory(people: &[(&str, &[&str])]) -> WorkflowConfig {

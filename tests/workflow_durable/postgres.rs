@@ -31,6 +31,23 @@ fn server() -> Config {
     crate::servers::postgres().parse().unwrap()
 }
 
+impl Postgres {
+    /// A schema without tables.
+    async fn empty() -> Self {
+        let schema = format!("workflow_{}", uuid::Uuid::now_v7().simple());
+        let admin = connect(&server()).await;
+        admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+        Self::at(&schema)
+    }
+
+    async fn install(&self) {
+        let mut client = connect(&self.config).await;
+        outbox::postgres::install(&mut client).await.unwrap();
+        inbox::postgres::install(&mut client).await.unwrap();
+        workflows::install(&mut client).await.unwrap();
+    }
+}
+
 impl Drop for Postgres {
     /// Drops the schema, from a thread with a runtime of its own: the test's is about to
     /// end.
@@ -60,16 +77,9 @@ impl Database for Postgres {
     }
 
     async fn fresh() -> Self {
-        let schema = format!("workflow_{}", uuid::Uuid::now_v7().simple());
-        let admin = connect(&server()).await;
-        admin.batch_execute(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-        let database = Self::at(&schema);
-        let mut client = connect(&database.config).await;
-        outbox::postgres::install(&mut client).await.unwrap();
-        inbox::postgres::install(&mut client).await.unwrap();
-        workflows::install(&mut client).await.unwrap();
-        let effect = "CREATE TABLE effect (instance text, step text)";
-        client.batch_execute(effect).await.unwrap();
+        let database = Self::empty().await;
+        database.install().await;
+        database.sql("CREATE TABLE effect (instance text, step text)").await;
         database
     }
 
@@ -194,11 +204,31 @@ impl Database for Postgres {
     async fn sql(&self, sql: &str) {
         connect(&self.config).await.batch_execute(sql).await.unwrap();
     }
+
+    fn migrations() -> Vec<&'static str> {
+        workflows::migrations().map(|one| one.sql).collect()
+    }
 }
 
 at_a_desk!(Postgres, "bytea", database => Desk::connect(database.config.clone()).await.unwrap());
 
 suite!(Postgres, "needs PostgreSQL");
+
+/// Protects the instances of an older program's tables from a clerk that leaves them.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn instances_in_tables_of_the_first_version_go_on() {
+    let (today, before) = (Postgres::fresh().await, Postgres::empty().await);
+    let _ = today.begin("1", 900, true).await;
+    before.sql(&workflows::migrations().next().unwrap().script()).await;
+    let rows = format!("SELECT * FROM {}.workflow_instance", today.schema);
+    before.sql(&format!("INSERT INTO workflow_instance {rows}")).await;
+    before.install().await;
+    before.pass_time(DAY).await;
+    let clerk = Clerk::connect(before.config.clone(), config()).await.unwrap();
+    let clerk = clerk.of::<This>().on_incident(|incident| panic!("{incident}"));
+    assert_eq!(clerk.run_until_idle().await.unwrap().moved, 1);
+}
 
 /// Protects the customer from the words of a database that shows the row which it
 /// refuses.

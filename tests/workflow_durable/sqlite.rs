@@ -189,6 +189,10 @@ impl Database for Sqlite {
     async fn sql(&self, sql: &str) {
         self.connect().execute_batch(sql).unwrap();
     }
+
+    fn migrations() -> Vec<&'static str> {
+        workflows::migrations().map(|one| one.sql).collect()
+    }
 }
 
 at_a_desk!(Sqlite, "BLOB", database => Desk::open(&database.path).unwrap());

@@ -75,6 +75,8 @@ pub(crate) trait Database: Sized + Sync {
     /// The text that a query answers.
     fn text(&self, sql: &str) -> impl Future<Output = String> + Send;
     fn sql(&self, sql: &str) -> impl Future<Output = ()> + Send;
+    /// The scripts that have made the tables.
+    fn migrations() -> Vec<&'static str>;
 }
 
 /// How a participant answers.
@@ -236,8 +238,10 @@ macro_rules! suite {
             desk: it_says_what_each_waits_for
             desk: it_says_what_a_person_can_repair
             desk: it_says_what_happened_to_one
-            desk: verify_agrees_with_what_programs_do
-            desk: verify_finds_what_no_program_did
+            verify: it_agrees_with_what_programs_do
+            verify: it_finds_what_no_program_did
+            verify: it_finds_a_vote_that_nobody_gave
+            verify: it_finds_another_event_under_the_id_of_the_command
             desk: one_that_is_repaired_is_taken_up_at_once
             desk: a_deadline_is_moved_by_hand
             desk: the_next_level_is_asked_at_once
@@ -248,6 +252,7 @@ macro_rules! suite {
             no_data: what_cannot_be_read_is_quoted_nowhere
             people: what_is_approved_is_what_is_sent
             people: a_question_for_nobody_says_so
+            people: who_has_amended_is_kept
             people: silence_is_a_refusal
             reports: a_deadline_that_was_met_does_not_come
             reports: no_command_leaves_before_its_instance_is_there

@@ -61,8 +61,8 @@ impl Kind {
 /// What a listener answers to a delivery that it nacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum NackAs {
-    /// `released`: no server counts it, so that none takes the event away before the
-    /// inbox has made all its attempts.
+    /// `released`: no server counts it but a quorum queue of RabbitMQ, so that no other
+    /// takes the event away before the inbox has made all its attempts.
     #[default]
     Released,
     /// `modified`, with `delivery-failed`: the server counts it, and takes the event for

@@ -8,19 +8,18 @@ use tokio_postgres::{Client, Transaction};
 
 use super::held::{hold_back, process_in_order};
 use super::process::caught;
-use super::rows::{
-    check_place, find, now, remember, unindexable, write, write_processed,
-};
+use super::receive::decide;
+use super::rows::{now, write};
 use super::worker::{Database, Handle};
-use super::{RELEASE, ROLLBACK, SAVEPOINT};
+use super::{RELEASE, ROLLBACK};
 use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
+use crate::inbox::HandlerError;
 use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
-use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
+use crate::inbox::intake::{Counted, Intake, RECEIVING, received};
 use crate::inbox::reply::Reply;
-use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
 use crate::store::{StoreError, StoreErrorKind};
@@ -118,7 +117,8 @@ async fn take_one<A, L: Handle>(
         Ok(Some(held_back)) => return (Some(held_back.taken(event, reply)), true),
         Err(_) => return (None, false),
     }
-    let Ok(intake) = take_in(transaction, event, &inbox.config).await else {
+    let counted = Counted::AtItsEnd;
+    let Ok((intake, _)) = decide(transaction, event, &inbox.config, counted).await else {
         return (None, false);
     };
     let (event, reply) = match intake {
@@ -144,32 +144,6 @@ async fn take_one<A, L: Handle>(
         Err(_) => true,
     };
     (Some(Taken::Handled(event, reply)), !undone)
-}
-
-/// Decides about an event, and remembers it, with a savepoint behind it, where its
-/// handler runs.
-async fn take_in(
-    transaction: &Transaction<'_>,
-    event: Envelope<Acknowledged>,
-    config: &InboxConfig,
-) -> Result<Intake, StoreError> {
-    let refusal = unindexable(&event).or_else(|| config.refusal(&event));
-    let found = if refusal.is_some() {
-        check_place(transaction).await.doing(RECEIVING)?;
-        Found::of(find(transaction, &event).await.doing(RECEIVING)?)
-    } else if remember(transaction, &event).await.doing(RECEIVING)?.is_some() {
-        Found::Nothing
-    } else {
-        Found::of(met(find(transaction, &event).await.doing(RECEIVING)?, &event)?)
-    };
-    let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
-    if let Intake::HandleAgain { event, .. } = &intake {
-        // The savepoint comes after the row's lock. Both in one journey.
-        let written = write_processed(transaction, event);
-        tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
-            .doing(RECEIVING)?;
-    }
-    Ok(intake)
 }
 
 /// Undoes what a handler wrote, and stores its failure.

@@ -22,14 +22,13 @@ impl<'c, A> Fresh<InboxTransaction<'c>, A> {
         &self.transaction.transaction
     }
 
-    /// Commits the effect, and that the event is processed.
+    /// Commits the effect, and with it that the event is processed.
     ///
     /// # Errors
     ///
-    /// What the database answers. Then nothing is stored, and the event comes again. It
-    /// is an error too where a statement of the handler had failed and the handler went
-    /// on, for PostgreSQL has then given up the whole transaction; and where the handler
-    /// has ended the transaction by SQL.
+    /// An error of the database: then nothing is stored, and the event comes again. It is
+    /// also an error if the handler ignored a failed statement, after which PostgreSQL
+    /// aborts the whole transaction, or if it ended the transaction by SQL.
     pub async fn commit(self) -> Result<Committed<A>, StoreError> {
         self.keep().await.map_err(Unkept::into_error)
     }
@@ -44,13 +43,13 @@ impl<'c, A> Fresh<InboxTransaction<'c>, A> {
         Ok(reply.processed(event))
     }
 
-    /// Rolls back what the handler wrote, and commits its failure: the event is to be
-    /// tried again while the policy of the [`InboxConfig`](crate::inbox::InboxConfig)
-    /// lasts, and else is a dead letter.
+    /// Rolls back what the handler wrote, and commits its failure. The event is tried
+    /// again while the policy of the [`InboxConfig`](crate::inbox::InboxConfig) allows,
+    /// and becomes a dead letter after that.
     ///
     /// # Errors
     ///
-    /// What the database answers, and a failure that [spends no attempt](HandlerError).
+    /// An error of the database, or a failure that [spends no attempt](HandlerError).
     /// Then nothing is stored, and the event comes again.
     pub async fn fail(self, error: HandlerError) -> Result<Handled<A>, StoreError> {
         self.record(error).await.map_err(Unkept::into_error)
@@ -83,8 +82,8 @@ impl<'c, A> Fresh<InboxTransaction<'c>, A> {
     }
 }
 
-/// Commits the transaction of an effect. The `COMMIT` of one that PostgreSQL has given
-/// up, or that has ended, is no error there; the release of its savepoint is.
+/// Commits the transaction of an effect. For PostgreSQL it is no error to `COMMIT` an
+/// aborted transaction, or none, but it is one to release the savepoint then.
 async fn commit(open: InboxTransaction<'_>) -> Result<(), Error> {
     let InboxTransaction { transaction, nesting } = open;
     if nesting == Nesting::Outermost {

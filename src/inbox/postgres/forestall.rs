@@ -15,14 +15,13 @@ use crate::outbox::postgres::OpenTransaction;
 use crate::store::doing::FORESTALLING;
 use crate::store::{StoreError, error::Doing};
 
-/// Forestalls an event, in the caller's open transaction: says whether it was processed,
-/// and if it was not, sees to it that it never will be.
+/// Forestalls an event, in the caller's open transaction: returns whether it was
+/// processed, and keeps it from being processed if it was not.
 ///
-/// The event may wait for another attempt, be held or a dead letter, or not have come at
-/// all: the answer is the same, whatever comes first. Where another transaction is about
-/// to process the event, this one waits until that has ended, and finds what came of it;
-/// in the isolation levels above `READ COMMITTED`, PostgreSQL may answer with a
-/// serialization failure instead.
+/// It makes no difference whether the event waits for another attempt, is held, is a dead
+/// letter, or has not come yet. If another transaction is processing the event, this one
+/// waits for its end and its outcome; in an isolation level above `READ COMMITTED`, it
+/// may get a serialization failure instead.
 ///
 /// `asked_at` is when the event was created, or a moment before that. If it is longer ago
 /// than the [`dedup_window`](InboxConfig::dedup_window), an event that the inbox has

@@ -1,4 +1,5 @@
-//! The lists of an inbox in PostgreSQL: what has failed, what waits, and what is no event.
+//! The lists of an inbox in PostgreSQL: what has failed, what waits, and what is no
+//! event.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -18,12 +19,11 @@ use crate::store::listing::first;
 use crate::store::postgres::{at, at_most, micros};
 use crate::store::{DeadLetter, Filter, StoreError};
 
-/// The dead letters of the inbox that a filter names, the oldest first, no more than
-/// `limit`.
+/// Up to `limit` dead letters of the inbox that match a filter, oldest first.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 pub async fn dead_letters(
     client: &Client,
     filter: &Filter,
@@ -34,14 +34,14 @@ pub async fn dead_letters(
         .doing(LISTING_DEAD)
 }
 
-/// The events that a filter names, that wait for another delivery, and were first
-/// received longer ago than `age`, the oldest first, no more than `limit`. A good age is
-/// the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest
-/// outage.
+/// Up to `limit` events that match a filter, wait for another delivery and were first
+/// received longer than `age` ago, oldest first. A good age is the
+/// [horizon](crate::RetryPolicy::horizon) of the inbox's policy plus the longest outage
+/// that you expect.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 pub async fn stalled(
     client: &Client,
     filter: &Filter,
@@ -53,12 +53,12 @@ pub async fn stalled(
         .doing(LISTING_STALLED)
 }
 
-/// The events that a filter names and the inbox [holds](Held), the oldest first, no more
-/// than `limit`.
+/// Up to `limit` events that match a filter and that the inbox [holds](Held), oldest
+/// first.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 pub async fn held(
     client: &Client,
     filter: &Filter,
@@ -69,12 +69,12 @@ pub async fn held(
         .doing(LISTING_HELD)
 }
 
-/// The rows that a filter names, of events that failed or wait, and that are no valid
-/// event, the oldest first, each with the reason.
+/// The rows that match a filter and are not valid events, oldest first, each with the
+/// reason: of events that failed or wait.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 pub async fn unreadable(
     client: &Client,
     filter: &Filter,

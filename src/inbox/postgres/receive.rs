@@ -10,16 +10,16 @@ use super::SAVEPOINT;
 use super::rows::{
     check_place, find, now, remember, unindexable, write, write_processed,
 };
+use crate::Envelope;
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
+use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::error::Doing;
 
-/// An open transaction of the caller's, and whether it is one within another. Name it
-/// only to write the type of a [`Fresh`].
-///
-/// [`Fresh::transaction`] gives the transaction itself.
+/// The caller's open transaction, as a [`Fresh`] event holds it:
+/// [`Fresh::transaction`] lends it. Name this type only to spell that of a `Fresh`.
 pub struct InboxTransaction<'c> {
     pub(super) transaction: Transaction<'c>,
     pub(super) nesting: Nesting,
@@ -42,22 +42,21 @@ pub(super) enum Nesting {
     Unknown,
 }
 
-/// Receives a delivery in the caller's open transaction, and finds whether its event is
-/// fresh or a duplicate.
+/// Receives a delivery in the caller's open transaction: its event is fresh, or a
+/// duplicate.
 ///
-/// Where another transaction is about to process the same event, this one waits until
-/// that has ended.
+/// If another transaction is processing the same event, this one waits for its end.
 ///
-/// It commits the transaction, and so takes that of tokio-postgres itself. The one of
-/// deadpool-postgres is a wrapper: begin it by `Client::transaction(&mut pooled)`, of
-/// `tokio_postgres::Client`, instead of `pooled.transaction()`.
+/// The inbox commits the transaction, and so needs that of tokio-postgres itself. With
+/// deadpool-postgres, whose transaction is a wrapper, begin it by
+/// `tokio_postgres::Client::transaction(&mut pooled)`, not `pooled.transaction()`.
 ///
-/// A handler that ends its process is not counted here: [`process`](super::process)
-/// counts it.
+/// An attempt whose handler ends the process does not count here;
+/// [`process`](super::process) counts it.
 ///
 /// # Errors
 ///
-/// What the database answers. It drops the delivery, which comes again.
+/// An error of the database. It drops the delivery, which comes again.
 pub fn receive<'f, 'c: 'f, T: WholeTransaction<'c>, A: Send + 'f>(
     transaction: T,
     delivery: Delivery<A>,
@@ -67,13 +66,13 @@ pub fn receive<'f, 'c: 'f, T: WholeTransaction<'c>, A: Send + 'f>(
     Box::pin(take_in(transaction, delivery, config, Counted::AtItsEnd))
 }
 
-/// The answer of [`receive`] and [`redrive`](super::redrive). It does not name the type
-/// of the transaction: a wrong one is one error, where it stands.
+/// The future of [`receive`] and [`redrive`](super::redrive). It does not name the type
+/// of the transaction, so that a wrong one is one error, at the argument.
 pub type Receiving<'f, T> =
     Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'f>>;
 
-/// A transaction that the inbox can commit: that of tokio-postgres itself, by value.
-/// Nothing else implements it.
+/// A transaction that the inbox can commit: that of tokio-postgres, by value. Nothing
+/// else implements it.
 #[diagnostic::on_unimplemented(
     message = "the inbox commits this transaction, and so takes one of tokio-postgres itself: `{Self}` is none",
     label = "needs `Client::transaction(&mut client).await?`, of `tokio_postgres::Client`",
@@ -93,7 +92,7 @@ mod sealed {
     impl Whole for tokio_postgres::Transaction<'_> {}
 }
 
-/// Finds what follows of a delivery, and stores what is to be stored before its handler.
+/// Receives a delivery, whose attempt is counted ahead or at its end.
 pub(super) async fn take_in<'c, A>(
     transaction: Transaction<'c>,
     delivery: Delivery<A>,
@@ -101,27 +100,10 @@ pub(super) async fn take_in<'c, A>(
     counted: Counted,
 ) -> Result<Receipt<InboxTransaction<'c>, A>, StoreError> {
     let (event, reply) = received(delivery, config);
-    let refusal = unindexable(&event).or_else(|| config.refusal(&event));
-    let mut nesting = Nesting::Unknown;
-    let found = if refusal.is_some() {
-        check_place(&transaction).await.doing(RECEIVING)?;
-        Found::of(find(&transaction, &event).await.doing(RECEIVING)?)
-    } else if let Some(new) = remember(&transaction, &event).await.doing(RECEIVING)? {
-        nesting = new;
-        Found::Nothing
-    } else {
-        Found::of(met(find(&transaction, &event).await.doing(RECEIVING)?, &event)?)
-    };
-    let (event, reply) = match intake(event, found, refusal, counted)? {
+    let (intake, nesting) = decide(&transaction, event, config, counted).await?;
+    let (event, reply) = match intake {
         Intake::Handle(event) => (event, reply),
-        Intake::HandleAgain { event, is_buried } => {
-            // The savepoint comes after the row's lock: a failure must not release the
-            // row before it is stored. Both in one journey.
-            let written = write_processed(&transaction, &event);
-            tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
-                .doing(RECEIVING)?;
-            (event, reply.buried(is_buried))
-        }
+        Intake::HandleAgain { event, is_buried } => (event, reply.buried(is_buried)),
         Intake::Bury(failing) => {
             let outcome = failing.at(now(&transaction).await.doing(RECEIVING)?);
             write(&transaction, outcome.entry()).await.doing(RECEIVING)?;
@@ -133,4 +115,34 @@ pub(super) async fn take_in<'c, A>(
     let (transaction, reply) =
         (InboxTransaction { transaction, nesting }, reply.handling(&event));
     Ok(Receipt::New(Fresh { transaction, event, reply }))
+}
+
+/// Decides what follows of a delivery. If its handler is to run, this remembers the event
+/// and sets a savepoint behind it.
+pub(super) async fn decide(
+    transaction: &Transaction<'_>,
+    event: Envelope<Acknowledged>,
+    config: &InboxConfig,
+    counted: Counted,
+) -> Result<(Intake, Nesting), StoreError> {
+    let refusal = unindexable(&event).or_else(|| config.refusal(&event));
+    let mut nesting = Nesting::Unknown;
+    let found = if refusal.is_some() {
+        check_place(transaction).await.doing(RECEIVING)?;
+        Found::of(find(transaction, &event).await.doing(RECEIVING)?)
+    } else if let Some(new) = remember(transaction, &event).await.doing(RECEIVING)? {
+        nesting = new;
+        Found::Nothing
+    } else {
+        Found::of(met(find(transaction, &event).await.doing(RECEIVING)?, &event)?)
+    };
+    let intake = intake(event, found, refusal, counted)?;
+    if let Intake::HandleAgain { event, .. } = &intake {
+        // The savepoint comes after the row's lock: a failure must not release the row
+        // before it is stored. Both in one round trip.
+        let written = write_processed(transaction, event);
+        tokio::try_join!(biased; written, transaction.batch_execute(SAVEPOINT))
+            .doing(RECEIVING)?;
+    }
+    Ok((intake, nesting))
 }

@@ -79,9 +79,9 @@ pub const fn handlers() -> Handlers<Postgres, End> {
 #[derive(Debug, Clone, Copy)]
 pub struct Postgres;
 
-/// A handler that waits.
+/// A list of asynchronous handlers.
 pub trait Handle: Kinds + Send + Sync {
-    /// What the handler answers; nothing where none takes the event.
+    /// The outcome of the handler; `None` if no handler takes the event.
     #[doc(hidden)]
     fn handle(
         &self,
@@ -142,7 +142,8 @@ where
 }
 
 impl<E, V, L> Named<Postgres, E, V, L> {
-    /// The handler of this event: it writes in the transaction that remembers the event.
+    /// Sets the handler of this event. It writes in the transaction that remembers the
+    /// event.
     pub fn effect<F>(self, effect: F) -> Handlers<Postgres, On<E, F, V, L>>
     where
         V: Versions<E>,
@@ -154,8 +155,8 @@ impl<E, V, L> Named<Postgres, E, V, L> {
 }
 
 impl<L> Handlers<Postgres, L> {
-    /// The handler of every event that no other names, messages that cannot be read among
-    /// them. Without one, such an event is a dead letter, or [left to another
+    /// Sets the handler of every event that no other handler names, unreadable messages
+    /// included. Without it, such an event becomes a dead letter, or is [left to another
     /// consumer](InboxConfig::leave_unknown).
     pub fn otherwise<F>(self, effect: F) -> Handlers<Postgres, Otherwise<F, L>>
     where
@@ -166,10 +167,10 @@ impl<L> Handlers<Postgres, L> {
     }
 }
 
-/// How long a handler may take, where nothing else is said.
+/// How long a handler may take by default.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// More in one transaction do not fit into what other sessions look at.
+/// PostgreSQL shares only so many subtransactions of a session in memory.
 const MOST_SAVEPOINTS: usize = 64;
 
 /// How long the inbox's own statements may take beside the handler.
@@ -188,18 +189,18 @@ impl<C: Consumer, L: Handle> Worker<C, L>
 where
     C::Acker: 'static,
 {
-    /// Connects without TLS, and makes the table of the inbox where it is missing, in the
-    /// first schema of the search path. The inbox takes in what the handlers name.
+    /// Connects without TLS, and makes a missing table in the first schema of the search
+    /// path. The inbox takes in the events that the handlers name.
     ///
-    /// The worker has a connection for each of its [lanes](WorkerConfig::lanes), one for
-    /// what it purges and one for what the inbox holds. They call themselves `inbox worker` in
-    /// `pg_stat_activity`, where the configuration has no `application_name`, and come
-    /// back by themselves where they are lost.
+    /// The worker uses a connection for each of its [lanes](WorkerConfig::lanes), one for
+    /// purges and one for held events, and connects again after a loss. In
+    /// `pg_stat_activity` they are `inbox worker`, unless the configuration sets
+    /// `application_name`.
     ///
     /// # Errors
     ///
-    /// [`WorkerError`]: settings or handlers that cannot hold what a worker promises, a
-    /// configuration that asks for TLS, what the database answers, and a table that a
+    /// [`WorkerError`]: settings or handlers with which a worker cannot keep its promises,
+    /// a configuration that asks for TLS, an error of the database, or a table that a
     /// newer version of this crate has made.
     pub async fn connect(
         database: Config,
@@ -213,13 +214,13 @@ where
         Self::connect_with(database, NoTls, inbox, consumer, handlers, config).await
     }
 
-    /// Connects over TLS, with a server that an authority of `tls` vouches for under the
-    /// host's name, and not at all otherwise.
+    /// Connects over TLS. An authority of `tls` must vouch for the server under the
+    /// host's name.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), and a server without TLS, or whose certificate is
-    /// not that of this host.
+    /// As [`connect`](Self::connect); and a server without TLS, or whose certificate is
+    /// refused.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub async fn connect_tls(
@@ -234,8 +235,8 @@ where
         Self::connect_with(database, tls, inbox, consumer, handlers, config).await
     }
 
-    /// Connects with the TLS of another crate: `postgres-native-tls` or one's own. Where
-    /// it must not fall back to plain text, the configuration says `sslmode=require`.
+    /// Connects with the TLS of another crate, such as `postgres-native-tls`. If it must
+    /// not fall back to plain text, the configuration says `sslmode=require`.
     ///
     /// # Errors
     ///

@@ -22,13 +22,13 @@ use crate::store::error::Doing;
 use crate::store::sqlite::{any_moment, micros, now, read_row, still_open};
 use crate::{Decision, EventId, Facts, RawEvent};
 
-/// How much the inbox holds, in each state. It reads every row, and counts as
-/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists of the age
+/// How many events the inbox has in each state. It reads every row, and counts as
+/// [stalled](crate::inbox::Stalled) what [`stalled`](super::stalled) lists for the age
 /// `stalled_after`.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 ///
 /// ```
 /// use integration_automation_patterns::RetryPolicy;
@@ -68,12 +68,12 @@ pub fn counts(
     Counts::of_rows(work().doing(COUNTING)?)
 }
 
-/// What the inbox remembers of one event; nothing where it has never received it, or has
-/// purged it.
+/// What the inbox remembers of one event; `None` if it has never received the event, or
+/// has purged it.
 ///
 /// # Errors
 ///
-/// What the database answers, and a row that is no event.
+/// An error of the database, or a row that is not a valid event.
 ///
 /// ```
 /// use integration_automation_patterns::broker::Delivery;
@@ -117,16 +117,17 @@ pub fn get(
 }
 
 /// Redrives a dead letter of the inbox, or an event that waits for [another
-/// delivery](super::stalled) or is [held](super::held), in the caller's open transaction, as a person
-/// decided: run its handler, and commit. Nothing where there is no such event.
+/// delivery](super::stalled) or is [held](super::held), in the caller's open transaction,
+/// as a person decided: run its handler, and commit. Nothing where there is no such
+/// event.
 ///
-/// No type knows whether the handler ran: committed without its effect, the event counts
-/// as processed all the same. The [`redrive`](crate::inbox::worker::Worker::redrive) of a
-/// worker runs the handler itself, and leaves nothing to forget.
+/// The types do not ensure that the handler runs: if you commit without its effect, the
+/// event still counts as processed. A worker's
+/// [`redrive`](crate::inbox::worker::Worker::redrive) runs the handler itself.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -179,7 +180,7 @@ pub fn redrive<'c>(
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 ///
 /// ```
 /// use integration_automation_patterns::audit::AuditTrail;
@@ -224,7 +225,7 @@ pub fn discard(
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 ///
 /// ```
 /// use integration_automation_patterns::RetryPolicy;

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::held::{hold_back, process_in_order};
-use super::rows::{find, remember, write, write_processed};
+use super::receive::decide;
+use super::rows::write;
 use super::worker::{Handle, Parts, run};
-use super::{RELEASE, ROLLBACK, SAVEPOINT};
+use super::{RELEASE, ROLLBACK};
 use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
+use crate::inbox::HandlerError;
 use crate::inbox::batch::{Ended, Placed, Settled, Taken, next_batch};
 use crate::inbox::failing::Failing;
 use crate::inbox::handler_error::caught;
-use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
+use crate::inbox::intake::{Counted, Intake, RECEIVING, received};
 use crate::inbox::reply::Reply;
-use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::error::Doing;
@@ -108,7 +109,9 @@ fn take_one<A>(
         Ok(Some(held_back)) => return (Some(held_back.taken(event, reply)), true),
         Err(_) => return (None, false),
     }
-    let Ok(intake) = take_in(transaction, event, config) else { return (None, false) };
+    let Ok(intake) = decide(transaction, event, config, Counted::AtItsEnd) else {
+        return (None, false);
+    };
     let (event, reply) = match intake {
         Intake::Handle(event) | Intake::HandleAgain { event, .. } => {
             let reply = reply.handling(&event);
@@ -129,31 +132,6 @@ fn take_one<A>(
         Err(_) => true,
     };
     (Some(Taken::Handled(event, reply)), !undone)
-}
-
-/// Decides about an event, and remembers it, with a savepoint behind it, where its
-/// handler runs.
-fn take_in(
-    transaction: &Transaction<'_>,
-    event: Envelope<Acknowledged>,
-    config: &InboxConfig,
-) -> Result<Intake, StoreError> {
-    let refusal = config.refusal(&event);
-    let found = if refusal.is_some() {
-        Found::of(find(transaction, &event).doing(RECEIVING)?)
-    } else if remember(transaction, &event).doing(RECEIVING)? {
-        Found::Nothing
-    } else {
-        Found::of(met(find(transaction, &event).doing(RECEIVING)?, &event)?)
-    };
-    let intake = intake(event, found, refusal, Counted::AtItsEnd)?;
-    if let Intake::HandleAgain { event, .. } = &intake {
-        write_processed(transaction, event).doing(RECEIVING)?;
-    }
-    if matches!(intake, Intake::Handle(_) | Intake::HandleAgain { .. }) {
-        transaction.execute_batch(SAVEPOINT).doing(RECEIVING)?;
-    }
-    Ok(intake)
 }
 
 /// Undoes what a handler wrote, and stores its failure.
@@ -187,9 +165,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::inbox::Handled;
     use crate::inbox::sqlite::Sqlite;
     use crate::inbox::worker::Handlers;
+    use crate::inbox::{Handled, InboxConfig};
     use crate::retry::{Backoff, RetryPolicy};
     use crate::{DeliveryStatus, RawEvent};
 

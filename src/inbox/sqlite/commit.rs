@@ -46,13 +46,13 @@ impl<'c, A> Fresh<Transaction<'c>, A> {
         Ok(reply.processed(event))
     }
 
-    /// Rolls back what the handler wrote, and commits its failure: the event is to be
-    /// tried again while the policy of the [`InboxConfig`](crate::inbox::InboxConfig)
-    /// lasts, and else is a dead letter.
+    /// Rolls back what the handler wrote, and commits its failure. The event is tried
+    /// again while the policy of the [`InboxConfig`](crate::inbox::InboxConfig) allows,
+    /// and becomes a dead letter after that.
     ///
     /// # Errors
     ///
-    /// What the database answers, and a failure that [spends no attempt](HandlerError).
+    /// An error of the database, or a failure that [spends no attempt](HandlerError).
     /// Then nothing is stored, and the event comes again.
     pub fn fail(self, error: HandlerError) -> Result<Handled<A>, StoreError> {
         self.record(error).map_err(Unkept::into_error)

@@ -14,14 +14,14 @@ use crate::store::doing::FORESTALLING;
 use crate::store::sqlite::{maybe_text, micros, now, still_open};
 use crate::store::{StoreError, error::Doing};
 
-/// Forestalls an event, in the caller's open transaction: says whether it was processed,
-/// and if it was not, sees to it that it never will be.
+/// Forestalls an event, in the caller's open transaction: returns whether it was
+/// processed, and keeps it from being processed if it was not.
 ///
 /// The event may wait for another attempt, be held or a dead letter, or not have come at
 /// all: the answer is the same, whatever comes first. `asked_at` is when the event was
 /// created, or a moment before that. If it is longer ago than the
-/// [`dedup_window`](InboxConfig::dedup_window), an event that the inbox has nothing of may
-/// have been processed and purged.
+/// [`dedup_window`](InboxConfig::dedup_window), an event that the inbox has nothing of
+/// may have been processed and purged.
 ///
 /// A savepoint or a transaction that is dropped has forestalled nothing.
 ///

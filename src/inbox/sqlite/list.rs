@@ -17,12 +17,11 @@ use crate::store::error::Doing;
 use crate::store::sqlite::{any_moment, maybe_text, micros};
 use crate::store::{DeadLetter, Filter, StoreError};
 
-/// The dead letters of the inbox that a filter names, the oldest first, no more than
-/// `limit`.
+/// Up to `limit` dead letters of the inbox that match a filter, oldest first.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 pub fn dead_letters(
     connection: &Connection,
     filter: &Filter,
@@ -32,14 +31,14 @@ pub fn dead_letters(
         .doing(LISTING_DEAD)
 }
 
-/// The events that a filter names, that wait for another delivery, and were first
-/// received longer ago than `age`, the oldest first, no more than `limit`. A good age is
-/// the [horizon](crate::RetryPolicy::horizon) of the inbox's policy and the longest
-/// outage.
+/// Up to `limit` events that match a filter, wait for another delivery and were first
+/// received longer than `age` ago, oldest first. A good age is the
+/// [horizon](crate::RetryPolicy::horizon) of the inbox's policy plus the longest outage
+/// that you expect.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 pub fn stalled(
     connection: &Connection,
     filter: &Filter,
@@ -51,12 +50,12 @@ pub fn stalled(
         .doing(LISTING_STALLED)
 }
 
-/// The events that a filter names and the inbox [holds](Held), the oldest first, no more
-/// than `limit`.
+/// Up to `limit` events that match a filter and that the inbox [holds](Held), oldest
+/// first.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 ///
 /// ```
 /// use integration_automation_patterns::inbox::sqlite;
@@ -74,12 +73,12 @@ pub fn held(
     list(connection, Which::Held, filter, (END, limit), stored::held).doing(LISTING_HELD)
 }
 
-/// The rows that a filter names, of events that failed or wait, and that are no valid
-/// event, the oldest first, each with the reason.
+/// The rows that match a filter and are not valid events, oldest first, each with the
+/// reason: of events that failed or wait.
 ///
 /// # Errors
 ///
-/// What the database answers.
+/// An error of the database.
 ///
 /// ```
 /// use integration_automation_patterns::inbox::sqlite;

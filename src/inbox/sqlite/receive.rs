@@ -4,25 +4,27 @@ use rusqlite::{DropBehavior, Transaction};
 
 use super::SAVEPOINT;
 use super::rows::{find, remember, write, write_processed};
+use crate::Envelope;
 use crate::broker::Delivery;
 use crate::inbox::intake::{Counted, Found, Intake, RECEIVING, intake, met, received};
 use crate::inbox::{Fresh, InboxConfig, Receipt};
+use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::error::Doing;
 use crate::store::sqlite::{now, still_open};
 
-/// Receives a delivery in the caller's open transaction, and finds whether its event is
-/// fresh or a duplicate.
+/// Receives a delivery in the caller's open transaction: its event is fresh, or a
+/// duplicate.
 ///
-/// Begin the transaction as `IMMEDIATE`, or two consumers of one file may meet in a
-/// deadlock, which the database answers with an error.
+/// Begin the transaction as `IMMEDIATE`: otherwise two consumers of one file may
+/// deadlock, which is an error.
 ///
-/// A handler that ends its process is not counted here: [`process`](super::process)
-/// counts it.
+/// An attempt whose handler ends the process does not count here;
+/// [`process`](super::process) counts it.
 ///
 /// # Errors
 ///
-/// What the database answers. It drops the delivery, which comes again.
+/// An error of the database. It drops the delivery, which comes again.
 pub fn receive<'c, A>(
     transaction: Transaction<'c>,
     delivery: Delivery<A>,
@@ -31,7 +33,7 @@ pub fn receive<'c, A>(
     take_in(transaction, delivery, config, Counted::AtItsEnd)
 }
 
-/// Finds what follows of a delivery, and stores what is to be stored before its handler.
+/// Receives a delivery, whose attempt is counted ahead or at its end.
 pub(super) fn take_in<'c, A>(
     mut transaction: Transaction<'c>,
     delivery: Delivery<A>,
@@ -42,20 +44,9 @@ pub(super) fn take_in<'c, A>(
     // Dropped, a fresh event rolls back, whatever its caller has set.
     transaction.set_drop_behavior(DropBehavior::Rollback);
     let (event, reply) = received(delivery, config);
-    let refusal = config.refusal(&event);
-    let found = if refusal.is_some() {
-        Found::of(find(&transaction, &event).doing(RECEIVING)?)
-    } else if remember(&transaction, &event).doing(RECEIVING)? {
-        Found::Nothing
-    } else {
-        Found::of(met(find(&transaction, &event).doing(RECEIVING)?, &event)?)
-    };
-    let (event, reply) = match intake(event, found, refusal, counted)? {
+    let (event, reply) = match decide(&transaction, event, config, counted)? {
         Intake::Handle(event) => (event, reply),
-        Intake::HandleAgain { event, is_buried } => {
-            write_processed(&transaction, &event).doing(RECEIVING)?;
-            (event, reply.buried(is_buried))
-        }
+        Intake::HandleAgain { event, is_buried } => (event, reply.buried(is_buried)),
         Intake::Bury(failing) => {
             let outcome = failing.at(now(&transaction).doing(RECEIVING)?);
             write(&transaction, outcome.entry()).doing(RECEIVING)?;
@@ -64,7 +55,32 @@ pub(super) fn take_in<'c, A>(
         }
         Intake::Done(done) => return Ok(reply.done(done)),
     };
-    transaction.execute_batch(SAVEPOINT).doing(RECEIVING)?;
     let reply = reply.handling(&event);
     Ok(Receipt::New(Fresh { transaction, event, reply }))
+}
+
+/// Decides what follows of a delivery. If its handler is to run, this remembers the event
+/// and sets a savepoint behind it.
+pub(super) fn decide(
+    transaction: &Transaction<'_>,
+    event: Envelope<Acknowledged>,
+    config: &InboxConfig,
+    counted: Counted,
+) -> Result<Intake, StoreError> {
+    let refusal = config.refusal(&event);
+    let found = if refusal.is_some() {
+        Found::of(find(transaction, &event).doing(RECEIVING)?)
+    } else if remember(transaction, &event).doing(RECEIVING)? {
+        Found::Nothing
+    } else {
+        Found::of(met(find(transaction, &event).doing(RECEIVING)?, &event)?)
+    };
+    let intake = intake(event, found, refusal, counted)?;
+    if let Intake::HandleAgain { event, .. } = &intake {
+        write_processed(transaction, event).doing(RECEIVING)?;
+    }
+    if matches!(intake, Intake::Handle(_) | Intake::HandleAgain { .. }) {
+        transaction.execute_batch(SAVEPOINT).doing(RECEIVING)?;
+    }
+    Ok(intake)
 }

@@ -94,7 +94,7 @@ pub struct Sqlite;
 
 /// A handler that blocks.
 pub trait Handle: Kinds + Send + Sync + 'static {
-    /// What the handler answers; nothing where none takes the event.
+    /// The outcome of the handler; `None` if no handler takes the event.
     #[doc(hidden)]
     fn handle(
         &self,
@@ -166,8 +166,8 @@ impl<E, V, L> Named<Sqlite, E, V, L> {
 }
 
 impl<L> Handlers<Sqlite, L> {
-    /// The handler of every event that no other names, messages that cannot be read among
-    /// them. Without one, such an event is a dead letter, or [left to another
+    /// Sets the handler of every event that no other handler names, unreadable messages
+    /// included. Without it, such an event becomes a dead letter, or is [left to another
     /// consumer](InboxConfig::leave_unknown).
     pub fn otherwise<F>(self, effect: F) -> Handlers<Sqlite, Otherwise<F, L>>
     where

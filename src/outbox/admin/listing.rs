@@ -1,5 +1,4 @@
-//! What the administrations of both databases have in common: the pages in which they go
-//! through a table, and their findings.
+//! What the administrations of both databases share: pages of a table, and findings.
 
 use std::future::Future;
 
@@ -16,12 +15,12 @@ pub(crate) const PAGE: usize = 500;
 #[derive(Debug)]
 pub(crate) struct Page<T> {
     pub(crate) found: Vec<T>,
-    /// After which sequence number the next page begins, where there is one.
+    /// The sequence number after which the next page begins, if there is one.
     pub(crate) next: Option<i64>,
 }
 
 impl<T> Page<T> {
-    /// The page of these rows, which is the last where it is not full.
+    /// The page of these rows, which is the last one unless it is full.
     pub(crate) fn of(found: Vec<T>, sequence: impl FnOnce(&T) -> i64) -> Self {
         let next = found.last().filter(|_| found.len() >= PAGE).map(sequence);
         Self { found, next }
@@ -57,14 +56,14 @@ pub(crate) struct DeadRow {
 }
 
 impl DeadRow {
-    /// The dead letter; nothing where the row is no valid event, which is for
-    /// [`unreadable`](super::Admin::unreadable) to report.
+    /// The dead letter; `None` if the row is not a valid event, which
+    /// [`unreadable`](super::Admin::unreadable) reports.
     pub(crate) fn into_dead_letter(self) -> Option<DeadLetter> {
         let (event, first_sent_at) = (self.row.read_in().ok()?, self.first_sent_at);
         Some(DeadLetter { event, first_sent_at })
     }
 
-    /// Why it is no valid event, where it is none.
+    /// Why it is not a valid event; `None` if it is.
     pub(crate) fn into_finding(self) -> Option<Finding> {
         let event = self.row.id.clone();
         self.row.read_in::<Failed>().err().map(|what| Finding { event, what })
@@ -78,7 +77,7 @@ pub(crate) fn orphaned(event: i64, entries: i64) -> Finding {
     Finding { event: format!("sequence {event}"), what }
 }
 
-/// Why a row becomes a dead letter that is no valid event.
+/// Why a row that is not a valid event becomes a dead letter.
 pub(crate) fn quarantine_reason(why: &str) -> String {
     format!("the stored row is no valid event: {why}")
 }

@@ -1,5 +1,5 @@
-//! The outbox as people see it: counts, dead letters and what is decided about them,
-//! retention, and the check of rows and histories.
+//! Administration of an outbox: counts, dead letters and decisions about them, retention,
+//! and the check of rows and histories.
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod decision;
@@ -18,7 +18,7 @@ use crate::audit::Action;
 use crate::store::{DeadLetter, Filter, StoreError};
 use crate::{AnyEnvelope, Decision, DeliveryStatus, EventId};
 
-/// What people ask of an outbox, and decide.
+/// What people ask of an outbox, and decide about its events.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")] {
@@ -43,47 +43,45 @@ use crate::{AnyEnvelope, Decision, DeliveryStatus, EventId};
 /// # }
 /// ```
 ///
-/// It is sealed: `sqlite::Outbox` and `postgres::Outbox` implement it, and nothing outside
-/// this crate can, so that it may grow.
+/// It is sealed, so that it may grow: only `sqlite::Outbox` and `postgres::Outbox`
+/// implement it.
 pub trait Admin: sealed::Sealed + Send + Sync {
-    /// How much there is, in each state.
+    /// How many events there are in each state.
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
 
-    /// The dead letters that a filter names, the oldest first, no more than `limit`.
+    /// Up to `limit` dead letters that match a filter, oldest first.
     fn dead_letters(
         &self,
         filter: &Filter,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<DeadLetter>, StoreError>> + Send;
 
-    /// The dead letters that a filter names and that are no valid event, the oldest
-    /// first, each with the reason. They are not among the
-    /// [`dead_letters`](Self::dead_letters), and no decision reaches them until their row
-    /// is repaired.
+    /// The dead letters that match a filter and are not valid events, oldest first, each
+    /// with the reason. They are not among the [`dead_letters`](Self::dead_letters), and
+    /// no decision reaches them until their row is repaired.
     fn unreadable(
         &self,
         filter: &Filter,
     ) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 
-    /// The events under way that a filter names, the one that has been due longest first,
-    /// no more than `limit`.
+    /// Up to `limit` events under way that match a filter, longest overdue first.
     fn waiting(
         &self,
         filter: &Filter,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Waiting>, StoreError>> + Send;
 
-    /// One event with all that happened to it; nothing where there is none of this id.
+    /// One event with everything that happened to it; `None` if the id is unknown.
     fn get(
         &self,
         id: &EventId,
     ) -> impl Future<Output = Result<Option<EventHistory>, StoreError>> + Send;
 
-    /// Sends the dead letters that a filter names again, with all attempts of their
-    /// policy.
+    /// Redrives the dead letters that match a filter: they are sent again, with all
+    /// attempts of their policy.
     ///
-    /// It goes in pages, each a transaction of its own: a redrive that is interrupted is
-    /// simply called again.
+    /// It works in pages, each a transaction of its own. If it is interrupted, call it
+    /// again.
     #[doc(alias("replay", "requeue"))]
     fn redrive(
         &self,
@@ -91,7 +89,7 @@ pub trait Admin: sealed::Sealed + Send + Sync {
         order: &Redrive,
     ) -> impl Future<Output = Result<Vec<(EventId, RedriveOutcome)>, StoreError>> + Send;
 
-    /// Discards the dead letters that a filter names: they become `skipped`.
+    /// Discards the dead letters that match a filter: they become `skipped`.
     fn discard(
         &self,
         filter: &Filter,
@@ -99,21 +97,20 @@ pub trait Admin: sealed::Sealed + Send + Sync {
     ) -> impl Future<Output = Result<Vec<EventId>, StoreError>> + Send;
 
     /// Removes up to `limit` events that were done (acknowledged, processed or skipped)
-    /// longer than `age` ago, with their history, and says how many: call it until it
-    /// says less than `limit`. Dead letters stay. Ordering keys are forgotten of which no
-    /// event was confirmed for more than three days.
+    /// longer than `age` ago, with their history, and returns how many. Call it until it
+    /// returns less than `limit`. Dead letters stay. It also forgets ordering keys of
+    /// which no event was confirmed for more than three days.
     ///
-    /// An id that is purged is new again: let `age` be longer than any source may deliver
-    /// its own event a second time.
+    /// A purged id is new again: choose an `age` after which no source delivers its own
+    /// event a second time.
     fn purge(
         &self,
         age: Duration,
         limit: usize,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Checks rows and histories: every row is an event that a walk through the lifecycle
-    /// leads to, and every entry of the history has its event and leads to the next.
-    /// Where the list is empty, nothing is wrong.
+    /// Checks that the lifecycle leads along each history to its row, and that every
+    /// entry of the history has its event. An empty list means that nothing is wrong.
     #[doc(alias = "reconciliation")]
     fn verify(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 }
@@ -124,19 +121,19 @@ pub trait Admin: sealed::Sealed + Send + Sync {
 pub struct Counts {
     /// The events in each state; a state without any is left out.
     pub by_status: BTreeMap<DeliveryStatus, u64>,
-    /// The number of events that have made so many attempts, of those not yet done.
+    /// How many events that are not yet done have made each number of attempts.
     pub by_attempts: BTreeMap<u32, u64>,
-    /// How long the event that has been due longest has been so.
+    /// How long the longest overdue event has been due.
     pub oldest_due: Option<Duration>,
 }
 
 impl Counts {
-    /// The events in one state.
+    /// How many events are in one state.
     pub fn of(&self, status: DeliveryStatus) -> u64 {
         self.by_status.get(&status).copied().unwrap_or(0)
     }
 
-    /// The events that a relay still has to do with: pending, dispatched or retrying.
+    /// How many events are under way: pending, dispatched or retrying.
     pub fn under_way(&self) -> u64 {
         use DeliveryStatus::{Dispatched, Pending, Retrying};
         [Pending, Dispatched, Retrying]
@@ -144,13 +141,13 @@ impl Counts {
             .fold(0, |sum, status| sum.saturating_add(self.of(status)))
     }
 
-    /// All of them.
+    /// How many events there are.
     pub fn total(&self) -> u64 {
         self.by_status.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
-/// An event that a relay still has to do with: pending, dispatched or retrying.
+/// An event under way: pending, dispatched or retrying.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Waiting {
@@ -158,20 +155,20 @@ pub struct Waiting {
     pub event: AnyEnvelope,
     /// When its next attempt may begin; of a dispatched event, when its lease ends.
     pub due_at: DateTime<Utc>,
-    /// Who is sending it, where it is dispatched.
+    /// The relay that is sending it, if it is dispatched.
     pub claimed_by: Option<String>,
-    /// The first event of its ordering key before it that is not done: it waits for that
-    /// one too, which may be a dead letter.
+    /// The earliest event of its ordering key that is not done and that it waits for,
+    /// which may be a dead letter.
     pub behind: Option<EventId>,
 }
 
-/// An event, and all that happened to it.
+/// An event, and everything that happened to it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct EventHistory {
     /// The event as it is now.
     pub event: AnyEnvelope,
-    /// What happened to it, the oldest first.
+    /// What happened to it, oldest first.
     pub entries: Vec<HistoryEntry>,
 }
 
@@ -183,13 +180,13 @@ pub struct HistoryEntry {
     pub at: DateTime<Utc>,
     /// What was done.
     pub action: Action,
-    /// Who: the worker, the person, or nobody where a business transaction did it.
+    /// Who did it: a relay or a person; `None` if it was a business transaction.
     pub by: Option<String>,
     /// The state after it.
     pub status: DeliveryStatus,
     /// The attempts after it.
     pub attempts: u32,
-    /// Why, where somebody said so.
+    /// Why, if a reason was given.
     pub reason: Option<String>,
 }
 
@@ -210,15 +207,16 @@ pub struct Redrive {
     /// Who, and why.
     pub decision: Decision,
     /// How long the consumers' [inboxes](crate::inbox) remember an event: the shortest
-    /// window where they differ.
+    /// window, if they differ.
     pub dedup_window: Duration,
-    /// Redrive even what the consumers may have forgotten. Such an event may take effect
-    /// twice: say in the decision's reason why that does not matter.
+    /// Whether to redrive even events that the consumers may have forgotten. Such an
+    /// event may take effect twice: say in the decision's reason why that does not
+    /// matter.
     pub force: bool,
 }
 
-/// What became of one dead letter that was to be redriven. There is no third outcome, so
-/// that a match needs no `_`.
+/// The outcome of a redrive for one dead letter. There is no third one, so that a match
+/// needs no `_`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedriveOutcome {
     /// It is pending again.
@@ -256,12 +254,12 @@ impl fmt::Display for RedriveError {
 impl std::error::Error for RedriveError {}
 
 impl Redrive {
-    /// The redrive of events whose consumers still know them.
+    /// A redrive of events that their consumers still remember.
     pub const fn new(decision: Decision, dedup_window: Duration) -> Self {
         Self { decision, dedup_window, force: false }
     }
 
-    /// The same, of those too that consumers may have forgotten.
+    /// Redrives also events that the consumers may have forgotten.
     #[must_use = "this returns the changed order; the original is consumed"]
     pub fn force(self) -> Self {
         Self { force: true, ..self }
@@ -272,7 +270,7 @@ impl Redrive {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The event's id, or its sequence number where there is none.
+    /// The event's id, or its sequence number if it has none.
     pub event: String,
     /// What is wrong with it.
     pub what: String,

@@ -6,10 +6,8 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::rows::{
-    Changes, FREE, Fence, claim_sql, expired_sql, freed, put_aside_sql, quarantine,
-    read_expired, settle,
-};
+use super::rows::{claim_sql, expired_sql, put_aside_sql, quarantine, read_expired};
+use super::settle::{self, Changes};
 use crate::AnyEnvelope;
 use crate::crash_point::crash_point;
 use crate::outbox::admin::Finding;
@@ -238,11 +236,7 @@ async fn expire(
     for (sequence, token, change) in &found {
         changes.push(*sequence, *token, change);
     }
-    // The rows are locked, and nobody else can have settled them.
-    settle(link, &changes, Fence::Ended).await?;
-    if !changes.frees.is_empty() {
-        watermark.back_to(freed(&link.query(FREE, &[&changes.frees]).await?)?);
-    }
+    watermark.back_to(settle::expire(link, &changes).await?);
     crash_point("in the sweep");
     Ok(())
 }

@@ -1,9 +1,8 @@
-//! Enqueuing in PostgreSQL: in the caller's transaction, by the functions that plain SQL
-//! has too.
+//! Enqueuing in PostgreSQL, in the caller's transaction, by the same functions that plain
+//! SQL calls.
 
 use std::collections::HashSet;
 
-use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::open::OpenTransaction;
@@ -14,47 +13,48 @@ use crate::outbox::enqueued::{Enqueued, Enqueuing, same_event};
 use crate::refused::Refused;
 use crate::state::Pending;
 use crate::store::error::Doing;
+use crate::store::postgres::Session;
 use crate::store::{Row, Said, StoreError};
 use crate::trace::EventSpan;
 
 const DOING_ALL: &str = "enqueuing events";
 
 /// Writes an event into the outbox, as part of the caller's open transaction, in one
-/// round trip.
+/// round trip. A program that keeps its connection saves PostgreSQL the parsing with
+/// [`Statements`](super::Statements).
 ///
-/// There is no variant that takes a plain connection: an event that is not committed with the business change
-/// is a lie or a loss.
+/// There is no variant that takes a plain connection: an event that is not committed with
+/// the business change is a lie or a loss.
 ///
-/// Transactions that enqueue events of one ordering key wait for one another: the second
-/// until the first has ended, so that the order of their commits is the order of the
-/// events. Who enqueues under several keys in one transaction does so in the same order
-/// everywhere, or calls [`enqueue_all`], or PostgreSQL will have a deadlock to break.
+/// Transactions that enqueue under one ordering key wait for one another, so that events
+/// of a key have the order of their commits. A transaction that enqueues under several
+/// keys must take them in the same order everywhere, or call [`enqueue_all`]: otherwise
+/// two of them may deadlock, and PostgreSQL aborts one.
 ///
 /// # Errors
 ///
-/// What the database answers, and an event of this id that comes from another system or
-/// is of another type; each with the event given back. After an answer of the database,
-/// PostgreSQL has given the whole transaction up: what was done in it before is not
-/// stored either, and a later `commit` reports no error.
+/// An error of the database, or another event (of another system or type) with the same
+/// id. Each gives the event back. After an error of the database, PostgreSQL has aborted
+/// the whole transaction: nothing of it is stored, and a later `commit` reports no error.
 pub fn enqueue<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
     event: Envelope<Pending, P>,
 ) -> Enqueuing<'t, Enqueued, Envelope<Pending>> {
-    let (transaction, event) = (transaction.transaction(), encoded(event));
+    let (session, event) = (transaction.session(), encoded(event));
     Box::pin(async move {
-        let enqueued = write(transaction, &event).await;
+        let enqueued = write(session, &event).await;
         enqueued.map_err(|error| Refused::new(event, error))
     })
 }
 
 async fn write(
-    transaction: &Transaction<'_>,
+    session: Session<'_>,
     event: &Envelope<Pending>,
 ) -> Result<Enqueued, StoreError> {
     let insert = Insert::new(Dialect::Postgres, event);
     let values: Vec<(&(dyn ToSql + Sync), Type)> =
         insert.values().iter().map(typed).collect();
-    let row = transaction.query_typed_opt(insert.sql(), &values).await.doing(DOING)?;
+    let row = session.query_opt(insert.sql(), &values).await.doing(DOING)?;
     let row: Option<String> = row.map(|row| row.try_get(0)).transpose().doing(DOING)?;
     drop(values);
     insert.answered(row.as_deref())
@@ -68,31 +68,48 @@ fn typed(value: &Value) -> (&(dyn ToSql + Sync), Type) {
     }
 }
 
-/// Writes many events into the outbox, in the order given, in one statement: otherwise as
-/// [`enqueue`], and says of each whether it is new.
+/// Writes many events into the outbox in one statement, in the order given, and returns
+/// for each whether it is new. Otherwise it works as [`enqueue`] does.
 ///
 /// # Errors
 ///
-/// As [`enqueue`], with all events given back.
+/// As [`enqueue`]; it gives all events back.
+///
+/// ```no_run
+/// use integration_automation_patterns::outbox::Enqueued;
+/// use integration_automation_patterns::outbox::postgres::enqueue_all;
+/// use integration_automation_patterns::{Envelope, RawEvent};
+///
+/// # async fn import(
+/// #     business: &tokio_postgres::Transaction<'_>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// let lead = |name: &str| {
+///     Envelope::builder("crm", RawEvent::new("crm.lead.created", name)).build()
+/// };
+/// let enqueued = enqueue_all(business, vec![lead("Ada")?, lead("Grace")?]).await?;
+/// assert_eq!(enqueued, [Enqueued::New, Enqueued::New]);
+/// # Ok(())
+/// # }
+/// ```
 pub fn enqueue_all<'t, T: OpenTransaction<Via>, Via, P: Encoded>(
     transaction: &'t T,
     events: Vec<Envelope<Pending, P>>,
 ) -> Enqueuing<'t, Vec<Enqueued>, Vec<Envelope<Pending>>> {
-    let transaction = transaction.transaction();
+    let session = transaction.session();
     let events: Vec<_> = events.into_iter().map(encoded).collect();
     Box::pin(async move {
-        let enqueued = write_all(transaction, &events).await;
+        let enqueued = write_all(session, &events).await;
         enqueued.map_err(|error| Refused::new(events, error))
     })
 }
 
 async fn write_all(
-    transaction: &Transaction<'_>,
+    session: Session<'_>,
     events: &[Envelope<Pending>],
 ) -> Result<Vec<Enqueued>, StoreError> {
     let (rows, spans): (Vec<Row>, Vec<EventSpan>) = events.iter().map(begin).unzip();
-    let new = transaction
-        .query_typed(
+    let new = session
+        .query(
             &format!(
                 "SELECT outbox_enqueue_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
                  WHERE {HERE}"
@@ -125,7 +142,7 @@ async fn write_all(
     let there =
         rows.iter().zip(&answers).filter(|(_, answer)| **answer == Enqueued::Duplicate);
     let there: Vec<&Row> = there.map(|(row, _)| row).collect();
-    compare(transaction, &there).await?;
+    compare(session, &there).await?;
     spans
         .into_iter()
         .zip(&answers)
@@ -144,8 +161,8 @@ fn each<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> T) -> Vec<T> {
     rows.iter().map(column).collect()
 }
 
-/// A column that an event may do without: nothing where all do, which is cheaper to send
-/// and to read.
+/// An optional column: NULL as a whole if no event has it, which is cheaper to send and
+/// to read.
 fn any<'a, T>(
     rows: &'a [Row],
     column: impl Fn(&'a Row) -> Option<T>,
@@ -154,14 +171,13 @@ fn any<'a, T>(
     values.iter().any(Option::is_some).then_some(values)
 }
 
-/// Whether the events that are there under these ids are the ones that were to be
-/// enqueued.
-async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), StoreError> {
+/// Refuses events whose ids belong to other events.
+async fn compare(session: Session<'_>, rows: &[&Row]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
-    if transaction
-        .query_typed(&format!("SELECT WHERE {HERE}"), &[])
+    if session
+        .query(&format!("SELECT WHERE {HERE}"), &[])
         .await
         .doing(DOING_ALL)?
         .is_empty()
@@ -171,11 +187,7 @@ async fn compare(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), Sto
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let sql =
         "SELECT id, source_system, event_type FROM outbox_event WHERE id = ANY ($1)";
-    for found in transaction
-        .query_typed(sql, &[(&ids, Type::TEXT_ARRAY)])
-        .await
-        .doing(DOING_ALL)?
-    {
+    for found in session.query(sql, &[(&ids, Type::TEXT_ARRAY)]).await.doing(DOING_ALL)? {
         let id: &str = found.try_get(0).doing(DOING_ALL)?;
         let there =
             (found.try_get(1).doing(DOING_ALL)?, found.try_get(2).doing(DOING_ALL)?);

@@ -1,8 +1,7 @@
 //! The outbox in PostgreSQL: for many workers, on many machines.
 //!
-//! The tables are documented where they are made: [`SCHEMA`]. A transaction of another
-//! driver enqueues with the SQL function `outbox_enqueue`, which is what [`enqueue`]
-//! calls.
+//! [`SCHEMA`] documents the tables. A transaction of another driver enqueues with the SQL
+//! function `outbox_enqueue`, which [`enqueue`] calls too.
 //!
 //! ```no_run
 //! use integration_automation_patterns::outbox::{Enqueued, postgres};
@@ -36,6 +35,7 @@ mod lookup;
 mod open;
 mod recall;
 mod rows;
+mod settle;
 mod sweep;
 
 use std::sync::Arc;
@@ -48,7 +48,7 @@ use self::claim::{claim, put_aside};
 pub use self::enqueue::{enqueue, enqueue_all};
 pub use self::open::OpenTransaction;
 pub use self::recall::recall;
-use self::rows::{Changes, FREE, Fence, freed, release, renew, settle, stored_before};
+use self::settle::{renew, settle};
 use crate::audit::AuditTrail;
 use crate::crash_point::crash_point;
 use crate::outbox::blocked::Sweeps;
@@ -58,12 +58,13 @@ use crate::outbox::store::{ClaimOrder, Claimed, Store};
 use crate::outbox::watermark::Watermark;
 use crate::store::error::Doing;
 use crate::store::postgres::{self as database, Connector, Link, Notifications, Pool};
+pub use crate::store::postgres::{Session, Statements};
 use crate::store::{Migration, Part, StoreError};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
-/// The tables, as they are made, by every migration in its order: with what each column
-/// means, and how to enqueue from plain SQL.
+/// The SQL that makes the tables: every migration in order, with the meaning of each
+/// column, and how to enqueue from plain SQL.
 pub const SCHEMA: &str = concat!(
     include_str!("migrations/0001.sql"),
     "\n",
@@ -75,7 +76,7 @@ const PART: Part = Part {
     versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
 };
 
-/// The migrations that make the tables, in their order, for a tool of one's own.
+/// The migrations that make the tables, in order, for a migration tool of your own.
 pub fn migrations() -> impl Iterator<Item = Migration> {
     PART.migrations()
 }
@@ -85,19 +86,19 @@ pub fn migrations() -> impl Iterator<Item = Migration> {
 ///
 /// # Errors
 ///
-/// What the database answers, and tables that a newer version of this crate has made for
-/// programs of its own version ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
+/// An error of the database, or tables of a newer version of this crate that this version
+/// cannot use ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
 pub async fn install(client: &mut Client) -> Result<(), StoreError> {
     database::install(client, &PART).await
 }
 
-/// Connects a program's own work over TLS: with a server that an authority of `tls`
-/// vouches for under the host's name, and not at all otherwise. The connection is driven
-/// by a task of its own, which ends with the client.
+/// Connects over TLS, for a program's own work. An authority of `tls` must vouch for the
+/// server under the host's name. A task of its own drives the connection, and ends with
+/// the client.
 ///
 /// # Errors
 ///
-/// What was not reached, and why: the server, its certificate, the database or the role.
+/// The server, the database or the role was not reached, or the certificate was refused.
 ///
 /// ```no_run
 /// # async fn business() -> Result<(), Box<dyn std::error::Error>> {
@@ -121,18 +122,23 @@ pub async fn connect(config: &Config, tls: &Tls) -> Result<Client, StoreError> {
 
 /// The outbox of a PostgreSQL database, as a relay and people see it.
 ///
-/// It works with one connection, with another where two calls are under way, as when a
-/// relay settles one batch and claims the next; a relay listens on a third; and what
-/// people ask has a fourth, so that it holds no relay up. Where the server, or a pooler,
-/// has but one to give, calls wait for one another. Each comes back by itself where it is
-/// lost: the call that meets the loss answers with an error, and the next one connects
+/// It uses up to four connections:
+///
+/// - one for its statements,
+/// - another while two calls are under way, as when a relay settles one batch and claims
+///   the next,
+/// - one on which a relay listens,
+/// - one for administration, which so holds no relay up.
+///
+/// If the server, or a pooler, has only one to give, calls wait for one another. After a
+/// lost connection, the call that notices returns an error, and the next one connects
 /// again.
 ///
-/// They call themselves `outbox worker` and `outbox listener` in `pg_stat_activity`,
-/// where the configuration has no `application_name`. What they set, they set for a
-/// transaction. A pooler must give each a session of its own (PgBouncer:
-/// `pool_mode = session`): another is refused. [`enqueue`] and an
-/// [inbox](crate::inbox::postgres) do with any.
+/// In `pg_stat_activity` they are `outbox worker` and `outbox listener`, unless the
+/// configuration sets `application_name`. Their settings last for one transaction. A
+/// pooler must give each a session of its own (PgBouncer: `pool_mode = session`); any
+/// other is refused. [`enqueue`] and an [inbox](crate::inbox::postgres) work with any
+/// pooler.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     pool: Arc<Pool>,
@@ -143,27 +149,26 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Connects without TLS, and makes the tables where they are missing, in the first
-    /// schema of the search path.
+    /// Connects without TLS, and makes missing tables in the first schema of the search
+    /// path.
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables of a newer version (as of [`install`]);
-    /// a configuration that asks for TLS; a search path whose first schema is not there;
-    /// a database whose encoding cannot hold what is stored; and a pooler that gives each
-    /// transaction another session.
+    /// As [`install`]; and a configuration that asks for TLS, a search path whose first
+    /// schema does not exist, a database that is not encoded in UTF-8, or a pooler that
+    /// gives each transaction another session.
     pub async fn connect(config: Config) -> Result<Self, StoreError> {
         database::without_tls(&config).doing("connecting")?;
         Self::connect_with(config, NoTls).await
     }
 
-    /// Connects over TLS, with a server that an authority of `tls` vouches for under the
-    /// host's name, and not at all otherwise.
+    /// Connects over TLS. An authority of `tls` must vouch for the server under the
+    /// host's name.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), and a server without TLS, or whose certificate is
-    /// not that of this host.
+    /// As [`connect`](Self::connect); and a server without TLS, or whose certificate is
+    /// refused.
     ///
     /// ```no_run
     /// # async fn work() -> Result<(), Box<dyn std::error::Error>> {
@@ -187,8 +192,8 @@ impl Outbox {
         Self::connect_with(config, tls).await
     }
 
-    /// Connects with the TLS of another crate: `postgres-native-tls` or one's own. Where
-    /// it must not fall back to plain text, the configuration says `sslmode=require`.
+    /// Connects with the TLS of another crate, such as `postgres-native-tls`. If it must
+    /// not fall back to plain text, the configuration says `sslmode=require`.
     ///
     /// # Errors
     ///
@@ -212,8 +217,8 @@ impl Outbox {
         })
     }
 
-    /// Records what people decide on dead letters in an audit trail, once it is stored.
-    /// The relay records what it does itself.
+    /// Records the decisions about dead letters in an audit trail, once they are stored.
+    /// What a relay does, the relay records.
     #[must_use = "this returns the changed outbox; the original is consumed"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
@@ -251,46 +256,17 @@ impl Store for Outbox {
     ) -> Result<Vec<LeaseLostError>, StoreError> {
         let changes: Vec<(Lease, Settled)> =
             settlements.iter().map(|one| (one.lease, Settled::of(one))).collect();
-        let (mut steps, mut released) = (Changes::default(), Vec::new());
-        for (lease, settled) in &changes {
-            match settled {
-                Settled::Stepped(change) => {
-                    steps.push(lease.sequence, Some(lease.token), change);
-                }
-                Settled::Released(reason) => released.push((lease, reason.as_str())),
-            }
-        }
-        let work = async |link: &mut Link| {
-            let mut stored = settle(link, &steps, Fence::Held).await?;
-            if !released.is_empty() {
-                stored.extend(release(link, &released).await?);
-            }
-            if stored.len() < changes.len() {
-                let others = changes
-                    .iter()
-                    .filter(|(lease, _)| !stored.contains(&lease.sequence))
-                    .map(|(lease, settled)| (lease, settled.trace()));
-                let before = stored_before(link, others).await?;
-                stored.extend(before);
-            }
-            crash_point("before the settlement commits");
-            if steps.frees.is_empty() {
-                link.commit().await?;
-                return Ok((stored, None));
-            }
-            let freed = freed(&link.commit_after(FREE, &[&steps.frees]).await?)?;
-            Ok((stored, freed))
-        };
-        let (stored, freed) = self.pool.run("settling events", work).await?;
-        self.watermark.back_to(freed);
+        let work = async |link: &mut Link| settle(link, &changes).await;
+        let stored = self.pool.run("settling events", work).await?;
+        self.watermark.back_to(stored.freed);
         let due = changes.iter().filter_map(|(_, settled)| settled.change()?.due_at);
         self.watermark.back_to(due.min());
-        if !released.is_empty() {
+        if changes.iter().any(|(_, settled)| settled.change().is_none()) {
             self.watermark.back_to_all();
         }
         Ok(settlements
             .iter()
-            .filter(|one| !stored.contains(&one.lease.sequence))
+            .filter(|one| !stored.sequences.contains(&one.lease.sequence))
             .map(Settlement::lost)
             .collect())
     }
@@ -306,8 +282,7 @@ impl Store for Outbox {
         Ok(lost.map(|one| LeaseLostError { event: one.event.clone() }).collect())
     }
 
-    /// Waits until a transaction that enqueued something is committed, as PostgreSQL's
-    /// `NOTIFY` tells it.
+    /// Waits for the `NOTIFY` of a transaction that enqueued something.
     async fn wait(&self, at_most: Duration) {
         let rest = self.watermark.rest();
         self.notifications.wait(rest.map_or(at_most, |rest| at_most.min(rest))).await;

@@ -1,15 +1,16 @@
-//! What an event is enqueued in, in PostgreSQL: an open transaction of tokio-postgres, as
-//! it is, or in the wrapper of a pool.
+//! Where an event is enqueued in PostgreSQL: an open transaction of tokio-postgres, by
+//! itself, in a pool's wrapper, or with the statements of its connection.
 
 use std::ops::Deref;
 
 use tokio_postgres::Transaction;
 
-use self::sealed::{Itself, Wrapped};
+use self::sealed::{Itself, Prepared, Wrapped};
+use crate::store::postgres::Session;
 
-/// A transaction of tokio-postgres that is open, a savepoint in one, or what derefs to
-/// either, as a transaction of deadpool-postgres does. Nothing else implements it; `Via`
-/// is inferred.
+/// An open transaction of tokio-postgres, a savepoint in one, what derefs to either (such
+/// as a transaction of deadpool-postgres), or a [`Session`] of one. Nothing else
+/// implements it; `Via` is inferred.
 #[diagnostic::on_unimplemented(
     message = "an event is enqueued with the business change, in an open transaction of tokio-postgres, and `{Self}` is none",
     label = "needs `&transaction`, from `let transaction = client.transaction().await?`",
@@ -22,17 +23,24 @@ impl OpenTransaction<Itself> for Transaction<'_> {}
 #[diagnostic::do_not_recommend]
 impl<D: Deref<Target: OpenTransaction<Itself>>> OpenTransaction<Wrapped> for D {}
 
+#[diagnostic::do_not_recommend]
+impl OpenTransaction<Prepared> for Session<'_> {}
+
 pub(super) mod sealed {
     use std::ops::Deref;
 
     use tokio_postgres::Transaction;
 
-    /// How something is a transaction: it tells the two implementations apart, which
-    /// would overlap otherwise.
+    use crate::store::postgres::Session;
+
+    /// How something is a transaction: it tells the implementations apart, which would
+    /// overlap otherwise.
     #[derive(Debug)]
     pub struct Itself;
     #[derive(Debug)]
     pub struct Wrapped;
+    #[derive(Debug)]
+    pub struct Prepared;
 
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be called an open transaction: only the driver's own are",
@@ -40,6 +48,11 @@ pub(super) mod sealed {
     )]
     pub trait OpenTransaction<Via> {
         fn transaction(&self) -> &Transaction<'_>;
+
+        /// The transaction, with the statements of its connection where there are any.
+        fn session(&self) -> Session<'_> {
+            Session::unprepared(self.transaction())
+        }
     }
 
     impl OpenTransaction<Itself> for Transaction<'_> {
@@ -52,6 +65,16 @@ pub(super) mod sealed {
     impl<D: Deref<Target: OpenTransaction<Itself>>> OpenTransaction<Wrapped> for D {
         fn transaction(&self) -> &Transaction<'_> {
             (**self).transaction()
+        }
+    }
+    #[diagnostic::do_not_recommend]
+    impl OpenTransaction<Prepared> for Session<'_> {
+        fn transaction(&self) -> &Transaction<'_> {
+            Session::transaction(*self)
+        }
+
+        fn session(&self) -> Session<'_> {
+            *self
         }
     }
 }

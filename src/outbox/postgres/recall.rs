@@ -18,15 +18,15 @@ use crate::{AnyEnvelope, Decision, EventId};
 /// Recalls an event, in the caller's open transaction: one that no relay has in hand is
 /// skipped, and never sent again.
 ///
-/// Where a relay is about to claim the event, this waits until it has, and finds it out.
-/// The decision is kept in the event's history, and its reason under the tag
-/// `skip_reason`. An event that was skipped before stays as it was.
+/// If a relay is just claiming the event, this waits for the claim and returns its
+/// outcome. The event's history keeps the decision, and the tag `skip_reason` its reason.
+/// An event that was skipped before stays as it was.
 ///
 /// # Errors
 ///
-/// What the database answers, a row that is no event, and a search path whose first
-/// schema has no outbox. After an answer of the database, PostgreSQL has given the whole
-/// transaction up.
+/// An error of the database, a row that is not a valid event, or a search path whose
+/// first schema has no outbox. After an error of the database, PostgreSQL has aborted the
+/// whole transaction.
 ///
 /// ```no_run
 /// use integration_automation_patterns::outbox::{Recalled, postgres};

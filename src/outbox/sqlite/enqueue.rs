@@ -17,13 +17,13 @@ use crate::store::sqlite::{still_open, text};
 
 /// Writes an event into the outbox, as part of the caller's open transaction.
 ///
-/// There is no variant that takes a plain connection: an event that is not committed with the business change
-/// is a lie or a loss.
+/// There is no variant that takes a plain connection: an event that is not committed with
+/// the business change is a lie or a loss.
 ///
 /// # Errors
 ///
-/// What the database answers, a transaction that has ended, and an event of this id that
-/// comes from another system or is of another type; each with the event given back.
+/// An error of the database, a transaction that has ended, or another event (of another
+/// system or type) with the same id. Each gives the event back.
 pub fn enqueue<T: OpenTransaction, P: Encoded>(
     transaction: &T,
     event: Envelope<Pending, P>,
@@ -60,7 +60,7 @@ fn bound(value: &Value) -> &dyn ToSql {
     }
 }
 
-/// A transaction that is open, or a savepoint in one. Nothing else implements it.
+/// An open transaction, or a savepoint in one. Nothing else implements it.
 #[diagnostic::on_unimplemented(
     message = "an event is enqueued with the business change, in an open transaction, and `{Self}` is none",
     label = "needs `&transaction`, from `let transaction = connection.transaction()?`",

@@ -1,8 +1,7 @@
 //! The outbox in a SQLite file: the embedded default, for one machine.
 //!
-//! Any number of processes may share the file. It is kept in WAL mode, with every commit
-//! on disk before it is answered. The tables are documented where they are made:
-//! [`SCHEMA`].
+//! Any number of processes may share the file. It is in WAL mode, and every commit is on
+//! disk before it returns. [`SCHEMA`] documents the tables.
 //!
 //! ```
 //! use integration_automation_patterns::outbox::{Enqueued, sqlite};
@@ -57,8 +56,8 @@ use crate::outbox::watermark::Watermark;
 use crate::store::sqlite::{self as database, Shared};
 use crate::store::{Migration, Part, StoreError};
 
-/// The tables, as they are made, by every migration in its order: with what each column
-/// means, and how to enqueue from plain SQL.
+/// The SQL that makes the tables: every migration in order, with the meaning of each
+/// column, and how to enqueue from plain SQL.
 pub const SCHEMA: &str = concat!(
     include_str!("migrations/0001.sql"),
     "\n",
@@ -70,7 +69,7 @@ const PART: Part = Part {
     versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
 };
 
-/// The migrations that make the tables, in their order, for a tool of one's own.
+/// The migrations that make the tables, in order, for a migration tool of your own.
 pub fn migrations() -> impl Iterator<Item = Migration> {
     PART.migrations()
 }
@@ -80,21 +79,21 @@ pub fn migrations() -> impl Iterator<Item = Migration> {
 ///
 /// # Errors
 ///
-/// What the database answers, and tables that a newer version of this crate has made for
-/// programs of its own version ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
+/// An error of the database, or tables of a newer version of this crate that this version
+/// cannot use ([`NewerSchema`](crate::outbox::StoreErrorKind::NewerSchema)).
 pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
     database::install(connection, &PART)
 }
 
 /// The outbox of a SQLite file, as a relay and people see it.
 ///
-/// It has a connection for what writes and one for what people ask, so that neither waits
-/// for the other; a query that takes longer than a minute is given up. On Linux a relay
-/// that waits has a thread of its own, too, which the kernel wakes on a commit.
+/// It has one connection for writes and one for administration, so that neither waits for
+/// the other. A query ends after a minute at most. On Linux, a waiting relay also has a
+/// thread, which the kernel wakes on a commit.
 ///
-/// Where a restore or a deletion puts another file in the place of the open one, the next
-/// call returns an error and the one after it has the new file. (On Unix. Elsewhere the
-/// system does not let an open file be replaced.)
+/// If a restore or a deletion replaces the open file, the next call returns an error, and
+/// the one after it opens the new file. (On Unix. Other systems do not let an open file
+/// be replaced.)
 #[derive(Debug, Clone)]
 pub struct Outbox {
     shared: Shared,
@@ -106,22 +105,22 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the file, which is made where it is missing, and its tables too.
+    /// Opens the file, and makes it and its tables if they are missing.
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables of a newer version (as of [`install`]).
+    /// As [`install`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Ok(Self::of(Shared::open(path.as_ref(), &PART)?))
     }
 
-    /// Opens the file read-only: nothing is made, no permission to write is needed, and
-    /// what would write is refused.
+    /// Opens the file read-only: it makes nothing, needs no permission to write, and
+    /// refuses every call that writes.
     ///
     /// # Errors
     ///
-    /// What the database answers, and tables that are missing or of another version of
-    /// this crate.
+    /// An error of the database, or tables that are missing or of a version of this crate
+    /// that this one cannot use.
     ///
     /// ```
     /// use integration_automation_patterns::outbox::{Admin, sqlite};
@@ -158,8 +157,8 @@ impl Outbox {
         }
     }
 
-    /// Records what people decide on dead letters in an audit trail, once it is stored.
-    /// The relay records what it does itself.
+    /// Records the decisions about dead letters in an audit trail, once they are stored.
+    /// What a relay does, the relay records.
     #[must_use = "this returns the changed outbox; the original is consumed"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
@@ -227,8 +226,8 @@ impl Store for Outbox {
             .collect())
     }
 
-    /// Until another connection has committed something since the last claim: on Linux
-    /// the kernel reports writes, and elsewhere the relay looks every 20 ms.
+    /// Waits for another connection to commit. On Linux the kernel reports writes;
+    /// elsewhere the relay looks every 20 ms.
     async fn wait(&self, at_most: Duration) {
         let rest = self.watermark.rest();
         self.shared

@@ -17,12 +17,13 @@ use crate::{AnyEnvelope, Decision, EventId};
 /// Recalls an event, in the caller's open transaction: one that no relay has in hand is
 /// skipped, and never sent again.
 ///
-/// The decision is kept in the event's history, and its reason under the tag
-/// `skip_reason`. An event that was skipped before stays as it was.
+/// The event's history keeps the decision, and the tag `skip_reason` its reason. An event
+/// that was skipped before stays as it was.
 ///
 /// # Errors
 ///
-/// What the database answers, a transaction that has ended, and a row that is no event.
+/// An error of the database, a transaction that has ended, or a row that is not a valid
+/// event.
 ///
 /// ```
 /// use integration_automation_patterns::outbox::{Recalled, sqlite};

@@ -1,4 +1,4 @@
-//! What a run claims, and how it sends it.
+//! Claims and sends: the first half of a relay's run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::relay::Incident;
 use crate::relay::outcome::Outcome;
 use crate::trace::EventSpan;
 
-/// How long sends that end are gathered for the next claim, where there are few of them.
+/// How long a run waits for more sends to end before it claims less than a batch.
 const BATCH_WAIT: Duration = Duration::from_millis(50);
 
 const CLAIMING: &str = "claiming due events";
@@ -35,8 +35,8 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
         }
     }
 
-    /// The types of event that a claim leaves where they are: of those that the broker
-    /// takes none of, also those that are tried.
+    /// The event types that a claim leaves alone: all that the broker does not take for
+    /// now, those included that a single send tries.
     pub(super) fn refused_types(&self) -> Vec<String> {
         let refused = self.refused.iter().filter(|(_, (watch, _))| watch.pause.is_on());
         refused.map(|(event_type, _)| event_type.clone()).collect()
@@ -54,8 +54,8 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
         }
     }
 
-    /// Sends one event of a type, to see whether the broker takes it again. Where there
-    /// is none now, there may be later.
+    /// Sends one event of a type, if there is one, to find out whether the broker takes
+    /// the type again.
     pub(super) async fn try_type(&mut self, event_type: String) {
         let hungry = self.hungry;
         let order = ClaimOrder {
@@ -77,7 +77,7 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
         }
     }
 
-    /// Sends what was claimed, and says which is the last of these sends.
+    /// Sends the claimed events, and returns the last of its sends.
     pub(super) fn claimed(
         &mut self,
         answer: Option<Result<Claimed, StoreError>>,

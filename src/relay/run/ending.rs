@@ -1,4 +1,4 @@
-//! What a send that has ended says of its event, and of the broker.
+//! The end of a send: what it means for its event, and for the broker.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::relay::outage::OutageKind;
 use crate::relay::outcome::Outcome;
 use crate::sleep::after;
 
-/// How long sends that end are gathered for a settlement.
+/// How long a run waits for more sends to end before it settles those that have.
 const TOGETHER: Duration = Duration::from_millis(1);
 
 impl<S: Store, B: Broker> Run<'_, S, B> {
-    /// What a broker confirms together is settled together: what ends within a moment of
-    /// the first, up to half of what may be on its way. So one half is settled, and
-    /// claimed anew, while the other is sent.
+    /// Gathers the sends that end within a moment of the first, up to half of those that
+    /// may be on their way, to settle them together. So the run settles and claims one
+    /// half while the broker receives the other.
     pub(super) async fn gather(&mut self) {
         let (until, half) = (after(TOGETHER), self.relay.config.in_flight.div_ceil(2));
         while self.unsettled.len() < half
@@ -53,7 +53,7 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
         self.unsettled.push(outcome.settle(claim, self.relay.config.send_timeout));
     }
 
-    /// Whatever came of it, the next try may be made.
+    /// The next try may begin, whatever the outcome of this one.
     pub(super) fn probe_ended(&mut self, id: Id) {
         for probe in self
             .refused
@@ -65,8 +65,8 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
         }
     }
 
-    /// What an outcome says of the broker: whether it takes anything, and whether it
-    /// takes events of this type.
+    /// Notes what an outcome shows of the broker: whether it takes any event, and whether
+    /// it takes this type.
     pub(super) fn watch(&mut self, number: u64, claim: &Claim, outcome: &Outcome) {
         let event_type = claim.event().event_type();
         let error = match outcome {

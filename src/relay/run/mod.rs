@@ -1,4 +1,5 @@
-//! One run of a relay: what is on its way, what is not settled yet, and when to do what.
+//! One run of a relay: which sends are on their way, which have to be settled, and what
+//! comes next.
 
 mod claiming;
 mod ending;
@@ -123,8 +124,8 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
             if stopping.is_some() && (idle || gives_up) {
                 return self.summary;
             }
-            // Before it claims: a settlement may have outlasted the pause of an outage that
-            // is to end this run.
+            // Before it claims: a settlement may have outlasted the pause of an outage
+            // that is to end this run.
             if until_idle && idle && !self.has_more_soon() {
                 return self.summary;
             }
@@ -162,7 +163,8 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         }
     }
 
-    /// Claims what may be claimed now, if there is such; otherwise says that there is not.
+    /// Claims what may be claimed now, if there is such; otherwise says that there is
+    /// not.
     async fn try_to_claim(&mut self, now: Instant) -> bool {
         if let Some(event_type) = self.on_probation(now) {
             self.try_type(event_type).await;
@@ -197,9 +199,9 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         self.retries.peek().map(|Reverse(due)| *due)
     }
 
-    /// Whether there may be something to claim before the next look into the store, and to
-    /// send. A look from now on: retries are reckoned from the end of their settlement,
-    /// which may have taken longer than a poll.
+    /// Whether there may be something to claim before the next look into the store, and
+    /// to send. A look from now on: retries are reckoned from the end of their
+    /// settlement, which may have taken longer than a poll.
     fn has_more_soon(&self) -> bool {
         if self.broker.pause.is_on() {
             return false;

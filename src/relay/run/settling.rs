@@ -1,4 +1,4 @@
-//! What a run settles, and how it keeps its leases.
+//! Settlements and leases: the second half of a relay's run.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -13,11 +13,12 @@ use crate::relay::{Incident, Summary};
 
 const SETTLING: &str = "settling events";
 
-/// How much later than this process reckons an event may be due by the database's clock.
+/// How much later an event may be due by the database's clock than by this process's
+/// estimate.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
 
 impl<S: Store, B: Broker> Run<'_, S, B> {
-    /// The claim goes first: what it hands out is on its way while the settlement is
+    /// Claims first, so that the new sends are on their way while the settlement is
     /// written.
     pub(super) async fn settle_and_claim(&mut self) {
         let (batch, order, relay) =
@@ -32,8 +33,8 @@ impl<S: Store, B: Broker> Run<'_, S, B> {
         self.settled(batch, settled.ok());
     }
 
-    /// Settles what has ended, where settling is not what failed last; or all the same,
-    /// before the relay gives up.
+    /// Settles the sends that have ended. After a failure it waits until the pause is
+    /// over, unless `anyhow`.
     pub(super) async fn settle(&mut self, now: Instant, anyhow: bool) {
         let pauses =
             self.store.get(SETTLING).is_some_and(|watch| watch.pause.ends(now).is_some());

@@ -1,13 +1,14 @@
 //! A connection for the statements of an outbox. Every one of them is in a transaction,
 //! and whatever it sets ends with that.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow, Statement};
 
 use super::connector::Line;
+use super::statements::Statements;
 use super::tables::Place;
 
 /// A value of a statement that is not prepared, with its type.
@@ -51,22 +52,16 @@ const BOUNDS: &str = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL j
 pub(crate) struct Link {
     pub(super) line: Line,
     begins: Arc<Begins>,
-    statements: HashMap<String, Statement>,
+    statements: Statements,
 }
 
 impl Link {
     pub(super) fn new(line: Line, begins: Arc<Begins>) -> Self {
-        Self { line, begins, statements: HashMap::new() }
+        Self { line, begins, statements: Statements::new() }
     }
 
-    /// A statement, prepared once for each connection.
-    async fn prepare(&mut self, sql: &str) -> Result<Statement, Error> {
-        if let Some(statement) = self.statements.get(sql) {
-            return Ok(statement.clone());
-        }
-        let statement = self.line.client.prepare(sql).await?;
-        self.statements.insert(sql.to_owned(), statement.clone());
-        Ok(statement)
+    async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
+        self.statements.prepare(&self.line.client, sql, &[]).await
     }
 
     /// One more query of a transaction that has begun.
@@ -111,14 +106,27 @@ impl Link {
 
     /// A transaction of one query, in one journey.
     pub(crate) async fn alone(
-        &mut self,
+        &self,
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<SqlRow>, Error> {
-        let statement = self.prepare(sql).await?;
+        Ok(self.whole(&[(sql, values)]).await?.pop().unwrap_or_default())
+    }
+
+    /// A transaction of some queries, in one journey: the rows of each.
+    pub(crate) async fn whole(
+        &self,
+        queries: &[(&str, &[&(dyn ToSql + Sync)])],
+    ) -> Result<Vec<Vec<SqlRow>>, Error> {
+        let mut statements = Vec::with_capacity(queries.len());
+        for (sql, values) in queries {
+            statements.push((self.prepare(sql).await?, values));
+        }
         let client = &self.line.client;
         let begin = client.batch_execute(&self.begins.work);
-        let ((), rows, ()) = tokio::try_join!(biased; begin, client.query(&statement, values), self.commit())?;
+        let queries = statements.iter().map(|(sql, values)| client.query(sql, values));
+        let ((), rows, ()) =
+            tokio::try_join!(biased; begin, try_join_all(queries), self.commit())?;
         Ok(rows)
     }
 

@@ -10,6 +10,7 @@ mod pool;
 mod pooler;
 pub(super) mod refusal;
 mod row;
+mod statements;
 mod tables;
 
 pub(crate) use self::clients::Clients;
@@ -22,4 +23,5 @@ pub(crate) use self::notifications::Notifications;
 pub(crate) use self::pool::{Pool, within};
 pub(crate) use self::refusal::without_tls;
 pub(crate) use self::row::{at_most, read_row};
+pub use self::statements::{Session, Statements};
 pub(crate) use self::tables::{check, install};

@@ -64,7 +64,8 @@ pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
             "what each role must be granted stands in the guide, in the chapter on operating",
         ),
         &SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::DUPLICATE_PSTATEMENT => Some(
-            "a pooler gives each transaction another session: an outbox needs one of its own, pool_mode = session",
+            "a prepared statement belongs to its session: keep `Statements` for each connection of your own, and behind a \
+             pooler give an outbox sessions of its own (pool_mode = session)",
         ),
         _ => None,
     }

@@ -2,6 +2,7 @@
 //! place that knows both forms.
 
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
 use crate::EventId;
 use crate::workflow::{Actor, Clearance, InstanceRecord, Person, Question, Seen, Vote};
@@ -9,7 +10,7 @@ use crate::workflow::{Actor, Clearance, InstanceRecord, Person, Question, Seen, 
 /// The columns of an instance, in the order of [`InstanceRow`].
 pub(crate) const INSTANCE_COLUMNS: &str = "id, workflow, version, fingerprint, revision, \
      status, step, awaits, due_at, round, level, reminded, for_nobody, shown, \
-     requested_by, requested_instead_of, data, tags";
+     requested_by, requested_instead_of, data, tags, amended_by";
 
 /// An instance as columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(crate) struct InstanceRow {
     pub(crate) data: Vec<u8>,
     /// A JSON object: the context of the last step's span.
     pub(crate) tags: String,
+    /// Who has amended it: a JSON array of objects.
+    pub(crate) amended_by: String,
 }
 
 /// The columns of a vote, in the order of [`VoteRow`].
@@ -58,6 +61,8 @@ pub(crate) struct VoteRow {
 pub(crate) struct ClearanceRow {
     pub(crate) approval: String,
     pub(crate) shown: Vec<u8>,
+    /// How many had amended the instance by then.
+    pub(crate) amended: i64,
 }
 
 /// An instance with what belongs to it. Votes and clearances are in their order.
@@ -73,9 +78,10 @@ impl Rows {
     pub(crate) fn of(record: InstanceRecord, tags: String) -> Self {
         let mut votes = Vec::new();
         let mut cleared = Vec::new();
-        for Clearance { approval, votes: given, shown } in record.cleared {
+        for Clearance { approval, votes: given, shown, amended } in record.cleared {
             votes.extend(given.into_iter().map(|vote| VoteRow::of(&approval, vote)));
-            cleared.push(ClearanceRow { approval, shown });
+            let amended = i64::from(amended);
+            cleared.push(ClearanceRow { approval, shown, amended });
         }
         let (mut level, mut reminded, mut for_nobody, mut shown) =
             (None, None, None, None);
@@ -107,6 +113,7 @@ impl Rows {
             requested_instead_of,
             data: record.data,
             tags,
+            amended_by: amenders(record.amended_by),
         };
         Self { instance, votes, cleared }
     }
@@ -124,19 +131,27 @@ impl Rows {
         for vote in votes {
             match clears(&vote.approval) {
                 true => given.push((vote.approval.clone(), vote.read()?)),
-                false => open.push(vote.read()?),
+                false if row.step.as_ref() == Some(&vote.approval) => {
+                    open.push(vote.read()?);
+                }
+                false => {
+                    return Err(format!(
+                        "a vote is for {:?}, which is neither asked nor cleared",
+                        vote.approval
+                    ));
+                }
             }
         }
         let votes_for = |approval: &str| {
             let given = given.iter().filter(|(of, _)| of == approval);
             given.map(|(_, vote)| vote.clone()).collect()
         };
-        let cleared = cleared.iter().map(|ClearanceRow { approval, shown }| Clearance {
-            approval: approval.clone(),
-            votes: votes_for(approval),
-            shown: shown.clone(),
-        });
-        let cleared = cleared.collect();
+        let clearance = |ClearanceRow { approval, shown, amended }: &ClearanceRow| {
+            let (votes, amended) = (votes_for(approval), number("amended", *amended)?);
+            let (approval, shown) = (approval.clone(), shown.clone());
+            Ok(Clearance { approval, votes, shown, amended })
+        };
+        let cleared = cleared.iter().map(clearance).collect::<Result<_, String>>()?;
         let question = match (row.level, row.reminded, row.for_nobody) {
             (Some(level), Some(reminded), Some(for_nobody)) => {
                 let (level, shown) = (number("level", level)?, row.shown);
@@ -168,6 +183,7 @@ impl Rows {
                 .requested_by
                 .map(|person| actor(&person, row.requested_instead_of.as_deref()))
                 .transpose()?,
+            amended_by: read_amenders(&row.amended_by)?,
             data: row.data,
         })
     }
@@ -210,6 +226,26 @@ fn names(Actor { person, instead_of }: Actor) -> (Option<String>, Option<String>
 fn actor(person: &str, instead_of: Option<&str>) -> Result<Actor, String> {
     let named = |name: &str| Person::new(name).map_err(|error| error.to_string());
     Ok(Actor { person: named(person)?, instead_of: instead_of.map(named).transpose()? })
+}
+
+/// People who have amended an instance, as a JSON array of objects.
+fn amenders(actors: Vec<Actor>) -> String {
+    let object = |actor| {
+        let (person, instead_of) = names(actor);
+        json!({ "person": person, "instead_of": instead_of })
+    };
+    Value::from_iter(actors.into_iter().map(object)).to_string()
+}
+
+fn read_amenders(text: &str) -> Result<Vec<Actor>, String> {
+    let read = |object: &Value| {
+        let name = |key| object.get(key).and_then(Value::as_str);
+        name("person").map(|person| actor(person, name("instead_of")))
+    };
+    let objects: Vec<Value> = serde_json::from_str(text)
+        .map_err(|error| format!("who has amended it is no JSON array: {error}"))?;
+    let actors = objects.iter().map(read);
+    actors.map(|one| one.unwrap_or_else(|| Err("no person".to_owned()))).collect()
 }
 
 fn number(of: &str, found: i64) -> Result<u32, String> {

@@ -5,13 +5,8 @@ use chrono::{DateTime, Utc};
 
 use super::columns::InstanceRow;
 use crate::state::Pending;
-use crate::workflow::{By, Cause, Entry, InstanceRecord, Standing};
+use crate::workflow::{By, Cause, Entry, InstanceRecord, Standing, Workflow};
 use crate::{Decision, Envelope, Facts, RawEvent};
-
-/// The columns of an entry, in the order of [`EntryRow`], after the instance and the
-/// number of the entry.
-pub(crate) const ENTRY_COLUMNS: &str = "revision, at, what, step, status, to_step, \
-     cause_source, cause_id, commands, by, role, instead_of, reason, decided_at, standing";
 
 /// An entry as columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +27,8 @@ pub(crate) struct EntryRow {
     pub(crate) by: Option<ByRow>,
     /// The steps that stay done after an end that a person made, as a JSON array.
     pub(crate) standing: String,
+    /// The version of the table under which it was written.
+    pub(crate) version: i64,
 }
 
 /// The person behind an entry.
@@ -65,11 +62,12 @@ impl EntryRow {
             commands: list(ids),
             by: entry.by.map(ByRow::of),
             standing: list(entry.standing.into_iter().map(str::to_owned)),
+            version: i64::from(record.version),
         }
     }
 
     /// The entry of an event that moves nothing: the instance stands where it stood.
-    pub(crate) fn of_late<W>(
+    pub(crate) fn of_late<W: Workflow>(
         entry: Entry,
         standing: &Standing<W>,
         cause: &Facts<RawEvent>,
@@ -86,6 +84,7 @@ impl EntryRow {
             commands: list(std::iter::empty()),
             by: None,
             standing: list(std::iter::empty()),
+            version: i64::from(W::VERSION),
         }
     }
 
@@ -102,6 +101,7 @@ impl EntryRow {
             commands: list(std::iter::empty()),
             by: Some(by),
             standing: list(std::iter::empty()),
+            version: row.version,
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::any::TypeId;
 
 use super::*;
-use crate::Event;
 use crate::workflow::instance::chain;
 use crate::workflow::reply::{self, Forestalled};
 use crate::workflow::settle::Settling;
@@ -11,7 +10,6 @@ use crate::workflow::stage::{
     Answers, Cancels, Decides, Happens, MaySettle, MustSucceed, Refuses, Undecided,
     Undoes, Waits,
 };
-use crate::workflow::wire::Wire;
 
 /// No reply of the stage has this type.
 pub(super) fn unexpected<S: Stage>(
@@ -24,56 +22,58 @@ pub(super) fn unexpected<S: Stage>(
 }
 
 /// The one reply that a retriable step has.
-pub fn done<S: Stage, Done: Event + Wire + Answers<S>>(
-    at: Instance<S>,
-    event: &RawEvent,
-) -> Answer<S> {
-    match reply::read::<Done>(event) {
+pub fn done<S: Stage, N: Commanded>(at: Instance<S>, event: &RawEvent) -> Answer<S>
+where
+    N::Done: Answers<S>,
+{
+    match reply::read::<N::Done>(event) {
         Some(Ok(reply)) => Ok(at.done(reply).into()),
         Some(Err(cause)) => Err(Refused::new(at, cause)),
-        None => Err(unexpected(at, event, vec![Done::TYPE])),
+        None => Err(unexpected(at, event, vec![N::Done::TYPE])),
     }
 }
 
 /// The two replies of a step that can be refused.
-pub fn done_or_refused<S, Done, No>(at: Instance<S>, event: &RawEvent) -> Answer<S>
+pub fn done_or_refused<S, N>(at: Instance<S>, event: &RawEvent) -> Answer<S>
 where
     S: Stage,
-    Done: Event + Wire + Answers<S>,
-    No: Event + Wire + Refuses<S>,
+    N: Refusable,
+    N::Done: Answers<S>,
+    N::Refused: Refuses<S>,
 {
-    match reply::read::<No>(event) {
+    match reply::read::<N::Refused>(event) {
         Some(Ok(reply)) => Ok(at.refused(reply).into()),
         Some(Err(cause)) => Err(Refused::new(at, cause)),
-        None if event.event_type() == Done::TYPE => done::<S, Done>(at, event),
-        None => Err(unexpected(at, event, vec![Done::TYPE, No::TYPE])),
+        None if event.event_type() == N::Done::TYPE => done::<S, N>(at, event),
+        None => Err(unexpected(at, event, vec![N::Done::TYPE, N::Refused::TYPE])),
     }
 }
 
 /// The replies of a pivot that its participant may have forestalled.
-pub fn done_or_never<S, Done, No>(at: Instance<S>, event: &RawEvent) -> Answer<S>
+pub fn done_or_never<S, N>(at: Instance<S>, event: &RawEvent) -> Answer<S>
 where
     S: Stage,
-    Done: Event + Wire + Answers<S>,
-    No: Event + Wire + Refuses<S>,
+    N: Refusable,
+    N::Done: Answers<S>,
+    N::Refused: Refuses<S>,
     Forestalled: Refuses<S>,
 {
     match reply::read::<Forestalled>(event) {
         Some(Ok(reply)) => Ok(at.refused(reply).into()),
         Some(Err(cause)) => Err(Refused::new(at, cause)),
-        None => done_or_refused::<S, Done, No>(at, event),
+        None => done_or_refused::<S, N>(at, event),
     }
 }
 
 /// The reply of an undo.
-pub fn undone<S: Stage, Gone: Event + Wire + Undoes<S>>(
-    at: Instance<S>,
-    event: &RawEvent,
-) -> Answer<S> {
-    match reply::read::<Gone>(event) {
+pub fn undone<S: Stage, N: Undoable>(at: Instance<S>, event: &RawEvent) -> Answer<S>
+where
+    N::Undone: Undoes<S>,
+{
+    match reply::read::<N::Undone>(event) {
         Some(Ok(reply)) => Ok(at.undone(reply).into()),
         Some(Err(cause)) => Err(Refused::new(at, cause)),
-        None => Err(unexpected(at, event, vec![Gone::TYPE])),
+        None => Err(unexpected(at, event, vec![N::Undone::TYPE])),
     }
 }
 
@@ -181,18 +181,19 @@ fn decide_as<S: Stage, R: Decides<S>>(
 }
 
 /// The word about a step that can still be taken back.
-pub fn undecided<S, Done, Back>(
+pub fn undecided<S, N, Back>(
     at: Instance<S>,
     choice: Choice,
     granted: Granted<S>,
 ) -> Decided<S>
 where
     S: Stage + Undecided<Advance<Back>>,
-    Done: Event + Wire + Happens<S>,
+    N: Commanded,
+    N::Done: Happens<S>,
     Back: Stage<Workflow = S::Workflow>,
 {
     match choice {
-        Choice::Happened(event) => happened::<S, Done>(at, &event, granted),
+        Choice::Happened(event) => happened::<S, N::Done>(at, &event, granted),
         Choice::DidNotHappen { though_sent } => {
             Ok(S::did_not_happen(at, granted, though_sent).into())
         }
@@ -200,8 +201,37 @@ where
     }
 }
 
-/// The word about a step, or an undo, that must succeed.
-pub fn must_succeed<S, Done, Again>(
+/// The word about a retriable step.
+pub fn must_be_done<S, N, Again>(
+    at: Instance<S>,
+    choice: Choice,
+    granted: Granted<S>,
+) -> Decided<S>
+where
+    S: Stage + MustSucceed<Advance<Again>>,
+    N: Commanded,
+    N::Done: Happens<S>,
+    Again: Stage<Workflow = S::Workflow>,
+{
+    must_succeed::<S, N::Done, Again>(at, choice, granted)
+}
+
+/// The word about an undo.
+pub fn must_be_undone<S, N, Again>(
+    at: Instance<S>,
+    choice: Choice,
+    granted: Granted<S>,
+) -> Decided<S>
+where
+    S: Stage + MustSucceed<Advance<Again>>,
+    N: Undoable,
+    N::Undone: Happens<S>,
+    Again: Stage<Workflow = S::Workflow>,
+{
+    must_succeed::<S, N::Undone, Again>(at, choice, granted)
+}
+
+fn must_succeed<S, Done, Again>(
     at: Instance<S>,
     choice: Choice,
     granted: Granted<S>,

@@ -14,7 +14,8 @@ use super::journal::{By, Cause};
 use super::reply::ReplyError;
 use super::role::Role;
 use super::stage::{Completed, GivenUp, Stage, Status, Undone, Workflow};
-use crate::{RawEvent, Refused};
+use super::wire::Wire;
+use crate::{Event, RawEvent, Refused};
 
 pub use self::answers::*;
 pub use self::moves::*;
@@ -100,6 +101,30 @@ pub trait Drive: Stage {
     fn decide(at: Instance<Self>, choice: Choice, _: AnyRuling) -> Decided<Self> {
         Err(closed(at, choice.as_str()))
     }
+}
+
+/// A step that a participant takes, with its events. A type that is no event, or cannot
+/// be stored or sent, is refused here alone: what takes the step takes its events as they
+/// are.
+pub trait Commanded: Declared {
+    /// The command.
+    type Do: Event + Wire;
+    /// The reply that it is done.
+    type Done: Event + Wire;
+}
+
+/// A step that its participant may refuse.
+pub trait Refusable: Commanded {
+    /// The reply that it is refused.
+    type Refused: Event + Wire;
+}
+
+/// A step that can be undone.
+pub trait Undoable: Commanded {
+    /// The command that undoes it.
+    type Undo: Event + Wire;
+    /// The reply that it is undone.
+    type Undone: Event + Wire;
 }
 
 /// What became of a reply.

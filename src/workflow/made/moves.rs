@@ -11,11 +11,9 @@ use crate::workflow::journal::Entry;
 use crate::workflow::question;
 use crate::workflow::role::Seat;
 use crate::workflow::stage::{Escalated, Voted};
-use crate::workflow::wire::Wire;
-use crate::{Decision, Event};
 
 /// Who begins an instance: the people of a seat, or nobody in particular.
-pub fn begin<W: Workflow, R: Role>(
+pub fn begin<W: Workflow, R>(
     id: InstanceId<W>,
     data: W::Data,
     requester: Option<&Seat<R>>,
@@ -26,6 +24,7 @@ pub fn begin<W: Workflow, R: Role>(
         revision: 0,
         data,
         requested_by: requester.map(|seat| seat.actor().clone()),
+        amended_by: Vec::new(),
         round: 1,
         due_at: None,
         question: None,
@@ -99,18 +98,36 @@ pub fn send<S: Stage, E: Event + Wire>(at: &mut Instance<S>, event: &E, _: &KeyO
     }
 }
 
-/// Sends the command of a step that needs an approval.
-pub fn send_cleared<S: Stage, A: Declared, E: Event + Wire>(
+/// Sends the command of a step.
+pub fn send_do<S: Stage, N: Commanded>(
     at: &mut Instance<S>,
-    approval: &'static str,
-    event: impl FnOnce(&<S::Workflow as Workflow>::Data, &Cleared<A>) -> E,
+    command: &N::Do,
     key: &KeyOf<S>,
 ) {
+    send(at, command, key);
+}
+
+/// Sends the command that undoes a step.
+pub fn send_undo<S: Stage, N: Undoable>(
+    at: &mut Instance<S>,
+    command: &N::Undo,
+    key: &KeyOf<S>,
+) {
+    send(at, command, key);
+}
+
+/// Sends the command of a step that needs an approval.
+pub fn send_cleared<S: Stage, N: Commanded, A: Declared>(
+    at: &mut Instance<S>,
+    command: impl FnOnce(&DataOf<S>, &Cleared<A>) -> N::Do,
+    key: &KeyOf<S>,
+) {
+    let approval = A::STEP.name;
     let found = at.facts.cleared.iter().find(|one| one.approval == approval);
     match found.map(Cleared::of) {
         Some(Ok(cleared)) => {
-            let event = event(&at.facts.data, &cleared);
-            send(at, &event, key);
+            let command = command(&at.facts.data, &cleared);
+            send(at, &command, key);
         }
         Some(Err(cause)) => fail(at, AdvanceError::Shown { approval, cause }),
         None => fail(at, AdvanceError::NotCleared { approval }),
@@ -121,13 +138,9 @@ fn fail<S: Stage>(at: &mut Instance<S>, cause: AdvanceError) {
     at.facts.broken.get_or_insert(cause);
 }
 
-/// Declared people what they are to approve.
-pub fn show<S: Stage>(
-    at: &mut Instance<S>,
-    approval: &'static str,
-    shown: &impl Wire,
-    _: &KeyOf<S>,
-) {
+/// Shows people what they are to approve.
+pub fn show<S: Stage, A: Declared>(at: &mut Instance<S>, shown: &A::Shown, _: &KeyOf<S>) {
+    let approval = A::STEP.name;
     match shown.write() {
         Ok(shown) => at.facts.question.get_or_insert_default().shown = Some(shown),
         Err(cause) => fail(at, AdvanceError::Shown { approval, cause }),
@@ -135,12 +148,12 @@ pub fn show<S: Stage>(
 }
 
 /// The condition of an approval does not hold: it is cleared without votes.
-pub fn not_needed<S: Stage>(
+pub fn not_needed<S: Stage, A: Declared>(
     at: &mut Instance<S>,
-    approval: &'static str,
-    shown: &impl Wire,
+    shown: &A::Shown,
     _: &KeyOf<S>,
 ) {
+    let approval = A::STEP.name;
     match shown.write() {
         Ok(shown) => clear(&mut at.facts, approval, Vec::new(), shown),
         Err(cause) => fail(at, AdvanceError::Shown { approval, cause }),
@@ -148,13 +161,15 @@ pub fn not_needed<S: Stage>(
 }
 
 fn clear<D>(facts: &mut Facts<D>, approval: &str, votes: Vec<Vote>, shown: Vec<u8>) {
-    facts.cleared.push(Clearance { approval: approval.to_owned(), votes, shown });
+    let (approval, amended) =
+        (approval.to_owned(), Clearance::amended(&facts.amended_by));
+    facts.cleared.push(Clearance { approval, votes, shown, amended });
 }
 
 /// The data, for what is learned of a reply.
 pub fn learn<S: Stage>(
     at: &mut Instance<S>,
-    learned: impl FnOnce(&mut <S::Workflow as Workflow>::Data),
+    learned: impl FnOnce(&mut DataOf<S>),
     _: &KeyOf<S>,
 ) {
     learned(&mut at.facts.data);
@@ -213,17 +228,13 @@ fn next_round<S: Stage>(at: &mut Instance<S>) {
 }
 
 /// What is asked for has changed: the votes are void, and people are asked anew.
-pub fn amended<S: Enter>(
-    mut at: Instance<S>,
-    decision: Decision,
-    key: &KeyOf<S>,
-) -> Advance<S> {
-    let question = at.facts.question.get_or_insert_default();
-    question.votes.clear();
+pub fn amended<S: Enter>(mut at: Instance<S>, by: By, key: &KeyOf<S>) -> Advance<S> {
+    at.facts.question.get_or_insert_default().votes.clear();
+    at.facts.amended(by.actor());
     next_round(&mut at);
     S::enter(&mut at, key);
     let step = S::STEP.map(|step| step.name);
-    Advance::stay(at, Entry::new(Cause::Amended, step, Some(decision.into())))
+    Advance::stay(at, Entry::new(Cause::Amended, step, Some(by)))
 }
 
 /// The time of a level has passed.

@@ -16,8 +16,8 @@ pub const fn step(name: &'static str, kind: Kind) -> Step {
 }
 
 /// A level of a chain.
-pub const fn level<R: Role>(wanted: u32, within: Duration) -> Level {
-    Level { role: R::NAME, wanted, within, remind_after: None }
+pub const fn level(role: &'static str, wanted: u32, within: Duration) -> Level {
+    Level { role, wanted, within, remind_after: None }
 }
 
 /// How many people a level wants.
@@ -28,38 +28,42 @@ pub const fn wanted(people: u32) -> u32 {
 
 /// A span of the table.
 pub const fn seconds(count: u64, each: u64) -> Duration {
+    assert!(count > 0, "nobody answers within no time: a deadline is 1 s at least");
     Duration::from_secs(count.saturating_mul(each))
 }
 
-/// A type that a table asks as a role. One that is none is refused with its level, and so
-/// is not asked again.
-pub struct OfRole<R>(PhantomData<R>);
+/// What a table reads of a type that it names as a role or as an event. One that is none
+/// is refused in one place, and so is read here without a bound.
+pub struct Of<T>(PhantomData<T>);
 
-/// The answers where the type is no role, or its key is not [`Default`]: an inherent
-/// constant goes before a trait's.
+/// What is read where the type is no role or no event, or the key of the role is not
+/// [`Default`]: an inherent constant goes before a trait's.
 pub trait IfNot {
     const NAME: &'static str = "";
     const IS_DEFAULT: bool = false;
+    const TYPE: &'static str = "";
 }
 
-impl<R> IfNot for OfRole<R> {}
+impl<T> IfNot for Of<T> {}
 
-impl<R: Role> OfRole<R> {
+impl<R: Role> Of<R> {
     pub const NAME: &'static str = R::NAME;
 }
 
-impl<R: Role<Key: Default>> OfRole<R> {
+impl<R: Role<Key: Default>> Of<R> {
     pub const IS_DEFAULT: bool = true;
 }
 
-/// Whether two roles are one.
-pub const fn same_role(one: &str, other: &str) -> bool {
-    !one.is_empty() && same(one.as_bytes(), other.as_bytes())
+impl<E: Event> Of<E> {
+    pub const TYPE: &'static str = E::TYPE;
 }
 
-/// Whether two events are of one type.
-pub const fn same_event<A: Event, B: Event>() -> bool {
-    same(A::TYPE.as_bytes(), B::TYPE.as_bytes())
+/// The table asks this type as a role: the one place where it must be one.
+pub const fn is_role<R: Role>() {}
+
+/// Whether two roles have one name, or two events one type.
+pub const fn are_one(one: &str, other: &str) -> bool {
+    !one.is_empty() && same(one.as_bytes(), other.as_bytes())
 }
 
 const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
@@ -128,7 +132,7 @@ pub const fn text(bytes: &[u8]) -> &str {
 }
 
 /// What is shown for an approval, as it is stored.
-pub fn written(shown: &impl Wire) -> Result<Vec<u8>, WireError> {
+pub fn written<A: Declared>(shown: &A::Shown) -> Result<Vec<u8>, WireError> {
     shown.write()
 }
 

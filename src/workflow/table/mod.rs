@@ -102,7 +102,7 @@ mod step;
 /// `asks 2 of Role within 24 h remind after 8 h then Role within 24 h` is a chain: how many
 /// people of a role, until when, with a reminder, and who is asked next. Any role of the
 /// chain may answer while the question is open, and as soon as one level has the votes that
-/// it wants, it is granted. Spans are in `s`, `min`, `h` and `d`.
+/// it wants, it is granted. Spans are in `s`, `min`, `h` and `d`, and no span is nothing.
 ///
 /// The first line names the data, the role that begins an instance (an approval needs one),
 /// the version, and its seal: `of Order requested by Sales, version 1 sealed 0x371a...`. A
@@ -158,10 +158,10 @@ macro_rules! workflow {
 #[macro_export]
 macro_rules! __workflow_head {
     ($m:tt $vis:tt $inner:tt $nested:tt $name:ident of $data:ident requested by $role:ident, version $v:literal $(follows $($old:ident)::+)? $(sealed $seal:literal)? { $($rows:tt)* }) => {
-        $crate::__workflow_read! { @row {[$role] $m ($vis $inner $nested) $name $data $v [$($seal)?] [$($($old)::+)?]} (before) [] [] [] [] ([] []) $($rows)* }
+        $crate::__workflow_read! { @row {[$role] $m ($vis $inner $nested) $name $data $v [$($seal)?] [$($($old)::+)?]} (before) [] [] [] [] ([] [] [$role]) $($rows)* }
     };
     ($m:tt $vis:tt $inner:tt $nested:tt $name:ident of $data:ident, version $v:literal $(follows $($old:ident)::+)? $(sealed $seal:literal)? { $($rows:tt)* }) => {
-        $crate::__workflow_read! { @row {[] $m ($vis $inner $nested) $name $data $v [$($seal)?] [$($($old)::+)?]} (before) [] [] [] [] ([] []) $($rows)* }
+        $crate::__workflow_read! { @row {[] $m ($vis $inner $nested) $name $data $v [$($seal)?] [$($($old)::+)?]} (before) [] [] [] [] ([] [] []) $($rows)* }
     };
     ($($other:tt)*) => {
         ::core::compile_error!(

@@ -9,11 +9,12 @@
 macro_rules! __workflow_module {
     ({[$($by:ident)?] [$($m:tt)*] ([$($vis:tt)*] [$($inner:tt)*] $nested:tt) $w:ident $data:ident $v:literal [$($seal:literal)?] [$($($old:ident)::+)?]}
         [$({$k:ident $n:ident [$($prev:ident)?] $back:tt $($x:tt)*})+]
-        [$($c:ident)*] [$($p:ident)*] [$($f:ident)*] $last:ident) => {
+        [$($c:ident)*] [$($p:ident)*] [$($f:ident)*] [$($r:ident)*] $last:ident) => {
         $($m)*
-        #[allow(dead_code, missing_docs, missing_debug_implementations, non_camel_case_types, private_bounds, private_interfaces, unreachable_pub, clippy::all)]
+        #[allow(dead_code, missing_docs, missing_debug_implementations, non_camel_case_types, private_bounds, private_interfaces, unreachable_pub, unused_imports, clippy::all)]
         $($vis)* mod $w {
             use $crate::workflow::made as __made;
+            use $crate::workflow::made::IfNot as _;
             use $crate::workflow::menu as __menu;
 
             /// The steps, as types.
@@ -57,9 +58,21 @@ macro_rules! __workflow_module {
                 label = "needs `impl Learn for {Self}`, with a method for each step that has a reply"
             )]
             pub trait Learn { $($crate::__workflow_module! { @learn $k $n $($x)* })+ }
-            const _: fn() = || {
-                fn says<D: Ask + Undo + Learn>() {}
-                says::<super::$data>();
+            /// What this table is about: the one place where its data must say all that.
+            trait Says {
+                type Data: Ask + Undo + Learn;
+            }
+            impl Says for This {
+                type Data = super::$data;
+            }
+            // In one constant, so that a role is refused once, however often it is asked.
+            const _: () = {
+                $(__made::is_role::<super::$r>();)*
+                $(::core::assert!(
+                    !__made::Of::<super::$r>::IS_DEFAULT,
+                    ::core::concat!("the key of `", ::core::stringify!($r), "` is `Default`, and so anybody can decide in that role: \
+                        a key is a struct with a private field, which the login makes")
+                );)*
             };
 
             impl $crate::workflow::Workflow for This {
@@ -181,16 +194,16 @@ macro_rules! __workflow_module {
 
     (@step [$($vis:tt)*] $n:ident) => { $($vis)* enum $n {} };
     (@by) => { ::core::option::Option::None };
-    (@by $by:ident) => { ::core::option::Option::Some(<super::$by as $crate::workflow::Role>::NAME) };
+    (@by $by:ident) => { ::core::option::Option::Some(__made::Of::<super::$by>::NAME) };
     (@shown $approval:ident $data:ident approval $n:ident) => {
         if $approval == ::core::stringify!($n) {
-            return ::core::option::Option::Some(__made::written(&Ask::$n($data)));
+            return ::core::option::Option::Some(__made::written::<step::$n>(&step::$n::shown::<This>($data)));
         }
     };
     (@shown $($other:tt)*) => {};
     (@needed $approval:ident $data:ident approval $n:ident $by:ident $shown:ident [$($when:ident)::+] $asks:tt) => {
         if $approval == ::core::stringify!($n) {
-            return super::$($when)::+($data);
+            return step::$n::WHEN($data);
         }
     };
     (@needed $($other:tt)*) => {};
@@ -228,7 +241,6 @@ macro_rules! __workflow_module {
         }
     };
     (@start $data:ident [$by:ident] $first:ident $($n:ident)*) => {
-        $crate::__workflow_step! { @key $by }
         /// Begins an instance, for the person who sits in the seat.
         pub fn start(
             id: $crate::workflow::InstanceId<This>,

@@ -3,7 +3,7 @@
 
 /// Reads one row after another, in `@row head (phase) [rows] [compensatable] [parked]
 /// [forestalled] (before) rest`: what was read so far, the steps that have stages besides
-/// `Awaiting`, and the step before with the last compensatable one.
+/// `Awaiting`, and the step before with the last compensatable one and the roles.
 ///
 /// A legal row is read in one step, so that a table of 40 fits the compiler's default
 /// recursion limit.
@@ -18,7 +18,7 @@ macro_rules! __workflow_read {
     (@row $h:tt (($($phase:tt)+) retriable $n:ident) $($rest:tt)*) => {
         $crate::__workflow_read! { @row $h ($($phase)+) $($rest)* }
     };
-    (@row $h:tt (before) [$($s:tt)*] [$($c:tt)*] $p:tt $f:tt ($prev:tt $back:tt)
+    (@row $h:tt (before) [$($s:tt)*] [$($c:tt)*] $p:tt $f:tt ($prev:tt $back:tt [$($roles:ident)*])
         compensatable $n:ident : $do:ident => $ok:ident | $no:ident ,
         undone by $un:ident => $gone:ident within $ut:literal $uu:ident
             else asks $($($unum:literal of)? $ur:ident within $urt:literal $uru:ident $(remind after $umt:literal $umu:ident)?)then+ ,
@@ -26,9 +26,9 @@ macro_rules! __workflow_read {
         $crate::__workflow_read! { @row $h (before)
             [$($s)* {compensatable $n $prev $back ($do $ok $no) ($un $gone) ($ut $uu)
                 [$({[$($unum)?] $ur ($urt $uru) [$(($umt $umu))?]})+] ($t $u) []}]
-            [$($c)* $n] $p $f ([$n] [$n]) $($rest)* }
+            [$($c)* $n] $p $f ([$n] [$n] [$($roles)* $($ur)+]) $($rest)* }
     };
-    (@row $h:tt (before) [$($s:tt)*] [$($c:tt)*] [$($p:tt)*] $f:tt ($prev:tt $back:tt)
+    (@row $h:tt (before) [$($s:tt)*] [$($c:tt)*] [$($p:tt)*] $f:tt ($prev:tt $back:tt [$($roles:ident)*])
         compensatable $n:ident : $do:ident => $ok:ident | $no:ident ,
         undone by $un:ident => $gone:ident within $ut:literal $uu:ident
             else asks $($($unum:literal of)? $ur:ident within $urt:literal $uru:ident $(remind after $umt:literal $umu:ident)?)then+ ,
@@ -38,17 +38,17 @@ macro_rules! __workflow_read {
             [$($s)* {compensatable $n $prev $back ($do $ok $no) ($un $gone) ($ut $uu)
                 [$({[$($unum)?] $ur ($urt $uru) [$(($umt $umu))?]})+] ($t $u)
                 [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
-            [$($c)* $n] [$($p)* $n] $f ([$n] [$n]) $($rest)* }
+            [$($c)* $n] [$($p)* $n] $f ([$n] [$n] [$($roles)* $($ur)+ $($r)+]) $($rest)* }
     };
-    (@row {[$by:ident] $($h:tt)*} (before) [$($s:tt)*] $c:tt $p:tt $f:tt ($prev:tt $back:tt)
+    (@row {[$by:ident] $($h:tt)*} (before) [$($s:tt)*] $c:tt $p:tt $f:tt ($prev:tt $back:tt [$($roles:ident)*])
         approval $n:ident of $shown:ident $(when $($when:ident)::+)? :
         asks $($($num:literal of)? $r:ident within $rt:literal $ru:ident $(remind after $mt:literal $mu:ident)?)then+
         else refuse ; $($rest:tt)*) => {
         $crate::__workflow_read! { @row {[$by] $($h)*} (before)
             [$($s)* {approval $n $prev $back $by $shown [$($($when)::+)?] [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
-            $c $p $f ([$n] $back) $($rest)* }
+            $c $p $f ([$n] $back [$($roles)* $($r)+]) $($rest)* }
     };
-    (@row $h:tt (before) [$($s:tt)*] $c:tt [$($p:tt)*] [$($f:tt)*] ($prev:tt $back:tt)
+    (@row $h:tt (before) [$($s:tt)*] $c:tt [$($p:tt)*] [$($f:tt)*] ($prev:tt $back:tt [$($roles:ident)*])
         pivot $n:ident $(needs $a:ident)? : $do:ident => $ok:ident | $no:ident ,
         within $t:literal $u:ident
             else forestall within $ft:literal $fu:ident , then
@@ -56,31 +56,31 @@ macro_rules! __workflow_read {
         $crate::__workflow_read! { @row $h (behind $n)
             [$($s)* {pivot $n $prev $back [$($a)?] ($do $ok $no) ($t $u) [($ft $fu)]
                 [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
-            $c [$($p)* $n] [$($f)* $n] ([$n] $back) $($rest)* }
+            $c [$($p)* $n] [$($f)* $n] ([$n] $back [$($roles)* $($r)+]) $($rest)* }
     };
-    (@row $h:tt (before) [$($s:tt)*] $c:tt [$($p:tt)*] $f:tt ($prev:tt $back:tt)
+    (@row $h:tt (before) [$($s:tt)*] $c:tt [$($p:tt)*] $f:tt ($prev:tt $back:tt [$($roles:ident)*])
         pivot $n:ident $(needs $a:ident)? : $do:ident => $ok:ident | $no:ident ,
         within $t:literal $u:ident
             else asks $($($num:literal of)? $r:ident within $rt:literal $ru:ident $(remind after $mt:literal $mu:ident)?)then+ ; $($rest:tt)*) => {
         $crate::__workflow_read! { @row $h (behind $n)
             [$($s)* {pivot $n $prev $back [$($a)?] ($do $ok $no) ($t $u) []
                 [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
-            $c [$($p)* $n] $f ([$n] $back) $($rest)* }
+            $c [$($p)* $n] $f ([$n] $back [$($roles)* $($r)+]) $($rest)* }
     };
-    (@row $h:tt $phase:tt [$($s:tt)*] $c:tt [$($p:tt)*] $f:tt ($prev:tt $back:tt)
+    (@row $h:tt $phase:tt [$($s:tt)*] $c:tt [$($p:tt)*] $f:tt ($prev:tt $back:tt [$($roles:ident)*])
         retriable $n:ident : $do:ident => $ok:ident ,
         within $t:literal $u:ident
             else asks $($($num:literal of)? $r:ident within $rt:literal $ru:ident $(remind after $mt:literal $mu:ident)?)then+ ; $($rest:tt)*) => {
         $crate::__workflow_read! { @row $h ($phase retriable $n)
             [$($s)* {retriable $n $prev $back ($do $ok) ($t $u)
                 [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
-            $c [$($p)* $n] $f ([$n] $back) $($rest)* }
+            $c [$($p)* $n] $f ([$n] $back [$($roles)* $($r)+]) $($rest)* }
     };
-    (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt [$({$k:ident $n:ident $($x:tt)*})+] $c:tt $p:tt $f:tt ([$last:ident] $back:tt)) => {
+    (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt [$({$k:ident $n:ident $($x:tt)*})+] $c:tt $p:tt $f:tt ([$last:ident] $back:tt $r:tt)) => {
         $crate::__distinct! {
             ("the step" "of the workflow" $w "stands there twice: a reply names its step, and so no two have one name")
             [$($n)+]
-            { $crate::__workflow_module! { {$by $m $vis $w $($h)*} [$({$k $n $($x)*})+] $c $p $f $last } }
+            { $crate::__workflow_module! { {$by $m $vis $w $($h)*} [$({$k $n $($x)*})+] $c $p $f $r $last } }
             ($)
         }
     };
@@ -176,6 +176,23 @@ macro_rules! __workflow_amiss {
     ($by:tt $w:ident $k:ident $n:ident $(needs $a:ident)? : $do:ident => $ok:ident $(| $no:ident)? , else $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "the step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` may wait for ever: write `within 1 h else asks Role within 4 h`"));
+    };
+    ($by:tt $w:ident pivot $n:ident $(needs $a:ident)? : $do:ident => $ok:ident | $no:ident , within $t:literal $u:ident else forestall $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "the forestalled pivot `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
+            ": Command => Done | Refused, within 1 h else forestall within 10 min, then asks Role within 4 h;`"));
+    };
+    ($by:tt $w:ident compensatable $n:ident : $do:ident => $ok:ident | $no:ident , undone by $un:ident => $gone:ident within $ut:literal $uu:ident
+        else asks $($($unum:literal of)? $ur:ident within $urt:literal $uru:ident $(remind after $umt:literal $umu:ident)?)then+ ,
+        within $t:literal $u:ident else forestall $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w),
+            "` is forestalled by its undo: write `else undo`, or `else asks Role within 4 h`"));
+    };
+    ($by:tt $w:ident retriable $n:ident : $do:ident => $ok:ident , within $t:literal $u:ident else forestall $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "the retriable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w),
+            "` must succeed in the end, and so is not forestalled: write `else asks Role within 4 h`"));
     };
     ($by:tt $w:ident compensatable $n:ident $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(

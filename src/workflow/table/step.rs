@@ -9,18 +9,23 @@ macro_rules! __workflow_step {
         ($ut:literal $uu:ident) $undo_asks:tt ($t:literal $u:ident) $asks:tt) => {
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Compensatable)
-                .does::<super::$do, super::$ok>($crate::__workflow_step!(@in $t $u))
-                .refused::<super::$no>()
-                .undone::<super::$un, super::$gone>($crate::__workflow_step!(@in $ut $uu), $crate::__workflow_step!(@chain $undo_asks))
+                .does(__made::Of::<super::$do>::TYPE, __made::Of::<super::$ok>::TYPE, $crate::__workflow_step!(@in $t $u))
+                .refused(__made::Of::<super::$no>::TYPE)
+                .undone(__made::Of::<super::$un>::TYPE, __made::Of::<super::$gone>::TYPE, $crate::__workflow_step!(@in $ut $uu), $crate::__workflow_step!(@chain $undo_asks))
                 .asks($crate::__workflow_step!(@chain $asks));
             type Workflow = This;
             type Shown = __made::Nothing;
         }
+        impl __made::Undoable for step::$n {
+            type Undo = super::$un;
+            type Undone = super::$gone;
+        }
+        $crate::__workflow_step! { @commanded $n $do $ok $no }
         $crate::__workflow_step! { @replies $n $ok $no }
         $crate::__workflow_step! { @entrance $n }
         $crate::__workflow_step! { @learned $n $ok }
-        $crate::__workflow_step! { @sent Awaiting $n Ask $do }
-        $crate::__workflow_step! { @sent Undoing $n Undo $un }
+        $crate::__workflow_step! { @sent Awaiting $n Ask send_do $do }
+        $crate::__workflow_step! { @sent Undoing $n Undo send_undo $un }
 
         $crate::__workflow_step! { @stage Awaiting $n (__menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out, __menu::cancel) }
         $crate::__workflow_step! { @answers Awaiting $n $ok }
@@ -28,7 +33,7 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @cancels Awaiting $n Undoing<step::$n> }
         $crate::__workflow_step! { @silent $n $asks }
         impl __made::Drive for Awaiting<step::$n> {
-            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, super::$ok, super::$no> }
+            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, step::$n> }
             fn decide(at: __made::At<Self>, choice: __made::Choice, by: __made::AnyRuling) -> __made::Decided<Self> {
                 __made::cancel(at, choice, by)
             }
@@ -40,7 +45,7 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @undoes Undoing $n $gone [$($back)?] }
         $crate::__workflow_step! { @waits Undoing $n Stuck<step::$n> }
         impl __made::Drive for Undoing<step::$n> {
-            $crate::__workflow_step! { @drive Undoing $n, undone::<Self, super::$gone> }
+            $crate::__workflow_step! { @drive Undoing $n, undone::<Self, step::$n> }
         }
 
         $crate::__workflow_step! { @stage Stuck $n (__menu::settle<$crate::__workflow_step!(@roles $undo_asks)>, __menu::undone<super::$gone>, __menu::timed_out) }
@@ -55,8 +60,8 @@ macro_rules! __workflow_step {
             }
         }
         impl __made::Drive for Stuck<step::$n> {
-            $crate::__workflow_step! { @drive Stuck $n, undone::<Self, super::$gone> }
-            $crate::__workflow_step! { @settled $undo_asks, must_succeed::<Self, super::$gone, Undoing<step::$n>> }
+            $crate::__workflow_step! { @drive Stuck $n, undone::<Self, step::$n> }
+            $crate::__workflow_step! { @settled $undo_asks, must_be_undone::<Self, step::$n, Undoing<step::$n>> }
         }
     };
     (approval $n:ident $back:tt $by:ident $shown:ident [$($($when:ident)::+)?] [$({$num:tt $r:ident $t:tt $remind:tt})+]) => {
@@ -68,18 +73,21 @@ macro_rules! __workflow_step {
             type Shown = super::$shown;
         }
         $(const _: () = ::core::assert!(
-            {
-                use __made::IfNot as _;
-                !__made::same_role(__made::OfRole::<super::$r>::NAME, __made::OfRole::<super::$by>::NAME)
-            },
+            !__made::are_one(__made::Of::<super::$r>::NAME, __made::Of::<super::$by>::NAME),
             ::core::concat!("`", ::core::stringify!($r), "` asks for `", ::core::stringify!($n), "` and decides on it: four eyes need two roles")
         );)+
-        $($crate::__workflow_step! { @key $r })+
+        impl step::$n {
+            $(const WHEN: fn(&__made::DataOf<Awaiting<Self>>) -> ::core::primitive::bool = super::$($when)::+;)?
+
+            fn shown<T: Says>(data: &T::Data) -> super::$shown {
+                <T::Data as Ask>::$n(data)
+            }
+        }
         $crate::__workflow_step! { @entrance $n $($($when)::+)? }
         impl __made::Enter for Awaiting<step::$n> {
             fn enter(at: &mut __made::At<Self>, key: &Key) {
-                let shown = <__made::DataOf<Self> as Ask>::$n(at.data());
-                __made::show(at, ::core::stringify!($n), &shown, key);
+                let shown = step::$n::shown::<This>(at.data());
+                __made::show::<_, step::$n>(at, &shown, key);
             }
         }
         impl __made::Clears for step::$n {}
@@ -88,7 +96,7 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @decide $n $back [$($num)+] $($r)+ }
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Amends for Awaiting<step::$n> {
-            fn amended(at: __made::At<Self>, by: $crate::Decision) -> $crate::workflow::Advance<Self> {
+            fn amended(at: __made::At<Self>, by: $crate::workflow::By) -> $crate::workflow::Advance<Self> {
                 __made::amended(at, by, KEY)
             }
         }
@@ -115,52 +123,54 @@ macro_rules! __workflow_step {
         $(const _: () = __made::clears::<step::$a>();)?
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Pivot)
-                .does::<super::$do, super::$ok>($crate::__workflow_step!(@in $t $u))
-                .refused::<super::$no>()
+                .does(__made::Of::<super::$do>::TYPE, __made::Of::<super::$ok>::TYPE, $crate::__workflow_step!(@in $t $u))
+                .refused(__made::Of::<super::$no>::TYPE)
                 $(.needs(::core::stringify!($a)))?
                 $(.forestall_within($crate::__workflow_step!(@in $ft $fu)))?
                 .asks($crate::__workflow_step!(@chain $asks));
             type Workflow = This;
             type Shown = __made::Nothing;
         }
+        $crate::__workflow_step! { @commanded $n $do $ok $no }
         $crate::__workflow_step! { @replies $n $ok $no }
         $crate::__workflow_step! { @entrance $n }
         $crate::__workflow_step! { @learned $n $ok }
-        $crate::__workflow_step! { @sent Awaiting $n Ask $do $($a)? }
+        $crate::__workflow_step! { @sent Awaiting $n Ask send_do $do $($a)? }
 
         $crate::__workflow_step! { @stage Awaiting $n (__menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out) }
         $crate::__workflow_step! { @answers Awaiting $n $ok }
         $crate::__workflow_step! { @refuses Awaiting $n $no [$($back)?] }
         impl __made::Drive for Awaiting<step::$n> {
-            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, super::$ok, super::$no> }
+            $crate::__workflow_step! { @drive Awaiting $n, done_or_refused::<Self, step::$n> }
         }
         $crate::__workflow_step! { @forestalls $n ($ok $no) [$($back)?] [$($ft)?] $asks }
     };
     (retriable $n:ident $back:tt ($do:ident $ok:ident) ($t:literal $u:ident) $asks:tt) => {
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Retriable)
-                .does::<super::$do, super::$ok>($crate::__workflow_step!(@in $t $u))
+                .does(__made::Of::<super::$do>::TYPE, __made::Of::<super::$ok>::TYPE, $crate::__workflow_step!(@in $t $u))
                 .asks($crate::__workflow_step!(@chain $asks));
             type Workflow = This;
             type Shown = __made::Nothing;
         }
+        $crate::__workflow_step! { @commanded $n $do $ok }
         $crate::__workflow_step! { @entrance $n }
         $crate::__workflow_step! { @learned $n $ok }
-        $crate::__workflow_step! { @sent Awaiting $n Ask $do }
+        $crate::__workflow_step! { @sent Awaiting $n Ask send_do $do }
 
         $crate::__workflow_step! { @stage Awaiting $n (__menu::done<super::$ok>, __menu::timed_out) }
         $crate::__workflow_step! { @answers Awaiting $n $ok }
         $crate::__workflow_step! { @waits Awaiting $n Parked<step::$n> }
         impl __made::Drive for Awaiting<step::$n> {
-            $crate::__workflow_step! { @drive Awaiting $n, done::<Self, super::$ok> }
+            $crate::__workflow_step! { @drive Awaiting $n, done::<Self, step::$n> }
         }
 
         $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<super::$ok>, __menu::timed_out) }
         $crate::__workflow_step! { @listens Parked $n $ok $asks }
         $crate::__workflow_step! { @must_succeed Parked $n Awaiting<step::$n> }
         impl __made::Drive for Parked<step::$n> {
-            $crate::__workflow_step! { @drive Parked $n, done::<Self, super::$ok> }
-            $crate::__workflow_step! { @settled $asks, must_succeed::<Self, super::$ok, Awaiting<step::$n>> }
+            $crate::__workflow_step! { @drive Parked $n, done::<Self, step::$n> }
+            $crate::__workflow_step! { @settled $asks, must_be_done::<Self, step::$n, Awaiting<step::$n>> }
         }
     };
 
@@ -175,16 +185,16 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @cancels Parked $n Undoing<step::$n> }
         $crate::__workflow_step! { @undecided $n [$($back)?] }
         impl __made::Drive for Parked<step::$n> {
-            $crate::__workflow_step! { @drive Parked $n, done_or_refused::<Self, super::$ok, super::$no> }
+            $crate::__workflow_step! { @drive Parked $n, done_or_refused::<Self, step::$n> }
             fn decide(at: __made::At<Self>, choice: __made::Choice, by: __made::AnyRuling) -> __made::Decided<Self> {
                 __made::by_role_or_cancel(at, choice, by,
-                    &$crate::__workflow_step!(@settlers $asks, undecided::<Self, super::$ok, $crate::__workflow_step!(@back $($back)?)>))
+                    &$crate::__workflow_step!(@settlers $asks, undecided::<Self, step::$n, $crate::__workflow_step!(@back $($back)?)>))
             }
         }
     };
     (@forestalls $n:ident ($ok:ident $no:ident) [$($back:ident)?] [] $asks:tt) => {
         $crate::__workflow_step! { @waits Awaiting $n Parked<step::$n> }
-        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_refused::<Self, super::$ok, super::$no> }
+        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_refused::<Self, step::$n> }
     };
     (@forestalls $n:ident ($ok:ident $no:ident) [$($back:ident)?] [$ft:literal] $asks:tt) => {
         $crate::__workflow_step! { @waits Awaiting $n Forestalling<step::$n> }
@@ -200,9 +210,9 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @never Parked $n [$($back)?] }
         $crate::__workflow_step! { @waits Forestalling $n Parked<step::$n> }
         impl __made::Drive for Forestalling<step::$n> {
-            $crate::__workflow_step! { @drive Forestalling $n, done_or_never::<Self, super::$ok, super::$no> }
+            $crate::__workflow_step! { @drive Forestalling $n, done_or_never::<Self, step::$n> }
         }
-        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_never::<Self, super::$ok, super::$no> }
+        $crate::__workflow_step! { @parked_pivot $n ($ok $no) [$($back)?] $asks, done_or_never::<Self, step::$n> }
     };
     (@parked_pivot $n:ident ($ok:ident $no:ident) [$($back:ident)?] $asks:tt, $($replies:tt)+) => {
         $crate::__workflow_step! { @stage Parked $n (__menu::settle<$crate::__workflow_step!(@roles $asks)>, __menu::done<super::$ok>, __menu::refused<super::$no>, __menu::timed_out) }
@@ -211,7 +221,7 @@ macro_rules! __workflow_step {
         $crate::__workflow_step! { @undecided $n [$($back)?] }
         impl __made::Drive for Parked<step::$n> {
             $crate::__workflow_step! { @drive Parked $n, $($replies)+ }
-            $crate::__workflow_step! { @settled $asks, undecided::<Self, super::$ok, $crate::__workflow_step!(@back $($back)?)> }
+            $crate::__workflow_step! { @settled $asks, undecided::<Self, step::$n, $crate::__workflow_step!(@back $($back)?)> }
         }
     };
     // A parked step still listens, is asked about level by level, and settled.
@@ -231,7 +241,6 @@ macro_rules! __workflow_step {
             fn enter(_: &mut __made::At<Self>, _: &Key) {}
         }
         $(
-            $crate::__workflow_step! { @key $r }
             #[diagnostic::do_not_recommend]
             impl $crate::workflow::MaySettle<$stage<step::$n>> for super::$r {
                 const BY_TABLE: __made::ByTable<Self, $stage<step::$n>> = __made::by_table(KEY);
@@ -267,11 +276,11 @@ macro_rules! __workflow_step {
         impl __made::Entrance<This> for step::$n {
             type Then = $crate::workflow::Asked<Awaiting<step::$n>, __made::ThenOf<step::$n>>;
             fn enter<A: $crate::workflow::Stage<Workflow = This>>(mut at: __made::At<A>, moved: __made::Moved, key: &Key) -> Self::Then {
-                if super::$($when)::+(at.data()) {
+                if step::$n::WHEN(at.data()) {
                     return $crate::workflow::Asked::Needed(__made::go(at, moved, key));
                 }
-                let shown = <__made::DataOf<A> as Ask>::$n(at.data());
-                __made::not_needed(&mut at, ::core::stringify!($n), &shown, key);
+                let shown = step::$n::shown::<This>(at.data());
+                __made::not_needed::<_, step::$n>(&mut at, &shown, key);
                 $crate::workflow::Asked::NotNeeded(__made::on::<_, step::$n>(at, moved, key))
             }
         }
@@ -283,24 +292,41 @@ macro_rules! __workflow_step {
                 reply: super::$ok,
                 moved: __made::Moved,
             ) -> __made::ThenOf<step::$n> {
-                __made::learn(&mut at, |data| <__made::DataOf<A> as Learn>::$n(data, reply), KEY);
+                fn learn<T: Says>(data: &mut T::Data, reply: super::$ok) {
+                    <T::Data as Learn>::$n(data, reply);
+                }
+                __made::learn(&mut at, |data| learn::<This>(data, reply), KEY);
                 __made::on::<_, step::$n>(at, moved, KEY)
             }
         }
     };
-    (@sent $stage:ident $n:ident $trait:ident $do:ident) => {
+    (@commanded $n:ident $do:ident $ok:ident $($no:ident)?) => {
+        impl __made::Commanded for step::$n {
+            type Do = super::$do;
+            type Done = super::$ok;
+        }
+        $(impl __made::Refusable for step::$n {
+            type Refused = super::$no;
+        })?
+    };
+    (@sent $stage:ident $n:ident $trait:ident $send:ident $do:ident) => {
         impl __made::Enter for $stage<step::$n> {
             fn enter(at: &mut __made::At<Self>, key: &Key) {
-                let command: super::$do = <__made::DataOf<Self> as $trait>::$n(at.data());
-                __made::send(at, &command, key);
+                fn command<T: Says>(data: &T::Data) -> super::$do {
+                    <T::Data as $trait>::$n(data)
+                }
+                let command = command::<This>(at.data());
+                __made::$send::<_, step::$n>(at, &command, key);
             }
         }
     };
-    (@sent $stage:ident $n:ident $trait:ident $do:ident $a:ident) => {
+    (@sent $stage:ident $n:ident $trait:ident $send:ident $do:ident $a:ident) => {
         impl __made::Enter for $stage<step::$n> {
             fn enter(at: &mut __made::At<Self>, key: &Key) {
-                let ask = |data: &__made::DataOf<Self>, cleared: &_| -> super::$do { $trait::$n(data, cleared) };
-                __made::send_cleared::<Self, step::$a, super::$do>(at, ::core::stringify!($a), ask, key);
+                fn command<T: Says>(data: &T::Data, cleared: &$crate::workflow::Cleared<step::$a>) -> super::$do {
+                    <T::Data as $trait>::$n(data, cleared)
+                }
+                __made::send_cleared::<_, step::$n, step::$a>(at, command::<This>, key);
             }
         }
     };
@@ -420,19 +446,9 @@ macro_rules! __workflow_step {
     (@word ($($word:tt)+)) => { __made::$($word)+ };
 
     // ---- words of the table ----
-    (@key $r:ident) => {
-        const _: () = {
-            use __made::IfNot as _;
-            ::core::assert!(
-                !__made::OfRole::<super::$r>::IS_DEFAULT,
-                ::core::concat!("the key of `", ::core::stringify!($r), "` is `Default`, and so anybody can decide in that role: \
-                    a key is a struct with a private field, which the login makes")
-            );
-        };
-    };
     (@replies $n:ident $ok:ident $no:ident) => {
         const _: () = ::core::assert!(
-            !__made::same_event::<super::$ok, super::$no>(),
+            !__made::are_one(__made::Of::<super::$ok>::TYPE, __made::Of::<super::$no>::TYPE),
             ::core::concat!("`", ::core::stringify!($ok), "` and `", ::core::stringify!($no), "` have one TYPE: nobody can tell whether `", ::core::stringify!($n), "` is done or refused")
         );
     };
@@ -445,7 +461,7 @@ macro_rules! __workflow_step {
     (@approved $n:ident $num:tt $at:ident $granted:ident) => { __made::voted::<_, step::$n>($at, $granted, KEY) };
     (@roles [$({$num:tt $r:ident $t:tt $remind:tt})+]) => { ($(super::$r,)+) };
     (@chain [$({[$($num:literal)?] $r:ident ($t:literal $u:ident) [$(($mt:literal $mu:ident))?]})*]) => {
-        &[$(__made::level::<super::$r>($crate::__workflow_step!(@wanted $($num)?), $crate::__workflow_step!(@in $t $u))
+        &[$(__made::level(__made::Of::<super::$r>::NAME, $crate::__workflow_step!(@wanted $($num)?), $crate::__workflow_step!(@in $t $u))
             $(.remind_after($crate::__workflow_step!(@in $mt $mu)))?),*]
     };
     (@wanted) => { 1 };

@@ -6,6 +6,8 @@ use integration_automation_patterns::{Envelope, RawEvent};
 use super::activemq::ActiveMq;
 use super::artemis::Artemis;
 use super::qpid::Qpid;
+#[cfg(feature = "amqp")]
+use super::rabbitmq::BuiltIn;
 use super::{Peer, Queue, ack, python, url};
 use crate::suite::{Server, in_time};
 
@@ -82,4 +84,12 @@ async fn proton_and_we_meet_at_activemq() {
 async fn proton_and_we_meet_at_qpid() {
     in_time(what_proton_sends_is_read::<Qpid>()).await;
     in_time(what_we_send_proton_reads::<Qpid>()).await;
+}
+
+#[cfg(feature = "amqp")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ 4 and Qpid Proton"]
+async fn proton_and_we_meet_at_rabbitmq() {
+    in_time(what_proton_sends_is_read::<BuiltIn>()).await;
+    in_time(what_we_send_proton_reads::<BuiltIn>()).await;
 }

@@ -10,6 +10,8 @@ mod killed;
 mod order;
 mod place;
 mod qpid;
+#[cfg(feature = "amqp")]
+mod rabbitmq;
 mod raw;
 #[cfg(feature = "tls")]
 mod tls;
@@ -36,10 +38,18 @@ const LOGIN: &str = "app:s3cr3t%2Fp%40ss%3Aword";
 
 /// One of the servers.
 trait Peer: Send + Sync + 'static {
+    /// What stands before the name of each queue.
+    const PREFIX: &str = "";
+
     fn port() -> u16;
+
+    /// Makes a queue, at a server that makes none for whoever asks for it.
+    fn make(_address: &str) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
-/// A queue of its own at a server, which makes it for whoever asks for it.
+/// A queue of its own at a server.
 struct Queue<P> {
     name: String,
     peer: PhantomData<P>,
@@ -48,7 +58,7 @@ struct Queue<P> {
 impl<P: Peer> Queue<P> {
     /// Servers treat some queues in their own way, by the beginning of the name.
     fn named(beginning: &str) -> Self {
-        Self::called(format!("{beginning}.{}", Uuid::now_v7().simple()))
+        Self::called(format!("{}{beginning}.{}", P::PREFIX, Uuid::now_v7().simple()))
     }
 
     fn called(name: String) -> Self {
@@ -86,7 +96,9 @@ impl<P: Peer> Server for Queue<P> {
     const EACH_MAY_BE_AGAIN: bool = true;
 
     async fn fresh() -> Self {
-        Self::named("test")
+        let queue = Self::named("test");
+        P::make(&queue.name).await;
+        queue
     }
 
     fn address(&self) -> SocketAddr {

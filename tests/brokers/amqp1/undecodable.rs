@@ -13,6 +13,8 @@ use super::activemq::ActiveMq;
 use super::artemis::Artemis;
 use super::foreign::proton;
 use super::qpid::Qpid;
+#[cfg(feature = "amqp")]
+use super::rabbitmq::BuiltIn;
 use super::{Peer, Queue, ack, event, python};
 use crate::suite::{Server, in_time};
 
@@ -45,6 +47,13 @@ async fn what_cannot_be_decoded_blocks_nothing_at_artemis() {
 #[ignore = "needs ActiveMQ Classic and Qpid Proton"]
 async fn what_cannot_be_decoded_blocks_nothing_at_activemq() {
     in_time(blocks_nothing::<ActiveMq>("undecodable", 5)).await;
+}
+
+#[cfg(feature = "amqp")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RabbitMQ 4 and Qpid Proton"]
+async fn what_cannot_be_decoded_blocks_nothing_at_rabbitmq() {
+    in_time(blocks_nothing::<BuiltIn>("undecodable", 5)).await;
 }
 
 /// It takes no list from anybody, and brings back what is rejected: one message comes

@@ -6,7 +6,7 @@
 
 use integration_automation_patterns::workflow;
 use integration_automation_patterns::workflow::Role;
-use ui::orders::{InvoiceIssued, IssueInvoice, Order};
+use ui::orders::{CreateOrder, InvoiceIssued, IssueInvoice, Order, OrderCreated};
 
 pub struct Key(());
 
@@ -19,11 +19,16 @@ impl Role for Desk {
 
 workflow! {
     pub mod job of Order, version 1 {
+        retriable create_order: CreateOrder => OrderCreated, within 2 d else asks Desk within 1 d;
         retriable notify_billing: IssueInvoice => InvoiceIssued, within 2 d else asks Desk within 1 d;
     }
 }
 
 impl job::Ask for Order {
+    fn create_order(&self) -> CreateOrder {
+        CreateOrder { total: self.total }
+    }
+
     fn notify_billing(&self) -> IssueInvoice {
         IssueInvoice
     }
@@ -32,6 +37,7 @@ impl job::Ask for Order {
 impl job::Undo for Order {}
 
 impl job::Learn for Order {
+    fn create_order(&mut self, _: OrderCreated) {}
     fn notify_billing(&mut self, _: InvoiceIssued) {}
 }
 

@@ -2,11 +2,12 @@
 //@ code: E0277
 //@ error: `Held` cannot be stored or sent by a workflow
 //@ label: needs `impl Wire for Held`, with how it is written to bytes and read back
+//@ note: with the feature `serde`, `impl WireJson for Held {}` writes it as JSON
 //@ away: the error stands at the declaration
 //@ twin: Held => StockHeld
 
 use integration_automation_patterns::{Event, workflow};
-use ui::orders::{ErpDesk, FreeStock, HoldStock, Order, StockFreed, StockHeld, StockRefused};
+use ui::orders::{ErpDesk, HoldStock, Order, StockHeld, StockRefused};
 
 pub struct Held;
 
@@ -18,9 +19,8 @@ pub type Reply = Held; //@ here
 
 workflow! {
     pub mod job of Order, version 1 {
-        compensatable hold_stock: HoldStock => Reply | StockRefused,
-            undone by FreeStock => StockFreed within 1 h else asks ErpDesk within 4 h,
-            within 15 min else undo;
+        pivot hold_stock: HoldStock => Reply | StockRefused,
+            within 15 min else forestall within 10 min, then asks ErpDesk within 4 h;
     }
 }
 
@@ -30,11 +30,7 @@ impl job::Ask for Order {
     }
 }
 
-impl job::Undo for Order {
-    fn hold_stock(&self) -> FreeStock {
-        FreeStock
-    }
-}
+impl job::Undo for Order {}
 
 impl job::Learn for Order {
     fn hold_stock(&mut self, _: Reply) {}

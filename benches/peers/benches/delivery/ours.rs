@@ -7,7 +7,7 @@ use integration_automation_patterns::broker::{Broker, BrokerError, in_process};
 use integration_automation_patterns::inbox::worker::WorkerConfig;
 use integration_automation_patterns::inbox::{InboxConfig, postgres as inbox};
 use integration_automation_patterns::outbox::driver;
-use integration_automation_patterns::outbox::postgres::{self, Outbox};
+use integration_automation_patterns::outbox::postgres::{self, Outbox, Statements};
 use integration_automation_patterns::relay::{Relay, RelayConfig};
 use integration_automation_patterns::state::{Dispatched, Pending};
 use integration_automation_patterns::{Envelope, RawEvent, RetryPolicy};
@@ -18,6 +18,7 @@ use super::{BATCH, DATABASE, Outcome, PAYLOAD, Peer, connect, url};
 
 pub(crate) struct Ours {
     client: Client,
+    statements: Statements,
     outbox: Outbox,
 }
 
@@ -34,7 +35,8 @@ impl Broker for AtOnce {
 
 impl Ours {
     pub(crate) async fn new() -> Outcome<Self> {
-        Ok(Self { client: connect(DATABASE).await?, outbox: Outbox::connect(url(DATABASE).parse()?).await? })
+        let outbox = Outbox::connect(url(DATABASE).parse()?).await?;
+        Ok(Self { client: connect(DATABASE).await?, statements: Statements::new(), outbox })
     }
 }
 
@@ -45,7 +47,7 @@ fn event() -> Outcome<Envelope<Pending>> {
 impl Peer for Ours {
     async fn enqueue(&mut self) -> Outcome {
         let business = self.client.transaction().await?;
-        postgres::enqueue(&business, event()?).await?;
+        postgres::enqueue(&self.statements.on(&business), event()?).await?;
         Ok(business.commit().await?)
     }
 

@@ -55,12 +55,16 @@ pub(crate) const PRESENT: &str = "SELECT begun_at, moved_at, turn_at, turn_failu
      AND what NOT IN ('voted', 'withdrawn', 'reminded', 'postponed', 'taken_up', \
      'late')) AS asked_at, \
      outbox_event.status AS command_status, outbox_event.attempts AS command_attempts, \
-     outbox_event.failure_reason AS command_failure FROM workflow_instance \
+     outbox_event.failure_reason AS command_failure, \
+     outbox_event.source_system AS command_source, \
+     outbox_event.event_type AS command_type, \
+     outbox_event.correlation_id AS command_correlation FROM workflow_instance \
      LEFT JOIN outbox_event ON outbox_event.id = awaits WHERE workflow_instance.id = $1";
 
 /// The journal of the instance `$1`.
 pub(crate) const HISTORY: &str = "SELECT entry, revision, at, what, step, status, \
-     to_step, cause_source, cause_id, commands, by, role, instead_of, reason, standing \
+     to_step, cause_source, cause_id, commands, by, role, instead_of, reason, \
+     decided_at, standing, version \
      FROM workflow_journal WHERE instance = $1 ORDER BY entry";
 
 /// One stage, as it was counted.
@@ -102,7 +106,16 @@ pub(crate) struct PresentRow {
     pub(crate) turn_failure: Option<String>,
     /// When what it waits for was asked.
     pub(crate) asked_at: Option<DateTime<Utc>>,
-    pub(crate) command: Option<CommandState>,
+    pub(crate) command: Option<CommandRow>,
+}
+
+/// The event of the command that an instance waits for, in the outbox.
+#[derive(Debug)]
+pub(crate) struct CommandRow {
+    pub(crate) source_system: String,
+    pub(crate) event_type: String,
+    pub(crate) correlation_id: Option<String>,
+    pub(crate) state: CommandState,
 }
 
 /// An instance, as it was found.
@@ -177,7 +190,7 @@ impl Found {
             }
             (Wait::People(_) | Wait::Reply(_), _) => WaitsFor::Reply {
                 command: record.awaits,
-                state: self.present.command.clone(),
+                state: self.present.command.as_ref().map(|row| row.state.clone()),
             },
         })
     }
@@ -200,7 +213,9 @@ pub(crate) struct PastRow {
     pub(crate) role: Option<String>,
     pub(crate) instead_of: Option<String>,
     pub(crate) reason: Option<String>,
+    pub(crate) decided_at: Option<DateTime<Utc>>,
     pub(crate) standing: String,
+    pub(crate) version: Option<i64>,
 }
 
 impl PastRow {
@@ -224,6 +239,8 @@ impl PastRow {
             role: self.role,
             instead_of: self.instead_of,
             reason: self.reason,
+            decided_at: self.decided_at,
+            version: self.version,
         })
     }
 }

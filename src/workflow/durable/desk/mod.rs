@@ -1,10 +1,13 @@
 //! The desk: what people ask of the workflows in one database, whichever it is.
 
+mod awaited;
 mod error;
+mod finding;
 mod found;
 mod orders;
 mod verify;
 mod view;
+mod votes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +18,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 pub use self::error::DeskError;
+pub use self::finding::{Discrepancy, InstanceFinding};
 pub(crate) use self::found::{
-    COUNTS, CountRow, ENDED, Found, HISTORY, IDS, OLDEST, ORPHANS, PARTS, PRESENT,
-    PastRow, PresentRow, TAKE_UP,
+    COUNTS, CommandRow, CountRow, ENDED, Found, HISTORY, IDS, OLDEST, ORPHANS, PARTS,
+    PRESENT, PastRow, PresentRow, TAKE_UP,
 };
 pub(crate) use self::orders::Take;
 use self::orders::{Order, intervene};
-pub use self::verify::{Discrepancy, InstanceFinding};
 pub use self::view::{
     CommandState, InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
 };
@@ -228,9 +231,14 @@ impl<D: Instances> Desk<D> {
         read().map(Some).map_err(|why| unreadable(LOOKING, why))
     }
 
-    /// Checks rows and journals: every row can be led into its table, every entry is a
-    /// move that the table has, and every row stands where its journal leads. Where the
-    /// list is empty, nothing is wrong.
+    /// Checks rows, journals, votes and outbox: every row can be led into its table, every
+    /// entry is a move that the table has, every row stands where its journal leads, with
+    /// the votes and the amendments that it says, and the command that an instance waits
+    /// for is the one in the outbox, and is sent. Where the list is empty, nothing is
+    /// wrong.
+    ///
+    /// A command that the outbox does not have has left, and was purged. Of an instance
+    /// that went over to a newer version of its table, the votes from before count no more.
     ///
     /// It reads in pages, each at a moment of its own. Of a workflow whose table the desk
     /// does not know, only rows and journals are compared.

@@ -1,103 +1,11 @@
-//! The check of rows and journals: a journal is replayed through the table, and its row
-//! must stand where the last entry leads. Pure, and the same for both databases.
+//! The check of an instance: its journal is replayed through the table, and row, votes and
+//! outbox must agree with it. Pure, and the same for both databases.
 
-use std::fmt;
-
-use super::Table;
+use super::finding::Discrepancy;
 use super::found::Found;
 use super::view::PastEntry;
+use super::{Table, awaited, votes};
 use crate::workflow::{Cause, Definition, Edge, Kind, Status};
-
-/// What is wrong with an instance.
-///
-/// Its text is a line for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InstanceFinding {
-    /// The id of the instance.
-    pub instance: String,
-    /// What is wrong.
-    pub what: Discrepancy,
-}
-
-/// How rows, journal and table disagree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Discrepancy {
-    /// The row or its journal cannot be read, or the row cannot be led into the table.
-    Unreadable {
-        /// Why not.
-        reason: String,
-    },
-    /// The table has no such move.
-    NoSuchMove {
-        /// The number of the entry.
-        entry: i64,
-        /// What moved the instance.
-        what: String,
-        /// The stage that it left; none where it began.
-        from: Option<String>,
-        /// The stage that it led to.
-        to: String,
-    },
-    /// An entry is missing before this one, or its revision does not follow.
-    Gap {
-        /// The number of the entry that follows.
-        wanted: i64,
-        /// The number of this one.
-        found: i64,
-        /// The revision that follows.
-        wanted_revision: i64,
-        /// The revision of this one.
-        found_revision: i64,
-    },
-    /// The row does not stand where its journal leads.
-    RowDiffers {
-        /// The stage and the revision of the row.
-        row: (String, i64),
-        /// The stage and the revision after the last entry; none without an entry.
-        journal: Option<(String, i64)>,
-    },
-    /// There are entries of a journal, and no instance.
-    NoRow,
-}
-
-impl fmt::Display for InstanceFinding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "instance {}: ", self.instance)?;
-        match &self.what {
-            Discrepancy::Unreadable { reason } => f.write_str(reason),
-            Discrepancy::NoSuchMove { entry, what, from: Some(from), to } => write!(
-                f,
-                "entry {entry} of the journal leads from `{from}` to `{to}` by `{what}`, \
-                 and the table has no such move"
-            ),
-            Discrepancy::NoSuchMove { entry, what, from: None, to } => write!(
-                f,
-                "entry {entry} of the journal begins at `{to}` by `{what}`, and the \
-                 table has no such beginning"
-            ),
-            Discrepancy::Gap { wanted, found, wanted_revision, found_revision } => {
-                write!(
-                    f,
-                    "wanted entry {wanted} of the journal at revision {wanted_revision}, \
-                 and found entry {found} at revision {found_revision}"
-                )
-            }
-            Discrepancy::RowDiffers { row: (row, revision), journal: None } => write!(
-                f,
-                "the row is `{row}` at revision {revision}, and the journal is empty"
-            ),
-            Discrepancy::RowDiffers { row, journal: Some(journal) } => write!(
-                f,
-                "the row is `{}` at revision {}, and the journal leads to `{}` at \
-                 revision {}",
-                row.0, row.1, journal.0, journal.1
-            ),
-            Discrepancy::NoRow => f.write_str("it has a journal, and no row"),
-        }
-    }
-}
 
 /// Where an instance stands: an end has no step.
 type Stage<'a> = (Status, &'a str);
@@ -122,19 +30,32 @@ pub(super) fn verify(
         !status.is_end() || row.version == i64::from(table.definition.version)
     });
     let mut amiss = Vec::new();
-    let unreadable = table.and_then(|table| found.read(table).err());
-    let is_readable = unreadable.is_none();
-    amiss.extend(unreadable.map(|reason| Discrepancy::Unreadable { reason }));
+    let read = table.map(|table| Ok((found.read(table)?, &table.definition)));
+    let read = read.transpose().unwrap_or_else(|reason| {
+        amiss.push(Discrepancy::Unreadable { reason });
+        None
+    });
     // A table that cannot lead the row cannot replay its journal either.
-    let moves = table.filter(|_| is_readable).map(|table| Moves::of(table.definition));
+    let moves = read.as_ref().map(|(_, table)| Moves::of(**table));
     amiss.extend(replay(journal, moves.as_ref()));
-    let last = journal.last().map(|last| (stage_text(stage(last)), last.revision));
+    let last = journal.iter().rfind(|entry| is_step(entry));
+    let last = last.map(|last| (stage_text(stage(last)), last.revision));
     let here = stage_text((status, row.step.as_deref().unwrap_or_default()));
     if last.as_ref() != Some(&(here.clone(), row.revision)) {
         let row = (here, row.revision);
         amiss.push(Discrepancy::RowDiffers { row, journal: last });
     }
+    // A journal that is broken says nothing of votes.
+    if let (Some((record, table)), true) = (read, amiss.is_empty()) {
+        amiss.extend(votes::compare(&record, journal));
+        amiss.extend(awaited::compare(&record, table, found.present.command.as_ref()));
+    }
     amiss
+}
+
+/// Whether an entry has stored the row anew.
+fn is_step(entry: &PastEntry) -> bool {
+    Cause::of(&entry.what).is_none_or(Cause::is_step)
 }
 
 fn stage(entry: &PastEntry) -> Stage<'_> {
@@ -146,8 +67,7 @@ fn replay(journal: &[PastEntry], moves: Option<&Moves>) -> Vec<Discrepancy> {
     let mut amiss = Vec::new();
     let mut before: Option<&PastEntry> = None;
     for entry in journal {
-        let stays = [Cause::Late, Cause::TakenUp].map(Cause::as_str);
-        let step = i64::from(!stays.contains(&entry.what.as_str()));
+        let step = i64::from(is_step(entry));
         let (number, revision) =
             before.map_or((0, 0), |before| (before.entry, before.revision));
         let wanted = (number.saturating_add(1), revision.saturating_add(step));
@@ -158,7 +78,7 @@ fn replay(journal: &[PastEntry], moves: Option<&Moves>) -> Vec<Discrepancy> {
                 wanted_revision: wanted.1,
                 found_revision: entry.revision,
             });
-        } else if moves.is_some_and(|moves| !moves.allow(before.map(stage), entry)) {
+        } else if moves.is_some_and(|moves| !moves.allow(before, entry)) {
             amiss.push(Discrepancy::NoSuchMove {
                 entry: entry.entry,
                 what: entry.what.clone(),
@@ -182,27 +102,23 @@ impl Moves {
         Self { edges: definition.edges(), definition }
     }
 
-    fn allow(&self, from: Option<Stage<'_>>, entry: &PastEntry) -> bool {
-        let to = stage(entry);
-        let cause = Cause::ALL.iter().find(|cause| cause.as_str() == entry.what);
-        let (Some(from), Some(cause)) = (from, cause) else {
+    fn allow(&self, before: Option<&PastEntry>, entry: &PastEntry) -> bool {
+        // The table of an earlier version is gone; and where a newer one takes over, it
+        // leads the instance on from a stage of its own.
+        let is_of_table = |version| version == i64::from(self.definition.version);
+        let is_led_over = before.is_some_and(|before| before.version != entry.version);
+        if is_led_over || !entry.version.is_none_or(is_of_table) {
+            return true;
+        }
+        let (from, to) = (before.map(stage), stage(entry));
+        let (Some(from), Some(cause)) = (from, Cause::of(&entry.what)) else {
             return from.is_none() && entry.what == "started" && self.may_begin(to);
         };
         match cause {
             Cause::Started => false,
-            // The table of the older version is gone.
-            Cause::Followed => true,
-            Cause::Escalated
-            | Cause::Reminded
-            | Cause::Voted
-            | Cause::Withdrawn
-            | Cause::Amended
-            | Cause::Postponed
-            | Cause::Reassigned
-            | Cause::TakenUp
-            | Cause::Late => from == to,
+            stays if stays.stays() => from == to,
             moved => self.edges.iter().any(|edge| {
-                edge.from == from && edge.to == to && self.cause_of(edge) == *moved
+                edge.from == from && edge.to == to && self.cause_of(edge) == moved
             }),
         }
     }

@@ -153,6 +153,10 @@ pub struct PastEntry {
     pub instead_of: Option<String>,
     /// Their reason.
     pub reason: Option<String>,
+    /// When they decided.
+    pub decided_at: Option<DateTime<Utc>>,
     /// The steps that stay done, where a person gave the instance up.
     pub standing: Vec<String>,
+    /// The version of the table under which it was written, where that is known.
+    pub version: Option<i64>,
 }

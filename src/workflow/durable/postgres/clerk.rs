@@ -136,9 +136,9 @@ fn turn_of<'a, W: Driven>(
     config: &'a WorkflowConfig,
 ) -> Soon<'a> {
     Box::pin(async move {
-        let at = place_and_time(transaction).await.doing(FIRING)?;
         let gone = || TurnError::Failed("its row is gone".to_owned());
-        let found = find_record(transaction, &id).await?.ok_or_else(gone)?;
+        let (at, found) = find_record(transaction, &id).await?;
+        let found = found.ok_or_else(gone)?;
         let written = fire::<W>(found.record, config, at).map_err(TurnError::Failed)?;
         let (moved, place) = ((Mover::Clock, None), Some(found.place));
         Ok(store_step(transaction, written, moved, place, at).await?)
@@ -181,21 +181,31 @@ async fn turn(
     Ok(Some(turned))
 }
 
-/// The instance that is due first, of the workflows that the clerk takes and of those that
-/// nobody works with just now.
+/// The instance that is due first and that nobody works with just now, of the workflow
+/// among `$1` whose first is due before those of the others.
+///
+/// Each workflow's first is read from the index, so that what waits, and what no clerk
+/// takes, costs nothing. Only the instance that is taken is locked: a reply to another one
+/// does not wait for its turn.
+pub(super) fn due_sql() -> String {
+    let first = "FROM workflow_instance WHERE workflow = name \
+                 AND turn_at <= statement_timestamp() ORDER BY turn_at LIMIT 1";
+    format!(
+        "SELECT due.id, due.workflow, due.turn_failures FROM (\
+           SELECT name, first.turn_at FROM unnest($1::text[]) AS name, \
+           LATERAL (SELECT turn_at {first}) AS first ORDER BY first.turn_at) AS names, \
+         LATERAL (SELECT id, workflow, turn_failures {first} \
+           FOR UPDATE SKIP LOCKED) AS due ORDER BY names.turn_at LIMIT 1"
+    )
+}
+
 async fn due(
     transaction: &Transaction<'_>,
     database: &Database,
 ) -> Result<Option<Due>, Error> {
     let names: Vec<&str> = database.turns.keys().copied().collect();
-    let row = transaction
-        .query_typed_opt(
-            "SELECT id, workflow, turn_failures FROM workflow_instance \
-             WHERE turn_at <= statement_timestamp() AND workflow = ANY ($1) \
-             ORDER BY turn_at LIMIT 1 FOR UPDATE SKIP LOCKED",
-            &[(&names, Type::TEXT_ARRAY)],
-        )
-        .await?;
+    let row =
+        transaction.query_typed_opt(&due_sql(), &[(&names, Type::TEXT_ARRAY)]).await?;
     let Some(row) = row else { return Ok(None) };
     let failures = u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(u32::MAX);
     Ok(Some(Due { id: row.try_get(0)?, workflow: row.try_get(1)?, failures }))

@@ -173,8 +173,7 @@ async fn take_step(
     take: Take,
 ) -> Result<StoredStep, DeskError> {
     let transaction = client.transaction().await.doing(INTERVENING)?;
-    let at = place_and_time(&transaction).await.doing(INTERVENING)?;
-    let found = find_record(&transaction, id).await?;
+    let (at, found) = find_record(&transaction, id).await?;
     let (place, record) =
         found.map(|step::Found { place, record }| (place, record)).unzip();
     let (written, moved) = (take(record, at)?, (Mover::Clock, None));

@@ -3,6 +3,9 @@
 mod clerk;
 mod connect;
 mod desk;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod plan_test;
 mod read;
 mod receive;
 mod rows;
@@ -19,11 +22,23 @@ pub use self::undoing::undoing;
 use crate::store::postgres as database;
 use crate::store::{Migration, Part, StoreError};
 
-/// The tables, as they are made: with what each column means.
-pub const SCHEMA: &str = include_str!("migrations/0001.sql");
+/// The tables, as every migration makes them in order: with what each column means.
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql"),
+    "\n",
+    include_str!("migrations/0003.sql")
+);
 
-const PART: Part =
-    Part { name: "workflow", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "workflow",
+    versions: &[
+        include_str!("migrations/0001.sql"),
+        include_str!("migrations/0002.sql"),
+        include_str!("migrations/0003.sql"),
+    ],
+};
 
 /// The migrations that make the tables, in their order, for a tool of one's own.
 pub fn migrations() -> impl Iterator<Item = Migration> {

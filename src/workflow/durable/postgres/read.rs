@@ -5,7 +5,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 use crate::store::postgres::{at, maybe_at};
 use crate::workflow::CommandState;
 use crate::workflow::durable::columns::{InstanceRow, VoteRow};
-use crate::workflow::durable::desk::{CountRow, PastRow, PresentRow};
+use crate::workflow::durable::desk::{CommandRow, CountRow, PastRow, PresentRow};
 use crate::workflow::durable::stored::GoneRow;
 
 pub(super) fn read_instance(row: &SqlRow) -> Result<InstanceRow, Error> {
@@ -28,6 +28,7 @@ pub(super) fn read_instance(row: &SqlRow) -> Result<InstanceRow, Error> {
         requested_instead_of: row.try_get("requested_instead_of")?,
         data: row.try_get("data")?,
         tags: row.try_get("tags")?,
+        amended_by: row.try_get("amended_by")?,
     })
 }
 
@@ -59,10 +60,13 @@ pub(super) fn read_count(row: &SqlRow) -> Result<CountRow, Error> {
 pub(super) fn read_present(row: &SqlRow) -> Result<PresentRow, Error> {
     let status: Option<String> = row.try_get("command_status")?;
     let command = status.map(|status| {
-        Ok(CommandState {
-            status,
-            attempts: row.try_get("command_attempts")?,
-            failure: row.try_get("command_failure")?,
+        let attempts = row.try_get("command_attempts")?;
+        let failure = row.try_get("command_failure")?;
+        Ok(CommandRow {
+            source_system: row.try_get("command_source")?,
+            event_type: row.try_get("command_type")?,
+            correlation_id: row.try_get("command_correlation")?,
+            state: CommandState { status, attempts, failure },
         })
     });
     Ok(PresentRow {
@@ -92,7 +96,9 @@ pub(super) fn read_past(row: &SqlRow) -> Result<PastRow, Error> {
         role: row.try_get("role")?,
         instead_of: row.try_get("instead_of")?,
         reason: row.try_get("reason")?,
+        decided_at: maybe_at(row, "decided_at")?,
         standing: row.try_get("standing")?,
+        version: row.try_get("version")?,
     })
 }
 

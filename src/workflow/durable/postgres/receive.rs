@@ -1,6 +1,6 @@
 //! A reply is received in the inbox's transaction of PostgreSQL.
 
-use super::rows::{place_and_time, write_entry};
+use super::rows::write_entry;
 use super::step::{Found, find_record, store_step};
 use crate::Envelope;
 use crate::inbox::HandlerError;
@@ -10,7 +10,7 @@ use crate::store::error::Doing;
 use crate::trace::{Mover, StepSpan};
 use crate::workflow::durable::journal::EntryRow;
 use crate::workflow::durable::receiving::{addressed, late, verdict};
-use crate::workflow::durable::{LOADING, STORING, StepError, WorkflowConfig};
+use crate::workflow::durable::{STORING, StepError, WorkflowConfig};
 use crate::workflow::{Driven, Received, Verdict};
 
 /// Receives a reply, as the handler of an inbox: the instance that awaits it moves, in the
@@ -30,8 +30,7 @@ pub async fn receive<W: Driven, T: OpenTransaction<Via>, Via>(
 ) -> Result<Received, HandlerError> {
     let to = addressed::<W>(event)?;
     let transaction = transaction.transaction();
-    let at = place_and_time(transaction).await.doing(LOADING)?;
-    let found = find_record(transaction, to.instance()).await?;
+    let (at, found) = find_record(transaction, to.instance()).await?;
     let (place, record) = found.map(|Found { place, record }| (place, record)).unzip();
     let received = match verdict::<W>(record, &to, event)? {
         Verdict::Moved(step) => {

@@ -10,7 +10,7 @@ use crate::store::{LAST_DUE, storable};
 use crate::workflow::durable::columns::{
     ClearanceRow, INSTANCE_COLUMNS, InstanceRow, Rows, VOTE_COLUMNS, VoteRow,
 };
-use crate::workflow::durable::journal::{ENTRY_COLUMNS, EntryRow};
+use crate::workflow::durable::journal::EntryRow;
 
 /// Refuses a search path whose first schema has no workflows, whatever the next ones have.
 pub(super) async fn check_place(transaction: &Transaction<'_>) -> Result<(), Error> {
@@ -18,22 +18,26 @@ pub(super) async fn check_place(transaction: &Transaction<'_>) -> Result<(), Err
 }
 
 /// An instance with what belongs to it, and when it began: locked until the transaction
-/// ends.
+/// ends. Beside it the database's time, after the wait for the lock.
+///
+/// It refuses a search path whose first schema has no workflows, as [`check_place`] does.
 pub(super) async fn lock(
     transaction: &Transaction<'_>,
     id: &str,
-) -> Result<Option<(Rows, DateTime<Utc>)>, Error> {
-    let sql = format!(
-        "SELECT {INSTANCE_COLUMNS}, begun_at FROM workflow_instance WHERE id = $1 \
-         FOR UPDATE"
-    );
-    let row = async { transaction.query_typed_opt(&sql, &[(&id, Type::TEXT)]).await };
-    // Statements of their own, which see what was committed while the first one waited; on
-    // their way together.
-    let (row, (votes, cleared)) = tokio::try_join!(biased; row, votes(transaction, id))?;
-    let Some(row) = row else { return Ok(None) };
-    let rows = Rows { instance: read_instance(&row)?, votes, cleared };
-    Ok(Some((rows, at(&row, "begun_at")?)))
+) -> Result<(DateTime<Utc>, Option<(Rows, DateTime<Utc>)>), Error> {
+    let sql = "SELECT (present).*, has_votes, now FROM workflow_find($1)";
+    let row = transaction.query_typed_one(sql, &[(&id, Type::TEXT)]).await?;
+    let now = at(&row, "now")?;
+    if row.try_get::<_, Option<&str>>("id")?.is_none() {
+        return Ok((now, None));
+    }
+    let instance = read_instance(&row)?;
+    let (votes, cleared) = match row.try_get("has_votes")? {
+        true => votes(transaction, id).await?,
+        false => Default::default(),
+    };
+    let rows = Rows { instance, votes, cleared };
+    Ok((now, Some((rows, at(&row, "begun_at")?))))
 }
 
 /// An instance with what belongs to it, not locked.
@@ -58,12 +62,16 @@ async fn votes(
          ORDER BY approval, place"
     );
     let votes = async { transaction.query_typed(&sql, &[(&id, Type::TEXT)]).await };
-    let sql = "SELECT approval, shown FROM workflow_clearance WHERE instance = $1 \
-               ORDER BY place";
+    let sql = "SELECT approval, shown, amended FROM workflow_clearance \
+               WHERE instance = $1 ORDER BY place";
     let cleared = async { transaction.query_typed(sql, &[(&id, Type::TEXT)]).await };
     let (votes, cleared) = tokio::try_join!(biased; votes, cleared)?;
     let read = |row: &SqlRow| {
-        Ok(ClearanceRow { approval: row.try_get(0)?, shown: row.try_get(1)? })
+        Ok(ClearanceRow {
+            approval: row.try_get(0)?,
+            shown: row.try_get(1)?,
+            amended: row.try_get(2)?,
+        })
     };
     let votes = votes.iter().map(read_vote).collect::<Result<_, _>>()?;
     Ok((votes, cleared.iter().map(read).collect::<Result<_, Error>>()?))
@@ -83,12 +91,7 @@ pub(super) async fn insert(
     rows: &Rows,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let sql = format!(
-        "INSERT INTO workflow_instance ({INSTANCE_COLUMNS}, turn_at, begun_at, moved_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-         $17, $18, $9, $19, $19) ON CONFLICT (id) DO NOTHING"
-    );
-    let is_new = write(transaction, &sql, &rows.instance, now).await?;
+    let is_new = write(transaction, &rows.instance, now).await?;
     if is_new {
         write_votes(transaction, rows).await?;
     }
@@ -103,13 +106,7 @@ pub(super) async fn update(
     had_votes: bool,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let sql = "UPDATE workflow_instance SET version = $3, fingerprint = $4, \
-         revision = $5, status = $6, step = $7, awaits = $8, due_at = $9, turn_at = $9, \
-         round = $10, level = $11, reminded = $12, for_nobody = $13, shown = $14, \
-         requested_by = $15, requested_instead_of = $16, data = $17, tags = $18, \
-         moved_at = $19, turn_failures = 0, turn_failure = NULL \
-         WHERE id = $1 AND workflow = $2 AND revision = $5 - 1";
-    let written = write(transaction, sql, &rows.instance, now).await?;
+    let written = write(transaction, &rows.instance, now).await?;
     if had_votes {
         for table in ["workflow_vote", "workflow_clearance"] {
             let sql = format!("DELETE FROM {table} WHERE instance = $1");
@@ -120,14 +117,17 @@ pub(super) async fn update(
     Ok(written)
 }
 
+/// Writes the row of an instance, a new one where it is its first revision; says whether
+/// it did.
 async fn write(
     transaction: &Transaction<'_>,
-    sql: &str,
     row: &InstanceRow,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
+    let sql = "SELECT workflow_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+               $13, $14, $15, $16, $17, $18, $19, $20)";
     let written = transaction
-        .execute_typed(
+        .query_typed_one(
             sql,
             &[
                 (&row.id, Type::TEXT),
@@ -149,10 +149,11 @@ async fn write(
                 (&row.data, Type::BYTEA),
                 (&row.tags, Type::TEXT),
                 (&now, Type::TIMESTAMPTZ),
+                (&row.amended_by, Type::TEXT),
             ],
         )
         .await?;
-    Ok(written == 1)
+    written.try_get(0)
 }
 
 async fn write_votes(
@@ -181,8 +182,8 @@ async fn write_votes(
             )
             .await?;
     }
-    let sql = "INSERT INTO workflow_clearance (instance, place, approval, shown) \
-               VALUES ($1, $2, $3, $4)";
+    let sql = "INSERT INTO workflow_clearance \
+               (instance, place, approval, shown, amended) VALUES ($1, $2, $3, $4, $5)";
     for (place, clearance) in (0_i64..).zip(cleared) {
         transaction
             .execute_typed(
@@ -192,6 +193,7 @@ async fn write_votes(
                     (&place, Type::INT8),
                     (&clearance.approval, Type::TEXT),
                     (&clearance.shown, Type::BYTEA),
+                    (&clearance.amended, Type::INT8),
                 ],
             )
             .await?;
@@ -205,16 +207,12 @@ pub(super) async fn write_entry(
     id: &str,
     entry: &EntryRow,
 ) -> Result<(), Error> {
-    let sql = format!(
-        "INSERT INTO workflow_journal (instance, entry, {ENTRY_COLUMNS}) \
-         SELECT $1, (SELECT coalesce(max(entry), 0) + 1 FROM workflow_journal \
-         WHERE instance = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-         $15, $16"
-    );
+    let sql = "SELECT workflow_write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+               $11, $12, $13, $14, $15, $16, $17)";
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
     transaction
         .execute_typed(
-            &sql,
+            sql,
             &[
                 (&id, Type::TEXT),
                 (&entry.revision, Type::INT8),
@@ -232,6 +230,7 @@ pub(super) async fn write_entry(
                 (&by.map(|by| storable(&by.reason)), Type::TEXT),
                 (&by.map(|by| by.decided_at), Type::TIMESTAMPTZ),
                 (&entry.standing, Type::TEXT),
+                (&entry.version, Type::INT8),
             ],
         )
         .await

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::Transaction;
 
-use super::rows::{check_place, insert, lock, place_and_time, update, write_entry};
+use super::rows::{insert, lock, place_and_time, update, write_entry};
 use crate::crash_point::crash_point;
 use crate::outbox::Recalled;
 use crate::outbox::postgres::{OpenTransaction, enqueue, recall};
@@ -63,8 +63,7 @@ pub async fn load<W: Driven, T: OpenTransaction<Via>, Via>(
     id: &InstanceId<W>,
 ) -> Result<Option<W::Any>, LoadError> {
     let transaction = transaction.transaction();
-    check_place(transaction).await.doing(LOADING)?;
-    let Some(found) = find_record(transaction, id.as_event_id()).await? else {
+    let (_, Some(found)) = find_record(transaction, id.as_event_id()).await? else {
         return Ok(None);
     };
     let at = W::rehydrate(found.record);
@@ -85,9 +84,8 @@ pub async fn store<W: Workflow, T: OpenTransaction<Via>, Via>(
 ) -> Result<(), Refused<AnyAdvance<W>, StepError>> {
     let (transaction, step) = (transaction.transaction(), config.put(step.into()));
     let stored = async {
-        let at = place_and_time(transaction).await.doing(STORING)?;
         let id = step.id().into_event_id();
-        let found = find_record(transaction, &id).await?;
+        let (at, found) = find_record(transaction, &id).await?;
         let written = step.write(at, config.hours())?;
         let place = found.map(|found| found.place);
         store_step(transaction, written, (Mover::Program, None), place, at).await
@@ -129,17 +127,18 @@ impl Place {
     }
 }
 
+/// The instance of this id, if there is one, and the database's time once it is locked.
 pub(super) async fn find_record(
     transaction: &Transaction<'_>,
     id: &EventId,
-) -> Result<Option<Found>, StoreError> {
-    let found = lock(transaction, &id.to_string()).await.doing(LOADING)?;
-    let Some((rows, begun_at)) = found else { return Ok(None) };
+) -> Result<(DateTime<Utc>, Option<Found>), StoreError> {
+    let (at, found) = lock(transaction, &id.to_string()).await.doing(LOADING)?;
+    let Some((rows, begun_at)) = found else { return Ok((at, None)) };
     let tags = rows.instance.tags.clone();
     match rows.read() {
         Ok(record) => {
             let place = Place::of(&record, begun_at, tags);
-            Ok(Some(Found { record, place }))
+            Ok((at, Some(Found { record, place })))
         }
         Err(why) => Err(StoreError::of(StoreErrorKind::Unreadable, LOADING, why)),
     }

@@ -166,7 +166,15 @@ fn turn(
     Ok(Some(turned))
 }
 
-/// The instance that is due first, of the workflows that the clerk takes.
+/// The instance that is due first at `?1`, of the workflows in the JSON array `?2`.
+///
+/// The first of each is read from the index, so that what waits, and what no clerk takes,
+/// costs nothing.
+pub(super) const DUE: &str = "SELECT id, workflow, turn_failures FROM workflow_instance \
+     WHERE id IN (SELECT (SELECT id FROM workflow_instance \
+       WHERE workflow = name.value AND turn_at <= ?1 ORDER BY turn_at LIMIT 1) \
+     FROM json_each(?2) AS name) ORDER BY turn_at LIMIT 1";
+
 fn due(
     transaction: &Transaction<'_>,
     tables: &Tables,
@@ -174,14 +182,7 @@ fn due(
 ) -> rusqlite::Result<Option<Due>> {
     let names: Vec<&str> = tables.turns.keys().copied().collect();
     let names = serde_json::Value::from(names).to_string();
-    // The first of each workflow by the index, so that what waits, and what no clerk takes,
-    // costs nothing.
-    let mut find = transaction.prepare_cached(
-        "SELECT id, workflow, turn_failures FROM workflow_instance \
-         WHERE id IN (SELECT (SELECT id FROM workflow_instance \
-           WHERE workflow = name.value AND turn_at <= ?1 ORDER BY turn_at LIMIT 1) \
-         FROM json_each(?2) AS name) ORDER BY turn_at LIMIT 1",
-    )?;
+    let mut find = transaction.prepare_cached(DUE)?;
     let due = find.query_row(params![micros(now), names], |row| {
         let failures = u32::try_from(row.get::<_, i64>(2)?).unwrap_or(u32::MAX);
         Ok(Due { id: text(row, 0)?, workflow: text(row, 1)?, failures })

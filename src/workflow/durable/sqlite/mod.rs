@@ -2,6 +2,9 @@
 
 mod clerk;
 mod desk;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod plan_test;
 mod read;
 mod receive;
 mod rows;
@@ -19,10 +22,16 @@ use crate::store::sqlite as database;
 use crate::store::{Migration, Part, StoreError};
 
 /// The tables, as they are made: with what each column means.
-pub const SCHEMA: &str = include_str!("migrations/0001.sql");
+pub const SCHEMA: &str = concat!(
+    include_str!("migrations/0001.sql"),
+    "\n",
+    include_str!("migrations/0002.sql")
+);
 
-const PART: Part =
-    Part { name: "workflow", versions: &[include_str!("migrations/0001.sql")] };
+const PART: Part = Part {
+    name: "workflow",
+    versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
+};
 
 /// The migrations that make the tables, in their order, for a tool of one's own.
 pub fn migrations() -> impl Iterator<Item = Migration> {

@@ -5,7 +5,7 @@ use rusqlite::Row as SqlRow;
 use crate::store::sqlite::{any_moment, maybe_moment, maybe_text, text};
 use crate::workflow::CommandState;
 use crate::workflow::durable::columns::{InstanceRow, VoteRow};
-use crate::workflow::durable::desk::{CountRow, PastRow, PresentRow};
+use crate::workflow::durable::desk::{CommandRow, CountRow, PastRow, PresentRow};
 use crate::workflow::durable::stored::GoneRow;
 
 pub(super) fn read_instance(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRow> {
@@ -28,6 +28,7 @@ pub(super) fn read_instance(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRow> {
         requested_instead_of: maybe_text(row, "requested_instead_of")?,
         data: row.get("data")?,
         tags: text(row, "tags")?,
+        amended_by: text(row, "amended_by")?,
     })
 }
 
@@ -59,10 +60,13 @@ pub(super) fn read_count(row: &SqlRow<'_>) -> rusqlite::Result<CountRow> {
 pub(super) fn read_present(row: &SqlRow<'_>) -> rusqlite::Result<PresentRow> {
     let status = maybe_text(row, "command_status")?;
     let command = status.map(|status| -> rusqlite::Result<_> {
-        Ok(CommandState {
-            status,
-            attempts: row.get("command_attempts")?,
-            failure: maybe_text(row, "command_failure")?,
+        let attempts = row.get("command_attempts")?;
+        let failure = maybe_text(row, "command_failure")?;
+        Ok(CommandRow {
+            source_system: text(row, "command_source")?,
+            event_type: text(row, "command_type")?,
+            correlation_id: maybe_text(row, "command_correlation")?,
+            state: CommandState { status, attempts, failure },
         })
     });
     Ok(PresentRow {
@@ -92,7 +96,9 @@ pub(super) fn read_past(row: &SqlRow<'_>) -> rusqlite::Result<PastRow> {
         role: maybe_text(row, "role")?,
         instead_of: maybe_text(row, "instead_of")?,
         reason: maybe_text(row, "reason")?,
+        decided_at: maybe_moment(row.get("decided_at")?),
         standing: text(row, "standing")?,
+        version: row.get("version")?,
     })
 }
 

@@ -9,7 +9,13 @@ use crate::store::sqlite::{any_moment, micros, text};
 use crate::workflow::durable::columns::{
     ClearanceRow, INSTANCE_COLUMNS, Rows, VOTE_COLUMNS, VoteRow,
 };
-use crate::workflow::durable::journal::{ENTRY_COLUMNS, EntryRow};
+use crate::workflow::durable::journal::EntryRow;
+
+/// The columns of an entry, in the order of [`EntryRow`], after the instance and the
+/// number of the entry.
+const ENTRY_COLUMNS: &str = "revision, at, what, step, status, to_step, \
+     cause_source, cause_id, commands, by, role, instead_of, reason, decided_at, standing, \
+     version";
 
 /// An instance with what belongs to it.
 pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Rows>> {
@@ -23,11 +29,15 @@ pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option
     let mut votes = connection.prepare_cached(&sql)?;
     let votes = votes.query_map([id], read_vote)?.collect::<rusqlite::Result<_>>()?;
     let mut cleared = connection.prepare_cached(
-        "SELECT approval, shown FROM workflow_clearance WHERE instance = ?1 \
+        "SELECT approval, shown, amended FROM workflow_clearance WHERE instance = ?1 \
          ORDER BY place",
     )?;
     let cleared = cleared.query_map([id], |row| {
-        Ok(ClearanceRow { approval: text(row, 0)?, shown: row.get(1)? })
+        Ok(ClearanceRow {
+            approval: text(row, 0)?,
+            shown: row.get(1)?,
+            amended: row.get(2)?,
+        })
     })?;
     let cleared = cleared.collect::<rusqlite::Result<_>>()?;
     Ok(Some(Rows { instance, votes, cleared }))
@@ -75,12 +85,12 @@ pub(super) fn write(
     let sql = format!(
         "INSERT INTO workflow_instance ({INSTANCE_COLUMNS}, turn_at, begun_at, moved_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-         ?17, ?18, ?9, ?19, ?19) \
+         ?17, ?18, ?20, ?9, ?19, ?19) \
          ON CONFLICT (id) DO UPDATE SET version = ?3, fingerprint = ?4, revision = ?5, \
          status = ?6, step = ?7, awaits = ?8, due_at = ?9, turn_at = ?9, round = ?10, \
          level = ?11, reminded = ?12, for_nobody = ?13, shown = ?14, requested_by = ?15, \
-         requested_instead_of = ?16, data = ?17, tags = ?18, moved_at = ?19, \
-         turn_failures = 0, turn_failure = NULL \
+         requested_instead_of = ?16, data = ?17, tags = ?18, amended_by = ?20, \
+         moved_at = ?19, turn_failures = 0, turn_failure = NULL \
          WHERE workflow = ?2 AND revision = ?5 - 1"
     );
     let written = connection.prepare_cached(&sql)?.execute(params![
@@ -103,6 +113,7 @@ pub(super) fn write(
         row.data,
         row.tags,
         micros(now),
+        row.amended_by,
     ])?;
     if written == 1 {
         write_votes(connection, &row.id, votes, cleared)?;
@@ -139,11 +150,12 @@ fn write_votes(
         ])?;
     }
     let mut insert = connection.prepare_cached(
-        "INSERT INTO workflow_clearance (instance, place, approval, shown) \
-         VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO workflow_clearance (instance, place, approval, shown, amended) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for (place, clearance) in (0_i64..).zip(cleared) {
-        insert.execute(params![id, place, clearance.approval, clearance.shown])?;
+        let ClearanceRow { approval, shown, amended } = clearance;
+        insert.execute(params![id, place, approval, shown, amended])?;
     }
     Ok(())
 }
@@ -158,7 +170,7 @@ pub(super) fn write_entry(
         "INSERT INTO workflow_journal (instance, entry, {ENTRY_COLUMNS}) \
          VALUES (?1, (SELECT coalesce(max(entry), 0) + 1 FROM workflow_journal \
          WHERE instance = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-         ?15, ?16)"
+         ?15, ?16, ?17)"
     );
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
     connection
@@ -180,6 +192,7 @@ pub(super) fn write_entry(
             by.map(|by| &by.reason),
             by.map(|by| micros(by.decided_at)),
             entry.standing,
+            entry.version,
         ])
         .map(drop)
 }
