@@ -1,4 +1,6 @@
-//! Which database is meant, and the desk in it.
+//! Which database is meant, and what is asked of one, whichever it is.
+
+use integration_automation_patterns::workflow::{Desk, DeskDatabase};
 
 use crate::arguments::{Move, Request};
 use crate::moves::NotMade;
@@ -14,40 +16,12 @@ use crate::work;
 /// name.
 pub(crate) const TABLE: &str = "workflow_instance";
 
-/// The desk of one database.
-pub(crate) enum Desk {
-    Sqlite(sqlite::File),
-    #[cfg(feature = "postgres")]
-    Postgres(Box<postgres::Schema>),
-}
+/// A database with its desk.
+pub(crate) trait Database {
+    fn desk(&self) -> &Desk<impl DeskDatabase>;
 
-/// Asks the desk, whichever database it is in.
-macro_rules! ask {
-    ($desk:expr, $name:ident => $asks:expr) => {
-        match $desk {
-            $crate::database::Desk::Sqlite(file) => {
-                let $name = &file.desk;
-                $asks
-            }
-            #[cfg(feature = "postgres")]
-            $crate::database::Desk::Postgres(schema) => {
-                let $name = &schema.desk;
-                $asks
-            }
-        }
-    };
-}
-pub(crate) use ask;
-
-impl Desk {
     /// Makes a move of one instance, in one transaction.
-    pub(crate) async fn make(&self, wanted: &Move) -> Result<(), NotMade> {
-        match self {
-            Self::Sqlite(file) => file.make(wanted),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(schema) => schema.make(wanted).await,
-        }
-    }
+    async fn make(&self, wanted: &Move) -> Result<(), NotMade>;
 }
 
 /// Does what was asked, on the database that was named.
@@ -59,14 +33,15 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
         Place::File(path) => path.display().to_string(),
     };
     let asked = async {
-        let desk = match place {
+        match place {
             #[cfg(feature = "postgres")]
             Place::Server { url, ca } => {
-                Desk::Postgres(Box::new(postgres::Schema::connect(url, ca).await?))
+                work::run(&postgres::Schema::connect(url, ca).await?, &request.ask).await
             }
-            Place::File(path) => Desk::Sqlite(sqlite::File::open(path, &request.ask)?),
-        };
-        work::run(&desk, &request.ask).await
+            Place::File(path) => {
+                work::run(&sqlite::File::open(path, &request.ask)?, &request.ask).await
+            }
+        }
     };
     asked.await.map_err(|error| format!("{name}: {}", chain(&*error)))
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use integration_automation_patterns::workflow::postgres::{self as workflows, Desk};
+use integration_automation_patterns::workflow::{self, DeskDatabase};
 use tokio_postgres::{Config, Error};
 
 use crate::arguments::Move;
 use crate::company::{self, This};
-use crate::database::{TABLE, no_table};
+use crate::database::{Database, TABLE, no_table};
 use crate::line::Line;
 use crate::moves::{NotMade, step};
 use crate::work::Outcome;
@@ -15,7 +16,7 @@ use crate::work::Outcome;
 pub(crate) struct Schema {
     config: Config,
     line: Line,
-    pub(crate) desk: Desk,
+    desk: Desk,
 }
 
 impl Schema {
@@ -36,8 +37,14 @@ impl Schema {
         let desk = desk.of::<This>().config(company::config());
         Ok(Self { config, line, desk })
     }
+}
 
-    pub(crate) async fn make(&self, wanted: &Move) -> Result<(), NotMade> {
+impl Database for Schema {
+    fn desk(&self) -> &workflow::Desk<impl DeskDatabase> {
+        &self.desk
+    }
+
+    async fn make(&self, wanted: &Move) -> Result<(), NotMade> {
         let client = self.line.client(&self.config).await;
         let mut client = client.map_err(NotMade::Failed)?;
         let desk = client.transaction().await?;

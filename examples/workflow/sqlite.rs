@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::workflow::sqlite::{self as workflows, Desk};
+use integration_automation_patterns::workflow::{self, DeskDatabase};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::arguments::{Ask, Move};
 use crate::company::{This, config};
-use crate::database::{TABLE, no_table};
+use crate::database::{Database, TABLE, no_table};
 use crate::moves::{NotMade, step};
 use crate::work::Outcome;
 
 pub(crate) struct File {
     path: PathBuf,
-    pub(crate) desk: Desk,
+    desk: Desk,
 }
 
 impl File {
@@ -29,8 +30,14 @@ impl File {
         let desk = desk?.of::<This>().config(config());
         Ok(Self { path: path.to_owned(), desk })
     }
+}
 
-    pub(crate) fn make(&self, wanted: &Move) -> Result<(), NotMade> {
+impl Database for File {
+    fn desk(&self) -> &workflow::Desk<impl DeskDatabase> {
+        &self.desk
+    }
+
+    async fn make(&self, wanted: &Move) -> Result<(), NotMade> {
         let mut connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let desk =
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

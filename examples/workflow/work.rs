@@ -3,49 +3,48 @@
 use std::error::Error;
 
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::workflow::{Status, Workflow};
+use integration_automation_patterns::workflow::{Desk, DeskDatabase, Status, Workflow};
 
 use crate::arguments::{Ask, Order};
 use crate::company::This;
-use crate::database::{Desk, ask};
+use crate::database::Database;
 use crate::moves::NotMade;
 use crate::report::Report;
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Asks the desk.
-pub(crate) async fn run(desk: &Desk, asked: &Ask) -> Outcome<Report> {
+pub(crate) async fn run(database: &impl Database, asked: &Ask) -> Outcome<Report> {
+    let desk = database.desk();
     Ok(match asked {
-        Ask::Counts => Report::Counts(ask!(desk, desk => desk.counts().await)?),
+        Ask::Counts => Report::Counts(desk.counts().await?),
         Ask::Stuck { older_than, limit } => {
             let most = limit.saturating_add(1);
-            let mut instances = ask!(desk, desk => desk.stuck(*older_than, most).await)?;
+            let mut instances = desk.stuck(*older_than, most).await?;
             let more = instances.len() > *limit;
             instances.truncate(*limit);
             Report::Stuck { instances, more }
         }
-        Ask::Look(id) => match ask!(desk, desk => desk.look(id).await)? {
+        Ask::Look(id) => match desk.look(id).await? {
             Some(found) => Report::Instance(Box::new(found)),
             None => none_such(id),
         },
-        Ask::Verify => Report::Verified(ask!(desk, desk => desk.verify().await)?),
+        Ask::Verify => Report::Verified(desk.verify().await?),
         Ask::Diagram => diagram(desk).await?,
         Ask::Move(wanted) => {
-            let made = desk.make(wanted).await;
+            let made = database.make(wanted).await;
             moved(desk, &wanted.id, made).await?
         }
         Ask::Postpone { order: Order { id, revision, decision }, until } => {
-            let asked = ask!(desk, desk => {
-                desk.postpone(id, *revision, *until, decision).await
-            });
+            let asked = desk.postpone(id, *revision, *until, decision).await;
             moved(desk, id, asked.map_err(NotMade::from)).await?
         }
         Ask::Reassign(Order { id, revision, decision }) => {
-            let asked = ask!(desk, desk => desk.reassign(id, *revision, decision).await);
+            let asked = desk.reassign(id, *revision, decision).await;
             moved(desk, id, asked.map_err(NotMade::from)).await?
         }
         Ask::TakeUp { id, decision } => {
-            if !ask!(desk, desk => desk.take_up(id, decision).await)? {
+            if !desk.take_up(id, decision).await? {
                 let wanted = "instance whose turn has failed,";
                 return Ok(Report::NoneSuch { id: id.clone(), wanted });
             }
@@ -54,9 +53,7 @@ pub(crate) async fn run(desk: &Desk, asked: &Ask) -> Outcome<Report> {
         Ask::Purge { age, batch, decision } => {
             let mut removed = 0_usize;
             loop {
-                let gone = ask!(desk, desk => {
-                    desk.purge(*age, *batch, decision).await
-                })?;
+                let gone = desk.purge(*age, *batch, decision).await?;
                 removed = removed.saturating_add(gone);
                 if gone < *batch {
                     break Report::Purged(removed);
@@ -68,7 +65,7 @@ pub(crate) async fn run(desk: &Desk, asked: &Ask) -> Outcome<Report> {
 
 /// What came of a move that the database was asked for.
 pub(crate) async fn moved(
-    desk: &Desk,
+    desk: &Desk<impl DeskDatabase>,
     id: &EventId,
     made: Result<(), NotMade>,
 ) -> Outcome<Report> {
@@ -81,8 +78,8 @@ pub(crate) async fn moved(
 }
 
 /// Where the instance stands after what was done.
-async fn done(desk: &Desk, id: &EventId) -> Outcome<Report> {
-    Ok(match ask!(desk, desk => desk.look(id).await)? {
+async fn done(desk: &Desk<impl DeskDatabase>, id: &EventId) -> Outcome<Report> {
+    Ok(match desk.look(id).await? {
         Some(found) => Report::Done(Box::new(found.instance)),
         None => none_such(id),
     })
@@ -93,9 +90,9 @@ fn none_such(id: &EventId) -> Report {
 }
 
 /// The table's diagram, with a note at each stage where instances stand.
-async fn diagram(desk: &Desk) -> Outcome<Report> {
+async fn diagram(desk: &Desk<impl DeskDatabase>) -> Outcome<Report> {
     let mut diagram = This::DEFINITION.mermaid();
-    for count in ask!(desk, desk => desk.counts().await)? {
+    for count in desk.counts().await? {
         if count.workflow != This::NAME {
             continue;
         }

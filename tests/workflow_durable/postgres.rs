@@ -221,8 +221,12 @@ async fn instances_in_tables_of_the_first_version_go_on() {
     let (today, before) = (Postgres::fresh().await, Postgres::empty().await);
     let _ = today.begin("1", 900, true).await;
     before.sql(&workflows::migrations().next().unwrap().script()).await;
-    let rows = format!("SELECT * FROM {}.workflow_instance", today.schema);
-    before.sql(&format!("INSERT INTO workflow_instance {rows}")).await;
+    let columns = "SELECT string_agg(column_name::text, ', ') \
+         FROM information_schema.columns \
+         WHERE table_schema = current_schema() AND table_name = 'workflow_instance'";
+    let columns = before.text(columns).await;
+    let rows = format!("SELECT {columns} FROM {}.workflow_instance", today.schema);
+    before.sql(&format!("INSERT INTO workflow_instance ({columns}) {rows}")).await;
     before.install().await;
     before.pass_time(DAY).await;
     let clerk = Clerk::connect(before.config.clone(), config()).await.unwrap();

@@ -26,8 +26,8 @@ mod undo;
 pub use self::clerk::Clerk;
 pub use self::config::WorkflowConfig;
 pub use self::desk::{
-    CommandState, Desk, DeskError, Discrepancy, InstanceFinding, InstanceHistory,
-    InstanceView, PastEntry, StageCount, WaitsFor,
+    CommandState, Desk, DeskDatabase, DeskError, Discrepancy, InstanceFinding,
+    InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
 };
 pub use self::error::{LoadError, StepError};
 pub use self::turn::{ClerkIncident, ClerkSummary};

@@ -78,6 +78,33 @@ type Intervene = fn(
     DateTime<Utc>,
 ) -> Result<Written, DeskError>;
 
+/// A database whose workflows a desk can ask: SQLite's file and PostgreSQL's schema, and no
+/// other. It is what a function names that takes the desk of either.
+///
+/// ```
+/// use integration_automation_patterns::outbox::StoreError;
+/// use integration_automation_patterns::workflow::{Desk, DeskDatabase};
+///
+/// async fn overdue<D: DeskDatabase>(desk: &Desk<D>) -> Result<u64, StoreError> {
+///     Ok(desk.counts().await?.iter().map(|count| count.overdue).sum())
+/// }
+/// # #[cfg(feature = "sqlite")] {
+/// # use integration_automation_patterns::workflow::sqlite;
+/// # let path = std::env::temp_dir().join(format!("overdue-{}.db", std::process::id()));
+/// # let mut runtime = tokio::runtime::Builder::new_current_thread();
+/// # runtime.enable_all().build()?.block_on(async {
+/// assert_eq!(overdue(&sqlite::Desk::open(&path)?).await?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # std::fs::remove_file(&path)?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[allow(private_bounds, reason = "the databases of this crate are all there are")]
+pub trait DeskDatabase: Instances + Send + Sync {}
+
+impl<D: Instances + Send + Sync> DeskDatabase for D {}
+
 /// The instances of a database, as a desk finds them.
 pub(super) trait Instances {
     fn counts(&self) -> impl Future<Output = Result<Vec<CountRow>, StoreError>> + Send;
@@ -154,8 +181,7 @@ impl<D> Desk<D> {
     }
 }
 
-#[allow(private_bounds, reason = "the databases of this crate are all there are")]
-impl<D: Instances> Desk<D> {
+impl<D: DeskDatabase> Desk<D> {
     /// How many instances stand at each stage, in the order of workflow, status and step.
     ///
     /// # Errors

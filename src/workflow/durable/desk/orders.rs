@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Desk, DeskError, Instances, PAGE};
+use super::{Desk, DeskDatabase, DeskError, PAGE};
 use crate::store::StoreError;
 use crate::workflow::durable::journal::ByRow;
 use crate::workflow::durable::stored::StoredStep;
@@ -27,8 +27,7 @@ pub(super) struct Order {
     decision: Decision,
 }
 
-#[allow(private_bounds, reason = "the databases of this crate are all there are")]
-impl<D: Instances> Desk<D> {
+impl<D: DeskDatabase> Desk<D> {
     /// Moves the next deadline of an instance to another moment, be it later or earlier:
     /// what was asked stays asked, and nothing leaves. A moment that has passed has a
     /// clerk look at once.
