@@ -3,7 +3,8 @@
 //!
 //! A verb is legal where its trait is implemented, and only
 //! [`workflow!`](crate::workflow!) can implement one to any effect: what moves an instance
-//! takes the table's private key, and so does what makes a role one that may decide. `Menu` is there for the compile errors alone, which print it.
+//! takes the table's private key, and so does what makes a role one that may decide.
+//! `Menu` is there for the compile errors alone, which print it.
 
 use std::fmt;
 use std::marker::PhantomData;

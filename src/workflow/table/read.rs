@@ -10,6 +10,25 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workflow_read {
+    // ---- names that cannot be had ----
+    (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt $s:tt $c:tt $p:tt $f:tt $b:tt $k:ident return $($rest:tt)*) => {
+        $crate::__workflow_read! { @keyword $w return }
+    };
+    (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt $s:tt $c:tt $p:tt $f:tt $b:tt $k:ident type $($rest:tt)*) => {
+        $crate::__workflow_read! { @keyword $w type }
+    };
+    (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt $s:tt $c:tt $p:tt $f:tt $b:tt $k:ident match $($rest:tt)*) => {
+        $crate::__workflow_read! { @keyword $w match }
+    };
+    (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt $s:tt $c:tt $p:tt $f:tt $b:tt $k:ident move $($rest:tt)*) => {
+        $crate::__workflow_read! { @keyword $w move }
+    };
+    (@keyword $w:ident $n:tt) => {
+        ::core::compile_error!(::core::concat!(
+            "a step of the workflow `", ::core::stringify!($w), "` is called `", ::core::stringify!($n),
+            "`, which is a word of the language: give it another name"));
+    };
+
     // ---- legal rows ----
     // Behind a pivot it stays behind the pivot, which says more than the step before.
     (@row $h:tt ((before) retriable $n:ident) $($rest:tt)*) => {
