@@ -19,7 +19,9 @@
 //! A mistake (`illegal_*`) is one error; an attempt to get around the rules from another
 //! crate (`forge_*`) may be more.
 //!
-//! All programs and twins are checked by one `cargo check` of a package made for it.
+//! All are checked by one `cargo check` of a package made for it: each program as a crate,
+//! so that no error hides one of another program, and the twins together as the modules of
+//! one, since they have none.
 //! Whole compiler outputs are not compared: they change with every compiler, and most of
 //! their lines are not ours.
 
@@ -108,6 +110,11 @@ impl Program {
 
     fn twin_source(&self) -> String {
         self.source.replace(&format!("{}{HERE}", self.line), &self.twin_line)
+    }
+
+    /// Whether its twin changes what can only be said of a whole crate.
+    fn is_alone(&self) -> bool {
+        self.source.lines().any(|line| line.starts_with("#![recursion_limit"))
     }
 
     /// Its row in the guide's table.
@@ -213,6 +220,15 @@ fn is_error(message: &Value) -> bool {
         && message["spans"].as_array().is_some_and(|spans| !spans.is_empty())
 }
 
+/// The crate of the twins.
+const TWINS: &str = "twins";
+
+/// The program, or the twin, in whose file an error stands.
+fn file(error: &Value) -> String {
+    let path = outermost(primary(error))["file_name"].as_str().unwrap();
+    Path::new(path).file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
 /// The errors of every program and twin, by name.
 fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -249,17 +265,27 @@ fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
         fs::write(sources.join("table.rs"), format!("{uses}{table}")).unwrap();
     }
     fs::write(sources.join("lib.rs"), library).unwrap();
+    let mut write = |name: &str, source: &str| {
+        fs::write(sources.join(format!("{name}.rs")), source).unwrap();
+        manifest += &format!(
+            "\n[[example]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\ncrate-type = [\"lib\"]\n"
+        );
+    };
+    let mut twins = String::new();
+    if cfg!(feature = "workflow") {
+        twins += "mod table;\n";
+    }
     for program in programs {
-        for (name, source) in [
-            (program.name.clone(), program.source.clone()),
-            (twin(program), program.twin_source()),
-        ] {
-            fs::write(sources.join(format!("{name}.rs")), source).unwrap();
-            manifest += &format!(
-                "\n[[example]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\ncrate-type = [\"lib\"]\n"
-            );
+        write(&program.name, &program.source);
+        if program.is_alone() {
+            write(&twin(program), &program.twin_source());
+        } else {
+            let source = program.twin_source().replace("mod table;", "use crate::table;");
+            fs::write(sources.join(format!("{}.rs", twin(program))), source).unwrap();
+            twins += &format!("pub mod {};\n", twin(program));
         }
     }
+    write(TWINS, &twins);
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
     fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
 
@@ -277,25 +303,27 @@ fn check(programs: &[Program]) -> BTreeMap<String, Vec<Value>> {
         .output()
         .unwrap();
     let mut errors = BTreeMap::<_, Vec<Value>>::new();
-    let mut checked = 0;
+    let mut are_checked = false;
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let message: Value = serde_json::from_str(line).unwrap();
         let name = message["target"]["name"].as_str().unwrap_or_default().to_owned();
         match message["reason"].as_str() {
             Some("compiler-message") if is_error(&message["message"]) => {
+                are_checked |= name == TWINS;
+                let name = if name == TWINS { file(&message["message"]) } else { name };
                 errors.entry(name).or_default().push(message["message"].clone());
             }
-            Some("compiler-artifact") if name.ends_with("_twin") => checked += 1,
+            Some("compiler-artifact") => are_checked |= name == TWINS,
             _ => {}
         }
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let refused = errors.keys().filter(|name| name.ends_with("_twin")).count();
-    assert_eq!(
-        checked + refused,
-        programs.len(),
-        "not every twin was checked:\n{stderr}"
-    );
+    assert!(are_checked, "the twins were not checked:\n{stderr}");
+    for (name, errors) in &errors {
+        let is_known =
+            |program: &Program| *name == program.name || *name == twin(program);
+        assert!(programs.iter().any(is_known), "{name}:\n{}", rendered(errors));
+    }
     errors
 }
 
@@ -307,14 +335,22 @@ fn rendered(errors: &[Value]) -> String {
     errors.iter().map(|error| error["rendered"].as_str().unwrap().to_owned()).collect()
 }
 
+fn primary(error: &Value) -> &Value {
+    let mut spans = error["spans"].as_array().unwrap().iter();
+    spans.find(|span| span["is_primary"] == true).unwrap()
+}
+
+/// The place in the program of what a macro has made.
+fn outermost(mut span: &Value) -> &Value {
+    while !span["expansion"].is_null() {
+        span = &span["expansion"]["span"];
+    }
+    span
+}
+
 /// What a program expects of an error and does not find in it.
 fn differences(program: &Program, error: &Value) -> String {
-    let primary = error["spans"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|span| span["is_primary"] == true)
-        .unwrap();
+    let primary = primary(error);
     let notes = error["children"].as_array().unwrap();
     let no_code = Value::from("none");
     let found = |key: &str| match key {
@@ -341,10 +377,7 @@ fn differences(program: &Program, error: &Value) -> String {
         .lines()
         .position(|line| line.ends_with(HERE))
         .map(|index| index as u64 + 1);
-    let mut place = primary;
-    while !place["expansion"].is_null() {
-        place = &place["expansion"]["span"];
-    }
+    let place = outermost(primary);
     let span = place["line_start"].as_u64()..=place["line_end"].as_u64();
     if !span.contains(&here) && !program.expected.contains_key("away") {
         differences.push(format!("an error that points at {:?}", program.line));

@@ -1,5 +1,5 @@
-//! The inbox as people see it: how much there is in each state, what it remembers of one
-//! event, and what waits for a person.
+//! Administration of an inbox: counts, what it remembers of an event, and what waits for
+//! a person.
 
 use std::collections::BTreeMap;
 
@@ -24,18 +24,18 @@ use crate::{AnyEnvelope, DeliveryStatus, Envelope, EventId};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// The events in each state; a state without any is left out.
+    /// How many events are in each state; states without any are left out.
     pub by_status: BTreeMap<DeliveryStatus, u64>,
     /// How many of the retrying ones are [stalled](Stalled).
     pub stalled: u64,
-    /// How many of them the inbox [holds](Held) itself.
+    /// How many of the retrying ones the inbox [holds](Held).
     pub held: u64,
     /// How many of the skipped ones were forestalled, and not discarded by a person.
     pub forestalled: u64,
 }
 
 impl Counts {
-    /// The events in one state.
+    /// How many events are in one state.
     pub fn of(&self, status: DeliveryStatus) -> u64 {
         self.by_status.get(&status).copied().unwrap_or(0)
     }
@@ -45,8 +45,7 @@ impl Counts {
 /// attempts take: the broker has dropped it (by a limit of its own, by its age, in a
 /// purge), or is about to deliver it after an outage.
 ///
-/// Once a person has redriven or discarded it, a delivery that comes all the same is a
-/// duplicate.
+/// After a person has redriven or discarded it, a late delivery is a duplicate.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Stalled {
@@ -66,7 +65,7 @@ pub struct Stalled {
 pub struct Held {
     /// The event.
     pub event: Envelope<Acknowledged>,
-    /// The event that it waits for, where it waits for one.
+    /// The event that it waits for, if any.
     pub after: Option<EventId>,
     /// Why it has not been handled.
     pub reason: String,
@@ -76,8 +75,8 @@ pub struct Held {
     pub received_at: DateTime<Utc>,
 }
 
-/// A row of the inbox that is no valid event: plain SQL has written to it, or a newer
-/// program. It is in no other list, and no decision reaches it until it is repaired.
+/// A row of the inbox that is not a valid event, as plain SQL or a newer program may have
+/// written it. It is in no other list, and no decision reaches it until it is repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreadable {
@@ -85,7 +84,7 @@ pub struct Unreadable {
     pub source_system: String,
     /// The id in its row.
     pub id: String,
-    /// Why it is no event.
+    /// Why it is not a valid event.
     pub reason: String,
 }
 
@@ -100,8 +99,7 @@ pub struct Remembered {
     pub attempts: u32,
     /// When it was received, by the database's clock: first, or when it was processed.
     pub received_at: DateTime<Utc>,
-    /// The event, but for one that is processed, or was forestalled before it came: of
-    /// that the inbox keeps no more than its source and id. A skipped one has no payload
-    /// any more.
+    /// The event. It is `None` for one that is processed, or was forestalled before it
+    /// came: of these the inbox keeps only source and id. A skipped event has no payload.
     pub event: Option<AnyEnvelope>,
 }

@@ -1,4 +1,5 @@
-//! What an inbox takes in, what it leaves to others, and how long it remembers.
+//! The settings of an inbox: what it takes in, what it leaves to others, and how long it
+//! remembers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -47,16 +48,15 @@ pub struct InboxConfig {
 }
 
 impl InboxConfig {
-    /// An inbox that remembers an event for `dedup_window`, where its senders retry as
-    /// `senders` says. It takes every event in.
+    /// An inbox that takes in every event and remembers it for `dedup_window`, from
+    /// senders that retry by the policy `senders`.
     ///
-    /// That policy does not know of outages, in which an event that may have arrived
-    /// waits and spends no attempt: make the window longer by the longest outage that you
-    /// expect.
+    /// The policy does not count outages, during which an event that may have arrived
+    /// waits and spends no attempt: add the longest outage that you expect to the window.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], where an event could come again after it was purged.
+    /// [`ConfigError`], if an event could come again after it was purged.
     pub fn new(
         dedup_window: Duration,
         senders: RetryPolicy,
@@ -81,19 +81,19 @@ impl InboxConfig {
         })
     }
 
-    /// Takes this kind of event in, under its schema version, and no other kind that is
-    /// not named in this way. Every other event becomes a dead letter, with the reason.
-    /// Such a dead letter is no verdict on the event: delivered once more to a consumer
-    /// that names its kind and version, it is fresh.
+    /// Takes in this kind of event, in its schema version, and from then on only kinds
+    /// that are named like this. Every other event becomes a dead letter with the reason.
+    /// That is not final: a consumer that names its kind and version handles a later
+    /// delivery as fresh.
     #[must_use = "this returns the changed configuration; the original is consumed"]
     pub fn accept<E: Event>(mut self) -> Self {
         self.accepted.get_or_insert_default().insert((E::TYPE, E::SCHEMA_VERSION));
         self
     }
 
-    /// Leaves an event whose kind or version is [not named](Self::accept) to another
-    /// consumer: it becomes no dead letter, nothing is stored, and the broker is asked to
-    /// deliver it again after `wait`.
+    /// Leaves events whose kind or version is [not named](Self::accept) to another
+    /// consumer: the inbox stores nothing, and asks the broker to deliver the event again
+    /// after `wait`.
     ///
     /// Use it during an upgrade, while consumers that know a new kind or version run
     /// beside others that do not yet. An event that no consumer ever knows comes again
@@ -122,15 +122,15 @@ impl InboxConfig {
         Self { leave_unknown: Some(wait), ..self }
     }
 
-    /// How many attempts an event has whose handler fails, and how long the broker is
-    /// asked to wait between them. The default is [`RetryPolicy::DEFAULT`].
+    /// Sets how many attempts an event has, and how long the broker is asked to wait
+    /// between them. The default is [`RetryPolicy::DEFAULT`].
     #[must_use = "this returns the changed configuration; the original is consumed"]
     pub fn retry_policy(self, retry_policy: RetryPolicy) -> Self {
         Self { retry_policy, ..self }
     }
 
-    /// Records every change of state that this inbox makes, and every duplicate, in an
-    /// audit trail, once it is stored.
+    /// Records every change of state and every duplicate in an audit trail, once it is
+    /// stored.
     #[must_use = "this returns the changed configuration; the original is consumed"]
     pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
         Self { trail, ..self }
@@ -149,7 +149,7 @@ impl InboxConfig {
         &self.trail
     }
 
-    /// Why the inbox does not admit an event, where it does not.
+    /// Why the inbox does not admit an event; `None` if it does.
     pub(crate) fn refusal(&self, event: &Facts<RawEvent>) -> Option<Refusal> {
         let accepted = self.accepted.as_ref()?;
         let (found, version) = (event.event_type(), event.schema_version());
@@ -186,7 +186,7 @@ impl InboxConfig {
     }
 }
 
-/// Why an inbox does not admit an event.
+/// The reason for which an inbox does not admit an event.
 pub(crate) struct Refusal {
     pub(crate) reason: String,
     /// How long the event is left to other consumers, where they may know it.

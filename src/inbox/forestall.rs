@@ -20,8 +20,8 @@ pub enum Forestalled {
     /// undo that finds nothing to undo is done.
     WasDone,
     /// The event was not processed, and never will be once this transaction is committed:
-    /// a delivery of it is acked and has no effect, as long as the inbox remembers it, for
-    /// the [`dedup_window`](InboxConfig::dedup_window) from now.
+    /// a delivery of it is acked and has no effect, as long as the inbox remembers it,
+    /// for the [`dedup_window`](InboxConfig::dedup_window) from now.
     NeverWill,
     /// The event is older than the [`dedup_window`](InboxConfig::dedup_window), and the
     /// inbox has nothing of it: it may have been processed and purged.

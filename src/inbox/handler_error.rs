@@ -11,15 +11,16 @@ use crate::store::StoreErrorKind;
 
 /// Why a handler failed.
 ///
-/// A `?` makes one of any error, boxed ones of other crates among them: transient, with
-/// all the error's causes in its reason; permanent, where a payload [could not be
-/// read](crate::ReadError). [`Classify`](super::Classify) says otherwise.
+/// `?` converts any error into one, also the boxed errors of other crates. It is
+/// transient, with all the error's causes in its reason, or permanent if a payload [could
+/// not be read](crate::ReadError). [`Classify`](super::Classify) overrides that.
 ///
-/// Where among them a database refuses whatever it is asked just then (a deadlock, a
-/// serialization failure, a lock that timed out, a full disk, a lost connection), that is
-/// no fault of the event: no attempt is spent, and the event comes again.
+/// If one of the causes is a database that would refuse any event just then (a deadlock,
+/// a serialization failure, a lock timeout, a full disk, a lost connection), it is not
+/// the event's fault: no attempt is spent, and the event comes again.
 ///
-/// It is no [`std::error::Error`] itself: that lets `?` convert any error into it.
+/// It does not implement [`std::error::Error`], so that `?` can convert any error into
+/// it.
 ///
 /// ```
 /// use integration_automation_patterns::FailureClass;
@@ -51,7 +52,7 @@ pub struct HandlerError {
     pub reason: String,
     /// Whether it spends an attempt.
     pub(crate) counts: bool,
-    /// What kept the database from it, where one is among the causes.
+    /// What kept the database from it, if a database is among the causes.
     pub(crate) kind: Option<StoreErrorKind>,
 }
 

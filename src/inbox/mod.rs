@@ -17,11 +17,10 @@
 //!
 //! # A consumer
 //!
-//! A worker (`inbox::sqlite::Worker`, `inbox::postgres::Worker`) runs typed handlers until
-//! it is stopped: see the guide's chapter on [consuming](crate::guide::consuming). By
-//! hand, a consumer is a loop until it is stopped. No error of the broker or of the database
-//! ends it: nothing was stored, and the delivery that is dropped comes again. So no `?`
-//! leaves the loop.
+//! A worker (`inbox::sqlite::Worker`, `inbox::postgres::Worker`) runs typed handlers
+//! until it is stopped: see the guide's chapter on [consuming](crate::guide::consuming).
+//! Written by hand, a consumer is a loop that no error of the broker or the database
+//! ends: nothing was stored, and the dropped delivery comes again. So use no `?` in it.
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -72,54 +71,55 @@
 //!
 //! # What is no fault of the event
 //!
-//! Where the database refuses what it would have refused of every event (a deadlock, a
-//! serialization failure, a busy or full database, a lost connection), `process` returns
-//! an error: nothing is stored, no attempt is spent, and the event comes again. It makes
-//! no difference whether the database refuses a statement of the handler, the commit, or
-//! a statement of the inbox. What it refuses of this event alone, at the commit too, is a
-//! [`HandlerError`]: stored with its reason, and counted.
+//! If the database refuses what it would refuse of any event (a deadlock, a serialization
+//! failure, a busy or full database, a lost connection), `process` returns an error:
+//! nothing is stored, no attempt is spent, and the event comes again. This holds for
+//! statements of the handler, for the commit, and for statements of the inbox. If the
+//! database refuses this event alone, even at the commit, that is a [`HandlerError`]:
+//! stored with its reason, and counted.
 //!
-//! The transaction is the inbox's to end. The inbox notices a handler that ends it by SQL
-//! before it acks the delivery. What the handler had rolled back is a failure of it. What
-//! it had committed stays: where the event was among it, `process` returns an error, and
-//! the event comes again as a duplicate.
+//! Only the inbox may end the transaction. If a handler ends it by SQL, the inbox notices
+//! before it acks the delivery. A handler that rolled back has failed. What a handler
+//! committed stays: if it committed the event too, `process` returns an error, and the
+//! event comes again as a duplicate.
 //!
 //! # A handler that ends its process
 //!
-//! A handler that fails or panics is counted with its end. One that ends the process (it
-//! aborts, or overflows the stack, or takes all memory) has no such end, and would come
-//! again forever. So where the broker says that it [may have delivered the event
-//! before](crate::broker::Delivery::is_redelivered), `process` first commits that an
-//! attempt has begun: the event is kept as `retrying`, with the reason "the consumer
-//! ended before its effect did", until that attempt ends, or is taken back as none. Where
-//! no attempt of the [`InboxConfig`]'s policy is left, the event is a dead letter, and
-//! its handler does not run. A first delivery costs nothing more, and counts only if its
-//! handler ends: such an event has one attempt more than the policy says. Whatever else
-//! that process was handling counts as well.
+//! A handler that fails or panics counts as an attempt when it ends. A handler that ends
+//! the process (by an abort, a stack overflow, or by taking all memory) would never
+//! count, and its event would come again forever. So if the broker [may have delivered
+//! the event before](crate::broker::Delivery::is_redelivered), `process` first commits
+//! that an attempt has begun. Until the attempt ends, or is taken back, the event is
+//! `retrying` with the reason "the consumer ended before its effect did". If the policy
+//! of the [`InboxConfig`] leaves no attempt, the event becomes a dead letter, and its
+//! handler does not run.
 //!
-//! `receive` leaves the transaction to its caller, and so can commit nothing before the
-//! handler: there, a handler that ends its process is not counted.
+//! A first delivery needs no such commit, and counts only if its handler ends: an event
+//! whose handler ends the process gets one attempt more than the policy says. The other
+//! events that the process was handling count as well.
+//!
+//! `receive` leaves the transaction to its caller, and so cannot commit anything before
+//! the handler: a handler that ends its process does not count there.
 //!
 //! # What never comes again
 //!
-//! An event that waits for another attempt waits for its broker. What the broker has
-//! dropped meanwhile (by a limit of deliveries, by age, in a purge) is listed by
-//! `stalled`, and redriven or discarded as a dead letter is.
+//! An event that waits for another attempt waits for its broker. If the broker has
+//! dropped it (by a limit of deliveries, by age, in a purge), `stalled` lists it, and a
+//! person redrives or discards it like a dead letter.
 //!
 //! # What is to have no effect any more
 //!
-//! An undo may overtake the event that it undoes, or come between two attempts of it.
-//! `forestall` answers in the transaction of the undo whether the event was processed; if
-//! it was not, it never will be: a delivery of it is [`Handled::Forestalled`]. What to do
-//! about each answer stands at `Forestalled`.
+//! An undo may overtake the event that it undoes, or come between two attempts of it. In
+//! the transaction of the undo, `forestall` returns whether the event was processed, and
+//! keeps it from being processed if it was not: a later delivery is
+//! [`Handled::Forestalled`]. `Forestalled` says what to do about each answer.
 //!
 //! # Administration
 //!
-//! Each database has what people ask of an inbox, under the names of the outbox's
-//! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (for what is
-//! `waiting` there), `held`, `unreadable`, `get`, `redrive`, `discard` and `purge`. They
-//! are functions that take the consumer's own connection, in whose transaction a redriven
-//! event is handled.
+//! Each database has the functions of administration under the names of the outbox's
+//! [`Admin`](crate::outbox::Admin): `counts`, `dead_letters`, `stalled` (instead of
+//! `waiting`), `held`, `unreadable`, `get`, `redrive`, `discard` and `purge`. They take
+//! the consumer's own connection, in whose transaction a redriven event is handled.
 //!
 //! Call `purge` from time to time: it removes what is older than the
 //! [`dedup_window`](InboxConfig::dedup_window).

@@ -1,5 +1,5 @@
-//! The steps of a delivery as types: a receipt, the first delivery with its transaction,
-//! and the proofs of what is stored.
+//! The steps of a delivery as types: its receipt, the fresh event in its transaction, and
+//! the proofs of what is stored.
 
 use std::fmt;
 use std::future::{Future, Ready, ready};
@@ -11,8 +11,8 @@ use crate::Envelope;
 use crate::broker::{Ack, BrokerError, Stored};
 use crate::state::Acknowledged;
 
-/// What an inbox finds when it receives a delivery. The list is complete: a consumer must
-/// handle each.
+/// The outcome of receiving a delivery. The list is complete: a consumer must handle
+/// each.
 #[must_use = "the delivery is not settled: handle the event, or ack or nack the rest"]
 pub enum Receipt<Tx, A> {
     /// The event is new, or has another attempt: run the handler.
@@ -79,7 +79,7 @@ impl<Tx, A> Fresh<Tx, A> {
         self.reply.span().in_scope(handler)
     }
 
-    /// For whoever acks too early: it never compiles, and says so.
+    /// Never compiles: its error tells a program that acks too early what to do instead.
     #[doc(hidden)]
     pub fn ack(self) -> Ready<Result<(), BrokerError>>
     where
@@ -100,8 +100,7 @@ impl<Tx, A> fmt::Debug for Fresh<Tx, A> {
     }
 }
 
-/// The proof that what became of an event is committed: only with it can the delivery be
-/// acked.
+/// The proof that the outcome of a delivery is committed: only this acks the delivery.
 #[must_use = "the delivery is not acked, and the broker makes it again: call `ack`"]
 pub struct Committed<A> {
     acker: A,
@@ -118,8 +117,7 @@ impl<A: Ack> Committed<A> {
     ///
     /// # Errors
     ///
-    /// What the broker answers. Nothing is lost by it: the event comes again, as a
-    /// duplicate.
+    /// An error of the broker. Nothing is lost: the event comes again, as a duplicate.
     pub async fn ack(self) -> Result<(), BrokerError> {
         self.acker.ack().await
     }
@@ -131,8 +129,8 @@ impl<A> fmt::Debug for Committed<A> {
     }
 }
 
-/// What has become of a delivery, as it is stored: [`settle`](Self::settle) acks or nacks
-/// it. The list is complete.
+/// The stored outcome of a delivery: [`settle`](Self::settle) acks or nacks it. The list
+/// is complete.
 #[must_use = "the delivery is neither acked nor nacked: call `settle`"]
 pub enum Handled<A> {
     /// The effect is committed.
@@ -143,11 +141,11 @@ pub enum Handled<A> {
     Forestalled(Committed<A>),
     /// The event is a dead letter of this inbox now.
     DeadLettered(Committed<A>),
-    /// The event is to come again after a while: its handler failed, which is stored, or
-    /// it is [left](super::InboxConfig::leave_unknown) to another consumer.
+    /// The event comes again after a while: the failure of its handler is stored, or it
+    /// is [left](super::InboxConfig::leave_unknown) to another consumer.
     RetryLater(RetryLater<A>),
-    /// The inbox holds the event until the one before it has been handled: only a worker
-    /// that keeps an order (`WorkerConfig::order`) does so.
+    /// The inbox holds the event until the one before it is handled, for a worker that
+    /// keeps an order (`WorkerConfig::order`).
     Held(Committed<A>),
 }
 
@@ -180,11 +178,11 @@ impl<A> Handled<A> {
 }
 
 impl<A: Ack> Handled<A> {
-    /// Acks the delivery, or nacks it where the event is to come again.
+    /// Acks the delivery, or nacks it if the event is to come again.
     ///
     /// # Errors
     ///
-    /// What the broker answers. Nothing is lost by it: the event comes again.
+    /// An error of the broker. Nothing is lost: the event comes again.
     pub async fn settle(self) -> Result<(), BrokerError> {
         match self {
             Self::Processed(committed)
@@ -206,12 +204,12 @@ pub struct RetryLater<A> {
 }
 
 impl<A: Ack> RetryLater<A> {
-    /// Nacks the delivery: the broker is asked to deliver the event again
+    /// Nacks the delivery: it asks the broker to deliver the event again
     /// [`after`](Self::after) a wait.
     ///
     /// # Errors
     ///
-    /// What the broker answers. It delivers the event again anyhow, in its own time.
+    /// An error of the broker, which delivers the event again in its own time.
     pub async fn nack(self) -> Result<(), BrokerError> {
         self.acker.nack(self.after).await
     }

@@ -59,7 +59,7 @@ impl fmt::Display for OutageKind {
 }
 
 impl Outage {
-    /// What it is, and who pauses for it.
+    /// What fails, and who pauses for it.
     pub(crate) fn describe(&self, who: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, reason, lasted, failures } = self;
         if *failures <= 1 {
@@ -83,14 +83,14 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// Another try has failed.
+    /// Notes another failed try.
     fn longer(&mut self, longest: Duration) {
         let wait = self.wait();
         self.level = self.level.saturating_add(1);
         self.at_least(wait.min(longest));
     }
 
-    /// Lasts on: there was nothing to try with.
+    /// Prolongs the pause: there was nothing to try with.
     pub(crate) fn again(&mut self) {
         self.at_least(self.wait());
     }
@@ -100,7 +100,7 @@ impl Pause {
         FIRST_PAUSE.saturating_mul(doubled).min(LAST_PAUSE)
     }
 
-    /// Lasts so long from now, if not longer.
+    /// Lasts at least this long from now.
     fn at_least(&mut self, wait: Duration) {
         self.until = self.until.max(Instant::now().checked_add(wait));
     }
@@ -110,24 +110,24 @@ impl Pause {
         self.level > 0
     }
 
-    /// When the next try may be made, where that is later than this.
+    /// When the next try may begin, if that is later than `now`.
     pub(crate) fn ends(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }
 }
 
-/// What was reported of an outage that is on, and when.
+/// What was reported of the present outage, and when.
 #[derive(Debug)]
 struct Present {
     outage: Outage,
     since: Instant,
     reported: Instant,
     reasons: Vec<String>,
-    /// The last try that failed, in the order in which they were made.
+    /// The number of the last try that failed.
     last: u64,
 }
 
-/// The pauses for one thing, and what is reported of them.
+/// Watches one thing that may fail: its pauses, and what is reported of them.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) pause: Pause,
@@ -142,12 +142,12 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// With no longer pause than this between two tries.
+    /// Pauses no longer than this between two tries.
     pub(crate) fn with_pauses_up_to(longest: Duration) -> Self {
         Self { pause: Pause::default(), longest: longest.min(LAST_PAUSE), present: None }
     }
 
-    /// The outage that is on, as it is now.
+    /// The present outage, if there is one.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn outage(&self) -> Option<Outage> {
         let present = self.present.as_ref()?;
@@ -155,8 +155,8 @@ impl Watch {
         Some(Outage { lasted, ..present.outage.clone() })
     }
 
-    /// One more failure, of a try that was made together with those of its number, and
-    /// how long a pause was asked for. The outage, where it is to be reported.
+    /// Notes a failure, and the pause that was asked for. Tries of one number were made
+    /// together. Returns the outage if it is to be reported.
     pub(crate) fn failed(
         &mut self,
         number: u64,
@@ -207,8 +207,8 @@ impl Watch {
         Some(outage.clone())
     }
 
-    /// A try went well. The outage that has ended, where one was on: not by a try that
-    /// was made before the last that failed, or together with it.
+    /// Notes a success, and returns the outage that it ends. A try that was made before
+    /// the last failed one, or together with it, ends none.
     pub(crate) fn over(&mut self, number: u64) -> Option<Outage> {
         let present = self.present.take_if(|present| number > present.last)?;
         self.pause = Pause::default();

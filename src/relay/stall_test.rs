@@ -1,5 +1,5 @@
-//! Proof that a run until idle ends when it is to, and counts what is stored, however long
-//! its store takes to settle.
+//! Proof that a run until idle ends when it is to, and counts what is stored, however
+//! long its store takes to settle.
 
 use std::error::Error;
 use std::future::pending;

@@ -228,13 +228,16 @@ impl<W: Workflow> AnyAdvance<W> {
         Ok(Written { record, commands, recall, entry: self.entry.clone() })
     }
 
-    /// The command of a step that is given up, with whose decision that is: a person's, or
-    /// the table's.
+    /// The command that is given up, with whose decision that is: a person's, or the
+    /// table's.
     fn taken_back(&self, at: DateTime<Utc>) -> Option<Recall> {
         let command = self.given_up.clone()?;
         let decision = match &self.entry.by {
             Some(by) => by.decision.clone(),
-            None => Decision::new_at(W::NAME, "its deadline has passed", at).ok()?,
+            None if self.entry.cause == Cause::TimedOut => {
+                Decision::new_at(W::NAME, "its deadline has passed", at).ok()?
+            }
+            None => Decision::new_at(W::NAME, "an earlier one was answered", at).ok()?,
         };
         Some(Recall { command, decision, though_sent: true })
     }

@@ -15,8 +15,8 @@ use super::stage::{GivenUp, Happens, MustSucceed, Stage, Undecided};
 /// | [`ask_again`](Self::ask_again) | a retriable step, an undo | the command is sent under a new id |
 /// | [`give_up`](Self::give_up) | a retriable step, an undo | the end: what was done stands |
 ///
-/// The last two take the earlier command back too, where it has not left: nothing that a
-/// person has given up is sent later.
+/// Each takes the command back where it has not left: what a person has given up, or done
+/// by hand, is not asked for later.
 #[derive(Debug)]
 #[must_use = "nothing is settled yet: say what became of the step"]
 pub struct Settling<S: Stage> {

@@ -61,6 +61,11 @@ pub(crate) fn pubsub() -> u16 {
     port("TEST_PUBSUB_PORT", 8085)
 }
 
+/// Google's own emulator of Pub/Sub; the other one, where the machine does not have it.
+pub(crate) fn pubsub_emulator() -> u16 {
+    port("TEST_PUBSUB_EMULATOR_PORT", pubsub())
+}
+
 /// A Python that has Google's client of Pub/Sub.
 pub(crate) fn pubsub_python() -> PathBuf {
     std::env::var("TEST_PUBSUB_PYTHON")

@@ -284,9 +284,22 @@ impl<W: Driven> Model<W> {
             }
             _ => Vec::new(),
         };
-        let decided = choices.into_iter().filter_map(|(choice, ruling)| {
-            let advance = W::decide(self.any(state), choice, ruling).unwrap();
-            self.stored(state.clone(), advance)
+        let choices = choices.into_iter().map(|choice| (state.clone(), choice));
+        let mut choices = choices.collect::<Vec<_>>();
+        // What has not left, a person may do by hand.
+        let is_do = |command: &&Command| (command.0, command.1) == (step, Part::Do);
+        let waits = waiting::<W>(&state.store).iter().any(|one| is_do(&one));
+        if row.status == Status::Parked
+            && waits
+            && !state.sent.iter().any(|one| is_do(&one))
+        {
+            let mut by_hand = state.clone();
+            by_hand.effects[step] = Effect::Done;
+            choices.push((by_hand, (happened(declared.done), desk())));
+        }
+        let decided = choices.into_iter().filter_map(|(state, (choice, ruling))| {
+            let advance = W::decide(self.any(&state), choice, ruling).unwrap();
+            self.stored(state, advance)
         });
         decided.collect()
     }
@@ -347,6 +360,14 @@ impl<W: Driven> Model<W> {
         assert_eq!(again, None, "a reply counts twice: {state:?}");
         let waiting = waiting::<W>(&state.store);
         assert!(waiting.is_disjoint(&state.seen), "leaves twice: {state:?}");
+        let is_left = |(step, part, _): &Command| {
+            let is_here = row.step.as_deref().map(place::<W>) == Some(*step);
+            let is_undo = matches!(row.status, Status::Undoing | Status::Stuck);
+            // A participant may be asked about a step that is over: it does nothing.
+            *part != Part::Forestall && (!is_here || is_undo != (*part == Part::Undo))
+        };
+        let left = waiting.iter().find(|command| is_left(command));
+        assert_eq!(left, None, "what nobody waits for is still to leave: {state:?}");
         let is_quiet =
             state.sent.is_empty() && state.replies.is_empty() && waiting.is_empty();
         let steps = W::DEFINITION.steps.iter().zip(&state.effects);

@@ -8,6 +8,8 @@
 #[macro_use]
 mod suite;
 
+#[path = "../support/chain.rs"]
+mod chain;
 mod deadlines;
 #[macro_use]
 mod desk;
@@ -22,6 +24,8 @@ mod people;
 mod postgres;
 mod races;
 mod reports;
+#[cfg(feature = "postgres")]
+mod roles;
 #[cfg(feature = "postgres")]
 #[path = "../support/servers.rs"]
 mod servers;

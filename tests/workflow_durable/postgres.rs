@@ -17,8 +17,8 @@ use crate::orders::order_to_cash::{Any, This};
 use crate::suite::{Answer, DAY, Database, act, config, first, id, inbox_config};
 
 pub(crate) struct Postgres {
-    config: Config,
-    schema: String,
+    pub(crate) config: Config,
+    pub(crate) schema: String,
 }
 
 async fn connect(config: &Config) -> Client {

@@ -5,6 +5,7 @@ use integration_automation_patterns::inbox::Handled;
 use integration_automation_patterns::workflow::{Begun, NotStoredError, StepError};
 use integration_automation_patterns::{Envelope, Event, RawEvent};
 
+use crate::chain::Chain as _;
 use crate::orders::order_to_cash::{Any, at};
 use crate::orders::*;
 use crate::suite::*;
@@ -132,4 +133,16 @@ pub(crate) async fn a_row_that_no_step_led_to_is_refused<D: Database>() {
         let error = database.load("1").await.unwrap_err();
         assert!(error.contains(refused), "{change}: {error}");
     }
+}
+
+/// Protects whoever deploys a program before its tables from an error that does not say
+/// what makes them.
+pub(crate) async fn tables_that_are_missing_are_named_with_what_makes_them<
+    D: Database,
+>() {
+    let database = D::fresh().await;
+    database.sql("ALTER TABLE workflow_instance RENAME TO elsewhere").await;
+    let refused = database.store(first("1", 900)).await.unwrap_err().chain();
+    assert!(refused.contains("`install` makes the"), "{refused}");
+    assert!(refused.contains("workflow_instance"), "{refused}");
 }

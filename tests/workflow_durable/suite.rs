@@ -227,6 +227,7 @@ macro_rules! suite {
             steps: what_answers_nothing_is_a_dead_letter
             steps: a_step_from_an_older_revision_is_overtaken
             steps: a_row_that_no_step_led_to_is_refused
+            steps: tables_that_are_missing_are_named_with_what_makes_them
             deadlines: a_deadline_undoes_what_may_have_happened
             deadlines: an_undo_that_comes_between_two_attempts_stops_the_next
             deadlines: a_silent_pivot_is_forestalled
@@ -239,6 +240,7 @@ macro_rules! suite {
             desk: it_says_what_a_person_can_repair
             desk: it_says_what_happened_to_one
             verify: it_agrees_with_what_programs_do
+            verify: it_agrees_with_what_people_say
             verify: it_finds_what_no_program_did
             verify: it_finds_a_vote_that_nobody_gave
             verify: it_finds_another_event_under_the_id_of_the_command

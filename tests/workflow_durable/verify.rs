@@ -1,10 +1,10 @@
 //! What the desk finds wrong with instances, on every database.
 
-use integration_automation_patterns::Event;
 use integration_automation_patterns::workflow::{
     AnyRuling, Choice, Correlation, Discrepancy, Forestall, Forestalled, InstanceFinding,
-    Person, Seen,
+    Person, Role, Seen,
 };
+use integration_automation_patterns::{Event, RawEvent};
 
 use crate::desk::{AtADesk, HOUR, at_its_approval, update};
 use crate::orders::order_to_cash::{Any, at};
@@ -44,6 +44,65 @@ pub(crate) async fn it_agrees_with_what_programs_do<D: AtADesk>() {
     let _late = database.receive(delivery(&late), config()).await;
     assert_eq!(journal(&database, "4").await, "started timed_out late");
     assert_eq!(database.verify().await, []);
+}
+
+/// A ruling of somebody in this role.
+fn ruling<R: Role<Key = login::Key>>(person: &str) -> AnyRuling {
+    login::seat::<R>(person).unwrap().decide("as I saw it").unwrap().into()
+}
+
+/// Protects `verify` from false alarms: every word of a person is a move of the table,
+/// and every command that follows from it is the one that is awaited.
+pub(crate) async fn it_agrees_with_what_people_say<D: AtADesk>() {
+    let database = D::fresh().await;
+    let silent = async || {
+        database.pass_time(60 * HOUR).await;
+        assert_eq!(database.clerk(config()).await.moved, 1);
+        assert_eq!(database.verify().await, []);
+    };
+    let says = async |key: &str, choice: Choice, by: AnyRuling, leads: &str| {
+        database.decide(key, choice.clone(), by, config()).await.unwrap();
+        assert_eq!(stands(&database, key).await, leads, "{choice:?}");
+        assert_eq!(database.verify().await, [], "{choice:?}");
+    };
+    let happened = |reply: &'static str| Choice::Happened(RawEvent::new(reply, b"{}"));
+    let did_not = Choice::DidNotHappen { though_sent: true };
+
+    at_its_approval(&database, "1").await;
+    database.reassign(&event_id("1"), 3, config()).await.unwrap();
+    assert_eq!(database.verify().await, []);
+    let approves = Choice::Approve(Seen::of(b"12000"));
+    says("1", approves, ruling::<HeadOfFinance>("fred"), "awaiting create_order").await;
+    silent().await;
+    silent().await;
+    let erp = || ruling::<ErpDesk>("dora");
+    says("1", happened(OrderCreated::TYPE), erp(), "awaiting notify_billing").await;
+    let billing = || ruling::<BillingDesk>("bill");
+    silent().await;
+    says("1", Choice::AskAgain, billing(), "awaiting notify_billing").await;
+    silent().await;
+    says("1", Choice::GiveUp, billing(), "given_up").await;
+
+    at_its_approval(&database, "2").await;
+    let refuses = ruling::<Controller>("carl");
+    says("2", Choice::Refuse, refuses, "undoing hold_stock").await;
+    silent().await;
+    says("2", Choice::AskAgain, erp(), "undoing hold_stock").await;
+    silent().await;
+    says("2", happened(StockFreed::TYPE), erp(), "undoing reserve_credit").await;
+    silent().await;
+    says("2", Choice::GiveUp, ruling::<CreditDesk>("cleo"), "given_up").await;
+
+    let _ = database.begin("3", 900, true).await;
+    answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE).await;
+    says("3", Choice::Cancel, erp(), "undoing hold_stock").await;
+    undone(&database).await;
+    let _ = database.begin("4", 900, true).await;
+    answered(&database, ReserveCredit::TYPE, Answer::Does, CreditReserved::TYPE).await;
+    answered(&database, HoldStock::TYPE, Answer::Does, StockHeld::TYPE).await;
+    silent().await;
+    silent().await;
+    says("4", did_not, erp(), "undoing hold_stock").await;
 }
 
 async fn undone<D: Database>(database: &D) {

@@ -23,15 +23,15 @@ use crate::store::{StoreError, error::Doing};
 /// waits for its end and its outcome; in an isolation level above `READ COMMITTED`, it
 /// may get a serialization failure instead.
 ///
-/// `asked_at` is when the event was created, or a moment before that. If it is longer ago
-/// than the [`dedup_window`](InboxConfig::dedup_window), an event that the inbox has
-/// nothing of may have been processed and purged.
+/// `asked_at` is when the event was created, or earlier. If that is longer ago than the
+/// [`dedup_window`](InboxConfig::dedup_window), an event that the inbox does not know may
+/// have been processed and purged.
 ///
-/// A savepoint or a transaction that is dropped has forestalled nothing.
+/// If the transaction or savepoint is rolled back, the event is not forestalled.
 ///
 /// # Errors
 ///
-/// What the database answers. PostgreSQL has then given the whole transaction up.
+/// An error of the database, after which PostgreSQL has aborted the whole transaction.
 ///
 /// ```no_run
 /// use integration_automation_patterns::EventId;
@@ -77,8 +77,7 @@ pub async fn forestall<T: OpenTransaction<Via>, Via>(
     Ok(forestalled)
 }
 
-/// Gives the event up, unless it is processed or given up already, with this mark where
-/// the inbox has nothing of it.
+/// Gives the event up with this mark, unless it is processed or given up already.
 async fn give_up(
     transaction: &Transaction<'_>,
     known: &Key,

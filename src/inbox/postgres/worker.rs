@@ -199,9 +199,9 @@ where
     ///
     /// # Errors
     ///
-    /// [`WorkerError`]: settings or handlers with which a worker cannot keep its promises,
-    /// a configuration that asks for TLS, an error of the database, or a table that a
-    /// newer version of this crate has made.
+    /// [`WorkerError`]: settings or handlers with which a worker cannot keep its
+    /// promises, a configuration that asks for TLS, an error of the database, or a table
+    /// of a newer version of this crate that this version cannot use.
     pub async fn connect(
         database: Config,
         inbox: InboxConfig,

@@ -17,12 +17,12 @@ impl<'c, A> Fresh<Transaction<'c>, A> {
         &self.transaction
     }
 
-    /// Commits the effect, and that the event is processed.
+    /// Commits the effect, and with it that the event is processed.
     ///
     /// # Errors
     ///
-    /// What the database answers. Then nothing is stored, and the event comes again. It
-    /// is an error too where the handler has ended the transaction by SQL.
+    /// An error of the database, or a handler that ended the transaction by SQL. Then
+    /// nothing is stored, and the event comes again.
     pub fn commit(self) -> Result<Committed<A>, StoreError> {
         self.keep().map_err(Unkept::into_error)
     }

@@ -17,17 +17,18 @@ use crate::store::{StoreError, error::Doing};
 /// Forestalls an event, in the caller's open transaction: returns whether it was
 /// processed, and keeps it from being processed if it was not.
 ///
-/// The event may wait for another attempt, be held or a dead letter, or not have come at
-/// all: the answer is the same, whatever comes first. `asked_at` is when the event was
-/// created, or a moment before that. If it is longer ago than the
-/// [`dedup_window`](InboxConfig::dedup_window), an event that the inbox has nothing of
-/// may have been processed and purged.
+/// It makes no difference whether the event waits for another attempt, is held, is a dead
+/// letter, or has not come yet.
 ///
-/// A savepoint or a transaction that is dropped has forestalled nothing.
+/// `asked_at` is when the event was created, or earlier. If that is longer ago than the
+/// [`dedup_window`](InboxConfig::dedup_window), an event that the inbox does not know may
+/// have been processed and purged.
+///
+/// If the transaction or savepoint is rolled back, the event is not forestalled.
 ///
 /// # Errors
 ///
-/// What the database answers, and a transaction that has ended.
+/// An error of the database, or a transaction that has ended.
 ///
 /// ```
 /// use integration_automation_patterns::broker::Delivery;

@@ -63,7 +63,8 @@ pub use self::worker::{File, Handle, Sqlite, Worker, handlers};
 use crate::store::sqlite as database;
 use crate::store::{Migration, Part, StoreError};
 
-/// The table, as every migration makes it in order: with what each column means.
+/// The SQL that makes the table: every migration in order, with the meaning of each
+/// column.
 pub const SCHEMA: &str = concat!(
     include_str!("migrations/0001.sql"),
     "\n",
@@ -81,7 +82,7 @@ const PART: Part = Part {
     ],
 };
 
-/// The migrations that make the table, in their order, for a tool of one's own.
+/// The migrations that make the table, in order, for a migration tool of your own.
 pub fn migrations() -> impl Iterator<Item = Migration> {
     PART.migrations()
 }
@@ -90,18 +91,19 @@ pub fn migrations() -> impl Iterator<Item = Migration> {
 ///
 /// # Errors
 ///
-/// What the database answers, and a table that a newer version of this crate has made.
+/// An error of the database, or a table of a newer version of this crate that this
+/// version cannot use.
 pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
     database::install(connection, &PART)
 }
 
-/// Finds out whether this program can use the table as it is, and changes nothing: for a
-/// program that only looks.
+/// Checks whether this program can use the table, and changes nothing: for a program that
+/// only reads.
 ///
 /// # Errors
 ///
-/// A table that is missing, older than this program's, or too new for it, with both
-/// versions; and what the database answers.
+/// An error of the database, or a table that is missing, older than this program's, or
+/// too new for it, with both versions.
 ///
 /// ```
 /// use integration_automation_patterns::inbox::sqlite;

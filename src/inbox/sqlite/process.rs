@@ -20,21 +20,23 @@ use crate::store::sqlite::now;
 
 /// Receives a delivery, runs its handler, and commits: the common case in one call.
 ///
-/// Where the handler fails, what it wrote is rolled back and its failure is stored. A `?`
-/// in it, and a panic, are transient failures; [`HandlerError::permanent`] says that no
-/// attempt can succeed. Two more things are failures of the handler: what the database
-/// refuses only at the commit (a deferred constraint, a statement that failed and was
-/// overlooked), and the end of the transaction by SQL, for it is the inbox's to end. Of a
-/// [redelivery](Delivery::is_redelivered), the attempt is counted, and committed, before
-/// the handler runs: a handler that ends its process [comes to an end
-/// too](super::super#a-handler-that-ends-its-process).
+/// If the handler fails, this rolls back what it wrote and stores its failure. An error
+/// that it returns by `?`, and a panic, are transient failures;
+/// [`HandlerError::permanent`] says that no attempt can succeed. The handler also fails
+/// if the database refuses its writes at the commit (a deferred constraint, a failed
+/// statement that it ignored), or if it ends the transaction by SQL, which only the inbox
+/// may do.
+///
+/// For a [redelivery](Delivery::is_redelivered), this counts and commits the attempt
+/// before the handler runs, so that a handler that ends its process [does not come back
+/// forever](super::super#a-handler-that-ends-its-process).
 ///
 /// # Errors
 ///
-/// What the database answers that is no fault of the event: it is busy or full, or the
-/// disk fails. Then nothing is stored, no attempt is spent, and the event comes again. A
-/// handler that has committed by SQL is an error here too: the event is remembered as
-/// processed, and what the handler wrote stays.
+/// An error of the database that is not the event's fault: the file is busy, or the disk
+/// is full or fails. Then nothing is stored, no attempt is spent, and the event comes
+/// again. A handler that commits by SQL is an error too: the event counts as processed,
+/// and what the handler wrote stays.
 pub fn process<A>(
     connection: &mut Connection,
     delivery: Delivery<A>,

@@ -23,7 +23,7 @@ pub trait Codec<E> {
     fn decode(&self, bytes: &[u8]) -> Result<E, BoxedError>;
 }
 
-/// JSON, by serde: what is read where no other decoder is named.
+/// JSON, by serde: the default decoder.
 #[derive(Debug, Clone, Copy)]
 pub struct Json;
 
@@ -35,7 +35,7 @@ impl<E: serde::de::DeserializeOwned> Codec<E> for Json {
     }
 }
 
-/// A decoder of one's own.
+/// A decoder of your own.
 #[derive(Debug, Clone, Copy)]
 pub struct With<F>(pub(super) F);
 
@@ -46,13 +46,13 @@ impl<E, X: Into<BoxedError>, F: Fn(&[u8]) -> Result<E, X>> Codec<E> for With<F> 
     }
 }
 
-/// The versions of an event that one handler takes, each led over to `E`.
+/// The versions of an event that one handler takes, each converted to `E`.
 #[diagnostic::on_unimplemented(
     message = "a worker cannot read the payload of `{E}`",
     label = "needs `serde::Deserialize` and the feature `serde`, or `.decode(..)` after `.on` and `.or`"
 )]
 pub trait Versions<E>: Kinds {
-    /// The event, where it is one of these versions.
+    /// The event, if it is one of these versions.
     fn read(&self, event: &Facts<RawEvent>) -> Option<Result<E, ReadError>>;
 }
 

@@ -1,5 +1,4 @@
-//! How a worker works, checked when it is stated: settings that cannot hold their promise
-//! are refused.
+//! The settings of a worker, and the check that refuses those that cannot work.
 
 use std::time::Duration;
 
@@ -59,61 +58,60 @@ impl WorkerConfig {
     }
 
     /// How many events may share a transaction: 100 on SQLite, 50 on PostgreSQL, which
-    /// takes no more than 64. Each handler is behind a savepoint of its own, so that one
-    /// that fails falls alone. 1 is a transaction for each event.
+    /// takes no more than 64. Each handler has a savepoint of its own, so that a failure
+    /// undoes that handler's writes alone. With 1, each event has its own transaction.
     pub const fn batch(self, batch: usize) -> Self {
         Self { batch: Some(batch), ..self }
     }
 
-    /// How long one handler may take; 20 s where nothing is said. Then it is dropped, and
-    /// the attempt has failed. A consumer whose broker waits less long for the ack
-    /// ([`ack_wait`](crate::broker::Consumer::ack_wait)) is refused. On SQLite a handler blocks its thread and cannot be
-    /// stopped, so that this setting is refused there.
+    /// How long one handler may take before it is dropped and the attempt fails: 20 s by
+    /// default. A worker refuses a consumer whose broker waits less long for the ack
+    /// ([`ack_wait`](crate::broker::Consumer::ack_wait)). SQLite refuses this setting: a
+    /// handler blocks its thread there, and cannot be stopped.
     pub const fn handler_timeout(self, handler_timeout: Duration) -> Self {
         Self { handler_timeout: Some(handler_timeout), ..self }
     }
 
-    /// Keeps the order of each ordering key: an event that comes before the one that was
-    /// sent before it waits for that in the inbox. Without this, the order is the
-    /// broker's.
+    /// Keeps the order of each ordering key: an event that overtakes its predecessor
+    /// waits for it in the inbox. Without this setting, the order is the broker's.
     pub fn order(self, order: ByKey) -> Self {
         Self { order: Some(order), ..self }
     }
 
-    /// How long a purge, or a look whether the database is back, may take. Then it is
-    /// tried again.
+    /// How long a purge, or a check whether the database is back, may take before the
+    /// worker tries again.
     pub const fn store_timeout(self, store_timeout: Duration) -> Self {
         Self { store_timeout, ..self }
     }
 
-    /// How long the broker may take to receive the answer to a delivery. Then the worker
-    /// goes on, and the event comes again.
+    /// How long an ack or nack may take before the worker goes on without it, and the
+    /// event comes again.
     pub const fn ack_timeout(self, ack_timeout: Duration) -> Self {
         Self { ack_timeout, ..self }
     }
 
-    /// How long nothing must arrive before
-    /// [`run_until_idle`](super::Worker::run_until_idle) ends.
+    /// [`run_until_idle`](super::Worker::run_until_idle) ends after this time without a
+    /// delivery.
     pub const fn poll_interval(self, poll_interval: Duration) -> Self {
         Self { poll_interval, ..self }
     }
 
-    /// How often events are purged that are older than the inbox remembers.
+    /// How often the worker purges events that are older than the inbox remembers.
     pub const fn purge_interval(self, purge_interval: Duration) -> Self {
         Self { purge_interval, ..self }
     }
 
-    /// How long a worker that is told to stop waits for its handlers. The events of
-    /// handlers that take longer come again.
+    /// How long a stopping worker waits for its handlers. The events of those that take
+    /// longer come again.
     pub const fn shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
         Self { shutdown_timeout, ..self }
     }
 
-    /// The settings, where they can hold their promise.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], with the setting and the bound that it does not keep.
+    /// [`ConfigError`], with the setting that cannot work and its bound.
     pub fn check(self) -> Result<Self, ConfigError> {
         if self.lanes == Some(0) {
             let wanted = "at least 1: a worker without a lane handles no event";

@@ -1,17 +1,17 @@
-//! `WorkerError`: why a worker was not made.
+//! `WorkerError`: why a worker could not be made.
 
 use std::fmt;
 
 use crate::ConfigError;
 use crate::store::StoreError;
 
-/// Why there is no worker.
+/// Why a worker could not be made.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WorkerError {
     /// Its settings or its handlers are refused.
     Config(ConfigError),
-    /// The database answers with an error.
+    /// The database failed.
     Store(StoreError),
 }
 

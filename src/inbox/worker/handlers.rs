@@ -11,7 +11,7 @@ use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::{Envelope, Event, Facts, RawEvent};
 
-/// An event as its handler gets it: its payload, and all that it says about itself.
+/// An event as its handler receives it: its payload and its facts.
 pub struct Received<'e, E> {
     /// The business data.
     pub payload: E,
@@ -71,7 +71,7 @@ pub struct Named<D, E, V, L> {
 }
 
 impl<D, E, V, L> Named<D, E, V, L> {
-    /// The same handler takes an older version, which `From` leads over to the newer.
+    /// Lets the handler take an older version too, converted by `From`.
     pub fn or<Old: Event>(self) -> Named<D, E, Or<Old, Json, V>, L>
     where
         E: From<Old>,
@@ -87,7 +87,7 @@ impl<D, E, V, L> Named<D, E, V, L> {
 }
 
 impl<D, E, L> Named<D, E, Own<E, Json>, L> {
-    /// Reads the payload with a decoder of one's own, in place of JSON.
+    /// Reads the payload with a decoder of your own instead of JSON.
     pub fn decode<F, X>(self, decoder: F) -> Named<D, E, Own<E, With<F>>, L>
     where
         F: Fn(&[u8]) -> Result<E, X>,
@@ -98,7 +98,7 @@ impl<D, E, L> Named<D, E, Own<E, Json>, L> {
 }
 
 impl<D, E, Old, V, L> Named<D, E, Or<Old, Json, V>, L> {
-    /// Reads the older version with a decoder of one's own, in place of JSON.
+    /// Reads the older version with a decoder of your own instead of JSON.
     pub fn decode<F, X>(self, decoder: F) -> Named<D, E, Or<Old, With<F>, V>, L>
     where
         F: Fn(&[u8]) -> Result<Old, X>,
@@ -117,7 +117,7 @@ impl<D, E, V: Kinds, L> fmt::Debug for Named<D, E, V, L> {
     }
 }
 
-/// Why an event failed that no handler takes.
+/// The failure of an event that no handler takes.
 pub(crate) fn unhandled(event: &Facts<RawEvent>) -> HandlerError {
     HandlerError::permanent(format!(
         "no handler takes {} of schema version {}",

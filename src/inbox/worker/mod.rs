@@ -3,18 +3,17 @@
 //!
 //! It takes deliveries, reads each as the typed event of its handler, runs the handler in
 //! the transaction that remembers the event, and acks the delivery after the commit. It
-//! pauses while the database or the broker is away, purges what need not be remembered any
-//! more, and ends gracefully.
+//! pauses while the database or the broker is away, purges old events, and stops
+//! gracefully.
 //!
 //! | database | a worker | handlers |
 //! |---|---|---|
 //! | SQLite | `inbox::sqlite::Worker::open` | closures that block, on threads for that |
 //! | PostgreSQL | `inbox::postgres::Worker::connect` | asynchronous closures |
 //!
-//! Events of one ordering key are handled one after another, in the order in which they
-//! were delivered. One that fails waits for its broker to deliver it again, and later
-//! ones may pass it meanwhile; where the worker keeps an [order](WorkerConfig::order),
-//! they wait for it.
+//! It handles the events of one ordering key one after another, in the order of their
+//! delivery. While one that failed waits for its next delivery, later ones may pass it,
+//! unless the worker keeps an [order](WorkerConfig::order).
 
 mod codec;
 mod config;
@@ -62,16 +61,16 @@ use crate::{AnyEnvelope, Decision, DeliveryStatus};
 /// The inbox of one database, with its handlers, as a worker drives it. The crate's two
 /// databases implement it.
 pub trait Inbox: Send + Sync {
-    /// How many events it handles at once, where nothing else is said.
+    /// How many events it handles at once by default.
     #[doc(hidden)]
     const LANES: usize;
 
-    /// How many events share a transaction, where nothing else is said.
+    /// How many events share a transaction by default.
     #[doc(hidden)]
     const BATCH: usize;
 
-    /// Handles deliveries in their order, and stores what became of each; says so by
-    /// their places. After an error of the database the rest is dropped.
+    /// Handles deliveries in order, and returns the stored outcome of each with its
+    /// place. After an error of the database it drops the rest.
     #[doc(hidden)]
     fn process_all<A: Send + 'static>(
         &self,
@@ -82,7 +81,7 @@ pub trait Inbox: Send + Sync {
     #[doc(hidden)]
     fn look(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Handles a dead letter once more, as somebody decided.
+    /// Handles a dead letter once more, as a person decided.
     #[doc(hidden)]
     fn redrive(
         &self,
@@ -90,11 +89,11 @@ pub trait Inbox: Send + Sync {
         decision: Decision,
     ) -> impl Future<Output = Result<Option<DeliveryStatus>, StoreError>>;
 
-    /// Handles the held events that are due, and says what became of them.
+    /// Handles the held events that are due.
     #[doc(hidden)]
     fn take_up(&self) -> impl Future<Output = Result<TakenUp, StoreError>>;
 
-    /// Removes up to so many events, and says how many.
+    /// Removes up to `limit` events, and returns how many.
     #[doc(hidden)]
     fn purge(&self, limit: usize)
     -> impl Future<Output = Result<u64, StoreError>> + Send;
@@ -105,8 +104,8 @@ pub trait Inbox: Send + Sync {
 ///
 /// # Panics
 ///
-/// It runs on a tokio runtime with time and, for a server, with I/O enabled
-/// (`enable_all`); tokio panics without.
+/// Its runs need a tokio runtime with time and, for a server, I/O enabled (`enable_all`):
+/// tokio panics otherwise.
 pub struct Worker<I, C> {
     inbox: Arc<I>,
     consumer: Arc<tokio::sync::Mutex<C>>,
@@ -163,8 +162,8 @@ where
     /// it handles undone, or done and unanswered: either comes again.
     ///
     /// Nothing that a database or a broker answers ends it: it tries again, ever more
-    /// slowly, and reports it to [`on_incident`](Self::on_incident). A second run of the same
-    /// worker waits until the first has ended.
+    /// slowly, and reports it to [`on_incident`](Self::on_incident). A second run of the
+    /// same worker waits until the first has ended.
     pub fn run<F: Future + Send>(
         &self,
         stop: F,
@@ -207,16 +206,15 @@ where
         turn.await
     }
 
-    /// Handles a dead letter of the inbox once more, or an event that is stalled, as they
-    /// are listed there and a person decided: by its handler, whether the worker runs
-    /// just now or not.
+    /// Handles a listed dead letter or stalled event once more, as a person decided. Its
+    /// handler runs here, whether or not the worker runs.
     ///
-    /// The answer is the state of the event then: `Processed`, or `Retrying` or `Failed`
-    /// where the handler failed again. Nothing where there is no such event.
+    /// Returns the state of the event: `Processed`, or `Retrying` or `Failed` if the
+    /// handler failed again; `None` if there is no such event.
     ///
     /// # Errors
     ///
-    /// What the database answers. Then nothing is stored.
+    /// An error of the database. Then nothing is stored.
     pub async fn redrive(
         &self,
         event: impl Into<AnyEnvelope>,
@@ -225,14 +223,13 @@ where
         self.inbox.redrive(event.into(), decision).await
     }
 
-    /// What this worker has done so far, in all its runs: to be read at any time from
-    /// another task, for metrics.
+    /// What this worker has done so far, in all its runs. Another task may read it at any
+    /// time, for metrics.
     pub fn progress(&self) -> Summary {
         self.state().summary
     }
 
-    /// How this worker is: to be read at any time from another task, for a probe of
-    /// health.
+    /// The health of this worker. Another task may read it at any time, for a probe.
     pub fn health(&self) -> Health {
         let state = self.state();
         Health {

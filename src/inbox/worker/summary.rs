@@ -1,4 +1,4 @@
-//! What a worker did, how it is, and what went wrong without stopping it.
+//! What a worker did, its health, and what went wrong without stopping it.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,10 +26,10 @@ pub struct Summary {
     pub received: u64,
     /// Events whose effect is committed.
     pub processed: u64,
-    /// Deliveries of events that had their effect before.
+    /// Deliveries of events whose effect was committed before.
     pub duplicates: u64,
-    /// Deliveries of events that were [forestalled](crate::inbox::Forestalled), and so had
-    /// no effect.
+    /// Deliveries of events that were [forestalled](crate::inbox::Forestalled), and so
+    /// had no effect.
     pub forestalled: u64,
     /// Attempts that failed and have another to follow.
     pub retrying: u64,
@@ -71,7 +71,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// How a worker is, at this moment.
+/// The health of a worker at this moment.
 ///
 /// ```
 /// use integration_automation_patterns::inbox::worker::Health;
@@ -82,25 +82,25 @@ impl fmt::Display for Summary {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Health {
-    /// The outage of the database, where one is on.
+    /// The outage of the database, if there is one.
     pub store: Option<Outage>,
-    /// The outage of the broker, where one is on.
+    /// The outage of the broker, if there is one.
     pub broker: Option<Outage>,
-    /// The outage of taking up what the inbox [holds](super::ByKey), where one is on: the
-    /// events stay held.
+    /// The outage of handling [held](super::ByKey) events, if there is one: the events
+    /// stay held.
     pub held: Option<Outage>,
-    /// The outage of purging, where one is on: the inbox grows.
+    /// The outage of purges, if there is one: the inbox grows.
     pub purge: Option<Outage>,
     /// How many deliveries the worker holds.
     pub in_hand: usize,
-    /// For how long it has held the oldest of them.
+    /// How long it has held the oldest of them.
     pub oldest_in_hand: Option<Duration>,
-    /// When it last stored what became of a delivery.
+    /// When it last stored the outcome of a delivery.
     pub last_stored_at: Option<DateTime<Utc>>,
 }
 
 impl Health {
-    /// Whether no outage is on, as far as the worker has tried.
+    /// Whether there is no outage, as far as the worker has tried.
     pub const fn is_well(&self) -> bool {
         let Self { store, broker, held, purge, .. } = self;
         store.is_none() && broker.is_none() && held.is_none() && purge.is_none()
@@ -111,8 +111,8 @@ impl Health {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Incident {
-    /// The database or the broker fails, and the worker pauses: reported with each reason
-    /// that is new, and once a minute while it lasts.
+    /// The database or the broker fails, and the worker pauses. It reports each new
+    /// reason, and then once a minute.
     Outage(Outage),
     /// One of these has ended.
     Recovered(Outage),

@@ -1,4 +1,4 @@
-//! The outbox in PostgreSQL as people see it, and what they decide.
+//! Administration of the outbox in PostgreSQL.
 
 use std::time::Duration;
 
@@ -26,8 +26,7 @@ use crate::store::postgres::{Link, at_most, micros};
 use crate::store::{DeadLetter, Filter, StoreError, StoreErrorKind, write_tags};
 use crate::{AnyEnvelope, Decision, Envelope, EventId};
 
-/// How many events one statement removes: it ends soon, and takes no others with it where
-/// it fails.
+/// How many events one statement removes: few enough to end soon.
 const PURGED_AT_ONCE: usize = 5_000;
 
 impl Admin for Outbox {
@@ -124,7 +123,7 @@ impl Admin for Outbox {
 }
 
 impl Outbox {
-    /// Takes a person's decision on all dead letters that a filter names, page by page.
+    /// Applies a person's decision to all dead letters that match a filter, page by page.
     async fn decide_all<T>(
         &self,
         doing: &'static str,
@@ -144,16 +143,16 @@ impl Outbox {
     }
 }
 
-/// What was decided in one transaction.
+/// The decisions of one transaction.
 struct DecidedPage<T> {
     answers: Vec<T>,
     /// The events as they are now.
     decided: Vec<AnyEnvelope>,
-    /// After which sequence number the next page begins, where there is one.
+    /// The sequence number after which the next page begins, if there is one.
     next: Option<i64>,
 }
 
-/// Takes a person's decision on one page of dead letters, and stores it.
+/// Applies a person's decision to one page of dead letters, and stores it.
 async fn decide_page<T>(
     link: &mut Link,
     filter: &Filter,
@@ -182,7 +181,7 @@ async fn decide_page<T>(
     Ok(DecidedPage { answers, decided, next: page.next })
 }
 
-/// Writes what was decided of some events: the same of all, by the same person.
+/// Writes one person's decision about some events.
 async fn write_decisions(
     link: &mut Link,
     sequences: &[i64],
@@ -229,8 +228,8 @@ async fn write_decisions(
     .map(drop)
 }
 
-/// Removes up to `most` events that were done so long ago, in one statement; says how
-/// many.
+/// Removes up to `most` events that were done longer than `age` ago, in one statement;
+/// returns how many.
 async fn purge_page(
     link: &mut Link,
     age: Duration,

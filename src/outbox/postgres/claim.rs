@@ -1,4 +1,4 @@
-//! A claim: what is due is taken, and attempts whose lease has ended have failed.
+//! A claim: it takes due events, and fails the attempts whose lease has ended.
 
 use std::time::Instant;
 
@@ -20,13 +20,12 @@ use crate::outbox::watermark::{Cost, Look, Watermark};
 use crate::state::Dispatched;
 use crate::store::postgres::{Link, at, at_most, maybe_at, micros, read_row};
 
-/// How many entries of the index of what is due this session has read so far, and the
-/// time now.
+/// How many entries of the due index this transaction has read so far, and the time.
 const READ: &str = "SELECT coalesce(pg_stat_get_xact_tuples_returned(to_regclass('outbox_due')), 0) AS read, \
      statement_timestamp() AS now";
 
-/// Begins a transaction, fails the attempts of events whose lease has ended, and takes
-/// what is due; says where it began.
+/// Begins a transaction, fails the attempts whose lease has ended, and takes due events.
+/// Returns where the scan began, too.
 pub(super) async fn claim(
     link: &mut Link,
     order: &ClaimOrder,
@@ -51,7 +50,7 @@ pub(super) async fn claim(
     Ok((claimed, from))
 }
 
-/// What one claim asks of the database.
+/// The statements and values of one claim.
 struct Scan<'a> {
     order: &'a ClaimOrder,
     /// The statement for events whose lease has ended, and the one for what is due.
@@ -62,7 +61,7 @@ struct Scan<'a> {
     lease: i64,
 }
 
-/// What it answers.
+/// The rows that it found.
 struct Found {
     expired: Vec<SqlRow>,
     due: Vec<SqlRow>,
@@ -96,7 +95,7 @@ impl<'a> Scan<'a> {
         [room, &self.token, &order.worker, &self.lease, &order.except, from, &order.only]
     }
 
-    /// Begins the transaction where the watermark says, and says where that was.
+    /// Begins the transaction, and scans from the watermark. Returns where that was, too.
     async fn begin(
         &self,
         link: &mut Link,
@@ -140,7 +139,7 @@ impl<'a> Scan<'a> {
         Ok(Found { expired: both.0, due: both.1 })
     }
 
-    /// Looks at everything, and measures what that costs by how much had been read before.
+    /// Scans everything, and measures the cost by the entries read `before` and after.
     async fn measure(
         &self,
         link: &mut Link,
@@ -161,7 +160,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Puts blocked events aside, and says how many they were; the transaction ends with it.
+/// Sets blocked events aside, commits, and returns how many they were.
 pub(super) async fn put_aside(
     link: &mut Link,
     order: &ClaimOrder,
@@ -177,7 +176,8 @@ fn read_so_far(rows: &[SqlRow]) -> Result<Option<(i64, DateTime<Utc>)>, Error> {
     rows.first().map(|row| Ok((row.try_get("read")?, at(row, "now")?))).transpose()
 }
 
-/// Reads the events that a claim has taken.
+/// Reads the events that a claim has taken; a row that is not a valid event becomes a
+/// dead letter.
 async fn take(
     link: &mut Link,
     rows: &[SqlRow],

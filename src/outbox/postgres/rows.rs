@@ -16,11 +16,11 @@ use crate::outbox::store::OnDeadLetter;
 use crate::store::postgres::{Link, at, maybe_at, read_row};
 use crate::store::{EVENT_COLUMNS, Row};
 
-/// An event whose lease has ended: the row, its claim's token, who held it, and the time
-/// now.
+/// An event whose lease has ended: its row, the token and the holder of the lease, and
+/// the time.
 pub(super) type Expired = (Row, Option<Token>, Option<String>, DateTime<Utc>);
 
-/// The events, of so many at the most, whose lease has ended, at a moment or later.
+/// Finds events whose lease has ended, at a moment or later.
 pub(super) fn expired_sql() -> String {
     format!(
         "SELECT {EVENT_COLUMNS}, token, claimed_by, statement_timestamp() AS now FROM outbox_event \
@@ -39,9 +39,8 @@ pub(super) fn read_expired(row: &SqlRow) -> Result<Expired, Error> {
     ))
 }
 
-/// The events that are due, since one value of the statement or later, and that no claim
-/// has put aside, of other types than a second value names, and of the one type that a
-/// third names, if it does.
+/// The condition for due events that are not set aside: `except` some types, due `from` a
+/// moment on, and of `only` one type, each the number of a parameter.
 fn due([except, from, only]: [&str; 3]) -> String {
     format!(
         "status IN ('pending', 'retrying') AND NOT blocked AND due_at <= statement_timestamp() \
@@ -51,10 +50,10 @@ fn due([except, from, only]: [&str; 3]) -> String {
     )
 }
 
-/// Takes what is due and not blocked, and says when the last of it was due. The choice is
-/// made once, and first, whatever the planner thinks: an array is a value. What is chosen
-/// is locked, and so stays in its place. (Who has written the highest number of attempts
-/// stops nobody: the event is refused by its policy.)
+/// Claims due events that are not blocked, and returns when the last of them was due. The
+/// array makes the planner choose the rows once, and first; their locks keep them in
+/// their places. (A row with the highest number of attempts, which plain SQL may write,
+/// stops no other: its policy refuses the event.)
 pub(super) fn claim_sql(on_dead_letter: OnDeadLetter) -> String {
     let (due, earlier) = (due(["$5", "$6", "$7"]), stands_before(on_dead_letter));
     format!(
@@ -79,7 +78,7 @@ pub(super) fn claim_sql(on_dead_letter: OnDeadLetter) -> String {
 /// The day of the database.
 pub(super) const TODAY: &str = "(statement_timestamp() AT TIME ZONE 'UTC')::date";
 
-/// Forgets the keys that nothing was confirmed of for so long that no claim names it.
+/// Forgets keys whose last confirmed event is so old that no claim names it.
 pub(super) fn forget_keys_sql() -> String {
     format!(
         "DELETE FROM outbox_chain WHERE ctid = ANY (ARRAY(\
@@ -88,12 +87,12 @@ pub(super) fn forget_keys_sql() -> String {
     )
 }
 
-/// What a count of attempts can be.
+/// The highest count of attempts.
 const MOST_ATTEMPTS: u32 = u32::MAX;
 
-/// Puts events aside that are due and blocked. The one in their way is locked: who is
-/// about to end it has to wait, and then finds what is put aside. (Where it is locked
-/// already it may be ending, and a later claim looks again.)
+/// Sets due events aside that are blocked. It locks the event in their way, so that a
+/// settlement of that one waits, and then finds what is set aside. (If that one is locked
+/// already, it may be about to end, and a later claim looks again.)
 pub(super) fn put_aside_sql(on_dead_letter: OnDeadLetter) -> String {
     let (due, earlier) = (due(["$2", "$3", "$4"]), stands_before(on_dead_letter));
     format!(
@@ -104,11 +103,11 @@ pub(super) fn put_aside_sql(on_dead_letter: OnDeadLetter) -> String {
     )
 }
 
-/// Lets the next event of each of some keys be looked at again, and says when the first
-/// of them was due. It is a statement of its own, after the one that ended the earlier
-/// events: it must see what was put aside while that one waited. (The update names no
-/// `blocked`: the planner would read the index of all that is put aside, where it should
-/// look each row up.)
+/// Frees the next event of each of some keys, and returns when the first of them was due.
+/// It is a statement of its own, after the one that ended the earlier events: it must see
+/// what was set aside while that one waited. (The update does not mention `blocked`:
+/// otherwise the planner would read the whole index of blocked events instead of looking
+/// up each row.)
 pub(super) const FREE: &str = "WITH next AS (\
        SELECT next.* FROM unnest($1::text[]) AS freed (key), LATERAL (\
          SELECT sequence, blocked, due_at FROM outbox_event WHERE ordering_key = freed.key \
@@ -119,14 +118,14 @@ pub(super) const FREE: &str = "WITH next AS (\
          SELECT sequence FROM next WHERE blocked ORDER BY sequence))\
      ) SELECT min(due_at) AS due_at FROM next";
 
-/// When the first of what a statement let go was due.
+/// When the first event that [`FREE`] freed was due.
 pub(super) fn freed(rows: &[SqlRow]) -> Result<Option<DateTime<Utc>>, Error> {
     Ok(rows.first().map(|row| maybe_at(row, "due_at")).transpose()?.flatten())
 }
 
-/// Lets the first event that is put aside of each key be looked at again, where nothing
-/// is in its way: of so many keys after one of them. Says which the last was, where there
-/// may be more, and when the first of what it let go was due.
+/// Frees the first blocked event of each key with nothing in its way, for a number of
+/// keys after a given one. Returns the last of these keys, if there may be more, and when
+/// the first freed event was due.
 pub(super) fn sweep_blocked_sql(on_dead_letter: OnDeadLetter) -> String {
     let earlier = stands_before(on_dead_letter);
     format!(
@@ -146,12 +145,12 @@ pub(super) fn sweep_blocked_sql(on_dead_letter: OnDeadLetter) -> String {
     )
 }
 
-/// That the row of an event is dispatched, in words which do not match the index of all
-/// leases: with it, the planner reads that index once for each event of a batch, where it
-/// should look each row up by its number.
+/// The condition that an event is dispatched, spelled so that it does not match the index
+/// of leases: the planner would read that whole index for each event of a batch instead
+/// of looking up each row.
 pub(super) const DISPATCHED: &str = "event.status IN ('dispatched', '')";
 
-/// Makes a dead letter of a row that is no valid event, so that it stops nobody else.
+/// Makes a dead letter of a row that is not a valid event, so that it stops no other.
 pub(super) async fn quarantine(
     link: &mut Link,
     sequence: i64,

@@ -23,8 +23,8 @@ pub(super) struct Stored {
     pub(super) freed: Option<DateTime<Utc>>,
 }
 
-/// Writes what became of claimed events. Where an earlier call has stored a settlement and
-/// its answer was lost, this one counts it as stored.
+/// Writes what became of claimed events. Where an earlier call has stored a settlement
+/// and its answer was lost, this one counts it as stored.
 pub(super) async fn settle(
     link: &Link,
     settlements: &[(Lease, Settled)],
@@ -206,7 +206,8 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Claims that are taken back, as the arrays of one statement: their events were not sent.
+/// Claims that are taken back, as the arrays of one statement: their events were not
+/// sent.
 #[derive(Debug, Default)]
 struct Releases<'a> {
     sequence: Vec<i64>,

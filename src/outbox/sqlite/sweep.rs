@@ -1,5 +1,5 @@
-//! The sweep for events that stay put aside with nothing in their way: it goes in slices
-//! beside the claims, and holds none up.
+//! The sweep for events that are set aside although nothing blocks them: it works in
+//! slices beside the claims, and holds none up.
 
 use std::sync::Arc;
 use std::time::Duration;

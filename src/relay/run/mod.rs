@@ -24,25 +24,24 @@ pub(super) struct Run<'a, S, B> {
     relay: &'a Relay<S, B>,
     sends: JoinSet<(Claim, Outcome)>,
     held: HashMap<Id, Held>,
-    /// How many claims were made.
+    /// The number of claims so far.
     claims: u64,
-    /// When the next is made for less than a batch.
+    /// When the run claims even if it has room for less than a batch.
     claims_anyhow_at: Option<Instant>,
     unsettled: Vec<Settlement>,
     cancel: watch::Sender<bool>,
-    /// Whether the broker takes anything, and the send that tries whether it does again.
+    /// The outage of the broker, and the send that tries it again.
     broker: Watch,
     broker_probe: Option<Id>,
-    /// What it takes none of for now, by the type of event, and the send that tries
-    /// whether it does again.
+    /// The outages of single event types, and the send that tries each again.
     refused: BTreeMap<String, (Watch, Option<Id>)>,
-    /// How often the store was asked.
+    /// The number of calls of the store so far.
     asked: u64,
-    /// Whether it answers, by what is asked of it.
+    /// The outages of the store, by the work that fails.
     store: HashMap<&'static str, Watch>,
     /// Whether the store may have something to claim.
     hungry: bool,
-    /// When the retries are due that this relay knows of.
+    /// When the retries that this relay knows of are due.
     retries: BinaryHeap<Reverse<Instant>>,
     summary: Summary,
 }
@@ -51,23 +50,23 @@ pub(super) struct Run<'a, S, B> {
 struct Held {
     lease: HeldLease,
     send: AbortHandle,
-    /// With which claim it came.
+    /// The number of its claim.
     claim: u64,
 }
 
-/// When a run goes on, if nothing happens before.
+/// When and why a run goes on if nothing happens before.
 struct Waits {
-    /// The broker or the store is tried again.
+    /// It tries the broker or the store again.
     pause: Option<Instant>,
-    /// A type of event is tried again.
+    /// It tries an event type again.
     refusal: Option<Instant>,
-    /// What is free by then is claimed, though it is less than a batch.
+    /// It claims, even if it has room for less than a batch.
     gathered: Option<Instant>,
     /// A retry is due.
     retry: Option<Instant>,
 }
 
-/// When leases are renewed that last so long.
+/// How often a run renews leases of this length.
 fn renewals(lease: Duration) -> Interval {
     let third = lease.checked_div(3).unwrap_or(lease);
     let mut renewal = interval_at(after(third), third);
@@ -163,8 +162,7 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         }
     }
 
-    /// Claims what may be claimed now, if there is such; otherwise says that there is
-    /// not.
+    /// Claims, if there may be something to claim; returns whether there was.
     async fn try_to_claim(&mut self, now: Instant) -> bool {
         if let Some(event_type) = self.on_probation(now) {
             self.try_type(event_type).await;
@@ -177,7 +175,7 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         may
     }
 
-    /// What this run waits for, as of now.
+    /// What this run waits for now.
     fn waits(&self, now: Instant, works: bool) -> Waits {
         let pause = self.pause_ends(now);
         let gathers = works
@@ -199,9 +197,9 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         self.retries.peek().map(|Reverse(due)| *due)
     }
 
-    /// Whether there may be something to claim before the next look into the store, and
-    /// to send. A look from now on: retries are reckoned from the end of their
-    /// settlement, which may have taken longer than a poll.
+    /// Whether there may be something to claim and send within one poll from now. Retries
+    /// are due some time after the end of their settlement, which may have taken longer
+    /// than a poll.
     fn has_more_soon(&self) -> bool {
         if self.broker.pause.is_on() {
             return false;
@@ -248,7 +246,7 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
             || self.claims_anyhow_at.is_some_and(|at| at <= now)
     }
 
-    /// When the longer of the two pauses is over, if one is on.
+    /// When the longer of the two pauses ends, if there is one.
     fn pause_ends(&self, now: Instant) -> Option<Instant> {
         let store = self.store.values().filter_map(|watch| watch.pause.ends(now)).max();
         self.broker.pause.ends(now).max(store)
@@ -258,12 +256,12 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
         self.store.values().any(|watch| watch.pause.is_on())
     }
 
-    /// When the next type of event may be tried again that the broker takes none of.
+    /// When the first pause of an event type ends.
     fn refusal_ends(&self, now: Instant) -> Option<Instant> {
         self.refused.values().filter_map(|(watch, _)| watch.pause.ends(now)).min()
     }
 
-    /// A type of event that the broker took none of, and whose pause is over.
+    /// An event type whose pause is over.
     fn on_probation(&self, now: Instant) -> Option<String> {
         if self.pause_ends(now).is_some() || self.broker.pause.is_on() || self.room() == 0
         {
@@ -278,16 +276,16 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
             .map(|(event_type, _)| event_type.clone())
     }
 
-    /// While it stops, a relay waits for its store no longer than for its sends: the
-    /// leases end by themselves.
+    /// A stopping relay waits no longer for its store than for its sends: the leases end
+    /// by themselves.
     fn store_is_gone(&self, now: Instant, grace_ends: Instant) -> bool {
         self.sends.is_empty() && self.store_fails() && now >= grace_ends
     }
 
-    /// Whether what has ended can be settled while more is claimed: it stands in the way
-    /// of none that could be claimed. Where the store has just failed it is settled
-    /// alone, so that no more is sent than can be settled; and where the broker has, as
-    /// this may be the end of the run.
+    /// Whether a settlement and a claim can go on at the same time: no settled event
+    /// blocks one that could be claimed. After a failure of the store the settlement
+    /// comes first, so that the relay sends no more than it can settle; and after one of
+    /// the broker too, since the run may end.
     fn may_do_both(&self, now: Instant) -> bool {
         let unkeyed =
             |settlement: &Settlement| settlement.event().ordering_key().is_none();
@@ -299,8 +297,8 @@ impl<'a, S: Store, B: Broker> Run<'a, S, B> {
             && self.unsettled.iter().all(unkeyed)
     }
 
-    /// What the store answered; nothing where it failed, which is reported, and makes the
-    /// next call wait.
+    /// The answer of the store; `None` if it failed, which is reported and delays the
+    /// next call.
     fn answer<T>(
         &mut self,
         answer: Option<Result<T, StoreError>>,

@@ -46,7 +46,7 @@ pub(crate) fn kind(error: &Error) -> Option<StoreErrorKind> {
 /// PostgreSQL says.
 pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
     let refusal = error.as_db_error()?;
-    let ours = ["outbox_", "inbox_", "integration_schema"]
+    let ours = ["outbox_", "inbox_", "workflow_", "integration_schema"]
         .iter()
         .any(|name| refusal.message().contains(name));
     match refusal.code() {

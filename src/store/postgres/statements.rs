@@ -13,14 +13,16 @@ use super::link::Value;
 /// them once, and otherwise again in every call.
 ///
 /// Keep one for each connection, and hand in `statements.on(&transaction)` instead of
-/// `&transaction`. Every statement is prepared at its first use, in a round trip of its
-/// own. A transaction does not say which connection it is of, so that
-/// [`enqueue`](crate::outbox::postgres::enqueue) cannot find its statements by itself.
+/// `&transaction`. [`enqueue`](crate::outbox::postgres::enqueue) and
+/// [`enqueue_all`](crate::outbox::postgres::enqueue_all) prepare a statement at its first
+/// use, in a round trip of its own. They cannot do so by themselves, since a transaction
+/// does not say which connection it is of. Other calls take `statements.on(&transaction)`
+/// as they take `&transaction`.
 ///
 /// On another connection, PostgreSQL does not know these statements: it refuses the call
-/// and gives the transaction up. The same happens behind a pooler that gives each
-/// transaction another session and keeps no prepared statements (PgBouncer does from 1.21
-/// on, with `max_prepared_statements`): hand in `&transaction` there.
+/// and aborts the transaction. The same happens behind a pooler that gives each
+/// transaction another session and keeps no prepared statements (PgBouncer keeps them
+/// from 1.21 on, with `max_prepared_statements`): hand in `&transaction` there.
 ///
 /// ```no_run
 /// use integration_automation_patterns::outbox::Enqueued;

@@ -78,7 +78,7 @@ pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
 
 /// Whether a table of this crate's is there already, where it was to be made.
 fn is_unversioned(text: &str) -> bool {
-    ["outbox_", "inbox_"].iter().any(|table| {
+    ["outbox_", "inbox_", "workflow_"].iter().any(|table| {
         text.strip_prefix("table ").is_some_and(|rest| {
             rest.starts_with(table) && rest.contains(" already exists")
         })
@@ -87,10 +87,19 @@ fn is_unversioned(text: &str) -> bool {
 
 /// Whether it is a table of this crate's that is missing, and not one of the caller's.
 fn is_without_tables(text: &str) -> bool {
-    ["outbox_event", "outbox_history", "inbox_event", "integration_schema"].iter().any(
-        |table| {
-            text.strip_prefix("no such table: ")
-                .is_some_and(|rest| rest.trim_start_matches("main.").starts_with(table))
-        },
-    )
+    const OURS: [&str; 9] = [
+        "outbox_event",
+        "outbox_history",
+        "outbox_chain",
+        "inbox_event",
+        "integration_schema",
+        "workflow_instance",
+        "workflow_vote",
+        "workflow_clearance",
+        "workflow_journal",
+    ];
+    OURS.iter().any(|table| {
+        text.strip_prefix("no such table: ")
+            .is_some_and(|rest| rest.trim_start_matches("main.").starts_with(table))
+    })
 }

@@ -48,7 +48,8 @@ where
 {
     let same_command = is_of_undo(A::STATUS) == is_of_undo(B::STATUS)
         && A::STEP.map(|step| step.name) == B::STEP.map(|step| step.name);
-    let given_up = gives_up::<B>(moved.cause).then(|| at.correlation()).flatten();
+    let is_given_up = gives_up::<B>(moved.cause, at.facts.round);
+    let given_up = at.correlation().filter(|_| is_given_up);
     let mut facts = at.facts;
     if !same_command {
         facts.round = 1;
@@ -74,11 +75,19 @@ where
     advance.giving_up(given_up.map(|command| command.command_id()))
 }
 
-/// Whether a move gives up the step that is awaited: people who are asked about a silent
-/// one may still hear of it.
-fn gives_up<B: Stage>(cause: Cause) -> bool {
-    matches!(cause, Cause::TimedOut | Cause::Cancelled)
-        && !matches!(B::STATUS, Status::Parked | Status::Stuck)
+/// Whether a move gives up the command that is awaited, which may not have left.
+fn gives_up<B: Stage>(cause: Cause, round: u32) -> bool {
+    match cause {
+        // People who are asked about a silent step may still hear of it.
+        Cause::TimedOut | Cause::Cancelled => {
+            !matches!(B::STATUS, Status::Parked | Status::Stuck)
+        }
+        // It may have been done by hand.
+        Cause::Happened => true,
+        // The reply may be that to an earlier asking.
+        Cause::Done | Cause::Undone => round > 1,
+        _ => false,
+    }
 }
 
 fn is_of_undo(status: Status) -> bool {

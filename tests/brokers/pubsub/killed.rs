@@ -20,7 +20,7 @@ impl Ends for End {
     /// With a deadline that the emulator allows, and Google does not: what one held that
     /// was killed is soon seen again.
     async fn make() -> String {
-        Topic::create_with(true, 1, None).await.id
+        Topic::create_with(local(servers::pubsub()), true, 1, None).await.id
     }
 
     fn broker(&self) -> PubSub {

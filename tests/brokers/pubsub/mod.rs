@@ -1,5 +1,5 @@
-//! The suite on Pub/Sub, as cloudbox speaks it, with and without message ordering; and
-//! what is Pub/Sub's own.
+//! The suite on Pub/Sub, as cloudbox speaks it, with and without message ordering, and as
+//! Google's own emulator does; and what is Pub/Sub's own.
 
 mod answers;
 mod dead_letters;
@@ -40,6 +40,7 @@ fn broker(topic: &str, address: SocketAddr) -> PubSub {
 
 /// A topic of its own for one test, with a subscription.
 struct Topic {
+    home: SocketAddr,
     id: String,
     subscriptions: SubscriptionAdmin,
     topics: TopicAdmin,
@@ -47,9 +48,9 @@ struct Topic {
 
 /// One of Google's clients, at the emulator.
 macro_rules! at_home {
-    ($client:ident) => {
+    ($client:ident, $home:expr) => {
         $client::builder()
-            .with_endpoint(format!("http://{}", local(servers::pubsub())))
+            .with_endpoint(format!("http://{}", $home))
             .with_credentials(anonymous::Builder::new().build())
             .build()
             .await
@@ -61,26 +62,32 @@ impl Topic {
     /// The deadline is the shortest that Google allows: the emulator goes by that of the
     /// subscription, whatever a listener asks for.
     async fn create(is_ordered: bool) -> Self {
-        Self::create_with(is_ordered, 10, None).await
+        Self::create_at(local(servers::pubsub()), is_ordered).await
+    }
+
+    async fn create_at(home: SocketAddr, is_ordered: bool) -> Self {
+        Self::create_with(home, is_ordered, 10, None).await
     }
 
     /// With message ordering, and with a topic for what was delivered so often in vain.
     async fn with_dead_letters(dead: &Self, attempts: i32) -> Self {
         let policy = DeadLetterPolicy::new().set_dead_letter_topic(dead.name());
         let policy = policy.set_max_delivery_attempts(attempts);
-        Self::create_with(true, 10, Some(policy)).await
+        Self::create_with(local(servers::pubsub()), true, 10, Some(policy)).await
     }
 
     async fn create_with(
+        home: SocketAddr,
         is_ordered: bool,
         ack_deadline: i32,
         policy: Option<DeadLetterPolicy>,
     ) -> Self {
         let id = format!("test-{}", Uuid::now_v7().simple());
         // First, since it installs what Google's own clients need.
-        broker(&id, local(servers::pubsub())).create_topic().await.unwrap();
-        let (subscriptions, topics) = (at_home!(SubscriptionAdmin), at_home!(TopicAdmin));
-        let topic = Self { id, subscriptions, topics };
+        broker(&id, home).create_topic().await.unwrap();
+        let subscriptions = at_home!(SubscriptionAdmin, home);
+        let topics = at_home!(TopicAdmin, home);
+        let topic = Self { home, id, subscriptions, topics };
         let subscription = topic.subscriptions.create_subscription();
         let subscription = subscription
             .set_name(topic.subscription())
@@ -111,7 +118,8 @@ impl Topic {
     async fn put(&self, attributes: &[(&str, &str)], body: &[u8]) {
         let attributes = attributes.iter().map(|(name, value)| (*name, *value));
         let message = Message::new().set_attributes(attributes).set_data(body.to_vec());
-        let publisher = at_home!(BasePublisher).publisher(self.name()).build();
+        let publisher = at_home!(BasePublisher, self.home);
+        let publisher = publisher.publisher(self.name()).build();
         publisher.publish(message).await.unwrap();
     }
 
@@ -124,7 +132,7 @@ impl Topic {
 
 /// The suite on one kind of subscription.
 macro_rules! server {
-    ($kind:ident, $is_ordered:literal) => {
+    ($kind:ident, $home:expr, $is_ordered:literal) => {
         struct $kind(Topic);
 
         impl Server for $kind {
@@ -135,11 +143,11 @@ macro_rules! server {
             const CLOSED: BrokerErrorKind = BrokerErrorKind::Transient;
 
             async fn fresh() -> Self {
-                Self(Topic::create($is_ordered).await)
+                Self(Topic::create_at(local($home), $is_ordered).await)
             }
 
             fn address(&self) -> SocketAddr {
-                local(servers::pubsub())
+                self.0.home
             }
 
             fn broker(&self, address: SocketAddr) -> PubSub {
@@ -172,7 +180,7 @@ macro_rules! server {
 mod ordered {
     use super::*;
 
-    server!(Ordered, true);
+    server!(Ordered, servers::pubsub(), true);
     crate::suite_on!(Ordered, #[ignore = "needs Pub/Sub"]);
     crate::suite_on!(lossy Ordered, #[ignore = "needs Pub/Sub"]);
     #[cfg(feature = "postgres")]
@@ -184,7 +192,26 @@ mod ordered {
 mod unordered {
     use super::*;
 
-    server!(Unordered, false);
+    server!(Unordered, servers::pubsub(), false);
     crate::suite_on!(Unordered, #[ignore = "needs Pub/Sub"]);
     crate::suite_on!(unordered Unordered, #[ignore = "needs Pub/Sub"]);
+}
+
+/// What Google's own emulator adds to that. It does not notice a stream that has ended, so
+/// that nothing is here which a listener gives back at its end.
+mod emulator {
+    use super::*;
+
+    server!(Emulator, servers::pubsub_emulator(), true);
+    crate::suite_on! { @each Emulator, [#[ignore = "needs Pub/Sub"]],
+        an_event_arrives_with_all_it_says_about_itself
+        a_schema_version_and_an_empty_payload_arrive
+        what_is_confirmed_is_not_delivered_again
+        an_event_that_is_sent_twice_has_one_effect
+        a_retry_is_delivered_again_and_then_it_is_the_first_still
+        a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothing
+        failures_in_a_row_starve_no_consumer
+        what_a_transaction_commits_has_its_effect_once_and_in_order
+        a_worker_has_every_effect_once_and_what_fails_falls_alone
+    }
 }

@@ -16,9 +16,12 @@ use crate::suite::{in_time, the_first_failing};
 async fn a_retry_changes_no_order_of_a_key() {
     in_time(async {
         // Without ordering, the server hands out all of a key at once.
-        for is_ordered in [true, false] {
-            let topic = Topic::create(is_ordered).await;
-            let home = local(servers::pubsub());
+        let [cloudbox, googles] = [servers::pubsub(), servers::pubsub_emulator()];
+        for (home, is_ordered) in
+            [(cloudbox, true), (cloudbox, false), (googles, true), (googles, false)]
+        {
+            let home = local(home);
+            let topic = Topic::create_at(home, is_ordered).await;
             let orders = topic.broker(home);
             for id in ["1", "2", "3"] {
                 orders.send(&event(id, Some("lead-7"))).await.unwrap();

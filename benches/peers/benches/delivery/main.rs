@@ -5,6 +5,7 @@
 //! ```text
 //! cargo bench --manifest-path benches/peers/Cargo.toml --bench delivery            # needs PostgreSQL on 127.0.0.1:5432
 //! cargo bench --manifest-path benches/peers/Cargo.toml --bench delivery -- quick
+//! cargo bench --manifest-path benches/peers/Cargo.toml --bench delivery -- enqueue # no drains
 //! ```
 //!
 //! They do not promise the same, and none of the peers promises what ours does:
@@ -139,52 +140,76 @@ fn median(mut ratios: Vec<f64>) -> f64 {
     ratios[ratios.len() / 2]
 }
 
-async fn beside(name: &str, ours: &mut impl Peer, theirs: &mut impl Peer, quick: bool) -> Outcome {
-    let (enqueues, drains, events) = if quick { (50, 1, 5_000) } else { (500, 5, 20_000) };
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Amount {
+    /// How often two sides enqueue, and how often they drain so many events.
+    enqueues: usize,
+    drains: usize,
+    events: usize,
+}
+
+const IN_FULL: Amount = Amount { enqueues: 500, drains: 5, events: 20_000 };
+const QUICK: Amount = Amount { enqueues: 50, drains: 1, events: 5_000 };
+const ENQUEUE: Amount = Amount { drains: 0, ..IN_FULL };
+
+async fn beside(name: &str, ours: &mut impl Peer, theirs: &mut impl Peer, amount: Amount) -> Outcome {
+    let Amount { enqueues, drains, events } = amount;
     let ratio = enqueue(ours, theirs, enqueues).await?;
     println!("| events per second enqueued, 1 in a transaction, beside {name} | {ratio:.2} | above 1 |");
     // What enqueuing left goes first.
     ours.drain(enqueues + 1).await?;
     theirs.drain(enqueues + 1).await?;
+    if drains == 0 {
+        return Ok(());
+    }
     let ratio = drain(ours, theirs, drains, events).await?;
     println!("| events per second drained, {events} at once, beside {name} | {ratio:.2} | above 1 |");
     Ok(())
 }
 
 fn main() -> Outcome {
-    let quick = std::env::args().any(|argument| argument == "quick");
+    let said = |word: &str| std::env::args().any(|argument| argument == word);
+    let amount = match (said("quick"), said("enqueue")) {
+        (true, _) => QUICK,
+        (_, true) => ENQUEUE,
+        _ => IN_FULL,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let admin = connect("postgres").await?;
         let drop_it = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
         admin.batch_execute(&drop_it).await?;
         admin.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
-        let measured = measure(quick).await;
+        let measured = measure(amount).await;
         admin.batch_execute(&drop_it).await?;
         measured
     })
 }
 
-async fn measure(quick: bool) -> Outcome {
+async fn measure(amount: Amount) -> Outcome {
     let mut ours = ours::Ours::new().await?;
     println!("| figure | measured | reach |");
     println!("|---|---|---|");
     let mut by_sqlx = ours::OnSqlx::new().await?;
     let mut theirs = outbox_core_peer::OutboxCore::new().await?;
-    beside("`outbox-core`", &mut ours, &mut theirs, quick).await?;
-    on_sqlx("`outbox-core`", &mut by_sqlx, &mut theirs, quick).await?;
-    beside("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, quick).await?;
+    beside("`outbox-core`", &mut ours, &mut theirs, amount).await?;
+    on_sqlx("`outbox-core`", &mut by_sqlx, &mut theirs, amount).await?;
+    beside("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, amount).await?;
     let mut theirs = apalis_peer::Apalis::new().await?;
-    beside("`apalis`", &mut ours, &mut theirs, quick).await?;
-    on_sqlx("`apalis`", &mut by_sqlx, &mut theirs, quick).await?;
+    beside("`apalis`", &mut ours, &mut theirs, amount).await?;
+    on_sqlx("`apalis`", &mut by_sqlx, &mut theirs, amount).await?;
+    if amount.drains == 0 {
+        return Ok(());
+    }
     let mut ours = ours::ToEffect::new().await?;
-    to_effect("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, quick).await?;
-    to_effect("`apalis`", &mut ours, &mut apalis_peer::Apalis::new().await?, quick).await
+    to_effect("`graphile_worker`", &mut ours, &mut graphile_peer::Graphile::new().await?, amount).await?;
+    to_effect("`apalis`", &mut ours, &mut apalis_peer::Apalis::new().await?, amount).await
 }
 
 /// Ours enqueued by sqlx, beside peers that are: their statements are prepared once.
-async fn on_sqlx(name: &str, ours: &mut ours::OnSqlx, theirs: &mut impl Peer, quick: bool) -> Outcome {
-    let enqueues = if quick { 50 } else { 500 };
+async fn on_sqlx(name: &str, ours: &mut ours::OnSqlx, theirs: &mut impl Peer, amount: Amount) -> Outcome {
+    let enqueues = amount.enqueues;
     let ratio = enqueue(ours, theirs, enqueues).await?;
     println!("| events per second enqueued by sqlx, 1 in a transaction, beside {name} | {ratio:.2} | above 1 |");
     ours.drain(enqueues + 1).await?;
@@ -193,8 +218,8 @@ async fn on_sqlx(name: &str, ours: &mut ours::OnSqlx, theirs: &mut impl Peer, qu
 }
 
 /// Ours to the committed effect, beside handlers that do nothing.
-async fn to_effect(name: &str, ours: &mut impl Peer, theirs: &mut impl Peer, quick: bool) -> Outcome {
-    let (drains, events) = if quick { (1, 5_000) } else { (5, 20_000) };
+async fn to_effect(name: &str, ours: &mut impl Peer, theirs: &mut impl Peer, amount: Amount) -> Outcome {
+    let Amount { drains, events, .. } = amount;
     let ratio = drain(ours, theirs, drains, events).await?;
     println!("| events per second to a committed effect, {events} at once, beside {name} with an empty handler | {ratio:.2} | |");
     Ok(())
