@@ -2,8 +2,10 @@
 
 use integration_automation_patterns::EventId;
 use integration_automation_patterns::workflow::{
-    InstanceFinding, InstanceHistory, InstanceView, StageCount,
+    InstanceFinding, InstanceHistory, InstanceView, StageCount, Workflow,
 };
+
+use crate::company::This;
 
 pub(crate) enum Report {
     Counts(Vec<StageCount>),
@@ -47,7 +49,11 @@ impl Report {
                 "the first {} are shown, and there are more: --limit shows them",
                 instances.len()
             )),
-            Self::NoneSuch { id, wanted } => Some(format!("there is no {wanted} {id}")),
+            Self::NoneSuch { id, wanted } => Some(format!(
+                "there is no {wanted} {id} (--key means one of {}, the workflow that this \
+                 program knows)",
+                This::NAME
+            )),
             _ => None,
         }
     }

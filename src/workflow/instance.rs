@@ -17,7 +17,7 @@ use super::stage::{
     Amends, Answers, Cancels, Decides, MaySettle, Refuses, Stage, Status, Undoes, Waits,
     Workflow,
 };
-use crate::{Decision, EventId, Refused};
+use crate::{EventId, Refused};
 
 /// What holds of an instance at every stage.
 pub(crate) struct Facts<D> {
@@ -142,12 +142,13 @@ impl<S: Stage> Instance<S> {
         S::timed_out(self)
     }
 
-    /// A person wants the whole undone, the step that is awaited first.
-    pub fn cancel<Back>(self, decision: Decision) -> Back
+    /// A person wants the whole undone, the step that is awaited first: from a seat, with
+    /// role and delegate, or with a [`Decision`](crate::Decision) alone.
+    pub fn cancel<Back>(self, by: impl Into<By>) -> Back
     where
         S: Cancels<Back>,
     {
-        S::cancel(self, decision)
+        S::cancel(self, by.into())
     }
 
     /// A person approves what they have seen. With `N of` in the table, more may have to.
@@ -233,7 +234,7 @@ impl<S: Stage> Instance<S> {
     ///
     /// Whoever amends decides neither on this approval nor on a later one of the
     /// instance, whoever amends after them; nor does the one in whose place they act. So
-    /// take a [`Ruling`] where they may act for another, and a [`Decision`] where not.
+    /// take a [`Ruling`] where they may act for another, and a [`Decision`](crate::Decision) where not.
     ///
     /// ```
     /// # mod shop {

@@ -18,7 +18,6 @@ use super::journal::By;
 use super::made::ByTable;
 use super::record::{InstanceRecord, RecordError};
 use super::wire::{Wire, WireError};
-use crate::Decision;
 use crate::state::UnknownNameError;
 
 /// A declared workflow. Implemented by [`workflow!`](crate::workflow!), for the type
@@ -215,7 +214,6 @@ pub mod menu {
 }
 
 /// What follows a step behind which an approval stands that is not always needed.
-#[derive(Debug)]
 #[must_use = "the step is not stored: hand it to `store`, in the transaction that received its cause"]
 #[allow(clippy::large_enum_variant, reason = "it is handed on at once")]
 pub enum Asked<A: Stage, Rest> {
@@ -226,7 +224,6 @@ pub enum Asked<A: Stage, Rest> {
 }
 
 /// What follows the deadline of an approval.
-#[derive(Debug)]
 #[must_use = "the step is not stored: hand it to `store`, in the transaction of the clerk"]
 pub enum Escalated<A: Stage, B: Stage> {
     /// People are reminded, or the next level is asked.
@@ -236,7 +233,6 @@ pub enum Escalated<A: Stage, B: Stage> {
 }
 
 /// What follows an approval of which more than one person must agree.
-#[derive(Debug)]
 #[must_use = "the vote is not stored: hand it to `store`"]
 #[allow(clippy::large_enum_variant, reason = "it is handed on at once")]
 pub enum Voted<A: Stage, Then> {
@@ -244,6 +240,34 @@ pub enum Voted<A: Stage, Then> {
     Counted(Advance<A>),
     /// It is enough.
     Enough(Then),
+}
+
+// By hand: the stages of a table have no `Debug`, and need none.
+impl<A: Stage, Rest: fmt::Debug> fmt::Debug for Asked<A, Rest> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Needed(advance) => f.debug_tuple("Needed").field(advance).finish(),
+            Self::NotNeeded(rest) => f.debug_tuple("NotNeeded").field(rest).finish(),
+        }
+    }
+}
+
+impl<A: Stage, B: Stage> fmt::Debug for Escalated<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked(advance) => f.debug_tuple("Asked").field(advance).finish(),
+            Self::Refused(advance) => f.debug_tuple("Refused").field(advance).finish(),
+        }
+    }
+}
+
+impl<A: Stage, Then: fmt::Debug> fmt::Debug for Voted<A, Then> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counted(advance) => f.debug_tuple("Counted").field(advance).finish(),
+            Self::Enough(then) => f.debug_tuple("Enough").field(then).finish(),
+        }
+    }
 }
 
 impl<W: Workflow, A, Rest> From<Asked<A, Rest>> for AnyAdvance<W>
@@ -328,7 +352,7 @@ pub trait Undoes<At: Stage, Menu = <At as Stage>::Menu>: Sized {
 )]
 pub trait Cancels<Back, Menu = <Self as Stage>::Menu>: Stage {
     #[doc(hidden)]
-    fn cancel(at: Instance<Self>, decision: Decision) -> Back;
+    fn cancel(at: Instance<Self>, by: By) -> Back;
 }
 
 /// The instance has a deadline.

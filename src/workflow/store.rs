@@ -72,6 +72,12 @@ pub enum NotStoredError {
         /// The command.
         command: EventId,
     },
+    /// The outbox has the event already, and this instance has never sent it: an instance
+    /// of the same key did, before it was purged.
+    EarlierLife {
+        /// The event.
+        event: EventId,
+    },
 }
 
 impl fmt::Display for NotStoredError {
@@ -88,6 +94,13 @@ impl fmt::Display for NotStoredError {
                 "the command {command} has left, so nobody knows yet that it will not be \
                  done: wait for its reply, forestall it, or vouch for it"
             ),
+            Self::EarlierLife { event } => write!(
+                f,
+                "wanted to send the event {event}, and found it in the outbox: an instance \
+                 of this business key ran before and was purged, so the event would not \
+                 leave again. A key is for one life: begin under another \
+                 key"
+            ),
         }
     }
 }
@@ -96,7 +109,9 @@ impl Error for NotStoredError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Unwritable(cause) => cause.source(),
-            Self::Overtaken { .. } | Self::StillOut { .. } => None,
+            Self::Overtaken { .. } | Self::StillOut { .. } | Self::EarlierLife { .. } => {
+                None
+            }
         }
     }
 }

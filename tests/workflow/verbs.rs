@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::workflow::memory::Memory;
 use integration_automation_patterns::workflow::{
-    AnyAdvance, Asked, Cause, Completed, Escalated, Forestalled, Instance, InstanceId,
-    NotDecidedError, NotStoredError, Person, Status,
+    Advance, AnyAdvance, Asked, Cause, Completed, Escalated, Forestalled, Instance,
+    InstanceId, NotDecidedError, NotStoredError, Person, Status, Voted,
 };
 
 use crate::orders::order_to_cash::{self, Any, This, at, step};
@@ -285,7 +285,27 @@ fn a_person_cancels_before_the_pivot_is_sent() {
     shop.store(at.cancel(Decision::new("eve", "the customer called").unwrap()));
     assert_eq!(shop.stands(), (Status::Undoing, Some("reserve_credit")));
     let by = shop.store.journal().last().unwrap().entry.by.as_ref().unwrap();
-    assert_eq!(by.decision().by(), "eve");
+    assert_eq!((by.decision().by(), by.role()), ("eve", None));
+
+    let mut shop = Shop::new(900);
+    let seat = login::seat::<CreditDesk>("eve").unwrap();
+    let seat = seat.instead_of(Person::new("dora").unwrap());
+    let at = at!(shop Awaiting reserve_credit);
+    shop.store(at.cancel(seat.decide("the customer called").unwrap()));
+    let by = shop.store.journal().last().unwrap().entry.by.as_ref().unwrap();
+    let away = by.instead_of().map(Person::name);
+    assert_eq!((by.role(), away), (Some("credit desk"), Some("dora")));
+}
+
+/// Protects a test's `unwrap_err` from a table, whose stages have no `Debug`.
+#[test]
+fn what_follows_is_printed_without_its_stages() {
+    fn is_printed<T: std::fmt::Debug>() {}
+    type Approval = order_to_cash::Awaiting<step::over_limit>;
+    type Pivot = order_to_cash::Awaiting<step::create_order>;
+    is_printed::<Asked<Approval, Advance<Pivot>>>();
+    is_printed::<Escalated<Approval, order_to_cash::Undoing<step::hold_stock>>>();
+    is_printed::<Voted<Approval, Advance<Pivot>>>();
 }
 
 /// What one program asks for is stored once: the second finds another revision.

@@ -154,7 +154,11 @@ async fn it_says_what_happened_to_one() {
     assert_eq!(what, ["started", "done", "done", "timed_out", "timed_out"]);
     let none = WORKFLOW.run(folder.path(), &["orders.db", "look", "--key", "order 1"]);
     assert_eq!((code(&none), none.stdout.len()), (1, 0));
-    let said = format!("workflow: there is no instance {}\n", id("order 1"));
+    let said = format!(
+        "workflow: there is no instance {} (--key means one of order_to_cash, the workflow \
+         that this program knows)\n",
+        id("order 1")
+    );
     assert_eq!(stderr(&none), said);
 }
 

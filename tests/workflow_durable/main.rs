@@ -15,6 +15,7 @@ mod deadlines;
 mod desk;
 #[cfg(feature = "sqlite")]
 mod follow;
+mod lives;
 mod no_data;
 #[path = "../../examples/support/orders.rs"]
 #[allow(dead_code, missing_debug_implementations, unreachable_pub)]

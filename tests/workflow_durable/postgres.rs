@@ -83,17 +83,23 @@ impl Database for Postgres {
         database
     }
 
-    async fn begin(&self, key: &str, total: u64, commit: bool) -> Begun {
+    async fn try_begin(
+        &self,
+        key: &str,
+        total: u64,
+        commit: bool,
+    ) -> Result<Begun, StepError> {
         let mut client = connect(&self.config).await;
         let transaction = client.transaction().await.unwrap();
         let first = first(key, total);
-        let begun = workflows::begin(&transaction, first, &config()).await.unwrap();
+        let begun = workflows::begin(&transaction, first, &config()).await;
+        let begun = begun.map_err(|refused| refused.into_cause())?;
         if commit {
             transaction.commit().await.unwrap();
         } else {
             transaction.rollback().await.unwrap();
         }
-        begun
+        Ok(begun)
     }
 
     async fn sent_before_the_commit(&self, key: &str) -> usize {

@@ -77,16 +77,22 @@ impl Database for Sqlite {
         database
     }
 
-    async fn begin(&self, key: &str, total: u64, commit: bool) -> Begun {
+    async fn try_begin(
+        &self,
+        key: &str,
+        total: u64,
+        commit: bool,
+    ) -> Result<Begun, StepError> {
         let key = key.to_owned();
         let work = move |connection: &mut Connection| {
             let transaction = begin(connection);
             let first = first(&key, total);
-            let begun = workflows::begin(&transaction, first, &config()).unwrap();
+            let begun = workflows::begin(&transaction, first, &config());
+            let begun = begun.map_err(|refused| refused.into_cause())?;
             if commit {
                 transaction.commit().unwrap();
             }
-            begun
+            Ok(begun)
         };
         self.work(work).await
     }

@@ -31,12 +31,21 @@ pub(crate) trait Database: Sized + Sync {
     /// The database that another process has named.
     fn at(address: &str) -> Self;
     /// Begins an order in one transaction, and commits it or not.
+    fn try_begin(
+        &self,
+        key: &str,
+        total: u64,
+        commit: bool,
+    ) -> impl Future<Output = Result<Begun, StepError>> + Send;
+    /// The same of an order that nothing keeps from beginning.
     fn begin(
         &self,
         key: &str,
         total: u64,
         commit: bool,
-    ) -> impl Future<Output = Begun> + Send;
+    ) -> impl Future<Output = Begun> + Send {
+        async move { self.try_begin(key, total, commit).await.unwrap() }
+    }
     /// Begins an order, and says how many events another connection finds before the
     /// transaction is committed.
     fn sent_before_the_commit(&self, key: &str) -> impl Future<Output = usize> + Send;
@@ -243,11 +252,15 @@ macro_rules! suite {
             verify: it_agrees_with_what_people_say
             verify: it_finds_what_no_program_did
             verify: it_finds_a_vote_that_nobody_gave
+            verify: it_says_whose_table_it_does_not_know
             verify: it_finds_another_event_under_the_id_of_the_command
             desk: one_that_is_repaired_is_taken_up_at_once
             desk: a_deadline_is_moved_by_hand
             desk: the_next_level_is_asked_at_once
             desk: what_ended_long_ago_is_purged
+            lives: a_key_is_for_one_life
+            lives: a_step_does_not_take_the_event_of_an_earlier_life_for_its_own
+            lives: an_event_of_the_same_life_does_not_leave_twice
             deadlines: what_a_person_gives_up_is_not_sent_later
             deadlines: what_a_step_gives_up_is_taken_back
             trail: every_move_is_on_the_audit_trail

@@ -297,3 +297,22 @@ pub(crate) async fn it_finds_another_event_under_the_id_of_the_command<D: AtADes
     assert_eq!(stands(&database, "1").await, "parked create_order");
     assert_eq!(database.verify().await, []);
 }
+
+/// Protects from an all-clear for instances that nobody has checked.
+pub(crate) async fn it_says_whose_table_it_does_not_know<D: AtADesk>() {
+    let database = D::fresh().await;
+    for key in ["1", "2", "3"] {
+        let _ = database.begin(key, 900, true).await;
+    }
+    let others = format!("WHERE id <> '{}'", id("3"));
+    database
+        .sql(&format!("UPDATE workflow_instance SET workflow = 'hiring' {others}"))
+        .await;
+    let found = database.verify().await;
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    let wanted =
+        Discrepancy::UnknownTable { workflow: "hiring".to_owned(), instances: 2 };
+    assert_eq!(finding.what, wanted);
+    assert_eq!(finding.instance, id("1").to_string().min(id("2").to_string()));
+    assert!(finding.to_string().contains("the table of hiring is unknown"), "{finding}");
+}

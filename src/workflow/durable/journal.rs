@@ -8,6 +8,10 @@ use crate::state::Pending;
 use crate::workflow::{By, Cause, Entry, InstanceRecord, Standing, Workflow};
 use crate::{Decision, Envelope, Facts, RawEvent};
 
+/// Whether the instance `$1`, up to the revision `$2`, has sent the event `$3`.
+pub(crate) const HAS_SENT: &str = "SELECT EXISTS (SELECT 1 FROM workflow_journal \
+     WHERE instance = $1 AND revision <= $2 AND commands LIKE '%\"' || $3 || '\"%')";
+
 /// An entry as columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EntryRow {

@@ -138,14 +138,15 @@ pub fn by_role<S: Stage>(
     }
 }
 
-/// The one verb of people where a reply is awaited.
+/// The one verb of people where a reply is awaited. It keeps for whom they act, and no
+/// role, since it asks none.
 pub fn cancel<S, Back>(at: Instance<S>, choice: Choice, ruling: AnyRuling) -> Decided<S>
 where
     S: Cancels<Advance<Back>>,
     Back: Stage<Workflow = S::Workflow>,
 {
     match choice {
-        Choice::Cancel => Ok(at.cancel(ruling.decision().clone()).into()),
+        Choice::Cancel => Ok(at.cancel(By { role: None, ..ruling.into() }).into()),
         other => Err(closed(at, other.as_str())),
     }
 }

@@ -377,7 +377,7 @@ macro_rules! __workflow_step {
     (@cancels $stage:ident $n:ident $back:ty) => {
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Cancels<$crate::workflow::Advance<$back>> for $stage<step::$n> {
-            fn cancel(at: __made::At<Self>, by: $crate::Decision) -> $crate::workflow::Advance<$back> {
+            fn cancel(at: __made::At<Self>, by: $crate::workflow::By) -> $crate::workflow::Advance<$back> {
                 __made::go(at, __made::Moved::cancelled(by), KEY)
             }
         }

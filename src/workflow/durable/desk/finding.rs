@@ -1,5 +1,6 @@
 //! `InstanceFinding`: what a desk finds wrong with an instance, in words.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::EventId;
@@ -58,6 +59,14 @@ pub enum Discrepancy {
     },
     /// There are entries of a journal, and no instance.
     NoRow,
+    /// The desk does not know the table of its workflow, and so has compared rows and
+    /// journals alone: of this instance, the first, and of all others of the workflow.
+    UnknownTable {
+        /// The workflow.
+        workflow: String,
+        /// How many instances of it there are.
+        instances: u64,
+    },
     /// The votes for an approval are not those that its journal says.
     VotesDiffer {
         /// The approval.
@@ -96,6 +105,26 @@ pub enum Discrepancy {
     },
 }
 
+/// The workflows whose table a desk does not know: each with its first instance, and how
+/// many there are.
+#[derive(Default)]
+pub(super) struct UnknownTables(BTreeMap<String, (String, u64)>);
+
+impl UnknownTables {
+    pub(super) fn count(&mut self, workflow: &str, instance: &str) {
+        let first = || (instance.to_owned(), 0);
+        let (_, instances) = self.0.entry(workflow.to_owned()).or_insert_with(first);
+        *instances = instances.saturating_add(1);
+    }
+
+    pub(super) fn findings(self) -> impl Iterator<Item = InstanceFinding> {
+        self.0.into_iter().map(|(workflow, (instance, instances))| {
+            let what = Discrepancy::UnknownTable { workflow, instances };
+            InstanceFinding { instance, what }
+        })
+    }
+}
+
 impl fmt::Display for InstanceFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "instance {}: ", self.instance)?;
@@ -129,6 +158,11 @@ impl fmt::Display for InstanceFinding {
                 row.0, row.1, journal.0, journal.1
             ),
             Discrepancy::NoRow => f.write_str("it has a journal, and no row"),
+            Discrepancy::UnknownTable { workflow, instances } => write!(
+                f,
+                "the table of {workflow} is unknown here, so moves, votes and commands \
+                 are not checked ({instances} instances of it): give the desk the table"
+            ),
             Discrepancy::VotesDiffer { approval, wanted, found } => write!(
                 f,
                 "wanted the votes for `{approval}` that the journal says ({}), and found \

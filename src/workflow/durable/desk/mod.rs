@@ -18,6 +18,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 pub use self::error::DeskError;
+use self::finding::UnknownTables;
 pub use self::finding::{Discrepancy, InstanceFinding};
 pub(crate) use self::found::{
     COUNTS, CommandRow, CountRow, ENDED, Found, HISTORY, IDS, OLDEST, ORPHANS, PARTS,
@@ -29,6 +30,7 @@ pub use self::view::{
     CommandState, InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
 };
 use super::WorkflowConfig;
+use super::columns::InstanceRow;
 use super::journal::ByRow;
 use super::stored::{GoneRow, StoredStep};
 use crate::EventId;
@@ -269,28 +271,36 @@ impl<D: DeskDatabase> Desk<D> {
     /// condition no more: remove one with a new version.
     ///
     /// It reads in pages, each at a moment of its own. Of a workflow whose table the desk
-    /// does not know, only rows and journals are compared.
+    /// does not know, only rows and journals are compared, and one finding says so
+    /// ([`UnknownTable`](Discrepancy::UnknownTable)).
     ///
     /// # Errors
     ///
     /// What the database answers.
     pub async fn verify(&self) -> Result<Vec<InstanceFinding>, StoreError> {
         let (mut findings, mut after) = (Vec::new(), String::new());
+        let mut unknown = UnknownTables::default();
         loop {
             let page = self.database.page(after.clone()).await?;
             let is_last = page.len() < PAGE;
             for (found, past) in page {
-                after.clone_from(&found.rows.instance.id);
+                let InstanceRow { id, workflow, .. } = &found.rows.instance;
+                after.clone_from(id);
+                if !self.tables.contains_key(workflow.as_str()) {
+                    unknown.count(workflow, id);
+                }
                 let amiss = self.verify_one(&found, past);
-                findings.extend(amiss.into_iter().map(|what| InstanceFinding {
-                    instance: found.rows.instance.id.clone(),
-                    what,
-                }));
+                findings.extend(
+                    amiss
+                        .into_iter()
+                        .map(|what| InstanceFinding { instance: id.clone(), what }),
+                );
             }
             if is_last {
                 break;
             }
         }
+        findings.extend(unknown.findings());
         let orphans = self.database.orphans().await?;
         findings.extend(
             orphans

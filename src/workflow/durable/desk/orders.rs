@@ -116,9 +116,12 @@ impl<D: DeskDatabase> Desk<D> {
     /// Removes up to `most` instances that ended longer than `age` ago, with their votes
     /// and their journals, and says how many: call it until it says less than `most`.
     ///
-    /// An id that is purged is new again, and a reply to it is a dead letter: let `age`
-    /// be longer than any source may begin the same business twice, or answer late. What
-    /// is purged has no journal any more: the [audit
+    /// A business key is for one life. An id that is purged is unknown, and a reply to it
+    /// is a dead letter; begun again, its commands have the ids of the first life, which
+    /// outbox and participants take for duplicates. So let `age` be longer than any source
+    /// may begin the same business twice or answer late, than the outbox keeps its events
+    /// (`begin` refuses the id until they are purged), and than the window of every
+    /// participant's inbox. What is purged has no journal any more: the [audit
     /// trail](WorkflowConfig::with_audit_trail) keeps the decision, for each.
     ///
     /// # Errors

@@ -2,19 +2,20 @@
 //! journal, and what leaves.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::Transaction;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Transaction};
 
 use super::rows::{insert, lock, place_and_time, update};
 use crate::crash_point::crash_point;
-use crate::outbox::Recalled;
 use crate::outbox::postgres::{OpenTransaction, enqueue, recall};
+use crate::outbox::{Enqueued, Recalled};
 use crate::state::Pending;
 use crate::store::error::Doing;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::trace::{Mover, StepSpan};
 use crate::workflow::durable::columns::Rows;
 use crate::workflow::durable::dated::dated;
-use crate::workflow::durable::journal::EntryRow;
+use crate::workflow::durable::journal::{EntryRow, HAS_SENT};
 use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::{LOADING, LoadError, STORING, StepError, WorkflowConfig};
 use crate::workflow::{
@@ -32,6 +33,9 @@ use crate::{Envelope, EventId, Facts, RawEvent, Refused};
 /// # Errors
 ///
 /// [`StepError`], with the step given back. Roll the transaction back.
+///
+/// A business key is for one life: [`EarlierLife`](NotStoredError::EarlierLife) where an
+/// instance of this id ran before and was purged, and the outbox still has its events.
 pub async fn begin<W: Workflow, T: OpenTransaction<Via>, Via>(
     transaction: &T,
     first: impl Into<AnyAdvance<W>>,
@@ -200,7 +204,7 @@ async fn put(
         }
         let entry = EntryRow::of_step(entry, &record, &commands, cause, at);
         let rows = Rows::of(record, tags);
-        let sent = send(transaction, commands, place.begun_at);
+        let sent = send(transaction, commands, &rows.instance.id, place);
         let is_written = if place.revision == 0 {
             let is_new = insert(transaction, &rows, &entry).await.doing(STORING)?;
             if is_new {
@@ -248,14 +252,39 @@ async fn take_back(
     }
 }
 
+/// Enqueues events of the instance. One that it has sent before, as under an earlier
+/// version of its table, does not leave again.
 async fn send(
     transaction: &Transaction<'_>,
-    commands: Vec<Envelope<Pending>>,
-    begun_at: DateTime<Utc>,
+    events: Vec<Envelope<Pending>>,
+    instance: &str,
+    place: &Place,
 ) -> Result<(), StepError> {
-    for command in commands {
-        let enqueued = enqueue(transaction, dated(command, begun_at)?).await;
-        enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
+    for event in events {
+        let id = event.id().clone();
+        let enqueued = enqueue(transaction, dated(event, place.begun_at)?).await;
+        let enqueued =
+            enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
+        if enqueued == Enqueued::Duplicate
+            && !has_sent(transaction, instance, place, &id).await.doing(STORING)?
+        {
+            return Err(NotStoredError::EarlierLife { event: id }.into());
+        }
     }
     Ok(())
+}
+
+async fn has_sent(
+    transaction: &Transaction<'_>,
+    instance: &str,
+    place: &Place,
+    event: &EventId,
+) -> Result<bool, Error> {
+    let revision = i64::try_from(place.revision).unwrap_or(i64::MAX);
+    let values: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&instance, Type::TEXT),
+        (&revision, Type::INT8),
+        (&event.to_string(), Type::TEXT),
+    ];
+    transaction.query_typed_one(HAS_SENT, &values).await?.try_get(0)
 }

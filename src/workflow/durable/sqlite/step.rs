@@ -2,26 +2,27 @@
 //! journal, and what leaves.
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::rows::{Place, find, find_place, write, write_entry};
 use crate::crash_point::crash_point;
-use crate::outbox::Recalled;
 use crate::outbox::sqlite::{OpenTransaction, enqueue, recall};
+use crate::outbox::{Enqueued, Recalled};
+use crate::state::Pending;
 use crate::store::error::Doing;
 use crate::store::sqlite::{now, still_open};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::trace::{Mover, StepSpan};
 use crate::workflow::durable::columns::Rows;
 use crate::workflow::durable::dated::dated;
-use crate::workflow::durable::journal::EntryRow;
+use crate::workflow::durable::journal::{EntryRow, HAS_SENT};
 use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::{LOADING, LoadError, STORING, StepError, WorkflowConfig};
 use crate::workflow::{
     AnyAdvance, Begun, Driven, InstanceId, InstanceRecord, NotStoredError, Recall,
     Workflow, Written,
 };
-use crate::{EventId, Facts, RawEvent, Refused};
+use crate::{Envelope, EventId, Facts, RawEvent, Refused};
 
 /// Begins an instance, in the caller's open transaction: its row is stored and its first
 /// command enqueued, once the business change is committed.
@@ -32,6 +33,9 @@ use crate::{EventId, Facts, RawEvent, Refused};
 /// # Errors
 ///
 /// [`StepError`], with the step given back. Roll the transaction back.
+///
+/// A business key is for one life: [`EarlierLife`](NotStoredError::EarlierLife) where an
+/// instance of this id ran before and was purged, and the outbox still has its events.
 ///
 /// ```
 /// # mod shop {
@@ -242,14 +246,43 @@ fn put<T: OpenTransaction>(
         let rows = Rows::of(record, tags);
         write_step(transaction.connection(), &rows, &entry, now)?;
         for command in commands {
-            let enqueued = enqueue(transaction, dated(command, place.begun_at)?);
-            enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
+            send(transaction, command, &rows.instance.id, place)?;
         }
         Ok::<_, StepError>(StoredStep::of(id, &rows.instance, &entry))
     })?;
     span.end(stored.step(), stored.what());
     crash_point("before the instance commits");
     Ok(stored)
+}
+
+/// Enqueues an event of the instance. One that it has sent before, as under an earlier
+/// version of its table, does not leave again.
+fn send<T: OpenTransaction>(
+    transaction: &T,
+    event: Envelope<Pending>,
+    instance: &str,
+    place: &Place,
+) -> Result<(), StepError> {
+    let id = event.id().clone();
+    let enqueued = enqueue(transaction, dated(event, place.begun_at)?);
+    let enqueued = enqueued.map_err(|refused| StepError::Store(refused.into_cause()))?;
+    if enqueued == Enqueued::New
+        || has_sent(transaction.connection(), instance, place, &id).doing(STORING)?
+    {
+        return Ok(());
+    }
+    Err(NotStoredError::EarlierLife { event: id }.into())
+}
+
+fn has_sent(
+    connection: &Connection,
+    instance: &str,
+    place: &Place,
+    event: &EventId,
+) -> rusqlite::Result<bool> {
+    let revision = i64::try_from(place.revision).unwrap_or(i64::MAX);
+    let mut sent = connection.prepare_cached(HAS_SENT)?;
+    sent.query_row(params![instance, revision, event.to_string()], |row| row.get(0))
 }
 
 fn write_step(
