@@ -89,7 +89,7 @@ pub use envelope::{
 pub use event::{Event, Payload, RawEvent};
 // Hidden from rustdoc alone: rustc does not print the names of what is always hidden.
 #[cfg_attr(doc, doc(hidden))]
-pub use envelope::Built;
+pub use envelope::{Built, Matched};
 pub use refused::Refused;
 #[doc(inline)]
 pub use retry::{Backoff, RetryPolicy};

@@ -39,7 +39,7 @@ pub(crate) use self::id::UUID_TEXT;
 pub use self::id::{EmptyIdError, EventId};
 pub use self::read::ReadError;
 pub use self::record::{Record, RehydrateError};
-pub use self::steps::AfterFailure;
+pub use self::steps::{AfterFailure, Matched};
 
 use self::state::{DeliveryStatus, Dispatched, Pending, State, Step};
 use crate::refused::Refused;

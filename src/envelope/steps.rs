@@ -308,3 +308,43 @@ pub enum AfterFailure<P: Payload = RawEvent> {
     /// The budget is spent.
     Failed(Envelope<Failed, P>),
 }
+
+impl<P: Payload> AfterFailure<P> {
+    /// For a program that forgets to `match`: it never compiles, and says so.
+    #[doc(hidden)]
+    pub fn dispatch(self) -> Envelope<Dispatched, P>
+    where
+        Self: Matched,
+    {
+        self.never()
+    }
+
+    /// As [`dispatch`](Self::dispatch).
+    #[doc(hidden)]
+    pub fn skip(self, _: impl Into<String>) -> Envelope<Skipped, P>
+    where
+        Self: Matched,
+    {
+        self.never()
+    }
+
+    /// As [`dispatch`](Self::dispatch).
+    #[doc(hidden)]
+    pub fn redrive(self, _: Decision) -> Envelope<Pending, P>
+    where
+        Self: Matched,
+    {
+        self.never()
+    }
+}
+
+/// What is either retried or a dead letter. [`AfterFailure`] is not yet: its verbs have this
+/// bound for the words of the error.
+#[diagnostic::on_unimplemented(
+    message = "a failed event is retried, or a dead letter: what comes next depends on which",
+    label = "`match` on it first: dispatch `Retrying(event)`, store `Failed(dead)` for a person"
+)]
+pub trait Matched {
+    #[doc(hidden)]
+    fn never<T>(self) -> T;
+}

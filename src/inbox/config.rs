@@ -86,8 +86,13 @@ impl InboxConfig {
     /// That is not final: a consumer that names its kind and version handles a later
     /// delivery as fresh.
     #[must_use = "this returns the changed configuration; the original is consumed"]
-    pub fn accept<E: Event>(mut self) -> Self {
-        self.accepted.get_or_insert_default().insert((E::TYPE, E::SCHEMA_VERSION));
+    pub fn accept<E: Event>(self) -> Self {
+        self.accept_kind((E::TYPE, E::SCHEMA_VERSION))
+    }
+
+    /// As [`accept`](Self::accept), by type and schema version.
+    pub(crate) fn accept_kind(mut self, kind: (&'static str, &'static str)) -> Self {
+        self.accepted.get_or_insert_default().insert(kind);
         self
     }
 

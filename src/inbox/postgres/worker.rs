@@ -26,7 +26,7 @@ use crate::store::doing::REDRIVING;
 use crate::store::postgres::{self as database, Clients, Connector};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event};
+use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope};
 
 /// Handles the events of one consumer in the inbox of a PostgreSQL database.
 ///
@@ -102,10 +102,9 @@ impl Handle for End {
 
 impl<E, F, V, L> Handle for On<E, F, V, L>
 where
-    E: Event,
     F: AsyncFn(&Transaction<'_>, Received<'_, E>) -> Result<(), HandlerError>,
     F: Send + Sync,
-    V: Versions<E> + Send + Sync,
+    V: Kinds + Send + Sync,
     L: Handle,
 {
     async fn handle(
@@ -113,7 +112,7 @@ where
         transaction: &Transaction<'_>,
         event: &Envelope<Acknowledged>,
     ) -> Option<Result<(), HandlerError>> {
-        match self.versions.read(event) {
+        match self.read(event) {
             Some(Ok(payload)) => {
                 Some((self.effect)(transaction, Received { payload, event }).await)
             }
@@ -265,7 +264,7 @@ where
         }
         let handler_timeout = config.handler_timeout.unwrap_or(HANDLER_TIMEOUT);
         fits(consumer.ack_wait(), LONGEST, handler_timeout)?;
-        let accepted = accepting::<L>(inbox)?;
+        let accepted = accepting(inbox, &handlers.list)?;
         let clients = Clients::new(Connector::new(database, tls), "inbox worker");
         let installed = database::within("creating the tables", async {
             let mut held = clients.hold("creating the tables").await?;

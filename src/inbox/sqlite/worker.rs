@@ -25,7 +25,7 @@ use crate::store::StoreError;
 use crate::store::doing::REDRIVING;
 use crate::store::error::Doing;
 use crate::store::sqlite::Shared;
-use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope, Event};
+use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope};
 
 /// Handles the events of one consumer in the inbox of a SQLite file.
 ///
@@ -115,10 +115,10 @@ impl Handle for End {
 
 impl<E, F, V, L> Handle for On<E, F, V, L>
 where
-    E: Event + 'static,
+    E: 'static,
     F: Fn(&Transaction<'_>, Received<'_, E>) -> Result<(), HandlerError>,
     F: Send + Sync + 'static,
-    V: Versions<E> + Send + Sync + 'static,
+    V: Kinds + Send + Sync + 'static,
     L: Handle,
 {
     fn handle(
@@ -126,7 +126,7 @@ where
         transaction: &Transaction<'_>,
         event: &Envelope<Acknowledged>,
     ) -> Option<Result<(), HandlerError>> {
-        match self.versions.read(event) {
+        match self.read(event) {
             Some(Ok(payload)) => {
                 Some((self.effect)(transaction, Received { payload, event }))
             }
@@ -226,8 +226,8 @@ where
             order.check_inbox(&inbox)?;
         }
         let parts = Arc::new(Parts {
+            config: accepting(inbox, &handlers.list)?,
             handlers: handlers.list,
-            config: accepting::<L>(inbox)?,
             order: config.order.clone(),
         });
         let shared = Shared::open(path.as_ref(), &PART)?;

@@ -2,9 +2,8 @@
 //! takes.
 
 use std::error::Error;
-use std::marker::PhantomData;
 
-use super::kinds::Kinds;
+use super::kinds::{Kind, Kinds};
 use crate::{Event, Facts, RawEvent, ReadError};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
@@ -56,40 +55,65 @@ pub trait Versions<E>: Kinds {
     fn read(&self, event: &Facts<RawEvent>) -> Option<Result<E, ReadError>>;
 }
 
+/// A version of an event as a value. It is made where the event is named, which alone needs
+/// an `Event`: so a type that is none is one error, there.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<E> {
+    pub(super) kind: Kind,
+    read: fn(&Facts<RawEvent>, Decoder<'_, E>) -> Result<E, ReadError>,
+}
+
+type Decoder<'d, E> = &'d dyn Fn(&[u8]) -> Result<E, BoxedError>;
+
+impl<E> Version<E> {
+    pub(super) fn of() -> Self
+    where
+        E: Event,
+    {
+        let kind = (E::TYPE, E::SCHEMA_VERSION);
+        Self { kind, read: |event, decoder| event.read(decoder) }
+    }
+
+    /// The event, if it is of this version.
+    fn read(
+        &self,
+        event: &Facts<RawEvent>,
+        codec: &impl Codec<E>,
+    ) -> Option<Result<E, ReadError>> {
+        let is_this = (event.event_type(), event.schema_version()) == self.kind;
+        is_this.then(|| (self.read)(event, &|bytes| codec.decode(bytes)))
+    }
+}
+
 /// The version of `E` itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Own<E, C> {
+    pub(super) version: Version<E>,
     pub(super) codec: C,
-    pub(super) of: PhantomData<fn() -> E>,
 }
 
 /// An older version as well.
 #[derive(Debug, Clone, Copy)]
-pub struct Or<Old, C, V> {
+pub struct Or<E, Old, C, V> {
+    pub(super) version: Version<Old>,
+    pub(super) convert: fn(Old) -> E,
     pub(super) codec: C,
     pub(super) more: V,
-    pub(super) of: PhantomData<fn() -> Old>,
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Event, C: Codec<E>> Versions<E> for Own<E, C> {
+impl<E, C: Codec<E>> Versions<E> for Own<E, C> {
     fn read(&self, event: &Facts<RawEvent>) -> Option<Result<E, ReadError>> {
-        is::<E>(event).then(|| event.read(|bytes| self.codec.decode(bytes)))
+        self.version.read(event, &self.codec)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: From<Old>, Old: Event, C: Codec<Old>, V: Versions<E>> Versions<E>
-    for Or<Old, C, V>
-{
+impl<E, Old, C: Codec<Old>, V: Versions<E>> Versions<E> for Or<E, Old, C, V> {
     fn read(&self, event: &Facts<RawEvent>) -> Option<Result<E, ReadError>> {
-        if is::<Old>(event) {
-            return Some(event.read(|bytes| self.codec.decode(bytes)).map(Old::into));
+        match self.version.read(event, &self.codec) {
+            Some(old) => Some(old.map(self.convert)),
+            None => self.more.read(event),
         }
-        self.more.read(event)
     }
-}
-
-fn is<E: Event>(event: &Facts<RawEvent>) -> bool {
-    (event.event_type(), event.schema_version()) == (E::TYPE, E::SCHEMA_VERSION)
 }

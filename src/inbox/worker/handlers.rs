@@ -5,11 +5,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::codec::{Json, Or, Own, With};
+use super::codec::{Json, Or, Own, Version, Versions, With};
 use super::kinds::{Kind, Kinds};
-use crate::inbox::{HandlerError, InboxConfig};
+use crate::inbox::HandlerError;
 use crate::state::Acknowledged;
-use crate::{Envelope, Event, Facts, RawEvent};
+use crate::{Envelope, Event, Facts, RawEvent, ReadError};
 
 /// An event as its handler receives it: its payload and its facts.
 pub struct Received<'e, E> {
@@ -48,7 +48,7 @@ impl<D, L> Handlers<D, L> {
     /// Names the event that the next handler is for. Its payload is read as JSON, or by
     /// [`decode`](Named::decode).
     pub fn on<E: Event>(self) -> Named<D, E, Own<E, Json>, L> {
-        let versions = Own { codec: Json, of: PhantomData };
+        let versions = Own { version: Version::of(), codec: Json };
         Named { versions, rest: self.list, of: PhantomData }
     }
 }
@@ -57,7 +57,7 @@ impl<D, L: Kinds> fmt::Debug for Handlers<D, L> {
     /// The kinds that they name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = Vec::new();
-        L::name(&mut kinds);
+        self.list.name(&mut kinds);
         f.debug_list().entries(kinds).finish()
     }
 }
@@ -72,17 +72,22 @@ pub struct Named<D, E, V, L> {
 
 impl<D, E, V, L> Named<D, E, V, L> {
     /// Lets the handler take an older version too, converted by `From`.
-    pub fn or<Old: Event>(self) -> Named<D, E, Or<Old, Json, V>, L>
+    pub fn or<Old: Event>(self) -> Named<D, E, Or<E, Old, Json, V>, L>
     where
         E: From<Old>,
     {
-        let versions = Or { codec: Json, more: self.versions, of: PhantomData };
-        Named { versions, rest: self.rest, of: PhantomData }
+        let Self { versions: more, rest, .. } = self;
+        let version = Version::of();
+        let versions = Or { version, convert: E::from, codec: Json, more };
+        Named { versions, rest, of: PhantomData }
     }
 
-    pub(crate) fn handled_by<F>(self, effect: F) -> Handlers<D, On<E, F, V, L>> {
+    pub(crate) fn handled_by<F>(self, effect: F) -> Handlers<D, On<E, F, V, L>>
+    where
+        V: Versions<E>,
+    {
         let Self { versions, rest, .. } = self;
-        Handlers::new(On { effect, versions, rest, of: PhantomData })
+        Handlers::new(On { effect, read: V::read, versions, rest })
     }
 }
 
@@ -92,19 +97,19 @@ impl<D, E, L> Named<D, E, Own<E, Json>, L> {
     where
         F: Fn(&[u8]) -> Result<E, X>,
     {
-        let versions = Own { codec: With(decoder), of: PhantomData };
+        let versions = Own { version: self.versions.version, codec: With(decoder) };
         Named { versions, rest: self.rest, of: PhantomData }
     }
 }
 
-impl<D, E, Old, V, L> Named<D, E, Or<Old, Json, V>, L> {
+impl<D, E, Old, V, L> Named<D, E, Or<E, Old, Json, V>, L> {
     /// Reads the older version with a decoder of your own instead of JSON.
-    pub fn decode<F, X>(self, decoder: F) -> Named<D, E, Or<Old, With<F>, V>, L>
+    pub fn decode<F, X>(self, decoder: F) -> Named<D, E, Or<E, Old, With<F>, V>, L>
     where
         F: Fn(&[u8]) -> Result<Old, X>,
     {
-        let Or { more, .. } = self.versions;
-        let versions = Or { codec: With(decoder), more, of: PhantomData };
+        let Or { version, convert, more, .. } = self.versions;
+        let versions = Or { version, convert, codec: With(decoder), more };
         Named { versions, rest: self.rest, of: PhantomData }
     }
 }
@@ -112,7 +117,7 @@ impl<D, E, Old, V, L> Named<D, E, Or<Old, Json, V>, L> {
 impl<D, E, V: Kinds, L> fmt::Debug for Named<D, E, V, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut kinds = Vec::new();
-        V::name(&mut kinds);
+        self.versions.name(&mut kinds);
         f.debug_tuple("Named").field(&kinds).finish()
     }
 }
@@ -131,12 +136,24 @@ pub(crate) fn unhandled(event: &Facts<RawEvent>) -> HandlerError {
 pub struct End;
 
 /// A handler of `E`, before the rest of the list.
+///
+/// How it reads `E` is a function that `effect` has found: a list that holds it needs no
+/// bound on `E`, and a payload that nobody can read is one error, at `effect`.
 #[allow(missing_debug_implementations, reason = "a closure has none")]
 pub struct On<E, F, V, L> {
     pub(crate) effect: F,
-    pub(crate) versions: V,
+    read: Reader<V, E>,
+    versions: V,
     pub(crate) rest: L,
-    pub(crate) of: PhantomData<fn() -> E>,
+}
+
+type Reader<V, E> = fn(&V, &Facts<RawEvent>) -> Option<Result<E, ReadError>>;
+
+impl<E, F, V, L> On<E, F, V, L> {
+    /// The event, if this handler takes it.
+    pub(crate) fn read(&self, event: &Facts<RawEvent>) -> Option<Result<E, ReadError>> {
+        (self.read)(&self.versions, event)
+    }
 }
 
 /// A handler of what the list before it does not name.
@@ -147,34 +164,22 @@ pub struct Otherwise<F, L> {
 }
 
 impl Kinds for End {
-    fn name(_: &mut Vec<Kind>) {}
-
-    fn accept(config: InboxConfig) -> InboxConfig {
-        config
-    }
+    fn name(&self, _: &mut Vec<Kind>) {}
 }
 
 impl<E, F, V: Kinds, L: Kinds> Kinds for On<E, F, V, L> {
     const TAKES_THE_REST: bool = L::TAKES_THE_REST;
 
-    fn name(kinds: &mut Vec<Kind>) {
-        V::name(kinds);
-        L::name(kinds);
-    }
-
-    fn accept(config: InboxConfig) -> InboxConfig {
-        L::accept(V::accept(config))
+    fn name(&self, kinds: &mut Vec<Kind>) {
+        self.versions.name(kinds);
+        self.rest.name(kinds);
     }
 }
 
 impl<F, L: Kinds> Kinds for Otherwise<F, L> {
     const TAKES_THE_REST: bool = true;
 
-    fn name(kinds: &mut Vec<Kind>) {
-        L::name(kinds);
-    }
-
-    fn accept(config: InboxConfig) -> InboxConfig {
-        L::accept(config)
+    fn name(&self, kinds: &mut Vec<Kind>) {
+        self.rest.name(kinds);
     }
 }

@@ -1,9 +1,9 @@
 //! The kinds of event that a list of handlers takes: told to the inbox, and checked.
 
 use super::codec::{Or, Own};
+use crate::ConfigError;
 use crate::event::is_conventional;
 use crate::inbox::InboxConfig;
-use crate::{ConfigError, Event};
 
 /// A type of event, and its schema version.
 pub type Kind = (&'static str, &'static str);
@@ -14,30 +14,19 @@ pub trait Kinds {
     const TAKES_THE_REST: bool = false;
 
     /// Adds the kinds that it names.
-    fn name(kinds: &mut Vec<Kind>);
-
-    /// The inbox takes in what it names.
-    fn accept(config: InboxConfig) -> InboxConfig;
+    fn name(&self, kinds: &mut Vec<Kind>);
 }
 
-impl<E: Event, C> Kinds for Own<E, C> {
-    fn name(kinds: &mut Vec<Kind>) {
-        kinds.push((E::TYPE, E::SCHEMA_VERSION));
-    }
-
-    fn accept(config: InboxConfig) -> InboxConfig {
-        config.accept::<E>()
+impl<E, C> Kinds for Own<E, C> {
+    fn name(&self, kinds: &mut Vec<Kind>) {
+        kinds.push(self.version.kind);
     }
 }
 
-impl<Old: Event, C, V: Kinds> Kinds for Or<Old, C, V> {
-    fn name(kinds: &mut Vec<Kind>) {
-        kinds.push((Old::TYPE, Old::SCHEMA_VERSION));
-        V::name(kinds);
-    }
-
-    fn accept(config: InboxConfig) -> InboxConfig {
-        V::accept(config.accept::<Old>())
+impl<E, Old, C, V: Kinds> Kinds for Or<E, Old, C, V> {
+    fn name(&self, kinds: &mut Vec<Kind>) {
+        kinds.push(self.version.kind);
+        self.more.name(kinds);
     }
 }
 
@@ -49,9 +38,10 @@ impl<Old: Event, C, V: Kinds> Kinds for Or<Old, C, V> {
 /// `domain.entity.action`, so that no event could be read as it.
 pub(crate) fn accepting<L: Kinds>(
     config: InboxConfig,
+    handlers: &L,
 ) -> Result<InboxConfig, ConfigError> {
     let mut kinds = Vec::new();
-    L::name(&mut kinds);
+    handlers.name(&mut kinds);
     kinds.sort_unstable();
     if kinds.is_empty() && !L::TAKES_THE_REST {
         let wanted = "at least one: `.on::<E>().effect(..)` names an event, and \
@@ -71,5 +61,8 @@ pub(crate) fn accepting<L: Kinds>(
         let wanted = "`domain.entity.action` in lower case";
         return Err(ConfigError::new("TYPE of a typed event", wanted, *found));
     }
-    Ok(if L::TAKES_THE_REST { config } else { L::accept(config) })
+    if L::TAKES_THE_REST {
+        return Ok(config);
+    }
+    Ok(kinds.into_iter().fold(config, InboxConfig::accept_kind))
 }

@@ -37,7 +37,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use self::codec::{Codec, Json, Or, Own, Versions, With};
+pub use self::codec::{Codec, Json, Or, Own, Version, Versions, With};
 pub use self::config::WorkerConfig;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::config::fits;

@@ -5,9 +5,10 @@
 //@ twin: unread => decoded
 
 use integration_automation_patterns::Event;
-use integration_automation_patterns::inbox::HandlerError;
-use integration_automation_patterns::inbox::sqlite::handlers;
+use integration_automation_patterns::broker::Listener;
+use integration_automation_patterns::inbox::sqlite::{Worker, handlers};
 use integration_automation_patterns::inbox::worker::Received;
+use integration_automation_patterns::inbox::{HandlerError, InboxConfig};
 
 pub struct LeadCreated;
 
@@ -26,9 +27,11 @@ fn open_customer(
     Ok(())
 }
 
-pub fn handle() {
+pub async fn handle(inbox: InboxConfig, listener: Listener) {
     let unread = handlers().on::<LeadCreated>();
     let decoded = handlers().on::<LeadCreated>().decode(decode);
     let _ = (&unread, &decoded);
-    let _ = unread.effect(open_customer); //@ here
+    let handlers = unread.effect(open_customer); //@ here
+    let worker = Worker::open("erp.db", inbox, listener, handlers, Default::default());
+    let _ = worker.unwrap().run(async {}).await;
 }
