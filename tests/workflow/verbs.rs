@@ -285,7 +285,7 @@ fn a_person_cancels_before_the_pivot_is_sent() {
     shop.store(at.cancel(Decision::new("eve", "the customer called").unwrap()));
     assert_eq!(shop.stands(), (Status::Undoing, Some("reserve_credit")));
     let by = shop.store.journal().last().unwrap().entry.by.as_ref().unwrap();
-    assert_eq!(by.decision.by(), "eve");
+    assert_eq!(by.decision().by(), "eve");
 }
 
 /// What one program asks for is stored once: the second finds another revision.
