@@ -32,6 +32,16 @@ pub const fn seconds(count: u64, each: u64) -> Duration {
     Duration::from_secs(count.saturating_mul(each))
 }
 
+/// A level whose people are reminded.
+pub const fn reminded(level: Level, span: Duration) -> Level {
+    assert!(
+        span.as_millis() < level.within.as_millis(),
+        "nobody is reminded once the deadline has passed: \
+            `remind after` a shorter span than `within`"
+    );
+    level.remind_after(span)
+}
+
 /// What a table reads of a type that it names as a role or as an event. One that is none
 /// is refused in one place, and so is read here without a bound.
 pub struct Of<T>(PhantomData<T>);
@@ -40,14 +50,17 @@ pub struct Of<T>(PhantomData<T>);
 /// [`Default`]: an inherent constant goes before a trait's.
 pub trait IfNot {
     const NAME: &'static str = "";
+    const IS_NAMELESS: bool = false;
     const IS_DEFAULT: bool = false;
     const TYPE: &'static str = "";
+    const IS_TYPELESS: bool = false;
 }
 
 impl<T> IfNot for Of<T> {}
 
 impl<R: Role> Of<R> {
     pub const NAME: &'static str = R::NAME;
+    pub const IS_NAMELESS: bool = R::NAME.is_empty();
 }
 
 impl<R: Role<Key: Default>> Of<R> {
@@ -56,24 +69,50 @@ impl<R: Role<Key: Default>> Of<R> {
 
 impl<E: Event> Of<E> {
     pub const TYPE: &'static str = E::TYPE;
+    pub const IS_TYPELESS: bool = E::TYPE.is_empty();
 }
 
 /// The table asks this type as a role: the one place where it must be one.
 pub const fn is_role<R: Role>() {}
 
-/// Whether two roles have one name, or two events one type.
+/// Whether a table writes one role, or one event, in both places. Two that are written
+/// differently and stand for the same are refused by [`is_taken`].
 pub const fn are_one(one: &str, other: &str) -> bool {
-    !one.is_empty() && same(one.as_bytes(), other.as_bytes())
+    same(one.as_bytes(), other.as_bytes())
 }
 
+/// Whether what stands for a role or an event, its NAME or its TYPE, stands for one that
+/// the table has named before it: each is the word in the table, and what stands for it.
+pub const fn is_taken(named: &[&[(&str, &str)]], word: &str, text: &str) -> bool {
+    let mut rows = named;
+    while let [row, others @ ..] = rows {
+        let mut left = *row;
+        while let [(earlier, its), more @ ..] = left {
+            if same(earlier.as_bytes(), word.as_bytes()) {
+                return false;
+            }
+            if !text.is_empty() && same(its.as_bytes(), text.as_bytes()) {
+                return true;
+            }
+            left = more;
+        }
+        rows = others;
+    }
+    false
+}
+
+/// Compared from the end, where the types of one system differ.
 const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
-    while let ([a, ones @ ..], [b, others @ ..]) = (one, other) {
+    if one.len() != other.len() {
+        return false;
+    }
+    while let ([ones @ .., a], [others @ .., b]) = (one, other) {
         if *a != *b {
             return false;
         }
         (one, other) = (ones, others);
     }
-    one.is_empty() && other.is_empty()
+    true
 }
 
 /// The step is an approval, and so stands before the one that needs it.

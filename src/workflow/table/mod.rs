@@ -2,6 +2,7 @@
 
 mod module;
 mod read;
+mod slip;
 mod step;
 
 /// Declares a workflow: its steps in their order, and what follows from each answer, and
@@ -162,6 +163,11 @@ macro_rules! __workflow_head {
     };
     ($m:tt $vis:tt $inner:tt $nested:tt $name:ident of $data:ident, version $v:literal $(follows $($old:ident)::+)? $(sealed $seal:literal)? { $($rows:tt)* }) => {
         $crate::__workflow_read! { @row {[] $m ($vis $inner $nested) $name $data $v [$($seal)?] [$($($old)::+)?]} (before) [] [] [] [] ([] [] []) $($rows)* }
+    };
+    ($m:tt $vis:tt $inner:tt $nested:tt $name:ident $($other:tt)*) => {
+        $crate::__workflow_refused! { $name
+            "the workflow `", ::core::stringify!($name), "` is declared as `pub mod ", ::core::stringify!($name),
+            " of Data requested by Role, version 1 { kind step: ...; ... }`, where `requested by Role` may be left out" }
     };
     ($($other:tt)*) => {
         ::core::compile_error!(

@@ -73,6 +73,23 @@ macro_rules! __workflow_module {
                     ::core::concat!("the key of `", ::core::stringify!($r), "` is `Default`, and so anybody can decide in that role: \
                         a key is a struct with a private field, which the login makes")
                 );)*
+                const NAMES: &[&[(&::core::primitive::str, &::core::primitive::str)]] =
+                    &[&[$((::core::stringify!($r), __made::Of::<super::$r>::NAME)),*]];
+                $(::core::assert!(
+                    !__made::Of::<super::$r>::IS_NAMELESS,
+                    ::core::concat!("the NAME of `", ::core::stringify!($r), "` is empty: votes are counted by it")
+                );
+                ::core::assert!(
+                    !__made::is_taken(NAMES, ::core::stringify!($r), __made::Of::<super::$r>::NAME),
+                    ::core::concat!("`", ::core::stringify!($r), "` has the NAME of another role of this table: votes are counted \
+                        by it, and so each role has its own")
+                );)*
+            };
+            // In one constant too: an event that two rows share is refused once.
+            const _: () = {
+                const TYPES: &[&[(&::core::primitive::str, &::core::primitive::str)]] =
+                    &[$($crate::__workflow_module!(@events [@typed] $k $($x)*)),+];
+                $($crate::__workflow_module! { @events [@own_type TYPES] $k $($x)* })+
             };
 
             impl $crate::workflow::Workflow for This {
@@ -226,6 +243,26 @@ macro_rules! __workflow_module {
             type To = step::$n;
         }
     };
+    (@events $then:tt approval $($x:tt)*) => { $crate::__workflow_module! { @of $then } };
+    (@events $then:tt pivot $needs:tt ($($event:ident)+) $($x:tt)*) => { $crate::__workflow_module! { @of $then $($event)+ } };
+    (@events $then:tt compensatable ($($event:ident)+) ($($undo:ident)+) $($x:tt)*) => {
+        $crate::__workflow_module! { @of $then $($event)+ $($undo)+ }
+    };
+    (@events $then:tt retriable ($($event:ident)+) $($x:tt)*) => { $crate::__workflow_module! { @of $then $($event)+ } };
+    (@of [@typed] $($event:ident)*) => {
+        &[$((::core::stringify!($event), __made::Of::<super::$event>::TYPE)),*]
+    };
+    (@of [@own_type $types:ident] $($event:ident)*) => { $(
+        ::core::assert!(
+            !__made::Of::<super::$event>::IS_TYPELESS,
+            ::core::concat!("the TYPE of `", ::core::stringify!($event), "` is empty: a receiver knows an event by its TYPE")
+        );
+        ::core::assert!(
+            !__made::is_taken($types, ::core::stringify!($event), __made::Of::<super::$event>::TYPE),
+            ::core::concat!("`", ::core::stringify!($event), "` has the TYPE of another event of this table: a receiver \
+                knows an event by its TYPE, and so each has its own")
+        );
+    )* };
     (@end $($end:ident)+) => { $(
         impl ::core::convert::From<$crate::workflow::Instance<$crate::workflow::$end<This>>> for Any {
             fn from(at: $crate::workflow::Instance<$crate::workflow::$end<This>>) -> Self {

@@ -24,9 +24,9 @@ macro_rules! __workflow_read {
         $crate::__workflow_read! { @keyword $w move }
     };
     (@keyword $w:ident $n:tt) => {
-        ::core::compile_error!(::core::concat!(
+        $crate::__workflow_refused! { $w
             "a step of the workflow `", ::core::stringify!($w), "` is called `", ::core::stringify!($n),
-            "`, which is a word of the language: give it another name"));
+            "`, which is a word of the language: give it another name" }
     };
 
     // ---- legal rows ----
@@ -104,27 +104,27 @@ macro_rules! __workflow_read {
         }
     };
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} (before) [] [] [] [] $b:tt) => {
-        ::core::compile_error!(::core::concat!(
+        $crate::__workflow_refused! { $w
             "the workflow `", ::core::stringify!($w), "` has no step: write one row at least, such as \
-             `retriable name: Command => Reply, within 1 h else asks Role within 4 h;`"));
+             `retriable name: Command => Reply, within 1 h else asks Role within 4 h;`" }
     };
 
     // ---- rows in the wrong place ----
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} (behind $p:ident) $s:tt $c:tt $q:tt $f:tt $b:tt compensatable $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
+        $crate::__workflow_refused! { $w
             "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` stands behind the pivot `", ::core::stringify!($p),
-            "`, where nothing is undone any more: move it before the pivot, or make it retriable"));
+            "`, where nothing is undone any more: move it before the pivot, or make it retriable" }
     };
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} (behind $p:ident) $s:tt $c:tt $q:tt $f:tt $b:tt approval $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
+        $crate::__workflow_refused! { $w
             "the approval `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` stands behind the pivot `", ::core::stringify!($p),
-            "`, where a refusal comes too late: ask before the pivot"));
+            "`, where a refusal comes too late: ask before the pivot" }
     };
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} (behind $p:ident) $s:tt $c:tt $q:tt $f:tt $b:tt pivot $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
+        $crate::__workflow_refused! { $w
             "the workflow `", ::core::stringify!($w), "` has two pivots: with `", ::core::stringify!($p), "` done and `", ::core::stringify!($n),
             "` refused there is no way on, and none back; make `", ::core::stringify!($n), "` compensatable and put it before `", ::core::stringify!($p),
-            "`, or make it retriable"));
+            "`, or make it retriable" }
     };
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} (after $p:ident) $s:tt $c:tt $q:tt $f:tt $b:tt compensatable $($rest:tt)*) => {
         $crate::__workflow_read! { @order $w $p compensatable $($rest)* }
@@ -136,100 +136,13 @@ macro_rules! __workflow_read {
         $crate::__workflow_read! { @order $w $p pivot $($rest)* }
     };
     (@order $w:ident $p:ident $k:ident $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
+        $crate::__workflow_refused! { $w
             "the ", ::core::stringify!($k), " `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` stands behind the retriable step `", ::core::stringify!($p),
-            "`: the order is compensatable steps and approvals, then one pivot or none, then retriable steps"));
+            "`: the order is compensatable steps and approvals, then one pivot or none, then retriable steps" }
     };
 
     // ---- rows that lack something ----
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt $s:tt $c:tt $p:tt $f:tt $b:tt $($row:tt)+) => {
         $crate::__workflow_amiss! { $by $w $($row)+ }
-    };
-}
-
-/// What is wrong with a row that stands where it may.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __workflow_amiss {
-    ([] $w:ident approval $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the workflow `", ::core::stringify!($w), "` asks for the approval `", ::core::stringify!($n),
-            "`, and does not say who asks for it: write `of Data requested by Role` in its first line"));
-    };
-    ($by:tt $w:ident approval $n:ident of $sh:ident $(when $wh:path)? :
-        asks $($($num:literal of)? $r:ident within $t:literal $u:ident $(remind after $mt:literal $mu:ident)?)then+ else approve ; $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the approval `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` would be given by nobody: \
-             silence is no approval, write `else refuse`"));
-    };
-    ($by:tt $w:ident approval $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the approval `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` does not say what it shows, whom it asks and until when: \
-             write `of Shown: asks Role within 24 h then Role within 24 h else refuse`"));
-    };
-    ($by:tt $w:ident compensatable $n:ident : $do:ident => $ok:ident | $no:ident , within $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` does not say how it is undone: write `undone by \
-             Command => Reply within 1 h else asks Role within 4 h`, or make it the pivot"));
-    };
-    ($by:tt $w:ident compensatable $n:ident : $do:ident => $ok:ident | $no:ident , undone by $un:ident => $gone:ident $(within $ut:literal $uu:ident)? , $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the undo of the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` may wait for ever: write `undone by ",
-            ::core::stringify!($un), " => ", ::core::stringify!($gone), " within 1 h else asks Role within 4 h`"));
-    };
-    ($by:tt $w:ident retriable $n:ident : $do:ident => $ok:ident | $no:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the retriable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` can be refused by `", ::core::stringify!($no),
-            "`: behind it nothing is undone, so it must succeed in the end; or make it the pivot"));
-    };
-    ($by:tt $w:ident $k:ident $n:ident $(needs $a:ident)? : $do:ident => $ok:ident $(| $no:ident)? , within $t:literal $u:ident else undo ; $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the ", ::core::stringify!($k), " `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` that does not answer may have happened: only a person \
-             can say so, write `else asks Role within 4 h`"));
-    };
-    ($by:tt $w:ident $k:ident $n:ident $(needs $a:ident)? : $do:ident => $ok:ident $(| $no:ident)? , within $t:literal $u:ident ; $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` has a deadline, and nobody to turn to when it passes: write `within ",
-            ::core::stringify!($t), " ", ::core::stringify!($u), " else asks Role within 4 h`"));
-    };
-    ($by:tt $w:ident $k:ident $n:ident $(needs $a:ident)? : $do:ident => $ok:ident $(| $no:ident)? , else $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` may wait for ever: write `within 1 h else asks Role within 4 h`"));
-    };
-    ($by:tt $w:ident pivot $n:ident $(needs $a:ident)? : $do:ident => $ok:ident | $no:ident , within $t:literal $u:ident else forestall $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the forestalled pivot `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
-            ": Command => Done | Refused, within 1 h else forestall within 10 min, then asks Role within 4 h;`"));
-    };
-    ($by:tt $w:ident compensatable $n:ident : $do:ident => $ok:ident | $no:ident , undone by $un:ident => $gone:ident within $ut:literal $uu:ident
-        else asks $($($unum:literal of)? $ur:ident within $urt:literal $uru:ident $(remind after $umt:literal $umu:ident)?)then+ ,
-        within $t:literal $u:ident else forestall $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w),
-            "` is forestalled by its undo: write `else undo`, or `else asks Role within 4 h`"));
-    };
-    ($by:tt $w:ident retriable $n:ident : $do:ident => $ok:ident , within $t:literal $u:ident else forestall $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the retriable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w),
-            "` must succeed in the end, and so is not forestalled: write `else asks Role within 4 h`"));
-    };
-    ($by:tt $w:ident compensatable $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
-            ": Command => Done | Refused, undone by Command => Undone within 1 h else asks Role within 4 h, within 15 min else undo;`"));
-    };
-    ($by:tt $w:ident pivot $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the pivot `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
-            ": Command => Done | Refused, within 1 h else asks Role within 4 h;`"));
-    };
-    ($by:tt $w:ident retriable $n:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "the retriable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
-            ": Command => Done, within 2 d else asks Role within 1 d;`"));
-    };
-    ($by:tt $w:ident $other:tt $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "a row of the workflow `", ::core::stringify!($w), "` is a `compensatable`, an `approval`, a `pivot` or a `retriable`, and this one is `", ::core::stringify!($other), "`"));
     };
 }

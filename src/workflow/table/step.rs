@@ -16,6 +16,10 @@ macro_rules! __workflow_step {
             type Workflow = This;
             type Shown = __made::Nothing;
         }
+        const _: () = ::core::assert!(
+            !__made::are_one(::core::stringify!($do), ::core::stringify!($un)),
+            ::core::concat!("`", ::core::stringify!($un), "` does `", ::core::stringify!($n), "` and undoes it: an undo is a command of its own")
+        );
         impl __made::Undoable for step::$n {
             type Undo = super::$un;
             type Undone = super::$gone;
@@ -73,7 +77,7 @@ macro_rules! __workflow_step {
             type Shown = super::$shown;
         }
         $(const _: () = ::core::assert!(
-            !__made::are_one(__made::Of::<super::$r>::NAME, __made::Of::<super::$by>::NAME),
+            !__made::are_one(::core::stringify!($r), ::core::stringify!($by)),
             ::core::concat!("`", ::core::stringify!($r), "` asks for `", ::core::stringify!($n), "` and decides on it: four eyes need two roles")
         );)+
         impl step::$n {
@@ -448,7 +452,7 @@ macro_rules! __workflow_step {
     // ---- words of the table ----
     (@replies $n:ident $ok:ident $no:ident) => {
         const _: () = ::core::assert!(
-            !__made::are_one(__made::Of::<super::$ok>::TYPE, __made::Of::<super::$no>::TYPE),
+            !__made::are_one(::core::stringify!($ok), ::core::stringify!($no)),
             ::core::concat!("`", ::core::stringify!($ok), "` and `", ::core::stringify!($no), "` have one TYPE: nobody can tell whether `", ::core::stringify!($n), "` is done or refused")
         );
     };
@@ -461,9 +465,12 @@ macro_rules! __workflow_step {
     (@approved $n:ident $num:tt $at:ident $granted:ident) => { __made::voted::<_, step::$n>($at, $granted, KEY) };
     (@roles [$({$num:tt $r:ident $t:tt $remind:tt})+]) => { ($(super::$r,)+) };
     (@chain [$({[$($num:literal)?] $r:ident ($t:literal $u:ident) [$(($mt:literal $mu:ident))?]})*]) => {
-        &[$(__made::level(__made::Of::<super::$r>::NAME, $crate::__workflow_step!(@wanted $($num)?), $crate::__workflow_step!(@in $t $u))
-            $(.remind_after($crate::__workflow_step!(@in $mt $mu)))?),*]
+        &[$($crate::__workflow_step!(@level
+            (__made::level(__made::Of::<super::$r>::NAME, $crate::__workflow_step!(@wanted $($num)?), $crate::__workflow_step!(@in $t $u)))
+            $($crate::__workflow_step!(@in $mt $mu))?)),*]
     };
+    (@level ($level:expr)) => { $level };
+    (@level ($level:expr) $reminder:expr) => { __made::reminded($level, $reminder) };
     (@wanted) => { 1 };
     (@wanted $num:literal) => { __made::wanted($num) };
     (@in $t:literal s) => { __made::seconds($t, 1) };

@@ -5,6 +5,7 @@
 
 use integration_automation_patterns::workflow;
 use ui::orders::{OrderCreated, OrderRefused, CreateOrder, Order, Sales, ErpDesk};
+use job::{Any, Ask as _, This, at, start, step};
 
 workflow! {
     pub mod job of Order requested by Sales, version 1 {

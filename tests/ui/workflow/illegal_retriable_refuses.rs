@@ -5,6 +5,7 @@
 
 use integration_automation_patterns::workflow;
 use ui::orders::{OrderRefused, InvoiceIssued, Order, Sales, BillingDesk, IssueInvoice};
+use job::{Any, Ask as _, This, at, start, step};
 
 workflow! {
     pub mod job of Order requested by Sales, version 1 {

@@ -5,6 +5,7 @@
 
 use integration_automation_patterns::workflow;
 use ui::orders::{BillingDesk, InvoiceIssued, IssueInvoice, Order};
+use job::{Any, Ask as _, This, at, start, step};
 
 workflow! {
     pub mod job of Order, version 1 {

@@ -1,0 +1,32 @@
+//! Leaving out a clause of a pivot that needs an approval
+//@ code: none
+//@ error: the pivot `create_order` of the workflow `job` is `create_order needs over_limit: Command => Done | Refused, within 1 h else asks Role within 4 h;`
+//@ twin: + | OrderRefused,
+
+use integration_automation_patterns::workflow;
+use integration_automation_patterns::workflow::Cleared;
+use job::step;
+use ui::orders::{Controller, CreateOrder, ErpDesk, HeadOfFinance, Order, OrderCreated, OrderRefused, Quote, Sales};
+
+workflow! {
+    pub mod job of Order requested by Sales, version 1 {
+        approval over_limit of Quote: asks Controller within 24 h else refuse;
+        pivot create_order needs over_limit: CreateOrder => OrderCreated //@ here
+            within 1 h else asks ErpDesk within 4 h;
+    }
+}
+
+impl job::Ask for Order {
+    fn over_limit(&self) -> Quote {
+        Quote { total: self.total }
+    }
+    fn create_order(&self, cleared: &Cleared<step::over_limit>) -> CreateOrder {
+        CreateOrder { total: cleared.shown().total }
+    }
+}
+
+impl job::Undo for Order {}
+
+impl job::Learn for Order {
+    fn create_order(&mut self, _: OrderCreated) {}
+}
