@@ -42,14 +42,22 @@ pub(super) async fn measure(amount: Amount) -> Outcome {
          client | {sent:.2} | at least 0.7 |"
     );
     let by_us = async || consume(&queue, &name, events).await;
-    let taken = ratio(pairs / 3, by_us, async || bare.consume(events).await).await?;
-    println!(
-        "| AMQP 1.0: events per second into a SQLite inbox, beside the bare client and \
-         the bare statement | {taken:.2} | at least 0.7 |"
-    );
-    let left = events * (pairs - pairs / 3);
+    let pairs_taken = pairs / 3;
+    for (statements, reach) in [
+        (Statements::Effect, "at least 0.7"),
+        (Statements::AttemptAndEffect, "at least 0.75"),
+    ] {
+        let bare = async || bare.consume(events, statements).await;
+        let taken = ratio(pairs_taken, &by_us, bare).await?;
+        let beside = statements.name();
+        println!(
+            "| AMQP 1.0: events per second into a SQLite inbox, beside the bare client \
+             and {beside} | {taken:.2} | {reach} |"
+        );
+    }
+    let left = events * (pairs - 1 - 2 * pairs_taken);
     consume(&queue, &name, left).await?;
-    bare.consume(left).await?;
+    bare.consume(left, Statements::Effect).await?;
     Ok(())
 }
 
@@ -87,6 +95,41 @@ async fn consume(queue: &Amqp1, name: &str, events: usize) -> Outcome<Duration> 
     }
     while acks.next().await.transpose()?.is_some() {}
     Ok(start.elapsed())
+}
+
+/// What the bare loop writes of each event.
+#[derive(Clone, Copy)]
+enum Statements {
+    /// Its id and its body, in one transaction.
+    Effect,
+    /// Before that, in a transaction of its own, that an attempt has begun: as the inbox
+    /// does of what may be delivered again, and of this protocol that is everything.
+    AttemptAndEffect,
+}
+
+impl Statements {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Effect => "the bare statement",
+            Self::AttemptAndEffect => "the bare statements that count each attempt ahead",
+        }
+    }
+
+    fn run(self, erp: &mut rusqlite::Connection, id: &str, body: &[u8]) -> Outcome {
+        if matches!(self, Self::AttemptAndEffect) {
+            let transaction = begin(erp)?;
+            let attempt = "INSERT INTO seen (id, attempts) VALUES (?1, 1) \
+                           ON CONFLICT DO UPDATE SET attempts = attempts + 1";
+            transaction.execute(attempt, [id])?;
+            transaction.commit()?;
+        }
+        let transaction = begin(erp)?;
+        let effect = "INSERT INTO seen (id, body) VALUES (?1, ?2) \
+                      ON CONFLICT DO UPDATE SET body = ?2";
+        transaction.execute(effect, (id, body))?;
+        transaction.commit()?;
+        Ok(())
+    }
 }
 
 /// The client alone.
@@ -147,9 +190,15 @@ impl Bare {
         Ok(start.elapsed())
     }
 
-    async fn consume(&mut self, events: usize) -> Outcome<Duration> {
+    async fn consume(
+        &mut self,
+        events: usize,
+        statements: Statements,
+    ) -> Outcome<Duration> {
         let mut erp = connect(&fresh("amqp1-bare")?)?;
-        erp.execute_batch("CREATE TABLE seen (id TEXT PRIMARY KEY, body BLOB)")?;
+        erp.execute_batch(
+            "CREATE TABLE seen (id TEXT PRIMARY KEY, attempts INTEGER, body BLOB)",
+        )?;
         let start = Instant::now();
         let (mut session, _connection) = client(self.port).await?;
         let source = Source::builder().address(&*self.queue).capabilities(as_queue());
@@ -168,10 +217,7 @@ impl Bare {
             };
             let body = message.body.try_as_data().ok().and_then(|mut data| data.next());
             let body = body.ok_or("a body")?;
-            let transaction = begin(&mut erp)?;
-            transaction
-                .execute("INSERT INTO seen VALUES (?1, ?2)", (id, body.as_slice()))?;
-            transaction.commit()?;
+            statements.run(&mut erp, id, body.as_slice())?;
             receiver.accept(&delivery).await?;
         }
         let time = start.elapsed();

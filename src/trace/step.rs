@@ -66,6 +66,7 @@ impl StepSpan {
     }
 
     /// Works in the span: what is enqueued there goes on from it.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
         self.0.in_scope(work)
     }

@@ -68,6 +68,7 @@ impl StepSpan {
         stored.to_owned()
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn in_scope<T>(self, work: impl FnOnce() -> T) -> T {
         work()
     }

@@ -23,8 +23,9 @@ impl InstanceRecord {
             return Err(RecordError::NeverStored);
         }
         if table.requested_by.is_some() != self.requested_by.is_some() {
+            let found = self.requested_by.as_ref().map(|asker| asker.person.clone());
             let wanted = table.requested_by;
-            return Err(RecordError::Requester { wanted });
+            return Err(RecordError::Requester { wanted, found });
         }
         if let (Some(question), Some(step)) = (&self.question, step) {
             let amended_by = &self.amended_by;
@@ -67,7 +68,9 @@ impl InstanceRecord {
             return Err(RecordError::NoSuchStage { status, step });
         }
         match (wait, self.due_at) {
-            (Wait::Nothing, Some(_)) => Err(RecordError::DeadlineOfNothing { status }),
+            (Wait::Nothing, Some(found)) => {
+                Err(RecordError::DeadlineOfNothing { status, found })
+            }
             (Wait::Reply(_) | Wait::People(_), None) => {
                 Err(RecordError::NoDeadline { status })
             }
@@ -81,18 +84,21 @@ impl InstanceRecord {
         let wait = step.map_or(Wait::Nothing, |step| step.waits(self.status));
         let wanted = matches!(wait, Wait::People(_));
         let approves = step.is_some_and(|step| step.kind == Kind::Approval);
-        let is_amiss = match &self.question {
-            None => wanted,
-            Some(question) => {
-                !wanted
-                    || question.shown.is_some() != approves
-                    || (!approves && !question.votes.is_empty())
+        let found = match &self.question {
+            None if wanted => "no question",
+            Some(_) if !wanted => "a question",
+            Some(question) if approves && question.shown.is_none() => {
+                "a question that shows nothing to approve"
             }
+            Some(question) if !approves && question.shown.is_some() => {
+                "a question that shows something to approve"
+            }
+            Some(question) if !approves && !question.votes.is_empty() => {
+                "a question with votes, and nothing to approve"
+            }
+            _ => return Ok(()),
         };
-        if is_amiss {
-            return Err(RecordError::Question { status: self.status, wanted });
-        }
-        Ok(())
+        Err(RecordError::Question { status: self.status, wanted, found })
     }
 
     /// The command that is awaited is that of the stage, in a round that it can have; and
@@ -179,7 +185,8 @@ impl InstanceRecord {
                 return Err(RecordError::NoSuchApproval { found: approval.clone() });
             };
             if seen.contains(&approval) {
-                return Err(RecordError::ClearanceMissing { approval: approval.clone() });
+                let (approval, found) = (approval.clone(), 2);
+                return Err(RecordError::ClearanceMissing { approval, found });
             }
             seen.push(approval);
             let amended_by = self.check_amenders(clearance.amended)?;
@@ -187,7 +194,8 @@ impl InstanceRecord {
             self.check_votes(approval, seen, &clearance.votes, amended_by)?;
             let is_granted = clearance.is_granted(step);
             if !self.is_history(at) && !is_granted {
-                return Err(RecordError::TooFewVotes { approval: approval.clone() });
+                let (approval, found) = (approval.clone(), clearance.votes.len());
+                return Err(RecordError::TooFewVotes { approval, found });
             }
         }
         Ok(())
@@ -208,7 +216,7 @@ impl InstanceRecord {
         let mut passed = passed.filter(|step| step.kind == Kind::Approval);
         if let Some(step) = passed.find(|step| !is_cleared(step)) {
             let approval = step.name.to_owned();
-            return Err(RecordError::ClearanceMissing { approval });
+            return Err(RecordError::ClearanceMissing { approval, found: 0 });
         }
         let at = at.map_or("", |step| step.name);
         let ahead = table.steps.iter().skip_while(|step| step.name != at);

@@ -129,18 +129,32 @@ impl Entry {
 }
 
 /// The person behind an entry of a journal.
+///
+/// Made of a [`Ruling`], an [`AnyRuling`] or a [`Decision`], and only a ruling brings a
+/// role.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct By {
-    /// Who, why and when.
-    pub decision: Decision,
-    /// The role that they decided in, where it takes one.
-    pub role: Option<&'static str>,
-    /// In whose place.
-    pub instead_of: Option<Person>,
+    pub(super) decision: Decision,
+    pub(super) role: Option<&'static str>,
+    pub(super) instead_of: Option<Person>,
 }
 
 impl By {
+    /// Who, why and when.
+    pub const fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// The role that they decided in, where they did so from a seat.
+    pub const fn role(&self) -> Option<&'static str> {
+        self.role
+    }
+
+    /// In whose place.
+    pub const fn instead_of(&self) -> Option<&Person> {
+        self.instead_of.as_ref()
+    }
+
     /// Who it is, with the one in whose place they act.
     pub(super) fn actor(&self) -> Actor {
         let person = Person::behind(&self.decision);

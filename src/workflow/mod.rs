@@ -71,6 +71,7 @@ mod diagram;
 mod drive;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod durable;
+mod excerpt;
 mod follow;
 mod id;
 mod instance;

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::approval::{Clearance, Question};
+use super::excerpt::excerpt;
 use super::id::Seen;
 use super::role::{Actor, Person};
 use super::stage::Status;
@@ -155,6 +156,8 @@ pub enum RecordError {
     DeadlineOfNothing {
         /// The status in the record.
         status: Status,
+        /// The deadline in the record.
+        found: DateTime<Utc>,
     },
     /// It asks people without a question, has a question that nobody is asked, or one
     /// that shows what it should not.
@@ -163,6 +166,8 @@ pub enum RecordError {
         status: Status,
         /// Whether people are asked at this stage.
         wanted: bool,
+        /// What the record has.
+        found: &'static str,
     },
     /// The revision is 0.
     NeverStored,
@@ -184,11 +189,15 @@ pub enum RecordError {
     Requester {
         /// The role that begins an instance.
         wanted: Option<&'static str>,
+        /// Who did, as the record says.
+        found: Option<Person>,
     },
     /// It has passed an approval that nobody gave, or was given twice.
     ClearanceMissing {
         /// The approval.
         approval: String,
+        /// How often it was given.
+        found: usize,
     },
     /// An approval is cleared that the instance has not reached.
     ClearedAhead {
@@ -199,6 +208,8 @@ pub enum RecordError {
     TooFewVotes {
         /// The approval.
         approval: String,
+        /// How many have voted, in whatever role.
+        found: usize,
     },
     /// The table has no such approval.
     NoSuchApproval {
@@ -257,7 +268,8 @@ impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherWorkflow { wanted, found } => {
-                write!(f, "wanted an instance of `{wanted}`, and found one of {found:?}")
+                let found = excerpt(found);
+                write!(f, "wanted an instance of `{wanted}`, and found one of {found}")
             }
             Self::UnknownVersion { wanted, found } => write!(
                 f,
@@ -269,8 +281,9 @@ impl fmt::Display for RecordError {
             }
             Self::LedAstray { from: (from, old), to: (to, new) } => write!(
                 f,
-                "wanted a stage that waits for what `{from}` of {old:?} waits for, and \
-                 found `{to}` of {new:?}: nothing is sent where an instance is led over"
+                "wanted a stage that waits for what `{from}` of {} waits for, and found \
+                 `{to}` of {new:?}: nothing is sent where an instance is led over",
+                excerpt(old)
             ),
             Self::UndoForgotten { step } => write!(
                 f,
@@ -284,23 +297,28 @@ impl fmt::Display for RecordError {
             ),
             Self::NoSuchStage { status, step } => write!(
                 f,
-                "the table has no stage `{status}` of a step {step:?}: was the step renamed \
-                 or removed?"
+                "the table has no stage `{status}` of a step {}: was the step renamed or \
+                 removed?",
+                excerpt(step)
             ),
             Self::NoDeadline { status } => {
                 write!(f, "an instance that is {status} waits, and found no deadline")
             }
-            Self::DeadlineOfNothing { status } => write!(
+            Self::DeadlineOfNothing { status, found } => write!(
                 f,
-                "an instance that is {status} waits for nothing, and found a deadline"
+                "an instance that is {status} waits for nothing, and found the deadline \
+                 {}",
+                found.to_rfc3339()
             ),
-            Self::Question { status, wanted: true } => {
-                write!(f, "an instance that is {status} asks people, and its question is amiss")
+            Self::Question { status, wanted: true, found } => {
+                write!(f, "an instance that is {status} asks people, and found {found}")
             }
-            Self::Question { status, wanted: false } => {
-                write!(f, "an instance that is {status} asks nobody, and found a question")
+            Self::Question { status, wanted: false, found } => {
+                write!(f, "an instance that is {status} asks nobody, and found {found}")
             }
-            Self::NeverStored => f.write_str("a stored instance has a revision, and found 0"),
+            Self::NeverStored => {
+                f.write_str("a stored instance has a revision, and found 0")
+            }
             Self::Round { most, found } => {
                 write!(f, "wanted a round from 1 to {most}, and found round {found}")
             }
@@ -309,28 +327,39 @@ impl fmt::Display for RecordError {
                     id.as_ref().map_or_else(|| "none".to_owned(), EventId::to_string)
                 };
                 let (wanted, found) = (id(wanted), id(found));
-                write!(f, "wanted the command {wanted} as the awaited one, and found {found}")
+                write!(
+                    f,
+                    "wanted the command {wanted} as the awaited one, and found {found}"
+                )
             }
-            Self::Requester { wanted: Some(role) } => {
-                write!(f, "wanted the person who began it as {role}, and found nobody")
+            Self::Requester { wanted, found } => {
+                let found = found.as_ref().map_or("nobody", Person::name);
+                match wanted {
+                    Some(role) => {
+                        write!(f, "wanted the person who began it as {role}, and found ")?;
+                    }
+                    None => f.write_str(
+                        "nobody in particular begins an instance of this table, and found ",
+                    )?,
+                }
+                f.write_str(found)
             }
-            Self::Requester { wanted: None } => f.write_str(
-                "nobody in particular begins an instance of this table, and found a person",
+            Self::ClearanceMissing { approval, found } => write!(
+                f,
+                "wanted the approval `{approval}` once, given or not needed, and found it \
+                 {found} times"
             ),
-            Self::ClearanceMissing { approval } => {
-                write!(f, "wanted the approval `{approval}` once, given or not needed")
-            }
             Self::ClearedAhead { approval } => write!(
                 f,
                 "the instance has not reached the approval `{approval}`, and found it given"
             ),
-            Self::TooFewVotes { approval } => write!(
+            Self::TooFewVotes { approval, found } => write!(
                 f,
-                "wanted as many votes for `{approval}` as a level of its chain asks for, and \
-                 found fewer: was the chain changed?"
+                "wanted as many votes for `{approval}` as a level of its chain asks for, \
+                 and found {found}, not enough of one role: was the chain changed?"
             ),
             Self::NoSuchApproval { found } => {
-                write!(f, "the table has no approval {found:?}")
+                write!(f, "the table has no approval {}", excerpt(found))
             }
             Self::ClearedByAsker { approval, person } => write!(
                 f,
@@ -353,7 +382,10 @@ impl fmt::Display for RecordError {
                  about {seen}"
             ),
             Self::VotedTwice { approval, person } => {
-                write!(f, "wanted one vote of each person for `{approval}`, and {person} has two")
+                write!(
+                    f,
+                    "wanted one vote of each person for `{approval}`, and {person} has two"
+                )
             }
             Self::Data(_) => f.write_str("the data of the instance cannot be read"),
             Self::Shown { approval, .. } => {

@@ -125,7 +125,7 @@ fn an_approval_that_does_not_stand_is_asked_before_the_one_behind_it() {
     let sent = reached(90_000, Status::Awaiting, "create_order");
     let refused = sent.load(&new_id()).unwrap_err();
     assert!(
-        matches!(refused.cause(), RecordError::ClearanceMissing { approval } if approval == "in_budget"),
+        matches!(refused.cause(), RecordError::ClearanceMissing { approval, .. } if approval == "in_budget"),
         "{refused}"
     );
     let over = every_stage(90_000).remove(&(Status::Completed, None)).unwrap();

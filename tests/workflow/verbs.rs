@@ -285,7 +285,7 @@ fn a_person_cancels_before_the_pivot_is_sent() {
     shop.store(at.cancel(Decision::new("eve", "the customer called").unwrap()));
     assert_eq!(shop.stands(), (Status::Undoing, Some("reserve_credit")));
     let by = shop.store.journal().last().unwrap().entry.by.as_ref().unwrap();
-    assert_eq!((by.decision.by(), by.role), ("eve", None));
+    assert_eq!((by.decision().by(), by.role()), ("eve", None));
 
     let mut shop = Shop::new(900);
     let seat = login::seat::<CreditDesk>("eve").unwrap();
@@ -293,8 +293,8 @@ fn a_person_cancels_before_the_pivot_is_sent() {
     let at = at!(shop Awaiting reserve_credit);
     shop.store(at.cancel(seat.decide("the customer called").unwrap()));
     let by = shop.store.journal().last().unwrap().entry.by.as_ref().unwrap();
-    let away = by.instead_of.as_ref().map(Person::name);
-    assert_eq!((by.role, away), (Some("credit desk"), Some("dora")));
+    let away = by.instead_of().map(Person::name);
+    assert_eq!((by.role(), away), (Some("credit desk"), Some("dora")));
 }
 
 /// Protects a test's `unwrap_err` from a table, whose stages have no `Debug`.

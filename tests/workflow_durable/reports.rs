@@ -130,7 +130,9 @@ pub(crate) async fn the_one_behind_two_hundred_failing_ones_fires<D: Database>()
     let _ = database.begin("the last", 900, true).await;
     database.pass_time(16 * MINUTE).await;
     let summary = database.clerk(config()).await;
-    assert_eq!((summary.moved, summary.failed), (1, 200));
+    // On a slow machine the first of them are due again by then.
+    assert!(summary.failed >= 200, "{summary:?}");
+    assert_eq!(summary.moved, 1);
     assert_eq!(stands(&database, "the last").await, "undoing reserve_credit");
 }
 

@@ -233,7 +233,7 @@ pub(crate) async fn it_finds_a_vote_that_nobody_gave<D: AtADesk>() {
     assert!(matches!(found.what, Discrepancy::VotesDiffer { .. }), "{found}");
     for (change, said) in [
         ("seen = '0000000000000000'", "found one about 0000000000000000"),
-        ("approval = 'under_limit'", "neither asked nor cleared"),
+        ("approval = 'under_limit'", "asked or cleared, and found \"under_limit\""),
     ] {
         let change = format!("UPDATE workflow_vote SET {change}");
         let found = finding(&database, "workflow_vote", &change).await.unwrap();

@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::EventId;
-use crate::workflow::{Actor, Clearance, InstanceRecord, Person, Question, Seen, Vote};
+use crate::workflow::excerpt::excerpt;
+use crate::workflow::{
+    Actor, Clearance, InstanceRecord, Person, Question, Seen, Status, Vote,
+};
 
 /// The columns of an instance, in the order of [`InstanceRow`].
 pub(crate) const INSTANCE_COLUMNS: &str = "id, workflow, version, fingerprint, revision, \
@@ -135,10 +138,8 @@ impl Rows {
                     open.push(vote.read()?);
                 }
                 false => {
-                    return Err(format!(
-                        "a vote is for {:?}, which is neither asked nor cleared",
-                        vote.approval
-                    ));
+                    let wanted = "a vote for an approval that is asked or cleared";
+                    return Err(other(wanted, &vote.approval));
                 }
             }
         }
@@ -158,30 +159,35 @@ impl Rows {
                 Some(Question { level, reminded, for_nobody, shown, votes: open })
             }
             _ if open.is_empty() => None,
-            _ => return Err("there are votes, and no question is open".to_owned()),
+            _ => {
+                let found = open.len();
+                return Err(format!(
+                    "wanted votes for a question, and found {found} for none"
+                ));
+            }
         };
         Ok(InstanceRecord {
             workflow: row.workflow,
             version: number("version", row.version)?,
-            fingerprint: u64::from_str_radix(&row.fingerprint, 16).map_err(|error| {
-                format!("the fingerprint {:?}: {error}", row.fingerprint)
+            fingerprint: u64::from_str_radix(&row.fingerprint, 16).map_err(|_| {
+                other("a fingerprint of 16 hexadecimal digits", &row.fingerprint)
             })?,
-            id: id(row.id)?,
-            revision: u64::try_from(row.revision)
-                .map_err(|_| format!("{} is no revision", row.revision))?,
-            status: row
-                .status
-                .parse()
-                .map_err(|error: crate::state::UnknownNameError| error.to_string())?,
+            id: id("an id", row.id)?,
+            revision: u64::try_from(row.revision).map_err(|_| {
+                format!("wanted a revision from 1, and found {}", row.revision)
+            })?,
+            status: read_status(&row.status)?,
             step: row.step,
-            awaits: row.awaits.map(id).transpose()?,
+            awaits: row.awaits.map(|text| id("the id of a command", text)).transpose()?,
             due_at: row.due_at,
             round: number("round", row.round)?,
             question,
             cleared,
             requested_by: row
                 .requested_by
-                .map(|person| actor(&person, row.requested_instead_of.as_deref()))
+                .map(|person| {
+                    actor("who began it", &person, row.requested_instead_of.as_deref())
+                })
                 .transpose()?,
             amended_by: read_amenders(&row.amended_by)?,
             data: row.data,
@@ -207,9 +213,9 @@ impl VoteRow {
         let seen: Seen = self
             .seen
             .parse()
-            .map_err(|error| format!("what was seen, {:?}: {error}", self.seen))?;
+            .map_err(|_| other("16 hexadecimal digits of what was seen", &self.seen))?;
         Ok(Vote {
-            actor: actor(&self.person, self.instead_of.as_deref())?,
+            actor: actor("who votes", &self.person, self.instead_of.as_deref())?,
             role: self.role,
             reason: self.reason,
             at: self.at,
@@ -223,8 +229,9 @@ fn names(Actor { person, instead_of }: Actor) -> (Option<String>, Option<String>
     (Some(person.name().to_owned()), instead_of.map(|away| away.name().to_owned()))
 }
 
-fn actor(person: &str, instead_of: Option<&str>) -> Result<Actor, String> {
-    let named = |name: &str| Person::new(name).map_err(|error| error.to_string());
+fn actor(who: &str, person: &str, instead_of: Option<&str>) -> Result<Actor, String> {
+    let no_name = |name| other(&format!("the name of {who}"), name);
+    let named = |name| Person::new(name).map_err(|_| no_name(name));
     Ok(Actor { person: named(person)?, instead_of: instead_of.map(named).transpose()? })
 }
 
@@ -240,18 +247,106 @@ fn amenders(actors: Vec<Actor>) -> String {
 fn read_amenders(text: &str) -> Result<Vec<Actor>, String> {
     let read = |object: &Value| {
         let name = |key| object.get(key).and_then(Value::as_str);
-        name("person").map(|person| actor(person, name("instead_of")))
+        actor("who has amended it", name("person")?, name("instead_of")).ok()
     };
-    let objects: Vec<Value> = serde_json::from_str(text)
-        .map_err(|error| format!("who has amended it is no JSON array: {error}"))?;
-    let actors = objects.iter().map(read);
-    actors.map(|one| one.unwrap_or_else(|| Err("no person".to_owned()))).collect()
+    let objects = serde_json::from_str::<Vec<Value>>(text).ok();
+    let actors = objects.and_then(|objects| objects.iter().map(read).collect());
+    actors.ok_or_else(|| {
+        other("a JSON array of those who have amended it, each with a name", text)
+    })
 }
 
 fn number(of: &str, found: i64) -> Result<u32, String> {
-    u32::try_from(found).map_err(|_| format!("{found} is no {of}"))
+    let most = u32::MAX;
+    u32::try_from(found)
+        .map_err(|_| format!("wanted a {of} from 0 to {most}, and found {found}"))
 }
 
-fn id(text: String) -> Result<EventId, String> {
-    EventId::try_from(text).map_err(|error| error.to_string())
+/// A status, as a row or a journal names it.
+pub(super) fn read_status(text: &str) -> Result<Status, String> {
+    text.parse().map_err(|_| other("a status of a workflow", text))
+}
+
+fn id(wanted: &str, text: String) -> Result<EventId, String> {
+    EventId::try_from(text.clone())
+        .map_err(|error| format!("{}: {error}", other(wanted, &text)))
+}
+
+/// What is wrong with a column that is another one's: never what an instance is about.
+pub(super) fn other(wanted: &str, found: &str) -> String {
+    format!("wanted {wanted}, and found {}", excerpt(found))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// A change of one column, and what is said of it.
+    type Case = (fn(&mut Rows), &'static str);
+
+    fn rows() -> Rows {
+        let instance = InstanceRow {
+            id: "0195".to_owned(),
+            workflow: "order_to_cash".to_owned(),
+            version: 1,
+            fingerprint: "00000000000000ff".to_owned(),
+            revision: 3,
+            status: "awaiting".to_owned(),
+            step: Some("over_limit".to_owned()),
+            awaits: None,
+            due_at: Some(DateTime::UNIX_EPOCH),
+            round: 1,
+            level: Some(0),
+            reminded: Some(false),
+            for_nobody: Some(false),
+            shown: Some(b"s3cr3t".to_vec()),
+            requested_by: Some("anna".to_owned()),
+            requested_instead_of: None,
+            data: b"s3cr3t".to_vec(),
+            tags: "{}".to_owned(),
+            amended_by: "[]".to_owned(),
+        };
+        let vote = VoteRow {
+            approval: "over_limit".to_owned(),
+            person: "carl".to_owned(),
+            instead_of: None,
+            role: "controller".to_owned(),
+            reason: "fine".to_owned(),
+            at: DateTime::UNIX_EPOCH,
+            seen: "00000000000000ff".to_owned(),
+        };
+        Rows { instance, votes: vec![vote], cleared: Vec::new() }
+    }
+
+    /// Protects the operator from a row that is refused without a word of what is in it,
+    /// and everybody else from all that is in it.
+    #[test]
+    fn each_malformed_column_says_what_was_found_and_never_the_data() {
+        assert!(rows().read().is_ok());
+        let cases: [Case; 15] = [
+            (|rows| rows.instance.version = -1, "found -1"),
+            (|rows| rows.instance.fingerprint = "x".repeat(99), "\u{2026}\""),
+            (|rows| rows.instance.revision = -2, "from 1, and found -2"),
+            (|rows| rows.instance.status = "waiting".into(), "found \"waiting\""),
+            (|rows| rows.instance.id = String::new(), "wanted an id, and found \"\""),
+            (|rows| rows.instance.awaits = Some(String::new()), "command, and found"),
+            (|rows| rows.instance.round = 1 << 40, "found 1099511627776"),
+            (|rows| rows.instance.level = Some(-3), "wanted a level from 0"),
+            (|rows| rows.instance.level = None, "found 1 for none"),
+            (|rows| rows.instance.requested_by = Some(" ".into()), "who began it"),
+            (|rows| rows.instance.amended_by = "carl".into(), "found \"carl\""),
+            (|rows| rows.instance.amended_by = "[1]".into(), "found \"[1]\""),
+            (|rows| rows.votes[0].person = "\t".into(), "who votes, and found \"\\t\""),
+            (|rows| rows.votes[0].seen = "much".into(), "found \"much\""),
+            (|rows| rows.votes[0].approval = "sum".into(), "found \"sum\""),
+        ];
+        for (change, wanted) in cases {
+            let mut rows = rows();
+            change(&mut rows);
+            let said = rows.read().unwrap_err();
+            assert!(said.starts_with("wanted ") && said.contains(wanted), "{said}");
+            assert!(said.len() < 200 && !said.contains("s3cr3t"), "{said}");
+        }
+    }
 }

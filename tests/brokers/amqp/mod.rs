@@ -2,6 +2,7 @@
 
 mod answers;
 mod declaring;
+mod evaluate;
 mod outage;
 mod raw;
 mod reading;

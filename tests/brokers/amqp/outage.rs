@@ -20,6 +20,7 @@ use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use uuid::Uuid;
 
+use super::evaluate::evaluate;
 use super::user::User;
 use super::{RabbitMq, event};
 use crate::suite::{Server, in_time, refusal};
@@ -219,7 +220,7 @@ async fn a_queue_that_is_full_for_a_while_costs_no_attempt() {
 struct Node {
     folder: Folder,
     port: u16,
-    ctl: String,
+    evaluate: String,
 }
 
 impl Node {
@@ -235,18 +236,9 @@ impl Node {
         };
         Self {
             port: value("TEST_RABBITMQ_PORT").parse().unwrap(),
-            ctl: value("TEST_RABBITMQCTL"),
+            evaluate: value("TEST_RABBITMQ_EVALUATE"),
             folder,
         }
-    }
-
-    fn ctl(&self, arguments: &[&str]) {
-        let done = Command::new(&self.ctl).args(arguments).output().unwrap();
-        assert!(
-            done.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
     }
 }
 
@@ -274,7 +266,8 @@ async fn the_limit_of_the_server_is_one_events_and_its_alarm_costs_no_attempt_an
  {
     in_time(async {
         let node = Node::start();
-        node.ctl(&["eval", "application:set_env(rabbit, max_message_size, 50000)."]);
+        let tell = |expression: &str| evaluate(&node.evaluate, expression);
+        tell("application:set_env(rabbit, max_message_size, 50000)");
         let server = RabbitMq::at(node.port).await;
         let broker = server.broker(server.address());
         broker.create_queue(&server.name, &["#"]).await.unwrap();
@@ -305,7 +298,10 @@ async fn the_limit_of_the_server_is_one_events_and_its_alarm_costs_no_attempt_an
             .await
             .unwrap();
 
-        node.ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+        let watermark = |limit: &str| {
+            tell(&format!("vm_memory_monitor:set_vm_memory_high_watermark({limit})"));
+        };
+        watermark(r#"{absolute, "1MB"}"#);
         let began = Instant::now();
         while broker.send(&event("into the alarm")).await.is_ok() {
             assert!(began.elapsed() < Duration::from_secs(30), "no alarm");
@@ -315,7 +311,7 @@ async fn the_limit_of_the_server_is_one_events_and_its_alarm_costs_no_attempt_an
         drop(broker);
 
         // A new connection learns of the alarm by its first message.
-        let cured = async { node.ctl(&["set_vm_memory_high_watermark", "0.8"]) };
+        let cured = async { watermark("0.8") };
         let summary =
             relayed_through(server.broker(server.address()), A_SEND_AND_MORE, cured)
                 .await;

@@ -8,8 +8,8 @@ use lapin::options::QueueDeleteOptions;
 use tokio::time::timeout;
 
 use super::RabbitMq;
+use super::evaluate::{binary, evaluate, here};
 use super::routing::event;
-use super::user::rabbitmqctl;
 use crate::suite::{Server, in_time};
 
 /// A queue whose process does nothing, until this is dropped.
@@ -23,14 +23,10 @@ impl Suspended {
     }
 
     fn tell(&self, what: &str) {
-        let queue = format!(
-            "rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{}\">>))",
-            self.0
-        );
-        rabbitmqctl(&[
-            "eval",
-            &format!("{{ok, Q}} = {queue}, sys:{what}(amqqueue:get_pid(Q))."),
-        ]);
+        let name = binary(&self.0);
+        let queue = format!("rabbit_misc:r(<<\"/\">>, queue, {name})");
+        let found = format!("{{ok, Q}} = rabbit_amqqueue:lookup({queue})");
+        evaluate(&here(), &format!("{found}, sys:{what}(amqqueue:get_pid(Q))"));
     }
 }
 

@@ -1,9 +1,9 @@
 //! A user of RabbitMQ of the test's own, whose password wants percent-encoding.
 
 use std::net::SocketAddr;
-use std::process::Command;
 
 use super::RabbitMq;
+use super::evaluate::{binary, evaluate, here};
 
 pub(super) const PASSWORD: &str = "s3cr3t/p@ss:word";
 pub(super) const ENCODED: &str = "s3cr3t%2Fp%40ss%3Aword";
@@ -15,7 +15,7 @@ pub(super) struct User {
 impl User {
     /// One who may do everything.
     pub(super) fn new(server: &RabbitMq) -> Self {
-        rabbitmqctl(&["add_user", &server.name, PASSWORD]);
+        change(&server.name, "add_user", &[PASSWORD]);
         let user = Self { name: server.name.clone() };
         user.may(".*", ".*", ".*");
         user
@@ -23,12 +23,12 @@ impl User {
 
     /// What may be configured, written and read.
     pub(super) fn may(&self, configure: &str, write: &str, read: &str) {
-        rabbitmqctl(&["set_permissions", &self.name, configure, write, read]);
+        change(&self.name, "set_permissions", &["/", configure, write, read]);
     }
 
     /// Of which types events may be sent to the exchange.
     pub(super) fn may_send(&self, exchange: &str, types: &str) {
-        rabbitmqctl(&["set_topic_permissions", &self.name, exchange, types, ".*"]);
+        change(&self.name, "set_topic_permissions", &["/", exchange, types, ".*"]);
     }
 
     pub(super) fn address(&self, scheme: &str, server: SocketAddr) -> String {
@@ -38,17 +38,14 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        rabbitmqctl(&["delete_user", &self.name]);
+        change(&self.name, "delete_user", &[]);
     }
 }
 
-pub(super) fn rabbitmqctl(arguments: &[&str]) {
-    let program = std::env::var("TEST_RABBITMQCTL")
-        .expect("TEST_RABBITMQCTL, as `.ci/servers` sets it");
-    let done = Command::new(program).args(arguments).output().unwrap();
-    assert!(
-        done.status.success(),
-        "{arguments:?}: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+/// By a function of the server's, whose last argument is who asks.
+fn change(user: &str, function: &str, arguments: &[&str]) {
+    let all = [&[user], arguments, &["tests"]].concat();
+    let all: Vec<_> = all.into_iter().map(binary).collect();
+    let all = all.join(", ");
+    evaluate(&here(), &format!("rabbit_auth_backend_internal:{function}({all})"));
 }

@@ -79,9 +79,10 @@ impl Queue {
     }
 
     fn listener(&self, address: SocketAddr) -> Listener {
-        let seconds = Duration::from_secs;
-        let listener = self.broker(address).listen().wait_time(seconds(2)).unwrap();
-        listener.visibility_timeout(seconds(3)).unwrap()
+        // The shortest of both: so long is hidden what a lost answer took with it.
+        let second = Duration::from_secs(1);
+        let listener = self.broker(address).listen().wait_time(second).unwrap();
+        listener.visibility_timeout(2 * second).unwrap()
     }
 
     async fn put(&self, attributes: &[(&str, &str)], body: &str) {

@@ -179,9 +179,9 @@ impl fmt::Display for InstanceFinding {
             ),
             Discrepancy::OtherCommand { command, wanted, found } => write!(
                 f,
-                "wanted {wanted} as the event {command} of the outbox, and found {found}: \
-                 its reply is none to this instance, so discard the event, and settle the \
-                 step once its deadline has passed"
+                "wanted {wanted} as the event {command} of the outbox, and found \
+                 {found}: its reply is none to this instance, so discard the event, and \
+                 settle the step once its deadline has passed"
             ),
             Discrepancy::CommandStopped { command, status, found, failure } => {
                 write!(
@@ -193,8 +193,8 @@ impl fmt::Display for InstanceFinding {
                     write!(f, " ({failure})")?;
                 }
                 f.write_str(
-                    ": redrive it where it failed, or postpone the deadline to now, so that \
-                     the table goes on without it",
+                    ": redrive it where it failed, or postpone the deadline to now, so \
+                     that the table goes on without it",
                 )
             }
         }

@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 
 use super::Table;
 use super::view::{CommandState, InstanceView, PastEntry, StageCount, WaitsFor};
+use crate::workflow::InstanceRecord;
 use crate::workflow::definition::Wait;
-use crate::workflow::durable::columns::Rows;
-use crate::workflow::{InstanceRecord, Status};
+use crate::workflow::durable::columns::{Rows, other, read_status};
 
 /// The stages with their counts, at a moment that the database puts in the place of `$1`.
 pub(crate) const COUNTS: &str = "SELECT workflow, status, step, count(*) AS instances, \
@@ -84,7 +84,7 @@ impl CountRow {
     pub(super) fn read(self) -> Result<StageCount, String> {
         let number = |found: i64| u64::try_from(found).unwrap_or_default();
         Ok(StageCount {
-            status: status(&self.status)?,
+            status: read_status(&self.status)?,
             workflow: self.workflow,
             step: self.step,
             instances: number(self.instances),
@@ -131,7 +131,7 @@ impl Found {
         tables: &BTreeMap<&'static str, Table>,
     ) -> Result<InstanceView, String> {
         let row = &self.rows.instance;
-        let status = status(&row.status)?;
+        let status = read_status(&row.status)?;
         let waits_for = match tables.get(row.workflow.as_str()) {
             _ if status.is_end() => WaitsFor::Nothing,
             None => WaitsFor::OtherTable,
@@ -222,12 +222,12 @@ impl PastRow {
     pub(super) fn read(self) -> Result<PastEntry, String> {
         let list = |text: &str| {
             serde_json::from_str(text)
-                .map_err(|error| format!("entry {}: {text:?}: {error}", self.entry))
+                .map_err(|_| other(&format!("JSON texts in entry {}", self.entry), text))
         };
         Ok(PastEntry {
             commands: list(&self.commands)?,
             standing: list(&self.standing)?,
-            status: status(&self.status)?,
+            status: read_status(&self.status)?,
             entry: self.entry,
             revision: self.revision,
             at: self.at,
@@ -243,8 +243,4 @@ impl PastRow {
             version: self.version,
         })
     }
-}
-
-fn status(text: &str) -> Result<Status, String> {
-    text.parse().map_err(|error: crate::state::UnknownNameError| error.to_string())
 }

@@ -80,8 +80,8 @@ type Intervene = fn(
     DateTime<Utc>,
 ) -> Result<Written, DeskError>;
 
-/// A database whose workflows a desk can ask: SQLite's file and PostgreSQL's schema, and no
-/// other. It is what a function names that takes the desk of either.
+/// A database whose workflows a desk can ask: SQLite's file and PostgreSQL's schema, and
+/// no other. A function names it that takes the desk of either.
 ///
 /// ```
 /// use integration_automation_patterns::outbox::StoreError;
@@ -259,15 +259,15 @@ impl<D: DeskDatabase> Desk<D> {
         read().map(Some).map_err(|why| unreadable(LOOKING, why))
     }
 
-    /// Checks rows, journals, votes and outbox: every row can be led into its table, every
-    /// entry is a move that the table has, every row stands where its journal leads, with
-    /// the votes and the amendments that it says, and the command that an instance waits
-    /// for is the one in the outbox, and is sent. Where the list is empty, nothing is
-    /// wrong.
+    /// Checks rows, journals, votes and outbox: every row can be led into its table,
+    /// every entry is a move that the table has, every row stands where its journal
+    /// leads, with the votes and the amendments that it says, and the command that an
+    /// instance waits for is the one in the outbox, and is sent. Where the list is empty,
+    /// nothing is wrong.
     ///
     /// A command that the outbox does not have has left, and was purged. Of an instance
-    /// that went over to a newer version of its table, the votes from before count no more.
-    /// An approval that was passed over under a condition is found once the table has the
+    /// that went over to a newer version of its table, earlier votes are not compared. An
+    /// approval that was passed over under a condition is found once the table has the
     /// condition no more: remove one with a new version.
     ///
     /// It reads in pages, each at a moment of its own. Of a workflow whose table the desk

@@ -1,10 +1,11 @@
-//! The check of an instance: its journal is replayed through the table, and row, votes and
-//! outbox must agree with it. Pure, and the same for both databases.
+//! The check of an instance: its journal is replayed through the table, and row, votes
+//! and outbox must agree with it. Pure, and the same for both databases.
 
 use super::finding::Discrepancy;
 use super::found::Found;
 use super::view::PastEntry;
 use super::{Table, awaited, votes};
+use crate::workflow::durable::columns::read_status;
 use crate::workflow::{Cause, Definition, Edge, Kind, Status};
 
 /// Where an instance stands: an end has no step.
@@ -22,9 +23,9 @@ pub(super) fn verify(
     table: Option<&Table>,
 ) -> Vec<Discrepancy> {
     let row = &found.rows.instance;
-    let Ok(status) = row.status.parse::<Status>() else {
-        let reason = format!("{:?} is no status of a workflow", row.status);
-        return vec![Discrepancy::Unreadable { reason }];
+    let status = match read_status(&row.status) {
+        Ok(status) => status,
+        Err(reason) => return vec![Discrepancy::Unreadable { reason }],
     };
     let table = table.filter(|table| {
         !status.is_end() || row.version == i64::from(table.definition.version)

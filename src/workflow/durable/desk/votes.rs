@@ -205,7 +205,7 @@ mod tests {
         ] {
             assert_eq!(with(last).unwrap(), left, "{last:?}");
         }
-        // A new version may have voided them, and until people are asked anew nobody knows.
+        // A new version may have voided them: nobody knows until people are asked anew.
         assert_eq!(with(("voted", "dora", 2)), None);
         let amended = [&two[..], &[("reminded", "", 2), ("amended", "eve", 2)]].concat();
         assert_eq!(open(&amended).unwrap(), [""; 0]);

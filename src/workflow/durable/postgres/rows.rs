@@ -1,7 +1,7 @@
 //! The rows of workflows in PostgreSQL: found, and written.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow, Transaction};
 
 use super::read::{read_instance, read_vote};
@@ -85,13 +85,13 @@ pub(super) async fn place_and_time(
     at(&transaction.query_typed_one(sql, &[]).await?, "now")
 }
 
-/// Writes the row of a new instance; says whether it did.
+/// Writes the row of a new instance, and its first entry; says whether it did.
 pub(super) async fn insert(
     transaction: &Transaction<'_>,
     rows: &Rows,
-    now: DateTime<Utc>,
+    entry: &EntryRow,
 ) -> Result<bool, Error> {
-    let is_new = write(transaction, &rows.instance, now).await?;
+    let is_new = write(transaction, &rows.instance, entry).await?;
     if is_new {
         write_votes(transaction, rows).await?;
     }
@@ -99,14 +99,14 @@ pub(super) async fn insert(
 }
 
 /// Writes the row of an instance over that of the revision before, with its votes where it
-/// `had_votes` before; says whether it did.
+/// `had_votes` before, and the entry of the step; says whether it did.
 pub(super) async fn update(
     transaction: &Transaction<'_>,
     rows: &Rows,
+    entry: &EntryRow,
     had_votes: bool,
-    now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let written = write(transaction, &rows.instance, now).await?;
+    let written = write(transaction, &rows.instance, entry).await?;
     if had_votes {
         for table in ["workflow_vote", "workflow_clearance"] {
             let sql = format!("DELETE FROM {table} WHERE instance = $1");
@@ -117,43 +117,43 @@ pub(super) async fn update(
     Ok(written)
 }
 
-/// Writes the row of an instance, a new one where it is its first revision; says whether
-/// it did.
+/// Writes the row of an instance, a new one where it is its first revision, and then the
+/// entry of the step; says whether it did. It is one statement, since each is parsed anew.
 async fn write(
     transaction: &Transaction<'_>,
     row: &InstanceRow,
-    now: DateTime<Utc>,
+    entry: &EntryRow,
 ) -> Result<bool, Error> {
-    let sql = "SELECT workflow_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+    let sql = "SELECT workflow_write_entry($1, $21, $22, $23, $24, $25, $26, $27, $28, \
+               $29, $30, $31, $32, $33, $34, $35, $36) \
+               WHERE workflow_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
                $13, $14, $15, $16, $17, $18, $19, $20)";
-    let written = transaction
-        .query_typed_one(
-            sql,
-            &[
-                (&row.id, Type::TEXT),
-                (&row.workflow, Type::TEXT),
-                (&row.version, Type::INT8),
-                (&row.fingerprint, Type::TEXT),
-                (&row.revision, Type::INT8),
-                (&row.status, Type::TEXT),
-                (&row.step, Type::TEXT),
-                (&row.awaits, Type::TEXT),
-                (&row.due_at.map(|at| at.min(LAST_DUE)), Type::TIMESTAMPTZ),
-                (&row.round, Type::INT8),
-                (&row.level, Type::INT8),
-                (&row.reminded, Type::BOOL),
-                (&row.for_nobody, Type::BOOL),
-                (&row.shown, Type::BYTEA),
-                (&row.requested_by, Type::TEXT),
-                (&row.requested_instead_of, Type::TEXT),
-                (&row.data, Type::BYTEA),
-                (&row.tags, Type::TEXT),
-                (&now, Type::TIMESTAMPTZ),
-                (&row.amended_by, Type::TEXT),
-            ],
-        )
-        .await?;
-    written.try_get(0)
+    let due_at = row.due_at.map(|at| at.min(LAST_DUE));
+    let entry_values = entry_values(entry);
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+        (&row.id, Type::TEXT),
+        (&row.workflow, Type::TEXT),
+        (&row.version, Type::INT8),
+        (&row.fingerprint, Type::TEXT),
+        (&row.revision, Type::INT8),
+        (&row.status, Type::TEXT),
+        (&row.step, Type::TEXT),
+        (&row.awaits, Type::TEXT),
+        (&due_at, Type::TIMESTAMPTZ),
+        (&row.round, Type::INT8),
+        (&row.level, Type::INT8),
+        (&row.reminded, Type::BOOL),
+        (&row.for_nobody, Type::BOOL),
+        (&row.shown, Type::BYTEA),
+        (&row.requested_by, Type::TEXT),
+        (&row.requested_instead_of, Type::TEXT),
+        (&row.data, Type::BYTEA),
+        (&row.tags, Type::TEXT),
+        (&entry.at, Type::TIMESTAMPTZ),
+        (&row.amended_by, Type::TEXT),
+    ];
+    values.extend(entry_values.iter().map(borrowed));
+    Ok(transaction.execute_typed(sql, &values).await? == 1)
 }
 
 async fn write_votes(
@@ -209,30 +209,39 @@ pub(super) async fn write_entry(
 ) -> Result<(), Error> {
     let sql = "SELECT workflow_write_entry($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
                $11, $12, $13, $14, $15, $16, $17)";
+    let entry = entry_values(entry);
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&id, Type::TEXT)];
+    values.extend(entry.iter().map(borrowed));
+    transaction.execute_typed(sql, &values).await.map(drop)
+}
+
+/// A value of an entry, which may be made of what the entry holds.
+type EntryValue<'a> = (Box<dyn ToSql + Sync + Send + 'a>, Type);
+
+fn borrowed<'a>((value, kind): &'a EntryValue<'_>) -> (&'a (dyn ToSql + Sync), Type) {
+    (&**value, kind.clone())
+}
+
+/// The values of an entry behind the instance, in the order of the function's.
+fn entry_values(entry: &EntryRow) -> [EntryValue<'_>; 16] {
     let (cause, by) = (entry.cause.as_ref(), entry.by.as_ref());
-    transaction
-        .execute_typed(
-            sql,
-            &[
-                (&id, Type::TEXT),
-                (&entry.revision, Type::INT8),
-                (&entry.at, Type::TIMESTAMPTZ),
-                (&entry.what.as_str(), Type::TEXT),
-                (&entry.step, Type::TEXT),
-                (&entry.status, Type::TEXT),
-                (&entry.to_step, Type::TEXT),
-                (&cause.map(|(source, _)| storable(source)), Type::TEXT),
-                (&cause.map(|(_, id)| storable(id)), Type::TEXT),
-                (&entry.commands, Type::TEXT),
-                (&by.map(|by| storable(&by.person)), Type::TEXT),
-                (&by.and_then(|by| by.role), Type::TEXT),
-                (&by.and_then(|by| by.instead_of.as_ref().map(storable)), Type::TEXT),
-                (&by.map(|by| storable(&by.reason)), Type::TEXT),
-                (&by.map(|by| by.decided_at), Type::TIMESTAMPTZ),
-                (&entry.standing, Type::TEXT),
-                (&entry.version, Type::INT8),
-            ],
-        )
-        .await
-        .map(drop)
+    let away = by.and_then(|by| by.instead_of.as_ref());
+    [
+        (Box::new(entry.revision), Type::INT8),
+        (Box::new(entry.at), Type::TIMESTAMPTZ),
+        (Box::new(entry.what.as_str()), Type::TEXT),
+        (Box::new(&entry.step), Type::TEXT),
+        (Box::new(&entry.status), Type::TEXT),
+        (Box::new(&entry.to_step), Type::TEXT),
+        (Box::new(cause.map(|(source, _)| storable(source))), Type::TEXT),
+        (Box::new(cause.map(|(_, id)| storable(id))), Type::TEXT),
+        (Box::new(&entry.commands), Type::TEXT),
+        (Box::new(by.map(|by| storable(&by.person))), Type::TEXT),
+        (Box::new(by.and_then(|by| by.role)), Type::TEXT),
+        (Box::new(away.map(storable)), Type::TEXT),
+        (Box::new(by.map(|by| storable(&by.reason))), Type::TEXT),
+        (Box::new(by.map(|by| by.decided_at)), Type::TIMESTAMPTZ),
+        (Box::new(&entry.standing), Type::TEXT),
+        (Box::new(entry.version), Type::INT8),
+    ]
 }

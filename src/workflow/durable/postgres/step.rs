@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Transaction};
 
-use super::rows::{insert, lock, place_and_time, update, write_entry};
+use super::rows::{insert, lock, place_and_time, update};
 use crate::crash_point::crash_point;
 use crate::outbox::postgres::{OpenTransaction, enqueue, recall};
 use crate::outbox::{Enqueued, Recalled};
@@ -204,25 +204,20 @@ async fn put(
         }
         let entry = EntryRow::of_step(entry, &record, &commands, cause, at);
         let rows = Rows::of(record, tags);
-        // On their way together: the row is locked, and what fails is rolled back.
-        let written = async {
-            Ok(write_entry(transaction, &rows.instance.id, &entry)
-                .await
-                .doing(STORING)?)
-        };
         let sent = send(transaction, commands, &rows.instance.id, place);
         let is_written = if place.revision == 0 {
-            let is_new = insert(transaction, &rows, at).await.doing(STORING)?;
+            let is_new = insert(transaction, &rows, &entry).await.doing(STORING)?;
             if is_new {
-                tokio::try_join!(biased; written, sent)?;
+                sent.await?;
             }
             is_new
         } else {
+            // On their way together: the row is locked, and what fails is rolled back.
             let updated = async {
-                let updated = update(transaction, &rows, place.has_votes, at).await;
+                let updated = update(transaction, &rows, &entry, place.has_votes).await;
                 Ok(updated.doing(STORING)?)
             };
-            tokio::try_join!(biased; updated, written, sent)?.0
+            tokio::try_join!(biased; updated, sent)?.0
         };
         if !is_written {
             return Ok::<_, StepError>(None);
