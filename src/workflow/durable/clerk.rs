@@ -37,6 +37,9 @@ pub struct Clerk<D> {
 
 /// A database whose workflows a clerk takes.
 pub(super) trait Turns {
+    /// Whether the table of any workflow is known.
+    fn has_tables(&self) -> bool;
+
     /// The turn of the instance that is due first, if one is.
     fn turn(
         &self,
@@ -101,9 +104,15 @@ impl<D> Clerk<D> {
 impl<D: Turns> Clerk<D> {
     /// Works until `stop` is ready, whatever its output; the turn that it is at ends first.
     ///
-    /// No error of the database ends it: it tries again, ever more slowly, and reports.
+    /// No error of the database ends it: it tries again, ever more slowly, and reports. A
+    /// clerk that was given no table ends at once, and reports that
+    /// ([`NoTable`](ClerkIncident::NoTable)).
     pub async fn run<F: Future>(self, stop: F) -> ClerkSummary {
         let (mut stop, mut summary) = (pin!(stop), ClerkSummary::default());
+        if !self.database.has_tables() {
+            (self.on_incident)(&ClerkIncident::NoTable);
+            return summary;
+        }
         let mut pauses = Pauses::from(self.poll_interval);
         loop {
             let wait = match self.database.turn(self.retry_policy).await {
@@ -186,6 +195,10 @@ mod tests {
     struct Broken;
 
     impl Turns for Broken {
+        fn has_tables(&self) -> bool {
+            true
+        }
+
         async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
             Ok(Some(Turned::Failed(ClerkIncident::Failed {
                 workflow: "order_to_cash".to_owned(),
@@ -207,6 +220,31 @@ mod tests {
         };
         assert_eq!(first_three(5), [5, 10, 15]);
         assert_eq!(first_three(3600), [15, 15, 15]);
+    }
+
+    /// A database of which the clerk was given no table.
+    struct Unknown;
+
+    impl Turns for Unknown {
+        fn has_tables(&self) -> bool {
+            false
+        }
+
+        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    /// Protects from deadlines that nobody runs, where `of` is forgotten.
+    #[tokio::test]
+    async fn a_clerk_without_a_table_says_so_and_ends() {
+        let (reports, reported) = std::sync::mpsc::channel();
+        let clerk = Clerk::new(Unknown)
+            .on_incident(move |incident| reports.send(incident.to_string()).unwrap());
+        let summary = clerk.run(std::future::pending::<()>()).await;
+        assert_eq!(summary, ClerkSummary::default());
+        let reported: Vec<String> = reported.iter().collect();
+        assert!(matches!(&reported[..], [one] if one.contains("`of`")), "{reported:?}");
     }
 
     /// Protects from a run without an end.

@@ -41,6 +41,8 @@ pub enum ClerkIncident {
         /// When it is looked at again.
         again_at: DateTime<Utc>,
     },
+    /// The clerk was given no table of a workflow, and so it ends: it would move nothing.
+    NoTable,
     /// The database does not do what the clerk asks, and is tried again.
     Store {
         /// Why not.
@@ -58,6 +60,10 @@ impl fmt::Display for ClerkIncident {
                 "the deadline of {workflow} {instance} has passed, and its turn failed \
                  ({failures} in a row; again at {}): {reason}",
                 again_at.format("%Y-%m-%d %H:%M:%S UTC")
+            ),
+            Self::NoTable => f.write_str(
+                "the clerk ends, since it knows no workflow and would move nothing: give \
+                 it each table with `of`",
             ),
             Self::Store { reason, pause } => {
                 write!(f, "the clerk tries the database again in {pause:?}: {reason}")

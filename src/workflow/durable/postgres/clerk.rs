@@ -113,6 +113,10 @@ impl Clerk {
 }
 
 impl Turns for Database {
+    fn has_tables(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
         let mut held = self.clients.hold(FIRING).await?;
         let turned = within(FIRING, turn(held.client(), self, &policy)).await?;

@@ -96,6 +96,10 @@ impl Clerk {
 }
 
 impl Turns for File {
+    fn has_tables(&self) -> bool {
+        !self.tables.turns.is_empty()
+    }
+
     async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
         let tables = Arc::clone(&self.tables);
         let work = move |connection: &mut Connection| turn(connection, &tables, &policy);
