@@ -84,7 +84,7 @@ pub use config_error::ConfigError;
 pub use envelope::{
     AfterFailure, AnyEnvelope, Decision, DecisionError, EmptyIdError, Envelope,
     EnvelopeBuilder, EventId, Facts, Failure, FailureClass, ReadError, Record,
-    RehydrateError, WrongStateError, event, state,
+    RehydrateError, SourceSystem, WrongStateError, event, state,
 };
 pub use event::{Event, Payload, RawEvent};
 // Hidden from rustdoc alone: rustc does not print the names of what is always hidden.

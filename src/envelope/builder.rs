@@ -45,7 +45,7 @@ impl Envelope<Pending> {
     /// the payload's kind, and the present time.
     #[inline]
     pub fn builder<P>(
-        source_system: impl Into<Cow<'static, str>>,
+        source_system: impl SourceSystem,
         payload: P,
     ) -> EnvelopeBuilder<P> {
         EnvelopeBuilder {
@@ -67,7 +67,7 @@ impl<P> EnvelopeBuilder<P> {
 
     /// The system that the event comes from, in place of the one that the builder began
     /// with.
-    pub fn source_system(mut self, source_system: impl Into<Cow<'static, str>>) -> Self {
+    pub fn source_system(mut self, source_system: impl SourceSystem) -> Self {
         self.source_system = source_system.into();
         self
     }
@@ -230,6 +230,17 @@ impl<P> EnvelopeBuilder<P> {
         })
     }
 }
+
+/// The system that an event comes from: every text that lives as long as it is needed, such
+/// as a literal or a `String`.
+#[diagnostic::on_unimplemented(
+    message = "an event's source system is a text, and `{Self}` is none",
+    label = "needs the name of a system, such as `\"crm\"`: it stands before the payload"
+)]
+pub trait SourceSystem: Into<Cow<'static, str>> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<Cow<'static, str>>> SourceSystem for T {}
 
 /// What has begun its lifecycle. A builder has not: it is in the bounds of its verbs for the
 /// words of the error.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::builder::EnvelopeBuilder;
+use super::builder::{EnvelopeBuilder, SourceSystem};
 use super::event::Payload;
 use super::facts::Facts;
 use super::id::EventId;
@@ -49,11 +49,12 @@ impl<P: Payload> Facts<P> {
     /// ```
     pub fn follow<Q: Payload>(
         &self,
-        source_system: impl Into<Cow<'static, str>>,
+        source_system: impl SourceSystem,
         name: &str,
         payload: Q,
     ) -> EnvelopeBuilder<Q> {
-        let (source_system, id) = (source_system.into(), self.id().to_string());
+        let source_system: Cow<'static, str> = source_system.into();
+        let id = self.id().to_string();
         let (cause, length) = (self.source_system(), self.source_system().len());
         let identifier = format!("{length}:{cause}{}:{id}{name}", id.len());
         let derived = EventId::derived(&source_system, &identifier);

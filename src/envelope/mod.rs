@@ -24,7 +24,7 @@ use std::ops::Deref;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert};
 
-pub use self::builder::{Built, EnvelopeBuilder};
+pub use self::builder::{Built, EnvelopeBuilder, SourceSystem};
 pub use self::erased::{AnyEnvelope, WrongStateError};
 use self::event::DecodeError;
 pub(crate) use self::event::{Event, Payload, RawEvent};
