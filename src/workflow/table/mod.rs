@@ -105,6 +105,10 @@ mod step;
 /// chain may answer while the question is open, and as soon as one level has the votes that
 /// it wants, it is granted. Spans are in `s`, `min`, `h` and `d`, and no span is nothing.
 ///
+/// Votes are counted by a role's NAME and events are known by their TYPE, so that each role
+/// and each event of a table has its own, and is written in it by one name: a type alias
+/// beside the name is refused like a second role or event.
+///
 /// The first line names the data, the role that begins an instance (an approval needs one),
 /// the version, and its seal: `of Order requested by Sales, version 1 sealed 0x371a...`. A
 /// sealed table that changes does not compile; the error has the new seal. Kinds, names,
