@@ -198,7 +198,7 @@ mod unordered {
 }
 
 /// What Google's own emulator adds to that. It does not notice a stream that has ended, so
-/// that nothing is here which a listener gives back at its end.
+/// that nothing is here in which one listener follows another.
 mod emulator {
     use super::*;
 
@@ -206,10 +206,8 @@ mod emulator {
     crate::suite_on! { @each Emulator, [#[ignore = "needs Pub/Sub"]],
         an_event_arrives_with_all_it_says_about_itself
         a_schema_version_and_an_empty_payload_arrive
-        what_is_confirmed_is_not_delivered_again
         an_event_that_is_sent_twice_has_one_effect
         a_retry_is_delivered_again_and_then_it_is_the_first_still
-        a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothing
         failures_in_a_row_starve_no_consumer
         what_a_transaction_commits_has_its_effect_once_and_in_order
         a_worker_has_every_effect_once_and_what_fails_falls_alone
