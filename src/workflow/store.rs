@@ -98,8 +98,7 @@ impl fmt::Display for NotStoredError {
                 f,
                 "wanted to send the event {event}, and found it in the outbox: an instance \
                  of this business key ran before and was purged, so the event would not \
-                 leave again. A key is for one life: begin under another \
-                 key"
+                 leave again. A key is for one life: begin under another key"
             ),
         }
     }
