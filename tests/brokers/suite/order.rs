@@ -20,6 +20,10 @@ use super::{File, Server};
 
 const EVENTS: usize = 20;
 
+/// A broker may give them all to one of the consumers, which keeps them in order: so often
+/// in a row that is no accident.
+const ROUNDS: usize = 10;
+
 /// The effects of one key, in their order, where the first event fails once.
 async fn effects<S: Server>(config: WorkerConfig) -> Vec<usize> {
     let (server, file) = (S::fresh().await, File::new("order"));
@@ -79,9 +83,14 @@ pub(crate) async fn a_worker_keeps_the_order_that_the_broker_does_not<S: Server>
     let kept = WorkerConfig::default().order(ByKey::default());
     let in_order: Vec<usize> = (0..EVENTS).collect();
     assert_eq!(effects::<S>(kept).await, in_order);
-    let given = effects::<S>(WorkerConfig::default()).await;
-    assert_ne!(given, in_order, "this broker keeps the order by itself");
-    let mut all = given;
-    all.sort_unstable();
-    assert_eq!(all, in_order, "each has its effect once");
+    for _ in 0..ROUNDS {
+        let given = effects::<S>(WorkerConfig::default()).await;
+        let mut all = given.clone();
+        all.sort_unstable();
+        assert_eq!(all, in_order, "each has its effect once");
+        if given != in_order {
+            return;
+        }
+    }
+    panic!("this broker keeps the order by itself");
 }
