@@ -293,9 +293,7 @@ impl<D: DeskDatabase> Desk<D> {
     /// nothing is wrong.
     ///
     /// A command that the outbox does not have has left, and was purged. Of an instance
-    /// that went over to a newer version of its table, earlier votes are not compared. An
-    /// approval that was passed over under a condition is found once the table has the
-    /// condition no more: remove one with a new version.
+    /// that went over to a newer version of its table, earlier votes are not compared.
     ///
     /// It reads in pages, each at a moment of its own. Of a workflow whose table the desk
     /// does not know, only rows and journals are compared, and one finding says so
