@@ -20,7 +20,7 @@ use tokio_postgres::{Client, Config, Transaction};
 
 use crate::Outcome;
 use crate::database::{Database, LOOK_EVERY, inbox_config};
-use crate::line::Line;
+use crate::line::{self, Line};
 use crate::orders::order_to_cash::{self, Any, This};
 use crate::orders::{Sales, login};
 use crate::question::{Decided, Question};
@@ -38,7 +38,7 @@ pub(crate) struct Schemas {
 impl Schemas {
     /// Opens the schemas whose names begin so, and makes what is missing.
     pub(crate) async fn open(url: &str, name: &str) -> Outcome<Self> {
-        let server: Config = url.parse()?;
+        let server = line::config(url, None)?;
         let schema = |what| {
             let mut config = server.clone();
             config.options(format!("-c search_path={name}_{what}"));

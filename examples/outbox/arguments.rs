@@ -1,24 +1,25 @@
 //! The command line, read whole before anything is done.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use integration_automation_patterns::outbox::{Filter, Redrive};
 use integration_automation_patterns::{Decision, EventId};
 
-use crate::broker::Place;
+use crate::broker::Place as Reads;
 use crate::command_line::{self, Given, duration, event_id, text};
+use crate::place::Way;
 
 pub(crate) const HELP: &str = "\
 The admin of an outbox: what waits, what has failed and why, and what is decided about it.
 
-outbox <DATABASE> <COMMAND> [--json] [--ca FILE]
+outbox <DATABASE> <COMMAND> [--json] [--schema NAME] [--ca FILE]
 
-<DATABASE> is a SQLite file, or with the feature `postgres` postgres://user:password@host/name. With the feature `tls`,
-?sslmode=require behind it asks for TLS, with a server that the system's authorities vouch for; --ca FILE names others, as
-PEM, and asks for TLS too. What only looks needs no permission to write.
+<DATABASE> is a SQLite file, or with the feature `postgres` postgres://user:password@host/name. --schema NAME is the schema
+of its tables, where that is not the first of the role's search path. With the feature `tls`, ?sslmode=require behind the
+address asks for TLS, with a server that the system's authorities vouch for; --ca FILE names others, as PEM, and asks for
+TLS too. What only looks needs no permission to write, and nothing but `migrate` makes or changes tables.
 
   counts                          how much there is in each state, and how long the oldest has been due
   list [FILTERS] [--limit 100]    the dead letters, the oldest first
@@ -33,6 +34,8 @@ PEM, and asks for TLS too. What only looks needs no permission to write.
   purge --older-than 30d [--batch 1000]
                                   remove what was done longer ago
   verify                          check rows and histories
+  migrate                         bring the tables that are there up to date, those of an inbox and of workflows too: older
+                                  programs may not be able to use them then, as the guide's chapter on operating has it
   inbox counts [--older-than 1h]  how much there is in a consumer's inbox, and how many events have been retrying for longer
       --broker URL --from NAME    and how far the consumer is behind, with the feature of the broker: nats://host:4222 and
                                   STREAM/CONSUMER, amqp://user:password@host and QUEUE, kafka://host:9092 and TOPIC/GROUP,
@@ -62,20 +65,21 @@ dead letter is no valid event, there is none of this id); 2, a wrong command lin
 /// What was asked.
 pub(crate) struct Request {
     pub(crate) database: OsString,
+    pub(crate) way: Way,
     pub(crate) command: Command,
     pub(crate) as_json: bool,
-    /// A file of authorities that vouch for a database's server.
-    pub(crate) ca: Option<PathBuf>,
 }
 
 pub(crate) enum Command {
     Outbox(Ask),
     Inbox(AskInbox),
+    /// That the tables be brought up to date.
+    Migrate,
 }
 
 /// What is asked of an inbox.
 pub(crate) enum AskInbox {
-    Counts { stalled_after: Duration, reads: Option<Place> },
+    Counts { stalled_after: Duration, reads: Option<Reads> },
     List { filter: Filter, limit: usize },
     Stalled { filter: Filter, limit: usize, age: Duration },
     Held { filter: Filter, limit: usize },
@@ -102,7 +106,7 @@ impl Ask {
 }
 
 const FLAGS: [&str; 4] = ["json", "all", "payload", "force"];
-const VALUES: [&str; 14] = [
+const VALUES: [&str; 15] = [
     "id",
     "type",
     "source",
@@ -115,6 +119,7 @@ const VALUES: [&str; 14] = [
     "older-than",
     "batch",
     "ca",
+    "schema",
     "broker",
     "from",
 ];
@@ -125,14 +130,14 @@ pub(crate) fn read(parser: lexopt::Parser) -> Result<Option<Request>, String> {
         return Ok(None);
     };
     let as_json = given.has("json");
-    let ca = given.take("ca").map(PathBuf::from);
+    let way = Way::given(&mut given)?;
     let mut words = words.into_iter();
     let database =
         words.next().ok_or("wanted a database: a SQLite file, or postgres://...")?;
     let name = text(words.next().ok_or("wanted a command behind the database")?)?;
     let command = command(&name, &mut words, &mut given)?;
     given.end(&name, words)?;
-    Ok(Some(Request { database, command, as_json, ca }))
+    Ok(Some(Request { database, way, command, as_json }))
 }
 
 fn command(
@@ -165,10 +170,11 @@ fn command(
             Ask::Purge { age: duration(&given.wanted("older-than")?)?, batch }
         }
         "verify" => Ask::Verify,
+        "migrate" => return Ok(Command::Migrate),
         "inbox" => return inbox_command(words, given),
         _ => {
             return Err(format!(
-                "wanted counts, list, waiting, show, redrive, discard, purge, verify or inbox, and found {name:?}"
+                "wanted counts, list, waiting, show, redrive, discard, purge, verify, migrate or inbox, and found {name:?}"
             ));
         }
     }))
@@ -183,7 +189,7 @@ fn inbox_command(
     };
     Ok(Command::Inbox(match words.next().map(text).transpose()?.as_deref() {
         Some("counts") => {
-            AskInbox::Counts { stalled_after: older_than(given)?, reads: place(given)? }
+            AskInbox::Counts { stalled_after: older_than(given)?, reads: reads(given)? }
         }
         Some("list") => AskInbox::List { filter: filter(given)?, limit: given.limit()? },
         Some("stalled") => AskInbox::Stalled {
@@ -235,10 +241,10 @@ fn chosen(command: &str, given: &mut Given) -> Result<Filter, String> {
 }
 
 /// Where a consumer reads, if that is said.
-fn place(given: &mut Given) -> Result<Option<Place>, String> {
+fn reads(given: &mut Given) -> Result<Option<Reads>, String> {
     match (given.take("broker"), given.take("from")) {
         (None, None) => Ok(None),
-        (Some(url), Some(from)) => Place::new(url, &from).map(Some),
+        (Some(url), Some(from)) => Reads::new(url, &from).map(Some),
         (Some(_), None) => {
             Err("wanted --from NAME beside --broker: what the consumer reads".to_owned())
         }

@@ -5,8 +5,9 @@ use integration_automation_patterns::inbox::{Filter, Held, Stalled, Unreadable};
 use integration_automation_patterns::outbox::DeadLetter;
 
 use crate::arguments::{AskInbox, Command, Request};
-use crate::place::Place;
-use crate::reason::chain;
+#[cfg(feature = "postgres")]
+use crate::line;
+use crate::place::{self, Place, refusal};
 use crate::report::{Outcome, Report, Torn};
 use crate::sqlite;
 
@@ -23,29 +24,20 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
 }
 
 async fn on_database(request: &Request) -> Result<Report, String> {
-    let Request { database, command, ca, .. } = request;
-    match Place::of(database, ca.as_deref())? {
+    let Request { database, way, command, .. } = request;
+    match Place::of(database, way)? {
         #[cfg(feature = "postgres")]
-        Place::Server { url, ca } => {
-            let done = crate::postgres::run(url, ca, command).await;
-            done.map_err(|error| format!("postgres: {}", chain(&*error)))
+        Place::Server { url, way } => {
+            let (config, ca) =
+                (line::config(&url, way.schema.as_deref())?, way.ca.as_deref());
+            let name = place::name(&config);
+            let done = crate::postgres::run(config, ca, command).await;
+            done.map_err(|error| refusal(&name, &*error))
         }
         Place::File(path) => sqlite::run(path, command)
             .await
-            .map_err(|error| format!("{}: {}", path.display(), chain(&*error))),
+            .map_err(|error| refusal(&path.display().to_string(), &*error)),
     }
-}
-
-/// The table that a command is about. None is made where somebody mistyped a name.
-pub(crate) const fn table(command: &Command) -> &'static str {
-    match command {
-        Command::Inbox(_) => "inbox_event",
-        Command::Outbox(_) => "outbox_event",
-    }
-}
-
-pub(crate) fn no_table(command: &Command) -> String {
-    format!("wanted a database with a table {}, and this one has none", table(command))
 }
 
 /// What an inbox answers that was asked for one dead letter more than is wanted.

@@ -14,6 +14,7 @@
 //! | `redrive`, `discard`, `inbox discard` | `id`, `outcome` (`redriven`, `refused`, `discarded`, `unreadable`), `why` |
 //! | `purge` | `removed` |
 //! | `verify` | `balanced`, `findings` (each with `event`, `what`) |
+//! | `migrate` | `part`, `found`, `now` (versions of its tables) |
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +27,7 @@ use integration_automation_patterns::{AnyEnvelope, Decision, DeliveryStatus, Fai
 use serde_json::{Value, json};
 
 use crate::json_line::{lines, time};
-use crate::report::{Report, Torn};
+use crate::report::{Migrated, Report, Torn};
 
 pub(crate) fn write(report: &Report) -> String {
     let documents = match report {
@@ -54,6 +55,10 @@ pub(crate) fn write(report: &Report) -> String {
                 .iter()
                 .map(|(id, outcome)| json!({"id": id.to_string(), "outcome": outcome.name(), "why": outcome.why()}));
             done.chain(unreadable.iter().map(torn)).collect()
+        }
+        Report::Migrated(parts) => {
+            let part = |one: &Migrated| json!({"part": one.part, "found": one.found, "now": one.now});
+            parts.iter().map(part).collect()
         }
         Report::Purged(removed) => vec![json!({"removed": removed})],
         Report::Verified(findings) => {

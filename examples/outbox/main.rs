@@ -26,6 +26,7 @@ mod json_line;
 #[cfg(feature = "postgres")]
 #[path = "../support/line.rs"]
 mod line;
+mod migrate;
 #[path = "../support/place.rs"]
 mod place;
 #[cfg(feature = "postgres")]

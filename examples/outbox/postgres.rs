@@ -6,38 +6,37 @@ use std::time::Duration;
 
 use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::inbox::postgres as inbox;
+use integration_automation_patterns::outbox::postgres::Outbox;
 use tokio_postgres::{Client, Config};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, held, listed, no_table, one, shown, stalled, table};
+use crate::database::{discarded, held, listed, one, shown, stalled};
 use crate::line::Line;
+use crate::migrate;
 use crate::report::Report;
 use crate::work;
 
 pub(crate) async fn run(
-    url: &str,
+    config: Config,
     ca: Option<&Path>,
     command: &Command,
 ) -> Result<Report, Box<dyn Error + Send + Sync>> {
-    let config: Config = url.parse()?;
     let line = Line::of(&config, ca)?;
-    let mut client = line.client(&config).await?;
-    let sql = format!(
-        "SELECT to_regclass(quote_ident(current_schema()) || '.{}') IS NOT NULL",
-        table(command)
-    );
-    if !client.query_one(&sql, &[]).await?.try_get::<_, bool>(0)? {
-        return Err(no_table(command).into());
-    }
     match command {
         Command::Outbox(ask) => {
-            drop(client);
-            Ok(work::run(&line.outbox(config).await?, ask).await?)
+            let outbox = match &line {
+                Line::Plain => Outbox::connect_existing(config).await?,
+                #[cfg(feature = "tls")]
+                Line::Secure(tls) => Outbox::connect_existing_tls(config, tls).await?,
+            };
+            Ok(work::run(&outbox, ask).await?)
         }
         Command::Inbox(ask) => {
+            let mut client = line.client(&config).await?;
             inbox::check_tables(&client).await?;
             in_inbox(&mut client, ask).await
         }
+        Command::Migrate => migrate::postgres(&mut line.client(&config).await?).await,
     }
 }
 

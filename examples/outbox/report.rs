@@ -51,6 +51,14 @@ pub(crate) enum Report {
     },
     Purged(u64),
     Verified(Vec<Finding>),
+    Migrated(Vec<Migrated>),
+}
+
+/// The tables of one part, before and after they were brought up to date.
+pub(crate) struct Migrated {
+    pub(crate) part: String,
+    pub(crate) found: i64,
+    pub(crate) now: i64,
 }
 
 /// A row that is no valid event.
@@ -101,7 +109,7 @@ impl Report {
         match self {
             Self::Counts(_) | Self::InboxCounts { .. } | Self::Purged(_) => false,
             Self::Waiting { .. } | Self::Stalled { .. } | Self::Held { .. } => false,
-            Self::Event { .. } => false,
+            Self::Event { .. } | Self::Migrated(_) => false,
             Self::Dead { unreadable, .. } => !unreadable.is_empty(),
             Self::NoneSuch { .. } => true,
             Self::Decided { decided, unreadable } => {

@@ -7,31 +7,22 @@ use std::time::Duration;
 use integration_automation_patterns::audit::AuditTrail;
 use integration_automation_patterns::inbox::sqlite as inbox;
 use integration_automation_patterns::outbox::sqlite::Outbox;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, held, listed, no_table, one, shown, stalled, table};
+use crate::database::{discarded, held, listed, one, shown, stalled};
+use crate::migrate;
 use crate::report::Report;
 use crate::work;
 
 pub(crate) async fn run(
     path: &Path,
     command: &Command,
-) -> Result<Report, Box<dyn Error>> {
+) -> Result<Report, Box<dyn Error + Send + Sync>> {
     match command {
         Command::Outbox(ask) => {
-            match connect(path, false)
-                .and_then(|connection| has_table(&connection, command))
-            {
-                Ok(true) => {}
-                Ok(false) => return Err(no_table(command).into()),
-                // A file that nobody has open, in a folder to which nothing may be
-                // written: the library can look at it.
-                Err(error) if is_out_of_reach(&error) && path.is_file() => {}
-                Err(error) => return Err(error.into()),
-            }
             let outbox = if ask.writes() {
-                Outbox::open(path)?
+                Outbox::open_existing(path)?
             } else {
                 Outbox::open_read_only(path)?
             };
@@ -39,17 +30,11 @@ pub(crate) async fn run(
         }
         Command::Inbox(ask) => {
             let mut connection = connect(path, matches!(ask, AskInbox::Discard { .. }))?;
-            if !has_table(&connection, command)? {
-                return Err(no_table(command).into());
-            }
             inbox::check_tables(&connection)?;
             in_inbox(&mut connection, ask)
         }
+        Command::Migrate => migrate::sqlite(&mut connect(path, true)?),
     }
-}
-
-fn is_out_of_reach(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
 fn connect(path: &Path, to_write: bool) -> rusqlite::Result<Connection> {
@@ -64,15 +49,10 @@ fn connect(path: &Path, to_write: bool) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn has_table(connection: &Connection, command: &Command) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    Ok(connection.query_row(sql, [table(command)], |_| Ok(())).optional()?.is_some())
-}
-
 fn in_inbox(
     connection: &mut Connection,
     ask: &AskInbox,
-) -> Result<Report, Box<dyn Error>> {
+) -> Result<Report, Box<dyn Error + Send + Sync>> {
     Ok(match ask {
         AskInbox::Counts { stalled_after, .. } => Report::InboxCounts {
             counts: inbox::counts(connection, *stalled_after)?,

@@ -62,6 +62,12 @@ pub(crate) fn write(report: &Report) -> String {
             text
         }
         Report::Purged(removed) => format!("{removed} removed\n"),
+        Report::Migrated(parts) => {
+            let rows = parts.iter().map(|one| {
+                [one.part.clone(), one.found.to_string(), one.now.to_string()]
+            });
+            table(["tables", "found", "now"], [Left, Right, Right], rows.collect())
+        }
         Report::Verified(findings) if findings.is_empty() => {
             "nothing is wrong\n".to_owned()
         }

@@ -4,7 +4,6 @@
 use std::error::Error;
 use std::path::Path;
 
-use integration_automation_patterns::outbox::postgres::Outbox;
 #[cfg(feature = "tls")]
 use integration_automation_patterns::{outbox::postgres as outbox, tls::Tls};
 use tokio_postgres::config::{Host, SslMode};
@@ -57,14 +56,30 @@ impl Line {
             Self::Secure(tls) => Ok(outbox::connect(config, tls).await?),
         }
     }
+}
 
-    pub(crate) async fn outbox(&self, config: Config) -> Outcome<Outbox> {
-        Ok(match self {
-            Self::Plain => Outbox::connect(config).await?,
-            #[cfg(feature = "tls")]
-            Self::Secure(tls) => Outbox::connect_tls(config, tls).await?,
-        })
+/// The configuration that an address asks for, with the tables in this schema. No error repeats the address, since it may
+/// hold a password.
+pub(crate) fn config(url: &str, schema: Option<&str>) -> Result<Config, String> {
+    if url.matches('@').count() > 1 {
+        return Err(
+            "wanted one @ in the address of the database, in front of the host: \
+                    write @ in a password as %40"
+                .to_owned(),
+        );
     }
+    let read = url.parse::<Config>();
+    let mut config = read.map_err(|_| {
+        "wanted postgres://user:password@host/name, and found an address that cannot be \
+         read: write what is no letter or digit in a password as %40 for @, %2F for /, %3F \
+         for ?"
+            .to_owned()
+    })?;
+    if let Some(schema) = schema {
+        let others = config.get_options().unwrap_or_default().to_owned();
+        config.options(format!("{others} -c search_path=\"{schema}\""));
+    }
+    Ok(config)
 }
 
 /// The server that is meant, without the password.

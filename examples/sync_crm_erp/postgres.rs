@@ -16,7 +16,7 @@ use crate::database::{
     Row, Rows, WholeRecord, field_of, tables,
 };
 use crate::effect::{Effect, all_new, effect, record_of};
-use crate::line::Line;
+use crate::line::{self, Line};
 
 #[derive(Clone)]
 pub(crate) struct Postgres {
@@ -32,7 +32,7 @@ impl Postgres {
     pub(crate) async fn open(url: &str, system: &str) -> Outcome<Self> {
         let fields: Arc<[String]> =
             contract()?.synced_fields().map(str::to_owned).collect();
-        let mut config: Config = url.parse()?;
+        let mut config = line::config(url, None)?;
         let schema = format!("sync_{system}");
         let line = Line::of(&config, None)?;
         make(
@@ -41,7 +41,13 @@ impl Postgres {
         )
         .await?;
         config.options(format!("-c search_path={schema}"));
-        let outbox = line.outbox(config.clone()).await?;
+        let outbox = match &line {
+            Line::Plain => outbox::postgres::Outbox::connect(config.clone()).await?,
+            #[cfg(feature = "tls")]
+            Line::Secure(tls) => {
+                outbox::postgres::Outbox::connect_tls(config.clone(), tls).await?
+            }
+        };
         let mut client = line.client(&config).await?;
         inbox::postgres::install(&mut client).await?;
         let columns: String =

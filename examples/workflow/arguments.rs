@@ -1,7 +1,6 @@
 //! The command line, read whole before anything is done.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,15 +10,18 @@ use integration_automation_patterns::{Decision, EventId};
 
 use crate::command_line::{self, Given, duration, event_id, text};
 use crate::company::{self, Deciding, This};
+use crate::place::Way;
 
 pub(crate) const HELP: &str = "\
 The desk of workflows: where each instance is, what it waits for, and what a person does about it.
 
-workflow <DATABASE> <COMMAND> [--json] [--ca FILE]
+workflow <DATABASE> <COMMAND> [--json] [--schema NAME] [--ca FILE]
 
-<DATABASE> is a SQLite file, or with the feature `postgres` postgres://user:password@host/name. With the feature `tls`,
-?sslmode=require behind it asks for TLS, with a server that the system's authorities vouch for; --ca FILE names others, as
-PEM, and asks for TLS too.
+<DATABASE> is a SQLite file, or with the feature `postgres` postgres://user:password@host/name. --schema NAME is the schema
+of its tables, where that is not the first of the role's search path. With the feature `tls`, ?sslmode=require behind the
+address asks for TLS, with a server that the system's authorities vouch for; --ca FILE names others, as PEM, and asks for
+TLS too. What only looks needs no permission to write, and nothing makes or changes tables: the program `outbox` does, by
+`outbox <DATABASE> migrate`.
 
   counts                          how many instances stand at each stage, and which of them need a look
   stuck [--older-than 1h] [--limit 100]
@@ -66,10 +68,9 @@ such instance); 2, a wrong command line or an error of the database.
 /// What was asked.
 pub(crate) struct Request {
     pub(crate) database: OsString,
+    pub(crate) way: Way,
     pub(crate) ask: Ask,
     pub(crate) as_json: bool,
-    /// A file of authorities that vouch for a database's server.
-    pub(crate) ca: Option<PathBuf>,
 }
 
 pub(crate) enum Ask {
@@ -130,7 +131,7 @@ impl From<Choice> for Wanted {
 }
 
 const FLAGS: [&str; 2] = ["json", "though-sent"];
-const VALUES: [&str; 13] = [
+const VALUES: [&str; 14] = [
     "as",
     "batch",
     "by",
@@ -142,6 +143,7 @@ const VALUES: [&str; 13] = [
     "payload",
     "reason",
     "revision",
+    "schema",
     "seen",
     "until",
 ];
@@ -152,14 +154,14 @@ pub(crate) fn read(parser: lexopt::Parser) -> Result<Option<Request>, String> {
         return Ok(None);
     };
     let as_json = given.has("json");
-    let ca = given.take("ca").map(PathBuf::from);
+    let way = Way::given(&mut given)?;
     let mut words = words.into_iter();
     let database =
         words.next().ok_or("wanted a database: a SQLite file, or postgres://...")?;
     let name = text(words.next().ok_or("wanted a command behind the database")?)?;
     let ask = ask(&name, &mut words, &mut given)?;
     given.end(&name, words)?;
-    Ok(Some(Request { database, ask, as_json, ca }))
+    Ok(Some(Request { database, way, ask, as_json }))
 }
 
 fn ask(

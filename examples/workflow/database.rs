@@ -3,18 +3,15 @@
 use integration_automation_patterns::workflow::{Desk, DeskDatabase};
 
 use crate::arguments::{Move, Request};
-use crate::moves::NotMade;
-use crate::place::Place;
 #[cfg(feature = "postgres")]
-use crate::postgres;
-use crate::reason::chain;
+use crate::line;
+use crate::moves::NotMade;
+use crate::place::{self, Place, refusal};
+#[cfg(feature = "postgres")]
+use crate::postgres::Schema;
 use crate::report::Report;
-use crate::sqlite;
+use crate::sqlite::File;
 use crate::work;
-
-/// The table without which there are no workflows: none is made where somebody mistyped a
-/// name.
-pub(crate) const TABLE: &str = "workflow_instance";
 
 /// A database with its desk.
 pub(crate) trait Database {
@@ -26,26 +23,21 @@ pub(crate) trait Database {
 
 /// Does what was asked, on the database that was named.
 pub(crate) async fn run(request: &Request) -> Result<Report, String> {
-    let place = Place::of(&request.database, request.ca.as_deref())?;
-    let name = match place {
+    let Request { database, way, ask, .. } = request;
+    match Place::of(database, way)? {
         #[cfg(feature = "postgres")]
-        Place::Server { .. } => "postgres".to_owned(),
-        Place::File(path) => path.display().to_string(),
-    };
-    let asked = async {
-        match place {
-            #[cfg(feature = "postgres")]
-            Place::Server { url, ca } => {
-                work::run(&postgres::Schema::connect(url, ca).await?, &request.ask).await
-            }
-            Place::File(path) => {
-                work::run(&sqlite::File::open(path, &request.ask)?, &request.ask).await
-            }
+        Place::Server { url, way } => {
+            let (config, ca) =
+                (line::config(&url, way.schema.as_deref())?, way.ca.as_deref());
+            let name = place::name(&config);
+            let asked =
+                async { work::run(&Schema::connect(config, ca).await?, ask).await };
+            asked.await.map_err(|error| refusal(&name, &*error))
         }
-    };
-    asked.await.map_err(|error| format!("{name}: {}", chain(&*error)))
-}
-
-pub(crate) fn no_table() -> String {
-    format!("wanted a database with a table {TABLE}, and this one has none")
+        Place::File(path) => {
+            let asked = async { work::run(&File::open(path, ask)?, ask).await };
+            let name = path.display().to_string();
+            asked.await.map_err(|error| refusal(&name, &*error))
+        }
+    }
 }

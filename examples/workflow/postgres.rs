@@ -8,7 +8,7 @@ use tokio_postgres::{Config, Error};
 
 use crate::arguments::Move;
 use crate::company::{self, This};
-use crate::database::{Database, TABLE, no_table};
+use crate::database::Database;
 use crate::line::Line;
 use crate::moves::{NotMade, step};
 use crate::work::Outcome;
@@ -20,19 +20,12 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) async fn connect(url: &str, ca: Option<&Path>) -> Outcome<Self> {
-        let config: Config = url.parse()?;
+    pub(crate) async fn connect(config: Config, ca: Option<&Path>) -> Outcome<Self> {
         let line = Line::of(&config, ca)?;
-        let sql = "SELECT to_regclass(quote_ident(current_schema()) || '.' || $1) \
-             IS NOT NULL";
-        let found = line.client(&config).await?.query_one(sql, &[&TABLE]).await?;
-        if !found.try_get::<_, bool>(0)? {
-            return Err(no_table().into());
-        }
         let desk = match &line {
-            Line::Plain => Desk::connect(config.clone()).await?,
+            Line::Plain => Desk::connect_existing(config.clone()).await?,
             #[cfg(feature = "tls")]
-            Line::Secure(tls) => Desk::connect_tls(config.clone(), tls).await?,
+            Line::Secure(tls) => Desk::connect_existing_tls(config.clone(), tls).await?,
         };
         let desk = desk.of::<This>().config(company::config());
         Ok(Self { config, line, desk })

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use integration_automation_patterns::workflow::sqlite::{self as workflows, Desk};
 use integration_automation_patterns::workflow::{self, DeskDatabase};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::arguments::{Ask, Move};
 use crate::company::{This, config};
-use crate::database::{Database, TABLE, no_table};
+use crate::database::Database;
 use crate::moves::{NotMade, step};
 use crate::work::Outcome;
 
@@ -20,13 +20,11 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) fn open(path: &Path, ask: &Ask) -> Outcome<Self> {
-        let found = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-        if found.query_row(sql, [TABLE], |_| Ok(())).optional()?.is_none() {
-            return Err(no_table().into());
-        }
-        let desk =
-            if ask.writes() { Desk::open(path) } else { Desk::open_read_only(path) };
+        let desk = if ask.writes() {
+            Desk::open_existing(path)
+        } else {
+            Desk::open_read_only(path)
+        };
         let desk = desk?.of::<This>().config(config());
         Ok(Self { path: path.to_owned(), desk })
     }
@@ -38,7 +36,9 @@ impl Database for File {
     }
 
     async fn make(&self, wanted: &Move) -> Result<(), NotMade> {
-        let mut connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(&self.path, access)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
         let desk =
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = workflows::load::<This, _>(&desk, &wanted.id.clone().into())?;
@@ -47,13 +47,6 @@ impl Database for File {
         stored.map_err(|refused| refused.into_cause())?;
         Ok(desk.commit()?)
     }
-}
-
-fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection =
-        Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    Ok(connection)
 }
 
 impl From<rusqlite::Error> for NotMade {

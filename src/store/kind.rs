@@ -8,6 +8,9 @@ pub enum StoreErrorKind {
     IdTaken,
     /// A newer version of this crate made the tables, and this version may not use them.
     NewerSchema,
+    /// The tables are missing, or older than this version of the crate needs, and whoever
+    /// opened them makes none.
+    OlderSchema,
     /// Others were in the way, and nothing was stored: the same call may succeed later.
     Busy,
     /// The database was not reached, or the connection was lost: the next call connects

@@ -1,12 +1,22 @@
 //! The versions of a schema, whichever the database: which steps a database still needs,
-//! and which programs may use it.
+//! which programs may use it, and who may change it.
 
 use super::{StoreError, StoreErrorKind};
 
 /// What is being done, in the words of an error.
 pub(crate) const INSTALLING: &str = "creating the tables";
 
-const CHECKING: &str = "looking for the tables";
+/// The same, where nothing is made yet, or ever.
+pub(crate) const CHECKING: &str = "looking at the tables";
+
+/// What whoever opens a database does about its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// Makes those that are missing, and brings the others up to date.
+    Install,
+    /// Takes them as they are, or refuses them.
+    Check,
+}
 
 /// One part of the schema, by name: each entry is the SQL that leads from one version to
 /// the next.
@@ -64,32 +74,33 @@ impl Part {
                      of version {} or later",
                     self.name, found.version, found.compatible_from
                 );
-                Err(StoreError::of(StoreErrorKind::NewerSchema, INSTALLING, what))
+                Err(StoreError::of(StoreErrorKind::NewerSchema, CHECKING, what))
             }
         }
     }
 }
 
 impl Part {
-    /// Finds out whether this program can use the tables as they are.
+    /// Finds out whether this program can use the tables as they are, in the `place` that
+    /// an error names.
     ///
     /// # Errors
     ///
     /// Tables that are missing, older than this program's, or too new for it.
-    pub(crate) fn check(&self, found: Installed) -> Result<(), StoreError> {
+    pub(crate) fn check(&self, found: Installed, place: &str) -> Result<(), StoreError> {
         if self.missing(found)?.is_empty() {
             return Ok(());
         }
         let (name, needed) = (self.name, self.versions.len());
-        let has = match found.version {
-            0 => "has none".to_owned(),
-            version => format!("has {version}"),
+        let (has, cure) = match found.version {
+            0 => ("none".to_owned(), "makes them"),
+            version => (version.to_string(), "brings them up to date"),
         };
         let what = format!(
-            "this program needs version {needed} of the {name} tables, and the database {has}: `install` makes them, \
-             and so does whatever program of this version opens the {name} to work"
+            "this program needs version {needed} of the {name} tables, and {place} has {has}: `install` {cure}, and so do \
+             the scripts of `migrations`"
         );
-        Err(StoreError::new(CHECKING, what))
+        Err(StoreError::of(StoreErrorKind::OlderSchema, CHECKING, what))
     }
 }
 
@@ -122,10 +133,17 @@ mod tests {
 
     #[test]
     fn a_program_that_changes_nothing_says_what_it_needs() {
-        assert!(PART.check(Installed::of(3, Some(1))).is_ok());
-        assert!(PART.check(Installed::of(5, Some(3))).is_ok());
-        for (version, found) in [(0, "has none"), (2, "has 2"), (5, "has 5")] {
-            let refused = PART.check(Installed::of(version, None)).unwrap_err();
+        let check = |found| PART.check(found, "the database");
+        assert!(check(Installed::of(3, Some(1))).is_ok());
+        assert!(check(Installed::of(5, Some(3))).is_ok());
+        let old = StoreErrorKind::OlderSchema;
+        for (version, found, kind) in [
+            (0, "the database has none: `install` makes", old),
+            (2, "the database has 2: `install` brings", old),
+            (5, "has 5", StoreErrorKind::NewerSchema),
+        ] {
+            let refused = check(Installed::of(version, None)).unwrap_err();
+            assert_eq!(refused.kind(), kind);
             let refused = format!("{refused:#}");
             assert!(refused.contains("version 3 of the test tables"), "{refused}");
             assert!(refused.contains(found), "{refused}");

@@ -409,7 +409,7 @@ async fn tables_of_a_newer_version_are_left_alone() {
     let error = sqlite::Outbox::open(&database.path).unwrap_err();
     assert_eq!(
         error.chain(),
-        "creating the tables: this program knows version 2 of the outbox tables, and the database has 99: use a newer \
+        "looking at the tables: this program knows version 2 of the outbox tables, and the database has 99: use a newer \
          program, of version 99 or later"
     );
 }

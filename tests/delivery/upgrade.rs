@@ -120,7 +120,7 @@ pub(crate) async fn a_newer_schema_that_does_not_is_refused_with_both_numbers<
         assert_eq!(
             refused.chain(),
             format!(
-                "creating the tables: this program knows version 2 of the outbox tables, and the database has 9: use a newer \
+                "looking at the tables: this program knows version 2 of the outbox tables, and the database has 9: use a newer \
                  program, of version {least} or later"
             )
         );

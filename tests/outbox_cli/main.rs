@@ -5,19 +5,32 @@
 #[path = "../support/chapter.rs"]
 mod chapter;
 mod guide;
+#[cfg(all(feature = "postgres", feature = "workflow"))]
+mod postgres;
 mod prepared;
 #[path = "../support/program.rs"]
 mod program;
+mod secret;
+#[cfg(all(feature = "postgres", feature = "workflow"))]
+#[path = "../support/servers.rs"]
+mod servers;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use integration_automation_patterns::inbox;
+use integration_automation_patterns::{inbox, outbox as outboxes};
 use prepared::{Folder, contents, crm, torn};
 use program::{Program, code, ids, keys, stderr};
 use serde_json::Value;
 
-static OUTBOX: Program = Program::new("outbox", "sqlite");
+/// As the tests of the workflow example build it, where they are run.
+const FEATURES: &str = if cfg!(all(feature = "postgres", feature = "workflow")) {
+    "postgres,sqlite,workflow"
+} else {
+    "sqlite"
+};
+
+static OUTBOX: Program = Program::new("outbox", FEATURES);
 
 fn outbox(folder: &Path, arguments: &[&str]) -> Output {
     OUTBOX.run(folder, arguments)
@@ -433,7 +446,11 @@ async fn a_wrong_command_line_does_nothing() {
         (vec!["missing.db", "counts"], "missing.db"),
         (
             vec!["postgres://on-call:secret@127.0.0.1:1/crm", "counts"],
-            "feature `postgres`",
+            if FEATURES == "sqlite" {
+                "feature `postgres`"
+            } else {
+                "no connection to 127.0.0.1"
+            },
         ),
     ];
     for (arguments, why) in wrong {
@@ -473,7 +490,8 @@ fn another_database_is_left_alone() {
     for arguments in [&["other.db", "counts"][..], &["other.db", "inbox", "list"]] {
         let output = outbox(folder.path(), arguments);
         assert_eq!(code(&output), 2);
-        assert!(stderr(&output).contains("and this one has none"), "{}", stderr(&output));
+        let error = stderr(&output);
+        assert!(error.contains("tables, and the database has none"), "{error}");
     }
     assert_eq!(std::fs::read(&other).unwrap(), before);
     std::fs::write(
@@ -505,6 +523,50 @@ fn the_inbox_of_an_older_program_is_to_be_upgraded() {
         assert!(error.contains("the database has 2: `install`"), "{error}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Every verb that looks at an outbox, and every one that writes to it.
+const VERBS: [&[&str]; 8] = [
+    &["counts"],
+    &["list"],
+    &["waiting"],
+    &["show", "evt-1"],
+    &["verify"],
+    &["purge", "--older-than", "30d"],
+    &["redrive", "--all", "--by", "on-call", "--reason", "x", "--dedup-window", "7d"],
+    &["discard", "--all", "--by", "on-call", "--reason", "x"],
+];
+
+/// Protects the programs that are running from a purge or a look by a newer program, which
+/// would take the tables from them: only `migrate` does that.
+#[test]
+fn the_outbox_of_an_older_program_is_upgraded_by_migrate_alone() {
+    let folder = Folder::new("older-outbox");
+    let path = folder.path().join("crm.db");
+    let older = rusqlite::Connection::open(&path).unwrap();
+    for migration in outboxes::sqlite::migrations().filter(|one| one.version == 1) {
+        older.execute_batch(&migration.script()).unwrap();
+    }
+    drop(older);
+    let before = std::fs::read(&path).unwrap();
+    for verb in VERBS {
+        let output = outbox(folder.path(), &[&["crm.db"], verb].concat());
+        assert_eq!(code(&output), 2, "{verb:?}");
+        let error = stderr(&output);
+        let versions = "needs version 2 of the outbox tables, and the database has 1";
+        assert!(error.contains(versions), "{error}");
+        assert!(error.contains("`outbox <DATABASE> migrate`"), "{error}");
+        assert!(!error.contains("creating"), "{error}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let migrate = ["crm.db", "migrate"];
+    let moved = serde_json::json!({"part": "outbox", "found": 1, "now": 2});
+    assert_eq!(json(folder.path(), &migrate, 0), [moved]);
+    assert!(text(folder.path(), &migrate, 0).contains("outbox      2    2"));
+    assert_eq!(json(folder.path(), &["crm.db", "counts"], 0)[0]["total"], 0);
+    std::fs::write(folder.path().join("empty.db"), b"").unwrap();
+    assert_eq!(code(&outbox(folder.path(), &["empty.db", "migrate"])), 2);
+    assert_eq!(std::fs::read(folder.path().join("empty.db")).unwrap(), b"");
 }
 
 #[tokio::test]

@@ -31,7 +31,8 @@ async fn it_does_the_same_on_postgresql() {
     let folder = Folder::new("postgres");
     let none = WORKFLOW.run(folder.path(), &[&address, "counts"]);
     assert_eq!(code(&none), 2);
-    assert!(stderr(&none).contains("and this one has none"), "{}", stderr(&none));
+    let error = stderr(&none);
+    assert!(error.contains(&format!("the schema {schema} has none")), "{error}");
 
     let mut client = connect(&address).await;
     outbox::postgres::install(&mut client).await.unwrap();
@@ -64,5 +65,49 @@ async fn it_does_the_same_on_postgresql() {
     assert_eq!(stands(&cancelled), ("undoing", "reserve_credit"));
     let look = ask(&["look", "--key", "order 4711"]);
     assert_eq!(look["journal"].as_array().map(Vec::len), Some(3));
+    admin.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+}
+
+/// Protects the programs that are running from a newer one that was asked how things
+/// stand: it would take the tables from them.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL"]
+async fn what_an_older_program_made_is_left_as_it_is() {
+    let schema = format!("workflow_older_{}", std::process::id());
+    let admin = connect(&servers::postgres()).await;
+    let create = format!("CREATE SCHEMA {schema}; SET search_path = {schema}, pg_temp");
+    admin.batch_execute(&create).await.unwrap();
+    for one in outbox::postgres::migrations().chain(inbox::postgres::migrations()) {
+        admin.batch_execute(&one.script()).await.unwrap();
+    }
+    for first in workflows::migrations().filter(|one| one.version == 1) {
+        admin.batch_execute(&first.script()).await.unwrap();
+    }
+    let made = "SELECT string_agg(relname, ' ' ORDER BY relname) || (SELECT \
+         string_agg(part || version, ' ' ORDER BY part) FROM integration_schema) \
+         FROM pg_class WHERE relnamespace = current_schema()::regnamespace";
+    let made = async || admin.query_one(made, &[]).await.unwrap().get::<_, String>(0);
+    let before = made().await;
+    let address =
+        format!("postgres://postgres@127.0.0.1:{}/postgres", servers::postgres_port());
+    let folder = Folder::new("older");
+    let first = ["--key", "order 4711"];
+    let purge = [&["purge", "--older-than", "30d"][..], &DORA].concat();
+    let cancel = [&["cancel", "--revision", "1"], &first[..], &DORA].concat();
+    let look = [&["look"], &first[..]].concat();
+    let verbs = [&["counts"][..], &["stuck"], &look, &["verify"], &["diagram"]];
+    for verb in verbs.into_iter().chain([&purge[..], &cancel]) {
+        let words = [&[&*address, "--schema", &schema], verb].concat();
+        let refused = WORKFLOW.run(folder.path(), &words);
+        let error = stderr(&refused);
+        assert_eq!(code(&refused), 2, "{verb:?}: {error}");
+        let versions = format!(
+            "needs version 3 of the workflow tables, and the schema {schema} has 1"
+        );
+        assert!(error.contains(&versions), "{error}");
+        assert!(error.contains(&format!("schema {schema}, as postgres")), "{error}");
+        assert!(!error.contains("creating"), "{error}");
+    }
+    assert_eq!(made().await, before);
     admin.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
 }

@@ -59,7 +59,7 @@ use crate::outbox::watermark::Watermark;
 use crate::store::error::Doing;
 use crate::store::postgres::{self as database, Connector, Link, Notifications, Pool};
 pub use crate::store::postgres::{Session, Statements};
-use crate::store::{Migration, Part, StoreError};
+use crate::store::{Migration, Part, StoreError, Tables};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -71,7 +71,7 @@ pub const SCHEMA: &str = concat!(
     include_str!("migrations/0002.sql")
 );
 
-const PART: Part = Part {
+pub(crate) const PART: Part = Part {
     name: "outbox",
     versions: &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")],
 };
@@ -205,8 +205,70 @@ impl Outbox {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let connector = Connector::new(config, tls);
-        let pool = Pool::connect(connector.clone(), &PART).await?;
+        Self::of(Connector::new(config, tls), Tables::Install).await
+    }
+
+    /// As [`connect`](Self::connect), with the tables as they are: it makes and changes
+    /// none, for a program that only looks or decides, such as an operator's.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); and tables that are missing, or older than this
+    /// program needs ([`OlderSchema`](crate::outbox::StoreErrorKind::OlderSchema)), with
+    /// both versions.
+    ///
+    /// ```no_run
+    /// # async fn look() -> Result<(), Box<dyn std::error::Error>> {
+    /// use integration_automation_patterns::outbox::{Admin, postgres::Outbox};
+    ///
+    /// let config = "postgres://observer:secret@db.example/leads".parse()?;
+    /// let outbox = Outbox::connect_existing(config).await?;
+    /// assert_eq!(outbox.counts().await?.under_way(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect_existing(config: Config) -> Result<Self, StoreError> {
+        database::without_tls(&config).doing("connecting")?;
+        Self::connect_existing_with(config, NoTls).await
+    }
+
+    /// [`connect_existing`](Self::connect_existing) over TLS, as
+    /// [`connect_tls`](Self::connect_tls) has it.
+    ///
+    /// # Errors
+    ///
+    /// As both.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn connect_existing_tls(
+        config: Config,
+        tls: &Tls,
+    ) -> Result<Self, StoreError> {
+        let (config, tls) = database::secured(config, tls)?;
+        Self::connect_existing_with(config, tls).await
+    }
+
+    /// [`connect_existing`](Self::connect_existing) with the TLS of another crate, as
+    /// [`connect_with`](Self::connect_with) has it.
+    ///
+    /// # Errors
+    ///
+    /// As both.
+    pub async fn connect_existing_with<T>(
+        config: Config,
+        tls: T,
+    ) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        Self::of(Connector::new(config, tls), Tables::Check).await
+    }
+
+    async fn of(connector: Connector, tables: Tables) -> Result<Self, StoreError> {
+        let pool = Pool::connect(connector.clone(), &PART, tables).await?;
         let notifications = Notifications::new(connector, pool.place());
         Ok(Self {
             pool: Arc::new(pool),

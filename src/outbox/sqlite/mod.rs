@@ -114,6 +114,18 @@ impl Outbox {
         Ok(Self::of(Shared::open(path.as_ref(), &PART)?))
     }
 
+    /// Opens the file with the tables as they are: it makes and changes none, for a
+    /// program that decides and does not work, such as an operator's.
+    ///
+    /// # Errors
+    ///
+    /// An error of the database; a file or tables that are missing, or tables older than
+    /// this program needs ([`OlderSchema`](crate::outbox::StoreErrorKind::OlderSchema)),
+    /// with both versions.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Ok(Self::of(Shared::open_existing(path.as_ref(), &PART)?))
+    }
+
     /// Opens the file read-only: it makes nothing, needs no permission to write, and
     /// refuses every call that writes.
     ///

@@ -155,7 +155,8 @@ pub(super) struct Line {
     pub(super) driver: JoinHandle<()>,
 }
 
-/// Where a configuration leads, without its password.
+/// Where a configuration leads, without its password. Of an address with an `@` in its
+/// password the driver takes the rest of that for a host or a database.
 fn address(config: &Config) -> String {
     let hosts = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(name) => name.clone(),
@@ -165,6 +166,11 @@ fn address(config: &Config) -> String {
     let mut hosts: Vec<String> = hosts.collect();
     if hosts.is_empty() {
         hosts = config.get_hostaddrs().iter().map(ToString::to_string).collect();
+    }
+    if hosts.iter().map(String::as_str).chain(config.get_dbname()).any(has_at) {
+        return "an address that is not shown, with an @ in its host or database: write @ \
+                in a password as %40"
+            .to_owned();
     }
     let ports = config.get_ports();
     let with_port = |(place, host): (usize, &String)| {
@@ -177,6 +183,10 @@ fn address(config: &Config) -> String {
         hosts.iter().enumerate().map(with_port).collect::<Vec<_>>().join(" or "),
         config.get_dbname().unwrap_or(user)
     )
+}
+
+fn has_at(name: &str) -> bool {
+    name.contains('@')
 }
 
 #[cfg(feature = "tls")]
@@ -231,5 +241,19 @@ mod tests {
         assert_eq!(address(&config), "one:6000 or two:6001, database leads, as crm");
         let connector = Connector::new(config, tokio_postgres::NoTls);
         assert!(!format!("{connector:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn an_at_in_a_password_shows_no_piece_of_it() {
+        for password in
+            ["s3cr3t@l33t", "s3cr3t@l33t/m0r3", "s3@cr3t@l33t", "s3/cr3t@l33t"]
+        {
+            let url = format!("postgres://crm:{password}@one:6000/leads");
+            let Ok(config) = url.parse::<Config>() else { continue };
+            let shown = address(&config);
+            let pieces = ["s3", "cr3t", "l33t", "m0r3"];
+            assert!(!pieces.iter().any(|piece| shown.contains(piece)), "{shown}");
+            assert!(shown.contains("%40"), "{shown}");
+        }
     }
 }

@@ -13,9 +13,9 @@ use tokio_postgres::Error;
 use super::connector::{Connector, Leash, Line};
 use super::link::{Begins, Link};
 use super::pooler::{REFUSED, shares_sessions};
-use super::tables::{Place, install};
+use super::tables::{Place, prepare};
 use crate::store::error::Doing;
-use crate::store::schema::{INSTALLING, Part};
+use crate::store::schema::{CHECKING, Part, Tables};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How long one piece of work may take that nobody else gives up: longer than the server
@@ -57,28 +57,27 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// The connections to a database, and its tables.
+    /// The connections to a database, whose tables are made or checked.
     pub(crate) async fn connect(
         connector: Connector,
         part: &Part,
+        tables: Tables,
     ) -> Result<Self, StoreError> {
         let connected = async {
-            let mut first = line(&connector, INSTALLING).await?;
-            let second = timeout(SECOND, line(&connector, INSTALLING))
+            let mut first = line(&connector, CHECKING).await?;
+            let second = timeout(SECOND, line(&connector, CHECKING))
                 .await
                 .ok()
                 .and_then(Result::ok);
             if let Some(second) = &second
-                && shares_sessions(&first.client, &second.client)
-                    .await
-                    .doing(INSTALLING)?
+                && shares_sessions(&first.client, &second.client).await.doing(CHECKING)?
             {
-                return Err(StoreError::new(INSTALLING, REFUSED));
+                return Err(StoreError::new(CHECKING, REFUSED));
             }
-            install(&mut first.client, part).await?;
+            prepare(&mut first.client, part, tables).await?;
             Ok((Place::of(&first.client).await?, first, second))
         };
-        let (place, first, second) = within(INSTALLING, connected).await?;
+        let (place, first, second) = within(CHECKING, connected).await?;
         let begins = Arc::new(Begins::of(&place));
         let link = |line| Mutex::new(Some(Link::new(line, Arc::clone(&begins))));
         let no_spare = std::sync::Mutex::new(second.is_none().then(Instant::now));

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::schema::{INSTALLING, Installed, Part};
+use crate::store::schema::{CHECKING, INSTALLING, Installed, Part, Tables};
 
 /// The schema of a connection: the first of its search path, and no other. Its name as
 /// SQL takes it.
@@ -33,13 +33,13 @@ impl Place {
                 row.try_get(4)?,
             ))
         };
-        let ((quoted, name), path, encoding, database) = read.await.doing(INSTALLING)?;
+        let ((quoted, name), path, encoding, database) = read.await.doing(CHECKING)?;
         if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
             let what = format!(
                 "the database {database} holds texts in {encoding}, and events and the reasons of their failures are UTF-8: \
                  use a database that was created with ENCODING 'UTF8'"
             );
-            return Err(StoreError::new(INSTALLING, what));
+            return Err(StoreError::new(CHECKING, what));
         }
         match (quoted, name) {
             (Some(quoted), Some(name))
@@ -52,7 +52,7 @@ impl Place {
                     "the tables are in the first schema of the search path, and of \"{path}\" the first is not there, or this \
                      role has no USAGE on it"
                 );
-                Err(StoreError::new(INSTALLING, what))
+                Err(StoreError::new(CHECKING, what))
             }
         }
     }
@@ -96,7 +96,7 @@ fn first_of(path: &str) -> Option<String> {
 pub(crate) async fn install(client: &mut Client, part: &Part) -> Result<(), StoreError> {
     let place = Place::of(client).await?;
     // A user who may not create tables can work with those that are there.
-    let found = installed(client, &place, part).await.doing(INSTALLING)?;
+    let found = installed(client, &place, part).await.doing(CHECKING)?;
     if part.missing(found)?.is_empty() {
         return Ok(());
     }
@@ -128,7 +128,20 @@ pub(crate) async fn install(client: &mut Client, part: &Part) -> Result<(), Stor
 /// Finds out whether this program can use a part of the schema as it is.
 pub(crate) async fn check(client: &Client, part: &Part) -> Result<(), StoreError> {
     let place = Place::of(client).await?;
-    part.check(installed(client, &place, part).await.doing(INSTALLING)?)
+    let found = installed(client, &place, part).await.doing(CHECKING)?;
+    part.check(found, &format!("the schema {}", place.0))
+}
+
+/// Makes a part of the schema usable, or finds out whether it is.
+pub(crate) async fn prepare(
+    client: &mut Client,
+    part: &Part,
+    tables: Tables,
+) -> Result<(), StoreError> {
+    match tables {
+        Tables::Install => install(client, part).await,
+        Tables::Check => check(client, part).await,
+    }
 }
 
 /// The version of a part that the schema has.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::schema::{INSTALLING, Installed, Part};
+use crate::store::schema::{CHECKING, INSTALLING, Installed, Part, Tables};
 
 /// How long a write waits for another one: less than a relay waits for its store, so that
 /// it hears why.
@@ -53,7 +53,19 @@ pub(crate) fn install(
 
 /// Finds out whether this program can use a part of the schema as it is.
 pub(crate) fn check(connection: &Connection, part: &Part) -> Result<(), StoreError> {
-    part.check(installed(connection, part).doing(INSTALLING)?)
+    part.check(installed(connection, part).doing(CHECKING)?, "the database")
+}
+
+/// Makes a part of the schema usable, or finds out whether it is.
+pub(super) fn prepare(
+    connection: &mut Connection,
+    part: &Part,
+    tables: Tables,
+) -> Result<(), StoreError> {
+    match tables {
+        Tables::Install => install(connection, part),
+        Tables::Check => check(connection, part),
+    }
 }
 
 /// Puts the database into WAL mode, and says which mode it is in. For this one change

@@ -7,10 +7,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::file::File;
-use super::install::{BUSY, install, installed};
+use super::install::{BUSY, installed, prepare};
 use super::unchanging::unchanging;
 use crate::store::error::Doing;
-use crate::store::{Part, StoreError, StoreErrorKind};
+use crate::store::{Part, StoreError, StoreErrorKind, Tables};
 
 pub(super) const OPENING: &str = "opening the database";
 
@@ -61,6 +61,7 @@ pub(super) struct Source {
     /// The file that this is; nothing in memory.
     pub(super) file: Option<PathBuf>,
     pub(super) part: &'static Part,
+    pub(super) tables: Tables,
     /// Whether whoever opened it may only look.
     pub(super) read_only: bool,
 }
@@ -100,7 +101,7 @@ impl Source {
             let found = "the file that stands there now has no tables: is it still being copied? (`install` makes them)";
             return Err(StoreError::new(OPENING, found));
         }
-        install(&mut open.connection, self.part)?;
+        prepare(&mut open.connection, self.part, self.tables)?;
         Ok(open)
     }
 }

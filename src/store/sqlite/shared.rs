@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use rusqlite::ffi::{Error as Failure, SQLITE_INTERRUPT};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::file::{File, lasting};
-use super::install::{install, installed};
+use super::install::{check, prepare};
 use super::open::{OPENING, Open, Side, Source, lock, open_read_only, refuse_folder};
 use super::wakeups::{LOOKS, UNTOLD, Wakeups, data_version};
 use crate::store::error::{Doing, Explained};
-use crate::store::{Part, StoreError, StoreErrorKind};
+use crate::store::{Part, StoreError, StoreErrorKind, Tables};
 
 /// How long a look of people's may last.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
@@ -51,13 +51,35 @@ impl fmt::Debug for Inner {
 impl Shared {
     /// Opens the file, which is made where it is missing, and makes the tables.
     pub(crate) fn open(path: &Path, part: &'static Part) -> Result<Self, StoreError> {
+        Self::open_with(path, part, Tables::Install)
+    }
+
+    /// Opens the file with the tables as they are: nothing is made.
+    pub(crate) fn open_existing(
+        path: &Path,
+        part: &'static Part,
+    ) -> Result<Self, StoreError> {
+        Self::open_with(path, part, Tables::Check)
+    }
+
+    fn open_with(
+        path: &Path,
+        part: &'static Part,
+        tables: Tables,
+    ) -> Result<Self, StoreError> {
         refuse_folder(path)?;
-        let open = || Open::of(path, Connection::open(path)?);
+        let flags = match tables {
+            Tables::Install => OpenFlags::default(),
+            Tables::Check => {
+                OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE)
+            }
+        };
+        let open = || Open::of(path, Connection::open_with_flags(path, flags)?);
         let mut writer = open().doing(OPENING)?;
-        install(&mut writer.connection, part)?;
+        prepare(&mut writer.connection, part, tables)?;
         // The log may have come with the tables.
         writer.file = File::of(path, &writer.connection);
-        Ok(Self::of(path, part, Some(writer), None))
+        Ok(Self::of(path, part, tables, [Some(writer), None]))
     }
 
     /// Opens the file to look at it: it is not written to, nor made.
@@ -67,16 +89,15 @@ impl Shared {
     ) -> Result<Self, StoreError> {
         refuse_folder(path)?;
         let reader = open_read_only(path).doing(OPENING)?;
-        let found = installed(&reader.connection, part).doing(OPENING)?;
-        part.check(found)?;
-        Ok(Self::of(path, part, None, Some(reader)))
+        check(&reader.connection, part)?;
+        Ok(Self::of(path, part, Tables::Check, [None, Some(reader)]))
     }
 
     fn of(
         path: &Path,
         part: &'static Part,
-        writer: Option<Open>,
-        reader: Option<Open>,
+        tables: Tables,
+        [writer, reader]: [Option<Open>; 2],
     ) -> Self {
         let found = |open: &Open| {
             open.connection.path().filter(|path| !path.is_empty()).map(PathBuf::from)
@@ -86,6 +107,7 @@ impl Shared {
                 path: lasting(path),
                 file: writer.as_ref().or(reader.as_ref()).and_then(found),
                 part,
+                tables,
                 read_only: writer.is_none(),
             },
             writer: Mutex::new(writer),

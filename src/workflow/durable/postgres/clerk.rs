@@ -13,12 +13,11 @@ use super::connect::{Caller, connect};
 use super::rows::place_and_time;
 use super::step::{find_record, store_step};
 use crate::crash_point::crash_point;
-use crate::store::StoreError;
 use crate::store::error::Doing;
 #[cfg(feature = "tls")]
 use crate::store::postgres::secured;
 use crate::store::postgres::{Clients, within, without_tls};
-use crate::store::storable;
+use crate::store::{StoreError, Tables, storable};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::trace::Mover;
@@ -100,7 +99,7 @@ impl Clerk {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let clients = connect(&CALLER, database, tls).await?;
+        let clients = connect(&CALLER, database, tls, Tables::Install).await?;
         Ok(Self::new(Database { clients, turns: BTreeMap::new(), config }))
     }
 

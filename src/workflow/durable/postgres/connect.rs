@@ -1,13 +1,13 @@
-//! How a clerk and a desk connect: with the tables of workflows and outbox made where
-//! they are missing.
+//! How a clerk and a desk connect: with the tables of workflows and outbox made, or taken
+//! as they are.
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, Socket};
 
-use super::install;
+use super::PART;
 use crate::outbox;
-use crate::store::StoreError;
-use crate::store::postgres::{Clients, Connector, within};
+use crate::store::postgres::{Clients, Connector, prepare, within};
+use crate::store::{StoreError, Tables};
 
 /// Who connects: the name in the database's own list, and in errors.
 pub(super) struct Caller {
@@ -20,6 +20,7 @@ pub(super) async fn connect<T>(
     caller: &Caller,
     database: Config,
     tls: T,
+    tables: Tables,
 ) -> Result<Clients, StoreError>
 where
     T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -28,13 +29,13 @@ where
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
     let clients = Clients::new(Connector::new(database, tls), caller.name);
-    let installed = within(caller.connecting, async {
+    let prepared = within(caller.connecting, async {
         let mut held = clients.hold(caller.connecting).await?;
-        outbox::postgres::install(held.client()).await?;
-        install(held.client()).await?;
+        prepare(held.client(), &outbox::postgres::PART, tables).await?;
+        prepare(held.client(), &PART, tables).await?;
         held.release();
         Ok(())
     });
-    installed.await?;
+    prepared.await?;
     Ok(clients)
 }

@@ -11,11 +11,11 @@ use super::read::{read_count, read_dead_reply, read_gone, read_past, read_presen
 use super::rows::{check_place, look, place_and_time, write_entry};
 use super::step::{self, find_record, store_step};
 use crate::EventId;
-use crate::store::StoreError;
 use crate::store::error::Doing;
 #[cfg(feature = "tls")]
 use crate::store::postgres::secured;
 use crate::store::postgres::{Clients, at_most, micros, within, without_tls};
+use crate::store::{StoreError, Tables};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::trace::Mover;
@@ -83,7 +83,57 @@ impl Desk {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let clients = connect(&CALLER, database, tls).await?;
+        let clients = connect(&CALLER, database, tls, Tables::Install).await?;
+        Ok(Self::new(DeskSchema(clients)))
+    }
+
+    /// As [`connect`](Self::connect), with the tables as they are: it makes and changes
+    /// none, for a program that only looks or decides, such as an operator's.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); and tables that are missing, or older than this
+    /// program needs ([`OlderSchema`](crate::outbox::StoreErrorKind::OlderSchema)), with
+    /// both versions.
+    pub async fn connect_existing(database: Config) -> Result<Self, StoreError> {
+        without_tls(&database)
+            .map_err(|error| StoreError::new(CALLER.connecting, error))?;
+        Self::connect_existing_with(database, NoTls).await
+    }
+
+    /// [`connect_existing`](Self::connect_existing) over TLS, as
+    /// [`connect_tls`](Self::connect_tls) has it.
+    ///
+    /// # Errors
+    ///
+    /// As both.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub async fn connect_existing_tls(
+        database: Config,
+        tls: &Tls,
+    ) -> Result<Self, StoreError> {
+        let (database, tls) = secured(database, tls)?;
+        Self::connect_existing_with(database, tls).await
+    }
+
+    /// [`connect_existing`](Self::connect_existing) with the TLS of another crate, as
+    /// [`connect_with`](Self::connect_with) has it.
+    ///
+    /// # Errors
+    ///
+    /// As both.
+    pub async fn connect_existing_with<T>(
+        database: Config,
+        tls: T,
+    ) -> Result<Self, StoreError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let clients = connect(&CALLER, database, tls, Tables::Check).await?;
         Ok(Self::new(DeskSchema(clients)))
     }
 }

@@ -66,6 +66,20 @@ impl Desk {
         Ok(Self::new(DeskFile(Shared::open(path, &PART)?)))
     }
 
+    /// Opens the file with the tables as they are: it makes and changes none, for a
+    /// program that decides and does not work, such as an operator's.
+    ///
+    /// # Errors
+    ///
+    /// What the database answers; a file or tables that are missing, or tables older than
+    /// this program needs ([`OlderSchema`](crate::outbox::StoreErrorKind::OlderSchema)),
+    /// with both versions.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        drop(Outbox::open_existing(path)?);
+        Ok(Self::new(DeskFile(Shared::open_existing(path, &PART)?)))
+    }
+
     /// Opens the file read-only: nothing is made, no permission to write is needed, and
     /// what would write is refused.
     ///
