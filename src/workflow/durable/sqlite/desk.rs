@@ -6,15 +6,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::PART;
+use super::file::File;
 use super::read::{read_count, read_dead_reply, read_gone, read_past, read_present};
 use super::rows::{find, write_entry};
 use super::step::{find_record, store_step};
 use crate::EventId;
-use crate::outbox::sqlite::Outbox;
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::sqlite::{Shared, at_most, micros, now, text};
+use crate::store::sqlite::{at_most, micros, now, text};
 use crate::trace::Mover;
 use crate::workflow::durable::desk::{
     self, COUNTING, COUNTS, CountRow, DEAD_REPLIES, DeadReplyRow, DeskError, ENDED,
@@ -48,11 +47,7 @@ use crate::workflow::durable::stored::{GoneRow, StoredStep};
 /// # std::fs::remove_dir_all(&folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type Desk = desk::Desk<DeskFile>;
-
-/// A SQLite file with workflows, as a desk reads it.
-#[derive(Debug)]
-pub struct DeskFile(Shared);
+pub type Desk = desk::Desk<File>;
 
 impl Desk {
     /// Opens the file, with the tables of its workflows and its outbox.
@@ -61,9 +56,7 @@ impl Desk {
     ///
     /// What the database answers, and tables that a newer version of this crate has made.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
-        drop(Outbox::open(path)?);
-        Ok(Self::new(DeskFile(Shared::open(path, &PART)?)))
+        File::open(path.as_ref()).map(Self::new)
     }
 
     /// Opens the file read-only: nothing is made, no permission to write is needed, and
@@ -74,13 +67,11 @@ impl Desk {
     /// What the database answers, and tables that are missing or of another version of
     /// this crate.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
-        drop(Outbox::open_read_only(path)?);
-        Ok(Self::new(DeskFile(Shared::open_read_only(path, &PART)?)))
+        File::open_read_only(path.as_ref()).map(Self::new)
     }
 }
 
-impl Instances for DeskFile {
+impl Instances for File {
     async fn counts(&self) -> Result<Vec<CountRow>, StoreError> {
         self.0.look(COUNTING, |connection| counts(connection)).await
     }
