@@ -146,7 +146,7 @@ fn waits_for(waits_for: &WaitsFor) -> String {
             format!("a clerk at {again}, which has failed {failures} times: {reason}")
         }
         WaitsFor::Repair { reason } => format!("a repair: {reason}"),
-        WaitsFor::OtherTable => "this program does not know its table".to_owned(),
+        WaitsFor::OtherTable => "a program that knows its table".to_owned(),
         _ => "something that this program does not know".to_owned(),
     }
 }
