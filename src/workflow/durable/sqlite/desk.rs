@@ -229,10 +229,13 @@ fn dead_replies(
     if !connection.prepare_cached(inbox)?.exists([])? {
         return Ok(Vec::new());
     }
-    let sql = DEAD_REPLIES.replace("$1", "SELECT value FROM json_each(?1)");
-    let mut dead = connection.prepare_cached(&sql)?;
+    let mut dead = connection.prepare_cached(&dead_replies_sql())?;
     let to = serde_json::Value::from(to).to_string();
     dead.query_map([to], read_dead_reply)?.collect()
+}
+
+fn dead_replies_sql() -> String {
+    DEAD_REPLIES.replace("$1", "SELECT value FROM json_each(?1)")
 }
 
 fn find_whole(connection: &Connection, id: &str) -> rusqlite::Result<Option<Whole>> {
@@ -256,7 +259,7 @@ fn history(connection: &Connection, id: &str) -> rusqlite::Result<Vec<PastRow>> 
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::outbox;
+    use crate::{inbox, outbox};
 
     /// Protects the operator from waiting for a million orders: what they ask is read from
     /// an index, and nothing is sorted.
@@ -264,6 +267,7 @@ mod tests {
     fn what_people_ask_is_read_from_an_index() {
         let mut connection = Connection::open_in_memory().unwrap();
         outbox::sqlite::install(&mut connection).unwrap();
+        inbox::sqlite::install(&mut connection).unwrap();
         super::super::install(&mut connection).unwrap();
         let plan = |sql: &str| {
             let mut plan =
@@ -277,6 +281,7 @@ mod tests {
             (OLDEST, "INDEX workflow_waiting (moved_at<?)"),
             (ENDED, "INDEX workflow_ended (moved_at<?)"),
             (COUNTS, "COVERING INDEX workflow_at"),
+            (&dead_replies_sql(), "INDEX inbox_failed"),
         ] {
             let plan = plan(sql);
             assert!(plan.contains(index) && !plan.contains("TEMP"), "{sql}: {plan}");
