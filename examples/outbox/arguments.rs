@@ -47,7 +47,8 @@ TLS too. What only looks needs no permission to write, and nothing but `migrate`
   inbox held [FILTERS] [--limit 100]
                                   what its worker holds, since another event of its key comes first, or for its next attempt
   inbox show --source SYSTEM --id ID [--payload]
-                                  one dead letter or retrying event; of a message that is no event, why, and its headers
+                                  one dead letter or retrying event; of a message that is no event, why, and its headers; of an
+                                  event that is done, when that was
   inbox discard --source SYSTEM --id ID --by NAME --reason TEXT
                                   discard one of them
 
@@ -83,7 +84,7 @@ pub(crate) enum AskInbox {
     List { filter: Filter, limit: usize },
     Stalled { filter: Filter, limit: usize, age: Duration },
     Held { filter: Filter, limit: usize },
-    Show { filter: Filter, id: EventId, with_payload: bool },
+    Show { source: String, id: EventId, with_payload: bool },
     Discard { source: String, id: EventId, decision: Decision },
 }
 
@@ -200,13 +201,13 @@ fn inbox_command(
         Some("held") => AskInbox::Held { filter: filter(given)?, limit: given.limit()? },
         Some("show") => {
             let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
-            let filter = Filter { source_system: Some(source), ..Filter::id(id.clone()) };
-            AskInbox::Show { filter, id, with_payload: given.has("payload") }
+            AskInbox::Show { source, id, with_payload: given.has("payload") }
         }
         Some("discard") => {
             let (source, id) = (given.wanted("source")?, event_id(&given.wanted("id")?)?);
             AskInbox::Discard { source, id, decision: given.decision()? }
         }
+        Some("redrive") => return Err(REDRIVE.to_owned()),
         other => {
             let found = other.unwrap_or_default();
             return Err(format!(
@@ -215,6 +216,10 @@ fn inbox_command(
         }
     }))
 }
+
+const REDRIVE: &str = "a dead letter of an inbox is redriven by the consumer's own program, \
+     which has its handler: there call `redrive` of its worker, or of \
+     `inbox::sqlite` or `inbox::postgres` in the transaction of the effect";
 
 const AN_HOUR: Duration = Duration::from_secs(60 * 60);
 

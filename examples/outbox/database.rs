@@ -1,7 +1,9 @@
 //! Which database is meant, and what is asked beside it.
 
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::inbox::{Filter, Held, Stalled, Unreadable};
+use integration_automation_patterns::inbox::{
+    Filter, Held, Remembered, Stalled, Unreadable,
+};
 use integration_automation_patterns::outbox::DeadLetter;
 
 use crate::arguments::{AskInbox, Command, Request};
@@ -18,7 +20,7 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
         (
             Command::Inbox(AskInbox::Counts { reads: Some(place), .. }),
             Report::InboxCounts { counts, .. },
-        ) => Ok(Report::InboxCounts { counts, lag: Some(place.lag().await?) }),
+        ) => Ok(Report::InboxCounts { counts, lag: Some(place.lag().await) }),
         (_, report) => Ok(report),
     }
 }
@@ -69,29 +71,36 @@ pub(crate) fn held(mut events: Vec<Held>, limit: usize) -> Report {
     Report::Held { events, more }
 }
 
-/// One event of an inbox, which keeps no moments.
-pub(crate) fn shown(
-    letters: Vec<DeadLetter>,
-    retrying: Vec<Stalled>,
-    held: Vec<Held>,
-    unreadable: Vec<Unreadable>,
-    id: &EventId,
-    with_payload: bool,
-) -> Report {
-    let dead = letters.into_iter().map(|letter| letter.event.into());
-    let retrying = retrying.into_iter().map(|stalled| stalled.event.into());
-    let held = held.into_iter().map(|held| held.event.into());
-    match dead.chain(retrying).chain(held).next() {
-        Some(event) => {
+/// What an inbox has of one event.
+pub(crate) struct Found {
+    pub(crate) letters: Vec<DeadLetter>,
+    pub(crate) retrying: Vec<Stalled>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) remembered: Option<Remembered>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// One event of an inbox, which keeps no moments; of one that is processed it keeps when.
+pub(crate) fn shown(found: Found, id: &EventId, with_payload: bool) -> Report {
+    let dead = found.letters.into_iter().map(|letter| letter.event.into());
+    let retrying = found.retrying.into_iter().map(|stalled| stalled.event.into());
+    let held = found.held.into_iter().map(|held| held.event.into());
+    let mut remembered = found.remembered;
+    let done = remembered.as_mut().and_then(|remembered| remembered.event.take());
+    match (dead.chain(retrying).chain(held).chain(done).next(), remembered) {
+        (Some(event), _) => {
             Report::Event { event: Box::new(event), moments: Vec::new(), with_payload }
         }
-        None if unreadable.is_empty() => Report::NoneSuch {
+        (None, Some(remembered)) => {
+            Report::Remembered { id: id.clone(), remembered: Box::new(remembered) }
+        }
+        (None, None) if found.unreadable.is_empty() => Report::NoneSuch {
             id: id.clone(),
-            wanted: "dead letter or retrying event (of this source)",
+            wanted: "event in the inbox (of this source, since it was purged last)",
         },
-        None => Report::Dead {
+        (None, None) => Report::Dead {
             letters: Vec::new(),
-            unreadable: torn(unreadable),
+            unreadable: torn(found.unreadable),
             more: false,
         },
     }

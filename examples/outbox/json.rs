@@ -38,7 +38,8 @@ pub(crate) fn write(report: &Report) -> String {
         }
         Report::Waiting { events, .. } => events.iter().map(waiting).collect(),
         Report::InboxCounts { counts, lag } => {
-            let lag = lag.as_ref().map(|lag| lag.iter().map(behind).collect::<Vec<_>>());
+            let lag = lag.as_ref().and_then(|lag| lag.as_ref().ok());
+            let lag = lag.map(|lag| lag.iter().map(behind).collect::<Vec<_>>());
             vec![
                 json!({"by_status": by_status(|status| counts.of(status)), "stalled": counts.stalled, "held": counts.held, "forestalled": counts.forestalled, "lag": lag}),
             ]
@@ -48,6 +49,9 @@ pub(crate) fn write(report: &Report) -> String {
         Report::Event { event, moments, with_payload } => {
             vec![show(event, moments, *with_payload)]
         }
+        Report::Remembered { id, remembered } => vec![
+            json!({"id": id.to_string(), "status": remembered.status.to_string(), "attempts": remembered.attempts, "received_at": time(remembered.received_at)}),
+        ],
         Report::NoneSuch { .. } => Vec::new(),
         Report::Decided { decided, unreadable } => {
             let torn = |torn: &Torn| json!({"id": torn.id, "outcome": "unreadable", "why": torn.why});

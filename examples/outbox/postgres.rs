@@ -10,7 +10,7 @@ use integration_automation_patterns::outbox::postgres::Outbox;
 use tokio_postgres::{Client, Config};
 
 use crate::arguments::{AskInbox, Command};
-use crate::database::{discarded, held, listed, one, shown, stalled};
+use crate::database::{Found, discarded, held, listed, one, shown, stalled};
 use crate::line::Line;
 use crate::migrate;
 use crate::report::Report;
@@ -61,16 +61,20 @@ async fn in_inbox(
         AskInbox::Held { filter, limit } => {
             held(inbox::held(client, filter, limit.saturating_add(1)).await?, *limit)
         }
-        AskInbox::Show { filter, id, with_payload } => {
-            let letters = inbox::dead_letters(client, filter, 1).await?;
-            shown(
-                letters,
-                inbox::stalled(client, filter, Duration::ZERO, 1).await?,
-                inbox::held(client, filter, 1).await?,
-                inbox::unreadable(client, filter).await?,
-                id,
-                *with_payload,
-            )
+        AskInbox::Show { source, id, with_payload } => {
+            let filter = one(source, id);
+            let unreadable = inbox::unreadable(client, &filter).await?;
+            let found = Found {
+                letters: inbox::dead_letters(client, &filter, 1).await?,
+                retrying: inbox::stalled(client, &filter, Duration::ZERO, 1).await?,
+                held: inbox::held(client, &filter, 1).await?,
+                remembered: match unreadable.as_slice() {
+                    [] => inbox::get(client, source, id).await?,
+                    _ => None,
+                },
+                unreadable,
+            };
+            shown(found, id, *with_payload)
         }
         AskInbox::Discard { source, id, decision } => {
             let unreadable = inbox::unreadable(client, &one(source, id)).await?;

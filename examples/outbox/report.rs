@@ -1,7 +1,9 @@
 //! What came of a command, before it is written as text or as JSON.
 
 use integration_automation_patterns::broker::Lag;
-use integration_automation_patterns::inbox::{self, Held, Stalled, Unreadable};
+use integration_automation_patterns::inbox::{
+    self, Held, Remembered, Stalled, Unreadable,
+};
 use integration_automation_patterns::outbox::{
     Counts, DeadLetter, Finding, HistoryEntry, RedriveOutcome, Waiting,
 };
@@ -12,7 +14,7 @@ pub(crate) enum Report {
     /// With how far the consumer is behind, where that was asked.
     InboxCounts {
         counts: inbox::Counts,
-        lag: Option<Vec<Lag>>,
+        lag: Option<Result<Vec<Lag>, String>>,
     },
     /// Dead letters, and those that are no valid event.
     Dead {
@@ -39,6 +41,11 @@ pub(crate) enum Report {
         event: Box<AnyEnvelope>,
         moments: Vec<HistoryEntry>,
         with_payload: bool,
+    },
+    /// One event that an inbox is done with, of which it keeps no more.
+    Remembered {
+        id: EventId,
+        remembered: Box<Remembered>,
     },
     /// There is no event, or no dead letter, of this id.
     NoneSuch {
@@ -107,7 +114,8 @@ impl Report {
     /// failed is in order as a list.
     pub(crate) fn needs_a_person(&self) -> bool {
         match self {
-            Self::Counts(_) | Self::InboxCounts { .. } | Self::Purged(_) => false,
+            Self::Counts(_) | Self::Purged(_) | Self::Remembered { .. } => false,
+            Self::InboxCounts { lag, .. } => matches!(lag, Some(Err(_))),
             Self::Waiting { .. } | Self::Stalled { .. } | Self::Held { .. } => false,
             Self::Event { .. } | Self::Migrated(_) => false,
             Self::Dead { unreadable, .. } => !unreadable.is_empty(),
@@ -127,6 +135,7 @@ impl Report {
             Self::Waiting { events, more: true } => Some(cut(events.len())),
             Self::Stalled { events, more: true } => Some(cut(events.len())),
             Self::Held { events, more: true } => Some(cut(events.len())),
+            Self::InboxCounts { lag: Some(Err(unknown)), .. } => Some(unknown.clone()),
             Self::NoneSuch { id, wanted } => Some(format!("there is no {wanted} {id}")),
             _ => None,
         }

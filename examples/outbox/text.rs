@@ -19,11 +19,23 @@ pub(crate) fn write(report: &Report) -> String {
         Report::Counts(found) => counts(found),
         Report::Dead { letters, unreadable, .. } => dead(letters, unreadable),
         Report::Waiting { events, .. } => waiting(events),
-        Report::InboxCounts { counts, lag } => inbox_counts(counts, lag.as_deref()),
+        Report::InboxCounts { counts, lag } => {
+            inbox_counts(counts, lag.as_ref().and_then(|lag| lag.as_deref().ok()))
+        }
         Report::Stalled { events, .. } => stalled(events),
         Report::Held { events, .. } => held(events),
         Report::Event { event, moments, with_payload } => {
             show(event, moments, *with_payload)
+        }
+        Report::Remembered { id, remembered } => {
+            let fact = |name: &str, value: String| [name.to_owned(), value];
+            let facts = vec![
+                fact("id", id.to_string()),
+                fact("status", remembered.status.to_string()),
+                fact("attempts", remembered.attempts.to_string()),
+                fact("received", time(remembered.received_at)),
+            ];
+            rows([Left; 2], facts)
         }
         Report::NoneSuch { .. } => String::new(),
         Report::Decided { decided, unreadable } => {
@@ -253,7 +265,7 @@ fn waiting(events: &[Waiting]) -> String {
     }
     let rows = events.iter().map(|waiting| {
         let event = &waiting.event;
-        let held = waiting.claimed_by.as_ref().map(|by| format!("{by} sends it"));
+        let held = waiting.claimed_by.as_ref().map(|by| format!("held by {by}"));
         let behind = waiting.behind.as_ref().map(|id| format!("behind {id}"));
         let failed =
             event.failure().map(|failure| format!("failed before: {}", failure.reason));

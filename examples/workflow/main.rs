@@ -28,6 +28,7 @@ mod json_line;
 #[path = "../support/line.rs"]
 #[allow(dead_code, reason = "nothing is asked of an outbox")]
 mod line;
+mod look;
 mod moves;
 #[path = "../support/place.rs"]
 mod place;

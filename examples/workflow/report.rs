@@ -6,12 +6,15 @@ use integration_automation_patterns::workflow::{
 };
 
 use crate::company::This;
+use crate::look::Look;
 
 pub(crate) enum Report {
     Counts(Vec<StageCount>),
     Stuck {
         instances: Vec<InstanceView>,
         more: bool,
+        /// What needs a look, and has moved too lately to be listed.
+        younger: Look,
     },
     Instance(Box<InstanceHistory>),
     NoneSuch {
@@ -45,9 +48,13 @@ impl Report {
     /// What is to be said beside the output.
     pub(crate) fn note(&self) -> Option<String> {
         match self {
-            Self::Stuck { instances, more: true } => Some(format!(
+            Self::Stuck { instances, more: true, .. } => Some(format!(
                 "the first {} are shown, and there are more: --limit shows them",
                 instances.len()
+            )),
+            Self::Stuck { younger, .. } if *younger != Look::default() => Some(format!(
+                "of those that have moved since, some need a look: {younger} (`stuck \
+                 --older-than 0s` lists them)"
             )),
             Self::NoneSuch { id, wanted } => Some(format!(
                 "there is no {wanted} {id} (--key was looked for among those of {}, the \

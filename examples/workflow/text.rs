@@ -57,7 +57,7 @@ fn counts(counts: &[StageCount]) -> String {
 /// Each instance on a line, and below it what it waits for.
 fn stuck(instances: &[InstanceView]) -> String {
     if instances.is_empty() {
-        return "nothing is stuck\n".to_owned();
+        return "nothing has waited for longer (--older-than)\n".to_owned();
     }
     let rows = instances.iter().map(|instance| {
         [

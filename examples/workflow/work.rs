@@ -2,12 +2,16 @@
 
 use std::error::Error;
 
+use chrono::Utc;
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::workflow::{Desk, DeskDatabase, Status, Workflow};
+use integration_automation_patterns::workflow::{
+    Desk, Status, Workflow, WorkflowDatabase,
+};
 
 use crate::arguments::{Ask, Order};
 use crate::company::This;
 use crate::database::Database;
+use crate::look::Look;
 use crate::moves::NotMade;
 use crate::report::Report;
 
@@ -23,7 +27,11 @@ pub(crate) async fn run(database: &impl Database, asked: &Ask) -> Outcome<Report
             let mut instances = desk.stuck(*older_than, most).await?;
             let more = instances.len() > *limit;
             instances.truncate(*limit);
-            Report::Stuck { instances, more }
+            let younger = match more {
+                true => Look::default(),
+                false => Look::at(&desk.counts().await?).without(&instances, Utc::now()),
+            };
+            Report::Stuck { instances, more, younger }
         }
         Ask::Look(id) => match desk.look(id).await? {
             Some(found) => Report::Instance(Box::new(found)),
@@ -65,7 +73,7 @@ pub(crate) async fn run(database: &impl Database, asked: &Ask) -> Outcome<Report
 
 /// What came of a move that the database was asked for.
 pub(crate) async fn moved(
-    desk: &Desk<impl DeskDatabase>,
+    desk: &Desk<impl WorkflowDatabase>,
     id: &EventId,
     made: Result<(), NotMade>,
 ) -> Outcome<Report> {
@@ -78,7 +86,7 @@ pub(crate) async fn moved(
 }
 
 /// Where the instance stands after what was done.
-async fn done(desk: &Desk<impl DeskDatabase>, id: &EventId) -> Outcome<Report> {
+async fn done(desk: &Desk<impl WorkflowDatabase>, id: &EventId) -> Outcome<Report> {
     Ok(match desk.look(id).await? {
         Some(found) => Report::Done(Box::new(found.instance)),
         None => none_such(id),
@@ -90,7 +98,7 @@ fn none_such(id: &EventId) -> Report {
 }
 
 /// The table's diagram, with a note at each stage where instances stand.
-async fn diagram(desk: &Desk<impl DeskDatabase>) -> Outcome<Report> {
+async fn diagram(desk: &Desk<impl WorkflowDatabase>) -> Outcome<Report> {
     let mut diagram = This::DEFINITION.mermaid();
     for count in desk.counts().await? {
         if count.workflow != This::NAME {

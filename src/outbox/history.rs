@@ -233,7 +233,7 @@ fn replay(last: &Record, entries: &[HistoryEntry]) -> Result<AnyEnvelope, String
         event = step(event, entry, skip_reason)?;
         if (event.status(), event.attempts()) != (entry.status, entry.attempts) {
             return Err(format!(
-                "after {} it is {} with {} attempts, and its history says {} with {}",
+                "after {} it is {} with attempts {}, and the row or its history says {} with {}",
                 entry.action,
                 event.status(),
                 event.attempts(),

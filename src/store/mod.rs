@@ -42,5 +42,5 @@ pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 pub(crate) use self::row::{EVENT_COLUMNS, LAST_DUE, write_tags};
 pub(crate) use self::row::{Row, Said};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::schema::{Part, Tables};
+pub(crate) use self::schema::{Part, Upkeep};
 pub(crate) use self::text::storable;

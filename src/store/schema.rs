@@ -11,7 +11,7 @@ pub(crate) const CHECKING: &str = "looking at the tables";
 
 /// What whoever opens a database does about its tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tables {
+pub(crate) enum Upkeep {
     /// Makes those that are missing, and brings the others up to date.
     Install,
     /// Takes them as they are, or refuses them.

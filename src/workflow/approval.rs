@@ -415,10 +415,11 @@ impl fmt::Display for NotDecidedError {
             Self::NotVoted { person } => {
                 write!(f, "there is no vote of {person} to take back")
             }
-            Self::Changed { seen, now } => write!(
+            // Who pasted the fingerprint of now would approve unseen.
+            Self::Changed { seen, .. } => write!(
                 f,
-                "wanted a decision about what is shown now ({now}), and found one about \
-                 {seen}: look at it again"
+                "wanted a decision about what is shown now, and found one about {seen}: \
+                 look at it again, in the question that carries the fingerprint of now"
             ),
             Self::WrongRole { wanted, found } => {
                 write!(

@@ -412,7 +412,8 @@ async fn a_wrong_command_line_does_nothing() {
         (decided(&["crm.db", "discard"]), "--all"),
         (vec!["crm.db", "purge"], "--older-than"),
         (vec!["crm.db", "purge", "--older-than", "1d", "--batch", "0"], "--batch"),
-        (vec!["crm.db", "inbox", "redrive"], "inbox discard"),
+        (vec!["crm.db", "inbox", "redrive"], "by the consumer's own program"),
+        (vec!["crm.db", "inbox", "resend"], "inbox discard"),
         (vec!["crm.db", "counts", "--ca", "authority.pem"], "postgres:// address"),
         (vec!["crm.db", "inbox", "stalled", "--older-than", "soon"], "soon"),
         (vec!["crm.db", "inbox", "show", "--id", "evt-1"], "--source"),
@@ -695,7 +696,9 @@ fn what_an_inbox_waits_for_is_counted_and_listed() {
         text(folder.path(), &["erp.db", "inbox", "stalled"], 0),
         "nothing is stalled\n"
     );
-    assert_eq!(code(&outbox(folder.path(), &show)), 1);
+    assert_eq!(json(folder.path(), &show, 0)[0]["status"], "skipped");
+    let other = ["erp.db", "inbox", "show", "--source", "hr", "--id", "evt-old"];
+    assert_eq!(code(&outbox(folder.path(), &other)), 1);
 }
 
 /// Protects whoever asks why a key stands still.
@@ -774,6 +777,55 @@ async fn what_looks_writes_nothing() {
         b"",
         "no table is made"
     );
+}
+
+/// Protects the programs of a file from a look by another user: a log that this one made
+/// beside the file would be none that they may write.
+#[tokio::test]
+async fn what_looks_leaves_nothing_beside_the_file() {
+    let folder = Folder::new("beside");
+    crm(folder.path()).await;
+    prepared::stalled(folder.path());
+    let names = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    assert_eq!(names().len(), 2, "{:?}", names());
+    for command in [
+        &["crm.db", "counts"][..],
+        &["crm.db", "verify"],
+        &["erp.db", "inbox", "counts"],
+        &["erp.db", "inbox", "list"],
+        &["erp.db", "inbox", "stalled"],
+        &["erp.db", "inbox", "show", "--source", "crm", "--id", "evt-old"],
+    ] {
+        text(folder.path(), command, 0);
+        assert_eq!(names().len(), 2, "{command:?} left {:?}", names());
+    }
+    // A program that has the file open is seen, and keeps its log.
+    let open = rusqlite::Connection::open(folder.path().join("crm.db")).unwrap();
+    open.execute_batch("DELETE FROM outbox_event WHERE id = 'evt-1001'").unwrap();
+    assert_eq!(json(folder.path(), &["crm.db", "counts"], 0)[0]["total"], 7);
+    assert!(folder.path().join("crm.db-wal").exists());
+}
+
+/// Protects an operator from the guess that an event was lost.
+#[test]
+fn an_event_that_an_inbox_is_done_with_is_shown_with_when() {
+    let folder = Folder::new("done");
+    prepared::stalled(folder.path());
+    rusqlite::Connection::open(folder.path().join("erp.db"))
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO inbox_event (source_system, id, status, attempts, received_at) \
+             VALUES ('crm', 'evt-done', 'processed', 1, 0)",
+        )
+        .unwrap();
+    let show = ["erp.db", "inbox", "show", "--source", "crm", "--id", "evt-done"];
+    let shown = json(folder.path(), &show, 0);
+    assert_eq!(keys(&shown[0]), ["attempts", "id", "received_at", "status"]);
+    assert_eq!(shown[0]["status"], "processed");
+    assert!(text(folder.path(), &show, 0).contains("1970-01-01T00:00:00Z"));
 }
 
 /// As root this proves less: nothing is forbidden to it.

@@ -320,3 +320,21 @@ fn the_end_that_a_person_sets_is_the_end_of_the_level() {
     let row = store.record(id.as_event_id()).unwrap();
     assert_eq!(row.question.as_ref().unwrap().level, 1, "the next level is asked");
 }
+
+/// Protects a decision from a database that refuses its text, and a terminal from one that
+/// it obeys: whoever gives the name is told at once.
+#[test]
+fn a_name_has_no_control_characters_and_a_reason_only_those_that_break_lines() {
+    for found in (0..=0x9f_u8).map(char::from).filter(|c| c.is_control()) {
+        let name = format!("an{found}na");
+        assert!(Person::new(&name).is_err(), "{found:?}");
+        assert!(login::seat::<Sales>(&name).is_err(), "{found:?}");
+        assert!(Decision::new(&*name, "urgent").is_err(), "{found:?}");
+        let reason = format!("urgent{found} and dear");
+        let is_kept = Decision::new("anna", &*reason).is_ok();
+        let seat = login::seat::<Controller>("carl").unwrap();
+        assert_eq!(seat.decide(&*reason).is_ok(), is_kept);
+        assert_eq!(is_kept, matches!(found, '\n' | '\r' | '\t'), "{found:?}");
+    }
+    assert!(Person::new("\u{1f9d1} J\u{fc}rgen O'Neill").is_ok());
+}

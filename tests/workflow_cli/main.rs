@@ -137,8 +137,47 @@ async fn it_says_what_each_waits_for_and_since_when() {
         "a header, and two lines for each"
     );
     assert!(stderr(&first).contains("there are more"), "what is left out is said");
-    let quiet = text(folder.path(), &["orders.db", "stuck", "--older-than", "7d"], 0);
-    assert_eq!(quiet, "nothing is stuck\n");
+}
+
+/// Protects somebody on call, whom the counts have sent here, from "nothing" while
+/// instances fail: they have only moved too lately to be listed.
+#[tokio::test]
+async fn what_needs_a_look_is_said_whatever_its_age() {
+    let folder = prepared("younger").await;
+    let stuck =
+        |age| WORKFLOW.run(folder.path(), &["orders.db", "stuck", "--older-than", age]);
+    let none = stuck("7d");
+    let text = String::from_utf8_lossy(&none.stdout).into_owned();
+    assert_eq!(text, "nothing has waited for longer (--older-than)\n");
+    let said = stderr(&none);
+    assert!(said.contains("1 parked, 4 overdue, 1 failing"), "{said}");
+    assert!(said.contains("`stuck --older-than 0s` lists them"), "{said}");
+    assert_eq!(stderr(&stuck("0s")), "", "all are listed");
+}
+
+/// Protects somebody on call from waiting for a reply that has come, and that nobody could
+/// take.
+#[tokio::test]
+async fn it_names_a_reply_that_is_a_dead_letter() {
+    let folder = prepared("dead").await;
+    Shop::new(&folder.path().join("orders.db")).answers_of_another_step("order 4711");
+    let look = ["orders.db", "look", "--key", "order 4711"];
+    let found = one(folder.path(), &look, 0);
+    let [dead] = &found["dead_replies"].as_array().expect("a list")[..] else {
+        panic!("{found}")
+    };
+    assert_eq!(
+        (&dead["source"], &dead["event_type"]),
+        (&"erp".into(), &"erp.stock.held".into())
+    );
+    assert_eq!(keys(dead), ["event_type", "failed_at", "failure", "id", "source"]);
+    for command in [&look[..], &["orders.db", "stuck"]] {
+        let said = text(folder.path(), command, 0);
+        let line = said.lines().find(|line| line.contains("could not take"));
+        let line = line.unwrap_or_else(|| panic!("{said}"));
+        assert!(line.contains("`erp.stock.held`"), "{line}");
+        assert!(line.ends_with("or discard it and settle the step"), "{line}");
+    }
 }
 
 #[tokio::test]

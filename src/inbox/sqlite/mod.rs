@@ -52,6 +52,8 @@ mod receive;
 mod rows;
 mod worker;
 
+use std::path::Path;
+
 use rusqlite::Connection;
 
 pub use self::admin::{counts, discard, get, purge, redrive};
@@ -116,6 +118,37 @@ pub fn install(connection: &mut Connection) -> Result<(), StoreError> {
 /// ```
 pub fn check_tables(connection: &Connection) -> Result<(), StoreError> {
     database::check(connection, &PART)
+}
+
+/// Looks at the inbox of a file once. Nothing is written, nor made beside the file, and no
+/// permission to write is needed: for a program of another user than the consumer's.
+///
+/// # Errors
+///
+/// As [`check_tables`]; what `work` returns; and
+/// [`Busy`](crate::inbox::StoreErrorKind::Busy) where another program began to write
+/// meanwhile.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use integration_automation_patterns::inbox::sqlite;
+///
+/// # let path = std::env::temp_dir().join(format!("look-{}.db", std::process::id()));
+/// let mut erp = rusqlite::Connection::open(&path)?;
+/// sqlite::install(&mut erp)?;
+/// drop(erp);
+/// let an_hour = Duration::from_secs(60 * 60);
+/// let counts = sqlite::look(&path, |inbox| sqlite::counts(inbox, an_hour))?;
+/// assert_eq!(counts.stalled, 0);
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn look<T>(
+    path: impl AsRef<Path>,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    database::look(path.as_ref(), &PART, work)
 }
 
 /// A savepoint behind the row of the event: a rollback to it undoes what a handler wrote

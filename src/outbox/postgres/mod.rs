@@ -59,7 +59,7 @@ use crate::outbox::watermark::Watermark;
 use crate::store::error::Doing;
 use crate::store::postgres::{self as database, Connector, Link, Notifications, Pool};
 pub use crate::store::postgres::{Session, Statements};
-use crate::store::{Migration, Part, StoreError, Tables};
+use crate::store::{Migration, Part, StoreError, Upkeep};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -205,7 +205,7 @@ impl Outbox {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        Self::of(Connector::new(config, tls), Tables::Install).await
+        Self::of(Connector::new(config, tls), Upkeep::Install).await
     }
 
     /// As [`connect`](Self::connect), with the tables as they are: it makes and changes
@@ -264,11 +264,11 @@ impl Outbox {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        Self::of(Connector::new(config, tls), Tables::Check).await
+        Self::of(Connector::new(config, tls), Upkeep::Check).await
     }
 
-    async fn of(connector: Connector, tables: Tables) -> Result<Self, StoreError> {
-        let pool = Pool::connect(connector.clone(), &PART, tables).await?;
+    async fn of(connector: Connector, upkeep: Upkeep) -> Result<Self, StoreError> {
+        let pool = Pool::connect(connector.clone(), &PART, upkeep).await?;
         let notifications = Notifications::new(connector, pool.place());
         Ok(Self {
             pool: Arc::new(pool),

@@ -15,7 +15,7 @@ use super::link::{Begins, Link};
 use super::pooler::{REFUSED, shares_sessions};
 use super::tables::{Place, prepare};
 use crate::store::error::Doing;
-use crate::store::schema::{CHECKING, Part, Tables};
+use crate::store::schema::{CHECKING, Part, Upkeep};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How long one piece of work may take that nobody else gives up: longer than the server
@@ -61,7 +61,7 @@ impl Pool {
     pub(crate) async fn connect(
         connector: Connector,
         part: &Part,
-        tables: Tables,
+        upkeep: Upkeep,
     ) -> Result<Self, StoreError> {
         let connected = async {
             let mut first = line(&connector, CHECKING).await?;
@@ -74,7 +74,7 @@ impl Pool {
             {
                 return Err(StoreError::new(CHECKING, REFUSED));
             }
-            prepare(&mut first.client, part, tables).await?;
+            prepare(&mut first.client, part, upkeep).await?;
             Ok((Place::of(&first.client).await?, first, second))
         };
         let (place, first, second) = within(CHECKING, connected).await?;

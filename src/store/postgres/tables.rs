@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::schema::{CHECKING, INSTALLING, Installed, Part, Tables};
+use crate::store::schema::{CHECKING, INSTALLING, Installed, Part, Upkeep};
 
 /// The schema of a connection: the first of its search path, and no other. Its name as
 /// SQL takes it.
@@ -136,11 +136,11 @@ pub(crate) async fn check(client: &Client, part: &Part) -> Result<(), StoreError
 pub(crate) async fn prepare(
     client: &mut Client,
     part: &Part,
-    tables: Tables,
+    upkeep: Upkeep,
 ) -> Result<(), StoreError> {
-    match tables {
-        Tables::Install => install(client, part).await,
-        Tables::Check => check(client, part).await,
+    match upkeep {
+        Upkeep::Install => install(client, part).await,
+        Upkeep::Check => check(client, part).await,
     }
 }
 

@@ -28,7 +28,7 @@ impl File {
             connection.path().filter(|path| !path.is_empty()).map(PathBuf::from)?;
         let path = lasting(path);
         let path = if path.is_file() { path } else { found.clone() };
-        let log_path = log_of(&found);
+        let log_path = beside(&found, "-wal");
         Some(Self {
             database: Inode::of(&path)?,
             path,
@@ -74,13 +74,13 @@ pub(super) fn lasting(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
-/// The write-ahead log of a database: where its name is a link, it stands beside what
-/// that leads to.
-pub(super) fn log_of(path: &Path) -> PathBuf {
+/// What SQLite keeps beside a database under this ending: where its name is a link, beside
+/// what that leads to.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut log = path.into_os_string();
-    log.push("-wal");
-    log.into()
+    let mut name = path.into_os_string();
+    name.push(ending);
+    name.into()
 }
 
 /// A file, whatever its name: its device and its number there.

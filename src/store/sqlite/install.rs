@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::schema::{CHECKING, INSTALLING, Installed, Part, Tables};
+use crate::store::schema::{CHECKING, INSTALLING, Installed, Part, Upkeep};
 
 /// How long a write waits for another one: less than a relay waits for its store, so that
 /// it hears why.
@@ -60,11 +60,11 @@ pub(crate) fn check(connection: &Connection, part: &Part) -> Result<(), StoreErr
 pub(super) fn prepare(
     connection: &mut Connection,
     part: &Part,
-    tables: Tables,
+    upkeep: Upkeep,
 ) -> Result<(), StoreError> {
-    match tables {
-        Tables::Install => install(connection, part),
-        Tables::Check => check(connection, part),
+    match upkeep {
+        Upkeep::Install => install(connection, part),
+        Upkeep::Check => check(connection, part),
     }
 }
 

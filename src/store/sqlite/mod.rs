@@ -17,6 +17,7 @@ pub(crate) use self::columns::{
     text,
 };
 pub(crate) use self::install::{check, install};
+pub(crate) use self::open::look;
 pub(crate) use self::refusal::is_of_the_database;
 pub(crate) use self::shared::Shared;
 pub(crate) use self::wakeups::data_version;

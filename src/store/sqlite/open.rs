@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::file::File;
-use super::install::{BUSY, installed, prepare};
-use super::unchanging::unchanging;
+use super::install::{BUSY, check, installed, prepare};
+use super::unchanging::Unchanging;
 use crate::store::error::Doing;
-use crate::store::{Part, StoreError, StoreErrorKind, Tables};
+use crate::store::{Part, StoreError, StoreErrorKind, Upkeep};
 
 pub(super) const OPENING: &str = "opening the database";
 
@@ -18,8 +18,9 @@ pub(super) const OPENING: &str = "opening the database";
 pub(super) struct Open {
     pub(super) connection: Connection,
     pub(super) file: Option<File>,
-    /// Whether it would not notice what others write, and so serves one look.
-    pub(super) once: bool,
+    /// The file as it was, where the connection would not notice what others write: it
+    /// serves one look.
+    pub(super) unchanging: Option<Unchanging>,
 }
 
 impl Open {
@@ -30,11 +31,16 @@ impl Open {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // What is read first opens the log, too.
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok(Self { file: File::of(path, &connection), connection, once: false })
+        Ok(Self { file: File::of(path, &connection), connection, unchanging: None })
     }
 
     pub(super) fn replaced(&self) -> Option<String> {
         self.file.as_ref().and_then(File::replaced)
+    }
+
+    /// Whether nobody has written what this connection would not notice.
+    pub(super) fn is_true(&self) -> bool {
+        self.unchanging.as_ref().is_none_or(Unchanging::is_unchanged)
     }
 
     /// Closes a file that was replaced, and leaves what stands in its place alone:
@@ -61,7 +67,7 @@ pub(super) struct Source {
     /// The file that this is; nothing in memory.
     pub(super) file: Option<PathBuf>,
     pub(super) part: &'static Part,
-    pub(super) tables: Tables,
+    pub(super) upkeep: Upkeep,
     /// Whether whoever opened it may only look.
     pub(super) read_only: bool,
 }
@@ -101,35 +107,43 @@ impl Source {
             let found = "the file that stands there now has no tables: is it still being copied? (`install` makes them)";
             return Err(StoreError::new(OPENING, found));
         }
-        prepare(&mut open.connection, self.part, self.tables)?;
+        prepare(&mut open.connection, self.part, self.upkeep)?;
         Ok(open)
     }
 }
 
-/// A connection that only reads. Where nobody has the file open, and this program may not
-/// write in its folder, there is no log to read by: then it is read as a file that nobody
-/// changes.
+/// A connection that only reads. Where nobody has the file open there is no log to read
+/// by, and none is made: then it is read as a file that nobody changes.
 pub(super) fn open_read_only(path: &Path) -> rusqlite::Result<Open> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
-    let error = match Connection::open_with_flags(path, flags)
-        .and_then(|connection| Open::of(path, connection))
+    if let Some(unchanging) = Unchanging::of(path)
+        && let Some(address) = unchanging.address()
     {
-        Err(error)
-            if matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
-            ) =>
-        {
-            error
-        }
-        done => return done,
-    };
-    let Some(address) = unchanging(path) else { return Err(error) };
-    let opened = Connection::open_with_flags(address, flags)
-        .and_then(|connection| Open::of(path, connection));
-    opened.map(|open| Open { once: true, ..open }).map_err(|_| error)
+        let connection = Connection::open_with_flags(address, flags)?;
+        let open = Open::of(path, connection)?;
+        return Ok(Open { unchanging: Some(unchanging), ..open });
+    }
+    Open::of(path, Connection::open_with_flags(path, flags)?)
+}
+
+/// Looks at a part of a file once: nothing is written, nor made beside it.
+pub(crate) fn look<T>(
+    path: &Path,
+    part: &Part,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    refuse_folder(path)?;
+    let open = open_read_only(path).doing(OPENING)?;
+    let done = check(&open.connection, part).and_then(|()| work(&open.connection));
+    if open.is_true() { done } else { Err(written_meanwhile(OPENING)) }
+}
+
+/// What was read as a file that nobody changes may be half of two moments.
+pub(super) fn written_meanwhile(doing: &'static str) -> StoreError {
+    let found = "another program began to write to the file while it was read: ask again";
+    StoreError::of(StoreErrorKind::Busy, doing, found)
 }
 
 pub(super) fn refuse_folder(path: &Path) -> Result<(), StoreError> {

@@ -53,7 +53,8 @@ pub(crate) fn meaning(error: &Error) -> Option<&'static str> {
     let meaning = match error.sqlite_error_code()? {
         _ if is_locked(error) => "database is locked by another program",
         ErrorCode::ReadOnly => {
-            "this program may only read the file: give it write permission for the file and its folder, or use `open_read_only`"
+            "this program may only read the file: give it write permission for the file, its folder, and the `-wal` and `-shm` \
+             beside it (another user may have made those), or use `open_read_only`"
         }
         ErrorCode::NotADatabase => {
             "the file is no SQLite database, or is encrypted: is it the right path?"

@@ -12,10 +12,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use super::file::{File, lasting};
 use super::install::{check, prepare};
-use super::open::{OPENING, Open, Side, Source, lock, open_read_only, refuse_folder};
+use super::open::{
+    OPENING, Open, Side, Source, lock, open_read_only, refuse_folder, written_meanwhile,
+};
 use super::wakeups::{LOOKS, UNTOLD, Wakeups, data_version};
 use crate::store::error::{Doing, Explained};
-use crate::store::{Part, StoreError, StoreErrorKind, Tables};
+use crate::store::{Part, StoreError, StoreErrorKind, Upkeep};
 
 /// How long a look of people's may last.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
@@ -51,7 +53,7 @@ impl fmt::Debug for Inner {
 impl Shared {
     /// Opens the file, which is made where it is missing, and makes the tables.
     pub(crate) fn open(path: &Path, part: &'static Part) -> Result<Self, StoreError> {
-        Self::open_with(path, part, Tables::Install)
+        Self::open_with(path, part, Upkeep::Install)
     }
 
     /// Opens the file with the tables as they are: nothing is made.
@@ -59,27 +61,27 @@ impl Shared {
         path: &Path,
         part: &'static Part,
     ) -> Result<Self, StoreError> {
-        Self::open_with(path, part, Tables::Check)
+        Self::open_with(path, part, Upkeep::Check)
     }
 
     fn open_with(
         path: &Path,
         part: &'static Part,
-        tables: Tables,
+        upkeep: Upkeep,
     ) -> Result<Self, StoreError> {
         refuse_folder(path)?;
-        let flags = match tables {
-            Tables::Install => OpenFlags::default(),
-            Tables::Check => {
+        let flags = match upkeep {
+            Upkeep::Install => OpenFlags::default(),
+            Upkeep::Check => {
                 OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE)
             }
         };
         let open = || Open::of(path, Connection::open_with_flags(path, flags)?);
         let mut writer = open().doing(OPENING)?;
-        prepare(&mut writer.connection, part, tables)?;
+        prepare(&mut writer.connection, part, upkeep)?;
         // The log may have come with the tables.
         writer.file = File::of(path, &writer.connection);
-        Ok(Self::of(path, part, tables, [Some(writer), None]))
+        Ok(Self::of(path, part, upkeep, [Some(writer), None]))
     }
 
     /// Opens the file to look at it: it is not written to, nor made.
@@ -90,13 +92,13 @@ impl Shared {
         refuse_folder(path)?;
         let reader = open_read_only(path).doing(OPENING)?;
         check(&reader.connection, part)?;
-        Ok(Self::of(path, part, Tables::Check, [None, Some(reader)]))
+        Ok(Self::of(path, part, Upkeep::Check, [None, Some(reader)]))
     }
 
     fn of(
         path: &Path,
         part: &'static Part,
-        tables: Tables,
+        upkeep: Upkeep,
         [writer, reader]: [Option<Open>; 2],
     ) -> Self {
         let found = |open: &Open| {
@@ -107,7 +109,7 @@ impl Shared {
                 path: lasting(path),
                 file: writer.as_ref().or(reader.as_ref()).and_then(found),
                 part,
-                tables,
+                upkeep,
                 read_only: writer.is_none(),
             },
             writer: Mutex::new(writer),
@@ -242,6 +244,7 @@ impl Inner {
                 self.begin_anew(what),
             ));
         }
+        slot.take_if(|open| !open.is_true());
         let open = match &mut *slot {
             Some(open) => open,
             empty => empty.insert(self.source.open(side)?),
@@ -255,8 +258,11 @@ impl Inner {
             open.connection.progress_handler(0, None::<fn() -> bool>)?;
             done
         })();
-        slot.take_if(|open| open.once);
+        let once = slot.take_if(|open| open.unchanging.is_some());
         drop(slot);
+        if once.is_some_and(|open| !open.is_true()) {
+            return Err(written_meanwhile(doing));
+        }
         done.map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) if began.elapsed() >= longest => {
                 let ended = format!(

@@ -1,5 +1,6 @@
 //! `workflow!`: a workflow is a table, and the compiler holds the laws of the saga in it.
 
+mod law;
 mod module;
 mod read;
 mod slip;
@@ -95,6 +96,10 @@ mod step;
 /// | `approval step of Shown when Data::condition: asks Role within 24 h then Role within 24 h else refuse;` | people decide on what they are shown, where the condition holds |
 /// | `pivot step needs approval: Do => Done \| Refused, within 1 h else asks Role within 4 h;` | once it is done there is no way back; silent, people say what happened |
 /// | `retriable step: Do => Done, within 2 d else asks Role within 1 d;` | it succeeds in the end |
+///
+/// Every approval holds back the rows behind it. What a pivot `needs` is the one whose
+/// [`Cleared`](crate::workflow::Cleared) it is built from: where several people approve
+/// several things, the pivot sends what one of them was shown.
 ///
 /// A silent pivot whose participant uses this crate's inbox can be asked first: `else
 /// forestall within 10 min, then asks Role within 4 h`. It is a choice of the table, since
