@@ -7,7 +7,7 @@ use super::reconcile::{Question, Verdict};
 /// What a system refused to take, in its own words: a rule of its own, a locked field, a
 /// value that is too long.
 ///
-/// Store it with the record and its field. A plan that is given it
+/// Store it with the record and its field ([`Refusals`]). A plan that is given it
 /// ([`FieldPlan::after_refusals`]) does not make the same write again: it asks a
 /// person, until the value changes, or what the system shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl<T> Refusal<T> {
 }
 
 /// What systems have refused of one field, the latest of each write: what is stored
-/// between runs.
+/// between runs, by the [names](super::Named) of the systems.
 ///
 /// ```
 /// use integration_automation_patterns::sync::{Refusal, Refusals};
