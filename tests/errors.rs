@@ -181,6 +181,7 @@ fn of_synchronisation() -> Vec<Example> {
                 .expect_err("the CRM is no party")
                 .into_cause(),
         ),
+        named(contract.check_sender("lab", "email", None).expect_err("no party")),
         named(contract.plan("email", &slots, &slots_base).expect_err("not exchanged")),
         named(Contract::builder("contact").build().expect_err("no system").into_cause()),
         named(check(&Lossy, [7]).expect_err("a broken law")),

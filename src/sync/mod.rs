@@ -93,6 +93,7 @@ mod record_run;
 mod refusal;
 mod review;
 mod rules;
+mod sender;
 mod settled;
 mod slot;
 #[cfg(feature = "sqlite")]
@@ -128,6 +129,7 @@ pub use record_run::{AllowedRun, RecordRun, TooManyGoneError};
 pub use refusal::{Refusal, Refusals};
 pub use review::{Review, Shown};
 pub use rules::MergedPlan;
+pub use sender::SenderError;
 pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
 pub use streak::WriteStreak;
