@@ -150,6 +150,7 @@ fn every_type_with_fields_has_the_names_that_are_shown() {
     let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
     let dead = event.build_at(at()).expect("well formed").dispatch().reject("no account");
     let contract = Contract::builder("contact").system("crm").system("erp");
+    let contract = contract.field("nickname", Authority::Shared);
     let contract = contract.records(RecordRules::new(Deletions::Ask, 50)).build();
     let contract = contract.expect("two systems");
     let records = serde_json::to_value(&contract).expect("JSON")["records"].clone();

@@ -9,8 +9,8 @@ use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::state::{Failed, Pending};
 use integration_automation_patterns::sync::convert::{Convert, check};
 use integration_automation_patterns::sync::{
-    Answer, ApplyError, Base, Choice, Contract, Deletions, Existed, Existence, FieldPlan,
-    Named, Presence, RecordBase, RecordRules, Rule, Slot,
+    Answer, ApplyError, Authority, Base, Choice, Contract, Deletions, Existed, Existence,
+    FieldPlan, Named, Presence, RecordBase, RecordRules, Rule, Slot,
 };
 use integration_automation_patterns::{
     AnyEnvelope, Decision, DeliveryStatus, Envelope, Event, EventId, RawEvent, Record,
@@ -136,7 +136,8 @@ fn of_synchronisation() -> Vec<Example> {
         };
         refused
     };
-    let contract = Contract::builder("contact").system("crm").system("erp").build();
+    let contract = Contract::builder("contact").system("crm").system("erp");
+    let contract = contract.field("nickname", Authority::Shared).build();
     let contract = contract.expect("two systems");
     let rules = RecordRules::new(Deletions::Ask, 1);
     let plans = |gone: usize| {
@@ -144,7 +145,8 @@ fn of_synchronisation() -> Vec<Example> {
         for record in 0..2 {
             let says =
                 vec![Presence::There(()), Presence::of((record >= gone).then_some(()))];
-            run.plan(record, says, &RecordBase::common(Existed::There, 2), false);
+            let base = RecordBase::common(Existed::There, 2);
+            run.plan(record, says, &base, false).expect("one for each");
         }
         run.finish()
     };
@@ -179,6 +181,13 @@ fn of_synchronisation() -> Vec<Example> {
             Named::of(RecordBase::never(1), ["crm"])
                 .by_place(["erp"])
                 .expect_err("the CRM is no party")
+                .into_cause(),
+        ),
+        named(
+            rules
+                .run()
+                .plan((), vec![Presence::<()>::Absent], &RecordBase::never(2), false)
+                .expect_err("one is forgotten")
                 .into_cause(),
         ),
         named(contract.check_sender("lab", "email", None).expect_err("no party")),

@@ -164,7 +164,7 @@ fn a_record_that_was_created_nowhere_else_is_not_deleted_under_another_order() {
         let mut presence = vec![Presence::Absent; systems.len()];
         presence[pas] = Presence::There(());
         let mut run = RecordRules::new(Deletions::Propagate, 50).run();
-        run.plan("P-1", presence, &base, false);
+        run.plan("P-1", presence, &base, false).expect("one for each");
         let (_, plan) = run.finish().expect("nothing is gone").remove(0);
         assert_eq!(plan.existence(), Existence::Create, "{systems:?}");
     }

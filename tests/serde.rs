@@ -195,6 +195,26 @@ fn what_has_rules_is_read_through_them() {
         refusal::<Contract>(contract)
             .starts_with("a contract is between at least 2 systems")
     );
+    let no_field = json!({
+        "format": 1, "record_type": "contact", "systems": ["crm", "erp"], "fields": []
+    });
+    assert!(
+        refusal::<Contract>(no_field).starts_with("a contract exchanges at least one")
+    );
+    for who in ["created_by", "deleted_by"] {
+        let misspelt = json!({
+            "format": 1,
+            "record_type": "contact",
+            "systems": ["crm", "erp"],
+            "fields": [{"name": "email", "authority": "shared"}],
+            "records": {"deletions": "ask", "most_gone": 1, who: ["crn"]},
+        });
+        assert_eq!(
+            refusal::<Contract>(misspelt),
+            "records are created and deleted by parties to the contract (crm, erp), and \
+             \"crn\" is none"
+        );
+    }
 }
 
 #[test]

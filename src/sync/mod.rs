@@ -125,7 +125,7 @@ pub use reconcile::{
     NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
 };
 pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
-pub use record_run::{AllowedRun, RecordRun, TooManyGoneError};
+pub use record_run::{AllowedRun, PresenceError, RecordRun, TooManyGoneError};
 pub use refusal::{Refusal, Refusals};
 pub use review::{Review, Shown};
 pub use rules::MergedPlan;

@@ -276,22 +276,33 @@ impl<'a> RecordRulesForm<'a> {
         }
     }
 
-    /// A name that no system has stands for a place that none has, which the contract
-    /// refuses.
-    fn rules(self, systems: &[Cow<'_, str>]) -> RecordRules {
+    /// The rules, by the places of these systems.
+    fn rules<E: Error>(self, systems: &[Cow<'_, str>]) -> Result<RecordRules, E> {
         let place = |name: &Cow<'_, str>| {
-            systems.iter().position(|system| system == name).unwrap_or(usize::MAX)
+            let place = systems.iter().position(|system| system == name);
+            place.ok_or_else(|| {
+                let parties = systems.join(", ");
+                E::custom(format_args!(
+                    "records are created and deleted by parties to the contract \
+                     ({parties}), and {name:?} is none"
+                ))
+            })
         };
-        let places = |names: &[Cow<'_, str>]| names.iter().map(place).collect::<Vec<_>>();
+        let places = |names: Option<Vec<Cow<'_, str>>>| {
+            let places =
+                |names: Vec<_>| names.iter().map(place).collect::<Result<Vec<_>, E>>();
+            names.map(places).transpose()
+        };
+        let (creators, deleters) = (places(self.created_by)?, places(self.deleted_by)?);
         let rules = RecordRules::new(self.deletions, self.most_gone);
-        let rules = match self.created_by {
-            Some(names) => rules.created_by(places(&names)),
+        let rules = match creators {
+            Some(places) => rules.created_by(places),
             None => rules,
         };
-        match self.deleted_by {
-            Some(names) => rules.deleted_by(places(&names)),
+        Ok(match deleters {
+            Some(places) => rules.deleted_by(places),
             None => rules,
-        }
+        })
     }
 }
 
@@ -334,7 +345,7 @@ impl<'de> Deserialize<'de> for Contract {
         let form = ContractForm::deserialize(deserializer)?;
         let ContractForm { format: Format, record_type, systems, fields, .. } = form;
         let (excluded, records) = (form.excluded, form.records);
-        let rules = records.map(|records| records.rules(&systems));
+        let rules = records.map(|records| records.rules(&systems)).transpose()?;
         let builder = systems
             .into_iter()
             .fold(Self::builder(record_type), |builder, name| builder.system(name));
