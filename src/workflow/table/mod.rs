@@ -115,9 +115,10 @@ mod step;
 /// beside the name is refused like a second role or event.
 ///
 /// The first line names the data, the role that begins an instance (an approval needs one),
-/// the version, and its seal: `of Order requested by Sales, version 1 sealed 0x371a...`. A
+/// the version, and its seal: `of Order requested by Sales, version 1 sealed 0xa440...`. A
 /// sealed table that changes does not compile; the error has the new seal. Kinds, names,
-/// types, undos and needs are sealed; times, roles and conditions may change.
+/// types, undos, needs and whether an approval has a condition are sealed; times, roles and
+/// what a condition says may change.
 ///
 /// `version 2 follows v1::order_to_cash` names the table of an earlier version, as it is
 /// seen from here: see [`Follows`](crate::workflow::Follows).
