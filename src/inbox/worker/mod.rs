@@ -43,7 +43,7 @@ pub use self::config::WorkerConfig;
 pub(crate) use self::config::fits;
 pub use self::error::WorkerError;
 pub(crate) use self::handlers::unhandled;
-pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received};
+pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received, Typed};
 pub(crate) use self::kinds::accepting;
 pub use self::kinds::{Kind, Kinds};
 use self::run::Run;
