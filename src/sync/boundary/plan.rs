@@ -288,7 +288,7 @@ macro_rules! __boundary_plan {
                             Self::set_aside(&mut done);
                             let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
                             return ::core::result::Result::Err(
-                                done.stopped(bases, <$s as $crate::sync::System>::NAME, cause));
+                                done.stopped(bases, SYSTEMS.get(to).copied(), cause));
                         }
                     )+
                 }
