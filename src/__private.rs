@@ -397,6 +397,11 @@ pub fn next_without<F: Ruled<T>, T, K: Kind, const N: usize>(
     entry.next_without(answer.as_ref(), &not_made)
 }
 
+/// The places of all systems.
+pub fn all_places(systems: &[&str]) -> Vec<usize> {
+    (0..systems.len()).collect()
+}
+
 /// The places of systems by their names.
 pub fn places(
     systems: &'static [&'static str],
