@@ -799,7 +799,8 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
     let rules = RecordRules::new(Deletions::Ask, 1);
     let plan = |says: [Presence<u8>; 2]| {
         let mut run = rules.run();
-        run.plan((), says.to_vec(), &RecordBase::common(Existed::There, 2), false);
+        let base = RecordBase::common(Existed::There, 2);
+        run.plan((), says.to_vec(), &base, false).expect("one for each");
         run.finish().expect("one may be gone").remove(0).1
     };
     let [asked, quiet] =

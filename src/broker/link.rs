@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 #[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]
 use tokio::time::{Instant, sleep_until};
@@ -22,12 +22,32 @@ pub(super) struct Link<C> {
 }
 
 struct State<C> {
-    connection: Option<C>,
+    connection: Option<Made<C>>,
     /// The try that is under way. It goes on where the sender that began it is given up:
     /// a client that is dropped in the middle of it may leave half a connection behind.
-    connecting: Option<JoinHandle<Result<C, BrokerError>>>,
+    connecting: Option<JoinHandle<Result<Made<C>, BrokerError>>>,
     /// Why the last try failed.
     failure: Option<BrokerError>,
+}
+
+/// A connection, and a task of the runtime that drives it: it ends with that runtime, as
+/// the client's own tasks do, which say nothing of it.
+struct Made<C> {
+    connection: C,
+    runtime: AbortHandle,
+}
+
+impl<C> Made<C> {
+    fn now(connection: C) -> Self {
+        let runtime = tokio::spawn(std::future::pending::<()>()).abort_handle();
+        Self { connection, runtime }
+    }
+}
+
+impl<C> Drop for Made<C> {
+    fn drop(&mut self) {
+        self.runtime.abort();
+    }
 }
 
 impl<C> Default for Link<C> {
@@ -50,11 +70,11 @@ impl<C: Clone + Send + 'static> Link<C> {
     ) -> Result<C, BrokerError> {
         let seen = self.failures.load(Ordering::SeqCst);
         let mut state = self.state.lock().await;
-        if let Some(connection) =
-            state.connection.take_if(|connection| is_alive(connection))
+        if let Some(made) = &state.connection
+            && !made.runtime.is_finished()
+            && is_alive(&made.connection)
         {
-            state.connection = Some(connection.clone());
-            return Ok(connection);
+            return Ok(made.connection.clone());
         }
         state.connection = None;
         if self.failures.load(Ordering::SeqCst) != seen
@@ -66,16 +86,19 @@ impl<C: Clone + Send + 'static> Link<C> {
         // else no reason not to try again.
         if let Some(over) =
             state.connecting.take_if(|connecting| connecting.is_finished())
-            && let Ok(Ok(connection)) = over.await
-            && is_alive(&connection)
+            && let Ok(Ok(made)) = over.await
+            && !made.runtime.is_finished()
+            && is_alive(&made.connection)
         {
-            state.connection = Some(connection.clone());
+            let connection = made.connection.clone();
+            state.connection = Some(made);
             return Ok(connection);
         }
         let connecting = state.connecting.get_or_insert_with(|| {
             tokio::spawn(async move {
                 match timeout(within, connect).await {
-                    Ok(made) => made.map_err(|error| failure(error.into())),
+                    Ok(Ok(connection)) => Ok(Made::now(connection)),
+                    Ok(Err(error)) => Err(failure(error.into())),
                     Err(_) => Err(BrokerError::unreachable(format!(
                         "no connection within {within:?}"
                     ))),
@@ -85,8 +108,9 @@ impl<C: Clone + Send + 'static> Link<C> {
         let made = connecting.await;
         state.connecting = None;
         match made.unwrap_or_else(|ended| Err(failure(ended.into()))) {
-            Ok(connection) => {
-                state.connection = Some(connection.clone());
+            Ok(made) => {
+                let connection = made.connection.clone();
+                state.connection = Some(made);
                 Ok(connection)
             }
             Err(failure) => {
@@ -249,6 +273,28 @@ mod tests {
         assert_eq!(link.get(|_| true, LONG, connect(1)).await, Ok(1));
         assert_eq!(link.get(|_| true, LONG, connect(2)).await, Ok(1));
         assert_eq!(link.get(|_| false, LONG, connect(3)).await, Ok(3));
+    }
+
+    /// What drives a connection ends with the runtime in which it was made, and a client
+    /// may wait for that without an end.
+    #[test]
+    fn a_connection_is_made_anew_where_its_runtime_has_ended() -> std::io::Result<()> {
+        let link = Link::default();
+        let get = |number: u8| {
+            let connect = async move { Ok::<_, std::io::Error>(number) };
+            let runtime = tokio::runtime::Runtime::new()?;
+            let got = runtime.block_on(link.get(|_| true, LONG, connect));
+            Ok::<_, std::io::Error>((runtime, got))
+        };
+        let (first, one) = get(1)?;
+        let (second, shared) = get(2)?;
+        assert_eq!((one, shared), (Ok(1), Ok(1)), "runtimes may share it");
+        drop(second);
+        let (third, shared) = get(3)?;
+        assert_eq!(shared, Ok(1), "it was not made in the one that ended");
+        drop((third, first));
+        assert_eq!(get(4)?.1, Ok(4));
+        Ok(())
     }
 
     #[cfg(any(feature = "amqp", feature = "amqp1", feature = "nats"))]

@@ -2,6 +2,7 @@
 //! those whose retry is not due. The client renews the deadlines of all of them.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(super) struct Hold {
     state: Mutex<State>,
     /// Something can be handed out, or failed.
     pub(super) arrived: Notify,
+    /// Another retry waits.
+    waits: Notify,
     closed: Notify,
 }
 
@@ -76,8 +79,9 @@ impl Hold {
             phase: Phase::Open,
             heard: Instant::now(),
         };
-        let (arrived, closed) = (Notify::new(), Notify::new());
-        Self { subscription, state: Mutex::new(state), arrived, closed }
+        let (arrived, waits) = (Notify::new(), Notify::new());
+        let (state, closed) = (Mutex::new(state), Notify::new());
+        Self { subscription, state, arrived, waits, closed }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,7 +113,6 @@ impl Hold {
     /// The next message to hand out, or why there is none.
     pub(super) fn next(&self) -> Option<Result<HandedOut, BrokerError>> {
         let mut state = self.state();
-        state.turn_to_what_is_due(Instant::now());
         while let Some((key, number)) = state.order.next() {
             let Some(held) = state.held.get(&number) else { continue };
             let event = read(&held.message, &self.subscription);
@@ -119,9 +122,19 @@ impl Hold {
         state.failed.take().map(Err)
     }
 
-    /// When the next retry is due.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.state().retries.next_due()
+    /// Turns to each retry when it is due, without an end: also where nobody asks for the
+    /// next message, what is to go back to the server goes.
+    pub(super) async fn turn(&self) -> Infallible {
+        loop {
+            let due = self.state().next_due();
+            tokio::select! {
+                () = self.waits.notified() => {}
+                () = crate::sleep::at(due) => {
+                    self.state().turn_to_what_is_due(Instant::now());
+                    self.arrived.notify_one();
+                }
+            }
+        }
     }
 
     /// The message is dealt with: its handler, to ack it by.
@@ -148,6 +161,7 @@ impl Hold {
         }
         drop(state);
         self.arrived.notify_one();
+        self.waits.notify_one();
     }
 
     /// Nobody listens any more.
@@ -208,7 +222,15 @@ impl State {
         self.retries.wait(number, key, held.received, Instant::now(), after);
     }
 
+    /// When the next retry is due; once nobody listens, none is.
+    fn next_due(&self) -> Option<Instant> {
+        self.retries.next_due().filter(|_| self.phase == Phase::Open)
+    }
+
     fn turn_to_what_is_due(&mut self, now: Instant) {
+        if self.phase != Phase::Open {
+            return;
+        }
         while let Some((number, key, then)) = self.retries.take_due(now) {
             match then {
                 Then::Again => self.order.again(key, number),

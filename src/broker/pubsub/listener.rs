@@ -145,7 +145,6 @@ impl Consumer for Listener {
             let Some(next) = hold.next() else {
                 tokio::select! {
                     () = hold.arrived.notified() => continue,
-                    () = crate::sleep::at(hold.next_due()) => continue,
                     ended = &mut *task => break ended,
                 }
             };

@@ -43,6 +43,7 @@ mod reading;
 mod retries;
 mod sending;
 mod server;
+mod silence;
 mod verdict;
 mod writing;
 

@@ -42,21 +42,29 @@ pub(super) struct Reads {
 
 /// Pulls until the listener has ended, and gives back what it holds then.
 pub(super) async fn pull(hold: Arc<Hold>, server: Arc<Server>, reads: Reads) {
-    let last = loop {
-        match one_stream(&hold, &server, reads).await {
-            Ok(last) => break last,
-            Err(failed) => hold.fail(failed),
-        }
-        tokio::select! {
-            biased;
-            () = hold.closed() => break None,
-            () = sleep(AFTER_A_FAILURE) => {}
-        }
+    let last = tokio::select! {
+        last = streams(&hold, &server, reads) => last,
+        never = hold.turn() => match never {},
     };
     hold.give_back();
     if let Some(stream) = last {
         // Until the server knows it; what is in hand is not waited for any longer.
         let _ = timeout(server.within, stream.shutdown()).await;
+    }
+}
+
+/// Reads one stream after another until the listener has ended: what is left of the last.
+async fn streams(hold: &Hold, server: &Server, reads: Reads) -> Option<ShutdownToken> {
+    loop {
+        match one_stream(hold, server, reads).await {
+            Ok(last) => return last,
+            Err(failed) => hold.fail(failed),
+        }
+        tokio::select! {
+            biased;
+            () = hold.closed() => return None,
+            () = sleep(AFTER_A_FAILURE) => {}
+        }
     }
 }
 

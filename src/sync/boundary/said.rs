@@ -33,6 +33,23 @@ macro_rules! __boundary_said {
             KeptForms of KeptForms [$({$f ($t) [$($attribute)*]})*]
         }
 
+        impl Refusals {
+            /// Adds what systems have refused since, each in place of an earlier refusal of
+            /// the same write: `Carried::refused` to what is stored.
+            pub fn add(&mut self, more: Self) {
+                $($crate::__private::add::<field::$f, $t>(&mut self.$f, more.$f);)*
+            }
+        }
+
+        impl KeptForms {
+            /// Adds what systems hold since, each in place of what it held before:
+            /// `Carried::kept` to what is stored.
+            pub fn add(&mut self, more: Self) {
+                $($crate::__private::keep::<field::$f, $t>(
+                    &mut self.$f, more.$f, ::core::option::Option::None);)*
+            }
+        }
+
         impl ::core::convert::From<Agreed> for Bases
         where
             $(for<'value> $t: ::core::clone::Clone,)*

@@ -115,24 +115,80 @@ async fn an_event_that_fails_pauses_no_key() {
     .await;
 }
 
-/// No event pays for a server that answers nobody.
+/// A topic whose server answers to the event `heard` alone.
+fn silent(server: &Fake) -> PubSub {
+    let config = PubSubConfig::default().request_timeout(Duration::from_secs(1));
+    let address = server.address.to_string();
+    PubSub::at_emulator(&address, &name("silent"), config).unwrap()
+}
+
+/// No event pays for a server that answers nobody: not one that is sent alone, and not
+/// the many that share a request, each of which is one silent request and no more.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PyPI"]
 async fn a_silent_server_ends_each_request_and_pauses_the_relay() {
     use BrokerErrorKind::{Transient, Unavailable};
     in_time(async {
         let server = Fake::start();
-        let within = Duration::from_millis(500);
-        let config = PubSubConfig::default().request_timeout(within);
-        let address = server.address.to_string();
-        let topic = PubSub::at_emulator(&address, &name("silent"), config).unwrap();
-        let mut kinds = Vec::new();
-        while let Some(kind) = refusal(&topic.send(&event("1", None)).await) {
-            kinds.push(kind);
+        for together in [1, 50] {
+            let topic = silent(&server);
+            let ids = (0..together).map(|number| format!("{together} {number}"));
+            let events: Vec<_> = ids.map(|id| event(&id, None)).collect();
+            for kind in [Transient, Transient, Transient, Unavailable, Unavailable] {
+                let sent = events.iter().map(|event| topic.send(event));
+                for sent in futures_util::future::join_all(sent).await {
+                    assert_eq!(refusal(&sent), Some(kind), "{sent:?}");
+                }
+            }
+            while topic.send(&event("heard", None)).await.is_err() {}
+            let sent = topic.send(&event("once more", None)).await;
+            assert_eq!(
+                refusal(&sent),
+                Some(Transient),
+                "an answer ends the row: {sent:?}"
+            );
         }
-        assert_eq!(kinds, [Transient, Transient, Transient, Unavailable, Unavailable]);
     })
     .await;
+}
+
+/// Events of a key go in requests of their own: of many that are silent at once, the
+/// fourth pauses the relay already.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PyPI"]
+async fn of_keyed_events_no_more_than_three_pay_for_a_silent_server() {
+    in_time(async {
+        let server = Fake::start();
+        let topic = silent(&server);
+        let events: Vec<_> = (0..20)
+            .map(|number| event(&number.to_string(), Some(&format!("lead-{number}"))))
+            .collect();
+        let sent = events.iter().map(|event| topic.send(event));
+        let sent = futures_util::future::join_all(sent).await;
+        let pays = |sent: &&_| refusal(sent) == Some(BrokerErrorKind::Transient);
+        assert_eq!(sent.iter().filter(pays).count(), 3, "{sent:?}");
+    })
+    .await;
+}
+
+/// What the client begins in one runtime ends with it, as in a program that blocks on one
+/// call after another.
+#[test]
+#[ignore = "needs PyPI"]
+fn a_topic_outlives_the_runtime_that_first_used_it() {
+    let server = Fake::start();
+    let topic = broker("orders", server.address);
+    for id in ["1", "2"] {
+        for key in [None, Some("lead-7")] {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(in_time(async {
+                let event = event(id, key);
+                while let Err(error) = topic.send(&event).await {
+                    assert_ne!(error.kind(), BrokerErrorKind::Permanent, "{error}");
+                }
+            }));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

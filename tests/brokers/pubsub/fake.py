@@ -35,7 +35,7 @@ async def publish(request, context):
         await context.abort(grpc.StatusCode.INTERNAL, "why")
     if topic == "refuses-poison" and "poison" in ids:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "why")
-    if topic == "silent" and before <= 5:
+    if topic == "silent" and "heard" not in ids:
         await asyncio.sleep(60)
     return types.PublishResponse(message_ids=ids)
 
