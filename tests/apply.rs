@@ -601,7 +601,8 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     assert_eq!(
         [refused.to_string(), cause_of(&refused)],
         [
-            r#"a plan wants every system to take its changes, and "erp" did not: plan again"#,
+            "a plan wants every system to take its changes, and \"erp\" did not: see to the \
+                 cause, and plan again",
             "no connection"
         ]
     );

@@ -273,6 +273,18 @@ fn of_outboxes() -> Vec<Example> {
     found
 }
 
+#[cfg(feature = "sqlite")]
+fn of_rows() -> Vec<Named> {
+    use integration_automation_patterns::sync::sqlite::{RowError, TableRow};
+
+    let db = rusqlite::Connection::open_in_memory().expect("in memory");
+    let row = TableRow::new(&db, "contact", ("id", &"C-1"));
+    let other = row.check_record(Some("C-2")).expect_err("another record");
+    let none = row.about("C-1").check_record(None).expect_err("no record");
+    let no_table = row.read(|_| ()).expect_err("there is no such table");
+    vec![named(other), named(none), named(RowError::from(no_table))]
+}
+
 #[cfg(all(feature = "workflow", feature = "sqlite"))]
 fn of_stored_workflows() -> Vec<Example> {
     use integration_automation_patterns::outbox::sqlite::Outbox;
@@ -406,6 +418,8 @@ fn all() -> Vec<Example> {
     all.extend(of_services());
     #[cfg(feature = "sqlite")]
     all.extend(of_outboxes());
+    #[cfg(feature = "sqlite")]
+    all.extend(of_rows());
     #[cfg(all(feature = "workflow", feature = "sqlite"))]
     all.extend(of_stored_workflows());
     #[cfg(feature = "cloudevents")]

@@ -89,7 +89,7 @@ impl<T> KeptForms<T> {
     }
 
     /// What the system at a place holds, if it was given this and holds something else.
-    pub(super) fn held(&self, place: usize, written: Option<&T>) -> Option<Option<&T>>
+    pub(crate) fn held(&self, place: usize, written: Option<&T>) -> Option<Option<&T>>
     where
         T: PartialEq,
     {
