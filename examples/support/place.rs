@@ -101,13 +101,14 @@ pub(crate) fn name(config: &tokio_postgres::Config) -> String {
     format!("database {name}{schema}, as {user}")
 }
 
-/// Why a database did not do what was asked, with what an operator can do about its tables.
+/// Why a database did not do what was asked, with what an operator can do about its
+/// tables.
 pub(crate) fn refusal(database: &str, error: &(dyn Error + 'static)) -> String {
     let is_older = error
         .downcast_ref::<StoreError>()
         .is_some_and(|error| error.kind() == StoreErrorKind::OlderSchema);
     let cure = if is_older {
-        " (the program `outbox` brings older tables up to date: `outbox <DATABASE> migrate`)"
+        " (`outbox <DATABASE> migrate` brings older tables up to date)"
     } else {
         ""
     };

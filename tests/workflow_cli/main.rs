@@ -284,7 +284,9 @@ async fn an_approval_is_given_by_what_was_seen() {
     let seen = seen();
     let other = ["approve", "--seen", "0123456789abcdef", "--as", "controller"];
     let other = moves(folder.path(), "order 4712", &other, 1);
-    assert!(other["why"].as_str().is_some_and(|why| why.contains("look at it again")));
+    let why = other["why"].as_str().expect("a reason");
+    assert!(why.contains("look at it again"), "{why}");
+    assert!(!why.contains(&seen), "who pastes it would approve unseen: {why}");
     let asker =
         ["approve", "--seen", &seen, "--as", "controller", "--instead-of", "anna"];
     let asker = moves(folder.path(), "order 4712", &asker, 1);
