@@ -9,7 +9,7 @@ use integration_automation_patterns::outbox::DeadLetter;
 use crate::arguments::{AskInbox, Command, Request};
 #[cfg(feature = "postgres")]
 use crate::line;
-use crate::place::{self, Place, refusal};
+use crate::place::{Place, refusal};
 use crate::report::{Outcome, Report, Torn};
 use crate::sqlite;
 
@@ -32,7 +32,7 @@ async fn on_database(request: &Request) -> Result<Report, String> {
         Place::Server { url, way } => {
             let (config, ca) =
                 (line::config(&url, way.schema.as_deref())?, way.ca.as_deref());
-            let name = place::name(&config);
+            let name = crate::place::name(&config);
             let done = crate::postgres::run(config, ca, command).await;
             done.map_err(|error| refusal(&name, &*error))
         }

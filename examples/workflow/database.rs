@@ -6,7 +6,7 @@ use crate::arguments::{Move, Request};
 #[cfg(feature = "postgres")]
 use crate::line;
 use crate::moves::NotMade;
-use crate::place::{self, Place, refusal};
+use crate::place::{Place, refusal};
 #[cfg(feature = "postgres")]
 use crate::postgres::Schema;
 use crate::report::Report;
@@ -29,7 +29,7 @@ pub(crate) async fn run(request: &Request) -> Result<Report, String> {
         Place::Server { url, way } => {
             let (config, ca) =
                 (line::config(&url, way.schema.as_deref())?, way.ca.as_deref());
-            let name = place::name(&config);
+            let name = crate::place::name(&config);
             let asked =
                 async { work::run(&Schema::connect(config, ca).await?, ask).await };
             asked.await.map_err(|error| refusal(&name, &*error))
