@@ -1,4 +1,5 @@
-//! Characters that a line or a page for people must not show as they are.
+//! Characters that a line or a page for people must not show as they are, and those that
+//! no name has.
 
 /// Whether a character breaks a line or hides what it says: control characters, every
 /// blank but the plain one, and what is shown as nothing (the code points that Unicode
@@ -12,4 +13,12 @@ pub(crate) fn must_be_escaped(c: char) -> bool {
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
         || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
         || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The first control character of a text that people have written, but for those that
+/// break its lines, where it may. PostgreSQL holds no text with a NUL, and a terminal obeys
+/// the others.
+pub(crate) fn control_character(text: &str, breaks_lines: bool) -> Option<char> {
+    let breaks = |c: &char| breaks_lines && matches!(c, '\n' | '\r' | '\t');
+    text.chars().find(|c| c.is_control() && !breaks(c))
 }

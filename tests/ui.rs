@@ -340,6 +340,22 @@ fn primary(error: &Value) -> &Value {
     spans.find(|span| span["is_primary"] == true).unwrap()
 }
 
+/// Where the program's own words have an error, which a macro may have made of them; of a
+/// macro of its own, where that is called.
+fn place<'e>(program: &Program, mut span: &'e Value) -> &'e Value {
+    let is_own = |span: &Value| {
+        let path = Path::new(span["file_name"].as_str().unwrap());
+        path.file_stem().unwrap() == program.name.as_str()
+    };
+    loop {
+        let by = &span["expansion"];
+        if by.is_null() || is_own(span) && !is_own(&by["def_site_span"]) {
+            return span;
+        }
+        span = &by["span"];
+    }
+}
+
 /// The place in the program of what a macro has made.
 fn outermost(mut span: &Value) -> &Value {
     while !span["expansion"].is_null() {
@@ -377,7 +393,7 @@ fn differences(program: &Program, error: &Value) -> String {
         .lines()
         .position(|line| line.ends_with(HERE))
         .map(|index| index as u64 + 1);
-    let place = outermost(primary);
+    let place = place(program, primary);
     let span = place["line_start"].as_u64()..=place["line_end"].as_u64();
     if !span.contains(&here) && !program.expected.contains_key("away") {
         differences.push(format!("an error that points at {:?}", program.line));

@@ -1,6 +1,6 @@
 workflow! {
     /// From the order in the CRM to the invoice.
-    pub mod order_to_cash of Order requested by Sales, version 1 sealed 0x371a86dd321705c4 {
+    pub mod order_to_cash of Order requested by Sales, version 1 sealed 0xa44086a38b66295a {
         compensatable reserve_credit: ReserveCredit => CreditReserved | CreditRefused,
             undone by ReleaseCredit => CreditReleased within 1 h else asks CreditDesk within 4 h,
             within 15 min else undo;

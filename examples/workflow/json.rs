@@ -12,13 +12,15 @@
 //! | `purge` | `removed` |
 //!
 //! An instance has `id`, `workflow`, `version`, `revision`, `status`, `step`, `begun_at`,
-//! `moved_at`, `due_at`, `waits_for`. What it waits for has a `kind`: `reply` (with
+//! `moved_at`, `due_at`, `waits_for`, `dead_replies` (each with `source`, `id`,
+//! `event_type`, `failure`, `failed_at`). What it waits for has a `kind`: `reply` (with
 //! `command`, `command_status`, `command_attempts`, `command_failure`), `people` (with
-//! `role`, `level`, `since`, `wanted`, `agreed`, `for_nobody`), `turn` (with `failures`,
-//! `reason`, `again_at`), `repair` (with `reason`), `other_table`, `nothing`.
+//! `role`, `level`, `since`, `remind_at`, `wanted`, `agreed`, `other_levels`, each with
+//! `role`, `wanted`, `agreed`, and `for_nobody`), `turn` (with `failures`, `reason`,
+//! `again_at`), `repair` (with `reason`), `other_table`, `nothing`.
 
 use integration_automation_patterns::workflow::{
-    InstanceFinding, InstanceView, PastEntry, StageCount, WaitsFor,
+    DeadReply, InstanceFinding, InstanceView, LevelVotes, PastEntry, StageCount, WaitsFor,
 };
 use serde_json::{Value, json};
 
@@ -77,6 +79,7 @@ fn instance<const N: usize>(found: &InstanceView, more: [(&str, Value); N]) -> V
         "moved_at": time(found.moved_at),
         "due_at": found.due_at.map(time),
         "waits_for": waits_for(&found.waits_for),
+        "dead_replies": found.dead_replies.iter().map(dead_reply).collect::<Vec<_>>(),
     });
     if let Value::Object(object) = &mut document {
         object.extend(more.map(|(name, value)| (name.to_owned(), value)));
@@ -94,13 +97,24 @@ fn waits_for(waits_for: &WaitsFor) -> Value {
             "command_attempts": state.as_ref().map(|state| state.attempts),
             "command_failure": state.as_ref().map(|state| &state.failure),
         }),
-        WaitsFor::People { role, level, since, wanted, agreed, for_nobody } => json!({
+        WaitsFor::People {
+            role,
+            level,
+            since,
+            remind_at,
+            wanted,
+            agreed,
+            other_levels,
+            for_nobody,
+        } => json!({
             "kind": "people",
             "role": role,
             "level": level,
             "since": time(*since),
+            "remind_at": remind_at.map(time),
             "wanted": wanted,
             "agreed": agreed,
+            "other_levels": other_levels.iter().map(level_votes).collect::<Vec<_>>(),
             "for_nobody": for_nobody,
         }),
         WaitsFor::Turn { failures, reason, again_at } => json!({
@@ -113,6 +127,20 @@ fn waits_for(waits_for: &WaitsFor) -> Value {
         WaitsFor::OtherTable => json!({"kind": "other_table"}),
         _ => Value::Null,
     }
+}
+
+fn level_votes(level: &LevelVotes) -> Value {
+    json!({"role": level.role, "wanted": level.wanted, "agreed": level.agreed})
+}
+
+fn dead_reply(reply: &DeadReply) -> Value {
+    json!({
+        "source": reply.source_system,
+        "id": reply.id,
+        "event_type": reply.event_type,
+        "failure": reply.failure,
+        "failed_at": reply.failed_at.map(time),
+    })
 }
 
 fn entry(entry: &PastEntry) -> Value {

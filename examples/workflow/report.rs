@@ -50,8 +50,8 @@ impl Report {
                 instances.len()
             )),
             Self::NoneSuch { id, wanted } => Some(format!(
-                "there is no {wanted} {id} (--key means one of {}, the workflow that this \
-                 program knows)",
+                "there is no {wanted} {id} (--key was looked for among those of {}, the \
+                 workflow that this program knows: name any other by its id)",
                 This::NAME
             )),
             _ => None,

@@ -1,8 +1,7 @@
 //! A report for people.
 
 use integration_automation_patterns::workflow::{
-    CommandState, InstanceFinding, InstanceHistory, InstanceView, PastEntry, StageCount,
-    WaitsFor,
+    InstanceFinding, InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
 };
 
 use crate::columns::{Left, Right, push, rows, table, time};
@@ -76,8 +75,14 @@ fn stuck(instances: &[InstanceView]) -> String {
     let mut text = String::new();
     push(&mut text, lines.next().unwrap_or_default());
     for (line, instance) in lines.zip(instances) {
-        let waits_for = printable(&waits_for(&instance.waits_for));
+        let waits_for = printable(&waits_for(instance));
         push(&mut text, &format!("{line}\n  waits for {waits_for}"));
+        for reply in &instance.dead_replies {
+            push(
+                &mut text,
+                &format!("  could not take {}", printable(&reply.to_string())),
+            );
+        }
     }
     text
 }
@@ -106,7 +111,7 @@ fn look(InstanceHistory { instance, journal, .. }: &InstanceHistory) -> String {
 /// Where an instance stands, one fact on each line.
 fn facts(instance: &InstanceView) -> String {
     let fact = |name: &str, value: String| [name.to_owned(), value];
-    let facts = vec![
+    let mut facts = vec![
         fact("id", instance.id.clone()),
         fact("workflow", format!("{}, version {}", instance.workflow, instance.version)),
         fact("stands", stands(instance)),
@@ -114,8 +119,10 @@ fn facts(instance: &InstanceView) -> String {
         fact("begun", time(instance.begun_at)),
         fact("moved", time(instance.moved_at)),
         fact("due", instance.due_at.map(time).unwrap_or_default()),
-        fact("waits for", waits_for(&instance.waits_for)),
+        fact("waits for", waits_for(instance)),
     ];
+    let dead = instance.dead_replies.iter();
+    facts.extend(dead.map(|reply| fact("could not take", reply.to_string())));
     rows([Left; 2], facts)
 }
 
@@ -126,40 +133,11 @@ fn stands(instance: &InstanceView) -> String {
     }
 }
 
-/// What an instance waits for, in words.
-fn waits_for(waits_for: &WaitsFor) -> String {
-    match waits_for {
+/// What an instance waits for, in words: what is over waits for nothing.
+fn waits_for(instance: &InstanceView) -> String {
+    match &instance.waits_for {
         WaitsFor::Nothing => String::new(),
-        WaitsFor::Reply { command: None, .. } => "a reply".to_owned(),
-        WaitsFor::Reply { command: Some(id), state } => {
-            format!("the reply to {id}, {}", of_command(state.as_ref()))
-        }
-        WaitsFor::People { role, level, since, wanted, agreed, for_nobody } => {
-            let nobody = if *for_nobody { "; nobody may answer" } else { "" };
-            format!(
-                "{role} at level {level} since {}, {agreed} of {wanted}{nobody}",
-                time(*since)
-            )
-        }
-        WaitsFor::Turn { failures, reason, again_at } => {
-            let again = again_at.map(time).unwrap_or_default();
-            format!("a clerk at {again}, which has failed {failures} times: {reason}")
-        }
-        WaitsFor::Repair { reason } => format!("a repair: {reason}"),
-        WaitsFor::OtherTable => "this program does not know its table".to_owned(),
-        _ => "something that this program does not know".to_owned(),
-    }
-}
-
-/// How far a command is in the outbox.
-fn of_command(state: Option<&CommandState>) -> String {
-    match state {
-        None => "which the outbox has no more".to_owned(),
-        Some(CommandState { status, attempts, failure, .. }) => {
-            let failure =
-                failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            format!("{status} after {attempts} attempts{failure}")
-        }
+        waits_for => waits_for.to_string(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Timelike, Utc};
 
 use super::state::UnknownNameError;
+use crate::text::control_character;
 
 /// Whether another attempt could succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,7 +128,8 @@ impl Decision {
     ///
     /// # Errors
     ///
-    /// [`DecisionError`] where the name or the reason is blank.
+    /// [`DecisionError`] where the name or the reason is blank, or has a control character
+    /// (a reason may break lines).
     pub fn new(
         by: impl Into<String>,
         reason: impl Into<String>,
@@ -139,7 +141,8 @@ impl Decision {
     ///
     /// # Errors
     ///
-    /// [`DecisionError`] where the name or the reason is blank.
+    /// [`DecisionError`] where the name or the reason is blank, or has a control character
+    /// (a reason may break lines).
     ///
     /// ```
     /// use integration_automation_patterns::Decision;
@@ -154,11 +157,13 @@ impl Decision {
         at: DateTime<Utc>,
     ) -> Result<Self, DecisionError> {
         let (by, reason) = (by.into(), reason.into());
-        if by.trim().is_empty() {
-            return Err(DecisionError { missing: "name of the person" });
-        }
-        if reason.trim().is_empty() {
-            return Err(DecisionError { missing: "reason" });
+        for (part, text, breaks_lines) in [(NAME, &by, false), (REASON, &reason, true)] {
+            if text.trim().is_empty() {
+                return Err(DecisionError { part, found: None });
+            }
+            if let Some(found) = control_character(text, breaks_lines) {
+                return Err(DecisionError { part, found: Some(found) });
+            }
         }
         Ok(Self { by, reason, at: to_micros(at) })
     }
@@ -179,7 +184,7 @@ impl Decision {
     }
 }
 
-/// A decision has no name or no reason.
+/// A decision has no name or no reason, or one that a database would refuse.
 ///
 /// ```
 /// use integration_automation_patterns::Decision;
@@ -189,19 +194,36 @@ impl Decision {
 ///     error.to_string(),
 ///     "a decision needs a name and a reason, and the name of the person is blank"
 /// );
+/// let error = Decision::new("on-call\0", "the mapping is fixed").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "wanted the name of the person without control characters, and found '\\0': take it \
+///      out"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionError {
-    missing: &'static str,
+    part: &'static str,
+    /// The control character; none where it is blank.
+    found: Option<char>,
 }
+
+const NAME: &str = "name of the person";
+const REASON: &str = "reason";
 
 impl fmt::Display for DecisionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a decision needs a name and a reason, and the {} is blank",
-            self.missing
-        )
+        let Self { part, found } = self;
+        match found {
+            None => {
+                write!(f, "a decision needs a name and a reason, and the {part} is blank")
+            }
+            Some(found) => write!(
+                f,
+                "wanted the {part} without control characters, and found {found:?}: take it \
+                 out"
+            ),
+        }
     }
 }
 

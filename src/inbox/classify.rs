@@ -7,6 +7,8 @@ use super::HandlerError;
 use super::handler_error::is_of_the_database;
 use crate::reason::reason;
 use crate::store::error::kind_of;
+#[cfg(all(feature = "workflow", any(feature = "postgres", feature = "sqlite")))]
+use crate::workflow::is_of_an_earlier_life;
 use crate::{FailureClass, ReadError};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
@@ -68,10 +70,12 @@ impl<T, E: HandlerCause> Classify<T> for Result<T, E> {
 }
 
 impl<E: HandlerCause> From<E> for HandlerError {
-    /// Transient; permanent, where the payload [could not be read](ReadError).
+    /// Transient; permanent, where the payload [could not be read](ReadError), and where a
+    /// workflow's step would send what the outbox has of an [earlier
+    /// life](crate::workflow::NotStoredError::EarlierLife).
     fn from(error: E) -> Self {
         let error: BoxedError = error.into();
-        let class = if is_unreadable(&*error) {
+        let class = if is_for_good(&*error) {
             FailureClass::Permanent
         } else {
             FailureClass::Transient
@@ -89,14 +93,20 @@ fn classified(class: FailureClass, error: &(dyn Error + 'static)) -> HandlerErro
     }
 }
 
-fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
+/// Whether no other attempt finds it otherwise.
+fn is_for_good(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<ReadError>() {
+        if error.is::<ReadError>() || is_of_an_earlier_life(error) {
             return true;
         }
         cause = error.source();
     }
+    false
+}
+
+#[cfg(not(all(feature = "workflow", any(feature = "postgres", feature = "sqlite"))))]
+const fn is_of_an_earlier_life(_: &(dyn Error + 'static)) -> bool {
     false
 }
 

@@ -288,7 +288,7 @@ impl<W: Workflow> AnyAdvance<W> {
         let mut commands =
             facts.commands.iter().map(built).collect::<Result<Vec<_>, _>>()?;
         if let (Some(step), true) = (self.step, self.asks()) {
-            let asked = question::asked(&record, step, self.entry.cause);
+            let asked = question::asked(&record, step, self.entry.cause, calendar);
             commands.extend(asked.map(|asked| asked.envelope(W::NAME, at)).transpose()?);
         }
         Ok((record, commands))

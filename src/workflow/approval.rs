@@ -5,12 +5,14 @@ use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 
+use super::calendar::Calendar;
 use super::definition::{Level, Step};
 use super::id::Seen;
 use super::reply::ReplyError;
 use super::role::{Actor, AnyRuling, Directory, Person, Role, Ruling};
 use super::stage::{Decides, Declared, MaySettle, Stage, Status};
 use super::wire::Wire;
+use crate::envelope::to_micros;
 
 /// A vote for what a question shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,8 @@ impl Vote {
 pub struct Question {
     /// The level that is asked, from 0.
     pub level: u32,
-    /// Whether this level was reminded.
+    /// Whether no reminder of this level is to come: it was sent, or a person has set the
+    /// level's end.
     pub reminded: bool,
     /// Whether no level has enough people who may decide.
     pub for_nobody: bool,
@@ -158,6 +161,26 @@ impl Question {
             (self.level, self.reminded) = (next, false);
         }
         is_there
+    }
+
+    /// When the time of the level that is asked ends, where a clerk looks next at `due_at`;
+    /// and that moment, where it is the level's reminder.
+    pub(super) fn level_times(
+        &self,
+        chain: &[Level],
+        due_at: DateTime<Utc>,
+        calendar: &dyn Calendar,
+    ) -> (DateTime<Utc>, Option<DateTime<Utc>>) {
+        let level = self.level_of(chain).filter(|_| !self.reminded);
+        let rest =
+            level.and_then(|level| Some(level.within.saturating_sub(reminder(level)?)));
+        match rest {
+            Some(rest) => {
+                let ends_at = calendar.due(due_at, rest).max(due_at);
+                (to_micros(ends_at), Some(due_at))
+            }
+            None => (due_at, None),
+        }
     }
 
     /// Until the level's time has passed, or its reminder is due.

@@ -1,9 +1,10 @@
 //! What is checked of a stored instance before it has a stage: all that its row and its
 //! votes say, without reading the data.
 //!
-//! A table may change its times, its roles and its conditions under its version. So an
-//! approval that is not used yet counts by the chain of today, and one whose command has
-//! left is history: it is as good as the chain was on its day.
+//! A table may change its times, its roles and what a condition says under its version. So
+//! an approval that is not used yet counts by the chain of today, and one whose command has
+//! left is history: it is as good as the chain was on its day. Whether an approval has a
+//! condition is of the seal: one that was passed over stays so.
 
 use super::approval::Vote;
 use super::definition::{Definition, Kind, Step, Wait};

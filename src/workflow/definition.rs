@@ -245,9 +245,10 @@ impl Definition {
     }
 
     /// A hash over what running instances depend on: kinds, names, the types of events,
-    /// undos, needs, and where a person or the participant is asked about a silent step.
-    /// Times, roles and conditions are free to change under a version. What people have
-    /// voted counts by the chain of today until the command that needs it has left.
+    /// undos, needs, whether an approval has a condition, and where a person or the
+    /// participant is asked about a silent step. Times, roles and what a condition says are
+    /// free to change under a version. What people have voted counts by the chain of today
+    /// until the command that needs it has left.
     ///
     /// The compiler computes it, and compares it with the one that a table is `sealed`
     /// with.
@@ -264,6 +265,10 @@ impl Definition {
             hash = optional(hash, step.needs);
             hash = fnv(hash, if step.asks.is_empty() { 0 } else { 1 });
             hash = fnv(hash, if step.forestall_within.is_none() { 0 } else { 1 });
+            // Without one, an instance that has passed the approval over is none of the table.
+            if step.when.is_some() {
+                hash = fnv(hash, 2);
+            }
             steps = rest;
         }
         hash

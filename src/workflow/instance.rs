@@ -91,7 +91,7 @@ impl<S: Stage> Instance<S> {
         &self.facts.amended_by
     }
 
-    /// Until when it waits.
+    /// When the clock moves it: its deadline, or the reminder of a question before that.
     pub fn due_at(&self) -> Option<DateTime<Utc>> {
         self.facts.due_at
     }

@@ -15,8 +15,9 @@ use crate::{Decision, Refused};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Intervention {
-    /// The next deadline is at this moment, be it earlier or later. What was asked stays
-    /// asked: nothing leaves.
+    /// The deadline is at this moment, be it earlier or later: of a question, the end of
+    /// the level that is asked, which is not reminded any more. What was asked stays asked:
+    /// nothing leaves.
     Postpone(DateTime<Utc>),
     /// The next level of the chain is asked at once, as though the time of this one had
     /// passed: the question is closed, and a new one asked. The votes stand. (For one who
@@ -59,12 +60,15 @@ impl<W: Workflow> Visitor<W> for Intervened {
 type Taken<S> = Result<Advance<S>, Refused<Instance<S>, NotDecidedError>>;
 
 fn postpone<S: Drive>(
-    at: Instance<S>,
+    mut at: Instance<S>,
     until: DateTime<Utc>,
     decision: Decision,
 ) -> Taken<S> {
     if at.facts.due_at.is_none() {
         return Err(closed(at, Intervention::Postpone(until).as_str()));
+    }
+    if let Some(question) = &mut at.facts.question {
+        question.reminded = true;
     }
     let step = S::STEP.map(|step| step.name);
     let entry = Entry::new(Cause::Postponed, step, Some(decision.into()));

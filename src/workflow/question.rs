@@ -1,6 +1,7 @@
 //! Questions as events: what leaves when people are asked, and when they need not answer
 //! any more.
 
+use super::calendar::Calendar;
 use super::command::Command;
 use super::definition::{Step, Wait};
 use super::id::Seen;
@@ -20,7 +21,8 @@ use crate::{Event, EventId};
 /// | `kind` | `approval`, `parked` or `stuck` |
 /// | `role`, `wanted` | how many people of which role are asked |
 /// | `level`, `reminder`, `for_nobody` | how far the chain is, and whether anybody may answer |
-/// | `due_at` | when the next look is taken |
+/// | `due_at` | when the time of this level ends |
+/// | `remind_at` | when it is reminded, where that is still to come |
 /// | `seen` | what an approval must name, 16 hexadecimal digits |
 /// | `shown` | what is to be approved, where it is text |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +41,13 @@ impl Event for QuestionClosed {
     const TYPE: &'static str = "workflow.question.closed";
 }
 
-/// The event that asks the question of a row that is about to be written.
+/// The event that asks the question of a row that is about to be written. The calendar is
+/// that of the row's deadline.
 pub(super) fn asked(
     record: &InstanceRecord,
     step: &Step,
     cause: Cause,
+    calendar: &dyn Calendar,
 ) -> Option<Command> {
     let question = record.question.as_ref()?;
     let Wait::People(chain) = step.waits(record.status) else { return None };
@@ -58,7 +62,11 @@ pub(super) fn asked(
     object.plain("reminder", cause == Cause::Reminded);
     object.plain("for_nobody", question.for_nobody);
     if let Some(due_at) = record.due_at {
-        object.text("due_at", &due_at.to_rfc3339());
+        let (ends_at, remind_at) = question.level_times(chain, due_at, calendar);
+        object.text("due_at", &ends_at.to_rfc3339());
+        if let Some(remind_at) = remind_at {
+            object.text("remind_at", &remind_at.to_rfc3339());
+        }
     }
     if let Some(shown) = &question.shown {
         object.text("seen", &Seen::of(shown).to_string());

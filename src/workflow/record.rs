@@ -34,7 +34,8 @@ pub struct InstanceRecord {
     pub step: Option<String>,
     /// The command whose reply is listened for: for people to look up.
     pub awaits: Option<EventId>,
-    /// Until when it waits; an end does not.
+    /// When the clock moves it: its deadline, or the reminder of a question before that. An
+    /// end has none.
     pub due_at: Option<DateTime<Utc>>,
     /// How often the command was sent anew, or what is asked for was amended, from 1.
     pub round: u32,

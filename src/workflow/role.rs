@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
 
+use crate::text::control_character;
 use crate::{Decision, DecisionError};
 
 /// A role that people decide in: one marker type for each.
@@ -64,13 +65,17 @@ impl Person {
     ///
     /// # Errors
     ///
-    /// [`PersonError`] where the name is blank.
+    /// [`PersonError`] where the name is blank, or has a control character.
     pub fn new(name: &str) -> Result<Self, PersonError> {
         let name = name.trim();
-        if name.is_empty() { Err(PersonError(())) } else { Ok(Self(name.into())) }
+        let found = control_character(name, false);
+        match name.is_empty() || found.is_some() {
+            true => Err(PersonError { found }),
+            false => Ok(Self(name.into())),
+        }
     }
 
-    /// The person who took a decision, which has refused a blank name.
+    /// The person who took a decision, which has refused what is no name.
     pub(super) fn behind(decision: &Decision) -> Self {
         Self(decision.by().trim().into())
     }
@@ -95,20 +100,40 @@ impl fmt::Display for Person {
     }
 }
 
-/// A person was wanted, and the name was blank.
+/// A person was wanted, and the name was none.
 ///
 /// ```
 /// use integration_automation_patterns::workflow::Person;
 ///
 /// let error = Person::new("").unwrap_err();
-/// assert_eq!(error.to_string(), "a person has a name, and found a blank one");
+/// assert_eq!(
+///     error.to_string(),
+///     "a person has a name, and found a blank one: take the one of their login"
+/// );
+/// let error = Person::new("an\0na").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "wanted a person's name without control characters, and found '\\0': take it out"
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonError(());
+pub struct PersonError {
+    /// The control character; none where the name is blank.
+    found: Option<char>,
+}
 
 impl fmt::Display for PersonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a person has a name, and found a blank one")
+        match self.found {
+            None => f.write_str(
+                "a person has a name, and found a blank one: take the one of their login",
+            ),
+            Some(found) => write!(
+                f,
+                "wanted a person's name without control characters, and found {found:?}: \
+                 take it out"
+            ),
+        }
     }
 }
 
@@ -173,7 +198,7 @@ impl<R> Seat<R> {
     ///
     /// # Errors
     ///
-    /// [`PersonError`] where the name is blank.
+    /// [`PersonError`] where the name is blank, or has a control character.
     pub fn mint(_key: &R::Key, person: &str) -> Result<Self, PersonError>
     where
         R: Role,
@@ -201,7 +226,8 @@ impl<R> Seat<R> {
     ///
     /// # Errors
     ///
-    /// [`DecisionError`] where the reason is blank.
+    /// [`DecisionError`] where the reason is blank, or has a control character that breaks
+    /// no line.
     pub fn decide(&self, reason: impl Into<String>) -> Result<Ruling<R>, DecisionError>
     where
         R: Role,
@@ -213,7 +239,8 @@ impl<R> Seat<R> {
     ///
     /// # Errors
     ///
-    /// [`DecisionError`] where the reason is blank.
+    /// [`DecisionError`] where the reason is blank, or has a control character that breaks
+    /// no line.
     pub fn decide_at(
         &self,
         reason: impl Into<String>,

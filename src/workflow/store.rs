@@ -98,7 +98,8 @@ impl fmt::Display for NotStoredError {
                 f,
                 "wanted to send the event {event}, and found it in the outbox: an instance \
                  of this business key ran before and was purged, so the event would not \
-                 leave again. A key is for one life: begin under another key"
+                 leave again. A key is for one life: begin under another key, or try again \
+                 once the outbox has purged what the first life has sent"
             ),
         }
     }

@@ -1,14 +1,15 @@
 //! Who may decide: the role's own type, and people who are there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use integration_automation_patterns::Decision;
 use integration_automation_patterns::workflow::memory::Memory;
 use integration_automation_patterns::workflow::{
-    AnyAdvance, AnyRuling, Asked, By, Choice, Driven, InstanceId, NotDecidedError,
-    Person, Role, Seat, Seen, Status,
+    AnyAdvance, AnyRuling, Asked, By, Calendar, Choice, Driven, InstanceId, Intervention,
+    NotDecidedError, Person, QuestionAsked, Role, Seat, Seen, Status,
 };
+use integration_automation_patterns::{Decision, Event};
 
 use crate::orders::order_to_cash::{self, Any, This, at};
 use crate::orders::*;
@@ -253,4 +254,87 @@ fn what_cannot_be_cancelled_says_so_whatever_the_role() {
         "{}",
         refused.cause()
     );
+}
+
+/// A company that works at night alone: a span takes twice as long.
+struct Nights;
+
+impl Calendar for Nights {
+    fn due(&self, from: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
+        from + span * 2
+    }
+}
+
+/// The moments that the last question has announced: the end of its level, and the reminder.
+fn announced(store: &mut Memory) -> (DateTime<Utc>, Option<DateTime<Utc>>) {
+    let sent = store.take_commands();
+    let mut questions =
+        sent.iter().filter(|event| event.event_type() == QuestionAsked::TYPE);
+    let question = questions.next_back().expect("a question has left");
+    let json: serde_json::Value =
+        serde_json::from_slice(question.payload().bytes()).unwrap();
+    let moment = |name: &str| json[name].as_str().map(|text| text.parse().unwrap());
+    (moment("due_at").unwrap(), moment("remind_at"))
+}
+
+/// Protects those who are asked from a date on which nothing ends: what a question
+/// announces is when the clock moves on, by the company's own hours.
+#[test]
+fn a_question_says_when_its_level_ends_and_when_it_is_reminded() {
+    let hours = |hours| now() + TimeDelta::hours(hours);
+    for (mut store, pace) in
+        [(Memory::default(), 1), (Memory::default().with_calendar(Nights), 2)]
+    {
+        let step = asks(&mut store);
+        let id = step.id();
+        store.store(step, now()).unwrap();
+        let level = |store: &Memory| {
+            store.record(id.as_event_id()).unwrap().question.as_ref().unwrap().level
+        };
+        let (reminder, end) = (hours(8 * pace), hours(24 * pace));
+        assert_eq!(announced(&mut store), (end, Some(reminder)));
+        let almost = |moment| moment - TimeDelta::microseconds(1);
+        assert!(!store.run_due(&id, almost(reminder)).unwrap());
+        assert!(store.run_due(&id, reminder).unwrap());
+        assert_eq!(announced(&mut store), (end, None), "it was reminded");
+        assert!(!store.run_due(&id, almost(end)).unwrap());
+        assert!(store.run_due(&id, end).unwrap());
+        assert_eq!(level(&store), 1);
+        assert_eq!(announced(&mut store), (end + TimeDelta::hours(24 * pace), None));
+    }
+}
+
+/// Protects a level whose end a person has set from an end behind that, and from a
+/// reminder that is taken for it.
+#[test]
+fn the_end_that_a_person_sets_is_the_end_of_the_level() {
+    let mut store = Memory::default();
+    let step = asks(&mut store);
+    let id = step.id();
+    store.store(step, now()).unwrap();
+    let (until, ute) = (now() + TimeDelta::hours(2), Decision::new("ute", "urgent"));
+    let at = store.load(&id).unwrap().unwrap();
+    let postponed = This::intervene(at, Intervention::Postpone(until), ute.unwrap());
+    store.store(postponed.unwrap(), now()).unwrap();
+    assert!(store.run_due(&id, until).unwrap());
+    let row = store.record(id.as_event_id()).unwrap();
+    assert_eq!(row.question.as_ref().unwrap().level, 1, "the next level is asked");
+}
+
+/// Protects a decision from a database that refuses its text, and a terminal from one that
+/// it obeys: whoever gives the name is told at once.
+#[test]
+fn a_name_has_no_control_characters_and_a_reason_only_those_that_break_lines() {
+    for found in (0..=0x9f_u8).map(char::from).filter(|c| c.is_control()) {
+        let name = format!("an{found}na");
+        assert!(Person::new(&name).is_err(), "{found:?}");
+        assert!(login::seat::<Sales>(&name).is_err(), "{found:?}");
+        assert!(Decision::new(&*name, "urgent").is_err(), "{found:?}");
+        let reason = format!("urgent{found} and dear");
+        let is_kept = Decision::new("anna", &*reason).is_ok();
+        let seat = login::seat::<Controller>("carl").unwrap();
+        assert_eq!(seat.decide(&*reason).is_ok(), is_kept);
+        assert_eq!(is_kept, matches!(found, '\n' | '\r' | '\t'), "{found:?}");
+    }
+    assert!(Person::new("\u{1f9d1} J\u{fc}rgen O'Neill").is_ok());
 }

@@ -99,7 +99,7 @@ proptest! {
 /// Protects running instances from a table that changes under its version, and operators
 /// from a seal that breaks over a longer deadline.
 #[test]
-fn a_fingerprint_ignores_times_roles_and_conditions_and_nothing_else() {
+fn a_fingerprint_ignores_times_roles_and_what_conditions_say_and_nothing_else() {
     const HOUR: std::time::Duration = std::time::Duration::from_secs(60 * 60);
     const OTHERS: &[Level] = &[Level::of::<HeadOfFinance>(3, HOUR).remind_after(HOUR)];
     let changed = |at: usize, change: fn(&mut Step)| {
@@ -114,13 +114,13 @@ fn a_fingerprint_ignores_times_roles_and_conditions_and_nothing_else() {
         (0, |step| step.undo_within = Some(HOUR * 7)),
         (0, |step| step.undo_asks = OTHERS),
         (2, |step| step.asks = OTHERS),
-        (2, |step| step.when = None),
+        (2, |step| step.when = Some("Order::is_dear")),
         (3, |step| step.forestall_within = Some(HOUR)),
     ];
     for (at, change) in free {
         assert_eq!(changed(at, change), This::FINGERPRINT, "of step {at}");
     }
-    let sealed: [Change; 9] = [
+    let sealed: [Change; 11] = [
         (0, |step| step.name = "reserve"),
         (0, |step| step.command = Some("a.b.c")),
         (0, |step| step.done = Some("a.b.c")),
@@ -128,6 +128,9 @@ fn a_fingerprint_ignores_times_roles_and_conditions_and_nothing_else() {
         (0, |step| step.undo = Some("a.b.c")),
         (0, |step| step.undone = Some("a.b.c")),
         (0, |step| step.asks = OTHERS),
+        // What was passed over would be an approval that nobody gave, and the other way round.
+        (2, |step| step.when = None),
+        (4, |step| step.when = Some("Order::is_dear")),
         (3, |step| step.needs = None),
         (3, |step| step.forestall_within = None),
     ];

@@ -155,8 +155,9 @@ async fn it_says_what_happened_to_one() {
     let none = WORKFLOW.run(folder.path(), &["orders.db", "look", "--key", "order 1"]);
     assert_eq!((code(&none), none.stdout.len()), (1, 0));
     let said = format!(
-        "workflow: there is no instance {} (--key means one of order_to_cash, the workflow \
-         that this program knows)\n",
+        "workflow: there is no instance {} (--key was looked for among those of \
+         order_to_cash, the workflow that this program knows: name any other by its \
+         id)\n",
         id("order 1")
     );
     assert_eq!(stderr(&none), said);

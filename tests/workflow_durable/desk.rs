@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::Handled;
 use integration_automation_patterns::workflow::{
     DeskError, InstanceFinding, InstanceHistory, InstanceView, NotDecidedError,
-    NotStoredError, QuestionAsked, QuestionClosed, StageCount, StepError, WaitsFor,
+    NotStoredError, QuestionAsked, QuestionClosed, Seen, StageCount, StepError, WaitsFor,
     WorkflowConfig,
 };
-use integration_automation_patterns::{Decision, Event, EventId};
+use integration_automation_patterns::{Decision, Envelope, Event, EventId, RawEvent};
 
 use crate::orders::*;
 use crate::suite::*;
@@ -190,13 +192,23 @@ pub(crate) async fn it_says_what_each_waits_for<D: AtADesk>() {
     database.pass_time(2 * HOUR).await;
     let stuck = database.stuck(HOUR).await;
     let [approval, reply] = &stuck[..] else { panic!("{stuck:?}") };
-    let WaitsFor::People { role, level, since, wanted, agreed, for_nobody } =
-        &approval.waits_for
+    let WaitsFor::People {
+        role,
+        level,
+        since,
+        remind_at,
+        wanted,
+        agreed,
+        for_nobody,
+        ..
+    } = &approval.waits_for
     else {
         panic!("{approval:?}")
     };
     assert_eq!((*role, *level, *wanted, *agreed), ("controller", 0, 1, 0));
     assert_eq!((*since, *for_nobody), (approval.moved_at, false));
+    assert_eq!(approval.due_at, Some(*since + DAY), "the end of the level");
+    assert_eq!(*remind_at, Some(*since + 8 * HOUR));
     let WaitsFor::Reply { command: Some(command), state: Some(state) } = &reply.waits_for
     else {
         panic!("{reply:?}")
@@ -216,6 +228,62 @@ pub(crate) async fn it_says_what_each_waits_for<D: AtADesk>() {
         panic!("{approval:?}")
     };
     assert!(*since < approval.moved_at, "{approval:?}");
+}
+
+/// Protects a dean from being asked twice: whichever level is asked, the votes of every one
+/// are shown.
+pub(crate) async fn it_says_who_has_agreed_at_each_level<D: AtADesk>() {
+    let database = D::fresh().await;
+    at_its_approval(&database, "1").await;
+    let vote = format!(
+        "INSERT INTO workflow_vote (instance, approval, place, person, role, reason, at, \
+         seen) SELECT id, 'over_limit', 0, 'fay', 'head of finance', 'good', begun_at, '{}' \
+         FROM workflow_instance",
+        Seen::of(b"12000")
+    );
+    database.sql(&vote).await;
+    let found = database.look(&event_id("1")).await.unwrap().instance;
+    let WaitsFor::People { role, agreed, other_levels, .. } = &found.waits_for else {
+        panic!("{found:?}")
+    };
+    assert_eq!((*role, *agreed), ("controller", 0));
+    let others = other_levels.iter().map(|one| (one.role, one.wanted, one.agreed));
+    assert_eq!(others.collect::<Vec<_>>(), [("head of finance", 1, 1)]);
+    let said = found.waits_for.to_string();
+    assert!(said.contains("0 of 1, head of finance 1 of 1"), "{said}");
+}
+
+/// Protects the operator from an instance that waits for a reply which came long ago, and
+/// which its manager could not take.
+pub(crate) async fn it_names_the_replies_that_are_dead<D: AtADesk>() {
+    let database = D::fresh().await;
+    for key in ["2", "1"] {
+        let _ = database.begin(key, 900, true).await;
+    }
+    let reserve = last(&database, ReserveCredit::TYPE).await;
+    let to = reserve.correlation_id().unwrap();
+    let reply = Envelope::builder("crm", RawEvent::new(StockHeld::TYPE, b"{}"));
+    let reply = reply.correlation_id(to).build().unwrap();
+    let of_reply = reply.id().to_string();
+    let handled = database.receive(Delivery::new(reply, ()), config()).await;
+    assert!(matches!(handled, Handled::DeadLettered(_)), "{handled:?}");
+
+    let stuck = database.stuck(Duration::ZERO).await;
+    let found = database.look(&event_id("1")).await.unwrap().instance;
+    let [dead] = &found.dead_replies[..] else { panic!("{found:?}") };
+    assert!(stuck.contains(&found), "the list and the look agree: {stuck:?}");
+    assert_eq!((dead.source_system.as_str(), &dead.id), ("crm", &of_reply));
+    assert_eq!(dead.event_type, StockHeld::TYPE);
+    assert!(dead.failure.contains(CreditReserved::TYPE), "{dead:?}");
+    assert!(dead.to_string().ends_with("discard it and settle the step"), "{dead}");
+    let other = database.look(&event_id("2")).await.unwrap().instance;
+    assert_eq!(other.dead_replies, [], "it is none of this one");
+
+    database.sql("UPDATE inbox_event SET status = 'skipped'").await;
+    let found = database.look(&event_id("1")).await.unwrap().instance;
+    assert_eq!(found.dead_replies, [], "somebody has discarded it");
+    database.sql("DROP TABLE inbox_event").await;
+    assert_eq!(database.stuck(Duration::ZERO).await.len(), 2);
 }
 
 /// Protects an instance from being passed over because its row or its turn is broken.

@@ -1,8 +1,10 @@
 //! A business key is for one life: what an instance that was purged has sent is never
 //! taken for what another one of its key sends.
 
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::{Handled, HandlerError};
 use integration_automation_patterns::workflow::{Begun, NotStoredError, StepError};
-use integration_automation_patterns::{Event, EventId};
+use integration_automation_patterns::{Envelope, Event, EventId, FailureClass, RawEvent};
 
 use crate::desk::AtADesk;
 use crate::orders::order_to_cash::{Any, at};
@@ -50,6 +52,9 @@ pub(crate) async fn a_key_is_for_one_life<D: AtADesk>() {
     let first = last(&database, ReserveCredit::TYPE).await;
     let refused = database.try_begin("1", 900, true).await.unwrap_err();
     assert_eq!(earlier(refused), *first.id());
+    // So is it in the handler of a consumer that begins one.
+    let refused = database.try_begin("1", 900, true).await.unwrap_err();
+    assert_eq!(HandlerError::from(refused).class, FailureClass::Permanent);
     assert!(database.load("1").await.unwrap().is_none(), "nothing is stored");
     assert_eq!(sent(&database).await, leaves, "nothing leaves");
     assert_eq!(journal(&database, "1").await, "");
@@ -76,6 +81,16 @@ pub(crate) async fn a_step_does_not_take_the_event_of_an_earlier_life_for_its_ow
     assert_eq!(earlier(refused), *hold.id());
     assert_eq!(stands(&database, "1").await, "awaiting reserve_credit");
     assert_eq!(journal(&database, "1").await, "started");
+
+    // Its reply is a dead letter at once, and says what to do: it is no trouble that passes.
+    let to = last(&database, ReserveCredit::TYPE).await;
+    let reply = Envelope::builder("crm", RawEvent::new(CreditReserved::TYPE, b"{}"));
+    let reply = reply.correlation_id(to.correlation_id().unwrap()).build().unwrap();
+    let handled = database.receive(Delivery::new(reply, ()), config()).await;
+    assert!(matches!(handled, Handled::DeadLettered(_)), "{handled:?}");
+    let found = database.look(&event_id("1")).await.unwrap().instance;
+    let [dead] = &found.dead_replies[..] else { panic!("{found:?}") };
+    assert!(dead.failure.contains("begin under another key"), "{dead}");
 }
 
 /// Protects an instance from standing still for good where a newer table, or a hand, leads

@@ -246,6 +246,8 @@ macro_rules! suite {
             deadlines: what_no_table_is_known_of_waits
             desk: it_says_where_each_stands
             desk: it_says_what_each_waits_for
+            desk: it_says_who_has_agreed_at_each_level
+            desk: it_names_the_replies_that_are_dead
             desk: it_says_what_a_person_can_repair
             desk: it_says_what_happened_to_one
             verify: it_agrees_with_what_programs_do

@@ -64,6 +64,17 @@ impl From<StoreError> for StepError {
     }
 }
 
+/// Whether an error is that of a step whose event the outbox has of an earlier life: no
+/// other attempt to store it finds the key unused.
+pub(crate) fn is_of_an_earlier_life(error: &(dyn Error + 'static)) -> bool {
+    let step = error.downcast_ref::<StepError>().and_then(|error| match error {
+        StepError::NotStored(cause) => Some(cause),
+        StepError::Store(_) => None,
+    });
+    let cause = step.or_else(|| error.downcast_ref::<NotStoredError>());
+    matches!(cause, Some(NotStoredError::EarlierLife { .. }))
+}
+
 /// A stored instance was not loaded.
 ///
 /// ```

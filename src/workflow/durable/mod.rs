@@ -26,9 +26,10 @@ mod undo;
 pub use self::clerk::Clerk;
 pub use self::config::WorkflowConfig;
 pub use self::desk::{
-    CommandState, Desk, DeskDatabase, DeskError, Discrepancy, InstanceFinding,
-    InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
+    CommandState, DeadReply, Desk, DeskDatabase, DeskError, Discrepancy, InstanceFinding,
+    InstanceHistory, InstanceView, LevelVotes, PastEntry, StageCount, WaitsFor,
 };
+pub(crate) use self::error::is_of_an_earlier_life;
 pub use self::error::{LoadError, StepError};
 pub use self::turn::{ClerkIncident, ClerkSummary};
 pub use self::undo::Undo;

@@ -2,6 +2,7 @@
 //! may change with any release. What moves an instance takes the table's private key.
 
 mod answers;
+mod law;
 mod moves;
 mod row;
 
@@ -18,6 +19,7 @@ use super::wire::Wire;
 use crate::{Event, RawEvent, Refused};
 
 pub use self::answers::*;
+pub use self::law::*;
 pub use self::moves::*;
 pub use self::row::*;
 pub use super::approval::Granted;

@@ -1,4 +1,4 @@
-//! The rows of a table as constants, and the laws that are checked when it compiles.
+//! The rows of a table as constants, and what the table reads of the types in them.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -20,25 +20,13 @@ pub const fn level(role: &'static str, wanted: u32, within: Duration) -> Level {
     Level { role, wanted, within, remind_after: None }
 }
 
-/// How many people a level wants.
-pub const fn wanted(people: u32) -> u32 {
-    assert!(people > 0, "a level asks `N of Role`, and N is 1 at least");
-    people
-}
-
 /// A span of the table.
 pub const fn seconds(count: u64, each: u64) -> Duration {
-    assert!(count > 0, "nobody answers within no time: a deadline is 1 s at least");
     Duration::from_secs(count.saturating_mul(each))
 }
 
 /// A level whose people are reminded.
 pub const fn reminded(level: Level, span: Duration) -> Level {
-    assert!(
-        span.as_millis() < level.within.as_millis(),
-        "nobody is reminded once the deadline has passed: \
-            `remind after` a shorter span than `within`"
-    );
     level.remind_after(span)
 }
 
@@ -114,16 +102,6 @@ const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
     }
     true
 }
-
-/// The step is an approval, and so stands before the one that needs it.
-#[diagnostic::on_unimplemented(
-    message = "a pivot needs an approval, and `{Self}` is none",
-    label = "`needs` names an `approval` of this table"
-)]
-pub trait Clears {}
-
-/// What a pivot needs is an approval.
-pub const fn clears<A: Clears>() {}
 
 /// What is shown for a step that is no approval.
 pub struct Nothing(());

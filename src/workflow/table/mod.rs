@@ -1,5 +1,6 @@
 //! `workflow!`: a workflow is a table, and the compiler holds the laws of the saga in it.
 
+mod law;
 mod module;
 mod read;
 mod slip;
@@ -96,6 +97,10 @@ mod step;
 /// | `pivot step needs approval: Do => Done \| Refused, within 1 h else asks Role within 4 h;` | once it is done there is no way back; silent, people say what happened |
 /// | `retriable step: Do => Done, within 2 d else asks Role within 1 d;` | it succeeds in the end |
 ///
+/// Every approval holds back the rows behind it. What a pivot `needs` is the one whose
+/// [`Cleared`](crate::workflow::Cleared) it is built from: where several people approve
+/// several things, the pivot sends what one of them was shown.
+///
 /// A silent pivot whose participant uses this crate's inbox can be asked first: `else
 /// forestall within 10 min, then asks Role within 4 h`. It is a choice of the table, since
 /// a participant that does not know how to forestall would cost only time.
@@ -110,9 +115,10 @@ mod step;
 /// beside the name is refused like a second role or event.
 ///
 /// The first line names the data, the role that begins an instance (an approval needs one),
-/// the version, and its seal: `of Order requested by Sales, version 1 sealed 0x371a...`. A
+/// the version, and its seal: `of Order requested by Sales, version 1 sealed 0xa440...`. A
 /// sealed table that changes does not compile; the error has the new seal. Kinds, names,
-/// types, undos and needs are sealed; times, roles and conditions may change.
+/// types, undos, needs and whether an approval has a condition are sealed; times, roles and
+/// what a condition says may change.
 ///
 /// `version 2 follows v1::order_to_cash` names the table of an earlier version, as it is
 /// seen from here: see [`Follows`](crate::workflow::Follows).

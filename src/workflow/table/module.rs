@@ -11,7 +11,7 @@ macro_rules! __workflow_module {
         [$({$k:ident $n:ident [$($prev:ident)?] $back:tt $($x:tt)*})+]
         [$($c:ident)*] [$($p:ident)*] [$($f:ident)*] [$($r:ident)*] $last:ident) => {
         $($m)*
-        #[allow(dead_code, missing_docs, missing_debug_implementations, non_camel_case_types, private_bounds, private_interfaces, unreachable_pub, unused_imports, clippy::all)]
+        #[allow(dead_code, missing_docs, missing_debug_implementations, non_camel_case_types, non_snake_case, non_upper_case_globals, private_bounds, private_interfaces, unreachable_pub, unused_imports, clippy::all)]
         $($vis)* mod $w {
             use $crate::workflow::made as __made;
             use $crate::workflow::made::IfNot as _;
@@ -162,11 +162,9 @@ macro_rules! __workflow_module {
                 })?
             }
 
-            $(const _: () = ::core::assert!(
-                __made::is_earlier::<super::$($old)::+::This, This>(),
-                ::core::concat!("version ", ::core::stringify!($v), " of `", ::core::stringify!($w), "` follows `", ::core::stringify!($($old)::+),
-                    "`, which is no earlier version of it: an earlier one has the same name and a lower version")
-            );)?
+            $crate::__workflow_law! { Versioned at $w: This, $v != 0 }
+            $($crate::__workflow_law! { Earlier at $w: super::$($old)::+::This, __made::is_earlier::<super::$($old)::+::This, This>() })?
+            $($crate::__workflow_law! { @row $n })+
             $crate::__workflow_module! { @seal $w $v [$($seal)?] }
 
             $($crate::__workflow_module! { @next $n [$($prev)?] })+

@@ -30,13 +30,6 @@ macro_rules! __workflow_read {
     };
 
     // ---- legal rows ----
-    // Behind a pivot it stays behind the pivot, which says more than the step before.
-    (@row $h:tt ((before) retriable $n:ident) $($rest:tt)*) => {
-        $crate::__workflow_read! { @row $h (after $n) $($rest)* }
-    };
-    (@row $h:tt (($($phase:tt)+) retriable $n:ident) $($rest:tt)*) => {
-        $crate::__workflow_read! { @row $h ($($phase)+) $($rest)* }
-    };
     (@row $h:tt (before) [$($s:tt)*] [$($c:tt)*] $p:tt $f:tt ($prev:tt $back:tt [$($roles:ident)*])
         compensatable $n:ident : $do:ident => $ok:ident | $no:ident ,
         undone by $un:ident => $gone:ident within $ut:literal $uu:ident
@@ -90,17 +83,16 @@ macro_rules! __workflow_read {
         retriable $n:ident : $do:ident => $ok:ident ,
         within $t:literal $u:ident
             else asks $($($num:literal of)? $r:ident within $rt:literal $ru:ident $(remind after $mt:literal $mu:ident)?)then+ ; $($rest:tt)*) => {
-        $crate::__workflow_read! { @row $h ($phase retriable $n)
+        $crate::__workflow_read! { @row $h (after $n)
             [$($s)* {retriable $n $prev $back ($do $ok) ($t $u)
                 [$({[$($num)?] $r ($rt $ru) [$(($mt $mu))?]})+]}]
             $c [$($p)* $n] $f ([$n] $back [$($roles)* $($r)+]) $($rest)* }
     };
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt [$({$k:ident $n:ident $($x:tt)*})+] $c:tt $p:tt $f:tt ([$last:ident] $back:tt $r:tt)) => {
-        $crate::__distinct! {
-            ("the step" "of the workflow" $w "stands there twice: a reply names its step, and so no two have one name")
-            [$($n)+]
-            { $crate::__workflow_module! { {$by $m $vis $w $($h)*} [$({$k $n $($x)*})+] $c $p $f $r $last } }
-            ($)
+        $crate::__workflow_distinct! {
+            ($) { $crate::__workflow_module! { {$by $m $vis $w $($h)*} [$({$k $n $($x)*})+] $c $p $f $r $last } }
+            ($w "` is a step of the workflow `", ::core::stringify!($w), "` twice: a reply names its step, and so no two have one name")
+            $($n)+
         }
     };
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} (before) [] [] [] [] $b:tt) => {
@@ -145,4 +137,28 @@ macro_rules! __workflow_read {
     (@row {$by:tt $m:tt $vis:tt $w:ident $($h:tt)*} $phase:tt $s:tt $c:tt $p:tt $f:tt $b:tt $($row:tt)+) => {
         $crate::__workflow_amiss! { $by $w $($row)+ }
     };
+}
+
+/// Goes on with a table where no two of the names are the same, and refuses it with these
+/// words where two are.
+// Two names at a time are compared with all behind them, so that the depth of the
+// expansion grows by one for each name.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __workflow_distinct {
+    (($d:tt) $then:tt $words:tt $one:ident $two:ident $($later:ident)*) => {
+        macro_rules! __twice {
+            ($two $two) => { $crate::__workflow_distinct! { @twice $two $words } };
+            $(
+                ($later $d other:ident) => { $crate::__workflow_distinct! { @twice $later $words } };
+                ($d other:ident $later) => { $crate::__workflow_distinct! { @twice $later $words } };
+            )*
+            ($d one:ident $d two:ident) => { $crate::__workflow_distinct! { ($d) $then $words $($later)* } };
+        }
+        __twice! { $one $two }
+    };
+    (@twice $name:ident ($at:ident $($words:tt)+)) => {
+        $crate::__workflow_refused! { $at "`", ::core::stringify!($name), $($words)+ }
+    };
+    ($d:tt { $($then:tt)* } $words:tt $($last:ident)?) => { $($then)* };
 }

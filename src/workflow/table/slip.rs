@@ -2,6 +2,8 @@
 
 /// Refuses a table, in the module that it would have become: an import from a module with
 /// an error in it is no second error.
+// `compile_error!` stands at the whole table, whatever tokens it is given: it is where the
+// macro's own tokens are. An error at one word is a law's, and a law needs the module.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workflow_refused {

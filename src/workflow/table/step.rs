@@ -16,10 +16,7 @@ macro_rules! __workflow_step {
             type Workflow = This;
             type Shown = __made::Nothing;
         }
-        const _: () = ::core::assert!(
-            !__made::are_one(::core::stringify!($do), ::core::stringify!($un)),
-            ::core::concat!("`", ::core::stringify!($un), "` does `", ::core::stringify!($n), "` and undoes it: an undo is a command of its own")
-        );
+        $crate::__workflow_law! { OwnUndo at $un: step::$n, !__made::are_one(::core::stringify!($do), ::core::stringify!($un)) }
         impl __made::Undoable for step::$n {
             type Undo = super::$un;
             type Undone = super::$gone;
@@ -76,10 +73,7 @@ macro_rules! __workflow_step {
             type Workflow = This;
             type Shown = super::$shown;
         }
-        $(const _: () = ::core::assert!(
-            !__made::are_one(::core::stringify!($r), ::core::stringify!($by)),
-            ::core::concat!("`", ::core::stringify!($r), "` asks for `", ::core::stringify!($n), "` and decides on it: four eyes need two roles")
-        );)+
+        $($crate::__workflow_law! { FourEyes at $r: step::$n, !__made::are_one(::core::stringify!($r), ::core::stringify!($by)) })+
         impl step::$n {
             $(const WHEN: fn(&__made::DataOf<Awaiting<Self>>) -> ::core::primitive::bool = super::$($when)::+;)?
 
@@ -94,7 +88,6 @@ macro_rules! __workflow_step {
                 __made::show::<_, step::$n>(at, &shown, key);
             }
         }
-        impl __made::Clears for step::$n {}
 
         $crate::__workflow_step! { @stage Awaiting $n (__menu::decide<($(super::$r,)+)>, __menu::amend, __menu::timed_out, __menu::cancel) }
         $crate::__workflow_step! { @decide $n $back [$($num)+] $($r)+ }
@@ -124,7 +117,7 @@ macro_rules! __workflow_step {
         }
     };
     (pivot $n:ident [$($back:ident)?] [$($a:ident)?] ($do:ident $ok:ident $no:ident) ($t:literal $u:ident) [$(($ft:literal $fu:ident))?] $asks:tt) => {
-        $(const _: () = __made::clears::<step::$a>();)?
+        $($crate::__workflow_law! { Approves at $a: step::$a, __made::is_approval(&<step::$a as __made::Declared>::STEP) })?
         impl __made::Declared for step::$n {
             const STEP: __made::Step = __made::step(::core::stringify!($n), __made::Kind::Pivot)
                 .does(__made::Of::<super::$do>::TYPE, __made::Of::<super::$ok>::TYPE, $crate::__workflow_step!(@in $t $u))
@@ -244,12 +237,7 @@ macro_rules! __workflow_step {
         impl __made::Enter for $stage<step::$n> {
             fn enter(_: &mut __made::At<Self>, _: &Key) {}
         }
-        $(
-            #[diagnostic::do_not_recommend]
-            impl $crate::workflow::MaySettle<$stage<step::$n>> for super::$r {
-                const BY_TABLE: __made::ByTable<Self, $stage<step::$n>> = __made::by_table(KEY);
-            }
-        )+
+        $crate::__workflow_step! { @once ($) $n (@settles $stage $n) $($r)+ }
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Waits<$crate::workflow::Advance<Self>> for $stage<step::$n> {
             fn timed_out(at: __made::At<Self>) -> $crate::workflow::Advance<Self> {
@@ -257,6 +245,23 @@ macro_rules! __workflow_step {
             }
         }
     };
+
+    (@settles $stage:ident $n:ident $r:ident) => {
+        #[diagnostic::do_not_recommend]
+        impl $crate::workflow::MaySettle<$stage<step::$n>> for super::$r {
+            const BY_TABLE: __made::ByTable<Self, $stage<step::$n>> = __made::by_table(KEY);
+        }
+    };
+    // Each role of a chain may answer, and is asked once.
+    (@once ($d:tt) $n:ident ($($may:tt)+) $r:ident $($later:ident)*) => {
+        macro_rules! __role {
+            $(($later) => { $crate::__workflow_law! { AskedOnce at $r: step::$n, false } };)*
+            ($d once:ident) => { $crate::__workflow_step! { $($may)+ $r } };
+        }
+        __role! { $r }
+        $crate::__workflow_step! { @once ($d) $n ($($may)+) $($later)* }
+    };
+    (@once $d:tt $n:ident $may:tt) => {};
 
     // ---- one verb at one stage ----
     (@stage $stage:ident $n:ident ($($menu:tt)+)) => {
@@ -386,7 +391,10 @@ macro_rules! __workflow_step {
             }
         }
     };
-    (@decide $n:ident $back:tt $nums:tt $($r:ident)+) => { $(
+    (@decide $n:ident $back:tt $nums:tt $($r:ident)+) => {
+        $crate::__workflow_step! { @once ($) $n (@decides $n $back $nums) $($r)+ }
+    };
+    (@decides $n:ident $back:tt $nums:tt $r:ident) => {
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Decides<Awaiting<step::$n>> for super::$r {
             const BY_TABLE: __made::ByTable<Self, Awaiting<step::$n>> = __made::by_table(KEY);
@@ -399,7 +407,7 @@ macro_rules! __workflow_step {
                 __made::go(at, __made::Moved::declined(by), KEY)
             }
         }
-    )+ };
+    };
     (@undecided $n:ident [$($back:ident)?]) => {
         #[diagnostic::do_not_recommend]
         impl $crate::workflow::Undecided<$crate::workflow::Advance<$crate::__workflow_step!(@back $($back)?)>> for Parked<step::$n> {
@@ -451,10 +459,7 @@ macro_rules! __workflow_step {
 
     // ---- words of the table ----
     (@replies $n:ident $ok:ident $no:ident) => {
-        const _: () = ::core::assert!(
-            !__made::are_one(::core::stringify!($ok), ::core::stringify!($no)),
-            ::core::concat!("`", ::core::stringify!($ok), "` and `", ::core::stringify!($no), "` have one TYPE: nobody can tell whether `", ::core::stringify!($n), "` is done or refused")
-        );
+        $crate::__workflow_law! { TwoReplies at $no: step::$n, !__made::are_one(::core::stringify!($ok), ::core::stringify!($no)) }
     };
     (@back_of [$($back:ident)?]) => { $crate::__workflow_step!(@back $($back)?) };
     (@back) => { $crate::workflow::Undone<This> };
@@ -472,12 +477,13 @@ macro_rules! __workflow_step {
     (@level ($level:expr)) => { $level };
     (@level ($level:expr) $reminder:expr) => { __made::reminded($level, $reminder) };
     (@wanted) => { 1 };
-    (@wanted $num:literal) => { __made::wanted($num) };
+    (@wanted $num:literal) => { $num };
     (@in $t:literal s) => { __made::seconds($t, 1) };
     (@in $t:literal min) => { __made::seconds($t, 60) };
     (@in $t:literal h) => { __made::seconds($t, 3_600) };
     (@in $t:literal d) => { __made::seconds($t, 86_400) };
-    (@in $t:literal $other:ident) => {
-        ::core::compile_error!(::core::concat!("a deadline is in `s`, `min`, `h` or `d`, and this is in `", ::core::stringify!($other), "`"))
-    };
+    (@in $t:literal $other:ident) => {{
+        $crate::__workflow_law! { InUnits at $other: This, false }
+        __made::seconds($t, 1)
+    }};
 }

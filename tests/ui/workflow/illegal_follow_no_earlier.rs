@@ -1,6 +1,7 @@
 //! Following a table that is no earlier version
-//@ code: E0080
-//@ error: evaluation panicked: version 1 of `order_to_cash` follows `version_one`, which is no earlier version of it: an earlier one has the same name and a lower version
+//@ code: E0277
+//@ error: `table::order_to_cash::This` is no earlier version of this workflow
+//@ label: an earlier version has the same name and a lower version
 //@ twin: 1 => 2
 
 mod table;

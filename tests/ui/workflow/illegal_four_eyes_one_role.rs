@@ -1,6 +1,7 @@
 //! Approving what one has asked for: one role asks and decides
-//@ code: E0080
-//@ error: evaluation panicked: `Sales` asks for `over_limit` and decides on it: four eyes need two roles
+//@ code: E0277
+//@ error: the role that asks for `over_limit` decides on it
+//@ label: four eyes need two roles: ask another one than `requested by` names
 //@ twin: Sales => HeadOfFinance
 
 use integration_automation_patterns::workflow;

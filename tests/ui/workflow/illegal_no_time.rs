@@ -1,7 +1,7 @@
 //! Waiting for an answer no time at all
-//@ code: E0080
-//@ error: evaluation panicked: nobody answers within no time: a deadline is 1 s at least
-//@ away: the error stands at the declaration
+//@ code: E0277
+//@ error: `create_order` leaves no time: nobody answers within 0
+//@ label: each span of the row is 1 s at least
 //@ twin: 0 => 4
 
 use integration_automation_patterns::workflow;
@@ -9,8 +9,7 @@ use ui::orders::{CreateOrder, ErpDesk, Order, OrderCreated, OrderRefused};
 
 workflow! {
     pub mod job of Order, version 1 {
-        pivot create_order: CreateOrder => OrderCreated | OrderRefused, within 1 h
-            else asks ErpDesk within 0 h; //@ here
+        pivot create_order: CreateOrder => OrderCreated | OrderRefused, within 1 h else asks ErpDesk within 0 h; //@ here
     }
 }
 

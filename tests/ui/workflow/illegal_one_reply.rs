@@ -1,6 +1,7 @@
 //! One reply for yes and for no
-//@ code: E0080
-//@ error: evaluation panicked: `OrderCreated` and `OrderCreated` have one TYPE: nobody can tell whether `create_order` is done or refused
+//@ code: E0277
+//@ error: nobody can tell whether `create_order` is done or refused: its replies are one event
+//@ label: the event behind `|` is another than the one before it
 //@ twin: OrderCreated => OrderRefused
 
 use integration_automation_patterns::workflow;

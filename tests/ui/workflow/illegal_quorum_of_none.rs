@@ -1,6 +1,7 @@
 //! A quorum of nobody
-//@ code: E0080
-//@ error: evaluation panicked: a level asks `N of Role`, and N is 1 at least
+//@ code: E0277
+//@ error: `over_limit` asks 0 people
+//@ label: a level asks `N of Role`, and N is 1 at least
 //@ twin: 0 => 2
 
 use integration_automation_patterns::workflow;

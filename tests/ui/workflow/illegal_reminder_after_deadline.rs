@@ -1,6 +1,7 @@
 //! Reminding people once the deadline has passed
-//@ code: E0080
-//@ error: evaluation panicked: nobody is reminded once the deadline has passed: `remind after` a shorter span than `within`
+//@ code: E0277
+//@ error: `over_limit` reminds people once their time has passed
+//@ label: `remind after` a shorter span than `within`
 //@ twin: 3 => 1
 
 use integration_automation_patterns::workflow;

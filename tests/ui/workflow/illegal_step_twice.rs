@@ -1,8 +1,6 @@
 //! Naming two steps alike
-//@ code: E0080
-//@ error: evaluation panicked: the step `notify` of the workflow `job` stands there twice: a reply names its step, and so no two have one name
-//@ also: duplicate matcher binding
-//@ away: the error stands at the declaration
+//@ code: none
+//@ error: `notify` is a step of the workflow `job` twice: a reply names its step, and so no two have one name
 //@ twin: notify => remind
 
 use integration_automation_patterns::workflow;

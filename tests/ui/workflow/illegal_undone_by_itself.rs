@@ -1,6 +1,7 @@
 //! Undoing a step by the command that does it
-//@ code: E0080
-//@ error: evaluation panicked: `HoldStock` does `hold_stock` and undoes it: an undo is a command of its own
+//@ code: E0277
+//@ error: `hold_stock` is undone by the command that does it
+//@ label: an undo is a command of its own
 //@ twin: HoldStock => FreeStock
 
 use integration_automation_patterns::workflow;

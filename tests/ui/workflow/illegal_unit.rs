@@ -1,6 +1,7 @@
 //! A deadline in an unknown unit
-//@ code: none
-//@ error: a deadline is in `s`, `min`, `h` or `d`, and this is in `m`
+//@ code: E0277
+//@ error: a span is in a unit that there is not
+//@ label: a span is in `s`, `min`, `h` or `d`, such as `15 min`
 //@ twin: m => min
 
 use integration_automation_patterns::workflow;

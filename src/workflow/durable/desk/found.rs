@@ -2,14 +2,17 @@
 //! both.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Utc};
 
 use super::Table;
-use super::view::{CommandState, InstanceView, PastEntry, StageCount, WaitsFor};
-use crate::workflow::InstanceRecord;
-use crate::workflow::definition::Wait;
+use super::view::{InstanceView, PastEntry, StageCount};
+use super::waits_for::{CommandState, DeadReply, LevelVotes, WaitsFor};
+use crate::EventId;
+use crate::workflow::definition::{Level, Wait};
 use crate::workflow::durable::columns::{Rows, other, read_status};
+use crate::workflow::{Calendar, InstanceRecord, Question, instance};
 
 /// The stages with their counts, at a moment that the database puts in the place of `$1`.
 pub(crate) const COUNTS: &str = "SELECT workflow, status, step, count(*) AS instances, \
@@ -60,6 +63,13 @@ pub(crate) const PRESENT: &str = "SELECT begun_at, moved_at, turn_at, turn_failu
      outbox_event.event_type AS command_type, \
      outbox_event.correlation_id AS command_correlation FROM workflow_instance \
      LEFT JOIN outbox_event ON outbox_event.id = awaits WHERE workflow_instance.id = $1";
+
+/// The dead letters of the inbox that reply to one of the correlations `$1`. (The first
+/// condition is that of an index.)
+pub(crate) const DEAD_REPLIES: &str = "SELECT correlation_id, source_system, id, \
+     event_type, failure_reason, failed_at FROM inbox_event \
+     WHERE status IN ('retrying', 'failed') AND status = 'failed' \
+     AND correlation_id IN ($1) ORDER BY received_at, source_system, id";
 
 /// The journal of the instance `$1`.
 pub(crate) const HISTORY: &str = "SELECT entry, revision, at, what, step, status, \
@@ -118,6 +128,29 @@ pub(crate) struct CommandRow {
     pub(crate) state: CommandState,
 }
 
+/// A reply that is a dead letter of the inbox.
+#[derive(Debug)]
+pub(crate) struct DeadReplyRow {
+    pub(crate) correlation_id: String,
+    pub(crate) source_system: String,
+    pub(crate) id: String,
+    pub(crate) event_type: Option<String>,
+    pub(crate) failure_reason: Option<String>,
+    pub(crate) failed_at: Option<DateTime<Utc>>,
+}
+
+impl From<DeadReplyRow> for DeadReply {
+    fn from(row: DeadReplyRow) -> Self {
+        Self {
+            source_system: row.source_system,
+            id: row.id,
+            event_type: row.event_type.unwrap_or_default(),
+            failure: row.failure_reason.unwrap_or_default(),
+            failed_at: row.failed_at,
+        }
+    }
+}
+
 /// An instance, as it was found.
 pub(crate) struct Found {
     pub(crate) rows: Rows,
@@ -125,19 +158,20 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// The instance as people see it.
+    /// The instance as people see it, without the dead letters.
     pub(super) fn view(
         self,
         tables: &BTreeMap<&'static str, Table>,
+        calendar: &dyn Calendar,
     ) -> Result<InstanceView, String> {
         let row = &self.rows.instance;
         let status = read_status(&row.status)?;
-        let waits_for = match tables.get(row.workflow.as_str()) {
-            _ if status.is_end() => WaitsFor::Nothing,
-            None => WaitsFor::OtherTable,
-            Some(table) => {
-                self.waits_for(table).unwrap_or_else(|reason| WaitsFor::Repair { reason })
-            }
+        let (waits_for, due_at) = match tables.get(row.workflow.as_str()) {
+            _ if status.is_end() => (WaitsFor::Nothing, row.due_at),
+            None => (WaitsFor::OtherTable, row.due_at),
+            Some(table) => self
+                .waits_for(table, calendar)
+                .unwrap_or_else(|reason| (WaitsFor::Repair { reason }, row.due_at)),
         };
         let Self { rows: Rows { instance: row, .. }, present } = self;
         Ok(InstanceView {
@@ -149,9 +183,24 @@ impl Found {
             step: row.step,
             begun_at: present.begun_at,
             moved_at: present.moved_at,
-            due_at: row.due_at,
+            due_at,
             waits_for,
+            dead_replies: Vec::new(),
         })
+    }
+
+    /// The correlation of the replies that it listens for, where it does.
+    pub(super) fn correlation(
+        &self,
+        tables: &BTreeMap<&'static str, Table>,
+    ) -> Option<String> {
+        let row = &self.rows.instance;
+        let table = tables.get(row.workflow.as_str())?.definition;
+        let (id, status) = (row.id.parse::<EventId>().ok()?, read_status(&row.status));
+        let step = table.step(row.step.as_deref()?)?;
+        let round = u32::try_from(row.round).ok()?;
+        let asked = instance::asked(&table, &id, status.ok()?, Some(step), round)?;
+        Some(asked.to_string())
     }
 
     /// The record, where it can be led into the table.
@@ -160,40 +209,77 @@ impl Found {
         (table.check)(record.clone()).map(|()| record)
     }
 
-    /// What it waits for, where its row can be led into the table.
-    fn waits_for(&self, table: &Table) -> Result<WaitsFor, String> {
+    /// What it waits for, and until when, where its row can be led into the table.
+    fn waits_for(
+        &self,
+        table: &Table,
+        calendar: &dyn Calendar,
+    ) -> Result<(WaitsFor, Option<DateTime<Utc>>), String> {
         let record = self.read(table)?;
+        let due_at = record.due_at;
         if let Some(reason) = &self.present.turn_failure {
-            return Ok(WaitsFor::Turn {
+            let turn = WaitsFor::Turn {
                 failures: u32::try_from(self.present.turn_failures).unwrap_or(u32::MAX),
                 reason: reason.clone(),
                 again_at: self.present.turn_at,
-            });
+            };
+            return Ok((turn, due_at));
         }
         let step = record.step.as_deref().and_then(|name| table.definition.step(name));
         let wait = step.map_or(Wait::Nothing, |step| step.waits(record.status));
-        Ok(match (wait, record.question) {
-            (Wait::Nothing, _) => WaitsFor::Nothing,
-            (Wait::People(chain), Some(question)) => {
-                let Some(level) = question.level_of(chain) else {
-                    return Err("nobody is asked at its stage".to_owned());
-                };
-                let agreed = question.votes.iter().filter(|vote| vote.role == level.role);
-                WaitsFor::People {
-                    role: level.role,
-                    level: question.level,
-                    since: self.present.asked_at.unwrap_or(self.present.moved_at),
-                    wanted: level.wanted,
-                    agreed: agreed.count(),
-                    for_nobody: question.for_nobody,
-                }
+        Ok(match (wait, &record.question, due_at) {
+            (Wait::Nothing, ..) => (WaitsFor::Nothing, due_at),
+            (Wait::People(chain), Some(question), Some(due_at)) => {
+                let (ends_at, remind_at) = times(question, chain, due_at, calendar)?;
+                (self.people(question, chain, remind_at)?, Some(ends_at))
             }
-            (Wait::People(_) | Wait::Reply(_), _) => WaitsFor::Reply {
-                command: record.awaits,
-                state: self.present.command.as_ref().map(|row| row.state.clone()),
-            },
+            (Wait::People(_) | Wait::Reply(_), ..) => {
+                let state = self.present.command.as_ref().map(|row| row.state.clone());
+                (WaitsFor::Reply { command: record.awaits, state }, due_at)
+            }
         })
     }
+
+    /// The people whose decision it waits for.
+    fn people(
+        &self,
+        question: &Question,
+        chain: &'static [Level],
+        remind_at: Option<DateTime<Utc>>,
+    ) -> Result<WaitsFor, String> {
+        let votes = |level: &Level| {
+            let agreed = question.votes.iter().filter(|vote| vote.role == level.role);
+            let (role, wanted) = (level.role, level.wanted);
+            LevelVotes { role, wanted, agreed: agreed.count() }
+        };
+        let Some(asked) = question.level_of(chain) else {
+            return Err("nobody is asked at its stage".to_owned());
+        };
+        let others = chain.iter().filter(|level| !std::ptr::eq(*level, asked));
+        let LevelVotes { role, wanted, agreed } = votes(asked);
+        Ok(WaitsFor::People {
+            role,
+            level: question.level,
+            since: self.present.asked_at.unwrap_or(self.present.moved_at),
+            remind_at,
+            wanted,
+            agreed,
+            other_levels: others.map(votes).collect(),
+            for_nobody: question.for_nobody,
+        })
+    }
+}
+
+/// When the time of the level ends that is asked, and when it is reminded. What the
+/// program's calendar does wrong is said of this instance alone.
+fn times(
+    question: &Question,
+    chain: &[Level],
+    due_at: DateTime<Utc>,
+    calendar: &dyn Calendar,
+) -> Result<(DateTime<Utc>, Option<DateTime<Utc>>), String> {
+    let times = AssertUnwindSafe(|| question.level_times(chain, due_at, calendar));
+    catch_unwind(times).map_err(|_| "the calendar of the desk panicked".to_owned())
 }
 
 /// An entry of the journal, as it was found.

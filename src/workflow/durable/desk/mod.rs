@@ -8,6 +8,7 @@ mod orders;
 mod verify;
 mod view;
 mod votes;
+mod waits_for;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,14 +22,13 @@ pub use self::error::DeskError;
 use self::finding::UnknownTables;
 pub use self::finding::{Discrepancy, InstanceFinding};
 pub(crate) use self::found::{
-    COUNTS, CommandRow, CountRow, ENDED, Found, HISTORY, IDS, OLDEST, ORPHANS, PARTS,
-    PRESENT, PastRow, PresentRow, TAKE_UP,
+    COUNTS, CommandRow, CountRow, DEAD_REPLIES, DeadReplyRow, ENDED, Found, HISTORY, IDS,
+    OLDEST, ORPHANS, PARTS, PRESENT, PastRow, PresentRow, TAKE_UP,
 };
 pub(crate) use self::orders::Take;
 use self::orders::{Order, intervene};
-pub use self::view::{
-    CommandState, InstanceHistory, InstanceView, PastEntry, StageCount, WaitsFor,
-};
+pub use self::view::{InstanceHistory, InstanceView, PastEntry, StageCount};
+pub use self::waits_for::{CommandState, DeadReply, LevelVotes, WaitsFor};
 use super::WorkflowConfig;
 use super::columns::InstanceRow;
 use super::journal::ByRow;
@@ -130,6 +130,13 @@ pub(super) trait Instances {
         after: String,
     ) -> impl Future<Output = Result<Vec<Whole>, StoreError>> + Send;
 
+    /// The dead letters of the inbox that reply to one of these correlations, the oldest
+    /// first; none where the database has no inbox.
+    fn dead_replies(
+        &self,
+        to: Vec<String>,
+    ) -> impl Future<Output = Result<Vec<DeadReplyRow>, StoreError>> + Send;
+
     /// The ids of which there is a journal and no instance.
     fn orphans(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
@@ -208,8 +215,30 @@ impl<D: DeskDatabase> Desk<D> {
         most: usize,
     ) -> Result<Vec<InstanceView>, StoreError> {
         let found = self.database.oldest(older_than, most).await?;
-        let views = found.into_iter().map(|found| found.view(&self.tables));
-        views.collect::<Result<_, _>>().map_err(|why| unreadable(LISTING, why))
+        self.views(found, LISTING).await
+    }
+
+    /// The instances as people see them, with the dead letters that reply to them.
+    async fn views(
+        &self,
+        found: Vec<Found>,
+        doing: &'static str,
+    ) -> Result<Vec<InstanceView>, StoreError> {
+        let awaited = found.iter().map(|one| one.correlation(&self.tables));
+        let awaited = awaited.collect::<Vec<_>>();
+        let mut dead = BTreeMap::<String, Vec<DeadReply>>::new();
+        let any = awaited.iter().flatten().cloned().collect::<Vec<_>>();
+        if !any.is_empty() {
+            for row in self.database.dead_replies(any).await? {
+                dead.entry(row.correlation_id.clone()).or_default().push(row.into());
+            }
+        }
+        let views = found.into_iter().zip(awaited).map(|(found, awaited)| {
+            let view = found.view(&self.tables, self.config.hours())?;
+            let dead_replies = awaited.and_then(|awaited| dead.remove(&awaited));
+            Ok(InstanceView { dead_replies: dead_replies.unwrap_or_default(), ..view })
+        });
+        views.collect::<Result<_, _>>().map_err(|why| unreadable(doing, why))
     }
 
     /// The instances that wait and whose row cannot be led into its table, each with why
@@ -228,7 +257,7 @@ impl<D: DeskDatabase> Desk<D> {
             let is_last = page.len() < PAGE;
             for (found, _) in page {
                 after.clone_from(&found.rows.instance.id);
-                let view = found.view(&self.tables);
+                let view = found.view(&self.tables, self.config.hours());
                 let view = view.map_err(|why| unreadable(LISTING, why))?;
                 if matches!(view.waits_for, WaitsFor::Repair { .. }) {
                     listed.push(view);
@@ -251,12 +280,10 @@ impl<D: DeskDatabase> Desk<D> {
         id: &EventId,
     ) -> Result<Option<InstanceHistory>, StoreError> {
         let Some((found, past)) = self.database.find(id).await? else { return Ok(None) };
-        let read = || -> Result<_, String> {
-            let journal =
-                past.into_iter().map(PastRow::read).collect::<Result<_, _>>()?;
-            Ok(InstanceHistory { instance: found.view(&self.tables)?, journal })
-        };
-        read().map(Some).map_err(|why| unreadable(LOOKING, why))
+        let journal = past.into_iter().map(PastRow::read).collect::<Result<_, _>>();
+        let journal = journal.map_err(|why| unreadable(LOOKING, why))?;
+        let instance = self.views(vec![found], LOOKING).await?.pop();
+        Ok(instance.map(|instance| InstanceHistory { instance, journal }))
     }
 
     /// Checks rows, journals, votes and outbox: every row can be led into its table,
@@ -266,9 +293,7 @@ impl<D: DeskDatabase> Desk<D> {
     /// nothing is wrong.
     ///
     /// A command that the outbox does not have has left, and was purged. Of an instance
-    /// that went over to a newer version of its table, earlier votes are not compared. An
-    /// approval that was passed over under a condition is found once the table has the
-    /// condition no more: remove one with a new version.
+    /// that went over to a newer version of its table, earlier votes are not compared.
     ///
     /// It reads in pages, each at a moment of its own. Of a workflow whose table the desk
     /// does not know, only rows and journals are compared, and one finding says so

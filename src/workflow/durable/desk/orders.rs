@@ -28,9 +28,10 @@ pub(super) struct Order {
 }
 
 impl<D: DeskDatabase> Desk<D> {
-    /// Moves the next deadline of an instance to another moment, be it later or earlier:
-    /// what was asked stays asked, and nothing leaves. A moment that has passed has a
-    /// clerk look at once.
+    /// Moves the deadline of an instance to another moment, be it later or earlier: of a
+    /// question, the end of the level that is asked, which is not reminded any more. What
+    /// was asked stays asked, and nothing leaves. A moment that has passed has a clerk look
+    /// at once.
     ///
     /// `revision` is that of the [view](super::InstanceView) on which the decision rests.
     ///

@@ -1,9 +1,8 @@
-//! What a desk shows: stages with their counts, instances with what they wait for, and
-//! journals.
+//! What a desk shows: stages with their counts, instances, and journals.
 
 use chrono::{DateTime, Utc};
 
-use crate::EventId;
+use super::waits_for::{DeadReply, WaitsFor};
 use crate::workflow::Status;
 
 /// How many instances stand at one stage of a workflow.
@@ -49,68 +48,15 @@ pub struct InstanceView {
     pub begun_at: DateTime<Utc>,
     /// When it moved last.
     pub moved_at: DateTime<Utc>,
-    /// Until when it waits; an end does not.
+    /// Until when it waits: of a question, the end of the level that is asked, by the
+    /// desk's calendar. An end does not wait.
     pub due_at: Option<DateTime<Utc>>,
     /// What it waits for.
     pub waits_for: WaitsFor,
-}
-
-/// What an instance waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WaitsFor {
-    /// It is over.
-    Nothing,
-    /// A participant's reply to a command.
-    Reply {
-        /// The id of the command.
-        command: Option<EventId>,
-        /// How far the command is in the outbox; nothing where it is purged.
-        state: Option<CommandState>,
-    },
-    /// A decision of people.
-    People {
-        /// The role that is asked.
-        role: &'static str,
-        /// The level of the chain, from 0.
-        level: u32,
-        /// Since when this level is asked.
-        since: DateTime<Utc>,
-        /// How many people of the role must agree.
-        wanted: u32,
-        /// How many of them have.
-        agreed: usize,
-        /// Whether nobody there is may answer.
-        for_nobody: bool,
-    },
-    /// A clerk's next look: its turn has failed.
-    Turn {
-        /// How often in a row.
-        failures: u32,
-        /// Why, the last time.
-        reason: String,
-        /// When a clerk looks again.
-        again_at: Option<DateTime<Utc>>,
-    },
-    /// A repair: its row cannot be led into the table.
-    Repair {
-        /// Why not.
-        reason: String,
-    },
-    /// Unknown: the desk was not given the table of its workflow.
-    OtherTable,
-}
-
-/// How far a command is in the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CommandState {
-    /// The state of the event, in the outbox's word.
-    pub status: String,
-    /// How often it was sent.
-    pub attempts: i64,
-    /// Why it failed the last time, where it did.
-    pub failure: Option<String>,
+    /// The replies to the command that it listens for which are dead letters of the inbox,
+    /// the oldest first: [`stuck`](super::Desk::stuck) and [`look`](super::Desk::look) find
+    /// them.
+    pub dead_replies: Vec<DeadReply>,
 }
 
 /// An instance with all that happened to it.

@@ -7,7 +7,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket, Transaction};
 
 use super::connect::{Caller, connect};
-use super::read::{read_count, read_gone, read_past, read_present};
+use super::read::{read_count, read_dead_reply, read_gone, read_past, read_present};
 use super::rows::{check_place, look, place_and_time, write_entry};
 use super::step::{self, find_record, store_step};
 use crate::EventId;
@@ -20,9 +20,9 @@ use crate::store::postgres::{Clients, at_most, micros, within, without_tls};
 use crate::tls::Tls;
 use crate::trace::Mover;
 use crate::workflow::durable::desk::{
-    self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
-    Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, TAKE_UP,
-    TAKING_UP, Take, VERIFYING, Whole,
+    self, COUNTING, COUNTS, CountRow, DEAD_REPLIES, DeadReplyRow, DeskError, ENDED,
+    Found, HISTORY, IDS, INTERVENING, Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE,
+    PARTS, PRESENT, PURGING, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
 };
 use crate::workflow::durable::journal::{ByRow, EntryRow};
 use crate::workflow::durable::stored::{GoneRow, StoredStep};
@@ -123,6 +123,17 @@ impl Instances for DeskSchema {
         let page = within(VERIFYING, work).await?;
         held.release();
         Ok(page)
+    }
+
+    async fn dead_replies(
+        &self,
+        to: Vec<String>,
+    ) -> Result<Vec<DeadReplyRow>, StoreError> {
+        let mut held = self.0.hold(LISTING).await?;
+        let work = async { dead_replies(held.client(), &to).await.doing(LISTING) };
+        let dead = within(LISTING, work).await?;
+        held.release();
+        Ok(dead)
     }
 
     async fn orphans(&self) -> Result<Vec<String>, StoreError> {
@@ -271,6 +282,21 @@ async fn page(client: &mut Client, after: &str) -> Result<Vec<Whole>, Error> {
 async fn orphans(client: &mut Client) -> Result<Vec<String>, Error> {
     let orphans = snapshot(client).await?.query_typed(ORPHANS, &[]).await?;
     orphans.iter().map(|row| row.try_get(0)).collect()
+}
+
+async fn dead_replies(
+    client: &mut Client,
+    to: &[String],
+) -> Result<Vec<DeadReplyRow>, Error> {
+    let snapshot = snapshot(client).await?;
+    let inbox =
+        "SELECT to_regclass(quote_ident(current_schema()) || '.inbox_event') IS NOT NULL";
+    if !snapshot.query_typed_one(inbox, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(Vec::new());
+    }
+    let sql = DEAD_REPLIES.replace("$1", "SELECT unnest($1::text[])");
+    let dead = snapshot.query_typed(&sql, &[(&to, Type::TEXT_ARRAY)]).await?;
+    dead.iter().map(read_dead_reply).collect()
 }
 
 async fn find_whole(

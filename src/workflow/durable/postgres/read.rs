@@ -5,7 +5,9 @@ use tokio_postgres::{Error, Row as SqlRow};
 use crate::store::postgres::{at, maybe_at};
 use crate::workflow::CommandState;
 use crate::workflow::durable::columns::{InstanceRow, VoteRow};
-use crate::workflow::durable::desk::{CommandRow, CountRow, PastRow, PresentRow};
+use crate::workflow::durable::desk::{
+    CommandRow, CountRow, DeadReplyRow, PastRow, PresentRow,
+};
 use crate::workflow::durable::stored::GoneRow;
 
 pub(super) fn read_instance(row: &SqlRow) -> Result<InstanceRow, Error> {
@@ -99,6 +101,17 @@ pub(super) fn read_past(row: &SqlRow) -> Result<PastRow, Error> {
         decided_at: maybe_at(row, "decided_at")?,
         standing: row.try_get("standing")?,
         version: row.try_get("version")?,
+    })
+}
+
+pub(super) fn read_dead_reply(row: &SqlRow) -> Result<DeadReplyRow, Error> {
+    Ok(DeadReplyRow {
+        correlation_id: row.try_get("correlation_id")?,
+        source_system: row.try_get("source_system")?,
+        id: row.try_get("id")?,
+        event_type: row.try_get("event_type")?,
+        failure_reason: row.try_get("failure_reason")?,
+        failed_at: maybe_at(row, "failed_at")?,
     })
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::PART;
-use super::read::{read_count, read_gone, read_past, read_present};
+use super::read::{read_count, read_dead_reply, read_gone, read_past, read_present};
 use super::rows::{find, write_entry};
 use super::step::{find_record, store_step};
 use crate::EventId;
@@ -17,9 +17,9 @@ use crate::store::error::Doing;
 use crate::store::sqlite::{Shared, at_most, micros, now, text};
 use crate::trace::Mover;
 use crate::workflow::durable::desk::{
-    self, COUNTING, COUNTS, CountRow, DeskError, ENDED, Found, HISTORY, IDS, INTERVENING,
-    Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE, PARTS, PRESENT, PURGING, PastRow,
-    TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
+    self, COUNTING, COUNTS, CountRow, DEAD_REPLIES, DeadReplyRow, DeskError, ENDED,
+    Found, HISTORY, IDS, INTERVENING, Instances, LISTING, LOOKING, OLDEST, ORPHANS, PAGE,
+    PARTS, PRESENT, PURGING, PastRow, TAKE_UP, TAKING_UP, Take, VERIFYING, Whole,
 };
 use crate::workflow::durable::journal::{ByRow, EntryRow};
 use crate::workflow::durable::stored::{GoneRow, StoredStep};
@@ -104,6 +104,13 @@ impl Instances for DeskFile {
 
     async fn page(&self, after: String) -> Result<Vec<Whole>, StoreError> {
         self.0.look(VERIFYING, move |connection| page(connection, &after)).await
+    }
+
+    async fn dead_replies(
+        &self,
+        to: Vec<String>,
+    ) -> Result<Vec<DeadReplyRow>, StoreError> {
+        self.0.look(LISTING, move |connection| dead_replies(connection, to)).await
     }
 
     async fn orphans(&self) -> Result<Vec<String>, StoreError> {
@@ -220,6 +227,21 @@ fn page(connection: &mut Connection, after: &str) -> rusqlite::Result<Vec<Whole>
     let ids = ids.collect::<rusqlite::Result<Vec<String>>>()?;
     let found = ids.iter().filter_map(|id| find_whole(&connection, id).transpose());
     found.collect()
+}
+
+fn dead_replies(
+    connection: &Connection,
+    to: Vec<String>,
+) -> rusqlite::Result<Vec<DeadReplyRow>> {
+    let inbox =
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'inbox_event'";
+    if !connection.prepare_cached(inbox)?.exists([])? {
+        return Ok(Vec::new());
+    }
+    let sql = DEAD_REPLIES.replace("$1", "SELECT value FROM json_each(?1)");
+    let mut dead = connection.prepare_cached(&sql)?;
+    let to = serde_json::Value::from(to).to_string();
+    dead.query_map([to], read_dead_reply)?.collect()
 }
 
 fn find_whole(connection: &Connection, id: &str) -> rusqlite::Result<Option<Whole>> {

@@ -5,7 +5,9 @@ use rusqlite::Row as SqlRow;
 use crate::store::sqlite::{any_moment, maybe_moment, maybe_text, text};
 use crate::workflow::CommandState;
 use crate::workflow::durable::columns::{InstanceRow, VoteRow};
-use crate::workflow::durable::desk::{CommandRow, CountRow, PastRow, PresentRow};
+use crate::workflow::durable::desk::{
+    CommandRow, CountRow, DeadReplyRow, PastRow, PresentRow,
+};
 use crate::workflow::durable::stored::GoneRow;
 
 pub(super) fn read_instance(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRow> {
@@ -99,6 +101,17 @@ pub(super) fn read_past(row: &SqlRow<'_>) -> rusqlite::Result<PastRow> {
         decided_at: maybe_moment(row.get("decided_at")?),
         standing: text(row, "standing")?,
         version: row.get("version")?,
+    })
+}
+
+pub(super) fn read_dead_reply(row: &SqlRow<'_>) -> rusqlite::Result<DeadReplyRow> {
+    Ok(DeadReplyRow {
+        correlation_id: text(row, "correlation_id")?,
+        source_system: text(row, "source_system")?,
+        id: text(row, "id")?,
+        event_type: maybe_text(row, "event_type")?,
+        failure_reason: maybe_text(row, "failure_reason")?,
+        failed_at: maybe_moment(row.get("failed_at")?),
     })
 }
 
