@@ -497,7 +497,7 @@ pub(crate) async fn a_message_that_is_no_event_is_a_dead_letter_and_blocks_nothi
 
 /// A delivery that nobody answers comes again to whoever listens, long before any server
 /// gives up waiting for the answer.
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(30);
 
 async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, work)
