@@ -286,15 +286,21 @@ pub fn keep<F: Ruled<T>, T>(
     }
 }
 
-/// What a snapshot shows of a field, where our own write counts as what was written.
+/// What a snapshot shows of a field, where our own write counts as what was written, and
+/// the form that it was read by.
 pub fn as_kept<F: Ruled<T>, T>(
     slot: &mut Slot<F::Value>,
     kept: &KeptForms<F::Value>,
     place: usize,
     known: &Bases<F::Value>,
+    read_by: &mut KeptForms<F::Value>,
 ) {
-    let shown = std::mem::take(slot);
-    *slot = kept.in_place_of(place, shown, &known.agreed);
+    let in_place = kept.in_place_of(place, slot.clone(), &known.agreed);
+    if in_place != *slot {
+        let kept = kept.as_slice().iter().find(|kept| kept.place == place);
+        kept.into_iter().for_each(|kept| read_by.add(kept.clone()));
+        *slot = in_place;
+    }
 }
 
 /// What a step writes to one system, for one field.
@@ -353,16 +359,45 @@ pub fn find<F: Ruled<T>, T>(
     found: &mut Found,
     change: &Option<Write<'_, F::Value>>,
     now: &Slot<F::Value>,
+    kept: Option<&KeptForms<F::Value>>,
 ) {
     let here = match (change, now.read()) {
         (None, _) => Found::AlreadyWritten,
         (Some(_), None) => Found::MovedOn,
-        (Some(write), Some(shown)) => write.found(shown.into_option()),
+        (Some(write), Some(shown)) => found_as_kept(write, shown.into_option(), kept),
     };
     match (*found, here) {
         (Found::MovedOn, _) | (_, Found::AlreadyWritten) => {}
         (_, Found::AsExpected | Found::MovedOn) => *found = here,
     }
+}
+
+/// What a write finds in a system that shows this: what it expects too, if that was read
+/// in place of this.
+fn found_as_kept<T: PartialEq>(
+    write: &Write<'_, T>,
+    shown: Option<&T>,
+    kept: Option<&KeptForms<T>>,
+) -> Found {
+    let held = kept.and_then(|kept| kept.held(write.to(), write.expects()));
+    match write.found(shown) {
+        Found::MovedOn if held == Some(shown) => Found::AsExpected,
+        found => found,
+    }
+}
+
+/// Notes what came of the write to one field of a row: what SQLite refused of it, or holds
+/// instead.
+#[cfg(feature = "sqlite")]
+pub fn note<N, T: Clone + PartialEq>(
+    written: &crate::sync::sqlite::Written<N>,
+    field: &'static str,
+    write: &Option<Write<'_, T>>,
+    now: &Slot<T>,
+    refused: &mut Refusals<T>,
+    kept: &mut KeptForms<T>,
+) {
+    written.note(field, write, now, refused, kept);
 }
 
 /// Makes a change in a slot.

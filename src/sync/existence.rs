@@ -59,11 +59,11 @@ pub enum Existence {
 /// let rules = RecordRules::new(Deletions::Propagate, 50).created_by([0]);
 /// let mut run = rules.run();
 /// let never = RecordBase::never(2);
-/// run.plan("C-1", vec![Presence::There(1), Presence::Absent], &never, false);
-/// run.plan("E-1", vec![Presence::Absent, Presence::There(1)], &never, false);
+/// run.plan("C-1", vec![Presence::There(1), Presence::Absent], &never, false)?;
+/// run.plan("E-1", vec![Presence::Absent, Presence::There(1)], &never, false)?;
 /// let both = RecordBase::common(Existed::There, 2);
-/// run.plan("C-2", vec![Presence::Absent, Presence::There(1)], &both, false);
-/// run.plan("C-3", vec![Presence::Absent, Presence::There(1)], &both, true);
+/// run.plan("C-2", vec![Presence::Absent, Presence::There(1)], &both, false)?;
+/// run.plan("C-3", vec![Presence::Absent, Presence::There(1)], &both, true)?;
 ///
 /// let plans = run.finish()?;
 /// assert_eq!(

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::counting::{begin_attempts, take_back};
 use super::held::{hold_back, process_in_order};
 use super::receive::decide;
 use super::rows::write;
@@ -14,11 +15,12 @@ use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
 use crate::inbox::HandlerError;
-use crate::inbox::batch::{Ended, Placed, Settled, Taken, next_batch};
+use crate::inbox::batch::{Ended, Placed, Settled, Taken};
 use crate::inbox::failing::Failing;
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::{Counted, Intake, RECEIVING, received};
 use crate::inbox::reply::Reply;
+use crate::inbox::sharing::Front;
 use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::error::Doing;
@@ -34,21 +36,38 @@ pub(super) fn process_all<A>(
 ) -> Vec<Settled<A>> {
     let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
     let mut settled = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        let mut alone = next_batch(&mut waiting);
-        if alone.len() > 1 {
-            let mut batch = alone;
-            let ended = process_batch(connection, &mut batch, inbox, longest);
+    let mut front = Front::default();
+    while let Some(first) = waiting.front().map(|(place, _)| *place) {
+        if front.is_over() {
+            // What keeps them from being counted together shows where one is alone.
+            front = Front::uncounted(&waiting)
+                .or_else(|| begin_attempts(connection, &waiting, &inbox.config).ok())
+                .unwrap_or_else(Front::one_alone);
+        }
+        let mut batch = front.sharing(&mut waiting);
+        let alone = if batch.is_empty() {
+            front.alone(&mut waiting)
+        } else {
+            let ended = process_batch(connection, &mut batch, &front, inbox, longest);
             let ended = match ended {
                 Ok(ended) => ended,
                 Err(error) => {
-                    settled.extend(batch.front().map(|(place, _)| (*place, Err(error))));
+                    settled.push((first, Err(error)));
                     return settled;
                 }
             };
+            if ended.committed {
+                front.left(&batch);
+            } else {
+                let begun = front.undone();
+                if !begun.is_empty() {
+                    // What stays counted is handled alone, and has not spent an attempt.
+                    let _ = take_back(connection, begun.values());
+                }
+            }
             batch.into_iter().rev().for_each(|one| waiting.push_front(one));
-            alone = ended.settle(&mut settled).into();
-        }
+            ended.settle(&mut settled)
+        };
         for (place, delivery) in alone {
             let handled = process_in_order(connection, delivery, inbox);
             let failed = handled.is_err();
@@ -66,6 +85,7 @@ pub(super) fn process_all<A>(
 fn process_batch<A>(
     connection: &mut Connection,
     batch: &mut VecDeque<Placed<Delivery<A>>>,
+    front: &Front,
     inbox: &Parts<impl Handle>,
     longest: Duration,
 ) -> Result<Ended<A>, StoreError> {
@@ -75,7 +95,8 @@ fn process_batch<A>(
         .doing(RECEIVING)?;
     let mut taken = Vec::with_capacity(batch.len());
     while let Some((place, delivery)) = batch.pop_front() {
-        let (one, shares) = take_one(&transaction, delivery, inbox);
+        let counted = front.counted(place);
+        let (one, shares) = take_one(&transaction, delivery, counted, inbox);
         taken.extend(one.map(|one| (place, one)));
         if !shares {
             return Ok(Ended { taken, committed: false });
@@ -100,6 +121,7 @@ fn process_batch<A>(
 fn take_one<A>(
     transaction: &Transaction<'_>,
     delivery: Delivery<A>,
+    counted: Counted,
     inbox: &Parts<impl Handle>,
 ) -> (Option<Taken<A>>, bool) {
     let Parts { handlers, config, order } = inbox;
@@ -109,14 +131,12 @@ fn take_one<A>(
         Ok(Some(held_back)) => return (Some(held_back.taken(event, reply)), true),
         Err(_) => return (None, false),
     }
-    let Ok(intake) = decide(transaction, event, config, Counted::AtItsEnd) else {
+    let Ok(intake) = decide(transaction, event, config, counted) else {
         return (None, false);
     };
     let (event, reply) = match intake {
-        Intake::Handle(event) | Intake::HandleAgain { event, .. } => {
-            let reply = reply.handling(&event);
-            (event, reply)
-        }
+        Intake::Handle(event) => (event, reply),
+        Intake::HandleAgain { event, is_buried } => (event, reply.buried(is_buried)),
         Intake::Bury(failing) => {
             let Ok(at) = now(transaction) else { return (None, false) };
             let outcome = failing.at(at);
@@ -125,6 +145,7 @@ fn take_one<A>(
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
     };
+    let reply = reply.handling(&event);
     let handled = reply.span().in_scope(|| caught(|| run(handlers, transaction, &event)));
     let undone = match handled {
         Ok(()) => transaction.execute_batch(RELEASE).is_err(),
@@ -275,12 +296,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_delivered_before_is_handled_alone() {
-        // The attempt is counted in a commit of its own.
+    fn the_attempts_of_a_batch_are_counted_ahead_in_one_commit() {
         assert_eq!(
-            handled(&["a", "b", "again", "c", "d"]),
-            (vec![Processed; 5], 1 + 2 + 1, 5)
+            handled(&["a", "again", "again", "c", "again"]),
+            (vec![Processed; 5], 1 + 1, 5)
         );
+        // One delivery has nobody to share the commit with.
+        assert_eq!(handled(&["again"]), (vec![Processed], 1 + 1, 1));
     }
 
     #[test]

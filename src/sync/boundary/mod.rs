@@ -133,7 +133,8 @@ mod written;
 /// `*contact::Snapshot::by(&crm) = slots`.
 ///
 /// With the feature `sqlite`, the row of a table is a store of each system, if the
-/// fields' types are column types: see `sync::sqlite::SystemRow`.
+/// fields' types are column types: see `sync::sqlite::SystemRow`. It takes no changes
+/// about a record that is not its own.
 ///
 /// What holds for records as a whole (who creates and deletes them, how many may be gone)
 /// is no part of the declaration: [`RecordRules`](crate::sync::RecordRules) say it, by the

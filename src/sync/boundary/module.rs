@@ -120,7 +120,7 @@ macro_rules! __boundary_module {
             Plan(Entries {
                 $($f: $crate::__private::entry(
                     $crate::__boundary_module!(@slots $f $ss), &known.$f),)*
-            }, ::core::option::Option::None)
+            }, ::core::option::Option::None, [$($snapshot.1.as_deref()),+])
         }
     };
     (@slots $f:ident [$({$s:ident $snapshot:ident})+]) => { [$(&$snapshot.0.$f),+] };
