@@ -9,16 +9,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
+use super::FIRING;
 use super::turn::{ClerkIncident, ClerkSummary, Turned};
 use crate::reason::reason;
+use crate::relay::{OutageKind, Watch};
 use crate::retry::Backoff;
+use crate::sleep::after;
 use crate::store::StoreError;
 use crate::{ConfigError, RetryPolicy};
-
-/// The longest pause of a clerk whose database does not answer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Runs the deadlines of the workflows in one database.
 ///
@@ -32,6 +32,7 @@ pub struct Clerk<D> {
     pub(super) database: D,
     pub(super) retry_policy: RetryPolicy,
     poll_interval: Duration,
+    grace: Duration,
     on_incident: Arc<dyn Fn(&ClerkIncident) + Send + Sync>,
 }
 
@@ -39,6 +40,9 @@ pub struct Clerk<D> {
 pub(super) trait Turns {
     /// Whether the table of any workflow is known.
     fn has_tables(&self) -> bool;
+
+    /// Whether the database answers, and lets a clerk write.
+    fn answers(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The turn of the instance that is due first, if one is.
     fn turn(
@@ -54,6 +58,7 @@ impl<D> Clerk<D> {
             database,
             retry_policy: RetryPolicy::retries(1, Backoff::Exponential { base, max }),
             poll_interval: Duration::from_secs(1),
+            grace: Duration::from_secs(10),
             on_incident: Arc::new(|incident| {
                 drop(writeln!(std::io::stderr(), "{incident}"));
             }),
@@ -80,6 +85,43 @@ impl<D> Clerk<D> {
         Ok(Self { poll_interval, ..self })
     }
 
+    /// How long [`run`](Self::run) leaves every deadline alone after it begins, and after
+    /// its database has come back: 10 s, unless this says otherwise.
+    ///
+    /// While a program stands still, replies pile up in the broker, and deadlines pass. The
+    /// grace lets the replies in first; a clerk that came before them would undo what has
+    /// long been done. Set it to what a program needs to catch up with its queues. A
+    /// deadline of less than this can pass that much later.
+    ///
+    /// ```
+    /// # mod shop {
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/orders.rs"));
+    /// # }
+    /// # #[cfg(feature = "sqlite")]
+    /// # fn clerk() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use shop::order_to_cash;
+    /// use std::time::Duration;
+    ///
+    /// use integration_automation_patterns::workflow::{WorkflowConfig, sqlite};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("grace-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("crm.db");
+    /// let clerk = sqlite::Clerk::open(&path, WorkflowConfig::default())?
+    ///     .of::<order_to_cash::This>()
+    ///     .grace(Duration::from_secs(120));
+    /// assert!(format!("{clerk:?}").contains("grace: 120s"));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(feature = "sqlite")]
+    /// # clerk()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
     /// Calls `callback` with everything that goes wrong without stopping the clerk. The
     /// default writes to standard error.
     pub fn on_incident(
@@ -103,44 +145,59 @@ impl<D> Clerk<D> {
 #[allow(private_bounds, reason = "the databases of this crate are all there are")]
 impl<D: Turns> Clerk<D> {
     /// Works until `stop` is ready, whatever its output; the turn that it is at ends first.
+    /// It begins with its [grace](Self::grace).
     ///
-    /// No error of the database ends it: it tries again, ever more slowly, and reports. A
-    /// clerk that was given no table ends at once, and reports that
-    /// ([`NoTable`](ClerkIncident::NoTable)).
+    /// No error of the database ends it: it tries again, ever more slowly, and reports
+    /// the outage and its end. A clerk that was given no table ends at once, and reports
+    /// that ([`NoTable`](ClerkIncident::NoTable)).
     pub async fn run<F: Future>(self, stop: F) -> ClerkSummary {
         let (mut stop, mut summary) = (pin!(stop), ClerkSummary::default());
         if !self.database.has_tables() {
             (self.on_incident)(&ClerkIncident::NoTable);
             return summary;
         }
-        let mut pauses = Pauses::from(self.poll_interval);
-        loop {
-            let wait = match self.database.turn(self.retry_policy).await {
-                Ok(Some(turned)) => {
-                    self.count(&mut summary, turned);
-                    pauses = Pauses::from(self.poll_interval);
-                    Duration::ZERO
-                }
-                Ok(None) => {
-                    pauses = Pauses::from(self.poll_interval);
-                    self.poll_interval
-                }
-                Err(error) => {
-                    let (pause, reason) = (pauses.next(), reason(&error));
-                    (self.on_incident)(&ClerkIncident::Store { reason, pause });
-                    pause
-                }
-            };
+        let (mut database, mut next) = (Watch::default(), after(self.grace));
+        for number in 0_u64.. {
             tokio::select! {
                 biased;
-                _ = &mut stop => return summary,
-                () = sleep(wait) => {}
+                _ = &mut stop => break,
+                () = sleep_until(next) => {}
             }
+            next = match self.look(database.pause.is_on()).await {
+                Err(error) => {
+                    let kind = OutageKind::Store(FIRING);
+                    let outage = database.failed(number, kind, &reason(&error), None);
+                    let outage = outage.map(ClerkIncident::Outage);
+                    outage.iter().for_each(|outage| (self.on_incident)(outage));
+                    let now = Instant::now();
+                    database.pause.ends(now).unwrap_or(now)
+                }
+                Ok(turned) => match (database.over(number), turned) {
+                    (Some(outage), _) => {
+                        (self.on_incident)(&ClerkIncident::Recovered(outage));
+                        after(self.grace)
+                    }
+                    (None, Some(turned)) => {
+                        self.count(&mut summary, turned);
+                        Instant::now()
+                    }
+                    (None, None) => after(self.poll_interval),
+                },
+            };
         }
+        summary
     }
 
-    /// Works until every deadline that has passed is taken: for a program that runs now
-    /// and then. It ends too where an instance fails once more in the same run, as under a
+    /// A turn, if one is due. After an outage it is asked first whether that is over.
+    async fn look(&self, after_outage: bool) -> Result<Option<Turned>, StoreError> {
+        if after_outage {
+            return self.database.answers().await.map(|()| None);
+        }
+        self.database.turn(self.retry_policy).await
+    }
+
+    /// Works until every deadline that has passed is taken, without a grace: for a program
+    /// that runs now and then. It ends too where an instance fails once more in the same run, as under a
     /// [`retry_policy`](Self::retry_policy) that does not wait.
     ///
     /// # Errors
@@ -159,27 +216,13 @@ impl<D: Turns> Clerk<D> {
     }
 }
 
-/// The pauses while the database does not answer: doubled up to the longest.
-struct Pauses(Duration);
-
-impl Pauses {
-    fn from(poll_interval: Duration) -> Self {
-        Self(poll_interval.min(LONGEST_PAUSE))
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = pause.saturating_mul(2).min(LONGEST_PAUSE);
-        pause
-    }
-}
-
 impl<D: fmt::Debug> fmt::Debug for Clerk<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clerk")
             .field("database", &self.database)
             .field("retry_policy", &self.retry_policy)
             .field("poll_interval", &self.poll_interval)
+            .field("grace", &self.grace)
             .finish_non_exhaustive()
     }
 }
@@ -187,6 +230,8 @@ impl<D: fmt::Debug> fmt::Debug for Clerk<D> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::sync::Mutex;
+
     use chrono::Utc;
 
     use super::*;
@@ -197,6 +242,10 @@ mod tests {
     impl Turns for Broken {
         fn has_tables(&self) -> bool {
             true
+        }
+
+        async fn answers(&self) -> Result<(), StoreError> {
+            Ok(())
         }
 
         async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
@@ -210,16 +259,73 @@ mod tests {
         }
     }
 
-    /// Protects from a clerk that looks once an hour, and after a restart of its database
-    /// rests for an hour, too.
-    #[test]
-    fn pauses_grow_to_the_longest_and_never_begin_above_it() {
-        let first_three = |poll_interval| {
-            let mut pauses = Pauses::from(Duration::from_secs(poll_interval));
-            [pauses.next(), pauses.next(), pauses.next()].map(|pause| pause.as_secs())
-        };
-        assert_eq!(first_three(5), [5, 10, 15]);
-        assert_eq!(first_three(3600), [15, 15, 15]);
+    /// A database that fails at these of its calls, counted from 0, and whose instances
+    /// are always due.
+    struct Fails {
+        at: &'static [usize],
+        calls: Arc<Mutex<Vec<(&'static str, u64)>>>,
+        since: Instant,
+    }
+
+    impl Fails {
+        fn call(&self, what: &'static str) -> Result<(), StoreError> {
+            let mut calls = self.calls.lock().unwrap();
+            let fails = self.at.contains(&calls.len());
+            calls.push((what, self.since.elapsed().as_secs()));
+            if fails { Err(StoreError::new(FIRING, "locked")) } else { Ok(()) }
+        }
+    }
+
+    impl Turns for Fails {
+        fn has_tables(&self) -> bool {
+            true
+        }
+
+        async fn answers(&self) -> Result<(), StoreError> {
+            self.call("answers")
+        }
+
+        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
+            self.call("turn")?;
+            // It takes its time.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(Some(Turned::Moved))
+        }
+    }
+
+    /// Protects what has long been done from a clerk that comes before the replies which
+    /// waited: at its start, and when its database is back. Each outage is reported once,
+    /// and its end.
+    #[tokio::test(start_paused = true)]
+    async fn replies_come_in_before_a_deadline_is_taken() {
+        let (calls, since) = (Arc::default(), Instant::now());
+        let database = Fails { at: &[1, 2], calls: Arc::clone(&calls), since };
+        let (reports, reported) = std::sync::mpsc::channel();
+        let clerk = Clerk::new(database)
+            .grace(Duration::from_secs(60))
+            .on_incident(move |incident| reports.send(incident.to_string()).unwrap());
+        let stop = tokio::time::sleep(Duration::from_millis(123_500));
+        assert_eq!(clerk.run(stop).await.moved, 4);
+        let calls = calls.lock().unwrap().clone();
+        let expected = [
+            ("turn", 60),
+            ("turn", 61),
+            ("answers", 61),
+            ("answers", 61),
+            ("turn", 121),
+            ("turn", 122),
+            ("turn", 123),
+        ];
+        assert_eq!(calls, expected);
+        let reported: Vec<String> = reported.iter().collect();
+        assert_eq!(
+            reported,
+            [
+                "the store fails at taking an instance whose deadline has passed, and the \
+                 clerk pauses: taking an instance whose deadline has passed: locked",
+                "the database answers the clerk again, after 150ms and 2 failed tries",
+            ]
+        );
     }
 
     /// A database of which the clerk was given no table.
@@ -228,6 +334,10 @@ mod tests {
     impl Turns for Unknown {
         fn has_tables(&self) -> bool {
             false
+        }
+
+        async fn answers(&self) -> Result<(), StoreError> {
+            Ok(())
         }
 
         async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {

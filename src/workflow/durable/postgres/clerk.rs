@@ -117,6 +117,14 @@ impl Turns for Database {
         !self.turns.is_empty()
     }
 
+    async fn answers(&self) -> Result<(), StoreError> {
+        let mut held = self.clients.hold(FIRING).await?;
+        within(FIRING, async { held.client().batch_execute("").await.doing(FIRING) })
+            .await?;
+        held.release();
+        Ok(())
+    }
+
     async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
         let mut held = self.clients.hold(FIRING).await?;
         let turned = within(FIRING, turn(held.client(), self, &policy)).await?;

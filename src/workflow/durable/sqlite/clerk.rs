@@ -100,6 +100,14 @@ impl Turns for File {
         !self.tables.turns.is_empty()
     }
 
+    async fn answers(&self) -> Result<(), StoreError> {
+        let work = |connection: &mut Connection| {
+            let immediate = TransactionBehavior::Immediate;
+            connection.transaction_with_behavior(immediate).map(drop).doing(FIRING)
+        };
+        self.shared.work(FIRING, work).await?
+    }
+
     async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
         let tables = Arc::clone(&self.tables);
         let work = move |connection: &mut Connection| turn(connection, &tables, &policy);
