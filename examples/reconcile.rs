@@ -304,7 +304,7 @@ impl Sync {
             let says = rows.map(|row| Presence::of(row.map(|_| edited)));
             let never = RecordBase::never(2);
             let base = self.existed.get(&key).unwrap_or(&never);
-            run.plan(key, says.to_vec(), base, edited);
+            run.plan(key, says.to_vec(), base, edited).map_err(Refused::into_cause)?;
         }
         for (key, plan) in run.finish().map_err(Refused::into_cause)? {
             self.record(&key, &plan)?;

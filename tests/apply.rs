@@ -601,7 +601,8 @@ fn a_store_that_fails_leaves_the_rest_to_the_next_plan() {
     assert_eq!(
         [refused.to_string(), cause_of(&refused)],
         [
-            r#"a plan wants every system to take its changes, and "erp" did not: plan again"#,
+            "a plan wants every system to take its changes, and \"erp\" did not: see to the \
+                 cause, and plan again",
             "no connection"
         ]
     );
@@ -798,7 +799,8 @@ fn what_becomes_of_a_record_is_settled_by_an_answer() {
     let rules = RecordRules::new(Deletions::Ask, 1);
     let plan = |says: [Presence<u8>; 2]| {
         let mut run = rules.run();
-        run.plan((), says.to_vec(), &RecordBase::common(Existed::There, 2), false);
+        let base = RecordBase::common(Existed::There, 2);
+        run.plan((), says.to_vec(), &base, false).expect("one for each");
         run.finish().expect("one may be gone").remove(0).1
     };
     let [asked, quiet] =

@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use integration_automation_patterns::audit::{Action, AuditRecord};
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
-    Answer, Audited, Authority, Base, Bases, Choice, Contract, Deletions, Existed,
-    FieldPlan, Kept, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Review,
-    Rule, Side, Slot, Stamp, SyncConflict, Verdict, WriteStreak,
+    Answer, Audited, Authority, Base, Bases, ByPlace, Choice, Contract, Deletions,
+    Existed, FieldPlan, Kept, KeptForms, Named, NonOwnerEdits, Question, RecordBase,
+    RecordRules, Refusal, Refusals, Review, Rule, Side, Slot, Stamp, SyncConflict,
+    Verdict, WriteStreak,
 };
 use integration_automation_patterns::{
     Decision, Envelope, Failure, FailureClass, RawEvent, Record, RetryPolicy,
@@ -58,6 +59,14 @@ fn decision() -> Decision {
 fn names(value: &impl Serialize) -> BTreeSet<String> {
     let value = serde_json::to_value(value).expect("JSON");
     value.as_object().expect("an object").keys().cloned().collect()
+}
+
+/// What is stored by the names of two systems.
+fn stored<T: ByPlace>(value: T) -> Value
+where
+    Named<T>: Serialize,
+{
+    serde_json::to_value(Named::of(value, ["crm", "erp"])).expect("JSON")
 }
 
 /// A type of a few forms: each one shown reads as such a value, and is written so again.
@@ -141,6 +150,7 @@ fn every_type_with_fields_has_the_names_that_are_shown() {
     let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", b"{}"));
     let dead = event.build_at(at()).expect("well formed").dispatch().reject("no account");
     let contract = Contract::builder("contact").system("crm").system("erp");
+    let contract = contract.field("nickname", Authority::Shared);
     let contract = contract.records(RecordRules::new(Deletions::Ask, 50)).build();
     let contract = contract.expect("two systems");
     let records = serde_json::to_value(&contract).expect("JSON")["records"].clone();
@@ -149,6 +159,10 @@ fn every_type_with_fields_has_the_names_that_are_shown() {
         reason: "timeout".to_owned(),
         at: at(),
     };
+    let mut refused = Refusals::default();
+    refused.add(Refusal::of(&write.expect("one edit"), "no"));
+    let mut kept = KeptForms::default();
+    kept.add(Kept { place: 1, written: Some(1), held: None });
     let audit = AuditRecord::of("relay", Action::Reject, &dead, dead.status(), at());
     let samples: BTreeMap<&str, BTreeSet<String>> = [
         ("Record", names(&Record::from(dead))),
@@ -162,11 +176,11 @@ fn every_type_with_fields_has_the_names_that_are_shown() {
         ("Shown", names(&row.sides[0])),
         ("Audited", names(&audited)),
         ("Write", names(&write.expect("one edit"))),
-        ("Refusal", names(&Refusal::of(&write.expect("one edit"), "no"))),
-        ("Kept", names(&Kept { place: 1, written: Some(1), held: None })),
+        ("Refusals", names(&stored(refused)[0])),
+        ("KeptForms", names(&stored(kept)[0])),
         ("WriteStreak", names(&WriteStreak::<u8>::default())),
-        ("Bases", names(&Bases::common(Base::<u8>::Never, 2))),
-        ("RecordBase", names(&RecordBase::never(2))),
+        ("Bases", names(&stored(Bases::common(Base::<u8>::Never, 2)))),
+        ("RecordBase", names(&stored(RecordBase::never(2)))),
         ("RecordRules", names(&records)),
         ("SyncConflict", names(&conflict)),
         ("Side", names(&side)),

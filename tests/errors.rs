@@ -9,8 +9,8 @@ use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::state::{Failed, Pending};
 use integration_automation_patterns::sync::convert::{Convert, check};
 use integration_automation_patterns::sync::{
-    Answer, ApplyError, Base, Choice, Contract, Deletions, Existed, Existence, FieldPlan,
-    Presence, RecordBase, RecordRules, Rule, Slot,
+    Answer, ApplyError, Authority, Base, Choice, Contract, Deletions, Existed, Existence,
+    FieldPlan, Named, Presence, RecordBase, RecordRules, Rule, Slot,
 };
 use integration_automation_patterns::{
     AnyEnvelope, Decision, DeliveryStatus, Envelope, Event, EventId, RawEvent, Record,
@@ -18,9 +18,9 @@ use integration_automation_patterns::{
 };
 
 /// The name of an error's type, and a value of it.
-type Named = (&'static str, Box<dyn Error>);
+type Example = (&'static str, Box<dyn Error>);
 
-fn named<E: Error + 'static>(error: E) -> Named {
+fn named<E: Error + 'static>(error: E) -> Example {
     let name = std::any::type_name::<E>();
     let name = name.split('<').next().unwrap_or(name);
     (name.rsplit("::").next().unwrap_or(name), Box::new(error))
@@ -67,7 +67,7 @@ fn poison() -> std::num::ParseIntError {
     "seven".parse::<u32>().expect_err("no number")
 }
 
-fn of_envelopes() -> Vec<Named> {
+fn of_envelopes() -> Vec<Example> {
     let unnamed = || Envelope::builder("", RawEvent::new("crm.lead.created", b"{}"));
     let pending = Record { attempts: 1, ..Record::from(event()) };
     let empty = Record { source_system: String::new().into(), ..Record::from(event()) };
@@ -121,7 +121,7 @@ impl Convert<u8> for Lossy {
     }
 }
 
-fn of_synchronisation() -> Vec<Named> {
+fn of_synchronisation() -> Vec<Example> {
     let (crm, slots_base) = (Slot::Value(1), Base::Known(Some(1)));
     let slots = [&crm, &crm];
     let plan = || FieldPlan::new(Rule::Shared, &slots, &slots_base);
@@ -136,7 +136,8 @@ fn of_synchronisation() -> Vec<Named> {
         };
         refused
     };
-    let contract = Contract::builder("contact").system("crm").system("erp").build();
+    let contract = Contract::builder("contact").system("crm").system("erp");
+    let contract = contract.field("nickname", Authority::Shared).build();
     let contract = contract.expect("two systems");
     let rules = RecordRules::new(Deletions::Ask, 1);
     let plans = |gone: usize| {
@@ -144,7 +145,8 @@ fn of_synchronisation() -> Vec<Named> {
         for record in 0..2 {
             let says =
                 vec![Presence::There(()), Presence::of((record >= gone).then_some(()))];
-            run.plan(record, says, &RecordBase::common(Existed::There, 2), false);
+            let base = RecordBase::common(Existed::There, 2);
+            run.plan(record, says, &base, false).expect("one for each");
         }
         run.finish()
     };
@@ -175,6 +177,20 @@ fn of_synchronisation() -> Vec<Named> {
         ),
         named(plans(2).expect_err("two are gone").into_cause()),
         named(contract.check_fingerprint("another's").expect_err("another contract")),
+        named(
+            Named::of(RecordBase::never(1), ["crm"])
+                .by_place(["erp"])
+                .expect_err("the CRM is no party")
+                .into_cause(),
+        ),
+        named(
+            rules
+                .run()
+                .plan((), vec![Presence::<()>::Absent], &RecordBase::never(2), false)
+                .expect_err("one is forgotten")
+                .into_cause(),
+        ),
+        named(contract.check_sender("lab", "email", None).expect_err("no party")),
         named(contract.plan("email", &slots, &slots_base).expect_err("not exchanged")),
         named(Contract::builder("contact").build().expect_err("no system").into_cause()),
         named(check(&Lossy, [7]).expect_err("a broken law")),
@@ -182,7 +198,7 @@ fn of_synchronisation() -> Vec<Named> {
 }
 
 #[cfg(feature = "delivery")]
-fn of_delivery() -> Vec<Named> {
+fn of_delivery() -> Vec<Example> {
     use integration_automation_patterns::ConfigError;
     use integration_automation_patterns::broker::{BrokerError, Capabilities};
 
@@ -197,7 +213,7 @@ fn of_delivery() -> Vec<Named> {
 }
 
 #[cfg(feature = "sqlite")]
-fn of_outboxes() -> Vec<Named> {
+fn of_outboxes() -> Vec<Example> {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
@@ -257,8 +273,20 @@ fn of_outboxes() -> Vec<Named> {
     found
 }
 
+#[cfg(feature = "sqlite")]
+fn of_rows() -> Vec<Example> {
+    use integration_automation_patterns::sync::sqlite::{RowError, TableRow};
+
+    let db = rusqlite::Connection::open_in_memory().expect("in memory");
+    let row = TableRow::new(&db, "contact", ("id", &"C-1"));
+    let other = row.check_record(Some("C-2")).expect_err("another record");
+    let none = row.about("C-1").check_record(None).expect_err("no record");
+    let no_table = row.read(|_| ()).expect_err("there is no such table");
+    vec![named(other), named(none), named(RowError::from(no_table))]
+}
+
 #[cfg(all(feature = "workflow", feature = "sqlite"))]
-fn of_stored_workflows() -> Vec<Named> {
+fn of_stored_workflows() -> Vec<Example> {
     use integration_automation_patterns::outbox::sqlite::Outbox;
     use integration_automation_patterns::workflow::{
         LoadError, NotStoredError, RecordError, StepError,
@@ -275,7 +303,7 @@ fn of_stored_workflows() -> Vec<Named> {
 }
 
 #[cfg(feature = "cloudevents")]
-fn of_cloud_events() -> Vec<Named> {
+fn of_cloud_events() -> Vec<Example> {
     use integration_automation_patterns::cloudevents::{Binding, CloudEvent};
 
     let no_headers = std::iter::empty::<(&str, &str)>();
@@ -296,7 +324,7 @@ fn of_cloud_events() -> Vec<Named> {
 }
 
 #[cfg(all(feature = "delivery", feature = "tracing"))]
-fn of_traces() -> Vec<Named> {
+fn of_traces() -> Vec<Example> {
     use integration_automation_patterns::trace::{FreshIds, TraceParent, install};
 
     let _ = install(FreshIds);
@@ -308,7 +336,7 @@ fn of_traces() -> Vec<Named> {
 }
 
 #[cfg(feature = "delivery")]
-fn of_services() -> Vec<Named> {
+fn of_services() -> Vec<Example> {
     use integration_automation_patterns::service::Service;
 
     let service = Service::new().part("import", async |_| Err::<(), _>(poison()));
@@ -319,14 +347,14 @@ fn of_services() -> Vec<Named> {
 }
 
 #[cfg(feature = "tls")]
-fn of_tls() -> Vec<Named> {
+fn of_tls() -> Vec<Example> {
     use integration_automation_patterns::tls::Tls;
 
     vec![named(Tls::with_authorities(b"no PEM").expect_err("no certificate"))]
 }
 
 #[cfg(feature = "testing")]
-fn of_tests() -> Vec<Named> {
+fn of_tests() -> Vec<Example> {
     use integration_automation_patterns::testing::{CrashTest, UnbalancedError};
 
     let failed = CrashTest::new(7).kills(0).run(|| Err(Box::new(poison())));
@@ -334,7 +362,7 @@ fn of_tests() -> Vec<Named> {
 }
 
 #[cfg(feature = "workflow")]
-fn of_workflows() -> Vec<Named> {
+fn of_workflows() -> Vec<Example> {
     use integration_automation_patterns::event::BuildError;
     use integration_automation_patterns::workflow::{
         AdvanceError, Correlation, NotDecidedError, NotStoredError, Person, ReceiveError,
@@ -379,7 +407,7 @@ fn an_error_of_a_workflow_quotes_no_data() {
     }
 }
 
-fn all() -> Vec<Named> {
+fn all() -> Vec<Example> {
     let mut all = of_envelopes();
     #[cfg(feature = "workflow")]
     all.extend(of_workflows());
@@ -390,6 +418,8 @@ fn all() -> Vec<Named> {
     all.extend(of_services());
     #[cfg(feature = "sqlite")]
     all.extend(of_outboxes());
+    #[cfg(feature = "sqlite")]
+    all.extend(of_rows());
     #[cfg(all(feature = "workflow", feature = "sqlite"))]
     all.extend(of_stored_workflows());
     #[cfg(feature = "cloudevents")]

@@ -19,7 +19,7 @@ struct State {
 
 fn plan(rules: &RecordRules, state: &State, edited: bool) -> RecordPlan<u8> {
     let mut run = rules.run();
-    run.plan((), state.says.clone(), &state.base, edited);
+    run.plan((), state.says.clone(), &state.base, edited).expect("one for each");
     run.finish().expect("one record may be gone").remove(0).1
 }
 
@@ -173,7 +173,7 @@ fn a_question_is_asked_again_and_counted_once() {
             let next = State { base: first.next_without(&[]), ..state.clone() };
             let none = RecordRules::new(policy, 0);
             let mut run = none.run();
-            run.plan((), next.says.clone(), &next.base, edited);
+            run.plan((), next.says.clone(), &next.base, edited).expect("one for each");
             let again = run.finish().expect("nothing is newly gone").remove(0).1;
             assert_eq!(again.question(), first.question(), "{state:?}");
         }
@@ -393,7 +393,8 @@ fn an_empty_or_short_list_deletes_nothing() {
             for key in 0..8 {
                 let erp = Presence::of((key >= gone).then_some(7));
                 let both = RecordBase::common(Existed::There, 2);
-                run.plan(key, vec![Presence::There(7), erp], &both, false);
+                run.plan(key, vec![Presence::There(7), erp], &both, false)
+                    .expect("one for each");
             }
             match run.finish() {
                 Ok(plans) => assert!(gone <= 3 && plans.len() == 8, "{policy:?} {gone}"),

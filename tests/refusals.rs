@@ -6,8 +6,9 @@ use std::convert::Infallible;
 
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::{
-    Answer, Applied, Authority, Base, Choice, Content, Contract, FieldPlan,
-    NonOwnerEdits, Question, Refusal, Refusals, Reply, Rule, Slot, Store, Verdict, Write,
+    Answer, Applied, Authority, Base, Choice, Content, Contract, FailedWrites, FieldPlan,
+    NonOwnerEdits, Past, Question, Refusal, Refusals, Reply, Rule, Slot, Store, Verdict,
+    Write,
 };
 
 use proptest::prelude::*;
@@ -336,4 +337,66 @@ fn a_refusal_takes_the_place_of_an_earlier_one_of_the_same_write() {
         refused.as_slice(),
         [refusal(1, 1, "b"), refusal(0, 3, "c"), refusal(0, 1, "d")]
     );
+}
+
+/// Whether refusals are given before the rules or after them makes no difference, for any
+/// pattern of two systems: above all, nothing is neither written nor asked.
+#[test]
+fn refusals_and_rules_come_in_any_order() {
+    let slots = [Slot::Unread, Slot::Empty, Slot::Value(1), Slot::Value(2)];
+    let bases =
+        [Base::Never, Base::Known(None), Base::Known(Some(1)), Base::Known(Some(3))];
+    let rules = [Rule::Shared, Rule::Manual, Rule::Owner(0, NonOwnerEdits::Reject)];
+    let values = [None, Some(1), Some(2), Some(3)];
+    let mut past = Past::new(1);
+    past.replaced(&Base::Known(Some(2)), &Base::Known(Some(1)));
+    let mut failed = FailedWrites::default();
+    (0..2).for_each(|_| failed.failed(1, Some(&1)));
+    let says = |plan: FieldPlan<'_, u8>| {
+        let writes = plan.writes().map(|write| (write.to(), write.value().copied()));
+        (plan.verdict(), writes.collect::<Vec<_>>())
+    };
+    let mut asked = 0;
+    for (a, b) in slots.iter().flat_map(|a| slots.iter().map(move |b| (a, b))) {
+        for (base, rule) in bases.iter().flat_map(|base| rules.map(|rule| (base, rule))) {
+            let sides = [a, b];
+            let plan = FieldPlan::new(rule, &sides, base);
+            for (place, value) in
+                [0, 1].into_iter().flat_map(|at| values.map(|v| (at, v)))
+            {
+                let shown = sides[place].value().copied();
+                let refusals = [Refusal { place, value, shown, why: "no".to_owned() }];
+                let check = |one: FieldPlan<'_, u8>, other: FieldPlan<'_, u8>| {
+                    assert_eq!(says(one), says(other), "{rule:?} {sides:?} {base:?}");
+                };
+                macro_rules! in_any_order {
+                    ($($rule:ident($($given:expr),*);)*) => {
+                        $(check(
+                            plan.$rule($($given),*).after_refusals(&refusals),
+                            plan.after_refusals(&refusals).$rule($($given),*),
+                        );)*
+                    };
+                }
+                in_any_order! {
+                    prefer(0);
+                    prefer(1);
+                    prefer_unless_blank(1);
+                    unless_blank();
+                    ask_before_going_back(&past);
+                    ask_if_stuck(&failed);
+                    unless_poorer([true, false]);
+                }
+                let most = |_: &Base<u8>, edits: &[Option<&u8>]| {
+                    edits.iter().max().map(|edit| edit.copied().into())
+                };
+                check(
+                    plan.merge(most).plan().after_refusals(&refusals),
+                    plan.after_refusals(&refusals).merge(most).plan(),
+                );
+                let last = plan.after_refusals(&refusals).prefer(0);
+                asked += usize::from(last.verdict() == Verdict::Ask(Question::Refused));
+            }
+        }
+    }
+    assert!(asked > 0, "no refusal left nothing to write");
 }

@@ -11,8 +11,8 @@ use integration_automation_patterns::audit::{
 use integration_automation_patterns::retry::Backoff;
 use integration_automation_patterns::sync::{
     Answer, Authority, Base, Bases, Choice, Contract, Deletions, Existed, FieldPlan,
-    Kept, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Review, Rule, Shown,
-    Side, Slot, Stamp, SyncConflict, Verdict, WriteStreak,
+    Kept, KeptForms, Named, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal,
+    Refusals, Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, WriteStreak,
 };
 use integration_automation_patterns::{
     AfterFailure, Decision, DeliveryStatus, Envelope, Event, EventId, Failure,
@@ -22,6 +22,9 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+/// In the order in which a JSON object has them.
+const SYSTEMS: [&str; 3] = ["billing", "crm", "erp"];
 
 fn at(second: u32) -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_600_000 + i64::from(second), 0)
@@ -192,6 +195,26 @@ fn what_has_rules_is_read_through_them() {
         refusal::<Contract>(contract)
             .starts_with("a contract is between at least 2 systems")
     );
+    let no_field = json!({
+        "format": 1, "record_type": "contact", "systems": ["crm", "erp"], "fields": []
+    });
+    assert!(
+        refusal::<Contract>(no_field).starts_with("a contract exchanges at least one")
+    );
+    for who in ["created_by", "deleted_by"] {
+        let misspelt = json!({
+            "format": 1,
+            "record_type": "contact",
+            "systems": ["crm", "erp"],
+            "fields": [{"name": "email", "authority": "shared"}],
+            "records": {"deletions": "ask", "most_gone": 1, who: ["crn"]},
+        });
+        assert_eq!(
+            refusal::<Contract>(misspelt),
+            "records are created and deleted by parties to the contract (crm, erp), and \
+             \"crn\" is none"
+        );
+    }
 }
 
 #[test]
@@ -274,24 +297,21 @@ fn a_contract_is_written_under_these_names() {
 
 #[test]
 fn what_is_known_in_common_is_written_under_these_names() {
+    let confirmed = vec![Base::Known(Some(2)), Base::Known(None), Base::Never];
     is_written(
-        &Bases {
-            agreed: Base::Known(Some(2)),
-            confirmed: vec![Base::Known(Some(2)), Base::Known(None), Base::Never],
-        },
-        &json!({"agreed": {"known": 2}, "confirmed": [{"known": 2}, {"known": null}, "never"]}),
+        &Named::of(Bases { agreed: Base::Known(Some(2)), confirmed }, SYSTEMS),
+        &json!({
+            "agreed": {"known": 2},
+            "confirmed": {"billing": {"known": 2}, "crm": {"known": null}, "erp": "never"},
+        }),
     );
+    let confirmed = vec![Existed::There, Existed::Missing, Existed::Gone];
     is_written(
-        &RecordBase {
-            agreed: Existed::There,
-            confirmed: vec![
-                Existed::There,
-                Existed::Missing,
-                Existed::Gone,
-                Existed::Never,
-            ],
-        },
-        &json!({"agreed": "there", "confirmed": ["there", "missing", "gone", "never"]}),
+        &Named::of(RecordBase { agreed: Existed::Never, confirmed }, SYSTEMS),
+        &json!({
+            "agreed": "never",
+            "confirmed": {"billing": "there", "crm": "missing", "erp": "gone"},
+        }),
     );
 }
 
@@ -406,13 +426,20 @@ fn rows_of_plans_are_written_under_these_names() {
             "decision": decision_json(),
         }),
     );
+    // Named in the order in which they are stored.
+    let mut refused = Refusals::default();
+    refused.add(Refusal::of(&write, "no such status"));
     is_written(
-        &Refusal::of(&write, "no such status"),
-        &json!({"place": 0, "value": "silver", "shown": "gold", "why": "no such status"}),
+        &Named::of(refused, ["crm"]),
+        &json!([
+            {"system": "crm", "value": "silver", "shown": "gold", "why": "no such status"}
+        ]),
     );
+    let mut kept = KeptForms::default();
+    kept.add(Kept { place: 0, written: Some("silver".to_owned()), held: None });
     is_written(
-        &Kept { place: 1, written: Some("silver".to_owned()), held: None },
-        &json!({"place": 1, "written": "silver", "held": null}),
+        &Named::of(kept, ["erp"]),
+        &json!([{"system": "erp", "written": "silver", "held": null}]),
     );
     let mut streak = WriteStreak::default();
     streak.count(&write);

@@ -216,7 +216,8 @@ fn a_change_of_authority_is_listed_field_by_field() {
          it until the next synchronisation): where the systems differ, crm's value replaces the others"
     );
     let two = |first, second| {
-        Contract::builder("contact").system(first).system(second).build().expect("sound")
+        let builder = Contract::builder("contact").system(first).system(second);
+        builder.field("email", Authority::Shared).build().expect("sound")
     };
     let changes = two("crm", "erp").changes_to(&two("erp", "crm"));
     let wanted = r#"the systems ["crm", "erp"] become ["erp", "crm"], in this order"#;
@@ -224,6 +225,7 @@ fn a_change_of_authority_is_listed_field_by_field() {
     let forged = Contract::builder("contact")
         .system("crm")
         .system("erp")
+        .field("email", Authority::Shared)
         .field("x\n\"y\"", Authority::Shared);
     let changes = two("crm", "erp").changes_to(&forged.build().expect("an odd name"));
     assert_eq!(changes[0].to_string().lines().count(), 1);

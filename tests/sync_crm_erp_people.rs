@@ -5,8 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use integration_automation_patterns::outbox::sqlite::enqueue;
+use integration_automation_patterns::{Envelope, RawEvent};
 use program::{command, folder, printed, run};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
 
 #[path = "support/sync_crm_erp.rs"]
 mod program;
@@ -322,6 +325,50 @@ fn a_field_that_the_other_system_refuses_is_told() {
     systems.run();
     assert_eq!(systems.shown(&id, "district")[1].as_deref(), Some("none"));
     assert_eq!(systems.asked(&id), []);
+}
+
+/// A sender that runs another contract, or none, tells the ERP what it may not: neither
+/// is written, and so neither comes back as the ERP's own edit.
+#[test]
+fn what_the_sender_may_not_write_is_a_dead_letter() {
+    let systems = Systems::in_step("forged");
+    let id = systems.quiet_record();
+    let send = |field: &str, value: &str| {
+        let [_, expects] = systems.shown(&id, field);
+        let change = json!({"field": field, "expects": expects, "value": value});
+        let payload = json!({"record": id, "changes": [change]}).to_string();
+        let payload = RawEvent::new("directory.legislator.changed", payload.into_bytes());
+        let event = Envelope::builder("crm", payload).ordering_key(id.clone());
+        let mut database = systems.database("crm");
+        let transaction = database.transaction().expect("a transaction");
+        let event = event.build().expect("well formed");
+        enqueue(&transaction, event).expect("an outbox");
+        transaction.commit().expect("committed");
+    };
+    let [phones, states] = ["capitol_phone", "status"].map(|of| systems.shown(&id, of));
+    send("capitol_phone", "of the CRM");
+    send("status", "decided by nobody");
+    send("name", "Ada Lovelace");
+    systems.run();
+    systems.run();
+    assert_eq!(systems.shown(&id, "capitol_phone"), phones);
+    assert_eq!(systems.shown(&id, "status"), states);
+    let name = || Some("Ada Lovelace".to_owned());
+    assert_eq!(systems.shown(&id, "name"), [name(), name()], "anybody may, and did");
+
+    let database = systems.database("erp");
+    let sql = "SELECT failure_reason FROM inbox_event WHERE status = 'failed' ORDER BY 1";
+    let mut reasons = database.prepare(sql).expect("an inbox");
+    let reasons = reasons.query_map([], |row| row.get::<_, String>(0)).expect("texts");
+    let reasons = reasons.map(|reason| reason.expect("a reason")).collect::<Vec<_>>();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    let wanted = [
+        r#""crm" may not write "capitol_phone": its system of record is "erp""#,
+        r#""crm" may not write "status": only a person decides on it"#,
+    ];
+    for (reason, wanted) in reasons.iter().zip(wanted) {
+        assert!(reason.starts_with(wanted), "{reason}");
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

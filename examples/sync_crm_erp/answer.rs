@@ -103,7 +103,8 @@ fn about_field(
         Err(why) => return Ok(Err(why)),
     };
     in_erp.retain(|change| change.value != change.expects);
-    let changed = RecordChanged { record: record.to_owned(), changes: in_erp };
+    let decision = Some(wanted.decision.clone());
+    let changed = RecordChanged { record: record.to_owned(), changes: in_erp, decision };
     let event = match changed.changes.is_empty() {
         true => None,
         false => Some(event(record, changed)?),
@@ -142,7 +143,8 @@ fn about_record(
             (None, Some(event(record, created)?))
         }
         (Existence::Delete, 1) => {
-            let deleted = RecordDeleted { record: name, expects: listed() };
+            let decision = wanted.decision.clone();
+            let deleted = RecordDeleted { record: name, expects: listed(), decision };
             (None, Some(event(record, deleted)?))
         }
         (Existence::Create, _) => (Some(WholeRecord::Insert(fields.clone())), None),

@@ -1,7 +1,7 @@
 //! Who decides about which field, and what travels between the systems.
 
 use integration_automation_patterns::sync::{Contract, System, Write};
-use integration_automation_patterns::{Event, boundary};
+use integration_automation_patterns::{Decision, Event, boundary};
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
@@ -50,6 +50,9 @@ pub(crate) fn contract() -> Outcome<Contract> {
 pub(crate) struct RecordChanged {
     pub(crate) record: String,
     pub(crate) changes: Vec<Change>,
+    /// Who decided, where the source may not change these fields by itself.
+    #[serde(default)]
+    pub(crate) decision: Option<Decision>,
 }
 
 /// One field: what the target is expected to show, and what it is to show.
@@ -83,6 +86,8 @@ pub(crate) struct RecordDeleted {
     pub(crate) record: String,
     /// What the target is expected to show.
     pub(crate) expects: Vec<(String, Option<String>)>,
+    /// Who decided.
+    pub(crate) decision: Decision,
 }
 
 impl Event for RecordChanged {

@@ -6,11 +6,16 @@ use integration_automation_patterns::broker::{Ack, Delivery};
 use integration_automation_patterns::inbox::{Handled, InboxConfig};
 use integration_automation_patterns::outbox::{Admin, Store};
 use integration_automation_patterns::state::Pending;
-use integration_automation_patterns::sync::{Answer, Bases, RecordBase, Refusal, Review};
-use integration_automation_patterns::{Decision, Envelope, RawEvent};
+use integration_automation_patterns::sync::{
+    Answer, Bases, ByPlace, Named, RecordBase, Refusal, Review,
+};
+use integration_automation_patterns::{Decision, Envelope, RawEvent, Refused};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::Outcome;
 use crate::contract::Change;
+use crate::view::SYSTEMS;
 
 /// The columns of a record, in the order of the tables; an absent value is an empty
 /// field.
@@ -47,6 +52,23 @@ pub(crate) struct Known {
     pub(crate) epoch: i64,
     /// The systems that show the past since, until what they own is decided on.
     pub(crate) back: [bool; 2],
+}
+
+/// What is known in common, as it is stored: by the names of the systems.
+pub(crate) fn stored<T: ByPlace>(known: T) -> Outcome<String>
+where
+    Named<T>: Serialize,
+{
+    Ok(serde_json::to_string(&Named::of(known, SYSTEMS))?)
+}
+
+/// Reads what is known in common.
+pub(crate) fn read_stored<T: ByPlace>(stored: &str) -> Outcome<T>
+where
+    Named<T>: DeserializeOwned,
+{
+    let named = serde_json::from_str::<Named<T>>(stored)?;
+    Ok(named.by_place(SYSTEMS).map_err(Refused::into_cause)?)
 }
 
 /// What is stored beside the records, in the CRM's database.

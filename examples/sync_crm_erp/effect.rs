@@ -3,8 +3,9 @@
 use integration_automation_patterns::inbox::HandlerError;
 use integration_automation_patterns::{Event, Facts, RawEvent};
 
-use crate::contract::{Change, RecordChanged, RecordCreated, RecordDeleted};
+use crate::contract::{Change, RecordChanged, RecordCreated, RecordDeleted, contract};
 use crate::database::{Fields, Row};
+use crate::reason::chain;
 
 /// What is to be done. A field that shows something else than expected is left, and is
 /// planned again by the next run.
@@ -31,29 +32,30 @@ pub(crate) fn effect(
             })
         }
         RecordDeleted::TYPE => {
-            let RecordDeleted { record, expects } = read(event)?;
+            let RecordDeleted { record, expects, decision: _ } = read(event)?;
             let is_as_expected = row.is_some_and(|row| {
                 expects.iter().all(|(field, value)| row.fields.get(field) == Some(value))
             });
             Ok(if is_as_expected { Effect::Delete { record } } else { Effect::Nothing })
         }
-        _ => changed(read(event)?, row),
+        _ => changed(event.source_system(), read(event)?, row),
     }
 }
 
+/// What the sender may not write is not written: it would come back as an edit that this
+/// system has made.
 fn changed(
-    RecordChanged { record, changes }: RecordChanged,
+    sender: &str,
+    RecordChanged { record, changes, decision }: RecordChanged,
     row: Option<&Row>,
 ) -> Result<Effect, HandlerError> {
     let Some(row) = row else {
         return Err(HandlerError::permanent(format!("the record {record} is not here")));
     };
-    let unknown = changes.iter().find(|change| !row.fields.contains_key(&change.field));
-    if let Some(change) = unknown {
-        return Err(HandlerError::permanent(format!(
-            "the field {:?} is not here",
-            change.field
-        )));
+    let contract = contract().map_err(|error| HandlerError::permanent(chain(&*error)))?;
+    for Change { field, .. } in &changes {
+        let may = contract.check_sender(sender, field, decision.as_ref());
+        may.map_err(|error| HandlerError::permanent(error.to_string()))?;
     }
     let is_expected =
         |change: &Change| row.fields.get(&change.field) == Some(&change.expects);

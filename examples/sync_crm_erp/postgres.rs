@@ -13,7 +13,7 @@ use crate::Outcome;
 use crate::contract::{Change, contract};
 use crate::database::{
     Agreed, Announcement, Database, Fields, Findings, Known, Memory, Order, Refusals,
-    Row, Rows, WholeRecord, field_of, tables,
+    Row, Rows, WholeRecord, field_of, read_stored, stored, tables,
 };
 use crate::effect::{Effect, all_new, effect, record_of};
 use crate::line::Line;
@@ -139,7 +139,7 @@ async fn agree(transaction: &Transaction<'_>, agreed: Agreed) -> Outcome<()> {
         DO UPDATE SET bases = $3";
     let add = transaction.prepare(add).await?;
     for ((id, field), bases) in agreed {
-        let bases = serde_json::to_string(&bases)?;
+        let bases = stored(bases)?;
         transaction.execute(&add, &[&id, &field, &bases]).await?;
     }
     Ok(())
@@ -155,7 +155,7 @@ async fn know(
         erp_back = $7";
     let add = transaction.prepare(add).await?;
     for (id, Known { base, revisions: [crm, erp], epoch, back: [a, b] }) in known {
-        let base = serde_json::to_string(&base)?;
+        let base = stored(base)?;
         transaction.execute(&add, &[&id, &base, &crm, &erp, &epoch, &a, &b]).await?;
     }
     Ok(())
@@ -203,7 +203,7 @@ impl Database for Postgres {
             insert(&transaction, &id, row.revision, row.fields).await?;
         }
         agree(&transaction, agreed).await?;
-        let both = serde_json::to_string(&RecordBase::common(Existed::There, 2))?;
+        let both = stored(RecordBase::common(Existed::There, 2))?;
         let known =
             "INSERT INTO known SELECT DISTINCT id, $1, 0, 0, 0, FALSE, FALSE FROM agreed";
         transaction.execute(known, &[&both]).await?;
@@ -230,13 +230,13 @@ impl Database for Postgres {
         let client = self.line.client(&self.config).await?;
         let mut memory = Memory::default();
         for row in client.query("SELECT id, field, bases FROM agreed", &[]).await? {
-            let bases = serde_json::from_str(row.get(2))?;
+            let bases = read_stored(row.get(2))?;
             memory.agreed.insert((row.get(0), row.get(1)), bases);
         }
         let known = "SELECT id, base, crm, erp, epoch, crm_back, erp_back FROM known";
         for row in client.query(known, &[]).await? {
             let (base, revisions) = (row.get(1), [row.get(2), row.get(3)]);
-            let (base, epoch) = (serde_json::from_str(base)?, row.get(4));
+            let (base, epoch) = (read_stored(base)?, row.get(4));
             let back = [row.get(5), row.get(6)];
             memory.known.insert(row.get(0), Known { base, revisions, epoch, back });
         }

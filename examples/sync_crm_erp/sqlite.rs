@@ -17,7 +17,7 @@ use crate::Outcome;
 use crate::contract::{Change, contract};
 use crate::database::{
     Agreed, Announcement, Database, Fields, Findings, Known, Memory, Order, Refusals,
-    Row, Rows, WholeRecord, field_of, tables,
+    Row, Rows, WholeRecord, field_of, read_stored, stored, tables,
 };
 use crate::effect::{Effect, all_new, effect, record_of};
 
@@ -135,7 +135,7 @@ fn agree(transaction: &Transaction<'_>, agreed: Agreed) -> Outcome<()> {
     let sql = "INSERT OR REPLACE INTO agreed VALUES (?1, ?2, ?3)";
     let mut insert = transaction.prepare_cached(sql)?;
     for ((id, field), bases) in agreed {
-        insert.execute(params![id, field, serde_json::to_string(&bases)?])?;
+        insert.execute(params![id, field, stored(bases)?])?;
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ fn know(transaction: &Transaction<'_>, known: BTreeMap<String, Known>) -> Outcom
     let sql = "INSERT OR REPLACE INTO known VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let mut insert = transaction.prepare_cached(sql)?;
     for (id, Known { base, revisions: [crm, erp], epoch, back }) in known {
-        let base = serde_json::to_string(&base)?;
+        let base = stored(base)?;
         insert.execute(params![id, base, crm, erp, epoch, back[0], back[1]])?;
     }
     Ok(())
@@ -188,7 +188,7 @@ impl Database for Sqlite {
                 insert(transaction, &id, row.revision, row.fields)?;
             }
             agree(transaction, agreed)?;
-            let both = serde_json::to_string(&RecordBase::common(Existed::There, 2))?;
+            let both = stored(RecordBase::common(Existed::There, 2))?;
             let known = "INSERT INTO known SELECT DISTINCT id, ?1, 0, 0, 0, FALSE, FALSE FROM agreed";
             transaction.execute(known, [both])?;
             Ok(())
@@ -223,7 +223,7 @@ impl Database for Sqlite {
         })?;
         for row in rows {
             let (cell, bases) = row?;
-            memory.agreed.insert(cell, serde_json::from_str(&bases)?);
+            memory.agreed.insert(cell, read_stored(&bases)?);
         }
         let mut known = connection
             .prepare("SELECT id, base, crm, erp, epoch, crm_back, erp_back FROM known")?;
@@ -234,7 +234,7 @@ impl Database for Sqlite {
         })?;
         for row in rows {
             let (id, base, revisions, epoch, back) = row?;
-            let base = serde_json::from_str(&base)?;
+            let base = read_stored(&base)?;
             memory.known.insert(id, Known { base, revisions, epoch, back });
         }
         let mut lasting =

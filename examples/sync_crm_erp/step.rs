@@ -66,7 +66,8 @@ pub(crate) async fn plan<D: Database>(
                     changes(&view, record, contract, &mut planned, &mut agreed)?;
                 let told = changes.into_iter().enumerate();
                 for (from, changes) in told.filter(|(_, changes)| !changes.is_empty()) {
-                    let changed = RecordChanged { record: record.to_owned(), changes };
+                    let (name, decision) = (record.to_owned(), None);
+                    let changed = RecordChanged { record: name, changes, decision };
                     announcements[from].push(announce(&view, from, record, changed)?);
                 }
             }

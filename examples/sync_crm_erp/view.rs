@@ -65,7 +65,7 @@ impl View {
             };
             let mut fields = rows.iter().flatten().flat_map(|row| &row.fields);
             let (base, edited) = (self.record_base(record), fields.any(is_edited));
-            run.plan(record.clone(), says, &base, edited);
+            run.plan(record.clone(), says, &base, edited).map_err(Refused::into_cause)?;
         }
         let plans = run.finish().map_err(Refused::into_cause)?;
         Ok(plans.into_iter().collect())

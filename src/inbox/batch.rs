@@ -2,7 +2,6 @@
 //! own. What is decided of them is reported when the whole is committed, or undone, and
 //! then each is handled alone.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::failing::Outcome;
@@ -21,16 +20,6 @@ pub(crate) type Placed<T> = (usize, T);
 
 /// What becomes of a delivery, by its place.
 pub(crate) type Settled<A> = Placed<Result<Handled<A>, StoreError>>;
-
-/// The deliveries that may share the next transaction. One that was made before is alone:
-/// its attempt is counted ahead.
-pub(crate) fn next_batch<A>(
-    waiting: &mut VecDeque<Placed<Delivery<A>>>,
-) -> VecDeque<Placed<Delivery<A>>> {
-    let is_fresh = |(_, delivery): &Placed<Delivery<A>>| !delivery.is_redelivered();
-    let fresh = waiting.iter().take_while(|one| is_fresh(one)).count();
-    waiting.drain(..fresh.max(1).min(waiting.len())).collect()
-}
 
 /// What the open transaction has of one delivery.
 pub(crate) enum Taken<A> {

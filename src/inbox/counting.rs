@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::entry::Entry;
+use super::entry::{Entry, LastAttempt};
 use super::intake::{Again, Counted, Found, again};
 use super::{HandlerError, InboxConfig};
 use crate::broker::Delivery;
 use crate::store::{Row, StoreError};
-use crate::{Facts, RawEvent, Record};
+use crate::{Decision, Facts, RawEvent, Record};
 
 /// The source system and id under which an inbox knows an event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,26 +52,44 @@ pub(crate) fn next_attempt<A>(
         }
     };
     let record = Record { attempts, retry_policy: policy, ..record };
-    Ok(Some(NextAttempt { record, before }))
+    let begun = match (before.as_ref().map(|before| before.last_attempt), counted) {
+        (Some(LastAttempt::Shared), _) | (Some(LastAttempt::Alone), Counted::Ahead) => {
+            LastAttempt::Alone
+        }
+        _ => LastAttempt::Begun,
+    };
+    Ok(Some(NextAttempt { record, begun, before }))
 }
 
 /// An attempt that is about to be counted.
 pub(crate) struct NextAttempt {
     record: Record,
+    /// How it is stored that it has begun.
+    begun: LastAttempt,
     before: Option<Entry>,
 }
 
 impl NextAttempt {
+    /// The same in a transaction that it shares.
+    pub(crate) fn shared(self) -> Self {
+        Self { begun: LastAttempt::Shared, ..self }
+    }
+
+    /// Whether none follows if this one never ends.
+    pub(crate) fn is_last(&self, at: DateTime<Utc>) -> bool {
+        let Record { id, attempts, redriven, created_at, retry_policy, .. } =
+            &self.record;
+        let started_at = redriven.as_ref().map_or(*created_at, Decision::at);
+        retry_policy.next_attempt_at(id, *attempts, started_at, at).is_none()
+    }
+
     /// What to store of it, which stays where the attempt never ends; and how to take it
     /// back.
     pub(crate) fn at(self, at: DateTime<Utc>) -> (Entry, Begun) {
-        let entry = Entry::begun(self.record, at);
-        let begun = Begun {
-            key: Key::of_row(&entry.row),
-            attempts: entry.row.attempts,
-            before: self.before,
-        };
-        (entry, begun)
+        let Self { record, begun: last_attempt, before } = self;
+        let entry = Entry { last_attempt, ..Entry::begun(record, at) };
+        let (key, attempts) = (Key::of_row(&entry.row), entry.row.attempts);
+        (entry, Begun { key, attempts, last_attempt, before })
     }
 }
 
@@ -79,6 +97,8 @@ impl NextAttempt {
 pub(crate) struct Begun {
     pub(crate) key: Key,
     attempts: i64,
+    /// How it is stored that it has begun.
+    last_attempt: LastAttempt,
     /// What the inbox had of the event before.
     before: Option<Entry>,
 }
@@ -98,7 +118,10 @@ impl Begun {
     pub(crate) fn take_back(&self, now: Option<Entry>) -> TakeBack {
         // Another consumer may have counted it as the event's last, which never ended.
         let is_last = match Found::of(now) {
-            Found::Waiting(entry) | Found::Dead(entry) => entry.is_begun(self.attempts),
+            Found::Waiting(Entry { row, last_attempt, .. })
+            | Found::Dead(Entry { row, last_attempt, .. }) => {
+                (row.attempts, last_attempt) == (self.attempts, self.last_attempt)
+            }
             _ => false,
         };
         match &self.before {

@@ -26,6 +26,12 @@ pub(crate) enum LastAttempt {
     Ended,
     /// It has begun, and nobody has seen its end.
     Begun,
+    /// It was about to share a transaction, and nobody has seen its end. Any of those in
+    /// the transaction may be why, so it counts once the event ends a process alone.
+    Shared,
+    /// It has begun alone after a shared one with the same number, and nobody has seen
+    /// either end: both count.
+    Alone,
     /// It does not count: the next one has the same number.
     Uncounted,
     /// There was none: the configuration does not name the event.
@@ -43,6 +49,8 @@ impl LastAttempt {
         match self {
             Self::Ended => None,
             Self::Begun => Some("begun"),
+            Self::Shared => Some("shared"),
+            Self::Alone => Some("alone"),
             Self::Uncounted => Some("uncounted"),
             Self::Unknown => Some("unknown"),
             Self::Forestalled => Some("forestalled"),
@@ -54,6 +62,8 @@ impl LastAttempt {
     pub(crate) fn read(column: Option<&str>) -> Self {
         match column {
             Some("begun") => Self::Begun,
+            Some("shared") => Self::Shared,
+            Some("alone") => Self::Alone,
             Some("uncounted") => Self::Uncounted,
             Some("unknown") => Self::Unknown,
             Some("forestalled") => Self::Forestalled,
@@ -164,6 +174,8 @@ mod tests {
         for last in [
             LastAttempt::Ended,
             LastAttempt::Begun,
+            LastAttempt::Shared,
+            LastAttempt::Alone,
             LastAttempt::Uncounted,
             LastAttempt::Unknown,
             LastAttempt::Forestalled,

@@ -23,10 +23,10 @@ pub(crate) fn received<A>(
     delivery: Delivery<A>,
     config: &InboxConfig,
 ) -> (Envelope<Acknowledged>, Reply<A>) {
-    let span = EventSpan::receive(&delivery);
+    let (span, again) = (EventSpan::receive(&delivery), delivery.is_redelivered());
     let (event, acker) = delivery.into_parts();
     let event = event.with_retry_policy(config.policy()).dispatch().acknowledge();
-    (event, Reply::new(acker, span, config.trail().clone()))
+    (event, Reply::new(acker, span, config.trail().clone()).redelivered(again))
 }
 
 /// The event of a dead letter that a person redrives, and the reply to nobody.
@@ -209,15 +209,25 @@ pub(crate) fn again(
             }
             _ => Ok(Again::Duplicate),
         },
-        Found::Waiting(entry) => attempt(entry.row, policy, counted),
+        Found::Waiting(entry) => attempt(entry, policy, counted),
     };
     again.map_err(|why| StoreError::of(StoreErrorKind::Unreadable, RECEIVING, why))
 }
 
-fn attempt(row: Row, policy: RetryPolicy, counted: Counted) -> Result<Again, String> {
-    if counted == Counted::Ahead {
-        return last_attempt(row, policy).map(Again::Attempt);
-    }
+fn attempt(
+    Entry { row, last_attempt: last, .. }: Entry,
+    policy: RetryPolicy,
+    counted: Counted,
+) -> Result<Again, String> {
+    let row = match (counted, last) {
+        (Counted::Ahead, _) | (Counted::AtItsEnd, LastAttempt::Shared) => {
+            return last_attempt(row, policy).map(Again::Attempt);
+        }
+        (Counted::AtItsEnd, LastAttempt::Alone) => {
+            Row { attempts: row.attempts.saturating_add(1), ..row }
+        }
+        (Counted::AtItsEnd, _) => row,
+    };
     Ok(match following(row, policy)? {
         Ok(event) => Again::Attempt(event),
         Err(spent) => Again::Spent(spent),

@@ -96,7 +96,12 @@
 //!
 //! A first delivery needs no such commit, and counts only if its handler ends: an event
 //! whose handler ends the process gets one attempt more than the policy says. The other
-//! events that the process was handling count as well.
+//! events that the process was handling alone count as well.
+//!
+//! A worker counts the attempts of many events in one commit, and handles them in one
+//! transaction. If the process ends in it, each of them is handled alone when it comes
+//! again. For an event whose process ends once more, both attempts count; for any other,
+//! the shared one does not.
 //!
 //! `receive` leaves the transaction to its caller, and so cannot commit anything before
 //! the handler: a handler that ends its process does not count there.
@@ -151,6 +156,8 @@ mod order;
 pub mod postgres;
 mod receipt;
 mod reply;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sharing;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;

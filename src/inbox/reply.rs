@@ -31,12 +31,18 @@ pub(crate) struct Reply<A> {
     acker: A,
     span: EventSpan,
     trail: AuditTrail,
+    is_redelivered: bool,
     is_buried: bool,
 }
 
 impl<A> Reply<A> {
     pub(super) const fn new(acker: A, span: EventSpan, trail: AuditTrail) -> Self {
-        Self { acker, span, trail, is_buried: false }
+        Self { acker, span, trail, is_redelivered: false, is_buried: false }
+    }
+
+    /// Whether the delivery may be a redelivery.
+    pub(super) fn redelivered(self, is_redelivered: bool) -> Self {
+        Self { is_redelivered, ..self }
     }
 
     /// Whether another consumer has made a dead letter of the event, and counted it: its
@@ -57,7 +63,8 @@ impl<A> Reply<A> {
     /// The delivery again, where nothing came of it.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(super) fn into_delivery(self, event: &Facts<RawEvent>) -> Option<Delivery<A>> {
-        Some(Delivery::new(as_sent(event).ok()?, self.acker))
+        let delivery = Delivery::new(as_sent(event).ok()?, self.acker);
+        Some(delivery.redelivered(self.is_redelivered))
     }
 
     pub(super) const fn span(&self) -> &EventSpan {

@@ -5,8 +5,8 @@ use super::slot::Base;
 /// What is known in common of one field: what was agreed last, and what each system was
 /// last known to have of that.
 ///
-/// Store it beside the record, and plan the next time
-/// [with it](super::FieldPlan::with_bases). With one base for all systems, a system that
+/// Store it beside the record, by the [names](super::Named) of the systems, and plan the
+/// next time [with it](super::FieldPlan::with_bases). With one base for all systems, a system that
 /// is away holds up what the others agree on, and what we wrote before a failure looks
 /// like somebody's edit afterwards.
 ///

@@ -104,7 +104,7 @@ impl fmt::Display for ApplyError {
             Self::Store { system, .. } => write!(
                 f,
                 "a plan wants every system to take its changes, and {system:?} did not: \
-                 plan again"
+                 see to the cause, and plan again"
             ),
         }
     }

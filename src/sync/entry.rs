@@ -51,12 +51,14 @@ struct Amended<'a, T> {
     /// What a function has made of the edits.
     merged: Option<Content<T>>,
     refusals: &'a [Refusal<T>],
+    /// Whether nothing is left of the verdict for that.
+    is_refused: bool,
 }
 
 impl<F: Ruled<T>, T, K: Kind, const N: usize> fmt::Debug for Entry<'_, F, T, K, N> {
     /// What is to be done; never the values, which may be what no log should hold.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("verdict", &self.verdict).finish_non_exhaustive()
+        f.debug_struct("Entry").field("verdict", &self.verdict()).finish_non_exhaustive()
     }
 }
 
@@ -73,12 +75,12 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     /// What is to be done.
     #[inline]
     pub fn verdict(&self) -> Verdict {
-        self.verdict
+        if self.is_refused() { Verdict::Ask(Question::Refused) } else { self.verdict }
     }
 
     /// Why a person must decide, where one must.
     pub fn question(&self) -> Option<Question> {
-        match self.verdict {
+        match self.verdict() {
             Verdict::Ask(question) => Some(question),
             _ => None,
         }
@@ -90,11 +92,11 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     }
 
     /// What is to be written where.
-    pub fn writes(&self) -> impl Iterator<Item = Write<'_, F::Value>>
+    pub fn writes(&self) -> EntryWrites<'_, F::Value>
     where
         K: Written,
     {
-        self.plan().writes()
+        EntryWrites { plan: self.plan(), given: 0 }
     }
 
     /// What is known in common once the plan is carried out.
@@ -132,7 +134,7 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
         let merged = amended.and_then(|amended| amended.merged.as_ref());
         let known = Known::Each(self.known);
         FieldPlan::decided(self.verdict, &self.slots, known, merged, F::RULE)
-            .with_refusals(self.refusals())
+            .with_refusals(self.refusals(), self.is_refused())
     }
 
     /// Why an answer does not fit; `None` if it does, or if there is none.
@@ -151,15 +153,31 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
 
     /// Leaves out what a system has refused before: as [`FieldPlan::after_refusals`].
     pub(crate) fn leave_out(&mut self, refusals: &'a [Refusal<F::Value>]) {
-        self.verdict = self.plan().after_refusals(refusals).verdict();
+        let (_, is_refused) = self.plan().after_refusals(refusals).before_refusals();
         let merged = self.amended.take().and_then(|amended| amended.merged);
         if merged.is_some() || !refusals.is_empty() {
-            self.amended = Some(Box::new(Amended { merged, refusals }));
+            self.amended = Some(Box::new(Amended { merged, refusals, is_refused }));
+        }
+    }
+
+    /// Has a rule settle it.
+    fn settle_by(
+        &mut self,
+        rule: impl for<'p> FnOnce(FieldPlan<'p, F::Value>) -> FieldPlan<'p, F::Value>,
+    ) {
+        let (verdict, is_refused) = rule(self.plan()).before_refusals();
+        self.verdict = verdict;
+        if let Some(amended) = &mut self.amended {
+            amended.is_refused = is_refused;
         }
     }
 
     fn refusals(&self) -> &'a [Refusal<F::Value>] {
         self.amended.as_ref().map_or(&[], |amended| amended.refusals)
+    }
+
+    fn is_refused(&self) -> bool {
+        self.amended.as_ref().is_some_and(|amended| amended.is_refused)
     }
 
     /// What a step writes to one system, or checks there: for the answer if there is one,
@@ -214,6 +232,30 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     }
 }
 
+/// What an [`Entry`] writes: at most one value for each system.
+// An opaque type would hold the bound of `writes`, and a loop would ask for it thrice.
+pub struct EntryWrites<'p, T> {
+    plan: FieldPlan<'p, T>,
+    given: usize,
+}
+
+impl<T> fmt::Debug for EntryWrites<'_, T> {
+    /// Never the values, which may be what no log should hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryWrites").finish_non_exhaustive()
+    }
+}
+
+impl<'p, T: PartialEq> Iterator for EntryWrites<'p, T> {
+    type Item = Write<'p, T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let write = self.plan.writes().nth(self.given)?;
+        self.given = self.given.saturating_add(1);
+        Some(write)
+    }
+}
+
 /// One field of a plan, for declared rules to settle: a conflict on a shared field, a
 /// blank, a value that comes back. No rule outweighs an owner, and none decides in a
 /// person's place.
@@ -239,7 +281,7 @@ impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K
     where
         K: Written,
     {
-        self.0.verdict = self.0.plan().unless_blank().verdict();
+        self.0.settle_by(|plan| plan.unless_blank());
     }
 
     /// Asks where an older common value has come back: as
@@ -248,7 +290,7 @@ impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K
     where
         K: Written,
     {
-        self.0.verdict = self.0.plan().ask_before_going_back(past).verdict();
+        self.0.settle_by(|plan| plan.ask_before_going_back(past));
     }
 
     /// Asks where its write has failed twice: as [`FieldPlan::ask_if_stuck`].
@@ -256,7 +298,7 @@ impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K
     where
         K: Written,
     {
-        self.0.verdict = self.0.plan().ask_if_stuck(failed).verdict();
+        self.0.settle_by(|plan| plan.ask_if_stuck(failed));
     }
 
     /// Settles it in favour of a system, by its place: as [`FieldPlan::prefer`].
@@ -264,7 +306,7 @@ impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K
     where
         K: SettledByRule,
     {
-        self.0.verdict = self.0.plan().prefer(place).verdict();
+        self.0.settle_by(|plan| plan.prefer(place));
     }
 
     /// Settles it in favour of a system, unless its field is blank: as
@@ -273,7 +315,7 @@ impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K
     where
         K: SettledByRule,
     {
-        self.0.verdict = self.0.plan().prefer_unless_blank(place).verdict();
+        self.0.settle_by(|plan| plan.prefer_unless_blank(place));
     }
 
     /// Settles it in favour of the last writer: as [`FieldPlan::prefer_last_writer`].
@@ -285,8 +327,7 @@ impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K
     ) where
         K: SettledByRule,
     {
-        let plan = self.0.plan().prefer_last_writer(stamps, tolerance, now);
-        self.0.verdict = plan.verdict();
+        self.0.settle_by(|plan| plan.prefer_last_writer(stamps, tolerance, now));
     }
 
     /// Settles it by a function that makes one value of all edits: as
@@ -298,9 +339,10 @@ impl<'p, 'a, F: Ruled<T>, T, K: Kind, const N: usize> FieldRules<'p, 'a, F, T, K
         K: SettledByRule,
     {
         if let Some(value) = self.0.plan().merge(merge).into_value() {
-            let (merged, refusals) = (Some(value), self.0.refusals());
-            self.0.amended = Some(Box::new(Amended { merged, refusals }));
+            let (merged, refusals, is_refused) = (Some(value), self.0.refusals(), false);
+            self.0.amended = Some(Box::new(Amended { merged, refusals, is_refused }));
             self.0.verdict = Verdict::Merge;
+            self.0.leave_out(refusals);
         }
     }
 }

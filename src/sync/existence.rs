@@ -16,7 +16,8 @@ pub enum Deletions {
     Ask,
     /// The record is made again where it was deleted.
     Restore,
-    /// The record is left as it is everywhere, and no longer synchronised.
+    /// The record is left as it is everywhere, and no longer synchronised: leave it out
+    /// of the runs that follow, since its [base](RecordBase) does not say so.
     Detach,
     /// The record is deleted everywhere, unless somebody has edited it since; then a
     /// person decides.
@@ -41,7 +42,8 @@ pub enum Existence {
     Create,
     /// The systems that have it delete it.
     Delete,
-    /// It stays where it is, and is no longer synchronised.
+    /// It stays where it is, and is no longer synchronised: for the program to remember,
+    /// since a later run would ask again.
     Detach,
     /// A person must decide.
     Ask,
@@ -59,11 +61,11 @@ pub enum Existence {
 /// let rules = RecordRules::new(Deletions::Propagate, 50).created_by([0]);
 /// let mut run = rules.run();
 /// let never = RecordBase::never(2);
-/// run.plan("C-1", vec![Presence::There(1), Presence::Absent], &never, false);
-/// run.plan("E-1", vec![Presence::Absent, Presence::There(1)], &never, false);
+/// run.plan("C-1", vec![Presence::There(1), Presence::Absent], &never, false)?;
+/// run.plan("E-1", vec![Presence::Absent, Presence::There(1)], &never, false)?;
 /// let both = RecordBase::common(Existed::There, 2);
-/// run.plan("C-2", vec![Presence::Absent, Presence::There(1)], &both, false);
-/// run.plan("C-3", vec![Presence::Absent, Presence::There(1)], &both, true);
+/// run.plan("C-2", vec![Presence::Absent, Presence::There(1)], &both, false)?;
+/// run.plan("C-3", vec![Presence::Absent, Presence::There(1)], &both, true)?;
 ///
 /// let plans = run.finish()?;
 /// assert_eq!(

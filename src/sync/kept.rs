@@ -6,7 +6,8 @@ use super::slot::{Base, Slot};
 
 /// What a system holds instead of what was written to it: its own form of the value.
 ///
-/// Store it with the record and its field, one for each system, and read by it
+/// Store it with the record and its field, one for each system ([`KeptForms`]), and read
+/// by it
 /// ([`Reading::as_kept`](super::Reading::as_kept)): otherwise the next run takes the
 /// system's form for an edit, and writes the cut text back over the full one.
 ///
@@ -49,7 +50,7 @@ impl<T: Clone + PartialEq> Kept<T> {
 }
 
 /// What systems hold of one field instead of what was written to them, the latest of each
-/// system: what is stored between runs.
+/// system: what is stored between runs, by the [names](super::Named) of the systems.
 ///
 /// ```
 /// use integration_automation_patterns::sync::{Kept, KeptForms};
@@ -88,7 +89,7 @@ impl<T> KeptForms<T> {
     }
 
     /// What the system at a place holds, if it was given this and holds something else.
-    pub(super) fn held(&self, place: usize, written: Option<&T>) -> Option<Option<&T>>
+    pub(crate) fn held(&self, place: usize, written: Option<&T>) -> Option<Option<&T>>
     where
         T: PartialEq,
     {

@@ -55,6 +55,7 @@
 //! | what people answered | `contact::Answers` | [`Answer`], and [`Settled`] once it fits |
 //! | what systems refused | `contact::Refusals` | [`Refusal`], and [`Refusals`] of a field |
 //! | a system's own form | `contact::KeptForms`, `Snapshot::as_kept` | [`Reading`], by a [converter](convert); [`Kept`], and [`KeptForms`] of a field |
+//! | what is stored of these | itself | [`Named`], with the names of the systems |
 //! | what is written | `contact::Changes` | [`Write`] |
 //! | where | `contact::Store` | [`Store`] |
 //! | what a system replies | `contact::Taken` | [`Reply`] |
@@ -79,6 +80,7 @@ mod fingerprint;
 mod high_water_mark;
 mod kept;
 mod kind;
+mod named;
 mod page;
 mod past;
 mod plan;
@@ -91,6 +93,7 @@ mod record_run;
 mod refusal;
 mod review;
 mod rules;
+mod sender;
 mod settled;
 mod slot;
 #[cfg(feature = "sqlite")]
@@ -113,6 +116,7 @@ pub use failed_writes::FailedWrites;
 pub use fingerprint::OtherContractError;
 pub use high_water_mark::{HighWaterMark, News, Version};
 pub use kept::{Kept, KeptForms};
+pub use named::{ByPlace, Named, OtherSystemsError};
 pub use past::Past;
 pub use plan::{FieldPlan, Write};
 pub use presence::{Existed, Presence, RecordBase};
@@ -121,10 +125,11 @@ pub use reconcile::{
     NonOwnerEdits, Question, Rule, Verdict, verdict, verdict_with_bases,
 };
 pub use record_plan::{RecordAnswerError, RecordPlan, RecordWrite, SettledRecord};
-pub use record_run::{AllowedRun, RecordRun, TooManyGoneError};
+pub use record_run::{AllowedRun, PresenceError, RecordRun, TooManyGoneError};
 pub use refusal::{Refusal, Refusals};
 pub use review::{Review, Shown};
 pub use rules::MergedPlan;
+pub use sender::SenderError;
 pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
 pub use streak::WriteStreak;

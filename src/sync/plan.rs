@@ -3,7 +3,7 @@
 
 use super::bases::Bases;
 use super::reconcile::{
-    NonOwnerEdits, Rule, Verdict, decide, holds, is_edit, is_news, is_same,
+    NonOwnerEdits, Question, Rule, Verdict, decide, holds, is_edit, is_news, is_same,
 };
 use super::refusal::Refusal;
 use super::slot::{Base, Content, Slot};
@@ -20,6 +20,9 @@ pub struct FieldPlan<'a, T> {
     merged: Option<&'a Content<T>>,
     rule: Rule,
     refusals: &'a [Refusal<T>],
+    /// Whether a system has refused what the verdict would write, and nothing else is
+    /// left of it.
+    is_refused: bool,
 }
 
 /// What is known in common: what was agreed, and what each system has of it.
@@ -239,7 +242,7 @@ impl<'a, T> FieldPlan<'a, T> {
         T: PartialEq,
     {
         let verdict = decide(rule, slots, |place| known.base(place), known.agreed());
-        Self { slots, known, verdict, merged: None, rule, refusals: &[] }
+        Self::decided(verdict, slots, known, None, rule)
     }
 
     pub(super) fn decided(
@@ -249,7 +252,7 @@ impl<'a, T> FieldPlan<'a, T> {
         merged: Option<&'a Content<T>>,
         rule: Rule,
     ) -> Self {
-        Self { slots, known, verdict, merged, rule, refusals: &[] }
+        Self { slots, known, verdict, merged, rule, refusals: &[], is_refused: false }
     }
 
     /// Who decides about the field.
@@ -263,8 +266,12 @@ impl<'a, T> FieldPlan<'a, T> {
     }
 
     /// The same plan, to write what a function made of the edits.
-    pub(super) fn with_merged<'m>(&'m self, merged: &'m Content<T>) -> FieldPlan<'m, T> {
-        FieldPlan { verdict: Verdict::Merge, merged: Some(merged), ..*self }
+    pub(super) fn with_merged<'m>(&'m self, merged: &'m Content<T>) -> FieldPlan<'m, T>
+    where
+        T: PartialEq,
+    {
+        let plan = FieldPlan { verdict: Verdict::Merge, merged: Some(merged), ..*self };
+        plan.after_refusals(self.refusals)
     }
 
     /// Whether the system at a place says something new: neither what it was known to
@@ -286,9 +293,20 @@ impl<'a, T> FieldPlan<'a, T> {
         self.is_news(place) && !is_same(self.known.base(place), self.agreed())
     }
 
-    /// The same plan, with what systems refused before.
-    pub(super) fn with_refusals(self, refusals: &'a [Refusal<T>]) -> Self {
-        Self { refusals, ..self }
+    /// The same plan, with what systems refused before, and whether nothing is left of
+    /// its verdict for that.
+    pub(super) fn with_refusals(
+        self,
+        refusals: &'a [Refusal<T>],
+        is_refused: bool,
+    ) -> Self {
+        Self { refusals, is_refused, ..self }
+    }
+
+    /// The verdict but for what systems refused, and whether nothing is left of it for
+    /// that.
+    pub(super) fn before_refusals(&self) -> (Verdict, bool) {
+        (self.verdict, self.is_refused)
     }
 
     pub(super) fn merged(&self) -> Option<&'a Content<T>> {
@@ -315,13 +333,13 @@ impl<'a, T> FieldPlan<'a, T> {
 
     /// What is to be done.
     pub fn verdict(&self) -> Verdict {
-        self.verdict
+        if self.is_refused { Verdict::Ask(Question::Refused) } else { self.verdict }
     }
 
     /// What all systems that said something hold once the plan is carried out; `None`
     /// if that is not decided.
     pub fn outcome(&self) -> Option<Content<&'a T>> {
-        match self.verdict {
+        match self.verdict() {
             Verdict::Agreed(place) | Verdict::Write(place) => {
                 self.slots.get(place)?.read()
             }
@@ -341,7 +359,7 @@ impl<'a, T> FieldPlan<'a, T> {
         T: PartialEq,
     {
         let outcome = self.outcome().filter(|_| {
-            matches!(self.verdict, Verdict::Write(_) | Verdict::Merge | Verdict::Behind)
+            matches!(self.verdict(), Verdict::Write(_) | Verdict::Merge | Verdict::Behind)
         });
         let refusals = self.refusals;
         outcome

@@ -93,7 +93,8 @@ impl From<Base<()>> for Existed {
 /// What is known in common of a record as a whole: whether it existed when that was
 /// agreed last, and what each system last showed of that.
 ///
-/// Store it beside what is known of the record's fields. Whether a record existed cannot
+/// Store it beside what is known of the record's fields, by the [names](super::Named) of
+/// the systems. Whether a record existed cannot
 /// be derived from these: a record may be agreed on while each of its fields is asked
 /// about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -205,11 +205,12 @@ impl<'a, T> FieldPlan<'a, T> {
         T: PartialEq,
     {
         let mut richer = is_richer.into_iter().enumerate().filter(|(_, richer)| *richer);
-        let is_written = |place| self.writes().any(|write| write.to() == place);
-        if richer.any(|(place, _)| is_written(place)) {
-            self.with(Verdict::Ask(Question::Poorer))
-        } else {
-            self
-        }
+        self.by_rule(|plan| {
+            let is_written = |place| plan.writes().any(|write| write.to() == place);
+            match richer.any(|(place, _)| is_written(place)) {
+                true => plan.with(Verdict::Ask(Question::Poorer)),
+                false => plan,
+            }
+        })
     }
 }

@@ -245,7 +245,7 @@ impl<E> RecordPlan<E> {
 /// let rules = RecordRules::new(Deletions::Ask, 50);
 /// let mut run = rules.run();
 /// let both = RecordBase::common(Existed::There, 2);
-/// run.plan("C-1", vec![Presence::There("v7"), Presence::Absent], &both, false);
+/// run.plan("C-1", vec![Presence::There("v7"), Presence::Absent], &both, false)?;
 /// let (_, plan) = run.finish()?.remove(0);
 ///
 /// let decision = Decision::new("on-call", "the contract has ended")?;

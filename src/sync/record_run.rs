@@ -27,7 +27,7 @@ type Plans<K, E> = Vec<(K, RecordPlan<E>)>;
 /// let mut run = rules.run();
 /// for key in 1..=1_000 {
 ///     // The ERP has answered with an empty list.
-///     run.plan(key, vec![Presence::There(()), Presence::Absent], &both, false);
+///     run.plan(key, vec![Presence::There(()), Presence::Absent], &both, false)?;
 /// }
 /// let refused = run.finish().unwrap_err();
 /// assert_eq!(
@@ -35,6 +35,7 @@ type Plans<K, E> = Vec<(K, RecordPlan<E>)>;
 ///     "a run lets at most 2 records be gone, and of its 1000 found 1000 gone: read the \
 ///      systems again, or allow more for this one run"
 /// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "a run gives its plans when it is finished"]
@@ -50,14 +51,26 @@ impl<K, E> RecordRun<K, E> {
 
     /// Adds a record: what each system says about it, in their order, what is known of it
     /// in common, and whether a system that still has it has changed it since.
+    ///
+    /// # Errors
+    ///
+    /// [`PresenceError`], with the record given back, if there is not one presence for
+    /// each system of the base: a system that is forgotten would pass for one in which
+    /// the record is gone.
+    #[allow(clippy::type_complexity, reason = "the record, as it was handed in")]
     pub fn plan(
         &mut self,
         key: K,
         presence: Vec<Presence<E>>,
         base: &RecordBase,
         edited: bool,
-    ) {
+    ) -> Result<(), Refused<(K, Vec<Presence<E>>), PresenceError>> {
+        let (wanted, found) = (base.confirmed.len(), presence.len());
+        if found != wanted {
+            return Err(Refused::new((key, presence), PresenceError { wanted, found }));
+        }
         self.plans.push((key, RecordPlan::new(&self.rules, presence, base, edited)));
+        Ok(())
     }
 
     /// The plans, in the order in which the records were added.
@@ -86,7 +99,7 @@ impl<K, E> RecordRun<K, E> {
     ///
     /// let both = RecordBase::common(Existed::There, 2);
     /// let mut run = RecordRules::new(Deletions::Propagate, 0).run();
-    /// run.plan("C-1", vec![Presence::There(()), Presence::Absent], &both, false);
+    /// run.plan("C-1", vec![Presence::There(()), Presence::Absent], &both, false)?;
     /// let refused = run.finish().unwrap_err();
     ///
     /// let decision = Decision::new("ada", "the campaign is over")?;
@@ -143,3 +156,42 @@ impl fmt::Display for TooManyGoneError {
 }
 
 impl std::error::Error for TooManyGoneError {}
+
+/// There is not one presence for each system of a record's base.
+///
+/// ```
+/// use integration_automation_patterns::sync::{
+///     Deletions, Existed, Presence, RecordBase, RecordRules,
+/// };
+///
+/// let both = RecordBase::common(Existed::There, 2);
+/// let mut run = RecordRules::new(Deletions::Propagate, 50).run();
+/// let refused =
+///     run.plan("C-1", vec![Presence::<()>::Absent], &both, false).unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "a record wants what each of the 2 systems of its base says, and found 1: a system \
+///      that was not asked is `Unread`"
+/// );
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PresenceError {
+    /// The number of systems in the base.
+    pub wanted: usize,
+    /// The number of presences.
+    pub found: usize,
+}
+
+impl fmt::Display for PresenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted, found } = self;
+        write!(
+            f,
+            "a record wants what each of the {wanted} systems of its base says, and found \
+             {found}: a system that was not asked is `Unread`"
+        )
+    }
+}
+
+impl std::error::Error for PresenceError {}

@@ -2,12 +2,12 @@
 //! try it again.
 
 use super::plan::{FieldPlan, Write};
-use super::reconcile::{Question, Verdict};
+use super::reconcile::Verdict;
 
 /// What a system refused to take, in its own words: a rule of its own, a locked field, a
 /// value that is too long.
 ///
-/// Store it with the record and its field. A plan that is given it
+/// Store it with the record and its field ([`Refusals`]). A plan that is given it
 /// ([`FieldPlan::after_refusals`]) does not make the same write again: it asks a
 /// person, until the value changes, or what the system shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl<T> Refusal<T> {
 }
 
 /// What systems have refused of one field, the latest of each write: what is stored
-/// between runs.
+/// between runs, by the [names](super::Named) of the systems.
 ///
 /// ```
 /// use integration_automation_patterns::sync::{Refusal, Refusals};
@@ -97,8 +97,8 @@ impl<'a, T> FieldPlan<'a, T> {
     /// else is left to write, it asks a person ([`Question::Refused`]), and the
     /// [`review`](Self::review) has the system's words.
     ///
-    /// Give it after the rules (`prefer`, `merge`), since it looks at what they write.
-    /// A person may choose another value, what the refusing system says, or the same
+    /// Whether it is given before the rules (`prefer`, `merge`) or after them makes no
+    /// difference: it looks at what they write. A person may choose another value, what the refusing system says, or the same
     /// value once more.
     ///
     /// ```
@@ -124,13 +124,21 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: PartialEq,
     {
-        let plan = self.with_refusals(refusals);
-        let is_refused = self.writes().any(|write| write.is_refused(refusals));
-        if is_refused && plan.writes().next().is_none() {
-            plan.with(Verdict::Ask(Question::Refused))
-        } else {
-            plan
-        }
+        let before = self.with_refusals(&[], false);
+        let plan = self.with_refusals(refusals, false);
+        let is_refused = before.writes().any(|write| write.is_refused(refusals))
+            && plan.writes().next().is_none();
+        self.with_refusals(refusals, is_refused)
+    }
+
+    /// The same plan with another rule: what systems refused is left out of what the rule
+    /// makes of it.
+    pub(super) fn by_rule(self, rule: impl FnOnce(Self) -> Self) -> Self
+    where
+        T: PartialEq,
+    {
+        let refusals = self.refusals();
+        rule(self.with_refusals(&[], false)).after_refusals(refusals)
     }
 
     /// The refusal by the system at this place of what a side says or a function

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::conflict::Stamp;
 use super::failed_writes::FailedWrites;
 use super::past::Past;
-use super::plan::FieldPlan;
+use super::plan::{FieldPlan, Write};
 use super::reconcile::{Question, Rule, Verdict, holds};
 use super::slot::{Base, Content, Slot};
 
@@ -35,13 +35,18 @@ impl<'a, T> FieldPlan<'a, T> {
     /// );
     /// ```
     #[must_use = "this gives the settled plan back"]
-    pub fn prefer(self, place: usize) -> Self {
+    pub fn prefer(self, place: usize) -> Self
+    where
+        T: PartialEq,
+    {
         let is_read = self.slots().get(place).is_some_and(|slot| slot.read().is_some());
-        if self.is_contested() && is_read {
-            self.with(Verdict::Write(place))
-        } else {
-            self
-        }
+        self.by_rule(|plan| {
+            if plan.is_contested() && is_read {
+                plan.with(Verdict::Write(place))
+            } else {
+                plan
+            }
+        })
     }
 
     /// The same plan, with a conflict settled in favour of the system at this place,
@@ -62,7 +67,10 @@ impl<'a, T> FieldPlan<'a, T> {
     /// assert_eq!(plan.prefer_unless_blank(1).verdict(), Verdict::Write(1));
     /// ```
     #[must_use = "this gives the settled plan back"]
-    pub fn prefer_unless_blank(self, place: usize) -> Self {
+    pub fn prefer_unless_blank(self, place: usize) -> Self
+    where
+        T: PartialEq,
+    {
         match self.slots().get(place) {
             Some(Slot::Value(_)) => self.prefer(place),
             _ => self,
@@ -92,6 +100,13 @@ impl<'a, T> FieldPlan<'a, T> {
     #[doc(alias("not null", "skip blanks"))]
     #[must_use = "this gives the plan back"]
     pub fn unless_blank(self) -> Self
+    where
+        T: PartialEq,
+    {
+        self.by_rule(Self::without_blanks)
+    }
+
+    fn without_blanks(self) -> Self
     where
         T: PartialEq,
     {
@@ -156,10 +171,10 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: PartialEq,
     {
-        match self.goes_back(past) {
-            Some(_) => self.with(Verdict::Ask(Question::GoesBack)),
-            None => self,
-        }
+        self.by_rule(|plan| match plan.goes_back(past) {
+            Some(_) => plan.with(Verdict::Ask(Question::GoesBack)),
+            None => plan,
+        })
     }
 
     /// The same plan, which asks a person if one of its writes has failed twice in a
@@ -169,11 +184,11 @@ impl<'a, T> FieldPlan<'a, T> {
     where
         T: PartialEq + Clone,
     {
-        if self.writes().any(|write| failed.times(write.to(), write.value()) >= 2) {
-            self.with(Verdict::Ask(Question::Stuck))
-        } else {
-            self
-        }
+        let is_stuck = |write: Write<'_, T>| failed.times(write.to(), write.value()) >= 2;
+        self.by_rule(|plan| match plan.writes().any(is_stuck) {
+            true => plan.with(Verdict::Ask(Question::Stuck)),
+            false => plan,
+        })
     }
 
     /// The same plan, with a conflict settled in favour of the last writer, where the
@@ -318,7 +333,10 @@ pub struct MergedPlan<'a, T> {
 
 impl<'a, T> MergedPlan<'a, T> {
     /// The plan that writes the value, if there is one; else the plan as it was.
-    pub fn plan(&self) -> FieldPlan<'_, T> {
+    pub fn plan(&self) -> FieldPlan<'_, T>
+    where
+        T: PartialEq,
+    {
         match &self.value {
             Some(value) => self.plan.with_merged(value),
             None => self.plan,

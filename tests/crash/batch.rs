@@ -12,6 +12,9 @@ use crate::{Place, Side, assert_balanced, inbox_config, is_done, runtime};
 
 pub(crate) const ROLE: &str = "worker";
 
+/// Where it is set, every delivery may be a redelivery.
+pub(crate) const KNOWS_NO_FIRST: &str = "CRASH_KNOWS_NO_FIRST";
+
 const EVENTS: u32 = 60;
 
 /// The transaction in which the worker dies. Those before it show that there is much to
@@ -36,7 +39,13 @@ impl Consumer for Fetched {
     type Acker = <FileListener as Consumer>::Acker;
 
     async fn next(&mut self) -> Next {
-        self.0.recv().await.unwrap_or(Ok(None))
+        let next = self.0.recv().await.unwrap_or(Ok(None));
+        let again = std::env::var_os(KNOWS_NO_FIRST).is_some();
+        let marked = |one: Delivery<_>| {
+            let again = again || one.is_redelivered();
+            one.redelivered(again)
+        };
+        next.map(|next| next.map(marked))
     }
 }
 

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
+use integration_automation_patterns::{Facts, RawEvent};
 
+use crate::batch::KNOWS_NO_FIRST;
 use crate::process::{Process, until};
 use crate::sqlite::Files;
 use crate::{Place, Side, runtime};
@@ -17,11 +19,14 @@ const EVENTS: u32 = 20;
 /// Who has the effects: a loop by hand or a worker, and a worker in any case.
 const ROLES: [&str; 2] = ["consumer", crate::batch::ROLE];
 
-/// Ends the process where this is the poison event.
-pub(crate) fn taste(id: &str) {
-    if std::env::var(POISON).is_ok_and(|poison| poison == id) {
+/// Ends the process where this is the poison event. No other event is charged an attempt
+/// for that: here it would fail, and be a dead letter too.
+pub(crate) fn taste(event: &Facts<RawEvent>) {
+    let Ok(poison) = std::env::var(POISON) else { return };
+    if event.id().to_string() == poison {
         std::process::abort();
     }
+    assert_eq!(event.attempts(), 1, "an attempt of {}", event.id());
 }
 
 /// How often the consumer tries: seldom where there is poison, and else more often than
@@ -31,7 +36,9 @@ pub(crate) fn policy() -> RetryPolicy {
     RetryPolicy::new(attempts, Backoff::Fixed(Duration::from_millis(5))).unwrap()
 }
 
-fn end_by_poison<S: Side>(role: &str, side: &S, place: &Place) {
+/// The policy has three attempts, and a first delivery is not counted. Where the broker
+/// knows no first delivery, all of them are.
+fn end_by_poison<S: Side>(role: &str, side: &S, place: &Place, knows_first: bool) {
     runtime().block_on(side.set_up());
     place.broker();
     assert!(place.role("producer", EVENTS)().status().unwrap().success());
@@ -39,10 +46,12 @@ fn end_by_poison<S: Side>(role: &str, side: &S, place: &Place) {
     let consumer = || {
         let mut command = place.role(role, EVENTS)();
         command.env(POISON, "change-7");
+        if !knows_first {
+            command.env(KNOWS_NO_FIRST, "");
+        }
         Process::start(role, command)
     };
-    // The first delivery, and the three of the policy.
-    for death in 1..=4 {
+    for death in 1..=if knows_first { 4 } else { 3 } {
         let status = consumer().end();
         assert!(!status.success(), "death {death}: {status}");
     }
@@ -63,8 +72,14 @@ fn end_by_poison<S: Side>(role: &str, side: &S, place: &Place) {
 fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on() {
     for role in ROLES {
         let place = Place::new(&format!("poison-{role}"), vec![]);
-        end_by_poison(role, &Files(place.folder.clone()), &place);
+        end_by_poison(role, &Files(place.folder.clone()), &place, true);
     }
+}
+
+#[test]
+fn an_effect_that_ends_its_process_is_found_among_others_that_may_be_redeliveries() {
+    let place = Place::new("poison-among-redeliveries", vec![]);
+    end_by_poison(crate::batch::ROLE, &Files(place.folder.clone()), &place, false);
 }
 
 #[cfg(feature = "postgres")]
@@ -74,7 +89,17 @@ fn an_effect_that_ends_its_process_is_a_dead_letter_and_the_queue_goes_on_on_pos
     for role in ROLES {
         let side = crate::postgres::Schema::new(&format!("crash_poison_{role}"));
         let place = Place::new(&format!("poison-{role}-postgres"), side.environment());
-        end_by_poison(role, &side, &place);
+        end_by_poison(role, &side, &place, true);
         runtime().block_on(side.drop());
     }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn an_effect_on_postgres_is_found_among_others_that_may_be_redeliveries() {
+    let side = crate::postgres::Schema::new("crash_poison_among_redeliveries");
+    let place = Place::new("poison-among-redeliveries-postgres", side.environment());
+    end_by_poison(crate::batch::ROLE, &side, &place, false);
+    runtime().block_on(side.drop());
 }

@@ -161,7 +161,7 @@ impl Side for Schema {
                     );
                     assert_eq!(was.await?, Forestalled::NeverWill);
                 }
-                taste(&id);
+                taste(event);
                 Ok(())
             });
         let worker = inbox::postgres::Worker::connect(
@@ -223,7 +223,7 @@ impl Side for Schema {
                             &[&key, &id],
                         )
                         .await?;
-                    taste(&id);
+                    taste(event);
                     Ok(())
                 },
             );

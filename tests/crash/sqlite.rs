@@ -55,7 +55,7 @@ impl Side for Files {
                     inbox::sqlite::forestall(transaction, "source", &id, now, &config)?;
                 assert_eq!(was, Forestalled::NeverWill);
             }
-            taste(&event.id().to_string());
+            taste(event);
             Ok(())
         });
         let worker =
@@ -131,7 +131,7 @@ impl Side for Files {
                         "INSERT INTO effect (key, id) VALUES (?1, ?2)",
                         [key, &event.id().to_string()],
                     )?;
-                    taste(&event.id().to_string());
+                    taste(event);
                     Ok(())
                 },
             );

@@ -233,7 +233,7 @@ async fn eight_processes_make_the_tables_at_once() {
     }
     assert_eq!(
         database.value("SELECT sum(version)::bigint FROM integration_schema").await,
-        2 + 3,
+        2 + 4,
         "those of outbox and inbox"
     );
 

@@ -501,7 +501,7 @@ fn the_inbox_of_an_older_program_is_to_be_upgraded() {
         let output = outbox(folder.path(), &["erp.db", "inbox", command]);
         assert_eq!(code(&output), 2);
         let error = stderr(&output);
-        assert!(error.contains("needs version 3 of the inbox tables"), "{error}");
+        assert!(error.contains("needs version 4 of the inbox tables"), "{error}");
         assert!(error.contains("the database has 2: `install`"), "{error}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);

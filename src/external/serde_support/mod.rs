@@ -6,6 +6,7 @@
 
 mod audit;
 mod envelope;
+mod named;
 pub mod stored;
 mod sync;
 

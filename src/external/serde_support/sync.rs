@@ -9,9 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Format, as_form};
 use crate::Decision;
 use crate::sync::{
-    Answer, Audited, Authority, Base, Bases, Choice, Contract, Deletions, Existed, Kept,
-    KeptForms, NonOwnerEdits, Question, RecordBase, RecordRules, Refusal, Refusals,
-    Review, Rule, Shown, Side, Slot, Stamp, SyncConflict, Verdict, Write, WriteStreak,
+    Answer, Audited, Authority, Base, Choice, Contract, Deletions, Existed,
+    NonOwnerEdits, Question, RecordRules, Review, Rule, Shown, Side, Slot, Stamp,
+    SyncConflict, Verdict, Write, WriteStreak,
 };
 
 as_form! {
@@ -23,14 +23,10 @@ as_form! {
     [] Stamp, StampForm;
     [] Deletions, DeletionsForm;
     [] Existed, ExistedForm;
-    [] RecordBase, RecordBaseForm;
     [T] Slot<T>, SlotForm<T>;
-    [T] Bases<T>, BasesForm<T>;
     [T] Base<T>, BaseForm<T>;
     [T] Choice<T>, ChoiceForm<T>;
     [T] Answer<T>, AnswerForm<T>;
-    [T] Refusal<T>, RefusalForm<T>;
-    [T] Kept<T>, KeptForm<T>;
     [T] WriteStreak<T>, WriteStreakForm<T>;
     [T] Shown<T>, ShownForm<T>;
     [T] Review<T>, ReviewForm<T>;
@@ -116,15 +112,6 @@ enum BaseForm<T> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Bases", deny_unknown_fields)]
-struct BasesForm<T> {
-    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-    agreed: Base<T>,
-    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-    confirmed: Vec<Base<T>>,
-}
-
-#[derive(Serialize, Deserialize)]
 #[serde(remote = "Deletions", rename_all = "snake_case")]
 enum DeletionsForm {
     Ask,
@@ -140,13 +127,6 @@ enum ExistedForm {
     There,
     Gone,
     Missing,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "RecordBase", deny_unknown_fields)]
-struct RecordBaseForm {
-    agreed: Existed,
-    confirmed: Vec<Existed>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,51 +147,6 @@ struct AnswerForm<T> {
     /// one to the present one.
     #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
     seen: Review<T>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Refusal", deny_unknown_fields)]
-struct RefusalForm<T> {
-    place: usize,
-    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-    value: Option<T>,
-    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-    shown: Option<T>,
-    why: String,
-}
-
-impl<T: Serialize> Serialize for Refusals<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_slice().serialize(serializer)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Refusals<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(Self)
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Kept", deny_unknown_fields)]
-struct KeptForm<T> {
-    place: usize,
-    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-    written: Option<T>,
-    #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-    held: Option<T>,
-}
-
-impl<T: Serialize> Serialize for KeptForms<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_slice().serialize(serializer)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for KeptForms<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(Self)
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -341,22 +276,33 @@ impl<'a> RecordRulesForm<'a> {
         }
     }
 
-    /// A name that no system has stands for a place that none has, which the contract
-    /// refuses.
-    fn rules(self, systems: &[Cow<'_, str>]) -> RecordRules {
+    /// The rules, by the places of these systems.
+    fn rules<E: Error>(self, systems: &[Cow<'_, str>]) -> Result<RecordRules, E> {
         let place = |name: &Cow<'_, str>| {
-            systems.iter().position(|system| system == name).unwrap_or(usize::MAX)
+            let place = systems.iter().position(|system| system == name);
+            place.ok_or_else(|| {
+                let parties = systems.join(", ");
+                E::custom(format_args!(
+                    "records are created and deleted by parties to the contract \
+                     ({parties}), and {name:?} is none"
+                ))
+            })
         };
-        let places = |names: &[Cow<'_, str>]| names.iter().map(place).collect::<Vec<_>>();
+        let places = |names: Option<Vec<Cow<'_, str>>>| {
+            let places =
+                |names: Vec<_>| names.iter().map(place).collect::<Result<Vec<_>, E>>();
+            names.map(places).transpose()
+        };
+        let (creators, deleters) = (places(self.created_by)?, places(self.deleted_by)?);
         let rules = RecordRules::new(self.deletions, self.most_gone);
-        let rules = match self.created_by {
-            Some(names) => rules.created_by(places(&names)),
+        let rules = match creators {
+            Some(places) => rules.created_by(places),
             None => rules,
         };
-        match self.deleted_by {
-            Some(names) => rules.deleted_by(places(&names)),
+        Ok(match deleters {
+            Some(places) => rules.deleted_by(places),
             None => rules,
-        }
+        })
     }
 }
 
@@ -399,7 +345,7 @@ impl<'de> Deserialize<'de> for Contract {
         let form = ContractForm::deserialize(deserializer)?;
         let ContractForm { format: Format, record_type, systems, fields, .. } = form;
         let (excluded, records) = (form.excluded, form.records);
-        let rules = records.map(|records| records.rules(&systems));
+        let rules = records.map(|records| records.rules(&systems)).transpose()?;
         let builder = systems
             .into_iter()
             .fold(Self::builder(record_type), |builder, name| builder.system(name));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Transaction};
 
+use super::counting::{begin_attempts, take_back};
 use super::held::{hold_back, process_in_order};
 use super::process::caught;
 use super::receive::decide;
@@ -16,10 +17,11 @@ use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
 use crate::inbox::HandlerError;
-use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken, next_batch};
+use crate::inbox::batch::{Ended, LONGEST, Placed, Settled, Taken};
 use crate::inbox::failing::Failing;
 use crate::inbox::intake::{Counted, Intake, RECEIVING, received};
 use crate::inbox::reply::Reply;
+use crate::inbox::sharing::Front;
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
 use crate::store::{StoreError, StoreErrorKind};
@@ -34,11 +36,22 @@ pub(super) async fn process_all<A, L: Handle>(
     let time = inbox.longest();
     let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
     let mut settled = Vec::with_capacity(waiting.len());
+    let mut front = Front::default();
     while let Some(first) = waiting.front().map(|(place, _)| *place) {
-        let mut alone = next_batch(&mut waiting);
-        if alone.len() > 1 {
-            let mut batch = alone;
-            let work = process_batch(client, &mut batch, inbox);
+        if front.is_over() {
+            front = match next_front(client, &waiting, inbox).await {
+                Ok(front) => front,
+                Err(error) => {
+                    settled.push((first, Err(error)));
+                    return settled;
+                }
+            };
+        }
+        let mut batch = front.sharing(&mut waiting);
+        let alone = if batch.is_empty() {
+            front.alone(&mut waiting)
+        } else {
+            let work = process_batch(client, &mut batch, &front, inbox);
             let ended = match timeout(time, work)
                 .await
                 .unwrap_or_else(|_| Err(silent(RECEIVING, time)))
@@ -49,9 +62,18 @@ pub(super) async fn process_all<A, L: Handle>(
                     return settled;
                 }
             };
+            if ended.committed {
+                front.left(&batch);
+            } else {
+                let begun = front.undone();
+                if !begun.is_empty() {
+                    // What stays counted is handled alone, and has not spent an attempt.
+                    let _ = timeout(time, take_back(client, begun.values())).await;
+                }
+            }
             batch.into_iter().rev().for_each(|one| waiting.push_front(one));
-            alone = ended.settle(&mut settled).into();
-        }
+            ended.settle(&mut settled)
+        };
         for (place, delivery) in alone {
             let work = process_in_order(client, delivery, inbox);
             let handled = timeout(time, work).await;
@@ -66,6 +88,22 @@ pub(super) async fn process_all<A, L: Handle>(
     settled
 }
 
+/// The first of those that wait, with their attempts counted where that is needed.
+async fn next_front<A, L: Handle>(
+    client: &mut Client,
+    waiting: &VecDeque<Placed<Delivery<A>>>,
+    inbox: &Database<L>,
+) -> Result<Front, StoreError> {
+    if let Some(front) = Front::uncounted(waiting) {
+        return Ok(front);
+    }
+    let time = inbox.longest();
+    let counted = timeout(time, begin_attempts(client, waiting, &inbox.config));
+    let counted = counted.await.map_err(|_| silent(RECEIVING, time))?;
+    // What keeps them from being counted together shows where one is alone.
+    Ok(counted.unwrap_or_else(|_| Front::one_alone()))
+}
+
 /// PostgreSQL has not answered in time.
 pub(super) fn silent(doing: &'static str, time: Duration) -> StoreError {
     let why = format!("PostgreSQL did not answer within {time:?}");
@@ -77,13 +115,15 @@ pub(super) fn silent(doing: &'static str, time: Duration) -> StoreError {
 async fn process_batch<A, L: Handle>(
     client: &mut Client,
     batch: &mut VecDeque<Placed<Delivery<A>>>,
+    front: &Front,
     inbox: &Database<L>,
 ) -> Result<Ended<A>, StoreError> {
     let began = Instant::now();
     let transaction = client.transaction().await.doing(RECEIVING)?;
     let mut taken = Vec::with_capacity(batch.len());
     while let Some((place, delivery)) = batch.pop_front() {
-        let (one, shares) = take_one(&transaction, delivery, inbox).await;
+        let counted = front.counted(place);
+        let (one, shares) = take_one(&transaction, delivery, counted, inbox).await;
         taken.extend(one.map(|one| (place, one)));
         if !shares {
             transaction.rollback().await.doing(RECEIVING)?;
@@ -109,6 +149,7 @@ async fn process_batch<A, L: Handle>(
 async fn take_one<A, L: Handle>(
     transaction: &Transaction<'_>,
     delivery: Delivery<A>,
+    counted: Counted,
     inbox: &Database<L>,
 ) -> (Option<Taken<A>>, bool) {
     let (event, reply) = received(delivery, &inbox.config);
@@ -117,15 +158,12 @@ async fn take_one<A, L: Handle>(
         Ok(Some(held_back)) => return (Some(held_back.taken(event, reply)), true),
         Err(_) => return (None, false),
     }
-    let counted = Counted::AtItsEnd;
     let Ok((intake, _)) = decide(transaction, event, &inbox.config, counted).await else {
         return (None, false);
     };
     let (event, reply) = match intake {
-        Intake::Handle(event) | Intake::HandleAgain { event, .. } => {
-            let reply = reply.handling(&event);
-            (event, reply)
-        }
+        Intake::Handle(event) => (event, reply),
+        Intake::HandleAgain { event, is_buried } => (event, reply.buried(is_buried)),
         Intake::Bury(failing) => {
             let Ok(at) = now(transaction).await else { return (None, false) };
             let outcome = failing.at(at);
@@ -134,6 +172,7 @@ async fn take_one<A, L: Handle>(
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
     };
+    let reply = reply.handling(&event);
     let handled =
         reply.span().instrument(caught(inbox.handle(transaction, &event))).await;
     let undone = match handled {

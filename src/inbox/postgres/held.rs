@@ -24,6 +24,7 @@ use crate::inbox::order::{
     TakenUp, after, decide, is_begun, turn_sql, uncounted,
 };
 use crate::inbox::reply::Reply;
+use crate::inbox::sharing::is_new;
 use crate::inbox::{Fresh, Handled, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::error::Doing;
@@ -66,16 +67,22 @@ pub(super) async fn hold_back(
         return Ok(None);
     }
     check_place(transaction).await?;
-    if find(transaction, event).await?.is_some() {
+    if !is_new(find(transaction, event).await?.as_ref()) {
         return Ok(None);
     }
     let Some(entry) = early.entry(now(transaction).await?) else { return Ok(None) };
     if held_count(transaction, early.room()).await? >= early.room() {
         return Ok(Some(HeldBack::NoRoom));
     }
-    // Another consumer may have stored it in the meantime.
-    if !begin_row(transaction, event).await? {
-        return Ok(None);
+    // Another consumer may store it in the meantime, or take its attempt back.
+    while !begin_row(transaction, event).await? {
+        let found = find(transaction, event).await?;
+        if !is_new(found.as_ref()) {
+            return Ok(None);
+        }
+        if found.is_some() {
+            break;
+        }
     }
     let due_at = entry.due_at;
     write(transaction, entry).await?;

@@ -8,16 +8,15 @@ use std::task::Poll;
 
 use tokio_postgres::{Client, Error, Transaction};
 
+use super::counting::{begin_attempt, take_back};
 use super::receive::take_in;
-use super::rows::{
-    begin_row, check_place, find, find_row, now, remove, unindexable, write,
-};
+use super::rows::{begin_row, find, now, write};
 use crate::Envelope;
 use crate::broker::Delivery;
-use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::counting::Tally;
 use crate::inbox::failing::{Ended, Meanwhile, STORING, Unkept};
 use crate::inbox::handler_error::panicked;
-use crate::inbox::intake::{RECEIVING, met};
+use crate::inbox::intake::RECEIVING;
 use crate::inbox::{Handled, HandlerError, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
@@ -114,7 +113,7 @@ pub async fn process<A>(
     let handled = attempt(client, delivery, config, &mut tally, handler).await;
     let is_stored = match (&handled, tally.to_take_back()) {
         (Ok(_), _) => true,
-        (Err(_), Some(begun)) => take_back(client, begun).await.is_ok(),
+        (Err(_), Some(begun)) => take_back(client, [begun]).await.is_ok(),
         (Err(_), None) => false,
     };
     tally.end(is_stored);
@@ -153,43 +152,6 @@ async fn attempt<A>(
         Err(Unkept::Untouched(error)) => Err(error),
         Err(Unkept::Ended(ended)) => store(client, *ended).await,
     }
-}
-
-/// Commits that an attempt has begun, unless it is a duplicate or none is left.
-async fn begin_attempt<A>(
-    client: &mut Client,
-    delivery: &Delivery<A>,
-    config: &InboxConfig,
-    tally: &mut Tally<'_>,
-) -> Result<(), StoreError> {
-    let event = delivery.facts();
-    if unindexable(event).or_else(|| config.refusal(event)).is_some() {
-        return Ok(());
-    }
-    let transaction = client.transaction().await.doing(RECEIVING)?;
-    check_place(&transaction).await.doing(RECEIVING)?;
-    let before = if begin_row(&transaction, event).await.doing(RECEIVING)? {
-        None
-    } else {
-        met(find(&transaction, event).await.doing(RECEIVING)?, event)?
-    };
-    let Some(next) = next_attempt(delivery, before, config, tally.counted())? else {
-        return Ok(());
-    };
-    let (entry, begun) = next.at(now(&transaction).await.doing(RECEIVING)?);
-    write(&transaction, entry).await.doing(RECEIVING)?;
-    tally.begin(begun);
-    transaction.commit().await.doing(RECEIVING)
-}
-
-async fn take_back(client: &mut Client, begun: &Begun) -> Result<(), Error> {
-    let transaction = client.transaction().await?;
-    match begun.take_back(find_row(&transaction, &begun.key).await?) {
-        TakeBack::Write(entry) => write(&transaction, *entry).await?,
-        TakeBack::Remove => remove(&transaction, &begun.key).await?,
-        TakeBack::Leave => return Ok(()),
-    }
-    transaction.commit().await
 }
 
 /// Stores a failure in a transaction of its own, as far as the row still waits for it.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::counting::{begin_attempts, take_back};
 use super::held::{hold_back, process_in_order};
 use super::receive::decide;
 use super::rows::write;
@@ -14,11 +15,12 @@ use crate::Envelope;
 use crate::broker::Delivery;
 use crate::crash_point::crash_point;
 use crate::inbox::HandlerError;
-use crate::inbox::batch::{Ended, Placed, Settled, Taken, next_batch};
+use crate::inbox::batch::{Ended, Placed, Settled, Taken};
 use crate::inbox::failing::Failing;
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::{Counted, Intake, RECEIVING, received};
 use crate::inbox::reply::Reply;
+use crate::inbox::sharing::Front;
 use crate::state::Acknowledged;
 use crate::store::StoreError;
 use crate::store::error::Doing;
@@ -34,21 +36,38 @@ pub(super) fn process_all<A>(
 ) -> Vec<Settled<A>> {
     let mut waiting: VecDeque<_> = deliveries.into_iter().enumerate().collect();
     let mut settled = Vec::with_capacity(waiting.len());
-    while !waiting.is_empty() {
-        let mut alone = next_batch(&mut waiting);
-        if alone.len() > 1 {
-            let mut batch = alone;
-            let ended = process_batch(connection, &mut batch, inbox, longest);
+    let mut front = Front::default();
+    while let Some(first) = waiting.front().map(|(place, _)| *place) {
+        if front.is_over() {
+            // What keeps them from being counted together shows where one is alone.
+            front = Front::uncounted(&waiting)
+                .or_else(|| begin_attempts(connection, &waiting, &inbox.config).ok())
+                .unwrap_or_else(Front::one_alone);
+        }
+        let mut batch = front.sharing(&mut waiting);
+        let alone = if batch.is_empty() {
+            front.alone(&mut waiting)
+        } else {
+            let ended = process_batch(connection, &mut batch, &front, inbox, longest);
             let ended = match ended {
                 Ok(ended) => ended,
                 Err(error) => {
-                    settled.extend(batch.front().map(|(place, _)| (*place, Err(error))));
+                    settled.push((first, Err(error)));
                     return settled;
                 }
             };
+            if ended.committed {
+                front.left(&batch);
+            } else {
+                let begun = front.undone();
+                if !begun.is_empty() {
+                    // What stays counted is handled alone, and has not spent an attempt.
+                    let _ = take_back(connection, begun.values());
+                }
+            }
             batch.into_iter().rev().for_each(|one| waiting.push_front(one));
-            alone = ended.settle(&mut settled).into();
-        }
+            ended.settle(&mut settled)
+        };
         for (place, delivery) in alone {
             let handled = process_in_order(connection, delivery, inbox);
             let failed = handled.is_err();
@@ -66,6 +85,7 @@ pub(super) fn process_all<A>(
 fn process_batch<A>(
     connection: &mut Connection,
     batch: &mut VecDeque<Placed<Delivery<A>>>,
+    front: &Front,
     inbox: &Parts<impl Handle>,
     longest: Duration,
 ) -> Result<Ended<A>, StoreError> {
@@ -75,7 +95,8 @@ fn process_batch<A>(
         .doing(RECEIVING)?;
     let mut taken = Vec::with_capacity(batch.len());
     while let Some((place, delivery)) = batch.pop_front() {
-        let (one, shares) = take_one(&transaction, delivery, inbox);
+        let counted = front.counted(place);
+        let (one, shares) = take_one(&transaction, delivery, counted, inbox);
         taken.extend(one.map(|one| (place, one)));
         if !shares {
             return Ok(Ended { taken, committed: false });
@@ -100,6 +121,7 @@ fn process_batch<A>(
 fn take_one<A>(
     transaction: &Transaction<'_>,
     delivery: Delivery<A>,
+    counted: Counted,
     inbox: &Parts<impl Handle>,
 ) -> (Option<Taken<A>>, bool) {
     let Parts { handlers, config, order } = inbox;
@@ -109,14 +131,12 @@ fn take_one<A>(
         Ok(Some(held_back)) => return (Some(held_back.taken(event, reply)), true),
         Err(_) => return (None, false),
     }
-    let Ok(intake) = decide(transaction, event, config, Counted::AtItsEnd) else {
+    let Ok(intake) = decide(transaction, event, config, counted) else {
         return (None, false);
     };
     let (event, reply) = match intake {
-        Intake::Handle(event) | Intake::HandleAgain { event, .. } => {
-            let reply = reply.handling(&event);
-            (event, reply)
-        }
+        Intake::Handle(event) => (event, reply),
+        Intake::HandleAgain { event, is_buried } => (event, reply.buried(is_buried)),
         Intake::Bury(failing) => {
             let Ok(at) = now(transaction) else { return (None, false) };
             let outcome = failing.at(at);
@@ -125,6 +145,7 @@ fn take_one<A>(
         }
         Intake::Done(done) => return (Some(Taken::Done(done, reply)), true),
     };
+    let reply = reply.handling(&event);
     let handled = reply.span().in_scope(|| caught(|| run(handlers, transaction, &event)));
     let undone = match handled {
         Ok(()) => transaction.execute_batch(RELEASE).is_err(),
@@ -165,6 +186,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::inbox::order::ByKey;
     use crate::inbox::sqlite::Sqlite;
     use crate::inbox::worker::Handlers;
     use crate::inbox::{Handled, InboxConfig};
@@ -226,24 +248,41 @@ mod tests {
         }
     }
 
-    /// The states that the broker is told, in the order of the deliveries, and the
-    /// transactions that it took.
+    /// The states that the broker is told, in the order of the deliveries, the
+    /// transactions that it took, and the effects.
     fn handled(does: &[&'static str]) -> (Vec<DeliveryStatus>, usize, i64) {
+        handled_within(HOUR, deliveries(does))
+    }
+
+    /// The same, where each may be a redelivery.
+    fn handled_again(does: &[&'static str]) -> (Vec<DeliveryStatus>, usize, i64) {
+        let again = deliveries(does).into_iter().map(|one| one.redelivered(true));
+        handled_within(HOUR, again.collect())
+    }
+
+    fn handled_within(
+        longest: Duration,
+        all: Vec<Delivery<()>>,
+    ) -> (Vec<DeliveryStatus>, usize, i64) {
         let (mut connection, commits) = database();
         let policy = RetryPolicy::new(3, Backoff::Fixed(Duration::ZERO)).unwrap();
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
         let config = config.unwrap().retry_policy(policy);
-        let all = deliveries(does);
         let inbox = Parts { handlers: handlers().list, config, order: None };
-        let mut settled = process_all(&mut connection, all, &inbox, HOUR);
+        let mut settled = process_all(&mut connection, all, &inbox, longest);
         settled.sort_by_key(|(place, _)| *place);
         let states = settled.into_iter().map(|(_, handled)| {
             handled
                 .map_or(DeliveryStatus::Pending, |handled: Handled<()>| handled.status())
         });
         let states = states.collect();
-        let effects = "SELECT count(*) FROM effect";
-        let effects = connection.query_row(effects, [], |row| row.get(0)).unwrap();
+        let count = |sql: &str| {
+            connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        let charged = "SELECT count(*) FROM inbox_event \
+                       WHERE attempts > 1 OR last_attempt IS NOT NULL";
+        assert_eq!(count(charged), 0, "one attempt of each, and every one has ended");
+        let effects = count("SELECT count(*) FROM effect");
         (states, commits.load(Ordering::Relaxed), effects)
     }
 
@@ -275,12 +314,67 @@ mod tests {
     }
 
     #[test]
-    fn what_was_delivered_before_is_handled_alone() {
-        // The attempt is counted in a commit of its own.
+    fn the_attempts_of_a_batch_are_counted_ahead_in_one_commit() {
         assert_eq!(
-            handled(&["a", "b", "again", "c", "d"]),
-            (vec![Processed; 5], 1 + 2 + 1, 5)
+            handled(&["a", "again", "again", "c", "again"]),
+            (vec![Processed; 5], 1 + 1, 5)
         );
+        // One delivery has nobody to share the commit with.
+        assert_eq!(handled(&["again"]), (vec![Processed], 1 + 1, 1));
+        // A copy waits for the end of the attempt that is counted.
+        assert_eq!(handled_again(&["a", "b", "twice"]), (vec![Processed; 3], 1 + 1, 2));
+    }
+
+    /// Protects from what would make most events of a slow handler suspect: they are
+    /// counted, and left for the next transaction.
+    #[test]
+    fn what_is_counted_ahead_and_not_begun_is_not_counted_again() {
+        let again = deliveries(&["again"; 3]);
+        let (states, commits, effects) = handled_within(Duration::ZERO, again);
+        assert_eq!((states, commits, effects), (vec![Processed; 3], 1 + 3, 3));
+    }
+
+    #[test]
+    fn a_redelivery_fails_as_a_first_delivery_does_and_is_taken_back_where_it_is_none() {
+        assert_eq!(
+            handled_again(&["a", "fails", "panics", "b"]),
+            (vec![Processed, Retrying, Retrying, Processed], 1 + 1, 2)
+        );
+        // They are counted, and taken back, and then each is counted by itself.
+        assert_eq!(
+            handled_again(&["a", "deferred", "b"]),
+            (vec![Processed, Retrying, Processed], 1 + 1 + 3 * 2, 2)
+        );
+    }
+
+    /// Protects the order of a key: an attempt that is counted is no turn that has come.
+    #[test]
+    fn an_early_event_is_held_though_its_attempt_was_counted() {
+        let (mut connection, _) = database();
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let config = InboxConfig::new(week, RetryPolicy::DEFAULT).unwrap();
+        let order = Some(ByKey::default());
+        let inbox = Parts { handlers: handlers().list, config, order };
+        let after = |id: &str, after: &str| {
+            let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", "a"));
+            let event = event.id(id.parse().unwrap()).tag("keyafter", after);
+            Delivery::new(event.build().unwrap(), ()).redelivered(true)
+        };
+        let all = || vec![after("3", "2"), after("2", "1")];
+        for (given, kind) in [(all(), "held"), (all(), "duplicate")] {
+            let settled = process_all(&mut connection, given, &inbox, HOUR);
+            for (_, handled) in settled {
+                match handled.unwrap() {
+                    Handled::Held(_) => assert_eq!(kind, "held"),
+                    Handled::Duplicate(_) => assert_eq!(kind, "duplicate"),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let held = "SELECT count(*) FROM inbox_event \
+                    WHERE due_at IS NOT NULL AND last_attempt = 'uncounted'";
+        let held: i64 = connection.query_row(held, [], |row| row.get(0)).unwrap();
+        assert_eq!(held, 2);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::inbox::order::{
     TakenUp, after, decide, is_begun, turn_sql, uncounted,
 };
 use crate::inbox::reply::Reply;
+use crate::inbox::sharing::is_new;
 use crate::inbox::{Fresh, Handled, InboxConfig};
 use crate::state::Acknowledged;
 use crate::store::StoreError;
@@ -38,7 +39,7 @@ pub(super) fn hold_back(
 ) -> rusqlite::Result<Option<HeldBack>> {
     let Some(early) = Early::of(event, config, order) else { return Ok(None) };
     let before = state(transaction, event.source_system(), early.after())?;
-    if !early.waits(before) || find(transaction, event)?.is_some() {
+    if !early.waits(before) || !is_new(find(transaction, event)?.as_ref()) {
         return Ok(None);
     }
     let Some(entry) = early.entry(now(transaction)?) else { return Ok(None) };

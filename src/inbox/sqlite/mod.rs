@@ -44,6 +44,7 @@
 mod admin;
 mod batch;
 mod commit;
+mod counting;
 mod forestall;
 mod held;
 mod list;
@@ -70,7 +71,9 @@ pub const SCHEMA: &str = concat!(
     "\n",
     include_str!("migrations/0002.sql"),
     "\n",
-    include_str!("migrations/0003.sql")
+    include_str!("migrations/0003.sql"),
+    "\n",
+    include_str!("migrations/0004.sql")
 );
 
 const PART: Part = Part {
@@ -79,6 +82,7 @@ const PART: Part = Part {
         include_str!("migrations/0001.sql"),
         include_str!("migrations/0002.sql"),
         include_str!("migrations/0003.sql"),
+        include_str!("migrations/0004.sql"),
     ],
 };
 

@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::counting::{begin_attempt, take_back};
 use super::receive::take_in;
-use super::rows::{find, find_row, remove, write};
+use super::rows::{find, write};
 use crate::Envelope;
 use crate::broker::Delivery;
-use crate::inbox::counting::{Begun, TakeBack, Tally, next_attempt};
+use crate::inbox::counting::Tally;
 use crate::inbox::failing::{Ended, Meanwhile, STORING, Unkept};
 use crate::inbox::handler_error::caught;
 use crate::inbox::intake::RECEIVING;
@@ -50,7 +51,7 @@ pub fn process<A>(
     let handled = attempt(connection, delivery, config, &mut tally, handler);
     let is_stored = match (&handled, tally.to_take_back()) {
         (Ok(_), _) => true,
-        (Err(_), Some(begun)) => take_back(connection, begun).is_ok(),
+        (Err(_), Some(begun)) => take_back(connection, [begun]).is_ok(),
         (Err(_), None) => false,
     };
     tally.end(is_stored);
@@ -90,38 +91,6 @@ fn attempt<A>(
 
 pub(super) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
-}
-
-/// Commits that an attempt has begun, unless it is a duplicate or none is left.
-fn begin_attempt<A>(
-    connection: &mut Connection,
-    delivery: &Delivery<A>,
-    config: &InboxConfig,
-    tally: &mut Tally<'_>,
-) -> Result<(), StoreError> {
-    if config.refusal(delivery.facts()).is_some() {
-        return Ok(());
-    }
-    let transaction = begin(connection).doing(RECEIVING)?;
-    let event = delivery.facts();
-    let before = find(&transaction, event).doing(RECEIVING)?;
-    let Some(next) = next_attempt(delivery, before, config, tally.counted())? else {
-        return Ok(());
-    };
-    let (entry, begun) = next.at(now(&transaction).doing(RECEIVING)?);
-    write(&transaction, entry).doing(RECEIVING)?;
-    tally.begin(begun);
-    transaction.commit().doing(RECEIVING)
-}
-
-fn take_back(connection: &mut Connection, begun: &Begun) -> rusqlite::Result<()> {
-    let transaction = begin(connection)?;
-    match begun.take_back(find_row(&transaction, &begun.key)?) {
-        TakeBack::Write(entry) => write(&transaction, *entry)?,
-        TakeBack::Remove => remove(&transaction, &begun.key)?,
-        TakeBack::Leave => return Ok(()),
-    }
-    transaction.commit()
 }
 
 /// Stores a failure in a transaction of its own, as far as the row still waits for it.

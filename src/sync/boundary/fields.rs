@@ -97,7 +97,8 @@ macro_rules! __boundary_stored {
                 serializer: Z,
             ) -> ::core::result::Result<Z::Ok, Z::Error> {
                 const COUNT: usize = [$(field::$f::NAME),*].len();
-                let mut writing = $crate::__private::stored::Writing::begin(serializer, COUNT);
+                let mut writing = $crate::__private::stored::Writing::begin(
+                    serializer, COUNT, SYSTEMS);
                 self.each(&mut writing);
                 writing.end()
             }
@@ -108,6 +109,7 @@ macro_rules! __boundary_stored {
             $($t: $crate::__private::serde::Deserialize<'de>,)*
         {
             const FIELDS: &'static [&'static str] = &[$(field::$f::NAME),*];
+            const PARTIES: &'static [&'static str] = SYSTEMS;
 
             fn walk<Z: $crate::__private::serde::de::MapAccess<'de>>(
                 &mut self,

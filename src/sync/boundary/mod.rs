@@ -113,7 +113,8 @@ mod written;
 ///   `Plan::about`: a plan without a name gives every answer back. `Changes` is what
 ///   one system gets, a [`Write`](crate::sync::Write) or none for each field (together:
 ///   `Writes`), and `Taken` what it says to them. For other stores: `changes`, `checks`,
-///   `take_back` and `next_after`;
+///   `take_back` and `next_after`. `intent` is what to store before, so that a program
+///   that is killed in between takes no write of its own for an edit;
 /// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each
 ///   field; `Plan::after_refusals` does not try it again, and asks;
 /// - `KeptForms`: what systems hold instead of what was written,
@@ -133,7 +134,8 @@ mod written;
 /// `*contact::Snapshot::by(&crm) = slots`.
 ///
 /// With the feature `sqlite`, the row of a table is a store of each system, if the
-/// fields' types are column types: see `sync::sqlite::SystemRow`.
+/// fields' types are column types: see `sync::sqlite::SystemRow`. It takes no changes
+/// about a record that is not its own.
 ///
 /// What holds for records as a whole (who creates and deletes them, how many may be gone)
 /// is no part of the declaration: [`RecordRules`](crate::sync::RecordRules) say it, by the

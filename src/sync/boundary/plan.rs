@@ -67,7 +67,12 @@ macro_rules! __boundary_plan {
         /// What is to be done about one record: [`Entries`], which nobody can exchange.
         #[derive(::core::fmt::Debug)]
         #[must_use = "a plan writes nothing itself"]
-        pub struct Plan<'a>(Entries<'a>, ::core::option::Option<&'a str>);
+        pub struct Plan<'a>(
+            Entries<'a>,
+            ::core::option::Option<&'a str>,
+            // The forms of its own by which each system was read.
+            [::core::option::Option<&'a KeptForms>; { SYSTEMS.len() }],
+        );
 
         impl<'a> ::core::ops::Deref for Plan<'a> {
             type Target = Entries<'a>;
@@ -124,9 +129,11 @@ macro_rules! __boundary_plan {
         }
 
         impl<'a> Plan<'a> {
-            /// The same plan, with the record that it is for: what an answer must be about.
+            /// The same plan, with the record that it is for: what an answer must be about,
+            /// and what a store can compare with the record that it keeps
+            /// ([`Changes::record`]).
             pub fn about(self, record_id: &'a str) -> Self {
-                Self(self.0, ::core::option::Option::Some(record_id))
+                Self(self.0, ::core::option::Option::Some(record_id), self.2)
             }
 
             /// The same plan, without what systems have refused before: as
@@ -147,6 +154,20 @@ macro_rules! __boundary_plan {
                 self.bases_after(
                     &<Answers as ::core::default::Default>::default(),
                     &[],
+                    &<Refusals as ::core::default::Default>::default(),
+                )
+            }
+
+            /// What is known in common while the plan is carried out: what it writes is
+            /// agreed, and no system is known to have it.
+            ///
+            /// Store it before [`apply`](Self::apply), and what `apply` gives after it:
+            /// then a program that is killed between the two takes none of its own writes
+            /// for an edit, and planning again writes what is left.
+            pub fn intent(&self) -> Bases {
+                self.bases_after(
+                    &<Answers as ::core::default::Default>::default(),
+                    &$crate::__private::all_places(SYSTEMS),
                     &<Refusals as ::core::default::Default>::default(),
                 )
             }
@@ -281,7 +302,7 @@ macro_rules! __boundary_plan {
                             Self::set_aside(&mut done);
                             let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
                             return ::core::result::Result::Err(
-                                done.stopped(bases, <$s as $crate::sync::System>::NAME, cause));
+                                done.stopped(bases, SYSTEMS.get(to).copied(), cause));
                         }
                     )+
                 }
@@ -306,7 +327,7 @@ macro_rules! __boundary_plan {
                 if writes.is_empty() {
                     return ::core::result::Result::Ok(());
                 }
-                let changes = Changes(writes, ::core::marker::PhantomData);
+                let changes = self.changes_of(writes, to);
                 let mut decided = $crate::__private::Decided::nothing();
                 changes.each(&mut decided);
                 match store.write(&changes) {
@@ -341,7 +362,7 @@ macro_rules! __boundary_plan {
             /// The writes to a system, by its place among the parties, where the answers
             /// fit.
             fn in_system<'p, S, At>(
-                &self,
+                &'p self,
                 answers: &Answers,
                 writes: impl ::core::ops::FnOnce(usize) -> Writes<'p>,
             ) -> ::core::result::Result<Changes<'p, S>, $crate::sync::ApplyError>
@@ -350,7 +371,12 @@ macro_rules! __boundary_plan {
             {
                 self.fits(answers)?;
                 let to = $crate::__private::place::<Parties, S, At>();
-                ::core::result::Result::Ok(Changes(writes(to), ::core::marker::PhantomData))
+                ::core::result::Result::Ok(self.changes_of(writes(to), to))
+            }
+
+            fn changes_of<'p, S>(&'p self, writes: Writes<'p>, to: usize) -> Changes<'p, S> {
+                let kept = ::core::option::Option::flatten(self.2.get(to).copied());
+                Changes { writes, record: self.1, kept, system: ::core::marker::PhantomData }
             }
 
             /// Why each answer that does not fit does not.

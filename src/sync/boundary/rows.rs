@@ -15,26 +15,33 @@ macro_rules! __boundary_rows {
             ) -> ::core::result::Result<Self, $crate::__private::SqliteError> {
                 let mut slots = <Slots as ::core::default::Default>::default();
                 row.row().read(|columns| slots.each_mut(columns))?;
-                ::core::result::Result::Ok(Self(slots, ::core::marker::PhantomData))
+                ::core::result::Result::Ok(Self::of(slots))
             }
         }
 
         impl<S> Store for $crate::sync::sqlite::SystemRow<'_, S>
         where
-            $(for<'value> $t: $crate::__private::FromSql + $crate::__private::ToSql,)*
+            $(for<'value> $t: $crate::__private::FromSql + $crate::__private::ToSql
+                + ::core::cmp::PartialEq + ::core::clone::Clone,)*
         {
             type System = S;
-            type Error = $crate::__private::SqliteError;
+            type Error = $crate::sync::sqlite::RowError;
 
             fn write(
                 &mut self,
                 changes: &Changes<'_, S>,
             ) -> ::core::result::Result<Taken, Self::Error> {
-                let found = self.row().write(
-                    || ::core::result::Result::Ok(changes.found_in(&self.read()?)),
+                self.row().check_record(changes.record())?;
+                let written = self.row().write(
+                    || self.read(),
+                    |now: &Snapshot<S>| changes.found_in(now),
                     |update| changes.each(update),
                 )?;
-                ::core::result::Result::Ok(::core::convert::Into::into(found))
+                let mut taken = <Taken as ::core::convert::From<_>>::from(written.found);
+                $($crate::__private::note(
+                    &written, field::$f::NAME, &changes.$f, &written.now.$f,
+                    &mut taken.refused.$f, &mut taken.kept.$f);)*
+                ::core::result::Result::Ok(taken)
             }
         }
     };

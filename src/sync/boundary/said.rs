@@ -33,6 +33,23 @@ macro_rules! __boundary_said {
             KeptForms of KeptForms [$({$f ($t) [$($attribute)*]})*]
         }
 
+        impl Refusals {
+            /// Adds what systems have refused since, each in place of an earlier refusal of
+            /// the same write: `Carried::refused` to what is stored.
+            pub fn add(&mut self, more: Self) {
+                $($crate::__private::add::<field::$f, $t>(&mut self.$f, more.$f);)*
+            }
+        }
+
+        impl KeptForms {
+            /// Adds what systems hold since, each in place of what it held before:
+            /// `Carried::kept` to what is stored.
+            pub fn add(&mut self, more: Self) {
+                $($crate::__private::keep::<field::$f, $t>(
+                    &mut self.$f, more.$f, ::core::option::Option::None);)*
+            }
+        }
+
         impl ::core::convert::From<Agreed> for Bases
         where
             $(for<'value> $t: ::core::clone::Clone,)*
@@ -44,7 +61,12 @@ macro_rules! __boundary_said {
         }
 
         /// What one system says about one record: [`Slots`], and whose they are.
-        pub struct Snapshot<S>(Slots, ::core::marker::PhantomData<fn() -> S>);
+        pub struct Snapshot<S>(
+            Slots,
+            // What the slots show in place of what the system itself does.
+            ::core::option::Option<::std::boxed::Box<KeptForms>>,
+            ::core::marker::PhantomData<fn() -> S>,
+        );
 
         impl<S: $crate::sync::System> ::core::fmt::Debug for Snapshot<S> {
             /// The system; never the values, which may be what no log should hold.
@@ -56,9 +78,14 @@ macro_rules! __boundary_said {
         impl<S> ::core::clone::Clone for Snapshot<S>
         where
             for<'value> Slots: ::core::clone::Clone,
+            for<'value> KeptForms: ::core::clone::Clone,
         {
             fn clone(&self) -> Self {
-                Self(::core::clone::Clone::clone(&self.0), ::core::marker::PhantomData)
+                Self(
+                    ::core::clone::Clone::clone(&self.0),
+                    ::core::clone::Clone::clone(&self.1),
+                    ::core::marker::PhantomData,
+                )
             }
         }
 
@@ -92,7 +119,7 @@ macro_rules! __boundary_said {
             where
                 Parties: $crate::sync::declared::Includes<S, At>,
             {
-                Self(::core::default::Default::default(), ::core::marker::PhantomData)
+                Self::of(::core::default::Default::default())
             }
 
             /// Takes over what the system itself has changed.
@@ -106,15 +133,24 @@ macro_rules! __boundary_said {
             /// The same, but what the system kept of our own writes counts as what was
             /// written, as long as the system still shows it and that is what was agreed.
             ///
-            /// Read a system that has forms of its own by this, both for a plan and for
-            /// what the changes find.
+            /// Read a system that has forms of its own by this for a plan. The changes
+            /// of the plan know it: they find what they expect in what the system shows.
             pub fn as_kept<At>(mut self, kept: &KeptForms, known: &Bases) -> Self
             where
                 Parties: $crate::sync::declared::Includes<S, At>,
             {
                 let place = $crate::__private::place::<Parties, S, At>();
-                $($crate::__private::as_kept::<field::$f, $t>(&mut self.0.$f, &kept.$f, place, &known.$f);)*
+                let mut read_by = <KeptForms as ::core::default::Default>::default();
+                $($crate::__private::as_kept::<field::$f, $t>(
+                    &mut self.0.$f, &kept.$f, place, &known.$f, &mut read_by.$f);)*
+                self.1 = ::core::option::Option::Some(::std::boxed::Box::new(read_by));
                 self
+            }
+        }
+
+        impl<S> Snapshot<S> {
+            fn of(slots: Slots) -> Self {
+                Self(slots, ::core::option::Option::None, ::core::marker::PhantomData)
             }
         }
 

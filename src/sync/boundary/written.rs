@@ -29,7 +29,12 @@ macro_rules! __boundary_written {
         }
 
         /// What is to be written to one system: [`Writes`], which only a plan makes.
-        pub struct Changes<'a, S>(Writes<'a>, ::core::marker::PhantomData<fn() -> S>);
+        pub struct Changes<'a, S> {
+            writes: Writes<'a>,
+            record: ::core::option::Option<&'a str>,
+            kept: ::core::option::Option<&'a KeptForms>,
+            system: ::core::marker::PhantomData<fn() -> S>,
+        }
 
         impl<S> ::core::fmt::Debug for Changes<'_, S> {
             /// Never the values, which may be what no log should hold.
@@ -42,16 +47,23 @@ macro_rules! __boundary_written {
             type Target = Writes<'a>;
 
             fn deref(&self) -> &Writes<'a> {
-                &self.0
+                &self.writes
             }
         }
 
-        impl<S> Changes<'_, S> {
+        impl<'a, S> Changes<'a, S> {
+            /// The record that the changes are about, if the plan was told: a store that
+            /// keeps another one writes nothing.
+            pub fn record(&self) -> ::core::option::Option<&'a str> {
+                self.record
+            }
+
             /// What the changes find in a system that shows this: one that has moved on
-            /// gets none of them.
+            /// gets none of them. A form that the system kept of an earlier write, and by
+            /// which its snapshot was read, is what they expect.
             pub fn found_in(&self, now: &Snapshot<S>) -> $crate::sync::Found {
                 let mut found = $crate::sync::Found::AlreadyWritten;
-                $($crate::__private::find::<field::$f, $t>(&mut found, &self.0.$f, &now.0.$f);)*
+                $($crate::__private::find::<field::$f, $t>(&mut found, &self.writes.$f, &now.0.$f, self.kept.map(|kept| &kept.$f));)*
                 found
             }
         }
@@ -118,7 +130,7 @@ macro_rules! __boundary_written {
             ) -> ::core::result::Result<Taken, Self::Error> {
                 let found = changes.found_in(self);
                 if found == $crate::sync::Found::AsExpected {
-                    $($crate::__private::make::<field::$f, $t>(&changes.0.$f, &mut self.0.$f);)*
+                    $($crate::__private::make::<field::$f, $t>(&changes.writes.$f, &mut self.0.$f);)*
                 }
                 ::core::result::Result::Ok(::core::convert::Into::into(found))
             }

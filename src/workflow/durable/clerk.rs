@@ -1,7 +1,7 @@
 //! The clerk: it takes the instances whose deadline has passed, one by one, whichever the
 //! database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
@@ -9,15 +9,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
-use super::FIRING;
+use super::rhythm::Rhythm;
 use super::turn::{ClerkIncident, ClerkSummary, Turned};
-use crate::reason::reason;
-use crate::relay::{OutageKind, Watch};
+use super::{WorkflowConfig, WorkflowDatabase};
 use crate::retry::Backoff;
-use crate::sleep::after;
 use crate::store::StoreError;
+use crate::workflow::Driven;
 use crate::{ConfigError, RetryPolicy};
 
 /// Runs the deadlines of the workflows in one database.
@@ -26,20 +25,33 @@ use crate::{ConfigError, RetryPolicy};
 /// transaction of its own. One that fails stays as it is, costs the others nothing, and is
 /// looked at again. Any number of clerks may share the database.
 ///
-/// `D` is the database: `workflow::sqlite::Clerk` and `workflow::postgres::Clerk` name it.
+/// `D` is the database: `workflow::sqlite::Clerk` and `workflow::postgres::Clerk` name it,
+/// and [`WorkflowDatabase`] is either of them.
 #[must_use = "a clerk does nothing before `run`"]
-pub struct Clerk<D> {
-    pub(super) database: D,
-    pub(super) retry_policy: RetryPolicy,
+pub struct Clerk<D: WorkflowDatabase> {
+    database: D,
+    tables: Arc<Tables<D::Turn>>,
+    retry_policy: RetryPolicy,
     poll_interval: Duration,
     grace: Duration,
     on_incident: Arc<dyn Fn(&ClerkIncident) + Send + Sync>,
 }
 
+/// The workflows whose tables the program has, each with how an instance of it takes its
+/// turn, and what the program knows of the company.
+#[derive(Clone)]
+pub(super) struct Tables<T> {
+    pub(super) turns: BTreeMap<&'static str, T>,
+    pub(super) config: WorkflowConfig,
+}
+
 /// A database whose workflows a clerk takes.
 pub(super) trait Turns {
-    /// Whether the table of any workflow is known.
-    fn has_tables(&self) -> bool;
+    /// How an instance of one workflow takes its turn.
+    type Turn: Copy + Send + Sync + 'static;
+
+    /// How an instance of this workflow does.
+    fn turn_of<W: Driven>() -> Self::Turn;
 
     /// Whether the database answers, and lets a clerk write.
     fn answers(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -47,15 +59,17 @@ pub(super) trait Turns {
     /// The turn of the instance that is due first, if one is.
     fn turn(
         &self,
+        tables: &Arc<Tables<Self::Turn>>,
         retry_policy: RetryPolicy,
     ) -> impl Future<Output = Result<Option<Turned>, StoreError>> + Send;
 }
 
-impl<D> Clerk<D> {
-    pub(super) fn new(database: D) -> Self {
+impl<D: WorkflowDatabase> Clerk<D> {
+    pub(super) fn new(database: D, config: WorkflowConfig) -> Self {
         let (base, max) = (Duration::from_secs(5), Duration::from_secs(600));
         Self {
             database,
+            tables: Arc::new(Tables { turns: BTreeMap::new(), config }),
             retry_policy: RetryPolicy::retries(1, Backoff::Exponential { base, max }),
             poll_interval: Duration::from_secs(1),
             grace: Duration::from_secs(10),
@@ -63,6 +77,15 @@ impl<D> Clerk<D> {
                 drop(writeln!(std::io::stderr(), "{incident}"));
             }),
         }
+    }
+
+    /// Takes the instances of this workflow, too. Those of a workflow that no clerk takes
+    /// wait.
+    pub fn of<W: Driven>(mut self) -> Self {
+        let mut tables = Tables::clone(&self.tables);
+        tables.turns.insert(W::NAME, D::turn_of::<W>());
+        self.tables = Arc::new(tables);
+        self
     }
 
     /// How long an instance whose turn has failed waits for the next look: 5 s, doubled up
@@ -140,10 +163,7 @@ impl<D> Clerk<D> {
             }
         }
     }
-}
 
-#[allow(private_bounds, reason = "the databases of this crate are all there are")]
-impl<D: Turns> Clerk<D> {
     /// Works until `stop` is ready, whatever its output; the turn that it is at ends first.
     /// It begins with its [grace](Self::grace).
     ///
@@ -152,48 +172,35 @@ impl<D: Turns> Clerk<D> {
     /// that ([`NoTable`](ClerkIncident::NoTable)).
     pub async fn run<F: Future>(self, stop: F) -> ClerkSummary {
         let (mut stop, mut summary) = (pin!(stop), ClerkSummary::default());
-        if !self.database.has_tables() {
+        if self.tables.turns.is_empty() {
             (self.on_incident)(&ClerkIncident::NoTable);
             return summary;
         }
-        let (mut database, mut next) = (Watch::default(), after(self.grace));
-        for number in 0_u64.. {
+        let (mut rhythm, mut next) = Rhythm::begin(self.poll_interval, self.grace);
+        loop {
             tokio::select! {
                 biased;
-                _ = &mut stop => break,
+                _ = &mut stop => return summary,
                 () = sleep_until(next) => {}
             }
-            next = match self.look(database.pause.is_on()).await {
-                Err(error) => {
-                    let kind = OutageKind::Store(FIRING);
-                    let outage = database.failed(number, kind, &reason(&error), None);
-                    let outage = outage.map(ClerkIncident::Outage);
-                    outage.iter().for_each(|outage| (self.on_incident)(outage));
-                    let now = Instant::now();
-                    database.pause.ends(now).unwrap_or(now)
-                }
-                Ok(turned) => match (database.over(number), turned) {
-                    (Some(outage), _) => {
-                        (self.on_incident)(&ClerkIncident::Recovered(outage));
-                        after(self.grace)
-                    }
-                    (None, Some(turned)) => {
-                        self.count(&mut summary, turned);
-                        Instant::now()
-                    }
-                    (None, None) => after(self.poll_interval),
-                },
-            };
+            let looked = self.look(rhythm.is_outage()).await;
+            let was_due = looked.as_ref().map(Option::is_some);
+            let incident;
+            (next, incident) = rhythm.looked(was_due);
+            incident.iter().for_each(|incident| (self.on_incident)(incident));
+            if let Ok(Some(turned)) = looked {
+                self.count(&mut summary, turned);
+            }
         }
-        summary
     }
 
-    /// A turn, if one is due. After an outage it is asked first whether that is over.
+    /// The turn of the instance that is due first, if one is. After an outage, nothing but
+    /// whether that is over.
     async fn look(&self, after_outage: bool) -> Result<Option<Turned>, StoreError> {
         if after_outage {
             return self.database.answers().await.map(|()| None);
         }
-        self.database.turn(self.retry_policy).await
+        self.database.turn(&self.tables, self.retry_policy).await
     }
 
     /// Works until every deadline that has passed is taken, without a grace: for a program
@@ -205,7 +212,9 @@ impl<D: Turns> Clerk<D> {
     /// What the database answers.
     pub async fn run_until_idle(&self) -> Result<ClerkSummary, StoreError> {
         let (mut summary, mut failed) = (ClerkSummary::default(), BTreeSet::new());
-        while let Some(turned) = self.database.turn(self.retry_policy).await? {
+        while let Some(turned) =
+            self.database.turn(&self.tables, self.retry_policy).await?
+        {
             let instance = turned.failed().map(str::to_owned);
             self.count(&mut summary, turned);
             if instance.is_some_and(|instance| !failed.insert(instance)) {
@@ -216,152 +225,14 @@ impl<D: Turns> Clerk<D> {
     }
 }
 
-impl<D: fmt::Debug> fmt::Debug for Clerk<D> {
+impl<D: WorkflowDatabase + fmt::Debug> fmt::Debug for Clerk<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clerk")
             .field("database", &self.database)
+            .field("workflows", &self.tables.turns.keys())
             .field("retry_policy", &self.retry_policy)
             .field("poll_interval", &self.poll_interval)
             .field("grace", &self.grace)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::sync::Mutex;
-
-    use chrono::Utc;
-
-    use super::*;
-
-    /// One instance, which fails and is due again at once.
-    struct Broken;
-
-    impl Turns for Broken {
-        fn has_tables(&self) -> bool {
-            true
-        }
-
-        async fn answers(&self) -> Result<(), StoreError> {
-            Ok(())
-        }
-
-        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
-            Ok(Some(Turned::Failed(ClerkIncident::Failed {
-                workflow: "order_to_cash".to_owned(),
-                instance: "4711".to_owned(),
-                failures: 1,
-                reason: "its version is unknown".to_owned(),
-                again_at: Utc::now(),
-            })))
-        }
-    }
-
-    /// A database that fails at these of its calls, counted from 0, and whose instances
-    /// are always due.
-    struct Fails {
-        at: &'static [usize],
-        calls: Arc<Mutex<Vec<(&'static str, u64)>>>,
-        since: Instant,
-    }
-
-    impl Fails {
-        fn call(&self, what: &'static str) -> Result<(), StoreError> {
-            let mut calls = self.calls.lock().unwrap();
-            let fails = self.at.contains(&calls.len());
-            calls.push((what, self.since.elapsed().as_secs()));
-            if fails { Err(StoreError::new(FIRING, "locked")) } else { Ok(()) }
-        }
-    }
-
-    impl Turns for Fails {
-        fn has_tables(&self) -> bool {
-            true
-        }
-
-        async fn answers(&self) -> Result<(), StoreError> {
-            self.call("answers")
-        }
-
-        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
-            self.call("turn")?;
-            // It takes its time.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Ok(Some(Turned::Moved))
-        }
-    }
-
-    /// Protects what has long been done from a clerk that comes before the replies which
-    /// waited: at its start, and when its database is back. Each outage is reported once,
-    /// and its end.
-    #[tokio::test(start_paused = true)]
-    async fn replies_come_in_before_a_deadline_is_taken() {
-        let (calls, since) = (Arc::default(), Instant::now());
-        let database = Fails { at: &[1, 2], calls: Arc::clone(&calls), since };
-        let (reports, reported) = std::sync::mpsc::channel();
-        let clerk = Clerk::new(database)
-            .grace(Duration::from_secs(60))
-            .on_incident(move |incident| reports.send(incident.to_string()).unwrap());
-        let stop = tokio::time::sleep(Duration::from_millis(123_500));
-        assert_eq!(clerk.run(stop).await.moved, 4);
-        let calls = calls.lock().unwrap().clone();
-        let expected = [
-            ("turn", 60),
-            ("turn", 61),
-            ("answers", 61),
-            ("answers", 61),
-            ("turn", 121),
-            ("turn", 122),
-            ("turn", 123),
-        ];
-        assert_eq!(calls, expected);
-        let reported: Vec<String> = reported.iter().collect();
-        assert_eq!(
-            reported,
-            [
-                "the store fails at taking an instance whose deadline has passed, and the \
-                 clerk pauses: taking an instance whose deadline has passed: locked",
-                "the database answers the clerk again, after 150ms and 2 failed tries",
-            ]
-        );
-    }
-
-    /// A database of which the clerk was given no table.
-    struct Unknown;
-
-    impl Turns for Unknown {
-        fn has_tables(&self) -> bool {
-            false
-        }
-
-        async fn answers(&self) -> Result<(), StoreError> {
-            Ok(())
-        }
-
-        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
-            Ok(None)
-        }
-    }
-
-    /// Protects from deadlines that nobody runs, where `of` is forgotten.
-    #[tokio::test]
-    async fn a_clerk_without_a_table_says_so_and_ends() {
-        let (reports, reported) = std::sync::mpsc::channel();
-        let clerk = Clerk::new(Unknown)
-            .on_incident(move |incident| reports.send(incident.to_string()).unwrap());
-        let summary = clerk.run(std::future::pending::<()>()).await;
-        assert_eq!(summary, ClerkSummary::default());
-        let reported: Vec<String> = reported.iter().collect();
-        assert!(matches!(&reported[..], [one] if one.contains("`of`")), "{reported:?}");
-    }
-
-    /// Protects from a run without an end.
-    #[tokio::test]
-    async fn a_run_ends_where_an_instance_fails_again() {
-        let clerk = Clerk::new(Broken).on_incident(|_| {});
-        let summary = clerk.run_until_idle().await.unwrap();
-        assert_eq!((summary.moved, summary.failed), (0, 2));
     }
 }

@@ -8,6 +8,7 @@
 mod clerk;
 mod columns;
 mod config;
+mod database;
 mod dated;
 mod desk;
 mod error;
@@ -16,6 +17,7 @@ mod journal;
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
 mod receiving;
+mod rhythm;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
@@ -25,8 +27,9 @@ mod undo;
 
 pub use self::clerk::Clerk;
 pub use self::config::WorkflowConfig;
+pub use self::database::WorkflowDatabase;
 pub use self::desk::{
-    CommandState, DeadReply, Desk, DeskDatabase, DeskError, Discrepancy, InstanceFinding,
+    CommandState, DeadReply, Desk, DeskError, Discrepancy, InstanceFinding,
     InstanceHistory, InstanceView, LevelVotes, PastEntry, StageCount, WaitsFor,
 };
 pub(crate) use self::error::is_of_an_earlier_life;
