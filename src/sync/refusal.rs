@@ -94,7 +94,8 @@ impl<T: PartialEq> Write<'_, T> {
 
 impl<'a, T> FieldPlan<'a, T> {
     /// The same plan, without the writes that a system has refused before. Where nothing
-    /// else is left to write, it asks a person ([`Question::Refused`]), and the
+    /// else is left to write, it asks a person
+    /// ([`Question::Refused`](super::Question::Refused)), and the
     /// [`review`](Self::review) has the system's words.
     ///
     /// Whether it is given before the rules (`prefer`, `merge`) or after them makes no

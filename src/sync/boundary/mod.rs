@@ -164,8 +164,8 @@ mod written;
 /// where it stands. A type may be given by a path from there, `super::Status` too; within
 /// another type (`Vec<super::Status>`), import it first.
 ///
-/// Values are compared with `Eq`, and cloned: a float is no field, and an `Option` is
-/// none, since every field may be empty.
+/// Values are compared with `Eq`, and cloned: a float is no field. Nor is an `Option`,
+/// by whatever name, since every field may be empty, nor what is borrowed.
 ///
 /// A doc comment or an attribute on a field stands on all that is made of it. A field is
 /// not declared under a `cfg`: a contract is the same in every build.
