@@ -1,8 +1,9 @@
 //! `Refusal`: a write that a system refused, in its own words, and the plan that does not
 //! try it again.
 
-use super::plan::{FieldPlan, Write};
+use super::plan::FieldPlan;
 use super::reconcile::Verdict;
+use super::write::Write;
 
 /// What a system refused to take, in its own words: a rule of its own, a locked field, a
 /// value that is too long.

@@ -130,7 +130,8 @@ mod written;
 /// types are. With the feature `serde`, `Slots`, `Agreed`, `Bases`, `Refusals`,
 /// `KeptForms` and `Answers` are stored as maps from the fields' names, in which a field
 /// that is missing is unread, was never agreed on, was never refused, is kept as it was
-/// given, or has no answer. A stored snapshot comes back through its system's capability:
+/// given, or has no answer. What each system has is stored by its name, so that the order
+/// of `between` is free. A stored snapshot comes back through its system's capability:
 /// `*contact::Snapshot::by(&crm) = slots`.
 ///
 /// With the feature `sqlite`, the row of a table is a store of each system, if the

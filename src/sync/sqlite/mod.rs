@@ -13,10 +13,10 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Result, ToSql};
 
 use super::apply::Found;
-use super::plan::Write;
 use super::slot::Slot;
 use super::system::{Capability, System};
 use super::visit::Visit;
+use super::write::Write;
 use whole::Whole;
 
 pub use columns::Columns;
