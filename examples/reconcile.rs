@@ -18,6 +18,10 @@
 //! it), it writes nothing and asks the same. Where an input is broken it names file and
 //! line, exits with 2 and writes nothing.
 
+#[macro_use]
+#[path = "support/say.rs"]
+mod say;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::error::Error;
@@ -80,9 +84,9 @@ fn run(
     };
     sync.records()?;
     sync.write(folder)?;
-    println!("{}", sync.contract);
+    say!("{}", sync.contract);
     sync.print();
-    println!("\nwritten to {}", folder.display());
+    say!("\nwritten to {}", folder.display());
     Ok(())
 }
 
@@ -416,16 +420,19 @@ impl Sync {
     }
 
     fn print(&self) {
-        println!(
+        say!(
             "{:<16}{:>8}{:>12}{:>12}{:>8}{:>8}",
-            "field", "agreed", "to curated", "to official", "lost", "asked"
+            "field",
+            "agreed",
+            "to curated",
+            "to official",
+            "lost",
+            "asked"
         );
         let mut sum = Counts::default();
         let row = |name: &str, counts: &Counts| {
             let Counts { agreed, written: [curated, official], lost, asked } = counts;
-            println!(
-                "{name:<16}{agreed:>8}{curated:>12}{official:>12}{lost:>8}{asked:>8}"
-            );
+            say!("{name:<16}{agreed:>8}{curated:>12}{official:>12}{lost:>8}{asked:>8}");
         };
         for (field, counts) in &self.counts {
             row(field, counts);
@@ -436,16 +443,20 @@ impl Sync {
             sum.asked += counts.asked;
         }
         row("total", &sum);
-        println!("\nlost edits, added to lost.csv:");
+        say!("\nlost edits, added to lost.csv:");
         for lost in self.lost.iter().skip(1).take(5) {
-            println!(
+            say!(
                 "  {} {} in {}: {:?}, replaced by {:?}",
-                lost[0], lost[1], lost[2], lost[3], lost[4]
+                lost[0],
+                lost[1],
+                lost[2],
+                lost[3],
+                lost[4]
             );
         }
-        println!("\nfor a person, all of them in review.csv:");
+        say!("\nfor a person, all of them in review.csv:");
         for asked in self.review.iter().skip(1).take(5) {
-            println!("  {} {}: {}", asked[0], asked[1], asked[2]);
+            say!("  {} {}: {}", asked[0], asked[1], asked[2]);
         }
     }
 

@@ -4,14 +4,23 @@
 
 use std::fmt::Debug;
 
-use integration_automation_patterns::boundary;
 use integration_automation_patterns::sync::{
-    Base, Bases, ByPlace, Capability, Deletions, Existed, Existence, Kept, KeptForms,
-    Named, Presence, Question, RecordBase, RecordRules, Refusal, Refusals, Slot, System,
-    Verdict,
+    Answer, AnswerError, Base, Bases, ByPlace, Capability, Choice, Deletions, Existed,
+    Existence, Kept, KeptForms, Named, Presence, Question, RecordBase, RecordRules,
+    Refusal, Refusals, Review, Slot, System, Verdict,
 };
+use integration_automation_patterns::{Decision, boundary};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use static_assertions::assert_not_impl_any;
+
+// Without names there is no stored form: a place would come back.
+assert_not_impl_any!(Bases<u8>: Serialize, DeserializeOwned);
+assert_not_impl_any!(RecordBase: Serialize, DeserializeOwned);
+assert_not_impl_any!(Refusals<u8>: Serialize, DeserializeOwned);
+assert_not_impl_any!(Refusal<u8>: Serialize, DeserializeOwned);
+assert_not_impl_any!(KeptForms<u8>: Serialize, DeserializeOwned);
+assert_not_impl_any!(Kept<u8>: Serialize, DeserializeOwned);
 
 struct Key(());
 enum Pas {}
@@ -70,7 +79,7 @@ fn again<A: Serialize, B: DeserializeOwned>(stored: &A) -> B {
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
-/// The plan that follows under each order: billing, which is behind, gets the newer value.
+/// The plan that follows under each order: billing is behind, and gets the newer value.
 macro_rules! billing_is_behind_in {
     ($contract:ident: $($name:ident of $system:ident says $says:expr),+) => {{
         let bases = again::<_, $contract::Bases>(&known());
@@ -98,7 +107,9 @@ fn bases_of_a_declared_boundary_go_by_the_names_of_its_systems() {
         in_front: a of Lab says Slot::Unread, b of Pas says new(), c of Billing says old()
     );
     billing_is_behind_in!(
-        at_the_end: a of Pas says new(), b of Billing says old(), c of Lab says Slot::Unread
+        at_the_end: a of Pas says new(),
+            b of Billing says old(),
+            c of Lab says Slot::Unread
     );
 }
 
@@ -246,4 +257,31 @@ fn a_place_without_a_name_is_refused() {
         "what is stored by name wants a system at place 2, and found 2 systems"
     );
     assert!(bases.by_place(["pas", "billing", "lab"]).is_err());
+}
+
+/// An answer keeps what the person saw by place too. Under another order it fits no
+/// question, and comes back: nobody chose what stands at that place now.
+#[test]
+fn an_answer_that_was_given_under_another_order_is_given_back() {
+    let [a, b] = ["a", "b"].map(|value| Slot::Value(value.to_owned()));
+    let (mut of_pas, mut of_billing) =
+        (patient::Snapshot::by(&speak()), patient::Snapshot::by(&speak()));
+    (of_pas.phone, of_billing.phone) = (a.clone(), b.clone());
+    let never = patient::Bases::default();
+    let mut rows = Vec::<Review<String>>::new();
+    patient::reconcile(&of_pas, &of_billing, &never).reviews("P-1", &mut rows);
+    let decision = Decision::new("ada", "asked the patient").expect("not blank");
+    let phone = Some(Answer::to(&rows[0], Choice::Side(0), decision));
+
+    let (mut in_billing, mut in_pas) =
+        (sorted::Snapshot::by(&speak()), sorted::Snapshot::by(&speak()));
+    (in_billing.phone, in_pas.phone) = (b.clone(), a.clone());
+    let (of_billing, of_pas) = (in_billing.clone(), in_pas.clone());
+    let never = sorted::Bases::default();
+    let plan = sorted::reconcile(&of_billing, &of_pas, &never).about("P-1");
+    let answers = again::<_, sorted::Answers>(&patient::Answers { phone });
+    let carried = plan.apply(answers, &mut in_billing, &mut in_pas).expect("in memory");
+    assert_eq!(carried.misfits[0].cause, AnswerError::MovedOn);
+    assert!(carried.answers.phone.is_some(), "it is given back");
+    assert_eq!((&in_billing.phone, &in_pas.phone), (&b, &a), "and nothing is written");
 }

@@ -412,6 +412,38 @@ fn a_table_calls_its_columns_as_it_likes() {
     assert_eq!(refused, Err(rusqlite::Error::InvalidColumnName("fone".to_owned())));
 }
 
+/// A system that keeps some of the fields is a party all the same: it gets those, and no
+/// plan waits for the others.
+#[test]
+fn a_table_may_lack_fields() {
+    let ward = database(COLUMNS, "");
+    let billing = Connection::open_in_memory().expect("in memory");
+    billing
+        .execute_batch(
+            "CREATE TABLE patient (id TEXT, name TEXT, phone TEXT, insurer TEXT, status TEXT);
+             INSERT INTO patient VALUES ('P1', 'Ada', '1', 'AOK', 'in')",
+        )
+        .expect("a table");
+    set(&ward, "name = 'Ada L', since = 7");
+    let table = TableRow::new(&billing, "patient", ("id", &"P1"));
+    let known = patient::Bases::default();
+    let mut in_ward = row::<Ward>(&ward, &"P1");
+    let mut in_billing =
+        table.without(&["since", "until"]).of(&Capability::<Billing>::mint(&Key(())));
+    let of_ward: patient::Snapshot<Ward> = in_ward.read().expect("a row");
+    let of_billing: patient::Snapshot<Billing> = in_billing.read().expect("a row");
+    let plan = patient::reconcile(&of_ward, &of_billing, &known).about("P1");
+    let carried = plan.apply(patient::Answers::default(), &mut in_ward, &mut in_billing);
+    let bases = carried.expect("it answers").bases;
+    assert_eq!(shown(&billing, "name").as_deref(), Some("Ada L"));
+    assert_eq!(bases.since.agreed, Base::Known(Some(7)), "nobody waits for it");
+
+    let misspelt = table.without(&["since", "until", "from"]);
+    let misspelt = misspelt.of(&Capability::<Billing>::mint(&Key(())));
+    let refused = misspelt.read::<patient::Snapshot<Billing>>().map(drop);
+    assert_eq!(refused, Err(rusqlite::Error::InvalidColumnName("from".to_owned())));
+}
+
 /// An answer is checked, written and refused in a row as in any store.
 #[test]
 fn an_answer_that_the_table_refuses_is_asked_in_its_words() {

@@ -17,6 +17,20 @@ mod program;
 #[path = "support/servers.rs"]
 mod servers;
 
+/// Protects from a mistyped folder that looks like one where nothing is asked.
+#[test]
+fn questions_are_those_of_a_run_that_was_made() {
+    let folder = folder("nowhere");
+    let answer = ["answer", "all", "email", "erp", "--by", "ada", "--reason", "seen"];
+    for ask in [&["questions"][..], &answer] {
+        let output = command(&folder).args(ask).output().expect("it is built");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains("no run has its files in"), "{errors}");
+        assert!(!folder.exists(), "what looks makes nothing");
+    }
+}
+
 /// Both systems' databases, in step but for the questions.
 struct Systems {
     folder: PathBuf,

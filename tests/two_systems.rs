@@ -44,8 +44,7 @@ fn an_interrupted_run_is_no_conflict_with_itself() {
 }
 
 /// The ERP took the write, and the program was killed: all that is stored is what was
-/// stored before. That is what it takes for the write to be nobody's edit; the base of the
-/// last run alone is not enough.
+/// stored before. That makes the write nobody's edit; the base of the last run does not.
 #[test]
 fn what_is_stored_before_the_writes_makes_them_nobodys_edits_after_a_crash() {
     let (one, two) = (Slot::Value("one"), Slot::Value("two"));

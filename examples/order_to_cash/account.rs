@@ -1,7 +1,8 @@
-//! The account: each instance's end, who decided what, what was undone, and whether money
-//! and stock add up.
+//! The account: each instance's end, who decided what, what was undone, and whether money,
+//! stock and the completed orders add up.
 
-use integration_automation_patterns::workflow::{InstanceHistory, PastEntry};
+use integration_automation_patterns::outbox::{Admin, Filter};
+use integration_automation_patterns::workflow::{InstanceHistory, PastEntry, Status};
 
 use crate::database::Database;
 use crate::{Outcome, key};
@@ -12,14 +13,16 @@ use crate::{Outcome, key};
 ///
 /// It does not balance, an instance has no end, or something is wrong with the books.
 pub(crate) async fn print(database: &impl Database, orders: u32) -> Outcome<()> {
+    let mut completed = 0;
     for number in 0..orders {
         let found = database.look(&key(number)?).await?;
         let found = found.ok_or_else(|| format!("order {number} was never begun"))?;
         let status = found.instance.status;
-        println!("order {number:2}  {:<10}{}", status.as_str(), story(&found));
+        say!("order {number:2}  {:<10}{}", status.as_str(), story(&found));
         if !status.is_end() {
             return Err(format!("order {number} has no end").into());
         }
+        completed += i64::from(status == Status::Completed);
     }
     let sum = async |sql| database.number(sql).await;
     let reserved = sum("SELECT CAST(coalesce(sum(total), 0) AS bigint) FROM credit");
@@ -29,15 +32,26 @@ pub(crate) async fn print(database: &impl Database, orders: u32) -> Outcome<()> 
     let invoiced = sum("SELECT CAST(coalesce(sum(total), 0) AS bigint) FROM invoice");
     let held = sum("SELECT count(*) FROM stock WHERE NOT freed");
     let ordered = sum("SELECT count(*) FROM erp_order");
+    let billed = sum("SELECT count(*) FROM invoice");
     let (reserved, released, created) =
         (reserved.await?, released.await?, created.await?);
-    let (invoiced, held, ordered) = (invoiced.await?, held.await?, ordered.await?);
-    println!("\nreserved {reserved} - released {released} = created {created} euros");
+    let (invoiced, held) = (invoiced.await?, held.await?);
+    let (ordered, billed) = (ordered.await?, billed.await?);
+    say!("\nreserved {reserved} - released {released} = created {created} euros");
     if reserved - released != created || created != invoiced || held != ordered {
         let found = format!("invoiced are {invoiced} euros, held is stock of {held}");
         return Err(format!("it does not balance: {found}, of {ordered} orders").into());
     }
-    match database.findings().await?.as_slice() {
+    if [ordered, billed] != [completed; 2] {
+        let found = format!("the ERP has {ordered} of them, and billing {billed}");
+        return Err(format!("{completed} orders are completed; {found}").into());
+    }
+    let mut findings = database.findings().await?;
+    for outbox in database.outboxes().await? {
+        let dead = outbox.dead_letters(&Filter::default(), usize::MAX).await?;
+        findings.extend(dead.iter().map(|letter| format!("{:?}", letter.event)));
+    }
+    match findings.as_slice() {
         [] => Ok(()),
         findings => Err(findings.join("\n").into()),
     }

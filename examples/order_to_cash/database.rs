@@ -7,7 +7,7 @@ use integration_automation_patterns::ConfigError;
 use integration_automation_patterns::broker::Consumer;
 use integration_automation_patterns::inbox::InboxConfig;
 use integration_automation_patterns::inbox::worker::Summary;
-use integration_automation_patterns::outbox::Store;
+use integration_automation_patterns::outbox::{Admin, Store};
 use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::service::Stop;
 use integration_automation_patterns::workflow::{
@@ -20,7 +20,7 @@ use crate::question::Decided;
 
 /// The two databases. Each call that writes is one transaction.
 pub(crate) trait Database: Clone + Send + Sync + 'static {
-    type Outbox: Store;
+    type Outbox: Store + Admin;
 
     /// The outboxes of the orders and of the systems.
     fn outboxes(&self) -> impl Future<Output = Outcome<[Self::Outbox; 2]>> + Send;
@@ -51,10 +51,12 @@ pub(crate) trait Database: Clone + Send + Sync + 'static {
         stop: Stop,
     ) -> impl Future<Output = Outcome<Summary>> + Send;
 
-    /// Runs the deadlines.
+    /// Runs the deadlines, once what the systems have answered meanwhile had time to come
+    /// in.
     fn keep_deadlines(
         self,
         config: WorkflowConfig,
+        grace: Duration,
         stop: Stop,
     ) -> impl Future<Output = Outcome<ClerkSummary>> + Send;
 

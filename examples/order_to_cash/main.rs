@@ -1,14 +1,15 @@
 //! Orders go through credit, stock, ERP and billing: some are refused, some systems do not
 //! answer, some orders need an approval. Whatever happens, the money that is reserved and
 //! not released is that of the orders that were created. Killed and started again over the
-//! same databases, the program ends the same.
+//! same databases, the program ends the same: its clerk first lets in what the systems
+//! have answered meanwhile, and takes then what is overdue.
 //!
 //! ```text
 //! cargo run --example order_to_cash --features workflow,sqlite [-- --folder FOLDER]
 //! ```
 //!
 //! With `--approve`, people answer in Carl's place: who they are, yes or no, and why. On
-//! real servers (with the features `postgres`, `nats`, `amqp`, `amqp1`, `kafka`, `pubsub`,
+//! real servers (with the features `signal`, `postgres`, `nats`, `amqp`, `amqp1`, `kafka`, `pubsub`,
 //! `sqs`):
 //!
 //! ```text
@@ -17,6 +18,10 @@
 //! ```
 //!
 //! The table is `examples/support/order_to_cash.rs`, with its events in `orders.rs`.
+
+#[macro_use]
+#[path = "../support/say.rs"]
+mod say;
 
 mod account;
 mod database;
@@ -74,7 +79,7 @@ async fn main() -> ExitCode {
     let options = match options::read(std::env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            print!("{}", options::HELP);
+            say!("{}", options::HELP.trim_end());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -102,6 +107,11 @@ async fn run(options: &Options) -> Outcome<()> {
             let name = format!("order-to-cash-{}", std::process::id());
             let given = options.folder.clone();
             let folder = given.unwrap_or_else(|| std::env::temp_dir().join(name));
+            if options.command.only_answers() && !sqlite::Files::are_in(&folder) {
+                return Err(
+                    format!("no run has its files in {}", folder.display()).into()
+                );
+            }
             over(sqlite::Files::open(&folder)?, options).await?;
             if options.folder.is_none() {
                 std::fs::remove_dir_all(&folder)?;
@@ -110,7 +120,15 @@ async fn run(options: &Options) -> Outcome<()> {
         }
         #[cfg(feature = "postgres")]
         DatabaseAt::Postgres(url) => {
-            over(postgres::Schemas::open(url, &options.name).await?, options).await
+            let name = &options.name;
+            if options.command.only_answers()
+                && !postgres::Schemas::are_in(url, name).await?
+            {
+                return Err(
+                    format!("no run has its schemas under the name {name}").into()
+                );
+            }
+            over(postgres::Schemas::open(url, name).await?, options).await
         }
     }
 }
@@ -125,8 +143,8 @@ async fn over<D: Database>(database: D, options: &Options) -> Outcome<()> {
             return prompt::answer(&database, *number, answer.clone(), &config).await;
         }
     };
-    let Options { orders, hour, .. } = *options;
-    let run = Run { database, config, parts, people_answer, orders, hour };
+    let Options { orders, hour, grace, .. } = *options;
+    let run = Run { database, config, parts, people_answer, orders, hour, grace };
     let names = names(&options.name);
     match &options.broker {
         BrokerAt::InProcess => run.between(ways::in_process(names)).await,
@@ -168,18 +186,20 @@ struct Run<'a, D> {
     people_answer: bool,
     orders: u32,
     hour: Duration,
+    grace: Duration,
 }
 
 impl<D: Database> Run<'_, D> {
-    /// Runs the parts until every instance has ended; all together, they give account.
+    /// Runs the parts until every instance has ended, or the process is told to stop; all
+    /// together, they give account.
     async fn between<B: Broker, C: Consumer<Acker: 'static> + 'static>(
         self,
         Ways { there, back }: Ways<B, C>,
     ) -> Outcome<()> {
-        let Self { database, config, parts, people_answer, orders, hour } = self;
+        let Self { database, config, parts, people_answer, orders, hour, grace } = self;
         if parts.contains(&Part::Sales) {
             let new = database.begin(orders, &config).await?;
-            println!("{new} orders begin, {} were there before", orders - new);
+            say!("{new} orders begin, {} were there before", orders - new);
         }
         let (mut service, copy) = (Service::new(), || (database.clone(), config.clone()));
         if parts.contains(&Part::Relay) {
@@ -204,7 +224,8 @@ impl<D: Database> Run<'_, D> {
         }
         if parts.contains(&Part::Clerk) {
             let (database, config) = copy();
-            service = service.part("clerk", |stop| database.keep_deadlines(config, stop));
+            let clerk = |stop| database.keep_deadlines(config, grace, stop);
+            service = service.part("clerk", clerk);
         }
         let is_whole = parts == Part::ALL;
         if people_answer && is_whole {
@@ -212,8 +233,12 @@ impl<D: Database> Run<'_, D> {
             service = service
                 .part("people", |stop| prompt::run(database, orders, config, stop));
         }
-        let summary = service.run(until_all_have_ended(&database, orders)).await?;
-        println!("{summary}\n");
+        let summary = service.run(until_the_end(&database, orders)?).await?;
+        say!("{summary}\n");
+        if !all_have_ended(&database, orders).await {
+            say!("stopped: what is left is for the next run");
+            return Ok(());
+        }
         if is_whole { account::print(&database, orders).await } else { Ok(()) }
     }
 }
@@ -229,16 +254,34 @@ fn hasty(hour: Duration) -> RelayConfig {
         .on_dead_letter(OnDeadLetter::Skip)
 }
 
-/// Ready once every order has an end.
-async fn until_all_have_ended(database: &impl Database, orders: u32) {
-    loop {
-        let ended = database.counts().await.map(|counts| {
-            let ends = counts.iter().filter(|count| count.status.is_end());
-            ends.map(|count| count.instances).sum::<u64>()
-        });
-        if ended.is_ok_and(|ended| ended >= orders.into()) {
-            return;
+/// Ready once every order has an end, or SIGTERM or ctrl-c stops the process: it listens
+/// to them with the feature `signal`.
+fn until_the_end(
+    database: &impl Database,
+    orders: u32,
+) -> std::io::Result<impl Future<Output = ()>> {
+    let ended = async move {
+        while !all_have_ended(database, orders).await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    };
+    #[cfg(feature = "signal")]
+    let ended = {
+        let terminated = integration_automation_patterns::service::terminated()?;
+        async {
+            tokio::select! {
+                () = ended => {}
+                _ = terminated => {}
+            }
+        }
+    };
+    Ok(ended)
+}
+
+async fn all_have_ended(database: &impl Database, orders: u32) -> bool {
+    let ended = database.counts().await.map(|counts| {
+        let ends = counts.iter().filter(|count| count.status.is_end());
+        ends.map(|count| count.instances).sum::<u64>()
+    });
+    ended.is_ok_and(|ended| ended >= orders.into())
 }

@@ -24,10 +24,14 @@ order_to_cash --approve ORDER yes|no --by NAME --reason TEXT (--folder FOLDER | 
   --name NAME       what schemas, queues, streams and topics begin with; order_to_cash where none is said
   --orders COUNT    how many orders there are; 24 where none is said
   --hour SECONDS    how long an hour of the table takes, and the shortest deadline; 5 where none is said
+  --grace SECONDS   how long the clerk waits, at its start, for what the systems have answered meanwhile; an hour of the table
+                    where none is said
   --only PART       sales, relay, manager, systems or clerk: each a process of its own; again for another part
   --help            this
 
-Exit codes: 0, every order has an end, and the account balances; 1, it does not, or a database or a broker answered with an
+With the feature `signal`, SIGTERM and ctrl-c stop it: what is on its way is finished, and the next run goes on.
+
+Exit codes: 0, every order has an end, and the account balances, or it was stopped; 1, it does not, or a database or a broker answered with an
 error, or an answer was not taken; 2, a wrong command line, and nothing was done.
 ";
 
@@ -40,12 +44,20 @@ pub(crate) struct Options {
     pub(crate) name: String,
     pub(crate) orders: u32,
     pub(crate) hour: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// What is to be done.
 pub(crate) enum Command {
     Run { parts: Vec<Part>, people_answer: bool },
     Answer { number: u32, answer: Answer },
+}
+
+impl Command {
+    /// Whether it is about a run that was made before.
+    pub(crate) const fn only_answers(&self) -> bool {
+        matches!(self, Self::Answer { .. })
+    }
 }
 
 /// A part of the program, which may be a process of its own.
@@ -82,6 +94,7 @@ struct Written {
     name: Option<String>,
     orders: Option<String>,
     hour: Option<String>,
+    grace: Option<String>,
     by: Option<String>,
     reason: Option<String>,
     only: Vec<String>,
@@ -96,20 +109,42 @@ pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Outcome<Option<Op
     let number = |text: &Option<String>, default| {
         text.as_deref().map_or(Ok(default), |text| {
             let number = text.parse().ok().filter(|number| *number > 0);
-            number.ok_or_else(|| format!("wanted a whole number above 0; found {text:?}"))
+            let wanted = format!("wanted a whole number from 1 to {}", u32::MAX);
+            number.ok_or_else(|| format!("{wanted}; found {text:?}"))
         })
     };
+    let hour = Duration::from_secs(number(&written.hour, 5)?.into());
     let at = |text: &Option<String>| text.as_deref().map(DatabaseAt::read).transpose();
     let broker = written.broker.as_deref().map(BrokerAt::read).transpose()?;
     Ok(Some(Options {
         database: at(&written.database)?.unwrap_or(DatabaseAt::Files),
         broker: broker.unwrap_or(BrokerAt::InProcess),
-        name: written.name.clone().unwrap_or_else(|| "order_to_cash".to_owned()),
+        name: name(&written)?,
         orders: number(&written.orders, 24)?,
-        hour: Duration::from_secs(number(&written.hour, 5)?.into()),
+        hour,
+        grace: grace(&written)?.unwrap_or(hour),
         folder: written.folder.clone().map(PathBuf::from),
         command: command(written)?,
     }))
+}
+
+/// It becomes part of a schema's name.
+fn name(written: &Written) -> Outcome<String> {
+    let name = written.name.as_deref().unwrap_or("order_to_cash");
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.is_empty() || !name.chars().all(is_plain) {
+        let wanted = "wanted small letters, digits and _ as --name";
+        return Err(format!("{wanted}; found {name:?}").into());
+    }
+    Ok(name.to_owned())
+}
+
+fn grace(written: &Written) -> Outcome<Option<Duration>> {
+    let Some(text) = &written.grace else { return Ok(None) };
+    let seconds = text
+        .parse::<u32>()
+        .map_err(|_| format!("wanted a number of seconds as --grace; found {text:?}"))?;
+    Ok(Some(Duration::from_secs(seconds.into())))
 }
 
 fn written(mut arguments: impl Iterator<Item = String>) -> Outcome<Option<Written>> {
@@ -127,6 +162,7 @@ fn written(mut arguments: impl Iterator<Item = String>) -> Outcome<Option<Writte
             "--name" => &mut written.name,
             "--orders" => &mut written.orders,
             "--hour" => &mut written.hour,
+            "--grace" => &mut written.grace,
             "--by" => &mut written.by,
             "--reason" => &mut written.reason,
             "--only" => {

@@ -36,6 +36,13 @@ pub(crate) struct Schemas {
 }
 
 impl Schemas {
+    /// Whether a run has made its schemas, whose names begin so.
+    pub(crate) async fn are_in(url: &str, name: &str) -> Outcome<bool> {
+        let sql = "SELECT to_regnamespace($1) IS NOT NULL";
+        let server = connect(&url.parse()?).await?;
+        Ok(server.query_one(sql, &[&format!("{name}_orders")]).await?.try_get(0)?)
+    }
+
     /// Opens the schemas whose names begin so, and makes what is missing.
     pub(crate) async fn open(url: &str, name: &str) -> Outcome<Self> {
         let server = line::config(url, None)?;
@@ -187,10 +194,11 @@ impl Database for Schemas {
     async fn keep_deadlines(
         self,
         config: WorkflowConfig,
+        grace: Duration,
         stop: Stop,
     ) -> Outcome<ClerkSummary> {
         let clerk = workflows::Clerk::connect(self.orders, config).await?.of::<This>();
-        Ok(clerk.poll_interval(LOOK_EVERY)?.run(stop).await)
+        Ok(clerk.grace(grace).poll_interval(LOOK_EVERY)?.run(stop).await)
     }
 
     async fn load(&self, id: &InstanceId<This>) -> Outcome<Option<Any>> {

@@ -36,13 +36,13 @@ impl Terminal {
 
     /// The next line; none where nobody types any more.
     async fn line(&mut self, wanted: &str) -> Option<String> {
-        println!("  {wanted}");
+        say!("  {wanted}");
         Some(self.0.recv().await?.trim().to_owned())
     }
 
     /// What a person answers to this question: none where they give no name.
     async fn ask(&mut self, question: &Question) -> Option<Option<Answer>> {
-        println!("order {} {}", question.number, question.text);
+        say!("order {} {}", question.number, question.text);
         let who = format!("who are you? (a {}; nothing: later)", question.role);
         let by = self.line(&who).await?;
         if by.is_empty() {
@@ -52,7 +52,7 @@ impl Terminal {
             match self.line("yes or no?").await?.as_str() {
                 "yes" => break true,
                 "no" => break false,
-                other => println!("  wanted yes or no; found {other:?}"),
+                other => say!("  wanted yes or no; found {other:?}"),
             }
         };
         let why = self.line("why?").await?;
@@ -87,14 +87,14 @@ async fn ask_all(
                 continue;
             }
             let Some(answer) = terminal.ask(&question).await else {
-                println!("nobody types any more: what is asked waits for its deadline");
+                say!("nobody types any more: what is asked waits for its deadline");
                 return Ok(());
             };
             match answer {
                 None => drop(put_off.insert(place)),
                 Some(answer) => match decide(database, &question, answer, config).await {
-                    Ok(()) => println!("  it is decided"),
-                    Err(error) => println!("  not decided: {}", chain(&*error)),
+                    Ok(()) => say!("  it is decided"),
+                    Err(error) => say!("  not decided: {}", chain(&*error)),
                 },
             }
         }
@@ -127,6 +127,6 @@ pub(crate) async fn answer(
     let question = at.and_then(|at| Question::of(&at, number));
     let question = question.ok_or_else(|| format!("order {number} asks nothing"))?;
     decide(database, &question, answer, config).await?;
-    println!("order {number} {}: decided", question.text);
+    say!("order {number} {}: decided", question.text);
     Ok(())
 }

@@ -27,6 +27,8 @@ use crate::question::{Decided, Question};
 use crate::systems::{self, Known};
 use crate::{key, people};
 
+const ORDERS: &str = "orders.db";
+
 /// The files of the orders and of the systems.
 #[derive(Clone)]
 pub(crate) struct Files {
@@ -36,10 +38,15 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    /// Whether a run has made its files in a folder.
+    pub(crate) fn are_in(folder: &Path) -> bool {
+        folder.join(ORDERS).exists()
+    }
+
     /// Opens the files of a folder, and makes the tables that are missing.
     pub(crate) fn open(folder: &Path) -> Outcome<Self> {
         std::fs::create_dir_all(folder)?;
-        let [orders, systems] = ["orders.db", "systems.db"].map(|name| folder.join(name));
+        let [orders, systems] = [ORDERS, "systems.db"].map(|name| folder.join(name));
         let mut database = connect(&orders)?;
         outbox::sqlite::install(&mut database)?;
         inbox::sqlite::install(&mut database)?;
@@ -165,10 +172,11 @@ impl Database for Files {
     async fn keep_deadlines(
         self,
         config: WorkflowConfig,
+        grace: Duration,
         stop: Stop,
     ) -> Outcome<ClerkSummary> {
         let clerk = workflows::Clerk::open(&self.orders, config)?.of::<This>();
-        Ok(clerk.poll_interval(LOOK_EVERY)?.run(stop).await)
+        Ok(clerk.grace(grace).poll_interval(LOOK_EVERY)?.run(stop).await)
     }
 
     async fn load(&self, id: &InstanceId<This>) -> Outcome<Option<Any>> {

@@ -21,6 +21,9 @@ use crate::stop::Stop;
 use crate::ways::{Way, Ways};
 use crate::{Outcome, report};
 
+/// How long a system rests that could not apply what arrived.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How often the broker is asked how far its consumer is behind.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -183,6 +186,32 @@ async fn all_is_delivered<D: Database>(
     }
 }
 
+/// What keeps a system from applying what it receives: said once, tried again in pauses,
+/// and its end is said too. (A worker does this by itself.)
+#[derive(Default)]
+struct Trouble {
+    said: Option<String>,
+    tries: u64,
+}
+
+impl Trouble {
+    async fn met(&mut self, reason: String) {
+        if self.said.as_ref() != Some(&reason) {
+            eprintln!("{reason}");
+            self.said = Some(reason);
+        }
+        self.tries += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    fn is_over(&mut self) {
+        if self.said.take().is_some() {
+            eprintln!("what arrives is applied again, after {} tries", self.tries);
+            self.tries = 0;
+        }
+    }
+}
+
 /// The receiving end of one direction.
 struct Receiving<D, C> {
     target: D,
@@ -200,7 +229,7 @@ impl<D: Database, C: Consumer + 'static> Receiving<D, C> {
         lag: watch::Sender<Vec<Lag>>,
     ) -> Received {
         let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
-        let mut received = Received::default();
+        let (mut received, mut trouble) = (Received::default(), Trouble::default());
         loop {
             tokio::select! {
                 biased;
@@ -209,12 +238,14 @@ impl<D: Database, C: Consumer + 'static> Receiving<D, C> {
                 delivery = self.consumer.next() => match delivery {
                     Ok(Some(delivery)) => match self.target.apply(delivery, &self.inbox_config).await {
                         Ok(handled) => {
+                            trouble.is_over();
                             received.duplicates += u64::from(matches!(handled, Handled::Duplicate(_)));
                             if let Err(error) = handled.settle().await {
                                 eprintln!("{}", chain(&error));
                             }
                         }
-                        Err(error) => eprintln!("{}", chain(&*error)),
+                        // The broker gives it again.
+                        Err(error) => trouble.met(chain(&*error)).await,
                     },
                     Ok(None) => break,
                     Err(error) => {

@@ -30,6 +30,10 @@
 //!     --database postgres://postgres@127.0.0.1/test --broker nats://127.0.0.1:4222
 //! ```
 
+#[macro_use]
+#[path = "../support/say.rs"]
+mod say;
+
 mod answer;
 mod contract;
 mod database;
@@ -77,7 +81,7 @@ fn main() -> ExitCode {
     let options = match options::read(std::env::args().skip(1)) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            print!("{}", options::HELP);
+            say!("{}", options::HELP.trim_end());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -110,10 +114,18 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Outcome<()> {
     let stop = Stop::listen()?;
-    std::fs::create_dir_all(&options.folder)
-        .map_err(|error| format!("{}: {error}", options.folder.display()))?;
+    let (folder, is_run) = (&options.folder, matches!(options.command, Command::Run));
+    if is_run {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
     match &options.database {
         DatabaseAt::Files => {
+            if !is_run && !folder.join("crm.db").exists() {
+                return Err(
+                    format!("no run has its files in {}", folder.display()).into()
+                );
+            }
             let [crm, erp] = ["crm.db", "erp.db"].map(|name| options.folder.join(name));
             let open = tokio::task::spawn_blocking(move || {
                 Outcome::Ok((sqlite::Sqlite::open(&crm)?, sqlite::Sqlite::open(&erp)?))
@@ -123,6 +135,9 @@ async fn run(options: &Options) -> Outcome<()> {
         }
         #[cfg(feature = "postgres")]
         DatabaseAt::Postgres(url) => {
+            if !is_run && !stop.or(postgres::Postgres::is_there(url)).await? {
+                return Err("no run has its schemas in this database".into());
+            }
             let open = |system| stop.or(postgres::Postgres::open(url, system));
             let (crm, erp) = (open("crm").await?, open("erp").await?);
             over(crm, erp, options, stop).await
@@ -227,6 +242,11 @@ async fn between<D: Database, B: Broker, C: Consumer + 'static>(
     let delivered = deliver::deliver(&crm, &erp, ways, folder, &stop).await?;
     report::delivered(&delivered);
     let closed = stop.or(step::close(&mut crm, &mut erp, &contract)).await?;
-    report::closed(&closed, folder);
+    let tables = match &options.database {
+        DatabaseAt::Files => folder.display().to_string(),
+        #[cfg(feature = "postgres")]
+        DatabaseAt::Postgres(_) => "the schemas sync_crm and sync_erp".to_owned(),
+    };
+    report::closed(&closed, &tables, folder);
     Ok(())
 }

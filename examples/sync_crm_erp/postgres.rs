@@ -27,6 +27,14 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
+    /// Whether a run has made its schemas.
+    pub(crate) async fn is_there(url: &str) -> Outcome<bool> {
+        let config: Config = url.parse()?;
+        let client = Line::of(&config, None)?.client(&config).await?;
+        let sql = "SELECT to_regnamespace('sync_crm') IS NOT NULL";
+        Ok(client.query_one(sql, &[]).await?.try_get(0)?)
+    }
+
     /// Opens the schema of a system, `sync_crm` or `sync_erp`, which is made where it is
     /// missing.
     pub(crate) async fn open(url: &str, system: &str) -> Outcome<Self> {

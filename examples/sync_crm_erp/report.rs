@@ -12,11 +12,6 @@ use crate::database::field_of;
 use crate::deliver::Delivered;
 use crate::step::{Closed, Planned};
 
-/// Prints a line. Where nobody reads any more, the work goes on.
-macro_rules! say {
-    ($($line:tt)*) => { let _ = writeln!(std::io::stdout(), $($line)*); };
-}
-
 pub(crate) fn planned(planned: &Planned) {
     let Planned {
         records,
@@ -76,7 +71,7 @@ pub(crate) fn delivered(delivered: &Delivered) {
     }
 }
 
-pub(crate) fn closed(closed: &Closed, folder: &Path) {
+pub(crate) fn closed(closed: &Closed, tables: &str, folder: &Path) {
     let Closed { agreed, waiting, left, review } = closed;
     if *left > 0 {
         say!("left      {left} fields are different, as a person decided");
@@ -91,7 +86,7 @@ pub(crate) fn closed(closed: &Closed, folder: &Path) {
     if review.len() > 5 {
         say!("          ... `sync_crm_erp questions` shows all of them");
     }
-    say!("\ndatabases and audit.log in {}", folder.display());
+    say!("\ntables in {tables}, audit.log in {}", folder.display());
 }
 
 /// All that waits for a person.

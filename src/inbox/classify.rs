@@ -71,8 +71,8 @@ impl<T, E: HandlerCause> Classify<T> for Result<T, E> {
 
 impl<E: HandlerCause> From<E> for HandlerError {
     /// Transient; permanent, where the payload [could not be read](ReadError), and where a
-    /// workflow's step would send what the outbox has of an [earlier
-    /// life](crate::workflow::NotStoredError::EarlierLife).
+    /// workflow's step would send what the outbox has of an earlier life
+    /// (`workflow::NotStoredError::EarlierLife`).
     fn from(error: E) -> Self {
         let error: BoxedError = error.into();
         let class = if is_for_good(&*error) {

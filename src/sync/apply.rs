@@ -3,10 +3,11 @@
 
 use super::bases::Bases;
 use super::kept::Kept;
-use super::plan::{FieldPlan, Write};
+use super::plan::FieldPlan;
 use super::refusal::Refusal;
 use super::settled::Settled;
 use super::slot::{Base, Slot};
+use super::write::Write;
 use crate::Refused;
 
 /// Where the systems keep a field, and what carries out its writes.

@@ -15,13 +15,14 @@ use super::failed_writes::FailedWrites;
 use super::kept::KeptForms;
 use super::kind::{Kind, Ruled, SettledByRule, Written};
 use super::past::Past;
-use super::plan::{FieldPlan, Known, Write};
+use super::plan::{FieldPlan, Known};
 use super::progress::Step;
 use super::reconcile::{Question, Rule, Verdict, decide};
 use super::refusal::Refusal;
 use super::review::Review;
 use super::settled::{Settled, answered};
 use super::slot::{Base, Content, Slot};
+use super::write::Write;
 use crate::Refused;
 
 /// The plan for one field. Its type names the field, so that no other field's plan can

@@ -1,8 +1,8 @@
 //! `Kept`: what a system holds instead of what was written to it; and `KeptForms`, those
 //! of one field.
 
-use super::plan::Write;
 use super::slot::{Base, Slot};
+use super::write::Write;
 
 /// What a system holds instead of what was written to it: its own form of the value.
 ///

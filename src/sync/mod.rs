@@ -102,6 +102,7 @@ pub mod sqlite;
 mod streak;
 mod system;
 mod visit;
+mod write;
 
 pub use answer::{Answer, AnswerError, Choice};
 pub use apply::{Applied, Found, Reply, Store};
@@ -118,7 +119,7 @@ pub use high_water_mark::{HighWaterMark, News, Version};
 pub use kept::{Kept, KeptForms};
 pub use named::{ByPlace, Named, OtherSystemsError};
 pub use past::Past;
-pub use plan::{FieldPlan, Write};
+pub use plan::FieldPlan;
 pub use presence::{Existed, Presence, RecordBase};
 pub use reading::{RawWrite, Reading};
 pub use reconcile::{
@@ -134,3 +135,4 @@ pub use settled::{Audited, Settled};
 pub use slot::{Base, Content, Slot};
 pub use streak::WriteStreak;
 pub use system::{Capability, System};
+pub use write::Write;

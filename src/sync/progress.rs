@@ -4,8 +4,8 @@
 use super::answer::AnswerError;
 use super::apply::Found;
 use super::carried::{ApplyError, Carried, Misfit, Unfinished};
-use super::plan::Write;
 use super::visit::Visit;
+use super::write::Write;
 use crate::Refused;
 use crate::reason::reason;
 

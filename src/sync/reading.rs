@@ -4,9 +4,10 @@
 use super::apply::Found;
 use super::convert::{AsIs, Convert};
 use super::kept::Kept;
-use super::plan::{FieldPlan, Write};
+use super::plan::FieldPlan;
 use super::reconcile::{Question, Verdict};
 use super::slot::{Base, Slot};
+use super::write::Write;
 
 /// What a system shows of a field: in its own form `L`, and in the form `T` that all
 /// exchange.

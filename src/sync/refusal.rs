@@ -1,8 +1,9 @@
 //! `Refusal`: a write that a system refused, in its own words, and the plan that does not
 //! try it again.
 
-use super::plan::{FieldPlan, Write};
+use super::plan::FieldPlan;
 use super::reconcile::Verdict;
+use super::write::Write;
 
 /// What a system refused to take, in its own words: a rule of its own, a locked field, a
 /// value that is too long.
@@ -94,7 +95,8 @@ impl<T: PartialEq> Write<'_, T> {
 
 impl<'a, T> FieldPlan<'a, T> {
     /// The same plan, without the writes that a system has refused before. Where nothing
-    /// else is left to write, it asks a person ([`Question::Refused`]), and the
+    /// else is left to write, it asks a person
+    /// ([`Question::Refused`](super::Question::Refused)), and the
     /// [`review`](Self::review) has the system's words.
     ///
     /// Whether it is given before the rules (`prefer`, `merge`) or after them makes no

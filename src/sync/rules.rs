@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use super::conflict::Stamp;
 use super::failed_writes::FailedWrites;
 use super::past::Past;
-use super::plan::{FieldPlan, Write};
+use super::plan::FieldPlan;
 use super::reconcile::{Question, Rule, Verdict, holds};
 use super::slot::{Base, Content, Slot};
+use super::write::Write;
 
 impl<'a, T> FieldPlan<'a, T> {
     /// The same plan, with a conflict settled in favour of the system at this place; its

@@ -3,9 +3,10 @@
 
 use super::answer::Answer;
 use super::bases::Bases;
-use super::plan::{FieldPlan, Write};
+use super::plan::FieldPlan;
 use super::reconcile::Rule;
 use super::slot::{Base, Content};
+use super::write::Write;
 use crate::Decision;
 
 /// A question that a person has answered: the writes, and the decision that permits them.

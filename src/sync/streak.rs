@@ -1,7 +1,7 @@
 //! `WriteStreak`: how often in a row the same value was written in place of the same
 //! other.
 
-use super::plan::Write;
+use super::write::Write;
 
 /// How many times in a row a field was written to the same value, in place of the same
 /// other one: a system that does not keep what it is given.

@@ -26,7 +26,10 @@ fn from_environment(name: &str, default: u32) -> u32 {
 
 /// The command that starts a part.
 fn part(place: &Place, part: &str, orders: &str) -> Command {
-    let options = ["--only", part, "--orders", orders, "--broker", &place.broker()];
+    let broker = place.broker();
+    let options = ["--only", part, "--orders", orders, "--broker", &broker];
+    // A clerk that is killed all the time would never work after its grace.
+    let options = [options.as_slice(), &["--grace", "0"]].concat();
     let mut command = place.command(&options);
     command.stdout(Stdio::null());
     if std::env::var_os("CRASH_VERBOSE").is_none() {

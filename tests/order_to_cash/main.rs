@@ -5,6 +5,7 @@
 //! of orders meanwhile.
 #![cfg(all(feature = "workflow", feature = "sqlite", feature = "testing", unix))]
 
+mod account;
 mod approve;
 mod crash;
 mod everywhere;

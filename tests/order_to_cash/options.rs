@@ -17,7 +17,7 @@ fn what_is_unknown_or_misplaced_is_refused() {
     for (arguments, says) in [
         (&["--colour", "red"][..], "unknown option"),
         (&["orders"], "unknown words"),
-        (&["--orders", "0"], "above 0"),
+        (&["--orders", "0"], "from 1 to"),
         (&["--hour"], "--hour wants a value"),
         (&["--hour", "1", "--hour", "2"], "twice"),
         (&["--by", "carl"], "--by and --reason belong to --approve"),
@@ -29,6 +29,9 @@ fn what_is_unknown_or_misplaced_is_refused() {
         (&["--only", "clerk"], "--only wants a --broker"),
         (&["--only", "cook", "--folder", "f", "--broker", "file://f"], "sales, relay"),
         (&["--name", "mine"], "--name belongs to"),
+        (&["--name", "a'b", "--broker", "file://f"], "small letters, digits and _"),
+        (&["--orders", "99999999999"], "from 1 to 4294967295"),
+        (&["--grace", "soon"], "a number of seconds"),
         (&["--broker", "pigeon://ann:s3cr3t@coop"], "found the scheme \"pigeon\""),
         (&["--database", "access://ann:s3cr3t@desk"], "wanted one of postgres://"),
     ] {

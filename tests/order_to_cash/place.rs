@@ -36,6 +36,11 @@ impl Place {
         Self { folder, options: options.to_vec(), schemas: Some(schemas) }
     }
 
+    /// Its folder, which a run makes.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Whether the orders stand in files.
     pub(crate) fn is_files(&self) -> bool {
         self.options.iter().any(|option| option == "--folder")

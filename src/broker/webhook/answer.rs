@@ -91,7 +91,9 @@ where
 fn quote(body: &[u8], token: Option<&str>) -> String {
     let mut text = String::from_utf8_lossy(body);
     if let Some(token) = token {
-        text = text.replace(token, "***").into();
+        // JSON may have a backslash before each slash.
+        let escaped = token.replace('/', r"\/");
+        text = text.replace(token, "***").replace(&escaped, "***").into();
     }
     let shown = |c: char| if must_be_escaped(c) { ' ' } else { c };
     let mut text = text.trim().chars().map(shown);
@@ -221,5 +223,7 @@ mod tests {
         assert_eq!(quote(b"\xff", None), ": \u{fffd}");
         let echoed = b"no route for Bearer s3cr3t";
         assert_eq!(quote(echoed, Some("s3cr3t")), ": no route for Bearer ***");
+        let echoed = br#"{"token":"a\/s3cr3t\/z"}"#;
+        assert_eq!(quote(echoed, Some("a/s3cr3t/z")), r#": {"token":"***"}"#);
     }
 }

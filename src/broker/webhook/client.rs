@@ -91,9 +91,27 @@ fn is_internal(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(refused) = error.downcast_ref::<ResolveError>() {
-            return matches!(refused, ResolveError::Internal { .. });
+            return matches!(refused, ResolveError::Internal { address: Some(_), .. });
         }
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name that leads inside stays one; one without an address may have one tomorrow.
+    #[test]
+    fn only_an_address_inside_makes_a_dead_letter() {
+        let internal = |address: Option<[u8; 4]>| ResolveError::Internal {
+            name: "shop.example.com".to_owned(),
+            address: address.map(Into::into),
+        };
+        assert!(is_internal(&internal(Some([127, 0, 0, 1]))));
+        assert!(!is_internal(&internal(None)));
+        let unknown = std::io::Error::other("no answer of the name server");
+        assert!(!is_internal(&ResolveError::Unknown(unknown)));
+    }
 }

@@ -130,7 +130,8 @@ mod written;
 /// types are. With the feature `serde`, `Slots`, `Agreed`, `Bases`, `Refusals`,
 /// `KeptForms` and `Answers` are stored as maps from the fields' names, in which a field
 /// that is missing is unread, was never agreed on, was never refused, is kept as it was
-/// given, or has no answer. A stored snapshot comes back through its system's capability:
+/// given, or has no answer. What each system has is stored by its name, so that the order
+/// of `between` is free. A stored snapshot comes back through its system's capability:
 /// `*contact::Snapshot::by(&crm) = slots`.
 ///
 /// With the feature `sqlite`, the row of a table is a store of each system, if the
@@ -164,8 +165,8 @@ mod written;
 /// where it stands. A type may be given by a path from there, `super::Status` too; within
 /// another type (`Vec<super::Status>`), import it first.
 ///
-/// Values are compared with `Eq`, and cloned: a float is no field, and an `Option` is
-/// none, since every field may be empty.
+/// Values are compared with `Eq`, and cloned: a float is no field. Nor is an `Option`,
+/// by whatever name, since every field may be empty, nor what is borrowed.
 ///
 /// A doc comment or an attribute on a field stands on all that is made of it. A field is
 /// not declared under a `cfg`: a contract is the same in every build.

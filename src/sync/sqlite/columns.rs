@@ -16,7 +16,8 @@ use super::{Slot, TableRow, Visit};
 pub struct Columns<'r> {
     table: TableRow<'r>,
     row: &'r Row<'r>,
-    /// The fields with a column of another name that were not visited yet.
+    /// The fields that the table calls otherwise or does not have, and that were not
+    /// visited yet.
     not_visited: Vec<&'r str>,
     failed: Option<Error>,
 }
@@ -31,6 +32,10 @@ impl fmt::Debug for Columns<'_> {
 impl<T: FromSql> Visit<&mut Slot<T>> for Columns<'_> {
     fn visit(&mut self, field: &'static str, slot: &mut Slot<T>) {
         self.not_visited.retain(|other| *other != field);
+        if self.table.without.contains(&field) {
+            *slot = Slot::Unsupported;
+            return;
+        }
         match self.row.get::<_, Option<T>>(self.table.column(field)) {
             Ok(value) => *slot = value.into(),
             Err(error) => self.failed = self.failed.take().or(Some(error)),
@@ -40,12 +45,13 @@ impl<T: FromSql> Visit<&mut Slot<T>> for Columns<'_> {
 
 impl<'r> Columns<'r> {
     pub(super) fn new(table: TableRow<'r>, row: &'r Row<'r>) -> Self {
-        let not_visited = table.columns.iter().map(|(field, _)| *field).collect();
+        let renamed = table.columns.iter().map(|(field, _)| *field);
+        let not_visited = renamed.chain(table.without.iter().copied()).collect();
         Self { table, row, not_visited, failed: None }
     }
 
-    /// Whether every column was read, and every field with a column of another name is
-    /// one of the fields.
+    /// Whether every column was read, and whatever the table calls otherwise or does not
+    /// have is one of the fields.
     pub(super) fn done(self) -> Result<()> {
         let unknown = self.not_visited.first().map(|field| (*field).to_owned());
         let unknown = unknown.map(Error::InvalidColumnName);

@@ -13,10 +13,10 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Result, ToSql};
 
 use super::apply::Found;
-use super::plan::Write;
 use super::slot::Slot;
 use super::system::{Capability, System};
 use super::visit::Visit;
+use super::write::Write;
 use whole::Whole;
 
 pub use columns::Columns;
@@ -78,6 +78,7 @@ pub struct TableRow<'t> {
     table: &'t str,
     key: (&'t str, &'t dyn ToSql),
     columns: &'t [(&'t str, &'t str)],
+    without: &'t [&'t str],
     record: Option<&'t str>,
 }
 
@@ -95,7 +96,7 @@ impl<'t> TableRow<'t> {
         table: &'t str,
         key: (&'t str, &'t dyn ToSql),
     ) -> Self {
-        Self { connection, table, key, columns: &[], record: None }
+        Self { connection, table, key, columns: &[], without: &[], record: None }
     }
 
     /// The same row, whose table calls the columns of these fields otherwise: pairs of a
@@ -119,6 +120,25 @@ impl<'t> TableRow<'t> {
         Self { columns, ..self }
     }
 
+    /// The same row, whose table has no columns for these fields: they are
+    /// [`Slot::Unsupported`].
+    ///
+    /// ```
+    /// # use integration_automation_patterns::sync::sqlite::TableRow;
+    /// # use integration_automation_patterns::sync::{Slot, declared::Visit};
+    /// # let db = rusqlite::Connection::open_in_memory()?;
+    /// # db.execute_batch("CREATE TABLE sample (id); INSERT INTO sample VALUES (7)")?;
+    /// let row = TableRow::new(&db, "sample", ("id", &7)).without(&["insurer"]);
+    /// let mut insurer = Slot::<String>::Unread;
+    /// row.read(|columns| columns.visit("insurer", &mut insurer))?;
+    /// assert_eq!(insurer, Slot::Unsupported);
+    /// # Ok::<(), rusqlite::Error>(())
+    /// ```
+    #[must_use = "this gives the row with the fields that it has"]
+    pub fn without(self, fields: &'t [&'t str]) -> Self {
+        Self { without: fields, ..self }
+    }
+
     /// The same row, with the record that it is of, as the plan is told by its `about`:
     /// for a table whose key is not the record's id.
     #[must_use = "this gives the row with its record"]
@@ -137,7 +157,7 @@ impl<'t> TableRow<'t> {
     ///
     /// SQLite's: no such row or column, or a value of another type; and
     /// [`InvalidColumnName`](rusqlite::Error::InvalidColumnName) where
-    /// [`columns`](Self::columns) names what is no field.
+    /// [`columns`](Self::columns) or [`without`](Self::without) names what is no field.
     pub fn read(&self, walk: impl FnOnce(&mut Columns<'_>)) -> Result<()> {
         let (key, value) = self.key;
         let select =

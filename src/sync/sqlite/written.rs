@@ -7,8 +7,8 @@ use rusqlite::Error;
 
 use super::super::apply::Found;
 use super::super::kept::{Kept, KeptForms};
-use super::super::plan::Write;
 use super::super::refusal::{Refusal, Refusals};
+use super::super::write::Write;
 use super::Slot;
 use super::update::Refused;
 

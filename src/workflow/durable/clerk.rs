@@ -9,18 +9,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 
+use super::rhythm::Rhythm;
 use super::turn::{ClerkIncident, ClerkSummary, Turned};
 use super::{WorkflowConfig, WorkflowDatabase};
-use crate::reason::reason;
 use crate::retry::Backoff;
 use crate::store::StoreError;
 use crate::workflow::Driven;
 use crate::{ConfigError, RetryPolicy};
-
-/// The longest pause of a clerk whose database does not answer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Runs the deadlines of the workflows in one database.
 ///
@@ -36,6 +33,7 @@ pub struct Clerk<D: WorkflowDatabase> {
     tables: Arc<Tables<D::Turn>>,
     retry_policy: RetryPolicy,
     poll_interval: Duration,
+    grace: Duration,
     on_incident: Arc<dyn Fn(&ClerkIncident) + Send + Sync>,
 }
 
@@ -55,6 +53,9 @@ pub(super) trait Turns {
     /// How an instance of this workflow does.
     fn turn_of<W: Driven>() -> Self::Turn;
 
+    /// Whether the database answers, and lets a clerk write.
+    fn answers(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// The turn of the instance that is due first, if one is.
     fn turn(
         &self,
@@ -71,6 +72,7 @@ impl<D: WorkflowDatabase> Clerk<D> {
             tables: Arc::new(Tables { turns: BTreeMap::new(), config }),
             retry_policy: RetryPolicy::retries(1, Backoff::Exponential { base, max }),
             poll_interval: Duration::from_secs(1),
+            grace: Duration::from_secs(10),
             on_incident: Arc::new(|incident| {
                 drop(writeln!(std::io::stderr(), "{incident}"));
             }),
@@ -106,6 +108,43 @@ impl<D: WorkflowDatabase> Clerk<D> {
         Ok(Self { poll_interval, ..self })
     }
 
+    /// How long [`run`](Self::run) leaves every deadline alone after it begins, and after
+    /// its database has come back: 10 s, unless this says otherwise.
+    ///
+    /// While a program stands still, replies pile up in the broker, and deadlines pass. The
+    /// grace lets the replies in first; a clerk that came before them would undo what has
+    /// long been done. Set it to what a program needs to catch up with its queues. A
+    /// deadline of less than this can pass that much later.
+    ///
+    /// ```
+    /// # mod shop {
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/orders.rs"));
+    /// # }
+    /// # #[cfg(feature = "sqlite")]
+    /// # fn clerk() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use shop::order_to_cash;
+    /// use std::time::Duration;
+    ///
+    /// use integration_automation_patterns::workflow::{WorkflowConfig, sqlite};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("grace-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("crm.db");
+    /// let clerk = sqlite::Clerk::open(&path, WorkflowConfig::default())?
+    ///     .of::<order_to_cash::This>()
+    ///     .grace(Duration::from_secs(120));
+    /// assert!(format!("{clerk:?}").contains("grace: 120s"));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(feature = "sqlite")]
+    /// # clerk()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
     /// Calls `callback` with everything that goes wrong without stopping the clerk. The
     /// default writes to standard error.
     pub fn on_incident(
@@ -126,44 +165,46 @@ impl<D: WorkflowDatabase> Clerk<D> {
     }
 
     /// Works until `stop` is ready, whatever its output; the turn that it is at ends first.
+    /// It begins with its [grace](Self::grace).
     ///
-    /// No error of the database ends it: it tries again, ever more slowly, and reports. A
-    /// clerk that was given no table ends at once, and reports that
-    /// ([`NoTable`](ClerkIncident::NoTable)).
+    /// No error of the database ends it: it tries again, ever more slowly, and reports
+    /// the outage and its end. A clerk that was given no table ends at once, and reports
+    /// that ([`NoTable`](ClerkIncident::NoTable)).
     pub async fn run<F: Future>(self, stop: F) -> ClerkSummary {
         let (mut stop, mut summary) = (pin!(stop), ClerkSummary::default());
         if self.tables.turns.is_empty() {
             (self.on_incident)(&ClerkIncident::NoTable);
             return summary;
         }
-        let mut pauses = Pauses::from(self.poll_interval);
+        let (mut rhythm, mut next) = Rhythm::begin(self.poll_interval, self.grace);
         loop {
-            let wait = match self.database.turn(&self.tables, self.retry_policy).await {
-                Ok(Some(turned)) => {
-                    self.count(&mut summary, turned);
-                    pauses = Pauses::from(self.poll_interval);
-                    Duration::ZERO
-                }
-                Ok(None) => {
-                    pauses = Pauses::from(self.poll_interval);
-                    self.poll_interval
-                }
-                Err(error) => {
-                    let (pause, reason) = (pauses.next(), reason(&error));
-                    (self.on_incident)(&ClerkIncident::Store { reason, pause });
-                    pause
-                }
-            };
             tokio::select! {
                 biased;
                 _ = &mut stop => return summary,
-                () = sleep(wait) => {}
+                () = sleep_until(next) => {}
+            }
+            let looked = self.look(rhythm.is_outage()).await;
+            let was_due = looked.as_ref().map(Option::is_some);
+            let incident;
+            (next, incident) = rhythm.looked(was_due);
+            incident.iter().for_each(|incident| (self.on_incident)(incident));
+            if let Ok(Some(turned)) = looked {
+                self.count(&mut summary, turned);
             }
         }
     }
 
-    /// Works until every deadline that has passed is taken: for a program that runs now
-    /// and then. It ends too where an instance fails once more in the same run, as under a
+    /// The turn of the instance that is due first, if one is. After an outage, nothing but
+    /// whether that is over.
+    async fn look(&self, after_outage: bool) -> Result<Option<Turned>, StoreError> {
+        if after_outage {
+            return self.database.answers().await.map(|()| None);
+        }
+        self.database.turn(&self.tables, self.retry_policy).await
+    }
+
+    /// Works until every deadline that has passed is taken, without a grace: for a program
+    /// that runs now and then. It ends too where an instance fails once more in the same run, as under a
     /// [`retry_policy`](Self::retry_policy) that does not wait.
     ///
     /// # Errors
@@ -184,21 +225,6 @@ impl<D: WorkflowDatabase> Clerk<D> {
     }
 }
 
-/// The pauses while the database does not answer: doubled up to the longest.
-struct Pauses(Duration);
-
-impl Pauses {
-    fn from(poll_interval: Duration) -> Self {
-        Self(poll_interval.min(LONGEST_PAUSE))
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = pause.saturating_mul(2).min(LONGEST_PAUSE);
-        pause
-    }
-}
-
 impl<D: WorkflowDatabase + fmt::Debug> fmt::Debug for Clerk<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clerk")
@@ -206,23 +232,7 @@ impl<D: WorkflowDatabase + fmt::Debug> fmt::Debug for Clerk<D> {
             .field("workflows", &self.tables.turns.keys())
             .field("retry_policy", &self.retry_policy)
             .field("poll_interval", &self.poll_interval)
+            .field("grace", &self.grace)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Protects from a clerk that looks once an hour, and after a restart of its database
-    /// rests for an hour, too.
-    #[test]
-    fn pauses_grow_to_the_longest_and_never_begin_above_it() {
-        let first_three = |poll_interval| {
-            let mut pauses = Pauses::from(Duration::from_secs(poll_interval));
-            [pauses.next(), pauses.next(), pauses.next()].map(|pause| pause.as_secs())
-        };
-        assert_eq!(first_three(5), [5, 10, 15]);
-        assert_eq!(first_three(3600), [15, 15, 15]);
     }
 }

@@ -3,13 +3,13 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{StepError, WorkflowConfig};
 use crate::inbox::is_of_the_database;
 use crate::reason::reason;
+use crate::relay::Outage;
 use crate::store::{LAST_DUE, StoreError};
 use crate::workflow::{Driven, InstanceRecord, Verdict, Written};
 use crate::{EventId, RetryPolicy};
@@ -43,13 +43,11 @@ pub enum ClerkIncident {
     },
     /// The clerk was given no table of a workflow, and so it ends: it would move nothing.
     NoTable,
-    /// The database does not do what the clerk asks, and is tried again.
-    Store {
-        /// Why not.
-        reason: String,
-        /// When it is tried again.
-        pause: Duration,
-    },
+    /// The database does not do what the clerk asks, and is tried again. Reported once for
+    /// each new reason, then once a minute.
+    Outage(Outage),
+    /// That has ended, and the clerk's [grace](super::Clerk::grace) begins.
+    Recovered(Outage),
 }
 
 impl fmt::Display for ClerkIncident {
@@ -65,9 +63,12 @@ impl fmt::Display for ClerkIncident {
                 "the clerk ends, since it knows no workflow and would move nothing: give \
                  it each table with `of`",
             ),
-            Self::Store { reason, pause } => {
-                write!(f, "the clerk tries the database again in {pause:?}: {reason}")
-            }
+            Self::Outage(outage) => outage.describe("clerk", f),
+            Self::Recovered(Outage { lasted, failures, .. }) => write!(
+                f,
+                "the database answers the clerk again, after {lasted:.0?} and {failures} \
+                 failed tries"
+            ),
         }
     }
 }

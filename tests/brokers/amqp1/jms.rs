@@ -16,7 +16,7 @@ fn jms(verbs: &[&str], queue: &Queue<Artemis>) -> String {
     let jars = std::env::var("TEST_ARTEMIS_JARS")
         .expect("TEST_ARTEMIS_JARS, as `.ci/amqp1` sets it");
     let ran = Command::new("java")
-        .args(["-cp", &jars])
+        .args(["-XX:TieredStopAtLevel=1", "-cp", &jars]) // it lives for a second
         .arg(root.join("tests/support/Amqp1Peer.java"))
         .args([&Artemis::port().to_string(), &queue.name])
         .args(verbs)

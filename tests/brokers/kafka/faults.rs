@@ -103,8 +103,8 @@ async fn a_server_that_is_frozen_holds_nobody_up_and_loses_nothing() {
     let mut listener = cluster.listener();
     let (first, second) = (next(&mut listener).await, next(&mut listener).await);
     own.signal(1, "-STOP");
-    within(1, "an answer", ack(first)).await;
-    within(1, "an answer", ack(second)).await;
+    within(5, "an answer", ack(first)).await;
+    within(5, "an answer", ack(second)).await;
     // A program that is told to stop, in the middle of connecting, sending and receiving:
     // its runtime ends too.
     let (unconnected, mut unjoined) =
@@ -121,7 +121,7 @@ async fn a_server_that_is_frozen_holds_nobody_up_and_loses_nothing() {
         });
     };
     let ended = tokio::task::spawn_blocking(move || std::thread::spawn(program).join());
-    within(2, "the end of a program", ended).await.unwrap().unwrap();
+    within(5, "the end of a program", ended).await.unwrap().unwrap();
     let sent = within(12, "a send", kafka.send(&event("3", "lead-7"))).await.unwrap_err();
     assert_ne!(sent.kind(), BrokerErrorKind::Permanent, "{sent}");
     let asked = within(12, "the lag", listener.lag()).await.unwrap_err();

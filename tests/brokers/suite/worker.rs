@@ -88,7 +88,7 @@ impl Target for File {
 /// The events of the transaction, sent to the broker.
 async fn sent<S: Server>(server: &S) {
     let file = File::new("sent");
-    enqueue(&file, EVENTS, RetryPolicy::DEFAULT);
+    enqueue(&file, 0..EVENTS, RetryPolicy::DEFAULT);
     let store = outbox::Outbox::open(&file.0).unwrap();
     let broker = server.broker(server.address());
     let relay = Relay::new("relay-1", store, broker, RelayConfig::default()).unwrap();

@@ -74,6 +74,14 @@ impl Turns for File {
         take_turn::<W>
     }
 
+    async fn answers(&self) -> Result<(), StoreError> {
+        let work = |connection: &mut Connection| {
+            let immediate = TransactionBehavior::Immediate;
+            connection.transaction_with_behavior(immediate).map(drop).doing(FIRING)
+        };
+        self.0.work(FIRING, work).await?
+    }
+
     async fn turn(
         &self,
         tables: &Arc<Tables<Turn>>,
