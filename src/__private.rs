@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use crate::sync::declared::{Entry, FieldRules, Includes, Kind, Ruled, Visit};
 use crate::sync::{
-    Answer, ApplyError, Bases, FieldPlan, Found, KeptForms, Misfit, Refusals, Review,
-    Slot, Verdict, Write,
+    Answer, ApplyError, Authority, Bases, ContractBuilder, FieldPlan, Found, KeptForms,
+    Misfit, Refusals, Review, Rule, Slot, System, Verdict, Write,
 };
 
 pub use crate::sync::progress::{Cause, Decided, Progress, Step};
@@ -85,6 +85,18 @@ const fn hash(mut bytes: &[u8]) -> u32 {
     hash
 }
 
+/// Whether there is a name for each system, and no two are the same.
+pub const fn are_names(names: &[&str]) -> bool {
+    let mut left = names;
+    while let [name, rest @ ..] = left {
+        if name.is_empty() || !is_once(names, name) {
+            return false;
+        }
+        left = rest;
+    }
+    true
+}
+
 /// Whether a name stands in a list once.
 pub const fn is_once(names: &[&str], name: &str) -> bool {
     let (mut left, mut found) = (names, false);
@@ -113,9 +125,15 @@ const fn same(mut one: &[u8], mut other: &[u8]) -> bool {
     true
 }
 
+/// The name of a system. What else asks for its name takes it from the list of all, so
+/// that what is no system is one error.
+pub const fn name_of<S: System>() -> &'static str {
+    S::NAME
+}
+
 /// The key of a system, to be asked whether it is [`Default`].
 #[derive(Debug)]
-pub struct Key<K>(PhantomData<K>);
+pub struct KeyOf<S>(PhantomData<S>);
 
 /// The answer where the key is not: an inherent constant goes before a trait's.
 pub trait IsNotDefault {
@@ -123,17 +141,55 @@ pub trait IsNotDefault {
     const IS_DEFAULT: bool = false;
 }
 
-impl<K> IsNotDefault for Key<K> {}
+impl<S> IsNotDefault for KeyOf<S> {}
 
-impl<K: Default> Key<K> {
+impl<S: System> KeyOf<S>
+where
+    S::Key: Default,
+{
     /// Whether anybody can make one.
     pub const IS_DEFAULT: bool = true;
+}
+
+/// The type of a field, to be asked whether it is an [`Option`], by whatever name.
+#[derive(Debug)]
+pub struct TypeOf<T>(PhantomData<T>);
+
+/// The answer where it is none: an inherent constant goes before a trait's.
+pub trait IsNoOption {
+    /// Whether it may be empty by itself.
+    const IS_OPTION: bool = false;
+}
+
+impl<T> IsNoOption for TypeOf<T> {}
+
+impl<T> TypeOf<Option<T>> {
+    /// Whether it may be empty by itself.
+    pub const IS_OPTION: bool = true;
 }
 
 /// Takes over what an edit says, where it says something.
 pub fn take_over<T>(slot: &mut Slot<T>, edit: Slot<T>) {
     if !matches!(edit, Slot::Unread) {
         *slot = edit;
+    }
+}
+
+/// The contract with one more field: whose it is, by a place among the systems.
+pub fn with_field(
+    contract: ContractBuilder,
+    field: &'static str,
+    rule: Rule,
+    systems: &[&'static str],
+) -> ContractBuilder {
+    match rule {
+        Rule::Owner(place, others) => {
+            let owner = systems.get(place).copied().unwrap_or_default();
+            let contract = contract.field(field, Authority::system(owner));
+            contract.non_owner_edits_for(field, others)
+        }
+        Rule::Shared => contract.field(field, Authority::Shared),
+        Rule::Manual => contract.field(field, Authority::Manual),
     }
 }
 
@@ -339,6 +395,11 @@ pub fn next_without<F: Ruled<T>, T, K: Kind, const N: usize>(
     let refused = refused.as_slice().iter().map(|refusal| refusal.place);
     let not_made = not_made.iter().copied().chain(refused).collect::<Vec<_>>();
     entry.next_without(answer.as_ref(), &not_made)
+}
+
+/// The places of all systems.
+pub fn all_places(systems: &[&str]) -> Vec<usize> {
+    (0..systems.len()).collect()
 }
 
 /// The places of systems by their names.

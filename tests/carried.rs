@@ -6,8 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 use integration_automation_patterns::sync::{
-    Answer, AnswerError, Base, Bases, Capability, Choice, Found, Kept, Misfit, Refusal,
-    Slot, System,
+    Answer, AnswerError, Base, Bases, Capability, Choice, Found, Kept, Misfit, Question,
+    Refusal, Slot, System, Verdict,
 };
 use integration_automation_patterns::{Decision, boundary};
 
@@ -494,6 +494,72 @@ fn what_a_system_keeps_instead_is_no_edit() {
     let plan = contact::reconcile(&in_crm, &erp, &in_hr, &known);
     let write = plan.note.writes().next().expect("the owner says something else");
     assert!(write.refused().is_some(), "the ERP may not change it");
+}
+
+boundary! {
+    mod crash between Crm and Erp {
+        reject: u8 => Crm,
+        queue: u8 => Crm (others Queue),
+        overwrite: u8 => Crm (others Overwrite),
+        shared: u8 => Shared,
+    }
+}
+
+/// Every field of a system shows this.
+fn shows<S: System<Key = Key>, At>(value: u8) -> crash::Snapshot<S>
+where
+    crash::Parties: integration_automation_patterns::sync::declared::Includes<S, At>,
+{
+    let mut snapshot = crash::Snapshot::by(&connect::<S>());
+    (snapshot.reject, snapshot.queue) = (Slot::Value(value), Slot::Value(value));
+    (snapshot.overwrite, snapshot.shared) = (Slot::Value(value), Slot::Value(value));
+    snapshot
+}
+
+/// The program stores what it is about to write, and is killed before or after the writes:
+/// they are nobody's edit, and the edits that people make then are, as ever.
+#[test]
+fn a_program_that_is_killed_takes_none_of_its_writes_for_an_edit() {
+    let (old, new, newer, other) = (1, 2, 3, 4);
+    let known: crash::Bases = {
+        let (crm, erp) = (shows::<Crm, _>(old), shows::<Erp, _>(old));
+        crash::reconcile(&crm, &erp, &crash::Bases::default()).next()
+    };
+    for is_written in [false, true] {
+        let (mut crm, mut erp) = (shows::<Crm, _>(new), shows::<Erp, _>(old));
+        let (seen_crm, seen_erp) = (crm.clone(), erp.clone());
+        let plan = crash::reconcile(&seen_crm, &seen_erp, &known);
+        let intent = plan.intent();
+        if is_written {
+            let nothing = crash::Answers::default();
+            let _lost_with_the_program = plan.apply(nothing, &mut crm, &mut erp);
+        }
+        let next = |crm: &_, erp: &_| {
+            let plan = crash::reconcile(crm, erp, &intent);
+            let lost = [
+                plan.reject.writes().any(|write| write.lost().is_some()),
+                plan.queue.writes().any(|write| write.lost().is_some()),
+                plan.overwrite.writes().any(|write| write.lost().is_some()),
+                plan.shared.writes().any(|write| write.lost().is_some()),
+            ];
+            (plan.verdicts().map(|(_, verdict)| verdict).collect::<Vec<_>>(), lost)
+        };
+        let none = [false; 4];
+        let (verdicts, lost) = next(&crm, &erp);
+        let rests = |verdict: &Verdict| matches!(verdict, Verdict::Agreed(_));
+        assert_eq!((verdicts.iter().all(rests), lost), (is_written, none));
+
+        let (verdicts, lost) = next(&shows(newer), &erp);
+        assert_eq!((verdicts, lost), (vec![Verdict::Write(0); 4], none), "edited again");
+
+        let (verdicts, lost) = next(&crm, &shows(other));
+        // Nobody knows whether the clerk of the ERP saw what was to be written.
+        let in_shared = Verdict::Ask(Question::Conflict);
+        let queue = Verdict::Ask(Question::Proposal);
+        let owned = [Verdict::Write(0), queue, Verdict::Write(0), in_shared];
+        assert_eq!(verdicts, owned, "an edit in the ERP, {is_written}");
+        assert_eq!(lost, [true, false, true, false], "on record, or asked");
+    }
 }
 
 /// The forms that systems keep are stored beside what is known in common.

@@ -274,7 +274,7 @@ fn of_outboxes() -> Vec<Example> {
 }
 
 #[cfg(feature = "sqlite")]
-fn of_rows() -> Vec<Named> {
+fn of_rows() -> Vec<Example> {
     use integration_automation_patterns::sync::sqlite::{RowError, TableRow};
 
     let db = rusqlite::Connection::open_in_memory().expect("in memory");

@@ -43,6 +43,51 @@ fn an_interrupted_run_is_no_conflict_with_itself() {
     }
 }
 
+/// The ERP took the write, and the program was killed: all that is stored is what was
+/// stored before. That is what it takes for the write to be nobody's edit; the base of the
+/// last run alone is not enough.
+#[test]
+fn what_is_stored_before_the_writes_makes_them_nobodys_edits_after_a_crash() {
+    let (one, two) = (Slot::Value("one"), Slot::Value("two"));
+    let (was, typo) = (Slot::Value("old"), Slot::Value("typo"));
+    let old = Bases::common(Base::Known(Some("old")), 2);
+    for rule in
+        [Rule::Shared].into_iter().chain(OWNERS.map(|others| Rule::Owner(0, others)))
+    {
+        let slots = [&one, &was];
+        let begun = FieldPlan::with_bases(rule, &slots, &old).next_without(&[0, 1]);
+        let lost = |slots: [&Slot<&'static str>; 2], known: &Bases<&'static str>| {
+            let plan = FieldPlan::with_bases(rule, &slots, known);
+            let writes = plan.writes().map(|write| (write.to(), write.value().copied()));
+            let lost = plan.writes().any(|write| write.lost().is_some());
+            (writes.collect::<Vec<_>>(), lost, plan.verdict())
+        };
+        let (writes, _, _) = lost([&one, &one], &begun);
+        assert_eq!(writes, [], "{rule:?}: nothing is left");
+        let (writes, is_lost, _) = lost([&one, &was], &begun);
+        assert_eq!(
+            (writes, is_lost),
+            (vec![(1, Some("one"))], false),
+            "{rule:?}: the rest, even \
+             where somebody has set it back"
+        );
+        let (writes, is_lost, _) = lost([&two, &one], &begun);
+        assert_eq!(
+            (writes, is_lost),
+            (vec![(1, Some("two"))], false),
+            "{rule:?}: an edit"
+        );
+        let (writes, is_lost, _) = lost([&one, &typo], &begun);
+        assert!(writes.is_empty() || is_lost, "{rule:?}: an edit in the ERP is seen");
+
+        let (_, is_lost, verdict) = lost([&two, &one], &old);
+        assert!(
+            is_lost || matches!(verdict, Verdict::Ask(_)),
+            "{rule:?}: and without it"
+        );
+    }
+}
+
 /// A system is away while the others agree; when it is back, it gets what it missed, and
 /// only what was edited there meanwhile is asked about.
 #[test]

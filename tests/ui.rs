@@ -125,10 +125,11 @@ impl Program {
             if line.is_empty() {
                 "(without it)".to_owned()
             } else {
-                line.replace(" | ", r" \| ")
+                line.replace('|', r"\|")
             }
         };
-        let (error, code) = (&self.expected["error"], &self.expected["code"]);
+        let error = self.expected["error"].replace('|', r"\|");
+        let code = &self.expected["code"];
         let lint =
             if code.starts_with("unused") { " (a warning, unless denied)" } else { "" };
         format!(

@@ -534,17 +534,18 @@ mod table_row {
 
 /// Protects what rows and walks are for: two tables, a queue and the answers in it are not
 /// much more than what is said of them. Each outcome is in it: progress that is kept when a
-/// store fails, and the reason of an answer that comes back.
+/// store fails or the program dies, what was overridden, refused and kept, the reason of an
+/// answer that comes back, and an answer that lasts.
 #[cfg(all(feature = "serde", feature = "sqlite"))]
 #[path = "../examples/two_tables/main.rs"]
 mod two_tables;
 
 #[cfg(all(feature = "serde", feature = "sqlite"))]
 #[test]
-fn two_tables_are_kept_in_step_by_sixty_lines() {
+fn two_tables_are_kept_in_step_by_two_pages() {
     two_tables::main().expect("in step");
     let program = include_str!("../examples/two_tables/sync.rs").lines().map(str::trim);
     let count =
         program.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
-    assert!(count <= 60, "{count} lines, with the imports and the declaration");
+    assert!(count <= 150, "{count} lines, with the imports and the declaration");
 }

@@ -5,9 +5,9 @@ mod sync;
 
 use integration_automation_patterns::Decision;
 use integration_automation_patterns::sync::sqlite::TableRow;
-use integration_automation_patterns::sync::{Answer, AnswerError, Choice};
+use integration_automation_patterns::sync::{Answer, AnswerError, Choice, Question};
 use rusqlite::Connection;
-use sync::{Crm, Erp, Outcome, answer, connect, synchronise};
+use sync::{Crm, Erp, Memory, Outcome, TABLES, answer, connect, synchronise};
 
 fn database(email: &str, terms: u32, status: &str) -> Outcome<Connection> {
     let db = Connection::open_in_memory()?;
@@ -32,28 +32,56 @@ pub(crate) fn main() -> Outcome<()> {
     let mut in_crm = TableRow::new(&crm, "contact", ("id", &"C-1")).of(&connect::<Crm>());
     let mut in_erp = TableRow::new(&erp, "contact", ("id", &"C-1")).of(&connect::<Erp>());
     let hub = Connection::open_in_memory()?;
-    hub.execute_batch(
-        "CREATE TABLE record (id TEXT PRIMARY KEY, known TEXT, asked TEXT, answers TEXT);
-         INSERT INTO record VALUES ('C-1', '{}', '[]', '{}')",
-    )?;
+    hub.execute_batch(TABLES)?;
+    hub.execute("INSERT INTO record (id) VALUES ('C-1')", [])?;
 
-    let (asked, _) = synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
+    let (Memory { asked, .. }, _) = synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
     assert_eq!(asked.len(), 1, "the status: {asked:?}");
     assert_eq!(shown(&crm)?, ("new@x.org".into(), 60, "active".into()));
     assert_eq!(shown(&erp)?, ("new@x.org".into(), 60, "closed".into()));
 
-    let decision = Decision::new("on-call", "the customer has left")?;
-    answer(&hub, &Answer::to(&asked[0], Choice::Side(1), decision.clone()))?;
-    erp.execute("UPDATE contact SET status = 'paused'", [])?; // meanwhile
-    let (asked, misfits) = synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
-    assert_eq!(misfits[0].cause, AnswerError::MovedOn);
+    // Left different, until the ERP changes it.
+    let leave = Decision::new("on-call", "the ERP counts otherwise")?;
+    answer(&hub, &Answer::to(&asked[0], Choice::Leave, leave))?;
+    for _ in 0..2 {
+        let (now, misfits) = synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
+        assert!(now.asked.is_empty() && misfits.is_empty(), "it lasts");
+    }
+    erp.execute("UPDATE contact SET status = 'paused'", [])?;
+    let (Memory { asked, .. }, misfits) =
+        synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
+    assert_eq!((asked.len(), &misfits[0].cause), (1, &AnswerError::MovedOn));
     println!("{}: {}", misfits[0].field, misfits[0].cause);
-
+    let decision = Decision::new("on-call", "the customer has left")?;
     let closed = Choice::Other(Some("closed".into()));
     answer(&hub, &Answer::to(&asked[0], closed, decision))?;
-    let (asked, misfits) = synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
-    assert!(asked.is_empty() && misfits.is_empty());
+
+    // The ERP corrects an address that the CRM owns, refuses a phone, and cuts a name.
+    erp.execute_batch(
+        "UPDATE contact SET email = 'mine@x.org';
+         CREATE TRIGGER rule BEFORE UPDATE OF phone ON contact
+             WHEN length(new.phone) < 6 BEGIN SELECT RAISE(ABORT, 'too short'); END;
+         CREATE TRIGGER cut AFTER UPDATE OF nickname ON contact BEGIN
+             UPDATE contact SET nickname = substr(new.nickname, 1, 5); END",
+    )?;
+    crm.execute("UPDATE contact SET nickname = 'Alexandra', phone = '12'", [])?;
+    let (Memory { asked, overridden, .. }, misfits) =
+        synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
+    assert!(misfits.is_empty());
     assert_eq!((shown(&crm)?, shown(&crm)?.2.as_str()), (shown(&erp)?, "closed"));
+    let edit = ("email".into(), "erp".into(), Some("mine@x.org".into()));
+    assert_eq!(overridden.0, [edit], "on record in the hub");
+    let refused = asked.iter().map(|row| (row.field.as_deref(), row.question));
+    assert_eq!(refused.collect::<Vec<_>>(), [(Some("phone"), Question::Refused)]);
+    println!("phone: {}", asked[0].sides[1].refused.as_deref().unwrap_or_default());
+
+    // Its own form of the nickname is nobody's edit.
+    let (again, _) = synchronise(&hub, "C-1", &mut in_crm, &mut in_erp)?;
+    assert!(again.overridden.0.len() == 1 && again.asked == asked);
+    let nickname = "SELECT nickname FROM contact";
+    let full: String = crm.query_row(nickname, [], |row| row.get(0))?;
+    let cut: String = erp.query_row(nickname, [], |row| row.get(0))?;
+    assert_eq!((full.as_str(), cut.as_str()), ("Alexandra", "Alexa"));
     println!("C-1 is closed in both: the customer has left");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Which database is meant, and what is asked of one, whichever it is.
 
-use integration_automation_patterns::workflow::{Desk, DeskDatabase};
+use integration_automation_patterns::workflow::{Desk, WorkflowDatabase};
 
 use crate::arguments::{Move, Request};
 use crate::moves::NotMade;
@@ -18,7 +18,7 @@ pub(crate) const TABLE: &str = "workflow_instance";
 
 /// A database with its desk.
 pub(crate) trait Database {
-    fn desk(&self) -> &Desk<impl DeskDatabase>;
+    fn desk(&self) -> &Desk<impl WorkflowDatabase>;
 
     /// Makes a move of one instance, in one transaction.
     async fn make(&self, wanted: &Move) -> Result<(), NotMade>;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use integration_automation_patterns::workflow::postgres::{self as workflows, Desk};
-use integration_automation_patterns::workflow::{self, DeskDatabase};
+use integration_automation_patterns::workflow::{self, WorkflowDatabase};
 use tokio_postgres::{Config, Error};
 
 use crate::arguments::Move;
@@ -40,7 +40,7 @@ impl Schema {
 }
 
 impl Database for Schema {
-    fn desk(&self) -> &workflow::Desk<impl DeskDatabase> {
+    fn desk(&self) -> &workflow::Desk<impl WorkflowDatabase> {
         &self.desk
     }
 

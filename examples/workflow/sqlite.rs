@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use integration_automation_patterns::workflow::sqlite::{self as workflows, Desk};
-use integration_automation_patterns::workflow::{self, DeskDatabase};
+use integration_automation_patterns::workflow::{self, WorkflowDatabase};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::arguments::{Ask, Move};
@@ -33,7 +33,7 @@ impl File {
 }
 
 impl Database for File {
-    fn desk(&self) -> &workflow::Desk<impl DeskDatabase> {
+    fn desk(&self) -> &workflow::Desk<impl WorkflowDatabase> {
         &self.desk
     }
 

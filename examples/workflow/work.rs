@@ -3,7 +3,9 @@
 use std::error::Error;
 
 use integration_automation_patterns::EventId;
-use integration_automation_patterns::workflow::{Desk, DeskDatabase, Status, Workflow};
+use integration_automation_patterns::workflow::{
+    Desk, Status, Workflow, WorkflowDatabase,
+};
 
 use crate::arguments::{Ask, Order};
 use crate::company::This;
@@ -65,7 +67,7 @@ pub(crate) async fn run(database: &impl Database, asked: &Ask) -> Outcome<Report
 
 /// What came of a move that the database was asked for.
 pub(crate) async fn moved(
-    desk: &Desk<impl DeskDatabase>,
+    desk: &Desk<impl WorkflowDatabase>,
     id: &EventId,
     made: Result<(), NotMade>,
 ) -> Outcome<Report> {
@@ -78,7 +80,7 @@ pub(crate) async fn moved(
 }
 
 /// Where the instance stands after what was done.
-async fn done(desk: &Desk<impl DeskDatabase>, id: &EventId) -> Outcome<Report> {
+async fn done(desk: &Desk<impl WorkflowDatabase>, id: &EventId) -> Outcome<Report> {
     Ok(match desk.look(id).await? {
         Some(found) => Report::Done(Box::new(found.instance)),
         None => none_such(id),
@@ -90,7 +92,7 @@ fn none_such(id: &EventId) -> Report {
 }
 
 /// The table's diagram, with a note at each stage where instances stand.
-async fn diagram(desk: &Desk<impl DeskDatabase>) -> Outcome<Report> {
+async fn diagram(desk: &Desk<impl WorkflowDatabase>) -> Outcome<Report> {
     let mut diagram = This::DEFINITION.mermaid();
     for count in desk.counts().await? {
         if count.workflow != This::NAME {

@@ -77,7 +77,7 @@ use crate::refused::Refused;
 /// To hold envelopes of several states in one place, or to store one, see [`AnyEnvelope`]
 /// and [`Record`].
 #[must_use = "an envelope is an event that somebody waits for: take its next step, or store it as an `AnyEnvelope`"]
-pub struct Envelope<InState: State, P: Payload = RawEvent> {
+pub struct Envelope<InState: State, P = RawEvent> {
     facts: Facts<P>,
     state: PhantomData<InState>,
 }

@@ -104,50 +104,6 @@ impl<S: Store, B: Broker> Relay<S, B> {
         })
     }
 
-    /// Calls `callback` with everything that goes wrong and does not stop the relay. By
-    /// default, the relay writes it to standard error.
-    ///
-    /// ```
-    /// # #[cfg(feature = "sqlite")] {
-    /// # use integration_automation_patterns::outbox::sqlite;
-    /// # use integration_automation_patterns::broker::in_process;
-    /// use integration_automation_patterns::relay::{Incident, Relay, RelayConfig};
-    /// use std::sync::Arc;
-    /// use std::sync::atomic::{AtomicU64, Ordering};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let outbox = sqlite::Outbox::open(":memory:")?;
-    /// # let (broker, _listener) = in_process(16);
-    /// let outages = Arc::new(AtomicU64::new(0));
-    /// let counter = Arc::clone(&outages);
-    /// let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default())?
-    ///     .on_incident(move |incident| {
-    ///         if let Incident::Outage(_) = incident {
-    ///             counter.fetch_add(1, Ordering::Relaxed);
-    ///         }
-    ///     });
-    /// assert_eq!(outages.load(Ordering::Relaxed), 0); // until it runs, and meets one
-    /// # drop(relay);
-    /// # Ok(())
-    /// # }
-    /// # main().unwrap();
-    /// # }
-    /// ```
-    #[must_use = "this returns the changed relay; the original is consumed"]
-    pub fn on_incident(
-        self,
-        callback: impl Fn(&Incident) + Send + Sync + 'static,
-    ) -> Self {
-        Self { on_incident: Arc::new(callback), ..self }
-    }
-
-    /// Records every change of state that this relay makes in an audit trail, once it is
-    /// stored.
-    #[must_use = "this returns the changed relay; the original is consumed"]
-    pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
-        Self { trail, ..self }
-    }
-
     /// Runs until `stop` is ready, whatever its output. Then it claims no more, waits for
     /// its sends, and releases what it could not send.
     ///
@@ -200,19 +156,6 @@ impl<S: Store, B: Broker> Relay<S, B> {
         self.share().drive(stop, true)
     }
 
-    /// The same relay, for a run to own.
-    fn share(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            store: Arc::clone(&self.store),
-            broker: Arc::clone(&self.broker),
-            config: self.config.clone(),
-            on_incident: Arc::clone(&self.on_incident),
-            trail: self.trail.clone(),
-            progress: Arc::clone(&self.progress),
-        }
-    }
-
     /// Polls both concurrently: `stop` may use the same store, and must not be suspended
     /// while the relay waits for that.
     async fn drive(self, stop: impl Future + Send, until_idle: bool) -> Summary {
@@ -224,6 +167,53 @@ impl<S: Store, B: Broker> Relay<S, B> {
             _ = stop => drop(stopped.send_replace(true)),
         }
         run.await
+    }
+}
+
+// Without a bound: a store or a broker that is none is refused where the relay is made.
+impl<S, B> Relay<S, B> {
+    /// Calls `callback` with everything that goes wrong and does not stop the relay. By
+    /// default, the relay writes it to standard error.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")] {
+    /// # use integration_automation_patterns::outbox::sqlite;
+    /// # use integration_automation_patterns::broker::in_process;
+    /// use integration_automation_patterns::relay::{Incident, Relay, RelayConfig};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let outbox = sqlite::Outbox::open(":memory:")?;
+    /// # let (broker, _listener) = in_process(16);
+    /// let outages = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&outages);
+    /// let relay = Relay::new("relay-1", outbox, broker, RelayConfig::default())?
+    ///     .on_incident(move |incident| {
+    ///         if let Incident::Outage(_) = incident {
+    ///             counter.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     });
+    /// assert_eq!(outages.load(Ordering::Relaxed), 0); // until it runs, and meets one
+    /// # drop(relay);
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    #[must_use = "this returns the changed relay; the original is consumed"]
+    pub fn on_incident(
+        self,
+        callback: impl Fn(&Incident) + Send + Sync + 'static,
+    ) -> Self {
+        Self { on_incident: Arc::new(callback), ..self }
+    }
+
+    /// Records every change of state that this relay makes in an audit trail, once it is
+    /// stored.
+    #[must_use = "this returns the changed relay; the original is consumed"]
+    pub fn with_audit_trail(self, trail: AuditTrail) -> Self {
+        Self { trail, ..self }
     }
 
     /// What this relay has done so far, in all its runs. Another task may read it at any
@@ -270,6 +260,19 @@ impl<S: Store, B: Broker> Relay<S, B> {
     fn report(&self, incident: &Incident) {
         // A callback that panics must not end the relay.
         let _ = catch_unwind(AssertUnwindSafe(|| (self.on_incident)(incident)));
+    }
+
+    /// The same relay, for a run to own.
+    fn share(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            store: Arc::clone(&self.store),
+            broker: Arc::clone(&self.broker),
+            config: self.config.clone(),
+            on_incident: Arc::clone(&self.on_incident),
+            trail: self.trail.clone(),
+            progress: Arc::clone(&self.progress),
+        }
     }
 }
 

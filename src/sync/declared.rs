@@ -8,7 +8,7 @@
 //! Each has its counterpart among the types for data, which the module
 //! [`sync`](super#two-worlds) lists.
 
-pub use super::entry::{Entry, FieldRules, IntoSlot};
+pub use super::entry::{Entry, EntryWrites, FieldRules, IntoSlot};
 pub use super::kind::{
     Kind, Manual, Overwrite, Owned, Queue, Reject, Ruled, SettledByRule, Shared, Written,
 };

@@ -92,11 +92,11 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
     }
 
     /// What is to be written where.
-    pub fn writes(&self) -> impl Iterator<Item = Write<'_, F::Value>>
+    pub fn writes(&self) -> EntryWrites<'_, F::Value>
     where
         K: Written,
     {
-        self.plan().writes()
+        EntryWrites { plan: self.plan(), given: 0 }
     }
 
     /// What is known in common once the plan is carried out.
@@ -229,6 +229,30 @@ impl<'a, F: Ruled<T>, T, K: Kind, const N: usize> Entry<'a, F, T, K, N> {
             Some(answer) => plan.after(answer.outcome(&plan), not_made),
             None => plan.next_without(not_made),
         }
+    }
+}
+
+/// What an [`Entry`] writes: at most one value for each system.
+// An opaque type would hold the bound of `writes`, and a loop would ask for it thrice.
+pub struct EntryWrites<'p, T> {
+    plan: FieldPlan<'p, T>,
+    given: usize,
+}
+
+impl<T> fmt::Debug for EntryWrites<'_, T> {
+    /// Never the values, which may be what no log should hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryWrites").finish_non_exhaustive()
+    }
+}
+
+impl<'p, T: PartialEq> Iterator for EntryWrites<'p, T> {
+    type Item = Write<'p, T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let write = self.plan.writes().nth(self.given)?;
+        self.given = self.given.saturating_add(1);
+        Some(write)
     }
 }
 

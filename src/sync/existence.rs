@@ -16,7 +16,8 @@ pub enum Deletions {
     Ask,
     /// The record is made again where it was deleted.
     Restore,
-    /// The record is left as it is everywhere, and no longer synchronised.
+    /// The record is left as it is everywhere, and no longer synchronised: leave it out
+    /// of the runs that follow, since its [base](RecordBase) does not say so.
     Detach,
     /// The record is deleted everywhere, unless somebody has edited it since; then a
     /// person decides.
@@ -41,7 +42,8 @@ pub enum Existence {
     Create,
     /// The systems that have it delete it.
     Delete,
-    /// It stays where it is, and is no longer synchronised.
+    /// It stays where it is, and is no longer synchronised: for the program to remember,
+    /// since a later run would ask again.
     Detach,
     /// A person must decide.
     Ask,

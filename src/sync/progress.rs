@@ -142,7 +142,7 @@ impl<A, R, K> Progress<A, R, K> {
     pub fn stopped<B>(
         self,
         bases: B,
-        system: &'static str,
+        system: Option<&'static str>,
         cause: Cause,
     ) -> Refused<Unfinished<B, A, R, K>, ApplyError> {
         let Self {
@@ -150,7 +150,7 @@ impl<A, R, K> Progress<A, R, K> {
         } = self;
         Refused::new(
             Unfinished { answers, bases, misfits, misfit_answers, refused, kept },
-            ApplyError::Store { system, cause },
+            ApplyError::Store { system: system.unwrap_or_default(), cause },
         )
     }
 

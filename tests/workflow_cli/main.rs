@@ -141,6 +141,31 @@ async fn it_says_what_each_waits_for_and_since_when() {
     assert_eq!(quiet, "nothing is stuck\n");
 }
 
+/// Protects somebody on call from waiting for a reply that has come, and that nobody could
+/// take.
+#[tokio::test]
+async fn it_names_a_reply_that_is_a_dead_letter() {
+    let folder = prepared("dead").await;
+    Shop::new(&folder.path().join("orders.db")).answers_of_another_step("order 4711");
+    let look = ["orders.db", "look", "--key", "order 4711"];
+    let found = one(folder.path(), &look, 0);
+    let [dead] = &found["dead_replies"].as_array().expect("a list")[..] else {
+        panic!("{found}")
+    };
+    assert_eq!(
+        (&dead["source"], &dead["event_type"]),
+        (&"erp".into(), &"erp.stock.held".into())
+    );
+    assert_eq!(keys(dead), ["event_type", "failed_at", "failure", "id", "source"]);
+    for command in [&look[..], &["orders.db", "stuck"]] {
+        let said = text(folder.path(), command, 0);
+        let line = said.lines().find(|line| line.contains("could not take"));
+        let line = line.unwrap_or_else(|| panic!("{said}"));
+        assert!(line.contains("`erp.stock.held`"), "{line}");
+        assert!(line.ends_with("or discard it and settle the step"), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn it_says_what_happened_to_one() {
     let folder = prepared("look").await;

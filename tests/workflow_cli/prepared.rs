@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use integration_automation_patterns::RawEvent;
+use integration_automation_patterns::broker::Delivery;
+use integration_automation_patterns::inbox::{Handled, InboxConfig};
 use integration_automation_patterns::workflow::sqlite::{self as workflows, Clerk};
 use integration_automation_patterns::workflow::{
     AnyAdvance, Driven, InstanceId, Seen, Verdict, WorkflowConfig,
 };
-use integration_automation_patterns::{inbox, outbox, testing};
-use rusqlite::{Connection, TransactionBehavior};
+use integration_automation_patterns::{
+    Envelope, RawEvent, RetryPolicy, inbox, outbox, testing,
+};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::OnceCell;
 
 use crate::orders::order_to_cash::{self, Any, This};
@@ -142,6 +145,22 @@ impl Shop {
         let step = step(workflows::load(&transaction, &id).unwrap().unwrap());
         workflows::store(&transaction, step, &WorkflowConfig::default()).unwrap();
         transaction.commit().unwrap();
+    }
+
+    /// A participant's reply to the first step, which is one of another step.
+    pub(crate) fn answers_of_another_step(&mut self, key: &str) {
+        let to = format!("order_to_cash/{}/reserve_credit/do", id(key));
+        let reply = Envelope::builder("erp", RawEvent::new("erp.stock.held", b"{}"));
+        let reply = Delivery::new(reply.correlation_id(to).build().unwrap(), ());
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let config = InboxConfig::new(week, RetryPolicy::DEFAULT).unwrap();
+        let receive = |transaction: &Transaction<'_>, event: &_| {
+            let config = WorkflowConfig::default();
+            workflows::receive::<This, _>(transaction, event, &config).map(drop)
+        };
+        let handled =
+            inbox::sqlite::process(&mut self.connection, reply, &config, receive);
+        assert!(matches!(handled, Ok(Handled::DeadLettered(_))), "{handled:?}");
     }
 
     async fn clerk_after(&self, time: Duration) {

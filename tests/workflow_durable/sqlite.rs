@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use integration_automation_patterns::broker::Delivery;
 use integration_automation_patterns::inbox::Handled;
+use integration_automation_patterns::retry::{Backoff, RetryPolicy};
 use integration_automation_patterns::workflow::sqlite::{self as workflows, Clerk, Desk};
 use integration_automation_patterns::workflow::{
     AnyAdvance, AnyRuling, Begun, Choice, ClerkSummary, Driven, StepError, WorkflowConfig,
@@ -14,7 +15,7 @@ use integration_automation_patterns::{AnyEnvelope, Envelope, inbox, outbox, test
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::orders::order_to_cash::{Any, This};
-use crate::suite::{Answer, Database, act, config, first, id, inbox_config};
+use crate::suite::{Answer, DAY, Database, act, config, first, id, inbox_config};
 
 pub(crate) struct Sqlite {
     path: PathBuf,
@@ -225,4 +226,31 @@ async fn a_desk_that_may_only_look_changes_nothing() {
     assert_eq!((seen.instance.revision, seen.journal.len()), (1, 1));
     let missing = Desk::open_read_only(database.path.with_extension("none"));
     assert!(missing.is_err(), "there is no such file, and none is made");
+}
+
+/// Protects from deadlines that nobody runs, where `of` is forgotten.
+#[tokio::test]
+async fn a_clerk_without_a_table_says_so_and_ends() {
+    let database = Sqlite::fresh().await;
+    let (reports, reported) = std::sync::mpsc::channel();
+    let clerk = Clerk::open(&database.path, config()).unwrap();
+    let clerk = clerk.on_incident(move |one| reports.send(one.to_string()).unwrap());
+    let summary = clerk.run(std::future::pending::<()>()).await;
+    assert_eq!(summary, ClerkSummary::default());
+    let reported: Vec<String> = reported.iter().collect();
+    assert!(matches!(&reported[..], [one] if one.contains("`of`")), "{reported:?}");
+}
+
+/// Protects from a run without an end, where an instance fails and is due again at once.
+#[tokio::test]
+async fn a_run_ends_where_an_instance_fails_again() {
+    let database = Sqlite::fresh().await;
+    let _ = database.begin("1", 900, true).await;
+    database.sql("UPDATE workflow_instance SET version = 7").await;
+    database.pass_time(DAY).await;
+    let at_once = RetryPolicy::retries(1, Backoff::Fixed(Duration::ZERO));
+    let clerk = Clerk::open(&database.path, config()).unwrap().of::<This>();
+    let clerk = clerk.retry_policy(at_once).on_incident(|_| {});
+    let summary = clerk.run_until_idle().await.unwrap();
+    assert_eq!((summary.moved, summary.failed), (0, 2));
 }

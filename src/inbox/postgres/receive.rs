@@ -127,9 +127,15 @@ pub(super) async fn decide(
 ) -> Result<(Intake, Nesting), StoreError> {
     let refusal = unindexable(&event).or_else(|| config.refusal(&event));
     let mut nesting = Nesting::Unknown;
-    let found = if refusal.is_some() {
+    let mut known = None;
+    // Of what was counted ahead, the inbox has a row, unless that was taken back. To try
+    // to remember it would set a savepoint around the row's change.
+    if refusal.is_some() || counted == Counted::Ahead {
         check_place(transaction).await.doing(RECEIVING)?;
-        Found::of(find(transaction, &event).await.doing(RECEIVING)?)
+        known = find(transaction, &event).await.doing(RECEIVING)?;
+    }
+    let found = if refusal.is_some() || known.is_some() {
+        Found::of(known)
     } else if let Some(new) = remember(transaction, &event).await.doing(RECEIVING)? {
         nesting = new;
         Found::Nothing

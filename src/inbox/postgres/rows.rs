@@ -106,8 +106,8 @@ pub(super) async fn find_row(
     found.as_ref().map(read_entry).transpose()
 }
 
-/// Remembers an event as processed, and sets the savepoint behind it; nothing where the
-/// inbox has the event already.
+/// Remembers an event as processed, and sets the savepoint behind it. Where the inbox has
+/// the event already, it sets the savepoint alone, and returns nothing.
 pub(super) async fn remember(
     transaction: &Transaction<'_>,
     event: &Envelope<Acknowledged>,

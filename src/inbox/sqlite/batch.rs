@@ -186,6 +186,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::inbox::order::ByKey;
     use crate::inbox::sqlite::Sqlite;
     use crate::inbox::worker::Handlers;
     use crate::inbox::{Handled, InboxConfig};
@@ -247,24 +248,41 @@ mod tests {
         }
     }
 
-    /// The states that the broker is told, in the order of the deliveries, and the
-    /// transactions that it took.
+    /// The states that the broker is told, in the order of the deliveries, the
+    /// transactions that it took, and the effects.
     fn handled(does: &[&'static str]) -> (Vec<DeliveryStatus>, usize, i64) {
+        handled_within(HOUR, deliveries(does))
+    }
+
+    /// The same, where each may be a redelivery.
+    fn handled_again(does: &[&'static str]) -> (Vec<DeliveryStatus>, usize, i64) {
+        let again = deliveries(does).into_iter().map(|one| one.redelivered(true));
+        handled_within(HOUR, again.collect())
+    }
+
+    fn handled_within(
+        longest: Duration,
+        all: Vec<Delivery<()>>,
+    ) -> (Vec<DeliveryStatus>, usize, i64) {
         let (mut connection, commits) = database();
         let policy = RetryPolicy::new(3, Backoff::Fixed(Duration::ZERO)).unwrap();
         let config = InboxConfig::new(Duration::from_secs(3600), RetryPolicy::DEFAULT);
         let config = config.unwrap().retry_policy(policy);
-        let all = deliveries(does);
         let inbox = Parts { handlers: handlers().list, config, order: None };
-        let mut settled = process_all(&mut connection, all, &inbox, HOUR);
+        let mut settled = process_all(&mut connection, all, &inbox, longest);
         settled.sort_by_key(|(place, _)| *place);
         let states = settled.into_iter().map(|(_, handled)| {
             handled
                 .map_or(DeliveryStatus::Pending, |handled: Handled<()>| handled.status())
         });
         let states = states.collect();
-        let effects = "SELECT count(*) FROM effect";
-        let effects = connection.query_row(effects, [], |row| row.get(0)).unwrap();
+        let count = |sql: &str| {
+            connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        let charged = "SELECT count(*) FROM inbox_event \
+                       WHERE attempts > 1 OR last_attempt IS NOT NULL";
+        assert_eq!(count(charged), 0, "one attempt of each, and every one has ended");
+        let effects = count("SELECT count(*) FROM effect");
         (states, commits.load(Ordering::Relaxed), effects)
     }
 
@@ -303,6 +321,60 @@ mod tests {
         );
         // One delivery has nobody to share the commit with.
         assert_eq!(handled(&["again"]), (vec![Processed], 1 + 1, 1));
+        // A copy waits for the end of the attempt that is counted.
+        assert_eq!(handled_again(&["a", "b", "twice"]), (vec![Processed; 3], 1 + 1, 2));
+    }
+
+    /// Protects from what would make most events of a slow handler suspect: they are
+    /// counted, and left for the next transaction.
+    #[test]
+    fn what_is_counted_ahead_and_not_begun_is_not_counted_again() {
+        let again = deliveries(&["again"; 3]);
+        let (states, commits, effects) = handled_within(Duration::ZERO, again);
+        assert_eq!((states, commits, effects), (vec![Processed; 3], 1 + 3, 3));
+    }
+
+    #[test]
+    fn a_redelivery_fails_as_a_first_delivery_does_and_is_taken_back_where_it_is_none() {
+        assert_eq!(
+            handled_again(&["a", "fails", "panics", "b"]),
+            (vec![Processed, Retrying, Retrying, Processed], 1 + 1, 2)
+        );
+        // They are counted, and taken back, and then each is counted by itself.
+        assert_eq!(
+            handled_again(&["a", "deferred", "b"]),
+            (vec![Processed, Retrying, Processed], 1 + 1 + 3 * 2, 2)
+        );
+    }
+
+    /// Protects the order of a key: an attempt that is counted is no turn that has come.
+    #[test]
+    fn an_early_event_is_held_though_its_attempt_was_counted() {
+        let (mut connection, _) = database();
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let config = InboxConfig::new(week, RetryPolicy::DEFAULT).unwrap();
+        let order = Some(ByKey::default());
+        let inbox = Parts { handlers: handlers().list, config, order };
+        let after = |id: &str, after: &str| {
+            let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", "a"));
+            let event = event.id(id.parse().unwrap()).tag("keyafter", after);
+            Delivery::new(event.build().unwrap(), ()).redelivered(true)
+        };
+        let all = || vec![after("3", "2"), after("2", "1")];
+        for (given, kind) in [(all(), "held"), (all(), "duplicate")] {
+            let settled = process_all(&mut connection, given, &inbox, HOUR);
+            for (_, handled) in settled {
+                match handled.unwrap() {
+                    Handled::Held(_) => assert_eq!(kind, "held"),
+                    Handled::Duplicate(_) => assert_eq!(kind, "duplicate"),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let held = "SELECT count(*) FROM inbox_event \
+                    WHERE due_at IS NOT NULL AND last_attempt = 'uncounted'";
+        let held: i64 = connection.query_row(held, [], |row| row.get(0)).unwrap();
+        assert_eq!(held, 2);
     }
 
     #[test]

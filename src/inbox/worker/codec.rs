@@ -35,6 +35,14 @@ impl<E: serde::de::DeserializeOwned> Codec<E> for Json {
     }
 }
 
+/// Never used: no handler is for a [`RawEvent`], and that is said once, where it is named.
+#[diagnostic::do_not_recommend]
+impl Codec<RawEvent> for Json {
+    fn decode(&self, _: &[u8]) -> Result<RawEvent, BoxedError> {
+        Err("a `RawEvent` is read by `.otherwise(..)`".into())
+    }
+}
+
 /// A decoder of your own.
 #[derive(Debug, Clone, Copy)]
 pub struct With<F>(pub(super) F);

@@ -33,6 +33,16 @@ impl<E> fmt::Debug for Received<'_, E> {
     }
 }
 
+/// An event that a handler can be for: every typed one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which event it is",
+    label = "needs `impl Event for {Self}` with its TYPE; `.otherwise(..)` takes every event"
+)]
+pub trait Typed: Event {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Event> Typed for E {}
+
 /// Handlers for a worker on the database `D`.
 #[must_use = "handlers do nothing before a worker has them"]
 pub struct Handlers<D, L> {
@@ -47,7 +57,7 @@ impl<D, L> Handlers<D, L> {
 
     /// Names the event that the next handler is for. Its payload is read as JSON, or by
     /// [`decode`](Named::decode).
-    pub fn on<E: Event>(self) -> Named<D, E, Own<E, Json>, L> {
+    pub fn on<E: Typed>(self) -> Named<D, E, Own<E, Json>, L> {
         let versions = Own { version: Version::of(), codec: Json };
         Named { versions, rest: self.list, of: PhantomData }
     }

@@ -43,7 +43,7 @@ pub use self::config::WorkerConfig;
 pub(crate) use self::config::fits;
 pub use self::error::WorkerError;
 pub(crate) use self::handlers::unhandled;
-pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received};
+pub use self::handlers::{End, Handlers, Named, On, Otherwise, Received, Typed};
 pub(crate) use self::kinds::accepting;
 pub use self::kinds::{Kind, Kinds};
 use self::run::Run;
@@ -146,13 +146,6 @@ where
         }
     }
 
-    /// Calls `watch` with whatever goes wrong and does not stop the worker: for a log and
-    /// for alarms. The default writes it to standard error.
-    #[must_use = "this gives the worker back"]
-    pub fn on_incident(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
-        Self { watch: Arc::new(watch), ..self }
-    }
-
     /// Works until `stop` is ready, whatever its output, or the consumer has no more to
     /// deliver. Then it takes no more, waits for its handlers, and gives back what it has
     /// not begun.
@@ -222,6 +215,16 @@ where
     ) -> Result<Option<DeliveryStatus>, StoreError> {
         self.inbox.redrive(event.into(), decision).await
     }
+}
+
+// Without a bound: a consumer that is none is refused where the worker is opened.
+impl<I, C> Worker<I, C> {
+    /// Calls `watch` with whatever goes wrong and does not stop the worker: for a log and
+    /// for alarms. The default writes it to standard error.
+    #[must_use = "this gives the worker back"]
+    pub fn on_incident(self, watch: impl Fn(&Incident) + Send + Sync + 'static) -> Self {
+        Self { watch: Arc::new(watch), ..self }
+    }
 
     /// What this worker has done so far, in all its runs. Another task may read it at any
     /// time, for metrics.
@@ -242,9 +245,7 @@ where
             last_stored_at: state.last_stored_at,
         }
     }
-}
 
-impl<I, C> Worker<I, C> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

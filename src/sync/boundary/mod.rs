@@ -113,7 +113,8 @@ mod written;
 ///   `Plan::about`: a plan without a name gives every answer back. `Changes` is what
 ///   one system gets, a [`Write`](crate::sync::Write) or none for each field (together:
 ///   `Writes`), and `Taken` what it says to them. For other stores: `changes`, `checks`,
-///   `take_back` and `next_after`;
+///   `take_back` and `next_after`. `intent` is what to store before, so that a program
+///   that is killed in between takes no write of its own for an edit;
 /// - `Refusals`: what systems refused, [`Refusals`](crate::sync::Refusals) for each
 ///   field; `Plan::after_refusals` does not try it again, and asks;
 /// - `KeptForms`: what systems hold instead of what was written,

@@ -31,7 +31,7 @@ macro_rules! __boundary_module {
             }
 
             /// The systems, in the order of the declaration.
-            pub const SYSTEMS: &[&str] = &[$(<$s as $crate::sync::System>::NAME),+];
+            pub const SYSTEMS: &[&str] = &[$($crate::__private::name_of::<$s>()),+];
 
             /// The systems as a list of types, for bounds: a function over any party `S`
             /// wants `Parties: Includes<S, At>`.
@@ -39,19 +39,27 @@ macro_rules! __boundary_module {
 
             const _: () = {
                 ::core::assert!(
-                    $crate::__private::are_distinct([$(<$s as $crate::sync::System>::NAME),+])
-                        $(&& !<$s as $crate::sync::System>::NAME.is_empty())+,
+                    $crate::__private::are_names(SYSTEMS),
                     "a boundary is between different systems, and two of its parties have \
                      the same NAME, or one has none"
                 );
                 use $crate::__private::IsNotDefault as _;
                 $(::core::assert!(
-                    !$crate::__private::Key::<<$s as $crate::sync::System>::Key>::IS_DEFAULT,
+                    !$crate::__private::KeyOf::<$s>::IS_DEFAULT,
                     ::core::concat!(
                         "the key of `", ::core::stringify!($s), "` is `Default`, and so anybody can speak \
                          for that system: a key is a struct with a private field, which its connector makes"
                     )
                 );)+
+                use $crate::__private::IsNoOption as _;
+                $(::core::assert!(
+                    !$crate::__private::TypeOf::<$t>::IS_OPTION,
+                    ::core::concat!(
+                        "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b),
+                        "` is an `Option`, and every field may be empty as it is: write the type within, and \
+                         clear the field by `None`"
+                    )
+                );)*
             };
 
             $(impl $crate::sync::declared::Ruled<$t> for field::$f {
@@ -97,13 +105,12 @@ macro_rules! __boundary_module {
                 for system in SYSTEMS {
                     builder = builder.system(*system);
                 }
-                $(
-                    let field = field::$f::NAME;
-                    $(builder = builder
-                        .field(field, $crate::sync::Authority::system(<$owner as $crate::sync::System>::NAME))
-                        .non_owner_edits_for(field, $crate::sync::NonOwnerEdits::$o);)?
-                    $(builder = builder.field(field, $crate::sync::Authority::$kind);)?
-                )*
+                $(builder = $crate::__private::with_field(
+                    builder,
+                    field::$f::NAME,
+                    <field::$f as $crate::sync::declared::Ruled<$t>>::RULE,
+                    SYSTEMS,
+                );)*
                 $(builder = builder.excluded($crate::__private::name(::core::stringify!($xf)));)*
                 builder
             }

@@ -158,6 +158,20 @@ macro_rules! __boundary_plan {
                 )
             }
 
+            /// What is known in common while the plan is carried out: what it writes is
+            /// agreed, and no system is known to have it.
+            ///
+            /// Store it before [`apply`](Self::apply), and what `apply` gives after it:
+            /// then a program that is killed between the two takes none of its own writes
+            /// for an edit, and planning again writes what is left.
+            pub fn intent(&self) -> Bases {
+                self.bases_after(
+                    &<Answers as ::core::default::Default>::default(),
+                    &$crate::__private::all_places(SYSTEMS),
+                    &<Refusals as ::core::default::Default>::default(),
+                )
+            }
+
             /// What is known in common once the [`changes`](Self::changes) are carried
             /// out, except in the systems of these names, which failed or moved on, and
             /// except for what systems refused.
@@ -288,7 +302,7 @@ macro_rules! __boundary_plan {
                             Self::set_aside(&mut done);
                             let bases = self.bases_after(&done.given, &done.not_made, &done.refused);
                             return ::core::result::Result::Err(
-                                done.stopped(bases, <$s as $crate::sync::System>::NAME, cause));
+                                done.stopped(bases, SYSTEMS.get(to).copied(), cause));
                         }
                     )+
                 }

@@ -77,6 +77,18 @@ macro_rules! __boundary {
             "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b), "` is an `Option`, ",
             "and every field may be empty as it is: write the type within, and clear the field by `None`"));
     };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : & $to:ident $($rest:tt)*) => {
+        $crate::__boundary! { @reference $b $f }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* $f:ident : & [ $($to:tt)* ] $($rest:tt)*) => {
+        $crate::__boundary! { @reference $b $f }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : & $to:ident $($rest:tt)*) => {
+        $crate::__boundary! { @reference $b $f }
+    };
+    (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* excluded $f:ident : & [ $($to:tt)* ] $($rest:tt)*) => {
+        $crate::__boundary! { @reference $b $f }
+    };
     (@read $m:tt $v:tt $b:ident $s:tt $y:tt $x:tt $(#[$a:meta])* type : $($rest:tt)*) => {
         $crate::__boundary! { @keyword $b type }
     };
@@ -146,6 +158,11 @@ macro_rules! __boundary {
         ::core::compile_error!(::core::concat!(
             "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b), "` has no owner, and ",
             "so no others: only behind a system can `(others ...)` stand"));
+    };
+    (@reference $b:ident $f:ident) => {
+        ::core::compile_error!(::core::concat!(
+            "the field `", ::core::stringify!($f), "` of the boundary `", ::core::stringify!($b), "` is a reference, and a ",
+            "value outlives what it was read from: write an owned type, such as `String` for `&str`"));
     };
     (@keyword $b:ident $f:tt) => {
         ::core::compile_error!(::core::concat!(

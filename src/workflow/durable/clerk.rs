@@ -1,7 +1,7 @@
 //! The clerk: it takes the instances whose deadline has passed, one by one, whichever the
 //! database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
@@ -12,9 +12,11 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::turn::{ClerkIncident, ClerkSummary, Turned};
+use super::{WorkflowConfig, WorkflowDatabase};
 use crate::reason::reason;
 use crate::retry::Backoff;
 use crate::store::StoreError;
+use crate::workflow::Driven;
 use crate::{ConfigError, RetryPolicy};
 
 /// The longest pause of a clerk whose database does not answer.
@@ -26,38 +28,62 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// transaction of its own. One that fails stays as it is, costs the others nothing, and is
 /// looked at again. Any number of clerks may share the database.
 ///
-/// `D` is the database: `workflow::sqlite::Clerk` and `workflow::postgres::Clerk` name it.
+/// `D` is the database: `workflow::sqlite::Clerk` and `workflow::postgres::Clerk` name it,
+/// and [`WorkflowDatabase`] is either of them.
 #[must_use = "a clerk does nothing before `run`"]
-pub struct Clerk<D> {
-    pub(super) database: D,
-    pub(super) retry_policy: RetryPolicy,
+pub struct Clerk<D: WorkflowDatabase> {
+    database: D,
+    tables: Arc<Tables<D::Turn>>,
+    retry_policy: RetryPolicy,
     poll_interval: Duration,
     on_incident: Arc<dyn Fn(&ClerkIncident) + Send + Sync>,
 }
 
+/// The workflows whose tables the program has, each with how an instance of it takes its
+/// turn, and what the program knows of the company.
+#[derive(Clone)]
+pub(super) struct Tables<T> {
+    pub(super) turns: BTreeMap<&'static str, T>,
+    pub(super) config: WorkflowConfig,
+}
+
 /// A database whose workflows a clerk takes.
 pub(super) trait Turns {
-    /// Whether the table of any workflow is known.
-    fn has_tables(&self) -> bool;
+    /// How an instance of one workflow takes its turn.
+    type Turn: Copy + Send + Sync + 'static;
+
+    /// How an instance of this workflow does.
+    fn turn_of<W: Driven>() -> Self::Turn;
 
     /// The turn of the instance that is due first, if one is.
     fn turn(
         &self,
+        tables: &Arc<Tables<Self::Turn>>,
         retry_policy: RetryPolicy,
     ) -> impl Future<Output = Result<Option<Turned>, StoreError>> + Send;
 }
 
-impl<D> Clerk<D> {
-    pub(super) fn new(database: D) -> Self {
+impl<D: WorkflowDatabase> Clerk<D> {
+    pub(super) fn new(database: D, config: WorkflowConfig) -> Self {
         let (base, max) = (Duration::from_secs(5), Duration::from_secs(600));
         Self {
             database,
+            tables: Arc::new(Tables { turns: BTreeMap::new(), config }),
             retry_policy: RetryPolicy::retries(1, Backoff::Exponential { base, max }),
             poll_interval: Duration::from_secs(1),
             on_incident: Arc::new(|incident| {
                 drop(writeln!(std::io::stderr(), "{incident}"));
             }),
         }
+    }
+
+    /// Takes the instances of this workflow, too. Those of a workflow that no clerk takes
+    /// wait.
+    pub fn of<W: Driven>(mut self) -> Self {
+        let mut tables = Tables::clone(&self.tables);
+        tables.turns.insert(W::NAME, D::turn_of::<W>());
+        self.tables = Arc::new(tables);
+        self
     }
 
     /// How long an instance whose turn has failed waits for the next look: 5 s, doubled up
@@ -98,10 +124,7 @@ impl<D> Clerk<D> {
             }
         }
     }
-}
 
-#[allow(private_bounds, reason = "the databases of this crate are all there are")]
-impl<D: Turns> Clerk<D> {
     /// Works until `stop` is ready, whatever its output; the turn that it is at ends first.
     ///
     /// No error of the database ends it: it tries again, ever more slowly, and reports. A
@@ -109,13 +132,13 @@ impl<D: Turns> Clerk<D> {
     /// ([`NoTable`](ClerkIncident::NoTable)).
     pub async fn run<F: Future>(self, stop: F) -> ClerkSummary {
         let (mut stop, mut summary) = (pin!(stop), ClerkSummary::default());
-        if !self.database.has_tables() {
+        if self.tables.turns.is_empty() {
             (self.on_incident)(&ClerkIncident::NoTable);
             return summary;
         }
         let mut pauses = Pauses::from(self.poll_interval);
         loop {
-            let wait = match self.database.turn(self.retry_policy).await {
+            let wait = match self.database.turn(&self.tables, self.retry_policy).await {
                 Ok(Some(turned)) => {
                     self.count(&mut summary, turned);
                     pauses = Pauses::from(self.poll_interval);
@@ -148,7 +171,9 @@ impl<D: Turns> Clerk<D> {
     /// What the database answers.
     pub async fn run_until_idle(&self) -> Result<ClerkSummary, StoreError> {
         let (mut summary, mut failed) = (ClerkSummary::default(), BTreeSet::new());
-        while let Some(turned) = self.database.turn(self.retry_policy).await? {
+        while let Some(turned) =
+            self.database.turn(&self.tables, self.retry_policy).await?
+        {
             let instance = turned.failed().map(str::to_owned);
             self.count(&mut summary, turned);
             if instance.is_some_and(|instance| !failed.insert(instance)) {
@@ -174,10 +199,11 @@ impl Pauses {
     }
 }
 
-impl<D: fmt::Debug> fmt::Debug for Clerk<D> {
+impl<D: WorkflowDatabase + fmt::Debug> fmt::Debug for Clerk<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clerk")
             .field("database", &self.database)
+            .field("workflows", &self.tables.turns.keys())
             .field("retry_policy", &self.retry_policy)
             .field("poll_interval", &self.poll_interval)
             .finish_non_exhaustive()
@@ -185,30 +211,8 @@ impl<D: fmt::Debug> fmt::Debug for Clerk<D> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use chrono::Utc;
-
     use super::*;
-
-    /// One instance, which fails and is due again at once.
-    struct Broken;
-
-    impl Turns for Broken {
-        fn has_tables(&self) -> bool {
-            true
-        }
-
-        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
-            Ok(Some(Turned::Failed(ClerkIncident::Failed {
-                workflow: "order_to_cash".to_owned(),
-                instance: "4711".to_owned(),
-                failures: 1,
-                reason: "its version is unknown".to_owned(),
-                again_at: Utc::now(),
-            })))
-        }
-    }
 
     /// Protects from a clerk that looks once an hour, and after a restart of its database
     /// rests for an hour, too.
@@ -220,38 +224,5 @@ mod tests {
         };
         assert_eq!(first_three(5), [5, 10, 15]);
         assert_eq!(first_three(3600), [15, 15, 15]);
-    }
-
-    /// A database of which the clerk was given no table.
-    struct Unknown;
-
-    impl Turns for Unknown {
-        fn has_tables(&self) -> bool {
-            false
-        }
-
-        async fn turn(&self, _: RetryPolicy) -> Result<Option<Turned>, StoreError> {
-            Ok(None)
-        }
-    }
-
-    /// Protects from deadlines that nobody runs, where `of` is forgotten.
-    #[tokio::test]
-    async fn a_clerk_without_a_table_says_so_and_ends() {
-        let (reports, reported) = std::sync::mpsc::channel();
-        let clerk = Clerk::new(Unknown)
-            .on_incident(move |incident| reports.send(incident.to_string()).unwrap());
-        let summary = clerk.run(std::future::pending::<()>()).await;
-        assert_eq!(summary, ClerkSummary::default());
-        let reported: Vec<String> = reported.iter().collect();
-        assert!(matches!(&reported[..], [one] if one.contains("`of`")), "{reported:?}");
-    }
-
-    /// Protects from a run without an end.
-    #[tokio::test]
-    async fn a_run_ends_where_an_instance_fails_again() {
-        let clerk = Clerk::new(Broken).on_incident(|_| {});
-        let summary = clerk.run_until_idle().await.unwrap();
-        assert_eq!((summary.moved, summary.failed), (0, 2));
     }
 }

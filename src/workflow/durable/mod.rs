@@ -8,6 +8,7 @@
 mod clerk;
 mod columns;
 mod config;
+mod database;
 mod dated;
 mod desk;
 mod error;
@@ -25,8 +26,9 @@ mod undo;
 
 pub use self::clerk::Clerk;
 pub use self::config::WorkflowConfig;
+pub use self::database::WorkflowDatabase;
 pub use self::desk::{
-    CommandState, DeadReply, Desk, DeskDatabase, DeskError, Discrepancy, InstanceFinding,
+    CommandState, DeadReply, Desk, DeskError, Discrepancy, InstanceFinding,
     InstanceHistory, InstanceView, LevelVotes, PastEntry, StageCount, WaitsFor,
 };
 pub(crate) use self::error::is_of_an_earlier_life;

@@ -159,6 +159,12 @@ macro_rules! workflow {
     ($(#[$m:meta])* mod $($rest:tt)*) => {
         $crate::__workflow_head! { [$(#[$m])*] [] [pub(super)] [pub(in super::super)] $($rest)* }
     };
+    ($(#[$m:meta])* pub $name:ident of $($rest:tt)*) => {
+        $crate::__workflow_head! { [] [] [] [] $name }
+    };
+    ($(#[$m:meta])* $name:ident of $($rest:tt)*) => {
+        $crate::__workflow_head! { [] [] [] [] $name }
+    };
     ($($other:tt)*) => {
         $crate::__workflow_head! { @amiss }
     };

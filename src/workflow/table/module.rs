@@ -98,7 +98,7 @@ macro_rules! __workflow_module {
                 const FINGERPRINT: ::core::primitive::u64 = Self::DEFINITION.fingerprint();
                 const DEFINITION: __made::Definition = __made::Definition {
                     name: Self::NAME,
-                    version: $v,
+                    version: Self::VERSION,
                     requested_by: $crate::__workflow_module!(@by $($by)?),
                     steps: &[$(<step::$n as __made::Declared>::STEP),+],
                 };
@@ -162,7 +162,7 @@ macro_rules! __workflow_module {
                 })?
             }
 
-            $crate::__workflow_law! { Versioned at $w: This, $v != 0 }
+            $crate::__workflow_law! { Versioned at $w: This, <This as $crate::workflow::Workflow>::VERSION != 0 }
             $($crate::__workflow_law! { Earlier at $w: super::$($old)::+::This, __made::is_earlier::<super::$($old)::+::This, This>() })?
             $($crate::__workflow_law! { @row $n })+
             $crate::__workflow_module! { @seal $w $v [$($seal)?] }
@@ -230,7 +230,8 @@ macro_rules! __workflow_module {
                  give it version ", ::core::stringify!($v), " + 1, and say what becomes of the instances that run (or seal it anew, if none does)");
             const SEAL: ::core::primitive::u64 = <This as $crate::workflow::Workflow>::FINGERPRINT;
             const TEXT: [::core::primitive::u8; WORDS.len()] = __made::filled(WORDS, SEAL);
-            if SEAL != $seal {
+            const SEALED: ::core::primitive::u64 = $seal;
+            if SEAL != SEALED {
                 ::core::panic!("{}", __made::text(&TEXT));
             }
         };

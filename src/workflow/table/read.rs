@@ -142,20 +142,21 @@ macro_rules! __workflow_read {
 /// Goes on with a table where no two of the names are the same, and refuses it with these
 /// words where two are.
 // Two names at a time are compared with all behind them, so that the depth of the
-// expansion grows by one for each name.
+// expansion grows by one for each name. What goes on is handed through: a token in the body
+// of a macro stands at that macro in an error.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workflow_distinct {
     (($d:tt) $then:tt $words:tt $one:ident $two:ident $($later:ident)*) => {
         macro_rules! __twice {
-            ($two $two) => { $crate::__workflow_distinct! { @twice $two $words } };
+            ($two $two $d then:tt) => { $crate::__workflow_distinct! { @twice $two $words } };
             $(
-                ($later $d other:ident) => { $crate::__workflow_distinct! { @twice $later $words } };
-                ($d other:ident $later) => { $crate::__workflow_distinct! { @twice $later $words } };
+                ($later $d other:ident $d then:tt) => { $crate::__workflow_distinct! { @twice $later $words } };
+                ($d other:ident $later $d then:tt) => { $crate::__workflow_distinct! { @twice $later $words } };
             )*
-            ($d one:ident $d two:ident) => { $crate::__workflow_distinct! { ($d) $then $words $($later)* } };
+            ($d one:ident $d two:ident $d then:tt) => { $crate::__workflow_distinct! { ($d) $d then $words $($later)* } };
         }
-        __twice! { $one $two }
+        __twice! { $one $two $then }
     };
     (@twice $name:ident ($at:ident $($words:tt)+)) => {
         $crate::__workflow_refused! { $at "`", ::core::stringify!($name), $($words)+ }

@@ -34,6 +34,17 @@ macro_rules! __workflow_amiss {
             "the approval `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` would be given by nobody: \
              silence is no approval, write `else refuse`" }
     };
+    ($by:tt $w:ident approval $n:ident of $sh:ident $(when $($wh:ident)::+)? :
+        asks $($($num:literal of)? $r:ident within $t:literal $u:ident $(remind after $mt:literal $mu:ident)?)then+ else undo ; $($rest:tt)*) => {
+        $crate::__workflow_refused! { $w
+            "the approval `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` has nothing of its own to undo: \
+             write `else refuse`, and the steps before it are undone" }
+    };
+    ($by:tt $w:ident compensatable $n:ident : $do:ident => $ok:ident | $no:ident , within $t:literal $u:ident else undo , undone $($rest:tt)*) => {
+        $crate::__workflow_refused! { $w
+            "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` ends in its own deadline: write \
+             `within ", ::core::stringify!($t), " ", ::core::stringify!($u), " else undo;` behind `undone by`" }
+    };
     ($by:tt $w:ident compensatable $n:ident : $do:ident => $ok:ident | $no:ident , within $($rest:tt)*) => {
         $crate::__workflow_refused! { $w
             "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` does not say how it is undone: write `undone by \
@@ -48,6 +59,28 @@ macro_rules! __workflow_amiss {
         $crate::__workflow_refused! { $w
             "the retriable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` can be refused by `", ::core::stringify!($no),
             "`: behind it nothing is undone, so it must succeed in the end; or make it the pivot" }
+    };
+    ($by:tt $w:ident compensatable $n:ident : $do:ident => $ok:ident , $($rest:tt)*) => {
+        $crate::__workflow_amiss! { @not_refused $w compensatable $n $ok }
+    };
+    ($by:tt $w:ident pivot $n:ident $(needs $a:ident)? : $do:ident => $ok:ident , $($rest:tt)*) => {
+        $crate::__workflow_amiss! { @not_refused $w pivot $n $ok }
+    };
+    (@not_refused $w:ident $k:ident $n:ident $ok:ident) => {
+        $crate::__workflow_refused! { $w
+            "the ", ::core::stringify!($k), " `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` cannot be refused: write `",
+            ::core::stringify!($ok), " | Refused`, or make it retriable, behind the pivot" }
+    };
+    ($by:tt $w:ident pivot $n:ident $(needs $a:ident)? : $do:ident => $ok:ident | $no:ident , undone $($rest:tt)*) => {
+        $crate::__workflow_amiss! { @not_undone $w pivot $n }
+    };
+    ($by:tt $w:ident retriable $n:ident : $do:ident => $ok:ident , undone $($rest:tt)*) => {
+        $crate::__workflow_amiss! { @not_undone $w retriable $n }
+    };
+    (@not_undone $w:ident $k:ident $n:ident) => {
+        $crate::__workflow_refused! { $w
+            "the ", ::core::stringify!($k), " `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is not undone: leave `undone by` out, \
+             or make it compensatable, before the pivot" }
     };
     ($by:tt $w:ident $k:ident $n:ident $(needs $a:ident)? : $do:ident => $ok:ident $(| $no:ident)? , within $t:literal $u:ident else undo ; $($rest:tt)*) => {
         $crate::__workflow_refused! { $w
@@ -85,6 +118,17 @@ macro_rules! __workflow_amiss {
             "the pivot `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` needs more than one approval: write `needs` with the one \
              that shows what is sent; the others are decided before it all the same" }
     };
+    ($by:tt $w:ident compensatable $n:ident needs $($rest:tt)*) => {
+        $crate::__workflow_amiss! { @needs $w compensatable $n }
+    };
+    ($by:tt $w:ident retriable $n:ident needs $($rest:tt)*) => {
+        $crate::__workflow_amiss! { @needs $w retriable $n }
+    };
+    (@needs $w:ident $k:ident $n:ident) => {
+        $crate::__workflow_refused! { $w
+            "the ", ::core::stringify!($k), " step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` needs an approval, and only a pivot \
+             sends what was approved: leave `needs` out, since each approval holds back the rows behind it" }
+    };
     ($by:tt $w:ident pivot $n:ident needs $a:ident $($rest:tt)*) => {
         $crate::__workflow_slip! { {$w pivot $n [$a]} $($rest)* }
     };
@@ -111,7 +155,33 @@ macro_rules! __workflow_amiss {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __workflow_slip {
+    // ---- one word for another ----
+    ($row:tt -> $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "has a `->`: what answers a command stands behind `=>`" }
+    };
+    ($row:tt or $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "says `or`: the reply that refuses it stands behind `|`" }
+    };
+    ($row:tt ask $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "says `ask`: it is `asks Role within 4 h`" }
+    };
+    ($row:tt $reply:ident undone by $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "lacks the comma between `", ::core::stringify!($reply), "` and `undone by`" }
+    };
+    ($row:tt undone by $undo:ident within $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "does not say what answers its undo: write `undone by ", ::core::stringify!($undo), " => Undone within 1 h`" }
+    };
+
     // ---- whom it asks ----
+    ($row:tt asks $num:literal $r:ident within $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "asks `", ::core::stringify!($num), " ", ::core::stringify!($r), "`: write `", ::core::stringify!($num), " of ", ::core::stringify!($r), "`" }
+    };
+    ($row:tt asks $r:ident ; $($rest:tt)*) => { $crate::__workflow_slip! { @until $row $r } };
+    ($row:tt asks $r:ident else $($rest:tt)*) => { $crate::__workflow_slip! { @until $row $r } };
+    ($row:tt asks $r:ident then $($rest:tt)*) => { $crate::__workflow_slip! { @until $row $r } };
+    (@until $row:tt $r:ident) => {
+        $crate::__workflow_slip! { @wrong $row "does not say until when `", ::core::stringify!($r), "` is asked: write `", ::core::stringify!($r), " within 4 h`" }
+    };
     ($row:tt asks $num:ident of $r:ident $($rest:tt)*) => {
         $crate::__workflow_slip! { @wrong $row "asks `", ::core::stringify!($num), " of ", ::core::stringify!($r), "`: how many people is a number, such as `2 of ", ::core::stringify!($r), "`" }
     };
@@ -128,10 +198,16 @@ macro_rules! __workflow_slip {
     ($row:tt when $first:ident $(:: $more:ident)* : $($rest:tt)*) => {
         $crate::__workflow_slip! { $row $($rest)* }
     };
+    ($row:tt when $first:ident $(:: $more:ident)* $next:ident $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "goes on with `", ::core::stringify!($next), "` behind its condition: `when Data::condition:` ends in a colon, and stands before `asks`" }
+    };
     ($row:tt when $($rest:tt)*) => {
         $crate::__workflow_slip! { @wrong $row "has a condition that is no path: write the name of a function, such as `when Data::condition:`" }
     };
     // ---- until when ----
+    ($row:tt remind $t:literal $u:ident $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "says `remind ", ::core::stringify!($t), " ", ::core::stringify!($u), "`: it is `remind after ", ::core::stringify!($t), " ", ::core::stringify!($u), "`" }
+    };
     ($row:tt $r:ident remind $($rest:tt)*) => {
         $crate::__workflow_slip! { @wrong $row "says when `", ::core::stringify!($r), "` is reminded before it says until when it is asked: write `", ::core::stringify!($r), " within 24 h remind after 8 h`" }
     };
@@ -144,6 +220,15 @@ macro_rules! __workflow_slip {
     (@span $row:tt else $span:tt $($rest:tt)*) => { $crate::__workflow_slip! { @no_unit $row $span } };
     (@span $row:tt then $span:tt $($rest:tt)*) => { $crate::__workflow_slip! { @no_unit $row $span } };
     (@span $row:tt remind $span:tt $($rest:tt)*) => { $crate::__workflow_slip! { @no_unit $row $span } };
+    (@span $row:tt $u:ident $span:tt within $($rest:tt)*) => {
+        $crate::__workflow_slip! { @wrong $row "lacks the comma before its own deadline, the last `within`" }
+    };
+    (@span $row:tt $u:ident $span:tt asks $($rest:tt)*) => { $crate::__workflow_slip! { @no_else $row "asks Role within 4 h" } };
+    (@span $row:tt $u:ident $span:tt undo $($rest:tt)*) => { $crate::__workflow_slip! { @no_else $row "undo" } };
+    (@span $row:tt $u:ident $span:tt refuse $($rest:tt)*) => { $crate::__workflow_slip! { @no_else $row "refuse" } };
+    (@no_else $row:tt $then:literal) => {
+        $crate::__workflow_slip! { @wrong $row "lacks `else`: what follows from silence is `else ", $then, "`" }
+    };
     (@span $row:tt of $span:tt $($rest:tt)*) => { $crate::__workflow_slip! { $row of $($rest)* } };
     (@span {$w:ident approval $n:ident $a:tt} $u:ident $span:tt ; $($rest:tt)*) => {
         $crate::__workflow_slip! { @wrong {$w approval $n $a} "does not say what follows from silence: it ends in `else refuse`" }
@@ -158,7 +243,8 @@ macro_rules! __workflow_slip {
     ({$w:ident approval $n:ident $a:tt} else asks $($rest:tt)*) => {
         $crate::__workflow_slip! { @wrong {$w approval $n $a} "asks again behind `else`: whom it asks next stands behind `then`, and it ends in `else refuse`" }
     };
-    ($row:tt ; $($rest:tt)*) => { $crate::__workflow_slip! { $row } };
+    ($row:tt ; $($rest:tt)*) => { $crate::__workflow_slip! { @form $row } };
+    ($row:tt) => { $crate::__workflow_slip! { @wrong $row "lacks the `;` at its end" } };
     ($row:tt compensatable $next:ident $($rest:tt)*) => { $crate::__workflow_slip! { @unended $row $next } };
     ($row:tt approval $next:ident $($rest:tt)*) => { $crate::__workflow_slip! { @unended $row $next } };
     ($row:tt pivot $next:ident $($rest:tt)*) => { $crate::__workflow_slip! { @unended $row $next } };
@@ -172,29 +258,29 @@ macro_rules! __workflow_slip {
     };
 
     // ---- the whole form ----
-    ({$w:ident compensatable $n:ident []}) => {
+    (@form {$w:ident compensatable $n:ident []}) => {
         $crate::__workflow_refused! { $w
             "the compensatable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
             ": Command => Done | Refused, undone by Command => Undone within 1 h else asks Role within 4 h, within 15 min else undo;`" }
     };
-    ({$w:ident approval $n:ident []}) => {
+    (@form {$w:ident approval $n:ident []}) => {
         $crate::__workflow_refused! { $w
             "the approval `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
             " of Shown when Data::condition: asks 2 of Role within 24 h remind after 8 h then Role within 24 h else refuse;`, \
              where `when`, `2 of`, `remind after` and `then` may be left out, each with its words" }
     };
-    ({$w:ident pivot $n:ident [$a:ident]}) => {
+    (@form {$w:ident pivot $n:ident [$a:ident]}) => {
         $crate::__workflow_refused! { $w
             "the pivot `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n), " needs ", ::core::stringify!($a),
             ": Command => Done | Refused, within 1 h else asks Role within 4 h;`" }
     };
-    ({$w:ident pivot $n:ident []}) => {
+    (@form {$w:ident pivot $n:ident []}) => {
         $crate::__workflow_refused! { $w
             "the pivot `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
             ": Command => Done | Refused, within 1 h else asks Role within 4 h;`, with `needs approval` before the colon \
              where it sends what was approved" }
     };
-    ({$w:ident retriable $n:ident []}) => {
+    (@form {$w:ident retriable $n:ident []}) => {
         $crate::__workflow_refused! { $w
             "the retriable step `", ::core::stringify!($n), "` of the workflow `", ::core::stringify!($w), "` is `", ::core::stringify!($n),
             ": Command => Done, within 2 d else asks Role within 1 d;`" }

@@ -254,11 +254,11 @@ macro_rules! __workflow_step {
     };
     // Each role of a chain may answer, and is asked once.
     (@once ($d:tt) $n:ident ($($may:tt)+) $r:ident $($later:ident)*) => {
-        macro_rules! __role {
+        macro_rules! __twice {
             $(($later) => { $crate::__workflow_law! { AskedOnce at $r: step::$n, false } };)*
-            ($d once:ident) => { $crate::__workflow_step! { $($may)+ $r } };
+            ($d once:ident) => { $crate::__workflow_step! { $($may)+ $d once } };
         }
-        __role! { $r }
+        __twice! { $r }
         $crate::__workflow_step! { @once ($d) $n ($($may)+) $($later)* }
     };
     (@once $d:tt $n:ident $may:tt) => {};

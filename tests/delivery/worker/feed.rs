@@ -42,11 +42,16 @@ pub(super) fn feed() -> (Feed, Fed) {
 
 impl Feed {
     pub(super) fn deliver(&self, event: Envelope<Pending>) {
-        self.next.send(Ok((event, false))).expect("a worker listens");
+        self.deliver_as(false, event);
+    }
+
+    /// A delivery that may be a redelivery, or is the first.
+    pub(super) fn deliver_as(&self, again: bool, event: Envelope<Pending>) {
+        self.next.send(Ok((event, again))).expect("a worker listens");
     }
 
     pub(super) fn deliver_again(&self, event: Envelope<Pending>) {
-        self.next.send(Ok((event, true))).expect("a worker listens");
+        self.deliver_as(true, event);
     }
 
     pub(super) fn fail(&self, reason: &str) {

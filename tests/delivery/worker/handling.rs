@@ -127,6 +127,11 @@ pub(crate) async fn a_dead_letter_is_redriven_by_its_handler<D: Works>() {
 }
 
 pub(crate) async fn events_that_share_a_transaction_fail_alone<D: Works>() {
+    share_a_transaction::<D>(false).await;
+    share_a_transaction::<D>(true).await;
+}
+
+async fn share_a_transaction<D: Works>(again: bool) {
     const EVENTS: usize = 90;
     let (database, (feed, fed)) = (D::fresh().await, feed());
     let does = |n: usize| match n % 10 {
@@ -136,7 +141,7 @@ pub(crate) async fn events_that_share_a_transaction_fail_alone<D: Works>() {
         _ => Does::Write,
     };
     for n in 10..10 + EVENTS {
-        feed.deliver(lead(&n.to_string(), does(n)));
+        feed.deliver_as(again, lead(&n.to_string(), does(n)));
     }
     let how = How { config: WorkerConfig::default().lanes(1), ..How::default() };
     let worker = database.work(fed, Gate::closed(), how).await;
@@ -153,9 +158,21 @@ pub(crate) async fn events_that_share_a_transaction_fail_alone<D: Works>() {
     let wanted = (10..10 + EVENTS).filter(|n| does(*n) == Does::Write);
     let wanted: Vec<String> = wanted.map(|n| n.to_string()).collect();
     assert_eq!(database.texts(EFFECTS).await, wanted);
+    let begun =
+        "SELECT id FROM inbox_event WHERE attempts <> 1 OR last_attempt IS NOT NULL";
+    assert_eq!(
+        database.texts(begun).await,
+        [""; 0],
+        "one attempt of each, and it has ended"
+    );
 }
 
 pub(crate) async fn what_the_database_refuses_at_the_commit_falls_alone<D: Works>() {
+    refused_at_the_commit::<D>(false).await;
+    refused_at_the_commit::<D>(true).await;
+}
+
+async fn refused_at_the_commit<D: Works>(again: bool) {
     let (database, (feed, fed)) = (D::fresh().await, feed());
     // The first keeps the lane busy until the others wait, and so share a transaction.
     let gate = Gate::closed();
@@ -165,7 +182,7 @@ pub(crate) async fn what_the_database_refuses_at_the_commit_falls_alone<D: Works
     gate.until_waiting(1).await;
     let does = [Does::Write, Does::Orphan, Does::Fail, Does::Write, Does::Write];
     for (place, does) in does.into_iter().enumerate() {
-        feed.deliver(lead(&(place + 2).to_string(), does));
+        feed.deliver_as(again, lead(&(place + 2).to_string(), does));
     }
     gate.open();
     feed.told(6).await;

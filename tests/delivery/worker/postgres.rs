@@ -158,9 +158,15 @@ async fn a_lost_connection_is_made_anew() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL"]
 async fn many_events_share_a_transaction_while_a_worker_has_much_to_do() {
+    for again in [false, true] {
+        share_transactions(again).await;
+    }
+}
+
+async fn share_transactions(again: bool) {
     let (database, (feed, fed)) = (Postgres::fresh().await, feed());
     for n in 0..100 {
-        feed.deliver(lead(&n.to_string(), Does::Write));
+        feed.deliver_as(again, lead(&n.to_string(), Does::Write));
     }
     let how = How { config: WorkerConfig::default().lanes(1), ..How::default() };
     let worker = database.work(fed, Gate::closed(), how).await;

@@ -1,7 +1,7 @@
 //! Handling a payload that does not say which event it is
 //@ code: E0277
 //@ error: `Lead` does not say which event it is
-//@ label: needs `impl Event for Lead` with its TYPE, or to be carried as `RawEvent` bytes
+//@ label: needs `impl Event for Lead` with its TYPE; `.otherwise(..)` takes every event
 //@ twin: Lead => LeadCreated
 
 use integration_automation_patterns::Event;

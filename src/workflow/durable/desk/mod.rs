@@ -29,10 +29,10 @@ pub(crate) use self::orders::Take;
 use self::orders::{Order, intervene};
 pub use self::view::{InstanceHistory, InstanceView, PastEntry, StageCount};
 pub use self::waits_for::{CommandState, DeadReply, LevelVotes, WaitsFor};
-use super::WorkflowConfig;
 use super::columns::InstanceRow;
 use super::journal::ByRow;
 use super::stored::{GoneRow, StoredStep};
+use super::{WorkflowConfig, WorkflowDatabase};
 use crate::EventId;
 use crate::reason::reason;
 use crate::store::{StoreError, StoreErrorKind};
@@ -57,7 +57,8 @@ pub(crate) type Whole = (Found, Vec<PastRow>);
 ///
 /// It shows neither an instance's data nor what an approval has shown.
 ///
-/// `D` is the database: `workflow::sqlite::Desk` and `workflow::postgres::Desk` name it.
+/// `D` is the database: `workflow::sqlite::Desk` and `workflow::postgres::Desk` name it,
+/// and [`WorkflowDatabase`] is either of them.
 #[must_use = "a desk does nothing before it is asked"]
 pub struct Desk<D> {
     pub(super) database: D,
@@ -80,35 +81,8 @@ type Intervene = fn(
     DateTime<Utc>,
 ) -> Result<Written, DeskError>;
 
-/// A database whose workflows a desk can ask: SQLite's file and PostgreSQL's schema, and
-/// no other. A function names it that takes the desk of either.
-///
-/// ```
-/// use integration_automation_patterns::outbox::StoreError;
-/// use integration_automation_patterns::workflow::{Desk, DeskDatabase};
-///
-/// async fn overdue<D: DeskDatabase>(desk: &Desk<D>) -> Result<u64, StoreError> {
-///     Ok(desk.counts().await?.iter().map(|count| count.overdue).sum())
-/// }
-/// # #[cfg(feature = "sqlite")] {
-/// # use integration_automation_patterns::workflow::sqlite;
-/// # let path = std::env::temp_dir().join(format!("overdue-{}.db", std::process::id()));
-/// # let mut runtime = tokio::runtime::Builder::new_current_thread();
-/// # runtime.enable_all().build()?.block_on(async {
-/// assert_eq!(overdue(&sqlite::Desk::open(&path)?).await?, 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # std::fs::remove_file(&path)?;
-/// # }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[allow(private_bounds, reason = "the databases of this crate are all there are")]
-pub trait DeskDatabase: Instances + Send + Sync {}
-
-impl<D: Instances + Send + Sync> DeskDatabase for D {}
-
 /// The instances of a database, as a desk finds them.
-pub(super) trait Instances {
+pub(crate) trait Instances {
     fn counts(&self) -> impl Future<Output = Result<Vec<CountRow>, StoreError>> + Send;
 
     /// The waiting instances that have not moved for so long, the oldest first.
@@ -190,7 +164,7 @@ impl<D> Desk<D> {
     }
 }
 
-impl<D: DeskDatabase> Desk<D> {
+impl<D: WorkflowDatabase> Desk<D> {
     /// How many instances stand at each stage, in the order of workflow, status and step.
     ///
     /// # Errors

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Desk, DeskDatabase, DeskError, PAGE};
+use super::{Desk, DeskError, PAGE};
 use crate::store::StoreError;
 use crate::workflow::durable::journal::ByRow;
 use crate::workflow::durable::stored::StoredStep;
-use crate::workflow::durable::{StepError, WorkflowConfig};
+use crate::workflow::durable::{StepError, WorkflowConfig, WorkflowDatabase};
 use crate::workflow::{Driven, InstanceRecord, Intervention, NotStoredError, Written};
 use crate::{Decision, EventId, Refused};
 
@@ -27,7 +27,7 @@ pub(super) struct Order {
     decision: Decision,
 }
 
-impl<D: DeskDatabase> Desk<D> {
+impl<D: WorkflowDatabase> Desk<D> {
     /// Moves the deadline of an instance to another moment, be it later or earlier: of a
     /// question, the end of the level that is asked, which is not reminded any more. What
     /// was asked stays asked, and nothing leaves. A moment that has passed has a clerk look

@@ -1,15 +1,14 @@
 //! The turns of a clerk in PostgreSQL.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, NoTls, Socket, Transaction};
 
-use super::connect::{Caller, connect};
+use super::connect::{Caller, Database, connect};
 use super::rows::place_and_time;
 use super::step::{find_record, store_step};
 use crate::crash_point::crash_point;
@@ -17,13 +16,13 @@ use crate::store::StoreError;
 use crate::store::error::Doing;
 #[cfg(feature = "tls")]
 use crate::store::postgres::secured;
-use crate::store::postgres::{Clients, within, without_tls};
+use crate::store::postgres::{within, without_tls};
 use crate::store::storable;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::trace::Mover;
 use crate::workflow::Driven;
-use crate::workflow::durable::clerk::{self, Turns};
+use crate::workflow::durable::clerk::{self, Tables, Turns};
 use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
 use crate::workflow::durable::{FIRING, WorkflowConfig};
@@ -34,13 +33,6 @@ const CALLER: Caller =
 
 /// Runs the deadlines of the workflows in a PostgreSQL schema.
 pub type Clerk = clerk::Clerk<Database>;
-
-/// A PostgreSQL schema with workflows.
-pub struct Database {
-    clients: Clients,
-    turns: BTreeMap<&'static str, Turn>,
-    config: WorkflowConfig,
-}
 
 type Soon<'a> = Pin<Box<dyn Future<Output = Result<StoredStep, TurnError>> + Send + 'a>>;
 
@@ -100,41 +92,30 @@ impl Clerk {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let clients = connect(&CALLER, database, tls).await?;
-        Ok(Self::new(Database { clients, turns: BTreeMap::new(), config }))
-    }
-
-    /// Takes the instances of this workflow, too. Those of a workflow that no clerk takes
-    /// wait.
-    pub fn of<W: Driven>(mut self) -> Self {
-        self.database.turns.insert(W::NAME, turn_of::<W>);
-        self
+        Ok(Self::new(connect(&CALLER, database, tls).await?, config))
     }
 }
 
 impl Turns for Database {
-    fn has_tables(&self) -> bool {
-        !self.turns.is_empty()
+    type Turn = Turn;
+
+    fn turn_of<W: Driven>() -> Turn {
+        take_turn::<W>
     }
 
-    async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
-        let mut held = self.clients.hold(FIRING).await?;
-        let turned = within(FIRING, turn(held.client(), self, &policy)).await?;
+    async fn turn(
+        &self,
+        tables: &Arc<Tables<Turn>>,
+        policy: RetryPolicy,
+    ) -> Result<Option<Turned>, StoreError> {
+        let mut held = self.0.hold(FIRING).await?;
+        let turned = within(FIRING, turn(held.client(), tables, &policy)).await?;
         held.release();
         Ok(turned)
     }
 }
 
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database")
-            .field("clients", &self.clients)
-            .field("workflows", &self.turns.keys())
-            .finish_non_exhaustive()
-    }
-}
-
-fn turn_of<'a, W: Driven>(
+fn take_turn<'a, W: Driven>(
     transaction: &'a Transaction<'a>,
     id: EventId,
     config: &'a WorkflowConfig,
@@ -151,17 +132,17 @@ fn turn_of<'a, W: Driven>(
 
 async fn turn(
     client: &mut Client,
-    database: &Database,
+    tables: &Tables<Turn>,
     policy: &RetryPolicy,
 ) -> Result<Option<Turned>, StoreError> {
     let mut transaction = client.transaction().await.doing(FIRING)?;
-    let Some(due) = due(&transaction, database).await.doing(FIRING)? else {
+    let Some(due) = due(&transaction, tables).await.doing(FIRING)? else {
         return Ok(None);
     };
     // Behind it, what a turn that fails has written is undone.
     let savepoint = transaction.savepoint("workflow_turn").await.doing(FIRING)?;
     let mut stored = None;
-    let turned = match take(&savepoint, &due, database).await {
+    let turned = match take(&savepoint, &due, tables).await {
         Ok(step) => {
             savepoint.commit().await.doing(FIRING)?;
             stored = Some(step);
@@ -180,7 +161,7 @@ async fn turn(
     transaction.commit().await.doing(FIRING)?;
     crash_point("after the clerk commits");
     if let Some(step) = stored {
-        step.record(database.config.trail());
+        step.record(tables.config.trail());
     }
     Ok(Some(turned))
 }
@@ -205,9 +186,9 @@ pub(super) fn due_sql() -> String {
 
 async fn due(
     transaction: &Transaction<'_>,
-    database: &Database,
+    tables: &Tables<Turn>,
 ) -> Result<Option<Due>, Error> {
-    let names: Vec<&str> = database.turns.keys().copied().collect();
+    let names: Vec<&str> = tables.turns.keys().copied().collect();
     let row =
         transaction.query_typed_opt(&due_sql(), &[(&names, Type::TEXT_ARRAY)]).await?;
     let Some(row) = row else { return Ok(None) };
@@ -218,12 +199,12 @@ async fn due(
 async fn take(
     transaction: &Transaction<'_>,
     due: &Due,
-    database: &Database,
+    tables: &Tables<Turn>,
 ) -> Result<StoredStep, TurnError> {
     let id = due.id.parse::<EventId>();
     let id = id.map_err(|error| TurnError::Failed(error.to_string()))?;
-    match database.turns.get(due.workflow.as_str()) {
-        Some(turn) => turn(transaction, id, &database.config).await,
+    match tables.turns.get(due.workflow.as_str()) {
+        Some(turn) => turn(transaction, id, &tables.config).await,
         None => Err(TurnError::Failed(format!("no table of {} is known", due.workflow))),
     }
 }

@@ -1,5 +1,4 @@
-//! How a clerk and a desk connect: with the tables of workflows and outbox made where
-//! they are missing.
+//! `Database`: a PostgreSQL schema with workflows, as a clerk and a desk connect to it.
 
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Config, Socket};
@@ -15,12 +14,16 @@ pub(super) struct Caller {
     pub(super) connecting: &'static str,
 }
 
-/// The connections of a clerk or a desk.
+/// A PostgreSQL schema with workflows.
+#[derive(Debug)]
+pub struct Database(pub(super) Clients);
+
+/// Connects, with the tables of workflows and outbox made where they are missing.
 pub(super) async fn connect<T>(
     caller: &Caller,
     database: Config,
     tls: T,
-) -> Result<Clients, StoreError>
+) -> Result<Database, StoreError>
 where
     T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
     T::Stream: Send + 'static,
@@ -36,5 +39,5 @@ where
         Ok(())
     });
     installed.await?;
-    Ok(clients)
+    Ok(Database(clients))
 }

@@ -6,7 +6,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Socket, Transaction};
 
-use super::connect::{Caller, connect};
+use super::connect::{Caller, Database, connect};
 use super::read::{read_count, read_dead_reply, read_gone, read_past, read_present};
 use super::rows::{check_place, look, place_and_time, write_entry};
 use super::step::{self, find_record, store_step};
@@ -15,7 +15,7 @@ use crate::store::StoreError;
 use crate::store::error::Doing;
 #[cfg(feature = "tls")]
 use crate::store::postgres::secured;
-use crate::store::postgres::{Clients, at_most, micros, within, without_tls};
+use crate::store::postgres::{at_most, micros, within, without_tls};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::trace::Mover;
@@ -36,11 +36,7 @@ type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
 const CALLER: Caller = Caller { name: "workflow desk", connecting: "connecting a desk" };
 
 /// What people ask of the workflows in a PostgreSQL schema.
-pub type Desk = desk::Desk<DeskSchema>;
-
-/// A PostgreSQL schema with workflows, as a desk reads it.
-#[derive(Debug)]
-pub struct DeskSchema(Clients);
+pub type Desk = desk::Desk<Database>;
 
 impl Desk {
     /// Connects without TLS, and makes the tables of workflows and outbox where they are
@@ -83,12 +79,11 @@ impl Desk {
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let clients = connect(&CALLER, database, tls).await?;
-        Ok(Self::new(DeskSchema(clients)))
+        connect(&CALLER, database, tls).await.map(Self::new)
     }
 }
 
-impl Instances for DeskSchema {
+impl Instances for Database {
     async fn counts(&self) -> Result<Vec<CountRow>, StoreError> {
         let mut held = self.0.hold(COUNTING).await?;
         let work = async { counts(held.client()).await.doing(COUNTING) };

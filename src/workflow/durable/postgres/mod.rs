@@ -14,8 +14,9 @@ mod undoing;
 
 use tokio_postgres::Client;
 
-pub use self::clerk::{Clerk, Database};
-pub use self::desk::{Desk, DeskSchema};
+pub use self::clerk::Clerk;
+pub use self::connect::Database;
+pub use self::desk::Desk;
 pub use self::receive::receive;
 pub use self::step::{begin, load, store};
 pub use self::undoing::undoing;

@@ -1,23 +1,20 @@
 //! The turns of a clerk in SQLite.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::PART;
+use super::file::File;
 use super::step::{find_record, store_step};
 use crate::crash_point::crash_point;
-use crate::outbox::sqlite::Outbox;
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::sqlite::{Shared, micros, now, text};
+use crate::store::sqlite::{micros, now, text};
 use crate::trace::Mover;
 use crate::workflow::Driven;
-use crate::workflow::durable::clerk::{self, Turns};
+use crate::workflow::durable::clerk::{self, Tables, Turns};
 use crate::workflow::durable::stored::StoredStep;
 use crate::workflow::durable::turn::{Due, Failed, TurnError, Turned, fire};
 use crate::workflow::durable::{FIRING, WorkflowConfig};
@@ -51,19 +48,6 @@ use crate::{EventId, RetryPolicy};
 /// ```
 pub type Clerk = clerk::Clerk<File>;
 
-/// A SQLite file with workflows.
-pub struct File {
-    shared: Shared,
-    tables: Arc<Tables>,
-}
-
-/// The workflows whose tables this program has, and what it knows of the company.
-#[derive(Clone)]
-struct Tables {
-    turns: BTreeMap<&'static str, Turn>,
-    config: WorkflowConfig,
-}
-
 /// How an instance of one workflow takes its turn.
 type Turn =
     fn(&Transaction<'_>, &EventId, &WorkflowConfig) -> Result<StoredStep, TurnError>;
@@ -79,44 +63,29 @@ impl Clerk {
         path: impl AsRef<Path>,
         config: WorkflowConfig,
     ) -> Result<Self, StoreError> {
-        let path = path.as_ref();
-        drop(Outbox::open(path)?);
-        let tables = Arc::new(Tables { turns: BTreeMap::new(), config });
-        Ok(Self::new(File { shared: Shared::open(path, &PART)?, tables }))
-    }
-
-    /// Takes the instances of this workflow, too. Those of a workflow that no clerk takes
-    /// wait.
-    pub fn of<W: Driven>(mut self) -> Self {
-        let mut tables = Tables::clone(&self.database.tables);
-        tables.turns.insert(W::NAME, turn_of::<W>);
-        self.database.tables = Arc::new(tables);
-        self
+        Ok(Self::new(File::open(path.as_ref())?, config))
     }
 }
 
 impl Turns for File {
-    fn has_tables(&self) -> bool {
-        !self.tables.turns.is_empty()
+    type Turn = Turn;
+
+    fn turn_of<W: Driven>() -> Turn {
+        take_turn::<W>
     }
 
-    async fn turn(&self, policy: RetryPolicy) -> Result<Option<Turned>, StoreError> {
-        let tables = Arc::clone(&self.tables);
+    async fn turn(
+        &self,
+        tables: &Arc<Tables<Turn>>,
+        policy: RetryPolicy,
+    ) -> Result<Option<Turned>, StoreError> {
+        let tables = Arc::clone(tables);
         let work = move |connection: &mut Connection| turn(connection, &tables, &policy);
-        self.shared.work(FIRING, work).await?
+        self.0.work(FIRING, work).await?
     }
 }
 
-impl fmt::Debug for File {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("File")
-            .field("shared", &self.shared)
-            .field("workflows", &self.tables.turns.keys())
-            .finish_non_exhaustive()
-    }
-}
-
-fn turn_of<W: Driven>(
+fn take_turn<W: Driven>(
     transaction: &Transaction<'_>,
     id: &EventId,
     config: &WorkflowConfig,
@@ -135,7 +104,7 @@ const ROLLBACK: &str = "ROLLBACK TO workflow_turn; RELEASE workflow_turn";
 
 fn turn(
     connection: &mut Connection,
-    tables: &Tables,
+    tables: &Tables<Turn>,
     policy: &RetryPolicy,
 ) -> Result<Option<Turned>, StoreError> {
     let transaction = connection
@@ -181,7 +150,7 @@ pub(super) const DUE: &str = "SELECT id, workflow, turn_failures FROM workflow_i
 
 fn due(
     transaction: &Transaction<'_>,
-    tables: &Tables,
+    tables: &Tables<Turn>,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Option<Due>> {
     let names: Vec<&str> = tables.turns.keys().copied().collect();
@@ -197,7 +166,7 @@ fn due(
 fn take(
     transaction: &Transaction<'_>,
     due: &Due,
-    tables: &Tables,
+    tables: &Tables<Turn>,
 ) -> Result<StoredStep, TurnError> {
     let id = due.id.parse::<EventId>();
     let id = id.map_err(|error| TurnError::Failed(error.to_string()))?;

@@ -6,15 +6,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::PART;
+use super::file::File;
 use super::read::{read_count, read_dead_reply, read_gone, read_past, read_present};
 use super::rows::{find, write_entry};
 use super::step::{find_record, store_step};
 use crate::EventId;
-use crate::outbox::sqlite::Outbox;
 use crate::store::StoreError;
 use crate::store::error::Doing;
-use crate::store::sqlite::{Shared, at_most, micros, now, text};
+use crate::store::sqlite::{at_most, micros, now, text};
 use crate::trace::Mover;
 use crate::workflow::durable::desk::{
     self, COUNTING, COUNTS, CountRow, DEAD_REPLIES, DeadReplyRow, DeskError, ENDED,
@@ -48,11 +47,7 @@ use crate::workflow::durable::stored::{GoneRow, StoredStep};
 /// # std::fs::remove_dir_all(&folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type Desk = desk::Desk<DeskFile>;
-
-/// A SQLite file with workflows, as a desk reads it.
-#[derive(Debug)]
-pub struct DeskFile(Shared);
+pub type Desk = desk::Desk<File>;
 
 impl Desk {
     /// Opens the file, with the tables of its workflows and its outbox.
@@ -61,9 +56,7 @@ impl Desk {
     ///
     /// What the database answers, and tables that a newer version of this crate has made.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
-        drop(Outbox::open(path)?);
-        Ok(Self::new(DeskFile(Shared::open(path, &PART)?)))
+        File::open(path.as_ref()).map(Self::new)
     }
 
     /// Opens the file read-only: nothing is made, no permission to write is needed, and
@@ -74,13 +67,11 @@ impl Desk {
     /// What the database answers, and tables that are missing or of another version of
     /// this crate.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
-        drop(Outbox::open_read_only(path)?);
-        Ok(Self::new(DeskFile(Shared::open_read_only(path, &PART)?)))
+        File::open_read_only(path.as_ref()).map(Self::new)
     }
 }
 
-impl Instances for DeskFile {
+impl Instances for File {
     async fn counts(&self) -> Result<Vec<CountRow>, StoreError> {
         self.0.look(COUNTING, |connection| counts(connection)).await
     }
@@ -238,10 +229,13 @@ fn dead_replies(
     if !connection.prepare_cached(inbox)?.exists([])? {
         return Ok(Vec::new());
     }
-    let sql = DEAD_REPLIES.replace("$1", "SELECT value FROM json_each(?1)");
-    let mut dead = connection.prepare_cached(&sql)?;
+    let mut dead = connection.prepare_cached(&dead_replies_sql())?;
     let to = serde_json::Value::from(to).to_string();
     dead.query_map([to], read_dead_reply)?.collect()
+}
+
+fn dead_replies_sql() -> String {
+    DEAD_REPLIES.replace("$1", "SELECT value FROM json_each(?1)")
 }
 
 fn find_whole(connection: &Connection, id: &str) -> rusqlite::Result<Option<Whole>> {
@@ -265,7 +259,7 @@ fn history(connection: &Connection, id: &str) -> rusqlite::Result<Vec<PastRow>> 
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::outbox;
+    use crate::{inbox, outbox};
 
     /// Protects the operator from waiting for a million orders: what they ask is read from
     /// an index, and nothing is sorted.
@@ -273,6 +267,7 @@ mod tests {
     fn what_people_ask_is_read_from_an_index() {
         let mut connection = Connection::open_in_memory().unwrap();
         outbox::sqlite::install(&mut connection).unwrap();
+        inbox::sqlite::install(&mut connection).unwrap();
         super::super::install(&mut connection).unwrap();
         let plan = |sql: &str| {
             let mut plan =
@@ -286,6 +281,7 @@ mod tests {
             (OLDEST, "INDEX workflow_waiting (moved_at<?)"),
             (ENDED, "INDEX workflow_ended (moved_at<?)"),
             (COUNTS, "COVERING INDEX workflow_at"),
+            (&dead_replies_sql(), "INDEX inbox_failed"),
         ] {
             let plan = plan(sql);
             assert!(plan.contains(index) && !plan.contains("TEMP"), "{sql}: {plan}");

@@ -2,6 +2,7 @@
 
 mod clerk;
 mod desk;
+mod file;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod plan_test;
@@ -13,8 +14,9 @@ mod undoing;
 
 use rusqlite::Connection;
 
-pub use self::clerk::{Clerk, File};
-pub use self::desk::{Desk, DeskFile};
+pub use self::clerk::Clerk;
+pub use self::desk::Desk;
+pub use self::file::File;
 pub use self::receive::receive;
 pub use self::step::{begin, load, store};
 pub use self::undoing::undoing;
