@@ -271,7 +271,7 @@ mod tests {
             Route::bearer("topsecret", "/events"),
             Route::unsigned("/events?access_token=topsecret"),
         ] {
-            let shown = format!("{route:?} {}", refused(route));
+            let shown = format!("{route:?} {}", refused(route.clone()));
             assert!(shown.contains("the path: expected"), "{shown}");
             assert!(!shown.contains("topsecret"), "{shown}");
         }

@@ -19,7 +19,9 @@ const SHORTEST: usize = 24;
 impl Key {
     /// The key of a secret that is a key as it stands.
     pub(super) fn of_text(secret: &str) -> Result<Self, ConfigError> {
-        check_not_empty(secret)?;
+        if secret.is_empty() {
+            return Err(ConfigError::hidden("secret", "one that is not empty"));
+        }
         // The line break of a file that held it would make another key of it.
         if secret.trim() != secret {
             let wanted = "a text that has no blank or line break around it";
@@ -31,7 +33,6 @@ impl Key {
     /// The key of a secret as the Standard Webhooks specification writes it:
     /// `whsec_` and base64.
     pub(super) fn of_standard(secret: &str) -> Result<Self, ConfigError> {
-        check_not_empty(secret)?;
         let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
         let key = of_base64(encoded).filter(|key| key.len() >= SHORTEST);
         Self::new(&key.ok_or_else(not_standard)?)
@@ -64,14 +65,6 @@ impl Key {
             self.0.clone().verify_slice(&tag).is_ok()
         })
     }
-}
-
-/// A variable of the environment that is not set makes an empty one.
-fn check_not_empty(secret: &str) -> Result<(), ConfigError> {
-    if secret.is_empty() {
-        return Err(ConfigError::hidden("secret", "one that is not empty"));
-    }
-    Ok(())
 }
 
 fn not_standard() -> ConfigError {
