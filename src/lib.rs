@@ -35,6 +35,8 @@ pub mod guide;
     allow(dead_code, reason = "what only a database does with a delivery")
 )]
 pub mod inbox;
+#[cfg(any(feature = "delivery", feature = "serde"))]
+mod json_error;
 #[cfg(feature = "delivery")]
 #[cfg_attr(docsrs, doc(cfg(feature = "delivery")))]
 pub mod outbox;

@@ -52,7 +52,7 @@ impl Facts<RawEvent> {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// As [`read`](Self::read). It says where the JSON is wrong, and quotes no value.
     ///
     /// ```
     /// use integration_automation_patterns::{Envelope, Event, RawEvent};
@@ -68,6 +68,11 @@ impl Facts<RawEvent> {
     /// let payload = RawEvent::new("crm.lead.created", br#"{"name":"Ada"}"#);
     /// let event = Envelope::builder("crm", payload).build()?;
     /// assert_eq!(event.read_json::<LeadCreated>()?.name, "Ada");
+    ///
+    /// let payload = RawEvent::new("crm.lead.created", br#"{"name":["Ada"]}"#);
+    /// let event = Envelope::builder("crm", payload).build()?;
+    /// let refused = event.read_json::<LeadCreated>().err().ok_or("not a text")?;
+    /// assert!(!format!("{refused:?}").contains("Ada"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "serde")]
@@ -75,7 +80,10 @@ impl Facts<RawEvent> {
     pub fn read_json<'e, P: Event + serde::Deserialize<'e>>(
         &'e self,
     ) -> Result<P, ReadError> {
-        self.read(serde_json::from_slice)
+        self.read(|bytes| {
+            let read = serde_json::from_slice(bytes);
+            read.map_err(|error| crate::json_error::JsonError::from(&error))
+        })
     }
 }
 

@@ -24,9 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 pub use self::config::RelayConfig;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::outage::Watch;
 pub use self::outage::{Outage, OutageKind};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::outage::{WORKER, Watch};
 use self::run::Run;
 #[doc(no_inline)]
 pub use crate::ConfigError;
@@ -342,6 +342,7 @@ impl fmt::Display for Incident {
             }
             Self::Outage(outage) => outage.fmt(f),
             Self::Recovered(Outage { kind, lasted, failures, .. }) => {
+                f.write_str("the relay goes on: ")?;
                 match kind {
                     OutageKind::Unreachable => {
                         f.write_str("the broker can be reached again")?

@@ -792,10 +792,10 @@ pub(crate) async fn a_send_that_is_given_up_harms_no_other<S: Server>() {
     server.remove().await;
 }
 
-struct File(PathBuf);
+pub(crate) struct File(pub(crate) PathBuf);
 
 impl File {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self(
             PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
                 .join(format!("{}.db", unique(name))),

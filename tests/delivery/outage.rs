@@ -79,7 +79,7 @@ pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no
     let told = told.lock().unwrap().clone();
     assert_eq!(
         told[0],
-        "the broker takes no erp.invoice.issued, and the relay pauses: the queue is full"
+        "the relay pauses, as the broker takes no erp.invoice.issued: the queue is full"
     );
     assert!(
         told[1].starts_with("the broker takes erp.invoice.issued again, after "),

@@ -150,10 +150,10 @@ pub(crate) async fn an_outage_spends_no_attempt<D: Database>() {
     let told = told.lock().unwrap().clone();
     assert_eq!(
         told[0],
-        "the broker cannot be reached, and the relay pauses: connection refused"
+        "the relay pauses, as the broker cannot be reached: connection refused"
     );
     assert!(
-        told[1].starts_with("the broker can be reached again, after "),
+        told[1].starts_with("the relay goes on: the broker can be reached again, after "),
         "one outage is a line and its end: {told:?}"
     );
     assert_eq!(told.len(), 2, "{told:?}");

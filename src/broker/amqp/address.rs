@@ -128,8 +128,12 @@ fn of_a_password(address: &str) -> Option<&'static str> {
     if address.contains('#') {
         return Some("#");
     }
-    let (_, behind) = address.split_once("://")?.1.split_once(['/', '?'])?;
-    behind.contains('@').then_some("@ behind / or ?")
+    let address = address.split_once("://")?.1;
+    let (authority, behind) = address.split_once(['/', '?']).unwrap_or((address, ""));
+    if behind.contains('@') {
+        return Some("@ behind / or ?");
+    }
+    authority.split_once('@')?.1.contains('@').then_some("a second @")
 }
 
 /// The host of an address of IPv6, which the client's parser takes for none.
@@ -215,6 +219,7 @@ mod tests {
             "12?topsecret&x",
             "12#tops3cret",
             "12/tops3cret",
+            "12@tops3cret",
         ] {
             let refusal = refused(&format!("amqp://u:{password}@h"));
             assert!(

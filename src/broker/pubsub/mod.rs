@@ -130,9 +130,9 @@ impl PubSub {
         config: PubSubConfig,
     ) -> Result<Self, ConfigError> {
         let endpoint = place::emulator(address)?;
-        if let Some(other) = &config.endpoint {
+        if config.endpoint.is_some() {
             let wanted = "none beside the address of an emulator";
-            return Err(ConfigError::new("endpoint", wanted, other));
+            return Err(ConfigError::hidden("endpoint", wanted));
         }
         Self::at(Some(endpoint), topic, anonymous::Builder::new().build(), config)
     }

@@ -63,15 +63,20 @@ fn is_id(id: &str) -> bool {
 /// An endpoint over TLS: credentials go there.
 pub(super) fn check_endpoint(endpoint: &str) -> Result<(), ConfigError> {
     let place = endpoint.strip_prefix("https://").unwrap_or_default();
-    if is_host_and_port(place) {
+    if is_host_and_port(place) || is_host(place) {
         return Ok(());
     }
     let wanted = "https://HOST, as https://europe-west1-pubsub.googleapis.com; an \
                   emulator goes to `PubSub::at_emulator`";
-    Err(match endpoint.contains(['@', '?', '#']) {
-        true => ConfigError::hidden("endpoint", wanted),
-        false => ConfigError::new("endpoint", wanted, endpoint),
-    })
+    Err(refused("endpoint", wanted, endpoint))
+}
+
+/// An address that is none, shown where it holds no password.
+fn refused(setting: &'static str, wanted: &str, address: &str) -> ConfigError {
+    match address.contains(['@', '?', '#']) {
+        true => ConfigError::hidden(setting, wanted),
+        false => ConfigError::new(setting, wanted, address),
+    }
 }
 
 /// The endpoint of an emulator, which speaks plain text and asks for no credentials.
@@ -80,16 +85,20 @@ pub(super) fn emulator(address: &str) -> Result<String, ConfigError> {
         return Ok(format!("http://{address}"));
     }
     let wanted = "HOST:PORT, as PUBSUB_EMULATOR_HOST has it";
-    Err(ConfigError::new("emulator", wanted, address))
+    Err(refused("emulator", wanted, address))
 }
 
 fn is_host_and_port(place: &str) -> bool {
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !host.ends_with(':') => (host, port),
-        _ => (place, "443"),
-    };
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
-    !host.is_empty() && host.chars().all(is_plain) && port.parse::<u16>().is_ok()
+    let parts = place.rsplit_once(':');
+    parts.is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
+}
+
+/// A name, an address, or one of IPv6 in its brackets.
+fn is_host(host: &str) -> bool {
+    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let (inner, marks) = in_brackets.map_or((host, "-._"), |inner| (inner, ":."));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+    !inner.is_empty() && inner.chars().all(is_plain)
 }
 
 #[cfg(test)]
@@ -132,8 +141,17 @@ mod tests {
     fn credentials_go_nowhere_but_over_tls() {
         assert!(check_endpoint("https://europe-west1-pubsub.googleapis.com").is_ok());
         assert!(check_endpoint("https://pubsub.example.com:8443").is_ok());
-        for endpoint in ["", "pubsub", "https://", "http://127.0.0.1:8085", "https://a/b"]
-        {
+        assert!(check_endpoint("https://[::1]").is_ok());
+        for endpoint in [
+            "",
+            "pubsub",
+            "https://",
+            "http://127.0.0.1:8085",
+            "https://a/b",
+            "https://a:",
+            "https://a:b",
+            "https://a:70000",
+        ] {
             assert!(check_endpoint(endpoint).is_err(), "{endpoint}");
         }
         let refused = check_endpoint("https://user:secret@host").unwrap_err();
@@ -144,8 +162,19 @@ mod tests {
     fn an_emulator_has_a_host_and_a_port() {
         assert_eq!(emulator("127.0.0.1:8085").unwrap(), "http://127.0.0.1:8085");
         assert_eq!(emulator("[::1]:8085").unwrap(), "http://[::1]:8085");
-        for address in ["", ":8085", "http://127.0.0.1:8085", "host:port", "host:70000"] {
+        for address in [
+            "",
+            ":8085",
+            "http://127.0.0.1:8085",
+            "host:port",
+            "host:70000",
+            // Without a port, it would lead to that of the web.
+            "127.0.0.1",
+            "[::1]",
+        ] {
             assert!(emulator(address).is_err(), "{address}");
         }
+        let refused = emulator("user:secret@host").unwrap_err();
+        assert_eq!(refused.found(), None);
     }
 }

@@ -31,10 +31,6 @@ impl Address {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(unreadable());
         };
-        if scheme == "http" && !config.allow_http {
-            let wanted = "https://host/path; for http://, set `allow_http`";
-            return Err(ConfigError::new(ADDRESS, wanted, "http://"));
-        }
         if authority.as_str().contains('@') {
             let wanted = "one without user and password: a receiver knows its sender by \
                           the signature, or by a `bearer_token`";
@@ -58,6 +54,10 @@ impl Address {
             let wanted = "a public address; for a receiver inside your own network, set \
                           `allow_private`";
             return Err(ConfigError::new(ADDRESS, wanted, host));
+        }
+        if scheme == "http" && !config.allow_http {
+            let wanted = "https://host/path; for http://, set `allow_http`";
+            return Err(ConfigError::new(ADDRESS, wanted, "http://"));
         }
         let shown = format!("{scheme}://{authority}");
         Ok(Self { uri, shown })
@@ -131,11 +131,14 @@ mod tests {
     fn an_address_inside_is_refused_where_it_is_stated() {
         for host in ["127.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "169.254.169.254"] {
             let url = format!("https://{host}/");
-            let refused = read(&url, WebhookConfig::unsigned()).err();
-            assert!(
-                refused.is_some_and(|refused| refused.contains("`allow_private`")),
-                "{host}"
-            );
+            // That it is inside matters more than that it has no TLS.
+            for url in [url.clone(), url.replace("https", "http")] {
+                let refused = read(&url, WebhookConfig::unsigned()).err();
+                assert!(
+                    refused.is_some_and(|refused| refused.contains("`allow_private`")),
+                    "{url}"
+                );
+            }
             assert!(read(&url, WebhookConfig::unsigned().allow_private()).is_ok());
         }
     }

@@ -22,28 +22,51 @@ const QUOTED: usize = 200;
 /// The longest wait that a receiver may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A request without success, by how far it came.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection was made.
+    Unsent(BrokerError),
+    /// No answer came, or one from a server that stands before the receiver and does not
+    /// reach it.
+    Absent(BrokerError),
+    /// The receiver has answered.
+    Answered(BrokerError),
+}
+
+/// What a reason quotes of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Quotes<'a> {
+    /// Its status alone: the rest may repeat the payload.
+    Nothing,
+    /// The beginning of its body, without our token.
+    Beginning { token: Option<&'a str> },
+}
+
 /// Waits for the answer of a receiver, and says what it makes of the event: all within this
-/// time. A status that has come decides, even where its body is kept back. The token is
-/// what no reason may hold, though the receiver says it.
+/// time. A status that has come decides, even where its body is kept back.
 pub(super) async fn judge<B>(
     to: &str,
-    token: Option<&str>,
+    quotes: Quotes<'_>,
     within: Duration,
-    answer: impl Future<Output = Result<Response<B>, BrokerError>>,
-) -> Result<(), BrokerError>
+    answer: impl Future<Output = Result<Response<B>, Failure>>,
+) -> Result<(), Failure>
 where
     B: BodyExt<Data = Bytes> + Unpin,
 {
     let until = after(within);
     let Ok(answer) = timeout_at(until, answer).await else {
         let late = format!("{to} did not answer within {within:?}");
-        return Err(BrokerError::transient(late));
+        return Err(Failure::Absent(BrokerError::transient(late)));
     };
     let (head, body) = answer?.into_parts();
     let asked = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let asked = asked.and_then(|asked| wait(asked, Utc::now()));
     let said = beginning(body, until.min(after(READ_WITHIN))).await;
-    let said = quote(&said, token);
+    let said = match quotes {
+        Quotes::Nothing => String::new(),
+        Quotes::Beginning { token } => quote(&said, token),
+    };
     verdict(head.status, asked, &format!("{to} answered {}{said}", head.status))
 }
 
@@ -52,17 +75,22 @@ fn verdict(
     status: StatusCode,
     asked: Option<Duration>,
     said: &str,
-) -> Result<(), BrokerError> {
+) -> Result<(), Failure> {
     let not_before = |error: BrokerError| match asked {
         Some(asked) => error.with_retry_after(asked),
         None => error,
     };
-    let for_good = |why: &str| Err(BrokerError::permanent(format!("{said}{why}")));
+    let for_now = || not_before(BrokerError::transient(said));
+    let for_good = |why: &str| {
+        Err(Failure::Answered(BrokerError::permanent(format!("{said}{why}"))))
+    };
     match status.as_u16() {
         200..=299 => Ok(()),
         300..=399 => for_good("; a redirect is not followed: state the address itself"),
-        408 | 409 | 425 | 500..=599 => Err(not_before(BrokerError::transient(said))),
-        429 => Err(not_before(BrokerError::unavailable(said))),
+        // A load balancer without a receiver, or a receiver without a worker.
+        502..=504 => Err(Failure::Absent(for_now())),
+        408 | 409 | 425 | 500..=599 => Err(Failure::Answered(for_now())),
+        429 => Err(Failure::Answered(not_before(BrokerError::unavailable(said)))),
         410 => for_good("; the receiver wants no events any more: stop sending to it"),
         413 => for_good("; the event is too large for it"),
         _ => for_good(""),
@@ -136,6 +164,12 @@ mod tests {
     use super::*;
     use crate::broker::BrokerErrorKind::{self, Permanent, Transient, Unavailable};
 
+    fn error(failure: Failure) -> BrokerError {
+        let (Failure::Unsent(error) | Failure::Absent(error) | Failure::Answered(error)) =
+            failure;
+        error
+    }
+
     /// Protects the table: a status of another class would make a dead letter of a good
     /// event, or repeat a bad one.
     #[test]
@@ -143,7 +177,10 @@ mod tests {
         for status in 200..=599 {
             let code = StatusCode::from_u16(status)?;
             let asked = Some(Duration::from_secs(7));
-            let kind = verdict(code, asked, "said").err().map(|error| {
+            let failure = verdict(code, asked, "said").err();
+            let is_absent = matches!(failure, Some(Failure::Absent(_)));
+            assert_eq!(is_absent, matches!(status, 502..=504), "{status}");
+            let kind = failure.map(error).map(|error| {
                 assert!(error.reason().starts_with("said"), "{error}");
                 let waits = error.retry_after() == asked;
                 assert_eq!(waits, error.kind() != Permanent, "{status}");
@@ -186,13 +223,16 @@ mod tests {
             let mut answer = Response::new(KeptBack);
             *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
             let began = Instant::now();
-            let judged = judge("a shop", None, within, async { Ok(answer) }).await;
-            assert_eq!(judged.err().map(|error| error.kind()), wanted, "{status}");
+            let answer = async { Ok(answer) };
+            let judged = judge("a shop", Quotes::Nothing, within, answer).await;
+            let kind = judged.err().map(|failure| error(failure).kind());
+            assert_eq!(kind, wanted, "{status}");
             assert!(began.elapsed() <= within, "{:?}", began.elapsed());
         }
-        let silent = std::future::pending::<Result<Response<KeptBack>, BrokerError>>();
-        let late = judge("a shop", None, within, silent).await.err();
-        assert_eq!(late.map(|error| error.kind()), Some(Transient));
+        let silent = std::future::pending::<Result<Response<KeptBack>, Failure>>();
+        let late = judge("a shop", Quotes::Nothing, within, silent).await.err();
+        assert!(matches!(late, Some(Failure::Absent(_))), "{late:?}");
+        assert_eq!(late.map(|late| error(late).kind()), Some(Transient));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
+use super::answer::Failure;
 use super::config::WebhookConfig;
 use super::guard::{Guard, ResolveError};
 use crate::broker::BrokerError;
@@ -74,15 +75,16 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// What a failed request says of its event: nothing where no connection was made.
-pub(super) fn failed(to: &str, error: &legacy::Error) -> BrokerError {
+/// What a failed request says of its event: nothing where no connection was made. A name
+/// that leads inside may do so by a mistake of its DNS, and lead outside again.
+pub(super) fn failed(to: &str, error: &legacy::Error) -> Failure {
     let said = format!("{to}: {}", reason(error));
     if is_internal(error) {
-        BrokerError::permanent(said)
+        Failure::Unsent(BrokerError::unavailable(said))
     } else if error.is_connect() {
-        BrokerError::unreachable(said)
+        Failure::Unsent(BrokerError::unreachable(said))
     } else {
-        BrokerError::transient(said)
+        Failure::Absent(BrokerError::transient(said))
     }
 }
 

@@ -21,6 +21,7 @@ pub struct WebhookConfig {
     pub(super) request_timeout: Duration,
     pub(super) allow_http: bool,
     pub(super) allow_private: bool,
+    pub(super) quote_answers: bool,
     pub(super) tls: Option<Tls>,
 }
 
@@ -44,6 +45,7 @@ impl WebhookConfig {
             request_timeout: Duration::from_secs(5),
             allow_http: false,
             allow_private: false,
+            quote_answers: false,
             tls: None,
         }
     }
@@ -81,6 +83,15 @@ impl WebhookConfig {
     #[doc(alias = "SSRF")]
     pub fn allow_private(self) -> Self {
         Self { allow_private: true, ..self }
+    }
+
+    /// Quotes the beginning of a receiver's answer in the reason of a failure, 200
+    /// characters without the bearer token; otherwise a reason has the status alone.
+    ///
+    /// Many receivers repeat in an error what they were sent. The reason stands in logs,
+    /// audit trails and dead letters: set it only where the payload may stand there too.
+    pub fn quote_answers(self) -> Self {
+        Self { quote_answers: true, ..self }
     }
 
     /// The authorities that a receiver's certificate is checked against, and the one that
@@ -124,6 +135,7 @@ impl fmt::Debug for WebhookConfig {
             .field("request_timeout", &self.request_timeout)
             .field("allow_http", &self.allow_http)
             .field("allow_private", &self.allow_private)
+            .field("quote_answers", &self.quote_answers)
             .field("tls", &self.tls)
             .finish()
     }

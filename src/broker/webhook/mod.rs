@@ -11,9 +11,10 @@
 //! | 408, 409, 425, 500 to 599 | *transient*, not before its `retry-after` |
 //! | 429 | *unavailable*: it takes nothing before its `retry-after` |
 //! | nothing in time, or the connection breaks | *transient*: it may have arrived |
+//! | so, or 502, 503, 504, to three different events in a row, and now to another | *unavailable* |
 //! | 300 to 399 (no redirect is followed), 410, 413, any other | *permanent* |
 //! | no connection, or no TLS | *unreachable* |
-//! | its name leads to an internal address | *permanent* |
+//! | its name leads to an internal address | *unavailable* |
 //!
 //! **In.** [`endpoint`] gives an [`Endpoint`], which any HTTP server hands its requests
 //! to, and [`Hooks`], which a worker listens to. A request is answered with 2xx once the
@@ -40,6 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod absence;
 mod address;
 mod answer;
 mod client;

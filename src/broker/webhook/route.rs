@@ -102,13 +102,30 @@ impl Route {
     }
 
     pub(super) fn check(self) -> Result<(String, Checked), ConfigError> {
-        let Self { path, scheme, known_by, secrets, source, origins } = self;
+        let path = self.path.clone();
         let is_path = path.starts_with('/')
             && path.parse::<Uri>().is_ok_and(|uri| uri.path() == path);
         if !is_path {
             let wanted = "a path such as /hooks/github, without a query";
-            return Err(ConfigError::new("path", wanted, path));
+            return Err(match shown(&path) {
+                Some(path) => ConfigError::new("path", wanted, path),
+                None => ConfigError::hidden("path", wanted),
+            });
         }
+        match self.checked() {
+            Ok(checked) => Ok((path, checked)),
+            Err(refused) => {
+                let wanted = format!("for {path}, {}", refused.expected());
+                Err(match refused.found() {
+                    Some(found) => ConfigError::new(refused.setting(), wanted, found),
+                    None => ConfigError::hidden(refused.setting(), wanted),
+                })
+            }
+        }
+    }
+
+    fn checked(self) -> Result<Checked, ConfigError> {
+        let Self { path: _, scheme, known_by, secrets, source, origins } = self;
         if known_by == KnownBy::Nothing && !secrets.is_empty() {
             let wanted = "none, as the route is `unsigned`";
             return Err(ConfigError::hidden("secret", wanted));
@@ -123,15 +140,21 @@ impl Route {
             let wanted = "none, as only CloudEvents have a handshake";
             return Err(ConfigError::new("allow_origin", wanted, origins.join(", ")));
         }
-        Ok((path, Checked { scheme, known_by, keys, source, origins }))
+        Ok(Checked { scheme, known_by, keys, source, origins })
     }
+}
+
+/// A path as it may be shown: what does not begin as one may be a secret in its place, and
+/// a query may hold a token.
+fn shown(path: &str) -> Option<&str> {
+    (path.starts_with('/') && !path.contains('?')).then_some(path)
 }
 
 impl fmt::Debug for Route {
     /// Without what is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route")
-            .field("path", &self.path)
+            .field("path", &shown(&self.path).unwrap_or("***"))
             .field("scheme", &self.scheme)
             .finish_non_exhaustive()
     }
@@ -228,5 +251,51 @@ impl Checked {
         let is_it =
             |allowed: &String| allowed == "*" || allowed.eq_ignore_ascii_case(origin);
         self.origins.iter().any(is_it)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(route: Route) -> String {
+        route.check().err().map(|refused| refused.to_string()).unwrap_or_default()
+    }
+
+    /// Protects a secret that stands in the place of the path from the log of a start that
+    /// failed.
+    #[test]
+    fn what_is_no_path_may_be_a_secret_and_is_not_shown() {
+        for route in [
+            Route::new("topsecret", Scheme::GitHub, "/github"),
+            Route::bearer("topsecret", "/events"),
+            Route::unsigned("/events?access_token=topsecret"),
+        ] {
+            let shown = format!("{route:?} {}", refused(route.clone()));
+            assert!(shown.contains("the path: expected"), "{shown}");
+            assert!(!shown.contains("topsecret"), "{shown}");
+        }
+        assert!(refused(Route::unsigned("/a b")).ends_with(r#"found "/a b""#));
+    }
+
+    #[test]
+    fn a_refusal_names_the_route_that_it_is_about() {
+        for (route, wanted) in [
+            (
+                Route::new("/github", Scheme::GitHub, ""),
+                "the secret: expected for /github, one that is not empty,",
+            ),
+            (
+                Route::new(
+                    "/crm",
+                    Scheme::Svix,
+                    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                ),
+                "the source: expected for /crm, the name of the system",
+            ),
+        ] {
+            let shown = refused(route);
+            assert!(shown.starts_with(wanted), "{shown}");
+        }
     }
 }

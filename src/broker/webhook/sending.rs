@@ -11,8 +11,9 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 
+use super::absence::Absence;
 use super::address::Address;
-use super::answer::judge;
+use super::answer::{Quotes, judge};
 use super::client::{Client, client, failed};
 use super::config::WebhookConfig;
 use super::signature::Key;
@@ -29,9 +30,12 @@ const SENDER: &str =
 /// mode, signed as the Standard Webhooks specification says. A clone shares the
 /// connections.
 ///
-/// A send succeeds with a status from 200 to 299. Many receivers have a relay each, or are
-/// the [`Routes`](crate::broker::Routes) of one: so one which is gone keeps no other
-/// waiting.
+/// A send succeeds with a status from 200 to 299. While a receiver is out of order, the
+/// relay pauses, and its events keep their attempts: the guide's chapter
+/// [`webhooks`](crate::guide::webhooks) says when that is. Put many receivers behind
+/// [`Routes`](crate::broker::Routes), each for its own types of event: so one that is down
+/// holds up no other. Two relays of one outbox do not tell them apart: each sends any event
+/// of it.
 #[derive(Clone)]
 pub struct Webhook {
     inner: Arc<Inner>,
@@ -44,6 +48,8 @@ struct Inner {
     client: Client,
     /// For connection and answer together.
     within: Duration,
+    quotes_answers: bool,
+    absence: Absence,
 }
 
 impl Webhook {
@@ -70,7 +76,17 @@ impl Webhook {
         let client = client(&config)
             .map_err(|error| ConfigError::new("tls", "usable", reason(&error)))?;
         let within = config.connect_timeout.saturating_add(config.request_timeout);
-        let inner = Inner { address, keys, authorization, client, within };
+        let quotes_answers = config.quote_answers;
+        let absence = Absence::default();
+        let inner = Inner {
+            address,
+            keys,
+            authorization,
+            client,
+            within,
+            quotes_answers,
+            absence,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -117,6 +133,14 @@ impl Inner {
         }
         request.body(Full::new(Bytes::from(body)))
     }
+
+    fn quotes(&self) -> Quotes<'_> {
+        if !self.quotes_answers {
+            return Quotes::Nothing;
+        }
+        let token = self.authorization.as_ref().and_then(|shown| shown.to_str().ok());
+        Quotes::Beginning { token: token.and_then(|shown| shown.strip_prefix("Bearer ")) }
+    }
 }
 
 impl Broker for Webhook {
@@ -132,9 +156,8 @@ impl Broker for Webhook {
             let answer = inner.client.request(request).await;
             answer.map_err(|error| failed(to, &error))
         };
-        let token = inner.authorization.as_ref().and_then(|shown| shown.to_str().ok());
-        let token = token.and_then(|shown| shown.strip_prefix("Bearer "));
-        judge(to, token, inner.within, answer).await
+        let sent = judge(to, inner.quotes(), inner.within, answer).await;
+        inner.absence.judge(event.id(), sent)
     }
 
     fn destination(&self, _: &Facts<RawEvent>) -> Option<Cow<'_, str>> {

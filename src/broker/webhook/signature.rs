@@ -19,8 +19,11 @@ const SHORTEST: usize = 24;
 impl Key {
     /// The key of a secret that is a key as it stands.
     pub(super) fn of_text(secret: &str) -> Result<Self, ConfigError> {
+        if secret.is_empty() {
+            return Err(ConfigError::hidden("secret", "one that is not empty"));
+        }
         // The line break of a file that held it would make another key of it.
-        if secret.is_empty() || secret.trim() != secret {
+        if secret.trim() != secret {
             let wanted = "a text that has no blank or line break around it";
             return Err(ConfigError::hidden("secret", wanted));
         }

@@ -30,7 +30,8 @@ pub struct Json;
 #[diagnostic::do_not_recommend]
 impl<E: serde::de::DeserializeOwned> Codec<E> for Json {
     fn decode(&self, bytes: &[u8]) -> Result<E, BoxedError> {
-        Ok(serde_json::from_slice(bytes)?)
+        let read = serde_json::from_slice(bytes);
+        read.map_err(|error| crate::json_error::JsonError::from(&error).into())
     }
 }
 
@@ -123,5 +124,22 @@ impl<E, Old, C: Codec<Old>, V: Versions<E>> Versions<E> for Or<E, Old, C, V> {
             Some(old) => Some(old.map(self.convert)),
             None => self.more.read(event),
         }
+    }
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use super::*;
+
+    /// Protects the dead letter's reason and the audit trail from the payload: neither the
+    /// error nor a cause of it quotes what was found.
+    #[test]
+    fn json_that_is_another_form_is_refused_without_its_values() {
+        let refused: Result<u8, _> = Json.decode(br#""ada@example.com""#);
+        let refused =
+            refused.err().map(|error| (error.to_string(), error.source().is_none()));
+        let wanted =
+            "a value has another type or form than is expected at line 1 column 17";
+        assert_eq!(refused, Some((wanted.to_owned(), true)));
     }
 }

@@ -11,7 +11,7 @@ use super::queue::{InHand, Queue};
 use super::turns::{TookUp, Turns, take_up};
 use super::{Inbox, Incident, Summary, Worker};
 use crate::EventId;
-use crate::broker::{Ack, BrokerError, Consumer, Delivery};
+use crate::broker::{Ack, BrokerError, BrokerErrorKind, Consumer, Delivery};
 use crate::inbox::Handled;
 use crate::inbox::order::TAKING_UP;
 use crate::reason::reason;
@@ -223,9 +223,13 @@ where
             }
             Err(error) => {
                 let tried = self.worker.number_of_try();
+                let kind = match error.kind() {
+                    BrokerErrorKind::Unavailable => OutageKind::Unavailable,
+                    _ => OutageKind::Unreachable,
+                };
                 let outage = self.worker.state().broker.failed(
                     tried,
-                    OutageKind::Unreachable,
+                    kind,
                     error.reason(),
                     error.retry_after(),
                 );

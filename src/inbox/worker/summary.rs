@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::EventId;
-use crate::relay::{Outage, OutageKind};
+use crate::relay::{Outage, OutageKind, WORKER};
 
 /// What a worker did, in one run or [so far](super::Worker::progress). It displays as one
 /// line.
@@ -128,8 +128,9 @@ pub enum Incident {
 impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Outage(outage) => outage.describe("worker", f),
+            Self::Outage(outage) => outage.describe(WORKER, f),
             Self::Recovered(Outage { kind, lasted, failures, .. }) => {
+                f.write_str("the worker goes on: ")?;
                 match kind {
                     OutageKind::Store(doing) => {
                         write!(f, "the database answers again at {doing}")?;

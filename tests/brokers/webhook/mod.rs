@@ -4,6 +4,7 @@
 mod foreign;
 #[cfg(all(feature = "testing", unix))]
 mod killed;
+mod outages;
 mod pair;
 mod peer;
 mod receiving;

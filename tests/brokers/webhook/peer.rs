@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use integration_automation_patterns::broker::webhook::Endpoint;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::serve::{connections, serve};
@@ -39,6 +40,8 @@ pub(super) struct Receiver {
     pub(super) address: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
     connections: Arc<AtomicUsize>,
+    /// How many events it took.
+    taken: watch::Sender<usize>,
     _serving: JoinSet<()>,
 }
 
@@ -46,6 +49,8 @@ impl Receiver {
     pub(super) async fn start() -> Self {
         let (got, connections) = <(Arc<Mutex<Vec<Got>>>, Arc<AtomicUsize>)>::default();
         let (kept, counted) = (Arc::clone(&got), Arc::clone(&connections));
+        let taken = watch::Sender::new(0);
+        let counts = taken.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut serving = JoinSet::new();
@@ -53,18 +58,26 @@ impl Receiver {
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                let kept = Arc::clone(&kept);
+                let (kept, counts) = (Arc::clone(&kept), counts.clone());
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let kept = Arc::clone(&kept);
+                    let (kept, counts) = (Arc::clone(&kept), counts.clone());
                     async move {
                         let (head, body) = request.into_parts();
                         let path = head.uri.path().to_owned();
                         let (method, headers) = (head.method, head.headers);
                         let body =
                             body.collect().await.map_err(io::Error::other)?.to_bytes();
-                        let got = Got { method, path: path.clone(), headers, body };
-                        kept.lock().unwrap().push(got);
-                        answer(&path).await
+                        let got = Got { method, path, headers, body };
+                        let nth = {
+                            let mut kept = kept.lock().unwrap();
+                            kept.push(got.clone());
+                            kept.len()
+                        };
+                        let answer = answer(&got, nth).await?;
+                        if answer.status().is_success() {
+                            counts.send_modify(|taken| *taken += 1);
+                        }
+                        Ok::<_, io::Error>(answer)
                     }
                 });
                 let http = http1::Builder::new();
@@ -73,7 +86,7 @@ impl Receiver {
                 });
             }
         });
-        Self { address, got, connections, _serving: serving }
+        Self { address, got, connections, taken, _serving: serving }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -85,16 +98,28 @@ impl Receiver {
         self.got.lock().unwrap().clone()
     }
 
+    /// Waits until it has taken so many events.
+    pub(super) async fn has_taken(&self, events: usize) {
+        let mut taken = self.taken.subscribe();
+        taken.wait_for(|taken| *taken >= events).await.unwrap();
+    }
+
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
-async fn answer(path: &str) -> io::Result<Response<Full<Bytes>>> {
+/// What the path says of this request, which is the `nth` of the receiver.
+async fn answer(got: &Got, nth: usize) -> io::Result<Response<Full<Bytes>>> {
     let answer = |status: u16, body: &str| {
         Response::builder().status(status).body(Full::from(body.to_owned())).unwrap()
     };
-    Ok(match path.trim_start_matches('/') {
+    let path = got.path.trim_start_matches('/');
+    if let Some(down) = path.strip_prefix("down-") {
+        let is_up = nth > down.parse().unwrap();
+        return Ok(answer(if is_up { 204 } else { 503 }, ""));
+    }
+    Ok(match path {
         "hang" => std::future::pending().await,
         "cut" => return Err(io::Error::other("the connection is cut")),
         "moved" => {
@@ -107,6 +132,7 @@ async fn answer(path: &str) -> io::Result<Response<Full<Bytes>>> {
             later.headers_mut().insert("retry-after", "7".parse().unwrap());
             later
         }
+        "echo" => answer(400, &String::from_utf8_lossy(&got.body)),
         "large" => answer(500, &"x".repeat(10 * 1024 * 1024)),
         status => answer(status.parse().unwrap_or(404), "as the path says"),
     })

@@ -62,12 +62,12 @@ async fn the_answer_decides_what_becomes_of_the_event() {
     for (path, wanted, said) in [
         ("200", None, ""),
         ("204", None, ""),
-        ("404", Some(Permanent), "404 Not Found: as the path says"),
+        ("404", Some(Permanent), "answered 404 Not Found"),
         ("410", Some(Permanent), "stop sending to it"),
         ("413", Some(Permanent), "too large"),
         ("moved", Some(Permanent), "a redirect is not followed"),
-        ("503", Some(Transient), "503 Service Unavailable: as the path says"),
-        ("later", Some(Unavailable), "429 Too Many Requests: one a minute"),
+        ("503", Some(Transient), "answered 503 Service Unavailable"),
+        ("later", Some(Unavailable), "answered 429 Too Many Requests"),
         ("cut", Some(Transient), "connection"),
     ] {
         let sent = webhook(&receiver.url(path)).send(&event("1")).await;
@@ -103,6 +103,23 @@ async fn an_answer_has_an_end_in_time_and_in_length() {
     .await;
 }
 
+/// Protects logs, audit trails and dead letters from the payload: a receiver repeats in its
+/// answer what it was sent.
+#[tokio::test]
+async fn what_a_receiver_repeats_stands_in_a_reason_only_where_it_is_asked_for() {
+    let receiver = Receiver::start().await;
+    let url = receiver.url("echo");
+    let config = || inside(WebhookConfig::new(SECRET));
+    let refused = webhook(&url).send(&event("1")).await.unwrap_err();
+    assert_eq!(refused.kind(), BrokerErrorKind::Permanent);
+    let wanted = format!("http://{} answered 400 Bad Request", receiver.address);
+    assert_eq!(refused.reason(), wanted);
+    assert!(!format!("{refused:?}").contains("lead"), "{refused:?}");
+    let quotes = Webhook::new(&url, config().quote_answers()).unwrap();
+    let quoted = quotes.send(&event("1")).await.unwrap_err();
+    assert_eq!(quoted.reason(), wanted + r#": {"lead":7}"#);
+}
+
 #[tokio::test]
 async fn a_server_that_says_nothing_to_tls_is_unreachable_in_the_time_for_connecting() {
     in_time(async {
@@ -126,7 +143,11 @@ async fn a_name_that_leads_inside_is_refused_before_anything_is_connected() {
         let url = format!("http://{host}:{port}/204");
         let config = WebhookConfig::new(SECRET).allow_http();
         let sent = Webhook::new(&url, config).unwrap().send(&event("1")).await;
-        assert_eq!(refusal(&sent), Some(BrokerErrorKind::Permanent), "{host}: {sent:?}");
+        assert_eq!(
+            refusal(&sent),
+            Some(BrokerErrorKind::Unavailable),
+            "{host}: {sent:?}"
+        );
         let reason = sent.unwrap_err();
         assert!(reason.reason().contains("`allow_private`"), "{reason}");
     }
@@ -152,6 +173,7 @@ async fn nothing_secret_is_shown() {
     let config = WebhookConfig::new(SECRET).secret(OTHER).bearer_token("t0ken");
     let config = inside(config);
     let shown = format!("{config:?}");
+    let config = config.quote_answers();
     let webhook = Webhook::new(&receiver.url("500?key=t0ken"), config).unwrap();
     let failed = webhook.send(&event("1")).await.unwrap_err();
     for shown in [shown, format!("{webhook:?}"), format!("{failed:?} {failed}")] {

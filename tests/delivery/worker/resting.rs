@@ -64,7 +64,7 @@ pub(crate) async fn a_worker_rests_while_the_database_fails<D: Works>() {
     let worker = database.work(fed, Gate::closed(), How::default()).await;
     database.sql("ALTER TABLE inbox_event RENAME TO gone").await;
     feed.deliver(lead("1", Does::Write));
-    let rests = "the store fails at handling an event, and the worker pauses: ";
+    let rests = "the worker pauses, as the store fails at handling an event: ";
     until(&worker.incidents, |told| told.iter().any(|told| told.starts_with(rests)))
         .await;
     let health = worker.worker.health();
@@ -72,7 +72,8 @@ pub(crate) async fn a_worker_rests_while_the_database_fails<D: Works>() {
     assert_eq!(outage.kind, OutageKind::Store("handling an event"));
     assert!(!health.is_well() && health.broker.is_none());
     database.sql("ALTER TABLE gone RENAME TO inbox_event").await;
-    let over = "the database answers again at handling an event, after ";
+    let over =
+        "the worker goes on: the database answers again at handling an event, after ";
     until(&worker.incidents, |told| told.iter().any(|told| told.starts_with(over))).await;
     assert_eq!(feed.told(1).await, [Told::Dropped("1".into())], "it was not answered");
     feed.deliver_again(lead("1", Does::Write));
@@ -129,9 +130,12 @@ pub(crate) async fn a_worker_rests_while_the_broker_is_away<D: Works>() {
     let told = until(&worker.incidents, |told| told.len() >= 2).await;
     assert_eq!(
         told[0],
-        "the broker cannot be reached, and the worker pauses: connection refused"
+        "the worker pauses, as the broker cannot be reached: connection refused"
     );
-    assert!(told[1].starts_with("the broker delivers again, after "), "{told:?}");
+    assert!(
+        told[1].starts_with("the worker goes on: the broker delivers again, after "),
+        "{told:?}"
+    );
     assert!(worker.worker.health().is_well());
     assert_eq!(worker.end().await.processed, 1);
 }
