@@ -195,12 +195,6 @@ fn what_has_rules_is_read_through_them() {
         refusal::<Contract>(contract)
             .starts_with("a contract is between at least 2 systems")
     );
-    let no_field = json!({
-        "format": 1, "record_type": "contact", "systems": ["crm", "erp"], "fields": []
-    });
-    assert!(
-        refusal::<Contract>(no_field).starts_with("a contract exchanges at least one")
-    );
     for who in ["created_by", "deleted_by"] {
         let misspelt = json!({
             "format": 1,

@@ -144,9 +144,6 @@ impl Contract {
         if let Some(system) = repeated(self.systems()) {
             return Some(ContractError::SystemTwice { system });
         }
-        if self.fields.is_empty() {
-            return Some(ContractError::NoField);
-        }
         let owner_of = |field| match self.authority_for(field) {
             Some(Authority::System(owner)) if !self.systems.contains(owner) => {
                 Some((field.to_owned(), owner.clone()))
@@ -241,8 +238,6 @@ pub enum ContractError {
         /// The system.
         system: String,
     },
-    /// It exchanges no field.
-    NoField,
     /// A field is declared twice: it would have two authorities.
     FieldTwice {
         /// The field.
@@ -296,10 +291,6 @@ impl fmt::Display for ContractError {
                     "a contract is between at least 2 systems, and this one names {found}"
                 )
             }
-            Self::NoField => f.write_str(
-                "a contract exchanges at least one field, and found none: it says nothing \
-                 about any system",
-            ),
             Self::SystemTwice { system } => {
                 write!(f, "a system is a party once, and {system:?} is named twice")
             }

@@ -24,4 +24,6 @@ pub(crate) use self::pool::{Pool, within};
 pub(crate) use self::refusal::without_tls;
 pub(crate) use self::row::{at_most, read_row};
 pub use self::statements::{Session, Statements};
-pub(crate) use self::tables::{check, install, prepare};
+#[cfg(feature = "workflow")]
+pub(crate) use self::tables::prepare;
+pub(crate) use self::tables::{check, install};
