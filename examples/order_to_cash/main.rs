@@ -235,7 +235,7 @@ impl<D: Database> Run<'_, D> {
         }
         let summary = service.run(until_the_end(&database, orders)?).await?;
         say!("{summary}\n");
-        if !all_have_ended(&database, orders).await {
+        if !all_have_ended(&database, orders).await? {
             say!("stopped: what is left is for the next run");
             return Ok(());
         }
@@ -261,7 +261,7 @@ fn until_the_end(
     orders: u32,
 ) -> std::io::Result<impl Future<Output = ()>> {
     let ended = async move {
-        while !all_have_ended(database, orders).await {
+        while !matches!(all_have_ended(database, orders).await, Ok(true)) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -278,10 +278,8 @@ fn until_the_end(
     Ok(ended)
 }
 
-async fn all_have_ended(database: &impl Database, orders: u32) -> bool {
-    let ended = database.counts().await.map(|counts| {
-        let ends = counts.iter().filter(|count| count.status.is_end());
-        ends.map(|count| count.instances).sum::<u64>()
-    });
-    ended.is_ok_and(|ended| ended >= orders.into())
+async fn all_have_ended(database: &impl Database, orders: u32) -> Outcome<bool> {
+    let counts = database.counts().await?;
+    let ends = counts.iter().filter(|count| count.status.is_end());
+    Ok(ends.map(|count| count.instances).sum::<u64>() >= orders.into())
 }

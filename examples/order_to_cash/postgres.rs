@@ -39,7 +39,7 @@ impl Schemas {
     /// Whether a run has made its schemas, whose names begin so.
     pub(crate) async fn are_in(url: &str, name: &str) -> Outcome<bool> {
         let sql = "SELECT to_regnamespace($1) IS NOT NULL";
-        let server = connect(&url.parse()?).await?;
+        let server = connect(&line::config(url, None)?).await?;
         Ok(server.query_one(sql, &[&format!("{name}_orders")]).await?.try_get(0)?)
     }
 

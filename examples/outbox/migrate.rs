@@ -24,6 +24,7 @@ pub(crate) fn sqlite(connection: &mut Connection) -> Outcome<Report> {
         return Err(NONE.into());
     }
     let found = versions(connection)?;
+    knows_all(&found)?;
     for part in found.keys() {
         match part.as_str() {
             "outbox" => outbox::sqlite::install(connection)?,
@@ -51,6 +52,7 @@ pub(crate) async fn postgres(client: &mut tokio_postgres::Client) -> Outcome<Rep
         rows.iter().map(read).collect::<Result<Versions, tokio_postgres::Error>>()
     };
     let found = versions(client).await?;
+    knows_all(&found)?;
     for part in found.keys() {
         match part.as_str() {
             "outbox" => outbox::postgres::install(client).await?,
@@ -68,6 +70,16 @@ pub(crate) async fn postgres(client: &mut tokio_postgres::Client) -> Outcome<Rep
 
 const NONE: &str = "there are no tables of an outbox, an inbox or workflows to bring up to \
      date: the programs that work with them make them";
+
+/// Whether this program was built with all parts that have tables.
+fn knows_all(found: &Versions) -> Outcome<()> {
+    if cfg!(feature = "workflow") || !found.contains_key("workflow") {
+        return Ok(());
+    }
+    Err("there are tables of workflows too: build this program with the feature `workflow` to \
+         bring them up to date"
+        .into())
+}
 
 fn report(found: Versions, now: &Versions) -> Report {
     let parts = found.into_iter().map(|(part, found)| {

@@ -1,6 +1,7 @@
 //! What an event does to a record of the system that it goes to.
 
 use integration_automation_patterns::inbox::HandlerError;
+use integration_automation_patterns::sync::Contract;
 use integration_automation_patterns::{Event, Facts, RawEvent};
 
 use crate::contract::{Change, RecordChanged, RecordCreated, RecordDeleted, contract};
@@ -21,6 +22,12 @@ pub(crate) fn effect(
     event: &Facts<RawEvent>,
     row: Option<&Row>,
 ) -> Result<Effect, HandlerError> {
+    let (sender, contract) = (event.source_system(), contract());
+    let contract = contract.map_err(|error| HandlerError::permanent(chain(&*error)))?;
+    if !contract.systems().any(|system| system == sender) {
+        let who = format!("{sender:?} is no party to the contract");
+        return Err(HandlerError::permanent(who));
+    }
     match event.event_type() {
         RecordCreated::TYPE => {
             let RecordCreated { record, fields } = read(event)?;
@@ -38,13 +45,14 @@ pub(crate) fn effect(
             });
             Ok(if is_as_expected { Effect::Delete { record } } else { Effect::Nothing })
         }
-        _ => changed(event.source_system(), read(event)?, row),
+        _ => changed(&contract, sender, read(event)?, row),
     }
 }
 
 /// What the sender may not write is not written: it would come back as an edit that this
 /// system has made.
 fn changed(
+    contract: &Contract,
     sender: &str,
     RecordChanged { record, changes, decision }: RecordChanged,
     row: Option<&Row>,
@@ -52,7 +60,6 @@ fn changed(
     let Some(row) = row else {
         return Err(HandlerError::permanent(format!("the record {record} is not here")));
     };
-    let contract = contract().map_err(|error| HandlerError::permanent(chain(&*error)))?;
     for Change { field, .. } in &changes {
         let may = contract.check_sender(sender, field, decision.as_ref());
         may.map_err(|error| HandlerError::permanent(error.to_string()))?;

@@ -29,7 +29,7 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Whether a run has made its schemas.
     pub(crate) async fn is_there(url: &str) -> Outcome<bool> {
-        let config: Config = url.parse()?;
+        let config = line::config(url, None)?;
         let client = Line::of(&config, None)?.client(&config).await?;
         let sql = "SELECT to_regnamespace('sync_crm') IS NOT NULL";
         Ok(client.query_one(sql, &[]).await?.try_get(0)?)

@@ -151,6 +151,8 @@ pub(crate) fn synchronise(
     let plan = contact::reconcile(&of_crm, &of_erp, &memory.known);
     memory.asked.clear();
     plan.after_refusals(&memory.refused).reviews(id, &mut memory.asked);
+    // In one transaction: an answer goes with what came of it.
+    let done = hub.unchecked_transaction()?;
     for (field, answer) in answers {
         let leaves = *from_str::<Answer<Value>>(&answer)?.choice() == Choice::Leave;
         if leaves && misfits.iter().all(|misfit| misfit.field != field) {
@@ -158,10 +160,11 @@ pub(crate) fn synchronise(
             memory.asked.retain(|row| row.field.as_ref() != Some(&field));
         } else {
             let delete = "DELETE FROM answer WHERE (id, field, answer) = (?1, ?2, ?3)";
-            hub.execute(delete, (id, field, answer))?;
+            done.execute(delete, (id, field, answer))?;
         }
     }
-    memory.store(hub, id)?;
+    memory.store(&done, id)?;
+    done.commit()?;
     Ok((memory, misfits))
 }
 

@@ -66,8 +66,8 @@ impl<A> Delivery<A> {
     /// | [`InProcess`](super::InProcess) | the attempts that the sender has counted |
     /// | `testing::FileBroker` | what it stores with each delivery |
     ///
-    /// Where a broker cannot know, say it of a delivery too many: that costs a commit, or
-    /// a worker one for many deliveries, and nothing else.
+    /// Where a broker cannot know, say it of a delivery too many: that costs a commit, of
+    /// a worker one commit for many deliveries, and nothing else.
     ///
     /// ```
     /// use integration_automation_patterns::broker::Delivery;

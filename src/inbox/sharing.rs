@@ -7,10 +7,12 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, Utc};
 
 use super::InboxConfig;
-use super::batch::Placed;
+use super::batch::{Placed, Taken};
 use super::counting::{Begun, NextAttempt, next_attempt};
 use super::entry::{Entry, LastAttempt};
 use super::intake::Counted;
+use super::reply::Done;
+use crate::DeliveryStatus;
 use crate::broker::Delivery;
 
 /// How a delivery may be handled.
@@ -60,7 +62,11 @@ fn is_suspect(before: Option<&Entry>) -> bool {
 /// a transaction: its turn, by an order, may still have to come.
 pub(crate) fn is_new(found: Option<&Entry>) -> bool {
     found.is_none_or(|entry| {
-        entry.last_attempt == LastAttempt::Shared && entry.row.attempts <= 1
+        entry.last_attempt == LastAttempt::Shared
+            && entry.row.attempts <= 1
+            // An older program leaves the mark of what it has ended.
+            && entry.row.status == DeliveryStatus::Retrying.as_str()
+            && entry.due_at.is_none()
     })
 }
 
@@ -139,6 +145,13 @@ impl Front {
     /// How the attempt of a delivery is counted that shares a transaction.
     pub(crate) fn counted(&self, place: usize) -> Counted {
         if self.counted.contains_key(&place) { Counted::Ahead } else { Counted::AtItsEnd }
+    }
+
+    /// The attempts of these that were counted ahead, and did not begin.
+    pub(crate) fn idle<A>(&self, taken: &[Placed<Taken<A>>]) -> Vec<&Begun> {
+        let waits = |one: &Taken<A>| matches!(one, Taken::Done(Done::RetryLater(..), _));
+        let idle = taken.iter().filter(|(_, one)| waits(one));
+        idle.filter_map(|(place, _)| self.counted.get(place)).collect()
     }
 
     /// The transaction is committed: these are left for the next one.

@@ -340,7 +340,7 @@ impl fmt::Display for Incident {
             Self::StoreTimeout(doing) => {
                 write!(f, "the store did not answer in time, and is tried again: {doing}")
             }
-            Self::Outage(outage) => outage.fmt(f),
+            Self::Outage(outage) => outage.describe(outage::RELAY, f),
             Self::Recovered(Outage { kind, lasted, failures, .. }) => {
                 f.write_str("the relay goes on: ")?;
                 match kind {

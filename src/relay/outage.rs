@@ -19,7 +19,7 @@ const REPORTED_EVERY: Duration = Duration::from_secs(60);
 /// How many new reasons of one outage a relay reports at once.
 const REASONS: usize = 8;
 
-/// A failure of something that a relay or a worker needs, while it lasts.
+/// A failure of something that a relay, a worker or a clerk needs, while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outage {
@@ -39,7 +39,7 @@ pub struct Outage {
 pub enum OutageKind {
     /// The broker cannot be reached.
     Unreachable,
-    /// The broker is reached, but takes no event.
+    /// The broker is reached, but takes no event; a worker's gives none.
     Unavailable,
     /// The broker takes no event of this type.
     Unroutable(String),
@@ -59,16 +59,22 @@ impl fmt::Display for OutageKind {
 }
 
 impl Outage {
-    /// What fails, and who pauses for it: the two halves of one program have the same log.
+    /// What fails, and who pauses for it: relays, workers and clerks of one program share
+    /// a log.
     pub(crate) fn describe(&self, who: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, reason, lasted, failures } = self;
         write!(f, "the {who} pauses, as ")?;
-        match (who, kind) {
+        match (who, &self.kind) {
             (WORKER, OutageKind::Unavailable) => {
                 f.write_str("the broker gives nothing")?
             }
-            _ => write!(f, "{kind}")?,
+            (_, kind) => write!(f, "{kind}")?,
         }
+        self.since(f)
+    }
+
+    /// How long it has lasted, and why.
+    fn since(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reason, lasted, failures, .. } = self;
         if *failures > 1 {
             write!(f, " for {lasted:.0?} now, in {failures} tries")?;
         }
@@ -77,12 +83,13 @@ impl Outage {
 }
 
 /// Who pauses.
-const RELAY: &str = "relay";
+pub(super) const RELAY: &str = "relay";
 pub(crate) const WORKER: &str = "worker";
 
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe(RELAY, f)
+        write!(f, "{}", self.kind)?;
+        self.since(f)
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) use self::row::{EVENT_COLUMN_COUNT, place};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::row::{EVENT_COLUMNS, LAST_DUE, write_tags};
 pub(crate) use self::row::{Row, Said};
+#[cfg(feature = "postgres")]
+pub(crate) use self::schema::{CHECKING, INSTALLING};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::schema::{Part, Upkeep};
 pub(crate) use self::text::storable;

@@ -48,7 +48,7 @@ impl Vote {
 pub struct Question {
     /// The level that is asked, from 0.
     pub level: u32,
-    /// Whether no reminder of this level is to come: it was sent, or a person has set the
+    /// Whether the reminder of this level is past: it was sent, or a person has set the
     /// level's end.
     pub reminded: bool,
     /// Whether no level has enough people who may decide.

@@ -82,7 +82,9 @@ pub(crate) async fn what_the_broker_takes_none_of_spends_no_attempt_and_stops_no
         "the relay pauses, as the broker takes no erp.invoice.issued: the queue is full"
     );
     assert!(
-        told[1].starts_with("the broker takes erp.invoice.issued again, after "),
+        told[1].starts_with(
+            "the relay goes on: the broker takes erp.invoice.issued again, after "
+        ),
         "{told:?}"
     );
     assert_eq!(told.len(), 2, "one outage is a line and its end: {told:?}");

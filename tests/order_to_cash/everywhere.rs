@@ -17,6 +17,7 @@ fn run_again_it_says_the_same() {
 }
 
 /// The addresses of the brokers whose features are on.
+#[allow(clippy::vec_init_then_push, reason = "each push has a feature of its own")]
 fn brokers() -> Vec<String> {
     #[allow(unused_mut, reason = "where no feature of a broker is on")]
     let mut brokers = vec![];

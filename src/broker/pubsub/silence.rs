@@ -5,6 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// So many requests in a row without an answer are no accident of one event.
 const SILENT: u64 = 3;
 
+/// One may be an accident of the many events that share it: a second one would cost each of
+/// them another attempt.
+const SHARED: u64 = 1;
+
 /// The requests of one topic that got no answer, whichever connection they were made on.
 #[derive(Debug, Default)]
 pub(super) struct Silence(Mutex<Counts>);
@@ -43,7 +47,7 @@ impl Silence {
             counts.in_a_row = counts.in_a_row.saturating_add(1);
             counts.ever = counts.ever.saturating_add(1);
         }
-        counts.in_a_row > SILENT
+        counts.in_a_row > if shared.is_some() { SHARED } else { SILENT }
     }
 
     /// Whether a connection made at the mark is half open, as far as anybody can tell.
@@ -65,7 +69,7 @@ mod tests {
             let began = silence.mark();
             for event in 0..100 {
                 let pauses = silence.grow(Some(began));
-                assert_eq!(pauses, request > SILENT, "event {event} of {request}");
+                assert_eq!(pauses, request > SHARED, "event {event} of {request}");
             }
         }
     }

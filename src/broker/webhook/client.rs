@@ -104,9 +104,10 @@ fn is_internal(error: &(dyn Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
-    /// A name that leads inside stays one; one without an address may have one tomorrow.
+    /// A name that leads inside pauses what goes there; one without an address is not
+    /// reached.
     #[test]
-    fn only_an_address_inside_makes_a_dead_letter() {
+    fn an_address_inside_is_told_from_a_name_without_one() {
         let internal = |address: Option<[u8; 4]>| ResolveError::Internal {
             name: "shop.example.com".to_owned(),
             address: address.map(Into::into),

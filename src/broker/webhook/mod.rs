@@ -11,7 +11,7 @@
 //! | 408, 409, 425, 500 to 599 | *transient*, not before its `retry-after` |
 //! | 429 | *unavailable*: it takes nothing before its `retry-after` |
 //! | nothing in time, or the connection breaks | *transient*: it may have arrived |
-//! | so, or 502, 503, 504, to three different events in a row, and now to another | *unavailable* |
+//! | so, or 502, 503, 504, for the fourth different event in a row | *unavailable* |
 //! | 300 to 399 (no redirect is followed), 410, 413, any other | *permanent* |
 //! | no connection, or no TLS | *unreachable* |
 //! | its name leads to an internal address | *unavailable* |

@@ -63,6 +63,11 @@ pub(super) async fn process_all<A, L: Handle>(
                 }
             };
             if ended.committed {
+                let idle = front.idle(&ended.taken);
+                if !idle.is_empty() {
+                    // What stays counted has begun nothing, and is handled alone.
+                    let _ = timeout(time, take_back(client, idle)).await;
+                }
                 front.left(&batch);
             } else {
                 let begun = front.undone();

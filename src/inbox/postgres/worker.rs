@@ -21,9 +21,9 @@ use crate::inbox::worker::{
 };
 use crate::inbox::{HandlerError, InboxConfig};
 use crate::state::Acknowledged;
-use crate::store::StoreError;
 use crate::store::doing::REDRIVING;
 use crate::store::postgres::{self as database, Clients, Connector};
+use crate::store::{CHECKING, INSTALLING, StoreError};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::{AnyEnvelope, ConfigError, Decision, DeliveryStatus, Envelope};
@@ -266,8 +266,8 @@ where
         fits(consumer.ack_wait(), LONGEST, handler_timeout)?;
         let accepted = accepting(inbox, &handlers.list)?;
         let clients = Clients::new(Connector::new(database, tls), "inbox worker");
-        let installed = database::within("creating the tables", async {
-            let mut held = clients.hold("creating the tables").await?;
+        let installed = database::within(INSTALLING, async {
+            let mut held = clients.hold(CHECKING).await?;
             install(held.client()).await?;
             held.release();
             Ok(())

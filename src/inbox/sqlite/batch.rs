@@ -57,6 +57,11 @@ pub(super) fn process_all<A>(
                 }
             };
             if ended.committed {
+                let idle = front.idle(&ended.taken);
+                if !idle.is_empty() {
+                    // What stays counted has begun nothing, and is handled alone.
+                    let _ = take_back(connection, idle);
+                }
                 front.left(&batch);
             } else {
                 let begun = front.undone();
@@ -375,6 +380,34 @@ mod tests {
                     WHERE due_at IS NOT NULL AND last_attempt = 'uncounted'";
         let held: i64 = connection.query_row(held, [], |row| row.get(0)).unwrap();
         assert_eq!(held, 2);
+    }
+
+    /// Protects from an attempt that is counted of an event which never began.
+    #[test]
+    fn an_early_event_without_room_leaves_nothing() {
+        let (mut connection, _) = database();
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let config = InboxConfig::new(week, RetryPolicy::DEFAULT).unwrap();
+        let order = Some(ByKey::default().hold(1));
+        let inbox = Parts { handlers: handlers().list, config, order };
+        let early = |(id, after): (&str, &str)| {
+            let event = Envelope::builder("crm", RawEvent::new("crm.lead.created", "a"));
+            let event = event.id(id.parse().unwrap()).tag("keyafter", after);
+            Delivery::new(event.build().unwrap(), ()).redelivered(true)
+        };
+        let both = [("3", "2"), ("5", "4")].map(early).into();
+        let settled = process_all(&mut connection, both, &inbox, HOUR);
+        let later = |(_, handled): &(usize, Result<Handled<()>, StoreError>)| {
+            matches!(handled, Ok(Handled::RetryLater(_)))
+        };
+        assert_eq!(settled.iter().filter(|one| later(one)).count(), 1);
+        let known = "SELECT id FROM inbox_event";
+        let known: String = connection.query_row(known, [], |row| row.get(0)).unwrap();
+        assert_eq!(known, "3", "and no other row");
+        let rows: i64 = connection
+            .query_row("SELECT count(*) FROM inbox_event", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 1);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::link::{Begins, Link};
 use super::pooler::{REFUSED, shares_sessions};
 use super::tables::{Place, prepare};
 use crate::store::error::Doing;
-use crate::store::schema::{CHECKING, Part, Upkeep};
+use crate::store::schema::{CHECKING, INSTALLING, Part, Upkeep};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How long one piece of work may take that nobody else gives up: longer than the server
@@ -77,7 +77,11 @@ impl Pool {
             prepare(&mut first.client, part, upkeep).await?;
             Ok((Place::of(&first.client).await?, first, second))
         };
-        let (place, first, second) = within(CHECKING, connected).await?;
+        let doing = match upkeep {
+            Upkeep::Install => INSTALLING,
+            Upkeep::Check => CHECKING,
+        };
+        let (place, first, second) = within(doing, connected).await?;
         let begins = Arc::new(Begins::of(&place));
         let link = |line| Mutex::new(Some(Link::new(line, Arc::clone(&begins))));
         let no_spare = std::sync::Mutex::new(second.is_none().then(Instant::now));

@@ -91,7 +91,11 @@ impl Shared {
     ) -> Result<Self, StoreError> {
         refuse_folder(path)?;
         let reader = open_read_only(path).doing(OPENING)?;
-        check(&reader.connection, part)?;
+        let checked = check(&reader.connection, part);
+        if !reader.is_true() {
+            return Err(written_meanwhile(OPENING));
+        }
+        checked?;
         Ok(Self::of(path, part, Upkeep::Check, [None, Some(reader)]))
     }
 

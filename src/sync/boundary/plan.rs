@@ -162,8 +162,10 @@ macro_rules! __boundary_plan {
             /// agreed, and no system is known to have it.
             ///
             /// Store it before [`apply`](Self::apply), and what `apply` gives after it:
-            /// then a program that is killed between the two takes none of its own writes
-            /// for an edit, and planning again writes what is left.
+            /// then a program that is killed between the two takes none of the plan's own
+            /// writes for an edit, and planning again writes what is left. What an answer
+            /// writes is not in it: a person is asked again if the program is killed
+            /// among those writes.
             pub fn intent(&self) -> Bases {
                 self.bases_after(
                     &<Answers as ::core::default::Default>::default(),

@@ -109,7 +109,8 @@ impl<D: WorkflowDatabase> Clerk<D> {
     }
 
     /// How long [`run`](Self::run) leaves every deadline alone after it begins, and after
-    /// its database has come back: 10 s, unless this says otherwise.
+    /// its database has come back, if that failed more than once: 10 s, unless this says
+    /// otherwise.
     ///
     /// While a program stands still, replies pile up in the broker, and deadlines pass. The
     /// grace lets the replies in first; a clerk that came before them would undo what has
@@ -183,7 +184,7 @@ impl<D: WorkflowDatabase> Clerk<D> {
                 _ = &mut stop => return summary,
                 () = sleep_until(next) => {}
             }
-            let looked = self.look(rhythm.is_outage()).await;
+            let looked = self.look(rhythm.asks_for_an_answer()).await;
             let was_due = looked.as_ref().map(Option::is_some);
             let incident;
             (next, incident) = rhythm.looked(was_due);

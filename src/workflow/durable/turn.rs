@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{StepError, WorkflowConfig};
+use super::{FIRING, StepError, WorkflowConfig};
 use crate::inbox::is_of_the_database;
 use crate::reason::reason;
 use crate::relay::Outage;
@@ -46,7 +46,7 @@ pub enum ClerkIncident {
     /// The database does not do what the clerk asks, and is tried again. Reported once for
     /// each new reason, then once a minute.
     Outage(Outage),
-    /// That has ended, and the clerk's [grace](super::Clerk::grace) begins.
+    /// That has ended: after the [grace](super::Clerk::grace), a turn was taken.
     Recovered(Outage),
 }
 
@@ -66,8 +66,8 @@ impl fmt::Display for ClerkIncident {
             Self::Outage(outage) => outage.describe("clerk", f),
             Self::Recovered(Outage { lasted, failures, .. }) => write!(
                 f,
-                "the database answers the clerk again, after {lasted:.0?} and {failures} \
-                 failed tries"
+                "the clerk goes on: the store answers again at {FIRING}, after {lasted:.0?} \
+                 and {failures} failed tries"
             ),
         }
     }

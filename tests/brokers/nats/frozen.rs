@@ -41,7 +41,10 @@ async fn at_last<T>(mut work: impl AsyncFnMut() -> Result<T, BrokerError>) -> T 
     loop {
         match work().await {
             Ok(done) => return done,
-            Err(error) => println!("{error}"),
+            Err(error) => {
+                println!("{error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 }

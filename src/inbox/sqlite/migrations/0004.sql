@@ -1,7 +1,8 @@
 -- The inbox in SQLite, version 4: an attempt that shared a transaction is told from one that was alone.
 -- compatible_from: 1
 --
--- An older program takes one that never ended for one that did, and counts it.
+-- An older program takes one that never ended for one that did, and counts it. The table is written anew: a million events
+-- take some seconds, in which nobody else writes.
 
 -- As before, and of what is `retrying`: `shared`: it was about to share a transaction, nobody has seen its end, and it counts
 -- once the event ends a process alone. `alone`: after a shared one with the same number it has begun alone, nobody has seen
