@@ -265,10 +265,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                "the relay pauses, as the broker cannot be reached: connection refused",
-                "the relay pauses, as the broker cannot be reached for 60s now, in 61 tries: \
+                "the broker cannot be reached: connection refused",
+                "the broker cannot be reached for 60s now, in 61 tries: \
                  connection refused",
-                "the relay pauses, as the broker cannot be reached for 120s now, in 121 tries: \
+                "the broker cannot be reached for 120s now, in 121 tries: \
                  connection refused",
             ]
         );
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(
             full.as_deref(),
             Some(
-                "the relay pauses, as the broker takes nothing for 130s now, in 131 tries: an \
+                "the broker takes nothing for 130s now, in 131 tries: an \
                  alarm"
             )
         );
