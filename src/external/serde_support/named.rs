@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sync::{
-    Base, Bases, ByPlace, Existed, Kept, KeptForms, Named, RecordBase, Refusal, Refusals,
+    Bases, ByPlace, Kept, KeptForms, Named, RecordBase, Refusal, Refusals,
 };
 
 /// What is written and read with the names of systems.
@@ -80,6 +80,16 @@ fn write_known<T: Serialize, N: AsRef<str>, S: Serializer>(
     KnownForm { agreed, confirmed }.serialize(serializer)
 }
 
+fn read_known<'de, T: Deserialize<'de>, K, D: Deserializer<'de>>(
+    deserializer: D,
+    known: impl FnOnce(T, Vec<T>) -> K,
+) -> Result<Named<K>, D::Error> {
+    let KnownForm { agreed, confirmed: BySystem(confirmed) } =
+        KnownForm::<T, BySystem<String, T>>::deserialize(deserializer)?;
+    let (systems, confirmed) = confirmed.into_iter().unzip();
+    Ok(Named::read(systems, known(agreed, confirmed)))
+}
+
 impl<T: Serialize> WriteNamed for Bases<T> {
     fn write<N: AsRef<str>, S: Serializer>(
         &self,
@@ -92,10 +102,8 @@ impl<T: Serialize> WriteNamed for Bases<T> {
 
 impl<'de, T: Deserialize<'de>> ReadNamed<'de> for Bases<T> {
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Named<Self>, D::Error> {
-        let KnownForm { agreed, confirmed: BySystem(confirmed) } =
-            KnownForm::<Base<T>, BySystem<String, Base<T>>>::deserialize(deserializer)?;
-        let (systems, confirmed) = confirmed.into_iter().unzip();
-        Ok(Named::read(systems, Self { agreed, confirmed }))
+        let known = |agreed, confirmed| Self { agreed, confirmed };
+        read_known(deserializer, known)
     }
 }
 
@@ -111,10 +119,8 @@ impl WriteNamed for RecordBase {
 
 impl<'de> ReadNamed<'de> for RecordBase {
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Named<Self>, D::Error> {
-        let KnownForm { agreed, confirmed: BySystem(confirmed) } =
-            KnownForm::<Existed, BySystem<String, Existed>>::deserialize(deserializer)?;
-        let (systems, confirmed) = confirmed.into_iter().unzip();
-        Ok(Named::read(systems, Self { agreed, confirmed }))
+        let known = |agreed, confirmed| Self { agreed, confirmed };
+        read_known(deserializer, known)
     }
 }
 

@@ -50,7 +50,8 @@ impl Unchanging {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
