@@ -31,6 +31,21 @@ fn questions_are_those_of_a_run_that_was_made() {
     }
 }
 
+/// Protects a password with an `@`, behind which a host would begin.
+#[cfg(feature = "postgres")]
+#[test]
+fn a_password_with_an_at_is_refused_and_not_shown() {
+    let address = ["--database", "postgres://ann:s3@cr3t@127.0.0.1:1/crm"];
+    let folder = folder("password");
+    for words in [&address[..], &[&["questions"], &address[..]].concat()] {
+        let output = command(&folder).args(words).output().expect("it is built");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{errors}");
+        assert!(errors.contains("%40") && !errors.contains("cr3t"), "{errors}");
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
 /// Both systems' databases, in step but for the questions.
 struct Systems {
     folder: PathBuf,

@@ -45,6 +45,20 @@ fn an_answer_is_about_a_run_that_was_made_on_postgres() {
     place.run(&["--orders", "1"]);
 }
 
+/// Protects a password with an `@`, behind which a host would begin.
+#[cfg(feature = "postgres")]
+#[test]
+fn a_password_with_an_at_is_refused_and_not_shown() {
+    let address = ["--database", "postgres://ann:s3@cr3t@127.0.0.1:1/orders"];
+    let answer = ["--approve", "3", "yes", "--by", "carl", "--reason", "I looked"];
+    for words in [&address[..], &[&address[..], &answer].concat()] {
+        let output = crate::place::program().args(words).output().expect("it is built");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{errors}");
+        assert!(errors.contains("%40") && !errors.contains("cr3t"), "{errors}");
+    }
+}
+
 /// Protects from a panic where a reader such as `head` has read enough.
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
